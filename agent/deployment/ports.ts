@@ -1,0 +1,168 @@
+/**
+ * What the deployment domain needs from the world, as narrow interfaces. Adapters in docker/, git/, sandbox/,
+ * proxy-client/ and journal/ implement them; main.ts builds the real ones. Every call has a deadline inside the adapter
+ * and throws OrkestrError with a code that names whose fault it was.
+ */
+import type { BuildLimits, Domain, Limits, Source } from '../../protocol/job.ts';
+import type {
+  DrainAnswer,
+  FlipAnswer,
+  FlipRequest,
+  TableView,
+  TargetAddress,
+  UpstreamRemoved,
+} from '../../protocol/proxy-admin.ts';
+import type { BuildPlan, Checkout, Image, Listener } from '../../protocol/steps.ts';
+
+/** The log of one step: raw bytes in, stored and streamed in order. Values of secrets are redacted by the runner's wrapper. */
+export interface StepLog {
+  /** Append program output as it is. */
+  write(bytes: Uint8Array): void;
+  /** Append one line of our own. */
+  line(text: string): void;
+}
+
+export interface SourceControl {
+  /**
+   * Fetch exactly `commit` of `source` with depth 1 into `directory` (made anew; an earlier half-done one is replaced).
+   * @throws OrkestrError ORK_URL_REFUSED … ORK_CLONE_FAILED (the codes under "clone")
+   */
+  checkout(request: {
+    readonly source: Source;
+    readonly commit: string;
+    readonly directory: string;
+    readonly log: StepLog;
+    readonly signal: AbortSignal;
+  }): Promise<Checkout>;
+}
+
+/** Labels that we put on everything made in the engine. Only what carries our host label is ever touched. */
+export interface Ownership {
+  readonly deploymentId: string;
+  readonly environmentId: string;
+  readonly projectId: string;
+}
+
+export interface BuildRequest {
+  readonly owner: Ownership;
+  /** `orkestr/<environment id>:<deployment id>` */
+  readonly reference: string;
+  /** Absolute path of the build context. */
+  readonly contextDirectory: string;
+  readonly plan: BuildPlan;
+  readonly limits: BuildLimits;
+  readonly log: StepLog;
+  readonly signal: AbortSignal;
+}
+
+export interface ImageBuilder {
+  /**
+   * Build in the sandbox and hand the image to the host's engine. When the host has `reference` already, that image is
+   * the answer (a lost result is found, not built again).
+   * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL
+   */
+  build(request: BuildRequest): Promise<Image>;
+}
+
+export interface ImageStore {
+  /** The image under a reference or id, or null. `baseImages` is empty and the peak null here: only a build knows them. */
+  find(referenceOrId: string): Promise<Image | null>;
+  /** Images of one environment, newest first. */
+  list(environmentId: string): Promise<readonly OwnedImage[]>;
+  /** Remove one; true when it was there. Never forced: an image in use stays and gives false. */
+  remove(imageId: string): Promise<boolean>;
+}
+
+export interface OwnedImage {
+  readonly id: string;
+  readonly reference: string;
+  readonly deploymentId: string;
+  readonly createdAt: number;
+}
+
+export interface ContainerRequest {
+  readonly owner: Ownership;
+  /** Derived from the deployment id; a second start finds the first. */
+  readonly name: string;
+  readonly imageId: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Shell-free override of the command, absent: the image's own. */
+  readonly command?: readonly string[];
+  readonly limits: Limits;
+  readonly readOnlyRoot: boolean;
+  readonly capabilities: readonly string[];
+  /** The project's own network; made when absent. */
+  readonly networkName: string;
+}
+
+export interface ContainerState {
+  readonly id: string;
+  readonly name: string;
+  readonly deploymentId: string;
+  readonly environmentId: string;
+  readonly projectId: string;
+  readonly running: boolean;
+  /** IPv4 on the project network; null while stopped. */
+  readonly address: string | null;
+  readonly exitCode: number | null;
+  readonly oomKilled: boolean;
+  /** Docker's own HEALTHCHECK state; null without one. */
+  readonly imageHealth: 'starting' | 'healthy' | 'unhealthy' | null;
+  /** Output of the last HEALTHCHECK run. */
+  readonly imageHealthOutput: string | null;
+  /** Process id of the container's init on the host; null while stopped. */
+  readonly pid: number | null;
+}
+
+export interface ContainerRuntime {
+  /** Create and start; an existing container of that name with the same deployment label is started if need be and answered. */
+  start(request: ContainerRequest): Promise<ContainerState>;
+  inspect(name: string): Promise<ContainerState | null>;
+  /** All containers of this host's agent, in any state. */
+  list(): Promise<readonly ContainerState[]>;
+  /** SIGTERM, wait `graceSeconds`, SIGKILL, remove. Nothing to do is fine. */
+  stopAndRemove(name: string, graceSeconds: number): Promise<void>;
+  /** Last lines of the container's output. */
+  tail(name: string, lines: number): Promise<readonly string[]>;
+  /** Sockets that listen inside the container, from its /proc/net/tcp and tcp6. */
+  listeners(name: string): Promise<readonly Listener[]>;
+  /** Run a command in the container; its exit code and cut output. */
+  exec(name: string, argv: readonly string[], timeoutMs: number): Promise<{ exitCode: number; output: string }>;
+  /** Remove a project network when nothing is attached. */
+  removeNetwork(networkName: string): Promise<void>;
+}
+
+export interface EdgeProxy {
+  table(): Promise<TableView>;
+  flip(request: FlipRequest): Promise<FlipAnswer>;
+  drain(request: { upstreamId: string; targetId: string; deadlineSeconds: number }): Promise<DrainAnswer>;
+  remove(upstreamId: string): Promise<UpstreamRemoved>;
+}
+
+/** Time that a test can hold still. */
+export interface Clock {
+  /** Wall clock, ms since the epoch: only for showing. */
+  now(): number;
+  /** Monotonic, ms: for durations and deadlines. */
+  monotonic(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Where the files of deployments are on this host. */
+export interface Workspaces {
+  /** Absolute folder of a deployment's checkout; derived from the id, may not exist yet. */
+  checkoutDirectory(deploymentId: string): string;
+  remove(deploymentId: string): Promise<void>;
+}
+
+export interface Ports {
+  readonly sourceControl: SourceControl;
+  readonly builder: ImageBuilder;
+  readonly images: ImageStore;
+  readonly containers: ContainerRuntime;
+  readonly proxy: EdgeProxy;
+  readonly workspaces: Workspaces;
+  readonly clock: Clock;
+}
+
+export type { BuildPlan, Domain, TargetAddress };

@@ -1,0 +1,31 @@
+/** The contract of a step. Timing, logging, time limits, journal and events live once, in runner.ts. */
+import type { ReleaseJob } from '../../protocol/job.ts';
+import type { StepName, StepOutputs } from '../../protocol/steps.ts';
+import type { Ports, StepLog } from './ports.ts';
+
+export interface StepContext {
+  readonly job: ReleaseJob;
+  /** What an earlier step left; throws ORK_INTERNAL when it has not run. */
+  output<N extends StepName>(step: N): StepOutputs[N];
+  /** The deployment that is live in this environment now, or null. From the journal. */
+  readonly previous: { readonly deploymentId: string } | null;
+  readonly ports: Ports;
+  readonly signal: AbortSignal;
+  readonly log: StepLog;
+}
+
+export interface Step<N extends StepName> {
+  /** Stored in the journal: never rename, never reuse. */
+  readonly name: N;
+  /** May run again after a crash: finds its own earlier effect instead of repeating it. */
+  run(context: StepContext): Promise<StepOutputs[N]>;
+  /** Takes back what `run` made. Safe without a prior run, safe twice. Only called before the flip. */
+  undo?(context: StepContext): Promise<void>;
+}
+
+/** Names of everything a deployment makes on a host, derived from ids so that a lost result can be found again. */
+export const names = {
+  container: (deploymentId: string): string => `orkestr-${deploymentId}`,
+  image: (environmentId: string, deploymentId: string): string => `orkestr/${environmentId}:${deploymentId}`,
+  network: (projectId: string): string => `orkestr-${projectId}`,
+} as const;

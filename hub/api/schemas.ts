@@ -1,0 +1,170 @@
+/** Bodies and answers of the REST API (`/api/v1`). The CLI and the console import their types from here. */
+import { z } from 'zod';
+import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
+import { ErrorReport } from '../../protocol/errors.ts';
+import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
+import { Settings } from '../../protocol/job.ts';
+import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
+
+export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
+export type Scope = z.infer<typeof Scope>;
+
+export const Me = z.object({
+  user: z.object({ id: Uuid, email: z.string(), name: z.string() }),
+  team: z.object({ id: Uuid, slug: Slug, name: z.string(), plan: z.string() }),
+  scopes: z.array(Scope),
+});
+export type Me = z.infer<typeof Me>;
+
+export const Token = z.object({
+  id: Uuid,
+  name: z.string(),
+  scopes: z.array(Scope),
+  createdAt: Timestamp,
+  expiresAt: Timestamp.nullable(),
+  lastUsedAt: Timestamp.nullable(),
+});
+export type Token = z.infer<typeof Token>;
+export const NewToken = z.object({
+  name: z.string().min(1).max(100),
+  scopes: z.array(Scope).min(1),
+  expiresInDays: z.int().min(1).max(3650).optional(),
+});
+/** The only answer that ever holds a token in plain text. */
+export const MadeToken = Token.extend({ token: z.string() });
+
+export const Host = z.object({
+  id: Uuid,
+  name: z.string(),
+  enrolled: z.boolean(),
+  online: z.boolean(),
+  lastSeenAt: Timestamp.nullable(),
+  status: HostStatus.nullable(),
+});
+export type Host = z.infer<typeof Host>;
+export const NewHost = z.object({ name: z.string().min(1).max(100) });
+export const MadeHost = Host.extend({ joinToken: z.string(), joinTokenExpiresAt: Timestamp });
+
+export const Environment = z.object({
+  id: Uuid,
+  slug: Slug,
+  branch: BranchName,
+  hostId: Uuid,
+  settings: Settings,
+  urls: z.array(z.string()),
+  /** The deployment that serves now. */
+  liveDeploymentId: Uuid.nullable(),
+  createdAt: Timestamp,
+});
+export type Environment = z.infer<typeof Environment>;
+/** `hostId` may be left out when the team has exactly one host. Without domains the environment gets one of the hub's base domain. */
+export const NewEnvironment = z.object({
+  slug: Slug,
+  branch: BranchName.default('main'),
+  hostId: Uuid.optional(),
+  settings: Settings.prefault({}),
+});
+/** Settings are merged field by field over what is there. */
+export const EnvironmentChange = z.object({
+  branch: BranchName.optional(),
+  settings: z.record(z.string(), z.unknown()).optional(),
+});
+
+export const Project = z.object({
+  id: Uuid,
+  slug: Slug,
+  origin: z.enum(['hub', 'external']),
+  repositoryUrl: z.string().nullable(),
+  /** Where to push to, for projects of the hub's own remote. */
+  gitRemote: z.string().nullable(),
+  environments: z.array(Environment),
+  createdAt: Timestamp,
+});
+export type Project = z.infer<typeof Project>;
+/** A project comes with its first environment, `production` unless named otherwise. */
+export const NewProject = z.object({
+  slug: Slug,
+  repository: z
+    .object({
+      url: GitUrl,
+      auth: z.object({ username: z.string().max(200).default('git'), token: z.string().min(1).max(2000) }).optional(),
+    })
+    .optional(),
+  environment: NewEnvironment.prefault({ slug: 'production' }),
+});
+
+/** A variable without its value: values are written, never read back. */
+export const Variable = z.object({ name: EnvName, updatedAt: Timestamp });
+export type Variable = z.infer<typeof Variable>;
+/** Sets the named ones, removes those given as null, leaves the rest. */
+export const VariableChange = z.object({ variables: z.record(EnvName, EnvValue.nullable()) });
+
+export const Step = z.object({
+  name: StepName,
+  status: StepStatus,
+  startedAt: Timestamp,
+  ms: z.number().nullable(),
+  note: z.string().nullable(),
+  output: z.unknown().nullable(),
+  error: ErrorReport.nullable(),
+});
+export type Step = z.infer<typeof Step>;
+
+export const Deployment = z.object({
+  id: Uuid,
+  project: z.object({ id: Uuid, slug: Slug }),
+  environment: z.object({ id: Uuid, slug: Slug }),
+  kind: z.enum(['deploy', 'rollback']),
+  trigger: z.enum(['push', 'manual', 'rollback']),
+  status: DeploymentStatus,
+  generation: z.int(),
+  commit: CommitSha,
+  branch: BranchName,
+  releaseOf: Uuid.nullable(),
+  replacedBy: Uuid.nullable(),
+  error: ErrorReport.nullable(),
+  urls: z.array(z.string()),
+  /** Where a person follows it in the console. */
+  consoleUrl: z.string(),
+  createdAt: Timestamp,
+  startedAt: Timestamp.nullable(),
+  finishedAt: Timestamp.nullable(),
+});
+export type Deployment = z.infer<typeof Deployment>;
+/** One deployment in full. `release` is there once it went live. */
+export const DeploymentDetail = Deployment.extend({ steps: z.array(Step), release: Release.nullable() });
+export type DeploymentDetail = z.infer<typeof DeploymentDetail>;
+/** Nothing: newest commit of the environment's branch. */
+export const NewDeployment = z.object({ commit: CommitSha.optional() });
+export const NewRollback = z.object({ variables: z.enum(['current', 'release']).default('current') });
+
+/**
+ * Server-sent events of `GET /deployments/:id/events`. Each has an id that grows; `Last-Event-ID` resumes after it.
+ * The stream ends with the event `end` once the deployment has ended and everything was sent.
+ */
+export const DeploymentEvent = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('status'), deployment: Deployment }),
+  z.object({ kind: z.literal('step'), step: Step }),
+  /** `data`: raw bytes, base64; `offset`: byte offset in the step's log. */
+  z.object({ kind: z.literal('log'), step: StepName, offset: z.int(), data: z.string() }),
+  z.object({ kind: z.literal('end'), status: DeploymentStatus }),
+]);
+export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
+
+/**
+ * The routes, all under /api/v1 and with a bearer token or the console's session cookie:
+ *
+ *   POST   /session {token} · DELETE /session · GET /me
+ *   GET    /tokens · POST /tokens · DELETE /tokens/:id
+ *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · DELETE /hosts/:id
+ *   GET    /projects · POST /projects · GET|DELETE /projects/:project
+ *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
+ *   GET|PATCH /projects/:project/environments/:environment/variables
+ *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
+ *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
+ *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
+ *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)
+ *
+ * `:project` and `:environment` are slugs or ids. Outside: GET /healthz, /readyz, /api/openapi.json, /git/:project.git/*, WS /agent.
+ */
+export const API_PREFIX = '/api/v1';

@@ -1,0 +1,184 @@
+/**
+ * The tables of the hub's store, as kysely sees them. Types are those that both SQLite and PostgreSQL carry: text, integer.
+ * Times are ISO 8601 UTC text, JSON is text, booleans are 0 or 1. Migrations in migrations/ make exactly this.
+ */
+import type { Generated, Insertable, Selectable } from 'kysely';
+import type { DeploymentStatus } from '../../protocol/agent-link.ts';
+import type { StepName, StepStatus } from '../../protocol/steps.ts';
+
+export interface TeamTable {
+  id: string;
+  slug: string;
+  name: string;
+  /** Key of a plan in plans.ts: free, pro, team. */
+  plan: string;
+  created_at: string;
+}
+
+export interface UserTable {
+  id: string;
+  email: string;
+  name: string;
+  created_at: string;
+}
+
+export interface MembershipTable {
+  team_id: string;
+  user_id: string;
+  role: 'owner' | 'member';
+}
+
+export interface ApiTokenTable {
+  id: string;
+  team_id: string;
+  user_id: string;
+  name: string;
+  /** SHA-256 of the token, hex. The token itself is shown once and never stored. */
+  hash: string;
+  /** JSON array of scopes (auth/scopes.ts). */
+  scopes: string;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface HostTable {
+  id: string;
+  team_id: string;
+  name: string;
+  /** SPKI PEM; null until enrolled. */
+  public_key: string | null;
+  join_token_hash: string | null;
+  join_token_expires_at: string | null;
+  /** Last HostStatus, JSON; null before the first. */
+  status: string | null;
+  last_seen_at: string | null;
+  /** Last report sequence number that is stored. */
+  acknowledged: number;
+  created_at: string;
+}
+
+export interface ProjectTable {
+  id: string;
+  team_id: string;
+  slug: string;
+  /** hub: our own git remote; external: `repository_url`. */
+  origin: 'hub' | 'external';
+  repository_url: string | null;
+  /** Sealed JSON {username, token}; null for public repositories. */
+  repository_auth: string | null;
+  created_at: string;
+}
+
+export interface EnvironmentTable {
+  id: string;
+  project_id: string;
+  slug: string;
+  branch: string;
+  host_id: string;
+  /** Settings (protocol/job.ts), JSON. */
+  settings: string;
+  /** Grows by one with each deployment; fences stale jobs. */
+  generation: number;
+  /** Grows by one with each change of variables. */
+  env_version: number;
+  created_at: string;
+}
+
+export interface VariableTable {
+  environment_id: string;
+  name: string;
+  /** Sealed value. */
+  value: string;
+  updated_at: string;
+}
+
+export type Trigger = 'push' | 'manual' | 'rollback';
+
+export interface DeploymentTable {
+  id: string;
+  environment_id: string;
+  kind: 'deploy' | 'rollback';
+  trigger: Trigger;
+  status: DeploymentStatus;
+  generation: number;
+  commit: string;
+  branch: string;
+  /** Who asked: user id; null for a push whose pusher is gone. */
+  user_id: string | null;
+  /** Sealed JSON of the variables that this deployment runs with, fixed when it is sent out. */
+  env: string | null;
+  env_version: number;
+  /** For rollbacks: the deployment whose release is wanted. */
+  release_of: string | null;
+  /** Which variables a rollback uses. */
+  variables: 'current' | 'release';
+  /** For skipped ones: what replaced it. */
+  replaced_by: string | null;
+  /** ErrorReport, JSON. */
+  error: string | null;
+  cancel_requested: number;
+  /** When the job was put on the wire first; null while waiting. */
+  sent_at: string | null;
+  lease_expires_at: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+export interface StepTable {
+  deployment_id: string;
+  name: StepName;
+  status: StepStatus;
+  started_at: string;
+  ms: number | null;
+  /** Step output, JSON. */
+  output: string | null;
+  note: string | null;
+  /** ErrorReport, JSON. */
+  error: string | null;
+}
+
+export interface ReleaseTable {
+  deployment_id: string;
+  environment_id: string;
+  /** Release (protocol/steps.ts), JSON. */
+  release: string;
+  created_at: string;
+}
+
+export interface LogChunkTable {
+  deployment_id: string;
+  step: StepName;
+  byte_offset: number;
+  bytes: Uint8Array;
+}
+
+/** Order of everything that a follower of a deployment sees; the id is the SSE event id. */
+export interface EventTable {
+  id: Generated<number>;
+  deployment_id: string;
+  /** status | step | log */
+  kind: string;
+  /** JSON of the event as the API sends it (log events name the chunk; its bytes stay in log_chunk). */
+  data: string;
+}
+
+export interface Database {
+  team: TeamTable;
+  user: UserTable;
+  membership: MembershipTable;
+  api_token: ApiTokenTable;
+  host: HostTable;
+  project: ProjectTable;
+  environment: EnvironmentTable;
+  variable: VariableTable;
+  deployment: DeploymentTable;
+  step: StepTable;
+  release: ReleaseTable;
+  log_chunk: LogChunkTable;
+  event: EventTable;
+}
+
+export type Row<T extends keyof Database> = Selectable<Database[T]>;
+export type NewRow<T extends keyof Database> = Insertable<Database[T]>;

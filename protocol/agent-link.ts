@@ -1,0 +1,133 @@
+/**
+ * The messages between hub and agent: JSON text frames over one WebSocket that the agent opens.
+ *
+ * 1. hub: `challenge`   2. agent: `hello` (proves its key, gives a counter-challenge)   3. hub: `welcome` (proves its key)
+ * Then the hub sends `job`, `cancel`, `ack`; the agent sends `report`, `renew`, `status`. Reports are durable, numbered
+ * and acknowledged; everything else may be lost with the connection.
+ */
+import { z } from 'zod';
+import { ErrorCode, ErrorReport } from './errors.ts';
+import { Timestamp, Uuid } from './ids.ts';
+import { SignedJob } from './job.ts';
+import { Release, StepName, StepStatus } from './steps.ts';
+
+export const PROTOCOL_VERSION = 1;
+/** Largest frame either side accepts, bytes. */
+export const MAX_FRAME_BYTES = 1_048_576;
+/** Path of the WebSocket on the hub. */
+export const AGENT_LINK_PATH = '/agent';
+/** Raw bytes of one log chunk at most; base64 adds a third. */
+export const MAX_LOG_CHUNK_BYTES = 65_536;
+
+const nonce = z.string().regex(/^[A-Za-z0-9_-]{32,64}$/);
+const signature = z.string().max(200);
+
+export const DeploymentStatus = z.enum(['queued', 'running', 'live', 'superseded', 'failed', 'cancelled', 'skipped']);
+export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
+
+/** Durable news of a deployment. Sent again until acknowledged, so the hub upserts. */
+export const Report = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('step'),
+    deploymentId: Uuid,
+    step: StepName,
+    status: StepStatus,
+    startedAt: Timestamp,
+    /** Monotonic duration; null while running. */
+    ms: z.number().nullable(),
+    /** The step's output (see StepOutputs) when done; a reason in words when skipped. */
+    output: z.unknown().optional(),
+    note: z.string().max(1000).optional(),
+    error: ErrorReport.optional(),
+  }),
+  z.object({
+    kind: z.literal('deployment'),
+    deploymentId: Uuid,
+    generation: z.int(),
+    status: z.enum(['running', 'live', 'failed', 'cancelled']),
+    at: Timestamp,
+    error: ErrorReport.optional(),
+    release: Release.optional(),
+  }),
+  z.object({
+    kind: z.literal('log'),
+    deploymentId: Uuid,
+    step: StepName,
+    /** Byte offset of this chunk in the step's log. */
+    offset: z.int().min(0),
+    /** Raw bytes, base64. */
+    data: z.base64().max(90_000),
+  }),
+]);
+export type Report = z.infer<typeof Report>;
+
+/** What a host tells about itself every heartbeat. */
+export const HostStatus = z.object({
+  agentVersion: z.string().max(50),
+  engine: z.object({ reachable: z.boolean(), version: z.string().nullable(), liveRestore: z.boolean().nullable() }),
+  proxy: z.object({ reachable: z.boolean() }),
+  cgroupVersion: z.enum(['1', '2', 'unknown']),
+  memory: z.object({ totalBytes: z.number(), availableBytes: z.number() }),
+  disk: z.object({ totalBytes: z.number(), availableBytes: z.number() }),
+  /** Reports not yet acknowledged. */
+  outbox: z.int(),
+});
+export type HostStatus = z.infer<typeof HostStatus>;
+
+export const HubMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('challenge'), nonce }),
+  z.object({
+    type: z.literal('welcome'),
+    protocol: z.int(),
+    sessionId: Uuid,
+    /** Last report sequence number that the hub has stored for this agent. */
+    acknowledged: z.int().min(0),
+    heartbeatSeconds: z.number().min(1).max(300),
+    /** Over `welcomeProof(agent nonce, session id)`. */
+    signature,
+  }),
+  z.object({ type: z.literal('job'), envelope: SignedJob, leaseSeconds: z.number() }),
+  z.object({ type: z.literal('lease'), deploymentId: Uuid, leaseSeconds: z.number() }),
+  z.object({ type: z.literal('cancel'), deploymentId: Uuid }),
+  /** Every report up to and including `sequence` is stored. */
+  z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
+  z.object({ type: z.literal('error'), code: ErrorCode, message: z.string().max(2000) }),
+]);
+export type HubMessage = z.infer<typeof HubMessage>;
+
+export const AgentMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('hello'),
+    protocol: z.int(),
+    hostId: Uuid,
+    agentVersion: z.string().max(50),
+    nonce,
+    /** Over `helloProof(hub nonce, host id, agent nonce)`. */
+    signature,
+    /** Deployments that the journal holds as accepted and not ended. */
+    running: z.array(Uuid).max(1000),
+  }),
+  z.object({ type: z.literal('report'), sequence: z.int().min(1), report: Report }),
+  z.object({ type: z.literal('renew'), deploymentIds: z.array(Uuid).max(1000) }),
+  z.object({ type: z.literal('status'), status: HostStatus }),
+]);
+export type AgentMessage = z.infer<typeof AgentMessage>;
+
+/** What an agent signs to prove its key; the prefix keeps it from being any other signed thing. */
+export const helloProof = (hubNonce: string, hostId: string, agentNonce: string): string =>
+  `orkestr-hello-v1\n${hubNonce}\n${hostId}\n${agentNonce}`;
+
+/** What the hub signs to prove its key. */
+export const welcomeProof = (agentNonce: string, sessionId: string): string =>
+  `orkestr-welcome-v1\n${agentNonce}\n${sessionId}`;
+
+/** Body of `POST /api/v1/enrol`: a host exchanges its one-time join token for an identity. */
+export const EnrolRequest = z.object({
+  joinToken: z.string().max(200),
+  name: z.string().min(1).max(100),
+  /** SPKI PEM of the host's ed25519 key. The private half never leaves the host. */
+  publicKey: z.string().max(400),
+});
+export type EnrolRequest = z.infer<typeof EnrolRequest>;
+export const EnrolAnswer = z.object({ hostId: Uuid, hubPublicKey: z.string().max(400) });
+export type EnrolAnswer = z.infer<typeof EnrolAnswer>;

@@ -1,0 +1,207 @@
+/**
+ * The catalogue of coded errors: what happened, whose fault it is, whether trying again helps, what to do.
+ * A code is never reused. `docs/errors.md` has a line for each; a test compares both ways.
+ */
+import { z } from 'zod';
+
+/** Whose side the mend is on. */
+export type Fault = 'user' | 'repository' | 'app' | 'host' | 'hub';
+
+interface ErrorKind {
+  readonly fault: Fault;
+  /** True when the same request may succeed later without any change. */
+  readonly retry: boolean;
+  /** HTTP status when the hub or the proxy's admin API answers with it. */
+  readonly status: number;
+  /** One sentence: what to do. */
+  readonly mend: string;
+}
+
+const kind = (fault: Fault, status: number, mend: string, retry = false): ErrorKind => ({ fault, status, mend, retry });
+
+export const ERRORS = {
+  // Requests
+  ORK_INVALID: kind('user', 400, 'Correct the fields that the answer names and send it again.'),
+  ORK_UNAUTHENTICATED: kind('user', 401, 'Log in, or send a valid API token.'),
+  ORK_FORBIDDEN: kind('user', 403, 'Use a token with the scope that the answer names.'),
+  ORK_NOT_FOUND: kind('user', 404, 'Check the name; list what there is with the same command without it.'),
+  ORK_CONFLICT: kind('user', 409, 'Choose another name, or change what stands there already.'),
+  ORK_TOO_LARGE: kind('user', 413, 'Send less; the answer names the limit.'),
+  ORK_TOO_MANY_REQUESTS: kind('user', 429, 'Wait as long as Retry-After says.', true),
+  ORK_PLAN_LIMIT: kind('user', 403, 'Move the team to a plan that has it.'),
+  ORK_INTERNAL: kind('hub', 500, 'Try again; when it stays, look at the log of the process that answered.', true),
+  ORK_HUB_UNREACHABLE: kind('hub', 503, 'Check the address of the hub and that it runs.', true),
+  ORK_JOIN_TOKEN: kind('user', 401, 'Make a new join token: each is good for one host and a limited time.'),
+  ORK_HOST_OFFLINE: kind(
+    'host',
+    503,
+    'Start orkestr-agent on the host, or look at `orkestr-agent status` there.',
+    true,
+  ),
+  ORK_HOST_LOST: kind('host', 503, 'The host did not come back in time. Check it, then deploy again.', true),
+
+  // Wire
+  ORK_PROTOCOL: kind('hub', 400, 'Bring hub and agent to versions that know each other.'),
+  ORK_SIGNATURE: kind(
+    'hub',
+    401,
+    'The message was not signed by the key this side knows. Enrol the host again if its hub was replaced.',
+  ),
+  ORK_JOB_REFUSED: kind(
+    'hub',
+    400,
+    'The job is not for this host or not readable by this version. Check host and versions.',
+  ),
+  ORK_GENERATION_STALE: kind('hub', 409, 'A newer deployment of this environment has been here. Nothing to do.'),
+  ORK_ROUTE_TAKEN: kind('user', 409, 'Another environment has this domain and path. Remove it there first.'),
+  ORK_PROXY_UNREACHABLE: kind('host', 503, 'Start orkestr-proxy on the host.', true),
+  ORK_TABLE_UNREADABLE: kind(
+    'host',
+    500,
+    'Both copies of the table file are damaged. Move them away and deploy again.',
+  ),
+  ORK_QUEUE_FULL: kind('host', 503, 'The agent has too many jobs waiting. Try again when some are done.', true),
+
+  // clone
+  ORK_URL_REFUSED: kind('user', 400, 'Give an https URL of a repository, without user, query or options.'),
+  ORK_REF_REFUSED: kind('user', 400, 'Give a plain branch name or a full commit id.'),
+  ORK_BRANCH_UNKNOWN: kind('user', 404, 'Push the branch, or set the environment to one that exists.'),
+  ORK_COMMIT_UNKNOWN: kind(
+    'repository',
+    404,
+    'The commit is no longer reachable on the remote (force-pushed away?). Push it again.',
+  ),
+  ORK_REPO_ACCESS: kind('user', 403, 'Check that the URL is right and give a token that may read it.'),
+  ORK_REPO_EMPTY: kind('repository', 404, 'Push a first commit.'),
+  ORK_REPO_UNREACHABLE: kind('host', 502, 'The git server did not answer. Try again.', true),
+  ORK_REPO_TOO_LARGE: kind('repository', 413, 'Take large files out of the repository, or raise the limit.'),
+  ORK_REPO_UNSAFE: kind('repository', 400, 'A link in the repository leads out of it. Remove it.'),
+  ORK_CLONE_FAILED: kind('repository', 500, 'Look at the log of the clone step.', true),
+
+  // analyze
+  ORK_NOTHING_DETECTED: kind(
+    'repository',
+    422,
+    'Add a Dockerfile, or one of the files that were looked for; set the root directory if the app is in a subfolder.',
+  ),
+  ORK_ROOT_MISSING: kind('user', 422, 'Set the root directory of the environment to a folder of the repository.'),
+  ORK_MANIFEST_INVALID: kind('repository', 422, 'Mend the file that the message names.'),
+  ORK_DOCKERFILE_REFUSED: kind('repository', 422, 'Change the line of the Dockerfile that the message names.'),
+
+  // build
+  ORK_BUILD_FAILED: kind('repository', 422, 'A command of the build failed. Its output is the end of the build log.'),
+  ORK_BUILD_MEMORY: kind('repository', 422, 'Raise the build memory of the environment, or make the build smaller.'),
+  ORK_BUILD_TIMEOUT: kind(
+    'repository',
+    422,
+    'Raise the build time limit, or find what hangs at the end of the build log.',
+  ),
+  ORK_BASE_IMAGE: kind(
+    'host',
+    502,
+    'The base image could not be had. On a host without registry: `orkestr-agent base-images build`.',
+    true,
+  ),
+  ORK_SANDBOX: kind('host', 500, 'The build engine did not start. Look at `orkestr-agent status`.', true),
+
+  // deploy and health
+  ORK_START_FAILED: kind('app', 422, 'The container could not be started. Check the start command.'),
+  ORK_APP_EXITED: kind('app', 422, 'The app ended by itself. Its last lines say why.'),
+  ORK_APP_MEMORY: kind('app', 422, 'Raise the memory limit of the environment, or find the leak.'),
+  ORK_PORT_CLOSED: kind('app', 422, 'The app opened no port in time. Let it listen on 0.0.0.0 and the port in $PORT.'),
+  ORK_PORT_WRONG: kind(
+    'app',
+    422,
+    'The app listens on another port. Let it read $PORT, or set the port of the environment.',
+  ),
+  ORK_PORT_LOOPBACK: kind('app', 422, 'The app listens on loopback only. Let it bind 0.0.0.0.'),
+  ORK_UNHEALTHY: kind('app', 422, 'The app runs but its health check fails. Mend the app, or change the check.'),
+
+  // cutover and finalize
+  ORK_CUTOVER_FAILED: kind('host', 500, 'The proxy refused the new target. The old one serves on.', true),
+
+  // host
+  ORK_ENGINE_UNREACHABLE: kind(
+    'host',
+    503,
+    'Docker Engine does not answer. Start it, look at `orkestr-agent status`.',
+    true,
+  ),
+  ORK_ENGINE_TIMEOUT: kind('host', 503, 'Docker Engine accepts calls and does not answer them. Restart it.', true),
+  ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent status` shows what holds it.', true),
+  ORK_CANCELLED: kind('user', 409, 'Nothing: it was asked for.'),
+  ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
+  ORK_ALREADY_RUNNING: kind('host', 409, 'Another agent uses this state folder. Stop it first.'),
+  ORK_CONFIG: kind('user', 500, 'Correct the setting that the message names.'),
+} as const satisfies Record<`ORK_${string}`, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export const ErrorCode = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
+
+/** An error as it is stored, sent and shown. */
+export const ErrorReport = z.object({
+  code: ErrorCode,
+  /** One plain sentence: what happened. */
+  message: z.string().max(4000),
+  /** Facts behind it, one line each: exit code, last log lines, listening sockets. */
+  evidence: z.array(z.string().max(2000)).max(60).default([]),
+});
+export type ErrorReport = z.infer<typeof ErrorReport>;
+
+/** The one error class of orkestr. Whatever else is thrown is a bug and becomes `ORK_INTERNAL` at the border. */
+export class OrkestrError extends Error {
+  readonly code: ErrorCode;
+  readonly evidence: readonly string[];
+
+  constructor(code: ErrorCode, message: string, options: { evidence?: readonly string[]; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'OrkestrError';
+    this.code = code;
+    this.evidence = options.evidence ?? [];
+  }
+
+  get kind(): ErrorKind {
+    return ERRORS[this.code];
+  }
+}
+
+/** Any thrown value as an {@link ErrorReport}, within the bounds of its schema. */
+export function toErrorReport(error: unknown, fallback: ErrorCode = 'ORK_INTERNAL'): ErrorReport {
+  const message = error instanceof Error ? error.message : String(error);
+  const known = error instanceof OrkestrError ? error : undefined;
+  return {
+    code: known?.code ?? fallback,
+    message: message.slice(0, 4000),
+    evidence: (known?.evidence ?? []).slice(0, 60).map((line) => line.slice(0, 2000)),
+  };
+}
+
+/** RFC 9457 problem document, as the hub's API and the proxy's admin API answer it. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: ErrorCode,
+  detail: z.string(),
+  fault: z.string(),
+  retry: z.boolean(),
+  mend: z.string(),
+  evidence: z.array(z.string()),
+});
+export type Problem = z.infer<typeof Problem>;
+
+/** An error report as a problem document. `type` points into docs/errors.md. */
+export function toProblem(report: ErrorReport): Problem {
+  const { fault, retry, status, mend } = ERRORS[report.code];
+  return {
+    type: `urn:orkestr:error:${report.code}`,
+    title: report.code,
+    status,
+    code: report.code,
+    detail: report.message,
+    fault,
+    retry,
+    mend,
+    evidence: report.evidence,
+  };
+}

@@ -1,0 +1,144 @@
+/** The job: the request that the hub signs and an agent carries out. */
+import { z } from 'zod';
+import {
+  BranchName,
+  CommitSha,
+  EnvVars,
+  GitUrl,
+  HostName,
+  PathPrefix,
+  Port,
+  RepositoryPath,
+  Slug,
+  Timestamp,
+  Uuid,
+} from './ids.ts';
+import { Release } from './steps.ts';
+
+export const JOB_VERSION = 1;
+
+/** Where the code is. `auth` travels only inside the signed job and never into argv, URLs or logs. */
+export const Source = z.object({
+  origin: z.enum(['hub', 'external']),
+  url: GitUrl,
+  branch: BranchName,
+  auth: z.object({ username: z.string().max(200), token: z.string().max(2000) }).optional(),
+});
+export type Source = z.infer<typeof Source>;
+
+const probeTiming = {
+  /** Budget from container start to healthy. */
+  startSeconds: z.number().min(1).max(3600).default(60),
+  intervalSeconds: z.number().min(0.1).max(300).default(0.5),
+  timeoutSeconds: z.number().min(0.1).max(60).default(5),
+  /** Successes in a row before the flip. */
+  successes: z.int().min(1).max(20).default(2),
+};
+
+/** How to tell that an app is ready. `auto`: the image's HEALTHCHECK if it has one, else HTTP GET / below 500. */
+export const HealthCheck = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('auto'), ...probeTiming }),
+  z.object({
+    kind: z.literal('http'),
+    path: z
+      .string()
+      .max(500)
+      .regex(/^\/[!-~]*$/)
+      .default('/'),
+    /** Accepted status codes, both ends included. */
+    status: z.tuple([z.int().min(100).max(599), z.int().min(100).max(599)]).default([200, 499]),
+    ...probeTiming,
+  }),
+  z.object({ kind: z.literal('tcp'), ...probeTiming }),
+  z.object({ kind: z.literal('image'), ...probeTiming }),
+  z.object({ kind: z.literal('command'), argv: z.array(z.string().min(1).max(1000)).min(1).max(50), ...probeTiming }),
+]);
+export type HealthCheck = z.infer<typeof HealthCheck>;
+
+/** Linux capabilities that an environment may ask for on top of none. A closed list: nothing here escapes a container. */
+export const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);
+
+/** Resources of the running app. */
+export const Limits = z.object({
+  memoryMiB: z.int().min(16).max(1_048_576).default(512),
+  cpus: z.number().min(0.05).max(256).default(1),
+  pids: z.int().min(16).max(32_768).default(512),
+});
+export type Limits = z.infer<typeof Limits>;
+
+/** Resources of one build. */
+export const BuildLimits = z.object({
+  memoryMiB: z.int().min(64).max(1_048_576).default(1024),
+  cpus: z.number().min(0.1).max(256).default(1),
+  pids: z.int().min(32).max(32_768).default(2048),
+  timeoutSeconds: z.int().min(5).max(14_400).default(900),
+});
+export type BuildLimits = z.infer<typeof BuildLimits>;
+
+export const Domain = z.object({ host: HostName, pathPrefix: PathPrefix.default('/') });
+export type Domain = z.infer<typeof Domain>;
+
+/** What a user can set on an environment and a deployment needs. Every field has a default. */
+export const Settings = z.object({
+  domains: z.array(Domain).max(50).default([]),
+  port: Port.optional(),
+  rootDirectory: RepositoryPath.default('.'),
+  dockerfile: RepositoryPath.optional(),
+  startCommand: z.string().max(2000).optional(),
+  healthCheck: HealthCheck.default({
+    kind: 'auto',
+    startSeconds: 60,
+    intervalSeconds: 0.5,
+    timeoutSeconds: 5,
+    successes: 2,
+  }),
+  limits: Limits.prefault({}),
+  build: BuildLimits.prefault({}),
+  readOnlyRoot: z.boolean().default(false),
+  capabilities: z.array(Capability).default([]),
+  /** How long the old target may finish what is in flight. */
+  drainSeconds: z.number().min(0).max(3600).default(30),
+  /** From SIGTERM to SIGKILL. */
+  stopGraceSeconds: z.int().min(0).max(600).default(10),
+});
+export type Settings = z.infer<typeof Settings>;
+
+const common = {
+  version: z.literal(JOB_VERSION),
+  /** The deployment's id: also the idempotency key of the job. */
+  deploymentId: Uuid,
+  /** Number per environment that only grows; fences stale jobs and flips. */
+  generation: z.int().min(1),
+  /** The one host that may run this job. */
+  hostId: Uuid,
+  issuedAt: Timestamp,
+  project: z.object({ id: Uuid, slug: Slug }),
+  environment: z.object({ id: Uuid, slug: Slug }),
+};
+
+const build = {
+  source: Source,
+  commit: CommitSha,
+  settings: Settings,
+  env: EnvVars,
+  /** How many images of this environment stay on the host, the live one included. */
+  keepImages: z.int().min(1).max(100),
+};
+
+export const DeployJob = z.object({ ...common, kind: z.literal('deploy'), ...build });
+/** Back to a release: entered at `deploy` when its image is still on the host, else at `clone` with its commit. */
+export const RollbackJob = z.object({ ...common, kind: z.literal('rollback'), ...build, release: Release });
+/** Takes everything of an environment off the host: routes, containers, images, network. */
+export const RemoveJob = z.object({ ...common, kind: z.literal('remove') });
+
+export const Job = z.discriminatedUnion('kind', [DeployJob, RollbackJob, RemoveJob]);
+export type DeployJob = z.infer<typeof DeployJob>;
+export type RollbackJob = z.infer<typeof RollbackJob>;
+export type RemoveJob = z.infer<typeof RemoveJob>;
+export type Job = z.infer<typeof Job>;
+/** The jobs that go through the pipeline. */
+export type ReleaseJob = DeployJob | RollbackJob;
+
+/** A job as it travels: the exact bytes that were signed, and the hub's ed25519 signature over them (base64). */
+export const SignedJob = z.object({ payload: z.string().max(900_000), signature: z.string().max(200) });
+export type SignedJob = z.infer<typeof SignedJob>;

@@ -1,0 +1,39 @@
+/** What a Type=notify unit tells systemd (sd_notify(3)). Outside systemd each call does nothing. */
+import { spawn } from 'node:child_process';
+import notify from 'systemd-notify';
+import type { Logger } from './logger.ts';
+
+export interface Supervisor {
+  ready(status: string): void;
+  status(text: string): void;
+  stopping(): void;
+  /** Call when work is provably alive; systemd restarts a unit whose pings stop (WatchdogSec). */
+  watchdog(): void;
+  /** How often `watchdog` is due, ms: half of what systemd allows. Null without a watchdog. */
+  readonly watchdogMs: number | null;
+}
+
+/** The part of the environment that systemd sets for a notify unit. */
+export interface SupervisorEnv {
+  readonly NOTIFY_SOCKET?: string | undefined;
+  readonly WATCHDOG_USEC?: string | undefined;
+}
+
+export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
+  if (!env.NOTIFY_SOCKET) {
+    return { ready() {}, status() {}, stopping() {}, watchdog() {}, watchdogMs: null };
+  }
+  const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not told');
+  // The package knows READY and STATUS only; the rest goes through the same program by argv.
+  const send = (assignment: string): void => {
+    spawn('systemd-notify', [assignment], { stdio: 'ignore' }).on('error', failed);
+  };
+  const usec = Number(env.WATCHDOG_USEC ?? 0);
+  return {
+    ready: (status) => void notify({ ready: true, status }).catch(failed),
+    status: (status) => void notify({ status }).catch(failed),
+    stopping: () => send('STOPPING=1'),
+    watchdog: () => send('WATCHDOG=1'),
+    watchdogMs: usec > 0 ? usec / 2000 : null,
+  };
+}

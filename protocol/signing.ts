@@ -1,0 +1,73 @@
+/** ed25519 signatures (RFC 8032) over text: how hosts and hub prove who they are, and how jobs are signed. */
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign as edSign,
+  verify as edVerify,
+} from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { OrkestrError } from './errors.ts';
+import { Job, type SignedJob } from './job.ts';
+
+export interface KeyPairPem {
+  /** PKCS #8 PEM. Store with mode 0600. */
+  readonly privateKey: string;
+  /** SPKI PEM. */
+  readonly publicKey: string;
+}
+
+export function makeKeyPair(): KeyPairPem {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  return {
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  };
+}
+
+/** Signature over the UTF-8 bytes of `text`, base64. */
+export function signText(text: string, privateKeyPem: string): string {
+  return edSign(null, Buffer.from(text), createPrivateKey(privateKeyPem)).toString('base64');
+}
+
+/** Whether `signature` (base64) over `text` was made by the holder of `publicKeyPem`. Malformed input is just false. */
+export function isSignedBy(text: string, signature: string, publicKeyPem: string): boolean {
+  const key = readPublicKey(publicKeyPem);
+  return key !== undefined && edVerify(null, Buffer.from(text), key, Buffer.from(signature, 'base64'));
+}
+
+/** The key when the text is the PEM of an ed25519 public key, else undefined. */
+export function readPublicKey(pem: string): KeyObject | undefined {
+  try {
+    const key = createPublicKey(pem);
+    return key.asymmetricKeyType === 'ed25519' ? key : undefined;
+  } catch {
+    return undefined; // not a key at all: the caller says whose it should have been
+  }
+}
+
+/** Wrap a job for the wire: the signature covers the exact payload bytes, so no canonical JSON is needed. */
+export function signJob(job: Job, hubPrivateKeyPem: string): SignedJob {
+  const payload = JSON.stringify(job);
+  return { payload, signature: signText(jobProof(payload), hubPrivateKeyPem) };
+}
+
+/**
+ * Unwrap a job: signature first, then schema, so that nothing unsigned is ever parsed.
+ * @throws OrkestrError ORK_SIGNATURE, ORK_JOB_REFUSED
+ */
+export function openJob(signed: SignedJob, hubPublicKeyPem: string): Job {
+  if (!isSignedBy(jobProof(signed.payload), signed.signature, hubPublicKeyPem)) {
+    throw new OrkestrError('ORK_SIGNATURE', 'The job is not signed by the hub that this host was enrolled with.');
+  }
+  const job = Job.safeParse(JSON.parse(signed.payload));
+  if (!job.success) {
+    throw new OrkestrError(
+      'ORK_JOB_REFUSED',
+      `The job does not have the shape of version 1: ${job.error.issues[0]?.message ?? 'unknown'}.`,
+    );
+  }
+  return job.data;
+}
+
+const jobProof = (payload: string): string => `orkestr-job-v1\n${payload}`;

@@ -1,0 +1,130 @@
+/** What each step of the pipeline leaves behind. Stored in the agent's journal and the hub's store, and shown to users. */
+import { z } from 'zod';
+import { CommitSha, ImageId, Port, RepositoryPath, Timestamp, Uuid } from './ids.ts';
+
+/** The seven steps in their order. Names are stored: never rename, never reuse. */
+export const STEP_NAMES = ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover', 'finalize'] as const;
+export const StepName = z.enum(STEP_NAMES);
+export type StepName = z.infer<typeof StepName>;
+
+export const Checkout = z.object({
+  commit: CommitSha,
+  /** First line of the commit message and its author, for people. Cut to 200 characters. */
+  subject: z.string(),
+  author: z.string(),
+  files: z.int(),
+  bytes: z.int(),
+});
+export type Checkout = z.infer<typeof Checkout>;
+
+/** One fact about a repository and where it was read. Example: start command, `node server.js`, "package.json scripts.start". */
+export const Evidence = z.object({
+  subject: z.enum(['framework', 'runtime', 'port', 'install', 'build', 'start', 'output', 'packageManager', 'version']),
+  value: z.string(),
+  from: z.string(),
+});
+export type Evidence = z.infer<typeof Evidence>;
+
+export const BuildPlan = z.object({
+  detector: z.string(),
+  framework: z.string(),
+  runtime: z.string(),
+  /** Absent when nothing says it: then EXPOSE of the built image decides, else 8080. */
+  port: Port.optional(),
+  installCommand: z.string().optional(),
+  buildCommand: z.string().optional(),
+  startCommand: z.string().optional(),
+  evidence: z.array(Evidence),
+  warnings: z.array(z.string()),
+  /** Folder inside the repository that is the build context. */
+  rootDirectory: RepositoryPath,
+  dockerfile: z.object({ origin: z.enum(['repository', 'generated']), path: RepositoryPath, text: z.string() }),
+  /** Files that a generated Dockerfile needs beside the repository's own, below `.orkestr/` in the context. */
+  files: z.array(z.object({ path: RepositoryPath, text: z.string() })),
+});
+export type BuildPlan = z.infer<typeof BuildPlan>;
+
+export const Image = z.object({
+  id: ImageId,
+  /** `orkestr/<environment id>:<deployment id>`: derived, so that a lost result can be found again. */
+  reference: z.string(),
+  bytes: z.int(),
+  /** Base image name → its id when this was built. */
+  baseImages: z.record(z.string(), z.string()),
+  /** Peak memory of the sandbox during the build; null where the kernel does not tell. */
+  peakMemoryBytes: z.int().nullable(),
+  exposedPorts: z.array(Port),
+  hasHealthcheck: z.boolean(),
+});
+export type Image = z.infer<typeof Image>;
+
+/** One running container address. */
+export const Target = z.object({
+  containerId: z.string(),
+  containerName: z.string(),
+  address: z.ipv4(),
+  port: Port,
+  /** Why this port: "environment setting", "EXPOSE of the image", "package.json …", "default". */
+  portFrom: z.string(),
+});
+export type Target = z.infer<typeof Target>;
+
+/** A listening TCP socket inside a container, from its /proc/net/tcp and tcp6. */
+export const Listener = z.object({ address: z.string(), port: z.int() });
+export type Listener = z.infer<typeof Listener>;
+
+export const HealthReport = z.object({
+  probe: z.enum(['http', 'tcp', 'image', 'command', 'none']),
+  attempts: z.int(),
+  ms: z.number(),
+  /** What the last probe got, for people: "HTTP 200 in 4 ms". */
+  last: z.string(),
+  listeners: z.array(Listener),
+});
+export type HealthReport = z.infer<typeof HealthReport>;
+
+/** Requests that one target finished or failed in its whole life up to now. */
+export const TargetCount = z.object({ served: z.int(), failed: z.int() });
+export type TargetCount = z.infer<typeof TargetCount>;
+
+export const CutoverReceipt = z.object({
+  generation: z.int(),
+  flippedAt: Timestamp,
+  /** The target that served before; null for a first deployment. */
+  previous: z.object({ targetId: z.string(), requests: TargetCount, inFlightAtFlip: z.int() }).nullable(),
+  current: z.object({ targetId: z.string(), requests: TargetCount }),
+  /** How the old target emptied. `forced` counts connections cut at the deadline. */
+  drain: z.object({ ms: z.number(), forced: z.int() }).nullable(),
+  /** Requests answered 502/503/504 by the proxy itself for this upstream, from the flip to the end of the drain. */
+  failed: z.int(),
+  urls: z.array(z.string()),
+});
+export type CutoverReceipt = z.infer<typeof CutoverReceipt>;
+
+/** What a live deployment leaves behind; immutable. A rollback needs nothing else but the repository. */
+export const Release = z.object({
+  deploymentId: Uuid,
+  commit: CommitSha,
+  plan: BuildPlan,
+  image: Image,
+  liveAt: Timestamp,
+  supersedes: Uuid.nullable(),
+  prunedImages: z.array(z.string()),
+});
+export type Release = z.infer<typeof Release>;
+
+/** Step name → schema of its output: one place from which journal, wire and hub validate. */
+export const StepOutputs = {
+  clone: Checkout,
+  analyze: BuildPlan,
+  build: Image,
+  deploy: Target,
+  health: HealthReport,
+  cutover: CutoverReceipt,
+  finalize: Release,
+} as const satisfies Record<StepName, z.ZodType>;
+
+export type StepOutputs = { [N in StepName]: z.infer<(typeof StepOutputs)[N]> };
+
+export const StepStatus = z.enum(['running', 'done', 'failed', 'skipped', 'cancelled']);
+export type StepStatus = z.infer<typeof StepStatus>;
