@@ -123,6 +123,8 @@ export const Deployment = z.object({
   releaseOf: Uuid.nullable(),
   replacedBy: Uuid.nullable(),
   error: ErrorReport.nullable(),
+  /** Why a queued one has not started yet, in words. */
+  waitingFor: z.string().optional(),
   urls: z.array(z.string()),
   /** Where a person follows it in the console. */
   consoleUrl: z.string(),
