@@ -133,6 +133,20 @@ export const ERRORS = {
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
   ORK_ALREADY_RUNNING: kind('host', 409, 'Another agent uses this state folder. Stop it first.'),
   ORK_CONFIG: kind('user', 500, 'Correct the setting that the message names.'),
+
+  // installer
+  ORK_MACHINE_UNFIT: kind('host', 500, 'Use root on a 64-bit Linux with glibc 2.34 or newer, such as Debian 12.'),
+  ORK_PREPARE_FAILED: kind(
+    'host',
+    500,
+    'Something orkestr needs could not be installed or started. Its log says why.',
+    true,
+  ),
+  ORK_REQUEST_LOST: kind(
+    'hub',
+    500,
+    'A visitor got no right answer. Keep the logs and report it: it must never happen.',
+  ),
 } as const satisfies Record<`ORK_${string}`, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,81 @@
+/**
+ * What `npm start` and `npm test` run first: makes sure of the machine, its Debian packages and node_modules, then goes
+ * on under the pinned Node. Plain JavaScript for any Node >= 18 without dependencies, since nothing is installed yet;
+ * called by the script itself, because ignore-scripts keeps npm from running pre-scripts. Does nothing that is done.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installPackages, missingPackages, readPackages } from './prepare/debian.mjs';
+import { installDependencies, isInstalledAsLocked, pinnedNode } from './prepare/dependencies.mjs';
+import { handOver } from './prepare/hand-over.mjs';
+import { checkMachine, readMachine } from './prepare/machine.mjs';
+import { makeProgress, PrepareError } from './prepare/progress.mjs';
+import { completePath } from './prepare/programs.mjs';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+/** The CA bundle of the machine: npm and Node trust what the machine trusts, e.g. a company's own CA. */
+const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+
+/** What each npm script needs and where it goes on. */
+const COMMANDS = {
+  start: { script: 'installer/start/main.ts', args: [], root: true, packages: ['start'] },
+  test: { script: 'test/run.ts', args: [], root: true, packages: ['start', 'test'] },
+  check: { script: 'test/run.ts', args: ['check'], root: false, packages: [] },
+};
+
+async function main([name, ...args]) {
+  const command = COMMANDS[name];
+  if (!command) throw new PrepareError('ORK_PREPARE_FAILED', `Usage: bootstrap.mjs ${Object.keys(COMMANDS).join('|')}`);
+  const env = makeEnv();
+  if (!args.includes('--help')) await prepare(command, env);
+  return handOver([pinnedNode(ROOT, process.arch), join(ROOT, command.script), ...command.args, ...args], env);
+}
+
+async function prepare(command, env) {
+  const progress = makeProgress(process.stdout);
+  const logs = join(ROOT, '.orkestr', 'logs');
+  const logFile = (name) => {
+    mkdirSync(logs, { recursive: true, mode: 0o700 });
+    return join(logs, name);
+  };
+  await progress.stage('machine', () => checkMachine(readMachine(), command));
+  const missing = missingPackages(readPackages(command.packages), env.PATH);
+  if (missing.length > 0) {
+    await progress.stage('Debian packages', async (say) => {
+      await installPackages(missing, { env, logFile: logFile('apt.log'), say });
+      // The bundle may be one of the things that were just installed.
+      Object.assign(env, trustMachine(env));
+      return missing.join(' ');
+    });
+  }
+  if (!isInstalledAsLocked(ROOT, process.arch)) {
+    await progress.stage('npm packages', async (say) => {
+      say('npm ci');
+      await installDependencies(ROOT, { env, logFile: logFile('npm.log'), arch: process.arch });
+      return 'as package-lock.json says';
+    });
+  }
+}
+
+function makeEnv() {
+  const env = { ...process.env, PATH: completePath(process.env.PATH) };
+  return { ...env, ...trustMachine(env) };
+}
+
+const trustMachine = (env) =>
+  !env.NODE_EXTRA_CA_CERTS && existsSync(CA_BUNDLE) ? { NODE_EXTRA_CA_CERTS: CA_BUNDLE } : {};
+
+function explain(error) {
+  if (!(error instanceof PrepareError)) throw error;
+  for (const line of error.evidence) console.error(`  | ${line}`);
+  console.error(`${error.code}: ${error.message}`);
+  if (error.mend) console.error(`  ${error.mend}`);
+  // Whoever asked for one JSON object gets it, also when it did not come to the start.
+  if (process.argv.includes('--once')) {
+    console.log(JSON.stringify({ ok: false, error: { code: error.code, message: error.message } }));
+  }
+  return 1;
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch(explain);

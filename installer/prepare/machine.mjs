@@ -1,0 +1,57 @@
+/** Whether this machine can run orkestr at all. */
+import { PrepareError } from './progress.mjs';
+
+/** Oldest glibc that the prebuilt SQLite of better-sqlite3 loads on (Debian 12 has 2.36, Ubuntu 22.04 2.35). */
+const OLDEST_GLIBC = [2, 34];
+
+/** What checkMachine looks at, read from this process. */
+export function readMachine() {
+  // Resolving every network interface is the slow part of a report, and not needed here.
+  process.report.excludeNetwork = true;
+  return {
+    platform: process.platform,
+    arch: process.arch,
+    uid: process.getuid?.() ?? -1,
+    glibc: process.report.getReport().header.glibcVersionRuntime,
+  };
+}
+
+/**
+ * @param {{ platform: string, arch: string, uid: number, glibc: string | undefined }} machine
+ * @param {{ root: boolean }} needs
+ * @returns {string} what it is, for people
+ */
+export function checkMachine(machine, needs) {
+  if (machine.platform !== 'linux' || !['x64', 'arm64'].includes(machine.arch)) {
+    throw new PrepareError(
+      'ORK_MACHINE_UNFIT',
+      `orkestr runs on Linux x64 and arm64; this is ${machine.platform} ${machine.arch}.`,
+      {
+        mend: 'Use a Linux server or virtual machine.',
+      },
+    );
+  }
+  if (!isAtLeast(machine.glibc, OLDEST_GLIBC)) {
+    const found = machine.glibc ? `glibc ${machine.glibc}` : 'no glibc (musl?)';
+    throw new PrepareError(
+      'ORK_MACHINE_UNFIT',
+      `orkestr needs glibc ${OLDEST_GLIBC.join('.')} or newer; this machine has ${found}.`,
+      {
+        mend: 'Use Debian 12, Ubuntu 22.04 or newer.',
+      },
+    );
+  }
+  if (needs.root && machine.uid !== 0) {
+    throw new PrepareError(
+      'ORK_MACHINE_UNFIT',
+      'This needs root: it runs Docker Engine, a network namespace for builds and firewall rules.',
+      { mend: 'Run it as root, e.g. `sudo npm start`.' },
+    );
+  }
+  return `Linux ${machine.arch}, glibc ${machine.glibc}${machine.uid === 0 ? ', root' : ''}`;
+}
+
+function isAtLeast(version, oldest) {
+  const [major, minor] = (version ?? '0.0').split('.').map(Number);
+  return major > oldest[0] || (major === oldest[0] && minor >= oldest[1]);
+}

@@ -1,0 +1,43 @@
+/** Finding and running programs, by argv only. */
+import { spawn } from 'node:child_process';
+import { accessSync, closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Debian keeps daemons and network tools here, which an ordinary user's PATH leaves out. */
+const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** `path` with the system folders at its end, so that a trimmed PATH finds dockerd and iptables too. */
+export function completePath(path) {
+  const folders = (path ?? '').split(':').filter(Boolean);
+  return [...folders, ...SYSTEM_FOLDERS.filter((folder) => !folders.includes(folder))].join(':');
+}
+
+/** @returns {boolean} whether `name` is an executable in a folder of `path` */
+export function isInstalled(name, path) {
+  return path.split(':').some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return true;
+    } catch {
+      // Not there or not executable is the answer, not a failure.
+      return false;
+    }
+  });
+}
+
+/**
+ * Runs a program to its end with its output in a log file.
+ *
+ * @param {readonly [string, ...string[]]} argv
+ * @param {{ logFile: string, env: NodeJS.ProcessEnv, cwd?: string }} options
+ * @returns {Promise<number>} its exit code; 127 when it could not be started
+ */
+export function runLogged(argv, { logFile, env, cwd }) {
+  return new Promise((resolve) => {
+    const log = openSync(logFile, 'a', 0o600);
+    const child = spawn(argv[0], argv.slice(1), { env, cwd, stdio: ['ignore', log, log] });
+    closeSync(log);
+    child.once('error', () => resolve(127));
+    child.once('close', (code, signal) => resolve(code ?? (signal ? 128 : 1)));
+  });
+}

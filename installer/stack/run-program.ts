@@ -1,0 +1,60 @@
+/** One program run to its end, by argv, with its output in memory (bounded). */
+import { spawn } from 'node:child_process';
+import { OrkestrError } from '../../protocol/errors.ts';
+
+/** Most output that is kept, bytes; the rest is read and let go. */
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+export interface ProgramResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ProgramOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** Ends it with SIGKILL after this many ms. */
+  readonly timeoutMs?: number;
+  /** Told each chunk of output as it comes. */
+  readonly onOutput?: (text: string) => void;
+}
+
+/** Its exit code and output, whatever they are. Rejects only when it cannot be run. */
+export function runProgram(argv: readonly [string, ...string[]], options: ProgramOptions = {}): Promise<ProgramResult> {
+  const [program, ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      env: options.env ?? process.env,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: options.timeoutMs ?? 120_000,
+      killSignal: 'SIGKILL',
+    });
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] = (output[name] + text).slice(0, MAX_OUTPUT_BYTES);
+        options.onOutput?.(text);
+      });
+    }
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, ...output }));
+  });
+}
+
+/**
+ * The output of a program that must succeed.
+ * @throws OrkestrError ORK_PREPARE_FAILED with the end of its output. Its arguments are not shown: some are secret.
+ */
+export async function mustRun(
+  what: string,
+  argv: readonly [string, ...string[]],
+  options: ProgramOptions = {},
+): Promise<string> {
+  const result = await runProgram(argv, options);
+  if (result.code === 0) return result.stdout;
+  throw new OrkestrError('ORK_PREPARE_FAILED', `${what} failed (exit code ${result.code ?? 'none: killed'}).`, {
+    evidence: `${result.stdout}\n${result.stderr}`.trim().split('\n').slice(-20),
+  });
+}
