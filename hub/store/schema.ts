@@ -42,6 +42,15 @@ export interface ApiTokenTable {
   last_used_at: string | null;
 }
 
+/** A console login. It ends with its token. */
+export interface SessionTable {
+  /** SHA-256 of the cookie's value, hex. */
+  hash: string;
+  token_id: string;
+  created_at: string;
+  expires_at: string;
+}
+
 export interface HostTable {
   id: string;
   team_id: string;
@@ -50,6 +59,8 @@ export interface HostTable {
   public_key: string | null;
   join_token_hash: string | null;
   join_token_expires_at: string | null;
+  /** When a host took the token; from then on only the same key gets the same answer again. */
+  join_token_used_at: string | null;
   /** Last HostStatus, JSON; null before the first. */
   status: string | null;
   last_seen_at: string | null;
@@ -85,6 +96,13 @@ export interface EnvironmentTable {
   created_at: string;
 }
 
+/** Who has which host name and path. Written with the environment's settings, so that the key keeps them unique. */
+export interface RouteTable {
+  host: string;
+  path_prefix: string;
+  environment_id: string;
+}
+
 export interface VariableTable {
   environment_id: string;
   name: string;
@@ -118,6 +136,8 @@ export interface DeploymentTable {
   /** ErrorReport, JSON. */
   error: string | null;
   cancel_requested: number;
+  /** Bytes of log stored; one more than the cap once the mark that the log was cut is there. */
+  log_bytes: Generated<number>;
   /** When the job was put on the wire first; null while waiting. */
   sent_at: string | null;
   lease_expires_at: string | null;
@@ -154,6 +174,19 @@ export interface LogChunkTable {
   bytes: Uint8Array;
 }
 
+/** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
+export interface RemovalTable {
+  /** Id of the remove job. */
+  id: string;
+  host_id: string;
+  project_id: string;
+  project_slug: string;
+  environment_id: string;
+  environment_slug: string;
+  generation: number;
+  created_at: string;
+}
+
 /** Order of everything that a follower of a deployment sees; the id is the SSE event id. */
 export interface EventTable {
   id: Generated<number>;
@@ -169,15 +202,18 @@ export interface Database {
   user: UserTable;
   membership: MembershipTable;
   api_token: ApiTokenTable;
+  session: SessionTable;
   host: HostTable;
   project: ProjectTable;
   environment: EnvironmentTable;
+  route: RouteTable;
   variable: VariableTable;
   deployment: DeploymentTable;
   step: StepTable;
   release: ReleaseTable;
   log_chunk: LogChunkTable;
   event: EventTable;
+  removal: RemovalTable;
 }
 
 export type Row<T extends keyof Database> = Selectable<Database[T]>;

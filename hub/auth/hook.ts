@@ -1,0 +1,71 @@
+/**
+ * Lets a request in or not. Every route below /api/v1 says which scope it needs, or that it is public; one that says
+ * neither is refused when the hub starts, so a forgotten check cannot ship.
+ */
+import type { FastifyRequest } from 'fastify';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { API_PREFIX, type Scope } from '../api/schemas.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import { authenticateSession, authenticateToken, checkScope } from './identity.ts';
+import type { AuthDeps, Identity } from './identity.ts';
+import { checkSameOrigin } from './same-origin.ts';
+
+export const SESSION_COOKIE = 'orkestr_session';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The scope that the route needs, or 'public'. Set it with `requireScope` or `publicRoute`. */
+    scope?: Scope | 'public';
+  }
+  interface FastifyRequest {
+    authenticated: Identity | undefined;
+    /** Who asks. @throws OrkestrError ORK_UNAUTHENTICATED on public routes. */
+    readonly identity: Identity;
+  }
+}
+
+/** Spread into a route's options: `app.get('/x', { ...requireScope('read'), schema }, handler)`. */
+export const requireScope = (scope: Scope) => ({ config: { scope } }) as const;
+/** For the few routes that nobody needs to be known for. */
+export const publicRoute = { config: { scope: 'public' } } as const;
+
+export function registerAuth(app: HubApp, deps: HubDeps): void {
+  app.decorateRequest('authenticated');
+  app.decorateRequest('identity', {
+    getter(this: FastifyRequest): Identity {
+      if (this.authenticated === undefined) throw new OrkestrError('ORK_UNAUTHENTICATED', 'Nobody is logged in.');
+      return this.authenticated;
+    },
+  });
+  app.addHook('onRoute', (route) => {
+    if (route.url.startsWith(API_PREFIX) && route.config?.scope === undefined) {
+      throw new Error(`Route ${String(route.method)} ${route.url} says neither requireScope nor publicRoute.`);
+    }
+  });
+  app.addHook('onRequest', async (request) => {
+    const { scope } = request.routeOptions.config;
+    if (scope === undefined || scope === 'public') return;
+    request.authenticated = await authenticate(deps, request, deps.hubUrl());
+    checkScope(request.authenticated, scope);
+  });
+}
+
+/** A bearer token wins over a cookie: a program that sends one means it. */
+async function authenticate(deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity> {
+  const identity = (await byBearer(deps, request)) ?? (await byCookie(deps, request, hubUrl));
+  if (identity !== undefined) return identity;
+  throw new OrkestrError('ORK_UNAUTHENTICATED', 'The token or session is missing, unknown, revoked or expired.');
+}
+
+async function byBearer(deps: AuthDeps, request: FastifyRequest): Promise<Identity | undefined> {
+  const token = /^Bearer ([!-~]{1,200})$/i.exec(request.headers.authorization ?? '')?.[1];
+  return token === undefined ? undefined : authenticateToken(deps, token);
+}
+
+async function byCookie(deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity | undefined> {
+  const session = request.cookies[SESSION_COOKIE];
+  if (request.headers.authorization !== undefined || session === undefined) return undefined;
+  // Browsers send cookies by themselves, so a write must also show that it comes from the console's own pages.
+  if (!['GET', 'HEAD'].includes(request.method)) checkSameOrigin(request.headers, hubUrl);
+  return authenticateSession(deps, session);
+}

@@ -1,0 +1,53 @@
+/** Who asks: the identity behind an API token or a console session, and what it may do. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Scope } from '../api/schemas.ts';
+import type { Clock } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import { findSessionToken } from '../store/sessions.ts';
+import { findTokenByHash, touchToken } from '../store/tokens.ts';
+import type { Row } from '../store/schema.ts';
+import { hashSecretToken } from './secret-token.ts';
+
+export interface Identity {
+  readonly tokenId: string;
+  readonly userId: string;
+  readonly teamId: string;
+  readonly scopes: readonly Scope[];
+}
+
+/** What is needed to know an identity; every `HubDeps` is one. */
+export interface AuthDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+}
+
+/** The identity of an API token (`ork_...`), or undefined when it is unknown, revoked or expired. */
+export async function authenticateToken(deps: AuthDeps, token: string): Promise<Identity | undefined> {
+  return toIdentity(deps, await findTokenByHash(deps.db, hashSecretToken(token)));
+}
+
+/** The identity of a session cookie's value, or undefined when the session or its token has ended. */
+export async function authenticateSession(deps: AuthDeps, session: string): Promise<Identity | undefined> {
+  const now = deps.clock.now().toISOString();
+  return toIdentity(deps, await findSessionToken(deps.db, hashSecretToken(session), now));
+}
+
+/** @throws OrkestrError ORK_FORBIDDEN, naming the scope that is missing. */
+export function checkScope(identity: Identity, scope: Scope): void {
+  if (identity.scopes.includes(scope)) return;
+  throw new OrkestrError('ORK_FORBIDDEN', `This needs the scope "${scope}", which the token does not have.`, {
+    evidence: [`scopes of the token: ${identity.scopes.join(', ')}`],
+  });
+}
+
+async function toIdentity(deps: AuthDeps, token: Row<'api_token'> | undefined): Promise<Identity | undefined> {
+  const now = deps.clock.now().toISOString();
+  if (token === undefined || (token.expires_at !== null && token.expires_at <= now)) return undefined;
+  await touchToken(deps.db, token, now);
+  return {
+    tokenId: token.id,
+    userId: token.user_id,
+    teamId: token.team_id,
+    scopes: JSON.parse(token.scopes) as Scope[],
+  };
+}

@@ -1,0 +1,19 @@
+/** Keeps other sites from writing with a visitor's session (OWASP: verifying origin with standard headers). */
+import type { IncomingHttpHeaders } from 'node:http';
+import { OrkestrError } from '../../protocol/errors.ts';
+
+/**
+ * A browser sets `Origin` on every write and no page can forge it. It must be the origin of this hub's own URL, or of
+ * the host that the request was sent to (`Host`, which no page can forge either).
+ * @throws OrkestrError ORK_FORBIDDEN
+ */
+export function checkSameOrigin(headers: IncomingHttpHeaders, hubUrl: string): void {
+  const { origin, host } = headers;
+  if (origin !== undefined && URL.canParse(origin)) {
+    const sent = new URL(origin);
+    if (sent.origin === new URL(hubUrl).origin || sent.host === host) return;
+  }
+  throw new OrkestrError('ORK_FORBIDDEN', 'A session writes only from the pages of this hub; use an API token here.', {
+    evidence: [`Origin: ${origin ?? 'none'}`],
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * What the parts of the hub need of each other. main.ts builds everything and hands it on; nothing else makes an
+ * instance. A part that another one needs is an interface here, so that no two parts import each other.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Sealer } from '../protocol/sealing.ts';
+import type { Logger } from '../protocol/service/logger.ts';
+import type { KeyPairPem } from '../protocol/signing.ts';
+import type { HubMessage } from '../protocol/agent-link.ts';
+import type { HubConfig } from './config.ts';
+import type { Db } from './store/database.ts';
+import type { Trigger } from './store/schema.ts';
+
+/** The Fastify instance that API files register their routes on: `registerX(app: HubApp, deps: HubDeps): void`. */
+export type HubApp = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
+
+export interface Clock {
+  now(): Date;
+}
+
+/** What every part may use and none of them owns. */
+export interface CoreDeps {
+  readonly db: Db;
+  readonly sealer: Sealer;
+  readonly config: HubConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Signs jobs and welcomes; hosts pin the public half at enrolment. */
+  readonly hubKey: KeyPairPem;
+  /** Public URL without trailing slash. A function, since the port may only be known once it listens. */
+  hubUrl(): string;
+}
+
+export interface HubDeps extends CoreDeps {
+  readonly scheduler: Scheduler;
+  readonly agents: Agents;
+  readonly git: GitRemotes;
+  readonly resolver: CommitResolver;
+  readonly news: News;
+}
+
+/** Decides which deployment runs when (hub/scheduler). */
+export interface Scheduler {
+  /** Take up what the store says is waiting or running. Called once, when the hub listens. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /**
+   * Take everything of an environment off its host, before its rows are deleted. Resolves once the removal is stored:
+   * an offline host gets it when it is back. Nothing to do when nothing of it was ever sent there.
+   */
+  removeEnvironment(environmentId: string): Promise<void>;
+  /** Store a deployment and let it run when its turn is there. Answers its id. */
+  create(request: DeploymentRequest): Promise<string>;
+  /**
+   * A waiting one ends at once, a running one when its host has heard of it.
+   * @throws OrkestrError ORK_CONFLICT when it has ended already
+   */
+  cancel(deploymentId: string): Promise<void>;
+  /** A host is here: it gets what it missed. `running`: what its journal holds as accepted and not ended. */
+  hostConnected(hostId: string, running: readonly string[]): Promise<void>;
+  /** The host works on these still. Answers those of them that it holds a lease for. */
+  renewLeases(hostId: string, deploymentIds: readonly string[]): Promise<readonly string[]>;
+  /** Something of this environment ended: see what is next. */
+  settle(environmentId: string): Promise<void>;
+}
+
+/** What is wanted; everything has been checked. */
+export interface DeploymentRequest {
+  readonly environmentId: string;
+  readonly trigger: Trigger;
+  readonly commit: string;
+  readonly branch: string;
+  readonly userId: string | null;
+  /** Only for rollbacks: whose release, and with which variables. */
+  readonly rollback?: { readonly releaseOf: string; readonly variables: 'current' | 'release' };
+}
+
+/** Wakes those who follow a deployment. Only a hint: what is new stands in the store. */
+export interface News {
+  tell(deploymentId: string): void;
+  /** Resolves at the next news of the deployment, after `ms` or when aborted, whichever comes first. */
+  next(deploymentId: string, ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** The way to the hosts that are connected now. */
+export interface HostLinks {
+  isOnline(hostId: string): boolean;
+  /** False when the host is not connected. True is no receipt: what must arrive is sent again on the next connection. */
+  send(hostId: string, message: HubMessage): boolean;
+}
+
+/** Live sessions of the hosts (hub/agents). */
+export interface Agents extends HostLinks {
+  /** End the session of a host whose key is no longer valid. */
+  disconnect(hostId: string): void;
+  /** Take over a WebSocket upgrade of AGENT_LINK_PATH. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** End every session; hosts come back by themselves when the hub is up again. */
+  stop(): Promise<void>;
+}
+
+/** The hub's own git remote (hub/git). */
+export interface GitRemotes {
+  /** Make the empty bare repository; there already is fine. */
+  createRepository(projectId: string): Promise<void>;
+  /** Gone already is fine. */
+  removeRepository(projectId: string): Promise<void>;
+  /** Answer a request below /git/, raw: bodies are streamed. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** Which commit a branch is at (hub/git): in the own remote, or at the external one by ls-remote. */
+export interface CommitResolver {
+  /** @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY, ORK_REPO_ACCESS, ORK_REPO_UNREACHABLE */
+  resolve(environmentId: string): Promise<string>;
+  /** Whether the commit may be deployed. @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; external ones say it at clone) */
+  checkCommit(environmentId: string, commit: string): Promise<void>;
+}

@@ -1,0 +1,74 @@
+/** Opens the hub's store: SQLite through kysely, brought to the newest schema before anyone sees it. */
+import { Kysely, SqliteDialect } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { MIGRATIONS } from './migrations/index.ts';
+import type { Database } from './schema.ts';
+
+/** The store, or one transaction on it: every function of store/ takes either. */
+export type Db = Kysely<Database>;
+
+/** Node-API version that better-sqlite3 is built for; older runtimes crash on import instead of failing. */
+const NAPI_NEEDED = 10;
+/** How long a write waits for another process (setup, backup) that writes, ms. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Open and migrate the database file; `:memory:` is fine for tests.
+ * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version.
+ */
+export async function openDatabase(path: string): Promise<Db> {
+  if (Number(process.versions.napi) < NAPI_NEEDED) {
+    throw new OrkestrError('ORK_CONFIG', `This needs Node.js 24 or newer; it runs on ${process.version}.`);
+  }
+  const { default: Sqlite } = await import('better-sqlite3');
+  const sqlite = new Sqlite(path);
+  const db = new Kysely<Database>({
+    dialect: new SqliteDialect({
+      database: {
+        // A transaction that reads first and writes later cannot wait for another process's write, only fail; one
+        // that takes the write lock at once waits for busy_timeout.
+        prepare: (sql) => sqlite.prepare(sql === 'begin' ? 'begin immediate' : sql),
+        close: () => sqlite.close(),
+      },
+    }),
+  });
+  try {
+    // WAL: readers never wait for the writer. FULL: what was answered survives a power cut.
+    sqlite.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    sqlite.pragma('journal_mode = WAL');
+    sqlite.pragma('synchronous = FULL');
+    sqlite.pragma('foreign_keys = ON');
+    await migrate(db);
+    return db;
+  } catch (cause) {
+    await db.destroy();
+    sqlite.close(); // destroy() closes it only once the first query was run
+    throw new OrkestrError('ORK_CONFIG', `The database ${path} cannot be used: ${reason(cause)}`, { cause });
+  }
+}
+
+/** Whether a write failed because a row with the same key is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY';
+}
+
+/** Whether a write failed because other rows still refer to this one, or the one referred to is gone. */
+export function isReferenceViolation(error: unknown): boolean {
+  // RESTRICT speaks as a trigger in SQLite
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
+}
+
+async function migrate(db: Db): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error;
+}
+
+function reason(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  // kysely's words for "a migration was run that this version does not have"
+  return text.includes('is missing') ? `it was made by a newer version of orkestr (${text}).` : `${text}.`;
+}

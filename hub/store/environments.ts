@@ -1,0 +1,97 @@
+/** Environments: a branch of a project with its settings, on a host. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import { Settings } from '../../protocol/job.ts';
+import { isUniqueViolation } from './database.ts';
+import type { Db } from './database.ts';
+import { notFound } from './not-found.ts';
+import { getProject } from './projects.ts';
+import { replaceRoutes } from './routes.ts';
+import type { Row } from './schema.ts';
+
+export interface NewEnvironmentRow extends Pick<
+  Row<'environment'>,
+  'id' | 'project_id' | 'slug' | 'branch' | 'host_id' | 'created_at'
+> {
+  readonly settings: Settings;
+}
+
+/**
+ * Stores the environment and takes its routes. Call it in a transaction.
+ * @throws OrkestrError ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
+ */
+export async function insertEnvironment(db: Db, environment: NewEnvironmentRow): Promise<void> {
+  const settings = JSON.stringify(environment.settings);
+  try {
+    await db
+      .insertInto('environment')
+      .values({ ...environment, settings, generation: 0, env_version: 0 })
+      .execute();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new OrkestrError('ORK_CONFLICT', `The project has an environment "${environment.slug}" already.`, {
+      cause: error,
+    });
+  }
+  await replaceRoutes(db, environment.id, environment.settings.domains);
+}
+
+/** Environments of one project or of several, oldest first. */
+export function listEnvironments(db: Db, projectIds: readonly string[]): Promise<Row<'environment'>[]> {
+  return db.selectFrom('environment').selectAll().where('project_id', 'in', projectIds).orderBy('id').execute();
+}
+
+/**
+ * The environment and its project, by slugs or ids, within the team.
+ * @throws OrkestrError ORK_NOT_FOUND, naming the one that is not there
+ */
+export async function getEnvironment(
+  db: Db,
+  teamId: string,
+  projectReference: string,
+  reference: string,
+): Promise<{ readonly project: Row<'project'>; readonly environment: Row<'environment'> }> {
+  const project = await getProject(db, teamId, projectReference);
+  const environment = await db
+    .selectFrom('environment')
+    .selectAll()
+    .where('project_id', '=', project.id)
+    .where((where) => where.or([where('slug', '=', reference), where('id', '=', reference)]))
+    .executeTakeFirst();
+  if (environment === undefined) throw notFound('environment', reference);
+  return { project, environment };
+}
+
+/** Writes branch and settings and takes the routes. Call it in a transaction. @throws OrkestrError ORK_ROUTE_TAKEN */
+export async function updateEnvironment(
+  db: Db,
+  environmentId: string,
+  change: { readonly branch: string; readonly settings: Settings },
+): Promise<void> {
+  await db
+    .updateTable('environment')
+    .set({ branch: change.branch, settings: JSON.stringify(change.settings) })
+    .where('id', '=', environmentId)
+    .execute();
+  await replaceRoutes(db, environmentId, change.settings.domains);
+}
+
+export async function deleteEnvironment(db: Db, environmentId: string): Promise<void> {
+  await db.deleteFrom('environment').where('id', '=', environmentId).execute();
+}
+
+/** The settings of a row. Parsed, so that fields which came with a later version have their defaults. */
+export function readSettings(environment: Pick<Row<'environment'>, 'settings'>): Settings {
+  return Settings.parse(JSON.parse(environment.settings));
+}
+
+/** Environment id → the deployment that serves now, for those that have one. */
+export async function liveDeployments(db: Db, environmentIds: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom('deployment')
+    .select(['id', 'environment_id'])
+    .where('environment_id', 'in', environmentIds)
+    .where('status', '=', 'live')
+    .orderBy('generation')
+    .execute();
+  return new Map(rows.map((row) => [row.environment_id, row.id]));
+}

@@ -1,0 +1,106 @@
+/** Hosts: who they are (public key, join token) and what they last told. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { HostStatus } from '../../protocol/agent-link.ts';
+import { isReferenceViolation, isUniqueViolation } from './database.ts';
+import type { Db } from './database.ts';
+import { notFound } from './not-found.ts';
+import type { NewRow, Row } from './schema.ts';
+
+/** @throws OrkestrError ORK_CONFLICT when the team has a host of that name. */
+export async function insertHost(db: Db, host: NewRow<'host'>): Promise<void> {
+  try {
+    await db.insertInto('host').values(host).execute();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new OrkestrError('ORK_CONFLICT', `The team has a host "${host.name}" already.`, { cause: error });
+  }
+}
+
+export function listHosts(db: Db, teamId: string): Promise<Row<'host'>[]> {
+  return db.selectFrom('host').selectAll().where('team_id', '=', teamId).orderBy('name').execute();
+}
+
+/** @throws OrkestrError ORK_NOT_FOUND */
+export async function getHost(db: Db, teamId: string, hostId: string): Promise<Row<'host'>> {
+  const host = await db
+    .selectFrom('host')
+    .selectAll()
+    .where('id', '=', hostId)
+    .where('team_id', '=', teamId)
+    .executeTakeFirst();
+  if (host === undefined) throw notFound('host', hostId);
+  return host;
+}
+
+/** For the agent link, where the host's key and not a team proves who asks. */
+export function findHostById(db: Db, hostId: string): Promise<Row<'host'> | undefined> {
+  return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
+}
+
+/** Give the host a new join token (its hash). The host's present key stays good until the token is used. */
+export async function setJoinToken(db: Db, hostId: string, hash: string, expiresAt: string): Promise<void> {
+  await db
+    .updateTable('host')
+    .set({ join_token_hash: hash, join_token_expires_at: expiresAt, join_token_used_at: null })
+    .where('id', '=', hostId)
+    .execute();
+}
+
+/**
+ * Use up a join token: from now on the holder of `publicKey` is the host. The same key with the same token gets the
+ * same host again, so that an answer lost on the wire does no harm. Undefined when the token is not good for this key.
+ */
+export async function enrolHost(
+  db: Db,
+  request: { readonly tokenHash: string; readonly publicKey: string; readonly now: string },
+): Promise<{ readonly hostId: string; readonly first: boolean } | undefined> {
+  const { tokenHash, publicKey, now } = request;
+  const taken = await db
+    .updateTable('host')
+    // A new key is a new journal on the host: it counts its reports from 1 again.
+    .set({ public_key: publicKey, join_token_used_at: now, acknowledged: 0 })
+    .where('join_token_hash', '=', tokenHash)
+    .where('join_token_expires_at', '>', now)
+    .where('join_token_used_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  if (taken !== undefined) return { hostId: taken.id, first: true };
+  const repeated = await db
+    .selectFrom('host')
+    .select('id')
+    .where('join_token_hash', '=', tokenHash)
+    .where('join_token_expires_at', '>', now)
+    .where('public_key', '=', publicKey)
+    .executeTakeFirst();
+  return repeated && { hostId: repeated.id, first: false };
+}
+
+export async function recordHostStatus(db: Db, hostId: string, status: HostStatus, now: string): Promise<void> {
+  await db
+    .updateTable('host')
+    .set({ status: JSON.stringify(status), last_seen_at: now })
+    .where('id', '=', hostId)
+    .execute();
+}
+
+/** Every report of the host up to `sequence` is stored. Call it in the transaction that stores them; it never goes back. */
+export async function recordAcknowledged(db: Db, hostId: string, sequence: number): Promise<void> {
+  await db
+    .updateTable('host')
+    .set({ acknowledged: sequence })
+    .where('id', '=', hostId)
+    .where('acknowledged', '<', sequence)
+    .execute();
+}
+
+/** @throws OrkestrError ORK_CONFLICT while environments are placed on it. */
+export async function deleteHost(db: Db, host: Row<'host'>): Promise<void> {
+  try {
+    await db.deleteFrom('host').where('id', '=', host.id).execute();
+  } catch (error) {
+    if (!isReferenceViolation(error)) throw error;
+    throw new OrkestrError('ORK_CONFLICT', `Environments are placed on the host "${host.name}". Delete them first.`, {
+      cause: error,
+    });
+  }
+}

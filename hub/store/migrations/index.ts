@@ -1,0 +1,9 @@
+/** Every change of the schema, in order. A migration that was released is never edited: add another. */
+import type { Migration } from 'kysely/migration';
+import { initial } from './0001-initial.ts';
+import { removals } from './0002-removals.ts';
+
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-initial': initial,
+  '0002-removals': removals,
+};

@@ -1,0 +1,63 @@
+/** Projects: where their code is and, sealed, how to read it. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Sealer } from '../../protocol/sealing.ts';
+import { isUniqueViolation } from './database.ts';
+import type { Db } from './database.ts';
+import { notFound } from './not-found.ts';
+import type { NewRow, Row } from './schema.ts';
+
+export interface RepositoryAuth {
+  readonly username: string;
+  readonly token: string;
+}
+
+/** @throws OrkestrError ORK_CONFLICT when the team has a project of that slug. */
+export async function insertProject(db: Db, project: NewRow<'project'>): Promise<void> {
+  try {
+    await db.insertInto('project').values(project).execute();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new OrkestrError('ORK_CONFLICT', `The team has a project "${project.slug}" already.`, { cause: error });
+  }
+}
+
+export function listProjects(db: Db, teamId: string): Promise<Row<'project'>[]> {
+  return db.selectFrom('project').selectAll().where('team_id', '=', teamId).orderBy('slug').execute();
+}
+
+/** `reference`: slug or id. */
+export function findProject(db: Db, teamId: string, reference: string): Promise<Row<'project'> | undefined> {
+  return db
+    .selectFrom('project')
+    .selectAll()
+    .where('team_id', '=', teamId)
+    .where((where) => where.or([where('slug', '=', reference), where('id', '=', reference)]))
+    .executeTakeFirst();
+}
+
+/** `reference`: slug or id. @throws OrkestrError ORK_NOT_FOUND */
+export async function getProject(db: Db, teamId: string, reference: string): Promise<Row<'project'>> {
+  const project = await findProject(db, teamId, reference);
+  if (project === undefined) throw notFound('project', reference);
+  return project;
+}
+
+/** Environments, deployments and all that hangs on them go with it. */
+export async function deleteProject(db: Db, projectId: string): Promise<void> {
+  await db.deleteFrom('project').where('id', '=', projectId).execute();
+}
+
+export function sealRepositoryAuth(sealer: Sealer, projectId: string, auth: RepositoryAuth): string {
+  return sealer.seal(JSON.stringify(auth), sealContext(projectId));
+}
+
+/** How to read the project's external repository; undefined for public ones. */
+export function openRepositoryAuth(
+  sealer: Sealer,
+  project: Pick<Row<'project'>, 'id' | 'repository_auth'>,
+): RepositoryAuth | undefined {
+  if (project.repository_auth === null) return undefined;
+  return JSON.parse(sealer.open(project.repository_auth, sealContext(project.id))) as RepositoryAuth;
+}
+
+const sealContext = (projectId: string): string => `repository_auth/${projectId}`;

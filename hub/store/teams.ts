@@ -1,0 +1,26 @@
+/** Teams: the owners of hosts, projects and tokens. */
+import type { Db } from './database.ts';
+import { notFound } from './not-found.ts';
+import type { NewRow, Row } from './schema.ts';
+
+export async function insertTeam(db: Db, team: NewRow<'team'>): Promise<void> {
+  await db.insertInto('team').values(team).execute();
+}
+
+export async function getTeam(db: Db, teamId: string): Promise<Row<'team'>> {
+  const team = await db.selectFrom('team').selectAll().where('id', '=', teamId).executeTakeFirst();
+  if (team === undefined) throw notFound('team', teamId);
+  return team;
+}
+
+/** The team of a project: its plan says what deployments may do. */
+export async function getTeamOfProject(db: Db, projectId: string): Promise<Row<'team'>> {
+  const team = await db
+    .selectFrom('team')
+    .innerJoin('project', 'project.team_id', 'team.id')
+    .selectAll('team')
+    .where('project.id', '=', projectId)
+    .executeTakeFirst();
+  if (team === undefined) throw notFound('project', projectId);
+  return team;
+}
