@@ -44,7 +44,8 @@ export const Report = z.discriminatedUnion('kind', [
     kind: z.literal('deployment'),
     deploymentId: Uuid,
     generation: z.int(),
-    status: z.enum(['running', 'live', 'failed', 'cancelled']),
+    /** `superseded` is how a remove job ends: nothing of the environment is left on the host. */
+    status: z.enum(['running', 'live', 'failed', 'cancelled', 'superseded']),
     at: Timestamp,
     error: ErrorReport.optional(),
     release: Release.optional(),

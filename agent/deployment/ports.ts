@@ -13,6 +13,7 @@ import type {
   UpstreamRemoved,
 } from '../../protocol/proxy-admin.ts';
 import type { BuildPlan, Checkout, Image, Listener } from '../../protocol/steps.ts';
+import type { BaseImages } from '../detect/base-images.ts';
 
 /** The log of one step: raw bytes in, stored and streamed in order. Values of secrets are redacted by the runner's wrapper. */
 export interface StepLog {
@@ -163,6 +164,8 @@ export interface Ports {
   readonly proxy: EdgeProxy;
   readonly workspaces: Workspaces;
   readonly clock: Clock;
+  /** Image names that generated Dockerfiles start from, from this host's config. */
+  readonly baseImages: BaseImages;
 }
 
 export type { BuildPlan, Domain, TargetAddress };
