@@ -59,6 +59,8 @@ export interface Scheduler {
    * @throws OrkestrError ORK_CONFLICT when it has ended already
    */
   cancel(deploymentId: string): Promise<void>;
+  /** Before a host can get anything: what was taken for lost and is in `running` after all runs again. */
+  hostReturns(hostId: string, running: readonly string[]): Promise<void>;
   /** A host is here: it gets what it missed. `running`: what its journal holds as accepted and not ended. */
   hostConnected(hostId: string, running: readonly string[]): Promise<void>;
   /** The host works on these still. Answers those of them that it holds a lease for. */

@@ -1,0 +1,173 @@
+/**
+ * Stores what hosts report. Reports come numbered and in order, may come again, and say the truth: where the hub had
+ * to assume (ORK_HOST_LOST), they win.
+ */
+import type { AgentMessage, Report } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import { StepOutputs } from '../../protocol/steps.ts';
+import { isLostAssumption } from '../scheduler/lease.ts';
+import { deleteRemoval } from '../scheduler/removals.ts';
+import type { Db } from '../store/database.ts';
+import { changeStatus, findOnHost, isOpen } from '../store/deployments.ts';
+import { addLogChunk } from '../store/logs.ts';
+import { insertRelease } from '../store/releases.ts';
+import type { Row } from '../store/schema.ts';
+import { putStep } from '../store/steps.ts';
+
+export type NumberedReport = Extract<AgentMessage, { type: 'report' }>;
+
+/** What a batch of reports has changed; to be acted on once it is committed. */
+export interface ReportEffects {
+  /** Everything up to this number is stored. */
+  readonly acknowledged: number;
+  /** Deployments with news. */
+  readonly changed: ReadonlySet<string>;
+  /** Environments in which one ended, so that the next may start. */
+  readonly ended: ReadonlySet<string>;
+}
+
+interface Batch {
+  readonly db: Db;
+  readonly log: Logger;
+  readonly hostId: string;
+  readonly now: string;
+  readonly changed: Set<string>;
+  readonly ended: Set<string>;
+}
+
+/**
+ * Store reports of one host, in order and together with the number up to which they are stored, in one transaction.
+ * Those with a number that is stored already are passed over.
+ * @throws OrkestrError ORK_PROTOCOL when one is missing in between: nothing of the batch is stored then.
+ */
+export async function applyReports(
+  db: Db,
+  log: Logger,
+  hostId: string,
+  reports: readonly NumberedReport[],
+  now: string,
+): Promise<ReportEffects> {
+  const changed = new Set<string>();
+  const ended = new Set<string>();
+  const acknowledged = await db.transaction().execute(async (trx) => {
+    const host = await trx
+      .selectFrom('host')
+      .select('acknowledged')
+      .where('id', '=', hostId)
+      .executeTakeFirstOrThrow();
+    let last = host.acknowledged;
+    for (const { sequence, report } of reports) {
+      if (sequence <= last) continue;
+      if (sequence !== last + 1) {
+        throw new OrkestrError('ORK_PROTOCOL', `Report ${sequence} came after ${last}: those between are missing.`);
+      }
+      await applyReport({ db: trx, log, hostId, now, changed, ended }, report);
+      last = sequence;
+    }
+    await trx.updateTable('host').set({ acknowledged: last }).where('id', '=', hostId).execute();
+    return last;
+  });
+  return { acknowledged, changed, ended };
+}
+
+async function applyReport(batch: Batch, report: Report): Promise<void> {
+  const deployment = await findOnHost(batch.db, batch.hostId, report.deploymentId);
+  // One that is gone, another host's, or never sent: passed over, and still counted, so that the host is not stuck.
+  if (deployment === undefined || deployment.sent_at === null) return applyElsewhere(batch, report);
+  batch.changed.add(deployment.id);
+  switch (report.kind) {
+    case 'step':
+      return applyStep(batch, deployment, report);
+    case 'deployment':
+      return applyStatus(batch, deployment, report);
+    case 'log':
+      await addLogChunk(batch.db, deployment.id, {
+        step: report.step,
+        offset: report.offset,
+        bytes: Buffer.from(report.data, 'base64'),
+      });
+      return;
+  }
+}
+
+async function applyElsewhere(batch: Batch, report: Report): Promise<void> {
+  const { hostId, log } = batch;
+  const over = report.kind === 'deployment' && report.status === 'live';
+  // `live` of a remove job: what was wanted is so.
+  if (over && (await deleteRemoval(batch.db, hostId, report.deploymentId))) return;
+  log.warn(
+    { hostId, deploymentId: report.deploymentId, kind: report.kind },
+    'a report about nothing that this host has',
+  );
+}
+
+async function applyStep(
+  batch: Batch,
+  deployment: Row<'deployment'>,
+  report: Extract<Report, { kind: 'step' }>,
+): Promise<void> {
+  if (deployment.status === 'queued') {
+    await changeStatus(batch.db, deployment.id, { status: 'running', started_at: report.startedAt });
+  }
+  await putStep(batch.db, deployment.id, {
+    name: report.step,
+    status: report.status,
+    startedAt: report.startedAt,
+    ms: report.ms,
+    note: report.note ?? null,
+    output: checkedOutput(batch, report),
+    error: report.error ?? null,
+  });
+}
+
+/** Only what has the shape of that step's output is stored and shown. */
+function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>): unknown {
+  if (report.output === undefined || report.output === null) return null;
+  const output = StepOutputs[report.step].safeParse(report.output);
+  if (output.success) return output.data;
+  batch.log.warn({ hostId: batch.hostId, step: report.step }, 'a step output that this version does not know');
+  return null;
+}
+
+async function applyStatus(
+  batch: Batch,
+  deployment: Row<'deployment'>,
+  report: Extract<Report, { kind: 'deployment' }>,
+): Promise<void> {
+  const lost = isLostAssumption(deployment);
+  const stale = report.generation !== deployment.generation;
+  if (stale || !(isOpen(deployment) || lost)) return; // it has ended, and an end is final
+  const { db } = batch;
+  const started_at = deployment.started_at ?? report.at;
+  if (report.status === 'running') {
+    if (deployment.status === 'running') return;
+    await changeStatus(db, deployment.id, { status: 'running', started_at, error: null, finished_at: null });
+    return;
+  }
+  batch.ended.add(deployment.environment_id);
+  const end = { started_at, finished_at: report.at, lease_expires_at: null };
+  if (report.status !== 'live') {
+    await changeStatus(db, deployment.id, { ...end, status: report.status, error: report.error ?? null });
+    return;
+  }
+  const newerIsLive = await supersede(batch, deployment);
+  await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
+  if (report.release?.deploymentId === deployment.id) await insertRelease(db, deployment.environment_id, report.release);
+}
+
+/** What was live before is superseded. True when a newer one is live already: this one's news came late. */
+async function supersede(batch: Batch, deployment: Row<'deployment'>): Promise<boolean> {
+  const live = await batch.db
+    .selectFrom('deployment')
+    .select(['id', 'generation'])
+    .where('environment_id', '=', deployment.environment_id)
+    .where('status', '=', 'live')
+    .execute();
+  const older = live.filter(({ generation }) => generation < deployment.generation);
+  for (const { id } of older) {
+    await changeStatus(batch.db, id, { status: 'superseded' });
+    batch.changed.add(id);
+  }
+  return live.length > older.length;
+}

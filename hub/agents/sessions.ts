@@ -1,0 +1,46 @@
+/** Which hosts are connected now. The newest session of a host is the one. */
+import type { HubMessage } from '../../protocol/agent-link.ts';
+import type { HostLinks } from '../deps.ts';
+
+export interface Session {
+  readonly hostId: string;
+  send(message: HubMessage): void;
+  /** `code`: of the WebSocket close frame (RFC 6455 section 7.4). Ends hard soon after when the other side stays silent. */
+  close(code: number, reason: string): void;
+}
+
+/** Close code for a session whose host has opened a newer one. */
+export const CLOSE_REPLACED = 4001;
+/** Close code for a host that is not to connect any more. */
+export const CLOSE_REVOKED = 4003;
+
+export class Sessions implements HostLinks {
+  readonly #byHost = new Map<string, Session>();
+
+  isOnline(hostId: string): boolean {
+    return this.#byHost.has(hostId);
+  }
+
+  send(hostId: string, message: HubMessage): boolean {
+    const session = this.#byHost.get(hostId);
+    session?.send(message);
+    return session !== undefined;
+  }
+
+  add(session: Session): void {
+    const older = this.#byHost.get(session.hostId);
+    this.#byHost.set(session.hostId, session);
+    older?.close(CLOSE_REPLACED, 'a newer session of this host is here');
+  }
+
+  /** Only if it is still the one: an old session's end must not take the new one away. */
+  remove(session: Session): void {
+    if (this.#byHost.get(session.hostId) === session) this.#byHost.delete(session.hostId);
+  }
+
+  disconnect(hostId: string, code: number, reason: string): void {
+    const session = this.#byHost.get(hostId);
+    this.#byHost.delete(hostId);
+    session?.close(code, reason);
+  }
+}

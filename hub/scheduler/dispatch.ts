@@ -1,0 +1,39 @@
+/** Puts signed jobs on the wire. */
+import { HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Job } from '../../protocol/job.ts';
+import { signJob } from '../../protocol/signing.ts';
+import type { CoreDeps, HostLinks } from '../deps.ts';
+import type { DeploymentContext } from '../store/deployments.ts';
+import { makeJob, makeRemoveJob } from './job.ts';
+import { LEASE_SECONDS } from './lease.ts';
+import { listRemovals } from './removals.ts';
+
+export interface Dispatch {
+  /** @throws OrkestrError when no job can be made of the deployment */
+  job(context: DeploymentContext): Promise<void>;
+  /** Everything that must still go from a host. Sent on each connection until the host says that it is done. */
+  removals(hostId: string): Promise<void>;
+}
+
+export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Dispatch {
+  const send = (hostId: string, job: Job): void => {
+    const message: HubMessage = {
+      type: 'job',
+      envelope: signJob(job, deps.hubKey.privateKey),
+      leaseSeconds: LEASE_SECONDS,
+    };
+    if (Buffer.byteLength(JSON.stringify(message)) > MAX_FRAME_BYTES || !HubMessage.safeParse(message).success) {
+      throw new OrkestrError('ORK_TOO_LARGE', 'Variables, settings and release are too large for a job of 900,000 bytes.');
+    }
+    deps.links.send(hostId, message);
+  };
+  return {
+    async job(context) {
+      send(context.environment.host_id, await makeJob(deps, context));
+    },
+    async removals(hostId) {
+      for (const removal of await listRemovals(deps.db, hostId)) send(hostId, makeRemoveJob(removal, deps.clock.now()));
+    },
+  };
+}

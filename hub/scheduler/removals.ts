@@ -1,0 +1,69 @@
+/** Environments that are deleted here and must still go from their host, however long that is away. */
+import { randomUUIDv7 } from 'node:crypto';
+import type { Db } from '../store/database.ts';
+import { listOpen } from '../store/deployments.ts';
+import { notFound } from '../store/not-found.ts';
+import type { Row } from '../store/schema.ts';
+
+/** Removals sent at once: more wait for the next connection. */
+const MOST_AT_ONCE = 1000;
+
+/**
+ * Note that everything of the environment must go from its host, if anything was ever sent there. Call it in a
+ * transaction, before the rows are deleted. Answers the host and what still runs there.
+ */
+export async function addRemoval(
+  db: Db,
+  environmentId: string,
+  now: string,
+): Promise<{ readonly hostId: string; readonly running: readonly string[] }> {
+  const found = await db
+    .selectFrom('environment')
+    .innerJoin('project', 'project.id', 'environment.project_id')
+    .selectAll('environment')
+    .select('project.slug as project_slug')
+    .where('environment.id', '=', environmentId)
+    .executeTakeFirst();
+  if (found === undefined) throw notFound('environment', environmentId);
+  const sent = await db
+    .selectFrom('deployment')
+    .select('id')
+    .where('environment_id', '=', environmentId)
+    .where('sent_at', 'is not', null)
+    .limit(1)
+    .executeTakeFirst();
+  if (sent !== undefined) {
+    await db
+      .insertInto('removal')
+      .values({
+        id: randomUUIDv7(),
+        host_id: found.host_id,
+        project_id: found.project_id,
+        project_slug: found.project_slug,
+        environment_id: environmentId,
+        environment_slug: found.slug,
+        // Above everything that was ever sent, so that a job which arrives late is stale.
+        generation: found.generation + 1,
+        created_at: now,
+      })
+      .execute();
+  }
+  const open = await listOpen(db, environmentId);
+  return { hostId: found.host_id, running: open.filter(({ sent_at }) => sent_at !== null).map(({ id }) => id) };
+}
+
+export function listRemovals(db: Db, hostId: string): Promise<Row<'removal'>[]> {
+  return db
+    .selectFrom('removal')
+    .selectAll()
+    .where('host_id', '=', hostId)
+    .orderBy('id')
+    .limit(MOST_AT_ONCE)
+    .execute();
+}
+
+/** The host says that it is done. False when the host has no such removal. */
+export async function deleteRemoval(db: Db, hostId: string, id: string): Promise<boolean> {
+  const result = await db.deleteFrom('removal').where('id', '=', id).where('host_id', '=', hostId).executeTakeFirst();
+  return result.numDeletedRows > 0n;
+}

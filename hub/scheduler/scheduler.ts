@@ -1,0 +1,237 @@
+/**
+ * Decides which deployment runs when. Everything it knows is in the store: each decision is one transaction, and what
+ * goes over the wire goes after it and again on the host's next connection, so a restart loses nothing.
+ */
+import { randomUUIDv7 } from 'node:crypto';
+import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { CoreDeps, DeploymentRequest, HostLinks, News, Scheduler } from '../deps.ts';
+import {
+  changeStatus,
+  findContext,
+  findDeployment,
+  findOnHost,
+  insertDeployment,
+  isOpen,
+  listOpen,
+  listSent,
+} from '../store/deployments.ts';
+import type { Db } from '../store/database.ts';
+import { makeDispatch } from './dispatch.ts';
+import { fixVariables } from './job.ts';
+import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
+import { addRemoval } from './removals.ts';
+import { decideTurn } from './turn.ts';
+
+export interface SchedulerDeps extends CoreDeps {
+  readonly links: HostLinks;
+  readonly news: News;
+}
+
+/** How often leases are looked at, ms. */
+const SWEEP_MS = 15_000;
+
+export function makeScheduler(
+  deps: SchedulerDeps,
+  { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
+): Scheduler & { sweep(): Promise<void> } {
+  const { db, clock, links, news, log } = deps;
+  const dispatch = makeDispatch(deps);
+  const now = (): string => clock.now().toISOString();
+  let startedAt = clock.now();
+  let timer: NodeJS.Timeout | undefined;
+
+  async function settle(environmentId: string): Promise<void> {
+    // Each round ends one deployment at least, so this comes to an end.
+    for (;;) {
+      const turn = await db.transaction().execute((trx) => takeTurn(trx, environmentId));
+      for (const id of turn.changed) news.tell(id);
+      if (turn.sent === undefined) return;
+      if (await sendOrFail(turn.sent)) return;
+    }
+  }
+
+  async function takeTurn(trx: Db, environmentId: string): Promise<{ changed: string[]; sent?: string }> {
+    const open = await listOpen(trx, environmentId);
+    const turn = decideTurn(open);
+    for (const { id, replacedBy } of turn.skip) {
+      await changeStatus(trx, id, { status: 'skipped', replaced_by: replacedBy, finished_at: now() });
+    }
+    const changed = turn.skip.map(({ id }) => id);
+    const next = open.find(({ id }) => id === turn.next);
+    if (next === undefined || !links.isOnline(await hostOf(trx, environmentId))) return { changed };
+    const fixed = await fixVariables(trx, deps.sealer, next);
+    await trx
+      .updateTable('deployment')
+      .set({ ...fixed, sent_at: now(), lease_expires_at: leaseEnd(clock.now()) })
+      .where('id', '=', next.id)
+      .execute();
+    return { changed, sent: next.id };
+  }
+
+  /** False when no job could be made of it: then it has failed, with the reason. */
+  async function sendOrFail(id: string): Promise<boolean> {
+    try {
+      const context = await findContext(db, id);
+      if (context !== undefined) await dispatch.job(context);
+      return true;
+    } catch (error) {
+      log.warn({ err: error, deploymentId: id }, 'no job could be made of the deployment');
+      await fail(id, toErrorReport(error));
+      return false;
+    }
+  }
+
+  /** `lease`: as it was when this was decided; a host that renewed it or reported in between is right, and nothing is done. */
+  async function fail(id: string, error: ErrorReport, lease?: string | null): Promise<void> {
+    await db.transaction().execute(async (trx) => {
+      const deployment = await findDeployment(trx, id);
+      if (deployment === undefined || !isOpen(deployment)) return;
+      if (lease !== undefined && deployment.lease_expires_at !== lease) return;
+      await changeStatus(trx, id, { status: 'failed', error, finished_at: now(), lease_expires_at: null });
+    });
+    news.tell(id);
+  }
+
+  async function create(request: DeploymentRequest): Promise<string> {
+    const id = randomUUIDv7();
+    await db.transaction().execute((trx) => insertDeployment(trx, id, request, now()));
+    news.tell(id);
+    await settle(request.environmentId);
+    return id;
+  }
+
+  async function cancel(id: string): Promise<void> {
+    const deployment = await db.transaction().execute(async (trx) => {
+      const found = await findDeployment(trx, id);
+      if (found === undefined || !isOpen(found)) {
+        throw new OrkestrError('ORK_CONFLICT', `The deployment has ended already: it is ${found?.status ?? 'gone'}.`);
+      }
+      if (found.sent_at === null) await changeStatus(trx, id, { status: 'cancelled', finished_at: now() });
+      else await trx.updateTable('deployment').set({ cancel_requested: 1 }).where('id', '=', id).execute();
+      return found;
+    });
+    news.tell(id);
+    if (deployment.sent_at === null) return settle(deployment.environment_id);
+    // An offline host gets it on its next connection.
+    links.send(await hostOf(db, deployment.environment_id), { type: 'cancel', deploymentId: id });
+  }
+
+  /** What was taken for lost and is alive runs again, before anything else can be sent to that host. */
+  async function hostReturns(hostId: string, running: readonly string[]): Promise<void> {
+    await renewLeases(hostId, running);
+    for (const id of running) {
+      const revived = await db.transaction().execute(async (trx) => {
+        const deployment = await findOnHost(trx, hostId, id);
+        if (deployment === undefined || !isLostAssumption(deployment)) return false;
+        await changeStatus(trx, id, {
+          status: 'running',
+          error: null,
+          finished_at: null,
+          lease_expires_at: leaseEnd(clock.now()),
+        });
+        return true;
+      });
+      if (revived) news.tell(id);
+    }
+  }
+
+  async function hostConnected(hostId: string, running: readonly string[]): Promise<void> {
+    const sent = await listSent(db, hostId);
+    await renewLeases(
+      hostId,
+      sent.map(({ id }) => id),
+    );
+    for (const deployment of sent) {
+      // A host that has it already knows it by its id; one that lost the message gets it now.
+      if (!running.includes(deployment.id) && !(await sendOrFail(deployment.id))) await settle(deployment.environment_id);
+      if (deployment.cancel_requested === 1) links.send(hostId, { type: 'cancel', deploymentId: deployment.id });
+    }
+    await dispatch.removals(hostId);
+    for (const environmentId of await listWaitingEnvironments(db, hostId)) await settle(environmentId);
+  }
+
+  async function renewLeases(hostId: string, ids: readonly string[]): Promise<readonly string[]> {
+    const held = (await listSent(db, hostId)).filter(({ id }) => ids.includes(id)).map(({ id }) => id);
+    if (held.length > 0) {
+      await db
+        .updateTable('deployment')
+        .set({ lease_expires_at: leaseEnd(clock.now()) })
+        .where('id', 'in', held)
+        .execute();
+    }
+    return held;
+  }
+
+  async function sweep(): Promise<void> {
+    for (const deployment of await listSent(db)) {
+      // While the hub itself was down no host could renew: the grace starts with the hub.
+      const since = Math.max(Date.parse(deployment.lease_expires_at ?? ''), startedAt.getTime()) || startedAt.getTime();
+      if (clock.now().getTime() <= since + GRACE_SECONDS * 1000) continue;
+      if (links.isOnline(deployment.host_id)) {
+        // Connected and not renewing: the host does not have it. The same job again is the same deployment.
+        await renewLeases(deployment.host_id, [deployment.id]);
+        if (await sendOrFail(deployment.id)) continue;
+      } else {
+        await fail(deployment.id, hostLost(), deployment.lease_expires_at);
+      }
+      await settle(deployment.environment_id);
+    }
+  }
+
+  return {
+    async start() {
+      startedAt = clock.now();
+      for (const environmentId of await listWaitingEnvironments(db)) await settle(environmentId);
+      timer = setInterval(() => {
+        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at the leases failed'));
+      }, sweepMs).unref();
+    },
+    async stop() {
+      clearInterval(timer);
+      await Promise.resolve();
+    },
+    async removeEnvironment(environmentId) {
+      const removed = await db.transaction().execute((trx) => addRemoval(trx, environmentId, now()));
+      for (const id of removed.running) links.send(removed.hostId, { type: 'cancel', deploymentId: id });
+      await dispatch.removals(removed.hostId);
+    },
+    create,
+    cancel,
+    hostReturns,
+    hostConnected,
+    renewLeases,
+    settle,
+    sweep,
+  };
+}
+
+const hostLost = () =>
+  toErrorReport(
+    new OrkestrError(
+      'ORK_HOST_LOST',
+      `The host is away and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. What it does now is not known.`,
+    ),
+  );
+
+async function hostOf(db: Db, environmentId: string): Promise<string> {
+  const { host_id } = await db
+    .selectFrom('environment')
+    .select('host_id')
+    .where('id', '=', environmentId)
+    .executeTakeFirstOrThrow();
+  return host_id;
+}
+
+/** Environments in which something waits, of one host or of all. */
+async function listWaitingEnvironments(db: Db, hostId?: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('deployment')
+    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .select('environment.id')
+    .distinct()
+    .where('deployment.status', '=', 'queued')
+    .where('deployment.sent_at', 'is', null)
+    .$if(hostId !== undefined, (query) => query.where('environment.host_id', '=', hostId ?? ''))
+    .execute();
+  return rows.map(({ id }) => id);
+}

@@ -1,0 +1,164 @@
+/** Deployments: rows and their status changes. Which change is right is decided in scheduler/ and agents/. */
+import type { DeploymentStatus } from '../../protocol/agent-link.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { DeploymentRequest } from '../deps.ts';
+import type { Db } from './database.ts';
+import { addStatusEvent } from './events.ts';
+import { notFound } from './not-found.ts';
+import type { Row } from './schema.ts';
+
+/** The statuses of a deployment that has not ended. */
+export const OPEN = ['queued', 'running'] as const satisfies readonly DeploymentStatus[];
+
+export const isOpen = (deployment: Pick<Row<'deployment'>, 'status'>): boolean =>
+  (OPEN as readonly string[]).includes(deployment.status);
+
+/** What belongs to a deployment when it is shown or sent. */
+export interface DeploymentContext {
+  readonly deployment: Row<'deployment'>;
+  readonly environment: Row<'environment'>;
+  readonly project: Row<'project'>;
+}
+
+/** Store a new, waiting deployment under the environment's next generation. Call it in a transaction. */
+export async function insertDeployment(
+  db: Db,
+  id: string,
+  request: DeploymentRequest,
+  now: string,
+): Promise<Row<'deployment'>> {
+  const environment = await db
+    .updateTable('environment')
+    .set((row) => ({ generation: row('generation', '+', 1) }))
+    .where('id', '=', request.environmentId)
+    .returning(['generation', 'env_version'])
+    .executeTakeFirst();
+  if (environment === undefined) throw notFound('environment', request.environmentId);
+  const deployment = await db
+    .insertInto('deployment')
+    .values({
+      id,
+      environment_id: request.environmentId,
+      kind: request.rollback === undefined ? 'deploy' : 'rollback',
+      trigger: request.trigger,
+      status: 'queued',
+      generation: environment.generation,
+      commit: request.commit,
+      branch: request.branch,
+      user_id: request.userId,
+      env_version: environment.env_version,
+      release_of: request.rollback?.releaseOf ?? null,
+      variables: request.rollback?.variables ?? 'current',
+      cancel_requested: 0,
+      created_at: now,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await addStatusEvent(db, deployment);
+  return deployment;
+}
+
+/** Change the status, and what comes with it, and write the event. Call it in a transaction. */
+export async function changeStatus(
+  db: Db,
+  id: string,
+  change: {
+    readonly status: DeploymentStatus;
+    readonly error?: ErrorReport | null;
+    readonly replaced_by?: string;
+    readonly started_at?: string;
+    readonly finished_at?: string | null;
+    readonly lease_expires_at?: string | null;
+  },
+): Promise<void> {
+  const { error, ...columns } = change;
+  const deployment = await db
+    .updateTable('deployment')
+    .set({ ...columns, ...(error === undefined ? {} : { error: error === null ? null : JSON.stringify(error) }) })
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await addStatusEvent(db, deployment);
+}
+
+export function findDeployment(db: Db, id: string): Promise<Row<'deployment'> | undefined> {
+  return db.selectFrom('deployment').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+/** Those of an environment that have not ended, by generation. */
+export function listOpen(db: Db, environmentId: string): Promise<Row<'deployment'>[]> {
+  return db
+    .selectFrom('deployment')
+    .selectAll()
+    .where('environment_id', '=', environmentId)
+    .where('status', 'in', OPEN)
+    .orderBy('generation')
+    .execute();
+}
+
+/** Those that were sent out to a host and have not ended. */
+export function listSent(db: Db, hostId?: string): Promise<(Row<'deployment'> & { host_id: string })[]> {
+  return db
+    .selectFrom('deployment')
+    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .selectAll('deployment')
+    .select('environment.host_id')
+    .where('deployment.status', 'in', OPEN)
+    .where('deployment.sent_at', 'is not', null)
+    .$if(hostId !== undefined, (query) => query.where('environment.host_id', '=', hostId ?? ''))
+    .orderBy('deployment.generation')
+    .execute();
+}
+
+/** The deployment when it belongs to that host. */
+export function findOnHost(db: Db, hostId: string, id: string): Promise<Row<'deployment'> | undefined> {
+  return db
+    .selectFrom('deployment')
+    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .selectAll('deployment')
+    .where('deployment.id', '=', id)
+    .where('environment.host_id', '=', hostId)
+    .executeTakeFirst();
+}
+
+/** A page of an environment's history, newest first; `before`: id of the last one of the page before. */
+export function listDeployments(
+  db: Db,
+  environmentId: string,
+  page: { readonly limit: number; readonly before?: string | undefined },
+): Promise<Row<'deployment'>[]> {
+  return db
+    .selectFrom('deployment')
+    .selectAll()
+    .where('environment_id', '=', environmentId)
+    .$if(page.before !== undefined, (query) =>
+      query.where('generation', '<', (q) =>
+        q.selectFrom('deployment as last').select('last.generation').where('last.id', '=', page.before ?? ''),
+      ),
+    )
+    .orderBy('generation', 'desc')
+    .limit(page.limit)
+    .execute();
+}
+
+/** @throws OrkestrError ORK_NOT_FOUND, also for those of other teams. */
+export async function getDeployment(db: Db, teamId: string, id: string): Promise<DeploymentContext> {
+  const context = await findContext(db, id);
+  if (context?.project.team_id !== teamId) throw notFound('deployment', id);
+  return context;
+}
+
+/** The deployment with its environment and project. */
+export async function findContext(db: Db, id: string): Promise<DeploymentContext | undefined> {
+  const deployment = await findDeployment(db, id);
+  if (deployment === undefined) return undefined;
+  const environment = await db
+    .selectFrom('environment')
+    .selectAll()
+    .where('id', '=', deployment.environment_id)
+    .executeTakeFirst();
+  const project =
+    environment &&
+    (await db.selectFrom('project').selectAll().where('id', '=', environment.project_id).executeTakeFirst());
+  return environment && project && { deployment, environment, project };
+}
