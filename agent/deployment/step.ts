@@ -6,7 +6,7 @@ import type { Ports, StepLog } from './ports.ts';
 export interface StepContext {
   readonly job: ReleaseJob;
   /** What an earlier step left; throws ORK_INTERNAL when it has not run. */
-  output<N extends StepName>(step: N): StepOutputs[N];
+  readonly output: <N extends StepName>(step: N) => StepOutputs[N];
   /** The deployment that is live in this environment now, or null. From the journal. */
   readonly previous: { readonly deploymentId: string } | null;
   readonly ports: Ports;

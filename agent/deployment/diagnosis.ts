@@ -1,0 +1,113 @@
+/** Why an app is not healthy: pure functions from facts to one coded error with a plain sentence and its evidence. */
+import { constants } from 'node:os';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Listener } from '../../protocol/steps.ts';
+import type { ContainerState } from './ports.ts';
+
+/** Log lines of the app that an error carries. */
+export const TAIL_LINES = 20;
+
+/** Docker's embedded DNS server listens here in every container of a user-defined network. It is not the app. */
+const DOCKER_DNS = '127.0.0.11';
+
+export interface UnhealthyFacts {
+  readonly port: number;
+  /** Where the port comes from: "environment setting". */
+  readonly portFrom: string;
+  /** Seconds that were given. */
+  readonly budgetSeconds: number;
+  /** What the last probe got; null when none was over in time. */
+  readonly last: string | null;
+  /** Listening sockets; null when they could not be read. */
+  readonly listeners: readonly Listener[] | null;
+  /** Last lines of the app's output. */
+  readonly tail: readonly string[];
+}
+
+/** True for an address that only the container itself can reach. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./i.test(address);
+}
+
+function show({ address, port }: Listener): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function appListeners(listeners: readonly Listener[]): Listener[] {
+  return listeners.filter(({ address }) => address !== DOCKER_DNS);
+}
+
+/** "a", "a and b", "a, b and c"; no more than five are named. */
+function list(listeners: readonly Listener[]): string {
+  const named = [...new Set(listeners.map(show))];
+  const shown = named.length > 5 ? [...named.slice(0, 5), `${named.length - 5} more`] : named;
+  return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
+}
+
+function tailEvidence(tail: readonly string[]): string[] {
+  return tail.slice(-TAIL_LINES).map((line) => `app: ${line}`);
+}
+
+/** The reason why a running app did not become healthy in its time. */
+export function diagnose(facts: UnhealthyFacts): OrkestrError {
+  const { port, portFrom, budgetSeconds } = facts;
+  const open = facts.listeners === null ? null : appListeners(facts.listeners);
+  const evidence = [
+    open === null ? 'listening: could not be read' : `listening: ${list(open) || 'nothing'}`,
+    `last probe: ${facts.last ?? 'none was over in time'}`,
+    ...tailEvidence(facts.tail),
+  ];
+  const because = (code: 'ORK_PORT_CLOSED' | 'ORK_PORT_WRONG' | 'ORK_PORT_LOOPBACK' | 'ORK_UNHEALTHY', text: string) =>
+    new OrkestrError(code, text, { evidence });
+
+  const atPort = open?.filter((one) => one.port === port) ?? [];
+  if (open === null || atPort.some(({ address }) => !isLoopback(address))) {
+    const got = facts.last === null ? 'no check was over in time' : `the last check got: ${facts.last}`;
+    return because('ORK_UNHEALTHY', `The app did not become healthy within ${budgetSeconds} s; ${got}.`);
+  }
+  if (atPort.length > 0) {
+    const where = list(atPort);
+    return because(
+      'ORK_PORT_LOOPBACK',
+      `The app listens on ${where} only, so nothing outside the container can reach it.`,
+    );
+  }
+  if (open.length > 0) {
+    return because('ORK_PORT_WRONG', `The app listens on ${list(open)}, but not on port ${port} (${portFrom}).`);
+  }
+  return because(
+    'ORK_PORT_CLOSED',
+    `The app runs but listened on no port within ${budgetSeconds} s; port ${port} (${portFrom}) was expected.`,
+  );
+}
+
+/** The name of the signal behind an exit code of 128 + n, as shells and Docker give it; null for a plain exit. */
+export function signalName(exitCode: number): string | null {
+  const found = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
+  return found?.[0] ?? null;
+}
+
+/** The reason why a container stands still that should run. `memoryMiB` is its limit. */
+export function diagnoseExit(
+  state: Pick<ContainerState, 'exitCode' | 'oomKilled'> | null,
+  memoryMiB: number,
+  tail: readonly string[],
+): OrkestrError {
+  if (state === null) {
+    return new OrkestrError('ORK_APP_EXITED', 'The container of the app is gone: something else removed it.');
+  }
+  const code = state.exitCode;
+  const evidence = [`exit code: ${code ?? 'unknown'}`, ...tailEvidence(tail)];
+  if (state.oomKilled) {
+    return new OrkestrError(
+      'ORK_APP_MEMORY',
+      `The app needed more than its memory limit of ${memoryMiB} MiB and was killed.`,
+      { evidence },
+    );
+  }
+  const signal = code === null ? null : signalName(code);
+  const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
+  const said = tail.findLast((line) => line.trim() !== '')?.trim();
+  const last = said === undefined ? 'It wrote nothing.' : `Its last line: ${said.slice(0, 300)}`;
+  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} before it was healthy. ${last}`, { evidence });
+}

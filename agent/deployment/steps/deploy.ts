@@ -1,0 +1,68 @@
+/** Step 4, deploy: the new container, hardened and limited, beside the one that serves. */
+import { startArgv } from '../../detect/start-command.ts';
+import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
+import { ownerOf } from '../owner.ts';
+import { choosePort } from '../port.ts';
+import type { Step, StepContext } from '../step.ts';
+import { names } from '../step.ts';
+
+export const deploy: Step<'deploy'> = {
+  name: 'deploy',
+
+  async run(context) {
+    const { job, output, ports, log } = context;
+    const image = output('build');
+    const port = choosePort(job, image, output('analyze'));
+    const name = names.container(job.deploymentId);
+    const command = commandOverride(context);
+    const state = await ports.containers.start({
+      owner: ownerOf(job),
+      name,
+      imageId: image.id,
+      env: environmentOf(context, port.value),
+      ...(command && { command }),
+      limits: job.settings.limits,
+      readOnlyRoot: job.settings.readOnlyRoot,
+      capabilities: job.settings.capabilities,
+      networkName: names.network(job.project.id),
+    });
+    if (!state.running || state.address === null) {
+      throw diagnoseExit(state, job.settings.limits.memoryMiB, await ports.containers.tail(name, TAIL_LINES));
+    }
+    log.line(`container ${state.id.slice(0, 12)} at ${state.address}, port ${port.value} (${port.from})`);
+    return {
+      containerId: state.id,
+      containerName: name,
+      address: state.address,
+      port: port.value,
+      portFrom: port.from,
+    };
+  },
+
+  async undo({ job, ports }) {
+    await ports.containers.stopAndRemove(names.container(job.deploymentId), job.settings.stopGraceSeconds);
+    // The network is the project's: other environments may live in it.
+    const left = await ports.containers.list();
+    if (left.some(({ projectId }) => projectId === job.project.id)) return;
+    await ports.containers.removeNetwork(names.network(job.project.id));
+  },
+};
+
+/** The environment's variables, the port, and who this container is. */
+function environmentOf({ job }: StepContext, port: number): Record<string, string> {
+  return {
+    ...job.env,
+    PORT: String(port),
+    ORKESTR_DEPLOYMENT_ID: job.deploymentId,
+    ORKESTR_COMMIT: job.commit,
+    ORKESTR_PROJECT: job.project.slug,
+    ORKESTR_ENVIRONMENT: job.environment.slug,
+  };
+}
+
+/** A generated Dockerfile holds the start command already; in front of a repository's own one it is an override. */
+function commandOverride({ output }: StepContext): string[] | undefined {
+  const { dockerfile, startCommand } = output('analyze');
+  if (dockerfile.origin === 'generated' || startCommand === undefined) return undefined;
+  return startArgv(startCommand);
+}

@@ -1,0 +1,55 @@
+/**
+ * Step 7, finalize: the deployment is live. Stop and remove what it supersedes, prune images, free the workspace. Comes after
+ * the point of no return, so there is no undo: it is called again until it is done.
+ */
+import type { OwnedImage } from '../ports.ts';
+import type { Step, StepContext } from '../step.ts';
+
+export const finalize: Step<'finalize'> = {
+  name: 'finalize',
+
+  async run(context) {
+    const { job, output, previous, ports } = context;
+    await removeSuperseded(context);
+    const prunedImages = await prune(context);
+    await ports.workspaces.remove(job.deploymentId);
+    return {
+      deploymentId: job.deploymentId,
+      commit: job.commit,
+      plan: output('analyze'),
+      image: output('build'),
+      liveAt: new Date(ports.clock.now()).toISOString(),
+      supersedes: previous === null || previous.deploymentId === job.deploymentId ? null : previous.deploymentId,
+      prunedImages,
+    };
+  },
+};
+
+/** All other containers of the environment: the previous deployment's, and whatever a crash may have left before it. */
+async function removeSuperseded({ job, ports, log }: StepContext): Promise<void> {
+  for (const { name, environmentId, deploymentId } of await ports.containers.list()) {
+    if (environmentId !== job.environment.id || deploymentId === job.deploymentId) continue;
+    log.line(`stopping ${name}, at most ${job.settings.stopGraceSeconds} s`);
+    await ports.containers.stopAndRemove(name, job.settings.stopGraceSeconds);
+  }
+}
+
+/** Removes images beyond the plan's number; the ids of those that went. An image in use stays, as the engine refuses it. */
+async function prune({ job, output, ports, log }: StepContext): Promise<string[]> {
+  const pruned: string[] = [];
+  for (const id of surplus(await ports.images.list(job.environment.id), output('build').id, job.keepImages)) {
+    if (!(await ports.images.remove(id))) continue;
+    log.line(`removed image ${id}`);
+    pruned.push(id);
+  }
+  return pruned;
+}
+
+/**
+ * Ids beyond the `keep` that stay: the live one, whatever its age, and the newest of the others. Counted by id, for a build
+ * without any change gives one image two names.
+ */
+export function surplus(images: readonly OwnedImage[], live: string, keep: number): string[] {
+  const newestFirst = images.toSorted((a, b) => b.createdAt - a.createdAt).map(({ id }) => id);
+  return [...new Set([live, ...newestFirst])].slice(keep);
+}

@@ -1,0 +1,98 @@
+/** Step 5, health: probe until it is healthy, or say why it is not. Changes nothing, so there is nothing to undo. */
+import { resolveCheck, tryOnce } from '../../probe/index.ts';
+import type { ProbeSubject } from '../../probe/index.ts';
+import type { HealthReport, Listener } from '../../../protocol/steps.ts';
+import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
+import type { Step, StepContext } from '../step.ts';
+
+/** How often the container is looked at while a probe or a pause is under way, ms. */
+const WATCH_MS = 500;
+
+export const health: Step<'health'> = {
+  name: 'health',
+
+  async run(context) {
+    const over = new AbortController();
+    const signal = AbortSignal.any([context.signal, over.signal]);
+    try {
+      // A container that exits is seen at once, not when the probe's or the pause's time is up.
+      return await Promise.race([untilHealthy(context, signal), untilExit(context, signal)]);
+    } finally {
+      over.abort();
+    }
+  },
+};
+
+async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<HealthReport> {
+  const { job, output, ports, log } = context;
+  const { clock } = ports;
+  const check = resolveCheck(job.settings.healthCheck, output('build').hasHealthcheck);
+  const subject = subjectOf(context);
+  const started = clock.monotonic();
+  const remaining = (): number => started + check.startSeconds * 1000 - clock.monotonic();
+  let attempts = 0;
+  let successes = 0;
+  let last: string | null = null;
+  while (remaining() > 0) {
+    const { ok, got } = await tryOnce(check, subject, Math.min(check.timeoutSeconds * 1000, remaining()), signal);
+    attempts += 1;
+    successes = ok ? successes + 1 : 0;
+    if (got !== last) log.line(`${check.kind} probe ${attempts}: ${got}`);
+    last = got;
+    if (successes >= check.successes) {
+      const ms = clock.monotonic() - started;
+      const listeners = (await listenersOf(context)) ?? [];
+      log.line(`healthy after ${Math.round(ms)} ms and ${attempts} probes`);
+      return { probe: check.kind, attempts, ms, last: got, listeners };
+    }
+    await clock.sleep(Math.min(check.intervalSeconds * 1000, Math.max(remaining(), 0)), signal);
+  }
+  const { port, portFrom } = output('deploy');
+  throw diagnose({
+    port,
+    portFrom,
+    budgetSeconds: check.startSeconds,
+    last,
+    listeners: await listenersOf(context),
+    tail: await ports.containers.tail(output('deploy').containerName, TAIL_LINES),
+  });
+}
+
+/** Never answers; throws the reason as soon as the container no longer runs. */
+async function untilExit({ job, output, ports }: StepContext, signal: AbortSignal): Promise<never> {
+  const name = output('deploy').containerName;
+  for (;;) {
+    const state = await ports.containers.inspect(name);
+    if (!state?.running) {
+      const tail = state === null ? [] : await ports.containers.tail(name, TAIL_LINES);
+      throw diagnoseExit(state, job.settings.limits.memoryMiB, tail);
+    }
+    await ports.clock.sleep(WATCH_MS, signal);
+  }
+}
+
+function subjectOf({ job, output, ports }: StepContext): ProbeSubject {
+  const { address, port, containerName } = output('deploy');
+  return {
+    address,
+    port,
+    host: job.settings.domains[0]?.host,
+    async imageHealth() {
+      const state = await ports.containers.inspect(containerName);
+      return { state: state?.imageHealth ?? null, output: state?.imageHealthOutput ?? null };
+    },
+    exec: async (argv, timeoutMs) => ports.containers.exec(containerName, argv, timeoutMs),
+    monotonic: () => ports.clock.monotonic(),
+  };
+}
+
+/** Listening sockets, or null when they cannot be read: they are evidence and decide nothing. */
+async function listenersOf({ output, ports, log }: StepContext): Promise<Listener[] | null> {
+  try {
+    return [...(await ports.containers.listeners(output('deploy').containerName))];
+  } catch (error) {
+    // The verdict stands without them, and hiding it behind this error would be worse. The log tells.
+    log.line(`listening sockets could not be read: ${String(error)}`);
+    return null;
+  }
+}

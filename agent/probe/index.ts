@@ -1,0 +1,29 @@
+/** Probe kinds. A new kind is one file, one line here and one in protocol/job.ts; the compiler names the rest. */
+import type { HealthCheck } from '../../protocol/job.ts';
+import { command } from './command.ts';
+import { http } from './http.ts';
+import { image } from './image.ts';
+import type { CheckOf, Probe, ProbeKind, ProbeResult, ProbeSubject } from './probe.ts';
+import { tcp } from './tcp.ts';
+
+export const PROBES: { readonly [K in ProbeKind]: Probe<K> } = { http, tcp, image, command };
+
+/** `auto` resolved: the image's HEALTHCHECK if it has one, else HTTP GET / with any status below 500. */
+export function resolveCheck(check: HealthCheck, imageHasHealthcheck: boolean): CheckOf<ProbeKind> {
+  if (check.kind !== 'auto') return check;
+  return imageHasHealthcheck ? { ...check, kind: 'image' } : { ...check, kind: 'http', path: '/', status: [100, 499] };
+}
+
+/** One try with the probe of the check's kind. */
+export async function tryOnce(
+  check: CheckOf<ProbeKind>,
+  subject: ProbeSubject,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  // The map pairs each kind with the probe of that kind, which the compiler cannot follow through an index.
+  const probe = PROBES[check.kind] as Probe<ProbeKind>;
+  return probe.probe(check, subject, timeoutMs, signal);
+}
+
+export type { ProbeKind, ProbeResult, ProbeSubject } from './probe.ts';
