@@ -120,6 +120,12 @@ export const ERRORS = {
   // cutover and finalize
   ORK_CUTOVER_FAILED: kind('host', 500, 'The proxy refused the new target. The old one serves on.', true),
 
+  // visitors' requests, on the pages of the edge proxy
+  ORK_HOST_UNKNOWN: kind('user', 404, 'Check the address; its owner: add the domain to an environment and deploy it.'),
+  ORK_APP_UNREACHABLE: kind('app', 502, 'The app refused or broke the connection. Look at its log.', true),
+  ORK_APP_UNAVAILABLE: kind('app', 503, 'No running copy of the app takes requests now. Try again.', true),
+  ORK_APP_TIMEOUT: kind('app', 504, 'The app did not answer in time. Look at its log, or try again.', true),
+
   // host
   ORK_ENGINE_UNREACHABLE: kind(
     'host',

@@ -33,6 +33,7 @@ export const Table = z.object({ version: z.literal(1), upstreams: z.array(Upstre
 export type Table = z.infer<typeof Table>;
 
 export const TargetState = z.enum(['healthy', 'draining', 'gone']);
+export type TargetState = z.infer<typeof TargetState>;
 
 export const TargetView = TargetAddress.extend({ state: TargetState, inFlight: z.int(), requests: TargetCount });
 export type TargetView = z.infer<typeof TargetView>;

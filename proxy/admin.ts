@@ -1,0 +1,138 @@
+/** The admin API on a unix socket (mode 0600): protocol/proxy-admin.ts says what it speaks. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { mkdir, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
+import { Uuid } from '../protocol/ids.ts';
+import { DrainRequest, FlipRequest, MAX_ADMIN_BODY_BYTES } from '../protocol/proxy-admin.ts';
+import type { Logger } from '../protocol/service/logger.ts';
+import type { Table } from './table.ts';
+
+/** Connections at once. Drains hold theirs for as long as they last. */
+const MAX_CONNECTIONS = 256;
+
+export interface Admin {
+  close(): Promise<void>;
+}
+
+/**
+ * @param socketPath a socket that nobody listens on is replaced: a killed proxy leaves one behind
+ * @throws OrkestrError ORK_ALREADY_RUNNING when another proxy listens there
+ */
+export async function serveAdmin(socketPath: string, table: Table, log: Logger): Promise<Admin> {
+  await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
+  if (await isAnswered(socketPath)) {
+    throw new OrkestrError('ORK_ALREADY_RUNNING', `Another proxy listens on ${socketPath}.`);
+  }
+  await rm(socketPath, { force: true });
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('request', (req, res) => void answer(req, res, table, log));
+  server.on('clientError', (_error, socket) => {
+    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+  await listenPrivately(server, socketPath);
+  return {
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function isAnswered(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createConnection(socketPath);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    // Absent or refused: nobody is there.
+    probe.once('error', () => resolve(false));
+  });
+}
+
+/** The socket is bound inside `listen`, so the mask holds for it alone, and there is no moment with a wider mode. */
+async function listenPrivately(server: Server, socketPath: string): Promise<void> {
+  const before = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(socketPath, resolve);
+      process.umask(before);
+    });
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** Never rejects: whatever goes wrong is an answer. */
+async function answer(req: IncomingMessage, res: ServerResponse, table: Table, log: Logger): Promise<void> {
+  try {
+    send(res, 200, 'application/json', await dispatch(req, table));
+  } catch (error) {
+    if (!(error instanceof OrkestrError)) log.error({ err: error, path: req.url }, 'an admin call failed');
+    const problem = toProblem(toErrorReport(error));
+    send(res, problem.status, 'application/problem+json', problem);
+  }
+}
+
+async function dispatch(req: IncomingMessage, table: Table): Promise<unknown> {
+  const [path = ''] = (req.url ?? '').split('?', 1);
+  const upstream = /^\/v1\/upstreams\/([^/]+)$/.exec(path)?.[1];
+  if (req.method === 'DELETE' && upstream !== undefined) return table.remove(check(Uuid, upstream));
+  switch (`${req.method} ${path}`) {
+    case 'GET /v1/table':
+      return table.view();
+    case 'GET /v1/health':
+      return health(table);
+    case 'POST /v1/flip':
+      return table.flip(check(FlipRequest, await readJson(req)));
+    case 'POST /v1/drain':
+      return table.drain(check(DrainRequest, await readJson(req)));
+    default:
+      throw new OrkestrError('ORK_NOT_FOUND', 'The admin API has no such call.');
+  }
+}
+
+function health(table: Table): { ok: true } {
+  const evidence = table.unreadable;
+  if (!evidence) return { ok: true };
+  throw new OrkestrError('ORK_TABLE_UNREADABLE', 'The table could not be restored; routes are missing.', { evidence });
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const read = schema.safeParse(value);
+  if (read.success) return read.data;
+  const evidence = read.error.issues.slice(0, 20).map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new OrkestrError('ORK_INVALID', 'The request does not have the form that the call needs.', { evidence });
+}
+
+async function readJson(req: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_ADMIN_BODY_BYTES) {
+      throw new OrkestrError('ORK_TOO_LARGE', `The body is larger than ${MAX_ADMIN_BODY_BYTES} bytes.`);
+    }
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (error) {
+    throw new OrkestrError('ORK_INVALID', 'The body is not JSON.', { cause: error });
+  }
+}
+
+function send(res: ServerResponse, status: number, type: string, value: unknown): void {
+  const body = JSON.stringify(value);
+  // A body that was not read to its end would be taken for the next request.
+  const close = res.req.complete ? {} : { connection: 'close' };
+  res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...close });
+  res.end(body);
+}

@@ -1,0 +1,264 @@
+/**
+ * The forward engine in use: http-proxy behind a guard. The guard owns everything that can go wrong between the two
+ * connections: which connection a request may use, the one retry, time limits, leaving clients, broken targets, and the
+ * end of the claim. What goes back to the client is in response.ts, WebSockets are in tunnel.ts.
+ */
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Limits, Timeouts } from '../config.ts';
+import { answerPage, APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, CLIENT_TIMEOUT } from '../pages.ts';
+import type { Failure } from '../pages.ts';
+import type { Outcome } from '../target.ts';
+import { makeEngine } from './engine.ts';
+import type { Attempt, Engine } from './engine.ts';
+import type { Exchange, Forward } from './forward.ts';
+import { passedTrailers, requestHeaders } from './headers.ts';
+import { Pools } from './pool.ts';
+import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
+import { openTunnel, WaitingClient } from './tunnel.ts';
+
+export function makeGuardedForward(limits: Limits, timeouts: Timeouts): Forward {
+  const tools: Tools = { engine: makeEngine(), pools: new Pools(limits, timeouts), timeouts };
+  return {
+    forward: (exchange) => new Guard(exchange, tools).start(),
+    close: () => tools.pools.close(),
+  };
+}
+
+interface Tools {
+  readonly engine: Engine;
+  readonly pools: Pools;
+  readonly timeouts: Timeouts;
+}
+
+/**
+ * Safe and without a body: the only requests that may use a connection which the target may be closing this moment,
+ * since they alone may be sent a second time. Everything else gets a fresh connection, so that for a POST there is
+ * never the question whether a lost connection had done its work.
+ */
+function mayUsePool({ req, request, upgrade }: Exchange): boolean {
+  return upgrade === null && !request.hasBody && ['GET', 'HEAD', 'OPTIONS'].includes(req.method ?? '');
+}
+
+/** One exchange from its claim to the claim's end. */
+class Guard {
+  readonly #exchange: Exchange;
+  readonly #tools: Tools;
+  readonly #waiting: WaitingClient | null;
+  #upstream: ClientRequest | null = null;
+  /** Bytes that the connection had given before this attempt: more means that something came back. */
+  #bytesBefore = 0;
+  #retried = false;
+  /** The way back has begun: with the target's response, a tunnel or our own page. */
+  #responded = false;
+  /** The target's response came in full. */
+  #whole = false;
+  #outcome: Outcome = 'abandoned';
+  #ended = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(exchange: Exchange, tools: Tools) {
+    this.#exchange = exchange;
+    this.#tools = tools;
+    this.#waiting = exchange.upgrade ? new WaitingClient(exchange.upgrade.socket, exchange.upgrade.head) : null;
+  }
+
+  start(): void {
+    const { req, res, claim } = this.#exchange;
+    claim.onCut(() => this.#cut());
+    // `finish`: the last byte is with the kernel. `close` without it: the client has left.
+    res.once('finish', () => this.#finished());
+    res.once('close', () => this.#end());
+    // A write to a client that has just left. Its `close` says all.
+    res.on('error', () => undefined);
+    // Before the pipe of the engine ends the request, so that the trailers go in front of its end.
+    req.once('end', () => this.#passTrailers());
+    this.#attempt(mayUsePool(this.#exchange));
+  }
+
+  #attempt(pooled: boolean): void {
+    const { req, res, request, requestId, protocol, claim, upgrade } = this.#exchange;
+    const { engine, pools } = this.#tools;
+    const { target } = claim;
+    const origin = { address: req.socket.remoteAddress ?? '', protocol, authority: request.authority, requestId };
+    const headers = requestHeaders(req.rawHeaders, origin, upgrade !== null);
+    const agent = pooled ? pools.of(target) : pools.fresh;
+    try {
+      engine.launch(req, res, headers, { address: target.address, port: target.port, agent }, this.#watch());
+    } catch (error) {
+      // node:http refuses to send something that its parser had let in (none is known); the visitor is told.
+      this.#fail(APP_UNREACHABLE, error);
+    }
+  }
+
+  /** The events of one attempt. Those of an attempt that a retry has replaced are of no interest. */
+  #watch(): Attempt {
+    let upstream: ClientRequest | null = null;
+    const isCurrent = (): boolean => upstream === this.#upstream;
+    this.#upstream = null;
+    return {
+      opened: (request) => {
+        upstream = request;
+        this.#upstream = request;
+        this.#opened(request);
+      },
+      response: (response) => {
+        if (isCurrent()) this.#response(response);
+      },
+      failed: (error) => {
+        // The engine reports a leaving client's request in the same way as a broken target.
+        if (error === this.#exchange.req.errored) this.#exchange.res.destroy();
+        else if (isCurrent()) this.#broken(error);
+      },
+    };
+  }
+
+  /** The connection is chosen and nothing was sent yet. */
+  #opened(upstream: ClientRequest): void {
+    const { request, expectsContinue } = this.#exchange;
+    const { socket } = upstream;
+    if (this.#ended || this.#responded || !socket || upstream.headersSent) {
+      upstream.destroy();
+      return;
+    }
+    upstream.path = request.target;
+    if (expectsContinue) upstream.setHeader('Expect', '100-continue');
+    this.#bytesBefore = socket.bytesRead;
+    upstream.on('information', (info) => passInformation(this.#exchange, info));
+    upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));
+    if (socket.connecting) {
+      this.#deadline(this.#tools.timeouts.connectMs, () => this.#fail(APP_TIMEOUT, 'connect'));
+      socket.once('connect', () => this.#awaitResponse());
+    } else this.#awaitResponse();
+    if (request.hasBody) upstream.flushHeaders();
+  }
+
+  /** The limit counts from the last byte that came of the request: a long upload is no silence of the app. */
+  #awaitResponse(): void {
+    if (this.#ended || this.#responded) return;
+    const { req } = this.#exchange;
+    const { bytesRead } = req.socket;
+    this.#deadline(this.#tools.timeouts.responseHeadMs, () => {
+      if (!req.complete && req.socket.bytesRead !== bytesRead) return this.#awaitResponse();
+      const clientStalls = !req.complete && !this.#upstream?.writableNeedDrain;
+      return this.#fail(clientStalls ? CLIENT_TIMEOUT : APP_TIMEOUT, 'response head');
+    });
+  }
+
+  #response(response: IncomingMessage): void {
+    if (this.#ended || this.#responded) {
+      response.destroy();
+      return;
+    }
+    this.#responded = true;
+    this.#clearDeadline();
+    passResponse(this.#exchange, response, {
+      whole: () => {
+        this.#whole = true;
+      },
+      broken: (error) => this.#fail(APP_UNREACHABLE, error),
+    });
+  }
+
+  /** The request failed before its response. */
+  #broken(error: Error): void {
+    if (this.#ended || this.#responded) return;
+    if (this.#mayRetry()) {
+      this.#retried = true;
+      this.#clearDeadline();
+      this.#attempt(false);
+    } else this.#fail(APP_UNREACHABLE, error);
+  }
+
+  /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
+  #mayRetry(): boolean {
+    const upstream = this.#upstream;
+    if (this.#retried || !upstream?.reusedSocket || !mayUsePool(this.#exchange)) return false;
+    return upstream.socket?.bytesRead === this.#bytesBefore;
+  }
+
+  #upgraded(response: IncomingMessage, socket: Socket, head: Buffer): void {
+    const { res, upgrade, claim } = this.#exchange;
+    // Its errors end the tunnel by the `close` that follows them.
+    socket.on('error', () => undefined);
+    if (this.#ended || this.#responded || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
+      socket.destroy();
+      this.#fail(APP_UNREACHABLE, 'switched protocols unasked');
+      return;
+    }
+    this.#responded = true;
+    this.#clearDeadline();
+    res.detachSocket(upgrade.socket);
+    const early = this.#waiting?.take();
+    upgrade.socket.write(switchProtocols(response));
+    if (head.length > 0) upgrade.socket.write(head);
+    if (early && early.length > 0) socket.write(early);
+    this.#outcome = 'served';
+    const tunnel = openTunnel(upgrade.socket, socket, this.#tools.timeouts, () => this.#end());
+    claim.onCut(() => {
+      tunnel.end();
+      this.#end();
+    });
+  }
+
+  /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
+  #fail(failure: Failure, cause: unknown): void {
+    if (this.#ended) return;
+    const { res } = this.#exchange;
+    const answered = !res.headersSent;
+    const ours = failure === CLIENT_TIMEOUT;
+    this.#outcome = ours ? 'abandoned' : 'failed';
+    this.#responded = true;
+    this.#clearDeadline();
+    this.#upstream?.destroy();
+    if (!res.destroyed && !ours) this.#exchange.failed(failure, cause, answered);
+    if (answered) answerPage(res, failure, ours || this.#mustClose());
+    else abort(this.#exchange);
+  }
+
+  /** A client that waited for `100 Continue` and got an answer instead may or may not send its body now. */
+  #mustClose(): boolean {
+    return this.#exchange.closing() || (this.#exchange.expectsContinue && !this.#exchange.req.complete);
+  }
+
+  #cut(): void {
+    this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
+  }
+
+  #passTrailers(): void {
+    const trailers = passedTrailers(this.#exchange.req.rawTrailers);
+    if (trailers.length > 0 && this.#upstream?.getHeader('transfer-encoding')) this.#upstream.addTrailers(trailers);
+  }
+
+  #finished(): void {
+    if (this.#whole && this.#outcome === 'abandoned') this.#outcome = 'served';
+    this.#end();
+  }
+
+  /** The exchange is over for the client. */
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#clearDeadline();
+    const { req, claim } = this.#exchange;
+    claim.release(this.#outcome);
+    const tunnelled = this.#exchange.upgrade !== null && this.#outcome === 'served';
+    // One that has both request and response behind it may be in the pool again.
+    if (!tunnelled && !(this.#whole && req.complete)) this.#upstream?.destroy();
+    // What is left of a body that was answered early is read and dropped, so that the next request can be read.
+    if (!req.complete) {
+      req.unpipe();
+      req.resume();
+    }
+  }
+
+  #deadline(ms: number, act: () => void): void {
+    this.#clearDeadline();
+    this.#timer = setTimeout(act, ms);
+  }
+
+  #clearDeadline(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

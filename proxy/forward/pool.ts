@@ -1,0 +1,62 @@
+/** Connections to targets: a keep-alive pool per target, and fresh connections that serve one request. */
+import { Agent } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Limits, Timeouts } from '../config.ts';
+import type { Target } from '../target.ts';
+
+class TargetPool extends Agent {
+  #retired = false;
+
+  /** Documented hook: whether a connection that finished its request goes back to the pool. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    // The types lag behind: the method answers whether the socket was kept.
+    const kept: unknown = super.keepSocketAlive(socket);
+    return !this.#retired && kept !== false;
+  }
+
+  /** Closes what is idle, and what is busy when it finishes: an app that is told to stop should not wait for us. */
+  retire(): void {
+    this.#retired = true;
+    for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+}
+
+export class Pools {
+  /** Serves one request per connection, said so by `Connection: close`. */
+  readonly fresh = new Agent({ keepAlive: false });
+  readonly #pools = new Map<Target, TargetPool>();
+  readonly #limits: Limits;
+  readonly #timeouts: Timeouts;
+
+  constructor(limits: Limits, timeouts: Timeouts) {
+    this.#limits = limits;
+    this.#timeouts = timeouts;
+  }
+
+  /** The pool of a target; it goes when the target is retired. */
+  of(target: Target): Agent {
+    const known = this.#pools.get(target);
+    if (known) return known;
+    const pool = new TargetPool({
+      keepAlive: true,
+      scheduling: 'lifo',
+      maxFreeSockets: this.#limits.poolPerTarget,
+      timeout: this.#timeouts.poolIdleMs,
+    });
+    // Claimed just before its target was retired: usable once, but nothing stays.
+    if (target.state !== 'healthy') {
+      pool.retire();
+      return pool;
+    }
+    this.#pools.set(target, pool);
+    target.onRetired(() => {
+      this.#pools.delete(target);
+      pool.retire();
+    });
+    return pool;
+  }
+
+  close(): void {
+    for (const pool of this.#pools.values()) pool.retire();
+  }
+}

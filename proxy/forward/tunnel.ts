@@ -1,0 +1,99 @@
+/** Two connections tied together after `101 Switching Protocols`. */
+import type { Socket } from 'node:net';
+import type { Timeouts } from '../config.ts';
+
+/** Bytes that a client may send before its upgrade is answered. RFC 6455 section 4.1 has it wait, so few come. */
+const EARLY_BYTES = 65_536;
+
+/**
+ * Reads from a client whose upgrade is pending. An unread connection would hide that its client has left, and an
+ * unwatched one would end the process with its reset.
+ */
+export class WaitingClient {
+  readonly #socket: Socket;
+  readonly #early: Buffer[];
+  #size: number;
+
+  constructor(socket: Socket, head: Buffer) {
+    this.#socket = socket;
+    this.#early = [head];
+    this.#size = head.length;
+    socket.on('data', this.#keep);
+    socket.on('end', this.#leave);
+    socket.resume();
+  }
+
+  /** Hands over what came early, and stops watching. */
+  take(): Buffer {
+    this.#socket.off('data', this.#keep);
+    this.#socket.off('end', this.#leave);
+    this.#socket.pause();
+    return Buffer.concat(this.#early);
+  }
+
+  readonly #keep = (chunk: Buffer): void => {
+    this.#size += chunk.length;
+    if (this.#size > EARLY_BYTES) this.#socket.destroy();
+    else this.#early.push(chunk);
+  };
+
+  readonly #leave = (): void => {
+    this.#socket.destroy();
+  };
+}
+
+export interface Tunnel {
+  /** Ends both sides with FIN; what the other sides do not close in time is destroyed. */
+  end(): void;
+}
+
+/**
+ * Ties two connections until both are closed. A FIN of one side is passed on, an error of one ends the other, and
+ * silence in both directions ends both. Both sockets must have an `error` listener.
+ */
+export function openTunnel(client: Socket, upstream: Socket, timeouts: Timeouts, closed: () => void): Tunnel {
+  const sides = [client, upstream];
+  let timer: NodeJS.Timeout | null = null;
+  const destroyBoth = (): void => {
+    for (const side of sides) side.destroy();
+  };
+  const moved = (): number =>
+    sides.reduce((sum, side) => sum + side.bytesRead + side.bytesWritten - side.writableLength, 0);
+  // One side has ended; what it sent before may still be on its way through a slow other side.
+  const endSoon = (before = -1): void => {
+    if (timer) clearTimeout(timer);
+    timer = setTimeout(() => (moved() === before ? destroyBoth() : endSoon(moved())), timeouts.closeMs);
+  };
+  const sideClosed = (): void => {
+    if (!sides.every((side) => side.closed)) return;
+    if (timer) clearTimeout(timer);
+    closed();
+  };
+  for (const side of sides) {
+    side.setNoDelay(true);
+    side.setTimeout(timeouts.streamIdleMs, destroyBoth);
+    side.once('end', () => endSoon());
+    side.once('close', (hadError: boolean) => {
+      if (hadError) destroyBoth();
+      else endSoon();
+      sideClosed();
+    });
+  }
+  client.pipe(upstream);
+  upstream.pipe(client);
+  // One that was destroyed before it was tied may not say so again.
+  if (sides.some((side) => side.destroyed)) destroyBoth();
+  sideClosed();
+  return {
+    end: () => {
+      client.unpipe(upstream);
+      upstream.unpipe(client);
+      for (const side of sides) {
+        side.end();
+        // What still comes in is dropped: unread bytes would turn the FIN into a reset.
+        side.resume();
+      }
+      setTimeout(destroyBoth, timeouts.closeMs);
+    },
+  };
+}

@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+/** The proxy process: `orkestr-proxy serve`. */
+import { Command } from 'commander';
+import { toErrorReport } from '../protocol/errors.ts';
+import { makeLogger } from '../protocol/service/logger.ts';
+import { onShutdown } from '../protocol/service/shutdown.ts';
+import { makeSupervisor } from '../protocol/service/systemd.ts';
+import manifest from '../package.json' with { type: 'json' };
+import { systemClock } from './clock.ts';
+import { readConfig } from './config.ts';
+import { startProxy } from './proxy.ts';
+
+const HELP = `
+Examples:
+  $ orkestr-proxy serve
+  $ ORKESTR_PROXY_LISTEN=0.0.0.0:80 ORKESTR_LOG_LEVEL=debug orkestr-proxy serve
+  $ curl --unix-socket /run/orkestr/proxy.sock http://proxy/v1/table
+
+Environment:
+  ORKESTR_PROXY_LISTEN  address and port (default 0.0.0.0:8080); not used with systemd socket activation
+  ORKESTR_PROXY_SOCKET  unix socket of the admin API (default /run/orkestr/proxy.sock)
+  ORKESTR_PROXY_STATE   folder of the table file (default /var/lib/orkestr/proxy)
+  ORKESTR_LOG_LEVEL     trace, debug, info, warn, error, fatal or silent (default info)`;
+
+async function serve(): Promise<void> {
+  const config = readConfig();
+  const log = makeLogger('proxy', config.logLevel);
+  const supervisor = makeSupervisor(config.supervisor, log);
+  const proxy = await startProxy(config, log, systemClock);
+  const { timeouts } = config;
+  const watchdog = supervisor.watchdogMs ? setInterval(() => supervisor.watchdog(), supervisor.watchdogMs) : null;
+  onShutdown(log, timeouts.shutdownMs + 2 * timeouts.closeMs, async () => {
+    supervisor.stopping();
+    await proxy.close();
+    if (watchdog) clearInterval(watchdog);
+  });
+  const urls = proxy.addresses.map(urlOf);
+  const upstreams = proxy.table.view().upstreams.length;
+  log.info({ url: urls[0], urls, adminSocket: config.adminSocket, upstreams, pid: process.pid }, 'listening');
+  supervisor.ready(proxy.table.unreadable ? 'ORK_TABLE_UNREADABLE: routes are missing' : `serving ${upstreams} apps`);
+}
+
+/** An address that can be called: a listener on all addresses is reached on loopback. */
+function urlOf({ address, family, port }: { address: string; family: string; port: number }): string {
+  const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
+  return `http://${family === 'IPv6' && host === address ? `[${host}]` : host}:${port}`;
+}
+
+const program = new Command('orkestr-proxy')
+  .description('The edge proxy of an orkestr host: routes visitors to the running apps.')
+  .version(manifest.version)
+  .addHelpText('after', HELP);
+program.command('serve').description('Serve the saved table and the admin API until SIGTERM.').action(serve);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, message } = toErrorReport(error);
+  process.stderr.write(`${code}: ${message}\n`);
+  process.exitCode = 1;
+}

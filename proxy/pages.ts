@@ -1,0 +1,91 @@
+/** What visitors see when the proxy itself answers: small pages, html or text by Accept, told apart by status and code. */
+import { STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import { ERRORS } from '../protocol/errors.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
+
+/** An answer of the proxy in place of the app's. */
+export interface Failure {
+  readonly status: number;
+  readonly code: ErrorCode;
+  /** One sentence for the visitor. Never text from the request. */
+  readonly detail: string;
+}
+
+/** A failure with the status that the catalogue has for its code. */
+const coded = (code: ErrorCode, detail: string): Failure => ({ status: ERRORS[code].status, code, detail });
+
+export const HOST_UNKNOWN = coded('ORK_HOST_UNKNOWN', 'No app is served at this address.');
+export const TABLE_UNREADABLE: Failure = {
+  status: 503,
+  code: 'ORK_TABLE_UNREADABLE',
+  detail: 'The server has lost its list of apps and waits for it.',
+};
+export const APP_UNREACHABLE = coded('ORK_APP_UNREACHABLE', 'The app behind this address did not answer properly.');
+export const APP_UNAVAILABLE = coded('ORK_APP_UNAVAILABLE', 'The app behind this address takes no requests right now.');
+export const APP_TIMEOUT = coded('ORK_APP_TIMEOUT', 'The app behind this address did not answer in time.');
+
+/** A request that the proxy does not pass on. */
+export const refused = (status: number, detail: string): Failure => ({ status, code: 'ORK_INVALID', detail });
+
+export const HEAD_TOO_LARGE: Failure = {
+  status: 431,
+  code: 'ORK_TOO_LARGE',
+  detail: 'The header fields of the request are too many or too large.',
+};
+export const CLIENT_TIMEOUT = refused(408, 'The request did not arrive in time.');
+
+interface Page {
+  readonly type: string;
+  readonly body: string;
+}
+
+/** True when the client asks for html by name; `*` alone (curl, health checks) gets text. */
+function wantsHtml(accept: string | undefined): boolean {
+  return accept !== undefined && /(?:^|,)\s*(?:text\/html|application\/xhtml\+xml)\s*(?:;|,|$)/i.test(accept);
+}
+
+export function renderPage({ status, code, detail }: Failure, accept: string | undefined): Page {
+  const title = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
+  if (!wantsHtml(accept)) return { type: 'text/plain; charset=utf-8', body: `${title}\n${detail}\n${code}\n` };
+  const style =
+    'body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem}code{color:#666}';
+  const head = `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><style>${style}</style>`;
+  return {
+    type: 'text/html; charset=utf-8',
+    body: `${head}<h1>${title}</h1><p>${detail}</p><code>${code}</code></html>\n`,
+  };
+}
+
+/** Answers with the failure's page. The caller has made sure that no head was sent. */
+export function answerPage(res: ServerResponse, failure: Failure, close: boolean): void {
+  const { type, body } = renderPage(failure, res.req.headers.accept);
+  res.writeHead(failure.status, STATUS_CODES[failure.status], [
+    ...pageHeaders(type, body),
+    ...(failure.status === 503 ? ['Retry-After', '1'] : []),
+    ...(close ? ['Connection', 'close'] : []),
+  ]);
+  res.end(body);
+}
+
+/** The same as bytes, for a connection that has no response object (yet). */
+export function rawPage(failure: Failure): string {
+  const { type, body } = renderPage(failure, undefined);
+  const fields = [...pageHeaders(type, body), 'Connection', 'close'];
+  const lines = fields.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${fields[index + 1] ?? ''}\r\n`] : []));
+  return `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
+}
+
+function pageHeaders(type: string, body: string): string[] {
+  const length = String(Buffer.byteLength(body));
+  return [
+    'Content-Type',
+    type,
+    'Content-Length',
+    length,
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+  ];
+}

@@ -1,0 +1,154 @@
+/**
+ * The table on disk. Written to a temporary file, fsynced, renamed, the folder fsynced; the copy before it is kept.
+ * A file that cannot be read is never taken for an empty table: the copy before it serves, and if that is damaged too
+ * the proxy says so (ORK_TABLE_UNREADABLE) and keeps both files for a look.
+ */
+import { createHash } from 'node:crypto';
+import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Table } from '../protocol/proxy-admin.ts';
+import type { Logger } from '../protocol/service/logger.ts';
+
+/** The table with a checksum: a flipped digit of an address is valid JSON and would send visitors to a stranger. */
+const Stored = Table.extend({ sha256: z.string() });
+
+export type Restored =
+  | { readonly from: 'file' | 'previous' | 'nothing'; readonly table: Table }
+  | { readonly from: 'unreadable'; readonly evidence: readonly string[] };
+
+type Copy = { readonly table: Table } | { readonly absent: true } | { readonly damage: string };
+
+export class TableFile {
+  readonly #directory: string;
+  readonly #current: string;
+  readonly #previous: string;
+  readonly #log: Logger;
+  /** False while the current file is absent or damaged: then it must not become the previous copy. */
+  #currentIsGood = false;
+  /** Damaged files found at start. They stay where they are until the first save, so that a restart finds them again. */
+  #damaged: readonly string[] = [];
+
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#current = join(directory, 'table.json');
+    this.#previous = join(directory, 'table.previous.json');
+    this.#log = log;
+  }
+
+  /** Reads the table once, at start. Never rejects for what stands in the files. */
+  async restore(): Promise<Restored> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const current = await readCopy(this.#current);
+    if ('table' in current) {
+      this.#currentIsGood = true;
+      return { from: 'file', table: current.table };
+    }
+    const previous = await readCopy(this.#previous);
+    if ('absent' in current && 'absent' in previous) return { from: 'nothing', table: { version: 1, upstreams: [] } };
+    this.#damaged = [
+      ...('damage' in current ? [this.#current] : []),
+      ...('damage' in previous ? [this.#previous] : []),
+    ];
+    const evidence = [describe(this.#current, current), describe(this.#previous, previous)];
+    if ('table' in previous) {
+      this.#log.error({ evidence }, 'the table file is unreadable; serving the copy before it, which may be older');
+      return { from: 'previous', table: previous.table };
+    }
+    this.#log.error({ code: 'ORK_TABLE_UNREADABLE', evidence }, 'both copies of the table are unreadable');
+    return { from: 'unreadable', evidence };
+  }
+
+  /** Resolves when the table is on disk. Rejects when it is not; then the file holds what it held before. */
+  async save(table: Table): Promise<void> {
+    const temporary = `${this.#current}.new`;
+    await writeDurably(temporary, encode(table));
+    for (const path of this.#damaged) {
+      await rename(path, `${path}.damaged`);
+      this.#damaged = this.#damaged.filter((other) => other !== path);
+    }
+    if (this.#currentIsGood) await this.#keepCurrent();
+    await rename(temporary, this.#current);
+    try {
+      await syncDirectory(this.#directory);
+    } catch (error) {
+      await this.#putBack();
+      throw error;
+    }
+    this.#currentIsGood = true;
+  }
+
+  /** Makes the current file the previous copy without a moment in which the current one is missing. */
+  async #keepCurrent(): Promise<void> {
+    const temporary = `${this.#previous}.new`;
+    await rm(temporary, { force: true });
+    await link(this.#current, temporary);
+    await rename(temporary, this.#previous);
+  }
+
+  /** The flip will be refused, so a restart must not find it on disk. */
+  async #putBack(): Promise<void> {
+    if (!this.#currentIsGood) return rm(this.#current, { force: true });
+    const temporary = `${this.#current}.new`;
+    await link(this.#previous, temporary);
+    return rename(temporary, this.#current);
+  }
+}
+
+function encode(table: Table): string {
+  const { version, upstreams } = table;
+  return `${JSON.stringify({ version, upstreams, sha256: checksum(table) }, null, 2)}\n`;
+}
+
+function checksum({ version, upstreams }: Table): string {
+  return createHash('sha256').update(JSON.stringify({ version, upstreams })).digest('hex');
+}
+
+async function readCopy(path: string): Promise<Copy> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    // Only a missing file is no damage; one that we may not or cannot read is.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? { absent: true } : { damage: String(error) };
+  }
+  return decode(text);
+}
+
+function decode(text: string): Copy {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    // What is wrong with the file is this function's answer.
+    return { damage: `not JSON (${text.length} characters): ${String(error)}` };
+  }
+  const read = Stored.safeParse(value);
+  if (!read.success) return { damage: `not a table: ${read.error.issues[0]?.path.join('.')}` };
+  const { sha256, ...table } = read.data;
+  return sha256 === checksum(table) ? { table } : { damage: 'the checksum does not match' };
+}
+
+function describe(path: string, copy: Copy): string {
+  if ('damage' in copy) return `${path}: ${copy.damage}`;
+  return `${path}: ${'absent' in copy ? 'absent' : 'readable'}`;
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
