@@ -1,0 +1,156 @@
+/** HTTP calls to the hub: one method per verb, every answer checked against its schema, every failure an OrkestrError. */
+import { Agent, request } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { z } from 'zod';
+import { API_PREFIX } from '../api/schemas.ts';
+import { OrkestrError, Problem } from '../../protocol/errors.ts';
+
+/** Largest JSON answer read, bytes. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+const ANSWER_TIMEOUT_MS = 30_000;
+
+export interface ClientOptions {
+  readonly url: string;
+  readonly token: string;
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Longest silence inside an answer's body, ms; 0: no limit. */
+  readonly bodyTimeoutMs?: number;
+}
+
+export class Client {
+  readonly url: string;
+  readonly #token: string;
+  readonly #agent: Agent;
+
+  constructor(options: ClientOptions) {
+    this.url = options.url;
+    this.#token = options.token;
+    this.#agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: ANSWER_TIMEOUT_MS });
+  }
+
+  get<T>(path: string, schema: z.ZodType<T>, query?: Call['query']): Promise<T> {
+    return this.#json({ method: 'GET', path, query }, schema);
+  }
+
+  post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#json({ method: 'POST', path, body }, schema);
+  }
+
+  patch<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#json({ method: 'PATCH', path, body }, schema);
+  }
+
+  async delete(path: string): Promise<void> {
+    const answer = await this.open({ method: 'DELETE', path });
+    await answer.body.dump();
+  }
+
+  /** A streamed answer with status 2xx. Problems are read and thrown. The caller reads or destroys the body. */
+  async open(call: Call): Promise<Dispatcher.ResponseData> {
+    const url = new URL(`${this.url}${API_PREFIX}${call.path}`);
+    for (const [name, value] of Object.entries(call.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const answer = await this.#send(url, call);
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return answer;
+    throw await problemOf(answer, this.url);
+  }
+
+  /** Lets go of the kept connections, so that the process can end. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #send(url: URL, call: Call): Promise<Dispatcher.ResponseData> {
+    try {
+      return await request(url, {
+        method: call.method,
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          accept: 'application/json',
+          'user-agent': 'orkestr-cli',
+          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...call.headers,
+        },
+        body: call.body === undefined ? null : JSON.stringify(call.body),
+        dispatcher: this.#agent,
+        bodyTimeout: call.bodyTimeoutMs ?? ANSWER_TIMEOUT_MS,
+        ...(call.signal ? { signal: call.signal } : {}),
+      });
+    } catch (error) {
+      if (call.signal?.aborted) throw error;
+      throw unreachable(this.url, error);
+    }
+  }
+
+  async #json<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
+    const answer = await this.open(call);
+    const text = await readText(answer, this.url);
+    const parsed = schema.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0];
+    throw new OrkestrError(
+      'ORK_PROTOCOL',
+      `The answer of ${this.url} to ${call.method} ${call.path} is not what this version of the CLI knows.`,
+      { evidence: issue ? [`${issue.path.join('.')}: ${issue.message}`] : [] },
+    );
+  }
+}
+
+/** A path of encoded segments: `apiPath('projects', name)`. */
+export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
+
+export function unreachable(url: string, cause: unknown): OrkestrError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${url} does not answer.`, {
+    cause,
+    evidence: [code ? `${code}${message ? `: ${message}` : ''}` : message],
+  });
+}
+
+async function problemOf(answer: Dispatcher.ResponseData, url: string): Promise<OrkestrError> {
+  const text = await readText(answer, url);
+  const problem = Problem.safeParse(parseJson(text));
+  if (problem.success) {
+    return new OrkestrError(problem.data.code, problem.data.detail, { evidence: problem.data.evidence });
+  }
+  const evidence = [`HTTP ${answer.statusCode}`, ...text.trim().split('\n').slice(0, 3)].map((line) =>
+    line.slice(0, 300),
+  );
+  // What stands before a hub answers 502 to 504 when the hub is down; it is no orkestr that speaks.
+  return answer.statusCode >= 502 && answer.statusCode <= 504
+    ? new OrkestrError('ORK_HUB_UNREACHABLE', `The hub behind ${url} does not answer.`, { evidence })
+    : new OrkestrError('ORK_PROTOCOL', `What answers at ${url} does not speak like a hub of orkestr.`, { evidence });
+}
+
+async function readText(answer: Dispatcher.ResponseData, url: string): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of answer.body as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > MAX_ANSWER_BYTES)
+        throw new OrkestrError('ORK_TOO_LARGE', `The answer of ${url} is too large to read.`);
+      parts.push(part);
+    }
+  } catch (error) {
+    throw error instanceof OrkestrError ? error : unreachable(url, error);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the schema check that follows refuses it
+  }
+}

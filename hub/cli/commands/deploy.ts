@@ -1,0 +1,86 @@
+/** `deploy`, `rollback`, `cancel`. */
+import { Deployment } from '../../api/schemas.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { apiPath } from '../client.ts';
+import { action, leaf, withPlace } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import { describe, followToFate } from '../follow.ts';
+import { findDeployment } from '../latest.ts';
+import type { Output } from '../output.ts';
+import { environmentPath } from '../place.ts';
+import type { PlaceOptions } from '../place.ts';
+import { shortCommit } from '../text/format.ts';
+
+type Options = PlaceOptions & { json?: boolean; detach?: boolean; commit?: string; variables?: 'current' | 'release' };
+
+export const addDeployCommands: AddCommands = (program, context, outcome) => {
+  const settle = async (output: Output, options: Options, made: Deployment): Promise<number | void> => {
+    if (!options.detach) return followToFate(context, output, made);
+    output.object(made);
+    output.line(`${describe(made)} · ${made.id}`);
+    output.line(`  follow  orkestr logs ${made.id} --follow`);
+    return undefined;
+  };
+
+  const deploy = withPlace(
+    leaf(program, 'deploy', "Deploy the newest commit of the environment's branch, and follow it.", [
+      'orkestr deploy',
+      'orkestr deploy --project shop --environment staging',
+      'orkestr deploy --commit 1f0c6ad1f0c6ad1f0c6ad1f0c6ad1f0c6ad1f0c6 --detach',
+      'orkestr deploy --json | jq -c \'select(.kind == "step") | .step | {name, status, ms}\'',
+      '',
+      'Exits 0 when live, 1 failed, 2 wrong usage, 3 cancelled or skipped, 4 hub not reachable, 130 detached by Ctrl-C.',
+      'With --json: one event per line, the last of kind `end`.',
+    ]),
+  )
+    .option('--commit <sha>', 'this commit instead of the newest')
+    .option('-d, --detach', 'do not wait for the end');
+  action<Options>(deploy, context, outcome, async (output, options) => {
+    const path = await environmentPath(context, options, 'deployments');
+    return settle(output, options, await context.hub().post(path, { commit: options.commit }, Deployment));
+  });
+
+  const rollback = withPlace(
+    leaf(
+      program,
+      'rollback [deployment]',
+      'Go back to an earlier release (default: the previous one), and follow it.',
+      ['orkestr rollback', 'orkestr rollback 01890000-0000-7000-8000-000000000000 --variables release'],
+    ),
+  )
+    .option('--variables <which>', '`current` variables, or those of the `release`', 'current')
+    .option('-d, --detach', 'do not wait for the end');
+  action<Options>(rollback, context, outcome, async (output, options, [id]) => {
+    if (options.variables !== 'current' && options.variables !== 'release') {
+      throw new OrkestrError('ORK_INVALID', '--variables takes current or release.');
+    }
+    const to = id ?? (await previousRelease());
+    const path = `${apiPath('deployments', to)}/rollback`;
+    return settle(output, options, await context.hub().post(path, { variables: options.variables }, Deployment));
+
+    async function previousRelease(): Promise<string> {
+      const found = await findDeployment(context, options, ({ status }) => status === 'superseded');
+      if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no earlier release to go back to.');
+      output.note(`Back to ${shortCommit(found.commit)} of ${found.finishedAt ?? found.createdAt} (${found.id}).`);
+      return found.id;
+    }
+  });
+
+  const cancel = withPlace(
+    leaf(program, 'cancel [deployment]', 'Cancel a deployment (default: the one under way). What serves, serves on.', [
+      'orkestr cancel',
+      'orkestr cancel 01890000-0000-7000-8000-000000000000',
+    ]),
+  );
+  action<Options>(cancel, context, outcome, async (output, options, [id]) => {
+    const underWay = async (): Promise<string> => {
+      const found = await findDeployment(context, options, ({ status }) => status === 'running' || status === 'queued');
+      if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'No deployment is under way.');
+      return found.id;
+    };
+    const path = `${apiPath('deployments', id ?? (await underWay()))}/cancel`;
+    const cancelled = await context.hub().post(path, {}, Deployment);
+    output.object(cancelled);
+    output.line(`${describe(cancelled)}: cancel asked, now ${cancelled.status}.`);
+  });
+};

@@ -1,0 +1,97 @@
+/** `env set|unset|list`: the variables of an environment. Values are written, never read back. */
+import { z } from 'zod';
+import { Variable } from '../../api/schemas.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { EnvName } from '../../../protocol/ids.ts';
+import { action, group, leaf, withPlace } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import type { Context } from '../context.ts';
+import { readStdin } from '../input.ts';
+import type { Output } from '../output.ts';
+import { environmentPath } from '../place.ts';
+import type { PlaceOptions } from '../place.ts';
+import { count, formatAge } from '../text/format.ts';
+
+type Options = PlaceOptions & { json?: boolean };
+
+export const addEnvCommands: AddCommands = (program, context, outcome) => {
+  const env = group(program, 'env', 'Environment variables of the app.');
+
+  const set = withPlace(
+    leaf(env, 'set <assignments...>', 'Set variables; they become active at the next deployment.', [
+      'orkestr env set LOG_LEVEL=debug REGION=eu --project shop',
+      'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin',
+      'orkestr env set DEBUG=1 --environment staging',
+    ]),
+  );
+  action<Options>(set, context, outcome, async (output, options, assignments) => {
+    await change(context, output, options, await readAssignments(context, assignments));
+  });
+
+  const unset = withPlace(
+    leaf(env, 'unset <names...>', 'Remove variables; active at the next deployment.', [
+      'orkestr env unset DEBUG REGION',
+    ]),
+  );
+  action<Options>(unset, context, outcome, async (output, options, names) => {
+    await change(context, output, options, new Map(names.map((name) => [variableName(name), null])));
+  });
+
+  const list = withPlace(
+    leaf(env, 'list', 'List the names of the variables. Values are never shown.', ['orkestr env list --project shop']),
+  );
+  action<Options>(list, context, outcome, async (output, options) => {
+    const path = await environmentPath(context, options, 'variables');
+    show(context, output, await context.hub().get(path, z.array(Variable)));
+  });
+};
+
+async function change(
+  context: Context,
+  output: Output,
+  options: Options,
+  variables: ReadonlyMap<string, string | null>,
+): Promise<void> {
+  const path = await environmentPath(context, options, 'variables');
+  const now = await context.hub().patch(path, { variables: Object.fromEntries(variables) }, z.array(Variable));
+  show(context, output, now);
+  output.line(`\n${count(variables.size, 'variable')} changed; active at the next deployment: orkestr deploy`);
+}
+
+function show(context: Context, output: Output, variables: Variable[]): void {
+  output.object({ variables });
+  if (variables.length === 0) output.line('No variables.');
+  else {
+    const rows = variables.map((variable) => [variable.name, formatAge(variable.updatedAt, context.now())]);
+    output.table(['NAME', 'CHANGED'], rows);
+  }
+}
+
+async function readAssignments(context: Context, assignments: string[]): Promise<Map<string, string>> {
+  const variables = new Map<string, string>();
+  let fromStdin: string | undefined;
+  for (const assignment of assignments) {
+    const cut = assignment.indexOf('=');
+    // What was typed may be a secret without its name: it is not repeated.
+    if (cut < 1) throw new OrkestrError('ORK_INVALID', 'Each variable is given as NAME=VALUE, or NAME=- for stdin.');
+    const name = variableName(assignment.slice(0, cut));
+    let value = assignment.slice(cut + 1);
+    if (value === '-') {
+      if (fromStdin !== undefined) {
+        throw new OrkestrError('ORK_INVALID', `Only one value can come from stdin: ${fromStdin} and ${name} both ask.`);
+      }
+      fromStdin = name;
+      value = await readStdin(context.terminal);
+    }
+    variables.set(name, value);
+  }
+  return variables;
+}
+
+function variableName(text: string): string {
+  const name = EnvName.safeParse(text);
+  if (name.success) return name.data;
+  throw new OrkestrError('ORK_INVALID', `"${text.slice(0, 130)}" cannot be the name of a variable.`, {
+    evidence: name.error.issues.map((issue) => issue.message),
+  });
+}

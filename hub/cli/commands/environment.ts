@@ -1,0 +1,107 @@
+/** `environment create|show|set|delete`: where and how a branch of a project runs. */
+import type { Command } from 'commander';
+import { Environment } from '../../api/schemas.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { apiPath } from '../client.ts';
+import { action, collect, group, leaf } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import type { Context } from '../context.ts';
+import type { Output } from '../output.ts';
+import { projectName } from '../place.ts';
+import { mergeSettings, settingsOf } from '../settings.ts';
+import type { SettingOptions } from '../settings.ts';
+
+type Options = SettingOptions & { json?: boolean; project?: string; branch?: string; host?: string; yes?: boolean };
+
+export const addEnvironmentCommands: AddCommands = (program, context, outcome) => {
+  const environment = group(program, 'environment', 'Environments: branch, domains, limits, health check.');
+
+  const create = withSettings(
+    leaf(environment, 'create <name>', 'Add an environment to a project.', [
+      'orkestr environment create staging --project shop --branch develop',
+      'orkestr environment create staging --branch develop --memory 256 --health-path /healthz',
+    ]).option('--host <id>', 'host that runs it (default: the only one)'),
+  );
+  action<Options>(create, context, outcome, async (output, options, [slug]) => {
+    const path = apiPath('projects', await projectName(context, options.project), 'environments');
+    const body = { slug, branch: options.branch, hostId: options.host, settings: settingsOf(options) };
+    show(output, await context.hub().post(path, body, Environment));
+  });
+
+  const display = withProject(
+    leaf(environment, 'show [name]', 'Show an environment with all its settings (default: production).', [
+      'orkestr environment show staging --project shop',
+    ]),
+  );
+  action<Options>(display, context, outcome, async (output, options, [slug]) => {
+    show(output, await context.hub().get(await pathOf(context, options, slug), Environment));
+  });
+
+  const set = withSettings(
+    leaf(environment, 'set [name]', 'Change settings (default: of production); active at the next deployment.', [
+      'orkestr environment set --memory 1024 --cpus 2',
+      'orkestr environment set staging --health-path /healthz --domain staging.example.com',
+      'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
+      `orkestr environment set --setting 'healthCheck={"kind":"tcp"}'`,
+    ]),
+  );
+  action<Options>(set, context, outcome, async (output, options, [slug]) => {
+    const changes = settingsOf(options);
+    if (options.branch === undefined && Object.keys(changes).length === 0) {
+      throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
+    }
+    const path = await pathOf(context, options, slug);
+    const { settings } = await context.hub().get(path, Environment);
+    const body = { branch: options.branch, settings: mergeSettings(settings, changes) };
+    show(output, await context.hub().patch(path, body, Environment));
+    output.line('\nActive at the next deployment: orkestr deploy');
+  });
+
+  const remove = withProject(
+    leaf(environment, 'delete <name>', 'Delete an environment: its app stops, its history goes.', [
+      'orkestr environment delete staging --project shop --yes',
+    ]).option('--yes', 'really delete it'),
+  );
+  action<Options>(remove, context, outcome, async (output, options, [slug]) => {
+    if (!options.yes) {
+      throw new OrkestrError('ORK_INVALID', `This stops the app of ${slug} and removes its history. Add --yes.`);
+    }
+    await context.hub().delete(await pathOf(context, options, slug));
+    output.object({ deleted: slug });
+    output.line(`Deleted ${slug}.`);
+  });
+};
+
+const withProject = (command: Command): Command =>
+  command.option('-p, --project <name>', "project (default: that of this folder's git remote `orkestr`)");
+
+const withSettings = (command: Command): Command =>
+  withProject(command)
+    .option('--branch <name>', 'branch that is deployed')
+    .option('--domain <host>', 'domain that leads to the app; may be repeated, replaces the former ones', collect)
+    .option('--port <number>', 'port the app listens on')
+    .option('--root <folder>', 'folder of the app inside the repository')
+    .option('--start <command>', 'start command')
+    .option('--memory <MiB>', 'memory limit of the app')
+    .option('--cpus <number>', 'CPU limit of the app')
+    .option('--health-path <path>', 'health check: HTTP GET of this path')
+    .option('--setting <path=value>', 'any setting, value as JSON (what is no JSON is text); may be repeated', collect);
+
+const pathOf = async (context: Context, options: Options, slug = 'production'): Promise<string> =>
+  apiPath('projects', await projectName(context, options.project), 'environments', slug);
+
+function show(output: Output, environment: Environment): void {
+  output.object(environment);
+  const { settings } = environment;
+  output.fields([
+    ['environment', environment.slug],
+    ['branch', environment.branch],
+    ['urls', environment.urls.join(' ')],
+    ['live', environment.liveDeploymentId ?? 'nothing yet'],
+    ['host', environment.hostId],
+    ...Object.entries(settings).map(([name, value]): [string, string] => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  ]);
+}

@@ -1,0 +1,96 @@
+/** `hosts list|add|join-token|remove`. */
+import { z } from 'zod';
+import { Host, MadeHost } from '../../api/schemas.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { apiPath } from '../client.ts';
+import { action, group, leaf } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import type { Context } from '../context.ts';
+import { statusStyle } from '../output.ts';
+import type { Output } from '../output.ts';
+import { formatAge, formatBytes } from '../text/format.ts';
+
+export const addHostCommands: AddCommands = (program, context, outcome) => {
+  const hosts = group(program, 'hosts', 'The servers that run your apps.');
+
+  const list = leaf(hosts, 'list', 'List the hosts and how they are.', ['orkestr hosts list']);
+  action(list, context, outcome, async (output) => {
+    const found = await context.hub().get('/hosts', z.array(Host));
+    output.object({ hosts: found });
+    if (found.length === 0) output.line('No hosts yet. Add one: orkestr hosts add NAME');
+    else {
+      output.table(
+        ['HOST', 'STATE', 'SEEN', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
+        found.map((host) => hostRow(host, context.now())),
+        (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
+      );
+    }
+  });
+
+  const add = leaf(hosts, 'add <name>', 'Add a host and print the command that joins it.', ['orkestr hosts add vps-1']);
+  action(add, context, outcome, async (output, _options, [name]) => {
+    showJoin(context, output, await context.hub().post('/hosts', { name }, MadeHost));
+  });
+
+  const rejoin = leaf(hosts, 'join-token <host>', 'Make a new join token for a host (name or id).', [
+    'orkestr hosts join-token vps-1',
+  ]);
+  action(rejoin, context, outcome, async (output, _options, [name]) => {
+    const host = await findHost(context, String(name));
+    showJoin(context, output, await context.hub().post(apiPath('hosts', host.id, 'join-token'), {}, MadeHost));
+  });
+
+  const remove = leaf(hosts, 'remove <host>', 'Take a host (name or id) off the hub. What runs there runs on.', [
+    'orkestr hosts remove vps-1 --yes',
+  ]).option('--yes', 'really remove it');
+  action<{ json?: boolean; yes?: boolean }>(remove, context, outcome, async (output, options, [name]) => {
+    if (!options.yes) throw new OrkestrError('ORK_INVALID', `This takes ${name} off the hub. Add --yes.`);
+    const host = await findHost(context, String(name));
+    await context.hub().delete(apiPath('hosts', host.id));
+    output.object({ removed: host.id });
+    output.line(`Removed ${host.name}.`);
+  });
+};
+
+async function findHost(context: Context, nameOrId: string): Promise<Host> {
+  const hosts = await context.hub().get('/hosts', z.array(Host));
+  const found = hosts.filter((host) => host.id === nameOrId || host.name === nameOrId);
+  if (found[0] === undefined) throw new OrkestrError('ORK_NOT_FOUND', `There is no host ${nameOrId}.`);
+  if (found.length > 1) {
+    throw new OrkestrError('ORK_INVALID', `More than one host is called ${nameOrId}. Give its id.`, {
+      evidence: found.map((host) => host.id),
+    });
+  }
+  return found[0];
+}
+
+function showJoin(context: Context, output: Output, host: MadeHost): void {
+  output.object(host);
+  output.line(`Host ${host.name}. Run this on it, as root:`);
+  output.line();
+  output.line(
+    `  orkestr-agent join --hub ${context.config.url} --token ${host.joinToken} --name ${argument(host.name)}`,
+  );
+  output.line();
+  output.line(`The token is good for one host, until ${host.joinTokenExpiresAt}.`);
+}
+
+type MadeHost = z.infer<typeof MadeHost>;
+
+/** A word of a command line to copy: quoted for sh(1) when it has to be. */
+const argument = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+
+function hostRow(host: Host, now: number): string[] {
+  const { status } = host;
+  const state = !host.enrolled ? 'waits for join' : host.online ? 'online' : 'offline';
+  return [
+    host.name,
+    state,
+    host.lastSeenAt === null ? 'never' : formatAge(host.lastSeenAt, now),
+    status === null ? '' : status.engine.reachable ? (status.engine.version ?? 'up') : 'down',
+    status === null ? '' : status.proxy.reachable ? 'up' : 'down',
+    status === null ? '' : formatBytes(status.memory.availableBytes),
+    status === null ? '' : formatBytes(status.disk.availableBytes),
+    host.id,
+  ];
+}

@@ -1,0 +1,87 @@
+/** `logs`: what the steps of a deployment wrote. */
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { StepName } from '../../../protocol/steps.ts';
+import { apiPath, unreachable } from '../client.ts';
+import { action, leaf, withPlace } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import type { Context } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { fateCode, follow } from '../follow.ts';
+import { findDeployment } from '../latest.ts';
+import type { Output } from '../output.ts';
+import type { PlaceOptions } from '../place.ts';
+import { LogLines } from '../text/log-lines.ts';
+import { safeLine } from '../text/safe-text.ts';
+
+type Options = PlaceOptions & { json?: boolean; step?: string; follow?: boolean };
+
+export const addLogsCommand: AddCommands = (program, context, outcome) => {
+  const logs = withPlace(
+    leaf(program, 'logs [deployment]', 'Print the log of a deployment (default: the newest).', [
+      'orkestr logs',
+      'orkestr logs --step build --project shop',
+      'orkestr logs 01890000-0000-7000-8000-000000000000 --follow',
+      '',
+      'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
+      "With --follow it exits with the deployment's fate, like deploy.",
+    ]),
+  )
+    .option('-s, --step <name>', `only this step: ${StepName.options.join(', ')}`)
+    .option('-f, --follow', 'go on until the deployment has ended');
+  action<Options>(logs, context, outcome, async (output, options, [given]) => {
+    const step = options.step === undefined ? undefined : stepName(options.step);
+    const id = given ?? (await newest(context, options));
+    if (!options.follow) return printLog(context, output, id, step);
+    const { deployment, ended } = await follow(context, output, id, { logsOnly: true, step });
+    return ended && deployment ? fateCode(deployment.status) : EXIT.interrupted;
+  });
+};
+
+function stepName(text: string): StepName {
+  const step = StepName.safeParse(text);
+  if (step.success) return step.data;
+  throw new OrkestrError('ORK_INVALID', `There is no step "${text}".`, {
+    evidence: [`The steps: ${StepName.options.join(', ')}`],
+  });
+}
+
+async function newest(context: Context, options: Options): Promise<string> {
+  const found = await findDeployment(context, options, () => true);
+  if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no deployment yet.');
+  return found.id;
+}
+
+async function printLog(context: Context, output: Output, id: string, step: StepName | undefined): Promise<void> {
+  const path = `${apiPath('deployments', id)}/logs`;
+  const answer = await context.hub().open({ method: 'GET', path, query: { step }, headers: { accept: 'text/plain' } });
+  const print = output.json ? collector(output, id, step) : printer(output);
+  try {
+    for await (const part of answer.body as AsyncIterable<Buffer>) await print.add(part);
+  } catch (error) {
+    throw unreachable(context.config.url, error);
+  }
+  await print.end();
+}
+
+interface Sink {
+  add(part: Buffer): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** Bytes as they are into a file or pipe; made safe, line by line, for a terminal. A slow reader is waited for. */
+function printer(output: Output): Sink {
+  if (!output.live) return { add: (part) => output.rawWaiting(part), end: async () => undefined };
+  const lines = new LogLines();
+  const print = (ready: string[]): Promise<void> =>
+    output.rawWaiting(ready.map((line) => `${safeLine(line, output.colors)}\n`).join(''));
+  return { add: (part) => print(lines.push(part)), end: () => print(lines.end()) };
+}
+
+/** One JSON object with the whole text; a deployment's log is capped by the agent. */
+function collector(output: Output, deployment: string, step: StepName | undefined): Sink {
+  const parts: Buffer[] = [];
+  return {
+    add: async (part) => void parts.push(part),
+    end: async () => output.object({ deployment, step: step ?? null, text: Buffer.concat(parts).toString('utf8') }),
+  };
+}

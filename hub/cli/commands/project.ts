@@ -1,0 +1,139 @@
+/** `project create|list|show|delete`. */
+import { z } from 'zod';
+import { Project } from '../../api/schemas.ts';
+import type { Environment } from '../../api/schemas.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { apiPath } from '../client.ts';
+import { action, collect, group, leaf } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import { integer, readStdin } from '../input.ts';
+import type { Output } from '../output.ts';
+import { projectName } from '../place.ts';
+import { formatAge } from '../text/format.ts';
+
+interface CreateOptions {
+  json?: boolean;
+  repository?: string;
+  repositoryUser?: string;
+  repositoryTokenStdin?: boolean;
+  branch?: string;
+  root?: string;
+  port?: string;
+  domain?: string[];
+  host?: string;
+}
+
+export const addProjectCommands: AddCommands = (program, context, outcome) => {
+  const project = group(program, 'project', 'Projects: one repository each, with its environments.');
+
+  const create = leaf(project, 'create <name>', 'Create a project with its environment `production`.', [
+    'orkestr project create shop',
+    'orkestr project create shop --branch release --root apps/web --domain shop.example.com',
+    'orkestr project create shop --repository https://git.example.com/team/shop.git --repository-token-stdin < token',
+  ])
+    .option('--repository <url>', "an https repository elsewhere, instead of the hub's own git remote")
+    .option('--repository-user <name>', 'user name that goes with the repository token')
+    .option('--repository-token-stdin', 'read a token that may read the repository from stdin')
+    .option('--branch <name>', 'branch that is deployed (default: main)')
+    .option('--root <folder>', 'folder of the app inside the repository')
+    .option('--port <number>', 'port the app listens on (default: found out, and given as $PORT)')
+    .option('--domain <host>', 'domain that leads to the app; may be repeated', collect)
+    .option('--host <id>', 'host that runs it (default: the only one)');
+  action<CreateOptions>(create, context, outcome, async (output, options, [name]) => {
+    if (options.repositoryTokenStdin && options.repository === undefined) {
+      throw new OrkestrError('ORK_INVALID', '--repository-token-stdin needs --repository.');
+    }
+    const token = options.repositoryTokenStdin ? await readStdin(context.terminal) : undefined;
+    const made = await context.hub().post('/projects', newProject(String(name), options, token), Project);
+    output.object(made);
+    showNextSteps(output, made);
+  });
+
+  const list = leaf(project, 'list', 'List the projects with what serves now.', ['orkestr project list']);
+  action(list, context, outcome, async (output) => {
+    const projects = await context.hub().get('/projects', z.array(Project));
+    output.object({ projects });
+    if (projects.length === 0) output.line('No projects yet. Create one: orkestr project create NAME');
+    else output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projects.flatMap(projectRows));
+  });
+
+  const show = leaf(project, 'show [name]', 'Show a project (default: that of this folder).', [
+    'orkestr project show shop',
+    'cd shop && orkestr project show',
+  ]);
+  action(show, context, outcome, async (output, _options, [name]) => {
+    const found = await context.hub().get(apiPath('projects', await projectName(context, name)), Project);
+    output.object(found);
+    output.fields([
+      ['project', found.slug],
+      ['git remote', found.gitRemote],
+      ['repository', found.repositoryUrl],
+      ['created', formatAge(found.createdAt, context.now())],
+    ]);
+    output.line();
+    output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projectRows(found));
+  });
+
+  const remove = leaf(project, 'delete <name>', 'Delete a project: its apps stop, its history goes.', [
+    'orkestr project delete shop --yes',
+  ]).option('--yes', 'really delete it');
+  action<{ json?: boolean; yes?: boolean }>(remove, context, outcome, async (output, options, [name]) => {
+    if (!options.yes) {
+      throw new OrkestrError('ORK_INVALID', `This stops every app of ${name} and removes its history. Add --yes.`);
+    }
+    await context.hub().delete(apiPath('projects', String(name)));
+    output.object({ deleted: name });
+    output.line(`Deleted ${name}.`);
+  });
+};
+
+/** The body of POST /projects. What was not given is left out, so that the hub's defaults hold. */
+function newProject(slug: string, options: CreateOptions, token: string | undefined): object {
+  const auth = token === undefined ? undefined : { username: options.repositoryUser, token };
+  return {
+    slug,
+    repository: options.repository === undefined ? undefined : { url: options.repository, auth },
+    environment: {
+      slug: 'production',
+      branch: options.branch,
+      hostId: options.host,
+      settings: {
+        rootDirectory: options.root,
+        port: options.port === undefined ? undefined : integer(options.port, '--port'),
+        domains: options.domain?.map((host) => ({ host })),
+      },
+    },
+  };
+}
+
+function showNextSteps(output: Output, project: Project): void {
+  const [environment] = project.environments;
+  output.line(`Created ${output.style('bold', project.slug)}.`);
+  output.line();
+  if (environment) showAddress(output, environment);
+  if (project.gitRemote === null) {
+    output.line(`Deploy it:  orkestr deploy --project ${project.slug}`);
+    return;
+  }
+  output.line(`Git remote:  ${project.gitRemote}`);
+  output.line();
+  output.line('In your repository:');
+  output.line(`  git remote add orkestr ${project.gitRemote}`);
+  output.line(`  git push orkestr HEAD:${environment?.branch ?? 'main'}`);
+  output.line();
+  output.line('When git asks: any user name, and an API token with the scope `git` as the password.');
+  output.line('To have it remembered:  git config credential.helper store');
+}
+
+function showAddress(output: Output, environment: Environment): void {
+  for (const url of environment.urls) output.line(`Will serve at:  ${url}`);
+}
+
+const projectRows = (project: Project): string[][] =>
+  project.environments.map((environment) => [
+    project.slug,
+    environment.slug,
+    environment.branch,
+    environment.liveDeploymentId === null ? 'nothing yet' : 'live',
+    environment.urls[0] ?? '',
+  ]);

@@ -1,0 +1,80 @@
+/** Where the CLI finds its hub: the environment, else the file that `orkestr login` wrote. */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+
+export const DEFAULT_URL = 'http://127.0.0.1:7700';
+
+const HubUrl = z.url({ protocol: /^https?$/ });
+const Login = z.object({ url: HubUrl, token: z.string().min(1).max(500) });
+export type Login = z.infer<typeof Login>;
+
+/** A source of settings: the process's environment variables. */
+export type Environ = Readonly<Record<string, string | undefined>>;
+
+export interface Config {
+  /** The hub to talk to, without trailing slash. */
+  readonly url: string;
+  readonly token: string | undefined;
+  /** True when the terminal's user asked for no colours (https://no-color.org). */
+  readonly noColor: boolean;
+  /** The file that holds the login. */
+  readonly path: string;
+}
+
+/**
+ * ORKESTR_URL and ORKESTR_TOKEN override the file. A stored token is only used for the hub it was given for, so that
+ * pointing ORKESTR_URL elsewhere never hands it to another server.
+ * @throws OrkestrError ORK_CONFIG when a variable or the file is not readable.
+ */
+export function readConfig(environ: Environ = process.env): Config {
+  const path = join(environ.XDG_CONFIG_HOME || join(homedir(), '.config'), 'orkestr', 'config.json');
+  const stored = readLogin(path);
+  const url = normalUrl(environ.ORKESTR_URL || stored?.url || DEFAULT_URL, 'ORKESTR_URL');
+  const storedToken = stored !== undefined && normalUrl(stored.url, path) === url ? stored.token : undefined;
+  return { url, token: environ.ORKESTR_TOKEN || storedToken, noColor: Boolean(environ.NO_COLOR), path };
+}
+
+/** Keeps a login: the file is only readable by its owner and is replaced in one piece. */
+export function writeLogin(path: string, login: Login): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.${process.pid}.new`;
+  writeFileSync(draft, `${JSON.stringify(login, null, 2)}\n`, { mode: 0o600 });
+  renameSync(draft, path);
+}
+
+export function removeLogin(path: string): void {
+  rmSync(path, { force: true });
+}
+
+/** A hub's URL as it is stored and compared: no trailing slash. `source` names the setting in the error. */
+export function normalUrl(text: string, source: string): string {
+  const url = HubUrl.safeParse(text);
+  if (!url.success || new URL(text).username !== '') {
+    throw new OrkestrError('ORK_CONFIG', `${source} is not an http or https URL without user: ${text}`);
+  }
+  return url.data.replace(/\/+$/, '');
+}
+
+function readLogin(path: string): Login | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new OrkestrError('ORK_CONFIG', `The login in ${path} cannot be read.`, { cause: error });
+  }
+  const login = Login.safeParse(parseJson(text));
+  if (!login.success) throw new OrkestrError('ORK_CONFIG', `${path} is damaged. Log in again after removing it.`);
+  return login.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the schema check that follows says that the file is damaged
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Server-sent events of a deployment, with resume. undici's EventSource is not used: it hides the body of a refused
+ * request, so a problem document could not be shown, and it gives up for good on a network error while connecting.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { DeploymentEvent } from '../api/schemas.ts';
+import { apiPath, unreachable } from './client.ts';
+import type { Client } from './client.ts';
+
+export interface ServerSentEvent {
+  /** Last event id that the stream gave, also by an earlier event. */
+  readonly id: string;
+  readonly data: string;
+}
+
+/** Longest line of an event stream, characters: a log chunk of 64 KiB in base64 with room to spare. */
+const MAX_LINE = 1_048_576;
+/** The hub sends a comment now and then; a connection silent for longer is taken for dead. */
+const SILENCE_MS = 60_000;
+
+/**
+ * Parser of the event stream format, WHATWG HTML section 9.2.6: fields `id` and `data`; comments, `event`, `retry` and
+ * unknown fields are passed over (the kind of an event is in its data). Lines end with LF, CR or CRLF.
+ */
+export class EventStreamParser {
+  readonly #decoder = new TextDecoder('utf-8');
+  #rest = '';
+  #id: string;
+  #data: string[] = [];
+
+  constructor(lastEventId = '') {
+    this.#id = lastEventId;
+  }
+
+  push(bytes: Uint8Array): ServerSentEvent[] {
+    this.#rest += this.#decoder.decode(bytes, { stream: true });
+    const events: ServerSentEvent[] = [];
+    // A CR at the very end may be the first half of a CRLF: it waits for what follows.
+    const lines = this.#rest.split(/\r\n|\n|\r(?!$)/);
+    this.#rest = lines.pop() ?? '';
+    if (this.#rest.length > MAX_LINE) throw new OrkestrError('ORK_PROTOCOL', 'A line of the event stream is too long.');
+    for (const line of lines) {
+      const event = this.#line(line);
+      if (event) events.push(event);
+    }
+    return events;
+  }
+
+  #line(line: string): ServerSentEvent | undefined {
+    if (line === '') return this.#dispatch();
+    const [, field, value = ''] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
+    if (field === 'data') this.#data.push(value);
+    else if (field === 'id' && !value.includes('\0')) this.#id = value;
+    return undefined;
+  }
+
+  #dispatch(): ServerSentEvent | undefined {
+    if (this.#data.length === 0) return undefined;
+    const data = this.#data.join('\n');
+    this.#data = [];
+    return { id: this.#id, data };
+  }
+}
+
+export interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** Told when the connection was lost and is tried again. */
+  readonly onReconnect?: (error: OrkestrError) => void;
+  /** Waits in ms before each new attempt without news in between; when they are used up the follower gives up. */
+  readonly waits?: readonly number[];
+}
+
+const WAITS = [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000];
+
+/**
+ * All events of a deployment from its first on, through disconnects, until its `end`.
+ * @throws OrkestrError ORK_HUB_UNREACHABLE when the hub stays away; what the hub answers otherwise. Aborting ends it quietly.
+ */
+export async function* followDeployment(
+  client: Client,
+  deploymentId: string,
+  options: FollowOptions,
+): AsyncGenerator<DeploymentEvent> {
+  const waits = options.waits ?? WAITS;
+  let lastEventId = '';
+  let attempt = 0;
+  while (!options.signal.aborted) {
+    let failure: OrkestrError;
+    try {
+      for await (const message of openStream(client, deploymentId, lastEventId, options.signal)) {
+        attempt = 0;
+        lastEventId = message.id;
+        const event = readEvent(message.data);
+        yield event;
+        if (event.kind === 'end') return;
+      }
+      failure = unreachable(client.url, new Error('the event stream ended early'));
+    } catch (error) {
+      if (options.signal.aborted) return;
+      if (!(error instanceof OrkestrError) || !error.kind.retry) throw error;
+      failure = error;
+    }
+    const wait = waits[attempt];
+    if (wait === undefined) throw failure;
+    attempt += 1;
+    options.onReconnect?.(failure);
+    await pause(wait, options.signal);
+  }
+}
+
+async function* openStream(
+  client: Client,
+  deploymentId: string,
+  lastEventId: string,
+  signal: AbortSignal,
+): AsyncGenerator<ServerSentEvent> {
+  const answer = await client.open({
+    method: 'GET',
+    path: `${apiPath('deployments', deploymentId)}/events`,
+    headers: { accept: 'text/event-stream', ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) },
+    signal,
+    bodyTimeoutMs: SILENCE_MS,
+  });
+  const parser = new EventStreamParser(lastEventId);
+  const parts = (answer.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  try {
+    for (let part = await nextPart(parts, client.url); part; part = await nextPart(parts, client.url)) {
+      yield* parser.push(part);
+    }
+  } finally {
+    answer.body.on('error', () => undefined).destroy(); // torn down by us: its abort error is no news
+  }
+}
+
+async function nextPart(parts: AsyncIterator<Buffer>, url: string): Promise<Buffer | undefined> {
+  try {
+    const { done, value } = await parts.next();
+    return done ? undefined : value;
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
+function readEvent(data: string): DeploymentEvent {
+  try {
+    return DeploymentEvent.parse(JSON.parse(data));
+  } catch (cause) {
+    throw new OrkestrError('ORK_PROTOCOL', 'The hub sent an event that this version of the CLI does not know.', {
+      cause,
+    });
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error; // aborted: the caller's loop sees it
+  }
+}

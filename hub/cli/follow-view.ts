@@ -1,0 +1,125 @@
+/** A deployment on the terminal as it goes: its steps with times, their log lines, and below them the step that runs. */
+import type { DeploymentEvent, Deployment, Step } from '../api/schemas.ts';
+import { statusStyle } from './output.ts';
+import type { Output } from './output.ts';
+import { formatDuration } from './text/format.ts';
+import { LogLines, freshBytes } from './text/log-lines.ts';
+import { safeLine } from './text/safe-text.ts';
+import { stepSummary } from './text/step-summary.ts';
+
+const MARKS: Readonly<Record<Step['status'], string>> = {
+  running: '▸',
+  done: '✓',
+  failed: '✗',
+  skipped: '–',
+  cancelled: '–',
+};
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const CLEAR_LINE = '\r\u001b[2K';
+const NAME_WIDTH = 'finalize'.length;
+
+export interface FollowViewOptions {
+  readonly now: () => number;
+  /** Only the log of this step, bare; else steps and logs together. */
+  readonly logsOnly?: boolean;
+  readonly step?: Step['name'] | undefined;
+}
+
+export class FollowView {
+  /** The deployment as last heard of. */
+  deployment: Deployment | undefined;
+  readonly #output: Output;
+  readonly #options: FollowViewOptions;
+  readonly #logs = new Map<Step['name'], { lines: LogLines; bytes: number }>();
+  readonly #shown = new Map<Step['name'], Step['status']>();
+  #running: { name: Step['name']; since: number } | undefined;
+  #waitsFor: string | undefined;
+  #frame = 0;
+  #statusLine = false;
+
+  constructor(output: Output, options: FollowViewOptions) {
+    this.#output = output;
+    this.#options = options;
+  }
+
+  /** Shows an event. With --json it goes out as it came. */
+  show(event: DeploymentEvent): void {
+    if (event.kind === 'status') this.deployment = event.deployment;
+    if (this.#output.json) {
+      if (!this.#options.logsOnly || (event.kind === 'log' && this.#wants(event.step))) this.#output.object(event);
+      return;
+    }
+    if (event.kind === 'status') this.#waiting(event.deployment);
+    else if (event.kind === 'log') this.#log(event.step, event.offset, event.data);
+    else if (event.kind === 'step') this.#step(event.step);
+    else if (event.kind === 'end') this.close();
+  }
+
+  /** Draws the line of the running step anew; called by a timer. */
+  tick(): void {
+    if (!this.#output.live || this.#options.logsOnly || this.#running === undefined) return;
+    const { name, since } = this.#running;
+    const frame = SPINNER[this.#frame++ % SPINNER.length] ?? '';
+    const text = `${frame} ${name.padEnd(NAME_WIDTH)}  ${formatDuration(Math.max(0, this.#options.now() - since))}`;
+    this.#output.raw(`${CLEAR_LINE}${this.#output.style('cyan', text)}`);
+    this.#statusLine = true;
+  }
+
+  /** Ends the view: what stands half written is put out. */
+  close(): void {
+    for (const name of this.#logs.keys()) this.#endLog(name);
+    this.#running = undefined;
+    this.#clear();
+  }
+
+  #waiting(deployment: Deployment): void {
+    const reason = deployment.status === 'queued' ? deployment.waitingFor : undefined;
+    if (reason !== undefined && reason !== this.#waitsFor && !this.#options.logsOnly) this.#print(`Queued: ${reason}`);
+    this.#waitsFor = reason;
+  }
+
+  #step(step: Step): void {
+    if (step.status !== 'running') this.#endLog(step.name);
+    this.#running = step.status === 'running' ? { name: step.name, since: Date.parse(step.startedAt) } : undefined;
+    if (this.#options.logsOnly || this.#shown.get(step.name) === step.status) return;
+    this.#shown.set(step.name, step.status);
+    // On a terminal the spinner says that a step runs; elsewhere a line does.
+    if (step.status === 'running' && this.#output.live) return;
+    const time = step.ms === null ? '' : formatDuration(step.ms);
+    const mark = this.#output.style(statusStyle(step.status), MARKS[step.status]);
+    const summary = safeLine(stepSummary(step), false);
+    this.#print(`${mark} ${step.name.padEnd(NAME_WIDTH)}  ${time.padStart(11)}  ${summary}`.trimEnd());
+  }
+
+  #log(name: Step['name'], offset: number, data: string): void {
+    if (!this.#wants(name)) return;
+    let log = this.#logs.get(name);
+    if (log === undefined) this.#logs.set(name, (log = { lines: new LogLines(), bytes: 0 }));
+    const bytes = freshBytes(data, offset, log.bytes);
+    log.bytes = Math.max(log.bytes, offset) + bytes.length;
+    for (const line of log.lines.push(bytes)) this.#logLine(line);
+  }
+
+  #endLog(name: Step['name']): void {
+    for (const line of this.#logs.get(name)?.lines.end() ?? []) this.#logLine(line);
+  }
+
+  #logLine(line: string): void {
+    const text = this.#output.live ? safeLine(line, this.#output.colors) : line;
+    this.#print(this.#options.logsOnly ? text : `  ${this.#output.style('dim', '│')} ${text}`);
+  }
+
+  #wants(name: Step['name']): boolean {
+    return this.#options.step === undefined || this.#options.step === name;
+  }
+
+  #print(line: string): void {
+    this.#clear();
+    this.#output.line(line);
+  }
+
+  #clear(): void {
+    if (this.#statusLine) this.#output.raw(CLEAR_LINE);
+    this.#statusLine = false;
+  }
+}

@@ -1,0 +1,26 @@
+/** What a user types or pipes in. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Terminal } from './terminal.ts';
+
+const MAX_INPUT_BYTES = 65_536;
+
+/** All of stdin without its last newline: for secrets, which have no place in argv. */
+export async function readStdin(terminal: Terminal): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of terminal.stdin) {
+    const buffer = Buffer.from(part);
+    bytes += buffer.length;
+    if (bytes > MAX_INPUT_BYTES) throw new OrkestrError('ORK_INVALID', `More than ${MAX_INPUT_BYTES} bytes on stdin.`);
+    parts.push(buffer);
+  }
+  return Buffer.concat(parts)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+}
+
+/** A whole number of an option, e.g. `--port 3000`. */
+export function integer(text: string, option: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new OrkestrError('ORK_INVALID', `${option} takes a whole number, not "${text}".`);
+}

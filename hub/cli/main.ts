@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+/** `orkestr`: composition root of the command line. */
+import { readConfig } from './config.ts';
+import { makeContext } from './context.ts';
+import type { Context } from './context.ts';
+import { exitCodeOf } from './exit.ts';
+import type { Outcome } from './exit.ts';
+import { Output } from './output.ts';
+import { buildProgram, usageError } from './program.ts';
+import type { Terminal } from './terminal.ts';
+
+const terminal: Terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+const args = process.argv.slice(2);
+
+// `orkestr logs | head` closes our stdout: then there is nobody left to write to.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+process.exitCode = await main(args);
+
+async function main(argv: string[]): Promise<number> {
+  const outcome: Outcome = { exitCode: 0 };
+  let context: Context | undefined;
+  try {
+    context = makeContext({
+      terminal,
+      config: readConfig(),
+      cwd: process.cwd(),
+      now: Date.now,
+      onInterrupt(listener) {
+        process.once('SIGINT', listener);
+        return () => void process.removeListener('SIGINT', listener);
+      },
+    });
+    await buildProgram(context, outcome).parseAsync(argv, { from: 'user' });
+    return outcome.exitCode;
+  } catch (thrown) {
+    const error = usageError(thrown);
+    if (error === undefined) return outcome.exitCode;
+    // The options may be what could not be read, so --json is looked for by hand.
+    new Output(terminal, { json: argv.includes('--json'), noColor: true }).failure(error);
+    return exitCodeOf(error);
+  } finally {
+    await context?.close();
+  }
+}

@@ -1,0 +1,113 @@
+/** How a command writes: tables and sentences for people, JSON for programs. Nothing else writes to stdout. */
+import { once } from 'node:events';
+import { styleText } from 'node:util';
+import { ERRORS, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { Terminal } from './terminal.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+export class Output {
+  readonly json: boolean;
+  /** True when a person looks on: a line may be rewritten and colours are shown. */
+  readonly live: boolean;
+  readonly colors: boolean;
+  readonly #terminal: Terminal;
+
+  constructor(terminal: Terminal, options: { json: boolean; noColor: boolean }) {
+    this.#terminal = terminal;
+    this.json = options.json;
+    this.live = !options.json && terminal.stdout.isTTY === true;
+    this.colors = this.live && !options.noColor;
+  }
+
+  /** One line for people; silent with --json. */
+  line(text = ''): void {
+    if (!this.json) this.raw(`${text}\n`);
+  }
+
+  /** One JSON document on a line; silent without --json. */
+  object(value: unknown): void {
+    if (this.json) this.raw(`${JSON.stringify(value)}\n`);
+  }
+
+  raw(text: string | Uint8Array): void {
+    this.#terminal.stdout.write(text);
+  }
+
+  /** Like raw, and waits while the reader of stdout is slower than we are. */
+  async rawWaiting(text: string | Uint8Array): Promise<void> {
+    if (!this.#terminal.stdout.write(text)) await once(this.#terminal.stdout, 'drain');
+  }
+
+  /** A remark beside the result, for people, on stderr. */
+  note(text: string): void {
+    if (!this.json) this.#terminal.stderr.write(`${text}\n`);
+  }
+
+  style(style: Style, text: string): string {
+    return this.colors ? styleText(style, text, { validateStream: false }) : text;
+  }
+
+  /** Rows in aligned columns below dim headings. Cells are plain text; `paint` colours one after it was padded. */
+  table(headings: string[], rows: string[][], paint: (cell: string, column: number) => string = (cell) => cell): void {
+    const widths = headings.map((heading, column) =>
+      Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
+    );
+    const join = (cells: string[], painted: (cell: string, column: number) => string): string =>
+      cells
+        .map((cell, column) => {
+          const gap = column === cells.length - 1 ? '' : ' '.repeat((widths[column] ?? 0) - cell.length + 2);
+          return painted(cell, column) + gap;
+        })
+        .join('')
+        .trimEnd();
+    this.line(join(headings, (cell) => this.style('dim', cell)));
+    for (const row of rows) this.line(join(row, paint));
+  }
+
+  /** `name   value` lines; those without a value are left out. */
+  fields(pairs: [string, string | null | undefined][]): void {
+    const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '');
+    const width = Math.max(...known.map(([name]) => name.length));
+    for (const [name, value] of known) this.line(`${this.style('dim', name.padEnd(width))}  ${value}`);
+  }
+
+  /** A coded error: what happened, the facts behind it, what to do. */
+  report(report: ErrorReport): void {
+    this.line(`${this.style(['bold', 'red'], report.code)}  ${report.message}`);
+    for (const fact of report.evidence) this.line(this.style('dim', `  │ ${fact}`));
+    this.line(`${this.style('bold', 'What to do:')} ${ERRORS[report.code].mend}`);
+  }
+
+  /** The end of a command that failed: a problem document on stdout with --json, else words on stderr. */
+  failure(error: unknown): void {
+    const report = toErrorReport(error);
+    if (this.json) {
+      this.object(toProblem(report));
+      return;
+    }
+    const lines = [
+      `orkestr: ${report.message}`,
+      ...report.evidence.map((fact) => `  │ ${fact}`),
+      `${ERRORS[report.code].mend} (${report.code})`,
+    ];
+    this.#terminal.stderr.write(`${lines.join('\n')}\n`);
+  }
+}
+
+const STATUS_STYLES: Readonly<Record<string, Style>> = {
+  live: 'green',
+  done: 'green',
+  online: 'green',
+  running: 'cyan',
+  queued: 'cyan',
+  failed: 'red',
+  offline: 'red',
+  cancelled: 'yellow',
+  skipped: 'dim',
+  superseded: 'dim',
+};
+
+/** The colour of a status word; other words stay plain. */
+export const statusStyle = (status: string): Style => STATUS_STYLES[status] ?? 'reset';

@@ -1,0 +1,66 @@
+/** The command tree, and what all commands have in common: --json, examples, exit codes. */
+import { Command, CommanderError } from 'commander';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Context } from './context.ts';
+import type { Outcome } from './exit.ts';
+import { addDeployCommands } from './commands/deploy.ts';
+import { addDeploymentCommands } from './commands/deployments.ts';
+import { addEnvCommands } from './commands/env.ts';
+import { addEnvironmentCommands } from './commands/environment.ts';
+import { addHostCommands } from './commands/hosts.ts';
+import { addLogsCommand } from './commands/logs.ts';
+import { addProjectCommands } from './commands/project.ts';
+import { addSessionCommands } from './commands/session.ts';
+import { addTokenCommands } from './commands/tokens.ts';
+
+export function buildProgram(context: Context, outcome: Outcome): Command {
+  const program = new Command('orkestr')
+    .description('Git push to a running container on your own server.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 cancelled or skipped · 4 hub not reachable · 130 Ctrl-C',
+        'Environment: ORKESTR_URL and ORKESTR_TOKEN override the stored login.',
+        '',
+        'First steps:',
+        '  orkestr login https://hub.example.com --token -',
+        '  orkestr project create shop',
+        '  git push orkestr main',
+      ].join('\n'),
+    );
+  const groups = [
+    addSessionCommands,
+    addProjectCommands,
+    addEnvironmentCommands,
+    addEnvCommands,
+    addDeployCommands,
+    addDeploymentCommands,
+    addLogsCommand,
+    addHostCommands,
+    addTokenCommands,
+  ];
+  for (const add of groups) add(program, context, outcome);
+  forEachCommand(program, (command) => command.exitOverride().configureOutput(quietErrors(context)));
+  return program;
+}
+
+/** Commander's own errors become ours, so that --json holds for them too. Help that was asked for is no error. */
+export function usageError(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  if (error.exitCode === 0) return undefined;
+  return error.code === 'commander.help'
+    ? new OrkestrError('ORK_INVALID', 'A command is missing; the list is in `orkestr --help`.')
+    : new OrkestrError('ORK_INVALID', error.message.replace(/^error: /, ''));
+}
+
+const quietErrors = (context: Context) => ({
+  writeOut: (text: string) => void context.terminal.stdout.write(text),
+  writeErr: () => undefined, // said once, by main.ts
+});
+
+function forEachCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const child of command.commands) forEachCommand(child, visit);
+}

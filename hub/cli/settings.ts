@@ -1,0 +1,73 @@
+/** Options of the command line as settings of an environment. The hub checks them against its schema. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import { integer } from './input.ts';
+
+export interface SettingOptions {
+  domain?: string[];
+  port?: string;
+  root?: string;
+  start?: string;
+  memory?: string;
+  cpus?: string;
+  healthPath?: string;
+  setting?: string[];
+}
+
+type Tree = { [name: string]: unknown };
+
+/** Only what was given, as a tree: `{ limits: { memoryMiB: 512 } }`. */
+export function settingsOf(options: SettingOptions): Tree {
+  const given: Tree[] = [];
+  const add = (path: string, value: unknown): void => {
+    if (value !== undefined) given.push(branch(path.split('.'), value));
+  };
+  add(
+    'domains',
+    options.domain?.map((host) => ({ host })),
+  );
+  add('port', options.port && integer(options.port, '--port'));
+  add('rootDirectory', options.root);
+  add('startCommand', options.start);
+  add('limits.memoryMiB', options.memory && integer(options.memory, '--memory'));
+  add('limits.cpus', options.cpus && decimal(options.cpus, '--cpus'));
+  add('healthCheck', options.healthPath && { kind: 'http', path: options.healthPath });
+  for (const setting of options.setting ?? []) given.push(parseSetting(setting));
+  return given.reduce(mergeSettings, {});
+}
+
+/** `changes` over `base`, field by field; lists and plain values replace. */
+export function mergeSettings(base: Tree, changes: Tree): Tree {
+  const merged: Tree = { ...base };
+  for (const [name, value] of Object.entries(changes)) {
+    const before = Object.hasOwn(base, name) ? base[name] : undefined;
+    merged[name] = isTree(before) && isTree(value) ? mergeSettings(before, value) : value;
+  }
+  return merged;
+}
+
+function parseSetting(text: string): Tree {
+  const [, path, value] = /^([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)=(.*)$/s.exec(text) ?? [];
+  if (path === undefined || value === undefined) {
+    throw new OrkestrError('ORK_INVALID', `--setting takes path=value, e.g. limits.memoryMiB=512, not "${text}".`);
+  }
+  return branch(path.split('.'), jsonOrText(value));
+}
+
+function branch([first = '', ...rest]: string[], value: unknown): Tree {
+  return { [first]: rest.length === 0 ? value : branch(rest, value) };
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // a start command, a path: quotes around them would only be in the way
+  }
+}
+
+function decimal(text: string, option: string): number {
+  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
+  throw new OrkestrError('ORK_INVALID', `${option} takes a number, not "${text}".`);
+}
+
+const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,38 @@
+/** One line about what a step left behind. Pure; the CLI and the console share it. */
+import type { StepOutputs } from '../../../protocol/steps.ts';
+import type { Step } from '../../api/schemas.ts';
+import { count, formatBytes, formatDuration, shortCommit } from './format.ts';
+
+type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => string };
+
+const SUMMARIES: Summaries = {
+  clone: (checkout) => `${shortCommit(checkout.commit)} ${checkout.subject}`,
+  analyze: (plan) => [plan.framework, plan.runtime, plan.port && `port ${plan.port}`].filter(Boolean).join(' · '),
+  build: (image) =>
+    [formatBytes(image.bytes), image.peakMemoryBytes && `peak memory ${formatBytes(image.peakMemoryBytes)}`]
+      .filter(Boolean)
+      .join(' · '),
+  deploy: (target) => `${target.address}:${target.port} (${target.portFrom})`,
+  health: (report) => `${report.last} · ${count(report.attempts, 'attempt')}`,
+  cutover: (receipt) =>
+    [
+      `generation ${receipt.generation}`,
+      receipt.previous && `${count(receipt.previous.requests.served, 'request')} served by the old one`,
+      receipt.drain && `drained in ${formatDuration(receipt.drain.ms)}`,
+      `${receipt.failed} failed`,
+    ]
+      .filter(Boolean)
+      .join(' · '),
+  finalize: (release) =>
+    release.prunedImages.length === 0 ? 'live' : `live · ${count(release.prunedImages.length, 'old image')} pruned`,
+};
+
+/** What to say behind a step's name: its error, its note, or the gist of its output. Empty when there is nothing to say. */
+export function stepSummary(step: Step): string {
+  if (step.error !== null) return step.error.message;
+  if (step.note !== null) return step.note;
+  if (step.status !== 'done' || step.output === null) return '';
+  // The hub checked the output against StepOutputs[step.name] when the report came in.
+  const summarize = SUMMARIES[step.name] as (output: unknown) => string;
+  return summarize(step.output);
+}
