@@ -8,7 +8,7 @@ export function mountsBelow(folder: string): string[] {
     .split('\n')
     .map((line) => unescapeOctal(line.split(' ')[4] ?? ''))
     .filter((point) => point === folder || point.startsWith(`${folder}/`))
-    .reverse();
+    .toReversed();
 }
 
 /** Unmounts all of them. One that is busy stays, and whoever removes the folder then says so. */

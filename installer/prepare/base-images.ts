@@ -1,0 +1,66 @@
+/** Base images for generated Dockerfiles: from a registry when one answers, else made on this machine by the agent. */
+import { BaseImages } from '../../agent/detect/base-images.ts';
+import { mustRun } from '../stack/run-program.ts';
+import type { EngineApi } from './engine-api.ts';
+
+export type BaseImageKind = keyof BaseImages;
+
+/** How long a registry may take to say its first word, ms. */
+const REGISTRY_ANSWER_MS = 8000;
+
+export interface BaseImagePlan {
+  readonly engine: EngineApi;
+  readonly kinds: readonly BaseImageKind[];
+  /** Runs `orkestr-agent`: its argv up to the sub-command, and its environment. */
+  readonly agentArgv: readonly [string, ...string[]];
+  readonly env: NodeJS.ProcessEnv;
+  readonly say: (detail: string) => void;
+}
+
+/** @returns what was done, for people */
+export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
+  const names = BaseImages.parse({});
+  const missing: BaseImageKind[] = [];
+  for (const kind of plan.kinds) if (!(await plan.engine.hasImage(names[kind]))) missing.push(kind);
+  if (missing.length === 0) return `${plan.kinds.join(', ')}: there`;
+  const toMake = await pullAll(plan, missing, names);
+  if (toMake.length === 0) return `pulled ${missing.join(', ')}`;
+  plan.say(`making ${toMake.join(', ')} from Debian packages; once per machine`);
+  await mustRun('orkestr-agent base-images build', [...plan.agentArgv, 'base-images', 'build', ...toMake], {
+    env: plan.env,
+    timeoutMs: 900_000,
+    onOutput: lineTeller(plan.say),
+  });
+  return `made ${toMake.join(', ')} here`;
+}
+
+/** Tries the registry with the first; when it does not answer, none of the others is tried. Answers what is still missing. */
+async function pullAll(
+  plan: BaseImagePlan,
+  missing: readonly BaseImageKind[],
+  names: BaseImages,
+): Promise<BaseImageKind[]> {
+  for (const [index, kind] of missing.entries()) {
+    const reason = await plan.engine.pull(names[kind], REGISTRY_ANSWER_MS, (text) =>
+      plan.say(`${names[kind]}: ${text}`),
+    );
+    if (reason !== null) {
+      plan.say(`no image registry is reachable (${firstLine(reason)})`);
+      return missing.slice(index);
+    }
+  }
+  return [];
+}
+
+const firstLine = (text: string): string => (text.split('\n')[0] ?? '').slice(0, 160);
+
+/** Passes on whole lines that are not blank. */
+function lineTeller(say: (line: string) => void): (text: string) => void {
+  let rest = '';
+  return (text) => {
+    const lines = (rest + text).split('\n');
+    // A line without end is not kept beyond what a person would read.
+    rest = (lines.pop() ?? '').slice(0, 1000);
+    for (const line of lines) if (line.trim()) say(line.trim().slice(0, 200));
+  };
+}

@@ -1,0 +1,92 @@
+/** A project of a test: its work tree, its pushes, its deployments. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { Deployment, Project } from '../../hub/api/schemas.ts';
+import type { DeploymentDetail } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
+import { GitWorkTree } from '../../installer/stack/git-work-tree.ts';
+import { ROOT } from '../../installer/stack/stack.ts';
+import type { Stack } from './stack.ts';
+
+export interface ProjectOptions {
+  /** Default: the fixture's name, or `app`. */
+  readonly slug?: string;
+  readonly branch?: string;
+  /** Settings of its environment `production` (protocol/job.ts), as the API takes them. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+export class TestProject {
+  readonly slug: string;
+  readonly branch: string;
+  readonly tree: GitWorkTree;
+  readonly remoteUrl: string;
+  /** Host names that the proxy routes to it. */
+  readonly hostName: string;
+  readonly #stack: Stack;
+
+  private constructor(stack: Stack, project: Project, branch: string, tree: GitWorkTree) {
+    this.#stack = stack;
+    this.slug = project.slug;
+    this.branch = branch;
+    this.tree = tree;
+    this.remoteUrl = project.gitRemote ?? '';
+    this.hostName = new URL(project.environments[0]?.urls[0] ?? 'http://unknown.invalid').hostname;
+  }
+
+  static async create(
+    stack: Stack,
+    fixture: string | Readonly<Record<string, string>>,
+    options: ProjectOptions,
+  ): Promise<TestProject> {
+    const slug = options.slug ?? (typeof fixture === 'string' ? fixture : 'app');
+    const branch = options.branch ?? 'main';
+    const tree = new GitWorkTree(join(stack.folder, 'trees', slug), join(stack.folder, `git-${slug}.config`));
+    await tree.init(branch);
+    if (typeof fixture === 'string')
+      cpSync(join(ROOT, 'test/fixtures/apps', fixture), tree.folder, { recursive: true });
+    else tree.write(fixture);
+    await tree.commit('First version');
+    const environment = { slug: 'production', branch, ...(options.settings ? { settings: options.settings } : {}) };
+    const project = await stack.client.post('/projects', { slug, environment }, Project);
+    const made = new TestProject(stack, project, branch, tree);
+    if (options.variables) await made.setVariables(options.variables);
+    return made;
+  }
+
+  async setVariables(variables: Readonly<Record<string, string | null>>): Promise<void> {
+    const path = `${apiPath('projects', this.slug, 'environments', 'production')}/variables`;
+    const answer = await this.#stack.client.open({ method: 'PATCH', path, body: { variables } });
+    await answer.body.dump();
+  }
+
+  /** Pushes what is committed and answers the deployment that the push made. */
+  async push(): Promise<Deployment> {
+    await this.tree.push({ url: this.remoteUrl, token: this.#stack.token }, this.branch);
+    const commit = await this.tree.head();
+    const made = (await this.#stack.deployments(this.slug)).find((deployment) => deployment.commit === commit);
+    if (!made) throw new Error(`the push of ${commit} made no deployment of ${this.slug}`);
+    return made;
+  }
+
+  /** Writes files (if any), commits, pushes, and waits until the deployment has ended. */
+  async deploy(files?: Readonly<Record<string, string | null>>): Promise<DeploymentDetail> {
+    if (files) {
+      this.tree.write(files);
+      await this.tree.commit('Change');
+    }
+    return this.#stack.waitForDeployment((await this.push()).id);
+  }
+
+  /** A deployment by hand of the branch's newest commit. */
+  redeploy(): Promise<Deployment> {
+    const path = `${apiPath('projects', this.slug, 'environments', 'production')}/deployments`;
+    return this.#stack.client.post(path, {}, Deployment);
+  }
+
+  /** One request to the app through the proxy. */
+  get(path = '/', options: { method?: 'GET' | 'POST'; body?: string } = {}): ReturnType<Stack['get']> {
+    return this.#stack.get(this.hostName, path, options);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What each test stack made, on disk while it lives: so that it can be taken away by whoever comes later, when the test
+ * process itself was killed. One file per stack in one folder.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EngineApi } from '../../installer/prepare/engine-api.ts';
+import { unmountBelow } from '../../installer/prepare/mounts.ts';
+import { endProcess, ProcessIdentity } from '../../installer/stack/process-identity.ts';
+import { runProgram } from '../../installer/stack/run-program.ts';
+import { agentArgv, agentEnv, agentState, scopeOf } from '../../installer/stack/stack.ts';
+import type { StackPlan } from '../../installer/stack/stack.ts';
+
+const Plan = z.object({
+  folder: z.string(),
+  runFolder: z.string(),
+  hubListen: z.string(),
+  proxyListen: z.string(),
+  appsUrl: z.string(),
+  dockerSocket: z.string(),
+});
+const StackRecord = z.object({ plan: Plan, processes: z.array(ProcessIdentity) });
+type StackRecord = z.infer<typeof StackRecord>;
+
+export const RECORDS_FOLDER = join(tmpdir(), 'orkestr-test-records');
+
+const recordFile = (folder: string): string =>
+  join(RECORDS_FOLDER, `${createHash('sha256').update(folder).digest('hex').slice(0, 16)}.json`);
+
+/** Notes a stack, and a process of it when one was started. */
+export function keepRecord(plan: StackPlan, started?: ProcessIdentity): void {
+  mkdirSync(RECORDS_FOLDER, { recursive: true, mode: 0o700 });
+  const processes = [...(readRecord(plan.folder)?.processes ?? []), ...(started ? [started] : [])];
+  writeFileSync(recordFile(plan.folder), JSON.stringify({ plan, processes } satisfies StackRecord), { mode: 0o600 });
+}
+
+function readRecord(folder: string): StackRecord | null {
+  return existsSync(recordFile(folder)) ? readFile(recordFile(folder)) : null;
+}
+
+const readFile = (file: string): StackRecord => StackRecord.parse(JSON.parse(readFileSync(file, 'utf8')));
+
+/** Folders of the stacks that were not taken away. */
+export function leftStacks(): string[] {
+  if (!existsSync(RECORDS_FOLDER)) return [];
+  return readdirSync(RECORDS_FOLDER).map((name) => readFile(join(RECORDS_FOLDER, name)).plan.folder);
+}
+
+/** Ends and removes everything of the stack in `folder`. Safe to call twice. @throws when something could not be removed */
+export async function sweep(folder: string): Promise<void> {
+  const record = readRecord(folder);
+  if (!record) return;
+  const { plan, processes } = record;
+  // The agent first: nothing may be made any more while its things are taken away.
+  for (const identity of processes.toReversed()) await endProcess(identity, 10_000);
+  await sweepHost(plan);
+  for (const path of [plan.folder, plan.runFolder]) {
+    await unmountBelow(path);
+    rmSync(path, { recursive: true, force: true });
+  }
+  rmSync(recordFile(folder), { force: true });
+}
+
+/** The agent takes away what it made; what a damaged state keeps it from is found by its label. */
+async function sweepHost(plan: StackPlan): Promise<void> {
+  const identityFile = join(agentState(plan), 'identity.json');
+  if (!existsSync(identityFile)) return;
+  const { hostId } = z.object({ hostId: z.string() }).parse(JSON.parse(readFileSync(identityFile, 'utf8')));
+  const uninstalled = await runProgram([...agentArgv(), 'uninstall', '--purge'], { env: agentEnv(plan) });
+  const engine = new EngineApi(plan.dockerSocket);
+  try {
+    await removeLabelled(engine, `orkestr.scope=${scopeOf(hostId)}`);
+  } finally {
+    await engine.close();
+  }
+  if (uninstalled.code !== 0) {
+    throw new Error(`orkestr-agent uninstall failed: ${uninstalled.stdout}${uninstalled.stderr}`);
+  }
+}
+
+async function removeLabelled(engine: EngineApi, label: string): Promise<void> {
+  for (const { Id } of await engine.containers(label)) await engine.removeContainer(Id);
+  for (const { Id } of await engine.images(label)) await engine.removeImage(Id);
+  for (const { Id } of await engine.networks(label)) await engine.removeNetwork(Id);
+}
