@@ -14,7 +14,10 @@ import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
 import type { Trigger } from './store/schema.ts';
 
-/** The Fastify instance that API files register their routes on: `registerX(app: HubApp, deps: HubDeps): void`. */
+/**
+ * The Fastify instance that API files register their routes on: `registerX(app: HubApp, deps: HubDeps): void`, with
+ * paths below API_PREFIX: `app.get('/tokens', { ...requireScope('admin'), schema }, handler)`.
+ */
 export type HubApp = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 export interface Clock {
@@ -106,6 +109,10 @@ export interface Agents extends HostLinks {
 
 /** The hub's own git remote (hub/git). */
 export interface GitRemotes {
+  /** Listen for pushes that have landed. */
+  start(): Promise<void>;
+  /** End what still runs. */
+  stop(): Promise<void>;
   /** Make the empty bare repository; there already is fine. */
   createRepository(projectId: string): Promise<void>;
   /** Gone already is fine. */

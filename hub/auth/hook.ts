@@ -10,12 +10,14 @@ import { authenticateSession, authenticateToken, checkScope } from './identity.t
 import type { AuthDeps, Identity } from './identity.ts';
 import { checkSameOrigin } from './same-origin.ts';
 
-export const SESSION_COOKIE = 'orkestr_session';
+/** With TLS the prefix makes browsers refuse a cookie of that name which a neighbouring subdomain has set (RFC 6265bis). */
+export const sessionCookieName = (hubUrl: string): string =>
+  hubUrl.startsWith('https:') ? '__Host-orkestr_session' : 'orkestr_session';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope that the route needs, or 'public'. Set it with `requireScope` or `publicRoute`. */
-    scope?: Scope | 'public';
+    /** The scope that the route needs. Set it with `requireScope`, `anyScope` or `publicRoute`. */
+    scope?: Scope | 'any' | 'public';
   }
   interface FastifyRequest {
     authenticated: Identity | undefined;
@@ -26,6 +28,8 @@ declare module 'fastify' {
 
 /** Spread into a route's options: `app.get('/x', { ...requireScope('read'), schema }, handler)`. */
 export const requireScope = (scope: Scope) => ({ config: { scope } }) as const;
+/** For routes that any valid token or session may use. */
+export const anyScope = { config: { scope: 'any' } } as const;
 /** For the few routes that nobody needs to be known for. */
 export const publicRoute = { config: { scope: 'public' } } as const;
 
@@ -39,14 +43,14 @@ export function registerAuth(app: HubApp, deps: HubDeps): void {
   });
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith(API_PREFIX) && route.config?.scope === undefined) {
-      throw new Error(`Route ${String(route.method)} ${route.url} says neither requireScope nor publicRoute.`);
+      throw new Error(`Route ${String(route.method)} ${route.url} says none of requireScope, anyScope, publicRoute.`);
     }
   });
   app.addHook('onRequest', async (request) => {
     const { scope } = request.routeOptions.config;
     if (scope === undefined || scope === 'public') return;
     request.authenticated = await authenticate(deps, request, deps.hubUrl());
-    checkScope(request.authenticated, scope);
+    if (scope !== 'any') checkScope(request.authenticated, scope);
   });
 }
 
@@ -63,7 +67,7 @@ async function byBearer(deps: AuthDeps, request: FastifyRequest): Promise<Identi
 }
 
 async function byCookie(deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity | undefined> {
-  const session = request.cookies[SESSION_COOKIE];
+  const session = request.cookies[sessionCookieName(hubUrl)];
   if (request.headers.authorization !== undefined || session === undefined) return undefined;
   // Browsers send cookies by themselves, so a write must also show that it comes from the console's own pages.
   if (!['GET', 'HEAD'].includes(request.method)) checkSameOrigin(request.headers, hubUrl);

@@ -12,6 +12,22 @@ export function listVariables(db: Db, environmentId: string): Promise<Pick<Row<'
     .execute();
 }
 
+/** How many variables an environment has, and how long they are when sealed (base64), in characters. */
+export async function measureVariables(
+  db: Db,
+  environmentId: string,
+): Promise<{ readonly count: number; readonly characters: number }> {
+  const row = await db
+    .selectFrom('variable')
+    .select(({ fn }) => [
+      fn.countAll<number>().as('count'),
+      fn.sum<number | null>(fn<number>('length', ['value'])).as('characters'),
+    ])
+    .where('environment_id', '=', environmentId)
+    .executeTakeFirstOrThrow();
+  return { count: row.count, characters: row.characters ?? 0 };
+}
+
 /** Sets the named ones, removes those given as null, and counts the environment's `env_version` up. Call it in a transaction. */
 export async function changeVariables(
   db: Db,

@@ -1,0 +1,117 @@
+/** Environments of a project. */
+import { z } from 'zod';
+import { requireScope } from '../auth/hook.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import {
+  deleteEnvironment,
+  getEnvironment,
+  listEnvironments,
+  readSettings,
+  updateEnvironment,
+} from '../store/environments.ts';
+import { getProject } from '../store/projects.ts';
+import { EnvironmentParams, ProjectParams } from './params.ts';
+import { placeEnvironment, withDomain } from './place-environment.ts';
+import { showEnvironment } from './project-view.ts';
+import { Environment, EnvironmentChange, NewEnvironment } from './schemas.ts';
+import { mergeSettings } from './merge-settings.ts';
+
+const PATH = '/projects/:project/environments/:environment';
+
+export function registerEnvironments(app: HubApp, deps: HubDeps): void {
+  const { db, scheduler } = deps;
+  const tags = ['environments'];
+  const show = async (teamId: string, project: string, reference: string): Promise<Environment> =>
+    showEnvironment(deps, (await getEnvironment(db, teamId, project, reference)).environment);
+
+  app.post(
+    '/projects/:project/environments',
+    {
+      ...requireScope('write'),
+      schema: {
+        summary: 'Add an environment to a project',
+        tags,
+        params: ProjectParams,
+        body: NewEnvironment,
+        response: { 201: Environment },
+      },
+    },
+    async (request, reply) => {
+      const { teamId } = request.identity;
+      const id = await db.transaction().execute(async (tx) => {
+        const project = await getProject(tx, teamId, request.params.project);
+        const isFirst = (await listEnvironments(tx, [project.id])).length === 0;
+        return placeEnvironment(deps, tx, project, request.body, isFirst);
+      });
+      return reply.code(201).send(await show(teamId, request.params.project, id));
+    },
+  );
+
+  app.get(
+    PATH,
+    {
+      ...requireScope('read'),
+      schema: { summary: 'One environment', tags, params: EnvironmentParams, response: { 200: Environment } },
+    },
+    ({ identity, params }) => show(identity.teamId, params.project, params.environment),
+  );
+
+  app.patch(
+    PATH,
+    {
+      ...requireScope('write'),
+      schema: {
+        summary: 'Change an environment',
+        description:
+          'Settings are merged over those that are there (RFC 7396): nested objects merge, lists are replaced, null goes back to the default. The next deployment uses them.',
+        tags,
+        params: EnvironmentParams,
+        body: EnvironmentChange,
+        response: { 200: Environment },
+      },
+    },
+    async ({ identity, params, body }) => {
+      await db.transaction().execute((tx) => change(deps, tx, { teamId: identity.teamId, ...params }, body));
+      return show(identity.teamId, params.project, params.environment);
+    },
+  );
+
+  app.delete(
+    PATH,
+    {
+      ...requireScope('write'),
+      schema: {
+        summary: 'Delete an environment',
+        description: 'Takes it off its host, and deletes its deployments and logs.',
+        tags,
+        params: EnvironmentParams,
+        response: { 204: z.null() },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      const { environment } = await getEnvironment(db, identity.teamId, params.project, params.environment);
+      await scheduler.removeEnvironment(environment.id);
+      await deleteEnvironment(db, environment.id);
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+async function change(
+  deps: HubDeps,
+  tx: Db,
+  at: { readonly teamId: string; readonly project: string; readonly environment: string },
+  body: z.infer<typeof EnvironmentChange>,
+): Promise<void> {
+  const { project, environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);
+  const settings = mergeSettings(readSettings(environment), body.settings ?? {});
+  const [first] = await listEnvironments(tx, [project.id]);
+  const placed = await withDomain(deps, tx, settings, {
+    project: project.slug,
+    environment: environment.slug,
+    environmentId: environment.id,
+    isFirst: first?.id === environment.id,
+  });
+  await updateEnvironment(tx, environment.id, { branch: body.branch ?? environment.branch, settings: placed });
+}

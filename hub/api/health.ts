@@ -1,0 +1,28 @@
+/** For supervisors and load balancers: does the process live, and can it work. */
+import { sql } from 'kysely';
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+
+const Status = z.object({ status: z.literal('ok') });
+
+export function registerHealth(app: HubApp, { db }: Pick<HubDeps, 'db'>): void {
+  app.get(
+    '/healthz',
+    { schema: { summary: 'Whether the process lives', tags: ['health'], response: { 200: Status } } },
+    () => ({ status: 'ok' as const }),
+  );
+  app.get(
+    '/readyz',
+    { schema: { summary: 'Whether the hub can work', tags: ['health'], response: { 200: Status } } },
+    async () => {
+      try {
+        // Reads a table that the migrations made: answers only when the file is there and has its schema.
+        await sql`select 1 from team limit 1`.execute(db);
+      } catch (cause) {
+        throw new OrkestrError('ORK_INTERNAL', 'The database does not answer.', { cause });
+      }
+      return { status: 'ok' as const };
+    },
+  );
+}

@@ -1,0 +1,111 @@
+/** Hosts of the team: added here, then joined by the agent with a one-time token. */
+import { randomUUIDv7 } from 'node:crypto';
+import { z } from 'zod';
+import { HostStatus } from '../../protocol/agent-link.ts';
+import { requireScope } from '../auth/hook.ts';
+import { hashSecretToken, JOIN_TOKEN_PREFIX, makeSecretToken } from '../auth/secret-token.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import { deleteHost, getHost, insertHost, listHosts, setJoinToken } from '../store/hosts.ts';
+import type { Row } from '../store/schema.ts';
+import { IdParams } from './params.ts';
+import { Host, MadeHost, NewHost } from './schemas.ts';
+
+const JOIN_TOKEN_MS = 3600 * 1000;
+
+export function registerHosts(app: HubApp, deps: HubDeps): void {
+  const { db, clock, agents } = deps;
+  const tags = ['hosts'];
+  const view = (row: Row<'host'>): Host => hostView(row, agents.isOnline(row.id));
+  /** The host of `row` with a fresh join token, which this answer alone holds. */
+  const withJoinToken = async (row: Row<'host'>): Promise<z.infer<typeof MadeHost>> => {
+    const joinToken = makeSecretToken(JOIN_TOKEN_PREFIX);
+    const joinTokenExpiresAt = new Date(clock.now().getTime() + JOIN_TOKEN_MS).toISOString();
+    await setJoinToken(db, row.id, hashSecretToken(joinToken), joinTokenExpiresAt);
+    return { ...view(row), joinToken, joinTokenExpiresAt };
+  };
+
+  app.get(
+    '/hosts',
+    { ...requireScope('read'), schema: { summary: 'Hosts of the team', tags, response: { 200: z.array(Host) } } },
+    async (request) => (await listHosts(db, request.identity.teamId)).map(view),
+  );
+
+  app.post(
+    '/hosts',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Add a host',
+        description: 'The answer holds its join token, which is good for one host and one hour.',
+        tags,
+        body: NewHost,
+        response: { 201: MadeHost },
+      },
+    },
+    async (request, reply) => {
+      const row: Row<'host'> = {
+        id: randomUUIDv7(),
+        team_id: request.identity.teamId,
+        name: request.body.name,
+        public_key: null,
+        join_token_hash: null,
+        join_token_expires_at: null,
+        join_token_used_at: null,
+        status: null,
+        last_seen_at: null,
+        acknowledged: 0,
+        created_at: clock.now().toISOString(),
+      };
+      await insertHost(db, row);
+      return reply.code(201).send(await withJoinToken(row));
+    },
+  );
+
+  app.post(
+    '/hosts/:id/join-token',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Make a new join token for a host',
+        description: 'To enrol it again. Its present key stays good until the token is used; earlier tokens end.',
+        tags,
+        params: IdParams,
+        response: { 201: MadeHost },
+      },
+    },
+    async (request, reply) => {
+      const row = await getHost(db, request.identity.teamId, request.params.id);
+      return reply.code(201).send(await withJoinToken(row));
+    },
+  );
+
+  app.delete(
+    '/hosts/:id',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Remove a host',
+        description: 'Refused while environments are placed on it. What runs there goes on; uninstall the agent there.',
+        tags,
+        params: IdParams,
+        response: { 204: z.null() },
+      },
+    },
+    async (request, reply) => {
+      const row = await getHost(db, request.identity.teamId, request.params.id);
+      await deleteHost(db, row);
+      agents.disconnect(row.id);
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+const hostView = (row: Row<'host'>, online: boolean): Host => ({
+  id: row.id,
+  name: row.name,
+  enrolled: row.public_key !== null,
+  online,
+  lastSeenAt: row.last_seen_at,
+  // A status that an older version stored and this one cannot read is as good as none.
+  status: row.status === null ? null : (HostStatus.safeParse(JSON.parse(row.status)).data ?? null),
+});

@@ -1,0 +1,38 @@
+/** A change of settings laid over those that are there: JSON Merge Patch (RFC 7396), checked as a whole afterwards. */
+import { Settings } from '../../protocol/job.ts';
+import { invalid } from './problem.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** @throws OrkestrError ORK_INVALID, naming each field that is wrong or that settings do not have. */
+export function mergeSettings(settings: Settings, patch: Fields): Settings {
+  const merged = Settings.safeParse(merge(settings, patch));
+  if (!merged.success) {
+    throw invalid(merged.error.issues.map(({ path, message }) => `settings.${path.join('.')}: ${message}`));
+  }
+  const unknown = unknownFields(patch, merged.data, 'settings');
+  if (unknown.length > 0) throw invalid(unknown);
+  return merged.data;
+}
+
+function merge(target: unknown, patch: Fields): Fields {
+  const merged = new Map(Object.entries(isFields(target) ? target : {}));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, isFields(value) ? merge(merged.get(name), value) : value);
+  }
+  return Object.fromEntries(merged);
+}
+
+/** What the patch sets and the schema let fall: a slip of the pen must not pass in silence. */
+function unknownFields(patch: Fields, result: unknown, path: string): string[] {
+  return Object.entries(patch).flatMap(([name, value]) => {
+    if (value === null) return [];
+    const at = `${path}.${name}`;
+    if (!isFields(result) || !Object.hasOwn(result, name)) return [`${at}: there is no such setting`];
+    return isFields(value) ? unknownFields(value, result[name], at) : [];
+  });
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

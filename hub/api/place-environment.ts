@@ -1,0 +1,70 @@
+/** How a new environment finds its host and its domain. */
+import { randomUUIDv7 } from 'node:crypto';
+import type { z } from 'zod';
+import type { Settings } from '../../protocol/job.ts';
+import type { HubDeps } from '../deps.ts';
+import { checkDomains, defaultDomains } from '../domains.ts';
+import type { Db } from '../store/database.ts';
+import { insertEnvironment } from '../store/environments.ts';
+import { getHost, listHosts } from '../store/hosts.ts';
+import { isRouteFree } from '../store/routes.ts';
+import type { Row } from '../store/schema.ts';
+import { invalid } from './problem.ts';
+import type { NewEnvironment } from './schemas.ts';
+
+type PlaceDeps = Pick<HubDeps, 'clock' | 'config' | 'hubUrl'>;
+
+/**
+ * Store a new environment of `project`. Call it in a transaction (`db`). Answers its id.
+ * @throws OrkestrError ORK_INVALID (no host to choose), ORK_NOT_FOUND (host), ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
+ */
+export async function placeEnvironment(
+  deps: PlaceDeps,
+  db: Db,
+  project: Pick<Row<'project'>, 'id' | 'team_id' | 'slug'>,
+  wanted: z.infer<typeof NewEnvironment>,
+  isFirst: boolean,
+): Promise<string> {
+  const id = randomUUIDv7();
+  const hostId = await chooseHost(db, project.team_id, wanted.hostId);
+  const settings = await withDomain(deps, db, wanted.settings, {
+    project: project.slug,
+    environment: wanted.slug,
+    environmentId: id,
+    isFirst,
+  });
+  await insertEnvironment(db, {
+    id,
+    project_id: project.id,
+    slug: wanted.slug,
+    branch: wanted.branch,
+    host_id: hostId,
+    settings,
+    created_at: deps.clock.now().toISOString(),
+  });
+  return id;
+}
+
+/** The settings as they are when they name a domain, else with the first default one that is free. */
+export async function withDomain(
+  deps: Pick<PlaceDeps, 'config' | 'hubUrl'>,
+  db: Db,
+  settings: Settings,
+  of: Omit<Parameters<typeof defaultDomains>[0], 'appsUrl'>,
+): Promise<Settings> {
+  checkDomains(settings.domains, deps.hubUrl());
+  if (settings.domains.length > 0) return settings;
+  for (const domain of defaultDomains({ ...of, appsUrl: deps.config.appsUrl })) {
+    if (await isRouteFree(db, domain)) return { ...settings, domains: [domain] };
+  }
+  throw invalid(['settings.domains: the default domains are taken; name one']);
+}
+
+async function chooseHost(db: Db, teamId: string, wanted: string | undefined): Promise<string> {
+  if (wanted !== undefined) return (await getHost(db, teamId, wanted)).id;
+  const [host, ...others] = await listHosts(db, teamId);
+  if (host === undefined) throw invalid(['hostId: the team has no host yet; add one first']);
+  if (others.length === 0) return host.id;
+  const names = [host, ...others].map(({ id, name }) => `${name} (${id})`);
+  throw invalid([`hostId: the team has ${names.length} hosts; name one of ${names.join(', ')}`]);
+}

@@ -1,0 +1,60 @@
+/** Projects and environments as the API shows them. */
+import type { HubDeps } from '../deps.ts';
+import { environmentUrls } from '../domains.ts';
+import { listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
+import type { Row } from '../store/schema.ts';
+import type { Environment, Project } from './schemas.ts';
+
+type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl'>;
+
+/** In the order of `projects`, each with its environments, oldest first. Three queries, however many there are. */
+export async function showProjects(deps: ViewDeps, projects: readonly Row<'project'>[]): Promise<Project[]> {
+  const rows = await listEnvironments(
+    deps.db,
+    projects.map(({ id }) => id),
+  );
+  const environments = await showEnvironments(deps, rows);
+  const ofProject = Map.groupBy(rows, (row) => row.project_id);
+  const views = new Map(environments.map((environment) => [environment.id, environment]));
+  return projects.map((project) => ({
+    id: project.id,
+    slug: project.slug,
+    origin: project.origin,
+    repositoryUrl: project.repository_url,
+    gitRemote: project.origin === 'hub' ? `${deps.hubUrl()}/git/${project.slug}.git` : null,
+    environments: (ofProject.get(project.id) ?? []).flatMap(({ id }) => views.get(id) ?? []),
+    createdAt: project.created_at,
+  }));
+}
+
+export async function showProject(deps: ViewDeps, project: Row<'project'>): Promise<Project> {
+  const [view] = await showProjects(deps, [project]);
+  if (view === undefined) throw new Error('One project in, one view out.');
+  return view;
+}
+
+export async function showEnvironment(deps: ViewDeps, row: Row<'environment'>): Promise<Environment> {
+  const [view] = await showEnvironments(deps, [row]);
+  if (view === undefined) throw new Error('One environment in, one view out.');
+  return view;
+}
+
+async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'>[]): Promise<Environment[]> {
+  const live = await liveDeployments(
+    deps.db,
+    rows.map(({ id }) => id),
+  );
+  return rows.map((row) => {
+    const settings = readSettings(row);
+    return {
+      id: row.id,
+      slug: row.slug,
+      branch: row.branch,
+      hostId: row.host_id,
+      settings,
+      urls: environmentUrls(settings, deps.config.appsUrl),
+      liveDeploymentId: live.get(row.id) ?? null,
+      createdAt: row.created_at,
+    };
+  });
+}

@@ -1,0 +1,107 @@
+/** Projects of the team. */
+import { randomUUIDv7 } from 'node:crypto';
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { requireScope } from '../auth/hook.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import { checkProjectSlug } from '../domains.ts';
+import { listEnvironments } from '../store/environments.ts';
+import { deleteProject, getProject, insertProject, listProjects, sealRepositoryAuth } from '../store/projects.ts';
+import type { Row } from '../store/schema.ts';
+import { ProjectParams } from './params.ts';
+import { placeEnvironment } from './place-environment.ts';
+import { showProject, showProjects } from './project-view.ts';
+import { NewProject, Project } from './schemas.ts';
+
+export function registerProjects(app: HubApp, deps: HubDeps): void {
+  const { db, scheduler, git } = deps;
+  const tags = ['projects'];
+
+  app.get(
+    '/projects',
+    { ...requireScope('read'), schema: { summary: 'Projects of the team', tags, response: { 200: z.array(Project) } } },
+    async (request) => showProjects(deps, await listProjects(db, request.identity.teamId)),
+  );
+
+  app.get(
+    '/projects/:project',
+    {
+      ...requireScope('read'),
+      schema: { summary: 'One project', tags, params: ProjectParams, response: { 200: Project } },
+    },
+    async (request) => showProject(deps, await getProject(db, request.identity.teamId, request.params.project)),
+  );
+
+  app.post(
+    '/projects',
+    {
+      ...requireScope('write'),
+      schema: {
+        summary: 'Create a project with its first environment',
+        description: 'Without `repository` it gets a git remote of this hub to push to.',
+        tags,
+        body: NewProject,
+        response: { 201: Project },
+      },
+    },
+    async (request, reply) => {
+      const project = newProject(deps, request.identity.teamId, request.body);
+      const { environment } = request.body;
+      // The repository comes first: a project that is in the store always has one.
+      if (project.origin === 'hub') await git.createRepository(project.id);
+      try {
+        await db.transaction().execute(async (tx) => {
+          await insertProject(tx, project);
+          await placeEnvironment(deps, tx, project, environment, true);
+        });
+      } catch (error) {
+        if (project.origin === 'hub') await git.removeRepository(project.id);
+        throw error;
+      }
+      return reply.code(201).send(await showProject(deps, project));
+    },
+  );
+
+  app.delete(
+    '/projects/:project',
+    {
+      ...requireScope('write'),
+      schema: {
+        summary: 'Delete a project',
+        description: 'Takes all its environments off their hosts, and deletes its deployments, logs and git remote.',
+        tags,
+        params: ProjectParams,
+        response: { 204: z.null() },
+      },
+    },
+    async (request, reply) => {
+      const project = await getProject(db, request.identity.teamId, request.params.project);
+      for (const { id } of await listEnvironments(db, [project.id])) await scheduler.removeEnvironment(id);
+      await deleteProject(db, project.id);
+      if (project.origin === 'hub') await git.removeRepository(project.id);
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+function newProject(deps: HubDeps, teamId: string, wanted: z.infer<typeof NewProject>): Row<'project'> {
+  checkProjectSlug(wanted.slug);
+  const id = randomUUIDv7();
+  const { repository } = wanted;
+  if (repository !== undefined) checkUrl(repository.url, deps.config.allowHttpRepositories);
+  return {
+    id,
+    team_id: teamId,
+    slug: wanted.slug,
+    origin: repository === undefined ? 'hub' : 'external',
+    repository_url: repository?.url ?? null,
+    repository_auth: repository?.auth === undefined ? null : sealRepositoryAuth(deps.sealer, id, repository.auth),
+    created_at: deps.clock.now().toISOString(),
+  };
+}
+
+function checkUrl(url: string, allowHttp: boolean): void {
+  if (!url.startsWith('https:') && !allowHttp) {
+    throw new OrkestrError('ORK_URL_REFUSED', 'This hub fetches repositories over https only.');
+  }
+}

@@ -1,0 +1,19 @@
+/** How often one address may try to guess a secret. All other routes ask for one first. */
+import rateLimit from '@fastify/rate-limit';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { HubApp } from '../deps.ts';
+
+/** Addresses counted at the same time; the longest unseen one is forgotten first. */
+const ADDRESSES = 5_000;
+
+/** Route config for logins and enrolments. */
+export const guessLimit = { rateLimit: { max: 20, timeWindow: '1 minute' } } as const;
+
+export async function registerRateLimit(app: HubApp): Promise<void> {
+  await app.register(rateLimit, {
+    global: false,
+    cache: ADDRESSES,
+    errorResponseBuilder: (_request, context) =>
+      new OrkestrError('ORK_TOO_MANY_REQUESTS', `Too many tries; the next is possible in ${context.after}.`),
+  });
+}

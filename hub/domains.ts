@@ -1,0 +1,76 @@
+/** Where apps are reached: the domains that environments get, may have, and the URLs made of them. */
+import { OrkestrError } from '../protocol/errors.ts';
+import type { Domain, Settings } from '../protocol/job.ts';
+
+/** Longest DNS label (RFC 1035 2.3.4), octets. */
+const LABEL_LENGTH = 63;
+/** Digits of an environment's id that tell two same names apart; its last ones, since the first are a time. */
+const ID_DIGITS = 6;
+
+/** Slugs that would be mistaken for parts of the hub, in URLs of the console or as a subdomain. */
+const RESERVED_SLUGS: ReadonlySet<string> = new Set([
+  'admin',
+  'agent',
+  'api',
+  'console',
+  'git',
+  'healthz',
+  'hub',
+  'login',
+  'mail',
+  'new',
+  'orkestr',
+  'readyz',
+  'www',
+]);
+
+/** @throws OrkestrError ORK_INVALID */
+export function checkProjectSlug(slug: string): void {
+  if (!RESERVED_SLUGS.has(slug)) return;
+  throw new OrkestrError('ORK_INVALID', `The name "${slug}" is reserved; choose another one.`, {
+    evidence: ['body.slug: reserved'],
+  });
+}
+
+/**
+ * Domains that an environment without its own may get, best first: `<project>.<apps host>` for the first environment
+ * of a project, `<environment>-<project>.<apps host>` for others, and the same with a bit of its id when that is taken.
+ */
+export function defaultDomains(of: {
+  readonly project: string;
+  readonly environment: string;
+  readonly environmentId: string;
+  readonly isFirst: boolean;
+  readonly appsUrl: string;
+}): readonly Domain[] {
+  const suffix = `-${of.environmentId.slice(-ID_DIGITS)}`;
+  const name = of.isFirst ? of.project : `${of.environment}-${of.project}`;
+  const unique = name.slice(0, LABEL_LENGTH - suffix.length).replace(/-+$/, '') + suffix;
+  const host = new URL(of.appsUrl).hostname;
+  const labels = name.length <= LABEL_LENGTH ? [name, unique] : [unique];
+  return labels.map((label) => ({ host: `${label}.${host}`, pathPrefix: '/' }));
+}
+
+/**
+ * Domains that no environment may have: the same twice, and the hub's own, which would take the console over.
+ * @throws OrkestrError ORK_INVALID, ORK_ROUTE_TAKEN
+ */
+export function checkDomains(domains: readonly Domain[], hubUrl: string): void {
+  const seen = new Set<string>();
+  for (const { host, pathPrefix } of domains) {
+    const name = host + pathPrefix;
+    if (seen.has(name)) throw new OrkestrError('ORK_INVALID', `The domain ${name} is given twice.`);
+    if (host === new URL(hubUrl).hostname) throw new OrkestrError('ORK_ROUTE_TAKEN', `${host} is the hub itself.`);
+    seen.add(name);
+  }
+}
+
+/** URLs of an environment: its domains with scheme and port of `appsUrl`. */
+export function environmentUrls(settings: Pick<Settings, 'domains'>, appsUrl: string): string[] {
+  return settings.domains.map(({ host, pathPrefix }) => {
+    const url = new URL(appsUrl);
+    url.hostname = host;
+    url.pathname = pathPrefix;
+    return url.href.replace(/\/$/, '');
+  });
+}
