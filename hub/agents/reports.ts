@@ -93,9 +93,8 @@ async function applyReport(batch: Batch, report: Report): Promise<void> {
 
 async function applyElsewhere(batch: Batch, report: Report): Promise<void> {
   const { hostId, log } = batch;
-  const over = report.kind === 'deployment' && report.status === 'live';
-  // `live` of a remove job: what was wanted is so.
-  if (over && (await deleteRemoval(batch.db, hostId, report.deploymentId))) return;
+  const removed = report.kind === 'deployment' && report.status === 'superseded';
+  if (removed && (await deleteRemoval(batch.db, hostId, report.deploymentId))) return;
   log.warn(
     { hostId, deploymentId: report.deploymentId, kind: report.kind },
     'a report about nothing that this host has',

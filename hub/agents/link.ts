@@ -1,0 +1,142 @@
+/** The hub's end of the agent link: takes WebSocket upgrades, proves both sides, and hands the host to the scheduler. */
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
+import { WebSocketServer, type WebSocket } from 'ws';
+import {
+  type AgentMessage,
+  helloProof,
+  MAX_FRAME_BYTES,
+  PROTOCOL_VERSION,
+  welcomeProof,
+  type HubMessage,
+} from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { isSignedBy, signText } from '../../protocol/signing.ts';
+import type { Agents, CoreDeps, News, Scheduler } from '../deps.ts';
+import { findHostById } from '../store/hosts.ts';
+import type { Row } from '../store/schema.ts';
+import { readAgentMessage } from './frames.ts';
+import { closeSoon, HostSession, refuse } from './session.ts';
+import { CLOSE_REVOKED, type Sessions } from './sessions.ts';
+
+export interface AgentDeps extends CoreDeps {
+  readonly sessions: Sessions;
+  readonly news: News;
+  readonly scheduler: Scheduler;
+}
+
+export interface AgentTiming {
+  /** Between two pings, ms. */
+  readonly heartbeatMs: number;
+  /** From the upgrade to a valid hello, ms. */
+  readonly handshakeMs: number;
+}
+
+const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
+/** Connections that have not proved who they are. */
+const MOST_UNPROVEN = 64;
+/** Close code for going away, RFC 6455 section 7.4.1. */
+const CLOSE_GOING_AWAY = 1001;
+
+type Hello = Extract<AgentMessage, { type: 'hello' }>;
+
+export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
+  const { sessions, scheduler, log } = deps;
+  const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
+  const unproven = new Set<WebSocket>();
+
+  function accept(socket: WebSocket): void {
+    // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.
+    socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
+    if (unproven.size >= MOST_UNPROVEN) return socket.terminate();
+    unproven.add(socket);
+    const deadline = setTimeout(() => socket.terminate(), timing.handshakeMs);
+    socket.once('close', () => {
+      clearTimeout(deadline);
+      unproven.delete(socket);
+    });
+    const nonce = randomBytes(32).toString('base64url');
+    socket.once('message', (data: Buffer, isBinary: boolean) => {
+      clearTimeout(deadline);
+      unproven.delete(socket);
+      socket.pause(); // nothing more is read until the host is known
+      shakeHands(socket, nonce, data, isBinary).catch((error: unknown) => {
+        log.warn({ err: error }, 'an agent was refused');
+        refuse(socket, error);
+      });
+    });
+    send(socket, { type: 'challenge', nonce });
+  }
+
+  async function shakeHands(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): Promise<void> {
+    const hello = readAgentMessage(data, isBinary);
+    if (hello.type !== 'hello') throw new OrkestrError('ORK_PROTOCOL', 'The first message must be a hello.');
+    if (hello.protocol !== PROTOCOL_VERSION) {
+      throw new OrkestrError('ORK_PROTOCOL', `This hub speaks version ${PROTOCOL_VERSION}, not ${hello.protocol}.`);
+    }
+    const host = await provenHost(nonce, hello);
+    await scheduler.hostReturns(host.id, hello.running);
+    // Revoked or gone in the meantime: `disconnect` could not know of this connection.
+    if ((await findHostById(deps.db, host.id))?.public_key !== host.public_key) throw unknownHost();
+    if (socket.readyState !== socket.OPEN) return;
+    open(socket, host, hello);
+    await scheduler.hostConnected(host.id, hello.running);
+  }
+
+  async function provenHost(nonce: string, hello: Hello): Promise<Row<'host'>> {
+    const host = await findHostById(deps.db, hello.hostId);
+    const proof = helloProof(nonce, hello.hostId, hello.nonce);
+    if (host?.public_key == null || !isSignedBy(proof, hello.signature, host.public_key)) throw unknownHost();
+    return host;
+  }
+
+  function open(socket: WebSocket, host: Row<'host'>, hello: Hello): void {
+    const session = new HostSession(socket, host.id, deps, timing.heartbeatMs);
+    const sessionId = randomUUIDv7();
+    session.send({
+      type: 'welcome',
+      protocol: PROTOCOL_VERSION,
+      sessionId,
+      acknowledged: host.acknowledged,
+      heartbeatSeconds: timing.heartbeatMs / 1000,
+      signature: signText(welcomeProof(hello.nonce, sessionId), deps.hubKey.privateKey),
+    });
+    sessions.add(session);
+    log.info({ hostId: host.id, agentVersion: hello.agentVersion }, 'host connected');
+    socket.once('close', (code) => {
+      sessions.remove(session);
+      log.info({ hostId: host.id, code }, 'host disconnected');
+    });
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      if (socket.readyState !== socket.OPEN) return;
+      try {
+        session.receive(data, isBinary);
+      } catch (error) {
+        log.warn({ err: error, hostId: host.id }, 'a frame of the host was refused');
+        refuse(socket, error);
+      }
+    });
+    socket.resume();
+  }
+
+  return {
+    isOnline: (hostId) => sessions.isOnline(hostId),
+    send: (hostId, message) => sessions.send(hostId, message),
+    disconnect: (hostId) => sessions.disconnect(hostId, CLOSE_REVOKED, 'this host is not enrolled any more'),
+    upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
+    async stop() {
+      const open = [...server.clients].map(async (socket) => {
+        const closed = once(socket, 'close');
+        closeSoon(socket, CLOSE_GOING_AWAY, 'the hub stops');
+        await closed;
+      });
+      server.close();
+      await Promise.all(open);
+    },
+  };
+}
+
+const unknownHost = (): OrkestrError =>
+  new OrkestrError('ORK_SIGNATURE', 'This hub knows no host with this id and key.');
+
+const send = (socket: WebSocket, message: HubMessage): void => socket.send(JSON.stringify(message));

@@ -1,0 +1,159 @@
+/** One connection of one host after its handshake: heartbeat, bounded intake, reports into the store, acknowledgement. */
+import type { WebSocket } from 'ws';
+import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { CoreDeps, News, Scheduler } from '../deps.ts';
+import { LEASE_SECONDS } from '../scheduler/lease.ts';
+import { recordHostStatus } from '../store/hosts.ts';
+import { readAgentMessage } from './frames.ts';
+import { applyReports, type NumberedReport } from './reports.ts';
+import type { Session } from './sessions.ts';
+
+export interface SessionDeps extends CoreDeps {
+  readonly news: News;
+  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases'>;
+}
+
+/** Unhandled messages at which the socket is read no further until there is room again. */
+const MOST_WAITING = 256;
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+/** Unsent bytes at which a host is taken for stuck: it gets everything again on its next connection. */
+const MOST_UNSENT_BYTES = 32 * 1024 * 1024;
+/** Reports stored in one transaction at most. */
+const BATCH = 64;
+/** Silent heartbeats after which a connection is dead. */
+const MISSED_HEARTBEATS = 2;
+/** How long the other side may take to answer a close frame, ms. */
+const CLOSE_MS = 2_000;
+
+interface Waiting {
+  readonly message: AgentMessage;
+  readonly bytes: number;
+}
+
+export class HostSession implements Session {
+  readonly hostId: string;
+  readonly #socket: WebSocket;
+  readonly #deps: SessionDeps;
+  readonly #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #working = false;
+  #heardSince = true;
+  #missed = 0;
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor(socket: WebSocket, hostId: string, deps: SessionDeps, heartbeatMs: number) {
+    this.#socket = socket;
+    this.hostId = hostId;
+    this.#deps = deps;
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+    socket.on('close', () => clearInterval(this.#heartbeat));
+    for (const sign of ['message', 'ping', 'pong'] as const) socket.on(sign, () => (this.#heardSince = true));
+  }
+
+  send(message: HubMessage): void {
+    if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) {
+      this.#deps.log.warn({ hostId: this.hostId }, 'the host does not read what it is sent: connection ended');
+      this.#socket.terminate();
+      return;
+    }
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  close(code: number, reason: string): void {
+    closeSoon(this.#socket, code, reason);
+  }
+
+  /** Take up a frame. Order is kept; when too much waits, TCP holds the host back. */
+  receive(data: Buffer, isBinary: boolean): void {
+    const message = readAgentMessage(data, isBinary);
+    if (message.type === 'hello') throw new OrkestrError('ORK_PROTOCOL', 'A hello comes once, first.');
+    this.#waiting.push({ message, bytes: data.length });
+    this.#waitingBytes += data.length;
+    if (this.#isFull()) this.#socket.pause();
+    if (!this.#working) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    try {
+      while (this.#waiting.length > 0) {
+        await this.#handle(this.#takeBatch());
+        if (this.#socket.isPaused && !this.#isFull()) this.#socket.resume();
+      }
+    } catch (error) {
+      this.#waiting.length = 0;
+      this.#deps.log.warn({ err: error, hostId: this.hostId }, 'a message of the host could not be taken');
+      refuse(this.#socket, error);
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  /** One message, or as many reports as follow each other. */
+  #takeBatch(): readonly AgentMessage[] {
+    const end = this.#waiting.findIndex(({ message }) => message.type !== 'report');
+    const reports = end === -1 ? this.#waiting.length : end;
+    const batch = this.#waiting.splice(0, Math.min(Math.max(reports, 1), BATCH));
+    for (const { bytes } of batch) this.#waitingBytes -= bytes;
+    return batch.map(({ message }) => message);
+  }
+
+  async #handle(batch: readonly AgentMessage[]): Promise<void> {
+    const { db, clock, scheduler } = this.#deps;
+    const [first] = batch;
+    switch (first?.type) {
+      case undefined:
+      case 'hello':
+        return;
+      case 'report':
+        return this.#store(batch.filter((message): message is NumberedReport => message.type === 'report'));
+      case 'renew':
+        for (const deploymentId of await scheduler.renewLeases(this.hostId, first.deploymentIds)) {
+          this.send({ type: 'lease', deploymentId, leaseSeconds: LEASE_SECONDS });
+        }
+        return;
+      case 'status':
+        await recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
+    }
+  }
+
+  async #store(reports: readonly NumberedReport[]): Promise<void> {
+    const { db, log, clock, news, scheduler } = this.#deps;
+    const effects = await applyReports(db, log, this.hostId, reports, clock.now().toISOString());
+    this.send({ type: 'ack', sequence: effects.acknowledged });
+    for (const id of effects.changed) news.tell(id);
+    for (const environmentId of effects.ended) await scheduler.settle(environmentId);
+  }
+
+  #isFull(): boolean {
+    return this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
+  }
+
+  #beat(): void {
+    // While we read nothing ourselves, silence says nothing about the host.
+    const alive = this.#heardSince || this.#socket.isPaused;
+    this.#missed = alive ? 0 : this.#missed + 1;
+    this.#heardSince = false;
+    if (this.#missed >= MISSED_HEARTBEATS) this.#socket.terminate();
+    else this.#socket.ping();
+  }
+}
+
+/** Close the connection; cut it when the other side does not answer soon. */
+export function closeSoon(socket: WebSocket, code: number, reason: string): void {
+  socket.close(code, reason.slice(0, 100));
+  // A paused socket would never read the answer.
+  socket.resume();
+  const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** Say what was wrong and close with 1008, policy violation (RFC 6455 section 7.4.1). */
+export function refuse(socket: WebSocket, error: unknown): void {
+  if (socket.readyState !== socket.OPEN) return;
+  const { code, message } = toErrorReport(error);
+  const told = code === 'ORK_INTERNAL' ? 'The hub could not do it; its log says why.' : message;
+  socket.send(JSON.stringify({ type: 'error', code, message: told.slice(0, 2000) } satisfies HubMessage));
+  closeSoon(socket, 1008, code);
+}

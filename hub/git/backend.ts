@@ -1,0 +1,109 @@
+/** One request through `git http-backend`, a CGI program (RFC 3875): streamed both ways, ended with its client. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+/** Longest header block that the backend may answer, bytes. */
+const MOST_HEADER_BYTES = 16_384;
+const HEADERS_PASSED_ON = new Set(['content-type', 'cache-control', 'expires', 'pragma']);
+/** A transfer that takes longer is ended, ms. */
+const DEADLINE_MS = 60 * 60 * 1000;
+
+/**
+ * Resolves once the backend has ended. Answers 502 when it ends without an answer.
+ * @param env the backend's whole environment, CGI variables included
+ */
+export async function serveByBackend(
+  request: IncomingMessage,
+  response: ServerResponse,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  // A process group of its own, so that receive-pack and index-pack end with it.
+  const child = spawn('git', ['http-backend'], { env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  child.once('error', () => child.stdout.destroy()); // never started: answered as an early end below
+  const deadline = setTimeout(() => killGroup(child), DEADLINE_MS);
+  const abandon = (): void => killGroup(child);
+  response.once('close', abandon);
+  feed(request, child);
+  try {
+    const { status, headers, rest } = await readHead(child.stdout);
+    response.writeHead(status, headers);
+    response.write(rest);
+    await pipeline(child.stdout, response);
+  } catch {
+    // The client went away or the backend died: what was not sent cannot be mended.
+    if (response.headersSent) response.destroy();
+    else response.writeHead(502, { 'content-type': 'text/plain' }).end('The git backend gave no answer.\n');
+  } finally {
+    response.off('close', abandon);
+    clearTimeout(deadline);
+    if (response.destroyed && !response.writableFinished) killGroup(child);
+    await ended;
+  }
+}
+
+function feed(request: IncomingMessage, child: ChildProcess): void {
+  const { stdin } = child;
+  if (stdin === null) return;
+  request.pipe(stdin);
+  stdin.on('error', () => {
+    // The backend has heard enough (pack too large, refused). The rest is read off, so that the client sees its answer.
+    request.unpipe(stdin);
+    request.resume();
+  });
+}
+
+async function readHead(
+  stdout: Readable,
+): Promise<{ status: number; headers: Record<string, string>; rest: Buffer }> {
+  let head = Buffer.alloc(0);
+  while (head.length <= MOST_HEADER_BYTES) {
+    const end = /\r?\n\r?\n/.exec(head.toString('latin1'));
+    if (end !== null) {
+      return { ...parseHead(head.toString('latin1', 0, end.index)), rest: head.subarray(end.index + end[0].length) };
+    }
+    head = Buffer.concat([head, await nextChunk(stdout)]);
+  }
+  throw new Error('the backend answered with endless headers');
+}
+
+/** RFC 3875 section 6.3: `Status` is the response's code, 200 without it. */
+function parseHead(text: string): { status: number; headers: Record<string, string> } {
+  const fields = text.split(/\r?\n/).map((line) => /^([A-Za-z-]+):\s*(.*)$/.exec(line)?.slice(1) ?? []);
+  const pairs = fields.map(([name = '', value = '']) => [name.toLowerCase(), value] as const);
+  const status = Number.parseInt(pairs.find(([name]) => name === 'status')?.[1] ?? '200', 10);
+  return { status, headers: Object.fromEntries(pairs.filter(([name]) => HEADERS_PASSED_ON.has(name))) };
+}
+
+function nextChunk(stdout: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunk = stdout.read() as Buffer | null;
+    if (chunk !== null) return resolve(chunk);
+    const stop = (): void => {
+      stdout.off('readable', again).off('end', failed).off('close', failed);
+    };
+    const again = (): void => {
+      const next = stdout.read() as Buffer | null;
+      if (next === null) return;
+      stop();
+      resolve(next);
+    };
+    const failed = (): void => {
+      stop();
+      reject(new Error('the backend ended without an answer'));
+    };
+    stdout.on('readable', again).on('end', failed).on('close', failed);
+    if (stdout.readableEnded || stdout.destroyed) failed();
+  });
+}
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // the group has ended by itself
+  }
+}

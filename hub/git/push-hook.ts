@@ -1,0 +1,138 @@
+/**
+ * How a push that has landed becomes known: git runs our post-receive hook (githooks(5)), which hands the updated refs
+ * to the hub over a unix socket and prints the answer, so that the person who pushes reads it.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Logger } from '../../protocol/service/logger.ts';
+
+/** Who pushes to what: known by the secret that only this push's hook has. */
+export interface Push {
+  readonly projectId: string;
+  readonly userId: string;
+}
+
+export interface RefUpdate {
+  readonly reference: string;
+  /** New commit; null when the ref was deleted. */
+  readonly commit: string | null;
+}
+
+/** What to print to the person who pushes, line by line. */
+export type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
+
+/** Longest socket path that sun_path takes, with room for the name (unix(7): 108 bytes). */
+const MOST_PATH_BYTES = 100;
+const MOST_MESSAGE_BYTES = 1_048_576;
+const SILENCE_MS = 30_000;
+const NO_COMMIT = /^0+$/;
+
+export class PushHook {
+  readonly #pushes = new Map<string, Push>();
+  readonly #hooksFolder: string;
+  readonly #onPush: OnPush;
+  readonly #log: Logger;
+  readonly #server: Server;
+  #socketPath = '';
+
+  constructor(options: { readonly hooksFolder: string; readonly onPush: OnPush; readonly log: Logger }) {
+    this.#hooksFolder = options.hooksFolder;
+    this.#onPush = options.onPush;
+    this.#log = options.log;
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
+  }
+
+  async start(): Promise<void> {
+    await writeHook(this.#hooksFolder);
+    this.#socketPath = await socketPath(this.#hooksFolder);
+    await rm(this.#socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject).listen(this.#socketPath, resolve);
+    });
+    await chmod(this.#socketPath, 0o600);
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server.listening) return;
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (!this.#socketPath.startsWith(dirname(this.#hooksFolder))) {
+      await rm(dirname(this.#socketPath), { recursive: true, force: true });
+    }
+  }
+
+  /** Run `work` with the variables by which its hook is recognised. */
+  async during<T>(push: Push, work: (env: Record<string, string>) => Promise<T>): Promise<T> {
+    const secret = randomBytes(32).toString('base64url');
+    this.#pushes.set(secret, push);
+    try {
+      return await work({ ORKESTR_PUSH_SOCKET: this.#socketPath, ORKESTR_PUSH_SECRET: secret });
+    } finally {
+      this.#pushes.delete(secret);
+    }
+  }
+
+  #serve(socket: Socket): void {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    socket.setTimeout(SILENCE_MS, () => socket.destroy());
+    socket.on('error', (error) => this.#log.info({ err: error }, 'push hook connection'));
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MOST_MESSAGE_BYTES) socket.destroy();
+      else chunks.push(chunk);
+    });
+    socket.on('end', () => {
+      this.#answer(Buffer.concat(chunks).toString('utf8')).then(
+        (lines) => socket.end(lines.map((line) => `${line}\n`).join('')),
+        (error: unknown) => {
+          this.#log.error({ err: error }, 'a push could not be taken up');
+          socket.end('orkestr: the push is stored, but no deployment could be made of it; the log of the hub says why\n');
+        },
+      );
+    });
+  }
+
+  async #answer(message: string): Promise<readonly string[]> {
+    const [secret = '', ...lines] = message.split('\n');
+    const push = this.#pushes.get(secret);
+    if (push === undefined) return [];
+    return this.#onPush(push, lines.map(parseUpdate).filter((update) => update !== undefined));
+  }
+}
+
+/** A line of post-receive: `<old> SP <new> SP <ref>`. */
+function parseUpdate(line: string): RefUpdate | undefined {
+  const [, commit, reference] = /^[0-9a-f]{40} ([0-9a-f]{40}) (refs\/\S+)$/.exec(line) ?? [];
+  if (commit === undefined || reference === undefined) return undefined;
+  return { reference, commit: NO_COMMIT.test(commit) ? null : commit };
+}
+
+/** Plain CommonJS, so that any path and name will do. Its exit code does not matter: the push has landed. */
+const HOOK_PROGRAM = `const { connect } = require('node:net');
+const { ORKESTR_PUSH_SOCKET, ORKESTR_PUSH_SECRET } = process.env;
+const socket = connect(ORKESTR_PUSH_SOCKET, () => {
+  socket.write(ORKESTR_PUSH_SECRET + '\\n');
+  process.stdin.pipe(socket);
+});
+socket.on('error', () => console.log('orkestr: the push is stored, but the hub did not answer; deploy it by hand'));
+socket.pipe(process.stdout);
+`;
+
+/** A shebang line may be too short for the path of our Node, so a two-line wrapper of fixed text starts it. */
+async function writeHook(folder: string): Promise<void> {
+  const program = join(folder, 'post-receive.cjs');
+  await writeFile(program, HOOK_PROGRAM, { mode: 0o600 });
+  const wrapper = `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(program)}\n`;
+  await writeFile(join(folder, 'post-receive'), wrapper, { mode: 0o700 });
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+
+async function socketPath(hooksFolder: string): Promise<string> {
+  const path = join(dirname(hooksFolder), 'git-hook.sock');
+  if (Buffer.byteLength(path) < MOST_PATH_BYTES) return path;
+  return join(await mkdtemp(join(tmpdir(), 'orkestr-')), 'hook.sock');
+}

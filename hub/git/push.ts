@@ -1,0 +1,54 @@
+/** From a push to deployments: one for each environment whose branch has moved, and the words for who pushed. */
+import { consoleUrl } from '../api/urls.ts';
+import type { CoreDeps, HostLinks, Scheduler } from '../deps.ts';
+import { findContext } from '../store/deployments.ts';
+import { listEnvironments } from '../store/environments.ts';
+import { waitingFor } from '../scheduler/waiting.ts';
+import type { Row } from '../store/schema.ts';
+import type { Push, RefUpdate } from './push-hook.ts';
+
+export interface PushDeps extends CoreDeps {
+  readonly scheduler: Pick<Scheduler, 'create'>;
+  readonly links: HostLinks;
+}
+
+const BRANCH = 'refs/heads/';
+
+/** Answers what the person who pushes is to read. */
+export async function deployPush(deps: PushDeps, push: Push, updates: readonly RefUpdate[]): Promise<string[]> {
+  const environments = await listEnvironments(deps.db, [push.projectId]);
+  const lines: string[] = [];
+  for (const { reference, commit } of updates) {
+    if (commit === null || !reference.startsWith(BRANCH)) continue;
+    const branch = reference.slice(BRANCH.length);
+    const mapped = environments.filter((environment) => environment.branch === branch);
+    if (mapped.length === 0) lines.push(...notMapped(branch, environments));
+    for (const environment of mapped) lines.push(...(await deploy(deps, push, environment, commit)));
+  }
+  return lines;
+}
+
+async function deploy(deps: PushDeps, push: Push, environment: Row<'environment'>, commit: string): Promise<string[]> {
+  const id = await deps.scheduler.create({
+    environmentId: environment.id,
+    trigger: 'push',
+    commit,
+    branch: environment.branch,
+    userId: push.userId,
+  });
+  const context = await findContext(deps.db, id);
+  if (context === undefined) return [`orkestr: ${environment.slug} was deleted meanwhile`];
+  const reason = await waitingFor(deps.db, deps.links, context);
+  return [
+    `orkestr: deployment ${id} of ${context.project.slug}/${environment.slug} queued`,
+    ...(reason === undefined ? [] : [`it waits for ${reason}`]),
+    `follow it: ${consoleUrl(deps.hubUrl(), id)}`,
+  ];
+}
+
+function notMapped(branch: string, environments: readonly Row<'environment'>[]): string[] {
+  return [
+    `orkestr: no environment deploys the branch ${branch}; nothing to do`,
+    ...environments.map((environment) => `${environment.slug} deploys ${environment.branch}`),
+  ];
+}

@@ -1,0 +1,131 @@
+/** The bare repositories of the hub's own git remote: one per project, below the state folder. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { fsckTolerance, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
+import { runGit, type GitResult } from './run.ts';
+
+const TIMEOUT_MS = 20_000;
+/** Branches named in an error at most. */
+const MOST_NAMED = 20;
+
+export class Repositories {
+  /** Folder of all repositories: GIT_PROJECT_ROOT of the backend. */
+  readonly root: string;
+  readonly hooksFolder: string;
+  readonly #configFile: string;
+  readonly #home: string;
+
+  constructor(stateFolder: string) {
+    this.root = join(stateFolder, 'git');
+    this.hooksFolder = join(stateFolder, 'git-hooks');
+    this.#configFile = join(stateFolder, 'git.config');
+    this.#home = join(stateFolder, 'git-home');
+  }
+
+  /** Write folders and the one config that all repositories are served under. */
+  async prepare(): Promise<void> {
+    for (const folder of [this.root, this.hooksFolder, this.#home]) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+    }
+    await writeFile(this.#configFile, serverConfig(this.hooksFolder), { mode: 0o600 });
+  }
+
+  /** The environment of every git child that works on them. */
+  get env(): Record<string, string> {
+    return gitEnvironment({ configFile: this.#configFile, home: this.#home });
+  }
+
+  path(projectId: string): string {
+    return join(this.root, `${projectId}.git`);
+  }
+
+  /** Make the empty repository; there already is fine. */
+  async create(projectId: string): Promise<void> {
+    const path = this.path(projectId);
+    if (existsSync(join(path, 'HEAD'))) return;
+    const made = await this.#git(['init', '--bare', '--quiet', '--template=', '--initial-branch=main', '--', path]);
+    if (!made.ok) throw new OrkestrError('ORK_INTERNAL', `The repository could not be made: ${made.stderr.trim()}`);
+  }
+
+  async remove(projectId: string): Promise<void> {
+    await rm(this.path(projectId), { recursive: true, force: true });
+  }
+
+  /** The commit that a branch is at. @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY */
+  async resolve(projectId: string, branch: string): Promise<string> {
+    const found = await this.#in(projectId, ['rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`]);
+    if (found.ok) return found.stdout.trim();
+    const branches = await this.#in(projectId, ['for-each-ref', '--format=%(refname)', 'refs/heads']);
+    throw branchUnknown(branch, branches.stdout);
+  }
+
+  async hasCommit(projectId: string, commit: string): Promise<boolean> {
+    return (await this.#in(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
+  }
+
+  /** Bytes on disk. */
+  async size(projectId: string): Promise<number> {
+    const path = this.path(projectId);
+    const names = await readdir(path, { recursive: true });
+    let bytes = 0;
+    for (const name of names) bytes += await sizeOf(join(path, name));
+    return bytes;
+  }
+
+  #in(projectId: string, argv: readonly string[]): Promise<GitResult> {
+    return this.#git([`--git-dir=${this.path(projectId)}`, ...argv]);
+  }
+
+  #git(argv: readonly string[]): Promise<GitResult> {
+    return runGit(argv, { env: this.env, timeoutMs: TIMEOUT_MS });
+  }
+}
+
+/** `refs`: one `refs/heads/...` per line, each maybe after a commit id and a tab, as ls-remote prints them. */
+export function branchUnknown(branch: string, refs: string): OrkestrError {
+  const branches = [...refs.matchAll(/refs\/heads\/(\S+)$/gm)].map(([, name]) => name ?? '');
+  if (branches.length === 0) return new OrkestrError('ORK_REPO_EMPTY', 'The repository has no commit yet.');
+  const evidence = branches.slice(0, MOST_NAMED).map((name) => `branch: ${name}`);
+  return new OrkestrError('ORK_BRANCH_UNKNOWN', `The repository has no branch "${branch}".`, { evidence });
+}
+
+function serverConfig(hooksFolder: string): string {
+  return [
+    hardenedGitConfig(),
+    // Later lines win over the hardened ones: the only hook is ours, and garbage is collected here, before git answers.
+    '[core]',
+    `  hooksPath = "${hooksFolder.replace(/[\\"]/g, String.raw`\$&`)}"`,
+    '[gc]',
+    '  auto = 2000',
+    '  autoDetach = false',
+    '[maintenance]',
+    '  auto = true',
+    '  autoDetach = false',
+    '[receive]',
+    '  denyDeleteCurrent = ignore',
+    '  denyCurrentBranch = ignore',
+    // Packs stay packs: few files, quick to measure.
+    '  unpackLimit = 1',
+    ...fsckTolerance('receive'),
+    '[uploadpack]',
+    // An agent fetches the exact commit of its job, also when the branch has moved on.
+    '  allowReachableSHA1InWant = true',
+    '  allowAnySHA1InWant = true',
+    '[http]',
+    '  receivepack = true',
+    '  uploadpack = true',
+    '  getanyfile = false',
+    '',
+  ].join('\n');
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0; // a temporary file of a push that just ended
+    throw error;
+  }
+}

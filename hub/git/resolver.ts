@@ -1,0 +1,97 @@
+/** Which commit a branch is at, before anything runs: in the hub's own remote, or at the external one by ls-remote. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
+import { BranchName, GitUrl } from '../../protocol/ids.ts';
+import type { CommitResolver, CoreDeps } from '../deps.ts';
+import { notFound } from '../store/not-found.ts';
+import { openRepositoryAuth, type RepositoryAuth } from '../store/projects.ts';
+import type { Row } from '../store/schema.ts';
+import { branchUnknown, type Repositories } from './repositories.ts';
+import { runGit } from './run.ts';
+
+/** A git server that has not answered by then is not there, ms. */
+const TIMEOUT_MS = 20_000;
+const MOST_EVIDENCE = 10;
+
+export interface ResolverDeps extends CoreDeps {
+  readonly repositories: Repositories;
+  /** PATH and CA bundle of the machine, where they are not the usual ones. */
+  readonly gitOptions?: { readonly path?: string; readonly caFile?: string };
+}
+
+export function makeCommitResolver(deps: ResolverDeps): CommitResolver {
+  const { repositories } = deps;
+  return {
+    async resolve(environmentId) {
+      const { project, branch } = await source(deps, environmentId);
+      if (project.repository_url === null) {
+        await repositories.create(project.id);
+        return repositories.resolve(project.id, branch);
+      }
+      const auth = openRepositoryAuth(deps.sealer, project);
+      return withConfig(deps, project.repository_url, auth, (env) =>
+        resolveRemote(env, project.repository_url ?? '', branch),
+      );
+    },
+    async checkCommit(environmentId, commit) {
+      const { project } = await source(deps, environmentId);
+      if (project.repository_url !== null) return; // the clone step finds out: asking here would need a fetch
+      if (await repositories.hasCommit(project.id, commit)) return;
+      throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The repository has no commit ${commit}.`);
+    },
+  };
+}
+
+async function source(deps: CoreDeps, id: string): Promise<{ project: Row<'project'>; branch: string }> {
+  const found = await deps.db
+    .selectFrom('environment')
+    .innerJoin('project', 'project.id', 'environment.project_id')
+    .selectAll('project')
+    .select('environment.branch')
+    .where('environment.id', '=', id)
+    .executeTakeFirst();
+  if (found === undefined) throw notFound('environment', id);
+  const { branch, ...project } = found;
+  return { project, branch };
+}
+
+/** Run with a config of its own, in a folder that only we can read and that is gone afterwards: it may hold a token. */
+async function withConfig<T>(
+  deps: ResolverDeps,
+  url: string,
+  auth: RepositoryAuth | undefined,
+  work: (env: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const allowHttp = deps.config.allowHttpRepositories;
+  const home = await mkdtemp(join(deps.config.stateFolder, 'resolve-'));
+  try {
+    const configFile = join(home, 'config');
+    writePrivateFile(configFile, hardenedGitConfig({ allowHttp, ...(auth && { credentials: { url, ...auth } }) }));
+    return await work(gitEnvironment({ configFile, home, allowHttp, ...deps.gitOptions }));
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function resolveRemote(env: Record<string, string>, url: string, branch: string): Promise<string> {
+  // Checked when they were stored too; this is the last place before an argv.
+  if (!GitUrl.safeParse(url).success) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
+  if (!BranchName.safeParse(branch).success) throw new OrkestrError('ORK_REF_REFUSED', 'The branch is not allowed.');
+  const reference = `refs/heads/${branch}`;
+  const lines = (await listRemote(env, ['--', url, reference])).split('\n');
+  const commit = lines.map((line) => line.split('\t')).find(([, name]) => name === reference)?.[0];
+  if (commit !== undefined && /^[0-9a-f]{40}$/.test(commit)) return commit;
+  throw branchUnknown(branch, await listRemote(env, ['--heads', '--', url]));
+}
+
+async function listRemote(env: Record<string, string>, argv: readonly string[]): Promise<string> {
+  const listed = await runGit(['ls-remote', '--quiet', ...argv], { env, timeoutMs: TIMEOUT_MS });
+  if (listed.ok) return listed.stdout;
+  const code = explainGitFailure(listed.stderr);
+  const evidence = listed.stderr.trim().split('\n').slice(-MOST_EVIDENCE);
+  throw new OrkestrError(code, `The repository could not be asked for its branches: ${evidence.at(-1) ?? 'no answer'}`, {
+    evidence,
+  });
+}
