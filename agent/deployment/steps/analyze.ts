@@ -3,31 +3,28 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { BuildPlan } from '../../../protocol/steps.ts';
-import type { BaseImages } from '../../detect/base-images.ts';
 import { planBuild } from '../../detect/index.ts';
 import { askedPort } from '../port.ts';
 import type { StepLog } from '../ports.ts';
 import type { Step } from '../step.ts';
 
-/** The step, for a host whose base images have these names. */
-export function makeAnalyze(baseImages: BaseImages): Step<'analyze'> {
-  return {
-    name: 'analyze',
-    async run({ job, ports, log }) {
-      const { settings } = job;
-      const checkout = ports.workspaces.checkoutDirectory(job.deploymentId);
-      const plan = await planBuild({
-        directory: await contextDirectory(checkout, settings.rootDirectory),
-        rootDirectory: settings.rootDirectory,
-        settings,
-        port: askedPort(job),
-        surroundings: { baseImages, cacheScope: job.project.id },
-      });
-      logPlan(plan, log);
-      return plan;
-    },
-  };
-}
+export const analyze: Step<'analyze'> = {
+  name: 'analyze',
+
+  async run({ job, ports, log }) {
+    const { settings } = job;
+    const checkout = ports.workspaces.checkoutDirectory(job.deploymentId);
+    const plan = await planBuild({
+      directory: await contextDirectory(checkout, settings.rootDirectory),
+      rootDirectory: settings.rootDirectory,
+      settings,
+      port: askedPort(job),
+      surroundings: { baseImages: ports.baseImages, cacheScope: job.project.id },
+    });
+    logPlan(plan, log);
+    return plan;
+  },
+};
 
 /**
  * The folder of the build context inside a checkout.
