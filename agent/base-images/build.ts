@@ -1,0 +1,216 @@
+/**
+ * Makes base images locally, for hosts that reach no image registry: Debian packages, the Node that runs the agent, and
+ * the CA bundle of the machine. Each carries a digest of what it was made from, so a second making has nothing to do.
+ */
+import { createHash } from 'node:crypto';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Engine } from '../docker/engine.ts';
+import { LABEL } from '../lib/labels.ts';
+import { findMirror, type Mirror } from './mirror.ts';
+import { installNpmPackage } from './npm.ts';
+import { type BaseRecipe, CA_BUNDLE } from './recipe.ts';
+import { RECIPES } from './recipes/index.ts';
+import { applyRecipe, bootstrap, copyTrust, installPackages, packTree, slim, unpackTree } from './tree.ts';
+
+/** Import of a whole tree on a slow disk. */
+const IMPORT_TIMEOUT_MS = 10 * 60_000;
+
+export interface BaseImageOptions {
+  /** Image name per kind, `debian` among them. */
+  readonly names: Readonly<Record<string, string>>;
+  /** A folder for the trees; emptied again. Must not be mounted nodev or noexec. */
+  readonly workDirectory: string;
+  /** Make them again although nothing changed, and also over an image of that name which is not ours. */
+  readonly force?: boolean;
+  readonly onProgress: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface BaseImage {
+  readonly kind: string;
+  readonly name: string;
+  readonly id: string;
+  readonly bytes: number;
+  /** False: it was there already. */
+  readonly made: boolean;
+}
+
+interface Making {
+  readonly engine: Engine;
+  readonly options: BaseImageOptions;
+  readonly mirror: Mirror;
+}
+
+/**
+ * Makes the images of `kinds` (and debian, when one of them is missing it).
+ * @throws OrkestrError ORK_BASE_IMAGE, the engine's codes
+ */
+export async function buildBaseImages(
+  engine: Engine,
+  kinds: readonly string[],
+  options: BaseImageOptions,
+): Promise<readonly BaseImage[]> {
+  const unknown = kinds.find((kind) => !RECIPES.some((recipe) => recipe.kind === kind));
+  if (unknown !== undefined) {
+    const known = RECIPES.map(({ kind }) => kind).join(', ');
+    throw new OrkestrError('ORK_BASE_IMAGE', `There is no base image of kind "${unknown}". There are: ${known}.`);
+  }
+  await mkdir(options.workDirectory, { recursive: true });
+  const making: Making = { engine, options, mirror: await findMirror('bookworm') };
+  const wanted = RECIPES.filter(
+    ({ kind, from }) => kinds.includes(kind) || (kind === 'debian' && from === 'debootstrap'),
+  );
+  const made: BaseImage[] = [];
+  for (const recipe of wanted) made.push(await ensureImage(making, recipe));
+  return made;
+}
+
+async function ensureImage(making: Making, recipe: BaseRecipe): Promise<BaseImage> {
+  const { options } = making;
+  const name = nameOf(options, recipe.kind);
+  const digest = await digestOf(recipe);
+  const present = await look(making.engine, name);
+  if (present !== null && options.force !== true) {
+    const recipeLabel = present.labels[LABEL.baseRecipe];
+    if (recipeLabel === digest || recipeLabel === undefined) {
+      const why = recipeLabel === undefined ? 'an image of that name is there' : 'up to date';
+      options.onProgress(`${name}: ${why}, nothing to do`);
+      return { kind: recipe.kind, name, id: present.id, bytes: present.bytes, made: false };
+    }
+  }
+  const work = await mkdtemp(join(options.workDirectory, `base-${recipe.kind}-`));
+  try {
+    await makeTree(making, recipe, work);
+    options.signal?.throwIfAborted();
+    options.onProgress(`${name}: handing it to the engine`);
+    await importTree(making.engine, recipe, join(work, 'tree'), name, digest);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  const image = await look(making.engine, name);
+  if (image === null) throw new OrkestrError('ORK_BASE_IMAGE', `The engine took ${name} and does not have it.`);
+  options.onProgress(`${name}: ${Math.round(image.bytes / 1_000_000)} MB`);
+  return { kind: recipe.kind, name, id: image.id, bytes: image.bytes, made: true };
+}
+
+async function makeTree({ engine, options, mirror }: Making, recipe: BaseRecipe, work: string): Promise<void> {
+  const tree = join(work, 'tree');
+  const name = nameOf(options, recipe.kind);
+  if (recipe.from === 'debootstrap') {
+    options.onProgress(`${name}: Debian from ${mirror.main}`);
+    await failAsBaseImage(name, bootstrap(tree, mirror, recipe.packages));
+  } else {
+    options.onProgress(`${name}: taking ${nameOf(options, 'debian')}`);
+    await unpackTree(tree, await exportImage(engine, nameOf(options, 'debian')));
+    options.onProgress(`${name}: installing ${recipe.packages.join(' ')}`);
+    await failAsBaseImage(name, installPackages(tree, mirror, recipe.packages));
+  }
+  if (recipe.nodeBinary !== undefined) {
+    await copyFile(process.execPath, join(tree, recipe.nodeBinary));
+    await chmod(join(tree, recipe.nodeBinary), 0o755);
+  }
+  for (const wanted of recipe.npmPackages ?? []) {
+    options.onProgress(`${name}: ${wanted.name} ${wanted.version} from the npm registry`);
+    await installNpmPackage(tree, work, wanted);
+  }
+  await applyRecipe(tree, recipe);
+  await copyTrust(tree);
+  await slim(tree);
+}
+
+async function failAsBaseImage(name: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (cause) {
+    throw new OrkestrError('ORK_BASE_IMAGE', `The packages of the base image ${name} could not be installed.`, {
+      evidence: [cause instanceof Error ? cause.message : String(cause)],
+      cause,
+    });
+  }
+}
+
+/** The files of an image as a tar stream; the container it takes for that is gone when the stream ends. */
+async function exportImage(engine: Engine, name: string): Promise<Readable> {
+  const container = await engine.call('create a container for export', (docker, abortSignal) =>
+    docker.createContainer({ Image: name, Cmd: ['true'], NetworkDisabled: true, abortSignal }),
+  );
+  const remove = (): Promise<unknown> => engine.call('remove the container of an export', () => container.remove());
+  try {
+    const tar = (await engine.call('export an image', (_docker, abortSignal) =>
+      container.export({ abortSignal }),
+    )) as Readable;
+    tar.once('close', () => void remove().catch(() => undefined)); // a created, never started container harms nobody
+    return tar;
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function importTree(
+  engine: Engine,
+  recipe: BaseRecipe,
+  tree: string,
+  name: string,
+  digest: string,
+): Promise<void> {
+  const [repo, tag] = splitName(name);
+  const env = { ...envOf(recipe.from), ...recipe.env };
+  const changes = [
+    ...Object.entries(env).map(([key, value]) => `ENV ${key}=${JSON.stringify(value)}`),
+    `LABEL ${LABEL.baseRecipe}=${digest}`,
+    `CMD ${JSON.stringify(recipe.command)}`,
+  ];
+  const { tar, done } = packTree(tree);
+  const [answer] = await Promise.all([
+    engine.call(
+      `import ${name}`,
+      async (docker, abortSignal) => {
+        const stream = await docker.importImage(tar, { repo, tag, changes, abortSignal });
+        return (await Array.fromAsync(stream as AsyncIterable<Buffer>)).map(String).join('');
+      },
+      { timeoutMs: IMPORT_TIMEOUT_MS },
+    ),
+    done,
+  ]);
+  const failed = /"error":"([^"]*)"/.exec(answer);
+  if (failed !== null) throw new OrkestrError('ORK_BASE_IMAGE', `The engine refused ${name}: ${failed[1]}`);
+}
+
+/** What an image made from debian inherits. */
+function envOf(from: BaseRecipe['from']): Readonly<Record<string, string>> {
+  return from === 'debian' ? (RECIPES.find(({ kind }) => kind === 'debian')?.env ?? {}) : {};
+}
+
+function nameOf(options: BaseImageOptions, kind: string): string {
+  const name = options.names[kind];
+  if (name === undefined) throw new OrkestrError('ORK_CONFIG', `No image name is set for the base image "${kind}".`);
+  return name;
+}
+
+function splitName(name: string): [repo: string, tag: string] {
+  const at = name.lastIndexOf(':');
+  return at > name.lastIndexOf('/') ? [name.slice(0, at), name.slice(at + 1)] : [name, 'latest'];
+}
+
+async function digestOf(recipe: BaseRecipe): Promise<string> {
+  const base = RECIPES.find(({ kind }) => kind === 'debian');
+  return createHash('sha256')
+    .update(JSON.stringify([recipe, base, recipe.nodeBinary === undefined ? null : process.version, process.arch]))
+    .update(await readFile(CA_BUNDLE))
+    .digest('hex');
+}
+
+async function look(
+  engine: Engine,
+  name: string,
+): Promise<{ id: string; bytes: number; labels: Readonly<Record<string, string>> } | null> {
+  const found = await engine.call(`look for image ${name}`, (docker, abortSignal) =>
+    docker.listImages({ filters: { reference: [name] }, abortSignal }),
+  );
+  const [image] = found;
+  return image === undefined ? null : { id: image.Id, bytes: image.Size, labels: image.Labels ?? {} };
+}

@@ -1,0 +1,32 @@
+/** What a base image is made of, as data. A new kind is one file in recipes/ and one line in recipes/index.ts. */
+
+export interface BaseRecipe {
+  readonly kind: string;
+  /** What it starts from: nothing (debootstrap) or the debian image. */
+  readonly from: 'debootstrap' | 'debian';
+  /** Debian packages, installed without their recommendations. */
+  readonly packages: readonly string[];
+  /** Files with a fixed text: path in the image → text. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Symbolic links: path in the image → where it leads. */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Folders that every user may write to (mode 1777). */
+  readonly openFolders?: readonly string[];
+  /** Paths that are taken away after the packages are in. */
+  readonly remove?: readonly string[];
+  /** The running Node goes to this path. */
+  readonly nodeBinary?: string;
+  /** npm packages, unpacked under /usr/local/lib/node_modules, each with the integrity (SRI) it must have. */
+  readonly npmPackages?: readonly NpmPackage[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly command: readonly string[];
+}
+
+export interface NpmPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly integrity: string;
+}
+
+/** Where the CA bundle of the machine stands in every base image. */
+export const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';

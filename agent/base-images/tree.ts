@@ -1,0 +1,139 @@
+/** A file tree that becomes an image: made by debootstrap or taken from an image, filled by apt in a chroot, slimmed. */
+import { chmod, copyFile, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { run } from '../lib/exec.ts';
+import { type Mirror, sourcesList } from './mirror.ts';
+import { CA_BUNDLE, type BaseRecipe } from './recipe.ts';
+
+export const DEBIAN_RELEASE = 'bookworm';
+
+/** apt and dpkg may take long on a small machine and a slow line. */
+const PACKAGES_TIMEOUT_MS = 20 * 60_000;
+const FILES_TIMEOUT_MS = 5 * 60_000;
+
+const CHROOT_ENV = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  DEBIAN_FRONTEND: 'noninteractive',
+  LC_ALL: 'C',
+  HOME: '/root',
+} as const;
+
+/** Caches, logs and lists: nothing an image needs, and what would differ from one making to the next. */
+const CLEAN = [
+  'var/lib/apt/lists',
+  'var/cache/apt',
+  'var/cache/debconf/templates.dat-old',
+  'var/cache/debconf/config.dat-old',
+  'var/lib/dpkg/status-old',
+  'var/lib/dpkg/available-old',
+  'var/cache/ldconfig/aux-cache',
+  'var/log/apt',
+  'var/log/dpkg.log',
+  'var/log/bootstrap.log',
+  'var/log/alternatives.log',
+  'usr/share/man',
+  'usr/share/info',
+  'usr/share/locale',
+  'etc/resolv.conf',
+  'etc/hosts',
+  'etc/machine-id',
+  'usr/bin/qemu-debootstrap',
+];
+
+export async function bootstrap(tree: string, mirror: Mirror, packages: readonly string[]): Promise<void> {
+  await run(
+    'debootstrap',
+    ['--variant=minbase', `--include=${packages.join(',')}`, DEBIAN_RELEASE, tree, mirror.main],
+    { timeoutMs: PACKAGES_TIMEOUT_MS },
+  );
+}
+
+/** Unpacks a tar stream into `tree`. */
+export async function unpackTree(tree: string, tar: Readable): Promise<void> {
+  await mkdir(tree, { recursive: true });
+  const child = spawn('tar', ['--extract', '--numeric-owner', '--preserve-permissions', '--file=-', '-C', tree], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  await pipeline(tar, child.stdin);
+  const exitCode = await ended;
+  if (exitCode !== 0) throw new Error(`tar could not unpack the tree: exit code ${exitCode}`);
+}
+
+/** The tree as a tar stream, sorted and with numeric owners. `done` rejects when tar fails. */
+export function packTree(tree: string): { tar: Readable; done: Promise<void> } {
+  const child = spawn(
+    'tar',
+    ['--create', '--sort=name', '--numeric-owner', '--one-file-system', '--file=-', '-C', tree, '.'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const done = new Promise<void>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(`tar could not pack the tree: exit code ${code}`)),
+    );
+  });
+  return { tar: child.stdout, done };
+}
+
+export async function installPackages(tree: string, mirror: Mirror, packages: readonly string[]): Promise<void> {
+  if (packages.length === 0) return;
+  await writeInto(tree, '/etc/apt/sources.list', sourcesList(mirror));
+  for (const name of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(name, join(tree, name));
+  const apt = (args: readonly string[]): Promise<unknown> =>
+    run('chroot', [tree, 'apt-get', '-q', '-y', ...args], { timeoutMs: PACKAGES_TIMEOUT_MS, env: CHROOT_ENV });
+  await apt(['update']);
+  await apt(['install', '--no-install-recommends', '--', ...packages]);
+}
+
+/** Everything of a recipe that is no package. */
+export async function applyRecipe(tree: string, recipe: BaseRecipe): Promise<void> {
+  for (const path of recipe.remove ?? []) await rm(join(tree, path), { recursive: true, force: true });
+  for (const path of recipe.openFolders ?? []) {
+    await mkdir(join(tree, path), { recursive: true });
+    await chmod(join(tree, path), 0o1777);
+  }
+  for (const [path, text] of Object.entries(recipe.files ?? {})) await writeInto(tree, path, text);
+  for (const [path, target] of Object.entries(recipe.links ?? {})) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await rm(join(tree, path), { force: true });
+    await symlink(target, join(tree, path));
+  }
+}
+
+/** Trust what the machine trusts: its bundle, and its own additions so that update-ca-certificates keeps them. */
+export async function copyTrust(tree: string): Promise<void> {
+  await copyFile(CA_BUNDLE, join(tree, CA_BUNDLE));
+  const own = '/usr/local/share/ca-certificates';
+  await run('cp', ['--archive', '--', own, dirname(join(tree, own))], { timeoutMs: FILES_TIMEOUT_MS });
+}
+
+export async function slim(tree: string): Promise<void> {
+  for (const path of CLEAN) await rm(join(tree, path), { recursive: true, force: true });
+  // Folders that packages expect to find.
+  for (const path of [
+    'var/lib/apt/lists/partial',
+    'var/cache/apt/archives/partial',
+    'var/log/apt',
+    'usr/share/man/man1',
+  ]) {
+    await mkdir(join(tree, path), { recursive: true });
+  }
+  await run('find', [join(tree, 'usr/share/doc'), '-type', 'f', '-not', '-name', 'copyright', '-delete'], {
+    timeoutMs: FILES_TIMEOUT_MS,
+  });
+  await writeInto(tree, '/etc/resolv.conf', '');
+  await writeInto(tree, '/etc/hosts', '127.0.0.1 localhost\n');
+}
+
+async function writeInto(tree: string, path: string, text: string): Promise<void> {
+  const whole = join(tree, path);
+  await mkdir(dirname(whole), { recursive: true });
+  await rm(whole, { force: true });
+  await writeFile(whole, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+}

@@ -1,0 +1,145 @@
+/**
+ * One Docker Engine behind its unix socket. Every call has a deadline: a hung engine accepts and stays silent for ever.
+ * dockerode is loaded with the first call, since importing it costs 250 ms and 30 MB.
+ */
+import type Docker from 'dockerode';
+import { OrkestrError } from '../../protocol/errors.ts';
+
+/** API versions that this code was tried with; the engine's own newest is taken when it lies between. */
+const OLDEST_API = '1.41';
+const NEWEST_API = '1.50';
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+export interface CallOptions {
+  /** Deadline in ms; absent: that of the engine. For streams it covers the time until the answer begins. */
+  readonly timeoutMs?: number;
+  /** Ends the call early with ORK_CANCELLED. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Engine {
+  readonly socketPath: string;
+  /**
+   * Call the engine. `work` gets a client and a signal that aborts at the deadline: pass it on as `abortSignal`.
+   * @throws OrkestrError ORK_ENGINE_TIMEOUT, ORK_ENGINE_UNREACHABLE, ORK_DISK_FULL, ORK_CANCELLED. Answers with an HTTP
+   * error status are thrown as dockerode gives them, see {@link statusOf}.
+   */
+  call<T>(what: string, work: (docker: Docker, signal: AbortSignal) => Promise<T>, options?: CallOptions): Promise<T>;
+}
+
+export interface EngineOptions {
+  readonly socketPath: string;
+  /** Default deadline of a call, ms. */
+  readonly timeoutMs?: number;
+}
+
+export function makeEngine({ socketPath, timeoutMs: defaultTimeout = DEFAULT_TIMEOUT_MS }: EngineOptions): Engine {
+  let negotiated: Promise<Docker> | undefined;
+
+  /** One client for all calls; a failed negotiation is tried again by the next call. */
+  const client = (): Promise<Docker> => {
+    negotiated ??= negotiate(socketPath).catch((error: unknown) => {
+      negotiated = undefined;
+      throw error;
+    });
+    return negotiated;
+  };
+
+  return {
+    socketPath,
+    async call(what, work, options = {}) {
+      const timeoutMs = options.timeoutMs ?? defaultTimeout;
+      const deadline = new AbortController();
+      const given = options.signal;
+      const expired = Promise.withResolvers<never>();
+      const expire = (error: OrkestrError): void => {
+        expired.reject(error);
+        deadline.abort(error);
+      };
+      const cancel = (): void => expire(new OrkestrError('ORK_CANCELLED', `Cancelled while: ${what}.`));
+      if (given?.aborted === true) cancel();
+      given?.addEventListener('abort', cancel, { once: true });
+      const timer = setTimeout(() => expire(timeoutError(what, timeoutMs)), timeoutMs);
+      const done = client().then((docker) => work(docker, deadline.signal));
+      try {
+        return await Promise.race([done, expired.promise]);
+      } catch (error) {
+        // The engine's negotiation may have been what hung: let the next call begin anew.
+        if (deadline.signal.aborted) {
+          negotiated = undefined;
+          done.catch(() => undefined); // the call's late failure is already told by the deadline
+          throw deadline.signal.reason;
+        }
+        throw explain(error, what, socketPath);
+      } finally {
+        clearTimeout(timer);
+        given?.removeEventListener('abort', cancel);
+      }
+    },
+  };
+}
+
+/** HTTP status of an engine's answer that dockerode threw; undefined for anything else. */
+export function statusOf(error: unknown): number | undefined {
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' ? status : undefined;
+}
+
+/** `work`'s result, or null when the engine says 404. */
+export async function orNull<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (statusOf(error) === 404) return null;
+    throw error;
+  }
+}
+
+async function negotiate(socketPath: string): Promise<Docker> {
+  const { default: Client } = await import('dockerode');
+  const { ApiVersion: offered, MinAPIVersion: least } = (await new Client({ socketPath }).version()) as {
+    ApiVersion: string;
+    MinAPIVersion?: string;
+  };
+  if (older(offered, OLDEST_API)) {
+    throw new OrkestrError(
+      'ORK_ENGINE_UNREACHABLE',
+      `Docker Engine at ${socketPath} speaks API ${offered}; orkestr needs ${OLDEST_API} (Docker 20.10) or newer.`,
+    );
+  }
+  const best = older(offered, NEWEST_API) ? offered : NEWEST_API;
+  const version = least !== undefined && older(best, least) ? least : best;
+  return new Client({ socketPath, version: `v${version}` });
+}
+
+/** Whether API version `a` ("1.41") is older than `b`. */
+function older(a: string, b: string): boolean {
+  return a.localeCompare(b, 'en', { numeric: true }) < 0;
+}
+
+function timeoutError(what: string, timeoutMs: number): OrkestrError {
+  return new OrkestrError(
+    'ORK_ENGINE_TIMEOUT',
+    `Docker Engine did not answer within ${Math.round(timeoutMs / 100) / 10} s: ${what}.`,
+  );
+}
+
+const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'ECONNRESET', 'EPIPE']);
+
+function explain(error: unknown, what: string, socketPath: string): unknown {
+  if (error instanceof OrkestrError || !(error instanceof Error)) return error;
+  if (/no space left on device|disk quota exceeded/i.test(error.message)) {
+    return new OrkestrError('ORK_DISK_FULL', `The disk of the host is full: ${what}.`, {
+      evidence: [error.message.trim()],
+      cause: error,
+    });
+  }
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code !== undefined && UNREACHABLE.has(code) && statusOf(error) === undefined) {
+    return new OrkestrError('ORK_ENGINE_UNREACHABLE', `Docker Engine at ${socketPath} is not reachable: ${what}.`, {
+      evidence: [error.message],
+      cause: error,
+    });
+  }
+  return error;
+}
