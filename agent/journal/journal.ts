@@ -1,0 +1,280 @@
+/** The agent's durable truth: jobs, their steps, what is live, and the outbox, changed together in transactions. */
+import { join } from 'node:path';
+import type { Report } from '../../protocol/agent-link.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { Job } from '../../protocol/job.ts';
+import type { Sealer } from '../../protocol/sealing.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { DeploymentState } from '../deployment/deployment.ts';
+import type {
+  Acceptance,
+  Change,
+  DeploymentJournal,
+  JobIntake,
+  JobRecord,
+  LiveRecord,
+  RefusedJob,
+  StepRecord,
+} from '../deployment/records.ts';
+import type { Database } from './database.ts';
+import { openDatabase } from './database.ts';
+import { DEFAULT_OUTBOX_LIMITS, makeOutbox } from './outbox.ts';
+import type { Outbox, OutboxLimits } from './outbox.ts';
+import { jobFromRow, liveFromRow, stepFromRow, stepReport } from './rows.ts';
+import type { JobRow, LiveRow, StepRow } from './rows.ts';
+
+export interface Journal extends DeploymentJournal, JobIntake {
+  readonly outbox: Outbox;
+  /** Folder of a damaged predecessor when this journal was started empty because of it. */
+  readonly quarantined: string | null;
+  allLive(): readonly LiveRecord[];
+  /** Take over what was found serving although the journal does not know it. */
+  adopt(live: LiveRecord): void;
+  /** The live target answers at another address now. */
+  moveLive(environmentId: string, address: string): void;
+  /** All that this journal knows of, newest first. */
+  deployments(limit: number): readonly JobRecord[];
+  /** Every environment and project that ever had a job here. */
+  places(): readonly { readonly environmentId: string; readonly projectId: string }[];
+  /** Forget ended deployments beyond the newest `keep` of each environment; their ids, whose logs may go too. */
+  prune(keep: number): readonly string[];
+  /** Proof that the journal answers and can be written; throws when not. For the watchdog. */
+  touch(): void;
+  close(): void;
+}
+
+export interface JournalOptions {
+  readonly stateFolder: string;
+  readonly sealer: Sealer;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly outboxLimits?: OutboxLimits;
+}
+
+/** @throws OrkestrError ORK_CONFIG when a newer agent wrote the journal */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const path = join(options.stateFolder, 'journal.sqlite');
+  const { database, quarantined } = await openDatabase(path, options.log, options.now);
+  const outbox = makeOutbox(database, options.outboxLimits ?? DEFAULT_OUTBOX_LIMITS);
+  return {
+    outbox,
+    quarantined,
+    ...deployments(database, options.sealer, outbox),
+    ...intake(database, options.sealer, outbox),
+    ...liveTargets(database),
+    deployments: (limit) =>
+      database
+        .prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?')
+        .all(limit)
+        .map(jobFromRow),
+    prune: (keep) => prune(database, outbox, keep),
+    touch() {
+      database.prepare("INSERT INTO meta (key, value) VALUES ('touched', '') ON CONFLICT DO UPDATE SET value = ''").run();
+    },
+    close: () => void database.close(),
+  };
+}
+
+function deployments(database: Database, sealer: Sealer, outbox: Outbox): DeploymentJournal {
+  const job = database.prepare<[string], JobRow>('SELECT * FROM job WHERE deployment_id = ?');
+  const steps = database.prepare<[string], StepRow>('SELECT * FROM step WHERE deployment_id = ?');
+  const live = database.prepare<[string], LiveRow>('SELECT * FROM live WHERE environment_id = ?');
+  const markUndone = database.prepare('UPDATE step SET undone = 1 WHERE deployment_id = ? AND name = ?');
+  const setError = database.prepare('UPDATE job SET error = ? WHERE deployment_id = ?');
+  const setPrevious = database.prepare('UPDATE job SET previous_id = ? WHERE deployment_id = ?');
+  const dropLive = database.prepare('DELETE FROM live WHERE environment_id = ?');
+  const record = database.transaction((change: Change) => {
+    const { deploymentId } = change;
+    for (const step of change.steps ?? []) {
+      putStep(database, deploymentId, step);
+      outbox.add(stepReport(deploymentId, step));
+    }
+    if (change.undone !== undefined) markUndone.run(deploymentId, change.undone);
+    if (change.error !== undefined) setError.run(JSON.stringify(change.error), deploymentId);
+    if (change.previousId !== undefined) setPrevious.run(change.previousId, deploymentId);
+    if (change.notLive !== undefined) dropLive.run(change.notLive);
+    if (change.live !== undefined) putLive(database, change.live);
+    if (change.state !== undefined) setState(database, deploymentId, change.state);
+    for (const other of change.superseded ?? []) setState(database, other, 'superseded');
+    if (change.report !== undefined) addReport(database, outbox, change.report);
+  });
+  return {
+    job: (deploymentId) => mapped(job.get(deploymentId), jobFromRow),
+    payload(deploymentId) {
+      const row = job.get(deploymentId);
+      return Job.parse(JSON.parse(sealer.open(row?.payload ?? '', deploymentId)));
+    },
+    steps: (deploymentId) => steps.all(deploymentId).map(stepFromRow),
+    live: (environmentId) => mapped(live.get(environmentId), liveFromRow),
+    record,
+  };
+}
+
+function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobIntake, 'job'> {
+  const known = (deploymentId: string): JobRow | undefined =>
+    database.prepare<[string], JobRow>('SELECT * FROM job WHERE deployment_id = ?').get(deploymentId);
+  const insert = database.prepare(
+    `INSERT INTO job (deployment_id, environment_id, project_id, generation, kind, payload, state)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const accept = database.transaction((job: Job): Acceptance => {
+    if (known(job.deploymentId)) return 'known';
+    const newest = newestGeneration(database, job.environment.id);
+    // An adopted live deployment has a generation and no job: its own job, sent again, is welcome.
+    const own = newest.deploymentId === job.deploymentId && newest.generation === job.generation;
+    if (job.generation <= newest.generation && !own) return 'stale';
+    const sealed = sealer.seal(JSON.stringify(job), job.deploymentId);
+    insert.run(job.deploymentId, job.environment.id, job.project.id, job.generation, job.kind, sealed, 'queued');
+    database
+      .prepare(
+        `INSERT INTO environment (id, project_id, generation) VALUES (?, ?, ?)
+         ON CONFLICT DO UPDATE SET generation = excluded.generation`,
+      )
+      .run(job.environment.id, job.project.id, job.generation);
+    return 'new';
+  });
+  const refuse = database.transaction((job: RefusedJob, error: ErrorReport, at: string) => {
+    const { deploymentId, generation } = job;
+    if (!known(deploymentId)) insert.run(deploymentId, '', '', generation, 'deploy', '', 'failed');
+    addReport(database, outbox, { kind: 'deployment', deploymentId, generation, status: 'failed', at, error });
+  });
+  return {
+    accept: (job) => accept.immediate(job),
+    refuse,
+    requestCancel(deploymentId) {
+      database.prepare('UPDATE job SET cancel_requested = 1 WHERE deployment_id = ?').run(deploymentId);
+    },
+    reannounce: database.transaction((deploymentId: string) => {
+      const final = known(deploymentId)?.final;
+      if (final === null || final === undefined) return;
+      const rows = database.prepare<[string], StepRow>('SELECT * FROM step WHERE deployment_id = ?').all(deploymentId);
+      for (const row of rows) outbox.add(stepReport(deploymentId, stepFromRow(row)));
+      outbox.add(JSON.parse(final) as Report);
+    }),
+    unfinished: () =>
+      database
+        .prepare<[], JobRow>("SELECT * FROM job WHERE state IN ('queued', 'running', 'undoing') ORDER BY position")
+        .all()
+        .map(jobFromRow),
+  };
+}
+
+type LiveTargets = Pick<Journal, 'allLive' | 'adopt' | 'moveLive' | 'places'>;
+
+function liveTargets(database: Database): LiveTargets {
+  return {
+    allLive: () => database.prepare<[], LiveRow>('SELECT * FROM live').all().map(liveFromRow),
+    adopt: database.transaction((live: LiveRecord) => {
+      putLive(database, live);
+      database
+        .prepare(
+          `INSERT INTO environment (id, project_id, generation) VALUES (?, ?, ?)
+           ON CONFLICT DO UPDATE SET generation = max(generation, excluded.generation)`,
+        )
+        .run(live.environmentId, live.projectId, live.entry.generation);
+    }),
+    moveLive(environmentId, address) {
+      database
+        .prepare("UPDATE live SET entry = json_set(entry, '$.target.address', ?) WHERE environment_id = ?")
+        .run(address, environmentId);
+    },
+    places: () =>
+      database
+        .prepare<
+          [],
+          { environmentId: string; projectId: string }
+        >('SELECT id AS environmentId, project_id AS projectId FROM environment')
+        .all(),
+  };
+}
+
+/** What the newest job or the live target of an environment says; 0 when it was never seen. */
+function newestGeneration(
+  database: Database,
+  environmentId: string,
+): { generation: number; deploymentId: string | null } {
+  const newest = database
+    .prepare<[string], { generation: number }>('SELECT generation FROM environment WHERE id = ?')
+    .get(environmentId);
+  const live = database
+    .prepare<[string], { deployment_id: string }>('SELECT deployment_id FROM live WHERE environment_id = ?')
+    .get(environmentId);
+  return { generation: newest?.generation ?? 0, deploymentId: live?.deployment_id ?? null };
+}
+
+function setState(database: Database, deploymentId: string, state: DeploymentState): void {
+  database.prepare('UPDATE job SET state = ? WHERE deployment_id = ?').run(state, deploymentId);
+  // What neither runs nor serves needs its secrets no more.
+  database
+    .prepare(
+      `UPDATE job SET payload = '' WHERE deployment_id = ? AND state IN ('failed', 'cancelled', 'superseded')
+       AND deployment_id NOT IN (SELECT deployment_id FROM live)`,
+    )
+    .run(deploymentId);
+}
+
+function putStep(database: Database, deploymentId: string, step: StepRecord): void {
+  database
+    .prepare(
+      `INSERT OR REPLACE INTO step (deployment_id, name, state, output, note, error, started_at, ms, undone)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      deploymentId,
+      step.name,
+      step.state,
+      json(step.output),
+      step.note,
+      json(step.error),
+      step.startedAt,
+      step.ms,
+      step.undone ? 1 : 0,
+    );
+}
+
+function putLive(database: Database, live: LiveRecord): void {
+  database
+    .prepare(
+      `INSERT OR REPLACE INTO live (environment_id, project_id, deployment_id, entry, health_check, release)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      live.environmentId,
+      live.projectId,
+      live.deploymentId,
+      JSON.stringify(live.entry),
+      json(live.healthCheck),
+      json(live.release),
+    );
+}
+
+function addReport(database: Database, outbox: Outbox, report: Report): void {
+  if (report.kind === 'deployment' && report.status !== 'running') {
+    database.prepare('UPDATE job SET final = ? WHERE deployment_id = ?').run(JSON.stringify(report), report.deploymentId);
+  }
+  outbox.add(report);
+}
+
+function prune(database: Database, outbox: Outbox, keep: number): readonly string[] {
+  const old = database
+    .prepare<[number], { deployment_id: string }>(
+      `SELECT deployment_id FROM (
+         SELECT deployment_id, state, row_number() OVER (PARTITION BY environment_id ORDER BY position DESC) AS age FROM job
+       ) WHERE age > ? AND state NOT IN ('queued', 'running', 'undoing')
+         AND deployment_id NOT IN (SELECT deployment_id FROM live)
+         AND deployment_id NOT IN (SELECT previous_id FROM job
+             WHERE previous_id IS NOT NULL AND state IN ('queued', 'running', 'undoing'))`,
+    )
+    .all(keep)
+    .map((row) => row.deployment_id)
+    // Its log files are still to be read for the hub.
+    .filter((deploymentId) => !outbox.hasLogsOf(deploymentId));
+  const remove = database.prepare('DELETE FROM job WHERE deployment_id = ?');
+  database.transaction(() => old.forEach((deploymentId) => remove.run(deploymentId)))();
+  return old;
+}
+
+const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));
+
+const mapped = <Row, Out>(row: Row | undefined, map: (row: Row) => Out): Out | null =>
+  row === undefined ? null : map(row);

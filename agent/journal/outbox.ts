@@ -1,0 +1,192 @@
+/** Reports for the hub, numbered, kept until acknowledged. Log ranges are rows without bytes: those stay in the log files. */
+import type { Report } from '../../protocol/agent-link.ts';
+import { MAX_LOG_CHUNK_BYTES } from '../../protocol/agent-link.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import type { Database } from './database.ts';
+
+/** How much log may wait for an absent hub. Step and deployment reports always wait. */
+export interface OutboxLimits {
+  readonly maxLogBytes: number;
+  readonly maxLogRows: number;
+}
+
+export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = { maxLogBytes: 64 * 1024 * 1024, maxLogRows: 20_000 };
+
+export type OutboxRow =
+  | { readonly sequence: number; readonly kind: 'report'; readonly report: Report }
+  | {
+      readonly sequence: number;
+      readonly kind: 'log';
+      readonly deploymentId: string;
+      readonly step: StepName;
+      readonly offset: number;
+      readonly length: number;
+      /** Given up because too much was waiting: the hub gets a marker in its place. */
+      readonly dropped: boolean;
+    };
+
+export interface Outbox {
+  add(report: Report): void;
+  /** Hand over bytes `offset … offset + length` of a step's log file, in rows of at most one chunk. */
+  addLogRange(deploymentId: string, step: StepName, offset: number, length: number): void;
+  /** Bytes of a step's log that were handed over so far, also those acknowledged. */
+  logEnd(deploymentId: string, step: StepName): number;
+  after(sequence: number, limit: number): readonly OutboxRow[];
+  acknowledge(sequence: number): void;
+  /**
+   * The hub's word on what it has. A journal that is newer or older than the hub's memory of this host (lost, damaged, put
+   * back from a copy) would give numbers again that the hub takes for replays: then its rows are numbered on from there.
+   */
+  resume(acknowledged: number): void;
+  /** Rows up to here are on the wire: they are no longer given up. */
+  markSent(sequence: number): void;
+  size(): number;
+  hasLogsOf(deploymentId: string): boolean;
+  /** Called after each addition, outside of the transaction's control flow. */
+  onAdded(listener: (() => void) | null): void;
+}
+
+interface Row {
+  sequence: number;
+  deployment_id: string;
+  body: string | null;
+  step: StepName;
+  byte_offset: number;
+  byte_length: number;
+  dropped: number;
+}
+
+export function makeOutbox(database: Database, limits: OutboxLimits): Outbox {
+  const insertReport = database.prepare('INSERT INTO outbox (deployment_id, body) VALUES (?, ?)');
+  const insertLog = database.prepare(
+    'INSERT INTO outbox (deployment_id, step, byte_offset, byte_length) VALUES (?, ?, ?, ?)',
+  );
+  const setLogEnd = database.prepare(
+    'INSERT INTO log_end (deployment_id, step, bytes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes',
+  );
+  const getLogEnd = database.prepare<[string, string], number>(
+    'SELECT bytes FROM log_end WHERE deployment_id = ? AND step = ?',
+  );
+  const select = database.prepare<[number, number], Row>(
+    'SELECT * FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?',
+  );
+  const remove = database.prepare('DELETE FROM outbox WHERE sequence <= ?');
+  const count = database.prepare<[], number>('SELECT count(*) FROM outbox').pluck();
+  const waitingLogs = database.prepare<[], { bytes: number; rows: number }>(
+    'SELECT coalesce(sum(byte_length), 0) AS bytes, count(*) AS rows FROM outbox WHERE body IS NULL AND dropped = 0',
+  );
+  const ofDeployment = database.prepare('SELECT 1 FROM outbox WHERE deployment_id = ? AND body IS NULL LIMIT 1');
+  getLogEnd.pluck();
+
+  // Counted here, not by a query per chunk; read once at open and after each acknowledgement.
+  let waiting = waitingLogs.get() ?? { bytes: 0, rows: 0 };
+  let sent = 0;
+  let listener: (() => void) | null = null;
+
+  const addLogRange = database.transaction((deploymentId: string, step: StepName, offset: number, length: number) => {
+    let { bytes, rows } = waiting;
+    for (let at = 0; at < length; at += MAX_LOG_CHUNK_BYTES) {
+      const chunk = Math.min(MAX_LOG_CHUNK_BYTES, length - at);
+      insertLog.run(deploymentId, step, offset + at, chunk);
+      bytes += chunk;
+      rows += 1;
+    }
+    setLogEnd.run(deploymentId, step, offset + length);
+    while (bytes > limits.maxLogBytes || rows > limits.maxLogRows) {
+      const dropped = dropOldest(database, sent);
+      if (dropped === 0) break; // all that waits is on the wire already
+      bytes -= dropped;
+      rows -= 1;
+    }
+    return { bytes, rows };
+  });
+
+  return {
+    add(report) {
+      insertReport.run(report.deploymentId, JSON.stringify(report));
+      listener?.();
+    },
+    addLogRange(deploymentId, step, offset, length) {
+      if (length <= 0) return;
+      waiting = addLogRange(deploymentId, step, offset, length);
+      listener?.();
+    },
+    logEnd: (deploymentId, step) => getLogEnd.get(deploymentId, step) ?? 0,
+    after: (sequence, limit) => select.all(sequence, limit).map(toOutboxRow),
+    acknowledge(sequence) {
+      remove.run(sequence);
+      waiting = waitingLogs.get() ?? waiting;
+    },
+    resume(acknowledged) {
+      resume(database, acknowledged);
+      waiting = waitingLogs.get() ?? waiting;
+      sent = acknowledged;
+    },
+    markSent(sequence) {
+      sent = sequence;
+    },
+    size: () => count.get() ?? 0,
+    hasLogsOf: (deploymentId) => ofDeployment.get(deploymentId) !== undefined,
+    onAdded(next) {
+      listener = next;
+    },
+  };
+}
+
+/** Turn the oldest log row that is not on the wire into (part of) a marker; the bytes given up, 0 when there is none. */
+function dropOldest(database: Database, sent: number): number {
+  const oldest = database
+    .prepare<[number], Row>(
+      'SELECT * FROM outbox WHERE body IS NULL AND dropped = 0 AND sequence > ? ORDER BY sequence LIMIT 1',
+    )
+    .get(sent);
+  if (!oldest) return 0;
+  const before = database
+    .prepare<[number, string, string, number], Row>(
+      `SELECT * FROM outbox WHERE body IS NULL AND dropped = 1 AND sequence > ? AND deployment_id = ? AND step = ?
+       AND byte_offset + byte_length = ?`,
+    )
+    .get(sent, oldest.deployment_id, oldest.step, oldest.byte_offset);
+  if (before) {
+    // One marker for a whole run of lost chunks, or the markers themselves would fill the outbox.
+    database
+      .prepare('UPDATE outbox SET byte_length = byte_length + ? WHERE sequence = ?')
+      .run(oldest.byte_length, before.sequence);
+    database.prepare('DELETE FROM outbox WHERE sequence = ?').run(oldest.sequence);
+  } else {
+    database.prepare('UPDATE outbox SET dropped = 1 WHERE sequence = ?').run(oldest.sequence);
+  }
+  return oldest.byte_length;
+}
+
+function resume(database: Database, acknowledged: number): void {
+  database.transaction(() => {
+    const known = database.prepare("SELECT 1 FROM meta WHERE key = 'hub-met'").get() !== undefined;
+    const newest = database.prepare<[], number>("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").pluck().get() ?? 0;
+    if (known && acknowledged <= newest) {
+      database.prepare('DELETE FROM outbox WHERE sequence <= ?').run(acknowledged);
+      return;
+    }
+    // Newest first, so that no row is moved onto another.
+    const sequences = database.prepare<[], number>('SELECT sequence FROM outbox ORDER BY sequence DESC').pluck().all();
+    const move = database.prepare('UPDATE outbox SET sequence = ? WHERE sequence = ?');
+    for (const sequence of sequences) move.run(sequence + acknowledged, sequence);
+    database.prepare("DELETE FROM sqlite_sequence WHERE name = 'outbox'").run();
+    database.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)").run(newest + acknowledged);
+    database.prepare("INSERT OR IGNORE INTO meta (key, value) VALUES ('hub-met', '1')").run();
+  })();
+}
+
+function toOutboxRow(row: Row): OutboxRow {
+  return row.body === null
+    ? {
+        sequence: row.sequence,
+        kind: 'log',
+        deploymentId: row.deployment_id,
+        step: row.step,
+        offset: row.byte_offset,
+        length: row.byte_length,
+        dropped: row.dropped === 1,
+      }
+    : { sequence: row.sequence, kind: 'report', report: JSON.parse(row.body) as Report };
+}

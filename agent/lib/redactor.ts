@@ -1,0 +1,88 @@
+/**
+ * Takes secrets out of a byte stream, also where a secret is cut by the border of two chunks. Every occurrence of every
+ * secret is found, overlapping ones are covered as one, and what is given out never depends on how the stream was cut.
+ * Held back is only a suffix that may be the start of a secret: at most the longest secret less one byte.
+ */
+
+/** Shorter values would turn ordinary words of a log into marks and hardly protect anything. */
+export const MIN_SECRET_BYTES = 6;
+const MARK = Buffer.from('[redacted]');
+
+export interface Redactor {
+  /** What can be given out by now. */
+  push(chunk: Uint8Array): Buffer;
+  /** The rest, at the end of the stream. */
+  end(): Buffer;
+}
+
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+export function makeRedactor(values: Iterable<string>): Redactor {
+  const secrets = [...new Set(values)]
+    .map((value) => Buffer.from(value))
+    .filter((bytes) => bytes.length >= MIN_SECRET_BYTES);
+  let held: Buffer = Buffer.alloc(0);
+  // How many bytes at the front of `held` belong to an occurrence whose mark is out already.
+  let masked = 0;
+
+  const take = (chunk: Uint8Array, final: boolean): Buffer => {
+    if (secrets.length === 0) return Buffer.from(chunk);
+    const text = Buffer.concat([held, chunk]);
+    const spans = occurrences(text, secrets, masked);
+    const border = final ? text.length : holdFrom(text, secrets);
+    const out: Buffer[] = [];
+    let at = 0;
+    for (const [index, span] of spans.entries()) {
+      const marked = index === 0 && masked > 0;
+      if (!marked && span.from >= border) break;
+      if (!marked) out.push(text.subarray(at, span.from), MARK);
+      at = Math.min(span.to, border);
+      if (span.to > border) {
+        masked = span.to - border;
+        held = text.subarray(border);
+        return Buffer.concat(out);
+      }
+    }
+    out.push(text.subarray(at, border));
+    masked = 0;
+    held = text.subarray(border);
+    return Buffer.concat(out);
+  };
+
+  return { push: (chunk) => take(chunk, false), end: () => take(Buffer.alloc(0), true) };
+}
+
+/** Where secrets stand, overlapping ones joined, in order. The first `masked` bytes count as the end of an earlier one. */
+function occurrences(text: Buffer, secrets: readonly Buffer[], masked: number): Span[] {
+  const found: Span[] = masked > 0 ? [{ from: 0, to: masked }] : [];
+  for (const secret of secrets) {
+    for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + 1)) {
+      found.push({ from: at, to: at + secret.length });
+    }
+  }
+  found.sort((a, b) => a.from - b.from);
+  const joined: Span[] = [];
+  for (const span of found) {
+    const last = joined.at(-1);
+    if (last && span.from < last.to) joined[joined.length - 1] = { from: last.from, to: Math.max(last.to, span.to) };
+    else joined.push(span);
+  }
+  return joined;
+}
+
+/** Start of the longest suffix that is the beginning of a secret. */
+function holdFrom(text: Buffer, secrets: readonly Buffer[]): number {
+  let from = text.length;
+  for (const secret of secrets) {
+    for (let at = Math.max(0, text.length - secret.length + 1); at < from; at++) {
+      if (text[at] === secret[0] && secret.subarray(0, text.length - at).equals(text.subarray(at))) {
+        from = at;
+        break;
+      }
+    }
+  }
+  return from;
+}
