@@ -8,10 +8,13 @@ import type { FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
+import { registerDeployments } from './api/deployments.ts';
 import { registerEnrol } from './api/enrol.ts';
 import { registerEnvironments } from './api/environments.ts';
+import { registerEvents } from './api/events.ts';
 import { registerHealth } from './api/health.ts';
 import { registerHosts } from './api/hosts.ts';
+import { registerLogs } from './api/logs.ts';
 import { registerMe } from './api/me.ts';
 import { registerOpenApi } from './api/openapi.ts';
 import { registerProblems } from './api/problem.ts';
@@ -41,6 +44,9 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerProjects,
   registerEnvironments,
   registerVariables,
+  registerDeployments,
+  registerLogs,
+  registerEvents,
 ];
 
 /** `consoleFolder`: where the built console is; it may be absent. */

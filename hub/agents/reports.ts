@@ -51,11 +51,7 @@ export async function applyReports(
   const changed = new Set<string>();
   const ended = new Set<string>();
   const acknowledged = await db.transaction().execute(async (trx) => {
-    const host = await trx
-      .selectFrom('host')
-      .select('acknowledged')
-      .where('id', '=', hostId)
-      .executeTakeFirstOrThrow();
+    const host = await trx.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
     let last = host.acknowledged;
     for (const { sequence, report } of reports) {
       if (sequence <= last) continue;
@@ -152,7 +148,8 @@ async function applyStatus(
   }
   const newerIsLive = await supersede(batch, deployment);
   await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
-  if (report.release?.deploymentId === deployment.id) await insertRelease(db, deployment.environment_id, report.release);
+  if (report.release?.deploymentId === deployment.id)
+    await insertRelease(db, deployment.environment_id, report.release);
 }
 
 /** What was live before is superseded. True when a newer one is live already: this one's news came late. */

@@ -57,7 +57,11 @@ export async function checkAccess(
   if (project.repository_url !== null) {
     throw new OrkestrError('ORK_NOT_FOUND', `The code of ${project.slug} is at ${project.repository_url}, not here.`);
   }
-  return { projectId: project.id, root, ...(pushes ? { push: { projectId: project.id, userId: identity.userId } } : {}) };
+  return {
+    projectId: project.id,
+    root,
+    ...(pushes ? { push: { projectId: project.id, userId: identity.userId } } : {}),
+  };
 }
 
 const unauthenticated = (): OrkestrError =>

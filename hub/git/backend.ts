@@ -55,9 +55,7 @@ function feed(request: IncomingMessage, child: ChildProcess): void {
   });
 }
 
-async function readHead(
-  stdout: Readable,
-): Promise<{ status: number; headers: Record<string, string>; rest: Buffer }> {
+async function readHead(stdout: Readable): Promise<{ status: number; headers: Record<string, string>; rest: Buffer }> {
   let head = Buffer.alloc(0);
   while (head.length <= MOST_HEADER_BYTES) {
     const end = /\r?\n\r?\n/.exec(head.toString('latin1'));

@@ -89,7 +89,9 @@ export class PushHook {
         (lines) => socket.end(lines.map((line) => `${line}\n`).join('')),
         (error: unknown) => {
           this.#log.error({ err: error }, 'a push could not be taken up');
-          socket.end('orkestr: the push is stored, but no deployment could be made of it; the log of the hub says why\n');
+          socket.end(
+            'orkestr: the push is stored, but no deployment could be made of it; the log of the hub says why\n',
+          );
         },
       );
     });
@@ -99,7 +101,10 @@ export class PushHook {
     const [secret = '', ...lines] = message.split('\n');
     const push = this.#pushes.get(secret);
     if (push === undefined) return [];
-    return this.#onPush(push, lines.map(parseUpdate).filter((update) => update !== undefined));
+    return this.#onPush(
+      push,
+      lines.map(parseUpdate).filter((update) => update !== undefined),
+    );
   }
 }
 

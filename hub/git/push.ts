@@ -1,5 +1,5 @@
 /** From a push to deployments: one for each environment whose branch has moved, and the words for who pushed. */
-import { consoleUrl } from '../api/urls.ts';
+import { consoleUrl } from '../api/console-url.ts';
 import type { CoreDeps, HostLinks, Scheduler } from '../deps.ts';
 import { findContext } from '../store/deployments.ts';
 import { listEnvironments } from '../store/environments.ts';

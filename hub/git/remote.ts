@@ -95,7 +95,9 @@ function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Acce
     PATH_INFO: `/${access.projectId}.git/${wanted.endpoint}`,
     QUERY_STRING: wanted.endpoint === 'info/refs' ? `service=${wanted.service}` : '',
     CONTENT_TYPE: wanted.endpoint === 'info/refs' ? '' : `application/x-${wanted.service}-request`,
-    ...Object.fromEntries(Object.entries(optional).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
+    ...Object.fromEntries(
+      Object.entries(optional).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+    ),
   };
 }
 
@@ -115,7 +117,9 @@ function refuse({ log }: CoreDeps, response: ServerResponse, error: unknown): vo
     // What is left of a body is not read: the connection ends with the answer.
     connection: 'close',
   });
-  response.end(`${known === undefined ? 'The hub could not do it; its log says why.' : `${known.message} ${known.kind.mend}`}\n`);
+  response.end(
+    `${known === undefined ? 'The hub could not do it; its log says why.' : `${known.message} ${known.kind.mend}`}\n`,
+  );
 }
 
 const inMiB = (bytes: number): number => Math.round(bytes / 1024 ** 2);

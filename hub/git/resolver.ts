@@ -91,7 +91,11 @@ async function listRemote(env: Record<string, string>, argv: readonly string[]):
   if (listed.ok) return listed.stdout;
   const code = explainGitFailure(listed.stderr);
   const evidence = listed.stderr.trim().split('\n').slice(-MOST_EVIDENCE);
-  throw new OrkestrError(code, `The repository could not be asked for its branches: ${evidence.at(-1) ?? 'no answer'}`, {
-    evidence,
-  });
+  throw new OrkestrError(
+    code,
+    `The repository could not be asked for its branches: ${evidence.at(-1) ?? 'no answer'}`,
+    {
+      evidence,
+    },
+  );
 }

@@ -24,7 +24,10 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
       leaseSeconds: LEASE_SECONDS,
     };
     if (Buffer.byteLength(JSON.stringify(message)) > MAX_FRAME_BYTES || !HubMessage.safeParse(message).success) {
-      throw new OrkestrError('ORK_TOO_LARGE', 'Variables, settings and release are too large for a job of 900,000 bytes.');
+      throw new OrkestrError(
+        'ORK_TOO_LARGE',
+        'Variables, settings and release are too large for a job of 900,000 bytes.',
+      );
     }
     deps.links.send(hostId, message);
   };

@@ -53,13 +53,7 @@ export async function addRemoval(
 }
 
 export function listRemovals(db: Db, hostId: string): Promise<Row<'removal'>[]> {
-  return db
-    .selectFrom('removal')
-    .selectAll()
-    .where('host_id', '=', hostId)
-    .orderBy('id')
-    .limit(MOST_AT_ONCE)
-    .execute();
+  return db.selectFrom('removal').selectAll().where('host_id', '=', hostId).orderBy('id').limit(MOST_AT_ONCE).execute();
 }
 
 /** The host says that it is done. False when the host has no such removal. */

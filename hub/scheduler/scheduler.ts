@@ -143,7 +143,8 @@ export function makeScheduler(
     );
     for (const deployment of sent) {
       // A host that has it already knows it by its id; one that lost the message gets it now.
-      if (!running.includes(deployment.id) && !(await sendOrFail(deployment.id))) await settle(deployment.environment_id);
+      if (!running.includes(deployment.id) && !(await sendOrFail(deployment.id)))
+        await settle(deployment.environment_id);
       if (deployment.cancel_requested === 1) links.send(hostId, { type: 'cancel', deploymentId: deployment.id });
     }
     await dispatch.removals(hostId);

@@ -133,7 +133,10 @@ export function listDeployments(
     .where('environment_id', '=', environmentId)
     .$if(page.before !== undefined, (query) =>
       query.where('generation', '<', (q) =>
-        q.selectFrom('deployment as last').select('last.generation').where('last.id', '=', page.before ?? ''),
+        q
+          .selectFrom('deployment as last')
+          .select('last.generation')
+          .where('last.id', '=', page.before ?? ''),
       ),
     )
     .orderBy('generation', 'desc')

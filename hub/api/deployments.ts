@@ -1,0 +1,143 @@
+/** Deployments: ask for one, look at them, cancel, go back. */
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { Uuid } from '../../protocol/ids.ts';
+import { requireScope } from '../auth/hook.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import { planOf } from '../plans.ts';
+import { type DeploymentContext, getDeployment, listDeployments } from '../store/deployments.ts';
+import { getEnvironment } from '../store/environments.ts';
+import { findRelease } from '../store/releases.ts';
+import { showDeployment, showDeploymentDetail } from './deployment-view.ts';
+import { EnvironmentParams, IdParams } from './params.ts';
+import { Deployment, DeploymentDetail, NewDeployment, NewRollback } from './schemas.ts';
+
+const PATH = '/projects/:project/environments/:environment/deployments';
+const Page = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  before: Uuid.optional().describe('id of the last deployment of the page before'),
+});
+
+export function registerDeployments(app: HubApp, deps: HubDeps): void {
+  const { db, scheduler, resolver } = deps;
+  const tags = ['deployments'];
+  const show = async (teamId: string, id: string): Promise<DeploymentDetail> =>
+    showDeploymentDetail(deps, await getDeployment(db, teamId, id));
+
+  app.get(
+    PATH,
+    {
+      ...requireScope('read'),
+      schema: {
+        summary: 'Deployments of an environment, newest first',
+        tags,
+        params: EnvironmentParams,
+        querystring: Page,
+        response: { 200: z.array(Deployment) },
+      },
+    },
+    async ({ identity, params, query }) => {
+      const place = await getEnvironment(db, identity.teamId, params.project, params.environment);
+      const rows = await listDeployments(db, place.environment.id, query);
+      return Promise.all(rows.map((deployment) => showDeployment(deps, { ...place, deployment })));
+    },
+  );
+
+  app.post(
+    PATH,
+    {
+      ...requireScope('deploy'),
+      schema: {
+        summary: 'Deploy',
+        description: "The newest commit of the environment's branch, or the one that is given.",
+        tags,
+        params: EnvironmentParams,
+        body: NewDeployment,
+        response: { 201: DeploymentDetail },
+      },
+    },
+    async ({ identity, params, body }, reply) => {
+      const { environment } = await getEnvironment(db, identity.teamId, params.project, params.environment);
+      if (body.commit !== undefined) await resolver.checkCommit(environment.id, body.commit);
+      const id = await scheduler.create({
+        environmentId: environment.id,
+        trigger: 'manual',
+        commit: body.commit ?? (await resolver.resolve(environment.id)),
+        branch: environment.branch,
+        userId: identity.userId,
+      });
+      return reply.code(201).send(await show(identity.teamId, id));
+    },
+  );
+
+  app.get(
+    '/deployments/:id',
+    {
+      ...requireScope('read'),
+      schema: {
+        summary: 'One deployment with its steps',
+        tags,
+        params: IdParams,
+        response: { 200: DeploymentDetail },
+      },
+    },
+    ({ identity, params }) => show(identity.teamId, params.id),
+  );
+
+  app.post(
+    '/deployments/:id/cancel',
+    {
+      ...requireScope('deploy'),
+      schema: {
+        summary: 'Cancel a deployment',
+        description: 'One that waits ends at once; one that runs ends when its host has taken back what it did.',
+        tags,
+        params: IdParams,
+        response: { 202: DeploymentDetail },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      const { deployment } = await getDeployment(db, identity.teamId, params.id);
+      await scheduler.cancel(deployment.id);
+      return reply.code(202).send(await show(identity.teamId, deployment.id));
+    },
+  );
+
+  app.post(
+    '/deployments/:id/rollback',
+    {
+      ...requireScope('deploy'),
+      schema: {
+        summary: 'Go back to what this deployment released',
+        description: 'Makes a new deployment. Needs a plan that has rollbacks.',
+        tags,
+        params: IdParams,
+        body: NewRollback.prefault({}),
+        response: { 201: DeploymentDetail },
+      },
+    },
+    async ({ identity, params, body }, reply) => {
+      const context = await getDeployment(db, identity.teamId, params.id);
+      await checkRollback(deps, context);
+      const { deployment } = context;
+      const id = await scheduler.create({
+        environmentId: deployment.environment_id,
+        trigger: 'rollback',
+        commit: deployment.commit,
+        branch: deployment.branch,
+        userId: identity.userId,
+        rollback: { releaseOf: deployment.id, variables: body.variables },
+      });
+      return reply.code(201).send(await show(identity.teamId, id));
+    },
+  );
+}
+
+/** @throws OrkestrError ORK_PLAN_LIMIT, ORK_CONFLICT */
+async function checkRollback({ db }: HubDeps, { deployment, project }: DeploymentContext): Promise<void> {
+  const team = await db.selectFrom('team').select('plan').where('id', '=', project.team_id).executeTakeFirstOrThrow();
+  const plan = planOf(team);
+  if (!plan.rollback) throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} has no rollbacks.`);
+  if ((await findRelease(db, deployment.id)) !== null) return;
+  throw new OrkestrError('ORK_CONFLICT', `The deployment never went live (${deployment.status}): it left no release.`);
+}

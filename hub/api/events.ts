@@ -1,0 +1,147 @@
+/**
+ * A deployment as it happens: server-sent events (WHATWG HTML section 9.2) out of the store. Each follower reads at its own pace from
+ * where it stands, so there is no buffer to overflow, no gap and no double, and a reconnect is nothing special.
+ */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { FastifyRequest } from 'fastify';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { requireScope } from '../auth/hook.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import { type DeploymentContext, getDeployment, isOpen } from '../store/deployments.ts';
+import { listEvents, type StoredEvent } from '../store/events.ts';
+import { showDeployment } from './deployment-view.ts';
+import { IdParams } from './params.ts';
+import type { Deployment, DeploymentEvent } from './schemas.ts';
+
+export interface EventLimits {
+  /** Comment lines keep the connection known as alive, ms. */
+  readonly heartbeatMs: number;
+  /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */
+  readonly stuckMs: number;
+  /** Followers of all deployments together. */
+  readonly followers: number;
+}
+
+const LIMITS: EventLimits = { heartbeatMs: 15_000, stuckMs: 30_000, followers: 500 };
+/** Events read at once: log chunks are up to 64 KiB each. */
+const PAGE = 32;
+
+export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
+  const open = new Set<AbortController>();
+  app.addHook('preClose', (done) => {
+    for (const follower of open) follower.abort();
+    done();
+  });
+
+  app.get(
+    '/deployments/:id/events',
+    {
+      ...requireScope('read'),
+      schema: {
+        summary: 'Follow a deployment (server-sent events)',
+        description: 'Everything from its start, or after `Last-Event-ID`; ends with the kind `end`.',
+        tags: ['deployments'],
+        params: IdParams,
+      },
+    },
+    async (request, reply) => {
+      const context = await getDeployment(deps.db, request.identity.teamId, request.params.id);
+      const after = lastEventId(request);
+      if (open.size >= limits.followers) {
+        throw new OrkestrError('ORK_TOO_MANY_REQUESTS', 'The hub has as many followers as it can. Try again soon.');
+      }
+      reply.hijack();
+      const follower = new AbortController();
+      open.add(follower);
+      reply.raw.on('close', () => follower.abort());
+      try {
+        await follow(deps, limits, reply.raw, follower.signal, context, after);
+      } catch (error) {
+        if (!follower.signal.aborted) request.log.error({ err: error }, 'following a deployment failed');
+      } finally {
+        open.delete(follower);
+        reply.raw.end();
+      }
+    },
+  );
+}
+
+/** @throws OrkestrError ORK_INVALID */
+function lastEventId(request: FastifyRequest): number {
+  const text = String(request.headers['last-event-id'] ?? '').trim();
+  if (text === '') return 0;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id that the stream gave.');
+}
+
+async function follow(
+  deps: HubDeps,
+  limits: EventLimits,
+  response: ServerResponse,
+  signal: AbortSignal,
+  context: DeploymentContext,
+  after: number,
+): Promise<void> {
+  const { db, news } = deps;
+  const { id } = context.deployment;
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
+  response.write(': here\n\n');
+  let position = after;
+  while (!signal.aborted) {
+    // Registered before the store is read: news that come in between are not slept through.
+    const waking = new AbortController();
+    const next = news.next(id, limits.heartbeatMs, AbortSignal.any([signal, waking.signal]));
+    try {
+      // Read before the events: a deployment that has ended by now has all its events in the store.
+      const now = await getDeployment(db, context.project.team_id, id);
+      const events = await listEvents(db, id, position, PAGE);
+      for (const event of events) {
+        const view = event.kind === 'status' ? await showDeployment(deps, now) : undefined;
+        await write(
+          response,
+          signal,
+          limits.stuckMs,
+          `id: ${event.id}\ndata: ${JSON.stringify(toEvent(event, view))}\n\n`,
+        );
+        position = event.id;
+      }
+      if (events.length === PAGE) continue;
+      if (!isOpen(now.deployment)) {
+        const end: DeploymentEvent = { kind: 'end', status: now.deployment.status };
+        return await write(response, signal, limits.stuckMs, `data: ${JSON.stringify(end)}\n\n`);
+      }
+      if (events.length === 0) await write(response, signal, limits.stuckMs, ': still here\n\n');
+      await next;
+    } finally {
+      waking.abort();
+    }
+  }
+}
+
+function toEvent(event: StoredEvent, view: Deployment | undefined): DeploymentEvent {
+  if (event.kind === 'step') return { kind: 'step', step: event.step };
+  if (event.kind === 'log') {
+    return { kind: 'log', step: event.step, offset: event.offset, data: Buffer.from(event.bytes).toString('base64') };
+  }
+  if (view === undefined) throw new Error('A status event is shown with its deployment.');
+  const { waitingFor, ...rest } = view;
+  const waits = event.change.status === 'queued' && waitingFor !== undefined;
+  return { kind: 'status', deployment: { ...rest, ...event.change, ...(waits ? { waitingFor } : {}) } };
+}
+
+/** One write at a time, each waiting until the client has taken the one before. */
+async function write(response: ServerResponse, signal: AbortSignal, stuckMs: number, text: string): Promise<void> {
+  signal.throwIfAborted();
+  if (response.write(text)) return;
+  await once(response, 'drain', { signal: AbortSignal.any([signal, AbortSignal.timeout(stuckMs)]) }).catch(
+    (error: unknown) => {
+      response.destroy();
+      throw error;
+    },
+  );
+}
