@@ -40,6 +40,12 @@ function mayUsePool({ req, request, upgrade }: Exchange): boolean {
   return upgrade === null && !request.hasBody && ['GET', 'HEAD', 'OPTIONS'].includes(req.method ?? '');
 }
 
+/**
+ * What of the way back has happened: nothing yet; the target's response is coming; it came in full (or became a tunnel);
+ * the exchange failed and the client has our page or is cut off.
+ */
+type Phase = 'asking' | 'answering' | 'whole' | 'failed';
+
 /** One exchange from its claim to the claim's end. */
 class Guard {
   readonly #exchange: Exchange;
@@ -49,10 +55,7 @@ class Guard {
   /** Bytes that the connection had given before this attempt: more means that something came back. */
   #bytesBefore = 0;
   #retried = false;
-  /** The way back has begun: with the target's response, a tunnel or our own page. */
-  #responded = false;
-  /** The target's response came in full. */
-  #whole = false;
+  #phase: Phase = 'asking';
   #outcome: Outcome = 'abandoned';
   #ended = false;
   #timer: NodeJS.Timeout | null = null;
@@ -117,7 +120,7 @@ class Guard {
   #opened(upstream: ClientRequest): void {
     const { request, expectsContinue } = this.#exchange;
     const { socket } = upstream;
-    if (this.#ended || this.#responded || !socket || upstream.headersSent) {
+    if (!this.#isAsking() || !socket || upstream.headersSent) {
       upstream.destroy();
       return;
     }
@@ -135,7 +138,7 @@ class Guard {
 
   /** The limit counts from the last byte that came of the request: a long upload is no silence of the app. */
   #awaitResponse(): void {
-    if (this.#ended || this.#responded) return;
+    if (!this.#isAsking()) return;
     const { req } = this.#exchange;
     const { bytesRead } = req.socket;
     this.#deadline(this.#tools.timeouts.responseHeadMs, () => {
@@ -146,24 +149,27 @@ class Guard {
   }
 
   #response(response: IncomingMessage): void {
-    if (this.#ended || this.#responded) {
+    if (!this.#isAsking()) {
       response.destroy();
       return;
     }
-    this.#responded = true;
+    this.#phase = 'answering';
     this.#clearDeadline();
     passResponse(this.#exchange, response, {
       whole: () => {
-        this.#whole = true;
+        this.#phase = 'whole';
       },
       broken: (error) => this.#fail(APP_UNREACHABLE, error),
     });
   }
 
-  /** The request failed before its response. */
+  /**
+   * The connection to the target failed. Node reports a reset here also when the response has begun, and then ends a
+   * response that only the connection's end frames as if it had come in full.
+   */
   #broken(error: Error): void {
-    if (this.#ended || this.#responded) return;
-    if (this.#mayRetry()) {
+    if (this.#ended || this.#phase === 'whole') return;
+    if (this.#phase === 'asking' && this.#mayRetry()) {
       this.#retried = true;
       this.#clearDeadline();
       this.#attempt(false);
@@ -181,12 +187,12 @@ class Guard {
     const { res, upgrade, claim } = this.#exchange;
     // Its errors end the tunnel by the `close` that follows them.
     socket.on('error', () => undefined);
-    if (this.#ended || this.#responded || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
+    if (!this.#isAsking() || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
       socket.destroy();
       this.#fail(APP_UNREACHABLE, 'switched protocols unasked');
       return;
     }
-    this.#responded = true;
+    this.#phase = 'whole';
     this.#clearDeadline();
     res.detachSocket(upgrade.socket);
     const early = this.#waiting?.take();
@@ -203,12 +209,12 @@ class Guard {
 
   /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
   #fail(failure: Failure, cause: unknown): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#phase === 'failed') return;
     const { res } = this.#exchange;
     const answered = !res.headersSent;
     const ours = failure === CLIENT_TIMEOUT;
     this.#outcome = ours ? 'abandoned' : 'failed';
-    this.#responded = true;
+    this.#phase = 'failed';
     this.#clearDeadline();
     this.#upstream?.destroy();
     if (!res.destroyed && !ours) this.#exchange.failed(failure, cause, answered);
@@ -231,7 +237,7 @@ class Guard {
   }
 
   #finished(): void {
-    if (this.#whole && this.#outcome === 'abandoned') this.#outcome = 'served';
+    if (this.#phase === 'whole') this.#outcome = 'served';
     this.#end();
   }
 
@@ -242,14 +248,18 @@ class Guard {
     this.#clearDeadline();
     const { req, claim } = this.#exchange;
     claim.release(this.#outcome);
-    const tunnelled = this.#exchange.upgrade !== null && this.#outcome === 'served';
-    // One that has both request and response behind it may be in the pool again.
-    if (!tunnelled && !(this.#whole && req.complete)) this.#upstream?.destroy();
+    // One that has both request and response behind it may be in the pool again, or is a tunnel.
+    if (!(this.#phase === 'whole' && req.complete)) this.#upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.
     if (!req.complete) {
       req.unpipe();
       req.resume();
     }
+  }
+
+  /** True while the target's response is awaited. */
+  #isAsking(): boolean {
+    return !this.#ended && this.#phase === 'asking';
   }
 
   #deadline(ms: number, act: () => void): void {

@@ -1,0 +1,207 @@
+/** Real sockets at both ends of the proxy: a client and an upstream that say exactly the bytes a test gives them. */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { FlipAnswer, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import { makeLogger } from '../../../protocol/service/logger.ts';
+import { systemClock } from '../../../proxy/clock.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
+import type { Limits, Timeouts } from '../../../proxy/config.ts';
+import { startProxy } from '../../../proxy/proxy.ts';
+import type { Proxy } from '../../../proxy/proxy.ts';
+
+/** How long a test waits for something that must happen; only a broken test or proxy takes as long. */
+const PATIENCE_MS = 10_000;
+
+export function uuid(number: number): string {
+  return `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
+}
+
+/** Resolves when `holds` does. Rejects with `what` when it does not in time. */
+export async function eventually(what: string, holds: () => boolean): Promise<void> {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
+    if (holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`never happened: ${what}`);
+}
+
+/** One connection, its bytes as latin1 text, and how it ended. */
+export class Wire {
+  readonly socket: Socket;
+  received = '';
+  /** `fin` or `reset` once the other side ended. */
+  ended: 'fin' | 'reset' | null = null;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.setEncoding('latin1');
+    socket.on('data', (text) => {
+      this.received += String(text);
+    });
+    socket.on('end', () => {
+      this.ended ??= 'fin';
+    });
+    socket.on('error', () => {
+      this.ended ??= 'reset';
+    });
+    socket.on('close', () => {
+      this.ended ??= 'fin';
+    });
+  }
+
+  send(text: string): this {
+    this.socket.write(text, 'latin1');
+    return this;
+  }
+
+  async sees(pattern: RegExp | string): Promise<string> {
+    const found = (): boolean =>
+      typeof pattern === 'string' ? this.received.includes(pattern) : pattern.test(this.received);
+    await eventually(`${String(pattern)} in ${JSON.stringify(this.received.slice(0, 500))}`, () => found() || this.over);
+    if (!found()) throw new Error(`ended without ${String(pattern)}: ${JSON.stringify(this.received.slice(0, 500))}`);
+    return this.received;
+  }
+
+  async end(): Promise<'fin' | 'reset'> {
+    await eventually('the end of the connection', () => this.ended !== null);
+    return this.ended ?? 'fin';
+  }
+
+  private get over(): boolean {
+    return this.ended !== null;
+  }
+}
+
+/** An upstream whose connections are in the test's hands. */
+export interface ScriptedUpstream {
+  readonly port: number;
+  readonly wires: Wire[];
+  /** The connection of that number (0: the first), once it is there. */
+  wire(index: number): Promise<Wire>;
+  close(): Promise<void>;
+}
+
+/** @param onConnection what to say on each connection; without it the test speaks through the wires */
+export async function scriptedUpstream(
+  t: TestContext,
+  onConnection: (wire: Wire, index: number) => void = () => undefined,
+): Promise<ScriptedUpstream> {
+  const wires: Wire[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const wire = new Wire(socket);
+    wires.push(wire);
+    onConnection(wire, wires.length - 1);
+  });
+  const port = await listen(server);
+  const close = async (): Promise<void> => {
+    for (const { socket } of wires) socket.destroy();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  t.after(close);
+  return {
+    port,
+    wires,
+    close,
+    wire: async (index) => {
+      await eventually(`upstream connection ${index}`, () => wires.length > index);
+      return wires[index] as Wire;
+    },
+  };
+}
+
+/** Answers each request head that comes on a connection with the same bytes. */
+export function answering(response: string): (wire: Wire) => void {
+  return (wire) => {
+    let answered = 0;
+    wire.socket.on('data', () => {
+      for (const heads = wire.received.split('\r\n\r\n').length - 1; answered < heads; answered += 1) {
+        wire.send(response);
+      }
+    });
+  };
+}
+
+export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+export async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'orkestr-proxy-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface Edge {
+  readonly proxy: Proxy;
+  readonly port: number;
+  readonly folder: string;
+  readonly adminSocket: string;
+  /** A raw connection to the listener. */
+  connect(): Promise<Wire>;
+  /** One request in raw bytes on a connection of its own. */
+  send(text: string): Promise<Wire>;
+}
+
+/** A proxy in this process, on port 0 and with a folder of its own. */
+export async function startEdge(
+  t: TestContext,
+  settings: { timeouts?: Partial<Timeouts>; limits?: Partial<Limits>; folder?: string } = {},
+): Promise<Edge> {
+  const folder = settings.folder ?? (await temporaryFolder(t));
+  const adminSocket = join(folder, 'admin.sock');
+  const timeouts = { ...DEFAULT_TIMEOUTS, shutdownMs: 50, closeMs: 200, ...settings.timeouts };
+  const limits = { ...DEFAULT_LIMITS, ...settings.limits };
+  const listenOn = { host: '127.0.0.1', port: 0 };
+  const config = { listen: listenOn, inherited: [], adminSocket, stateDirectory: join(folder, 'state'), timeouts, limits };
+  const proxy = await startProxy(config, makeLogger('proxy', 'silent'), systemClock);
+  const wires: Wire[] = [];
+  t.after(async () => {
+    for (const { socket } of wires) socket.destroy();
+    await proxy.close();
+  });
+  const port = proxy.addresses[0]?.port ?? 0;
+  const connect = async (): Promise<Wire> => {
+    const socket = createConnection(port, '127.0.0.1');
+    await once(socket, 'connect');
+    const wire = new Wire(socket);
+    wires.push(wire);
+    return wire;
+  };
+  return { proxy, port, folder, adminSocket, connect, send: async (text) => (await connect()).send(text) };
+}
+
+export function entryFor(port: number, changes: Partial<UpstreamEntry> = {}): UpstreamEntry {
+  return {
+    id: uuid(1),
+    generation: 1,
+    target: { id: uuid(1001), address: '127.0.0.1', port },
+    routes: [{ host: 'app.test', pathPrefix: '/' }],
+    ...changes,
+  };
+}
+
+/** Routes app.test to a port, as generation 1. */
+export function route(edge: Edge, port: number): Promise<FlipAnswer> {
+  return edge.proxy.table.flip({ entry: entryFor(port), expectedGeneration: 0 });
+}
+
+/** The counts of the only upstream. */
+export function counts(edge: Edge): { failed: number; served: number; inFlight: number; targetFailed: number } {
+  const upstream = edge.proxy.table.view().upstreams[0];
+  const target = upstream?.targets[0];
+  return {
+    failed: upstream?.failed ?? -1,
+    served: target?.requests.served ?? -1,
+    targetFailed: target?.requests.failed ?? -1,
+    inFlight: target?.inFlight ?? -1,
+  };
+}
