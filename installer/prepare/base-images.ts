@@ -15,6 +15,7 @@ export interface BaseImagePlan {
   readonly agentArgv: readonly [string, ...string[]];
   readonly env: NodeJS.ProcessEnv;
   readonly say: (detail: string) => void;
+  readonly signal?: AbortSignal;
 }
 
 /** @returns what was done, for people */
@@ -29,6 +30,7 @@ export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
   await mustRun('orkestr-agent base-images build', [...plan.agentArgv, 'base-images', 'build', ...toMake], {
     env: plan.env,
     timeoutMs: 900_000,
+    ...(plan.signal ? { signal: plan.signal } : {}),
     onOutput: lineTeller(plan.say),
   });
   return `made ${toMake.join(', ')} here`;

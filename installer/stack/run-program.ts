@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly cwd?: string;
   /** Ends it with SIGKILL after this many ms. */
   readonly timeoutMs?: number;
+  /** Ends it with SIGTERM. */
+  readonly signal?: AbortSignal;
   /** Told each chunk of output as it comes. */
   readonly onOutput?: (text: string) => void;
 }
@@ -38,8 +40,13 @@ export function runProgram(argv: readonly [string, ...string[]], options: Progra
         options.onOutput?.(text);
       });
     }
+    const cancel = (): void => void child.kill('SIGTERM');
+    options.signal?.addEventListener('abort', cancel, { once: true });
     child.once('error', reject);
-    child.once('close', (code) => resolve({ code, ...output }));
+    child.once('close', (code) => {
+      options.signal?.removeEventListener('abort', cancel);
+      resolve({ code, ...output });
+    });
   });
 }
 

@@ -1,0 +1,95 @@
+/** The folder `.orkestr/`: where everything of `npm start` is kept, and what it remembers from one run to the next. */
+import { existsSync, mkdirSync, openSync, closeSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { Port } from '../../protocol/ids.ts';
+import { identify, isAlive, ProcessIdentity } from '../stack/process-identity.ts';
+
+const Memory = z.object({
+  /** Fixed at the first start: the agent is enrolled with the hub's address. */
+  hubPort: Port.optional(),
+  proxyPort: Port.optional(),
+  /** `begun` before the hub is asked for its first admin, `done` once the token is kept. */
+  setup: z.enum(['begun', 'done']).optional(),
+});
+export type Memory = z.infer<typeof Memory>;
+
+export const Credentials = z.object({ email: z.string(), token: z.string() });
+export type Credentials = z.infer<typeof Credentials>;
+
+export class Home {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  make(): void {
+    mkdirSync(this.path('logs'), { recursive: true, mode: 0o700 });
+  }
+
+  memory(): Memory {
+    return existsSync(this.path('start.json')) ? Memory.parse(readJson(this.path('start.json'))) : {};
+  }
+
+  remember(change: Memory): void {
+    writeWhole(this.path('start.json'), { ...this.memory(), ...change });
+  }
+
+  credentials(): Credentials | null {
+    const file = this.path('credentials.json');
+    return existsSync(file) ? Credentials.parse(readJson(file)) : null;
+  }
+
+  keepCredentials(credentials: Credentials): void {
+    writeWhole(this.path('credentials.json'), credentials);
+  }
+
+  /**
+   * Makes this process the only one that works on the folder. A lock of one that is gone is taken over.
+   * @returns gives it back
+   * @throws OrkestrError ORK_ALREADY_RUNNING
+   */
+  lock(): () => void {
+    const file = this.path('launcher.json');
+    const own = identify(process.pid);
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const handle = openSync(file, 'wx', 0o600);
+        writeFileSync(handle, JSON.stringify(own));
+        closeSync(handle);
+        return () => rmSync(file, { force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === 5) throw error;
+      }
+      const holder = readHolder(file);
+      if (holder && isAlive(holder)) {
+        throw new OrkestrError('ORK_ALREADY_RUNNING', `npm start already runs here, as process ${holder.pid}.`);
+      }
+      rmSync(file, { force: true });
+    }
+  }
+}
+
+/** Null for a lock whose writer was cut off before it had said who it is. */
+function readHolder(file: string): ProcessIdentity | null {
+  try {
+    return ProcessIdentity.parse(readJson(file));
+  } catch {
+    // Empty or gone: nobody holds it.
+    return null;
+  }
+}
+
+const readJson = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'));
+
+/** Old or new, never half: by a rename. */
+function writeWhole(file: string, value: unknown): void {
+  writeFileSync(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}

@@ -1,0 +1,141 @@
+/** Every deployment that happens on this installation, told step by step with its times, whoever asked for it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { Deployment, Project } from '../../hub/api/schemas.ts';
+import type { Step } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
+import type { Client } from '../../hub/cli/client.ts';
+import { followDeployment } from '../../hub/cli/events.ts';
+import { formatDuration, shortCommit } from '../../hub/cli/text/format.ts';
+import { stepSummary } from '../../hub/cli/text/step-summary.ts';
+import type { DeploymentStatus } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { CutoverReceipt } from '../../protocol/steps.ts';
+
+/** Rest between two looks for new deployments, ms. */
+const LOOK_MS = 1000;
+/** Newest deployments per environment that a look sees. */
+const LOOK_LIMIT = 5;
+/** Ids of deployments that were told already; more than the looks can see. */
+const REMEMBERED = 2000;
+
+export interface Outcome {
+  readonly id: string;
+  readonly commit: string;
+  readonly status: DeploymentStatus;
+  /** Step → how long it took. */
+  readonly ms: Readonly<Record<string, number>>;
+  readonly error: ErrorReport | null;
+}
+
+export class Watch {
+  readonly #client: Client;
+  readonly #tell: (line: string) => void;
+  readonly #stop = new AbortController();
+  readonly #followed = new Map<string, Promise<Outcome>>();
+  /** What had ended before we came. */
+  readonly #past = new Set<string>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(client: Client, tell: (line: string) => void) {
+    this.#client = client;
+    this.#tell = tell;
+  }
+
+  /** Deployments that are there already are not told. */
+  async start(): Promise<void> {
+    for (const { id, status } of await this.#look()) {
+      if (!['queued', 'running'].includes(status)) this.#past.add(id);
+    }
+    this.#loop = this.#run();
+  }
+
+  /** Tells a deployment to its end. Asked twice, it is told once. */
+  follow(id: string): Promise<Outcome> {
+    return this.#followed.get(id) ?? this.#remember(id, this.#follow(id));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    await Promise.allSettled(this.#followed.values());
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        for (const { id } of await this.#look()) if (!this.#past.has(id)) void this.follow(id);
+      } catch (error) {
+        // The hub is away for a moment (it is being started again): the next look sees what happened meanwhile.
+        if (!(error instanceof OrkestrError)) throw error;
+      }
+      // Aborted by stop: then the loop ends.
+      await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(): Promise<Deployment[]> {
+    const projects = await this.#client.get('/projects', z.array(Project));
+    const paths = projects.flatMap(({ id, environments }) =>
+      environments.map((environment) => `${apiPath('projects', id, 'environments', environment.id)}/deployments`),
+    );
+    const lists = await Promise.all(
+      paths.map((path) => this.#client.get(path, z.array(Deployment), { limit: LOOK_LIMIT })),
+    );
+    return lists.flat().toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  #remember(id: string, outcome: Promise<Outcome>): Promise<Outcome> {
+    // Whoever waits for it is told; for all others a failure has been said on a line.
+    outcome.catch(() => undefined);
+    this.#followed.set(id, outcome);
+    const [oldest] = this.#followed.keys();
+    if (this.#followed.size > REMEMBERED && oldest) this.#followed.delete(oldest);
+    return outcome;
+  }
+
+  async #follow(id: string): Promise<Outcome> {
+    const ms: Record<string, number> = {};
+    let last: Deployment | undefined;
+    let status: DeploymentStatus | undefined;
+    for await (const event of followDeployment(this.#client, id, { signal: this.#stop.signal })) {
+      if (event.kind === 'status') {
+        if (!last) this.#tell(heading(event.deployment));
+        last = event.deployment;
+      } else if (event.kind === 'step' && event.step.status !== 'running') {
+        if (event.step.ms !== null) ms[event.step.name] = Math.round(event.step.ms);
+        for (const line of stepLines(event.step)) this.#tell(line);
+      } else if (event.kind === 'end') status = event.status;
+    }
+    if (!last || !status) throw new OrkestrError('ORK_CANCELLED', `Deployment ${id} was not followed to its end.`);
+    this.#tell(closing(last, status));
+    return { id, commit: last.commit, status, ms, error: last.error };
+  }
+}
+
+const heading = ({ project, environment, branch, commit, trigger }: Deployment): string =>
+  `▸ ${project.slug} (${environment.slug}): ${trigger} of ${branch} at ${shortCommit(commit)}`;
+
+const MARKS: Readonly<Record<Step['status'], string>> = {
+  running: '▸',
+  done: '✓',
+  failed: '✗',
+  skipped: '–',
+  cancelled: '–',
+};
+
+function stepLines(step: Step): string[] {
+  const time = step.ms === null ? '' : formatDuration(step.ms);
+  const line = `  ${MARKS[step.status]} ${step.name.padEnd(8)} ${time.padStart(9)}  ${stepSummary(step)}`.trimEnd();
+  const receipt = step.name === 'cutover' && step.status === 'done' ? CutoverReceipt.safeParse(step.output) : null;
+  if (!receipt?.success) return [line, ...(step.error?.evidence ?? []).slice(-8).map((fact) => `      │ ${fact}`)];
+  const { previous, current, failed } = receipt.data;
+  const old = previous ? `${previous.requests.served} by the old one, ` : '';
+  return [line, `      requests served: ${old}${current.requests.served} by the new one; failed: ${failed}`];
+}
+
+function closing(deployment: Deployment, status: DeploymentStatus): string {
+  if (status === 'live') return `  live at ${deployment.urls.join(', ')}`;
+  return `  ${status}${deployment.error ? `: ${deployment.error.code} ${deployment.error.message}` : ''}`;
+}
