@@ -121,6 +121,8 @@ export interface ContainerRuntime {
   inspect(name: string): Promise<ContainerState | null>;
   /** All containers of this host's agent, in any state. */
   list(): Promise<readonly ContainerState[]>;
+  /** From now on the engine starts it again when it ends. Called once it is live: before that a crash must be seen. */
+  keepRunning(name: string): Promise<void>;
   /** SIGTERM, wait `graceSeconds`, SIGKILL, remove. Nothing to do is fine. */
   stopAndRemove(name: string, graceSeconds: number): Promise<void>;
   /** Last lines of the container's output. */

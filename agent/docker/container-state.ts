@@ -1,0 +1,44 @@
+/** What the engine tells of a container, in our words. */
+import type { ContainerInspectInfo } from 'dockerode';
+import type { ContainerState } from '../deployment/ports.ts';
+import { memoryCgroupOf, oomKills } from '../lib/cgroup.ts';
+import { LABEL } from '../lib/labels.ts';
+
+const MAX_HEALTH_OUTPUT = 2000;
+
+/** @param killed whether the kernel is known to have killed a process of it for want of memory */
+export function toState(info: ContainerInspectInfo, killed: boolean): ContainerState {
+  const { State: state, Config: config, NetworkSettings: network } = info;
+  const labels = config.Labels ?? {};
+  const running = state.Running && !state.Restarting;
+  const health = state.Health;
+  return {
+    id: info.Id,
+    name: info.Name.replace(/^\//, ''),
+    deploymentId: labels[LABEL.deployment] ?? '',
+    environmentId: labels[LABEL.environment] ?? '',
+    projectId: labels[LABEL.project] ?? '',
+    running,
+    address: running ? addressOf(network) : null,
+    exitCode: running || state.Status === 'created' ? null : state.ExitCode,
+    oomKilled: state.OOMKilled || killed,
+    imageHealth: healthOf(health?.Status),
+    imageHealthOutput: health?.Log?.at(-1)?.Output.slice(-MAX_HEALTH_OUTPUT) ?? null,
+    pid: running && state.Pid > 0 ? state.Pid : null,
+  };
+}
+
+/** Whether the kernel killed a process of this running container: Docker's own flag only knows of its first process. */
+export async function killedForMemory(pid: number): Promise<boolean> {
+  const folder = pid > 0 ? await memoryCgroupOf(pid) : null;
+  return folder !== null && ((await oomKills(folder)) ?? 0) > 0;
+}
+
+function addressOf(network: ContainerInspectInfo['NetworkSettings']): string | null {
+  const addresses = Object.values(network.Networks).map(({ IPAddress }) => IPAddress);
+  return addresses.find((address) => address !== '') ?? null;
+}
+
+function healthOf(status: string | undefined): ContainerState['imageHealth'] {
+  return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : null;
+}

@@ -1,0 +1,68 @@
+/** Run a command inside a container. */
+import type { Exec } from 'dockerode';
+import type { Duplex } from 'node:stream';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { type Engine, statusOf } from './engine.ts';
+import { demultiplex, readBounded } from './streams.ts';
+
+const MAX_OUTPUT_BYTES = 16_384;
+/** Exit code of a command that ran out of time, as timeout(1) has it. */
+const TIMED_OUT = 124;
+
+/**
+ * Exit code and cut output of `argv`. A command that is not done after `timeoutMs` is killed and answered with 124.
+ * @throws OrkestrError ORK_APP_EXITED when the container does not run
+ */
+export async function execIn(
+  engine: Engine,
+  name: string,
+  argv: readonly string[],
+  timeoutMs: number,
+): Promise<{ exitCode: number; output: string }> {
+  const exec = await engine
+    .call(`prepare a command in ${name}`, (docker, abortSignal) =>
+      docker.getContainer(name).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal }),
+    )
+    .catch((cause: unknown) => {
+      if (statusOf(cause) !== 404 && statusOf(cause) !== 409) throw cause;
+      throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not run, so no command can run in it.`, {
+        cause,
+      });
+    });
+  const stream: Duplex = await engine.call(`run a command in ${name}`, () =>
+    exec.start({ hijack: true, stdin: false }),
+  );
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    stream.destroy();
+  }, timeoutMs);
+  const raw = await readBounded(stream as AsyncIterable<Buffer>, MAX_OUTPUT_BYTES).catch((error: unknown) => {
+    if (timedOut) return Buffer.alloc(0); // we ended it ourselves
+    throw error;
+  });
+  clearTimeout(timer);
+  const { ExitCode: exitCode, Running: running, Pid: pid } = await inspectExec(engine, name, exec);
+  if (timedOut) {
+    if (running && pid > 0) kill(pid);
+    return { exitCode: TIMED_OUT, output: `no answer within ${timeoutMs} ms` };
+  }
+  return { exitCode: exitCode ?? TIMED_OUT, output: demultiplex(raw).toString('utf8') };
+}
+
+function inspectExec(
+  engine: Engine,
+  name: string,
+  exec: Exec,
+): Promise<{ ExitCode: number | null; Running: boolean; Pid: number }> {
+  return engine.call(`ask after a command in ${name}`, (_docker, abortSignal) => exec.inspect({ abortSignal }));
+}
+
+/** The engine has no call to end an exec, but gives its process id on the host. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // ended between the two calls
+  }
+}

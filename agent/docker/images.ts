@@ -1,0 +1,72 @@
+/** The port ImageStore on Docker Engine. */
+import type { ImageInspectInfo } from 'dockerode';
+import type { Image } from '../../protocol/steps.ts';
+import type { ImageStore, OwnedImage } from '../deployment/ports.ts';
+import { LABEL } from '../lib/labels.ts';
+import { type Engine, orNull, statusOf } from './engine.ts';
+
+export function makeImageStore(engine: Engine, { scope }: { readonly scope: string }): ImageStore {
+  const look = (referenceOrId: string): Promise<ImageInspectInfo | null> =>
+    orNull(engine.call(`inspect image ${referenceOrId}`, (docker) => docker.getImage(referenceOrId).inspect()));
+
+  return {
+    async find(referenceOrId) {
+      const info = await look(referenceOrId);
+      return info === null ? null : toImage(info, referenceOrId);
+    },
+
+    async list(environmentId) {
+      const label = [`${LABEL.scope}=${scope}`, `${LABEL.environment}=${environmentId}`];
+      const found = await engine.call('list images', (docker, abortSignal) =>
+        docker.listImages({ filters: { label }, abortSignal }),
+      );
+      const owned = found.flatMap(({ Id, RepoTags, Labels, Created }): OwnedImage[] => {
+        const deploymentId = Labels?.[LABEL.deployment];
+        const reference = RepoTags?.find((tag) => tag.startsWith('orkestr/')) ?? Id;
+        return deploymentId === undefined ? [] : [{ id: Id, reference, deploymentId, createdAt: Created * 1000 }];
+      });
+      // Deployment ids are UUIDv7: their order is the order of creation. `Created` may be that of a cached layer.
+      return owned.sort((a, b) => (a.deploymentId < b.deploymentId ? 1 : -1));
+    },
+
+    async remove(imageId) {
+      const info = await look(imageId);
+      if (info === null || info.Config.Labels?.[LABEL.scope] !== scope) return false;
+      const names = info.RepoTags.length > 0 ? info.RepoTags : [info.Id];
+      for (const name of names) {
+        if (!(await removeName(engine, name))) return false;
+      }
+      return true;
+    },
+  };
+}
+
+/** False when the engine keeps it because something uses it (409). */
+async function removeName(engine: Engine, name: string): Promise<boolean> {
+  try {
+    await engine.call(
+      `remove image ${name}`,
+      (docker, abortSignal) => docker.getImage(name).remove({ force: false, abortSignal }),
+      { timeoutMs: 120_000 },
+    );
+    return true;
+  } catch (error) {
+    if (statusOf(error) === 404) return true;
+    if (statusOf(error) === 409) return false;
+    throw error;
+  }
+}
+
+function toImage(info: ImageInspectInfo, asked: string): Image {
+  const exposed = Object.keys(info.Config.ExposedPorts ?? {}).filter((port) => !port.endsWith('/udp'));
+  const healthcheck = info.Config.Healthcheck?.Test ?? [];
+  return {
+    id: info.Id,
+    reference: info.RepoTags.includes(asked) ? asked : (info.RepoTags[0] ?? info.Id),
+    bytes: info.Size,
+    baseImages: {},
+    peakMemoryBytes: null,
+    exposedPorts: exposed.map((port) => Number.parseInt(port, 10)).sort((a, b) => a - b),
+    hasHealthcheck: healthcheck.length > 0 && healthcheck[0] !== 'NONE',
+  };
+}

@@ -1,0 +1,46 @@
+/** The memory counters of a control group, under cgroup v1 (kernel: admin-guide/cgroup-v1/memory.rst) and v2 (cgroup-v2.rst). */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const ROOT = '/sys/fs/cgroup';
+
+/** Folder of the memory controller of a process; null when the process is gone. */
+export async function memoryCgroupOf(pid: number): Promise<string | null> {
+  const text = await readIfThere(`/proc/${pid}/cgroup`);
+  return text === null ? null : memoryFolder(text);
+}
+
+/** The folder that the lines of /proc/PID/cgroup name for memory. */
+export function memoryFolder(text: string): string | null {
+  const entries = text
+    .trim()
+    .split('\n')
+    .map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
+  const v1 = entries.find((entry) => entry?.[1]?.split(',').includes('memory'));
+  if (v1?.[2] !== undefined) return join(ROOT, 'memory', v1[2]);
+  const v2 = entries.find((entry) => entry?.[1] === '');
+  return v2?.[2] === undefined ? null : join(ROOT, v2[2]);
+}
+
+/** How many processes the kernel killed for want of memory in this group (in v2 with those below); null: the group is gone. */
+export async function oomKills(folder: string): Promise<number | null> {
+  const text =
+    (await readIfThere(join(folder, 'memory.events'))) ?? (await readIfThere(join(folder, 'memory.oom_control')));
+  const count = text === null ? undefined : /^oom_kill (\d+)$/m.exec(text)?.[1];
+  return count === undefined ? null : Number(count);
+}
+
+/** Highest memory use in bytes since the group was made or reset; null where the kernel does not tell. */
+export async function peakMemory(folder: string): Promise<number | null> {
+  const text =
+    (await readIfThere(join(folder, 'memory.peak'))) ?? (await readIfThere(join(folder, 'memory.max_usage_in_bytes')));
+  return text === null ? null : Number(text.trim());
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    return null; // the other cgroup version, or a process that has just ended: both are answers
+  }
+}
