@@ -32,15 +32,14 @@ export function settingsOf(options: SettingOptions): Tree {
   add('limits.cpus', options.cpus && decimal(options.cpus, '--cpus'));
   add('healthCheck', options.healthPath && { kind: 'http', path: options.healthPath });
   for (const setting of options.setting ?? []) given.push(parseSetting(setting));
-  return given.reduce(mergeSettings, {});
+  return given.reduce(merge, {});
 }
 
-/** `changes` over `base`, field by field; lists and plain values replace. */
-export function mergeSettings(base: Tree, changes: Tree): Tree {
+function merge(base: Tree, changes: Tree): Tree {
   const merged: Tree = { ...base };
   for (const [name, value] of Object.entries(changes)) {
     const before = Object.hasOwn(base, name) ? base[name] : undefined;
-    merged[name] = isTree(before) && isTree(value) ? mergeSettings(before, value) : value;
+    merged[name] = isTree(before) && isTree(value) ? merge(before, value) : value;
   }
   return merged;
 }

@@ -8,7 +8,7 @@ import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { Output } from '../output.ts';
 import { projectName } from '../place.ts';
-import { mergeSettings, settingsOf } from '../settings.ts';
+import { settingsOf } from '../settings.ts';
 import type { SettingOptions } from '../settings.ts';
 
 type Options = SettingOptions & { json?: boolean; project?: string; branch?: string; host?: string; yes?: boolean };
@@ -42,7 +42,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
       'orkestr environment set --memory 1024 --cpus 2',
       'orkestr environment set staging --health-path /healthz --domain staging.example.com',
       'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
-      `orkestr environment set --setting 'healthCheck={"kind":"tcp"}'`,
+      `orkestr environment set --setting 'healthCheck={"kind":"tcp"}' --setting port=null    # null: the default`,
     ]),
   );
   action<Options>(set, context, outcome, async (output, options, [slug]) => {
@@ -50,10 +50,9 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     if (options.branch === undefined && Object.keys(changes).length === 0) {
       throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
     }
-    const path = await pathOf(context, options, slug);
-    const { settings } = await context.hub().get(path, Environment);
-    const body = { branch: options.branch, settings: mergeSettings(settings, changes) };
-    show(output, await context.hub().patch(path, body, Environment));
+    // The hub lays the changes over what is there (JSON Merge Patch, RFC 7396): null takes a setting back to its default.
+    const body = { branch: options.branch, settings: changes };
+    show(output, await context.hub().patch(await pathOf(context, options, slug), body, Environment));
     output.line('\nActive at the next deployment: orkestr deploy');
   });
 

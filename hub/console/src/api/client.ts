@@ -1,0 +1,57 @@
+/** Calls to the hub with the session cookie. Answers are typed by the hub's schemas; the hub checked them. */
+import type { Problem } from '../../../../protocol/errors.ts';
+
+/** An answer that says no. `problem` is absent when something else than a hub answered, or nothing did. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly problem: Problem | undefined;
+
+  constructor(status: number, message: string, problem?: Problem) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+/** @throws ApiError; status 0 when the hub does not answer. */
+export async function call<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const answer = await send(method, path, body, signal);
+  if (answer.status === 204) return undefined as T;
+  const text = await answer.text();
+  const value = parseJson(text);
+  if (answer.ok && value !== undefined) return value as T;
+  const problem = (value as Partial<Problem> | undefined)?.code === undefined ? undefined : (value as Problem);
+  throw new ApiError(answer.status, problem?.detail ?? `The hub answered with HTTP ${answer.status}.`, problem);
+}
+
+async function send(method: Method, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(apiUrl(path), {
+      method,
+      credentials: 'same-origin',
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'The hub does not answer. What runs on your hosts runs on.');
+  }
+}
+
+/** URL of something below /api/v1. */
+export const apiUrl = (path: string): string => `/api/v1${path}`;
+
+/** A path of encoded segments. */
+export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // no JSON: the caller throws with the status
+  }
+}

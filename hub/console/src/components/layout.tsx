@@ -1,0 +1,75 @@
+/** What stands around every page. */
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
+import type { Me } from '../../../api/schemas.ts';
+import { useSession } from '../api/session.ts';
+import { ActionButton } from './action-button.tsx';
+
+const PAGES = [
+  { path: '/', name: 'Projects', under: ['/projects', '/deployments'] },
+  { path: '/hosts', name: 'Hosts', under: [] },
+];
+
+export function Layout({ me, children }: { me: Me; children: ComponentChildren }) {
+  const { path } = useLocation();
+  const { logOut } = useSession();
+  const isIn = (page: (typeof PAGES)[number]): boolean =>
+    path === page.path || page.under.some((prefix) => path.startsWith(prefix));
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <header class="top">
+        <a class="brand" href="/">
+          <img src="/favicon.svg" alt="" width="22" height="22" /> orkestr
+        </a>
+        <nav class="top-nav" aria-label="Main">
+          {PAGES.map((page) => (
+            <a key={page.path} href={page.path} aria-current={isIn(page) ? 'page' : undefined}>
+              {page.name}
+            </a>
+          ))}
+        </nav>
+        <div class="top-user">
+          <span class="top-who" title={me.user.email}>
+            {me.team.name} <span class="tag">{me.team.plan}</span>
+          </span>
+          <ActionButton act={logOut}>Log out</ActionButton>
+        </div>
+      </header>
+      <main id="main" class="page">
+        {children}
+      </main>
+    </>
+  );
+}
+
+/** The head of a page, which also names the browser's tab. */
+export function PageHead({
+  title,
+  trail,
+  children,
+}: {
+  title: string;
+  trail?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
+  useEffect(() => {
+    document.title = `${title} · orkestr`;
+  }, [title]);
+  return (
+    <div class="page-head">
+      <div>
+        {trail && (
+          <nav class="trail" aria-label="Where you are">
+            {trail}
+          </nav>
+        )}
+        <h1>{title}</h1>
+      </div>
+      {children && <div class="actions">{children}</div>}
+    </div>
+  );
+}

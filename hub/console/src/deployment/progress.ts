@@ -1,0 +1,49 @@
+/** What is known of a deployment, and how each event changes it. Pure. */
+import type { Deployment, DeploymentEvent, Step } from '../../../api/schemas.ts';
+import type { StepName } from '../../../../protocol/steps.ts';
+
+/** The order of the pipeline (protocol/steps.ts, which the console does not carry along). */
+export const STEPS = [
+  'clone',
+  'analyze',
+  'build',
+  'deploy',
+  'health',
+  'cutover',
+  'finalize',
+] as const satisfies readonly StepName[];
+
+export interface Progress {
+  readonly deployment: Deployment;
+  readonly steps: ReadonlyMap<StepName, Step>;
+  readonly ended: boolean;
+}
+
+export const startProgress = (deployment: Deployment, steps: readonly Step[]): Progress => ({
+  deployment,
+  steps: new Map(steps.map((step) => [step.name, step])),
+  ended: hasEnded(deployment),
+});
+
+/** The progress after an event. Log events change nothing here: their bytes go to the log buffers. */
+export function fold(progress: Progress, event: DeploymentEvent): Progress {
+  if (event.kind === 'status') return { ...progress, deployment: newer(progress.deployment, event.deployment) };
+  if (event.kind === 'step') return { ...progress, steps: new Map(progress.steps).set(event.step.name, event.step) };
+  return event.kind === 'end' ? { ...progress, ended: true } : progress;
+}
+
+/** A stream is replayed from its start, so an old status may come after the newer one that was fetched. */
+function newer(known: Deployment, heard: Deployment): Deployment {
+  return hasEnded(known) && !hasEnded(heard) ? known : heard;
+}
+
+export const hasEnded = ({ status }: Pick<Deployment, 'status'>): boolean =>
+  status !== 'queued' && status !== 'running';
+
+/** The step to look at when the reader has chosen none: the one that failed, else that runs, else the last that ran. */
+export function stepOfInterest({ steps }: Progress): StepName {
+  const known = STEPS.filter((name) => steps.has(name));
+  const failed = known.find((name) => steps.get(name)?.status === 'failed');
+  const running = known.find((name) => steps.get(name)?.status === 'running');
+  return failed ?? running ?? known.at(-1) ?? 'clone';
+}

@@ -1,0 +1,139 @@
+/** What a step left behind, in full: build plan with its evidence, image, health report, cutover receipt. */
+import type { ComponentChildren } from 'preact';
+import type { StepOutputs } from '../../../../protocol/steps.ts';
+import type { Step } from '../../../api/schemas.ts';
+import { formatBytes, formatDuration } from '../../../cli/text/format.ts';
+import { Facts } from '../components/facts.tsx';
+import { Age } from '../components/time.tsx';
+
+type Views = { readonly [N in Step['name']]: (output: StepOutputs[N]) => ComponentChildren };
+
+export function StepOutput({ step }: { step: Step }) {
+  if (step.status !== 'done' || step.output === null) return null;
+  // The hub checked the output against StepOutputs[step.name] when the report came in.
+  const view = VIEWS[step.name] as (output: unknown) => ComponentChildren;
+  return <div class="output">{view(step.output)}</div>;
+}
+
+const VIEWS: Views = {
+  clone: (checkout) => (
+    <Facts
+      of={[
+        ['Commit', <code>{checkout.commit}</code>],
+        ['Subject', checkout.subject],
+        ['Author', checkout.author],
+        ['Size', `${checkout.files} files, ${formatBytes(checkout.bytes)}`],
+      ]}
+    />
+  ),
+  analyze: (plan) => <BuildPlanView plan={plan} />,
+  build: (image) => (
+    <Facts
+      of={[
+        ['Image', <code>{image.id.slice(0, 19)}</code>],
+        ['Size', formatBytes(image.bytes)],
+        ['Peak memory', image.peakMemoryBytes !== null && formatBytes(image.peakMemoryBytes)],
+        ['Made from', Object.keys(image.baseImages).join(', ')],
+        ['Exposes', image.exposedPorts.join(', ')],
+      ]}
+    />
+  ),
+  deploy: (target) => (
+    <Facts
+      of={[
+        ['Address', <code>{`${target.address}:${target.port}`}</code>],
+        ['Port from', target.portFrom],
+        ['Container', <code>{target.containerName}</code>],
+      ]}
+    />
+  ),
+  health: (report) => (
+    <Facts
+      of={[
+        ['Probe', report.probe],
+        ['Last answer', report.last],
+        ['Attempts', `${report.attempts} in ${formatDuration(report.ms)}`],
+        ['Listens on', report.listeners.map(({ address, port }) => `${address}:${port}`).join(', ')],
+      ]}
+    />
+  ),
+  cutover: (receipt) => <Receipt receipt={receipt} />,
+  finalize: (release) => (
+    <Facts
+      of={[
+        ['Live since', <Age at={release.liveAt} />],
+        ['Supersedes', release.supersedes && <a href={`/deployments/${release.supersedes}`}>{release.supersedes}</a>],
+        ['Images pruned', release.prunedImages.length],
+      ]}
+    />
+  ),
+};
+
+function BuildPlanView({ plan }: { plan: StepOutputs['analyze'] }) {
+  return (
+    <>
+      <table class="plan">
+        <caption class="unseen">What was found, and where</caption>
+        <thead>
+          <tr>
+            <th scope="col">Found</th>
+            <th scope="col">Value</th>
+            <th scope="col">From</th>
+          </tr>
+        </thead>
+        <tbody>
+          {plan.evidence.map((fact) => (
+            <tr key={`${fact.subject} ${fact.value} ${fact.from}`}>
+              <th scope="row">{fact.subject}</th>
+              <td>
+                <code>{fact.value}</code>
+              </td>
+              <td class="faint">{fact.from}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {plan.warnings.map((warning) => (
+        <p key={warning} class="warning">
+          {warning}
+        </p>
+      ))}
+      <details class="file">
+        <summary>
+          {plan.dockerfile.path} <span class="tag">{plan.dockerfile.origin}</span>
+        </summary>
+        <pre tabIndex={0}>{plan.dockerfile.text}</pre>
+      </details>
+    </>
+  );
+}
+
+function Receipt({ receipt }: { receipt: StepOutputs['cutover'] }) {
+  const { previous, current, drain } = receipt;
+  return (
+    <>
+      <dl class="receipt">
+        <div>
+          <dt>Served by the old one</dt>
+          <dd>{previous?.requests.served.toLocaleString('en') ?? '–'}</dd>
+        </div>
+        <div>
+          <dt>Served by the new one</dt>
+          <dd>{current.requests.served.toLocaleString('en')}</dd>
+        </div>
+        <div data-tone={receipt.failed === 0 ? 'good' : 'bad'}>
+          <dt>Failed</dt>
+          <dd>{receipt.failed.toLocaleString('en')}</dd>
+        </div>
+      </dl>
+      <Facts
+        of={[
+          ['Flipped', <Age at={receipt.flippedAt} />],
+          ['Generation', String(receipt.generation)],
+          ['In flight at the flip', previous && String(previous.inFlightAtFlip)],
+          ['Drained in', drain && `${formatDuration(drain.ms)}${drain.forced > 0 ? `, ${drain.forced} cut` : ''}`],
+        ]}
+      />
+    </>
+  );
+}

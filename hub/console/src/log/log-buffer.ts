@@ -1,0 +1,58 @@
+/** The log of one step in memory: raw bytes in, the last lines out. Pure. */
+import { LogLines, freshBytes } from '../../../cli/text/log-lines.ts';
+
+/** Lines kept, and rendered, of one step. The whole log is a download. */
+export const MAX_LINES = 5000;
+
+export class LogBuffer {
+  /** Number of the first line that is still kept; grows when old lines are let go. */
+  first = 0;
+  readonly #limit: number;
+  readonly #splitter = new LogLines();
+  #lines: string[] = [];
+  #bytes = 0;
+
+  constructor(limit = MAX_LINES) {
+    this.#limit = limit;
+  }
+
+  /** Adds a log event. Bytes that were seen before (after a reconnect) are passed over. */
+  append(data: string, offset: number): void {
+    const bytes = freshBytes(data, offset, this.#bytes);
+    this.#bytes = Math.max(this.#bytes, offset) + bytes.length;
+    this.#keep(this.#splitter.push(bytes));
+  }
+
+  /** The step has ended: a last line without newline is a line too. */
+  end(): void {
+    this.#keep(this.#splitter.end());
+  }
+
+  /** Complete lines from number `from` on, as far as they are kept. */
+  since(from: number): readonly string[] {
+    return this.#lines.slice(Math.max(0, from - this.first));
+  }
+
+  /** Number that the next complete line will get. */
+  get next(): number {
+    return this.first + this.#lines.length;
+  }
+
+  /** The line that is still being written: a prompt, a progress bar. */
+  get open(): string {
+    return this.#splitter.open;
+  }
+
+  /** Bytes of the step's log seen so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  #keep(lines: string[]): void {
+    for (const line of lines) this.#lines.push(line);
+    const excess = this.#lines.length - this.#limit;
+    if (excess <= 0) return;
+    this.#lines = this.#lines.slice(excess);
+    this.first += excess;
+  }
+}

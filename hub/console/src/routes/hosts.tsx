@@ -1,0 +1,86 @@
+/** The servers that run the apps, and how they are. */
+import type { Host } from '../../../api/schemas.ts';
+import { formatBytes } from '../../../cli/text/format.ts';
+import { call } from '../api/client.ts';
+import { useResource } from '../api/resource.ts';
+import { Facts } from '../components/facts.tsx';
+import { PageHead } from '../components/layout.tsx';
+import { ApiProblem } from '../components/problem.tsx';
+import { Status } from '../components/status.tsx';
+import { Age } from '../components/time.tsx';
+
+const REFRESH_MS = 5000;
+
+export function HostsPage() {
+  const hosts = useResource('hosts', (signal) => call<Host[]>('GET', '/hosts', undefined, signal), REFRESH_MS);
+  return (
+    <>
+      <PageHead title="Hosts" />
+      <ApiProblem error={hosts.error} />
+      {hosts.data?.length === 0 && (
+        <section class="card empty">
+          <h2>No hosts yet</h2>
+          <p>Add one from a terminal; it prints the command to run there:</p>
+          <pre>orkestr hosts add vps-1</pre>
+        </section>
+      )}
+      <ul class="hosts">
+        {hosts.data?.map((host) => (
+          <HostCard key={host.id} host={host} />
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function HostCard({ host }: { host: Host }) {
+  const { status } = host;
+  return (
+    <li class="card host">
+      <header class="section-head">
+        <h2>{host.name}</h2>
+        {host.enrolled ? (
+          <Status status={host.online ? 'online' : 'offline'} />
+        ) : (
+          <Status status="waiting" text="waits for its agent to join" />
+        )}
+        {host.lastSeenAt !== null && (
+          <span class="faint">
+            seen <Age at={host.lastSeenAt} />
+          </span>
+        )}
+      </header>
+      {status && (
+        <>
+          <Facts
+            of={[
+              ['Agent', status.agentVersion],
+              [
+                'Docker Engine',
+                status.engine.reachable ? (status.engine.version ?? 'up') : <Status status="offline" text="down" />,
+              ],
+              ['Proxy', status.proxy.reachable ? 'up' : <Status status="offline" text="down" />],
+              ['Live restore', status.engine.liveRestore === false && 'off: apps stop when Docker Engine restarts'],
+              ['cgroup', `v${status.cgroupVersion}`],
+              ['Reports waiting', status.outbox > 0 && String(status.outbox)],
+            ]}
+          />
+          <Usage name="Memory" total={status.memory.totalBytes} free={status.memory.availableBytes} />
+          <Usage name="Disk" total={status.disk.totalBytes} free={status.disk.availableBytes} />
+        </>
+      )}
+    </li>
+  );
+}
+
+function Usage({ name, total, free }: { name: string; total: number; free: number }) {
+  return (
+    <div class="usage">
+      <span aria-hidden="true">{name}</span>
+      <meter aria-label={`${name} used`} min={0} max={total} high={total * 0.85} optimum={0} value={total - free} />
+      <span class="number faint">
+        {formatBytes(free)} of {formatBytes(total)} free
+      </span>
+    </div>
+  );
+}
