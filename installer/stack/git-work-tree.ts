@@ -1,5 +1,5 @@
 /** A git work tree of ours: commits files and pushes them to the hub's own remote. */
-import { mkdirSync, rmSync, writeFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { mustRun, runProgram } from './run-program.ts';
@@ -37,6 +37,13 @@ export class GitWorkTree {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, content);
       }
+    }
+  }
+
+  /** Removes all files, so that those written next stand alone. */
+  clear(): void {
+    for (const name of readdirSync(this.folder)) {
+      if (name !== '.git') rmSync(join(this.folder, name), { recursive: true });
     }
   }
 

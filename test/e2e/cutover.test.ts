@@ -1,0 +1,74 @@
+/** Deployments under traffic: no visitor notices, and the receipt says so. */
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import { request } from 'undici';
+import { Load } from '../../installer/start/load.ts';
+import { CutoverReceipt } from '../../protocol/steps.ts';
+import { startStack } from '../harness/stack.ts';
+import type { Stack } from '../harness/stack.ts';
+
+/** A server that says its version, echoes bodies, answers slowly on demand and ends politely. */
+const server = (version: string): string => `
+const http = require('node:http');
+const server = http.createServer((req, res) => {
+  res.setHeader('x-version', '${version}');
+  if (req.url.startsWith('/slow')) return setTimeout(() => res.end('slow ${version}'), 1500);
+  if (req.method === 'POST') return req.pipe(res);
+  res.end('version ${version}');
+});
+server.listen(process.env.PORT, '0.0.0.0');
+process.on('SIGTERM', () => server.close(() => process.exit(0)));
+`;
+const app = (version: string) => ({
+  'package.json': JSON.stringify({ name: 'versions', scripts: { start: 'node server.js' } }),
+  'server.js': server(version),
+});
+
+describe('a deployment under traffic', () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack();
+  });
+  after(() => stack.stop());
+
+  test('loses no request, finishes what was in flight on the old target, and keeps a receipt', async () => {
+    const project = await stack.createProject(app('1'), { slug: 'versions' });
+    const first = await project.deploy();
+    assert.equal(first.status, 'live', JSON.stringify(first.error));
+    const load = new Load({
+      proxyUrl: stack.proxyUrl,
+      hostName: project.hostName,
+      versions: new Set(['1', '2', '3']),
+    });
+    const slow: Promise<string>[] = [];
+    const askSlowly = setInterval(() => {
+      slow.push(
+        request(`${stack.proxyUrl}/slow`, { headers: { host: project.hostName } }).then(({ body }) => body.text()),
+      );
+    }, 200);
+    let second, third, result;
+    try {
+      second = await project.deploy(app('2'));
+      third = await project.deploy(app('3'));
+    } finally {
+      clearInterval(askSlowly);
+      result = await load.stop();
+    }
+    assert.equal(second.status === 'live' || second.status === 'superseded', true, JSON.stringify(second.error));
+    assert.equal(third.status, 'live', JSON.stringify(third.error));
+    assert.equal(result.failed, 0, result.failures.join('\n'));
+    assert.ok(result.requests > 100, `only ${result.requests} requests`);
+    for (const version of ['1', '2', '3'])
+      assert.ok((result.served[version] ?? 0) > 0, `version ${version} served nothing`);
+    for (const body of await Promise.all(slow)) assert.match(body, /^slow [123]$/);
+
+    const receipt = CutoverReceipt.parse(third.steps.find(({ name }) => name === 'cutover')?.output);
+    assert.equal(receipt.failed, 0);
+    assert.equal(receipt.previous?.targetId, second.id);
+    assert.ok(receipt.previous.requests.served > 0);
+    assert.equal(receipt.previous.requests.failed, 0);
+    assert.equal(receipt.drain?.forced, 0);
+    assert.equal((await stack.deployment(first.id)).status, 'superseded');
+    assert.equal((await stack.deployment(second.id)).status, 'superseded');
+  });
+});

@@ -1,0 +1,54 @@
+/** `git push` as a user does it: a deployment, a line that says where to follow it, and the newest push wins. */
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import { startStack } from '../harness/stack.ts';
+import type { Stack } from '../harness/stack.ts';
+
+const page = (text: string) => ({ 'index.html': `<!doctype html><title>${text}</title><p>${text}</p>` });
+
+describe('git push', () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack();
+  });
+  after(() => stack.stop());
+
+  test('prints the deployment and where to follow it', async () => {
+    const project = await stack.createProject(page('first'), { slug: 'pushed' });
+    const said = await project.tree.push({ url: project.remoteUrl, token: stack.token }, 'main');
+    const [deployment] = await stack.deployments('pushed');
+    assert.ok(deployment, 'the push made a deployment');
+    assert.match(said, /remote: .*pushed\/production/);
+    assert.ok(said.includes(deployment.id), said);
+    assert.ok(said.includes(deployment.consoleUrl), said);
+    assert.equal((await stack.waitForDeployment(deployment.id)).status, 'live');
+  });
+
+  test('of a branch that no environment has makes none and says which branches have one', async () => {
+    const project = await stack.createProject(page('first'), { slug: 'unmapped' });
+    const said = await project.tree.push({ url: project.remoteUrl, token: stack.token }, 'feature');
+    assert.deepEqual(await stack.deployments('unmapped'), []);
+    assert.match(said, /remote: .*main/);
+  });
+
+  test('while one runs only the newest waiting push is kept and the ones between are skipped', async () => {
+    const project = await stack.createProject(page('0'), { slug: 'busy' });
+    const running = await project.push();
+    const waiting = [];
+    for (const text of ['1', '2', '3']) {
+      project.tree.write(page(text));
+      await project.tree.commit(text);
+      waiting.push(await project.push());
+    }
+    const manual = await project.redeploy();
+    const [one, two, three] = await Promise.all(waiting.map(({ id }) => stack.waitForDeployment(id)));
+    assert.ok(one && two && three);
+    assert.equal((await stack.waitForDeployment(running.id)).error, null);
+    // The first push may have ended before the second came in; what matters is that nothing newer was skipped for older.
+    assert.equal(two.status, 'skipped');
+    assert.equal(two.replacedBy, three.id);
+    assert.equal(three.error, null);
+    assert.equal((await stack.waitForDeployment(manual.id)).status, 'live', 'a deployment by hand is never dropped');
+    assert.match((await project.get()).body, /<p>3<\/p>/);
+  });
+});
