@@ -42,6 +42,8 @@ export interface DetectRequest {
   readonly repository: RepositoryView;
   /** The Dockerfile that the environment's settings name. */
   readonly dockerfile: string | undefined;
+  /** For warnings when the repository asks for another version than these have. */
+  readonly baseImages: BaseImages;
 }
 
 export interface Detector {

@@ -3,6 +3,9 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildPlan, Evidence } from '../../protocol/steps.ts';
 import type { Detector, Facts, Finding, Surroundings } from './detector.ts';
 import { dockerfile } from './dockerfile.ts';
+import { go } from './go.ts';
+import { node } from './node.ts';
+import { python } from './python.ts';
 import { openRepository } from './repository.ts';
 import type { RepositoryView } from './repository.ts';
 import { staticSite } from './static.ts';
@@ -11,7 +14,7 @@ import { staticSite } from './static.ts';
  * The order is the rule when several match: what a person wrote for containers comes first. A Go module often has a
  * package.json for its assets and hardly ever the other way round; index.html is in so many repositories that it is last.
  */
-export const DETECTORS: readonly Detector[] = [dockerfile, staticSite];
+export const DETECTORS: readonly Detector[] = [dockerfile, go, node, python, staticSite];
 
 /** Where a generated Dockerfile lies in the build context. */
 const GENERATED_PATH = '.orkestr/Dockerfile';
@@ -67,7 +70,11 @@ async function firstMatch(
 ): Promise<{ detector: Detector; finding: Finding }> {
   const missed: string[] = [];
   for (const detector of DETECTORS) {
-    const result = await detector.detect({ repository, dockerfile: request.settings.dockerfile });
+    const result = await detector.detect({
+      repository,
+      dockerfile: request.settings.dockerfile,
+      baseImages: request.surroundings.baseImages,
+    });
     if (!('missed' in result)) return { detector, finding: result };
     missed.push(`${detector.name}: ${result.missed}`);
   }

@@ -1,0 +1,65 @@
+/** Version ranges, as far as a warning needs them: does one major version fit? */
+
+/** Version in the tag of an image name: `node:24-bookworm-slim` → `24`. Null when the name does not tell. */
+export function imageVersion(name: string): string | null {
+  return /:v?(\d+(?:\.\d+)*)(?:-[A-Za-z0-9._-]+)?$/.exec(name)?.[1] ?? null;
+}
+
+/** Compares the numbers that both versions have: `24` equals `24.3`. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (const [index, left] of a.entries()) {
+    const right = b[index];
+    if (right === undefined) break;
+    if (left !== right) return left - right;
+  }
+  return 0;
+}
+
+const numbers = (text: string): number[] =>
+  text
+    .split('.')
+    .filter((part) => /^\d+$/.test(part))
+    .map(Number);
+
+/**
+ * Whether `version` (possibly only a major one) may satisfy a range as npm (node-semver) and PEP 440 write them: comparators
+ * joined by blanks or commas, alternatives by `||`. What is not understood is taken as satisfied: this only feeds warnings.
+ */
+export function admits(range: string, version: string): boolean {
+  const have = numbers(version);
+  return range.split('||').some((alternative) => {
+    const joined = alternative.replace(/(\S+)\s+-\s+(\S+)/g, '>=$1 <=$2').replace(/([<>=~^!]=?|==)\s+/g, '$1');
+    return joined
+      .split(/[\s,]+/)
+      .filter((comparator) => comparator !== '')
+      .every((comparator) => satisfies(have, comparator));
+  });
+}
+
+function satisfies(have: readonly number[], comparator: string): boolean {
+  const [, operator = '', rest = ''] = /^(>=|<=|==|!=|~=|[<>=~^])?v?(.*)$/.exec(comparator) ?? [];
+  const want = numbers(rest);
+  if (want.length === 0) return true;
+  const order = compare(have, want);
+  // `have` stands for a whole line of versions: 24 means any 24.x.y.
+  const finer = want.length > have.length;
+  switch (operator) {
+    case '>=':
+      return order >= 0;
+    case '>':
+      return order > 0 || (order === 0 && finer);
+    case '<=':
+      return order <= 0;
+    case '<':
+      return order < 0 || (order === 0 && finer && want.slice(have.length).some((part) => part > 0));
+    case '!=':
+      return true;
+    case '^':
+      return compare(have, want.slice(0, 1)) === 0 && order >= 0;
+    case '~':
+    case '~=':
+      return order >= 0 && compare(have, want.slice(0, operator === '~' ? 2 : Math.max(1, want.length - 1))) === 0;
+    default:
+      return order === 0;
+  }
+}
