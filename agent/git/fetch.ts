@@ -1,0 +1,48 @@
+/** Getting one exact commit out of a remote that may or may not hand out commits by id. */
+import type { SimpleGit } from 'simple-git';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { explainGitFailure } from '../../protocol/git-safety.ts';
+import type { Source } from '../../protocol/job.ts';
+import type { StepLog } from '../deployment/ports.ts';
+
+/** Commits of the branch to look through when the remote refuses ids; the last is git's "all" (fetch-options). */
+const DEPTHS = [50, 1000, 2_147_483_647] as const;
+const FETCH = [
+  'fetch',
+  '--quiet',
+  '--no-tags',
+  '--no-recurse-submodules',
+  '--no-write-fetch-head',
+  '--no-auto-maintenance',
+];
+
+/** @throws OrkestrError ORK_COMMIT_UNKNOWN, ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY; other failures as git tells them */
+export async function fetchCommit(git: SimpleGit, source: Source, commit: string, log: StepLog): Promise<void> {
+  try {
+    await git.raw(...FETCH, '--depth=1', '--', source.url, commit);
+    return;
+  } catch (error) {
+    if (explainGitFailure(String(error)) !== 'ORK_COMMIT_UNKNOWN') throw error;
+  }
+  const heads = await git.raw('ls-remote', '--heads', '--', source.url);
+  if (heads.trim() === '') throw new OrkestrError('ORK_REPO_EMPTY', 'The repository has no branch and no commit yet.');
+  const branch = `refs/heads/${source.branch}`;
+  if (!heads.split('\n').some((line) => line.endsWith(`\t${branch}`))) {
+    throw new OrkestrError('ORK_BRANCH_UNKNOWN', `The repository has no branch "${source.branch}".`);
+  }
+  log.line('The server does not hand out single commits; looking through the branch.');
+  for (const depth of DEPTHS) {
+    await git.raw(...FETCH, `--depth=${depth}`, '--', source.url, branch);
+    if (await hasCommit(git, commit)) return;
+  }
+  throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The branch "${source.branch}" does not hold the commit ${commit}.`);
+}
+
+async function hasCommit(git: SimpleGit, commit: string): Promise<boolean> {
+  try {
+    await git.raw('cat-file', '-e', `${commit}^{commit}`);
+    return true;
+  } catch {
+    return false; // git says it by its exit code: not (yet) among what was fetched
+  }
+}

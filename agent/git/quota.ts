@@ -1,0 +1,99 @@
+/** Limits on what a repository may bring: checked in its objects before a file is written, and on disk while it comes in. */
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { exec } from '../lib/exec.ts';
+
+export interface CheckoutLimits {
+  /** Bytes on disk, of git's objects and of the files each. */
+  readonly bytes: number;
+  readonly files: number;
+  /** For the whole checkout, ms. */
+  readonly timeoutMs: number;
+}
+
+export interface TreeSize {
+  readonly files: number;
+  readonly bytes: number;
+  readonly submodules: number;
+}
+
+const WATCH_INTERVAL_MS = 300;
+const MIB = 1_048_576;
+
+/**
+ * Counts the files of a commit from its trees, before any is written: a tree bomb never reaches the disk.
+ * @throws OrkestrError ORK_REPO_TOO_LARGE
+ */
+export async function measureTree(
+  repository: string,
+  commit: string,
+  env: Readonly<Record<string, string>>,
+  limits: CheckoutLimits,
+  signal: AbortSignal,
+): Promise<TreeSize> {
+  const size = { files: 0, bytes: 0, submodules: 0 };
+  const stop = new AbortController();
+  let rest = '';
+  await exec('git', ['ls-tree', '-r', '-l', '-z', '--full-tree', commit], {
+    cwd: repository,
+    env,
+    timeoutMs: limits.timeoutMs,
+    signal: AbortSignal.any([signal, stop.signal]),
+    maxOutputBytes: 1024,
+    onOutput: (chunk) => {
+      const lines = (rest + chunk.toString('latin1')).split('\0');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        const [, type, bytes = '0'] = /^\d+ (\w+) [0-9a-f]+ +(\d+|-)\t/.exec(line) ?? [];
+        if (type === 'commit') size.submodules += 1;
+        else size.files += 1;
+        size.bytes += bytes === '-' ? 0 : Number(bytes);
+      }
+      const reason = tooLarge(size, limits);
+      if (reason !== null) stop.abort(reason);
+    },
+  });
+  return size;
+}
+
+/** Aborts `stop` with ORK_REPO_TOO_LARGE once the folder outgrows the limit. Call the answer to end the watch. */
+export function watchFolder(folder: string, limits: CheckoutLimits, stop: AbortController): () => void {
+  let busy = false;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    folderBytes(folder)
+      .then((bytes) => {
+        const reason = tooLarge({ files: 0, bytes }, limits);
+        if (reason !== null) stop.abort(reason);
+      })
+      // A file that vanishes under the count (git renames its temporary ones) only delays the next look.
+      .catch(() => undefined)
+      .finally(() => {
+        busy = false;
+      });
+  }, WATCH_INTERVAL_MS);
+  return () => clearInterval(timer);
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile()) bytes += (await lstat(join(entry.parentPath, entry.name))).size;
+  }
+  return bytes;
+}
+
+function tooLarge(size: { files: number; bytes: number }, limits: CheckoutLimits): OrkestrError | null {
+  if (size.files > limits.files) {
+    return new OrkestrError('ORK_REPO_TOO_LARGE', `The repository holds more than ${limits.files} files.`);
+  }
+  if (size.bytes > limits.bytes) {
+    return new OrkestrError(
+      'ORK_REPO_TOO_LARGE',
+      `The repository is larger than ${Math.round(limits.bytes / MIB)} MiB.`,
+    );
+  }
+  return null;
+}

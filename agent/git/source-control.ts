@@ -1,0 +1,143 @@
+/** The port SourceControl: git by simple-git, hardened by protocol/git-safety.ts. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SimpleGit } from 'simple-git';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
+import { BranchName, CommitSha, GitUrl } from '../../protocol/ids.ts';
+import type { Source } from '../../protocol/job.ts';
+import type { Checkout } from '../../protocol/steps.ts';
+import type { SourceControl } from '../deployment/ports.ts';
+import { fetchCommit } from './fetch.ts';
+import { findEscapingLink } from './links.ts';
+import { type CheckoutLimits, measureTree, watchFolder } from './quota.ts';
+
+const MIB = 1_048_576;
+const DEFAULT_LIMITS: CheckoutLimits = { bytes: 1024 * MIB, files: 100_000, timeoutMs: 10 * 60_000 };
+const MAX_TEXT = 200;
+
+export interface SourceControlOptions {
+  /** A folder that only the agent may enter: git's HOME and config (with the token) live there during a checkout. */
+  readonly privateDirectory: string;
+  readonly limits?: Partial<CheckoutLimits>;
+  /** PEM bundle to check servers against; absent: git's own. */
+  readonly caFile?: string;
+}
+
+type CheckoutRequest = Parameters<SourceControl['checkout']>[0];
+
+export function makeSourceControl(options: SourceControlOptions): SourceControl {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  return {
+    async checkout(request) {
+      refuseUnsafe(request.source, request.commit);
+      await mkdir(options.privateDirectory, { recursive: true, mode: 0o700 });
+      const home = await mkdtemp(join(options.privateDirectory, 'git-'));
+      const stop = new AbortController();
+      const timer = setTimeout(() => stop.abort(tooSlow(limits)), limits.timeoutMs);
+      const cancel = (): void => stop.abort(new OrkestrError('ORK_CANCELLED', 'The checkout was cancelled.'));
+      if (request.signal.aborted) cancel();
+      request.signal.addEventListener('abort', cancel, { once: true });
+      try {
+        const env = prepareEnvironment(home, request.source, options.caFile);
+        return await checkoutInto(request, env, limits, stop);
+      } catch (error) {
+        // What aborted git says more than git's own last words.
+        throw stop.signal.aborted ? stop.signal.reason : asCloneError(error, request.source);
+      } finally {
+        clearTimeout(timer);
+        request.signal.removeEventListener('abort', cancel);
+        await rm(home, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+async function checkoutInto(
+  request: CheckoutRequest,
+  env: Readonly<Record<string, string>>,
+  limits: CheckoutLimits,
+  stop: AbortController,
+): Promise<Checkout> {
+  const { directory, commit, source, log } = request;
+  stop.signal.throwIfAborted();
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const git = await openGit(directory, env, stop.signal);
+  const unwatch = watchFolder(directory, limits, stop);
+  try {
+    await git.raw('init', '--quiet', '--initial-branch=orkestr');
+    log.line(`Fetching ${commit} of ${source.url} (${source.branch})`);
+    await fetchCommit(git, source, commit, log);
+  } finally {
+    unwatch();
+  }
+  const size = await measureTree(directory, commit, env, limits, stop.signal);
+  if (size.submodules > 0) log.line(`Note: ${size.submodules} submodule(s) are not fetched.`);
+  await git.raw('checkout', '--quiet', '--force', '--detach', commit);
+  const [subject = '', author = ''] = (await git.raw('show', '--no-patch', '--format=%s%x00%an', commit))
+    .trim()
+    .split('\0');
+  await refuseEscapes(directory);
+  // The history is not needed any more, and must not end up in an image.
+  await rm(join(directory, '.git'), { recursive: true, force: true });
+  log.line(`Checked out ${commit.slice(0, 12)} "${cut(subject)}": ${size.files} files, ${formatBytes(size.bytes)}`);
+  return { commit, subject: cut(subject), author: cut(author), files: size.files, bytes: size.bytes };
+}
+
+/** @throws OrkestrError ORK_URL_REFUSED, ORK_REF_REFUSED */
+function refuseUnsafe(source: Source, commit: string): void {
+  if (!GitUrl.safeParse(source.url).success) {
+    throw new OrkestrError('ORK_URL_REFUSED', 'The URL of the repository is not a plain https URL.');
+  }
+  if (!BranchName.safeParse(source.branch).success || !CommitSha.safeParse(commit).success) {
+    throw new OrkestrError('ORK_REF_REFUSED', 'The branch or commit is not a plain name or a full commit id.');
+  }
+}
+
+/** The environment of git; the token goes into a config file that only the agent can read. */
+function prepareEnvironment(home: string, source: Source, caFile: string | undefined): Record<string, string> {
+  // The hub decides which http URLs may pass (its own remote, private networks) and has signed this one.
+  const allowHttp = source.url.startsWith('http://');
+  const configFile = join(home, 'config');
+  const credentials = source.auth === undefined ? undefined : { url: source.url, ...source.auth };
+  writePrivateFile(configFile, hardenedGitConfig({ allowHttp, ...(credentials && { credentials }) }));
+  return gitEnvironment({ configFile, home, allowHttp, ...(caFile !== undefined && { caFile }) });
+}
+
+async function openGit(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<SimpleGit> {
+  const { simpleGit } = await import('simple-git');
+  return simpleGit({
+    baseDir: directory,
+    abort: signal,
+    maxConcurrentProcesses: 1,
+    // Our own, complete environment: the guard is for inherited ones.
+    allowEnvironment: Object.keys(env),
+  }).env(env);
+}
+
+async function refuseEscapes(directory: string): Promise<void> {
+  const link = await findEscapingLink(directory);
+  if (link !== null) throw new OrkestrError('ORK_REPO_UNSAFE', `The link ${cut(link)} leads out of the repository.`);
+}
+
+function tooSlow(limits: CheckoutLimits): OrkestrError {
+  const seconds = Math.round(limits.timeoutMs / 1000);
+  return new OrkestrError('ORK_REPO_UNREACHABLE', `The repository could not be fetched within ${seconds} s.`);
+}
+
+function asCloneError(error: unknown, source: Source): unknown {
+  if (error instanceof OrkestrError || !(error instanceof Error)) return error;
+  const lines = error.message.trim().split('\n').slice(-10);
+  return new OrkestrError(explainGitFailure(error.message), `git could not fetch ${source.url}: ${lines.at(-1)}`, {
+    evidence: lines,
+    cause: error,
+  });
+}
+
+const cut = (text: string): string => text.slice(0, MAX_TEXT);
+const formatBytes = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
