@@ -13,15 +13,7 @@
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 
-export const DEPLOYMENT_STATES = [
-  'queued',
-  'running',
-  'undoing',
-  'live',
-  'superseded',
-  'failed',
-  'cancelled',
-] as const;
+export const DEPLOYMENT_STATES = ['queued', 'running', 'undoing', 'live', 'superseded', 'failed', 'cancelled'] as const;
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
 
 export type DeploymentEvent =

@@ -86,7 +86,7 @@ export type Acceptance = 'new' | 'known' | 'stale';
 
 export interface JobIntake {
   /** Store a job as `queued` unless its id is known or its generation is not above all before it in its environment. */
-  accept(job: Job, receivedAt: number): Acceptance;
+  accept(job: Job): Acceptance;
   /** Remember a job that is not run, with the report that says why. A known id is left as it is. */
   refuse(job: RefusedJob, error: ErrorReport, at: string): void;
   requestCancel(deploymentId: string): void;

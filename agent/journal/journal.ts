@@ -63,13 +63,12 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     ...intake(database, options.sealer, outbox),
     ...liveTargets(database),
     deployments: (limit) =>
-      database
-        .prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?')
-        .all(limit)
-        .map(jobFromRow),
+      database.prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?').all(limit).map(jobFromRow),
     prune: (keep) => prune(database, outbox, keep),
     touch() {
-      database.prepare("INSERT INTO meta (key, value) VALUES ('touched', '') ON CONFLICT DO UPDATE SET value = ''").run();
+      database
+        .prepare("INSERT INTO meta (key, value) VALUES ('touched', '') ON CONFLICT DO UPDATE SET value = ''")
+        .run();
     },
     close: () => void database.close(),
   };
@@ -180,10 +179,9 @@ function liveTargets(database: Database): LiveTargets {
     },
     places: () =>
       database
-        .prepare<
-          [],
-          { environmentId: string; projectId: string }
-        >('SELECT id AS environmentId, project_id AS projectId FROM environment')
+        .prepare<[], { environmentId: string; projectId: string }>(
+          'SELECT id AS environmentId, project_id AS projectId FROM environment',
+        )
         .all(),
   };
 }
@@ -250,7 +248,9 @@ function putLive(database: Database, live: LiveRecord): void {
 
 function addReport(database: Database, outbox: Outbox, report: Report): void {
   if (report.kind === 'deployment' && report.status !== 'running') {
-    database.prepare('UPDATE job SET final = ? WHERE deployment_id = ?').run(JSON.stringify(report), report.deploymentId);
+    database
+      .prepare('UPDATE job SET final = ? WHERE deployment_id = ?')
+      .run(JSON.stringify(report), report.deploymentId);
   }
   outbox.add(report);
 }

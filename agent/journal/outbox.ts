@@ -162,7 +162,8 @@ function dropOldest(database: Database, sent: number): number {
 function resume(database: Database, acknowledged: number): void {
   database.transaction(() => {
     const known = database.prepare("SELECT 1 FROM meta WHERE key = 'hub-met'").get() !== undefined;
-    const newest = database.prepare<[], number>("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").pluck().get() ?? 0;
+    const newest =
+      database.prepare<[], number>("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").pluck().get() ?? 0;
     if (known && acknowledged <= newest) {
       database.prepare('DELETE FROM outbox WHERE sequence <= ?').run(acknowledged);
       return;

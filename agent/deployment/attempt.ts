@@ -1,0 +1,90 @@
+/** One call with a time limit, tried again when the host (engine, proxy) does not answer for a while. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock } from './ports.ts';
+
+/** Errors that say nothing about the deployment: whoever did not answer may do so in a moment. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'ORK_ENGINE_UNREACHABLE',
+  'ORK_ENGINE_TIMEOUT',
+  'ORK_PROXY_UNREACHABLE',
+]);
+
+export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;
+
+/** How long a call may take to notice that it was aborted, ms, unless it says otherwise. After that it is left behind. */
+const ABANDON_MS = 10_000;
+
+export interface Attempt<T> {
+  act(signal: AbortSignal): Promise<T>;
+  readonly limitMs: number;
+  /** How long it may go on after an abort. */
+  readonly abandonMs?: number;
+  /** Made when the time is up. */
+  timeoutError(last: unknown): OrkestrError;
+  /** Ends it from outside; its reason is what is thrown then. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly random: () => number;
+  onRetry(error: OrkestrError, waitMs: number): void;
+}
+
+/** @throws what `act` throws, the signal's reason, or the time limit's error */
+export async function attempt<T>(options: Attempt<T>): Promise<T> {
+  const { clock, limitMs } = options;
+  const timeUp = new AbortController();
+  const settled = new AbortController();
+  const signal = AbortSignal.any([options.signal, timeUp.signal]);
+  const onTime = clock.sleep(limitMs, settled.signal).then(
+    () => timeUp.abort(),
+    () => undefined, // settled before the limit: nothing to say
+  );
+  try {
+    return await tryUntil(options, signal);
+  } catch (error) {
+    if (options.signal.aborted) throw options.signal.reason;
+    if (timeUp.signal.aborted) throw options.timeoutError(error);
+    throw error;
+  } finally {
+    settled.abort();
+    await onTime;
+  }
+}
+
+async function tryUntil<T>(options: Attempt<T>, signal: AbortSignal): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    signal.throwIfAborted();
+    try {
+      return await abandonable(options, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof OrkestrError) || !PASSING.has(error.code)) throw error;
+      const waitMs = backoffMs(failures, RETRY_PACE, options.random);
+      options.onRetry(error, waitMs);
+      try {
+        await options.clock.sleep(waitMs, signal);
+      } catch {
+        throw error; // aborted while waiting: the last real error is the better evidence
+      }
+    }
+  }
+}
+
+/** The call's end, or a rejection some time after the abort when the call does not heed it. */
+async function abandonable<T>({ act, clock, abandonMs = ABANDON_MS }: Attempt<T>, signal: AbortSignal): Promise<T> {
+  const over = new AbortController();
+  const left = new Promise<never>((_, reject) => {
+    const giveUp = (): void => {
+      clock.sleep(abandonMs, over.signal).then(
+        () => reject(new OrkestrError('ORK_INTERNAL', 'The step does not end although it was told to.')),
+        () => undefined, // the call came to its end in time
+      );
+    };
+    signal.addEventListener('abort', giveUp, { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([act(signal), left]);
+  } finally {
+    over.abort();
+  }
+}

@@ -1,0 +1,131 @@
+/** What happens to a job that arrives: known, stale, refused or queued; and to those that a restart cut off. */
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { Job } from '../../protocol/job.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import { isEnded } from './deployment.ts';
+import { makeQueue } from './queue.ts';
+import type { QueueItem, QueueLimits } from './queue.ts';
+import type { DeploymentJournal, JobIntake, JobRecord, RefusedJob } from './records.ts';
+import { timestampOf } from './run.ts';
+import type { RunnerParts } from './run.ts';
+import { runDeployment } from './runner.ts';
+
+/** Pace of trying again when the journal itself fails (disk full). */
+const STALLED_PACE = { baseMs: 2000, capMs: 60_000 };
+
+export interface Dispatcher {
+  /** Never throws for what is in the job: a job that cannot run is reported as failed. */
+  accept(job: Job): void;
+  /** Report a job as failed that could not even be read. */
+  refuse(job: RefusedJob, error: ErrorReport): void;
+  /** Idempotent; without effect on what has ended or is past the flip. */
+  cancel(deploymentId: string): void;
+  /** Queue what the journal holds as accepted and not ended. Call once, before new jobs come. */
+  resume(): void;
+  unfinished(): readonly JobRecord[];
+  isBusy(environmentId: string): boolean;
+  /** Settles when nothing runs, or when `ms` are over after a stop. */
+  idle(): Promise<void>;
+  /** Let go of what runs, without recording an end: the next start goes on. */
+  stop(withinMs: number): Promise<void>;
+}
+
+export interface DispatcherOptions {
+  readonly parts: RunnerParts;
+  readonly intake: JobIntake & Pick<DeploymentJournal, 'job'>;
+  readonly limits: QueueLimits;
+  /** After each deployment that came to an end. */
+  onEnded(deploymentId: string): void;
+}
+
+export function makeDispatcher({ parts, intake, limits, onEnded }: DispatcherOptions): Dispatcher {
+  const { clock } = parts.ports;
+  const shutdown = new AbortController();
+  const cancels = new Map<string, AbortController>();
+
+  const run = async (item: QueueItem): Promise<void> => {
+    const { deploymentId } = item;
+    const cancel = new AbortController();
+    cancels.set(deploymentId, cancel);
+    if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
+    try {
+      await untilRecorded(deploymentId, cancel.signal);
+      if (!shutdown.signal.aborted) onEnded(deploymentId);
+    } catch (error) {
+      if (!shutdown.signal.aborted) parts.log.error({ err: error, deploymentId }, 'after the end of a deployment');
+    } finally {
+      cancels.delete(deploymentId);
+    }
+  };
+
+  /** Runs it; when the journal cannot take the result, waits and goes on from where it stands there. */
+  const untilRecorded = async (deploymentId: string, cancel: AbortSignal): Promise<void> => {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await runDeployment(parts, deploymentId, { cancel, shutdown: shutdown.signal });
+      } catch (error) {
+        if (shutdown.signal.aborted) return;
+        parts.log.error({ err: error, deploymentId }, 'the journal does not take what happened; trying again');
+        await clock.sleep(backoffMs(failures, STALLED_PACE, parts.random), shutdown.signal);
+      }
+    }
+  };
+
+  const queue = makeQueue(limits, run);
+
+  const refuse = (job: RefusedJob, error: ErrorReport): void => {
+    parts.log.warn({ deploymentId: job.deploymentId, error }, 'job refused');
+    intake.refuse(job, error, timestampOf(parts.ports));
+  };
+
+  const acceptNew = (job: Job): void => {
+    queue.checkRoom();
+    const acceptance = intake.accept(job);
+    if (acceptance === 'stale') {
+      throw new OrkestrError(
+        'ORK_GENERATION_STALE',
+        `Generation ${job.generation} is not newer than what this host had for the environment.`,
+      );
+    }
+    queue.add({ deploymentId: job.deploymentId, environmentId: job.environment.id });
+  };
+
+  return {
+    accept(job) {
+      const known = intake.job(job.deploymentId);
+      if (known) {
+        // The hub asks again: what runs will report, what has ended reports once more.
+        if (isEnded(known.state)) intake.reannounce(job.deploymentId);
+        return;
+      }
+      try {
+        acceptNew(job);
+      } catch (error) {
+        if (!(error instanceof OrkestrError)) throw error;
+        refuse(job, toErrorReport(error));
+      }
+    },
+    refuse,
+    cancel(deploymentId) {
+      intake.requestCancel(deploymentId);
+      cancels.get(deploymentId)?.abort(cancelled());
+    },
+    resume() {
+      for (const { deploymentId, environmentId } of intake.unfinished()) queue.add({ deploymentId, environmentId });
+    },
+    unfinished: () => intake.unfinished(),
+    isBusy: (environmentId) => queue.environments().has(environmentId),
+    idle: () => queue.idle(),
+    async stop(withinMs) {
+      queue.close();
+      shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'The agent stops.'));
+      const over = new AbortController();
+      const late = clock.sleep(withinMs, over.signal).catch(() => undefined); // idle in time
+      await Promise.race([queue.idle(), late]);
+      over.abort();
+    },
+  };
+}
+
+const cancelled = (): OrkestrError => new OrkestrError('ORK_CANCELLED', 'The deployment was cancelled.');

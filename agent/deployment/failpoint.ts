@@ -1,0 +1,31 @@
+/** Fault injection: the agent kills itself at a named point, as a power cut would, so that tests can show what is left. */
+import { STEP_NAMES } from '../../protocol/steps.ts';
+import type { StepName } from '../../protocol/steps.ts';
+
+/**
+ * `begun`: the intent is in the journal, nothing was done. `acted`: the effect is there, the journal does not know.
+ * `done`: the result is in the journal. `undo`: the effect was taken back, the journal does not know.
+ */
+export const FAILPOINTS = ['begun', 'acted', 'done', 'undo'] as const;
+export type FailpointName = `${StepName}:${(typeof FAILPOINTS)[number]}`;
+
+export interface Failpoint {
+  /** Dies here when this is the chosen point; otherwise does nothing. */
+  hit(point: FailpointName): void;
+}
+
+export const NO_FAILPOINT: Failpoint = { hit() {} };
+
+export const ALL_FAILPOINTS: readonly FailpointName[] = STEP_NAMES.flatMap((step) =>
+  FAILPOINTS.map((point): FailpointName => `${step}:${point}`),
+);
+
+/** SIGKILL, not exit: no handler, no flush, no `finally` runs. */
+export const makeFailpoint = (chosen: FailpointName | null): Failpoint =>
+  chosen === null
+    ? NO_FAILPOINT
+    : {
+        hit(point) {
+          if (point === chosen) process.kill(process.pid, 'SIGKILL');
+        },
+      };

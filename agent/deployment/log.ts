@@ -1,0 +1,195 @@
+/**
+ * The log of one step: raw bytes in `<folder>/<deployment id>/<step>.log`, secrets taken out, lines and whole bounded. What
+ * is written is handed to the outbox as a range of the file; the bytes are copied nowhere.
+ */
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import { makeLineLimiter } from '../lib/line-limiter.ts';
+import { makeRedactor } from '../lib/redactor.ts';
+import type { StepLog } from './ports.ts';
+
+export interface LogLimits {
+  /** Of all steps of a deployment together. */
+  readonly deploymentBytes: number;
+  /** Each step has this much, also when an earlier one used up the whole: its few lines say why it failed. */
+  readonly stepReserveBytes: number;
+  readonly lineBytes: number;
+  readonly flushMs: number;
+  readonly flushBytes: number;
+}
+
+export const DEFAULT_LOG_LIMITS: LogLimits = {
+  deploymentBytes: 10 * 1024 * 1024,
+  stepReserveBytes: 64 * 1024,
+  lineBytes: 64 * 1024,
+  flushMs: 200,
+  flushBytes: 64 * 1024,
+};
+
+/** Where ranges of log files are handed over, and how far that got before. */
+export interface LogIndex {
+  logEnd(deploymentId: string, step: StepName): number;
+  addLogRange(deploymentId: string, step: StepName, offset: number, length: number): void;
+}
+
+export interface OpenLog extends StepLog {
+  /** Write out and hand over all that is left. Safe twice. */
+  close(): void;
+}
+
+export interface DeploymentLogs {
+  /** Open for appending; after a crash it goes on exactly where the file and the index agree. */
+  open(deploymentId: string, step: StepName, secrets: Iterable<string>): OpenLog;
+  /** Bytes of a step's log; shorter when the file is (or is gone). */
+  read(deploymentId: string, step: StepName, offset: number, length: number): Buffer;
+  remove(deploymentId: string): void;
+}
+
+export interface LogOptions {
+  readonly folder: string;
+  readonly index: LogIndex;
+  readonly limits: LogLimits;
+  readonly log: Logger;
+}
+
+export function makeDeploymentLogs(options: LogOptions): DeploymentLogs {
+  const { folder } = options;
+  return {
+    open: (deploymentId, step, secrets) => openLog(options, deploymentId, step, secrets),
+    read: (deploymentId, step, offset, length) => readRange(logPath(folder, deploymentId, step), offset, length),
+    remove: (deploymentId) => rmSync(join(folder, deploymentId), { recursive: true, force: true }),
+  };
+}
+
+export const logPath = (folder: string, deploymentId: string, step: StepName): string =>
+  join(folder, deploymentId, `${step}.log`);
+
+function openLog(options: LogOptions, deploymentId: string, step: StepName, secrets: Iterable<string>): OpenLog {
+  const { limits } = options;
+  const folder = join(options.folder, deploymentId);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = openRanges(options, deploymentId, step);
+  const redactor = makeRedactor(secrets);
+  const limitLines = makeLineLimiter(limits.lineBytes);
+  let room = Math.max(limits.deploymentBytes - bytesIn(folder), limits.stepReserveBytes - file.size());
+  let full = room <= 0;
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  let timer: NodeJS.Timeout | null = null;
+  let closed = false;
+  let midLine = false;
+
+  const flush = (): void => {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    file.append(Buffer.concat(pending));
+    pending = [];
+    pendingBytes = 0;
+  };
+  const keep = (bytes: Buffer): void => {
+    pending.push(bytes);
+    pendingBytes += bytes.length;
+    if (pendingBytes >= limits.flushBytes) flush();
+    else timer ??= setTimeout(flush, limits.flushMs);
+  };
+  const store = (bytes: Buffer): void => {
+    if (bytes.length === 0 || full) return;
+    keep(bytes.subarray(0, room));
+    room -= bytes.length;
+    if (room >= 0) return;
+    full = true;
+    keep(Buffer.from('\n[orkestr: the log limit is reached, the rest is not kept]\n'));
+  };
+  const write = (bytes: Uint8Array): void => {
+    if (closed || bytes.length === 0) return;
+    midLine = bytes.at(-1) !== 0x0a;
+    store(limitLines(redactor.push(bytes)));
+  };
+  return {
+    write,
+    line: (text) => write(Buffer.from(`${midLine ? '\n' : ''}${text}\n`)),
+    close() {
+      if (closed) return;
+      store(limitLines(redactor.end()));
+      closed = true;
+      flush();
+      file.close();
+    },
+  };
+}
+
+interface RangeFile {
+  size(): number;
+  append(bytes: Buffer): void;
+  close(): void;
+}
+
+/** A log file whose every byte is handed to the index once: first the file, then the range, so a crash loses neither. */
+function openRanges({ folder, index, log }: LogOptions, deploymentId: string, step: StepName): RangeFile {
+  const fd = openSync(logPath(folder, deploymentId, step), 'a', 0o600);
+  let end = fstatSync(fd).size;
+  let handed = index.logEnd(deploymentId, step);
+  let lost = 0;
+
+  const append = (bytes: Buffer): void => {
+    try {
+      const whole = lost === 0 ? bytes : Buffer.concat([lostMark(lost), bytes]);
+      // `end` moves with each write, so that it is right also when the disk is full in the middle.
+      for (let at = 0; at < whole.length;) {
+        const written = writeSync(fd, whole, at);
+        at += written;
+        end += written;
+      }
+      lost = 0;
+    } catch (error) {
+      // A full disk must not fail a deployment that else goes well; the log says what is missing once it can again.
+      lost += bytes.length;
+      log.warn({ err: error, deploymentId, step }, 'the step log cannot be written');
+    }
+    handOver();
+  };
+  const handOver = (): void => {
+    if (end <= handed) return;
+    try {
+      index.addLogRange(deploymentId, step, handed, end - handed);
+      handed = end;
+    } catch (error) {
+      // The range stays open and is handed over with the next bytes, or when the log is opened again.
+      log.warn({ err: error, deploymentId, step }, 'the step log cannot be handed over');
+    }
+  };
+  // A power cut may take bytes of the file whose range was handed over: offsets must never be given twice.
+  if (end < handed) append(filler(handed - end));
+  handOver();
+  return { size: () => end, append, close: () => closeSync(fd) };
+}
+
+const lostMark = (bytes: number): Buffer => Buffer.from(`\n[orkestr: ${bytes} bytes of log could not be written]\n`);
+
+/** Exactly `length` bytes that say that as many were lost. */
+function filler(length: number): Buffer {
+  const text = `[orkestr: ${length} bytes of log were lost in a crash]\n`;
+  return length < text.length ? Buffer.alloc(length, '\n') : Buffer.from(text.padStart(length, '\n'));
+}
+
+function bytesIn(folder: string): number {
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+}
+
+function readRange(path: string, offset: number, length: number): Buffer {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, offset));
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,71 @@
+/** Which deployment runs next: one at a time per environment, a few at once, a bounded number waiting, in order of arrival. */
+import { OrkestrError } from '../../protocol/errors.ts';
+
+export interface QueueLimits {
+  readonly maxRunning: number;
+  readonly maxWaiting: number;
+}
+
+export const DEFAULT_QUEUE_LIMITS: QueueLimits = { maxRunning: 2, maxWaiting: 100 };
+
+export interface QueueItem {
+  readonly deploymentId: string;
+  readonly environmentId: string;
+}
+
+export interface DeploymentQueue {
+  /** @throws OrkestrError ORK_QUEUE_FULL */
+  checkRoom(): void;
+  /** Queue one; a deployment that waits or runs already is not queued twice. Never refuses: ask `checkRoom` before. */
+  add(item: QueueItem): void;
+  isIn(deploymentId: string): boolean;
+  /** Environments in which something runs or waits. */
+  environments(): ReadonlySet<string>;
+  /** Start nothing more. */
+  close(): void;
+  /** Settles when nothing runs. */
+  idle(): Promise<void>;
+}
+
+/** @param run never rejects: what goes wrong with a deployment is its own affair. */
+export function makeQueue(limits: QueueLimits, run: (item: QueueItem) => Promise<void>): DeploymentQueue {
+  const waiting: QueueItem[] = [];
+  const running = new Map<string, { readonly item: QueueItem; readonly ended: Promise<void> }>();
+  let closed = false;
+
+  const startNext = (): void => {
+    while (!closed && running.size < limits.maxRunning) {
+      const index = waiting.findIndex((item) => !running.has(item.environmentId));
+      const [item] = index === -1 ? [] : waiting.splice(index, 1);
+      if (!item) return;
+      const ended = run(item).finally(() => {
+        running.delete(item.environmentId);
+        startNext();
+      });
+      running.set(item.environmentId, { item, ended });
+    }
+  };
+  const isIn = (deploymentId: string): boolean =>
+    [...running.values()].some(({ item }) => item.deploymentId === deploymentId) ||
+    waiting.some((item) => item.deploymentId === deploymentId);
+
+  return {
+    checkRoom() {
+      if (waiting.length < limits.maxWaiting) return;
+      throw new OrkestrError('ORK_QUEUE_FULL', `${limits.maxWaiting} deployments wait on this host already.`);
+    },
+    add(item) {
+      if (isIn(item.deploymentId)) return;
+      waiting.push(item);
+      startNext();
+    },
+    isIn,
+    environments: () => new Set([...running.keys(), ...waiting.map((item) => item.environmentId)]),
+    close() {
+      closed = true;
+    },
+    async idle() {
+      while (running.size > 0) await Promise.allSettled([...running.values()].map(({ ended }) => ended));
+    },
+  };
+}

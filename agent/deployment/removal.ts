@@ -1,0 +1,83 @@
+/** The remove job: takes everything of an environment off the host. Every part may be gone already, so it can run again. */
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { RemoveJob } from '../../protocol/job.ts';
+import { attempt } from './attempt.ts';
+import { transition } from './deployment.ts';
+import type { DeploymentState } from './deployment.ts';
+import type { Ports } from './ports.ts';
+import type { DeploymentReport, JobRecord } from './records.ts';
+import { Interrupted, timestampOf } from './run.ts';
+import type { RunnerParts, RunSignals } from './run.ts';
+import { names } from './step.ts';
+
+const REMOVE_SECONDS = 600;
+const GRACE_SECONDS = 10;
+
+export async function removeEnvironment(
+  parts: RunnerParts,
+  record: JobRecord,
+  job: RemoveJob,
+  { shutdown }: RunSignals,
+): Promise<void> {
+  const { journal, ports } = parts;
+  const { deploymentId } = job;
+  const report = (status: DeploymentReport['status']): DeploymentReport => ({
+    kind: 'deployment',
+    deploymentId,
+    generation: job.generation,
+    status,
+    at: timestampOf(ports),
+  });
+  const running: DeploymentState = record.state === 'queued' ? transition('queued', { kind: 'start' }) : record.state;
+  if (record.state === 'queued') journal.record({ deploymentId, state: running, report: report('running') });
+  try {
+    await attempt({
+      act: async () => removeAll(ports, job),
+      limitMs: REMOVE_SECONDS * 1000,
+      timeoutError: (last) =>
+        new OrkestrError('ORK_ENGINE_TIMEOUT', `The environment was not removed within ${REMOVE_SECONDS} s.`, {
+          evidence: [toErrorReport(last).message],
+          cause: last,
+        }),
+      signal: shutdown,
+      clock: ports.clock,
+      random: parts.random,
+      onRetry: (error, waitMs) => parts.log.warn({ err: error, waitMs, deploymentId }, 'removing an environment'),
+    });
+  } catch (error) {
+    if (shutdown.aborted) throw new Interrupted();
+    const told = toErrorReport(error);
+    journal.record({
+      deploymentId,
+      state: transition(running, { kind: 'lose' }),
+      error: told,
+      report: { ...report('failed'), error: told },
+    });
+    return;
+  }
+  const live = journal.live(job.environment.id);
+  const served = live === null ? null : journal.job(live.deploymentId);
+  journal.record({
+    deploymentId,
+    state: transition(running, { kind: 'supersede' }),
+    notLive: job.environment.id,
+    superseded: served?.state === 'live' || served?.state === 'failed' ? [served.deploymentId] : [],
+    report: report('superseded'),
+  });
+}
+
+/** First the route, so that no request meets a container that is being stopped. */
+async function removeAll(ports: Ports, { environment, project }: RemoveJob): Promise<void> {
+  await ports.proxy.remove(environment.id);
+  for (const container of await ports.containers.list()) {
+    if (container.environmentId !== environment.id) continue;
+    await ports.containers.stopAndRemove(container.name, GRACE_SECONDS);
+    await ports.workspaces.remove(container.deploymentId);
+  }
+  for (const image of await ports.images.list(environment.id)) await ports.images.remove(image.id);
+  // Other environments of the project may still be in it.
+  const left = await ports.containers.list();
+  if (!left.some((container) => container.projectId === project.id)) {
+    await ports.containers.removeNetwork(names.network(project.id));
+  }
+}

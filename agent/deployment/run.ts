@@ -1,0 +1,66 @@
+/** One run of a release job: what is known of it while it goes through the pipeline. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { ReleaseJob } from '../../protocol/job.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import { StepOutputs } from '../../protocol/steps.ts';
+import type { StepName, StepOutputs as Outputs } from '../../protocol/steps.ts';
+import type { Failpoint } from './failpoint.ts';
+import type { DeploymentLogs } from './log.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Ports, StepLog } from './ports.ts';
+import type { DeploymentJournal, StepRecord } from './records.ts';
+import type { StepContext } from './step.ts';
+
+export interface RunnerParts {
+  readonly journal: DeploymentJournal;
+  readonly ports: Ports;
+  readonly pipeline: Pipeline;
+  readonly logs: DeploymentLogs;
+  readonly failpoint: Failpoint;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** Who may end a run from outside. After the flip only the shutdown counts. */
+export interface RunSignals {
+  readonly cancel: AbortSignal;
+  readonly shutdown: AbortSignal;
+}
+
+/** The agent stops: nothing is recorded, the journal says where to go on. */
+export class Interrupted extends Error {}
+
+export interface Run {
+  readonly parts: RunnerParts;
+  readonly job: ReleaseJob;
+  readonly previousId: string | null;
+  readonly signals: RunSignals;
+  readonly secrets: readonly string[];
+  readonly outputs: Map<StepName, unknown>;
+}
+
+/** Outputs of the steps that are over, validated: a journal of another version must not feed a step with surprises. */
+export function outputsOf(steps: readonly StepRecord[]): Map<StepName, unknown> {
+  const over = steps.filter(({ state }) => state === 'done' || state === 'skipped');
+  return new Map(over.map(({ name, output }) => [name, StepOutputs[name].parse(output)]));
+}
+
+export function contextOf(
+  run: Pick<Run, 'job' | 'previousId' | 'outputs'> & { parts: Pick<RunnerParts, 'ports'> },
+  log: StepLog,
+  signal: AbortSignal,
+): StepContext {
+  return {
+    job: run.job,
+    output<N extends StepName>(step: N): Outputs[N] {
+      if (!run.outputs.has(step)) throw new OrkestrError('ORK_INTERNAL', `The step ${step} has not run yet.`);
+      return run.outputs.get(step) as Outputs[N];
+    },
+    previous: run.previousId === null ? null : { deploymentId: run.previousId },
+    ports: run.parts.ports,
+    signal,
+    log,
+  };
+}
+
+export const timestampOf = (ports: Pick<Ports, 'clock'>): string => new Date(ports.clock.now()).toISOString();

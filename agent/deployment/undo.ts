@@ -1,0 +1,73 @@
+/** Takes back what a deployment did before the flip, newest first. What cannot be taken back is told and never hides the cause. */
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { attempt } from './attempt.ts';
+import { transition } from './deployment.ts';
+import type { AnyStage } from './pipeline.ts';
+import { contextOf, Interrupted, timestampOf } from './run.ts';
+import type { Run } from './run.ts';
+
+const UNDO_SECONDS = 60;
+
+/** From `undoing` to `failed` or `cancelled`. Goes on where an earlier call was cut off. */
+export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
+  const { parts, job } = run;
+  const { deploymentId, generation } = job;
+  const failures: string[] = [];
+  for (const stage of parts.pipeline.stages.toReversed()) {
+    const record = parts.journal.steps(deploymentId).find(({ name }) => name === stage.step.name);
+    if (!record || record.state === 'skipped' || record.undone) continue;
+    const failure = await undoStep(run, stage);
+    if (failure !== null) failures.push(`not taken back: ${stage.step.name}: ${failure}`.slice(0, 2000));
+    parts.journal.record({ deploymentId, undone: stage.step.name });
+  }
+  const cancelled = cause.code === 'ORK_CANCELLED';
+  const error = { ...cause, evidence: [...cause.evidence, ...failures].slice(0, 60) };
+  parts.journal.record({
+    deploymentId,
+    state: transition('undoing', { kind: 'undone', cancelled }),
+    error,
+    report: {
+      kind: 'deployment',
+      deploymentId,
+      generation,
+      status: cancelled ? 'cancelled' : 'failed',
+      at: timestampOf(parts.ports),
+      error,
+    },
+  });
+}
+
+/** Null when it is taken back, else why not. */
+async function undoStep(run: Run, { step }: AnyStage): Promise<string | null> {
+  if (!step.undo) return null;
+  const { parts, job, signals } = run;
+  const { deploymentId } = job;
+  const log = parts.logs.open(deploymentId, step.name, run.secrets);
+  try {
+    log.line('taking this step back');
+    await attempt({
+      act: async (signal) => step.undo?.(contextOf(run, log, signal)),
+      limitMs: UNDO_SECONDS * 1000,
+      timeoutError: (last) =>
+        new OrkestrError('ORK_INTERNAL', `Not taken back within ${UNDO_SECONDS} s.`, {
+          evidence: [toErrorReport(last).message],
+          cause: last,
+        }),
+      signal: signals.shutdown,
+      clock: parts.ports.clock,
+      random: parts.random,
+      onRetry: (error) => log.line(`${error.code}: ${error.message} Trying again.`),
+    });
+    parts.failpoint.hit(`${step.name}:undo`);
+    return null;
+  } catch (error) {
+    if (signals.shutdown.aborted) throw new Interrupted();
+    const { message } = toErrorReport(error);
+    log.line(`could not be taken back: ${message}`);
+    parts.log.warn({ err: error, deploymentId, step: step.name }, 'undo failed; reconcile will clean up');
+    return message;
+  } finally {
+    log.close();
+  }
+}

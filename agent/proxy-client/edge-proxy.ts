@@ -1,0 +1,103 @@
+/** The proxy's admin API (protocol/proxy-admin.ts) over its unix socket. */
+import { Client } from 'undici';
+import type { z } from 'zod';
+import { OrkestrError, Problem } from '../../protocol/errors.ts';
+import { DrainAnswer, FlipAnswer, TableView, UpstreamRemoved } from '../../protocol/proxy-admin.ts';
+import type { EdgeProxy } from '../deployment/ports.ts';
+
+/** Deadline of a call that only changes or reads the table, ms. */
+const CALL_MS = 10_000;
+/** How much later than its own deadline a drain may answer, ms. */
+const DRAIN_MARGIN_MS = 10_000;
+/** Largest answer that is read: the table of a few thousand upstreams. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly deadlineMs?: number;
+}
+
+export interface ProxyClientOptions {
+  /** Deadline of the short calls, ms. */
+  readonly callMs?: number;
+  readonly drainMarginMs?: number;
+}
+
+/**
+ * A client of the proxy behind `socketPath`. A connection per call: the proxy may be another process each time, and flips
+ * are rare.
+ * @throws (each call) OrkestrError ORK_PROXY_UNREACHABLE when nothing (right) answers in time, else the proxy's own code
+ */
+export function makeProxyClient(socketPath: string, options: ProxyClientOptions = {}): EdgeProxy {
+  const { callMs = CALL_MS, drainMarginMs = DRAIN_MARGIN_MS } = options;
+  const call = async <T>(schema: z.ZodType<T>, { deadlineMs = callMs, ...request }: Call): Promise<T> => {
+    const { status, text } = await exchange(socketPath, { ...request, deadlineMs });
+    const body = parseJson(text);
+    if (status >= 200 && status < 300) {
+      const answer = schema.safeParse(body);
+      if (answer.success) return answer.data;
+      throw unreachable(`The proxy answered ${request.path} with something else than this agent knows.`);
+    }
+    throw refusal(status, body);
+  };
+  return {
+    table: () => call(TableView, { method: 'GET', path: '/v1/table' }),
+    flip: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip', body: request }),
+    drain: (request) =>
+      call(DrainAnswer, {
+        method: 'POST',
+        path: '/v1/drain',
+        body: request,
+        deadlineMs: request.deadlineSeconds * 1000 + drainMarginMs,
+      }),
+    remove: (upstreamId) => call(UpstreamRemoved, { method: 'DELETE', path: `/v1/upstreams/${upstreamId}` }),
+  };
+}
+
+async function exchange(
+  socketPath: string,
+  { method, path, body, deadlineMs }: Call & { deadlineMs: number },
+): Promise<{ status: number; text: string }> {
+  // undici's own header and body timeouts are off: one deadline covers the whole call, drains included.
+  const client = new Client('http://proxy', { socketPath, headersTimeout: 0, bodyTimeout: 0, pipelining: 0 });
+  try {
+    const answer = await client.request({
+      method,
+      path,
+      signal: AbortSignal.timeout(deadlineMs),
+      ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    let text = '';
+    for await (const chunk of answer.body) {
+      text += String(chunk);
+      if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+    }
+    return { status: answer.statusCode, text };
+  } catch (cause) {
+    const why =
+      cause instanceof Error && cause.name === 'TimeoutError' ? `no answer in ${deadlineMs} ms` : String(cause);
+    throw unreachable(`The proxy behind ${socketPath} does not answer: ${why}.`, cause);
+  } finally {
+    await client.destroy();
+  }
+}
+
+const unreachable = (message: string, cause?: unknown): OrkestrError =>
+  new OrkestrError('ORK_PROXY_UNREACHABLE', message, { cause });
+
+function refusal(status: number, body: unknown): OrkestrError {
+  const problem = Problem.safeParse(body);
+  return problem.success
+    ? new OrkestrError(problem.data.code, problem.data.detail, { evidence: problem.data.evidence })
+    : unreachable(`The proxy answered with status ${status} and no problem document.`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // no JSON: the schemas refuse it with a sentence
+  }
+}
