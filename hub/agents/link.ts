@@ -98,7 +98,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
       protocol: PROTOCOL_VERSION,
       sessionId,
       acknowledged: host.acknowledged,
-      heartbeatSeconds: timing.heartbeatMs / 1000,
+      heartbeatSeconds: Math.max(1, timing.heartbeatMs / 1000),
       signature: signText(welcomeProof(hello.nonce, sessionId), deps.hubKey.privateKey),
     });
     sessions.add(session);

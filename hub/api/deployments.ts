@@ -52,17 +52,18 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
         description: "The newest commit of the environment's branch, or the one that is given.",
         tags,
         params: EnvironmentParams,
-        body: NewDeployment,
+        body: NewDeployment.nullish(),
         response: { 201: DeploymentDetail },
       },
     },
     async ({ identity, params, body }, reply) => {
       const { environment } = await getEnvironment(db, identity.teamId, params.project, params.environment);
-      if (body.commit !== undefined) await resolver.checkCommit(environment.id, body.commit);
+      const commit = body?.commit;
+      if (commit !== undefined) await resolver.checkCommit(environment.id, commit);
       const id = await scheduler.create({
         environmentId: environment.id,
         trigger: 'manual',
-        commit: body.commit ?? (await resolver.resolve(environment.id)),
+        commit: commit ?? (await resolver.resolve(environment.id)),
         branch: environment.branch,
         userId: identity.userId,
       });
@@ -112,7 +113,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
         description: 'Makes a new deployment. Needs a plan that has rollbacks.',
         tags,
         params: IdParams,
-        body: NewRollback.prefault({}),
+        body: NewRollback.nullish(),
         response: { 201: DeploymentDetail },
       },
     },
@@ -126,7 +127,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
         commit: deployment.commit,
         branch: deployment.branch,
         userId: identity.userId,
-        rollback: { releaseOf: deployment.id, variables: body.variables },
+        rollback: { releaseOf: deployment.id, variables: body?.variables ?? 'current' },
       });
       return reply.code(201).send(await show(identity.teamId, id));
     },

@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import type { Report } from '../../protocol/agent-link.ts';
+import { makeKeyPair } from '../../protocol/signing.ts';
+import { findDeployment } from '../store/deployments.ts';
+import { listEvents } from '../store/events.ts';
+import { listLoggedSteps, LOG_CAP_BYTES, readLog } from '../store/logs.ts';
+import { findRelease } from '../store/releases.ts';
+import { listSteps } from '../store/steps.ts';
+import { AT, COMMIT, makeRelease, startTestHub, ScriptedAgent, type TestHub, until } from './test-hub.ts';
+
+async function hub(t: TestContext, options: Parameters<typeof startTestHub>[0] = {}): Promise<TestHub> {
+  const started = await startTestHub(options);
+  t.after(() => started.stop());
+  return started;
+}
+
+const deploy = (on: TestHub, trigger: 'push' | 'manual' = 'manual'): Promise<string> =>
+  on.deps.scheduler.create({
+    environmentId: on.environmentId,
+    trigger,
+    commit: COMMIT,
+    branch: 'main',
+    userId: on.account.userId,
+  });
+
+const statusOf = async (on: TestHub, id: string): Promise<string | undefined> =>
+  (await findDeployment(on.deps.db, id))?.status;
+
+const log = (deploymentId: string, offset: number, text: string): Report => ({
+  kind: 'log',
+  deploymentId,
+  step: 'build',
+  offset,
+  data: Buffer.from(text).toString('base64'),
+});
+
+async function logText(on: TestHub, id: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of readLog(on.deps.db, id, 'build')) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+test('a host that proves its key is online, and a hub that proves its own is believed', async (t) => {
+  const on = await hub(t);
+  assert.equal(on.deps.agents.isOnline(on.hostId), false);
+  const agent = await on.connect();
+  await until(() => on.deps.agents.isOnline(on.hostId));
+  await agent.leave();
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+});
+
+test('another key, an unknown host and another protocol version are refused by their codes', async (t) => {
+  const on = await hub(t);
+  await assert.rejects(on.connect({ key: makeKeyPair() }), /closed the connection \(1008\)/);
+  const stranger = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+  await assert.rejects(stranger.shakeHands(randomUUIDv7(), on.hostKey, []), /1008/);
+  assert.partialDeepStrictEqual(stranger.heard.at(-1), { type: 'error', code: 'ORK_SIGNATURE' });
+  const old = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+  await old.next('challenge');
+  old.say({
+    type: 'hello',
+    protocol: 99,
+    hostId: on.hostId,
+    agentVersion: '9',
+    nonce: 'n'.repeat(32),
+    signature: '',
+    running: [],
+  });
+  const refusal = await old.next('error');
+  assert.equal(refusal.code, 'ORK_PROTOCOL');
+  assert.match(refusal.message, /version 1/);
+  assert.equal(await old.closed, 1008);
+});
+
+test('frames that are no messages get a coded error and 1008, before and after the handshake, and the hub lives on', async (t) => {
+  const on = await hub(t);
+  const frames = ['', '{', 'null', '[]', '{"type":"report"}', '{"type":"hello"}', '"\u0000"', Buffer.from([1, 2, 3])];
+  for (const frame of frames) {
+    const before = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+    await before.next('challenge');
+    before.socket.send(frame);
+    assert.equal((await before.next('error')).code, 'ORK_PROTOCOL');
+    assert.equal(await before.closed, 1008);
+    const after = await on.connect();
+    after.socket.send(frame);
+    assert.equal((await after.next('error')).code, 'ORK_PROTOCOL');
+    assert.equal(await after.closed, 1008);
+  }
+  const large = await on.connect();
+  large.socket.send('x'.repeat(1_048_577));
+  assert.equal(await large.closed, 1009, 'a frame above the limit is not even read');
+  await on.connect();
+});
+
+test('the newest session of a host is the one', async (t) => {
+  const on = await hub(t);
+  const first = await on.connect();
+  const second = await on.connect();
+  assert.equal(await first.closed, 4001);
+  const id = await deploy(on);
+  assert.equal((await second.job()).deploymentId, id);
+});
+
+test('a host that is revoked is cut off', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  on.deps.agents.disconnect(on.hostId);
+  assert.equal(await agent.closed, 4003);
+  assert.equal(on.deps.agents.isOnline(on.hostId), false);
+});
+
+test('a host that answers no ping is given up after two', async (t) => {
+  const on = await hub(t, { timing: { heartbeatMs: 30, handshakeMs: 10_000 } });
+  const agent = await on.connect();
+  agent.socket.pause(); // alive at the TCP level, silent above it
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+});
+
+test('one that answers pings stays', async (t) => {
+  const on = await hub(t, { timing: { heartbeatMs: 10, handshakeMs: 10_000 } });
+  const agent = await on.connect();
+  let pings = 0;
+  agent.socket.on('ping', () => (pings += 1));
+  await until(() => pings > 10);
+  assert.equal(on.deps.agents.isOnline(on.hostId), true);
+});
+
+test('a connection that never says hello is closed', async (t) => {
+  const on = await hub(t, { timing: { heartbeatMs: 1000, handshakeMs: 20 } });
+  const silent = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+  assert.equal(await silent.closed, 1006);
+});
+
+test('reports become status, steps, log and release', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  const job = await agent.job();
+  await agent.report({ kind: 'step', deploymentId: id, step: 'clone', status: 'running', startedAt: AT, ms: null });
+  assert.equal(await statusOf(on, id), 'running');
+  const output = { commit: COMMIT, subject: 's', author: 'a', files: 1, bytes: 2 };
+  await agent.report({ kind: 'step', deploymentId: id, step: 'clone', status: 'done', startedAt: AT, ms: 5, output });
+  await agent.report({
+    kind: 'step',
+    deploymentId: id,
+    step: 'analyze',
+    status: 'done',
+    startedAt: AT,
+    ms: 5,
+    output: { nonsense: true },
+  });
+  await agent.report(log(id, 0, 'hello '));
+  await agent.report(log(id, 6, 'world'));
+  await agent.live(job);
+  assert.equal(await statusOf(on, id), 'live');
+  const [clone, analyze] = await listSteps(on.deps.db, id);
+  assert.deepEqual(clone?.output, output);
+  assert.equal(analyze?.output, null, 'an output of another shape is not stored');
+  assert.equal(await logText(on, id), 'hello world');
+  assert.deepEqual(await findRelease(on.deps.db, id), makeRelease(id));
+});
+
+test('replayed reports change nothing, and a gap is refused', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  const job = await agent.job();
+  await agent.report(log(id, 0, 'once'));
+  await agent.live(job);
+  const events = await listEvents(on.deps.db, id, 0, 100);
+  const replay: Report[] = [
+    log(id, 0, 'twice'),
+    { kind: 'deployment', deploymentId: id, generation: job.generation, status: 'failed', at: AT },
+  ];
+  for (const [index, report] of replay.entries()) agent.say({ type: 'report', sequence: index + 1, report });
+  await agent.report(log(id, 4, '!')); // sequence 4: handled after the replayed ones
+  assert.equal(await logText(on, id), 'once!');
+  assert.equal(await statusOf(on, id), 'live');
+  assert.equal((await listEvents(on.deps.db, id, 0, 100)).length, events.length + 1);
+
+  agent.say({ type: 'report', sequence: 9, report: log(id, 5, '?') });
+  assert.equal((await agent.next('error')).code, 'ORK_PROTOCOL');
+  assert.equal(await agent.closed, 1008);
+  const again = await on.connect();
+  assert.equal(again.acknowledged, 4);
+});
+
+test('reports about what is not on this host, was never sent or is of another generation are counted and change nothing', async (t) => {
+  const on = await hub(t);
+  const waiting = await deploy(on); // offline: never sent
+  const agent = await on.connect();
+  const job = await agent.job();
+  assert.equal(job.deploymentId, waiting);
+  const second = await deploy(on);
+  const stale = { ...job, deploymentId: second };
+  await agent.end({ ...job, generation: 77 }, 'failed');
+  await agent.end({ ...job, deploymentId: randomUUIDv7() }, 'failed');
+  await agent.report(log(randomUUIDv7(), 0, 'foreign'));
+  await agent.end(stale, 'failed');
+  assert.equal(agent.acknowledged, 4);
+  assert.equal(await statusOf(on, waiting), 'queued');
+  assert.equal(await statusOf(on, second), 'queued');
+});
+
+test('a later live one supersedes the one before', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const first = await deploy(on);
+  await agent.live(await agent.job());
+  const second = await deploy(on);
+  await agent.live(await agent.job());
+  assert.equal(await statusOf(on, first), 'superseded');
+  assert.equal(await statusOf(on, second), 'live');
+  await agent.report({ kind: 'deployment', deploymentId: second, generation: 2, status: 'failed', at: AT });
+  assert.equal(await statusOf(on, second), 'live', 'an end is final');
+});
+
+test('the log of a deployment ends at its cap with a mark', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  await agent.job();
+  await agent.report(log(id, 0, 'start'));
+  await on.deps.db
+    .updateTable('deployment')
+    .set({ log_bytes: LOG_CAP_BYTES - 3 })
+    .where('id', '=', id)
+    .execute();
+  await agent.report(log(id, 5, 'abc'));
+  await agent.report(log(id, 8, 'more'));
+  await agent.report(log(id, 12, 'and more'));
+  assert.equal(await logText(on, id), 'startabc\n[orkestr: the log was cut here, it reached 16 MiB]\n');
+  assert.deepEqual(await listLoggedSteps(on.deps.db, id), ['build']);
+});
+
+test('a flood of reports is stored whole and in order while the hub reads no faster than it writes', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  await agent.job();
+  const count = 1500;
+  for (let n = 0; n < count; n += 1) {
+    agent.say({ type: 'report', sequence: n + 1, report: log(id, n * 4, String(n).padStart(4, '0')) });
+  }
+  await agent.stored(count);
+  assert.equal(await logText(on, id), Array.from({ length: count }, (_, n) => String(n).padStart(4, '0')).join(''));
+});
+
+test('leases are renewed for what runs on that host and for nothing else, and the status of the host is kept', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  await agent.job();
+  agent.say({ type: 'renew', deploymentIds: [randomUUIDv7(), id] });
+  assert.equal((await agent.next('lease')).deploymentId, id);
+  agent.say({
+    type: 'status',
+    status: {
+      agentVersion: '1',
+      engine: { reachable: true, version: '20', liveRestore: true },
+      proxy: { reachable: true },
+      cgroupVersion: '2',
+      memory: { totalBytes: 1, availableBytes: 1 },
+      disk: { totalBytes: 1, availableBytes: 1 },
+      outbox: 0,
+    },
+  });
+  await until(async () => {
+    const host = await on.deps.db.selectFrom('host').selectAll().where('id', '=', on.hostId).executeTakeFirst();
+    return host?.status?.includes('"engine"') ?? false;
+  });
+});

@@ -1,0 +1,330 @@
+/** For tests: the whole flow of the hub, real but for its clock, and an agent whose every word the test writes. */
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WebSocket } from 'ws';
+import {
+  AGENT_LINK_PATH,
+  helloProof,
+  HubMessage,
+  PROTOCOL_VERSION,
+  type AgentMessage,
+  type Report,
+  welcomeProof,
+} from '../../protocol/agent-link.ts';
+import { Settings, type Job } from '../../protocol/job.ts';
+import { makeSealer } from '../../protocol/sealing.ts';
+import { makeLogger } from '../../protocol/service/logger.ts';
+import { isSignedBy, type KeyPairPem, makeKeyPair, openJob, signText } from '../../protocol/signing.ts';
+import type { Release } from '../../protocol/steps.ts';
+import { buildApp } from '../app.ts';
+import { readConfig } from '../config.ts';
+import type { HubDeps } from '../deps.ts';
+import { makeGitRemotes } from '../git/remote.ts';
+import { Repositories } from '../git/repositories.ts';
+import { makeCommitResolver } from '../git/resolver.ts';
+import type { PlanKey } from '../plans.ts';
+import { makeNews } from '../scheduler/news.ts';
+import { makeScheduler } from '../scheduler/scheduler.ts';
+import { createAccount, type Account } from '../setup.ts';
+import { openDatabase } from '../store/database.ts';
+import { insertEnvironment } from '../store/environments.ts';
+import { insertHost } from '../store/hosts.ts';
+import { insertProject } from '../store/projects.ts';
+
+import { type AgentTiming, makeAgents } from './link.ts';
+import { Sessions } from './sessions.ts';
+
+export interface TestHub {
+  readonly url: string;
+  readonly folder: string;
+  readonly deps: HubDeps & { readonly scheduler: ReturnType<typeof makeScheduler> };
+  readonly repositories: Repositories;
+  readonly account: Account;
+  readonly hostId: string;
+  readonly hostKey: KeyPairPem;
+  readonly projectId: string;
+  readonly environmentId: string;
+  /** Let time pass, ms. Durations of sockets and timers are not touched. */
+  pass(ms: number): void;
+  /** A call below /api/v1 with the account's token. */
+  api(method: string, path: string, body?: unknown): Promise<Response>;
+  addEnvironment(slug: string, branch: string): Promise<string>;
+  connect(options?: ConnectOptions): Promise<ScriptedAgent>;
+  /** Stop; with `keep` the state stays and `startTestHub({ resume })` goes on with it. */
+  stop(keep?: boolean): Promise<void>;
+}
+
+interface ConnectOptions {
+  readonly running?: readonly string[];
+  readonly key?: KeyPairPem;
+}
+
+export interface TestHubOptions {
+  readonly plan?: PlanKey;
+  readonly timing?: AgentTiming;
+  readonly sizeLimit?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A stopped hub whose state is taken over. */
+  readonly resume?: TestHub;
+}
+
+const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
+
+export async function startTestHub(options: TestHubOptions = {}): Promise<TestHub> {
+  const { resume } = options;
+  const folder = resume?.folder ?? mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
+  let offset = 0;
+  let url = 'http://127.0.0.1:1';
+  const core = {
+    db: await openDatabase(join(folder, 'hub.sqlite')),
+    sealer: makeSealer(Buffer.alloc(32, 7)),
+    config: readConfig({ ORKESTR_HUB_STATE: folder, ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ...options.env }),
+    clock: { now: () => new Date(Date.UTC(2030, 0, 1) + offset) },
+    log: makeLogger('hub', 'silent'),
+    hubKey: resume?.deps.hubKey ?? makeKeyPair(),
+    hubUrl: () => url,
+  };
+  const sessions = new Sessions();
+  const news = makeNews();
+  const repositories = new Repositories(folder);
+  const scheduler = makeScheduler({ ...core, links: sessions, news });
+  const agents = makeAgents({ ...core, sessions, scheduler, news }, options.timing ?? TIMING);
+  const git = makeGitRemotes(
+    { ...core, repositories, scheduler, links: sessions },
+    options.sizeLimit === undefined ? {} : { sizeLimit: options.sizeLimit },
+  );
+  const resolver = makeCommitResolver({ ...core, repositories });
+  const deps = { ...core, scheduler, agents, git, resolver, news };
+  await git.start();
+  await scheduler.start();
+  const app = await buildApp(deps, join(folder, 'no-console'));
+  url = await app.listen({ host: '127.0.0.1', port: 0 });
+
+  const account =
+    resume?.account ??
+    (await createAccount(core.db, core.clock, { email: 'a@example.com', team: 'Team', plan: options.plan ?? 'pro' }));
+  const hostKey = resume?.hostKey ?? makeKeyPair();
+  const [hostId, projectId, environmentId] = [
+    resume?.hostId ?? randomUUIDv7(),
+    resume?.projectId ?? randomUUIDv7(),
+    randomUUIDv7(),
+  ];
+  const addEnvironment = async (slug: string, branch: string, id = randomUUIDv7()): Promise<string> => {
+    const settings = Settings.parse({ domains: [{ host: `${slug}.example.com` }] });
+    await insertEnvironment(core.db, {
+      id,
+      project_id: projectId,
+      slug,
+      branch,
+      host_id: hostId,
+      created_at: core.clock.now().toISOString(),
+      settings,
+    });
+    return id;
+  };
+  if (resume === undefined) {
+    await insertHost(core.db, {
+      id: hostId,
+      team_id: account.teamId,
+      name: 'vps-1',
+      public_key: hostKey.publicKey,
+      acknowledged: 0,
+      created_at: core.clock.now().toISOString(),
+    });
+    await insertProject(core.db, {
+      id: projectId,
+      team_id: account.teamId,
+      slug: 'shop',
+      origin: 'hub',
+      created_at: core.clock.now().toISOString(),
+    });
+    await addEnvironment('production', 'main', environmentId);
+  }
+  const opened: ScriptedAgent[] = [];
+
+  return {
+    url,
+    folder,
+    deps,
+    repositories,
+    account,
+    hostId,
+    hostKey,
+    projectId,
+    environmentId: resume?.environmentId ?? environmentId,
+    pass: (ms) => void (offset += ms),
+    api: (method, path, body) =>
+      fetch(`${url}/api/v1${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${account.token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+      }),
+    addEnvironment: (slug, branch) => addEnvironment(slug, branch),
+    async connect({ running = [], key = hostKey } = {}) {
+      const agent = new ScriptedAgent(url, core.hubKey.publicKey);
+      opened.push(agent);
+      await agent.shakeHands(hostId, key, running);
+      return agent;
+    },
+    async stop(keep = false) {
+      for (const agent of opened) agent.socket.terminate();
+      await scheduler.stop();
+      await agents.stop();
+      await git.stop();
+      await app.close();
+      await core.db.destroy();
+      if (!keep) rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** A WebSocket client that says what the test tells it to, and keeps what it hears. */
+export class ScriptedAgent {
+  readonly socket: WebSocket;
+  readonly heard: HubMessage[] = [];
+  readonly closed: Promise<number>;
+  readonly #hubKey: string;
+  #taken = 0;
+  #acknowledged = 0;
+  #sequence = 0;
+
+  constructor(url: string, hubPublicKey: string) {
+    this.#hubKey = hubPublicKey;
+    this.socket = new WebSocket(url.replace('http', 'ws') + AGENT_LINK_PATH);
+    this.socket.on('error', () => undefined); // seen as a close
+    this.closed = new Promise((resolve) => this.socket.on('close', (code) => resolve(code)));
+    this.socket.on('message', (data: Buffer) => {
+      const message = HubMessage.parse(JSON.parse(data.toString('utf8')));
+      if (message.type === 'ack') this.#acknowledged = message.sequence;
+      this.heard.push(message);
+    });
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  async shakeHands(hostId: string, key: KeyPairPem, running: readonly string[]): Promise<void> {
+    const { nonce } = await this.next('challenge');
+    const own = randomBytes(32).toString('base64url');
+    this.say({
+      type: 'hello',
+      protocol: PROTOCOL_VERSION,
+      hostId,
+      agentVersion: '0.1.0',
+      nonce: own,
+      signature: signText(helloProof(nonce, hostId, own), key.privateKey),
+      running: [...running],
+    });
+    const welcome = await this.next('welcome');
+    if (!isSignedBy(welcomeProof(own, welcome.sessionId), welcome.signature, this.#hubKey)) {
+      throw new Error('the hub did not prove its key');
+    }
+    this.#acknowledged = welcome.acknowledged;
+    this.#sequence = welcome.acknowledged;
+  }
+
+  say(message: AgentMessage): void {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  /** Send a report under the next number and wait until the hub has stored it. */
+  async report(report: Report): Promise<void> {
+    this.#sequence += 1;
+    this.say({ type: 'report', sequence: this.#sequence, report });
+    await this.stored(this.#sequence);
+  }
+
+  async stored(sequence: number): Promise<void> {
+    while (this.#acknowledged < sequence) await this.#more();
+  }
+
+  /** The next message of that type that no earlier call has got; others in between are passed over. */
+  async next<T extends HubMessage['type']>(type: T): Promise<Extract<HubMessage, { type: T }>> {
+    for (;;) {
+      while (this.#taken < this.heard.length) {
+        const message = this.heard[this.#taken];
+        this.#taken += 1;
+        if (message?.type === type) return message as Extract<HubMessage, { type: T }>;
+      }
+      await this.#more();
+    }
+  }
+
+  async job(): Promise<Job> {
+    return openJob((await this.next('job')).envelope, this.#hubKey);
+  }
+
+  /** All jobs heard so far, in order. */
+  get jobs(): Job[] {
+    return this.heard.flatMap((message) => (message.type === 'job' ? [openJob(message.envelope, this.#hubKey)] : []));
+  }
+
+  /** A deployment that goes well, told from start to end. */
+  async live(job: Job, release = makeRelease(job.deploymentId)): Promise<void> {
+    const { deploymentId, generation } = job;
+    await this.report({ kind: 'deployment', deploymentId, generation, status: 'running', at: AT });
+    await this.report({ kind: 'deployment', deploymentId, generation, status: 'live', at: AT, release });
+  }
+
+  async end(job: Job, status: 'failed' | 'cancelled' | 'superseded'): Promise<void> {
+    const { deploymentId, generation } = job;
+    await this.report({ kind: 'deployment', deploymentId, generation, status, at: AT });
+  }
+
+  async leave(): Promise<void> {
+    this.socket.terminate();
+    await this.closed;
+  }
+
+  async #more(): Promise<void> {
+    const heard = this.heard.length;
+    const message = new Promise<void>((resolve) => this.socket.once('message', () => resolve()));
+    const closed = this.closed.then((code) => {
+      if (this.heard.length === heard) throw new Error(`the hub closed the connection (${code})`);
+    });
+    await Promise.race([message, closed]);
+  }
+}
+
+export const AT = '2030-01-01T00:00:00.000Z';
+export const COMMIT = 'a'.repeat(40);
+
+export function makeRelease(deploymentId: string): Release {
+  return {
+    deploymentId,
+    commit: COMMIT,
+    plan: {
+      detector: 'node',
+      framework: 'node',
+      runtime: 'node 24',
+      evidence: [],
+      warnings: [],
+      rootDirectory: '.',
+      dockerfile: { origin: 'generated', path: 'Dockerfile', text: 'FROM scratch' },
+      files: [],
+    },
+    image: {
+      id: `sha256:${'0'.repeat(64)}`,
+      reference: 'orkestr/x:y',
+      bytes: 1,
+      baseImages: {},
+      peakMemoryBytes: null,
+      exposedPorts: [],
+      hasHealthcheck: false,
+    },
+    liveAt: AT,
+    supersedes: null,
+    prunedImages: [],
+  };
+}
+
+/** Wait for something in the store, without a fixed time: until true, or the test's own time limit. */
+export async function until(check: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
