@@ -28,7 +28,8 @@ async function main([name, ...args]) {
   const command = COMMANDS[name];
   if (!command) throw new PrepareError('ORK_PREPARE_FAILED', `Usage: bootstrap.mjs ${Object.keys(COMMANDS).join('|')}`);
   const env = makeEnv();
-  if (!args.includes('--help')) await prepare(command, env);
+  // Help needs the pinned Node alone.
+  if (!args.includes('--help') || !existsSync(pinnedNode(ROOT, process.arch))) await prepare(command, env);
   return handOver([pinnedNode(ROOT, process.arch), join(ROOT, command.script), ...command.args, ...args], env);
 }
 

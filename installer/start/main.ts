@@ -1,6 +1,6 @@
 /** `npm start`: from a prepared machine to a running installation with a deployed sample app. */
 import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { makeProgress } from '../prepare/progress.mjs';

@@ -25,14 +25,14 @@ const Plan = z.object({
 const StackRecord = z.object({ plan: Plan, processes: z.array(ProcessIdentity) });
 type StackRecord = z.infer<typeof StackRecord>;
 
-export const RECORDS_FOLDER = join(tmpdir(), 'orkestr-test-records');
+const recordsFolder = (): string => join(tmpdir(), 'orkestr-test-records');
 
 const recordFile = (folder: string): string =>
-  join(RECORDS_FOLDER, `${createHash('sha256').update(folder).digest('hex').slice(0, 16)}.json`);
+  join(recordsFolder(), `${createHash('sha256').update(folder).digest('hex').slice(0, 16)}.json`);
 
 /** Notes a stack, and a process of it when one was started. */
 export function keepRecord(plan: StackPlan, started?: ProcessIdentity): void {
-  mkdirSync(RECORDS_FOLDER, { recursive: true, mode: 0o700 });
+  mkdirSync(recordsFolder(), { recursive: true, mode: 0o700 });
   const processes = [...(readRecord(plan.folder)?.processes ?? []), ...(started ? [started] : [])];
   writeFileSync(recordFile(plan.folder), JSON.stringify({ plan, processes } satisfies StackRecord), { mode: 0o600 });
 }
@@ -45,8 +45,8 @@ const readFile = (file: string): StackRecord => StackRecord.parse(JSON.parse(rea
 
 /** Folders of the stacks that were not taken away. */
 export function leftStacks(): string[] {
-  if (!existsSync(RECORDS_FOLDER)) return [];
-  return readdirSync(RECORDS_FOLDER).map((name) => readFile(join(RECORDS_FOLDER, name)).plan.folder);
+  if (!existsSync(recordsFolder())) return [];
+  return readdirSync(recordsFolder()).map((name) => readFile(join(recordsFolder(), name)).plan.folder);
 }
 
 /** Ends and removes everything of the stack in `folder`. Safe to call twice. @throws when something could not be removed */
@@ -56,29 +56,30 @@ export async function sweep(folder: string): Promise<void> {
   const { plan, processes } = record;
   // The agent first: nothing may be made any more while its things are taken away.
   for (const identity of processes.toReversed()) await endProcess(identity, 10_000);
-  await sweepHost(plan);
+  const complaint = await sweepHost(plan);
   for (const path of [plan.folder, plan.runFolder]) {
     await unmountBelow(path);
     rmSync(path, { recursive: true, force: true });
   }
   rmSync(recordFile(folder), { force: true });
+  // The last of them takes the folder along.
+  if (readdirSync(recordsFolder()).length === 0) rmSync(recordsFolder(), { recursive: true });
+  if (complaint !== null) throw new Error(complaint);
 }
 
-/** The agent takes away what it made; what a damaged state keeps it from is found by its label. */
-async function sweepHost(plan: StackPlan): Promise<void> {
+/** The agent takes away what it made; what it leaves behind is found by its label. @returns what went wrong, or null */
+async function sweepHost(plan: StackPlan): Promise<string | null> {
   const identityFile = join(agentState(plan), 'identity.json');
-  if (!existsSync(identityFile)) return;
+  if (!existsSync(identityFile)) return null;
   const { hostId } = z.object({ hostId: z.string() }).parse(JSON.parse(readFileSync(identityFile, 'utf8')));
-  const uninstalled = await runProgram([...agentArgv(), 'uninstall', '--purge'], { env: agentEnv(plan) });
+  const { code, stdout, stderr } = await runProgram([...agentArgv(), 'uninstall', '--purge'], { env: agentEnv(plan) });
   const engine = new EngineApi(plan.dockerSocket);
   try {
     await removeLabelled(engine, `orkestr.scope=${scopeOf(hostId)}`);
   } finally {
     await engine.close();
   }
-  if (uninstalled.code !== 0) {
-    throw new Error(`orkestr-agent uninstall failed: ${uninstalled.stdout}${uninstalled.stderr}`);
-  }
+  return code === 0 ? null : `orkestr-agent uninstall failed (exit code ${code}): ${stdout}${stderr}`;
 }
 
 async function removeLabelled(engine: EngineApi, label: string): Promise<void> {

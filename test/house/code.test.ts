@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ROOT } from '../../installer/stack/stack.ts';
+import { importsOf, readSource, repositoryFiles, sourceFiles } from './sources.ts';
+
+const FOLDERS = ['.ci', 'agent', 'docs', 'hub', 'installer', 'protocol', 'proxy', 'test'];
+const ROOT_FILES = [
+  '.gitignore',
+  '.npmrc',
+  '.oxfmtrc.json',
+  '.oxlintrc.json',
+  'LICENSE',
+  'README.md',
+  'package-lock.json',
+  'package.json',
+  'tsconfig.json',
+];
+const MAX_FILE_BYTES = 200_000;
+
+/** Programs of their own that somebody else starts and tells by environment: git its hook. */
+const TOLD_BY_ENVIRONMENT = ['hub/git/push-hook.ts'];
+/** Start commands with shell syntax are run by the shell of the app's own container, never by one of the host. */
+const SHELL_IN_CONTAINER = ['agent/detect/start-command.ts'];
+
+/** Lines of code that match, as `file:line text`; comments do not count. */
+function linesWith(files: readonly string[], pattern: RegExp): string[] {
+  return files.flatMap((file) =>
+    readSource(file)
+      .split('\n')
+      .map((text, index) => ({ text, where: `${file}:${index + 1}` }))
+      .filter(({ text }) => !/^\s*(?:\/\/|\*|\/\*)/.test(text) && pattern.test(text))
+      .map(({ text, where }) => `${where} ${text.trim()}`),
+  );
+}
+
+const isProduct = (file: string): boolean => /^(?:agent|hub|proxy|protocol)\//.test(file) && !file.endsWith('.test.ts');
+
+test('every file stands in a folder of the house', () => {
+  const strangers = repositoryFiles().filter((file) => {
+    const [top = '', ...rest] = file.split('/');
+    return rest.length === 0 ? !ROOT_FILES.includes(top) : !FOLDERS.includes(top);
+  });
+  assert.deepEqual(strangers, []);
+});
+
+test('no file is so large that nobody reads it', () => {
+  const large = repositoryFiles().filter(
+    (file) => file !== 'package-lock.json' && statSync(join(ROOT, file)).size > MAX_FILE_BYTES,
+  );
+  assert.deepEqual(large, []);
+});
+
+test('only config.ts reads environment variables', () => {
+  const allowed = (file: string): boolean => file.endsWith('/config.ts') || TOLD_BY_ENVIRONMENT.includes(file);
+  const files = sourceFiles().filter((file) => isProduct(file) && !allowed(file));
+  assert.deepEqual(linesWith(files, /\bprocess\s*\.\s*env\b|\bprocess\[['"]env/), []);
+});
+
+test('no program is run through a shell', () => {
+  const files = sourceFiles().filter((file) => !file.startsWith('test/house/'));
+  assert.deepEqual(linesWith(files, /\bshell:\s*(?:true|['"])/), []);
+  const shells = files
+    .filter((file) => importsOf(file).some(({ to }) => to === 'node:child_process' || to === 'child_process'))
+    .filter((file) =>
+      /import\s*\{[^}]*\bexec(?:Sync)?\b(?!File)[^}]*\}\s*from\s*'(?:node:)?child_process'/.test(readSource(file)),
+    );
+  assert.deepEqual(shells, []);
+  const hostSide = files.filter((file) => isProduct(file) && !SHELL_IN_CONTAINER.includes(file));
+  assert.deepEqual(linesWith(hostSide, /['"](?:\/bin\/)?(?:ba|da)?sh['"],\s*\[?\s*['"]-c['"]/), []);
+});
+
+test('nothing is left to be done later, switched off, or only for somebody in particular', () => {
+  const files = sourceFiles().filter((file) => !file.startsWith('test/house/'));
+  assert.deepEqual(linesWith(files, /\b(?:TODO|FIXME|XXX)\b/), []);
+  assert.deepEqual(linesWith(files, /\b(?:test|it|describe)\.(?:skip|only|todo)\b|\b(?:skip|todo|only):\s*true/), []);
+  const comments = files.flatMap((file) =>
+    [...readSource(file).matchAll(/\/\/.*\b(?:TODO|FIXME)\b.*/g)].map(([text]) => `${file} ${text}`),
+  );
+  assert.deepEqual(comments, []);
+});
+
+test('no path of one machine and no registry host stands in a file', () => {
+  const names = ['/work/main', '/work/shared', 'registry.npmjs.org', 'registry-1.docker.io', 'ghcr.io'];
+  const found = repositoryFiles()
+    .filter((file) => file !== 'package-lock.json' && !file.startsWith('test/house/'))
+    .flatMap((file) => names.filter((name) => readSource(file).includes(name)).map((name) => `${file}: ${name}`));
+  assert.deepEqual(found, []);
+});

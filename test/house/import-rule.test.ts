@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { importsOf, sourceFiles } from './sources.ts';
+import type { Import } from './sources.ts';
+
+interface Area {
+  /** Path prefix of its files. The first area that holds a file is its area. */
+  readonly path: string;
+  /** Path prefixes that it may import, beside itself. */
+  readonly may: readonly string[];
+  /** Path prefixes of which it may import types only. */
+  readonly types?: readonly string[];
+}
+
+/** Adapters of the agent: they implement the ports and know nothing else of the domain. */
+const adapter = (name: string): Area => ({
+  path: `agent/${name}/`,
+  may: ['agent/lib/', 'protocol/'],
+  types: ['agent/deployment/'],
+});
+
+/** Who may import whom. A folder that is not here may import nothing of ours outside of itself. */
+const AREAS: readonly Area[] = [
+  { path: 'protocol/', may: [] },
+  { path: 'agent/main.ts', may: ['agent/', 'protocol/'] },
+  { path: 'agent/deployment/', may: ['agent/detect/', 'agent/probe/', 'agent/lib/', 'protocol/'] },
+  { path: 'agent/detect/', may: ['agent/lib/', 'protocol/'] },
+  { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
+  { path: 'agent/lib/', may: [] },
+  ...['docker', 'git', 'sandbox', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
+  // Images for the detectors' Dockerfiles: the map of their names is the detectors'.
+  { path: 'agent/base-images/', may: ['agent/lib/', 'agent/detect/base-images.ts', 'protocol/'], types: ['agent/'] },
+  // Composition: the rest of the agent puts the parts together.
+  { path: 'agent/', may: ['protocol/'] },
+  { path: 'proxy/', may: ['protocol/'] },
+  { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/cli/text/', 'protocol/'] },
+  { path: 'hub/', may: ['protocol/'] },
+  {
+    // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names.
+    path: 'installer/',
+    may: ['hub/api/schemas.ts', 'hub/cli/', 'agent/detect/base-images.ts', 'protocol/'],
+  },
+  { path: 'test/', may: [''] },
+];
+
+const areaOf = (file: string): Area => AREAS.find(({ path }) => file.startsWith(path)) ?? { path: file, may: [] };
+
+function isAllowed({ from, to, typeOnly }: Import): boolean {
+  const area = areaOf(from);
+  // Its version is everybody's to say.
+  if (to.startsWith(area.path) || to === 'package.json') return true;
+  // A test may use whatever its own process has, and the test harness.
+  if (/\.test\.tsx?$/.test(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0]))
+    return true;
+  return (
+    area.may.some((path) => to.startsWith(path)) || (typeOnly && (area.types ?? []).some((path) => to.startsWith(path)))
+  );
+}
+
+test('files import only what the import rule allows', () => {
+  const wrong = sourceFiles()
+    .flatMap(importsOf)
+    .filter((found) => found.ours && !isAllowed(found));
+  assert.deepEqual(
+    wrong.map(({ from, to }) => `${from} -> ${to}`),
+    [],
+  );
+});
+
+test('only installer and tests reach into other processes, and they do it as users of them', () => {
+  const processes = ['agent', 'proxy', 'hub'];
+  const across = sourceFiles()
+    .flatMap(importsOf)
+    .filter(({ ours }) => ours)
+    .map(({ from, to }) => [from.split('/', 1)[0] ?? '', to.split('/', 1)[0] ?? ''])
+    .filter(([from, to]) => processes.includes(from ?? '') && processes.includes(to ?? '') && from !== to);
+  assert.deepEqual(across, []);
+});
+
+test('what plain Node runs before npm ci imports only itself and modules of Node', () => {
+  const early = sourceFiles().filter((file) => file.startsWith('installer/') && file.endsWith('.mjs'));
+  assert.ok(early.includes('installer/bootstrap.mjs'));
+  const wrong = early
+    .flatMap(importsOf)
+    .filter(({ to, ours }) => (ours ? !(to.startsWith('installer/') && to.endsWith('.mjs')) : !to.startsWith('node:')));
+  assert.deepEqual(wrong, []);
+});

@@ -1,0 +1,185 @@
+/**
+ * `npm test`: everything, one stage after the other, with times and a summary; what it starts it stops, also when it
+ * fails. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose path holds it.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureBaseImages } from '../installer/prepare/base-images.ts';
+import { buildConsole } from '../installer/prepare/console.ts';
+import { EngineApi } from '../installer/prepare/engine-api.ts';
+import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../installer/prepare/engine.ts';
+import { runProgram } from '../installer/stack/run-program.ts';
+import { agentArgv, agentEnv, ROOT } from '../installer/stack/stack.ts';
+import { Home } from '../installer/start/home.ts';
+import { enginePlan, stackPlan } from '../installer/start/installation.ts';
+import { leftStacks, sweep } from './harness/records.ts';
+import { compare, RUN_MARK, takeInventory } from './runner/leftovers.ts';
+import { runTests, testFiles } from './runner/test-files.ts';
+
+const HELP = `npm test                 everything
+npm test -- PART …       some of: types lint format house console unit integration e2e
+npm test -- TEXT         the test files whose path holds TEXT
+npm run check            types, lint, format and house rules: needs neither root nor an engine`;
+
+const CHECK = ['types', 'lint', 'format', 'house'] as const;
+const UNIT_FOLDERS = '{agent,hub,installer,protocol,proxy}/**/*.test.ts';
+
+/** Parts in their order: the quick ones first, so that a slip is told before the long ones run. */
+const PARTS = {
+  types: { engine: false, run: checkTypes },
+  lint: { engine: false, run: () => tool('oxlint', '.') },
+  format: { engine: false, run: () => tool('oxfmt', '--check', '.') },
+  house: { engine: false, run: () => tests(['test/house/**/*.test.ts'], true) },
+  console: { engine: false, run: async () => void (await buildConsole(ROOT, say)) },
+  unit: { engine: true, run: () => tests([UNIT_FOLDERS], true) },
+  integration: { engine: true, run: () => tests(['test/integration/**/*.test.ts'], false) },
+  e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], false) },
+} as const;
+type Part = keyof typeof PARTS;
+
+interface Result {
+  readonly name: string;
+  readonly seconds: number;
+  readonly failure: string | null;
+}
+
+const run = randomUUID();
+const home = new Home(join(ROOT, '.orkestr'));
+const temporary = mkdtempSync(join(tmpdir(), 'ork-'));
+// For this process too: records of test stacks are looked for where the tests keep them.
+process.env['TMPDIR'] = temporary;
+const testEnv = { ...process.env, TMPDIR: temporary, [RUN_MARK]: run, CI: 'true', NO_COLOR: '1' };
+const results: Result[] = [];
+
+async function main(words: readonly string[]): Promise<number> {
+  if (words.includes('--help')) {
+    console.log(HELP);
+    return 0;
+  }
+  const parts = partsOf(words);
+  const files = parts
+    ? []
+    : testFiles(words.map((word) => `{test,agent,hub,installer,protocol,proxy}/**/*${word}*`)).filter((file) =>
+        file.endsWith('.test.ts'),
+      );
+  if (!parts && files.length === 0) {
+    console.error(`No part and no test file is called ${words.join(' ')}.\n\n${HELP}`);
+    return 1;
+  }
+  const needsEngine = !parts || parts.some((part) => PARTS[part].engine);
+  if (needsEngine) await withEngine(parts, files);
+  else for (const part of parts) await stage(part, PARTS[part].run);
+  return summary();
+}
+
+/** Null: the words are no parts. */
+function partsOf(words: readonly string[]): readonly Part[] | null {
+  const all = Object.keys(PARTS) as Part[];
+  if (words.length === 0) return all;
+  if (words.length === 1 && words[0] === 'check') return CHECK;
+  return words.every((word) => word in PARTS) ? all.filter((part) => words.includes(part)) : null;
+}
+
+async function withEngine(parts: readonly Part[] | null, files: readonly string[]): Promise<void> {
+  const quick = (parts ?? []).filter((part) => !PARTS[part].engine);
+  for (const part of quick) await stage(part, PARTS[part].run);
+  try {
+    if (!(await stage('engine', prepareEngine))) return;
+    const where = { dockerSocket: DOCKER_SOCKET, run, temporary };
+    const before = await takeInventory(where);
+    for (const part of (parts ?? []).filter((name) => PARTS[name].engine)) await stage(part, PARTS[part].run);
+    if (!parts)
+      await stage('tests', () => failIf(runTests(files, { together: false, env: testEnv, output: process.stdout })));
+    await stage('leftovers', async () => {
+      const left = leftStacks();
+      for (const folder of left) await sweep(folder);
+      const things = [...left.map((folder) => `stack: ${folder}`), ...compare(before, await takeInventory(where))];
+      if (things.length > 0) throw new Error(`left behind:\n  ${things.join('\n  ')}`);
+    });
+  } finally {
+    await stopEngine(enginePlan(home));
+  }
+}
+
+async function prepareEngine(): Promise<void> {
+  home.make();
+  const { version, origin } = await ensureEngine(enginePlan(home), say);
+  say(`Docker Engine ${version}, ${origin}`);
+  const engine = new EngineApi(DOCKER_SOCKET);
+  try {
+    const plan = { ...stackPlan(home, 1, 1), folder: join(temporary, 'base-images'), runFolder: temporary };
+    const done = await ensureBaseImages({
+      engine,
+      kinds: ['node', 'python', 'go', 'static'],
+      agentArgv: agentArgv(),
+      env: agentEnv(plan),
+      say,
+    });
+    say(done);
+    rmSync(plan.folder, { recursive: true, force: true });
+  } finally {
+    await engine.close();
+  }
+}
+
+async function checkTypes(): Promise<void> {
+  await tool('tsc', '--noEmit', '-p', '.');
+  await tool('tsc', '--noEmit', '-p', 'hub/console');
+}
+
+async function tool(name: string, ...args: string[]): Promise<void> {
+  const program = join(ROOT, 'node_modules', '.bin', name);
+  const { code, stdout, stderr } = await runProgram([program, ...args], { cwd: ROOT, timeoutMs: 300_000 });
+  if (code !== 0) throw new Error(`${name} found something:\n${stdout}${stderr}`);
+}
+
+async function tests(patterns: readonly string[], together: boolean): Promise<void> {
+  const files = testFiles(patterns);
+  if (files.length === 0) throw new Error(`there is no test file of ${patterns.join()}`);
+  await failIf(runTests(files, { together, env: testEnv, output: process.stdout }));
+}
+
+async function failIf(outcome: Promise<string | null>): Promise<void> {
+  const failure = await outcome;
+  if (failure !== null) throw new Error(failure);
+}
+
+/** Runs a stage; a failure is told and kept, and the next stage runs all the same. @returns whether it was right */
+async function stage(name: string, work: () => Promise<void>): Promise<boolean> {
+  console.log(`\n=== ${name}`);
+  const began = performance.now();
+  let failure: string | null = null;
+  try {
+    await work();
+  } catch (error) {
+    failure = (error as Error).message.split('\n')[0] ?? '';
+    console.error((error as Error).message);
+    for (const line of (error as { evidence?: readonly string[] }).evidence ?? []) console.error(`  | ${line}`);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  results.push({ name, seconds, failure });
+  return failure === null;
+}
+
+function summary(): number {
+  console.log('\n=== summary');
+  for (const { name, seconds, failure } of results) {
+    console.log(
+      `${failure === null ? '✓' : '✗'} ${name.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s  ${failure ?? ''}`.trimEnd(),
+    );
+  }
+  const total = results.reduce((sum, { seconds }) => sum + seconds, 0);
+  const failures = results.filter(({ failure }) => failure !== null).length;
+  console.log(failures === 0 ? `all right in ${total.toFixed(0)} s` : `${failures} of ${results.length} stages failed`);
+  return failures === 0 ? 0 : 1;
+}
+
+const say = (text: string): void => console.log(`  ${text}`);
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} finally {
+  rmSync(temporary, { recursive: true, force: true });
+}

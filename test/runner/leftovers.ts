@@ -1,0 +1,107 @@
+/** What a test run may not leave on the machine: looked at before and after, and compared. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { EngineApi } from '../../installer/prepare/engine-api.ts';
+import { runProgram } from '../../installer/stack/run-program.ts';
+
+/** Every process that the run starts has this variable; children inherit it. */
+export const RUN_MARK = 'ORK_TEST_RUN';
+
+/** Kind of thing → what there is of it. */
+export type Inventory = Readonly<Record<string, ReadonlySet<string>>>;
+
+export interface Looked {
+  readonly dockerSocket: string;
+  /** Value of {@link RUN_MARK} of this run. */
+  readonly run: string;
+  /** TMPDIR of this run. */
+  readonly temporary: string;
+}
+
+export async function takeInventory(where: Looked): Promise<Inventory> {
+  return {
+    processes: new Set(markedProcesses(`${RUN_MARK}=${where.run}`)),
+    'temporary files': new Set(list(where.temporary)),
+    'run folders': new Set(list('/run').filter((name) => name.startsWith('orkestr'))),
+    'network namespaces': new Set(list('/run/netns')),
+    'network links': new Set(list('/sys/class/net')),
+    'firewall rules': new Set(await firewallRules()),
+    cgroups: new Set(list('/sys/fs/cgroup').flatMap((name) => orkestrCgroups(`/sys/fs/cgroup/${name}`))),
+    ...(await engineThings(where.dockerSocket)),
+  };
+}
+
+/** What is in `after` and was not in `before`, one line each. */
+export const compare = (before: Inventory, after: Inventory): string[] =>
+  Object.entries(after).flatMap(([kind, things]) =>
+    [...things].filter((thing) => !before[kind]?.has(thing)).map((thing) => `${kind}: ${thing}`),
+  );
+
+function markedProcesses(mark: string): string[] {
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => read(`/proc/${pid}/environ`).split('\0').includes(mark))
+    .map((pid) => `${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim().slice(0, 200)}`)
+    .filter((line) => / ./.test(line));
+}
+
+async function engineThings(socket: string): Promise<Record<string, ReadonlySet<string>>> {
+  const engine = new EngineApi(socket);
+  try {
+    if (!(await engine.version())) return {};
+    const label = 'orkestr.scope';
+    return {
+      containers: new Set(
+        (await engine.containers(label)).map(({ Id, Names }) => `${Names.join()} ${Id.slice(0, 12)}`),
+      ),
+      images: new Set(
+        (await engine.images(label)).map(({ Id, RepoTags }) => `${RepoTags?.join() ?? ''} ${Id.slice(7, 19)}`),
+      ),
+      networks: new Set((await engine.networks(label)).map(({ Id, Name }) => `${Name} ${Id.slice(0, 12)}`)),
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Rules of every table, without the counters that change by themselves. */
+async function firewallRules(): Promise<string[]> {
+  const found: string[] = [];
+  for (const program of ['iptables-save', 'ip6tables-save'] as const) {
+    const { stdout } = await runProgram([program]);
+    const lines = stdout.split('\n').filter((line) => /^(?:-A|:)/.test(line));
+    found.push(...lines.map((line) => `${program} ${line.replace(/\[\d+:\d+\]/, '').trim()}`));
+  }
+  return found;
+}
+
+/** Ours below one controller (cgroup v1), or at the top (v2, where `path` is one already). */
+function orkestrCgroups(path: string): string[] {
+  const isOurs = (name: string): boolean => name.startsWith('orkestr-build');
+  const own = path.split('/').at(-1) ?? '';
+  return [
+    ...(isOurs(own) ? [path] : []),
+    ...list(path)
+      .filter(isOurs)
+      .map((name) => `${path}/${name}`),
+  ];
+}
+
+function list(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    // A file, or gone since: it holds nothing.
+    if (['ENOTDIR', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    // The process ended between listing and reading.
+    return '';
+  }
+}

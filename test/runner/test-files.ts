@@ -1,0 +1,44 @@
+/** Runs test files with node's own runner and passes its output on. */
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { ROOT } from '../../installer/stack/stack.ts';
+
+/** Longest time of one test, ms: a hang is a failure, not an endless run. */
+const TEST_TIMEOUT_MS = 300_000;
+/** What the runner's closing lines say about tests that were not run. */
+const NOT_RUN = /^ℹ (?:skipped|todo|cancelled) [1-9]/m;
+
+/** Files of the repository that match, sorted. */
+export const testFiles = (patterns: readonly string[]): string[] =>
+  globSync([...patterns], { cwd: ROOT, exclude: (name) => name === 'node_modules' }).toSorted();
+
+export interface RunOptions {
+  /** Together in one process: quick. Apart: each file in a process of its own, one after the other. */
+  readonly together: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  readonly output: NodeJS.WritableStream;
+}
+
+/** @returns what went wrong, or null */
+export function runTests(files: readonly string[], { together, env, output }: RunOptions): Promise<string | null> {
+  const args = [
+    '--test',
+    '--test-reporter=spec',
+    `--test-timeout=${TEST_TIMEOUT_MS}`,
+    together ? '--test-isolation=none' : '--test-concurrency=1',
+    ...files,
+  ];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let end = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output.write(text);
+      end = (end + text).slice(-4096);
+    });
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      if (code !== 0) resolve(`tests failed (${signal ?? `exit code ${code}`})`);
+      else resolve(NOT_RUN.test(end) ? 'tests were skipped; none may be' : null);
+    });
+  });
+}
