@@ -117,6 +117,8 @@ async function openGit(
     maxConcurrentProcesses: 1,
     // Our own, complete environment: the guard is for inherited ones.
     allowEnvironment: Object.keys(env),
+    // GIT_CONFIG_GLOBAL is our own hardened file; it carries the token, which must not be in argv.
+    unsafe: { allowUnsafeConfigPaths: true },
   }).env(env);
 }
 
