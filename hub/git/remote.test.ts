@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { startTestHub, type TestHub } from '../agents/test-hub.ts';
+import { createAccount } from '../setup.ts';
+import { makeCloneToken } from './clone-token.ts';
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly out: string;
+}
+
+async function hub(t: TestContext, options: Parameters<typeof startTestHub>[0] = {}): Promise<TestHub> {
+  const started = await startTestHub(options);
+  t.after(() => started.stop());
+  return started;
+}
+
+/** git as a user has it, but with nothing of this machine's config. */
+function git(cwd: string, ...argv: string[]): Promise<Outcome> {
+  const env = {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    HOME: cwd,
+    LC_ALL: 'C',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_AUTHOR_NAME: 'a',
+    GIT_AUTHOR_EMAIL: 'a@example.com',
+    GIT_COMMITTER_NAME: 'a',
+    GIT_COMMITTER_EMAIL: 'a@example.com',
+  };
+  return new Promise((resolve) => {
+    execFile('git', argv, { cwd, env, maxBuffer: 1e8 }, (error, stdout, stderr) =>
+      resolve({ ok: error === null, out: stdout + stderr }),
+    );
+  });
+}
+
+const remote = (on: TestHub, token = on.account.token, project = 'shop'): string =>
+  `${on.url.replace('http://', `http://x:${encodeURIComponent(token)}@`)}/git/${project}.git`;
+
+async function checkout(on: TestHub, name = 'work'): Promise<string> {
+  const folder = join(on.folder, name);
+  await mkdir(folder);
+  await git(folder, 'init', '-q', '-b', 'main', '.');
+  return folder;
+}
+
+async function commit(
+  folder: string,
+  file = 'index.html',
+  content: string | Buffer = String(Math.random()),
+): Promise<string> {
+  writeFileSync(join(folder, file), content);
+  await git(folder, 'add', '-A');
+  await git(folder, 'commit', '-q', '-m', 'change');
+  return (await git(folder, 'rev-parse', 'HEAD')).out.trim();
+}
+
+const deployments = (on: TestHub) => on.deps.db.selectFrom('deployment').selectAll().orderBy('generation').execute();
+
+test('a push becomes a deployment of the mapped environment and says where to follow it', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  const sha = await commit(folder);
+  const pushed = await git(folder, 'push', remote(on), 'main');
+  assert.ok(pushed.ok, pushed.out);
+  const [deployment] = await deployments(on);
+  assert.equal(deployment?.commit, sha);
+  assert.equal(deployment?.trigger, 'push');
+  assert.equal(deployment?.user_id, on.account.userId);
+  assert.match(pushed.out, new RegExp(`remote: orkestr: deployment ${deployment?.id} of shop/production queued`));
+  assert.match(pushed.out, /remote: it waits for the host vps-1, which is offline/);
+  assert.match(pushed.out, new RegExp(`remote: follow it: ${on.url}/deployments/${deployment?.id}`));
+  assert.equal(await on.deps.resolver.resolve(on.environmentId), sha);
+});
+
+test('each environment of a pushed branch gets its deployment; other branches are told what there is', async (t) => {
+  const on = await hub(t);
+  await on.addEnvironment('staging', 'main');
+  await on.addEnvironment('preview', 'next');
+  const folder = await checkout(on);
+  await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  assert.equal((await deployments(on)).length, 2);
+  const other = await git(folder, 'push', remote(on), 'main:feature');
+  assert.match(other.out, /remote: orkestr: no environment deploys the branch feature/);
+  assert.match(other.out, /remote: preview deploys next/);
+  const both = await git(folder, 'push', remote(on), 'main:next', ':feature');
+  assert.ok(both.ok, both.out);
+  assert.equal((await deployments(on)).length, 3);
+});
+
+test('a push goes the whole way to the agent, which can fetch exactly that commit with its token, as long as it runs', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const folder = await checkout(on);
+  const sha = await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  const job = await agent.job();
+  assert.ok(job.kind === 'deploy' && job.source.auth);
+  assert.equal(job.commit, sha);
+  assert.equal(job.source.url, `${on.url}/git/${on.projectId}.git`);
+  await commit(folder);
+  await git(folder, 'push', '-f', remote(on), 'main'); // the branch moves on
+  const { token } = job.source.auth;
+  const clone = await checkout(on, 'clone');
+  const url = remote(on, token, on.projectId);
+  const fetched = await git(clone, 'fetch', '-q', '--depth', '1', url, sha);
+  assert.ok(fetched.ok, fetched.out);
+  assert.equal((await git(clone, 'rev-parse', 'FETCH_HEAD')).out.trim(), sha);
+
+  const push = await git(folder, 'push', url, 'main:main');
+  assert.match(push.out, /403/);
+  await agent.live(job);
+  const late = await git(clone, 'fetch', url, sha);
+  assert.match(late.out, /403/);
+});
+
+test('a clone token is good for its own project and its time only', async (t) => {
+  const on = await hub(t);
+  const id = await on.deps.scheduler.create({
+    environmentId: on.environmentId,
+    trigger: 'manual',
+    commit: 'a'.repeat(40),
+    branch: 'main',
+    userId: null,
+  });
+  const claims = { projectId: on.projectId, deploymentId: id };
+  const token = makeCloneToken(on.deps.sealer, claims, on.deps.clock.now());
+  const folder = await checkout(on);
+  assert.ok((await git(folder, 'ls-remote', remote(on, token, on.projectId))).ok);
+  const elsewhere = makeCloneToken(on.deps.sealer, { ...claims, projectId: id }, on.deps.clock.now());
+  assert.match((await git(folder, 'ls-remote', remote(on, elsewhere, on.projectId))).out, /403/);
+  on.pass(7 * 3600 * 1000);
+  assert.match((await git(folder, 'ls-remote', remote(on, token, on.projectId))).out, /Authentication failed/);
+});
+
+test('without a good token nobody gets in, and nobody sees the projects of other teams', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder);
+  const bare = `${on.url}/git/shop.git`;
+  assert.match((await git(folder, 'ls-remote', bare)).out, /could not read Username/);
+  const answer = await fetch(`${bare}/info/refs?service=git-upload-pack`);
+  assert.equal(answer.status, 401);
+  assert.match(answer.headers.get('www-authenticate') ?? '', /^Basic /);
+  assert.match((await git(folder, 'push', remote(on, 'ork_wrong'), 'main')).out, /Authentication failed/);
+  const other = await createAccount(on.deps.db, on.deps.clock, { email: 'b@example.com', team: 'Other', plan: 'pro' });
+  assert.match((await git(folder, 'push', remote(on, other.token), 'main')).out, /not found/);
+  assert.match((await git(folder, 'push', remote(on, other.token, on.projectId), 'main')).out, /not found/);
+  assert.deepEqual(await deployments(on), []);
+});
+
+test('a token that only reads can clone and not push', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  const made = await on.api('POST', '/tokens', { name: 'r', scopes: ['read'] });
+  const { token } = (await made.json()) as { token: string };
+  assert.ok((await git(folder, 'ls-remote', remote(on, token))).ok);
+  assert.match((await git(folder, 'push', remote(on, token), 'main:other')).out, /403/);
+});
+
+test('only the three smart endpoints answer', async (t) => {
+  const on = await hub(t);
+  await on.deps.git.createRepository(on.projectId);
+  const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
+  const paths = [
+    '/git/shop.git/HEAD',
+    '/git/shop.git/config',
+    '/git/shop.git/objects/info/packs',
+    '/git/shop.git/info/refs',
+    '/git/shop.git/info/refs?service=git-upload-archive',
+    '/git/../hub.sqlite',
+    '/git/shop.git/../../hub.sqlite',
+    '/git/shop.git/%2e%2e/git-upload-pack',
+    '/git/SHOP.git/info/refs?service=git-upload-pack',
+    '/git/shop/info/refs?service=git-upload-pack',
+    '/git/-.git/info/refs?service=git-upload-pack',
+  ];
+  for (const path of paths) {
+    assert.match(
+      await raw(on, `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`),
+      /^HTTP\/1.1 404/,
+      path,
+    );
+  }
+  const post = `POST /git/shop.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nAuthorization: ${authorization}\r\n\r\n`;
+  assert.match(await raw(on, post), /^HTTP\/1.1 404/);
+  const good = `GET /git/shop.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: ${authorization}\r\n\r\n`;
+  assert.match(await raw(on, good), /^HTTP\/1.1 200/);
+});
+
+/** Send bytes as they are (fetch would tidy the path up) and read the whole answer. */
+function raw(on: TestHub, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect(Number(new URL(on.url).port), '127.0.0.1', () => socket.write(request));
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (!request.includes('Connection: close')) socket.end();
+    });
+    socket.on('error', reject).on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+  });
+}
+
+test('a project cannot grow beyond its limit, and the answer names it', async (t) => {
+  const on = await hub(t, { sizeLimit: 1024 * 1024 });
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(600_000));
+  assert.ok((await git(folder, 'push', remote(on), 'main')).ok);
+  await commit(folder, 'b', randomBytes(700_000));
+  const over = await git(folder, 'push', remote(on), 'main');
+  assert.equal(over.ok, false);
+  assert.match(over.out, /pack exceeds maximum allowed size/);
+  await on.deps.git.createRepository(on.projectId);
+  writeFileSync(join(on.repositories.path(on.projectId), 'filler'), randomBytes(600_000));
+  const full = await git(folder, 'push', remote(on), 'main');
+  assert.match(full.out, /limit of 1 MiB/);
+  assert.equal((await deployments(on)).length, 1);
+});
+
+test('a pushed object that git finds broken is refused', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder);
+  // A tree with an entry ".git": fsck's hasDotgit.
+  const blob = (await git(folder, 'hash-object', '-w', 'index.html')).out.trim();
+  writeFileSync(join(folder, '..', 'tree'), Buffer.concat([Buffer.from('100644 .git\0'), Buffer.from(blob, 'hex')]));
+  const tree = (await git(folder, 'hash-object', '-t', 'tree', '--literally', '-w', '../tree')).out.trim();
+  const bad = (await git(folder, 'commit-tree', tree, '-m', 'bad')).out.trim();
+  const pushed = await git(folder, 'push', remote(on), `${bad}:refs/heads/main`);
+  assert.equal(pushed.ok, false);
+  assert.match(pushed.out, /hasDotgit|fsck error/);
+});
+
+test('a client that goes away in the middle leaves no process behind', async (t) => {
+  const on = await hub(t);
+  const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
+  const socket = connect(Number(new URL(on.url).port), '127.0.0.1');
+  socket.write(
+    `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\nPACK`,
+  );
+  const path = on.repositories.path(on.projectId);
+  while (gitProcesses(path) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  socket.destroy();
+  while (gitProcesses(path) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+/** Processes that work in, or were started for, that repository. */
+function gitProcesses(path: string): number {
+  const root = path.slice(0, path.lastIndexOf('/'));
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`GIT_PROJECT_ROOT=${root}\0`);
+    } catch {
+      return false; // it has just ended, or is the kernel's
+    }
+  }).length;
+}
+
+test('what holds secrets is for its owner only, and a push leaves its secret nowhere', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  for (const name of ['git', 'git-hooks', 'git-home']) {
+    assert.equal(statSync(join(on.folder, name)).mode & 0o077, 0, name);
+  }
+  assert.equal(statSync(join(on.folder, 'git-hook.sock')).mode & 0o077, 0);
+  const answer = await new Promise<string>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect(join(on.folder, 'git-hook.sock'), () =>
+      socket.end(`guess\n${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/main\n`),
+    );
+    socket.on('data', (chunk) => chunks.push(chunk)).on('error', reject);
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString()));
+  });
+  assert.equal(answer, '', 'a stranger on the socket is not even answered');
+  assert.equal((await deployments(on)).length, 1);
+});
+
+test('a hub whose state folder has a long path listens for pushes elsewhere', async (t) => {
+  const on = await hub(t);
+  const { PushHook } = await import('./push-hook.ts');
+  const hooksFolder = join(on.folder, 'x'.repeat(100), "it's a folder");
+  await mkdir(hooksFolder, { recursive: true });
+  const hook = new PushHook({ hooksFolder, log: on.deps.log, onPush: () => Promise.resolve(['heard']) });
+  await hook.start();
+  const path = await hook.during({ projectId: 'p', userId: 'u' }, (env) => Promise.resolve(env.ORKESTR_PUSH_SOCKET));
+  assert.ok(Buffer.byteLength(path ?? '') < 100);
+  await hook.stop();
+  assert.throws(() => statSync(join(path ?? '', '..')), /ENOENT/);
+});
+
+test('large pushes and their gzipped requests pass, and so does a clone of them', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  for (let n = 0; n < 60; n += 1) await commit(folder, `file${n}`, randomBytes(50_000));
+  const pushed = await git(folder, '-c', 'http.postBuffer=65536', 'push', remote(on), 'main');
+  assert.ok(pushed.ok, pushed.out);
+  await git(folder, 'checkout', '-q', '-b', 'other');
+  const clone = join(on.folder, 'clone');
+  const cloned = await git(on.folder, 'clone', '-q', remote(on), clone);
+  assert.ok(cloned.ok, cloned.out);
+  assert.equal(readdirSync(clone).length, 61);
+  // Many wants and haves: git gzips a negotiation above 1 KiB.
+  for (let n = 0; n < 40; n += 1) await commit(clone, `mine${n}`);
+  await commit(folder, 'theirs');
+  await git(folder, 'push', remote(on), 'other:main');
+  const fetched = await git(clone, 'fetch', '-q', 'origin');
+  assert.ok(fetched.ok, fetched.out);
+});
