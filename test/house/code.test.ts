@@ -35,7 +35,9 @@ function linesWith(files: readonly string[], pattern: RegExp): string[] {
   );
 }
 
-const isProduct = (file: string): boolean => /^(?:agent|hub|proxy|protocol)\//.test(file) && !file.endsWith('.test.ts');
+/** Tests and what helps them (`test-x.ts`) are not. */
+const isProduct = (file: string): boolean =>
+  /^(?:agent|hub|proxy|protocol)\//.test(file) && !/\.test\.tsx?$|\/test-[^/]+\.ts$/.test(file);
 
 test('every file stands in a folder of the house', () => {
   const strangers = repositoryFiles().filter((file) => {
