@@ -29,7 +29,7 @@ export const dockerfile: Detector = {
     const only = more.length === 0 ? exposed : undefined;
     if (only) evidence.push({ subject: 'port', value: String(only.port), from: `${path} line ${only.line}` });
     return {
-      facts: { framework: 'Dockerfile', runtime: base, ...(only && { port: only.port }) },
+      facts: { framework: 'Dockerfile', runtime: 'dockerfile', ...(only && { port: only.port }) },
       evidence,
       warnings:
         more.length === 0 ? [] : [`${path} exposes several ports: set the port of the environment to one of them.`],

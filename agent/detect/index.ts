@@ -105,7 +105,8 @@ function applySettings(finding: Finding, request: PlanRequest): { facts: Facts; 
 
 /** A warning when files of another detector are there too, so that a wrong guess is easy to see. */
 async function otherMarkers(winner: Detector, repository: RepositoryView): Promise<string[]> {
-  if (winner.markers.length === 0 || winner.name === 'dockerfile') return [];
+  // A Dockerfile is a person's own answer, and a static site is taken only when nothing else matched.
+  if (winner === dockerfile) return [];
   const others: string[] = [];
   for (const detector of DETECTORS) {
     if (detector === winner) continue;

@@ -55,7 +55,8 @@ export const node: Detector = {
     const recipe = await recipeOf(repository, manifest, { manager, output, start, env: framework?.env ?? {} });
     const facts: Facts = {
       framework: framework?.name ?? 'Node.js',
-      runtime: 'node',
+      // What runs in the end: files are served by the static image.
+      runtime: output === null ? 'node' : 'static',
       ...portOf(output, start),
       ...(recipe.install && { installCommand: recipe.install }),
       ...(build && { buildCommand: build.command }),
@@ -92,6 +93,7 @@ async function howItRuns(
   return { framework: undefined, output: null, start: await startOf(repository, manifest, undefined) };
 }
 
+/** What the repository says itself, then the framework's default, then a file that looks like it. */
 async function startOf(
   repository: RepositoryView,
   manifest: PackageJson,
@@ -99,21 +101,31 @@ async function startOf(
 ): Promise<Start | null> {
   const web = await procfileWeb(repository);
   if (web !== null) return { command: web, from: 'Procfile', chosen: true };
-  for (const name of [...(framework?.startScripts ?? []), 'start']) {
-    const script = resolveScript(manifest, name);
-    if (script === null || framework?.development?.test(script.line) === true) continue;
-    const from = `package.json scripts.${script.name}`;
-    // Only npm runs what stands around a script; without that the line runs directly, so that signals reach the app.
-    const hooks = [`pre${script.name}`, `post${script.name}`].some((hook) => Object.hasOwn(manifest.scripts, hook));
-    return { command: hooks ? `npm run ${script.name}` : script.line, from, chosen: true };
-  }
+  const script = scriptStart(manifest, framework);
+  if (script !== null) return script;
   if (framework?.start !== undefined) {
     return { command: framework.start, from: `${framework.name} default`, chosen: false };
   }
-  for (const file of manifest.main === undefined ? ENTRY_FILES : [manifest.main, ...ENTRY_FILES]) {
+  return entryStart(repository, manifest);
+}
+
+function scriptStart(manifest: PackageJson, framework: Framework | undefined): Start | null {
+  for (const name of [...(framework?.startScripts ?? []), 'start']) {
+    const script = resolveScript(manifest, name);
+    if (script === null || framework?.development?.test(script.line) === true) continue;
+    // Only npm runs what stands around a script; without that the line runs directly, so that signals reach the app.
+    const hooks = [`pre${script.name}`, `post${script.name}`].some((hook) => Object.hasOwn(manifest.scripts, hook));
+    const command = hooks ? `npm run ${script.name}` : script.line;
+    return { command, from: `package.json scripts.${script.name}`, chosen: true };
+  }
+  return null;
+}
+
+async function entryStart(repository: RepositoryView, { main }: PackageJson): Promise<Start | null> {
+  for (const file of main === undefined ? ENTRY_FILES : [main, ...ENTRY_FILES]) {
     const path = file.replace(/^\.\//, '');
     if (!/^[A-Za-z0-9_@][A-Za-z0-9._/@-]*$/.test(path) || !(await repository.has(path))) continue;
-    return { command: `node ${path}`, from: file === manifest.main ? 'package.json main' : path, chosen: false };
+    return { command: `node ${path}`, from: file === main ? 'package.json main' : path, chosen: false };
   }
   return null;
 }
@@ -216,7 +228,11 @@ function evidenceOf(facts: Facts, told: Told): Evidence[] {
       value: facts.framework,
       from: by === undefined ? 'package.json' : `package.json lists ${by}`,
     },
-    { subject: 'runtime', value: 'Node.js', from: 'package.json' },
+    {
+      subject: 'runtime',
+      value: output === null ? 'Node.js' : 'nginx',
+      from: output === null ? 'package.json' : `${facts.framework} build`,
+    },
   ];
   if (manifest.engines.node !== undefined) {
     evidence.push({ subject: 'version', value: manifest.engines.node, from: 'package.json engines.node' });

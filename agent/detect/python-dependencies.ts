@@ -29,6 +29,9 @@ const Pyproject = z.looseObject({
     .optional(),
 });
 
+/** True when a requirements file has nothing but comments. */
+const isBlank = (text: string): boolean => text.split('\n').every((line) => /^\s*(?:#|$)/.test(line));
+
 /** The dependencies, or null when no file lists any. requirements.txt wins: it is what people keep for deployments. */
 export async function pythonDependencies(repository: RepositoryView): Promise<PythonDependencies | null> {
   const pyproject = await repository.text('pyproject.toml');
@@ -37,6 +40,9 @@ export async function pythonDependencies(repository: RepositoryView): Promise<Py
   const requirements = await repository.text('requirements.txt');
   if (requirements !== null) {
     const names = await requirementNames(repository, 'requirements.txt', requirements);
+    if (isBlank(requirements)) {
+      return { file: 'requirements.txt', names, install: { kind: 'lines', lines: [] }, requiresPython };
+    }
     // Other files, editable installs and local paths: then the install needs more than this one file.
     const needsSources = /^\s*(?:-[rce]\b|--(?:requirement|constraint|editable)\b|\.|file:)|@\s*file:/m.test(
       requirements,

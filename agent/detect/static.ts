@@ -7,7 +7,8 @@ const FOLDERS = ['.', 'public', 'dist', 'build', 'site', '_site', 'docs'];
 
 export const staticSite: Detector = {
   name: 'static',
-  markers: ['index.html'],
+  // An index.html lies in most repositories of all kinds: it is no hint that another detector was wrong.
+  markers: [],
 
   async detect({ repository }) {
     for (const folder of FOLDERS) {

@@ -36,30 +36,29 @@ export function admits(range: string, version: string): boolean {
   });
 }
 
+interface Comparison {
+  /** Order of the numbers that both have. */
+  readonly order: number;
+  readonly have: readonly number[];
+  readonly want: readonly number[];
+}
+
+/** `have` stands for a whole line of versions (24 is any 24.x.y), so where only finer numbers differ it may satisfy. */
+const OPERATORS: Readonly<Record<string, (comparison: Comparison) => boolean>> = {
+  '>=': ({ order }) => order >= 0,
+  '<=': ({ order }) => order <= 0,
+  '>': ({ order, have, want }) => order > 0 || (order === 0 && want.length > have.length),
+  '<': ({ order, have, want }) => order < 0 || (order === 0 && want.slice(have.length).some((part) => part > 0)),
+  '^': ({ order, have, want }) => order >= 0 && compare(have, want.slice(0, 1)) === 0,
+  '~': ({ order, have, want }) => order >= 0 && compare(have, want.slice(0, 2)) === 0,
+  '~=': ({ order, have, want }) => order >= 0 && compare(have, want.slice(0, Math.max(1, want.length - 1))) === 0,
+  '!=': () => true,
+};
+
 function satisfies(have: readonly number[], comparator: string): boolean {
   const [, operator = '', rest = ''] = /^(>=|<=|==|!=|~=|[<>=~^])?v?(.*)$/.exec(comparator) ?? [];
   const want = numbers(rest);
   if (want.length === 0) return true;
-  const order = compare(have, want);
-  // `have` stands for a whole line of versions: 24 means any 24.x.y.
-  const finer = want.length > have.length;
-  switch (operator) {
-    case '>=':
-      return order >= 0;
-    case '>':
-      return order > 0 || (order === 0 && finer);
-    case '<=':
-      return order <= 0;
-    case '<':
-      return order < 0 || (order === 0 && finer && want.slice(have.length).some((part) => part > 0));
-    case '!=':
-      return true;
-    case '^':
-      return compare(have, want.slice(0, 1)) === 0 && order >= 0;
-    case '~':
-    case '~=':
-      return order >= 0 && compare(have, want.slice(0, operator === '~' ? 2 : Math.max(1, want.length - 1))) === 0;
-    default:
-      return order === 0;
-  }
+  const comparison = { order: compare(have, want), have, want };
+  return OPERATORS[operator]?.(comparison) ?? comparison.order === 0;
 }

@@ -1,15 +1,17 @@
 /**
- * Step 7, finalize: the deployment is live. Stop and remove what it supersedes, prune images, free the workspace. Comes after
- * the point of no return, so there is no undo: it is called again until it is done.
+ * Step 7, finalize: the deployment is live. Keep it running, stop and remove what it supersedes, prune images, free the
+ * workspace. Comes after the point of no return, so there is no undo: it is called again until it is done.
  */
 import type { OwnedImage } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
+import { names } from '../step.ts';
 
 export const finalize: Step<'finalize'> = {
   name: 'finalize',
 
   async run(context) {
     const { job, output, previous, ports } = context;
+    await ports.containers.keepRunning(names.container(job.deploymentId));
     await removeSuperseded(context);
     const prunedImages = await prune(context);
     await ports.workspaces.remove(job.deploymentId);
