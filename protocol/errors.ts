@@ -137,7 +137,7 @@ export const ERRORS = {
   ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent status` shows what holds it.', true),
   ORK_CANCELLED: kind('user', 409, 'Nothing: it was asked for.'),
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
-  ORK_ALREADY_RUNNING: kind('host', 409, 'Another agent uses this state folder. Stop it first.'),
+  ORK_ALREADY_RUNNING: kind('host', 409, 'Another process uses this state folder. Stop it first.'),
   ORK_CONFIG: kind('user', 500, 'Correct the setting that the message names.'),
 
   // installer

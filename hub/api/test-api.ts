@@ -1,0 +1,143 @@
+/** For tests: the API on a real port with a real database; other parts of the hub are fakes that note or throw. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { request } from 'undici';
+import type { Dispatcher } from 'undici';
+import { makeSealer } from '../../protocol/sealing.ts';
+import { makeLogger } from '../../protocol/service/logger.ts';
+import { makeKeyPair } from '../../protocol/signing.ts';
+import { buildApp } from '../app.ts';
+import { readConfig } from '../config.ts';
+import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler } from '../deps.ts';
+import type { PlanKey } from '../plans.ts';
+import { createAccount } from '../setup.ts';
+import type { Account } from '../setup.ts';
+import { openDatabase } from '../store/database.ts';
+import { API_PREFIX } from './schemas.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly text: string;
+  /** The body as JSON; throws when it is none. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers of any shape
+  readonly json: any;
+}
+
+export interface Call {
+  readonly method?: string;
+  readonly path: string;
+  readonly body?: unknown;
+  readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface TestApi {
+  readonly url: string;
+  readonly deps: HubDeps;
+  /** What the fakes were asked: "removeEnvironment ID", "disconnect ID", "createRepository ID", ... in order. */
+  readonly asked: string[];
+  /** Hosts that are online. */
+  readonly online: Set<string>;
+  /** Let time pass, ms. */
+  pass(ms: number): void;
+  account(team: string, plan?: PlanKey): Promise<Account>;
+  /** A request to any path of the hub. */
+  fetch(call: Call): Promise<Answer>;
+  /** A request below /api/v1 with a bearer token. */
+  call(token: string, method: string, path: string, body?: unknown): Promise<Answer>;
+}
+
+/** It ends with the test. */
+export async function startTestApi(
+  t: TestContext,
+  env: Readonly<Record<string, string>> = {},
+  consoleFolder = join(tmpdir(), 'no-console-is-here'),
+): Promise<TestApi> {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-api-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const db = await openDatabase(join(folder, 'hub.sqlite'));
+  t.after(() => db.destroy());
+  const asked: string[] = [];
+  const online = new Set<string>();
+  let offset = 0;
+  const deps: HubDeps = {
+    db,
+    sealer: makeSealer(Buffer.alloc(32, 7)),
+    config: readConfig({ ORKESTR_HUB_STATE: folder, ...env }),
+    clock: { now: () => new Date(Date.UTC(2030, 0, 1) + offset) },
+    log: makeLogger('hub', 'silent'),
+    hubKey: makeKeyPair(),
+    hubUrl: () => deps.config.publicUrl ?? url,
+    ...fakes(asked, online),
+  };
+  const app = await buildApp(deps, consoleFolder);
+  t.after(() => app.close());
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const fetch = async ({ method = 'GET', path, body, token, headers }: Call): Promise<Answer> => {
+    const response = await request(url + path, {
+      method,
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.body.text();
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text,
+      get json() {
+        return JSON.parse(text);
+      },
+    };
+  };
+  return {
+    url,
+    deps,
+    asked,
+    online,
+    pass: (ms) => void (offset += ms),
+    account: (team, plan = 'pro') => createAccount(deps.db, deps.clock, { email: `${team}@example.com`, team, plan }),
+    fetch,
+    call: (token, method, path, body) => fetch({ method, path: API_PREFIX + path, body, token }),
+  };
+}
+
+function fakes(
+  asked: string[],
+  online: Set<string>,
+): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news'> {
+  const note = (what: string, id: string): Promise<void> => {
+    asked.push(`${what} ${id}`);
+    return Promise.resolve();
+  };
+  return {
+    scheduler: unscripted<Scheduler>('scheduler', { removeEnvironment: (id) => note('removeEnvironment', id) }),
+    agents: unscripted<Agents>('agents', {
+      isOnline: (id) => online.has(id),
+      disconnect: (id) => void note('disconnect', id),
+    }),
+    git: unscripted<GitRemotes>('git', {
+      createRepository: (id) => note('createRepository', id),
+      removeRepository: (id) => note('removeRepository', id),
+      handle: (request, response) => void response.end(`git ${request.url}`),
+    }),
+    resolver: unscripted<CommitResolver>('resolver', {}),
+    news: unscripted<News>('news', {}),
+  };
+}
+
+/** `scripted` as a whole `T` that throws on every call that was not scripted. */
+function unscripted<T extends object>(name: string, scripted: Partial<T>): T {
+  return new Proxy(scripted as T, {
+    get(target, property, receiver) {
+      if (property in target) return Reflect.get(target, property, receiver);
+      throw new Error(`${name}.${String(property)} was not expected.`);
+    },
+  });
+}
