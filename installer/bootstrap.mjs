@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * What `npm start` and `npm test` run first: makes sure of the machine, its Debian packages and node_modules, then goes
  * on under the pinned Node. Plain JavaScript for any Node >= 18 without dependencies, since nothing is installed yet;
@@ -17,14 +18,20 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The CA bundle of the machine: npm and Node trust what the machine trusts, e.g. a company's own CA. */
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
-/** What each npm script needs and where it goes on. */
+/**
+ * What each npm script needs and where it goes on.
+ *
+ * @typedef {{ script: string, args: string[], root: boolean, packages: string[] }} Command
+ * @type {Record<string, Command>}
+ */
 const COMMANDS = {
   start: { script: 'installer/start/main.ts', args: [], root: true, packages: ['start'] },
   test: { script: 'test/run.ts', args: [], root: true, packages: ['start', 'test'] },
   check: { script: 'test/run.ts', args: ['check'], root: false, packages: [] },
 };
 
-async function main([name, ...args]) {
+/** @param {string[]} argv */
+async function main([name = '', ...args]) {
   const command = COMMANDS[name];
   if (!command) throw new PrepareError('ORK_PREPARE_FAILED', `Usage: bootstrap.mjs ${Object.keys(COMMANDS).join('|')}`);
   const env = makeEnv();
@@ -33,15 +40,20 @@ async function main([name, ...args]) {
   return handOver([pinnedNode(ROOT, process.arch), join(ROOT, command.script), ...command.args, ...args], env);
 }
 
+/**
+ * @param {Command} command
+ * @param {NodeJS.ProcessEnv} env
+ */
 async function prepare(command, env) {
   const progress = makeProgress(process.stdout);
   const logs = join(ROOT, '.orkestr', 'logs');
+  /** @param {string} name */
   const logFile = (name) => {
     mkdirSync(logs, { recursive: true, mode: 0o700 });
     return join(logs, name);
   };
   await progress.stage('machine', () => checkMachine(readMachine(), command));
-  const missing = missingPackages(readPackages(command.packages), env.PATH);
+  const missing = missingPackages(readPackages(command.packages), env['PATH'] ?? '');
   if (missing.length > 0) {
     await progress.stage('Debian packages', async (say) => {
       await installPackages(missing, { env, logFile: logFile('apt.log'), say });
@@ -59,14 +71,17 @@ async function prepare(command, env) {
   }
 }
 
+/** @returns {NodeJS.ProcessEnv} */
 function makeEnv() {
-  const env = { ...process.env, PATH: completePath(process.env.PATH) };
+  const env = { ...process.env, PATH: completePath(process.env['PATH']) };
   return { ...env, ...trustMachine(env) };
 }
 
+/** @param {NodeJS.ProcessEnv} env */
 const trustMachine = (env) =>
-  !env.NODE_EXTRA_CA_CERTS && existsSync(CA_BUNDLE) ? { NODE_EXTRA_CA_CERTS: CA_BUNDLE } : {};
+  !env['NODE_EXTRA_CA_CERTS'] && existsSync(CA_BUNDLE) ? { NODE_EXTRA_CA_CERTS: CA_BUNDLE } : {};
 
+/** @param {unknown} error */
 function explain(error) {
   if (!(error instanceof PrepareError)) throw error;
   for (const line of error.evidence) console.error(`  | ${line}`);

@@ -1,23 +1,62 @@
+// @ts-check
 /** `npm ci` when node_modules is not what package-lock.json asks for, and nothing when it is. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PrepareError } from './progress.mjs';
+import { explainFailure, PrepareError } from './progress.mjs';
 import { isInstalled, runLogged } from './programs.mjs';
-import { tail } from './debian.mjs';
 
-/** Path of the pinned Node below the repository. */
+/** @type {readonly import('./progress.mjs').Reason[]} */
+const REASONS = [
+  {
+    pattern: /can only install packages when|Missing: .* from lock file|Invalid: lock file/,
+    sentence: 'package.json and package-lock.json do not match.',
+    mend: 'Run `npm install` and commit the lock file.',
+  },
+  {
+    pattern: /ETARGET|E404|notarget/,
+    sentence: 'The npm registry does not have a version that the lock names.',
+    mend: 'Mirrors lag behind: try again later, or with another registry.',
+  },
+  {
+    pattern: /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET/,
+    sentence: 'The npm registry could not be reached.',
+    mend: 'Check the network and `npm config get registry`.',
+  },
+  {
+    pattern: /SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|CERT_/,
+    sentence: 'The npm registry shows a certificate that is not trusted here.',
+    mend: 'Install its CA with update-ca-certificates.',
+  },
+  { pattern: /ENOSPC/, sentence: 'The disk is full.', mend: 'Free some space, then run this again.' },
+];
+
+/**
+ * Path of the pinned Node below the repository.
+ *
+ * @param {string} root
+ * @param {string} arch
+ */
 export const pinnedNode = (root, arch) => join(root, 'node_modules', `node-linux-${arch}`, 'bin', 'node');
 
-/** Inside node_modules, so that it goes with it. Holds the hash of the lock that was installed. */
+/**
+ * Inside node_modules, so that it goes with it. Holds the hash of the lock that was installed.
+ *
+ * @param {string} root
+ */
 const stampFile = (root) => join(root, 'node_modules', '.orkestr-lock');
 
+/** @param {string} root */
 const lockHash = (root) =>
   createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex');
 
-/** @returns {boolean} whether everything of the lock is installed, in its exact version */
+/**
+ * @param {string} root
+ * @param {string} arch
+ * @returns {boolean} whether everything of the lock is installed, in its exact version
+ */
 export function isInstalledAsLocked(root, arch) {
   if (!existsSync(pinnedNode(root, arch))) return false;
   const hash = lockHash(root);
@@ -28,25 +67,38 @@ export function isInstalledAsLocked(root, arch) {
   return true;
 }
 
-/** Compares package-lock.json with what npm recorded as installed; optional packages may be of another platform. */
+/**
+ * Compares package-lock.json with what npm recorded as installed; optional packages may be of another platform.
+ *
+ * @param {string} root
+ */
 function matchesHiddenLock(root) {
   const hiddenFile = join(root, 'node_modules', '.package-lock.json');
   if (!existsSync(hiddenFile)) return false;
-  const installed = JSON.parse(readFileSync(hiddenFile, 'utf8')).packages;
-  const { '': _root, ...wanted } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
-  const present = ([path, entry]) =>
-    installed[path] ? installed[path].version === entry.version : entry.optional === true;
-  return Object.entries(wanted).every(present) && Object.keys(installed).every((path) => path in wanted);
+  const installed = readLock(hiddenFile);
+  const wanted = readLock(join(root, 'package-lock.json'));
+  delete wanted[''];
+  return (
+    Object.entries(wanted).every(([path, { version, optional }]) =>
+      installed[path] ? installed[path].version === version : optional === true,
+    ) && Object.keys(installed).every((path) => path in wanted)
+  );
 }
+
+/**
+ * @param {string} file
+ * @returns {Record<string, { version?: string, optional?: boolean }>} install path → package
+ */
+const readLock = (file) => JSON.parse(readFileSync(file, 'utf8')).packages;
 
 /**
  * @param {string} root
  * @param {{ env: NodeJS.ProcessEnv, logFile: string, arch: string }} context
  */
 export async function installDependencies(root, { env, logFile, arch }) {
-  const began = existsSync(logFile) ? readFileSync(logFile).length : 0;
-  const code = await runLogged([...npmCommand(env), 'ci', '--no-audit', '--no-fund'], { cwd: root, env, logFile });
-  if (code !== 0) throw npmFailed(tail(logFile, began, 30), logFile);
+  const argv = /** @type {const} */ ([...npmCommand(env), 'ci', '--no-audit', '--no-fund']);
+  const { code, lastLines } = await runLogged(argv, { cwd: root, env, logFile });
+  if (code !== 0) throw explainFailure(REASONS, { sentence: 'npm ci failed.', evidence: lastLines, logFile });
   if (!existsSync(pinnedNode(root, arch))) {
     throw new PrepareError('ORK_PREPARE_FAILED', `npm ci left out node-linux-${arch}, the Node that orkestr runs on.`, {
       mend: `Look for "optional" or "omit" in your npm configuration, and at ${logFile}.`,
@@ -55,42 +107,15 @@ export async function installDependencies(root, { env, logFile, arch }) {
   writeFileSync(stampFile(root), lockHash(root));
 }
 
-/** npm tells the scripts it runs where it is itself; outside of one the PATH decides. */
+/**
+ * npm tells the scripts it runs where it is itself; outside of one the PATH decides.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {[string, ...string[]]}
+ */
 function npmCommand(env) {
-  if (env.npm_execpath && existsSync(env.npm_execpath)) return [process.execPath, env.npm_execpath];
-  if (isInstalled('npm', env.PATH ?? '')) return ['npm'];
+  const self = env['npm_execpath'];
+  if (self && existsSync(self)) return [process.execPath, self];
+  if (isInstalled('npm', env['PATH'] ?? '')) return ['npm'];
   throw new PrepareError('ORK_PREPARE_FAILED', 'npm was not found.', { mend: 'Start this as `npm start`.' });
-}
-
-function npmFailed(evidence, logFile) {
-  const text = evidence.join('\n');
-  const reasons = [
-    [
-      /EUSAGE[\s\S]*in sync|can only install packages when/,
-      'package.json and package-lock.json do not match.',
-      'Run `npm install` and commit the lock file.',
-    ],
-    [
-      /ETARGET|E404|notarget/,
-      'The npm registry does not have a version that the lock names.',
-      'Mirrors lag behind: try again later, or another registry.',
-    ],
-    [
-      /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET/,
-      'The npm registry could not be reached.',
-      'Check the network and `npm config get registry`.',
-    ],
-    [
-      /SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|CERT_/,
-      'The npm registry shows a certificate that is not trusted here.',
-      'Install its CA with update-ca-certificates.',
-    ],
-    [/ENOSPC/, 'The disk is full.', 'Free some space, then run it again.'],
-  ];
-  const [, sentence, mend] = reasons.find(([pattern]) => pattern.test(text)) ?? [
-    null,
-    'npm ci failed.',
-    'Its last lines are below.',
-  ];
-  return new PrepareError('ORK_PREPARE_FAILED', sentence, { mend: `${mend} Full output: ${logFile}`, evidence });
 }

@@ -1,23 +1,31 @@
+// @ts-check
 /** Whether this machine can run orkestr at all. */
 import { PrepareError } from './progress.mjs';
 
 /** Oldest glibc that the prebuilt SQLite of better-sqlite3 loads on (Debian 12 has 2.36, Ubuntu 22.04 2.35). */
-const OLDEST_GLIBC = [2, 34];
+const OLDEST_GLIBC = { major: 2, minor: 34 };
 
-/** What checkMachine looks at, read from this process. */
+/** @typedef {{ platform: string, arch: string, uid: number, glibc: string | undefined }} Machine */
+
+/**
+ * What checkMachine looks at, read from this process.
+ *
+ * @returns {Machine}
+ */
 export function readMachine() {
-  // Resolving every network interface is the slow part of a report, and not needed here.
-  process.report.excludeNetwork = true;
+  // Resolving every network interface is the slow part of a report, and not needed here. Older Node does not know it.
+  Object.assign(process.report, { excludeNetwork: true });
+  const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport());
   return {
     platform: process.platform,
     arch: process.arch,
     uid: process.getuid?.() ?? -1,
-    glibc: process.report.getReport().header.glibcVersionRuntime,
+    glibc: report.header.glibcVersionRuntime,
   };
 }
 
 /**
- * @param {{ platform: string, arch: string, uid: number, glibc: string | undefined }} machine
+ * @param {Machine} machine
  * @param {{ root: boolean }} needs
  * @returns {string} what it is, for people
  */
@@ -31,11 +39,11 @@ export function checkMachine(machine, needs) {
       },
     );
   }
-  if (!isAtLeast(machine.glibc, OLDEST_GLIBC)) {
+  if (!isNewEnough(machine.glibc)) {
     const found = machine.glibc ? `glibc ${machine.glibc}` : 'no glibc (musl?)';
     throw new PrepareError(
       'ORK_MACHINE_UNFIT',
-      `orkestr needs glibc ${OLDEST_GLIBC.join('.')} or newer; this machine has ${found}.`,
+      `orkestr needs glibc ${OLDEST_GLIBC.major}.${OLDEST_GLIBC.minor} or newer; this machine has ${found}.`,
       {
         mend: 'Use Debian 12, Ubuntu 22.04 or newer.',
       },
@@ -51,7 +59,8 @@ export function checkMachine(machine, needs) {
   return `Linux ${machine.arch}, glibc ${machine.glibc}${machine.uid === 0 ? ', root' : ''}`;
 }
 
-function isAtLeast(version, oldest) {
-  const [major, minor] = (version ?? '0.0').split('.').map(Number);
-  return major > oldest[0] || (major === oldest[0] && minor >= oldest[1]);
+/** @param {string | undefined} glibc e.g. `2.36` */
+function isNewEnough(glibc) {
+  const [major = 0, minor = 0] = (glibc ?? '').split('.').map(Number);
+  return major > OLDEST_GLIBC.major || (major === OLDEST_GLIBC.major && minor >= OLDEST_GLIBC.minor);
 }

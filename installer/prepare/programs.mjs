@@ -1,18 +1,27 @@
+// @ts-check
 /** Finding and running programs, by argv only. */
 import { spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Debian keeps daemons and network tools here, which an ordinary user's PATH leaves out. */
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** `path` with the system folders at its end, so that a trimmed PATH finds dockerd and iptables too. */
+/**
+ * `path` with the system folders at its end, so that a trimmed PATH finds dockerd and iptables too.
+ *
+ * @param {string | undefined} path
+ */
 export function completePath(path) {
   const folders = (path ?? '').split(':').filter(Boolean);
   return [...folders, ...SYSTEM_FOLDERS.filter((folder) => !folders.includes(folder))].join(':');
 }
 
-/** @returns {boolean} whether `name` is an executable in a folder of `path` */
+/**
+ * @param {string} name
+ * @param {string} path
+ * @returns {boolean} whether `name` is an executable in a folder of `path`
+ */
 export function isInstalled(name, path) {
   return path.split(':').some((folder) => {
     try {
@@ -26,18 +35,21 @@ export function isInstalled(name, path) {
 }
 
 /**
- * Runs a program to its end with its output in a log file.
+ * Runs a program to its end with its output at the end of a log file.
  *
  * @param {readonly [string, ...string[]]} argv
  * @param {{ logFile: string, env: NodeJS.ProcessEnv, cwd?: string }} options
- * @returns {Promise<number>} its exit code; 127 when it could not be started
+ * @returns {Promise<{ code: number, lastLines: string[] }>} its exit code, 127 when it could not be started
  */
 export function runLogged(argv, { logFile, env, cwd }) {
+  const [program, ...args] = argv;
+  const began = existsSync(logFile) ? readFileSync(logFile).length : 0;
+  const lastLines = () => readFileSync(logFile).subarray(began).toString('utf8').split('\n').filter(Boolean).slice(-30);
   return new Promise((resolve) => {
     const log = openSync(logFile, 'a', 0o600);
-    const child = spawn(argv[0], argv.slice(1), { env, cwd, stdio: ['ignore', log, log] });
+    const child = spawn(program, args, { env, stdio: ['ignore', log, log], ...(cwd ? { cwd } : {}) });
     closeSync(log);
-    child.once('error', () => resolve(127));
-    child.once('close', (code, signal) => resolve(code ?? (signal ? 128 : 1)));
+    child.once('error', (error) => resolve({ code: 127, lastLines: [error.message] }));
+    child.once('close', (code) => resolve({ code: code ?? 1, lastLines: lastLines() }));
   });
 }

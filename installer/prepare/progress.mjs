@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Visible progress without a terminal trick: one line when a stage has something slow to say, one line with its seconds
  * when it is done. Works the same in a terminal, a pipe and a CI log. Plain JavaScript, because it runs before `npm ci`.
@@ -20,24 +21,40 @@ export class PrepareError extends Error {
 }
 
 /**
- * Runs stages one after the other and tells about each.
+ * What a failed program's output says, in a sentence of ours.
+ *
+ * @typedef {{ pattern: RegExp, sentence: string, mend: string }} Reason
+ * @typedef {{ stage<T>(name: string, work: (say: (detail: string) => void) => Promise<T> | T): Promise<T> }} Progress
+ */
+
+/**
+ * @param {readonly Reason[]} reasons the first that fits is it
+ * @param {{ sentence: string, evidence: readonly string[], logFile: string }} failure `sentence`: when none fits
+ */
+export function explainFailure(reasons, { sentence, evidence, logFile }) {
+  const text = evidence.join('\n');
+  const reason = reasons.find(({ pattern }) => pattern.test(text)) ?? { sentence, mend: 'Its last lines say why.' };
+  return new PrepareError('ORK_PREPARE_FAILED', reason.sentence, {
+    mend: `${reason.mend} Full output: ${logFile}`,
+    evidence,
+  });
+}
+
+/**
+ * Runs stages one after the other and tells about each. A text that a stage answers stands on its closing line.
  *
  * @param {{ write(text: string): unknown }} output where the lines go
  * @param {() => number} [now] monotonic milliseconds
+ * @returns {Progress}
  */
 export function makeProgress(output, now = () => performance.now()) {
+  /** @param {string} text */
   const line = (text) => output.write(`${text}\n`);
   return {
-    line,
-    /**
-     * @template T
-     * @param {string} name
-     * @param {(say: (detail: string) => void) => Promise<T> | T} work its answer, when a text, stands on the closing line
-     * @returns {Promise<T>}
-     */
     async stage(name, work) {
       const began = now();
       const seconds = () => `${((now() - began) / 1000).toFixed(1)} s`;
+      /** @type {(mark: string, detail: string) => void} */
       const close = (mark, detail) => line(`${mark} ${name.padEnd(22)} ${seconds().padStart(7)}  ${detail}`.trimEnd());
       try {
         const result = await work((detail) => line(`  ${name}: ${detail}`));
