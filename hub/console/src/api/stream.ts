@@ -32,7 +32,7 @@ export function listen(deploymentId: string, listener: StreamListener): () => vo
       listener.event(event);
       if (event.kind === 'end') stop();
     };
-    for (const name of ['message', 'status', 'step', 'log', 'end']) source.addEventListener(name, onMessage);
+    source.addEventListener('message', onMessage);
   };
   open();
   return stop;

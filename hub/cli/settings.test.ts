@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settingsOf } from './settings.ts';
+
+test('options become a tree of settings; --setting values are JSON, or text where they are none', () => {
+  const settings = settingsOf({
+    memory: '512',
+    cpus: '0.5',
+    healthPath: '/healthz',
+    domain: ['a.example.com', 'b.example.com'],
+    setting: ['limits.pids=64', 'startCommand=node server.js', 'port=null', 'readOnlyRoot=true', 'build={"cpus":2}'],
+  });
+  assert.deepEqual(settings, {
+    limits: { memoryMiB: 512, cpus: 0.5, pids: 64 },
+    healthCheck: { kind: 'http', path: '/healthz' },
+    domains: [{ host: 'a.example.com' }, { host: 'b.example.com' }],
+    startCommand: 'node server.js',
+    port: null,
+    readOnlyRoot: true,
+    build: { cpus: 2 },
+  });
+});
+
+test('what is not given is not there, so the defaults of the hub hold', () => {
+  assert.deepEqual(settingsOf({}), {});
+});
+
+for (const setting of ['limits', '=1', '__proto__.x=1', 'a..b=1', '.a=1']) {
+  test(`--setting ${setting} is refused`, () => {
+    assert.throws(() => settingsOf({ setting: [setting] }), { code: 'ORK_INVALID' });
+  });
+}
+
+test('numbers that are none are refused', () => {
+  assert.throws(() => settingsOf({ memory: '1e3' }), { code: 'ORK_INVALID' });
+  assert.throws(() => settingsOf({ cpus: 'two' }), { code: 'ORK_INVALID' });
+});

@@ -1,0 +1,191 @@
+/** For tests: the real `orkestr` process, and a scripted hub for it to talk to. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
+import type { Deployment, DeploymentEvent, Step } from '../api/schemas.ts';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+export const TOKEN = 'ork_test-token-that-must-not-be-shown';
+
+/** What was asked of the scripted hub. */
+export interface Asked {
+  readonly route: string;
+  readonly query: string;
+  readonly body: unknown;
+  readonly headers: IncomingMessage['headers'];
+}
+
+/** Answers one request: a value is sent as JSON; a handler may write the response itself and answer nothing. */
+export type Script = (asked: Asked, response: ServerResponse) => unknown;
+
+export interface ScriptedHub {
+  readonly url: string;
+  readonly asked: Asked[];
+  /** Closes it. @throws when something was asked that was not scripted. */
+  stop(): Promise<void>;
+}
+
+/** `routes`: "GET /me" → what to answer. Paths are below /api/v1; any other call is an error. */
+export async function startScriptedHub(routes: Readonly<Record<string, Script>>): Promise<ScriptedHub> {
+  const asked: Asked[] = [];
+  const unscripted: string[] = [];
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url ?? '/', 'http://hub.invalid');
+    const route = `${request.method} ${url.pathname.replace(/^\/api\/v1/, '')}`;
+    const sent = await text(request);
+    const call = {
+      route,
+      query: url.search,
+      body: sent === '' ? undefined : JSON.parse(sent),
+      headers: request.headers,
+    };
+    asked.push(call);
+    const script = routes[route];
+    if (script === undefined) {
+      unscripted.push(route);
+      response.writeHead(500).end('not scripted');
+      return;
+    }
+    const value = await script(call, response);
+    if (value !== undefined) {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(value));
+    }
+  };
+  const server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      if (unscripted.length > 0) throw new Error(`The hub was asked what no test expected: ${unscripted.join(', ')}`);
+    },
+  };
+}
+
+/** A script that answers with a problem, as the hub does. */
+export const refuse =
+  (code: ErrorCode, detail: string, evidence: string[] = []): Script =>
+  (_asked, response) => {
+    const problem = toProblem(toErrorReport(new OrkestrError(code, detail, { evidence })));
+    response.writeHead(problem.status, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
+  };
+
+/** Events in the format of the hub's stream, numbered from `first`. */
+export const eventStream = (events: readonly DeploymentEvent[], first = 1): string =>
+  events.map((event, index) => `id: ${first + index}\ndata: ${JSON.stringify(event)}\n\n`).join('');
+
+/** A script that streams events and ends. */
+export const stream =
+  (events: readonly DeploymentEvent[]): Script =>
+  (_asked, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`: here\n\n${eventStream(events)}`);
+  };
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  readonly cwd?: string;
+  /** Ctrl-C as soon as this text stands in stdout. */
+  readonly interruptAt?: string;
+}
+
+/** A place to run the CLI from: its own configuration folder, nothing of the machine's user. */
+export interface CliHome {
+  readonly folder: string;
+  run(args: readonly string[], options?: CliOptions): Promise<CliResult>;
+  remove(): void;
+}
+
+export function makeCliHome(): CliHome {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-cli-'));
+  return {
+    folder,
+    run: (args, options = {}) => runCli(folder, args, options),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+async function runCli(folder: string, args: readonly string[], options: CliOptions): Promise<CliResult> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: options.cwd ?? folder,
+    env: {
+      PATH: process.env.PATH,
+      HOME: folder,
+      XDG_CONFIG_HOME: folder,
+      GIT_CEILING_DIRECTORIES: tmpdir(),
+      ...options.env,
+    },
+  });
+  child.stdin.end(options.stdin ?? '');
+  let seen = '';
+  let interrupted = false;
+  child.stdout.on('data', (part: Buffer) => {
+    seen += part.toString();
+    if (interrupted || options.interruptAt === undefined || !seen.includes(options.interruptAt)) return;
+    interrupted = child.kill('SIGINT');
+  });
+  const [stderr, code] = await Promise.all([
+    text(child.stderr),
+    new Promise<number | null>((resolve) => child.on('close', resolve)),
+  ]);
+  return { code, stdout: seen, stderr };
+}
+
+const ID = '01890000-0000-7000-8000-00000000000';
+export const IDS = { project: `${ID}1`, environment: `${ID}2`, deployment: `${ID}3`, older: `${ID}4`, host: `${ID}5` };
+const AT = '2030-01-01T00:00:00.000Z';
+
+export const sampleDeployment = (change: Partial<Deployment> = {}): Deployment => ({
+  id: IDS.deployment,
+  project: { id: IDS.project, slug: 'shop' },
+  environment: { id: IDS.environment, slug: 'production' },
+  kind: 'deploy',
+  trigger: 'manual',
+  status: 'running',
+  generation: 1,
+  commit: 'a'.repeat(40),
+  branch: 'main',
+  releaseOf: null,
+  replacedBy: null,
+  error: null,
+  urls: ['http://shop.localhost:8080/'],
+  consoleUrl: 'http://hub.invalid/deployments/1',
+  createdAt: AT,
+  startedAt: AT,
+  finishedAt: null,
+  ...change,
+});
+
+export const stepEvent = (change: Partial<Step> & Pick<Step, 'name' | 'status'>): DeploymentEvent => ({
+  kind: 'step',
+  step: { startedAt: AT, ms: null, note: null, output: null, error: null, ...change },
+});
+
+export const logEvent = (step: Step['name'], offset: number, log: string): DeploymentEvent => ({
+  kind: 'log',
+  step,
+  offset,
+  data: Buffer.from(log).toString('base64'),
+});
+
+export const statusEvent = (change: Partial<Deployment>): DeploymentEvent => ({
+  kind: 'status',
+  deployment: sampleDeployment(change),
+});

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatAge, formatBytes, formatDuration } from './format.ts';
+
+test('durations take the unit that fits', () => {
+  const written = [0, 999, 1000, 59_999, 60_000, 185_000, 3_600_000, 7_800_000].map(formatDuration);
+  assert.deepEqual(written, [
+    '0 ms',
+    '999 ms',
+    '1.0 s',
+    '59.9 s',
+    '1 min 00 s',
+    '3 min 05 s',
+    '1 h 00 min',
+    '2 h 10 min',
+  ]);
+});
+
+test('ages are rough, and a clock that is behind gives no negative one', () => {
+  const now = Date.parse('2030-01-10T00:00:00Z');
+  const ages = [
+    '2030-01-10T00:05:00Z',
+    '2030-01-09T23:56:00Z',
+    '2030-01-09T21:00:00Z',
+    '2030-01-09T00:00:00Z',
+    '2030-01-01T00:00:00Z',
+  ];
+  assert.deepEqual(
+    ages.map((at) => formatAge(at, now)),
+    ['just now', '4 min ago', '3 h ago', '1 day ago', '9 days ago'],
+  );
+});
+
+test('sizes have binary units', () => {
+  assert.deepEqual([812, 1536, 88_290_304, 2 ** 40].map(formatBytes), ['812 B', '1.5 KiB', '84.2 MiB', '1.0 TiB']);
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { STEP_NAMES } from '../../../../protocol/steps.ts';
+import { logEvent, sampleDeployment, statusEvent, stepEvent } from '../../../cli/test-cli.ts';
+import type { DeploymentEvent } from '../../../api/schemas.ts';
+import { STEPS, fold, startProgress, stepOfInterest } from './progress.ts';
+
+const after = (...events: DeploymentEvent[]) => events.reduce(fold, startProgress(sampleDeployment(), []));
+
+test('the steps of the console are those of the pipeline', () => {
+  assert.deepEqual([...STEPS], [...STEP_NAMES]);
+});
+
+test('events bring a deployment to its end', () => {
+  const progress = after(
+    stepEvent({ name: 'clone', status: 'running' }),
+    stepEvent({ name: 'clone', status: 'done', ms: 5 }),
+    stepEvent({ name: 'analyze', status: 'running' }),
+    statusEvent({ status: 'live' }),
+    { kind: 'end', status: 'live' },
+  );
+  assert.equal(progress.deployment.status, 'live');
+  assert.equal(progress.ended, true);
+  assert.deepEqual(
+    [...progress.steps.values()].map(({ name, status }) => [name, status]),
+    [
+      ['clone', 'done'],
+      ['analyze', 'running'],
+    ],
+  );
+});
+
+test('a replay from the start does not take back what is known to have ended', () => {
+  const ended = startProgress(sampleDeployment({ status: 'failed' }), []);
+  assert.equal(fold(ended, statusEvent({ status: 'running' })).deployment.status, 'failed');
+  assert.equal(fold(ended, statusEvent({ status: 'superseded' })).deployment.status, 'superseded');
+});
+
+test('log events change nothing of the progress', () => {
+  const progress = after();
+  assert.equal(fold(progress, logEvent('build', 0, 'x')), progress);
+});
+
+test('the step to look at is the failed one, else the running one, else the last', () => {
+  const done = stepEvent({ name: 'clone', status: 'done' });
+  const failed = stepEvent({ name: 'build', status: 'failed' });
+  assert.equal(stepOfInterest(after()), 'clone');
+  assert.equal(stepOfInterest(after(done, stepEvent({ name: 'analyze', status: 'running' }))), 'analyze');
+  assert.equal(stepOfInterest(after(done, failed, stepEvent({ name: 'deploy', status: 'skipped' }))), 'build');
+  assert.equal(stepOfInterest(after(done, stepEvent({ name: 'analyze', status: 'done' }))), 'analyze');
+});

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LogBuffer } from './log-buffer.ts';
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+test('lines come out as they are completed, the open one beside them', () => {
+  const log = new LogBuffer();
+  log.append(base64('one\ntw'), 0);
+  assert.deepEqual([log.since(0), log.open, log.next], [['one'], 'tw', 1]);
+  log.append(base64('o\n10%\r20%'), 6);
+  assert.deepEqual([log.since(1), log.open], [['two'], '20%']);
+  log.end();
+  assert.deepEqual([log.since(2), log.open], [['20%'], '']);
+});
+
+test('only the last lines are kept, and their numbers go on', () => {
+  const log = new LogBuffer(3);
+  log.append(base64('1\n2\n3\n4\n5\n'), 0);
+  assert.deepEqual([log.since(0), log.first, log.next], [['3', '4', '5'], 2, 5]);
+  assert.deepEqual(log.since(4), ['5']);
+  assert.deepEqual(log.since(5), []);
+});
+
+test('a stream that begins anew after a reconnect doubles nothing', () => {
+  const log = new LogBuffer();
+  log.append(base64('one\ntwo\n'), 0);
+  log.append(base64('one\n'), 0);
+  log.append(base64('two\nthree\n'), 4);
+  assert.deepEqual(log.since(0), ['one', 'two', 'three']);
+  assert.equal(log.bytes, 14);
+});
+
+test('ending twice adds no line', () => {
+  const log = new LogBuffer();
+  log.append(base64('last'), 0);
+  log.end();
+  log.end();
+  assert.deepEqual(log.since(0), ['last']);
+});
