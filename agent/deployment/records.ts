@@ -102,3 +102,17 @@ export interface RefusedJob {
   readonly deploymentId: string;
   readonly generation: number;
 }
+
+/** A report that waits in the outbox. Of log ranges only the place is stored: their bytes are in the log files. */
+export type OutboxRow =
+  | { readonly sequence: number; readonly kind: 'report'; readonly report: Report }
+  | {
+      readonly sequence: number;
+      readonly kind: 'log';
+      readonly deploymentId: string;
+      readonly step: StepName;
+      readonly offset: number;
+      readonly length: number;
+      /** Given up because too much was waiting: the hub gets a marker in its place. */
+      readonly dropped: boolean;
+    };

@@ -2,6 +2,7 @@
 import type { Report } from '../../protocol/agent-link.ts';
 import { MAX_LOG_CHUNK_BYTES } from '../../protocol/agent-link.ts';
 import type { StepName } from '../../protocol/steps.ts';
+import type { OutboxRow } from '../deployment/records.ts';
 import type { Database } from './database.ts';
 
 /** How much log may wait for an absent hub. Step and deployment reports always wait. */
@@ -11,19 +12,6 @@ export interface OutboxLimits {
 }
 
 export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = { maxLogBytes: 64 * 1024 * 1024, maxLogRows: 20_000 };
-
-export type OutboxRow =
-  | { readonly sequence: number; readonly kind: 'report'; readonly report: Report }
-  | {
-      readonly sequence: number;
-      readonly kind: 'log';
-      readonly deploymentId: string;
-      readonly step: StepName;
-      readonly offset: number;
-      readonly length: number;
-      /** Given up because too much was waiting: the hub gets a marker in its place. */
-      readonly dropped: boolean;
-    };
 
 export interface Outbox {
   add(report: Report): void;

@@ -69,12 +69,14 @@ async function exchange(
       signal: AbortSignal.timeout(deadlineMs),
       ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
-    let text = '';
-    for await (const chunk of answer.body) {
-      text += String(chunk);
-      if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
     }
-    return { status: answer.statusCode, text };
+    return { status: answer.statusCode, text: Buffer.concat(chunks).toString('utf8') };
   } catch (cause) {
     const why =
       cause instanceof Error && cause.name === 'TimeoutError' ? `no answer in ${deadlineMs} ms` : String(cause);

@@ -1,0 +1,210 @@
+/** One WebSocket to the hub, from dialling to its end. A half-open one is found by silence. */
+import WebSocket from 'ws';
+import type { RawData } from 'ws';
+import type { AgentMessage, HostStatus } from '../../protocol/agent-link.ts';
+import { AGENT_LINK_PATH, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { SignedJob } from '../../protocol/job.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { Credentials, Welcome } from './handshake.ts';
+import { makeHandshake } from './handshake.ts';
+import { makeLeases } from './lease.ts';
+import { startSender } from './outbox.ts';
+import type { OutboxSender, OutboxStore, ReadLog } from './outbox.ts';
+
+export interface LinkTiming {
+  /** From dialling to the hub's proof. */
+  readonly handshakeMs: number;
+  readonly pingMs: number;
+  /** Silence after which the other side counts as gone; also for a report that is never acknowledged. */
+  readonly deadMs: number;
+}
+
+export const DEFAULT_TIMING: LinkTiming = { handshakeMs: 10_000, pingMs: 10_000, deadMs: 30_000 };
+
+/** Reports on the wire without acknowledgement. With full log chunks that is less than 4 MiB. */
+const WINDOW = 32;
+
+/** What the hub asks for. A handler that throws drops the connection, not the process. */
+export interface HubOrders {
+  job(envelope: SignedJob): void;
+  cancel(deploymentId: string): void;
+}
+
+export interface ConnectionOptions {
+  readonly hubUrl: string;
+  readonly credentials: Credentials;
+  readonly agentVersion: string;
+  readonly outbox: OutboxStore;
+  readonly readLog: ReadLog;
+  /** Deployments that are accepted and not ended. */
+  readonly running: () => readonly string[];
+  readonly status: () => Promise<HostStatus>;
+  readonly orders: HubOrders;
+  readonly timing: LinkTiming;
+  readonly monotonic: () => number;
+  readonly log: Logger;
+}
+
+/**
+ * Connect and stay until the connection ends or `signal` aborts.
+ * @returns why it ended; never throws
+ */
+export function connection(options: ConnectionOptions, signal: AbortSignal, onWelcome: () => void): Promise<Error> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(linkUrl(options.hubUrl), {
+      maxPayload: MAX_FRAME_BYTES,
+      perMessageDeflate: false,
+      handshakeTimeout: options.timing.handshakeMs,
+    });
+    let reason: Error | null = null;
+    const end = (error: Error): void => {
+      reason ??= error;
+      socket.terminate();
+    };
+    const talk = makeTalk(options, socket, end, onWelcome);
+    const abort = (): void => end(new Error('the agent stops'));
+    signal.addEventListener('abort', abort, { once: true });
+    const watch = setInterval(talk.watch, Math.min(options.timing.pingMs, options.timing.deadMs / 3));
+
+    socket.on('message', (data, isBinary) => talk.message(data, isBinary));
+    socket.on('ping', talk.heard);
+    socket.on('pong', talk.heard);
+    socket.on('error', end);
+    socket.on('close', (code, text) => {
+      clearInterval(watch);
+      signal.removeEventListener('abort', abort);
+      talk.stop();
+      resolve(
+        reason ?? new Error(`the hub closed the connection (${code}${text.length > 0 ? `, ${String(text)}` : ''})`),
+      );
+    });
+    if (signal.aborted) abort();
+  });
+}
+
+/** The hub's address as that of its agent socket. */
+export function linkUrl(hubUrl: string): URL {
+  const url = new URL(AGENT_LINK_PATH, hubUrl);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url;
+}
+
+interface Talk {
+  message(data: RawData, isBinary: boolean): void;
+  heard(): void;
+  /** Called regularly: pings, finds silence, renews leases, tells how the host is. */
+  watch(): void;
+  stop(): void;
+}
+
+function makeTalk(
+  options: ConnectionOptions,
+  socket: WebSocket,
+  end: (error: Error) => void,
+  onWelcome: () => void,
+): Talk {
+  const { timing, monotonic, log } = options;
+  const handshake = makeHandshake(options.credentials, options.agentVersion, options.running);
+  const leases = makeLeases(options.running, monotonic);
+  const openedAt = monotonic();
+  let heardAt = openedAt;
+  let welcome: Welcome | null = null;
+  let sender: OutboxSender | null = null;
+  let statusAt = -Infinity;
+
+  const send = (message: AgentMessage): void => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+  };
+  const tellStatus = async (): Promise<void> => {
+    try {
+      send({ type: 'status', status: await options.status() });
+    } catch (error) {
+      log.warn({ err: error }, 'the status of the host could not be told');
+    }
+  };
+  const greet = (message: HubMessage): void => {
+    const step = handshake.take(message);
+    if ('hello' in step) return send(step.hello);
+    welcome = step.welcome;
+    sender = startSender(
+      { store: options.outbox, readLog: options.readLog, send, failed: end, monotonic, window: WINDOW },
+      welcome.acknowledged,
+    );
+    onWelcome();
+    watch();
+  };
+  const obey = (message: HubMessage): void => {
+    switch (message.type) {
+      case 'job':
+        leases.granted(message.leaseSeconds);
+        return options.orders.job(message.envelope);
+      case 'lease':
+        return leases.granted(message.leaseSeconds);
+      case 'cancel':
+        return options.orders.cancel(message.deploymentId);
+      case 'ack':
+        return sender?.acknowledged(message.sequence);
+      case 'error':
+        return log.warn({ code: message.code, message: message.message }, 'the hub reports an error');
+      case 'challenge':
+      case 'welcome':
+        throw new OrkestrError('ORK_PROTOCOL', `The hub sent ${message.type} after the handshake.`);
+    }
+  };
+  const watch = (): void => {
+    const now = monotonic();
+    if (!welcome) {
+      if (now - openedAt > timing.handshakeMs) end(new Error('the hub did not finish the handshake'));
+      return;
+    }
+    if (now - heardAt > timing.deadMs) return end(new Error(`nothing was heard for ${timing.deadMs} ms`));
+    const waiting = sender?.waitingSince() ?? null;
+    if (waiting !== null && now - waiting > timing.deadMs) return end(new Error('a report was never acknowledged'));
+    if (socket.readyState === WebSocket.OPEN) socket.ping();
+    const due = leases.due();
+    if (due) send({ type: 'renew', deploymentIds: [...due] });
+    if (now - statusAt >= welcome.heartbeatSeconds * 1000) {
+      statusAt = now;
+      void tellStatus();
+    }
+  };
+
+  return {
+    message(data, isBinary) {
+      heardAt = monotonic();
+      try {
+        const message = readMessage(data, isBinary);
+        if (welcome) obey(message);
+        else greet(message);
+      } catch (error) {
+        // Whatever the other side sent: this connection is over, the process lives and dials again.
+        end(error as Error);
+      }
+    },
+    heard() {
+      heardAt = monotonic();
+    },
+    watch,
+    stop: () => sender?.stop(),
+  };
+}
+
+/** @throws OrkestrError ORK_PROTOCOL for anything that is not a message of this protocol */
+function readMessage(data: RawData, isBinary: boolean): HubMessage {
+  const text = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer);
+  let body: unknown;
+  try {
+    if (isBinary) throw new Error('binary frame');
+    body = JSON.parse(text.toString('utf8'));
+  } catch (cause) {
+    throw new OrkestrError('ORK_PROTOCOL', 'The hub sent a frame that is not JSON text.', { cause });
+  }
+  const message = HubMessage.safeParse(body);
+  if (message.success) return message.data;
+  const where = message.error.issues[0];
+  throw new OrkestrError(
+    'ORK_PROTOCOL',
+    `The hub sent a message that this version does not know: ${where?.path.join('.') ?? ''} ${where?.message ?? ''}`,
+  );
+}

@@ -1,0 +1,64 @@
+/** The first three messages of a connection: each side proves its key before anything else is said. */
+import { randomBytes } from 'node:crypto';
+import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
+import { helloProof, PROTOCOL_VERSION, welcomeProof } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { isSignedBy } from '../../protocol/signing.ts';
+
+export interface Credentials {
+  readonly hostId: string;
+  /** Pinned at enrolment. */
+  readonly hubPublicKey: string;
+  sign(text: string): string;
+}
+
+export type Welcome = Extract<HubMessage, { type: 'welcome' }>;
+
+export interface Handshake {
+  /** The next message of the hub: what to answer, or the end of the handshake. @throws OrkestrError ORK_SIGNATURE, ORK_PROTOCOL */
+  take(message: HubMessage): { readonly hello: AgentMessage } | { readonly welcome: Welcome };
+}
+
+export function makeHandshake(
+  credentials: Credentials,
+  agentVersion: string,
+  running: () => readonly string[],
+): Handshake {
+  const nonce = randomBytes(32).toString('base64url');
+  let greeted = false;
+  return {
+    take(message) {
+      if (message.type === 'challenge' && !greeted) {
+        greeted = true;
+        const { hostId } = credentials;
+        const signature = credentials.sign(helloProof(message.nonce, hostId, nonce));
+        return {
+          hello: {
+            type: 'hello',
+            protocol: PROTOCOL_VERSION,
+            hostId,
+            agentVersion,
+            nonce,
+            signature,
+            running: running().slice(0, 1000),
+          },
+        };
+      }
+      if (message.type === 'error')
+        throw new OrkestrError(message.code, `The hub refuses this host: ${message.message}`);
+      if (message.type !== 'welcome' || !greeted) {
+        throw new OrkestrError('ORK_PROTOCOL', `The hub sent ${message.type} in the middle of the handshake.`);
+      }
+      if (!isSignedBy(welcomeProof(nonce, message.sessionId), message.signature, credentials.hubPublicKey)) {
+        throw new OrkestrError('ORK_SIGNATURE', 'What answers is not the hub that this host was enrolled with.');
+      }
+      if (message.protocol !== PROTOCOL_VERSION) {
+        throw new OrkestrError(
+          'ORK_PROTOCOL',
+          `The hub speaks version ${message.protocol}, this agent ${PROTOCOL_VERSION}.`,
+        );
+      }
+      return { welcome: message };
+    },
+  };
+}

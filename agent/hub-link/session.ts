@@ -1,0 +1,125 @@
+/** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
+import { openJob } from '../../protocol/signing.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import { Uuid } from '../../protocol/ids.ts';
+import type { Job, SignedJob } from '../../protocol/job.ts';
+import { z } from 'zod';
+import { backoffMs } from '../lib/backoff.ts';
+import type { BackoffLimits } from '../lib/backoff.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { connection } from './connection.ts';
+import type { ConnectionOptions } from './connection.ts';
+
+export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
+
+/** A connection that held this long starts the pauses from the shortest again, ms. */
+const STEADY_MS = 10_000;
+
+export interface LinkState {
+  readonly hubUrl: string;
+  readonly connected: boolean;
+  /** ISO 8601: since when it is as it is. */
+  readonly since: string;
+  /** Why the last connection ended; null when there was none. */
+  readonly lastError: string | null;
+}
+
+export interface HubLink {
+  state(): LinkState;
+  stop(): Promise<void>;
+}
+
+/** What a verified job or an unreadable one leads to. */
+export interface JobSink {
+  accept(job: Job): void;
+  refuse(job: { readonly deploymentId: string; readonly generation: number }, error: ErrorReport): void;
+  cancel(deploymentId: string): void;
+}
+
+export interface LinkOptions extends Omit<ConnectionOptions, 'orders' | 'monotonic'> {
+  readonly jobs: JobSink;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly pace: BackoffLimits;
+}
+
+/** Starts dialling at once and goes on until `stop`. */
+export function startHubLink(options: LinkOptions): HubLink {
+  const { clock, log } = options;
+  const stopped = new AbortController();
+  let state: LinkState = {
+    hubUrl: options.hubUrl,
+    connected: false,
+    since: new Date(clock.now()).toISOString(),
+    lastError: null,
+  };
+  const become = (connected: boolean, lastError: string | null): void => {
+    state = { ...state, connected, since: new Date(clock.now()).toISOString(), lastError };
+  };
+  const orders = { job: (envelope: SignedJob) => takeJob(options, envelope), cancel: options.jobs.cancel };
+
+  // Dial for ever: the host must never need a person to come back to its hub.
+  const dial = async (): Promise<void> => {
+    for (let failures = 0; !stopped.signal.aborted; failures++) {
+      const began = clock.monotonic();
+      const ended = await connection({ ...options, orders, monotonic: clock.monotonic }, stopped.signal, () => {
+        become(true, null);
+        log.info({ hub: options.hubUrl }, 'connected to the hub');
+      });
+      if (stopped.signal.aborted) return;
+      if (state.connected && clock.monotonic() - began > STEADY_MS) failures = 0;
+      if (state.connected || state.lastError !== ended.message) become(false, ended.message);
+      const waitMs = backoffMs(failures, options.pace, options.random);
+      log.warn({ hub: options.hubUrl, reason: ended.message, waitMs: Math.round(waitMs) }, 'no connection to the hub');
+      await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop's condition ends it
+    }
+  };
+
+  const dialling = dial();
+  return {
+    state: () => state,
+    async stop() {
+      stopped.abort();
+      await dialling;
+    },
+  };
+}
+
+/** Signature first; then whether it is for this host. What is not signed by our hub is not even looked into. */
+function takeJob({ credentials, jobs, log }: LinkOptions, envelope: SignedJob): void {
+  let job: Job;
+  try {
+    job = openJob(envelope, credentials.hubPublicKey);
+  } catch (error) {
+    if (error instanceof OrkestrError && error.code === 'ORK_SIGNATURE') {
+      log.error({ err: error }, 'a job without a valid signature was refused');
+      return;
+    }
+    return refuseUnreadable({ jobs, log, hostId: credentials.hostId }, envelope.payload, error);
+  }
+  if (job.hostId !== credentials.hostId) {
+    log.error({ deploymentId: job.deploymentId, hostId: job.hostId }, 'a job for another host was refused');
+    return;
+  }
+  jobs.accept(job);
+}
+
+const Addressed = z.object({ deploymentId: Uuid, generation: z.int(), hostId: Uuid });
+
+/** Signed by our hub, yet not a job that this version knows: the hub gets to know as far as the job can be named. */
+function refuseUnreadable(
+  { jobs, log, hostId }: Pick<LinkOptions, 'jobs' | 'log'> & { hostId: string },
+  payload: string,
+  error: unknown,
+): void {
+  log.error({ err: error }, 'a job that this version cannot read was refused');
+  let body: unknown;
+  try {
+    body = JSON.parse(payload);
+  } catch {
+    return; // not even JSON: there is no id to report on, the log line above is all that can be said
+  }
+  const named = Addressed.safeParse(body);
+  if (named.success && named.data.hostId === hostId) jobs.refuse(named.data, toErrorReport(error, 'ORK_JOB_REFUSED'));
+}

@@ -1,0 +1,154 @@
+/** Who this host is: its id, its ed25519 key, and the hub it belongs to with that hub's pinned key. */
+import { createHash, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { request } from 'undici';
+import { z } from 'zod';
+import { EnrolAnswer } from '../protocol/agent-link.ts';
+import type { EnrolRequest } from '../protocol/agent-link.ts';
+import { OrkestrError, Problem } from '../protocol/errors.ts';
+import { Timestamp, Uuid } from '../protocol/ids.ts';
+import { makeKeyPair, readPublicKey, signText } from '../protocol/signing.ts';
+import type { KeyPairPem } from '../protocol/signing.ts';
+import { makePrivateFolder, writeFileAtomic } from './lib/files.ts';
+
+const IDENTITY_FILE = 'identity.json';
+const KEY_FILE = 'host-key.pem';
+const ENROL_PATH = '/api/v1/enrol';
+const ENROL_TIMEOUT_MS = 30_000;
+
+export const Identity = z.object({
+  hostId: Uuid,
+  name: z.string(),
+  /** Null for a host that only runs job files: no hub. */
+  hub: z.object({ url: z.url(), publicKey: z.string() }).nullable(),
+  since: Timestamp,
+});
+export type Identity = z.infer<typeof Identity>;
+
+/** Signs as this host. The key stays inside. */
+export type HostSigner = (text: string) => string;
+
+/** First 8 hex digits of SHA-256 of the host id: what marks everything that this agent makes on the machine. */
+export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);
+
+/** @returns null when this state folder has no identity yet. @throws OrkestrError ORK_CONFIG when it is not readable */
+export function readIdentity(stateFolder: string): Identity | null {
+  const path = join(stateFolder, IDENTITY_FILE);
+  const text = readIfThere(path);
+  if (text === null) return null;
+  try {
+    return Identity.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new OrkestrError('ORK_CONFIG', `${path} is not a readable identity.`, { cause });
+  }
+}
+
+/** The identity of a host without a hub, made when there is none. */
+export function localIdentity(stateFolder: string, now: number): Identity {
+  const known = readIdentity(stateFolder);
+  if (known) return known;
+  makePrivateFolder(stateFolder);
+  const made: Identity = { hostId: randomUUID(), name: 'local', hub: null, since: new Date(now).toISOString() };
+  store(stateFolder, made);
+  return made;
+}
+
+/** The host's signing function. @throws OrkestrError ORK_CONFIG when the key file is not there */
+export function hostSigner(stateFolder: string): HostSigner {
+  const pair = readKey(stateFolder);
+  if (!pair) throw new OrkestrError('ORK_CONFIG', `${join(stateFolder, KEY_FILE)} is not there. Join the hub again.`);
+  return (text) => signText(text, pair.privateKey);
+}
+
+export interface Enrolment {
+  readonly hubUrl: string;
+  readonly joinToken: string;
+  readonly name: string;
+  readonly now: number;
+}
+
+/**
+ * Exchange a join token for an identity. The key pair is stored before the token is used: when the answer is lost, the same
+ * call sends the same key and gets the same answer.
+ * @throws OrkestrError ORK_JOIN_TOKEN, ORK_HUB_UNREACHABLE, ORK_CONFLICT
+ */
+export async function joinHub(
+  stateFolder: string,
+  enrolment: Enrolment,
+): Promise<{ identity: Identity; joined: boolean }> {
+  const known = readIdentity(stateFolder);
+  if (known) return { identity: alreadyThere(known, enrolment.hubUrl), joined: false };
+  makePrivateFolder(stateFolder);
+  const { publicKey } = readKey(stateFolder) ?? makeKey(stateFolder);
+  const answer = await enrol(enrolment, publicKey);
+  if (!readPublicKey(answer.hubPublicKey)) {
+    throw new OrkestrError('ORK_PROTOCOL', 'The hub gave a key that is not an ed25519 public key.');
+  }
+  const identity: Identity = {
+    hostId: answer.hostId,
+    name: enrolment.name,
+    hub: { url: enrolment.hubUrl, publicKey: answer.hubPublicKey },
+    since: new Date(enrolment.now).toISOString(),
+  };
+  store(stateFolder, identity);
+  return { identity, joined: true };
+}
+
+function alreadyThere(known: Identity, hubUrl: string): Identity {
+  if (known.hub?.url === hubUrl) return known;
+  const whose = known.hub === null ? 'is of a host without a hub' : `belongs to the hub ${known.hub.url}`;
+  throw new OrkestrError(
+    'ORK_CONFLICT',
+    `This state folder ${whose}. Take everything off the host with \`orkestr-agent uninstall --purge\` first.`,
+  );
+}
+
+async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string): Promise<EnrolAnswer> {
+  const body: EnrolRequest = { joinToken, name, publicKey };
+  let status: number;
+  let answer: unknown;
+  try {
+    const response = await request(new URL(ENROL_PATH, hubUrl), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(ENROL_TIMEOUT_MS),
+    });
+    status = response.statusCode;
+    answer = await response.body.json();
+  } catch (cause) {
+    throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} gave no usable answer.`, { cause });
+  }
+  const enrolled = EnrolAnswer.safeParse(answer);
+  if (status < 300 && enrolled.success) return enrolled.data;
+  const problem = Problem.safeParse(answer);
+  if (problem.success) throw new OrkestrError(problem.data.code, problem.data.detail);
+  throw new OrkestrError('ORK_PROTOCOL', `What answers at ${hubUrl} (status ${status}) is not an orkestr hub.`);
+}
+
+function makeKey(stateFolder: string): KeyPairPem {
+  const pair = makeKeyPair();
+  writeFileAtomic(join(stateFolder, KEY_FILE), `${pair.privateKey}${pair.publicKey}`, 0o600);
+  return pair;
+}
+
+/** Both halves stand in one file, so that they can never be of two pairs. */
+function readKey(stateFolder: string): KeyPairPem | null {
+  const text = readIfThere(join(stateFolder, KEY_FILE));
+  if (text === null) return null;
+  const border = text.indexOf('-----BEGIN PUBLIC KEY-----');
+  return { privateKey: text.slice(0, border), publicKey: text.slice(border) };
+}
+
+const store = (stateFolder: string, identity: Identity): void =>
+  writeFileAtomic(join(stateFolder, IDENTITY_FILE), `${JSON.stringify(identity, null, 2)}\n`, 0o600);
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

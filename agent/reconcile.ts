@@ -1,0 +1,122 @@
+/** Observe, plan, do: makes the host agree with the journal, at boot and every minute. One round at a time. */
+import type { Logger } from '../protocol/service/logger.ts';
+import type { Ports } from './deployment/ports.ts';
+import type { LiveRecord } from './deployment/records.ts';
+import type { Action, Observed, Remembered } from './reconcile/plan.ts';
+import { plan } from './reconcile/plan.ts';
+
+const REMOVE_GRACE_SECONDS = 10;
+
+export interface ReconcileParts {
+  readonly ports: Pick<Ports, 'containers' | 'proxy' | 'workspaces' | 'clock'>;
+  readonly listWorkspaces: () => Promise<readonly string[]>;
+  readonly remembered: () => Remembered;
+  adopt(live: LiveRecord): void;
+  moveLive(environmentId: string, address: string): void;
+  /** Starts and probes the live target; its address. */
+  revive(live: LiveRecord, signal: AbortSignal): Promise<string>;
+  readonly log: Logger;
+}
+
+export interface Reconciler {
+  /** One round; a call during a round waits for that one and does no second. Never throws. */
+  run(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @param everyMs pause between rounds; the first is the caller's, who knows when the rest is ready */
+export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconciler {
+  const stopped = new AbortController();
+  let round: Promise<void> | null = null;
+  const run = (): Promise<void> => {
+    round ??= reconcile(parts, stopped.signal).finally(() => {
+      round = null;
+    });
+    return round;
+  };
+  const timer = setInterval(() => void run(), everyMs);
+  return {
+    run,
+    async stop() {
+      clearInterval(timer);
+      stopped.abort();
+      await round;
+    },
+  };
+}
+
+async function reconcile(parts: ReconcileParts, signal: AbortSignal): Promise<void> {
+  const observed = await observe(parts);
+  for (const action of plan(observed, parts.remembered())) {
+    if (signal.aborted) return;
+    try {
+      await perform(parts, action, signal);
+    } catch (error) {
+      // One that fails must not keep the others from their turn; the next round tries it again.
+      parts.log.warn({ err: error, action: action.kind, on: subjectOf(action) }, 'reconcile');
+    }
+  }
+}
+
+async function observe({ ports, listWorkspaces, log }: ReconcileParts): Promise<Observed> {
+  const orNull = async <T>(what: string, work: Promise<T>): Promise<T | null> => {
+    try {
+      return await work;
+    } catch (error) {
+      // Not seen is not gone: the planner leaves alone what it cannot see.
+      log.warn({ err: error }, `reconcile cannot see the ${what}`);
+      return null;
+    }
+  };
+  const [containers, table, workspaces] = await Promise.all([
+    orNull('containers', ports.containers.list()),
+    orNull('proxy', ports.proxy.table()),
+    orNull('workspaces', listWorkspaces()),
+  ]);
+  return { containers, table, workspaces: workspaces ?? [] };
+}
+
+async function perform(parts: ReconcileParts, action: Action, signal: AbortSignal): Promise<void> {
+  parts.log.info(
+    { action: action.kind, on: subjectOf(action), ...('why' in action && { why: action.why }) },
+    'reconcile',
+  );
+  switch (action.kind) {
+    case 'adopt':
+      return parts.adopt(action.live);
+    case 'revive':
+      return restore(parts, action.live, signal);
+    case 'remove-container':
+      if (isNeededNow(parts, action.deploymentId)) return;
+      return parts.ports.containers.stopAndRemove(action.name, REMOVE_GRACE_SECONDS);
+    case 'remove-workspace':
+      if (isNeededNow(parts, action.deploymentId)) return;
+      return parts.ports.workspaces.remove(action.deploymentId);
+  }
+}
+
+const subjectOf = (action: Action): string => ('live' in action ? action.live.deploymentId : action.deploymentId);
+
+/** The plan is a moment old: a job may have come since. */
+function isNeededNow({ remembered }: ReconcileParts, deploymentId: string): boolean {
+  const { live, unfinished } = remembered();
+  return [...live, ...unfinished].some((one) => one.deploymentId === deploymentId);
+}
+
+/** Same generation, same target id, the address it has now: the proxy takes that as a move (protocol/proxy-admin.ts). */
+async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSignal): Promise<void> {
+  const address = await parts.revive(live, signal);
+  const { entry } = live;
+  const { upstreams } = await parts.ports.proxy.table();
+  const seen = upstreams.find(({ id }) => id === entry.id);
+  if (seen && seen.generation > entry.generation) return; // a newer deployment flipped meanwhile
+  const active = seen?.targets.find(({ state }) => state === 'healthy');
+  const right = seen?.generation === entry.generation && active?.id === entry.target.id && active.address === address;
+  if (!right) {
+    await parts.ports.proxy.flip({
+      entry: { ...entry, target: { ...entry.target, address } },
+      expectedGeneration: seen?.generation ?? 0,
+    });
+  }
+  if (address !== entry.target.address) parts.moveLive(live.environmentId, address);
+}

@@ -1,0 +1,127 @@
+/**
+ * Decide, then do: the pure half of reconcile. From what is observed on the host and what the journal holds to the list of
+ * actions that makes them agree. It never guesses: what could not be observed leads to no action.
+ */
+import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { ContainerState } from '../deployment/ports.ts';
+import type { LiveRecord } from '../deployment/records.ts';
+
+export interface Observed {
+  /** All containers of this agent; null when the engine does not answer. */
+  readonly containers: readonly ContainerState[] | null;
+  /** The proxy's table; null when the proxy does not answer. */
+  readonly table: TableView | null;
+  /** Deployments that have a workspace folder. */
+  readonly workspaces: readonly string[];
+}
+
+export interface Remembered {
+  readonly live: readonly LiveRecord[];
+  /** Deployments that wait or run, and their environments: nothing of those is taken away. */
+  readonly unfinished: readonly { readonly deploymentId: string; readonly environmentId: string }[];
+}
+
+export type Action =
+  /** The journal was lost: take over what serves. */
+  | { readonly kind: 'adopt'; readonly live: LiveRecord }
+  /** Start it if need be, probe it, and let the proxy's table name the address that it has now. */
+  | { readonly kind: 'revive'; readonly live: LiveRecord; readonly why: string }
+  | { readonly kind: 'remove-container'; readonly name: string; readonly deploymentId: string }
+  | { readonly kind: 'remove-workspace'; readonly deploymentId: string };
+
+/** What to do, in this order: first what serves, last what is swept up. */
+export function plan(observed: Observed, remembered: Remembered): readonly Action[] {
+  const adopted = adoptions(observed, remembered);
+  const live = [...remembered.live, ...adopted.map((action) => action.live)];
+  return [
+    ...adopted,
+    ...revivals(observed, live),
+    ...strayContainers(observed, remembered, live),
+    ...strayWorkspaces(observed, remembered),
+  ];
+}
+
+type ActionOf<K extends Action['kind']> = Extract<Action, { kind: K }>;
+
+/** An upstream whose active target is a container of ours, in an environment of which the journal knows nothing. */
+function adoptions({ containers, table }: Observed, { live, unfinished }: Remembered): ActionOf<'adopt'>[] {
+  if (containers === null || table === null) return [];
+  const known = new Set([...live, ...unfinished].map(({ environmentId }) => environmentId));
+  return table.upstreams.flatMap((upstream): ActionOf<'adopt'>[] => {
+    const target = upstream.targets.find(({ state }) => state === 'healthy');
+    const container = containers.find(
+      ({ deploymentId, environmentId }) => deploymentId === target?.id && environmentId === upstream.id,
+    );
+    if (!target || !container || known.has(upstream.id)) return [];
+    const { id, address, port } = target;
+    return [
+      {
+        kind: 'adopt',
+        live: {
+          environmentId: upstream.id,
+          projectId: container.projectId,
+          deploymentId: container.deploymentId,
+          entry: {
+            id: upstream.id,
+            generation: upstream.generation,
+            target: { id, address, port },
+            routes: upstream.routes,
+          },
+          healthCheck: null,
+          release: null,
+        },
+      },
+    ];
+  });
+}
+
+function revivals(observed: Observed, live: readonly LiveRecord[]): ActionOf<'revive'>[] {
+  return live.flatMap((one): ActionOf<'revive'>[] => {
+    const why = whyRevive(observed, one);
+    return why === null ? [] : [{ kind: 'revive', live: one, why }];
+  });
+}
+
+/** Null when the live target runs and the table names it, or when that cannot be seen. */
+function whyRevive({ containers, table }: Observed, { deploymentId, entry }: LiveRecord): string | null {
+  if (containers === null) return null;
+  const container = containers.find((one) => one.deploymentId === deploymentId);
+  const upstream = table?.upstreams.find(({ id }) => id === entry.id);
+  // A newer flip that the journal has not heard of yet: the deployment that made it is still at work.
+  if (upstream && upstream.generation > entry.generation) return null;
+  if (!container) return 'its container is gone';
+  if (!container.running) return 'its container does not run';
+  if (table === null) return null;
+  if (!upstream) return 'the proxy does not know its route';
+  const active = upstream.targets.find(({ state }) => state === 'healthy');
+  if (upstream.generation < entry.generation || active?.id !== deploymentId) return 'the proxy names an older target';
+  return active.address === container.address ? null : 'its address has changed';
+}
+
+/** Containers that no live or unfinished deployment needs and that the proxy does not name. */
+function strayContainers(
+  { containers, table }: Observed,
+  { unfinished }: Remembered,
+  live: readonly LiveRecord[],
+): ActionOf<'remove-container'>[] {
+  // Without the table it cannot be told what still serves or drains.
+  if (containers === null || table === null) return [];
+  const busy = new Set(unfinished.map(({ environmentId }) => environmentId));
+  const needed = new Set(live.map(({ deploymentId }) => deploymentId));
+  const named = new Set(
+    table.upstreams.flatMap(({ targets }) => targets.filter(({ state }) => state !== 'gone').map(({ id }) => id)),
+  );
+  return containers
+    .filter(
+      ({ deploymentId, environmentId }) =>
+        !busy.has(environmentId) && !needed.has(deploymentId) && !named.has(deploymentId),
+    )
+    .map(({ name, deploymentId }) => ({ kind: 'remove-container', name, deploymentId }));
+}
+
+function strayWorkspaces({ workspaces }: Observed, { unfinished }: Remembered): ActionOf<'remove-workspace'>[] {
+  const needed = new Set(unfinished.map(({ deploymentId }) => deploymentId));
+  return workspaces
+    .filter((deploymentId) => !needed.has(deploymentId))
+    .map((deploymentId) => ({ kind: 'remove-workspace', deploymentId }));
+}

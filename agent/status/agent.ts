@@ -1,0 +1,21 @@
+/** The agent itself. */
+import type { Check } from './check.ts';
+
+export const agent: Check = {
+  name: 'agent',
+  async run({ agent: view, stateFolder }) {
+    if (view === null) {
+      return {
+        level: 'down',
+        summary: `not running (state folder ${stateFolder}): nothing is deployed; what serves goes on serving`,
+        data: { running: false },
+      };
+    }
+    const { version, hostId, pid, since } = view;
+    return {
+      level: 'ok',
+      summary: `${version}, process ${pid}, up since ${since}`,
+      data: { running: true, version, hostId, pid, since },
+    };
+  },
+};

@@ -1,0 +1,17 @@
+/** What waits and runs right now. */
+import type { Check } from './check.ts';
+
+export const deployments: Check = {
+  name: 'deployments',
+  async run({ agent }) {
+    if (agent === null) return { level: 'down', summary: 'unknown: the agent does not run', data: {} };
+    const running = agent.deployments.filter(({ state }) => state !== 'queued');
+    const waiting = agent.deployments.length - running.length;
+    return {
+      level: 'ok',
+      summary: `${running.length} running, ${waiting} waiting`,
+      details: running.map(({ deploymentId, state, step }) => `${deploymentId}: ${step ?? 'starting'} (${state})`),
+      data: { deployments: agent.deployments },
+    };
+  },
+};

@@ -1,0 +1,20 @@
+/** The connection to the hub. Without it everything goes on; only new jobs do not come. */
+import type { Check } from './check.ts';
+
+export const hub: Check = {
+  name: 'hub',
+  async run({ agent }) {
+    if (agent === null) return { level: 'down', summary: 'unknown: the agent does not run', data: {} };
+    if (agent.hub === null) {
+      return { level: 'ok', summary: 'none: this host runs job files only', data: { enrolled: false } };
+    }
+    const { hubUrl, connected, since, lastError } = agent.hub;
+    return {
+      level: connected ? 'ok' : 'degraded',
+      summary: connected
+        ? `connected to ${hubUrl} since ${since}`
+        : `not connected to ${hubUrl} since ${since}${lastError === null ? '' : `: ${lastError}`}`,
+      data: { enrolled: true, ...agent.hub },
+    };
+  },
+};

@@ -1,0 +1,51 @@
+/** All checks in the order in which a person reads them, and what they come to together. */
+import { toErrorReport } from '../../protocol/errors.ts';
+import { agent } from './agent.ts';
+import { cgroup } from './cgroup.ts';
+import type { Check, Finding, Level, StatusSubject } from './check.ts';
+import { deployments } from './deployments.ts';
+import { disk } from './disk.ts';
+import { engine } from './engine.ts';
+import { hub } from './hub.ts';
+import { memory } from './memory.ts';
+import { outbox } from './outbox.ts';
+import { proxy } from './proxy.ts';
+
+export const CHECKS: readonly Check[] = [agent, hub, engine, proxy, deployments, outbox, disk, memory, cgroup];
+
+export interface StatusReport {
+  readonly level: Level;
+  readonly checks: Readonly<Record<string, Finding>>;
+}
+
+const RANK: Readonly<Record<Level, number>> = { ok: 0, degraded: 1, down: 2 };
+
+/** Exit code of `orkestr-agent status`. */
+export const exitCode = (level: Level): number => RANK[level];
+
+/** Runs all checks at once; one that fails does not keep the others from answering. */
+export async function checkAll(subject: StatusSubject, checks: readonly Check[] = CHECKS): Promise<StatusReport> {
+  const entries = await Promise.all(checks.map(async (check) => [check.name, await runOne(check, subject)] as const));
+  const worst = entries.reduce<Level>((level, [, one]) => (RANK[one.level] > RANK[level] ? one.level : level), 'ok');
+  return { level: worst, checks: Object.fromEntries(entries) };
+}
+
+async function runOne(check: Check, subject: StatusSubject): Promise<Finding> {
+  try {
+    return await check.run(subject);
+  } catch (error) {
+    // A check that cannot look found that its subject does not answer: that is its finding.
+    const report = toErrorReport(error);
+    return { level: 'down', summary: report.message, data: { error: report } };
+  }
+}
+
+/** For a terminal. */
+export function renderStatus(report: StatusReport): string {
+  const width = Math.max(...Object.keys(report.checks).map((name) => name.length));
+  const lines = Object.entries(report.checks).flatMap(([name, { level, summary, details = [] }]) => [
+    `${level.padEnd(8)}  ${name.padEnd(width)}  ${summary}`,
+    ...details.map((detail) => `${' '.repeat(width + 12)}${detail}`),
+  ]);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,84 @@
+/** The agent's own small API on a unix socket (0600), for its CLI on the same host. `GET /v1/status` → StatusReport. */
+import { rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { Client } from 'undici';
+import { z } from 'zod';
+import type { StatusReport } from './index.ts';
+
+const DEADLINE_MS = 20_000;
+
+export interface LocalApi {
+  close(): Promise<void>;
+}
+
+/** Call only while holding the state lock: a socket file that is there is then a dead agent's. */
+export async function serveLocalApi(socketPath: string, status: () => Promise<StatusReport>): Promise<LocalApi> {
+  const server = createServer((request, response) => {
+    const answer = (code: number, body: unknown): void => {
+      response.writeHead(code, { 'content-type': 'application/json', connection: 'close' });
+      response.end(JSON.stringify(body));
+    };
+    if (request.method !== 'GET' || request.url !== '/v1/status') return answer(404, { error: 'GET /v1/status' });
+    status().then(
+      (report) => answer(200, report),
+      (error: unknown) => answer(500, { error: String(error) }),
+    );
+  });
+  server.headersTimeout = 5000;
+  server.requestTimeout = 10_000;
+  server.maxConnections = 20;
+  rmSync(socketPath, { force: true });
+  await listenPrivately(server, socketPath);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** The socket is never open to others, not even for the moment between bind and chmod. */
+function listenPrivately(server: Server, socketPath: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const mask = process.umask(0o177);
+    try {
+      server.listen(socketPath, () => resolve()); // binds before it returns
+    } finally {
+      process.umask(mask);
+    }
+  });
+}
+
+const Level = z.enum(['ok', 'degraded', 'down']);
+const Report = z.object({
+  level: Level,
+  checks: z.record(
+    z.string(),
+    z.object({
+      level: Level,
+      summary: z.string(),
+      details: z.array(z.string()).optional(),
+      data: z.record(z.string(), z.unknown()),
+    }),
+  ),
+});
+
+/** The running agent's own report, or null when none answers on that socket. */
+export async function askAgent(socketPath: string): Promise<StatusReport | null> {
+  const client = new Client('http://agent', { socketPath });
+  try {
+    const answer = await client.request({
+      method: 'GET',
+      path: '/v1/status',
+      signal: AbortSignal.timeout(DEADLINE_MS),
+    });
+    return Report.parse(await answer.body.json());
+  } catch {
+    return null; // no socket, nobody behind it, or an agent that hangs: for the caller all the same
+  } finally {
+    await client.destroy();
+  }
+}

@@ -1,0 +1,10 @@
+/** Reports that the hub has not acknowledged. Many of them are no fault of this host. */
+import type { Check } from './check.ts';
+
+export const outbox: Check = {
+  name: 'outbox',
+  async run({ agent }) {
+    if (agent === null) return { level: 'down', summary: 'unknown: the agent does not run', data: {} };
+    return { level: 'ok', summary: `${agent.outbox} reports wait for the hub`, data: { waiting: agent.outbox } };
+  },
+};

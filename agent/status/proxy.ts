@@ -1,0 +1,27 @@
+/** The proxy: does it answer, and who serves what with how much in flight. */
+import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { Check } from './check.ts';
+
+type Upstream = TableView['upstreams'][number];
+
+export const proxy: Check = {
+  name: 'proxy',
+  async run(subject) {
+    const { upstreams, startedAt } = await subject.proxy.table();
+    const without = upstreams.filter(({ targets }) => !targets.some(({ state }) => state === 'healthy'));
+    return {
+      level: without.length > 0 ? 'degraded' : 'ok',
+      summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
+      details: upstreams.flatMap(describe),
+      data: { startedAt, upstreams },
+    };
+  },
+};
+
+function describe({ routes, targets }: Upstream): string[] {
+  const where = routes.map(({ host, pathPrefix }) => `${host}${pathPrefix === '/' ? '' : pathPrefix}`).join(', ');
+  return targets.map(
+    ({ address, port, state, inFlight, id }) =>
+      `${where} -> ${address}:${port} ${state}, ${inFlight} in flight (${id})`,
+  );
+}
