@@ -1,0 +1,109 @@
+/** A whole hub: everything built, started in order, and stopped in the reverse one. */
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { OrkestrError } from '../protocol/errors.ts';
+import { sealerFromKeyFile } from '../protocol/sealing.ts';
+import type { Logger } from '../protocol/service/logger.ts';
+import { makeAgents } from './agents/link.ts';
+import { Sessions } from './agents/sessions.ts';
+import { buildApp } from './app.ts';
+import { loadHubKey } from './auth/hub-key.ts';
+import type { HubConfig } from './config.ts';
+import type { Clock, CoreDeps, HubApp, HubDeps } from './deps.ts';
+import { makeGitRemotes } from './git/remote.ts';
+import { Repositories } from './git/repositories.ts';
+import { makeCommitResolver } from './git/resolver.ts';
+import { makeNews } from './scheduler/news.ts';
+import { makeScheduler } from './scheduler/scheduler.ts';
+import { lockState, prepareState } from './state.ts';
+import { openDatabase } from './store/database.ts';
+
+/** How long requests that are being answered may take to end when the hub stops, ms. */
+const CLOSE_MS = 3_000;
+
+const CONSOLE_FOLDER = fileURLToPath(new URL('./console/dist', import.meta.url));
+
+export const systemClock: Clock = { now: () => new Date() };
+
+export interface RunningHub {
+  /** Where it listens; may differ from its public URL. */
+  readonly listenUrl: string;
+  readonly deps: HubDeps;
+  /** Ends everything; open deployments go on at their hosts. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Build and start the hub of `config.stateFolder`.
+ * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING: then nothing is left running
+ */
+export async function startHub(config: HubConfig, log: Logger, clock: Clock = systemClock): Promise<RunningHub> {
+  const ends = new AsyncDisposableStack();
+  try {
+    const paths = prepareState(config.stateFolder);
+    ends.defer(await lockState(paths.lock));
+    const db = await openDatabase(paths.database);
+    ends.defer(() => db.destroy());
+    let listenUrl: string | undefined;
+    const deps = wire({
+      db,
+      config,
+      log,
+      clock,
+      sealer: sealerFromKeyFile(paths.secretKey),
+      hubKey: loadHubKey(paths.hubKey),
+      hubUrl: () => config.publicUrl ?? listenUrl ?? unknownUrl(),
+    });
+    const app = await buildApp(deps, CONSOLE_FOLDER);
+    ends.defer(() => close(app));
+    await deps.git.start();
+    ends.defer(() => deps.git.stop());
+    ends.defer(() => deps.agents.stop());
+    await deps.scheduler.start();
+    ends.defer(() => deps.scheduler.stop());
+    listenUrl = await listen(app, config.listen);
+    return { listenUrl, deps, stop: () => ends.disposeAsync() };
+  } catch (error) {
+    await ends.disposeAsync();
+    throw error;
+  }
+}
+
+function wire(core: CoreDeps): HubDeps {
+  const sessions = new Sessions();
+  const news = makeNews();
+  const repositories = new Repositories(core.config.stateFolder);
+  const scheduler = makeScheduler({ ...core, links: sessions, news });
+  return {
+    ...core,
+    news,
+    scheduler,
+    agents: makeAgents({ ...core, sessions, scheduler, news }),
+    git: makeGitRemotes({ ...core, repositories, scheduler, links: sessions }),
+    resolver: makeCommitResolver({ ...core, repositories }),
+  };
+}
+
+async function listen(app: HubApp, { host, port }: HubConfig['listen']): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new OrkestrError('ORK_CONFIG', `ORKESTR_HUB_LISTEN: cannot listen (${reason}).`, { cause });
+  }
+  const { address, family, port: real } = app.server.address() as AddressInfo;
+  // A listener on all addresses is reached on loopback.
+  const reached = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
+  return `http://${family === 'IPv6' && reached === address ? `[${reached}]` : reached}:${real}`;
+}
+
+/** No new requests; those in flight may end, and are cut at the deadline. */
+async function close(app: HubApp): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+  await app.close();
+  clearTimeout(cut);
+}
+
+function unknownUrl(): never {
+  throw new Error('The address of the hub is known once it listens.');
+}

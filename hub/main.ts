@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+/** The hub process: `orkestr-hub serve` and `orkestr-hub setup`. */
+import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { toErrorReport, toProblem } from '../protocol/errors.ts';
+import { makeLogger } from '../protocol/service/logger.ts';
+import { onShutdown } from '../protocol/service/shutdown.ts';
+import { makeSupervisor } from '../protocol/service/systemd.ts';
+import { readConfig } from './config.ts';
+import { startHub, systemClock } from './hub.ts';
+import { setUp } from './setup.ts';
+import { prepareState } from './state.ts';
+import { openDatabase } from './store/database.ts';
+import { hasAnyUser } from './store/users.ts';
+
+/** From the first signal to a hard end, ms. */
+const SHUTDOWN_MS = 10_000;
+
+const HELP = `
+Examples:
+  $ orkestr-hub setup --email you@example.com --team "Your team"
+  $ orkestr-hub serve
+  $ ORKESTR_HUB_LISTEN=127.0.0.1:0 ORKESTR_LOG_LEVEL=debug orkestr-hub serve
+
+Environment:
+  ORKESTR_HUB_STATE                folder of the database, the keys and the git remotes (default /var/lib/orkestr/hub)
+  ORKESTR_HUB_LISTEN               address and port (default 127.0.0.1:7700; port 0 takes a free one)
+  ORKESTR_HUB_URL                  public URL (default http and the address it listens on)
+  ORKESTR_APPS_URL                 below this URL apps get their domains (default http://localhost:8080)
+  ORKESTR_ALLOW_HTTP_REPOSITORIES  1: external repositories may be fetched without TLS (default 0)
+  ORKESTR_LOG_LEVEL                trace, debug, info, warn, error, fatal or silent (default info)`;
+
+async function serve(): Promise<void> {
+  const config = readConfig();
+  const log = makeLogger('hub', config.logLevel);
+  const supervisor = makeSupervisor(config.supervisor, log);
+  const hub = await startHub(config, log);
+  const { db } = hub.deps;
+  // Pings only while the event loop turns and the database answers.
+  const ping = (): void => {
+    hasAnyUser(db).then(
+      () => supervisor.watchdog(),
+      (error: unknown) => log.error({ err: error }, 'the database does not answer'),
+    );
+  };
+  const watchdog = supervisor.watchdogMs === null ? undefined : setInterval(ping, supervisor.watchdogMs);
+  onShutdown(log, SHUTDOWN_MS, async () => {
+    supervisor.stopping();
+    clearInterval(watchdog);
+    await hub.stop();
+  });
+  log.info({ url: hub.listenUrl, publicUrl: hub.deps.hubUrl(), pid: process.pid }, 'listening');
+  if (!(await hasAnyUser(db))) log.warn('nobody can log in yet: run the command setup');
+  supervisor.ready(`listening on ${hub.listenUrl}`);
+}
+
+interface SetupOptions {
+  readonly email: string;
+  readonly team: string;
+  readonly json?: true;
+}
+
+/** Works beside a running hub: the database takes both. */
+async function setup({ email, team, json }: SetupOptions): Promise<void> {
+  const db = await openDatabase(prepareState(readConfig().stateFolder).database);
+  try {
+    const account = await setUp(db, systemClock, { email, team });
+    process.stdout.write(
+      json
+        ? `${JSON.stringify(account)}\n`
+        : `Team "${account.teamSlug}" is ready. Its admin token, shown this once:\n\n  ${account.token}\n\nLog in with: orkestr login --token TOKEN\n`,
+    );
+  } finally {
+    await db.destroy();
+  }
+}
+
+const program = new Command('orkestr-hub')
+  .description('The control plane of orkestr: projects, deployments, hosts, git remote and web console.')
+  .version(manifest.version)
+  .addHelpText('after', HELP);
+program.command('serve').description('run the hub').action(serve);
+program
+  .command('setup')
+  .description('make the first user, their team (plan Pro) and a token that may do everything')
+  .requiredOption('--email <email>', 'the user')
+  .requiredOption('--team <name>', 'the team')
+  .option('--json', 'one JSON object: userId, teamId, teamSlug, token')
+  .action(setup);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, detail, mend } = toProblem(toErrorReport(error));
+  process.stderr.write(`${code}: ${detail}\n${mend}\n`);
+  process.exitCode = 1;
+}
