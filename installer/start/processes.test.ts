@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { isAlive } from '../stack/process-identity.ts';
+import { Service } from '../stack/service.ts';
+import { agentState } from '../stack/stack.ts';
+import { Home } from './home.ts';
+import { stackPlan } from './installation.ts';
+import { LiveView } from './live-view.ts';
+import { endLeftovers, Watched } from './processes.ts';
+import { Teardown } from './teardown.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ork-watch-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a process that dies is started again and said, until it is stopped', async () => {
+  const told: string[] = [];
+  const started = Promise.withResolvers<void>();
+  const watched = await Watched.start(
+    {
+      name: 'agent',
+      argv: [process.execPath, '-e', 'process.exit(7)'],
+      env: {},
+      logFile: join(folder, 'agent.log'),
+    },
+    (line) => {
+      told.push(line);
+      if (told.length === 2) started.resolve();
+    },
+  );
+  await started.promise;
+  await watched.stop();
+  assert.match(told[0] ?? '', /agent ended \(exit code 7\); it is started again/);
+  const count = told.length;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(told.length, count, 'nothing is started after stop');
+});
+
+test('what a killed launcher left is found by its state folder and ended; processes of other folders live on', async () => {
+  const plan = stackPlan(new Home(join(folder, 'a')), 1, 1);
+  const other = stackPlan(new Home(join(folder, 'b')), 1, 1);
+  // Stands for `node agent/main.ts serve`: what counts are its arguments and its environment.
+  const start = (state: string): Promise<Service> =>
+    Service.start({
+      name: 'agent',
+      argv: [process.execPath, '-e', 'setInterval(() => {}, 1000)', 'agent/main.ts', 'serve'],
+      env: { ORKESTR_AGENT_STATE: state },
+      logFile: join(folder, 'log'),
+    });
+  const [left, stranger] = [await start(agentState(plan)), await start(agentState(other))];
+  try {
+    assert.equal(await endLeftovers(plan), 1);
+    await left.exited;
+    assert.equal(isAlive(left.identity), false);
+    assert.equal(isAlive(stranger.identity), true);
+  } finally {
+    await stranger.kill();
+    await left.kill();
+  }
+});
+
+test('everything is undone in reverse, whatever fails on the way', async () => {
+  const order: string[] = [];
+  const teardown = new Teardown((name) => order.push(`${name} failed`));
+  teardown.add('engine', async () => void order.push('engine'));
+  teardown.add('hub', () => Promise.reject(new Error('stuck')));
+  teardown.add('agent', async () => void order.push('agent'));
+  assert.equal(await teardown.run(), false);
+  assert.deepEqual(order, ['agent', 'hub failed', 'engine']);
+  assert.equal(await teardown.run(), true, 'nothing is undone twice');
+});
+
+test('on a terminal the block stays below the lines; elsewhere there are only lines', () => {
+  let terminal = '';
+  const view = new LiveView({ isTTY: true, columns: 40, write: (text) => (terminal += text) });
+  view.block(['one', 'two']);
+  view.line('news');
+  assert.ok(terminal.endsWith('news\n\u001b[2mone\u001b[22m\n\u001b[2mtwo\u001b[22m\n'));
+  assert.ok(terminal.includes('\u001b[2A\r\u001b[0Jnews'));
+  let plain = '';
+  const log = new LiveView({ write: (text) => (plain += text) });
+  log.block(['one']);
+  log.line('news');
+  assert.equal(plain, 'news\n');
+});
