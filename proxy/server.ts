@@ -34,6 +34,8 @@ export class Edge {
   readonly #parts: EdgeParts;
   readonly #badClients: BadClients;
   readonly #servers: Server[] = [];
+  /** Connections that have asked nothing yet, as browsers open them in advance. Node does not count them as idle. */
+  readonly #silent = new Set<Duplex>();
   #closing = false;
 
   constructor(parts: EdgeParts) {
@@ -61,6 +63,7 @@ export class Edge {
     this.#closing = true;
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     this.#closeIdle();
+    for (const socket of this.#silent) socket.destroy();
     const cut = setTimeout(() => table.cut(), timeouts.shutdownMs);
     const destroy = setTimeout(() => {
       for (const server of this.#servers) server.closeAllConnections();
@@ -90,6 +93,10 @@ export class Edge {
     server.maxHeadersCount = 0;
     server.maxConnections = limits.connections;
     server.timeout = timeouts.streamIdleMs;
+    server.on('connection', (socket: Socket) => {
+      this.#silent.add(socket);
+      socket.once('close', () => this.#silent.delete(socket));
+    });
     server.on('request', (req, res) => this.#arrived({ req, res, expectsContinue: false, upgrade: null }));
     server.on('checkContinue', (req, res) => this.#arrived({ req, res, expectsContinue: true, upgrade: null }));
     server.on('checkExpectation', (_req, res) => answerPage(res, refused(417, 'Only 100-continue is known.'), true));
@@ -115,6 +122,7 @@ export class Edge {
 
   #arrived(arrival: Arrival): void {
     const { req, res } = arrival;
+    this.#silent.delete(req.socket);
     this.#badClients.began(res);
     if (this.#closing) res.once('close', () => this.#closeIdle());
     const request = readRequest(req, this.#parts.limits.headerFields);
@@ -139,7 +147,7 @@ export class Edge {
 
   #refuse({ req, res, expectsContinue, upgrade }: Arrival, failure: Failure): void {
     // A client that we misread, or that waits with its body, must not go on with this connection.
-    const unsure = failure.status === 400 || failure.status === 501 || failure.status === 431;
+    const unsure = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
     answerPage(res, failure, unsure || this.#closing || upgrade !== null || (expectsContinue && !req.complete));
   }
 

@@ -1,10 +1,15 @@
 /** What bare http-proxy gets wrong, each on real sockets with scripted bytes at both ends. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { answering, counts, eventually, OK, route, scriptedUpstream, startEdge } from './harness.ts';
 import type { Wire } from './harness.ts';
 
 const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
+const STUCK_LISTENER = fileURLToPath(new URL('stuck-listener.mjs', import.meta.url));
 const HANDSHAKE = `GET /ws ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
@@ -240,7 +245,8 @@ test('a request id is made when there is none, kept when it is harmless, and rep
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
   const client = await edge.connect();
-  for (const line of ['', 'X-Request-Id: abc-1\r\n', 'X-Request-Id: a b"<\r\n']) client.send(`GET / ${HEAD}${line}\r\n`);
+  for (const line of ['', 'X-Request-Id: abc-1\r\n', 'X-Request-Id: a b"<\r\n'])
+    client.send(`GET / ${HEAD}${line}\r\n`);
   await client.sees(/ok.*ok.*ok$/s);
   const ids = upstream.wires.flatMap((wire) => [...wire.received.matchAll(/x-request-id: (.*)\r\n/g)].map((m) => m[1]));
   assert.equal(ids.length, 3);
@@ -267,10 +273,7 @@ test('Expect: 100-continue asks the app, whose 100 lets the body come', async (t
 
 test('an app that refuses instead of saying 100 has its answer passed, and the connection is not used again', async (t) => {
   const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(
-    t,
-    answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'),
-  );
+  const upstream = await scriptedUpstream(t, answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'));
   await route(edge, upstream.port);
   const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 40\r\n\r\n`);
   await client.sees(/^HTTP\/1.1 413 .*Connection: close/s);
@@ -352,6 +355,25 @@ test('a refused connection is 502, silence is 504, and both are counted', async 
   assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
 });
 
+test('a connect that nobody answers is 504', async (t) => {
+  const stuck = spawn(process.execPath, [STUCK_LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(async () => {
+    stuck.kill('SIGKILL');
+    await once(stuck, 'exit');
+  });
+  const port = Number(String((await once(stuck.stdout, 'data'))[0]));
+  // Two connections fill its queue; what the kernel does with more is silence.
+  const fillers = [createConnection(port, '127.0.0.1'), createConnection(port, '127.0.0.1')];
+  for (const socket of fillers) socket.on('error', () => undefined);
+  t.after(() => fillers.forEach((socket) => socket.destroy()));
+  await Promise.all(fillers.map((socket) => once(socket, 'connect')));
+  const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
+  await route(edge, port);
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 504 .*ORK_APP_TIMEOUT/s);
+  await (await edge.send(`POST / ${HEAD}Content-Length: 3\r\n\r\nabc`)).sees(/^HTTP\/1.1 504 /);
+  assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
+});
+
 test('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 60 } });
   const upstream = await scriptedUpstream(t);
@@ -369,7 +391,10 @@ test('a long upload is no silence of the app, and a client that stalls in it get
 
 for (const [fault, response] of [
   ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
-  ['both Content-Length and chunks', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  [
+    'both Content-Length and chunks',
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
   ['an impossible status', 'HTTP/1.1 000 Odd\r\nContent-Length: 2\r\n\r\nok'],
   ['a head beyond all limits', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],

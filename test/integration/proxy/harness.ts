@@ -23,7 +23,7 @@ export function uuid(number: number): string {
 
 /** Resolves when `holds` does. Rejects with `what` when it does not in time. */
 export async function eventually(what: string, holds: () => boolean): Promise<void> {
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until;) {
     if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -62,7 +62,10 @@ export class Wire {
   async sees(pattern: RegExp | string): Promise<string> {
     const found = (): boolean =>
       typeof pattern === 'string' ? this.received.includes(pattern) : pattern.test(this.received);
-    await eventually(`${String(pattern)} in ${JSON.stringify(this.received.slice(0, 500))}`, () => found() || this.over);
+    await eventually(
+      `${String(pattern)} in ${JSON.stringify(this.received.slice(0, 500))}`,
+      () => found() || this.over,
+    );
     if (!found()) throw new Error(`ended without ${String(pattern)}: ${JSON.stringify(this.received.slice(0, 500))}`);
     return this.received;
   }
@@ -161,7 +164,14 @@ export async function startEdge(
   const timeouts = { ...DEFAULT_TIMEOUTS, shutdownMs: 50, closeMs: 200, ...settings.timeouts };
   const limits = { ...DEFAULT_LIMITS, ...settings.limits };
   const listenOn = { host: '127.0.0.1', port: 0 };
-  const config = { listen: listenOn, inherited: [], adminSocket, stateDirectory: join(folder, 'state'), timeouts, limits };
+  const config = {
+    listen: listenOn,
+    inherited: [],
+    adminSocket,
+    stateDirectory: join(folder, 'state'),
+    timeouts,
+    limits,
+  };
   const proxy = await startProxy(config, makeLogger('proxy', 'silent'), systemClock);
   const wires: Wire[] = [];
   t.after(async () => {

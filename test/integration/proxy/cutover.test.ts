@@ -1,0 +1,352 @@
+/** Flips and drains under traffic. */
+import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
+import { Agent, createServer, request } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { RawData } from 'ws';
+import type { OrkestrError } from '../../../protocol/errors.ts';
+import {
+  answering,
+  counts,
+  entryFor,
+  eventually,
+  listen,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  uuid,
+} from './harness.ts';
+import type { Edge } from './harness.ts';
+
+const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
+
+const coded = (code: string) => (error: OrkestrError) => error.code === code;
+
+/** Flips app.test to a port as a new target, from the generation before. */
+function flipTo(edge: Edge, generation: number, port: number, targetNumber = 1000 + generation) {
+  const target = { id: uuid(targetNumber), address: '127.0.0.1', port };
+  return edge.proxy.table.flip({ entry: entryFor(port, { generation, target }), expectedGeneration: generation - 1 });
+}
+
+const drain = (edge: Edge, targetNumber: number, deadlineSeconds: number) =>
+  edge.proxy.table.drain({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds });
+
+/** An app that answers at once, slowly or in parts by its path, echoes bodies, and refuses everything once stopped. */
+async function app(t: TestContext, name: string) {
+  let stopped = false;
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const body: Buffer[] = [];
+    for await (const chunk of req as AsyncIterable<Buffer>) body.push(chunk);
+    if (req.url === '/slow') await pause(25);
+    if (req.url === '/parts') {
+      for (let part = 0; part < 5; part += 1) {
+        res.write(`${name} `);
+        await pause(4);
+      }
+      res.end('end');
+    } else res.end(body.length > 0 ? Buffer.concat(body) : name);
+  };
+  const server = createServer((req, res) => {
+    // A stopped app breaks its connections; the client counts it, so the app's own error says nothing more.
+    if (stopped) req.socket.destroy();
+    else answer(req, res).catch(() => req.socket.destroy());
+  });
+  const port = await listen(server);
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    server.closeAllConnections();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  t.after(stop);
+  return { port, stop };
+}
+
+function textOf(data: RawData): string {
+  return (data as Buffer).toString('utf8');
+}
+
+/** One request; resolves with its status and body, rejects when it does not come whole. */
+function ask(
+  port: number,
+  path: string,
+  agent: Agent | false,
+  body: Buffer | null,
+): Promise<{ status: number; body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const method = body ? 'POST' : 'GET';
+    const req = request({ port, host: '127.0.0.1', path, method, agent, headers: { host: 'app.test' } }, (res) => {
+      const parts: Buffer[] = [];
+      res.on('data', (part: Buffer) => parts.push(part));
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, body: Buffer.concat(parts) }));
+      res.on('error', reject);
+    });
+    req.on('error', reject);
+    req.end(body ?? undefined);
+  });
+}
+
+test('200 flips, each with its old app drained and stopped, cost none of the requests that run all the while', async (t) => {
+  const edge = await startEdge(t);
+  let current = await app(t, 'app 1');
+  await route(edge, current.port);
+  const run = { on: true };
+  let asked = 0;
+  const faults: string[] = [];
+  const client = async (path: string, agent: Agent | false, body: Buffer | null): Promise<void> => {
+    while (run.on) {
+      asked += 1;
+      try {
+        const answer = await ask(edge.port, path, agent, body);
+        const right = body ? answer.body.equals(body) : path !== '/parts' || answer.body.toString().endsWith('end');
+        if (answer.status !== 200 || !right)
+          faults.push(`${path}: ${answer.status} ${answer.body.toString().slice(0, 80)}`);
+      } catch (error) {
+        // Every fault is counted; the test asks for none.
+        faults.push(`${path}: ${String(error)}`);
+      }
+    }
+  };
+  const agents = Array.from({ length: 6 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+  t.after(() => agents.forEach((agent) => agent.destroy()));
+  const big = Buffer.alloc(200_000, 'b');
+  const clients = [
+    client('/', agents[0] ?? false, null),
+    client('/slow', agents[1] ?? false, null),
+    client('/parts', agents[2] ?? false, null),
+    client('/', agents[3] ?? false, Buffer.from('small')),
+    client('/slow', agents[4] ?? false, big),
+    client('/', agents[5] ?? false, big),
+    client('/', false, null),
+    client('/parts', false, null),
+    client('/', false, Buffer.from('small')),
+  ];
+  for (let generation = 2; generation <= 201; generation += 1) {
+    const next = await app(t, `app ${generation}`);
+    const answer = await flipTo(edge, generation, next.port);
+    assert.equal(answer.previous?.targetId, uuid(999 + generation));
+    const drained = await drain(edge, 999 + generation, 30);
+    assert.deepEqual(
+      { known: drained.known, forced: drained.forced, failed: drained.requests.failed },
+      { known: true, forced: 0, failed: 0 },
+    );
+    await current.stop();
+    current = next;
+  }
+  run.on = false;
+  await Promise.all(clients);
+  assert.deepEqual(faults, []);
+  assert.ok(asked > 400, `${asked} requests`);
+  assert.equal(edge.proxy.table.view().upstreams[0]?.failed, 0);
+});
+
+test('a request claimed before a flip ends on its old target, and the next one is on the new', async (t) => {
+  const edge = await startEdge(t);
+  const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, answering(OK))];
+  await route(edge, old.port);
+  const client = await edge.send(GET);
+  const wire = await old.wire(0);
+  await wire.sees('\r\n\r\n');
+  const answer = await flipTo(edge, 2, young.port);
+  assert.deepEqual(answer.previous, { targetId: uuid(1001), inFlight: 1, requests: { served: 0, failed: 0 } });
+  await (await edge.send(GET)).sees(/ok$/);
+  const targets = edge.proxy.table
+    .view()
+    .upstreams[0]?.targets.map(({ id, state, inFlight }) => ({ id, state, inFlight }));
+  assert.deepEqual(targets, [
+    { id: uuid(1002), state: 'healthy', inFlight: 0 },
+    { id: uuid(1001), state: 'draining', inFlight: 1 },
+  ]);
+  wire.send(OK.replace('ok', 'od'));
+  await client.sees(/od$/);
+  // The client's own connection goes on: only the listener of a stopping proxy says close.
+  assert.doesNotMatch(client.received, /Connection: close/i);
+  client.send(GET);
+  await client.sees(/od.*ok$/s);
+  await eventually('the old target to go', () => edge.proxy.table.view().upstreams[0]?.targets.length === 1);
+});
+
+test('a retired target keeps no idle connection', async (t) => {
+  const edge = await startEdge(t);
+  const [old, young] = [await scriptedUpstream(t, answering(OK)), await scriptedUpstream(t, answering(OK))];
+  await route(edge, old.port);
+  await (await edge.send(GET)).sees(/ok$/);
+  const wire = await old.wire(0);
+  assert.equal(wire.ended, null);
+  await flipTo(edge, 2, young.port);
+  await wire.end();
+});
+
+test('a drain waits for what is in flight and says how it went; asked again it says the same', async (t) => {
+  const edge = await startEdge(t);
+  const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t)];
+  await route(edge, old.port);
+  const client = await edge.send(GET);
+  const wire = await old.wire(0);
+  await wire.sees('\r\n\r\n');
+  await flipTo(edge, 2, young.port);
+  let done = false;
+  const drained = drain(edge, 1001, 30).finally(() => {
+    done = true;
+  });
+  await pause(30);
+  assert.equal(done, false);
+  wire.send(OK);
+  await client.sees(/ok$/);
+  const { ms, ...rest } = await drained;
+  assert.deepEqual(rest, { known: true, forced: 0, requests: { served: 1, failed: 0 } });
+  assert.ok(ms > 0);
+  const again = await drain(edge, 1001, 30);
+  assert.deepEqual({ ...again, ms: 0 }, { ...rest, ms: 0 });
+});
+
+test('at the deadline of a drain a waiting client gets 503, a begun response is cut, and both are counted', async (t) => {
+  const edge = await startEdge(t);
+  const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t)];
+  await route(edge, old.port);
+  const [waiting, reading] = [await edge.send(GET), await edge.send(GET)];
+  const [first, second] = [await old.wire(0), await old.wire(1)];
+  await first.sees('\r\n\r\n');
+  await second.sees('\r\n\r\n');
+  first.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart');
+  await eventually('a part', () => waiting.received.includes('part') || reading.received.includes('part'));
+  await flipTo(edge, 2, young.port);
+  const answer = await drain(edge, 1001, 0.02);
+  assert.deepEqual({ ...answer, ms: 0 }, { known: true, ms: 0, forced: 2, requests: { served: 0, failed: 2 } });
+  const [begun, other] = waiting.received.includes('part') ? [waiting, reading] : [reading, waiting];
+  await begun.end();
+  await other.sees(/^HTTP\/1.1 503 .*ORK_APP_UNAVAILABLE/s);
+  await first.end();
+  await second.end();
+  assert.equal(edge.proxy.table.view().upstreams[0]?.failed, 1);
+});
+
+test('at the deadline of a drain WebSockets end with FIN, never with a reset', async (t) => {
+  const edge = await startEdge(t);
+  const server = createServer();
+  const sockets = new WebSocketServer({ server, perMessageDeflate: false });
+  sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`echo ${textOf(data)}`)));
+  const port = await listen(server);
+  t.after(async () => {
+    for (const socket of sockets.clients) socket.terminate();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  await route(edge, port);
+  const faults: string[] = [];
+  const clients = Array.from({ length: 20 }, () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${edge.port}/`, {
+      headers: { host: 'app.test' },
+      perMessageDeflate: false,
+    });
+    socket.on('error', (error) => faults.push(String(error)));
+    return socket;
+  });
+  t.after(() => clients.forEach((client) => client.terminate()));
+  await Promise.all(
+    clients.map(async (client, index) => {
+      await new Promise((resolve) => client.once('open', resolve));
+      const echoed = new Promise((resolve) => client.once('message', (data) => resolve(textOf(data))));
+      client.send(`${index}`);
+      assert.equal(await echoed, `echo ${index}`);
+    }),
+  );
+  const young = await scriptedUpstream(t);
+  assert.equal((await flipTo(edge, 2, young.port)).previous?.inFlight, 20);
+  const closed = clients.map((client) => new Promise((resolve) => client.once('close', resolve)));
+  const answer = await drain(edge, 1001, 0.02);
+  assert.deepEqual({ ...answer, ms: 0 }, { known: true, ms: 0, forced: 20, requests: { served: 20, failed: 0 } });
+  await Promise.all(closed);
+  assert.deepEqual(faults, []);
+});
+
+test('several targets of one upstream drain at once, each by itself', async (t) => {
+  const edge = await startEdge(t);
+  const upstreams = [await scriptedUpstream(t), await scriptedUpstream(t), await scriptedUpstream(t)];
+  const clients = [];
+  for (const [index, upstream] of upstreams.entries()) {
+    await flipTo(edge, index + 1, upstream.port);
+    clients.push(await edge.send(GET));
+    await (await upstream.wire(0)).sees('\r\n\r\n');
+  }
+  const [first, again, second] = [drain(edge, 1001, 30), drain(edge, 1001, 30), drain(edge, 1002, 30)];
+  (await upstreams[1]?.wire(0))?.send(OK);
+  assert.equal((await second).requests.served, 1);
+  assert.equal(counts(edge).inFlight, 1);
+  (await upstreams[0]?.wire(0))?.send(OK);
+  for (const answer of [await first, await again]) assert.deepEqual(answer.requests, { served: 1, failed: 0 });
+  assert.equal(edge.proxy.table.view().upstreams[0]?.targets.length, 1);
+});
+
+test('a drain of the active target is refused, and of an unknown one answered as unknown', async (t) => {
+  const edge = await startEdge(t);
+  await route(edge, 1);
+  await assert.rejects(async () => drain(edge, 1001, 1), coded('ORK_CONFLICT'));
+  const unknown = { known: false, ms: 0, forced: 0, requests: { served: 0, failed: 0 } };
+  assert.deepEqual(await drain(edge, 4711, 1), unknown);
+  assert.deepEqual(
+    await edge.proxy.table.drain({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 }),
+    unknown,
+  );
+});
+
+test('a flip that cannot be written is refused, and the old target serves on', async (t) => {
+  const edge = await startEdge(t);
+  const [old, young] = [await scriptedUpstream(t, answering(OK)), await scriptedUpstream(t, answering(OK))];
+  await route(edge, old.port);
+  const state = join(edge.folder, 'state');
+  await rename(state, `${state}.away`);
+  await assert.rejects(flipTo(edge, 2, young.port), { code: 'ENOENT' });
+  await (await edge.send(GET)).sees(/ok$/);
+  assert.equal(young.wires.length, 0);
+  await rename(`${state}.away`, state);
+  assert.equal((await flipTo(edge, 2, young.port)).changed, true);
+});
+
+test('the same flip again is answered as the first time; a stale one is refused', async (t) => {
+  const edge = await startEdge(t);
+  await route(edge, 1);
+  const first = await flipTo(edge, 2, 2);
+  assert.deepEqual(await flipTo(edge, 2, 2), { ...first, changed: false });
+  await assert.rejects(flipTo(edge, 2, 3, 4711), coded('ORK_GENERATION_STALE'));
+  await assert.rejects(flipTo(edge, 5, 3), coded('ORK_GENERATION_STALE'));
+  const entry = entryFor(3, { generation: 2, target: { id: uuid(7), address: '127.0.0.1', port: 3 } });
+  await assert.rejects(edge.proxy.table.flip({ entry, expectedGeneration: 2 }), coded('ORK_GENERATION_STALE'));
+});
+
+test('of many flips from one generation exactly one wins', async (t) => {
+  const edge = await startEdge(t);
+  await route(edge, 1);
+  const flips = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => flipTo(edge, 2, 2, 2000 + n)));
+  assert.equal(flips.filter(({ status }) => status === 'fulfilled').length, 1);
+  assert.equal(edge.proxy.table.view().upstreams[0]?.generation, 2);
+});
+
+test('a target at another address is followed there without a drain', async (t) => {
+  const edge = await startEdge(t);
+  const [before, after] = [await scriptedUpstream(t, answering(OK)), await scriptedUpstream(t, answering(OK))];
+  await route(edge, before.port);
+  await (await edge.send(GET)).sees(/ok$/);
+  const answer = await edge.proxy.table.flip({ entry: entryFor(after.port), expectedGeneration: 1 });
+  assert.deepEqual({ changed: answer.changed, previous: answer.previous }, { changed: true, previous: null });
+  await (await edge.send(GET)).sees(/ok$/);
+  assert.equal(after.wires.length, 1);
+  await assert.rejects(async () => drain(edge, 1001, 1), coded('ORK_CONFLICT'));
+});
+
+test('a route of another environment is taken, and free when that one is removed', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const other = { entry: entryFor(upstream.port, { id: uuid(2) }), expectedGeneration: 0 };
+  await assert.rejects(edge.proxy.table.flip(other), coded('ORK_ROUTE_TAKEN'));
+  assert.deepEqual(await edge.proxy.table.remove(uuid(1)), { removed: true, targetIds: [uuid(1001)] });
+  assert.deepEqual(await edge.proxy.table.remove(uuid(1)), { removed: false, targetIds: [] });
+  await (await edge.send(GET)).sees(/^HTTP\/1.1 404 /);
+  assert.equal((await edge.proxy.table.flip(other)).changed, true);
+  await (await edge.send(GET)).sees(/ok$/);
+});

@@ -1,0 +1,339 @@
+/** The proxy as a process of its own: killed, stopped, restarted, handed a socket, called wrongly. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createConnection, createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import {
+  answering,
+  entryFor,
+  eventually,
+  listen,
+  OK,
+  scriptedUpstream,
+  temporaryFolder,
+  uuid,
+  Wire,
+} from './harness.ts';
+
+const MAIN = fileURLToPath(new URL('../../../proxy/main.ts', import.meta.url));
+const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly adminSocket: string;
+  output(): string;
+  /** Ends the process with a signal and gives its exit code, null when the signal ended it. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+  connect(): Promise<Wire>;
+  admin(
+    method: string,
+    path: string,
+    body?: string,
+  ): Promise<{ status: number; type: string; body: Record<string, unknown> }>;
+  flip(generation: number, port: number, changes?: Partial<UpstreamEntry>): Promise<{ status: number }>;
+}
+
+/** A listening socket to hand over, and the program that does it. */
+interface Activation {
+  readonly launcher: string;
+  readonly fd: number;
+}
+
+function environment(folder: string): NodeJS.ProcessEnv {
+  return {
+    ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
+    ORKESTR_PROXY_SOCKET: join(folder, 'admin.sock'),
+    ORKESTR_PROXY_STATE: join(folder, 'state'),
+  };
+}
+
+function start(t: TestContext, argv: readonly string[], env: NodeJS.ProcessEnv, socket?: Activation) {
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(socket ? [socket.fd] : [])];
+  const [file = '', ...operands] = [...(socket ? ['/bin/sh', socket.launcher] : []), process.execPath, ...argv];
+  const child: ChildProcess = spawn(file, operands, { env, stdio });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (text) => {
+      output += String(text);
+    });
+  }
+  const over = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  t.after(async () => {
+    if (over()) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  return { child, output: () => output, over };
+}
+
+async function serve(t: TestContext, folder: string, socket?: Activation): Promise<Running> {
+  const { child, output, over } = start(t, [MAIN, 'serve'], environment(folder), socket);
+  const url = /"url":"http:\/\/127.0.0.1:(\d+)".*"msg":"listening"/;
+  await eventually(`the listening line in ${output()}`, () => url.test(output()) || over());
+  const port = Number(url.exec(output())?.[1]);
+  assert.ok(port > 0, output());
+  const adminSocket = join(folder, 'admin.sock');
+  const admin: Running['admin'] = (method, path, body) => callAdmin(adminSocket, method, path, body);
+  return {
+    child,
+    port,
+    adminSocket,
+    output,
+    admin,
+    end: async (signal) => {
+      const exit = once(child, 'exit');
+      child.kill(signal);
+      return ((await exit) as [number | null])[0];
+    },
+    connect: async () => {
+      const socket = createConnection(port, '127.0.0.1');
+      t.after(() => socket.destroy());
+      await once(socket, 'connect');
+      return new Wire(socket);
+    },
+    flip: (generation, target, changes = {}) => {
+      const entry = entryFor(target, { generation, ...changes });
+      return admin('POST', '/v1/flip', JSON.stringify({ entry, expectedGeneration: generation - 1 }));
+    },
+  };
+}
+
+function callAdmin(socketPath: string, method: string, path: string, body?: string): ReturnType<Running['admin']> {
+  return new Promise((resolve, reject) => {
+    const req = request({ socketPath, method, path }, (res) => {
+      let text = '';
+      res.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      const type = String(res.headers['content-type']);
+      const status = res.statusCode ?? 0;
+      res.on('end', () => resolve({ status, type, body: JSON.parse(text) as Record<string, unknown> }));
+    });
+    req.on('error', reject);
+    req.end(body);
+  });
+}
+
+test('killed with kill -9 under traffic, a restarted proxy serves the acknowledged table at once', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [old, young] = [
+    await scriptedUpstream(t, answering(OK.replace('ok', 'od'))),
+    await scriptedUpstream(t, answering(OK)),
+  ];
+  const first = await serve(t, folder);
+  assert.equal((await first.flip(1, old.port)).status, 200);
+  assert.equal((await first.flip(2, young.port)).status, 200);
+  const busy = await first.connect();
+  for (let sent = 0; sent < 50; sent += 1) busy.send(GET);
+  assert.equal(await first.end('SIGKILL'), null);
+  const second = await serve(t, folder);
+  await (await second.connect()).send(GET).sees(/^HTTP\/1.1 200 .*ok$/s);
+  const table = await second.admin('GET', '/v1/table');
+  assert.deepEqual(
+    (table.body.upstreams as { generation: number }[]).map(({ generation }) => generation),
+    [2],
+  );
+  // The answer to this flip may have been lost with the first process.
+  assert.equal((await second.flip(2, young.port)).status, 200);
+});
+
+test('killed in the middle of flips, it restarts with one of them whole', async (t) => {
+  const folder = await temporaryFolder(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  let generation = 0;
+  for (let round = 0; round < 4; round += 1) {
+    const proxy = await serve(t, folder);
+    const table = await proxy.admin('GET', '/v1/table');
+    const [restored] = table.body.upstreams as { generation: number }[];
+    const found = restored?.generation ?? 0;
+    // The last one acknowledged, or the one whose answer was lost.
+    assert.ok(found === generation || found === generation + 1, `${found} after ${generation}`);
+    generation = found;
+    const exit = once(proxy.child, 'exit');
+    setTimeout(() => proxy.child.kill('SIGKILL'), 20 + round * 7);
+    try {
+      for (;;) {
+        await proxy.flip(generation + 1, upstream.port);
+        generation += 1;
+      }
+    } catch (error) {
+      // The kill ends the calls; the next round looks at what it left.
+      assert.match(String(error), /ECONNRESET|ECONNREFUSED|socket hang up|ENOENT|EPIPE/);
+    }
+    await exit;
+  }
+  assert.ok(generation > 0);
+});
+
+test('a damaged table file: the copy before it serves, loudly; both damaged: said so, never a silent empty table', async (t) => {
+  const folder = await temporaryFolder(t);
+  const state = join(folder, 'state');
+  const upstream = await scriptedUpstream(t, answering(OK));
+  const first = await serve(t, folder);
+  await first.flip(1, upstream.port);
+  await first.flip(2, upstream.port);
+  await first.end('SIGKILL');
+  const file = join(state, 'table.json');
+  const text = await readFile(file, 'utf8');
+  // One digit of the port: valid JSON, a wrong address.
+  await writeFile(
+    file,
+    text.replace(/("port": \d*)(\d)/, (_all, start: string, last: string) => `${start}${(Number(last) + 1) % 10}`),
+  );
+
+  const second = await serve(t, folder);
+  assert.match(second.output(), /"level":"error".*checksum/);
+  await (await second.connect()).send(GET).sees(/200 OK.*ok$/s);
+  await second.end('SIGTERM');
+
+  await writeFile(join(state, 'table.previous.json'), '');
+  const third = await serve(t, folder);
+  assert.match(third.output(), /"level":"error".*ORK_TABLE_UNREADABLE/);
+  await (await third.connect()).send(GET).sees(/^HTTP\/1.1 503 .*ORK_TABLE_UNREADABLE/s);
+  const health = await third.admin('GET', '/v1/health');
+  assert.deepEqual([health.status, health.body.code], [500, 'ORK_TABLE_UNREADABLE']);
+  await third.end('SIGKILL');
+
+  const fourth = await serve(t, folder);
+  assert.match(fourth.output(), /ORK_TABLE_UNREADABLE/);
+  assert.equal((await fourth.flip(1, upstream.port)).status, 200);
+  assert.deepEqual((await fourth.admin('GET', '/v1/health')).body, { ok: true });
+  await (await fourth.connect()).send(GET).sees(/200 OK.*ok$/s);
+  await (await fourth.connect()).send(GET.replace('app.test', 'x.test')).sees(/^HTTP\/1.1 404 /);
+  const kept = await readdir(state);
+  assert.deepEqual(kept.toSorted(), ['table.json', 'table.json.damaged', 'table.previous.json.damaged']);
+});
+
+test('SIGTERM takes no new connection, finishes what is in flight and tells its clients to close', async (t) => {
+  const folder = await temporaryFolder(t);
+  const upstream = await scriptedUpstream(t);
+  const proxy = await serve(t, folder);
+  await proxy.flip(1, upstream.port);
+  const [idle, busy] = [await proxy.connect(), await proxy.connect()];
+  busy.send(GET);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  const exit = once(proxy.child, 'exit');
+  proxy.child.kill('SIGTERM');
+  await idle.end();
+  await eventually('refused connections', () => proxy.output().includes('stopping'));
+  await assert.rejects(proxy.connect());
+  wire.send(OK);
+  await busy.sees(/Connection: close.*ok$/s);
+  await busy.end();
+  assert.deepEqual(await exit, [0, null]);
+  await assert.rejects(stat(proxy.adminSocket), { code: 'ENOENT' });
+});
+
+test('a listening socket that systemd hands over is served', async (t) => {
+  const folder = await temporaryFolder(t);
+  const listener = createServer();
+  const close = async (): Promise<void> => {
+    if (listener.listening) await new Promise((resolve) => listener.close(resolve));
+  };
+  t.after(close);
+  const port = await listen(listener);
+  const { fd } = (listener as unknown as { _handle: { fd: number } })._handle;
+  const proxy = await serve(t, folder, { launcher: here('activated.sh'), fd });
+  assert.equal(proxy.port, port);
+  // From here on only the proxy accepts on it.
+  await close();
+  await (await proxy.connect()).send(GET).sees(/^HTTP\/1.1 404 /);
+});
+
+test('the admin socket is private, replaces a dead one, and a second proxy is refused', async (t) => {
+  const folder = await temporaryFolder(t);
+  const first = await serve(t, folder);
+  assert.equal((await stat(first.adminSocket)).mode & 0o777, 0o600);
+  const second = start(t, [MAIN, 'serve'], environment(folder));
+  await eventually('the refusal', second.over);
+  assert.equal(second.child.exitCode, 1);
+  assert.match(second.output(), /ORK_ALREADY_RUNNING/);
+  assert.equal((await first.admin('GET', '/v1/health')).status, 200);
+  await first.end('SIGKILL');
+  await stat(first.adminSocket);
+  const third = await serve(t, folder);
+  assert.equal((await third.admin('GET', '/v1/health')).status, 200);
+});
+
+test('malformed admin calls get a coded answer, and the process lives', async (t) => {
+  const folder = await temporaryFolder(t);
+  const proxy = await serve(t, folder);
+  const flip = JSON.stringify({ entry: entryFor(80), expectedGeneration: 0 });
+  const calls: [string, string, string | undefined, number, string][] = [
+    ['POST', '/v1/flip', '{', 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', '', 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', 'null', 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', '[]', 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', '{"__proto__":{"entry":1}}', 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', flip.replace('127.0.0.1', '::1'), 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', flip.replace('app.test', 'APP.test'), 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', flip.replace('"/"', '"/../x"'), 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', flip.replace('"port":80', '"port":0'), 400, 'ORK_INVALID'],
+    ['POST', '/v1/flip', `${flip}${' '.repeat(300_000)}`, 413, 'ORK_TOO_LARGE'],
+    [
+      'POST',
+      '/v1/drain',
+      `{"upstreamId":"${uuid(1)}","targetId":"${uuid(1)}","deadlineSeconds":1e9}`,
+      400,
+      'ORK_INVALID',
+    ],
+    ['DELETE', '/v1/upstreams/..%2f..', undefined, 400, 'ORK_INVALID'],
+    ['GET', '/v1/flip', undefined, 404, 'ORK_NOT_FOUND'],
+    ['GET', '/', undefined, 404, 'ORK_NOT_FOUND'],
+  ];
+  for (const [method, path, body, status, code] of calls) {
+    const answer = await proxy.admin(method, path, body);
+    assert.deepEqual(
+      [answer.status, answer.body.code, answer.type],
+      [status, code, 'application/problem+json'],
+      `${path} ${body?.slice(0, 80)}`,
+    );
+  }
+  for (const bytes of ['\0\x01garbage\r\n\r\n', 'POST /v1/flip HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc']) {
+    const socket = createConnection(proxy.adminSocket);
+    await once(socket, 'connect');
+    socket.on('error', () => undefined);
+    socket.write(bytes, () => socket.destroy());
+    await once(socket, 'close');
+  }
+  const table = await proxy.admin('GET', '/v1/table');
+  assert.deepEqual([table.status, table.body.upstreams], [200, []]);
+});
+
+test('the program says its version, explains itself, and names a wrong setting', async (t) => {
+  const folder = await temporaryFolder(t);
+  const run = async (argv: string[], env: NodeJS.ProcessEnv = {}): Promise<[number | null, string]> => {
+    const { child, output } = start(t, [MAIN, ...argv], env);
+    await once(child, 'close');
+    return [child.exitCode, output()];
+  };
+  assert.match((await run(['--version']))[1], /^\d+\.\d+\.\d+\n$/);
+  const [code, help] = await run(['--help']);
+  assert.equal(code, 0);
+  assert.match(help, /Examples:/);
+  const [failed, message] = await run(['serve'], { ...environment(folder), ORKESTR_PROXY_LISTEN: 'everywhere' });
+  assert.deepEqual([failed, /^ORK_CONFIG: .*ORKESTR_PROXY_LISTEN/.test(message)], [1, true]);
+  assert.equal((await run(['dance']))[0], 1);
+});
+
+test('an address in use is a coded failure', async (t) => {
+  const folder = await temporaryFolder(t);
+  const first = await serve(t, folder);
+  const other = await temporaryFolder(t);
+  const second = start(t, [MAIN, 'serve'], { ...environment(other), ORKESTR_PROXY_LISTEN: `127.0.0.1:${first.port}` });
+  await eventually('the refusal', second.over);
+  await eventually('its message', () => second.output().includes('ORK_CONFIG'));
+  assert.equal(second.child.exitCode, 1);
+  await assert.rejects(copyFile(join(other, 'admin.sock'), join(other, 'copy')), { code: 'ENOENT' });
+});
