@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readConfig } from './config.ts';
+
+test('without any setting the defaults hold', () => {
+  const config = readConfig({}, 1);
+  assert.deepEqual(config.listen, { host: '0.0.0.0', port: 8080 });
+  assert.deepEqual([config.adminSocket, config.stateDirectory], ['/run/orkestr/proxy.sock', '/var/lib/orkestr/proxy']);
+  assert.deepEqual(config.inherited, []);
+});
+
+test('addresses of both families are read', () => {
+  const listen = (text: string) => readConfig({ ORKESTR_PROXY_LISTEN: text }, 1).listen;
+  assert.deepEqual(listen('127.0.0.1:0'), { host: '127.0.0.1', port: 0 });
+  assert.deepEqual(listen('[::]:443'), { host: '::', port: 443 });
+});
+
+test('descriptors count only when they were meant for this process', () => {
+  assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '7' }, 7).inherited, [3, 4]);
+  assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '8' }, 7).inherited, []);
+  assert.deepEqual(readConfig({ LISTEN_FDS: '2' }, 7).inherited, []);
+});
+
+for (const [variable, value] of [
+  ['ORKESTR_PROXY_LISTEN', '8080'],
+  ['ORKESTR_PROXY_LISTEN', '0.0.0.0:70000'],
+  ['ORKESTR_PROXY_LISTEN', '0.0.0.0:'],
+  ['ORKESTR_PROXY_SOCKET', 'relative.sock'],
+  ['ORKESTR_PROXY_SOCKET', `/${'x'.repeat(100)}`],
+  ['ORKESTR_PROXY_STATE', 'relative'],
+  ['ORKESTR_LOG_LEVEL', 'loud'],
+] as const) {
+  test(`${variable}=${value.slice(0, 20)} is refused by its name`, () => {
+    assert.throws(
+      () => readConfig({ [variable]: value }, 1),
+      (error: { code: string; message: string }) => error.code === 'ORK_CONFIG' && error.message.includes(variable),
+    );
+  });
+}
