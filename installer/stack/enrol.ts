@@ -25,10 +25,13 @@ export async function setUpHub(plan: StackPlan, who: { email: string; team: stri
 
 export const isEnrolled = (plan: StackPlan): boolean => existsSync(join(agentState(plan), 'identity.json'));
 
-/** Enrols this machine's agent as `name`. A host of that name that an earlier, cut-off run left is taken up again. */
+/**
+ * Enrols this machine's agent as `name`. A host of that name is one that an earlier run made before it was cut off, or
+ * that it enrolled without hearing so: it is taken up again with a new token.
+ */
 export async function enrolHost(client: Client, plan: StackPlan, name: string): Promise<void> {
   const hosts = await client.get('/hosts', z.array(Host));
-  const begun = hosts.find((host) => host.name === name && !host.enrolled);
+  const begun = hosts.find((host) => host.name === name);
   const { joinToken } = begun
     ? await client.post(`${apiPath('hosts', begun.id)}/join-token`, {}, MadeHost)
     : await client.post('/hosts', { name }, MadeHost);
