@@ -71,7 +71,11 @@ export async function install(context: Context): Promise<Installation> {
   const plan = await progress.stage('ports', () => choosePorts(home));
   makeFolders(plan);
   forgetHalfSetup(home, plan);
-  teardown.add('engine', async () => void (await stopEngine(enginePlan(home))));
+  teardown.add('engine', async () => {
+    await stopEngine(enginePlan(home));
+    // Sockets only; whoever starts next makes it anew.
+    rmSync(plan.runFolder, { recursive: true, force: true });
+  });
   await step(context, 'Docker Engine', async (say) => {
     const { version, origin } = await ensureEngine(enginePlan(home), say);
     return `${version}, ${{ found: 'was running', started: 'started', adopted: 'left running by an earlier run' }[origin]}`;
