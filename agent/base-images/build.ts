@@ -7,7 +7,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Engine } from '../docker/engine.ts';
+import type { Engine } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import { findMirror, type Mirror } from './mirror.ts';
 import { installNpmPackage } from './npm.ts';

@@ -11,7 +11,6 @@ export function toState(info: ContainerInspectInfo, killed: boolean): ContainerS
   const { State: state, Config: config, NetworkSettings: network } = info;
   const labels = config.Labels ?? {};
   const running = state.Running && !state.Restarting;
-  const health = state.Health;
   return {
     id: info.Id,
     name: info.Name.replace(/^\//, ''),
@@ -22,8 +21,7 @@ export function toState(info: ContainerInspectInfo, killed: boolean): ContainerS
     address: running ? addressOf(network) : null,
     exitCode: running || state.Status === 'created' ? null : state.ExitCode,
     oomKilled: state.OOMKilled || killed,
-    imageHealth: healthOf(health?.Status),
-    imageHealthOutput: health?.Log?.at(-1)?.Output.slice(-MAX_HEALTH_OUTPUT) ?? null,
+    ...healthOf(state.Health),
     pid: running && state.Pid > 0 ? state.Pid : null,
   };
 }
@@ -39,6 +37,13 @@ function addressOf(network: ContainerInspectInfo['NetworkSettings']): string | n
   return addresses.find((address) => address !== '') ?? null;
 }
 
-function healthOf(status: string | undefined): ContainerState['imageHealth'] {
-  return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : null;
+type Health = Pick<ContainerState, 'imageHealth' | 'imageHealthOutput'>;
+
+function healthOf(health: ContainerInspectInfo['State']['Health']): Health {
+  const status = health?.Status;
+  const told = status === 'starting' || status === 'healthy' || status === 'unhealthy';
+  return {
+    imageHealth: told ? status : null,
+    imageHealthOutput: health?.Log?.at(-1)?.Output.slice(-MAX_HEALTH_OUTPUT) ?? null,
+  };
 }

@@ -6,7 +6,7 @@ import type { ContainerRequest, ContainerRuntime, ContainerState } from '../depl
 import { LABEL } from '../lib/labels.ts';
 import { containerConfig } from './container-config.ts';
 import { killedForMemory, toState } from './container-state.ts';
-import { type Engine, orNull, statusOf } from './engine.ts';
+import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 import { execIn } from './exec-in.ts';
 import { listenersOf } from './listeners.ts';
 import { ensureNetwork, removeNetwork } from './networks.ts';

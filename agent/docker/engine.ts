@@ -4,28 +4,12 @@
  */
 import type Docker from 'dockerode';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { type Engine, statusOf } from '../lib/engine.ts';
 
 /** API versions that this code was tried with; the engine's own newest is taken when it lies between. */
 const OLDEST_API = '1.41';
 const NEWEST_API = '1.50';
 const DEFAULT_TIMEOUT_MS = 30_000;
-
-export interface CallOptions {
-  /** Deadline in ms; absent: that of the engine. For streams it covers the time until the answer begins. */
-  readonly timeoutMs?: number;
-  /** Ends the call early with ORK_CANCELLED. */
-  readonly signal?: AbortSignal;
-}
-
-export interface Engine {
-  readonly socketPath: string;
-  /**
-   * Call the engine. `work` gets a client and a signal that aborts at the deadline: pass it on as `abortSignal`.
-   * @throws OrkestrError ORK_ENGINE_TIMEOUT, ORK_ENGINE_UNREACHABLE, ORK_DISK_FULL, ORK_CANCELLED. Answers with an HTTP
-   * error status are thrown as dockerode gives them, see {@link statusOf}.
-   */
-  call<T>(what: string, work: (docker: Docker, signal: AbortSignal) => Promise<T>, options?: CallOptions): Promise<T>;
-}
 
 export interface EngineOptions {
   readonly socketPath: string;
@@ -77,22 +61,6 @@ export function makeEngine({ socketPath, timeoutMs: defaultTimeout = DEFAULT_TIM
       }
     },
   };
-}
-
-/** HTTP status of an engine's answer that dockerode threw; undefined for anything else. */
-export function statusOf(error: unknown): number | undefined {
-  const status = (error as { statusCode?: unknown } | null)?.statusCode;
-  return typeof status === 'number' ? status : undefined;
-}
-
-/** `work`'s result, or null when the engine says 404. */
-export async function orNull<T>(work: Promise<T>): Promise<T | null> {
-  try {
-    return await work;
-  } catch (error) {
-    if (statusOf(error) === 404) return null;
-    throw error;
-  }
 }
 
 async function negotiate(socketPath: string): Promise<Docker> {

@@ -2,7 +2,7 @@
 import type { Exec } from 'dockerode';
 import type { Duplex } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { type Engine, statusOf } from './engine.ts';
+import { type Engine, statusOf } from '../lib/engine.ts';
 import { demultiplex, readBounded } from './streams.ts';
 
 const MAX_OUTPUT_BYTES = 16_384;

@@ -3,7 +3,7 @@ import type { ImageInspectInfo } from 'dockerode';
 import type { Image } from '../../protocol/steps.ts';
 import type { ImageStore, OwnedImage } from '../deployment/ports.ts';
 import { LABEL } from '../lib/labels.ts';
-import { type Engine, orNull, statusOf } from './engine.ts';
+import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 
 export function makeImageStore(engine: Engine, { scope }: { readonly scope: string }): ImageStore {
   const look = (referenceOrId: string): Promise<ImageInspectInfo | null> =>

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { outgoingMtu } from '../lib/host-network.ts';
 import { LABEL } from '../lib/labels.ts';
-import { type Engine, orNull, statusOf } from './engine.ts';
+import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 
 /** Name of a project network's interface on the host; firewall rules match its first seven letters. At most 15 long. */
 export function bridgeName(scope: string, networkName: string): string {

@@ -1,0 +1,91 @@
+/** BuildKit's progress messages (moby/buildkit api/services/control/control.proto), as the engine sends them in a build. */
+import type protobuf from 'protobufjs';
+
+export interface Vertex {
+  readonly digest: string;
+  /** "[2/5] RUN npm ci" */
+  readonly name: string;
+  readonly cached: boolean;
+  readonly started: boolean;
+  /** Seconds it took, once it has ended. */
+  readonly seconds: number | null;
+  /** Empty when all is well. */
+  readonly error: string;
+}
+
+export interface VertexLog {
+  readonly vertex: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface BuildStatus {
+  readonly vertexes: readonly Vertex[];
+  readonly logs: readonly VertexLog[];
+}
+
+interface RawTime {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+interface RawStatus {
+  readonly vertexes?: readonly {
+    readonly digest: string;
+    readonly name: string;
+    readonly cached: boolean;
+    readonly started?: RawTime | null;
+    readonly completed?: RawTime | null;
+    readonly error: string;
+  }[];
+  readonly logs?: readonly { readonly vertex: string; readonly msg: Uint8Array }[];
+}
+
+/** The fields that are read; others are skipped by the decoder. */
+const SCHEMA: protobuf.INamespace = {
+  nested: {
+    Time: { fields: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } } },
+    Vertex: {
+      fields: {
+        digest: { type: 'string', id: 1 },
+        name: { type: 'string', id: 3 },
+        cached: { type: 'bool', id: 4 },
+        started: { type: 'Time', id: 5 },
+        completed: { type: 'Time', id: 6 },
+        error: { type: 'string', id: 7 },
+      },
+    },
+    VertexLog: { fields: { vertex: { type: 'string', id: 1 }, msg: { type: 'bytes', id: 4 } } },
+    Status: {
+      fields: {
+        vertexes: { rule: 'repeated', type: 'Vertex', id: 1 },
+        logs: { rule: 'repeated', type: 'VertexLog', id: 3 },
+      },
+    },
+  },
+};
+
+/** A decoder of the base64 payloads. protobufjs is loaded here, with the first build. */
+export async function makeStatusDecoder(): Promise<(base64: string) => BuildStatus> {
+  const { default: library } = await import('protobufjs/light.js');
+  const type = library.Root.fromJSON(SCHEMA).lookupType('Status');
+  return (base64) => {
+    const message = type.decode(Buffer.from(base64, 'base64'));
+    const raw = type.toObject(message, { longs: Number, defaults: true }) as RawStatus;
+    return {
+      vertexes: (raw.vertexes ?? []).map((vertex) => ({
+        digest: vertex.digest,
+        name: vertex.name,
+        cached: vertex.cached,
+        started: vertex.started != null,
+        seconds: duration(vertex.started, vertex.completed),
+        error: vertex.error,
+      })),
+      logs: (raw.logs ?? []).map(({ vertex, msg }) => ({ vertex, bytes: msg })),
+    };
+  };
+}
+
+function duration(started: RawTime | null | undefined, completed: RawTime | null | undefined): number | null {
+  if (started == null || completed == null) return null;
+  return Math.max(0, completed.seconds - started.seconds + (completed.nanos - started.nanos) / 1e9);
+}

@@ -1,0 +1,89 @@
+/** The build context as a tar stream: the checkout without what .dockerignore names, and the files of the plan. */
+import { createReadStream } from 'node:fs';
+import { lstat, readFile, readdir, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import dockerignore from '@balena/dockerignore';
+import { type Pack, pack } from 'tar-stream';
+
+export interface ContextRequest {
+  readonly directory: string;
+  /** Path of the Dockerfile in the context: `<path>.dockerignore` goes before `.dockerignore`, as BuildKit has it. */
+  readonly dockerfilePath: string;
+  /** Files that are put in whatever .dockerignore says, instead of those of the checkout: path → text. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** Links are sent as links and never followed; sockets, pipes and devices stay out. */
+export function packContext(request: ContextRequest): Readable {
+  const tar = pack();
+  fill(tar, request).then(
+    () => tar.finalize(),
+    (error: Error) => tar.destroy(error), // the reader of the stream gets it
+  );
+  return Readable.from(tar);
+}
+
+async function fill(tar: Pack, { directory, dockerfilePath, files }: ContextRequest): Promise<void> {
+  const rules = await ignoreRules(directory, dockerfilePath);
+  for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644 }, text);
+  await addFolder(tar, directory, '', { rules, skip: files });
+}
+
+interface Selection {
+  readonly rules: IgnoreRules;
+  readonly skip: ReadonlyMap<string, string>;
+}
+
+async function addFolder(tar: Pack, root: string, folder: string, selection: Selection): Promise<void> {
+  const names = (await readdir(join(root, folder))).sort();
+  for (const entry of names) {
+    const name = folder === '' ? entry : `${folder}/${entry}`;
+    if (selection.skip.has(name)) continue;
+    const path = join(root, name);
+    const found = await lstat(path);
+    const ignored = selection.rules.ignores(name);
+    if (found.isDirectory()) {
+      if (ignored && !selection.rules.hasExceptions) continue;
+      if (!ignored) await addEntry(tar, { name, type: 'directory', mode: found.mode & 0o7777, mtime: found.mtime });
+      await addFolder(tar, root, name, selection);
+    } else if (ignored) {
+      continue;
+    } else if (found.isSymbolicLink()) {
+      await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime: found.mtime });
+    } else if (found.isFile()) {
+      const header = { name, size: found.size, mode: found.mode & 0o7777, mtime: found.mtime };
+      // A file that grows meanwhile must not break the archive: no more than its header says.
+      if (found.size === 0) await addEntry(tar, header);
+      else await pipeline(createReadStream(path, { end: found.size - 1 }), tar.entry(header));
+    }
+  }
+}
+
+function addEntry(tar: Pack, header: Parameters<Pack['entry']>[0], content = ''): Promise<void> {
+  return new Promise((resolve, reject) => {
+    tar.entry(header, content, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+interface IgnoreRules {
+  ignores(name: string): boolean;
+  /** With `!` patterns something inside an ignored folder may be wanted after all. */
+  readonly hasExceptions: boolean;
+}
+
+async function ignoreRules(directory: string, dockerfilePath: string): Promise<IgnoreRules> {
+  const text =
+    (await readIfThere(join(directory, `${dockerfilePath}.dockerignore`))) ??
+    (await readIfThere(join(directory, '.dockerignore'))) ??
+    '';
+  const rules = dockerignore.default().add(text);
+  return { ignores: (name) => rules.ignores(name), hasExceptions: /^\s*!/m.test(text) };
+}
+
+/** Text of a regular file; a link in its place is not followed. */
+async function readIfThere(path: string): Promise<string | null> {
+  const found = await lstat(path).catch(() => null); // not there: most repositories have none
+  return found?.isFile() === true ? readFile(path, 'utf8') : null;
+}

@@ -1,0 +1,153 @@
+/** The sandbox's dockerd: one process in its own network namespace, found again after a crash of the agent. */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Engine } from '../lib/engine.ts';
+import { SANDBOX_BRIDGE } from './network.ts';
+
+const START_TIMEOUT_MS = 40_000;
+const STOP_TIMEOUT_MS = 20_000;
+const PING_TIMEOUT_MS = 3_000;
+const POLL_MS = 100;
+const LOG_LINES = 15;
+
+export interface DaemonFiles {
+  /** Folder of the engine's data, config and log: on a disk with room. */
+  readonly stateDirectory: string;
+  /** Folder of its socket and run-time files: a short path, since unix sockets have at most 107 bytes. */
+  readonly runDirectory: string;
+}
+
+export interface DaemonSettings {
+  readonly namespacePath: string;
+  readonly cgroupParent: string;
+  readonly scope: string;
+  readonly mtu: number;
+  readonly nameServers: readonly string[];
+  /** Bytes of build cache that the engine keeps. */
+  readonly cacheBytes: number;
+}
+
+export interface SandboxDaemon {
+  readonly engine: Engine;
+  /** Process id of a dockerd that is ours, from its pid file; null when none runs. */
+  runningPid(): Promise<number | null>;
+  answers(): Promise<boolean>;
+  /** @throws OrkestrError ORK_SANDBOX with the end of its log */
+  start(settings: DaemonSettings): Promise<void>;
+  /** SIGTERM, then SIGKILL; answers when the process is gone. Nothing to do is fine. */
+  stop(): Promise<void>;
+}
+
+export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: string) => Engine): SandboxDaemon {
+  const configPath = join(files.stateDirectory, 'daemon.json');
+  const logPath = join(files.stateDirectory, 'dockerd.log');
+  const pidPath = join(files.runDirectory, 'dockerd.pid');
+  const socketPath = join(files.runDirectory, 'docker.sock');
+  const engine = openEngine(socketPath);
+
+  const runningPid = async (): Promise<number | null> => {
+    const pid = Number(await readFile(pidPath, 'utf8').catch(() => '')); // no file: never started, or stopped well
+    return pid > 1 && (await isOurs(pid, configPath)) ? pid : null;
+  };
+  const answers = async (): Promise<boolean> =>
+    engine
+      .call('ping the sandbox', (docker) => docker.ping(), { timeoutMs: PING_TIMEOUT_MS })
+      .then(
+        () => true,
+        () => false, // whatever the reason: it is not usable
+      );
+
+  const stop = async (): Promise<void> => {
+    const pid = await runningPid();
+    if (pid === null) return;
+    process.kill(pid, 'SIGTERM');
+    if (await isGone(pid, STOP_TIMEOUT_MS)) return;
+    process.kill(pid, 'SIGKILL');
+    if (!(await isGone(pid, STOP_TIMEOUT_MS))) {
+      throw new OrkestrError('ORK_SANDBOX', `The build engine (process ${pid}) does not die.`);
+    }
+  };
+
+  return {
+    engine,
+    runningPid,
+    answers,
+    stop,
+    async start(settings) {
+      await mkdir(files.stateDirectory, { recursive: true, mode: 0o700 });
+      await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
+      await rm(pidPath, { force: true });
+      await rm(socketPath, { force: true });
+      await writeFile(configPath, JSON.stringify(daemonConfig(files, settings, pidPath, socketPath), null, 2));
+      const child = spawnDaemon(settings, configPath, logPath);
+      for (const end = Date.now() + START_TIMEOUT_MS; Date.now() < end; await delay(POLL_MS)) {
+        if (child.exitCode !== null || child.signalCode !== null) break;
+        if (await answers()) return;
+      }
+      const log = (await readFile(logPath, 'utf8').catch(() => '')).trim().split('\n').slice(-LOG_LINES);
+      if (child.exitCode === null) child.kill('SIGKILL');
+      throw new OrkestrError('ORK_SANDBOX', 'The build engine did not start.', { evidence: log });
+    },
+  };
+}
+
+function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: string, socketPath: string): object {
+  return {
+    'data-root': join(files.stateDirectory, 'data'),
+    'exec-root': join(files.runDirectory, 'exec'),
+    pidfile,
+    hosts: [`unix://${socketPath}`],
+    'cgroup-parent': settings.cgroupParent,
+    // Under the systemd driver the parent would have to be a slice.
+    'exec-opts': ['native.cgroupdriver=cgroupfs'],
+    bip: SANDBOX_BRIDGE,
+    mtu: settings.mtu,
+    ...(settings.nameServers.length === 0 ? {} : { dns: settings.nameServers }),
+    ip6tables: false,
+    'live-restore': false,
+    'log-level': 'warn',
+    features: { buildkit: true },
+    builder: { gc: { enabled: true, defaultKeepStorage: String(settings.cacheBytes) } },
+  };
+}
+
+/** Detached: a Ctrl-C for the agent is not one for the engine, which the agent stops in its own order. */
+function spawnDaemon(settings: DaemonSettings, configPath: string, logPath: string): ReturnType<typeof spawn> {
+  const log = openSync(logPath, 'w', 0o600);
+  try {
+    const dockerd = [
+      'dockerd',
+      `--config-file=${configPath}`,
+      // Where containerd is shared with the host's engine, our containers stay apart from its own.
+      `--containerd-namespace=orkb-${settings.scope}`,
+      `--containerd-plugins-namespace=orkb-plugins-${settings.scope}`,
+    ];
+    const child = spawn('nsenter', [`--net=${settings.namespacePath}`, '--', ...dockerd], {
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    child.on('error', () => undefined); // shows as a child without exit: the poll below tells it with the log
+    child.unref();
+    return child;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** A pid file may outlive its process, and the number may have been given to another one. */
+async function isOurs(pid: number, configPath: string): Promise<boolean> {
+  const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0'); // no such process
+  return argv.includes(`--config-file=${configPath}`);
+}
+
+async function isGone(pid: number, withinMs: number): Promise<boolean> {
+  for (const end = Date.now() + withinMs; Date.now() < end; await delay(POLL_MS)) {
+    // A child of ours that ended and was not yet waited for has no command line any more.
+    if ((await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) === '') return true;
+  }
+  return false;
+}

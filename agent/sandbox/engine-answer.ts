@@ -1,0 +1,36 @@
+/** The JSON lines that an engine answers to build, load and pull. An error among them comes with status 200. */
+import { z } from 'zod';
+
+const MAX_LINE_BYTES = 16 * 1_048_576;
+
+export const AnswerLine = z.object({
+  id: z.string().optional(),
+  /** base64 for BuildKit's trace; an object for the id of the image. */
+  aux: z.union([z.string(), z.object({ ID: z.string().optional() })]).optional(),
+  error: z.string().optional(),
+});
+export type AnswerLine = z.infer<typeof AnswerLine>;
+
+/** Reads to the end, giving each line to `onLine`. The error that the engine reported, or null. */
+export async function readAnswer(
+  stream: NodeJS.ReadableStream,
+  onLine: (line: AnswerLine) => void = () => undefined,
+): Promise<{ readonly error: string | null }> {
+  let error: string | null = null;
+  let rest = '';
+  const take = (text: string): void => {
+    if (text.trim() === '') return;
+    const line = AnswerLine.parse(JSON.parse(text));
+    error ??= line.error ?? null;
+    onLine(line);
+  };
+  stream.setEncoding('utf8');
+  for await (const chunk of stream as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > MAX_LINE_BYTES) throw new Error('The engine sent an endless line.');
+    for (const line of lines) take(line);
+  }
+  take(rest);
+  return { error };
+}
