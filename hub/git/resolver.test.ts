@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
+import { startTestHub, type TestHub } from '../agents/test-hub.ts';
+import { sealRepositoryAuth } from '../store/projects.ts';
+
+async function hub(t: TestContext): Promise<TestHub> {
+  const started = await startTestHub();
+  t.after(() => started.stop());
+  return started;
+}
+
+/** Let the hub's project come from elsewhere. */
+async function external(on: TestHub, url: string, auth?: { username: string; token: string }): Promise<void> {
+  await on.deps.db
+    .updateTable('project')
+    .set({
+      origin: 'external',
+      repository_url: url,
+      repository_auth: auth === undefined ? null : sealRepositoryAuth(on.deps.sealer, on.projectId, auth),
+    })
+    .execute();
+}
+
+/** Another hub's remote is a real, private, external repository. */
+async function forge(t: TestContext): Promise<{ on: TestHub; url: string; push(branch: string): Promise<string> }> {
+  const on = await hub(t);
+  await on.deps.git.createRepository(on.projectId);
+  const url = `${on.url}/git/shop.git`;
+  const work = join(on.folder, 'work');
+  mkdirSync(work);
+  const env = { PATH: '/usr/bin:/bin', HOME: work, LC_ALL: 'C', GIT_CONFIG_NOSYSTEM: '1' };
+  const git = (...argv: string[]): Promise<string> =>
+    new Promise((resolve, reject) => {
+      execFile('git', argv, { cwd: work, env }, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    });
+  await git('init', '-q', '-b', 'main', '.');
+  return {
+    on,
+    url,
+    async push(branch) {
+      writeFileSync(join(work, 'file'), branch);
+      await git('add', '-A');
+      await git('-c', 'user.name=a', '-c', 'user.email=a@b.c', 'commit', '-q', '--allow-empty', '-m', branch);
+      await git('push', '-q', url.replace('://', `://x:${on.account.token}@`), `HEAD:refs/heads/${branch}`);
+      return (await git('rev-parse', 'HEAD')).trim();
+    },
+  };
+}
+
+const resolve = (on: TestHub): Promise<string> => on.deps.resolver.resolve(on.environmentId);
+
+test('the branch of an external, private repository is resolved with its token', async (t) => {
+  const there = await forge(t);
+  const on = await hub(t);
+  await external(on, there.url, { username: 'git', token: there.on.account.token });
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_EMPTY' });
+  await there.push('next');
+  await assert.rejects(resolve(on), (error: { code: string; evidence: string[] }) => {
+    assert.equal(error.code, 'ORK_BRANCH_UNKNOWN');
+    assert.deepEqual(error.evidence, ['branch: next']);
+    return true;
+  });
+  const sha = await there.push('main');
+  assert.equal(await resolve(on), sha);
+  assert.deepEqual(
+    readdirSync(on.folder).filter((name) => name.startsWith('resolve-')),
+    [],
+    'no config stays behind',
+  );
+});
+
+test('a wrong token, none, and a repository that is not there are ORK_REPO_ACCESS', async (t) => {
+  const there = await forge(t);
+  const on = await hub(t);
+  await external(on, there.url, { username: 'git', token: 'wrong' });
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' });
+  await external(on, there.url);
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' });
+  await external(on, there.url.replace('shop', 'other'), { username: 'git', token: there.on.account.token });
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' });
+});
+
+test('a server that is not there is ORK_REPO_UNREACHABLE, and the API says so before anything runs', async (t) => {
+  const on = await hub(t);
+  await external(on, 'http://127.0.0.1:1/team/app');
+  const answer = await on.api('POST', '/projects/shop/environments/production/deployments', {});
+  assert.equal(answer.status, 502);
+  assert.equal(((await answer.json()) as { code: string }).code, 'ORK_REPO_UNREACHABLE');
+  assert.deepEqual(await on.deps.db.selectFrom('deployment').selectAll().execute(), []);
+});
+
+test('hostile URLs and branches that got into the store run nothing', async (t) => {
+  const on = await hub(t);
+  for (const url of ['--upload-pack=touch x', 'ext::sh -c id', 'file:///etc', 'https://u:p@host/x', '/etc']) {
+    await external(on, url);
+    await assert.rejects(resolve(on), { code: 'ORK_URL_REFUSED' }, url);
+  }
+  await external(on, 'http://127.0.0.1:1/x');
+  for (const branch of ['--exec=x', '-x', 'a..b', 'a b', '*']) {
+    await on.deps.db.updateTable('environment').set({ branch }).execute();
+    await assert.rejects(resolve(on), { code: 'ORK_REF_REFUSED' }, branch);
+  }
+});
+
+test('the token of an external repository is in no argv and no environment while git runs', async (t) => {
+  const on = await hub(t);
+  const token = 'canary-7f3a9c';
+  const encoded = Buffer.from(`git:${token}`).toString('base64');
+  let seen: string | undefined;
+  let found = '';
+  const server = createServer((request, response) => {
+    seen = request.headers.authorization;
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+      for (const file of ['cmdline', 'environ']) {
+        const text = readProc(`/proc/${pid}/${file}`);
+        if (text.includes(token) || text.includes(encoded)) found += `${pid}/${file} `;
+      }
+    }
+    response.writeHead(404).end();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  t.after(() => server.close());
+  await external(on, `http://127.0.0.1:${(server.address() as AddressInfo).port}/app`, { username: 'git', token });
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' });
+  assert.equal(seen, `Basic ${encoded}`);
+  assert.equal(found, '');
+});
+
+function readProc(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return ''; // it has ended, or is not ours to read
+  }
+}
+
+test('the own remote names what is missing, and checks a commit that is asked for', async (t) => {
+  const there = await forge(t);
+  const { on } = there;
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_EMPTY' });
+  const sha = await there.push('next');
+  await assert.rejects(resolve(on), { code: 'ORK_BRANCH_UNKNOWN' });
+  await on.deps.resolver.checkCommit(on.environmentId, sha);
+  await assert.rejects(on.deps.resolver.checkCommit(on.environmentId, 'b'.repeat(40)), { code: 'ORK_COMMIT_UNKNOWN' });
+});
+
+test('what git says about a missing commit or branch when it fetches is known', async (t) => {
+  const there = await forge(t);
+  await there.push('main');
+  const home = join(there.on.folder, 'home');
+  mkdirSync(home);
+  const configFile = join(home, 'config');
+  const credentials = { url: there.url, username: 'x', token: there.on.account.token };
+  writePrivateFile(configFile, hardenedGitConfig({ allowHttp: true, credentials }));
+  const env = gitEnvironment({ configFile, home, allowHttp: true });
+  execFileSync('git', ['init', '-q', '.'], { cwd: home, env });
+  const fails = (...argv: string[]): Promise<string> =>
+    new Promise((done) => {
+      execFile('git', argv, { cwd: home, env }, (_error, stdout, stderr) => done(stdout + stderr));
+    });
+  const cases = [
+    ['ORK_COMMIT_UNKNOWN', 'fetch', '--depth', '1', there.url, 'b'.repeat(40)],
+    ['ORK_BRANCH_UNKNOWN', 'fetch', '--depth', '1', there.url, 'refs/heads/nope'],
+    ['ORK_BRANCH_UNKNOWN', 'clone', '--depth', '1', '--branch', 'nope', there.url, 'clone'],
+  ] as const;
+  for (const [code, ...argv] of cases) {
+    const out = await fails(...argv);
+    assert.equal(explainGitFailure(out), code, out);
+  }
+});
