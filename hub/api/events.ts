@@ -89,6 +89,8 @@ async function follow(
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
+    // Its end is the end of the connection, so that a stopping hub waits for none that idles.
+    connection: 'close',
   });
   response.write(': here\n\n');
   let position = after;
