@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { Client } from '../../hub/cli/client.ts';
+import { makeFirewall } from '../../agent/firewall/firewall.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { ensureBaseImages } from '../prepare/base-images.ts';
 import { buildConsole } from '../prepare/console.ts';
@@ -179,16 +180,21 @@ function forgetHalfSetup(home: Home, plan: StackPlan): void {
   if (home.memory().setup === 'begun' && !home.credentials()) rmSync(hubState(plan), { recursive: true, force: true });
 }
 
-/** App containers are stopped, not removed: the agent starts them again when it is back. */
+/**
+ * App containers are stopped, not removed: the agent starts them again when it is back, behind the firewall rules that
+ * it then makes anew.
+ */
 async function stopApps(plan: StackPlan): Promise<void> {
   const identityFile = `${agentState(plan)}/identity.json`;
   if (!existsSync(identityFile)) return;
   const { hostId } = z.object({ hostId: z.string() }).parse(JSON.parse(readFileSync(identityFile, 'utf8')));
+  const scope = scopeOf(hostId);
   const engine = new EngineApi(plan.dockerSocket);
   try {
-    const apps = await engine.containers(`orkestr.scope=${scopeOf(hostId)}`);
+    const apps = await engine.containers(`orkestr.scope=${scope}`);
     await Promise.all(apps.map(({ Id }) => engine.stopContainer(Id, APP_GRACE_SECONDS)));
   } finally {
     await engine.close();
   }
+  await makeFirewall({ scope }).remove();
 }

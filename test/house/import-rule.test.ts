@@ -36,9 +36,10 @@ const AREAS: readonly Area[] = [
   { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/cli/text/', 'protocol/'] },
   { path: 'hub/', may: ['protocol/'] },
   {
-    // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names.
+    // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names; where it
+    // stops an agent it takes the agent's firewall rules off.
     path: 'installer/',
-    may: ['hub/api/schemas.ts', 'hub/cli/', 'agent/detect/base-images.ts', 'protocol/'],
+    may: ['hub/api/schemas.ts', 'hub/cli/', 'agent/detect/base-images.ts', 'agent/firewall/firewall.ts', 'protocol/'],
   },
   { path: 'test/', may: [''] },
 ];
