@@ -1,6 +1,6 @@
 /** The agent's settings: the only place that reads environment variables and config files. */
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
@@ -24,7 +24,8 @@ const Settings = z.object({
 export interface Config {
   readonly stateFolder: string;
   readonly agentSocket: string;
-  readonly sandboxSocket: string;
+  /** Folder of the build engine's socket and run-time files. */
+  readonly sandboxFolder: string;
   readonly proxySocket: string;
   readonly dockerSocket: string;
   readonly baseImages: BaseImages;
@@ -49,7 +50,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     stateFolder: resolve(data.ORKESTR_AGENT_STATE),
     agentSocket: socketPath('ORKESTR_AGENT_RUN', join(runFolder, 'agent.sock')),
-    sandboxSocket: socketPath('ORKESTR_AGENT_RUN', join(runFolder, 'sandbox.sock')),
+    sandboxFolder: dirname(socketPath('ORKESTR_AGENT_RUN', join(runFolder, 'sandbox', 'docker.sock'))),
     proxySocket: socketPath('ORKESTR_PROXY_SOCKET', resolve(data.ORKESTR_PROXY_SOCKET)),
     dockerSocket: socketPath('ORKESTR_DOCKER_SOCKET', resolve(data.ORKESTR_DOCKER_SOCKET)),
     baseImages: readBaseImages(data.ORKESTR_BASE_IMAGES),

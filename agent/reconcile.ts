@@ -9,6 +9,8 @@ const REMOVE_GRACE_SECONDS = 10;
 
 export interface ReconcileParts {
   readonly ports: Pick<Ports, 'containers' | 'proxy' | 'workspaces' | 'clock'>;
+  /** Brings back what every round relies on: the firewall. Its failure is told and ends nothing. */
+  readonly before: () => Promise<void>;
   readonly listWorkspaces: () => Promise<readonly string[]>;
   readonly remembered: () => Remembered;
   adopt(live: LiveRecord): void;
@@ -46,6 +48,7 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
 }
 
 async function reconcile(parts: ReconcileParts, signal: AbortSignal): Promise<void> {
+  await parts.before().catch((error: unknown) => parts.log.warn({ err: error }, 'the firewall is not in place'));
   const observed = await observe(parts);
   for (const action of plan(observed, parts.remembered())) {
     if (signal.aborted) return;

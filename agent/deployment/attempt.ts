@@ -71,7 +71,8 @@ async function tryUntil<T>(options: Attempt<T>, signal: AbortSignal): Promise<T>
 }
 
 /** The call's end, or a rejection some time after the abort when the call does not heed it. */
-async function abandonable<T>({ act, clock, abandonMs = ABANDON_MS }: Attempt<T>, signal: AbortSignal): Promise<T> {
+async function abandonable<T>(options: Attempt<T>, signal: AbortSignal): Promise<T> {
+  const { clock, abandonMs = ABANDON_MS } = options;
   const over = new AbortController();
   const left = new Promise<never>((_, reject) => {
     const giveUp = (): void => {
@@ -83,7 +84,7 @@ async function abandonable<T>({ act, clock, abandonMs = ABANDON_MS }: Attempt<T>
     signal.addEventListener('abort', giveUp, { once: true, signal: over.signal });
   });
   try {
-    return await Promise.race([act(signal), left]);
+    return await Promise.race([options.act(signal), left]);
   } finally {
     over.abort();
   }

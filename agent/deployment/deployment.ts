@@ -5,7 +5,7 @@
  *       │                 │ └── lose ──► failed       (past the flip: only forward, nothing is undone)
  *       │               fail, cancel
  *       │                 ▼
- *       └─ cancel ─┐   undoing ─ undone ─► failed | cancelled   (by the cause)
+ *       └─ cancel ─┐   undoing ─ end ─► failed | cancelled   (by the cause)
  *                  ▼
  *              cancelled
  *
@@ -16,19 +16,29 @@ import { OrkestrError } from '../../protocol/errors.ts';
 export const DEPLOYMENT_STATES = ['queued', 'running', 'undoing', 'live', 'superseded', 'failed', 'cancelled'] as const;
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
 
-export type DeploymentEvent =
-  | { readonly kind: 'start' }
-  /** A step failed, or a cancel came, before the flip. What was done is undone next. */
-  | { readonly kind: 'fail' }
-  /** All that was done is taken back; `cancelled` says which of the two ends it is. */
-  | { readonly kind: 'undone'; readonly cancelled: boolean }
-  | { readonly kind: 'finish' }
-  /** A step failed for good after the flip: the new version serves, so nothing is undone. */
-  | { readonly kind: 'lose' }
-  /** A newer deployment serves, or the environment was removed. */
-  | { readonly kind: 'supersede' }
-  | { readonly kind: 'refuse' }
-  | { readonly kind: 'cancel' };
+/** Event → state it may meet → state after it. What is not here cannot happen. */
+const TRANSITIONS = {
+  start: { queued: 'running' },
+  /** A step failed, or a cancel came, before the flip. What was done is taken back next. */
+  fail: { running: 'undoing' },
+  /** All is taken back after a failure … */
+  'end-failed': { undoing: 'failed' },
+  /** … or after a cancel. */
+  'end-cancelled': { undoing: 'cancelled' },
+  finish: { running: 'live' },
+  /** A step failed for good after the flip: the new version serves, so nothing is taken back. */
+  lose: { running: 'failed' },
+  /**
+   * A newer deployment serves, or the environment was removed. A lost deployment may serve too, and the removal's own job
+   * goes straight from running.
+   */
+  supersede: { live: 'superseded', failed: 'superseded', running: 'superseded' },
+  refuse: { queued: 'failed' },
+  cancel: { queued: 'cancelled' },
+} as const satisfies Record<string, Partial<Record<DeploymentState, DeploymentState>>>;
+
+export type DeploymentEvent = keyof typeof TRANSITIONS;
+export const DEPLOYMENT_EVENTS = Object.keys(TRANSITIONS) as readonly DeploymentEvent[];
 
 /** States in which nothing happens any more unless a newer deployment comes. */
 const ENDED: ReadonlySet<DeploymentState> = new Set(['live', 'superseded', 'failed', 'cancelled']);
@@ -40,32 +50,7 @@ export const isEnded = (state: DeploymentState): boolean => ENDED.has(state);
  * @throws OrkestrError ORK_INTERNAL when the event cannot happen in this state: a bug, never input.
  */
 export function transition(state: DeploymentState, event: DeploymentEvent): DeploymentState {
-  const next = successor(state, event);
-  if (next === null) {
-    throw new OrkestrError('ORK_INTERNAL', `A deployment that is ${state} cannot ${event.kind}.`);
-  }
+  const next = (TRANSITIONS[event] as Partial<Record<DeploymentState, DeploymentState>>)[state];
+  if (next === undefined) throw new OrkestrError('ORK_INTERNAL', `A deployment that is ${state} cannot ${event}.`);
   return next;
-}
-
-function successor(state: DeploymentState, event: DeploymentEvent): DeploymentState | null {
-  switch (event.kind) {
-    case 'start':
-      return state === 'queued' ? 'running' : null;
-    case 'fail':
-      return state === 'running' ? 'undoing' : null;
-    case 'undone':
-      if (state !== 'undoing') return null;
-      return event.cancelled ? 'cancelled' : 'failed';
-    case 'finish':
-      return state === 'running' ? 'live' : null;
-    case 'lose':
-      return state === 'running' ? 'failed' : null;
-    case 'supersede':
-      // A lost deployment may serve (its finalize failed), and the removal's own job goes straight from running.
-      return state === 'live' || state === 'running' || state === 'failed' ? 'superseded' : null;
-    case 'refuse':
-      return state === 'queued' ? 'failed' : null;
-    case 'cancel':
-      return state === 'queued' ? 'cancelled' : null;
-  }
 }

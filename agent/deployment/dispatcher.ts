@@ -39,7 +39,8 @@ export interface DispatcherOptions {
   onEnded(deploymentId: string): void;
 }
 
-export function makeDispatcher({ parts, intake, limits, onEnded }: DispatcherOptions): Dispatcher {
+export function makeDispatcher(options: DispatcherOptions): Dispatcher {
+  const { parts, intake, limits } = options;
   const { clock } = parts.ports;
   const shutdown = new AbortController();
   const cancels = new Map<string, AbortController>();
@@ -51,7 +52,7 @@ export function makeDispatcher({ parts, intake, limits, onEnded }: DispatcherOpt
     if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
     try {
       await untilRecorded(deploymentId, cancel.signal);
-      if (!shutdown.signal.aborted) onEnded(deploymentId);
+      if (!shutdown.signal.aborted) options.onEnded(deploymentId);
     } catch (error) {
       if (!shutdown.signal.aborted) parts.log.error({ err: error, deploymentId }, 'after the end of a deployment');
     } finally {

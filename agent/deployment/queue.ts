@@ -34,8 +34,8 @@ export function makeQueue(limits: QueueLimits, run: (item: QueueItem) => Promise
   let closed = false;
 
   const startNext = (): void => {
-    while (!closed && running.size < limits.maxRunning) {
-      const index = waiting.findIndex((item) => !running.has(item.environmentId));
+    while (running.size < limits.maxRunning) {
+      const index = closed ? -1 : waiting.findIndex((item) => !running.has(item.environmentId));
       const [item] = index === -1 ? [] : waiting.splice(index, 1);
       if (!item) return;
       const ended = run(item).finally(() => {

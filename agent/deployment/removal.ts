@@ -28,7 +28,7 @@ export async function removeEnvironment(
     status,
     at: timestampOf(ports),
   });
-  const running: DeploymentState = record.state === 'queued' ? transition('queued', { kind: 'start' }) : record.state;
+  const running: DeploymentState = record.state === 'queued' ? transition('queued', 'start') : record.state;
   if (record.state === 'queued') journal.record({ deploymentId, state: running, report: report('running') });
   try {
     await attempt({
@@ -49,7 +49,7 @@ export async function removeEnvironment(
     const told = toErrorReport(error);
     journal.record({
       deploymentId,
-      state: transition(running, { kind: 'lose' }),
+      state: transition(running, 'lose'),
       error: told,
       report: { ...report('failed'), error: told },
     });
@@ -59,7 +59,7 @@ export async function removeEnvironment(
   const served = live === null ? null : journal.job(live.deploymentId);
   journal.record({
     deploymentId,
-    state: transition(running, { kind: 'supersede' }),
+    state: transition(running, 'supersede'),
     notLive: job.environment.id,
     superseded: served?.state === 'live' || served?.state === 'failed' ? [served.deploymentId] : [],
     report: report('superseded'),

@@ -86,7 +86,7 @@ const INTERRUPTED: ErrorReport = {
 async function start(run: Run): Promise<boolean> {
   const { job, parts, previousId } = run;
   const { deploymentId, generation } = job;
-  const state = transition('queued', { kind: 'start' });
+  const state = transition('queued', 'start');
   const report = {
     kind: 'deployment',
     deploymentId,
@@ -106,7 +106,7 @@ async function start(run: Run): Promise<boolean> {
   parts.journal.record({ deploymentId, state, previousId, steps, report });
   for (const { name, output } of steps) run.outputs.set(name, output);
   if (error === null) return true;
-  parts.journal.record({ deploymentId, state: transition(state, { kind: 'fail' }), error: toErrorReport(error) });
+  parts.journal.record({ deploymentId, state: transition(state, 'fail'), error: toErrorReport(error) });
   await takeBack(run, toErrorReport(error));
   return false;
 }
@@ -194,7 +194,7 @@ async function advance(run: Run, stage: AnyStage): Promise<boolean> {
     parts.journal.record({
       deploymentId,
       steps: [ended({ state: cancelled ? 'cancelled' : 'failed', error: report })],
-      state: transition('running', { kind: 'fail' }),
+      state: transition('running', 'fail'),
       error: report,
     });
     await takeBack(run, report);
@@ -294,7 +294,7 @@ function consequences(run: Run, name: StepName): Omit<Change, 'deploymentId' | '
   const release = run.outputs.get('finalize') as Release;
   const previous = previousId === null ? null : parts.journal.job(previousId);
   return {
-    state: transition('running', { kind: 'finish' }),
+    state: transition('running', 'finish'),
     live: liveOf(run, release),
     superseded: previous?.state === 'live' || previous?.state === 'failed' ? [previous.deploymentId] : [],
     report: {
@@ -332,7 +332,7 @@ function lostChange(run: Run, step: StepRecord, error: ErrorReport): Change {
   return {
     deploymentId,
     steps: [step],
-    state: transition('running', { kind: 'lose' }),
+    state: transition('running', 'lose'),
     error: told,
     live: liveOf(run, null),
     report: {
@@ -348,7 +348,7 @@ function lostChange(run: Run, step: StepRecord, error: ErrorReport): Change {
 
 function endUnstarted(parts: RunnerParts, { deploymentId, generation }: JobRecord): void {
   const error: ErrorReport = { code: 'ORK_CANCELLED', message: 'Cancelled before it started.', evidence: [] };
-  const state = transition('queued', { kind: 'cancel' });
+  const state = transition('queued', 'cancel');
   const at = timestampOf(parts.ports);
   parts.journal.record({
     deploymentId,
@@ -363,9 +363,7 @@ function endUnreadable(parts: RunnerParts, record: JobRecord, error: ErrorReport
   const { deploymentId, generation, state } = record;
   const at = timestampOf(parts.ports);
   const next =
-    state === 'undoing'
-      ? transition(state, { kind: 'undone', cancelled: false })
-      : transition(state, { kind: state === 'queued' ? 'refuse' : 'lose' });
+    state === 'undoing' ? transition(state, 'end-failed') : transition(state, state === 'queued' ? 'refuse' : 'lose');
   parts.log.error({ deploymentId, error }, 'the job cannot be read');
   parts.journal.record({
     deploymentId,

@@ -25,7 +25,7 @@ export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
   const error = { ...cause, evidence: [...cause.evidence, ...failures].slice(0, 60) };
   parts.journal.record({
     deploymentId,
-    state: transition('undoing', { kind: 'undone', cancelled }),
+    state: transition('undoing', cancelled ? 'end-cancelled' : 'end-failed'),
     error,
     report: {
       kind: 'deployment',

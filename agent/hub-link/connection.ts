@@ -1,5 +1,5 @@
 /** One WebSocket to the hub, from dialling to its end. A half-open one is found by silence. */
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
 import type { AgentMessage, HostStatus } from '../../protocol/agent-link.ts';
 import { AGENT_LINK_PATH, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
@@ -92,9 +92,9 @@ export function linkUrl(hubUrl: string): URL {
 
 interface Talk {
   message(data: RawData, isBinary: boolean): void;
-  heard(): void;
+  heard(this: void): void;
   /** Called regularly: pings, finds silence, renews leases, tells how the host is. */
-  watch(): void;
+  watch(this: void): void;
   stop(): void;
 }
 

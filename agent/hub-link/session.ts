@@ -57,13 +57,17 @@ export function startHubLink(options: LinkOptions): HubLink {
   const become = (connected: boolean, lastError: string | null): void => {
     state = { ...state, connected, since: new Date(clock.now()).toISOString(), lastError };
   };
-  const orders = { job: (envelope: SignedJob) => takeJob(options, envelope), cancel: options.jobs.cancel };
+  const orders = {
+    job: (envelope: SignedJob) => takeJob(options, envelope),
+    cancel: (deploymentId: string) => options.jobs.cancel(deploymentId),
+  };
+  const monotonic = (): number => clock.monotonic();
 
   // Dial for ever: the host must never need a person to come back to its hub.
   const dial = async (): Promise<void> => {
     for (let failures = 0; !stopped.signal.aborted; failures++) {
       const began = clock.monotonic();
-      const ended = await connection({ ...options, orders, monotonic: clock.monotonic }, stopped.signal, () => {
+      const ended = await connection({ ...options, orders, monotonic }, stopped.signal, () => {
         become(true, null);
         log.info({ hub: options.hubUrl }, 'connected to the hub');
       });

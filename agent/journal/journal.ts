@@ -38,8 +38,10 @@ export interface Journal extends DeploymentJournal, JobIntake {
   places(): readonly { readonly environmentId: string; readonly projectId: string }[];
   /** Forget ended deployments beyond the newest `keep` of each environment; their ids, whose logs may go too. */
   prune(keep: number): readonly string[];
-  /** Proof that the journal answers and can be written; throws when not. For the watchdog. */
-  touch(): void;
+  /** The first generation that `accept` takes for an environment. */
+  nextGeneration(environmentId: string): number;
+  /** Proof that the journal answers; throws when not. Reads only: a full disk is nothing that a restart mends. */
+  ping(): void;
   close(): void;
 }
 
@@ -65,11 +67,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     deployments: (limit) =>
       database.prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?').all(limit).map(jobFromRow),
     prune: (keep) => prune(database, outbox, keep),
-    touch() {
-      database
-        .prepare("INSERT INTO meta (key, value) VALUES ('touched', '') ON CONFLICT DO UPDATE SET value = ''")
-        .run();
-    },
+    nextGeneration: (environmentId) => newestGeneration(database, environmentId).generation + 1,
+    ping: () => void database.prepare('SELECT count(*) FROM live').get(),
     close: () => void database.close(),
   };
 }

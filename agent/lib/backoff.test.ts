@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { assert as check, double, integer, property } from 'fast-check';
 import { backoffMs } from './backoff.ts';
 
 const limits = { baseMs: 500, capMs: 30_000 };
@@ -22,8 +22,8 @@ test('the whole range below the upper end is used, so agents spread out', () => 
 });
 
 test('no attempt number makes a wait that is negative, above the cap or not a number', () => {
-  fc.assert(
-    fc.property(fc.integer(), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, roll) => {
+  check(
+    property(integer(), double({ min: 0, max: 1, noNaN: true }), (attempt, roll) => {
       const wait = backoffMs(attempt, limits, () => roll);
       return wait >= 0 && wait <= limits.capMs;
     }),

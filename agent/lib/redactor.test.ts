@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { array, assert as check, double, property, stringMatching } from 'fast-check';
 import { makeRedactor } from './redactor.ts';
 
 /** Feed `text` cut at the given fractions. */
@@ -40,14 +40,14 @@ test('a stream that repeats an overlapping secret for ever is held in bounded me
   assert.equal(out, '[redacted]'.length);
 });
 
-const letters = fc.stringMatching(/^[ab\n]{0,60}$/);
-const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 });
+const letters = stringMatching(/^[ab\n]{0,60}$/);
+const cuts = array(double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 });
 
 test('how the stream is cut never changes what comes out', () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.stringMatching(/^[ab\n]{6,9}$/), { minLength: 1, maxLength: 3 }),
-      fc.array(letters, { minLength: 1, maxLength: 4 }),
+  check(
+    property(
+      array(stringMatching(/^[ab\n]{6,9}$/), { minLength: 1, maxLength: 3 }),
+      array(letters, { minLength: 1, maxLength: 4 }),
       cuts,
       (secrets, parts, where) => {
         const text = parts.join(secrets[0]);
@@ -59,8 +59,8 @@ test('how the stream is cut never changes what comes out', () => {
 });
 
 test('no secret survives in any cut of any stream that holds it', () => {
-  fc.assert(
-    fc.property(fc.stringMatching(/^[a-z0-9]{6,40}$/), letters, letters, cuts, (secret, before, after, where) => {
+  check(
+    property(stringMatching(/^[a-z0-9]{6,40}$/), letters, letters, cuts, (secret, before, after, where) => {
       const out = redact([secret], `${before} ${secret} ${after}`, where);
       assert.ok(!out.includes(secret));
       assert.equal(out, `${before} [redacted] ${after}`);

@@ -1,0 +1,298 @@
+/** The composition root: the only place where the real adapters are built and plugged together. */
+import { chmodSync, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import manifest from '../package.json' with { type: 'json' };
+import type { HostStatus } from '../protocol/agent-link.ts';
+import { OrkestrError } from '../protocol/errors.ts';
+import { sealerFromKeyFile } from '../protocol/sealing.ts';
+import type { Logger } from '../protocol/service/logger.ts';
+import type { Config } from './config.ts';
+import { makeDispatcher } from './deployment/dispatcher.ts';
+import type { Dispatcher } from './deployment/dispatcher.ts';
+import { makeFailpoint } from './deployment/failpoint.ts';
+import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './deployment/log.ts';
+import { PIPELINE } from './deployment/pipeline.ts';
+import type { Ports } from './deployment/ports.ts';
+import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
+import { revive } from './deployment/revive.ts';
+import { makeContainerRuntime } from './docker/containers.ts';
+import { makeEngine } from './docker/engine.ts';
+import type { Engine } from './lib/engine.ts';
+import { makeImageStore } from './docker/images.ts';
+import { makeFirewall } from './firewall/firewall.ts';
+import type { Firewall } from './firewall/firewall.ts';
+import { makeSourceControl } from './git/source-control.ts';
+import { DEFAULT_TIMING } from './hub-link/connection.ts';
+import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
+import type { HubLink } from './hub-link/session.ts';
+import { hostSigner, readIdentity, scopeOf } from './identity.ts';
+import type { Identity } from './identity.ts';
+import { openJournal } from './journal/journal.ts';
+import type { Journal } from './journal/journal.ts';
+import { lockState } from './journal/lock.ts';
+import { systemClock } from './lib/clock.ts';
+import { makePrivateFolder } from './lib/files.ts';
+import { takeReports } from './local-reports.ts';
+import type { LocalReport } from './local-reports.ts';
+import { makeProxyClient } from './proxy-client/edge-proxy.ts';
+import { makeReconciler } from './reconcile.ts';
+import { makeImageBuilder } from './sandbox/builder.ts';
+import { makeSandbox } from './sandbox/sandbox.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import type { AgentView } from './status/check.ts';
+import { hostStatus } from './status/host-status.ts';
+import { checkAll } from './status/index.ts';
+import type { StatusReport } from './status/index.ts';
+import { serveLocalApi } from './status/local-api.ts';
+import { makeWorkspaces } from './workspaces.ts';
+
+export const VERSION = manifest.version;
+
+const RECONCILE_EVERY_MS = 60_000;
+/** The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. */
+const FIRST_ROUND_MS = 15_000;
+const KEEP_DEPLOYMENTS = 20;
+const STOP_RUNNING_MS = 8000;
+const STOP_SANDBOX_MS = 5000;
+
+export const logFolder = (config: Config): string => join(config.stateFolder, 'logs');
+
+/** What this agent has on its machine, marked with its scope. */
+export interface Host {
+  readonly engine: Engine;
+  readonly firewall: Firewall;
+  readonly sandbox: Sandbox;
+  readonly ports: Ports;
+  listWorkspaces(): Promise<readonly string[]>;
+}
+
+export function buildHost(config: Config, hostId: string): Host {
+  const scope = scopeOf(hostId);
+  const engine = makeEngine({ socketPath: config.dockerSocket });
+  const firewall = makeFirewall({ scope });
+  const sandbox = makeSandbox({
+    scope,
+    stateDirectory: join(config.stateFolder, 'sandbox'),
+    runDirectory: config.sandboxFolder,
+    openEngine: (socketPath) => makeEngine({ socketPath }),
+  });
+  const images = makeImageStore(engine, { scope });
+  const workspaces = makeWorkspaces(join(config.stateFolder, 'workspaces'));
+  return {
+    engine,
+    firewall,
+    sandbox,
+    listWorkspaces: () => workspaces.list(),
+    ports: {
+      sourceControl: makeSourceControl({ privateDirectory: join(config.stateFolder, 'git') }),
+      builder: makeImageBuilder({ scope, engine, images, sandbox }),
+      images,
+      containers: makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() }),
+      proxy: makeProxyClient(config.proxySocket),
+      workspaces,
+      clock: systemClock,
+      baseImages: config.baseImages,
+    },
+  };
+}
+
+export interface Agent {
+  readonly identity: Identity;
+  readonly dispatcher: Dispatcher;
+  readonly journal: Journal;
+  /** Resume, reconcile, listen on the local socket, dial the hub. */
+  start(): Promise<void>;
+  /** Let go of everything; what runs is gone on with at the next start. */
+  stop(): Promise<void>;
+  status(): Promise<StatusReport>;
+  /** Throws when the agent could do no work any more. For the watchdog. */
+  proveAlive(): void;
+  /** Take reports in place of a hub; the answer stops it. */
+  takeReports(take: (report: LocalReport) => void): () => void;
+}
+
+/**
+ * The agent of a state folder, not started yet. Holds the folder's lock until `stop`.
+ * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_CONFIG
+ */
+export async function buildAgent(config: Config, identity: Identity, log: Logger): Promise<Agent> {
+  makePrivateFolder(config.stateFolder);
+  chmodSync(config.stateFolder, 0o700);
+  makePrivateFolder(dirname(config.agentSocket));
+  const lock = await lockState(config.stateFolder);
+  try {
+    const sealer = sealerFromKeyFile(join(config.stateFolder, 'secret.key'));
+    const { stateFolder } = config;
+    const journal = await openJournal({ stateFolder, sealer, log, now: systemClock.now });
+    return assemble(config, identity, log, journal, () => {
+      journal.close();
+      lock.release();
+    });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function assemble(config: Config, identity: Identity, log: Logger, journal: Journal, release: () => void): Agent {
+  const host = buildHost(config, identity.hostId);
+  const { ports } = host;
+  const logs = makeDeploymentLogs({
+    folder: logFolder(config),
+    index: journal.outbox,
+    limits: DEFAULT_LOG_LIMITS,
+    log,
+  });
+  const dispatcher = makeDispatcher({
+    parts: {
+      journal,
+      ports,
+      pipeline: PIPELINE,
+      logs,
+      failpoint: makeFailpoint(config.failpoint),
+      random: Math.random,
+      log,
+    },
+    intake: journal,
+    limits: DEFAULT_QUEUE_LIMITS,
+    onEnded: () => journal.prune(KEEP_DEPLOYMENTS).forEach((deploymentId) => logs.remove(deploymentId)),
+  });
+  const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
+  const since = new Date(systemClock.now()).toISOString();
+  let link: HubLink | null = null;
+  let closeApi: (() => Promise<void>) | null = null;
+  let stopTaking: (() => void) | null = null;
+
+  const status = (): Promise<StatusReport> =>
+    checkAll({
+      dockerSocket: config.dockerSocket,
+      stateFolder: config.stateFolder,
+      proxy: ports.proxy,
+      agent: viewOf(identity, journal, since, link),
+    });
+  const dial = (): void => {
+    if (identity.hub === null) {
+      stopTaking = takeReports(journal.outbox, logs, () => undefined);
+      return;
+    }
+    link = startHubLink({
+      hubUrl: identity.hub.url,
+      credentials: {
+        hostId: identity.hostId,
+        hubPublicKey: identity.hub.publicKey,
+        sign: hostSigner(config.stateFolder),
+      },
+      agentVersion: VERSION,
+      outbox: journal.outbox,
+      readLog: (...range) => logs.read(...range),
+      running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
+      status: () => tellHost(config, ports, journal),
+      jobs: dispatcher,
+      timing: DEFAULT_TIMING,
+      pace: DEFAULT_PACE,
+      clock: systemClock,
+      random: Math.random,
+      log,
+    });
+  };
+
+  return {
+    identity,
+    dispatcher,
+    journal,
+    status,
+    proveAlive: () => journal.ping(),
+    takeReports: (take) => takeReports(journal.outbox, logs, take),
+    async start() {
+      const api = await serveLocalApi(config.agentSocket, status);
+      closeApi = () => api.close();
+      dispatcher.resume();
+      const waited = new AbortController();
+      await Promise.race([
+        reconciler.run(),
+        systemClock.sleep(FIRST_ROUND_MS, waited.signal).catch(() => undefined), // the round was faster
+      ]);
+      waited.abort();
+      // A build engine that an earlier agent left running: jobs that need it start it again.
+      if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
+      dial();
+    },
+    async stop() {
+      await link?.stop();
+      stopTaking?.();
+      await reconciler.stop();
+      await dispatcher.stop(STOP_RUNNING_MS);
+      await stopSandbox(host.sandbox, log);
+      await closeApi?.();
+      release();
+    },
+  };
+}
+
+function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<typeof makeReconciler>[0] {
+  const stepLog = { write: () => undefined, line: (text: string) => log.info({ text }, 'reviving') };
+  return {
+    ports: host.ports,
+    // Docker drops our rules when it makes its own anew, and a reboot drops all of them.
+    before: () => host.firewall.ensure(),
+    listWorkspaces: () => host.listWorkspaces(),
+    remembered: () => ({ live: journal.allLive(), unfinished: journal.unfinished() }),
+    adopt: (live) => journal.adopt(live),
+    moveLive: (environmentId, address) => journal.moveLive(environmentId, address),
+    revive: (live, signal) => revive({ journal, ports: host.ports, pipeline: PIPELINE, log: stepLog }, live, signal),
+    log,
+  };
+}
+
+function viewOf(identity: Identity, journal: Journal, since: string, link: HubLink | null): AgentView {
+  return {
+    version: VERSION,
+    hostId: identity.hostId,
+    pid: process.pid,
+    since,
+    hub:
+      identity.hub === null
+        ? null
+        : (link?.state() ?? { hubUrl: identity.hub.url, connected: false, since, lastError: null }),
+    deployments: journal.unfinished().map(({ deploymentId, environmentId, state }) => ({
+      deploymentId,
+      environmentId,
+      state,
+      step: journal.steps(deploymentId).find((step) => step.state === 'begun')?.name ?? null,
+    })),
+    outbox: journal.outbox.size(),
+  };
+}
+
+const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: Journal): Promise<HostStatus> =>
+  hostStatus({
+    agentVersion: VERSION,
+    dockerSocket,
+    stateFolder,
+    proxy: ports.proxy,
+    outboxSize: () => journal.outbox.size(),
+  });
+
+/** In time or not at all: a build engine that is left is found by the next start. */
+async function stopSandbox(sandbox: Sandbox, log: Logger): Promise<void> {
+  const stopped = sandbox.isRunning().then((running) => (running ? sandbox.stop() : undefined));
+  const over = new AbortController();
+  try {
+    await Promise.race([stopped, systemClock.sleep(STOP_SANDBOX_MS, over.signal)]);
+  } catch (error) {
+    log.warn({ err: error }, 'the build engine was not stopped');
+  } finally {
+    over.abort();
+  }
+}
+
+/** @throws OrkestrError ORK_CONFIG when there is none yet */
+export function requireIdentity(config: Config): Identity {
+  const identity = readIdentity(config.stateFolder);
+  if (identity) return identity;
+  const there = existsSync(config.stateFolder) ? 'has no identity' : 'does not exist';
+  throw new OrkestrError(
+    'ORK_CONFIG',
+    `ORKESTR_AGENT_STATE: ${config.stateFolder} ${there}. Join a hub first: orkestr-agent join --hub URL --token TOKEN.`,
+  );
+}
