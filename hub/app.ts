@@ -17,7 +17,7 @@ import { registerHosts } from './api/hosts.ts';
 import { registerLogs } from './api/logs.ts';
 import { registerMe } from './api/me.ts';
 import { registerOpenApi } from './api/openapi.ts';
-import { registerProblems } from './api/problem.ts';
+import { answerUnroutable, registerProblems } from './api/problem.ts';
 import { registerProjects } from './api/projects.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
 import { API_PREFIX } from './api/schemas.ts';
@@ -55,6 +55,7 @@ export async function buildApp(deps: HubDeps, consoleFolder: string): Promise<Hu
   const app: HubApp = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
+    frameworkErrors: answerUnroutable,
     bodyLimit: BODY_LIMIT,
     // Only a proxy on this machine may say whom it asks for.
     trustProxy: 'loopback',

@@ -6,7 +6,10 @@ import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 /** An http(s) URL without path, query or user: what other addresses are built upon. No trailing slash. */
 const baseUrl = z
   .url({ protocol: /^https?$/ })
-  .refine((text) => new URL(text).origin === text.replace(/\/$/, ''), 'scheme, host and port only')
+  .refine(
+    (text) => URL.canParse(text) && new URL(text).origin === text.replace(/\/$/, ''),
+    'scheme, host and port only',
+  )
   .transform((text) => new URL(text).origin);
 
 const listenAddress = z

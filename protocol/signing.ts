@@ -38,6 +38,8 @@ export function isSignedBy(text: string, signature: string, publicKeyPem: string
 
 /** The key when the text is the PEM of an ed25519 public key, else undefined. */
 export function readPublicKey(pem: string): KeyObject | undefined {
+  // createPublicKey takes private keys too; one that was sent by mistake must not pass for its public half.
+  if (!pem.startsWith('-----BEGIN PUBLIC KEY-----')) return undefined;
   try {
     const key = createPublicKey(pem);
     return key.asymmetricKeyType === 'ed25519' ? key : undefined;

@@ -10,6 +10,10 @@ export function registerProblems(app: HubApp): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toOrkestrError(error, request)));
 }
 
+/** For requests that fail before they have a route: a path with a broken escape, say. */
+export const answerUnroutable = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void =>
+  void sendProblem(request, reply, toOrkestrError(error, request));
+
 /** Answer with `error`. Also for handlers that found nothing to route to. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: OrkestrError): FastifyReply {
   const problem = toProblem(toErrorReport(error));

@@ -39,6 +39,8 @@ export interface TestApi {
   readonly deps: HubDeps;
   /** What the fakes were asked: "removeEnvironment ID", "disconnect ID", "createRepository ID", ... in order. */
   readonly asked: string[];
+  /** What the fakes are to fail at, in the words of `asked`. */
+  readonly failing: Set<string>;
   /** Hosts that are online. */
   readonly online: Set<string>;
   /** Let time pass, ms. */
@@ -61,6 +63,7 @@ export async function startTestApi(
   const db = await openDatabase(join(folder, 'hub.sqlite'));
   t.after(() => db.destroy());
   const asked: string[] = [];
+  const failing = new Set<string>();
   const online = new Set<string>();
   let offset = 0;
   const deps: HubDeps = {
@@ -71,7 +74,7 @@ export async function startTestApi(
     log: makeLogger('hub', 'silent'),
     hubKey: makeKeyPair(),
     hubUrl: () => deps.config.publicUrl ?? url,
-    ...fakes(asked, online),
+    ...fakes({ asked, failing, online }),
   };
   const app = await buildApp(deps, consoleFolder);
   t.after(() => app.close());
@@ -100,6 +103,7 @@ export async function startTestApi(
     url,
     deps,
     asked,
+    failing,
     online,
     pass: (ms) => void (offset += ms),
     account: (team, plan = 'pro') => createAccount(deps.db, deps.clock, { email: `${team}@example.com`, team, plan }),
@@ -108,13 +112,15 @@ export async function startTestApi(
   };
 }
 
-function fakes(
-  asked: string[],
-  online: Set<string>,
-): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news'> {
+function fakes({
+  asked,
+  failing,
+  online,
+}: Pick<TestApi, 'asked' | 'failing' | 'online'>): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news'> {
   const note = (what: string, id: string): Promise<void> => {
-    asked.push(`${what} ${id}`);
-    return Promise.resolve();
+    const line = `${what} ${id}`;
+    asked.push(line);
+    return failing.has(line) ? Promise.reject(new Error(`${line} fails`)) : Promise.resolve();
   };
   return {
     scheduler: unscripted<Scheduler>('scheduler', { removeEnvironment: (id) => note('removeEnvironment', id) }),

@@ -1,5 +1,5 @@
 /** Opens the hub's store: SQLite through kysely, brought to the newest schema before anyone sees it. */
-import { Kysely, SqliteDialect } from 'kysely';
+import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { MIGRATIONS } from './migrations/index.ts';
@@ -13,18 +13,31 @@ const NAPI_NEEDED = 10;
 /** How long a write waits for another process (setup, backup) that writes, ms. */
 const BUSY_TIMEOUT_MS = 5_000;
 
+/** kysely does not count on it, but SQLite rolls back changes of the schema as well: a migration happens whole or not. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+class TransactionalDialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
 /**
- * Open and migrate the database file; `:memory:` is fine for tests.
+ * Open the database file and run those of `migrations` that it has not seen.
  * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version.
  */
-export async function openDatabase(path: string): Promise<Db> {
+export async function openDatabase(path: string, migrations = MIGRATIONS): Promise<Db> {
   if (Number(process.versions.napi) < NAPI_NEEDED) {
     throw new OrkestrError('ORK_CONFIG', `This needs Node.js 24 or newer; it runs on ${process.version}.`);
   }
   const { default: Sqlite } = await import('better-sqlite3');
   const sqlite = new Sqlite(path);
   const db = new Kysely<Database>({
-    dialect: new SqliteDialect({
+    dialect: new TransactionalDialect({
       database: {
         // A transaction that reads first and writes later cannot wait for another process's write, only fail; one
         // that takes the write lock at once waits for busy_timeout.
@@ -39,7 +52,7 @@ export async function openDatabase(path: string): Promise<Db> {
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
-    await migrate(db);
+    await migrate(db, migrations);
     return db;
   } catch (cause) {
     await db.destroy();
@@ -61,10 +74,13 @@ export function isReferenceViolation(error: unknown): boolean {
   return code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
 }
 
-async function migrate(db: Db): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } });
-  const { error } = await migrator.migrateToLatest();
-  if (error !== undefined) throw error;
+/** In one transaction that holds the write lock from its start: a second process waits, then finds it done. */
+async function migrate(db: Db, migrations: typeof MIGRATIONS): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    const migrator = new Migrator({ db: tx, provider: { getMigrations: () => Promise.resolve(migrations) } });
+    const { error } = await migrator.migrateToLatest();
+    if (error !== undefined) throw error;
+  });
 }
 
 function reason(cause: unknown): string {

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { recordHostStatus } from '../store/hosts.ts';
+import { startTestApi } from './test-api.ts';
+
+const status = {
+  agentVersion: '1',
+  engine: { reachable: true, version: '20.10', liveRestore: true },
+  proxy: { reachable: true },
+  cgroupVersion: '1' as const,
+  memory: { totalBytes: 2, availableBytes: 1 },
+  disk: { totalBytes: 2, availableBytes: 1 },
+  outbox: 0,
+};
+
+test('a host tells whether it is enrolled and online, and what it last said', async (t) => {
+  const api = await startTestApi(t);
+  const { token } = await api.account('alpha');
+  const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
+  const list = async () => (await api.call(token, 'GET', '/hosts')).json;
+  assert.deepEqual(await list(), [{ id, name: 'vps', enrolled: false, online: false, lastSeenAt: null, status: null }]);
+  api.online.add(id);
+  await recordHostStatus(api.deps.db, id, status, '2030-01-01T00:00:05.000Z');
+  assert.deepEqual(await list(), [
+    { id, name: 'vps', enrolled: false, online: true, lastSeenAt: '2030-01-01T00:00:05.000Z', status },
+  ]);
+});
+
+test('a name is there once per team', async (t) => {
+  const api = await startTestApi(t);
+  const [alpha, beta] = [await api.account('alpha'), await api.account('beta')];
+  assert.equal((await api.call(alpha.token, 'POST', '/hosts', { name: 'vps' })).status, 201);
+  assert.equal((await api.call(alpha.token, 'POST', '/hosts', { name: 'vps' })).json.code, 'ORK_CONFLICT');
+  assert.equal((await api.call(beta.token, 'POST', '/hosts', { name: 'vps' })).status, 201);
+});
+
+test('a host is removed once nothing is placed on it, and its session ends', async (t) => {
+  const api = await startTestApi(t);
+  const { token } = await api.account('alpha');
+  const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
+  await api.call(token, 'POST', '/projects', { slug: 'shop' });
+  const refused = await api.call(token, 'DELETE', `/hosts/${id}`);
+  assert.equal(refused.json.code, 'ORK_CONFLICT');
+  assert.ok(!api.asked.includes(`disconnect ${id}`));
+  await api.call(token, 'DELETE', '/projects/shop');
+  assert.equal((await api.call(token, 'DELETE', `/hosts/${id}`)).status, 204);
+  assert.equal(api.asked.at(-1), `disconnect ${id}`);
+});

@@ -1,0 +1,174 @@
+/** Rules that hold for every route of the API, taken from the OpenAPI document: a new route is under them by itself. */
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import { Scope } from './schemas.ts';
+import { API_PREFIX } from './schemas.ts';
+import { startTestApi, type Call, type TestApi } from './test-api.ts';
+
+interface Operation {
+  readonly name: string;
+  readonly method: string;
+  readonly path: string;
+  /** The scope it needs, "any", or undefined for public ones. */
+  readonly scope: string | undefined;
+}
+
+/** Bodies that pass validation; `{}` does for all others. */
+const BODIES: Readonly<Record<string, unknown>> = {
+  'POST /tokens': { name: 'x', scopes: ['read'] },
+  'POST /hosts': { name: 'x' },
+  'POST /projects': { slug: 'x' },
+  'POST /projects/{project}/environments': { slug: 'x' },
+  'PATCH /projects/{project}/environments/{environment}/variables': { variables: { A: '1' } },
+};
+
+async function operations(api: TestApi): Promise<Operation[]> {
+  const document = (await api.fetch({ path: '/api/openapi.json' })).json;
+  return Object.entries<Record<string, { security: unknown[]; description?: string }>>(document.paths)
+    .filter(([path]) => path.startsWith(`${API_PREFIX}/`))
+    .flatMap(([path, methods]) =>
+      Object.entries(methods).map(([verb, operation]) => {
+        const method = verb.toUpperCase();
+        const [, scope] = /Needs the scope `(\w+)`/.exec(operation.description ?? '') ?? [];
+        return {
+          name: `${method} ${path.slice(API_PREFIX.length)}`,
+          method,
+          path,
+          scope: operation.security.length === 0 ? undefined : (scope ?? 'any'),
+        };
+      }),
+    );
+}
+
+function callOf({ name, method, path }: Operation, values: Readonly<Record<string, string>>): Call {
+  const filled = path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? assert.fail(name));
+  return { method, path: filled, ...(['POST', 'PATCH'].includes(method) ? { body: BODIES[name] ?? {} } : {}) };
+}
+
+/** A team with one of everything; the deployment has ended, so that following it ends too. */
+async function fullTeam(api: TestApi, team: string) {
+  const { token, teamId } = await api.account(team);
+  const made = async (path: string, body: unknown) => (await api.call(token, 'POST', path, body)).json;
+  const host = await made('/hosts', { name: 'vps' });
+  const project = await made('/projects', { slug: `${team}-shop` });
+  const [environment] = project.environments;
+  const deploymentId = randomUUIDv7();
+  await api.deps.db
+    .insertInto('deployment')
+    .values({
+      id: deploymentId,
+      environment_id: environment.id,
+      kind: 'deploy',
+      trigger: 'manual',
+      status: 'failed',
+      generation: 1,
+      commit: 'a'.repeat(40),
+      branch: 'main',
+      env_version: 0,
+      variables: 'current',
+      cancel_requested: 0,
+      created_at: api.deps.clock.now().toISOString(),
+    })
+    .execute();
+  const [{ id: tokenId }] = (await api.call(token, 'GET', '/tokens')).json;
+  return { token, teamId, host, project, environment, deploymentId, tokenId };
+}
+
+type FullTeam = Awaited<ReturnType<typeof fullTeam>>;
+
+/** What the path's parameters may be filled with, by what the route is about. */
+function fillings({ path }: Operation, of: FullTeam): Record<string, string>[] {
+  const { project, environment } = of;
+  if (path.includes('{project}')) {
+    return [
+      { project: project.id, environment: environment.id },
+      { project: project.slug, environment: environment.slug },
+    ];
+  }
+  if (path.includes('/hosts/')) return [{ id: of.host.id }];
+  if (path.includes('/tokens/')) return [{ id: of.tokenId }];
+  if (path.includes('/deployments/')) return [{ id: of.deploymentId }];
+  return assert.fail(`${path}: say here what its parameters are.`);
+}
+
+async function start(t: TestContext) {
+  const api = await startTestApi(t);
+  const all = await operations(api);
+  assert.ok(all.length > 20, 'The document has the routes.');
+  return { api, all };
+}
+
+test('what belongs to another team is not found, on every route', async (t) => {
+  const { api, all } = await start(t);
+  const [owner, stranger] = [await fullTeam(api, 'owner'), await fullTeam(api, 'stranger')];
+  const before = await api.deps.db.selectFrom('environment').selectAll().execute();
+  const asked = api.asked.length;
+  for (const operation of all.filter(({ path }) => path.includes('{'))) {
+    for (const values of fillings(operation, owner)) {
+      const answer = await api.fetch({ ...callOf(operation, values), token: stranger.token });
+      assert.equal(answer.status, 404, `${operation.name}: ${answer.text}`);
+      assert.equal(answer.json.code, 'ORK_NOT_FOUND', operation.name);
+    }
+  }
+  // Its own project with a foreign environment in it is no way around.
+  const nested = { project: stranger.project.id, environment: owner.environment.id };
+  for (const operation of all.filter(({ path }) => path.includes('{environment}'))) {
+    const answer = await api.fetch({ ...callOf(operation, nested), token: stranger.token });
+    assert.equal(answer.json.code, 'ORK_NOT_FOUND', operation.name);
+  }
+  assert.deepEqual(await api.deps.db.selectFrom('environment').selectAll().execute(), before);
+  assert.equal(api.asked.length, asked, 'Nothing was asked of any other part.');
+});
+
+test('the same requests find what they name for its owner', async (t) => {
+  const { api, all } = await start(t);
+  const owner = await fullTeam(api, 'owner');
+  for (const operation of all.filter(({ path, method }) => path.includes('{') && method === 'GET')) {
+    for (const values of fillings(operation, owner)) {
+      const answer = await api.fetch({ ...callOf(operation, values), token: owner.token });
+      assert.equal(answer.status, 200, `${operation.name}: ${answer.text}`);
+    }
+  }
+});
+
+test('a host of another team is no place for an environment', async (t) => {
+  const { api } = await start(t);
+  const [owner, stranger] = [await fullTeam(api, 'owner'), await fullTeam(api, 'stranger')];
+  const environment = { slug: 'production', hostId: owner.host.id };
+  const answer = await api.call(stranger.token, 'POST', '/projects', { slug: 'x', environment });
+  assert.equal(answer.json.code, 'ORK_NOT_FOUND');
+});
+
+test('without a token every route but the public ones is closed', async (t) => {
+  const { api, all } = await start(t);
+  const owner = await fullTeam(api, 'owner');
+  const open = all.filter(({ scope }) => scope === undefined).map(({ name }) => name);
+  assert.deepEqual(open.sort(), ['DELETE /session', 'POST /enrol', 'POST /session']);
+  for (const operation of all.filter(({ scope }) => scope !== undefined)) {
+    const [values = {}] = operation.path.includes('{') ? fillings(operation, owner) : [];
+    for (const token of [undefined, 'ork_wrong', `${owner.token}x`]) {
+      const call = callOf(operation, values);
+      const answer = await api.fetch(token === undefined ? call : { ...call, token });
+      assert.equal(answer.status, 401, `${operation.name}: ${answer.text}`);
+      assert.equal(answer.json.code, 'ORK_UNAUTHENTICATED');
+      assert.match(String(answer.headers['www-authenticate']), /^Bearer/);
+    }
+  }
+});
+
+test('a token with all scopes but the one that a route needs is refused there', async (t) => {
+  const { api, all } = await start(t);
+  const owner = await fullTeam(api, 'owner');
+  for (const scope of Scope.options) {
+    const scopes = Scope.options.filter((other) => other !== scope);
+    const { token } = (await api.call(owner.token, 'POST', '/tokens', { name: `no ${scope}`, scopes })).json;
+    for (const operation of all.filter((other) => other.scope === scope)) {
+      const [values = {}] = operation.path.includes('{') ? fillings(operation, owner) : [];
+      const answer = await api.fetch({ ...callOf(operation, values), token });
+      assert.equal(answer.status, 403, `${operation.name}: ${answer.text}`);
+      assert.equal(answer.json.code, 'ORK_FORBIDDEN');
+      assert.match(answer.json.detail, new RegExp(`"${scope}"`));
+    }
+  }
+});

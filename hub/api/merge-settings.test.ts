@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { Settings } from '../../protocol/job.ts';
+import { mergeSettings } from './merge-settings.ts';
+
+const before = Settings.parse({
+  domains: [{ host: 'a.example.com' }],
+  port: 3000,
+  limits: { memoryMiB: 256, cpus: 2 },
+  healthCheck: { kind: 'http', path: '/ready', startSeconds: 90 },
+});
+
+const refused = (patch: Record<string, unknown>): readonly string[] => {
+  try {
+    mergeSettings(before, patch);
+  } catch (error) {
+    assert.ok(error instanceof OrkestrError && error.code === 'ORK_INVALID');
+    return error.evidence;
+  }
+  return assert.fail('It was taken.');
+};
+
+test('what is not named stays', () => {
+  assert.deepEqual(mergeSettings(before, {}), before);
+  assert.deepEqual(mergeSettings(before, { drainSeconds: 5 }), { ...before, drainSeconds: 5 });
+});
+
+test('nested objects merge, lists are replaced', () => {
+  const after = mergeSettings(before, { limits: { cpus: 1 }, domains: [{ host: 'b.example.com' }] });
+  assert.deepEqual(after.limits, { ...before.limits, cpus: 1 });
+  assert.deepEqual(after.domains, [{ host: 'b.example.com', pathPrefix: '/' }]);
+});
+
+test('null goes back to the default', () => {
+  const after = mergeSettings(before, { port: null, limits: { memoryMiB: null } });
+  assert.equal(after.port, undefined);
+  assert.equal(after.limits.memoryMiB, 512);
+  assert.equal(after.limits.cpus, 2);
+});
+
+test('another kind of health check keeps the timing and drops what it does not have', () => {
+  const { healthCheck } = mergeSettings(before, { healthCheck: { kind: 'tcp' } });
+  assert.deepEqual(healthCheck, {
+    kind: 'tcp',
+    startSeconds: 90,
+    intervalSeconds: 0.5,
+    timeoutSeconds: 5,
+    successes: 2,
+  });
+});
+
+test('a wrong value is refused by the path of its field', () => {
+  assert.match(refused({ limits: { memoryMiB: 1 } })[0] ?? '', /^settings\.limits\.memoryMiB: /);
+  assert.match(refused({ limits: 7 })[0] ?? '', /^settings\.limits: /);
+  assert.match(refused({ dockerfile: '../../etc/passwd' })[0] ?? '', /^settings\.dockerfile: /);
+});
+
+test('a slip of the pen is refused and not passed over', () => {
+  assert.deepEqual(refused({ limits: { memoryMb: 64 }, prot: 80 }), [
+    'settings.limits.memoryMb: there is no such setting',
+    'settings.prot: there is no such setting',
+  ]);
+});
+
+test('a key of that name reaches no prototype', () => {
+  const patch = JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>;
+  assert.ok(refused(patch).length > 0);
+  assert.equal(({} as { polluted?: boolean }).polluted, undefined);
+});

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestApi } from './test-api.ts';
+
+test('the API describes itself: each route with a summary, its security and its failures', async (t) => {
+  const api = await startTestApi(t);
+  const answer = await api.fetch({ path: '/api/openapi.json' });
+  const document = answer.json;
+  assert.equal(document.openapi, '3.1.0');
+  assert.deepEqual(Object.keys(document.components.securitySchemes), ['token', 'session']);
+  const operations = Object.entries<Record<string, Record<string, unknown>>>(document.paths).flatMap(
+    ([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
+  );
+  assert.ok(operations.some(({ name }) => name === 'post /api/v1/projects'));
+  for (const { name, operation } of operations) {
+    assert.ok(operation.summary, `${name} says what it does`);
+    assert.ok(Array.isArray(operation.security), `${name} says who may`);
+    assert.ok((operation.responses as { default?: object }).default, `${name} says how it fails`);
+  }
+  assert.ok(!JSON.stringify(document.paths).includes('"/*"'), 'pages and files are no part of it');
+});
+
+test('every reference in the document leads somewhere', async (t) => {
+  const api = await startTestApi(t);
+  const answer = await api.fetch({ path: '/api/openapi.json' });
+  const references = [...answer.text.matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path ?? '');
+  assert.ok(references.length > 0);
+  for (const reference of new Set(references)) {
+    let place = answer.json;
+    for (const key of reference.split('/')) place = place?.[key];
+    assert.equal(typeof place, 'object', reference);
+  }
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { openRepositoryAuth } from '../store/projects.ts';
+import { startTestApi } from './test-api.ts';
+
+async function start(t: TestContext, env: Record<string, string> = {}, hosts = ['vps']) {
+  const api = await startTestApi(t, env);
+  const { token } = await api.account('alpha');
+  for (const name of hosts) await api.call(token, 'POST', '/hosts', { name });
+  const post = (body: unknown) => api.call(token, 'POST', '/projects', body);
+  return { api, token, post };
+}
+
+test('a project comes with its git remote, its first environment and a domain', async (t) => {
+  const { api, token, post } = await start(t, { ORKESTR_APPS_URL: 'https://apps.example.com' });
+  const made = await post({ slug: 'shop' });
+  assert.equal(made.status, 201);
+  const { id, gitRemote, environments, origin } = made.json;
+  assert.equal(gitRemote, `${api.url}/git/shop.git`);
+  assert.equal(origin, 'hub');
+  assert.deepEqual(api.asked, [`createRepository ${id}`]);
+  assert.equal(environments.length, 1);
+  assert.equal(environments[0].slug, 'production');
+  assert.equal(environments[0].branch, 'main');
+  assert.deepEqual(environments[0].urls, ['https://shop.apps.example.com']);
+  assert.equal(environments[0].liveDeploymentId, null);
+  assert.deepEqual((await api.call(token, 'GET', '/projects/shop')).json, made.json);
+  assert.deepEqual((await api.call(token, 'GET', `/projects/${id}`)).json, made.json);
+  assert.deepEqual((await api.call(token, 'GET', '/projects')).json, [made.json]);
+});
+
+test('without a host, or with several and none named, it is said which there are', async (t) => {
+  const none = await start(t, {}, []);
+  assert.match((await none.post({ slug: 'shop' })).json.detail, /no host yet/);
+  const two = await start(t, {}, ['vps-1', 'vps-2']);
+  const answer = await two.post({ slug: 'shop' });
+  assert.equal(answer.json.code, 'ORK_INVALID');
+  assert.match(answer.json.detail, /2 hosts.*vps-1.*vps-2/);
+  const [, host] = (await two.api.call(two.token, 'GET', '/hosts')).json;
+  const made = await two.post({ slug: 'shop', environment: { slug: 'production', hostId: host.id } });
+  assert.equal(made.json.environments[0].hostId, host.id);
+});
+
+test('a project that could not be made leaves neither rows nor a repository', async (t) => {
+  const { api, token, post } = await start(t);
+  await post({ slug: 'shop' });
+  const asked = api.asked.length;
+  const again = await post({ slug: 'shop' });
+  assert.equal(again.json.code, 'ORK_CONFLICT');
+  const taken = { slug: 'production', settings: { domains: [{ host: 'shop.localhost' }] } };
+  assert.equal((await post({ slug: 'other', environment: taken })).json.code, 'ORK_ROUTE_TAKEN');
+  assert.equal((await post({ slug: 'git' })).json.code, 'ORK_INVALID');
+  const pairs = api.asked.slice(asked).map((line) => line.split(' ')[0]);
+  assert.deepEqual(pairs, ['createRepository', 'removeRepository', 'createRepository', 'removeRepository']);
+  assert.equal((await api.call(token, 'GET', '/projects')).json.length, 1);
+});
+
+test('the credentials of an external repository are sealed and never answered', async (t) => {
+  const { api, token, post } = await start(t);
+  const repository = { url: 'https://git.example.com/acme/shop.git', auth: { token: 'glpat-secret' } };
+  const made = await post({ slug: 'shop', repository });
+  assert.equal(made.json.origin, 'external');
+  assert.equal(made.json.repositoryUrl, repository.url);
+  assert.equal(made.json.gitRemote, null);
+  assert.deepEqual(api.asked, []);
+  const row = await api.deps.db.selectFrom('project').selectAll().executeTakeFirstOrThrow();
+  assert.deepEqual(openRepositoryAuth(api.deps.sealer, row), { username: 'git', token: 'glpat-secret' });
+  const everything = JSON.stringify(row) + made.text + (await api.call(token, 'GET', '/projects')).text;
+  assert.ok(!everything.includes('glpat-secret'));
+  // Moved to another project's row it does not open.
+  assert.throws(() => openRepositoryAuth(api.deps.sealer, { ...row, id: 'other' }));
+});
+
+test('hostile and plain-text repository URLs are refused before anything runs', async (t) => {
+  const { api, post } = await start(t);
+  const urls = [
+    'ext::sh -c id',
+    'file:///etc',
+    '--upload-pack=touch /x',
+    'https://user:pass@git.example.com/a.git',
+    'https://git.example.com/a.git?x=y',
+    'https://-oProxyCommand=x/a',
+    'ssh://git@example.com/a.git',
+    'git@example.com:a.git',
+    'https://git.example.com/a b',
+    'https://git.example.com',
+  ];
+  for (const url of urls) assert.equal((await post({ slug: 'x', repository: { url } })).json.code, 'ORK_INVALID', url);
+  const plain = { slug: 'x', repository: { url: 'http://git.example.com/a.git' } };
+  assert.equal((await post(plain)).json.code, 'ORK_URL_REFUSED');
+  assert.deepEqual(api.asked, []);
+  const lenient = await start(t, { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1' });
+  assert.equal((await lenient.post(plain)).status, 201);
+});
+
+test('the default domain of a second team gives way to the one that is there', async (t) => {
+  const { api, post } = await start(t);
+  await post({ slug: 'shop' });
+  const beta = await api.account('beta');
+  await api.call(beta.token, 'POST', '/hosts', { name: 'vps' });
+  const made = await api.call(beta.token, 'POST', '/projects', { slug: 'shop' });
+  assert.match(made.json.environments[0].urls[0], /^http:\/\/shop-[0-9a-f]{6}\.localhost:8080$/);
+});
+
+test('deleting takes every environment off its host first, then the rows, then the repository', async (t) => {
+  const { api, token, post } = await start(t);
+  const { id, environments } = (await post({ slug: 'shop' })).json;
+  const staging = (await api.call(token, 'POST', '/projects/shop/environments', { slug: 'staging' })).json;
+  api.asked.length = 0;
+  assert.equal((await api.call(token, 'DELETE', '/projects/shop')).status, 204);
+  assert.deepEqual(api.asked, [
+    `removeEnvironment ${environments[0].id}`,
+    `removeEnvironment ${staging.id}`,
+    `removeRepository ${id}`,
+  ]);
+  assert.equal((await api.call(token, 'GET', '/projects/shop')).status, 404);
+  assert.equal((await post({ slug: 'shop' })).json.environments[0].urls[0], 'http://shop.localhost:8080');
+});

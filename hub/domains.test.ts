@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { HostName } from '../protocol/ids.ts';
+import { OrkestrError } from '../protocol/errors.ts';
+import { checkDomains, checkProjectSlug, defaultDomains, environmentUrls } from './domains.ts';
+
+const of = {
+  project: 'shop',
+  environment: 'staging',
+  environmentId: '01a206af-1c15-76ac-a790-087bc48c4509',
+  appsUrl: 'http://localhost:8080',
+};
+const names = (wanted: Partial<Parameters<typeof defaultDomains>[0]>): string[] =>
+  defaultDomains({ ...of, isFirst: false, ...wanted }).map(({ host }) => host);
+
+test('the first environment has the name of its project, others put theirs before it', () => {
+  assert.deepEqual(names({ isFirst: true }), ['shop.localhost', 'shop-8c4509.localhost']);
+  assert.deepEqual(names({}), ['staging-shop.localhost', 'staging-shop-8c4509.localhost']);
+});
+
+test('every default domain is a valid host name, however long the slugs are', () => {
+  const slug = fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/);
+  fc.assert(
+    fc.property(slug, slug, fc.boolean(), (project, environment, isFirst) => {
+      const hosts = names({ project, environment, isFirst });
+      assert.ok(hosts.length > 0);
+      for (const host of hosts) assert.ok(HostName.safeParse(host).success, host);
+    }),
+  );
+});
+
+test('URLs take scheme and port of where apps are reached', () => {
+  const domains = [
+    { host: 'a.example.com', pathPrefix: '/' },
+    { host: 'b.example.com', pathPrefix: '/api' },
+  ];
+  assert.deepEqual(environmentUrls({ domains }, 'http://localhost:8080'), [
+    'http://a.example.com:8080',
+    'http://b.example.com:8080/api',
+  ]);
+  assert.deepEqual(environmentUrls({ domains }, 'https://apps.example.com')[0], 'https://a.example.com');
+});
+
+const code = (expected: string) => (error: unknown) => error instanceof OrkestrError && error.code === expected;
+
+test('no environment has a domain twice, or the one of the hub', () => {
+  const domain = { host: 'a.example.com', pathPrefix: '/' };
+  assert.throws(() => checkDomains([domain, domain], 'https://hub.example.com'), code('ORK_INVALID'));
+  assert.throws(() => checkDomains([domain], 'https://a.example.com:8443'), code('ORK_ROUTE_TAKEN'));
+  checkDomains([domain, { ...domain, pathPrefix: '/b' }], 'https://hub.example.com');
+});
+
+test('a project is not named like a part of the hub', () => {
+  assert.throws(() => checkProjectSlug('api'), code('ORK_INVALID'));
+  checkProjectSlug('shop');
+});

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestApi } from './api/test-api.ts';
+import { setUp } from './setup.ts';
+
+test('the first account has a team with the plan Pro and a token that may do everything', async (t) => {
+  const api = await startTestApi(t);
+  const { db, clock } = api.deps;
+  const account = await setUp(db, clock, { email: 'Root@localhost', team: 'Größe & Söhne' });
+  assert.equal(account.teamSlug, 'grosse-sohne');
+  const me = (await api.call(account.token, 'GET', '/me')).json;
+  assert.deepEqual(me.user, { id: account.userId, email: 'root@localhost', name: 'Root' });
+  assert.equal(me.team.plan, 'pro');
+  assert.deepEqual(me.scopes, ['read', 'deploy', 'write', 'admin', 'git']);
+});
+
+test('a hub is set up once', async (t) => {
+  const { deps } = await startTestApi(t);
+  await setUp(deps.db, deps.clock, { email: 'a@b', team: 'A' });
+  await assert.rejects(setUp(deps.db, deps.clock, { email: 'c@d', team: 'B' }), { code: 'ORK_CONFLICT' });
+  assert.equal((await deps.db.selectFrom('user').selectAll().execute()).length, 1);
+});
+
+test('what is no address or no name is refused by its field', async (t) => {
+  const { deps } = await startTestApi(t);
+  await assert.rejects(setUp(deps.db, deps.clock, { email: 'nobody', team: ' ' }), {
+    code: 'ORK_INVALID',
+    message: /email: .*team: /,
+  });
+});
+
+test('a name that leaves no slug still gets one', async (t) => {
+  const { deps } = await startTestApi(t);
+  assert.equal((await setUp(deps.db, deps.clock, { email: 'a@b', team: '東京 42' })).teamSlug, 'team');
+});

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { type Kysely, sql } from 'kysely';
+import type { Migration } from 'kysely/migration';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { isReferenceViolation, isUniqueViolation, openDatabase } from './database.ts';
+import { MIGRATIONS } from './migrations/index.ts';
+
+function freshPath(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-db-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return join(folder, 'hub.sqlite');
+}
+
+const team = { id: 't', slug: 't', name: 'T', plan: 'pro', created_at: '2030-01-01T00:00:00.000Z' };
+const host = { id: 'h', team_id: 't', name: 'h', acknowledged: 0, created_at: team.created_at };
+const project = { id: 'p', team_id: 't', slug: 'p', origin: 'hub' as const, created_at: team.created_at };
+
+test('writes survive a power cut, readers do not wait, references hold', async (t) => {
+  const db = await openDatabase(freshPath(t));
+  t.after(() => db.destroy());
+  const pragma = async (name: string): Promise<unknown> =>
+    Object.values((await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(db)).rows[0] ?? {})[0];
+  assert.equal(await pragma('journal_mode'), 'wal');
+  assert.equal(await pragma('synchronous'), 2); // FULL
+  assert.equal(await pragma('foreign_keys'), 1);
+  assert.equal(await pragma('busy_timeout'), 5000);
+});
+
+test('a foreign key has an index, so that a delete does not read whole tables', async (t) => {
+  const db = await openDatabase(freshPath(t));
+  t.after(() => db.destroy());
+  const { rows } = await sql<{ table: string; column: string }>`
+    select m.name as "table", f."from" as "column" from sqlite_master m, pragma_foreign_key_list(m.name) f
+    where m.type = 'table' and not exists (
+      select 1 from pragma_index_list(m.name) i, pragma_index_info(i.name) c where c.seqno = 0 and c.name = f."from")`.execute(
+    db,
+  );
+  assert.deepEqual(rows, []);
+});
+
+test('opening again keeps what is there', async (t) => {
+  const path = freshPath(t);
+  const first = await openDatabase(path);
+  await first.insertInto('team').values(team).execute();
+  await first.destroy();
+  const second = await openDatabase(path);
+  t.after(() => second.destroy());
+  assert.equal((await second.selectFrom('team').selectAll().execute()).length, 1);
+});
+
+test('processes that open a new database at once all get it', async (t) => {
+  const path = freshPath(t);
+  const module = new URL('./database.ts', import.meta.url).href;
+  const program = `import { openDatabase } from ${JSON.stringify(module)};
+    await (await openDatabase(process.argv[1])).destroy();`;
+  const open = (): Promise<unknown> =>
+    promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program, path]);
+  await Promise.all([open(), open(), open()]);
+});
+
+test('a migration that fails halfway leaves nothing of itself', async (t) => {
+  const path = freshPath(t);
+  await (await openDatabase(path)).destroy();
+  const broken: Migration = {
+    async up(db: Kysely<unknown>) {
+      await db.schema.createTable('half').addColumn('id', 'text').execute();
+      throw new Error('the power went');
+    },
+  };
+  await assert.rejects(openDatabase(path, { ...MIGRATIONS, '9999-broken': broken }), /the power went/);
+  const db = await openDatabase(path);
+  t.after(() => db.destroy());
+  const { rows } = await sql`select name from sqlite_master where name = 'half'`.execute(db);
+  assert.deepEqual(rows, []);
+});
+
+test('a database of a newer version is refused and left alone', async (t) => {
+  const path = freshPath(t);
+  const db = await openDatabase(path);
+  await sql`insert into kysely_migration values ('9999-future', '2040-01-01')`.execute(db);
+  await db.destroy();
+  await assert.rejects(openDatabase(path), (error) => {
+    assert.ok(error instanceof OrkestrError && error.code === 'ORK_CONFIG');
+    assert.match(error.message, /newer version of orkestr/);
+    return true;
+  });
+});
+
+test('a file that is no database is named', async (t) => {
+  const path = freshPath(t);
+  writeFileSync(path, 'This is a letter to my aunt. '.repeat(100));
+  await assert.rejects(openDatabase(path), (error) => {
+    assert.ok(error instanceof OrkestrError && error.code === 'ORK_CONFIG');
+    assert.match(error.message, /hub\.sqlite cannot be used: .*not a database/);
+    return true;
+  });
+});
+
+test('doubled keys and broken references are told apart', async (t) => {
+  const db = await openDatabase(freshPath(t));
+  t.after(() => db.destroy());
+  const failure = (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => assert.fail('It was taken.'),
+      (error: unknown) => error,
+    );
+  await db.insertInto('team').values(team).execute();
+  await db.insertInto('host').values(host).execute();
+  await db.insertInto('project').values(project).execute();
+  await db
+    .insertInto('environment')
+    .values({
+      id: 'e',
+      project_id: 'p',
+      slug: 'e',
+      branch: 'main',
+      host_id: 'h',
+      settings: '{}',
+      generation: 0,
+      env_version: 0,
+      created_at: team.created_at,
+    })
+    .execute();
+  const doubled = await failure(db.insertInto('team').values(team).execute());
+  const unknownTeam = await failure(
+    db
+      .insertInto('host')
+      .values({ ...host, id: 'h2', team_id: 'x' })
+      .execute(),
+  );
+  const hostInUse = await failure(db.deleteFrom('host').where('id', '=', 'h').execute());
+  assert.deepEqual([isUniqueViolation(doubled), isReferenceViolation(doubled)], [true, false]);
+  assert.deepEqual([isUniqueViolation(unknownTeam), isReferenceViolation(unknownTeam)], [false, true]);
+  assert.deepEqual([isUniqueViolation(hostInUse), isReferenceViolation(hostInUse)], [false, true]);
+});
