@@ -9,6 +9,7 @@ import type { Framework, StaticOutput } from './node-frameworks.ts';
 import { lists, readPackageJson, resolveScript } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
 import { choosePackageManager, MANAGERS } from './package-manager.ts';
+import type { ChosenManager } from './package-manager.ts';
 import { procfileWeb } from './procfile.ts';
 import type { RepositoryView } from './repository.ts';
 import { admits, imageVersion } from './versions.ts';
@@ -65,12 +66,7 @@ export const node: Detector = {
     return {
       facts,
       evidence: evidenceOf(facts, { manifest, framework, output, start, build, manager: manager.evidence, recipe }),
-      warnings: [
-        ...(recipe.install === null ? [] : manager.warnings),
-        ...engineWarnings(manifest, request),
-        ...developmentWarnings(recipe),
-        ...[framework?.warning?.(manifest) ?? []].flat(),
-      ],
+      warnings: warningsOf(manifest, { framework, manager, recipe }, request),
       dockerfile: { origin: 'generated', write: (final, surroundings) => writeNode(recipe, final, surroundings) },
     };
   },
@@ -113,9 +109,9 @@ function scriptStart(manifest: PackageJson, framework: Framework | undefined): S
   for (const name of [...(framework?.startScripts ?? []), 'start']) {
     const script = resolveScript(manifest, name);
     if (script === null || framework?.development?.test(script.line) === true) continue;
-    // Only npm runs what stands around a script; without that the line runs directly, so that signals reach the app.
-    const hooks = [`pre${script.name}`, `post${script.name}`].some((hook) => Object.hasOwn(manifest.scripts, hook));
-    const command = hooks ? `npm run ${script.name}` : script.line;
+    // The line itself, not `npm run`: npm and its shell keep SIGTERM from the app. So what npm would run before comes along.
+    const before = manifest.scripts[`pre${script.name}`]?.trim();
+    const command = before ? `${/[;&|]/.test(before) ? `{ ${before}; }` : before} && ${script.line}` : script.line;
     return { command, from: `package.json scripts.${script.name}`, chosen: true };
   }
   return null;
@@ -254,15 +250,25 @@ function evidenceOf(facts: Facts, told: Told): Evidence[] {
   return evidence;
 }
 
-function engineWarnings(manifest: PackageJson, { baseImages }: DetectRequest): string[] {
+function warningsOf(
+  manifest: PackageJson,
+  { framework, manager, recipe }: { framework: Framework | undefined; manager: ChosenManager; recipe: NodeRecipe },
+  { baseImages }: DetectRequest,
+): string[] {
+  const warnings = recipe.install === null ? [] : [...manager.warnings];
   const wanted = manifest.engines.node;
   const have = imageVersion(baseImages.node);
-  if (wanted === undefined || have === null || admits(wanted, have)) return [];
-  return [`package.json asks for Node.js ${wanted.slice(0, 60)}, but the base image ${baseImages.node} has ${have}.`];
-}
-
-function developmentWarnings({ developmentProgram }: NodeRecipe): string[] {
-  return developmentProgram === null
-    ? []
-    : [`The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`];
+  if (wanted !== undefined && have !== null && !admits(wanted, have)) {
+    warnings.push(
+      `package.json asks for Node.js ${wanted.slice(0, 60)}, but the base image ${baseImages.node} has ${have}.`,
+    );
+  }
+  if (recipe.developmentProgram !== null) {
+    const { developmentProgram } = recipe;
+    warnings.push(
+      `The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`,
+    );
+  }
+  const own = framework?.warning?.(manifest);
+  return own ? [...warnings, own] : warnings;
 }

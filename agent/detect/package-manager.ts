@@ -38,7 +38,7 @@ export const MANAGERS = {
     installWithoutLock: `pnpm install --no-frozen-lockfile --store-dir=${PNPM_STORE}`,
     productionOnly: '--prod',
     // Without CI it asks before it removes anything.
-    prune: `CI=1 pnpm prune --prod --ignore-scripts --store-dir=${PNPM_STORE}`,
+    prune: 'CI=1 pnpm prune --prod --ignore-scripts',
     run: 'pnpm run',
     cacheDirectory: PNPM_STORE,
   },

@@ -43,10 +43,8 @@ export async function pythonDependencies(repository: RepositoryView): Promise<Py
     if (isBlank(requirements)) {
       return { file: 'requirements.txt', names, install: { kind: 'lines', lines: [] }, requiresPython };
     }
-    // Other files, editable installs and local paths: then the install needs more than this one file.
-    const needsSources = /^\s*(?:-[rce]\b|--(?:requirement|constraint|editable)\b|\.|file:)|@\s*file:/m.test(
-      requirements,
-    );
+    // Options (other files, editable installs, folders of wheels) and local paths need more than this one file.
+    const needsSources = /^\s*(?:-|\.|file:)|@\s*file:/m.test(requirements);
     return { file: 'requirements.txt', names, install: { kind: 'requirements', needsSources }, requiresPython };
   }
   if (parsed?.project !== undefined) {

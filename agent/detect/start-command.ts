@@ -6,11 +6,45 @@ const SHELL = /["'\\$`;&|<>()*?[\]{}~#!\n\r]/;
 /** A leading `NAME=value` is shell syntax too. */
 const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/;
 
+/** Words that are no program: a shell cannot `exec` them. */
+const BUILTINS = new Set(
+  '! . : { alias bg break case cd command continue do done elif else esac eval exec exit export fg fi for if jobs local read readonly return set shift source then times trap type ulimit umask unalias unset until wait while'.split(
+    ' ',
+  ),
+);
+
 /**
- * The argv of a start command. Plain words run directly, so that signals reach the app; shell syntax runs by `sh -c`
- * *inside* the container (Debian's sh replaces itself by the last simple command, so signals reach that too).
+ * The argv of a start command. Plain words run directly. Shell syntax runs by `sh -c` *inside* the container, where the last
+ * command takes the shell's place when it can: a shell that waits for the app would keep SIGTERM from it.
  */
 export function startArgv(command: string): string[] {
   const line = command.trim();
-  return SHELL.test(line) || ASSIGNMENT.test(line) ? ['sh', '-c', line] : line.split(/[ \t]+/);
+  return SHELL.test(line) || ASSIGNMENT.test(line) ? ['sh', '-c', withExec(line)] : line.split(/[ \t]+/);
+}
+
+/** `a && b` becomes `a && exec b`. Left as it is where `b` is no simple command of a plain list. */
+function withExec(line: string): string {
+  const start = lastCommand(line);
+  if (start === null) return line;
+  const before = line.slice(0, start);
+  const last = line.slice(start);
+  const blanks = /^\s*/.exec(last)?.[0] ?? '';
+  const words = last.slice(blanks.length);
+  const [first = ''] = words.split(/\s/, 1);
+  if (first === '' || first.startsWith('#') || BUILTINS.has(first)) return line;
+  // `exec` takes no assignments in front of the program; env(1) does.
+  return `${before}${blanks}exec ${ASSIGNMENT.test(words) ? 'env ' : ''}${words}`;
+}
+
+/** What matters of shell syntax here: escapes and quoted text as wholes, redirections, operators. */
+const TOKENS = /\\.|'[^']*'|"(?:\\.|[^"\\])*"|>&|&>|&&|\|\||[;|&()`\n\r'"]/gs;
+
+/** Where the last command of a list begins; null when the line is more than a list (pipes, `&`, subshells, open quotes). */
+function lastCommand(line: string): number | null {
+  let start = 0;
+  for (const { 0: token, index } of line.matchAll(TOKENS)) {
+    if (token === '&&' || token === '||' || token === ';') start = index + token.length;
+    else if (token.length === 1) return null;
+  }
+  return start;
 }
