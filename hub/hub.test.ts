@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { request } from 'undici';
+import { WebSocket } from 'ws';
+import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
+import { makeLogger } from '../protocol/service/logger.ts';
+import { readConfig } from './config.ts';
+import { startHub } from './hub.ts';
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+const run = promisify(execFile);
+
+function freshState(t: TestContext): NodeJS.ProcessEnv {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return { ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
+}
+
+/** The hub as its own process, once it listens. It is killed when the test ends. */
+async function serve(t: TestContext, env: NodeJS.ProcessEnv): Promise<{ hub: ChildProcess; url: string }> {
+  const hub = spawn(process.execPath, [MAIN, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(hub, 'exit');
+  t.after(async () => {
+    hub.kill('SIGKILL');
+    await ended;
+  });
+  for await (const line of createInterface({ input: hub.stdout })) {
+    const { msg, url } = JSON.parse(line) as { msg: string; url: string };
+    if (msg !== 'listening') continue;
+    hub.stdout.resume();
+    return { hub, url };
+  }
+  return assert.fail('It ended before it listened.');
+}
+
+const failureOf = (work: Promise<unknown>): Promise<{ code: number; stderr: string }> =>
+  work.then(
+    () => assert.fail('It went well.'),
+    (error: unknown) => error as { code: number; stderr: string },
+  );
+
+test('a hub builds itself, answers on each of its ways in, and stops', async (t) => {
+  const config = readConfig(freshState(t));
+  const hub = await startHub(config, makeLogger('hub', 'silent'));
+  t.after(() => hub.stop());
+  assert.match(hub.listenUrl, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.equal(hub.deps.hubUrl(), hub.listenUrl);
+  const status = async (path: string): Promise<number> => {
+    const answer = await request(hub.listenUrl + path);
+    await answer.body.dump();
+    return answer.statusCode;
+  };
+  assert.equal(await status('/healthz'), 200);
+  assert.equal(await status('/readyz'), 200);
+  assert.equal(await status('/api/v1/me'), 401);
+  assert.equal(await status('/git/shop.git/info/refs?service=git-receive-pack'), 401);
+  const agent = new WebSocket(hub.listenUrl.replace('http', 'ws') + AGENT_LINK_PATH);
+  const [data] = (await once(agent, 'message')) as [Buffer];
+  assert.equal((JSON.parse(data.toString()) as { type: string }).type, 'challenge');
+  const stranger = new WebSocket(`${hub.listenUrl.replace('http', 'ws')}/elsewhere`);
+  const [error] = (await once(stranger, 'error')) as [Error];
+  assert.match(error.message, /404/);
+  const gone = once(agent, 'close');
+  await hub.stop();
+  await gone;
+  await assert.rejects(status('/healthz'), { code: 'ECONNREFUSED' });
+});
+
+test('what the hub keeps is for its user alone, and is the same after a restart', async (t) => {
+  const config = readConfig(freshState(t));
+  const first = await startHub(config, makeLogger('hub', 'silent'));
+  await first.stop();
+  assert.equal(statSync(config.stateFolder).mode & 0o777, 0o700);
+  for (const name of ['secret.key', 'hub-key.pem']) {
+    assert.equal(statSync(join(config.stateFolder, name)).mode & 0o777, 0o600, name);
+  }
+  const second = await startHub(config, makeLogger('hub', 'silent'));
+  t.after(() => second.stop());
+  assert.deepEqual(second.deps.hubKey, first.deps.hubKey);
+  assert.equal(second.deps.sealer.open(first.deps.sealer.seal('text', 'x'), 'x'), 'text');
+  assert.ok(!readFileSync(join(config.stateFolder, 'hub-key.pem'), 'utf8').includes('PUBLIC'));
+});
+
+test('a second hub on the same state is refused, and the first goes on', async (t) => {
+  const config = readConfig(freshState(t));
+  const first = await startHub(config, makeLogger('hub', 'silent'));
+  t.after(() => first.stop());
+  await assert.rejects(startHub(config, makeLogger('hub', 'silent')), { code: 'ORK_ALREADY_RUNNING' });
+  const answer = await request(`${first.listenUrl}/readyz`);
+  await answer.body.dump();
+  assert.equal(answer.statusCode, 200);
+});
+
+test('an address that is taken is named, and nothing is left behind', async (t) => {
+  const env = freshState(t);
+  const first = await startHub(readConfig(env), makeLogger('hub', 'silent'));
+  t.after(() => first.stop());
+  const taken = readConfig({ ...freshState(t), ORKESTR_HUB_LISTEN: new URL(first.listenUrl).host });
+  const start = () => startHub(taken, makeLogger('hub', 'silent'));
+  await assert.rejects(start(), { code: 'ORK_CONFIG', message: /ORKESTR_HUB_LISTEN: .*EADDRINUSE/ });
+  await assert.rejects(start(), { code: 'ORK_CONFIG' }, 'the state is not locked any more');
+});
+
+test('setup works beside a running hub, once; the token logs in at once', async (t) => {
+  const env = freshState(t);
+  const { url } = await serve(t, env);
+  const argv = [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
+  const { stdout } = await run(process.execPath, argv, { env });
+  const { token } = JSON.parse(stdout) as { token: string };
+  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
+  assert.match(await answer.body.text(), /"slug":"home"/);
+  const again = await failureOf(run(process.execPath, argv, { env }));
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /^ORK_CONFLICT: This hub is set up already\./);
+});
+
+test('SIGTERM ends the process in order, with requests open', async (t) => {
+  const env = freshState(t);
+  const { hub, url } = await serve(t, env);
+  const agent = new WebSocket(url.replace('http', 'ws') + AGENT_LINK_PATH);
+  await once(agent, 'message');
+  const closed = once(agent, 'close');
+  hub.kill('SIGTERM');
+  const [code] = (await once(hub, 'exit')) as [number];
+  assert.equal(code, 0);
+  await closed;
+});
+
+test('after kill -9 the next hub takes the state over', async (t) => {
+  const env = freshState(t);
+  const { hub } = await serve(t, env);
+  const ended = once(hub, 'exit');
+  hub.kill('SIGKILL');
+  await ended;
+  const { url } = await serve(t, env);
+  const answer = await request(`${url}/readyz`);
+  await answer.body.dump();
+  assert.equal(answer.statusCode, 200);
+});
+
+test('the command line says what is wrong and how it is used', async () => {
+  const of = (...argv: string[]) => run(process.execPath, [MAIN, ...argv], { env: {} });
+  assert.match((await of('--version')).stdout, /^\d+\.\d+\.\d+$/m);
+  assert.match((await of('--help')).stdout, /Examples:[\s\S]*setup --email/);
+  assert.match((await failureOf(of('setup'))).stderr, /--email/);
+  assert.match((await failureOf(of('surve'))).stderr, /unknown command/);
+});
