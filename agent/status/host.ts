@@ -1,6 +1,7 @@
 /** Facts of the machine, read where the kernel tells them. */
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 export interface Amount {
   readonly totalBytes: number;
@@ -27,8 +28,9 @@ export interface DiskFacts extends Amount {
   readonly availableInodes: number;
 }
 
-/** Of the file system that `path` is on; available to those who are not root. */
+/** Of the file system that `path` is on (or would be); available to those who are not root. */
 export async function disk(path: string): Promise<DiskFacts> {
+  if (!existsSync(path) && dirname(path) !== path) return disk(dirname(path));
   const { blocks, bavail, bsize, files, ffree } = await statfs(path);
   return {
     totalBytes: blocks * bsize,
