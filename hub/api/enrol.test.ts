@@ -92,6 +92,15 @@ test('enrolling again replaces the key at the moment the new token is used', asy
   assert.equal(api.asked.at(-1), `disconnect ${host.id}`);
 });
 
+test('enrolling again keeps the count of reports, from which the agent goes on', async (t) => {
+  const { api, token, host, enrol } = await start(t);
+  await enrol(host.joinToken, makeKeyPair().publicKey);
+  await api.deps.db.updateTable('host').set({ acknowledged: 500 }).where('id', '=', host.id).execute();
+  const again = await api.call(token, 'POST', `/hosts/${host.id}/join-token`);
+  await enrol(again.json.joinToken, makeKeyPair().publicKey);
+  assert.equal((await findHostById(api.deps.db, host.id))?.acknowledged, 500);
+});
+
 test('no join token stands in the database', async (t) => {
   const { api, host } = await start(t);
   assert.ok(!JSON.stringify(await findHostById(api.deps.db, host.id)).includes(host.joinToken));

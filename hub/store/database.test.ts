@@ -64,6 +64,22 @@ test('processes that open a new database at once all get it', async (t) => {
   await Promise.all([open(), open(), open()]);
 });
 
+test('a transaction that has read can always write: others wait from its start', async (t) => {
+  const path = freshPath(t);
+  const [db, other] = [await openDatabase(path), await openDatabase(path)];
+  t.after(() => Promise.all([db.destroy(), other.destroy()]));
+  await sql`pragma busy_timeout = 0`.execute(other); // it would wait for us, and we for it: both are this one thread
+  await db.transaction().execute(async (tx) => {
+    await tx.selectFrom('team').selectAll().execute();
+    await assert.rejects(other.insertInto('team').values(team).execute(), { code: 'SQLITE_BUSY' });
+    await tx
+      .insertInto('team')
+      .values({ ...team, slug: 'ours' })
+      .execute();
+  });
+  assert.equal((await other.selectFrom('team').select('slug').executeTakeFirst())?.slug, 'ours');
+});
+
 test('a migration that fails halfway leaves nothing of itself', async (t) => {
   const path = freshPath(t);
   await (await openDatabase(path)).destroy();

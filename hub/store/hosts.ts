@@ -57,8 +57,8 @@ export async function enrolHost(
   const { tokenHash, publicKey, now } = request;
   const taken = await db
     .updateTable('host')
-    // A new key is a new journal on the host: it counts its reports from 1 again.
-    .set({ public_key: publicKey, join_token_used_at: now, acknowledged: 0 })
+    // `acknowledged` stays: a host with a new journal counts its reports on from what the hub's welcome names.
+    .set({ public_key: publicKey, join_token_used_at: now })
     .where('join_token_hash', '=', tokenHash)
     .where('join_token_expires_at', '>', now)
     .where('join_token_used_at', 'is', null)
@@ -80,16 +80,6 @@ export async function recordHostStatus(db: Db, hostId: string, status: HostStatu
     .updateTable('host')
     .set({ status: JSON.stringify(status), last_seen_at: now })
     .where('id', '=', hostId)
-    .execute();
-}
-
-/** Every report of the host up to `sequence` is stored. Call it in the transaction that stores them; it never goes back. */
-export async function recordAcknowledged(db: Db, hostId: string, sequence: number): Promise<void> {
-  await db
-    .updateTable('host')
-    .set({ acknowledged: sequence })
-    .where('id', '=', hostId)
-    .where('acknowledged', '<', sequence)
     .execute();
 }
 

@@ -12,15 +12,3 @@ export async function getTeam(db: Db, teamId: string): Promise<Row<'team'>> {
   if (team === undefined) throw notFound('team', teamId);
   return team;
 }
-
-/** The team of a project: its plan says what deployments may do. */
-export async function getTeamOfProject(db: Db, projectId: string): Promise<Row<'team'>> {
-  const team = await db
-    .selectFrom('team')
-    .innerJoin('project', 'project.team_id', 'team.id')
-    .selectAll('team')
-    .where('project.id', '=', projectId)
-    .executeTakeFirst();
-  if (team === undefined) throw notFound('project', projectId);
-  return team;
-}
