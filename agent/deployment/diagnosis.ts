@@ -16,8 +16,8 @@ export interface UnhealthyFacts {
   readonly portFrom: string;
   /** Seconds that were given. */
   readonly budgetSeconds: number;
-  /** What the last probe got; null when none was over in time. */
-  readonly last: string | null;
+  /** What the last probe got. */
+  readonly last: string;
   /** Listening sockets; null when they could not be read. */
   readonly listeners: readonly Listener[] | null;
   /** Last lines of the app's output. */
@@ -54,7 +54,7 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
   const open = facts.listeners === null ? null : appListeners(facts.listeners);
   const evidence = [
     open === null ? 'listening: could not be read' : `listening: ${list(open) || 'nothing'}`,
-    `last probe: ${facts.last ?? 'none was over in time'}`,
+    `last probe: ${facts.last}`,
     ...tailEvidence(facts.tail),
   ];
   const because = (code: 'ORK_PORT_CLOSED' | 'ORK_PORT_WRONG' | 'ORK_PORT_LOOPBACK' | 'ORK_UNHEALTHY', text: string) =>
@@ -62,8 +62,10 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
 
   const atPort = open?.filter((one) => one.port === port) ?? [];
   if (open === null || atPort.some(({ address }) => !isLoopback(address))) {
-    const got = facts.last === null ? 'no check was over in time' : `the last check got: ${facts.last}`;
-    return because('ORK_UNHEALTHY', `The app did not become healthy within ${budgetSeconds} s; ${got}.`);
+    return because(
+      'ORK_UNHEALTHY',
+      `The app did not become healthy within ${budgetSeconds} s; the last check got: ${facts.last}.`,
+    );
   }
   if (atPort.length > 0) {
     const where = list(atPort);

@@ -10,15 +10,14 @@ const TROUBLES: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the container could not be reached',
   EPIPE: 'the connection was reset',
   UND_ERR_SOCKET: 'the connection was closed without an answer',
-  HPE_INVALID_CONSTANT: 'the answer was not HTTP',
-  HPE_HEADER_OVERFLOW: 'the answer had too many headers',
+  UND_ERR_HEADERS_OVERFLOW: 'the answer had too many headers',
 };
 
 export function trouble(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (TROUBLES[code] !== undefined) return TROUBLES[code];
-  if (code.startsWith('HPE_')) return `the answer was not HTTP (${code})`;
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return error.name === 'HTTPParserError' ? `the answer was not HTTP (${error.message})` : error.message;
 }
 
 export const http: Probe<'http'> = {

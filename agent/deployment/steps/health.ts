@@ -3,6 +3,7 @@ import { resolveCheck, tryOnce } from '../../probe/index.ts';
 import type { ProbeSubject } from '../../probe/index.ts';
 import type { HealthReport, Listener } from '../../../protocol/steps.ts';
 import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
+import type { ContainerState } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
 
 /** How often the container is looked at while a probe or a pause is under way, ms. */
@@ -32,12 +33,13 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   const remaining = (): number => started + check.startSeconds * 1000 - clock.monotonic();
   let attempts = 0;
   let successes = 0;
-  let last: string | null = null;
+  let last = '';
   while (remaining() > 0) {
-    const { ok, got } = await tryOnce(check, subject, Math.min(check.timeoutSeconds * 1000, remaining()), signal);
+    const timeoutMs = Math.ceil(Math.min(check.timeoutSeconds * 1000, remaining()));
+    const { ok, got } = await tryOnce(check, subject, timeoutMs, signal);
     attempts += 1;
     successes = ok ? successes + 1 : 0;
-    if (got !== last) log.line(`${check.kind} probe ${attempts}: ${got}`);
+    if (withoutTime(got) !== withoutTime(last)) log.line(`${check.kind} probe ${attempts}: ${got}`);
     last = got;
     if (successes >= check.successes) {
       const ms = clock.monotonic() - started;
@@ -47,28 +49,39 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
     }
     await clock.sleep(Math.min(check.intervalSeconds * 1000, Math.max(remaining(), 0)), signal);
   }
-  const { port, portFrom } = output('deploy');
+  await ensureRunning(context, ({ running, oomKilled }) => running && !oomKilled);
+  const { port, portFrom, containerName } = output('deploy');
   throw diagnose({
     port,
     portFrom,
     budgetSeconds: check.startSeconds,
     last,
     listeners: await listenersOf(context),
-    tail: await ports.containers.tail(output('deploy').containerName, TAIL_LINES),
+    tail: await ports.containers.tail(containerName, TAIL_LINES),
   });
 }
 
+/** A probe's result is the same as the one before when only its time differs: then the log has it already. */
+const withoutTime = (got: string): string => got.replace(/ in \d+ ms/, '');
+
 /** Never answers; throws the reason as soon as the container no longer runs. */
-async function untilExit({ job, output, ports }: StepContext, signal: AbortSignal): Promise<never> {
-  const name = output('deploy').containerName;
+async function untilExit(context: StepContext, signal: AbortSignal): Promise<never> {
   for (;;) {
-    const state = await ports.containers.inspect(name);
-    if (!state?.running) {
-      const tail = state === null ? [] : await ports.containers.tail(name, TAIL_LINES);
-      throw diagnoseExit(state, job.settings.limits.memoryMiB, tail);
-    }
-    await ports.clock.sleep(WATCH_MS, signal);
+    await ensureRunning(context, ({ running }) => running);
+    await context.ports.clock.sleep(WATCH_MS, signal);
   }
+}
+
+/** @throws OrkestrError ORK_APP_EXITED or ORK_APP_MEMORY unless the container is there and `isFine` */
+async function ensureRunning(
+  { job, output, ports }: StepContext,
+  isFine: (state: ContainerState) => boolean,
+): Promise<void> {
+  const name = output('deploy').containerName;
+  const state = await ports.containers.inspect(name);
+  if (state !== null && isFine(state)) return;
+  const tail = state === null ? [] : await ports.containers.tail(name, TAIL_LINES);
+  throw diagnoseExit(state, job.settings.limits.memoryMiB, tail);
 }
 
 function subjectOf({ job, output, ports }: StepContext): ProbeSubject {

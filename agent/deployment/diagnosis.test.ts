@@ -1,0 +1,133 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { toErrorReport } from '../../protocol/errors.ts';
+import type { Listener } from '../../protocol/steps.ts';
+import { ErrorReport } from '../../protocol/errors.ts';
+import { diagnose, diagnoseExit, isLoopback, signalName } from './diagnosis.ts';
+
+const facts = (listeners: readonly Listener[] | null) => ({
+  port: 3000,
+  portFrom: 'environment setting',
+  budgetSeconds: 60,
+  last: 'GET /: the connection was refused',
+  listeners,
+  tail: ['starting', 'ready'],
+});
+
+describe('diagnosis of an app that runs and is not healthy', () => {
+  test('an app that listens nowhere: the port is closed', () => {
+    const error = diagnose(facts([]));
+    assert.equal(error.code, 'ORK_PORT_CLOSED');
+    assert.equal(
+      error.message,
+      'The app runs but listened on no port within 60 s; port 3000 (environment setting) was expected.',
+    );
+  });
+
+  test("Docker's own DNS server in the container is not taken for the app", () => {
+    assert.equal(diagnose(facts([{ address: '127.0.0.11', port: 41_235 }])).code, 'ORK_PORT_CLOSED');
+  });
+
+  test('an app on loopback only: the sentence says where and what it means', () => {
+    const error = diagnose(facts([{ address: '127.0.0.1', port: 3000 }]));
+    assert.equal(error.code, 'ORK_PORT_LOOPBACK');
+    assert.equal(
+      error.message,
+      'The app listens on 127.0.0.1:3000 only, so nothing outside the container can reach it.',
+    );
+  });
+
+  test('loopback in both families is named in both', () => {
+    const error = diagnose(
+      facts([
+        { address: '127.0.0.1', port: 3000 },
+        { address: '::1', port: 3000 },
+      ]),
+    );
+    assert.match(error.message, /on 127\.0\.0\.1:3000 and \[::1\]:3000 only/);
+  });
+
+  test('an app on another port: the sentence names what it listens on and what was expected', () => {
+    const error = diagnose(facts([{ address: '0.0.0.0', port: 4999 }]));
+    assert.equal(error.code, 'ORK_PORT_WRONG');
+    assert.equal(error.message, 'The app listens on 0.0.0.0:4999, but not on port 3000 (environment setting).');
+  });
+
+  test('the right port on every address, and a bad answer: unhealthy, with what the probe got', () => {
+    const error = diagnose({ ...facts([{ address: '::', port: 3000 }]), last: 'HTTP 500 from GET / in 3 ms' });
+    assert.equal(error.code, 'ORK_UNHEALTHY');
+    assert.match(error.message, /HTTP 500 from GET \//);
+  });
+
+  test('listening sockets that could not be read: the probe alone is told', () => {
+    const error = diagnose(facts(null));
+    assert.equal(error.code, 'ORK_UNHEALTHY');
+    assert.ok(error.evidence.includes('listening: could not be read'));
+  });
+
+  test('the evidence holds sockets, last probe and the last 20 lines of the app', () => {
+    const tail = Array.from({ length: 50 }, (_, index) => `line ${index}`);
+    const { evidence } = diagnose({ ...facts([{ address: '0.0.0.0', port: 4999 }]), tail });
+    assert.equal(evidence[0], 'listening: 0.0.0.0:4999');
+    assert.equal(evidence[1], 'last probe: GET /: the connection was refused');
+    assert.deepEqual(evidence.slice(2, 3), ['app: line 30']);
+    assert.equal(evidence.length, 22);
+  });
+
+  test('whatever listens, the code follows from it and the report fits its schema', () => {
+    const address = fc.constantFrom('127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', '0.0.0.0', '::', '172.20.0.2');
+    const listener = fc.record({ address, port: fc.constantFrom(3000, 4999, 8080) });
+    fc.assert(
+      fc.property(fc.array(listener, { maxLength: 20 }), (listeners) => {
+        const error = diagnose(facts(listeners));
+        const atPort = listeners.filter(({ port }) => port === 3000);
+        const expected = atPort.some((one) => !isLoopback(one.address))
+          ? 'ORK_UNHEALTHY'
+          : atPort.length > 0
+            ? 'ORK_PORT_LOOPBACK'
+            : listeners.length > 0
+              ? 'ORK_PORT_WRONG'
+              : 'ORK_PORT_CLOSED';
+        assert.equal(error.code, expected);
+        assert.doesNotMatch(error.message, /undefined|null|NaN/);
+        ErrorReport.parse(toErrorReport(error));
+      }),
+    );
+  });
+});
+
+describe('diagnosis of an app that ended', () => {
+  test('an exit code and the last line are in the sentence', () => {
+    const error = diagnoseExit({ exitCode: 3, oomKilled: false }, 512, ['connecting', 'fatal: no database', '']);
+    assert.equal(error.code, 'ORK_APP_EXITED');
+    assert.equal(
+      error.message,
+      'The app ended with exit code 3 before it was healthy. Its last line: fatal: no database',
+    );
+    assert.ok(error.evidence.includes('app: connecting'));
+  });
+
+  test('an exit by a signal names the signal', () => {
+    const error = diagnoseExit({ exitCode: 139, oomKilled: false }, 512, []);
+    assert.match(error.message, /by signal SIGSEGV \(exit code 139\).*It wrote nothing/);
+  });
+
+  test('a kill for memory names the limit', () => {
+    const error = diagnoseExit({ exitCode: 137, oomKilled: true }, 256, ['allocating']);
+    assert.equal(error.code, 'ORK_APP_MEMORY');
+    assert.match(error.message, /limit of 256 MiB/);
+  });
+
+  test('a container that someone removed is told apart from one that ended', () => {
+    assert.match(diagnoseExit(null, 512, []).message, /gone/);
+  });
+
+  test('only codes of 128 and a signal number are signals', () => {
+    assert.equal(signalName(143), 'SIGTERM');
+    assert.equal(signalName(137), 'SIGKILL');
+    assert.equal(signalName(0), null);
+    assert.equal(signalName(1), null);
+    assert.equal(signalName(255), null);
+  });
+});
