@@ -36,6 +36,14 @@ test('a replay from the start does not take back what is known to have ended', (
   assert.equal(fold(ended, statusEvent({ status: 'superseded' })).deployment.status, 'superseded');
 });
 
+test('a replay does not let a step run again, but an agent that begins it anew does', () => {
+  const done = stepEvent({ name: 'build', status: 'done', ms: 5 });
+  const again = stepEvent({ name: 'build', status: 'running', startedAt: '2030-01-01T00:01:00.000Z' });
+  const status = (...events: DeploymentEvent[]) => after(...events).steps.get('build')?.status;
+  assert.equal(status(done, stepEvent({ name: 'build', status: 'running' })), 'done');
+  assert.equal(status(done, again), 'running');
+});
+
 test('log events change nothing of the progress', () => {
   const progress = after();
   assert.equal(fold(progress, logEvent('build', 0, 'x')), progress);

@@ -28,13 +28,22 @@ export const startProgress = (deployment: Deployment, steps: readonly Step[]): P
 /** The progress after an event. Log events change nothing here: their bytes go to the log buffers. */
 export function fold(progress: Progress, event: DeploymentEvent): Progress {
   if (event.kind === 'status') return { ...progress, deployment: newer(progress.deployment, event.deployment) };
-  if (event.kind === 'step') return { ...progress, steps: new Map(progress.steps).set(event.step.name, event.step) };
+  if (event.kind === 'step') {
+    const step = newerStep(progress.steps.get(event.step.name), event.step);
+    return { ...progress, steps: new Map(progress.steps).set(step.name, step) };
+  }
   return event.kind === 'end' ? { ...progress, ended: true } : progress;
 }
 
 /** A stream is replayed from its start, so an old status may come after the newer one that was fetched. */
 function newer(known: Deployment, heard: Deployment): Deployment {
   return hasEnded(known) && !hasEnded(heard) ? known : heard;
+}
+
+/** The same for steps; one that a restarted agent runs again has begun at another time. */
+function newerStep(known: Step | undefined, heard: Step): Step {
+  const isReplay = known !== undefined && known.status !== 'running' && known.startedAt === heard.startedAt;
+  return isReplay && heard.status === 'running' ? known : heard;
 }
 
 export const hasEnded = ({ status }: Pick<Deployment, 'status'>): boolean =>

@@ -4,7 +4,7 @@ import { safeLine } from '../../../cli/text/safe-text.ts';
 
 export interface LineRenderer {
   /** HTML of one line. True colours stand in `data-style`: the policy forbids style attributes, scripts may set them. */
-  html(line: string): string;
+  readonly html: (line: string) => string;
 }
 
 export function makeLineRenderer(): LineRenderer {
