@@ -124,7 +124,8 @@ export class Edge {
     const { req, res } = arrival;
     this.#silent.delete(req.socket);
     this.#badClients.began(res);
-    if (this.#closing) res.once('close', () => this.#closeIdle());
+    // Also for a response that had begun before, and so could not say `Connection: close`.
+    res.once('close', () => this.#closing && this.#closeIdle());
     const request = readRequest(req, this.#parts.limits.headerFields);
     if (isFailure(request)) return this.#refuse(arrival, request);
     if (arrival.upgrade && request.hasBody) return this.#refuse(arrival, refused(400, 'An upgrade has no body.'));

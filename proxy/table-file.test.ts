@@ -100,3 +100,23 @@ test('a save that fails leaves the saved table as it was', async (t) => {
   await file.save(table(4));
   assert.deepEqual(await restore(path), { from: 'file', table: table(4) });
 });
+
+test('a save whose rename cannot be made durable is taken back, also when it was the first', async (t) => {
+  const path = await saved(t, 1, 2);
+  const fail = (): Promise<void> => Promise.reject(new Error('the disk is dying'));
+  const file = new TableFile(path, log, fail);
+  await file.restore();
+  await assert.rejects(file.save(table(3)), /dying/);
+  assert.deepEqual(await restore(path), { from: 'file', table: table(2) });
+  const fresh = await folder(t);
+  const first = new TableFile(fresh, log, fail);
+  await first.restore();
+  await assert.rejects(first.save(table(1)), /dying/);
+  assert.equal((await restore(fresh)).from, 'nothing');
+  const healed = new TableFile(path, log);
+  await healed.restore();
+  await healed.save(table(4));
+  assert.deepEqual(await restore(path), { from: 'file', table: table(4) });
+  await rm(join(path, 'table.json'));
+  assert.deepEqual(await restore(path), { from: 'previous', table: table(2) });
+});

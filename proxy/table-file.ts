@@ -24,16 +24,19 @@ export class TableFile {
   readonly #current: string;
   readonly #previous: string;
   readonly #log: Logger;
+  readonly #syncDirectory: (path: string) => Promise<void>;
   /** False while the current file is absent or damaged: then it must not become the previous copy. */
   #currentIsGood = false;
   /** Damaged files found at start. They stay where they are until the first save, so that a restart finds them again. */
   #damaged: readonly string[] = [];
 
-  constructor(directory: string, log: Logger) {
+  /** @param sync what makes a rename durable; a test lets it fail */
+  constructor(directory: string, log: Logger, sync = syncDirectory) {
     this.#directory = directory;
     this.#current = join(directory, 'table.json');
     this.#previous = join(directory, 'table.previous.json');
     this.#log = log;
+    this.#syncDirectory = sync;
   }
 
   /** Reads the table once, at start. Never rejects for what stands in the files. */
@@ -70,7 +73,7 @@ export class TableFile {
     if (this.#currentIsGood) await this.#keepCurrent();
     await rename(temporary, this.#current);
     try {
-      await syncDirectory(this.#directory);
+      await this.#syncDirectory(this.#directory);
     } catch (error) {
       await this.#putBack();
       throw error;

@@ -27,6 +27,8 @@ export class Table {
   readonly #startedAt: Date;
   #upstreams: ReadonlyMap<string, Upstream> = new Map();
   #router: Router<Upstream> = buildRouter([]);
+  /** Removed upstreams with something in flight: they can still be drained, and are forgotten when they are empty. */
+  #leaving: readonly Upstream[] = [];
   /** Why nothing could be restored; null when all is well, and again once a new table is on disk. */
   #unreadable: readonly string[] | null = null;
   /** The end of the last change: changes happen one after the other. Their number is bounded by the admin connections. */
@@ -80,12 +82,13 @@ export class Table {
 
   /** @throws OrkestrError ORK_CONFLICT for an active target */
   drain({ upstreamId, targetId, deadlineSeconds }: DrainRequest): Promise<DrainAnswer> {
-    const upstream = this.#upstreams.get(upstreamId);
+    const leaving = this.#leaving.find(({ id }) => id === upstreamId);
+    const upstream = this.#upstreams.get(upstreamId) ?? leaving;
     if (upstream) return upstream.drain(targetId, deadlineSeconds * 1000, this.#clock);
     return Promise.resolve({ known: false, ms: 0, forced: 0, requests: { served: 0, failed: 0 } });
   }
 
-  /** Takes an environment off the table. What is in flight to it ends by itself. */
+  /** Takes an environment off the table. What is in flight to it ends by itself, or by a drain. */
   remove(id: string): Promise<UpstreamRemoved> {
     return this.#exclusively(async () => {
       const upstream = this.#upstreams.get(id);
@@ -93,6 +96,7 @@ export class Table {
       await this.#save(this.#entries().filter((entry) => entry.id !== id));
       this.#swap(new Map([...this.#upstreams].filter(([key]) => key !== id)));
       upstream.retire();
+      this.#leaving = [upstream, ...this.#leaving].filter((one) => one.targets().some(({ inFlight }) => inFlight > 0));
       return { removed: true, targetIds: [...new Set(upstream.targets().map((target) => target.id))] };
     });
   }
@@ -107,7 +111,7 @@ export class Table {
 
   /** Ends everything in flight now. For the end of the process. */
   cut(): void {
-    for (const upstream of this.#upstreams.values()) upstream.cut();
+    for (const upstream of [...this.#upstreams.values(), ...this.#leaving]) upstream.cut();
   }
 
   #entries(): UpstreamEntry[] {

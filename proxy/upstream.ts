@@ -116,7 +116,7 @@ export class Upstream {
       throw new OrkestrError('ORK_CONFLICT', 'The target is the active one; flip to another before draining it.');
     }
     return drainAll(
-      this.#retired.filter((target) => target.id === targetId),
+      this.targets().filter((target) => target.id === targetId),
       deadlineMs,
       clock,
     );

@@ -20,7 +20,6 @@ export class WaitingClient {
     this.#size = head.length;
     socket.on('data', this.#keep);
     socket.on('end', this.#leave);
-    socket.resume();
   }
 
   /** Hands over what came early, and stops watching. */

@@ -350,3 +350,40 @@ test('a route of another environment is taken, and free when that one is removed
   assert.equal((await edge.proxy.table.flip(other)).changed, true);
   await (await edge.send(GET)).sees(/ok$/);
 });
+
+test('what is in flight to a removed upstream ends by itself, and can be drained', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(GET);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  await edge.proxy.table.remove(uuid(1));
+  const drained = drain(edge, 1001, 30);
+  await (await edge.send(GET)).sees(/^HTTP\/1.1 404 /);
+  wire.send(OK);
+  await client.sees(/ok$/);
+  assert.deepEqual(
+    { ...(await drained), ms: 0 },
+    { known: true, ms: 0, forced: 0, requests: { served: 1, failed: 0 } },
+  );
+});
+
+test('a closing proxy lets a begun stream end, closes its connection then, and cuts what passes the deadline', async (t) => {
+  const edge = await startEdge(t, { timeouts: { shutdownMs: 1500 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(GET);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab');
+  await client.sees(/ab$/);
+  const other = await edge.send(GET);
+  await (await upstream.wire(1)).sees('\r\n\r\n');
+  const closed = edge.proxy.close();
+  wire.send('cd');
+  await client.sees(/abcd$/);
+  assert.equal(await client.end(), 'fin');
+  await other.sees(/^HTTP\/1.1 503 .*Connection: close/s);
+  await closed;
+});

@@ -334,9 +334,10 @@ test('a response before the end of its request is passed on, and the connection 
     else answering(OK)(wire);
   });
   await route(edge, upstream.port);
-  const client = await edge.send(`POST / ${HEAD}Content-Length: 10\r\n\r\nabc`);
+  const client = await edge.send(`POST / ${HEAD}Content-Length: 1000003\r\n\r\nabc`);
   await client.sees(/403 Forbidden.*no$/s);
-  client.send(`defghijGET /next ${HEAD}\r\n`);
+  // More than all buffers on the way hold.
+  client.send(`${'d'.repeat(1_000_000)}GET /next ${HEAD}\r\n`);
   await client.sees(/200 OK.*ok$/s);
   await eventually('the first upstream connection to close', () => upstream.wires[0]?.ended !== null);
   assert.match(upstream.wires[1]?.received ?? '', /^GET \/next /);
@@ -375,11 +376,11 @@ test('a connect that nobody answers is 504', async (t) => {
 });
 
 test('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
-  const edge = await startEdge(t, { timeouts: { responseHeadMs: 60 } });
+  const edge = await startEdge(t, { timeouts: { responseHeadMs: 500 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
   const client = await edge.send(`POST / ${HEAD}Content-Length: 100\r\n\r\n`);
-  for (let sent = 0; sent < 12; sent += 1) {
+  for (let sent = 0; sent < 60; sent += 1) {
     client.send('x');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
