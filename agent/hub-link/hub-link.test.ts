@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { Report } from '../../protocol/agent-link.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { Job } from '../../protocol/job.ts';
+import { makeKeyPair, signJob, signText } from '../../protocol/signing.ts';
+import type { Journal } from '../journal/journal.ts';
+import { systemClock } from '../lib/clock.ts';
+import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
+import { DEFAULT_TIMING, linkUrl } from './connection.ts';
+import type { LinkTiming } from './connection.ts';
+import { startHubLink } from './session.ts';
+import type { HubLink } from './session.ts';
+import { startTestHub } from './test-hub.ts';
+import type { TestHub, TestHubBehaviour } from './test-hub.ts';
+
+interface Bench {
+  readonly hub: TestHub;
+  readonly link: HubLink;
+  readonly journal: Journal;
+  readonly behaviour: TestHubBehaviour;
+  readonly accepted: Job[];
+  readonly refused: { deploymentId: string; error: ErrorReport }[];
+  readonly cancelled: string[];
+  report(status?: 'running' | 'failed'): void;
+}
+
+async function bench(
+  t: TestContext,
+  behaviour: Partial<TestHubBehaviour> = {},
+  timing: Partial<LinkTiming> = {},
+  before: (journal: Journal) => void = () => undefined,
+): Promise<Bench> {
+  const host = makeKeyPair();
+  const whole: TestHubBehaviour = { hostPublicKey: host.publicKey, ...behaviour };
+  const hub = await startTestHub(whole);
+  const journal = await openTestJournal(temporaryFolder(t));
+  before(journal);
+  const accepted: Job[] = [];
+  const refused: Bench['refused'] = [];
+  const cancelled: string[] = [];
+  const link = startHubLink({
+    hubUrl: hub.url,
+    credentials: {
+      hostId: IDS.host,
+      hubPublicKey: hub.keys.publicKey,
+      sign: (text) => signText(text, host.privateKey),
+    },
+    agentVersion: 'test',
+    outbox: journal.outbox,
+    readLog: (_deployment, _step, offset, length) => Buffer.from('abcdefghij'.slice(offset, offset + length)),
+    running: () => [RUNNING],
+    status: async () => ({
+      agentVersion: 'test',
+      engine: { reachable: true, version: '20.10', liveRestore: true },
+      proxy: { reachable: true },
+      cgroupVersion: '1',
+      memory: { totalBytes: 1, availableBytes: 1 },
+      disk: { totalBytes: 1, availableBytes: 1 },
+      outbox: journal.outbox.size(),
+    }),
+    jobs: {
+      accept: (job) => void accepted.push(job),
+      refuse: ({ deploymentId }, error) => void refused.push({ deploymentId, error }),
+      cancel: (deploymentId) => void cancelled.push(deploymentId),
+    },
+    timing: { ...DEFAULT_TIMING, ...timing },
+    pace: { baseMs: 10, capMs: 20 },
+    clock: systemClock,
+    random: () => 0.5,
+    log: silent,
+  });
+  t.after(async () => {
+    await link.stop();
+    await hub.close();
+    journal.close();
+  });
+  const report = (status: 'running' | 'failed' = 'running'): void => {
+    const at = new Date(0).toISOString();
+    journal.outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status, at });
+  };
+  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, report };
+}
+
+const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
+
+test('the socket of a hub is the same address with wss for https and ws for http', () => {
+  assert.equal(String(linkUrl('https://hub.example.com')), 'wss://hub.example.com/agent');
+  assert.equal(String(linkUrl('http://127.0.0.1:7700/')), 'ws://127.0.0.1:7700/agent');
+});
+
+test('both sides prove their key, then status and reports flow and are forgotten once acknowledged', async (t) => {
+  const { hub, journal, report, link } = await bench(t);
+  report();
+  report('failed');
+  await hub.until(() => hub.stored.size === 2 && hub.messages.some(({ type }) => type === 'status'));
+  while (journal.outbox.size() > 0) await systemClock.sleep(1);
+  assert.deepEqual(hub.received, [1, 2]);
+  assert.equal(link.state().connected, true);
+  const hello = hub.messages[0];
+  assert.ok(hello?.type === 'hello');
+  assert.deepEqual(hello.running, [RUNNING]);
+});
+
+test('a hub that does not have the pinned key gets nothing', async (t) => {
+  const { hub, report, link } = await bench(t, { impostor: true });
+  report();
+  await hub.until(() => hub.connections() >= 3);
+  assert.deepEqual(hub.received, []);
+  assert.equal(link.state().connected, false);
+  assert.match(link.state().lastError ?? '', /not the hub/);
+});
+
+test('a host whose key the hub does not know dials again and tells why', async (t) => {
+  const { hub, link } = await bench(t, { hostPublicKey: makeKeyPair().publicKey });
+  await hub.until(() => hub.connections() >= 2);
+  assert.match(link.state().lastError ?? '', /not the key of this host/);
+});
+
+test('lost acknowledgements: the next connection starts where the hub says, and nothing is missing', async (t) => {
+  const { hub, report, behaviour } = await bench(t, { acknowledge: false });
+  for (let index = 0; index < 5; index++) report();
+  await hub.until(() => hub.received.length === 5);
+  behaviour.remembers = 2;
+  behaviour.acknowledge = true;
+  hub.cut();
+  await hub.until(() => hub.received.length === 8);
+  assert.deepEqual(hub.received, [1, 2, 3, 4, 5, 3, 4, 5]);
+  assert.equal(hub.stored.size, 5);
+});
+
+test('a hub that was away gets everything in order when it is back', async (t) => {
+  const { hub, report } = await bench(t);
+  await hub.until(() => hub.messages.length > 0);
+  hub.cut();
+  for (let index = 0; index < 100; index++) report();
+  await hub.until(() => hub.stored.size === 100);
+  assert.deepEqual(
+    [...hub.stored.keys()],
+    Array.from({ length: 100 }, (_, index) => index + 1),
+  );
+});
+
+test('no more than a window of reports is on the wire without acknowledgement', async (t) => {
+  const { hub, report } = await bench(t, { acknowledge: false });
+  for (let index = 0; index < 100; index++) report();
+  await hub.until(() => hub.received.length === 32);
+  await systemClock.sleep(50);
+  assert.equal(hub.received.length, 32);
+  hub.send({ type: 'ack', sequence: 10 });
+  await hub.until(() => hub.received.length === 42);
+});
+
+test('an acknowledgement of reports that were never sent throws none of them away', async (t) => {
+  const { hub, report, journal } = await bench(t, { acknowledge: false });
+  for (let index = 0; index < 40; index++) report();
+  await hub.until(() => hub.received.length === 32);
+  hub.send({ type: 'ack', sequence: 1_000_000 });
+  await hub.until(() => hub.received.length === 40);
+  assert.equal(journal.outbox.size(), 8);
+});
+
+test('a half-open connection is found by its silence and replaced', async (t) => {
+  const { hub } = await bench(t, {}, { pingMs: 20, deadMs: 100 });
+  await hub.until(() => hub.messages.length > 0);
+  hub.freeze();
+  await hub.until(() => hub.connections() === 2);
+});
+
+test('a report that is never acknowledged on a live connection ends that connection', async (t) => {
+  const { hub, report, behaviour } = await bench(t, { acknowledge: false, remembers: 0 }, { pingMs: 20, deadMs: 100 });
+  report();
+  await hub.until(() => hub.connections() === 2);
+  behaviour.acknowledge = true;
+  await hub.until(() => hub.received.length >= 2);
+});
+
+test('a journal that is new while the hub knows the host numbers on, so that nothing is taken for a replay', async (t) => {
+  const { hub } = await bench(t, { remembers: 700 }, {}, (journal) => {
+    journal.outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status: 'failed', at: AT });
+  });
+  await hub.until(() => hub.received.length === 1);
+  assert.deepEqual(hub.received, [701]);
+});
+
+const AT = new Date(0).toISOString();
+
+test('log ranges travel as bytes read from the file; what is gone leaves a mark no longer than itself', async (t) => {
+  const { hub, journal } = await bench(t, {}, {}, (journal) => {
+    const job = deployJob({ deploymentId: RUNNING });
+    journal.accept(job);
+    journal.outbox.addLogRange(RUNNING, 'build', 0, 10);
+    journal.outbox.addLogRange(RUNNING, 'build', 10, 20);
+  });
+  await hub.until(() => hub.received.length === 2);
+  const logs = [...hub.stored.values()].filter(
+    (report): report is Extract<Report, { kind: 'log' }> => report.kind === 'log',
+  );
+  assert.equal(Buffer.from(logs[0]?.data ?? '', 'base64').toString(), 'abcdefghij');
+  assert.equal(Buffer.from(logs[1]?.data ?? '', 'base64').length, 20);
+  assert.match(Buffer.from(logs[1]?.data ?? '', 'base64').toString(), /^\[orkestr: 20 bytes/);
+  assert.equal(journal.outbox.logEnd(RUNNING, 'build'), 30);
+});
+
+test('a signed job for this host is taken, each delivery of it', async (t) => {
+  const { hub, accepted } = await bench(t);
+  await hub.until(() => hub.messages.length > 0);
+  const job = deployJob();
+  for (let index = 0; index < 5; index++) {
+    hub.send({ type: 'job', envelope: signJob(job, hub.keys.privateKey), leaseSeconds: 60 });
+  }
+  while (accepted.length < 5) await systemClock.sleep(1);
+  assert.equal(accepted[0]?.deploymentId, job.deploymentId);
+});
+
+test('a job with a bad signature, or for another host, is refused and the link stays', async (t) => {
+  const { hub, accepted, refused, cancelled } = await bench(t);
+  await hub.until(() => hub.messages.length > 0);
+  const forged = signJob(deployJob(), makeKeyPair().privateKey);
+  const changed = signJob(deployJob(), hub.keys.privateKey);
+  const foreign = signJob(deployJob({ hostId: IDS.project }), hub.keys.privateKey);
+  hub.send({ type: 'job', envelope: forged, leaseSeconds: 60 });
+  hub.send({
+    type: 'job',
+    envelope: { ...changed, payload: changed.payload.replace('main', 'evil') },
+    leaseSeconds: 60,
+  });
+  hub.send({ type: 'job', envelope: foreign, leaseSeconds: 60 });
+  hub.send({ type: 'cancel', deploymentId: RUNNING });
+  while (cancelled.length === 0) await systemClock.sleep(1);
+  assert.deepEqual([accepted, refused], [[], []]);
+  assert.equal(hub.connections(), 1);
+});
+
+test('a signed job that this version cannot read is reported as refused', async (t) => {
+  const { hub, refused } = await bench(t);
+  await hub.until(() => hub.messages.length > 0);
+  const job = { ...deployJob(), version: 99 } as unknown as Job;
+  hub.send({ type: 'job', envelope: signJob(job, hub.keys.privateKey), leaseSeconds: 60 });
+  while (refused.length === 0) await systemClock.sleep(1);
+  assert.equal(refused[0]?.deploymentId, job.deploymentId);
+  assert.equal(refused[0]?.error.code, 'ORK_JOB_REFUSED');
+});
+
+const HOSTILE: readonly [string, string | Buffer][] = [
+  ['no JSON', 'hello'],
+  ['an empty frame', ''],
+  ['JSON that is no object', '[1,2]'],
+  ['null', 'null'],
+  ['an unknown type', '{"type":"shutdown"}'],
+  ['a second challenge', JSON.stringify({ type: 'challenge', nonce: 'n'.repeat(43) })],
+  ['a job with a field of a wrong type', '{"type":"job","envelope":{"payload":1,"signature":2},"leaseSeconds":1}'],
+  ['__proto__', '{"type":"ack","__proto__":{"sequence":5}}'],
+  ['a negative acknowledgement', '{"type":"ack","sequence":-1}'],
+  ['a fraction of an acknowledgement', '{"type":"ack","sequence":1.5}'],
+  ['binary', Buffer.from([0, 1, 2, 3])],
+  ['more than a frame may hold', 'x'.repeat(1_100_000)],
+  ['deep nesting', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+];
+
+for (const [what, frame] of HOSTILE) {
+  test(`${what} from the hub ends the connection, not the process, and the next one works`, async (t) => {
+    const { hub, report } = await bench(t);
+    await hub.until(() => hub.messages.length > 0);
+    hub.send(frame);
+    await hub.until(() => hub.connections() === 2);
+    report();
+    await hub.until(() => hub.stored.size === 1);
+  });
+}
+
+test('something else than a challenge at the start is refused', async (t) => {
+  const { hub } = await bench(t, {
+    greeting: '{"type":"cancel","deploymentId":"018f0000-0000-7000-8000-0000000000ff"}',
+  });
+  await hub.until(() => hub.connections() === 2);
+  assert.deepEqual(hub.messages, []);
+});
+
+test('leases of running deployments are renewed long before they end', async (t) => {
+  const { hub } = await bench(t, {}, { pingMs: 20, deadMs: 10_000 });
+  await hub.until(() => hub.messages.length > 0);
+  const job = deployJob();
+  hub.send({ type: 'job', envelope: signJob(job, hub.keys.privateKey), leaseSeconds: 1 });
+  await hub.until(() => hub.messages.some((one) => one.type === 'renew' && one.deploymentIds[0] === RUNNING));
+});
