@@ -1,0 +1,230 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from 'node:test';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { FlipAnswer, FlipRequest, TableView } from '../../../protocol/proxy-admin.ts';
+import { CutoverReceipt } from '../../../protocol/steps.ts';
+import type { EdgeProxy } from '../ports.ts';
+import { aContext, aJob, IDS, scripted } from '../testing/scripted.ts';
+import type { ScriptedContext } from '../testing/scripted.ts';
+import { cutover, hasFlipped } from './cutover.ts';
+
+type Upstream = TableView['upstreams'][number];
+
+const target = (id: string, served: number): Upstream['targets'][number] => ({
+  id,
+  address: '172.20.0.2',
+  port: 8080,
+  state: 'healthy',
+  inFlight: 0,
+  requests: { served, failed: 0 },
+});
+
+const upstream = (generation: number, id: string, failed = 0, served = 0): Upstream => ({
+  id: IDS.environment,
+  generation,
+  routes: [],
+  targets: [target(id, served)],
+  failed,
+});
+
+const tableOf = (...upstreams: Upstream[]): TableView => ({
+  version: 1,
+  startedAt: '2030-01-01T00:00:00.000Z',
+  upstreams,
+});
+
+const answer = (parts: Partial<FlipAnswer> = {}): FlipAnswer => ({
+  generation: 2,
+  flippedAt: '2030-01-01T00:00:01.000Z',
+  changed: true,
+  previous: { targetId: IDS.previous, inFlight: 3, requests: { served: 10, failed: 0 } },
+  ...parts,
+});
+
+const lost = new OrkestrError('ORK_PROXY_UNREACHABLE', 'The answer was lost.');
+
+function contextWith(proxy: Partial<EdgeProxy>, signal?: AbortSignal): ScriptedContext {
+  const domains = [
+    { host: 'shop.example', pathPrefix: '/' },
+    { host: 'example.org', pathPrefix: '/shop' },
+  ];
+  return aContext({
+    job: aJob({ settings: { domains, drainSeconds: 7 } }),
+    ports: { proxy: scripted<EdgeProxy>('proxy', proxy) },
+    outputs: {
+      deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
+    },
+    ...(signal && { signal }),
+  });
+}
+
+/** Answers that come one after the other; the last one stays. */
+function inTurn<T>(...values: T[]): () => Promise<T> {
+  return async () => (values.length > 1 ? values.shift() : values[0]) as T;
+}
+
+describe('the step cutover', () => {
+  test('flips what it saw, drains the old target, and gives a receipt with the counts', async () => {
+    const flips: FlipRequest[] = [];
+    const drains: unknown[] = [];
+    const context = contextWith({
+      table: inTurn(tableOf(upstream(1, IDS.previous, 4)), tableOf(upstream(2, IDS.deployment, 5, 90))),
+      flip: async (request) => {
+        flips.push(request);
+        return answer();
+      },
+      drain: async (request) => {
+        drains.push(request);
+        return { known: true, ms: 12, forced: 1, requests: { served: 13, failed: 0 } };
+      },
+    });
+    const receipt = await cutover.run(context);
+    assert.deepEqual(flips, [
+      {
+        entry: {
+          id: IDS.environment,
+          generation: 2,
+          target: { id: IDS.deployment, address: '172.20.0.3', port: 8080 },
+          routes: context.job.settings.domains,
+        },
+        expectedGeneration: 1,
+      },
+    ]);
+    assert.deepEqual(drains, [{ upstreamId: IDS.environment, targetId: IDS.previous, deadlineSeconds: 7 }]);
+    assert.deepEqual(receipt, {
+      generation: 2,
+      flippedAt: '2030-01-01T00:00:01.000Z',
+      previous: { targetId: IDS.previous, requests: { served: 13, failed: 0 }, inFlightAtFlip: 3 },
+      current: { targetId: IDS.deployment, requests: { served: 90, failed: 0 } },
+      drain: { ms: 12, forced: 1 },
+      failed: 1,
+      urls: ['http://shop.example/', 'http://example.org/shop'],
+    });
+    CutoverReceipt.parse(receipt);
+  });
+
+  test('a first deployment expects no upstream and drains nothing', async () => {
+    const flips: FlipRequest[] = [];
+    const context = contextWith({
+      table: inTurn(tableOf(), tableOf(upstream(2, IDS.deployment))),
+      flip: async (request) => {
+        flips.push(request);
+        return answer({ previous: null });
+      },
+    });
+    const receipt = await cutover.run(context);
+    assert.equal(flips[0]?.expectedGeneration, 0);
+    assert.equal(receipt.previous, null);
+    assert.equal(receipt.drain, null);
+  });
+
+  test('a newer generation that serves already: stale, and nothing is flipped', async () => {
+    const context = contextWith({ table: inTurn(tableOf(upstream(3, IDS.previous))) });
+    await assert.rejects(cutover.run(context), { code: 'ORK_GENERATION_STALE' });
+  });
+
+  test('the same generation with another target: stale, and nothing is flipped', async () => {
+    const context = contextWith({ table: inTurn(tableOf(upstream(2, IDS.previous))) });
+    await assert.rejects(cutover.run(context), { code: 'ORK_GENERATION_STALE' });
+  });
+
+  test('an answer that was lost: the table tells, and the same flip is answered again', async () => {
+    let flips = 0;
+    const context = contextWith({
+      table: inTurn(tableOf(upstream(1, IDS.previous)), tableOf(upstream(2, IDS.deployment))),
+      flip: async () => {
+        flips += 1;
+        if (flips === 1) throw lost;
+        return answer({ changed: false });
+      },
+      drain: async () => ({ known: true, ms: 1, forced: 0, requests: { served: 11, failed: 0 } }),
+    });
+    const receipt = await cutover.run(context);
+    assert.equal(flips, 2);
+    assert.equal(receipt.previous?.targetId, IDS.previous);
+  });
+
+  test('a flip by someone older in between: it looks again and flips over that', async () => {
+    const expected: number[] = [];
+    const context = contextWith({
+      table: inTurn(tableOf(), tableOf(upstream(1, IDS.previous)), tableOf(upstream(2, IDS.deployment))),
+      flip: async ({ expectedGeneration }) => {
+        expected.push(expectedGeneration);
+        if (expectedGeneration === 0) throw new OrkestrError('ORK_GENERATION_STALE', 'generation 1 is here');
+        return answer({ previous: null });
+      },
+    });
+    await cutover.run(context);
+    assert.deepEqual(expected, [0, 1]);
+  });
+
+  test('gives up after three lost answers with the reason', async () => {
+    let flips = 0;
+    const context = contextWith({
+      table: inTurn(tableOf()),
+      flip: async () => {
+        flips += 1;
+        throw lost;
+      },
+    });
+    await assert.rejects(cutover.run(context), { code: 'ORK_PROXY_UNREACHABLE' });
+    assert.equal(flips, 3);
+  });
+
+  test('a refusal is not tried again', async () => {
+    let flips = 0;
+    const context = contextWith({
+      table: inTurn(tableOf()),
+      flip: async () => {
+        flips += 1;
+        throw new OrkestrError('ORK_ROUTE_TAKEN', 'Another environment has it.');
+      },
+    });
+    await assert.rejects(cutover.run(context), { code: 'ORK_ROUTE_TAKEN' });
+    assert.equal(flips, 1);
+  });
+
+  test('a proxy that was restarted knows the old target no more: the counts of the flip stand', async () => {
+    const context = contextWith({
+      table: inTurn(tableOf(upstream(1, IDS.previous, 9)), tableOf(upstream(2, IDS.deployment, 0))),
+      flip: async () => answer(),
+      drain: async () => ({ known: false, ms: 0, forced: 0, requests: { served: 0, failed: 0 } }),
+    });
+    const receipt = await cutover.run(context);
+    assert.deepEqual(receipt.previous?.requests, { served: 10, failed: 0 });
+    assert.equal(receipt.failed, 0);
+  });
+
+  test('a cancel before the flip ends it; after the flip it comes too late', async () => {
+    const cancelled = AbortSignal.abort(new OrkestrError('ORK_CANCELLED', 'Cancelled.'));
+    const before = contextWith({ table: inTurn(tableOf()) }, cancelled);
+    await assert.rejects(cutover.run(before), { code: 'ORK_CANCELLED' });
+
+    const after = contextWith(
+      {
+        table: inTurn(tableOf(upstream(2, IDS.deployment))),
+        flip: async () => answer({ changed: false, previous: null }),
+      },
+      cancelled,
+    );
+    assert.equal((await cutover.run(after)).generation, 2);
+  });
+
+  test('has no undo: the flip is the point of no return', () => {
+    assert.equal(cutover.undo, undefined);
+  });
+
+  test('hasFlipped asks the proxy, and passes on that it does not answer', async () => {
+    const ask = (...upstreams: Upstream[]) => hasFlipped(contextWith({ table: inTurn(tableOf(...upstreams)) }));
+    assert.equal(await ask(), false);
+    assert.equal(await ask(upstream(1, IDS.previous)), false);
+    assert.equal(await ask(upstream(2, IDS.deployment)), true);
+    assert.equal(await ask(upstream(2, IDS.previous)), false);
+    const silent = contextWith({
+      table: async () => {
+        throw lost;
+      },
+    });
+    await assert.rejects(hasFlipped(silent), { code: 'ORK_PROXY_UNREACHABLE' });
+  });
+});

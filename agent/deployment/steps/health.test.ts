@@ -1,0 +1,220 @@
+import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { HealthCheck } from '../../../protocol/job.ts';
+import type { ContainerRuntime, ContainerState, Ports } from '../ports.ts';
+import { aContext, aJob, IDS, scripted, VirtualClock } from '../testing/scripted.ts';
+import { health } from './health.ts';
+
+const NAME = `orkestr-${IDS.deployment}`;
+
+const running: ContainerState = {
+  id: 'c0ffee',
+  name: NAME,
+  deploymentId: IDS.deployment,
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  running: true,
+  address: '127.0.0.1',
+  exitCode: null,
+  oomKilled: false,
+  imageHealth: null,
+  imageHealthOutput: null,
+  pid: 1,
+};
+
+/** A port that accepts connections, as an app that is up has it. */
+async function openPort(t: TestContext): Promise<number> {
+  const server = createServer((socket) => void socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+interface Scene {
+  readonly port?: number;
+  readonly containers: Partial<ContainerRuntime>;
+  readonly check?: Parameters<typeof HealthCheck.parse>[0];
+  readonly clock?: VirtualClock;
+  readonly signal?: AbortSignal;
+  readonly hasHealthcheck?: boolean;
+}
+
+function contextOf({
+  port = 8080,
+  containers,
+  check,
+  clock = new VirtualClock(),
+  signal,
+  hasHealthcheck = false,
+}: Scene) {
+  const healthCheck = HealthCheck.parse(check ?? { kind: 'command', argv: ['ready'], startSeconds: 60 });
+  return aContext({
+    job: aJob({ settings: { healthCheck } }),
+    ports: { clock, containers: scripted<Ports['containers']>('containers', containers) },
+    outputs: {
+      build: {
+        id: `sha256:${'a'.repeat(64)}`,
+        reference: 'r',
+        bytes: 1,
+        baseImages: {},
+        peakMemoryBytes: null,
+        exposedPorts: [],
+        hasHealthcheck,
+      },
+      deploy: { containerId: 'c0ffee', containerName: NAME, address: '127.0.0.1', port, portFrom: 'default' },
+    },
+    ...(signal && { signal }),
+  });
+}
+
+/** Exit codes of the probe's command, one per try; the last one stays. */
+function exits(...codes: number[]): ContainerRuntime['exec'] {
+  return async () => ({ exitCode: (codes.length > 1 ? codes.shift() : codes[0]) ?? 0, output: '' });
+}
+
+describe('the step health', () => {
+  test('is done after the successes in a row that the check asks for', async (t) => {
+    const port = await openPort(t);
+    const report = await health.run(
+      contextOf({
+        port,
+        check: { kind: 'command', argv: ['ready'], successes: 3 },
+        containers: { inspect: async () => running, exec: exits(0), listeners: async () => [{ address: '::', port }] },
+      }),
+    );
+    assert.equal(report.attempts, 3);
+    assert.equal(report.probe, 'command');
+    assert.deepEqual(report.listeners, [{ address: '::', port }]);
+  });
+
+  test('starts to count again after a failure: a flapping app is not healthy', async (t) => {
+    const port = await openPort(t);
+    const report = await health.run(
+      contextOf({
+        port,
+        check: { kind: 'command', argv: ['ready'], successes: 2 },
+        containers: { inspect: async () => running, exec: exits(1, 0, 1, 0, 0), listeners: async () => [] },
+      }),
+    );
+    assert.equal(report.attempts, 5);
+  });
+
+  test('says why when the time is up, with sockets, probe and log lines', async () => {
+    const clock = new VirtualClock();
+    const context = contextOf({
+      clock,
+      check: { kind: 'command', argv: ['ready'], startSeconds: 30 },
+      containers: {
+        inspect: async () => running,
+        exec: exits(1),
+        listeners: async () => [{ address: '127.0.0.1', port: 8080 }],
+        tail: async (name, lines) => [`${name} ${lines}`],
+      },
+    });
+    await assert.rejects(health.run(context), (error: unknown) => {
+      assert.ok(error instanceof OrkestrError);
+      assert.equal(error.code, 'ORK_PORT_LOOPBACK');
+      assert.ok(error.evidence.includes('last probe: command ready exited with 1'));
+      assert.ok(error.evidence.includes(`app: ${NAME} 20`));
+      return true;
+    });
+    assert.ok(clock.monotonic() >= 30_000 && clock.monotonic() < 32_000, `ended at ${clock.monotonic()} ms`);
+  });
+
+  test('sees an exit at once, though a probe hangs and the budget is an hour', async () => {
+    const clock = new VirtualClock();
+    const context = contextOf({
+      clock,
+      check: { kind: 'command', argv: ['ready'], startSeconds: 3600, timeoutSeconds: 60, intervalSeconds: 300 },
+      containers: {
+        inspect: async () =>
+          clock.monotonic() < 2000 ? running : { ...running, running: false, exitCode: 3, address: null },
+        exec: () => new Promise(() => undefined),
+        tail: async () => ['fatal: no database'],
+      },
+    });
+    await assert.rejects(health.run(context), { code: 'ORK_APP_EXITED', message: /exit code 3.*fatal: no database/ });
+    assert.equal(clock.monotonic(), 2000);
+  });
+
+  test('tells a kill for memory with the limit', async () => {
+    const stopped = { ...running, running: false, exitCode: 137, oomKilled: true };
+    const containers = { inspect: async () => stopped, exec: exits(1), tail: async () => [] };
+    await assert.rejects(health.run(contextOf({ containers })), { code: 'ORK_APP_MEMORY', message: /512 MiB/ });
+  });
+
+  test('tells a killed worker too, when the app goes on without it and never gets healthy', async () => {
+    const containers = {
+      inspect: async () => ({ ...running, oomKilled: true }),
+      exec: exits(1),
+      tail: async () => ['worker 7 died'],
+    };
+    await assert.rejects(health.run(contextOf({ containers })), { code: 'ORK_APP_MEMORY' });
+  });
+
+  test('a cancel ends it with the reason of the signal', async () => {
+    const cancel = new AbortController();
+    const clock = new VirtualClock();
+    const context = contextOf({
+      clock,
+      signal: cancel.signal,
+      containers: {
+        inspect: async () => {
+          if (clock.monotonic() >= 1000) cancel.abort(new OrkestrError('ORK_CANCELLED', 'Cancelled.'));
+          return running;
+        },
+        exec: exits(1),
+      },
+    });
+    await assert.rejects(health.run(context), { code: 'ORK_CANCELLED' });
+  });
+
+  test('an engine that fails is not taken for an unhealthy app', async () => {
+    const inspect = async (): Promise<never> => {
+      throw new OrkestrError('ORK_ENGINE_TIMEOUT', 'silent');
+    };
+    await assert.rejects(health.run(contextOf({ containers: { inspect, exec: exits(1) } })), {
+      code: 'ORK_ENGINE_TIMEOUT',
+    });
+  });
+
+  test('sockets that cannot be read hide neither the verdict nor themselves', async () => {
+    const context = contextOf({
+      containers: {
+        inspect: async () => running,
+        exec: exits(1),
+        tail: async () => [],
+        listeners: async () => {
+          throw new Error('no such process');
+        },
+      },
+    });
+    await assert.rejects(health.run(context), { code: 'ORK_UNHEALTHY', message: /command ready exited with 1/ });
+    assert.ok(context.lines.some((line) => line.includes('no such process')));
+  });
+
+  test('auto takes the HEALTHCHECK of an image that has one', async (t) => {
+    const port = await openPort(t);
+    const report = await health.run(
+      contextOf({
+        port,
+        hasHealthcheck: true,
+        check: { kind: 'auto' },
+        containers: {
+          inspect: async () => ({ ...running, imageHealth: 'healthy' }),
+          listeners: async () => [],
+        },
+      }),
+    );
+    assert.equal(report.probe, 'image');
+  });
+
+  test('changes nothing, so there is nothing to take back', () => {
+    assert.equal(health.undo, undefined);
+  });
+});

@@ -1,0 +1,333 @@
+import { strict as assert } from 'node:assert';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { BuildPlan, Image } from '../../../protocol/steps.ts';
+import type { ContainerRequest, ContainerState, ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
+import { aContext, aJob, IDS, scripted } from '../testing/scripted.ts';
+import { analyze } from './analyze.ts';
+import { build } from './build.ts';
+import { clone } from './clone.ts';
+import { deploy } from './deploy.ts';
+import { finalize, surplus } from './finalize.ts';
+
+const id = (digit: string): string => `sha256:${digit.repeat(64)}`;
+
+const image: Image = {
+  id: id('a'),
+  reference: `orkestr/${IDS.environment}:${IDS.deployment}`,
+  bytes: 1,
+  baseImages: {},
+  peakMemoryBytes: null,
+  exposedPorts: [],
+  hasHealthcheck: false,
+};
+
+const plan: BuildPlan = {
+  detector: 'node',
+  framework: 'Express',
+  runtime: 'node',
+  startCommand: 'node app.js',
+  evidence: [],
+  warnings: [],
+  rootDirectory: 'web',
+  dockerfile: { origin: 'generated', path: '.orkestr/Dockerfile', text: 'FROM node' },
+  files: [],
+};
+
+const container = (deploymentId: string, parts: Partial<ContainerState> = {}): ContainerState => ({
+  id: `container of ${deploymentId}`,
+  name: `orkestr-${deploymentId}`,
+  deploymentId,
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  running: true,
+  address: '172.20.0.3',
+  exitCode: null,
+  oomKilled: false,
+  imageHealth: null,
+  imageHealthOutput: null,
+  pid: 7,
+  ...parts,
+});
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'orkestr-steps-'));
+  t.after(() => rm(path, { recursive: true }));
+  return path;
+}
+
+describe('the step clone', () => {
+  test("checks the exact commit out into the deployment's own folder", async () => {
+    const requests: unknown[] = [];
+    const context = aContext({
+      ports: {
+        workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: (name) => `/state/${name}` }),
+        sourceControl: {
+          checkout: async ({ directory, commit, source }) => {
+            requests.push({ directory, commit, source });
+            return { commit, subject: 'first', author: 'someone', files: 1, bytes: 2 };
+          },
+        },
+      },
+    });
+    const { source, commit } = context.job;
+    assert.equal((await clone.run(context)).commit, commit);
+    assert.deepEqual(requests, [{ directory: `/state/${IDS.deployment}`, commit, source }]);
+  });
+
+  test('undo removes the workspace', async () => {
+    const removed: string[] = [];
+    const workspaces = scripted<Workspaces>('workspaces', { remove: async (name) => void removed.push(name) });
+    await clone.undo?.(aContext({ ports: { workspaces } }));
+    assert.deepEqual(removed, [IDS.deployment]);
+  });
+});
+
+describe('the step analyze', () => {
+  const analyzeIn = (checkout: string, parts: Parameters<typeof aJob>[0] = {}) => {
+    const context = aContext({
+      job: aJob(parts),
+      ports: { workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => checkout }) },
+    });
+    return { context, plan: analyze.run(context) };
+  };
+
+  test('plans from the root directory and logs evidence and the generated Dockerfile', async (t) => {
+    const checkout = await folder(t);
+    await mkdir(join(checkout, 'apps/web'), { recursive: true });
+    await writeFile(join(checkout, 'apps/web/index.html'), 'hello');
+    const { context, plan } = analyzeIn(checkout, { settings: { rootDirectory: 'apps/web', port: 9000 } });
+    assert.equal((await plan).rootDirectory, 'apps/web');
+    assert.equal((await plan).port, 9000);
+    assert.ok(context.lines.includes('port: 9000 (environment setting)'), context.lines.join('\n'));
+    assert.ok(context.lines.some((line) => line.startsWith('  FROM ')));
+  });
+
+  test('a root directory that is not there, or is a file, is named', async (t) => {
+    const checkout = await folder(t);
+    await writeFile(join(checkout, 'web'), '');
+    for (const rootDirectory of ['web', 'apps/web']) {
+      await assert.rejects(analyzeIn(checkout, { settings: { rootDirectory } }).plan, {
+        code: 'ORK_ROOT_MISSING',
+        message: new RegExp(rootDirectory),
+      });
+    }
+  });
+
+  test('a root directory behind a link is refused, wherever the link leads', async (t) => {
+    const checkout = await folder(t);
+    const outside = await folder(t);
+    await mkdir(join(outside, 'app'));
+    await symlink(outside, join(checkout, 'web'));
+    for (const rootDirectory of ['web', 'web/app']) {
+      await assert.rejects(analyzeIn(checkout, { settings: { rootDirectory } }).plan, { code: 'ORK_REPO_UNSAFE' });
+    }
+  });
+});
+
+describe('the step build', () => {
+  test('builds the plan from its root directory under a name that derives from the ids', async () => {
+    const requests: unknown[] = [];
+    const context = aContext({
+      outputs: { analyze: plan },
+      ports: {
+        workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => '/checkout' }),
+        builder: {
+          build: async ({ reference, contextDirectory, owner }) => {
+            requests.push({ reference, contextDirectory, owner });
+            return image;
+          },
+        },
+      },
+    });
+    assert.equal(await build.run(context), image);
+    assert.deepEqual(requests, [
+      {
+        reference: `orkestr/${IDS.environment}:${IDS.deployment}`,
+        contextDirectory: '/checkout/web',
+        owner: { deploymentId: IDS.deployment, environmentId: IDS.environment, projectId: IDS.project },
+      },
+    ]);
+  });
+
+  const undoWith = async (found: Image | null, listed: OwnedImage[]): Promise<string[]> => {
+    const removed: string[] = [];
+    const images = scripted<ImageStore>('images', {
+      find: async () => found,
+      list: async () => listed,
+      remove: async (imageId) => removed.push(imageId) > 0,
+    });
+    await build.undo?.(aContext({ ports: { images } }));
+    return removed;
+  };
+  const owned = (deploymentId: string): OwnedImage => ({ id: image.id, reference: 'r', deploymentId, createdAt: 1 });
+
+  test('undo removes its image', async () => {
+    assert.deepEqual(await undoWith(image, [owned(IDS.deployment)]), [image.id]);
+  });
+
+  test('undo is safe without a prior run', async () => {
+    assert.deepEqual(await undoWith(null, []), []);
+  });
+
+  test("undo leaves an image that is another deployment's too", async () => {
+    assert.deepEqual(await undoWith(image, [owned(IDS.deployment), owned(IDS.previous)]), []);
+  });
+});
+
+describe('the step deploy', () => {
+  const start = async (
+    parts: { job?: Parameters<typeof aJob>[0]; plan?: Partial<BuildPlan>; state?: Partial<ContainerState> } = {},
+  ) => {
+    const requests: ContainerRequest[] = [];
+    const containers = scripted<Ports['containers']>('containers', {
+      start: async (request) => {
+        requests.push(request);
+        return container(IDS.deployment, parts.state);
+      },
+      tail: async () => ['fatal: boom'],
+    });
+    const outputs = { analyze: { ...plan, ...parts.plan }, build: image };
+    const target = await deploy.run(aContext({ job: aJob(parts.job), outputs, ports: { containers } }));
+    assert.ok(requests[0]);
+    return { target, request: requests[0] };
+  };
+
+  test("starts the image beside the old one with the environment's variables, PORT and who it is", async () => {
+    const { target, request } = await start({ job: { env: { GREETING: 'hi', ORKESTR_COMMIT: 'forged' } } });
+    assert.equal(request.name, `orkestr-${IDS.deployment}`);
+    assert.equal(request.networkName, `orkestr-${IDS.project}`);
+    assert.equal(request.imageId, image.id);
+    assert.equal(request.command, undefined);
+    assert.deepEqual(request.env, {
+      GREETING: 'hi',
+      PORT: '8080',
+      ORKESTR_DEPLOYMENT_ID: IDS.deployment,
+      ORKESTR_COMMIT: 'c'.repeat(40),
+      ORKESTR_PROJECT: 'shop',
+      ORKESTR_ENVIRONMENT: 'production',
+    });
+    assert.deepEqual(target, {
+      containerId: `container of ${IDS.deployment}`,
+      containerName: `orkestr-${IDS.deployment}`,
+      address: '172.20.0.3',
+      port: 8080,
+      portFrom: 'default',
+    });
+  });
+
+  test('the variable PORT of the environment is left as it is', async () => {
+    const { target, request } = await start({ job: { env: { PORT: '5000' } } });
+    assert.equal(request.env['PORT'], '5000');
+    assert.equal(target.port, 5000);
+  });
+
+  test("a start command in front of the repository's own Dockerfile becomes the command", async () => {
+    const own = { origin: 'repository', path: 'Dockerfile', text: 'FROM x' } as const;
+    const { request } = await start({ plan: { dockerfile: own, startCommand: 'node other.js' } });
+    assert.deepEqual(request.command, ['node', 'other.js']);
+  });
+
+  test('an app that is down again before it has an address fails with its last line', async () => {
+    const state = { running: false, address: null, exitCode: 1 };
+    await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exit code 1.*fatal: boom/ });
+  });
+
+  const undoWith = async (left: ContainerState[]): Promise<unknown[]> => {
+    const calls: unknown[] = [];
+    const containers = scripted<Ports['containers']>('containers', {
+      stopAndRemove: async (name, grace) => void calls.push(['stop', name, grace]),
+      list: async () => left,
+      removeNetwork: async (name) => void calls.push(['network', name]),
+    });
+    await deploy.undo?.(aContext({ ports: { containers } }));
+    return calls;
+  };
+
+  test('undo removes the container, and the network when the project has nothing else', async () => {
+    assert.deepEqual(await undoWith([container(IDS.previous, { projectId: IDS.host })]), [
+      ['stop', `orkestr-${IDS.deployment}`, 10],
+      ['network', `orkestr-${IDS.project}`],
+    ]);
+  });
+
+  test('undo leaves the network to what else the project runs', async () => {
+    assert.deepEqual(await undoWith([container(IDS.previous)]), [['stop', `orkestr-${IDS.deployment}`, 10]]);
+  });
+});
+
+describe('the step finalize', () => {
+  const finalizeWith = async (parts: { listed?: OwnedImage[]; keepImages?: number; inUse?: string[] }) => {
+    const calls: string[] = [];
+    const context = aContext({
+      job: aJob({ keepImages: parts.keepImages ?? 2 }),
+      previous: { deploymentId: IDS.previous },
+      outputs: { analyze: plan, build: image },
+      ports: {
+        containers: scripted<Ports['containers']>('containers', {
+          keepRunning: async (name) => void calls.push(`keep ${name}`),
+          list: async () => [
+            container(IDS.deployment),
+            container(IDS.previous),
+            container(IDS.host, { environmentId: IDS.host }),
+          ],
+          stopAndRemove: async (name) => void calls.push(`stop ${name}`),
+        }),
+        images: scripted<ImageStore>('images', {
+          list: async () => parts.listed ?? [],
+          remove: async (imageId) => {
+            calls.push(`prune ${imageId}`);
+            return parts.inUse?.includes(imageId) !== true;
+          },
+        }),
+        workspaces: scripted<Workspaces>('workspaces', { remove: async () => void calls.push('workspace') }),
+      },
+    });
+    return { release: await finalize.run(context), calls };
+  };
+  const owned = (imageId: string, createdAt: number): OwnedImage => ({
+    id: imageId,
+    reference: 'r',
+    deploymentId: IDS.previous,
+    createdAt,
+  });
+
+  test('keeps the new container, removes the others of the environment only, and tells the release', async () => {
+    const { release, calls } = await finalizeWith({});
+    assert.deepEqual(calls, [`keep orkestr-${IDS.deployment}`, `stop orkestr-${IDS.previous}`, 'workspace']);
+    assert.deepEqual(release, {
+      deploymentId: IDS.deployment,
+      commit: 'c'.repeat(40),
+      plan,
+      image,
+      liveAt: '2030-01-01T00:00:00.000Z',
+      supersedes: IDS.previous,
+      prunedImages: [],
+    });
+  });
+
+  test('prunes images beyond the number and tells those that really went', async () => {
+    const listed = [owned(image.id, 4), owned(id('b'), 3), owned(id('c'), 2), owned(id('d'), 1)];
+    const { release, calls } = await finalizeWith({ listed, inUse: [id('c')] });
+    assert.ok(calls.includes(`prune ${id('c')}`));
+    assert.deepEqual(release.prunedImages, [id('d')]);
+  });
+
+  test('after a rollback the live image stays, though it is the oldest', () => {
+    const listed = [owned(id('b'), 3), owned(id('c'), 2), owned(image.id, 1)];
+    assert.deepEqual(surplus(listed, image.id, 2), [id('c')]);
+    assert.deepEqual(surplus(listed, image.id, 1), [id('b'), id('c')]);
+  });
+
+  test('one image under two names counts once and is never pruned for its older name', () => {
+    const listed = [owned(image.id, 3), owned(id('b'), 2), owned(image.id, 1)];
+    assert.deepEqual(surplus(listed, image.id, 2), []);
+  });
+
+  test('has no undo: it comes after the point of no return', () => {
+    assert.equal(finalize.undo, undefined);
+  });
+});
