@@ -480,6 +480,22 @@ test('a GET is not sent again when something of a response had come, nor a third
   assert.equal(upstream.wires.length, 3);
 });
 
+test('the limit for idle upstream connections is none for responses, and closes what is idle', async (t) => {
+  const edge = await startEdge(t, { timeouts: { poolIdleMs: 40 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  wire.send('k');
+  await client.sees(/ok$/);
+  await wire.end();
+  assert.deepEqual(counts(edge), { failed: 0, served: 1, targetFailed: 0, inFlight: 0 });
+});
+
 test('an upstream that closes idle connections at random costs no request', async (t) => {
   const edge = await startEdge(t);
   let requests = 0;
