@@ -170,16 +170,31 @@ export class JobPlayer {
     await this.#agent.report({ kind: 'deployment', deploymentId, generation, status: 'live', at: now(), release });
   }
 
+  async cancelled(): Promise<void> {
+    const { deploymentId, generation } = this.job;
+    await this.#agent.report({ kind: 'deployment', deploymentId, generation, status: 'cancelled', at: now() });
+  }
+
   /** The steps from clone to deploy. */
   async build(subject: string, log: readonly string[]): Promise<void> {
     await this.run();
+    await this.prepare(subject);
+    await this.begin('build');
+    for (const text of log) await this.log('build', text);
+    await this.built(12_345);
+  }
+
+  /** clone and analyze. */
+  async prepare(subject: string): Promise<void> {
     await this.begin('clone');
     await this.log('clone', `Fetching ${this.job.commit} of main\n`);
     await this.done('clone', 412, { commit: this.job.commit, subject, author: 'Ada', files: 23, bytes: 81_920 });
     await this.done('analyze', 38, PLAN);
-    await this.begin('build');
-    for (const text of log) await this.log('build', text);
-    await this.done('build', 12_345, {
+  }
+
+  /** The end of build, and deploy. */
+  async built(ms: number): Promise<void> {
+    await this.done('build', ms, {
       ...makeRelease(this.id).image,
       bytes: 88_290_304,
       peakMemoryBytes: 412_000_000,

@@ -21,9 +21,14 @@ const TONES: Readonly<Record<AnyStatus, string>> = {
 
 export function Status({ status, text = status }: { status: AnyStatus; text?: string }) {
   return (
-    <span class="status" data-tone={TONES[status]} data-status={status}>
-      <span class="status-mark" aria-hidden="true" />
+    <span class="status" data-tone={TONES[status]}>
+      <StatusMark status={status} />
       {text}
     </span>
   );
+}
+
+/** The mark alone, for where the word stands elsewhere. */
+export function StatusMark({ status }: { status: AnyStatus }) {
+  return <span class="status-mark" data-tone={TONES[status]} data-status={status} aria-hidden="true" />;
 }

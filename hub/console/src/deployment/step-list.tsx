@@ -3,7 +3,7 @@ import type { StepName } from '../../../../protocol/steps.ts';
 import type { Step } from '../../../api/schemas.ts';
 import { formatDuration } from '../../../cli/text/format.ts';
 import { stepSummary } from '../../../cli/text/step-summary.ts';
-import { Status } from '../components/status.tsx';
+import { StatusMark } from '../components/status.tsx';
 import { Duration } from '../components/time.tsx';
 import { STEPS } from './progress.ts';
 import type { Progress } from './progress.ts';
@@ -17,38 +17,48 @@ interface Props {
 export function StepList({ progress, selected, select }: Props) {
   return (
     <ol class="steps" aria-label="Steps">
-      {STEPS.map((name) => {
-        const step = progress.steps.get(name);
-        return (
-          <li key={name}>
-            <button
-              type="button"
-              class="step"
-              aria-pressed={name === selected}
-              data-state={step?.status ?? 'waiting'}
-              onClick={() => select(name)}
-            >
-              <span class="step-name">{name}</span>
-              <span class="step-time">
-                <StepTime step={step} />
-              </span>
-              <span class="step-what">
-                <Status status={step?.status ?? (progress.ended ? 'none' : 'waiting')} text={wordFor(step, progress)} />
-              </span>
-            </button>
-          </li>
-        );
-      })}
+      {STEPS.map((name) => (
+        <StepEntry
+          key={name}
+          name={name}
+          step={progress.steps.get(name)}
+          ended={progress.ended}
+          selected={name === selected}
+          select={() => select(name)}
+        />
+      ))}
     </ol>
+  );
+}
+
+interface EntryProps {
+  readonly name: StepName;
+  readonly step: Step | undefined;
+  /** No step will follow any more. */
+  readonly ended: boolean;
+  readonly selected: boolean;
+  readonly select: () => void;
+}
+
+function StepEntry({ name, step, ended, selected, select }: EntryProps) {
+  const status = step?.status ?? (ended ? 'none' : 'waiting');
+  const summary = step === undefined ? '' : (step.error?.code ?? stepSummary(step));
+  return (
+    <li data-state={status}>
+      <button type="button" class="step" aria-pressed={selected} onClick={select}>
+        <StatusMark status={status} />
+        <span class="step-name">{name}</span>
+        <span class="unseen"> {status === 'none' ? 'not reached' : status} </span>
+        <span class="step-time">
+          <StepTime step={step} />
+        </span>
+        {summary !== '' && <span class="step-what">{summary}</span>}
+      </button>
+    </li>
   );
 }
 
 function StepTime({ step }: { step: Step | undefined }) {
   if (step?.status === 'running') return <Duration from={step.startedAt} to={null} />;
   return step?.ms == null ? null : <span class="number">{formatDuration(step.ms)}</span>;
-}
-
-function wordFor(step: Step | undefined, progress: Progress): string {
-  if (step === undefined) return progress.ended ? 'not reached' : 'waiting';
-  return stepSummary(step) || step.status;
 }

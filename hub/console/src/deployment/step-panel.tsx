@@ -2,7 +2,6 @@
 import type { StepName } from '../../../../protocol/steps.ts';
 import type { Step } from '../../../api/schemas.ts';
 import { apiPath, apiUrl } from '../api/client.ts';
-import { ErrorCard } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { LogView } from '../log/log-view.tsx';
 import { StepOutput } from './step-output.tsx';
@@ -31,20 +30,18 @@ export function StepPanel({ deploymentId, name, step, log }: Props) {
         )}
       </header>
       {step && <Result step={step} />}
-      {hasLog || running ? (
+      {(hasLog || running) && (
         <LogView buffer={log.buffer} version={log.version} running={running} label={`Log of ${name}`} />
-      ) : (
-        step && <p class="faint pad">This step wrote nothing.</p>
       )}
     </section>
   );
 }
 
+/** A failed step's error is that of the deployment, which stands above all steps. */
 function Result({ step }: { step: Step }) {
   return (
     <>
       {step.note !== null && <p class="note">{step.note}</p>}
-      {step.error !== null && <ErrorCard error={step.error} />}
       <StepOutput step={step} />
     </>
   );

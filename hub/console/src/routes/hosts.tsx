@@ -60,11 +60,14 @@ function HostCard({ host }: { host: Host }) {
                 status.engine.reachable ? (status.engine.version ?? 'up') : <Status status="offline" text="down" />,
               ],
               ['Proxy', status.proxy.reachable ? 'up' : <Status status="offline" text="down" />],
-              ['Live restore', status.engine.liveRestore === false && 'off: apps stop when Docker Engine restarts'],
+
               ['cgroup', `v${status.cgroupVersion}`],
               ['Reports waiting', status.outbox > 0 && String(status.outbox)],
             ]}
           />
+          {status.engine.liveRestore === false && (
+            <p class="warning host-warning">Live restore is off: apps stop while Docker Engine restarts.</p>
+          )}
           <Usage name="Memory" total={status.memory.totalBytes} free={status.memory.availableBytes} />
           <Usage name="Disk" total={status.disk.totalBytes} free={status.disk.availableBytes} />
         </>

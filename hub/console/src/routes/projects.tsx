@@ -55,7 +55,13 @@ function EnvironmentRow({ project, environment }: { project: Project; environmen
         <span class="faint">{environment.branch}</span>
       </span>
       <span class="environment-status">
-        {live === null ? <Status status="none" text="nothing serves" /> : <Status status="live" />}
+        {live === null ? (
+          <Status status="none" text="nothing serves" />
+        ) : (
+          <a href={`/deployments/${live}`}>
+            <Status status="live" />
+          </a>
+        )}
         {last && last.id !== live && (
           <a href={`/deployments/${last.id}`}>
             <Status status={last.status} />

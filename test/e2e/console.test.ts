@@ -1,0 +1,280 @@
+/** The console in a real browser, served by a real hub; the test itself speaks as the agent. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readdirSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { makeRelease } from '../../hub/agents/test-hub.ts';
+import { Deployment } from '../../hub/api/schemas.ts';
+import { ROOT } from '../../installer/stack/stack.ts';
+import { HOST_STATUS, read, seedHub } from './console-seed.ts';
+import type { SeededHub } from './console-seed.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+/** Without these Chromium looks for its maker's servers at every start. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const MAX_SCRIPT_BYTES = 60_000;
+const DESKTOP = { width: 1280, height: 800 };
+const PHONE = { width: 390, height: 844 };
+
+let hub: SeededHub;
+let browser: Browser;
+
+before(async () => {
+  await buildConsole();
+  hub = await seedHub();
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+});
+after(async () => {
+  await browser?.close();
+  await hub?.stop();
+});
+
+async function buildConsole(): Promise<void> {
+  const vite = join(ROOT, 'node_modules/vite/bin/vite.js');
+  const child = spawn(process.execPath, [vite, 'build', join(ROOT, 'hub/console'), '--logLevel', 'warn'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const [code] = await once(child, 'close');
+  assert.equal(code, 0, 'the console must build');
+}
+
+/** A page, logged in; what the browser complains about (policy, scripts) ends up in `complaints`. */
+async function openConsole(path: string, { viewport = DESKTOP, url = hub.url } = {}) {
+  const context = await browser.newContext({ viewport });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    // The first question is who is logged in, and 401 is its honest answer.
+    if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
+  });
+  await page.goto(url + path);
+  await page.getByLabel('API token').fill(hub.token);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  return { page, complaints, close: () => context.close() };
+}
+
+/** A plain TCP forwarder before the hub that can be cut and mended on the same port. */
+async function startWire(target: string) {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set<Socket>();
+  const server = createServer((inward) => {
+    const outward = connect(Number(port), hostname);
+    for (const [socket, other] of [[inward, outward] as const, [outward, inward] as const]) {
+      sockets.add(socket);
+      socket.on('error', () => other.destroy()); // cut: the other side ends too
+      socket.on('close', () => sockets.delete(socket));
+    }
+    inward.pipe(outward).pipe(inward);
+  });
+  const listen = (at: number): Promise<void> => new Promise((resolve) => server.listen(at, '127.0.0.1', resolve));
+  await listen(0);
+  const own = (server.address() as AddressInfo).port;
+  const cut = async (): Promise<void> => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return { url: `http://127.0.0.1:${own}`, cut, mend: () => listen(own), close: cut };
+}
+
+const step = (page: Page, name: string) => page.getByRole('list', { name: 'Steps' }).getByRole('button', { name });
+const logLines = (page: Page): Promise<string[]> => page.locator('.log-lines li').allInnerTexts();
+
+test('from login to a deployment whose steps and log lines arrive live, to its receipt', async () => {
+  const project = await hub.createProject('shop');
+  const first = await hub.push(project, 'First version');
+  await first.build('First version', ['one\n']);
+  await first.goLive();
+
+  const { page, complaints, close } = await openConsole('/');
+  await page.getByRole('link', { name: 'shop', exact: true }).click();
+  await page.getByRole('heading', { level: 1, name: 'shop' }).waitFor();
+  await page.getByRole('row', { name: /live/ }).waitFor();
+
+  // A click deploys; the agent hears of it, and everything it says is seen without a reload.
+  await page.getByRole('button', { name: 'Deploy production' }).click();
+  const second = await hub.nextJob();
+  await page.waitForURL(`${hub.url}/deployments/${second.id}`);
+  await second.run();
+  await second.begin('clone');
+  await page.getByRole('status').getByText('running').waitFor();
+  await second.prepare('Second');
+  await second.begin('build');
+  await second.log('build', '\u001b[32m#1 load\u001b[0m <b>&\n10%\r');
+  await page.getByText('#1 load').waitFor();
+  await step(page, 'build').and(page.locator('[aria-pressed=true]')).waitFor();
+  await second.log('build', '60%\r99%');
+  await page.getByText('99%').waitFor();
+  assert.deepEqual(await logLines(page), ['#1 load <b>&', '99%']);
+  assert.equal(await page.locator('.log .ansi-green-fg').innerText(), '#1 load');
+
+  await second.log('build', '\rdone\nlast line\n');
+  await page.getByText('last line').waitFor();
+  assert.deepEqual(await logLines(page), ['#1 load <b>&', 'done', 'last line']);
+
+  await second.built(4321);
+  await second.goLive({
+    previous: { targetId: first.id, requests: { served: 5123, failed: 0 }, inFlightAtFlip: 2 },
+    drain: { ms: 840, forced: 0 },
+  });
+  await page.getByRole('status').getByText('live').waitFor();
+  await step(page, 'build').getByText('4.3 s').waitFor();
+  await step(page, 'cutover').click();
+  assert.match(await page.locator('.receipt').innerText(), /5,123[\s\S]*42[\s\S]*Failed\s+0/);
+  await step(page, 'analyze').click();
+  await page.getByRole('row', { name: 'start npm start package.json scripts.start' }).waitFor();
+  await step(page, 'health').click();
+  await page.getByText('HTTP 200 in 4 ms', { exact: true }).waitFor();
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('a failed deployment says why, with evidence, what to do, and shows the step that failed', async () => {
+  const project = await hub.createProject('failing');
+  const job = await hub.push(project, 'Bind to loopback');
+  await job.build('Bind to loopback', ['ok\n']);
+  await job.begin('health');
+  await job.log('health', 'probe refused\n');
+  await job.fail('health', 60_000, {
+    code: 'ORK_PORT_LOOPBACK',
+    message: 'The app listens on 127.0.0.1:3000 only.',
+    evidence: ['listens on 127.0.0.1:3000', 'connection refused'],
+  });
+  const { page, complaints, close } = await openConsole(`/deployments/${job.id}`, { viewport: PHONE });
+  const alert = page.getByRole('alert');
+  await alert.waitFor();
+  assert.match(await alert.innerText(), /The app listens on 127\.0\.0\.1:3000 only\./);
+  assert.match(await alert.innerText(), /ORK_PORT_LOOPBACK[\s\S]*connection refused[\s\S]*Let it bind 0\.0\.0\.0/);
+  await page.getByRole('heading', { level: 2, name: 'health' }).waitFor();
+  await page.getByText('probe refused').waitFor();
+  const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+  assert.equal(overflow, 0, 'nothing sticks out on a phone');
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('a running deployment can be cancelled and an earlier release gone back to', async () => {
+  const project = await hub.createProject('actions');
+  const old = await hub.push(project, 'Old');
+  await old.build('Old', []);
+  await old.goLive();
+  const live = await hub.push(project, 'New');
+  await live.build('New', []);
+  await live.goLive();
+  const running = await hub.push(project, 'Newest');
+  await running.run();
+
+  const { page, complaints, close } = await openConsole('/projects/actions');
+  await page.getByRole('button', { name: 'Cancel this deployment' }).click();
+  await page.getByRole('button', { name: 'Cancel it' }).click();
+  assert.equal((await hub.agent.next('cancel')).deploymentId, running.id);
+  await running.cancelled();
+  await page.getByRole('row', { name: /cancelled/ }).waitFor();
+
+  await page.getByRole('button', { name: `Roll back to ${old.job.commit.slice(0, 7)}` }).click();
+  await page.getByRole('button', { name: 'Roll back', exact: true }).last().click();
+  const back = await hub.nextJob();
+  await page.waitForURL(`${hub.url}/deployments/${back.id}`);
+  assert.equal(back.job.kind, 'rollback');
+  assert.equal((await read(hub, Deployment, 'deployments', back.id)).releaseOf, old.id);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('a connection that breaks is told, and the log goes on where it was with nothing doubled', async () => {
+  const project = await hub.createProject('broken-line');
+  const job = await hub.push(project, 'First');
+  await job.run();
+  await job.begin('build');
+  await job.log('build', 'before\nhalf a');
+  const wire = await startWire(hub.url);
+  const { page, close } = await openConsole(`/deployments/${job.id}`, { url: wire.url });
+  await page.getByText('half a').waitFor();
+  await wire.cut();
+  await page.getByText('The connection to the hub is lost').waitFor();
+  await job.log('build', ' line\nafter\n');
+  await wire.mend();
+  await page.getByText('after').waitFor();
+  assert.deepEqual(await logLines(page), ['before', 'half a line', 'after']);
+  await page.getByText('The connection to the hub is lost').waitFor({ state: 'detached' });
+  await job.done('build', 100, { ...makeRelease(job.id).image });
+  await step(page, 'build').getByText('100 ms').waitFor();
+  await close();
+  await wire.close();
+});
+
+test('a long log keeps its last lines in the page and all of it in the download', async () => {
+  const project = await hub.createProject('chatty');
+  const job = await hub.push(project, 'Long log');
+  await job.run();
+  await job.begin('build');
+  const lines = Array.from({ length: 7000 }, (_, n) => `line ${n}`);
+  for (let at = 0; at < lines.length; at += 1000) {
+    await job.log(
+      'build',
+      lines
+        .slice(at, at + 1000)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+  }
+  const { page, complaints, close } = await openConsole(`/deployments/${job.id}`);
+  await page.getByText('line 6999').waitFor();
+  await page.getByText('2,000 earlier lines are in the download.').waitFor();
+  assert.equal(await page.locator('.log-lines li').count(), 5000);
+  assert.ok(await page.getByText('line 6999').isVisible(), 'the end of the log is in sight');
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download log' }).click();
+  const file = await (await downloading).path();
+  assert.equal(readFileSync(file, 'utf8'), `${lines.join('\n')}\n`);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('hosts show how they are; a wrong token is refused; logging out ends the session', async () => {
+  hub.agent.say({ type: 'status', status: HOST_STATUS });
+  const { page, complaints, close } = await openConsole('/hosts');
+  const card = page.getByRole('listitem').filter({ hasText: 'vps-1' });
+  await card.getByText('online').waitFor();
+  await card.getByText('28.2.2').waitFor();
+  await card.getByText('Live restore is off').waitFor();
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByLabel('API token').fill('ork_wrong');
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('alert').getByText('ORK_UNAUTHENTICATED').waitFor();
+  await page.reload();
+  await page.getByLabel('API token').waitFor();
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('the console asks no other server for anything and its script is small', async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).origin));
+  await page.goto(hub.url);
+  await page.getByLabel('API token').waitFor();
+  assert.deepEqual([...new Set(asked)], [hub.url]);
+  await context.close();
+  const assets = join(ROOT, 'hub/console/dist/assets');
+  const scripts = readdirSync(assets).filter((name) => name.endsWith('.js'));
+  const bytes = scripts.reduce((sum, name) => sum + gzipSync(readFileSync(join(assets, name))).length, 0);
+  assert.ok(bytes < MAX_SCRIPT_BYTES, `${bytes} bytes of script, gzipped`);
+});
