@@ -14,7 +14,7 @@ const SCHEMA_FOLDER = join(import.meta.dirname, 'schema');
 
 /** @throws OrkestrError ORK_CONFIG on a Node that cannot load the addon. */
 export async function loadSqlite(napi: string | undefined = process.versions.napi): Promise<typeof BetterSqlite3> {
-  if (Number(napi ?? 0) < NEEDED_NAPI) {
+  if (!(Number(napi) >= NEEDED_NAPI)) {
     throw new OrkestrError(
       'ORK_CONFIG',
       `This Node.js (${process.version}, N-API ${napi ?? 'none'}) is too old: the agent needs N-API ${NEEDED_NAPI}, that is Node.js 22.14 or newer.`,

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { StepName } from '../../protocol/steps.ts';
+import type { Journal } from '../journal/journal.ts';
+import { deployJob, IDS, openTestJournal, runnerParts, scriptedPipeline, temporaryFolder } from '../test-bench.ts';
+import type { ScriptedStep } from '../test-bench.ts';
+import { makeDispatcher } from './dispatcher.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { DEFAULT_QUEUE_LIMITS } from './queue.ts';
+
+interface Bench {
+  readonly journal: Journal;
+  readonly dispatcher: Dispatcher;
+  readonly calls: string[];
+  finals(): string[];
+}
+
+async function bench(
+  t: TestContext,
+  script: Partial<Record<StepName, ScriptedStep>> = {},
+  limits = DEFAULT_QUEUE_LIMITS,
+  wrap: (journal: Journal) => Journal = (journal) => journal,
+): Promise<Bench> {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  const pipeline = scriptedPipeline(script);
+  const dispatcher = makeDispatcher({
+    parts: runnerParts({ folder, journal: wrap(journal), pipeline }),
+    intake: journal,
+    limits,
+    onEnded: () => undefined,
+  });
+  t.after(async () => {
+    await dispatcher.stop(1000);
+    journal.close();
+  });
+  const finals = (): string[] =>
+    journal.outbox
+      .after(0, 1000)
+      .flatMap((row) => (row.kind === 'report' && row.report.kind === 'deployment' ? [row.report] : []))
+      .filter(({ status }) => status !== 'running')
+      .map(({ status, error }) => `${status}${error === undefined ? '' : ` ${error.code}`}`);
+  return { journal, dispatcher, calls: pipeline.calls, finals };
+}
+
+test('a job that is delivered five times runs once', async (t) => {
+  const { dispatcher, calls, finals } = await bench(t);
+  const job = deployJob();
+  for (let index = 0; index < 5; index++) dispatcher.accept(job);
+  await dispatcher.idle();
+  assert.equal(calls.filter((call) => call === 'run clone').length, 1);
+  assert.deepEqual(finals(), ['live']);
+});
+
+test('a hub that sends an ended job again gets the same answer, and nothing runs', async (t) => {
+  const { dispatcher, calls, finals, journal } = await bench(t);
+  const job = deployJob();
+  dispatcher.accept(job);
+  await dispatcher.idle();
+  journal.outbox.acknowledge(1000);
+  calls.length = 0;
+  dispatcher.accept(job);
+  await dispatcher.idle();
+  assert.deepEqual(calls, []);
+  assert.deepEqual(finals(), ['live']);
+});
+
+test('an older generation never runs, whatever the order of arrival', async (t) => {
+  const { dispatcher, finals, journal } = await bench(t);
+  dispatcher.accept(deployJob({ generation: 7 }));
+  dispatcher.accept(deployJob({ generation: 6 }));
+  await dispatcher.idle();
+  assert.deepEqual(finals().sort(), ['failed ORK_GENERATION_STALE', 'live']);
+  assert.equal(journal.live(IDS.environment)?.entry.generation, 7);
+});
+
+test('shuffled jobs of many environments: generations that go live only grow', async (t) => {
+  const { dispatcher, journal } = await bench(t, {}, { maxRunning: 4, maxWaiting: 1000 });
+  const environments = [IDS.environment, IDS.project, IDS.host];
+  const jobs = Array.from({ length: 60 }, (_, index) =>
+    deployJob({ generation: 1 + Math.floor(index / 3), environment: { id: environments[index % 3] ?? '', slug: 'e' } }),
+  );
+  // A fixed shuffle: a test must fail the same way twice.
+  const shuffled = jobs.map((job, index) => ({ job, at: (index * 37) % 61 })).sort((a, b) => a.at - b.at);
+  for (const { job } of shuffled) dispatcher.accept(job);
+  await dispatcher.idle();
+  for (const environment of environments) {
+    const lives = journal.deployments(1000).filter((one) => one.environmentId === environment);
+    const generations = lives.map(({ generation }) => generation);
+    assert.deepEqual(
+      generations,
+      generations.toSorted((a, b) => b - a),
+    );
+    assert.equal(journal.live(environment)?.entry.generation, 20);
+  }
+});
+
+test('when too many wait, the next one is told so and does not run later', async (t) => {
+  const blocked = Promise.withResolvers<undefined>();
+  const { dispatcher, finals } = await bench(
+    t,
+    { clone: { run: () => blocked.promise } },
+    { maxRunning: 1, maxWaiting: 1 },
+  );
+  for (let generation = 1; generation <= 3; generation++) dispatcher.accept(deployJob({ generation }));
+  assert.deepEqual(finals(), ['failed ORK_QUEUE_FULL']);
+  blocked.resolve(undefined);
+  await dispatcher.idle();
+  assert.deepEqual(finals().sort(), ['failed ORK_QUEUE_FULL', 'live', 'live']);
+});
+
+test('a cancel reaches what runs and what waits', async (t) => {
+  const started = Promise.withResolvers<void>();
+  const { dispatcher, finals } = await bench(t, {
+    clone: {
+      run: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+          started.resolve();
+        }),
+    },
+  });
+  const [running, waiting] = [deployJob(), deployJob({ generation: 2 })];
+  dispatcher.accept(running);
+  dispatcher.accept(waiting);
+  await started.promise;
+  dispatcher.cancel(waiting.deploymentId);
+  dispatcher.cancel(running.deploymentId);
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'cancelled ORK_CANCELLED']);
+});
+
+test('a journal that cannot be written for a while: the deployment waits, goes on, and ends once', async (t) => {
+  let failures = 3;
+  const { dispatcher, finals, calls } = await bench(t, {}, DEFAULT_QUEUE_LIMITS, (journal) => ({
+    ...journal,
+    record(change) {
+      if (change.steps?.some(({ name, state }) => name === 'build' && state === 'done') && failures-- > 0) {
+        throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
+      }
+      journal.record(change);
+    },
+  }));
+  dispatcher.accept(deployJob());
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['live']);
+  assert.equal(calls.filter((call) => call === 'run build').length, 4);
+  assert.equal(calls.filter((call) => call === 'run clone').length, 1);
+});
+
+test('what a restart cut off goes on by itself, before anything new of its environment', async (t) => {
+  const { dispatcher, journal, calls, finals } = await bench(t);
+  const [cut, next] = [deployJob(), deployJob({ generation: 2 })];
+  journal.accept(cut);
+  dispatcher.resume();
+  dispatcher.accept(next);
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['live', 'live']);
+  assert.equal(calls.length, 14);
+  assert.equal(journal.live(IDS.environment)?.deploymentId, next.deploymentId);
+});

@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import Sqlite from 'better-sqlite3';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { makeSealer } from '../../protocol/sealing.ts';
+import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
+import { loadSqlite } from './database.ts';
+import { openJournal } from './journal.ts';
+import { lockState } from './lock.ts';
+
+const code = (expected: string) => (error: unknown) => error instanceof OrkestrError && error.code === expected;
+const AT = new Date(0).toISOString();
+
+test('a runtime that cannot load the addon is told so in a sentence, before anything crashes', async () => {
+  await assert.rejects(loadSqlite('9'), /too old: the agent needs N-API 10/);
+  await assert.rejects(loadSqlite('no number'), code('ORK_CONFIG'));
+});
+
+test('a job is taken once, however often and in whatever order it is delivered', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const [first, second] = [deployJob({ generation: 5 }), deployJob({ generation: 6 })];
+  assert.equal(journal.accept(second), 'new');
+  assert.equal(journal.accept(second), 'known');
+  assert.equal(journal.accept(first), 'stale', 'older than the newest of its environment');
+  assert.equal(journal.accept(deployJob({ generation: 6 })), 'stale', 'the same generation under another id');
+  const elsewhere = deployJob({ generation: 1, environment: { id: IDS.host, slug: 'staging' } });
+  assert.equal(journal.accept(elsewhere), 'new');
+  assert.deepEqual(
+    journal.unfinished().map(({ deploymentId }) => deploymentId),
+    [second.deploymentId, elsewhere.deploymentId],
+  );
+});
+
+test('env values and tokens are nowhere in the files in plain text, and gone when the job neither runs nor serves', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  const job = deployJob({ env: { KEY: 'canary-in-the-coal-mine' } });
+  journal.accept(job);
+  assert.deepEqual(journal.payload(job.deploymentId), job);
+  const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
+  assert.ok(!files.some((text) => text.includes('canary-in-the-coal-mine')));
+  journal.record({ deploymentId: job.deploymentId, state: 'failed' });
+  assert.throws(() => journal.payload(job.deploymentId), code('ORK_CONFIG'));
+  journal.close();
+});
+
+test('a job sealed with another key file is told as that', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  const job = deployJob();
+  journal.accept(job);
+  journal.close();
+  const other = await openJournal({
+    stateFolder: folder,
+    sealer: makeSealer(Buffer.alloc(32, 9)),
+    log: silent,
+    now: Date.now,
+  });
+  assert.throws(() => other.payload(job.deploymentId), code('ORK_CONFIG'));
+  other.close();
+});
+
+test('a change is stored whole or not at all', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  const broken = { name: 'build', state: 'done', output: { big: 1n }, note: null, error: null, startedAt: AT, ms: 1 };
+  const steps = [{ ...broken, undone: false } as never];
+  assert.throws(() => journal.record({ deploymentId: job.deploymentId, state: 'running', steps }), /BigInt/);
+  assert.equal(journal.job(job.deploymentId)?.state, 'queued');
+  assert.equal(journal.outbox.size(), 0);
+});
+
+test('a damaged file is moved aside whole, and an empty journal takes its place', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'journal.sqlite');
+  writeFileSync(path, 'this is no database at all, however long it is. '.repeat(100));
+  const journal = await openTestJournal(folder, () => 1234);
+  t.after(() => journal.close());
+  assert.equal(journal.quarantined, join(folder, 'journal.sqlite.damaged-1234'));
+  assert.match(readFileSync(join(journal.quarantined, 'journal.sqlite'), 'utf8'), /no database at all/);
+  assert.equal(journal.accept(deployJob()), 'new');
+});
+
+test('damage in the middle of the file is found at the start, not when the page is needed', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  for (let index = 0; index < 50; index++) journal.accept(deployJob({ generation: index + 1 }));
+  journal.close();
+  const path = join(folder, 'journal.sqlite');
+  const bytes = readFileSync(path);
+  bytes.fill(0xa5, 4096 * 3, 4096 * 6);
+  writeFileSync(path, bytes);
+  const again = await openTestJournal(folder);
+  t.after(() => again.close());
+  assert.notEqual(again.quarantined, null);
+  assert.deepEqual(again.unfinished(), []);
+});
+
+test('only the newest few damaged journals are kept', async (t) => {
+  const folder = temporaryFolder(t);
+  for (let now = 1; now <= 6; now++) {
+    writeFileSync(join(folder, 'journal.sqlite'), 'not a database '.repeat(100));
+    (await openTestJournal(folder, () => now)).close();
+  }
+  assert.equal(readdirSync(folder).filter((name) => name.includes('damaged')).length, 3);
+});
+
+test('a write-ahead log cut at any page: the journal opens, with all that was committed up to there', async (t) => {
+  const folder = temporaryFolder(t);
+  const source = join(folder, 'source');
+  mkdirSync(source);
+  const journal = await openTestJournal(source);
+  const jobs = Array.from({ length: 6 }, (_, index) => deployJob({ generation: index + 1 }));
+  for (const job of jobs) journal.accept(job);
+  const crashed = join(folder, 'crashed');
+  cpSync(source, crashed, { recursive: true }); // what a power cut leaves: the log not merged yet
+  journal.close();
+  const walSize = statSync(join(crashed, 'journal.sqlite-wal')).size;
+  let before = -1;
+  for (let size = 0; size <= walSize; size += 4096) {
+    const cut = join(folder, `cut-${size}`);
+    cpSync(crashed, cut, { recursive: true });
+    truncateSync(join(cut, 'journal.sqlite-wal'), size);
+    const reopened = await openTestJournal(cut);
+    const found = reopened.unfinished().map(({ deploymentId }) => deploymentId);
+    reopened.close();
+    assert.deepEqual(
+      found,
+      jobs.slice(0, found.length).map(({ deploymentId }) => deploymentId),
+    );
+    assert.ok(found.length >= before, 'a longer log never holds less');
+    before = found.length;
+  }
+  assert.ok(before >= jobs.length - 1);
+});
+
+test('a journal of a newer agent is refused, not changed', async (t) => {
+  const folder = temporaryFolder(t);
+  (await openTestJournal(folder)).close();
+  const raw = new Sqlite(join(folder, 'journal.sqlite'));
+  raw.pragma('user_version = 99');
+  raw.close();
+  await assert.rejects(openTestJournal(folder), /has schema 99, this agent knows up to/);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('damaged')),
+    [],
+  );
+});
+
+test('old deployments are forgotten, but never what is live, runs, or still has log to send', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const jobs = Array.from({ length: 6 }, (_, index) => deployJob({ generation: index + 1 }));
+  for (const job of jobs) {
+    journal.accept(job);
+    journal.record({ deploymentId: job.deploymentId, state: 'failed' });
+  }
+  const [live, logging, ...rest] = jobs.map(({ deploymentId }) => deploymentId);
+  const target = { id: live ?? '', address: '172.30.0.2', port: 80 };
+  journal.adopt({
+    environmentId: IDS.environment,
+    projectId: IDS.project,
+    deploymentId: live ?? '',
+    entry: { id: IDS.environment, generation: 1, target, routes: [] },
+    healthCheck: null,
+    release: null,
+  });
+  journal.outbox.addLogRange(logging ?? '', 'build', 0, 10);
+  assert.deepEqual([...journal.prune(2)].sort(), rest.slice(0, 2).sort());
+  assert.equal(journal.job(rest[0] ?? ''), null);
+  assert.notEqual(journal.job(live ?? ''), null);
+});
+
+test('a refused job is remembered, reported, and not run when it comes again', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.refuse(job, { code: 'ORK_QUEUE_FULL', message: 'full', evidence: [] }, AT);
+  assert.equal(journal.accept(job), 'known');
+  assert.deepEqual(journal.unfinished(), []);
+  assert.equal(journal.outbox.size(), 1);
+  journal.outbox.acknowledge(1);
+  journal.reannounce(job.deploymentId);
+  assert.equal(journal.outbox.size(), 1, 'a hub that asks again gets the same answer');
+});
+
+test('too much waiting log is given up oldest first, as one mark; reports never are', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openJournal({
+    stateFolder: folder,
+    sealer: makeSealer(Buffer.alloc(32)),
+    log: silent,
+    now: Date.now,
+    outboxLimits: { maxLogBytes: 1000, maxLogRows: 100 },
+  });
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  const report = {
+    kind: 'deployment',
+    deploymentId: job.deploymentId,
+    generation: 1,
+    status: 'running',
+    at: AT,
+  } as const;
+  journal.outbox.add(report);
+  for (let offset = 0; offset < 5000; offset += 100) journal.outbox.addLogRange(job.deploymentId, 'build', offset, 100);
+  journal.outbox.add(report);
+  const rows = journal.outbox.after(0, 1000);
+  assert.equal(rows.filter(({ kind }) => kind === 'report').length, 2);
+  const logs = rows.flatMap((row) => (row.kind === 'log' ? [row] : []));
+  assert.deepEqual(
+    logs.slice(0, 2).map(({ dropped, offset, length }) => ({ dropped, offset, length })),
+    [
+      { dropped: true, offset: 0, length: 4000 },
+      { dropped: false, offset: 4000, length: 100 },
+    ],
+  );
+  assert.equal(logs.length, 11);
+});
+
+test('what is on the wire already is not given up', async (t) => {
+  const journal = await openJournal({
+    stateFolder: temporaryFolder(t),
+    sealer: makeSealer(Buffer.alloc(32)),
+    log: silent,
+    now: Date.now,
+    outboxLimits: { maxLogBytes: 150, maxLogRows: 100 },
+  });
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  journal.outbox.addLogRange(job.deploymentId, 'build', 0, 100);
+  journal.outbox.markSent(1);
+  journal.outbox.addLogRange(job.deploymentId, 'build', 100, 100);
+  const rows = journal.outbox.after(0, 10);
+  assert.deepEqual(
+    rows.map((row) => row.kind === 'log' && row.dropped),
+    [false, true],
+  );
+});
+
+test('a sequence number is never given twice, also when all before it is acknowledged and the agent restarts', async (t) => {
+  const folder = temporaryFolder(t);
+  const report = { kind: 'deployment', deploymentId: IDS.host, generation: 1, status: 'running', at: AT } as const;
+  const journal = await openTestJournal(folder);
+  journal.outbox.resume(0);
+  journal.outbox.add(report);
+  journal.outbox.add(report);
+  journal.outbox.acknowledge(2);
+  journal.close();
+  const again = await openTestJournal(folder);
+  t.after(() => again.close());
+  again.outbox.resume(2);
+  again.outbox.add(report);
+  assert.equal(again.outbox.after(0, 10)[0]?.sequence, 3);
+});
+
+test('a second agent on the same state folder is refused and names the first', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = await lockState(folder);
+  await assert.rejects(lockState(folder), new RegExp(`process ${process.pid}`));
+  await assert.rejects(lockState(folder), code('ORK_ALREADY_RUNNING'));
+  lock.release();
+  (await lockState(folder)).release();
+  assert.ok(!existsSync(join(folder, 'agent.pid')));
+});
+
+test('the lock of an agent that was killed is free at once, whatever pid file it left', async (t) => {
+  const folder = temporaryFolder(t);
+  const script = `
+    import { lockState } from ${JSON.stringify(join(import.meta.dirname, 'lock.ts'))};
+    await lockState(${JSON.stringify(folder)});
+    process.stdout.write('locked');
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  await assert.rejects(lockState(folder), new RegExp(`process ${child.pid}\\)`));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.ok(existsSync(join(folder, 'agent.pid')), 'the stale pid file is there');
+  (await lockState(folder)).release();
+});

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { OrkestrError, toProblem } from '../../protocol/errors.ts';
+import { IDS, temporaryFolder } from '../test-bench.ts';
+import { makeProxyClient } from './edge-proxy.ts';
+
+type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
+async function proxyThat(t: TestContext, answer: Answer) {
+  const socketPath = join(temporaryFolder(t), 'proxy.sock');
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    answer(request, response, body);
+  });
+  server.listen(socketPath);
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return makeProxyClient(socketPath, { callMs: 300, drainMarginMs: 300 });
+}
+
+const json = (response: ServerResponse, status: number, body: unknown): void => {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+};
+
+const isCode = (code: string) => (error: unknown) => error instanceof OrkestrError && error.code === code;
+
+test('each call is the request that the admin API names', async (t) => {
+  const seen: string[] = [];
+  const proxy = await proxyThat(t, ({ method, url }, response, body) => {
+    seen.push(`${method} ${url} ${body}`);
+    if (url === '/v1/table')
+      return json(response, 200, { version: 1, startedAt: '2026-01-01T00:00:00.000Z', upstreams: [] });
+    if (url === '/v1/drain')
+      return json(response, 200, { known: true, ms: 1, forced: 0, requests: { served: 1, failed: 0 } });
+    return json(response, 200, { removed: true, targetIds: [] });
+  });
+  assert.deepEqual((await proxy.table()).upstreams, []);
+  assert.equal(
+    (await proxy.drain({ upstreamId: IDS.environment, targetId: IDS.host, deadlineSeconds: 0 })).known,
+    true,
+  );
+  assert.equal((await proxy.remove(IDS.environment)).removed, true);
+  assert.deepEqual(seen, [
+    'GET /v1/table ',
+    `POST /v1/drain {"upstreamId":"${IDS.environment}","targetId":"${IDS.host}","deadlineSeconds":0}`,
+    `DELETE /v1/upstreams/${IDS.environment} `,
+  ]);
+});
+
+test("the proxy's refusal keeps its code, sentence and evidence", async (t) => {
+  const proxy = await proxyThat(t, (_request, response) =>
+    json(response, 409, toProblem({ code: 'ORK_GENERATION_STALE', message: 'generation 9 serves', evidence: ['9'] })),
+  );
+  await assert.rejects(proxy.remove(IDS.environment), (error: OrkestrError) => {
+    assert.deepEqual(
+      [error.code, error.message, error.evidence],
+      ['ORK_GENERATION_STALE', 'generation 9 serves', ['9']],
+    );
+    return true;
+  });
+});
+
+test('no proxy, a silent one, one that hangs up, and one that talks nonsense are all unreachable', async (t) => {
+  const missing = makeProxyClient(join(temporaryFolder(t), 'none.sock'));
+  await assert.rejects(missing.table(), isCode('ORK_PROXY_UNREACHABLE'));
+  const silent = await proxyThat(t, () => undefined);
+  await assert.rejects(silent.table(), isCode('ORK_PROXY_UNREACHABLE'));
+  const stalling = await proxyThat(t, (_request, response) => void response.writeHead(200).write('{'));
+  await assert.rejects(stalling.table(), isCode('ORK_PROXY_UNREACHABLE'));
+  const rude = await proxyThat(t, (request) => void request.socket.destroy());
+  await assert.rejects(rude.table(), isCode('ORK_PROXY_UNREACHABLE'));
+  const other = await proxyThat(t, (_request, response) => json(response, 200, { hello: 'world' }));
+  await assert.rejects(other.table(), isCode('ORK_PROXY_UNREACHABLE'));
+  const broken = await proxyThat(t, (_request, response) => void response.writeHead(500).end('<html>'));
+  await assert.rejects(broken.table(), isCode('ORK_PROXY_UNREACHABLE'));
+});
+
+test('a drain may take its own deadline and some more, longer than other calls', async (t) => {
+  const proxy = await proxyThat(t, (_request, response) => {
+    setTimeout(() => json(response, 200, { known: true, ms: 1, forced: 0, requests: { served: 0, failed: 0 } }), 500);
+  });
+  const drain = { upstreamId: IDS.environment, targetId: IDS.host };
+  assert.equal((await proxy.drain({ ...drain, deadlineSeconds: 5 })).known, true);
+  await assert.rejects(proxy.drain({ ...drain, deadlineSeconds: 0 }), isCode('ORK_PROXY_UNREACHABLE'));
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { FlipRequest, TableView } from '../protocol/proxy-admin.ts';
+import type { ContainerState, Ports } from './deployment/ports.ts';
+import type { LiveRecord } from './deployment/records.ts';
+import { systemClock } from './lib/clock.ts';
+import { makeReconciler } from './reconcile.ts';
+import type { ReconcileParts } from './reconcile.ts';
+import { IDS, refusingPorts, silent } from './test-bench.ts';
+
+const LIVE = '018f0000-0000-7000-8000-0000000000d1';
+const STRAY = '018f0000-0000-7000-8000-0000000000d0';
+
+const container = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({
+  id: deploymentId,
+  name: `orkestr-${deploymentId}`,
+  deploymentId,
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  running: true,
+  address: '172.30.0.2',
+  exitCode: null,
+  oomKilled: false,
+  imageHealth: null,
+  imageHealthOutput: null,
+  pid: 1,
+  ...changes,
+});
+
+const live: LiveRecord = {
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  deploymentId: LIVE,
+  entry: { id: IDS.environment, generation: 3, target: { id: LIVE, address: '172.30.0.2', port: 80 }, routes: [] },
+  healthCheck: null,
+  release: null,
+};
+
+const tableWith = (address: string, generation = 3, id = LIVE): TableView => ({
+  version: 1,
+  startedAt: new Date(0).toISOString(),
+  upstreams: [
+    {
+      id: IDS.environment,
+      generation,
+      routes: [],
+      failed: 0,
+      targets: [{ id, address, port: 80, state: 'healthy', inFlight: 0, requests: { served: 0, failed: 0 } }],
+    },
+  ],
+});
+
+function bench(seen: { containers: ContainerState[]; table: TableView }, changes: Partial<ReconcileParts> = {}) {
+  const flips: FlipRequest[] = [];
+  const removed: string[] = [];
+  const moved: string[] = [];
+  const ports = refusingPorts({
+    containers: {
+      list: async () => seen.containers,
+      stopAndRemove: async (name: string) => void removed.push(name),
+    } as unknown as Ports['containers'],
+    proxy: {
+      table: async () => seen.table,
+      flip: async (request: FlipRequest) => void flips.push(request),
+    } as unknown as Ports['proxy'],
+  });
+  const reconciler = makeReconciler(
+    {
+      ports,
+      before: async () => undefined,
+      listWorkspaces: async () => [],
+      remembered: () => ({ live: [live], unfinished: [] }),
+      adopt: () => assert.fail('nothing to adopt'),
+      moveLive: (_environment, address) => void moved.push(address),
+      revive: async () => '172.30.0.7',
+      log: silent,
+      ...changes,
+    },
+    3_600_000,
+  );
+  return { reconciler, flips, removed, moved };
+}
+
+test('a live container at a new address is flipped to under the same generation and target id, and remembered', async () => {
+  const { reconciler, flips, moved } = bench({
+    containers: [container(LIVE, { address: '172.30.0.7' })],
+    table: tableWith('172.30.0.2'),
+  });
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(
+    flips.map(({ entry, expectedGeneration }) => [entry.generation, entry.target, expectedGeneration]),
+    [[3, { id: LIVE, address: '172.30.0.7', port: 80 }, 3]],
+  );
+  assert.deepEqual(moved, ['172.30.0.7']);
+});
+
+test('what does not get healthy is not flipped to, and the rest of the round goes on', async () => {
+  const { reconciler, flips, removed } = bench(
+    {
+      containers: [container(LIVE, { running: false, address: null }), container(STRAY)],
+      table: tableWith('172.30.0.2'),
+    },
+    {
+      revive: async () => {
+        throw new Error('not healthy');
+      },
+    },
+  );
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(flips, []);
+  assert.deepEqual(removed, [`orkestr-${STRAY}`]);
+});
+
+test('a newer flip during the revival is left alone', async () => {
+  const seen = { containers: [container(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
+  const { reconciler, flips, moved } = bench(seen, {
+    revive: async () => {
+      seen.table = tableWith('172.30.0.3', 4, STRAY);
+      return '172.30.0.7';
+    },
+  });
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual([flips, moved], [[], []]);
+});
+
+test('a stray that a job needs by the time its turn comes is kept', async () => {
+  let looks = 0;
+  const { reconciler, removed } = bench(
+    { containers: [container(LIVE), container(STRAY)], table: tableWith('172.30.0.2') },
+    {
+      remembered: () => {
+        looks += 1;
+        return {
+          live: [live],
+          unfinished: looks === 1 ? [] : [{ deploymentId: STRAY, environmentId: IDS.environment }],
+        };
+      },
+    },
+  );
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(removed, []);
+});
+
+test('two calls make one round', async () => {
+  let rounds = 0;
+  const { reconciler } = bench(
+    { containers: [container(LIVE)], table: tableWith('172.30.0.2') },
+    {
+      before: async () => {
+        rounds += 1;
+        await systemClock.sleep(1);
+      },
+    },
+  );
+  await Promise.all([reconciler.run(), reconciler.run()]);
+  await reconciler.stop();
+  assert.equal(rounds, 1);
+});

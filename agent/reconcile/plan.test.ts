@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TableView, TargetState } from '../../protocol/proxy-admin.ts';
+import type { ContainerState } from '../deployment/ports.ts';
+import type { LiveRecord } from '../deployment/records.ts';
+import { plan } from './plan.ts';
+import type { Action, Observed, Remembered } from './plan.ts';
+
+const uuid = (name: string): string => `018f0000-0000-7000-8000-${Buffer.from(name).toString('hex').padStart(12, '0')}`;
+const PROJECT = uuid('p');
+
+const container = (deployment: string, environment: string, changes: Partial<ContainerState> = {}): ContainerState => ({
+  id: `id-${deployment}`,
+  name: `orkestr-${uuid(deployment)}`,
+  deploymentId: uuid(deployment),
+  environmentId: uuid(environment),
+  projectId: PROJECT,
+  running: true,
+  address: '172.30.0.2',
+  exitCode: null,
+  oomKilled: false,
+  imageHealth: null,
+  imageHealthOutput: null,
+  pid: 1,
+  ...changes,
+});
+
+const live = (deployment: string, environment: string, generation = 1): LiveRecord => ({
+  environmentId: uuid(environment),
+  projectId: PROJECT,
+  deploymentId: uuid(deployment),
+  entry: {
+    id: uuid(environment),
+    generation,
+    target: { id: uuid(deployment), address: '172.30.0.2', port: 8080 },
+    routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
+  },
+  healthCheck: null,
+  release: null,
+});
+
+type Target = readonly [deployment: string, state?: TargetState, address?: string];
+
+const upstream = (environment: string, targets: readonly Target[], generation = 1): TableView['upstreams'][number] => ({
+  id: uuid(environment),
+  generation,
+  routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
+  failed: 0,
+  targets: targets.map(([deployment, state = 'healthy', address = '172.30.0.2']) => ({
+    id: uuid(deployment),
+    address,
+    port: 8080,
+    state,
+    inFlight: 0,
+    requests: { served: 0, failed: 0 },
+  })),
+});
+
+const table = (...upstreams: TableView['upstreams']): TableView => ({
+  version: 1,
+  startedAt: new Date(0).toISOString(),
+  upstreams,
+});
+
+const observed = (changes: Partial<Observed> = {}): Observed => ({
+  containers: [],
+  table: table(),
+  workspaces: [],
+  ...changes,
+});
+
+const NOTHING: Remembered = { live: [], unfinished: [] };
+const unfinished = (deployment: string, environment: string) => ({
+  deploymentId: uuid(deployment),
+  environmentId: uuid(environment),
+});
+const kinds = (actions: readonly Action[]): string[] =>
+  actions.map((action) => (action.kind === 'revive' ? `revive: ${action.why}` : action.kind));
+
+/** What serves, whole: container runs, the table names it, the journal knows it. */
+const WHOLE = {
+  observed: observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']])) }),
+  remembered: { live: [live('d1', 'e')], unfinished: [] },
+};
+
+test('where all agree there is nothing to do', () => {
+  assert.deepEqual(plan(WHOLE.observed, WHOLE.remembered), []);
+  assert.deepEqual(plan(observed(), NOTHING), []);
+});
+
+test('a live container that does not run is revived', () => {
+  const containers = [container('d1', 'e', { running: false, address: null })];
+  assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers }, WHOLE.remembered)), [
+    'revive: its container does not run',
+  ]);
+});
+
+test('a live container that is gone is revived, which makes it anew', () => {
+  assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers: [] }, WHOLE.remembered)), [
+    'revive: its container is gone',
+  ]);
+});
+
+test('a live container at another address is revived, which flips the table to it', () => {
+  const containers = [container('d1', 'e', { address: '172.30.0.9' })];
+  assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers }, WHOLE.remembered)), [
+    'revive: its address has changed',
+  ]);
+});
+
+test('a table that was lost gets its routes again', () => {
+  assert.deepEqual(kinds(plan({ ...WHOLE.observed, table: table() }, WHOLE.remembered)), [
+    'revive: the proxy does not know its route',
+  ]);
+});
+
+test('a table that names an older target is brought up to date', () => {
+  const older = table(upstream('e', [['d0']], 1));
+  const remembered = { live: [live('d1', 'e', 2)], unfinished: [] };
+  assert.ok(
+    kinds(plan({ ...WHOLE.observed, table: older }, remembered)).includes('revive: the proxy names an older target'),
+  );
+});
+
+test('a newer flip than the journal knows of is never turned back', () => {
+  const newer = table(upstream('e', [['d2'], ['d1', 'draining']], 2));
+  const containers = [container('d1', 'e', { running: false, address: null }), container('d2', 'e')];
+  const remembered = { live: [live('d1', 'e')], unfinished: [unfinished('d2', 'e')] };
+  assert.deepEqual(plan(observed({ containers, table: newer }), remembered), []);
+});
+
+test('a container that nobody needs is removed', () => {
+  const containers = [container('d1', 'e'), container('d0', 'e')];
+  const actions = plan({ ...WHOLE.observed, containers }, WHOLE.remembered);
+  assert.deepEqual(actions, [{ kind: 'remove-container', name: `orkestr-${uuid('d0')}`, deploymentId: uuid('d0') }]);
+});
+
+test('while a deployment of the environment is unfinished none of its containers is removed', () => {
+  const containers = [container('d1', 'e'), container('d0', 'e'), container('d2', 'e')];
+  const remembered = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
+  assert.deepEqual(plan({ ...WHOLE.observed, containers }, remembered), []);
+});
+
+test('an unfinished deployment of one environment does not protect the strays of another', () => {
+  const containers = [container('d1', 'e'), container('x0', 'f')];
+  const remembered = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
+  assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers }, remembered)), ['remove-container']);
+});
+
+for (const state of ['healthy', 'draining'] as const) {
+  test(`a container that the proxy names as ${state} is never removed`, () => {
+    const containers = [container('d1', 'e'), container('d0', 'e')];
+    const targets: Target[] = [['d1'], ['d0', state]];
+    assert.deepEqual(plan(observed({ containers, table: table(upstream('e', targets)) }), WHOLE.remembered), []);
+  });
+}
+
+test('a target that is gone from the proxy protects its container no longer', () => {
+  const containers = [container('d1', 'e'), container('d0', 'e')];
+  const seen = observed({ containers, table: table(upstream('e', [['d1'], ['d0', 'gone']])) });
+  assert.deepEqual(kinds(plan(seen, WHOLE.remembered)), ['remove-container']);
+});
+
+test('without the proxy nothing is removed, for nobody can say what still serves', () => {
+  const containers = [container('d1', 'e'), container('d0', 'e')];
+  assert.deepEqual(plan(observed({ containers, table: null }), WHOLE.remembered), []);
+});
+
+test('without the proxy a live container that stands still is started all the same', () => {
+  const containers = [container('d1', 'e', { running: false, address: null })];
+  assert.deepEqual(kinds(plan(observed({ containers, table: null }), WHOLE.remembered)), [
+    'revive: its container does not run',
+  ]);
+});
+
+test('without the engine nothing is judged: not seen is not gone', () => {
+  assert.deepEqual(plan({ ...WHOLE.observed, containers: null }, WHOLE.remembered), []);
+  assert.deepEqual(plan({ ...WHOLE.observed, containers: null }, NOTHING), []);
+});
+
+test('after the loss of the journal what serves is adopted, with its generation and routes, and not removed', () => {
+  const seen = observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']], 41)) });
+  const actions = plan(seen, NOTHING);
+  assert.deepEqual(actions, [{ kind: 'adopt', live: { ...live('d1', 'e', 41) } }]);
+});
+
+test('what was adopted and does not run is revived in the same round', () => {
+  const containers = [container('d1', 'e', { running: false, address: null })];
+  const seen = observed({ containers, table: table(upstream('e', [['d1']])) });
+  assert.deepEqual(kinds(plan(seen, NOTHING)), ['adopt', 'revive: its container does not run']);
+});
+
+test('a container that is not the active target is not adopted', () => {
+  const seen = observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d9']])) });
+  assert.deepEqual(kinds(plan(seen, NOTHING)), ['remove-container']);
+});
+
+test('an upstream that names a container of another environment is not adopted', () => {
+  const seen = observed({ containers: [container('d1', 'f')], table: table(upstream('e', [['d1']])) });
+  assert.deepEqual(plan(seen, NOTHING), []);
+});
+
+test('an environment with a job in the journal is not adopted: its deployment finds its own way', () => {
+  const seen = observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']])) });
+  assert.deepEqual(plan(seen, { live: [], unfinished: [unfinished('d1', 'e')] }), []);
+});
+
+test('workspaces of ended deployments go, those of unfinished ones stay', () => {
+  const remembered = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
+  const actions = plan({ ...WHOLE.observed, workspaces: [uuid('d1'), uuid('d2')] }, remembered);
+  assert.deepEqual(actions, [{ kind: 'remove-workspace', deploymentId: uuid('d1') }]);
+});
+
+test('every combination of container, table and journal: what the proxy names or a job needs is never removed', () => {
+  const containerStates = [null, { running: true }, { running: false, address: null }];
+  const tables: (TableView | null)[] = [
+    null,
+    table(),
+    table(upstream('e', [['d1']])),
+    table(upstream('e', [['d1', 'draining']])),
+    table(upstream('e', [['d2'], ['d1', 'draining']], 2)),
+  ];
+  const lives = [[], [live('d1', 'e')], [live('d2', 'e', 2)]];
+  const jobs = [[], [unfinished('d1', 'e')], [unfinished('d2', 'e')]];
+  for (const state of containerStates) {
+    for (const seenTable of tables) {
+      for (const liveNow of lives) {
+        for (const job of jobs) {
+          const containers = state === null ? [] : [container('d1', 'e', state)];
+          const actions = plan(observed({ containers, table: seenTable }), { live: liveNow, unfinished: job });
+          const removed = actions.some((one) => one.kind === 'remove-container');
+          const named =
+            seenTable === null ||
+            seenTable.upstreams.some(({ targets }) => targets.some(({ id }) => id === uuid('d1')));
+          const needed = job.length > 0 || liveNow.some(({ deploymentId }) => deploymentId === uuid('d1'));
+          if (named || needed) assert.ok(!removed);
+          const revived = actions.filter(({ kind }) => kind === 'revive').length;
+          assert.ok(revived <= 1);
+          const adopted = actions.filter(({ kind }) => kind === 'adopt').length;
+          if (liveNow.length > 0 || job.length > 0) assert.equal(adopted, 0, 'never adopted twice');
+        }
+      }
+    }
+  }
+});
