@@ -28,6 +28,13 @@ export class GitWorkTree {
     await this.#git('init', '--quiet', `--initial-branch=${branch}`, '--', '.');
   }
 
+  /** So that a person can `git push orkestr` from the tree: the remote by name, the credentials by our config file. */
+  async configureRemote(name: string, remote: Remote): Promise<void> {
+    this.#writeConfig(remote);
+    await this.#git('config', '--local', '--replace-all', `remote.${name}.url`, remote.url);
+    await this.#git('config', '--local', '--replace-all', 'include.path', this.#configFile);
+  }
+
   /** Writes files, null removes one; the rest of the tree stays. */
   write(files: Readonly<Record<string, string | Buffer | null>>): void {
     for (const [path, content] of Object.entries(files)) {

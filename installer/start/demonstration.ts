@@ -7,8 +7,9 @@ import type { LoadResult } from './load.ts';
 import type { Sample } from './sample.ts';
 import type { Outcome, Watch } from './watch.ts';
 
-/** Right answers before the push, and in all, that make the cutover worth the name. */
+/** Requests before the push, after the new version is live, and in all, that make the cutover worth the name. */
 const REQUESTS_BEFORE = 200;
+const REQUESTS_AFTER = 300;
 const REQUESTS_IN_ALL = 2400;
 /** How long an app of an earlier run may take to serve again, ms. */
 const RESUME_MS = 60_000;
@@ -52,18 +53,18 @@ async function deployNext(show: Demonstration): Promise<{ outcome: Outcome; vers
 
 async function deployUnderTraffic(show: Demonstration): Promise<{ outcome: Outcome; load: LoadResult }> {
   const { sample, installation } = show;
-  const current = String(await sample.version());
-  const next = String(Number(current) + 1);
+  const current = await sample.probe(installation.proxyUrl);
+  const next = String((await sample.version()) + 1);
   const load = new Load({
     proxyUrl: installation.proxyUrl,
     hostName: sample.hostName,
-    versions: new Set([current, next]),
+    versions: new Set(['version' in current ? current.version : '', next]),
   });
   const { outcome, result } = await (async () => {
     try {
       await load.reach(REQUESTS_BEFORE);
       const deployed = await deployNext(show);
-      await load.reach(REQUESTS_IN_ALL);
+      await load.reach(Math.max(REQUESTS_IN_ALL, load.requests + REQUESTS_AFTER));
       return { outcome: deployed.outcome, result: await load.stop() };
     } finally {
       await load.stop();

@@ -30,7 +30,7 @@ export class LiveView {
   /** Replaces the block below the lines. */
   block(lines: readonly string[]): void {
     if (!this.#screen.isTTY) return;
-    const cut = lines.map((line) => line.slice(0, Math.max(20, (this.#screen.columns ?? 80) - 1)));
+    const cut = lines.map((line) => line.slice(0, Math.max(20, (this.#screen.columns || 80) - 1)));
     if (cut.length === this.#block.length && cut.every((line, index) => line === this.#block[index])) return;
     this.#screen.write(`${upAndClear(this.#block.length)}${this.#text(cut)}`);
     this.#block = cut;

@@ -113,7 +113,7 @@ function tellWhere(context: Context, installation: Installation, sample: Sample)
     `         log in with the token in ${context.home.path('credentials.json')}`,
     `app      ${sample.url}`,
     `         without a browser: curl -H 'Host: ${sample.hostName}' ${installation.proxyUrl}`,
-    `deploy   change something in ${context.home.path('sample')} and git push, or press Deploy in the console`,
+    `deploy   cd ${context.home.path('sample')}, change something, commit, git push orkestr main`,
     'Ctrl-C stops what was started here.',
     '',
   ]) {
@@ -141,7 +141,7 @@ async function stopAll({ teardown, progress }: Context): Promise<boolean> {
   return progress.stage('stop', () => teardown.run());
 }
 
-/** Aborted by the first signal, or when whoever started us is gone. Further ones change nothing: stopping is bounded. */
+/** Aborted by the first signal, or when whoever started us, or reads us, is gone. Further ones change nothing: stopping is bounded. */
 function interruption(tell: (line: string) => void): AbortSignal {
   const controller = new AbortController();
   const stop = (): void => {
@@ -150,6 +150,8 @@ function interruption(tell: (line: string) => void): AbortSignal {
     controller.abort();
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  // A terminal or pipe that was closed: nobody reads any more, and what was started must still be stopped.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', stop);
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && stop(), PARENT_CHECK_MS).unref();
   return controller.signal;

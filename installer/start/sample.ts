@@ -41,6 +41,7 @@ export class Sample {
     const tree = new GitWorkTree(home.path('sample'), home.path('sample-git.config'));
     await tree.init();
     if ((await tree.commitCount()) === 0) cpSync(join(ROOT, 'installer/sample'), tree.folder, { recursive: true });
+    await tree.configureRemote('orkestr', { url: project.gitRemote ?? '', token });
     return new Sample(project, client, token, tree);
   }
 
