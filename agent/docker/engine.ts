@@ -43,7 +43,7 @@ export function makeEngine({ socketPath, timeoutMs: defaultTimeout = DEFAULT_TIM
       const cancel = (): void => expire(new OrkestrError('ORK_CANCELLED', `Cancelled while: ${what}.`));
       if (given?.aborted === true) cancel();
       given?.addEventListener('abort', cancel, { once: true });
-      const timer = setTimeout(() => expire(timeoutError(what, timeoutMs)), timeoutMs);
+      const timer = setTimeout(() => expire(timeoutError(what, timeoutMs, socketPath)), timeoutMs);
       const done = client().then((docker) => work(docker, deadline.signal));
       try {
         return await Promise.race([done, expired.promise]);
@@ -85,10 +85,10 @@ function older(a: string, b: string): boolean {
   return a.localeCompare(b, 'en', { numeric: true }) < 0;
 }
 
-function timeoutError(what: string, timeoutMs: number): OrkestrError {
+function timeoutError(what: string, timeoutMs: number, socketPath: string): OrkestrError {
   return new OrkestrError(
     'ORK_ENGINE_TIMEOUT',
-    `Docker Engine did not answer within ${Math.round(timeoutMs / 100) / 10} s: ${what}.`,
+    `Docker Engine at ${socketPath} did not answer within ${Math.round(timeoutMs / 100) / 10} s: ${what}.`,
   );
 }
 

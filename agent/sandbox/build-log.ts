@@ -46,14 +46,19 @@ export function makeBuildLog(log: StepLog): BuildLog {
     line(`${progress.vertex.name}${note}`);
   };
 
-  const takeVertex = (vertex: Vertex): void => {
+  const progressOf = (vertex: Vertex): Progress => {
     const progress = known.get(vertex.digest) ?? { vertex, announced: false, ended: false, tail: Buffer.alloc(0) };
-    progress.vertex = vertex;
     known.set(vertex.digest, progress);
+    return progress;
+  };
+
+  const takeVertex = (vertex: Vertex): void => {
+    const progress = progressOf(vertex);
+    progress.vertex = vertex;
     if (progress.ended || isInternal(vertex)) return;
     if (vertex.cached) {
       progress.ended = true;
-      if (!isBase(vertex)) announce(progress, ' (cached)');
+      announce(progress, ' (cached)');
     } else if (vertex.error !== '') {
       progress.ended = true;
       announce(progress);
@@ -71,9 +76,8 @@ export function makeBuildLog(log: StepLog): BuildLog {
 
   return {
     take({ vertexes, logs }) {
+      for (const vertex of vertexes) progressOf(vertex);
       // Output first: what came together with the end of a command belongs above it.
-      for (const { digest, ...rest } of vertexes)
-        if (!known.has(digest) && rest.seconds === null) takeVertex({ digest, ...rest });
       for (const { vertex, bytes } of logs) {
         const progress = known.get(vertex);
         if (progress === undefined || bytes.length === 0) continue;
@@ -88,9 +92,8 @@ export function makeBuildLog(log: StepLog): BuildLog {
   };
 }
 
-/** Loading of context and metadata: nothing that the author of a Dockerfile wrote. */
-const isInternal = ({ name }: Vertex): boolean => !/^\[(?!internal)/.test(name);
-const isBase = ({ name }: Vertex): boolean => /^\[[^\]]*\] FROM /.test(name);
+/** Loading of context and metadata, which no author of a Dockerfile wrote, and base images, which are here already. */
+const isInternal = ({ name }: Vertex): boolean => !/^\[(?!internal)/.test(name) || /^\[[^\]]*\] FROM /.test(name);
 const commandOf = ({ name }: Vertex): string => name.replace(/^\[[^\]]*\]\s*/, '').slice(0, MAX_LINE_CHARACTERS);
 
 function linesOf(tail: Buffer): string[] {

@@ -28,19 +28,28 @@ export function packContext(request: ContextRequest): Readable {
 async function fill(tar: Pack, { directory, dockerfilePath, files }: ContextRequest): Promise<void> {
   const rules = await ignoreRules(directory, dockerfilePath);
   for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644 }, text);
-  await addFolder(tar, directory, '', { rules, skip: files });
+  const ownFolders = new Set([...files.keys()].flatMap(foldersAbove));
+  await addFolder(tar, directory, '', { rules, files, ownFolders });
 }
 
 interface Selection {
   readonly rules: IgnoreRules;
-  readonly skip: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, string>;
+  /** Folders of those files: what the checkout has of that name must be a folder too. */
+  readonly ownFolders: ReadonlySet<string>;
+}
+
+/** `a/b/c` is in `a` and `a/b`. */
+function foldersAbove(path: string): string[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
 async function addFolder(tar: Pack, root: string, folder: string, selection: Selection): Promise<void> {
   const names = (await readdir(join(root, folder))).sort();
   for (const entry of names) {
     const name = folder === '' ? entry : `${folder}/${entry}`;
-    if (selection.skip.has(name)) continue;
+    if (selection.files.has(name)) continue;
     const path = join(root, name);
     const found = await lstat(path);
     const ignored = selection.rules.ignores(name);
@@ -48,7 +57,7 @@ async function addFolder(tar: Pack, root: string, folder: string, selection: Sel
       if (ignored && !selection.rules.hasExceptions) continue;
       if (!ignored) await addEntry(tar, { name, type: 'directory', mode: found.mode & 0o7777, mtime: found.mtime });
       await addFolder(tar, root, name, selection);
-    } else if (ignored) {
+    } else if (ignored || selection.ownFolders.has(name)) {
       continue;
     } else if (found.isSymbolicLink()) {
       await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime: found.mtime });

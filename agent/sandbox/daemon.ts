@@ -49,10 +49,8 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
   const socketPath = join(files.runDirectory, 'docker.sock');
   const engine = openEngine(socketPath);
 
-  const runningPid = async (): Promise<number | null> => {
-    const pid = Number(await readFile(pidPath, 'utf8').catch(() => '')); // no file: never started, or stopped well
-    return pid > 1 && (await isOurs(pid, configPath)) ? pid : null;
-  };
+  const containerd = join(files.runDirectory, 'exec', 'containerd');
+  const runningPid = (): Promise<number | null> => ownPid(pidPath, `--config-file=${configPath}`);
   const answers = async (): Promise<boolean> =>
     engine
       .call('ping the sandbox', (docker) => docker.ping(), { timeoutMs: PING_TIMEOUT_MS })
@@ -61,15 +59,18 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
         () => false, // whatever the reason: it is not usable
       );
 
+  /** A killed engine's containerd dies a moment later; the next engine would take the dying one for its own. */
+  const endContainerd = async (): Promise<void> => {
+    const pid = await ownPid(join(containerd, 'containerd.pid'), join(containerd, 'containerd.toml'));
+    if (pid !== null) await end(pid, 'SIGKILL');
+    await rm(containerd, { recursive: true, force: true });
+  };
+
   const stop = async (): Promise<void> => {
     const pid = await runningPid();
-    if (pid === null) return;
-    process.kill(pid, 'SIGTERM');
-    if (await isGone(pid, STOP_TIMEOUT_MS)) return;
-    process.kill(pid, 'SIGKILL');
-    if (!(await isGone(pid, STOP_TIMEOUT_MS))) {
-      throw new OrkestrError('ORK_SANDBOX', `The build engine (process ${pid}) does not die.`);
-    }
+    // One that hangs would not hear a SIGTERM either.
+    if (pid !== null) await end(pid, (await answers()) ? 'SIGTERM' : 'SIGKILL');
+    await endContainerd();
   };
 
   return {
@@ -80,6 +81,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
     async start(settings) {
       await mkdir(files.stateDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
+      await endContainerd();
       await rm(pidPath, { force: true });
       await rm(socketPath, { force: true });
       await writeFile(configPath, JSON.stringify(daemonConfig(files, settings, pidPath, socketPath), null, 2));
@@ -138,10 +140,32 @@ function spawnDaemon(settings: DaemonSettings, configPath: string, logPath: stri
   }
 }
 
-/** A pid file may outlive its process, and the number may have been given to another one. */
-async function isOurs(pid: number, configPath: string): Promise<boolean> {
+/**
+ * Process id in a pid file, when that process has `argument` in its command line: the file may outlive its process, and
+ * the number may have been given to another one.
+ */
+async function ownPid(pidPath: string, argument: string): Promise<number | null> {
+  const pid = Number(await readFile(pidPath, 'utf8').catch(() => '')); // no file: never started, or stopped well
+  if (!(pid > 1)) return null;
   const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0'); // no such process
-  return argv.includes(`--config-file=${configPath}`);
+  return argv.includes(argument) ? pid : null;
+}
+
+/** Ends a process: when `first` does not do it in time, SIGKILL. @throws OrkestrError ORK_SANDBOX */
+async function end(pid: number, first: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  for (const signal of [first, 'SIGKILL'] as const) {
+    sendSignal(pid, signal);
+    if (await isGone(pid, STOP_TIMEOUT_MS)) return;
+  }
+  throw new OrkestrError('ORK_SANDBOX', `The build engine (process ${pid}) does not die.`);
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it ended by itself
+  }
 }
 
 async function isGone(pid: number, withinMs: number): Promise<boolean> {

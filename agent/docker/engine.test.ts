@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer as createHttpServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { OrkestrError } from '../../protocol/errors.ts';
+import { statusOf } from '../lib/engine.ts';
+import { makeEngine } from './engine.ts';
+
+const code = (expected: string) => (error: unknown) => (error as OrkestrError).code === expected;
+
+async function socketPath(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ork-engine-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return join(folder, 's');
+}
+
+async function listen(t: TestContext, server: Server): Promise<string> {
+  const path = await socketPath(t);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  server.listen(path);
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return path;
+}
+
+/** An engine that answers its version and then whatever `answer` does. */
+const fakeEngine = (answer: RequestListener, version = '1.41'): HttpServer =>
+  createHttpServer((request, response) => {
+    if (request.url === '/version') response.end(JSON.stringify({ ApiVersion: version, MinAPIVersion: '1.12' }));
+    else answer(request, response);
+  });
+
+test('an engine that is not there is unreachable', async (t) => {
+  const engine = makeEngine({ socketPath: await socketPath(t) });
+  await assert.rejects(
+    engine.call('ask', (docker) => docker.ping()),
+    code('ORK_ENGINE_UNREACHABLE'),
+  );
+});
+
+test('an engine that accepts and stays silent runs into the deadline', async (t) => {
+  const engine = makeEngine({ socketPath: await listen(t, createServer()), timeoutMs: 50 });
+  await assert.rejects(
+    engine.call('ask', (docker) => docker.ping()),
+    code('ORK_ENGINE_TIMEOUT'),
+  );
+});
+
+test('the deadline also ends a call that hangs after the version was told, and closes its connection', async (t) => {
+  let closed: Promise<unknown> | undefined;
+  const server = fakeEngine((request) => void (closed = once(request.socket, 'close')));
+  const engine = makeEngine({ socketPath: await listen(t, server), timeoutMs: 10_000 });
+  const call = engine.call('list', (docker, abortSignal) => docker.listContainers({ abortSignal }), { timeoutMs: 300 });
+  await assert.rejects(call, code('ORK_ENGINE_TIMEOUT'));
+  await closed;
+});
+
+test('an abort ends a call as cancelled', async (t) => {
+  const engine = makeEngine({ socketPath: await listen(t, createServer()) });
+  const stop = new AbortController();
+  const call = engine.call('ask', (docker) => docker.ping(), { signal: stop.signal });
+  stop.abort();
+  await assert.rejects(call, code('ORK_CANCELLED'));
+});
+
+test('an engine that comes back is used again', async (t) => {
+  const path = await socketPath(t);
+  const engine = makeEngine({ socketPath: path });
+  await assert.rejects(
+    engine.call('ask', (docker) => docker.ping()),
+    code('ORK_ENGINE_UNREACHABLE'),
+  );
+  const server = fakeEngine((_request, response) => response.end('[]')).listen(path);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  assert.deepEqual(await engine.call('list', (docker) => docker.listImages()), []);
+  server.closeAllConnections();
+});
+
+test('the version of the API is the newest that both know', async (t) => {
+  const urls: string[] = [];
+  for (const version of ['1.43', '1.99']) {
+    const server = fakeEngine((request, response) => {
+      urls.push(request.url ?? '');
+      response.end('[]');
+    }, version);
+    const engine = makeEngine({ socketPath: await listen(t, server) });
+    await engine.call('list', (docker) => docker.listImages());
+  }
+  assert.match(urls[0] ?? '', /^\/v1\.43\//);
+  assert.match(urls[1] ?? '', /^\/v1\.50\//);
+});
+
+test('an engine that is too old is refused with the version that is needed', async (t) => {
+  const engine = makeEngine({
+    socketPath: await listen(
+      t,
+      fakeEngine(() => undefined, '1.24'),
+    ),
+  });
+  await assert.rejects(
+    engine.call('list', (docker) => docker.listImages()),
+    (error: OrkestrError) => error.code === 'ORK_ENGINE_UNREACHABLE' && /1\.24.*1\.41/.test(error.message),
+  );
+});
+
+test('a full disk is named, other answers keep their status', async (t) => {
+  const answers = [
+    { status: 500, message: 'write /var/lib/x: no space left on device' },
+    { status: 404, message: 'No such container: x' },
+  ];
+  const server = fakeEngine((_request, response) => {
+    const { status, message } = answers.shift() as { status: number; message: string };
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ message }));
+  });
+  const engine = makeEngine({ socketPath: await listen(t, server) });
+  const inspect = (): Promise<unknown> => engine.call('inspect', (docker) => docker.getContainer('x').inspect());
+  await assert.rejects(inspect(), code('ORK_DISK_FULL'));
+  await assert.rejects(inspect(), (error) => statusOf(error) === 404);
+});

@@ -1,0 +1,323 @@
+/** Real builds in a real sandbox of this test's own. Needs the debian and node base images on the machine's engine. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OrkestrError } from '../../protocol/errors.ts';
+import type { BuildLimits } from '../../protocol/job.ts';
+import type { Image } from '../../protocol/steps.ts';
+import { makeEngine } from '../docker/engine.ts';
+import { makeImageStore } from '../docker/images.ts';
+import { openMetadataService } from '../firewall/metadata-service.testing.ts';
+import { run } from '../lib/exec.ts';
+import { LABEL } from '../lib/labels.ts';
+import { makeImageBuilder } from './builder.ts';
+import { makeSandbox } from './sandbox.ts';
+
+const scope = randomBytes(4).toString('hex');
+const environmentId = randomUUID();
+const projectId = randomUUID();
+const LIMITS: BuildLimits = { memoryMiB: 256, cpus: 1, pids: 256, timeoutSeconds: 120 };
+const host = makeEngine({ socketPath: '/var/run/docker.sock' });
+const images = makeImageStore(host, { scope });
+let folder = '';
+let files = { stateDirectory: '', runDirectory: '' };
+
+/** As an agent makes it; a second one is what an agent has after a restart. */
+function makeParts(): { sandbox: ReturnType<typeof makeSandbox>; builder: ReturnType<typeof makeImageBuilder> } {
+  const sandbox = makeSandbox({ ...files, scope, openEngine: (socketPath) => makeEngine({ socketPath }) });
+  return { sandbox, builder: makeImageBuilder({ scope, engine: host, images, sandbox }) };
+}
+let parts: ReturnType<typeof makeParts>;
+
+interface BuildOptions {
+  readonly limits?: Partial<BuildLimits>;
+  readonly signal?: AbortSignal;
+  readonly deploymentId?: string;
+  readonly onLog?: (text: string) => void;
+}
+
+/** Builds `lines` as the Dockerfile. `text` is the whole log. */
+async function build(lines: readonly string[], options: BuildOptions = {}): Promise<{ image: Image; text: string }> {
+  const deploymentId = options.deploymentId ?? randomUUID();
+  let text = '';
+  const add = (more: string): void => {
+    text += more;
+    options.onLog?.(text);
+  };
+  const image = await parts.builder.build({
+    owner: { deploymentId, environmentId, projectId },
+    reference: `orkestr/${environmentId}:${deploymentId}`,
+    contextDirectory: join(folder, 'context'),
+    limits: { ...LIMITS, ...options.limits },
+    log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
+    signal: options.signal ?? new AbortController().signal,
+    plan: {
+      detector: 'test',
+      framework: 'none',
+      runtime: 'none',
+      evidence: [],
+      warnings: [],
+      rootDirectory: '.',
+      dockerfile: { origin: 'generated', path: '.orkestr/Dockerfile', text: lines.join('\n') },
+      files: [{ path: '.orkestr/settings', text: 'from the plan' }],
+    },
+  });
+  return { image, text };
+}
+
+const failure = async (work: Promise<unknown>): Promise<OrkestrError> => {
+  const error = await work.then(
+    () => null,
+    (reason: OrkestrError) => reason,
+  );
+  assert.ok(error, 'it should have failed');
+  return error;
+};
+
+const sandboxPid = (): number => Number(readFileSync(join(files.runDirectory, 'dockerd.pid'), 'utf8'));
+
+/** Command lines of all processes of the machine. */
+async function commandLines(): Promise<string> {
+  return (await run('ps', ['-eo', 'args'], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 })).stdout;
+}
+
+describe('builds in a real sandbox', () => {
+  before(async () => {
+    for (const name of ['debian:bookworm-slim', 'node:24-bookworm-slim']) {
+      assert.ok(await images.find(name), `the base image ${name} is needed: orkestr-agent base-images build node`);
+    }
+    folder = await mkdtemp(join(tmpdir(), 'ork-build-'));
+    files = { stateDirectory: join(folder, 'state'), runDirectory: join(folder, 'run') };
+    await run('mkdir', [join(folder, 'context')], { timeoutMs: 5000 });
+    await writeFile(join(folder, 'context', 'app.txt'), 'from the checkout');
+    parts = makeParts();
+  });
+
+  after(async () => {
+    await parts.sandbox.purge();
+    for (const { id } of await images.list(environmentId)) await images.remove(id);
+    await rm(folder, { recursive: true, force: true });
+    assert.deepEqual(await images.list(environmentId), []);
+    assert.ok(!existsSync(`/run/netns/orkb-${scope}`));
+    assert.ok(!existsSync(`/sys/class/net/ob${scope}`));
+    for (const controller of ['memory', 'pids', 'cpu', '.']) {
+      assert.ok(!existsSync(`/sys/fs/cgroup/${controller}/orkestr-build-${scope}`));
+    }
+    for (const program of ['iptables-save', 'ip6tables-save']) {
+      const { stdout } = await run(program, [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 });
+      assert.doesNotMatch(stdout, new RegExp(scope));
+    }
+  });
+
+  test('an image is built, labelled, handed to the host with its facts, and its log reads from top to bottom', async () => {
+    const deploymentId = randomUUID();
+    const { image, text } = await build(
+      [
+        '# syntax=docker/dockerfile:1',
+        'FROM debian:bookworm-slim AS made',
+        'COPY . /app',
+        'RUN --mount=type=cache,target=/cache cat /app/app.txt /app/.orkestr/settings; echo " out"; echo err >&2',
+        'FROM made',
+        'EXPOSE 3000 9000/udp',
+        'HEALTHCHECK CMD true',
+      ],
+      { deploymentId },
+    );
+    assert.match(text, /COPY \. \/app\ndone in .* s\n/);
+    assert.match(text, /RUN --mount=type=cache.*\nfrom the checkoutfrom the plan out\nerr\n/);
+    assert.deepEqual([image.exposedPorts, image.hasHealthcheck], [[3000], true]);
+    assert.match(image.baseImages['debian:bookworm-slim'] ?? '', /^sha256:/);
+    assert.ok((image.peakMemoryBytes ?? 1) > 0 && image.bytes > 1_000_000);
+    const info = await host.call('inspect', (docker) => docker.getImage(image.reference).inspect());
+    assert.equal(info.Id, image.id);
+    assert.deepEqual(
+      [LABEL.scope, LABEL.deployment, LABEL.environment, LABEL.project].map((label) => info.Config.Labels[label]),
+      [scope, deploymentId, environmentId, projectId],
+    );
+    assert.equal((await images.list(environmentId))[0]?.deploymentId, deploymentId);
+  });
+
+  test('a lost result is found on the host and not built again', async () => {
+    const deploymentId = randomUUID();
+    const lines = ['FROM debian:bookworm-slim', `RUN echo ${deploymentId}`];
+    const first = await build(lines, { deploymentId });
+    const second = await build(lines, { deploymentId });
+    assert.equal(second.image.id, first.image.id);
+    assert.deepEqual(second.image.baseImages, first.image.baseImages);
+    assert.doesNotMatch(second.text, /RUN/);
+  });
+
+  test('what did not change comes from the cache', async () => {
+    const lines = ['FROM debian:bookworm-slim', `RUN echo ${randomUUID()}`];
+    await build(lines);
+    assert.match((await build(lines)).text, /RUN echo .* \(cached\)/);
+  });
+
+  test('a failing command is named with its exit code and last lines', async () => {
+    const error = await failure(build(['FROM debian:bookworm-slim', 'RUN echo why; exit 7']));
+    assert.equal(error.code, 'ORK_BUILD_FAILED');
+    assert.match(error.message, /`RUN echo why; exit 7` ended with exit code 7/);
+    assert.ok(error.evidence.includes('why'));
+  });
+
+  test('want of memory is told even when the command hides it, with the limit', async () => {
+    const error = await failure(build(['FROM debian:bookworm-slim', 'RUN tail /dev/zero || exit 1']));
+    assert.equal(error.code, 'ORK_BUILD_MEMORY');
+    assert.match(error.message, /limit 256 MiB, in `RUN tail \/dev\/zero/);
+    // The next build begins with counters of its own.
+    assert.equal((await failure(build(['FROM debian:bookworm-slim', 'RUN exit 1']))).code, 'ORK_BUILD_FAILED');
+  });
+
+  test('a fork bomb meets the limit of processes', async () => {
+    const script = 'for i in $(seq 400); do sleep 30 & done; wait';
+    const error = await failure(
+      build(['FROM debian:bookworm-slim', `RUN bash -c '${script}'`], { limits: { pids: 64, timeoutSeconds: 20 } }),
+    );
+    assert.match([error.message, ...error.evidence].join('\n'), /fork|ended with|did not end/);
+    assert.ok(!(await commandLines()).split('\n').includes('sleep 30'));
+  });
+
+  test('a build that never ends is ended at its limit, and its processes are gone', async () => {
+    const error = await failure(
+      build(['FROM debian:bookworm-slim', 'RUN sleep 98765'], { limits: { timeoutSeconds: 5 } }),
+    );
+    assert.equal(error.code, 'ORK_BUILD_TIMEOUT');
+    assert.doesNotMatch(await commandLines(), /^sleep 98765/m);
+  });
+
+  test('a cancelled build ends at once, and its processes are gone', async () => {
+    const stop = new AbortController();
+    const error = await failure(
+      build(['FROM debian:bookworm-slim', 'RUN echo begun; sleep 98764'], {
+        signal: stop.signal,
+        onLog: (text) => text.includes('begun\n') && stop.abort(),
+      }),
+    );
+    assert.equal(error.code, 'ORK_CANCELLED');
+    assert.doesNotMatch(await commandLines(), /^sleep 98764/m);
+  });
+
+  test('a base image that nobody has is named, with what to do', async () => {
+    const error = await failure(build(['FROM orkestr.invalid/none:1', 'RUN true']));
+    assert.equal(error.code, 'ORK_BASE_IMAGE');
+    assert.match(error.message, /orkestr\.invalid\/none:1.*base-images build/);
+  });
+
+  test("another deployment's image is nobody's base image", async () => {
+    const { image } = await build(['FROM debian:bookworm-slim', 'RUN echo secret > /secret']);
+    const error = await failure(build([`FROM ${image.reference}`, 'RUN cat /secret']));
+    assert.equal(error.code, 'ORK_BASE_IMAGE');
+  });
+
+  test('a Dockerfile that cannot be read, and one with a foreign frontend, are refused', async () => {
+    const broken = await failure(build(['FROM debian:bookworm-slim', 'RUNX true']));
+    assert.equal(broken.code, 'ORK_DOCKERFILE_REFUSED');
+    assert.match(broken.message, /line 2.*RUNX/);
+    assert.equal((await failure(build(['# syntax=evil/x', 'FROM scratch']))).code, 'ORK_DOCKERFILE_REFUSED');
+  });
+
+  test('host network and privileges are not to be had', async () => {
+    for (const option of ['--network=host', '--security=insecure']) {
+      const error = await failure(build(['FROM debian:bookworm-slim', `RUN ${option} true`]));
+      assert.match(error.code, /ORK_BUILD_FAILED|ORK_DOCKERFILE_REFUSED/, option);
+    }
+  });
+
+  test('a build reaches the npm registry, and neither ports of the host nor the metadata service', async (t) => {
+    await openMetadataService(t);
+    const server = createServer((socket) => socket.end('open')).listen(0, '0.0.0.0');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const probe = (name: string, address: string, number: number): string =>
+      `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${number}; cat <&3' && echo ${name}=yes || echo ${name}=no)`;
+    const gateway = "$(ip route 2>/dev/null | awk '/default/ {print $3}')";
+    const { text } = await build([
+      'FROM node:24-bookworm-slim',
+      `RUN ${probe('metadata', '169.254.169.254', 80)}; ${probe('veth', vethAddress(), port)}; ${probe('docker0', '172.17.0.1', port)}; echo ${gateway}`,
+      `RUN ${(await hostAddresses()).map((address, index) => probe(`host${index}`, address, port)).join('; ')}`,
+      'RUN npm view is-odd@3.0.1 name',
+    ]);
+    for (const closed of ['metadata', 'veth', 'docker0', 'host0'])
+      assert.match(text, new RegExp(`^${closed}=no$`, 'm'));
+    assert.doesNotMatch(text, /^\w+=yes$/m);
+    assert.match(text, /^is-odd$/m);
+  });
+
+  test('a sandbox that lived on without its agent is adopted', async () => {
+    await build(['FROM debian:bookworm-slim', 'RUN echo one']);
+    const pid = sandboxPid();
+    parts = makeParts();
+    await build(['FROM debian:bookworm-slim', 'RUN echo two']);
+    assert.equal(sandboxPid(), pid);
+  });
+
+  test('an engine that was killed in a build is replaced, and nothing of the build lives on', async () => {
+    const killed = failure(
+      build(['FROM debian:bookworm-slim', 'RUN echo begun; sleep 98763'], {
+        onLog: (text) => {
+          if (text.includes('begun\n')) process.kill(sandboxPid(), 'SIGKILL');
+        },
+      }),
+    );
+    assert.equal((await killed).code, 'ORK_SANDBOX');
+    await build(['FROM debian:bookworm-slim', 'RUN echo three']);
+    assert.doesNotMatch(await commandLines(), /^sleep 98763/m);
+  });
+
+  test('an engine that hangs is replaced', async () => {
+    await build(['FROM debian:bookworm-slim', 'RUN echo four']);
+    const pid = sandboxPid();
+    process.kill(pid, 'SIGSTOP');
+    await build(['FROM debian:bookworm-slim', 'RUN echo five']);
+    assert.notEqual(sandboxPid(), pid);
+    assert.ok(!existsSync(`/proc/${pid}`));
+  });
+
+  test('a pid file that names somebody else harms nobody', async (t) => {
+    await parts.sandbox.stop();
+    const other = spawn('sleep', ['600']);
+    t.after(() => other.kill('SIGKILL'));
+    await writeFile(join(files.runDirectory, 'dockerd.pid'), String(other.pid));
+    assert.equal(await parts.sandbox.isRunning(), false);
+    await parts.sandbox.stop();
+    await build(['FROM debian:bookworm-slim', 'RUN echo six']);
+    assert.equal(other.exitCode, null);
+    assert.ok(existsSync(`/proc/${other.pid}`));
+  });
+
+  test('when idle it stops and leaves the cache', async () => {
+    await parts.sandbox.stop();
+    const sandbox = makeSandbox({
+      ...files,
+      scope,
+      openEngine: (socketPath) => makeEngine({ socketPath }),
+      idleMs: 50,
+    });
+    await sandbox.use(LIMITS, new AbortController().signal, async () => assert.ok(await sandbox.isRunning()));
+    for (let tries = 0; tries < 200 && existsSync(`/sys/class/net/ob${scope}`); tries += 1) await delay(50);
+    assert.equal(await sandbox.isRunning(), false);
+    assert.ok(!existsSync(`/run/netns/orkb-${scope}`));
+    assert.ok(existsSync(join(files.stateDirectory, 'data')));
+  });
+});
+
+/** The host's end of the sandbox's veth pair. */
+function vethAddress(): string {
+  const trie = readFileSync('/proc/net/fib_trie', 'utf8');
+  return /198\.18\.\d+\.\d+(?=\n\s+\/32 host LOCAL)/.exec(trie)?.[0] ?? assert.fail('the sandbox has no veth');
+}
+
+async function hostAddresses(): Promise<string[]> {
+  const trie = await readFile('/proc/net/fib_trie', 'utf8');
+  const own = [...trie.matchAll(/(\d+\.\d+\.\d+\.\d+)\n\s+\/32 host LOCAL/g)].map((match) => match[1] ?? '');
+  return [...new Set(own)].filter((address) => !/^(?:127|169\.254|198\.18|198\.19|172)\./.test(address));
+}
