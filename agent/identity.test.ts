@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { text as bodyOf } from 'node:stream/consumers';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -20,16 +21,14 @@ async function hubThat(
   answer?: (request: EnrolRequest) => { status: number; body: unknown } | 'hang up',
 ) {
   const requests: EnrolRequest[] = [];
-  const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request) text += String(chunk);
-    const body = EnrolRequest.parse(JSON.parse(text));
-    requests.push(body);
-    const told = answer?.(body) ?? { status: 201, body: { hostId: IDS.host, hubPublicKey: hubKey } };
-    if (told === 'hang up') return request.socket.destroy();
-    response.writeHead(told.status, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(told.body));
-    return undefined;
+  const server = createServer((request, response) => {
+    void bodyOf(request).then((text) => {
+      const body = EnrolRequest.parse(JSON.parse(text));
+      requests.push(body);
+      const told = answer?.(body) ?? { status: 201, body: { hostId: IDS.host, hubPublicKey: hubKey } };
+      if (told === 'hang up') request.socket.destroy();
+      else response.writeHead(told.status).end(JSON.stringify(told.body));
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

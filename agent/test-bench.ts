@@ -159,16 +159,16 @@ export function scriptedPipeline(
 ): Pipeline & { readonly calls: string[] } {
   const calls: string[] = [];
   const stages = STEP_NAMES.map((name): AnyStage => {
-    const { run, undo } = script[name] ?? {};
+    const scripted = script[name];
     const step: Step<StepName> = {
       name,
       async run(context) {
         calls.push(`run ${name}`);
-        return ((await run?.(context)) ?? outputFor(name, context)) as StepOutputs[StepName];
+        return ((await scripted?.run?.(context)) ?? outputFor(name, context)) as StepOutputs[StepName];
       },
       async undo(context) {
         calls.push(`undo ${name}`);
-        await undo?.(context);
+        await scripted?.undo?.(context);
       },
     };
     return { step, seconds: () => 60, timeoutCode: 'ORK_INTERNAL' } as unknown as AnyStage;

@@ -13,7 +13,7 @@ interface Bench {
   readonly journal: Journal;
   readonly dispatcher: Dispatcher;
   readonly calls: string[];
-  finals(): string[];
+  readonly finals: () => string[];
 }
 
 async function bench(

@@ -14,9 +14,9 @@ interface Bench {
   readonly logs: DeploymentLogs;
   readonly ranges: { offset: number; length: number }[];
   readonly folder: string;
-  text(step?: StepName): string;
+  readonly text: (step?: StepName) => string;
   /** Ranges follow each other without gap or overlap and end where the file ends. */
-  checkRanges(step?: StepName): void;
+  readonly checkRanges: (step?: StepName) => void;
 }
 
 function bench(t: TestContext, limits: Partial<LogLimits> = {}): Bench {

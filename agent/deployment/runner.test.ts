@@ -32,8 +32,8 @@ interface Bench {
   readonly journal: Journal;
   readonly folder: string;
   readonly pipeline: ReturnType<typeof scriptedPipeline>;
-  run(deploymentId: string, signals?: RunSignals): Promise<void>;
-  reports(): Report[];
+  readonly run: (deploymentId: string, signals?: RunSignals) => Promise<void>;
+  readonly reports: () => Report[];
 }
 
 async function bench(

@@ -23,7 +23,7 @@ interface Bench {
   readonly accepted: Job[];
   readonly refused: { deploymentId: string; error: ErrorReport }[];
   readonly cancelled: string[];
-  report(status?: 'running' | 'failed'): void;
+  readonly report: (status?: 'running' | 'failed') => void;
 }
 
 async function bench(

@@ -55,8 +55,8 @@ export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub
   let connections = 0;
 
   const look = (): void => {
-    for (const one of [...waiting]) {
-      if (!one.holds()) continue;
+    const held = waiting.filter(({ holds }) => holds());
+    for (const one of held) {
       waiting.splice(waiting.indexOf(one), 1);
       one.done();
     }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { text as bodyOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { OrkestrError, toProblem } from '../../protocol/errors.ts';
@@ -13,10 +14,8 @@ type Answer = (request: IncomingMessage, response: ServerResponse, body: string)
 
 async function proxyThat(t: TestContext, answer: Answer) {
   const socketPath = join(temporaryFolder(t), 'proxy.sock');
-  const server = createServer(async (request, response) => {
-    let body = '';
-    for await (const chunk of request) body += String(chunk);
-    answer(request, response, body);
+  const server = createServer((request, response) => {
+    void bodyOf(request).then((body) => answer(request, response, body));
   });
   server.listen(socketPath);
   await once(server, 'listening');
