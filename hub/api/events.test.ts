@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import fastify from 'fastify';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Report } from '../../protocol/agent-link.ts';
 import { AT, COMMIT, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { registerAuth } from '../auth/hook.ts';
+import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';
+import { addLogChunk } from '../store/logs.ts';
+import { registerEvents } from './events.ts';
 import { DeploymentEvent } from './schemas.ts';
 
 async function hub(t: TestContext): Promise<TestHub> {
@@ -157,6 +165,40 @@ test('many chunks come whole, also to one who reads slowly', async (t) => {
   await until(() => text.includes('"kind":"end"'));
   assert.equal(text.match(/"kind":"log"/g)?.length, 100);
   slow.destroy();
+});
+
+test('one who takes nothing is dropped, not buffered for', async (t) => {
+  const on = await hub(t);
+  const id = await create(on);
+  const bytes = Buffer.alloc(65_536, 'x');
+  await on.deps.db.transaction().execute(async (trx) => {
+    for (let n = 0; n < 250; n += 1) await addLogChunk(trx, id, { step: 'build', offset: n * bytes.length, bytes });
+  });
+  const app: HubApp = fastify().withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.decorateRequest('cookies');
+  registerAuth(app, on.deps);
+  registerEvents(app, on.deps, { heartbeatMs: 15_000, stuckMs: 50, followers: 1 });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.after(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  const stuck = connect(port, '127.0.0.1').pause();
+  const closed = once(stuck, 'close');
+  const request = `GET /deployments/${id}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${on.account.token}\r\n\r\n`;
+  stuck.on('error', () => undefined).write(request); // cut off: a reset or an end
+  const dropped = new Promise<void>((resolve) => {
+    app.server.once('request', (_request, response: ServerResponse) => response.once('close', () => resolve()));
+  });
+  await dropped;
+  const second = await fetch(`http://127.0.0.1:${port}/deployments/${id}/events`, {
+    headers: { authorization: `Bearer ${on.account.token}` },
+  });
+  assert.equal(second.status, 200, 'its place is free again');
+  await second.body?.cancel();
+  let received = 0;
+  stuck.on('data', (part: Buffer) => (received += part.length)).resume();
+  await closed;
+  assert.ok(received < 20_000_000, 'the rest was never written');
 });
 
 test('a stopping hub ends its streams at once', async () => {

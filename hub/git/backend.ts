@@ -24,8 +24,6 @@ export async function serveByBackend(
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   child.once('error', () => child.stdout.destroy()); // never started: answered as an early end below
   const deadline = setTimeout(() => killGroup(child), DEADLINE_MS);
-  const abandon = (): void => killGroup(child);
-  response.once('close', abandon);
   feed(request, child);
   try {
     const { status, headers, rest } = await readHead(child.stdout);
@@ -33,13 +31,12 @@ export async function serveByBackend(
     response.write(rest);
     await pipeline(child.stdout, response);
   } catch {
-    // The client went away or the backend died: what was not sent cannot be mended.
+    // The client went away or the backend died: what was not sent cannot be mended, and nobody waits for the rest.
+    killGroup(child);
     if (response.headersSent) response.destroy();
     else response.writeHead(502, { 'content-type': 'text/plain' }).end('The git backend gave no answer.\n');
   } finally {
-    response.off('close', abandon);
     clearTimeout(deadline);
-    if (response.destroyed && !response.writableFinished) killGroup(child);
     await ended;
   }
 }
