@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { Listener } from '../../protocol/steps.ts';
 import { ErrorReport } from '../../protocol/errors.ts';

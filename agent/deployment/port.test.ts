@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import { askedPort, choosePort } from './port.ts';
-import { aJob } from './testing/scripted.ts';
+import { aJob } from './test-context.ts';
 
 const plan = {
   port: 4000,

@@ -3,8 +3,8 @@
 /** Characters that only a shell understands. Whatever has none of them is split at blanks and run directly. */
 const SHELL = /["'\\$`;&|<>()*?[\]{}~#!\n\r]/;
 
-/** A leading `NAME=value` is shell syntax too. */
-const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/;
+/** `NAME=value` in front of a program is shell syntax too. */
+const ASSIGNMENTS = /^(?:[A-Za-z_][A-Za-z0-9_]*=(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])*(?:\s+|$))+/;
 
 /** Words that are no program: a shell cannot `exec` them. */
 const BUILTINS = new Set(
@@ -19,21 +19,21 @@ const BUILTINS = new Set(
  */
 export function startArgv(command: string): string[] {
   const line = command.trim();
-  return SHELL.test(line) || ASSIGNMENT.test(line) ? ['sh', '-c', withExec(line)] : line.split(/[ \t]+/);
+  return SHELL.test(line) || ASSIGNMENTS.test(line) ? ['sh', '-c', withExec(line)] : line.split(/[ \t]+/);
 }
 
 /** `a && b` becomes `a && exec b`. Left as it is where `b` is no simple command of a plain list. */
 function withExec(line: string): string {
   const start = lastCommand(line);
   if (start === null) return line;
-  const before = line.slice(0, start);
   const last = line.slice(start);
-  const blanks = /^\s*/.exec(last)?.[0] ?? '';
-  const words = last.slice(blanks.length);
-  const [first = ''] = words.split(/\s/, 1);
-  if (first === '' || first.startsWith('#') || BUILTINS.has(first)) return line;
+  const command = last.trimStart();
+  const assignments = ASSIGNMENTS.exec(command)?.[0] ?? '';
+  const [program = ''] = command.slice(assignments.length).split(/\s/, 1);
+  if (program === '' || program.startsWith('#') || BUILTINS.has(program)) return line;
+  const before = line.slice(0, start) + last.slice(0, last.length - command.length);
   // `exec` takes no assignments in front of the program; env(1) does.
-  return `${before}${blanks}exec ${ASSIGNMENT.test(words) ? 'env ' : ''}${words}`;
+  return `${before}exec ${assignments === '' ? '' : 'env '}${command}`;
 }
 
 /** What matters of shell syntax here: escapes and quoted text as wholes, redirections, operators. */

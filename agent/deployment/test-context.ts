@@ -1,10 +1,10 @@
 /** Fakes for tests of the domain: they answer what the test scripted and throw on every other call. */
-import type { Clock, Ports, StepLog } from '../ports.ts';
-import type { StepContext } from '../step.ts';
-import type { DeployJob } from '../../../protocol/job.ts';
-import { DeployJob as DeployJobSchema } from '../../../protocol/job.ts';
-import type { StepName, StepOutputs } from '../../../protocol/steps.ts';
-import { BaseImages } from '../../detect/base-images.ts';
+import type { Clock, Ports, StepLog } from './ports.ts';
+import type { StepContext } from './step.ts';
+import type { DeployJob } from '../../protocol/job.ts';
+import { DeployJob as DeployJobSchema } from '../../protocol/job.ts';
+import type { StepName, StepOutputs } from '../../protocol/steps.ts';
+import { BaseImages } from '../detect/base-images.ts';
 
 /** An object with these members only; touching any other one throws and names it. */
 export function scripted<T extends object>(name: string, members: Partial<T>): T {

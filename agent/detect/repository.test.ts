@@ -1,0 +1,184 @@
+import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import * as fc from 'fast-check';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { BuildPlan } from '../../protocol/steps.ts';
+import { MAX_ENTRIES, MAX_FILE_BYTES, openRepository } from './repository.ts';
+import { RepositoryFolder } from './test-repository.ts';
+
+let folder: RepositoryFolder;
+let outside: string;
+before(async () => {
+  folder = await RepositoryFolder.make();
+  outside = await mkdtemp(join(tmpdir(), 'orkestr-outside-'));
+  await writeFile(join(outside, 'package.json'), '{"scripts":{"start":"node stolen.js"}}');
+});
+after(async () => {
+  await folder.remove();
+  await rm(outside, { recursive: true });
+});
+
+const at = (path: string): string => join(folder.path, path);
+
+describe('reading a checkout', () => {
+  test('a link that leads out is an error, whatever is asked of it', async () => {
+    await folder.replaceFiles({});
+    await symlink(join(outside, 'package.json'), at('package.json'));
+    await symlink(outside, at('cmd'));
+    const view = openRepository(folder.path);
+    const unsafe = { code: 'ORK_REPO_UNSAFE' };
+    await assert.rejects(view.text('package.json'), unsafe);
+    await assert.rejects(view.has('package.json'), unsafe);
+    await assert.rejects(view.head('package.json', 10), unsafe);
+    await assert.rejects(view.entries('cmd'), unsafe);
+    await assert.rejects(view.text('cmd/package.json'), unsafe);
+    await assert.rejects(folder.planAsItIs(), unsafe);
+  });
+
+  test('a relative path out of the tree is an error too', async () => {
+    await folder.replaceFiles({});
+    await assert.rejects(openRepository(folder.path).text(`../${outside.split('/').at(-1)}/package.json`), {
+      code: 'ORK_REPO_UNSAFE',
+    });
+  });
+
+  test('a link inside of the tree is followed; one in a circle or to nothing is absent', async () => {
+    await folder.replaceFiles({ 'real.txt': 'here' });
+    await symlink('real.txt', at('link'));
+    await symlink('circle', at('circle'));
+    await symlink('gone', at('dangling'));
+    const view = openRepository(folder.path);
+    assert.equal(await view.text('link'), 'here');
+    assert.equal(await view.text('circle'), null);
+    assert.equal(await view.has('dangling'), false);
+  });
+
+  test('folders, pipes and files inside of files are not there', { timeout: 5000 }, async () => {
+    await folder.replaceFiles({ file: '' });
+    await mkdir(at('package.json'));
+    await promisify(execFile)('mkfifo', ['--', at('Dockerfile')]);
+    const view = openRepository(folder.path);
+    assert.equal(await view.text('package.json'), null);
+    assert.equal(await view.text('Dockerfile'), null);
+    assert.equal(await view.text('file/package.json'), null);
+  });
+
+  test('a huge file is refused by its size; its head still can be read', async () => {
+    await folder.replaceFiles({ 'package.json': '{}', 'yarn.lock': '# yarn' });
+    await truncate(at('package.json'), 2 ** 40);
+    await truncate(at('yarn.lock'), 2 ** 40);
+    const view = openRepository(folder.path);
+    await assert.rejects(view.text('package.json'), { code: 'ORK_MANIFEST_INVALID' });
+    assert.equal(await view.head('yarn.lock', 6), '# yarn');
+  });
+
+  test('a file of the largest size is read', async () => {
+    await folder.replaceFiles({ 'big.txt': 'x'.repeat(MAX_FILE_BYTES) });
+    assert.equal((await openRepository(folder.path).text('big.txt'))?.length, MAX_FILE_BYTES);
+  });
+
+  test('of a folder with very many entries only so many are looked at', async () => {
+    await folder.replaceFiles({});
+    for (let index = 0; index < MAX_ENTRIES + 100; index += 1) await writeFile(at(`f${index}`), '');
+    assert.equal((await openRepository(folder.path).entries('.')).length, MAX_ENTRIES);
+  });
+
+  test('a very deep tree is no matter', async () => {
+    await folder.replaceFiles({ 'index.html': '' });
+    await mkdir(at('d/'.repeat(1000)), { recursive: true });
+    assert.equal((await folder.planAsItIs()).detector, 'static');
+  });
+});
+
+describe('hostile repositories', () => {
+  const NAMES = [
+    'package.json',
+    'pyproject.toml',
+    'requirements.txt',
+    'Procfile',
+    'go.mod',
+    'main.go',
+    'app.py',
+    'manage.py',
+    'Dockerfile',
+    'index.html',
+    'yarn.lock',
+    'pnpm-lock.yaml',
+    'vite.config.js',
+  ];
+  const file = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 300 }),
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    fc.json(),
+    fc.constantFrom(
+      'module x\n',
+      'package main',
+      'FROM a\nEXPOSE 99999 0 -1',
+      'web: $(rm -rf /)\n',
+      'flask\ngunicorn',
+      '{"main":"../../x","scripts":{"start":"a\\nUSER root"}}',
+      '{"scripts":{"__proto__":"x","start":"node x"},"dependencies":{"vite":"1"}}',
+      'app = Flask(',
+    ),
+  );
+
+  test('whatever stands in the files, there is a plan of the schema or a coded error', async () => {
+    const repository = fc.dictionary(fc.constantFrom(...NAMES), file, { maxKeys: 8 });
+    await fc.assert(
+      fc.asyncProperty(repository, async (files) => {
+        try {
+          BuildPlan.parse(await folder.plan(files));
+        } catch (error) {
+          assert.ok(error instanceof OrkestrError, String(error));
+          assert.match(error.code, /^ORK_(?:NOTHING_DETECTED|MANIFEST_INVALID)$/);
+        }
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  test('no text of a repository becomes an instruction of a generated Dockerfile', async () => {
+    const INSTRUCTION = /^(?:FROM|WORKDIR|ENV|COPY|RUN|USER|ENTRYPOINT|CMD|#)(?: |$)|^$/;
+    const evil = fc
+      .constantFrom('\n', '\r', '\\', '"', "'", ' ', '&&', '`', '$(', '#', 'USER root', 'x')
+      .chain((part) =>
+        fc.array(fc.constantFrom(part, 'node', 'a.js', '\nUSER root\n'), { minLength: 1, maxLength: 6 }),
+      );
+    await fc.assert(
+      fc.asyncProperty(
+        evil,
+        fc.constantFrom('script', 'main', 'packageManager', 'Procfile', 'setting'),
+        async (parts, place) => {
+          const text = parts.join(' ');
+          const manifest = {
+            scripts: place === 'script' ? { start: text } : { start: 'node server.js' },
+            ...(place === 'main' && { main: text, scripts: {} }),
+            ...(place === 'packageManager' && { packageManager: `pnpm@1.0.0${text}` }),
+            dependencies: { koa: '1' },
+          };
+          const files = {
+            'package.json': JSON.stringify(manifest),
+            'server.js': '',
+            ...(place === 'Procfile' && { Procfile: `web: ${text}` }),
+          };
+          const plan = await folder.plan(files, place === 'setting' ? { startCommand: text } : {});
+          const lines = plan.dockerfile.text.split(/[\n\r]/);
+          assert.deepEqual(
+            lines.filter((line) => !INSTRUCTION.test(line)),
+            [],
+          );
+          assert.deepEqual(
+            lines.filter((line) => line.startsWith('USER ')),
+            ['USER 10001:10001'],
+          );
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+});

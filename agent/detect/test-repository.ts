@@ -1,0 +1,51 @@
+/** A folder with the files that a test names, emptied before each plan. */
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { BuildPlan } from '../../protocol/steps.ts';
+import { BaseImages } from './base-images.ts';
+import { planBuild } from './index.ts';
+import type { PlanRequest } from './index.ts';
+
+export class RepositoryFolder {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async make(): Promise<RepositoryFolder> {
+    return new RepositoryFolder(await mkdtemp(join(tmpdir(), 'orkestr-detect-')));
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true });
+  }
+
+  /** These files and no others: path → content. */
+  async replaceFiles(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
+    for (const name of await readdir(this.path)) await rm(join(this.path, name), { recursive: true });
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(this.path, name)), { recursive: true });
+      await writeFile(join(this.path, name), content);
+    }
+  }
+
+  async plan(
+    files: Readonly<Record<string, string | Buffer>>,
+    { port, ...settings }: PlanRequest['settings'] & Pick<PlanRequest, 'port'> = {},
+  ): Promise<BuildPlan> {
+    await this.replaceFiles(files);
+    return this.planAsItIs(settings, port);
+  }
+
+  planAsItIs(settings: PlanRequest['settings'] = {}, port?: PlanRequest['port']): Promise<BuildPlan> {
+    return planBuild({
+      directory: this.path,
+      rootDirectory: '.',
+      settings,
+      port,
+      surroundings: { baseImages: BaseImages.parse({}), cacheScope: 'scope' },
+    });
+  }
+}
