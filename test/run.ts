@@ -3,7 +3,7 @@
  * fails. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose path holds it.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBaseImages } from '../installer/prepare/base-images.ts';
@@ -14,8 +14,8 @@ import { runProgram } from '../installer/stack/run-program.ts';
 import { agentArgv, agentEnv, ROOT } from '../installer/stack/stack.ts';
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
-import { leftStacks, sweep } from './harness/records.ts';
-import { compare, RUN_MARK, takeInventory } from './runner/leftovers.ts';
+import { leftStacks, scopesFile, sweep } from './harness/records.ts';
+import { compare, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
 import { runTests, testFiles } from './runner/test-files.ts';
 
 const HELP = `npm test                 everything
@@ -88,14 +88,20 @@ async function withEngine(parts: readonly Part[] | null, files: readonly string[
   try {
     if (!(await stage('engine', prepareEngine))) return;
     const where = { dockerSocket: DOCKER_SOCKET, run, temporary };
+    writeFileSync(scopesFile(), '');
     const before = await takeInventory(where);
+    let alone = !othersAtWork(run);
     for (const part of (parts ?? []).filter((name) => PARTS[name].engine)) await stage(part, PARTS[part].run);
     if (!parts)
       await stage('tests', () => failIf(runTests(files, { together: false, env: testEnv, output: process.stdout })));
     await stage('leftovers', async () => {
       const left = leftStacks();
       for (const folder of left) await sweep(folder);
-      const things = [...left.map((folder) => `stack: ${folder}`), ...compare(before, await takeInventory(where))];
+      const found = compare(before, await takeInventory(where));
+      alone &&= !othersAtWork(run);
+      if (!alone) say('others run orkestr here at the same time: only what is certainly of this run counts');
+      const scopes = readFileSync(scopesFile(), 'utf8').split('\n').filter(Boolean);
+      const things = [...left.map((folder) => `stack: ${folder}`), ...(alone ? found : onlyOurs(found, scopes))];
       if (things.length > 0) throw new Error(`left behind:\n  ${things.join('\n  ')}`);
     });
   } finally {

@@ -3,7 +3,7 @@
  * process itself was killed. One file per stack in one folder.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -35,6 +35,13 @@ export function keepRecord(plan: StackPlan, started?: ProcessIdentity): void {
   mkdirSync(recordsFolder(), { recursive: true, mode: 0o700 });
   const processes = [...(readRecord(plan.folder)?.processes ?? []), ...(started ? [started] : [])];
   writeFileSync(recordFile(plan.folder), JSON.stringify({ plan, processes } satisfies StackRecord), { mode: 0o600 });
+}
+
+/** Where the scopes of all stacks of a test run are noted, one per line: what is left of them is certainly the run's. */
+export const scopesFile = (): string => join(tmpdir(), 'orkestr-test-scopes');
+
+export function noteScope(scope: string): void {
+  if (existsSync(scopesFile())) appendFileSync(scopesFile(), `${scope}\n`);
 }
 
 function readRecord(folder: string): StackRecord | null {

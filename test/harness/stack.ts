@@ -31,7 +31,7 @@ import type { StackPlan } from '../../installer/stack/stack.ts';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import { TestProject } from './project.ts';
 import type { ProjectOptions } from './project.ts';
-import { keepRecord, sweep } from './records.ts';
+import { keepRecord, noteScope, sweep } from './records.ts';
 
 export type ProcessName = 'hub' | 'proxy' | 'agent';
 const COMMANDS = { hub: hubCommand, proxy: proxyCommand, agent: agentCommand } as const;
@@ -77,6 +77,7 @@ export class Stack {
     this.token = parts.token;
     this.host = parts.host;
     this.scope = scopeOf(parts.host.id);
+    noteScope(this.scope);
     this.hubUrl = parts.hubUrl;
     this.proxyUrl = parts.proxyUrl;
     this.#services = parts.services;

@@ -36,6 +36,27 @@ export const compare = (before: Inventory, after: Inventory): string[] =>
     [...things].filter((thing) => !before[kind]?.has(thing)).map((thing) => `${kind}: ${thing}`),
   );
 
+/** Kinds of which nothing can be somebody else's: they carry the mark of the run. */
+const CERTAIN = /^(?:processes|temporary files): /;
+
+/**
+ * Of what was left, what is certainly this run's. For a machine where somebody else runs orkestr at the same time (an
+ * `npm start`, another test run): their things come and go, too. `scopes`: those of this run's agents.
+ */
+export const onlyOurs = (left: readonly string[], scopes: readonly string[]): string[] =>
+  left.filter(
+    (line) =>
+      CERTAIN.test(line) || scopes.some((scope) => line.includes(scope) || line.includes(`ork${scope.slice(0, 4)}`)),
+  );
+
+/** Whether an agent or a test of orkestr runs that is not of this run. */
+export function othersAtWork(run: string): boolean {
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => /\0--test\0|agent\/main\.ts\0serve/.test(read(`/proc/${pid}/cmdline`)))
+    .some((pid) => !read(`/proc/${pid}/environ`).split('\0').includes(`${RUN_MARK}=${run}`));
+}
+
 function markedProcesses(mark: string): string[] {
   return list('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
