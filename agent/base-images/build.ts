@@ -9,11 +9,20 @@ import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
-import { findMirror, type Mirror } from './mirror.ts';
+import { findMirror } from './mirror.ts';
 import { installNpmPackage } from './npm.ts';
 import { type BaseRecipe, CA_BUNDLE } from './recipe.ts';
 import { RECIPES } from './recipes/index.ts';
-import { applyRecipe, bootstrap, copyTrust, installPackages, packTree, slim, unpackTree } from './tree.ts';
+import {
+  DEBIAN_RELEASE,
+  applyRecipe,
+  bootstrap,
+  copyTrust,
+  installPackages,
+  packTree,
+  slim,
+  unpackTree,
+} from './tree.ts';
 
 /** Import of a whole tree on a slow disk. */
 const IMPORT_TIMEOUT_MS = 10 * 60_000;
@@ -41,7 +50,6 @@ export interface BaseImage {
 interface Making {
   readonly engine: Engine;
   readonly options: BaseImageOptions;
-  readonly mirror: Mirror;
 }
 
 /**
@@ -59,7 +67,7 @@ export async function buildBaseImages(
     throw new OrkestrError('ORK_BASE_IMAGE', `There is no base image of kind "${unknown}". There are: ${known}.`);
   }
   await mkdir(options.workDirectory, { recursive: true });
-  const making: Making = { engine, options, mirror: await findMirror('bookworm') };
+  const making: Making = { engine, options };
   const wanted = RECIPES.filter(
     ({ kind, from }) => kinds.includes(kind) || (kind === 'debian' && from === 'debootstrap'),
   );
@@ -96,7 +104,8 @@ async function ensureImage(making: Making, recipe: BaseRecipe): Promise<BaseImag
   return { kind: recipe.kind, name, id: image.id, bytes: image.bytes, made: true };
 }
 
-async function makeTree({ engine, options, mirror }: Making, recipe: BaseRecipe, work: string): Promise<void> {
+async function makeTree({ engine, options }: Making, recipe: BaseRecipe, work: string): Promise<void> {
+  const mirror = await findMirror(DEBIAN_RELEASE);
   const tree = join(work, 'tree');
   const name = nameOf(options, recipe.kind);
   if (recipe.from === 'debootstrap') {

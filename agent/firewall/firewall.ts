@@ -21,15 +21,25 @@ export interface FirewallOptions {
 }
 
 export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firewall {
+  let turn: Promise<unknown> = Promise.resolve();
+  /** One after the other: of two that look for a rule at once, both would add it. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const result = turn.then(work);
+    turn = result.catch(() => undefined); // its own caller hears of it
+    return result;
+  };
+
   return {
-    async ensure() {
-      const chains = await chainsOf(scope);
-      await ensureSystemChain(4, 'DOCKER-USER', by);
-      for (const chain of chains) await ensureChain(chain, by);
-    },
-    async remove() {
-      for (const chain of await chainsOf(scope)) await removeChain(chain, by);
-    },
+    ensure: () =>
+      inTurn(async () => {
+        const chains = await chainsOf(scope);
+        await ensureSystemChain(4, 'DOCKER-USER', by);
+        for (const chain of chains) await ensureChain(chain, by);
+      }),
+    remove: () =>
+      inTurn(async () => {
+        for (const chain of await chainsOf(scope)) await removeChain(chain, by);
+      }),
   };
 }
 

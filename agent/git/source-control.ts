@@ -135,10 +135,10 @@ function tooSlow(limits: CheckoutLimits): OrkestrError {
 function asCloneError(error: unknown, source: Source): unknown {
   if (error instanceof OrkestrError || !(error instanceof Error)) return error;
   const lines = error.message.trim().split('\n').slice(-10);
-  return new OrkestrError(explainGitFailure(error.message), `git could not fetch ${source.url}: ${lines.at(-1)}`, {
-    evidence: lines,
-    cause: error,
-  });
+  // git tells the reason first and then what followed from it.
+  const reason = lines.find((line) => /^(?:fatal|error|remote): /.test(line)) ?? lines[0] ?? '';
+  const message = `git could not fetch ${source.url}: ${reason.slice(0, 500)}`;
+  return new OrkestrError(explainGitFailure(error.message), message, { evidence: lines, cause: error });
 }
 
 const cut = (text: string): string => text.slice(0, MAX_TEXT);

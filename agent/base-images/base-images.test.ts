@@ -1,0 +1,81 @@
+/** The making itself is what every end-to-end test stands on; here are the decisions around it. */
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pack } from 'tar-stream';
+import type { OrkestrError } from '../../protocol/errors.ts';
+import { BaseImages } from '../detect/base-images.ts';
+import { makeEngine } from '../docker/engine.ts';
+import type { Exec } from '../lib/exec.ts';
+import { buildBaseImages } from './build.ts';
+import { findMirror, parseTargets } from './mirror.ts';
+import { RECIPES } from './recipes/index.ts';
+
+const engine = makeEngine({ socketPath: '/var/run/docker.sock' });
+
+test('there is a recipe for every kind that detectors start from, and a name for every recipe', () => {
+  assert.deepEqual(new Set(RECIPES.map(({ kind }) => kind)), new Set(Object.keys(BaseImages.parse({}))));
+});
+
+test("the mirror is apt's own; foreign repositories and other releases are left out", () => {
+  const targets = [
+    'http://mirror.example/debian/ bookworm main',
+    'http://mirror.example/debian/ bookworm-updates main',
+    'http://mirror.example/debian-security/ bookworm-security main',
+    'http://mirror.example/debian/ bookworm contrib',
+    'http://mirror.example/debian/ trixie main',
+    'https://packages.example/ cloud-sdk-bookworm main',
+    'file:/srv/repo bookworm main',
+  ];
+  assert.deepEqual(
+    parseTargets(targets.join('\n'), 'bookworm').map(({ suite }) => suite),
+    ['bookworm', 'bookworm-updates', 'bookworm-security'],
+  );
+});
+
+test('a host whose apt knows no Debian takes the public mirror, one without apt too', async () => {
+  const ubuntu: Exec = async () => ({
+    exitCode: 0,
+    stdout: 'http://archive.example/ubuntu noble main\n',
+    stderr: '',
+    timedOut: false,
+  });
+  const none: Exec = () => Promise.reject(new Error('ENOENT'));
+  for (const by of [ubuntu, none])
+    assert.match((await findMirror('bookworm', by)).main, /^http:\/\/deb\.debian\.org\//);
+});
+
+test('an unknown kind is refused with those there are', async () => {
+  const work = buildBaseImages(engine, ['cobol'], { names: {}, workDirectory: tmpdir(), onProgress: () => undefined });
+  await assert.rejects(
+    work,
+    (error: OrkestrError) => error.code === 'ORK_BASE_IMAGE' && /debian, node/.test(error.message),
+  );
+});
+
+test('an image of that name which we did not make is left as it is', async (t) => {
+  const name = `orkestr-test-${randomBytes(4).toString('hex')}:1`;
+  const tar = pack();
+  tar.entry({ name: 'x' }, createHash('sha256').update(name).digest('hex'));
+  tar.finalize();
+  await engine.call('import', async (docker) => {
+    const [repo = '', tag = ''] = name.split(':');
+    const stream = await docker.importImage(tar as unknown as NodeJS.ReadableStream, { repo, tag });
+    await Array.fromAsync(stream as AsyncIterable<Buffer>);
+  });
+  t.after(() => engine.call('remove', (docker) => docker.getImage(name).remove()));
+  const folder = await mkdtemp(join(tmpdir(), 'ork-base-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const said: string[] = [];
+  const [image] = await buildBaseImages(engine, ['debian'], {
+    names: { debian: name },
+    workDirectory: folder,
+    onProgress: (line) => said.push(line),
+  });
+  assert.deepEqual([image?.made, image?.name], [false, name]);
+  assert.match(said.join(), /an image of that name is there/);
+  assert.deepEqual(await readdir(folder), []);
+});

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { run } from '../lib/exec.ts';
+import { makeFirewall } from './firewall.ts';
+
+/** Rules of both families that name `word`, with how often each stands there. */
+async function rules(word: string): Promise<string[]> {
+  const texts = await Promise.all(
+    ['iptables-save', 'ip6tables-save'].map((program) =>
+      run(program, [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 }),
+    ),
+  );
+  return texts.flatMap(({ stdout }) =>
+    stdout.split('\n').filter((line) => line.startsWith('-A') && line.includes(word)),
+  );
+}
+
+test('rules stand once however often they are ensured, come back when lost, and go without a trace', async (t) => {
+  const scope = randomBytes(4).toString('hex');
+  const firewall = makeFirewall({ scope });
+  t.after(() => firewall.remove());
+  await Promise.all([firewall.ensure(), firewall.ensure()]);
+  await firewall.ensure();
+  const all = await rules(scope);
+  await firewall.ensure();
+  assert.deepEqual(await rules(scope), all);
+  const jumps = await rules(`ork${scope.slice(0, 4)}+`);
+  assert.equal(jumps.filter((line) => line.startsWith('-A INPUT')).length, 2);
+  assert.equal(jumps.filter((line) => line.startsWith('-A DOCKER-USER')).length, 1);
+  // Before the RETURN that Docker ends its chain with, or it would never be met.
+  const { stdout } = await run('iptables', ['-w', '10', '-S', 'DOCKER-USER'], { timeoutMs: 10_000 });
+  assert.ok(stdout.indexOf(scope) < stdout.indexOf('-j RETURN'));
+
+  const match = ['-i', `ork${scope.slice(0, 4)}+`, '-j', `ORKESTR-${scope}`];
+  await run('iptables', ['-w', '10', '-D', 'INPUT', ...match], { timeoutMs: 10_000 });
+  await run('iptables', ['-w', '10', '-F', `ORKESTR-${scope}`], { timeoutMs: 10_000 });
+  await firewall.ensure();
+  assert.deepEqual(new Set(await rules(scope)), new Set(all));
+
+  await firewall.remove();
+  await firewall.remove();
+  assert.deepEqual(await rules(scope), []);
+});
