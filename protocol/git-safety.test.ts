@@ -151,7 +151,7 @@ test('a rejected token, a redirect with a token, a dead port, silence and garbag
     response.writeHead(301, { location: `${elsewhere}${request.url}` }).end(),
   );
   for (const url of [refusing, moved]) {
-    const own = join(home, String(new URL(url).port));
+    const own = join(home, new URL(url).port);
     mkdirSync(own);
     const credentials = { url: `${url}/app`, username: 'u', token: 't' };
     const { out } = await git(hardened(own, { allowHttp: true, credentials }), own, 'ls-remote', '--', `${url}/app`);
@@ -159,7 +159,12 @@ test('a rejected token, a redirect with a token, a dead port, silence and garbag
   }
   assert.equal(leaked, undefined, 'the token went to another server');
 
-  const tcp = createTcpServer((socket) => socket.on('error', () => undefined).resume().end('garbage\r\n\r\n'));
+  const tcp = createTcpServer((socket) =>
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .end('garbage\r\n\r\n'),
+  );
   await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
   const { port } = tcp.address() as AddressInfo;
   const env = hardened(home);

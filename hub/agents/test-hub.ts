@@ -102,46 +102,8 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const app = await buildApp(deps, join(folder, 'no-console'));
   url = await app.listen({ host: '127.0.0.1', port: 0 });
 
-  const account =
-    resume?.account ??
-    (await createAccount(core.db, core.clock, { email: 'a@example.com', team: 'Team', plan: options.plan ?? 'pro' }));
-  const hostKey = resume?.hostKey ?? makeKeyPair();
-  const [hostId, projectId, environmentId] = [
-    resume?.hostId ?? randomUUIDv7(),
-    resume?.projectId ?? randomUUIDv7(),
-    randomUUIDv7(),
-  ];
-  const addEnvironment = async (slug: string, branch: string, id = randomUUIDv7()): Promise<string> => {
-    const settings = Settings.parse({ domains: [{ host: `${slug}.example.com` }] });
-    await insertEnvironment(core.db, {
-      id,
-      project_id: projectId,
-      slug,
-      branch,
-      host_id: hostId,
-      created_at: core.clock.now().toISOString(),
-      settings,
-    });
-    return id;
-  };
-  if (resume === undefined) {
-    await insertHost(core.db, {
-      id: hostId,
-      team_id: account.teamId,
-      name: 'vps-1',
-      public_key: hostKey.publicKey,
-      acknowledged: 0,
-      created_at: core.clock.now().toISOString(),
-    });
-    await insertProject(core.db, {
-      id: projectId,
-      team_id: account.teamId,
-      slug: 'shop',
-      origin: 'hub',
-      created_at: core.clock.now().toISOString(),
-    });
-    await addEnvironment('production', 'main', environmentId);
-  }
+  const place = resume ?? (await seed(core, options.plan ?? 'pro'));
+  const { account, hostId, hostKey, projectId, environmentId } = place;
   const opened: ScriptedAgent[] = [];
 
   return {
@@ -153,7 +115,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     hostId,
     hostKey,
     projectId,
-    environmentId: resume?.environmentId ?? environmentId,
+    environmentId,
     pass: (ms) => void (offset += ms),
     api: (method, path, body) =>
       fetch(`${url}/api/v1${path}`, {
@@ -162,9 +124,9 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
           authorization: `Bearer ${account.token}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
-        body: body === undefined ? null : JSON.stringify(body),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
-    addEnvironment: (slug, branch) => addEnvironment(slug, branch),
+    addEnvironment: (slug, branch) => addEnvironment(core, place, slug, branch),
     async connect({ running = [], key = hostKey } = {}) {
       const agent = new ScriptedAgent(url, core.hubKey.publicKey);
       opened.push(agent);
@@ -181,6 +143,42 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
       if (!keep) rmSync(folder, { recursive: true });
     },
   };
+}
+
+type Place = Pick<TestHub, 'account' | 'hostId' | 'hostKey' | 'projectId' | 'environmentId'>;
+type Core = Pick<HubDeps, 'db' | 'clock'>;
+
+/** A team with one enrolled host and the project `shop`, whose environment `production` deploys `main` there. */
+async function seed(core: Core, plan: PlanKey): Promise<Place> {
+  const account = await createAccount(core.db, core.clock, { email: 'a@example.com', team: 'Team', plan });
+  const hostKey = makeKeyPair();
+  const [hostId, projectId] = [randomUUIDv7(), randomUUIDv7()];
+  const created_at = core.clock.now().toISOString();
+  const team_id = account.teamId;
+  const host = { id: hostId, team_id, name: 'vps-1', public_key: hostKey.publicKey, acknowledged: 0, created_at };
+  await insertHost(core.db, host);
+  await insertProject(core.db, { id: projectId, team_id, slug: 'shop', origin: 'hub', created_at });
+  const environmentId = await addEnvironment(core, { hostId, projectId }, 'production', 'main');
+  return { account, hostId, hostKey, projectId, environmentId };
+}
+
+async function addEnvironment(
+  { db, clock }: Core,
+  { hostId, projectId }: Pick<Place, 'hostId' | 'projectId'>,
+  slug: string,
+  branch: string,
+): Promise<string> {
+  const id = randomUUIDv7();
+  await insertEnvironment(db, {
+    id,
+    project_id: projectId,
+    slug,
+    branch,
+    host_id: hostId,
+    created_at: clock.now().toISOString(),
+    settings: Settings.parse({ domains: [{ host: `${slug}.example.com` }] }),
+  });
+  return id;
 }
 
 /** A WebSocket client that says what the test tells it to, and keeps what it hears. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Job } from '../../protocol/job.ts';
 import { AT, COMMIT, startTestHub, type ScriptedAgent, type TestHub, until } from '../agents/test-hub.ts';
 import { findDeployment } from '../store/deployments.ts';
@@ -310,41 +310,41 @@ class ModelHost {
   }
 
   async perform(step: Act, created: string[]): Promise<void> {
-    switch (step.do) {
-      case 'create':
-        created.push(await create(this.#on, step.trigger));
-        return;
-      case 'end':
-        if (this.current === undefined || this.agent === undefined) return;
-        if (step.status === 'live') await this.agent.live(this.current);
-        else await this.agent.end(this.current, 'failed');
-        this.current = undefined;
-        return;
-      case 'start':
-        if (this.current !== undefined) await this.agent?.report(running(this.current));
-        return;
-      case 'leave':
-        await this.agent?.leave();
-        this.agent = undefined;
-        await until(() => !this.#on.deps.agents.isOnline(this.#on.hostId));
-        return;
-      case 'return':
-        if (this.agent !== undefined) return;
-        this.agent = await this.#on.connect({ running: this.current ? [this.current.deploymentId] : [] });
-        return;
-      case 'lose':
-        if (this.agent !== undefined) return;
-        this.#on.pass(LOST_MS);
-        await this.#on.deps.scheduler.sweep();
-        return;
-      case 'cancel': {
-        const id = created[step.which];
-        if (id === undefined) return;
-        await this.#on.deps.scheduler.cancel(id).catch((error: unknown) => {
-          assert.match(String(error), /has ended already/);
-        });
-      }
-    }
+    if (step.do === 'create') created.push(await create(this.#on, step.trigger));
+    else if (step.do === 'cancel') await this.#cancel(created[step.which]);
+    else if (step.do === 'end') await this.#end(step.status);
+    else if (step.do === 'start') await (this.current && this.agent?.report(running(this.current)));
+    else if (step.do === 'leave') await this.#leave();
+    else if (this.agent === undefined) await (step.do === 'return' ? this.#return() : this.#lose());
+  }
+
+  async #cancel(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    await this.#on.deps.scheduler.cancel(id).catch((error: unknown) => {
+      assert.match(String(error), /has ended already/);
+    });
+  }
+
+  async #end(status: 'live' | 'failed'): Promise<void> {
+    if (this.current === undefined || this.agent === undefined) return;
+    if (status === 'live') await this.agent.live(this.current);
+    else await this.agent.end(this.current, 'failed');
+    this.current = undefined;
+  }
+
+  async #leave(): Promise<void> {
+    await this.agent?.leave();
+    this.agent = undefined;
+    await until(() => !this.#on.deps.agents.isOnline(this.#on.hostId));
+  }
+
+  async #return(): Promise<void> {
+    this.agent = await this.#on.connect({ running: this.current ? [this.current.deploymentId] : [] });
+  }
+
+  async #lose(): Promise<void> {
+    this.#on.pass(LOST_MS);
+    await this.#on.deps.scheduler.sweep();
   }
 
   /** What the hub put on the wire before this answer has been heard: it answers a renewal after it. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decideTurn, isOccupying, type OpenDeployment } from './turn.ts';
 
 const open: fc.Arbitrary<OpenDeployment[]> = fc
   .array(
     fc.record({
-      trigger: fc.constantFrom('push', 'manual', 'rollback'),
-      status: fc.constantFrom('queued', 'running'),
+      trigger: fc.constantFrom<OpenDeployment['trigger'][]>('push', 'manual', 'rollback'),
+      status: fc.constantFrom<OpenDeployment['status'][]>('queued', 'running'),
       sent: fc.boolean(),
     }),
     { maxLength: 12 },
@@ -17,8 +17,8 @@ const open: fc.Arbitrary<OpenDeployment[]> = fc
       list.map(({ trigger, status, sent }, index) => ({
         id: `d${index}`,
         generation: index + 1,
-        trigger: trigger as OpenDeployment['trigger'],
-        status: status as OpenDeployment['status'],
+        trigger,
+        status,
         sent_at: sent || status === 'running' ? 'then' : null,
       })),
       { minLength: list.length },
