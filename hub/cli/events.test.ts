@@ -64,10 +64,10 @@ test('a stream that breaks is resumed after the last whole event, and no event c
   const events = [statusEvent({}), logEvent('build', 0, 'a'), logEvent('build', 1, 'b'), END];
   let turn = 0;
   const script: Script = ({ headers }, response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    turn += 1;
+    response.writeHead(turn > 3 ? 410 : 200, { 'content-type': 'text/event-stream' }); // one that does not resume must end too
     const seen = Number(headers['last-event-id'] ?? 0);
     const next = eventStream(events.slice(seen, seen + 2), seen + 1);
-    turn += 1;
     // The first time the connection breaks in the middle of the third event.
     if (turn === 1) response.write(`${next}id: 3\ndata: {"kind"`, () => response.destroy());
     else response.end(next);

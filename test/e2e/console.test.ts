@@ -1,7 +1,5 @@
 /** The console in a real browser, served by a real hub; the test itself speaks as the agent. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
@@ -12,6 +10,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { makeRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment } from '../../hub/api/schemas.ts';
+import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import { HOST_STATUS, read, seedHub } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
@@ -35,7 +34,7 @@ let hub: SeededHub;
 let browser: Browser;
 
 before(async () => {
-  await buildConsole();
+  await buildConsole(ROOT, () => undefined);
   hub = await seedHub();
   browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 });
@@ -43,15 +42,6 @@ after(async () => {
   await browser?.close();
   await hub?.stop();
 });
-
-async function buildConsole(): Promise<void> {
-  const vite = join(ROOT, 'node_modules/vite/bin/vite.js');
-  const child = spawn(process.execPath, [vite, 'build', join(ROOT, 'hub/console'), '--logLevel', 'warn'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const [code] = await once(child, 'close');
-  assert.equal(code, 0, 'the console must build');
-}
 
 /** A page, logged in; what the browser complains about (policy, scripts) ends up in `complaints`. */
 async function openConsole(path: string, { viewport = DESKTOP, url = hub.url } = {}) {
