@@ -1,4 +1,4 @@
-/** One call with a time limit, tried again when the host (engine, proxy) does not answer for a while. */
+/** One call with a time limit, tried again when what it depends on (engine, proxy, git server) does not answer for a while. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
 import { backoffMs } from '../lib/backoff.ts';
@@ -9,6 +9,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'ORK_ENGINE_UNREACHABLE',
   'ORK_ENGINE_TIMEOUT',
   'ORK_PROXY_UNREACHABLE',
+  // Most often the hub itself, whose git remote restarts with it.
+  'ORK_REPO_UNREACHABLE',
 ]);
 
 export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;
