@@ -126,6 +126,52 @@ describe('the step health', () => {
     assert.ok(clock.monotonic() >= 30_000 && clock.monotonic() < 32_000, `ended at ${clock.monotonic()} ms`);
   });
 
+  test('a last probe that had hardly any time does not hide what the one before it got', async () => {
+    const clock = new VirtualClock();
+    const times: number[] = [];
+    const context = contextOf({
+      clock,
+      check: { kind: 'command', argv: ['ready'], startSeconds: 2, intervalSeconds: 1.9, timeoutSeconds: 5 },
+      containers: {
+        inspect: async () => running,
+        exec: async (_name, _argv, timeoutMs) => {
+          times.push(timeoutMs);
+          return { exitCode: times.length, output: '' };
+        },
+        listeners: async () => [{ address: '::', port: 8080 }],
+        tail: async () => [],
+      },
+    });
+    await assert.rejects(health.run(context), { code: 'ORK_UNHEALTHY', message: /exited with 1\./ });
+    assert.deepEqual(times, [2000, 100]);
+  });
+
+  test('a budget of one second is enough for an app that is up', async (t) => {
+    const port = await openPort(t);
+    const check = { kind: 'command', argv: ['ready'], startSeconds: 1, intervalSeconds: 0.1 };
+    const containers = { inspect: async () => running, exec: exits(0), listeners: async () => [] };
+    const report = await health.run(contextOf({ port, check, containers, clock: new RealClock() }));
+    assert.equal(report.attempts, 2);
+  });
+
+  test('a last probe that has hardly any time left does not hide what the one before it got', async () => {
+    const context = contextOf({
+      clock: new VirtualClock(),
+      check: { kind: 'command', argv: ['ready'], startSeconds: 1.2, intervalSeconds: 1 },
+      containers: {
+        inspect: async () => running,
+        exec: exits(1, 2),
+        listeners: async () => [],
+        tail: async () => [],
+      },
+    });
+    await assert.rejects(health.run(context), (error: unknown) => {
+      assert.ok(error instanceof OrkestrError);
+      assert.ok(error.evidence.includes('last probe: command ready exited with 1'), error.evidence.join('\n'));
+      return true;
+    });
+  });
+
   test('sees an exit at once, though a probe hangs and the budget is an hour', async () => {
     const clock = new VirtualClock();
     const context = contextOf({

@@ -9,6 +9,9 @@ import type { Step, StepContext } from '../step.ts';
 /** How often the container is looked at while a probe or a pause is under way, ms. */
 const WATCH_MS = 500;
 
+/** A failed probe with less time than this, at the end of the budget, must not hide what the one before it got. */
+const LEAST_PROBE_MS = 1000;
+
 export const health: Step<'health'> = {
   name: 'health',
 
@@ -39,8 +42,11 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
     const { ok, got } = await tryOnce(check, subject, timeoutMs, signal);
     attempts += 1;
     successes = ok ? successes + 1 : 0;
+    const hurried = timeoutMs < Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
+    if (!ok && hurried && last !== '') break;
     if (withoutTime(got) !== withoutTime(last)) log.line(`${check.kind} probe ${attempts}: ${got}`);
-    last = got;
+    const telling = ok || last === '' || timeoutMs >= Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
+    if (telling) last = got;
     if (successes >= check.successes) {
       const ms = clock.monotonic() - started;
       const listeners = (await listenersOf(context)) ?? [];
