@@ -237,6 +237,7 @@ describe('builds in a real sandbox', () => {
     t.after(() => server.close());
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
+    await build(['FROM debian:bookworm-slim', 'RUN true']); // so that the sandbox is up and has its addresses
     const probe = (name: string, address: string, number: number): string =>
       `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${number}; cat <&3' && echo ${name}=yes || echo ${name}=no)`;
     const gateway = "$(ip route 2>/dev/null | awk '/default/ {print $3}')";
