@@ -45,8 +45,7 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
     const hurried = timeoutMs < Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
     if (!ok && hurried && last !== '') break;
     if (withoutTime(got) !== withoutTime(last)) log.line(`${check.kind} probe ${attempts}: ${got}`);
-    const telling = ok || last === '' || timeoutMs >= Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
-    if (telling) last = got;
+    last = got;
     if (successes >= check.successes) {
       const ms = clock.monotonic() - started;
       const listeners = (await listenersOf(context)) ?? [];
