@@ -282,7 +282,14 @@ export class ScriptedAgent {
 
   async #more(): Promise<void> {
     const heard = this.heard.length;
-    const message = new Promise<void>((resolve) => this.socket.once('message', () => resolve()));
+    const message = new Promise<void>((resolve, reject) => {
+      const never = setTimeout(() => reject(new Error('the hub said nothing more')), NEVER_MS);
+      void this.closed.then(() => clearTimeout(never));
+      this.socket.once('message', () => {
+        clearTimeout(never);
+        resolve();
+      });
+    });
     const closed = this.closed.then((code) => {
       if (this.heard.length === heard) throw new Error(`the hub closed the connection (${code})`);
     });
@@ -322,7 +329,14 @@ export function makeRelease(deploymentId: string): Release {
   };
 }
 
-/** Wait for something in the store, without a fixed time: until true, or the test's own time limit. */
+/** A wait that is a failure, ms: far beyond what a loaded machine needs. */
+const NEVER_MS = 60_000;
+
+/** Wait for something that nobody tells of. */
 export async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 5));
+  const end = performance.now() + NEVER_MS;
+  while (!(await check())) {
+    if (performance.now() > end) throw new Error(`never came true: ${check.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

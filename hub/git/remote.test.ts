@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
-import { startTestHub, type TestHub } from '../agents/test-hub.ts';
+import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { createAccount } from '../setup.ts';
 import { makeCloneToken } from './clone-token.ts';
 
@@ -251,9 +254,48 @@ test('a client that goes away in the middle leaves no process behind', async (t)
     `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\nPACK`,
   );
   const path = on.repositories.path(on.projectId);
-  while (gitProcesses(path) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => gitProcesses(path) > 0);
   socket.destroy();
-  while (gitProcesses(path) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => gitProcesses(path) === 0);
+});
+
+test('a hub that is killed in the middle of a push leaves no process behind either', async (t) => {
+  const state = mkdtempSync(join(tmpdir(), 'orkestr-killed-'));
+  const env = { PATH: '/usr/bin:/bin', ORKESTR_HUB_STATE: state, ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
+  const main = join(import.meta.dirname, '..', 'main.ts');
+  const setup = execFileSync(process.execPath, [main, 'setup', '--email', 'a@b.c', '--team', 'T', '--json'], { env });
+  const { token } = JSON.parse(setup.toString('utf8')) as { token: string };
+  const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  const exited = once(child, 'exit');
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await exited;
+    rmSync(state, { recursive: true });
+  });
+  let url: string | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    url = (JSON.parse(line) as { msg: string; url?: string }).url;
+    if (url !== undefined) break;
+  }
+  const post = async (path: string, body: object): Promise<{ id: string }> => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/api/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    return (await answer.json()) as { id: string };
+  };
+  await post('/hosts', { name: 'vps' });
+  const { id } = await post('/projects', { slug: 'app' });
+  const authorization = `Basic ${Buffer.from(`x:${token}`).toString('base64')}`;
+  const socket = connect(Number(new URL(url ?? '').port), '127.0.0.1');
+  socket.on('error', () => undefined); // the hub dies under it
+  socket.write(
+    `POST /git/app.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n0000`,
+  );
+  const path = join(state, 'git', `${id}.git`);
+  await until(() => gitProcesses(path) > 0);
+  child.kill('SIGKILL');
+  await exited;
+  await until(() => gitProcesses(path) === 0);
+  socket.destroy();
 });
 
 /** Processes that work in, or were started for, that repository. */

@@ -76,11 +76,14 @@ export function makeGitRemotes(
   };
 }
 
-/** RFC 3875 section 4.1, and what git-http-backend(1) reads beside it. Nothing of the request but these is passed on. */
+/**
+ * RFC 3875 section 4.1, and what git-http-backend(1) reads beside it. Nothing of the request but these is passed on.
+ * CONTENT_LENGTH is left out on purpose: with it the backend spins for ever when the hub dies in the middle of a body
+ * (git 2.39 takes the end of input for an empty read); without it the end of input is the end of the request.
+ */
 function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Access): Record<string, string> {
   const { headers, socket, method = 'GET' } = request;
   const optional = {
-    CONTENT_LENGTH: headers['content-length'],
     HTTP_CONTENT_ENCODING: headers['content-encoding'] === 'gzip' ? 'gzip' : undefined,
     GIT_PROTOCOL: /^version=[0-9]$/.exec(String(headers['git-protocol']))?.[0],
     REMOTE_ADDR: socket.remoteAddress,
