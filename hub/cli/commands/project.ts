@@ -122,7 +122,9 @@ function showNextSteps(output: Output, project: Project): void {
   output.line(`  git push orkestr HEAD:${environment?.branch ?? 'main'}`);
   output.line();
   output.line('When git asks: any user name, and an API token with the scope `git` as the password.');
-  output.line('To have it remembered:  git config credential.helper store');
+  output.line(
+    'To have it remembered:  git config credential.helper cache   (in memory; `store` keeps it in a plain file)',
+  );
 }
 
 function showAddress(output: Output, environment: Environment): void {
