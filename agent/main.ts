@@ -67,13 +67,16 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
 
 async function status({ json }: { json?: true }): Promise<void> {
   const config = readConfig();
-  const report = (await askAgent(config.agentSocket)) ?? (await lookWithoutAgent(config));
+  const answer = await askAgent(config.agentSocket);
+  const report = typeof answer === 'string' ? await lookWithoutAgent(config, answer === 'silent') : answer;
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderStatus(report));
   process.exitCode = exitCode(report.level);
 }
 
-const lookWithoutAgent = ({ dockerSocket, stateFolder, proxySocket }: Config): ReturnType<typeof checkAll> =>
-  checkAll({ dockerSocket, stateFolder, proxy: makeProxyClient(proxySocket), agent: null });
+const lookWithoutAgent = (config: Config, silent: boolean): ReturnType<typeof checkAll> => {
+  const { dockerSocket, stateFolder, proxySocket } = config;
+  return checkAll({ dockerSocket, stateFolder, proxy: makeProxyClient(proxySocket), agent: null, silent });
+};
 
 async function runFile(path: string): Promise<void> {
   const config = readConfig();

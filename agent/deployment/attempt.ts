@@ -4,13 +4,16 @@ import type { ErrorCode } from '../../protocol/errors.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from './ports.ts';
 
-/** Errors that say nothing about the deployment: whoever did not answer may do so in a moment. */
-const PASSING: ReadonlySet<ErrorCode> = new Set([
-  'ORK_ENGINE_UNREACHABLE',
-  'ORK_ENGINE_TIMEOUT',
-  'ORK_PROXY_UNREACHABLE',
-  // Most often the hub itself, whose git remote restarts with it.
-  'ORK_REPO_UNREACHABLE',
+/**
+ * Errors that say nothing about the deployment: whoever did not answer may do so in a moment. With each, how long after the
+ * first call it is still tried again, ms.
+ */
+const PASSING: ReadonlyMap<ErrorCode, number> = new Map([
+  ['ORK_ENGINE_UNREACHABLE', Infinity],
+  ['ORK_ENGINE_TIMEOUT', Infinity],
+  ['ORK_PROXY_UNREACHABLE', Infinity],
+  // Most often the hub itself, whose git remote restarts with it. But a mistyped host must not keep a person waiting.
+  ['ORK_REPO_UNREACHABLE', 60_000],
 ]);
 
 export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;
@@ -55,16 +58,19 @@ export async function attempt<T>(options: Attempt<T>): Promise<T> {
 }
 
 async function tryUntil<T>(options: Attempt<T>, signal: AbortSignal): Promise<T> {
+  const { clock } = options;
+  const began = clock.monotonic();
   for (let failures = 0; ; failures++) {
     signal.throwIfAborted();
     try {
       return await abandonable(options, signal);
     } catch (error) {
-      if (signal.aborted || !(error instanceof OrkestrError) || !PASSING.has(error.code)) throw error;
+      if (signal.aborted || !(error instanceof OrkestrError)) throw error;
+      if (clock.monotonic() - began >= (PASSING.get(error.code) ?? 0)) throw error;
       const waitMs = backoffMs(failures, RETRY_PACE, options.random);
       options.onRetry(error, waitMs);
       try {
-        await options.clock.sleep(waitMs, signal);
+        await clock.sleep(waitMs, signal);
       } catch {
         throw error; // aborted while waiting: the last real error is the better evidence
       }

@@ -164,6 +164,27 @@ test('an engine that does not answer for a while is asked again within the step'
   assert.match(readFileSync(join(folder, 'logs', job.deploymentId, 'deploy.log'), 'utf8'), /ORK_ENGINE_UNREACHABLE/);
 });
 
+test('a git server that restarts is waited for, one that does not exist ends the deployment before its time limit', async (t) => {
+  let calls = 0;
+  const unreachable = (until: number): Script => ({
+    clone: {
+      async run() {
+        calls += 1;
+        if (calls < until) throw new OrkestrError('ORK_REPO_UNREACHABLE', 'nobody there');
+        return undefined;
+      },
+    },
+  });
+  const [restarting, missing] = [await bench(t, unreachable(4)), await bench(t, unreachable(Infinity))];
+  const job = deployJob();
+  restarting.journal.accept(job);
+  await restarting.run(job.deploymentId);
+  assert.equal(restarting.journal.job(job.deploymentId)?.state, 'live');
+  missing.journal.accept(job);
+  await missing.run(job.deploymentId);
+  assert.equal(missing.journal.job(job.deploymentId)?.error?.code, 'ORK_REPO_UNREACHABLE');
+});
+
 test('a failing build is not tried again', async (t) => {
   const { journal, run, pipeline } = await bench(t, { build: failing('ORK_BUILD_FAILED') });
   const job = deployJob();

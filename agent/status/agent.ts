@@ -3,7 +3,10 @@ import type { Check } from './check.ts';
 
 export const agent: Check = {
   name: 'agent',
-  async run({ agent: view, stateFolder }) {
+  async run({ agent: view, stateFolder, silent = false }) {
+    if (view === null && silent) {
+      return { level: 'down', summary: 'it runs but does not answer: restart it', data: { running: true } };
+    }
     if (view === null) {
       return {
         level: 'down',

@@ -42,8 +42,10 @@ export interface StatusSubject {
   readonly dockerSocket: string;
   readonly stateFolder: string;
   readonly proxy: Pick<EdgeProxy, 'table'>;
-  /** Null when no agent runs on this state folder. */
+  /** Null when no agent answers for this state folder. */
   readonly agent: AgentView | null;
+  /** An agent runs and does not answer. */
+  readonly silent?: boolean;
 }
 
 export interface Check {

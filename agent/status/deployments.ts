@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 export const deployments: Check = {
   name: 'deployments',
   async run({ agent }) {
-    if (agent === null) return { level: 'down', summary: 'unknown: the agent does not run', data: {} };
+    if (agent === null) return { level: 'down', summary: 'unknown: no agent answers', data: {} };
     const running = agent.deployments.filter(({ state }) => state !== 'queued');
     const waiting = agent.deployments.length - running.length;
     return {

@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 export const hub: Check = {
   name: 'hub',
   async run({ agent }) {
-    if (agent === null) return { level: 'down', summary: 'unknown: the agent does not run', data: {} };
+    if (agent === null) return { level: 'down', summary: 'unknown: no agent answers', data: {} };
     if (agent.hub === null) {
       return { level: 'ok', summary: 'none: this host runs job files only', data: { enrolled: false } };
     }

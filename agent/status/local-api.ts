@@ -66,18 +66,26 @@ const Report = z.object({
   ),
 });
 
-/** The running agent's own report, or null when none answers on that socket. */
-export async function askAgent(socketPath: string): Promise<StatusReport | null> {
+/**
+ * The running agent's own report. `absent`: nobody is behind the socket. `silent`: somebody is, and gives no usable answer
+ * in time (an agent that hangs).
+ */
+export async function askAgent(
+  socketPath: string,
+  deadlineMs = DEADLINE_MS,
+): Promise<StatusReport | 'absent' | 'silent'> {
   const client = new Client('http://agent', { socketPath });
   try {
     const answer = await client.request({
       method: 'GET',
       path: '/v1/status',
-      signal: AbortSignal.timeout(DEADLINE_MS),
+      signal: AbortSignal.timeout(deadlineMs),
     });
     return Report.parse(await answer.body.json());
-  } catch {
-    return null; // no socket, nobody behind it, or an agent that hangs: for the caller all the same
+  } catch (error) {
+    // Not answering is one of the answers that this asks for.
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ECONNREFUSED' ? 'absent' : 'silent';
   } finally {
     await client.destroy();
   }

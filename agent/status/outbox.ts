@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 export const outbox: Check = {
   name: 'outbox',
   async run({ agent }) {
-    if (agent === null) return { level: 'down', summary: 'unknown: the agent does not run', data: {} };
+    if (agent === null) return { level: 'down', summary: 'unknown: no agent answers', data: {} };
     return { level: 'ok', summary: `${agent.outbox} reports wait for the hub`, data: { waiting: agent.outbox } };
   },
 };

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createRawServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { HostStatus } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { TableView } from '../../protocol/proxy-admin.ts';
+import { IDS, temporaryFolder } from '../test-bench.ts';
+import type { AgentView, StatusSubject } from './check.ts';
+import { cgroupVersion, disk, memory } from './host.ts';
+import { hostStatus } from './host-status.ts';
+import { checkAll, exitCode, renderStatus } from './index.ts';
+import { askAgent, serveLocalApi } from './local-api.ts';
+
+const AT = new Date(0).toISOString();
+
+const agent: AgentView = {
+  version: '1.2.3',
+  hostId: IDS.host,
+  pid: 42,
+  since: AT,
+  hub: { hubUrl: 'https://hub.example.com', connected: true, since: AT, lastError: null },
+  deployments: [{ deploymentId: IDS.project, environmentId: IDS.environment, state: 'running', step: 'build' }],
+  outbox: 3,
+};
+
+const table: TableView = {
+  version: 1,
+  startedAt: AT,
+  upstreams: [
+    {
+      id: IDS.environment,
+      generation: 1,
+      routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
+      failed: 0,
+      targets: [
+        {
+          id: IDS.host,
+          address: '172.30.0.2',
+          port: 80,
+          state: 'healthy',
+          inFlight: 7,
+          requests: { served: 1, failed: 0 },
+        },
+      ],
+    },
+  ],
+};
+
+/** A Docker Engine that knows /info, or stays silent. */
+async function engineThat(t: TestContext, info: object | null): Promise<string> {
+  const socketPath = join(temporaryFolder(t), 'docker.sock');
+  const server = createServer((_request, response) => {
+    if (info !== null) response.end(JSON.stringify(info));
+  });
+  server.listen(socketPath);
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return socketPath;
+}
+
+async function subject(t: TestContext, changes: Partial<StatusSubject> = {}): Promise<StatusSubject> {
+  const dockerSocket = await engineThat(t, { ServerVersion: '20.10.24', LiveRestoreEnabled: true });
+  return { dockerSocket, stateFolder: temporaryFolder(t), proxy: { table: async () => table }, agent, ...changes };
+}
+
+test('a host where all is well is told with its routes, counts and running steps, exit code 0', async (t) => {
+  const report = await checkAll(await subject(t));
+  assert.equal(exitCode(report.level), 0, renderStatus(report));
+  const text = renderStatus(report);
+  assert.match(text, /connected to https:\/\/hub\.example\.com/);
+  assert.match(text, /Docker Engine 20\.10\.24, live-restore on/);
+  assert.match(text, /shop\.example\.com -> 172\.30\.0\.2:80 healthy, 7 in flight/);
+  assert.match(text, new RegExp(`${IDS.project}: build \\(running\\)`));
+  assert.match(text, /3 reports wait/);
+});
+
+test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
+  const hub = { hubUrl: 'https://hub.example.com', connected: false, since: AT, lastError: 'ECONNREFUSED' };
+  const report = await checkAll(await subject(t, { agent: { ...agent, hub } }));
+  assert.equal(exitCode(report.level), 1);
+  assert.match(report.checks['hub']?.summary ?? '', /not connected .* ECONNREFUSED/);
+});
+
+test('live-restore that is off is degraded and says what to do', async (t) => {
+  const dockerSocket = await engineThat(t, { ServerVersion: '20.10.24', LiveRestoreEnabled: false });
+  const report = await checkAll(await subject(t, { dockerSocket }));
+  assert.equal(report.level, 'degraded');
+  assert.match(renderStatus(report), /"live-restore": true/);
+});
+
+test('an engine that is not there, or accepts and stays silent, is down, and the other checks still answer', async (t) => {
+  const missing = await checkAll(await subject(t, { dockerSocket: '/nonexistent.sock' }));
+  assert.equal(exitCode(missing.level), 2);
+  assert.equal(missing.checks['memory']?.level, 'ok');
+  const silent = await checkAll(await subject(t, { dockerSocket: await engineThat(t, null) }));
+  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 5 s/);
+});
+
+test('without an agent engine, proxy and disk are looked at directly', async (t) => {
+  const report = await checkAll(await subject(t, { agent: null }));
+  assert.equal(report.level, 'down');
+  assert.match(report.checks['agent']?.summary ?? '', /not running/);
+  assert.deepEqual(
+    ['engine', 'proxy', 'disk'].map((name) => report.checks[name]?.level),
+    ['ok', 'ok', 'ok'],
+  );
+});
+
+test('a proxy that does not answer is down', async (t) => {
+  const proxy = {
+    table: async (): Promise<never> => {
+      throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'nobody there');
+    },
+  };
+  const report = await checkAll(await subject(t, { proxy }));
+  assert.equal(report.checks['proxy']?.level, 'down');
+  assert.equal(report.checks['proxy']?.summary, 'nobody there');
+});
+
+test('what is told to the hub fits its schema, also when nothing answers', async (t) => {
+  const { stateFolder, dockerSocket, proxy } = await subject(t);
+  const sources = { agentVersion: '1', dockerSocket, stateFolder, proxy, outboxSize: () => 3 };
+  const well = HostStatus.parse(await hostStatus(sources));
+  assert.deepEqual(well.engine, { reachable: true, version: '20.10.24', liveRestore: true });
+  const away = { table: () => Promise.reject(new Error('away')) };
+  const ill = HostStatus.parse(await hostStatus({ ...sources, dockerSocket: '/nonexistent.sock', proxy: away }));
+  assert.deepEqual([ill.engine.reachable, ill.proxy.reachable], [false, false]);
+});
+
+test('host facts are read as the kernel writes them', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'meminfo');
+  writeFileSync(path, 'MemTotal:       16384 kB\nMemFree:  1 kB\nMemAvailable:    8192 kB\n');
+  assert.deepEqual(await memory(path), { totalBytes: 16_777_216, availableBytes: 8_388_608 });
+  assert.equal(cgroupVersion(folder), 'unknown');
+  mkdirSync(join(folder, 'memory'));
+  assert.equal(cgroupVersion(folder), '1');
+  writeFileSync(join(folder, 'cgroup.controllers'), 'cpu memory');
+  assert.equal(cgroupVersion(folder), '2');
+  assert.ok((await disk(join(folder, 'not', 'there', 'yet'))).totalBytes > 0);
+});
+
+test('the local socket is for its owner only and gives the report; a dead socket file does not stop a new agent', async (t) => {
+  const socketPath = join(temporaryFolder(t), 'agent.sock');
+  assert.equal(await askAgent(socketPath), 'absent');
+  writeFileSync(socketPath, '');
+  const report = { level: 'ok', checks: {} } as const;
+  const api = await serveLocalApi(socketPath, async () => report);
+  assert.equal(statSync(socketPath).mode & 0o777, 0o600);
+  assert.deepEqual(await askAgent(socketPath), report);
+  await api.close();
+  assert.equal(await askAgent(socketPath), 'absent');
+});
+
+test('an agent that hangs is not taken for one that does not run', async (t) => {
+  const socketPath = join(temporaryFolder(t), 'agent.sock');
+  const server = createRawServer(() => undefined).listen(socketPath);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  assert.equal(await askAgent(socketPath, 100), 'silent');
+  const report = await checkAll(await subject(t, { agent: null, silent: true }));
+  assert.match(report.checks['agent']?.summary ?? '', /does not answer/);
+  assert.ok(existsSync(socketPath));
+});
