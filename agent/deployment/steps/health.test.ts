@@ -126,31 +126,13 @@ describe('the step health', () => {
     assert.ok(clock.monotonic() >= 30_000 && clock.monotonic() < 32_000, `ended at ${clock.monotonic()} ms`);
   });
 
-  test('a last probe that had hardly any time does not hide what the one before it got', async () => {
-    const clock = new VirtualClock();
-    const times: number[] = [];
-    const context = contextOf({
-      clock,
-      check: { kind: 'command', argv: ['ready'], startSeconds: 2, intervalSeconds: 1.9, timeoutSeconds: 5 },
-      containers: {
-        inspect: async () => running,
-        exec: async (_name, _argv, timeoutMs) => {
-          times.push(timeoutMs);
-          return { exitCode: times.length, output: '' };
-        },
-        listeners: async () => [{ address: '::', port: 8080 }],
-        tail: async () => [],
-      },
-    });
-    await assert.rejects(health.run(context), { code: 'ORK_UNHEALTHY', message: /exited with 1\./ });
-    assert.deepEqual(times, [2000, 100]);
-  });
-
   test('a budget of one second is enough for an app that is up', async (t) => {
     const port = await openPort(t);
     const check = { kind: 'command', argv: ['ready'], startSeconds: 1, intervalSeconds: 0.1 };
-    const containers = { inspect: async () => running, exec: exits(0), listeners: async () => [] };
-    const report = await health.run(contextOf({ port, check, containers, clock: new RealClock() }));
+    // The watch on the container never answers, so that time only passes between the probes.
+    const inspect = () => new Promise<null>(() => undefined);
+    const containers = { inspect, exec: exits(0), listeners: async () => [] };
+    const report = await health.run(contextOf({ port, check, containers }));
     assert.equal(report.attempts, 2);
   });
 

@@ -43,9 +43,8 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
     attempts += 1;
     successes = ok ? successes + 1 : 0;
     const hurried = timeoutMs < Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
-    if (!ok && hurried && last !== '') break;
     if (withoutTime(got) !== withoutTime(last)) log.line(`${check.kind} probe ${attempts}: ${got}`);
-    last = got;
+    if (ok || !hurried || last === '') last = got;
     if (successes >= check.successes) {
       const ms = clock.monotonic() - started;
       const listeners = (await listenersOf(context)) ?? [];
