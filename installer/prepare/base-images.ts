@@ -31,7 +31,7 @@ export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
     env: plan.env,
     timeoutMs: 900_000,
     ...(plan.signal ? { signal: plan.signal } : {}),
-    onOutput: lineTeller(plan.say),
+    onProgress: lineTeller(plan.say),
   });
   return `made ${toMake.join(', ')} here`;
 }

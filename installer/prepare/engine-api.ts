@@ -103,7 +103,7 @@ export class EngineApi {
         { method: 'POST', path: '/images/create', query: { fromImage: image, tag }, timeoutMs: 600_000 },
         stop.signal,
       );
-      if (answer.statusCode !== 200) return (await answer.body.text()).slice(0, 300);
+      if (answer.statusCode !== 200) return EngineError.parse(await answer.body.json()).message;
       for await (const line of jsonLines(answer.body)) {
         // The first word from the registry: it is there, so now the download may take its time.
         clearTimeout(timer);
@@ -158,6 +158,7 @@ export class EngineApi {
 
 const labelFilter = (label: string): Record<string, string> => ({ filters: JSON.stringify({ label: [label] }) });
 
+const EngineError = z.object({ message: z.string() });
 /** Progress of an image pull: one JSON object per line. */
 const PullLine = z.object({ status: z.string().optional(), id: z.string().optional(), error: z.string().optional() });
 

@@ -18,8 +18,8 @@ export interface ProgramOptions {
   readonly timeoutMs?: number;
   /** Ends it with SIGTERM. */
   readonly signal?: AbortSignal;
-  /** Told each chunk of output as it comes. */
-  readonly onOutput?: (text: string) => void;
+  /** Told each chunk of its error output as it comes: where our programs tell their progress. */
+  readonly onProgress?: (text: string) => void;
 }
 
 /** Its exit code and output, whatever they are. Rejects only when it cannot be run. */
@@ -37,7 +37,7 @@ export function runProgram(argv: readonly [string, ...string[]], options: Progra
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => {
         output[name] = (output[name] + text).slice(0, MAX_OUTPUT_BYTES);
-        options.onOutput?.(text);
+        if (name === 'stderr') options.onProgress?.(text);
       });
     }
     const cancel = (): void => void child.kill('SIGTERM');
