@@ -106,13 +106,16 @@ test('from login to a deployment whose steps and log lines arrive live, to its r
   await page.getByRole('status').getByText('running').waitFor();
   await second.prepare('Second');
   await second.begin('build');
-  await second.log('build', '\u001b[32m#1 load\u001b[0m <b>&\n10%\r');
+  await second.log('build', '\u001b[32m#1 load\u001b[0m \u001b[1m<b>\u001b[0m&\n10%\r');
   await page.getByText('#1 load').waitFor();
   await step(page, 'build').and(page.locator('[aria-pressed=true]')).waitFor();
   await second.log('build', '60%\r99%');
   await page.getByText('99%').waitFor();
   assert.deepEqual(await logLines(page), ['#1 load <b>&', '99%']);
   assert.equal(await page.locator('.log .ansi-green-fg').innerText(), '#1 load');
+  // In words: the types of a browser are not those of the tests.
+  const weight = await page.evaluate("getComputedStyle(document.querySelector('.log [data-style]')).fontWeight");
+  assert.equal(weight, '700', 'the policy lets weights through');
 
   await second.log('build', '\rdone\nlast line\n');
   await page.getByText('last line').waitFor();
@@ -214,21 +217,19 @@ test('a long log keeps its last lines in the page and all of it in the download'
   const job = await hub.push(project, 'Long log');
   await job.run();
   await job.begin('build');
-  const lines = Array.from({ length: 7000 }, (_, n) => `line ${n}`);
-  for (let at = 0; at < lines.length; at += 1000) {
-    await job.log(
-      'build',
-      lines
-        .slice(at, at + 1000)
-        .map((line) => `${line}\n`)
-        .join(''),
-    );
-  }
+  const lines = Array.from({ length: 8000 }, (_, n) => `line ${n}`);
+  const write = async (from: number, to: number): Promise<void> => {
+    for (let at = from; at < to; at += 1000) await job.log('build', `${lines.slice(at, at + 1000).join('\n')}\n`);
+  };
+  await write(0, 7000);
   const { page, complaints, close } = await openConsole(`/deployments/${job.id}`);
   await page.getByText('line 6999').waitFor();
   await page.getByText('2,000 earlier lines are in the download.').waitFor();
+  await write(7000, 8000);
+  await page.getByText('3,000 earlier lines are in the download.').waitFor();
   assert.equal(await page.locator('.log-lines li').count(), 5000);
-  assert.ok(await page.getByText('line 6999').isVisible(), 'the end of the log is in sight');
+  assert.equal(await page.locator('.log-lines li').first().innerText(), 'line 3000');
+  assert.ok(await page.getByText('line 7999').isVisible(), 'the end of the log is in sight');
   const downloading = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Download log' }).click();
   const file = await (await downloading).path();
