@@ -83,10 +83,15 @@ test('nothing is left to be done later, switched off, or only for somebody in pa
   assert.deepEqual(comments, []);
 });
 
-test('no path of one machine and no registry host stands in a file', () => {
-  const names = ['/work/main', '/work/shared', 'registry.npmjs.org', 'registry-1.docker.io', 'ghcr.io'];
+test('no path of one machine stands in a file, and no registry that code would depend on', () => {
+  const machine = ['/work/main', '/work/shared'];
+  const registries = ['registry.npmjs.org', 'registry-1.docker.io', 'ghcr.io'];
   const found = repositoryFiles()
     .filter((file) => file !== 'package-lock.json' && !file.startsWith('test/house/'))
-    .flatMap((file) => names.filter((name) => readSource(file).includes(name)).map((name) => `${file}: ${name}`));
+    .flatMap((file) => {
+      // A test may name one as something to refuse.
+      const names = file.endsWith('.test.ts') ? machine : [...machine, ...registries];
+      return names.filter((name) => readSource(file).includes(name)).map((name) => `${file}: ${name}`);
+    });
   assert.deepEqual(found, []);
 });
