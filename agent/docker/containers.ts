@@ -1,6 +1,7 @@
 /** The port ContainerRuntime on Docker Engine. */
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
+import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRequest, ContainerRuntime, ContainerState } from '../deployment/ports.ts';
 import { LABEL } from '../lib/labels.ts';
@@ -14,6 +15,8 @@ import { demultiplex } from './streams.ts';
 
 /** Beyond the grace: a container whose shim died takes the engine over 13 s to remove. */
 const STOP_MARGIN_MS = 60_000;
+const APPEAR_TRIES = 100;
+const APPEAR_PAUSE_MS = 50;
 const MAX_TAIL_LINES = 1000;
 const MAX_LINE_CHARACTERS = 2000;
 
@@ -42,7 +45,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     async start(request) {
       await options.beforeStart?.();
       await ensureNetwork(engine, scope, { name: request.networkName, projectId: request.owner.projectId });
-      const existing = (await look(request.name)) ?? (await create(engine, scope, request));
+      const existing = (await look(request.name)) ?? (await create(engine, scope, request, look));
       refuseForeign(existing, scope, request);
       if (!existing.State.Running) await startContainer(engine, request.name);
       return describe((await look(request.name)) ?? existing, engine);
@@ -119,17 +122,29 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
   };
 }
 
-async function create(engine: Engine, scope: string, request: ContainerRequest): Promise<ContainerInspectInfo> {
+async function create(
+  engine: Engine,
+  scope: string,
+  request: ContainerRequest,
+  look: (name: string) => Promise<ContainerInspectInfo | null>,
+): Promise<ContainerInspectInfo> {
   try {
     await engine.call(`create ${request.name}`, (docker, abortSignal) =>
       docker.createContainer({ ...containerConfig(scope, request), abortSignal }),
     );
   } catch (error) {
-    // 409: an earlier create whose answer was lost has just come through; that container is taken below.
+    // 409: another create of this name has come first; it may have lost its answer, and that container is taken.
     if (statusOf(error) !== 409) throw asStartFailure(error);
   }
-  return engine.call(`inspect ${request.name}`, (docker, abortSignal) =>
-    docker.getContainer(request.name).inspect({ abortSignal }),
+  // The engine gives the name away a moment before it shows the container.
+  for (let tries = 0; tries < APPEAR_TRIES; tries += 1) {
+    const info = await look(request.name);
+    if (info !== null) return info;
+    await delay(APPEAR_PAUSE_MS);
+  }
+  throw new OrkestrError(
+    'ORK_START_FAILED',
+    `The engine has the name ${request.name} taken and shows no such container.`,
   );
 }
 

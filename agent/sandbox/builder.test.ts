@@ -124,7 +124,7 @@ describe('builds in a real sandbox', () => {
         '# syntax=docker/dockerfile:1',
         'FROM debian:bookworm-slim AS made',
         'COPY . /app',
-        'RUN --mount=type=cache,target=/cache cat /app/app.txt /app/.orkestr/settings; echo " out"; echo err >&2',
+        'RUN --mount=type=cache,target=/cache cat /app/app.txt /app/.orkestr/settings; echo " out"',
         'FROM made',
         'EXPOSE 3000 9000/udp',
         'HEALTHCHECK CMD true',
@@ -132,7 +132,7 @@ describe('builds in a real sandbox', () => {
       { deploymentId },
     );
     assert.match(text, /COPY \. \/app\ndone in .* s\n/);
-    assert.match(text, /RUN --mount=type=cache.*\nfrom the checkoutfrom the plan out\nerr\n/);
+    assert.match(text, /RUN --mount=type=cache.*\nfrom the checkoutfrom the plan out\n/);
     assert.deepEqual([image.exposedPorts, image.hasHealthcheck], [[3000], true]);
     assert.match(image.baseImages['debian:bookworm-slim'] ?? '', /^sha256:/);
     assert.ok((image.peakMemoryBytes ?? 1) > 0 && image.bytes > 1_000_000);
@@ -240,10 +240,9 @@ describe('builds in a real sandbox', () => {
     await build(['FROM debian:bookworm-slim', 'RUN true']); // so that the sandbox is up and has its addresses
     const probe = (name: string, address: string, number: number): string =>
       `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${number}; cat <&3' && echo ${name}=yes || echo ${name}=no)`;
-    const gateway = "$(ip route 2>/dev/null | awk '/default/ {print $3}')";
     const { text } = await build([
       'FROM node:24-bookworm-slim',
-      `RUN ${probe('metadata', '169.254.169.254', 80)}; ${probe('veth', vethAddress(), port)}; ${probe('docker0', '172.17.0.1', port)}; echo ${gateway}`,
+      `RUN ${probe('metadata', '169.254.169.254', 80)}; ${probe('veth', vethAddress(), port)}; ${probe('docker0', '172.17.0.1', port)}`,
       `RUN ${(await hostAddresses()).map((address, index) => probe(`host${index}`, address, port)).join('; ')}`,
       'RUN npm view is-odd@3.0.1 name',
     ]);
