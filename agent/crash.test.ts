@@ -96,11 +96,15 @@ for (const failpoint of onTheWay) {
 for (const step of ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover'] as const) {
   test(`killed while taking back ${step}: the next start takes back the rest and reports one failure`, async (t) => {
     const failing = step === 'cutover' ? 'cutover' : 'health';
-    const { state, live, effects, reports } = await killAndResume(t, `${step}:undo`, failing);
+    const { state, live, effects, reports, ledger } = await killAndResume(t, `${step}:undo`, failing);
     assert.equal(state, 'failed');
     assert.equal(live, undefined);
     assert.deepEqual(effects, []);
     assert.deepEqual(finals(reports), ['failed']);
+    // Only the one whose record the crash took is taken back a second time.
+    for (const name of STEP_NAMES.slice(0, STEP_NAMES.indexOf(failing) + 1)) {
+      assert.equal(ledger.filter((line) => line === `undo ${name}`).length, name === step ? 2 : 1, name);
+    }
     const end = reports.at(-1);
     assert.equal(end?.kind === 'deployment' && end.error?.code, 'ORK_UNHEALTHY', 'the cause outlives the crash');
   });

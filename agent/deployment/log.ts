@@ -162,7 +162,6 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
   };
   // A power cut may take bytes of the file whose range was handed over: offsets must never be given twice.
   if (end < handed) append(filler(handed - end));
-  handOver();
   return { size: () => end, append, close: () => closeSync(fd) };
 }
 
