@@ -116,12 +116,12 @@ describe('containers on a real engine', () => {
     assert.deepEqual(host.PortBindings ?? {}, {});
     const seen = await shell(
       wanted.name,
-      'grep -E "CapBnd|NoNewPrivs|Seccomp:" /proc/self/status; touch /x || echo ro; touch /tmp/x /run/x && echo tmp; ls /run/docker.sock /var/run/docker.sock; head -1 /proc/1/cmdline | tr "\\0" " "',
+      'grep -E "CapBnd|NoNewPrivs|Seccomp:" /proc/self/status; touch /x 2>/dev/null || echo ro; touch /tmp/x /run/x && echo tmp; ls /run/docker.sock /var/run/docker.sock; head -1 /proc/1/cmdline | tr "\\0" " "',
     );
     assert.match(seen.output, /CapBnd:\s+0000000000000001\n/); // CHOWN is bit 0
     assert.match(seen.output, /NoNewPrivs:\s+1\n/);
     assert.match(seen.output, /Seccomp:\s+2\n/);
-    assert.match(seen.output, /Read-only file system\nro\ntmp\n/);
+    assert.match(seen.output, /^ro\ntmp$/m);
     assert.doesNotMatch(seen.output, /^\/(?:var\/)?run\/docker\.sock$/m);
     assert.match(seen.output, /docker-init|\/sbin\/docker-init/);
   });
