@@ -52,8 +52,10 @@ const RECONCILE_EVERY_MS = 60_000;
 /** The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. */
 const FIRST_ROUND_MS = 15_000;
 const KEEP_DEPLOYMENTS = 20;
+/** Together with the two below less than main.ts gives for the whole. */
 const STOP_RUNNING_MS = 8000;
-const STOP_SANDBOX_MS = 5000;
+const STOP_SANDBOX_MS = 8000;
+const STOP_ROUND_MS = 2000;
 
 export const logFolder = (config: Config): string => join(config.stateFolder, 'logs');
 
@@ -207,12 +209,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       const api = await serveLocalApi(config.agentSocket, status);
       closeApi = () => api.close();
       dispatcher.resume();
-      const waited = new AbortController();
-      await Promise.race([
-        reconciler.run(),
-        systemClock.sleep(FIRST_ROUND_MS, waited.signal).catch(() => undefined), // the round was faster
-      ]);
-      waited.abort();
+      await within(FIRST_ROUND_MS, reconciler.run());
       // A build engine that an earlier agent left running: jobs that need it start it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();
@@ -220,7 +217,8 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     async stop() {
       await link?.stop();
       stopTaking?.();
-      await reconciler.stop();
+      // A round that waits for a silent engine is left behind: it only does again what the next start does.
+      await within(STOP_ROUND_MS, reconciler.stop());
       await dispatcher.stop(STOP_RUNNING_MS);
       await stopSandbox(host.sandbox, log);
       await closeApi?.();
@@ -276,11 +274,25 @@ const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: 
 /** In time or not at all: a build engine that is left is found by the next start. */
 async function stopSandbox(sandbox: Sandbox, log: Logger): Promise<void> {
   const stopped = sandbox.isRunning().then((running) => (running ? sandbox.stop() : undefined));
-  const over = new AbortController();
   try {
-    await Promise.race([stopped, systemClock.sleep(STOP_SANDBOX_MS, over.signal)]);
+    const inTime = await within(STOP_SANDBOX_MS, stopped);
+    if (!inTime) log.warn('the build engine does not stop in time');
   } catch (error) {
     log.warn({ err: error }, 'the build engine was not stopped');
+  }
+}
+
+/** Whether `work` was done within `ms`; its failure is thrown. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([
+      work.then(() => true),
+      systemClock.sleep(ms, over.signal).then(
+        () => false,
+        () => false, // the work was faster: nobody looks at this any more
+      ),
+    ]);
   } finally {
     over.abort();
   }

@@ -220,7 +220,12 @@ class StepFailed extends Error {
   }
 }
 
-const isPastFlip = (run: Run): boolean => run.outputs.has('cutover');
+/**
+ * Visitors are on this deployment: its cutover is recorded, or it was adopted after the loss of the journal and its job came
+ * again. Nothing of it may be taken back then.
+ */
+const isPastFlip = ({ parts, job }: Run): boolean =>
+  parts.journal.live(job.environment.id)?.deploymentId === job.deploymentId;
 
 /** The step's output. Past the flip it is called again and again, for there is no way back. */
 async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unknown> {
@@ -334,7 +339,7 @@ function lostChange(run: Run, step: StepRecord, error: ErrorReport): Change {
     steps: [step],
     state: transition('running', 'lose'),
     error: told,
-    live: liveOf(run, null),
+    ...(!isPastFlip(run) && { live: liveOf(run, null) }),
     report: {
       kind: 'deployment',
       deploymentId,

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { RemoveJob } from '../../protocol/job.ts';
+import {
+  deployJob,
+  hastyClock,
+  IDS,
+  noSignals,
+  openTestJournal,
+  outputFor,
+  refusingPorts,
+  runnerParts,
+  scriptedPipeline,
+  temporaryFolder,
+} from '../test-bench.ts';
+import type { ContainerRequest, ContainerState, Ports } from './ports.ts';
+import type { LiveRecord } from './records.ts';
+import { revive } from './revive.ts';
+import { runDeployment } from './runner.ts';
+
+const quiet = { write: () => undefined, line: () => undefined };
+
+const container = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({
+  id: 'abc',
+  name: `orkestr-${deploymentId}`,
+  deploymentId,
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  running: true,
+  address: '127.0.0.1',
+  exitCode: null,
+  oomKilled: false,
+  imageHealth: null,
+  imageHealthOutput: null,
+  pid: 1,
+  ...changes,
+});
+
+test('what is live is revived by the steps deploy and health, with its journaled outputs and env', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  const seen: unknown[] = [];
+  const pipeline = scriptedPipeline({
+    deploy: {
+      async run(context) {
+        seen.push(context.job.env, context.output('build').id);
+        return { ...outputFor('deploy', context), address: '172.30.0.9' };
+      },
+    },
+    health: {
+      async run(context) {
+        seen.push(context.output('deploy').address);
+        return undefined;
+      },
+    },
+  });
+  await runDeployment(runnerParts({ folder, journal, pipeline }), job.deploymentId, noSignals());
+  const live = journal.live(IDS.environment);
+  assert.ok(live);
+  pipeline.calls.length = 0;
+  seen.length = 0;
+  const parts = { journal, ports: refusingPorts({}, hastyClock()), pipeline, log: quiet };
+  assert.equal(await revive(parts, live, new AbortController().signal), '172.30.0.9');
+  assert.deepEqual(pipeline.calls, ['run deploy', 'run health']);
+  assert.deepEqual(seen, [job.env, outputFor('build', { job }).id, '172.30.0.9']);
+});
+
+const adopted = (port: number): LiveRecord => ({
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  deploymentId: IDS.host,
+  entry: { id: IDS.environment, generation: 4, target: { id: IDS.host, address: '172.30.0.2', port }, routes: [] },
+  healthCheck: null,
+  release: null,
+});
+
+test('what was adopted without its job is started as it is, and answers before anything is flipped to it', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+  t.after(() => app.close());
+  await once(app, 'listening');
+  const started: ContainerRequest[] = [];
+  const containers = {
+    inspect: async () => container(IDS.host, { running: false, address: null }),
+    async start(request: ContainerRequest) {
+      started.push(request);
+      return container(IDS.host);
+    },
+  } as unknown as Ports['containers'];
+  const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
+  const { port } = app.address() as AddressInfo;
+  assert.equal(await revive(parts, adopted(port), new AbortController().signal), '127.0.0.1');
+  assert.equal(started[0]?.name, `orkestr-${IDS.host}`);
+});
+
+test('an adopted container that is gone cannot be made anew, and that is said', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const containers = { inspect: async () => null } as unknown as Ports['containers'];
+  const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
+  await assert.rejects(
+    revive(parts, adopted(1), new AbortController().signal),
+    /is gone, and with the journal its job/,
+  );
+});
+
+test('the job of an adopted deployment that comes again runs forward only: a failure takes nothing back', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  const job = deployJob({ generation: 4, deploymentId: IDS.host });
+  journal.adopt(adopted(80));
+  assert.equal(journal.accept(deployJob({ generation: 4 })), 'stale');
+  assert.equal(journal.accept(job), 'new');
+  const unhealthy = { run: () => Promise.reject(new OrkestrError('ORK_UNHEALTHY', 'not today')) };
+  const pipeline = scriptedPipeline({ health: unhealthy });
+  await runDeployment(runnerParts({ folder, journal, pipeline }), job.deploymentId, noSignals());
+  assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
+  assert.equal(journal.live(IDS.environment)?.deploymentId, IDS.host);
+});
+
+test('a remove job takes the route first, then containers, images, network, and only of its environment', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  const pipeline = scriptedPipeline();
+  await runDeployment(runnerParts({ folder, journal, pipeline }), job.deploymentId, noSignals());
+
+  const done: string[] = [];
+  let left = [container(job.deploymentId), container(IDS.host, { environmentId: IDS.host, projectId: IDS.host })];
+  const tell =
+    (what: string) =>
+    async (name: string): Promise<void> => {
+      done.push(`${what} ${name}`);
+    };
+  const ports: Partial<Ports> = {
+    proxy: { remove: tell('route') } as unknown as Ports['proxy'],
+    containers: {
+      list: async () => left,
+      async stopAndRemove(name: string) {
+        done.push(`container ${name}`);
+        left = left.filter((one) => one.name !== name);
+      },
+      removeNetwork: tell('network'),
+    } as unknown as Ports['containers'],
+    images: {
+      list: async () => [{ id: 'sha256:1', reference: 'r', deploymentId: job.deploymentId, createdAt: 0 }],
+      remove: tell('image'),
+    } as unknown as Ports['images'],
+    workspaces: { remove: tell('workspace') } as unknown as Ports['workspaces'],
+  };
+  const removal = RemoveJob.parse({ ...deployJob({ generation: 2 }), kind: 'remove' });
+  journal.accept(removal);
+  await runDeployment(runnerParts({ folder, journal, pipeline, ports }), removal.deploymentId, noSignals());
+  assert.deepEqual(done, [
+    `route ${IDS.environment}`,
+    `container orkestr-${job.deploymentId}`,
+    `workspace ${job.deploymentId}`,
+    'image sha256:1',
+    `network orkestr-${IDS.project}`,
+  ]);
+  assert.equal(journal.live(IDS.environment), null);
+  assert.equal(journal.job(job.deploymentId)?.state, 'superseded');
+  assert.equal(journal.job(removal.deploymentId)?.state, 'superseded');
+});
