@@ -94,6 +94,12 @@ test('the ignore file beside the Dockerfile goes first', async (t) => {
   assert.deepEqual([found.a, found.b], ['a', undefined]);
 });
 
+test('a .dockerignore that is put in holds, since the repository has none', async (t) => {
+  const folder = await checkout(t, { 'node_modules/a': 'a', b: 'b' });
+  const found = await entries(folder, { '.dockerignore': 'node_modules\n' });
+  assert.deepEqual(Object.keys(found).sort(), ['.dockerignore', 'Dockerfile', 'b']);
+});
+
 test('a link in place of .dockerignore is not followed', async (t) => {
   const folder = await checkout(t, { a: 'a', rules: 'a' });
   await symlink('rules', join(folder, '.dockerignore'));

@@ -26,7 +26,7 @@ export function packContext(request: ContextRequest): Readable {
 }
 
 async function fill(tar: Pack, { directory, dockerfilePath, files }: ContextRequest): Promise<void> {
-  const rules = await ignoreRules(directory, dockerfilePath);
+  const rules = await ignoreRules(directory, dockerfilePath, files);
   for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644 }, text);
   const ownFolders = new Set([...files.keys()].flatMap(foldersAbove));
   await addFolder(tar, directory, '', { rules, files, ownFolders });
@@ -82,11 +82,14 @@ interface IgnoreRules {
   readonly hasExceptions: boolean;
 }
 
-async function ignoreRules(directory: string, dockerfilePath: string): Promise<IgnoreRules> {
-  const text =
-    (await readIfThere(join(directory, `${dockerfilePath}.dockerignore`))) ??
-    (await readIfThere(join(directory, '.dockerignore'))) ??
-    '';
+async function ignoreRules(
+  directory: string,
+  dockerfilePath: string,
+  files: ContextRequest['files'],
+): Promise<IgnoreRules> {
+  const textOf = async (name: string): Promise<string | null> =>
+    files.get(name) ?? (await readIfThere(join(directory, name)));
+  const text = (await textOf(`${dockerfilePath}.dockerignore`)) ?? (await textOf('.dockerignore')) ?? '';
   const rules = dockerignore.default().add(text);
   return { ignores: (name) => rules.ignores(name), hasExceptions: /^\s*!/m.test(text) };
 }

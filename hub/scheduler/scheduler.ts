@@ -16,6 +16,7 @@ import {
   listSent,
 } from '../store/deployments.ts';
 import type { Db } from '../store/database.ts';
+import { forgetOldLogs } from '../store/logs.ts';
 import { makeDispatch } from './dispatch.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
@@ -94,7 +95,10 @@ export function makeScheduler(
 
   async function create(request: DeploymentRequest): Promise<string> {
     const id = randomUUIDv7();
-    await db.transaction().execute((trx) => insertDeployment(trx, id, request, now()));
+    await db.transaction().execute(async (trx) => {
+      await insertDeployment(trx, id, request, now());
+      await forgetOldLogs(trx, request.environmentId);
+    });
     news.tell(id);
     await settle(request.environmentId);
     return id;

@@ -6,6 +6,8 @@ import { addLogEvent } from './events.ts';
 /** Most log bytes that a deployment may have here: the agent cuts earlier, this is the second line. */
 export const LOG_CAP_BYTES = 16 * 1024 * 1024;
 const CUT_MARK = '\n[orkestr: the log was cut here, it reached 16 MiB]\n';
+/** Deployments of an environment whose logs stay; with the cap above an environment's logs have a largest size. */
+export const LOGS_KEPT = 100;
 /** Chunks read at once for a download. */
 const PAGE = 64;
 
@@ -54,6 +56,30 @@ export async function listLoggedSteps(db: Db, deploymentId: string): Promise<Ste
     .where('deployment_id', '=', deploymentId)
     .execute();
   return STEP_NAMES.filter((name) => rows.some(({ step }) => step === name));
+}
+
+/**
+ * Let go of the logs of all but the newest deployments of an environment, and of the events that name them. What became
+ * of those deployments stays. One that has not ended keeps its log whatever its age.
+ */
+export async function forgetOldLogs(db: Db, environmentId: string, kept = LOGS_KEPT): Promise<void> {
+  const oldest = await db
+    .selectFrom('deployment')
+    .select('id')
+    .where('environment_id', '=', environmentId)
+    .orderBy('id', 'desc')
+    .offset(kept - 1)
+    .limit(1)
+    .executeTakeFirst();
+  if (oldest === undefined) return;
+  const old = db
+    .selectFrom('deployment')
+    .select('id')
+    .where('environment_id', '=', environmentId)
+    .where('id', '<', oldest.id)
+    .where('finished_at', 'is not', null);
+  await db.deleteFrom('log_chunk').where('deployment_id', 'in', old).execute();
+  await db.deleteFrom('event').where('deployment_id', 'in', old).where('kind', '=', 'log').execute();
 }
 
 async function takeRoom(db: Db, deploymentId: string, bytes: number): Promise<boolean> {
