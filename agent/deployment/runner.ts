@@ -18,7 +18,7 @@ import type { Change, JobRecord, LiveRecord, StepRecord } from './records.ts';
 import { removeEnvironment } from './removal.ts';
 import { contextOf, Interrupted, outputsOf, timestampOf } from './run.ts';
 import type { Run, RunnerParts, RunSignals } from './run.ts';
-import { secretsOf } from './secrets.ts';
+import { secretsOf, withoutSecrets } from './secrets.ts';
 import { takeBack } from './undo.ts';
 
 /** How often a step past the flip is called in all before a person has to look. */
@@ -234,12 +234,13 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unkno
   for (let failures = 1; ; failures++) {
     try {
       return await callStep(run, stage, log, flipped);
-    } catch (error) {
+    } catch (cause) {
       if (run.signals.shutdown.aborted) throw new Interrupted();
+      const error = withoutSecrets(cause, run.secrets);
       parts.log.info({ err: error, deploymentId: run.job.deploymentId, step: stage.step.name }, 'step failed');
       flipped ||= stage.step.name === 'cutover' && (await askWhetherFlipped(run, log));
       if (!flipped || failures >= FORWARD_TRIES) throw new StepFailed(error, flipped);
-      log.line(`${toErrorReport(error).message} The flip is done, so this step is tried again.`);
+      log.line(`${error.message} The flip is done, so this step is tried again.`);
       await pause(run, failures);
     }
   }

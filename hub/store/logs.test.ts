@@ -34,7 +34,10 @@ test('only the newest deployments keep their logs, and one that has not ended ke
   );
   assert.deepEqual(texts, ['running', '', 'newer', 'newest']);
   const events = await db.selectFrom('event').select(['deployment_id', 'kind']).where('kind', '=', 'log').execute();
-  assert.deepEqual(events.map(({ deployment_id }) => deployment_id).sort(), [ids[0], ids[2], ids[3]].sort());
+  assert.deepEqual(
+    events.map(({ deployment_id }) => deployment_id).sort(),
+    [ids[0], ids[2], ids[3]].sort((a = '', b = '') => a.localeCompare(b)),
+  );
   const status = await db
     .selectFrom('event')
     .select('id')
