@@ -62,7 +62,7 @@ export function openJob(signed: SignedJob, hubPublicKeyPem: string): Job {
   if (!isSignedBy(jobProof(signed.payload), signed.signature, hubPublicKeyPem)) {
     throw new OrkestrError('ORK_SIGNATURE', 'The job is not signed by the hub that this host was enrolled with.');
   }
-  const job = Job.safeParse(JSON.parse(signed.payload));
+  const job = Job.safeParse(parseJson(signed.payload));
   if (!job.success) {
     throw new OrkestrError(
       'ORK_JOB_REFUSED',
@@ -70,6 +70,15 @@ export function openJob(signed: SignedJob, hubPublicKeyPem: string): Job {
     );
   }
   return job.data;
+}
+
+/** Undefined, which no schema takes, for what is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the schema refuses it with its own error
+  }
 }
 
 const jobProof = (payload: string): string => `orkestr-job-v1\n${payload}`;

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import {
+  BranchName,
+  CommitSha,
+  EnvName,
+  EnvValue,
+  GitUrl,
+  HostName,
+  PathPrefix,
+  RepositoryPath,
+  Slug,
+  Uuid,
+} from './ids.ts';
+
+/** What names are made of, and what would mean something to a shell, a path or an option parser. */
+const SIGNS = Array.from('-./:@a1 \n\t\'"`$;&|<>\\~^*?[]{}()#%\0');
+
+const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown): boolean =>
+  schema.safeParse(value).success;
+
+test('ordinary names pass', () => {
+  for (const name of ['main', 'feature/a-b', 'v1.2.3', 'release_2', 'A']) assert.ok(accepts(BranchName, name), name);
+  for (const url of ['https://example.org/a/b.git', 'https://example.org:8443/a/b', 'http://127.0.0.1:7700/git/x.git'])
+    assert.ok(accepts(GitUrl, url), url);
+  for (const path of ['.', 'apps/web', 'a.b/c_d', '@scope/pkg']) assert.ok(accepts(RepositoryPath, path), path);
+  for (const prefix of ['/', '/api', '/a/b.c']) assert.ok(accepts(PathPrefix, prefix), prefix);
+  for (const host of ['localhost', 'a.example.org', 'xn--bcher-kva.example']) assert.ok(accepts(HostName, host), host);
+  assert.ok(accepts(Slug, 'my-app2') && accepts(EnvName, '_A1') && accepts(CommitSha, 'a'.repeat(40)));
+});
+
+test('names that would be an option, climb out, or mean something to a program are refused', () => {
+  for (const name of [
+    '-b',
+    '--upload-pack=x',
+    'a..b',
+    'a//b',
+    '/a',
+    'a/',
+    'a.lock',
+    'a/.b',
+    'a b',
+    'a\nb',
+    'a~1',
+    'a^',
+    'a:b',
+    '',
+  ])
+    assert.ok(!accepts(BranchName, name), name);
+  for (const url of [
+    'ext::sh -c x',
+    'file:///etc',
+    'ssh://h/x',
+    'git@h:x',
+    '-x',
+    'https://u:p@h/x',
+    'https://h/x?y',
+    'https://h/x#y',
+    'https://-h/x',
+    'https://h/x y',
+    'https://h',
+    'https://h/"x',
+    "https://h/'x",
+    'https://h/$(x)',
+    'https://h/x\n',
+  ])
+    assert.ok(!accepts(GitUrl, url), url);
+  for (const path of ['..', 'a/../b', '/a', '-a', 'a//b', 'a/', 'a/./b', 'a\\b', 'a\0b', ''])
+    assert.ok(!accepts(RepositoryPath, path), path);
+  for (const prefix of ['a', '/a/', '//', '/..', '/a/../b', '/%2f', '/a?b'])
+    assert.ok(!accepts(PathPrefix, prefix), prefix);
+  for (const host of ['A.example', 'a..b', '-a.b', 'a_b', 'a.b.', 'a:80', '[::1]', ''])
+    assert.ok(!accepts(HostName, host), host);
+  for (const name of ['1A', 'A-B', 'A=B', 'A B', 'A\n', '', '='])
+    assert.ok(!accepts(EnvName, name), JSON.stringify(name));
+  for (const id of ['../x', 'A'.repeat(36), '', '01a206dd-a6e7-7a23-b18c-1c5c57a5a3bc\n'])
+    assert.ok(!accepts(Uuid, id), id);
+  assert.ok(!accepts(EnvValue, 'a\0b'));
+});
+
+test('no text that passes as a branch, path or URL starts like an option or holds white space, quotes or shell signs', () => {
+  const hostile = fc.string({ unit: fc.constantFrom(...SIGNS), maxLength: 30 });
+  fc.assert(
+    fc.property(hostile, (text) => {
+      for (const schema of [BranchName, RepositoryPath, GitUrl, Slug, HostName]) {
+        if (accepts(schema, text)) assert.doesNotMatch(text, /^-|[\s'"`$;&|<>\\*?[\]{}()#\0]|(?:^|\/)\.\.(?:\/|$)/);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+});
