@@ -17,6 +17,7 @@ import { enginePlan, stackPlan } from '../installer/start/installation.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
 import { compare, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
 import { runTests, testFiles } from './runner/test-files.ts';
+import type { RunOptions } from './runner/test-files.ts';
 
 const HELP = `npm test                 everything
 npm test -- PART …       some of: types lint format house console unit integration e2e
@@ -31,11 +32,12 @@ const PARTS = {
   types: { engine: false, run: checkTypes },
   lint: { engine: false, run: () => tool('oxlint', '.') },
   format: { engine: false, run: () => tool('oxfmt', '--check', '.') },
-  house: { engine: false, run: () => tests(['test/house/**/*.test.ts'], true) },
+  house: { engine: false, run: () => tests(['test/house/**/*.test.ts'], 'together') },
   console: { engine: false, run: async () => void (await buildConsole(ROOT, say)) },
-  unit: { engine: true, run: () => tests([UNIT_FOLDERS], true) },
-  integration: { engine: true, run: () => tests(['test/integration/**/*.test.ts'], false) },
-  e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], false) },
+  unit: { engine: true, run: () => tests([UNIT_FOLDERS], 'together') },
+  integration: { engine: true, run: () => tests(['test/integration/**/*.test.ts'], 1) },
+  // Each file has an installation of its own and mostly waits: two at a time on two cores.
+  e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], 2) },
 } as const;
 type Part = keyof typeof PARTS;
 
@@ -50,7 +52,14 @@ const home = new Home(join(ROOT, '.orkestr'));
 const temporary = mkdtempSync(join(tmpdir(), 'ork-'));
 // For this process too: records of test stacks are looked for where the tests keep them.
 process.env['TMPDIR'] = temporary;
-const testEnv = { ...process.env, TMPDIR: temporary, [RUN_MARK]: run, CI: 'true', NO_COLOR: '1' };
+const testEnv = {
+  ...process.env,
+  TMPDIR: temporary,
+  [RUN_MARK]: run,
+  CI: 'true',
+  NO_COLOR: '1',
+  NODE_DISABLE_COMPILE_CACHE: '1',
+};
 const results: Result[] = [];
 
 async function main(words: readonly string[]): Promise<number> {
@@ -93,7 +102,7 @@ async function withEngine(parts: readonly Part[] | null, files: readonly string[
     let alone = !othersAtWork(run);
     for (const part of (parts ?? []).filter((name) => PARTS[name].engine)) await stage(part, PARTS[part].run);
     if (!parts)
-      await stage('tests', () => failIf(runTests(files, { together: false, env: testEnv, output: process.stdout })));
+      await stage('tests', () => failIf(runTests(files, { processes: 1, env: testEnv, output: process.stdout })));
     await stage('leftovers', async () => {
       const left = leftStacks();
       for (const folder of left) await sweep(folder);
@@ -141,10 +150,10 @@ async function tool(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`${name} found something:\n${stdout}${stderr}`);
 }
 
-async function tests(patterns: readonly string[], together: boolean): Promise<void> {
+async function tests(patterns: readonly string[], processes: RunOptions['processes']): Promise<void> {
   const files = testFiles(patterns);
   if (files.length === 0) throw new Error(`there is no test file of ${patterns.join()}`);
-  await failIf(runTests(files, { together, env: testEnv, output: process.stdout }));
+  await failIf(runTests(files, { processes, env: testEnv, output: process.stdout }));
 }
 
 async function failIf(outcome: Promise<string | null>): Promise<void> {

@@ -13,19 +13,19 @@ export const testFiles = (patterns: readonly string[]): string[] =>
   globSync([...patterns], { cwd: ROOT, exclude: (name) => name === 'node_modules' }).toSorted();
 
 export interface RunOptions {
-  /** Together in one process: quick. Apart: each file in a process of its own, one after the other. */
-  readonly together: boolean;
+  /** `together`: all in one process, quick. A number: each file in a process of its own, so many at a time. */
+  readonly processes: 'together' | number;
   readonly env: NodeJS.ProcessEnv;
   readonly output: NodeJS.WritableStream;
 }
 
 /** @returns what went wrong, or null */
-export function runTests(files: readonly string[], { together, env, output }: RunOptions): Promise<string | null> {
+export function runTests(files: readonly string[], { processes, env, output }: RunOptions): Promise<string | null> {
   const args = [
     '--test',
     '--test-reporter=spec',
     `--test-timeout=${TEST_TIMEOUT_MS}`,
-    together ? '--test-isolation=none' : '--test-concurrency=1',
+    processes === 'together' ? '--test-isolation=none' : `--test-concurrency=${processes}`,
     ...files,
   ];
   return new Promise((resolve, reject) => {
