@@ -1,7 +1,8 @@
 // @ts-check
 /** `npm ci` when node_modules is not what package-lock.json asks for, and nothing when it is. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { explainFailure, PrepareError } from './progress.mjs';
 import { isInstalled, runLogged } from './programs.mjs';
@@ -62,32 +63,46 @@ export function isInstalledAsLocked(root, arch) {
   const hash = lockHash(root);
   if (existsSync(stampFile(root)) && readFileSync(stampFile(root), 'utf8') === hash) return true;
   // Somebody ran npm by hand: npm's own record tells as well, and saves them a reinstall.
-  if (!matchesHiddenLock(root)) return false;
+  if (!matchesHiddenLock(root, arch)) return false;
   writeFileSync(stampFile(root), hash);
   return true;
 }
 
 /**
- * Compares package-lock.json with what npm recorded as installed; optional packages may be of another platform.
+ * Compares package-lock.json with what npm recorded as installed; optional packages of another platform may be absent.
  *
  * @param {string} root
+ * @param {string} arch
  */
-function matchesHiddenLock(root) {
+function matchesHiddenLock(root, arch) {
   const hiddenFile = join(root, 'node_modules', '.package-lock.json');
   if (!existsSync(hiddenFile)) return false;
   const installed = readLock(hiddenFile);
   const wanted = readLock(join(root, 'package-lock.json'));
   delete wanted[''];
   return (
-    Object.entries(wanted).every(([path, { version, optional }]) =>
-      installed[path] ? installed[path].version === version : optional === true,
+    Object.entries(wanted).every(([path, locked]) =>
+      installed[path]
+        ? installed[path].version === locked.version
+        : locked.optional === true && !isForHere(locked, arch),
     ) && Object.keys(installed).every((path) => path in wanted)
   );
 }
 
 /**
+ * Whether an optional package holds the native code of this platform. npm leaves those out, without a word, when it runs
+ * on a Node that they do not name in `engines`.
+ *
+ * @param {LockedPackage} locked
+ * @param {string} arch
+ */
+const isForHere = ({ os, cpu, libc }, arch) =>
+  os?.includes('linux') === true && cpu?.includes(arch) === true && libc?.includes('musl') !== true;
+
+/**
+ * @typedef {{ version?: string, optional?: boolean, os?: string[], cpu?: string[], libc?: string[] }} LockedPackage
  * @param {string} file
- * @returns {Record<string, { version?: string, optional?: boolean }>} install path → package
+ * @returns {Record<string, LockedPackage>} install path → package
  */
 const readLock = (file) => JSON.parse(readFileSync(file, 'utf8')).packages;
 
@@ -96,26 +111,53 @@ const readLock = (file) => JSON.parse(readFileSync(file, 'utf8')).packages;
  * @param {{ env: NodeJS.ProcessEnv, logFile: string, arch: string }} context
  */
 export async function installDependencies(root, { env, logFile, arch }) {
-  const argv = /** @type {const} */ ([...npmCommand(env), 'ci', '--no-audit', '--no-fund']);
-  const { code, lastLines } = await runLogged(argv, { cwd: root, env, logFile });
-  if (code !== 0) throw explainFailure(REASONS, { sentence: 'npm ci failed.', evidence: lastLines, logFile });
+  await npmCi(root, { env, logFile, node: process.execPath });
   if (!existsSync(pinnedNode(root, arch))) {
     throw new PrepareError('ORK_PREPARE_FAILED', `npm ci left out node-linux-${arch}, the Node that orkestr runs on.`, {
       mend: `Look for "optional" or "omit" in your npm configuration, and at ${logFile}.`,
     });
   }
+  // An older Node got the pinned one and is left out of the native packages that it is too old for: once more, by that.
+  if (!matchesHiddenLock(root, arch)) await npmCiByPinnedNode(root, { env, logFile, arch });
   writeFileSync(stampFile(root), lockHash(root));
 }
 
 /**
- * npm tells the scripts it runs where it is itself; outside of one the PATH decides.
+ * @param {string} root
+ * @param {{ env: NodeJS.ProcessEnv, logFile: string, arch: string }} context
+ */
+async function npmCiByPinnedNode(root, { env, logFile, arch }) {
+  // npm ci empties node_modules first, so the Node that runs it must stand elsewhere.
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-node-'));
+  try {
+    const node = join(folder, 'node');
+    copyFileSync(pinnedNode(root, arch), node);
+    await npmCi(root, { env: { ...env, PATH: `${folder}:${env['PATH'] ?? ''}` }, logFile, node });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {{ env: NodeJS.ProcessEnv, logFile: string, node: string }} context `node` runs npm
+ */
+async function npmCi(root, { env, logFile, node }) {
+  const argv = /** @type {const} */ ([...npmCommand(env, node), 'ci', '--no-audit', '--no-fund']);
+  const { code, lastLines } = await runLogged(argv, { cwd: root, env, logFile });
+  if (code !== 0) throw explainFailure(REASONS, { sentence: 'npm ci failed.', evidence: lastLines, logFile });
+}
+
+/**
+ * npm tells the scripts it runs where it is itself; outside of one the PATH decides, for npm and for the Node it runs on.
  *
  * @param {NodeJS.ProcessEnv} env
+ * @param {string} node
  * @returns {[string, ...string[]]}
  */
-function npmCommand(env) {
+function npmCommand(env, node) {
   const self = env['npm_execpath'];
-  if (self && existsSync(self)) return [process.execPath, self];
+  if (self && existsSync(self)) return [node, self];
   if (isInstalled('npm', env['PATH'] ?? '')) return ['npm'];
   throw new PrepareError('ORK_PREPARE_FAILED', 'npm was not found.', { mend: 'Start this as `npm start`.' });
 }

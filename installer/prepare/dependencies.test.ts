@@ -27,22 +27,23 @@ function install(packages: object): void {
   writeFileSync(join(root, 'node_modules', '.package-lock.json'), JSON.stringify({ packages }));
 }
 
-/** The system's edge: an npm that says something and exits, after making what npm would. */
-function fakeNpm(
-  says: string,
-  code: number,
-  makes?: string,
-): { env: NodeJS.ProcessEnv; logFile: string; arch: string } {
+/** The system's edge: an npm that says something and exits. */
+function fakeNpm(says: string, code: number, act = ''): { env: NodeJS.ProcessEnv; logFile: string; arch: string } {
   const file = join(root, 'npm.cjs');
-  const make = makes
-    ? `const fs = require('node:fs'), path = require('node:path'); fs.mkdirSync(path.dirname(${JSON.stringify(makes)}), { recursive: true }); fs.writeFileSync(${JSON.stringify(makes)}, '');`
-    : '';
   writeFileSync(
     file,
-    `${make}\nconsole.error(process.argv.slice(2).join(' ')); console.error(${JSON.stringify(says)}); process.exit(${code});`,
+    `${act}\nconsole.error(process.argv.slice(2).join(' ')); console.error(${JSON.stringify(says)}); process.exit(${code});`,
   );
-  return { env: { npm_execpath: file }, logFile: join(root, 'npm.log'), arch: ARCH };
+  return { env: { npm_execpath: file, PATH: process.env['PATH'] }, logFile: join(root, 'npm.log'), arch: ARCH };
 }
+
+/** What npm leaves behind: the pinned Node (here one that runs the Node of this test), and its record of what it installed. */
+const installs = (packages: string): string => `
+  const fs = require('node:fs'), path = require('node:path');
+  const node = ${JSON.stringify(pinnedNode(root, ARCH))};
+  fs.mkdirSync(path.dirname(node), { recursive: true });
+  fs.writeFileSync(node, '#!/bin/sh\\nPINNED=1 exec ${process.execPath} "$@"\\n', { mode: 0o755 });
+  fs.writeFileSync(${JSON.stringify(join(root, 'node_modules', '.package-lock.json'))}, JSON.stringify({ packages: ${packages} }));`;
 
 test('nothing installed, or another version than locked, asks for npm ci', () => {
   assert.equal(isInstalledAsLocked(root, ARCH), false);
@@ -62,8 +63,21 @@ test('what somebody installed by hand is taken as it is; a changed lock is notic
 });
 
 test('npm ci leaves a stamp; the next run finds everything there', async () => {
-  await installDependencies(root, fakeNpm('added', 0, pinnedNode(root, ARCH)));
+  await installDependencies(root, fakeNpm('added', 0, installs(`{ 'node_modules/a': { version: '1.0.0' } }`)));
   assert.ok(existsSync(join(root, 'node_modules', '.orkestr-lock')));
+  assert.equal(isInstalledAsLocked(root, ARCH), true);
+});
+
+test('native packages that npm leaves out on an old Node are installed by the pinned one', async () => {
+  const native = { version: '3.0.0', optional: true, os: ['linux'], cpu: [ARCH] };
+  writeLock({ 'node_modules/a': { version: '1.0.0' }, 'node_modules/native': native });
+  install({ 'node_modules/a': { version: '1.0.0' } });
+  assert.equal(isInstalledAsLocked(root, ARCH), false, 'what an old npm installed by hand is not all there is');
+  rmSync(join(root, 'node_modules'), { recursive: true });
+
+  const packages = `{ 'node_modules/a': { version: '1.0.0' }, ...(process.env.PINNED && { 'node_modules/native': { version: '3.0.0' } }) }`;
+  await installDependencies(root, fakeNpm('added', 0, installs(packages)));
+  rmSync(join(root, 'node_modules', '.orkestr-lock'));
   assert.equal(isInstalledAsLocked(root, ARCH), true);
 });
 
