@@ -1,5 +1,6 @@
 /**
- * Sees that a Docker Engine answers, and knows what was started for it, so that exactly this is stopped again. An engine that answers already is somebody else's and stays as it is.
+ * Sees that a Docker Engine answers, and knows what was started for it, so that exactly this is stopped again. An engine
+ * that answers already is somebody else's and stays as it is.
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -10,6 +11,7 @@ import type { ProcessIdentity } from '../stack/process-identity.ts';
 import { mustRun } from '../stack/run-program.ts';
 import { Service } from '../stack/service.ts';
 import { EngineApi } from './engine-api.ts';
+import { noteNetwork, restoreNetwork } from './engine-network.ts';
 import { unmountBelow } from './mounts.ts';
 
 export const DOCKER_SOCKET = '/var/run/docker.sock';
@@ -77,7 +79,10 @@ export async function stopEngine(plan: EnginePlan): Promise<boolean> {
   await unmountBelow(plan.runFolder);
   await unmountBelow(plan.folder);
   // Only after an engine of ours: another one may have taken the place since.
-  if (engines.length > 0) rmSync(plan.socket, { force: true });
+  if (engines.length > 0) {
+    rmSync(plan.socket, { force: true });
+    await restoreNetwork(plan);
+  }
   return ours.length > 0;
 }
 
@@ -96,9 +101,11 @@ async function startUnit(plan: EnginePlan, api: EngineApi, say: (detail: string)
 
 async function startProcess(plan: EnginePlan, api: EngineApi, say: (detail: string) => void): Promise<string> {
   say(`starting dockerd, log: ${plan.logFile}`);
+  const argv = engineArgv(plan);
+  await noteNetwork(plan);
   const service = await Service.start({
     name: 'Docker Engine',
-    argv: [...(plan.wrapper ?? []), ...engineArgv(plan)] as [string, ...string[]],
+    argv: [...(plan.wrapper ?? []), ...argv] as [string, ...string[]],
     env: process.env,
     logFile: plan.logFile,
   });
