@@ -246,12 +246,15 @@ test('a pushed object that git finds broken is refused', async (t) => {
   assert.match(pushed.out, /hasDotgit|fsck error/);
 });
 
+/** Two of the four digits of a pkt-line's length (gitprotocol-common(5)): receive-pack waits for the rest. */
+const HALF_A_LENGTH = '00';
+
 test('a client that goes away in the middle leaves no process behind', async (t) => {
   const on = await hub(t);
   const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
   const socket = connect(Number(new URL(on.url).port), '127.0.0.1');
   socket.write(
-    `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\nPACK`,
+    `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n${HALF_A_LENGTH}`,
   );
   const path = on.repositories.path(on.projectId);
   await until(() => gitProcesses(path) > 0);
@@ -288,7 +291,7 @@ test('a hub that is killed in the middle of a push leaves no process behind eith
   const socket = connect(Number(new URL(url ?? '').port), '127.0.0.1');
   socket.on('error', () => undefined); // the hub dies under it
   socket.write(
-    `POST /git/app.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n0000`,
+    `POST /git/app.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n${HALF_A_LENGTH}`,
   );
   const path = join(state, 'git', `${id}.git`);
   await until(() => gitProcesses(path) > 0);
