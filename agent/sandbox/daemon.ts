@@ -85,7 +85,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       await rm(pidPath, { force: true });
       await rm(socketPath, { force: true });
       await writeFile(configPath, JSON.stringify(daemonConfig(files, settings, pidPath, socketPath), null, 2));
-      const child = spawnDaemon(settings, configPath, logPath);
+      const child = spawnDaemon(files, settings, configPath, logPath);
       for (const end = Date.now() + START_TIMEOUT_MS; Date.now() < end; await delay(POLL_MS)) {
         if (child.exitCode !== null || child.signalCode !== null) break;
         if (await answers()) return;
@@ -118,10 +118,18 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
 }
 
 /** Detached: a Ctrl-C for the agent is not one for the engine, which the agent stops in its own order. */
-function spawnDaemon(settings: DaemonSettings, configPath: string, logPath: string): ReturnType<typeof spawn> {
+function spawnDaemon(
+  files: DaemonFiles,
+  settings: DaemonSettings,
+  configPath: string,
+  logPath: string,
+): ReturnType<typeof spawn> {
   const log = openSync(logPath, 'w', 0o600);
   try {
     const dockerd = [
+      // Its containerd writes its stacks there when it hangs; they go with the rest of the sandbox.
+      'env',
+      `TMPDIR=${files.stateDirectory}`,
       'dockerd',
       `--config-file=${configPath}`,
       // Where containerd is shared with the host's engine, our containers stay apart from its own.

@@ -106,7 +106,8 @@ async function startProcess(plan: EnginePlan, api: EngineApi, say: (detail: stri
   const service = await Service.start({
     name: 'Docker Engine',
     argv: [...(plan.wrapper ?? []), ...argv] as [string, ...string[]],
-    env: process.env,
+    // A containerd that hangs writes its stacks there.
+    env: { ...process.env, TMPDIR: plan.folder },
     logFile: plan.logFile,
   });
   const version = await answers(api, START_TIMEOUT_MS, () => service.running);
