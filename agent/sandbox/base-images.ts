@@ -69,6 +69,7 @@ function withTag(name: string): string {
   return name.includes('@') || /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }
 
+/** A copy that stays takes room until the cache is pruned, and nothing else. */
 async function removeQuietly(engine: Engine, id: string): Promise<void> {
   await engine.call(`remove image ${id}`, (docker) => docker.getImage(id).remove()).catch(() => undefined);
 }
