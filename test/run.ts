@@ -11,7 +11,7 @@ import { buildConsole } from '../installer/prepare/console.ts';
 import { EngineApi } from '../installer/prepare/engine-api.ts';
 import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../installer/prepare/engine.ts';
 import { runProgram } from '../installer/stack/run-program.ts';
-import { agentArgv, agentEnv, ROOT } from '../installer/stack/stack.ts';
+import { agentArgv, agentEnv, ROOT, runFolderOf } from '../installer/stack/stack.ts';
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
@@ -114,7 +114,11 @@ async function withEngine(parts: readonly Part[] | null, files: readonly string[
       if (things.length > 0) throw new Error(`left behind:\n  ${things.join('\n  ')}`);
     });
   } finally {
-    await stopEngine(enginePlan(home));
+    // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
+    if (!home.isLocked()) {
+      await stopEngine(enginePlan(home));
+      rmSync(runFolderOf(home.folder), { recursive: true, force: true });
+    }
   }
 }
 

@@ -28,8 +28,10 @@ test('what is remembered is added to what was, and credentials are for the owner
 
 test('a second npm start in the same folder refuses, and goes on when the first is gone', () => {
   const unlock = home.lock();
+  assert.equal(home.isLocked(), true);
   assert.throws(() => home.lock(), { code: 'ORK_ALREADY_RUNNING' });
   unlock();
+  assert.equal(home.isLocked(), false);
   home.lock()();
 });
 

@@ -50,6 +50,12 @@ export class Home {
     writeWhole(this.path('credentials.json'), credentials);
   }
 
+  /** Whether an `npm start` runs in this folder now. */
+  isLocked(): boolean {
+    const holder = readHolder(this.path('launcher.json'));
+    return holder !== null && isAlive(holder);
+  }
+
   /**
    * Makes this process the only one that works on the folder. A lock of one that is gone is taken over.
    * @returns gives it back
@@ -67,9 +73,11 @@ export class Home {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === 5) throw error;
       }
-      const holder = readHolder(file);
-      if (holder && isAlive(holder)) {
-        throw new OrkestrError('ORK_ALREADY_RUNNING', `npm start already runs here, as process ${holder.pid}.`);
+      if (this.isLocked()) {
+        throw new OrkestrError(
+          'ORK_ALREADY_RUNNING',
+          `npm start already runs here, as process ${readHolder(file)?.pid}.`,
+        );
       }
       rmSync(file, { force: true });
     }
