@@ -240,13 +240,15 @@ describe('builds in a real sandbox', () => {
     await build(['FROM debian:bookworm-slim', 'RUN true']); // so that the sandbox is up and has its addresses
     const probe = (name: string, address: string, number: number): string =>
       `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${number}; cat <&3' && echo ${name}=yes || echo ${name}=no)`;
+    // A host may have no address but those of the ranges that engines use: then there is nothing more to try.
+    const hosts = (await hostAddresses()).map((address, index) => ({ name: `host${index}`, address }));
     const { text } = await build([
       'FROM node:24-bookworm-slim',
       `RUN ${probe('metadata', '169.254.169.254', 80)}; ${probe('veth', vethAddress(), port)}; ${probe('docker0', '172.17.0.1', port)}`,
-      `RUN ${(await hostAddresses()).map((address, index) => probe(`host${index}`, address, port)).join('; ')}`,
+      `RUN ${['true', ...hosts.map(({ name, address }) => probe(name, address, port))].join('; ')}`,
       'RUN npm view is-odd@3.0.1 name',
     ]);
-    for (const closed of ['metadata', 'veth', 'docker0', 'host0'])
+    for (const closed of ['metadata', 'veth', 'docker0', ...hosts.map(({ name }) => name)])
       assert.match(text, new RegExp(`^${closed}=no$`, 'm'));
     assert.doesNotMatch(text, /^\w+=yes$/m);
     assert.match(text, /^is-odd$/m);
