@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The agent process and its command line: `orkestr-agent`. */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -58,7 +58,9 @@ async function serve(): Promise<void> {
 
 async function enrolHost({ hub, token, name }: { hub: string; token: string; name: string }): Promise<void> {
   const { stateFolder } = readConfig();
-  const enrolment = { hubUrl: hub, joinToken: token, name, now: systemClock.now() };
+  // From stdin it stands in no process list.
+  const joinToken = token === '-' ? readFileSync(process.stdin.fd, 'utf8').trim() : token;
+  const enrolment = { hubUrl: hub, joinToken, name, now: systemClock.now() };
   const { identity, joined } = await joinHub(stateFolder, enrolment);
   process.stdout.write(
     `${joined ? 'Joined' : 'Already joined'} ${hub} as ${identity.name} (host ${identity.hostId}).\n`,
@@ -188,7 +190,7 @@ function program(): Command {
     .command('join')
     .description('enrol this host with a hub; safe to repeat')
     .requiredOption('--hub <url>', 'address of the hub')
-    .requiredOption('--token <token>', 'one-time join token')
+    .requiredOption('--token <token>', 'one-time join token; - reads it from stdin')
     .option('--name <name>', 'what the host is called', hostname())
     .action(enrolHost);
   cli

@@ -35,11 +35,10 @@ export async function enrolHost(client: Client, plan: StackPlan, name: string): 
   const { joinToken } = begun
     ? await client.post(`${apiPath('hosts', begun.id)}/join-token`, {}, MadeHost)
     : await client.post('/hosts', { name }, MadeHost);
-  await mustRun(
-    'orkestr-agent join',
-    [...agentArgv(), 'join', '--hub', client.url, '--token', joinToken, '--name', name],
-    { env: agentEnv(plan) },
-  );
+  await mustRun('orkestr-agent join', [...agentArgv(), 'join', '--hub', client.url, '--token', '-', '--name', name], {
+    env: agentEnv(plan),
+    input: joinToken,
+  });
 }
 
 /**

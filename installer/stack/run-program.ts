@@ -14,6 +14,8 @@ export interface ProgramResult {
 export interface ProgramOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** What it reads on stdin: the way for secrets, which have no place in argv. Absent: nothing. */
+  readonly input?: string;
   /** Ends it with SIGKILL after this many ms. */
   readonly timeoutMs?: number;
   /** Ends it with SIGTERM. */
@@ -29,10 +31,12 @@ export function runProgram(argv: readonly [string, ...string[]], options: Progra
     const child = spawn(program, args, {
       env: options.env ?? process.env,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.timeoutMs ?? 120_000,
       killSignal: 'SIGKILL',
     });
+    child.stdin.on('error', () => undefined); // it ended without reading: its exit code tells
+    child.stdin.end(options.input ?? '');
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => {
