@@ -49,6 +49,12 @@ export const HostName = z
   .max(253)
   .regex(/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'a lower-case host name');
 
+/** A host that is routed: a name, or `*.name` for every name that has exactly one label more. */
+export const RouteHost = z.union([
+  HostName,
+  z.templateLiteral(['*.', HostName]).refine((host) => host.split('.').length > 2, 'a wildcard of at least two labels'),
+]);
+
 /** A path prefix: `/` or `/a/b`, no trailing slash, no dot segments, no escapes. */
 export const PathPrefix = z
   .string()

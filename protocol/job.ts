@@ -5,14 +5,15 @@ import {
   CommitSha,
   EnvVars,
   GitUrl,
-  HostName,
   PathPrefix,
   Port,
   RepositoryPath,
+  RouteHost,
   Slug,
   Timestamp,
   Uuid,
 } from './ids.ts';
+import { EdgeSettings } from './edge.ts';
 import { Release } from './steps.ts';
 
 export const JOB_VERSION = 1;
@@ -75,7 +76,12 @@ export const BuildLimits = z.object({
 });
 export type BuildLimits = z.infer<typeof BuildLimits>;
 
-export const Domain = z.object({ host: HostName, pathPrefix: PathPrefix.default('/') });
+export const Domain = z.object({
+  host: RouteHost,
+  pathPrefix: PathPrefix.default('/'),
+  /** The app gets the path without the prefix. */
+  stripPrefix: z.boolean().optional(),
+});
 export type Domain = z.infer<typeof Domain>;
 
 /** What a user can set on an environment and a deployment needs. Every field has a default. */
@@ -96,8 +102,13 @@ export const Settings = z.object({
   build: BuildLimits.prefault({}),
   readOnlyRoot: z.boolean().default(false),
   capabilities: z.array(Capability).default([]),
-  /** How long the old target may finish what is in flight. */
+  edge: EdgeSettings.prefault({}),
+  /** How long the old target may finish the requests in flight. */
   drainSeconds: z.number().min(0).max(3600).default(30),
+  /** How long its WebSockets, event streams and gRPC streams may go on, from the flip; then they are closed politely. */
+  streamDrainSeconds: z.number().min(0).max(86_400).default(60),
+  /** How long the new target is watched after the flip; when it goes bad, the old one serves again. 0: not at all. */
+  watchSeconds: z.number().min(0).max(600).default(3),
   /** From SIGTERM to SIGKILL. */
   stopGraceSeconds: z.int().min(0).max(600).default(10),
 });

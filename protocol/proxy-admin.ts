@@ -1,30 +1,63 @@
 /**
  * The proxy's admin API: JSON over HTTP on a unix socket (mode 0600). The agent is its only client.
  *
- *   GET    /v1/table                        → TableView
- *   POST   /v1/flip            FlipRequest  → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_ROUTE_TAKEN
- *   POST   /v1/drain           DrainRequest → DrainAnswer (answers when drained or cut at the deadline)
- *   DELETE /v1/upstreams/:id                → UpstreamRemoved
- *   GET    /v1/health                       → { ok: true }
+ *   GET    /v1/table                            → TableView
+ *   POST   /v1/flip              FlipRequest    → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_ROUTE_TAKEN
+ *   POST   /v1/flip-back         FlipBackRequest → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_CONFLICT (not kept any more)
+ *   POST   /v1/drain             DrainRequest   → DrainAnswer (answers when drained or closed at the deadlines)
+ *   POST   /v1/watch             WatchRequest   → WatchAnswer (answers when the target goes bad, or at the end of the window)
+ *   POST   /v1/hold              HoldRequest    → HoldAnswer
+ *   POST   /v1/resume            ResumeRequest  → HoldAnswer
+ *   POST   /v1/canary            CanaryRequest  → FlipAnswer
+ *   GET    /v1/upstreams/:id/receipt            → FlipReceipt (of the last flip)
+ *   DELETE /v1/upstreams/:id                    → UpstreamRemoved
+ *   GET    /v1/certificates                     → CertificateList
+ *   GET    /v1/metrics                          → Prometheus text format
+ *   GET    /v1/health                           → { ok: true }
  */
 import { z } from 'zod';
+import { EdgeSettings } from './edge.ts';
 import { Domain } from './job.ts';
 import { Port, Timestamp, Uuid } from './ids.ts';
-import { TargetCount } from './steps.ts';
+import { FlipCounts, StreamCount, TargetCount } from './steps.ts';
 
-/** Largest request body the admin API reads, bytes. */
-export const MAX_ADMIN_BODY_BYTES = 262_144;
+/** Largest request body the admin API reads, bytes: an entry with all its pages. */
+export const MAX_ADMIN_BODY_BYTES = 524_288;
 
-/** A running container address. The id is the deployment's id. */
+/** A running container address. The id is the deployment's id; copies of one deployment share it. */
 export const TargetAddress = z.object({ id: Uuid, address: z.ipv4(), port: Port });
 export type TargetAddress = z.infer<typeof TargetAddress>;
+
+/** The address of one target, with all its copies. */
+const Copies = z.array(TargetAddress).min(1).max(16).refine(sameId, 'all copies have the id of one deployment');
+
+function sameId(targets: readonly { id: string }[]): boolean {
+  return targets.every(({ id }) => id === targets[0]?.id);
+}
+
+/** A second deployment that gets a part of the requests. */
+export const Canary = z.object({
+  targets: Copies,
+  /** Share of the clients, percent. */
+  weightPercent: z.number().min(0).max(100),
+  /** Requests with this cookie always go there: `name=value`. */
+  cookie: z
+    .string()
+    .max(200)
+    .regex(/^[A-Za-z0-9_-]+=[A-Za-z0-9_-]+$/)
+    .optional(),
+});
+export type Canary = z.infer<typeof Canary>;
 
 export const UpstreamEntry = z.object({
   /** The environment's id. */
   id: Uuid,
   generation: z.int().min(1),
-  target: TargetAddress,
+  /** The active target: one deployment, in one or more copies. */
+  targets: Copies,
+  canary: Canary.optional(),
   routes: z.array(Domain).max(50),
+  edge: EdgeSettings.prefault({}),
 });
 export type UpstreamEntry = z.infer<typeof UpstreamEntry>;
 
@@ -35,23 +68,44 @@ export type Table = z.infer<typeof Table>;
 export const TargetState = z.enum(['healthy', 'draining', 'gone']);
 export type TargetState = z.infer<typeof TargetState>;
 
-export const TargetView = TargetAddress.extend({ state: TargetState, inFlight: z.int(), requests: TargetCount });
+export const TargetView = TargetAddress.extend({
+  state: TargetState,
+  inFlight: z.int(),
+  /** Those of `inFlight` that are WebSockets, event streams or gRPC streams. */
+  streams: z.int(),
+  requests: TargetCount,
+  /** Answers of 500 and above that the app gave. */
+  errors: z.int(),
+  /** Passed over for now, since it refused connections. */
+  suspended: z.boolean(),
+});
 export type TargetView = z.infer<typeof TargetView>;
 
-/** The table as it is now, with counts. `targets` holds the active one first, then those that drain. */
+/** The table as it is now, with counts. `targets` holds the active ones first, then the canary's, then those that drain. */
 export const TableView = z.object({
   version: z.literal(1),
   startedAt: Timestamp,
   upstreams: z.array(
-    z.object({ id: Uuid, generation: z.int(), routes: z.array(Domain), targets: z.array(TargetView), failed: z.int() }),
+    z.object({
+      id: Uuid,
+      generation: z.int(),
+      routes: z.array(Domain),
+      targets: z.array(TargetView),
+      /** Answers 502, 503 and 504 of the proxy itself. */
+      failed: z.int(),
+      /** Requests that wait in a hold, or null when there is none. */
+      held: z.int().nullable(),
+      canary: z.object({ targetId: Uuid, weightPercent: z.number(), cookie: z.string().nullable() }).nullable(),
+    }),
   ),
 });
 export type TableView = z.infer<typeof TableView>;
 
 /**
- * Make `entry.target` the active target of upstream `entry.id`. Compare-and-set: `expectedGeneration` is what the caller
+ * Make `entry.targets` the active ones of upstream `entry.id`. Compare-and-set: `expectedGeneration` is what the caller
  * saw (0: no such upstream) and `entry.generation` must be greater. Sending the same entry again is answered as the first
  * time; the same generation and target id at another address moves the target (its container got a new address).
+ * A hold ends with it, and so does a canary that the entry does not name.
  */
 export const FlipRequest = z.object({ entry: UpstreamEntry, expectedGeneration: z.int().min(0) });
 export type FlipRequest = z.infer<typeof FlipRequest>;
@@ -61,15 +115,29 @@ export const FlipAnswer = z.object({
   flippedAt: Timestamp,
   /** False when this very flip had been done before. */
   changed: z.boolean(),
-  previous: z.object({ targetId: Uuid, inFlight: z.int(), requests: TargetCount }).nullable(),
+  previous: z.object({ targetId: Uuid, inFlight: z.int(), streams: z.int(), requests: TargetCount }).nullable(),
 });
 export type FlipAnswer = z.infer<typeof FlipAnswer>;
 
-/** Wait until a target that no longer is active has nothing in flight; at the deadline cut what is left. */
+/**
+ * Back to the target that the last flip replaced, while its container still runs. The generation stays: the flip that
+ * is taken back can not be sent again (`expectedGeneration` of it is older), and the next deployment's is greater.
+ */
+export const FlipBackRequest = z.object({ upstreamId: Uuid, expectedGeneration: z.int().min(1), targetId: Uuid });
+export type FlipBackRequest = z.infer<typeof FlipBackRequest>;
+
+/**
+ * Wait until a target that no longer is active has nothing in flight. Plain requests are cut at `deadlineSeconds`.
+ * Streams (WebSocket, Server-Sent Events, gRPC) go on until `streamDeadlineSeconds`; then they are closed with their
+ * protocol's word, spread evenly over `spreadSeconds` so that their clients do not come back all at once.
+ */
 export const DrainRequest = z.object({
   upstreamId: Uuid,
   targetId: Uuid,
   deadlineSeconds: z.number().min(0).max(3600),
+  /** From the start of the drain; not before `deadlineSeconds`. */
+  streamDeadlineSeconds: z.number().min(0).max(86_400).default(0),
+  spreadSeconds: z.number().min(0).max(600).default(0),
 });
 export type DrainRequest = z.infer<typeof DrainRequest>;
 
@@ -77,11 +145,85 @@ export const DrainAnswer = z.object({
   /** False: the proxy does not know this target (restarted since); there is nothing to wait for. */
   known: z.boolean(),
   ms: z.number(),
-  /** Connections cut at the deadline. */
+  /** Plain requests cut at the deadline. */
   forced: z.int(),
+  streams: StreamCount,
   requests: TargetCount,
 });
 export type DrainAnswer = z.infer<typeof DrainAnswer>;
 
+/**
+ * Look at the active target for a while. It is bad when it refuses connections (`refusals` in a row without an answer
+ * between), or when the share of its 5xx answers is above `errorRatio` and above `errorFactor` times the share that the
+ * target before it had, from `minRequests` answers on.
+ */
+export const WatchRequest = z.object({
+  upstreamId: Uuid,
+  targetId: Uuid,
+  seconds: z.number().min(0).max(3600),
+  refusals: z.int().min(1).max(1000).default(3),
+  errorRatio: z.number().min(0).max(1).default(0.2),
+  errorFactor: z.number().min(1).max(1000).default(3),
+  minRequests: z.int().min(1).max(1_000_000).default(20),
+});
+export type WatchRequest = z.infer<typeof WatchRequest>;
+
+export const WatchAnswer = z.object({
+  /** `replaced`: another target is active by now. */
+  verdict: z.enum(['good', 'refuses', 'errors', 'replaced']),
+  /** One sentence with the numbers. */
+  reason: z.string(),
+});
+export type WatchAnswer = z.infer<typeof WatchAnswer>;
+
+/**
+ * New requests wait instead of being sent: for hosts without room for two copies. They go on at `resume` or at the next
+ * flip; past one of the bounds they get 503 with Retry-After.
+ */
+export const HoldRequest = z.object({
+  upstreamId: Uuid,
+  maxRequests: z.int().min(1).max(100_000).default(1000),
+  /** Bytes of held requests that are in memory. */
+  maxBytes: z.int().min(0).max(1_073_741_824).default(16_777_216),
+  maxSeconds: z.number().min(0.1).max(600).default(30),
+});
+export type HoldRequest = z.infer<typeof HoldRequest>;
+
+export const ResumeRequest = z.object({ upstreamId: Uuid });
+export type ResumeRequest = z.infer<typeof ResumeRequest>;
+
+export const HoldAnswer = z.object({ held: z.int(), changed: z.boolean() });
+export type HoldAnswer = z.infer<typeof HoldAnswer>;
+
+/** Null ends the canary. Compare-and-set on the generation, which stays. */
+export const CanaryRequest = z.object({
+  upstreamId: Uuid,
+  expectedGeneration: z.int().min(1),
+  canary: Canary.nullable(),
+});
+export type CanaryRequest = z.infer<typeof CanaryRequest>;
+
+/** What is known of the last flip of an upstream by now. Final once its drain was answered. */
+export const FlipReceipt = FlipCounts.extend({ generation: z.int(), flippedAt: Timestamp });
+export type FlipReceipt = z.infer<typeof FlipReceipt>;
+
 export const UpstreamRemoved = z.object({ removed: z.boolean(), targetIds: z.array(Uuid) });
 export type UpstreamRemoved = z.infer<typeof UpstreamRemoved>;
+
+export const CertificateView = z.object({
+  host: z.string(),
+  source: z.enum(['acme', 'file']),
+  issuer: z.string(),
+  notAfter: Timestamp,
+  /** When it will be asked for again; null for files. */
+  renewAt: Timestamp.nullable(),
+  /** Why the last try failed, with its code. */
+  lastError: z.string().nullable(),
+});
+export type CertificateView = z.infer<typeof CertificateView>;
+export const CertificateList = z.object({
+  certificates: z.array(CertificateView),
+  /** Hosts of the table without a certificate, and why. */
+  missing: z.array(z.object({ host: z.string(), reason: z.string(), retryAt: Timestamp.nullable() })),
+});
+export type CertificateList = z.infer<typeof CertificateList>;

@@ -87,16 +87,45 @@ export type HealthReport = z.infer<typeof HealthReport>;
 export const TargetCount = z.object({ served: z.int(), failed: z.int() });
 export type TargetCount = z.infer<typeof TargetCount>;
 
-export const CutoverReceipt = z.object({
+/** WebSockets, event streams and gRPC streams of a target that drains. */
+export const StreamCount = z.object({
+  /** Open at the flip. */
+  carried: z.int(),
+  /** Of those, ended by client or app before their deadline. */
+  ended: z.int(),
+  /** Of those, closed by us at their deadline, with their protocol's word. */
+  closed: z.int(),
+});
+export type StreamCount = z.infer<typeof StreamCount>;
+
+/** The requests of one side of a cutover. Times are null when there was none. */
+export const SideCount = z.object({
+  targetId: z.string(),
+  requests: TargetCount,
+  /** Answers of 500 and above that the app gave. */
+  errors: z.int(),
+  firstRequestAt: Timestamp.nullable(),
+  lastRequestAt: Timestamp.nullable(),
+});
+export type SideCount = z.infer<typeof SideCount>;
+
+/** What the proxy counted around a flip. */
+export const FlipCounts = z.object({
+  /** The target that served before; null for a first deployment. */
+  previous: SideCount.extend({ inFlightAtFlip: z.int() }).nullable(),
+  current: SideCount,
+  /** How the old target emptied. `forced` counts plain requests cut at the deadline. Null: nothing to drain. */
+  drain: z.object({ ms: z.number(), forced: z.int(), streams: StreamCount }).nullable(),
+  /** Requests that waited in a hold before the flip, ms. Null: there was no hold. */
+  held: z.object({ requests: z.int(), refused: z.int(), p50Ms: z.number(), maxMs: z.number() }).nullable(),
+  /** Requests answered 502, 503 or 504 by the proxy itself for this upstream, from the flip on. */
+  failed: z.int(),
+});
+export type FlipCounts = z.infer<typeof FlipCounts>;
+
+export const CutoverReceipt = FlipCounts.extend({
   generation: z.int(),
   flippedAt: Timestamp,
-  /** The target that served before; null for a first deployment. */
-  previous: z.object({ targetId: z.string(), requests: TargetCount, inFlightAtFlip: z.int() }).nullable(),
-  current: z.object({ targetId: z.string(), requests: TargetCount }),
-  /** How the old target emptied. `forced` counts connections cut at the deadline. */
-  drain: z.object({ ms: z.number(), forced: z.int() }).nullable(),
-  /** Requests answered 502/503/504 by the proxy itself for this upstream, from the flip to the end of the drain. */
-  failed: z.int(),
   urls: z.array(z.string()),
 });
 export type CutoverReceipt = z.infer<typeof CutoverReceipt>;

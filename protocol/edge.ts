@@ -1,0 +1,58 @@
+/** What the edge does with the requests of one environment, beside passing them on. Every field has a default. */
+import { z } from 'zod';
+import { HostName } from './ids.ts';
+
+/** An address or a network: `203.0.113.7`, `10.0.0.0/8`, `2001:db8::/32`. */
+export const AddressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
+
+/** `scrypt:<base64 salt>:<base64 key>`; the hub and the CLI make it, nobody keeps the password. */
+export const PasswordHash = z.string().regex(/^scrypt:[A-Za-z0-9+/]{22,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/);
+
+/** At most this many requests of one client address in a window; `burst` more may come at once. */
+export const RateLimit = z.object({
+  requests: z.int().min(1).max(1_000_000),
+  perSeconds: z.number().min(0.1).max(86_400).default(1),
+  burst: z.int().min(0).max(1_000_000).default(0),
+});
+export type RateLimit = z.infer<typeof RateLimit>;
+
+export const EdgeSettings = z.object({
+  /** What the app speaks: HTTP/1.1, or HTTP/2 without TLS (gRPC servers). */
+  appProtocol: z.enum(['http1', 'h2c']).default('http1'),
+  /** `auto`: http is redirected to https once the host has a certificate. `only`: http is always redirected. `off`: never. */
+  https: z.enum(['auto', 'only', 'off']).default('auto'),
+  /** Other hosts of the environment are redirected to this one. */
+  canonicalHost: HostName.optional(),
+  /** br, zstd or gzip for text that the app sent uncompressed. */
+  compression: z.boolean().default(false),
+  /** Largest request body, bytes. 0: no limit. */
+  maxBodyBytes: z.int().min(0).default(0),
+  /** Requests in flight at once; more are answered 503. 0: no limit. */
+  maxConcurrent: z.int().min(0).max(1_000_000).default(0),
+  ratePerClient: RateLimit.optional(),
+  /** From the last progress of a request to the head of the app's answer. */
+  responseSeconds: z.number().min(1).max(3600).default(60),
+  /** Silence in both directions that ends a stream or a body. */
+  idleSeconds: z.number().min(1).max(86_400).default(3600),
+  /** Only these clients are served; empty: all. */
+  allowFrom: z.array(AddressRange).max(100).default([]),
+  /** Names and passwords that browsers ask for; empty: none. */
+  basicAuth: z
+    .array(
+      z.object({
+        user: z
+          .string()
+          .min(1)
+          .max(100)
+          .regex(/^[^:\p{Cc}]+$/u),
+        password: PasswordHash,
+      }),
+    )
+    .max(20)
+    .default([]),
+  /** Every request is answered 503 with the maintenance page. */
+  maintenance: z.boolean().default(false),
+  /** Own pages, by the status that the proxy itself gives: HTML, at most 32 KiB each. */
+  errorPages: z.partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768)).default({}),
+});
+export type EdgeSettings = z.infer<typeof EdgeSettings>;

@@ -1,0 +1,37 @@
+/**
+ * What a route asks of a request before it may be claimed: redirects, who may come, how much and how fast. A policy is
+ * compiled once per route and flip (compile.ts) and asked once per request, by every engine, so its common answer,
+ * null, must cost next to nothing.
+ */
+import type { ErrorCode } from '../../protocol/errors.ts';
+
+/** A request as a policy sees it. The engines give views on what they have read; nothing is copied before it is asked for. */
+export interface Asked {
+  readonly method: string;
+  /** Normalised: lower case, without port. */
+  readonly host: string;
+  /** Request target in origin form, as sent: path and query. */
+  readonly target: string;
+  /** Of the client, as the socket, a trusted proxy or the PROXY protocol says; without `::ffff:`. */
+  readonly clientAddress: string;
+  readonly secure: boolean;
+  /** Declared body length in bytes; null: chunked, or none. */
+  readonly contentLength: number | null;
+  /** The value of the field with this lower-case name; repeated fields are joined by `, `. */
+  header(name: string): string | undefined;
+}
+
+/** The proxy's own answer in place of the app's. */
+export interface Answer {
+  readonly status: number;
+  /** Names and values in turn, without framing fields. */
+  readonly headers: readonly string[];
+  readonly body: string;
+  /** Null for redirects and other answers that are no failure. */
+  readonly code: ErrorCode | null;
+}
+
+export interface Policy {
+  /** Null: go on. Synchronous. */
+  judge(asked: Asked): Answer | null;
+}
