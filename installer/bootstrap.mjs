@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * What `npm start` and `npm test` run first: makes sure of the machine, its Debian packages and node_modules, then goes
- * on under the pinned Node. Plain JavaScript for any Node >= 18 without dependencies, since nothing is installed yet;
- * called by the script itself, because ignore-scripts keeps npm from running pre-scripts. Does nothing that is done.
+ * What `npm start`, `npm test` and the other scripts run first: makes sure of the machine, its Debian packages and
+ * node_modules, then goes on under the pinned Node. Plain JavaScript for any Node >= 18 without dependencies, since
+ * nothing is installed yet; called by the script itself, because ignore-scripts keeps npm from running pre-scripts.
+ * Does nothing that is done.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,10 +20,11 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
 /**
- * What each npm script needs and where it goes on.
+ * What each npm script needs and where it goes on. `quietly`: the packages' daemons stay stopped.
  *
- * @typedef {{ script: string, args: string[], root: boolean, packages: string[] }} Command
- * @type {Record<string, Command>}
+ * @typedef {{ script: string, args: string[], root: boolean, packages: string[] }} Named
+ * @typedef {Named & { quietly: boolean, progress: NodeJS.WriteStream }} Command
+ * @type {Record<string, Named>}
  */
 const COMMANDS = {
   start: { script: 'installer/start/main.ts', args: [], root: true, packages: ['start'] },
@@ -30,10 +32,11 @@ const COMMANDS = {
   check: { script: 'test/run.ts', args: ['check'], root: false, packages: [] },
 };
 
+const USAGE = `Usage: bootstrap.mjs ${Object.keys(COMMANDS).join('|')}|run FILE`;
+
 /** @param {string[]} argv */
-async function main([name = '', ...args]) {
-  const command = COMMANDS[name];
-  if (!command) throw new PrepareError('ORK_PREPARE_FAILED', `Usage: bootstrap.mjs ${Object.keys(COMMANDS).join('|')}`);
+async function main([name = '', ...rest]) {
+  const [command, args] = name === 'run' ? readRun(rest) : [namedCommand(name), rest];
   const env = makeEnv();
   // Help needs the pinned Node alone.
   if (!args.includes('--help') || !existsSync(pinnedNode(ROOT, process.arch))) await prepare(command, env);
@@ -41,22 +44,50 @@ async function main([name = '', ...args]) {
 }
 
 /**
+ * @param {string} name
+ * @returns {Command}
+ */
+function namedCommand(name) {
+  const command = COMMANDS[name];
+  if (!command) throw new PrepareError('ORK_PREPARE_FAILED', USAGE);
+  return { ...command, quietly: false, progress: process.stdout };
+}
+
+/**
+ * `run FILE ARGS`: benches, fuzzers and other tools. The Debian packages of FILE stand in packages.json under its path.
+ * Progress goes to stderr, because what such a tool prints is read by other programs.
+ *
+ * @param {string[]} argv
+ * @returns {[Command, string[]]}
+ */
+function readRun([file = '', ...args]) {
+  if (!existsSync(join(ROOT, file)) || !/\.[mt]?[jt]s$/.test(file)) throw new PrepareError('ORK_PREPARE_FAILED', USAGE);
+  return [{ script: file, args: [], root: false, packages: [file], quietly: true, progress: process.stderr }, args];
+}
+
+/**
  * @param {Command} command
  * @param {NodeJS.ProcessEnv} env
  */
 async function prepare(command, env) {
-  const progress = makeProgress(process.stdout);
+  const progress = makeProgress(command.progress);
   const logs = join(ROOT, '.orkestr', 'logs');
   /** @param {string} name */
   const logFile = (name) => {
     mkdirSync(logs, { recursive: true, mode: 0o700 });
     return join(logs, name);
   };
-  await progress.stage('machine', () => checkMachine(readMachine(), command));
+  const machine = readMachine();
+  await progress.stage('machine', () => checkMachine(machine, command));
   const missing = missingPackages(readPackages(command.packages), env['PATH'] ?? '');
   if (missing.length > 0) {
+    if (machine.uid !== 0) {
+      const sentence = `Missing here, and only root may install it: ${missing.join(', ')}.`;
+      throw new PrepareError('ORK_PREPARE_FAILED', sentence, { mend: 'Run this once as root.' });
+    }
     await progress.stage('Debian packages', async (say) => {
-      await installPackages(missing, { env, logFile: logFile('apt.log'), say });
+      const { quietly } = command;
+      await installPackages(missing, { env, logFile: logFile('apt.log'), say, quietly });
       // The bundle may be one of the things that were just installed.
       Object.assign(env, trustMachine(env));
       return missing.join(' ');

@@ -37,14 +37,15 @@ const REASONS = [
 ];
 
 /**
- * The packages of some groups of packages.json: name → programs that tell that it is there.
+ * The packages of some groups of packages.json: name → programs that tell that it is there. A group that is not there is
+ * empty: most scripts that are run by their path need nothing of Debian.
  *
  * @param {readonly string[]} groups
  * @returns {Map<string, readonly string[]>}
  */
 export function readPackages(groups) {
   const file = JSON.parse(readFileSync(new URL('packages.json', import.meta.url), 'utf8'));
-  return new Map(groups.flatMap((group) => Object.entries(file[group])));
+  return new Map(groups.flatMap((group) => Object.entries(file[group] ?? {})));
 }
 
 /**
@@ -62,9 +63,10 @@ export function missingPackages(packages, path) {
 
 /**
  * @param {readonly string[]} missing
- * @param {{ env: NodeJS.ProcessEnv, logFile: string, say: (detail: string) => void }} context
+ * @param {{ env: NodeJS.ProcessEnv, logFile: string, say: (detail: string) => void, quietly?: boolean }} context
+ *   quietly: no daemon of these packages is started by their install, under systemd neither
  */
-export async function installPackages(missing, { env, logFile, say }) {
+export async function installPackages(missing, { env, logFile, say, quietly = false }) {
   if (!isInstalled('apt-get', env['PATH'] ?? '')) {
     throw new PrepareError(
       'ORK_PREPARE_FAILED',
@@ -84,7 +86,7 @@ export async function installPackages(missing, { env, logFile, say }) {
   // A dead third-party repository must not stop what Debian's own can give; if it matters, the install says so.
   const updated = await apt(['update']);
   say(`apt-get install ${missing.join(' ')}`);
-  const release = holdServices();
+  const release = quietly || !existsSync('/run/systemd/system') ? holdServices() : () => {};
   try {
     // --no-remove: never take a user's packages away (docker-ce-cli conflicts with docker.io) to make room for ours.
     const { code, lastLines } = await apt(['install', '-y', '--no-install-recommends', '--no-remove', ...missing]);
@@ -97,14 +99,15 @@ export async function installPackages(missing, { env, logFile, say }) {
 }
 
 /**
- * Where systemd does not run, keep packages from starting their daemon (invoke-rc.d, Debian policy 9.3.3.2): an engine
- * from an init script is one that nobody would stop again. The engine is started later, and then it is ours.
+ * Keep packages from starting their daemon (invoke-rc.d, Debian policy 9.3.3.2). Where systemd does not run, an engine
+ * from an init script is one that nobody would stop again: it is started later, and then it is ours. The web servers of
+ * a bench would take the ports of the user's own.
  *
  * @returns {() => void} lets services start again
  */
 function holdServices() {
   const isOurs = () => readFileSync(POLICY_FILE, 'utf8').includes(POLICY_MARK);
-  if (existsSync('/run/systemd/system') || (existsSync(POLICY_FILE) && !isOurs())) return () => {};
+  if (existsSync(POLICY_FILE) && !isOurs()) return () => {};
   writeFileSync(POLICY_FILE, `#!/bin/sh\n${POLICY_MARK}\nexit 101\n`, { mode: 0o755 });
   return () => rmSync(POLICY_FILE, { force: true });
 }
