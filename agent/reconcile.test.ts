@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { FlipRequest, TableView } from '../protocol/proxy-admin.ts';
 import type { ContainerState, Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
@@ -7,6 +8,7 @@ import { systemClock } from './lib/clock.ts';
 import { makeReconciler } from './reconcile.ts';
 import type { ReconcileParts } from './reconcile.ts';
 import { IDS, refusingPorts, silent } from './test-bench.ts';
+import { tableView, targetView, upstreamView } from './test-table.ts';
 
 const LIVE = '018f0000-0000-7000-8000-0000000000d1';
 const STRAY = '018f0000-0000-7000-8000-0000000000d0';
@@ -31,24 +33,18 @@ const live: LiveRecord = {
   environmentId: IDS.environment,
   projectId: IDS.project,
   deploymentId: LIVE,
-  entry: { id: IDS.environment, generation: 3, target: { id: LIVE, address: '172.30.0.2', port: 80 }, routes: [] },
+  entry: UpstreamEntry.parse({
+    id: IDS.environment,
+    generation: 3,
+    targets: [{ id: LIVE, address: '172.30.0.2', port: 80 }],
+    routes: [],
+  }),
   healthCheck: null,
   release: null,
 };
 
-const tableWith = (address: string, generation = 3, id = LIVE): TableView => ({
-  version: 1,
-  startedAt: new Date(0).toISOString(),
-  upstreams: [
-    {
-      id: IDS.environment,
-      generation,
-      routes: [],
-      failed: 0,
-      targets: [{ id, address, port: 80, state: 'healthy', inFlight: 0, requests: { served: 0, failed: 0 } }],
-    },
-  ],
-});
+const tableWith = (address: string, generation = 3, id = LIVE): TableView =>
+  tableView(upstreamView({ id: IDS.environment, generation, targets: [targetView({ id, address, port: 80 })] }));
 
 function bench(seen: { containers: ContainerState[]; table: TableView }, changes: Partial<ReconcileParts> = {}) {
   const flips: FlipRequest[] = [];
@@ -89,8 +85,8 @@ test('a live container at a new address is flipped to under the same generation 
   await reconciler.run();
   await reconciler.stop();
   assert.deepEqual(
-    flips.map(({ entry, expectedGeneration }) => [entry.generation, entry.target, expectedGeneration]),
-    [[3, { id: LIVE, address: '172.30.0.7', port: 80 }, 3]],
+    flips.map(({ entry, expectedGeneration }) => [entry.generation, entry.targets, expectedGeneration]),
+    [[3, [{ id: LIVE, address: '172.30.0.7', port: 80 }], 3]],
   );
   assert.deepEqual(moved, ['172.30.0.7']);
 });

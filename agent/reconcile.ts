@@ -114,12 +114,11 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   const seen = upstreams.find(({ id }) => id === entry.id);
   if (seen && seen.generation > entry.generation) return; // a newer deployment flipped meanwhile
   const active = seen?.targets.find(({ state }) => state === 'healthy');
-  const right = seen?.generation === entry.generation && active?.id === entry.target.id && active.address === address;
+  const { deploymentId } = live;
+  const right = seen?.generation === entry.generation && active?.id === deploymentId && active.address === address;
   if (!right) {
-    await parts.ports.proxy.flip({
-      entry: { ...entry, target: { ...entry.target, address } },
-      expectedGeneration: seen?.generation ?? 0,
-    });
+    const targets = entry.targets.map((target) => ({ ...target, address }));
+    await parts.ports.proxy.flip({ entry: { ...entry, targets }, expectedGeneration: seen?.generation ?? 0 });
   }
-  if (address !== entry.target.address) parts.moveLive(live.environmentId, address);
+  if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }

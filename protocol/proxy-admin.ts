@@ -90,6 +90,7 @@ export const TableView = z.object({
       id: Uuid,
       generation: z.int(),
       routes: z.array(Domain),
+      edge: EdgeSettings,
       targets: z.array(TargetView),
       /** Answers 502, 503 and 504 of the proxy itself. */
       failed: z.int(),

@@ -6,6 +6,7 @@
 import type { BuildLimits, Domain, Limits, Source } from '../../protocol/job.ts';
 import type {
   DrainAnswer,
+  DrainRequest,
   FlipAnswer,
   FlipRequest,
   TableView,
@@ -138,7 +139,7 @@ export interface ContainerRuntime {
 export interface EdgeProxy {
   table(): Promise<TableView>;
   flip(request: FlipRequest): Promise<FlipAnswer>;
-  drain(request: { upstreamId: string; targetId: string; deadlineSeconds: number }): Promise<DrainAnswer>;
+  drain(request: DrainRequest): Promise<DrainAnswer>;
   remove(upstreamId: string): Promise<UpstreamRemoved>;
 }
 

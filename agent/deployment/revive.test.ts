@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RemoveJob } from '../../protocol/job.ts';
+import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import {
   deployJob,
   hastyClock,
@@ -76,7 +77,12 @@ const adopted = (port: number): LiveRecord => ({
   environmentId: IDS.environment,
   projectId: IDS.project,
   deploymentId: IDS.host,
-  entry: { id: IDS.environment, generation: 4, target: { id: IDS.host, address: '172.30.0.2', port }, routes: [] },
+  entry: UpstreamEntry.parse({
+    id: IDS.environment,
+    generation: 4,
+    targets: [{ id: IDS.host, address: '172.30.0.2', port }],
+    routes: [],
+  }),
   healthCheck: null,
   release: null,
 });

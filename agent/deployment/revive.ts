@@ -70,7 +70,8 @@ async function reviveAdopted({ ports }: ReviveParts, live: LiveRecord, signal: A
       });
   const { address } = state;
   if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not stay up.`);
-  await untilItAccepts(ports, { address, port: live.entry.target.port }, signal);
+  const port = live.entry.targets[0]?.port ?? 0;
+  await untilItAccepts(ports, { address, port }, signal);
   return address;
 }
 

@@ -323,8 +323,9 @@ function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
     entry: {
       id: job.environment.id,
       generation: job.generation,
-      target: { id: job.deploymentId, address, port },
+      targets: [{ id: job.deploymentId, address, port }],
       routes: job.settings.domains,
+      edge: job.settings.edge,
     },
     healthCheck: job.settings.healthCheck,
     release,

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { makeSealer } from '../../protocol/sealing.ts';
 import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
 import { loadSqlite } from './database.ts';
@@ -177,7 +178,7 @@ test('old deployments are forgotten, but never what is live, runs, or still has 
     environmentId: IDS.environment,
     projectId: IDS.project,
     deploymentId: live ?? '',
-    entry: { id: IDS.environment, generation: 1, target, routes: [] },
+    entry: UpstreamEntry.parse({ id: IDS.environment, generation: 1, targets: [target], routes: [] }),
     healthCheck: null,
     release: null,
   });

@@ -173,7 +173,7 @@ function liveTargets(database: Database): LiveTargets {
     }),
     moveLive(environmentId, address) {
       database
-        .prepare("UPDATE live SET entry = json_set(entry, '$.target.address', ?) WHERE environment_id = ?")
+        .prepare("UPDATE live SET entry = json_set(entry, '$.targets[0].address', ?) WHERE environment_id = ?")
         .run(address, environmentId);
     },
     places: () =>

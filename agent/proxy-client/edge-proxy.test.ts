@@ -31,6 +31,15 @@ const json = (response: ServerResponse, status: number, body: unknown): void => 
   response.end(JSON.stringify(body));
 };
 
+const DRAIN = { upstreamId: IDS.environment, targetId: IDS.host, streamDeadlineSeconds: 0, spreadSeconds: 0 };
+const DRAINED = {
+  known: true,
+  ms: 1,
+  forced: 0,
+  streams: { carried: 0, ended: 0, closed: 0 },
+  requests: { served: 1, failed: 0 },
+};
+
 const isCode = (code: string) => (error: unknown) => error instanceof OrkestrError && error.code === code;
 
 test('each call is the request that the admin API names', async (t) => {
@@ -39,19 +48,15 @@ test('each call is the request that the admin API names', async (t) => {
     seen.push(`${method} ${url} ${body}`);
     if (url === '/v1/table')
       return json(response, 200, { version: 1, startedAt: '2026-01-01T00:00:00.000Z', upstreams: [] });
-    if (url === '/v1/drain')
-      return json(response, 200, { known: true, ms: 1, forced: 0, requests: { served: 1, failed: 0 } });
+    if (url === '/v1/drain') return json(response, 200, DRAINED);
     return json(response, 200, { removed: true, targetIds: [] });
   });
   assert.deepEqual((await proxy.table()).upstreams, []);
-  assert.equal(
-    (await proxy.drain({ upstreamId: IDS.environment, targetId: IDS.host, deadlineSeconds: 0 })).known,
-    true,
-  );
+  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 0 })).known, true);
   assert.equal((await proxy.remove(IDS.environment)).removed, true);
   assert.deepEqual(seen, [
     'GET /v1/table ',
-    `POST /v1/drain {"upstreamId":"${IDS.environment}","targetId":"${IDS.host}","deadlineSeconds":0}`,
+    `POST /v1/drain ${JSON.stringify({ ...DRAIN, deadlineSeconds: 0 })}`,
     `DELETE /v1/upstreams/${IDS.environment} `,
   ]);
 });
@@ -86,9 +91,8 @@ test('no proxy, a silent one, one that hangs up, and one that talks nonsense are
 
 test('a drain may take its own deadline and some more, longer than other calls', async (t) => {
   const proxy = await proxyThat(t, (_request, response) => {
-    setTimeout(() => json(response, 200, { known: true, ms: 1, forced: 0, requests: { served: 0, failed: 0 } }), 500);
+    setTimeout(() => json(response, 200, DRAINED), 500);
   });
-  const drain = { upstreamId: IDS.environment, targetId: IDS.host };
-  assert.equal((await proxy.drain({ ...drain, deadlineSeconds: 5 })).known, true);
-  await assert.rejects(proxy.drain({ ...drain, deadlineSeconds: 0 }), isCode('ORK_PROXY_UNREACHABLE'));
+  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 5 })).known, true);
+  await assert.rejects(proxy.drain({ ...DRAIN, deadlineSeconds: 0 }), isCode('ORK_PROXY_UNREACHABLE'));
 });

@@ -50,7 +50,9 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
         method: 'POST',
         path: '/v1/drain',
         body: request,
-        deadlineMs: request.deadlineSeconds * 1000 + drainMarginMs,
+        deadlineMs:
+          (Math.max(request.deadlineSeconds, request.streamDeadlineSeconds) + request.spreadSeconds) * 1000 +
+          drainMarginMs,
       }),
     remove: (upstreamId) => call(UpstreamRemoved, { method: 'DELETE', path: `/v1/upstreams/${upstreamId}` }),
   };

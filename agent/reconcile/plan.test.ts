@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { TableView, TargetState } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
+import { tableView as table, targetView, upstreamView } from '../test-table.ts';
+import type { UpstreamView } from '../test-table.ts';
 import { plan } from './plan.ts';
 import type { Action, Observed, Remembered } from './plan.ts';
 
@@ -29,38 +32,27 @@ const live = (deployment: string, environment: string, generation = 1): LiveReco
   environmentId: uuid(environment),
   projectId: PROJECT,
   deploymentId: uuid(deployment),
-  entry: {
+  entry: UpstreamEntry.parse({
     id: uuid(environment),
     generation,
-    target: { id: uuid(deployment), address: '172.30.0.2', port: 8080 },
+    targets: [{ id: uuid(deployment), address: '172.30.0.2', port: 8080 }],
     routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
-  },
+  }),
   healthCheck: null,
   release: null,
 });
 
 type Target = readonly [deployment: string, state?: TargetState, address?: string];
 
-const upstream = (environment: string, targets: readonly Target[], generation = 1): TableView['upstreams'][number] => ({
-  id: uuid(environment),
-  generation,
-  routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
-  failed: 0,
-  targets: targets.map(([deployment, state = 'healthy', address = '172.30.0.2']) => ({
-    id: uuid(deployment),
-    address,
-    port: 8080,
-    state,
-    inFlight: 0,
-    requests: { served: 0, failed: 0 },
-  })),
-});
-
-const table = (...upstreams: TableView['upstreams']): TableView => ({
-  version: 1,
-  startedAt: new Date(0).toISOString(),
-  upstreams,
-});
+const upstream = (environment: string, targets: readonly Target[], generation = 1): UpstreamView =>
+  upstreamView({
+    id: uuid(environment),
+    generation,
+    routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
+    targets: targets.map(([deployment, state = 'healthy', address = '172.30.0.2']) =>
+      targetView({ id: uuid(deployment), address, state }),
+    ),
+  });
 
 const observed = (changes: Partial<Observed> = {}): Observed => ({
   containers: [],

@@ -64,8 +64,9 @@ function adoptions({ containers, table }: Observed, { live, unfinished }: Rememb
           entry: {
             id: upstream.id,
             generation: upstream.generation,
-            target: { id, address, port },
+            targets: [{ id, address, port }],
             routes: upstream.routes,
+            edge: upstream.edge,
           },
           healthCheck: null,
           release: null,

@@ -8,8 +8,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HostStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { TableView } from '../../protocol/proxy-admin.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
+import { tableView, targetView, upstreamView } from '../test-table.ts';
 import type { AgentView, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
@@ -28,28 +28,13 @@ const agent: AgentView = {
   outbox: 3,
 };
 
-const table: TableView = {
-  version: 1,
-  startedAt: AT,
-  upstreams: [
-    {
-      id: IDS.environment,
-      generation: 1,
-      routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
-      failed: 0,
-      targets: [
-        {
-          id: IDS.host,
-          address: '172.30.0.2',
-          port: 80,
-          state: 'healthy',
-          inFlight: 7,
-          requests: { served: 1, failed: 0 },
-        },
-      ],
-    },
-  ],
-};
+const table = tableView(
+  upstreamView({
+    id: IDS.environment,
+    routes: [{ host: 'shop.example.com', pathPrefix: '/' }],
+    targets: [targetView({ id: IDS.host, port: 80, inFlight: 7, requests: { served: 1, failed: 0 } })],
+  }),
+);
 
 /** A Docker Engine that knows /info, or stays silent. */
 async function engineThat(t: TestContext, info: object | null): Promise<string> {

@@ -17,7 +17,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
-import type { StepName, StepOutputs } from '../../protocol/steps.ts';
+import type { SideCount, StepName, StepOutputs } from '../../protocol/steps.ts';
 
 export interface SeededHub {
   readonly url: string;
@@ -158,8 +158,9 @@ export class JobPlayer {
       generation,
       flippedAt: now(),
       previous: null,
-      current: { targetId: deploymentId, requests: { served: 42, failed: 0 } },
+      current: side(deploymentId, 42),
       drain: null,
+      held: null,
       failed: 0,
       urls: [],
       ...receipt,
@@ -250,3 +251,12 @@ export const HOST_STATUS: HostStatus = {
 /** What `GET` of a path below /api/v1 answers, for checks of what a click did. */
 export const read = <T>(hub: SeededHub, schema: z.ZodType<T>, ...path: string[]): Promise<T> =>
   hub.client.get(apiPath(...path), schema);
+
+/** One side of a receipt: so many requests, none of them failed. */
+export const side = (targetId: string, served: number): SideCount => ({
+  targetId,
+  requests: { served, failed: 0 },
+  errors: 0,
+  firstRequestAt: new Date(Date.now() - 60_000).toISOString(),
+  lastRequestAt: now(),
+});

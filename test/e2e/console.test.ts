@@ -12,7 +12,7 @@ import { makeRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment } from '../../hub/api/schemas.ts';
 import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
-import { HOST_STATUS, read, seedHub } from './console-seed.ts';
+import { HOST_STATUS, read, seedHub, side } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -123,8 +123,8 @@ test('from login to a deployment whose steps and log lines arrive live, to its r
 
   await second.built(4321);
   await second.goLive({
-    previous: { targetId: first.id, requests: { served: 5123, failed: 0 }, inFlightAtFlip: 2 },
-    drain: { ms: 840, forced: 0 },
+    previous: { ...side(first.id, 5123), inFlightAtFlip: 2 },
+    drain: { ms: 840, forced: 0, streams: { carried: 3, ended: 1, closed: 2 } },
   });
   await page.getByRole('status').getByText('live').waitFor();
   await step(page, 'build').getByText('4.3 s').waitFor();

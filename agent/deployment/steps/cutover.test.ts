@@ -1,43 +1,37 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { FlipAnswer, FlipRequest, TableView } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { EdgeProxy } from '../ports.ts';
 import { aContext, aJob, IDS, scripted } from '../test-context.ts';
 import type { ScriptedContext } from '../test-context.ts';
+import { tableView as tableOf, targetView, upstreamView } from '../../test-table.ts';
+import type { UpstreamView } from '../../test-table.ts';
 import { cutover, hasFlipped } from './cutover.ts';
 
-type Upstream = TableView['upstreams'][number];
-
-const target = (id: string, served: number): Upstream['targets'][number] => ({
-  id,
-  address: '172.20.0.2',
-  port: 8080,
-  state: 'healthy',
-  inFlight: 0,
-  requests: { served, failed: 0 },
-});
-
-const upstream = (generation: number, id: string, failed = 0, served = 0): Upstream => ({
-  id: IDS.environment,
-  generation,
-  routes: [],
-  targets: [target(id, served)],
-  failed,
-});
-
-const tableOf = (...upstreams: Upstream[]): TableView => ({
-  version: 1,
-  startedAt: '2030-01-01T00:00:00.000Z',
-  upstreams,
-});
+const upstream = (generation: number, id: string, failed = 0, served = 0): UpstreamView =>
+  upstreamView({
+    id: IDS.environment,
+    generation,
+    targets: [targetView({ id, requests: { served, failed: 0 } })],
+    failed,
+  });
 
 const answer = (parts: Partial<FlipAnswer> = {}): FlipAnswer => ({
   generation: 2,
   flippedAt: '2030-01-01T00:00:01.000Z',
   changed: true,
-  previous: { targetId: IDS.previous, inFlight: 3, requests: { served: 10, failed: 0 } },
+  previous: { targetId: IDS.previous, inFlight: 3, streams: 1, requests: { served: 10, failed: 0 } },
+  ...parts,
+});
+
+const drained = (parts: Partial<DrainAnswer> = {}): DrainAnswer => ({
+  known: true,
+  ms: 1,
+  forced: 0,
+  streams: { carried: 0, ended: 0, closed: 0 },
+  requests: { served: 11, failed: 0 },
   ...parts,
 });
 
@@ -75,7 +69,7 @@ describe('the step cutover', () => {
       },
       drain: async (request) => {
         drains.push(request);
-        return { known: true, ms: 12, forced: 1, requests: { served: 13, failed: 0 } };
+        return drained({ ms: 12, forced: 1, requests: { served: 13, failed: 0 } });
       },
     });
     const receipt = await cutover.run(context);
@@ -84,8 +78,9 @@ describe('the step cutover', () => {
         entry: {
           id: IDS.environment,
           generation: 2,
-          target: { id: IDS.deployment, address: '172.20.0.3', port: 8080 },
+          targets: [{ id: IDS.deployment, address: '172.20.0.3', port: 8080 }],
           routes: context.job.settings.domains,
+          edge: context.job.settings.edge,
         },
         expectedGeneration: 1,
       },
@@ -137,7 +132,7 @@ describe('the step cutover', () => {
         if (flips === 1) throw lost;
         return answer({ changed: false });
       },
-      drain: async () => ({ known: true, ms: 1, forced: 0, requests: { served: 11, failed: 0 } }),
+      drain: async () => drained(),
     });
     const receipt = await cutover.run(context);
     assert.equal(flips, 2);
@@ -188,7 +183,7 @@ describe('the step cutover', () => {
     const context = contextWith({
       table: inTurn(tableOf(upstream(1, IDS.previous, 9)), tableOf(upstream(2, IDS.deployment, 0))),
       flip: async () => answer(),
-      drain: async () => ({ known: false, ms: 0, forced: 0, requests: { served: 0, failed: 0 } }),
+      drain: async () => drained({ known: false, ms: 0, requests: { served: 0, failed: 0 } }),
     });
     const receipt = await cutover.run(context);
     assert.deepEqual(receipt.previous?.requests, { served: 10, failed: 0 });
@@ -215,7 +210,7 @@ describe('the step cutover', () => {
   });
 
   test('hasFlipped asks the proxy, and passes on that it does not answer', async () => {
-    const ask = (...upstreams: Upstream[]) => hasFlipped(contextWith({ table: inTurn(tableOf(...upstreams)) }));
+    const ask = (...upstreams: UpstreamView[]) => hasFlipped(contextWith({ table: inTurn(tableOf(...upstreams)) }));
     assert.equal(await ask(), false);
     assert.equal(await ask(upstream(1, IDS.previous)), false);
     assert.equal(await ask(upstream(2, IDS.deployment)), true);

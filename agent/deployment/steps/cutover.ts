@@ -54,8 +54,9 @@ async function flip(context: StepContext): Promise<{ answer: FlipAnswer; failedB
   const entry = {
     id: job.environment.id,
     generation: job.generation,
-    target: { id: job.deploymentId, address, port },
+    targets: [{ id: job.deploymentId, address, port }],
     routes: job.settings.domains,
+    edge: job.settings.edge,
   };
   for (let attempt = 1; ; attempt += 1) {
     // Read anew each time: a lost answer may hide a flip that was done, and the proxy answers that one again.
@@ -93,12 +94,14 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
 /** The old target finishes what it has; what is left at the deadline is cut. Null when there is none. */
 async function drainPrevious({ job, ports, log }: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
   if (previous === null || previous.targetId === job.deploymentId) return null;
-  const { drainSeconds: deadlineSeconds } = job.settings;
+  const { drainSeconds: deadlineSeconds, streamDrainSeconds } = job.settings;
   log.line(`draining ${previous.targetId}: ${previous.inFlight} in flight, at most ${deadlineSeconds} s`);
   const drained = await ports.proxy.drain({
     upstreamId: job.environment.id,
     targetId: previous.targetId,
     deadlineSeconds,
+    streamDeadlineSeconds: Math.max(streamDrainSeconds, deadlineSeconds),
+    spreadSeconds: 0,
   });
   log.line(
     drained.known
@@ -124,10 +127,20 @@ function receiptOf({ job }: StepContext, { answer, drained, upstream, failedBefo
     previous: previous && {
       targetId: previous.targetId,
       requests: drained?.known ? drained.requests : previous.requests,
+      errors: 0,
+      firstRequestAt: null,
+      lastRequestAt: null,
       inFlightAtFlip: previous.inFlight,
     },
-    current: { targetId: job.deploymentId, requests: current?.requests ?? { served: 0, failed: 0 } },
-    drain: drained && { ms: drained.ms, forced: drained.forced },
+    current: {
+      targetId: job.deploymentId,
+      requests: current?.requests ?? { served: 0, failed: 0 },
+      errors: current?.errors ?? 0,
+      firstRequestAt: null,
+      lastRequestAt: null,
+    },
+    drain: drained && { ms: drained.ms, forced: drained.forced, streams: drained.streams },
+    held: null,
     // A proxy that was restarted in between counts from zero again.
     failed: Math.max(0, (upstream?.failed ?? 0) - failedBefore),
     urls: job.settings.domains.map(({ host, pathPrefix }) => `http://${host}${pathPrefix}`),

@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { RawData } from 'ws';
 import type { OrkestrError } from '../../../protocol/errors.ts';
+import { DrainRequest } from '../../../protocol/proxy-admin.ts';
 import {
   answering,
   counts,
@@ -30,12 +31,12 @@ const coded = (code: string) => (error: OrkestrError) => error.code === code;
 
 /** Flips app.test to a port as a new target, from the generation before. */
 function flipTo(edge: Edge, generation: number, port: number, targetNumber = 1000 + generation) {
-  const target = { id: uuid(targetNumber), address: '127.0.0.1', port };
-  return edge.proxy.table.flip({ entry: entryFor(port, { generation, target }), expectedGeneration: generation - 1 });
+  const targets = [{ id: uuid(targetNumber), address: '127.0.0.1', port }];
+  return edge.proxy.table.flip({ entry: entryFor(port, { generation, targets }), expectedGeneration: generation - 1 });
 }
 
 const drain = (edge: Edge, targetNumber: number, deadlineSeconds: number) =>
-  edge.proxy.table.drain({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds });
+  edge.proxy.table.drain(DrainRequest.parse({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds }));
 
 /** An app that answers at once, slowly or in parts by its path, echoes bodies, and refuses everything once stopped. */
 async function app(t: TestContext, name: string) {
@@ -153,7 +154,12 @@ test('a request claimed before a flip ends on its old target, and the next one i
   const wire = await old.wire(0);
   await wire.sees('\r\n\r\n');
   const answer = await flipTo(edge, 2, young.port);
-  assert.deepEqual(answer.previous, { targetId: uuid(1001), inFlight: 1, requests: { served: 0, failed: 0 } });
+  assert.deepEqual(answer.previous, {
+    targetId: uuid(1001),
+    inFlight: 1,
+    streams: 0,
+    requests: { served: 0, failed: 0 },
+  });
   await (await edge.send(GET)).sees(/ok$/);
   const targets = edge.proxy.table
     .view()
@@ -286,10 +292,11 @@ test('a drain of the active target is refused, and of an unknown one answered as
   const edge = await startEdge(t);
   await route(edge, 1);
   await assert.rejects(async () => drain(edge, 1001, 1), coded('ORK_CONFLICT'));
-  const unknown = { known: false, ms: 0, forced: 0, requests: { served: 0, failed: 0 } };
+  const streams = { carried: 0, ended: 0, closed: 0 };
+  const unknown = { known: false, ms: 0, forced: 0, streams, requests: { served: 0, failed: 0 } };
   assert.deepEqual(await drain(edge, 4711, 1), unknown);
   assert.deepEqual(
-    await edge.proxy.table.drain({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 }),
+    await edge.proxy.table.drain(DrainRequest.parse({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 })),
     unknown,
   );
 });
@@ -314,7 +321,7 @@ test('the same flip again is answered as the first time; a stale one is refused'
   assert.deepEqual(await flipTo(edge, 2, 2), { ...first, changed: false });
   await assert.rejects(flipTo(edge, 2, 3, 4711), coded('ORK_GENERATION_STALE'));
   await assert.rejects(flipTo(edge, 5, 3), coded('ORK_GENERATION_STALE'));
-  const entry = entryFor(3, { generation: 2, target: { id: uuid(7), address: '127.0.0.1', port: 3 } });
+  const entry = entryFor(3, { generation: 2, targets: [{ id: uuid(7), address: '127.0.0.1', port: 3 }] });
   await assert.rejects(edge.proxy.table.flip({ entry, expectedGeneration: 2 }), coded('ORK_GENERATION_STALE'));
 });
 

@@ -6,6 +6,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { EdgeSettings } from '../../../protocol/edge.ts';
 import type { FlipAnswer, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../../protocol/service/logger.ts';
 import { systemClock } from '../../../proxy/clock.ts';
@@ -193,8 +194,9 @@ export function entryFor(port: number, changes: Partial<UpstreamEntry> = {}): Up
   return {
     id: uuid(1),
     generation: 1,
-    target: { id: uuid(1001), address: '127.0.0.1', port },
+    targets: [{ id: uuid(1001), address: '127.0.0.1', port }],
     routes: [{ host: 'app.test', pathPrefix: '/' }],
+    edge: EdgeSettings.parse({}),
     ...changes,
   };
 }

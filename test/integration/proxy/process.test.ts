@@ -280,7 +280,7 @@ test('malformed admin calls get a coded answer, and the process lives', async (t
     ['POST', '/v1/flip', flip.replace('app.test', 'APP.test'), 400, 'ORK_INVALID'],
     ['POST', '/v1/flip', flip.replace('"/"', '"/../x"'), 400, 'ORK_INVALID'],
     ['POST', '/v1/flip', flip.replace('"port":80', '"port":0'), 400, 'ORK_INVALID'],
-    ['POST', '/v1/flip', `${flip}${' '.repeat(300_000)}`, 413, 'ORK_TOO_LARGE'],
+    ['POST', '/v1/flip', `${flip}${' '.repeat(600_000)}`, 413, 'ORK_TOO_LARGE'],
     [
       'POST',
       '/v1/drain',

@@ -177,8 +177,8 @@ test('a path prefix chooses among the upstreams of one host', async (t) => {
   ];
   await route(edge, site.port);
   const routes = [{ host: 'app.test', pathPrefix: '/api' }];
-  const target = { id: uuid(1002), address: '127.0.0.1', port: api.port };
-  await edge.proxy.table.flip({ entry: entryFor(0, { id: uuid(2), routes, target }), expectedGeneration: 0 });
+  const targets = [{ id: uuid(1002), address: '127.0.0.1', port: api.port }];
+  await edge.proxy.table.flip({ entry: entryFor(0, { id: uuid(2), routes, targets }), expectedGeneration: 0 });
   for (const [path, answer] of [
     ['/', /si$/],
     ['/api', /ap$/],
