@@ -1,5 +1,6 @@
 /** The settings of the proxy. The only reader of its environment. */
 import { z } from 'zod';
+import { AddressRange } from '../protocol/edge.ts';
 import { OrkestrError } from '../protocol/errors.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 
@@ -39,8 +40,33 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Which exchanges are written to the access log: none, those that failed, a share of the others too, or all (1). */
+export type AccessLogMode = 'off' | { readonly share: number };
+
+export interface AcmeSettings {
+  /** Directory URLs, tried in this order. */
+  readonly directories: readonly string[];
+  readonly email: string | null;
+  /** PEM file of a CA to trust for the directories' own https; null: the system's. */
+  readonly caFile: string | null;
+}
+
 export interface Config {
   readonly listen: ListenAddress;
+  /** Null: no TLS. */
+  readonly listenTls: ListenAddress | null;
+  /** `http-proxy`: all traffic takes the general engine. */
+  readonly engine: 'fast' | 'http-proxy';
+  /** Processes that serve. */
+  readonly workers: number;
+  /** Addresses and networks whose X-Forwarded-* fields are believed. */
+  readonly trusted: readonly string[];
+  /** True: connections from `trusted` addresses begin with a PROXY protocol header. */
+  readonly proxyProtocol: boolean;
+  readonly accessLog: AccessLogMode;
+  /** Folder of certificates and keys; null: none. */
+  readonly certificates: string | null;
+  readonly acme: AcmeSettings | null;
   /** File descriptors of listening sockets that systemd passed (sd_listen_fds(3)). When there are some, `listen` is not used. */
   readonly inherited: readonly number[];
   /** Path of the admin API's unix socket. */
@@ -86,8 +112,36 @@ const Listen = z.string().transform((text, context): ListenAddress => {
   return z.NEVER;
 });
 
+const list = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+const AccessLog = z.string().transform((text, context): AccessLogMode => {
+  if (text === 'off') return 'off';
+  const share = text === 'all' ? 1 : text === 'errors' ? 0 : Number(text);
+  if (text !== '' && share >= 0 && share <= 1) return { share };
+  context.addIssue({ code: 'custom', message: 'off, errors, all, or a share like 0.01' });
+  return z.NEVER;
+});
+
 const Environment = z.object({
   ORKESTR_PROXY_LISTEN: Listen.default({ host: '0.0.0.0', port: 8080 }),
+  ORKESTR_PROXY_LISTEN_TLS: z.union([z.literal('').transform(() => null), Listen]).default(null),
+  ORKESTR_PROXY_ENGINE: z.enum(['fast', 'http-proxy']).default('fast'),
+  ORKESTR_PROXY_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+  ORKESTR_PROXY_TRUSTED: z.string().transform(list).pipe(z.array(AddressRange).max(1000)).default([]),
+  ORKESTR_PROXY_PROTOCOL: z.enum(['off', 'accept']).default('off'),
+  ORKESTR_PROXY_ACCESS_LOG: AccessLog.default({ share: 0.01 }),
+  ORKESTR_PROXY_CERTIFICATES: z.string().startsWith('/', 'an absolute path').optional(),
+  ORKESTR_PROXY_ACME: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.url({ protocol: /^https$/ })).max(5))
+    .default([]),
+  ORKESTR_PROXY_ACME_EMAIL: z.email().optional(),
+  ORKESTR_PROXY_ACME_CA: z.string().startsWith('/', 'an absolute path').optional(),
   ORKESTR_PROXY_SOCKET: SocketPath.default('/run/orkestr/proxy.sock'),
   ORKESTR_PROXY_STATE: z.string().startsWith('/', 'an absolute path').default('/var/lib/orkestr/proxy'),
   ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -112,6 +166,21 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
   const count = settings.LISTEN_PID === pid ? settings.LISTEN_FDS : 0;
   return {
     listen: settings.ORKESTR_PROXY_LISTEN,
+    listenTls: settings.ORKESTR_PROXY_LISTEN_TLS,
+    engine: settings.ORKESTR_PROXY_ENGINE,
+    workers: settings.ORKESTR_PROXY_WORKERS,
+    trusted: settings.ORKESTR_PROXY_TRUSTED,
+    proxyProtocol: settings.ORKESTR_PROXY_PROTOCOL === 'accept',
+    accessLog: settings.ORKESTR_PROXY_ACCESS_LOG,
+    certificates: settings.ORKESTR_PROXY_CERTIFICATES ?? null,
+    acme:
+      settings.ORKESTR_PROXY_ACME.length === 0
+        ? null
+        : {
+            directories: settings.ORKESTR_PROXY_ACME,
+            email: settings.ORKESTR_PROXY_ACME_EMAIL ?? null,
+            caFile: settings.ORKESTR_PROXY_ACME_CA ?? null,
+          },
     inherited: Array.from({ length: count }, (_, index) => FIRST_INHERITED_FD + index),
     adminSocket: settings.ORKESTR_PROXY_SOCKET,
     stateDirectory: settings.ORKESTR_PROXY_STATE,

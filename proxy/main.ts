@@ -17,10 +17,20 @@ Examples:
   $ curl --unix-socket /run/orkestr/proxy.sock http://proxy/v1/table
 
 Environment:
-  ORKESTR_PROXY_LISTEN  address and port (default 0.0.0.0:8080); not used with systemd socket activation
-  ORKESTR_PROXY_SOCKET  unix socket of the admin API (default /run/orkestr/proxy.sock)
-  ORKESTR_PROXY_STATE   folder of the table file (default /var/lib/orkestr/proxy)
-  ORKESTR_LOG_LEVEL     trace, debug, info, warn, error, fatal or silent (default info)`;
+  ORKESTR_PROXY_LISTEN        address and port (default 0.0.0.0:8080); not used with systemd socket activation
+  ORKESTR_PROXY_LISTEN_TLS    address and port for https (default: none)
+  ORKESTR_PROXY_ENGINE        fast, or http-proxy for all traffic (default fast)
+  ORKESTR_PROXY_WORKERS       processes that serve (default 1)
+  ORKESTR_PROXY_TRUSTED       addresses and networks whose X-Forwarded-* are believed (default none)
+  ORKESTR_PROXY_PROTOCOL      accept: connections from those begin with a PROXY protocol header (default off)
+  ORKESTR_PROXY_ACCESS_LOG    off, errors, all, or errors and a share of the rest (default 0.01)
+  ORKESTR_PROXY_CERTIFICATES  folder of certificates and keys (default none)
+  ORKESTR_PROXY_ACME          directory URLs of the CAs to ask, in turn (default none)
+  ORKESTR_PROXY_ACME_EMAIL    contact of the ACME account
+  ORKESTR_PROXY_ACME_CA       PEM file to trust for the CAs' own https
+  ORKESTR_PROXY_SOCKET        unix socket of the admin API (default /run/orkestr/proxy.sock)
+  ORKESTR_PROXY_STATE         folder of the table file (default /var/lib/orkestr/proxy)
+  ORKESTR_LOG_LEVEL           trace, debug, info, warn, error, fatal or silent (default info)`;
 
 async function serve(): Promise<void> {
   const config = readConfig();

@@ -2,14 +2,17 @@
 import type { AddressInfo } from 'node:net';
 import { OrkestrError } from '../protocol/errors.ts';
 import type { Logger } from '../protocol/service/logger.ts';
-import { serveAdmin } from './admin.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import type { Context } from './context.ts';
+import { serveAdmin } from './control/admin.ts';
+import { TableFile } from './control/table-file.ts';
+import { Table } from './control/table.ts';
 import { FailureLog } from './failure-log.ts';
-import { makeGuardedForward } from './forward/guard.ts';
-import { Edge } from './server.ts';
-import { TableFile } from './table-file.ts';
-import { Table } from './table.ts';
+import { Edge } from './listen/edge.ts';
+import type { Observer } from './observe/observer.ts';
+import { Plane } from './plane.ts';
+import { compileRoutes } from './routing/compile.ts';
 
 export interface Proxy {
   readonly addresses: readonly AddressInfo[];
@@ -18,19 +21,31 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
+type Settings = Pick<Config, 'listen' | 'inherited' | 'adminSocket' | 'stateDirectory' | 'limits' | 'timeouts'>;
+
 /**
  * Restores the table, takes the admin socket (there can be one proxy), and listens.
  * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_CONFIG when an address cannot be had
  */
-export async function startProxy(
-  config: Pick<Config, 'listen' | 'inherited' | 'adminSocket' | 'stateDirectory' | 'limits' | 'timeouts'>,
-  log: Logger,
-  clock: Clock,
-): Promise<Proxy> {
-  const { limits, timeouts } = config;
-  const table = await Table.restore(new TableFile(config.stateDirectory, log), clock);
-  const forward = makeGuardedForward(limits, timeouts);
-  const edge = new Edge({ table, forward, failures: new FailureLog(log, clock), limits, timeouts });
+export async function startProxy(config: Settings, log: Logger, clock: Clock): Promise<Proxy> {
+  const observer: Observer = {
+    upstream: () => ({ ended: () => undefined }),
+    unrouted: () => undefined,
+    forget: () => undefined,
+  };
+  const plane = new Plane(clock, observer, compileRoutes);
+  const table = await Table.restore(new TableFile(config.stateDirectory, log), plane, clock);
+  const context: Context = {
+    plane,
+    observer,
+    clock,
+    failures: new FailureLog(log, clock),
+    limits: config.limits,
+    timeouts: config.timeouts,
+    terminator: null,
+    tableUnreadable: () => table.unreadable !== null,
+  };
+  const edge = new Edge(context);
   const admin = await serveAdmin(config.adminSocket, table, log);
   const listeners = config.inherited.length > 0 ? config.inherited.map((fd) => ({ fd })) : [config.listen];
   const addresses: AddressInfo[] = [];

@@ -1,8 +1,8 @@
 /** Answers to bytes that are no HTTP request, or that took too long to become one. */
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { CLIENT_TIMEOUT, HEAD_TOO_LARGE, rawPage, refused } from './pages.ts';
-import type { Failure } from './pages.ts';
+import { CLIENT_TIMEOUT, HEAD_TOO_LARGE, rawPage, refused } from '../pages.ts';
+import type { Failure } from '../pages.ts';
 
 /** The failure for an error code of node's parser or connection check; null when there is nobody left to answer. */
 function failureFor(code: string | undefined): Failure | null {

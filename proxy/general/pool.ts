@@ -2,7 +2,7 @@
 import { Agent } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Limits, Timeouts } from '../config.ts';
-import type { Target } from '../target.ts';
+import type { Target } from '../upstream/target.ts';
 
 class TargetPool extends Agent {
   #retired = false;

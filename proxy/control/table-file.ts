@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Table } from '../protocol/proxy-admin.ts';
-import type { Logger } from '../protocol/service/logger.ts';
+import { Table } from '../../protocol/proxy-admin.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
 
 /** The table with a checksum: a flipped digit of an address is valid JSON and would send visitors to a stranger. */
 const Stored = Table.extend({ sha256: z.string() });

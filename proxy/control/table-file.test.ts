@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { makeLogger } from '../protocol/service/logger.ts';
-import type { Table } from '../protocol/proxy-admin.ts';
+import { makeLogger } from '../../protocol/service/logger.ts';
+import type { Table } from '../../protocol/proxy-admin.ts';
 import { TableFile } from './table-file.ts';
 
 const log = makeLogger('proxy', 'silent');

@@ -1,6 +1,6 @@
 /** The way back: the target's response to the client, framed as the client's connection needs it. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
-import type { Exchange } from './forward.ts';
+import type { Exchange } from './exchange.ts';
 import { passedTrailers, responseHeaders } from './headers.ts';
 
 /** How a response ended on the target's side. */

@@ -1,24 +1,35 @@
 /**
- * The forward engine in use: http-proxy behind a guard. The guard owns everything that can go wrong between the two
- * connections: which connection a request may use, the one retry, time limits, leaving clients, broken targets, and the
- * end of the claim. What goes back to the client is in response.ts, WebSockets are in tunnel.ts.
+ * The general engine: http-proxy behind a guard. The guard owns everything that can go wrong between the two
+ * connections: the claim, which connection a request may use, the one retry, time limits, leaving clients, broken
+ * targets, and the end of the claim. What goes back to the client is in response.ts, WebSockets are in tunnel.ts.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Limits, Timeouts } from '../config.ts';
 import { answerPage, APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, CLIENT_TIMEOUT } from '../pages.ts';
 import type { Failure } from '../pages.ts';
-import type { Outcome } from '../target.ts';
+import type { Outcome } from '../observe/observer.ts';
 import { makeEngine } from './engine.ts';
 import type { Attempt, Engine } from './engine.ts';
-import type { Exchange, Forward } from './forward.ts';
+import type { Exchange } from './exchange.ts';
 import { passedTrailers, requestHeaders } from './headers.ts';
 import { Pools } from './pool.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
+import type { Tunnel } from './tunnel.ts';
+import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
+import type { Clock } from '../clock.ts';
 
-export function makeGuardedForward(limits: Limits, timeouts: Timeouts): Forward {
-  const tools: Tools = { engine: makeEngine(), pools: new Pools(limits, timeouts), timeouts };
+/** The engine of node's parser and http-proxy. */
+export interface General {
+  /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
+  forward(exchange: Exchange): void;
+  /** Closes idle connections to all targets. */
+  close(): void;
+}
+
+export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
+  const tools: Tools = { engine: makeEngine(), pools: new Pools(limits, timeouts), timeouts, clock };
   return {
     forward: (exchange) => new Guard(exchange, tools).start(),
     close: () => tools.pools.close(),
@@ -29,6 +40,7 @@ interface Tools {
   readonly engine: Engine;
   readonly pools: Pools;
   readonly timeouts: Timeouts;
+  readonly clock: Clock;
 }
 
 /**
@@ -46,12 +58,22 @@ function mayUsePool({ req, request, upgrade }: Exchange): boolean {
  */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed';
 
+/** connect(2) found nobody at the address, or no way to it. */
+function isRefusal(error: NodeJS.ErrnoException): boolean {
+  return error.syscall === 'connect';
+}
+
 /** One exchange from its claim to the claim's end. */
-class Guard {
+class Guard implements InFlight {
+  stream: StreamKind | null = null;
   readonly #exchange: Exchange;
   readonly #tools: Tools;
   readonly #waiting: WaitingClient | null;
+  #target: Target | null = null;
+  #tunnel: Tunnel | null = null;
   #upstream: ClientRequest | null = null;
+  /** Of the app's answer; 0 before it. */
+  #status = 0;
   /** Bytes that the connection had given before this attempt: more means that something came back. */
   #bytesBefore = 0;
   #retried = false;
@@ -67,8 +89,7 @@ class Guard {
   }
 
   start(): void {
-    const { req, res, claim } = this.#exchange;
-    claim.onCut(() => this.#cut());
+    const { req, res, route } = this.#exchange;
     // `finish`: the last byte is with the kernel. `close` without it: the client has left.
     res.once('finish', () => this.#finished());
     res.once('close', () => this.#end());
@@ -76,14 +97,28 @@ class Guard {
     res.on('error', () => undefined);
     // Before the pipe of the engine ends the request, so that the trailers go in front of its end.
     req.once('end', () => this.#passTrailers());
-    this.#attempt(mayUsePool(this.#exchange));
+    this.#target = route.upstream.claim(this);
+    if (this.#target) this.#attempt(this.#target, mayUsePool(this.#exchange));
+    else this.#fail(APP_UNAVAILABLE, 'no target takes requests');
   }
 
-  #attempt(pooled: boolean): void {
-    const { req, res, request, requestId, protocol, claim, upgrade } = this.#exchange;
+  /** The drain deadline of plain requests. */
+  cut(): void {
+    if (this.#tunnel) {
+      this.#tunnel.end();
+      this.#end();
+    } else this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
+  }
+
+  dismiss(): void {
+    this.cut();
+  }
+
+  #attempt(target: Target, pooled: boolean): void {
+    const { req, res, request, requestId, upgrade } = this.#exchange;
     const { engine, pools } = this.#tools;
-    const { target } = claim;
-    const origin = { address: req.socket.remoteAddress ?? '', protocol, authority: request.authority, requestId };
+    const { clientAddress: address, secure, authority } = request;
+    const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
     const headers = requestHeaders(req.rawHeaders, origin, upgrade !== null);
     const agent = pooled ? pools.of(target) : pools.fresh;
     try {
@@ -154,6 +189,8 @@ class Guard {
       return;
     }
     this.#phase = 'answering';
+    this.#status = response.statusCode ?? 0;
+    if (response.headers['content-type']?.startsWith('text/event-stream')) this.stream = 'events';
     this.#clearDeadline();
     passResponse(this.#exchange, response, {
       whole: () => {
@@ -169,11 +206,29 @@ class Guard {
    */
   #broken(error: Error): void {
     if (this.#ended || this.#phase === 'whole') return;
-    if (this.#phase === 'asking' && this.#mayRetry()) {
-      this.#retried = true;
-      this.#clearDeadline();
-      this.#attempt(false);
-    } else this.#fail(APP_UNREACHABLE, error);
+    if (this.#phase === 'asking' && this.#mayRetry()) this.#again(this.#target, false);
+    else if (this.#phase === 'asking' && isRefusal(error)) this.#refused(error);
+    else this.#fail(APP_UNREACHABLE, error);
+  }
+
+  /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
+  #refused(error: Error): void {
+    const refusing = this.#target;
+    refusing?.refused(this.#tools.clock.monotonic());
+    const { route, request } = this.#exchange;
+    if (this.#retried || refusing === null || request.hasBody) return this.#fail(APP_UNREACHABLE, error);
+    refusing.release(this, 'abandoned', 0);
+    const other = route.upstream.claim(this, refusing);
+    this.#target = other;
+    return other === null || other === refusing
+      ? this.#fail(APP_UNREACHABLE, error)
+      : this.#again(other, mayUsePool(this.#exchange));
+  }
+
+  #again(target: Target | null, pooled: boolean): void {
+    this.#retried = true;
+    this.#clearDeadline();
+    if (target) this.#attempt(target, pooled);
   }
 
   /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
@@ -184,7 +239,7 @@ class Guard {
   }
 
   #upgraded(response: IncomingMessage, socket: Socket, head: Buffer): void {
-    const { res, upgrade, claim } = this.#exchange;
+    const { res, upgrade } = this.#exchange;
     // Its errors end the tunnel by the `close` that follows them.
     socket.on('error', () => undefined);
     if (!this.#isAsking() || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
@@ -193,6 +248,8 @@ class Guard {
       return;
     }
     this.#phase = 'whole';
+    this.#status = 101;
+    this.stream = 'websocket';
     this.#clearDeadline();
     res.detachSocket(upgrade.socket);
     const early = this.#waiting?.take();
@@ -200,11 +257,7 @@ class Guard {
     if (head.length > 0) upgrade.socket.write(head);
     if (early && early.length > 0) socket.write(early);
     this.#outcome = 'served';
-    const tunnel = openTunnel(upgrade.socket, socket, this.#tools.timeouts, () => this.#end());
-    claim.onCut(() => {
-      tunnel.end();
-      this.#end();
-    });
+    this.#tunnel = openTunnel(upgrade.socket, socket, this.#tools.timeouts, () => this.#end());
   }
 
   /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
@@ -217,7 +270,7 @@ class Guard {
     this.#phase = 'failed';
     this.#clearDeadline();
     this.#upstream?.destroy();
-    if (!res.destroyed && !ours) this.#exchange.failed(failure, cause, answered);
+    if (!res.destroyed && !ours) this.#exchange.failed(failure, cause, answered, this.#target);
     if (answered) answerPage(res, failure, ours || this.#mustClose());
     else abort(this.#exchange);
   }
@@ -225,10 +278,6 @@ class Guard {
   /** A client that waited for `100 Continue` and got an answer instead may or may not send its body now. */
   #mustClose(): boolean {
     return this.#exchange.closing() || (this.#exchange.expectsContinue && !this.#exchange.req.complete);
-  }
-
-  #cut(): void {
-    this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
   }
 
   #passTrailers(): void {
@@ -246,8 +295,8 @@ class Guard {
     if (this.#ended) return;
     this.#ended = true;
     this.#clearDeadline();
-    const { req, claim } = this.#exchange;
-    claim.release(this.#outcome);
+    const { req } = this.#exchange;
+    this.#target?.release(this, this.#outcome, this.#status);
     // One that has both request and response behind it may be in the pool again, or is a tunnel.
     if (!(this.#phase === 'whole' && req.complete)) this.#upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.

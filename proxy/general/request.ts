@@ -3,9 +3,10 @@
  * parser has read the head before (no bare LF, no Content-Length beside Transfer-Encoding, no repeated Content-Length).
  */
 import type { IncomingMessage } from 'node:http';
-import { HEAD_TOO_LARGE, refused } from './pages.ts';
-import type { Failure } from './pages.ts';
-import { normalizeHost } from './router.ts';
+import { HEAD_TOO_LARGE, refused } from '../pages.ts';
+import { plainAddress } from './headers.ts';
+import type { Failure } from '../pages.ts';
+import { normalizeHost } from '../routing/host.ts';
 
 export interface Request {
   /** Normalised, for the router. */
@@ -17,6 +18,9 @@ export interface Request {
   /** The path of `target` without its query. */
   readonly path: string;
   readonly hasBody: boolean;
+  /** Without `::ffff:`. */
+  readonly clientAddress: string;
+  readonly secure: boolean;
 }
 
 export function readRequest(req: IncomingMessage, maxFields: number): Request | Failure {
@@ -53,6 +57,8 @@ function readAddress(req: IncomingMessage): Request | Failure {
     authority: header,
     target,
     path: target.split('?', 1)[0] ?? '/',
+    clientAddress: plainAddress(req.socket.remoteAddress ?? ''),
+    secure: 'encrypted' in req.socket,
     hasBody: req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0,
   };
 }

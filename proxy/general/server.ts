@@ -1,28 +1,20 @@
-/** The listeners: requests in, each claimed and handed to the forward engine or answered with a page. */
+/** node:http in front of the general engine: it reads requests from connections that others have accepted. */
 import { randomUUID } from 'node:crypto';
 import { createServer, ServerResponse } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Context } from '../context.ts';
+import { answerPage, HOST_UNKNOWN, rawPage, refused, TABLE_UNREADABLE } from '../pages.ts';
+import type { Failure } from '../pages.ts';
 import { BadClients } from './bad-client.ts';
-import type { Limits, ListenAddress, Timeouts } from './config.ts';
-import type { FailureLog } from './failure-log.ts';
-import { givenRequestId } from './forward/headers.ts';
-import type { Forward } from './forward/forward.ts';
-import { answerPage, APP_UNAVAILABLE, HOST_UNKNOWN, rawPage, refused, TABLE_UNREADABLE } from './pages.ts';
-import type { Failure } from './pages.ts';
+import type { Exchange } from './exchange.ts';
+import { makeGeneral } from './guard.ts';
+import type { General } from './guard.ts';
+import { givenRequestId } from './headers.ts';
 import { isFailure, readRequest } from './request.ts';
-import type { Table } from './table.ts';
 
-export interface EdgeParts {
-  readonly table: Table;
-  readonly forward: Forward;
-  readonly failures: FailureLog;
-  readonly limits: Limits;
-  readonly timeouts: Timeouts;
-}
-
-/** One request as a listener gives it. */
+/** One request as node:http gives it. */
 interface Arrival {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -30,52 +22,52 @@ interface Arrival {
   readonly upgrade: { readonly socket: Socket; readonly head: Buffer } | null;
 }
 
-export class Edge {
-  readonly #parts: EdgeParts;
+export class GeneralServer {
+  readonly #context: Context;
+  readonly #general: General;
   readonly #badClients: BadClients;
-  readonly #servers: Server[] = [];
-  /** Connections that have asked nothing yet, as browsers open them in advance. Node does not count them as idle. */
+  readonly #server: Server;
+  /** Connections of ours, and those that have asked nothing yet, as browsers open them in advance: node calls them busy. */
+  readonly #open = new Set<Duplex>();
   readonly #silent = new Set<Duplex>();
   #closing = false;
 
-  constructor(parts: EdgeParts) {
-    this.#parts = parts;
-    this.#badClients = new BadClients(parts.timeouts.closeMs);
+  constructor(context: Context) {
+    this.#context = context;
+    this.#general = makeGeneral(context.limits, context.timeouts, context.clock);
+    this.#badClients = new BadClients(context.timeouts.closeMs);
+    this.#server = this.#makeServer();
+    // It never listens by itself, and node sets its head and idle limits up at this event.
+    this.#server.emit('listening');
   }
 
-  /** @param on an address, or the descriptor of a listening socket that was handed to this process */
-  async listen(on: ListenAddress | { readonly fd: number }): Promise<AddressInfo> {
-    const server = this.#makeServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(on, resolve);
+  /** Takes a connection over. What was read from it before must have been put back (`unshift`). */
+  accept(socket: Duplex): void {
+    this.#open.add(socket);
+    this.#silent.add(socket);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#silent.delete(socket);
     });
-    this.#servers.push(server);
-    return server.address() as AddressInfo;
+    this.#server.emit('connection', socket);
   }
 
-  /**
-   * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish and cuts what is left at the
-   * deadline.
-   */
+  /** Tells keep-alive clients to go and lets what is in flight finish. Resolves when no connection is left. */
   async close(): Promise<void> {
-    const { timeouts, table, forward } = this.#parts;
     this.#closing = true;
-    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    this.#closeIdle();
+    this.#server.closeIdleConnections();
     for (const socket of this.#silent) socket.destroy();
-    const cut = setTimeout(() => table.cut(), timeouts.shutdownMs);
-    const destroy = setTimeout(() => {
-      for (const server of this.#servers) server.closeAllConnections();
-    }, timeouts.shutdownMs + timeouts.closeMs);
-    await Promise.all(closed);
-    clearTimeout(cut);
-    clearTimeout(destroy);
-    forward.close();
+    await Promise.all([...this.#open].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+    this.#server.close();
+    this.#general.close();
+  }
+
+  destroy(): void {
+    for (const socket of this.#open) socket.destroy();
   }
 
   #makeServer(): Server {
-    const { limits, timeouts } = this.#parts;
+    const { limits, timeouts } = this.#context;
     const server = createServer({
       maxHeaderSize: limits.headBytes,
       insecureHTTPParser: false,
@@ -91,12 +83,7 @@ export class Edge {
     });
     // Node would silently drop fields beyond this number; request.ts refuses them instead.
     server.maxHeadersCount = 0;
-    server.maxConnections = limits.connections;
     server.timeout = timeouts.streamIdleMs;
-    server.on('connection', (socket: Socket) => {
-      this.#silent.add(socket);
-      socket.once('close', () => this.#silent.delete(socket));
-    });
     server.on('request', (req, res) => this.#arrived({ req, res, expectsContinue: false, upgrade: null }));
     server.on('checkContinue', (req, res) => this.#arrived({ req, res, expectsContinue: true, upgrade: null }));
     server.on('checkExpectation', (_req, res) => answerPage(res, refused(417, 'Only 100-continue is known.'), true));
@@ -115,45 +102,35 @@ export class Edge {
     res.assignSocket(socket);
     res.once('finish', () => {
       socket.end();
-      setTimeout(() => socket.destroy(), this.#parts.timeouts.closeMs).unref();
+      setTimeout(() => socket.destroy(), this.#context.timeouts.closeMs).unref();
     });
     this.#arrived({ req, res, expectsContinue: false, upgrade: { socket, head } });
   }
 
   #arrived(arrival: Arrival): void {
     const { req, res } = arrival;
+    const { plane, limits, tableUnreadable } = this.#context;
     this.#silent.delete(req.socket);
     this.#badClients.began(res);
     // Also for a response that had begun before, and so could not say `Connection: close`.
-    res.once('close', () => this.#closing && this.#closeIdle());
-    const request = readRequest(req, this.#parts.limits.headerFields);
+    res.once('close', () => this.#closing && this.#server.closeIdleConnections());
+    const request = readRequest(req, limits.headerFields);
     if (isFailure(request)) return this.#refuse(arrival, request);
     if (arrival.upgrade && request.hasBody) return this.#refuse(arrival, refused(400, 'An upgrade has no body.'));
-    const upstream = this.#parts.table.find(request.host, request.path);
-    if (!upstream) return this.#refuse(arrival, this.#parts.table.unreadable ? TABLE_UNREADABLE : HOST_UNKNOWN);
-    const claim = upstream.claim();
-    const { failures, forward } = this.#parts;
-    const failed = (failure: Failure, cause: unknown, answered: boolean): void => {
-      if (answered) upstream.countFailure();
-      failures.record(upstream.id, claim?.target.id ?? null, failure, cause);
-    };
-    if (!claim) {
-      failed(APP_UNAVAILABLE, 'no target takes requests', true);
-      return this.#refuse(arrival, APP_UNAVAILABLE);
-    }
+    const route = plane.routesOf(request.host)?.find(request.path);
+    if (!route) return this.#refuse(arrival, tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
     const requestId = givenRequestId(req.headers['x-request-id']) ?? randomUUID();
-    const closing = (): boolean => this.#closing;
-    return forward.forward({ ...arrival, request, requestId, protocol: 'http', claim, closing, failed });
+    const failed: Exchange['failed'] = (failure, cause, answered, target) => {
+      if (answered) route.upstream.countFailure();
+      this.#context.failures.record(route.upstream.id, target?.id ?? null, failure, cause);
+    };
+    return this.#general.forward({ ...arrival, request, requestId, route, closing: () => this.#closing, failed });
   }
 
   #refuse({ req, res, expectsContinue, upgrade }: Arrival, failure: Failure): void {
     // A client that we misread, or that waits with its body, must not go on with this connection.
     const unsure = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
     answerPage(res, failure, unsure || this.#closing || upgrade !== null || (expectsContinue && !req.complete));
-  }
-
-  #closeIdle(): void {
-    for (const server of this.#servers) server.closeIdleConnections();
   }
 }
 

@@ -71,7 +71,7 @@ function isClients(lowerName: string): boolean {
 }
 
 export interface Origin {
-  /** The client's address as the socket has it. */
+  /** The client's address, without `::ffff:`. */
   readonly address: string;
   readonly protocol: 'http' | 'https';
   /** Host and port as the client wrote them. */
@@ -117,14 +117,13 @@ function connectionHeaders(all: readonly Pair[], upgrade: boolean): Record<strin
 }
 
 function originHeaders({ address, protocol, authority, requestId }: Origin): Record<string, string> {
-  const client = plainAddress(address);
-  const node = client.includes(':') ? `"[${client}]"` : client;
+  const node = address.includes(':') ? `"[${address}]"` : address;
   return {
     host: authority,
-    'x-forwarded-for': client,
+    'x-forwarded-for': address,
     'x-forwarded-proto': protocol,
     'x-forwarded-host': authority,
-    'x-real-ip': client,
+    'x-real-ip': address,
     forwarded: `for=${node};host="${authority}";proto=${protocol}`,
     'x-request-id': requestId,
   };

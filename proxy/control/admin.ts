@@ -5,10 +5,10 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
-import { Uuid } from '../protocol/ids.ts';
-import { DrainRequest, FlipRequest, MAX_ADMIN_BODY_BYTES } from '../protocol/proxy-admin.ts';
-import type { Logger } from '../protocol/service/logger.ts';
+import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import { Uuid } from '../../protocol/ids.ts';
+import { DrainRequest, FlipRequest, MAX_ADMIN_BODY_BYTES } from '../../protocol/proxy-admin.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
 import type { Table } from './table.ts';
 
 /** Connections at once. Drains hold theirs for as long as they last. */

@@ -1,0 +1,20 @@
+/** What all engines of a process share. */
+import type { Clock } from './clock.ts';
+import type { Limits, Timeouts } from './config.ts';
+import type { FailureLog } from './failure-log.ts';
+import type { Observer } from './observe/observer.ts';
+import type { Plane } from './plane.ts';
+import type { Terminator } from './tls/terminator.ts';
+
+export interface Context {
+  readonly plane: Plane;
+  readonly observer: Observer;
+  readonly failures: FailureLog;
+  readonly limits: Limits;
+  readonly timeouts: Timeouts;
+  readonly clock: Clock;
+  /** Null when the proxy speaks no TLS. */
+  readonly terminator: Terminator | null;
+  /** True when the saved table could not be read: an unknown host is then no fault of the visitor. */
+  tableUnreadable(): boolean;
+}

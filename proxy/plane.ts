@@ -1,0 +1,97 @@
+/**
+ * The data plane of one process: the upstreams, and the router over their routes. It holds no truth of its own; the
+ * table (control/table.ts) tells it what to serve.
+ */
+import type { DrainAnswer, DrainRequest, FlipAnswer, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
+import type { Clock } from './clock.ts';
+import type { Observer } from './observe/observer.ts';
+import { buildRouter } from './routing/router.ts';
+import type { HostRoutes, Router } from './routing/router.ts';
+import type { Route } from './routing/route.ts';
+import { Upstream } from './upstream/upstream.ts';
+
+/** Makes the routes of an entry; the features of a route are compiled here, once per flip. */
+export type CompileRoutes = (upstream: Upstream, observer: Observer) => readonly Route[];
+
+interface Served {
+  readonly upstream: Upstream;
+  readonly routes: readonly Route[];
+}
+
+export class Plane {
+  readonly #clock: Clock;
+  readonly #observer: Observer;
+  readonly #compile: CompileRoutes;
+  #served: ReadonlyMap<string, Served> = new Map();
+  #router: Router<Route> = buildRouter([]);
+  /** Removed upstreams with something in flight: they can still be drained, and are forgotten when they are empty. */
+  #leaving: readonly Upstream[] = [];
+
+  constructor(clock: Clock, observer: Observer, compile: CompileRoutes) {
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#compile = compile;
+  }
+
+  /** Read once per request; a change puts another one in its place. */
+  get router(): Router<Route> {
+    return this.#router;
+  }
+
+  /** @param host normalised */
+  routesOf(host: string): HostRoutes<Route> | null {
+    return this.#router.of(host);
+  }
+
+  /**
+   * Synchronous: between two claims the plane serves either the old or the new entry.
+   * @returns what served before, null when nothing did or the same still does
+   */
+  put(entry: UpstreamEntry): FlipAnswer['previous'] {
+    const known = this.#served.get(entry.id)?.upstream;
+    const previous = known?.apply(entry) ?? null;
+    const upstream = known ?? new Upstream(entry, this.#clock);
+    this.#swap(new Map([...this.#served, [entry.id, { upstream, routes: this.#compile(upstream, this.#observer) }]]));
+    return previous;
+  }
+
+  /** What is in flight to it ends by itself, or by a drain. Answers the ids of its targets. */
+  remove(id: string): string[] {
+    const upstream = this.#served.get(id)?.upstream;
+    if (!upstream) return [];
+    this.#swap(new Map([...this.#served].filter(([key]) => key !== id)));
+    upstream.retire();
+    this.#observer.forget(id);
+    this.#leaving = [upstream, ...this.#leaving].filter((one) => one.targets().some(({ inFlight }) => inFlight > 0));
+    return [...new Set(upstream.targets().map((target) => target.id))];
+  }
+
+  /** @throws OrkestrError ORK_CONFLICT for an active target */
+  drain({ upstreamId, targetId, ...seconds }: DrainRequest): Promise<DrainAnswer> {
+    const leaving = this.#leaving.find(({ id }) => id === upstreamId);
+    const upstream = this.#served.get(upstreamId)?.upstream ?? leaving;
+    const none = { carried: 0, ended: 0, closed: 0 };
+    if (!upstream) {
+      return Promise.resolve({ known: false, ms: 0, forced: 0, streams: none, requests: { served: 0, failed: 0 } });
+    }
+    return upstream.drain(targetId, {
+      deadlineMs: seconds.deadlineSeconds * 1000,
+      streamDeadlineMs: seconds.streamDeadlineSeconds * 1000,
+      spreadMs: seconds.spreadSeconds * 1000,
+    });
+  }
+
+  view(): TableView['upstreams'] {
+    return [...this.#served.values()].map(({ upstream }) => upstream.view());
+  }
+
+  /** Ends everything in flight now. For the end of the process. */
+  cut(): void {
+    for (const upstream of [...[...this.#served.values()].map((one) => one.upstream), ...this.#leaving]) upstream.cut();
+  }
+
+  #swap(served: ReadonlyMap<string, Served>): void {
+    this.#router = buildRouter([...served.values()].flatMap(({ routes }) => routes));
+    this.#served = served;
+  }
+}

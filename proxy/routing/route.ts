@@ -1,0 +1,16 @@
+/** A host and path prefix with everything that an engine needs to serve it. Made anew at each flip. */
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import type { Domain } from '../../protocol/job.ts';
+import type { UpstreamMetrics } from '../observe/observer.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+export interface Route {
+  readonly domain: Domain;
+  readonly upstream: Upstream;
+  readonly edge: EdgeSettings;
+  readonly policy: Policy | null;
+  readonly metrics: UpstreamMetrics;
+  /** True when it has features that only the general engine knows. */
+  readonly general: boolean;
+}

@@ -1,0 +1,102 @@
+/** The {@link Terminator} of one process. It decides nothing: it holds what it was fed last. */
+import { createHash } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import type { Clock } from '../clock.ts';
+import { wildcardOf } from './certificate.ts';
+import { contextOptions } from './modern.ts';
+import type { TerminatorChange, TerminatorState } from './state.ts';
+import type { Terminator } from './terminator.ts';
+
+type Listener = (ticketKeys: Buffer) => void;
+
+interface Entry {
+  readonly context: SecureContext;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+export class StaticTerminator implements Terminator {
+  readonly #clock: Clock;
+  /** Exact names and `*.name`. */
+  #entries: ReadonlyMap<string, Entry> = new Map();
+  /** By what they were made of: a change of one certificate does not make the contexts of all others again. */
+  #contexts: ReadonlyMap<string, SecureContext> = new Map();
+  #staples: ReadonlyMap<string, Buffer> = new Map();
+  #http: ReadonlyMap<string, string> = new Map();
+  #alpn: ReadonlyMap<string, SecureContext> = new Map();
+  #ticketKeys: Buffer | null = null;
+  readonly #listeners = new Set<Listener>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes over the parts that are there. */
+  update({ certificates, challenges, ticketKeys }: TerminatorChange): void {
+    if (certificates) this.#setCertificates(certificates);
+    if (challenges) {
+      this.#http = new Map(Object.entries(challenges.http));
+      this.#alpn = new Map(Object.entries(challenges.alpn).map(([host, pair]) => [host, makeContext(pair)]));
+    }
+    if (ticketKeys !== undefined) {
+      this.#ticketKeys = Buffer.from(ticketKeys, 'base64');
+      for (const listener of this.#listeners) listener(this.#ticketKeys);
+    }
+  }
+
+  #setCertificates(certificates: TerminatorState['certificates']): void {
+    const contexts = new Map<string, SecureContext>();
+    const entries = new Map<string, Entry>();
+    const staples = new Map<string, Buffer>();
+    for (const { hosts, notBefore, notAfter, staple, ...pair } of certificates) {
+      const id = createHash('sha256').update(pair.chain).update(pair.privateKey).digest('base64');
+      const context = this.#contexts.get(id) ?? makeContext(pair);
+      contexts.set(id, context);
+      if (staple) staples.set(derKey(context), Buffer.from(staple, 'base64'));
+      for (const host of hosts) if (!entries.has(host)) entries.set(host, { context, notBefore, notAfter });
+    }
+    this.#contexts = contexts;
+    this.#entries = entries;
+    this.#staples = staples;
+  }
+
+  contextFor(serverName: string): SecureContext | null {
+    return this.#find(serverName.toLowerCase())?.context ?? null;
+  }
+
+  #find(host: string): Entry | undefined {
+    return this.#entries.get(host) ?? this.#entries.get(wildcardOf(host) ?? '');
+  }
+
+  covers(host: string): boolean {
+    const entry = this.#find(host);
+    if (entry === undefined) return false;
+    const now = this.#clock.now().getTime();
+    return entry.notBefore <= now && now < entry.notAfter;
+  }
+
+  challengeContextFor(serverName: string): SecureContext | null {
+    return this.#alpn.get(serverName.toLowerCase()) ?? null;
+  }
+
+  httpChallenge(token: string): string | null {
+    return this.#http.get(token) ?? null;
+  }
+
+  get challenging(): boolean {
+    return this.#http.size > 0;
+  }
+
+  /** The OCSP response to staple for a certificate (DER), or null. Never waits. */
+  stapleFor(certificate: Buffer): Buffer | null {
+    return this.#staples.get(certificate.toString('base64')) ?? null;
+  }
+
+  /** Calls `listener` with the present ticket keys and at each rotation. Returns what ends it. */
+  onTicketKeys(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    if (this.#ticketKeys) listener(this.#ticketKeys);
+    return () => this.#listeners.delete(listener);
+  }
+}
