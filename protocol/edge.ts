@@ -5,10 +5,19 @@ import { HostName } from './ids.ts';
 /** An address or a network: `203.0.113.7`, `10.0.0.0/8`, `2001:db8::/32`. */
 export const AddressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
 
+/**
+ * The cost of every {@link PasswordHash} (RFC 7914): 16 MiB and some 30 ms of one core per check. Salt of 16 bytes, key
+ * of 32.
+ */
+export const PASSWORD_COST = { N: 16_384, r: 8, p: 1 } as const;
+
 /** `scrypt:<base64 salt>:<base64 key>`; the hub and the CLI make it, nobody keeps the password. */
 export const PasswordHash = z.string().regex(/^scrypt:[A-Za-z0-9+/]{22,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/);
 
-/** At most this many requests of one client address in a window; `burst` more may come at once. */
+/**
+ * On average at most this many requests of one client address in a window. That many, and `burst` more, may come at
+ * once after a quiet time.
+ */
 export const RateLimit = z.object({
   requests: z.int().min(1).max(1_000_000),
   perSeconds: z.number().min(0.1).max(86_400).default(1),

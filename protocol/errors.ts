@@ -125,6 +125,8 @@ export const ERRORS = {
   ORK_APP_UNREACHABLE: kind('app', 502, 'The app refused or broke the connection. Look at its log.', true),
   ORK_APP_UNAVAILABLE: kind('app', 503, 'No running copy of the app takes requests now. Try again.', true),
   ORK_APP_TIMEOUT: kind('app', 504, 'The app did not answer in time. Look at its log, or try again.', true),
+  ORK_ADDRESS_REFUSED: kind('user', 403, 'The app serves some addresses only. Ask its owner to add yours.'),
+  ORK_MAINTENANCE: kind('app', 503, 'Come back later; its owner has closed the app for a while.', true),
 
   // host
   ORK_ENGINE_UNREACHABLE: kind(
