@@ -83,12 +83,12 @@ export class Upstream {
   }
 
   view(): TableView['upstreams'][number] {
-    const { id, generation, routes } = this.#entry;
+    const { id, generation, routes, edge } = this.#entry;
     const now = this.#clock.monotonic();
     const targets = this.targets()
       .filter((target) => target.state !== 'gone')
       .map((target) => target.view(now));
-    return { id, generation, routes, targets, failed: this.#failed, held: null, canary: null };
+    return { id, generation, routes, edge, targets, failed: this.#failed, held: null, canary: null };
   }
 
   /** The one with the least in flight; those that refuse connections only when there is no other. */

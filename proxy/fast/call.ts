@@ -1,0 +1,65 @@
+/**
+ * One request to a target over HTTP/1.1 and its answer, as bytes: what the fast engine and the HTTP/2 front ask of the
+ * connections to targets (connection.ts, pool.ts).
+ */
+import type { Target } from '../upstream/target.ts';
+import type { ResponseHead } from './response-head.ts';
+
+/** How the body of a request is framed for the target. `chunked`: the call adds the chunk framing. */
+export type RequestFraming = 'none' | 'length' | 'chunked';
+
+export interface CallRequest {
+  readonly target: Target;
+  /** The complete head with its empty line, framing fields included. Copied where it is kept; valid during the call only. */
+  readonly head: Buffer;
+  readonly framing: RequestFraming;
+  /** The request method was HEAD: its answer has no body whatever its head says. */
+  readonly isHead: boolean;
+  /** May be sent again on a fresh connection when a reused one was lost before anything came back (RFC 9110 9.2.2). */
+  readonly idempotent: boolean;
+  /** ms from the last byte sent to the head of the answer. */
+  readonly responseHeadMs: number;
+  /** ms of silence while the body of the answer is awaited. */
+  readonly idleMs: number;
+  /** True: `body` of the sink gets the bytes of a chunked answer with their framing, to be passed on as they are. */
+  readonly raw: boolean;
+}
+
+/** Why a call came to nothing. `refused`: no connection, and so nothing was sent. */
+export type CallFailure = 'refused' | 'connect-timeout' | 'timeout' | 'broken' | 'malformed';
+
+/** The side of the client. All calls are synchronous; after `end` or `failed` none follows. */
+export interface CallSink {
+  /** 103 Early Hints; other interim answers are dropped. */
+  information(head: ResponseHead): void;
+  /** The head of the answer. Valid only during the call. */
+  head(head: ResponseHead): void;
+  /** Bytes of the body, valid only during the call. False: no more until {@link Call.resume}. */
+  body(bytes: Buffer): boolean;
+  /** The answer is complete. @param trailers names and values in turn, already filtered; with `raw` they are in the body */
+  end(trailers: readonly string[]): void;
+  /** After `head` was called the client's connection must be broken: its body is not complete. */
+  failed(reason: CallFailure, cause: unknown): void;
+  /** The target takes body bytes again. */
+  drain(): void;
+}
+
+export interface Call {
+  /** Bytes of the request's body, copied where they are kept. False: wait for {@link CallSink.drain}. */
+  write(bytes: Buffer): boolean;
+  /** The request's body is complete. */
+  end(): void;
+  /** The sink takes bytes again. */
+  resume(): void;
+  /** The client has left: nothing of the answer is of interest. No call of the sink follows. */
+  abort(): void;
+}
+
+export interface Calls {
+  /** Never throws. The sink may be called before it returns only by `failed`. */
+  start(request: CallRequest, sink: CallSink): Call;
+  /** Idle connections to targets now. */
+  readonly idle: number;
+  /** Closes idle connections to all targets. */
+  close(): void;
+}
