@@ -128,6 +128,26 @@ export const ERRORS = {
   ORK_ADDRESS_REFUSED: kind('user', 403, 'The app serves some addresses only. Ask its owner to add yours.'),
   ORK_MAINTENANCE: kind('app', 503, 'Come back later; its owner has closed the app for a while.', true),
 
+  // certificates of the edge proxy
+  ORK_CERTIFICATE_UNUSABLE: kind('user', 422, 'Mend the certificate or key file that the message names.'),
+  ORK_CERTIFICATE_NONE: kind('user', 422, 'Put NAME.crt and NAME.key into the certificates folder, or configure ACME.'),
+  ORK_CERTIFICATE_EXPIRED: kind('user', 422, 'Replace the certificate, or mend what keeps it from being renewed.'),
+  ORK_ACME_WILDCARD: kind(
+    'user',
+    422,
+    'Put a certificate file for the wildcard into the certificates folder: it can only be had by a DNS challenge.',
+  ),
+  ORK_ACME_DNS: kind('user', 422, 'Point the A and AAAA records of the domain at this host, and only at it.', true),
+  ORK_ACME_CHALLENGE: kind('user', 422, 'Let ports 80 and 443 of this host be reached from the internet.', true),
+  ORK_ACME_REFUSED: kind(
+    'user',
+    422,
+    'The CA does not issue for this domain: look at its reason and at CAA records.',
+    true,
+  ),
+  ORK_ACME_LIMIT: kind('user', 429, 'Wait: the CA takes no more orders for now. It is asked again by itself.', true),
+  ORK_ACME_UNREACHABLE: kind('host', 502, 'Check the CA directory URLs and that the host reaches them.', true),
+
   // host
   ORK_ENGINE_UNREACHABLE: kind(
     'host',

@@ -1,8 +1,8 @@
 /** A certificate chain with its key, read and checked once: what does not fit together never reaches a listener. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RouteHost } from '../../protocol/ids.ts';
+import { makeContext } from './context.ts';
 
 /** Where a certificate comes from. A file that an operator put there wins over one that was asked for. */
 export type CertificateSource = 'acme' | 'file';
@@ -33,7 +33,7 @@ export function readCertificate(source: CertificateSource, chain: string, privat
   const key = parse('private key', () => createPrivateKey(privateKey));
   if (!x509.checkPrivateKey(key)) throw unusable('The private key is of another certificate');
   // What OpenSSL would refuse at the first handshake (a weak key, a broken chain) is refused here.
-  parse('certificate chain', () => createSecureContext({ cert: chain, key: privateKey }));
+  parse('certificate chain', () => makeContext({ chain, privateKey }));
   const hosts = hostsOf(x509);
   if (hosts.length === 0) throw unusable('The certificate names no host (subjectAltName)');
   return {
@@ -73,7 +73,7 @@ function hostsOf({ subjectAltName = '' }: X509Certificate): string[] {
   return [...new Set(names)].filter((name) => RouteHost.safeParse(name).success);
 }
 
-function issuerOf({ issuer = '' }: X509Certificate): string {
+function issuerOf({ issuer }: X509Certificate): string {
   const fields = new Map(issuer.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line] as const));
   const line = fields.get('CN') ?? fields.get('O') ?? issuer;
   return line.slice(line.indexOf('=') + 1);

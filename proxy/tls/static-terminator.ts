@@ -1,10 +1,9 @@
 /** The {@link Terminator} of one process. It decides nothing: it holds what it was fed last. */
-import { createHash } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createHash, X509Certificate } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { wildcardOf } from './certificate.ts';
-import { contextOptions } from './modern.ts';
+import { makeContext } from './context.ts';
 import type { TerminatorChange, TerminatorState } from './state.ts';
 import type { Terminator } from './terminator.ts';
 
@@ -53,7 +52,7 @@ export class StaticTerminator implements Terminator {
       const id = createHash('sha256').update(pair.chain).update(pair.privateKey).digest('base64');
       const context = this.#contexts.get(id) ?? makeContext(pair);
       contexts.set(id, context);
-      if (staple) staples.set(derKey(context), Buffer.from(staple, 'base64'));
+      if (staple) staples.set(new X509Certificate(pair.chain).raw.toString('base64'), Buffer.from(staple, 'base64'));
       for (const host of hosts) if (!entries.has(host)) entries.set(host, { context, notBefore, notAfter });
     }
     this.#contexts = contexts;

@@ -1,0 +1,137 @@
+/**
+ * Certificates that an operator puts into a folder: `NAME.crt` (the chain) with `NAME.key`. Their host names are read
+ * from the certificate. The folder is looked at again and again instead of watched: what changes is often a link's
+ * target elsewhere (certbot, Kubernetes), which inotify on the folder does not tell.
+ */
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import { readCertificate } from './certificate.ts';
+import type { Certificate } from './certificate.ts';
+
+/** Largest file that is read, bytes: a long chain has some 10 KiB. */
+const MAX_FILE_BYTES = 1_048_576;
+/** Largest number of pairs in the folder. */
+const MAX_PAIRS = 10_000;
+
+interface Pair {
+  /** What tells that a file changed: inode, size and change time of both. */
+  readonly version: string;
+  /** The last one that was good; stays while the files are broken. */
+  readonly certificate: Certificate | null;
+  readonly error: string | null;
+}
+
+export class CertificateFolder {
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #pairs = new Map<string, Pair>();
+  #folderError: string | null = null;
+
+  constructor(path: string, log: Logger) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  /** The usable certificates, by name of their files. */
+  get certificates(): readonly Certificate[] {
+    return [...this.#pairs.values()].flatMap(({ certificate }) => certificate ?? []);
+  }
+
+  /** Why the newest file of this certificate is not in use, with its code; null when it is. */
+  errorOf(wanted: Certificate): string | null {
+    return [...this.#pairs.values()].find(({ certificate }) => certificate === wanted)?.error ?? null;
+  }
+
+  /** Files without any usable certificate: name → why. */
+  get broken(): ReadonlyMap<string, string> {
+    const broken = [...this.#pairs].flatMap(([name, { certificate, error }]) =>
+      certificate === null && error !== null ? [[name, error] as const] : [],
+    );
+    return new Map(broken);
+  }
+
+  /**
+   * Reads what changed since the last time. Never rejects for what stands in the folder.
+   *
+   * @returns true when a certificate came, changed or went
+   */
+  async scan(): Promise<boolean> {
+    const names = await this.#names();
+    if (names === null) return false;
+    let changed = false;
+    for (const name of this.#pairs.keys()) {
+      if (names.has(name)) continue;
+      // Both files are gone: that is meant.
+      this.#pairs.delete(name);
+      this.#log.info({ file: name }, 'certificate file removed');
+      changed = true;
+    }
+    for (const name of names) changed = (await this.#scanPair(name)) || changed;
+    return changed;
+  }
+
+  async #names(): Promise<Set<string> | null> {
+    try {
+      const files = await readdir(this.#path);
+      this.#folderError = null;
+      const names = files.filter((file) => /^[^.].*\.(?:crt|key)$/.test(file)).map((file) => file.slice(0, -4));
+      return new Set(names.toSorted().slice(0, MAX_PAIRS * 2));
+    } catch (error) {
+      // What was read before serves on; the folder may be back at the next look.
+      const { message } = toErrorReport(error);
+      if (message !== this.#folderError)
+        this.#log.error({ folder: this.#path, error: message }, 'no certificate folder');
+      this.#folderError = message;
+      return null;
+    }
+  }
+
+  async #scanPair(name: string): Promise<boolean> {
+    const before = this.#pairs.get(name);
+    const files = [join(this.#path, `${name}.crt`), join(this.#path, `${name}.key`)] as const;
+    const version = (await Promise.all(files.map(versionOf))).join(' ');
+    if (before?.version === version) return false;
+    try {
+      const certificate = readCertificate('file', await readSmall(files[0]), await readSmall(files[1]));
+      this.#pairs.set(name, { version, certificate, error: null });
+      if (certificate.fingerprint === before?.certificate?.fingerprint) return false;
+      this.#log.info(
+        { file: name, hosts: certificate.hosts, notAfter: new Date(certificate.notAfter) },
+        'certificate file read',
+      );
+      return true;
+    } catch (error) {
+      // A broken file never replaces a good one; the view shows it, and a change of the file is read again.
+      const { code, message } = toErrorReport(error, 'ORK_CERTIFICATE_UNUSABLE');
+      const kept = before?.certificate ?? null;
+      this.#pairs.set(name, { version, certificate: kept, error: `${code}: ${message}` });
+      this.#log.error({ file: name, code, error: message, keepsOld: kept !== null }, 'certificate file is not usable');
+      return false;
+    }
+  }
+}
+
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeMs, ctimeMs } = await stat(path);
+    return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+  } catch (error) {
+    // The reading right after says it in full.
+    return (error as NodeJS.ErrnoException).code ?? 'unreadable';
+  }
+}
+
+async function readSmall(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    if (size > MAX_FILE_BYTES) {
+      throw new OrkestrError('ORK_CERTIFICATE_UNUSABLE', `${path} is larger than ${MAX_FILE_BYTES} bytes.`);
+    }
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}
