@@ -1,0 +1,140 @@
+/** Many flips under mixed load through one real proxy process: what its visitors met. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { AppCommands } from './app/main.ts';
+import type { ClientCommands } from './client/main.ts';
+import { percentile } from './client/tally.ts';
+import type { Tally } from './client/tally.ts';
+import { EdgeProcess } from './edge-process.ts';
+import { Flipper } from './flipper.ts';
+import type { DrainPlan, Stopped } from './flipper.ts';
+import { Worker } from './worker.ts';
+
+export interface CutoverOptions {
+  readonly flips: number;
+  /** Requests per second, the long-lived ones not counted. */
+  readonly rps: number;
+  readonly webSockets: number;
+  readonly eventStreams: number;
+  /** Load before the first flip, seconds. */
+  readonly quietSeconds: number;
+  /** From one flip to the next. */
+  readonly flipEveryMs: number;
+  readonly drain: DrainPlan;
+  /** Told what goes on. */
+  readonly say: (text: string) => void;
+}
+
+/** The last line of the bench. */
+export interface CutoverReport {
+  readonly flips: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly truncated: number;
+  readonly lateOld: number;
+  readonly newSocketsCut: number;
+  readonly noCloseFrame: number;
+  readonly p99Ms: number;
+  readonly p99MsQuiet: number;
+  readonly flipP99Ms: number;
+}
+
+export interface CutoverResult {
+  readonly report: CutoverReport;
+  readonly tally: Tally;
+  readonly stopped: readonly Stopped[];
+  /** What went wrong, in words. */
+  readonly faults: readonly string[];
+}
+
+export const FULL: Omit<CutoverOptions, 'say'> = {
+  flips: 200,
+  rps: 2_000,
+  webSockets: 1_000,
+  eventStreams: 200,
+  quietSeconds: 5,
+  flipEveryMs: 250,
+  drain: { deadlineSeconds: 2, streamDeadlineSeconds: 2.5, spreadSeconds: 0.5 },
+};
+
+const HOST = 'app.test';
+
+/** Everything that was started has ended when this resolves or rejects. */
+export async function benchCutover(options: CutoverOptions): Promise<CutoverResult> {
+  const edge = await EdgeProcess.start({ hosts: [HOST] });
+  const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
+  const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url));
+  try {
+    return await run(options, edge, apps, client);
+  } catch (error) {
+    options.say(`the end of the proxy's log:\n${edge.log.join('\n')}`);
+    throw error;
+  } finally {
+    await Promise.all([client, ...apps, edge].map((started) => started.close()));
+  }
+}
+
+async function run(
+  options: CutoverOptions,
+  edge: EdgeProcess,
+  apps: readonly Worker<AppCommands>[],
+  client: Worker<ClientCommands>,
+): Promise<CutoverResult> {
+  const { flips, rps, webSockets, eventStreams, quietSeconds, flipEveryMs, drain, say } = options;
+  const retired: Promise<null>[] = [];
+  const flipper = new Flipper({
+    edge,
+    apps,
+    hosts: [HOST],
+    plan: drain,
+    retired: (version) => void retired.push(client.ask('retired', version)),
+  });
+  await flipper.flip();
+  const destination = { ...edge.urls, host: HOST, ca: edge.ca };
+  await client.ask('open', { destination, webSockets, eventStreams });
+  say(
+    `${webSockets} WebSockets and ${eventStreams} event streams are open, ${edge.urls.https ? 'half by TLS' : 'no TLS'}`,
+  );
+  await client.ask('load', { destination, rps });
+  await pause(quietSeconds * 1000);
+  await client.ask('flipping', null);
+  for (let flip = 1; flip <= flips; flip += 1) {
+    await Promise.all([flipper.flip(), pause(flipEveryMs)]);
+    if (flip % 50 === 0) say(`${flip} flips`);
+  }
+  const stopped = await flipper.settle();
+  await Promise.all(retired);
+  const tally = await client.ask('finish', null);
+  return resultOf(flipper, tally, stopped);
+}
+
+function resultOf(flipper: Flipper, tally: Tally, stopped: readonly Stopped[]): CutoverResult {
+  const lateOld = stopped.reduce((sum, { ending }) => sum + ending.lateCount, 0);
+  const { requests, p99Ms, p99MsQuiet, faults } = tally;
+  const { failed, truncated, newSocketsCut, noCloseFrame } = faults;
+  const flipP99Ms = percentile(flipper.flipMs, 0.99);
+  return {
+    report: {
+      flips: flipper.flipMs.length,
+      requests,
+      failed,
+      truncated,
+      lateOld,
+      newSocketsCut,
+      noCloseFrame,
+      p99Ms,
+      p99MsQuiet,
+      flipP99Ms,
+    },
+    tally,
+    stopped,
+    faults: [...tally.said, ...stopped.flatMap(faultsOf)],
+  };
+}
+
+function faultsOf({ version, drained, ending }: Stopped): string[] {
+  const faults = ending.late.map((line) => `lateOld: ${line}`);
+  if (!drained.known) faults.push(`version ${version}: the proxy did not know what to drain`);
+  if (drained.forced > 0) faults.push(`version ${version}: ${drained.forced} requests were cut at the drain deadline`);
+  if (drained.requests.failed > 0) faults.push(`version ${version}: ${drained.requests.failed} requests failed`);
+  return faults;
+}

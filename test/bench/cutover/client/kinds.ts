@@ -1,0 +1,123 @@
+/** The kinds of requests of the load, with their shares. */
+import { createHash } from 'node:crypto';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Payload } from '../app/payload.ts';
+import { Wrong } from './tally.ts';
+import type { Answer, Ask, Way } from './ways.ts';
+
+const KIB = 1024;
+
+export interface Kind {
+  readonly name: string;
+  /** Of a thousand requests. */
+  readonly share: number;
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly path: string;
+  /** Bytes of the right answer's body, which is the payload's beginning. Absent: the hash of what was sent. */
+  readonly bytes?: number;
+  readonly status?: number;
+  readonly upload?: { readonly bytes: number; readonly chunks: number; readonly pauseMs: number };
+  /** On a connection of its own. */
+  readonly fresh?: boolean;
+  /** It waits this long after each part that it read, ms. */
+  readonly readPauseMs?: number;
+  /** Its time is that of the proxy and not of a pause. */
+  readonly timed?: boolean;
+}
+
+export const KINDS: readonly Kind[] = [
+  { name: 'GET', share: 407, method: 'GET', path: `/fixed/${KIB}`, bytes: KIB, timed: true },
+  { name: 'GET new', share: 100, method: 'GET', path: `/fixed/${KIB}`, bytes: KIB, fresh: true, timed: true },
+  { name: 'GET 64 KiB', share: 50, method: 'GET', path: `/fixed/${64 * KIB}`, bytes: 64 * KIB, timed: true },
+  { name: 'HEAD', share: 100, method: 'HEAD', path: `/fixed/${KIB}`, bytes: KIB, timed: true },
+  { name: 'GET 204', share: 20, method: 'GET', path: '/none', bytes: 0, status: 204, timed: true },
+  { name: 'POST', share: 120, method: 'POST', path: '/hash', upload: plain(10 * KIB), timed: true },
+  { name: 'POST new', share: 20, method: 'POST', path: '/hash', upload: plain(10 * KIB), fresh: true, timed: true },
+  { name: 'upload', share: 50, method: 'POST', path: '/hash', upload: { bytes: 64 * KIB, chunks: 8, pauseMs: 0 } },
+  { name: 'slow upload', share: 20, method: 'POST', path: '/hash-early', upload: slow(20_000, 5, 40) },
+  { name: 'download', share: 70, method: 'GET', path: `/parts/${64 * KIB}/8/0`, bytes: 64 * KIB },
+  { name: 'slow download', share: 40, method: 'GET', path: '/parts/20000/5/60', bytes: 20_000 },
+  { name: 'slow reader', share: 3, method: 'GET', path: `/fixed/${3072 * KIB}`, bytes: 3072 * KIB, readPauseMs: 8 },
+];
+
+function plain(bytes: number): NonNullable<Kind['upload']> {
+  return { bytes, chunks: 1, pauseMs: 0 };
+}
+
+function slow(bytes: number, chunks: number, pauseMs: number): NonNullable<Kind['upload']> {
+  return { bytes, chunks, pauseMs };
+}
+
+/**
+ * One request, its answer read to the end and checked.
+ * @returns the version that answered
+ * @throws Wrong, or what the connection says
+ */
+export async function perform(kind: Kind, way: Way, payload: Payload, mark: string): Promise<string> {
+  const answer = await way.ask(askOf(kind, payload, mark));
+  const { status, headers } = answer;
+  const wanted = kind.status ?? 200;
+  if (status !== wanted) throw new Wrong('failed', `HTTP ${status} ${(await textOf(answer)).slice(0, 200)}`);
+  const version = String(headers['x-version']);
+  if (headers['x-answers'] !== mark) {
+    throw new Wrong('failed', `${mark} got the answer of ${String(headers['x-answers'])} from version ${version}`);
+  }
+  await check(kind, answer, payload, version);
+  return version;
+}
+
+function askOf({ method, path, upload }: Kind, payload: Payload, mark: string): Ask {
+  const headers = { 'x-asks': mark };
+  if (!upload) return { method, path, headers };
+  const { bytes, chunks, pauseMs } = upload;
+  const body = payload.slice(bytes);
+  const length = chunks === 1 ? { 'content-length': String(bytes) } : undefined;
+  const send = async (sink: Writable): Promise<void> => {
+    for (let part = 0; part < chunks; part += 1) {
+      sink.write(body.subarray(Math.floor((bytes * part) / chunks), Math.floor((bytes * (part + 1)) / chunks)));
+      if (pauseMs > 0) await pause(pauseMs);
+    }
+    sink.end();
+  };
+  return { method, path, headers: { ...headers, ...length }, send };
+}
+
+async function check(kind: Kind, answer: Answer, payload: Payload, version: string): Promise<void> {
+  const { method, bytes, upload, readPauseMs = 0 } = kind;
+  const length = answer.headers['content-length'];
+  if (method === 'HEAD' && length !== String(bytes)) throw new Wrong('failed', `Content-Length ${length} for a HEAD`);
+  const expected = upload ? payload.hash(upload.bytes) : payload.hash(method === 'HEAD' ? 0 : (bytes ?? 0));
+  const got = await digest(answer, readPauseMs, upload !== undefined, version);
+  if (got.hash === expected && answer.ended().whole) return;
+  throw new Wrong('truncated', `${got.bytes} bytes of version ${version} are not the right ones: ${got.hash}`);
+}
+
+/** @param isHash the body is a hash itself */
+async function digest(
+  { body }: Answer,
+  readPauseMs: number,
+  isHash: boolean,
+  version: string,
+): Promise<{ hash: string; bytes: number }> {
+  const hash = createHash('sha256');
+  let text = '';
+  let bytes = 0;
+  try {
+    for await (const part of body as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (isHash) text += part.toString('latin1');
+      else hash.update(part);
+      if (readPauseMs > 0) await pause(readPauseMs);
+    }
+  } catch (error) {
+    throw new Wrong('truncated', `after ${bytes} bytes of version ${version}: ${String(error)}`);
+  }
+  return { hash: isHash ? text : hash.digest('hex'), bytes };
+}
+
+async function textOf({ body }: { readonly body: Readable }): Promise<string> {
+  let text = '';
+  for await (const part of body as AsyncIterable<Buffer>) text += part.toString('latin1');
+  return text;
+}

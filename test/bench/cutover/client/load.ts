@@ -1,0 +1,94 @@
+/** Requests at a fixed rate, whatever becomes of the ones before: an open loop, as visitors are. */
+import type { Payload } from '../app/payload.ts';
+import { nowMs } from '../clock.ts';
+import { KINDS, perform } from './kinds.ts';
+import type { Kind } from './kinds.ts';
+import type { TallyBook } from './tally.ts';
+import { Http1Way, Http2Way } from './ways.ts';
+import type { Destination, Way } from './ways.ts';
+
+const TICK_MS = 5;
+/** Requests in flight at most; the load does not pile up without end on a proxy that hangs. */
+const MAX_IN_FLIGHT = 4_000;
+/** What is later than this is not made up for, ms: a burst would measure the client. */
+const MAX_BEHIND_MS = 250;
+/** Of the requests on new connections, one of so many takes TLS: each costs both sides a key exchange. */
+const NEW_TLS_ONE_OF = 4;
+
+export class Load {
+  readonly #book: TallyBook;
+  readonly #payload: Payload;
+  readonly #kept: readonly Way[];
+  readonly #fresh: readonly Way[];
+  readonly #plan: readonly Kind[] = interleave(KINDS);
+  readonly #inFlight = new Set<Promise<void>>();
+  #timer: NodeJS.Timeout | null = null;
+  #sent = 0;
+
+  constructor(destination: Destination, payload: Payload, book: TallyBook) {
+    this.#book = book;
+    this.#payload = payload;
+    const http1 = (tls: boolean, kept: boolean): Way => new Http1Way(destination, { tls, kept });
+    const [kept, fresh] = [http1(false, true), http1(false, false)];
+    if (destination.https === null) {
+      this.#kept = [kept];
+      this.#fresh = [fresh];
+    } else {
+      // Half of the traffic in cleartext, the other half over TLS by both protocols.
+      this.#kept = [kept, http1(true, true), kept, new Http2Way(destination)];
+      this.#fresh = [...Array.from({ length: NEW_TLS_ONE_OF - 1 }, () => fresh), http1(true, false)];
+    }
+  }
+
+  start(rps: number): void {
+    const began = nowMs();
+    let due = 0;
+    this.#timer = setInterval(() => {
+      const upTo = Math.floor(((nowMs() - began) * rps) / 1000);
+      const behind = upTo - due - Math.ceil((rps * MAX_BEHIND_MS) / 1000);
+      if (behind > 0) {
+        this.#book.skipped(behind);
+        due += behind;
+      }
+      for (; due < upTo; due += 1) this.#send();
+    }, TICK_MS);
+  }
+
+  /** Sends no more, and waits for all answers. */
+  async finish(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await Promise.all(this.#inFlight);
+    for (const way of new Set([...this.#kept, ...this.#fresh])) way.close();
+  }
+
+  #send(): void {
+    if (this.#inFlight.size >= MAX_IN_FLIGHT) return this.#book.skipped(1);
+    const number = this.#sent;
+    this.#sent += 1;
+    const kind = this.#plan[number % this.#plan.length] as Kind;
+    // Rounds of the plan shift the ways, so that each kind takes each of them.
+    const ways = kind.fresh ? this.#fresh : this.#kept;
+    const way = ways[(number + Math.floor(number / this.#plan.length)) % ways.length] as Way;
+    const run = this.#perform(kind, way, String(number)).finally(() => this.#inFlight.delete(run));
+    this.#inFlight.add(run);
+  }
+
+  async #perform(kind: Kind, way: Way, mark: string): Promise<void> {
+    const began = nowMs();
+    try {
+      const version = await perform(kind, way, this.#payload, mark);
+      this.#book.answered(`${kind.name}, ${way.name}`, version, kind.timed ? nowMs() - began : null);
+    } catch (error) {
+      // Every fault is counted; the bench asks for none.
+      this.#book.fault(`${kind.name}, ${way.name}`, error);
+    }
+  }
+}
+
+/** A plan in which each kind has its share, spread evenly. */
+export function interleave(kinds: readonly Kind[]): Kind[] {
+  const slots = kinds.flatMap((kind) =>
+    Array.from({ length: kind.share }, (_, index) => ({ kind, at: (index + 0.5) / kind.share })),
+  );
+  return slots.toSorted((one, other) => one.at - other.at).map(({ kind }) => kind);
+}

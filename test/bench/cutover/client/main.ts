@@ -1,0 +1,69 @@
+/** The client of the bench, a process of its own: what it costs is not the proxy's. */
+import { Payload } from '../app/payload.ts';
+import type { Retired } from '../flipper.ts';
+import { serveCommands } from '../worker.ts';
+import { Load } from './load.ts';
+import { eventOpener, LongLived, webSocketOpener } from './long-lived.ts';
+import type { Opener } from './long-lived.ts';
+import { TallyBook } from './tally.ts';
+import type { Tally } from './tally.ts';
+import { Http1Way, Http2Way } from './ways.ts';
+import type { Destination } from './ways.ts';
+
+export type ClientCommands = {
+  /** Opens WebSockets and event streams; answered when all are open. */
+  open: { given: { destination: Destination; webSockets: number; eventStreams: number }; answer: null };
+  load: { given: { destination: Destination; rps: number }; answer: null };
+  /** From here on the latencies are those under flips. */
+  flipping: { given: null; answer: null };
+  retired: { given: Retired; answer: null };
+  /** Ends the load when all answers are there. */
+  finish: { given: null; answer: Tally };
+};
+
+if (import.meta.main) {
+  const book = new TallyBook();
+  const longLived = new LongLived(book);
+  const loads: Load[] = [];
+  serveCommands<ClientCommands>({
+    open: async ({ destination, webSockets, eventStreams }) => {
+      const { https } = destination;
+      await keepEach(webSocketOpeners(destination), webSockets);
+      const clear = eventOpener(new Http1Way(destination, { tls: false, kept: false }), book);
+      const secure =
+        https === null ? [] : [new Http1Way(destination, { tls: true, kept: false }), new Http2Way(destination)];
+      await keepEach([clear, ...secure.map((way) => eventOpener(way, book))], eventStreams);
+      return null;
+    },
+    load: ({ destination, rps }) => {
+      const load = new Load(destination, new Payload(), book);
+      loads.push(load);
+      load.start(rps);
+      return null;
+    },
+    flipping: () => {
+      book.flipping = true;
+      return null;
+    },
+    retired: (retired) => {
+      longLived.retired(retired);
+      return null;
+    },
+    finish: async () => {
+      await Promise.all(loads.map((load) => load.finish()));
+      longLived.finish();
+      return book.read();
+    },
+  });
+
+  function webSocketOpeners(destination: Destination): Opener[] {
+    const ways = destination.https === null ? [false] : [false, true];
+    return ways.map((tls) => webSocketOpener(destination, tls, book));
+  }
+
+  /** Shares `count` among the openers. */
+  async function keepEach(openers: readonly Opener[], count: number): Promise<void> {
+    const share = (index: number): number => Math.floor((count + index) / openers.length);
+    await Promise.all(openers.map((opener, index) => longLived.keep(opener, share(index))));
+  }
+}

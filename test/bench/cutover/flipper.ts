@@ -1,0 +1,127 @@
+/**
+ * What the agent does at each cutover: a new version starts, the proxy flips to it, the old one drains and is stopped
+ * only after its drain was answered. Drains of several versions go on at once.
+ */
+import { DrainRequest, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer } from '../../../protocol/proxy-admin.ts';
+import type { AppCommands } from './app/main.ts';
+import type { Ending } from './app/version.ts';
+import { nowMs } from './clock.ts';
+import type { EdgeProcess } from './edge-process.ts';
+import type { Worker } from './worker.ts';
+
+/** An old version may begin answers so long after the flip was answered, ms: what was on the way when it flipped. */
+const LATE_MS = 50;
+
+/** Deadlines of each drain, seconds. */
+export interface DrainPlan {
+  readonly deadlineSeconds: number;
+  readonly streamDeadlineSeconds: number;
+  readonly spreadSeconds: number;
+}
+
+/** A version that is to be drained. */
+export interface Retired {
+  readonly version: string;
+  /** From this moment on its WebSockets and event streams may be closed, ms of the bench's clock. */
+  readonly closesFrom: number;
+}
+
+export interface Stopped {
+  readonly version: string;
+  readonly drained: DrainAnswer;
+  readonly ending: Ending;
+}
+
+interface Running {
+  readonly version: string;
+  readonly app: Worker<AppCommands>;
+  readonly generation: number;
+  readonly port: number;
+}
+
+export interface FlipperParts {
+  readonly edge: EdgeProcess;
+  /** The processes that the versions run in, in turn. */
+  readonly apps: readonly Worker<AppCommands>[];
+  readonly hosts: readonly string[];
+  readonly plan: DrainPlan;
+  /** Told when a drain begins. */
+  readonly retired: (retired: Retired) => void;
+}
+
+export class Flipper {
+  readonly #parts: FlipperParts;
+  readonly #stops: Promise<Stopped>[] = [];
+  readonly #flipMs: number[] = [];
+  #current: Running | null = null;
+
+  constructor(parts: FlipperParts) {
+    this.#parts = parts;
+  }
+
+  /** Time that each flip took to be answered, ms; the first one had nothing to flip from and is not in it. */
+  get flipMs(): readonly number[] {
+    return this.#flipMs;
+  }
+
+  get version(): string {
+    return this.#current?.version ?? '';
+  }
+
+  /** Flips to a new version and begins the drain of the one before. */
+  async flip(): Promise<void> {
+    const previous = this.#current;
+    const next = await this.#start((previous?.generation ?? 0) + 1);
+    const began = nowMs();
+    const answer = await this.#parts.edge.flip({
+      entry: this.#entry(next),
+      expectedGeneration: previous?.generation ?? 0,
+    });
+    const flipped = nowMs();
+    this.#current = next;
+    if (!answer.changed) throw new Error(`the flip to version ${next.version} changed nothing`);
+    if (!previous) return;
+    this.#flipMs.push(flipped - began);
+    const stop = this.#retire(previous, flipped);
+    // What went wrong is told by settle(), not before anybody asks.
+    stop.catch(() => undefined);
+    this.#stops.push(stop);
+  }
+
+  /** Ends all drains. @returns how every old version ended, in order */
+  settle(): Promise<Stopped[]> {
+    return Promise.all(this.#stops);
+  }
+
+  async #start(generation: number): Promise<Running> {
+    const { apps } = this.#parts;
+    const app = apps[generation % apps.length];
+    if (!app) throw new Error('there is no app process');
+    const version = String(generation);
+    const { port } = await app.ask('start', { version });
+    return { version, app, generation, port };
+  }
+
+  #entry({ generation, port }: Running): UpstreamEntry {
+    return UpstreamEntry.parse({
+      id: idOf(0),
+      generation,
+      targets: [{ id: idOf(generation), address: '127.0.0.1', port }],
+      routes: this.#parts.hosts.map((host) => ({ host })),
+      // Clients without TLS are a part of the load.
+      edge: { https: 'off' },
+    });
+  }
+
+  async #retire({ version, app, generation }: Running, flipped: number): Promise<Stopped> {
+    const { edge, plan, retired } = this.#parts;
+    retired({ version, closesFrom: nowMs() + plan.streamDeadlineSeconds * 1000 });
+    const drained = await edge.drain(DrainRequest.parse({ upstreamId: idOf(0), targetId: idOf(generation), ...plan }));
+    const ending = await app.ask('stop', { version, latest: flipped + LATE_MS });
+    return { version, drained, ending };
+  }
+}
+
+/** Ids of the upstream (0) and of each generation's target. */
+const idOf = (number: number): string => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
