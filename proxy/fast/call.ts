@@ -10,7 +10,10 @@ export type RequestFraming = 'none' | 'length' | 'chunked';
 
 export interface CallRequest {
   readonly target: Target;
-  /** The complete head with its empty line, framing fields included. Copied where it is kept; valid during the call only. */
+  /**
+   * The complete head with its empty line, framing fields included, and, when the framing is `length`, as much of the
+   * body as there is. Copied where it is kept; valid during the call only.
+   */
   readonly head: Buffer;
   readonly framing: RequestFraming;
   /** The request method was HEAD: its answer has no body whatever its head says. */
@@ -35,7 +38,9 @@ export interface CallSink {
   /** The head of the answer. Valid only during the call. */
   head(head: ResponseHead): void;
   /** Bytes of the body, valid only during the call. False: no more until {@link Call.resume}. */
-  body(bytes: Buffer): boolean;
+  body(buffer: Buffer, start: number, end: number): boolean;
+  /** All that one read brought has been given. For sinks that gather it; others do nothing. */
+  flush(): void;
   /** The answer is complete. @param trailers names and values in turn, already filtered; with `raw` they are in the body */
   end(trailers: readonly string[]): void;
   /** After `head` was called the client's connection must be broken: its body is not complete. */
@@ -47,8 +52,8 @@ export interface CallSink {
 export interface Call {
   /** Bytes of the request's body, copied where they are kept. False: wait for {@link CallSink.drain}. */
   write(bytes: Buffer): boolean;
-  /** The request's body is complete. */
-  end(): void;
+  /** The request's body is complete. @param trailers names and values in turn, already filtered; only with `chunked` */
+  end(trailers?: readonly string[]): void;
   /** The sink takes bytes again. */
   resume(): void;
   /** The client has left: nothing of the answer is of interest. No call of the sink follows. */
