@@ -1,0 +1,100 @@
+/**
+ * The chunked coding (RFC 9112 section 7.1), read from bytes however they are split. Stricter than the RFC for requests:
+ * no extensions. Where the body ends must never be a matter of opinion.
+ */
+import { CR, HEX, LF, SEMICOLON, VALUE } from './bytes.ts';
+
+/** Hexadecimal digits of a chunk size: up to 4 GiB. */
+const MAX_DIGITS = 8;
+/** Octets of a chunk extension. */
+const MAX_EXTENSION = 256;
+
+type State = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'end' | 'bad';
+
+export class ChunkScanner {
+  /** `end`: after the line of the last chunk, where the trailers begin. `bad`: this is no chunked body. */
+  state: State = 'size';
+  /** What the last {@link step} found of the body itself. */
+  dataStart = 0;
+  dataEnd = 0;
+  readonly #extensions: boolean;
+  #digits = 0;
+  #left = 0;
+  #extension = 0;
+
+  /** @param extensions true: they are passed over, for answers; false: they are bad */
+  constructor(extensions: boolean) {
+    this.#extensions = extensions;
+  }
+
+  reset(): void {
+    this.state = 'size';
+    this.#digits = 0;
+    this.#left = 0;
+  }
+
+  /**
+   * Reads on from `position`, up to the end of one piece of data, or of the body, or of the bytes.
+   * @returns the offset after what it read; `dataStart` to `dataEnd` is the piece, empty when there was none
+   */
+  step(bytes: Uint8Array, position: number, end: number): number {
+    this.dataStart = position;
+    this.dataEnd = position;
+    let cursor = position;
+    while (cursor < end) {
+      if (this.state === 'data') return this.#data(cursor, end);
+      if (this.state === 'end' || this.state === 'bad') return cursor;
+      this.state = this.#octet(bytes[cursor] as number);
+      cursor += 1;
+    }
+    return cursor;
+  }
+
+  #data(cursor: number, end: number): number {
+    const length = Math.min(this.#left, end - cursor);
+    this.dataStart = cursor;
+    this.dataEnd = cursor + length;
+    this.#left -= length;
+    if (this.#left === 0) this.state = 'data-cr';
+    return cursor + length;
+  }
+
+  #octet(octet: number): State {
+    switch (this.state) {
+      case 'size':
+        return this.#size(octet);
+      case 'extension':
+        this.#extension += 1;
+        if (octet === CR) return 'size-lf';
+        return VALUE[octet] === 1 && this.#extension <= MAX_EXTENSION ? 'extension' : 'bad';
+      case 'size-lf':
+        return octet === LF ? this.#sized() : 'bad';
+      case 'data-cr':
+        return octet === CR ? 'data-lf' : 'bad';
+      case 'data-lf':
+        this.#digits = 0;
+        return octet === LF ? 'size' : 'bad';
+      case 'data':
+      case 'end':
+      case 'bad':
+        return 'bad';
+    }
+  }
+
+  #size(octet: number): State {
+    const digit = HEX[octet] as number;
+    if (digit < 16) {
+      this.#digits += 1;
+      this.#left = this.#left * 16 + digit;
+      return this.#digits <= MAX_DIGITS ? 'size' : 'bad';
+    }
+    if (this.#digits === 0) return 'bad';
+    if (octet === CR) return 'size-lf';
+    this.#extension = 0;
+    return octet === SEMICOLON && this.#extensions ? 'extension' : 'bad';
+  }
+
+  #sized(): State {
+    return this.#left === 0 ? 'end' : 'data';
+  }
+}

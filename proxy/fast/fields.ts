@@ -1,0 +1,101 @@
+/**
+ * The lines of a head, read from bytes in one pass under a grammar stricter than RFC 9112 section 5: CRLF only, no
+ * folding, token names, no space before the colon, no control in a value. A head that does not fit is not taken.
+ */
+import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE } from './bytes.ts';
+
+/** Fields of one head. More are not taken here. */
+export const MAX_FIELDS = 100;
+/** What a reader gives in place of an offset: the bytes are not of the grammar, or they end too early. */
+export const BAD = -1;
+export const MORE = -2;
+/** Numbers kept per field: start of the line, end of the name, start and end of the trimmed value. */
+const SLOTS = 4;
+
+export class Fields {
+  count = 0;
+  readonly #at = new Int32Array(MAX_FIELDS * SLOTS);
+
+  /**
+   * Reads lines up to the empty one.
+   * @param bytes with a NUL at `end`: it is in no alphabet, so every loop stops there without a check of its own
+   * @param position start of the first line
+   * @returns the offset after the empty line, {@link BAD} or {@link MORE}
+   */
+  read(bytes: Uint8Array, position: number, end: number): number {
+    const at = this.#at;
+    let count = 0;
+    let cursor = position;
+    while (bytes[cursor] !== CR) {
+      const line = cursor;
+      while (TOKEN[bytes[cursor] as number] === 1) cursor += 1;
+      if (cursor === line || bytes[cursor] !== COLON) return cursor >= end ? MORE : BAD;
+      if (count === MAX_FIELDS) return BAD;
+      const slot = count * SLOTS;
+      at[slot] = line;
+      at[slot + 1] = cursor;
+      cursor += 1;
+      while (bytes[cursor] === SPACE || bytes[cursor] === TAB) cursor += 1;
+      at[slot + 2] = cursor;
+      while (VALUE[bytes[cursor] as number] === 1) cursor += 1;
+      if (cursor >= end) return MORE;
+      if (bytes[cursor] !== CR) return BAD;
+      if (bytes[cursor + 1] !== LF) return cursor + 1 >= end ? MORE : BAD;
+      let valueEnd = cursor;
+      const valueStart = at[slot + 2] as number;
+      while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd -= 1;
+      at[slot + 3] = valueEnd;
+      count += 1;
+      cursor += 2;
+    }
+    this.count = count;
+    if (cursor + 1 >= end) return MORE;
+    return bytes[cursor + 1] === LF ? cursor + 2 : BAD;
+  }
+
+  /** Start of the line, and of the name. */
+  line(index: number): number {
+    return this.#at[index * SLOTS] as number;
+  }
+
+  nameEnd(index: number): number {
+    return this.#at[index * SLOTS + 1] as number;
+  }
+
+  valueStart(index: number): number {
+    return this.#at[index * SLOTS + 2] as number;
+  }
+
+  valueEnd(index: number): number {
+    return this.#at[index * SLOTS + 3] as number;
+  }
+}
+
+/** Lines of a head that do not pass the proxy, as ranges of bytes in rising order. Neighbours are joined. */
+export class Cuts {
+  count = 0;
+  readonly #at = new Int32Array(MAX_FIELDS * 2);
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  add(start: number, end: number): void {
+    const at = this.#at;
+    if (this.count > 0 && at[this.count * 2 - 1] === start) {
+      at[this.count * 2 - 1] = end;
+      return;
+    }
+    at[this.count * 2] = start;
+    at[this.count * 2 + 1] = end;
+    this.count += 1;
+  }
+
+  start(index: number): number {
+    return this.#at[index * 2] as number;
+  }
+
+  end(index: number): number {
+    return this.#at[index * 2 + 1] as number;
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * The head of a request, read from bytes. Only what is positively recognised is taken: everything else (other methods,
+ * HTTP/1.0, upgrades, expectations, nominated fields, announced trailers, anything odd) is for the general engine, which
+ * reads the same bytes again with node's parser and serves or refuses it.
+ */
+import { ascii, AUTHORITY, decimal, isText, SPACE, startsWithText, TARGET } from './bytes.ts';
+import { BAD, Cuts, Fields, MORE } from './fields.ts';
+
+/** `more`: not complete yet. `general`: not for the fast engine. */
+export type HeadVerdict = 'more' | 'fast' | 'general';
+
+export type BodyFraming = 'none' | 'length' | 'chunked';
+
+/** The methods that are taken, each with the space behind it. GET first: it is nearly all there is. */
+const METHODS = ['GET', 'POST', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((name) => ({
+  name,
+  bytes: ascii(`${name} `),
+}));
+const VERSION = ascii('HTTP/1.1\r\n');
+
+const HOST = ascii('host');
+const CONNECTION = ascii('connection');
+const CONTENT_LENGTH = ascii('content-length');
+const TRANSFER_ENCODING = ascii('transfer-encoding');
+const REQUEST_ID = ascii('x-request-id');
+const FORWARDED_PREFIX = ascii('x-forwarded-');
+/** Never passed on: about this connection only, or set by us, or dangerous (general/headers.ts has the why). */
+const DROPPED = byLength([
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'forwarded',
+  'x-real-ip',
+  'proxy',
+]);
+/** With one of these a request has a meaning that only the general engine knows. */
+const GENERAL = byLength(['te', 'expect', 'upgrade', 'trailer', 'http2-settings']);
+const KEEP_ALIVE = ascii('keep-alive');
+const CLOSE = ascii('close');
+const CHUNKED = ascii('chunked');
+const SLASH = 47;
+const QUESTION = 63;
+const UNDERSCORE = 95;
+const NOTHING: readonly Uint8Array[] = [];
+
+export class RequestHead {
+  readonly fields = new Fields();
+  /** Lines that the target does not get. */
+  readonly cuts = new Cuts();
+  method = 'GET';
+  /** The request target, in origin form. */
+  targetStart = 0;
+  targetEnd = 0;
+  /** End of its path: at the `?`, or the end of the target. */
+  pathEnd = 0;
+  hostStart = -1;
+  hostEnd = -1;
+  framing: BodyFraming = 'none';
+  /** Bytes of the body; 0 unless `framing` is `length`. */
+  contentLength = 0;
+  /** The client wants the connection closed after the answer. */
+  close = false;
+  start = 0;
+  /** After the empty line. */
+  end = 0;
+  /** Value of X-Request-Id; -1: none. */
+  requestIdStart = -1;
+  requestIdEnd = -1;
+
+  /**
+   * @param bytes with a head at `start`, and a NUL at `end`
+   * @param maxBytes of the whole head
+   * @returns `fast` when every field of this object is set
+   */
+  read(bytes: Uint8Array, start: number, end: number, maxBytes: number): HeadVerdict {
+    const lines = this.#requestLine(bytes, start, end);
+    const after = lines < 0 ? lines : this.fields.read(bytes, lines, end);
+    if (after === BAD) return 'general';
+    // One that is too large goes where it is refused.
+    if (after === MORE) return end - start > maxBytes ? 'general' : 'more';
+    if (after - start > maxBytes) return 'general';
+    this.start = start;
+    this.end = after;
+    return this.#judge(bytes) ? 'fast' : 'general';
+  }
+
+  /** @returns the offset after the request line, BAD or MORE */
+  #requestLine(bytes: Uint8Array, start: number, end: number): number {
+    const after = this.#method(bytes, start, end);
+    if (after < 0) return after;
+    let cursor = after;
+    this.targetStart = cursor;
+    if (bytes[cursor] !== SLASH) return cursor >= end ? MORE : BAD;
+    while (TARGET[bytes[cursor] as number] === 1 && bytes[cursor] !== QUESTION) cursor += 1;
+    this.pathEnd = cursor;
+    while (TARGET[bytes[cursor] as number] === 1) cursor += 1;
+    this.targetEnd = cursor;
+    if (cursor >= end) return MORE;
+    return bytes[cursor] === SPACE ? expect(bytes, cursor + 1, end, VERSION) : BAD;
+  }
+
+  #method(bytes: Uint8Array, start: number, end: number): number {
+    for (const method of METHODS) {
+      // `P` begins three of them.
+      if (bytes[start] !== method.bytes[0]) continue;
+      const after = expect(bytes, start, end, method.bytes);
+      if (after === BAD) continue;
+      this.method = method.name;
+      return after;
+    }
+    return start >= end ? MORE : BAD;
+  }
+
+  /** Looks at the fields that route, frame or may not pass. False: for the general engine. */
+  #judge(bytes: Uint8Array): boolean {
+    const { fields } = this;
+    this.cuts.clear();
+    this.hostStart = -1;
+    this.framing = 'none';
+    this.contentLength = 0;
+    this.close = false;
+    this.requestIdStart = -1;
+    for (let index = 0; index < fields.count; index += 1) {
+      if (!this.#judgeField(bytes, index, fields.line(index), fields.nameEnd(index))) return false;
+    }
+    return this.hostStart >= 0;
+  }
+
+  #judgeField(bytes: Uint8Array, index: number, name: number, nameEnd: number): boolean {
+    const length = nameEnd - name;
+    if (length === 4 && isText(bytes, name, nameEnd, HOST)) return this.#host(bytes, index);
+    if (length === 10 && isText(bytes, name, nameEnd, CONNECTION)) return this.#connection(bytes, index);
+    if (length === 14 && isText(bytes, name, nameEnd, CONTENT_LENGTH)) return this.#length(bytes, index);
+    if (length === 17 && isText(bytes, name, nameEnd, TRANSFER_ENCODING)) return this.#chunked(bytes, index);
+    if (length === 12 && isText(bytes, name, nameEnd, REQUEST_ID)) return this.#requestId(index);
+    for (const text of GENERAL[length] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return false;
+    if (isDropped(bytes, name, nameEnd)) this.#cut(index);
+    return true;
+  }
+
+  #host(bytes: Uint8Array, index: number): boolean {
+    const start = this.fields.valueStart(index);
+    const end = this.fields.valueEnd(index);
+    if (this.hostStart >= 0 || start === end) return false;
+    for (let at = start; at < end; at += 1) if (AUTHORITY[bytes[at] as number] !== 1) return false;
+    this.hostStart = start;
+    this.hostEnd = end;
+    return true;
+  }
+
+  #connection(bytes: Uint8Array, index: number): boolean {
+    const start = this.fields.valueStart(index);
+    const end = this.fields.valueEnd(index);
+    this.#cut(index);
+    if (isText(bytes, start, end, KEEP_ALIVE)) return true;
+    this.close = isText(bytes, start, end, CLOSE);
+    return this.close;
+  }
+
+  #length(bytes: Uint8Array, index: number): boolean {
+    const length = decimal(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
+    if (length < 0 || this.framing !== 'none') return false;
+    this.framing = 'length';
+    this.contentLength = length;
+    return true;
+  }
+
+  #chunked(bytes: Uint8Array, index: number): boolean {
+    const isChunked = isText(bytes, this.fields.valueStart(index), this.fields.valueEnd(index), CHUNKED);
+    if (this.framing !== 'none' || !isChunked) return false;
+    this.framing = 'chunked';
+    return true;
+  }
+
+  #requestId(index: number): boolean {
+    // A repeated one is no id.
+    if (this.requestIdStart >= 0) return false;
+    this.requestIdStart = this.fields.valueStart(index);
+    this.requestIdEnd = this.fields.valueEnd(index);
+    this.#cut(index);
+    return true;
+  }
+
+  #cut(index: number): void {
+    const { fields } = this;
+    const next = index + 1 < fields.count ? fields.line(index + 1) : this.end - 2;
+    this.cuts.add(fields.line(index), next);
+  }
+}
+
+/** @returns the offset after `text`, BAD when other bytes stand there, MORE when they end within it */
+function expect(bytes: Uint8Array, start: number, end: number, text: Uint8Array): number {
+  for (let index = 0; index < text.length; index += 1) {
+    if (bytes[start + index] !== text[index]) return start + index >= end ? MORE : BAD;
+  }
+  return start + text.length;
+}
+
+function isDropped(bytes: Uint8Array, name: number, nameEnd: number): boolean {
+  for (const text of DROPPED[nameEnd - name] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return true;
+  if (nameEnd - name > 12 && startsWithText(bytes, name, FORWARDED_PREFIX)) return true;
+  for (let index = name; index < nameEnd; index += 1) if (bytes[index] === UNDERSCORE) return true;
+  return false;
+}
+
+/** The names under the number of their letters. */
+function byLength(names: readonly string[]): readonly (readonly Uint8Array[] | undefined)[] {
+  const longest = Math.max(...names.map(({ length }) => length));
+  return Array.from({ length: longest + 1 }, (_, length) => {
+    const fitting = names.filter((name) => name.length === length);
+    return fitting.length > 0 ? fitting.map(ascii) : undefined;
+  });
+}
