@@ -1,1 +1,172 @@
-console.log('{}');
+/** `npm run bench:proxy`: our proxy beside nginx, haproxy and Caddy. */
+import { measureCpu } from './cpu.ts';
+import type { CpuSamples } from './cpu.ts';
+import { Fleet } from './fleet.ts';
+import { openLab } from './lab.ts';
+import type { Lab } from './lab.ts';
+import { measureLatency } from './latency.ts';
+import type { Latency } from './latency.ts';
+import { toStderr } from './log.ts';
+import { measureMemory } from './memory.ts';
+import type { Memory } from './memory.ts';
+import { HELP, readOptions } from './options.ts';
+import type { Options } from './options.ts';
+import type { RunningProxy } from './proxies/contract.ts';
+import { starters, untunedNginx } from './proxies/proxies.ts';
+import type { ProxyName } from './proxies/proxies.ts';
+import { figure, tables } from './report.ts';
+import type { Figures, MemoryTable } from './report.ts';
+
+/** Its label in the samples; its figures go into nginx's. */
+const UNTUNED = 'nginx untuned';
+const MEGABYTE = 1e6;
+/** Memory differs little from start to start. */
+const MEMORY_ROUNDS = 3;
+
+class Bench {
+  readonly #options: Options;
+  readonly #lab: Lab;
+  readonly #failures: string[] = [];
+
+  constructor(options: Options, lab: Lab) {
+    this.#options = options;
+    this.#lab = lab;
+  }
+
+  /** @returns whether all went right */
+  async run(): Promise<boolean> {
+    const { proxies, extras } = this.#options;
+    const memory = extras.includes('memory') ? await this.#memory() : {};
+    const fleet = new Fleet();
+    try {
+      const running = await fleet.start(this.#lab, this.#starters());
+      const cpu = await this.#cpu(running);
+      const latency2000rps = extras.includes('latency2000rps') ? await this.#latency(running) : {};
+      const { rssMB = null, idleBytesPerConnection = null } = memory.ours ?? {};
+      const figures = { cases: this.#cases(cpu), latency2000rps, rssMB, idleBytesPerConnection };
+      toStderr(`\n${tables(figures, memory, proxies)}\n`);
+      for (const failure of this.#failures) toStderr(`FAILED ${failure}`);
+      process.stdout.write(`${JSON.stringify(figures)}\n`);
+      return this.#failures.length === 0;
+    } finally {
+      await fleet.stop();
+    }
+  }
+
+  #starters(): Map<string, RunningStarter> {
+    const known = starters(this.#options.checkout);
+    const chosen = new Map<string, RunningStarter>(this.#options.proxies.map((name) => [name, known[name]]));
+    if (this.#untuned) chosen.set(UNTUNED, untunedNginx);
+    return chosen;
+  }
+
+  get #untuned(): boolean {
+    return this.#options.untuned && this.#options.proxies.includes('nginx');
+  }
+
+  async #cpu(running: ReadonlyMap<string, RunningProxy>): Promise<CpuSamples> {
+    const { cases, rounds, seconds } = this.#options;
+    const proxies = new Map(
+      [...running].map(([name, proxy]) => [name, name === UNTUNED ? { proxy, rounds: 1 } : { proxy }]),
+    );
+    const samples = await measureCpu({ lab: this.#lab, cases, rounds, seconds, proxies }, toStderr);
+    this.#failures.push(...samples.failures);
+    return samples;
+  }
+
+  #cases(cpu: CpuSamples): Figures['cases'] {
+    const { cases, proxies } = this.#options;
+    const figureOf = (name: (typeof cases)[number], proxy: ProxyName): number | null => {
+      const found = [proxy, ...(proxy === 'nginx' ? [UNTUNED] : [])].map((label) => figure(cpu.of(name, label)));
+      const figures = found.filter((value) => value !== null);
+      return figures.length > 0 ? Math.min(...figures) : null;
+    };
+    return Object.fromEntries(
+      cases.map((name) => [name, Object.fromEntries(proxies.map((proxy) => [proxy, figureOf(name, proxy)]))]),
+    );
+  }
+
+  async #latency(running: ReadonlyMap<string, RunningProxy>): Promise<Figures['latency2000rps']> {
+    const { rounds, proxies, seconds } = this.#options;
+    const found = await this.#each('latency2000rps', rounds, async (name): Promise<Latency> => {
+      const latency = await measureLatency(this.#lab, running.get(name) as RunningProxy, seconds);
+      toStderr(`latency  ${name.padEnd(8)} p50 ${latency.p50.toFixed(2)} ms  p99 ${latency.p99.toFixed(2)} ms`);
+      return latency;
+    });
+    return Object.fromEntries(
+      proxies.map((name) => {
+        const samples = found.get(name) ?? [];
+        const [p50, p99] = [
+          figure(
+            samples.map((one) => one.p50),
+            3,
+          ),
+          figure(
+            samples.map((one) => one.p99),
+            3,
+          ),
+        ];
+        return [name, p50 === null || p99 === null ? null : { p50, p99 }];
+      }),
+    );
+  }
+
+  async #memory(): Promise<MemoryTable> {
+    const { rounds, proxies, checkout } = this.#options;
+    const known = starters(checkout);
+    const found = await this.#each('memory', Math.min(rounds, MEMORY_ROUNDS), async (name): Promise<Memory> => {
+      const memory = await measureMemory(this.#lab, known[name]);
+      const rest = (memory.restBytes / MEGABYTE).toFixed(1);
+      toStderr(
+        `memory   ${name.padEnd(8)} ${rest} MB  ${memory.idleBytesPerConnection.toFixed(0)} bytes per idle connection`,
+      );
+      return memory;
+    });
+    return Object.fromEntries(
+      proxies.map((name) => {
+        const samples = found.get(name) ?? [];
+        const rssMB = figure(samples.map(({ restBytes }) => restBytes / MEGABYTE));
+        const idle = figure(
+          samples.map(({ idleBytesPerConnection }) => idleBytesPerConnection),
+          0,
+        );
+        return [name, rssMB === null || idle === null ? null : { rssMB, idleBytesPerConnection: idle }];
+      }),
+    );
+  }
+
+  /** Rounds over the proxies. Who fails once has no samples and is left out from then on. */
+  async #each<T>(what: string, rounds: number, measure: (name: ProxyName) => Promise<T>): Promise<Map<ProxyName, T[]>> {
+    const samples = new Map<ProxyName, T[]>(this.#options.proxies.map((name) => [name, []]));
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const [name, values] of samples) {
+        try {
+          values.push(await measure(name));
+        } catch (error) {
+          samples.delete(name);
+          this.#failures.push(`${name}, ${what}: ${error instanceof Error ? error.message : String(error)}`);
+          toStderr(`FAILED ${this.#failures.at(-1)}`);
+        }
+      }
+    }
+    return samples;
+  }
+}
+
+type RunningStarter = Parameters<Fleet['start']>[1] extends ReadonlyMap<string, infer Start> ? Start : never;
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === null) {
+    process.stdout.write(`${HELP}\n`);
+    return 0;
+  }
+  const lab = await openLab();
+  try {
+    return (await new Bench(options, lab).run()) ? 0 : 1;
+  } finally {
+    await lab.close();
+  }
+}
+
+process.exitCode = await main();

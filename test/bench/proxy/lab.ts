@@ -1,0 +1,144 @@
+/** The surroundings of a bench: two cores, a temporary folder, a certificate, and an nginx that serves the bodies. */
+import { once } from 'node:events';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mustRun } from '../../../installer/stack/run-program.ts';
+import { ServerProcess } from './server-process.ts';
+import { untilListening } from './wait.ts';
+
+/** The name that every client asks for. It resolves without DNS, and the certificate is for it. */
+export const HOST = 'localhost';
+export const GIBIBYTE = 1024 ** 3;
+
+/** Bodies by path: size in bytes. */
+export const BODIES = { '/1k': 1024, '/64k': 65_536, '/1g': GIBIBYTE } as const;
+
+export interface Lab {
+  readonly folder: string;
+  /** Core of the proxy under test, and core of everything else. */
+  readonly cpus: { readonly proxy: number; readonly load: number };
+  readonly certificate: { readonly folder: string; readonly crt: string; readonly key: string; readonly pem: string };
+  readonly upstream: { readonly port: number; readonly process: ServerProcess };
+  /** SHA-256 of the small bodies, hex, by path. */
+  readonly digests: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+export async function openLab(): Promise<Lab> {
+  const cpus = pickCpus(readFileSync('/proc/self/status', 'utf8'));
+  const folder = mkdtempSync(join(tmpdir(), 'ork-bench-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const certificate = await makeCertificate(join(folder, 'certificates'));
+    const digests = makeBodies(join(folder, 'bodies'));
+    const upstream = await startUpstream(folder, cpus.load);
+    const close = async (): Promise<void> => {
+      await upstream.process.stop();
+      remove();
+    };
+    return { folder, cpus, certificate, digests, upstream, close };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/**
+ * The first two cores that this process may use.
+ * @param status text of /proc/self/status
+ * @throws Error on a machine with one core: proxy and load would take each other's time
+ */
+export function pickCpus(status: string): Lab['cpus'] {
+  const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(status)?.[1] ?? '';
+  const cpus = list.split(',').flatMap((range) => {
+    const [from = 0, to = from] = range.split('-').map(Number);
+    return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  });
+  const [proxy, load] = cpus;
+  if (proxy === undefined || load === undefined) throw new Error('The bench needs two cores.');
+  return { proxy, load };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function makeCertificate(folder: string): Promise<Lab['certificate']> {
+  mkdirSync(folder, { mode: 0o700 });
+  const [crt, key, pem] = [join(folder, `${HOST}.crt`), join(folder, `${HOST}.key`), join(folder, '..', 'both.pem')];
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-days', '30'];
+  const subject = ['-subj', `/CN=${HOST}`, '-addext', `subjectAltName=DNS:${HOST},IP:127.0.0.1`];
+  await mustRun('openssl', ['openssl', 'req', '-x509', ...kind, ...subject, '-out', crt, '-keyout', key]);
+  writeFileSync(pem, readFileSync(crt, 'utf8') + readFileSync(key, 'utf8'), { mode: 0o600 });
+  return { folder, crt, key, pem };
+}
+
+/** Letters for the small bodies; the gibibyte is a hole in a file, since nobody looks at it. */
+function makeBodies(folder: string): Record<string, string> {
+  mkdirSync(folder);
+  const digests: Record<string, string> = {};
+  for (const path of ['/1k', '/64k'] as const) {
+    const body = Buffer.from(Array.from({ length: BODIES[path] }, (_, index) => 97 + ((index * 7) % 26)));
+    writeFileSync(join(folder, path), body);
+    digests[path] = createHash('sha256').update(body).digest('hex');
+  }
+  writeFileSync(join(folder, '/1g'), '');
+  truncateSync(join(folder, '/1g'), BODIES['/1g']);
+  return digests;
+}
+
+async function startUpstream(folder: string, cpu: number): Promise<Lab['upstream']> {
+  const home = join(folder, 'upstream');
+  mkdirSync(home);
+  const port = await freePort();
+  const file = join(home, 'nginx.conf');
+  writeFileSync(file, upstreamConfig(home, join(folder, 'bodies'), port));
+  const server = new ServerProcess({
+    name: 'upstream',
+    argv: ['nginx', '-c', file, '-p', home],
+    cpu,
+    logFile: join(home, 'log'),
+  });
+  await untilListening(server, [port]);
+  return { port, process: server };
+}
+
+/** Directives that an nginx of ours needs to run beside others: no daemon, no privileged user, files in its folder. */
+export function nginxPreamble(home: string, connections: number): string {
+  return `${process.getuid?.() === 0 ? 'user root;' : ''}
+daemon off; worker_processes 1; pid ${home}/pid; error_log ${home}/error.log warn;
+events { worker_connections ${connections}; }`;
+}
+
+export const nginxTemporary = (home: string): string =>
+  ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${home}/${name};`).join(' ');
+
+function upstreamConfig(home: string, bodies: string, port: number): string {
+  return `${nginxPreamble(home, 8192)}
+http {
+  ${nginxTemporary(home)}
+  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; default_type application/octet-stream;
+  keepalive_requests 1000000000; keepalive_timeout 1h; client_max_body_size 0;
+  open_file_cache max=10; open_file_cache_valid 1h;
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    root ${bodies};
+    location = /post { default_type text/plain; return 200 "taken\\n"; }
+    location = /echo {
+      default_type text/plain;
+      return 200 "$http_x_forwarded_for|$http_x_forwarded_proto|$http_x_forwarded_host|$http_host";
+    }
+  }
+}
+`;
+}

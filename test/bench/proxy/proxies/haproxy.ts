@@ -1,0 +1,46 @@
+/** HAProxy on one thread: its defaults are its tuning for throughput. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../lab.ts';
+import type { Lab } from '../lab.ts';
+import { ServerProcess } from '../server-process.ts';
+import { untilListening } from '../wait.ts';
+import type { StartProxy } from './contract.ts';
+
+export const haproxy: StartProxy = async (lab) => {
+  const home = mkdtempSync(join(lab.folder, 'haproxy-'));
+  const ports = { http: await freePort(), https: await freePort() };
+  const file = join(home, 'haproxy.cfg');
+  writeFileSync(file, config(lab, ports));
+  const server = new ServerProcess({
+    name: 'haproxy',
+    argv: ['haproxy', '-db', '-f', file],
+    cpu: lab.cpus.proxy,
+    logFile: join(home, 'log'),
+  });
+  await untilListening(server, [ports.http, ports.https]);
+  return { process: server, ports };
+};
+
+/** Twice the connections as descriptors must fit below the process's limit (20,000 is common). */
+const config = (lab: Lab, ports: { http: number; https: number }): string => `global
+  nbthread 1
+  fd-hard-limit 60000
+  ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 10m
+  timeout server 60s
+  timeout http-keep-alive 10m
+  http-reuse always
+frontend edge
+  bind 127.0.0.1:${ports.http} backlog 4096
+  bind 127.0.0.1:${ports.https} backlog 4096 ssl crt ${lab.certificate.pem} alpn h2,http/1.1
+  http-request set-header X-Forwarded-For %[src]
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+  default_backend app
+backend app
+  server app 127.0.0.1:${lab.upstream.port}
+`;

@@ -1,0 +1,94 @@
+/** Our proxy as its unit runs it: `orkestr-proxy serve`, filled through its admin socket. */
+import { mkdtempSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { EdgeSettings } from '../../../../protocol/edge.ts';
+import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
+import { ROOT } from '../../../../installer/stack/stack.ts';
+import { HOST } from '../lab.ts';
+import type { Lab } from '../lab.ts';
+import { ServerProcess } from '../server-process.ts';
+import { until } from '../wait.ts';
+import type { RunningProxy, StartProxy } from './contract.ts';
+
+/** Apps of a well-filled host: routing is a look into a table, as in the field. */
+const UPSTREAMS = 50;
+
+/**
+ * Access log, metrics and header rewriting are on, as by default.
+ * @param engine ORKESTR_PROXY_ENGINE
+ * @param checkout folder of the repository whose proxy is measured: this one, or another version's
+ */
+export function orkestr(engine: 'fast' | 'http-proxy', checkout = ROOT): StartProxy {
+  return async (lab) => {
+    const folder = mkdtempSync(join(lab.folder, `orkestr-${engine}-`));
+    const socket = join(folder, 'admin.sock');
+    const server = new ServerProcess({
+      name: `orkestr (${engine})`,
+      argv: [process.execPath, join(checkout, 'proxy/main.ts'), 'serve'],
+      cpu: lab.cpus.proxy,
+      logFile: join(folder, 'log'),
+      env: {
+        PATH: process.env['PATH'],
+        ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
+        ORKESTR_PROXY_LISTEN_TLS: '127.0.0.1:0',
+        ORKESTR_PROXY_CERTIFICATES: lab.certificate.folder,
+        ORKESTR_PROXY_ENGINE: engine,
+        ORKESTR_PROXY_SOCKET: socket,
+        ORKESTR_PROXY_STATE: join(folder, 'state'),
+      },
+    });
+    const urls = await until('its listening line', server, () => listeningUrls(server.logFile));
+    for (let number = 1; number <= UPSTREAMS; number += 1) await call(socket, '/v1/flip', flipOf(number, lab));
+    return { process: server, ports: portsOf(urls) };
+  };
+}
+
+/** Null until it has logged them. */
+async function listeningUrls(logFile: string): Promise<readonly string[] | null> {
+  const line = (await readFile(logFile, 'utf8')).split('\n').find((text) => text.includes('"msg":"listening"'));
+  return line === undefined ? null : (JSON.parse(line) as { urls: string[] }).urls;
+}
+
+function portsOf(urls: readonly string[]): RunningProxy['ports'] {
+  const portOf = (protocol: string): number | null => {
+    const url = urls.map((text) => new URL(text)).find((found) => found.protocol === protocol);
+    return url === undefined ? null : Number(url.port);
+  };
+  const http = portOf('http:');
+  if (http === null) throw new Error(`The proxy names no http address: ${urls.join(' ')}`);
+  return { http, https: portOf('https:') };
+}
+
+const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
+
+/** The last app is the one that is asked; the others only fill the table. */
+function flipOf(number: number, lab: Lab): FlipRequest {
+  const host = number === UPSTREAMS ? HOST : `app${number}.bench.test`;
+  return {
+    expectedGeneration: 0,
+    entry: {
+      id: uuid(number),
+      generation: 1,
+      targets: [{ id: uuid(1000 + number), address: '127.0.0.1', port: lab.upstream.port }],
+      routes: [{ host, pathPrefix: '/' }],
+      // The host has a certificate, and cleartext is measured too.
+      edge: EdgeSettings.parse({ https: 'off' }),
+    },
+  };
+}
+
+/** @throws Error with the answer when it is not 200 */
+async function call(socketPath: string, path: string, body: unknown): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await new Promise<{ status: number; body: string }>((resolve, reject) => {
+    const sent = request({ socketPath, path, method: 'POST', headers }, (res) => {
+      text(res).then((read) => resolve({ status: res.statusCode ?? 0, body: read }), reject);
+    });
+    sent.once('error', reject);
+    sent.end(JSON.stringify(body));
+  });
+  if (answer.status !== 200) throw new Error(`POST ${path} was answered ${answer.status}: ${answer.body}`);
+}

@@ -1,0 +1,21 @@
+/** The proxies by their names in the figures. */
+import { caddy } from './caddy.ts';
+import type { StartProxy } from './contract.ts';
+import { haproxy } from './haproxy.ts';
+import { nginx } from './nginx.ts';
+import { orkestr } from './ours.ts';
+
+export const PROXY_NAMES = ['ours', 'general', 'nginx', 'haproxy', 'caddy'] as const;
+export type ProxyName = (typeof PROXY_NAMES)[number];
+
+/** @param checkout folder of the repository whose proxy is ours */
+export const starters = (checkout: string): Readonly<Record<ProxyName, StartProxy>> => ({
+  ours: orkestr('fast', checkout),
+  general: orkestr('http-proxy', checkout),
+  nginx: nginx('tuned'),
+  haproxy,
+  caddy,
+});
+
+/** nginx with its own buffers. Measured once per case: what counts as nginx's figure is the better of the two. */
+export const untunedNginx = nginx('default');

@@ -1,0 +1,100 @@
+/** A server as a process of its own on one core: its CPU time and memory as the kernel counts them, and its end. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+
+/** From SIGTERM to SIGKILL, ms. Nothing of a bench is worth a longer wait. */
+const STOP_MS = 3000;
+
+export interface ServerCommand {
+  /** For people: whose failure it was. */
+  readonly name: string;
+  readonly argv: readonly [string, ...string[]];
+  /** The one core that it may use. */
+  readonly cpu: number;
+  /** Takes stdout and stderr. */
+  readonly logFile: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * `argv` on one core, and ended by the kernel when we are: a bench that is killed leaves no server behind. setpriv and
+ * taskset replace themselves by the program, so that its pid is the child's.
+ */
+export function pinned(cpu: number, argv: readonly string[]): [string, ...string[]] {
+  return ['setpriv', '--pdeathsig', 'TERM', '--', 'taskset', '--cpu-list', String(cpu), ...argv];
+}
+
+export class ServerProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly logFile: string;
+  private readonly child: ChildProcess;
+
+  constructor({ name, argv, cpu, logFile, env = process.env }: ServerCommand) {
+    this.name = name;
+    this.logFile = logFile;
+    const log = openSync(logFile, 'a', 0o600);
+    const [program, ...args] = pinned(cpu, argv);
+    this.child = spawn(program, args, { env, stdio: ['ignore', log, log] });
+    closeSync(log);
+    if (this.child.pid === undefined) throw new Error(`${name}: ${program} could not be started`);
+    this.pid = this.child.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** CPU time of all threads of all its processes, ns. */
+  cpuNanoseconds(): number {
+    this.mustRun();
+    return sum(processTree(this.pid).flatMap((pid) => threadsOf(pid).map((tid) => runNanoseconds(pid, tid))));
+  }
+
+  /** Resident memory of all its processes, bytes. */
+  residentBytes(): number {
+    this.mustRun();
+    return sum(processTree(this.pid).map(residentBytes));
+  }
+
+  /** The end of its log, for error messages. */
+  lastWords(): string {
+    return readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-10).join('\n  | ');
+  }
+
+  async stop(): Promise<void> {
+    if (!this.isRunning) return;
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    // A server that is dead but for its open connections must not hold the bench up.
+    const hard = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS);
+    this.child.kill('SIGTERM');
+    await ended;
+    clearTimeout(hard);
+  }
+
+  private mustRun(): void {
+    if (!this.isRunning) throw new Error(`${this.name} has ended:\n  | ${this.lastWords()}`);
+  }
+}
+
+function processTree(pid: number): number[] {
+  const children = threadsOf(pid).flatMap((tid) =>
+    readFileSync(`/proc/${pid}/task/${tid}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+  return [pid, ...children.flatMap(processTree)];
+}
+
+const threadsOf = (pid: number): string[] => readdirSync(`/proc/${pid}/task`);
+
+/** Documentation/scheduler/sched-stats.rst of Linux: the first figure is the time spent on the CPU, ns. */
+function runNanoseconds(pid: number, tid: string): number {
+  return Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]);
+}
+
+function residentBytes(pid: number): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kibibytes) * 1024;
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
