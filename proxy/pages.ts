@@ -1,8 +1,10 @@
 /** What visitors see when the proxy itself answers: small pages, html or text by Accept, told apart by status and code. */
 import { STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
+import type { EdgeSettings } from '../protocol/edge.ts';
 import { ERRORS } from '../protocol/errors.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
+import type { Answer } from './policy/policy.ts';
 
 /** An answer of the proxy in place of the app's. */
 export interface Failure {
@@ -35,6 +37,15 @@ export const HEAD_TOO_LARGE: Failure = {
 };
 export const CLIENT_TIMEOUT = refused(408, 'The request did not arrive in time.');
 
+export const ADDRESS_REFUSED = coded('ORK_ADDRESS_REFUSED', 'The app does not serve your network address.');
+export const MAINTENANCE = coded('ORK_MAINTENANCE', 'The app is closed for maintenance. It will be back.');
+export const PASSWORD_NEEDED = coded('ORK_UNAUTHENTICATED', 'The app asks for a name and a password.');
+export const BODY_TOO_LARGE = coded('ORK_TOO_LARGE', 'The body of the request is larger than the app takes.');
+export const TOO_MANY_REQUESTS = coded('ORK_TOO_MANY_REQUESTS', 'Too many requests came from your network address.');
+
+/** Pages of an environment that stand in for ours, by status. */
+export type OwnPages = EdgeSettings['errorPages'];
+
 interface Page {
   readonly type: string;
   readonly body: string;
@@ -45,7 +56,25 @@ function wantsHtml(accept: string | undefined): boolean {
   return accept !== undefined && /(?:^|,)\s*(?:text\/html|application\/xhtml\+xml)\s*(?:;|,|$)/i.test(accept);
 }
 
-export function renderPage({ status, code, detail }: Failure, accept: string | undefined): Page {
+/** The page for a failure. An environment's own page is html, so only those who ask for html get it. */
+export function renderPage(failure: Failure, accept: string | undefined, own: OwnPages = {}): Page {
+  const ownPage = (own as Readonly<Record<string, string | undefined>>)[failure.status];
+  if (ownPage === undefined || !wantsHtml(accept)) return builtInPage(failure, accept);
+  return { type: 'text/html; charset=utf-8', body: ownPage };
+}
+
+/** The page as an answer of a policy: without framing fields. */
+export function pageAnswer(
+  failure: Failure,
+  accept: string | undefined,
+  own: OwnPages,
+  more: readonly string[] = [],
+): Answer {
+  const { type, body } = renderPage(failure, accept, own);
+  return { status: failure.status, headers: [...plainHeaders(type), ...more], body, code: failure.code };
+}
+
+function builtInPage({ status, code, detail }: Failure, accept: string | undefined): Page {
   const title = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
   if (!wantsHtml(accept)) return { type: 'text/plain; charset=utf-8', body: `${title}\n${detail}\n${code}\n` };
   const style =
@@ -77,15 +106,9 @@ export function rawPage(failure: Failure): string {
 }
 
 function pageHeaders(type: string, body: string): string[] {
-  const length = String(Buffer.byteLength(body));
-  return [
-    'Content-Type',
-    type,
-    'Content-Length',
-    length,
-    'Cache-Control',
-    'no-store',
-    'X-Content-Type-Options',
-    'nosniff',
-  ];
+  return ['Content-Length', String(Buffer.byteLength(body)), ...plainHeaders(type)];
+}
+
+function plainHeaders(type: string): string[] {
+  return ['Content-Type', type, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'];
 }

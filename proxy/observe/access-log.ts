@@ -1,0 +1,90 @@
+/**
+ * The access log: one line of JSON per request that is told of, in the form of the proxy's other lines (pino).
+ *
+ * A line says who asked for what, how it ended and how long it took. No query and no header field is ever in it: tokens
+ * travel in queries, `Referer` repeats them, and `User-Agent` is the visitor's, not the request's. The path is there,
+ * cut to a bound.
+ */
+import type { Clock } from '../clock.ts';
+import { quoted } from './json-text.ts';
+import type { LogSink } from './log-sink.ts';
+import type { Ended } from './observer.ts';
+
+/** Which exchanges get a line. */
+export interface AccessLogMode {
+  /** Those that failed, or were answered 500 and above: always, or never. */
+  readonly errors: boolean;
+  /** The share of the others, 0 to 1. Every 1/ratio-th one, so that a line says how many it stands for. */
+  readonly ratio: number;
+}
+
+const MAX_PATH = 1000;
+const MAX_HOST = 255;
+const MAX_WORD = 130;
+
+export class AccessLog {
+  readonly #mode: AccessLogMode;
+  readonly #clock: Clock;
+  readonly #sink: LogSink;
+  readonly #sample: string;
+  /** Grows by the ratio with each exchange; at 1 there is a line. */
+  #due = 0;
+  #second = 0;
+  #secondText = '';
+
+  constructor(mode: AccessLogMode, clock: Clock, sink: LogSink) {
+    this.#mode = mode;
+    this.#clock = clock;
+    this.#sink = sink;
+    this.#sample = mode.ratio < 1 ? `,"sample":${mode.ratio}` : '';
+  }
+
+  /** @param upstreamId null: there was no route */
+  record(upstreamId: string | null, exchange: Ended): void {
+    if (exchange.outcome === 'failed' || exchange.status >= 500) {
+      if (this.#mode.errors) this.#sink.add(this.#line('warn', upstreamId, exchange, ''));
+      return;
+    }
+    this.#due += this.#mode.ratio;
+    if (this.#due < 1) return;
+    this.#due -= 1;
+    this.#sink.add(this.#line('info', upstreamId, exchange, this.#sample));
+  }
+
+  #line(level: string, upstreamId: string | null, ended: Ended, sample: string): string {
+    const query = ended.target.indexOf('?');
+    const path = query < 0 ? ended.target : ended.target.slice(0, query);
+    return (
+      `{"level":"${level}","time":"${this.#time()}","service":"proxy"` +
+      `,"id":${quoted(ended.requestId, MAX_WORD)},"client":${quoted(ended.clientAddress, MAX_WORD)}` +
+      `,"method":${quoted(ended.method, MAX_WORD)},"scheme":"${ended.secure ? 'https' : 'http'}"` +
+      `,"host":${quoted(ended.host, MAX_HOST)},"path":${quoted(path, MAX_PATH)},"http":"${ended.httpVersion}"` +
+      `,"status":${ended.status},"outcome":"${ended.outcome}"` +
+      `,"upstream":${idText(upstreamId)},"target":${idText(ended.targetId)},"engine":"${ended.engine}"` +
+      `,"ms":${tenths(ended.durationMs)},"appMs":${tenths(ended.appMs)}` +
+      `,"bytesIn":${ended.bytesIn},"bytesOut":${ended.bytesOut}${sample},"msg":"request"}\n`
+    );
+  }
+
+  /** ISO 8601 in UTC. All but the milliseconds is made once per second. */
+  #time(): string {
+    const now = this.#clock.now().getTime();
+    const second = Math.floor(now / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#secondText = new Date(second * 1000).toISOString().slice(0, 20);
+    }
+    return `${this.#secondText}${String(now - second * 1000).padStart(3, '0')}Z`;
+  }
+}
+
+/** Ids are ours: nothing to escape. */
+const idText = (id: string | null): string => (id === null ? 'null' : `"${id}"`);
+
+const tenths = (ms: number): number => Math.round(ms * 10) / 10;
+
+/** The line in place of those that a slow reader made us drop. */
+export function droppedLine(clock: Clock, dropped: number): string {
+  const time = clock.now().toISOString();
+  return `{"level":"warn","time":"${time}","service":"proxy","dropped":${dropped},"msg":"access log lines were dropped: their reader is too slow"}\n`;
+}

@@ -1,0 +1,90 @@
+/** The observer of one process: metrics of every exchange, and the access log. */
+import type { Clock } from '../clock.ts';
+import { AccessLog, droppedLine } from './access-log.ts';
+import type { AccessLogMode } from './access-log.ts';
+import type { UpstreamCounters } from './counters.ts';
+import { LogSink } from './log-sink.ts';
+import { makeLogWriter } from './log-writer.ts';
+import { Metrics } from './metrics.ts';
+import type { Collect } from './metrics.ts';
+import type { Ended, Observer, UpstreamMetrics } from './observer.ts';
+import { watchProcess } from './process-metrics.ts';
+import { counter, renderMetrics } from './snapshot.ts';
+import type { MetricsSnapshot } from './snapshot.ts';
+
+export interface ObserverOptions {
+  readonly accessLog: AccessLogMode;
+  /** Where its lines go; 1 is stdout. It is not closed. */
+  readonly accessLogFd: number;
+}
+
+export class EdgeObserver implements Observer {
+  readonly #metrics = new Metrics();
+  readonly #process = watchProcess();
+  readonly #sink: LogSink | null;
+  readonly #log: AccessLog | null;
+
+  constructor({ accessLog, accessLogFd }: ObserverOptions, clock: Clock) {
+    const logs = accessLog.errors || accessLog.ratio > 0;
+    this.#sink = logs ? new LogSink(makeLogWriter(accessLogFd), (dropped) => droppedLine(clock, dropped)) : null;
+    this.#log = this.#sink && new AccessLog(accessLog, clock, this.#sink);
+    this.register(this.#process.collect);
+    this.register(() => [
+      counter('orkestr_proxy_log_dropped_total', 'Access log lines dropped.', this.#sink?.dropped ?? 0),
+    ]);
+  }
+
+  upstream(id: string): UpstreamMetrics {
+    return new Watched(id, this.#metrics.upstream(id), this.#log);
+  }
+
+  unrouted(exchange: Ended): void {
+    this.#metrics.unrouted.add(exchange);
+    this.#log?.record(null, exchange);
+  }
+
+  forget(id: string): void {
+    this.#metrics.forget(id);
+  }
+
+  /**
+   * More metrics, read at each scrape.
+   * @returns what takes them off again
+   */
+  register(collect: Collect): () => void {
+    return this.#metrics.register(collect);
+  }
+
+  /** For the process that is asked: {@link renderMetrics} adds several up. */
+  snapshot(): MetricsSnapshot {
+    return this.#metrics.snapshot();
+  }
+
+  /** Of this process alone, as `GET /v1/metrics` answers it (METRICS_TYPE). */
+  metrics(): string {
+    return renderMetrics([this.snapshot()]);
+  }
+
+  /** Writes what the log still holds. The last call. */
+  async close(): Promise<void> {
+    this.#process.close();
+    await this.#sink?.close();
+  }
+}
+
+class Watched implements UpstreamMetrics {
+  readonly #id: string;
+  readonly #counters: UpstreamCounters;
+  readonly #log: AccessLog | null;
+
+  constructor(id: string, counters: UpstreamCounters, log: AccessLog | null) {
+    this.#id = id;
+    this.#counters = counters;
+    this.#log = log;
+  }
+
+  ended(exchange: Ended): void {
+    this.#counters.add(exchange);
+    this.#log?.record(this.#id, exchange);
+  }
+}

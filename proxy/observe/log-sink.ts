@@ -1,0 +1,138 @@
+/**
+ * Lines on their way to a writer, without ever waiting for it: two buffers, of which one is filled while the other is
+ * written. When both are full, lines are dropped and counted, and a line says how many.
+ */
+import type { LogWriter } from './log-writer.ts';
+
+const BUFFER_BYTES = 65_536;
+const FLUSH_MS = 1000;
+/** From a full pipe to the next try. */
+const RETRY_MS = 50;
+/** How long the end of the process waits for the reader. */
+const CLOSE_MS = 500;
+const NEWLINE = 0x0a;
+
+/** The longest line with its line end, bytes: it fits into one chunk of any writer. */
+export const MAX_LINE_BYTES = 4096;
+
+interface Half {
+  readonly bytes: Buffer;
+  length: number;
+  /** Of `length`, written by now. */
+  written: number;
+}
+
+const makeHalf = (): Half => ({ bytes: Buffer.allocUnsafeSlow(BUFFER_BYTES), length: 0, written: 0 });
+
+export class LogSink {
+  readonly #writer: LogWriter;
+  readonly #report: (dropped: number) => string;
+  readonly #timer: NodeJS.Timeout;
+  #filling = makeHalf();
+  #leaving = makeHalf();
+  /** From the swap of the buffers until all of `#leaving` is written. */
+  #busy = false;
+  #dropped = 0;
+  #unreported = 0;
+  #whenEmpty: (() => void) | null = null;
+
+  /** @param report the line, with its line end, that says how many are missing */
+  constructor(writer: LogWriter, report: (dropped: number) => string) {
+    this.#writer = writer;
+    this.#report = report;
+    this.#timer = setInterval(() => {
+      this.#reportDropped();
+      this.#flush();
+    }, FLUSH_MS).unref();
+  }
+
+  /** Lines dropped so far. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** @param line ASCII, with its line end, at most {@link MAX_LINE_BYTES} */
+  add(line: string): void {
+    this.#reportDropped();
+    if (this.#unreported > 0 || !this.#put(line)) this.#drop(1);
+  }
+
+  /** Writes what is there, as far as the reader takes it in time. The last call. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await new Promise<void>((resolve) => {
+      const deadline = setTimeout(resolve, CLOSE_MS);
+      this.#whenEmpty = () => {
+        clearTimeout(deadline);
+        resolve();
+      };
+      this.#reportDropped();
+      this.#settle();
+    });
+    this.#busy = true;
+    this.#writer.close();
+  }
+
+  #drop(lines: number): void {
+    this.#dropped += lines;
+    this.#unreported += lines;
+  }
+
+  #reportDropped(): void {
+    if (this.#unreported > 0 && this.#put(this.#report(this.#unreported))) this.#unreported = 0;
+  }
+
+  #put(line: string): boolean {
+    if (this.#filling.length + line.length > BUFFER_BYTES) this.#flush();
+    const half = this.#filling;
+    if (half.length + line.length > BUFFER_BYTES) return false;
+    half.length += half.bytes.write(line, half.length, 'latin1');
+    return true;
+  }
+
+  #flush(): void {
+    if (this.#busy || this.#filling.length === 0) return;
+    [this.#filling, this.#leaving] = [this.#leaving, this.#filling];
+    this.#busy = true;
+    this.#writeOn();
+  }
+
+  #writeOn(): void {
+    const half = this.#leaving;
+    if (half.written < half.length) {
+      const length = this.#chunkEnd(half) - half.written;
+      this.#writer.write(half.bytes, half.written, length, (error, written) => this.#wrote(half, error, written));
+      return;
+    }
+    half.length = 0;
+    half.written = 0;
+    this.#busy = false;
+    if (this.#whenEmpty) this.#settle();
+  }
+
+  #wrote(half: Half, error: NodeJS.ErrnoException | null, written: number): void {
+    if (error?.code === 'EAGAIN' || (!error && written === 0)) {
+      setTimeout(() => this.#writeOn(), RETRY_MS).unref();
+      return;
+    }
+    // The reader is gone for good. There is nowhere to say it but the metrics.
+    if (error) this.#drop(countLines(half));
+    half.written = error ? half.length : half.written + written;
+    this.#writeOn();
+  }
+
+  /** As many whole lines as the writer takes in one. */
+  #chunkEnd({ bytes, length, written }: Half): number {
+    const end = written + this.#writer.chunkBytes;
+    return end >= length ? length : bytes.lastIndexOf(NEWLINE, end - 1) + 1;
+  }
+
+  #settle(): void {
+    this.#flush();
+    if (!this.#busy) this.#whenEmpty?.();
+  }
+}
+
+function countLines({ bytes, length, written }: Half): number {
+  return bytes.subarray(written, length).reduce((lines, byte) => (byte === NEWLINE ? lines + 1 : lines), 0);
+}

@@ -1,0 +1,138 @@
+/** All numbers of one process: those of the upstreams, and those that other parts of the proxy register. */
+import { BUCKETS_MS, UpstreamCounters } from './counters.ts';
+import type { Latencies } from './counters.ts';
+import { counter, labelText } from './snapshot.ts';
+import type { Family, MetricsSnapshot, Sample, Values } from './snapshot.ts';
+
+/** Called at each scrape. Labels must be bounded: upstream ids and words of our own, never text of a client. */
+export type Collect = () => readonly Family[];
+
+/** The label of requests that found no route. */
+export const UNROUTED = 'unrouted';
+/** Upstreams that have left the table and are still shown, for the exchanges that end after that. */
+const MAX_LEAVING = 64;
+
+export class Metrics {
+  readonly unrouted = new UpstreamCounters();
+  readonly #upstreams = new Map<string, UpstreamCounters>();
+  /** Upstream that left → its requests at the last scrape. */
+  readonly #leaving = new Map<string, number>();
+  readonly #collectors = new Set<Collect>();
+
+  upstream(id: string): UpstreamCounters {
+    this.#leaving.delete(id);
+    const known = this.#upstreams.get(id);
+    if (known) return known;
+    const counters = new UpstreamCounters();
+    this.#upstreams.set(id, counters);
+    return counters;
+  }
+
+  /** Its numbers go once they have stood still from one scrape to the next. */
+  forget(id: string): void {
+    const counters = this.#upstreams.get(id);
+    if (!counters) return;
+    const [oldest] = this.#leaving.keys();
+    if (this.#leaving.size >= MAX_LEAVING && oldest !== undefined) this.#drop(oldest);
+    this.#leaving.set(id, -1);
+  }
+
+  /** @returns what takes it off again */
+  register(collect: Collect): () => void {
+    this.#collectors.add(collect);
+    return () => void this.#collectors.delete(collect);
+  }
+
+  snapshot(): MetricsSnapshot {
+    const all: Counted[] = [...this.#upstreams, [UNROUTED, this.unrouted]];
+    const families = [...upstreamFamilies(all), ...[...this.#collectors].flatMap((collect) => collect())];
+    for (const [id, before] of this.#leaving) {
+      const requests = this.#upstreams.get(id)?.requests;
+      if (requests === undefined || requests === before) this.#drop(id);
+      else this.#leaving.set(id, requests);
+    }
+    return { families };
+  }
+
+  #drop(id: string): void {
+    this.#leaving.delete(id);
+    this.#upstreams.delete(id);
+  }
+}
+
+type Counted = readonly [id: string, counters: UpstreamCounters];
+
+function upstreamFamilies(all: readonly Counted[]): Family[] {
+  const per = (read: (counters: UpstreamCounters) => number): Values =>
+    all.map(([upstream, counters]) => [{ upstream }, read(counters)]);
+  return [
+    counter('orkestr_proxy_requests_total', 'Requests that have ended, by the class of their status.', byClass(all)),
+    counter(
+      'orkestr_proxy_failed_total',
+      'Requests that app or proxy broke.',
+      per(({ failed }) => failed),
+    ),
+    counter(
+      'orkestr_proxy_abandoned_total',
+      'Requests that the client gave up.',
+      per(({ abandoned }) => abandoned),
+    ),
+    counter(
+      'orkestr_proxy_unclaimed_total',
+      'Requests that no app was asked for.',
+      per(({ unclaimed }) => unclaimed),
+    ),
+    counter(
+      'orkestr_proxy_received_bytes_total',
+      'Body bytes from clients.',
+      per(({ bytesIn }) => bytesIn),
+    ),
+    counter(
+      'orkestr_proxy_sent_bytes_total',
+      'Body bytes to clients.',
+      per(({ bytesOut }) => bytesOut),
+    ),
+    counter('orkestr_proxy_engine_requests_total', 'Requests by the engine that carried them.', byEngine(all)),
+    histogram(
+      'orkestr_proxy_request_seconds',
+      'From the head of a request to the last byte of its answer.',
+      all.map(([upstream, { durations }]) => [upstream, durations]),
+    ),
+    histogram(
+      'orkestr_proxy_app_seconds',
+      "From the head of a request to the head of the app's answer.",
+      all.map(([upstream, { appTimes }]) => [upstream, appTimes]),
+    ),
+  ];
+}
+
+function byClass(all: readonly Counted[]): Values {
+  return all.flatMap(([upstream, { statuses }]) =>
+    statuses.map((count, digit) => [{ upstream, status: digit === 0 ? 'none' : `${digit}xx` }, count] as const),
+  );
+}
+
+/** Over all upstreams: which engine serves a route is a matter of the route. */
+function byEngine(all: readonly Counted[]): Values {
+  const sum = (engine: 'fast' | 'general' | 'h2'): number =>
+    all.reduce((total, [, { engines }]) => total + engines[engine], 0);
+  return (['fast', 'general', 'h2'] as const).map((engine) => [{ engine }, sum(engine)]);
+}
+
+function histogram(name: string, help: string, all: readonly (readonly [string, Latencies])[]): Family {
+  const samples = all.flatMap(([upstream, { counts, sumMs }]): Sample[] => {
+    const labels = labelText({ upstream });
+    let count = 0;
+    const buckets = counts.map((inBucket, index): Sample => {
+      count += inBucket;
+      const bound = BUCKETS_MS[index];
+      return {
+        suffix: '_bucket',
+        labels: `${labels},le="${bound === undefined ? '+Inf' : bound / 1000}"`,
+        value: count,
+      };
+    });
+    return [...buckets, { suffix: '_sum', labels, value: sumMs / 1000 }, { suffix: '_count', labels, value: count }];
+  });
+  return { name, help, type: 'histogram', merge: 'sum', samples };
+}

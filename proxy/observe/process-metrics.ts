@@ -1,0 +1,31 @@
+/** What one process of the proxy uses. Names as Prometheus' own clients have them, so that dashboards fit. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Collect } from './metrics.ts';
+import { counter, gauge } from './snapshot.ts';
+
+/** How finely the delay is sampled, ms: at rest this is what wakes the process up. */
+const RESOLUTION_MS = 50;
+const QUANTILES = [0.5, 0.99, 1] as const;
+
+/** @returns what reads the numbers; the delays are those since the reading before */
+export function watchProcess(): { readonly collect: Collect; close(): void } {
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delays.enable();
+  const startedAt = Date.now() / 1000 - process.uptime();
+  const collect: Collect = () => {
+    const { user, system } = process.cpuUsage();
+    // The monitor counts the time from tick to tick; only what is above its resolution is delay.
+    const late = QUANTILES.map((quantile) => {
+      const ms = delays.percentile(quantile * 100) / 1e6 - RESOLUTION_MS;
+      return [{ quantile }, Math.max(0, ms) / 1000] as const;
+    });
+    delays.reset();
+    return [
+      counter('process_cpu_seconds_total', 'CPU time, user and system.', (user + system) / 1e6),
+      gauge('process_resident_memory_bytes', 'Memory that is really there.', process.memoryUsage.rss()),
+      gauge('process_start_time_seconds', 'Start, since the epoch.', startedAt, 'max'),
+      gauge('orkestr_proxy_event_loop_delay_seconds', 'How late work began, since the last scrape.', late, 'max'),
+    ];
+  };
+  return { collect, close: () => delays.disable() };
+}

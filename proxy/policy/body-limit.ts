@@ -1,0 +1,12 @@
+/** Bodies that say by themselves that they are too large. The engines count those that do not say their length. */
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { BODY_TOO_LARGE, pageAnswer } from '../pages.ts';
+import type { Check } from './compile.ts';
+
+export function makeBodyCheck({ maxBodyBytes, errorPages }: EdgeSettings): Check | null {
+  if (maxBodyBytes === 0) return null;
+  return (asked) =>
+    asked.contentLength !== null && asked.contentLength > maxBodyBytes
+      ? pageAnswer(BODY_TOO_LARGE, asked.header('accept'), errorPages)
+      : null;
+}

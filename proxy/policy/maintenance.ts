@@ -1,0 +1,16 @@
+/** An environment that its owner has closed for a while. */
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { MAINTENANCE, pageAnswer } from '../pages.ts';
+import { challengeToken } from './challenge.ts';
+import type { Check } from './compile.ts';
+
+/** When clients and crawlers may look again, seconds. */
+const RETRY_SECONDS = '120';
+
+export function makeMaintenanceCheck({ maintenance, errorPages }: EdgeSettings): Check | null {
+  if (!maintenance) return null;
+  return (asked) =>
+    challengeToken(asked.target) === null
+      ? pageAnswer(MAINTENANCE, asked.header('accept'), errorPages, ['Retry-After', RETRY_SECONDS])
+      : null;
+}

@@ -1,0 +1,132 @@
+/**
+ * Is this password right? Costs a scrypt (16 MiB, tens of ms of one core) for a password not seen before, so it is
+ * bounded all around: few at once, few waiting, few wrong tries per client; and right ones are remembered.
+ */
+import { createHash, createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { PASSWORD_COST } from '../../protocol/edge.ts';
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import type { Clock } from '../clock.ts';
+import { Clients } from './client-rates.ts';
+import type { Rate } from './client-rates.ts';
+
+/** Two of the four threads of libuv's pool: files, DNS and compression need some too. */
+const MAX_RUNNING = 2;
+/** Passwords that wait for a thread, all clients together: less than two seconds of them. */
+const MAX_WAITING = 32;
+/** Different passwords of one client that run or wait. A browser sends one, many times. */
+const MAX_PER_CLIENT = 4;
+/** Wrong passwords of one client: ten at once, then ten a minute. */
+const WRONG_TRIES: Rate = { intervalMs: 6000, atOnce: 10 };
+/** Right passwords remembered, all environments together. */
+const MAX_REMEMBERED = 1000;
+
+/** `often`: too many wrong tries, the next one is looked at in `waitMs`. `busy`: too many are being checked. */
+export type Verdict = { readonly is: 'right' | 'wrong' | 'busy' } | { readonly is: 'often'; readonly waitMs: number };
+
+interface User {
+  readonly name: Buffer;
+  readonly salt: Buffer;
+  readonly key: Buffer;
+}
+
+export interface Users {
+  readonly all: readonly User[];
+  /** Other users or other passwords, another digest: what was right before is asked again. */
+  readonly digest: string;
+}
+
+export function makeUsers(settings: EdgeSettings['basicAuth']): Users {
+  const all = settings.map(({ user, password }) => {
+    const [, salt = '', key = ''] = password.split(':');
+    return { name: Buffer.from(user), salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') };
+  });
+  return { all, digest: createHash('sha256').update(JSON.stringify(settings)).digest('base64') };
+}
+
+interface Pending {
+  readonly client: string;
+  readonly verdict: Promise<Verdict>;
+}
+
+export class PasswordCheck {
+  readonly #clock: Clock;
+  /** Of this process alone, so that what is remembered says nothing about a password, even in a core dump elsewhere. */
+  readonly #secret = randomBytes(32);
+  readonly #remembered = new Set<string>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #wrong = new Clients();
+  readonly #turns: (() => void)[] = [];
+  #running = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * @param authorization the field's value as sent
+   * @param client as `clientNetwork` gives it
+   * @returns at once when nothing has to be computed
+   */
+  check(users: Users, authorization: string | undefined, client: string): Verdict | Promise<Verdict> {
+    const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization ?? '')?.[1];
+    if (encoded === undefined) return { is: 'wrong' };
+    const id = createHmac('sha256', this.#secret).update(users.digest).update(encoded).digest('base64');
+    if (this.#remembered.has(id)) return { is: 'right' };
+    const pending = this.#pending.get(id);
+    if (pending) return pending.verdict;
+    const waitMs = this.#wrong.wait(client, WRONG_TRIES, this.#clock.monotonic());
+    if (waitMs > 0) return { is: 'often', waitMs };
+    if (this.#isBusyFor(client)) return { is: 'busy' };
+    const verdict = this.#compute(users, Buffer.from(encoded, 'base64'), id, client);
+    this.#pending.set(id, { client, verdict });
+    return verdict;
+  }
+
+  #isBusyFor(client: string): boolean {
+    if (this.#turns.length >= MAX_WAITING) return true;
+    const own = [...this.#pending.values()].filter((pending) => pending.client === client);
+    return own.length >= MAX_PER_CLIENT;
+  }
+
+  async #compute(users: Users, credentials: Buffer, id: string, client: string): Promise<Verdict> {
+    await this.#turn();
+    try {
+      const right = await isRight(users, credentials);
+      if (right) this.#remember(id);
+      else this.#wrong.take(client, WRONG_TRIES, this.#clock.monotonic());
+      return { is: right ? 'right' : 'wrong' };
+    } finally {
+      this.#pending.delete(id);
+      this.#running -= 1;
+      this.#turns.shift()?.();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#running >= MAX_RUNNING) await new Promise<void>((resolve) => this.#turns.push(resolve));
+    this.#running += 1;
+  }
+
+  #remember(id: string): void {
+    const [oldest] = this.#remembered;
+    if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
+    this.#remembered.add(id);
+  }
+}
+
+/** An unknown name costs the same as a known one, so that the time does not tell which names there are. */
+async function isRight({ all }: Users, credentials: Buffer): Promise<boolean> {
+  const colon = credentials.indexOf(':');
+  const name = colon < 0 ? credentials : credentials.subarray(0, colon);
+  const password = credentials.subarray(name.length + 1);
+  const user = all.find((user) => user.name.equals(name));
+  const { salt, key } = user ?? { salt: Buffer.alloc(16), key: Buffer.alloc(32) };
+  const derived = await derive(password, salt, key.length);
+  return timingSafeEqual(derived, key) && user !== undefined;
+}
+
+function derive(password: Buffer, salt: Buffer, bytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    scrypt(password, salt, bytes, PASSWORD_COST, (error, derived) => (error ? reject(error) : resolve(derived)));
+  });
+}

@@ -1,0 +1,26 @@
+/** How fast one client may ask. */
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { pageAnswer, TOO_MANY_REQUESTS } from '../pages.ts';
+import { clientNetwork } from './client-address.ts';
+import type { Rate } from './client-rates.ts';
+import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
+
+type Deps = Pick<PolicyDeps, 'clock' | 'rates' | 'shareOf'>;
+
+export function makeRateCheck(
+  { upstreamId }: Pick<PolicyRoute, 'upstreamId'>,
+  { ratePerClient, errorPages }: EdgeSettings,
+  { clock, rates, shareOf }: Deps,
+): Check | null {
+  if (!ratePerClient) return null;
+  const { requests, perSeconds, burst } = ratePerClient;
+  const intervalMs = ((perSeconds * 1000) / requests) * shareOf;
+  const rate: Rate = { intervalMs, atOnce: Math.max(1, (requests + burst) / shareOf) };
+  const clients = rates.of(upstreamId);
+  return (asked) => {
+    const waitMs = clients.take(clientNetwork(asked.clientAddress), rate, clock.monotonic());
+    if (waitMs === 0) return null;
+    const retryAfter = String(Math.ceil(waitMs / 1000));
+    return pageAnswer(TOO_MANY_REQUESTS, asked.header('accept'), errorPages, ['Retry-After', retryAfter]);
+  };
+}

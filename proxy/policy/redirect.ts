@@ -1,0 +1,58 @@
+/** One hop from wherever a request came to the host and the scheme that its environment wants. */
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { challengeToken } from './challenge.ts';
+import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
+import type { Answer, Asked } from './policy.ts';
+
+/** Clients keep 301 and 308 for ever if nothing limits them, and a wrong setting could not be taken back. */
+const KEPT = 'max-age=3600';
+const HTTPS_PORT = 443;
+
+type Deps = Pick<PolicyDeps, 'hasCertificate' | 'httpsPort'>;
+
+export function makeRedirectCheck(
+  { host: routed }: Pick<PolicyRoute, 'host'>,
+  { https, canonicalHost }: EdgeSettings,
+  { hasCertificate, httpsPort }: Deps,
+): Check | null {
+  const wrongHost = canonicalHost !== undefined && canonicalHost !== routed;
+  const upgrades = https === 'only' || (https === 'auto' && hasCertificate !== null);
+  if (!wrongHost && !upgrades) return null;
+  const covered = hasCertificate ?? (() => false);
+  return (asked) => {
+    const host = canonicalHost ?? asked.host;
+    const secure = asked.secure || https === 'only' || (https === 'auto' && covered(host));
+    if (host === asked.host && secure === asked.secure) return null;
+    // A host whose certificate is still to come would only show an error to those who are served well where they are.
+    if (asked.secure && covered(asked.host) && !covered(host)) return null;
+    if (challengeToken(asked.target) !== null) return null;
+    const port = asked.secure === secure ? ownPort(asked) : explicitPort(httpsPort);
+    return redirect(asked, `${secure ? 'https' : 'http'}://${host}${port}`);
+  };
+}
+
+const explicitPort = (port: number): string => (port === HTTPS_PORT ? '' : `:${port}`);
+
+/** The port that the client wrote, which its next request will need too: `:8080`, or nothing. */
+function ownPort(asked: Asked): string {
+  const authority = asked.header('host') ?? asked.header(':authority') ?? '';
+  return /:\d{1,5}$/.exec(authority)?.[0] ?? '';
+}
+
+/**
+ * 308 keeps method and body (RFC 9110 section 15.4.9); 301 says the same for GET and HEAD to every old client.
+ * @param origin scheme, one of our own hosts, port. The target begins with `/`, so it cannot change the host.
+ */
+function redirect({ method, target }: Asked, origin: string): Answer {
+  const status = method === 'GET' || method === 'HEAD' ? 301 : 308;
+  const headers = ['Location', origin + verbatim(target), 'Cache-Control', KEPT];
+  return { status, headers, body: '', code: null };
+}
+
+/** Path and query as sent. Bytes that a header value should not hold (raw UTF-8) are written as the escapes they mean. */
+function verbatim(target: string): string {
+  return target.replace(
+    /[^\x21-\x7e]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+}
