@@ -50,14 +50,16 @@ export function readPackages(groups) {
 
 /**
  * Packages of which a program is missing. Programs decide, not dpkg: Docker from its own repository or a hand-made
- * install serves as well as Debian's.
+ * install serves as well as Debian's. A package without programs, a library, is told by a file: an absolute path.
  *
  * @param {ReadonlyMap<string, readonly string[]>} packages
  * @param {string} path
  */
 export function missingPackages(packages, path) {
   return [...packages]
-    .filter(([, programs]) => !programs.every((name) => isInstalled(name, path)))
+    .filter(
+      ([, programs]) => !programs.every((name) => (name.startsWith('/') ? existsSync(name) : isInstalled(name, path))),
+    )
     .map(([name]) => name);
 }
 

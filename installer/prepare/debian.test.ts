@@ -30,15 +30,17 @@ if (process.argv.includes('install')) { console.log(${JSON.stringify(says)}); pr
   return { env, logFile: join(folder, 'apt.log'), calls: () => readFileSync(calls, 'utf8').trim().split('\n') };
 }
 
-test('only packages of which a program is missing are asked for', () => {
+test('only packages of which a program or a file is missing are asked for', () => {
   writeFileSync(join(folder, 'ip'), '', { mode: 0o755 });
   writeFileSync(join(folder, 'git'), 'not executable', { mode: 0o644 });
   const packages = new Map([
     ['iproute2', ['ip']],
     ['git', ['git']],
     ['docker.io', ['ip', 'dockerd']],
+    ['library', [join(folder, 'ip')]],
+    ['other library', [join(folder, 'nowhere')]],
   ]);
-  assert.deepEqual(missingPackages(packages, folder), ['git', 'docker.io']);
+  assert.deepEqual(missingPackages(packages, folder), ['git', 'docker.io', 'other library']);
 });
 
 test('the lists name packages for both commands, and a trimmed PATH is completed', () => {

@@ -1,6 +1,6 @@
 /** Many flips under mixed load through one real proxy process: what its visitors met. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { AppCommands } from './app/main.ts';
+import type { AppCommands } from './app/run.ts';
 import type { ClientCommands } from './client/main.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';

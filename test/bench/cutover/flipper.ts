@@ -4,7 +4,7 @@
  */
 import { DrainRequest, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import type { DrainAnswer } from '../../../protocol/proxy-admin.ts';
-import type { AppCommands } from './app/main.ts';
+import type { AppCommands } from './app/run.ts';
 import type { Ending } from './app/version.ts';
 import { nowMs } from './clock.ts';
 import type { EdgeProcess } from './edge-process.ts';

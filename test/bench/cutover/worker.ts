@@ -24,8 +24,12 @@ export class Worker<C extends Commands> {
   #asked = 0;
 
   /** @param file what the process runs; it calls {@link serveCommands} */
-  constructor(file: URL) {
-    this.#child = fork(file, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  constructor(file: URL, args: readonly string[] = []) {
+    this.#child = fork(file, args, {
+      // Not those of a test runner.
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     this.#child.on('message', (message) => this.#answered(message as Answered));
     this.#child.on('exit', (code, signal) => {
       for (const { reject } of this.#waiting.values()) reject(new Error(`${file.pathname} ended: ${signal ?? code}`));

@@ -14,6 +14,8 @@ import { Payload } from './payload.ts';
 
 /** Rest between two events of a stream, ms. */
 const EVENT_MS = 500;
+/** When a browser asks for the stream again that ended, ms. */
+const COME_BACK_MS = 50;
 
 /** An answer that began, and when. */
 interface Begun {
@@ -29,7 +31,7 @@ export interface Ending {
   readonly lateCount: number;
 }
 
-type Handler = (req: IncomingMessage, res: ServerResponse, path: readonly string[]) => Promise<void> | void;
+export type Handler = (req: IncomingMessage, res: ServerResponse, path: readonly string[]) => Promise<void> | void;
 
 export class AppVersion {
   readonly #name: string;
@@ -37,7 +39,8 @@ export class AppVersion {
   readonly #server: Server;
   readonly #webSockets: WebSocketServer;
   readonly #begun: Begun[] = [];
-  readonly #handlers: Readonly<Record<string, Handler>> = {
+  readonly #handlers: Readonly<Record<string, Handler>>;
+  readonly #own: Readonly<Record<string, Handler>> = {
     fixed: (req, res, [bytes]) => this.#fixed(req, res, Number(bytes)),
     parts: (_req, res, [bytes, count, pauseMs]) => this.#parts(res, Number(bytes), Number(count), Number(pauseMs)),
     none: (req, res) => void this.#begin(req, res, 204).end(),
@@ -46,8 +49,10 @@ export class AppVersion {
     events: (req, res) => this.#events(req, res),
   };
 
-  constructor(name: string, payload: Payload) {
+  /** @param more handlers beside its own, by the first part of their path */
+  constructor(name: string, payload: Payload, more: Readonly<Record<string, Handler>> = {}) {
     this.#name = name;
+    this.#handlers = { ...this.#own, ...more };
     this.#payload = payload;
     this.#server = createServer({ keepAliveTimeout: 30_000 }, (req, res) => this.#asked(req, res));
     this.#webSockets = new WebSocketServer({ server: this.#server, perMessageDeflate: false });
@@ -129,7 +134,10 @@ export class AppVersion {
   #events(req: IncomingMessage, res: ServerResponse): void {
     this.#begin(req, res, 200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     let number = 0;
-    const send = (): void => void res.write(`id: ${(number += 1)}\ndata: version ${this.#name}\n\n`);
+    const send = (): void => {
+      number += 1;
+      res.write(`id: ${number}\nretry: ${COME_BACK_MS}\ndata: version ${this.#name}\n\n`);
+    };
     send();
     const timer = setInterval(send, EVENT_MS);
     res.once('close', () => clearInterval(timer));

@@ -1,0 +1,170 @@
+/** Programs that people use, going on while the app behind the proxy is flipped again and again. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Agent, request } from 'undici';
+import { Payload } from '../../../bench/cutover/app/payload.ts';
+import { Browser } from './browser.ts';
+import { ClientLab, HOST, runClient } from './lab.ts';
+import { makeRepository } from './repository.ts';
+
+/** Debian's own, which has Debian's packages. */
+const PYTHON = '/usr/bin/python3';
+const BIG = 2 * 1024 * 1024;
+const payload = new Payload();
+type Scheme = 'http' | 'https';
+
+describe('while its app is flipped every moment', { concurrency: true }, () => {
+  let lab: ClientLab;
+  let commit: string;
+  before(async () => {
+    lab = await ClientLab.start();
+    commit = await makeRepository(lab.folder);
+    await lab.flip();
+  });
+  after(() => lab.stop());
+
+  for (const [scheme, protocol] of [
+    ['http', '1.1'],
+    ['https', '1.1'],
+    ['https', '2'],
+  ] as const) {
+    const curl = (...args: string[]) => runCurl(lab, scheme, protocol, args);
+    const marks = ['--write-out', ' %{http_version} %{http_code} %header{x-version}\\n'];
+    const answered = new RegExp(`(\\S*) ${protocol.replace(/\.?0?$/, '')} 200 (\\d+)\n`, 'g');
+
+    test(`curl gets one thing after the other over ${scheme} with HTTP/${protocol}`, async () => {
+      const url = lab.url(scheme, '/fixed/1024?[1-60]');
+      const { stdout, stderr } = await curl('--rate', '50/s', '--output', '/dev/null', ...marks, url);
+      const answers = [...stdout.matchAll(answered)];
+      assert.deepEqual([answers.length, stderr], [60, ''], stdout);
+      severalOf(answers.map(([, , version]) => version));
+    });
+
+    test(`curl reads slowly over ${scheme} with HTTP/${protocol}`, async () => {
+      const file = join(lab.folder, `read-${scheme}-${protocol}`);
+      const { stderr } = await curl('--limit-rate', '500K', '--output', file, lab.url(scheme, `/fixed/${BIG}`));
+      assert.equal(stderr, '');
+      assert.equal(createHash('sha256').update(readFileSync(file)).digest('hex'), payload.hash(BIG));
+    });
+
+    test(`curl posts 2 MiB over ${scheme} with HTTP/${protocol}, asking first, in chunks and slowly`, async () => {
+      const file = join(lab.folder, `sent-${scheme}-${protocol}`);
+      writeFileSync(file, payload.slice(BIG));
+      const ways = [
+        // Of more than 1 MiB curl asks with Expect: 100-continue.
+        ['--data-binary', `@${file}`],
+        ['--data-binary', `@${file}`, '--header', 'Transfer-Encoding: chunked'],
+        ['--data-binary', `@${file}`, '--limit-rate', '3M'],
+      ];
+      const url = lab.url(scheme, '/hash');
+      const posts = await Promise.all(
+        ways.map(async (way, turn) => {
+          await pause(turn * 150);
+          return curl(...way, ...marks, url);
+        }),
+      );
+      const answers = posts.flatMap(({ stdout }) => [...stdout.matchAll(answered)]);
+      const hashes = answers.map(([, hash]) => hash);
+      assert.deepEqual(hashes, Array(3).fill(payload.hash(BIG)), posts.map(({ stderr }) => stderr).join());
+      severalOf(answers.map(([, , version]) => version));
+    });
+  }
+
+  for (const scheme of ['http', 'https'] as const) {
+    test(`wget takes a list of files over ${scheme}`, async () => {
+      const list = join(lab.folder, `list-${scheme}`);
+      const urls = Array.from({ length: 30 }, (_, n) => lab.url(scheme, `/parts/20000/4/8?${n}`, 'localhost'));
+      writeFileSync(list, urls.join('\n'));
+      const file = join(lab.folder, `wget-${scheme}`);
+      const options = ['--no-config', '-4', '--tries=1', '--server-response', '--output-document', file];
+      const tls = scheme === 'https' ? ['--ca-certificate', lab.edge.caFile] : [];
+      const { code, stderr } = await runClient(['wget', ...options, ...tls, '--input-file', list]);
+      assert.equal(code, 0, stderr);
+      assert.ok(readFileSync(file).equals(Buffer.concat(urls.map(() => payload.slice(20_000)))));
+      severalOf([...stderr.matchAll(/^ *x-version: (\d+)$/gim)].map(([, version]) => version));
+    });
+
+    test(`python3-websockets talks over ${scheme}, is told to go away with 1001 and comes back`, async () => {
+      const script = fileURLToPath(new URL('websocket_client.py', import.meta.url));
+      const url = lab.url(scheme, '/socket').replace('http', 'ws');
+      const { code, stdout, stderr } = await runClient([PYTHON, script, url, lab.edge.caFile, '3']);
+      assert.equal(code, 0, stderr);
+      const seen = JSON.parse(stdout) as { versions: string[]; codes: number[]; echoes: number };
+      assert.deepEqual(seen.codes, [1001, 1001]);
+      assert.ok(seen.echoes > 10);
+      severalOf(seen.versions);
+    });
+
+    test(`git clones over ${scheme}`, async () => {
+      const into = join(lab.folder, `clone-${scheme}`);
+      const where = ['-c', `http.curloptResolve=${HOST}:${lab.port(scheme)}:127.0.0.1`];
+      const tls = ['-c', `http.sslCAInfo=${lab.edge.caFile}`];
+      const url = lab.url(scheme, '/repository.git');
+      const trace = { GIT_TRACE_CURL: '1', GIT_TRACE_CURL_NO_DATA: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
+      const { code, stderr } = await runClient(['git', ...where, ...tls, 'clone', '--quiet', url, into], trace);
+      assert.equal(code, 0, stderr);
+      const head = await runClient(['git', '-C', into, 'rev-parse', 'HEAD']);
+      assert.equal(head.stdout.trim(), commit);
+      assert.equal((await runClient(['git', '-C', into, 'fsck', '--full', '--strict'])).code, 0);
+      severalOf([...stderr.matchAll(/x-version: (\d+)/gi)].map(([, version]) => version));
+    });
+  }
+
+  test('undici asks in a pipeline, over TLS and with HTTP/2', async () => {
+    const tls = { ca: lab.edge.ca, servername: HOST };
+    await Promise.all([
+      askByUndici(lab, 'http', new Agent({ connections: 2, pipelining: 4 })),
+      askByUndici(lab, 'https', new Agent({ connections: 2, connect: tls })),
+      askByUndici(lab, 'https', new Agent({ connections: 1, allowH2: true, connect: tls })),
+    ]);
+  });
+
+  test('Chromium loads pages, fetches, hears events and talks over a WebSocket', async () => {
+    const browser = await Browser.start();
+    try {
+      for (const seen of await Promise.all(
+        (['http', 'https'] as const).map((scheme) => browser.visit(lab.url(scheme, '/page'))),
+      )) {
+        assert.deepEqual(seen.faults, []);
+        for (const versions of [seen.pages, seen.fetch, seen.events, seen.socket]) severalOf(versions);
+        assert.deepEqual(new Set(seen.closeCodes), new Set(['1001']));
+      }
+    } finally {
+      await browser.close();
+    }
+  });
+});
+
+function runCurl(lab: ClientLab, scheme: Scheme, protocol: '1.1' | '2', args: readonly string[]) {
+  const tls = scheme === 'https' ? ['--cacert', lab.edge.caFile] : [];
+  const where = ['--resolve', `${HOST}:${lab.port(scheme)}:127.0.0.1`];
+  const common = ['--silent', '--show-error', '--fail', `--http${protocol}`, ...where, ...tls];
+  return runClient(['curl', '--disable', ...common, ...args]);
+}
+
+async function askByUndici(lab: ClientLab, scheme: Scheme, dispatcher: Agent): Promise<void> {
+  const versions: unknown[] = [];
+  const until = performance.now() + 700;
+  const client = async (): Promise<void> => {
+    while (performance.now() < until) {
+      const url = `${scheme}://127.0.0.1:${lab.port(scheme)}/parts/20000/3/4`;
+      const { statusCode, headers, body } = await request(url, { dispatcher, headers: { host: HOST } });
+      const bytes = Buffer.from(await body.arrayBuffer());
+      assert.deepEqual([statusCode, bytes.equals(payload.slice(20_000))], [200, true]);
+      versions.push(headers['x-version']);
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, client));
+  await dispatcher.close();
+  severalOf(versions);
+}
+
+/** A client that saw one version alone would prove nothing. */
+function severalOf(versions: readonly unknown[]): void {
+  assert.ok(new Set(versions).size >= 2, `versions seen: ${[...new Set(versions)].join()}`);
+}
