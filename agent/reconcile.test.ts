@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EdgeSettings } from '../protocol/edge.ts';
 import { UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { FlipRequest, TableView } from '../protocol/proxy-admin.ts';
 import type { ContainerState, Ports } from './deployment/ports.ts';
@@ -89,6 +90,43 @@ test('a live container at a new address is flipped to under the same generation 
     [[3, [{ id: LIVE, address: '172.30.0.7', port: 80 }], 3]],
   );
   assert.deepEqual(moved, ['172.30.0.7']);
+});
+
+test('after a flip that was taken back the move is made under the generation of the table', async () => {
+  const { reconciler, flips, moved } = bench({
+    containers: [container(LIVE, { address: '172.30.0.7' })],
+    table: tableWith('172.30.0.2', 4),
+  });
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(
+    flips.map(({ entry, expectedGeneration }) => [entry.generation, expectedGeneration]),
+    [[4, 4]],
+  );
+  assert.deepEqual(moved, ['172.30.0.7']);
+});
+
+test('a move keeps the settings of the edge, and a canary that was set meanwhile', async () => {
+  const copies = [targetView({ id: STRAY, address: '172.30.0.5', port: 80 })];
+  const table = tableWith('172.30.0.2');
+  const [upstream] = table.upstreams;
+  assert.ok(upstream);
+  upstream.targets.push(...copies);
+  upstream.canary = { targetId: STRAY, weightPercent: 5, cookie: 'v=2' };
+  const edge = EdgeSettings.parse({ maintenance: true });
+  const strict = { ...live, entry: { ...live.entry, edge } };
+  const { reconciler, flips } = bench(
+    { containers: [container(LIVE, { address: '172.30.0.7' })], table },
+    { remembered: () => ({ live: [strict], unfinished: [] }) },
+  );
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(flips[0]?.entry.edge, edge);
+  assert.deepEqual(flips[0].entry.canary, {
+    targets: [{ id: STRAY, address: '172.30.0.5', port: 80 }],
+    weightPercent: 5,
+    cookie: 'v=2',
+  });
 });
 
 test('what does not get healthy is not flipped to, and the rest of the round goes on', async () => {

@@ -1,9 +1,12 @@
 /** Observe, plan, do: makes the host agree with the journal, at boot and every minute. One round at a time. */
+import type { Canary, FlipRequest, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
 import type { Action, Observed, Remembered } from './reconcile/plan.ts';
 import { plan } from './reconcile/plan.ts';
+
+type UpstreamView = TableView['upstreams'][number];
 
 const REMOVE_GRACE_SECONDS = 10;
 
@@ -106,19 +109,35 @@ function isNeededNow({ remembered }: ReconcileParts, deploymentId: string): bool
   return [...live, ...unfinished].some((one) => one.deploymentId === deploymentId);
 }
 
-/** Same generation, same target id, the address it has now: the proxy takes that as a move (protocol/proxy-admin.ts). */
+/**
+ * Same generation, same target id, the address it has now: the proxy takes that as a move (protocol/proxy-admin.ts). The
+ * generation is the table's where a newer flip was taken back. A canary stays.
+ */
 async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSignal): Promise<void> {
   const address = await parts.revive(live, signal);
   const { entry } = live;
   const { upstreams } = await parts.ports.proxy.table();
   const seen = upstreams.find(({ id }) => id === entry.id);
-  if (seen && seen.generation > entry.generation) return; // a newer deployment flipped meanwhile
   const active = seen?.targets.find(({ state }) => state === 'healthy');
-  const { deploymentId } = live;
-  const right = seen?.generation === entry.generation && active?.id === deploymentId && active.address === address;
-  if (!right) {
-    const targets = entry.targets.map((target) => ({ ...target, address }));
-    await parts.ports.proxy.flip({ entry: { ...entry, targets }, expectedGeneration: seen?.generation ?? 0 });
-  }
+  const isOurs = active?.id === live.deploymentId;
+  if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
+  const isRight = isOurs && active.address === address && (seen?.generation ?? 0) >= entry.generation;
+  if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
+}
+
+function moveTo(address: string, entry: UpstreamEntry, seen: UpstreamView | undefined): FlipRequest {
+  const expectedGeneration = seen?.generation ?? 0;
+  const generation = Math.max(entry.generation, expectedGeneration);
+  const targets = entry.targets.map((target) => ({ ...target, address }));
+  const canary = seen && canaryOf(seen);
+  return { entry: { ...entry, generation, targets, ...(canary && { canary }) }, expectedGeneration };
+}
+
+/** The canary of a table's view as an entry names it; a flip without it would end it. */
+function canaryOf({ canary, targets }: UpstreamView): Canary | undefined {
+  if (canary === null) return undefined;
+  const { targetId, weightPercent, cookie } = canary;
+  const copies = targets.filter(({ id }) => id === targetId).map(({ id, address, port }) => ({ id, address, port }));
+  return { targets: copies, weightPercent, ...(cookie !== null && { cookie }) };
 }

@@ -118,6 +118,7 @@ export const ERRORS = {
   ORK_UNHEALTHY: kind('app', 422, 'The app runs but its health check fails. Mend the app, or change the check.'),
 
   // cutover and finalize
+  ORK_APP_REGRESSED: kind('app', 422, 'The old version serves again. Mend what the evidence tells, then deploy again.'),
   ORK_CUTOVER_FAILED: kind('host', 500, 'The proxy refused the new target. The old one serves on.', true),
 
   // visitors' requests, on the pages of the edge proxy
@@ -145,6 +146,7 @@ export const ERRORS = {
     'The CA does not issue for this domain: look at its reason and at CAA records.',
     true,
   ),
+  ORK_ACME_ACCOUNT: kind('user', 422, 'Correct what the CA wants of its account: the e-mail address, or another CA.'),
   ORK_ACME_LIMIT: kind('user', 429, 'Wait: the CA takes no more orders for now. It is asked again by itself.', true),
   ORK_ACME_UNREACHABLE: kind('host', 502, 'Check the CA directory URLs and that the host reaches them.', true),
 

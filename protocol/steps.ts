@@ -98,14 +98,14 @@ export const StreamCount = z.object({
 });
 export type StreamCount = z.infer<typeof StreamCount>;
 
-/** The requests of one side of a cutover. Times are null when there was none. */
+/** The requests of one side of a cutover. Times are null when there was none. Defaults are for receipts of older versions. */
 export const SideCount = z.object({
   targetId: z.string(),
   requests: TargetCount,
   /** Answers of 500 and above that the app gave. */
-  errors: z.int(),
-  firstRequestAt: Timestamp.nullable(),
-  lastRequestAt: Timestamp.nullable(),
+  errors: z.int().default(0),
+  firstRequestAt: Timestamp.nullable().default(null),
+  lastRequestAt: Timestamp.nullable().default(null),
 });
 export type SideCount = z.infer<typeof SideCount>;
 
@@ -115,9 +115,18 @@ export const FlipCounts = z.object({
   previous: SideCount.extend({ inFlightAtFlip: z.int() }).nullable(),
   current: SideCount,
   /** How the old target emptied. `forced` counts plain requests cut at the deadline. Null: nothing to drain. */
-  drain: z.object({ ms: z.number(), forced: z.int(), streams: StreamCount }).nullable(),
+  drain: z
+    .object({
+      ms: z.number(),
+      forced: z.int(),
+      streams: StreamCount.default({ carried: 0, ended: 0, closed: 0 }),
+    })
+    .nullable(),
   /** Requests that waited in a hold before the flip, ms. Null: there was no hold. */
-  held: z.object({ requests: z.int(), refused: z.int(), p50Ms: z.number(), maxMs: z.number() }).nullable(),
+  held: z
+    .object({ requests: z.int(), refused: z.int(), p50Ms: z.number(), maxMs: z.number() })
+    .nullable()
+    .default(null),
   /** Requests answered 502, 503 or 504 by the proxy itself for this upstream, from the flip on. */
   failed: z.int(),
 });

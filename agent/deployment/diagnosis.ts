@@ -44,7 +44,7 @@ function list(listeners: readonly Listener[]): string {
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
 
-function tailEvidence(tail: readonly string[]): string[] {
+export function tailEvidence(tail: readonly string[]): string[] {
   return tail.slice(-TAIL_LINES).map((line) => `app: ${line}`);
 }
 
@@ -89,11 +89,12 @@ export function signalName(exitCode: number): string | null {
   return found?.[0] ?? null;
 }
 
-/** The reason why a container stands still that should run. `memoryMiB` is its limit. */
+/** The reason why a container stands still that should run. `memoryMiB` is its limit, `when` the end of the sentence. */
 export function diagnoseExit(
   state: Pick<ContainerState, 'exitCode' | 'oomKilled'> | null,
   memoryMiB: number,
   tail: readonly string[],
+  when = 'before it was healthy',
 ): OrkestrError {
   if (state === null) {
     return new OrkestrError('ORK_APP_EXITED', 'The container of the app is gone: something else removed it.');
@@ -111,5 +112,5 @@ export function diagnoseExit(
   const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
   const said = tail.findLast((line) => line.trim() !== '')?.trim();
   const last = said === undefined ? 'It wrote nothing.' : `Its last line: ${said.slice(0, 300)}`;
-  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} before it was healthy. ${last}`, { evidence });
+  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${last}`, { evidence });
 }

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
+import { drainLimitSeconds } from './drain.ts';
 import type { Step, StepContext } from './step.ts';
 import { analyze } from './steps/analyze.ts';
 import { build } from './steps/build.ts';
@@ -44,9 +45,13 @@ export const PIPELINE: Pipeline = {
     { step: deploy, seconds: () => 180, timeoutCode: 'ORK_ENGINE_TIMEOUT' },
     // Before the flip, because only a target that answered may serve.
     { step: health, seconds: ({ settings }) => settings.healthCheck.startSeconds + 60, timeoutCode: 'ORK_UNHEALTHY' },
-    // The point of no return: before it all is undone on failure, after it we only go forward. It drains the old target,
-    // so that the next step may stop it.
-    { step: cutover, seconds: ({ settings }) => settings.drainSeconds + 120, timeoutCode: 'ORK_CUTOVER_FAILED' },
+    // The point of no return, unless the new target goes bad at once: before it all is undone on failure, after it we only
+    // go forward. It drains the old target, so that the next step may stop it; or the new one, after a flip back.
+    {
+      step: cutover,
+      seconds: ({ settings }) => settings.watchSeconds + 2 * drainLimitSeconds(settings) + 120,
+      timeoutCode: 'ORK_CUTOVER_FAILED',
+    },
     // Last, when no request can reach the old container any more.
     { step: finalize, seconds: ({ settings }) => settings.stopGraceSeconds + 300, timeoutCode: 'ORK_ENGINE_TIMEOUT' },
   ],

@@ -5,13 +5,18 @@
  */
 import type { BuildLimits, Domain, Limits, Source } from '../../protocol/job.ts';
 import type {
+  CertificateList,
   DrainAnswer,
   DrainRequest,
   FlipAnswer,
+  FlipBackRequest,
+  FlipReceipt,
   FlipRequest,
   TableView,
   TargetAddress,
   UpstreamRemoved,
+  WatchAnswer,
+  WatchRequest,
 } from '../../protocol/proxy-admin.ts';
 import type { BuildPlan, Checkout, Image, Listener } from '../../protocol/steps.ts';
 import type { BaseImages } from '../detect/base-images.ts';
@@ -139,7 +144,15 @@ export interface ContainerRuntime {
 export interface EdgeProxy {
   table(): Promise<TableView>;
   flip(request: FlipRequest): Promise<FlipAnswer>;
-  drain(request: DrainRequest): Promise<DrainAnswer>;
+  /** @throws OrkestrError ORK_GENERATION_STALE; ORK_CONFLICT when the old target is not kept any more */
+  flipBack(request: FlipBackRequest): Promise<FlipAnswer>;
+  /** Answers when it is drained. An aborted wait leaves the drain as it is. */
+  drain(request: DrainRequest, signal: AbortSignal): Promise<DrainAnswer>;
+  /** Answers at the end of the window, or as soon as the target goes bad. What it is judged by are the proxy's defaults. */
+  watch(request: Pick<WatchRequest, 'upstreamId' | 'targetId' | 'seconds'>, signal: AbortSignal): Promise<WatchAnswer>;
+  /** Counts around the last flip. */
+  receipt(upstreamId: string): Promise<FlipReceipt>;
+  certificates(): Promise<CertificateList>;
   remove(upstreamId: string): Promise<UpstreamRemoved>;
 }
 

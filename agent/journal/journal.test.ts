@@ -301,3 +301,22 @@ test('the lock of an agent that was killed is free at once, whatever pid file it
   assert.ok(existsSync(join(folder, 'agent.pid')), 'the stale pid file is there');
   (await lockState(folder)).release();
 });
+
+test('a journal of the first version: what is live is read with the target that it had', async (t) => {
+  const folder = temporaryFolder(t);
+  const old = new Sqlite(join(folder, 'journal.sqlite'));
+  old.exec(readFileSync(join(import.meta.dirname, 'schema', '001-start.sql'), 'utf8'));
+  old.pragma('user_version = 1');
+  const target = { id: IDS.host, address: '172.30.0.2', port: 80 };
+  const entry = JSON.stringify({ id: IDS.environment, generation: 7, target, routes: [] });
+  old
+    .prepare('INSERT INTO live (environment_id, project_id, deployment_id, entry) VALUES (?, ?, ?, ?)')
+    .run(IDS.environment, IDS.project, IDS.host, entry);
+  old.close();
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  const expected = UpstreamEntry.parse({ id: IDS.environment, generation: 7, targets: [target], routes: [] });
+  assert.deepEqual(journal.live(IDS.environment)?.entry, expected);
+  journal.moveLive(IDS.environment, '172.30.0.9');
+  assert.equal(journal.live(IDS.environment)?.entry.targets[0]?.address, '172.30.0.9');
+});

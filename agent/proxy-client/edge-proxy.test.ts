@@ -23,7 +23,7 @@ async function proxyThat(t: TestContext, answer: Answer) {
     server.closeAllConnections();
     server.close();
   });
-  return makeProxyClient(socketPath, { callMs: 300, drainMarginMs: 300 });
+  return makeProxyClient(socketPath, { callMs: 300, marginMs: 300 });
 }
 
 const json = (response: ServerResponse, status: number, body: unknown): void => {
@@ -40,6 +40,26 @@ const DRAINED = {
   requests: { served: 1, failed: 0 },
 };
 
+const AT = '2026-01-01T00:00:00.000Z';
+const FLIPPED = { generation: 2, flippedAt: AT, changed: true, previous: null };
+const RECEIPT = {
+  generation: 2,
+  flippedAt: AT,
+  previous: null,
+  current: {
+    targetId: IDS.host,
+    requests: { served: 1, failed: 0 },
+    errors: 0,
+    firstRequestAt: AT,
+    lastRequestAt: null,
+  },
+  drain: null,
+  held: null,
+  failed: 0,
+};
+
+const forever = new AbortController().signal;
+
 const isCode = (code: string) => (error: unknown) => error instanceof OrkestrError && error.code === code;
 
 test('each call is the request that the admin API names', async (t) => {
@@ -49,14 +69,28 @@ test('each call is the request that the admin API names', async (t) => {
     if (url === '/v1/table')
       return json(response, 200, { version: 1, startedAt: '2026-01-01T00:00:00.000Z', upstreams: [] });
     if (url === '/v1/drain') return json(response, 200, DRAINED);
+    if (url === '/v1/flip-back') return json(response, 200, FLIPPED);
+    if (url === '/v1/watch') return json(response, 200, { verdict: 'errors', reason: '9 of 10 answers' });
+    if (url?.endsWith('/receipt') === true) return json(response, 200, RECEIPT);
+    if (url === '/v1/certificates') return json(response, 200, { certificates: [], missing: [] });
     return json(response, 200, { removed: true, targetIds: [] });
   });
   assert.deepEqual((await proxy.table()).upstreams, []);
-  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 0 })).known, true);
+  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 0 }, forever)).known, true);
+  const back = { upstreamId: IDS.environment, expectedGeneration: 2, targetId: IDS.host };
+  assert.deepEqual(await proxy.flipBack(back), FLIPPED);
+  const watch = { upstreamId: IDS.environment, targetId: IDS.host, seconds: 3 };
+  assert.equal((await proxy.watch(watch, forever)).verdict, 'errors');
+  assert.deepEqual(await proxy.receipt(IDS.environment), RECEIPT);
+  assert.deepEqual((await proxy.certificates()).missing, []);
   assert.equal((await proxy.remove(IDS.environment)).removed, true);
   assert.deepEqual(seen, [
     'GET /v1/table ',
     `POST /v1/drain ${JSON.stringify({ ...DRAIN, deadlineSeconds: 0 })}`,
+    `POST /v1/flip-back ${JSON.stringify(back)}`,
+    `POST /v1/watch ${JSON.stringify(watch)}`,
+    `GET /v1/upstreams/${IDS.environment}/receipt `,
+    'GET /v1/certificates ',
     `DELETE /v1/upstreams/${IDS.environment} `,
   ]);
 });
@@ -93,6 +127,13 @@ test('a drain may take its own deadline and some more, longer than other calls',
   const proxy = await proxyThat(t, (_request, response) => {
     setTimeout(() => json(response, 200, DRAINED), 500);
   });
-  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 5 })).known, true);
-  await assert.rejects(proxy.drain({ ...DRAIN, deadlineSeconds: 0 }), isCode('ORK_PROXY_UNREACHABLE'));
+  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 5 }, forever)).known, true);
+  await assert.rejects(proxy.drain({ ...DRAIN, deadlineSeconds: 0 }, forever), isCode('ORK_PROXY_UNREACHABLE'));
+});
+
+test('a wait for an answer ends at once when it is given up', async (t) => {
+  const over = new AbortController();
+  const proxy = await proxyThat(t, () => over.abort());
+  const watch = { upstreamId: IDS.environment, targetId: IDS.host, seconds: 3600 };
+  await assert.rejects(proxy.watch(watch, over.signal), isCode('ORK_PROXY_UNREACHABLE'));
 });

@@ -2,13 +2,21 @@
 import { Client } from 'undici';
 import type { z } from 'zod';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
-import { DrainAnswer, FlipAnswer, TableView, UpstreamRemoved } from '../../protocol/proxy-admin.ts';
+import {
+  CertificateList,
+  DrainAnswer,
+  FlipAnswer,
+  FlipReceipt,
+  TableView,
+  UpstreamRemoved,
+  WatchAnswer,
+} from '../../protocol/proxy-admin.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 
 /** Deadline of a call that only changes or reads the table, ms. */
 const CALL_MS = 10_000;
-/** How much later than its own deadline a drain may answer, ms. */
-const DRAIN_MARGIN_MS = 10_000;
+/** How much later than its own deadline a call that waits may answer, ms. */
+const MARGIN_MS = 10_000;
 /** Largest answer that is read: the table of a few thousand upstreams. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
@@ -17,12 +25,14 @@ interface Call {
   readonly path: string;
   readonly body?: unknown;
   readonly deadlineMs?: number;
+  /** Ends the wait for the answer. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ProxyClientOptions {
   /** Deadline of the short calls, ms. */
   readonly callMs?: number;
-  readonly drainMarginMs?: number;
+  readonly marginMs?: number;
 }
 
 /**
@@ -31,7 +41,7 @@ export interface ProxyClientOptions {
  * @throws (each call) OrkestrError ORK_PROXY_UNREACHABLE when nothing (right) answers in time, else the proxy's own code
  */
 export function makeProxyClient(socketPath: string, options: ProxyClientOptions = {}): EdgeProxy {
-  const { callMs = CALL_MS, drainMarginMs = DRAIN_MARGIN_MS } = options;
+  const { callMs = CALL_MS, marginMs = MARGIN_MS } = options;
   const call = async <T>(schema: z.ZodType<T>, { deadlineMs = callMs, ...request }: Call): Promise<T> => {
     const { status, text } = await exchange(socketPath, { ...request, deadlineMs });
     const body = parseJson(text);
@@ -45,22 +55,33 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
   return {
     table: () => call(TableView, { method: 'GET', path: '/v1/table' }),
     flip: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip', body: request }),
-    drain: (request) =>
+    flipBack: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip-back', body: request }),
+    drain: (request, signal) =>
       call(DrainAnswer, {
         method: 'POST',
         path: '/v1/drain',
         body: request,
+        signal,
         deadlineMs:
-          (Math.max(request.deadlineSeconds, request.streamDeadlineSeconds) + request.spreadSeconds) * 1000 +
-          drainMarginMs,
+          (Math.max(request.deadlineSeconds, request.streamDeadlineSeconds) + request.spreadSeconds) * 1000 + marginMs,
       }),
+    watch: (request, signal) =>
+      call(WatchAnswer, {
+        method: 'POST',
+        path: '/v1/watch',
+        body: request,
+        signal,
+        deadlineMs: request.seconds * 1000 + marginMs,
+      }),
+    receipt: (upstreamId) => call(FlipReceipt, { method: 'GET', path: `/v1/upstreams/${upstreamId}/receipt` }),
+    certificates: () => call(CertificateList, { method: 'GET', path: '/v1/certificates' }),
     remove: (upstreamId) => call(UpstreamRemoved, { method: 'DELETE', path: `/v1/upstreams/${upstreamId}` }),
   };
 }
 
 async function exchange(
   socketPath: string,
-  { method, path, body, deadlineMs }: Call & { deadlineMs: number },
+  { method, path, body, deadlineMs, signal }: Call & { deadlineMs: number },
 ): Promise<{ status: number; text: string }> {
   // undici's own header and body timeouts are off: one deadline covers the whole call, drains included.
   const client = new Client('http://proxy', { socketPath, headersTimeout: 0, bodyTimeout: 0, pipelining: 0 });
@@ -68,7 +89,7 @@ async function exchange(
     const answer = await client.request({
       method,
       path,
-      signal: AbortSignal.timeout(deadlineMs),
+      signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal ? [signal] : [])]),
       ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
     const chunks: Buffer[] = [];

@@ -121,6 +121,15 @@ test('a newer flip than the journal knows of is never turned back', () => {
   assert.deepEqual(plan(observed({ containers, table: newer }), remembered), []);
 });
 
+test('a flip that was taken back left a newer generation: what is live is looked after all the same', () => {
+  const back = table(upstream('e', [['d1'], ['d2', 'gone']], 2));
+  assert.deepEqual(plan({ ...WHOLE.observed, table: back }, WHOLE.remembered), []);
+  const containers = [container('d1', 'e', { running: false, address: null })];
+  assert.deepEqual(kinds(plan({ ...WHOLE.observed, table: back, containers }, WHOLE.remembered)), [
+    'revive: its container does not run',
+  ]);
+});
+
 test('a container that nobody needs is removed', () => {
   const containers = [container('d1', 'e'), container('d0', 'e')];
   const actions = plan({ ...WHOLE.observed, containers }, WHOLE.remembered);
@@ -170,7 +179,7 @@ test('without the engine nothing is judged: not seen is not gone', () => {
   assert.deepEqual(plan({ ...WHOLE.observed, containers: null }, NOTHING), []);
 });
 
-test('after the loss of the journal what serves is adopted, with its generation and routes, and not removed', () => {
+test('after the loss of the journal what serves is adopted, with its generation, routes and settings, and not removed', () => {
   const seen = observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']], 41)) });
   const actions = plan(seen, NOTHING);
   assert.deepEqual(actions, [{ kind: 'adopt', live: { ...live('d1', 'e', 41) } }]);

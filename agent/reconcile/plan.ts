@@ -6,6 +6,8 @@ import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
 
+type UpstreamView = TableView['upstreams'][number];
+
 export interface Observed {
   /** All containers of this agent; null when the engine does not answer. */
   readonly containers: readonly ContainerState[] | null;
@@ -48,7 +50,7 @@ function adoptions({ containers, table }: Observed, { live, unfinished }: Rememb
   if (containers === null || table === null) return [];
   const known = new Set([...live, ...unfinished].map(({ environmentId }) => environmentId));
   return table.upstreams.flatMap((upstream): ActionOf<'adopt'>[] => {
-    const target = upstream.targets.find(({ state }) => state === 'healthy');
+    const target = activeOf(upstream);
     const container = containers.find(
       ({ deploymentId, environmentId }) => deploymentId === target?.id && environmentId === upstream.id,
     );
@@ -84,20 +86,32 @@ function revivals(observed: Observed, live: readonly LiveRecord[]): ActionOf<'re
 }
 
 /** Null when the live target runs and the table names it, or when that cannot be seen. */
-function whyRevive({ containers, table }: Observed, { deploymentId, entry }: LiveRecord): string | null {
+function whyRevive({ containers, table }: Observed, live: LiveRecord): string | null {
+  const { deploymentId, entry } = live;
   if (containers === null) return null;
   const container = containers.find((one) => one.deploymentId === deploymentId);
   const upstream = table?.upstreams.find(({ id }) => id === entry.id);
-  // A newer flip that the journal has not heard of yet: the deployment that made it is still at work.
-  if (upstream && upstream.generation > entry.generation) return null;
+  // A newer flip that the journal has not heard of yet: the deployment that made it is still at work. One that was taken
+  // back left its generation behind and nothing else.
+  if (upstream && upstream.generation > entry.generation && activeOf(upstream)?.id !== deploymentId) return null;
   if (!container) return 'its container is gone';
   if (!container.running) return 'its container does not run';
-  if (table === null) return null;
-  if (!upstream) return 'the proxy does not know its route';
-  const active = upstream.targets.find(({ state }) => state === 'healthy');
-  if (upstream.generation < entry.generation || active?.id !== deploymentId) return 'the proxy names an older target';
-  return active.address === container.address ? null : 'its address has changed';
+  return table === null ? null : whyReroute(upstream, live, container.address);
 }
+
+function whyReroute(
+  upstream: UpstreamView | undefined,
+  { deploymentId, entry }: LiveRecord,
+  address: string | null,
+): string | null {
+  if (!upstream) return 'the proxy does not know its route';
+  const active = activeOf(upstream);
+  if (upstream.generation < entry.generation || active?.id !== deploymentId) return 'the proxy names an older target';
+  return active.address === address ? null : 'its address has changed';
+}
+
+const activeOf = ({ targets }: UpstreamView): UpstreamView['targets'][number] | undefined =>
+  targets.find(({ state }) => state === 'healthy');
 
 /** Containers that no live or unfinished deployment needs and that the proxy does not name. */
 function strayContainers(

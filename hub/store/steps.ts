@@ -1,5 +1,5 @@
 /** Steps of deployments as their hosts report them. */
-import { STEP_NAMES } from '../../protocol/steps.ts';
+import { STEP_NAMES, StepOutputs } from '../../protocol/steps.ts';
 import type { Step } from '../api/schemas.ts';
 import type { Db } from './database.ts';
 import { addStepEvent, parseError } from './events.ts';
@@ -36,7 +36,13 @@ function toStep(row: Row<'step'>): Step {
     startedAt: row.started_at,
     ms: row.ms,
     note: row.note,
-    output: row.output === null ? null : (JSON.parse(row.output) as unknown),
+    output: row.output === null ? null : readOutput(row.name, row.output),
     error: parseError(row.error),
   };
+}
+
+/** Parsed, so that fields which came with a later version have their defaults; what fits no more is not shown. */
+function readOutput(name: Row<'step'>['name'], text: string): unknown {
+  const output = StepOutputs[name].safeParse(JSON.parse(text));
+  return output.success ? output.data : null;
 }

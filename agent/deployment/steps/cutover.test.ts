@@ -37,14 +37,22 @@ const drained = (parts: Partial<DrainAnswer> = {}): DrainAnswer => ({
 
 const lost = new OrkestrError('ORK_PROXY_UNREACHABLE', 'The answer was lost.');
 
+/** What a proxy says that was restarted since the flip, and has no certificates. */
+const RESTARTED: Partial<EdgeProxy> = {
+  receipt: () => Promise.reject(new OrkestrError('ORK_NOT_FOUND', 'No flip since the restart.')),
+  certificates: async () => ({ certificates: [], missing: [] }),
+};
+
+const AT = '2030-01-01T00:00:01.000Z';
+
 function contextWith(proxy: Partial<EdgeProxy>, signal?: AbortSignal): ScriptedContext {
   const domains = [
     { host: 'shop.example', pathPrefix: '/' },
     { host: 'example.org', pathPrefix: '/shop' },
   ];
   return aContext({
-    job: aJob({ settings: { domains, drainSeconds: 7 } }),
-    ports: { proxy: scripted<EdgeProxy>('proxy', proxy) },
+    job: aJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
+    ports: { proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }) },
     outputs: {
       deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
     },
@@ -61,12 +69,23 @@ describe('the step cutover', () => {
   test('flips what it saw, drains the old target, and gives a receipt with the counts', async () => {
     const flips: FlipRequest[] = [];
     const drains: unknown[] = [];
+    const side = { errors: 0, firstRequestAt: AT, lastRequestAt: AT };
+    const counted = {
+      generation: 2,
+      flippedAt: AT,
+      previous: { ...side, targetId: IDS.previous, requests: { served: 13, failed: 0 }, inFlightAtFlip: 3 },
+      current: { ...side, targetId: IDS.deployment, requests: { served: 90, failed: 0 } },
+      drain: { ms: 12, forced: 1, streams: { carried: 4, ended: 1, closed: 3 } },
+      held: null,
+      failed: 1,
+    };
     const context = contextWith({
-      table: inTurn(tableOf(upstream(1, IDS.previous, 4)), tableOf(upstream(2, IDS.deployment, 5, 90))),
+      table: inTurn(tableOf(upstream(1, IDS.previous))),
       flip: async (request) => {
         flips.push(request);
         return answer();
       },
+      receipt: async () => counted,
       drain: async (request) => {
         drains.push(request);
         return drained({ ms: 12, forced: 1, requests: { served: 13, failed: 0 } });
@@ -85,16 +104,11 @@ describe('the step cutover', () => {
         expectedGeneration: 1,
       },
     ]);
-    assert.deepEqual(drains, [{ upstreamId: IDS.environment, targetId: IDS.previous, deadlineSeconds: 7 }]);
-    assert.deepEqual(receipt, {
-      generation: 2,
-      flippedAt: '2030-01-01T00:00:01.000Z',
-      previous: { targetId: IDS.previous, requests: { served: 13, failed: 0 }, inFlightAtFlip: 3 },
-      current: { targetId: IDS.deployment, requests: { served: 90, failed: 0 } },
-      drain: { ms: 12, forced: 1 },
-      failed: 1,
-      urls: ['http://shop.example/', 'http://example.org/shop'],
-    });
+    const upstreamId = IDS.environment;
+    const times = { deadlineSeconds: 7, streamDeadlineSeconds: 37, spreadSeconds: 10 };
+    assert.deepEqual(drains, [{ upstreamId, targetId: IDS.previous, ...times }]);
+    assert.deepEqual(receipt, { ...counted, urls: ['http://shop.example/', 'http://example.org/shop'] });
+    assert.ok(context.lines.includes('requests: 13 by the old target, 90 by the new, 1 failed'));
     CutoverReceipt.parse(receipt);
   });
 
@@ -181,13 +195,14 @@ describe('the step cutover', () => {
 
   test('a proxy that was restarted knows the old target no more: the counts of the flip stand', async () => {
     const context = contextWith({
-      table: inTurn(tableOf(upstream(1, IDS.previous, 9)), tableOf(upstream(2, IDS.deployment, 0))),
+      table: inTurn(tableOf(upstream(1, IDS.previous, 9)), tableOf(upstream(2, IDS.deployment, 2, 5))),
       flip: async () => answer(),
       drain: async () => drained({ known: false, ms: 0, requests: { served: 0, failed: 0 } }),
     });
     const receipt = await cutover.run(context);
     assert.deepEqual(receipt.previous?.requests, { served: 10, failed: 0 });
-    assert.equal(receipt.failed, 0);
+    assert.deepEqual(receipt.current.requests, { served: 5, failed: 0 });
+    assert.equal(receipt.failed, 2);
   });
 
   test('a cancel before the flip ends it; after the flip it comes too late', async () => {

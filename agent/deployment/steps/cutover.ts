@@ -1,13 +1,17 @@
 /**
- * Step 6, cutover: compare-and-set flip of the proxy's upstream to the new target, then drain the old one.
+ * Step 6, cutover: compare-and-set flip of the proxy's upstream to the new target; then drain the old one and, as long as it
+ * is kept anyway, watch how the new one does with real visitors.
  *
- * The flip is the point of no return: this step has no `undo`. When `run` throws, the runner asks {@link hasFlipped}: false
- * means nothing changed and earlier steps may be undone; true means only forward, so `run` is called again; when it throws,
- * the proxy cannot say, so neither is allowed yet and the runner asks again later.
+ * The flip is the point of no return but for one way back: a new target that goes bad in the watch window is flipped away
+ * from again (../regression.ts). This step has no `undo`. When `run` throws, the runner asks {@link hasFlipped}: false means
+ * visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is called again; when it
+ * throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
  */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
-import type { CutoverReceipt } from '../../../protocol/steps.ts';
+import { drainTarget } from '../drain.ts';
+import { describeReceipt, makeReceipt } from '../receipt.ts';
+import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts';
 import type { Step, StepContext } from '../step.ts';
 
 /** How often the flip is tried when its answer was lost or something else changed the upstream in between. */
@@ -20,14 +24,10 @@ export const cutover: Step<'cutover'> = {
   name: 'cutover',
 
   async run(context) {
-    const { answer, failedBefore } = await flip(context);
-    const drained = await drainPrevious(context, answer);
-    const upstream = await upstreamOf(context);
-    const receipt = receiptOf(context, { answer, drained, upstream, failedBefore });
-    const { current, previous, failed } = receipt;
-    context.log.line(
-      `requests: ${previous?.requests.served ?? 0} by the old target, ${current.requests.served} by the new, ${failed} failed`,
-    );
+    const answer = await flip(context);
+    const drained = await settle(context, answer);
+    const receipt = await makeReceipt(context, answer, drained);
+    context.log.line(describeReceipt(receipt));
     return receipt;
   },
 };
@@ -47,8 +47,8 @@ function isOurs(upstream: UpstreamView | undefined, { job }: StepContext): boole
   return upstream?.generation === job.generation && upstream.targets[0]?.id === job.deploymentId;
 }
 
-/** Flip, whatever happens to the answers. `failedBefore`: the upstream's failures up to the flip. */
-async function flip(context: StepContext): Promise<{ answer: FlipAnswer; failedBefore: number }> {
+/** Flip, whatever happens to the answers. */
+async function flip(context: StepContext): Promise<FlipAnswer> {
   const { job, output, ports, log, signal } = context;
   const { address, port } = output('deploy');
   const entry = {
@@ -61,6 +61,7 @@ async function flip(context: StepContext): Promise<{ answer: FlipAnswer; failedB
   for (let attempt = 1; ; attempt += 1) {
     // Read anew each time: a lost answer may hide a flip that was done, and the proxy answers that one again.
     const before = await upstreamOf(context);
+    if (wasFlippedBack(before, context)) throw await endAfterFlipBack(context);
     const seen = before?.generation ?? 0;
     if (seen > job.generation || (seen === job.generation && !isOurs(before, context))) throw stale(seen, context);
     // The last moment to turn back. After the call below a cancellation comes too late.
@@ -68,7 +69,7 @@ async function flip(context: StepContext): Promise<{ answer: FlipAnswer; failedB
     try {
       const answer = await ports.proxy.flip({ entry, expectedGeneration: seen });
       log.line(`generation ${answer.generation} serves${answer.changed ? '' : ' (it had been flipped before)'}`);
-      return { answer, failedBefore: before?.failed ?? 0 };
+      return answer;
     } catch (error) {
       if (attempt === TRIES || !mayHaveChanged(error)) throw error;
       log.line(`flip ${attempt}: ${error.message}; looking at the table again`);
@@ -91,58 +92,26 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
   );
 }
 
-/** The old target finishes what it has; what is left at the deadline is cut. Null when there is none. */
-async function drainPrevious({ job, ports, log }: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
-  if (previous === null || previous.targetId === job.deploymentId) return null;
-  const { drainSeconds: deadlineSeconds, streamDrainSeconds } = job.settings;
-  log.line(`draining ${previous.targetId}: ${previous.inFlight} in flight, at most ${deadlineSeconds} s`);
-  const drained = await ports.proxy.drain({
-    upstreamId: job.environment.id,
-    targetId: previous.targetId,
-    deadlineSeconds,
-    streamDeadlineSeconds: Math.max(streamDrainSeconds, deadlineSeconds),
-    spreadSeconds: 0,
-  });
-  log.line(
-    drained.known
-      ? `drained in ${Math.round(drained.ms)} ms, ${drained.forced} connections cut`
-      : 'the proxy was restarted since, so nothing is in flight',
-  );
-  return drained;
-}
-
-interface Observed {
-  readonly answer: FlipAnswer;
-  readonly drained: DrainAnswer | null;
-  readonly upstream: UpstreamView | undefined;
-  readonly failedBefore: number;
-}
-
-function receiptOf({ job }: StepContext, { answer, drained, upstream, failedBefore }: Observed): CutoverReceipt {
-  const { previous } = answer;
-  const current = upstream?.targets.find(({ id }) => id === job.deploymentId);
-  return {
-    generation: answer.generation,
-    flippedAt: answer.flippedAt,
-    previous: previous && {
-      targetId: previous.targetId,
-      requests: drained?.known ? drained.requests : previous.requests,
-      errors: 0,
-      firstRequestAt: null,
-      lastRequestAt: null,
-      inFlightAtFlip: previous.inFlight,
-    },
-    current: {
-      targetId: job.deploymentId,
-      requests: current?.requests ?? { served: 0, failed: 0 },
-      errors: current?.errors ?? 0,
-      firstRequestAt: null,
-      lastRequestAt: null,
-    },
-    drain: drained && { ms: drained.ms, forced: drained.forced, streams: drained.streams },
-    held: null,
-    // A proxy that was restarted in between counts from zero again.
-    failed: Math.max(0, (upstream?.failed ?? 0) - failedBefore),
-    urls: job.settings.domains.map(({ host, pathPrefix }) => `http://${host}${pathPrefix}`),
-  };
+/**
+ * The old target finishes what it has, and the new one is watched meanwhile. Null when there is no old one.
+ * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
+ */
+async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
+  if (previous === null || previous.targetId === context.job.deploymentId) return null;
+  const { targetId, inFlight, streams } = previous;
+  context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);
+  const over = new AbortController();
+  const work = [
+    drainTarget(context, targetId, over.signal),
+    // Only a container that the journal knows is surely kept until the next step.
+    context.previous?.deploymentId === targetId ? watchWindow(context, targetId, over.signal) : Promise.resolve(),
+  ] as const;
+  try {
+    return (await Promise.all(work))[0];
+  } finally {
+    // The drain of a target that serves again would only end by its deadline. And a step that runs again must not meet a
+    // flip back that is still under way.
+    over.abort();
+    await Promise.allSettled(work);
+  }
 }

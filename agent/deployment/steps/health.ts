@@ -1,6 +1,7 @@
 /** Step 5, health: probe until it is healthy, or say why it is not. Changes nothing, so there is nothing to undo. */
 import { resolveCheck, tryOnce } from '../../probe/index.ts';
 import type { ProbeSubject } from '../../probe/index.ts';
+import type { Domain } from '../../../protocol/job.ts';
 import type { HealthReport, Listener } from '../../../protocol/steps.ts';
 import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
 import type { ContainerState } from '../ports.ts';
@@ -88,12 +89,18 @@ async function ensureRunning(
   throw diagnoseExit(state, job.settings.limits.memoryMiB, tail);
 }
 
+/** A name that visitors use too: apps may refuse others. Of a wildcard any one will do. */
+function probedHost(domains: readonly Domain[]): string | undefined {
+  const exact = domains.find(({ host }) => !host.startsWith('*.'));
+  return exact?.host ?? domains[0]?.host.replace('*', 'www');
+}
+
 function subjectOf({ job, output, ports }: StepContext): ProbeSubject {
   const { address, port, containerName } = output('deploy');
   return {
     address,
     port,
-    host: job.settings.domains[0]?.host,
+    host: probedHost(job.settings.domains),
     async imageHealth() {
       const state = await ports.containers.inspect(containerName);
       return { state: state?.imageHealth ?? null, output: state?.imageHealthOutput ?? null };

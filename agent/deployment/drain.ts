@@ -1,0 +1,41 @@
+/** Lets a target finish what it has: how long, and what is told of it. */
+import type { Settings } from '../../protocol/job.ts';
+import type { DrainAnswer, DrainRequest } from '../../protocol/proxy-admin.ts';
+import type { StepContext } from './step.ts';
+
+/** Streams that are closed at their deadline come back as new connections; they are spread over at most this, seconds. */
+const MAX_SPREAD_SECONDS = 10;
+
+type DrainTimes = Pick<DrainRequest, 'deadlineSeconds' | 'streamDeadlineSeconds' | 'spreadSeconds'>;
+
+export function drainTimes({ drainSeconds, streamDrainSeconds }: Settings): DrainTimes {
+  const streamDeadlineSeconds = Math.max(streamDrainSeconds, drainSeconds);
+  const spreadSeconds = Math.min(MAX_SPREAD_SECONDS, (streamDeadlineSeconds - drainSeconds) / 3);
+  return { deadlineSeconds: drainSeconds, streamDeadlineSeconds, spreadSeconds };
+}
+
+/** The longest that a drain takes, seconds. */
+export function drainLimitSeconds(settings: Settings): number {
+  const { streamDeadlineSeconds, spreadSeconds } = drainTimes(settings);
+  return streamDeadlineSeconds + spreadSeconds;
+}
+
+/** Waits until a retired target is empty; what is left at its deadlines is cut or, being a stream, closed politely. */
+export async function drainTarget(context: StepContext, targetId: string, signal: AbortSignal): Promise<DrainAnswer> {
+  const { job, ports, log } = context;
+  const times = drainTimes(job.settings);
+  log.line(
+    `draining ${targetId}: requests at most ${times.deadlineSeconds} s, streams ${times.streamDeadlineSeconds} s`,
+  );
+  const answer = await ports.proxy.drain({ upstreamId: job.environment.id, targetId, ...times }, signal);
+  log.line(describe(answer));
+  return answer;
+}
+
+function describe({ known, ms, forced, streams }: DrainAnswer): string {
+  if (!known) return 'the proxy was restarted since, so nothing is in flight';
+  const requests = `drained in ${Math.round(ms)} ms, ${forced} requests cut`;
+  return streams.carried === 0
+    ? requests
+    : `${requests}; of ${streams.carried} streams ${streams.ended} ended and ${streams.closed} were closed`;
+}

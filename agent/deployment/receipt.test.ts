@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
+import { tableView, targetView, upstreamView } from '../test-table.ts';
+import type { EdgeProxy } from './ports.ts';
+import { describeReceipt, makeReceipt, urlsOf } from './receipt.ts';
+import { aContext, IDS, scripted } from './test-context.ts';
+
+const AT = '2030-01-01T00:00:01.000Z';
+const SIDE = { requests: { served: 7, failed: 0 }, errors: 2, firstRequestAt: AT, lastRequestAt: AT };
+const ANSWER: FlipAnswer = {
+  generation: 2,
+  flippedAt: AT,
+  changed: true,
+  previous: { targetId: IDS.previous, inFlight: 3, streams: 0, requests: { served: 10, failed: 0 } },
+};
+const COUNTED: FlipReceipt = {
+  generation: 2,
+  flippedAt: AT,
+  previous: { ...SIDE, targetId: IDS.previous, inFlightAtFlip: 3 },
+  current: { ...SIDE, targetId: IDS.deployment },
+  drain: null,
+  held: { requests: 4, refused: 1, p50Ms: 12, maxMs: 80.4 },
+  failed: 0,
+};
+
+const contextOf = (proxy: Partial<EdgeProxy>) =>
+  aContext({
+    ports: {
+      proxy: scripted<EdgeProxy>('proxy', {
+        certificates: async () => ({ certificates: [], missing: [] }),
+        table: async () =>
+          tableView(upstreamView({ id: IDS.environment, targets: [targetView({ id: IDS.deployment, errors: 1 })] })),
+        ...proxy,
+      }),
+    },
+  });
+
+test('the counts are those that the proxy kept of this very flip', async () => {
+  const receipt = await makeReceipt(contextOf({ receipt: async () => COUNTED }), ANSWER, null);
+  assert.deepEqual(receipt, { ...COUNTED, urls: [] });
+});
+
+test('counts of another flip are not taken for those of this one', async () => {
+  const others: FlipReceipt[] = [
+    { ...COUNTED, generation: 1 },
+    { ...COUNTED, current: { ...SIDE, targetId: IDS.previous } },
+    { ...COUNTED, previous: null },
+  ];
+  for (const other of others) {
+    const receipt = await makeReceipt(contextOf({ receipt: async () => other }), ANSWER, null);
+    assert.deepEqual(receipt.previous?.requests, { served: 10, failed: 0 });
+    assert.deepEqual(receipt.current.firstRequestAt, null);
+    assert.equal(receipt.current.errors, 1);
+  }
+});
+
+test('a proxy that refuses to tell ends nothing; one that does not answer is asked again by the runner', async () => {
+  const refuse = () => Promise.reject(new OrkestrError('ORK_INTERNAL', 'no idea'));
+  const context = contextOf({ receipt: refuse, certificates: refuse });
+  assert.equal((await makeReceipt(context, ANSWER, null)).generation, 2);
+  assert.deepEqual(context.lines, ['the proxy gives no receipt: no idea', 'the proxy gives no certificates: no idea']);
+  const away = contextOf({ receipt: () => Promise.reject(new OrkestrError('ORK_PROXY_UNREACHABLE', 'away')) });
+  await assert.rejects(makeReceipt(away, ANSWER, null), { code: 'ORK_PROXY_UNREACHABLE' });
+});
+
+test('URLs are https where a certificate covers the host, or http is never served', () => {
+  const domains = ['shop.example', '*.shop.example', 'a.b.example', 'c.b.example'].map((host) => ({
+    host,
+    pathPrefix: '/',
+  }));
+  const edge = EdgeSettings.parse({});
+  const certificates = [{ host: 'shop.example' }, { host: '*.b.example' }];
+  assert.deepEqual(urlsOf({ domains, edge }, certificates), [
+    'https://shop.example/',
+    'http://*.shop.example/',
+    'https://a.b.example/',
+    'https://c.b.example/',
+  ]);
+  const only = urlsOf({ domains, edge: { ...edge, https: 'only' } }, []);
+  assert.ok(only.every((url) => url.startsWith('https://')));
+});
+
+test('the log tells of both sides and of what was held', () => {
+  assert.equal(
+    describeReceipt({ ...COUNTED, urls: [] }),
+    'requests: 7 by the old target, 7 by the new, 4 held for at most 80 ms, 1 of them refused, 0 failed',
+  );
+});

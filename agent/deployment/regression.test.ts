@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { ContainerRuntime, ContainerState } from './ports.ts';
+import { cutover, hasFlipped } from './steps/cutover.ts';
+import { aContext, aJob, IDS, scripted } from './test-context.ts';
+import type { ScriptedContext } from './test-context.ts';
+import { ModelProxy } from './test-proxy.ts';
+
+const RUNNING = { running: true } as ContainerState;
+
+interface Scene {
+  readonly proxy: ModelProxy;
+  readonly context: ScriptedContext;
+  container: ContainerState | null;
+}
+
+function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
+  const proxy = new ModelProxy(IDS.environment, 1, IDS.previous);
+  const containers = scripted<ContainerRuntime>('containers', {
+    inspect: async () => scene.container,
+    tail: async () => ['Error: no database', '    at start'],
+  });
+  const context = aContext({
+    job: aJob(settings),
+    ports: { proxy: proxy.port(), containers },
+    outputs: {
+      deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
+    },
+    previous: { deploymentId: IDS.previous },
+  });
+  const scene: Scene = { proxy, context, container: RUNNING };
+  return scene;
+}
+
+const regressed = (error: unknown): boolean => error instanceof OrkestrError && error.code === 'ORK_APP_REGRESSED';
+
+for (const verdict of ['refuses', 'errors'] as const) {
+  test(`a new target that ${verdict} in its window: the old one serves again, the new one is drained, the error says why`, async () => {
+    const { proxy, context } = aScene();
+    proxy.verdict = verdict;
+    await assert.rejects(cutover.run(context), (error: OrkestrError) => {
+      assert.equal(error.code, 'ORK_APP_REGRESSED');
+      assert.deepEqual(error.evidence, [
+        'refused 3 connections in a row',
+        'app: Error: no database',
+        'app:     at start',
+      ]);
+      return true;
+    });
+    assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment, IDS.previous]);
+    assert.equal(proxy.drained.at(-1), IDS.deployment);
+    assert.equal(await hasFlipped(context), false);
+    assert.ok(context.lines.includes(`flipped back: ${IDS.previous} serves again`));
+  });
+}
+
+test('a target that does well, or was replaced by somebody else, is not flipped back from', async () => {
+  for (const verdict of ['good', 'replaced'] as const) {
+    const { proxy, context } = aScene();
+    proxy.verdict = verdict;
+    await cutover.run(context);
+    assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment]);
+    assert.deepEqual(proxy.drained, [IDS.previous]);
+  }
+});
+
+test('a container that ends in the window is seen without a single visitor', async () => {
+  const scene = aScene();
+  scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
+  scene.context.ports.proxy.watch = (_request, signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
+    });
+  await assert.rejects(cutover.run(scene.context), (error: OrkestrError) => {
+    assert.match(error.evidence[0] ?? '', /ended with exit code 3 after it had taken over/);
+    return regressed(error);
+  });
+  assert.equal(scene.proxy.active, IDS.previous);
+});
+
+test('an engine that does not answer in the window says nothing about the app', async () => {
+  const { proxy, context } = aScene();
+  context.ports.proxy.watch = async () => {
+    await context.ports.clock.sleep(2000);
+    return { verdict: 'good', reason: '' };
+  };
+  context.ports.containers.inspect = () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'silent'));
+  await cutover.run(context);
+  assert.equal(proxy.active, IDS.deployment);
+  assert.equal(context.lines.filter((line) => line.startsWith('the container cannot be looked at')).length, 1);
+});
+
+test('without a window, or without an old target, nothing is watched', async () => {
+  const { proxy, context } = aScene({ settings: { watchSeconds: 0 } });
+  proxy.verdict = 'refuses';
+  await cutover.run(context);
+  assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment]);
+});
+
+test('an old target that is not kept any more: no way back, so the step fails and visitors stay on the new one', async () => {
+  const { proxy, context } = aScene();
+  proxy.verdict = 'errors';
+  proxy.around = (call, moment) => {
+    if (call === 'watch' && moment === 'after') proxy.restart();
+  };
+  await assert.rejects(cutover.run(context), regressed);
+  assert.equal(await hasFlipped(context), true);
+});
+
+test('lines of the app that cannot be read hide nothing', async () => {
+  const { proxy, context } = aScene();
+  proxy.verdict = 'errors';
+  context.ports.containers.tail = () => Promise.reject(new Error('the engine is away'));
+  await assert.rejects(cutover.run(context), regressed);
+  assert.equal(proxy.active, IDS.previous);
+});
+
+test('a crash around every call: the step that runs again flips at most once, back at most once, and ends with the error', async () => {
+  class Crash extends Error {}
+  let points = 0;
+  for (let crashAt = 0; ; crashAt += 1) {
+    const { proxy, context } = aScene();
+    proxy.verdict = 'refuses';
+    let seen = 0;
+    proxy.around = () => {
+      seen += 1;
+      if (seen === crashAt) throw new Crash();
+    };
+    const first = await cutover.run(context).catch((error: unknown) => error);
+    if (!(first instanceof Crash)) {
+      assert.ok(regressed(first));
+      if (crashAt > 0) break; // there are fewer calls than that
+      continue;
+    }
+    points += 1;
+    await assert.rejects(cutover.run(context), regressed, `crash at call ${crashAt}`);
+    assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment, IDS.previous], `crash at call ${crashAt}`);
+    assert.equal(proxy.drained.at(-1), IDS.deployment);
+    assert.equal(await hasFlipped(context), false);
+    // However often it is called from now on.
+    await assert.rejects(cutover.run(context), regressed);
+    assert.equal(proxy.served.length, 3);
+  }
+  assert.ok(points >= 10, `only ${points} points`);
+});

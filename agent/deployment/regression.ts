@@ -1,0 +1,115 @@
+/**
+ * The watch window: the new target under real traffic while the old one is still kept, and the way back to it.
+ *
+ * A flip that was taken back is found in the proxy's table: the generation is this deployment's, but another target
+ * serves. So whatever crashes in between, the step that runs again sees it and never flips a second time.
+ */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { TableView } from '../../protocol/proxy-admin.ts';
+import { diagnoseExit, TAIL_LINES, tailEvidence } from './diagnosis.ts';
+import { drainTarget } from './drain.ts';
+import { names } from './step.ts';
+import type { StepContext } from './step.ts';
+
+/** How often the container is looked at in the window, ms: without visitors the proxy cannot notice that it died. */
+const LOOK_MS = 500;
+
+type UpstreamView = TableView['upstreams'][number];
+
+/**
+ * Watches the new target for the window. When it goes bad, `previousId` serves again and the new target is drained.
+ * @throws OrkestrError ORK_APP_REGRESSED when it went bad
+ */
+export async function watchWindow(context: StepContext, previousId: string, signal: AbortSignal): Promise<void> {
+  const { job, ports, log } = context;
+  if (job.settings.watchSeconds === 0) return;
+  log.line(`watching the new target for ${job.settings.watchSeconds} s`);
+  const reason = await whyBad(context, signal);
+  if (reason === null) return;
+  log.line(`the new target went bad: ${reason}`);
+  const error = await regressed(context, reason);
+  try {
+    const request = {
+      upstreamId: job.environment.id,
+      expectedGeneration: job.generation,
+      targetId: previousId,
+    };
+    await ports.proxy.flipBack(request);
+  } catch (cause) {
+    if (!(cause instanceof OrkestrError) || cause.code !== 'ORK_CONFLICT') throw cause;
+    // There is no way back: then the runner goes forward, and this step watches again.
+    log.line(`it cannot be flipped back: ${cause.message}`);
+    throw error;
+  }
+  log.line(`flipped back: ${previousId} serves again`);
+  await drainTarget(context, job.deploymentId, signal);
+  throw error;
+}
+
+/** True when visitors had been on this deployment and are on the one before it again. */
+export function wasFlippedBack(upstream: UpstreamView | undefined, { job, previous }: StepContext): boolean {
+  return (
+    previous !== null && upstream?.generation === job.generation && upstream.targets[0]?.id === previous.deploymentId
+  );
+}
+
+/** For a step that finds its flip taken back, after a crash or by an admin: empties the new target; the error to end with. */
+export async function endAfterFlipBack(context: StepContext): Promise<OrkestrError> {
+  const { job, signal } = context;
+  const error = await regressed(context, 'its flip was taken back before this step ended; the log above may say why');
+  await drainTarget(context, job.deploymentId, signal);
+  return error;
+}
+
+/** Null when all went well, or when somebody else replaced it. */
+async function whyBad(context: StepContext, signal: AbortSignal): Promise<string | null> {
+  const { job, ports } = context;
+  const over = new AbortController();
+  try {
+    return await Promise.race([
+      exitOf(context, AbortSignal.any([signal, over.signal])),
+      ports.proxy
+        .watch(
+          { upstreamId: job.environment.id, targetId: job.deploymentId, seconds: job.settings.watchSeconds },
+          AbortSignal.any([signal, over.signal]),
+        )
+        .then(({ verdict, reason }) => (verdict === 'refuses' || verdict === 'errors' ? reason : null)),
+    ]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** How the container ended; never answers while it runs. */
+async function exitOf({ job, ports, log }: StepContext, signal: AbortSignal): Promise<string> {
+  let told = false;
+  for (;;) {
+    await ports.clock.sleep(LOOK_MS, signal);
+    try {
+      const state = await ports.containers.inspect(names.container(job.deploymentId));
+      if (state?.running !== true) {
+        return diagnoseExit(state, job.settings.limits.memoryMiB, [], 'after it had taken over').message;
+      }
+    } catch (error) {
+      // An engine that does not answer says nothing about the app; the proxy watches on.
+      if (!told) log.line(`the container cannot be looked at: ${String(error)}`);
+      told = true;
+    }
+  }
+}
+
+async function regressed(context: StepContext, reason: string): Promise<OrkestrError> {
+  return new OrkestrError('ORK_APP_REGRESSED', 'The app was healthy and went bad right after it had taken over.', {
+    evidence: [reason, ...tailEvidence(await tailOf(context))],
+  });
+}
+
+/** Last lines of the app: evidence, so not having them hides nothing. */
+async function tailOf({ job, ports, log }: StepContext): Promise<readonly string[]> {
+  try {
+    return await ports.containers.tail(names.container(job.deploymentId), TAIL_LINES);
+  } catch (error) {
+    log.line(`the app's last lines could not be read: ${String(error)}`);
+    return [];
+  }
+}
