@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { EdgeSettings } from '../../protocol/edge.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import type { Table } from '../../protocol/proxy-admin.ts';
 import { TableFile } from './table-file.ts';
@@ -18,8 +19,9 @@ async function folder(t: TestContext): Promise<string> {
 
 function table(generation: number): Table {
   const uuid = `01890a5d-ac96-774b-bcce-${String(generation).padStart(12, '0')}`;
-  const target = { id: uuid, address: '127.0.0.1', port: 8080 };
-  return { version: 1, upstreams: [{ id: uuid, generation, target, routes: [{ host: 'a.test', pathPrefix: '/' }] }] };
+  const targets = [{ id: uuid, address: '127.0.0.1', port: 8080 }];
+  const routes = [{ host: 'a.test', pathPrefix: '/' }];
+  return { version: 1, upstreams: [{ id: uuid, generation, targets, routes, edge: EdgeSettings.parse({}) }] };
 }
 
 async function saved(t: TestContext, ...generations: number[]): Promise<string> {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { HostName } from '../protocol/ids.ts';
-import { buildRouter, covers, normalizeHost } from './router.ts';
+import { HostName } from '../../protocol/ids.ts';
+import { normalizeHost } from './host.ts';
+import { buildRouter, covers } from './router.ts';
 
 const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/);
 const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'));
@@ -56,14 +57,14 @@ test('of all the prefixes that cover a path the longest is taken, and only those
   );
   fc.assert(
     fc.property(routes, fc.constantFrom('a.test', 'b.a.test', 'xa.test', 'test'), prefix, (all, name, path) => {
-      const upstreams = all.map((route, index) => ({ id: String(index), routes: [route] }));
-      const fitting = upstreams.filter(({ routes: [route] }) => {
-        const segments = route?.pathPrefix === '/' ? [] : (route?.pathPrefix.split('/').slice(1) ?? []);
-        return route?.host === name && segments.every((part, index) => path.split('/').slice(1)[index] === part);
+      const routes = all.map((domain, index) => ({ domain, upstream: { id: String(index) } }));
+      const fitting = routes.filter(({ domain }) => {
+        const segments = domain.pathPrefix === '/' ? [] : domain.pathPrefix.split('/').slice(1);
+        return domain.host === name && segments.every((part, index) => path.split('/').slice(1)[index] === part);
       });
-      const lengths = fitting.map(({ routes: [route] }) => route?.pathPrefix.length ?? 0);
-      const found = buildRouter(upstreams).find(name, path);
-      assert.equal(found?.routes[0]?.pathPrefix.length, lengths.length > 0 ? Math.max(...lengths) : undefined);
+      const lengths = fitting.map(({ domain }) => domain.pathPrefix.length);
+      const found = buildRouter(routes).of(name)?.find(path) ?? null;
+      assert.equal(found?.domain.pathPrefix.length, lengths.length > 0 ? Math.max(...lengths) : undefined);
       if (found) assert.ok(fitting.includes(found));
     }),
   );
@@ -77,14 +78,43 @@ test('a prefix ends at a segment border', () => {
 });
 
 test('one upstream may say a route twice, two may not', () => {
-  const route = { host: 'a.test', pathPrefix: '/' };
-  assert.ok(buildRouter([{ id: '1', routes: [route, route] }]).find('a.test', '/'));
+  const domain = { host: 'a.test', pathPrefix: '/' };
+  const [one, other] = [{ id: '1' }, { id: '2' }];
+  assert.ok(
+    buildRouter([
+      { domain, upstream: one },
+      { domain, upstream: one },
+    ])
+      .of('a.test')
+      ?.find('/'),
+  );
   assert.throws(
     () =>
       buildRouter([
-        { id: '1', routes: [route] },
-        { id: '2', routes: [route] },
+        { domain, upstream: one },
+        { domain, upstream: other },
       ]),
     { code: 'ORK_ROUTE_TAKEN' },
   );
+});
+
+test('a wildcard covers one label, an exact host goes before it, and a host without a dot has none', () => {
+  const upstream = { id: '1' };
+  const [star, exact] = [
+    { domain: { host: '*.a.test', pathPrefix: '/' }, upstream },
+    { domain: { host: 'b.a.test', pathPrefix: '/' }, upstream },
+  ];
+  const router = buildRouter([star, exact]);
+  assert.equal(router.of('b.a.test')?.find('/'), exact);
+  assert.equal(router.of('c.a.test')?.find('/'), star);
+  for (const host of ['a.test', 'd.c.a.test', 'xa.test', 'test']) assert.equal(router.of(host), null, host);
+});
+
+test('the only route of a host is told apart, so that its path need not be looked at', () => {
+  const upstream = { id: '1' };
+  const [root, deep] = ['/', '/a'].map((pathPrefix) => ({ domain: { host: 'a.test', pathPrefix }, upstream }));
+  assert.ok(root && deep);
+  assert.equal(buildRouter([root]).of('a.test')?.whole, root);
+  assert.equal(buildRouter([deep]).of('a.test')?.whole, null);
+  assert.equal(buildRouter([root, deep]).of('a.test')?.whole, null);
 });

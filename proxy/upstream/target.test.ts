@@ -1,11 +1,38 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import * as fc from 'fast-check';
+import type { Outcome } from '../observe/observer.ts';
 import { Target } from './target.ts';
-import type { Claim, Drained, Outcome } from './target.ts';
+import type { DrainPlan, Drained, InFlight, StreamKind } from './target.ts';
 
 const entry = { id: '01890a5d-ac96-774b-bcce-000000000001', address: '127.0.0.1', port: 80 };
 const clock = { now: () => new Date(0), monotonic: () => 0 };
+const plan = (deadlineMs: number, streamDeadlineMs = 0, spreadMs = 0): DrainPlan => ({
+  deadlineMs,
+  streamDeadlineMs,
+  spreadMs,
+});
+
+/** An exchange that writes down how it was ended, and releases its claim then if it is told to. */
+function exchange(stream: StreamKind | null = null, ended: string[] = [], name = '', release?: () => void): InFlight {
+  return {
+    stream,
+    cut: () => {
+      ended.push(`cut ${name}`);
+      release?.();
+    },
+    dismiss: () => {
+      ended.push(`dismiss ${name}`);
+      release?.();
+    },
+  };
+}
+
+function mockTimers(t: TestContext): void {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+}
 
 type Act =
   | { kind: 'claim' }
@@ -27,29 +54,30 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'drain' as const }) },
 );
 
-test('in any order of claims, releases and drains: no claim once retired, gone exactly when empty, counts add up', async () => {
+test('in any order of claims, releases and drains: no claim once retired, gone exactly when empty, counts add up', async (t) => {
+  mockTimers(t);
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
       const target = new Target(entry);
-      const claims: { claim: Claim; open: boolean }[] = [];
+      const claims: { exchange: InFlight; open: boolean }[] = [];
       const drains: Promise<Drained>[] = [];
       const expected = { served: 0, failed: 0 };
       let retired = false;
-      const release = (one: { claim: Claim; open: boolean }, outcome: Outcome): void => {
+      const release = (one: { exchange: InFlight; open: boolean }, outcome: Outcome): void => {
         if (one.open && outcome !== 'abandoned') expected[outcome] += 1;
         one.open = false;
-        one.claim.release(outcome);
+        target.release(one.exchange, outcome, 200);
       };
       for (const step of acts) {
         if (step.kind === 'claim') {
-          const claim = target.claim();
-          assert.equal(claim === null, retired);
-          if (claim) claims.push({ claim, open: true });
+          const one = exchange();
+          assert.equal(target.claim(one), !retired);
+          if (!retired) claims.push({ exchange: one, open: true });
         }
         const one = step.kind === 'release' ? claims[step.which % Math.max(1, claims.length)] : undefined;
         if (step.kind === 'release' && one) release(one, step.outcome);
         if (step.kind === 'retire') target.retire();
-        if (step.kind === 'drain') drains.push(target.drain(1_000_000, clock));
+        if (step.kind === 'drain') drains.push(target.drain(plan(1_000_000), clock));
         retired ||= step.kind === 'retire' || step.kind === 'drain';
         const open = claims.filter((other) => other.open).length;
         assert.equal(target.inFlight, open);
@@ -63,31 +91,59 @@ test('in any order of claims, releases and drains: no claim once retired, gone e
 });
 
 test('the deadline of a drain cuts what is left once, also when a cut releases its own claim', async (t) => {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  t.after(() => mock.timers.reset());
+  mockTimers(t);
   const target = new Target(entry);
-  const cut: string[] = [];
-  const [first, second] = [target.claim(), target.claim()];
-  first?.onCut(() => {
-    cut.push('first');
-    first.release('served');
-  });
-  second?.onCut(() => cut.push('second'));
-  const [early, late] = [target.drain(1000, clock), target.drain(5000, clock)];
+  const ended: string[] = [];
+  const first = exchange(null, ended, 'first', () => target.release(first, 'served', 200));
+  target.claim(first);
+  target.claim(exchange(null, ended, 'second'));
+  const [early, late] = [target.drain(plan(1000), clock), target.drain(plan(5000), clock)];
   mock.timers.tick(999);
   assert.equal(target.inFlight, 2);
   mock.timers.tick(1);
+  const none = { carried: 0, ended: 0, closed: 0 };
   assert.deepEqual(
     [await early, await late],
     [
-      { ms: 0, forced: 2 },
-      { ms: 0, forced: 2 },
+      { ms: 0, forced: 2, streams: none },
+      { ms: 0, forced: 2, streams: none },
     ],
   );
   mock.timers.tick(10_000);
-  assert.deepEqual(cut, ['first', 'second']);
+  assert.deepEqual(ended, ['cut first', 'cut second']);
   assert.deepEqual(target.requests, { served: 1, failed: 1 });
   assert.equal(target.state, 'gone');
+});
+
+test('streams outlive the plain deadline, then are dismissed spread over a window, and cut when they do not close', async (t) => {
+  mockTimers(t);
+  const target = new Target(entry);
+  const ended: string[] = [];
+  const streams = ['a', 'b', 'c', 'd'].map((name) => {
+    const stubborn = name === 'd';
+    const stream: InFlight = exchange('websocket', ended, name, () => {
+      if (!stubborn) target.release(stream, 'served', 101);
+    });
+    return stream;
+  });
+  for (const stream of streams) target.claim(stream);
+  target.claim(exchange(null, ended, 'plain'));
+  const drained = target.drain(plan(100, 1000, 400), clock);
+  const [leaving] = streams;
+  assert.ok(leaving);
+  mock.timers.tick(100);
+  assert.deepEqual(ended.splice(0), ['cut plain']);
+  target.release(leaving, 'served', 101);
+  mock.timers.tick(900);
+  for (const name of ['b', 'c', 'd']) {
+    mock.timers.tick(1);
+    assert.deepEqual(ended.splice(0), [`dismiss ${name}`]);
+    mock.timers.tick(132);
+    assert.deepEqual(ended, []);
+  }
+  mock.timers.tick(10_000);
+  assert.deepEqual(ended, ['cut d']);
+  assert.deepEqual(await drained, { ms: 0, forced: 1, streams: { carried: 4, ended: 1, closed: 3 } });
 });
 
 test('retiring is told at once, and only once', () => {

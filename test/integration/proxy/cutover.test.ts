@@ -27,6 +27,8 @@ import type { Edge } from './harness.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 
+const NO_STREAMS = { carried: 0, ended: 0, closed: 0 };
+
 const coded = (code: string) => (error: OrkestrError) => error.code === code;
 
 /** Flips app.test to a port as a new target, from the generation before. */
@@ -205,7 +207,7 @@ test('a drain waits for what is in flight and says how it went; asked again it s
   wire.send(OK);
   await client.sees(/ok$/);
   const { ms, ...rest } = await drained;
-  assert.deepEqual(rest, { known: true, forced: 0, requests: { served: 1, failed: 0 } });
+  assert.deepEqual(rest, { known: true, forced: 0, streams: NO_STREAMS, requests: { served: 1, failed: 0 } });
   assert.ok(ms > 0);
   const again = await drain(edge, 1001, 30);
   assert.deepEqual({ ...again, ms: 0 }, { ...rest, ms: 0 });
@@ -223,7 +225,10 @@ test('at the deadline of a drain a waiting client gets 503, a begun response is 
   await eventually('a part', () => waiting.received.includes('part') || reading.received.includes('part'));
   await flipTo(edge, 2, young.port);
   const answer = await drain(edge, 1001, 0.02);
-  assert.deepEqual({ ...answer, ms: 0 }, { known: true, ms: 0, forced: 2, requests: { served: 0, failed: 2 } });
+  assert.deepEqual(
+    { ...answer, ms: 0 },
+    { known: true, ms: 0, forced: 2, streams: NO_STREAMS, requests: { served: 0, failed: 2 } },
+  );
   const [begun, other] = waiting.received.includes('part') ? [waiting, reading] : [reading, waiting];
   await begun.end();
   await other.sees(/^HTTP\/1.1 503 .*ORK_APP_UNAVAILABLE/s);
@@ -265,7 +270,16 @@ test('at the deadline of a drain WebSockets end with FIN, never with a reset', a
   assert.equal((await flipTo(edge, 2, young.port)).previous?.inFlight, 20);
   const closed = clients.map((client) => new Promise((resolve) => client.once('close', resolve)));
   const answer = await drain(edge, 1001, 0.02);
-  assert.deepEqual({ ...answer, ms: 0 }, { known: true, ms: 0, forced: 20, requests: { served: 20, failed: 0 } });
+  assert.deepEqual(
+    { ...answer, ms: 0 },
+    {
+      known: true,
+      ms: 0,
+      forced: 0,
+      streams: { carried: 20, ended: 0, closed: 20 },
+      requests: { served: 20, failed: 0 },
+    },
+  );
   await Promise.all(closed);
   assert.deepEqual(faults, []);
 });
@@ -292,8 +306,7 @@ test('a drain of the active target is refused, and of an unknown one answered as
   const edge = await startEdge(t);
   await route(edge, 1);
   await assert.rejects(async () => drain(edge, 1001, 1), coded('ORK_CONFLICT'));
-  const streams = { carried: 0, ended: 0, closed: 0 };
-  const unknown = { known: false, ms: 0, forced: 0, streams, requests: { served: 0, failed: 0 } };
+  const unknown = { known: false, ms: 0, forced: 0, streams: NO_STREAMS, requests: { served: 0, failed: 0 } };
   assert.deepEqual(await drain(edge, 4711, 1), unknown);
   assert.deepEqual(
     await edge.proxy.table.drain(DrainRequest.parse({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 })),
@@ -372,7 +385,7 @@ test('what is in flight to a removed upstream ends by itself, and can be drained
   await client.sees(/ok$/);
   assert.deepEqual(
     { ...(await drained), ms: 0 },
-    { known: true, ms: 0, forced: 0, requests: { served: 1, failed: 0 } },
+    { known: true, ms: 0, forced: 0, streams: NO_STREAMS, requests: { served: 1, failed: 0 } },
   );
 });
 

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { judgeFlip } from './flip.ts';
+
+const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`;
+
+function entry(generation: number, target: number, port = 80, hosts: readonly string[] = ['a.test']): UpstreamEntry {
+  const routes = hosts.map((host) => ({ host, pathPrefix: '/' }));
+  const targets = [{ id: uuid(target), address: '127.0.0.1', port }];
+  return { id: uuid(0), generation, targets, routes, edge: EdgeSettings.parse({}) };
+}
+
+test('however flips are repeated and shuffled, the generation only grows and every refused one changes nothing', () => {
+  const request = fc.record({
+    entry: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.nat(3), fc.integer({ min: 80, max: 81 })),
+    expectedGeneration: fc.nat(9),
+  });
+  fc.assert(
+    fc.property(fc.array(request, { maxLength: 40 }), (requests) => {
+      let current = null as UpstreamEntry | null;
+      for (const { entry: fields, expectedGeneration } of requests) {
+        const next = entry(...fields);
+        const before = current;
+        try {
+          if (judgeFlip(current, { entry: next, expectedGeneration }) === 'apply') current = next;
+        } catch (error) {
+          assert.equal((error as { code: string }).code, 'ORK_GENERATION_STALE');
+        }
+        const [was, is] = [before?.generation ?? 0, current?.generation ?? 0];
+        assert.ok(is >= was);
+        if (is > was) assert.equal(expectedGeneration, was);
+        if (is === was) assert.equal(current?.targets[0]?.id, before?.targets[0]?.id);
+      }
+    }),
+  );
+});
+
+test('the very same entry is a replay, in whatever order its routes and copies come; other routes are stale', () => {
+  const current = entry(3, 1, 80, ['a.test', 'b.test']);
+  const copies = [80, 81].map((port) => ({ id: uuid(1), address: '127.0.0.1', port }));
+  assert.equal(judgeFlip(current, { entry: entry(3, 1, 80, ['b.test', 'a.test']), expectedGeneration: 2 }), 'replay');
+  assert.equal(judgeFlip(current, { entry: entry(3, 1, 81, ['a.test', 'b.test']), expectedGeneration: 2 }), 'apply');
+  const doubled = { ...current, targets: copies };
+  assert.equal(judgeFlip(current, { entry: doubled, expectedGeneration: 2 }), 'apply');
+  const turned = { ...doubled, targets: copies.toReversed() };
+  assert.equal(judgeFlip(doubled, { entry: turned, expectedGeneration: 2 }), 'replay');
+  const stale: UpstreamEntry[] = [
+    entry(3, 1, 80, ['c.test']),
+    entry(3, 2, 80, ['a.test', 'b.test']),
+    { ...current, edge: EdgeSettings.parse({ maintenance: true }) },
+  ];
+  for (const other of stale) {
+    assert.throws(() => judgeFlip(current, { entry: other, expectedGeneration: 2 }), { code: 'ORK_GENERATION_STALE' });
+  }
+});
+
+test('the first flip expects generation 0', () => {
+  assert.equal(judgeFlip(null, { entry: entry(7, 1), expectedGeneration: 0 }), 'apply');
+  assert.throws(() => judgeFlip(null, { entry: entry(7, 1), expectedGeneration: 6 }), { code: 'ORK_GENERATION_STALE' });
+});
