@@ -46,9 +46,9 @@ export function startsWithText(bytes: Uint8Array, start: number, lower: Uint8Arr
   return true;
 }
 
-export function isSame(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
-  if (end - start !== other.length) return false;
-  for (let index = 0; index < other.length; index += 1) if (bytes[start + index] !== other[index]) return false;
+/** True when the bytes begin with these very ones. The caller has checked that there are as many. */
+export function isAt(bytes: Uint8Array, start: number, exact: Uint8Array): boolean {
+  for (let index = 0; index < exact.length; index += 1) if (bytes[start + index] !== exact[index]) return false;
   return true;
 }
 

@@ -24,7 +24,10 @@ export interface CallRequest {
   readonly responseHeadMs: number;
   /** ms of silence while the body of the answer is awaited. */
   readonly idleMs: number;
-  /** True: `body` of the sink gets the bytes of a chunked answer with their framing, to be passed on as they are. */
+  /**
+   * True: `body` of the sink gets the bytes of a chunked answer with their framing, to be passed on as they are: up to the
+   * line of the last chunk; trailers and the empty line are the sink's.
+   */
   readonly raw: boolean;
 }
 
@@ -41,8 +44,11 @@ export interface CallSink {
   body(buffer: Buffer, start: number, end: number): boolean;
   /** All that one read brought has been given. For sinks that gather it; others do nothing. */
   flush(): void;
-  /** The answer is complete. @param trailers names and values in turn, already filtered; with `raw` they are in the body */
-  end(trailers: readonly string[]): void;
+  /**
+   * The answer is complete. False: bytes of it are still in use until {@link Call.resume}.
+   * @param trailers names and values in turn, those that may pass
+   */
+  end(trailers: readonly string[]): boolean;
   /** After `head` was called the client's connection must be broken: its body is not complete. */
   failed(reason: CallFailure, cause: unknown): void;
   /** The target takes body bytes again. */
@@ -63,8 +69,8 @@ export interface Call {
 export interface Calls {
   /** Never throws. The sink may be called before it returns only by `failed`. */
   start(request: CallRequest, sink: CallSink): Call;
-  /** Idle connections to targets now. */
-  readonly idle: number;
+  /** Connections to targets now: idle in the pools, and in use. */
+  readonly counts: { readonly idle: number; readonly busy: number };
   /** Closes idle connections to all targets. */
   close(): void;
 }

@@ -46,7 +46,7 @@ export class Trailers {
 /** Names and values in turn, as node's rawHeaders. */
 export function rawFields(bytes: Buffer, fields: Fields): string[] {
   return Array.from({ length: fields.count }, (_, index) => [
-    bytes.latin1Slice(fields.line(index), fields.nameEnd(index)),
-    bytes.latin1Slice(fields.valueStart(index), fields.valueEnd(index)),
+    bytes.toString('latin1', fields.line(index), fields.nameEnd(index)),
+    bytes.toString('latin1', fields.valueStart(index), fields.valueEnd(index)),
   ]).flat();
 }

@@ -1,0 +1,360 @@
+/**
+ * A connection to a target, and the call that is on it. Reads land in a buffer of its own and are given to the sink as
+ * they are; while the sink holds on to them nothing more is read.
+ */
+import { Socket } from 'node:net';
+import type { Timeouts } from '../config.ts';
+import type { Target } from '../upstream/target.ts';
+import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
+import { ChunkScanner } from './chunked.ts';
+import { MORE } from './fields.ts';
+import { ResponseHead } from './response-head.ts';
+import type { Scratch } from './scratch.ts';
+import { Trailers } from './trailers.ts';
+
+/** Bytes of one read. */
+const READ_BYTES = 65_536;
+/** Room before what is read, so that a head can grow in place (`Connection: close`). */
+export const HEADROOM = 64;
+/** Head of an answer with all interim answers before it that came at once, bytes. */
+const MAX_HEAD_BYTES = 65_536;
+/** Interim answers to one request. */
+const MAX_INTERIM = 20;
+const EMPTY = Buffer.alloc(0);
+const CRLF = Buffer.from('\r\n');
+
+/**
+ * `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. `held`: complete, but the sink
+ * still uses its bytes.
+ */
+type State = 'idle' | 'head' | 'body' | 'trailers' | 'held' | 'closed';
+
+/** What a connection tells the pool that it is of. */
+export interface Home {
+  readonly timeouts: Timeouts;
+  readonly scratch: Scratch;
+  /** Coarse monotonic time, ms. */
+  readonly now: number;
+  /** The call is over and the connection can carry another. */
+  idle(connection: TargetConnection): void;
+  closed(connection: TargetConnection): void;
+}
+
+export class TargetConnection implements Call {
+  readonly target: Target;
+  readonly #home: Home;
+  readonly #in = Buffer.allocUnsafeSlow(HEADROOM + READ_BYTES + 1);
+  readonly #head = new ResponseHead();
+  readonly #chunks = new ChunkScanner(true);
+  readonly #trailers = new Trailers();
+  #socket: Socket;
+  #state: State = 'idle';
+  #request: CallRequest | null = null;
+  #sink: CallSink | null = null;
+  /** The head as sent, for the one retry; empty when there is none. */
+  #sent = EMPTY;
+  #sentLength = 0;
+  /** Bytes of a head that is not complete. */
+  #partial: Buffer | null = null;
+  #interim = 0;
+  #left = 0;
+  #requestDone = false;
+  #isReused = false;
+  #error: Error | null = null;
+  /** Coarse time at which the present wait is over; Infinity: none. */
+  #deadline = Infinity;
+  /** Coarse time since when it is idle. */
+  idleSince = 0;
+  /** How long the target keeps it open idle, ms. */
+  keepAliveMs: number;
+
+  constructor(target: Target, home: Home) {
+    this.target = target;
+    this.#home = home;
+    this.keepAliveMs = home.timeouts.poolIdleMs;
+    this.#socket = this.#connect();
+  }
+
+  /** Sends a request. The connection is idle or new. */
+  start(request: CallRequest, sink: CallSink, isReused: boolean): void {
+    this.#request = request;
+    this.#sink = sink;
+    this.#state = 'head';
+    this.#isReused = isReused;
+    this.#partial = null;
+    this.#interim = 0;
+    this.#error = null;
+    this.#requestDone = request.framing === 'none';
+    this.#keepForRetry(request, isReused);
+    this.#deadline =
+      this.#home.now + (this.#socket.connecting ? this.#home.timeouts.connectMs : request.responseHeadMs);
+    this.#send(request.head);
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.#sink === null || bytes.length === 0) return true;
+    if (this.#state === 'head') this.#awaitHead();
+    return this.#send(this.#request?.framing === 'chunked' ? chunk(bytes) : bytes);
+  }
+
+  end(): void {
+    if (this.#sink === null || this.#requestDone) return;
+    this.#requestDone = true;
+    if (this.#state === 'head') this.#awaitHead();
+    if (this.#request?.framing === 'chunked') this.#send(Buffer.from('0\r\n\r\n'));
+  }
+
+  resume(): void {
+    if (this.#state === 'held') this.#done();
+    else if (this.#state !== 'closed') this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#sink = null;
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** For the sweep. @param now coarse, ms */
+  checkDeadline(now: number): void {
+    if (now < this.#deadline) return;
+    this.#fail(this.#socket.connecting ? 'connect-timeout' : 'timeout', 'no progress in time');
+  }
+
+  #connect(): Socket {
+    const buffer = this.#in.subarray(HEADROOM, HEADROOM + READ_BYTES);
+    const socket = new Socket({
+      onread: { buffer, callback: (bytes) => this.#socket === socket && this.#read(bytes) },
+    });
+    socket.setNoDelay(true);
+    socket.once('error', (error) => {
+      if (this.#socket === socket) this.#error = error;
+    });
+    socket.once('end', () => this.#socket === socket && this.#ended());
+    socket.once('close', () => this.#socket === socket && this.#closed());
+    socket.once('connect', () => this.#socket === socket && this.#awaitHead());
+    socket.connect({ host: this.target.address, port: this.target.port });
+    return socket;
+  }
+
+  #awaitHead(): void {
+    if (this.#request) this.#deadline = this.#home.now + this.#request.responseHeadMs;
+  }
+
+  /** A copy of a request without a body that a fresh connection may repeat. */
+  #keepForRetry({ head, framing, idempotent }: CallRequest, isReused: boolean): void {
+    this.#sentLength = 0;
+    if (!isReused || framing !== 'none' || !idempotent) return;
+    if (this.#sent.length < head.length) this.#sent = Buffer.allocUnsafeSlow(Math.max(1024, head.length));
+    head.copy(this.#sent);
+    this.#sentLength = head.length;
+  }
+
+  /** @param bytes are free again when this returns: what the kernel does not take at once is in memory of its own */
+  #send(bytes: Buffer): boolean {
+    const socket = this.#socket;
+    if (socket.connecting || socket.writableLength > 0) socket.write(Buffer.from(bytes));
+    else {
+      socket.write(bytes);
+      // The kernel took a part: these bytes stay in use, so whoever lent them goes on with others.
+      if (socket.writableLength > 0) this.#home.scratch.abandon(bytes);
+    }
+    if (socket.writableLength === 0) return true;
+    socket.write(EMPTY, () => this.#sink?.drain());
+    return false;
+  }
+
+  /** @returns false to read no more for now */
+  #read(nread: number): boolean {
+    const start = HEADROOM;
+    const end = HEADROOM + nread;
+    if (this.#sink === null) {
+      // Nobody asked: what an idle connection says now would be taken for the answer to the next request.
+      this.destroy();
+      return false;
+    }
+    if (this.#partial !== null) return this.#readOn(this.#partial, start, end);
+    this.#in[end] = 0;
+    return this.#take(this.#in, start, end);
+  }
+
+  /** More of a head that came in part. */
+  #readOn(partial: Buffer, start: number, end: number): boolean {
+    this.#partial = null;
+    const all = Buffer.concat([partial, this.#in.subarray(start, end), Buffer.alloc(1)]);
+    return this.#take(all, HEADROOM, all.length - 1);
+  }
+
+  #take(bytes: Buffer, start: number, end: number): boolean {
+    const sink = this.#sink;
+    const at = this.#state === 'head' ? this.#takeHead(bytes, start, end) : start;
+    if (at < 0) return true;
+    const goesOn = this.#takeBody(bytes, at, end);
+    sink?.flush();
+    return goesOn;
+  }
+
+  /** @returns the offset after the head of the final answer, or -1 when there is none yet */
+  #takeHead(bytes: Buffer, start: number, end: number): number {
+    const head = this.#head;
+    let at = start;
+    for (;;) {
+      const after = head.read(bytes, at, end, this.#request?.isHead ?? false);
+      if (after === MORE && end - at <= MAX_HEAD_BYTES) {
+        // With the headroom in front, for the sink.
+        this.#partial = Buffer.concat([this.#in.subarray(0, HEADROOM), bytes.subarray(at, end)]);
+        return -1;
+      }
+      if (after < 0) return this.#malformed('the head of the answer is not valid HTTP/1.1');
+      at = after;
+      if (!head.isInterim) break;
+      this.#interim += 1;
+      if (this.#interim > MAX_INTERIM) return this.#malformed('too many interim answers');
+      if (head.status === 103) this.#sink?.information(head);
+    }
+    this.#state = 'body';
+    this.#left = head.contentLength;
+    if (head.framing === 'chunked') {
+      this.#chunks.reset();
+      this.#trailers.reset();
+    }
+    this.#sink?.head(head);
+    return at;
+  }
+
+  #takeBody(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#sink === null) return true;
+    this.#deadline = this.#home.now + (this.#request?.idleMs ?? 0);
+    switch (this.#head.framing) {
+      case 'none':
+        return this.#complete(start, end);
+      case 'length':
+        return this.#takeLength(bytes, start, end);
+      case 'chunked':
+        return this.#takeChunks(bytes, start, end);
+      case 'close':
+        return start === end || this.#give(bytes, start, end);
+    }
+  }
+
+  #takeLength(bytes: Buffer, start: number, end: number): boolean {
+    const length = Math.min(this.#left, end - start);
+    this.#left -= length;
+    const goesOn = length === 0 || this.#give(bytes, start, start + length);
+    return this.#left === 0 && this.#sink !== null ? this.#complete(start + length, end) : goesOn;
+  }
+
+  #takeChunks(bytes: Buffer, start: number, end: number): boolean {
+    const raw = this.#request?.raw ?? false;
+    let at = start;
+    let goesOn = true;
+    if (this.#state === 'body') {
+      while (at < end && this.#chunks.state !== 'end' && this.#chunks.state !== 'bad') {
+        at = this.#chunks.step(bytes, at, end);
+        const { dataStart, dataEnd } = this.#chunks;
+        if (!raw && dataEnd > dataStart) goesOn = this.#give(bytes, dataStart, dataEnd) && goesOn;
+      }
+      if (this.#chunks.state === 'bad') {
+        this.#malformed('the body of the answer is not chunked as it says');
+        return true;
+      }
+      if (raw && at > start) goesOn = this.#give(bytes, start, at);
+      if (this.#chunks.state === 'end') this.#state = 'trailers';
+    }
+    return this.#state === 'trailers' && at < end && this.#sink !== null ? this.#takeTrailers(bytes, at, end) : goesOn;
+  }
+
+  #takeTrailers(bytes: Buffer, at: number, end: number): boolean {
+    const state = this.#trailers.read(bytes, at, end);
+    if (state === 'bad') this.#malformed('the trailers of the answer are not valid');
+    return state === 'done' ? this.#complete(this.#trailers.end, end) : true;
+  }
+
+  #give(bytes: Buffer, start: number, end: number): boolean {
+    return this.#sink?.body(bytes, start, end) ?? true;
+  }
+
+  /** The answer is whole. @param at where it ended in the bytes of this read */
+  #complete(at: number, end: number): boolean {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#deadline = Infinity;
+    // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
+    const isReusable = at === end && this.#head.keepAlive && this.#requestDone;
+    if (this.#head.keepAliveMs > 0) this.keepAliveMs = Math.max(0, this.#head.keepAliveMs - 1000);
+    const isFree = sink?.end(this.#head.framing === 'chunked' ? this.#trailers.passed : []) ?? true;
+    if (!isReusable) this.#state = 'closed';
+    if (!isFree) {
+      if (isReusable) this.#state = 'held';
+      return false;
+    }
+    this.#done();
+    return true;
+  }
+
+  #done(): void {
+    this.#request = null;
+    if (this.#state === 'closed') {
+      this.destroy();
+      return;
+    }
+    const isHeld = this.#state === 'held';
+    this.#state = 'idle';
+    if (isHeld) this.#socket.resume();
+    this.#home.idle(this);
+  }
+
+  #ended(): void {
+    if (this.#sink !== null && this.#state === 'body' && this.#head.framing === 'close') this.#complete(0, 0);
+  }
+
+  #closed(): void {
+    const error = this.#error;
+    if (this.#sink !== null && this.#mayRetry()) {
+      this.#again();
+      return;
+    }
+    if (this.#sink !== null) {
+      const isRefused = (error as NodeJS.ErrnoException | null)?.syscall === 'connect';
+      this.#fail(isRefused ? 'refused' : 'broken', error ?? 'the connection was closed');
+    }
+    this.#state = 'closed';
+    this.#home.closed(this);
+  }
+
+  /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
+  #mayRetry(): boolean {
+    return (
+      this.#isReused && this.#state === 'head' && this.#partial === null && this.#interim === 0 && this.#sentLength > 0
+    );
+  }
+
+  #again(): void {
+    this.#isReused = false;
+    this.#error = null;
+    this.#socket = this.#connect();
+    this.#deadline = this.#home.now + this.#home.timeouts.connectMs;
+    this.#send(this.#sent.subarray(0, this.#sentLength));
+  }
+
+  #malformed(why: string): -1 {
+    this.#fail('malformed', why);
+    return -1;
+  }
+
+  #fail(reason: CallFailure, cause: unknown): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#deadline = Infinity;
+    this.destroy();
+    sink?.failed(reason, cause);
+  }
+}
+
+/** One chunk of the chunked coding. */
+function chunk(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'), bytes, CRLF]);
+}

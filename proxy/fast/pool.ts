@@ -1,0 +1,111 @@
+/** Connections to targets, kept alive: a pool per target, the most recently used first. */
+import type { Clock } from '../clock.ts';
+import type { Limits, Timeouts } from '../config.ts';
+import type { Target } from '../upstream/target.ts';
+import type { Call, CallRequest, Calls, CallSink } from './call.ts';
+import { TargetConnection } from './connection.ts';
+import type { Home } from './connection.ts';
+import { Scratch } from './scratch.ts';
+
+/** A request that may not be sent twice takes an idle connection only when it was in use so short ago, ms. */
+const FRESH_MS = 1_000;
+
+export class Pools implements Calls, Home {
+  readonly timeouts: Timeouts;
+  readonly scratch = new Scratch();
+  now: number;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #idle = new Map<Target, TargetConnection[]>();
+  readonly #all = new Set<TargetConnection>();
+  #idleCount = 0;
+  #closing = false;
+
+  constructor(limits: Limits, timeouts: Timeouts, clock: Clock) {
+    this.timeouts = timeouts;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.now = clock.monotonic();
+  }
+
+  get counts(): { idle: number; busy: number } {
+    return { idle: this.#idleCount, busy: this.#all.size - this.#idleCount };
+  }
+
+  start(request: CallRequest, sink: CallSink): Call {
+    const kept = this.#take(request);
+    const connection = kept ?? this.#open(request.target);
+    connection.start(request, sink, kept !== null);
+    return connection;
+  }
+
+  idle(connection: TargetConnection): void {
+    const pool = this.#pool(connection.target);
+    if (pool === null || pool.length >= this.#limits.poolPerTarget) {
+      connection.destroy();
+      return;
+    }
+    connection.idleSince = this.now;
+    pool.push(connection);
+    this.#idleCount += 1;
+  }
+
+  closed(connection: TargetConnection): void {
+    this.#all.delete(connection);
+    const pool = this.#idle.get(connection.target);
+    const at = pool?.lastIndexOf(connection) ?? -1;
+    if (at < 0) return;
+    pool?.splice(at, 1);
+    this.#idleCount -= 1;
+  }
+
+  /** Every so often: what waits too long fails, what is idle too long is closed before the target does it. */
+  sweep(): void {
+    this.now = this.#clock.monotonic();
+    for (const connection of this.#all) connection.checkDeadline(this.now);
+    for (const pool of this.#idle.values()) {
+      for (const connection of pool) {
+        if (this.now - connection.idleSince >= connection.keepAliveMs) connection.destroy();
+      }
+    }
+  }
+
+  close(): void {
+    this.#closing = true;
+    for (const target of this.#idle.keys()) this.#retire(target);
+  }
+
+  #take({ framing, idempotent, target }: CallRequest): TargetConnection | null {
+    const pool = this.#idle.get(target);
+    const connection = pool?.at(-1);
+    if (pool === undefined || connection === undefined) return null;
+    const idleMs = this.now - connection.idleSince;
+    if ((framing !== 'none' || !idempotent) && idleMs >= FRESH_MS) return null;
+    pool.pop();
+    this.#idleCount -= 1;
+    return connection;
+  }
+
+  #open(target: Target): TargetConnection {
+    const connection = new TargetConnection(target, this);
+    this.#all.add(connection);
+    return connection;
+  }
+
+  /** Null when the target is on its way out: an app that is told to stop should not wait for us. */
+  #pool(target: Target): TargetConnection[] | null {
+    if (this.#closing || target.state !== 'healthy') return null;
+    const known = this.#idle.get(target);
+    if (known) return known;
+    const pool: TargetConnection[] = [];
+    this.#idle.set(target, pool);
+    target.onRetired(() => this.#retire(target));
+    return pool;
+  }
+
+  #retire(target: Target): void {
+    for (const connection of this.#idle.get(target) ?? []) connection.destroy();
+    this.#idleCount -= this.#idle.get(target)?.length ?? 0;
+    this.#idle.delete(target);
+  }
+}
