@@ -60,7 +60,7 @@ function nominated(headers: readonly Pair[]): Set<string> {
 }
 
 /** True for a field that a client may say something with. A `_` is refused since many servers fold it into `-`. */
-function isClients(lowerName: string): boolean {
+export function isClients(lowerName: string): boolean {
   return !(
     lowerName.includes('_') ||
     HOP_BY_HOP.has(lowerName) ||
@@ -116,7 +116,8 @@ function connectionHeaders(all: readonly Pair[], upgrade: boolean): Record<strin
   };
 }
 
-function originHeaders({ address, protocol, authority, requestId }: Origin): Record<string, string> {
+/** What every request tells the app about where it came from. */
+export function originHeaders({ address, protocol, authority, requestId }: Origin): Record<string, string> {
   const node = address.includes(':') ? `"[${address}]"` : address;
   return {
     host: authority,
