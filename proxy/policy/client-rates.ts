@@ -11,6 +11,8 @@ export interface Rate {
   readonly atOnce: number;
 }
 
+/** Sums of thirds and the like are off by far less; nobody can wait so short. */
+const ROUNDING_MS = 0.001;
 /** Clients counted per environment: about 1.5 MB when full. */
 const MAX_CLIENTS = 10_000;
 /** When it is full, the one of so many old entries that owes least is forgotten. */
@@ -46,7 +48,8 @@ export class Clients {
   /** As {@link take}, without counting. */
   wait(client: string, { intervalMs, atOnce }: Rate, now: number): number {
     const paidAt = this.#paidAt.get(client) ?? now;
-    return Math.max(0, paidAt - now - intervalMs * (atOnce - 1));
+    const waitMs = paidAt - now - intervalMs * (atOnce - 1);
+    return waitMs < ROUNDING_MS ? 0 : waitMs;
   }
 
   /** Whoever asks much stays counted while those who asked once come and go. */

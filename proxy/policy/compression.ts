@@ -124,10 +124,15 @@ const MAX_OPEN = 64;
 
 /** The open compressors of a process: their number is what bounds their memory. */
 export class Compressors {
+  readonly #max: number;
   #open = 0;
 
+  constructor(max: number = MAX_OPEN) {
+    this.#max = max;
+  }
+
   get hasRoom(): boolean {
-    return this.#open < MAX_OPEN;
+    return this.#open < this.#max;
   }
 
   /**

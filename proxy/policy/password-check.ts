@@ -50,6 +50,7 @@ interface Pending {
 
 export class PasswordCheck {
   readonly #clock: Clock;
+  readonly #maxWaiting: number;
   /** Of this process alone, so that what is remembered says nothing about a password, even in a core dump elsewhere. */
   readonly #secret = randomBytes(32);
   readonly #remembered = new Set<string>();
@@ -58,8 +59,9 @@ export class PasswordCheck {
   readonly #turns: (() => void)[] = [];
   #running = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, maxWaiting: number = MAX_WAITING) {
     this.#clock = clock;
+    this.#maxWaiting = maxWaiting;
   }
 
   /**
@@ -83,7 +85,7 @@ export class PasswordCheck {
   }
 
   #isBusyFor(client: string): boolean {
-    if (this.#turns.length >= MAX_WAITING) return true;
+    if (this.#turns.length >= this.#maxWaiting) return true;
     const own = [...this.#pending.values()].filter((pending) => pending.client === client);
     return own.length >= MAX_PER_CLIENT;
   }
@@ -97,14 +99,16 @@ export class PasswordCheck {
       return { is: right ? 'right' : 'wrong' };
     } finally {
       this.#pending.delete(id);
-      this.#running -= 1;
-      this.#turns.shift()?.();
+      // The turn is handed over, so that nobody can come between.
+      const next = this.#turns.shift();
+      if (next) next();
+      else this.#running -= 1;
     }
   }
 
   async #turn(): Promise<void> {
-    if (this.#running >= MAX_RUNNING) await new Promise<void>((resolve) => this.#turns.push(resolve));
-    this.#running += 1;
+    if (this.#running < MAX_RUNNING) this.#running += 1;
+    else await new Promise<void>((resolve) => this.#turns.push(resolve));
   }
 
   #remember(id: string): void {

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ClientRates, Clients } from './client-rates.ts';
+import { compilePolicy } from './compile.ts';
+import { asked, deps, edge, field, ROUTE, StillClock } from './test-asked.ts';
+
+/** A policy with a rate, and what it answers a client. */
+function limited(ratePerClient: object, shareOf = 1) {
+  const clock = new StillClock();
+  const rates = new ClientRates();
+  const settings = edge({ ratePerClient });
+  const parts = deps({ clock, rates, shareOf });
+  const policy = compilePolicy(ROUTE, settings, parts);
+  const ask = (clientAddress = '198.51.100.7') => policy?.judge(asked({ clientAddress })) ?? null;
+  const passed = (count: number, address?: string): number =>
+    Array.from({ length: count }, () => ask(address)).filter((answer) => answer === null).length;
+  return { clock, rates, settings, parts, ask, passed };
+}
+
+test('a window of requests and its burst pass at once; then one per interval, and the rest get 429 with the wait', () => {
+  const { clock, ask, passed } = limited({ requests: 10, perSeconds: 20, burst: 5 });
+  assert.equal(passed(100), 15);
+  const refused = ask();
+  assert.deepEqual([refused?.status, refused?.code], [429, 'ORK_TOO_MANY_REQUESTS']);
+  assert.equal(field(refused?.headers ?? [], 'retry-after'), '2');
+  clock.ms += 1999;
+  assert.equal(passed(5), 0);
+  clock.ms += 1;
+  assert.equal(passed(5), 1);
+  clock.ms += 3_600_000;
+  assert.equal(passed(100), 15);
+});
+
+test('clients do not pay for each other, but the addresses of one IPv6 network are one client', () => {
+  const { passed } = limited({ requests: 3 });
+  assert.equal(passed(5, '192.0.2.1'), 3);
+  assert.equal(passed(5, '192.0.2.2'), 3);
+  assert.equal(passed(2, '2001:db8:1:2::1'), 2);
+  assert.equal(passed(5, '2001:db8:1:2:ffff::9'), 1);
+  assert.equal(passed(5, '2001:db8:1:3::1'), 3);
+});
+
+test('a flip keeps the counts, and routes of one environment share them', () => {
+  const { passed, settings, parts } = limited({ requests: 3 });
+  assert.equal(passed(2), 2);
+  const other = compilePolicy({ ...ROUTE, host: 'www.app.test' }, settings, parts);
+  assert.equal(other?.judge(asked({ host: 'www.app.test' })), null);
+  assert.equal(other?.judge(asked({ host: 'www.app.test' }))?.status, 429);
+  parts.rates.forget(ROUTE.upstreamId);
+  assert.equal(compilePolicy(ROUTE, settings, parts)?.judge(asked()), null);
+});
+
+test('several workers give their part of the rate, at least one request', () => {
+  assert.equal(limited({ requests: 100 }, 4).passed(100), 25);
+  assert.equal(limited({ requests: 1, perSeconds: 60 }, 4).passed(100), 1);
+});
+
+test('over any time no client gets more than what was saved up and what the time gives', () => {
+  const gaps = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 200 });
+  fc.assert(
+    fc.property(gaps, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 400 }), (gaps, atOnce, intervalMs) => {
+      const clients = new Clients();
+      let now = 0;
+      let passed = 0;
+      for (const gap of gaps) {
+        now += gap;
+        const waitMs = clients.take('a', { intervalMs, atOnce }, now);
+        if (waitMs === 0) passed += 1;
+        else assert.equal(clients.take('a', { intervalMs, atOnce }, now + waitMs - 0.5) > 0, true);
+        assert.ok(passed <= atOnce + now / intervalMs);
+      }
+      // Nothing is lost either: who waits as long as told gets through.
+      assert.equal(clients.take('a', { intervalMs, atOnce }, now + clients.wait('a', { intervalMs, atOnce }, now)), 0);
+    }),
+  );
+});
+
+test('the memory is bounded, and a crowd that asks once cannot push out the count of one who asks much', () => {
+  const clients = new Clients(100);
+  const rate = { intervalMs: 1000, atOnce: 5 };
+  for (let count = 0; count < 5; count += 1) clients.take('greedy', rate, 0);
+  for (let index = 0; index < 10_000; index += 1) clients.take(`crowd ${index}`, rate, 1);
+  assert.equal(clients.size, 100);
+  assert.ok(clients.take('greedy', rate, 1) > 0);
+});

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { compilePolicy } from './compile.ts';
+import type { Answer, Asked } from './policy.ts';
+import { asked, deps, edge, field, ROUTE } from './test-asked.ts';
+
+const location = (answer: Answer | null | undefined): string | undefined => field(answer?.headers ?? [], 'location');
+
+/** Where a request is sent, with what its route wants. */
+function sent(
+  settings: Parameters<typeof edge>[0],
+  request: Parameters<typeof asked>[0],
+  certificates: readonly string[] | null = null,
+  route = ROUTE,
+): string | undefined {
+  const hasCertificate = certificates && ((host: string): boolean => certificates.includes(host));
+  return location(compilePolicy(route, edge(settings), deps({ hasCertificate }))?.judge(asked(request)));
+}
+
+test('http goes to https when the host has a certificate, from the moment that it has', () => {
+  let ready = false;
+  const policy = compilePolicy(ROUTE, edge({}), deps({ hasCertificate: () => ready }));
+  assert.equal(policy?.judge(asked({ target: '/a?b' })), null);
+  ready = true;
+  assert.equal(location(policy?.judge(asked({ target: '/a?b' }))), 'https://app.test/a?b');
+  assert.equal(policy?.judge(asked({ target: '/a?b', secure: true })), null);
+});
+
+test('https: only redirects without looking for a certificate, off never does', () => {
+  assert.equal(sent({ https: 'only' }, {}), 'https://app.test/');
+  assert.equal(sent({ https: 'only' }, { secure: true }), undefined);
+  assert.equal(sent({ https: 'off' }, {}, ['app.test']), undefined);
+});
+
+test('a wildcard route asks for the certificate of the very host', () => {
+  const route = { ...ROUTE, host: '*.app.test' };
+  assert.equal(sent({}, { host: 'a.app.test' }, ['a.app.test'], route), 'https://a.app.test/');
+  assert.equal(sent({}, { host: 'b.app.test' }, ['a.app.test'], route), undefined);
+});
+
+test('GET and HEAD get 301, all others 308, which keeps method and body', () => {
+  const policy = compilePolicy(ROUTE, edge({ https: 'only' }), deps());
+  const status = (method: string): number | undefined => policy?.judge(asked({ method }))?.status;
+  assert.deepEqual(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'].map(status), [301, 301, 308, 308, 308, 308]);
+});
+
+test('a redirect is no failure, and clients keep it for an hour only', () => {
+  const answer = compilePolicy(ROUTE, edge({ https: 'only' }), deps())?.judge(asked());
+  assert.equal(answer?.code, null);
+  assert.equal(field(answer?.headers ?? [], 'cache-control'), 'max-age=3600');
+});
+
+test('other hosts go to the canonical one and to https in one hop', () => {
+  const settings = { canonicalHost: 'www.app.test' };
+  assert.equal(sent(settings, {}), 'http://www.app.test/');
+  assert.equal(sent(settings, {}, ['www.app.test']), 'https://www.app.test/');
+  assert.equal(sent({ ...settings, https: 'off' }, {}, ['www.app.test']), 'http://www.app.test/');
+  assert.equal(sent(settings, { secure: true }, ['www.app.test', 'app.test']), 'https://www.app.test/');
+  assert.equal(sent(settings, { host: 'www.app.test' }, [], { ...ROUTE, host: 'www.app.test' }), undefined);
+});
+
+test('a client on https is never sent to http, nor to a host that has no certificate yet', () => {
+  const settings = { canonicalHost: 'www.app.test', https: 'off' };
+  assert.equal(sent(settings, { secure: true }, ['app.test']), undefined);
+  // Neither has one, and yet it is https: TLS ends in front of us.
+  assert.equal(sent(settings, { secure: true }, []), 'https://www.app.test/');
+});
+
+test('the port is the one that the client used where the scheme stays, else the one of https', () => {
+  const settings = { canonicalHost: 'www.app.test' };
+  assert.equal(sent(settings, { headers: { host: 'app.test:8080' } }), 'http://www.app.test:8080/');
+  const policy = compilePolicy(ROUTE, edge({ https: 'only' }), deps({ httpsPort: 8443 }));
+  const request = asked({ target: '/x', headers: { host: 'app.test:8080' } });
+  assert.equal(location(policy?.judge(request)), 'https://app.test:8443/x');
+});
+
+test('whatever is asked for, the redirect leads to our own host, with path and query as they were', () => {
+  const policy = compilePolicy(ROUTE, edge({ https: 'only' }), deps());
+  const hostile = [
+    '//evil.test/',
+    '/\\evil.test',
+    '/@evil.test',
+    '/.evil.test',
+    '/%0d%0aSet-Cookie:x',
+    '/..//evil.test',
+  ];
+  const target = fc.oneof(
+    fc.constantFrom(...hostile),
+    fc.string({ unit: 'binary-ascii' }).map((text) => `/${text}`),
+    fc
+      .string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) })
+      .map((text) => `/${text}`),
+  );
+  const host = fc.option(fc.string(), { nil: undefined });
+  fc.assert(
+    fc.property(target, host, (target, hostHeader) => {
+      const request: Asked = asked({ target, headers: hostHeader === undefined ? {} : { host: hostHeader } });
+      const to = location(policy?.judge(request)) ?? '';
+      assert.match(to, /^https:\/\/app\.test\/[\x21-\x7e]*$/);
+      const rest = to.slice('https://app.test'.length);
+      if (/^[\x21-\x7e]*$/.test(target)) assert.equal(rest, target);
+      assert.equal(new URL(to).host, 'app.test');
+    }),
+  );
+});
