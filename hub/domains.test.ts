@@ -46,9 +46,24 @@ const code = (expected: string) => (error: unknown) => error instanceof OrkestrE
 
 test('no environment has a domain twice, or the one of the hub', () => {
   const domain = { host: 'a.example.com', pathPrefix: '/' };
-  assert.throws(() => checkDomains([domain, domain], 'https://hub.example.com'), code('ORK_INVALID'));
-  assert.throws(() => checkDomains([domain], 'https://a.example.com:8443'), code('ORK_ROUTE_TAKEN'));
-  checkDomains([domain, { ...domain, pathPrefix: '/b' }], 'https://hub.example.com');
+  const urls = { hub: 'https://hub.example.com', apps: 'https://apps.example.com' };
+  assert.throws(() => checkDomains([domain, domain], urls), code('ORK_INVALID'));
+  assert.throws(() => checkDomains([domain], { ...urls, hub: 'https://a.example.com:8443' }), code('ORK_ROUTE_TAKEN'));
+  checkDomains([domain, { ...domain, pathPrefix: '/b' }], urls);
+});
+
+test('a wildcard takes neither the hub nor the names that all environments get', () => {
+  const urls = { hub: 'https://hub.example.com', apps: 'https://apps.example.com' };
+  const wildcard = (host: string) => [{ host, pathPrefix: '/' }];
+  assert.throws(() => checkDomains(wildcard('*.example.com'), urls), code('ORK_ROUTE_TAKEN'));
+  assert.throws(() => checkDomains(wildcard('*.apps.example.com'), urls), code('ORK_ROUTE_TAKEN'));
+  checkDomains(wildcard('*.shop.apps.example.com'), urls);
+  checkDomains(wildcard('*.b.example.com'), urls);
+});
+
+test('the URL of a wildcard shows that it is one', () => {
+  const domains = [{ host: '*.shop.example.com', pathPrefix: '/api' }];
+  assert.deepEqual(environmentUrls({ domains }, 'https://apps.example.com'), ['https://*.shop.example.com/api']);
 });
 
 test('a project is not named like a part of the hub', () => {

@@ -52,18 +52,28 @@ export function defaultDomains(of: {
 }
 
 /**
- * Domains that no environment may have: the same twice, and the hub's own, which would take the console over.
+ * Domains that no environment may have: the same twice; the hub's own, which would take the console over; and the wildcard
+ * below which all environments get their names.
  * @throws OrkestrError ORK_INVALID, ORK_ROUTE_TAKEN
  */
-export function checkDomains(domains: readonly Domain[], hubUrl: string): void {
+export function checkDomains(domains: readonly Domain[], urls: { readonly hub: string; readonly apps: string }): void {
   const seen = new Set<string>();
+  const hub = new URL(urls.hub).hostname;
+  const apps = new URL(urls.apps).hostname;
   for (const { host, pathPrefix } of domains) {
     const name = host + pathPrefix;
     if (seen.has(name)) throw new OrkestrError('ORK_INVALID', `The domain ${name} is given twice.`);
-    if (host === new URL(hubUrl).hostname) throw new OrkestrError('ORK_ROUTE_TAKEN', `${host} is the hub itself.`);
+    if (covers(host, hub)) throw new OrkestrError('ORK_ROUTE_TAKEN', `${host} is the hub itself.`);
+    if (host === `*.${apps}`) {
+      throw new OrkestrError('ORK_ROUTE_TAKEN', `Names of ${host} belong to the environments that get them.`);
+    }
     seen.add(name);
   }
 }
+
+/** Whether a routed host takes the requests for `name`; a wildcard stands for exactly one label. */
+const covers = (host: string, name: string): boolean =>
+  host === name || (host.startsWith('*.') && host.slice(1) === name.replace(/^[^.]+/, ''));
 
 /** URLs of an environment: its domains with scheme and port of `appsUrl`. */
 export function environmentUrls(settings: Pick<Settings, 'domains'>, appsUrl: string): string[] {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import type { Settings } from '../../protocol/job.ts';
+import { readSettings } from '../store/environments.ts';
 import { startTestApi } from './test-api.ts';
+import type { TestApi } from './test-api.ts';
 
 const PATH = '/projects/shop/environments';
 
@@ -119,4 +122,77 @@ test('deleting takes it off its host first; when that fails it stays', async (t)
   assert.equal((await call('DELETE', '/production')).status, 204);
   assert.equal(api.asked.at(-1), `removeEnvironment ${id}`);
   assert.equal((await call('GET', '/production')).status, 404);
+});
+
+/** Users of the first environment as they are stored. */
+async function storedUsers(api: TestApi): Promise<Settings['edge']['basicAuth']> {
+  const row = await api.deps.db.selectFrom('environment').selectAll().orderBy('id').executeTakeFirstOrThrow();
+  return readSettings(row).edge.basicAuth;
+}
+
+const userOf = (user: string, password?: string) => ({ user, ...(password !== undefined && { password }) });
+
+test('passwords of basic auth are hashed, go to the host and are never shown', async (t) => {
+  const { api, token, call } = await start(t);
+  const password = 'correct horse battery';
+  const made = await api.call(token, 'POST', '/projects', {
+    slug: 'closed',
+    environment: { slug: 'production', settings: { edge: { basicAuth: [userOf('ada', password)] } } },
+  });
+  assert.equal(made.status, 201);
+  assert.deepEqual(made.json.environments[0].settings.edge.basicAuth, [{ user: 'ada' }]);
+  const change = (basicAuth: unknown) => call('PATCH', '/production', { settings: { edge: { basicAuth } } });
+  const changed = await change([userOf('grace', password)]);
+  assert.equal(changed.status, 200);
+  assert.deepEqual(changed.json.settings.edge.basicAuth, [{ user: 'grace' }]);
+  assert.ok(!changed.text.includes('scrypt:') && !changed.text.includes(password));
+  const stored = await storedUsers(api);
+  assert.match(stored[0]?.password ?? '', /^scrypt:/);
+
+  // What is shown can be sent back: who has a password keeps it.
+  assert.equal((await change([userOf('grace'), userOf('linus', 'another password')])).status, 200);
+  const users = await storedUsers(api);
+  assert.equal(users[0]?.password, stored[0]?.password);
+  assert.notEqual(users[1]?.password, users[0]?.password);
+  assert.deepEqual((await change(null)).json.settings.edge.basicAuth, []);
+});
+
+test('users of basic auth that are not valid are refused by the path of their field', async (t) => {
+  const { call } = await start(t);
+  const refused = async (basicAuth: unknown): Promise<string> => {
+    const answer = await call('PATCH', '/production', { settings: { edge: { basicAuth } } });
+    assert.equal(answer.json.code, 'ORK_INVALID');
+    return answer.json.evidence[0];
+  };
+  assert.match(await refused([userOf('new')]), /^settings\.edge\.basicAuth\.0\.password: a new user needs one/);
+  assert.match(await refused([userOf('a:b', 'long enough')]), /^settings\.edge\.basicAuth\.0\.user: /);
+  assert.match(await refused([userOf('a', 'short')]), /^settings\.edge\.basicAuth\.0\.password: /);
+  assert.match(await refused([userOf('a', 'long enough'), userOf('a', 'long enough')]), /named twice/);
+  assert.match(await refused('nobody'), /^settings\.edge\.basicAuth: /);
+});
+
+test('settings of the edge merge field by field; wildcards and stripped prefixes are domains', async (t) => {
+  const { call } = await start(t);
+  const change = (settings: unknown) => call('PATCH', '/production', { settings });
+  const edge = { ratePerClient: { requests: 10 }, allowFrom: ['10.0.0.0/8', '2001:db8::/32'], compression: true };
+  assert.equal((await change({ edge })).status, 200);
+  const after = await change({
+    edge: { ratePerClient: { burst: 5 }, errorPages: { 404: '<h1>Not here</h1>' } },
+    streamDrainSeconds: 120,
+    domains: [{ host: '*.shop.example.com' }, { host: 'example.com', pathPrefix: '/shop', stripPrefix: true }],
+  });
+  assert.equal(after.status, 200, after.text);
+  const { settings } = after.json;
+  assert.deepEqual(settings.edge.ratePerClient, { requests: 10, perSeconds: 1, burst: 5 });
+  assert.deepEqual([settings.edge.allowFrom, settings.edge.compression], [edge.allowFrom, true]);
+  assert.deepEqual(settings.edge.errorPages, { 404: '<h1>Not here</h1>' });
+  assert.deepEqual(settings.domains[1], { host: 'example.com', pathPrefix: '/shop', stripPrefix: true });
+  assert.deepEqual(after.json.urls, ['http://*.shop.example.com:8080', 'http://example.com:8080/shop']);
+  for (const wrong of [
+    { https: 'perhaps' },
+    { allowFrom: ['example.com'] },
+    { errorPages: { 500: 'x' } },
+    { gzip: true },
+  ])
+    assert.equal((await change({ edge: wrong })).json.code, 'ORK_INVALID', JSON.stringify(wrong));
 });

@@ -11,6 +11,8 @@ import {
   updateEnvironment,
 } from '../store/environments.ts';
 import { getProject } from '../store/projects.ts';
+import { storedSettings, userChangeOf, withUsers } from './edge-users.ts';
+import type { UserChange } from './edge-users.ts';
 import { EnvironmentParams, ProjectParams } from './params.ts';
 import { placeEnvironment, withDomain } from './place-environment.ts';
 import { showEnvironment } from './project-view.ts';
@@ -39,10 +41,11 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
     },
     async (request, reply) => {
       const { teamId } = request.identity;
+      const wanted = { ...request.body, settings: await storedSettings(request.body.settings) };
       const id = await db.transaction().execute(async (tx) => {
         const project = await getProject(tx, teamId, request.params.project);
         const isFirst = (await listEnvironments(tx, [project.id])).length === 0;
-        return placeEnvironment(deps, tx, project, request.body, isFirst);
+        return placeEnvironment(deps, tx, project, wanted, isFirst);
       });
       return reply.code(201).send(await show(teamId, request.params.project, id));
     },
@@ -64,7 +67,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Change an environment',
         description:
-          'Settings are merged over those that are there (RFC 7396): nested objects merge, lists are replaced, null goes back to the default. The next deployment uses them.',
+          'Settings are merged over those that are there (RFC 7396): nested objects merge, lists are replaced, null goes back to the default. In `edge.basicAuth` a user without password keeps the one that is there. The next deployment uses them.',
         tags,
         params: EnvironmentParams,
         body: EnvironmentChange,
@@ -72,7 +75,10 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       },
     },
     async ({ identity, params, body }) => {
-      await db.transaction().execute((tx) => change(deps, tx, { teamId: identity.teamId, ...params }, body));
+      const users = await userChangeOf(body.settings ?? {});
+      await db
+        .transaction()
+        .execute((tx) => change(deps, tx, { teamId: identity.teamId, ...params }, { ...body, users }));
       return show(identity.teamId, params.project, params.environment);
     },
   );
@@ -102,10 +108,11 @@ async function change(
   deps: HubDeps,
   tx: Db,
   at: { readonly teamId: string; readonly project: string; readonly environment: string },
-  body: z.infer<typeof EnvironmentChange>,
+  body: z.infer<typeof EnvironmentChange> & { readonly users: UserChange | null },
 ): Promise<void> {
   const { project, environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);
-  const settings = mergeSettings(readSettings(environment), body.settings ?? {});
+  const stored = readSettings(environment);
+  const settings = mergeSettings(stored, withUsers(body.settings ?? {}, body.users, stored.edge.basicAuth));
   const [first] = await listEnvironments(tx, [project.id]);
   const placed = await withDomain(deps, tx, settings, {
     project: project.slug,

@@ -12,6 +12,9 @@ import type { Row } from '../store/schema.ts';
 import { invalid } from './problem.ts';
 import type { NewEnvironment } from './schemas.ts';
 
+/** A new environment with its settings as they are stored. */
+type PlacedEnvironment = Omit<z.infer<typeof NewEnvironment>, 'settings'> & { readonly settings: Settings };
+
 type PlaceDeps = Pick<HubDeps, 'clock' | 'config' | 'hubUrl'>;
 
 /**
@@ -22,7 +25,7 @@ export async function placeEnvironment(
   deps: PlaceDeps,
   db: Db,
   project: Pick<Row<'project'>, 'id' | 'team_id' | 'slug'>,
-  wanted: z.infer<typeof NewEnvironment>,
+  wanted: PlacedEnvironment,
   isFirst: boolean,
 ): Promise<string> {
   const id = randomUUIDv7();
@@ -52,7 +55,7 @@ export async function withDomain(
   settings: Settings,
   of: Omit<Parameters<typeof defaultDomains>[0], 'appsUrl'>,
 ): Promise<Settings> {
-  checkDomains(settings.domains, deps.hubUrl());
+  checkDomains(settings.domains, { hub: deps.hubUrl(), apps: deps.config.appsUrl });
   if (settings.domains.length > 0) return settings;
   for (const domain of defaultDomains({ ...of, appsUrl: deps.config.appsUrl })) {
     if (await isRouteFree(db, domain)) return { ...settings, domains: [domain] };

@@ -3,6 +3,7 @@ import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
 import { listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
+import { showSettings } from './edge-users.ts';
 import type { Environment, Project } from './schemas.ts';
 
 type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl'>;
@@ -51,7 +52,7 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
       slug: row.slug,
       branch: row.branch,
       hostId: row.host_id,
-      settings,
+      settings: showSettings(settings),
       urls: environmentUrls(settings, deps.config.appsUrl),
       liveDeploymentId: live.get(row.id) ?? null,
       createdAt: row.created_at,

@@ -9,6 +9,7 @@ import { listEnvironments } from '../store/environments.ts';
 import { deleteProject, getProject, insertProject, listProjects, sealRepositoryAuth } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 import { ProjectParams } from './params.ts';
+import { storedSettings } from './edge-users.ts';
 import { placeEnvironment } from './place-environment.ts';
 import { showProject, showProjects } from './project-view.ts';
 import { NewProject, Project } from './schemas.ts';
@@ -46,7 +47,8 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
     },
     async (request, reply) => {
       const project = newProject(deps, request.identity.teamId, request.body);
-      const { environment } = request.body;
+      const { environment: given } = request.body;
+      const environment = { ...given, settings: await storedSettings(given.settings) };
       // The repository comes first: a project that is in the store always has one.
       if (project.origin === 'hub') await git.createRepository(project.id);
       try {

@@ -1,6 +1,7 @@
 /** Bodies and answers of the REST API (`/api/v1`). The CLI and the console import their types from here. */
 import { z } from 'zod';
 import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
 import { Settings } from '../../protocol/job.ts';
@@ -45,12 +46,40 @@ export type Host = z.infer<typeof Host>;
 export const NewHost = z.object({ name: z.string().min(1).max(100) });
 export const MadeHost = Host.extend({ joinToken: z.string(), joinTokenExpiresAt: Timestamp });
 
+/** A name and a password that visitors give to the edge. */
+const UserName = EdgeSettings.shape.basicAuth.unwrap().element.shape.user;
+const Password = z.string().min(8).max(200);
+const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
+  new Set(users.map(({ user }) => user)).size === users.length;
+
+/** Settings as the API shows them: passwords are written, never read back. */
+export const ShownSettings = Settings.extend({
+  edge: EdgeSettings.extend({ basicAuth: z.array(z.object({ user: UserName })) }),
+});
+export type ShownSettings = z.infer<typeof ShownSettings>;
+/** Settings as they are given for a new environment, passwords in plain. */
+export const GivenSettings = Settings.extend({
+  edge: EdgeSettings.extend({
+    basicAuth: z
+      .array(z.object({ user: UserName, password: Password }))
+      .max(20)
+      .refine(namedOnce, 'a user is named twice')
+      .default([]),
+  }).prefault({}),
+});
+export type GivenSettings = z.infer<typeof GivenSettings>;
+/** `edge.basicAuth` in a change of settings: a user without password keeps the one that is there. */
+export const ChangedUsers = z
+  .array(z.object({ user: UserName, password: Password.optional() }))
+  .max(20)
+  .refine(namedOnce, 'a user is named twice');
+
 export const Environment = z.object({
   id: Uuid,
   slug: Slug,
   branch: BranchName,
   hostId: Uuid,
-  settings: Settings,
+  settings: ShownSettings,
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
@@ -62,9 +91,9 @@ export const NewEnvironment = z.object({
   slug: Slug,
   branch: BranchName.default('main'),
   hostId: Uuid.optional(),
-  settings: Settings.prefault({}),
+  settings: GivenSettings.prefault({}),
 });
-/** Settings are merged field by field over what is there. */
+/** Settings are merged field by field over what is there; see {@link ChangedUsers} for `edge.basicAuth`. */
 export const EnvironmentChange = z.object({
   branch: BranchName.optional(),
   settings: z.record(z.string(), z.unknown()).optional(),

@@ -1,0 +1,65 @@
+/**
+ * The users of an environment's basic auth. Their passwords come in plain, are hashed before anything is stored, and go
+ * out to nobody but the host: the API shows names.
+ */
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import type { Settings } from '../../protocol/job.ts';
+import { hashPassword } from '../auth/password.ts';
+import { invalid } from './problem.ts';
+import { ChangedUsers } from './schemas.ts';
+import type { GivenSettings, ShownSettings } from './schemas.ts';
+
+type StoredUsers = EdgeSettings['basicAuth'];
+type Fields = Readonly<Record<string, unknown>>;
+
+export const showSettings = (settings: Settings): ShownSettings => ({
+  ...settings,
+  edge: { ...settings.edge, basicAuth: settings.edge.basicAuth.map(({ user }) => ({ user })) },
+});
+
+/** The settings of a new environment as they are stored. */
+export async function storedSettings(given: GivenSettings): Promise<Settings> {
+  const basicAuth = await Promise.all(
+    given.edge.basicAuth.map(async ({ user, password }) => ({ user, password: await hashPassword(password) })),
+  );
+  return { ...given, edge: { ...given.edge, basicAuth } };
+}
+
+/** A change of users with its passwords hashed; one without keeps the password that it has. */
+export type UserChange = readonly { readonly user: string; readonly password: string | null }[];
+
+/**
+ * The users that a patch of settings names; null when it leaves them as they are. Hashing takes time: call it outside of
+ * a transaction.
+ * @throws OrkestrError ORK_INVALID
+ */
+export async function userChangeOf(patch: Fields): Promise<UserChange | null> {
+  const given = isFields(patch.edge) ? patch.edge.basicAuth : undefined;
+  if (given === undefined || given === null) return null;
+  const users = ChangedUsers.safeParse(given);
+  if (!users.success) {
+    const at = (path: readonly PropertyKey[]): string => ['settings.edge.basicAuth', ...path].join('.');
+    throw invalid(users.error.issues.map(({ path, message }) => `${at(path)}: ${message}`));
+  }
+  return Promise.all(
+    users.data.map(async ({ user, password }) => ({
+      user,
+      password: password === undefined ? null : await hashPassword(password),
+    })),
+  );
+}
+
+/** The patch with what is stored in place of what was given. @throws OrkestrError ORK_INVALID for a new user without password */
+export function withUsers(patch: Fields, change: UserChange | null, stored: StoredUsers): Fields {
+  if (change === null) return patch;
+  const known = new Map(stored.map(({ user, password }) => [user, password]));
+  const basicAuth = change.map(({ user, password }) => ({ user, password: password ?? known.get(user) ?? null }));
+  const without = basicAuth.flatMap(({ password }, index) => (password === null ? [index] : []));
+  if (without.length > 0) {
+    throw invalid(without.map((index) => `settings.edge.basicAuth.${index}.password: a new user needs one`));
+  }
+  return { ...patch, edge: { ...(patch.edge as Fields), basicAuth } };
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
