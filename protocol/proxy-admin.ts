@@ -74,6 +74,8 @@ export const TargetView = TargetAddress.extend({
   /** Those of `inFlight` that are WebSockets, event streams or gRPC streams. */
   streams: z.int(),
   requests: TargetCount,
+  /** Requests whose client left before the answer was complete. */
+  abandoned: z.int().default(0),
   /** Answers of 500 and above that the app gave. */
   errors: z.int(),
   /** Passed over for now, since it refused connections. */

@@ -26,7 +26,7 @@ export interface CallRequest {
   readonly idleMs: number;
   /**
    * True: `body` of the sink gets the bytes of a chunked answer with their framing, to be passed on as they are: up to the
-   * line of the last chunk; trailers and the empty line are the sink's.
+   * line of the last chunk, or to the empty line behind it when there are no trailers.
    */
   readonly raw: boolean;
 }
@@ -42,13 +42,14 @@ export interface CallSink {
   head(head: ResponseHead): void;
   /** Bytes of the body, valid only during the call. False: no more until {@link Call.resume}. */
   body(buffer: Buffer, start: number, end: number): boolean;
-  /** All that one read brought has been given. For sinks that gather it; others do nothing. */
-  flush(): void;
+  /** All that one read brought has been given. For sinks that gather it. False: no more until {@link Call.resume}. */
+  flush(): boolean;
   /**
    * The answer is complete. False: bytes of it are still in use until {@link Call.resume}.
-   * @param trailers names and values in turn, those that may pass
+   * @param trailers names and values in turn, those that may pass; null: none, and with `raw` the empty line that ends
+   *   them was in the bytes of the body
    */
-  end(trailers: readonly string[]): boolean;
+  end(trailers: readonly string[] | null): boolean;
   /** After `head` was called the client's connection must be broken: its body is not complete. */
   failed(reason: CallFailure, cause: unknown): void;
   /** The target takes body bytes again. */
@@ -62,6 +63,10 @@ export interface Call {
   end(trailers?: readonly string[]): void;
   /** The sink takes bytes again. */
   resume(): void;
+  /** The head of a request without a body, when it could not be sent to anybody: to be tried at another target. */
+  unsent(): Buffer | null;
+  /** True where a chunked answer can be ended: between two of its chunks. */
+  readonly isBetweenChunks: boolean;
   /** The client has left: nothing of the answer is of interest. No call of the sink follows. */
   abort(): void;
 }

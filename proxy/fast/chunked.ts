@@ -27,6 +27,11 @@ export class ChunkScanner {
     this.#extensions = extensions;
   }
 
+  /** True before the first octet of a chunk. */
+  get isBetween(): boolean {
+    return this.state === 'size' && this.#digits === 0;
+  }
+
   reset(): void {
     this.state = 'size';
     this.#digits = 0;

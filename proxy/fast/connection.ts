@@ -97,11 +97,23 @@ export class TargetConnection implements Call {
     return this.#send(this.#request?.framing === 'chunked' ? chunk(bytes) : bytes);
   }
 
-  end(): void {
+  end(trailers: readonly string[] = []): void {
     if (this.#sink === null || this.#requestDone) return;
     this.#requestDone = true;
     if (this.#state === 'head') this.#awaitHead();
-    if (this.#request?.framing === 'chunked') this.#send(Buffer.from('0\r\n\r\n'));
+    if (this.#request?.framing === 'chunked') this.#send(Buffer.from(`0\r\n${lines(trailers)}\r\n`, 'latin1'));
+  }
+
+  unsent(): Buffer | null {
+    return this.#sentLength > 0 ? this.#sent.subarray(0, this.#sentLength) : null;
+  }
+
+  get isBetweenChunks(): boolean {
+    return this.#state === 'body' && this.#head.framing === 'chunked' && this.#chunks.isBetween;
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed && !this.#socket.readableEnded;
   }
 
   resume(): void {
@@ -147,7 +159,8 @@ export class TargetConnection implements Call {
   /** A copy of a request without a body that a fresh connection may repeat. */
   #keepForRetry({ head, framing, idempotent }: CallRequest, isReused: boolean): void {
     this.#sentLength = 0;
-    if (!isReused || framing !== 'none' || !idempotent) return;
+    // On a new connection it is for another copy of the app, should this one refuse.
+    if (framing !== 'none' || (isReused && !idempotent)) return;
     if (this.#sent.length < head.length) this.#sent = Buffer.allocUnsafeSlow(Math.max(1024, head.length));
     head.copy(this.#sent);
     this.#sentLength = head.length;
@@ -189,12 +202,11 @@ export class TargetConnection implements Call {
   }
 
   #take(bytes: Buffer, start: number, end: number): boolean {
-    const sink = this.#sink;
     const at = this.#state === 'head' ? this.#takeHead(bytes, start, end) : start;
     if (at < 0) return true;
     const goesOn = this.#takeBody(bytes, at, end);
-    sink?.flush();
-    return goesOn;
+    // It may be on its next call by now.
+    return (this.#sink?.flush() ?? true) && goesOn;
   }
 
   /** @returns the offset after the head of the final answer, or -1 when there is none yet */
@@ -261,8 +273,12 @@ export class TargetConnection implements Call {
         this.#malformed('the body of the answer is not chunked as it says');
         return true;
       }
-      if (raw && at > start) goesOn = this.#give(bytes, start, at);
       if (this.#chunks.state === 'end') this.#state = 'trailers';
+      if (raw && this.#state === 'trailers' && at + 1 < end && bytes[at] === 13 && bytes[at + 1] === 10) {
+        this.#give(bytes, start, at + 2);
+        return this.#complete(at + 2, end, null);
+      }
+      if (raw && at > start) goesOn = this.#give(bytes, start, at);
     }
     return this.#state === 'trailers' && at < end && this.#sink !== null ? this.#takeTrailers(bytes, at, end) : goesOn;
   }
@@ -270,7 +286,7 @@ export class TargetConnection implements Call {
   #takeTrailers(bytes: Buffer, at: number, end: number): boolean {
     const state = this.#trailers.read(bytes, at, end);
     if (state === 'bad') this.#malformed('the trailers of the answer are not valid');
-    return state === 'done' ? this.#complete(this.#trailers.end, end) : true;
+    return state === 'done' ? this.#complete(this.#trailers.end, end, this.#trailers.passed) : true;
   }
 
   #give(bytes: Buffer, start: number, end: number): boolean {
@@ -278,14 +294,14 @@ export class TargetConnection implements Call {
   }
 
   /** The answer is whole. @param at where it ended in the bytes of this read */
-  #complete(at: number, end: number): boolean {
+  #complete(at: number, end: number, trailers: readonly string[] | null = null): boolean {
     const sink = this.#sink;
     this.#sink = null;
     this.#deadline = Infinity;
     // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
     const isReusable = at === end && this.#head.keepAlive && this.#requestDone;
     if (this.#head.keepAliveMs > 0) this.keepAliveMs = Math.max(0, this.#head.keepAliveMs - 1000);
-    const isFree = sink?.end(this.#head.framing === 'chunked' ? this.#trailers.passed : []) ?? true;
+    const isFree = sink?.end(trailers) ?? true;
     if (!isReusable) this.#state = 'closed';
     if (!isFree) {
       if (isReusable) this.#state = 'held';
@@ -309,6 +325,7 @@ export class TargetConnection implements Call {
 
   #ended(): void {
     if (this.#sink !== null && this.#state === 'body' && this.#head.framing === 'close') this.#complete(0, 0);
+    else this.destroy();
   }
 
   #closed(): void {
@@ -352,6 +369,11 @@ export class TargetConnection implements Call {
     this.destroy();
     sink?.failed(reason, cause);
   }
+}
+
+/** Header lines of names and values in turn. */
+function lines(fields: readonly string[]): string {
+  return fields.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
 }
 
 /** One chunk of the chunked coding. */

@@ -77,13 +77,19 @@ export class Pools implements Calls, Home {
 
   #take({ framing, idempotent, target }: CallRequest): TargetConnection | null {
     const pool = this.#idle.get(target);
+    // One that has just been closed is still here until its event comes.
+    while (pool?.at(-1)?.isOpen === false) this.#drop(pool);
     const connection = pool?.at(-1);
     if (pool === undefined || connection === undefined) return null;
     const idleMs = this.now - connection.idleSince;
     if ((framing !== 'none' || !idempotent) && idleMs >= FRESH_MS) return null;
+    this.#drop(pool);
+    return connection;
+  }
+
+  #drop(pool: TargetConnection[]): void {
     pool.pop();
     this.#idleCount -= 1;
-    return connection;
   }
 
   #open(target: Target): TargetConnection {

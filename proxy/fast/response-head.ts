@@ -15,7 +15,6 @@ const CONTENT_TYPE = ascii('content-type');
 const TRANSFER_ENCODING = ascii('transfer-encoding');
 const KEEP_ALIVE = ascii('keep-alive');
 const TRAILER = ascii('trailer');
-const UPGRADE = ascii('upgrade');
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',

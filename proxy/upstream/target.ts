@@ -50,6 +50,7 @@ export class Target {
   #state: TargetState = 'healthy';
   #served = 0;
   #failed = 0;
+  #abandoned = 0;
   #errors = 0;
   #forced = 0;
   #streamsCarried = 0;
@@ -118,6 +119,7 @@ export class Target {
     if (!this.#inFlight.delete(exchange)) return;
     if (outcome === 'served') this.#served += 1;
     else if (outcome === 'failed') this.#failed += 1;
+    else this.#abandoned += 1;
     if (status >= 500) this.#errors += 1;
     if (status > 0) this.#refusals = 0;
     this.#settle();
@@ -170,7 +172,8 @@ export class Target {
 
   view(now: number): TargetView {
     const { id, address, port, state, inFlight, streams, requests, errors } = this;
-    return { id, address, port, state, inFlight, streams, requests, errors, suspended: this.isSuspended(now) };
+    const [abandoned, suspended] = [this.#abandoned, this.isSuspended(now)];
+    return { id, address, port, state, inFlight, streams, requests, abandoned, errors, suspended };
   }
 
   /** @returns what takes the timers back */
