@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ClientRates, Clients } from './client-rates.ts';
 import { compilePolicy } from './compile.ts';
 import { asked, deps, edge, field, ROUTE, StillClock } from './test-asked.ts';

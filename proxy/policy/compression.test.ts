@@ -10,7 +10,7 @@ import {
   gunzipSync,
   zstdDecompressSync,
 } from 'node:zlib';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Compressors, decideCompression } from './compression.ts';
 import type { Coding } from './compression.ts';
 import { field } from './test-asked.ts';
