@@ -12,6 +12,7 @@ export const targetView = (parts: Pick<TargetView, 'id'> & Partial<TargetView>):
   inFlight: 0,
   streams: 0,
   requests: { served: 0, failed: 0 },
+  abandoned: 0,
   errors: 0,
   suspended: false,
   ...parts,

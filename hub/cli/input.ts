@@ -1,4 +1,6 @@
 /** What a user types or pipes in. */
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,6 +19,20 @@ export async function readStdin(terminal: Terminal): Promise<string> {
   return Buffer.concat(parts)
     .toString('utf8')
     .replace(/\r?\n$/, '');
+}
+
+/** A secret: typed unseen when a person sits at the terminal, else all of stdin. */
+export async function readSecret(terminal: Terminal, prompt: string): Promise<string> {
+  if (terminal.stdin.isTTY !== true) return readStdin(terminal);
+  terminal.stderr.write(prompt);
+  const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: terminal.stdin, output: unseen, terminal: true });
+  try {
+    return await reader.question('');
+  } finally {
+    reader.close();
+    terminal.stderr.write('\n');
+  }
 }
 
 /** A whole number of an option, e.g. `--port 3000`. */

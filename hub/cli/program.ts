@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Context } from './context.ts';
 import type { Outcome } from './exit.ts';
+import { addAccessCommands } from './commands/access.ts';
 import { addDeployCommands } from './commands/deploy.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
 import { addEnvCommands } from './commands/env.ts';
@@ -35,6 +36,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     addProjectCommands,
     addEnvironmentCommands,
     addEnvCommands,
+    addAccessCommands,
     addDeployCommands,
     addDeploymentCommands,
     addLogsCommand,

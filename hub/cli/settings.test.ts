@@ -21,6 +21,18 @@ test('options become a tree of settings; --setting values are JSON, or text wher
   });
 });
 
+test('a domain may be a wildcard, and may have a path that the app does not see', () => {
+  const domain = ['*.example.com', 'example.com/shop'];
+  assert.deepEqual(settingsOf({ domain }).domains, [
+    { host: '*.example.com' },
+    { host: 'example.com', pathPrefix: '/shop' },
+  ]);
+  assert.deepEqual(settingsOf({ domain, stripPrefix: true }).domains, [
+    { host: '*.example.com' },
+    { host: 'example.com', pathPrefix: '/shop', stripPrefix: true },
+  ]);
+});
+
 test('what is not given is not there, so the defaults of the hub hold', () => {
   assert.deepEqual(settingsOf({}), {});
 });

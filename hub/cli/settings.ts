@@ -4,6 +4,7 @@ import { integer } from './input.ts';
 
 export interface SettingOptions {
   domain?: string[];
+  stripPrefix?: boolean;
   port?: string;
   root?: string;
   start?: string;
@@ -23,7 +24,7 @@ export function settingsOf(options: SettingOptions): Tree {
   };
   add(
     'domains',
-    options.domain?.map((host) => ({ host })),
+    options.domain?.map((text) => domainOf(text, options.stripPrefix === true)),
   );
   add('port', options.port && integer(options.port, '--port'));
   add('rootDirectory', options.root);
@@ -33,6 +34,13 @@ export function settingsOf(options: SettingOptions): Tree {
   add('healthCheck', options.healthPath && { kind: 'http', path: options.healthPath });
   for (const setting of options.setting ?? []) given.push(parseSetting(setting));
   return given.reduce(merge, {});
+}
+
+/** `example.com`, `*.example.com` or `example.com/path`. */
+function domainOf(text: string, stripPrefix: boolean): Tree {
+  const cut = text.indexOf('/');
+  if (cut === -1) return { host: text };
+  return { host: text.slice(0, cut), pathPrefix: text.slice(cut), ...(stripPrefix && { stripPrefix }) };
 }
 
 function merge(base: Tree, changes: Tree): Tree {

@@ -10,6 +10,7 @@ import type { Output } from '../output.ts';
 import { projectName } from '../place.ts';
 import { settingsOf } from '../settings.ts';
 import type { SettingOptions } from '../settings.ts';
+import { settingsLines } from '../text/settings-lines.ts';
 
 type Options = SettingOptions & { json?: boolean; project?: string; branch?: string; host?: string; yes?: boolean };
 
@@ -43,6 +44,9 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
       'orkestr environment set staging --health-path /healthz --domain staging.example.com',
       'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
       `orkestr environment set --setting 'healthCheck={"kind":"tcp"}' --setting port=null    # null: the default`,
+      "orkestr environment set --domain '*.example.com' --domain example.com/shop --strip-prefix",
+      'orkestr environment set --setting edge.compression=true --setting edge.ratePerClient.requests=20',
+      `orkestr environment set preview --setting 'edge.allowFrom=["203.0.113.0/24"]'    # docs/edge.md has all of edge`,
     ]),
   );
   action<Options>(set, context, outcome, async (output, options, [slug]) => {
@@ -77,7 +81,12 @@ const withProject = (command: Command): Command =>
 const withSettings = (command: Command): Command =>
   withProject(command)
     .option('--branch <name>', 'branch that is deployed')
-    .option('--domain <host>', 'domain that leads to the app; may be repeated, replaces the former ones', collect)
+    .option(
+      '--domain <host[/path]>',
+      "domain that leads to the app, also '*.example.com'; may be repeated, replaces the former ones",
+      collect,
+    )
+    .option('--strip-prefix', 'the app gets paths without the path of its domain')
     .option('--port <number>', 'port the app listens on')
     .option('--root <folder>', 'folder of the app inside the repository')
     .option('--start <command>', 'start command')
@@ -98,9 +107,6 @@ function show(output: Output, environment: Environment): void {
     ['urls', environment.urls.join(' ')],
     ['live', environment.liveDeploymentId ?? 'nothing yet'],
     ['host', environment.hostId],
-    ...Object.entries(settings).map(([name, value]): [string, string] => [
-      name,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ]),
+    ...settingsLines(settings),
   ]);
 }

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { readSecret } from './input.ts';
+
+test('a secret that is typed is asked for and not shown', async () => {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const secret = readSecret({ stdin, stdout, stderr }, 'Password for ada: ');
+  stdin.write('hunter2 and more\r');
+  assert.equal(await secret, 'hunter2 and more');
+  stdout.end();
+  stderr.end();
+  assert.equal(await text(stderr), 'Password for ada: \n');
+  assert.equal(await text(stdout), '');
+});
+
+test('a secret that is piped in is all of it without its last newline', async () => {
+  const stdin = new PassThrough();
+  stdin.end('hunter2\n');
+  const nowhere = new PassThrough();
+  assert.equal(await readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Password: '), 'hunter2');
+});

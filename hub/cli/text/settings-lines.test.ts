@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settingsOf } from '../settings.ts';
+import { settingsLines } from './settings-lines.ts';
+
+const SETTINGS = {
+  domains: [{ host: '*.example.com', pathPrefix: '/' }],
+  rootDirectory: '.',
+  limits: { memoryMiB: 512, cpus: 0.5 },
+  edge: { compression: true, ratePerClient: { requests: 10 }, errorPages: {} },
+};
+
+test('every value stands on its own with its path; lists stay whole', () => {
+  assert.deepEqual(settingsLines(SETTINGS), [
+    ['domains', '[{"host":"*.example.com","pathPrefix":"/"}]'],
+    ['rootDirectory', '.'],
+    ['limits.memoryMiB', '512'],
+    ['limits.cpus', '0.5'],
+    ['edge.compression', 'true'],
+    ['edge.ratePerClient.requests', '10'],
+    ['edge.errorPages', '{}'],
+  ]);
+});
+
+test('what is shown can be given to --setting again', () => {
+  const setting = settingsLines(SETTINGS).map(([path, value]) => `${path}=${value}`);
+  assert.deepEqual(settingsOf({ setting }), SETTINGS);
+});
