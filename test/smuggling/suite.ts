@@ -1,0 +1,189 @@
+/** The corpus against upstreams, each upstream with proxies of its own, several at a time. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Service } from '../../installer/stack/service.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { EdgeProcess } from '../harness/edge-process.ts';
+import type { EngineName } from '../harness/edge-process.ts';
+import { hostGroups } from './corpus.ts';
+import type { Message } from './corpus.ts';
+import { SeenRequests } from './seen.ts';
+import { QUICK, SURE, tryMessages } from './trial.ts';
+import type { Mismatch, Stage } from './trial.ts';
+import type { Place, UpstreamKind } from './upstreams/upstream.ts';
+
+/** Java needs some seconds on a busy machine. */
+const START_MS = 60_000;
+/** The host of the honest requests; routed even where the corpus names none. */
+const HONEST_HOST = 'honest.test';
+
+/** Messages that are sent together. Where their counts differ, each is sent alone to find the one that did it. */
+const TOGETHER = 100;
+
+export interface Finding extends Mismatch {
+  /** The messages that did it: one, or those that only do it together. */
+  readonly files: readonly string[];
+  readonly upstream: string;
+  readonly engine: string;
+}
+
+export interface SuiteOptions {
+  readonly messages: readonly Message[];
+  readonly upstreams: readonly UpstreamKind[];
+  readonly engines: readonly EngineName[];
+  /** Pairs of upstream and engine at the same time. */
+  readonly atOnce: number;
+  readonly say: (line: string) => void;
+}
+
+export interface SuiteResult {
+  /** Requests that went to an upstream, the honest ones too. */
+  readonly forwarded: number;
+  readonly mismatches: readonly Finding[];
+}
+
+/** @throws when an upstream does not start, or a proxy or an upstream ends */
+export async function runSuite({ messages, upstreams, engines, atOnce, say }: SuiteOptions): Promise<SuiteResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-smuggling-'));
+  const waiting = upstreams.flatMap((kind) => engines.map((engine) => ({ kind, engine })));
+  const mismatches: Finding[] = [];
+  let forwarded = 0;
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const { kind, engine } = next;
+      const result = await runPair(kind, engine, join(folder, `${kind.name}-${engine}`), messages, say);
+      forwarded += result.forwarded;
+      mismatches.push(...result.mismatches);
+      say(`${kind.name}, ${engine}: ${messages.length} messages, ${result.mismatches.length} mismatches`);
+    }
+  };
+  try {
+    const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
+    for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason;
+    return { forwarded, mismatches };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function runPair(
+  kind: UpstreamKind,
+  engine: EngineName,
+  folder: string,
+  messages: readonly Message[],
+  say: (line: string) => void,
+): Promise<SuiteResult> {
+  // Apache's workers are nobody special, and their files are below.
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const place = { folder, port: await freePort(), seenFile: join(folder, 'seen.log') };
+  const server = await startUpstream(kind, place);
+  try {
+    const edge = await EdgeProcess.start({ name: `proxy of ${kind.name}`, folder: join(folder, 'edge'), engine });
+    try {
+      for (const entry of entries(messages, place.port)) await edge.flip({ entry, expectedGeneration: 0 });
+      const stage = { edge, kind, seen: new SeenRequests(place.seenFile), host: HONEST_HOST };
+      stage.seen.next();
+      const mismatches: Finding[] = [];
+      let forwarded = 0;
+      for (let from = 0; from < messages.length; from += TOGETHER) {
+        const result = await tryBatch(stage, messages.slice(from, from + TOGETHER));
+        forwarded += result.forwarded;
+        for (const found of result.found) {
+          mismatches.push({ ...found, upstream: kind.name, engine });
+          say(JSON.stringify(mismatches.at(-1)));
+        }
+        if (edge.running && server.running) continue;
+        throw new Error(
+          `the ${kind.name} or its proxy has ended:\n${(edge.running ? server : edge).lastLines().join('\n')}`,
+        );
+      }
+      return { forwarded, mismatches };
+    } finally {
+      await edge.stop();
+    }
+  } finally {
+    await server.stop(2000);
+  }
+}
+
+interface BatchResult {
+  readonly forwarded: number;
+  readonly found: readonly (Mismatch & Pick<Finding, 'files'>)[];
+}
+
+async function tryBatch(stage: Stage, batch: readonly Message[]): Promise<BatchResult> {
+  let { forwarded, mismatch } = await tryMessages(stage, batch, QUICK);
+  if (mismatch !== null && !mismatch.certain) {
+    const again = await tryMessages(stage, batch, SURE);
+    forwarded += again.forwarded;
+    ({ mismatch } = again);
+  }
+  if (mismatch === null) return { forwarded, found: [] };
+  const found = [];
+  for (const message of batch) {
+    const alone = await tryMessages(stage, [message], QUICK);
+    forwarded += alone.forwarded;
+    if (alone.mismatch !== null) found.push({ ...alone.mismatch, files: [message.file] });
+  }
+  const all = { ...mismatch, files: batch.map(({ file }) => file) };
+  return { forwarded, found: found.length > 0 ? found : [all] };
+}
+
+async function startUpstream(kind: UpstreamKind, place: Place): Promise<Service> {
+  const { argv, env, seenInOutput } = kind.command(place);
+  const service = await Service.start({
+    name: kind.name,
+    argv,
+    env: { ...process.env, ...env },
+    logFile: seenInOutput ? place.seenFile : join(place.folder, 'output.log'),
+  });
+  for (const until = performance.now() + START_MS; !(await isListening(place.port)); await pause(50)) {
+    if (service.running && performance.now() < until) continue;
+    const lines = service.lastLines().join('\n');
+    await service.stop(2000);
+    throw new Error(`${kind.name} does not listen:\n${lines}`);
+  }
+  return service;
+}
+
+/** Routes for all hosts that the corpus names. */
+function entries(messages: readonly Message[], port: number): UpstreamEntry[] {
+  const groups = [[HONEST_HOST], ...hostGroups(messages.filter(({ bytes }) => !bytes.includes(HONEST_HOST)))];
+  return groups.map((hosts, index) => entryFor(index, port, hosts));
+}
+
+export function entryFor(number: number, port: number, hosts: readonly string[]): UpstreamEntry {
+  return {
+    id: uuid(number),
+    generation: 1,
+    targets: [{ id: uuid(1000 + number), address: '127.0.0.1', port }],
+    routes: hosts.map((host) => ({ host, pathPrefix: '/' })),
+    edge: EdgeSettings.parse({}),
+  };
+}
+
+const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

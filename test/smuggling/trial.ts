@@ -1,0 +1,199 @@
+/**
+ * Messages through the proxy to one upstream: each sent as it is on a connection of its own, then honest requests.
+ * Afterwards the requests that the upstream understood, those that the proxy believes to have forwarded and the answers
+ * that came back are as many as each other. The honest requests would meet what a message left behind on a pooled
+ * connection.
+ */
+import { createConnection } from 'node:net';
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
+import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { EdgeProcess } from '../harness/edge-process.ts';
+import { countAnswers } from './answers.ts';
+import type { Answers } from './answers.ts';
+import type { Message } from './corpus.ts';
+import type { SeenRequests } from './seen.ts';
+import type { UpstreamKind } from './upstreams/upstream.ts';
+
+/** How long messages are waited for. */
+export interface Pace {
+  /** After an answer, with nothing in flight: there will be no other. */
+  readonly quietMs: number;
+  /** Silence after which a request in flight, or a message without an answer, is taken to be incomplete. */
+  readonly incompleteMs: number;
+}
+
+/** A busy machine makes this one lose answers; then {@link SURE} decides. */
+export const QUICK: Pace = { quietMs: 20, incompleteMs: 250 };
+export const SURE: Pace = { quietMs: 200, incompleteMs: 2000 };
+
+/** A request that was given up and is not noted for so long will not be. */
+const LATE_MS = 250;
+/** Only a claim that is never ended, or an upstream that lost a request, takes as long. */
+const PATIENCE_MS = 10_000;
+
+const HONEST_PATH = '/honest-request';
+
+export interface Stage {
+  readonly edge: EdgeProcess;
+  readonly kind: UpstreamKind;
+  readonly seen: SeenRequests;
+  /** A host that is routed to the upstream. */
+  readonly host: string;
+}
+
+/** Ends of claims. */
+interface Claims {
+  readonly served: number;
+  readonly failed: number;
+  /** The client went away, or its request broke off. */
+  readonly abandoned: number;
+  readonly inFlight: number;
+}
+
+export interface Mismatch {
+  readonly wrong: string;
+  /** False when the suite may have been too quick to hear all answers. */
+  readonly certain: boolean;
+  /** What the upstream understood. */
+  readonly seen: readonly string[];
+  readonly claims: Claims;
+  readonly answers: Answers;
+}
+
+export interface TrialResult {
+  readonly forwarded: number;
+  readonly mismatch: Mismatch | null;
+}
+
+/** Sends all messages at once. */
+export async function tryMessages(stage: Stage, messages: readonly Message[], pace: Pace): Promise<TrialResult> {
+  const before = claimsOf(await stage.edge.table());
+  const received = await Promise.all(messages.map(({ bytes }) => exchange(stage.edge, bytes, pace)));
+  await atRest(stage.edge);
+  const honest = Buffer.from(`GET ${HONEST_PATH} HTTP/1.1\r\nHost: ${stage.host}\r\nConnection: close\r\n\r\n`);
+  const echoed = await Promise.all(messages.map(() => exchange(stage.edge, honest, null)));
+  const claims = minus(await atRest(stage.edge), before);
+  const answers = sumOf([...received, ...echoed].map(countAnswers));
+  const seen = await seenRequests(stage, claims, answers);
+  const forwarded = claims.served + claims.failed + claims.abandoned;
+  const expected = { honest: messages.length, forwarded };
+  const surplus = tooMuch(stage.kind, seen, answers, expected);
+  const wrong = surplus ?? tooLittle(stage.kind, seen, answers, claims.served);
+  return { forwarded, mismatch: wrong === null ? null : { wrong, certain: surplus !== null, seen, claims, answers } };
+}
+
+const sumOf = (all: readonly Answers[]): Answers => ({
+  fromApp: all.reduce((sum, { fromApp }) => sum + fromApp, 0),
+  fromServer: all.reduce((sum, { fromServer }) => sum + fromServer, 0),
+  fromProxy: all.reduce((sum, { fromProxy }) => sum + fromProxy, 0),
+});
+
+/** @returns what is there and should not be, or null */
+function tooMuch(
+  kind: UpstreamKind,
+  seen: readonly string[],
+  answers: Answers,
+  expected: { readonly honest: number; readonly forwarded: number },
+): string | null {
+  const { honest, forwarded } = expected;
+  const understood = understoodOf(kind, seen, answers);
+  if (understood > forwarded) return `the upstream understood ${understood} requests, ${forwarded} were forwarded`;
+  const answered = answers.fromApp + answers.fromServer;
+  if (answered > forwarded) return `${answered} answers came for ${forwarded} forwarded requests`;
+  const came = seen.filter((line) => line === `GET ${HONEST_PATH}`).length;
+  return came === honest ? null : `of ${honest} honest requests ${came} came through`;
+}
+
+/** @returns what should be there and is not, or null */
+function tooLittle(kind: UpstreamKind, seen: readonly string[], answers: Answers, served: number): string | null {
+  const understood = understoodOf(kind, seen, answers);
+  if (understood < served) return `${served} requests were served, the upstream understood ${understood}`;
+  const answered = answers.fromApp + answers.fromServer;
+  return answered < served ? `${served} requests were served with ${answered} answers` : null;
+}
+
+const understoodOf = (kind: UpstreamKind, seen: readonly string[], { fromServer }: Answers): number =>
+  seen.length + (kind.refusesUnseen ? fromServer : 0);
+
+/**
+ * Sends bytes and gives back what was answered, until the other side closes or no more is to be expected.
+ * @param pace null for a request that is answered and closed for certain
+ */
+async function exchange(edge: EdgeProcess, bytes: Buffer, pace: Pace | null): Promise<string> {
+  const socket = createConnection({ port: edge.port, host: '127.0.0.1', noDelay: true });
+  const received: Buffer[] = [];
+  let last = performance.now();
+  socket.on('data', (part) => {
+    received.push(part);
+    last = performance.now();
+  });
+  // A reset is an answer too: the counts tell what it is worth.
+  socket.on('error', () => undefined);
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.write(bytes);
+  try {
+    const began = performance.now();
+    while (!socket.closed && performance.now() - began < PATIENCE_MS) {
+      await Promise.race([closed, pause(pace?.quietMs ?? PATIENCE_MS)]);
+      const quiet = performance.now() - last;
+      // Without any answer the proxy may not even have read the message.
+      if (pace === null || quiet < (received.length > 0 ? pace.quietMs : pace.incompleteMs)) continue;
+      const { inFlight } = claimsOf(await edge.table());
+      // What was on its way when the proxy was asked. Timers come before sockets, immediates after them.
+      await pause(5);
+      await immediate();
+      if (performance.now() - last >= quiet && (inFlight === 0 || quiet > pace.incompleteMs)) break;
+    }
+  } finally {
+    socket.destroy();
+  }
+  return Buffer.concat(received).toString('latin1');
+}
+
+/** The counts once nothing is in flight. @throws when a claim does not end */
+async function atRest(edge: EdgeProcess): Promise<Claims> {
+  for (const until = performance.now() + PATIENCE_MS; performance.now() < until; await pause(5)) {
+    const claims = claimsOf(await edge.table());
+    if (claims.inFlight === 0) return claims;
+  }
+  throw new Error('a claim stays in flight without its client');
+}
+
+/**
+ * The requests seen, when those are there that must be. Requests that were given up may be noted late or not at all: they
+ * have some time, so that they are not counted to the next messages.
+ */
+async function seenRequests({ seen, kind }: Stage, claims: Claims, answers: Answers): Promise<string[]> {
+  const lines = seen.next();
+  const unseen = kind.refusesUnseen ? answers.fromServer : 0;
+  const until = performance.now() + PATIENCE_MS / 5;
+  let last = performance.now();
+  for (;;) {
+    const now = performance.now();
+    if (lines.length >= claims.served + claims.failed + claims.abandoned - unseen || now > until) return lines;
+    if (lines.length >= claims.served - unseen && now - last > LATE_MS) return lines;
+    await pause(5);
+    const more = seen.next();
+    if (more.length > 0) last = performance.now();
+    lines.push(...more);
+  }
+}
+
+function claimsOf(table: TableView): Claims {
+  const targets = table.upstreams.flatMap((upstream) => upstream.targets);
+  const sum = (count: (target: (typeof targets)[number]) => number): number =>
+    targets.reduce((total, target) => total + count(target), 0);
+  return {
+    served: sum((target) => target.requests.served),
+    failed: sum((target) => target.requests.failed),
+    abandoned: sum((target) => target.abandoned),
+    inFlight: sum((target) => target.inFlight),
+  };
+}
+
+const minus = (after: Claims, before: Claims): Claims => ({
+  served: after.served - before.served,
+  failed: after.failed - before.failed,
+  abandoned: after.abandoned - before.abandoned,
+  inFlight: after.inFlight,
+});
