@@ -1,7 +1,8 @@
 /** One line about what a step left behind. Pure; the CLI and the console share it. */
 import type { StepOutputs } from '../../../protocol/steps.ts';
 import type { Step } from '../../api/schemas.ts';
-import { count, formatBytes, formatDuration, shortCommit } from './format.ts';
+import { count, formatBytes, shortCommit } from './format.ts';
+import { receiptText } from './receipt.ts';
 
 type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => string };
 
@@ -14,15 +15,7 @@ const SUMMARIES: Summaries = {
       .join(' · '),
   deploy: (target) => `${target.address}:${target.port} (${target.portFrom})`,
   health: (report) => `${report.last} · ${count(report.attempts, 'attempt')}`,
-  cutover: (receipt) =>
-    [
-      `generation ${receipt.generation}`,
-      receipt.previous && `${count(receipt.previous.requests.served, 'request')} served by the old one`,
-      receipt.drain && `drained in ${formatDuration(receipt.drain.ms)}`,
-      `${receipt.failed} failed`,
-    ]
-      .filter(Boolean)
-      .join(' · '),
+  cutover: receiptText,
   finalize: (release) =>
     release.prunedImages.length === 0 ? 'live' : `live · ${count(release.prunedImages.length, 'old image')} pruned`,
 };

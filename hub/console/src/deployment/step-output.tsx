@@ -5,6 +5,7 @@ import type { Step } from '../../../api/schemas.ts';
 import { formatBytes, formatDuration } from '../../../cli/text/format.ts';
 import { Facts } from '../components/facts.tsx';
 import { Age } from '../components/time.tsx';
+import { Receipt } from './receipt.tsx';
 
 type Views = { readonly [N in Step['name']]: (output: StepOutputs[N]) => ComponentChildren };
 
@@ -104,36 +105,6 @@ function BuildPlanView({ plan }: { plan: StepOutputs['analyze'] }) {
         </summary>
         <pre tabIndex={0}>{plan.dockerfile.text}</pre>
       </details>
-    </>
-  );
-}
-
-function Receipt({ receipt }: { receipt: StepOutputs['cutover'] }) {
-  const { previous, current, drain } = receipt;
-  return (
-    <>
-      <dl class="receipt">
-        <div>
-          <dt>Served by the old one</dt>
-          <dd>{previous?.requests.served.toLocaleString('en') ?? '–'}</dd>
-        </div>
-        <div>
-          <dt>Served by the new one</dt>
-          <dd>{current.requests.served.toLocaleString('en')}</dd>
-        </div>
-        <div data-tone={receipt.failed === 0 ? 'good' : 'bad'}>
-          <dt>Failed</dt>
-          <dd>{receipt.failed.toLocaleString('en')}</dd>
-        </div>
-      </dl>
-      <Facts
-        of={[
-          ['Flipped', <Age at={receipt.flippedAt} />],
-          ['Generation', String(receipt.generation)],
-          ['In flight at the flip', previous && String(previous.inFlightAtFlip)],
-          ['Drained in', drain && `${formatDuration(drain.ms)}${drain.forced > 0 ? `, ${drain.forced} cut` : ''}`],
-        ]}
-      />
     </>
   );
 }

@@ -2,6 +2,7 @@
 import { useLocation, useRoute } from 'preact-iso';
 import type { Deployment, Environment, Project } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
+import { settingsLines } from '../../../cli/text/settings-lines.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { ActionButton } from '../components/action-button.tsx';
@@ -85,7 +86,18 @@ function EnvironmentSection({ path, environment, reload }: SectionProps) {
       {deployments.data && deployments.data.length > 0 && (
         <DeploymentTable deployments={deployments.data} live={environment.liveDeploymentId} refresh={refresh} />
       )}
+      <Settings of={environment} />
     </section>
+  );
+}
+
+/** Read-only: they are changed by the CLI and the API. */
+function Settings({ of }: { of: Environment }) {
+  return (
+    <details class="settings pad">
+      <summary>Settings</summary>
+      <Facts of={settingsLines(of.settings).map(([path, value]) => [path, <code>{value}</code>])} />
+    </details>
   );
 }
 
