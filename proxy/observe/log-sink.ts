@@ -53,8 +53,9 @@ export class LogSink {
 
   /** @param line ASCII, with its line end, at most {@link MAX_LINE_BYTES} */
   add(line: string): void {
-    this.#reportDropped();
-    if (this.#unreported > 0 || !this.#put(line)) this.#drop(1);
+    this.#reportDropped(line.length);
+    if (this.#unreported === 0 && this.#makeRoom(line.length)) this.#put(line);
+    else this.#drop(1);
   }
 
   /** Writes what is there, as far as the reader takes it in time. The last call. */
@@ -78,16 +79,23 @@ export class LogSink {
     this.#unreported += lines;
   }
 
-  #reportDropped(): void {
-    if (this.#unreported > 0 && this.#put(this.#report(this.#unreported))) this.#unreported = 0;
+  /** @param more bytes that are to follow: a report in the last gap of a full buffer would only be one of many */
+  #reportDropped(more = 0): void {
+    if (this.#unreported === 0) return;
+    const report = this.#report(this.#unreported);
+    if (!this.#makeRoom(report.length + more)) return;
+    this.#put(report);
+    this.#unreported = 0;
   }
 
-  #put(line: string): boolean {
-    if (this.#filling.length + line.length > BUFFER_BYTES) this.#flush();
+  #makeRoom(bytes: number): boolean {
+    if (this.#filling.length + bytes > BUFFER_BYTES) this.#flush();
+    return this.#filling.length + bytes <= BUFFER_BYTES;
+  }
+
+  #put(line: string): void {
     const half = this.#filling;
-    if (half.length + line.length > BUFFER_BYTES) return false;
     half.length += half.bytes.write(line, half.length, 'latin1');
-    return true;
   }
 
   #flush(): void {

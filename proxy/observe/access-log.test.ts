@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { AccessLog, droppedLine } from './access-log.ts';
+import type { AccessLogMode } from './access-log.ts';
+import { LogSink, MAX_LINE_BYTES } from './log-sink.ts';
+import type { Ended } from './observer.ts';
+import { ended } from './test-ended.ts';
+
+const CLOCK = { now: () => new Date('2026-11-23T07:00:00.005Z'), monotonic: () => 0 };
+const UPSTREAM = '0192f0c1-2d3e-7f00-8000-0000000000ee';
+
+/** The lines that these exchanges leave. */
+async function logged(mode: AccessLogMode, exchanges: readonly Ended[], upstream: string | null = UPSTREAM) {
+  let text = '';
+  const writer = {
+    chunkBytes: 65_536,
+    write: (bytes: Buffer, from: number, length: number, done: (error: null, written: number) => void) => {
+      text += bytes.toString('latin1', from, from + length);
+      done(null, length);
+    },
+    close: () => undefined,
+  };
+  const sink = new LogSink(writer, (dropped) => droppedLine(CLOCK, dropped));
+  const log = new AccessLog(mode, CLOCK, sink);
+  for (const exchange of exchanges) log.record(upstream, exchange);
+  await sink.close();
+  return text.split('\n').slice(0, -1);
+}
+
+const ALL: AccessLogMode = { errors: true, ratio: 1 };
+
+test('a line says who asked for what, how it ended and how long it took, and no query', async () => {
+  const [line = ''] = await logged(ALL, [ended()]);
+  assert.deepEqual(JSON.parse(line), {
+    level: 'info',
+    time: '2026-11-23T07:00:00.005Z',
+    service: 'proxy',
+    id: '0192f0c1-2d3e-7f00-8000-00000000000a',
+    client: '198.51.100.7',
+    method: 'GET',
+    scheme: 'https',
+    host: 'app.test',
+    path: '/items/7',
+    http: '1.1',
+    status: 200,
+    outcome: 'served',
+    upstream: UPSTREAM,
+    target: '0192f0c1-2d3e-7f00-8000-000000000001',
+    engine: 'fast',
+    ms: 12.3,
+    appMs: 10,
+    bytesIn: 0,
+    bytesOut: 1024,
+    msg: 'request',
+  });
+  assert.ok(!line.includes('secret'));
+});
+
+test('the time goes on', async () => {
+  let ms = Date.parse('2026-11-23T07:00:00.999Z');
+  const clock = { now: () => new Date(ms), monotonic: () => 0 };
+  const lines: string[] = [];
+  const sink = { add: (line: string) => lines.push(line) } as unknown as LogSink;
+  const log = new AccessLog(ALL, clock, sink);
+  for (const step of [0, 1, 999, 86_400_000]) {
+    ms += step;
+    log.record(null, ended());
+    assert.equal(JSON.parse(lines.at(-1) ?? '').time, new Date(ms).toISOString());
+  }
+});
+
+test('an exchange without route and without target says null', async () => {
+  const [line = ''] = await logged(ALL, [ended({ status: 404, targetId: null })], null);
+  const { upstream, target, level } = JSON.parse(line) as Record<string, unknown>;
+  assert.deepEqual([upstream, target, level], [null, null, 'info']);
+});
+
+test('errors: only what failed or was answered 500 and above has a line', async () => {
+  const exchanges = [
+    ended(),
+    ended({ status: 404 }),
+    ended({ status: 0, outcome: 'abandoned' }),
+    ended({ status: 200, outcome: 'failed' }),
+    ended({ status: 503 }),
+    ended({ status: 0, outcome: 'failed' }),
+  ];
+  const lines = await logged({ errors: true, ratio: 0 }, exchanges);
+  assert.deepEqual(
+    lines.map((line) => [JSON.parse(line).level, JSON.parse(line).status]),
+    [
+      ['warn', 200],
+      ['warn', 503],
+      ['warn', 0],
+    ],
+  );
+  assert.deepEqual(await logged({ errors: false, ratio: 0 }, exchanges), []);
+});
+
+test('a ratio gives every so many-th exchange, and says so; errors are not sampled', async () => {
+  const good = Array.from({ length: 1000 }, (_, index) => ended({ requestId: `n${index}` }));
+  const lines = await logged({ errors: true, ratio: 0.01 }, [...good, ended({ status: 500 })]);
+  const read = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.equal(read.length, 11);
+  assert.equal(read[0]?.['sample'], 0.01);
+  assert.deepEqual([read[10]?.['status'], read[10]?.['sample']], [500, undefined]);
+});
+
+test('whatever clients send, each exchange is one line of valid JSON that says it again, in plain ASCII', async () => {
+  const hostile = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),
+    fc.constantFrom(
+      '\n{"level":"info"}',
+      '"',
+      '\\',
+      '\u2028',
+      '\x1b[2J',
+      '\ud800',
+      'x'.repeat(5000),
+      '\x01'.repeat(5000),
+    ),
+  );
+  const exchange = fc.record({
+    method: hostile,
+    host: hostile,
+    target: hostile.map((text) => `/${text}`),
+    clientAddress: hostile,
+    requestId: hostile,
+  });
+  await fc.assert(
+    fc.asyncProperty(exchange, async (some) => {
+      const lines = await logged(ALL, [ended(some)]);
+      assert.equal(lines.length, 1);
+      const [line = ''] = lines;
+      assert.match(line, /^[\x20-\x7e]*$/);
+      assert.ok(line.length < MAX_LINE_BYTES, `${line.length} bytes`);
+      const read = JSON.parse(line) as Record<string, string>;
+      for (const [name, text] of [
+        ['host', some.host],
+        ['path', some.target.split('?', 1)[0] ?? ''],
+        ['id', some.requestId],
+      ] as const) {
+        const said = read[name] ?? '';
+        assert.ok(said === text || (said.endsWith('\u2026') && text.startsWith(said.slice(0, -1))), name);
+        if (text.length < 20) assert.equal(said, text);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
