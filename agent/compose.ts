@@ -206,7 +206,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     proveAlive: () => journal.ping(),
     takeReports: (take) => takeReports(journal.outbox, logs, take),
     async start() {
-      const api = await serveLocalApi(config.agentSocket, status);
+      const api = await serveLocalApi(config.agentSocket, { status, environments: () => namesOf(journal) });
       closeApi = () => api.close();
       dispatcher.resume();
       await within(FIRST_ROUND_MS, reconciler.run());
@@ -240,6 +240,17 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
     revive: (live, signal) => revive({ journal, ports: host.ports, pipeline: PIPELINE, log: stepLog }, live, signal),
     log,
   };
+}
+
+/** What is live, by the names that the hub gave with its job. What was adopted without one has none. */
+function namesOf(journal: Journal): ReadonlyMap<string, string> {
+  return new Map(
+    journal.allLive().flatMap(({ environmentId, deploymentId }): [string, string][] => {
+      if (journal.job(deploymentId) === null) return [];
+      const { project, environment } = journal.payload(deploymentId);
+      return [[environmentId, `${project.slug}/${environment.slug}`]];
+    }),
+  );
 }
 
 function viewOf(identity: Identity, journal: Journal, since: string, link: HubLink | null): AgentView {

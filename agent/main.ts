@@ -22,7 +22,8 @@ import { printLogs } from './logs.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { readJob, runJob } from './run-job.ts';
 import { checkAll, exitCode, renderStatus } from './status/index.ts';
-import { askAgent } from './status/local-api.ts';
+import { showRoutes } from './routes/watch-routes.ts';
+import { askAgent, askNames } from './status/local-api.ts';
 import { uninstall } from './uninstall.ts';
 import type { Cleanup } from './uninstall.ts';
 
@@ -79,6 +80,19 @@ const lookWithoutAgent = (config: Config, silent: boolean): ReturnType<typeof ch
   const { dockerSocket, stateFolder, proxySocket } = config;
   return checkAll({ dockerSocket, stateFolder, proxy: makeProxyClient(proxySocket), agent: null, silent });
 };
+
+async function routes({ json, once }: { json?: true; once?: true }): Promise<void> {
+  const { proxySocket, agentSocket } = readConfig();
+  const over = new AbortController();
+  process.once('SIGINT', () => over.abort());
+  const parts = {
+    proxy: makeProxyClient(proxySocket),
+    names: () => askNames(agentSocket),
+    out: process.stdout,
+    monotonic: () => systemClock.monotonic(),
+  };
+  await showRoutes(parts, { json: json === true, once: once === true, signal: over.signal });
+}
 
 async function runFile(path: string): Promise<void> {
   const config = readConfig();
@@ -169,6 +183,7 @@ Examples:
   $ orkestr-agent join --hub https://hub.example.com --token TOKEN
   $ orkestr-agent serve
   $ orkestr-agent status
+  $ orkestr-agent routes
   $ orkestr-agent logs --step build
   $ orkestr-agent base-images build node python
 
@@ -179,6 +194,14 @@ Environment:
   ORKESTR_DOCKER_SOCKET  socket of Docker Engine (default /var/run/docker.sock)
   ORKESTR_BASE_IMAGES    JSON file: kind of base image -> image name
   ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
+
+const ROUTES_HELP = `
+Examples:
+  $ orkestr-agent routes                      # live: targets, in flight, streams, requests per second, errors
+  $ orkestr-agent routes --once
+  $ orkestr-agent routes --json | jq '.upstreams[] | {name, generation, held}'
+
+Only the proxy's admin socket is needed; a running agent adds the names of projects.`;
 
 function program(): Command {
   const cli = new Command('orkestr-agent')
@@ -198,6 +221,13 @@ function program(): Command {
     .description('how this host is: exit code 0 healthy, 1 degraded, 2 down')
     .option('--json', 'for programs')
     .action(status);
+  cli
+    .command('routes')
+    .description('who serves what right now; on a terminal it goes on until Ctrl-C')
+    .option('--json', 'one snapshot for programs')
+    .option('--once', 'one snapshot, also on a terminal')
+    .addHelpText('after', ROUTES_HELP)
+    .action(routes);
   cli
     .command('logs [deployment]')
     .description('step logs of a deployment, the newest by default')

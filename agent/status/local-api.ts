@@ -1,4 +1,9 @@
-/** The agent's own small API on a unix socket (0600), for its CLI on the same host. `GET /v1/status` → StatusReport. */
+/**
+ * The agent's own small API on a unix socket (0600), for its CLI on the same host.
+ *
+ *   GET /v1/status        → StatusReport
+ *   GET /v1/environments  → { "<environment id>": "<project>/<environment>" }
+ */
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
@@ -7,20 +12,35 @@ import { z } from 'zod';
 import type { StatusReport } from './index.ts';
 
 const DEADLINE_MS = 20_000;
+/** Names are asked for while somebody looks on, ms. */
+const NAMES_MS = 1000;
+
+/** What the API tells. */
+export interface LocalAnswers {
+  readonly status: () => Promise<StatusReport>;
+  /** Environment id → `project/environment`, of what is live. */
+  readonly environments: () => ReadonlyMap<string, string>;
+}
+
+const ANSWERS: Readonly<Record<string, (answers: LocalAnswers) => Promise<unknown>>> = {
+  '/v1/status': ({ status }) => status(),
+  '/v1/environments': async ({ environments }) => Object.fromEntries(environments()),
+};
 
 export interface LocalApi {
   close(): Promise<void>;
 }
 
 /** Call only while holding the state lock: a socket file that is there is then a dead agent's. */
-export async function serveLocalApi(socketPath: string, status: () => Promise<StatusReport>): Promise<LocalApi> {
+export async function serveLocalApi(socketPath: string, answers: LocalAnswers): Promise<LocalApi> {
   const server = createServer((request, response) => {
     const answer = (code: number, body: unknown): void => {
       response.writeHead(code, { 'content-type': 'application/json', connection: 'close' });
       response.end(JSON.stringify(body));
     };
-    if (request.method !== 'GET' || request.url !== '/v1/status') return answer(404, { error: 'GET /v1/status' });
-    status().then(
+    const work = request.method === 'GET' ? ANSWERS[request.url ?? ''] : undefined;
+    if (work === undefined) return answer(404, { error: `GET ${Object.keys(ANSWERS).join(', ')}` });
+    work(answers).then(
       (report) => answer(200, report),
       (error: unknown) => answer(500, { error: String(error) }),
     );
@@ -53,6 +73,8 @@ function listenPrivately(server: Server, socketPath: string): Promise<void> {
 }
 
 const Level = z.enum(['ok', 'degraded', 'down']);
+const EnvironmentNames = z.record(z.string(), z.string());
+
 const Report = z.object({
   level: Level,
   checks: z.record(
@@ -74,18 +96,29 @@ export async function askAgent(
   socketPath: string,
   deadlineMs = DEADLINE_MS,
 ): Promise<StatusReport | 'absent' | 'silent'> {
-  const client = new Client('http://agent', { socketPath });
   try {
-    const answer = await client.request({
-      method: 'GET',
-      path: '/v1/status',
-      signal: AbortSignal.timeout(deadlineMs),
-    });
-    return Report.parse(await answer.body.json());
+    return Report.parse(await ask(socketPath, '/v1/status', deadlineMs));
   } catch (error) {
     // Not answering is one of the answers that this asks for.
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' || code === 'ECONNREFUSED' ? 'absent' : 'silent';
+  }
+}
+
+/** Environment id → `project/environment`; empty when no agent answers. */
+export async function askNames(socketPath: string): Promise<ReadonlyMap<string, string>> {
+  try {
+    return new Map(Object.entries(EnvironmentNames.parse(await ask(socketPath, '/v1/environments', NAMES_MS))));
+  } catch {
+    return new Map(); // names are an adornment: ids do as well
+  }
+}
+
+async function ask(socketPath: string, path: string, deadlineMs: number): Promise<unknown> {
+  const client = new Client('http://agent', { socketPath });
+  try {
+    const answer = await client.request({ method: 'GET', path, signal: AbortSignal.timeout(deadlineMs) });
+    return await answer.body.json();
   } finally {
     await client.destroy();
   }

@@ -13,7 +13,8 @@ export const proxy: Check = {
       level: without.length > 0 ? 'degraded' : 'ok',
       summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
       details: upstreams.flatMap(describe),
-      data: { startedAt, upstreams },
+      // Without the settings: they hold hashes of passwords.
+      data: { startedAt, upstreams: upstreams.map(({ edge: _edge, ...upstream }) => upstream) },
     };
   },
 };

@@ -14,7 +14,7 @@ import type { AgentView, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
-import { askAgent, serveLocalApi } from './local-api.ts';
+import { askAgent, askNames, serveLocalApi } from './local-api.ts';
 
 const AT = new Date(0).toISOString();
 
@@ -136,11 +136,14 @@ test('host facts are read as the kernel writes them', async (t) => {
 test('the local socket is for its owner only and gives the report; a dead socket file does not stop a new agent', async (t) => {
   const socketPath = join(temporaryFolder(t), 'agent.sock');
   assert.equal(await askAgent(socketPath), 'absent');
+  assert.equal((await askNames(socketPath)).size, 0);
   writeFileSync(socketPath, '');
   const report = { level: 'ok', checks: {} } as const;
-  const api = await serveLocalApi(socketPath, async () => report);
+  const environments = new Map([[IDS.environment, 'shop/production']]);
+  const api = await serveLocalApi(socketPath, { status: async () => report, environments: () => environments });
   assert.equal(statSync(socketPath).mode & 0o777, 0o600);
   assert.deepEqual(await askAgent(socketPath), report);
+  assert.deepEqual(await askNames(socketPath), environments);
   await api.close();
   assert.equal(await askAgent(socketPath), 'absent');
 });

@@ -188,6 +188,10 @@ test('a running deployment can be cancelled and an earlier release gone back to'
   await page.waitForURL(`${hub.url}/deployments/${back.id}`);
   assert.equal(back.job.kind, 'rollback');
   assert.equal((await read(hub, Deployment, 'deployments', back.id)).releaseOf, old.id);
+
+  await page.goto(`${hub.url}/projects/actions`);
+  await page.getByText('Settings', { exact: true }).click();
+  await page.getByText('edge.compression', { exact: true }).waitFor();
   assert.deepEqual(complaints, []);
   await close();
 });

@@ -72,12 +72,19 @@ function Sides({ old, young }: { old: SideCount | null; young: SideCount }) {
 const number = (value: number | null): string => value?.toLocaleString('en') ?? '–';
 
 /** To the millisecond: a cutover is over in less than a second. */
+const CLOCK = new Intl.DateTimeFormat('en', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+  hourCycle: 'h23',
+});
+
 function moment(at: string | null): ComponentChildren {
   if (at === null) return '–';
-  const time = new Date(at).toLocaleTimeString('en', { hour12: false, fractionalSecondDigits: 3 });
   return (
     <time dateTime={at} title={new Date(at).toLocaleString()}>
-      {time}
+      {CLOCK.format(new Date(at))}
     </time>
   );
 }
