@@ -31,21 +31,16 @@ function table(requests: number, errors: number, failed: number): TableView {
 test('a row per target, with what happened since the last look', () => {
   const text = renderRoutes(look(table(1205, 7, 5), 3000), look(table(1000, 5, 2), 1000), NAMES);
   assert.deepEqual(
-    text.split('\n'),
+    text.split('\n').map((line) => line.split(/ {2,}/)),
     [
-      'ROUTE             ENVIRONMENT                     TARGET           STATE     IN FLIGHT  STREAMS  REQ/S  ERRORS',
-      'shop.example.com  shop/production                 172.30.0.2:8080  healthy          12        3  102.5       2',
-      'example.com/shop  answered by the proxy: 3 failed  172.30.0.9:8080  draining          2        2    0.0       0',
-    ].map((line, index, lines) => (index === 2 ? line : align(line, lines))),
+      ['ROUTE', 'ENVIRONMENT', 'TARGET', 'STATE', 'IN FLIGHT', 'STREAMS', 'REQ/S', 'ERRORS'],
+      ['shop.example.com', 'shop/production', '172.30.0.2:8080', 'healthy', '12', '3', '102.5', '2'],
+      ['example.com/shop', 'answered by the proxy: 3 failed', '172.30.0.9:8080', 'draining', '2', '2', '0.0', '0'],
+    ],
   );
+  const ends = text.split('\n').map((line) => line.length);
+  assert.equal(new Set(ends).size, 1, 'numbers stand to the right');
 });
-
-/** The headings above are written for reading; the column is one wider. */
-const align = (line: string, lines: readonly string[]): string => {
-  const column = lines[2]?.indexOf('172.30.0.9') ?? 0;
-  const at = line.search(/TARGET|172\.30/);
-  return line.slice(0, at) + ' '.repeat(column - at) + line.slice(at);
-};
 
 test('the first look, a restarted proxy and a new target have no pace yet', () => {
   const now = look(table(10, 0, 0), 2000);
