@@ -12,7 +12,7 @@ import type { Failure } from '../pages.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { asObject, passedTrailerFields, valueOf } from './fields.ts';
+import { asObject, linksOf, passedTrailerFields, valueOf } from './fields.ts';
 import type { Follows, Leg, LegSink } from './leg.ts';
 import type { Request } from './request.ts';
 
@@ -21,9 +21,6 @@ export interface Carrier {
   readonly clock: Clock;
   /** Asks the target. */
   ask(exchange: Exchange, target: Target): Leg;
-  /** The client takes no more of its answer for now, and does again. */
-  stalled(exchange: Exchange): void;
-  moved(exchange: Exchange): void;
   /** @param answered false: the answer had begun and is broken */
   failed(route: Route, target: Target | null, failure: Failure, cause: unknown, answered: boolean): void;
   /** @param code of the RST_STREAM that ended it, or 0 */
@@ -48,7 +45,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   appMs = 0;
   bytesIn = 0;
   bytesOut = 0;
-  readonly #client: ServerHttp2Stream;
+  readonly client: ServerHttp2Stream;
   readonly #carrier: Carrier;
   readonly #startedAt: number;
   #endedAt = 0;
@@ -65,7 +62,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   #ended = false;
 
   constructor(client: ServerHttp2Stream, request: Request, route: Route | null, requestId: string, carrier: Carrier) {
-    this.#client = client;
+    this.client = client;
     this.request = request;
     this.route = route;
     this.requestId = requestId;
@@ -117,13 +114,13 @@ export class Exchange implements InFlight, LegSink, Ended {
 
   /** The proxy's own answer. */
   answer({ status, headers, body }: Answer): void {
-    if (this.#ended || this.#client.headersSent || this.#client.closed) return;
+    if (this.#ended || this.client.headersSent || this.client.closed) return;
     if (this.#phase === 'asking') this.#phase = 'failed';
     const bytes = Buffer.from(body);
     const fields = headers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
     this.status = status;
     this.bytesOut = this.method === 'HEAD' ? 0 : bytes.length;
-    this.#client.respond([':status', String(status), ...fields, 'content-length', String(bytes.length)]);
+    this.client.respond([':status', String(status), ...fields, 'content-length', String(bytes.length)]);
     this.#finish(bytes);
   }
 
@@ -157,7 +154,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   }
 
   #pump(): void {
-    const client = this.#client;
+    const client = this.client;
     client.on('data', (chunk: Buffer) => this.#body(chunk));
     client.on('trailers', (_fields: unknown, _flags: number, raw: readonly string[]) => {
       this.#trailers = passedTrailerFields(raw);
@@ -175,7 +172,7 @@ export class Exchange implements InFlight, LegSink, Ended {
     if (limit > 0 && this.bytesIn > limit) return this.#giveUp(BODY_TOO_LARGE);
     if (this.#leg?.write(chunk) === false) {
       this.#targetFull = true;
-      this.#client.pause();
+      this.client.pause();
     }
     return undefined;
   }
@@ -183,7 +180,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   #bodyEnded(): void {
     this.#requestEnded = true;
     // A stream that was reset ends its readable side too.
-    if (this.#client.aborted || (this.#phase !== 'asking' && this.#phase !== 'answering')) return;
+    if (this.client.aborted || (this.#phase !== 'asking' && this.#phase !== 'answering')) return;
     const { contentLength } = this.request;
     if (contentLength !== null && this.bytesIn !== contentLength) this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
     else this.#leg?.end(this.#trailers);
@@ -192,19 +189,19 @@ export class Exchange implements InFlight, LegSink, Ended {
   drain(): void {
     if (!this.#targetFull) return;
     this.#targetFull = false;
-    this.#client.resume();
+    this.client.resume();
   }
 
   // The way back
 
   information(fields: readonly string[]): void {
-    const links = fields.filter((_, index) => index % 2 === 1 && fields[index - 1] === 'link');
-    if (this.#phase !== 'asking' || this.#client.closed || links.length === 0) return;
-    this.#client.additionalHeaders({ ':status': 103, link: links });
+    const links = linksOf(fields);
+    if (this.#phase !== 'asking' || this.client.closed || links.length === 0) return;
+    this.client.additionalHeaders({ ':status': 103, link: links });
   }
 
   head(status: number, fields: readonly string[], follows: Follows): void {
-    if (this.#phase !== 'asking' || this.#client.closed) return;
+    if (this.#phase !== 'asking' || this.client.closed) return;
     this.#phase = 'answering';
     this.#appStatus = status;
     this.appMs = this.#carrier.clock.monotonic() - this.#startedAt;
@@ -220,7 +217,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   }
 
   #respond(status: number, fields: readonly string[], follows: Follows): void {
-    const client = this.#client;
+    const client = this.client;
     const waitForTrailers = follows === 'trailers' && this.method !== 'HEAD';
     if (waitForTrailers) client.on('wantTrailers', () => client.sendTrailers(asObject(this.#trailers)));
     const options = { sendDate: false, waitForTrailers, endStream: follows === 'nothing' };
@@ -231,13 +228,11 @@ export class Exchange implements InFlight, LegSink, Ended {
   body(bytes: Buffer): boolean {
     if (this.#phase !== 'answering') return true;
     this.bytesOut += bytes.length;
-    if (this.#client.write(bytes)) return true;
+    if (this.client.write(bytes)) return true;
     if (!this.#clientFull) {
       this.#clientFull = true;
-      this.#carrier.stalled(this);
-      this.#client.once('drain', () => {
+      this.client.once('drain', () => {
         this.#clientFull = false;
-        this.#carrier.moved(this);
         this.#leg?.resume();
       });
     }
@@ -258,12 +253,6 @@ export class Exchange implements InFlight, LegSink, Ended {
     } else this.#fail(reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE, cause);
   }
 
-  /** The client has taken nothing for too long. */
-  giveUpOnClient(): void {
-    this.#leg?.abort();
-    this.#reset(constants.NGHTTP2_CANCEL);
-  }
-
   /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
   #refused(cause: unknown): void {
     const refusing = this.#target;
@@ -281,29 +270,29 @@ export class Exchange implements InFlight, LegSink, Ended {
   /** The proxy's own answer, or, when the app's has begun, a reset: nobody can take that for a complete one. */
   #fail(failure: Failure, cause: unknown): void {
     if (this.#ended || this.#phase === 'failed') return;
-    const answered = !this.#client.headersSent;
+    const answered = !this.client.headersSent;
     const isClients = failure === CLIENT_TIMEOUT;
     this.outcome = isClients ? 'abandoned' : 'failed';
     this.#phase = 'failed';
     this.#leg?.abort();
-    if (!this.#client.closed && !isClients && this.route) {
+    if (!this.client.closed && !isClients && this.route) {
       this.#carrier.failed(this.route, this.#target, failure, cause, answered);
     }
     if (answered) this.refuse(failure, this.route?.edge.errorPages);
-    else this.#client.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else this.client.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   /** The client's own fault, told by an answer where there is none yet. */
   #giveUp(failure: Failure): void {
     this.#leg?.abort();
-    if (this.#client.headersSent) this.#reset(constants.NGHTTP2_CANCEL);
+    if (this.client.headersSent) this.#reset(constants.NGHTTP2_CANCEL);
     else this.refuse(failure, this.route?.edge.errorPages);
   }
 
   #reset(code: number): void {
     this.#phase = 'failed';
     this.#leg?.abort();
-    this.#client.close(code);
+    this.client.close(code);
   }
 
   #conclude(trailers: readonly string[]): void {
@@ -315,7 +304,7 @@ export class Exchange implements InFlight, LegSink, Ended {
 
   /** Ends our side; a client that still sends is then told to stop (RFC 9113 section 8.1). */
   #finish(last: Buffer | null): void {
-    const client = this.#client;
+    const client = this.client;
     if (!this.#requestEnded) client.once('finish', () => client.close(constants.NGHTTP2_NO_ERROR));
     if (last === null || last.length === 0) client.end();
     else client.end(last);
@@ -325,10 +314,9 @@ export class Exchange implements InFlight, LegSink, Ended {
     if (this.#ended) return;
     this.#ended = true;
     this.#endedAt = this.#carrier.clock.monotonic();
-    const code = this.#client.rstCode;
+    const code = this.client.rstCode;
     if (code !== constants.NGHTTP2_NO_ERROR && this.outcome === 'served') this.outcome = 'abandoned';
     if (this.#phase === 'asking' || this.#phase === 'answering') this.#leg?.abort();
-    if (this.#clientFull) this.#carrier.moved(this);
     this.#target?.release(this, this.outcome, this.#appStatus);
     this.#carrier.ended(this, code);
   }

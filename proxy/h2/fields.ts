@@ -7,7 +7,7 @@ const isSpecific = (name: string): boolean => name === 'transfer-encoding' || na
 /** The fields of an HTTP/1.1 answer that its client gets. The head has marked what it does not. */
 export function answerFields(head: ResponseHead): string[] {
   const { fields, cuts, bytes, start, end } = head;
-  const text = bytes.toString("latin1", start, end);
+  const text = bytes.toString('latin1', start, end);
   const found: string[] = [];
   let cut = 0;
   for (let index = 0; index < fields.count; index += 1) {
@@ -52,4 +52,9 @@ export function asObject(fields: readonly string[]): Record<string, string | str
 export function valueOf(fields: readonly string[], name: string): string | undefined {
   for (let index = 0; index + 1 < fields.length; index += 2) if (fields[index] === name) return fields[index + 1];
   return undefined;
+}
+
+/** The values of all Link fields (for 103 Early Hints). */
+export function linksOf(fields: readonly string[]): string[] {
+  return fields.filter((_, index) => index % 2 === 1 && fields[index - 1]?.toLowerCase() === 'link');
 }

@@ -3,6 +3,7 @@ import type { ServerOptions } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
+import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';
 import type { Shared } from './session.ts';
 
@@ -10,26 +11,57 @@ import type { Shared } from './session.ts';
 const MAX_STREAMS = 128;
 /** Bytes of a request's body that may be under way; with MAX_STREAMS it bounds what a connection can make us hold. */
 const WINDOW_BYTES = 65_535;
+const TICK_MS = 1_000;
+/** Streams that wait for their client, in all. Each holds some 64 KiB, so when there are more, patience is short. */
+const MAX_STALLED = 1_000;
+const SHORT_STALL_MS = 5_000;
 
 export class Http2Front {
   readonly #shared: Shared;
   readonly #sessions = new Set<ClientSession>();
+  readonly #ticker: NodeJS.Timeout;
+  #closing = false;
+  #whenEmpty: (() => void)[] = [];
 
-  constructor(context: Context, calls: Calls) {
-    this.#shared = { context, calls, options: sessionOptions(context) };
+  /** @param general takes requests that need features of the general engine, over connections within the process */
+  constructor(context: Context, calls: Calls, general: Acceptor) {
+    this.#shared = { context, calls, general, options: sessionOptions(context) };
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
   /** Takes over a connection whose ALPN is `h2`, after its handshake. */
   accept(socket: TLSSocket): void {
-    this.#sessions.add(new ClientSession(socket, this.#shared, (session) => this.#sessions.delete(session)));
+    const session = new ClientSession(socket, this.#shared, () => this.#left(session));
+    this.#sessions.add(session);
+    if (this.#closing) session.close();
   }
 
+  /** Tells clients to go (GOAWAY) and lets what is in flight finish. Resolves when no connection is left. */
   async close(): Promise<void> {
+    this.#closing = true;
     for (const session of this.#sessions) session.close();
+    if (this.#sessions.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+    clearInterval(this.#ticker);
   }
 
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
+    clearInterval(this.#ticker);
+  }
+
+  #left(session: ClientSession): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size > 0) return;
+    for (const resolve of this.#whenEmpty) resolve();
+    this.#whenEmpty = [];
+  }
+
+  #tick(): void {
+    const now = this.#shared.context.clock.monotonic();
+    let stalled = 0;
+    for (const session of this.#sessions) stalled += session.stalled;
+    const stallMs = stalled > MAX_STALLED ? SHORT_STALL_MS : undefined;
+    for (const session of this.#sessions) session.tick(now, stallMs);
   }
 }
 

@@ -23,12 +23,15 @@ export class Http1Sink implements CallSink {
     return this.#sink.body(Buffer.from(buffer.subarray(start, end)));
   }
 
-  flush(): void {
+  flush(): boolean {
     // Node gathers what is written in one turn.
+    return true;
   }
 
-  end(trailers: readonly string[]): void {
-    this.#sink.end(trailers);
+  end(trailers: readonly string[] | null): boolean {
+    this.#sink.end(trailers ?? []);
+    // What was passed on is a copy.
+    return true;
   }
 
   failed(reason: CallFailure, cause: unknown): void {

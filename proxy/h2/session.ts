@@ -7,10 +7,14 @@ import type { Clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import { givenRequestId, plainAddress } from '../general/headers.ts';
-import { HOST_UNKNOWN, TABLE_UNREADABLE } from '../pages.ts';
+import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import { needsGeneral } from '../policy/general.ts';
 import type { Route } from '../routing/route.ts';
 import type { Target } from '../upstream/target.ts';
+import { bridge } from './bridge.ts';
+import type { Acceptor } from './bridge.ts';
+import { Budget } from './budget.ts';
 import { Exchange } from './exchange.ts';
 import type { Carrier } from './exchange.ts';
 import { Http1Sink } from './http1-leg.ts';
@@ -23,51 +27,120 @@ import type { ClientOrigin } from './request.ts';
 export interface Shared {
   readonly context: Context;
   readonly calls: Calls;
+  readonly general: Acceptor;
   readonly options: ServerOptions;
 }
 
 /** Methods that may be sent again when a connection was lost before anything came back (RFC 9110 section 9.2.2). */
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/**
+ * Streams that a client may reset, or make us reset, before it has used up its credit; and how many it gets back per
+ * second (CVE-2023-44487, CVE-2025-8671). A browser that leaves a page resets all its streams at once.
+ */
+const RESETS = { burst: 256, perSecond: 16 };
+
+/** A stream whose client took nothing for so long is reset, ms: some 1 KiB/s is the least that we serve. */
+const STALL_MS = 60_000;
+
+/** A stream that waits for its client. */
+interface Stall {
+  since: number;
+  waiting: number;
+}
+
 export class ClientSession implements Carrier {
   readonly clock: Clock;
   readonly #shared: Shared;
   readonly #session: ServerHttp2Session;
   readonly #origin: ClientOrigin;
-  readonly #open = new Set<Exchange>();
+  readonly #open = new Map<ServerHttp2Stream, Stall>();
+  readonly #resets: Budget;
+  /** When the last stream ended; the accepted connection counts as one. */
+  #idleSince: number;
+  #greeted = false;
+  #closing = false;
 
   /** @param closed called once, when the connection is no more */
   constructor(socket: TLSSocket, shared: Shared, closed: (session: ClientSession) => void) {
-    this.clock = shared.context.clock;
+    const { clock } = shared.context;
+    this.clock = clock;
     this.#shared = shared;
+    this.#idleSince = clock.monotonic();
+    this.#resets = new Budget(RESETS, this.#idleSince);
     this.#origin = { address: plainAddress(socket.remoteAddress ?? ''), secure: true };
     this.#session = performServerHandshake(socket, shared.options);
     // Broken connections and protocol errors: `close` follows, and with it the end of every exchange.
     this.#session.on('error', () => undefined);
     this.#session.on('close', () => closed(this));
+    this.#session.once('remoteSettings', () => {
+      this.#greeted = true;
+    });
     this.#session.on('stream', (stream, _headers, flags, raw) => this.#arrived(stream, flags, raw));
   }
 
-  /** Lets what is in flight finish. */
-  close(): void {
-    this.#session.close();
+  /** Streams that wait for their client. */
+  get stalled(): number {
+    let stalled = 0;
+    for (const { since } of this.#open.values()) if (since > 0) stalled += 1;
+    return stalled;
   }
 
-  destroy(): void {
-    this.#session.destroy();
+  /**
+   * Tells the client to go and lets what is in flight finish. The first GOAWAY refuses nothing, so that requests which are
+   * under way now are served (RFC 9113 section 6.8).
+   */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#session.destroyed) return;
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+    const noticeMs = Math.min(1000, this.#shared.context.timeouts.closeMs);
+    setTimeout(() => this.#session.close(), noticeMs).unref();
+  }
+
+  destroy(code: number = constants.NGHTTP2_NO_ERROR): void {
+    this.#session.destroy(undefined, code);
+  }
+
+  /** Once per second or so. @param stallMs how long a stream may wait for its client now */
+  tick(now: number, stallMs: number = STALL_MS): void {
+    const { clientIdleMs, clientHeadMs } = this.#shared.context.timeouts;
+    if (!this.#greeted && now - this.#idleSince > clientHeadMs) return this.destroy();
+    if (this.#open.size === 0 && now - this.#idleSince > clientIdleMs) return this.close();
+    for (const [stream, stall] of this.#open) {
+      if (!stream.writableNeedDrain || stream.writableLength !== stall.waiting) {
+        stall.since = stream.writableNeedDrain ? now : 0;
+        stall.waiting = stream.writableLength;
+      } else if (now - stall.since > stallMs) stream.close(constants.NGHTTP2_CANCEL);
+    }
+    return undefined;
   }
 
   #arrived(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    const { context } = this.#shared;
     // A reset concerns its exchange, which hears of it by `close`.
     stream.on('error', () => undefined);
+    this.#open.set(stream, { since: 0, waiting: 0 });
     const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-    const request = new Request(raw, hasBody, this.#origin, context.limits);
-    const route = request.failure === null ? (context.plane.routesOf(request.host)?.find(request.path) ?? null) : null;
+    const request = new Request(raw, hasBody, this.#origin, this.#shared.context.limits);
+    const route = this.#routeOf(request);
+    if (request.failure === null && (request.expectsContinue || request.protocol === 'websocket' || isGeneral(route))) {
+      bridge(stream, request, this.#shared.general);
+      stream.on('close', () => this.#ended(stream, true));
+    } else this.#serve(stream, request, route);
+  }
+
+  #routeOf({ failure, host, path }: Request): Route | null {
+    if (failure !== null) return null;
+    return this.#shared.context.plane.routesOf(host)?.find(path) ?? null;
+  }
+
+  #serve(stream: ServerHttp2Stream, request: Request, route: Route | null): void {
+    const { context } = this.#shared;
     const requestId = givenRequestId(request.header('x-request-id')) ?? randomUUID();
     const exchange = new Exchange(stream, request, route, requestId, this);
-    this.#open.add(exchange);
     if (request.failure) return exchange.refuse(request.failure);
+    if (request.protocol !== null) return exchange.refuse(refused(501, 'Only WebSocket can be connected to.'));
     if (route === null) return exchange.refuse(context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
     const answer = route.policy?.judge(request) ?? null;
     return answer === null ? exchange.forward() : exchange.answer(answer);
@@ -75,28 +148,21 @@ export class ClientSession implements Carrier {
 
   ask(exchange: Exchange, target: Target): Leg {
     const { request, requestId, route } = exchange;
-    const edge = route?.edge;
-    const isHead = request.method === 'HEAD';
-    const idempotent = REPEATABLE.has(request.method) && !request.hasBody;
     const { timeouts } = this.#shared.context;
     return this.#shared.calls.start(
       {
         target,
         head: http1Head(request, requestId),
         framing: framingOf(request),
-        isHead,
-        idempotent,
-        responseHeadMs: edge ? edge.responseSeconds * 1000 : timeouts.responseHeadMs,
-        idleMs: edge ? edge.idleSeconds * 1000 : timeouts.streamIdleMs,
+        isHead: request.method === 'HEAD',
+        idempotent: REPEATABLE.has(request.method) && !request.hasBody,
+        responseHeadMs: route ? route.edge.responseSeconds * 1000 : timeouts.responseHeadMs,
+        idleMs: route ? route.edge.idleSeconds * 1000 : timeouts.streamIdleMs,
         raw: false,
       },
       new Http1Sink(exchange),
     );
   }
-
-  stalled(): void {}
-
-  moved(): void {}
 
   failed(route: Route, target: Target | null, failure: Failure, cause: unknown, answered: boolean): void {
     if (answered) route.upstream.countFailure();
@@ -104,8 +170,24 @@ export class ClientSession implements Carrier {
   }
 
   ended(exchange: Exchange): void {
-    this.#open.delete(exchange);
     if (exchange.route) exchange.route.metrics.ended(exchange);
     else this.#shared.context.observer.unrouted(exchange);
+    this.#ended(exchange.client, exchange.outcome !== 'failed');
   }
+
+  /** @param isClients false: what ended it, if it was reset, was no deed of the client */
+  #ended(stream: ServerHttp2Stream, isClients: boolean): void {
+    this.#open.delete(stream);
+    const now = this.clock.monotonic();
+    if (this.#open.size === 0) this.#idleSince = now;
+    const wasReset = isClients && stream.rstCode !== constants.NGHTTP2_NO_ERROR;
+    if (wasReset && !this.#resets.take(now)) this.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+/** For an app that speaks HTTP/2 the way is direct, unless something else of the route needs the general engine. */
+function isGeneral(route: Route | null): boolean {
+  if (route === null || !route.general) return false;
+  const { domain, edge, upstream } = route;
+  return edge.appProtocol !== 'h2c' || needsGeneral(domain, { ...edge, appProtocol: 'http1' }, upstream.entry.canary);
 }

@@ -1,0 +1,28 @@
+/** A credit that comes back with time. */
+export interface BudgetLimits {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+export class Budget {
+  readonly #limits: BudgetLimits;
+  #credit: number;
+  #at: number;
+
+  /** @param now monotonic, ms */
+  constructor(limits: BudgetLimits, now: number) {
+    this.#limits = limits;
+    this.#credit = limits.burst;
+    this.#at = now;
+  }
+
+  /** False when it is used up. */
+  take(now: number): boolean {
+    const { burst, perSecond } = this.#limits;
+    this.#credit = Math.min(burst, this.#credit + ((now - this.#at) * perSecond) / 1000);
+    this.#at = now;
+    if (this.#credit < 1) return false;
+    this.#credit -= 1;
+    return true;
+  }
+}
