@@ -12,6 +12,9 @@ const RETRY_MS = 50;
 const CLOSE_MS = 500;
 const NEWLINE = 0x0a;
 
+/** The report is not longer, bytes. */
+const REPORT_BYTES = 256;
+
 /** The longest line with its line end, bytes: it fits into one chunk of any writer. */
 export const MAX_LINE_BYTES = 4096;
 
@@ -36,7 +39,7 @@ export class LogSink {
   #unreported = 0;
   #whenEmpty: (() => void) | null = null;
 
-  /** @param report the line, with its line end, that says how many are missing */
+  /** @param report the line, of at most 256 bytes with its line end, that says how many are missing */
   constructor(writer: LogWriter, report: (dropped: number) => string) {
     this.#writer = writer;
     this.#report = report;
@@ -81,10 +84,8 @@ export class LogSink {
 
   /** @param more bytes that are to follow: a report in the last gap of a full buffer would only be one of many */
   #reportDropped(more = 0): void {
-    if (this.#unreported === 0) return;
-    const report = this.#report(this.#unreported);
-    if (!this.#makeRoom(report.length + more)) return;
-    this.#put(report);
+    if (this.#unreported === 0 || !this.#makeRoom(REPORT_BYTES + more)) return;
+    this.#put(this.#report(this.#unreported));
     this.#unreported = 0;
   }
 

@@ -44,7 +44,8 @@ export class Metrics {
   }
 
   snapshot(): MetricsSnapshot {
-    const all: Counted[] = [...this.#upstreams, [UNROUTED, this.unrouted]];
+    const counted = [...this.#upstreams, [UNROUTED, this.unrouted] as const];
+    const all = counted.map(([upstream, counters]): Counted => [labelText({ upstream }), counters]);
     const families = [...upstreamFamilies(all), ...[...this.#collectors].flatMap((collect) => collect())];
     for (const [id, before] of this.#leaving) {
       const requests = this.#upstreams.get(id)?.requests;
@@ -60,55 +61,52 @@ export class Metrics {
   }
 }
 
-type Counted = readonly [id: string, counters: UpstreamCounters];
+/** An upstream's label, made once per scrape, and its numbers. */
+type Counted = readonly [label: string, counters: UpstreamCounters];
 
 function upstreamFamilies(all: readonly Counted[]): Family[] {
-  const per = (read: (counters: UpstreamCounters) => number): Values =>
-    all.map(([upstream, counters]) => [{ upstream }, read(counters)]);
+  const per = (name: `${string}_total`, help: string, read: (counters: UpstreamCounters) => number): Family =>
+    countsOf(
+      name,
+      help,
+      all.map(([labels, counters]) => ({ suffix: '', labels, value: read(counters) })),
+    );
   return [
-    counter('orkestr_proxy_requests_total', 'Requests that have ended, by the class of their status.', byClass(all)),
-    counter(
-      'orkestr_proxy_failed_total',
-      'Requests that app or proxy broke.',
-      per(({ failed }) => failed),
-    ),
-    counter(
-      'orkestr_proxy_abandoned_total',
-      'Requests that the client gave up.',
-      per(({ abandoned }) => abandoned),
-    ),
-    counter(
-      'orkestr_proxy_unclaimed_total',
-      'Requests that no app was asked for.',
-      per(({ unclaimed }) => unclaimed),
-    ),
-    counter(
-      'orkestr_proxy_received_bytes_total',
-      'Body bytes from clients.',
-      per(({ bytesIn }) => bytesIn),
-    ),
-    counter(
-      'orkestr_proxy_sent_bytes_total',
-      'Body bytes to clients.',
-      per(({ bytesOut }) => bytesOut),
-    ),
+    countsOf('orkestr_proxy_requests_total', 'Requests that have ended, by the class of their status.', byClass(all)),
+    per('orkestr_proxy_failed_total', 'Requests that app or proxy broke.', ({ failed }) => failed),
+    per('orkestr_proxy_abandoned_total', 'Requests that the client gave up.', ({ abandoned }) => abandoned),
+    per('orkestr_proxy_unclaimed_total', 'Requests that no app was asked for.', ({ unclaimed }) => unclaimed),
+    per('orkestr_proxy_received_bytes_total', 'Body bytes from clients.', ({ bytesIn }) => bytesIn),
+    per('orkestr_proxy_sent_bytes_total', 'Body bytes to clients.', ({ bytesOut }) => bytesOut),
     counter('orkestr_proxy_engine_requests_total', 'Requests by the engine that carried them.', byEngine(all)),
     histogram(
       'orkestr_proxy_request_seconds',
       'From the head of a request to the last byte of its answer.',
-      all.map(([upstream, { durations }]) => [upstream, durations]),
+      all.map(([label, { durations }]) => [label, durations]),
     ),
     histogram(
       'orkestr_proxy_app_seconds',
       "From the head of a request to the head of the app's answer.",
-      all.map(([upstream, { appTimes }]) => [upstream, appTimes]),
+      all.map(([label, { appTimes }]) => [label, appTimes]),
     ),
   ];
 }
 
-function byClass(all: readonly Counted[]): Values {
-  return all.flatMap(([upstream, { statuses }]) =>
-    statuses.map((count, digit) => [{ upstream, status: digit === 0 ? 'none' : `${digit}xx` }, count] as const),
+const countsOf = (name: `${string}_total`, help: string, samples: readonly Sample[]): Family => ({
+  name,
+  help,
+  type: 'counter',
+  merge: 'sum',
+  samples,
+});
+
+function byClass(all: readonly Counted[]): Sample[] {
+  return all.flatMap(([label, { statuses }]) =>
+    statuses.map((value, digit) => ({
+      suffix: '',
+      labels: `${label},status="${digit === 0 ? 'none' : `${digit}xx`}"`,
+      value,
+    })),
   );
 }
 
@@ -119,20 +117,20 @@ function byEngine(all: readonly Counted[]): Values {
   return (['fast', 'general', 'h2'] as const).map((engine) => [{ engine }, sum(engine)]);
 }
 
+const BOUNDS: readonly string[] = [...BUCKETS_MS.map((ms) => String(ms / 1000)), '+Inf'];
+
 function histogram(name: string, help: string, all: readonly (readonly [string, Latencies])[]): Family {
-  const samples = all.flatMap(([upstream, { counts, sumMs }]): Sample[] => {
-    const labels = labelText({ upstream });
-    let count = 0;
+  const samples = all.flatMap(([label, { counts, sumMs }]): Sample[] => {
+    let value = 0;
     const buckets = counts.map((inBucket, index): Sample => {
-      count += inBucket;
-      const bound = BUCKETS_MS[index];
-      return {
-        suffix: '_bucket',
-        labels: `${labels},le="${bound === undefined ? '+Inf' : bound / 1000}"`,
-        value: count,
-      };
+      value += inBucket;
+      return { suffix: '_bucket', labels: `${label},le="${BOUNDS[index]}"`, value };
     });
-    return [...buckets, { suffix: '_sum', labels, value: sumMs / 1000 }, { suffix: '_count', labels, value: count }];
+    return [
+      ...buckets,
+      { suffix: '_sum', labels: label, value: sumMs / 1000 },
+      { suffix: '_count', labels: label, value },
+    ];
   });
   return { name, help, type: 'histogram', merge: 'sum', samples };
 }

@@ -62,28 +62,42 @@ function samplesOf(values: Values): Sample[] {
 
 /** Adds up the processes' numbers and writes them in Prometheus' text format 0.0.4. */
 export function renderMetrics(snapshots: readonly MetricsSnapshot[]): string {
-  const families = new Map<string, { family: Family; values: Map<string, number> }>();
+  const families = new Map<string, { readonly first: Family; readonly others: Family[] }>();
   for (const family of snapshots.flatMap((snapshot) => snapshot.families)) {
-    const merged = families.get(family.name) ?? { family, values: new Map<string, number>() };
-    families.set(family.name, merged);
-    addSamples(merged.values, family);
+    const known = families.get(family.name);
+    if (known) known.others.push(family);
+    else families.set(family.name, { first: family, others: [] });
   }
-  return [...families.values()].map(({ family, values }) => familyText(family, values)).join('');
+  return [...families.values()].map(({ first, others }) => familyText(first, others)).join('');
 }
 
-/** Insertion order is kept: the buckets of a histogram stay together and in order. */
-function addSamples(values: Map<string, number>, { name, merge, samples }: Family): void {
-  for (const { suffix, labels, value } of samples.slice(0, MAX_SAMPLES)) {
-    const series = labels === '' ? name + suffix : `${name}${suffix}{${labels}}`;
+/** @param others the same family as other processes have it */
+function familyText(first: Family, others: readonly Family[]): string {
+  const { name, help, type } = first;
+  const all = others.length === 0 ? seriesOf(first) : mergedSeries(first, others);
+  const lines = all.map(([series, value]) => `${series} ${numberText(value)}\n`);
+  return `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+}
+
+const escapeHelp = (help: string): string => help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+
+type Series = readonly [series: string, value: number];
+
+/** In the order of the first process, so that the buckets of a histogram stay together. */
+function mergedSeries(first: Family, others: readonly Family[]): Series[] {
+  const values = new Map(seriesOf(first));
+  for (const [series, value] of others.flatMap(seriesOf)) {
     const before = values.get(series);
     if (before === undefined) values.set(series, value);
-    else values.set(series, merge === 'sum' ? before + value : Math.max(before, value));
+    else values.set(series, first.merge === 'sum' ? before + value : Math.max(before, value));
   }
+  return [...values];
 }
 
-function familyText({ name, help, type }: Family, values: ReadonlyMap<string, number>): string {
-  const lines = [...values].map(([series, value]) => `${series} ${numberText(value)}\n`);
-  return `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+function seriesOf({ name, samples }: Family): Series[] {
+  return samples
+    .slice(0, MAX_SAMPLES)
+    .map(({ suffix, labels, value }) => [labels === '' ? name + suffix : `${name}${suffix}{${labels}}`, value]);
 }
 
 function numberText(value: number): string {
