@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mustRun } from '../../../installer/stack/run-program.ts';
 import { ServerProcess } from './server-process.ts';
+import type { ServerCommand } from './server-process.ts';
 import { untilListening } from './wait.ts';
 
 /** The name that every client asks for. It resolves without DNS, and the certificate is for it. */
@@ -17,34 +18,65 @@ export const GIBIBYTE = 1024 ** 3;
 /** Bodies by path: size in bytes. */
 export const BODIES = { '/1k': 1024, '/64k': 65_536, '/1g': GIBIBYTE } as const;
 
-export interface Lab {
+export interface Certificate {
   readonly folder: string;
-  /** Core of the proxy under test, and core of everything else. */
-  readonly cpus: { readonly proxy: number; readonly load: number };
-  readonly certificate: { readonly folder: string; readonly crt: string; readonly key: string; readonly pem: string };
-  readonly upstream: { readonly port: number; readonly process: ServerProcess };
-  /** SHA-256 of the small bodies, hex, by path. */
-  readonly digests: Readonly<Record<string, string>>;
-  close(): Promise<void>;
+  readonly crt: string;
+  readonly key: string;
+  /** Both in one file. */
+  readonly pem: string;
 }
 
-export async function openLab(): Promise<Lab> {
-  const cpus = pickCpus(readFileSync('/proc/self/status', 'utf8'));
-  const folder = mkdtempSync(join(tmpdir(), 'ork-bench-'));
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  try {
-    const certificate = await makeCertificate(join(folder, 'certificates'));
-    const digests = makeBodies(join(folder, 'bodies'));
-    const upstream = await startUpstream(folder, cpus.load);
-    const close = async (): Promise<void> => {
-      await upstream.process.stop();
-      remove();
-    };
-    return { folder, cpus, certificate, digests, upstream, close };
-  } catch (error) {
-    remove();
-    throw error;
+export class Lab {
+  readonly folder = mkdtempSync(join(tmpdir(), 'ork-bench-'));
+  /** Core of the proxy under test, and core of everything else. */
+  readonly cpus = pickCpus(readFileSync('/proc/self/status', 'utf8'));
+  readonly #servers: ServerProcess[] = [];
+  #ready: Ready | null = null;
+
+  /** @throws Error when the surroundings cannot be made; `close` is due then too */
+  async open(): Promise<this> {
+    const certificate = await makeCertificate(join(this.folder, 'certificates'));
+    const digests = makeBodies(join(this.folder, 'bodies'));
+    this.#ready = { certificate, digests, upstreamPort: await startUpstream(this) };
+    return this;
   }
+
+  get certificate(): Certificate {
+    return this.#opened.certificate;
+  }
+
+  /** Port on 127.0.0.1 of the nginx that serves the bodies. */
+  get upstreamPort(): number {
+    return this.#opened.upstreamPort;
+  }
+
+  /** SHA-256 of the small bodies, hex, by path. */
+  get digests(): Readonly<Record<string, string>> {
+    return this.#opened.digests;
+  }
+
+  /** A server that does not outlive the lab. */
+  start(command: ServerCommand): ServerProcess {
+    const server = new ServerProcess(command);
+    this.#servers.push(server);
+    return server;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  get #opened(): Ready {
+    if (this.#ready === null) throw new Error('The lab is not open.');
+    return this.#ready;
+  }
+}
+
+interface Ready {
+  readonly certificate: Certificate;
+  readonly digests: Readonly<Record<string, string>>;
+  readonly upstreamPort: number;
 }
 
 /**
@@ -52,7 +84,7 @@ export async function openLab(): Promise<Lab> {
  * @param status text of /proc/self/status
  * @throws Error on a machine with one core: proxy and load would take each other's time
  */
-export function pickCpus(status: string): Lab['cpus'] {
+export function pickCpus(status: string): { readonly proxy: number; readonly load: number } {
   const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(status)?.[1] ?? '';
   const cpus = list.split(',').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map(Number);
@@ -73,7 +105,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function makeCertificate(folder: string): Promise<Lab['certificate']> {
+async function makeCertificate(folder: string): Promise<Certificate> {
   mkdirSync(folder, { mode: 0o700 });
   const [crt, key, pem] = [join(folder, `${HOST}.crt`), join(folder, `${HOST}.key`), join(folder, '..', 'both.pem')];
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-days', '30'];
@@ -97,20 +129,17 @@ function makeBodies(folder: string): Record<string, string> {
   return digests;
 }
 
-async function startUpstream(folder: string, cpu: number): Promise<Lab['upstream']> {
-  const home = join(folder, 'upstream');
+/** @returns its port */
+async function startUpstream(lab: Lab): Promise<number> {
+  const home = join(lab.folder, 'upstream');
   mkdirSync(home);
   const port = await freePort();
   const file = join(home, 'nginx.conf');
-  writeFileSync(file, upstreamConfig(home, join(folder, 'bodies'), port));
-  const server = new ServerProcess({
-    name: 'upstream',
-    argv: ['nginx', '-c', file, '-p', home],
-    cpu,
-    logFile: join(home, 'log'),
-  });
+  writeFileSync(file, upstreamConfig(home, join(lab.folder, 'bodies'), port));
+  const argv = ['nginx', '-c', file, '-p', home] as const;
+  const server = lab.start({ name: 'upstream', argv, cpu: lab.cpus.load, logFile: join(home, 'log') });
   await untilListening(server, [port]);
-  return { port, process: server };
+  return port;
 }
 
 /** Directives that an nginx of ours needs to run beside others: no daemon, no privileged user, files in its folder. */

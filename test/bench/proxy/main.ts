@@ -1,9 +1,7 @@
 /** `npm run bench:proxy`: our proxy beside nginx, haproxy and Caddy. */
 import { measureCpu } from './cpu.ts';
 import type { CpuSamples } from './cpu.ts';
-import { Fleet } from './fleet.ts';
-import { openLab } from './lab.ts';
-import type { Lab } from './lab.ts';
+import { Lab } from './lab.ts';
 import { measureLatency } from './latency.ts';
 import type { Latency } from './latency.ts';
 import { toStderr } from './log.ts';
@@ -11,7 +9,8 @@ import { measureMemory } from './memory.ts';
 import type { Memory } from './memory.ts';
 import { HELP, readOptions } from './options.ts';
 import type { Options } from './options.ts';
-import type { RunningProxy } from './proxies/contract.ts';
+import { probe } from './probe.ts';
+import type { RunningProxy, StartProxy } from './proxies/contract.ts';
 import { starters, untunedNginx } from './proxies/proxies.ts';
 import type { ProxyName } from './proxies/proxies.ts';
 import { figure, tables } from './report.ts';
@@ -37,31 +36,29 @@ class Bench {
   async run(): Promise<boolean> {
     const { proxies, extras } = this.#options;
     const memory = extras.includes('memory') ? await this.#memory() : {};
-    const fleet = new Fleet();
-    try {
-      const running = await fleet.start(this.#lab, this.#starters());
-      const cpu = await this.#cpu(running);
-      const latency2000rps = extras.includes('latency2000rps') ? await this.#latency(running) : {};
-      const { rssMB = null, idleBytesPerConnection = null } = memory.ours ?? {};
-      const figures = { cases: this.#cases(cpu), latency2000rps, rssMB, idleBytesPerConnection };
-      toStderr(`\n${tables(figures, memory, proxies)}\n`);
-      for (const failure of this.#failures) toStderr(`FAILED ${failure}`);
-      process.stdout.write(`${JSON.stringify(figures)}\n`);
-      return this.#failures.length === 0;
-    } finally {
-      await fleet.stop();
-    }
+    const running = await this.#start();
+    const cpu = await this.#cpu(running);
+    const latency2000rps = extras.includes('latency2000rps') ? await this.#latency(running) : {};
+    const { rssMB = null, idleBytesPerConnection = null } = memory.ours ?? {};
+    const figures = { cases: this.#cases(cpu), latency2000rps, rssMB, idleBytesPerConnection };
+    toStderr(`\n${tables(figures, memory, proxies)}\n`);
+    for (const failure of this.#failures) toStderr(`FAILED ${failure}`);
+    process.stdout.write(`${JSON.stringify(figures)}\n`);
+    return this.#failures.length === 0;
   }
 
-  #starters(): Map<string, RunningStarter> {
+  /** All are up at the same time: who has nothing to do takes no time. */
+  async #start(): Promise<Map<string, RunningProxy>> {
     const known = starters(this.#options.checkout);
-    const chosen = new Map<string, RunningStarter>(this.#options.proxies.map((name) => [name, known[name]]));
-    if (this.#untuned) chosen.set(UNTUNED, untunedNginx);
-    return chosen;
-  }
-
-  get #untuned(): boolean {
-    return this.#options.untuned && this.#options.proxies.includes('nginx');
+    const chosen: [string, StartProxy][] = this.#options.proxies.map((name) => [name, known[name]]);
+    if (this.#options.untuned && this.#options.proxies.includes('nginx')) chosen.push([UNTUNED, untunedNginx]);
+    const running = new Map<string, RunningProxy>();
+    for (const [name, start] of chosen) {
+      const proxy = await start(this.#lab);
+      await probe(this.#lab, proxy);
+      running.set(name, proxy);
+    }
+    return running;
   }
 
   async #cpu(running: ReadonlyMap<string, RunningProxy>): Promise<CpuSamples> {
@@ -153,17 +150,18 @@ class Bench {
   }
 }
 
-type RunningStarter = Parameters<Fleet['start']>[1] extends ReadonlyMap<string, infer Start> ? Start : never;
-
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options === null) {
     process.stdout.write(`${HELP}\n`);
     return 0;
   }
-  const lab = await openLab();
+  const lab = new Lab();
+  for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
+    process.once(signal, () => void lab.close().finally(() => process.exit(code)));
+  }
   try {
-    return (await new Bench(options, lab).run()) ? 0 : 1;
+    return (await new Bench(options, await lab.open()).run()) ? 0 : 1;
   } finally {
     await lab.close();
   }

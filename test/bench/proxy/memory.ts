@@ -1,6 +1,5 @@
 /** Memory of a proxy: at rest, and what idle connections add. Each figure is of a process of its own, just started. */
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +15,8 @@ export const IDLE_CONNECTIONS = 10_000;
 const CLIENTS = fileURLToPath(new URL('load/idle-clients.ts', import.meta.url));
 /** For what a start or a load leaves to be given back. */
 const SETTLE_MS = 2000;
+/** For all of the connections to be answered. */
+const OPEN_MS = 60_000;
 
 /** Load before idle connections are counted, so that code and pools that any load brings are not taken for theirs. */
 const warmUp = wrk({ path: '/1k', answerBytes: 1024, connections: 64 });
@@ -46,20 +47,18 @@ async function idleBytes(lab: Lab, { process: server, ports }: RunningProxy): Pr
   const clients = spawn(argv[0], argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] });
   const complaints = text(clients.stderr);
   const ended = once(clients, 'exit') as Promise<[number | null]>;
+  const giveUp = setTimeout(() => clients.kill('SIGKILL'), OPEN_MS);
   try {
     await Promise.race([once(clients.stdout, 'data'), ended]);
+    clearTimeout(giveUp);
     await sleep(SETTLE_MS);
     const after = server.residentBytes();
     clients.stdin.end();
     const [code] = await ended;
-    if (code !== 0) throw new Error(`idle connections: ${await complaints}`);
+    if (code !== 0) throw new Error(`not all idle connections were answered and kept. ${await complaints}`);
     return after - before;
   } finally {
-    end(clients);
+    clearTimeout(giveUp);
+    if (clients.exitCode === null) clients.kill('SIGKILL');
   }
-}
-
-/** It may be gone already. */
-function end(child: ChildProcess): void {
-  if (child.exitCode === null) child.kill('SIGKILL');
 }

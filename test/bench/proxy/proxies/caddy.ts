@@ -3,7 +3,6 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, HOST } from '../lab.ts';
 import type { Lab } from '../lab.ts';
-import { ServerProcess } from '../server-process.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';
 
@@ -12,7 +11,7 @@ export const caddy: StartProxy = async (lab) => {
   const ports = { http: await freePort(), https: await freePort() };
   const file = join(home, 'Caddyfile');
   writeFileSync(file, config(lab, home, ports));
-  const server = new ServerProcess({
+  const server = lab.start({
     name: 'caddy',
     argv: ['caddy', 'run', '--config', file, '--adapter', 'caddyfile'],
     cpu: lab.cpus.proxy,
@@ -34,7 +33,7 @@ const config = (lab: Lab, home: string, ports: { http: number; https: number }):
 }
 (app) {
   bind 127.0.0.1
-  reverse_proxy 127.0.0.1:${lab.upstream.port} {
+  reverse_proxy 127.0.0.1:${lab.upstreamPort} {
     transport http {
       compression off
       keepalive 2m

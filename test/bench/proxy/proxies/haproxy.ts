@@ -3,7 +3,6 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../lab.ts';
 import type { Lab } from '../lab.ts';
-import { ServerProcess } from '../server-process.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';
 
@@ -12,7 +11,7 @@ export const haproxy: StartProxy = async (lab) => {
   const ports = { http: await freePort(), https: await freePort() };
   const file = join(home, 'haproxy.cfg');
   writeFileSync(file, config(lab, ports));
-  const server = new ServerProcess({
+  const server = lab.start({
     name: 'haproxy',
     argv: ['haproxy', '-db', '-f', file],
     cpu: lab.cpus.proxy,
@@ -22,10 +21,11 @@ export const haproxy: StartProxy = async (lab) => {
   return { process: server, ports };
 };
 
-/** Twice the connections as descriptors must fit below the process's limit (20,000 is common). */
+/** `no strict-limits`: room for a connection to the app per client is more descriptors than many machines allow. */
 const config = (lab: Lab, ports: { http: number; https: number }): string => `global
   nbthread 1
-  fd-hard-limit 60000
+  maxconn 10500
+  no strict-limits
   ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
   mode http
@@ -42,5 +42,5 @@ frontend edge
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]
   default_backend app
 backend app
-  server app 127.0.0.1:${lab.upstream.port}
+  server app 127.0.0.1:${lab.upstreamPort}
 `;

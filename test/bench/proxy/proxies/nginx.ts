@@ -3,7 +3,6 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, HOST, nginxPreamble, nginxTemporary } from '../lab.ts';
 import type { Lab } from '../lab.ts';
-import { ServerProcess } from '../server-process.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';
 
@@ -22,7 +21,7 @@ export function nginx(settings: keyof typeof SETTINGS): StartProxy {
     const ports = { http: await freePort(), https: await freePort() };
     const file = join(home, 'nginx.conf');
     writeFileSync(file, config(lab, home, ports, SETTINGS[settings]));
-    const server = new ServerProcess({
+    const server = lab.start({
       name: `nginx (${settings})`,
       argv: ['nginx', '-c', file, '-p', home],
       cpu: lab.cpus.proxy,
@@ -39,7 +38,7 @@ http {
   ${nginxTemporary(home)}
   access_log off;
   ${settings}
-  upstream app { server 127.0.0.1:${lab.upstream.port}; keepalive 512; keepalive_requests 1000000000; }
+  upstream app { server 127.0.0.1:${lab.upstreamPort}; keepalive 512; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${ports.http} backlog=4096;
     listen 127.0.0.1:${ports.https} ssl http2 backlog=4096;

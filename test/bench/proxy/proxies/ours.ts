@@ -9,7 +9,6 @@ import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
 import { ROOT } from '../../../../installer/stack/stack.ts';
 import { HOST } from '../lab.ts';
 import type { Lab } from '../lab.ts';
-import { ServerProcess } from '../server-process.ts';
 import { until } from '../wait.ts';
 import type { RunningProxy, StartProxy } from './contract.ts';
 
@@ -25,7 +24,7 @@ export function orkestr(engine: 'fast' | 'http-proxy', checkout = ROOT): StartPr
   return async (lab) => {
     const folder = mkdtempSync(join(lab.folder, `orkestr-${engine}-`));
     const socket = join(folder, 'admin.sock');
-    const server = new ServerProcess({
+    const server = lab.start({
       name: `orkestr (${engine})`,
       argv: [process.execPath, join(checkout, 'proxy/main.ts'), 'serve'],
       cpu: lab.cpus.proxy,
@@ -72,7 +71,7 @@ function flipOf(number: number, lab: Lab): FlipRequest {
     entry: {
       id: uuid(number),
       generation: 1,
-      targets: [{ id: uuid(1000 + number), address: '127.0.0.1', port: lab.upstream.port }],
+      targets: [{ id: uuid(1000 + number), address: '127.0.0.1', port: lab.upstreamPort }],
       routes: [{ host, pathPrefix: '/' }],
       // The host has a certificate, and cleartext is measured too.
       edge: EdgeSettings.parse({ https: 'off' }),
