@@ -2,6 +2,7 @@
 import { CASES } from './cases.ts';
 import type { CaseName } from './cases.ts';
 import type { Lab } from './lab.ts';
+import { wordsOf } from './log.ts';
 import type { Log } from './log.ts';
 import type { RunningProxy } from './proxies/contract.ts';
 
@@ -32,7 +33,7 @@ export class CpuSamples {
   fail(name: CaseName, proxy: string, error: unknown): void {
     this.#samples.delete(`${name} ${proxy}`);
     this.#failed.add(`${name} ${proxy}`);
-    this.failures.push(`${proxy}, ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    this.failures.push(`${proxy}, ${name}: ${wordsOf(error)}`);
   }
 
   hasFailed(name: CaseName, proxy: string): boolean {

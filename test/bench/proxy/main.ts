@@ -4,7 +4,7 @@ import type { CpuSamples } from './cpu.ts';
 import { Lab } from './lab.ts';
 import { measureLatency } from './latency.ts';
 import type { Latency } from './latency.ts';
-import { toStderr } from './log.ts';
+import { toStderr, wordsOf } from './log.ts';
 import { measureMemory } from './memory.ts';
 import type { Memory } from './memory.ts';
 import { HELP, readOptions } from './options.ts';
@@ -141,7 +141,7 @@ class Bench {
           values.push(await measure(name));
         } catch (error) {
           samples.delete(name);
-          this.#failures.push(`${name}, ${what}: ${error instanceof Error ? error.message : String(error)}`);
+          this.#failures.push(`${name}, ${what}: ${wordsOf(error)}`);
           toStderr(`FAILED ${this.#failures.at(-1)}`);
         }
       }

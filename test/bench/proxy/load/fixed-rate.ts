@@ -63,6 +63,7 @@ function fire(pool: Dispatcher, path: string, due: number, answerBytes: number):
     pool.dispatch(
       { path, method: 'GET' },
       {
+        onRequestStart: () => undefined,
         onResponseStart: (_controller, statusCode) => {
           status = statusCode;
         },
