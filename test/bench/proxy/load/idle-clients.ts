@@ -8,12 +8,18 @@ import { BODIES, HOST } from '../lab.ts';
 
 /** Handshakes at a time: fewer than any listener's backlog. */
 const AT_ONCE = 200;
+/** Addresses that they come from: one address may not have so many connections. */
+const ADDRESSES = 20;
 
 async function main([port = '', count = '']: readonly string[]): Promise<void> {
   const sockets: Socket[] = [];
   const open = async (): Promise<void> => {
     while (sockets.length < Number(count)) {
-      const socket = createConnection(Number(port), '127.0.0.1');
+      const socket = createConnection({
+        port: Number(port),
+        host: '127.0.0.1',
+        localAddress: `127.0.0.${1 + (sockets.length % ADDRESSES)}`,
+      });
       sockets.push(socket);
       await ask(socket, Number(port));
     }
