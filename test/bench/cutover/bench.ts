@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AppCommands } from './app/run.ts';
 import type { ClientCommands } from './client/main.ts';
+import type { Strays } from './app/request-times.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';
 import { EdgeProcess } from './edge-process.ts';
@@ -20,6 +21,8 @@ export interface CutoverOptions {
   /** From one flip to the next. */
   readonly flipEveryMs: number;
   readonly drain: DrainPlan;
+  /** Ends it before its time. */
+  readonly signal: AbortSignal;
   /** Told what goes on. */
   readonly say: (text: string) => void;
 }
@@ -40,13 +43,15 @@ export interface CutoverReport {
 
 export interface CutoverResult {
   readonly report: CutoverReport;
+  /** Requests that the old version got although they were sent after the flip was answered. */
+  readonly misrouted: number;
   readonly tally: Tally;
   readonly stopped: readonly Stopped[];
   /** What went wrong, in words. */
   readonly faults: readonly string[];
 }
 
-export const FULL: Omit<CutoverOptions, 'say'> = {
+export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
   flips: 200,
   rps: 2_000,
   webSockets: 1_000,
@@ -64,13 +69,19 @@ export async function benchCutover(options: CutoverOptions): Promise<CutoverResu
   const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
   const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url));
   try {
-    return await run(options, edge, apps, client);
+    return await Promise.race([run(options, edge, apps, client), aborted(options.signal)]);
   } catch (error) {
     options.say(`the end of the proxy's log:\n${edge.log.join('\n')}`);
     throw error;
   } finally {
     await Promise.all([client, ...apps, edge].map((started) => started.close()));
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }
 
 async function run(
@@ -86,7 +97,12 @@ async function run(
     apps,
     hosts: [HOST],
     plan: drain,
-    retired: (version) => void retired.push(client.ask('retired', version)),
+    retired: (version) => {
+      const told = client.ask('retired', version);
+      // It is awaited at the end.
+      told.catch(() => undefined);
+      retired.push(told);
+    },
   });
   await flipper.flip();
   const destination = { ...edge.urls, host: HOST, ca: edge.ca };
@@ -108,7 +124,8 @@ async function run(
 }
 
 function resultOf(flipper: Flipper, tally: Tally, stopped: readonly Stopped[]): CutoverResult {
-  const lateOld = stopped.reduce((sum, { ending }) => sum + ending.lateCount, 0);
+  const sum = (count: (strays: Strays) => number): number =>
+    stopped.reduce((total, { strays }) => total + count(strays), 0);
   const { requests, p99Ms, p99MsQuiet, faults } = tally;
   const { failed, truncated, newSocketsCut, noCloseFrame } = faults;
   const flipP99Ms = percentile(flipper.flipMs, 0.99);
@@ -118,21 +135,22 @@ function resultOf(flipper: Flipper, tally: Tally, stopped: readonly Stopped[]): 
       requests,
       failed,
       truncated,
-      lateOld,
+      lateOld: sum(({ late }) => late),
       newSocketsCut,
       noCloseFrame,
       p99Ms,
       p99MsQuiet,
       flipP99Ms,
     },
+    misrouted: sum(({ misrouted }) => misrouted),
     tally,
     stopped,
     faults: [...tally.said, ...stopped.flatMap(faultsOf)],
   };
 }
 
-function faultsOf({ version, drained, ending }: Stopped): string[] {
-  const faults = ending.late.map((line) => `lateOld: ${line}`);
+function faultsOf({ version, drained, strays }: Stopped): string[] {
+  const faults = strays.said.map((line) => `lateOld: version ${version}: ${line}`);
   if (!drained.known) faults.push(`version ${version}: the proxy did not know what to drain`);
   if (drained.forced > 0) faults.push(`version ${version}: ${drained.forced} requests were cut at the drain deadline`);
   if (drained.requests.failed > 0) faults.push(`version ${version}: ${drained.requests.failed} requests failed`);

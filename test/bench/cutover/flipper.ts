@@ -5,13 +5,10 @@
 import { DrainRequest, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import type { DrainAnswer } from '../../../protocol/proxy-admin.ts';
 import type { AppCommands } from './app/run.ts';
-import type { Ending } from './app/version.ts';
+import type { Strays } from './app/request-times.ts';
 import { nowMs } from './clock.ts';
 import type { EdgeProcess } from './edge-process.ts';
 import type { Worker } from './worker.ts';
-
-/** An old version may begin answers so long after the flip was answered, ms: what was on the way when it flipped. */
-const LATE_MS = 50;
 
 /** Deadlines of each drain, seconds. */
 export interface DrainPlan {
@@ -30,7 +27,7 @@ export interface Retired {
 export interface Stopped {
   readonly version: string;
   readonly drained: DrainAnswer;
-  readonly ending: Ending;
+  readonly strays: Strays;
 }
 
 interface Running {
@@ -118,8 +115,8 @@ export class Flipper {
     const { edge, plan, retired } = this.#parts;
     retired({ version, closesFrom: nowMs() + plan.streamDeadlineSeconds * 1000 });
     const drained = await edge.drain(DrainRequest.parse({ upstreamId: idOf(0), targetId: idOf(generation), ...plan }));
-    const ending = await app.ask('stop', { version, latest: flipped + LATE_MS });
-    return { version, drained, ending };
+    const strays = await app.ask('stop', { version, flipped });
+    return { version, drained, strays };
   }
 }
 

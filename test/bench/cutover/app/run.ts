@@ -1,30 +1,32 @@
 /** A process that runs versions of an app, each with a listener of its own. */
 import { serveCommands } from '../worker.ts';
 import { Payload } from './payload.ts';
+import { Pulse } from './pulse.ts';
+import type { Strays } from './request-times.ts';
 import { AppVersion } from './version.ts';
-import type { Ending, Handler } from './version.ts';
+import type { Handler } from './version.ts';
 
 export type AppCommands = {
   start: { given: { version: string }; answer: { port: number } };
-  /** `latest`: the last moment at which an answer may have begun, ms of the bench's clock. */
-  stop: { given: { version: string; latest: number }; answer: Ending };
+  /** `flipped`: when the flip away from it was answered, ms of the bench's clock. */
+  stop: { given: { version: string; flipped: number }; answer: Strays };
 };
 
 /** @param more what a version serves beside its own paths */
 export function runApp(more: (version: string) => Readonly<Record<string, Handler>>): void {
-  const payload = new Payload();
+  const parts = { payload: new Payload(), pulse: new Pulse() };
   const running = new Map<string, AppVersion>();
   serveCommands<AppCommands>({
     start: async ({ version }) => {
-      const app = new AppVersion(version, payload, more(version));
+      const app = new AppVersion(version, parts, more(version));
       running.set(version, app);
       return { port: await app.listen() };
     },
-    stop: ({ version, latest }) => {
+    stop: ({ version, flipped }) => {
       const app = running.get(version);
       if (!app) throw new Error(`version ${version} does not run`);
       running.delete(version);
-      return app.stop(latest);
+      return app.stop(flipped);
     },
   });
 }

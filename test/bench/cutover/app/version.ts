@@ -9,26 +9,20 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
-import { nowMs } from '../clock.ts';
-import { Payload } from './payload.ts';
+import type { Payload } from './payload.ts';
+import type { Pulse } from './pulse.ts';
+import { RequestTimes } from './request-times.ts';
+import type { Strays } from './request-times.ts';
 
 /** Rest between two events of a stream, ms. */
 const EVENT_MS = 500;
 /** When a browser asks for the stream again that ended, ms. */
 const COME_BACK_MS = 50;
 
-/** An answer that began, and when. */
-interface Begun {
-  readonly what: string;
-  readonly at: number;
-}
-
-/** How a version ended. */
-export interface Ending {
-  readonly answers: number;
-  /** Answers that it began after the moment from which it should not have, each with the ms that it was late. */
-  readonly late: readonly string[];
-  readonly lateCount: number;
+/** What the versions of one process share. */
+export interface AppParts {
+  readonly payload: Payload;
+  readonly pulse: Pulse;
 }
 
 export type Handler = (req: IncomingMessage, res: ServerResponse, path: readonly string[]) => Promise<void> | void;
@@ -38,7 +32,7 @@ export class AppVersion {
   readonly #payload: Payload;
   readonly #server: Server;
   readonly #webSockets: WebSocketServer;
-  readonly #begun: Begun[] = [];
+  readonly #times: RequestTimes;
   readonly #handlers: Readonly<Record<string, Handler>>;
   readonly #own: Readonly<Record<string, Handler>> = {
     fixed: (req, res, [bytes]) => this.#fixed(req, res, Number(bytes)),
@@ -50,8 +44,9 @@ export class AppVersion {
   };
 
   /** @param more handlers beside its own, by the first part of their path */
-  constructor(name: string, payload: Payload, more: Readonly<Record<string, Handler>> = {}) {
+  constructor(name: string, { payload, pulse }: AppParts, more: Readonly<Record<string, Handler>> = {}) {
     this.#name = name;
+    this.#times = new RequestTimes(pulse);
     this.#handlers = { ...this.#own, ...more };
     this.#payload = payload;
     this.#server = createServer({ keepAliveTimeout: 30_000 }, (req, res) => this.#asked(req, res));
@@ -67,17 +62,16 @@ export class AppVersion {
     });
   }
 
-  /** Stops at once, as a killed process does. @param latest the last moment at which an answer may have begun, ms */
-  stop(latest: number): Ending {
+  /** Stops at once, as a killed process does. @param flipped when the flip away from it was answered, ms */
+  stop(flipped: number): Strays {
     this.#server.close();
     this.#server.closeAllConnections();
     for (const socket of this.#webSockets.clients) socket.terminate();
-    const late = this.#begun.filter(({ at }) => at > latest);
-    const lines = late.slice(0, 10).map(({ what, at }) => `${what} ${(at - latest).toFixed(1)} ms too late`);
-    return { answers: this.#begun.length, late: lines, lateCount: late.length };
+    return this.#times.strays(flipped);
   }
 
   #asked(req: IncomingMessage, res: ServerResponse): void {
+    this.#times.takeUp(req);
     const [, kind = '', ...path] = (req.url ?? '').split('?', 1)[0]?.split('/') ?? [];
     const handle = this.#handlers[kind];
     if (!handle) return void this.#begin(req, res, 404).end();
@@ -95,13 +89,8 @@ export class AppVersion {
     status: number,
     headers: Record<string, string | number> = {},
   ): ServerResponse {
-    this.#started(req);
     const marks = { 'x-version': this.#name, 'x-answers': String(req.headers['x-asks'] ?? '') };
     return res.writeHead(status, { ...marks, ...headers });
-  }
-
-  #started(req: IncomingMessage): void {
-    this.#begun.push({ what: `${req.method} ${req.url} of version ${this.#name}`, at: nowMs() });
   }
 
   #fixed(req: IncomingMessage, res: ServerResponse, bytes: number): void {
@@ -144,7 +133,7 @@ export class AppVersion {
   }
 
   #connected(socket: WebSocket, req: IncomingMessage): void {
-    this.#started(req);
+    this.#times.takeUp(req);
     // A reset of the connection is followed by `close`; the client counts how it ended.
     socket.on('error', () => undefined);
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '../app/payload.ts';
+import { nowMs } from '../clock.ts';
 import { Wrong } from './tally.ts';
 import type { Answer, Ask, Way } from './ways.ts';
 
@@ -68,7 +69,7 @@ export async function perform(kind: Kind, way: Way, payload: Payload, mark: stri
 }
 
 function askOf({ method, path, upload }: Kind, payload: Payload, mark: string): Ask {
-  const headers = { 'x-asks': mark };
+  const headers = { 'x-asks': mark, 'x-sent': String(nowMs()) };
   if (!upload) return { method, path, headers };
   const { bytes, chunks, pauseMs } = upload;
   const body = payload.slice(bytes);

@@ -8,6 +8,8 @@ import type { Answer, Destination, Way } from './ways.ts';
 
 /** Connections that are being opened at once. */
 const OPENING_AT_ONCE = 40;
+/** Longest wait for a WebSocket to open, ms. */
+const OPEN_MS = 10_000;
 /** A WebSocket sends a message this often and wants it back before the next, ms. */
 const ECHO_MS = 4_000;
 /** Rest before a client comes back, ms: at most this. */
@@ -101,12 +103,19 @@ export function webSocketOpener({ http, https, host, ca }: Destination, tls: boo
   url.protocol = tls ? 'wss:' : 'ws:';
   const name = `WebSocket, ${tls ? 'wss' : 'ws'}`;
   const open = async (): Promise<Open> => {
-    const options = { headers: { host }, ca, servername: host, perMessageDeflate: false };
+    const options = {
+      headers: { host, 'x-sent': String(nowMs()) },
+      ca,
+      servername: host,
+      perMessageDeflate: false,
+      handshakeTimeout: OPEN_MS,
+    };
     const socket = new WebSocket(url, options);
     const opened = Promise.withResolvers<string>();
     let awaited = '';
     let count = 0;
     const talk = setInterval(() => {
+      if (socket.readyState !== WebSocket.OPEN) return;
       if (awaited !== '') book.note('failed', `${name}: ${awaited} did not come back`);
       awaited = `echo ${(count += 1)}`;
       socket.send(awaited);
@@ -138,7 +147,8 @@ export function webSocketOpener({ http, https, host, ca }: Destination, tls: boo
 export function eventOpener(way: Way, book: TallyBook): Opener {
   const name = `events, ${way.name}`;
   const open = async (): Promise<Open> => {
-    const answer = await way.ask({ method: 'GET', path: '/events', headers: { 'x-asks': name }, patient: true });
+    const headers = { 'x-asks': name, 'x-sent': String(nowMs()) };
+    const answer = await way.ask({ method: 'GET', path: '/events', headers, patient: true });
     if (answer.status !== 200) {
       answer.body.resume();
       throw new Error(`HTTP ${answer.status}`);

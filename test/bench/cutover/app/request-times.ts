@@ -1,0 +1,53 @@
+/** When the requests of a version were sent and taken up: which of them should have gone to the next version. */
+import type { IncomingMessage } from 'node:http';
+import type { Pulse } from './pulse.ts';
+
+/** An old version may take up requests so long after the flip was answered, ms: what was on the way when it flipped. */
+const LATE_MS = 50;
+const KEPT_LINES = 10;
+
+/** A request, and moments of the bench's clock, ms. */
+interface Times {
+  readonly what: string;
+  /** NaN when the client did not say. */
+  readonly sent: number;
+  readonly takenUp: number;
+}
+
+/** What went to a version after it was flipped away from. */
+export interface Strays {
+  /** Requests that it took up more than 50 ms after the flip was answered. */
+  readonly late: number;
+  /** Requests that were not even sent when the flip was answered. */
+  readonly misrouted: number;
+  /** The first few, in words. */
+  readonly said: readonly string[];
+}
+
+export class RequestTimes {
+  readonly #pulse: Pulse;
+  readonly #times: Times[] = [];
+
+  constructor(pulse: Pulse) {
+    this.#pulse = pulse;
+  }
+
+  /** An answer begins with the head of its request: how long a body takes is up to its client. */
+  takeUp({ method, url, headers }: IncomingMessage): void {
+    const sent = Number(headers['x-sent'] ?? NaN);
+    this.#times.push({ what: `${method} ${url}`, sent, takenUp: this.#pulse.arrivedAt() });
+  }
+
+  /** @param flipped when the flip away from this version was answered, ms */
+  strays(flipped: number): Strays {
+    const late = this.#times.filter(({ takenUp }) => takenUp > flipped + LATE_MS);
+    const misrouted = this.#times.filter(({ sent }) => sent > flipped);
+    const said = [...new Set([...misrouted, ...late])]
+      .slice(0, KEPT_LINES)
+      .map(
+        ({ what, sent, takenUp }) =>
+          `${what}, sent ${(sent - flipped).toFixed(1)} and taken up ${(takenUp - flipped).toFixed(1)} ms after the flip`,
+      );
+    return { late: late.length, misrouted: misrouted.length, said };
+  }
+}

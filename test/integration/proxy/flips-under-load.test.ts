@@ -1,0 +1,32 @@
+/** A small run of `npm run bench:cutover`: a proxy process, app processes and a client process of their own. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { benchCutover, FULL } from '../../bench/cutover/bench.ts';
+
+test('flips with overlapping drains cost none of the requests, and streams are closed in their turn with their word', async (t) => {
+  const said: string[] = [];
+  const { report, misrouted, tally, stopped, faults } = await benchCutover({
+    ...FULL,
+    flips: 8,
+    rps: 300,
+    webSockets: 50,
+    eventStreams: 15,
+    quietSeconds: 0.3,
+    flipEveryMs: 300,
+    drain: { deadlineSeconds: 1, streamDeadlineSeconds: 1, spreadSeconds: 0.3 },
+    signal: t.signal,
+    say: (text) => said.push(text),
+  });
+  const { flips, failed, truncated, newSocketsCut, noCloseFrame } = report;
+  assert.deepEqual(
+    { flips, failed, truncated, newSocketsCut, noCloseFrame, misrouted },
+    { flips: 8, failed: 0, truncated: 0, newSocketsCut: 0, noCloseFrame: 0, misrouted: 0 },
+    [...faults, ...said].join('\n'),
+  );
+  assert.ok(report.requests > 300, `${report.requests} requests`);
+  assert.ok(tally.versions >= 8, `${tally.versions} versions answered`);
+  assert.ok(tally.closed >= 50, `${tally.closed} long connections were closed by drains`);
+  const streams = stopped.reduce((sum, { drained }) => sum + drained.streams.closed, 0);
+  assert.equal(streams, tally.closed);
+  assert.equal(stopped.filter(({ drained }) => !drained.known || drained.forced > 0).length, 0, faults.join('\n'));
+});
