@@ -51,6 +51,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
   const flips: FlipRequest[] = [];
   const removed: string[] = [];
   const moved: string[] = [];
+  const resumed: string[] = [];
   const ports = refusingPorts({
     containers: {
       list: async () => seen.containers,
@@ -59,6 +60,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
     proxy: {
       table: async () => seen.table,
       flip: async (request: FlipRequest) => void flips.push(request),
+      resume: async ({ upstreamId }: { upstreamId: string }) => void resumed.push(upstreamId),
     } as unknown as Ports['proxy'],
   });
   const reconciler = makeReconciler(
@@ -75,7 +77,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
     },
     3_600_000,
   );
-  return { reconciler, flips, removed, moved };
+  return { reconciler, flips, removed, moved, resumed };
 }
 
 test('a live container at a new address is flipped to under the same generation and target id, and remembered', async () => {
@@ -127,6 +129,20 @@ test('a move keeps the settings of the edge, and a canary that was set meanwhile
     weightPercent: 5,
     cookie: 'v=2',
   });
+});
+
+test('a hold that a deployment could not take back ends when somebody serves again', async () => {
+  const table = tableWith('172.30.0.7');
+  const [upstream] = table.upstreams;
+  assert.ok(upstream);
+  upstream.held = 2;
+  const { reconciler, flips, resumed } = bench({
+    containers: [container(LIVE, { running: false, address: null })],
+    table,
+  });
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual([flips, resumed], [[], [IDS.environment]]);
 });
 
 test('what does not get healthy is not flipped to, and the rest of the round goes on', async () => {

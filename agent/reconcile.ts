@@ -1,6 +1,7 @@
 /** Observe, plan, do: makes the host agree with the journal, at boot and every minute. One round at a time. */
-import type { Canary, FlipRequest, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
+import type { FlipRequest, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
+import { canaryOf } from './deployment/entry.ts';
 import type { Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
 import type { Action, Observed, Remembered } from './reconcile/plan.ts';
@@ -123,6 +124,8 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
   const isRight = isOurs && active.address === address && (seen?.generation ?? 0) >= entry.generation;
   if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
+  // A deployment that could not take its hold back: now there is somebody to serve again.
+  else if (seen?.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }
 
@@ -132,12 +135,4 @@ function moveTo(address: string, entry: UpstreamEntry, seen: UpstreamView | unde
   const targets = entry.targets.map((target) => ({ ...target, address }));
   const canary = seen && canaryOf(seen);
   return { entry: { ...entry, generation, targets, ...(canary && { canary }) }, expectedGeneration };
-}
-
-/** The canary of a table's view as an entry names it; a flip without it would end it. */
-function canaryOf({ canary, targets }: UpstreamView): Canary | undefined {
-  if (canary === null) return undefined;
-  const { targetId, weightPercent, cookie } = canary;
-  const copies = targets.filter(({ id }) => id === targetId).map(({ id, address, port }) => ({ id, address, port }));
-  return { targets: copies, weightPercent, ...(cookie !== null && { cookie }) };
 }

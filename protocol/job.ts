@@ -103,6 +103,11 @@ export const Settings = z.object({
   readOnlyRoot: z.boolean().default(false),
   capabilities: z.array(Capability).default([]),
   edge: EdgeSettings.prefault({}),
+  /**
+   * `overlap`: the new container starts beside the old one. `hold`: for hosts without room for two copies; requests wait at
+   * the proxy while the old container stops and the new one starts.
+   */
+  cutover: z.enum(['overlap', 'hold']).default('overlap'),
   /** How long the old target may finish the requests in flight. */
   drainSeconds: z.number().min(0).max(3600).default(30),
   /** How long its WebSockets, event streams and gRPC streams may go on, from the flip; then they are closed politely. */

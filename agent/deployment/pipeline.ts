@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { drainLimitSeconds } from './drain.ts';
+import { roomSeconds } from './room.ts';
 import type { Step, StepContext } from './step.ts';
 import { analyze } from './steps/analyze.ts';
 import { build } from './steps/build.ts';
@@ -41,8 +42,9 @@ export const PIPELINE: Pipeline = {
     // The long one, before anything that runs: a failing build leaves no container behind. The sandbox keeps the limit of
     // the settings; what comes on top is for starting it and moving the image.
     { step: build, seconds: ({ settings }) => settings.build.timeoutSeconds + 300, timeoutCode: 'ORK_BUILD_TIMEOUT' },
-    // Beside the old one, not instead of it: until the flip nothing changes for visitors.
-    { step: deploy, seconds: () => 180, timeoutCode: 'ORK_ENGINE_TIMEOUT' },
+    // Beside the old one, not instead of it: until the flip nothing changes for visitors. On hosts without room for two they
+    // wait from here to the flip.
+    { step: deploy, seconds: ({ settings }) => 180 + roomSeconds(settings), timeoutCode: 'ORK_ENGINE_TIMEOUT' },
     // Before the flip, because only a target that answered may serve.
     { step: health, seconds: ({ settings }) => settings.healthCheck.startSeconds + 60, timeoutCode: 'ORK_UNHEALTHY' },
     // The point of no return, unless the new target goes bad at once: before it all is undone on failure, after it we only

@@ -12,6 +12,9 @@ import type {
   FlipBackRequest,
   FlipReceipt,
   FlipRequest,
+  HoldAnswer,
+  HoldRequest,
+  ResumeRequest,
   TableView,
   TargetAddress,
   UpstreamRemoved,
@@ -129,7 +132,9 @@ export interface ContainerRuntime {
   list(): Promise<readonly ContainerState[]>;
   /** From now on the engine starts it again when it ends. Called once it is live: before that a crash must be seen. */
   keepRunning(name: string): Promise<void>;
-  /** SIGTERM, wait `graceSeconds`, SIGKILL, remove. Nothing to do is fine. */
+  /** SIGTERM, wait `graceSeconds`, SIGKILL. It stays, to be started again. Nothing to do is fine. */
+  stop(name: string, graceSeconds: number): Promise<void>;
+  /** {@link stop}, and remove. Nothing to do is fine. */
   stopAndRemove(name: string, graceSeconds: number): Promise<void>;
   /** Last lines of the container's output. */
   tail(name: string, lines: number): Promise<readonly string[]>;
@@ -150,6 +155,9 @@ export interface EdgeProxy {
   drain(request: DrainRequest, signal: AbortSignal): Promise<DrainAnswer>;
   /** Answers at the end of the window, or as soon as the target goes bad. What it is judged by are the proxy's defaults. */
   watch(request: Pick<WatchRequest, 'upstreamId' | 'targetId' | 'seconds'>, signal: AbortSignal): Promise<WatchAnswer>;
+  /** From now on new requests wait, within bounds, until the next flip or `resume`. Safe twice. */
+  hold(request: HoldRequest): Promise<HoldAnswer>;
+  resume(request: ResumeRequest): Promise<HoldAnswer>;
   /** Counts around the last flip. */
   receipt(upstreamId: string): Promise<FlipReceipt>;
   certificates(): Promise<CertificateList>;

@@ -22,7 +22,8 @@ type UpstreamView = TableView['upstreams'][number];
  */
 export async function watchWindow(context: StepContext, previousId: string, signal: AbortSignal): Promise<void> {
   const { job, ports, log } = context;
-  if (job.settings.watchSeconds === 0) return;
+  // After a hold the old container stands still: there is nobody to go back to.
+  if (job.settings.watchSeconds === 0 || job.settings.cutover === 'hold') return;
   log.line(`watching the new target for ${job.settings.watchSeconds} s`);
   const reason = await whyBad(context, signal);
   if (reason === null) return;

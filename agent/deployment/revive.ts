@@ -3,12 +3,11 @@
  * as in a deployment, without journal and without a new generation.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
-import { tryOnce } from '../probe/index.ts';
 import type { AnyStage, Pipeline } from './pipeline.ts';
 import type { Ports, StepLog } from './ports.ts';
 import type { DeploymentJournal, LiveRecord } from './records.ts';
+import { restart } from './restart.ts';
 import { contextOf, outputsOf } from './run.ts';
-import { names } from './step.ts';
 
 export interface ReviveParts {
   readonly journal: DeploymentJournal;
@@ -51,44 +50,6 @@ const ADOPTED_TRIES = 60;
 
 /** The journal was lost and its job with it: the container still is what it was, so starting it again is enough. */
 async function reviveAdopted({ ports }: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
-  const name = names.container(live.deploymentId);
-  const found = await ports.containers.inspect(name);
-  if (!found) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} is gone, and with the journal its job.`);
-  const { deploymentId, environmentId, projectId } = found;
-  const state = found.running
-    ? found
-    : await ports.containers.start({
-        owner: { deploymentId, environmentId, projectId },
-        name,
-        // An existing container is started as it is: nothing below is looked at.
-        imageId: '',
-        env: {},
-        limits: { memoryMiB: 512, cpus: 1, pids: 512 },
-        readOnlyRoot: false,
-        capabilities: [],
-        networkName: names.network(projectId),
-      });
-  const { address } = state;
-  if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not stay up.`);
-  const port = live.entry.targets[0]?.port ?? 0;
-  await untilItAccepts(ports, { address, port }, signal);
-  return address;
-}
-
-async function untilItAccepts(
-  { clock }: Ports,
-  at: { address: string; port: number },
-  signal: AbortSignal,
-): Promise<void> {
-  const check = { kind: 'tcp', startSeconds: 60, intervalSeconds: 1, timeoutSeconds: 5, successes: 1 } as const;
-  const none = async (): Promise<never> => {
-    throw new OrkestrError('ORK_INTERNAL', 'A tcp probe asks for nothing else.');
-  };
-  const subject = { ...at, host: undefined, imageHealth: none, exec: none, monotonic: () => clock.monotonic() };
-  for (let tries = 1; ; tries++) {
-    const { ok, got } = await tryOnce(check, subject, 5000, signal);
-    if (ok) return;
-    if (tries === ADOPTED_TRIES) throw new OrkestrError('ORK_PORT_CLOSED', got);
-    await clock.sleep(1000, signal);
-  }
+  const { deploymentId, entry } = live;
+  return restart(ports, { deploymentId, port: entry.targets[0]?.port ?? 0, tries: ADOPTED_TRIES }, signal);
 }

@@ -134,6 +134,18 @@ describe('containers on a real engine', () => {
     assert.equal(host.RestartPolicy?.Name, 'unless-stopped');
   });
 
+  test('what was stopped stays, and can be started again; stopping it twice, or what is not there, is fine', async () => {
+    const wanted = request('sleep 1000');
+    const { id } = await runtime.start(wanted);
+    await runtime.keepRunning(wanted.name);
+    await runtime.stop(wanted.name, 0);
+    await runtime.stop(wanted.name, 0);
+    await runtime.stop(`${wanted.name}-none`, 0);
+    assert.equal((await runtime.inspect(wanted.name))?.running, false);
+    const again = await runtime.start(wanted);
+    assert.deepEqual([again.id, again.running], [id, true]);
+  });
+
   test('a command that does not exist is a failed start with the reason', async () => {
     const wanted = request('', { command: ['/no/such/program'] });
     // With an init in front the container starts and ends at once; the engine may also refuse it.

@@ -41,7 +41,21 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     return info?.Config.Labels?.[LABEL.scope] === scope ? info : null;
   };
 
+  const stop = async (name: string, graceSeconds: number): Promise<void> => {
+    if ((await lookAtOurs(name)) === null) return;
+    // 304: it stands still already. 404: gone.
+    await tolerate([304, 404], () =>
+      engine.call(
+        `stop ${name}`,
+        (docker, abortSignal) => docker.getContainer(name).stop({ t: Math.ceil(graceSeconds), abortSignal }),
+        { timeoutMs: graceSeconds * 1000 + STOP_MARGIN_MS },
+      ),
+    );
+  };
+
   return {
+    stop,
+
     async start(request) {
       await options.beforeStart?.();
       await ensureNetwork(engine, scope, { name: request.networkName, projectId: request.owner.projectId });
@@ -77,15 +91,8 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
 
     async stopAndRemove(name, graceSeconds) {
       if ((await lookAtOurs(name)) === null) return;
-      const timeoutMs = graceSeconds * 1000 + STOP_MARGIN_MS;
-      // 304: it stands still already. 404: gone. 409: another call is removing it right now.
-      await tolerate([304, 404], () =>
-        engine.call(
-          `stop ${name}`,
-          (docker, abortSignal) => docker.getContainer(name).stop({ t: Math.ceil(graceSeconds), abortSignal }),
-          { timeoutMs },
-        ),
-      );
+      await stop(name, graceSeconds);
+      // 409: another call is removing it right now.
       await tolerate([404, 409], () =>
         engine.call(
           `remove ${name}`,

@@ -71,6 +71,7 @@ test('each call is the request that the admin API names', async (t) => {
     if (url === '/v1/drain') return json(response, 200, DRAINED);
     if (url === '/v1/flip-back') return json(response, 200, FLIPPED);
     if (url === '/v1/watch') return json(response, 200, { verdict: 'errors', reason: '9 of 10 answers' });
+    if (url === '/v1/hold' || url === '/v1/resume') return json(response, 200, { held: 0, changed: true });
     if (url?.endsWith('/receipt') === true) return json(response, 200, RECEIPT);
     if (url === '/v1/certificates') return json(response, 200, { certificates: [], missing: [] });
     return json(response, 200, { removed: true, targetIds: [] });
@@ -81,6 +82,9 @@ test('each call is the request that the admin API names', async (t) => {
   assert.deepEqual(await proxy.flipBack(back), FLIPPED);
   const watch = { upstreamId: IDS.environment, targetId: IDS.host, seconds: 3 };
   assert.equal((await proxy.watch(watch, forever)).verdict, 'errors');
+  const hold = { upstreamId: IDS.environment, maxRequests: 10, maxBytes: 1000, maxSeconds: 30 };
+  assert.equal((await proxy.hold(hold)).changed, true);
+  assert.equal((await proxy.resume({ upstreamId: IDS.environment })).held, 0);
   assert.deepEqual(await proxy.receipt(IDS.environment), RECEIPT);
   assert.deepEqual((await proxy.certificates()).missing, []);
   assert.equal((await proxy.remove(IDS.environment)).removed, true);
@@ -89,6 +93,8 @@ test('each call is the request that the admin API names', async (t) => {
     `POST /v1/drain ${JSON.stringify({ ...DRAIN, deadlineSeconds: 0 })}`,
     `POST /v1/flip-back ${JSON.stringify(back)}`,
     `POST /v1/watch ${JSON.stringify(watch)}`,
+    `POST /v1/hold ${JSON.stringify(hold)}`,
+    `POST /v1/resume ${JSON.stringify({ upstreamId: IDS.environment })}`,
     `GET /v1/upstreams/${IDS.environment}/receipt `,
     'GET /v1/certificates ',
     `DELETE /v1/upstreams/${IDS.environment} `,

@@ -130,6 +130,14 @@ test('a flip that was taken back left a newer generation: what is live is looked
   ]);
 });
 
+test('a live container that a deployment stopped to make room is left to it; after it, it is revived', () => {
+  const containers = [container('d1', 'e', { running: false, address: null })];
+  const held = table({ ...upstream('e', [['d1']]), held: 3 });
+  const busy = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
+  assert.deepEqual(plan({ ...WHOLE.observed, table: held, containers }, busy), []);
+  assert.equal(plan({ ...WHOLE.observed, table: held, containers }, WHOLE.remembered).length, 1);
+});
+
 test('a container that nobody needs is removed', () => {
   const containers = [container('d1', 'e'), container('d0', 'e')];
   const actions = plan({ ...WHOLE.observed, containers }, WHOLE.remembered);

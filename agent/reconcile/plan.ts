@@ -37,7 +37,7 @@ export function plan(observed: Observed, remembered: Remembered): readonly Actio
   const live = [...remembered.live, ...adopted.map((action) => action.live)];
   return [
     ...adopted,
-    ...revivals(observed, live),
+    ...revivals(observed, remembered, live),
     ...strayContainers(observed, remembered, live),
     ...strayWorkspaces(observed, remembered),
   ];
@@ -78,8 +78,12 @@ function adoptions({ containers, table }: Observed, { live, unfinished }: Rememb
   });
 }
 
-function revivals(observed: Observed, live: readonly LiveRecord[]): ActionOf<'revive'>[] {
+function revivals(observed: Observed, { unfinished }: Remembered, live: readonly LiveRecord[]): ActionOf<'revive'>[] {
+  const busy = new Set(unfinished.map(({ environmentId }) => environmentId));
   return live.flatMap((one): ActionOf<'revive'>[] => {
+    // A deployment holds the visitors: it has stopped the container itself, to make room, or has yet to start it again.
+    const upstream = observed.table?.upstreams.find(({ id }) => id === one.entry.id);
+    if (busy.has(one.environmentId) && typeof upstream?.held === 'number') return [];
     const why = whyRevive(observed, one);
     return why === null ? [] : [{ kind: 'revive', live: one, why }];
   });

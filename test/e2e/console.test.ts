@@ -131,7 +131,7 @@ test('from login to a deployment whose steps and log lines arrive live, to its r
   await step(page, 'cutover').click();
   assert.match(await page.locator('.receipt').innerText(), /5,123[\s\S]*42[\s\S]*Failed\s+0/);
   await page.getByRole('row', { name: /^Last request \d\d:\d\d:\d\d\.\d{3}/ }).waitFor();
-  await page.getByText('3 carried on: 1 ended, 2 closed politely').waitFor();
+  await page.getByText('3 carried on: 1 ended, 2 closed politely', { exact: true }).waitFor();
   await step(page, 'analyze').click();
   await page.getByRole('row', { name: 'start npm start package.json scripts.start' }).waitFor();
   await step(page, 'health').click();

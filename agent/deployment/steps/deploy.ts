@@ -1,8 +1,9 @@
-/** Step 4, deploy: the new container, hardened and limited, beside the one that serves. */
+/** Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../room.ts). */
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
 import { ownerOf } from '../owner.ts';
 import { choosePort } from '../port.ts';
+import { giveRoomBack, makeRoom } from '../room.ts';
 import type { Step, StepContext } from '../step.ts';
 import { names } from '../step.ts';
 
@@ -15,6 +16,7 @@ export const deploy: Step<'deploy'> = {
     const port = choosePort(job, image, output('analyze'));
     const name = names.container(job.deploymentId);
     const command = commandOverride(context);
+    await makeRoom(context);
     const state = await ports.containers.start({
       owner: ownerOf(job),
       name,
@@ -39,8 +41,10 @@ export const deploy: Step<'deploy'> = {
     };
   },
 
-  async undo({ job, ports }) {
+  async undo(context) {
+    const { job, ports } = context;
     await ports.containers.stopAndRemove(names.container(job.deploymentId), job.settings.stopGraceSeconds);
+    await giveRoomBack(context);
     // The network is the project's: other environments may live in it.
     const left = await ports.containers.list();
     if (left.some(({ projectId }) => projectId === job.project.id)) return;

@@ -1,0 +1,65 @@
+/** Starts a container of an earlier deployment again, as it is, and waits until it takes connections. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import { tryOnce } from '../probe/index.ts';
+import type { Ports } from './ports.ts';
+import { names } from './step.ts';
+
+const PAUSE_MS = 1000;
+
+export interface Restart {
+  readonly deploymentId: string;
+  readonly port: number;
+  /** How often a connection is tried, once a second. */
+  readonly tries: number;
+}
+
+/**
+ * Does nothing but look when it runs and answers already.
+ * @returns its address now
+ * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED
+ */
+export async function restart(
+  ports: Ports,
+  { deploymentId, port, tries }: Restart,
+  signal: AbortSignal,
+): Promise<string> {
+  const name = names.container(deploymentId);
+  const found = await ports.containers.inspect(name);
+  if (!found) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} is gone.`);
+  const { environmentId, projectId } = found;
+  const state = found.running
+    ? found
+    : await ports.containers.start({
+        owner: { deploymentId, environmentId, projectId },
+        name,
+        // An existing container is started as it is: nothing below is looked at.
+        imageId: '',
+        env: {},
+        limits: { memoryMiB: 512, cpus: 1, pids: 512 },
+        readOnlyRoot: false,
+        capabilities: [],
+        networkName: names.network(projectId),
+      });
+  const { address } = state;
+  if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not stay up.`);
+  await untilItAccepts(ports, { address, port, tries }, signal);
+  return address;
+}
+
+async function untilItAccepts(
+  { clock }: Ports,
+  { address, port, tries }: { address: string; port: number; tries: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const check = { kind: 'tcp', startSeconds: 60, intervalSeconds: 1, timeoutSeconds: 5, successes: 1 } as const;
+  const none = async (): Promise<never> => {
+    throw new OrkestrError('ORK_INTERNAL', 'A tcp probe asks for nothing else.');
+  };
+  const subject = { address, port, host: undefined, imageHealth: none, exec: none, monotonic: () => clock.monotonic() };
+  for (let tried = 1; ; tried++) {
+    const { ok, got } = await tryOnce(check, subject, 5000, signal);
+    if (ok) return;
+    if (tried >= tries) throw new OrkestrError('ORK_PORT_CLOSED', got);
+    await clock.sleep(PAUSE_MS, signal);
+  }
+}

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import type { Image } from '../../protocol/steps.ts';
+import { tableView, targetView, upstreamView } from '../test-table.ts';
+import type { ContainerRuntime, ContainerState, EdgeProxy } from './ports.ts';
+import { deploy } from './steps/deploy.ts';
+import { aContext, aJob, IDS, scripted } from './test-context.ts';
+import { outputFor } from '../test-bench.ts';
+
+const nameOf = (deploymentId: string): string => `orkestr-${deploymentId}`;
+
+/** A host without room: starting a second container while one runs is a failure of the test. */
+class SmallHost {
+  readonly running = new Set([nameOf(IDS.previous)]);
+  readonly made = new Set([nameOf(IDS.previous)]);
+  readonly did: string[] = [];
+  held = false;
+  /** In flight on the old target: a request less at each look. */
+  inFlight = 2;
+  /** Where the old container is after a start. */
+  addressAfterStart = '127.0.0.1';
+  address = '127.0.0.1';
+  crashAt = Infinity;
+  #calls = 0;
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  readonly proxy = scripted<EdgeProxy>('proxy', {
+    table: async () => {
+      const target = targetView({
+        id: IDS.previous,
+        address: this.address,
+        port: this.#port,
+        inFlight: this.inFlight + 1,
+      });
+      if (this.held && this.inFlight > 0) this.inFlight -= 1;
+      const edge = EdgeSettings.parse({ compression: true });
+      return tableView(upstreamView({ id: IDS.environment, edge, targets: [{ ...target, streams: 1 }] }));
+    },
+    hold: async ({ maxSeconds }) => {
+      this.#note(`hold ${maxSeconds}`);
+      this.held = true;
+      return { held: 0, changed: true };
+    },
+    resume: async () => {
+      this.#note('resume');
+      this.held = false;
+      return { held: 0, changed: true };
+    },
+    flip: async ({ entry, expectedGeneration }) => {
+      assert.deepEqual([entry.generation, expectedGeneration, entry.edge.compression], [1, 1, true]);
+      if (entry.targets[0]?.address !== this.address) {
+        this.#note('move');
+        this.held = false;
+      }
+      this.address = entry.targets[0]?.address ?? '';
+      return { generation: 1, flippedAt: new Date(0).toISOString(), changed: false, previous: null };
+    },
+  });
+
+  readonly containers = scripted<ContainerRuntime>('containers', {
+    inspect: async (name) => (this.made.has(name) ? this.#state(name) : null),
+    list: async () => [...this.made].map((name) => this.#state(name)),
+    start: async ({ name }) => {
+      this.#note(`start ${name}`);
+      this.running.add(name);
+      this.made.add(name);
+      assert.equal(this.running.size, 1, 'there is room for one');
+      return this.#state(name);
+    },
+    stop: async (name) => {
+      assert.ok(this.held, 'visitors wait while nobody serves');
+      this.#note(`stop ${name}`);
+      this.running.delete(name);
+    },
+    stopAndRemove: async (name) => {
+      this.#note(`remove ${name}`);
+      this.running.delete(name);
+      this.made.delete(name);
+    },
+  });
+
+  #note(what: string): void {
+    this.did.push(what);
+    this.#calls += 1;
+    if (this.#calls === this.crashAt) throw new Error('crash');
+  }
+
+  #state(name: string): ContainerState {
+    const running = this.running.has(name);
+    const { environment, project } = { environment: IDS.environment, project: IDS.project };
+    return {
+      id: name,
+      name,
+      deploymentId: name.slice('orkestr-'.length),
+      environmentId: environment,
+      projectId: project,
+      running,
+      address: running ? this.addressAfterStart : null,
+      exitCode: null,
+      oomKilled: false,
+      imageHealth: null,
+      imageHealthOutput: null,
+      pid: 1,
+    };
+  }
+}
+
+/** Something that takes connections; its port. */
+async function listen(t: TestContext, address: string, port = 0): Promise<number> {
+  const app = createServer((socket) => socket.destroy()).listen(port, address);
+  t.after(() => app.close());
+  await once(app, 'listening');
+  return (app.address() as AddressInfo).port;
+}
+
+async function aScene(t: TestContext, cutover: 'hold' | 'overlap' = 'hold') {
+  const port = await listen(t, '127.0.0.1');
+  const host = new SmallHost(port);
+  const job = aJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 3 } });
+  const context = aContext({
+    job,
+    ports: { proxy: host.proxy, containers: host.containers },
+    outputs: { build: outputFor('build', { job }) satisfies Image, analyze: outputFor('analyze', { job }) },
+    previous: { deploymentId: IDS.previous },
+  });
+  return { host, context, port };
+}
+
+const OLD = nameOf(IDS.previous);
+const NEW = nameOf(IDS.deployment);
+
+test('visitors are held, what is in flight ends, the old container stops, the new one starts in its place', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  assert.deepEqual(host.did, ['hold 68', `stop ${OLD}`, `start ${NEW}`]);
+  assert.equal(host.inFlight, 0);
+  assert.ok(host.held, 'the flip will end it');
+});
+
+test('requests that do not end in time are not waited for; streams are not either', async (t) => {
+  const { host, context } = await aScene(t);
+  host.inFlight = 1000;
+  await deploy.run(context);
+  assert.ok(context.lines.some((line) => /\d+ requests have not ended in time/.test(line)));
+  assert.ok(host.running.has(NEW));
+});
+
+test('the way back: the new container goes, the old one runs again, visitors are let through', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  host.did.length = 0;
+  await deploy.undo?.(context);
+  assert.deepEqual(host.did, [`remove ${NEW}`, `start ${OLD}`, 'resume']);
+  assert.ok(!host.held);
+});
+
+test('an old container that comes back at another address is followed there', async (t) => {
+  const { host, context, port } = await aScene(t);
+  await listen(t, '127.0.0.2', port);
+  await deploy.run(context);
+  host.addressAfterStart = '127.0.0.2';
+  await deploy.undo?.(context);
+  assert.equal(host.address, '127.0.0.2');
+  assert.ok(!host.held);
+});
+
+test('an old container that cannot be started: that is an error, and visitors do not wait for it', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  host.made.delete(OLD);
+  await assert.rejects(async () => deploy.undo?.(context), { code: 'ORK_APP_EXITED' });
+  assert.ok(!host.held);
+});
+
+test('where both copies have room nothing of it happens', async (t) => {
+  const { host, context } = await aScene(t, 'overlap');
+  host.running.clear(); // only so that this small host takes the new one
+  await deploy.run(context);
+  await deploy.undo?.(context);
+  assert.deepEqual(host.did, [`start ${NEW}`, `remove ${NEW}`]);
+});
+
+test('a crash after every effect: the step that runs again, or is taken back, ends as without it', async (t) => {
+  for (let crashAt = 1; crashAt <= 3; crashAt += 1) {
+    const forward = await aScene(t);
+    forward.host.crashAt = crashAt;
+    await assert.rejects(deploy.run(forward.context), /crash/);
+    await deploy.run(forward.context);
+    assert.deepEqual([...forward.host.running], [NEW], `crash ${crashAt}, then forward`);
+
+    const back = await aScene(t);
+    back.host.crashAt = crashAt;
+    await assert.rejects(deploy.run(back.context), /crash/);
+    await deploy.undo?.(back.context);
+    assert.deepEqual([...back.host.running], [OLD], `crash ${crashAt}, then back`);
+    assert.ok(!back.host.held);
+  }
+});
+
+test('a crash in the way back: the next try ends it', async (t) => {
+  for (let crashAt = 4; crashAt <= 6; crashAt += 1) {
+    const { host, context } = await aScene(t);
+    host.crashAt = crashAt;
+    await deploy.run(context);
+    await assert.rejects(async () => deploy.undo?.(context), /crash/);
+    await deploy.undo?.(context);
+    assert.deepEqual([...host.running], [OLD], `crash ${crashAt}`);
+    assert.ok(!host.held);
+  }
+});
