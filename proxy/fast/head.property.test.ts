@@ -1,0 +1,27 @@
+/** Whatever the fast engine takes for a request, node's own parser takes too, with the same meaning; split anywhere. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { RequestHead } from './head.ts';
+import { RequestReader } from './test-llhttp.ts';
+import { chunksInParts, headInParts, sameToLlhttp } from './test-properties.ts';
+
+/** `npm run fuzz:proxy` runs many more. */
+const RUNS = 1500;
+
+test('a request that is taken is the same one to llhttp: method, target, fields, body, and how many there are', async () => {
+  let requests = 0;
+  const took = (messages: number): void => {
+    requests += messages;
+  };
+  await fc.assert(sameToLlhttp(new RequestReader(), took), { numRuns: RUNS });
+  assert.ok(requests > RUNS / 6, `only ${requests} requests were taken in ${RUNS} runs`);
+});
+
+test('a head that arrives in parts is read as the same head, and not before it is whole', () => {
+  fc.assert(headInParts(new RequestHead()), { numRuns: RUNS / 5 });
+});
+
+test('a chunked body is the same however it is split', () => {
+  fc.assert(chunksInParts(), { numRuns: RUNS });
+});

@@ -1,0 +1,171 @@
+/** For tests and the fuzzer: what the readers of the fast engine promise, as properties. */
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { ChunkScanner } from './chunked.ts';
+import { MORE } from './fields.ts';
+import { RequestHead } from './head.ts';
+import { ResponseHead } from './response-head.ts';
+import { readResponse } from './test-llhttp.ts';
+import type { RequestReader, ReadMessage } from './test-llhttp.ts';
+import { chunkedBody, mutated, requestBytes, requestText, responseBytes, terminated } from './test-messages.ts';
+import { rawFields, Trailers } from './trailers.ts';
+
+const HEAD_BYTES = 16_384;
+/** The requests at the beginning of some bytes that the fast engine takes, as it reads them, and where they end. */
+function taken(bytes: Buffer): { messages: ReadMessage[]; end: number } {
+  const all = terminated(bytes);
+  const messages: ReadMessage[] = [];
+  const head = new RequestHead();
+  let end = 0;
+  while (end < bytes.length && head.read(all, end, bytes.length, HEAD_BYTES) === 'fast') {
+    const body = bodyOf(head, all, bytes.length);
+    messages.push({
+      method: head.method,
+      target: all.toString('latin1', head.targetStart, head.targetEnd),
+      status: 0,
+      fields: rawFields(all, head.fields),
+      body: body.text,
+      complete: typeof body.end === 'number',
+    });
+    // A bad body is refused: what node would make of it is no matter.
+    if (body.end === 'bad') return { messages: messages.slice(0, -1), end };
+    if (body.end === 'more') return { messages, end: bytes.length };
+    ({ end } = body);
+    if (head.close) break;
+  }
+  return { messages, end };
+}
+
+interface Body {
+  readonly text: string;
+  readonly end: number | 'more' | 'bad';
+}
+
+function bodyOf(head: RequestHead, all: Buffer, length: number): Body {
+  if (head.framing === 'none') return { text: '', end: head.end };
+  if (head.framing === 'chunked') return chunks(all, head.end, length, false);
+  const end = head.end + head.contentLength;
+  return { text: all.toString('latin1', head.end, Math.min(end, length)), end: end <= length ? end : 'more' };
+}
+
+/** @param extensions as answers may have them */
+function chunks(all: Buffer, start: number, length: number, extensions: boolean): Body {
+  const scanner = new ChunkScanner(extensions);
+  let text = '';
+  let at = start;
+  while (at < length && scanner.state !== 'end' && scanner.state !== 'bad') {
+    at = scanner.step(all, at, length);
+    text += all.toString('latin1', scanner.dataStart, scanner.dataEnd);
+  }
+  const trailers = new Trailers();
+  if (scanner.state !== 'end') return { text, end: scanner.state === 'bad' ? 'bad' : 'more' };
+  const trailing = trailers.read(all, at, length);
+  return { text, end: trailing === 'done' ? trailers.end : trailing };
+}
+
+/**
+ * A request that is taken is the same one to llhttp: method, target, fields, body, and how many there are.
+ * @param took is told how many whole requests each run had
+ */
+export const sameToLlhttp = (reader: RequestReader, took: (messages: number) => void) =>
+  fc.asyncProperty(requestBytes, async (bytes) => {
+    const ours = taken(bytes);
+    // Only what was taken: node goes on with the rest by itself, as the general engine does.
+    const theirs = await reader.read(bytes.subarray(0, ours.end));
+    const whole = ours.messages.filter((message) => message.complete);
+    assert.deepEqual(
+      theirs.messages.filter((message) => message.complete),
+      whole,
+    );
+    assert.equal(theirs.error, null);
+    took(whole.length);
+  });
+
+/** A head that arrives in parts is read as the same head, and not before it is whole. */
+export const headInParts = (head: RequestHead) =>
+  fc.property(mutated(requestText, 2), (bytes) => {
+    const verdict = head.read(terminated(bytes), 0, bytes.length, HEAD_BYTES);
+    const after = head.end;
+    for (let length = 0; length < bytes.length; length += 1) {
+      const early = head.read(terminated(bytes.subarray(0, length)), 0, length, HEAD_BYTES);
+      if (verdict === 'fast') assert.equal(early, length < after ? 'more' : 'fast', `${length} bytes`);
+      // What will not be taken may be told at any moment, but is never taken.
+      else assert.notEqual(early, 'fast', `${length} bytes`);
+    }
+  });
+
+/** A chunked body is the same however it is split. */
+export const chunksInParts = () =>
+  fc.property(mutated(chunkedBody, 2), fc.array(fc.nat({ max: 200 }), { maxLength: 6 }), (bytes, places) => {
+    const whole = scanned(bytes, []);
+    assert.deepEqual(scanned(bytes, places), whole);
+    const everywhere = Array.from(bytes, (_, at) => at);
+    assert.deepEqual(scanned(bytes, everywhere), whole);
+  });
+
+/** Data, state and trailers of a body that arrives split at some places. */
+function scanned(bytes: Buffer, places: readonly number[]) {
+  const scanner = new ChunkScanner(false);
+  const trailers = new Trailers();
+  let text = '';
+  let trailing = 'more';
+  let after: number | null = null;
+  const cuts = [...new Set([...places.filter((place) => place < bytes.length), 0, bytes.length])].toSorted(
+    (a, b) => a - b,
+  );
+  for (const [index, start] of cuts.slice(0, -1).entries()) {
+    const end = cuts[index + 1] ?? bytes.length;
+    const part = terminated(bytes.subarray(start, end));
+    let at = 0;
+    while (at < part.length - 1 && scanner.state !== 'end' && scanner.state !== 'bad') {
+      at = scanner.step(part, at, part.length - 1);
+      text += part.toString('latin1', scanner.dataStart, scanner.dataEnd);
+    }
+    if (scanner.state !== 'end' || trailing !== 'more' || at >= part.length - 1) continue;
+    trailing = trailers.read(part, at, part.length - 1);
+    if (trailing === 'done') after = start + trailers.end;
+  }
+  return { state: scanner.state, text, trailing, passed: trailers.passed, after };
+}
+
+/** An answer that is taken is the same one to llhttp: status, fields and body, and where it ends. */
+export const answerSameToLlhttp = (took: (messages: number) => void) =>
+  fc.asyncProperty(responseBytes, fc.boolean(), async (bytes, isHead) => {
+    const ours = answer(bytes, isHead);
+    if (ours === null) return;
+    const { messages, error } = await readResponse(bytes.subarray(0, ours.end), isHead ? 'HEAD' : 'GET', true);
+    assert.deepEqual(messages, [ours.message]);
+    assert.equal(error, null);
+    took(1);
+  });
+
+/** An answer's head that arrives in parts is read as the same head, and not before it is whole. */
+export const answerInParts = (head: ResponseHead) =>
+  fc.property(responseBytes, fc.boolean(), (bytes, isHead) => {
+    const after = head.read(terminated(bytes), 0, bytes.length, isHead);
+    for (let length = 0; length < bytes.length; length += 1) {
+      const early = head.read(terminated(bytes.subarray(0, length)), 0, length, isHead);
+      if (after > 0) assert.equal(early, length < after ? MORE : after, `${length} bytes`);
+      else assert.ok(early < 0, `${length} bytes`);
+    }
+  });
+
+/** The complete final answer at the beginning of some bytes, as the fast engine reads it. Null: none. */
+function answer(bytes: Buffer, isHead: boolean): { message: ReadMessage; end: number } | null {
+  const all = terminated(bytes);
+  const head = new ResponseHead();
+  if (head.read(all, 0, bytes.length, isHead) < 0 || head.isInterim) return null;
+  const body = answerBody(head, all, bytes.length);
+  if (typeof body.end !== 'number') return null;
+  const { status } = head;
+  const message = { method: '', target: '', status, fields: head.rawFields(), body: body.text, complete: true };
+  return { message, end: body.end };
+}
+
+function answerBody(head: ResponseHead, all: Buffer, length: number): Body {
+  if (head.framing === 'none') return { text: '', end: head.end };
+  if (head.framing === 'chunked') return chunks(all, head.end, length, true);
+  if (head.framing === 'close') return { text: all.toString('latin1', head.end, length), end: length };
+  const end = head.end + head.contentLength;
+  return { text: all.toString('latin1', head.end, Math.min(end, length)), end: end <= length ? end : 'more' };
+}
