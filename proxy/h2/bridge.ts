@@ -9,13 +9,14 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { constants } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { breakStream } from './break.ts';
 import { asObject, linksOf, passedFields, passedTrailerFields } from './fields.ts';
 import { MemorySocket } from './memory-socket.ts';
 import type { Request } from './request.ts';
 
 /** The general engine, as a listener for connections. */
 export interface Acceptor {
-  accept(socket: Duplex): void;
+  accept(socket: Duplex): unknown;
 }
 
 /** Answers of a WebSocket handshake that concern HTTP/1.1 only (RFC 8441 section 5.1). */
@@ -64,7 +65,7 @@ class Bridge {
     upstream.on('response', (response) => this.#answer(response));
     upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));
     // The general engine answers every request; it breaks a connection only when the answer cannot be completed.
-    upstream.on('error', () => client.close(constants.NGHTTP2_INTERNAL_ERROR));
+    upstream.on('error', () => breakStream(client));
   }
 
   #pump(): void {
@@ -94,7 +95,7 @@ class Bridge {
     if (mayTrail) {
       client.on('wantTrailers', () => client.sendTrailers(asObject(passedTrailerFields(response.rawTrailers))));
     }
-    response.on('error', () => client.close(constants.NGHTTP2_INTERNAL_ERROR));
+    response.on('error', () => breakStream(client));
     client.respond([':status', String(status), ...passedFields(response.rawHeaders, status)], {
       waitForTrailers: mayTrail,
     });
@@ -108,7 +109,7 @@ class Bridge {
   #upgraded(response: IncomingMessage, socket: Duplex, head: Buffer): void {
     const client = this.#client;
     this.#tunnel = socket;
-    socket.on('error', () => client.close(constants.NGHTTP2_CANCEL));
+    socket.on('error', () => breakStream(client));
     if (client.closed) return void socket.destroy();
     const fields = passedFields(response.rawHeaders, 200);
     const kept = fields.filter((_, index) => !HANDSHAKE.has(fields[index - (index % 2)] ?? ''));

@@ -12,6 +12,7 @@ import type { Failure } from '../pages.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
+import { breakStream } from './break.ts';
 import { asObject, linksOf, passedTrailerFields, valueOf } from './fields.ts';
 import type { Follows, Leg, LegSink } from './leg.ts';
 import type { Request } from './request.ts';
@@ -100,16 +101,25 @@ export class Exchange implements InFlight, LegSink, Ended {
     return this.#endedAt - this.#startedAt;
   }
 
-  /** Claims a target and asks it. The route must be there. */
-  forward(): void {
+  /**
+   * Claims a target and asks it. The route must be there.
+   * @returns false when its upstream is held: then nothing has happened, and the exchange is given up
+   */
+  forward(): boolean {
     const { route, request } = this;
-    if (route === null) return;
+    if (route === null) return true;
     if (request.isGrpc && route.edge.appProtocol === 'h2c') this.stream = 'grpc';
-    this.#target = route.upstream.claim(this);
-    if (this.#target === null) return this.#fail(APP_UNAVAILABLE, 'no target takes requests');
-    this.#ask(this.#target);
-    if (request.hasBody) this.#pump();
-    return undefined;
+    this.#target = route.upstream.claim(this, null, request);
+    if (this.#target === null && route.upstream.refusal === 'held') {
+      this.#ended = true;
+      return false;
+    }
+    if (this.#target === null) this.#fail(APP_UNAVAILABLE, `no target takes requests: ${route.upstream.refusal}`);
+    else {
+      this.#ask(this.#target);
+      if (request.hasBody) this.#pump();
+    }
+    return true;
   }
 
   /** The proxy's own answer. */
@@ -262,7 +272,7 @@ export class Exchange implements InFlight, LegSink, Ended {
     }
     this.#retried = true;
     refusing.release(this, 'abandoned', 0);
-    const other = this.route.upstream.claim(this, refusing);
+    const other = this.route.upstream.claim(this, refusing, this.request);
     this.#target = other;
     return other === null || other === refusing ? this.#fail(APP_UNREACHABLE, cause) : this.#ask(other);
   }
@@ -279,7 +289,7 @@ export class Exchange implements InFlight, LegSink, Ended {
       this.#carrier.failed(this.route, this.#target, failure, cause, answered);
     }
     if (answered) this.refuse(failure, this.route?.edge.errorPages);
-    else this.client.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else breakStream(this.client);
   }
 
   /** The client's own fault, told by an answer where there is none yet. */
@@ -292,7 +302,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   #reset(code: number): void {
     this.#phase = 'failed';
     this.#leg?.abort();
-    this.client.close(code);
+    breakStream(this.client, code);
   }
 
   #conclude(trailers: readonly string[]): void {

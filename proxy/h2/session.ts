@@ -12,6 +12,7 @@ import type { Failure } from '../pages.ts';
 import { needsGeneral } from '../policy/general.ts';
 import type { Route } from '../routing/route.ts';
 import type { Target } from '../upstream/target.ts';
+import { breakStream } from './break.ts';
 import { bridge } from './bridge.ts';
 import type { Acceptor } from './bridge.ts';
 import { Budget } from './budget.ts';
@@ -112,7 +113,7 @@ export class ClientSession implements Carrier {
       if (!stream.writableNeedDrain || stream.writableLength !== stall.waiting) {
         stall.since = stream.writableNeedDrain ? now : 0;
         stall.waiting = stream.writableLength;
-      } else if (now - stall.since > stallMs) stream.close(constants.NGHTTP2_CANCEL);
+      } else if (now - stall.since > stallMs) breakStream(stream);
     }
     return undefined;
   }
@@ -125,9 +126,13 @@ export class ClientSession implements Carrier {
     const request = new Request(raw, hasBody, this.#origin, this.#shared.context.limits);
     const route = this.#routeOf(request);
     if (request.failure === null && (request.expectsContinue || request.protocol === 'websocket' || isGeneral(route))) {
-      bridge(stream, request, this.#shared.general);
-      stream.on('close', () => this.#ended(stream, true));
+      this.#bridge(stream, request);
     } else this.#serve(stream, request, route);
+  }
+
+  #bridge(stream: ServerHttp2Stream, request: Request): void {
+    bridge(stream, request, this.#shared.general);
+    stream.on('close', () => this.#ended(stream, true));
   }
 
   #routeOf({ failure, host, path }: Request): Route | null {
@@ -143,7 +148,9 @@ export class ClientSession implements Carrier {
     if (request.protocol !== null) return exchange.refuse(refused(501, 'Only WebSocket can be connected to.'));
     if (route === null) return exchange.refuse(context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
     const answer = route.policy?.judge(request) ?? null;
-    return answer === null ? exchange.forward() : exchange.answer(answer);
+    if (answer !== null) return exchange.answer(answer);
+    if (!exchange.forward()) this.#bridge(stream, request);
+    return undefined;
   }
 
   ask(exchange: Exchange, target: Target): Leg {

@@ -1,0 +1,146 @@
+/** The HTTP/2 front with real TLS in front of it, and clients of node:http2. */
+import { once } from 'node:events';
+import { connect } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import { createServer } from 'node:tls';
+import type { TestContext } from 'node:test';
+import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import { makeLogger } from '../../../protocol/service/logger.ts';
+import { systemClock } from '../../../proxy/clock.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
+import type { Limits, Timeouts } from '../../../proxy/config.ts';
+import type { Context } from '../../../proxy/context.ts';
+import { FailureLog } from '../../../proxy/failure-log.ts';
+import { Pools } from '../../../proxy/fast/pool.ts';
+import { GeneralServer } from '../../../proxy/general/server.ts';
+import { Http2Front } from '../../../proxy/h2/front.ts';
+import type { Ended } from '../../../proxy/observe/observer.ts';
+import { Plane } from '../../../proxy/plane.ts';
+import { needsGeneral } from '../../../proxy/policy/general.ts';
+import type { Policy } from '../../../proxy/policy/policy.ts';
+import { makeCertificate } from '../../harness/certificates.ts';
+import { listen, temporaryFolder } from './harness.ts';
+
+/** What the observer was told, copied. */
+export type Seen = Pick<Ended, 'method' | 'status' | 'outcome' | 'targetId' | 'bytesIn' | 'bytesOut' | 'httpVersion'>;
+
+export interface Http2Edge {
+  readonly port: number;
+  readonly plane: Plane;
+  readonly front: Http2Front;
+  readonly seen: Seen[];
+  /** A session of a real client. */
+  connect(): Promise<ClientHttp2Session>;
+  readonly cert: string;
+}
+
+export interface Http2Settings {
+  readonly timeouts?: Partial<Timeouts>;
+  readonly limits?: Partial<Limits>;
+  readonly policy?: Policy;
+}
+
+export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {}): Promise<Http2Edge> {
+  const seen: Seen[] = [];
+  const note = ({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion }: Ended): void => {
+    seen.push({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion });
+  };
+  const observer = { upstream: () => ({ ended: note }), unrouted: note, forget: () => undefined };
+  const plane = new Plane(systemClock, observer, (upstream, { upstream: metrics }) =>
+    upstream.entry.routes.map((domain) => ({
+      domain,
+      upstream,
+      edge: upstream.entry.edge,
+      policy: settings.policy ?? null,
+      metrics: metrics(upstream.id),
+      general: needsGeneral(domain, upstream.entry.edge, upstream.entry.canary),
+    })),
+  );
+  const limits = { ...DEFAULT_LIMITS, ...settings.limits };
+  const timeouts = { ...DEFAULT_TIMEOUTS, closeMs: 200, ...settings.timeouts };
+  const context: Context = {
+    plane,
+    observer,
+    limits,
+    timeouts,
+    failures: new FailureLog(makeLogger('proxy', 'silent'), systemClock),
+    clock: systemClock,
+    terminator: null,
+    tableUnreadable: () => false,
+  };
+  const pools = new Pools(limits, timeouts, systemClock);
+  const sweep = setInterval(() => pools.sweep(), 50);
+  const general = new GeneralServer(context);
+  const front = new Http2Front(context, pools, general);
+  const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test', 'DNS:b.test']);
+  const server = createServer({ cert, key, ALPNProtocols: ['h2'], noDelay: true }, (socket) => front.accept(socket));
+  // Handshakes that clients of tests break off.
+  server.on('tlsClientError', () => undefined);
+  const port = await listen(server);
+  const sessions: ClientHttp2Session[] = [];
+  t.after(async () => {
+    for (const session of sessions) session.destroy();
+    server.close();
+    front.destroy();
+    plane.cut();
+    general.destroy();
+    clearInterval(sweep);
+    pools.close();
+    await Promise.all([front.close(), general.close()]);
+  });
+  const connectOne = async (): Promise<ClientHttp2Session> => {
+    const session = connect(`https://app.test:${port}`, { ca: cert, host: '127.0.0.1', servername: 'app.test' });
+    session.on('error', () => undefined);
+    sessions.push(session);
+    await once(session, 'remoteSettings');
+    return session;
+  };
+  return { port, plane, front, seen, cert, connect: connectOne };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly text: string;
+  readonly trailers: Record<string, string | string[] | undefined>;
+  readonly informed: Record<string, string | string[] | undefined>[];
+}
+
+/** One request; its whole answer, or the error that its stream ended with. */
+export async function ask(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body?: string | Buffer,
+): Promise<Reply> {
+  const stream = session.request(
+    { ':authority': 'app.test', ':path': '/', ...headers },
+    { endStream: body === undefined },
+  );
+  if (body !== undefined) stream.end(body);
+  return reply(stream);
+}
+
+export async function reply(stream: ClientHttp2Stream): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  let headers: Record<string, string | string[] | undefined> = {};
+  let trailers: Record<string, string | string[] | undefined> = {};
+  const informed: Record<string, string | string[] | undefined>[] = [];
+  stream.on('headers', (fields) => informed.push({ ...fields, ':status': String(fields[':status']) }));
+  stream.on('response', (fields) => {
+    headers = { ...fields, ':status': String(fields[':status']) };
+  });
+  stream.on('trailers', (fields) => {
+    trailers = { ...fields };
+  });
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await new Promise<void>((resolve, reject) => {
+    stream.on('error', reject);
+    stream.on('close', () => (stream.rstCode === 0 ? resolve() : reject(new Error(`reset: ${stream.rstCode}`))));
+  });
+  return { status: Number(headers[':status']), headers, text: Buffer.concat(chunks).toString(), trailers, informed };
+}
+
+/** Routes to a port, as `entryFor` of harness.ts makes the entry. */
+export function put(edge: Http2Edge, entry: UpstreamEntry): void {
+  edge.plane.put(entry);
+}

@@ -1,0 +1,197 @@
+/** HTTP/2 clients through the front: what they get and what the app sees, with scripted apps over HTTP/1.1. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { answering, entryFor, eventually, OK, scriptedUpstream } from './harness.ts';
+import { ask, reply, startHttp2Edge } from './h2-harness.ts';
+import type { Http2Edge } from './h2-harness.ts';
+import type { TestContext } from 'node:test';
+import type { ScriptedUpstream, Wire } from './harness.ts';
+
+async function lab(
+  t: TestContext,
+  onConnection?: (wire: Wire, index: number) => void,
+): Promise<{ edge: Http2Edge; app: ScriptedUpstream }> {
+  const app = await scriptedUpstream(t, onConnection);
+  const edge = await startHttp2Edge(t);
+  edge.plane.put(entryFor(app.port));
+  return { edge, app };
+}
+
+test('a request reaches the app as HTTP/1.1 with the fields of the proxy, and its answer comes back', async (t) => {
+  const { edge, app } = await lab(
+    t,
+    answering('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-App: yes\r\nConnection: keep-alive\r\n\r\nok'),
+  );
+  const session = await edge.connect();
+  const answer = await ask(session, {
+    ':path': '/a/b?c=d',
+    cookie: ['one=1', 'two=2'],
+    'x-forwarded-for': '6.6.6.6',
+    forwarded: 'for=6.6.6.6',
+    x_real_ip: 'spoofed',
+    accept: 'text/plain',
+  });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.text, 'ok');
+  assert.equal(answer.headers['x-app'], 'yes');
+  assert.equal(answer.headers.connection, undefined);
+  const head = app.wires[0]?.received ?? '';
+  assert.match(head, /^GET \/a\/b\?c=d HTTP\/1\.1\r\n/);
+  assert.match(head, /\r\nhost: app\.test\r\n/);
+  assert.match(head, /\r\ncookie: one=1; two=2\r\n/);
+  assert.match(head, /\r\nx-forwarded-for: 127\.0\.0\.1\r\n/);
+  assert.match(head, /\r\nx-forwarded-proto: https\r\n/);
+  assert.match(head, /\r\nforwarded: for=127\.0\.0\.1;host="app\.test";proto=https\r\n/);
+  assert.match(head, /\r\nx-request-id: \S+\r\n/);
+  assert.doesNotMatch(head, /6\.6\.6\.6|x_real|:path/);
+  await eventually('the observer hears of it', () => edge.seen.length === 1);
+  assert.deepEqual(edge.seen[0], {
+    method: 'GET',
+    status: 200,
+    outcome: 'served',
+    targetId: entryFor(1).targets[0]?.id,
+    bytesIn: 0,
+    bytesOut: 2,
+    httpVersion: '2',
+  });
+});
+
+test('a body of unknown length is chunked for the app, and trailers go both ways', async (t) => {
+  const { edge, app } = await lab(t);
+  const session = await edge.connect();
+  const stream = session.request(
+    { ':authority': 'app.test', ':path': '/', ':method': 'POST' },
+    { waitForTrailers: true },
+  );
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7', host: 'evil.test' }));
+  const answer = reply(stream);
+  stream.write('hello ');
+  const wire = await app.wire(0);
+  await wire.sees('hello ');
+  stream.end('world');
+  const got = await wire.sees(/0\r\n.*\r\n\r\n$/s);
+  assert.match(got, /\r\ntransfer-encoding: chunked\r\n/);
+  assert.match(got, /6\r\nhello \r\n5\r\nworld\r\n0\r\nx-sum: 7\r\n\r\n$/);
+  assert.doesNotMatch(got, /evil/);
+  wire.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Check: fine\r\n\r\n');
+  const { status, text, trailers } = await answer;
+  assert.equal(status, 200);
+  assert.equal(text, 'ab');
+  assert.equal(trailers['x-check'], 'fine');
+});
+
+test('a body of declared length keeps its length', async (t) => {
+  const { edge, app } = await lab(t);
+  const session = await edge.connect();
+  const answer = ask(session, { ':method': 'POST', 'content-length': 5 }, 'hello');
+  const wire = await app.wire(0);
+  const got = await wire.sees(/hello$/);
+  assert.match(got, /\r\ncontent-length: 5\r\n/);
+  assert.doesNotMatch(got, /transfer-encoding/);
+  wire.send(OK);
+  assert.equal((await answer).text, 'ok');
+});
+
+test('HEAD, 204 and 304 have no body, whatever their fields say', async (t) => {
+  const answers = [
+    'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n',
+    'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n',
+    'HTTP/1.1 304 Not Modified\r\nContent-Length: 700\r\nETag: "x"\r\n\r\n',
+  ];
+  let next = 0;
+  const { edge } = await lab(t, (wire) => wire.socket.on('data', () => void wire.send(answers[next++] ?? '')));
+  const session = await edge.connect();
+  const head = await ask(session, { ':method': 'HEAD' });
+  assert.deepEqual([head.status, head.text, head.headers['content-length']], [200, '', '500']);
+  const none = await ask(session, {});
+  assert.deepEqual([none.status, none.text, none.headers['content-length']], [204, '', undefined]);
+  const same = await ask(session, {});
+  assert.deepEqual([same.status, same.text, same.headers.etag], [304, '', '"x"']);
+});
+
+test('early hints are passed on', async (t) => {
+  const { edge } = await lab(
+    t,
+    answering(`HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-No: no\r\n\r\n${OK}`),
+  );
+  const answer = await ask(await edge.connect(), {});
+  assert.equal(answer.informed[0]?.[':status'], '103');
+  assert.equal(answer.informed[0]?.link, '</a.css>; rel=preload');
+  assert.equal(answer.informed[0]?.['x-no'], undefined);
+  assert.equal(answer.text, 'ok');
+});
+
+test('an app that breaks off after its head resets the stream: never a clean end', async (t) => {
+  const broken = [
+    'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\nzz\r\n',
+  ];
+  let next = 0;
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.on('data', () => {
+      wire.send(broken[next++] ?? '');
+      wire.socket.end();
+    }),
+  );
+  const session = await edge.connect();
+  for (const _ of broken) await assert.rejects(ask(session, {}), /INTERNAL_ERROR|reset: 2/);
+  await eventually('three failures', () => edge.seen.filter(({ outcome }) => outcome === 'failed').length === 3);
+});
+
+test('an app that is not there or answers garbage gives 502 pages', async (t) => {
+  const { edge, app } = await lab(t, answering('FTP/1.1 200 OK\r\n\r\n'));
+  const session = await edge.connect();
+  const garbage = await ask(session, { accept: 'text/html' });
+  assert.equal(garbage.status, 502);
+  assert.match(garbage.text, /<!doctype html>.*ORK_APP_UNREACHABLE/s);
+  await app.close();
+  assert.equal((await ask(session, {})).status, 502);
+});
+
+test('a client that resets its stream breaks the connection to the app', async (t) => {
+  const { edge, app } = await lab(t);
+  const session = await edge.connect();
+  const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST' });
+  stream.on('error', () => undefined);
+  stream.write('some');
+  const wire = await app.wire(0);
+  await wire.sees('some');
+  stream.close(8);
+  await wire.end();
+  await eventually('it counts as abandoned', () => edge.seen[0]?.outcome === 'abandoned');
+});
+
+test('an answer before the end of the request is passed on, and the client is told to stop', async (t) => {
+  const { edge, app } = await lab(t);
+  const session = await edge.connect();
+  const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST' });
+  stream.write('first');
+  const answer = reply(stream);
+  const wire = await app.wire(0);
+  await wire.sees('first');
+  wire.send('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig');
+  const { status, text } = await answer;
+  assert.deepEqual([status, text], [413, 'big']);
+});
+
+test('hosts and paths that no route has are answered 404', async (t) => {
+  const { edge } = await lab(t);
+  const session = await edge.connect();
+  assert.equal((await ask(session, { ':authority': 'b.test' })).status, 404);
+  await eventually('the observer hears of it', () => edge.seen[0]?.status === 404);
+});
+
+test('a large body goes both ways with little in memory', async (t) => {
+  const { edge, app } = await lab(t);
+  const session = await edge.connect();
+  const size = 8 * 1024 * 1024;
+  const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST', 'content-length': size });
+  const answer = reply(stream);
+  stream.end(Buffer.alloc(size, 'x'));
+  const wire = await app.wire(0);
+  await eventually('the whole body', () => wire.received.length > size);
+  wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+  wire.socket.write(Buffer.alloc(size, 'y'));
+  assert.equal((await answer).text.length, size);
+});
