@@ -1,0 +1,89 @@
+/**
+ * Where the frames of a WebSocket begin and end (RFC 6455 section 5.2), followed over the bytes as they pass, however
+ * they are split. No payload is looked at or kept.
+ */
+
+const OPCODE_CLOSE = 8;
+const LENGTH_16 = 126;
+const LENGTH_64 = 127;
+const MASK_BYTES = 4;
+
+export class FrameTracker {
+  /** Bytes of the frame's head that are still to come, after the first two. */
+  #headLeft = 0;
+  /** The length is in so many of them; the rest is the mask. */
+  #lengthLeft = 0;
+  #length = 0;
+  #payloadLeft = 0;
+  /** 0: a frame begins with the next byte. 1: its first byte was seen. 2: its first two were. */
+  #seen = 0;
+  #isClose = false;
+
+  /** True between two frames. */
+  atBoundary = true;
+  /** A Close frame has begun: its sender sends nothing after it. */
+  closed = false;
+
+  /**
+   * Takes the bytes from `start` on.
+   * @param stop true: only up to the end of the present frame
+   * @returns the offset after the last byte taken
+   */
+  take(bytes: Uint8Array, start = 0, stop = false): number {
+    let at = start;
+    while (at < bytes.length && !(stop && this.atBoundary)) {
+      if (this.#seen < 2) at = this.#begin(bytes, at);
+      else if (this.#headLeft > 0) at = this.#lengthAndMask(bytes, at);
+      else {
+        const step = Math.min(this.#payloadLeft, bytes.length - at);
+        this.#payloadLeft -= step;
+        at += step;
+        this.#settle();
+      }
+    }
+    return at;
+  }
+
+  #begin(bytes: Uint8Array, at: number): number {
+    const octet = bytes[at] as number;
+    this.atBoundary = false;
+    if (this.#seen === 0) {
+      this.#isClose = (octet & 15) === OPCODE_CLOSE;
+      this.#seen = 1;
+      return at + 1;
+    }
+    const length = octet & 127;
+    this.#lengthLeft = length === LENGTH_16 ? 2 : length === LENGTH_64 ? 8 : 0;
+    this.#length = this.#lengthLeft === 0 ? length : 0;
+    this.#headLeft = this.#lengthLeft + ((octet & 128) === 0 ? 0 : MASK_BYTES);
+    this.#seen = 2;
+    if (this.#isClose) this.closed = true;
+    this.#settle();
+    return at + 1;
+  }
+
+  #lengthAndMask(bytes: Uint8Array, start: number): number {
+    let at = start;
+    for (; at < bytes.length && this.#headLeft > 0; at += 1) {
+      this.#headLeft -= 1;
+      if (this.#lengthLeft === 0) continue;
+      this.#lengthLeft -= 1;
+      this.#length = this.#length * 256 + (bytes[at] as number);
+    }
+    this.#settle();
+    return at;
+  }
+
+  /** After the head: the payload follows. After the payload: the next frame. */
+  #settle(): void {
+    if (this.#headLeft > 0) return;
+    if (this.#seen === 2) {
+      this.#payloadLeft = this.#length;
+      this.#seen = 3;
+    }
+    if (this.#payloadLeft > 0) return;
+    this.#seen = 0;
+    this.#length = 0;
+    this.atBoundary = true;
+  }
+}
