@@ -67,8 +67,39 @@ describe('a deployment under traffic', () => {
     assert.equal(receipt.previous?.targetId, second.id);
     assert.ok(receipt.previous.requests.served > 0);
     assert.equal(receipt.previous.requests.failed, 0);
+    assert.ok(receipt.previous.firstRequestAt !== null && receipt.previous.lastRequestAt !== null);
+    assert.ok(receipt.previous.lastRequestAt <= receipt.flippedAt || receipt.previous.inFlightAtFlip > 0);
+    assert.ok((receipt.current.firstRequestAt ?? '') >= receipt.previous.firstRequestAt);
+    assert.equal(receipt.previous.errors + receipt.current.errors, 0);
     assert.equal(receipt.drain?.forced, 0);
+    assert.equal(receipt.held, null);
     assert.equal((await stack.deployment(first.id)).status, 'superseded');
     assert.equal((await stack.deployment(second.id)).status, 'superseded');
+  });
+
+  test('on a host without room for two copies visitors wait, and none is lost, also when it fails', async () => {
+    const settings = { cutover: 'hold', healthCheck: { kind: 'auto', startSeconds: 4 } };
+    const project = await stack.createProject(app('1'), { slug: 'small', settings });
+    assert.equal((await project.deploy()).status, 'live');
+    const load = new Load({
+      proxyUrl: stack.proxyUrl,
+      hostName: project.hostName,
+      versions: new Set(['1', '2']),
+    });
+    let second, third, result;
+    try {
+      second = await project.deploy(app('2'));
+      third = await project.deploy({ 'server.js': "require('node:http').createServer().listen(1);" });
+    } finally {
+      result = await load.stop();
+    }
+    assert.equal(second.status, 'live', JSON.stringify(second.error));
+    assert.equal(third.status, 'failed');
+    assert.equal(result.failed, 0, result.failures.join('\n'));
+    assert.equal((await project.get()).body, 'version 2');
+    const receipt = CutoverReceipt.parse(second.steps.find(({ name }) => name === 'cutover')?.output);
+    assert.equal(receipt.failed, 0);
+    assert.ok(receipt.held !== null && receipt.held.requests > 0, 'some had to wait');
+    assert.equal(receipt.held.refused, 0);
   });
 });
