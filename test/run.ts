@@ -26,7 +26,7 @@ npm run check            types, lint, format and house rules: needs neither root
 
 const CHECK = ['types', 'lint', 'format', 'house'] as const;
 const ALL_TESTS = ['{agent,hub,installer,protocol,proxy,test}/**/*.test.ts'];
-const UNIT_FOLDERS = '{agent,hub,installer,protocol,proxy}/**/*.test.ts';
+const UNIT_FOLDERS = '{agent,hub,installer,protocol,proxy,test/bench}/**/*.test.ts';
 
 /** Parts in their order: the quick ones first, so that a slip is told before the long ones run. */
 const PARTS = {
