@@ -1,11 +1,9 @@
 /** The kinds of requests of the load, with their shares. */
-import { createHash } from 'node:crypto';
-import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '../app/payload.ts';
 import { nowMs } from '../clock.ts';
-import { Wrong } from './tally.ts';
-import type { Answer, Ask, Way } from './ways.ts';
+import { AnswerCheck } from './answer-check.ts';
+import type { Ask, Way } from './ways.ts';
 
 const KIB = 1024;
 
@@ -53,72 +51,27 @@ function slow(bytes: number, chunks: number, pauseMs: number): NonNullable<Kind[
 /**
  * One request, its answer read to the end and checked.
  * @returns the version that answered
- * @throws Wrong, or what the connection says
+ * @throws Wrong
  */
-export async function perform(kind: Kind, way: Way, payload: Payload, mark: string): Promise<string> {
-  const answer = await way.ask(askOf(kind, payload, mark));
-  const { status, headers } = answer;
-  const wanted = kind.status ?? 200;
-  if (status !== wanted) throw new Wrong('failed', `HTTP ${status} ${(await textOf(answer)).slice(0, 200)}`);
-  const version = String(headers['x-version']);
-  if (headers['x-answers'] !== mark) {
-    throw new Wrong('failed', `${mark} got the answer of ${String(headers['x-answers'])} from version ${version}`);
-  }
-  await check(kind, answer, payload, version);
-  return version;
+export function perform(kind: Kind, way: Way, payload: Payload, mark: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    way.send(askOf(kind, payload, mark), new AnswerCheck(kind, payload, mark, resolve, reject));
+  });
 }
 
 function askOf({ method, path, upload }: Kind, payload: Payload, mark: string): Ask {
   const headers = { 'x-asks': mark, 'x-sent': String(nowMs()) };
   if (!upload) return { method, path, headers };
-  const { bytes, chunks, pauseMs } = upload;
-  const body = payload.slice(bytes);
-  const length = chunks === 1 ? { 'content-length': String(bytes) } : undefined;
-  const send = async (sink: Writable): Promise<void> => {
-    for (let part = 0; part < chunks; part += 1) {
-      sink.write(body.subarray(Math.floor((bytes * part) / chunks), Math.floor((bytes * (part + 1)) / chunks)));
-      if (pauseMs > 0) await pause(pauseMs);
-    }
-    sink.end();
-  };
-  return { method, path, headers: { ...headers, ...length }, send };
+  const body = payload.slice(upload.bytes);
+  return { method, path, headers, body: upload.chunks === 1 ? body : inChunks(body, upload) };
 }
 
-async function check(kind: Kind, answer: Answer, payload: Payload, version: string): Promise<void> {
-  const { method, bytes, upload, readPauseMs = 0 } = kind;
-  const length = answer.headers['content-length'];
-  if (method === 'HEAD' && length !== String(bytes)) throw new Wrong('failed', `Content-Length ${length} for a HEAD`);
-  const expected = upload ? payload.hash(upload.bytes) : payload.hash(method === 'HEAD' ? 0 : (bytes ?? 0));
-  const got = await digest(answer, readPauseMs, upload !== undefined, version);
-  if (got.hash === expected && answer.ended().whole) return;
-  throw new Wrong('truncated', `${got.bytes} bytes of version ${version} are not the right ones: ${got.hash}`);
-}
-
-/** @param isHash the body is a hash itself */
-async function digest(
-  { body }: Answer,
-  readPauseMs: number,
-  isHash: boolean,
-  version: string,
-): Promise<{ hash: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let text = '';
-  let bytes = 0;
-  try {
-    for await (const part of body as AsyncIterable<Buffer>) {
-      bytes += part.length;
-      if (isHash) text += part.toString('latin1');
-      else hash.update(part);
-      if (readPauseMs > 0) await pause(readPauseMs);
-    }
-  } catch (error) {
-    throw new Wrong('truncated', `after ${bytes} bytes of version ${version}: ${String(error)}`);
+async function* inChunks(
+  body: Buffer,
+  { bytes, chunks, pauseMs }: NonNullable<Kind['upload']>,
+): AsyncGenerator<Buffer, void> {
+  for (let part = 0; part < chunks; part += 1) {
+    yield body.subarray(Math.floor((bytes * part) / chunks), Math.floor((bytes * (part + 1)) / chunks));
+    if (pauseMs > 0) await pause(pauseMs);
   }
-  return { hash: isHash ? text : hash.digest('hex'), bytes };
-}
-
-async function textOf({ body }: { readonly body: Readable }): Promise<string> {
-  let text = '';
-  for await (const part of body as AsyncIterable<Buffer>) text += part.toString('latin1');
-  return text;
 }

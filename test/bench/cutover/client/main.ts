@@ -3,11 +3,13 @@ import { Payload } from '../app/payload.ts';
 import type { Retired } from '../flipper.ts';
 import { serveCommands } from '../worker.ts';
 import { Load } from './load.ts';
-import { eventOpener, LongLived, webSocketOpener } from './long-lived.ts';
+import { http1EventOpener, http2EventOpener } from './event-streams.ts';
+import { LongLived } from './long-lived.ts';
 import type { Opener } from './long-lived.ts';
 import { TallyBook } from './tally.ts';
 import type { Tally } from './tally.ts';
-import { Http1Way, Http2Way } from './ways.ts';
+import { Http2Way } from './ways.ts';
+import { webSocketOpener } from './web-sockets.ts';
 import type { Destination } from './ways.ts';
 
 export type ClientCommands = {
@@ -27,12 +29,14 @@ if (import.meta.main) {
   const loads: Load[] = [];
   serveCommands<ClientCommands>({
     open: async ({ destination, webSockets, eventStreams }) => {
-      const { https } = destination;
-      await keepEach(webSocketOpeners(destination), webSockets);
-      const clear = eventOpener(new Http1Way(destination, { tls: false, kept: false }), book);
-      const secure =
-        https === null ? [] : [new Http1Way(destination, { tls: true, kept: false }), new Http2Way(destination)];
-      await keepEach([clear, ...secure.map((way) => eventOpener(way, book))], eventStreams);
+      const ways = destination.https === null ? [false] : [false, true];
+      await keepEach(
+        ways.map((tls) => webSocketOpener(destination, tls, book)),
+        webSockets,
+      );
+      const overHttp1 = ways.map((tls) => http1EventOpener(destination, tls, book));
+      const overHttp2 = destination.https === null ? [] : [http2EventOpener(new Http2Way(destination), book)];
+      await keepEach([...overHttp1, ...overHttp2], eventStreams);
       return null;
     },
     load: ({ destination, rps }) => {
@@ -55,11 +59,6 @@ if (import.meta.main) {
       return book.read();
     },
   });
-
-  function webSocketOpeners(destination: Destination): Opener[] {
-    const ways = destination.https === null ? [false] : [false, true];
-    return ways.map((tls) => webSocketOpener(destination, tls, book));
-  }
 
   /** Shares `count` among the openers. */
   async function keepEach(openers: readonly Opener[], count: number): Promise<void> {

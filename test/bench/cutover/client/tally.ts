@@ -32,6 +32,11 @@ export class Wrong extends Error {
     super(message);
     this.kind = kind;
   }
+
+  /** The same with more words. */
+  with(words: string): Wrong {
+    return new Wrong(this.kind, `${this.message}: ${words}`);
+  }
 }
 
 export class TallyBook {

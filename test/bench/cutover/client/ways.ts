@@ -1,12 +1,9 @@
 /** The ways to the proxy: HTTP/1.1 in cleartext and TLS, on kept and on new connections, and HTTP/2. */
-import { Agent, request as requestHttp } from 'node:http';
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect, constants } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
-import { Agent as TlsAgent, request as requestHttps } from 'node:https';
-import type { Readable, Writable } from 'node:stream';
-import type { ConnectionOptions } from 'node:tls';
-import { Wrong } from './tally.ts';
+import { Readable } from 'node:stream';
+import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 
 /** Longest silence in a request, ms. */
 const SILENCE_MS = 10_000;
@@ -14,26 +11,29 @@ const SILENCE_MS = 10_000;
 const SESSIONS = 4;
 
 export interface Ask {
-  readonly method: string;
+  readonly method: 'GET' | 'HEAD' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Writes the body and ends it; without it there is none. */
-  readonly send?: (body: Writable) => Promise<void>;
+  /** A buffer is sent with its length, chunks as they come without. */
+  readonly body?: Buffer | AsyncIterable<Buffer>;
   /** Events may be far between: silence is no fault. */
   readonly patient?: boolean;
 }
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<IncomingHttpHeaders>;
-  readonly body: Readable;
-  /** Once the body ended: whether its end was said, by its framing or by a FIN, and not by a reset. */
-  readonly ended: () => { readonly whole: boolean; readonly reset: boolean };
+export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Who is told what comes. Nothing follows `end` and `error`. */
+export interface Receiver {
+  head(status: number, headers: AnswerHeaders): void;
+  /** @returns how long to read nothing, ms */
+  data(part: Buffer): number;
+  end(): void;
+  error(error: Error): void;
 }
 
 export interface Way {
   readonly name: string;
-  ask(ask: Ask): Promise<Answer>;
+  send(ask: Ask, receiver: Receiver): void;
   close(): void;
 }
 
@@ -45,54 +45,47 @@ export interface Destination {
   readonly ca: string;
 }
 
-/** HTTP/1.1. */
+/** HTTP/1.1 by undici. */
 export class Http1Way implements Way {
   readonly name: string;
-  readonly #options: { readonly host: string; readonly port: string; readonly agent: Agent | false } & object;
-  readonly #request: typeof requestHttp;
+  readonly #pool: Pool;
   readonly #host: string;
 
   constructor({ http, https, host, ca }: Destination, { tls, kept }: { tls: boolean; kept: boolean }) {
-    const { hostname, port } = new URL(tls ? (https ?? '') : http);
-    const secure: Pick<ConnectionOptions, 'ca' | 'servername'> = tls ? { ca, servername: host } : {};
-    const keepAlive = { keepAlive: true, scheduling: 'lifo' } as const;
-    const agent = kept ? (tls ? new TlsAgent(keepAlive) : new Agent(keepAlive)) : false;
     this.name = `${kept ? 'kept' : 'new'} ${tls ? 'https' : 'http'}`;
-    this.#options = { host: hostname, port, agent, ...secure };
-    this.#request = tls ? requestHttps : requestHttp;
     this.#host = host;
-  }
-
-  ask({ method, path, headers, send, patient = false }: Ask): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const req = this.#request({ ...this.#options, method, path, headers: { ...headers, host: this.#host } }, (res) =>
-        resolve(answerOf(res)),
-      );
-      req.on('error', reject);
-      if (!patient) req.setTimeout(SILENCE_MS, () => req.destroy(new Error(`silent for ${SILENCE_MS} ms`)));
-      sendBody(req, send);
+    this.#pool = new Pool(tls ? (https ?? '') : http, {
+      // 0: each request has a connection of its own.
+      pipelining: kept ? 1 : 0,
+      headersTimeout: SILENCE_MS,
+      bodyTimeout: SILENCE_MS,
+      ...(tls ? { connect: { ca, servername: host } } : {}),
     });
   }
 
+  send({ method, path, headers, body }: Ask, receiver: Receiver): void {
+    const content = body === undefined || Buffer.isBuffer(body) ? body : Readable.from(body, { objectMode: false });
+    const options: Dispatcher.DispatchOptions = { method, path, headers: { ...headers, host: this.#host } };
+    this.#pool.dispatch(content === undefined ? options : { ...options, body: content }, handlerOf(receiver));
+  }
+
   close(): void {
-    if (this.#options.agent) this.#options.agent.destroy();
+    void this.#pool.destroy();
   }
 }
 
-function answerOf(res: IncomingMessage): Answer {
-  // A reset is an error of the socket before it closes; node tells the response only that it was aborted.
-  let fin = false;
-  const { socket } = res;
-  const sawEnd = (): void => {
-    fin = true;
-  };
-  socket.once('end', sawEnd);
-  res.once('end', () => socket.off('end', sawEnd));
+function handlerOf(receiver: Receiver): Dispatcher.DispatchHandler {
   return {
-    status: res.statusCode ?? 0,
-    headers: res.headers,
-    body: res,
-    ended: () => ({ whole: res.complete, reset: !res.complete && !fin }),
+    onRequestStart: () => undefined,
+    onResponseStart: (_controller, status, headers) => receiver.head(status, headers),
+    onResponseData: (controller, part) => {
+      const pauseMs = receiver.data(part);
+      if (pauseMs === 0) return;
+      controller.pause();
+      setTimeout(() => controller.resume(), pauseMs);
+    },
+    onResponseEnd: () => receiver.end(),
+    onResponseError: (_controller, error) => receiver.error(error),
   };
 }
 
@@ -107,24 +100,14 @@ export class Http2Way implements Way {
     this.#destination = destination;
   }
 
-  ask({ method, path, headers, send, patient = false }: Ask): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const authority = this.#destination.host;
-      const head = { ':method': method, ':path': path, ':authority': authority, ...headers };
-      const stream = this.#session().request(head, { endStream: !send });
-      stream.once('response', (answered) =>
-        resolve({
-          status: Number(answered[':status']),
-          headers: answered,
-          body: stream,
-          ended: () => endOf(stream),
-        }),
-      );
-      stream.on('error', reject);
-      stream.once('close', () => reject(new Wrong('failed', `the stream closed with ${stream.rstCode}`)));
-      if (!patient) stream.setTimeout(SILENCE_MS, () => stream.close(constants.NGHTTP2_CANCEL));
-      if (send) sendBody(stream, send);
-    });
+  send({ method, path, headers, body, patient = false }: Ask, receiver: Receiver): void {
+    const authority = this.#destination.host;
+    const head = { ':method': method, ':path': path, ':authority': authority, ...headers };
+    const stream = this.#session().request(head, { endStream: body === undefined });
+    receive(stream, receiver);
+    if (!patient) stream.setTimeout(SILENCE_MS, () => stream.close(constants.NGHTTP2_CANCEL));
+    if (Buffer.isBuffer(body)) stream.end(body);
+    else if (body) Readable.from(body, { objectMode: false }).pipe(stream);
   }
 
   close(): void {
@@ -144,13 +127,22 @@ export class Http2Way implements Way {
   }
 }
 
-function endOf(stream: ClientHttp2Stream): { whole: boolean; reset: boolean } {
-  const whole = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted;
-  return { whole, reset: !whole };
-}
-
-function sendBody(body: ClientRequest | ClientHttp2Stream, send: Ask['send']): void {
-  if (!send) return void body.end();
-  // A connection that broke says so itself.
-  send(body).catch((error: unknown) => body.destroy(error as Error));
+function receive(stream: ClientHttp2Stream, receiver: Receiver): void {
+  stream.once('response', ({ ':status': status, ...headers }) => receiver.head(Number(status), headers));
+  stream.on('data', (part: Buffer) => {
+    const pauseMs = receiver.data(part);
+    if (pauseMs === 0) return;
+    stream.pause();
+    setTimeout(() => stream.resume(), pauseMs);
+  });
+  let fault: Error | null = null;
+  stream.on('error', (error) => {
+    fault = error;
+  });
+  // Also a stream that was reset ends; the code tells.
+  stream.once('close', () => {
+    const reset = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted ? null : `reset ${stream.rstCode}`;
+    if (fault === null && reset === null) receiver.end();
+    else receiver.error(fault ?? new Error(reset ?? ''));
+  });
 }

@@ -1,0 +1,101 @@
+/** Event streams (Server-Sent Events) over HTTP/1.1 and HTTP/2. */
+import { request as requestHttp } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { nowMs } from '../clock.ts';
+import type { End, Open, Opener } from './long-lived.ts';
+import type { TallyBook } from './tally.ts';
+import type { Destination, Http2Way } from './ways.ts';
+
+const PATH = '/events';
+
+/** Looks at the events of one stream: their numbers follow each other. */
+class EventReader {
+  readonly #name: string;
+  readonly #book: TallyBook;
+  #text = '';
+  #number = 0;
+
+  constructor(name: string, book: TallyBook) {
+    this.#name = name;
+    this.#book = book;
+  }
+
+  read(part: Buffer): void {
+    const events = (this.#text + part.toString('utf8')).split('\n\n');
+    this.#text = events.pop() ?? '';
+    for (const event of events) {
+      this.#number += 1;
+      if (event.startsWith(`id: ${this.#number}\n`)) continue;
+      this.#book.note('failed', `${this.#name}: event ${this.#number} is ${JSON.stringify(event)}`);
+    }
+  }
+}
+
+const headersOf = (name: string): Record<string, string> => ({ 'x-asks': name, 'x-sent': String(nowMs()) });
+
+/** Over HTTP/1.1 each has a connection of its own. Clean is its last chunk, or FIN; a reset is not. */
+export function http1EventOpener({ http, https, host, ca }: Destination, tls: boolean, book: TallyBook): Opener {
+  const url = new URL(PATH, tls ? (https ?? '') : http);
+  const name = `events, ${tls ? 'https' : 'http'}`;
+  const open = (): Promise<Open> =>
+    new Promise((resolve, reject) => {
+      const headers = { ...headersOf(name), host };
+      const options = tls ? { headers, agent: false, ca, servername: host } : { headers, agent: false };
+      const req = (tls ? requestHttps : requestHttp)(url, options, (res) => {
+        if (res.statusCode === 200) return resolve(openOf(req, res, new EventReader(name, book)));
+        reject(new Error(`HTTP ${res.statusCode}`));
+        req.destroy();
+      });
+      req.on('error', reject);
+      req.end();
+    });
+  return { name, open };
+}
+
+function openOf(req: { destroy(): unknown }, res: IncomingMessage, reader: EventReader): Open {
+  // Node tells a response only that it was aborted; whether by FIN or by a reset its socket knows.
+  let fin = false;
+  res.socket.once('end', () => {
+    fin = true;
+  });
+  res.on('data', (part: Buffer) => reader.read(part));
+  const ended = new Promise<End>((resolve) => {
+    let how = 'its last chunk';
+    res.on('error', (error) => {
+      how = fin ? 'FIN' : `a reset (${String(error)})`;
+    });
+    res.once('close', () => resolve({ clean: res.complete || fin, how }));
+  });
+  return { version: String(res.headers['x-version']), ended, end: () => void req.destroy() };
+}
+
+/** Over HTTP/2 they share connections. Clean is END_STREAM. */
+export function http2EventOpener(way: Http2Way, book: TallyBook): Opener {
+  const name = 'events, h2';
+  const open = (): Promise<Open> => {
+    const [opened, ended] = [Promise.withResolvers<Open>(), Promise.withResolvers<End>()];
+    const reader = new EventReader(name, book);
+    way.send(
+      { method: 'GET', path: PATH, headers: headersOf(name), patient: true },
+      {
+        head: (status, headers) => {
+          const version = String(headers['x-version']);
+          if (status === 200) opened.resolve({ version, ended: ended.promise, end: () => way.close() });
+          else opened.reject(new Error(`HTTP ${status}`));
+        },
+        data: (part) => {
+          reader.read(part);
+          return 0;
+        },
+        end: () => ended.resolve({ clean: true, how: 'END_STREAM' }),
+        error: (error) => {
+          opened.reject(error);
+          ended.resolve({ clean: false, how: error.message });
+        },
+      },
+    );
+    return opened.promise;
+  };
+  return { name, open };
+}
