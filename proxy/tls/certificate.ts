@@ -88,3 +88,14 @@ export function wildcardOf(host: string): string | null {
   const dot = host.indexOf('.');
   return dot > 0 ? `*${host.slice(dot)}` : null;
 }
+
+/** True when the certificate is for `host`, which may itself be a wildcard. */
+export const names = ({ hosts }: Certificate, host: string): boolean =>
+  hosts.includes(host) || (!host.startsWith('*.') && hosts.includes(wildcardOf(host) ?? ''));
+
+/** Best first: valid before not valid, files before ACME, then the one that lasts longest. */
+export function inOrder(certificates: readonly Certificate[], now: number): Certificate[] {
+  const rank = (certificate: Certificate): number =>
+    (isValidAt(certificate, now) ? 0 : 2) + (certificate.source === 'file' ? 0 : 1);
+  return certificates.toSorted((a, b) => rank(a) - rank(b) || b.notAfter - a.notAfter);
+}

@@ -1,11 +1,10 @@
-/** How our listeners speak TLS: 1.2 and 1.3, forward secrecy only, shared tickets, ALPN, and TLS-ALPN-01 (RFC 8737). */
-import type { Server, TLSSocket, TlsOptions } from 'node:tls';
+/** How our listeners speak TLS: 1.2 and 1.3, forward secrecy only, shared tickets, ALPN, and TLS-ALPN-01. */
+import type { Socket } from 'node:net';
+import type { Server, TlsOptions } from 'node:tls';
+import { ChallengeGate } from './challenge-gate.ts';
 import { MODERN } from './context.ts';
 import type { StaticTerminator } from './static-terminator.ts';
 import type { Terminator } from './terminator.ts';
-
-/** ALPN name of a challenge's handshake. Such a connection carries nothing and is closed after it (RFC 8737 section 3). */
-export const ACME_TLS_PROTOCOL = 'acme-tls/1';
 
 /** What an app's visitors may speak. */
 export type Protocol = 'h2' | 'http/1.1';
@@ -26,28 +25,15 @@ export function secureServerOptions(
   return {
     ...MODERN,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    SNICallback(serverName, done) {
-      // OpenSSL asks for the name before the protocol. So a host that has no certificate yet gets the challenge's, which
-      // the CA needs and nobody else trusts; where there is a certificate the protocol decides, below. Without a context
-      // (an empty one has no certificate) OpenSSL sends handshake_failure; an error here would close without an alert.
-      const context = terminator.contextFor(serverName) ?? terminator.challengeContextFor(serverName);
-      done(null, context ?? undefined);
-    },
-    ALPNCallback: function (this: TLSSocket, { servername, protocols }) {
-      if (protocols.includes(ACME_TLS_PROTOCOL)) {
-        const context = terminator.challengeContextFor(servername);
-        if (context === null) return undefined;
-        this.setKeyCert(context);
-        return ACME_TLS_PROTOCOL;
-      }
-      return alpn.find((protocol) => protocols.includes(protocol));
-    },
+    ALPNProtocols: [...alpn],
+    // Without a context OpenSSL has no certificate and sends handshake_failure; an error would close without an alert.
+    SNICallback: (serverName, done) => done(null, terminator.contextFor(serverName) ?? undefined),
   };
 }
 
 /**
- * Keeps a listener at the present ticket keys, staples OCSP responses and ends challenge connections after their
- * handshake. To be called before the server's own `secureConnection` listener is added.
+ * Keeps a server at the present ticket keys, staples OCSP responses, and gives the handshakes of open TLS-ALPN-01
+ * challenges their own certificate. The server may listen itself or be given connections by `emit('connection')`.
  *
  * @returns what ends it
  */
@@ -56,15 +42,16 @@ export function attachTls(server: Server, terminator: StaticTerminator): () => v
     // Null is no response: the types do not know it, the documentation does.
     done(null, terminator.stapleFor(certificate) as Buffer);
   };
-  const endChallenge = (socket: TLSSocket): void => {
-    if (socket.alpnProtocol === ACME_TLS_PROTOCOL) socket.end();
-  };
+  const gate = new ChallengeGate(terminator, HANDSHAKE_TIMEOUT_MS);
+  const [accept, ...others] = server.listeners('connection') as ((socket: Socket) => void)[];
+  if (!accept || others.length > 0) throw new TypeError('a TLS server has one listener of its own for connections');
+  const admit = (socket: Socket): void => gate.admit(socket, (admitted) => accept.call(server, admitted));
   const detach = terminator.onTicketKeys((keys) => server.setTicketKeys(keys));
   server.on('OCSPRequest', staple);
-  server.on('secureConnection', endChallenge);
+  server.off('connection', accept).on('connection', admit);
   return () => {
     detach();
     server.off('OCSPRequest', staple);
-    server.off('secureConnection', endChallenge);
+    server.off('connection', admit).on('connection', accept);
   };
 }

@@ -1,26 +1,24 @@
 /** TLS of the proxy put together: certificates from files and from ACME, and the terminator that is fed with them. */
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { toErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
-import { isValidAt, wildcardOf } from './certificate.ts';
+import { Challenges } from './acme/challenges.ts';
+import { openAcme, resolveAddresses } from './acme/open.ts';
+import type { Acme, AcmeSettings } from './acme/open.ts';
+import { inOrder, isValidAt, names } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { CertificateFolder } from './certificate-folder.ts';
 import type { TerminatorChange, TerminatorState } from './state.ts';
 import { StaticTerminator } from './static-terminator.ts';
-
-export interface AcmeSettings {
-  /** Directory URLs (RFC 8555 section 7.1.1) in the order in which they are tried. */
-  readonly directories: readonly string[];
-  readonly email?: string;
-  /** PEM file of CAs to trust for the directories' own https, beside the machine's. */
-  readonly caFile?: string;
-}
+import { viewCertificates } from './view.ts';
 
 export interface TlsSettings {
   /** Folder of NAME.crt and NAME.key files. */
   readonly certificatesFolder?: string;
-  /** Folder for what is made here; certificates by ACME go to `acme/` in it. */
+  /** Folder for what is made here: `acme/` in it. */
   readonly stateDirectory: string;
   readonly acme: AcmeSettings | null;
 }
@@ -28,9 +26,13 @@ export interface TlsSettings {
 export interface TlsDependencies {
   readonly log: Logger;
   readonly clock: Clock;
-  /** Called with each change: what workers must be told. */
-  readonly onChange?: (change: TerminatorChange) => void;
-  /** Time between two looks at the folder, ms. */
+  /** Called with each change: what workers must be told. A CA is asked to look when the promise has resolved. */
+  readonly onChange?: (change: TerminatorChange) => void | Promise<void>;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+  /** All addresses of a name by DNS; empty when it has none. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** Time between two looks at the folder and at what is due, ms. */
   readonly lookMs?: number;
 }
 
@@ -38,9 +40,11 @@ export interface Tls {
   readonly terminator: StaticTerminator;
   /** All there is now: what a worker that starts must be told first. */
   state(): TerminatorState;
-  /** The hosts that visitors use now. */
+  /** The hosts that visitors use now, wildcards included; to be called at each change of the table. */
   wanted(hosts: readonly string[]): void;
   view(): CertificateList;
+  /** Looks at the folder and does what is due, now instead of at the next look. */
+  look(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,90 +54,131 @@ const TICKET_KEY_MS = 43_200_000;
 /** What `server.setTicketKeys` takes. */
 const TICKET_KEY_BYTES = 48;
 
-/** Resolves when all certificates that there are can be used. */
-export async function startTls(
-  settings: TlsSettings,
-  { log, clock, onChange, lookMs = LOOK_MS }: TlsDependencies,
-): Promise<Tls> {
+/**
+ * Resolves when all certificates that there are can be used.
+ *
+ * @throws OrkestrError ORK_CONFIG; what stands in folders and files never stops the start
+ */
+export async function startTls(settings: TlsSettings, dependencies: TlsDependencies): Promise<Tls> {
+  const { log, clock, onChange, random = Math.random, resolve = resolveAddresses, lookMs = LOOK_MS } = dependencies;
   const folder = settings.certificatesFolder ? new CertificateFolder(settings.certificatesFolder, log) : null;
-  const terminator = new StaticTerminator(clock);
+  const feed = new Feed(new StaticTerminator(clock), log, onChange);
   let hosts: readonly string[] = [];
-  const state: TerminatorState = { certificates: [], challenges: { http: {}, alpn: {} }, ticketKeys: makeTicketKeys() };
-  const feed = (change: TerminatorChange): void => {
-    Object.assign(state, change);
-    terminator.update(change);
-    onChange?.(change);
+  let acme: Acme | null = null;
+  const now = (): number => clock.now().getTime();
+  const all = (): Certificate[] =>
+    inOrder([...(folder?.certificates ?? []), ...(acme?.authority.certificates ?? [])], now());
+  const refresh = (): void => feed.certificates(all());
+
+  /** What files cover is not asked for. Wildcards cannot be. */
+  const orders = (): string[] =>
+    hosts.filter(
+      (host) =>
+        !host.startsWith('*.') && !folder?.certificates.some((one) => names(one, host) && isValidAt(one, now())),
+    );
+  const obtain = async (): Promise<void> => {
+    try {
+      if (hosts.length > 0) await acme?.authority.want(orders());
+    } catch (error) {
+      // Failures of hosts are dealt with inside; whatever else it is must not end the looks.
+      log.error({ error: toErrorReport(error).message }, 'certificates by ACME stopped; going on at the next look');
+    }
   };
-  const all = (): readonly Certificate[] => inOrder(folder?.certificates ?? [], clock.now().getTime());
-  const feedCertificates = (): void => feed({ certificates: all().map(toState) });
+  const scan = async (): Promise<void> => {
+    await folder?.scan();
+    refresh();
+  };
 
   await folder?.scan();
-  feed({ ...state, certificates: all().map(toState) });
+  if (settings.acme) {
+    const challenges = new Challenges((open) => feed.send({ challenges: open }));
+    const given = { log, clock, challenges, random, resolve, changed: refresh };
+    acme = await openAcme(settings.acme, join(settings.stateDirectory, 'acme'), given);
+  }
+  refresh();
+  feed.rotate();
+  const rotation = setInterval(() => feed.rotate(), TICKET_KEY_MS).unref();
   const looks = repeat(lookMs, async () => {
-    if (await folder?.scan()) feedCertificates();
+    await scan();
+    // Orders take their time; files must not wait for them.
+    void obtain();
   });
-  const rotation = setInterval(() => feed({ ticketKeys: makeTicketKeys() }), TICKET_KEY_MS).unref();
-
   return {
-    terminator,
-    state: () => ({ ...state }),
+    terminator: feed.terminator,
+    state: () => feed.state,
     wanted: (names) => {
-      hosts = names;
+      hosts = [...new Set(names)];
+      void obtain();
     },
-    view: () => ({
-      certificates: all().flatMap((certificate) =>
-        certificate.hosts.map((host) => ({
-          host,
-          source: certificate.source,
-          issuer: certificate.issuer,
-          notAfter: new Date(certificate.notAfter).toISOString(),
-          renewAt: null,
-          lastError: folder?.errorOf(certificate) ?? null,
-        })),
-      ),
-      missing: hosts
-        .filter((host) => !covered(host, all()))
-        .map((host) => ({ host, reason: 'ORK_CERTIFICATE_NONE: no certificate file names this host.', retryAt: null })),
-    }),
+    view: () => viewCertificates({ hosts, certificates: all(), folder, acme, now: now() }),
+    look: async () => {
+      await scan();
+      await obtain();
+    },
     close: async () => {
       clearInterval(rotation);
-      await looks.end();
+      await Promise.all([looks.end(), acme?.close()]);
     },
   };
 }
 
-const makeTicketKeys = (): string => randomBytes(TICKET_KEY_BYTES).toString('base64');
+/** Tells every change to this process's terminator and to the workers, and knows the whole. */
+class Feed {
+  readonly terminator: StaticTerminator;
+  readonly #log: Logger;
+  readonly #onChange: TlsDependencies['onChange'];
+  #state: TerminatorState = { certificates: [], challenges: { http: {}, alpn: {} }, ticketKeys: '' };
+  /** Of the certificates that were told last. */
+  #told = '';
 
-const toState = ({
-  hosts,
-  chain,
-  privateKey,
-  notBefore,
-  notAfter,
-}: Certificate): TerminatorState['certificates'][number] => ({
-  hosts: [...hosts],
-  chain,
-  privateKey,
-  notBefore,
-  notAfter,
-  staple: null,
-});
+  constructor(terminator: StaticTerminator, log: Logger, onChange: TlsDependencies['onChange']) {
+    this.terminator = terminator;
+    this.#log = log;
+    this.#onChange = onChange;
+  }
 
-const covered = (host: string, certificates: readonly Certificate[]): boolean =>
-  certificates.some(({ hosts }) => hosts.includes(host) || hosts.includes(wildcardOf(host) ?? ''));
+  get state(): TerminatorState {
+    return this.#state;
+  }
 
-/** Best first: valid before expired, files before ACME, then the one that lasts longest. */
-function inOrder(certificates: readonly Certificate[], now: number): Certificate[] {
-  const rank = (certificate: Certificate): number =>
-    (isValidAt(certificate, now) ? 0 : 2) + (certificate.source === 'file' ? 0 : 1);
-  return certificates.toSorted((a, b) => rank(a) - rank(b) || b.notAfter - a.notAfter);
+  /** Rejects when the workers could not be told. */
+  async send(change: TerminatorChange): Promise<void> {
+    this.#state = { ...this.#state, ...change };
+    this.terminator.update(change);
+    await this.#onChange?.(change);
+  }
+
+  certificates(certificates: readonly Certificate[]): void {
+    const told = certificates.map(({ fingerprint }) => fingerprint).join();
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#sendLater({ certificates: certificates.map(toState) });
+  }
+
+  rotate(): void {
+    this.#sendLater({ ticketKeys: randomBytes(TICKET_KEY_BYTES).toString('base64') });
+  }
+
+  #sendLater(change: TerminatorChange): void {
+    this.send(change).catch((error: unknown) => {
+      // A worker that is gone is started anew, with the whole state.
+      this.#log.error({ error: toErrorReport(error).message }, 'workers were not told of a change of certificates');
+    });
+  }
 }
+
+const toState = (certificate: Certificate): TerminatorState['certificates'][number] => {
+  const { hosts, chain, privateKey, notBefore, notAfter } = certificate;
+  return { hosts: [...hosts], chain, privateKey, notBefore, notAfter, staple: null };
+};
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */
 function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> } {
   let running = Promise.resolve();
+  let ended = false;
   let timer: NodeJS.Timeout;
   const again = (): void => {
+    if (ended) return;
     timer = setTimeout(() => {
       running = work().finally(again);
     }, ms).unref();
@@ -141,8 +186,9 @@ function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> }
   again();
   return {
     end: async () => {
-      await running;
+      ended = true;
       clearTimeout(timer);
+      await running;
     },
   };
 }

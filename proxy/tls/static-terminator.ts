@@ -87,6 +87,11 @@ export class StaticTerminator implements Terminator {
     return this.#http.size > 0;
   }
 
+  /** True while any TLS-ALPN-01 challenge is open: ClientHellos are looked at only then. */
+  get challengingAlpn(): boolean {
+    return this.#alpn.size > 0;
+  }
+
   /** The OCSP response to staple for a certificate (DER), or null. Never waits. */
   stapleFor(certificate: Buffer): Buffer | null {
     return this.#staples.get(certificate.toString('base64')) ?? null;

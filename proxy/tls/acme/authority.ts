@@ -1,0 +1,282 @@
+/**
+ * Gets and renews certificates by ACME. One order at a time, so that hosts do not disturb each other; what fails waits
+ * by itself and is passed over meanwhile.
+ */
+import { toErrorReport } from '../../../protocol/errors.ts';
+import type { Logger } from '../../../protocol/service/logger.ts';
+import type { Clock } from '../../clock.ts';
+import { readCertificate } from '../certificate.ts';
+import type { Certificate } from '../certificate.ts';
+import type { Accounts } from './accounts.ts';
+import { LONGEST_WAIT_MS, waitAfter, waitAfterInterruption } from './back-off.ts';
+import type { Challenges } from './challenges.ts';
+import type { Ledger } from './ledger.ts';
+import { placeOrder } from './order.ts';
+import type { ChallengeType, Issued } from './order.ts';
+import { AcmeProblem } from './problem.ts';
+import { askRenewalInfo, certificateIdOf, renewAtOf } from './renewal.ts';
+import type { CertificateStore } from './store.ts';
+import type { Transport } from './transport.ts';
+
+/** How long a directory that did not answer is passed over, when it does not say it, ms. */
+const REST_MS = 300_000;
+
+export interface AuthorityDependencies {
+  readonly directories: readonly string[];
+  /** In order of preference; after a failed validation the next is taken. */
+  readonly challengeTypes: readonly ChallengeType[];
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly accounts: Accounts;
+  readonly challenges: Challenges;
+  readonly ledger: Ledger;
+  readonly store: CertificateStore;
+  readonly transport: Transport;
+  /** Rejects when the host does not point here. */
+  readonly checkPointing: (host: string) => Promise<void>;
+  /** Rejects at the end of the proxy. */
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Certificates came, or went. */
+  readonly changed: () => void;
+}
+
+export class Authority {
+  readonly #deps: AuthorityDependencies;
+  readonly #certificates: Map<string, Certificate>;
+  /** Hosts whose certificate the disk did not take yet. */
+  readonly #unsaved = new Map<string, Issued>();
+  #wanted: readonly string[] | null = null;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #closed = false;
+  /** The host that a certificate is being asked for now. */
+  current: string | null = null;
+
+  private constructor(deps: AuthorityDependencies, certificates: Map<string, Certificate>) {
+    this.#deps = deps;
+    this.#certificates = certificates;
+  }
+
+  static async open(deps: AuthorityDependencies): Promise<Authority> {
+    return new Authority(deps, await deps.store.load());
+  }
+
+  get certificates(): readonly Certificate[] {
+    return [...new Set(this.#certificates.values())];
+  }
+
+  /** When `certificate` is asked for again, ms since 1970, or null when nobody wants it any more. */
+  renewAt(host: string): number | null {
+    const certificate = this.#certificates.get(host);
+    if (!certificate || !this.#wanted?.includes(host)) return null;
+    const renewal = this.#deps.ledger.renewalOf(host);
+    return renewAtOf(certificate, renewal?.fingerprint === certificate.fingerprint ? renewal : null);
+  }
+
+  /** The hosts to have certificates for. Resolves when all that is due has been done. */
+  async want(hosts: readonly string[]): Promise<void> {
+    this.#wanted = hosts;
+    await this.work();
+  }
+
+  /** Does what is due. Two calls never work at once. */
+  async work(): Promise<void> {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+    await this.#running;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      await this.#clean();
+      for (let host = this.#nextDue(); host !== null && !this.#closed; host = this.#nextDue()) {
+        this.current = host;
+        await this.#obtain(host);
+        this.current = null;
+      }
+      await this.#askRenewals();
+    }
+  }
+
+  /** Hosts without a certificate come first, then the one that ends first. */
+  #nextDue(): string | null {
+    const now = this.#now();
+    const due = (this.#wanted ?? []).filter((host) => this.#dueAt(host) <= now);
+    const end = (host: string): number => this.#certificates.get(host)?.notAfter ?? 0;
+    return due.toSorted((a, b) => end(a) - end(b))[0] ?? null;
+  }
+
+  #dueAt(host: string): number {
+    const failure = this.#deps.ledger.failureOf(host);
+    const retryAt = failure ? Math.min(Date.parse(failure.retryAt), this.#now() + LONGEST_WAIT_MS) : 0;
+    return Math.max(this.renewAt(host) ?? 0, retryAt);
+  }
+
+  async #obtain(host: string): Promise<void> {
+    const { ledger, log, random } = this.#deps;
+    const before = ledger.failureOf(host);
+    try {
+      const interrupted = (before?.interrupted ?? 0) + 1;
+      await ledger.setFailure(host, {
+        ...(before ?? { tries: 1, code: 'ORK_INTERRUPTED', message: 'The proxy ended in the middle of the order.' }),
+        interrupted,
+        retryAt: this.#inFuture(waitAfterInterruption(interrupted)),
+      });
+      await this.#deps.checkPointing(host);
+      await this.#accept(host, await this.#issue(host, before?.code === 'ORK_ACME_CHALLENGE' ? before.tries : 0));
+    } catch (error) {
+      // The ledger has the interruption; what is left unsaid by an end is said by the next try.
+      if (this.#closed) return;
+      const { code, message } = toErrorReport(error);
+      const tries = before?.code === code ? before.tries + 1 : 1;
+      const wait = waitAfter(code, tries, error instanceof AcmeProblem ? error.retryAfterMs : null, random());
+      const retryAt = this.#inFuture(wait);
+      log.warn({ host, code, error: message, tries, retryAt }, 'no certificate for a host');
+      await this.#write('failure', () => ledger.setFailure(host, { tries, interrupted: 0, retryAt, code, message }));
+    }
+  }
+
+  /** The directories in turn. A failed validation would fail at the others as well: it is the host's. */
+  async #issue(host: string, offset: number): Promise<Issued & { directory: string }> {
+    const { ledger, directories } = this.#deps;
+    let last = new AcmeProblem('ORK_ACME_UNREACHABLE', 'No CA directory answered lately', {
+      retryAfterMs: Math.max(0, Math.min(...directories.map((url) => ledger.restOf(url))) - this.#now()),
+    });
+    for (const directory of directories) {
+      if (ledger.restOf(directory) > this.#now()) continue;
+      try {
+        return { ...(await this.#order(host, directory, offset)), directory };
+      } catch (error) {
+        if (!(error instanceof AcmeProblem) || error.code === 'ORK_ACME_CHALLENGE' || this.#closed) throw error;
+        last = error;
+        if (error.code === 'ORK_ACME_UNREACHABLE') {
+          const until = this.#inFuture(error.retryAfterMs ?? REST_MS);
+          await this.#write('rest', () => ledger.setRest(directory, until));
+        }
+        this.#deps.log.warn({ host, directory, code: error.code, error: error.message }, 'a CA did not issue');
+      }
+    }
+    throw last;
+  }
+
+  async #order(host: string, directory: string, offset: number): Promise<Issued> {
+    const { accounts, challenges, challengeTypes, ledger, sleep } = this.#deps;
+    const replaced = this.#certificates.get(host);
+    // Only the CA that issued it knows it.
+    const isSame = replaced && ledger.renewalOf(host)?.directory === directory && ledger.renewalOf(host)?.window;
+    const replaces = isSame ? await certificateIdOf(replaced) : null;
+    const at = offset % challengeTypes.length;
+    const types = [...challengeTypes.slice(at), ...challengeTypes.slice(0, at)];
+    return accounts.use(directory, (client) =>
+      placeOrder(
+        { host, challengeTypes: types, replaces },
+        { client, challenges, sleep, who: new URL(directory).host },
+      ),
+    );
+  }
+
+  async #accept(host: string, { directory, ...issued }: Issued & { directory: string }): Promise<void> {
+    const certificate = readCertificate('acme', issued.chain, issued.privateKey);
+    if (!certificate.hosts.includes(host) || certificate.notAfter <= this.#now()) {
+      throw new AcmeProblem(
+        'ORK_ACME_REFUSED',
+        `${new URL(directory).host} sent a certificate that is not for ${host}`,
+      );
+    }
+    this.#certificates.set(host, certificate);
+    this.#unsaved.set(host, issued);
+    this.#deps.changed();
+    const { fingerprint, notAfter, issuer } = certificate;
+    this.#deps.log.info({ host, issuer, directory, notAfter: new Date(notAfter) }, 'certificate issued');
+    const now = new Date(this.#now()).toISOString();
+    await this.#save();
+    await this.#write('success', async () => {
+      await this.#deps.ledger.setFailure(host, null);
+      await this.#deps.ledger.setRenewal(host, {
+        fingerprint,
+        directory,
+        issuedAt: now,
+        window: null,
+        askAgainAt: now,
+      });
+    });
+  }
+
+  /** A certificate that the disk does not take is used from memory, and tried again to save. */
+  async #save(): Promise<void> {
+    for (const [host, issued] of this.#unsaved) {
+      await this.#write('certificate', async () => {
+        await this.#deps.store.save(host, issued);
+        this.#unsaved.delete(host);
+      });
+    }
+  }
+
+  /** A full disk stops no host's certificate from being used. */
+  async #write(what: string, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      this.#deps.log.error({ what, error: toErrorReport(error).message }, 'ACME state could not be written');
+    }
+  }
+
+  /** Certificates that nobody wants are kept while they are good: their host may come back with the next deployment. */
+  async #clean(): Promise<void> {
+    await this.#save();
+    const wanted = this.#wanted;
+    if (wanted === null) return;
+    const now = this.#now();
+    for (const [host, { notAfter }] of this.#certificates) {
+      if (wanted.includes(host) || notAfter > now) continue;
+      this.#certificates.delete(host);
+      this.#deps.changed();
+      await this.#write('removal', async () => {
+        await this.#deps.store.remove(host);
+        await this.#deps.ledger.setRenewal(host, null);
+      });
+    }
+    const isOld = (host: string, { retryAt }: { retryAt: string }) =>
+      !wanted.includes(host) && Date.parse(retryAt) < now;
+    await this.#write('failures', () => this.#deps.ledger.forget(isOld));
+  }
+
+  async #askRenewals(): Promise<void> {
+    const { ledger, log, transport, directories } = this.#deps;
+    for (const host of this.#wanted ?? []) {
+      const certificate = this.#certificates.get(host);
+      const renewal = ledger.renewalOf(host);
+      if (!certificate || this.#closed || renewal?.fingerprint !== certificate.fingerprint) continue;
+      if (Date.parse(renewal.askAgainAt) > this.#now() || !directories.includes(renewal.directory)) continue;
+      try {
+        const { window, askAgainMs } = await askRenewalInfo(renewal.directory, certificate, transport);
+        await ledger.setRenewal(host, { ...renewal, window, askAgainAt: this.#inFuture(askAgainMs) });
+        this.#again ||= this.#dueAt(host) <= this.#now();
+      } catch (error) {
+        if (this.#closed) return;
+        // Advice only: without it two thirds of the lifetime stand.
+        log.warn({ host, error: toErrorReport(error).message.slice(0, 500) }, 'no renewal information from the CA');
+        const askAgainAt = this.#inFuture(REST_MS);
+        await this.#write('renewal', () => ledger.setRenewal(host, { ...renewal, askAgainAt }));
+      }
+    }
+  }
+
+  #now(): number {
+    return this.#deps.clock.now().getTime();
+  }
+
+  #inFuture(ms: number): string {
+    return new Date(this.#now() + ms).toISOString();
+  }
+}

@@ -1,0 +1,117 @@
+/** ACME put together: what it is set to, what it remembers, and the authority that works with it. */
+import { readFile } from 'node:fs/promises';
+import { Resolver } from 'node:dns/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Logger } from '../../../protocol/service/logger.ts';
+import type { Clock } from '../../clock.ts';
+import { makePrivateFolder } from '../private-file.ts';
+import { Accounts } from './accounts.ts';
+import { Authority } from './authority.ts';
+import type { Challenges } from './challenges.ts';
+import { Ledger } from './ledger.ts';
+import type { ChallengeType } from './order.ts';
+import { checkPointing } from './pointing.ts';
+import { CertificateStore } from './store.ts';
+import { Transport } from './transport.ts';
+
+export interface AcmeSettings {
+  /** Directory URLs (RFC 8555 section 7.1.1) in the order in which they are tried; https. */
+  readonly directories: readonly string[];
+  /** Where the CAs may write to. */
+  readonly email?: string;
+  /** PEM file of CAs to trust for the directories' own https, beside the machine's. */
+  readonly caFile?: string;
+  /** In order of preference; both by default. Leave out the one whose port is not served. */
+  readonly challengeTypes?: readonly ChallengeType[];
+  /** Addresses under which this host is known outside, beside those of its interfaces. */
+  readonly publicAddresses?: readonly string[];
+  /** The port at which a name is tried out before a CA is asked: where the CA looks, 80 by default. */
+  readonly httpPort?: number;
+}
+
+export interface AcmeDependencies {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly challenges: Challenges;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** All addresses of a name by DNS; empty when it has none. Rejects when DNS does not answer. */
+  readonly resolve: (host: string) => Promise<readonly string[]>;
+  /** Certificates came, or went. */
+  readonly changed: () => void;
+}
+
+export interface Acme {
+  readonly authority: Authority;
+  readonly ledger: Ledger;
+  close(): Promise<void>;
+}
+
+/**
+ * @param folder for accounts, certificates and the ledger
+ * @throws OrkestrError ORK_CONFIG when the CA file cannot be read
+ */
+export async function openAcme(settings: AcmeSettings, folder: string, given: AcmeDependencies): Promise<Acme> {
+  const { log, clock, challenges, random, resolve, changed } = given;
+  const ending = new AbortController();
+  await makePrivateFolder(folder);
+  const transport = new Transport(await readCa(settings.caFile), ending.signal);
+  const ledger = await Ledger.open(join(folder, 'ledger.json'), log);
+  const pointing = {
+    resolve,
+    publicAddresses: settings.publicAddresses ?? [],
+    httpPort: settings.httpPort ?? 80,
+    challenges,
+  };
+  const authority = await Authority.open({
+    directories: settings.directories,
+    challengeTypes: settings.challengeTypes ?? ['http-01', 'tls-alpn-01'],
+    log,
+    clock,
+    random,
+    accounts: new Accounts(join(folder, 'accounts'), settings.email, transport),
+    challenges,
+    ledger,
+    store: new CertificateStore(join(folder, 'certificates'), log),
+    transport,
+    checkPointing: (host) => checkPointing(host, pointing),
+    sleep: (ms) => sleep(ms, undefined, { signal: ending.signal }),
+    changed,
+  });
+  return {
+    authority,
+    ledger,
+    close: async () => {
+      const closed = authority.close();
+      ending.abort();
+      await closed;
+      transport.close();
+    },
+  };
+}
+
+async function readCa(path: string | undefined): Promise<string | null> {
+  if (path === undefined) return null;
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new OrkestrError('ORK_CONFIG', `The CA file ${path} cannot be read.`, { cause: error });
+  }
+}
+
+const RESOLVE_TIMEOUT_MS = 5_000;
+
+/** A and AAAA records, as the resolvers of this machine give them. */
+export async function resolveAddresses(host: string): Promise<string[]> {
+  const resolver = new Resolver({ timeout: RESOLVE_TIMEOUT_MS, tries: 2 });
+  const answers = await Promise.all([resolver.resolve4(host).catch(none), resolver.resolve6(host).catch(none)]);
+  return answers.flat();
+}
+
+/** That there is no record of a kind is an answer. */
+function none(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENODATA' || error.code === 'ENOTFOUND') return [];
+  throw error;
+}

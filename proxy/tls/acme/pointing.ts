@@ -1,0 +1,110 @@
+/**
+ * Does a host name point here? A CA is asked only for names that do: each failed validation counts against its limits.
+ *
+ * Every address that DNS gives must be ours: the CA takes any of them. An address is ours when a network interface has
+ * it, when it is configured, or, as behind NAT or a CDN where neither is so, when an HTTP request to it brings the
+ * answer that only this proxy can give. That is also what an HTTP-01 validation does, so it cannot say yes where the CA
+ * would find another server; /etc/hosts is not asked, since the CA does not see it.
+ */
+import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import { BlockList, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Challenges } from './challenges.ts';
+
+const PROBE_TIMEOUT_MS = 5_000;
+/** More addresses than that are no single host's. */
+const MAX_ADDRESSES = 8;
+
+export interface PointingDependencies {
+  /** All addresses of a name by DNS; empty when it has none. Rejects when DNS does not answer. */
+  readonly resolve: (host: string) => Promise<readonly string[]>;
+  /** Addresses under which this host is known outside, beside those of its interfaces. */
+  readonly publicAddresses: readonly string[];
+  /** Where the CA looks by HTTP: 80. */
+  readonly httpPort: number;
+  readonly challenges: Challenges;
+}
+
+/** @throws OrkestrError ORK_ACME_DNS saying which address is not ours */
+export async function checkPointing(host: string, dependencies: PointingDependencies): Promise<void> {
+  const addresses = await resolve(host, dependencies);
+  const own = new Set([...interfaceAddresses(), ...dependencies.publicAddresses]);
+  for (const address of addresses) {
+    if (own.has(address)) continue;
+    const reason = await probe(host, address, dependencies);
+    if (reason === null) continue;
+    const sentence = `${host} points to ${addresses.join(', ')}, and ${address} is not this host (${reason}).`;
+    throw new OrkestrError('ORK_ACME_DNS', sentence);
+  }
+}
+
+async function resolve(host: string, dependencies: PointingDependencies): Promise<readonly string[]> {
+  let addresses: readonly string[];
+  try {
+    addresses = await dependencies.resolve(host);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new OrkestrError('ORK_ACME_DNS', `DNS has no answer for ${host}: ${reason}.`, { cause: error });
+  }
+  if (addresses.length === 0) throw new OrkestrError('ORK_ACME_DNS', `DNS knows no address of ${host}.`);
+  if (addresses.length <= MAX_ADDRESSES) return addresses;
+  throw new OrkestrError('ORK_ACME_DNS', `${host} has ${addresses.length} addresses, more than ${MAX_ADDRESSES}.`);
+}
+
+function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .flatMap(({ internal, address }) => (internal ? [] : address));
+}
+
+/** Null: it is us. Else why not. */
+async function probe(
+  host: string,
+  address: string,
+  { httpPort, challenges }: PointingDependencies,
+): Promise<string | null> {
+  // DNS is the visitor's to write: it must not send requests of ours to services of this machine or its link.
+  if (isInternal(address)) return 'a loopback, link-local or multicast address';
+  const [token, answer] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
+  try {
+    const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token));
+    return text === answer ? null : 'another server answers there';
+  } catch (error) {
+    // Not reachable is not ours; the reason goes into the sentence.
+    return `no answer: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
+  }
+}
+
+function fetchText(host: string, address: string, port: number, token: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const path = `/.well-known/acme-challenge/${token}`;
+  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  const outgoing = request({ host: address, port, path, headers: { host }, agent: false, signal }, (response) => {
+    let text = '';
+    response.setEncoding('latin1').on('error', reject);
+    response.on('data', (chunk: string) => {
+      text += chunk;
+      // Our answer is short.
+      if (text.length > 1024) response.destroy(new Error('a long answer'));
+    });
+    response.on('end', () => resolve(text));
+  });
+  outgoing.on('error', reject);
+  outgoing.end();
+  return promise;
+}
+
+function isInternal(address: string): boolean {
+  const list = new BlockList();
+  list.addSubnet('127.0.0.0', 8, 'ipv4');
+  list.addSubnet('0.0.0.0', 8, 'ipv4');
+  list.addSubnet('169.254.0.0', 16, 'ipv4');
+  list.addSubnet('224.0.0.0', 3, 'ipv4');
+  list.addAddress('::1', 'ipv6');
+  list.addAddress('::', 'ipv6');
+  list.addSubnet('fe80::', 10, 'ipv6');
+  list.addSubnet('ff00::', 8, 'ipv6');
+  return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}

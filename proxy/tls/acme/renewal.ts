@@ -1,0 +1,77 @@
+/** When a certificate is asked for again. */
+import { createHash, X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import type { Certificate } from '../certificate.ts';
+import type { Transport } from './transport.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** When a CA does not say how often it may be asked (RFC 9773 section 4.3 says: six hours, within a minute and a day). */
+const ASK_AGAIN_MS = 6 * HOUR_MS;
+const SOONEST_ASK_MS = 60_000;
+const LATEST_ASK_MS = DAY_MS;
+
+const IsoDate = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+const RenewalInfo = z.object({ suggestedWindow: z.object({ start: IsoDate, end: IsoDate }) });
+const Directory = z.object({ renewalInfo: z.url().optional() });
+
+export interface RenewalAdvice {
+  /** Null: the CA does not offer it. */
+  readonly window: { readonly start: string; readonly end: string } | null;
+  readonly askAgainMs: number;
+}
+
+/** What is known of a certificate's issue. */
+export interface Issue {
+  /** By our clock. */
+  readonly issuedAt: string;
+  readonly window: { readonly start: string; readonly end: string } | null;
+}
+
+/**
+ * At two thirds of the lifetime, or in the window that the CA suggests; at the latest with a tenth of it left. Where in
+ * the window is drawn by the certificate itself, so that it is the same after a restart and differs between hosts.
+ *
+ * Never right after it was issued: with a clock that runs far ahead every new certificate would be due at once, and we
+ * would ask for the next without end.
+ *
+ * @returns ms since 1970
+ */
+export function renewAtOf({ notBefore, notAfter, fingerprint }: Certificate, issue: Issue | null): number {
+  const lifetime = notAfter - notBefore;
+  const issuedAt = issue ? Date.parse(issue.issuedAt) : notBefore;
+  const share = createHash('sha256').update(fingerprint).digest().readUInt32BE() / 2 ** 32;
+  if (!issue?.window) return Math.max(notBefore + lifetime * (2 / 3 - share / 20), issuedAt + lifetime / 3);
+  const start = Date.parse(issue.window.start);
+  const drawn = start + share * (Date.parse(issue.window.end) - start);
+  return Math.max(Math.min(drawn, notAfter - lifetime / 10), issuedAt + Math.min(DAY_MS, lifetime / 6));
+}
+
+/**
+ * What the CA says of a certificate's renewal (RFC 9773 section 4.2).
+ *
+ * @throws AcmeProblem or a ZodError when its answer is none
+ */
+export async function askRenewalInfo(
+  directory: string,
+  certificate: Certificate,
+  transport: Transport,
+): Promise<RenewalAdvice> {
+  const { renewalInfo } = Directory.parse((await transport.request(directory, 'GET')).data);
+  if (renewalInfo === undefined) return { window: null, askAgainMs: LATEST_ASK_MS };
+  const id = await certificateIdOf(certificate);
+  const { data, retryAfterMs } = await transport.request(`${renewalInfo.replace(/\/$/, '')}/${id}`, 'GET');
+  const { start, end } = RenewalInfo.parse(data).suggestedWindow;
+  return {
+    // A window that ends before it starts is to be treated as none (section 4.2).
+    window: end > start ? { start: new Date(start).toISOString(), end: new Date(end).toISOString() } : null,
+    askAgainMs: Math.min(Math.max(retryAfterMs ?? ASK_AGAIN_MS, SOONEST_ASK_MS), LATEST_ASK_MS),
+  };
+}
+
+/** Key id of the issuer and serial number (RFC 9773 section 4.1). */
+export async function certificateIdOf({ chain }: Pick<Certificate, 'chain'>): Promise<string> {
+  const { authorityKeyIdOf, serialOf } = await import('../x509.ts');
+  const { raw } = new X509Certificate(chain);
+  return `${authorityKeyIdOf(raw).toString('base64url')}.${serialOf(raw).toString('base64url')}`;
+}

@@ -1,0 +1,29 @@
+/** Files that hold a secret and survive a power cut: for their owner only, written whole or not at all. */
+import { chmod, mkdir, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Makes a folder (and those above it) that only its owner may enter; takes others' rights from one that is there. */
+export async function makePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await chmod(path, 0o700);
+}
+
+/** Resolves when the file is on disk. Rejects when it is not; then it holds what it held before. */
+export async function writePrivateFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  // rename(2) alone is not durable.
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,68 @@
+/** What `GET /v1/certificates` shows: each certificate in use, and each host that lacks one, with the reason. */
+import type { CertificateList } from '../../protocol/proxy-admin.ts';
+import type { Acme } from './acme/open.ts';
+import type { Certificate } from './certificate.ts';
+import { isValidAt, names } from './certificate.ts';
+import type { CertificateFolder } from './certificate-folder.ts';
+
+export interface Viewed {
+  /** The hosts that visitors use. */
+  readonly hosts: readonly string[];
+  /** Best first for each host. */
+  readonly certificates: readonly Certificate[];
+  readonly folder: CertificateFolder | null;
+  readonly acme: Acme | null;
+  /** Ms since 1970. */
+  readonly now: number;
+}
+
+type Missing = CertificateList['missing'][number];
+
+export function viewCertificates(viewed: Viewed): CertificateList {
+  const { hosts, certificates, now } = viewed;
+  const lacks = (host: string): boolean => !certificates.some((one) => names(one, host) && isValidAt(one, now));
+  return {
+    certificates: certificates.flatMap((certificate) =>
+      certificate.hosts.map((host) => viewOne(certificate, host, viewed)),
+    ),
+    missing: hosts.filter(lacks).map((host) => ({ host, ...reasonOf(host, viewed) })),
+  };
+}
+
+function viewOne(certificate: Certificate, host: string, { folder, acme, now }: Viewed) {
+  const isFile = certificate.source === 'file';
+  const failure = isFile ? folder?.errorOf(certificate) : (acme?.ledger.failureOf(host) ?? null);
+  const error = typeof failure === 'object' && failure ? `${failure.code}: ${failure.message}` : failure;
+  const renewAt = isFile ? null : (acme?.authority.renewAt(host) ?? null);
+  return {
+    host,
+    source: certificate.source,
+    issuer: certificate.issuer,
+    notAfter: new Date(certificate.notAfter).toISOString(),
+    renewAt: renewAt === null ? null : new Date(renewAt).toISOString(),
+    lastError: error ?? (isValidAt(certificate, now) ? null : expired(certificate)),
+  };
+}
+
+function reasonOf(host: string, { certificates, folder, acme, now }: Viewed): Omit<Missing, 'host'> {
+  const retryAt = null;
+  const broken = folder?.broken ?? new Map<string, string>();
+  const own = broken.get(host);
+  if (own !== undefined) return { reason: own, retryAt };
+  const files = broken.size === 0 ? '' : ` Files that are not usable: ${[...broken.keys()].slice(0, 10).join(', ')}.`;
+  if (acme === null) {
+    const old = certificates.find((one) => names(one, host) && !isValidAt(one, now));
+    const reason = old ? expired(old) : `ORK_CERTIFICATE_NONE: no certificate file names this host.${files}`;
+    return { reason, retryAt };
+  }
+  if (host.startsWith('*.')) {
+    return { reason: `ORK_ACME_WILDCARD: a wildcard cannot be proved by HTTP-01 or TLS-ALPN-01.${files}`, retryAt };
+  }
+  if (acme.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
+  const failure = acme.ledger.failureOf(host);
+  if (failure) return { reason: `${failure.code}: ${failure.message}`, retryAt: failure.retryAt };
+  return { reason: 'ORK_CERTIFICATE_NONE: it waits for its turn to be asked for.', retryAt };
+}
+
+const expired = ({ notAfter }: Certificate): string =>
+  `ORK_CERTIFICATE_EXPIRED: not valid now, its last day was ${new Date(notAfter).toISOString()}.`;

@@ -1,0 +1,154 @@
+/** Debian's ACME test server `pebble`, with its DNS server, on ports of its own. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { Resolver } from 'node:dns/promises';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { makeCertificate } from './certificates.ts';
+
+export interface Pebble {
+  /** Its directory URL. */
+  readonly directory: string;
+  /** PEM file to trust for its https. */
+  readonly caFile: string;
+  /** PEM of the root that its certificates lead to. */
+  readonly root: string;
+  /** What DNS says of a name, to pebble and to {@link resolve}; no address: the name does not exist. */
+  setAddresses(host: string, addresses: readonly string[]): Promise<void>;
+  resolve(host: string): Promise<string[]>;
+  /** Its directory, as it answers it. */
+  readDirectory(): Promise<object>;
+  /** How many orders it has taken. */
+  readonly orders: number;
+  stop(): Promise<void>;
+}
+
+export interface PebbleOptions {
+  /** Folder for its files; the caller removes it. */
+  readonly folder: string;
+  /** Where it looks for challenges, on loopback. */
+  readonly httpPort: number;
+  readonly tlsPort: number;
+}
+
+const START_TIMEOUT_MS = 20_000;
+
+export async function startPebble({ folder, httpPort, tlsPort }: PebbleOptions): Promise<Pebble> {
+  const [acmePort, managementPort, dnsPort, dnsManagementPort] = await freePorts(4);
+  const own = await makeCertificate(folder, 'pebble', ['IP:127.0.0.1']);
+  const config = {
+    listenAddress: `127.0.0.1:${acmePort}`,
+    managementListenAddress: `127.0.0.1:${managementPort}`,
+    certificate: own.certFile,
+    privateKey: own.keyFile,
+    httpPort,
+    tlsPort,
+    ocspResponderURL: '',
+    externalAccountBindingRequired: false,
+  };
+  const configFile = join(folder, 'pebble.json');
+  await writeFile(configFile, JSON.stringify({ pebble: config }));
+  // No answer of its own to anything but DNS, and none to names that nobody set.
+  const off = ['-http01', '', '-https01', '', '-tlsalpn01', '', '-defaultIPv4', '', '-defaultIPv6', ''];
+  const listen = ['-dns01', `127.0.0.1:${dnsPort}`, '-management', `127.0.0.1:${dnsManagementPort}`];
+  const dns = run('pebble-challtestsrv', [...listen, ...off]);
+  // Into a file: what it has logged before it answers can be read when the answer is there.
+  const logFile = join(folder, 'pebble.log');
+  const output = openSync(logFile, 'w');
+  const args = ['-config', configFile, '-dnsserver', `127.0.0.1:${dnsPort}`, '-strict'];
+  const pebble = run('pebble', args, { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: '0' }, output);
+  closeSync(output);
+  const stop = async (): Promise<void> => {
+    await Promise.all([end(pebble), end(dns)]);
+  };
+  try {
+    const caFile = own.certFile;
+    const agent = new Agent({ ca: await readFile(caFile) });
+    const resolver = new Resolver({ timeout: 1000, tries: 2 });
+    resolver.setServers([`127.0.0.1:${dnsPort}`]);
+    const manage = async (path: string, body: object): Promise<void> => {
+      const response = await fetch(`http://127.0.0.1:${dnsManagementPort}${path}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(`pebble-challtestsrv answered ${response.status} to ${path}`);
+    };
+    const directory = `https://127.0.0.1:${acmePort}/dir`;
+    await Promise.all([
+      untilAnswer(() => get(directory, agent)),
+      untilAnswer(() => manage('/clear-a', { host: 'nobody.test' })),
+    ]);
+    return {
+      directory,
+      caFile,
+      root: await get(`https://127.0.0.1:${managementPort}/roots/0`, agent),
+      setAddresses: async (host, addresses) => {
+        await manage('/clear-a', { host });
+        if (addresses.length > 0) await manage('/add-a', { host, addresses });
+      },
+      resolve: (host) => resolver.resolve4(host),
+      readDirectory: async () => JSON.parse(await get(directory, agent)) as object,
+      get orders() {
+        return readFileSync(logFile, 'utf8').split('Added order').length - 1;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function run(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  output: number | 'ignore' = 'ignore',
+): ChildProcess {
+  return spawn(program, args, { stdio: ['ignore', output, 'ignore'], env: { ...process.env, ...env } });
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+/** Ports that were free just now: pebble cannot tell which one it took. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
+
+async function untilAnswer(ask: () => Promise<unknown>): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      // Not up yet; at the deadline the last reason is the one to see.
+      if (performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function get(url: string, agent: Agent): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const outgoing = request(url, { agent }, (response) => {
+    let text = '';
+    response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    response.on('end', () => resolve(text)).on('error', reject);
+  });
+  outgoing.on('error', reject).end();
+  return promise;
+}
