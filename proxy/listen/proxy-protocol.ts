@@ -98,10 +98,9 @@ function readBinary(bytes: Buffer): ProxyHeader {
   const length = HEAD_2 + bytes.readUInt16BE(14);
   const addressBytes = ADDRESS_BYTES.get(family);
   if ((command !== LOCAL && command !== PROXY) || addressBytes === undefined || length > MAX_BYTES_2) return BAD;
-  // LOCAL may carry anything: the receiver must not look at it.
-  if (command === PROXY && HEAD_2 + addressBytes > length) return BAD;
   if (bytes.length < length) return MORE;
   const header = bytes.subarray(0, length);
+  // LOCAL may carry anything: the receiver must not look at it.
   if (command === LOCAL) return { state: 'done', length, source: null };
   if (family !== UNSPECIFIED && !isSound(header, HEAD_2 + addressBytes)) return BAD;
   return { state: 'done', length, source: readSource(header, family) };
@@ -118,7 +117,7 @@ function readSource(header: Buffer, family: number): ProxiedSource | null {
 const TLV_HEAD = 3;
 const TLV_CRC32C = 0x03;
 
-/** True when the extensions fill the header exactly, and its checksum, if there is one, is right. */
+/** True when addresses and extensions fill the header exactly, and its checksum, if there is one, is right. */
 function isSound(header: Buffer, extensionsAt: number): boolean {
   let at = extensionsAt;
   while (at + TLV_HEAD <= header.length) {

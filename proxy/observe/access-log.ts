@@ -25,7 +25,7 @@ const MAX_WORD = 130;
 export class AccessLog {
   readonly #mode: AccessLogMode;
   readonly #clock: Clock;
-  readonly #sink: LogSink;
+  readonly #sink: Pick<LogSink, 'add'>;
   readonly #sample: string;
   /** Grows by the ratio with each exchange; at 1 there is a line. */
   #due = 0;
@@ -34,7 +34,7 @@ export class AccessLog {
   #now = 0;
   #nowText = '';
 
-  constructor(mode: AccessLogMode, clock: Clock, sink: LogSink) {
+  constructor(mode: AccessLogMode, clock: Clock, sink: Pick<LogSink, 'add'>) {
     this.#mode = mode;
     this.#clock = clock;
     this.#sink = sink;
