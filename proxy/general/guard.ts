@@ -54,9 +54,14 @@ function mayUsePool({ req, request, upgrade }: Exchange): boolean {
 
 /**
  * What of the way back has happened: nothing yet; the target's response is coming; it came in full (or became a tunnel);
- * the exchange failed and the client has our page or is cut off.
+ * the exchange failed and the client has our page or is cut off; we have ended an event stream.
  */
-type Phase = 'asking' | 'answering' | 'whole' | 'failed';
+type Phase = 'asking' | 'answering' | 'whole' | 'failed' | 'concluded';
+
+/** True when the response can be ended without a lie: nothing but its end says how long it is. */
+function endsByChunk({ req, res }: Exchange): boolean {
+  return req.httpVersion === '1.1' && !res.hasHeader('content-length');
+}
 
 /** connect(2) found nobody at the address, or no way to it. */
 function isRefusal(error: NodeJS.ErrnoException): boolean {
@@ -111,7 +116,18 @@ class Guard implements InFlight {
   }
 
   dismiss(): void {
-    this.cut();
+    if (this.#tunnel) this.#tunnel.dismiss();
+    else if (this.stream === 'events' && this.#phase === 'answering' && endsByChunk(this.#exchange)) this.#conclude();
+    else this.cut();
+  }
+
+  /** Ends an event stream as its app could have done at any time. */
+  #conclude(): void {
+    const { res } = this.#exchange;
+    this.#phase = 'concluded';
+    this.#outcome = 'served';
+    this.#upstream?.destroy();
+    res.end();
   }
 
   #attempt(target: Target, pooled: boolean): void {
@@ -262,7 +278,7 @@ class Guard implements InFlight {
 
   /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
   #fail(failure: Failure, cause: unknown): void {
-    if (this.#ended || this.#phase === 'failed') return;
+    if (this.#ended || this.#phase === 'failed' || this.#phase === 'concluded') return;
     const { res } = this.#exchange;
     const answered = !res.headersSent;
     const ours = failure === CLIENT_TIMEOUT;

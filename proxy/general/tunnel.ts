@@ -1,6 +1,8 @@
 /** Two connections tied together after `101 Switching Protocols`. */
 import type { Socket } from 'node:net';
 import type { Timeouts } from '../config.ts';
+import { closeFrameToClient, closeFrameToServer } from '../websocket/close-frame.ts';
+import { Relay } from '../websocket/relay.ts';
 
 /** Bytes that a client may send before its upgrade is answered. RFC 6455 section 4.1 has it wait, so few come. */
 const EARLY_BYTES = 65_536;
@@ -44,6 +46,8 @@ export class WaitingClient {
 export interface Tunnel {
   /** Ends both sides with FIN; what the other sides do not close in time is destroyed. */
   end(): void;
+  /** Says goodbye first: a Close frame 1001 to both sides, then, when they have answered or some time has passed, the end. */
+  dismiss(): void;
 }
 
 /**
@@ -78,21 +82,27 @@ export function openTunnel(client: Socket, upstream: Socket, timeouts: Timeouts,
       sideClosed();
     });
   }
-  client.pipe(upstream);
-  upstream.pipe(client);
+  const toServer = new Relay(client, upstream, closeFrameToServer);
+  const toClient = new Relay(upstream, client, closeFrameToClient);
   // One that was destroyed before it was tied may not say so again.
   if (sides.some((side) => side.destroyed)) destroyBoth();
   sideClosed();
+  const end = (): void => {
+    toServer.end();
+    toClient.end();
+    setTimeout(destroyBoth, timeouts.closeMs);
+  };
   return {
-    end: () => {
-      client.unpipe(upstream);
-      upstream.unpipe(client);
-      for (const side of sides) {
-        side.end();
-        // What still comes in is dropped: unread bytes would turn the FIN into a reset.
-        side.resume();
-      }
-      setTimeout(destroyBoth, timeouts.closeMs);
+    end,
+    dismiss: () => {
+      const late = setTimeout(end, timeouts.closeMs);
+      const answered = (): void => {
+        if (!toServer.saidGoodbye || !toClient.saidGoodbye) return;
+        clearTimeout(late);
+        end();
+      };
+      toClient.dismiss(answered);
+      toServer.dismiss(answered);
     },
   };
 }

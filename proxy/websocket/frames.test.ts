@@ -50,7 +50,9 @@ test('however the bytes are split, the tracker is at a boundary exactly between 
 });
 
 test('told to stop, it takes the bytes up to the end of the present frame, at every split', () => {
-  const frames = [1, 130, 0, 70_000].map((length, index) => encode({ opcode: 2, masked: index % 2 === 0, length, wide: 0 }));
+  const frames = [1, 130, 0, 70_000].map((length, index) =>
+    encode({ opcode: 2, masked: index % 2 === 0, length, wide: 0 }),
+  );
   const ends: number[] = [];
   frames.reduce((at, { length }) => (ends.push(at + length), at + length), 0);
   const bytes = Buffer.concat(frames);

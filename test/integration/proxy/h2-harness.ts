@@ -25,6 +25,7 @@ import { listen, temporaryFolder } from './harness.ts';
 export type Seen = Pick<Ended, 'method' | 'status' | 'outcome' | 'targetId' | 'bytesIn' | 'bytesOut' | 'httpVersion'>;
 
 export interface Http2Edge {
+  readonly context: Context;
   readonly port: number;
   readonly plane: Plane;
   readonly front: Http2Front;
@@ -95,7 +96,7 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
     await once(session, 'remoteSettings');
     return session;
   };
-  return { port, plane, front, seen, cert, connect: connectOne };
+  return { context, port, plane, front, seen, cert, connect: connectOne };
 }
 
 export interface Reply {
