@@ -10,44 +10,40 @@ import { quoted } from './json-text.ts';
 import type { LogSink } from './log-sink.ts';
 import type { Ended } from './observer.ts';
 
-/** Which exchanges get a line. */
-export interface AccessLogMode {
-  /** Those that failed, or were answered 500 and above: always, or never. */
-  readonly errors: boolean;
-  /** The share of the others, 0 to 1. Every 1/ratio-th one, so that a line says how many it stands for. */
-  readonly ratio: number;
-}
-
 const MAX_PATH = 1000;
 const MAX_HOST = 255;
 const MAX_WORD = 130;
 
 export class AccessLog {
-  readonly #mode: AccessLogMode;
+  readonly #share: number;
   readonly #clock: Clock;
   readonly #sink: Pick<LogSink, 'add'>;
   readonly #sample: string;
-  /** Grows by the ratio with each exchange; at 1 there is a line. */
+  /** Grows by the share with each exchange; at 1 there is a line. */
   #due = 0;
   #second = 0;
   #secondText = '';
   #now = 0;
   #nowText = '';
 
-  constructor(mode: AccessLogMode, clock: Clock, sink: Pick<LogSink, 'add'>) {
-    this.#mode = mode;
+  /**
+   * @param share of the exchanges that did not fail, 0 to 1: every so many-th of them gets a line, which says so. Those
+   *   that failed, or were answered 500 and above, always get one.
+   */
+  constructor(share: number, clock: Clock, sink: Pick<LogSink, 'add'>) {
+    this.#share = share;
     this.#clock = clock;
     this.#sink = sink;
-    this.#sample = mode.ratio < 1 ? `,"sample":${mode.ratio}` : '';
+    this.#sample = share < 1 ? `,"sample":${share}` : '';
   }
 
   /** @param upstreamId null: there was no route */
   record(upstreamId: string | null, exchange: Ended): void {
     if (exchange.outcome === 'failed' || exchange.status >= 500) {
-      if (this.#mode.errors) this.#sink.add(this.#line('warn', upstreamId, exchange, ''));
+      this.#sink.add(this.#line('warn', upstreamId, exchange, ''));
       return;
     }
-    this.#due += this.#mode.ratio;
+    this.#due += this.#share;
     if (this.#due < 1) return;
     this.#due -= 1;
     this.#sink.add(this.#line('info', upstreamId, exchange, this.#sample));

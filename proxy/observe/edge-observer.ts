@@ -1,7 +1,7 @@
 /** The observer of one process: metrics of every exchange, and the access log. */
 import type { Clock } from '../clock.ts';
+import type { AccessLogMode } from '../config.ts';
 import { AccessLog, droppedLine } from './access-log.ts';
-import type { AccessLogMode } from './access-log.ts';
 import type { UpstreamCounters } from './counters.ts';
 import { LogSink } from './log-sink.ts';
 import { makeLogWriter } from './log-writer.ts';
@@ -25,9 +25,13 @@ export class EdgeObserver implements Observer {
   readonly #log: AccessLog | null;
 
   constructor({ accessLog, accessLogFd }: ObserverOptions, clock: Clock) {
-    const logs = accessLog.errors || accessLog.ratio > 0;
-    this.#sink = logs ? new LogSink(makeLogWriter(accessLogFd), (dropped) => droppedLine(clock, dropped)) : null;
-    this.#log = this.#sink && new AccessLog(accessLog, clock, this.#sink);
+    if (accessLog === 'off') {
+      this.#sink = null;
+      this.#log = null;
+    } else {
+      this.#sink = new LogSink(makeLogWriter(accessLogFd), (dropped) => droppedLine(clock, dropped));
+      this.#log = new AccessLog(accessLog.share, clock, this.#sink);
+    }
     this.register(this.#process.collect);
     this.register(() => [
       counter('orkestr_proxy_log_dropped_total', 'Access log lines dropped.', this.#sink?.dropped ?? 0),

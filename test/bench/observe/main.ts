@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import { systemClock } from '../../../proxy/clock.ts';
 import { EdgeObserver } from '../../../proxy/observe/edge-observer.ts';
+import type { AccessLogMode } from '../../../proxy/config.ts';
 import type { Ended } from '../../../proxy/observe/observer.ts';
 import { renderMetrics } from '../../../proxy/observe/snapshot.ts';
 import { ClientRates } from '../../../proxy/policy/client-rates.ts';
@@ -68,17 +69,17 @@ const asked = exchanges.map(({ method, host, target, clientAddress }): Asked => 
 async function observers(): Promise<Record<string, number>> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-bench-'));
   const fd = openSync(join(folder, 'access.log'), 'w');
-  const modes = { off: [false, 0], errors: [true, 0], 'ratio 0.01': [true, 0.01] } as const;
+  const modes = { off: 'off', errors: { share: 0 }, '0.01': { share: 0.01 } } as const;
   const found: Record<string, number> = {};
-  const measureMode = async (name: string, errors: boolean, ratio: number, calls: number, batch?: number) => {
-    const observer = new EdgeObserver({ accessLog: { errors, ratio }, accessLogFd: fd }, systemClock);
+  const measureMode = async (name: string, accessLog: AccessLogMode, calls: number, batch?: number) => {
+    const observer = new EdgeObserver({ accessLog, accessLogFd: fd }, systemClock);
     const upstream = observer.upstream('0192f0c1-2d3e-7f00-8000-0000000000ee');
     found[`ended, access log ${name}`] = await measure(calls, (index) => upstream.ended(exchange(index)), batch);
     await observer.close();
   };
   try {
-    for (const [name, [errors, ratio]] of Object.entries(modes)) await measureMode(name, errors, ratio, 500_000);
-    await measureMode('all', true, 1, 50_000, 100);
+    for (const [name, mode] of Object.entries(modes)) await measureMode(name, mode, 500_000);
+    await measureMode('all', { share: 1 }, 50_000, 100);
   } finally {
     closeSync(fd);
     rmSync(folder, { recursive: true });
@@ -88,7 +89,7 @@ async function observers(): Promise<Record<string, number>> {
 
 /** What a busy host is asked by Prometheus each 15 s: microseconds. */
 async function scrape(): Promise<number> {
-  const observer = new EdgeObserver({ accessLog: { errors: false, ratio: 0 }, accessLogFd: 1 }, systemClock);
+  const observer = new EdgeObserver({ accessLog: 'off', accessLogFd: 1 }, systemClock);
   for (let index = 0; index < 100; index += 1) observer.upstream(`upstream-${index}`).ended(exchange(index));
   const nanoseconds = await measure(50, () => renderMetrics([observer.snapshot(), observer.snapshot()]));
   await observer.close();
