@@ -5,7 +5,7 @@ import type { ContainerRuntime, ContainerState } from './ports.ts';
 import { cutover, hasFlipped } from './steps/cutover.ts';
 import { aContext, aJob, IDS, scripted } from './test-context.ts';
 import type { ScriptedContext } from './test-context.ts';
-import { ModelProxy } from './test-proxy.ts';
+import { ModelProxy } from '../test-proxy.ts';
 
 const RUNNING = { running: true } as ContainerState;
 
@@ -106,6 +106,25 @@ test('an old target that is not kept any more: no way back, so the step fails an
   };
   await assert.rejects(cutover.run(context), regressed);
   assert.equal(await hasFlipped(context), true);
+});
+
+test('a drain that fails while the flip back is under way: the step ends only when that has ended too', async () => {
+  const { proxy, context } = aScene();
+  proxy.verdict = 'errors';
+  const { clock } = context.ports;
+  const flippingBack = Promise.withResolvers<void>();
+  const port = proxy.port();
+  context.ports.proxy.drain = async () => {
+    await flippingBack.promise;
+    throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'The answer was lost.');
+  };
+  context.ports.proxy.flipBack = async (request) => {
+    flippingBack.resolve();
+    await clock.sleep(100);
+    return port.flipBack(request);
+  };
+  await assert.rejects(cutover.run(context), { code: 'ORK_PROXY_UNREACHABLE' });
+  assert.equal(proxy.active, IDS.previous);
 });
 
 test('lines of the app that cannot be read hide nothing', async () => {

@@ -48,7 +48,8 @@ export class TestProject {
       cpSync(join(ROOT, 'test/fixtures/apps', fixture), tree.folder, { recursive: true });
     else tree.write(fixture);
     await tree.commit('First version');
-    const environment = { slug: 'production', branch, ...(options.settings ? { settings: options.settings } : {}) };
+    // A long window would only take time in tests that are about something else.
+    const environment = { slug: 'production', branch, settings: { watchSeconds: 0.3, ...options.settings } };
     const project = await stack.client.post('/projects', { slug, environment }, Project);
     const made = new TestProject(stack, project, branch, tree);
     if (options.variables) await made.setVariables(options.variables);
