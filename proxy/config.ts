@@ -10,6 +10,8 @@ export interface Timeouts {
   readonly clientHeadMs: number;
   /** An idle keep-alive client connection. */
   readonly clientIdleMs: number;
+  /** A client that sends nothing of a body that it owes, or reads nothing of an answer that waits. */
+  readonly clientStallMs: number;
   /** TCP connect to a target. */
   readonly connectMs: number;
   /** From the last progress of the request to the head of the target's response. */
@@ -31,6 +33,8 @@ export interface Limits {
   readonly headerFields: number;
   /** Client connections at once; more are refused by closing them. */
   readonly connections: number;
+  /** Of these, connections of one client address (IPv6: of one /64). */
+  readonly connectionsPerAddress: number;
   /** Idle connections kept per target. */
   readonly poolPerTarget: number;
 }
@@ -82,6 +86,7 @@ export interface Config {
 export const DEFAULT_TIMEOUTS: Timeouts = {
   clientHeadMs: 10_000,
   clientIdleMs: 65_000,
+  clientStallMs: 60_000,
   connectMs: 5_000,
   responseHeadMs: 60_000,
   streamIdleMs: 3_600_000,
@@ -94,7 +99,8 @@ export const DEFAULT_LIMITS: Limits = {
   headBytes: 16_384,
   headerFields: 100,
   connections: 20_000,
-  poolPerTarget: 64,
+  connectionsPerAddress: 2_000,
+  poolPerTarget: 1_024,
 };
 
 /** sun_path of unix(7) holds 108 bytes with its NUL; the rest is room for what people put before it. */

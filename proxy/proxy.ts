@@ -12,16 +12,21 @@ import { FailureLog } from './failure-log.ts';
 import { Edge } from './listen/edge.ts';
 import type { Observer } from './observe/observer.ts';
 import { Plane } from './plane.ts';
+import { localPlanes } from './planes/local.ts';
 import { compileRoutes } from './routing/compile.ts';
 
 export interface Proxy {
   readonly addresses: readonly AddressInfo[];
   readonly table: Table;
+  readonly plane: Plane;
   /** Drains the listeners, then closes. */
   close(): Promise<void>;
 }
 
-type Settings = Pick<Config, 'listen' | 'inherited' | 'adminSocket' | 'stateDirectory' | 'limits' | 'timeouts'>;
+type Settings = Pick<
+  Config,
+  'listen' | 'inherited' | 'engine' | 'adminSocket' | 'stateDirectory' | 'limits' | 'timeouts'
+>;
 
 /**
  * Restores the table, takes the admin socket (there can be one proxy), and listens.
@@ -34,7 +39,8 @@ export async function startProxy(config: Settings, log: Logger, clock: Clock): P
     forget: () => undefined,
   };
   const plane = new Plane(clock, observer, compileRoutes);
-  const table = await Table.restore(new TableFile(config.stateDirectory, log), plane, clock);
+  const planes = localPlanes(plane, () => ({ families: [] }));
+  const table = await Table.restore(new TableFile(config.stateDirectory, log), planes, clock);
   const context: Context = {
     plane,
     observer,
@@ -45,8 +51,9 @@ export async function startProxy(config: Settings, log: Logger, clock: Clock): P
     terminator: null,
     tableUnreadable: () => table.unreadable !== null,
   };
-  const edge = new Edge(context);
-  const admin = await serveAdmin(config.adminSocket, table, log);
+  const edge = new Edge(context, config.engine);
+  const control = { table, planes, certificates: () => ({ certificates: [], missing: [] }) };
+  const admin = await serveAdmin(config.adminSocket, control, log);
   const listeners = config.inherited.length > 0 ? config.inherited.map((fd) => ({ fd })) : [config.listen];
   const addresses: AddressInfo[] = [];
   try {
@@ -60,6 +67,7 @@ export async function startProxy(config: Settings, log: Logger, clock: Clock): P
   return {
     addresses,
     table,
+    plane,
     close: async () => {
       await edge.close();
       await admin.close();

@@ -6,6 +6,9 @@ import { BAD, Fields, MORE } from './fields.ts';
 /** Bytes of a trailer section. */
 const MAX_BYTES = 8_192;
 
+/** Nobody may say how long a body was after it has ended. */
+const FRAMING = /^(?:content-length|transfer-encoding)$/i;
+
 /** `bad`: no trailers, or too many. */
 export type TrailerState = 'more' | 'done' | 'bad';
 
@@ -37,7 +40,9 @@ export class Trailers {
       this.#kept = all.subarray(0, -1);
       return 'more';
     }
-    this.passed = passedTrailers(rawFields(all, this.#fields)).flat();
+    const fields = rawFields(all, this.#fields);
+    if (fields.some((name, index) => index % 2 === 0 && FRAMING.test(name))) return 'bad';
+    this.passed = passedTrailers(fields).flat();
     this.end = start + after - before;
     return 'done';
   }

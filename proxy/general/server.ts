@@ -42,7 +42,7 @@ export class GeneralServer {
   }
 
   /** Takes a connection over. What was read from it before must have been put back (`unshift`). */
-  accept(socket: Duplex): void {
+  accept(socket: Duplex): Duplex {
     this.#open.add(socket);
     this.#silent.add(socket);
     socket.once('close', () => {
@@ -50,6 +50,7 @@ export class GeneralServer {
       this.#silent.delete(socket);
     });
     this.#server.emit('connection', socket);
+    return socket;
   }
 
   /** Tells keep-alive clients to go and lets what is in flight finish. Resolves when no connection is left. */

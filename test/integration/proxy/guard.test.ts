@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { answering, counts, eventually, OK, route, scriptedUpstream, startEdge } from './harness.ts';
+import { answering, counts, eventually, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
 import type { Wire } from './harness.ts';
 
 const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
@@ -24,7 +23,7 @@ function fields(wire: Wire): Map<string, string[]> {
 }
 
 for (const method of ['DELETE', 'OPTIONS', 'GET', 'POST', 'PUT', 'PATCH']) {
-  test(`a chunked ${method} keeps its framing, so that its body is no request of its own`, async (t) => {
+  testBoth(`a chunked ${method} keeps its framing, so that its body is no request of its own`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t);
     await route(edge, upstream.port);
@@ -42,7 +41,7 @@ for (const method of ['DELETE', 'OPTIONS', 'GET', 'POST', 'PUT', 'PATCH']) {
   });
 }
 
-test('a DELETE with a Content-Length keeps it, and one without a body gets no framing', async (t) => {
+testBoth('a DELETE with a Content-Length keeps it, and one without a body gets no framing', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -55,7 +54,7 @@ test('a DELETE with a Content-Length keeps it, and one without a body gets no fr
   assert.equal(fields(second).has('transfer-encoding'), false);
 });
 
-test('a client that resets while its upgrade is pending ends nothing but its own exchange', async (t) => {
+testBoth('a client that resets while its upgrade is pending ends nothing but its own exchange', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -70,7 +69,7 @@ test('a client that resets while its upgrade is pending ends nothing but its own
   await other.sees(/^HTTP\/1.1 101 /);
 });
 
-test('a client that closes while its upgrade is pending frees the upstream connection', async (t) => {
+testBoth('a client that closes while its upgrade is pending frees the upstream connection', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -81,7 +80,7 @@ test('a client that closes while its upgrade is pending frees the upstream conne
   await eventually('the claim to end', () => counts(edge).inFlight === 0);
 });
 
-test('a client that resets right after the upgrade ends its tunnel on both sides', async (t) => {
+testBoth('a client that resets right after the upgrade ends its tunnel on both sides', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -98,7 +97,7 @@ for (const [when, sent] of [
   ['before the response', ''],
   ['in the middle of the response', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc'],
 ] as const) {
-  test(`a client that leaves ${when} frees the upstream connection, and nobody has failed`, async (t) => {
+  testBoth(`a client that leaves ${when} frees the upstream connection, and nobody has failed`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, (wire) => wire.send(sent));
     await route(edge, upstream.port);
@@ -113,7 +112,7 @@ for (const [when, sent] of [
   });
 }
 
-test('a client that leaves in the middle of its upload frees the upstream connection', async (t) => {
+testBoth('a client that leaves in the middle of its upload frees the upstream connection', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -130,7 +129,7 @@ for (const [framing, response] of [
   ['Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart'],
   ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n'],
 ] as const) {
-  test(`a response with ${framing} that breaks off is never passed on as a complete one`, async (t) => {
+  testBoth(`a response with ${framing} that breaks off is never passed on as a complete one`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t);
     await route(edge, upstream.port);
@@ -145,35 +144,41 @@ for (const [framing, response] of [
     assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 1, inFlight: 0 });
   });
 
-  test(`an HTTP/1.0 client gets a reset, not a clean end, when a response with ${framing} breaks off`, async (t) => {
+  testBoth(
+    `an HTTP/1.0 client gets a reset, not a clean end, when a response with ${framing} breaks off`,
+    async (t) => {
+      const edge = await startEdge(t);
+      const upstream = await scriptedUpstream(t);
+      await route(edge, upstream.port);
+      const client = await edge.send('GET / HTTP/1.0\r\nHost: app.test\r\n\r\n');
+      const wire = await upstream.wire(0);
+      await wire.sees('\r\n\r\n');
+      wire.send(response);
+      await client.sees('part');
+      wire.socket.end();
+      assert.equal(await client.end(), 'reset');
+    },
+  );
+}
+
+testBoth(
+  'a reset of the upstream in the middle of a response that its close would end is no complete response',
+  async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t);
     await route(edge, upstream.port);
-    const client = await edge.send('GET / HTTP/1.0\r\nHost: app.test\r\n\r\n');
+    const client = await edge.send(`GET / ${HEAD}\r\n`);
     const wire = await upstream.wire(0);
     await wire.sees('\r\n\r\n');
-    wire.send(response);
+    wire.send('HTTP/1.0 200 OK\r\n\r\npart');
     await client.sees('part');
-    wire.socket.end();
-    assert.equal(await client.end(), 'reset');
-  });
-}
+    wire.socket.resetAndDestroy();
+    await client.end();
+    assert.doesNotMatch(client.received, /\r\n0\r\n\r\n$/);
+  },
+);
 
-test('a reset of the upstream in the middle of a response that its close would end is no complete response', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t);
-  await route(edge, upstream.port);
-  const client = await edge.send(`GET / ${HEAD}\r\n`);
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.0 200 OK\r\n\r\npart');
-  await client.sees('part');
-  wire.socket.resetAndDestroy();
-  await client.end();
-  assert.doesNotMatch(client.received, /\r\n0\r\n\r\n$/);
-});
-
-test('hop-by-hop fields and those that Connection names stay on their own connection, both ways', async (t) => {
+testBoth('hop-by-hop fields and those that Connection names stay on their own connection, both ways', async (t) => {
   const edge = await startEdge(t);
   const response =
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Inner\r\nX-Inner: 1\r\nKeep-Alive: timeout=1\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nX-Kept: 1\r\n\r\nok';
@@ -193,7 +198,7 @@ test('hop-by-hop fields and those that Connection names stay on their own connec
   assert.match(client.received, /X-Kept: 1/);
 });
 
-test('Connection cannot take framing and routing fields away', async (t) => {
+testBoth('Connection cannot take framing and routing fields away', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -210,7 +215,7 @@ test('Connection cannot take framing and routing fields away', async (t) => {
   assert.deepEqual(fields(await upstream.wire(1)).get('transfer-encoding'), ['chunked']);
 });
 
-test('what a client says about its own origin is replaced, never trusted', async (t) => {
+testBoth('what a client says about its own origin is replaced, never trusted', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -227,7 +232,7 @@ test('what a client says about its own origin is replaced, never trusted', async
   for (const name of ['x-forwarded-port', 'x-forwarded-prefix', 'proxy']) assert.equal(seen.has(name), false, name);
 });
 
-test('field names with an underscore are dropped, and others keep their repetition', async (t) => {
+testBoth('field names with an underscore are dropped, and others keep their repetition', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -240,7 +245,7 @@ test('field names with an underscore are dropped, and others keep their repetiti
   assert.deepEqual(seen.get('cookie'), ['a=1; b=2']);
 });
 
-test('a request id is made when there is none, kept when it is harmless, and replaced when not', async (t) => {
+testBoth('a request id is made when there is none, kept when it is harmless, and replaced when not', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -255,7 +260,7 @@ test('a request id is made when there is none, kept when it is harmless, and rep
   assert.equal(ids.includes('a b"<'), false);
 });
 
-test('Expect: 100-continue asks the app, whose 100 lets the body come', async (t) => {
+testBoth('Expect: 100-continue asks the app, whose 100 lets the body come', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -271,22 +276,28 @@ test('Expect: 100-continue asks the app, whose 100 lets the body come', async (t
   await client.sees(/200 OK.*ok$/s);
 });
 
-test('an app that refuses instead of saying 100 has its answer passed, and the connection is not used again', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t, answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'));
-  await route(edge, upstream.port);
-  const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 40\r\n\r\n`);
-  await client.sees(/^HTTP\/1.1 413 .*Connection: close/s);
-  await client.end();
-  await eventually('the upstream connection to close', () => upstream.wires[0]?.ended !== null);
-});
+testBoth(
+  'an app that refuses instead of saying 100 has its answer passed, and the connection is not used again',
+  async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(
+      t,
+      answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'),
+    );
+    await route(edge, upstream.port);
+    const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 40\r\n\r\n`);
+    await client.sees(/^HTTP\/1.1 413 .*Connection: close/s);
+    await client.end();
+    await eventually('the upstream connection to close', () => upstream.wires[0]?.ended !== null);
+  },
+);
 
-test('another expectation is answered 417', async (t) => {
+testBoth('another expectation is answered 417', async (t) => {
   const edge = await startEdge(t);
   await (await edge.send(`GET / ${HEAD}Expect: miracles\r\n\r\n`)).sees(/^HTTP\/1.1 417 /);
 });
 
-test('early hints are passed on before the response', async (t) => {
+testBoth('early hints are passed on before the response', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -299,7 +310,7 @@ test('early hints are passed on before the response', async (t) => {
   await client.sees(/HTTP\/1.1 200 OK.*ok$/s);
 });
 
-test('HEAD, 204 and 304 have no body whatever their fields say, and the connection goes on', async (t) => {
+testBoth('HEAD, 204 and 304 have no body whatever their fields say, and the connection goes on', async (t) => {
   const edge = await startEdge(t);
   const answers = [
     'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n',
@@ -327,7 +338,7 @@ test('HEAD, 204 and 304 have no body whatever their fields say, and the connecti
   assert.equal(counts(edge).served, 5);
 });
 
-test('a response before the end of its request is passed on, and the connection can be used again', async (t) => {
+testBoth('a response before the end of its request is passed on, and the connection can be used again', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire, index) => {
     if (index === 0) wire.socket.once('data', () => wire.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
@@ -343,7 +354,7 @@ test('a response before the end of its request is passed on, and the connection 
   assert.match(upstream.wires[1]?.received ?? '', /^GET \/next /);
 });
 
-test('a refused connection is 502, silence is 504, and both are counted', async (t) => {
+testBoth('a refused connection is 502, silence is 504, and both are counted', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 50 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -356,7 +367,7 @@ test('a refused connection is 502, silence is 504, and both are counted', async 
   assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
 });
 
-test('a connect that nobody answers is 504', async (t) => {
+testBoth('a connect that nobody answers is 504', async (t) => {
   const stuck = spawn(process.execPath, [STUCK_LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(async () => {
     stuck.kill('SIGKILL');
@@ -375,7 +386,7 @@ test('a connect that nobody answers is 504', async (t) => {
   assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
 });
 
-test('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
+testBoth('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 500 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -401,7 +412,7 @@ for (const [fault, response] of [
   ['a head beyond all limits', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
   ['an unasked protocol switch', SWITCH],
 ] as const) {
-  test(`a response with ${fault} is 502`, async (t) => {
+  testBoth(`a response with ${fault} is 502`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, answering(response));
     await route(edge, upstream.port);
@@ -419,7 +430,7 @@ for (const [request, name] of [
   [`DELETE / ${HEAD}\r\n`, 'a DELETE'],
   [`GET / ${HEAD}Content-Length: 3\r\n\r\nabc`, 'a GET with a body'],
 ] as const) {
-  test(`${name} is sent once, on a connection that is not reused, also when the app drops it`, async (t) => {
+  testBoth(`${name} is sent once, on a connection that is not reused, also when the app drops it`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, (wire, index) => {
       if (index === 0) return answering(OK)(wire);
@@ -435,7 +446,7 @@ for (const [request, name] of [
   });
 }
 
-test('a GET whose idle upstream connection closes under it is sent once more, on a fresh one', async (t) => {
+testBoth('a GET whose idle upstream connection closes under it is sent once more, on a fresh one', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire, index) => {
     if (index > 0) return answering(OK)(wire);
@@ -454,7 +465,7 @@ test('a GET whose idle upstream connection closes under it is sent once more, on
   assert.deepEqual(counts(edge), { failed: 0, served: 2, targetFailed: 0, inFlight: 0 });
 });
 
-test('a GET is not sent again when something of a response had come, nor a third time', async (t) => {
+testBoth('a GET is not sent again when something of a response had come, nor a third time', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire, index) => {
     wire.socket.once('data', () => {
@@ -480,7 +491,7 @@ test('a GET is not sent again when something of a response had come, nor a third
   assert.equal(upstream.wires.length, 3);
 });
 
-test('the limit for idle upstream connections is none for responses, and closes what is idle', async (t) => {
+testBoth('the limit for idle upstream connections is none for responses, and closes what is idle', async (t) => {
   const edge = await startEdge(t, { timeouts: { poolIdleMs: 40 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -496,7 +507,7 @@ test('the limit for idle upstream connections is none for responses, and closes 
   assert.deepEqual(counts(edge), { failed: 0, served: 1, targetFailed: 0, inFlight: 0 });
 });
 
-test('an upstream that closes idle connections at random costs no request', async (t) => {
+testBoth('an upstream that closes idle connections at random costs no request', async (t) => {
   const edge = await startEdge(t);
   let requests = 0;
   const upstream = await scriptedUpstream(t, (wire) => {
@@ -520,7 +531,7 @@ test('an upstream that closes idle connections at random costs no request', asyn
   assert.deepEqual(counts(edge), { failed: 0, served: 800, targetFailed: 0, inFlight: 0 });
 });
 
-test('trailers pass both ways, without those that could change what was decided', async (t) => {
+testBoth('trailers pass both ways, without those that could change what was decided', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -534,7 +545,7 @@ test('trailers pass both ways, without those that could change what was decided'
   await client.sees(/3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n$/);
 });
 
-test('events and uploads stream: each part arrives before the next is sent', async (t) => {
+testBoth('events and uploads stream: each part arrives before the next is sent', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -557,7 +568,7 @@ test('events and uploads stream: each part arrives before the next is sent', asy
   await client.sees(/0\r\n\r\n$/);
 });
 
-test('a slow reader holds its app back instead of filling the memory of the proxy', async (t) => {
+testBoth('a slow reader holds its app back instead of filling the memory of the proxy', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -584,33 +595,36 @@ test('a slow reader holds its app back instead of filling the memory of the prox
   await eventually('all of it', () => length >= block.length * 64);
 });
 
-test('a WebSocket carries bytes both ways, those sent too early too, and a FIN of one side ends both', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t);
-  await route(edge, upstream.port);
-  const client = await edge.send(`${HANDSHAKE}early`);
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  const seen = fields(wire);
-  assert.deepEqual(seen.get('connection'), ['Upgrade']);
-  assert.deepEqual(seen.get('upgrade'), ['websocket']);
-  assert.deepEqual(seen.get('sec-websocket-version'), ['13']);
-  wire.send(`${SWITCH}hello`);
-  await client.sees(/^HTTP\/1.1 101 Switching Protocols\r\n.*\r\n\r\nhello$/s);
-  await wire.sees(/\r\n\r\nearly$/);
-  client.send('ping');
-  await wire.sees(/earlyping$/);
-  wire.send('pong');
-  await client.sees(/hellopong$/);
-  assert.equal(counts(edge).inFlight, 1);
-  client.socket.end();
-  assert.equal(await wire.end(), 'fin');
-  wire.socket.end();
-  await eventually('the claim to end', () => counts(edge).inFlight === 0);
-  assert.equal(counts(edge).served, 1);
-});
+testBoth(
+  'a WebSocket carries bytes both ways, those sent too early too, and a FIN of one side ends both',
+  async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t);
+    await route(edge, upstream.port);
+    const client = await edge.send(`${HANDSHAKE}early`);
+    const wire = await upstream.wire(0);
+    await wire.sees('\r\n\r\n');
+    const seen = fields(wire);
+    assert.deepEqual(seen.get('connection'), ['Upgrade']);
+    assert.deepEqual(seen.get('upgrade'), ['websocket']);
+    assert.deepEqual(seen.get('sec-websocket-version'), ['13']);
+    wire.send(`${SWITCH}hello`);
+    await client.sees(/^HTTP\/1.1 101 Switching Protocols\r\n.*\r\n\r\nhello$/s);
+    await wire.sees(/\r\n\r\nearly$/);
+    client.send('ping');
+    await wire.sees(/earlyping$/);
+    wire.send('pong');
+    await client.sees(/hellopong$/);
+    assert.equal(counts(edge).inFlight, 1);
+    client.socket.end();
+    assert.equal(await wire.end(), 'fin');
+    wire.socket.end();
+    await eventually('the claim to end', () => counts(edge).inFlight === 0);
+    assert.equal(counts(edge).served, 1);
+  },
+);
 
-test('an app that does not switch has its answer passed on, framed anew', async (t) => {
+testBoth('an app that does not switch has its answer passed on, framed anew', async (t) => {
   const edge = await startEdge(t);
   const response = 'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\nX-Why: 1\r\n\r\n2\r\nno\r\n0\r\n\r\n';
   const upstream = await scriptedUpstream(t, answering(response));
@@ -621,7 +635,7 @@ test('an app that does not switch has its answer passed on, framed anew', async 
   await eventually('the claim to end', () => counts(edge).inFlight === 0);
 });
 
-test('an upgrade to a dead app is a 502 page, and an unknown host a 404', async (t) => {
+testBoth('an upgrade to a dead app is a 502 page, and an unknown host a 404', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);

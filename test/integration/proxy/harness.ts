@@ -5,14 +5,16 @@ import { createConnection, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
-import type { FlipAnswer } from '../../../protocol/proxy-admin.ts';
+import type { FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../../protocol/service/logger.ts';
 import { systemClock } from '../../../proxy/clock.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
 import type { Limits, Timeouts } from '../../../proxy/config.ts';
+import { viewUpstream } from '../../../proxy/control/view.ts';
 import { startProxy } from '../../../proxy/proxy.ts';
 import type { Proxy } from '../../../proxy/proxy.ts';
 
@@ -156,10 +158,29 @@ export interface Edge {
   send(text: string): Promise<Wire>;
 }
 
+type EngineName = 'fast' | 'http-proxy';
+
+const engineOf = new WeakMap<TestContext, EngineName>();
+
+/** The same test with each engine: whatever carries a request, what clients and targets see is the same. */
+export function testBoth(name: string, body: (t: TestContext) => Promise<void>): void {
+  for (const engine of ['fast', 'http-proxy'] as const) {
+    void test(`${name} (${engine})`, (t) => {
+      engineOf.set(t, engine);
+      return body(t);
+    });
+  }
+}
+
 /** A proxy in this process, on port 0 and with a folder of its own. */
 export async function startEdge(
   t: TestContext,
-  settings: { timeouts?: Partial<Timeouts>; limits?: Partial<Limits>; folder?: string } = {},
+  settings: {
+    timeouts?: Partial<Timeouts>;
+    limits?: Partial<Limits>;
+    folder?: string;
+    engine?: EngineName;
+  } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
   const adminSocket = join(folder, 'admin.sock');
@@ -169,6 +190,7 @@ export async function startEdge(
   const config = {
     listen: listenOn,
     inherited: [],
+    engine: settings.engine ?? engineOf.get(t) ?? 'fast',
     adminSocket,
     stateDirectory: join(folder, 'state'),
     timeouts,
@@ -207,9 +229,15 @@ export function route(edge: Edge, port: number): Promise<FlipAnswer> {
   return edge.proxy.table.flip({ entry: entryFor(port), expectedGeneration: 0 });
 }
 
+/** The first upstream as the admin API would show it now. */
+export function viewOf({ proxy }: Pick<Edge, 'proxy'>): TableView['upstreams'][number] | undefined {
+  const [entry] = proxy.table.entries;
+  return entry && viewUpstream(entry, proxy.plane.counts(entry.id)[0] ?? null);
+}
+
 /** The counts of the only upstream. */
 export function counts(edge: Edge): { failed: number; served: number; inFlight: number; targetFailed: number } {
-  const upstream = edge.proxy.table.view().upstreams[0];
+  const upstream = viewOf(edge);
   const target = upstream?.targets[0];
   return {
     failed: upstream?.failed ?? -1,

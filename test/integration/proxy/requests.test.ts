@@ -1,7 +1,17 @@
 /** What the listener makes of good, odd and hostile requests. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { answering, entryFor, eventually, OK, route, scriptedUpstream, startEdge, uuid } from './harness.ts';
+import {
+  answering,
+  entryFor,
+  eventually,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  uuid,
+  viewOf,
+  testBoth,
+} from './harness.ts';
 
 const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
 
@@ -107,7 +117,7 @@ const REFUSED: readonly (readonly [name: string, request: string, status: RegExp
 ];
 
 for (const [name, request, status] of REFUSED) {
-  test(`refused: ${name}`, async (t) => {
+  testBoth(`refused: ${name}`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, answering(OK));
     await route(edge, upstream.port);
@@ -116,19 +126,19 @@ for (const [name, request, status] of REFUSED) {
     if (!status.source.includes('404')) await client.end();
     // The connection's end tells that nothing more can come; a body refused late may have begun to flow, never ended.
     for (const wire of upstream.wires) assert.doesNotMatch(wire.received, /\r\n0\r\n\r\n$/, 'a whole request passed');
-    assert.ok(edge.proxy.table.view().upstreams[0]?.targets[0]?.requests.served === 0);
+    assert.ok(viewOf(edge)?.targets[0]?.requests.served === 0);
   });
 }
 
-test('100 fields and raw bytes in values pass', async (t) => {
+testBoth('100 fields and raw bytes in values pass', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
   await (await edge.send(`GET / ${HEAD}X-Raw: \xc3\xa4\r\n${'A: b\r\n'.repeat(98)}\r\n`)).sees(/ok$/);
-  assert.match(upstream.wires[0]?.received ?? '', /x-raw: \xc3\xa4\r\n/);
+  assert.match(upstream.wires[0]?.received ?? '', /x-raw: \xc3\xa4\r\n/i);
 });
 
-test('targets pass as they are, whatever they look like', async (t) => {
+testBoth('targets pass as they are, whatever they look like', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -152,7 +162,7 @@ test('targets pass as they are, whatever they look like', async (t) => {
   assert.deepEqual(seen, targets);
 });
 
-test('absolute form becomes origin form', async (t) => {
+testBoth('absolute form becomes origin form', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -169,7 +179,7 @@ test('absolute form becomes origin form', async (t) => {
   }
 });
 
-test('a path prefix chooses among the upstreams of one host', async (t) => {
+testBoth('a path prefix chooses among the upstreams of one host', async (t) => {
   const edge = await startEdge(t);
   const [site, api] = [
     await scriptedUpstream(t, answering(OK.replace('ok', 'si'))),
@@ -190,21 +200,22 @@ test('a path prefix chooses among the upstreams of one host', async (t) => {
   }
 });
 
-test('pipelined requests are answered in their order, and garbage behind them only after them', async (t) => {
+testBoth('pipelined requests are answered in their order, and garbage behind them only after them', async (t) => {
   const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', (text) => {
+      const [, path] = /GET \/(\d) /.exec(String(text)) ?? [];
+      // The first takes longer than the second.
+      if (path !== undefined) setTimeout(() => wire.send(OK.replace('ok', `a${path}`)), path === '1' ? 50 : 0);
+    });
+  });
   await route(edge, upstream.port);
   const client = await edge.send(`GET /1 ${HEAD}\r\nGET /2 ${HEAD}\r\nGARBAGE\r\n\r\n`);
-  const [first, second] = [await upstream.wire(0), await upstream.wire(1)];
-  await first.sees('GET /1 ');
-  await second.sees('GET /2 ');
-  second.send(OK.replace('ok', 'b2'));
-  first.send(OK.replace('ok', 'a1'));
-  await client.sees(/^HTTP\/1.1 200 .*a1HTTP\/1.1 200 .*b2HTTP\/1.1 400 .*ORK_INVALID\n$/s);
+  await client.sees(/^HTTP\/1.1 200 .*a1HTTP\/1.1 200 .*a2HTTP\/1.1 400 .*ORK_INVALID\n$/s);
   await client.end();
 });
 
-test('a head that does not come in time is 408, and so is a connection that says nothing', async (t) => {
+testBoth('a head that does not come in time is 408, and so is a connection that says nothing', async (t) => {
   const edge = await startEdge(t, { timeouts: { clientHeadMs: 100 } });
   const [slow, silent] = [await edge.send(`GET / HTTP/1.1\r\nHos`), await edge.connect()];
   await slow.sees(/^HTTP\/1.1 408 /);
@@ -212,7 +223,7 @@ test('a head that does not come in time is 408, and so is a connection that says
   await silent.end();
 });
 
-test('the page is html for who asks for it, text for all others, and without body for HEAD', async (t) => {
+testBoth('the page is html for who asks for it, text for all others, and without body for HEAD', async (t) => {
   const edge = await startEdge(t);
   const html = await edge.send('GET / HTTP/1.1\r\nHost: x.test\r\nAccept: text/html,*/*;q=0.8\r\n\r\n');
   await html.sees(/^HTTP\/1.1 404 .*Content-Type: text\/html.*<!doctype html>.*ORK_HOST_UNKNOWN/s);
@@ -223,7 +234,7 @@ test('the page is html for who asks for it, text for all others, and without bod
   assert.match(head.received, /^HTTP\/1.1 404 .*\r\n\r\n$/s);
 });
 
-test('a POST to an unknown host is answered, and its connection can be used again', async (t) => {
+testBoth('a POST to an unknown host is answered, and its connection can be used again', async (t) => {
   const edge = await startEdge(t);
   const client = await edge.send('POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 5\r\n\r\nab');
   await client.sees(/404 .*UNKNOWN\n$/s);

@@ -1,0 +1,218 @@
+/**
+ * A client's connection that speaks HTTP/1.1: it finds the requests in what it reads, and has them exchanged one after the
+ * other. What is not for the fast engine goes on as a plain stream in the general one.
+ */
+import { Socket } from 'node:net';
+import type { Context } from '../context.ts';
+import { plainAddress } from '../general/headers.ts';
+import { FastExchange, HAND_OVER } from './exchange.ts';
+import { HandedOver } from './handed-over.ts';
+import type { RequestHead } from './head.ts';
+import type { Pools } from './pool.ts';
+import type { RequestIds } from './request-ids.ts';
+
+const EMPTY = Buffer.alloc(0);
+/** The average that a request's body must reach once it has taken {@link BODY_GRACE_MS}, bytes per second. */
+const BODY_RATE = 128;
+const BODY_GRACE_MS = 20_000;
+
+/** What all connections of an engine share. */
+export interface Shared {
+  readonly context: Context;
+  readonly pools: Pools;
+  readonly head: RequestHead;
+  readonly ids: RequestIds;
+  /** True while the proxy drains. */
+  readonly closing: boolean;
+  /** Goes on with a connection in the general engine. */
+  handOver(stream: HandedOver | Socket): void;
+  /** The head of a request did not come in time. */
+  late(client: ClientConnection): void;
+  closed(client: ClientConnection): void;
+}
+
+/** `handed`: the general engine has it. `leaving`: we said our last and wait for the client's end. */
+type State = 'open' | 'handed' | 'leaving';
+
+export class ClientConnection {
+  readonly address: string;
+  readonly secure: boolean;
+  readonly #socket: Socket;
+  readonly #shared: Shared;
+  readonly #exchange: FastExchange;
+  #state: State = 'open';
+  #handed: HandedOver | null = null;
+  /** What came of a head that is not complete. */
+  #partial: Buffer | null = null;
+  /** What came behind the request that is being answered. */
+  #queued: Buffer | null = null;
+  #consuming = false;
+  #asked = false;
+  /** Coarse times, ms: since when this wait lasts, and the last sign of progress in it. */
+  #since: number;
+  #progress: number;
+  #written = 0;
+
+  /** @param socket whose reads are given to {@link ClientConnection.read} */
+  constructor(socket: Socket, secure: boolean, shared: Shared) {
+    this.#socket = socket;
+    this.#shared = shared;
+    this.secure = secure;
+    this.address = plainAddress(socket.remoteAddress ?? '');
+    this.#exchange = new FastExchange(this, shared);
+    this.#since = shared.pools.now;
+    this.#progress = this.#since;
+    // Its `close` follows, and is all that counts.
+    socket.on('error', () => undefined);
+    // A client that ends its side while it is owed an answer has left, as node:http and nginx see it too.
+    socket.once('end', () => this.#state !== 'handed' && socket.destroy());
+    socket.once('close', () => this.#closed());
+  }
+
+  /**
+   * Bytes of a read, valid only during the call, with room for one more at `end` where the buffer is larger.
+   * @returns false to read no more for now
+   */
+  read(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#state === 'handed') return this.#handed?.feed(bytes.subarray(start, end)) ?? true;
+    if (this.#state === 'leaving') return true;
+    this.#progress = this.#shared.pools.now;
+    if (this.#partial === null) {
+      bytes[end] = 0;
+      return this.#consume(bytes, start, end);
+    }
+    const all = Buffer.concat([this.#partial, bytes.subarray(start, end), Buffer.alloc(1)]);
+    this.#partial = null;
+    return this.#consume(all, 0, all.length - 1);
+  }
+
+  /** @returns false while the kernel has not taken all of it; the exchange is told when it has */
+  write(bytes: Buffer): boolean {
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength === 0) return true;
+    this.#progress = this.#shared.pools.now;
+    this.#socket.write(EMPTY, () => this.#exchange.flushed());
+    return false;
+  }
+
+  /** The exchange takes more of the request's body. */
+  resume(): void {
+    if (this.#queued === null) this.#socket.resume();
+  }
+
+  /** The exchange is over. @param close no other may follow on this connection */
+  next(close: boolean): void {
+    if (this.#state !== 'open') return;
+    this.#since = this.#shared.pools.now;
+    this.#progress = this.#since;
+    if (close || this.#shared.closing) this.#leave();
+    else if (this.#queued !== null && !this.#consuming) this.#unqueue(this.#queued);
+  }
+
+  /** @param reset true: where a plain end could be taken for the end of an answer */
+  destroy(reset: boolean): void {
+    this.#state = 'leaving';
+    if (reset) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  /** Closes it when it is between two requests. */
+  closeIdle(): void {
+    if (this.#state === 'open' && this.#exchange.isIdle) this.#socket.destroy();
+  }
+
+  /** For the sweep. @param now coarse, ms */
+  check(now: number): void {
+    const { timeouts } = this.#shared.context;
+    if (this.#state === 'handed') return;
+    if (this.#state === 'leaving') {
+      if (now - this.#since >= timeouts.closeMs) this.#socket.destroy();
+    } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts.clientStallMs);
+    else if (this.#partial !== null || !this.#asked) {
+      if (now - this.#since >= timeouts.clientHeadMs) this.#shared.late(this);
+    } else if (now - this.#since >= timeouts.clientIdleMs) this.#socket.destroy();
+  }
+
+  /** Says the last word on a connection whose request is not understood or does not come. */
+  refuse(page: string): void {
+    this.#socket.write(page);
+    this.#leave();
+  }
+
+  #checkExchange(now: number, stallMs: number): void {
+    const { bytesWritten, writableLength } = this.#socket;
+    const written = bytesWritten - writableLength;
+    if (written !== this.#written) this.#progress = now;
+    this.#written = written;
+    const isReading = !this.#exchange.hasBody && this.#exchange.goesOn;
+    if (!isReading && writableLength === 0) return;
+    const seconds = (now - this.#since) / 1000;
+    const isSlow = isReading && seconds * 1000 > BODY_GRACE_MS && this.#exchange.bytesIn < seconds * BODY_RATE;
+    if (isSlow || now - this.#progress >= stallMs) this.#exchange.stalled();
+  }
+
+  #consume(bytes: Buffer, start: number, end: number): boolean {
+    this.#consuming = true;
+    let at = start;
+    while (at < end && this.#state === 'open') {
+      if (this.#exchange.isIdle) at = this.#takeHead(bytes, at, end);
+      else if (!this.#exchange.hasBody) at = this.#exchange.take(bytes, at, end);
+      else {
+        // Pipelined: its turn comes. Nothing more is read before that.
+        this.#queued = Buffer.from(bytes.subarray(at, end));
+        break;
+      }
+    }
+    this.#consuming = false;
+    return this.#queued === null && (this.#exchange.isIdle || this.#exchange.goesOn);
+  }
+
+  /** @returns the offset after what was read */
+  #takeHead(bytes: Buffer, at: number, end: number): number {
+    const { head, context } = this.#shared;
+    const verdict = head.read(bytes, at, end, context.limits.headBytes);
+    if (verdict === 'more') {
+      this.#partial = Buffer.from(bytes.subarray(at, end));
+      return end;
+    }
+    this.#asked = true;
+    this.#since = this.#shared.pools.now;
+    const after = verdict === 'fast' ? this.#exchange.begin(bytes, head, end) : HAND_OVER;
+    if (after !== HAND_OVER) return after;
+    this.#handOver(Buffer.from(bytes.subarray(at, end)));
+    return end;
+  }
+
+  #unqueue(queued: Buffer): void {
+    this.#queued = null;
+    const bytes = Buffer.concat([queued, Buffer.alloc(1)]);
+    if (this.#consume(bytes, 0, queued.length) && this.#state === 'open') this.#socket.resume();
+  }
+
+  #handOver(bytes: Buffer): void {
+    this.#state = 'handed';
+    if (this.secure) {
+      this.#socket.removeAllListeners('data');
+      this.#socket.pause();
+      this.#socket.unshift(bytes);
+      this.#shared.handOver(this.#socket);
+      return;
+    }
+    this.#handed = new HandedOver(this.#socket, bytes);
+    this.#shared.handOver(this.#handed);
+  }
+
+  /** FIN, and what the client still sends is read and dropped: unread bytes would turn it into a reset. */
+  #leave(): void {
+    this.#state = 'leaving';
+    this.#since = this.#shared.pools.now;
+    this.#queued = null;
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  #closed(): void {
+    this.#exchange.abandon();
+    this.#shared.closed(this);
+  }
+}

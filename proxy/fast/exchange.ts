@@ -1,0 +1,436 @@
+/**
+ * One request of a client's connection, from its head to the last byte of the answer. The object serves all requests of
+ * its connection, one after the other: nothing is made per request that does not have to be.
+ */
+import { performance } from 'node:perf_hooks';
+import { givenRequestId } from '../general/headers.ts';
+import type { Ended, Outcome } from '../observe/observer.ts';
+import {
+  APP_TIMEOUT,
+  APP_UNAVAILABLE,
+  APP_UNREACHABLE,
+  BODY_TOO_LARGE,
+  CLIENT_TIMEOUT,
+  pageAnswer,
+  refused,
+} from '../pages.ts';
+import type { Failure } from '../pages.ts';
+import type { Answer, Asked } from '../policy/policy.ts';
+import { normalizeHost } from '../routing/host.ts';
+import type { HostRoutes, Router } from '../routing/router.ts';
+import type { Route } from '../routing/route.ts';
+import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
+import { answerBytes } from './answer.ts';
+import { ascii, isAt } from './bytes.ts';
+import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from './call.ts';
+import type { ClientConnection, Shared } from './client.ts';
+import type { RequestHead } from './head.ts';
+import { OriginLines } from './origin.ts';
+import { RequestBody } from './request-body.ts';
+import type { ResponseFraming, ResponseHead } from './response-head.ts';
+import { compactResponseHead, writeRequestHead } from './rewrite.ts';
+
+const EMPTY = Buffer.alloc(0);
+const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
+const HTML = ascii('text/html');
+const ACCEPT = ascii('accept');
+const CHALLENGE = '/.well-known/acme-challenge/';
+/** Given by {@link FastExchange.begin} when the request is for the general engine. */
+export const HAND_OVER = -1;
+const BAD_BODY = refused(400, 'The body of the request is not framed as its head says.');
+
+/** `idle`: no request. `asking`: the answer has not begun. `answering`: its head has gone out. `ending`: its last bytes go. */
+type Phase = 'idle' | 'asking' | 'answering' | 'ending';
+
+export class FastExchange implements CallSink, InFlight, Asked, Ended {
+  readonly engine = 'fast';
+  readonly httpVersion = '1.1';
+  stream: StreamKind | null = null;
+  method = 'GET';
+  host = '';
+  target = '';
+  contentLength: number | null = null;
+  status = 0;
+  outcome: Outcome = 'served';
+  durationMs = 0;
+  appMs = 0;
+  bytesOut = 0;
+  readonly #client: ClientConnection;
+  readonly #shared: Shared;
+  readonly #origin: OriginLines;
+  readonly #body = new RequestBody();
+  #phase: Phase = 'idle';
+  /** Bytes of the head, while it is judged. */
+  #bytes: Buffer = EMPTY;
+  #router: Router<Route> | null = null;
+  #routes: HostRoutes<Route> | null = null;
+  #route: Route | null = null;
+  #to: Target | null = null;
+  #call: Call | null = null;
+  #request: CallRequest | null = null;
+  #id = 0;
+  #givenId = '';
+  #startedAt = 0;
+  #wantsHtml = false;
+  #close = false;
+  #framing: ResponseFraming = 'none';
+  #dismissed = false;
+  /** What of the answer is to be written: a range of a buffer of the call. */
+  #out: Buffer = EMPTY;
+  #outStart = 0;
+  #outEnd = 0;
+
+  constructor(client: ClientConnection, shared: Shared) {
+    this.#client = client;
+    this.#shared = shared;
+    this.#origin = new OriginLines(client.address, client.secure);
+  }
+
+  get isIdle(): boolean {
+    return this.#phase === 'idle';
+  }
+
+  /** The request's body was read to its end. */
+  get hasBody(): boolean {
+    return this.#body.done;
+  }
+
+  /** False: the target takes no more of the body for now. */
+  get goesOn(): boolean {
+    return this.#body.goesOn;
+  }
+
+  get bytesIn(): number {
+    return this.#body.bytes;
+  }
+
+  get clientAddress(): string {
+    return this.#client.address;
+  }
+
+  get secure(): boolean {
+    return this.#client.secure;
+  }
+
+  get targetId(): string | null {
+    return this.#to?.id ?? null;
+  }
+
+  get requestId(): string {
+    return this.#id === 0 ? this.#givenId : this.#shared.ids.text(this.#id);
+  }
+
+  header(name: string): string | undefined {
+    const { fields } = this.#shared.head;
+    const values: string[] = [];
+    for (let index = 0; index < fields.count; index += 1) {
+      const field = this.#bytes.toString('latin1', fields.line(index), fields.nameEnd(index));
+      if (field.toLowerCase() !== name) continue;
+      values.push(this.#bytes.toString('latin1', fields.valueStart(index), fields.valueEnd(index)));
+    }
+    return values.length > 0 ? values.join(', ') : undefined;
+  }
+
+  /**
+   * Takes a request on.
+   * @param bytes hold the head, and up to `end` what came behind it
+   * @returns the offset after what was read of it, or {@link HAND_OVER}: nothing has happened yet then
+   */
+  begin(bytes: Buffer, head: RequestHead, end: number): number {
+    const route = this.#find(bytes, head);
+    if (route === null || route.general) return HAND_OVER;
+    this.#bytes = bytes;
+    this.contentLength = head.framing === 'length' ? head.contentLength : null;
+    const refusal = route.policy === null ? null : route.policy.judge(this);
+    if (refusal === null && (this.#to = route.upstream.claim(this)) === null) return HAND_OVER;
+    this.#route = route;
+    this.#reset(bytes, head);
+    if (refusal !== null) {
+      this.#close ||= !this.#body.done;
+      this.#answer(refusal, 'served');
+      return head.end;
+    }
+    return this.#send(bytes, head, end);
+  }
+
+  /** More of the request's body. @returns the offset after it */
+  take(bytes: Buffer, start: number, end: number): number {
+    if (this.#call === null) return end;
+    const after = this.#body.take(bytes, start, end, this.#call);
+    this.#checkBody();
+    return after;
+  }
+
+  /** The client has left. */
+  abandon(): void {
+    if (this.#phase === 'idle') return;
+    this.#call?.abort();
+    this.#ended('abandoned');
+  }
+
+  /** The client does not send its body, or does not read the answer. */
+  stalled(): void {
+    if (this.#body.done || this.#phase !== 'asking') {
+      this.#client.destroy(this.#framing === 'close');
+      return;
+    }
+    this.#fail(CLIENT_TIMEOUT, 'the body of the request does not come');
+  }
+
+  /** What had been written is with the kernel now. */
+  flushed(): void {
+    const call = this.#call;
+    if (this.#phase === 'ending') this.#ended('served');
+    call?.resume();
+  }
+
+  cut(): void {
+    this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
+  }
+
+  dismiss(): void {
+    this.#dismissed = true;
+    this.#tryDismiss();
+  }
+
+  information(head: ResponseHead): void {
+    const links = head.rawFields().flatMap((text, index, all) => {
+      return index % 2 === 0 && text.toLowerCase() === 'link' ? [`Link: ${all[index + 1]}\r\n`] : [];
+    });
+    if (links.length > 0)
+      this.#client.write(Buffer.from(`HTTP/1.1 103 Early Hints\r\n${links.join('')}\r\n`, 'latin1'));
+  }
+
+  head(head: ResponseHead): void {
+    this.appMs = performance.now() - this.#startedAt;
+    this.#phase = 'answering';
+    this.status = head.status;
+    this.#framing = head.framing;
+    if (head.isEventStream) this.stream = 'events';
+    // An answer to half a request: the rest of it would be taken for the next one.
+    if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
+    this.#out = head.bytes;
+    this.#outStart = compactResponseHead(head, this.#close);
+    this.#outEnd = head.end;
+  }
+
+  body(buffer: Buffer, start: number, end: number): boolean {
+    this.bytesOut += end - start;
+    if (this.#outEnd === start && this.#out === buffer) this.#outEnd = end;
+    else {
+      this.#write();
+      this.#out = buffer;
+      this.#outStart = start;
+      this.#outEnd = end;
+    }
+    return true;
+  }
+
+  flush(): boolean {
+    const goesOn = this.#write();
+    if (this.#dismissed) this.#tryDismiss();
+    return goesOn;
+  }
+
+  end(trailers: readonly string[] | null): boolean {
+    let isFlushed = this.#write();
+    if (trailers !== null && this.#framing === 'chunked') isFlushed = this.#client.write(trailerBytes(trailers));
+    if (isFlushed) this.#ended('served');
+    else this.#phase = 'ending';
+    return isFlushed;
+  }
+
+  failed(reason: CallFailure, cause: unknown): void {
+    if (reason === 'refused' && this.#tryOther()) return;
+    if (reason === 'timeout' && !this.#body.done && this.#body.goesOn) this.#fail(CLIENT_TIMEOUT, cause);
+    else this.#fail(reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE, cause);
+  }
+
+  drain(): void {
+    this.#body.goesOn = true;
+    this.#client.resume();
+  }
+
+  /** The route, from what the connection knows of its last request where that holds. */
+  #find(bytes: Buffer, head: RequestHead): Route | null {
+    const { plane, terminator } = this.#shared.context;
+    const { router } = plane;
+    this.target = bytes.toString('latin1', head.targetStart, head.targetEnd);
+    if (terminator?.challenging === true && this.target.startsWith(CHALLENGE)) return null;
+    if (router !== this.#router || !this.#origin.isFor(bytes, head.hostStart, head.hostEnd)) {
+      const authority = bytes.toString('latin1', head.hostStart, head.hostEnd);
+      const host = normalizeHost(authority);
+      if (host === null) return null;
+      this.#origin.set(authority);
+      this.host = host;
+      this.#router = router;
+      this.#routes = router.of(host);
+    }
+    const routes = this.#routes;
+    if (routes === null) return null;
+    return routes.whole ?? routes.find(bytes.toString('latin1', head.targetStart, head.pathEnd));
+  }
+
+  #reset(bytes: Buffer, head: RequestHead): void {
+    this.method = head.method;
+    this.stream = null;
+    this.status = 0;
+    this.appMs = 0;
+    this.bytesOut = 0;
+    this.#startedAt = performance.now();
+    this.#phase = 'asking';
+    this.#dismissed = false;
+    this.#close = head.close;
+    this.#framing = 'none';
+    this.#outStart = 0;
+    this.#outEnd = 0;
+    this.#body.begin(head.framing, head.contentLength);
+    this.#wantsHtml = acceptsHtml(bytes, head);
+    const given = head.requestIdStart < 0 ? null : bytes.toString('latin1', head.requestIdStart, head.requestIdEnd);
+    this.#givenId = given === null ? '' : (givenRequestId(given) ?? '');
+    this.#id = this.#givenId === '' ? this.#shared.ids.next() : 0;
+  }
+
+  #send(bytes: Buffer, head: RequestHead, end: number): number {
+    const { pools, ids } = this.#shared;
+    const out = pools.scratch.buffer;
+    const length = writeRequestHead(
+      bytes,
+      head,
+      { origin: this.#origin, ids, id: this.#id, givenId: this.#givenId },
+      out,
+    );
+    const first = this.#body.takeFirst(Math.min(end - head.end, out.length - length));
+    if (first > 0) bytes.copy(out, length, head.end, head.end + first);
+    this.#request = this.#requestOf(head, out.subarray(0, length + first));
+    const call = pools.start(this.#request, this);
+    this.#call = call;
+    if (this.#body.done) {
+      call.end();
+      return head.end + first;
+    }
+    const after = head.end + first;
+    return after === end ? after : this.take(bytes, after, end);
+  }
+
+  #requestOf({ method, framing }: RequestHead, head: Buffer): CallRequest {
+    const edge = (this.#route as Route).edge;
+    return {
+      target: this.#to as Target,
+      head,
+      framing: framing satisfies RequestFraming,
+      isHead: method === 'HEAD',
+      idempotent: method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
+      responseHeadMs: edge.responseSeconds * 1000,
+      idleMs: edge.idleSeconds * 1000,
+      raw: true,
+    };
+  }
+
+  #checkBody(): void {
+    const limit = this.#route?.edge.maxBodyBytes ?? 0;
+    if (this.#body.bad) this.#fail(BAD_BODY, 'the framing of the request is broken');
+    else if (limit > 0 && this.#body.bytes > limit) this.#fail(BODY_TOO_LARGE, `more than ${limit} bytes`);
+  }
+
+  /** Nobody listens at the target, so nothing was sent: another copy of the app may have the request. */
+  #tryOther(): boolean {
+    const refusing = this.#to;
+    const request = this.#request;
+    const unsent = this.#call?.unsent() ?? null;
+    refusing?.refused(this.#shared.context.clock.monotonic());
+    if (refusing === null || request === null || unsent === null || this.#route === null) return false;
+    refusing.release(this, 'abandoned', 0);
+    const other = this.#route.upstream.claim(this, refusing);
+    this.#to = other ?? refusing;
+    if (other === null || other === refusing) return false;
+    this.#request = { ...request, target: other, head: unsent };
+    this.#call = this.#shared.pools.start(this.#request, this);
+    return true;
+  }
+
+  /** The proxy's own answer, or, when the app's has begun, an end that nobody can take for a complete one. */
+  #fail(failure: Failure, cause: unknown): void {
+    if (this.#phase === 'idle') return;
+    const isOurs = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
+    const { context } = this.#shared;
+    const upstream = (this.#route as Route).upstream;
+    this.#call?.abort();
+    if (!isOurs) {
+      if (this.#phase === 'asking') upstream.countFailure();
+      context.failures.record(upstream.id, this.targetId, failure, cause);
+    }
+    const outcome = isOurs ? 'abandoned' : 'failed';
+    if (this.#phase === 'asking') {
+      this.#close ||= isOurs || !this.#body.done || this.#shared.closing;
+      const more = failure.status === 503 ? ['Retry-After', '1'] : [];
+      this.#answer(pageAnswer(failure, this.#wantsHtml ? 'text/html' : undefined, {}, more), outcome);
+      return;
+    }
+    this.#client.destroy(this.#framing === 'close');
+    this.#ended(outcome);
+  }
+
+  #answer(answer: Answer, outcome: Outcome): void {
+    this.status = answer.status;
+    const bytes = answerBytes(answer, this.#close, this.method === 'HEAD');
+    this.bytesOut = Buffer.byteLength(answer.body);
+    this.#client.write(bytes);
+    this.#ended(outcome);
+  }
+
+  /** Ends an event stream where it can be ended cleanly. */
+  #tryDismiss(): void {
+    if (this.#phase !== 'answering' || this.#call === null) return;
+    if (this.#framing === 'chunked') {
+      if (!this.#call.isBetweenChunks) return;
+      this.#client.write(LAST_CHUNK);
+    } else if (this.#framing !== 'close') {
+      this.cut();
+      return;
+    }
+    this.#call.abort();
+    this.#close = true;
+    this.#ended('served');
+  }
+
+  /** @returns false while the kernel has not taken all of it */
+  #write(): boolean {
+    if (this.#outEnd === this.#outStart) return true;
+    const bytes = this.#out.subarray(this.#outStart, this.#outEnd);
+    this.#outStart = 0;
+    this.#outEnd = 0;
+    return this.#client.write(bytes);
+  }
+
+  #ended(outcome: Outcome): void {
+    this.#phase = 'idle';
+    this.outcome = outcome;
+    this.durationMs = performance.now() - this.#startedAt;
+    this.#to?.release(this, outcome, this.appMs > 0 ? this.status : 0);
+    this.#route?.metrics.ended(this);
+    this.#to = null;
+    this.#route = null;
+    this.#call = null;
+    this.#request = null;
+    this.#out = EMPTY;
+    this.#bytes = EMPTY;
+    this.#client.next(this.#close);
+  }
+}
+
+/** True for what browsers send. Others get text. */
+function acceptsHtml(bytes: Uint8Array, { fields }: RequestHead): boolean {
+  for (let index = 0; index < fields.count; index += 1) {
+    const name = fields.line(index);
+    if (fields.nameEnd(index) - name !== ACCEPT.length || ((bytes[name] as number) | 32) !== ACCEPT[0]) continue;
+    const start = fields.valueStart(index);
+    if (fields.valueEnd(index) - start >= HTML.length && isAt(bytes, start, HTML)) return true;
+  }
+  return false;
+}
+
+function trailerBytes(trailers: readonly string[]): Buffer {
+  const lines = trailers.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`));
+  return Buffer.from(`${lines.join('')}\r\n`, 'latin1');
+}

@@ -1,0 +1,33 @@
+/** Ids of requests: random per process, counted within it. They tell requests apart in logs; nobody has to guess them. */
+import { randomBytes } from 'node:crypto';
+
+const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
+/** Random digits, then digits of the count. */
+const PREFIX = 16;
+const COUNT = 12;
+
+export class RequestIds {
+  readonly #prefix = randomBytes(PREFIX / 2).toString('hex');
+  readonly #bytes = Buffer.from(this.#prefix, 'latin1');
+  #count = 0;
+
+  next(): number {
+    this.#count += 1;
+    return this.#count;
+  }
+
+  text(count: number): string {
+    return this.#prefix + count.toString(16).padStart(COUNT, '0');
+  }
+
+  /** @returns the offset after the id */
+  write(count: number, out: Buffer, at: number): number {
+    out.set(this.#bytes, at);
+    let rest = count;
+    for (let index = at + PREFIX + COUNT - 1; index >= at + PREFIX; index -= 1) {
+      out[index] = DIGITS[rest % 16] as number;
+      rest = Math.floor(rest / 16);
+    }
+    return at + PREFIX + COUNT;
+  }
+}
