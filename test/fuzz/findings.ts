@@ -1,0 +1,71 @@
+/** Findings as files, each of which runs again with `--replay FILE`. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+export const RequestCase = z.object({
+  side: z.literal('request'),
+  /** The client's bytes, latin1. */
+  bytes: z.string(),
+  /** Offsets at which they are sent in parts. */
+  parts: z.array(z.int()),
+});
+export type RequestCase = z.infer<typeof RequestCase>;
+
+export const ResponseCase = z.object({
+  side: z.literal('response'),
+  method: z.enum(['GET', 'HEAD', 'POST']),
+  /** What the upstream says, latin1. */
+  bytes: z.string(),
+  parts: z.array(z.int()),
+  /** It says so before it has read the body of the request. */
+  early: z.boolean(),
+  /** What it does with the connection then. */
+  ending: z.enum(['stay', 'fin', 'reset']),
+});
+export type ResponseCase = z.infer<typeof ResponseCase>;
+
+export const FuzzCase = z.discriminatedUnion('side', [RequestCase, ResponseCase]);
+export type FuzzCase = z.infer<typeof FuzzCase>;
+
+const Recording = z.object({ what: z.string(), engine: z.enum(['fast', 'http-proxy']), cases: z.array(FuzzCase) });
+export type Recording = z.infer<typeof Recording>;
+
+/** Findings of one kind that are kept; more of the same tell nothing new. */
+const KEPT_PER_KIND = 5;
+
+export class Findings {
+  readonly #folder: string;
+  readonly #kinds = new Map<string, number>();
+  readonly files: string[] = [];
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  get count(): number {
+    return [...this.#kinds.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Number of findings by what is wrong. */
+  get kinds(): Record<string, number> {
+    return Object.fromEntries(this.#kinds);
+  }
+
+  /** @param kind a few words, the same for findings of the same kind */
+  add(kind: string, what: string, engine: Recording['engine'], cases: readonly FuzzCase[]): void {
+    const before = this.#kinds.get(kind) ?? 0;
+    this.#kinds.set(kind, before + 1);
+    if (before >= KEPT_PER_KIND) return;
+    const text = JSON.stringify({ what: `${kind}: ${what}`, engine, cases: [...cases] } satisfies Recording);
+    const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
+    const file = join(this.#folder, `${kind.replaceAll(/[^a-z0-9]+/gi, '-')}-${digest}.json`);
+    mkdirSync(this.#folder, { recursive: true });
+    writeFileSync(file, text);
+    this.files.push(file);
+    console.log(`${kind}: ${what.slice(0, 300)}\n  ${file}`);
+  }
+}
+
+export const readRecording = (file: string): Recording => Recording.parse(JSON.parse(readFileSync(file, 'utf8')));

@@ -1,0 +1,214 @@
+/** `npm run fuzz:proxy`: grammar-based and mutating, both sides, both engines, and the parsers against node's own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import * as fc from 'fast-check';
+import { ROOT } from '../../installer/stack/stack.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { RequestHead } from '../../proxy/fast/head.ts';
+import { ResponseHead } from '../../proxy/fast/response-head.ts';
+import { RequestReader } from '../../proxy/fast/test-llhttp.ts';
+import {
+  answerInParts,
+  answerSameToLlhttp,
+  chunksInParts,
+  headInParts,
+  sameToLlhttp,
+} from '../../proxy/fast/test-properties.ts';
+import { EdgeProcess } from '../harness/edge-process.ts';
+import type { EngineName } from '../harness/edge-process.ts';
+import { Findings, readRecording } from './findings.ts';
+import type { FuzzCase, RequestCase, ResponseCase } from './findings.ts';
+import { REQUEST_ROUTES, requestCases, RequestSide } from './request-side.ts';
+import { RESPONSE_HOST, responseCases, ResponseSide } from './response-side.ts';
+
+const HELP = `npm run fuzz:proxy -- [options]
+  --minutes N      how long (default 1)
+  --seed N         the same cases again (default: by the clock)
+  --engines A,B    some of: fast http-proxy (default both)
+  --out DIR        where findings are written (default .orkestr/fuzz)
+  --replay FILE    runs the cases of one finding
+Prints each finding, and last a line of JSON. Exit code 1 when something was found.`;
+
+/** Cases at the same time. */
+const BATCH = 64;
+/** Growth of the proxy's memory, from a tenth of the time to the end, that is no leak. */
+const GROWTH_BYTES = 64 * 1024 * 1024;
+/** Runs of each property per round. */
+const PROPERTY_RUNS = 2000;
+
+interface Totals {
+  requestCases: number;
+  responseCases: number;
+  propertyRuns: number;
+  forwarded: number;
+  answered: number;
+}
+
+interface Bed {
+  readonly edge: EdgeProcess;
+  readonly engine: EngineName;
+  readonly requests: RequestSide;
+  readonly responses: ResponseSide;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '1' },
+      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+      engines: { type: 'string', default: 'fast,http-proxy' },
+      out: { type: 'string', default: join(ROOT, '.orkestr', 'fuzz') },
+      replay: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const findings = new Findings(values.out);
+  const seed = Math.trunc(Number(values.seed));
+  if (values.replay !== undefined) return replay(values.replay, findings);
+  const engines = values.engines
+    .split(',')
+    .filter((name): name is EngineName => name === 'fast' || name === 'http-proxy');
+  const totals: Totals = { requestCases: 0, responseCases: 0, propertyRuns: 0, forwarded: 0, answered: 0 };
+  const rss: Record<string, { start: number; end: number }> = {};
+  for (const engine of engines) {
+    const until = performance.now() + (Number(values.minutes) * 60_000) / engines.length;
+    rss[engine] = await withBed(engine, (bed) => fuzz(bed, seed, until, totals, findings));
+  }
+  console.log(
+    JSON.stringify({
+      seed,
+      engines,
+      ...totals,
+      findings: findings.count,
+      kinds: findings.kinds,
+      rssMB: rss,
+      files: findings.files,
+    }),
+  );
+  return findings.count === 0 ? 0 : 1;
+}
+
+async function fuzz(bed: Bed, seed: number, until: number, totals: Totals, findings: Findings) {
+  const began = performance.now();
+  let start = 0;
+  for (let round = seed; performance.now() < until; round += 1) {
+    await roundOf(bed, round, totals, findings);
+    if (!bed.edge.running) break;
+    if (start === 0 && performance.now() > began + (until - began) / 10) start = bed.edge.residentBytes;
+  }
+  if (!bed.edge.running) return { start: 0, end: 0 };
+  const end = bed.edge.residentBytes;
+  if (start > 0 && end > start + GROWTH_BYTES)
+    findings.add('memory growth', `${start} to ${end} bytes`, bed.engine, []);
+  const open = (await bed.edge.table()).upstreams
+    .flatMap(({ targets }) => targets)
+    .filter(({ inFlight }) => inFlight > 0);
+  if (open.length > 0) findings.add('a claim that does not end', JSON.stringify(open), bed.engine, []);
+  return { start: Math.round(start / 2 ** 20), end: Math.round(end / 2 ** 20) };
+}
+
+async function roundOf(bed: Bed, seed: number, totals: Totals, findings: Findings): Promise<void> {
+  const requests = requestCases(seed, 4 * BATCH);
+  const responses = responseCases(seed, BATCH);
+  for (let from = 0; from < requests.length && bed.edge.running; from += BATCH) {
+    totals.forwarded += await runRequests(bed, requests.slice(from, from + BATCH), findings);
+    totals.requestCases += BATCH;
+  }
+  if (bed.edge.running) totals.answered += await runResponses(bed, responses, findings);
+  totals.responseCases += BATCH;
+  if (bed.engine === 'fast') await checkProperties(seed, totals, findings);
+}
+
+async function runRequests(bed: Bed, cases: readonly RequestCase[], findings: Findings): Promise<number> {
+  const forwarded = await bed.requests.run(bed.edge, bed.engine, cases, findings);
+  noteCrash(bed, cases, findings);
+  return forwarded;
+}
+
+async function runResponses(bed: Bed, cases: readonly ResponseCase[], findings: Findings): Promise<number> {
+  const answered = await bed.responses.run(bed.edge, bed.engine, cases, findings);
+  noteCrash(bed, cases, findings);
+  return answered;
+}
+
+function noteCrash({ edge, engine }: Bed, cases: readonly FuzzCase[], findings: Findings): void {
+  if (!edge.running) findings.add('crash', edge.lastLines().join('\n'), engine, cases);
+}
+
+/** The parsers by themselves: a thousand times as many messages as through sockets. */
+async function checkProperties(seed: number, totals: Totals, findings: Findings): Promise<void> {
+  const settings = { seed, numRuns: PROPERTY_RUNS };
+  const ignore = (): void => undefined;
+  const results = [
+    await fc.check(sameToLlhttp(new RequestReader(), ignore), settings),
+    await fc.check(answerSameToLlhttp(ignore), settings),
+    fc.check(headInParts(new RequestHead()), settings),
+    fc.check(answerInParts(new ResponseHead()), settings),
+    fc.check(chunksInParts(), settings),
+  ];
+  totals.propertyRuns += results.length * PROPERTY_RUNS;
+  for (const result of results) {
+    if (!result.failed) continue;
+    const bytes = (result.counterexample as readonly unknown[] | null)?.find((part) => Buffer.isBuffer(part));
+    const text = bytes?.toString('latin1') ?? '';
+    findings.add('a parser differs', `${JSON.stringify(text)} ${String(result.errorInstance)}`, 'fast', [
+      { side: 'request', bytes: text, parts: [] },
+    ]);
+  }
+}
+
+async function replay(file: string, findings: Findings): Promise<number> {
+  const { what, engine, cases } = readRecording(file);
+  console.log(what);
+  await withBed(engine, async (bed) => {
+    await runRequests(
+      bed,
+      cases.filter((one): one is RequestCase => one.side === 'request'),
+      findings,
+    );
+    const responses = cases.filter((one): one is ResponseCase => one.side === 'response');
+    if (bed.edge.running) await runResponses(bed, responses, findings);
+  });
+  console.log(JSON.stringify({ cases: cases.length, findings: findings.count, kinds: findings.kinds }));
+  return findings.count === 0 ? 0 : 1;
+}
+
+async function withBed<T>(engine: EngineName, work: (bed: Bed) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-fuzz-'));
+  const [requests, responses] = [new RequestSide(), new ResponseSide()];
+  try {
+    const [first, second] = [await requests.start(), await responses.start()];
+    const edge = await EdgeProcess.start({ name: 'proxy', folder, engine });
+    try {
+      await route(edge, 1, first, REQUEST_ROUTES);
+      await route(edge, 2, second, [RESPONSE_HOST]);
+      return await work({ edge, engine, requests, responses });
+    } finally {
+      await edge.stop();
+    }
+  } finally {
+    await Promise.all([requests.close(), responses.close()]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Answers that do not come are given up after a second. */
+function route(edge: EdgeProcess, number: number, port: number, hosts: readonly string[]): Promise<void> {
+  const id = (offset: number): string => `01890a5d-ac96-774b-bcce-${String(offset + number).padStart(12, '0')}`;
+  const entry = {
+    id: id(0),
+    generation: 1,
+    targets: [{ id: id(1000), address: '127.0.0.1', port }],
+    routes: hosts.map((host) => ({ host, pathPrefix: '/' })),
+    edge: EdgeSettings.parse({ responseSeconds: 1, idleSeconds: 1 }),
+  };
+  return edge.flip({ entry, expectedGeneration: 0 });
+}
+
+process.exitCode = await main();

@@ -1,0 +1,180 @@
+/**
+ * Hostile requests. What the upstream gets of them must be what node's own strict parser reads in the client's bytes, in
+ * the same order; every whole message is answered or its connection closed; and the counts fit.
+ */
+import { createConnection } from 'node:net';
+import type { Socket } from 'node:net';
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
+import * as fc from 'fast-check';
+import { RequestReader } from '../../proxy/fast/test-llhttp.ts';
+import type { Reading } from '../../proxy/fast/test-llhttp.ts';
+import { requestBytes } from '../../proxy/fast/test-messages.ts';
+import type { EdgeProcess } from '../harness/edge-process.ts';
+import type { Findings, RequestCase } from './findings.ts';
+import { StrictUpstream } from './strict-upstream.ts';
+import type { StrictRequest } from './strict-upstream.ts';
+
+/** Case hosts are `c<number>.` and this. */
+const DOMAIN = 'requests.test';
+export const REQUEST_ROUTES = [`*.${DOMAIN}`];
+/** After an answer, or after the last byte was sent, so long without another means: that is all. */
+const QUIET_MS = 25;
+/** A message that is not whole stays without an answer; nothing is waited for longer. */
+const INCOMPLETE_MS = 150;
+/** A whole message is answered in this time, or the proxy hangs. */
+const HANG_MS = 8000;
+
+const requestCase: fc.Arbitrary<RequestCase> = fc
+  .tuple(
+    requestBytes,
+    fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(fc.nat({ max: 400 }), { maxLength: 5 })),
+  )
+  .map(([bytes, parts]) => ({ side: 'request', bytes: bytes.toString('latin1'), parts: partsOf(parts, bytes.length) }));
+
+const partsOf = (places: readonly number[], length: number): number[] =>
+  [...new Set(places.filter((place) => place > 0 && place < length))].toSorted((a, b) => a - b);
+
+export const requestCases = (seed: number, count: number): RequestCase[] =>
+  fc.sample(requestCase, { seed, numRuns: count });
+
+/** What is looked at of one case when it has run. */
+interface Run {
+  readonly case: RequestCase;
+  readonly host: string;
+  readonly bytes: Buffer;
+  readonly expected: Reading;
+  received: string;
+  closed: boolean;
+  hung: boolean;
+}
+
+export class RequestSide {
+  readonly #reader = new RequestReader();
+  readonly #seen = new Map<string, string[]>();
+  readonly #strays: string[] = [];
+  #upstream: StrictUpstream | null = null;
+  #number = 0;
+
+  async start(): Promise<number> {
+    this.#upstream = await StrictUpstream.start({
+      request: (request, socket) => this.#answer(request, socket),
+      fault: (what, bytes) => this.#strays.push(`${what} in ${JSON.stringify(bytes.slice(0, 300))}`),
+    });
+    return this.#upstream.port;
+  }
+
+  async close(): Promise<void> {
+    await this.#upstream?.close();
+  }
+
+  /** Runs cases all at once, each on a connection of its own. @returns requests that reached the upstream */
+  async run(
+    edge: EdgeProcess,
+    engine: 'fast' | 'http-proxy',
+    cases: readonly RequestCase[],
+    findings: Findings,
+  ): Promise<number> {
+    const runs: Run[] = [];
+    for (const one of cases) runs.push(await this.#prepare(one));
+    await Promise.all(runs.map((run) => send(edge, run)));
+    await pause(QUIET_MS);
+    let forwarded = 0;
+    for (const run of runs) {
+      const seen = this.#seen.get(run.host) ?? [];
+      forwarded += seen.length;
+      const wrong = judge(run, seen);
+      if (wrong !== null) findings.add(...wrong, engine, [run.case]);
+      this.#seen.delete(run.host);
+    }
+    for (const host of this.#seen.keys()) this.#strays.push(`a request for ${host}, which no client has sent`);
+    this.#seen.clear();
+    for (const stray of this.#strays) findings.add('stray bytes at the upstream', stray, engine, cases);
+    this.#strays.length = 0;
+    return forwarded;
+  }
+
+  /** The case with a host of its own, and what node reads in it. */
+  async #prepare(one: RequestCase): Promise<Run> {
+    this.#number += 1;
+    const host = `c${this.#number}.${DOMAIN}`;
+    const text = one.bytes.replaceAll(/(host:[ \t]*)a(?![A-Za-z0-9.@-])/gi, `$1${host}`);
+    const bytes = Buffer.from(text.replaceAll('http://a/', `http://${host}/`), 'latin1');
+    return {
+      case: one,
+      host,
+      bytes,
+      expected: await this.#reader.read(bytes),
+      received: '',
+      closed: false,
+      hung: false,
+    };
+  }
+
+  #answer(request: StrictRequest, socket: Socket): void {
+    const host = request.host.replace(/:\d*$/, '').toLowerCase();
+    const line = described(request.method, request.target, request.body);
+    this.#seen.set(host, [...(this.#seen.get(host) ?? []), line]);
+    const body = request.method === 'HEAD' ? '' : 'ok';
+    const saw = Buffer.from(line, 'latin1').toString('base64url');
+    socket.write(`HTTP/1.1 200 OK\r\nX-Saw: ${saw}\r\nContent-Length: 2\r\n\r\n${body}`, 'latin1');
+  }
+}
+
+/** A request in one line. Absolute targets become what the proxy makes of them. */
+function described(method: string, target: string, body: string): string {
+  const origin = target.replace(/^http:\/\/[^/?#]*/i, '');
+  return `${method} ${origin.startsWith('/') ? origin : `/${origin}`} ${JSON.stringify(body)}`;
+}
+
+async function send(edge: EdgeProcess, run: Run): Promise<void> {
+  const socket = createConnection({ port: edge.port, host: '127.0.0.1', noDelay: true });
+  let last = performance.now();
+  socket.on('data', (bytes) => {
+    run.received += bytes.toString('latin1');
+    last = performance.now();
+  });
+  socket.on('error', () => undefined); // its close is what counts
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const cuts = [...run.case.parts.filter((at) => at < run.bytes.length), run.bytes.length];
+  for (const [index, end] of cuts.entries()) {
+    if (index > 0) await immediate();
+    socket.write(run.bytes.subarray(cuts[index - 1] ?? 0, end));
+  }
+  const wanted = run.expected.messages.filter(({ complete }) => complete).length;
+  for (const began = performance.now(); !socket.closed;) {
+    await Promise.race([closed, pause(QUIET_MS)]);
+    await immediate();
+    const [waited, quiet] = [performance.now() - began, performance.now() - last];
+    const answered = finalAnswers(run.received) >= wanted;
+    run.hung = !answered && waited > HANG_MS;
+    if (run.hung || (answered && quiet > (run.received === '' ? INCOMPLETE_MS : QUIET_MS))) break;
+  }
+  run.closed = socket.closed;
+  socket.destroy();
+}
+
+const finalAnswers = (received: string): number => (received.match(/HTTP\/1\.1 [2-5]\d\d /g) ?? []).length;
+
+/** @returns kind and description of what is wrong, or null */
+function judge({ expected, received, hung, closed }: Run, seen: readonly string[]): [string, string] | null {
+  const whole = expected.messages
+    .filter(({ complete }) => complete)
+    .map(({ method, target, body }) => described(method, target, body));
+  const readings = `upstream saw ${JSON.stringify(seen)}, llhttp reads ${JSON.stringify(whole)} (${expected.error ?? 'no error'})`;
+  if (hung && !closed) return ['hang', readings];
+  // Requests that follow each other unasked may reach the app in another order; their answers may not.
+  if (!isSubsequence(seen.toSorted(), whole.toSorted())) return ['the upstream saw another request', readings];
+  const answers = [...received.matchAll(/\r\nX-Saw: ([\w-]+)\r\n/gi)].map(([, saw = '']) =>
+    Buffer.from(saw, 'base64url').toString('latin1'),
+  );
+  if (!isSubsequence(answers, whole))
+    return ['an answer to another request', `${readings}, answered ${JSON.stringify(answers)}`];
+  return null;
+}
+
+/** Whether all lines of `part` are in `all`, in that order. */
+function isSubsequence(part: readonly string[], all: readonly string[]): boolean {
+  let at = 0;
+  for (const line of all) if (line === part[at]) at += 1;
+  return at === part.length;
+}
