@@ -57,7 +57,7 @@ function wantsHtml(accept: string | undefined): boolean {
 }
 
 /** The page for a failure. An environment's own page is html, so only those who ask for html get it. */
-export function renderPage(failure: Failure, accept: string | undefined, own: OwnPages = {}): Page {
+function renderPage(failure: Failure, accept: string | undefined, own: OwnPages = {}): Page {
   const ownPage = (own as Readonly<Record<string, string | undefined>>)[failure.status];
   if (ownPage === undefined || !wantsHtml(accept)) return builtInPage(failure, accept);
   return { type: 'text/html; charset=utf-8', body: ownPage };
@@ -71,7 +71,8 @@ export function pageAnswer(
   more: readonly string[] = [],
 ): Answer {
   const { type, body } = renderPage(failure, accept, own);
-  return { status: failure.status, headers: [...plainHeaders(type), ...more], body, code: failure.code };
+  const headers = ['Content-Type', type, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', ...more];
+  return { status: failure.status, headers, body, code: failure.code };
 }
 
 function builtInPage({ status, code, detail }: Failure, accept: string | undefined): Page {
@@ -87,28 +88,22 @@ function builtInPage({ status, code, detail }: Failure, accept: string | undefin
 }
 
 /** Answers with the failure's page. The caller has made sure that no head was sent. */
-export function answerPage(res: ServerResponse, failure: Failure, close: boolean): void {
-  const { type, body } = renderPage(failure, res.req.headers.accept);
-  res.writeHead(failure.status, STATUS_CODES[failure.status], [
-    ...pageHeaders(type, body),
-    ...(failure.status === 503 ? ['Retry-After', '1'] : []),
-    ...(close ? ['Connection', 'close'] : []),
-  ]);
+export function answerPage(res: ServerResponse, failure: Failure, close: boolean, own: OwnPages = {}): void {
+  const more = failure.status === 503 ? ['Retry-After', '1'] : [];
+  sendAnswer(res, pageAnswer(failure, res.req.headers.accept, own, more), close);
+}
+
+/** Answers in place of the app. The caller has made sure that no head was sent. */
+export function sendAnswer(res: ServerResponse, { status, headers, body }: Answer, close: boolean): void {
+  const framing = ['Content-Length', String(Buffer.byteLength(body)), ...(close ? ['Connection', 'close'] : [])];
+  res.writeHead(status, STATUS_CODES[status], [...headers, ...framing]);
   res.end(body);
 }
 
 /** The same as bytes, for a connection that has no response object (yet). */
 export function rawPage(failure: Failure): string {
-  const { type, body } = renderPage(failure, undefined);
-  const fields = [...pageHeaders(type, body), 'Connection', 'close'];
+  const { status, headers, body } = pageAnswer(failure, undefined, {});
+  const fields = [...headers, 'Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close'];
   const lines = fields.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${fields[index + 1] ?? ''}\r\n`] : []));
-  return `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
-}
-
-function pageHeaders(type: string, body: string): string[] {
-  return ['Content-Length', String(Buffer.byteLength(body)), ...plainHeaders(type)];
-}
-
-function plainHeaders(type: string): string[] {
-  return ['Content-Type', type, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'];
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
 }
