@@ -77,7 +77,8 @@ export const sameToLlhttp = (reader: RequestReader, took: (messages: number) => 
       theirs.messages.filter((message) => message.complete),
       whole,
     );
-    assert.equal(theirs.error, null);
+    // Of one that is not whole yet node may already know that it will refuse it.
+    if (whole.length === ours.messages.length) assert.equal(theirs.error, null);
     took(whole.length);
   });
 
