@@ -45,7 +45,7 @@ async function serve(): Promise<void> {
     if (watchdog) clearInterval(watchdog);
   });
   const urls = proxy.addresses.map(urlOf);
-  const upstreams = proxy.table.view().upstreams.length;
+  const upstreams = proxy.table.entries.length;
   log.info({ url: urls[0], urls, adminSocket: config.adminSocket, upstreams, pid: process.pid }, 'listening');
   supervisor.ready(proxy.table.unreadable ? 'ORK_TABLE_UNREADABLE: routes are missing' : `serving ${upstreams} apps`);
 }

@@ -2,12 +2,22 @@
  * The data plane of one process: the upstreams, and the router over their routes. It holds no truth of its own; the
  * table (control/table.ts) tells it what to serve.
  */
-import type { DrainAnswer, DrainRequest, FlipAnswer, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
+import { OrkestrError } from '../protocol/errors.ts';
+import type {
+  DrainAnswer,
+  DrainRequest,
+  FlipAnswer,
+  HoldAnswer,
+  HoldRequest,
+  UpstreamEntry,
+} from '../protocol/proxy-admin.ts';
 import type { Clock } from './clock.ts';
 import type { Observer } from './observe/observer.ts';
 import { buildRouter } from './routing/router.ts';
 import type { HostRoutes, Router } from './routing/router.ts';
 import type { Route } from './routing/route.ts';
+import type { UpstreamCounts } from './upstream/counts.ts';
+import type { TallyListener } from './upstream/tally.ts';
 import { Upstream } from './upstream/upstream.ts';
 
 /** Makes the routes of an entry; the features of a route are compiled here, once per flip. */
@@ -50,9 +60,15 @@ export class Plane {
   put(entry: UpstreamEntry): FlipAnswer['previous'] {
     const known = this.#served.get(entry.id)?.upstream;
     const previous = known?.apply(entry) ?? null;
-    const upstream = known ?? new Upstream(entry, this.#clock);
-    this.#swap(new Map([...this.#served, [entry.id, { upstream, routes: this.#compile(upstream, this.#observer) }]]));
+    this.#serve(known ?? new Upstream(entry, this.#clock));
     return previous;
+  }
+
+  /** The same active targets with another canary; nothing else changes. */
+  amend(entry: UpstreamEntry): void {
+    const upstream = this.#upstream(entry.id);
+    upstream.amend(entry);
+    this.#serve(upstream);
   }
 
   /** What is in flight to it ends by itself, or by a drain. Answers the ids of its targets. */
@@ -66,28 +82,64 @@ export class Plane {
     return [...new Set(upstream.targets().map((target) => target.id))];
   }
 
-  /** @throws OrkestrError ORK_CONFLICT for an active target */
-  drain({ upstreamId, targetId, ...seconds }: DrainRequest): Promise<DrainAnswer> {
-    const leaving = this.#leaving.find(({ id }) => id === upstreamId);
-    const upstream = this.#served.get(upstreamId)?.upstream ?? leaving;
+  /** @throws OrkestrError ORK_CONFLICT for a target that serves */
+  drain({ upstreamId, targetId, ...seconds }: DrainRequest, given: AbortSignal | null = null): Promise<DrainAnswer> {
+    const upstream = this.#known(upstreamId);
     const none = { carried: 0, ended: 0, closed: 0 };
     if (!upstream) {
       return Promise.resolve({ known: false, ms: 0, forced: 0, streams: none, requests: { served: 0, failed: 0 } });
     }
-    return upstream.drain(targetId, {
+    const plan = {
       deadlineMs: seconds.deadlineSeconds * 1000,
       streamDeadlineMs: seconds.streamDeadlineSeconds * 1000,
       spreadMs: seconds.spreadSeconds * 1000,
-    });
+    };
+    return upstream.drain(targetId, plan, given);
   }
 
-  view(): TableView['upstreams'] {
-    return [...this.#served.values()].map(({ upstream }) => upstream.view());
+  /** @throws OrkestrError ORK_NOT_FOUND */
+  hold({ upstreamId, maxRequests, maxBytes, maxSeconds }: HoldRequest): HoldAnswer {
+    return this.#upstream(upstreamId).hold({ maxRequests, maxBytes, maxMs: maxSeconds * 1000 });
+  }
+
+  /** @throws OrkestrError ORK_NOT_FOUND */
+  resume(id: string): HoldAnswer {
+    return this.#upstream(id).resume();
+  }
+
+  /**
+   * @param listener first gets what has happened since the target is active, within this call
+   * @returns what ends it
+   */
+  watch(upstreamId: string, targetId: string, listener: TallyListener): () => void {
+    return this.#served.get(upstreamId)?.upstream.watch(targetId, listener) ?? (() => undefined);
+  }
+
+  /** Of all upstreams that are served, or of one, which may be leaving. */
+  counts(id?: string): UpstreamCounts[] {
+    if (id === undefined) return [...this.#served.values()].map(({ upstream }) => upstream.counts());
+    const upstream = this.#known(id);
+    return upstream ? [upstream.counts()] : [];
   }
 
   /** Ends everything in flight now. For the end of the process. */
   cut(): void {
     for (const upstream of [...[...this.#served.values()].map((one) => one.upstream), ...this.#leaving]) upstream.cut();
+  }
+
+  #known(id: string): Upstream | undefined {
+    return this.#served.get(id)?.upstream ?? this.#leaving.find((one) => one.id === id);
+  }
+
+  #upstream(id: string): Upstream {
+    const upstream = this.#served.get(id)?.upstream;
+    if (upstream) return upstream;
+    throw new OrkestrError('ORK_NOT_FOUND', 'The table has no such upstream.');
+  }
+
+  #serve(upstream: Upstream): void {
+    const served = { upstream, routes: this.#compile(upstream, this.#observer) };
+    this.#swap(new Map([...this.#served, [upstream.id, served]]));
   }
 
   #swap(served: ReadonlyMap<string, Served>): void {

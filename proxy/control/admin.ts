@@ -7,12 +7,31 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
-import { DrainRequest, FlipRequest, MAX_ADMIN_BODY_BYTES } from '../../protocol/proxy-admin.ts';
+import {
+  CanaryRequest,
+  DrainRequest,
+  FlipBackRequest,
+  FlipRequest,
+  HoldRequest,
+  MAX_ADMIN_BODY_BYTES,
+  ResumeRequest,
+  WatchRequest,
+} from '../../protocol/proxy-admin.ts';
+import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
+import { METRICS_TYPE, renderMetrics } from '../observe/snapshot.ts';
+import type { Planes } from '../planes/planes.ts';
 import type { Table } from './table.ts';
 
-/** Connections at once. Drains hold theirs for as long as they last. */
+/** Connections at once. Drains and watches hold theirs for as long as they last. */
 const MAX_CONNECTIONS = 256;
+
+/** What the calls are made of. */
+export interface Control {
+  readonly table: Table;
+  readonly planes: Planes;
+  certificates(): CertificateList;
+}
 
 export interface Admin {
   close(): Promise<void>;
@@ -22,7 +41,7 @@ export interface Admin {
  * @param socketPath a socket that nobody listens on is replaced: a killed proxy leaves one behind
  * @throws OrkestrError ORK_ALREADY_RUNNING when another proxy listens there
  */
-export async function serveAdmin(socketPath: string, table: Table, log: Logger): Promise<Admin> {
+export async function serveAdmin(socketPath: string, control: Control, log: Logger): Promise<Admin> {
   await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
   if (await isAnswered(socketPath)) {
     throw new OrkestrError('ORK_ALREADY_RUNNING', `Another proxy listens on ${socketPath}.`);
@@ -30,7 +49,7 @@ export async function serveAdmin(socketPath: string, table: Table, log: Logger):
   await rm(socketPath, { force: true });
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (req, res) => void answer(req, res, table, log));
+  server.on('request', (req, res) => void answer(req, res, control, log));
   server.on('clientError', (_error, socket) => {
     socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
@@ -70,33 +89,62 @@ async function listenPrivately(server: Server, socketPath: string): Promise<void
   }
 }
 
+/** One call as its handler sees it. */
+interface Call {
+  readonly control: Control;
+  /** What the path names, if it names something. */
+  readonly id: string;
+  readonly body: <T>(schema: z.ZodType<T>) => Promise<T>;
+  /** Aborts when the caller goes before it has its answer. */
+  readonly given: AbortSignal;
+}
+
+/** Text goes out as it is, anything else as JSON. */
+type Handler = (call: Call) => unknown;
+
+const CALLS: Readonly<Record<string, Handler>> = {
+  'GET /v1/table': ({ control }) => control.table.view(),
+  'GET /v1/health': ({ control }) => health(control.table),
+  'GET /v1/metrics': async ({ control }) => renderMetrics(await control.planes.metrics()),
+  'GET /v1/certificates': ({ control }) => control.certificates(),
+  'GET /v1/upstreams/:id/receipt': ({ control, id }) => control.table.receipt(id),
+  'DELETE /v1/upstreams/:id': ({ control, id }) => control.table.remove(id),
+  'POST /v1/flip': async ({ control, body }) => control.table.flip(await body(FlipRequest)),
+  'POST /v1/flip-back': async ({ control, body }) => control.table.flipBack(await body(FlipBackRequest)),
+  'POST /v1/canary': async ({ control, body }) => control.table.canary(await body(CanaryRequest)),
+  'POST /v1/drain': async ({ control, body, given }) => control.planes.drain(await body(DrainRequest), given),
+  'POST /v1/watch': async ({ control, body, given }) => control.table.watch(await body(WatchRequest), given),
+  'POST /v1/hold': async ({ control, body }) => control.planes.hold(await body(HoldRequest)),
+  'POST /v1/resume': async ({ control, body }) => control.planes.resume((await body(ResumeRequest)).upstreamId),
+};
+
 /** Never rejects: whatever goes wrong is an answer. */
-async function answer(req: IncomingMessage, res: ServerResponse, table: Table, log: Logger): Promise<void> {
+async function answer(req: IncomingMessage, res: ServerResponse, control: Control, log: Logger): Promise<void> {
   try {
-    send(res, 200, 'application/json', await dispatch(req, table));
+    const given = new AbortController();
+    res.once('close', () => given.abort());
+    const value = await dispatch(req, control, given.signal);
+    if (typeof value === 'string') send(res, 200, METRICS_TYPE, value);
+    else send(res, 200, 'application/json', JSON.stringify(value));
   } catch (error) {
     if (!(error instanceof OrkestrError)) log.error({ err: error, path: req.url }, 'an admin call failed');
     const problem = toProblem(toErrorReport(error));
-    send(res, problem.status, 'application/problem+json', problem);
+    send(res, problem.status, 'application/problem+json', JSON.stringify(problem));
   }
 }
 
-async function dispatch(req: IncomingMessage, table: Table): Promise<unknown> {
+async function dispatch(req: IncomingMessage, control: Control, given: AbortSignal): Promise<unknown> {
   const [path = ''] = (req.url ?? '').split('?', 1);
-  const upstream = /^\/v1\/upstreams\/([^/]+)$/.exec(path)?.[1];
-  if (req.method === 'DELETE' && upstream !== undefined) return table.remove(check(Uuid, upstream));
-  switch (`${req.method} ${path}`) {
-    case 'GET /v1/table':
-      return table.view();
-    case 'GET /v1/health':
-      return health(table);
-    case 'POST /v1/flip':
-      return table.flip(check(FlipRequest, await readJson(req)));
-    case 'POST /v1/drain':
-      return table.drain(check(DrainRequest, await readJson(req)));
-    default:
-      throw new OrkestrError('ORK_NOT_FOUND', 'The admin API has no such call.');
-  }
+  const [, before, id, after = ''] = /^(\/v1\/upstreams\/)([^/]+)(\/.*)?$/.exec(path) ?? [];
+  const name = `${req.method} ${before === undefined ? path : `${before}:id${after}`}`;
+  const handler = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
+  if (!handler) throw new OrkestrError('ORK_NOT_FOUND', 'The admin API has no such call.');
+  return handler({
+    control,
+    given,
+    id: id === undefined ? '' : check(Uuid, id),
+    body: async (schema) => check(schema, await readJson(req)),
+  });
 }
 
 function health(table: Table): { ok: true } {
@@ -129,8 +177,7 @@ async function readJson(req: IncomingMessage): Promise<unknown> {
   }
 }
 
-function send(res: ServerResponse, status: number, type: string, value: unknown): void {
-  const body = JSON.stringify(value);
+function send(res: ServerResponse, status: number, type: string, body: string): void {
   // A body that was not read to its end would be taken for the next request.
   const close = res.req.complete ? {} : { connection: 'close' };
   res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...close });

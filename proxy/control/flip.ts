@@ -1,6 +1,6 @@
 /** What a flip request means for the entry that stands. Pure. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import type { FlipBackRequest, FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 
 /** Nothing new, or to be put in place. */
 export type FlipKind = 'replay' | 'apply';
@@ -20,9 +20,32 @@ export function judgeFlip(current: UpstreamEntry | null, { entry, expectedGenera
   throw staleGeneration(generation, expectedGeneration, entry.generation);
 }
 
-export function staleGeneration(current: number, expected: number, next: number): OrkestrError {
-  return new OrkestrError('ORK_GENERATION_STALE', 'The upstream is not at the generation that the flip expects.', {
-    evidence: [`generation in the table: ${current}`, `expected: ${expected}, to be set: ${next}`],
+/**
+ * What a way back leads to: the entry before the last flip, under the generation of now.
+ * @throws OrkestrError ORK_CONFLICT when the last flip did not come from that target
+ */
+export function judgeFlipBack(
+  { entry, before }: { readonly entry: UpstreamEntry; readonly before: UpstreamEntry | null },
+  { targetId }: Pick<FlipBackRequest, 'targetId'>,
+): UpstreamEntry | 'replay' {
+  if (entry.targets[0]?.id === targetId) return 'replay';
+  if (before?.targets[0]?.id !== targetId) {
+    throw new OrkestrError(
+      'ORK_CONFLICT',
+      'The last flip did not replace this target, or the proxy was restarted since.',
+      {
+        evidence: [`before the last flip: ${before?.targets[0]?.id ?? 'nothing that is known'}`],
+      },
+    );
+  }
+  return { ...before, generation: entry.generation };
+}
+
+/** @param next the generation that was to be set, if any */
+export function staleGeneration(current: number, expected: number, next: number | null = null): OrkestrError {
+  const set = next === null ? '' : `, to be set: ${next}`;
+  return new OrkestrError('ORK_GENERATION_STALE', 'The upstream is not at the generation that is expected.', {
+    evidence: [`generation in the table: ${current}`, `expected: ${expected}${set}`],
   });
 }
 

@@ -1,61 +1,79 @@
 /**
  * The table: the truth about what is served, its copy on disk, and the compare-and-set over it.
  *
- * A flip is: check → write to disk → put in the plane → answer. Disk before plane, so that a flip that cannot be kept is
+ * A flip is: check → write to disk → put in the planes → answer. Disk before planes, so that a flip that cannot be kept is
  * refused as a whole and visitors never see a target that a restart would take back. When the process dies between the
  * two, the restart serves a target whose health had passed and whose sender, missing the answer, asks for the generation
  * and finds its flip done. The old container cannot be stopped before that answer, so either table can be served.
  */
+import { OrkestrError } from '../../protocol/errors.ts';
 import type {
-  DrainAnswer,
-  DrainRequest,
+  CanaryRequest,
   FlipAnswer,
+  FlipBackRequest,
+  FlipReceipt,
   FlipRequest,
   TableView,
   UpstreamEntry,
   UpstreamRemoved,
+  WatchAnswer,
+  WatchRequest,
 } from '../../protocol/proxy-admin.ts';
 import type { Clock } from '../clock.ts';
-import type { Plane } from '../plane.ts';
+import type { Planes } from '../planes/planes.ts';
 import { buildRouter } from '../routing/router.ts';
-import { judgeFlip } from './flip.ts';
+import { judgeFlip, judgeFlipBack, staleGeneration } from './flip.ts';
+import { makeReceipt } from './receipt.ts';
 import type { TableFile } from './table-file.ts';
+import { viewUpstream } from './view.ts';
+import type { Record } from './watch.ts';
+import { Watches } from './watches.ts';
 
-interface Kept {
+/** What is known of an upstream beside what is saved. */
+export interface Kept {
   readonly entry: UpstreamEntry;
   readonly lastFlip: FlipAnswer;
+  /** What the last flip replaced and may be flipped back to; null: nothing, or it is not known any more. */
+  readonly before: UpstreamEntry | null;
 }
 
 export class Table {
   readonly #file: TableFile;
-  readonly #plane: Plane;
+  readonly #planes: Planes;
   readonly #clock: Clock;
   readonly #startedAt: Date;
+  readonly #watches: Watches;
   readonly #kept = new Map<string, Kept>();
   /** Why nothing could be restored; null when all is well, and again once a new table is on disk. */
   #unreadable: readonly string[] | null = null;
   /** The end of the last change: changes happen one after the other. Their number is bounded by the admin connections. */
   #lastChange: Promise<unknown> = Promise.resolve();
 
-  private constructor(file: TableFile, plane: Plane, clock: Clock) {
+  private constructor(file: TableFile, planes: Planes, clock: Clock) {
     this.#file = file;
-    this.#plane = plane;
+    this.#planes = planes;
     this.#clock = clock;
     this.#startedAt = clock.now();
+    this.#watches = new Watches(planes);
   }
 
-  /** The saved table, served by the plane at once. Damage on disk does not stop the proxy; see {@link Table.unreadable}. */
-  static async restore(file: TableFile, plane: Plane, clock: Clock): Promise<Table> {
-    const table = new Table(file, plane, clock);
+  /** The saved table, served by the planes. Damage on disk does not stop the proxy; see {@link Table.unreadable}. */
+  static async restore(file: TableFile, planes: Planes, clock: Clock): Promise<Table> {
+    const table = new Table(file, planes, clock);
     const restored = await file.restore();
     if (restored.from === 'unreadable') table.#unreadable = restored.evidence;
-    else for (const entry of restored.table.upstreams) table.#put(entry);
+    else for (const entry of restored.table.upstreams) await table.#put(entry, null);
     return table;
   }
 
   /** Evidence of ORK_TABLE_UNREADABLE: routes are missing that nobody removed. */
   get unreadable(): readonly string[] | null {
     return this.#unreadable;
+  }
+
+  /** All that is served. */
+  get entries(): readonly UpstreamEntry[] {
+    return [...this.#kept.values()].map(({ entry }) => entry);
   }
 
   /**
@@ -67,46 +85,116 @@ export class Table {
       const { entry } = request;
       const kept = this.#kept.get(entry.id);
       if (judgeFlip(kept?.entry ?? null, request) === 'replay' && kept) return { ...kept.lastFlip, changed: false };
-      await this.#save([...this.#entries().filter(({ id }) => id !== entry.id), entry]);
-      return this.#put(entry);
+      await this.#save(entry);
+      return this.#put(entry, kept ?? null);
     });
   }
 
-  /** @throws OrkestrError ORK_CONFLICT for an active target */
-  drain(request: DrainRequest): Promise<DrainAnswer> {
-    return this.#plane.drain(request);
+  /**
+   * Serves again what the last flip replaced: its targets, routes and settings, under the generation of now.
+   * @throws OrkestrError ORK_NOT_FOUND, ORK_GENERATION_STALE, ORK_CONFLICT when that target is not known any more,
+   *   ORK_ROUTE_TAKEN
+   */
+  flipBack(request: FlipBackRequest): Promise<FlipAnswer> {
+    return this.#exclusively(async () => {
+      const kept = this.#expected(request.upstreamId, request.expectedGeneration);
+      const entry = judgeFlipBack(kept, request);
+      if (entry === 'replay') return { ...kept.lastFlip, changed: false };
+      await this.#save(entry);
+      const answer = await this.#put(entry, kept);
+      // A way back from the way back would be a flip to a target that went bad.
+      this.#kept.set(entry.id, { entry, lastFlip: answer, before: null });
+      return answer;
+    });
+  }
+
+  /** @throws OrkestrError ORK_GENERATION_STALE, ORK_NOT_FOUND */
+  canary({ upstreamId, expectedGeneration, canary }: CanaryRequest): Promise<FlipAnswer> {
+    return this.#exclusively(async () => {
+      const kept = this.#expected(upstreamId, expectedGeneration);
+      if (JSON.stringify(kept.entry.canary ?? null) === JSON.stringify(canary)) {
+        return { ...kept.lastFlip, changed: false };
+      }
+      const entry: UpstreamEntry = { ...kept.entry, canary: canary ?? undefined };
+      await this.#save(entry);
+      await this.#planes.amend(entry);
+      this.#kept.set(upstreamId, { ...kept, entry });
+      return { ...kept.lastFlip, flippedAt: this.#clock.now().toISOString(), changed: true, previous: null };
+    });
   }
 
   /** Takes an environment off the table. What is in flight to it ends by itself, or by a drain. */
   remove(id: string): Promise<UpstreamRemoved> {
     return this.#exclusively(async () => {
       if (!this.#kept.has(id)) return { removed: false, targetIds: [] };
-      await this.#save(this.#entries().filter((entry) => entry.id !== id));
+      await this.#write(this.entries.filter((entry) => entry.id !== id));
       this.#kept.delete(id);
-      return { removed: true, targetIds: this.#plane.remove(id) };
+      const targetIds = await this.#planes.remove(id);
+      this.#watches.changed(id, null);
+      return { removed: true, targetIds };
     });
   }
 
-  view(): TableView {
-    return { version: 1, startedAt: this.#startedAt.toISOString(), upstreams: this.#plane.view() };
+  /** Answers at once when the active target goes bad. @param given up when it aborts */
+  async watch(request: WatchRequest, given: AbortSignal | null = null): Promise<WatchAnswer> {
+    const record = await this.#recordBefore(request.upstreamId);
+    const kept = this.#kept.get(request.upstreamId);
+    return this.#watches.open(request, kept?.entry.targets[0]?.id ?? null, record, given);
   }
 
-  #entries(): UpstreamEntry[] {
-    return [...this.#kept.values()].map(({ entry }) => entry);
+  /** @throws OrkestrError ORK_NOT_FOUND */
+  async receipt(id: string): Promise<FlipReceipt> {
+    const [counts] = await this.#planes.counts(id);
+    const kept = this.#kept.get(id);
+    if (!kept || !counts) throw new OrkestrError('ORK_NOT_FOUND', 'The table has no such upstream.');
+    return makeReceipt(kept.lastFlip, kept.entry.targets[0]?.id ?? '', counts);
+  }
+
+  async view(): Promise<TableView> {
+    const counts = new Map((await this.#planes.counts()).map((one) => [one.id, one]));
+    const upstreams = this.entries.map((entry) => viewUpstream(entry, counts.get(entry.id) ?? null));
+    return { version: 1, startedAt: this.#startedAt.toISOString(), upstreams };
+  }
+
+  /** @throws OrkestrError ORK_NOT_FOUND, ORK_GENERATION_STALE */
+  #expected(id: string, generation: number): Kept {
+    const kept = this.#kept.get(id);
+    if (!kept) throw new OrkestrError('ORK_NOT_FOUND', 'The table has no such upstream.');
+    if (kept.entry.generation !== generation) throw staleGeneration(kept.entry.generation, generation);
+    return kept;
+  }
+
+  async #recordBefore(id: string): Promise<Record | null> {
+    const previous = this.#kept.get(id)?.lastFlip.previous;
+    if (!previous) return null;
+    const [counts] = await this.#planes.counts(id);
+    const retired = counts?.targets.filter(({ role, id }) => role === 'retired' && id === previous.targetId) ?? [];
+    if (retired.length === 0) return null;
+    return {
+      answers: retired.reduce((sum, { answers }) => sum + answers, 0),
+      faults: retired.reduce((sum, { faults }) => sum + faults, 0),
+    };
   }
 
   /** @throws OrkestrError ORK_ROUTE_TAKEN before anything is written */
-  async #save(upstreams: UpstreamEntry[]): Promise<void> {
+  #save(entry: UpstreamEntry): Promise<void> {
+    return this.#write([...this.entries.filter(({ id }) => id !== entry.id), entry]);
+  }
+
+  async #write(upstreams: UpstreamEntry[]): Promise<void> {
     buildRouter(upstreams.flatMap((upstream) => upstream.routes.map((domain) => ({ domain, upstream }))));
     await this.#file.save({ version: 1, upstreams });
     this.#unreadable = null;
   }
 
-  #put(entry: UpstreamEntry): FlipAnswer {
+  async #put(entry: UpstreamEntry, kept: Kept | null): Promise<FlipAnswer> {
+    const previous = await this.#planes.put(entry);
     const flippedAt = this.#clock.now().toISOString();
-    const previous = this.#plane.put(entry);
     const lastFlip = { generation: entry.generation, flippedAt, changed: true, previous };
-    this.#kept.set(entry.id, { entry, lastFlip });
+    // New settings for the same target are no flip that could be taken back.
+    const before = previous === null ? (kept?.before ?? null) : (kept?.entry ?? null);
+    this.#kept.set(entry.id, { entry, lastFlip, before });
+    this.#watches.changed(entry.id, entry.targets[0]?.id ?? null);
     return lastFlip;
   }
 

@@ -17,6 +17,8 @@ import { Pools } from './pool.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
+import type { Visitor } from '../upstream/canary.ts';
+import type { Waiter } from '../upstream/hold.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import type { Clock } from '../clock.ts';
 
@@ -69,7 +71,7 @@ function isRefusal(error: NodeJS.ErrnoException): boolean {
 }
 
 /** One exchange from its claim to the claim's end. */
-class Guard implements InFlight {
+class Guard implements InFlight, Waiter {
   stream: StreamKind | null = null;
   readonly #exchange: Exchange;
   readonly #tools: Tools;
@@ -102,9 +104,36 @@ class Guard implements InFlight {
     res.on('error', () => undefined);
     // Before the pipe of the engine ends the request, so that the trailers go in front of its end.
     req.once('end', () => this.#passTrailers());
-    this.#target = route.upstream.claim(this);
+    if (this.#claim() || (route.upstream.refusal === 'held' && route.upstream.enter(this))) return;
+    this.#fail(APP_UNAVAILABLE, `no target takes requests (${route.upstream.refusal})`);
+  }
+
+  /** What a waiting request has in memory: node reads no more of its body than that. */
+  get bytes(): number {
+    const { req, request, upgrade } = this.#exchange;
+    const head = req.rawHeaders.reduce((sum, text) => sum + text.length, request.target.length);
+    return head + (request.hasBody || upgrade ? req.socket.readableHighWaterMark : 0);
+  }
+
+  /** The end of a hold. */
+  go(): void {
+    if (!this.#claim()) this.refuse();
+  }
+
+  /** Waited in a hold for nothing. */
+  refuse(): void {
+    this.#fail(APP_UNAVAILABLE, 'waited in vain for the end of a hold');
+  }
+
+  #claim(): boolean {
+    this.#target = this.#exchange.route.upstream.claim(this, null, this.#visitor());
     if (this.#target) this.#attempt(this.#target, mayUsePool(this.#exchange));
-    else this.#fail(APP_UNAVAILABLE, 'no target takes requests');
+    return this.#target !== null;
+  }
+
+  #visitor(): Visitor {
+    const { req, request } = this.#exchange;
+    return { clientAddress: request.clientAddress, header: (name) => req.headers[name]?.toString() };
   }
 
   /** The drain deadline of plain requests. */
@@ -234,7 +263,7 @@ class Guard implements InFlight {
     const { route, request } = this.#exchange;
     if (this.#retried || refusing === null || request.hasBody) return this.#fail(APP_UNREACHABLE, error);
     refusing.release(this, 'abandoned', 0);
-    const other = route.upstream.claim(this, refusing);
+    const other = route.upstream.claim(this, refusing, this.#visitor());
     this.#target = other;
     return other === null || other === refusing
       ? this.#fail(APP_UNREACHABLE, error)
@@ -312,7 +341,8 @@ class Guard implements InFlight {
     this.#ended = true;
     this.#clearDeadline();
     const { req } = this.#exchange;
-    this.#target?.release(this, this.#outcome, this.#status);
+    if (this.#target) this.#target.release(this, this.#outcome, this.#status);
+    else this.#exchange.route.upstream.leave(this);
     // One that has both request and response behind it may be in the pool again, or is a tunnel.
     if (!(this.#phase === 'whole' && req.complete)) this.#upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.

@@ -58,7 +58,7 @@ test('in any order of claims, releases and drains: no claim once retired, gone e
   mockTimers(t);
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
-      const target = new Target(entry);
+      const target = new Target(entry, clock);
       const claims: { exchange: InFlight; open: boolean }[] = [];
       const drains: Promise<Drained>[] = [];
       const expected = { served: 0, failed: 0 };
@@ -77,7 +77,7 @@ test('in any order of claims, releases and drains: no claim once retired, gone e
         const one = step.kind === 'release' ? claims[step.which % Math.max(1, claims.length)] : undefined;
         if (step.kind === 'release' && one) release(one, step.outcome);
         if (step.kind === 'retire') target.retire();
-        if (step.kind === 'drain') drains.push(target.drain(plan(1_000_000), clock));
+        if (step.kind === 'drain') drains.push(target.drain(plan(1_000_000)));
         retired ||= step.kind === 'retire' || step.kind === 'drain';
         const open = claims.filter((other) => other.open).length;
         assert.equal(target.inFlight, open);
@@ -92,12 +92,12 @@ test('in any order of claims, releases and drains: no claim once retired, gone e
 
 test('the deadline of a drain cuts what is left once, also when a cut releases its own claim', async (t) => {
   mockTimers(t);
-  const target = new Target(entry);
+  const target = new Target(entry, clock);
   const ended: string[] = [];
   const first = exchange(null, ended, 'first', () => target.release(first, 'served', 200));
   target.claim(first);
   target.claim(exchange(null, ended, 'second'));
-  const [early, late] = [target.drain(plan(1000), clock), target.drain(plan(5000), clock)];
+  const [early, late] = [target.drain(plan(1000)), target.drain(plan(5000))];
   mock.timers.tick(999);
   assert.equal(target.inFlight, 2);
   mock.timers.tick(1);
@@ -117,7 +117,7 @@ test('the deadline of a drain cuts what is left once, also when a cut releases i
 
 test('streams outlive the plain deadline, then are dismissed spread over a window, and cut when they do not close', async (t) => {
   mockTimers(t);
-  const target = new Target(entry);
+  const target = new Target(entry, clock);
   const ended: string[] = [];
   const streams = ['a', 'b', 'c', 'd'].map((name) => {
     const stubborn = name === 'd';
@@ -128,7 +128,7 @@ test('streams outlive the plain deadline, then are dismissed spread over a windo
   });
   for (const stream of streams) target.claim(stream);
   target.claim(exchange(null, ended, 'plain'));
-  const drained = target.drain(plan(100, 1000, 400), clock);
+  const drained = target.drain(plan(100, 1000, 400));
   const [leaving] = streams;
   assert.ok(leaving);
   mock.timers.tick(100);
@@ -147,7 +147,7 @@ test('streams outlive the plain deadline, then are dismissed spread over a windo
 });
 
 test('retiring is told at once, and only once', () => {
-  const target = new Target(entry);
+  const target = new Target(entry, clock);
   let told = 0;
   target.onRetired(() => {
     told += 1;

@@ -4,10 +4,11 @@
  * `healthy → draining → gone`. Only a healthy target gives claims. Retired, it drains; it is gone at the moment when
  * nothing is in flight, and since no claim can be added by then, gone is final: the container may be stopped.
  */
-import type { TargetAddress, TargetState, TargetView } from '../../protocol/proxy-admin.ts';
+import type { TargetAddress, TargetState } from '../../protocol/proxy-admin.ts';
 import type { StreamCount, TargetCount } from '../../protocol/steps.ts';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../observe/observer.ts';
+import type { TargetCounts, TargetRole } from './counts.ts';
 
 /** Long-lived exchanges: at a drain they have a later deadline, and their own way to be closed. */
 export type StreamKind = 'websocket' | 'events' | 'grpc';
@@ -20,6 +21,18 @@ export interface InFlight {
   cut(): void;
   /** Closes a stream with its protocol's word, and releases the claim when that is done. */
   dismiss(): void;
+}
+
+/** Who is told at once how a target does, while it is watched. */
+export interface TargetListener {
+  /**
+   * An exchange ended.
+   * @param faulty its answer was 500 or above, broken, or never came
+   * @param came the head of an answer came
+   */
+  answered(faulty: boolean, came: boolean): void;
+  /** A connection was refused. */
+  refused(): void;
 }
 
 /** Deadlines of a drain, ms from its start. */
@@ -47,11 +60,17 @@ export class Target {
   readonly id: string;
   readonly address: string;
   readonly port: number;
+  /** Set while it is watched. */
+  listener: TargetListener | null = null;
+  readonly #clock: Clock;
   #state: TargetState = 'healthy';
   #served = 0;
   #failed = 0;
   #abandoned = 0;
   #errors = 0;
+  /** Counted while it is healthy: what drains break says nothing about the app. */
+  #answers = 0;
+  #faults = 0;
   #forced = 0;
   #streamsCarried = 0;
   #streamsClosed = 0;
@@ -59,11 +78,15 @@ export class Target {
   #lastAt = 0;
   #refusals = 0;
   #suspendedUntil = 0;
+  /** Monotonic, ms. */
+  #retiredAt = 0;
+  #goneAt = 0;
   readonly #inFlight = new Set<InFlight>();
   readonly #whenRetired: (() => void)[] = [];
   readonly #whenGone = new Set<() => void>();
 
-  constructor(entry: TargetAddress) {
+  constructor(entry: TargetAddress, clock: Clock) {
+    this.#clock = clock;
     this.id = entry.id;
     this.address = entry.address;
     this.port = entry.port;
@@ -87,19 +110,9 @@ export class Target {
     return { served: this.#served, failed: this.#failed };
   }
 
-  /** Answers of 500 and above that the app gave. */
-  get errors(): number {
-    return this.#errors;
-  }
-
   /** Connections refused in a row. */
   get refusals(): number {
     return this.#refusals;
-  }
-
-  /** Wall clock of the first and last claim, ms since the epoch; 0: none. */
-  get claimedAt(): { readonly first: number; readonly last: number } {
-    return { first: this.#firstAt, last: this.#lastAt };
   }
 
   /** Counts the exchange in, so that no flip can land between the pick and the count. False once retired. */
@@ -122,12 +135,15 @@ export class Target {
     else this.#abandoned += 1;
     if (status >= 500) this.#errors += 1;
     if (status > 0) this.#refusals = 0;
-    this.#settle();
+    if (this.#state === 'healthy') {
+      if (status > 0 || outcome === 'failed') this.#answered(status >= 500 || outcome === 'failed', status > 0);
+    } else this.#settle();
   }
 
   /** It refused a connection. @param now monotonic, ms */
   refused(now: number): void {
     this.#refusals += 1;
+    this.listener?.refused();
     this.#suspendedUntil = now + Math.min(SUSPEND_MS * 2 ** (this.#refusals - 1), SUSPEND_MAX_MS);
   }
 
@@ -140,6 +156,8 @@ export class Target {
   retire(): void {
     if (this.#state !== 'healthy') return;
     this.#state = 'draining';
+    this.listener = null;
+    this.#retiredAt = this.#clock.monotonic();
     this.#streamsCarried = this.streams;
     for (const callback of this.#whenRetired) callback();
     this.#settle();
@@ -149,20 +167,15 @@ export class Target {
     this.#whenRetired.push(callback);
   }
 
-  /** Waits until nothing is in flight, and sees to it by the deadlines. Retires the target. Several may wait at once. */
-  async drain(plan: DrainPlan, clock: Clock): Promise<Drained> {
-    const startedAt = clock.monotonic();
+  /**
+   * Waits until nothing is in flight, and sees to it by the deadlines. Retires the target. Several may wait at once.
+   * @param given up when it aborts: then the deadlines count no more, and what is in flight goes on
+   */
+  async drain(plan: DrainPlan, given: AbortSignal | null = null): Promise<Drained> {
+    const startedAt = this.#clock.monotonic();
     this.retire();
-    if (this.#state !== 'gone') {
-      await new Promise<void>((resolve) => {
-        const stop = this.#enforce(plan);
-        this.#whenGone.add(() => {
-          stop();
-          resolve();
-        });
-      });
-    }
-    return { ms: clock.monotonic() - startedAt, forced: this.#forced, streams: this.#streamCount() };
+    if (this.#state !== 'gone' && given?.aborted !== true) await this.#emptied(plan, given);
+    return { ms: this.#clock.monotonic() - startedAt, forced: this.#forced, streams: this.#streamCount() };
   }
 
   /** Ends everything in flight now. */
@@ -170,10 +183,49 @@ export class Target {
     for (const exchange of this.#inFlight) this.#cut(exchange);
   }
 
-  view(now: number): TargetView {
-    const { id, address, port, state, inFlight, streams, requests, errors } = this;
-    const [abandoned, suspended] = [this.#abandoned, this.isSuspended(now)];
-    return { id, address, port, state, inFlight, streams, requests, abandoned, errors, suspended };
+  counts(role: TargetRole, now: number): TargetCounts {
+    const { id, address, port, inFlight, streams } = this;
+    return {
+      id,
+      address,
+      port,
+      role,
+      inFlight,
+      streams,
+      suspended: this.isSuspended(now),
+      served: this.#served,
+      failed: this.#failed,
+      abandoned: this.#abandoned,
+      errors: this.#errors,
+      answers: this.#answers,
+      faults: this.#faults,
+      firstAt: this.#firstAt,
+      lastAt: this.#lastAt,
+      forced: this.#forced,
+      streamsCarried: this.#streamsCarried,
+      streamsClosed: this.#streamsClosed,
+      drainMs: this.#state === 'healthy' ? 0 : (this.#goneAt || now) - this.#retiredAt,
+    };
+  }
+
+  #answered(faulty: boolean, came: boolean): void {
+    this.#answers += 1;
+    if (faulty) this.#faults += 1;
+    if (this.listener !== null) this.listener.answered(faulty, came);
+  }
+
+  #emptied(plan: DrainPlan, given: AbortSignal | null): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.#enforce(plan);
+      const end = (): void => {
+        stop();
+        this.#whenGone.delete(end);
+        given?.removeEventListener('abort', end);
+        resolve();
+      };
+      this.#whenGone.add(end);
+      given?.addEventListener('abort', end);
+    });
   }
 
   /** @returns what takes the timers back */
@@ -221,6 +273,7 @@ export class Target {
   #settle(): void {
     if (this.#state !== 'draining' || this.#inFlight.size > 0) return;
     this.#state = 'gone';
+    this.#goneAt = this.#clock.monotonic();
     for (const callback of this.#whenGone) callback();
     this.#whenGone.clear();
   }

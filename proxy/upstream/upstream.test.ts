@@ -38,8 +38,8 @@ test('new routes on the same target keep it, its counts and its claims', () => {
   upstream.claim(ended)?.release(ended, 'served', 200);
   assert.equal(upstream.apply({ ...entry(2, 1), routes: [{ host: 'b.test', pathPrefix: '/' }] }), null);
   assert.deepEqual(
-    upstream.view().targets.map(({ state, requests }) => ({ state, requests })),
-    [{ state: 'healthy', requests: { served: 1, failed: 0 } }],
+    upstream.counts().targets.map(({ role, served }) => ({ role, served })),
+    [{ role: 'active', served: 1 }],
   );
 });
 
@@ -59,7 +59,6 @@ test('a thousand flips that nobody drains leave a bounded number of targets', ()
   const upstream = new Upstream(entry(1, 1), clock);
   for (let generation = 2; generation <= 1000; generation += 1) upstream.apply(entry(generation, generation));
   assert.ok(upstream.targets().length <= 5);
-  assert.equal(upstream.view().targets.length, 1);
 });
 
 test('once retired it gives no claim', () => {

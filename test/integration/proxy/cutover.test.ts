@@ -22,6 +22,7 @@ import {
   scriptedUpstream,
   startEdge,
   uuid,
+  viewOf,
 } from './harness.ts';
 import type { Edge } from './harness.ts';
 
@@ -38,7 +39,7 @@ function flipTo(edge: Edge, generation: number, port: number, targetNumber = 100
 }
 
 const drain = (edge: Edge, targetNumber: number, deadlineSeconds: number) =>
-  edge.proxy.table.drain(DrainRequest.parse({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds }));
+  edge.proxy.plane.drain(DrainRequest.parse({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds }));
 
 /** An app that answers at once, slowly or in parts by its path, echoes bodies, and refuses everything once stopped. */
 async function app(t: TestContext, name: string) {
@@ -145,7 +146,7 @@ test('200 flips, each with its old app drained and stopped, cost none of the req
   await Promise.all(clients);
   assert.deepEqual(faults, []);
   assert.ok(asked > 400, `${asked} requests`);
-  assert.equal(edge.proxy.table.view().upstreams[0]?.failed, 0);
+  assert.equal(viewOf(edge)?.failed, 0);
 });
 
 test('a request claimed before a flip ends on its old target, and the next one is on the new', async (t) => {
@@ -163,9 +164,7 @@ test('a request claimed before a flip ends on its old target, and the next one i
     requests: { served: 0, failed: 0 },
   });
   await (await edge.send(GET)).sees(/ok$/);
-  const targets = edge.proxy.table
-    .view()
-    .upstreams[0]?.targets.map(({ id, state, inFlight }) => ({ id, state, inFlight }));
+  const targets = viewOf(edge)?.targets.map(({ id, state, inFlight }) => ({ id, state, inFlight }));
   assert.deepEqual(targets, [
     { id: uuid(1002), state: 'healthy', inFlight: 0 },
     { id: uuid(1001), state: 'draining', inFlight: 1 },
@@ -176,7 +175,7 @@ test('a request claimed before a flip ends on its old target, and the next one i
   assert.doesNotMatch(client.received, /Connection: close/i);
   client.send(GET);
   await client.sees(/od.*ok$/s);
-  await eventually('the old target to go', () => edge.proxy.table.view().upstreams[0]?.targets.length === 1);
+  await eventually('the old target to go', () => viewOf(edge)?.targets.length === 1);
 });
 
 test('a retired target keeps no idle connection', async (t) => {
@@ -234,7 +233,7 @@ test('at the deadline of a drain a waiting client gets 503, a begun response is 
   await other.sees(/^HTTP\/1.1 503 .*ORK_APP_UNAVAILABLE/s);
   await first.end();
   await second.end();
-  assert.equal(edge.proxy.table.view().upstreams[0]?.failed, 1);
+  assert.equal(viewOf(edge)?.failed, 1);
 });
 
 test('at the deadline of a drain WebSockets end with FIN, never with a reset', async (t) => {
@@ -299,7 +298,7 @@ test('several targets of one upstream drain at once, each by itself', async (t) 
   assert.equal(counts(edge).inFlight, 1);
   (await upstreams[0]?.wire(0))?.send(OK);
   for (const answer of [await first, await again]) assert.deepEqual(answer.requests, { served: 1, failed: 0 });
-  assert.equal(edge.proxy.table.view().upstreams[0]?.targets.length, 1);
+  assert.equal(viewOf(edge)?.targets.length, 1);
 });
 
 test('a drain of the active target is refused, and of an unknown one answered as unknown', async (t) => {
@@ -309,7 +308,7 @@ test('a drain of the active target is refused, and of an unknown one answered as
   const unknown = { known: false, ms: 0, forced: 0, streams: NO_STREAMS, requests: { served: 0, failed: 0 } };
   assert.deepEqual(await drain(edge, 4711, 1), unknown);
   assert.deepEqual(
-    await edge.proxy.table.drain(DrainRequest.parse({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 })),
+    await edge.proxy.plane.drain(DrainRequest.parse({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 })),
     unknown,
   );
 });
@@ -343,7 +342,7 @@ test('of many flips from one generation exactly one wins', async (t) => {
   await route(edge, 1);
   const flips = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => flipTo(edge, 2, 2, 2000 + n)));
   assert.equal(flips.filter(({ status }) => status === 'fulfilled').length, 1);
-  assert.equal(edge.proxy.table.view().upstreams[0]?.generation, 2);
+  assert.equal(viewOf(edge)?.generation, 2);
 });
 
 test('a target at another address is followed there without a drain', async (t) => {

@@ -1,0 +1,44 @@
+/**
+ * All planes that serve, as one: the plane of this process, or those of the worker processes, and for a while that of the
+ * process before this one (docs/adr/0010). The table and the admin API know nothing else of who serves.
+ */
+import type {
+  DrainAnswer,
+  DrainRequest,
+  FlipAnswer,
+  HoldAnswer,
+  HoldRequest,
+  UpstreamEntry,
+} from '../../protocol/proxy-admin.ts';
+import type { MetricsSnapshot } from '../observe/snapshot.ts';
+import type { UpstreamCounts } from '../upstream/counts.ts';
+import type { TallyListener } from '../upstream/tally.ts';
+
+export interface Planes {
+  /**
+   * A flip. No plane serves what was before when it resolves.
+   * @returns what served before; null when nothing did, or the same still does
+   */
+  put(entry: UpstreamEntry): Promise<FlipAnswer['previous']>;
+  /** The same active targets with another canary; nothing else changes. */
+  amend(entry: UpstreamEntry): Promise<void>;
+  /** What is in flight to it ends by itself, or by a drain. @returns the ids of its targets */
+  remove(id: string): Promise<string[]>;
+  /**
+   * @param given up when it aborts: then the deadlines count no more, and what is in flight goes on
+   * @throws OrkestrError ORK_CONFLICT for a target that serves
+   */
+  drain(request: DrainRequest, given: AbortSignal | null): Promise<DrainAnswer>;
+  /** @throws OrkestrError ORK_NOT_FOUND */
+  hold(request: HoldRequest): Promise<HoldAnswer>;
+  /** @throws OrkestrError ORK_NOT_FOUND */
+  resume(id: string): Promise<HoldAnswer>;
+  /**
+   * @param listener first gets what has happened since the target is active
+   * @returns what ends it
+   */
+  watch(upstreamId: string, targetId: string, listener: TallyListener): () => void;
+  /** Of all upstreams in the table, in its order; or of that one, which may have left it. */
+  counts(id?: string): Promise<UpstreamCounts[]>;
+  metrics(): Promise<MetricsSnapshot[]>;
+}
