@@ -10,6 +10,7 @@ import { connect, createServer } from 'node:tls';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { makeCertificate } from '../../test/harness/certificates.ts';
 import { Upstream } from '../upstream/upstream.ts';
+import { connectionFamilies } from './connection-metrics.ts';
 import { DrainMetrics } from './drain-metrics.ts';
 import { planeFamilies } from './plane-metrics.ts';
 import { renderMetrics } from './snapshot.ts';
@@ -47,6 +48,15 @@ test('what is in flight is told by the part that its target plays', () => {
   assert.deepEqual(shown(planeFamilies([upstream.counts()])), {
     [`in_flight{upstream="${ID}",role="active"}`]: 1,
     [`in_flight{upstream="${ID}",role="retired"}`]: 2,
+  });
+});
+
+test('connections are told on both sides', () => {
+  assert.deepEqual(shown(connectionFamilies({ open: 3, refused: 1 }, { idle: 2, busy: 4 })), {
+    connections: 3,
+    connections_refused_total: 1,
+    'target_connections{state="idle"}': 2,
+    'target_connections{state="busy"}': 4,
   });
 });
 

@@ -2,8 +2,8 @@
  * Metrics as plain data, in the Prometheus data model: what a worker process sends to the one that is asked, which adds
  * them up and writes the text.
  *
- * Own code, since the library (@prometheus-io/client) was measured at 22 MB of RSS and 330 ns per histogram and counter,
- * against nothing and 30 ns here, and since its part would be these few lines of text.
+ * Own code, since the library (@prometheus-io/client 0.16) was measured at 23 MB of RSS and 330 ns for a histogram and a
+ * counter, against 3 MB and 20 ns here, and since its part would be these few lines of text.
  */
 
 export interface Sample {
