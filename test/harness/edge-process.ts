@@ -2,10 +2,11 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { ROOT } from '../../installer/stack/stack.ts';
 import { Service } from '../../installer/stack/service.ts';
-import { TableView } from '../../protocol/proxy-admin.ts';
-import type { FlipRequest } from '../../protocol/proxy-admin.ts';
+import { DrainAnswer, FlipAnswer, TableView } from '../../protocol/proxy-admin.ts';
+import type { DrainRequest, FlipRequest } from '../../protocol/proxy-admin.ts';
 
 export type EngineName = 'fast' | 'http-proxy';
 
@@ -18,14 +19,28 @@ export interface EdgeSettings {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** Where clients find it. */
+export interface EdgeUrls {
+  readonly http: string;
+  /** Null: it serves no TLS. */
+  readonly https: string | null;
+}
+
+/** What it says when it serves. */
+const Listening = z.object({ url: z.url(), urls: z.array(z.url()) });
+/** Longest wait for an answer of the admin API, ms; a drain may take its deadlines and this. */
+const ADMIN_MS = 10_000;
+
 export class EdgeProcess {
   readonly port: number;
+  readonly urls: EdgeUrls;
   readonly #service: Service;
   readonly #socket: string;
 
-  private constructor(service: Service, port: number, socket: string) {
+  private constructor(service: Service, urls: EdgeUrls, socket: string) {
     this.#service = service;
-    this.port = port;
+    this.urls = urls;
+    this.port = Number(new URL(urls.http).port);
     this.#socket = socket;
   }
 
@@ -45,8 +60,9 @@ export class EdgeProcess {
       },
       logFile: join(folder, 'proxy.log'),
     });
-    const url = new URL(await service.url());
-    return new EdgeProcess(service, Number(url.port), socket);
+    const { url, urls } = Listening.parse(await service.waitFor('listening'));
+    const https = urls.find((other) => other.startsWith('https:')) ?? null;
+    return new EdgeProcess(service, { http: url, https }, socket);
   }
 
   get pid(): number {
@@ -72,8 +88,15 @@ export class EdgeProcess {
     return this.#service.lastLines();
   }
 
-  async flip(flip: FlipRequest): Promise<void> {
-    await this.#call('POST', '/v1/flip', JSON.stringify(flip));
+  async flip(flip: FlipRequest): Promise<FlipAnswer> {
+    return FlipAnswer.parse(JSON.parse(await this.#call('POST', '/v1/flip', JSON.stringify(flip))));
+  }
+
+  /** Answered when the drain is over. */
+  async drain(drain: DrainRequest): Promise<DrainAnswer> {
+    const { deadlineSeconds, streamDeadlineSeconds, spreadSeconds } = drain;
+    const longest = (Math.max(deadlineSeconds, streamDeadlineSeconds) + spreadSeconds) * 1000 + ADMIN_MS;
+    return DrainAnswer.parse(JSON.parse(await this.#call('POST', '/v1/drain', JSON.stringify(drain), longest)));
   }
 
   async table(): Promise<TableView> {
@@ -84,9 +107,9 @@ export class EdgeProcess {
     await this.#service.stop(1000);
   }
 
-  #call(method: string, path: string, body?: string): Promise<string> {
+  #call(method: string, path: string, body?: string, timeout = ADMIN_MS): Promise<string> {
     return new Promise((resolve, reject) => {
-      const req = request({ socketPath: this.#socket, method, path, timeout: 10_000 }, (res) => {
+      const req = request({ socketPath: this.#socket, method, path, timeout }, (res) => {
         let text = '';
         res.setEncoding('utf8').on('data', (part: string) => {
           text += part;

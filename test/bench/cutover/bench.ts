@@ -5,9 +5,9 @@ import type { ClientCommands } from './client/main.ts';
 import type { Strays } from './app/request-times.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';
-import { EdgeProcess } from './edge-process.ts';
 import { Flipper } from './flipper.ts';
 import type { DrainPlan, Stopped } from './flipper.ts';
+import { SecureEdge } from './secure-edge.ts';
 import { Worker } from './worker.ts';
 
 export interface CutoverOptions {
@@ -47,7 +47,7 @@ export interface CutoverResult {
   readonly misrouted: number;
   readonly tally: Tally;
   readonly stopped: readonly Stopped[];
-  /** What went wrong, in words. */
+  /** What went wrong, in words, and the end of the proxy's log when something did. */
   readonly faults: readonly string[];
 }
 
@@ -65,16 +65,16 @@ const HOST = 'app.test';
 
 /** Everything that was started has ended when this resolves or rejects. */
 export async function benchCutover(options: CutoverOptions): Promise<CutoverResult> {
-  const edge = await EdgeProcess.start({ hosts: [HOST] });
+  const edge = await SecureEdge.start([HOST]);
   const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
   const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url));
   try {
     return await Promise.race([run(options, edge, apps, client), aborted(options.signal)]);
   } catch (error) {
-    options.say(`the end of the proxy's log:\n${edge.log.join('\n')}`);
+    options.say(`the end of the proxy's log:\n${edge.process.lastLines().join('\n')}`);
     throw error;
   } finally {
-    await Promise.all([client, ...apps, edge].map((started) => started.close()));
+    await Promise.all([client, ...apps, edge].map((started) => started.stop()));
   }
 }
 
@@ -86,14 +86,14 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 async function run(
   options: CutoverOptions,
-  edge: EdgeProcess,
+  edge: SecureEdge,
   apps: readonly Worker<AppCommands>[],
   client: Worker<ClientCommands>,
 ): Promise<CutoverResult> {
   const { flips, rps, webSockets, eventStreams, quietSeconds, flipEveryMs, drain, say } = options;
   const retired: Promise<null>[] = [];
   const flipper = new Flipper({
-    edge,
+    edge: edge.process,
     apps,
     hosts: [HOST],
     plan: drain,
@@ -105,10 +105,10 @@ async function run(
     },
   });
   await flipper.flip();
-  const destination = { ...edge.urls, host: HOST, ca: edge.ca };
+  const destination = { ...edge.process.urls, host: HOST, ca: edge.certificate.pem };
   await client.ask('open', { destination, webSockets, eventStreams });
   say(
-    `${webSockets} WebSockets and ${eventStreams} event streams are open, ${edge.urls.https ? 'half by TLS' : 'no TLS'}`,
+    `${webSockets} WebSockets and ${eventStreams} event streams are open, ${edge.process.urls.https ? 'half by TLS' : 'no TLS'}`,
   );
   await client.ask('load', { destination, rps });
   await pause(quietSeconds * 1000);
@@ -120,7 +120,8 @@ async function run(
   const stopped = await flipper.settle();
   await Promise.all(retired);
   const tally = await client.ask('finish', null);
-  return resultOf(flipper, tally, stopped);
+  const result = resultOf(flipper, tally, stopped);
+  return result.faults.length === 0 ? result : { ...result, faults: [...result.faults, ...edge.process.lastLines()] };
 }
 
 function resultOf(flipper: Flipper, tally: Tally, stopped: readonly Stopped[]): CutoverResult {

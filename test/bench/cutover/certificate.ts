@@ -3,14 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../../../installer/stack/run-program.ts';
 
+export interface Certificate {
+  readonly pem: string;
+  readonly file: string;
+}
+
 /**
  * Writes NAME.crt and NAME.key for all hosts into a folder, NAME being the first host.
  * @returns the certificate, as text and as a file
  */
-export async function makeCertificate(
-  folder: string,
-  hosts: readonly string[],
-): Promise<{ readonly pem: string; readonly file: string }> {
+export async function makeCertificate(folder: string, hosts: readonly string[]): Promise<Certificate> {
   const name = hosts[0] ?? 'localhost';
   const file = join(folder, `${name}.crt`);
   await mustRun('Making a certificate', [

@@ -4,10 +4,10 @@
  */
 import { DrainRequest, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import type { DrainAnswer } from '../../../protocol/proxy-admin.ts';
+import type { EdgeProcess } from '../../harness/edge-process.ts';
 import type { AppCommands } from './app/run.ts';
 import type { Strays } from './app/request-times.ts';
 import { nowMs } from './clock.ts';
-import type { EdgeProcess } from './edge-process.ts';
 import type { Worker } from './worker.ts';
 
 /** Deadlines of each drain, seconds. */

@@ -50,7 +50,7 @@ export class Worker<C extends Commands> {
   }
 
   /** The process ends, and so does all it has open. */
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');

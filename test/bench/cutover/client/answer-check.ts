@@ -13,7 +13,8 @@ export class AnswerCheck implements Receiver {
   readonly #expected: Buffer;
   readonly #resolve: (version: string) => void;
   readonly #reject: (error: Error) => void;
-  #version = '';
+  /** Null before the head. */
+  #version: string | null = null;
   #bytes = 0;
   #wrong: Wrong | null = null;
   #shown = '';
@@ -36,7 +37,7 @@ export class AnswerCheck implements Receiver {
   }
 
   head(status: number, headers: AnswerHeaders): void {
-    this.#version = String(headers['x-version']);
+    this.#version = String(headers['x-version'] ?? 'none');
     const { method, bytes, status: wanted = 200 } = this.#kind;
     const answers = String(headers['x-answers']);
     const length = String(headers['content-length']);
@@ -58,21 +59,21 @@ export class AnswerCheck implements Receiver {
 
   end(): void {
     const wanted = this.#expected.length;
-    if (this.#version === '') this.#fault('failed', 'no answer');
+    if (this.#version === null) this.#fault('failed', 'no answer');
     if (!this.#wrong && this.#bytes !== wanted) this.#fault('truncated', `${this.#bytes} of ${wanted} bytes`);
     if (this.#wrong) this.#reject(this.#shown === '' ? this.#wrong : this.#wrong.with(this.#shown));
-    else this.#resolve(this.#version);
+    else this.#resolve(this.#version ?? '');
   }
 
   error(error: Error): void {
     const what = `${(error as NodeJS.ErrnoException).code ?? error.name} ${error.message}`;
-    if (this.#version === '') this.#fault('failed', what);
+    if (this.#version === null) this.#fault('failed', what);
     else this.#fault('truncated', `after ${this.#bytes} of ${this.#expected.length} bytes: ${what}`);
     this.#reject(this.#wrong ?? error);
   }
 
   /** The first fault is the one that is told. */
   #fault(kind: 'failed' | 'truncated', what: string): void {
-    this.#wrong ??= new Wrong(kind, this.#version === '' ? what : `version ${this.#version}: ${what}`);
+    this.#wrong ??= new Wrong(kind, this.#version === null ? what : `version ${this.#version}: ${what}`);
   }
 }

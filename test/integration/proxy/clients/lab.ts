@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { runProgram } from '../../../../installer/stack/run-program.ts';
 import type { ProgramResult } from '../../../../installer/stack/run-program.ts';
 import type { AppCommands } from '../../../bench/cutover/app/run.ts';
-import { EdgeProcess } from '../../../bench/cutover/edge-process.ts';
 import { Flipper } from '../../../bench/cutover/flipper.ts';
+import { SecureEdge } from '../../../bench/cutover/secure-edge.ts';
 import { Worker } from '../../../bench/cutover/worker.ts';
 
 /** From one flip to the next, ms. */
@@ -19,7 +19,7 @@ export const HOST = 'app.test';
 export class ClientLab {
   /** For files of the clients; gone with the lab. */
   readonly folder: string;
-  readonly edge: EdgeProcess;
+  readonly edge: SecureEdge;
   readonly #apps: readonly Worker<AppCommands>[];
   readonly #flipper: Flipper;
   readonly #over = new AbortController();
@@ -28,19 +28,19 @@ export class ClientLab {
   static async start(): Promise<ClientLab> {
     const folder = mkdtempSync(join(tmpdir(), 'orkestr-clients-'));
     try {
-      return new ClientLab(folder, await EdgeProcess.start({ hosts: [HOST, 'localhost'] }));
+      return new ClientLab(folder, await SecureEdge.start([HOST, 'localhost']));
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  private constructor(folder: string, edge: EdgeProcess) {
+  private constructor(folder: string, edge: SecureEdge) {
     this.folder = folder;
     this.edge = edge;
     this.#apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app.ts', import.meta.url), [folder]));
     this.#flipper = new Flipper({
-      edge,
+      edge: edge.process,
       apps: this.#apps,
       hosts: [HOST, 'localhost'],
       plan: { deadlineSeconds: 2, streamDeadlineSeconds: 2, spreadSeconds: 0.1 },
@@ -56,7 +56,7 @@ export class ClientLab {
 
   /** The proxy's cleartext or TLS port. */
   port(scheme: 'http' | 'https'): string {
-    const url = this.edge.urls[scheme];
+    const url = this.edge.process.urls[scheme];
     if (url === null) throw new Error(`this proxy serves no ${scheme}`);
     return new URL(url).port;
   }
@@ -66,13 +66,19 @@ export class ClientLab {
     return `${scheme}://${host}:${this.port(scheme)}${path}`;
   }
 
+  /** Waits until so many flips more are done. */
+  async flips(count: number): Promise<void> {
+    const until = Number(this.#flipper.version) + count;
+    while (Number(this.#flipper.version) < until && !this.#over.signal.aborted) await pause(FLIP_EVERY_MS / 4);
+  }
+
   /** Ends everything. Rejects when a flip or a drain went wrong. */
   async stop(): Promise<void> {
     this.#over.abort();
     try {
       await this.#flipping;
     } finally {
-      await Promise.all([...this.#apps, this.edge].map((started) => started.close()));
+      await Promise.all([...this.#apps, this.edge].map((started) => started.stop()));
       rmSync(this.folder, { recursive: true, force: true });
     }
   }
