@@ -49,7 +49,7 @@ class Bench {
 
   /** All are up at the same time: who has nothing to do takes no time. */
   async #start(): Promise<Map<string, RunningProxy>> {
-    const known = starters(this.#options.checkout);
+    const known = starters(this.#options.build);
     const chosen: [string, StartProxy][] = this.#options.proxies.map((name) => [name, known[name]]);
     if (this.#options.untuned && this.#options.proxies.includes('nginx')) chosen.push([UNTUNED, untunedNginx]);
     const running = new Map<string, RunningProxy>();
@@ -109,8 +109,8 @@ class Bench {
   }
 
   async #memory(): Promise<MemoryTable> {
-    const { rounds, proxies, checkout } = this.#options;
-    const known = starters(checkout);
+    const { rounds, proxies, build } = this.#options;
+    const known = starters(build);
     const found = await this.#each('memory', Math.min(rounds, MEMORY_ROUNDS), async (name): Promise<Memory> => {
       const memory = await measureMemory(this.#lab, known[name]);
       const rest = (memory.restBytes / MEGABYTE).toFixed(1);

@@ -4,6 +4,7 @@ import { ROOT } from '../../../installer/stack/stack.ts';
 import { CASE_NAMES } from './cases.ts';
 import type { CaseName } from './cases.ts';
 import { PROXY_NAMES } from './proxies/proxies.ts';
+import type { Build } from './proxies/ours.ts';
 import type { ProxyName } from './proxies/proxies.ts';
 
 /** Measured beside the CPU time per request. */
@@ -19,7 +20,7 @@ export interface Options {
   readonly proxies: readonly ProxyName[];
   /** Also run nginx untuned, once per case. */
   readonly untuned: boolean;
-  readonly checkout: string;
+  readonly build: Build;
 }
 
 export const HELP = `npm run bench:proxy -- [options]
@@ -33,6 +34,7 @@ stderr; the last line of stdout is JSON with the medians.
   --proxies A,B     of ${PROXY_NAMES.join(' ')} (default all)
   --quick           ours, nginx and haproxy, get1k only, 3 rounds of 2 s
   --checkout DIR    measure the proxy of another checkout of orkestr
+  --profile DIR     write CPU profiles of our proxy there; the figures are higher for it
   --help`;
 
 const QUICK = { rounds: '3', seconds: '2', cases: 'get1k', proxies: 'ours,nginx,haproxy' };
@@ -53,12 +55,13 @@ export function readOptions(args: readonly string[]): Options | null {
       cases: { type: 'string' },
       proxies: { type: 'string' },
       checkout: { type: 'string', default: ROOT },
+      profile: { type: 'string' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;
-  const { rounds, seconds, cases, proxies, checkout } = { ...(values.quick ? QUICK : DEFAULTS), ...values };
+  const { rounds, seconds, cases, proxies } = { ...(values.quick ? QUICK : DEFAULTS), ...values };
   const wanted = listOf('case', cases, [...CASE_NAMES, ...EXTRAS]);
   return {
     rounds: numberOf('--rounds', rounds, 100),
@@ -67,7 +70,7 @@ export function readOptions(args: readonly string[]): Options | null {
     extras: EXTRAS.filter((name) => wanted.includes(name)),
     proxies: listOf('proxy', proxies, PROXY_NAMES),
     untuned: !values.quick,
-    checkout,
+    build: { checkout: values.checkout, profiles: values.profile ?? null },
   };
 }
 

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { EdgeSettings } from '../../../../protocol/edge.ts';
 import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
-import { ROOT } from '../../../../installer/stack/stack.ts';
 import { HOST } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { until } from '../wait.ts';
@@ -15,18 +14,22 @@ import type { RunningProxy, StartProxy } from './contract.ts';
 /** Apps of a well-filled host: routing is a look into a table, as in the field. */
 const UPSTREAMS = 50;
 
-/**
- * Access log, metrics and header rewriting are on, as by default.
- * @param engine ORKESTR_PROXY_ENGINE
- * @param checkout folder of the repository whose proxy is measured: this one, or another version's
- */
-export function orkestr(engine: 'fast' | 'http-proxy', checkout = ROOT): StartProxy {
+export interface Build {
+  /** Folder of the repository whose proxy is measured: this one, or another version's. */
+  readonly checkout: string;
+  /** Folder for a CPU profile of each process (node --cpu-prof), written when it ends. Profiling costs time itself. */
+  readonly profiles: string | null;
+}
+
+/** Access log, metrics and header rewriting are on, as by default. */
+export function orkestr(engine: 'fast' | 'http-proxy', { checkout, profiles }: Build): StartProxy {
+  const flags = profiles === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
   return async (lab) => {
     const folder = mkdtempSync(join(lab.folder, `orkestr-${engine}-`));
     const socket = join(folder, 'admin.sock');
     const server = lab.start({
       name: `orkestr (${engine})`,
-      argv: [process.execPath, join(checkout, 'proxy/main.ts'), 'serve'],
+      argv: [process.execPath, ...flags, join(checkout, 'proxy/main.ts'), 'serve'],
       cpu: lab.cpus.proxy,
       logFile: join(folder, 'log'),
       env: {

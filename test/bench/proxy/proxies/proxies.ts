@@ -4,14 +4,14 @@ import type { StartProxy } from './contract.ts';
 import { haproxy } from './haproxy.ts';
 import { nginx } from './nginx.ts';
 import { orkestr } from './ours.ts';
+import type { Build } from './ours.ts';
 
 export const PROXY_NAMES = ['ours', 'general', 'nginx', 'haproxy', 'caddy'] as const;
 export type ProxyName = (typeof PROXY_NAMES)[number];
 
-/** @param checkout folder of the repository whose proxy is ours */
-export const starters = (checkout: string): Readonly<Record<ProxyName, StartProxy>> => ({
-  ours: orkestr('fast', checkout),
-  general: orkestr('http-proxy', checkout),
+export const starters = (build: Build): Readonly<Record<ProxyName, StartProxy>> => ({
+  ours: orkestr('fast', build),
+  general: orkestr('http-proxy', build),
   nginx: nginx('tuned'),
   haproxy,
   caddy,
