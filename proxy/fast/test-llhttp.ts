@@ -61,11 +61,16 @@ export class RequestReader {
   #error: string | null = null;
 
   constructor() {
-    this.#server = createServer({ insecureHTTPParser: false, requireHostHeader: false, maxHeaderSize: 65_536 });
+    this.#server = createServer({
+      insecureHTTPParser: false,
+      requireHostHeader: false,
+      maxHeaderSize: 65_536,
+      // A request that would rather be something else is one all the same.
+      shouldUpgradeCallback: () => false,
+    });
     this.#server.maxHeadersCount = 0;
     const take = (req: IncomingMessage): void => void this.#messages.push(new Message(req));
-    for (const event of ['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect'])
-      this.#server.on(event, take);
+    for (const event of ['request', 'checkContinue', 'checkExpectation', 'connect']) this.#server.on(event, take);
     this.#server.on('clientError', (error: NodeJS.ErrnoException) => {
       this.#error ??= error.code ?? error.message;
     });
