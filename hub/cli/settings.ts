@@ -53,7 +53,7 @@ function merge(base: Tree, changes: Tree): Tree {
 }
 
 function parseSetting(text: string): Tree {
-  const [, path, value] = /^([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)=(.*)$/s.exec(text) ?? [];
+  const [, path, value] = /^([A-Za-z]\w*(?:\.(?:[A-Za-z]\w*|\d+))*)=(.*)$/s.exec(text) ?? [];
   if (path === undefined || value === undefined) {
     throw new OrkestrError('ORK_INVALID', `--setting takes path=value, e.g. limits.memoryMiB=512, not "${text}".`);
   }

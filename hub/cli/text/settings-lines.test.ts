@@ -7,7 +7,7 @@ const SETTINGS = {
   domains: [{ host: '*.example.com', pathPrefix: '/' }],
   rootDirectory: '.',
   limits: { memoryMiB: 512, cpus: 0.5 },
-  edge: { compression: true, ratePerClient: { requests: 10 }, errorPages: {} },
+  edge: { compression: true, ratePerClient: { requests: 10 }, errorPages: { 503: '<h1>Closed</h1>' } },
 };
 
 test('every value stands on its own with its path; lists stay whole', () => {
@@ -18,7 +18,7 @@ test('every value stands on its own with its path; lists stay whole', () => {
     ['limits.cpus', '0.5'],
     ['edge.compression', 'true'],
     ['edge.ratePerClient.requests', '10'],
-    ['edge.errorPages', '{}'],
+    ['edge.errorPages.503', '<h1>Closed</h1>'],
   ]);
 });
 
