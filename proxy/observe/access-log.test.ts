@@ -115,6 +115,8 @@ test('whatever clients send, each exchange is one line of valid JSON that says i
     target: hostile.map((text) => `/${text}`),
     clientAddress: hostile,
     requestId: hostile,
+    durationMs: fc.double(),
+    bytesOut: fc.oneof(fc.double(), fc.integer()),
   });
   fc.assert(
     fc.property(exchange, (some) => {

@@ -60,7 +60,7 @@ export class AccessLog {
       `,"status":${ended.status},"outcome":"${ended.outcome}"` +
       `,"upstream":${idText(upstreamId)},"target":${idText(ended.targetId)},"engine":"${ended.engine}"` +
       `,"ms":${tenths(ended.durationMs)},"appMs":${tenths(ended.appMs)}` +
-      `,"bytesIn":${ended.bytesIn},"bytesOut":${ended.bytesOut}${sample},"msg":"request"}\n`
+      `,"bytesIn":${count(ended.bytesIn)},"bytesOut":${count(ended.bytesOut)}${sample},"msg":"request"}\n`
     );
   }
 
@@ -82,9 +82,12 @@ export class AccessLog {
 /** Ids are ours: nothing to escape. */
 const idText = (id: string | null): string => (id === null ? 'null' : `"${id}"`);
 
+/** What an engine miscounts must not make a line that nobody can read. */
+const count = (value: number): number => (value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0);
+
 /** To a tenth, by whole numbers: the text of a fraction costs three times as much. */
 function tenths(ms: number): string {
-  const rounded = Math.round(ms * 10);
+  const rounded = count(Math.round(ms * 10));
   return `${Math.floor(rounded / 10)}.${rounded % 10}`;
 }
 
