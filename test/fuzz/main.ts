@@ -217,7 +217,7 @@ async function route(edge: EdgeProcess, number: number, port: number, hosts: rea
     routes: hosts.map((host) => ({ host, pathPrefix: '/' })),
     edge: EdgeSettings.parse({ responseSeconds: 1, idleSeconds: 1 }),
   };
-  return edge.flip({ entry, expectedGeneration: 0 });
+  await edge.flip({ entry, expectedGeneration: 0 });
 }
 
 process.exitCode = await main();
