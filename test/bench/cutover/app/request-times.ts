@@ -25,10 +25,10 @@ export interface Strays {
 }
 
 export class RequestTimes {
-  readonly #pulse: Pulse;
+  readonly #pulse: Pick<Pulse, 'arrivedAt'>;
   readonly #times: Times[] = [];
 
-  constructor(pulse: Pulse) {
+  constructor(pulse: Pick<Pulse, 'arrivedAt'>) {
     this.#pulse = pulse;
   }
 
