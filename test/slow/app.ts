@@ -1,0 +1,17 @@
+/** The app behind the proxy, in a thread of its own so that it does not disturb what is measured: small and big pages. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { parentPort } from 'node:worker_threads';
+
+const SMALL = Buffer.alloc(1024, 's');
+/** More than the buffers of all kernels on the way hold. */
+const BIG = Buffer.alloc(8 * 1024 * 1024, 'b');
+
+const server = createServer((req, res) => {
+  req.resume();
+  res.end(req.url === '/small' ? SMALL : BIG);
+});
+server.listen(0, '127.0.0.1', 4096, () => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows, and this is a thread
+  parentPort?.postMessage((server.address() as AddressInfo).port);
+});

@@ -1,0 +1,46 @@
+/** The four modes of slowhttptest. Each of some attackers has an address of its own, below the cap per address. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+
+/** Arguments per mode; slowhttptest(1) has what they mean. */
+export const MODES = {
+  headers: ['-H', '-i', '2', '-x', '24'],
+  body: ['-B', '-i', '2', '-s', '100000', '-x', '10'],
+  range: ['-R', '-a', '5', '-b', '1500'],
+  read: ['-X', '-k', '3', '-w', '512', '-y', '1024', '-n', '2', '-z', '32'],
+} as const;
+export type Mode = keyof typeof MODES;
+
+export interface Attack {
+  readonly mode: Mode;
+  /** Addresses of this machine: what connects to one of them comes from it. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/** Runs the attackers. @returns what ends them and waits until they are gone */
+export function attack({ mode, addresses, port, connections, seconds }: Attack): () => Promise<void> {
+  const each = Math.ceil(connections / addresses.length);
+  const attackers = addresses.map((address) =>
+    // `-p`: its own probe decides nothing here.
+    run(['-c', each, '-r', each, '-l', seconds, '-p', seconds, '-u', `http://${address}:${port}/`].map(String), mode),
+  );
+  return async () => {
+    await Promise.all(attackers.map(end));
+  };
+}
+
+function run(args: readonly string[], mode: Mode): ChildProcess {
+  return spawn('slowhttptest', [...MODES[mode], ...args], { stdio: 'ignore' });
+}
+
+function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    child.once('close', () => resolve());
+    child.once('error', () => resolve()); // it could not be started, which its figures show
+    child.kill('SIGKILL');
+  });
+}
