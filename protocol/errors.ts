@@ -133,6 +133,12 @@ export const ERRORS = {
   ORK_CERTIFICATE_UNUSABLE: kind('user', 422, 'Mend the certificate or key file that the message names.'),
   ORK_CERTIFICATE_NONE: kind('user', 422, 'Put NAME.crt and NAME.key into the certificates folder, or configure ACME.'),
   ORK_CERTIFICATE_EXPIRED: kind('user', 422, 'Replace the certificate, or mend what keeps it from being renewed.'),
+  ORK_CERTIFICATE_STAPLE: kind(
+    'host',
+    502,
+    'Let the host reach the OCSP responder of the CA, or replace the certificate if it was revoked.',
+    true,
+  ),
   ORK_ACME_WILDCARD: kind(
     'user',
     422,

@@ -22,6 +22,8 @@ export interface Certificate {
   /** Wall clock, ms since 1970. */
   readonly notBefore: number;
   readonly notAfter: number;
+  /** Where its CA tells by OCSP that it is not revoked; null where it does not (as Let's Encrypt since 2025). */
+  readonly ocspUrl: string | null;
 }
 
 /**
@@ -45,6 +47,7 @@ export function readCertificate(source: CertificateSource, chain: string, privat
     issuer: issuerOf(x509),
     notBefore: x509.validFromDate.getTime(),
     notAfter: x509.validToDate.getTime(),
+    ocspUrl: /^OCSP - URI:(https?:\/\/\S+)$/m.exec(x509.infoAccess ?? '')?.[1] ?? null,
   };
 }
 

@@ -12,6 +12,8 @@ import { inOrder, isValidAt, names } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { CertificateFolder } from './certificate-folder.ts';
 import type { TerminatorChange, TerminatorState } from './state.ts';
+import { Stapler } from './stapler.ts';
+import type { AskResponder } from './stapler.ts';
 import { StaticTerminator } from './static-terminator.ts';
 import { viewCertificates } from './view.ts';
 
@@ -32,6 +34,8 @@ export interface TlsDependencies {
   readonly random?: () => number;
   /** All addresses of a name by DNS; empty when it has none. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** Asks an OCSP responder. */
+  readonly askResponder?: AskResponder;
   /** Time between two looks at the folder and at what is due, ms. */
   readonly lookMs?: number;
 }
@@ -65,10 +69,11 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   const feed = new Feed(new StaticTerminator(clock), log, onChange);
   let hosts: readonly string[] = [];
   let acme: Acme | null = null;
+  const stapler = new Stapler(join(settings.stateDirectory, 'ocsp.json'), log, clock, dependencies.askResponder);
   const now = (): number => clock.now().getTime();
   const all = (): Certificate[] =>
     inOrder([...(folder?.certificates ?? []), ...(acme?.authority.certificates ?? [])], now());
-  const refresh = (): void => feed.certificates(all());
+  const refresh = (): void => feed.certificates(all(), (certificate) => stapler.stapleOf(certificate));
 
   /** What files cover is not asked for. Wildcards cannot be. */
   const orders = (): string[] =>
@@ -84,12 +89,15 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
       log.error({ error: toErrorReport(error).message }, 'certificates by ACME stopped; going on at the next look');
     }
   };
+  const staple = async (): Promise<void> => {
+    if (await stapler.refresh(all())) refresh();
+  };
   const scan = async (): Promise<void> => {
     await folder?.scan();
     refresh();
   };
 
-  await folder?.scan();
+  await Promise.all([folder?.scan(), stapler.load()]);
   if (settings.acme) {
     const challenges = new Challenges((open) => feed.send({ challenges: open }));
     const given = { log, clock, challenges, random, resolve, changed: refresh };
@@ -98,10 +106,12 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   refresh();
   feed.rotate();
   const rotation = setInterval(() => feed.rotate(), TICKET_KEY_MS).unref();
+  void staple();
   const looks = repeat(lookMs, async () => {
     await scan();
-    // Orders take their time; files must not wait for them.
+    // They take their time; files must not wait for them.
     void obtain();
+    void staple();
   });
   return {
     terminator: feed.terminator,
@@ -110,10 +120,11 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
       hosts = [...new Set(names)];
       void obtain();
     },
-    view: () => viewCertificates({ hosts, certificates: all(), folder, acme, now: now() }),
+    view: () => viewCertificates({ hosts, certificates: all(), folder, acme, stapler, now: now() }),
     look: async () => {
       await scan();
       await obtain();
+      await staple();
     },
     close: async () => {
       clearInterval(rotation);
@@ -128,8 +139,8 @@ class Feed {
   readonly #log: Logger;
   readonly #onChange: TlsDependencies['onChange'];
   #state: TerminatorState = { certificates: [], challenges: { http: {}, alpn: {} }, ticketKeys: '' };
-  /** Of the certificates that were told last. */
-  #told = '';
+  /** What was told of the certificates last: fingerprints and staples. */
+  #told: readonly (string | null)[] = [];
 
   constructor(terminator: StaticTerminator, log: Logger, onChange: TlsDependencies['onChange']) {
     this.terminator = terminator;
@@ -148,11 +159,11 @@ class Feed {
     await this.#onChange?.(change);
   }
 
-  certificates(certificates: readonly Certificate[]): void {
-    const told = certificates.map(({ fingerprint }) => fingerprint).join();
-    if (told === this.#told) return;
+  certificates(certificates: readonly Certificate[], stapleOf: (certificate: Certificate) => string | null): void {
+    const told = certificates.flatMap((one) => [one.fingerprint, stapleOf(one)]);
+    if (told.length === this.#told.length && told.every((text, index) => text === this.#told[index])) return;
     this.#told = told;
-    this.#sendLater({ certificates: certificates.map(toState) });
+    this.#sendLater({ certificates: certificates.map((one) => toState(one, stapleOf(one))) });
   }
 
   rotate(): void {
@@ -167,9 +178,9 @@ class Feed {
   }
 }
 
-const toState = (certificate: Certificate): TerminatorState['certificates'][number] => {
+const toState = (certificate: Certificate, staple: string | null): TerminatorState['certificates'][number] => {
   const { hosts, chain, privateKey, notBefore, notAfter } = certificate;
-  return { hosts: [...hosts], chain, privateKey, notBefore, notAfter, staple: null };
+  return { hosts: [...hosts], chain, privateKey, notBefore, notAfter, staple };
 };
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */

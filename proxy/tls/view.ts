@@ -4,6 +4,7 @@ import type { Acme } from './acme/open.ts';
 import type { Certificate } from './certificate.ts';
 import { isValidAt, names } from './certificate.ts';
 import type { CertificateFolder } from './certificate-folder.ts';
+import type { Stapler } from './stapler.ts';
 
 export interface Viewed {
   /** The hosts that visitors use. */
@@ -12,6 +13,7 @@ export interface Viewed {
   readonly certificates: readonly Certificate[];
   readonly folder: CertificateFolder | null;
   readonly acme: Acme | null;
+  readonly stapler: Stapler;
   /** Ms since 1970. */
   readonly now: number;
 }
@@ -29,7 +31,7 @@ export function viewCertificates(viewed: Viewed): CertificateList {
   };
 }
 
-function viewOne(certificate: Certificate, host: string, { folder, acme, now }: Viewed) {
+function viewOne(certificate: Certificate, host: string, { folder, acme, stapler, now }: Viewed) {
   const isFile = certificate.source === 'file';
   const failure = isFile ? folder?.errorOf(certificate) : (acme?.ledger.failureOf(host) ?? null);
   const error = typeof failure === 'object' && failure ? `${failure.code}: ${failure.message}` : failure;
@@ -40,7 +42,7 @@ function viewOne(certificate: Certificate, host: string, { folder, acme, now }: 
     issuer: certificate.issuer,
     notAfter: new Date(certificate.notAfter).toISOString(),
     renewAt: renewAt === null ? null : new Date(renewAt).toISOString(),
-    lastError: error ?? (isValidAt(certificate, now) ? null : expired(certificate)),
+    lastError: error ?? (isValidAt(certificate, now) ? stapler.errorOf(certificate) : expired(certificate)),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What node:crypto does not tell of a certificate (RFC 5280). Loaded only where it is needed. */
-import { BaseBlock, Constructed, fromBER, Integer, ObjectIdentifier, OctetString, Sequence } from 'asn1js';
+import { Constructed, fromBER, Integer, ObjectIdentifier, OctetString } from 'asn1js';
+import type { AsnType } from 'asn1js';
 
 /** Extension OIDs. */
 const AUTHORITY_KEY_ID = '2.5.29.35';
@@ -8,23 +9,23 @@ const TLS_FEATURE = '1.3.6.1.5.5.7.1.24';
 const STATUS_REQUEST = 5;
 
 /** One DER value. @throws when it is none, or has something behind it */
-export function readDer(der: Uint8Array): BaseBlock {
+export function readDer(der: Uint8Array): AsnType {
   const { result, offset } = fromBER(Uint8Array.from(der));
   if (offset !== der.length) throw new TypeError(`not DER: ${result.error || 'bytes are left'}`);
   return result;
 }
 
 /** The values inside a constructed one. @throws when it is none */
-export function partsOf(block: BaseBlock | undefined): BaseBlock[] {
+export function partsOf(block: AsnType | undefined): AsnType[] {
   if (!(block instanceof Constructed)) throw new TypeError('not the ASN.1 structure that belongs here');
   return block.valueBlock.value;
 }
 
 /** The bytes of a value as they stood in the message, with its head. */
-export const bytesOf = (block: BaseBlock): Buffer => Buffer.from(block.valueBeforeDecodeView);
+export const bytesOf = (block: AsnType): Buffer => Buffer.from(block.valueBeforeDecodeView);
 
 /** Fields of tbsCertificate from the serial number on (the version before it is optional): serial, …, issuer at 2. */
-export function fieldsOf(certificate: Uint8Array): BaseBlock[] {
+export function fieldsOf(certificate: Uint8Array): AsnType[] {
   const fields = partsOf(partsOf(readDer(certificate))[0]);
   return fields[0] instanceof Integer ? fields : fields.slice(1);
 }
@@ -54,7 +55,7 @@ export function mustStaple(certificate: Uint8Array): boolean {
   );
 }
 
-function extensionOf(certificate: Uint8Array, oid: string): BaseBlock | null {
+function extensionOf(certificate: Uint8Array, oid: string): AsnType | null {
   const tagged = fieldsOf(certificate).find(({ idBlock }) => idBlock.tagClass === 3 && idBlock.tagNumber === 3);
   for (const extension of tagged ? partsOf(partsOf(tagged)[0]) : []) {
     const [name, ...rest] = partsOf(extension);
@@ -65,5 +66,3 @@ function extensionOf(certificate: Uint8Array, oid: string): BaseBlock | null {
   }
   return null;
 }
-
-export { Sequence };

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -330,7 +331,8 @@ async function startFront(
   const { cert, key } = await makeCertificate(folder, 'front', ['IP:127.0.0.1']);
   const caFile = join(folder, 'front-and-pebble.pem');
   await writeFile(caFile, cert + (await readFile(pebble.caFile, 'utf8')));
-  const server = createSecureServer({ cert, key }, async (request, response) => {
+  const server = createSecureServer({ cert, key });
+  const reply = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const sent = await text(request);
     const isDirectory = request.url === '/dir';
     const { status, headers, body } = isDirectory
@@ -338,7 +340,8 @@ async function startFront(
       : { headers: {}, ...answer(request.url ?? '', sent) };
     const contentType = status < 400 ? 'application/json' : 'application/problem+json';
     response.writeHead(status, { 'content-type': contentType, ...headers }).end(JSON.stringify(body));
-  }).listen(0, '127.0.0.1');
+  };
+  server.on('request', (request, response) => void reply(request, response)).listen(0, '127.0.0.1');
   t.after(() => {
     server.closeAllConnections();
     server.close();

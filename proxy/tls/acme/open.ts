@@ -64,6 +64,7 @@ export async function openAcme(settings: AcmeSettings, folder: string, given: Ac
     publicAddresses: settings.publicAddresses ?? [],
     httpPort: settings.httpPort ?? 80,
     challenges,
+    signal: ending.signal,
   };
   const authority = await Authority.open({
     directories: settings.directories,

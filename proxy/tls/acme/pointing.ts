@@ -25,6 +25,8 @@ export interface PointingDependencies {
   /** Where the CA looks by HTTP: 80. */
   readonly httpPort: number;
   readonly challenges: Challenges;
+  /** Ends the look. */
+  readonly signal: AbortSignal;
 }
 
 /** @throws OrkestrError ORK_ACME_DNS saying which address is not ours */
@@ -43,7 +45,7 @@ export async function checkPointing(host: string, dependencies: PointingDependen
 async function resolve(host: string, dependencies: PointingDependencies): Promise<readonly string[]> {
   let addresses: readonly string[];
   try {
-    addresses = await dependencies.resolve(host);
+    addresses = await untilAborted(dependencies.resolve(host), dependencies.signal);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new OrkestrError('ORK_ACME_DNS', `DNS has no answer for ${host}: ${reason}.`, { cause: error });
@@ -51,6 +53,15 @@ async function resolve(host: string, dependencies: PointingDependencies): Promis
   if (addresses.length === 0) throw new OrkestrError('ORK_ACME_DNS', `DNS knows no address of ${host}.`);
   if (addresses.length <= MAX_ADDRESSES) return addresses;
   throw new OrkestrError('ORK_ACME_DNS', `${host} has ${addresses.length} addresses, more than ${MAX_ADDRESSES}.`);
+}
+
+/** A question to DNS cannot be taken back; its answer is then nobody's. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', abort));
 }
 
 function interfaceAddresses(): string[] {
@@ -63,13 +74,13 @@ function interfaceAddresses(): string[] {
 async function probe(
   host: string,
   address: string,
-  { httpPort, challenges }: PointingDependencies,
+  { httpPort, challenges, signal }: PointingDependencies,
 ): Promise<string | null> {
   // DNS is the visitor's to write: it must not send requests of ours to services of this machine or its link.
   if (isInternal(address)) return 'a loopback, link-local or multicast address';
   const [token, answer] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
   try {
-    const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token));
+    const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token, signal));
     return text === answer ? null : 'another server answers there';
   } catch (error) {
     // Not reachable is not ours; the reason goes into the sentence.
@@ -77,10 +88,10 @@ async function probe(
   }
 }
 
-function fetchText(host: string, address: string, port: number, token: string): Promise<string> {
+function fetchText(host: string, address: string, port: number, token: string, end: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const path = `/.well-known/acme-challenge/${token}`;
-  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  const signal = AbortSignal.any([end, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
   const outgoing = request({ host: address, port, path, headers: { host }, agent: false, signal }, (response) => {
     let text = '';
     response.setEncoding('latin1').on('error', reject);

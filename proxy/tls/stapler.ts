@@ -1,0 +1,166 @@
+/**
+ * OCSP responses for the certificates whose CA still gives them, fetched ahead and kept over a restart. A handshake
+ * takes what is there and never waits; without a good response it goes on without.
+ */
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import { z } from 'zod';
+import { toErrorReport } from '../../protocol/errors.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { Clock } from '../clock.ts';
+import type { Certificate } from './certificate.ts';
+import { writePrivateFile } from './private-file.ts';
+
+/** Asks a responder: DER to DER. Rejects when there is no answer. */
+export type AskResponder = (url: string, question: Buffer) => Promise<Buffer>;
+
+const RETRY_MS = 300_000;
+const TIMEOUT_MS = 10_000;
+const MAX_RESPONSE_BYTES = 65_536;
+
+const Staple = z.object({ response: z.base64(), thisUpdate: z.number(), nextUpdate: z.number() });
+type Staple = z.infer<typeof Staple>;
+const Saved = z.record(z.string(), Staple);
+
+export class Stapler {
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #ask: AskResponder;
+  /** By fingerprint. */
+  #staples: ReadonlyMap<string, Staple> = new Map();
+  readonly #failures = new Map<string, { readonly retryAt: number; readonly reason: string; readonly must: boolean }>();
+  #running: Promise<boolean> | null = null;
+
+  /** @param path of the file that keeps the responses */
+  constructor(path: string, log: Logger, clock: Clock, ask: AskResponder = askResponder) {
+    this.#path = path;
+    this.#log = log;
+    this.#clock = clock;
+    this.#ask = ask;
+  }
+
+  /** What was kept. Never rejects: a damaged file costs a question. */
+  async load(): Promise<void> {
+    try {
+      this.#staples = new Map(Object.entries(Saved.parse(JSON.parse(await readFile(this.#path, 'utf8')))));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      this.#log.warn({ path: this.#path }, 'the kept OCSP responses are damaged; asking for new ones');
+    }
+  }
+
+  /** Base64 of the response to staple now, or null. */
+  stapleOf({ fingerprint }: Certificate): string | null {
+    const staple = this.#staples.get(fingerprint);
+    return staple && staple.nextUpdate > this.#now() ? staple.response : null;
+  }
+
+  /** Why a certificate that must have a response (RFC 7633) has none, with its code. */
+  errorOf(certificate: Certificate): string | null {
+    const failure = this.#failures.get(certificate.fingerprint);
+    if (!failure?.must || this.stapleOf(certificate) !== null) return null;
+    return `ORK_CERTIFICATE_STAPLE: the certificate is only taken with an OCSP response, and ${failure.reason}.`;
+  }
+
+  /** Asks for what is due, one after the other. True when a response came or went. */
+  async refresh(certificates: readonly Certificate[]): Promise<boolean> {
+    this.#running ??= this.#refresh(certificates).finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #refresh(certificates: readonly Certificate[]): Promise<boolean> {
+    const known = new Set(certificates.map(({ fingerprint }) => fingerprint));
+    const kept = [...this.#staples].filter(([id, { nextUpdate }]) => known.has(id) && nextUpdate > this.#now());
+    let changed = kept.length !== this.#staples.size;
+    this.#staples = new Map(kept);
+    for (const id of this.#failures.keys()) if (!known.has(id)) this.#failures.delete(id);
+    for (const certificate of certificates.filter((one) => this.#isDue(one))) {
+      changed = (await this.#fetch(certificate)) || changed;
+    }
+    if (changed) await this.#save();
+    return changed;
+  }
+
+  /** Half of a response's life is left for failures. */
+  #isDue({ fingerprint, ocspUrl }: Certificate): boolean {
+    if (ocspUrl === null) return false;
+    const staple = this.#staples.get(fingerprint);
+    const dueAt = staple ? (staple.thisUpdate + staple.nextUpdate) / 2 : 0;
+    return Math.max(dueAt, this.#failures.get(fingerprint)?.retryAt ?? 0) <= this.#now();
+  }
+
+  async #fetch(certificate: Certificate): Promise<boolean> {
+    const { fingerprint, chain, hosts } = certificate;
+    const [leaf, issuer] = chainOf(chain);
+    // Loaded with the first certificate that needs it.
+    const [{ makeOcspRequest, readOcspResponse }, { mustStaple }] = await Promise.all([
+      import('./ocsp.ts'),
+      import('./x509.ts'),
+    ]);
+    try {
+      if (!leaf || !issuer) throw new Error('the file lacks the certificate of the issuer');
+      const response = await this.#ask(certificate.ocspUrl ?? '', makeOcspRequest(leaf, issuer));
+      const times = readOcspResponse(response, leaf, issuer, this.#now());
+      this.#staples = new Map([...this.#staples, [fingerprint, { response: response.toString('base64'), ...times }]]);
+      this.#failures.delete(fingerprint);
+      return true;
+    } catch (error) {
+      // The response before it, if any, is stapled as long as it is good.
+      const reason = `there is no good one: ${toErrorReport(error).message}`;
+      const must = leaf !== undefined && mustStaple(leaf.raw);
+      this.#failures.set(fingerprint, { retryAt: this.#now() + RETRY_MS, reason, must });
+      this.#log.warn({ hosts, url: certificate.ocspUrl, must, reason }, 'no OCSP response to staple');
+      return false;
+    }
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await writePrivateFile(this.#path, JSON.stringify(Object.fromEntries(this.#staples)));
+    } catch (error) {
+      // It is in use; only a restart has to ask again.
+      this.#log.warn({ error: toErrorReport(error).message }, 'OCSP responses could not be kept');
+    }
+  }
+
+  #now(): number {
+    return this.#clock.now().getTime();
+  }
+}
+
+/** The first two certificates of a chain. */
+function chainOf(chain: string): X509Certificate[] {
+  const blocks = chain.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.slice(0, 2).map((block) => new X509Certificate(block));
+}
+
+/** By HTTP (RFC 6960 appendix A.1). */
+async function askResponder(url: string, question: Buffer): Promise<Buffer> {
+  const send = url.startsWith('https:') ? secureRequest : request;
+  const headers = { 'content-type': 'application/ocsp-request', 'content-length': question.length };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const outgoing = send(
+      url,
+      { method: 'POST', headers, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) },
+      resolve,
+    );
+    // The end of the proxy does not wait for a responder.
+    outgoing.on('socket', (socket) => socket.unref());
+    outgoing.on('error', reject).end(question);
+  });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_RESPONSE_BYTES) throw new Error(`more than ${MAX_RESPONSE_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  if (response.statusCode !== 200) throw new Error(`the responder answered ${response.statusCode}`);
+  return Buffer.concat(chunks);
+}
