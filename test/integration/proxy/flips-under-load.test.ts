@@ -12,8 +12,8 @@ test('flips with overlapping drains cost none of the requests, and streams are c
     webSockets: 50,
     eventStreams: 15,
     quietSeconds: 0.3,
-    flipEveryMs: 300,
-    drain: { deadlineSeconds: 1, streamDeadlineSeconds: 1, spreadSeconds: 0.3 },
+    flipEveryMs: 150,
+    drain: { deadlineSeconds: 2, streamDeadlineSeconds: 2, spreadSeconds: 0.3 },
     signal: t.signal,
     say: (text) => said.push(text),
   });
