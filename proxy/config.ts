@@ -14,9 +14,9 @@ export interface Timeouts {
   readonly clientStallMs: number;
   /** TCP connect to a target. */
   readonly connectMs: number;
-  /** From the last progress of the request to the head of the target's response. */
+  /** From the last progress of the request to the head of the target's response; a route may say less. */
   readonly responseHeadMs: number;
-  /** A stream (response body, WebSocket) on which nothing moves in either direction. */
+  /** A stream (response body, WebSocket) on which nothing moves in either direction; a route may say less. */
   readonly streamIdleMs: number;
   /** An idle connection to a target; shorter than what app servers commonly allow (2 to 5 s), so that we close first. */
   readonly poolIdleMs: number;
@@ -88,8 +88,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   clientIdleMs: 65_000,
   clientStallMs: 60_000,
   connectMs: 5_000,
-  responseHeadMs: 60_000,
-  streamIdleMs: 3_600_000,
+  responseHeadMs: 3_600_000,
+  streamIdleMs: 86_400_000,
   poolIdleMs: 4_000,
   closeMs: 2_000,
   shutdownMs: 20_000,

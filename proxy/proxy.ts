@@ -13,7 +13,8 @@ import { Edge } from './listen/edge.ts';
 import type { Observer } from './observe/observer.ts';
 import { Plane } from './plane.ts';
 import { localPlanes } from './planes/local.ts';
-import { compileRoutes } from './routing/compile.ts';
+import { ClientRates } from './policy/client-rates.ts';
+import { makeCompiler } from './routing/compile.ts';
 
 export interface Proxy {
   readonly addresses: readonly AddressInfo[];
@@ -38,7 +39,18 @@ export async function startProxy(config: Settings, log: Logger, clock: Clock): P
     unrouted: () => undefined,
     forget: () => undefined,
   };
-  const plane = new Plane(clock, observer, compileRoutes);
+  const plane = new Plane(
+    clock,
+    observer,
+    makeCompiler(config.timeouts, {
+      clock,
+      hasCertificate: null,
+      isOpenChallenge: null,
+      httpsPort: 443,
+      rates: new ClientRates(),
+      shareOf: 1,
+    }),
+  );
   const planes = localPlanes(plane, () => ({ families: [] }));
   const table = await Table.restore(new TableFile(config.stateDirectory, log), planes, clock);
   const context: Context = {
@@ -51,7 +63,7 @@ export async function startProxy(config: Settings, log: Logger, clock: Clock): P
     terminator: null,
     tableUnreadable: () => table.unreadable !== null,
   };
-  const edge = new Edge(context, config.engine);
+  const edge = new Edge(context, { engine: config.engine, trusted: [], proxyProtocol: false }, null);
   const control = { table, planes, certificates: () => ({ certificates: [], missing: [] }) };
   const admin = await serveAdmin(config.adminSocket, control, log);
   const listeners = config.inherited.length > 0 ? config.inherited.map((fd) => ({ fd })) : [config.listen];

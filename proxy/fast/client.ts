@@ -4,7 +4,7 @@
  */
 import { Socket } from 'node:net';
 import type { Context } from '../context.ts';
-import { plainAddress } from '../general/headers.ts';
+import type { Client } from '../policy/client-address.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
 import type { RequestHead } from './head.ts';
@@ -25,7 +25,7 @@ export interface Shared {
   /** True while the proxy drains. */
   readonly closing: boolean;
   /** Goes on with a connection in the general engine. */
-  handOver(stream: HandedOver | Socket): void;
+  handOver(stream: HandedOver | Socket, peer: Client): void;
   /** The head of a request did not come in time. */
   late(client: ClientConnection): void;
   closed(client: ClientConnection): void;
@@ -35,8 +35,7 @@ export interface Shared {
 type State = 'open' | 'handed' | 'leaving';
 
 export class ClientConnection {
-  readonly address: string;
-  readonly secure: boolean;
+  readonly peer: Client;
   readonly #socket: Socket;
   readonly #shared: Shared;
   readonly #exchange: FastExchange;
@@ -53,12 +52,14 @@ export class ClientConnection {
   #progress: number;
   #written = 0;
 
-  /** @param socket whose reads are given to {@link ClientConnection.read} */
-  constructor(socket: Socket, secure: boolean, shared: Shared) {
+  /**
+   * @param socket whose reads are given to {@link ClientConnection.read}
+   * @param peer the client at its other end
+   */
+  constructor(socket: Socket, peer: Client, shared: Shared) {
     this.#socket = socket;
     this.#shared = shared;
-    this.secure = secure;
-    this.address = plainAddress(socket.remoteAddress ?? '');
+    this.peer = peer;
     this.#exchange = new FastExchange(this, shared);
     this.#since = shared.pools.now;
     this.#progress = this.#since;
@@ -191,15 +192,15 @@ export class ClientConnection {
 
   #handOver(bytes: Buffer): void {
     this.#state = 'handed';
-    if (this.secure) {
+    if (this.#socket.listenerCount('data') > 0) {
       this.#socket.removeAllListeners('data');
       this.#socket.pause();
       this.#socket.unshift(bytes);
-      this.#shared.handOver(this.#socket);
+      this.#shared.handOver(this.#socket, this.peer);
       return;
     }
     this.#handed = new HandedOver(this.#socket, bytes);
-    this.#shared.handOver(this.#handed);
+    this.#shared.handOver(this.#handed, this.peer);
   }
 
   /** FIN, and what the client still sends is read and dropped: unread bytes would turn it into a reset. */

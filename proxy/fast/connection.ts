@@ -16,8 +16,8 @@ import { Trailers } from './trailers.ts';
 const READ_BYTES = 65_536;
 /** Room before what is read, so that a head can grow in place (`Connection: close`). */
 export const HEADROOM = 64;
-/** Head of an answer with all interim answers before it that came at once, bytes. */
-const MAX_HEAD_BYTES = 65_536;
+/** Head of an answer, bytes: what node:http takes too. */
+const MAX_HEAD_BYTES = 16_384;
 /** Interim answers to one request. */
 const MAX_INTERIM = 20;
 const EMPTY = Buffer.alloc(0);
@@ -220,7 +220,8 @@ export class TargetConnection implements Call {
         this.#partial = Buffer.concat([this.#in.subarray(0, HEADROOM), bytes.subarray(at, end)]);
         return -1;
       }
-      if (after < 0) return this.#malformed('the head of the answer is not valid HTTP/1.1');
+      if (after < 0 || after - at > MAX_HEAD_BYTES)
+        return this.#malformed('the head of the answer is not valid HTTP/1.1');
       at = after;
       if (!head.isInterim) break;
       this.#interim += 1;

@@ -1,6 +1,7 @@
 /** The fast engine of a process: its connections, and the sweep that holds them to their time limits. */
 import { Socket } from 'node:net';
 import type { Context } from '../context.ts';
+import type { Client } from '../policy/client-address.ts';
 import type { GeneralServer } from '../general/server.ts';
 import { CLIENT_TIMEOUT, rawPage } from '../pages.ts';
 import { ClientConnection } from './client.ts';
@@ -40,9 +41,10 @@ export class FastEngine implements Shared {
 
   /**
    * @param accepted a connection of a listener with `pauseOnConnect`
+   * @param address of the client
    * @returns the connection that its handle goes on in
    */
-  accept(accepted: Socket): Socket {
+  accept(accepted: Socket, address: string): Socket {
     // Reads into a buffer of ours are offered for connections that one opens, not for those that a server accepts; so the
     // accepted handle gets another Socket around it. `handle` is what net.Server itself passes, no documented option.
     const { _handle: handle } = accepted as unknown as { _handle: unknown };
@@ -53,23 +55,23 @@ export class FastEngine implements Shared {
     };
     const options: object = { handle, onread, allowHalfOpen: true };
     const socket = new Socket(options);
-    client = new ClientConnection(socket, false, this);
+    client = new ClientConnection(socket, { address, secure: false }, this);
     this.#clients.add(client);
     socket.resume();
     return socket;
   }
 
-  /** @param socket after its handshake */
-  acceptSecure(socket: Socket): void {
-    const client = new ClientConnection(socket, true, this);
+  /** @param socket whose bytes come as a stream: after a TLS handshake, or a PROXY protocol header */
+  acceptStream(socket: Socket, peer: Client): void {
+    const client = new ClientConnection(socket, peer, this);
     this.#clients.add(client);
     socket.on('data', (bytes: Buffer) => {
       if (!client.read(bytes, 0, bytes.length)) socket.pause();
     });
   }
 
-  handOver(stream: HandedOver | Socket): void {
-    this.#general.accept(stream);
+  handOver(stream: HandedOver | Socket, peer: Client): void {
+    this.#general.accept(stream, peer);
   }
 
   late(client: ClientConnection): void {

@@ -83,7 +83,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   constructor(client: ClientConnection, shared: Shared) {
     this.#client = client;
     this.#shared = shared;
-    this.#origin = new OriginLines(client.address, client.secure);
+    this.#origin = new OriginLines(client.peer.address, client.peer.secure);
   }
 
   get isIdle(): boolean {
@@ -105,11 +105,11 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   get clientAddress(): string {
-    return this.#client.address;
+    return this.#client.peer.address;
   }
 
   get secure(): boolean {
-    return this.#client.secure;
+    return this.#client.peer.secure;
   }
 
   get targetId(): string | null {
@@ -142,7 +142,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#bytes = bytes;
     this.contentLength = head.framing === 'length' ? head.contentLength : null;
     const refusal = route.policy === null ? null : route.policy.judge(this);
-    if (refusal === null && (this.#to = route.upstream.claim(this)) === null) return HAND_OVER;
+    if (refusal === null && (this.#to = route.upstream.claim(this, null, this)) === null) return HAND_OVER;
     this.#route = route;
     this.#reset(bytes, head);
     if (refusal !== null) {
@@ -314,15 +314,15 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   #requestOf({ method, framing }: RequestHead, head: Buffer): CallRequest {
-    const edge = (this.#route as Route).edge;
+    const { responseHeadMs, idleMs } = this.#route as Route;
     return {
       target: this.#to as Target,
       head,
       framing: framing satisfies RequestFraming,
       isHead: method === 'HEAD',
       idempotent: method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
-      responseHeadMs: edge.responseSeconds * 1000,
-      idleMs: edge.idleSeconds * 1000,
+      responseHeadMs,
+      idleMs,
       raw: true,
     };
   }
@@ -341,7 +341,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     refusing?.refused(this.#shared.context.clock.monotonic());
     if (refusing === null || request === null || unsent === null || this.#route === null) return false;
     refusing.release(this, 'abandoned', 0);
-    const other = this.#route.upstream.claim(this, refusing);
+    const other = this.#route.upstream.claim(this, refusing, null);
     this.#to = other ?? refusing;
     if (other === null || other === refusing) return false;
     this.#request = { ...request, target: other, head: unsent };

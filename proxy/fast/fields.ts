@@ -53,6 +53,16 @@ export class Fields {
     return bytes[cursor + 1] === LF ? cursor + 2 : BAD;
   }
 
+  /**
+   * Whether a line reads `Name: value` or `Name:value` and nothing else. Others are valid too, but servers differ in what
+   * they make of white space around a value that frames a message.
+   */
+  isPlain(bytes: Uint8Array, index: number): boolean {
+    const gap = this.valueStart(index) - this.nameEnd(index) - 1;
+    const isSpaced = gap === 0 || (gap === 1 && bytes[this.nameEnd(index) + 1] === SPACE);
+    return isSpaced && bytes[this.valueEnd(index)] === CR;
+  }
+
   /** Start of the line, and of the name. */
   line(index: number): number {
     return this.#at[index * SLOTS] as number;

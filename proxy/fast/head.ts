@@ -160,7 +160,7 @@ export class RequestHead {
 
   #length(bytes: Uint8Array, index: number): boolean {
     const length = decimal(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
-    if (length < 0 || this.framing !== 'none') return false;
+    if (length < 0 || this.framing !== 'none' || !this.fields.isPlain(bytes, index)) return false;
     this.framing = 'length';
     this.contentLength = length;
     return true;
@@ -168,7 +168,7 @@ export class RequestHead {
 
   #chunked(bytes: Uint8Array, index: number): boolean {
     const isChunked = isText(bytes, this.fields.valueStart(index), this.fields.valueEnd(index), CHUNKED);
-    if (this.framing !== 'none' || !isChunked) return false;
+    if (this.framing !== 'none' || !isChunked || !this.fields.isPlain(bytes, index)) return false;
     this.framing = 'chunked';
     return true;
   }

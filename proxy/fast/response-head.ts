@@ -133,12 +133,12 @@ export class ResponseHead {
       this.#lengths += 1;
       this.contentLength = decimal(bytes, start, end);
       if (this.status === 204) this.#cut(index);
-      return this.contentLength >= 0;
+      return this.contentLength >= 0 && this.fields.isPlain(bytes, index);
     }
     if (length === 17 && isText(bytes, name, nameEnd, TRANSFER_ENCODING)) {
       this.#codings += 1;
       if (this.#isBodiless()) this.#cut(index);
-      return isText(bytes, start, end, CHUNKED);
+      return isText(bytes, start, end, CHUNKED) && this.fields.isPlain(bytes, index);
     }
     if (length === 10 && isText(bytes, name, nameEnd, CONNECTION)) return this.#connection(bytes, index, start, end);
     if (length === 10 && isText(bytes, name, nameEnd, KEEP_ALIVE)) return this.#keepAlive(bytes, index, start, end);
@@ -154,7 +154,10 @@ export class ResponseHead {
   #connection(bytes: Buffer, index: number, start: number, end: number): boolean {
     this.#cut(index);
     if (isText(bytes, start, end, CLOSE)) this.keepAlive = false;
-    else if (!isText(bytes, start, end, KEEP_ALIVE)) this.#nominated = bytes.toString('latin1', start, end);
+    else if (!isText(bytes, start, end, KEEP_ALIVE)) {
+      // There may be several such lines.
+      this.#nominated = `${this.#nominated ?? ''},${bytes.toString('latin1', start, end)}`;
+    }
     return true;
   }
 

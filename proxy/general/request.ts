@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { HEAD_TOO_LARGE, refused } from '../pages.ts';
-import { plainAddress } from './headers.ts';
+import type { Client } from '../policy/client-address.ts';
 import type { Failure } from '../pages.ts';
 import { normalizeHost } from '../routing/host.ts';
 
@@ -23,9 +23,10 @@ export interface Request {
   readonly secure: boolean;
 }
 
-export function readRequest(req: IncomingMessage, maxFields: number): Request | Failure {
+/** @param peer the client at the other end of the connection */
+export function readRequest(req: IncomingMessage, peer: Client, maxFields: number): Request | Failure {
   if (req.rawHeaders.length / 2 > maxFields) return HEAD_TOO_LARGE;
-  return badFraming(req) ?? readAddress(req);
+  return badFraming(req) ?? readAddress(req, peer);
 }
 
 export function isFailure(read: Request | Failure): read is Failure {
@@ -45,7 +46,7 @@ function badFraming(req: IncomingMessage): Failure | null {
   return req.headers['content-length'] === undefined ? null : refused(400, 'The length of the body is ambiguous.');
 }
 
-function readAddress(req: IncomingMessage): Request | Failure {
+function readAddress(req: IncomingMessage, peer: Client): Request | Failure {
   const named = req.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
   const header = req.headers.host;
   const host = header === undefined ? null : normalizeHost(header);
@@ -57,8 +58,8 @@ function readAddress(req: IncomingMessage): Request | Failure {
     authority: header,
     target,
     path: target.split('?', 1)[0] ?? '/',
-    clientAddress: plainAddress(req.socket.remoteAddress ?? ''),
-    secure: 'encrypted' in req.socket,
+    clientAddress: peer.address,
+    secure: peer.secure,
     hasBody: req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0,
   };
 }

@@ -11,7 +11,8 @@ import { BadClients } from './bad-client.ts';
 import type { Exchange } from './exchange.ts';
 import { makeGeneral } from './guard.ts';
 import type { General } from './guard.ts';
-import { givenRequestId } from './headers.ts';
+import { givenRequestId, plainAddress } from './headers.ts';
+import type { Client } from '../policy/client-address.ts';
 import { isFailure, readRequest } from './request.ts';
 
 /** One request as node:http gives it. */
@@ -30,6 +31,7 @@ export class GeneralServer {
   /** Connections of ours, and those that have asked nothing yet, as browsers open them in advance: node calls them busy. */
   readonly #open = new Set<Duplex>();
   readonly #silent = new Set<Duplex>();
+  readonly #peers = new WeakMap<Duplex, Client>();
   #closing = false;
 
   constructor(context: Context) {
@@ -41,8 +43,12 @@ export class GeneralServer {
     this.#server.emit('listening');
   }
 
-  /** Takes a connection over. What was read from it before must have been put back (`unshift`). */
-  accept(socket: Duplex): Duplex {
+  /**
+   * Takes a connection over. What was read from it before must have been put back (`unshift`).
+   * @param peer the client at its other end; absent: what the connection knows
+   */
+  accept(socket: Duplex, peer: Client = peerOf(socket)): void {
+    this.#peers.set(socket, peer);
     this.#open.add(socket);
     this.#silent.add(socket);
     socket.once('close', () => {
@@ -50,7 +56,6 @@ export class GeneralServer {
       this.#silent.delete(socket);
     });
     this.#server.emit('connection', socket);
-    return socket;
   }
 
   /** Tells keep-alive clients to go and lets what is in flight finish. Resolves when no connection is left. */
@@ -115,7 +120,7 @@ export class GeneralServer {
     this.#badClients.began(res);
     // Also for a response that had begun before, and so could not say `Connection: close`.
     res.once('close', () => this.#closing && this.#server.closeIdleConnections());
-    const request = readRequest(req, limits.headerFields);
+    const request = readRequest(req, this.#peers.get(req.socket) ?? peerOf(req.socket), limits.headerFields);
     if (isFailure(request)) return this.#refuse(arrival, request);
     if (arrival.upgrade && request.hasBody) return this.#refuse(arrival, refused(400, 'An upgrade has no body.'));
     const route = plane.routesOf(request.host)?.find(request.path);
@@ -133,6 +138,11 @@ export class GeneralServer {
     const unsure = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
     answerPage(res, failure, unsure || this.#closing || upgrade !== null || (expectsContinue && !req.complete));
   }
+}
+
+/** The client as a connection itself knows it. */
+function peerOf(socket: Duplex & { remoteAddress?: string }): Client {
+  return { address: plainAddress(socket.remoteAddress ?? ''), secure: 'encrypted' in socket };
 }
 
 /** Other protocols than WebSocket are not switched to: their requests are answered as if they had not asked. */

@@ -1,5 +1,6 @@
 /** How many connections there may be: in all, and of one client address, so that one client cannot take all of them. */
 import type { Limits } from '../config.ts';
+import { clientNetwork } from '../policy/client-address.ts';
 
 export class ConnectionCaps {
   readonly #limits: Limits;
@@ -18,7 +19,7 @@ export class ConnectionCaps {
 
   /** Counts a connection in; false when it is one too many. */
   admit(address: string): boolean {
-    const key = network(address);
+    const key = clientNetwork(address);
     const same = this.#byAddress.get(key) ?? 0;
     if (this.#count >= this.#limits.connections || same >= this.#limits.connectionsPerAddress) {
       this.#refused += 1;
@@ -31,15 +32,10 @@ export class ConnectionCaps {
 
   /** A connection that was admitted has closed. */
   left(address: string): void {
-    const key = network(address);
+    const key = clientNetwork(address);
     const same = this.#byAddress.get(key) ?? 0;
     this.#count -= 1;
     if (same > 1) this.#byAddress.set(key, same - 1);
     else this.#byAddress.delete(key);
   }
-}
-
-/** One host has a whole /64 of IPv6 addresses (RFC 6177). */
-function network(address: string): string {
-  return address.includes(':') && !address.includes('.') ? address.split(':').slice(0, 4).join(':') : address;
 }

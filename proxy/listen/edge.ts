@@ -1,42 +1,72 @@
 /** The listeners of a process: connections in, each given to the engine that reads it. */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import type { Config, ListenAddress } from '../config.ts';
 import type { Context } from '../context.ts';
 import { FastEngine } from '../fast/engine.ts';
 import { Pools } from '../fast/pool.ts';
 import { plainAddress } from '../general/headers.ts';
+import type { Client } from '../policy/client-address.ts';
 import { GeneralServer } from '../general/server.ts';
+import { Http2Front } from '../h2/front.ts';
+import { makeRanges } from '../policy/allow-list.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
+import { attachTls, secureServerOptions } from '../tls/secure-server.ts';
+import type { StaticTerminator } from '../tls/static-terminator.ts';
 import { ConnectionCaps } from './caps.ts';
+import { readProxied } from './proxied.ts';
+
+export type ListenerKind = 'http' | 'https';
+
+export type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
 export class Edge {
   readonly #context: Context;
-  readonly #engine: Config['engine'];
+  readonly #settings: EdgeSettings;
+  readonly #trusted: AddressRanges;
   readonly #caps: ConnectionCaps;
   readonly #general: GeneralServer;
   readonly #fast: FastEngine;
-  readonly #servers: Server[] = [];
+  readonly #http2: Http2Front;
+  readonly #tls: TlsServer | null;
+  readonly #detachTls: () => void;
+  readonly #listeners: Server[] = [];
+  /** Clients that a sender in front has named, by the sender's end of their connection, while TLS begins on it. */
+  readonly #named = new Map<string, string>();
 
-  constructor(context: Context, engine: Config['engine']) {
+  /** @param terminator null: there is no TLS to listen for */
+  constructor(context: Context, settings: EdgeSettings, terminator: StaticTerminator | null) {
     this.#context = context;
-    this.#engine = engine;
+    this.#settings = settings;
+    this.#trusted = makeRanges(settings.trusted);
     this.#caps = new ConnectionCaps(context.limits);
-    this.#general = new GeneralServer(context);
     const pools = new Pools(context.limits, context.timeouts, context.clock);
+    this.#general = new GeneralServer(context);
     this.#fast = new FastEngine(context, this.#general, pools);
+    this.#http2 = new Http2Front(context, pools, this.#general);
+    this.#tls = terminator && createTlsServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }));
+    this.#detachTls = terminator && this.#tls ? attachTls(this.#tls, terminator) : () => undefined;
+    this.#tls?.on('secureConnection', (socket) => this.#secured(socket));
+    // A handshake that fails is the client's concern; its connection is closed.
+    this.#tls?.on('tlsClientError', (_error, socket) => socket.destroy());
   }
 
-  /** @param on an address, or the descriptor of a listening socket that was handed to this process */
-  async listen(on: ListenAddress | { readonly fd: number }): Promise<AddressInfo> {
-    const pauseOnConnect = this.#engine === 'fast';
-    const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect }, (socket) =>
-      this.#accept(socket),
-    );
+  /**
+   * @param on an address, or the descriptor of a listening socket that was handed to this process
+   * @throws Error for `https` without a terminator; what the system says when the address cannot be had
+   */
+  async listen(on: ListenAddress | { readonly fd: number }, kind: ListenerKind = 'http'): Promise<AddressInfo> {
+    if (kind === 'https' && this.#tls === null) throw new Error('there is nothing to listen for TLS with');
+    const accepted = (socket: Socket): void => this.#admit(socket, kind);
+    const pauseOnConnect = this.#isFastFor(kind);
+    const server = createServer({ noDelay: true, allowHalfOpen: kind === 'http', pauseOnConnect }, accepted);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(on, resolve);
     });
-    this.#servers.push(server);
+    this.#listeners.push(server);
     return server.address() as AddressInfo;
   }
 
@@ -46,25 +76,70 @@ export class Edge {
    */
   async close(): Promise<void> {
     const { timeouts, plane } = this.#context;
-    // Not its callback: the engines know better which connections are left.
-    for (const server of this.#servers) server.close();
+    // Not their callbacks: the engines know better which connections are left.
+    for (const server of this.#listeners) server.close();
     const cut = setTimeout(() => plane.cut(), timeouts.shutdownMs);
     const destroy = setTimeout(() => {
-      this.#general.destroy();
-      this.#fast.destroy();
+      for (const engine of [this.#general, this.#fast, this.#http2]) engine.destroy();
     }, timeouts.shutdownMs + timeouts.closeMs);
-    await Promise.all([this.#fast.close(), this.#general.close()]);
+    // The general engine last: the others hand over to it.
+    await Promise.all([this.#fast.close(), this.#http2.close()]);
+    await this.#general.close();
     clearTimeout(cut);
     clearTimeout(destroy);
+    this.#detachTls();
   }
 
-  #accept(socket: Socket): void {
+  /** Whether connections begin in the fast engine, on sockets of its own. */
+  #isFastFor(kind: ListenerKind): boolean {
+    return kind === 'http' && this.#settings.engine === 'fast' && !this.#settings.proxyProtocol;
+  }
+
+  #admit(socket: Socket, kind: ListenerKind): void {
     const address = plainAddress(socket.remoteAddress ?? '');
     if (!this.#caps.admit(address)) {
       socket.destroy();
       return;
     }
-    const connection = this.#engine === 'fast' ? this.#fast.accept(socket) : this.#general.accept(socket);
-    connection.once('close', () => this.#caps.left(address));
+    if (this.#isFastFor(kind) && !this.#trusted.has(address)) {
+      this.#fast.accept(socket, address).once('close', () => this.#caps.left(address));
+      return;
+    }
+    socket.once('close', () => this.#caps.left(address));
+    if (this.#settings.proxyProtocol && this.#trusted.has(address)) {
+      readProxied(socket, this.#context.timeouts, (client) => this.#begin(socket, kind, client));
+    } else this.#begin(socket, kind, null);
   }
+
+  /** @param client who the sender in front says it is; null: the socket's own peer */
+  #begin(socket: Socket, kind: ListenerKind, client: string | null): void {
+    if (kind === 'http') {
+      this.#serve(socket, { address: client ?? plainAddress(socket.remoteAddress ?? ''), secure: false });
+      return;
+    }
+    const end = endOf(socket);
+    if (client !== null) {
+      this.#named.set(end, client);
+      socket.once('close', () => this.#named.delete(end));
+    }
+    this.#tls?.emit('connection', socket);
+  }
+
+  #secured(socket: TLSSocket): void {
+    const address = this.#named.get(endOf(socket)) ?? plainAddress(socket.remoteAddress ?? '');
+    if (socket.alpnProtocol === 'h2') this.#http2.accept(socket);
+    else this.#serve(socket, { address, secure: true });
+  }
+
+  /** A stream that speaks HTTP/1.1. Claims about its origin are believed from trusted peers, by the general engine. */
+  #serve(socket: Socket, client: Client): void {
+    const isTrusted = this.#trusted.has(client.address);
+    if (this.#settings.engine === 'fast' && !isTrusted) this.#fast.acceptStream(socket, client);
+    else this.#general.accept(socket, client);
+  }
+}
+
+/** The other end of a connection: unique while it is open. */
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

@@ -1,10 +1,23 @@
 /** Entry → routes, with everything compiled that a flip can decide beforehand. */
-import type { Observer } from '../observe/observer.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import type { Route } from './route.ts';
+import type { Timeouts } from '../config.ts';
+import type { CompileRoutes } from '../plane.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import type { PolicyDeps } from '../policy/compile.ts';
+import { needsGeneral } from '../policy/general.ts';
 
-export function compileRoutes(upstream: Upstream, observer: Observer): readonly Route[] {
-  const { edge, routes } = upstream.entry;
-  const metrics = observer.upstream(upstream.id);
-  return routes.map((domain) => ({ domain, upstream, edge, policy: null, metrics, general: false }));
+export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps): CompileRoutes {
+  return (upstream, observer) => {
+    const { id, edge, routes, canary } = upstream.entry;
+    const metrics = observer.upstream(id);
+    return routes.map((domain) => ({
+      domain,
+      upstream,
+      edge,
+      metrics,
+      responseHeadMs: Math.min(edge.responseSeconds * 1000, timeouts.responseHeadMs),
+      idleMs: Math.min(edge.idleSeconds * 1000, timeouts.streamIdleMs),
+      policy: compilePolicy({ host: domain.host, upstreamId: id }, edge, deps),
+      general: needsGeneral(domain, edge, canary),
+    }));
+  };
 }

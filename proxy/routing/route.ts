@@ -9,6 +9,10 @@ export interface Route {
   readonly domain: Domain;
   readonly upstream: Upstream;
   readonly edge: EdgeSettings;
+  /** From the last progress of a request to the head of the answer, ms. */
+  readonly responseHeadMs: number;
+  /** Silence that ends a body or a stream, ms. */
+  readonly idleMs: number;
   readonly policy: Policy | null;
   readonly metrics: UpstreamMetrics;
   /** True when it has features that only the general engine knows. */

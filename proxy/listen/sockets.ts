@@ -1,0 +1,73 @@
+/**
+ * The listening sockets of the proxy. The process that holds the table binds them (or inherits them) and never lets go of
+ * them while it serves, so that connections which wait to be accepted outlive a worker, and go to the successor at an
+ * upgrade.
+ */
+import { closeSync } from 'node:fs';
+import { lookup } from 'node:dns/promises';
+import { BoundSocket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Config, ListenAddress } from '../config.ts';
+import type { ListenerKind } from './edge.ts';
+
+export interface ListenSocket {
+  readonly kind: ListenerKind;
+  /** The descriptor: a child process can be given it. */
+  readonly fd: number;
+  /** For `server.listen`, which then owns the socket. */
+  readonly handle: BoundSocket | { readonly fd: number };
+}
+
+/**
+ * @returns for each address one socket per worker: the kernel spreads connections over them. Inherited ones are as many
+ *   as there are; workers share them.
+ * @throws OrkestrError ORK_CONFIG when an address cannot be had
+ */
+export async function openSockets({
+  inherited,
+  listen,
+  listenTls,
+  workers,
+}: Pick<Config, 'inherited' | 'listen' | 'listenTls' | 'workers'>): Promise<readonly ListenSocket[]> {
+  if (inherited.length > 0) {
+    return inherited.flatMap(({ fd, kind }) => (kind === 'admin' ? [] : [{ kind, fd, handle: { fd } }]));
+  }
+  const http = await bind(listen, 'http', 'ORKESTR_PROXY_LISTEN', workers);
+  if (listenTls === null) return http;
+  try {
+    return [...http, ...(await bind(listenTls, 'https', 'ORKESTR_PROXY_LISTEN_TLS', workers))];
+  } catch (error) {
+    closeSockets(http);
+    throw error;
+  }
+}
+
+/** For a process that gave its sockets to workers: those that it listens on itself are closed by their server. */
+export function closeSockets(sockets: readonly ListenSocket[]): void {
+  for (const { handle, fd } of sockets) {
+    if (handle instanceof BoundSocket) handle.close();
+    else closeSync(fd);
+  }
+}
+
+async function bind(
+  { host, port }: ListenAddress,
+  kind: ListenerKind,
+  variable: string,
+  workers: number,
+): Promise<ListenSocket[]> {
+  const bound: BoundSocket[] = [];
+  try {
+    const { address } = await lookup(host);
+    const options = { host: address, reusePort: workers > 1 };
+    const first = new BoundSocket({ ...options, port });
+    bound.push(first);
+    const taken = (first.address() as AddressInfo).port;
+    while (bound.length < workers) bound.push(new BoundSocket({ ...options, port: taken }));
+    return bound.map((socket) => ({ kind, fd: socket.fd(), handle: socket }));
+  } catch (error) {
+    for (const socket of bound) socket.close();
+    throw new OrkestrError('ORK_CONFIG', `The proxy cannot listen (${variable}): ${String(error)}.`, { cause: error });
+  }
+}
