@@ -65,3 +65,16 @@ export const EdgeSettings = z.object({
   errorPages: z.partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768)).default({}),
 });
 export type EdgeSettings = z.infer<typeof EdgeSettings>;
+
+/**
+ * When a new target is bad: it refuses connections (`refusals` in a row without an answer between), or the share of its
+ * 5xx answers is above `errorRatio` and above `errorFactor` times the share that the target before it had, from
+ * `minRequests` answers on.
+ */
+export const WatchRule = z.object({
+  refusals: z.int().min(1).max(1000).default(3),
+  errorRatio: z.number().min(0).max(1).default(0.2),
+  errorFactor: z.number().min(1).max(1000).default(3),
+  minRequests: z.int().min(1).max(1_000_000).default(20),
+});
+export type WatchRule = z.infer<typeof WatchRule>;

@@ -13,7 +13,7 @@ import {
   Timestamp,
   Uuid,
 } from './ids.ts';
-import { EdgeSettings } from './edge.ts';
+import { EdgeSettings, WatchRule } from './edge.ts';
 import { Release } from './steps.ts';
 
 export const JOB_VERSION = 1;
@@ -114,6 +114,7 @@ export const Settings = z.object({
   streamDrainSeconds: z.number().min(0).max(86_400).default(60),
   /** How long the new target is watched after the flip; when it goes bad, the old one serves again. 0: not at all. */
   watchSeconds: z.number().min(0).max(600).default(3),
+  watch: WatchRule.prefault({}),
   /** From SIGTERM to SIGKILL. */
   stopGraceSeconds: z.int().min(0).max(600).default(10),
 });

@@ -16,7 +16,7 @@
  *   GET    /v1/health                           → { ok: true }
  */
 import { z } from 'zod';
-import { EdgeSettings } from './edge.ts';
+import { EdgeSettings, WatchRule } from './edge.ts';
 import { Domain } from './job.ts';
 import { Port, Timestamp, Uuid } from './ids.ts';
 import { FlipCounts, StreamCount, TargetCount } from './steps.ts';
@@ -155,19 +155,11 @@ export const DrainAnswer = z.object({
 });
 export type DrainAnswer = z.infer<typeof DrainAnswer>;
 
-/**
- * Look at the active target for a while. It is bad when it refuses connections (`refusals` in a row without an answer
- * between), or when the share of its 5xx answers is above `errorRatio` and above `errorFactor` times the share that the
- * target before it had, from `minRequests` answers on.
- */
-export const WatchRequest = z.object({
+/** Look at the active target for a while. */
+export const WatchRequest = WatchRule.extend({
   upstreamId: Uuid,
   targetId: Uuid,
   seconds: z.number().min(0).max(3600),
-  refusals: z.int().min(1).max(1000).default(3),
-  errorRatio: z.number().min(0).max(1).default(0.2),
-  errorFactor: z.number().min(1).max(1000).default(3),
-  minRequests: z.int().min(1).max(1_000_000).default(20),
 });
 export type WatchRequest = z.infer<typeof WatchRequest>;
 

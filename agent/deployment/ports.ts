@@ -153,8 +153,8 @@ export interface EdgeProxy {
   flipBack(request: FlipBackRequest): Promise<FlipAnswer>;
   /** Answers when it is drained. An aborted wait leaves the drain as it is. */
   drain(request: DrainRequest, signal: AbortSignal): Promise<DrainAnswer>;
-  /** Answers at the end of the window, or as soon as the target goes bad. What it is judged by are the proxy's defaults. */
-  watch(request: Pick<WatchRequest, 'upstreamId' | 'targetId' | 'seconds'>, signal: AbortSignal): Promise<WatchAnswer>;
+  /** Answers at the end of the window, or as soon as the target goes bad. */
+  watch(request: WatchRequest, signal: AbortSignal): Promise<WatchAnswer>;
   /** From now on new requests wait, within bounds, until the next flip or `resume`. Safe twice. */
   hold(request: HoldRequest): Promise<HoldAnswer>;
   resume(request: ResumeRequest): Promise<HoldAnswer>;

@@ -65,6 +65,18 @@ test('a target that does well, or was replaced by somebody else, is not flipped 
   }
 });
 
+test('what makes a target bad is for the environment to say', async () => {
+  const watch = { refusals: 9, errorRatio: 0.5, errorFactor: 2, minRequests: 100 };
+  const { context } = aScene({ settings: { watch, watchSeconds: 7 } });
+  const asked: unknown[] = [];
+  context.ports.proxy.watch = async (request) => {
+    asked.push(request);
+    return { verdict: 'good', reason: '' };
+  };
+  await cutover.run(context);
+  assert.deepEqual(asked, [{ upstreamId: IDS.environment, targetId: IDS.deployment, seconds: 7, ...watch }]);
+});
+
 test('a container that ends in the window is seen without a single visitor', async () => {
   const scene = aScene();
   scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;

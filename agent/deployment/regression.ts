@@ -71,7 +71,12 @@ async function whyBad(context: StepContext, signal: AbortSignal): Promise<string
       exitOf(context, AbortSignal.any([signal, over.signal])),
       ports.proxy
         .watch(
-          { upstreamId: job.environment.id, targetId: job.deploymentId, seconds: job.settings.watchSeconds },
+          {
+            upstreamId: job.environment.id,
+            targetId: job.deploymentId,
+            seconds: job.settings.watchSeconds,
+            ...job.settings.watch,
+          },
           AbortSignal.any([signal, over.signal]),
         )
         .then(({ verdict, reason }) => (verdict === 'refuses' || verdict === 'errors' ? reason : null)),

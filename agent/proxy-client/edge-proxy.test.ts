@@ -7,6 +7,7 @@ import { text as bodyOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { OrkestrError, toProblem } from '../../protocol/errors.ts';
+import { WatchRequest } from '../../protocol/proxy-admin.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 import { makeProxyClient } from './edge-proxy.ts';
 
@@ -80,7 +81,7 @@ test('each call is the request that the admin API names', async (t) => {
   assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 0 }, forever)).known, true);
   const back = { upstreamId: IDS.environment, expectedGeneration: 2, targetId: IDS.host };
   assert.deepEqual(await proxy.flipBack(back), FLIPPED);
-  const watch = { upstreamId: IDS.environment, targetId: IDS.host, seconds: 3 };
+  const watch = WatchRequest.parse({ upstreamId: IDS.environment, targetId: IDS.host, seconds: 3 });
   assert.equal((await proxy.watch(watch, forever)).verdict, 'errors');
   const hold = { upstreamId: IDS.environment, maxRequests: 10, maxBytes: 1000, maxSeconds: 30 };
   assert.equal((await proxy.hold(hold)).changed, true);
@@ -140,6 +141,6 @@ test('a drain may take its own deadline and some more, longer than other calls',
 test('a wait for an answer ends at once when it is given up', async (t) => {
   const over = new AbortController();
   const proxy = await proxyThat(t, () => over.abort());
-  const watch = { upstreamId: IDS.environment, targetId: IDS.host, seconds: 3600 };
+  const watch = WatchRequest.parse({ upstreamId: IDS.environment, targetId: IDS.host, seconds: 3600 });
   await assert.rejects(proxy.watch(watch, over.signal), isCode('ORK_PROXY_UNREACHABLE'));
 });
