@@ -19,7 +19,7 @@ import { viewCertificates } from './view.ts';
 
 export interface TlsSettings {
   /** Folder of NAME.crt and NAME.key files. */
-  readonly certificatesFolder?: string;
+  readonly certificatesFolder?: string | null;
   /** Folder for what is made here: `acme/` in it. */
   readonly stateDirectory: string;
   readonly acme: AcmeSettings | null;

@@ -14,11 +14,11 @@ type Account = z.infer<typeof Account>;
 
 export class Accounts {
   readonly #folder: string;
-  readonly #email: string | undefined;
+  readonly #email: string | null;
   readonly #transport: Transport;
 
   /** @param email where the CA may write to */
-  constructor(folder: string, email: string | undefined, transport: Transport) {
+  constructor(folder: string, email: string | null, transport: Transport) {
     this.#folder = folder;
     this.#email = email;
     this.#transport = transport;
@@ -57,7 +57,7 @@ export class Accounts {
       await client.createAccount({ onlyReturnExisting: true });
     } catch (error) {
       if (!isUnknownAccount(error)) throw error;
-      const contact = this.#email === undefined ? {} : { contact: [`mailto:${this.#email}`] };
+      const contact = this.#email === null ? {} : { contact: [`mailto:${this.#email}`] };
       await client.createAccount({ termsOfServiceAgreed: true, ...contact });
     }
   }

@@ -20,9 +20,9 @@ export interface AcmeSettings {
   /** Directory URLs (RFC 8555 section 7.1.1) in the order in which they are tried; https. */
   readonly directories: readonly string[];
   /** Where the CAs may write to. */
-  readonly email?: string;
+  readonly email?: string | null;
   /** PEM file of CAs to trust for the directories' own https, beside the machine's. */
-  readonly caFile?: string;
+  readonly caFile?: string | null;
   /** In order of preference; both by default. Leave out the one whose port is not served. */
   readonly challengeTypes?: readonly ChallengeType[];
   /** Addresses under which this host is known outside, beside those of its interfaces. */
@@ -57,7 +57,7 @@ export async function openAcme(settings: AcmeSettings, folder: string, given: Ac
   const { log, clock, challenges, random, resolve, changed } = given;
   const ending = new AbortController();
   await makePrivateFolder(folder);
-  const transport = new Transport(await readCa(settings.caFile), ending.signal);
+  const transport = new Transport(await readCa(settings.caFile ?? null), ending.signal);
   const ledger = await Ledger.open(join(folder, 'ledger.json'), log);
   const pointing = {
     resolve,
@@ -72,7 +72,7 @@ export async function openAcme(settings: AcmeSettings, folder: string, given: Ac
     log,
     clock,
     random,
-    accounts: new Accounts(join(folder, 'accounts'), settings.email, transport),
+    accounts: new Accounts(join(folder, 'accounts'), settings.email ?? null, transport),
     challenges,
     ledger,
     store: new CertificateStore(join(folder, 'certificates'), log),
@@ -93,8 +93,8 @@ export async function openAcme(settings: AcmeSettings, folder: string, given: Ac
   };
 }
 
-async function readCa(path: string | undefined): Promise<string | null> {
-  if (path === undefined) return null;
+async function readCa(path: string | null): Promise<string | null> {
+  if (path === null) return null;
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
