@@ -9,7 +9,7 @@ const BIG = Buffer.alloc(8 * 1024 * 1024, 'b');
 
 const server = createServer((req, res) => {
   req.resume();
-  res.end(req.url === '/small' ? SMALL : BIG);
+  req.once('end', () => res.end(req.url === '/small' ? SMALL : BIG));
 });
 server.listen(0, '127.0.0.1', 4096, () => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows, and this is a thread

@@ -11,6 +11,11 @@ export const MODES = {
 } as const;
 export type Mode = keyof typeof MODES;
 
+/** A slow reader needs something to read. */
+const PATHS = { headers: '/small', body: '/small', range: '/small', read: '/big' } as const;
+/** All connections are there after so long. */
+export const RAMP_SECONDS = 4;
+
 export interface Attack {
   readonly mode: Mode;
   /** Addresses of this machine: what connects to one of them comes from it. */
@@ -23,17 +28,18 @@ export interface Attack {
 /** Runs the attackers. @returns what ends them and waits until they are gone */
 export function attack({ mode, addresses, port, connections, seconds }: Attack): () => Promise<void> {
   const each = Math.ceil(connections / addresses.length);
+  const rate = Math.ceil(each / RAMP_SECONDS);
   const attackers = addresses.map((address) =>
     // `-p`: its own probe decides nothing here.
-    run(['-c', each, '-r', each, '-l', seconds, '-p', seconds, '-u', `http://${address}:${port}/`].map(String), mode),
+    run(mode, ['-c', each, '-r', rate, '-l', seconds, '-p', seconds, '-u', `http://${address}:${port}${PATHS[mode]}`]),
   );
   return async () => {
     await Promise.all(attackers.map(end));
   };
 }
 
-function run(args: readonly string[], mode: Mode): ChildProcess {
-  return spawn('slowhttptest', [...MODES[mode], ...args], { stdio: 'ignore' });
+function run(mode: Mode, args: readonly (string | number)[]): ChildProcess {
+  return spawn('slowhttptest', [...MODES[mode], ...args.map(String)], { stdio: 'ignore' });
 }
 
 function end(child: ChildProcess): Promise<void> {
