@@ -1,5 +1,4 @@
 /** TLS of the proxy put together: certificates from files and from ACME, and the terminator that is fed with them. */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
@@ -11,7 +10,9 @@ import type { Acme, AcmeSettings } from './acme/open.ts';
 import { inOrder, isValidAt, names } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { CertificateFolder } from './certificate-folder.ts';
-import type { TerminatorChange, TerminatorState } from './state.ts';
+import { Feed } from './feed.ts';
+import type { OnChange } from './feed.ts';
+import type { TerminatorState } from './state.ts';
 import { Stapler } from './stapler.ts';
 import type { AskResponder } from './stapler.ts';
 import { StaticTerminator } from './static-terminator.ts';
@@ -28,8 +29,8 @@ export interface TlsSettings {
 export interface TlsDependencies {
   readonly log: Logger;
   readonly clock: Clock;
-  /** Called with each change: what workers must be told. A CA is asked to look when the promise has resolved. */
-  readonly onChange?: (change: TerminatorChange) => void | Promise<void>;
+  /** Called with each change. A CA is asked to look at a challenge when the promise has resolved. */
+  readonly onChange?: OnChange;
   /** From 0 to 1. */
   readonly random?: () => number;
   /** All addresses of a name by DNS; empty when it has none. */
@@ -55,9 +56,6 @@ export interface Tls {
 const LOOK_MS = 5_000;
 /** A key that was stolen opens what was sent in this time, no more. */
 const TICKET_KEY_MS = 43_200_000;
-/** What `server.setTicketKeys` takes. */
-const TICKET_KEY_BYTES = 48;
-
 /**
  * Resolves when all certificates that there are can be used.
  *
@@ -67,7 +65,8 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   const { log, clock, onChange, random = Math.random, resolve = resolveAddresses, lookMs = LOOK_MS } = dependencies;
   const folder = settings.certificatesFolder ? new CertificateFolder(settings.certificatesFolder, log) : null;
   const feed = new Feed(new StaticTerminator(clock), log, onChange);
-  let hosts: readonly string[] = [];
+  /** Null until it was told. */
+  let hosts: readonly string[] | null = null;
   let acme: Acme | null = null;
   const stapler = new Stapler(join(settings.stateDirectory, 'ocsp.json'), log, clock, dependencies.askResponder);
   const now = (): number => clock.now().getTime();
@@ -76,14 +75,14 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   const refresh = (): void => feed.certificates(all(), (certificate) => stapler.stapleOf(certificate));
 
   /** What files cover is not asked for. Wildcards cannot be. */
-  const orders = (): string[] =>
-    hosts.filter(
+  const orders = (all: readonly string[]): string[] =>
+    all.filter(
       (host) =>
         !host.startsWith('*.') && !folder?.certificates.some((one) => names(one, host) && isValidAt(one, now())),
     );
   const obtain = async (): Promise<void> => {
     try {
-      if (hosts.length > 0) await acme?.authority.want(orders());
+      if (hosts !== null) await acme?.authority.want(orders(hosts));
     } catch (error) {
       // Failures of hosts are dealt with inside; whatever else it is must not end the looks.
       log.error({ error: toErrorReport(error).message }, 'certificates by ACME stopped; going on at the next look');
@@ -93,8 +92,13 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     if (await stapler.refresh(all())) refresh();
   };
   const scan = async (): Promise<void> => {
-    await folder?.scan();
-    refresh();
+    try {
+      await folder?.scan();
+      refresh();
+    } catch (error) {
+      // Broken files are dealt with inside; whatever else it is must not end the looks.
+      log.error({ error: toErrorReport(error).message }, 'certificates could not be looked at; again at the next look');
+    }
   };
 
   await Promise.all([folder?.scan(), stapler.load()]);
@@ -120,7 +124,7 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
       hosts = [...new Set(names)];
       void obtain();
     },
-    view: () => viewCertificates({ hosts, certificates: all(), folder, acme, stapler, now: now() }),
+    view: () => viewCertificates({ hosts: hosts ?? [], certificates: all(), folder, acme, stapler, now: now() }),
     look: async () => {
       await scan();
       await obtain();
@@ -132,56 +136,6 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     },
   };
 }
-
-/** Tells every change to this process's terminator and to the workers, and knows the whole. */
-class Feed {
-  readonly terminator: StaticTerminator;
-  readonly #log: Logger;
-  readonly #onChange: TlsDependencies['onChange'];
-  #state: TerminatorState = { certificates: [], challenges: { http: {}, alpn: {} }, ticketKeys: '' };
-  /** What was told of the certificates last: fingerprints and staples. */
-  #told: readonly (string | null)[] = [];
-
-  constructor(terminator: StaticTerminator, log: Logger, onChange: TlsDependencies['onChange']) {
-    this.terminator = terminator;
-    this.#log = log;
-    this.#onChange = onChange;
-  }
-
-  get state(): TerminatorState {
-    return this.#state;
-  }
-
-  /** Rejects when the workers could not be told. */
-  async send(change: TerminatorChange): Promise<void> {
-    this.#state = { ...this.#state, ...change };
-    this.terminator.update(change);
-    await this.#onChange?.(change);
-  }
-
-  certificates(certificates: readonly Certificate[], stapleOf: (certificate: Certificate) => string | null): void {
-    const told = certificates.flatMap((one) => [one.fingerprint, stapleOf(one)]);
-    if (told.length === this.#told.length && told.every((text, index) => text === this.#told[index])) return;
-    this.#told = told;
-    this.#sendLater({ certificates: certificates.map((one) => toState(one, stapleOf(one))) });
-  }
-
-  rotate(): void {
-    this.#sendLater({ ticketKeys: randomBytes(TICKET_KEY_BYTES).toString('base64') });
-  }
-
-  #sendLater(change: TerminatorChange): void {
-    this.send(change).catch((error: unknown) => {
-      // A worker that is gone is started anew, with the whole state.
-      this.#log.error({ error: toErrorReport(error).message }, 'workers were not told of a change of certificates');
-    });
-  }
-}
-
-const toState = (certificate: Certificate, staple: string | null): TerminatorState['certificates'][number] => {
-  const { hosts, chain, privateKey, notBefore, notAfter } = certificate;
-  return { hosts: [...hosts], chain, privateKey, notBefore, notAfter, staple };
-};
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */
 function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> } {
