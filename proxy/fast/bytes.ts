@@ -46,7 +46,7 @@ export function startsWithText(bytes: Uint8Array, start: number, lower: Uint8Arr
   return true;
 }
 
-/** True when the bytes begin with these very ones. The caller has checked that there are as many. */
+/** True when the bytes begin with these very ones. */
 export function isAt(bytes: Uint8Array, start: number, exact: Uint8Array): boolean {
   for (let index = 0; index < exact.length; index += 1) if (bytes[start + index] !== exact[index]) return false;
   return true;

@@ -60,6 +60,10 @@ export class TargetConnection implements Call {
   #left = 0;
   #requestDone = false;
   #isReused = false;
+  #isOpen = true;
+  #isConnecting = true;
+  /** Something that was written waits for the kernel. */
+  #isPending = false;
   #error: Error | null = null;
   /** Coarse time at which the present wait is over; Infinity: none. */
   #deadline = Infinity;
@@ -86,8 +90,7 @@ export class TargetConnection implements Call {
     this.#error = null;
     this.#requestDone = request.framing === 'none';
     this.#keepForRetry(request, isReused);
-    this.#deadline =
-      this.#home.now + (this.#socket.connecting ? this.#home.timeouts.connectMs : request.responseHeadMs);
+    this.#deadline = this.#home.now + (this.#isConnecting ? this.#home.timeouts.connectMs : request.responseHeadMs);
     this.#send(request.head);
   }
 
@@ -112,8 +115,9 @@ export class TargetConnection implements Call {
     return this.#state === 'body' && this.#head.framing === 'chunked' && this.#chunks.isBetween;
   }
 
+  /** False from the moment when its end is known; its `close` may still be to come. */
   get isOpen(): boolean {
-    return !this.#socket.destroyed && !this.#socket.readableEnded;
+    return this.#isOpen;
   }
 
   resume(): void {
@@ -127,13 +131,14 @@ export class TargetConnection implements Call {
   }
 
   destroy(): void {
+    this.#isOpen = false;
     this.#socket.destroy();
   }
 
   /** For the sweep. @param now coarse, ms */
   checkDeadline(now: number): void {
     if (now < this.#deadline) return;
-    this.#fail(this.#socket.connecting ? 'connect-timeout' : 'timeout', 'no progress in time');
+    this.#fail(this.#isConnecting ? 'connect-timeout' : 'timeout', 'no progress in time');
   }
 
   #connect(): Socket {
@@ -142,12 +147,20 @@ export class TargetConnection implements Call {
       onread: { buffer, callback: (bytes) => this.#socket === socket && this.#read(bytes) },
     });
     socket.setNoDelay(true);
+    this.#isConnecting = true;
+    this.#isPending = false;
     socket.once('error', (error) => {
-      if (this.#socket === socket) this.#error = error;
+      if (this.#socket !== socket) return;
+      this.#error = error;
+      this.#isOpen = false;
     });
     socket.once('end', () => this.#socket === socket && this.#ended());
     socket.once('close', () => this.#socket === socket && this.#closed());
-    socket.once('connect', () => this.#socket === socket && this.#awaitHead());
+    socket.once('connect', () => {
+      if (this.#socket !== socket) return;
+      this.#isConnecting = false;
+      this.#awaitHead();
+    });
     socket.connect({ host: this.target.address, port: this.target.port });
     return socket;
   }
@@ -169,15 +182,21 @@ export class TargetConnection implements Call {
   /** @param bytes are free again when this returns: what the kernel does not take at once is in memory of its own */
   #send(bytes: Buffer): boolean {
     const socket = this.#socket;
-    if (socket.connecting || socket.writableLength > 0) socket.write(Buffer.from(bytes));
-    else {
-      socket.write(bytes);
-      // The kernel took a part: these bytes stay in use, so whoever lent them goes on with others.
-      if (socket.writableLength > 0) this.#home.scratch.abandon(bytes);
-    }
+    const mustCopy = this.#isConnecting || this.#isPending;
+    socket.write(mustCopy ? Buffer.from(bytes) : bytes);
     if (socket.writableLength === 0) return true;
-    socket.write(EMPTY, () => this.#sink?.drain());
+    // The kernel took a part: these bytes stay in use, so whoever lent them goes on with others.
+    if (!mustCopy) this.#home.scratch.abandon(bytes);
+    this.#isPending = true;
+    socket.write(EMPTY, () => {
+      if (this.#socket === socket) this.#flushed();
+    });
     return false;
+  }
+
+  #flushed(): void {
+    this.#isPending = this.#socket.writableLength > 0;
+    if (!this.#isPending) this.#sink?.drain();
   }
 
   /** @returns false to read no more for now */
@@ -325,6 +344,7 @@ export class TargetConnection implements Call {
   }
 
   #ended(): void {
+    this.#isOpen = false;
     if (this.#sink !== null && this.#state === 'body' && this.#head.framing === 'close') this.#complete(0, 0);
     else this.destroy();
   }
@@ -352,6 +372,7 @@ export class TargetConnection implements Call {
 
   #again(): void {
     this.#isReused = false;
+    this.#isOpen = true;
     this.#error = null;
     this.#socket = this.#connect();
     this.#deadline = this.#home.now + this.#home.timeouts.connectMs;

@@ -21,19 +21,16 @@ import type { HostRoutes, Router } from '../routing/router.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import { answerBytes } from './answer.ts';
-import { ascii, isAt } from './bytes.ts';
 import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from './call.ts';
 import type { ClientConnection, Shared } from './client.ts';
 import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
 import { RequestBody } from './request-body.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
-import { compactResponseHead, writeRequestHead } from './rewrite.ts';
+import { compactResponseHead, endHead, writeRequestHead } from './rewrite.ts';
 
 const EMPTY = Buffer.alloc(0);
 const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
-const HTML = ascii('text/html');
-const ACCEPT = ascii('accept');
 const CHALLENGE = '/.well-known/acme-challenge/';
 /** Given by {@link FastExchange.begin} when the request is for the general engine. */
 export const HAND_OVER = -1;
@@ -285,7 +282,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#outStart = 0;
     this.#outEnd = 0;
     this.#body.begin(head.framing, head.contentLength);
-    this.#wantsHtml = acceptsHtml(bytes, head);
+    this.#wantsHtml = head.wantsHtml;
     const given = head.requestIdStart < 0 ? null : bytes.toString('latin1', head.requestIdStart, head.requestIdEnd);
     this.#givenId = given === null ? '' : (givenRequestId(given) ?? '');
     this.#id = this.#givenId === '' ? this.#shared.ids.next() : 0;
@@ -294,12 +291,10 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #send(bytes: Buffer, head: RequestHead, end: number): number {
     const { pools, ids } = this.#shared;
     const out = pools.scratch.buffer;
-    const length = writeRequestHead(
-      bytes,
-      head,
-      { origin: this.#origin, ids, id: this.#id, givenId: this.#givenId },
-      out,
-    );
+    const named = writeRequestHead(bytes, head, this.#origin, out);
+    const identified =
+      this.#id === 0 ? named + out.write(this.#givenId, named, 'latin1') : ids.write(this.#id, out, named);
+    const length = endHead(out, identified);
     const first = this.#body.takeFirst(Math.min(end - head.end, out.length - length));
     if (first > 0) bytes.copy(out, length, head.end, head.end + first);
     this.#request = this.#requestOf(head, out.subarray(0, length + first));
@@ -417,17 +412,6 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#bytes = EMPTY;
     this.#client.next(this.#close);
   }
-}
-
-/** True for what browsers send. Others get text. */
-function acceptsHtml(bytes: Uint8Array, { fields }: RequestHead): boolean {
-  for (let index = 0; index < fields.count; index += 1) {
-    const name = fields.line(index);
-    if (fields.nameEnd(index) - name !== ACCEPT.length || ((bytes[name] as number) | 32) !== ACCEPT[0]) continue;
-    const start = fields.valueStart(index);
-    if (fields.valueEnd(index) - start >= HTML.length && isAt(bytes, start, HTML)) return true;
-  }
-  return false;
 }
 
 function trailerBytes(trailers: readonly string[]): Buffer {

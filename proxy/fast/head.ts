@@ -3,7 +3,7 @@
  * HTTP/1.0, upgrades, expectations, nominated fields, announced trailers, anything odd) is for the general engine, which
  * reads the same bytes again with node's parser and serves or refuses it.
  */
-import { ascii, AUTHORITY, decimal, isText, SPACE, startsWithText, TARGET } from './bytes.ts';
+import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET } from './bytes.ts';
 import { BAD, Cuts, Fields, MORE } from './fields.ts';
 
 /** `more`: not complete yet. `general`: not for the fast engine. */
@@ -22,6 +22,8 @@ const HOST = ascii('host');
 const CONNECTION = ascii('connection');
 const CONTENT_LENGTH = ascii('content-length');
 const TRANSFER_ENCODING = ascii('transfer-encoding');
+const ACCEPT = ascii('accept');
+const HTML = ascii('text/html');
 const REQUEST_ID = ascii('x-request-id');
 const FORWARDED_PREFIX = ascii('x-forwarded-');
 /** Never passed on: about this connection only, or set by us, or dangerous (general/headers.ts has the why). */
@@ -61,6 +63,8 @@ export class RequestHead {
   contentLength = 0;
   /** The client wants the connection closed after the answer. */
   close = false;
+  /** What browsers send with `Accept`; others get text from us. */
+  wantsHtml = false;
   start = 0;
   /** After the empty line. */
   end = 0;
@@ -120,6 +124,7 @@ export class RequestHead {
     this.framing = 'none';
     this.contentLength = 0;
     this.close = false;
+    this.wantsHtml = false;
     this.requestIdStart = -1;
     for (let index = 0; index < fields.count; index += 1) {
       if (!this.#judgeField(bytes, index, fields.line(index), fields.nameEnd(index))) return false;
@@ -134,6 +139,10 @@ export class RequestHead {
     if (length === 14 && isText(bytes, name, nameEnd, CONTENT_LENGTH)) return this.#length(bytes, index);
     if (length === 17 && isText(bytes, name, nameEnd, TRANSFER_ENCODING)) return this.#chunked(bytes, index);
     if (length === 12 && isText(bytes, name, nameEnd, REQUEST_ID)) return this.#requestId(index);
+    if (length === 6 && isText(bytes, name, nameEnd, ACCEPT)) {
+      this.wantsHtml = isAt(bytes, this.fields.valueStart(index), HTML);
+      return true;
+    }
     for (const text of GENERAL[length] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return false;
     if (isDropped(bytes, name, nameEnd)) this.#cut(index);
     return true;

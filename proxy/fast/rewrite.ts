@@ -1,27 +1,18 @@
 /** Heads rewritten in bytes: for the target into another buffer, for the client in place. */
 import type { RequestHead } from './head.ts';
 import type { OriginLines } from './origin.ts';
-import type { RequestIds } from './request-ids.ts';
 import type { ResponseHead } from './response-head.ts';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
 const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
 const DIGIT_ONE = 49;
 
-/** What the rewritten head of a request says beside what the client said. */
-export interface Additions {
-  readonly origin: OriginLines;
-  readonly ids: RequestIds;
-  /** Number of the request, for an id of ours; 0: `givenId` holds. */
-  readonly id: number;
-  readonly givenId: string;
-}
-
 /**
- * The head as the target gets it: the lines that pass, byte for byte, then ours. `out` has room for a whole head and ours.
- * @returns the length written
+ * The head as the target gets it up to the value of X-Request-Id: the lines that pass, byte for byte, then ours. `out`
+ * has room for a whole head and ours.
+ * @returns the length written; the caller adds the id and {@link endHead}
  */
-export function writeRequestHead(bytes: Buffer, head: RequestHead, add: Additions, out: Buffer): number {
+export function writeRequestHead(bytes: Buffer, head: RequestHead, origin: OriginLines, out: Buffer): number {
   const { cuts } = head;
   let from = head.start;
   let at = 0;
@@ -30,9 +21,11 @@ export function writeRequestHead(bytes: Buffer, head: RequestHead, add: Addition
     from = cuts.end(index);
   }
   at += bytes.copy(out, at, from, head.end - CRLF.length);
-  at += add.origin.lines.copy(out, at);
-  at = add.id === 0 ? at + out.write(add.givenId, at, 'latin1') : add.ids.write(add.id, out, at);
-  // The end of the last line, and the empty one.
+  return at + origin.lines.copy(out, at);
+}
+
+/** The end of the last line, and the empty one. @returns the length of the whole head */
+export function endHead(out: Buffer, at: number): number {
   out[at] = 13;
   out[at + 1] = 10;
   out[at + 2] = 13;

@@ -8,12 +8,12 @@ const REFUSING = Number.MAX_SAFE_INTEGER / 2;
 
 /** The one with the least in flight; those that refuse connections only when there is no other. */
 export function leastInFlight(targets: readonly Target[], refusing: Target | null, clock: Clock): Target | null {
-  const [only, ...others] = targets;
-  if (only === undefined || others.length === 0) return only ?? null;
+  const first = targets[0];
+  if (first === undefined || targets.length === 1) return first ?? null;
   const now = clock.monotonic();
   const cost = (target: Target): number =>
     target.inFlight + (target === refusing || target.isSuspended(now) ? REFUSING : 0);
-  return others.reduce((best, target) => (cost(target) < cost(best) ? target : best), only);
+  return targets.reduce((best, target) => (cost(target) < cost(best) ? target : best), first);
 }
 
 /** An id may stand for several retired targets: one per copy, and per address that a container had. */
