@@ -1,6 +1,7 @@
 /** Files that hold a secret and survive a power cut: for their owner only, written whole or not at all. */
 import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
 
 /** Makes a folder (and those above it) that only its owner may enter; takes others' rights from one that is there. */
 export async function makePrivateFolder(path: string): Promise<void> {
@@ -8,8 +9,22 @@ export async function makePrivateFolder(path: string): Promise<void> {
   await chmod(path, 0o700);
 }
 
-/** Resolves when the file is on disk. Rejects when it is not; then it holds what it held before. */
+/**
+ * Resolves when the file is on disk. Rejects when it is not; then it holds what it held before.
+ *
+ * @throws OrkestrError ORK_DISK_FULL, or what the system says
+ */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
+  try {
+    await replace(path, text);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error;
+    throw new OrkestrError('ORK_DISK_FULL', `There is no room to write ${path}.`, { cause: error });
+  }
+}
+
+async function replace(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o600);
   try {

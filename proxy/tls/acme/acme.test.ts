@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -298,6 +298,31 @@ test('an order that the end of the process interrupts is written down, and made 
   clock.offset = 61_000;
   await again.tls.look();
   assert.deepEqual(again.tls.view().missing, []);
+});
+
+test('what the disk does not take: no order without the ledger, and an issued certificate is used and saved later', async (t) => {
+  await pebble.setAddresses('disk.test', ['127.0.0.1']);
+  const started = await start(t);
+  const [ledger, certificates] = ['ledger.json.new', 'certificates'].map((name) => join(started.state, 'acme', name));
+  // A folder where the file belongs, and a file where the folder belongs.
+  await mkdir(ledger ?? '');
+  const orders = pebble.orders;
+  await obtain(started, 'disk.test');
+  assert.equal(pebble.orders, orders);
+  assert.match(reasonOf(started, 'disk.test')?.reason ?? '', /EISDIR/);
+  await rm(ledger ?? '', { recursive: true });
+  await rm(certificates ?? '', { recursive: true });
+  await writeFile(certificates ?? '', '');
+  clock.offset = 660_000;
+  await started.tls.look();
+  const { serialNumber } = await visit('disk.test');
+  await rm(certificates ?? '');
+  await mkdir(certificates ?? '');
+  await started.tls.look();
+  await started.tls.close();
+  const again = await start(t, {}, started.state);
+  assert.deepEqual(again.tls.view().missing, []);
+  assert.equal((await visit('disk.test')).serialNumber, serialNumber);
 });
 
 test('wildcards are not asked for, and the reason names what to do', async (t) => {
