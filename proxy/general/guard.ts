@@ -9,6 +9,9 @@ import type { Limits, Timeouts } from '../config.ts';
 import { answerPage, APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, CLIENT_TIMEOUT } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Outcome } from '../observe/observer.ts';
+import { asObject } from '../h2/fields.ts';
+import { GRPC_UNAVAILABLE, isGrpc } from '../h2/grpc.ts';
+import { H2cAgents } from '../h2/h2c-agent.ts';
 import { makeEngine } from './engine.ts';
 import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
@@ -31,16 +34,26 @@ export interface General {
 }
 
 export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
-  const tools: Tools = { engine: makeEngine(), pools: new Pools(limits, timeouts), timeouts, clock };
+  const tools: Tools = {
+    engine: makeEngine(),
+    pools: new Pools(limits, timeouts),
+    h2c: new H2cAgents(timeouts, clock),
+    timeouts,
+    clock,
+  };
   return {
     forward: (exchange) => new Guard(exchange, tools).start(),
-    close: () => tools.pools.close(),
+    close: () => {
+      tools.pools.close();
+      tools.h2c.close();
+    },
   };
 }
 
 interface Tools {
   readonly engine: Engine;
   readonly pools: Pools;
+  readonly h2c: H2cAgents;
   readonly timeouts: Timeouts;
   readonly clock: Clock;
 }
@@ -104,6 +117,7 @@ class Guard implements InFlight, Waiter {
     res.on('error', () => undefined);
     // Before the pipe of the engine ends the request, so that the trailers go in front of its end.
     req.once('end', () => this.#passTrailers());
+    if (route.edge.appProtocol === 'h2c' && isGrpc(req.headers['content-type'])) this.stream = 'grpc';
     if (this.#claim() || (route.upstream.refusal === 'held' && route.upstream.enter(this))) return;
     this.#fail(APP_UNAVAILABLE, `no target takes requests (${route.upstream.refusal})`);
   }
@@ -146,13 +160,14 @@ class Guard implements InFlight, Waiter {
 
   dismiss(): void {
     if (this.#tunnel) this.#tunnel.dismiss();
-    else if (this.stream === 'events' && this.#phase === 'answering' && endsByChunk(this.#exchange)) this.#conclude();
+    else if (this.#phase === 'answering' && endsByChunk(this.#exchange)) this.#conclude();
     else this.cut();
   }
 
-  /** Ends an event stream as its app could have done at any time. */
+  /** Ends an event stream as its app could have done at any time, and a gRPC call with a status. */
   #conclude(): void {
     const { res } = this.#exchange;
+    if (this.stream === 'grpc') res.addTrailers(asObject(GRPC_UNAVAILABLE));
     this.#phase = 'concluded';
     this.#outcome = 'served';
     this.#upstream?.destroy();
@@ -160,12 +175,12 @@ class Guard implements InFlight, Waiter {
   }
 
   #attempt(target: Target, pooled: boolean): void {
-    const { req, res, request, requestId, upgrade } = this.#exchange;
-    const { engine, pools } = this.#tools;
+    const { req, res, request, requestId, route, upgrade } = this.#exchange;
+    const { engine, pools, h2c } = this.#tools;
     const { clientAddress: address, secure, authority } = request;
     const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
     const headers = requestHeaders(req.rawHeaders, origin, upgrade !== null);
-    const agent = pooled ? pools.of(target) : pools.fresh;
+    const agent = route.edge.appProtocol === 'h2c' ? h2c.of(target) : pooled ? pools.of(target) : pools.fresh;
     try {
       engine.launch(req, res, headers, { address: target.address, port: target.port, agent }, this.#watch());
     } catch (error) {

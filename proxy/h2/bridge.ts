@@ -9,7 +9,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { constants } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { breakStream } from './break.ts';
+import { breakStream, lingerOn } from './break.ts';
 import { asObject, linksOf, passedFields, passedTrailerFields } from './fields.ts';
 import { MemorySocket } from './memory-socket.ts';
 import type { Request } from './request.ts';
@@ -99,10 +99,11 @@ class Bridge {
     client.respond([':status', String(status), ...passedFields(response.rawHeaders, status)], {
       waitForTrailers: mayTrail,
     });
-    if (!this.#client.readableEnded) {
-      // An answer before the end of the request: the client is told to stop (RFC 9113 section 8.1).
-      client.once('finish', () => !client.readableEnded && client.close(constants.NGHTTP2_NO_ERROR));
-    }
+    response.once('end', () => {
+      if (client.readableEnded || !this.#request.hasBody) return;
+      client.unpipe(this.#upstream);
+      lingerOn(client);
+    });
     response.pipe(client);
   }
 

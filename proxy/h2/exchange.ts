@@ -12,8 +12,9 @@ import type { Failure } from '../pages.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { breakStream } from './break.ts';
+import { breakStream, lingerOn } from './break.ts';
 import { asObject, linksOf, passedTrailerFields, valueOf } from './fields.ts';
+import { GRPC_UNAVAILABLE } from './grpc.ts';
 import type { Follows, Leg, LegSink } from './leg.ts';
 import type { Request } from './request.ts';
 
@@ -27,9 +28,6 @@ export interface Carrier {
   /** @param code of the RST_STREAM that ended it, or 0 */
   ended(exchange: Exchange, code: number): void;
 }
-
-/** Trailers of a gRPC call that a drain ends: UNAVAILABLE, which its clients try again. */
-const GRPC_UNAVAILABLE = ['grpc-status', '14', 'grpc-message', 'The server moves to a new version.'];
 
 /** Its client has what the target gave, is getting it, or got our page or a reset. */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed';
@@ -312,10 +310,10 @@ export class Exchange implements InFlight, LegSink, Ended {
     this.#finish(null);
   }
 
-  /** Ends our side; a client that still sends is then told to stop (RFC 9113 section 8.1). */
+  /** Ends our side. What the client still sends is dropped, and soon it is told to stop. */
   #finish(last: Buffer | null): void {
-    const client = this.client;
-    if (!this.#requestEnded) client.once('finish', () => client.close(constants.NGHTTP2_NO_ERROR));
+    const { client } = this;
+    if (!this.#requestEnded) lingerOn(client);
     if (last === null || last.length === 0) client.end();
     else client.end(last);
   }

@@ -6,6 +6,7 @@ import type { Calls } from '../fast/call.ts';
 import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';
 import type { Shared } from './session.ts';
+import { TargetSessions } from './target-sessions.ts';
 
 /** Requests at once on one connection. */
 const MAX_STREAMS = 128;
@@ -25,7 +26,8 @@ export class Http2Front {
 
   /** @param general takes requests that need features of the general engine, over connections within the process */
   constructor(context: Context, calls: Calls, general: Acceptor) {
-    this.#shared = { context, calls, general, options: sessionOptions(context) };
+    const sessions = new TargetSessions(context.timeouts, context.clock);
+    this.#shared = { context, calls, sessions, general, options: sessionOptions(context) };
     this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
@@ -42,11 +44,13 @@ export class Http2Front {
     for (const session of this.#sessions) session.close();
     if (this.#sessions.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
     clearInterval(this.#ticker);
+    this.#shared.sessions.close();
   }
 
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
     clearInterval(this.#ticker);
+    this.#shared.sessions.close();
   }
 
   #left(session: ClientSession): void {

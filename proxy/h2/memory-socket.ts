@@ -73,6 +73,13 @@ export class MemorySocket extends Duplex {
     else this.once('finish', () => this.destroy());
   }
 
+  /** Destroys both ends; the other one with this error. */
+  breakWith(error: Error): void {
+    const peer = this.#peer;
+    this.destroy();
+    peer?.destroy(error);
+  }
+
   override _read(): void {
     const written = this.#written;
     this.#written = null;

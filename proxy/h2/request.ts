@@ -7,6 +7,7 @@ import { ORIGIN_FORM } from '../general/request.ts';
 import { HEAD_TOO_LARGE, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Asked } from '../policy/policy.ts';
+import { isGrpc } from './grpc.ts';
 import { normalizeHost } from '../routing/host.ts';
 
 /** What is the same for every request of a connection. */
@@ -137,7 +138,7 @@ export class Request implements Asked {
         this.expectsContinue = value.toLowerCase() === '100-continue';
         return true;
       case 'content-type':
-        this.isGrpc = value.startsWith('application/grpc');
+        this.isGrpc = isGrpc(value);
         break;
       default:
         if (CONNECTION_SPECIFIC.has(name)) return false;

@@ -20,14 +20,17 @@ import { Exchange } from './exchange.ts';
 import type { Carrier } from './exchange.ts';
 import { Http1Sink } from './http1-leg.ts';
 import type { Leg } from './leg.ts';
-import { framingOf, http1Head } from './request-head.ts';
+import { framingOf, http1Head, http2Head } from './request-head.ts';
 import { Request } from './request.ts';
 import type { ClientOrigin } from './request.ts';
+import type { TargetSessions } from './target-sessions.ts';
 
 /** What the sessions of a front share. */
 export interface Shared {
   readonly context: Context;
   readonly calls: Calls;
+  /** To apps that speak HTTP/2. */
+  readonly sessions: TargetSessions;
   readonly general: Acceptor;
   readonly options: ServerOptions;
 }
@@ -156,6 +159,12 @@ export class ClientSession implements Carrier {
   ask(exchange: Exchange, target: Target): Leg {
     const { request, requestId, route } = exchange;
     const { timeouts } = this.#shared.context;
+    const responseHeadMs = route?.responseHeadMs ?? timeouts.responseHeadMs;
+    const idleMs = route?.idleMs ?? timeouts.streamIdleMs;
+    if (route?.edge.appProtocol === 'h2c') {
+      const ask = { head: http2Head(request, requestId), hasBody: request.hasBody, responseHeadMs, idleMs };
+      return this.#shared.sessions.start(target, ask, exchange);
+    }
     return this.#shared.calls.start(
       {
         target,
@@ -163,8 +172,8 @@ export class ClientSession implements Carrier {
         framing: framingOf(request),
         isHead: request.method === 'HEAD',
         idempotent: REPEATABLE.has(request.method) && !request.hasBody,
-        responseHeadMs: route ? route.edge.responseSeconds * 1000 : timeouts.responseHeadMs,
-        idleMs: route ? route.edge.idleSeconds * 1000 : timeouts.streamIdleMs,
+        responseHeadMs,
+        idleMs,
         raw: false,
       },
       new Http1Sink(exchange),

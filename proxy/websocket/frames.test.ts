@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { closeFrameToClient, closeFrameToServer } from './close-frame.ts';
 import { FrameTracker } from './frames.ts';
 

@@ -31,7 +31,8 @@ export class FrameTracker {
    */
   take(bytes: Uint8Array, start = 0, stop = false): number {
     let at = start;
-    while (at < bytes.length && !(stop && this.atBoundary)) {
+    while (at < bytes.length) {
+      if (stop && this.atBoundary) return at;
       if (this.#seen < 2) at = this.#begin(bytes, at);
       else if (this.#headLeft > 0) at = this.#lengthAndMask(bytes, at);
       else {

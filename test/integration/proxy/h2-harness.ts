@@ -16,8 +16,10 @@ import { GeneralServer } from '../../../proxy/general/server.ts';
 import { Http2Front } from '../../../proxy/h2/front.ts';
 import type { Ended } from '../../../proxy/observe/observer.ts';
 import { Plane } from '../../../proxy/plane.ts';
-import { needsGeneral } from '../../../proxy/policy/general.ts';
-import type { Policy } from '../../../proxy/policy/policy.ts';
+import { ClientRates } from '../../../proxy/policy/client-rates.ts';
+import { PasswordCheck } from '../../../proxy/policy/password-check.ts';
+import type { PolicyDeps } from '../../../proxy/policy/compile.ts';
+import { makeCompiler } from '../../../proxy/routing/compile.ts';
 import { makeCertificate } from '../../harness/certificates.ts';
 import { listen, temporaryFolder } from './harness.ts';
 
@@ -38,7 +40,6 @@ export interface Http2Edge {
 export interface Http2Settings {
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: Partial<Limits>;
-  readonly policy?: Policy;
 }
 
 export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {}): Promise<Http2Edge> {
@@ -47,18 +48,17 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
     seen.push({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion });
   };
   const observer = { upstream: () => ({ ended: note }), unrouted: note, forget: () => undefined };
-  const plane = new Plane(systemClock, observer, (upstream, { upstream: metrics }) =>
-    upstream.entry.routes.map((domain) => ({
-      domain,
-      upstream,
-      edge: upstream.entry.edge,
-      policy: settings.policy ?? null,
-      metrics: metrics(upstream.id),
-      general: needsGeneral(domain, upstream.entry.edge, upstream.entry.canary),
-    })),
-  );
   const limits = { ...DEFAULT_LIMITS, ...settings.limits };
   const timeouts = { ...DEFAULT_TIMEOUTS, closeMs: 200, ...settings.timeouts };
+  const policies: PolicyDeps = {
+    clock: systemClock,
+    hasCertificate: null,
+    isOpenChallenge: null,
+    httpsPort: 443,
+    rates: new ClientRates(),
+    shareOf: 1,
+  };
+  const plane = new Plane(systemClock, observer, makeCompiler(timeouts, policies));
   const context: Context = {
     plane,
     observer,

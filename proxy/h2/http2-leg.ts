@@ -1,0 +1,199 @@
+/** One request to a target over HTTP/2, and its answer. */
+import { constants } from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import type { Clock } from '../clock.ts';
+import type { CallFailure } from '../fast/call.ts';
+import { asObject, passedFields, passedTrailerFields } from './fields.ts';
+import type { Leg, LegSink } from './leg.ts';
+import type { TargetSession } from './target-sessions.ts';
+
+export interface Http2Ask {
+  /** Names and values in turn, pseudo fields in front. */
+  readonly head: string[];
+  readonly hasBody: boolean;
+  /** ms from the last byte sent to the head of the answer. */
+  readonly responseHeadMs: number;
+  /** ms of silence while the body of the answer is awaited. */
+  readonly idleMs: number;
+}
+
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants;
+
+export class Http2Leg implements Leg {
+  /** Nothing is framed by chunks here. */
+  readonly isBetweenChunks = true;
+  readonly #ask: Http2Ask;
+  readonly #sink: LegSink;
+  readonly #clock: Clock;
+  readonly #pick: () => TargetSession;
+  readonly #abort = new AbortController();
+  #session: TargetSession | null = null;
+  #stream: ClientHttp2Stream | null = null;
+  #trailers: readonly string[] = [];
+  #answerTrailers: readonly string[] = [];
+  #phase: 'head' | 'body' | 'over' = 'head';
+  #requestEnded: boolean;
+  #written = 0;
+  #retried = false;
+  #movedAt: number;
+  /** Declared bytes of the answer's body that are still to come; null: not declared. */
+  #left: number | null = null;
+
+  constructor(ask: Http2Ask, sink: LegSink, clock: Clock, pick: () => TargetSession) {
+    this.#ask = ask;
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#pick = pick;
+    this.#requestEnded = !ask.hasBody;
+    this.#movedAt = clock.monotonic();
+  }
+
+  start(): void {
+    const session = this.#pick();
+    this.#session = session;
+    session.legs.add(this);
+    try {
+      this.#open(session);
+    } catch (error) {
+      // Fields that node does not send; none are known that request.ts lets in.
+      session.legs.delete(this);
+      process.nextTick(() => this.#fail('malformed', error));
+    }
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#written += bytes.length;
+    this.#movedAt = this.#clock.monotonic();
+    return this.#stream?.write(bytes) ?? true;
+  }
+
+  end(trailers: readonly string[] = []): void {
+    this.#requestEnded = true;
+    this.#movedAt = this.#clock.monotonic();
+    this.#trailers = trailers;
+    this.#stream?.end();
+  }
+
+  resume(): void {
+    this.#stream?.resume();
+  }
+
+  unsent(): null {
+    return null;
+  }
+
+  abort(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#cancel();
+  }
+
+  /** @param now monotonic, ms */
+  checkDeadline(now: number): void {
+    const waited = now - this.#movedAt;
+    if (this.#phase === 'head' && waited > this.#ask.responseHeadMs) this.#late('head of the answer');
+    else if (this.#phase === 'body' && waited > this.#ask.idleMs && !this.#stream?.isPaused()) this.#late('its body');
+  }
+
+  #open(session: TargetSession): void {
+    const { head, hasBody } = this.#ask;
+    const options = { endStream: !hasBody, waitForTrailers: hasBody, signal: this.#abort.signal };
+    const stream = session.http2.request(head, options);
+    this.#stream = stream;
+    const raw =
+      (take: (status: number, flags: number, raw: readonly string[]) => void) =>
+      (fields: IncomingHttpHeaders, flags: number, list: readonly string[]): void =>
+        take(Number(fields[':status']), flags, list);
+    stream.on(
+      'headers',
+      raw((status, _flags, list) => this.#informed(status, list)),
+    );
+    stream.on(
+      'response',
+      raw((status, flags, list) => this.#answered(status, flags, list)),
+    );
+    stream.on(
+      'trailers',
+      raw((_status, _flags, list) => {
+        this.#answerTrailers = passedTrailerFields(list);
+      }),
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers(asObject(this.#trailers)));
+    stream.on('drain', () => this.#phase !== 'over' && this.#sink.drain());
+    // `close` follows.
+    stream.on('error', () => undefined);
+    stream.on('close', () => this.#closed(session, stream.rstCode));
+  }
+
+  #informed(status: number, list: readonly string[]): void {
+    if (this.#phase === 'head' && status === 103) this.#sink.information(passedFields(list, status));
+  }
+
+  #answered(status: number, flags: number, list: readonly string[]): void {
+    const stream = this.#stream;
+    if (this.#phase !== 'head' || stream === null) return;
+    this.#phase = 'body';
+    this.#movedAt = this.#clock.monotonic();
+    const fields = passedFields(list, status);
+    const isEmpty = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    const declared = fields.indexOf('content-length');
+    if (!isEmpty && declared >= 0) this.#left = Number(fields[declared + 1]);
+    this.#sink.head(status, fields, isEmpty ? 'nothing' : 'trailers');
+    stream.on('data', (bytes: Buffer) => this.#body(stream, bytes));
+    stream.on('end', () => this.#bodyEnded());
+  }
+
+  #body(stream: ClientHttp2Stream, bytes: Buffer): void {
+    if (this.#phase !== 'body') return;
+    this.#movedAt = this.#clock.monotonic();
+    if (this.#left !== null) this.#left -= bytes.length;
+    if (!this.#sink.body(bytes)) stream.pause();
+  }
+
+  #bodyEnded(): void {
+    if (this.#phase !== 'body') return;
+    // A stream that its app resets with NO_ERROR ends here too.
+    if (this.#left !== null && this.#left !== 0) return this.#fail('broken', 'the body is not as long as declared');
+    this.#phase = 'over';
+    this.#sink.end(this.#answerTrailers);
+    // An answer before the end of the request: nobody reads the rest.
+    if (!this.#requestEnded) this.#cancel();
+    return undefined;
+  }
+
+  #closed(session: TargetSession, code: number): void {
+    session.left(this, this.#clock.monotonic());
+    if (this.#phase === 'over') return;
+    // Refused streams were not looked at (RFC 9113 section 8.7), as when a GOAWAY crosses a request.
+    const untouched = session.connected && code === NGHTTP2_REFUSED_STREAM && this.#phase === 'head';
+    if (untouched && !this.#retried && this.#written === 0 && !session.hasRoom) {
+      this.#retried = true;
+      this.start();
+      if (this.#requestEnded && this.#ask.hasBody) this.#stream?.end();
+    } else this.#fail(this.#reason(session), `stream closed with code ${code}`);
+  }
+
+  #reason(session: TargetSession): CallFailure {
+    if (session.timedOut) return 'connect-timeout';
+    return session.connected ? 'broken' : 'refused';
+  }
+
+  #late(what: string): void {
+    // What else is on this connection may be well, but nothing new should try.
+    this.#session?.close();
+    this.#cancel();
+    this.#fail('timeout', what);
+  }
+
+  #fail(reason: CallFailure, cause: unknown): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#sink.failed(reason, cause);
+  }
+
+  /** Node's `close` would end the request first, and the app could take it for complete. */
+  #cancel(): void {
+    if (this.#requestEnded) this.#stream?.close(NGHTTP2_CANCEL);
+    else this.#abort.abort();
+  }
+}

@@ -1,0 +1,210 @@
+/** gRPC and other HTTP/2 apps behind the front, with @grpc/grpc-js as the real client and server. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer as createHttp2Server } from 'node:http2';
+import type { ServerHttp2Session } from 'node:http2';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
+import { EdgeSettings } from '../../../protocol/edge.ts';
+import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import { ask, startHttp2Edge } from './h2-harness.ts';
+import type { Http2Edge } from './h2-harness.ts';
+import { entryFor, eventually, listen, uuid } from './harness.ts';
+
+const text = { serialize: (value: string) => Buffer.from(value), deserialize: (bytes: Buffer) => bytes.toString() };
+const method = (path: string, requestStream: boolean, responseStream: boolean) => ({
+  path: `/test.Echo/${path}`,
+  requestStream,
+  responseStream,
+  requestSerialize: text.serialize,
+  requestDeserialize: text.deserialize,
+  responseSerialize: text.serialize,
+  responseDeserialize: text.deserialize,
+});
+const ECHO = {
+  unary: method('Unary', false, false),
+  chat: method('Chat', true, true),
+  fail: method('Fail', false, false),
+} satisfies grpc.ServiceDefinition;
+
+async function grpcApp(t: TestContext): Promise<{ port: number; cancelled: () => number }> {
+  let cancelled = 0;
+  const server = new grpc.Server();
+  server.addService(ECHO, {
+    unary: (call: grpc.ServerUnaryCall<string, string>, done: grpc.sendUnaryData<string>) => {
+      const trailers = new grpc.Metadata();
+      trailers.set('x-trailer', 'yes');
+      done(null, `echo ${call.request} ${String(call.metadata.get('x-forwarded-proto')[0])}`, trailers);
+    },
+    chat: (call: grpc.ServerDuplexStream<string, string>) => {
+      call.on('data', (message: string) => call.write(`echo ${message}`));
+      call.on('end', () => call.end());
+      call.on('cancelled', () => {
+        cancelled += 1;
+      });
+    },
+    fail: (_call: grpc.ServerUnaryCall<string, string>, done: grpc.sendUnaryData<string>) =>
+      done({ code: grpc.status.NOT_FOUND, details: 'no such thing' }),
+  });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  );
+  t.after(() => server.forceShutdown());
+  return { port, cancelled: () => cancelled };
+}
+
+function h2cEntry(port: number, changes: Partial<UpstreamEntry> = {}): UpstreamEntry {
+  return entryFor(port, { edge: EdgeSettings.parse({ appProtocol: 'h2c' }), ...changes });
+}
+
+function grpcClient(t: TestContext, edge: Http2Edge): grpc.Client {
+  const client = new grpc.Client(`127.0.0.1:${edge.port}`, grpc.credentials.createSsl(Buffer.from(edge.cert)), {
+    'grpc.ssl_target_name_override': 'app.test',
+    'grpc.default_authority': 'app.test',
+    'grpc.enable_retries': 0,
+  });
+  t.after(() => client.close());
+  return client;
+}
+
+function unary(
+  client: grpc.Client,
+  { path }: { path: string },
+  message: string,
+): Promise<{ reply: string; trailers: grpc.Metadata }> {
+  return new Promise((resolve, reject) => {
+    let trailers = new grpc.Metadata();
+    const call = client.makeUnaryRequest(path, text.serialize, text.deserialize, message, (error, reply) =>
+      error ? reject(error) : resolve({ reply: reply ?? '', trailers }),
+    );
+    call.on('status', (status) => {
+      trailers = status.metadata;
+    });
+  });
+}
+
+test('gRPC calls go through: unary, trailers, errors, and streams in both directions at once', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const { port } = await grpcApp(t);
+  edge.plane.put(h2cEntry(port));
+  const client = grpcClient(t, edge);
+  const { reply } = await unary(client, ECHO.unary, 'hello');
+  assert.equal(reply, 'echo hello https');
+  await assert.rejects(unary(client, ECHO.fail, 'x'), { code: grpc.status.NOT_FOUND, details: 'no such thing' });
+  const chat = client.makeBidiStreamRequest(ECHO.chat.path, text.serialize, text.deserialize);
+  for (const word of ['one', 'two', 'three']) {
+    chat.write(word);
+    const [message] = await once(chat, 'data');
+    assert.equal(message, `echo ${word}`);
+  }
+  const status = once(chat, 'status');
+  chat.end();
+  const [{ code }] = await status;
+  assert.equal(code, grpc.status.OK);
+  await eventually('all are counted', () => edge.seen.length === 3);
+  assert.ok(edge.seen.every(({ outcome }) => outcome === 'served'));
+});
+
+test('a client that cancels a call cancels it at the app', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const { port, cancelled } = await grpcApp(t);
+  edge.plane.put(h2cEntry(port));
+  const chat = grpcClient(t, edge).makeBidiStreamRequest(ECHO.chat.path, text.serialize, text.deserialize);
+  chat.on('error', () => undefined);
+  chat.write('one');
+  await once(chat, 'data');
+  chat.cancel();
+  await eventually('the app hears of it', () => cancelled() === 1);
+});
+
+test('at the deadline of a drain a gRPC stream gets the status UNAVAILABLE, not a reset', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const [old, young] = [await grpcApp(t), await grpcApp(t)];
+  edge.plane.put(h2cEntry(old.port));
+  const client = grpcClient(t, edge);
+  const chat = client.makeBidiStreamRequest(ECHO.chat.path, text.serialize, text.deserialize);
+  chat.on('error', () => undefined);
+  chat.write('one');
+  await once(chat, 'data');
+  const next = [{ id: uuid(1002), address: '127.0.0.1', port: young.port }];
+  edge.plane.put(h2cEntry(old.port, { generation: 2, targets: next }));
+  const status = once(chat, 'status');
+  const drained = await edge.plane.drain({
+    upstreamId: uuid(1),
+    targetId: uuid(1001),
+    deadlineSeconds: 0.01,
+    streamDeadlineSeconds: 0.03,
+    spreadSeconds: 0,
+  });
+  const [{ code, details }] = await status;
+  assert.equal(code, grpc.status.UNAVAILABLE);
+  assert.match(details, /moves to a new version/);
+  assert.deepEqual(drained.streams, { carried: 1, ended: 0, closed: 1 });
+  assert.equal((await unary(client, ECHO.unary, 'again')).reply, 'echo again https');
+});
+
+test('an HTTP/1.1-like request to an HTTP/2 app goes through the general engine too', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const sessions: ServerHttp2Session[] = [];
+  const app = createHttp2Server();
+  app.on('session', (session) => sessions.push(session));
+  app.on('stream', (stream, headers) => {
+    stream.respond(
+      { ':status': 200, 'x-path': headers[':path'], 'x-for': headers['x-forwarded-for'] },
+      { waitForTrailers: true },
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-end': 'yes' }));
+    stream.pipe(stream);
+  });
+  const port = await listen(app);
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    app.close();
+  });
+  edge.plane.put(
+    h2cEntry(port, {
+      routes: [
+        { host: 'app.test', pathPrefix: '/x', stripPrefix: true },
+        { host: 'app.test', pathPrefix: '/' },
+      ],
+    }),
+  );
+  const session = await edge.connect();
+  for (const path of ['/x/y', '/direct']) {
+    const answer = await ask(session, { ':path': path, ':method': 'POST' }, 'body');
+    assert.deepEqual([answer.status, answer.text, answer.trailers['x-end']], [200, 'body', 'yes'], path);
+    assert.equal(answer.headers['x-for'], '127.0.0.1');
+  }
+});
+
+test('an HTTP/2 app that is not there gives 502, one that says GOAWAY is asked again on a new connection', async (t) => {
+  const edge = await startHttp2Edge(t);
+  let connections = 0;
+  const sessions: ServerHttp2Session[] = [];
+  const app = createHttp2Server();
+  app.on('session', (session) => {
+    connections += 1;
+    sessions.push(session);
+  });
+  app.on('stream', (stream) => {
+    stream.respond({ ':status': 200 });
+    stream.end('ok');
+  });
+  const port = await listen(app);
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    app.close();
+  });
+  edge.plane.put(h2cEntry(port));
+  const session = await edge.connect();
+  assert.equal((await ask(session, {})).text, 'ok');
+  sessions[0]?.close();
+  for (let round = 0; round < 5; round += 1) assert.equal((await ask(session, {})).text, 'ok');
+  assert.equal(connections, 2);
+  for (const one of sessions) one.destroy();
+  await new Promise((resolve) => app.close(resolve));
+  assert.equal((await ask(session, {})).status, 502);
+});
