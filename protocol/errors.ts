@@ -55,6 +55,7 @@ export const ERRORS = {
   ORK_GENERATION_STALE: kind('hub', 409, 'A newer deployment of this environment has been here. Nothing to do.'),
   ORK_ROUTE_TAKEN: kind('user', 409, 'Another environment has this domain and path. Remove it there first.'),
   ORK_PROXY_UNREACHABLE: kind('host', 503, 'Start orkestr-proxy on the host.', true),
+  ORK_PROXY_HAND_OVER: kind('host', 500, 'Look at the log of the proxy; the one that runs serves on.', true),
   ORK_TABLE_UNREADABLE: kind(
     'host',
     500,

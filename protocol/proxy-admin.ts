@@ -13,6 +13,7 @@
  *   DELETE /v1/upstreams/:id                    → UpstreamRemoved
  *   GET    /v1/certificates                     → CertificateList
  *   GET    /v1/metrics                          → Prometheus text format
+ *   POST   /v1/hand-over         HandOverRequest → HandOverAnswer | 500 ORK_PROXY_HAND_OVER (nothing has changed then)
  *   GET    /v1/health                           → { ok: true }
  */
 import { z } from 'zod';
@@ -222,3 +223,19 @@ export const CertificateList = z.object({
   missing: z.array(z.object({ host: z.string(), reason: z.string(), retryAt: Timestamp.nullable() })),
 });
 export type CertificateList = z.infer<typeof CertificateList>;
+
+/**
+ * Start a successor that takes over listening sockets, table and this socket without a refused connection; the proxy that
+ * is asked drains then, and ends. SIGUSR2 asks for the same.
+ */
+export const HandOverRequest = z.object({
+  /** What to start instead of the program that runs: after an upgrade. */
+  execPath: z.string().startsWith('/').max(4096).optional(),
+  /** Its arguments, instead of the present ones. */
+  args: z.array(z.string().max(4096)).max(50).optional(),
+});
+export type HandOverRequest = z.infer<typeof HandOverRequest>;
+
+/** The successor serves. */
+export const HandOverAnswer = z.object({ pid: z.int() });
+export type HandOverAnswer = z.infer<typeof HandOverAnswer>;

@@ -16,7 +16,13 @@ test('addresses of both families are read', () => {
 });
 
 test('descriptors count only when they were meant for this process', () => {
-  assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '7' }, 7).inherited, [3, 4]);
+  const [first, second] = [3, 4].map((fd) => ({ fd, kind: 'http' }));
+  assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '7' }, 7).inherited, [first, second]);
+  const named = { LISTEN_FDS: '3', LISTEN_PID: '7', LISTEN_FDNAMES: 'orkestr.socket:https:admin' };
+  assert.deepEqual(
+    readConfig(named, 7).inherited.map(({ kind }) => kind),
+    ['http', 'https', 'admin'],
+  );
   assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '8' }, 7).inherited, []);
   assert.deepEqual(readConfig({ LISTEN_FDS: '2' }, 7).inherited, []);
 });

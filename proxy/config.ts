@@ -55,6 +55,14 @@ export interface AcmeSettings {
   readonly caFile: string | null;
 }
 
+/** What a socket is for: its name in LISTEN_FDNAMES (sd_listen_fds(3)); one without such a name is for http. */
+export type SocketPurpose = 'http' | 'https' | 'admin';
+
+export interface InheritedSocket {
+  readonly fd: number;
+  readonly kind: SocketPurpose;
+}
+
 export interface Config {
   readonly listen: ListenAddress;
   /** Null: no TLS. */
@@ -71,8 +79,10 @@ export interface Config {
   /** Folder of certificates and keys; null: none. */
   readonly certificates: string | null;
   readonly acme: AcmeSettings | null;
-  /** File descriptors of listening sockets that systemd passed (sd_listen_fds(3)). When there are some, `listen` is not used. */
-  readonly inherited: readonly number[];
+  /** Sockets that systemd or the proxy before this one passed. With listening ones among them `listen` is not used. */
+  readonly inherited: readonly InheritedSocket[];
+  /** True when another proxy has started this one to take over from it (docs/adr/0011). */
+  readonly isSuccessor: boolean;
   /** Path of the admin API's unix socket. */
   readonly adminSocket: string;
   /** Folder of the table file. */
@@ -153,6 +163,11 @@ const Environment = z.object({
   ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LISTEN_FDS: z.coerce.number().int().min(0).max(16).default(0),
   LISTEN_PID: z.coerce.number().int().optional(),
+  LISTEN_FDNAMES: z
+    .string()
+    .transform((text) => text.split(':'))
+    .default([]),
+  ORKESTR_PROXY_SUCCESSOR: z.literal('1').optional(),
 });
 
 /** First descriptor that systemd passes: SD_LISTEN_FDS_START of sd_listen_fds(3). */
@@ -169,7 +184,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
   }
   const settings = read.data;
   // The variables are inherited by children of the unit's main process too: they count only for the pid they name.
-  const count = settings.LISTEN_PID === pid ? settings.LISTEN_FDS : 0;
+  const isSuccessor = settings.ORKESTR_PROXY_SUCCESSOR === '1';
+  const count = settings.LISTEN_PID === pid || isSuccessor ? settings.LISTEN_FDS : 0;
   return {
     listen: settings.ORKESTR_PROXY_LISTEN,
     listenTls: settings.ORKESTR_PROXY_LISTEN_TLS,
@@ -187,12 +203,34 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
             email: settings.ORKESTR_PROXY_ACME_EMAIL ?? null,
             caFile: settings.ORKESTR_PROXY_ACME_CA ?? null,
           },
-    inherited: Array.from({ length: count }, (_, index) => FIRST_INHERITED_FD + index),
+    inherited: Array.from({ length: count }, (_, index) => ({
+      fd: FIRST_INHERITED_FD + index,
+      kind: purposeOf(settings.LISTEN_FDNAMES[index]),
+    })),
+    isSuccessor,
     adminSocket: settings.ORKESTR_PROXY_SOCKET,
     stateDirectory: settings.ORKESTR_PROXY_STATE,
     logLevel: settings.ORKESTR_LOG_LEVEL,
     timeouts: DEFAULT_TIMEOUTS,
     limits: DEFAULT_LIMITS,
     supervisor: { NOTIFY_SOCKET: env.NOTIFY_SOCKET, WATCHDOG_USEC: env.WATCHDOG_USEC },
+  };
+}
+
+function purposeOf(name: string | undefined): SocketPurpose {
+  return name === 'https' || name === 'admin' ? name : 'http';
+}
+
+/** The environment for a successor: ours, and the names of the sockets that it gets from descriptor 3 on. */
+export function successorEnvironment(
+  purposes: readonly SocketPurpose[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Record<string, string | undefined> {
+  return {
+    ...env,
+    LISTEN_PID: undefined,
+    LISTEN_FDS: String(purposes.length),
+    LISTEN_FDNAMES: purposes.join(':'),
+    ORKESTR_PROXY_SUCCESSOR: '1',
   };
 }

@@ -8,7 +8,12 @@ import { makeSupervisor } from '../protocol/service/systemd.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
+import { meetPredecessor } from './hand-over/successor.ts';
+import type { Listening } from './listen/sockets.ts';
 import { startProxy } from './proxy.ts';
+
+/** What is in flight at a hand-over may take this long to end, ms: WebSockets and event streams live on as they were. */
+const HAND_OVER_MS = 3_600_000;
 
 const HELP = `
 Examples:
@@ -36,7 +41,19 @@ async function serve(): Promise<void> {
   const config = readConfig();
   const log = makeLogger('proxy', config.logLevel);
   const supervisor = makeSupervisor(config.supervisor, log);
-  const proxy = await startProxy(config, log, systemClock);
+  const predecessor = config.isSuccessor ? await meetPredecessor(log) : null;
+  const onHandedOver = (pid: number): void => {
+    log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
+    supervisor.mainPid(pid);
+    proxy.close(HAND_OVER_MS).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'failed while finishing');
+        process.exit(1);
+      },
+    );
+  };
+  const proxy = await startProxy(config, { log, clock: systemClock, predecessor, onHandedOver });
   const { timeouts } = config;
   const watchdog = supervisor.watchdogMs ? setInterval(() => supervisor.watchdog(), supervisor.watchdogMs) : null;
   onShutdown(log, timeouts.shutdownMs + 2 * timeouts.closeMs, async () => {
@@ -44,16 +61,20 @@ async function serve(): Promise<void> {
     await proxy.close();
     if (watchdog) clearInterval(watchdog);
   });
+  process.on('SIGUSR2', () => {
+    proxy.handOver({}).catch((error: unknown) => log.error({ err: error }, 'could not hand over; serving on'));
+  });
   const urls = proxy.addresses.map(urlOf);
   const upstreams = proxy.table.entries.length;
-  log.info({ url: urls[0], urls, adminSocket: config.adminSocket, upstreams, pid: process.pid }, 'listening');
+  const { pids } = proxy;
+  log.info({ url: urls[0], urls, adminSocket: config.adminSocket, upstreams, pid: process.pid, pids }, 'listening');
   supervisor.ready(proxy.table.unreadable ? 'ORK_TABLE_UNREADABLE: routes are missing' : `serving ${upstreams} apps`);
 }
 
 /** An address that can be called: a listener on all addresses is reached on loopback. */
-function urlOf({ address, family, port }: { address: string; family: string; port: number }): string {
+function urlOf({ kind, address, family, port }: Listening): string {
   const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
-  return `http://${family === 'IPv6' && host === address ? `[${host}]` : host}:${port}`;
+  return `${kind}://${family === 'IPv6' && host === address ? `[${host}]` : host}:${port}`;
 }
 
 const program = new Command('orkestr-proxy')

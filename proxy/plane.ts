@@ -37,10 +37,21 @@ export class Plane {
   /** Removed upstreams with something in flight: they can still be drained, and are forgotten when they are empty. */
   #leaving: readonly Upstream[] = [];
 
+  #lost = false;
+
   constructor(clock: Clock, observer: Observer, compile: CompileRoutes) {
     this.#clock = clock;
     this.#observer = observer;
     this.#compile = compile;
+  }
+
+  /** True when routes are missing that nobody removed. */
+  get isTableLost(): boolean {
+    return this.#lost;
+  }
+
+  lose(lost: boolean): void {
+    this.#lost = lost;
   }
 
   /** Read once per request; a change puts another one in its place. */

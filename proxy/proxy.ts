@@ -1,88 +1,241 @@
-/** The whole proxy of one process, put together. Tests start it in their own process. */
+/** The whole proxy, put together. Tests start it in their own process. */
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { OrkestrError } from '../protocol/errors.ts';
+import type { CertificateList, HandOverAnswer, HandOverRequest } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Clock } from './clock.ts';
+import { successorEnvironment } from './config.ts';
 import type { Config } from './config.ts';
-import type { Context } from './context.ts';
 import { serveAdmin } from './control/admin.ts';
+import type { Admin, Control } from './control/admin.ts';
 import { TableFile } from './control/table-file.ts';
 import { Table } from './control/table.ts';
-import { FailureLog } from './failure-log.ts';
-import { Edge } from './listen/edge.ts';
-import type { Observer } from './observe/observer.ts';
-import { Plane } from './plane.ts';
-import { localPlanes } from './planes/local.ts';
-import { ClientRates } from './policy/client-rates.ts';
-import { makeCompiler } from './routing/compile.ts';
+import { startSuccessor } from './hand-over/start.ts';
+import type { Predecessor } from './hand-over/successor.ts';
+import { closeSockets, openSockets } from './listen/sockets.ts';
+import type { Listening, ListenSocket } from './listen/sockets.ts';
+import { PlaneGroup } from './planes/group.ts';
+import type { Plane } from './plane.ts';
+import { makeServing } from './serving.ts';
+import type { Serving, ServingSettings } from './serving.ts';
+import type { Tls } from './tls/start.ts';
+import { WorkerPool } from './workers/pool.ts';
+
+/** The port that visitors reach TLS on where the socket was inherited and does not tell. */
+const HTTPS_PORT = 443;
 
 export interface Proxy {
-  readonly addresses: readonly AddressInfo[];
+  readonly addresses: readonly Listening[];
   readonly table: Table;
-  readonly plane: Plane;
-  /** Drains the listeners, then closes. */
-  close(): Promise<void>;
+  /** The plane of this process; null: workers serve. */
+  readonly plane: Plane | null;
+  /** Of the workers. */
+  readonly pids: readonly number[];
+  /**
+   * Starts the successor and lets it serve. Resolves with its pid; `close` is what remains to be done then.
+   * @throws OrkestrError ORK_PROXY_HAND_OVER when it does not come to serve; nothing has changed then
+   */
+  handOver(request: HandOverRequest): Promise<HandOverAnswer>;
+  /** Takes no more connections, lets what is in flight finish and cuts what is left after that long. */
+  close(shutdownMs?: number): Promise<void>;
 }
 
-type Settings = Pick<
-  Config,
-  'listen' | 'inherited' | 'engine' | 'adminSocket' | 'stateDirectory' | 'limits' | 'timeouts'
->;
+export interface Environment {
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** The proxy that has started this one to take over from it. */
+  readonly predecessor?: Predecessor | null;
+  /** Called once a successor serves: what is left to do is `close`. @param pid its own */
+  readonly onHandedOver?: (pid: number) => void;
+}
 
 /**
- * Restores the table, takes the admin socket (there can be one proxy), and listens.
+ * Restores the table, takes the admin socket (there can be one proxy), and listens. A successor serves first, and takes
+ * the admin socket then.
  * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_CONFIG when an address cannot be had
  */
-export async function startProxy(config: Settings, log: Logger, clock: Clock): Promise<Proxy> {
-  const observer: Observer = {
-    upstream: () => ({ ended: () => undefined }),
-    unrouted: () => undefined,
-    forget: () => undefined,
-  };
-  const plane = new Plane(
-    clock,
-    observer,
-    makeCompiler(config.timeouts, {
-      clock,
-      hasCertificate: null,
-      isOpenChallenge: null,
-      httpsPort: 443,
-      rates: new ClientRates(),
-      shareOf: 1,
-    }),
-  );
-  const planes = localPlanes(plane, () => ({ families: [] }));
-  const table = await Table.restore(new TableFile(config.stateDirectory, log), planes, clock);
-  const context: Context = {
-    plane,
-    observer,
-    clock,
-    failures: new FailureLog(log, clock),
-    limits: config.limits,
-    timeouts: config.timeouts,
-    terminator: null,
-    tableUnreadable: () => table.unreadable !== null,
-  };
-  const edge = new Edge(context, { engine: config.engine, trusted: [], proxyProtocol: false }, null);
-  const control = { table, planes, certificates: () => ({ certificates: [], missing: [] }) };
-  const admin = await serveAdmin(config.adminSocket, control, log);
-  const listeners = config.inherited.length > 0 ? config.inherited.map((fd) => ({ fd })) : [config.listen];
-  const addresses: AddressInfo[] = [];
+export async function startProxy(config: Config, environment: Environment): Promise<Proxy> {
+  const { log, clock, predecessor = null } = environment;
+  const group = new PlaneGroup(config.workers, log);
+  const file = new TableFile(config.stateDirectory, log);
+  const table = await Table.restore(file, group, clock, predecessor?.inheritance.kept);
+  const proxy = new Running(config, environment, group, table);
   try {
-    for (const listener of listeners) addresses.push(await edge.listen(listener));
+    await (predecessor ? proxy.takeOver(predecessor) : proxy.start());
   } catch (error) {
-    await Promise.all([admin.close(), edge.close()]);
-    throw new OrkestrError('ORK_CONFIG', `The proxy cannot listen (ORKESTR_PROXY_LISTEN): ${String(error)}.`, {
-      cause: error,
-    });
+    await proxy.close(0);
+    throw error;
   }
-  return {
-    addresses,
-    table,
-    plane,
-    close: async () => {
-      await edge.close();
-      await admin.close();
-    },
-  };
+  return proxy;
+}
+
+/** What stands in front of the planes: listeners of this process, or workers. */
+interface Front {
+  readonly addresses: readonly Listening[];
+  readonly plane: Plane | null;
+  readonly pids: readonly number[];
+  close(shutdownMs: number): Promise<void>;
+}
+
+class Running implements Proxy, Control {
+  readonly table: Table;
+  readonly planes: PlaneGroup;
+  readonly #config: Config;
+  readonly #environment: Environment;
+  #admin: Admin | null = null;
+  #sockets: readonly ListenSocket[] = [];
+  #tls: Tls | null = null;
+  #front: Front | null = null;
+
+  constructor(config: Config, environment: Environment, group: PlaneGroup, table: Table) {
+    this.#config = config;
+    this.#environment = environment;
+    this.planes = group;
+    this.table = table;
+  }
+
+  get addresses(): readonly Listening[] {
+    return this.#front?.addresses ?? [];
+  }
+
+  get plane(): Plane | null {
+    return this.#front?.plane ?? null;
+  }
+
+  get pids(): readonly number[] {
+    return this.#front?.pids ?? [];
+  }
+
+  async start(): Promise<void> {
+    this.#admin = await this.#openAdmin('new');
+    await this.#listen();
+  }
+
+  async takeOver(predecessor: Predecessor): Promise<void> {
+    const { inheritance, planes } = predecessor;
+    for (const hold of inheritance.holds) await this.planes.hold(hold);
+    await this.#listen();
+    this.planes.adopt(planes);
+    predecessor.onGone(() => this.planes.leave(planes));
+    this.#admin = await this.#openAdmin('replace');
+    predecessor.relieve();
+  }
+
+  certificates(): CertificateList {
+    return this.#tls?.view() ?? { certificates: [], missing: [] };
+  }
+
+  async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {
+    const { inherited } = this.#config;
+    const admin = inherited.filter(({ kind }) => kind === 'admin');
+    const passed = [...this.#sockets, ...admin];
+    const program = {
+      execPath: execPath ?? process.execPath,
+      args: args ?? [...process.execArgv, ...process.argv.slice(1)],
+      env: successorEnvironment(passed.map(({ kind }) => kind)),
+      fds: passed.map(({ fd }) => fd),
+    };
+    let pid = 0;
+    await this.table.yield(async (kept) => {
+      const inheritance = { kept: [...kept], holds: [...this.planes.holds] };
+      try {
+        pid = await startSuccessor(program, inheritance, this.planes);
+      } catch (error) {
+        // It may have died with the admin socket's name.
+        await this.#admin?.reclaim();
+        throw error;
+      }
+    });
+    this.#admin?.yield();
+    this.#environment.onHandedOver?.(pid);
+    return { pid };
+  }
+
+  async close(shutdownMs: number = this.#config.timeouts.shutdownMs): Promise<void> {
+    await Promise.all([this.#front?.close(shutdownMs), this.#tls?.close()]);
+    this.#tls = null;
+    await this.#admin?.close();
+  }
+
+  #openAdmin(how: 'new' | 'replace'): Promise<Admin> {
+    const { adminSocket, inherited } = this.#config;
+    const fd = inherited.find(({ kind }) => kind === 'admin')?.fd;
+    return serveAdmin(fd === undefined ? { path: adminSocket, how } : { fd }, this, this.#environment.log);
+  }
+
+  async #listen(): Promise<void> {
+    this.#sockets = await openSockets(this.#config);
+    if (this.#sockets.some(({ kind }) => kind === 'https')) this.#tls = await this.#openTls();
+    this.#front = this.#config.workers === 1 ? await this.#serveHere() : await this.#serveByWorkers();
+  }
+
+  /** Not even loaded without a listener for it. */
+  async #openTls(): Promise<Tls> {
+    const { startTls } = await import('./tls/start.ts');
+    const { certificates, acme, stateDirectory } = this.#config;
+    const settings = {
+      ...(certificates !== null && { certificatesFolder: certificates }),
+      stateDirectory: join(stateDirectory, 'tls'),
+      acme: acme && {
+        directories: acme.directories,
+        ...(acme.email !== null && { email: acme.email }),
+        ...(acme.caFile !== null && { caFile: acme.caFile }),
+      },
+    };
+    const { log, clock } = this.#environment;
+    const tls = await startTls(settings, { log, clock, onChange: (change) => this.planes.secure(change) });
+    this.table.onChange((entries) => tls.wanted(entries.flatMap(({ routes }) => routes.map(({ host }) => host))));
+    return tls;
+  }
+
+  async #serveHere(): Promise<Front> {
+    const { log, clock } = this.#environment;
+    const serving = makeServing(this.#serving(), { log, clock, terminator: this.#tls?.terminator ?? null });
+    this.planes.join(serving.planes);
+    const addresses: Listening[] = [];
+    const front: Front = {
+      addresses,
+      plane: serving.plane,
+      pids: [],
+      close: (shutdownMs) => serving.close(shutdownMs),
+    };
+    // From here on `close` ends what has begun, if one of them cannot be had.
+    this.#front = front;
+    for (const socket of this.#sockets) addresses.push({ ...(await listenOn(serving, socket)), kind: socket.kind });
+    return front;
+  }
+
+  async #serveByWorkers(): Promise<Front> {
+    const { logLevel } = this.#config;
+    const settings = { serving: this.#serving(), logLevel, sockets: this.#sockets };
+    const { pool, addresses } = await WorkerPool.start(settings, this.planes, this.#environment.log);
+    return {
+      addresses,
+      plane: null,
+      get pids() {
+        return pool.pids;
+      },
+      close: async (shutdownMs) => {
+        // First: what comes from now on must be refused, not wait for nobody.
+        closeSockets(this.#sockets);
+        this.#sockets = [];
+        await pool.close(shutdownMs);
+      },
+    };
+  }
+
+  #serving(): ServingSettings {
+    const { engine, trusted, proxyProtocol, accessLog, limits, timeouts, workers } = this.#config;
+    const httpsPort = this.#sockets.find(({ kind }) => kind === 'https')?.port ?? HTTPS_PORT;
+    return { engine, trusted, proxyProtocol, accessLog, limits, timeouts, workers, httpsPort };
+  }
+}
+
+async function listenOn(serving: Serving, { kind, handle }: ListenSocket): Promise<AddressInfo> {
+  try {
+    return await serving.listen({ kind, handle });
+  } catch (error) {
+    throw new OrkestrError('ORK_CONFIG', `The proxy cannot listen for ${kind}: ${String(error)}.`, { cause: error });
+  }
 }

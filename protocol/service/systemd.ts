@@ -7,6 +7,8 @@ export interface Supervisor {
   ready(status: string): void;
   status(text: string): void;
   stopping(): void;
+  /** Another process is the unit's main one from now on. */
+  mainPid(pid: number): void;
   /** Call when work is provably alive; systemd restarts a unit whose pings stop (WatchdogSec). */
   watchdog(): void;
   /** How often `watchdog` is due, ms: half of what systemd allows. Null without a watchdog. */
@@ -21,7 +23,7 @@ export interface SupervisorEnv {
 
 export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
   if (!env.NOTIFY_SOCKET) {
-    return { ready() {}, status() {}, stopping() {}, watchdog() {}, watchdogMs: null };
+    return { ready() {}, status() {}, stopping() {}, mainPid() {}, watchdog() {}, watchdogMs: null };
   }
   const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not told');
   // The package knows READY and STATUS only; the rest goes through the same program by argv.
@@ -33,6 +35,7 @@ export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
     ready: (status) => void notify({ ready: true, status }).catch(failed),
     status: (status) => void notify({ status }).catch(failed),
     stopping: () => send('STOPPING=1'),
+    mainPid: (pid) => send(`MAINPID=${pid}`),
     watchdog: () => send('WATCHDOG=1'),
     watchdogMs: usec > 0 ? usec / 2000 : null,
   };

@@ -1,7 +1,7 @@
 /** The admin API on a unix socket (mode 0600): protocol/proxy-admin.ts says what it speaks. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -12,12 +12,13 @@ import {
   DrainRequest,
   FlipBackRequest,
   FlipRequest,
+  HandOverRequest,
   HoldRequest,
   MAX_ADMIN_BODY_BYTES,
   ResumeRequest,
   WatchRequest,
 } from '../../protocol/proxy-admin.ts';
-import type { CertificateList } from '../../protocol/proxy-admin.ts';
+import type { CertificateList, HandOverAnswer } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { METRICS_TYPE, renderMetrics } from '../observe/snapshot.ts';
 import type { Planes } from '../planes/planes.ts';
@@ -31,36 +32,82 @@ export interface Control {
   readonly table: Table;
   readonly planes: Planes;
   certificates(): CertificateList;
+  handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
 
+/** `replace`: another proxy listens at that path and knows that it is to be replaced. */
+export type AdminSocket =
+  | { readonly path: string; readonly how: 'new' | 'replace' }
+  /** Inherited: nobody but systemd knows its path. */
+  | { readonly fd: number };
+
 export interface Admin {
+  /** Listens at its path again, if another process has taken it and died. */
+  reclaim(): Promise<void>;
+  /** Lets calls that wait go on for as long as this process lives; takes no new ones. */
+  yield(): void;
   close(): Promise<void>;
 }
 
 /**
- * @param socketPath a socket that nobody listens on is replaced: a killed proxy leaves one behind
+ * @param where a path that nobody listens on is taken over: a killed proxy leaves its socket behind
  * @throws OrkestrError ORK_ALREADY_RUNNING when another proxy listens there
  */
-export async function serveAdmin(socketPath: string, control: Control, log: Logger): Promise<Admin> {
-  await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
-  if (await isAnswered(socketPath)) {
-    throw new OrkestrError('ORK_ALREADY_RUNNING', `Another proxy listens on ${socketPath}.`);
+export async function serveAdmin(where: AdminSocket, control: Control, log: Logger): Promise<Admin> {
+  if ('path' in where) await prepare(where);
+  let server = await listen(where, control, log);
+  let own = await inodeOf(where);
+  const isOurs = async (): Promise<boolean> => !('path' in where) || (await inodeOf(where)) === own;
+  return {
+    reclaim: async () => {
+      if (await isOurs()) return;
+      const before = server;
+      server = await listen(where, control, log);
+      own = await inodeOf(where);
+      before.close();
+    },
+    yield: () => void server.close(),
+    close: async () => {
+      if ('path' in where && (await isOurs())) await rm(where.path, { force: true });
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function prepare({ path, how }: Extract<AdminSocket, { path: string }>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  if (how === 'replace') return;
+  if (await isAnswered(path)) throw new OrkestrError('ORK_ALREADY_RUNNING', `Another proxy listens on ${path}.`);
+}
+
+async function inodeOf(where: AdminSocket): Promise<number | null> {
+  if (!('path' in where)) return null;
+  try {
+    return (await stat(where.path)).ino;
+  } catch {
+    return null; // it is gone, which is an answer
   }
-  await rm(socketPath, { force: true });
+}
+
+async function listen(where: AdminSocket, control: Control, log: Logger): Promise<Server> {
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 });
   server.maxConnections = MAX_CONNECTIONS;
   server.on('request', (req, res) => void answer(req, res, control, log));
   server.on('clientError', (_error, socket) => {
     socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
-  await listenPrivately(server, socketPath);
-  return {
-    close: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+  if ('fd' in where) await listenPrivately(server, { fd: where.fd });
+  else {
+    // The name changes hands in one step: there is no moment at which nobody answers. And node removes the name that a
+    // socket was bound to when it closes: that must not be the name which another process may have by then.
+    const temporary = `${where.path}.${process.pid}`;
+    await rm(temporary, { force: true });
+    await listenPrivately(server, temporary);
+    await rename(temporary, where.path);
+  }
+  return server;
 }
 
 function isAnswered(socketPath: string): Promise<boolean> {
@@ -76,12 +123,12 @@ function isAnswered(socketPath: string): Promise<boolean> {
 }
 
 /** The socket is bound inside `listen`, so the mask holds for it alone, and there is no moment with a wider mode. */
-async function listenPrivately(server: Server, socketPath: string): Promise<void> {
+async function listenPrivately(server: Server, on: string | { readonly fd: number }): Promise<void> {
   const before = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(socketPath, resolve);
+      server.listen(on, resolve);
       process.umask(before);
     });
   } finally {
@@ -115,6 +162,7 @@ const CALLS: Readonly<Record<string, Handler>> = {
   'POST /v1/drain': async ({ control, body, given }) => control.planes.drain(await body(DrainRequest), given),
   'POST /v1/watch': async ({ control, body, given }) => control.table.watch(await body(WatchRequest), given),
   'POST /v1/hold': async ({ control, body }) => control.planes.hold(await body(HoldRequest)),
+  'POST /v1/hand-over': async ({ control, body }) => control.handOver(await body(HandOverRequest)),
   'POST /v1/resume': async ({ control, body }) => control.planes.resume((await body(ResumeRequest)).upstreamId),
 };
 

@@ -27,7 +27,7 @@ import { makeReceipt } from './receipt.ts';
 import type { TableFile } from './table-file.ts';
 import { viewUpstream } from './view.ts';
 import type { Record } from './watch.ts';
-import { Watches } from './watches.ts';
+import { handedOver, Watches } from './watches.ts';
 
 /** What is known of an upstream beside what is saved. */
 export interface Kept {
@@ -48,6 +48,8 @@ export class Table {
   #unreadable: readonly string[] | null = null;
   /** The end of the last change: changes happen one after the other. Their number is bounded by the admin connections. */
   #lastChange: Promise<unknown> = Promise.resolve();
+  #yielded = false;
+  #listener: (entries: readonly UpstreamEntry[]) => void = () => undefined;
 
   private constructor(file: TableFile, planes: Planes, clock: Clock) {
     this.#file = file;
@@ -57,13 +59,33 @@ export class Table {
     this.#watches = new Watches(planes);
   }
 
-  /** The saved table, served by the planes. Damage on disk does not stop the proxy; see {@link Table.unreadable}. */
-  static async restore(file: TableFile, planes: Planes, clock: Clock): Promise<Table> {
+  /**
+   * The saved table, served by the planes. Damage on disk does not stop the proxy; see {@link Table.unreadable}.
+   * @param inherited what the process before this one has in memory; then the file only gets what changes later
+   */
+  static async restore(
+    file: TableFile,
+    planes: Planes,
+    clock: Clock,
+    inherited: readonly Kept[] | null = null,
+  ): Promise<Table> {
     const table = new Table(file, planes, clock);
     const restored = await file.restore();
-    if (restored.from === 'unreadable') table.#unreadable = restored.evidence;
-    else for (const entry of restored.table.upstreams) await table.#put(entry, null);
+    if (inherited !== null) {
+      for (const kept of inherited) await table.#inherit(kept);
+      return table;
+    }
+    if (restored.from === 'unreadable') {
+      table.#unreadable = restored.evidence;
+      await planes.lose(true);
+    } else for (const entry of restored.table.upstreams) await table.#put(entry, null);
     return table;
+  }
+
+  /** @param listener called now and after each change, with all that is served */
+  onChange(listener: (entries: readonly UpstreamEntry[]) => void): void {
+    this.#listener = listener;
+    listener(this.entries);
   }
 
   /** Evidence of ORK_TABLE_UNREADABLE: routes are missing that nobody removed. */
@@ -74,6 +96,18 @@ export class Table {
   /** All that is served. */
   get entries(): readonly UpstreamEntry[] {
     return [...this.#kept.values()].map(({ entry }) => entry);
+  }
+
+  /**
+   * Nothing changes while `work` runs. When it is done, the table is another process's, and every later change is refused
+   * here; when it fails, all goes on.
+   */
+  yield(work: (kept: readonly Kept[]) => Promise<void>): Promise<void> {
+    return this.#exclusively(async () => {
+      await work([...this.#kept.values()]);
+      this.#yielded = true;
+      this.#watches.abandon();
+    });
   }
 
   /**
@@ -131,6 +165,7 @@ export class Table {
       this.#kept.delete(id);
       const targetIds = await this.#planes.remove(id);
       this.#watches.changed(id, null);
+      this.#listener(this.entries);
       return { removed: true, targetIds };
     });
   }
@@ -184,7 +219,14 @@ export class Table {
   async #write(upstreams: UpstreamEntry[]): Promise<void> {
     buildRouter(upstreams.flatMap((upstream) => upstream.routes.map((domain) => ({ domain, upstream }))));
     await this.#file.save({ version: 1, upstreams });
+    if (this.#unreadable === null) return;
     this.#unreadable = null;
+    await this.#planes.lose(false);
+  }
+
+  async #inherit(kept: Kept): Promise<void> {
+    await this.#planes.put(kept.entry);
+    this.#kept.set(kept.entry.id, kept);
   }
 
   async #put(entry: UpstreamEntry, kept: Kept | null): Promise<FlipAnswer> {
@@ -195,12 +237,16 @@ export class Table {
     const before = previous === null ? (kept?.before ?? null) : (kept?.entry ?? null);
     this.#kept.set(entry.id, { entry, lastFlip, before });
     this.#watches.changed(entry.id, entry.targets[0]?.id ?? null);
+    this.#listener(this.entries);
     return lastFlip;
   }
 
   /** One change at a time, so that the compare-and-set and its write belong together. */
   #exclusively<T>(change: () => Promise<T>): Promise<T> {
-    const turn = this.#lastChange.then(change);
+    const turn = this.#lastChange.then(() => {
+      if (this.#yielded) throw handedOver();
+      return change();
+    });
     // The next change does not care how this one ended; who asked for it gets the rejection.
     this.#lastChange = turn.then(
       () => undefined,

@@ -1,4 +1,5 @@
 /** The watch windows that are open: each is answered once, at the moment when there is something to say. */
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { WatchAnswer, WatchRequest } from '../../protocol/proxy-admin.ts';
 import type { Planes } from '../planes/planes.ts';
 import { Watch } from './watch.ts';
@@ -6,10 +7,21 @@ import type { Record } from './watch.ts';
 
 const REPLACED: WatchAnswer = { verdict: 'replaced', reason: 'Another target is active by now.' };
 
+/** For calls that come to a process whose successor serves. */
+export function handedOver(): OrkestrError {
+  return new OrkestrError('ORK_PROXY_UNREACHABLE', 'This proxy has handed over to its successor; ask that one.');
+}
+
+interface Window {
+  readonly targetId: string;
+  readonly replaced: () => void;
+  readonly abandoned: () => void;
+}
+
 export class Watches {
   readonly #planes: Planes;
-  /** Upstream → what ends its windows, by the target that each looks at. Their number is bounded by the admin connections. */
-  readonly #open = new Map<string, Map<() => void, string>>();
+  /** By upstream. Their number is bounded by the admin connections. */
+  readonly #open = new Map<string, Set<Window>>();
 
   constructor(planes: Planes) {
     this.#planes = planes;
@@ -19,6 +31,7 @@ export class Watches {
    * @param activeId the target that serves
    * @param before what the target before it did
    * @param given up when it aborts; the answer is of no interest then
+   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy hands over meanwhile: it sees only its own part from then on
    */
   open(
     request: WatchRequest,
@@ -29,7 +42,7 @@ export class Watches {
     const { upstreamId, targetId, seconds } = request;
     if (activeId !== targetId || given?.aborted === true) return Promise.resolve(REPLACED);
     const watch = new Watch(request, before);
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const over = new AbortController();
       const answer = (answer: WatchAnswer): void => {
         over.abort();
@@ -38,7 +51,12 @@ export class Watches {
       const replaced = (): void => answer(REPLACED);
       const timer = setTimeout(() => answer(watch.good()), seconds * 1000);
       given?.addEventListener('abort', replaced, { signal: over.signal });
-      this.#remember(upstreamId, targetId, replaced);
+      const abandoned = (): void => {
+        over.abort();
+        reject(handedOver());
+      };
+      const window: Window = { targetId, replaced, abandoned };
+      this.#open.set(upstreamId, (this.#open.get(upstreamId) ?? new Set()).add(window));
       const stop = this.#planes.watch(upstreamId, targetId, (tally) => {
         const bad = watch.add(tally);
         // The first tally comes within this call, before there is anything to stop.
@@ -47,24 +65,24 @@ export class Watches {
       over.signal.addEventListener('abort', () => {
         clearTimeout(timer);
         stop();
-        this.#forget(upstreamId, replaced);
+        this.#forget(upstreamId, window);
       });
     });
   }
 
   /** A flip: windows on other targets than the active one are over. @param activeId null: the upstream was removed */
   changed(upstreamId: string, activeId: string | null): void {
-    for (const [replaced, targetId] of this.#open.get(upstreamId) ?? []) if (targetId !== activeId) replaced();
+    for (const { targetId, replaced } of this.#open.get(upstreamId) ?? []) if (targetId !== activeId) replaced();
   }
 
-  #remember(upstreamId: string, targetId: string, replaced: () => void): void {
-    const windows = this.#open.get(upstreamId) ?? new Map<() => void, string>();
-    this.#open.set(upstreamId, windows.set(replaced, targetId));
+  /** The successor serves. */
+  abandon(): void {
+    for (const windows of this.#open.values()) for (const { abandoned } of windows) abandoned();
   }
 
-  #forget(upstreamId: string, replaced: () => void): void {
+  #forget(upstreamId: string, window: Window): void {
     const windows = this.#open.get(upstreamId);
-    windows?.delete(replaced);
+    windows?.delete(window);
     if (windows?.size === 0) this.#open.delete(upstreamId);
   }
 }

@@ -1,6 +1,6 @@
 /** The listeners of a process: connections in, each given to the engine that reads it. */
 import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import type { Config, ListenAddress } from '../config.ts';
@@ -33,6 +33,8 @@ export class Edge {
   readonly #tls: TlsServer | null;
   readonly #detachTls: () => void;
   readonly #listeners: Server[] = [];
+  #deadlines: readonly NodeJS.Timeout[] = [];
+  #closed: Promise<void> | null = null;
   /** Clients that a sender in front has named, by the sender's end of their connection, while TLS begins on it. */
   readonly #named = new Map<string, string>();
 
@@ -54,10 +56,13 @@ export class Edge {
   }
 
   /**
-   * @param on an address, or the descriptor of a listening socket that was handed to this process
+   * @param on an address, a bound socket, or the descriptor of one that was handed to this process
    * @throws Error for `https` without a terminator; what the system says when the address cannot be had
    */
-  async listen(on: ListenAddress | { readonly fd: number }, kind: ListenerKind = 'http'): Promise<AddressInfo> {
+  async listen(
+    on: ListenAddress | BoundSocket | { readonly fd: number },
+    kind: ListenerKind = 'http',
+  ): Promise<AddressInfo> {
     if (kind === 'https' && this.#tls === null) throw new Error('there is nothing to listen for TLS with');
     const accepted = (socket: Socket): void => this.#admit(socket, kind);
     const pauseOnConnect = this.#isFastFor(kind);
@@ -71,22 +76,27 @@ export class Edge {
   }
 
   /**
-   * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish and cuts what is left at the
-   * deadline.
+   * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish and cuts what is left after
+   * that long. A second call sets another deadline for the same end.
    */
-  async close(): Promise<void> {
+  async close(shutdownMs: number = this.#context.timeouts.shutdownMs): Promise<void> {
     const { timeouts, plane } = this.#context;
+    for (const timer of this.#deadlines) clearTimeout(timer);
+    const destroy = (): void => {
+      for (const engine of [this.#general, this.#fast, this.#http2]) engine.destroy();
+    };
+    this.#deadlines = [setTimeout(() => plane.cut(), shutdownMs), setTimeout(destroy, shutdownMs + timeouts.closeMs)];
+    this.#closed ??= this.#drain();
+    await this.#closed;
+    for (const timer of this.#deadlines) clearTimeout(timer);
+  }
+
+  async #drain(): Promise<void> {
     // Not their callbacks: the engines know better which connections are left.
     for (const server of this.#listeners) server.close();
-    const cut = setTimeout(() => plane.cut(), timeouts.shutdownMs);
-    const destroy = setTimeout(() => {
-      for (const engine of [this.#general, this.#fast, this.#http2]) engine.destroy();
-    }, timeouts.shutdownMs + timeouts.closeMs);
     // The general engine last: the others hand over to it.
     await Promise.all([this.#fast.close(), this.#http2.close()]);
     await this.#general.close();
-    clearTimeout(cut);
-    clearTimeout(destroy);
     this.#detachTls();
   }
 

@@ -15,8 +15,15 @@ export interface ListenSocket {
   readonly kind: ListenerKind;
   /** The descriptor: a child process can be given it. */
   readonly fd: number;
+  /** Null when it was inherited. */
+  readonly port: number | null;
   /** For `server.listen`, which then owns the socket. */
   readonly handle: BoundSocket | { readonly fd: number };
+}
+
+/** Where connections come in. */
+export interface Listening extends AddressInfo {
+  readonly kind: ListenerKind;
 }
 
 /**
@@ -30,9 +37,10 @@ export async function openSockets({
   listenTls,
   workers,
 }: Pick<Config, 'inherited' | 'listen' | 'listenTls' | 'workers'>): Promise<readonly ListenSocket[]> {
-  if (inherited.length > 0) {
-    return inherited.flatMap(({ fd, kind }) => (kind === 'admin' ? [] : [{ kind, fd, handle: { fd } }]));
-  }
+  const given = inherited.flatMap(({ fd, kind }) =>
+    kind === 'admin' ? [] : [{ kind, fd, port: null, handle: { fd } }],
+  );
+  if (given.length > 0) return given;
   const http = await bind(listen, 'http', 'ORKESTR_PROXY_LISTEN', workers);
   if (listenTls === null) return http;
   try {
@@ -63,9 +71,9 @@ async function bind(
     const options = { host: address, reusePort: workers > 1 };
     const first = new BoundSocket({ ...options, port });
     bound.push(first);
-    const taken = (first.address() as AddressInfo).port;
+    const taken = first.address().port;
     while (bound.length < workers) bound.push(new BoundSocket({ ...options, port: taken }));
-    return bound.map((socket) => ({ kind, fd: socket.fd(), handle: socket }));
+    return bound.map((socket) => ({ kind, fd: socket.fd(), port: taken, handle: socket }));
   } catch (error) {
     for (const socket of bound) socket.close();
     throw new OrkestrError('ORK_CONFIG', `The proxy cannot listen (${variable}): ${String(error)}.`, { cause: error });

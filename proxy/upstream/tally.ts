@@ -16,13 +16,25 @@ export type Tally = z.infer<typeof Tally>;
 
 export type TallyListener = (tally: Tally) => void;
 
+/** Two in a row as one. */
+export function addTally(first: Tally, then: Tally): Tally {
+  return {
+    answers: first.answers + then.answers,
+    faults: first.faults + then.faults,
+    came: first.came || then.came,
+    refusals: then.came ? then.refusals : first.refusals + then.refusals,
+  };
+}
+
 /** What was before anyone listened. Of several copies that refuse, the one that refused least counts. */
 export function openingTally(targets: readonly Target[]): Tally {
   const counts = targets.map((target) => target.counts('active', 0));
+  const sum = (of: (one: (typeof counts)[number]) => number): number =>
+    counts.reduce((total, one) => total + of(one), 0);
   return {
-    answers: counts.reduce((sum, { answers }) => sum + answers, 0),
-    faults: counts.reduce((sum, { faults }) => sum + faults, 0),
-    came: true,
+    answers: sum(({ answers }) => answers),
+    faults: sum(({ faults }) => faults),
+    came: sum(({ answers, faults, errors }) => answers - faults + errors) > 0,
     refusals: Math.min(...targets.map(({ refusals }) => refusals)),
   };
 }

@@ -18,6 +18,7 @@ import {
   eventually,
   listen,
   OK,
+  planeOf,
   route,
   scriptedUpstream,
   startEdge,
@@ -39,7 +40,7 @@ function flipTo(edge: Edge, generation: number, port: number, targetNumber = 100
 }
 
 const drain = (edge: Edge, targetNumber: number, deadlineSeconds: number) =>
-  edge.proxy.plane.drain(DrainRequest.parse({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds }));
+  planeOf(edge.proxy).drain(DrainRequest.parse({ upstreamId: uuid(1), targetId: uuid(targetNumber), deadlineSeconds }));
 
 /** An app that answers at once, slowly or in parts by its path, echoes bodies, and refuses everything once stopped. */
 async function app(t: TestContext, name: string) {
@@ -308,7 +309,9 @@ test('a drain of the active target is refused, and of an unknown one answered as
   const unknown = { known: false, ms: 0, forced: 0, streams: NO_STREAMS, requests: { served: 0, failed: 0 } };
   assert.deepEqual(await drain(edge, 4711, 1), unknown);
   assert.deepEqual(
-    await edge.proxy.plane.drain(DrainRequest.parse({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 })),
+    await planeOf(edge.proxy).drain(
+      DrainRequest.parse({ upstreamId: uuid(99), targetId: uuid(1), deadlineSeconds: 1 }),
+    ),
     unknown,
   );
 });

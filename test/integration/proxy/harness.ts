@@ -1,4 +1,5 @@
 /** Real sockets at both ends of the proxy: a client and an upstream that say exactly the bytes a test gives them. */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
@@ -12,9 +13,10 @@ import { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import type { FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../../protocol/service/logger.ts';
 import { systemClock } from '../../../proxy/clock.ts';
-import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, readConfig } from '../../../proxy/config.ts';
 import type { Limits, Timeouts } from '../../../proxy/config.ts';
 import { viewUpstream } from '../../../proxy/control/view.ts';
+import type { Plane } from '../../../proxy/plane.ts';
 import { startProxy } from '../../../proxy/proxy.ts';
 import type { Proxy } from '../../../proxy/proxy.ts';
 
@@ -180,6 +182,7 @@ export async function startEdge(
     limits?: Partial<Limits>;
     folder?: string;
     engine?: EngineName;
+    workers?: number;
   } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
@@ -188,15 +191,18 @@ export async function startEdge(
   const limits = { ...DEFAULT_LIMITS, ...settings.limits };
   const listenOn = { host: '127.0.0.1', port: 0 };
   const config = {
+    ...readConfig({}),
     listen: listenOn,
-    inherited: [],
     engine: settings.engine ?? engineOf.get(t) ?? 'fast',
+    workers: settings.workers ?? 1,
+    accessLog: 'off' as const,
     adminSocket,
     stateDirectory: join(folder, 'state'),
+    logLevel: 'silent',
     timeouts,
     limits,
   };
-  const proxy = await startProxy(config, makeLogger('proxy', 'silent'), systemClock);
+  const proxy = await startProxy(config, { log: makeLogger('proxy', 'silent'), clock: systemClock });
   const wires: Wire[] = [];
   t.after(async () => {
     for (const { socket } of wires) socket.destroy();
@@ -229,10 +235,16 @@ export function route(edge: Edge, port: number): Promise<FlipAnswer> {
   return edge.proxy.table.flip({ entry: entryFor(port), expectedGeneration: 0 });
 }
 
+/** The plane of a proxy that serves by itself. */
+export function planeOf({ plane }: Pick<Proxy, 'plane'>): Plane {
+  assert.ok(plane, 'this proxy serves by workers');
+  return plane;
+}
+
 /** The first upstream as the admin API would show it now. */
 export function viewOf({ proxy }: Pick<Edge, 'proxy'>): TableView['upstreams'][number] | undefined {
   const [entry] = proxy.table.entries;
-  return entry && viewUpstream(entry, proxy.plane.counts(entry.id)[0] ?? null);
+  return entry && viewUpstream(entry, planeOf(proxy).counts(entry.id)[0] ?? null);
 }
 
 /** The counts of the only upstream. */

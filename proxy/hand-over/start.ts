@@ -1,0 +1,77 @@
+/**
+ * The old side of a hand-over (docs/adr/0011): starts the successor with the listening sockets, tells it what it cannot
+ * read from disk, and lets it serve first. Until it says that it serves, nothing has changed.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { channelOf } from '../planes/channel.ts';
+import type { Planes } from '../planes/planes.ts';
+import { servePlanes } from '../planes/serve.ts';
+import { FromSuccessor } from './messages.ts';
+import type { Inheritance, ToSuccessor } from './messages.ts';
+
+/** A successor that does not serve by then is given up, ms. */
+const START_MS = 20_000;
+
+/** What is started. */
+export interface Program {
+  readonly execPath: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** From descriptor 3 on, as systemd passes them. */
+  readonly fds: readonly number[];
+}
+
+/**
+ * Resolves with its pid when it serves. From then on it calls `planes` of this process until this one ends.
+ * @throws OrkestrError ORK_PROXY_HAND_OVER when it does not come to serve; it has ended then
+ */
+export async function startSuccessor(program: Program, inheritance: Inheritance, planes: Planes): Promise<number> {
+  const { execPath, args, env, fds } = program;
+  const child = spawn(execPath, args, {
+    env: { ...env },
+    stdio: ['inherit', 'inherit', 'inherit', ...fds, 'ipc'],
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(`it ended with ${signal ?? `code ${code}`}`));
+    child.once('error', (error) => resolve(String(error)));
+  });
+  try {
+    await awaitServing(child, ended, inheritance, planes);
+    return child.pid ?? 0;
+  } catch (error) {
+    child.kill('SIGKILL');
+    await ended;
+    throw error;
+  }
+}
+
+function awaitServing(
+  child: ChildProcess,
+  ended: Promise<string>,
+  inheritance: Inheritance,
+  planes: Planes,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      reject(new OrkestrError('ORK_PROXY_HAND_OVER', `The successor does not come to serve: ${why}.`));
+    };
+    const timer = setTimeout(() => fail(`nothing in ${START_MS} ms`), START_MS);
+    void ended.then(fail);
+    if (child.pid === undefined) return;
+    const channel = channelOf(child);
+    servePlanes(channel, planes);
+    channel.onMessage((message) => {
+      const told = FromSuccessor.safeParse(message);
+      // Calls of planes come by the same pipe.
+      if (!told.success) return;
+      if (told.data.type === 'born') channel.send({ type: 'inherit', inheritance } satisfies ToSuccessor);
+      else {
+        clearTimeout(timer);
+        resolve();
+      }
+    });
+  });
+}

@@ -1,0 +1,179 @@
+/**
+ * Several planes as one. It remembers what a plane must know that joins later: entries, holds, open watches. A change is
+ * remembered first and told to all then, in one synchronous act, so that none that joins meanwhile can miss it.
+ */
+import type { DrainAnswer, FlipAnswer, HoldAnswer, HoldRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { MetricsSnapshot } from '../observe/snapshot.ts';
+import type { TerminatorChange } from '../tls/state.ts';
+import { sumCounts } from '../upstream/counts.ts';
+import type { UpstreamCounts } from '../upstream/counts.ts';
+import type { TallyListener } from '../upstream/tally.ts';
+import type { Planes } from './planes.ts';
+
+interface OpenWatch {
+  readonly upstreamId: string;
+  readonly targetId: string;
+  readonly listener: TallyListener;
+  readonly stops: Map<Planes, () => void>;
+}
+
+export class PlaneGroup implements Planes {
+  readonly #members = new Set<Planes>();
+  readonly #entries = new Map<string, UpstreamEntry>();
+  readonly #holds = new Map<string, HoldRequest>();
+  readonly #watches = new Set<OpenWatch>();
+  readonly #shares: number;
+  readonly #log: Logger;
+  #lost = false;
+  #tls: TerminatorChange = {};
+
+  /** @param shares of a bound that counts for all planes together, each gets one part of so many */
+  constructor(shares: number, log: Logger) {
+    this.#shares = shares;
+    this.#log = log;
+  }
+
+  get holds(): readonly HoldRequest[] {
+    return [...this.#holds.values()];
+  }
+
+  /** Tells a new plane all there is. It must serve nobody before that: what is sent to it later comes after this. */
+  join(member: Planes): void {
+    for (const entry of this.#entries.values()) this.#tell(member.put(this.#shareOf(entry)));
+    for (const hold of this.#holds.values()) this.#tell(member.hold(this.#shareOfHold(hold)));
+    if (this.#lost) this.#tell(member.lose(true));
+    this.adopt(member);
+  }
+
+  /** Takes in a plane that knows the table already, and not how TLS is ended from now on. */
+  adopt(member: Planes): void {
+    this.#members.add(member);
+    this.#tell(member.secure(this.#tls));
+    for (const watch of this.#watches) this.#watchAt(watch, member);
+  }
+
+  leave(member: Planes): void {
+    this.#members.delete(member);
+    for (const { stops } of this.#watches) stops.delete(member);
+  }
+
+  async put(entry: UpstreamEntry): Promise<FlipAnswer['previous']> {
+    this.#entries.set(entry.id, entry);
+    this.#holds.delete(entry.id);
+    const previous = await this.#all((member) => member.put(this.#shareOf(entry)));
+    return sumPrevious(previous.filter((one) => one !== null));
+  }
+
+  async amend(entry: UpstreamEntry): Promise<void> {
+    this.#entries.set(entry.id, entry);
+    await this.#all((member) => member.amend(this.#shareOf(entry)));
+  }
+
+  async remove(id: string): Promise<string[]> {
+    this.#entries.delete(id);
+    this.#holds.delete(id);
+    return [...new Set((await this.#all((member) => member.remove(id))).flat())];
+  }
+
+  async drain(request: Parameters<Planes['drain']>[0], given: AbortSignal | null): Promise<DrainAnswer> {
+    const all = await this.#all((member) => member.drain(request, given));
+    const sum = (of: (one: DrainAnswer) => number): number => all.reduce((total, one) => total + of(one), 0);
+    return {
+      known: all.some(({ known }) => known),
+      ms: Math.max(0, ...all.map(({ ms }) => ms)),
+      forced: sum(({ forced }) => forced),
+      streams: {
+        carried: sum(({ streams }) => streams.carried),
+        ended: sum(({ streams }) => streams.ended),
+        closed: sum(({ streams }) => streams.closed),
+      },
+      requests: { served: sum(({ requests }) => requests.served), failed: sum(({ requests }) => requests.failed) },
+    };
+  }
+
+  async hold(request: HoldRequest): Promise<HoldAnswer> {
+    if (this.#entries.has(request.upstreamId)) this.#holds.set(request.upstreamId, request);
+    return sumHeld(await this.#all((member) => member.hold(this.#shareOfHold(request))));
+  }
+
+  async resume(id: string): Promise<HoldAnswer> {
+    this.#holds.delete(id);
+    return sumHeld(await this.#all((member) => member.resume(id)));
+  }
+
+  watch(upstreamId: string, targetId: string, listener: TallyListener): () => void {
+    const watch: OpenWatch = { upstreamId, targetId, listener, stops: new Map() };
+    this.#watches.add(watch);
+    for (const member of this.#members) this.#watchAt(watch, member);
+    return () => {
+      this.#watches.delete(watch);
+      for (const stop of watch.stops.values()) stop();
+    };
+  }
+
+  async counts(id?: string): Promise<UpstreamCounts[]> {
+    return sumCounts(await this.#all((member) => member.counts(id)));
+  }
+
+  async metrics(): Promise<MetricsSnapshot[]> {
+    return (await this.#all((member) => member.metrics())).flat();
+  }
+
+  async lose(lost: boolean): Promise<void> {
+    this.#lost = lost;
+    await this.#all((member) => member.lose(lost));
+  }
+
+  async secure(change: TerminatorChange): Promise<void> {
+    this.#tls = { ...this.#tls, ...change };
+    await this.#all((member) => member.secure(change));
+  }
+
+  #tell(told: Promise<unknown>): void {
+    told.catch((error: unknown) => this.#log.error({ err: error }, 'a plane could not be told all of the table'));
+  }
+
+  #all<T>(ask: (member: Planes) => Promise<T>): Promise<T[]> {
+    return Promise.all([...this.#members].map(ask));
+  }
+
+  #watchAt({ upstreamId, targetId, listener, stops }: OpenWatch, member: Planes): void {
+    stops.set(member, member.watch(upstreamId, targetId, listener));
+  }
+
+  #shareOf(entry: UpstreamEntry): UpstreamEntry {
+    const { maxConcurrent } = entry.edge;
+    if (this.#shares === 1 || maxConcurrent === 0) return entry;
+    return { ...entry, edge: { ...entry.edge, maxConcurrent: this.#part(maxConcurrent) } };
+  }
+
+  #shareOfHold(hold: HoldRequest): HoldRequest {
+    const { maxRequests, maxBytes } = hold;
+    return { ...hold, maxRequests: this.#part(maxRequests), maxBytes: Math.floor(maxBytes / this.#shares) };
+  }
+
+  #part(bound: number): number {
+    return Math.max(1, Math.floor(bound / this.#shares));
+  }
+}
+
+function sumHeld(all: readonly HoldAnswer[]): HoldAnswer {
+  return {
+    held: all.reduce((total, { held }) => total + held, 0),
+    changed: all.some(({ changed }) => changed),
+  };
+}
+
+function sumPrevious(all: readonly NonNullable<FlipAnswer['previous']>[]): FlipAnswer['previous'] {
+  const [first] = all;
+  if (!first) return null;
+  const sum = (of: (one: NonNullable<FlipAnswer['previous']>) => number): number =>
+    all.reduce((total, one) => total + of(one), 0);
+  return {
+    targetId: first.targetId,
+    inFlight: sum(({ inFlight }) => inFlight),
+    streams: sum(({ streams }) => streams),
+    requests: { served: sum(({ requests }) => requests.served), failed: sum(({ requests }) => requests.failed) },
+  };
+}

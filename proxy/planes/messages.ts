@@ -1,0 +1,69 @@
+/** What crosses the pipe between the process that holds the table and one that serves. Checked at both ends. */
+import { z } from 'zod';
+import { ERRORS } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
+import {
+  DrainAnswer,
+  DrainRequest,
+  FlipAnswer,
+  HoldAnswer,
+  HoldRequest,
+  UpstreamEntry,
+} from '../../protocol/proxy-admin.ts';
+import { TerminatorChange } from '../tls/state.ts';
+import { UpstreamCounts } from '../upstream/counts.ts';
+import { Tally } from '../upstream/tally.ts';
+
+const Family = z.object({
+  name: z.string(),
+  help: z.string(),
+  type: z.enum(['counter', 'gauge', 'histogram']),
+  merge: z.enum(['sum', 'max']),
+  // JSON knows no infinity.
+  samples: z.array(z.object({ suffix: z.string(), labels: z.string(), value: z.number().nullable() })),
+});
+
+/** Calls, with what they are asked with and what they are answered with. */
+export const CALLS = {
+  put: { asks: UpstreamEntry, answers: FlipAnswer.shape.previous },
+  amend: { asks: UpstreamEntry, answers: z.null() },
+  remove: { asks: z.object({ id: z.string() }), answers: z.array(z.string()) },
+  drain: { asks: DrainRequest, answers: DrainAnswer },
+  hold: { asks: HoldRequest, answers: HoldAnswer },
+  resume: { asks: z.object({ id: z.string() }), answers: HoldAnswer },
+  watch: { asks: z.object({ upstreamId: z.string(), targetId: z.string() }), answers: z.null() },
+  counts: { asks: z.object({ id: z.string().optional() }), answers: z.array(UpstreamCounts) },
+  metrics: { asks: z.object({}), answers: z.array(z.object({ families: z.array(Family) })) },
+  secure: { asks: TerminatorChange, answers: z.null() },
+  lose: { asks: z.object({ lost: z.boolean() }), answers: z.null() },
+} as const;
+export type CallName = keyof typeof CALLS;
+export type Asks<N extends CallName> = z.infer<(typeof CALLS)[N]['asks']>;
+export type Answers<N extends CallName> = z.infer<(typeof CALLS)[N]['answers']>;
+
+/** To the one that serves. `asks` and `value` are checked by the call's own schema. */
+export const Down = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('call'),
+    seq: z.int(),
+    name: z.enum(Object.keys(CALLS) as [CallName, ...CallName[]]),
+    asks: z.unknown(),
+  }),
+  /** The answer is of no interest any more: a drain is given up, a watch ends. */
+  z.object({ type: z.literal('cancel'), seq: z.int() }),
+]);
+export type Down = z.infer<typeof Down>;
+
+/** Back from it. */
+export const Up = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('answer'), seq: z.int(), value: z.unknown() }),
+  z.object({
+    type: z.literal('refusal'),
+    seq: z.int(),
+    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+    message: z.string(),
+    evidence: z.array(z.string()),
+  }),
+  z.object({ type: z.literal('tally'), seq: z.int(), tally: Tally }),
+]);
+export type Up = z.infer<typeof Up>;

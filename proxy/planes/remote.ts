@@ -1,0 +1,170 @@
+/**
+ * The planes of another process. One that has gone serves nothing and has nothing in flight, so its part of every answer
+ * is the empty one; one that does not answer in time is told of, and is as good as gone once it has been ended.
+ */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';
+import type { MetricsSnapshot } from '../observe/snapshot.ts';
+import type { TallyListener } from '../upstream/tally.ts';
+import type { Channel } from './channel.ts';
+import { CALLS, Up } from './messages.ts';
+import type { Answers, Asks, CallName } from './messages.ts';
+import type { Planes } from './planes.ts';
+
+/** How long a process may take for what needs no waiting, ms: much more than a busy one needs. */
+const CALL_MS = 3_000;
+
+interface Pending {
+  readonly answered: (value: unknown) => void;
+  readonly refused: (error: OrkestrError) => void;
+  readonly gone: () => void;
+}
+
+const NOTHING_DRAINED: DrainAnswer = {
+  known: false,
+  ms: 0,
+  forced: 0,
+  streams: { carried: 0, ended: 0, closed: 0 },
+  requests: { served: 0, failed: 0 },
+};
+const NOTHING_HELD: HoldAnswer = { held: 0, changed: false };
+
+export class RemotePlanes implements Planes {
+  readonly #channel: Channel;
+  readonly #hangs: (call: CallName) => void;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Map<number, TallyListener>();
+  #seq = 0;
+  #gone = false;
+
+  /** @param hangs it did not answer that call in time; the channel must be closed then */
+  constructor(channel: Channel, hangs: (call: CallName) => void) {
+    this.#channel = channel;
+    this.#hangs = hangs;
+    channel.onMessage((message) => this.#read(message));
+    channel.onClose(() => this.#close());
+  }
+
+  put(entry: Asks<'put'>): Promise<Answers<'put'>> {
+    return this.#call('put', entry, null);
+  }
+
+  async amend(entry: Asks<'amend'>): Promise<void> {
+    await this.#call('amend', entry, null);
+  }
+
+  remove(id: string): Promise<string[]> {
+    return this.#call('remove', { id }, []);
+  }
+
+  drain(request: Asks<'drain'>, given: AbortSignal | null): Promise<DrainAnswer> {
+    return this.#ask('drain', request, NOTHING_DRAINED, given);
+  }
+
+  hold(request: Asks<'hold'>): Promise<HoldAnswer> {
+    return this.#call('hold', request, NOTHING_HELD);
+  }
+
+  resume(id: string): Promise<HoldAnswer> {
+    return this.#call('resume', { id }, NOTHING_HELD);
+  }
+
+  watch(upstreamId: string, targetId: string, listener: TallyListener): () => void {
+    const seq = this.#send('watch', { upstreamId, targetId });
+    this.#listeners.set(seq, listener);
+    return () => {
+      this.#listeners.delete(seq);
+      this.#channel.send({ type: 'cancel', seq });
+    };
+  }
+
+  counts(id?: string): Promise<Answers<'counts'>> {
+    return this.#call('counts', { id }, []);
+  }
+
+  async metrics(): Promise<MetricsSnapshot[]> {
+    const snapshots = await this.#call('metrics', {}, []);
+    return snapshots.map(({ families }) => ({
+      families: families.map((family) => ({
+        ...family,
+        samples: family.samples.map((sample) => ({ ...sample, value: sample.value ?? Infinity })),
+      })),
+    }));
+  }
+
+  async lose(lost: boolean): Promise<void> {
+    await this.#call('lose', { lost }, null);
+  }
+
+  async secure(change: Asks<'secure'>): Promise<void> {
+    await this.#call('secure', change, null);
+  }
+
+  /** A call that is answered at once by a process that is well. */
+  async #call<N extends CallName>(name: N, asks: Asks<N>, otherwise: Answers<N>): Promise<Answers<N>> {
+    const timer = setTimeout(() => this.#hangs(name), CALL_MS);
+    try {
+      return await this.#ask(name, asks, otherwise, null);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #ask<N extends CallName>(
+    name: N,
+    asks: Asks<N>,
+    otherwise: Answers<N>,
+    given: AbortSignal | null,
+  ): Promise<Answers<N>> {
+    if (this.#gone) return Promise.resolve(otherwise);
+    return new Promise((resolve, reject) => {
+      const seq = this.#send(name, asks);
+      const cancel = (): void => this.#channel.send({ type: 'cancel', seq });
+      given?.addEventListener('abort', cancel);
+      const settled = (): void => given?.removeEventListener('abort', cancel);
+      this.#pending.set(seq, {
+        answered: (value) => {
+          settled();
+          const answer = CALLS[name].answers.safeParse(value);
+          if (answer.success) resolve(answer.data as Answers<N>);
+          else reject(new OrkestrError('ORK_INTERNAL', `A process of the proxy answered ${name} with something else.`));
+        },
+        refused: (error) => {
+          settled();
+          reject(error);
+        },
+        gone: () => {
+          settled();
+          resolve(otherwise);
+        },
+      });
+      if (given?.aborted === true) cancel();
+    });
+  }
+
+  #send(name: CallName, asks: unknown): number {
+    this.#seq += 1;
+    this.#channel.send({ type: 'call', seq: this.#seq, name, asks });
+    return this.#seq;
+  }
+
+  #read(message: unknown): void {
+    const up = Up.safeParse(message);
+    // The pipe also carries what others have to say to each other.
+    if (!up.success) return;
+    const { data } = up;
+    if (data.type === 'tally') return this.#listeners.get(data.seq)?.(data.tally);
+    const pending = this.#pending.get(data.seq);
+    this.#pending.delete(data.seq);
+    if (data.type === 'answer') return pending?.answered(data.value);
+    const { code, message: sentence, evidence } = data;
+    return pending?.refused(new OrkestrError(code, sentence, { evidence }));
+  }
+
+  #close(): void {
+    this.#gone = true;
+    for (const { gone } of this.#pending.values()) gone();
+    this.#pending.clear();
+    this.#listeners.clear();
+  }
+}

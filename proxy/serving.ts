@@ -1,0 +1,68 @@
+/** The side of a process that serves visitors: a plane, and the listeners in front of it. */
+import type { AddressInfo } from 'node:net';
+import type { Logger } from '../protocol/service/logger.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { FailureLog } from './failure-log.ts';
+import { Edge } from './listen/edge.ts';
+import type { ListenSocket } from './listen/sockets.ts';
+import { EdgeObserver } from './observe/edge-observer.ts';
+import { localPlanes } from './planes/local.ts';
+import type { Planes } from './planes/planes.ts';
+import { Plane } from './plane.ts';
+import { ClientRates } from './policy/client-rates.ts';
+import { PasswordCheck } from './policy/password-check.ts';
+import { makeCompiler } from './routing/compile.ts';
+import type { StaticTerminator } from './tls/static-terminator.ts';
+
+export type ServingSettings = Pick<
+  Config,
+  'engine' | 'trusted' | 'proxyProtocol' | 'accessLog' | 'limits' | 'timeouts' | 'workers'
+> & {
+  /** The port that visitors reach TLS on. */
+  readonly httpsPort: number;
+};
+
+export interface Serving {
+  readonly plane: Plane;
+  readonly planes: Planes;
+  listen(socket: Pick<ListenSocket, 'kind' | 'handle'>): Promise<AddressInfo>;
+  /** Takes no more connections, lets what is in flight finish, and cuts what is left after that long. */
+  close(shutdownMs?: number): Promise<void>;
+}
+
+const STDOUT = 1;
+
+/** @param terminator null: this process speaks no TLS */
+export function makeServing(
+  settings: ServingSettings,
+  { log, clock, terminator }: { log: Logger; clock: Clock; terminator: StaticTerminator | null },
+): Serving {
+  const { limits, timeouts, accessLog, workers } = settings;
+  const observer = new EdgeObserver({ accessLog, accessLogFd: STDOUT }, clock);
+  const compile = makeCompiler(timeouts, {
+    clock,
+    hasCertificate: terminator && ((host) => terminator.covers(host)),
+    isOpenChallenge: terminator && ((token) => terminator.httpChallenge(token) !== null),
+    httpsPort: settings.httpsPort,
+    rates: new ClientRates(),
+    shareOf: workers,
+  });
+  const plane = new Plane(clock, observer, compile);
+  const failures = new FailureLog(log, clock);
+  const tableUnreadable = (): boolean => plane.isTableLost;
+  const edge = new Edge(
+    { plane, observer, clock, failures, limits, timeouts, terminator, tableUnreadable },
+    settings,
+    terminator,
+  );
+  return {
+    plane,
+    planes: localPlanes(plane, () => observer.snapshot(), terminator),
+    listen: ({ kind, handle }) => edge.listen(handle, kind),
+    close: async (shutdownMs) => {
+      await edge.close(shutdownMs);
+      await observer.close();
+    },
+  };
+}
