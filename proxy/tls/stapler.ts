@@ -7,12 +7,13 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { request as secureRequest } from 'node:https';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
 import type { Certificate } from './certificate.ts';
-import { writePrivateFile } from './private-file.ts';
+import { makePrivateFolder, writePrivateFile } from './private-file.ts';
 
 /** Asks a responder: DER to DER. Rejects when there is no answer. */
 export type AskResponder = (url: string, question: Buffer) => Promise<Buffer>;
@@ -122,6 +123,7 @@ export class Stapler {
 
   async #save(): Promise<void> {
     try {
+      await makePrivateFolder(dirname(this.#path));
       await writePrivateFile(this.#path, JSON.stringify(Object.fromEntries(this.#staples)));
     } catch (error) {
       // It is in use; only a restart has to ask again.
