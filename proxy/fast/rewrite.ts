@@ -41,12 +41,9 @@ export function endHead(out: Buffer, at: number): number {
 export function compactResponseHead(head: ResponseHead, close: boolean): number {
   const { bytes, cuts } = head;
   if (head.minorVersion === 0) bytes[head.start + 7] = DIGIT_ONE;
+  // From the right: each segment moves to the right, over what is cut.
   let segmentEnd = head.end;
   let at = head.end;
-  if (close) {
-    segmentEnd -= CRLF.length;
-    at = segmentEnd - CONNECTION_CLOSE.length;
-  }
   for (let index = cuts.count - 1; index >= -1; index -= 1) {
     const segment = index < 0 ? head.start : cuts.end(index);
     const length = segmentEnd - segment;
@@ -54,6 +51,12 @@ export function compactResponseHead(head: ResponseHead, close: boolean): number 
     at -= length;
     if (index >= 0) segmentEnd = cuts.start(index);
   }
-  if (close) CONNECTION_CLOSE.copy(bytes, head.end - CRLF.length - CONNECTION_CLOSE.length);
-  return at;
+  return close ? addClose(bytes, at, head.end - CRLF.length) : at;
+}
+
+/** Makes room for one line more by moving all others to the left. */
+function addClose(bytes: Buffer, start: number, linesEnd: number): number {
+  bytes.copyWithin(start - CONNECTION_CLOSE.length, start, linesEnd);
+  CONNECTION_CLOSE.copy(bytes, linesEnd - CONNECTION_CLOSE.length);
+  return start - CONNECTION_CLOSE.length;
 }
