@@ -7,8 +7,8 @@ import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import { percentile } from './percentile.ts';
 
-/** More at once means that the proxy has stopped; undici lets them wait, and the wait counts. */
-const MAX_CONNECTIONS = 2048;
+/** Fewer than a proxy allows one address. When all are busy, undici lets requests wait, and the wait counts. */
+const MAX_CONNECTIONS = 1024;
 /** Timers are whole milliseconds: up to this late it is the timer, and no delay that the proxy could have caused. */
 const TIMER_MS = 2;
 const WARM_UP_SECONDS = 1;
