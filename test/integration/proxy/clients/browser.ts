@@ -1,5 +1,4 @@
 /** Chromium, as people have it, on the page of the app. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import type { Browser as Chromium, Page } from 'playwright-core';
 import { HOST } from './lab.ts';
@@ -16,9 +15,12 @@ const FLAGS = [
   '--disable-sync',
   `--host-resolver-rules=MAP ${HOST} 127.0.0.1`,
 ];
-/** Longer than the deadline of a drain's streams, ms. */
-const STAY_MS = 3_000;
-const PAGES = 6;
+/** Longest stay on a page, ms: it ends when each means has met several versions. */
+const STAY_MS = 20_000;
+const MOST_PAGES = 100;
+
+/** In words: the types of a browser are not those of the tests. */
+const SEVERAL = '[seen.fetch, seen.events, seen.socket].every((met) => Object.keys(met).length > 1)';
 
 /** Versions that the page met by each means, and what went wrong. */
 export interface Seen {
@@ -52,8 +54,10 @@ export class Browser {
     const faults: string[] = [];
     page.on('pageerror', (error) => faults.push(error.message));
     await page.goto(url);
-    const [pages] = await Promise.all([loadAgain(await context.newPage(), url), pause(STAY_MS)]);
-    // In words: the types of a browser are not those of the tests.
+    const [pages] = await Promise.all([
+      loadAgain(await context.newPage(), url),
+      page.waitForFunction(SEVERAL, undefined, { timeout: STAY_MS, polling: 50 }),
+    ]);
     const met = (await page.evaluate('stop(), fetching.then(() => seen)')) as Met;
     await context.close();
     return {
@@ -74,7 +78,7 @@ export class Browser {
 /** @returns the version of each time */
 async function loadAgain(page: Page, url: string): Promise<string[]> {
   const versions: string[] = [];
-  for (let time = 0; time < PAGES; time += 1) {
+  for (let time = 0; new Set(versions).size < 2 && time < MOST_PAGES; time += 1) {
     const answer = await page.goto(`${url}?${time}`);
     versions.push(answer?.headers()['x-version'] ?? 'none');
   }

@@ -13,6 +13,8 @@ import { makeRepository } from './repository.ts';
 
 /** Debian's own, which has Debian's packages. */
 const PYTHON = '/usr/bin/python3';
+/** How often a client works while all that it meets is one version. */
+const MOST_TURNS = 20;
 const BIG = 2 * 1024 * 1024;
 const payload = new Payload();
 type Scheme = 'http' | 'https';
@@ -38,10 +40,12 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
 
     test(`curl gets one thing after the other over ${scheme} with HTTP/${protocol}`, async () => {
       const url = lab.url(scheme, '/fixed/1024?[1-60]');
-      const { stdout, stderr } = await curl('--rate', '50/s', '--output', '/dev/null', ...marks, url);
-      const answers = [...stdout.matchAll(answered)];
-      assert.deepEqual([answers.length, stderr], [60, ''], stdout);
-      severalOf(answers.map(([, , version]) => version));
+      await untilSeveral(async () => {
+        const { stdout, stderr } = await curl('--rate', '50/s', '--output', '/dev/null', ...marks, url);
+        const answers = [...stdout.matchAll(answered)];
+        assert.deepEqual([answers.length, stderr], [60, ''], stdout);
+        return answers.map(([, , version]) => version);
+      });
     });
 
     test(`curl reads slowly over ${scheme} with HTTP/${protocol}`, async () => {
@@ -61,16 +65,13 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
         ['--data-binary', `@${file}`, '--limit-rate', '3M'],
       ];
       const url = lab.url(scheme, '/hash');
-      const posts = await Promise.all(
-        ways.map(async (way, turn) => {
-          await lab.flips(turn);
-          return curl(...way, ...marks, url);
-        }),
-      );
-      const answers = posts.flatMap(({ stdout }) => [...stdout.matchAll(answered)]);
-      const hashes = answers.map(([, hash]) => hash);
-      assert.deepEqual(hashes, Array(3).fill(payload.hash(BIG)), posts.map(({ stderr }) => stderr).join());
-      severalOf(answers.map(([, , version]) => version));
+      await untilSeveral(async () => {
+        const posts = await Promise.all(ways.map((way) => curl(...way, ...marks, url)));
+        const answers = posts.flatMap(({ stdout }) => [...stdout.matchAll(answered)]);
+        const hashes = answers.map(([, hash]) => hash);
+        assert.deepEqual(hashes, Array(3).fill(payload.hash(BIG)), posts.map(({ stderr }) => stderr).join());
+        return answers.map(([, , version]) => version);
+      });
     });
   }
 
@@ -82,35 +83,39 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
       const file = join(lab.folder, `wget-${scheme}`);
       const options = ['--no-config', '-4', '--tries=1', '--server-response', '--output-document', file];
       const tls = scheme === 'https' ? ['--ca-certificate', lab.edge.certificate.file] : [];
-      const { code, stderr } = await runClient(['wget', ...options, ...tls, '--input-file', list]);
-      assert.equal(code, 0, stderr);
-      assert.ok(readFileSync(file).equals(Buffer.concat(urls.map(() => payload.slice(20_000)))));
-      severalOf([...stderr.matchAll(/^ *x-version: (\d+)$/gim)].map(([, version]) => version));
+      await untilSeveral(async () => {
+        const { code, stderr } = await runClient(['wget', ...options, ...tls, '--input-file', list]);
+        assert.equal(code, 0, stderr);
+        assert.ok(readFileSync(file).equals(Buffer.concat(urls.map(() => payload.slice(20_000)))));
+        return [...stderr.matchAll(/^ *x-version: (\d+)$/gim)].map(([, version]) => version);
+      });
     });
 
     test(`python3-websockets talks over ${scheme}, is told to go away with 1001 and comes back`, async () => {
       const script = fileURLToPath(new URL('websocket_client.py', import.meta.url));
       const url = lab.url(scheme, '/socket').replace('http', 'ws');
-      const { code, stdout, stderr } = await runClient([PYTHON, script, url, lab.edge.certificate.file, '3']);
+      const { code, stdout, stderr } = await runClient([PYTHON, script, url, lab.edge.certificate.file, '2']);
       assert.equal(code, 0, stderr);
       const seen = JSON.parse(stdout) as { versions: string[]; codes: number[]; echoes: number };
-      assert.deepEqual(seen.codes, [1001, 1001]);
+      assert.deepEqual(seen.codes, [1001]);
       assert.ok(seen.echoes > 0);
       severalOf(seen.versions);
     });
 
     test(`git clones over ${scheme}`, async () => {
-      const into = join(lab.folder, `clone-${scheme}`);
       const where = ['-c', `http.curloptResolve=${HOST}:${lab.port(scheme)}:127.0.0.1`];
       const tls = ['-c', `http.sslCAInfo=${lab.edge.certificate.file}`];
       const url = lab.url(scheme, '/repository.git');
       const trace = { GIT_TRACE_CURL: '1', GIT_TRACE_CURL_NO_DATA: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
-      const { code, stderr } = await runClient(['git', ...where, ...tls, 'clone', '--quiet', url, into], trace);
-      assert.equal(code, 0, stderr);
-      const head = await runClient(['git', '-C', into, 'rev-parse', 'HEAD']);
-      assert.equal(head.stdout.trim(), commit);
-      assert.equal((await runClient(['git', '-C', into, 'fsck', '--full', '--strict'])).code, 0);
-      severalOf([...stderr.matchAll(/x-version: (\d+)/gi)].map(([, version]) => version));
+      await untilSeveral(async (turn) => {
+        const into = join(lab.folder, `clone-${scheme}-${turn}`);
+        const { code, stderr } = await runClient(['git', ...where, ...tls, 'clone', '--quiet', url, into], trace);
+        assert.equal(code, 0, stderr.slice(-2000));
+        const head = await runClient(['git', '-C', into, 'rev-parse', 'HEAD']);
+        assert.equal(head.stdout.trim(), commit);
+        assert.equal((await runClient(['git', '-C', into, 'fsck', '--full', '--strict'])).code, 0);
+        return [...stderr.matchAll(/x-version: (\d+)/gi)].map(([, version]) => version);
+      });
     });
   }
 
@@ -147,23 +152,31 @@ function runCurl(lab: ClientLab, scheme: Scheme, protocol: '1.1' | '2', args: re
 }
 
 async function askByUndici(lab: ClientLab, scheme: Scheme, dispatcher: Agent): Promise<void> {
-  const versions: unknown[] = [];
-  const until = performance.now() + 700;
-  const client = async (): Promise<void> => {
-    while (performance.now() < until) {
-      const url = `${scheme}://127.0.0.1:${lab.port(scheme)}/parts/20000/3/4`;
-      const { statusCode, headers, body } = await request(url, { dispatcher, headers: { host: HOST } });
-      const bytes = Buffer.from(await body.arrayBuffer());
-      assert.deepEqual([statusCode, bytes.equals(payload.slice(20_000))], [200, true]);
-      versions.push(headers['x-version']);
-    }
+  const url = `${scheme}://127.0.0.1:${lab.port(scheme)}/parts/20000/3/4`;
+  const ask = async (): Promise<unknown> => {
+    const { statusCode, headers, body } = await request(url, { dispatcher, headers: { host: HOST } });
+    const bytes = Buffer.from(await body.arrayBuffer());
+    assert.deepEqual([statusCode, bytes.equals(payload.slice(20_000))], [200, true]);
+    return headers['x-version'];
   };
-  await Promise.all(Array.from({ length: 6 }, client));
+  const askOften = async (): Promise<unknown[]> => {
+    const versions: unknown[] = [];
+    for (let time = 0; time < 20; time += 1) versions.push(await ask());
+    return versions;
+  };
+  await untilSeveral(async () => (await Promise.all(Array.from({ length: 6 }, askOften))).flat());
   await dispatcher.close();
-  severalOf(versions);
 }
 
-/** A client that saw one version alone would prove nothing. */
+/** Lets a client work until it has met several versions: one that saw a single one would prove nothing. */
+async function untilSeveral(work: (turn: number) => Promise<readonly unknown[]>): Promise<void> {
+  const versions = new Set<unknown>();
+  for (let turn = 0; versions.size < 2 && turn < MOST_TURNS; turn += 1) {
+    for (const version of await work(turn)) versions.add(version);
+  }
+  severalOf([...versions]);
+}
+
 function severalOf(versions: readonly unknown[]): void {
-  assert.ok(new Set(versions).size >= 2, `versions seen: ${[...new Set(versions)].join()}`);
+  assert.ok(new Set(versions).size >= 2, `versions seen: ${versions.join()}`);
 }

@@ -43,7 +43,7 @@ export class ClientLab {
       edge: edge.process,
       apps: this.#apps,
       hosts: [HOST, 'localhost'],
-      plan: { deadlineSeconds: 2, streamDeadlineSeconds: 2, spreadSeconds: 0.1 },
+      plan: { deadlineSeconds: 4, streamDeadlineSeconds: 4, spreadSeconds: 0.1 },
       retired: () => undefined,
     });
   }
@@ -64,12 +64,6 @@ export class ClientLab {
   /** `http://app.test:PORT/...`; the client is told where app.test is. */
   url(scheme: 'http' | 'https', path: string, host = HOST): string {
     return `${scheme}://${host}:${this.port(scheme)}${path}`;
-  }
-
-  /** Waits until so many flips more are done. */
-  async flips(count: number): Promise<void> {
-    const until = Number(this.#flipper.version) + count;
-    while (Number(this.#flipper.version) < until && !this.#over.signal.aborted) await pause(FLIP_EVERY_MS / 4);
   }
 
   /** Ends everything. Rejects when a flip or a drain went wrong. */
