@@ -447,3 +447,15 @@ test('the limit of a CA is kept to as long as it says, and another CA is asked m
   await obtain(both, 'limit.test');
   assert.deepEqual(both.tls.view().missing, []);
 });
+
+test('a clock that was far ahead and is set right keeps no host waiting', async (t) => {
+  await pebble.setAddresses('clock.test', []);
+  const started = await start(t);
+  clock.offset = 400 * DAY_MS;
+  await obtain(started, 'clock.test');
+  assert.match(reasonOf(started, 'clock.test')?.reason ?? '', /^ORK_ACME_DNS/);
+  clock.offset = 0;
+  await pebble.setAddresses('clock.test', ['127.0.0.1']);
+  await started.tls.look();
+  assert.deepEqual(started.tls.view().missing, []);
+});

@@ -72,7 +72,7 @@ export class Authority {
     const certificate = this.#certificates.get(host);
     if (!certificate || !this.#wanted?.includes(host)) return null;
     const renewal = this.#deps.ledger.renewalOf(host);
-    return renewAtOf(certificate, renewal?.fingerprint === certificate.fingerprint ? renewal : null);
+    return renewAtOf(certificate, renewal?.fingerprint === certificate.fingerprint ? renewal : null, this.#now());
   }
 
   /** The hosts to have certificates for. Resolves when all that is due has been done. */
@@ -118,8 +118,13 @@ export class Authority {
 
   #dueAt(host: string): number {
     const failure = this.#deps.ledger.failureOf(host);
-    const retryAt = failure ? Math.min(Date.parse(failure.retryAt), this.#now() + LONGEST_WAIT_MS) : 0;
-    return Math.max(this.renewAt(host) ?? 0, retryAt);
+    return Math.max(this.renewAt(host) ?? 0, failure ? this.#notBefore(failure.retryAt) : 0);
+  }
+
+  /** A time further away than anything waits was written with another clock: it does not count. */
+  #notBefore(time: string | null): number {
+    const at = time === null ? 0 : Date.parse(time);
+    return at > this.#now() + LONGEST_WAIT_MS ? 0 : at;
   }
 
   async #obtain(host: string): Promise<void> {
@@ -150,10 +155,13 @@ export class Authority {
   async #issue(host: string, offset: number): Promise<Issued & { directory: string }> {
     const { ledger, directories } = this.#deps;
     let last = new AcmeProblem('ORK_ACME_UNREACHABLE', 'No CA directory answered lately', {
-      retryAfterMs: Math.max(0, Math.min(...directories.map((url) => ledger.restOf(url))) - this.#now()),
+      retryAfterMs: Math.max(
+        0,
+        Math.min(...directories.map((url) => this.#notBefore(ledger.restOf(url)))) - this.#now(),
+      ),
     });
     for (const directory of directories) {
-      if (ledger.restOf(directory) > this.#now()) continue;
+      if (this.#notBefore(ledger.restOf(directory)) > this.#now()) continue;
       try {
         return { ...(await this.#order(host, directory, offset)), directory };
       } catch (error) {
@@ -257,7 +265,7 @@ export class Authority {
       const certificate = this.#certificates.get(host);
       const renewal = ledger.renewalOf(host);
       if (!certificate || this.#closed || renewal?.fingerprint !== certificate.fingerprint) continue;
-      if (Date.parse(renewal.askAgainAt) > this.#now() || !directories.includes(renewal.directory)) continue;
+      if (this.#notBefore(renewal.askAgainAt) > this.#now() || !directories.includes(renewal.directory)) continue;
       try {
         const { window, askAgainMs } = await askRenewalInfo(renewal.directory, certificate, transport);
         await ledger.setRenewal(host, { ...renewal, window, askAgainAt: this.#inFuture(askAgainMs) });

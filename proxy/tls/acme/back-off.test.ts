@@ -63,13 +63,17 @@ const certificate = (days: number, fingerprint = 'AA:BB') => ({
 test('a renewal falls a little before two thirds of the lifetime, at another time for each certificate', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 400 }), fc.string(), (days, fingerprint) => {
-      const share = renewAtOf(certificate(days, fingerprint), null) / (days * DAY_MS);
+      const share = renewAtOf(certificate(days, fingerprint), null, 0) / (days * DAY_MS);
       assert.ok(share > 2 / 3 - 0.051 && share <= 2 / 3, String(share));
     }),
   );
-  const times = Array.from({ length: 100 }, (_, index) => renewAtOf(certificate(90, String(index)), null));
+  const times = Array.from({ length: 100 }, (_, index) => renewAtOf(certificate(90, String(index)), null, 0));
   assert.ok(new Set(times).size > 90);
-  assert.equal(renewAtOf(certificate(90), null), renewAtOf(certificate(90), null), 'the same after a restart');
+  assert.equal(
+    renewAtOf(certificate(90), null, 0),
+    renewAtOf(certificate(90), null, DAY_MS),
+    'the same after a restart',
+  );
 });
 
 test('the window of the CA decides, but never leaves less than a tenth, nor renews what was just issued', () => {
@@ -78,11 +82,14 @@ test('the window of the CA decides, but never leaves less than a tenth, nor rene
     issuedAt: at(issued),
     window: { start: at(start), end: at(end) },
   });
-  const day = (window: ReturnType<typeof issue>) => renewAtOf(certificate(90), window) / DAY_MS;
+  const day = (window: ReturnType<typeof issue>) => renewAtOf(certificate(90), window, 45 * DAY_MS) / DAY_MS;
   assert.ok(day(issue(20, 22)) >= 20 && day(issue(20, 22)) <= 22);
   assert.equal(day(issue(200, 201)), 81);
   assert.equal(day(issue(-10, -9)), 1, 'a revocation: now, but a day after the issue');
   assert.equal(day(issue(-10, -9, 30)), 31);
   // Our clock is far ahead: the next one would be due at once, and so on.
-  assert.equal(renewAtOf(certificate(90), { issuedAt: at(80), window: null }) / DAY_MS, 110);
+  const ahead = { issuedAt: at(80), window: null };
+  assert.equal(renewAtOf(certificate(90), ahead, 80 * DAY_MS) / DAY_MS, 110);
+  // And is set right later: the certificate must not end before it is due.
+  assert.ok(renewAtOf(certificate(90), ahead, DAY_MS) / DAY_MS < 61);
 });

@@ -80,10 +80,9 @@ export class Ledger {
     return entryOf(this.#pages.renewals, host);
   }
 
-  /** Until when a directory is left alone, ms since 1970; 0: it is not. */
-  restOf(directory: string): number {
-    const until = entryOf(this.#pages.resting, directory);
-    return until === null ? 0 : Date.parse(until);
+  /** Until when a directory is left alone. */
+  restOf(directory: string): string | null {
+    return entryOf(this.#pages.resting, directory);
   }
 
   async setFailure(host: string, failure: Failure | null): Promise<void> {

@@ -33,13 +33,15 @@ export interface Issue {
  * the window is drawn by the certificate itself, so that it is the same after a restart and differs between hosts.
  *
  * Never right after it was issued: with a clock that runs far ahead every new certificate would be due at once, and we
- * would ask for the next without end.
+ * would ask for the next without end. An issue in the future is of such a clock, which was set right since.
  *
+ * @param now ms since 1970
  * @returns ms since 1970
  */
-export function renewAtOf({ notBefore, notAfter, fingerprint }: Certificate, issue: Issue | null): number {
+export function renewAtOf({ notBefore, notAfter, fingerprint }: Certificate, issue: Issue | null, now: number): number {
   const lifetime = notAfter - notBefore;
-  const issuedAt = issue ? Date.parse(issue.issuedAt) : notBefore;
+  const told = issue ? Date.parse(issue.issuedAt) : notBefore;
+  const issuedAt = told > now ? notBefore : told;
   const share = createHash('sha256').update(fingerprint).digest().readUInt32BE() / 2 ** 32;
   if (!issue?.window) return Math.max(notBefore + lifetime * (2 / 3 - share / 20), issuedAt + lifetime / 3);
   const start = Date.parse(issue.window.start);
