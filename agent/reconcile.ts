@@ -5,7 +5,7 @@ import { canaryOf } from './deployment/entry.ts';
 import type { Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
 import type { Action, Observed, Remembered } from './reconcile/plan.ts';
-import { plan } from './reconcile/plan.ts';
+import { isServedAt, plan } from './reconcile/plan.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
@@ -120,12 +120,12 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   const { upstreams } = await parts.ports.proxy.table();
   const seen = upstreams.find(({ id }) => id === entry.id);
   const active = seen?.targets.find(({ state }) => state === 'healthy');
-  const isOurs = active?.id === live.deploymentId;
+  const isOurs = seen !== undefined && active?.id === live.deploymentId;
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
-  const isRight = isOurs && active.address === address && (seen?.generation ?? 0) >= entry.generation;
+  const isRight = isOurs && isServedAt(seen, live.deploymentId, address) && seen.generation >= entry.generation;
   if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
   // A deployment that could not take its hold back: now there is somebody to serve again.
-  else if (seen?.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
+  else if (seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }
 

@@ -100,6 +100,16 @@ test('a live container at another address is revived, which flips the table to i
   ]);
 });
 
+test('a live container that is one of several copies is where it should be', () => {
+  const copies = table(
+    upstream('e', [
+      ['d1', 'healthy', '172.30.0.8'],
+      ['d1', 'healthy', '172.30.0.2'],
+    ]),
+  );
+  assert.deepEqual(plan({ ...WHOLE.observed, table: copies }, WHOLE.remembered), []);
+});
+
 test('a table that was lost gets its routes again', () => {
   assert.deepEqual(kinds(plan({ ...WHOLE.observed, table: table() }, WHOLE.remembered)), [
     'revive: the proxy does not know its route',

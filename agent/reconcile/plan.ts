@@ -111,8 +111,12 @@ function whyReroute(
   if (!upstream) return 'the proxy does not know its route';
   const active = activeOf(upstream);
   if (upstream.generation < entry.generation || active?.id !== deploymentId) return 'the proxy names an older target';
-  return active.address === address ? null : 'its address has changed';
+  return isServedAt(upstream, deploymentId, address) ? null : 'its address has changed';
 }
+
+/** Whether the container at `address` is one of the active copies. */
+export const isServedAt = ({ targets }: UpstreamView, deploymentId: string, address: string | null): boolean =>
+  targets.some((target) => target.state === 'healthy' && target.id === deploymentId && target.address === address);
 
 const activeOf = ({ targets }: UpstreamView): UpstreamView['targets'][number] | undefined =>
   targets.find(({ state }) => state === 'healthy');
