@@ -47,6 +47,7 @@ export class ClientConnection {
   #queued: Buffer | null = null;
   #consuming = false;
   #asked = false;
+  #isHeadBegun = false;
   /** Coarse times, ms: since when this wait lasts, and the last sign of progress in it. */
   #since: number;
   #progress: number;
@@ -174,9 +175,13 @@ export class ClientConnection {
     const verdict = head.read(bytes, at, end, context.limits.headBytes);
     if (verdict === 'more') {
       this.#partial = Buffer.from(bytes.subarray(at, end));
+      // The time of a head begins with its first byte, or with the connection.
+      if (this.#asked && !this.#isHeadBegun) this.#since = this.#shared.pools.now;
+      this.#isHeadBegun = true;
       return end;
     }
     this.#asked = true;
+    this.#isHeadBegun = false;
     this.#since = this.#shared.pools.now;
     const after = verdict === 'fast' ? this.#exchange.begin(bytes, head, end) : HAND_OVER;
     if (after !== HAND_OVER) return after;

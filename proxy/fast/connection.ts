@@ -122,7 +122,11 @@ export class TargetConnection implements Call {
 
   resume(): void {
     if (this.#state === 'held') this.#done();
-    else if (this.#state !== 'closed') this.#socket.resume();
+    else if (this.#state === 'closed') this.destroy();
+    else {
+      this.#awaitBody();
+      this.#socket.resume();
+    }
   }
 
   abort(): void {
@@ -169,6 +173,10 @@ export class TargetConnection implements Call {
     if (this.#request) this.#deadline = this.#home.now + this.#request.responseHeadMs;
   }
 
+  #awaitBody(): void {
+    if (this.#request && this.#sink && this.#state !== 'head') this.#deadline = this.#home.now + this.#request.idleMs;
+  }
+
   /** A copy of a request without a body that a fresh connection may repeat. */
   #keepForRetry({ head, framing, idempotent }: CallRequest, isReused: boolean): void {
     this.#sentLength = 0;
@@ -208,9 +216,11 @@ export class TargetConnection implements Call {
       this.destroy();
       return false;
     }
-    if (this.#partial !== null) return this.#readOn(this.#partial, start, end);
     this.#in[end] = 0;
-    return this.#take(this.#in, start, end);
+    const goesOn = this.#partial === null ? this.#take(this.#in, start, end) : this.#readOn(this.#partial, start, end);
+    // While the client is what is waited for, the target is not silent.
+    if (!goesOn) this.#deadline = Infinity;
+    return goesOn;
   }
 
   /** More of a head that came in part. */
@@ -259,7 +269,7 @@ export class TargetConnection implements Call {
 
   #takeBody(bytes: Buffer, start: number, end: number): boolean {
     if (this.#sink === null) return true;
-    this.#deadline = this.#home.now + (this.#request?.idleMs ?? 0);
+    this.#awaitBody();
     switch (this.#head.framing) {
       case 'none':
         return this.#complete(start, end);

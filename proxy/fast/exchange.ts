@@ -238,7 +238,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   failed(reason: CallFailure, cause: unknown): void {
-    if (reason === 'refused' && this.#tryOther()) return;
+    const isUnreached = reason === 'refused' || reason === 'connect-timeout';
+    if (isUnreached && this.#tryOther()) return;
     if (reason === 'timeout' && !this.#body.done && this.#body.goesOn) this.#fail(CLIENT_TIMEOUT, cause);
     else this.#fail(reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE, cause);
   }

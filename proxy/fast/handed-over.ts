@@ -13,6 +13,7 @@ export class HandedOver extends Duplex {
   constructor(socket: Socket, first: Buffer) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
+    socket.on('timeout', () => this.emit('timeout'));
     socket.once('end', () => this.push(null));
     socket.once('error', (error) => this.destroy(error));
     socket.once('close', () => this.destroy());
@@ -38,7 +39,7 @@ export class HandedOver extends Duplex {
 
   setTimeout(ms: number, callback?: () => void): this {
     this.#socket.setTimeout(ms);
-    if (callback) this.#socket.once('timeout', callback);
+    if (callback) this.once('timeout', callback);
     return this;
   }
 
