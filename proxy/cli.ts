@@ -1,0 +1,94 @@
+/** The command line: `orkestr-proxy serve`. */
+import { flushCompileCache } from 'node:module';
+import { Command } from 'commander';
+import { toErrorReport } from '../protocol/errors.ts';
+import { makeLogger } from '../protocol/service/logger.ts';
+import { onShutdown } from '../protocol/service/shutdown.ts';
+import { makeSupervisor } from '../protocol/service/systemd.ts';
+import manifest from '../package.json' with { type: 'json' };
+import { systemClock } from './clock.ts';
+import { readConfig } from './config.ts';
+import { meetPredecessor } from './hand-over/successor.ts';
+import type { Listening } from './listen/sockets.ts';
+import { startProxy } from './proxy.ts';
+
+/** What is in flight at a hand-over may take this long to end, ms: WebSockets and event streams live on as they were. */
+const HAND_OVER_MS = 3_600_000;
+
+const HELP = `
+Examples:
+  $ orkestr-proxy serve
+  $ ORKESTR_PROXY_LISTEN=0.0.0.0:80 ORKESTR_LOG_LEVEL=debug orkestr-proxy serve
+  $ curl --unix-socket /run/orkestr/proxy.sock http://proxy/v1/table
+
+Environment:
+  ORKESTR_PROXY_LISTEN        address and port (default 0.0.0.0:8080); not used with systemd socket activation
+  ORKESTR_PROXY_LISTEN_TLS    address and port for https (default: none)
+  ORKESTR_PROXY_ENGINE        fast, or http-proxy for all traffic (default fast)
+  ORKESTR_PROXY_WORKERS       processes that serve (default 1)
+  ORKESTR_PROXY_TRUSTED       addresses and networks whose X-Forwarded-* are believed (default none)
+  ORKESTR_PROXY_PROTOCOL      accept: connections from those begin with a PROXY protocol header (default off)
+  ORKESTR_PROXY_ACCESS_LOG    off, errors, all, or errors and a share of the rest (default 0.01)
+  ORKESTR_PROXY_CERTIFICATES  folder of certificates and keys (default none)
+  ORKESTR_PROXY_ACME          directory URLs of the CAs to ask, in turn (default none)
+  ORKESTR_PROXY_ACME_EMAIL    contact of the ACME account
+  ORKESTR_PROXY_ACME_CA       PEM file to trust for the CAs' own https
+  ORKESTR_PROXY_SOCKET        unix socket of the admin API (default /run/orkestr/proxy.sock)
+  ORKESTR_PROXY_STATE         folder of the table file (default /var/lib/orkestr/proxy)
+  ORKESTR_LOG_LEVEL           trace, debug, info, warn, error, fatal or silent (default info)`;
+
+async function serve(): Promise<void> {
+  const config = readConfig();
+  const log = makeLogger('proxy', config.logLevel);
+  const supervisor = makeSupervisor(config.supervisor, log);
+  const predecessor = config.isSuccessor ? await meetPredecessor(log) : null;
+  const onHandedOver = (pid: number): void => {
+    log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
+    supervisor.mainPid(pid);
+    proxy.close(HAND_OVER_MS).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'failed while finishing');
+        process.exit(1);
+      },
+    );
+  };
+  const proxy = await startProxy(config, { log, clock: systemClock, predecessor, onHandedOver });
+  const { timeouts } = config;
+  const watchdog = supervisor.watchdogMs ? setInterval(() => supervisor.watchdog(), supervisor.watchdogMs) : null;
+  onShutdown(log, timeouts.shutdownMs + 2 * timeouts.closeMs, async () => {
+    supervisor.stopping();
+    await proxy.close();
+    if (watchdog) clearInterval(watchdog);
+  });
+  process.on('SIGUSR2', () => {
+    proxy.handOver({}).catch((error: unknown) => log.error({ err: error }, 'could not hand over; serving on'));
+  });
+  const urls = proxy.addresses.map(urlOf);
+  const upstreams = proxy.table.entries.length;
+  const { pids } = proxy;
+  log.info({ url: urls[0], urls, adminSocket: config.adminSocket, upstreams, pid: process.pid, pids }, 'listening');
+  // A process that is killed writes nothing, and it is the one after it that must start fast.
+  flushCompileCache();
+  supervisor.ready(proxy.table.unreadable ? 'ORK_TABLE_UNREADABLE: routes are missing' : `serving ${upstreams} apps`);
+}
+
+/** An address that can be called: a listener on all addresses is reached on loopback. */
+function urlOf({ kind, address, family, port }: Listening): string {
+  const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
+  return `${kind}://${family === 'IPv6' && host === address ? `[${host}]` : host}:${port}`;
+}
+
+const program = new Command('orkestr-proxy')
+  .description('The edge proxy of an orkestr host: routes visitors to the running apps.')
+  .version(manifest.version)
+  .addHelpText('after', HELP);
+program.command('serve').description('Serve the saved table and the admin API until SIGTERM.').action(serve);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, message } = toErrorReport(error);
+  process.stderr.write(`${code}: ${message}\n`);
+  process.exitCode = 1;
+}

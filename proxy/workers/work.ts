@@ -1,0 +1,61 @@
+/**
+ * A worker process: one plane, told what to serve by the process that started it. When that one goes, it takes no more
+ * connections, finishes what is in flight and ends.
+ */
+import type { AddressInfo } from 'node:net';
+import { makeLogger } from '../../protocol/service/logger.ts';
+import { systemClock } from '../clock.ts';
+import { channelOf } from '../planes/channel.ts';
+import type { Channel } from '../planes/channel.ts';
+import { servePlanes } from '../planes/serve.ts';
+import { makeServing } from '../serving.ts';
+import type { Serving } from '../serving.ts';
+import { StaticTerminator } from '../tls/static-terminator.ts';
+import { ToWorker } from './messages.ts';
+import type { FromWorker } from './messages.ts';
+
+function work(channel: Channel): void {
+  const tell = (message: FromWorker): void => channel.send(message);
+  let serving: Serving | null = null;
+  let shutdownMs = 0;
+
+  const start = ({ settings, logLevel, tls }: Extract<ToWorker, { type: 'start' }>): void => {
+    shutdownMs = settings.timeouts.shutdownMs;
+    const terminator = tls ? new StaticTerminator(systemClock) : null;
+    serving = makeServing(settings, { log: makeLogger('proxy', logLevel), clock: systemClock, terminator });
+    servePlanes(channel, serving.planes);
+  };
+  const listen = async ({ sockets }: Extract<ToWorker, { type: 'listen' }>): Promise<void> => {
+    const addresses: AddressInfo[] = [];
+    try {
+      for (const { kind, fd } of sockets) {
+        const address = await serving?.listen({ kind, handle: { fd } });
+        if (address) addresses.push(address);
+      }
+      tell({ type: 'listening', addresses });
+    } catch (error) {
+      tell({ type: 'failed', message: String(error) });
+    }
+  };
+  const end = async (within: number): Promise<void> => {
+    await serving?.close(within);
+    process.exit(0);
+  };
+
+  channel.onMessage((message) => {
+    const down = ToWorker.safeParse(message);
+    // Calls of planes come by the same pipe.
+    if (!down.success) return;
+    if (down.data.type === 'start') start(down.data);
+    else if (down.data.type === 'listen') void listen(down.data);
+    else void end(down.data.shutdownMs);
+  });
+  channel.onClose(() => void end(shutdownMs));
+  // A terminal or systemd may signal the whole group; when a worker ends is decided by the process that started it.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  process.on('SIGUSR2', () => undefined);
+  tell({ type: 'booted' });
+}
+
+work(channelOf(process));
