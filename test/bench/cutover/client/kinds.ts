@@ -19,7 +19,7 @@ export interface Kind {
   readonly upload?: { readonly bytes: number; readonly chunks: number; readonly pauseMs: number };
   /** On a connection of its own. */
   readonly fresh?: boolean;
-  /** It waits this long after each part that it read, ms. */
+  /** It waits this long after each 64 KiB that it read, ms. */
   readonly readPauseMs?: number;
   /** Its time is that of the proxy and not of a pause. */
   readonly timed?: boolean;
