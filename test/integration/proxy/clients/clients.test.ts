@@ -104,12 +104,12 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
 
     test(`git clones over ${scheme}`, async () => {
       const where = ['-c', `http.curloptResolve=${HOST}:${lab.port(scheme)}:127.0.0.1`];
-      const tls = ['-c', `http.sslCAInfo=${lab.edge.certificate.file}`];
       const url = lab.url(scheme, '/repository.git');
-      const trace = { GIT_TRACE_CURL: '1', GIT_TRACE_CURL_NO_DATA: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
+      const trace = { GIT_TRACE_CURL: '1', GIT_TRACE_CURL_NO_DATA: '1' };
+      const env = { ...trace, GIT_CONFIG_GLOBAL: '/dev/null', GIT_SSL_CAINFO: lab.edge.certificate.file };
       await untilSeveral(async (turn) => {
         const into = join(lab.folder, `clone-${scheme}-${turn}`);
-        const { code, stderr } = await runClient(['git', ...where, ...tls, 'clone', '--quiet', url, into], trace);
+        const { code, stderr } = await runClient(['git', ...where, 'clone', '--quiet', url, into], env);
         assert.equal(code, 0, stderr.slice(-2000));
         const head = await runClient(['git', '-C', into, 'rev-parse', 'HEAD']);
         assert.equal(head.stdout.trim(), commit);

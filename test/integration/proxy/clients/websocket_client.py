@@ -3,6 +3,7 @@ import asyncio
 import json
 import ssl
 import sys
+import urllib.parse
 
 import websockets
 
@@ -10,12 +11,14 @@ url, ca_file, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
 
 async def main():
-    context = None
+    # The address is given apart; the name stays that of the url.
+    where = {"host": "127.0.0.1"}
     if url.startswith("wss:"):
-        context = ssl.create_default_context(cafile=ca_file)
+        where["ssl"] = ssl.create_default_context(cafile=ca_file)
+        where["server_hostname"] = urllib.parse.urlsplit(url).hostname
     versions, codes, echoes = [], [], 0
     while len(versions) < wanted:
-        async with websockets.connect(url, host="127.0.0.1", ssl=context) as socket:
+        async with websockets.connect(url, **where) as socket:
             versions.append((await socket.recv()).removeprefix("version "))
             try:
                 while len(versions) < wanted:
