@@ -64,12 +64,12 @@ async function serve(): Promise<void> {
   process.on('SIGUSR2', () => {
     proxy.handOver({}).catch((error: unknown) => log.error({ err: error }, 'could not hand over; serving on'));
   });
+  // A process that is killed writes nothing, and it is the one after it that must start fast.
+  flushCompileCache();
   const urls = proxy.addresses.map(urlOf);
   const upstreams = proxy.table.entries.length;
   const { pids } = proxy;
   log.info({ url: urls[0], urls, adminSocket: config.adminSocket, upstreams, pid: process.pid, pids }, 'listening');
-  // A process that is killed writes nothing, and it is the one after it that must start fast.
-  flushCompileCache();
   supervisor.ready(proxy.table.unreadable ? 'ORK_TABLE_UNREADABLE: routes are missing' : `serving ${upstreams} apps`);
 }
 
