@@ -104,6 +104,8 @@ export class ClientSession implements Carrier {
   }
 
   destroy(code: number = constants.NGHTTP2_NO_ERROR): void {
+    if (this.#session.destroyed) return;
+    if (code !== constants.NGHTTP2_NO_ERROR) this.#session.goaway(code);
     this.#session.destroy(undefined, code);
   }
 

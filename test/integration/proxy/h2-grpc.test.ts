@@ -131,7 +131,7 @@ test('at the deadline of a drain a gRPC stream gets the status UNAVAILABLE, not 
   await once(chat, 'data');
   const next = [{ id: uuid(1002), address: '127.0.0.1', port: young.port }];
   edge.plane.put(h2cEntry(old.port, { generation: 2, targets: next }));
-  const status = once(chat, 'status');
+  const status = new Promise<grpc.StatusObject>((resolve) => chat.once('status', resolve));
   const drained = await edge.plane.drain({
     upstreamId: uuid(1),
     targetId: uuid(1001),
@@ -139,7 +139,7 @@ test('at the deadline of a drain a gRPC stream gets the status UNAVAILABLE, not 
     streamDeadlineSeconds: 0.03,
     spreadSeconds: 0,
   });
-  const [{ code, details }] = await status;
+  const { code, details } = await status;
   assert.equal(code, grpc.status.UNAVAILABLE);
   assert.match(details, /moves to a new version/);
   assert.deepEqual(drained.streams, { carried: 1, ended: 0, closed: 1 });

@@ -16,6 +16,7 @@ import { GeneralServer } from '../../../proxy/general/server.ts';
 import { Http2Front } from '../../../proxy/h2/front.ts';
 import type { Ended } from '../../../proxy/observe/observer.ts';
 import { Plane } from '../../../proxy/plane.ts';
+import type { AccessDeps } from '../../../proxy/policy/basic-auth.ts';
 import { ClientRates } from '../../../proxy/policy/client-rates.ts';
 import { PasswordCheck } from '../../../proxy/policy/password-check.ts';
 import type { PolicyDeps } from '../../../proxy/policy/compile.ts';
@@ -38,6 +39,8 @@ export interface Http2Edge {
 }
 
 export interface Http2Settings {
+  /** Added to the monotonic clock of the proxy, ms. */
+  readonly aheadMs?: () => number;
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: Partial<Limits>;
 }
@@ -50,22 +53,24 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
   const observer = { upstream: () => ({ ended: note }), unrouted: note, forget: () => undefined };
   const limits = { ...DEFAULT_LIMITS, ...settings.limits };
   const timeouts = { ...DEFAULT_TIMEOUTS, closeMs: 200, ...settings.timeouts };
-  const policies: PolicyDeps = {
+  const policies: PolicyDeps & AccessDeps = {
     clock: systemClock,
     hasCertificate: null,
     isOpenChallenge: null,
     httpsPort: 443,
     rates: new ClientRates(),
+    passwords: new PasswordCheck(systemClock),
     shareOf: 1,
   };
   const plane = new Plane(systemClock, observer, makeCompiler(timeouts, policies));
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + (settings.aheadMs?.() ?? 0) };
   const context: Context = {
     plane,
     observer,
     limits,
     timeouts,
     failures: new FailureLog(makeLogger('proxy', 'silent'), systemClock),
-    clock: systemClock,
+    clock,
     terminator: null,
     tableUnreadable: () => false,
   };

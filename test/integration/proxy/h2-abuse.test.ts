@@ -1,0 +1,287 @@
+/** What clients of HTTP/2 may not do to the proxy or to the apps behind it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { block, FLAG, frame, FRAME, GET, number, RawClient, setting } from './h2-frames.ts';
+import { ask, startHttp2Edge } from './h2-harness.ts';
+import type { Http2Edge, Http2Settings } from './h2-harness.ts';
+import { answering, entryFor, eventually, OK, scriptedUpstream } from './harness.ts';
+import type { ScriptedUpstream, Wire } from './harness.ts';
+
+const ENHANCE_YOUR_CALM = 11;
+/** Of a GOAWAY: the code is after the last stream. */
+const codeOf = (goaway: { payload: Buffer } | undefined): number => goaway?.payload.readUInt32BE(4) ?? -1;
+
+async function lab(
+  t: TestContext,
+  onConnection: (wire: Wire) => void = answering(OK),
+  settings: Http2Settings = {},
+): Promise<{ edge: Http2Edge; app: ScriptedUpstream }> {
+  const app = await scriptedUpstream(t, onConnection);
+  const edge = await startHttp2Edge(t, settings);
+  edge.plane.put(entryFor(app.port));
+  return { edge, app };
+}
+
+type Field = readonly [string, string];
+const get = (...more: Field[]): Field[] => [...GET, ...more];
+const without = (name: string): Field[] => GET.filter(([one]) => one !== name);
+const instead = (name: string, value: string): Field[] => GET.map(([one, was]) => [one, one === name ? value : was]);
+
+const REFUSED: Record<string, readonly Field[]> = {
+  'an upper-case name': get(['X-Upper', 'a']),
+  'a connection field': get(['connection', 'x-forwarded-for']),
+  'a keep-alive field': get(['keep-alive', 'timeout=5']),
+  'a proxy-connection field': get(['proxy-connection', 'close']),
+  'a transfer coding': get(['transfer-encoding', 'chunked']),
+  'an upgrade field': get(['upgrade', 'h2c']),
+  'te other than trailers': get(['te', 'gzip']),
+  'no method': without(':method'),
+  'no scheme': without(':scheme'),
+  'no path': without(':path'),
+  'no authority and no host': without(':authority'),
+  'an empty path': instead(':path', ''),
+  'a path without a slash': instead(':path', 'x'),
+  'an asterisk': instead(':path', '*'),
+  'a path with a space': instead(':path', '/a HTTP/1.1'),
+  'a path with CRLF': instead(':path', '/ HTTP/1.1\r\nHost: evil\r\n\r\n'),
+  'a path with a fragment': instead(':path', '/a#b'),
+  'an absolute path': instead(':path', 'https://app.test/'),
+  'a method with a space': instead(':method', 'GET / HTTP/1.1'),
+  'a method with CRLF': instead(':method', 'GET\r\nX'),
+  'a scheme of another kind': instead(':scheme', 'file'),
+  'an authority with a user': instead(':authority', 'user@app.test'),
+  'an authority with a path': instead(':authority', 'app.test/x'),
+  'an authority with a space': instead(':authority', 'app.test evil'),
+  'a host that says something else': get(['host', 'b.test']),
+  'two hosts': get(['host', 'app.test'], ['host', 'app.test']),
+  'a pseudo field twice': get([':path', '/other']),
+  'a pseudo field after others': [...without(':path'), ['x', 'y'], [':path', '/']],
+  'an unknown pseudo field': [...GET, [':evil', 'x']],
+  'a pseudo field of answers': [...GET, [':status', '200']],
+  'two lengths': get(['content-length', '0'], ['content-length', '5']),
+  'a list of lengths': get(['content-length', '0, 5']),
+  'a signed length': get(['content-length', '+5']),
+  'a length without a body': get(['content-length', '5']),
+  CONNECT: [
+    [':method', 'CONNECT'],
+    [':authority', 'app.test:80'],
+  ],
+  TRACE: instead(':method', 'TRACE'),
+};
+
+/** Fields that nghttp2 drops by itself. */
+const DROPPED: readonly Field[] = [
+  ['x y', 'evil'],
+  ['x:y', 'evil'],
+  ['x\r\nevil', 'yes'],
+  ['', 'evil'],
+  ['x-crlf', 'a\r\nEvil: yes'],
+  ['x-lf', 'a\nEvil: yes'],
+  ['x-cr', 'evil\rb'],
+  ['x-nul', 'evil\0b'],
+  ['x_under', 'evil'],
+];
+
+test('fields that could be read as others never reach the app', async (t) => {
+  const { edge, app } = await lab(t);
+  const client = await RawClient.open(t, edge);
+  client.request(1, get(...DROPPED, ['x-good', 'yes'], ['cookie', 'a=1'], ['cookie', 'b=2']));
+  await client.sees(({ type, stream }) => type === FRAME.data && stream === 1);
+  const seen = app.wires[0]?.received ?? '';
+  assert.doesNotMatch(seen, /evil/i);
+  assert.match(seen, /\r\nx-good: yes\r\n/);
+  assert.match(seen, /\r\ncookie: a=1; b=2\r\n/);
+  assert.equal(seen.split('\r\n\r\n').length - 1, 1);
+});
+
+test('malformed requests are refused, and nothing of them reaches the app', async (t) => {
+  const { edge, app } = await lab(t);
+  for (const [name, fields] of Object.entries(REFUSED)) {
+    const client = await RawClient.open(t, edge);
+    client.request(1, fields);
+    await eventually(name, () => {
+      const [head] = client.of(1, FRAME.headers);
+      const status = head === undefined ? '' : head.payload.toString('latin1');
+      return (
+        client.ended || client.of(1, FRAME.reset).length > 0 || client.of(0, FRAME.goaway).length > 0 || status !== ''
+      );
+    });
+    client.socket.destroy();
+  }
+  const session = await edge.connect();
+  assert.equal((await ask(session, { ':path': '/honest' })).status, 200);
+  const seen = app.wires.map((wire) => wire.received).join('');
+  assert.equal(seen.split('\r\n\r\n').length - 1, 1);
+  assert.match(seen, /^GET \/honest HTTP\/1\.1\r\n/);
+  assert.ok(edge.seen.every(({ status, targetId }) => status >= 400 || targetId !== null));
+});
+
+test('a body that is not as long as declared resets the stream, and the app never gets a whole request', async (t) => {
+  const { edge, app } = await lab(t, () => undefined);
+  for (const [index, body] of ['123', '1234567'].entries()) {
+    const client = await RawClient.open(t, edge);
+    client.request(1, [...instead(':method', 'POST'), ['content-length', '5']], 0);
+    const wire = await app.wire(index);
+    await wire.sees(/content-length: 5\r\n/);
+    client.send(frame(FRAME.data, FLAG.endStream, 1, Buffer.from(body)));
+    await eventually('a reset or the end', () => client.ended || client.of(1, FRAME.reset).length > 0);
+    await wire.end();
+    assert.ok((wire.received.split('\r\n\r\n')[1] ?? '').length < 5);
+  }
+});
+
+test('an answer that breaks off never has END_STREAM', async (t) => {
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.on('data', () => {
+      wire.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n');
+      setTimeout(() => wire.socket.destroy(), 20);
+    }),
+  );
+  const client = await RawClient.open(t, edge);
+  client.request(1, GET);
+  const reset = await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
+  assert.equal(reset.payload.readUInt32BE(), 2);
+  const ends = client.frames.filter(
+    ({ stream, flags, type }) => stream === 1 && type <= 1 && (flags & FLAG.endStream) !== 0,
+  );
+  assert.deepEqual(ends, []);
+});
+
+test('rapid resets end the connection before they cost the app much (CVE-2023-44487)', async (t) => {
+  const { edge, app } = await lab(t, () => undefined);
+  const client = await RawClient.open(t, edge);
+  for (let stream = 1; stream < 4000 && !client.ended; stream += 2) {
+    client.request(stream, GET);
+    client.send(frame(FRAME.reset, 0, stream, number(8)));
+    if (stream % 100 === 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await eventually('the end of the connection', () => client.ended);
+  assert.ok(app.wires.length < 600, `${app.wires.length} connections to the app`);
+  await eventually('nothing stays open', () => app.wires.every(({ ended }) => ended !== null));
+  assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM);
+});
+
+test('streams that a client makes us reset count too (CVE-2025-8671)', async (t) => {
+  const { edge } = await lab(t, () => undefined);
+  const client = await RawClient.open(t, edge);
+  for (let stream = 1; stream < 4000 && !client.ended; stream += 2) {
+    client.request(stream, GET);
+    client.send(frame(FRAME.window, 0, stream, number(0)));
+    if (stream % 100 === 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await eventually('the end of the connection', () => client.ended);
+});
+
+test('a head without end is cut off (CONTINUATION flood)', async (t) => {
+  const { edge, app } = await lab(t);
+  const client = await RawClient.open(t, edge);
+  client.send(frame(FRAME.headers, FLAG.endStream, 1, block(GET)));
+  let sent = 0;
+  while (!client.ended && sent < 8_000_000) {
+    client.send(frame(FRAME.continuation, 0, 1, block([['x', 'y'.repeat(8000)]])));
+    sent += 8000;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await eventually('the end of the connection', () => client.ended);
+  assert.ok(sent < 2_000_000, `${sent} bytes were taken`);
+  assert.equal(app.wires.length, 0);
+});
+
+test('a head that is too large is answered 431, a bomb resets its stream', async (t) => {
+  const { edge, app } = await lab(t);
+  const session = await edge.connect();
+  const large = await ask(session, { 'x-large': 'a'.repeat(17_000) });
+  assert.equal(large.status, 431);
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`x-${index}`, 'a']));
+  assert.equal((await ask(session, many)).status, 431);
+  const client = await RawClient.open(t, edge);
+  // One field of 4 KB in the table of the decoder, then named many times over by one byte each (HPACK bomb).
+  const big = Buffer.concat([Buffer.from([0x40]), block([['x-bomb', 'b'.repeat(3900)]]).subarray(1)]);
+  client.send(
+    frame(
+      FRAME.headers,
+      FLAG.endStream | FLAG.endHeaders,
+      1,
+      Buffer.concat([block(GET), big, Buffer.alloc(4000, 0xbe)]),
+    ),
+  );
+  await eventually(
+    'a reset or the end',
+    () => client.ended || client.of(1, FRAME.reset).length > 0 || client.of(0, FRAME.goaway).length > 0,
+  );
+  assert.equal(app.wires.length, 0);
+});
+
+test('floods of PING and SETTINGS whose answers are not read end the connection', async (t) => {
+  for (const flood of [frame(FRAME.ping, 0, 0, Buffer.alloc(8)), frame(FRAME.settings, 0, 0, setting(4, 65_535))]) {
+    const { edge } = await lab(t);
+    const client = await RawClient.open(t, edge);
+    client.socket.pause();
+    const many = Buffer.concat(Array.from({ length: 2000 }, () => flood));
+    for (let round = 0; round < 400 && client.socket.writable && client.socket.writableLength < 4_000_000; round += 1) {
+      client.send(many);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    client.socket.resume();
+    await eventually('the end of the connection', () => client.ended);
+  }
+});
+
+test('more streams at once than allowed are refused, and the others are served', async (t) => {
+  const { edge, app } = await lab(t, () => undefined);
+  const client = await RawClient.open(t, edge);
+  for (let stream = 1; stream <= 2 * 140; stream += 2) client.request(stream, GET);
+  await client.sees(({ type, payload }) => type === FRAME.reset && payload.readUInt32BE() === 7);
+  await eventually('128 requests', () => app.wires.length === 128);
+  for (const wire of app.wires) wire.send(OK);
+  await eventually(
+    'their answers',
+    () => client.frames.filter(({ type, flags }) => type === FRAME.data && (flags & 1) === 1).length === 128,
+  );
+});
+
+test('a client that takes nothing holds its app back, and is reset after a while', async (t) => {
+  let ahead = 0;
+  const size = 64 * 1024 * 1024;
+  let written = 0;
+  const { edge } = await lab(
+    t,
+    (wire) =>
+      wire.socket.on('data', () => {
+        wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+        wire.socket.write(Buffer.alloc(size));
+        written = wire.socket.writableLength;
+      }),
+    { aheadMs: () => ahead },
+  );
+  const client = await RawClient.open(t, edge, setting(4, 0));
+  client.request(1, GET);
+  await client.sees(({ type, stream }) => type === FRAME.headers && stream === 1);
+  await eventually('the app has written', () => written > 0);
+  ahead = 30_000;
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  assert.equal(client.of(1, FRAME.reset).length, 0);
+  ahead = 200_000;
+  await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
+  assert.ok(edge.seen.length === 0 || (edge.seen[0]?.bytesOut ?? 0) < 2_000_000);
+});
+
+test('idle connections and such that never speak are closed, busy ones are not', async (t) => {
+  let ahead = 0;
+  const { edge, app } = await lab(t, () => undefined, { aheadMs: () => ahead });
+  const [idle, silent, busy] = [
+    await RawClient.open(t, edge),
+    await RawClient.open(t, edge, null),
+    await RawClient.open(t, edge),
+  ];
+  busy.request(1, GET);
+  await app.wire(0);
+  ahead = 15_000;
+  await eventually('the silent one is closed', () => silent.ended);
+  assert.equal(idle.ended, false);
+  ahead = 50_000 + 20_000;
+  await idle.sees(({ type }) => type === FRAME.goaway);
+  await eventually('the idle one is closed', () => idle.ended);
+  assert.equal(busy.ended, false);
+});

@@ -1,0 +1,136 @@
+/** HTTP/2 frame by frame (RFC 9113 section 4), for what no honest client sends. */
+import { once } from 'node:events';
+import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import type { TestContext } from 'node:test';
+import type { Http2Edge } from './h2-harness.ts';
+import { eventually } from './harness.ts';
+
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  window: 8,
+  continuation: 9,
+} as const;
+export const FLAG = { endStream: 1, endHeaders: 4 } as const;
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+const HEAD_BYTES = 9;
+
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A block of literal fields without indexing (RFC 7541 section 6.2.2), bytes as they are. */
+export function block(fields: readonly (readonly [string, string])[]): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
+}
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value, 'latin1');
+  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+  const rest: number[] = [];
+  let left = bytes.length - 127;
+  for (; left >= 128; left = Math.floor(left / 128)) rest.push((left % 128) + 128);
+  return Buffer.concat([Buffer.from([127, ...rest, left]), bytes]);
+}
+
+export function number(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** One setting (RFC 9113 section 6.5.1). */
+export function setting(id: number, value: number): Buffer {
+  return Buffer.concat([Buffer.from([0, id]), number(value)]);
+}
+
+export const GET: readonly (readonly [string, string])[] = [
+  [':method', 'GET'],
+  [':scheme', 'https'],
+  [':authority', 'app.test'],
+  [':path', '/'],
+];
+
+/** A connection on which a test says exactly these frames. */
+export class RawClient {
+  readonly frames: Frame[] = [];
+  ended = false;
+  readonly socket: TLSSocket;
+  #rest: Buffer = Buffer.alloc(0);
+
+  private constructor(socket: TLSSocket) {
+    this.socket = socket;
+    socket.on('data', (bytes: Buffer) => this.#read(bytes));
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.ended = true;
+    });
+  }
+
+  /** @param settings null: says nothing at all */
+  static async open(t: TestContext, edge: Http2Edge, settings: Buffer | null = Buffer.alloc(0)): Promise<RawClient> {
+    const socket = connect({
+      port: edge.port,
+      host: '127.0.0.1',
+      ca: edge.cert,
+      servername: 'app.test',
+      ALPNProtocols: ['h2'],
+    });
+    t.after(() => socket.destroy());
+    await once(socket, 'secureConnect');
+    const client = new RawClient(socket);
+    if (settings !== null) {
+      client.send(Buffer.from(PREFACE), frame(FRAME.settings, 0, 0, settings));
+      await client.sees((one) => one.type === FRAME.settings);
+    }
+    return client;
+  }
+
+  send(...parts: Buffer[]): void {
+    this.socket.write(Buffer.concat(parts));
+  }
+
+  request(stream: number, fields: readonly (readonly [string, string])[], flags: number = FLAG.endStream): void {
+    this.send(frame(FRAME.headers, flags | FLAG.endHeaders, stream, block(fields)));
+  }
+
+  async sees(wanted: (frame: Frame) => boolean): Promise<Frame> {
+    await eventually('a frame', () => this.ended || this.frames.some(wanted));
+    const found = this.frames.find(wanted);
+    if (!found) throw new Error('the connection ended without the frame');
+    return found;
+  }
+
+  of(stream: number, type: number): Frame[] {
+    return this.frames.filter((one) => one.stream === stream && one.type === type);
+  }
+
+  #read(bytes: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, bytes]);
+    while (this.#rest.length >= HEAD_BYTES) {
+      const length = this.#rest.readUIntBE(0, 3);
+      if (this.#rest.length < HEAD_BYTES + length) return;
+      const [type = 0, flags = 0] = [this.#rest[3], this.#rest[4]];
+      const stream = this.#rest.readUInt32BE(5);
+      this.frames.push({ type, flags, stream, payload: this.#rest.subarray(HEAD_BYTES, HEAD_BYTES + length) });
+      this.#rest = this.#rest.subarray(HEAD_BYTES + length);
+    }
+  }
+}
