@@ -126,9 +126,14 @@ export class Plane {
     return this.#served.get(upstreamId)?.upstream.watch(targetId, listener) ?? (() => undefined);
   }
 
+  /** Those that are served. */
+  upstreams(): readonly Upstream[] {
+    return [...this.#served.values()].map(({ upstream }) => upstream);
+  }
+
   /** Of all upstreams that are served, or of one, which may be leaving. */
   counts(id?: string): UpstreamCounts[] {
-    if (id === undefined) return [...this.#served.values()].map(({ upstream }) => upstream.counts());
+    if (id === undefined) return this.upstreams().map((upstream) => upstream.counts());
     const upstream = this.#known(id);
     return upstream ? [upstream.counts()] : [];
   }

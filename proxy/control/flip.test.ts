@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
-import { judgeFlip } from './flip.ts';
+import { judgeFlip, judgeFlipBack } from './flip.ts';
 
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`;
 
@@ -60,4 +60,16 @@ test('the very same entry is a replay, in whatever order its routes and copies c
 test('the first flip expects generation 0', () => {
   assert.equal(judgeFlip(null, { entry: entry(7, 1), expectedGeneration: 0 }), 'apply');
   assert.throws(() => judgeFlip(null, { entry: entry(7, 1), expectedGeneration: 6 }), { code: 'ORK_GENERATION_STALE' });
+});
+
+test('the way back leads to what the last flip replaced, under the generation of now, and nowhere else', () => {
+  const [before, now] = [entry(2, 1, 80, ['old.test']), entry(3, 2)];
+  assert.deepEqual(judgeFlipBack({ entry: now, before }, { targetId: uuid(1) }), { ...before, generation: 3 });
+  assert.equal(judgeFlipBack({ entry: now, before }, { targetId: uuid(2) }), 'replay');
+  for (const kept of [
+    { entry: now, before: null },
+    { entry: now, before: entry(1, 9) },
+  ]) {
+    assert.throws(() => judgeFlipBack(kept, { targetId: uuid(1) }), { code: 'ORK_CONFLICT' });
+  }
 });

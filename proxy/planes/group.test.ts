@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { test } from 'node:test';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { HoldRequest } from '../../protocol/proxy-admin.ts';
+import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { makeLogger } from '../../protocol/service/logger.ts';
+import { makeReceipt } from '../control/receipt.ts';
+import { Plane } from '../plane.ts';
+import type { InFlight } from '../upstream/target.ts';
+import type { Tally } from '../upstream/tally.ts';
+import type { Channel } from './channel.ts';
+import { PlaneGroup } from './group.ts';
+import { localPlanes } from './local.ts';
+import { RemotePlanes } from './remote.ts';
+import { servePlanes } from './serve.ts';
+
+const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`;
+const clock = { now: () => new Date(0), monotonic: () => performance.now() };
+const log = makeLogger('proxy', 'silent');
+const DRAIN = { upstreamId: uuid(0), deadlineSeconds: 30, streamDeadlineSeconds: 0, spreadSeconds: 0 };
+
+function entry(generation: number, target: number, maxConcurrent = 0): UpstreamEntry {
+  const targets = [{ id: uuid(target), address: '127.0.0.1', port: 80 }];
+  return { id: uuid(0), generation, targets, routes: [], edge: EdgeSettings.parse({ maxConcurrent }) };
+}
+
+/** Two ends of a pipe that carries what JSON carries, a turn later. */
+function pipe(): { ours: Channel; theirs: Channel; cut: () => void } {
+  const ends = [new EventEmitter(), new EventEmitter()] as const;
+  let open = true;
+  const end = (own: EventEmitter, other: EventEmitter): Channel => ({
+    send: (message) => {
+      const text = JSON.stringify(message);
+      setImmediate(() => open && other.emit('message', JSON.parse(text)));
+    },
+    onMessage: (listener) => void own.on('message', listener),
+    onClose: (listener) => void own.on('close', listener),
+    close: () => cut(),
+  });
+  const cut = (): void => {
+    open = false;
+    for (const one of ends) one.emit('close');
+  };
+  return { ours: end(ends[0], ends[1]), theirs: end(ends[1], ends[0]), cut };
+}
+
+/** A plane behind a pipe, as a worker has it. */
+function remotePlane() {
+  const plane = new Plane(
+    clock,
+    { upstream: () => ({ ended: () => undefined }), unrouted: () => undefined, forget: () => undefined },
+    () => [],
+  );
+  const { ours, theirs, cut } = pipe();
+  servePlanes(
+    theirs,
+    localPlanes(plane, () => ({ families: [] }), null),
+  );
+  const hangs: string[] = [];
+  const remote = new RemotePlanes(ours, (call) => hangs.push(call));
+  return { plane, remote, cut, hangs };
+}
+
+function exchange(): InFlight {
+  return { stream: null, cut: () => undefined, dismiss: () => undefined };
+}
+
+test('a plane that joins later is told entries and holds, with its part of the bounds', async () => {
+  const group = new PlaneGroup(2, log);
+  const [first, second] = [remotePlane(), remotePlane()];
+  group.join(first.remote);
+  await group.put(entry(1, 1, 7));
+  const hold = HoldRequest.parse({ upstreamId: uuid(0), maxRequests: 10, maxBytes: 100 });
+  assert.deepEqual(await group.hold(hold), { held: 0, changed: true });
+  group.join(second.remote);
+  await group.counts();
+  for (const { plane } of [first, second]) {
+    const [upstream] = plane.upstreams();
+    assert.equal(upstream?.entry.edge.maxConcurrent, 3);
+    assert.deepEqual(upstream?.holding, { maxRequests: 5, maxBytes: 50, maxMs: 30_000 });
+  }
+  await group.put(entry(2, 2));
+  assert.equal((await group.counts())[0]?.held, null);
+});
+
+test('flips, drains and receipts are the sum over the planes, and a plane that dies has nothing in flight any more', async () => {
+  const group = new PlaneGroup(1, log);
+  const workers = [remotePlane(), remotePlane()];
+  for (const { remote } of workers) group.join(remote);
+  await group.put(entry(1, 1));
+  const exchanges = workers.map(({ plane }) => {
+    const [upstream] = plane.upstreams();
+    const ended = exchange();
+    upstream?.claim(ended)?.release(ended, 'served', 500);
+    const open = exchange();
+    const target = upstream?.claim(open);
+    return () => target?.release(open, 'served', 200);
+  });
+  const previous = await group.put(entry(2, 2));
+  assert.deepEqual(previous, { targetId: uuid(1), inFlight: 2, streams: 0, requests: { served: 2, failed: 0 } });
+  let drained = false;
+  const drain = group.drain({ ...DRAIN, targetId: uuid(1) }, null).finally(() => (drained = true));
+  exchanges[0]?.();
+  await group.counts();
+  assert.equal(drained, false);
+  const [counts] = await group.counts();
+  assert.ok(counts);
+  const receipt = makeReceipt({ generation: 2, flippedAt: new Date(0).toISOString(), previous }, uuid(2), counts);
+  assert.deepEqual(
+    { ...receipt.previous, firstRequestAt: null, lastRequestAt: null },
+    {
+      targetId: uuid(1),
+      requests: { served: 3, failed: 0 },
+      errors: 2,
+      firstRequestAt: null,
+      lastRequestAt: null,
+      inFlightAtFlip: 2,
+    },
+  );
+  workers[1]?.cut();
+  assert.deepEqual((await drain).requests, { served: 2, failed: 0 });
+  await assert.rejects(group.drain({ ...DRAIN, targetId: uuid(2) }, null), { code: 'ORK_CONFLICT' });
+});
+
+test('a plane that does not answer is told of, and what waits for it ends with it', async (t) => {
+  const { ours } = pipe();
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const hangs: string[] = [];
+  const remote = new RemotePlanes(ours, (call) => {
+    hangs.push(call);
+    ours.close();
+  });
+  const put = remote.put(entry(1, 1));
+  t.mock.timers.tick(2999);
+  assert.deepEqual(hangs, []);
+  t.mock.timers.tick(1);
+  assert.deepEqual([hangs, await put], [['put'], null]);
+  assert.deepEqual(await remote.counts(), []);
+});
+
+test('watched targets are told of from all planes, from their beginning on, and given up drains from none', async () => {
+  const group = new PlaneGroup(1, log);
+  const [first, second] = [remotePlane(), remotePlane()];
+  group.join(first.remote);
+  await group.put(entry(1, 1));
+  const fault = (plane: Plane): void => {
+    const one = exchange();
+    plane.upstreams()[0]?.claim(one)?.release(one, 'served', 500);
+  };
+  fault(first.plane);
+  const tallies: Tally[] = [];
+  const stop = group.watch(uuid(0), uuid(1), (tally) => tallies.push(tally));
+  await group.counts();
+  group.join(second.remote);
+  await group.counts();
+  fault(second.plane);
+  const until = performance.now() + 5000;
+  while (tallies.length < 3 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(
+    tallies.map(({ answers, faults }) => [answers, faults]),
+    [
+      [1, 1],
+      [0, 0],
+      [1, 1],
+    ],
+  );
+  stop();
+  await group.counts();
+  fault(first.plane);
+  await group.counts();
+  assert.equal(tallies.length, 3);
+  const open = exchange();
+  first.plane.upstreams()[0]?.claim(open);
+  await group.put(entry(2, 2));
+  const given = new AbortController();
+  const drain = group.drain({ ...DRAIN, targetId: uuid(1) }, given.signal);
+  await group.counts();
+  given.abort();
+  assert.equal((await drain).forced, 0);
+});
