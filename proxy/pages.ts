@@ -87,10 +87,10 @@ function builtInPage({ status, code, detail }: Failure, accept: string | undefin
   };
 }
 
-/** Answers with the failure's page. The caller has made sure that no head was sent. */
-export function answerPage(res: ServerResponse, failure: Failure, close: boolean, own: OwnPages = {}): void {
-  const more = failure.status === 503 ? ['Retry-After', '1'] : [];
-  sendAnswer(res, pageAnswer(failure, res.req.headers.accept, own, more), close);
+/** The page for a failure of the proxy's own, as all engines answer it. */
+export function failureAnswer(failure: Failure, accept: string | undefined, own: OwnPages = {}): Answer {
+  // Whatever it is that lasts, it is short: a flip, the start of an app, a moment of too many requests.
+  return pageAnswer(failure, accept, own, failure.status === 503 ? ['Retry-After', '1'] : []);
 }
 
 /** Answers in place of the app. The caller has made sure that no head was sent. */

@@ -1,8 +1,9 @@
 /** Answers to bytes that are no HTTP request, or that took too long to become one. */
-import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CLIENT_TIMEOUT, HEAD_TOO_LARGE, rawPage, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import type { Exchange } from './exchange.ts';
+import { linger } from './linger.ts';
 
 /** The failure for an error code of node's parser or connection check; null when there is nobody left to answer. */
 function failureFor(code: string | undefined): Failure | null {
@@ -16,34 +17,40 @@ function failureFor(code: string | undefined): Failure | null {
  * request before it.
  */
 export class BadClients {
-  readonly #last = new WeakMap<Duplex, ServerResponse>();
+  readonly #last = new WeakMap<Duplex, Exchange>();
   readonly #closeMs: number;
+  readonly #refused: (socket: Duplex, status: number) => void;
 
-  constructor(closeMs: number) {
+  /** @param refused told of a connection that was answered without a request */
+  constructor(closeMs: number, refused: (socket: Duplex, status: number) => void) {
     this.#closeMs = closeMs;
+    this.#refused = refused;
   }
 
-  began(res: ServerResponse): void {
-    if (res.socket) this.#last.set(res.socket, res);
+  began(exchange: Exchange): void {
+    this.#last.set(exchange.req.socket, exchange);
   }
 
   /** For the server's `clientError`. */
   answer(error: NodeJS.ErrnoException, socket: Duplex): void {
     const failure = failureFor(error.code);
     const last = this.#last.get(socket);
-    if (!failure || !socket.writable) socket.destroy();
-    else if (!last || last.closed) this.#refuse(socket, failure);
+    if (!failure) socket.destroy();
+    // More of it, after our answer: it is being dropped.
+    else if (!socket.writable) return;
+    else if (!last || last.res.closed) this.refuse(socket, failure);
     // The garbage follows a request that is still being answered: its answer first.
-    else if (last.req.complete) last.once('close', () => this.#refuse(socket, failure));
+    else if (last.req.complete) last.res.once('close', () => this.refuse(socket, failure));
     // The garbage is in the body of a request: this is its answer, unless the app has begun to give one.
-    else if (last.headersSent) socket.destroy();
-    else this.#refuse(socket, failure);
+    else if (last.res.headersSent) socket.destroy();
+    else last.refuse(failure);
   }
 
-  #refuse(socket: Duplex, failure: Failure): void {
-    if (!socket.writable) return void socket.destroy();
-    socket.end(rawPage(failure));
-    setTimeout(() => socket.destroy(), this.#closeMs).unref();
-    return undefined;
+  /** The last word on a connection without a request. */
+  refuse(socket: Duplex, failure: Failure): void {
+    if (!socket.writable) return;
+    socket.write(rawPage(failure));
+    linger(socket, this.#closeMs);
+    this.#refused(socket, failure.status);
   }
 }

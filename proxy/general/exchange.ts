@@ -1,23 +1,175 @@
-/** One request on its way through the general engine, from a client to a target and back. */
+/**
+ * One request on its way through the general engine, from a client to a target and back: what has been read of it, as
+ * policies and canaries ask for it, and what became of it, as the observer is told.
+ */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Route } from '../routing/route.ts';
+import type { Context } from '../context.ts';
+import type { Ended, Outcome } from '../observe/observer.ts';
+import { failureAnswer, sendAnswer } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import type { Answer, Asked } from '../policy/policy.ts';
+import type { Route } from '../routing/route.ts';
 import type { Target } from '../upstream/target.ts';
+import { givenRequestId } from './headers.ts';
 import type { Request } from './request.ts';
 
-export interface Exchange {
+/** One request as node:http gives it. */
+export interface Arrival {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  readonly request: Request;
-  readonly requestId: string;
-  readonly route: Route;
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
   readonly expectsContinue: boolean;
   /** Set for a WebSocket handshake: the client's connection, and what it sent after the head. */
   readonly upgrade: { readonly socket: Socket; readonly head: Buffer } | null;
+}
+
+export class Exchange implements Asked, Ended {
+  readonly engine = 'general';
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly expectsContinue: boolean;
+  readonly upgrade: Arrival['upgrade'];
+  readonly request: Request;
+  readonly requestId: string;
+  /** Null until one is found. */
+  route: Route | null = null;
+  status = 0;
+  outcome: Outcome = 'abandoned';
+  targetId: string | null = null;
+  appMs = 0;
+  durationMs = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #context: Context;
+  readonly #isClosing: () => boolean;
+  readonly #startedAt: number;
+  #ended = false;
+
+  /** @param isClosing true while the listener drains */
+  constructor(
+    context: Context,
+    { req, res, expectsContinue, upgrade }: Arrival,
+    request: Request,
+    isClosing: () => boolean,
+  ) {
+    this.#context = context;
+    this.#isClosing = isClosing;
+    this.#startedAt = context.clock.monotonic();
+    this.req = req;
+    this.res = res;
+    this.expectsContinue = expectsContinue;
+    this.upgrade = upgrade;
+    this.request = request;
+    this.requestId = givenRequestId(req.headers['x-request-id']) ?? randomUUID();
+  }
+
+  get method(): string {
+    return this.req.method ?? '';
+  }
+
+  get host(): string {
+    return this.request.host;
+  }
+
+  get target(): string {
+    return this.request.target;
+  }
+
+  get clientAddress(): string {
+    return this.request.clientAddress;
+  }
+
+  get secure(): boolean {
+    return this.request.secure;
+  }
+
+  get contentLength(): number | null {
+    const length = this.req.headers['content-length'];
+    return length === undefined ? null : Number(length);
+  }
+
+  get httpVersion(): '1.0' | '1.1' {
+    return this.req.httpVersion === '1.0' ? '1.0' : '1.1';
+  }
+
+  header(name: string): string | undefined {
+    const value = this.req.headers[name];
+    return typeof value === 'object' ? value.join(', ') : value;
+  }
+
+  /** The client must not use the connection again after an answer that did not wait for the whole request. */
+  get mustClose(): boolean {
+    const isUnread = (this.request.hasBody || this.expectsContinue) && !this.req.complete;
+    return this.#isClosing() || this.upgrade !== null || isUnread;
+  }
+
   /** True while the listener drains: the client is told not to use the connection again. */
-  closing(): boolean;
-  /** A failure that the proxy answers, or has to break the response for (`answered` false). Called at most once. */
-  failed(failure: Failure, cause: unknown, answered: boolean, target: Target | null): void;
+  get isClosing(): boolean {
+    return this.#isClosing();
+  }
+
+  /**
+   * Safe and without a body: the only requests that may use a connection which the target may be closing this moment,
+   * since they alone may be sent a second time. Everything else gets a fresh connection, so that for a POST there is
+   * never the question whether a lost connection had done its work.
+   */
+  get mayUsePool(): boolean {
+    const isSafe = ['GET', 'HEAD', 'OPTIONS'].includes(this.method);
+    return isSafe && this.upgrade === null && !this.request.hasBody;
+  }
+
+  /** True when the response can be ended without a lie: nothing but its end says how long it is. */
+  get endsByChunk(): boolean {
+    return this.req.httpVersion === '1.1' && !this.res.hasHeader('content-length');
+  }
+
+  /** What the request has in memory while it waits: node reads no more of its body than that. */
+  get bytes(): number {
+    const head = this.req.rawHeaders.reduce((sum, text) => sum + text.length, this.target.length);
+    return head + (this.request.hasBody || this.upgrade ? this.req.socket.readableHighWaterMark : 0);
+  }
+
+  /** The head of the app's answer has come. */
+  answered(status: number): void {
+    this.status = status;
+    this.appMs = this.#context.clock.monotonic() - this.#startedAt;
+  }
+
+  /** Answers in place of the app. No head was sent. */
+  send(answer: Answer): void {
+    // A client that we misread, or whose body we do not want, must not go on with this connection.
+    const isUnsure = answer.code === 'ORK_INVALID' || answer.code === 'ORK_TOO_LARGE';
+    this.status = answer.status;
+    this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
+    this.res.once('close', () => this.end(this.res.writableFinished ? 'served' : 'abandoned'));
+    sendAnswer(this.res, answer, isUnsure || this.mustClose);
+  }
+
+  /** Answers with the failure's page. No head was sent. */
+  refuse(failure: Failure): void {
+    this.send(failureAnswer(failure, this.req.headers.accept, this.route?.edge.errorPages));
+  }
+
+  /**
+   * A failure that the proxy answers, or has to break the response for.
+   * @param isAnswered false: the response had begun
+   */
+  failed(failure: Failure, cause: unknown, isAnswered: boolean, target: Target | null): void {
+    if (this.route === null) return;
+    const { upstream } = this.route;
+    if (isAnswered) upstream.countFailure();
+    this.#context.failures.record(upstream.id, target?.id ?? null, failure, cause);
+  }
+
+  /** It is over. Tells the observer, once. */
+  end(outcome: Outcome): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.outcome = outcome;
+    this.durationMs = this.#context.clock.monotonic() - this.#startedAt;
+    if (this.route) this.route.metrics.ended(this);
+    else this.#context.observer.unrouted(this);
+  }
 }

@@ -3,12 +3,14 @@
  * connections: the claim, which connection a request may use, the one retry, time limits, leaving clients, broken
  * targets, and the end of the claim. What goes back to the client is in response.ts, WebSockets are in tunnel.ts.
  */
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Limits, Timeouts } from '../config.ts';
-import { answerPage, APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, CLIENT_TIMEOUT } from '../pages.ts';
+import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Outcome } from '../observe/observer.ts';
+import { Compressors } from '../policy/compression.ts';
+import type { Route } from '../routing/route.ts';
 import { asObject } from '../h2/fields.ts';
 import { GRPC_UNAVAILABLE, isGrpc } from '../h2/grpc.ts';
 import { H2cAgents } from '../h2/h2c-agent.ts';
@@ -17,10 +19,10 @@ import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import { passedTrailers, requestHeaders } from './headers.ts';
 import { Pools } from './pool.ts';
+import { withoutPrefix } from './request.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
-import type { Visitor } from '../upstream/canary.ts';
 import type { Waiter } from '../upstream/hold.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import type { Clock } from '../clock.ts';
@@ -28,7 +30,7 @@ import type { Clock } from '../clock.ts';
 /** The engine of node's parser and http-proxy. */
 export interface General {
   /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
-  forward(exchange: Exchange): void;
+  forward(exchange: Exchange, route: Route): void;
   /** Closes idle connections to all targets. */
   close(): void;
 }
@@ -38,11 +40,12 @@ export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): G
     engine: makeEngine(),
     pools: new Pools(limits, timeouts),
     h2c: new H2cAgents(timeouts, clock),
+    compressors: new Compressors(),
     timeouts,
     clock,
   };
   return {
-    forward: (exchange) => new Guard(exchange, tools).start(),
+    forward: (exchange, route) => new Guard(exchange, route, tools).start(),
     close: () => {
       tools.pools.close();
       tools.h2c.close();
@@ -54,18 +57,15 @@ interface Tools {
   readonly engine: Engine;
   readonly pools: Pools;
   readonly h2c: H2cAgents;
+  readonly compressors: Compressors;
   readonly timeouts: Timeouts;
   readonly clock: Clock;
 }
 
-/**
- * Safe and without a body: the only requests that may use a connection which the target may be closing this moment,
- * since they alone may be sent a second time. Everything else gets a fresh connection, so that for a POST there is
- * never the question whether a lost connection had done its work.
- */
-function mayUsePool({ req, request, upgrade }: Exchange): boolean {
-  return upgrade === null && !request.hasBody && ['GET', 'HEAD', 'OPTIONS'].includes(req.method ?? '');
-}
+/** Interim answers to one request; more is no answer. */
+const MAX_INTERIM = 20;
+/** How often in the time of a silence it is looked at. */
+const LOOKS = 4;
 
 /**
  * What of the way back has happened: nothing yet; the target's response is coming; it came in full (or became a tunnel);
@@ -73,9 +73,9 @@ function mayUsePool({ req, request, upgrade }: Exchange): boolean {
  */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed' | 'concluded';
 
-/** True when the response can be ended without a lie: nothing but its end says how long it is. */
-function endsByChunk({ req, res }: Exchange): boolean {
-  return req.httpVersion === '1.1' && !res.hasHeader('content-length');
+/** The client's own doing: nobody's app has failed. */
+function isClients(failure: Failure): boolean {
+  return failure === CLIENT_TIMEOUT || failure === BODY_TOO_LARGE;
 }
 
 /** connect(2) found nobody at the address, or no way to it. */
@@ -87,6 +87,7 @@ function isRefusal(error: NodeJS.ErrnoException): boolean {
 class Guard implements InFlight, Waiter {
   stream: StreamKind | null = null;
   readonly #exchange: Exchange;
+  readonly #route: Route;
   readonly #tools: Tools;
   readonly #waiting: WaitingClient | null;
   #target: Target | null = null;
@@ -97,19 +98,22 @@ class Guard implements InFlight, Waiter {
   /** Bytes that the connection had given before this attempt: more means that something came back. */
   #bytesBefore = 0;
   #retried = false;
+  #interim = 0;
   #phase: Phase = 'asking';
   #outcome: Outcome = 'abandoned';
   #ended = false;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(exchange: Exchange, tools: Tools) {
+  constructor(exchange: Exchange, route: Route, tools: Tools) {
     this.#exchange = exchange;
+    this.#route = route;
     this.#tools = tools;
     this.#waiting = exchange.upgrade ? new WaitingClient(exchange.upgrade.socket, exchange.upgrade.head) : null;
   }
 
   start(): void {
-    const { req, res, route } = this.#exchange;
+    const { req, res } = this.#exchange;
+    const { upstream, edge } = this.#route;
     // `finish`: the last byte is with the kernel. `close` without it: the client has left.
     res.once('finish', () => this.#finished());
     res.once('close', () => this.#end());
@@ -117,16 +121,13 @@ class Guard implements InFlight, Waiter {
     res.on('error', () => undefined);
     // Before the pipe of the engine ends the request, so that the trailers go in front of its end.
     req.once('end', () => this.#passTrailers());
-    if (route.edge.appProtocol === 'h2c' && isGrpc(req.headers['content-type'])) this.stream = 'grpc';
-    if (this.#claim() || (route.upstream.refusal === 'held' && route.upstream.enter(this))) return;
-    this.#fail(APP_UNAVAILABLE, `no target takes requests (${route.upstream.refusal})`);
+    if (edge.appProtocol === 'h2c' && isGrpc(req.headers['content-type'])) this.stream = 'grpc';
+    if (this.#claim() || (upstream.refusal === 'held' && upstream.enter(this))) return;
+    this.#fail(APP_UNAVAILABLE, `no target takes requests (${upstream.refusal})`);
   }
 
-  /** What a waiting request has in memory: node reads no more of its body than that. */
   get bytes(): number {
-    const { req, request, upgrade } = this.#exchange;
-    const head = req.rawHeaders.reduce((sum, text) => sum + text.length, request.target.length);
-    return head + (request.hasBody || upgrade ? req.socket.readableHighWaterMark : 0);
+    return this.#exchange.bytes;
   }
 
   /** The end of a hold. */
@@ -140,14 +141,23 @@ class Guard implements InFlight, Waiter {
   }
 
   #claim(): boolean {
-    this.#target = this.#exchange.route.upstream.claim(this, null, this.#visitor());
-    if (this.#target) this.#attempt(this.#target, mayUsePool(this.#exchange));
-    return this.#target !== null;
+    const target = this.#route.upstream.claim(this, null, this.#exchange);
+    this.#target = target;
+    if (target === null) return false;
+    this.#attempt(target, this.#exchange.mayUsePool);
+    if (this.#exchange.request.hasBody) this.#countBody();
+    return true;
   }
 
-  #visitor(): Visitor {
-    const { req, request } = this.#exchange;
-    return { clientAddress: request.clientAddress, header: (name) => req.headers[name]?.toString() };
+  /** Counts what comes of the body, beside the engine's pipe; which is there first, or the body would flow too soon. */
+  #countBody(): void {
+    const limit = this.#route.edge.maxBodyBytes;
+    this.#exchange.req.on('data', (chunk: Buffer) => {
+      this.#exchange.bytesIn += chunk.length;
+      const isWanted = this.#phase === 'asking' || this.#phase === 'answering';
+      if (isWanted && limit > 0 && this.#exchange.bytesIn > limit)
+        this.#fail(BODY_TOO_LARGE, `more than ${limit} bytes`);
+    });
   }
 
   /** The drain deadline of plain requests. */
@@ -160,7 +170,7 @@ class Guard implements InFlight, Waiter {
 
   dismiss(): void {
     if (this.#tunnel) this.#tunnel.dismiss();
-    else if (this.#phase === 'answering' && endsByChunk(this.#exchange)) this.#conclude();
+    else if (this.#phase === 'answering' && this.#exchange.endsByChunk) this.#conclude();
     else this.cut();
   }
 
@@ -175,18 +185,31 @@ class Guard implements InFlight, Waiter {
   }
 
   #attempt(target: Target, pooled: boolean): void {
-    const { req, res, request, requestId, route, upgrade } = this.#exchange;
+    const { req, res } = this.#exchange;
     const { engine, pools, h2c } = this.#tools;
-    const { clientAddress: address, secure, authority } = request;
-    const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
-    const headers = requestHeaders(req.rawHeaders, origin, upgrade !== null);
-    const agent = route.edge.appProtocol === 'h2c' ? h2c.of(target) : pooled ? pools.of(target) : pools.fresh;
+    const headers = this.#headers();
+    const isH2c = this.#route.edge.appProtocol === 'h2c';
+    const agent = isH2c ? h2c.of(target) : pooled ? pools.of(target) : pools.fresh;
     try {
       engine.launch(req, res, headers, { address: target.address, port: target.port, agent }, this.#watch());
     } catch (error) {
       // node:http refuses to send something that its parser had let in (none is known); the visitor is told.
       this.#fail(APP_UNREACHABLE, error);
     }
+  }
+
+  #headers(): Record<string, string | string[]> {
+    const { req, request, requestId, upgrade } = this.#exchange;
+    const { clientAddress: address, secure, authority } = request;
+    const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
+    const passage = { upgrade: upgrade !== null, hides: this.#route.access?.hides ?? [], prefix: this.#hiddenPrefix };
+    return requestHeaders(req.rawHeaders, origin, passage);
+  }
+
+  /** What of the path the app does not see. */
+  get #hiddenPrefix(): string | null {
+    const { stripPrefix = false, pathPrefix } = this.#route.domain;
+    return stripPrefix && pathPrefix !== '/' ? pathPrefix : null;
   }
 
   /** The events of one attempt. Those of an attempt that a retry has replaced are of no interest. */
@@ -219,10 +242,11 @@ class Guard implements InFlight, Waiter {
       upstream.destroy();
       return;
     }
-    upstream.path = request.target;
+    const prefix = this.#hiddenPrefix;
+    upstream.path = prefix === null ? request.target : withoutPrefix(request.target, prefix);
     if (expectsContinue) upstream.setHeader('Expect', '100-continue');
     this.#bytesBefore = socket.bytesRead;
-    upstream.on('information', (info) => passInformation(this.#exchange, info));
+    upstream.on('information', (info) => this.#information(info));
     upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));
     if (socket.connecting) {
       this.#deadline(this.#tools.timeouts.connectMs, () => this.#fail(APP_TIMEOUT, 'connect'));
@@ -231,12 +255,18 @@ class Guard implements InFlight, Waiter {
     if (request.hasBody) upstream.flushHeaders();
   }
 
+  #information(info: InformationEvent): void {
+    this.#interim += 1;
+    if (this.#interim <= MAX_INTERIM) passInformation(this.#exchange, info);
+    else if (this.#isAsking()) this.#fail(APP_UNREACHABLE, 'too many interim answers');
+  }
+
   /** The limit counts from the last byte that came of the request: a long upload is no silence of the app. */
   #awaitResponse(): void {
     if (!this.#isAsking()) return;
     const { req } = this.#exchange;
     const { bytesRead } = req.socket;
-    this.#deadline(this.#tools.timeouts.responseHeadMs, () => {
+    this.#deadline(this.#route.responseHeadMs, () => {
       if (!req.complete && req.socket.bytesRead !== bytesRead) return this.#awaitResponse();
       const clientStalls = !req.complete && !this.#upstream?.writableNeedDrain;
       return this.#fail(clientStalls ? CLIENT_TIMEOUT : APP_TIMEOUT, 'response head');
@@ -251,13 +281,30 @@ class Guard implements InFlight, Waiter {
     this.#phase = 'answering';
     this.#status = response.statusCode ?? 0;
     if (response.headers['content-type']?.startsWith('text/event-stream')) this.stream = 'events';
-    this.#clearDeadline();
-    passResponse(this.#exchange, response, {
+    // A stream of messages is left as it is.
+    const isCompressed = this.#route.edge.compression && this.stream === null;
+    this.#awaitProgress();
+    passResponse(this.#exchange, response, isCompressed ? this.#tools.compressors : null, {
       whole: () => {
-        this.#phase = 'whole';
+        if (this.#phase === 'answering') this.#phase = 'whole';
       },
-      broken: (error) => this.#fail(APP_UNREACHABLE, error),
+      broken: (error) => this.#phase !== 'whole' && this.#fail(APP_UNREACHABLE, error),
     });
+  }
+
+  /** Ends an answer that stands still: the app says no more of it, or the client does not take it. */
+  #awaitProgress(before = -1, quiet = 0): void {
+    const { req, res } = this.#exchange;
+    const { clientStallMs } = this.#tools.timeouts;
+    const { idleMs } = this.#route;
+    const moved = req.socket.bytesRead + req.socket.bytesWritten + (this.#upstream?.socket?.bytesRead ?? 0);
+    const quietNow = moved === before ? quiet : 0;
+    const isClients = req.socket.writableLength > 0 || res.writableLength > 0;
+    const limitMs = isClients ? Math.min(idleMs, clientStallMs) : idleMs;
+    const tickMs = Math.min(idleMs, clientStallMs) / LOOKS;
+    if (quietNow < limitMs) this.#deadline(tickMs, () => this.#awaitProgress(moved, quietNow + tickMs));
+    else if (isClients) abort(this.#exchange);
+    else this.#fail(APP_TIMEOUT, 'nothing moves');
   }
 
   /**
@@ -275,14 +322,13 @@ class Guard implements InFlight, Waiter {
   #refused(error: Error): void {
     const refusing = this.#target;
     refusing?.refused(this.#tools.clock.monotonic());
-    const { route, request } = this.#exchange;
-    if (this.#retried || refusing === null || request.hasBody) return this.#fail(APP_UNREACHABLE, error);
+    if (this.#retried || refusing === null || this.#exchange.request.hasBody) return this.#fail(APP_UNREACHABLE, error);
     refusing.release(this, 'abandoned', 0);
-    const other = route.upstream.claim(this, refusing, this.#visitor());
+    const other = this.#route.upstream.claim(this, refusing, this.#exchange);
     this.#target = other;
     return other === null || other === refusing
       ? this.#fail(APP_UNREACHABLE, error)
-      : this.#again(other, mayUsePool(this.#exchange));
+      : this.#again(other, this.#exchange.mayUsePool);
   }
 
   #again(target: Target | null, pooled: boolean): void {
@@ -294,7 +340,7 @@ class Guard implements InFlight, Waiter {
   /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
   #mayRetry(): boolean {
     const upstream = this.#upstream;
-    if (this.#retried || !upstream?.reusedSocket || !mayUsePool(this.#exchange)) return false;
+    if (this.#retried || !upstream?.reusedSocket || !this.#exchange.mayUsePool) return false;
     return upstream.socket?.bytesRead === this.#bytesBefore;
   }
 
@@ -309,6 +355,7 @@ class Guard implements InFlight, Waiter {
     }
     this.#phase = 'whole';
     this.#status = 101;
+    this.#exchange.answered(101);
     this.stream = 'websocket';
     this.#clearDeadline();
     res.detachSocket(upgrade.socket);
@@ -317,27 +364,28 @@ class Guard implements InFlight, Waiter {
     if (head.length > 0) upgrade.socket.write(head);
     if (early && early.length > 0) socket.write(early);
     this.#outcome = 'served';
-    this.#tunnel = openTunnel(upgrade.socket, socket, this.#tools.timeouts, () => this.#end());
+    const times = { idleMs: this.#route.idleMs, closeMs: this.#tools.timeouts.closeMs };
+    const { bytesRead, bytesWritten } = upgrade.socket;
+    this.#tunnel = openTunnel(upgrade.socket, socket, times, () => {
+      this.#exchange.bytesIn = upgrade.socket.bytesRead - bytesRead;
+      this.#exchange.bytesOut = upgrade.socket.bytesWritten - bytesWritten;
+      this.#end();
+    });
   }
 
   /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
   #fail(failure: Failure, cause: unknown): void {
     if (this.#ended || this.#phase === 'failed' || this.#phase === 'concluded') return;
-    const { res } = this.#exchange;
-    const answered = !res.headersSent;
-    const ours = failure === CLIENT_TIMEOUT;
-    this.#outcome = ours ? 'abandoned' : 'failed';
+    const { req, res } = this.#exchange;
+    const isAnswered = !res.headersSent;
+    this.#outcome = isClients(failure) ? 'abandoned' : 'failed';
     this.#phase = 'failed';
     this.#clearDeadline();
+    req.unpipe();
     this.#upstream?.destroy();
-    if (!res.destroyed && !ours) this.#exchange.failed(failure, cause, answered, this.#target);
-    if (answered) answerPage(res, failure, ours || this.#mustClose());
+    if (!res.destroyed && !isClients(failure)) this.#exchange.failed(failure, cause, isAnswered, this.#target);
+    if (isAnswered) this.#exchange.refuse(failure);
     else abort(this.#exchange);
-  }
-
-  /** A client that waited for `100 Continue` and got an answer instead may or may not send its body now. */
-  #mustClose(): boolean {
-    return this.#exchange.closing() || (this.#exchange.expectsContinue && !this.#exchange.req.complete);
   }
 
   #passTrailers(): void {
@@ -356,8 +404,10 @@ class Guard implements InFlight, Waiter {
     this.#ended = true;
     this.#clearDeadline();
     const { req } = this.#exchange;
+    this.#exchange.targetId = this.#target?.id ?? null;
     if (this.#target) this.#target.release(this, this.#outcome, this.#status);
-    else this.#exchange.route.upstream.leave(this);
+    else this.#route.upstream.leave(this);
+    this.#exchange.end(this.#outcome);
     // One that has both request and response behind it may be in the pool again, or is a tunnel.
     if (!(this.#phase === 'whole' && req.complete)) this.#upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.

@@ -79,19 +79,26 @@ export interface Origin {
   readonly requestId: string;
 }
 
+/** What a route and the kind of a request change in its fields. */
+export interface Passage {
+  /** A WebSocket handshake. */
+  readonly upgrade: boolean;
+  /** Lower-case names of fields that are for us alone. */
+  readonly hides?: readonly string[];
+  /** What of the path the app does not see. */
+  readonly prefix?: string | null;
+}
+
 /** An IPv4 address of a dual-stack socket without its IPv6 dress. */
 export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
-/**
- * The fields of the request as the target gets it, by lower-case name (which node:http and http-proxy look for).
- * @param upgrade true for a WebSocket handshake
- */
+/** The fields of the request as the target gets it, by lower-case name (which node:http and http-proxy look for). */
 export function requestHeaders(
   rawHeaders: readonly string[],
   origin: Origin,
-  upgrade: boolean,
+  { upgrade, hides = [], prefix = null }: Passage,
 ): Record<string, string | string[]> {
   const all = pairs(rawHeaders);
   const dropped = nominated(all);
@@ -99,10 +106,11 @@ export function requestHeaders(
   const headers = new Map<string, string | string[]>();
   for (const [name, value] of all) {
     const key = name.toLowerCase();
-    if (!isClients(key) || dropped.has(key)) continue;
+    if (!isClients(key) || dropped.has(key) || hides.includes(key)) continue;
     const before = headers.get(key);
     headers.set(key, before === undefined ? value : [before, value].flat());
   }
+  if (prefix !== null) headers.set('x-forwarded-prefix', prefix);
   return { ...Object.fromEntries(headers), ...connectionHeaders(all, upgrade), ...originHeaders(origin) };
 }
 

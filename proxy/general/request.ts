@@ -23,14 +23,27 @@ export interface Request {
   readonly secure: boolean;
 }
 
-/** @param peer the client at the other end of the connection */
-export function readRequest(req: IncomingMessage, peer: Client, maxFields: number): Request | Failure {
+/** @param client who has sent it */
+export function readRequest(req: IncomingMessage, client: Client, maxFields: number): Request | Failure {
   if (req.rawHeaders.length / 2 > maxFields) return HEAD_TOO_LARGE;
-  return badFraming(req) ?? readAddress(req, peer);
+  return badFraming(req) ?? readAddress(req, client);
+}
+
+/** What can be said of a request that is refused. */
+export function unread(req: IncomingMessage, client: Client): Request {
+  const target = req.url ?? '';
+  const { address: clientAddress, secure } = client;
+  return { host: '', authority: '', target, path: target, hasBody: !req.complete, clientAddress, secure };
 }
 
 export function isFailure(read: Request | Failure): read is Failure {
   return 'status' in read;
+}
+
+/** The target of a request without a prefix of whole segments: the very bytes behind it. */
+export function withoutPrefix(target: string, prefix: string): string {
+  const rest = target.slice(prefix.length);
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 /**
@@ -46,7 +59,7 @@ function badFraming(req: IncomingMessage): Failure | null {
   return req.headers['content-length'] === undefined ? null : refused(400, 'The length of the body is ambiguous.');
 }
 
-function readAddress(req: IncomingMessage, peer: Client): Request | Failure {
+function readAddress(req: IncomingMessage, client: Client): Request | Failure {
   const named = req.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
   const header = req.headers.host;
   const host = header === undefined ? null : normalizeHost(header);
@@ -58,8 +71,8 @@ function readAddress(req: IncomingMessage, peer: Client): Request | Failure {
     authority: header,
     target,
     path: target.split('?', 1)[0] ?? '/',
-    clientAddress: peer.address,
-    secure: peer.secure,
+    clientAddress: client.address,
+    secure: client.secure,
     hasBody: req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0,
   };
 }

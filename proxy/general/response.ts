@@ -1,5 +1,8 @@
 /** The way back: the target's response to the client, framed as the client's connection needs it. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
+import type { Transform } from 'node:stream';
+import { decideCompression } from '../policy/compression.ts';
+import type { Coding, Compressors } from '../policy/compression.ts';
 import type { Exchange } from './exchange.ts';
 import { passedTrailers, responseHeaders } from './headers.ts';
 
@@ -11,42 +14,84 @@ export interface ResponseEnd {
   broken(error: unknown): void;
 }
 
-/** Passes head, body (unbuffered, with back-pressure) and trailers on. */
-export function passResponse(exchange: Exchange, response: IncomingMessage, end: ResponseEnd): void {
+/**
+ * Passes head, body (each part at once, with back-pressure) and trailers on.
+ * @param compressors null: the body goes as it is
+ */
+export function passResponse(
+  exchange: Exchange,
+  response: IncomingMessage,
+  compressors: Compressors | null,
+  end: ResponseEnd,
+): void {
   const { res } = exchange;
+  let coding: Coding | null;
   try {
-    writeHead(exchange, response);
+    coding = writeHead(exchange, response, compressors);
   } catch (error) {
     // A status or field that node's parser lets in and its writer does not, like status 000.
     response.destroy();
     end.broken(error);
     return;
   }
+  exchange.answered(response.statusCode ?? 0);
+  response.once('error', (error) => end.broken(error));
   // The head goes out at once, for event streams whose first event may be far away.
   res.flushHeaders();
+  if (isBodyless(exchange, response)) {
+    // Whole as it is: an app that sends a body nevertheless loses its connection, and nobody else anything.
+    end.whole();
+    response.resume();
+    res.end();
+    return;
+  }
   // Before the pipe's own listener, which ends the response to the client.
   response.once('end', () => {
     const trailers = passedTrailers(response.rawTrailers);
     if (trailers.length > 0) res.addTrailers(trailers);
     end.whole();
   });
-  response.once('error', (error) => end.broken(error));
-  response.pipe(res);
+  const body = coding && compressors ? compress(response, compressors.make(coding), res, end) : response;
+  body.on('data', (chunk: Buffer) => {
+    exchange.bytesOut += chunk.length;
+  });
+  body.pipe(res);
 }
 
-function writeHead(exchange: Exchange, response: IncomingMessage): void {
-  const { req, res, expectsContinue } = exchange;
+/** RFC 9112 section 6.3: no body, whatever the fields say. */
+function isBodyless({ method }: Exchange, { statusCode }: IncomingMessage): boolean {
+  return method === 'HEAD' || statusCode === 204 || statusCode === 304;
+}
+
+function compress(response: IncomingMessage, compressor: Transform, res: ServerResponse, end: ResponseEnd): Transform {
+  compressor.once('error', (error) => {
+    end.broken(error);
+    // All of it may have come from the app, but not all of it goes to the client.
+    res.destroy();
+  });
+  res.once('close', () => compressor.destroy());
+  return response.pipe(compressor);
+}
+
+/** @returns the coding that the body gets */
+function writeHead(exchange: Exchange, response: IncomingMessage, compressors: Compressors | null): Coding | null {
+  const { req, res, method, expectsContinue, isClosing } = exchange;
   const status = response.statusCode ?? 0;
-  const close = exchange.closing() || (expectsContinue && !req.complete);
   const headers = responseHeaders(response.rawHeaders, status);
-  res.writeHead(status, response.statusMessage, close ? [...headers, 'Connection', 'close'] : headers);
+  const acceptEncoding = exchange.header('accept-encoding');
+  const { coding, headers: coded } = compressors
+    ? decideCompression({ method, acceptEncoding, status, headers }, compressors.hasRoom)
+    : { coding: null, headers };
+  const close = isClosing || (expectsContinue && !req.complete);
+  res.writeHead(status, response.statusMessage, close ? [...coded, 'Connection', 'close'] : [...coded]);
+  return coding;
 }
 
 /**
  * Ends the client's connection in the middle of a response. Only the end of the connection frames a body for HTTP/1.0
  * clients: there a FIN would read as a complete response, so it is a reset.
  */
-export function abort({ req, res }: Exchange): void {
+export function abort({ req, res }: Pick<Exchange, 'req' | 'res'>): void {
   if (req.httpVersion === '1.1') res.destroy();
   else res.socket?.resetAndDestroy();
 }

@@ -1,31 +1,35 @@
 /** node:http in front of the general engine: it reads requests from connections that others have accepted. */
-import { randomUUID } from 'node:crypto';
 import { createServer, ServerResponse } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Context } from '../context.ts';
-import { answerPage, HOST_UNKNOWN, rawPage, refused, TABLE_UNREADABLE } from '../pages.ts';
+import { unreadRequest } from '../observe/unread.ts';
+import { refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
+import { readClient } from '../policy/client-address.ts';
+import type { Client } from '../policy/client-address.ts';
 import { BadClients } from './bad-client.ts';
-import type { Exchange } from './exchange.ts';
+import { Dispatch } from './dispatch.ts';
+import { Exchange } from './exchange.ts';
+import type { Arrival } from './exchange.ts';
 import { makeGeneral } from './guard.ts';
 import type { General } from './guard.ts';
-import { givenRequestId, plainAddress } from './headers.ts';
-import type { Client } from '../policy/client-address.ts';
-import { isFailure, readRequest } from './request.ts';
+import { plainAddress } from './headers.ts';
+import { linger } from './linger.ts';
+import { isFailure, readRequest, unread } from './request.ts';
+import { Turns } from './turns.ts';
 
-/** One request as node:http gives it. */
-interface Arrival {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly expectsContinue: boolean;
-  readonly upgrade: { readonly socket: Socket; readonly head: Buffer } | null;
-}
+const ONLY_CONTINUE = refused(417, 'Only 100-continue is known.');
+const NO_CONNECT = refused(405, 'The method CONNECT is not served.');
 
 export class GeneralServer {
   readonly #context: Context;
+  readonly #trusted: AddressRanges | null;
   readonly #general: General;
+  readonly #dispatch: Dispatch;
+  readonly #turns = new Turns();
   readonly #badClients: BadClients;
   readonly #server: Server;
   /** Connections of ours, and those that have asked nothing yet, as browsers open them in advance: node calls them busy. */
@@ -34,10 +38,15 @@ export class GeneralServer {
   readonly #peers = new WeakMap<Duplex, Client>();
   #closing = false;
 
-  constructor(context: Context) {
+  /** @param trusted whose claims about the clients before them are believed; null: nobody's */
+  constructor(context: Context, trusted: AddressRanges | null = null) {
     this.#context = context;
+    this.#trusted = trusted;
     this.#general = makeGeneral(context.limits, context.timeouts, context.clock);
-    this.#badClients = new BadClients(context.timeouts.closeMs);
+    this.#dispatch = new Dispatch(context, this.#general);
+    this.#badClients = new BadClients(context.timeouts.closeMs, (socket, status) => {
+      context.observer.unrouted(unreadRequest('general', this.#peerOf(socket), status));
+    });
     this.#server = this.#makeServer();
     // It never listens by itself, and node sets its head and idle limits up at this event.
     this.#server.emit('listening');
@@ -55,6 +64,8 @@ export class GeneralServer {
       this.#open.delete(socket);
       this.#silent.delete(socket);
     });
+    // What node calls after its last answer, to close at once.
+    Object.assign(socket, { destroySoon: () => linger(socket, this.#context.timeouts.closeMs) });
     this.#server.emit('connection', socket);
   }
 
@@ -92,9 +103,15 @@ export class GeneralServer {
     server.timeout = timeouts.streamIdleMs;
     server.on('request', (req, res) => this.#arrived({ req, res, expectsContinue: false, upgrade: null }));
     server.on('checkContinue', (req, res) => this.#arrived({ req, res, expectsContinue: true, upgrade: null }));
-    server.on('checkExpectation', (_req, res) => answerPage(res, refused(417, 'Only 100-continue is known.'), true));
+    server.on('checkExpectation', (req, res) => {
+      this.#arrived({ req, res, expectsContinue: false, upgrade: null }, ONLY_CONTINUE);
+    });
     server.on('upgrade', (req, socket, head) => this.#upgrading(req, socket as Socket, head));
-    server.on('connect', (_req, socket) => refuseConnect(socket, timeouts.closeMs));
+    server.on('connect', (_req, socket) => {
+      // A reset here concerns nobody.
+      socket.on('error', () => undefined);
+      this.#badClients.refuse(socket, NO_CONNECT);
+    });
     server.on('clientError', (error, socket) => this.#badClients.answer(error, socket));
     return server;
   }
@@ -105,38 +122,32 @@ export class GeneralServer {
     socket.on('error', () => undefined);
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
-    res.assignSocket(socket);
-    res.once('finish', () => {
-      socket.end();
-      setTimeout(() => socket.destroy(), this.#context.timeouts.closeMs).unref();
-    });
+    res.once('finish', () => linger(socket, this.#context.timeouts.closeMs));
     this.#arrived({ req, res, expectsContinue: false, upgrade: { socket, head } });
   }
 
-  #arrived(arrival: Arrival): void {
-    const { req, res } = arrival;
-    const { plane, limits, tableUnreadable } = this.#context;
-    this.#silent.delete(req.socket);
-    this.#badClients.began(res);
+  /** @param refusal the answer that is already decided on */
+  #arrived(arrival: Arrival, refusal: Failure | null = null): void {
+    const { req, res, upgrade } = arrival;
+    const { limits } = this.#context;
+    const { socket } = req;
+    this.#silent.delete(socket);
     // Also for a response that had begun before, and so could not say `Connection: close`.
     res.once('close', () => this.#closing && this.#server.closeIdleConnections());
-    const request = readRequest(req, this.#peers.get(req.socket) ?? peerOf(req.socket), limits.headerFields);
-    if (isFailure(request)) return this.#refuse(arrival, request);
-    if (arrival.upgrade && request.hasBody) return this.#refuse(arrival, refused(400, 'An upgrade has no body.'));
-    const route = plane.routesOf(request.host)?.find(request.path);
-    if (!route) return this.#refuse(arrival, tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
-    const requestId = givenRequestId(req.headers['x-request-id']) ?? randomUUID();
-    const failed: Exchange['failed'] = (failure, cause, answered, target) => {
-      if (answered) route.upstream.countFailure();
-      this.#context.failures.record(route.upstream.id, target?.id ?? null, failure, cause);
-    };
-    return this.#general.forward({ ...arrival, request, requestId, route, closing: () => this.#closing, failed });
+    const client = readClient(this.#peerOf(socket), (name) => req.headers[name]?.toString(), this.#trusted);
+    const read = refusal ?? readRequest(req, client, limits.headerFields);
+    const request = isFailure(read) ? unread(req, client) : read;
+    const exchange = new Exchange(this.#context, arrival, request, () => this.#closing);
+    this.#badClients.began(exchange);
+    this.#turns.take(socket, res, () => {
+      if (upgrade) res.assignSocket(upgrade.socket);
+      if (isFailure(read)) exchange.refuse(read);
+      else this.#dispatch.begin(exchange);
+    });
   }
 
-  #refuse({ req, res, expectsContinue, upgrade }: Arrival, failure: Failure): void {
-    // A client that we misread, or that waits with its body, must not go on with this connection.
-    const unsure = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
-    answerPage(res, failure, unsure || this.#closing || upgrade !== null || (expectsContinue && !req.complete));
+  #peerOf(socket: Duplex): Client {
+    return this.#peers.get(socket) ?? peerOf(socket);
   }
 }
 
@@ -148,11 +159,4 @@ function peerOf(socket: Duplex & { remoteAddress?: string }): Client {
 /** Other protocols than WebSocket are not switched to: their requests are answered as if they had not asked. */
 function isWebSocket(req: IncomingMessage): boolean {
   return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
-}
-
-function refuseConnect(socket: Duplex, closeMs: number): void {
-  // A reset here concerns nobody.
-  socket.on('error', () => undefined);
-  socket.end(rawPage(refused(405, 'The method CONNECT is not served.')));
-  setTimeout(() => socket.destroy(), closeMs).unref();
 }

@@ -1,6 +1,5 @@
 /** Two connections tied together after `101 Switching Protocols`. */
 import type { Socket } from 'node:net';
-import type { Timeouts } from '../config.ts';
 import { closeFrameToClient, closeFrameToServer } from '../websocket/close-frame.ts';
 import { Relay } from '../websocket/relay.ts';
 
@@ -50,11 +49,18 @@ export interface Tunnel {
   dismiss(): void;
 }
 
+export interface TunnelTimes {
+  /** Silence in both directions that ends it, ms. */
+  readonly idleMs: number;
+  /** From our FIN to the hard end, ms. */
+  readonly closeMs: number;
+}
+
 /**
  * Ties two connections until both are closed. A FIN of one side is passed on, an error of one ends the other, and
  * silence in both directions ends both. Both sockets must have an `error` listener.
  */
-export function openTunnel(client: Socket, upstream: Socket, timeouts: Timeouts, closed: () => void): Tunnel {
+export function openTunnel(client: Socket, upstream: Socket, times: TunnelTimes, closed: () => void): Tunnel {
   const sides = [client, upstream];
   let timer: NodeJS.Timeout | null = null;
   const destroyBoth = (): void => {
@@ -65,7 +71,7 @@ export function openTunnel(client: Socket, upstream: Socket, timeouts: Timeouts,
   // One side has ended; what it sent before may still be on its way through a slow other side.
   const endSoon = (before = -1): void => {
     if (timer) clearTimeout(timer);
-    timer = setTimeout(() => (moved() === before ? destroyBoth() : endSoon(moved())), timeouts.closeMs);
+    timer = setTimeout(() => (moved() === before ? destroyBoth() : endSoon(moved())), times.closeMs);
   };
   const sideClosed = (): void => {
     if (!sides.every((side) => side.closed)) return;
@@ -74,7 +80,7 @@ export function openTunnel(client: Socket, upstream: Socket, timeouts: Timeouts,
   };
   for (const side of sides) {
     side.setNoDelay(true);
-    side.setTimeout(timeouts.streamIdleMs, destroyBoth);
+    side.setTimeout(times.idleMs, destroyBoth);
     side.once('end', () => endSoon());
     side.once('close', (hadError: boolean) => {
       if (hadError) destroyBoth();
@@ -90,12 +96,12 @@ export function openTunnel(client: Socket, upstream: Socket, timeouts: Timeouts,
   const end = (): void => {
     toServer.end();
     toClient.end();
-    setTimeout(destroyBoth, timeouts.closeMs);
+    setTimeout(destroyBoth, times.closeMs);
   };
   return {
     end,
     dismiss: () => {
-      const late = setTimeout(end, timeouts.closeMs);
+      const late = setTimeout(end, times.closeMs);
       const answered = (): void => {
         if (!toServer.saidGoodbye || !toClient.saidGoodbye) return;
         clearTimeout(late);

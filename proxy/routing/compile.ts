@@ -1,14 +1,17 @@
 /** Entry → routes, with everything compiled that a flip can decide beforehand. */
 import type { Timeouts } from '../config.ts';
 import type { CompileRoutes } from '../plane.ts';
+import { compileAccess } from '../policy/basic-auth.ts';
+import type { AccessDeps } from '../policy/basic-auth.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { PolicyDeps } from '../policy/compile.ts';
 import { needsGeneral } from '../policy/general.ts';
 
-export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps): CompileRoutes {
+export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps & AccessDeps): CompileRoutes {
   return (upstream, observer) => {
     const { id, edge, routes, canary } = upstream.entry;
     const metrics = observer.upstream(id);
+    const access = compileAccess(edge, deps);
     return routes.map((domain) => ({
       domain,
       upstream,
@@ -17,6 +20,7 @@ export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps): CompileRoute
       responseHeadMs: Math.min(edge.responseSeconds * 1000, timeouts.responseHeadMs),
       idleMs: Math.min(edge.idleSeconds * 1000, timeouts.streamIdleMs),
       policy: compilePolicy({ host: domain.host, upstreamId: id }, edge, deps),
+      access,
       general: needsGeneral(domain, edge, canary),
     }));
   };

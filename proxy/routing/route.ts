@@ -2,6 +2,7 @@
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Domain } from '../../protocol/job.ts';
 import type { UpstreamMetrics } from '../observe/observer.ts';
+import type { Access } from '../policy/basic-auth.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
@@ -14,6 +15,8 @@ export interface Route {
   /** Silence that ends a body or a stream, ms. */
   readonly idleMs: number;
   readonly policy: Policy | null;
+  /** Names and passwords, asked for after the policy. Only in the general engine. */
+  readonly access: Access | null;
   readonly metrics: UpstreamMetrics;
   /** True when it has features that only the general engine knows. */
   readonly general: boolean;

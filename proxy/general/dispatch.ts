@@ -1,0 +1,71 @@
+/** What is done with a request that has come in: whose it is, whether it may be, and who carries it. */
+import type { Context } from '../context.ts';
+import { APP_UNAVAILABLE, HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
+import { challengeToken } from '../policy/challenge.ts';
+import type { Answer } from '../policy/policy.ts';
+import type { Route } from '../routing/route.ts';
+import type { Exchange } from './exchange.ts';
+import type { General } from './guard.ts';
+
+export class Dispatch {
+  readonly #context: Context;
+  readonly #general: General;
+
+  constructor(context: Context, general: General) {
+    this.#context = context;
+    this.#general = general;
+  }
+
+  /** Has the exchange answered. Never throws. */
+  begin(exchange: Exchange): void {
+    const { request, upgrade } = exchange;
+    const challenge = this.#challengeAnswer(exchange);
+    if (challenge !== null) return exchange.send(challenge);
+    if (upgrade && request.hasBody) return exchange.refuse(refused(400, 'An upgrade has no body.'));
+    const route = this.#context.plane.routesOf(request.host)?.find(request.path) ?? null;
+    if (route === null) return exchange.refuse(this.#context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
+    exchange.route = route;
+    const answer = route.policy?.judge(exchange) ?? null;
+    return answer === null ? this.#checkAccess(exchange, route) : exchange.send(answer);
+  }
+
+  /** The answer to a CA's HTTP-01 challenge (RFC 8555 section 8.3), for any host: it may have no route yet. */
+  #challengeAnswer({ method, target }: Exchange): Answer | null {
+    const { terminator } = this.#context;
+    if (terminator?.challenging !== true || (method !== 'GET' && method !== 'HEAD')) return null;
+    const token = challengeToken(target);
+    const body = token === null ? null : terminator.httpChallenge(token);
+    if (body === null) return null;
+    const headers = ['Content-Type', 'text/plain', 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'];
+    return { status: 200, headers, body, code: null };
+  }
+
+  #checkAccess(exchange: Exchange, route: Route): void {
+    const verdict = route.access?.judge(exchange) ?? null;
+    if (verdict instanceof Promise) void this.#awaitAccess(exchange, route, verdict);
+    else if (verdict === null) this.#general.forward(exchange, route);
+    else exchange.send(verdict);
+  }
+
+  /** The client may leave while its password is being checked. */
+  async #awaitAccess(exchange: Exchange, route: Route, verdict: Promise<Answer | null>): Promise<void> {
+    const { res } = exchange;
+    const left = (): void => exchange.end('abandoned');
+    res.once('close', left);
+    let answer: Answer | null = null;
+    try {
+      answer = await verdict;
+    } catch (error) {
+      // scrypt found no memory or no thread: nobody knows whether the password is right.
+      exchange.failed(APP_UNAVAILABLE, error, true, null);
+      if (!res.closed) exchange.refuse(APP_UNAVAILABLE);
+      return;
+    } finally {
+      res.off('close', left);
+    }
+    // Garbage behind its head may have been answered meanwhile, too.
+    if (res.closed || res.destroyed || res.writableEnded) return;
+    if (answer === null) this.#general.forward(exchange, route);
+    else exchange.send(answer);
+  }
+}
