@@ -46,6 +46,7 @@ export function makeServing(
     isOpenChallenge: terminator && ((token) => terminator.httpChallenge(token) !== null),
     httpsPort: settings.httpsPort,
     rates: new ClientRates(),
+    passwords: new PasswordCheck(clock),
     shareOf: workers,
   });
   const plane = new Plane(clock, observer, compile);

@@ -45,7 +45,7 @@ export class Edge {
     this.#trusted = makeRanges(settings.trusted);
     this.#caps = new ConnectionCaps(context.limits);
     const pools = new Pools(context.limits, context.timeouts, context.clock);
-    this.#general = new GeneralServer(context);
+    this.#general = new GeneralServer(context, this.#trusted);
     this.#fast = new FastEngine(context, this.#general, pools);
     this.#http2 = new Http2Front(context, pools, this.#general);
     this.#tls = terminator && createTlsServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }));
