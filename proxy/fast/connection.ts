@@ -170,7 +170,8 @@ export class TargetConnection implements Call {
   }
 
   #awaitHead(): void {
-    if (this.#request) this.#deadline = this.#home.now + this.#request.responseHeadMs;
+    // While it connects, that has a limit of its own.
+    if (this.#request && !this.#isConnecting) this.#deadline = this.#home.now + this.#request.responseHeadMs;
   }
 
   #awaitBody(): void {
