@@ -1,7 +1,6 @@
 /** Debian's ACME test server `pebble`, with its DNS server, on ports of its own. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -18,9 +17,10 @@ export interface Pebble {
   readonly caFile: string;
   /** PEM of the root that its certificates lead to. */
   readonly root: string;
-  /** What DNS says of a name, to pebble and to {@link resolve}; no address: the name does not exist. */
+  /** Address and port of its DNS server. */
+  readonly dnsServer: string;
+  /** What that says of a name; no address: the name does not exist. */
   setAddresses(host: string, addresses: readonly string[]): Promise<void>;
-  resolve(host: string): Promise<string[]>;
   /** Its directory, as it answers it. */
   readDirectory(): Promise<object>;
   /** How many orders it has taken. */
@@ -69,8 +69,6 @@ export async function startPebble({ folder, httpPort, tlsPort }: PebbleOptions):
   try {
     const caFile = own.certFile;
     const agent = new Agent({ ca: await readFile(caFile) });
-    const resolver = new Resolver({ timeout: 1000, tries: 2 });
-    resolver.setServers([`127.0.0.1:${dnsPort}`]);
     const manage = async (path: string, body: object): Promise<void> => {
       const response = await fetch(`http://127.0.0.1:${dnsManagementPort}${path}`, {
         method: 'POST',
@@ -91,7 +89,7 @@ export async function startPebble({ folder, httpPort, tlsPort }: PebbleOptions):
         await manage('/clear-a', { host });
         if (addresses.length > 0) await manage('/add-a', { host, addresses });
       },
-      resolve: (host) => resolver.resolve4(host),
+      dnsServer: `127.0.0.1:${dnsPort}`,
       readDirectory: async () => JSON.parse(await get(directory, agent)) as object,
       get orders() {
         return readFileSync(logFile, 'utf8').split('Added order').length - 1;

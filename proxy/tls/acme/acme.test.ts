@@ -22,6 +22,7 @@ import { startTls } from '../start.ts';
 import type { Tls } from '../start.ts';
 import type { TerminatorChange } from '../state.ts';
 import { StaticTerminator } from '../static-terminator.ts';
+import { resolveAddresses } from './open.ts';
 import type { AcmeSettings } from './open.ts';
 
 const DAY_MS = 86_400_000;
@@ -94,7 +95,7 @@ async function start(t: TestContext, acme: Partial<AcmeSettings> = {}, state?: s
     {
       log,
       clock,
-      resolve: (host) => pebble.resolve(host),
+      resolve: (host) => resolveAddresses(host, [pebble.dnsServer]),
       random: () => 0.5,
       // As IPC does it: later, and by value.
       onChange: async (change) => {

@@ -12,7 +12,7 @@ import { Authority } from './authority.ts';
 import type { Challenges } from './challenges.ts';
 import { Ledger } from './ledger.ts';
 import type { ChallengeType } from './order.ts';
-import { checkPointing } from './pointing.ts';
+import { checkPointing, isOutside } from './pointing.ts';
 import { CertificateStore } from './store.ts';
 import { Transport } from './transport.ts';
 
@@ -64,6 +64,7 @@ export async function openAcme(settings: AcmeSettings, folder: string, given: Ac
     publicAddresses: settings.publicAddresses ?? [],
     httpPort: settings.httpPort ?? 80,
     challenges,
+    mayProbe: isOutside,
     signal: ending.signal,
   };
   const authority = await Authority.open({
@@ -104,9 +105,14 @@ async function readCa(path: string | null): Promise<string | null> {
 
 const RESOLVE_TIMEOUT_MS = 5_000;
 
-/** A and AAAA records, as the resolvers of this machine give them. */
-export async function resolveAddresses(host: string): Promise<string[]> {
+/**
+ * A and AAAA records.
+ *
+ * @param servers to ask in place of those of this machine
+ */
+export async function resolveAddresses(host: string, servers: readonly string[] = []): Promise<string[]> {
   const resolver = new Resolver({ timeout: RESOLVE_TIMEOUT_MS, tries: 2 });
+  if (servers.length > 0) resolver.setServers(servers);
   const answers = await Promise.all([resolver.resolve4(host).catch(none), resolver.resolve6(host).catch(none)]);
   return answers.flat();
 }

@@ -25,6 +25,8 @@ export interface PointingDependencies {
   /** Where the CA looks by HTTP: 80. */
   readonly httpPort: number;
   readonly challenges: Challenges;
+  /** Whether requests may be sent to an address that DNS gave: {@link isOutside}. */
+  readonly mayProbe: (address: string) => boolean;
   /** Ends the look. */
   readonly signal: AbortSignal;
 }
@@ -74,10 +76,9 @@ function interfaceAddresses(): string[] {
 async function probe(
   host: string,
   address: string,
-  { httpPort, challenges, signal }: PointingDependencies,
+  { httpPort, challenges, mayProbe, signal }: PointingDependencies,
 ): Promise<string | null> {
-  // DNS is the visitor's to write: it must not send requests of ours to services of this machine or its link.
-  if (isInternal(address)) return 'a loopback, link-local or multicast address';
+  if (!mayProbe(address)) return 'a loopback, link-local or multicast address';
   const [token, answer] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
   try {
     const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token, signal));
@@ -107,7 +108,11 @@ function fetchText(host: string, address: string, port: number, token: string, e
   return promise;
 }
 
-function isInternal(address: string): boolean {
+/**
+ * False for loopback, link-local and multicast addresses: DNS is anybody's to write, and must not send requests of ours
+ * to services of this machine or of its link (cloud metadata at 169.254.169.254).
+ */
+export function isOutside(address: string): boolean {
   const list = new BlockList();
   list.addSubnet('127.0.0.0', 8, 'ipv4');
   list.addSubnet('0.0.0.0', 8, 'ipv4');
@@ -117,5 +122,5 @@ function isInternal(address: string): boolean {
   list.addAddress('::', 'ipv6');
   list.addSubnet('fe80::', 10, 'ipv6');
   list.addSubnet('ff00::', 8, 'ipv6');
-  return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return !list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
