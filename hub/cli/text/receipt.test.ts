@@ -39,12 +39,12 @@ test('a cutover with everything in it', () => {
     receiptText(receipt),
     [
       'generation 7',
+      '0 failed',
       '5123 requests by the old one, 42 by the new',
       'drained in 840 ms, 1 request cut',
       'streams: 3 carried on: 1 ended, 2 closed politely',
       'held: 40 for 12 ms (p50), at most 80 ms; 1 refused',
       '2 answered 5xx by the app',
-      '0 failed',
     ].join(' · '),
   );
 });

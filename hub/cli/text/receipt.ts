@@ -30,12 +30,12 @@ export function receiptText(receipt: CutoverReceipt): string {
   const errors = current.errors + (previous?.errors ?? 0);
   return [
     `generation ${generation}`,
+    `${failed} failed`,
     previous && `${count(previous.requests.served, 'request')} by the old one, ${current.requests.served} by the new`,
     drained && `drained in ${drained}`,
     streams && `streams: ${streams}`,
     held && `held: ${held}`,
     errors > 0 && `${errors} answered 5xx by the app`,
-    `${failed} failed`,
   ]
     .filter(Boolean)
     .join(' · ');
