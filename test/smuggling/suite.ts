@@ -10,6 +10,7 @@ import { EdgeSettings } from '../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';
+import { ClaimCounter } from './claims.ts';
 import { hostGroups } from './corpus.ts';
 import type { Message } from './corpus.ts';
 import { SeenRequests } from './seen.ts';
@@ -86,7 +87,13 @@ async function runPair(
     const edge = await EdgeProcess.start({ name: `proxy of ${kind.name}`, folder: join(folder, 'edge'), engine });
     try {
       for (const entry of entries(messages, place.port)) await edge.flip({ entry, expectedGeneration: 0 });
-      const stage = { edge, kind, seen: new SeenRequests(place.seenFile), host: HONEST_HOST };
+      const stage = {
+        edge,
+        claims: new ClaimCounter(edge),
+        kind,
+        seen: new SeenRequests(place.seenFile),
+        host: HONEST_HOST,
+      };
       stage.seen.next();
       const mismatches: Finding[] = [];
       let forwarded = 0;
