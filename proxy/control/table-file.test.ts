@@ -68,6 +68,18 @@ test('a file cut at any byte, or with any byte flipped, is never taken for a tab
   }
 });
 
+test('a table in another order of fields, or of a version that knew fewer of them, is read', async (t) => {
+  const path = await folder(t);
+  const file = new TableFile(path, log);
+  await file.restore();
+  const [upstream] = table(1).upstreams;
+  assert.ok(upstream);
+  const { edge, routes, ...rest } = upstream;
+  await file.save({ version: 1, upstreams: [{ edge: {}, routes, ...rest } as typeof upstream] });
+  assert.deepEqual(await restore(path), { from: 'file', table: table(1) });
+  assert.equal(edge.responseSeconds, 60);
+});
+
 test('a damaged file does not become the copy that the next restart falls back to', async (t) => {
   const path = await saved(t, 1, 2);
   await writeFile(join(path, 'table.json'), 'damaged');
