@@ -106,10 +106,10 @@ export class Hold {
     else this.#settle();
   }
 
-  /** Nobody goes on: the upstream, or the process, is at its end. */
+  /** Nobody goes on, and this is over: the upstream, or the process, is at its end. */
   refuseAll(): void {
     for (const waiter of this.#queue.keys()) this.#refuse(waiter);
-    if (this.#ending) this.#settle();
+    this.#settle();
   }
 
   #letGo(): void {
