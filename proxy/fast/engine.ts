@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import type { Context } from '../context.ts';
 import type { Client } from '../policy/client-address.ts';
 import type { GeneralServer } from '../general/server.ts';
+import { unreadRequest } from '../observe/unread.ts';
 import { CLIENT_TIMEOUT, rawPage } from '../pages.ts';
 import { ClientConnection } from './client.ts';
 import type { Shared } from './client.ts';
@@ -76,6 +77,7 @@ export class FastEngine implements Shared {
 
   late(client: ClientConnection): void {
     client.refuse(rawPage(CLIENT_TIMEOUT));
+    this.context.observer.unrouted(unreadRequest('fast', client.peer, CLIENT_TIMEOUT.status));
   }
 
   closed(client: ClientConnection): void {

@@ -11,7 +11,7 @@ import {
   APP_UNREACHABLE,
   BODY_TOO_LARGE,
   CLIENT_TIMEOUT,
-  pageAnswer,
+  failureAnswer,
   refused,
 } from '../pages.ts';
 import type { Failure } from '../pages.ts';
@@ -337,7 +337,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     refusing?.refused(this.#shared.context.clock.monotonic());
     if (refusing === null || request === null || unsent === null || this.#route === null) return false;
     refusing.release(this, 'abandoned', 0);
-    const other = this.#route.upstream.claim(this, refusing, null);
+    const other = this.#route.upstream.claim(this, refusing, this);
     this.#to = other ?? refusing;
     if (other === null || other === refusing) return false;
     this.#request = { ...request, target: other, head: unsent };
@@ -359,8 +359,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const outcome = isOurs ? 'abandoned' : 'failed';
     if (this.#phase === 'asking') {
       this.#close ||= isOurs || !this.#body.done || this.#shared.closing;
-      const more = failure.status === 503 ? ['Retry-After', '1'] : [];
-      this.#answer(pageAnswer(failure, this.#wantsHtml ? 'text/html' : undefined, {}, more), outcome);
+      this.#answer(failureAnswer(failure, this.#wantsHtml ? 'text/html' : undefined), outcome);
       return;
     }
     this.#client.destroy(this.#framing === 'close');
@@ -370,7 +369,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #answer(answer: Answer, outcome: Outcome): void {
     this.status = answer.status;
     const bytes = answerBytes(answer, this.#close, this.method === 'HEAD');
-    this.bytesOut = Buffer.byteLength(answer.body);
+    this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
     this.#client.write(bytes);
     this.#ended(outcome);
   }

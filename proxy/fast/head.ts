@@ -24,6 +24,8 @@ const CONTENT_LENGTH = ascii('content-length');
 const TRANSFER_ENCODING = ascii('transfer-encoding');
 const ACCEPT = ascii('accept');
 const HTML = ascii('text/html');
+const XHTML = ascii('application/xhtml+xml');
+const COMMA = 0x2c;
 const REQUEST_ID = ascii('x-request-id');
 const FORWARDED_PREFIX = ascii('x-forwarded-');
 /** Never passed on: about this connection only, or set by us, or dangerous (general/headers.ts has the why). */
@@ -140,7 +142,7 @@ export class RequestHead {
     if (length === 17 && isText(bytes, name, nameEnd, TRANSFER_ENCODING)) return this.#chunked(bytes, index);
     if (length === 12 && isText(bytes, name, nameEnd, REQUEST_ID)) return this.#requestId(index);
     if (length === 6 && isText(bytes, name, nameEnd, ACCEPT)) {
-      this.wantsHtml = isAt(bytes, this.fields.valueStart(index), HTML);
+      this.wantsHtml ||= listsHtml(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
       return true;
     }
     for (const text of GENERAL[length] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return false;
@@ -204,6 +206,16 @@ function expect(bytes: Uint8Array, start: number, end: number, text: Uint8Array)
     if (bytes[start + index] !== text[index]) return start + index >= end ? MORE : BAD;
   }
   return start + text.length;
+}
+
+/** True when html is among what is accepted, under one of its two names; browsers have it first. */
+function listsHtml(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at + HTML.length <= end; at += 1) {
+    if (isAt(bytes, at, HTML) || isAt(bytes, at, XHTML)) return true;
+    while (at < end && bytes[at] !== COMMA) at += 1;
+    while (bytes[at + 1] === SPACE) at += 1;
+  }
+  return false;
 }
 
 function isDropped(bytes: Uint8Array, name: number, nameEnd: number): boolean {

@@ -7,8 +7,15 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { CallFailure } from '../fast/call.ts';
 import type { Clock } from '../clock.ts';
 import type { Ended, Outcome } from '../observe/observer.ts';
-import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT, pageAnswer } from '../pages.ts';
-import type { Failure } from '../pages.ts';
+import {
+  APP_TIMEOUT,
+  APP_UNAVAILABLE,
+  APP_UNREACHABLE,
+  BODY_TOO_LARGE,
+  CLIENT_TIMEOUT,
+  failureAnswer,
+} from '../pages.ts';
+import type { Failure, OwnPages } from '../pages.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
@@ -132,9 +139,8 @@ export class Exchange implements InFlight, LegSink, Ended {
     this.#finish(bytes);
   }
 
-  refuse(failure: Failure, own: Parameters<typeof pageAnswer>[2] = {}): void {
-    const retry = failure.status === 503 ? ['retry-after', '1'] : [];
-    this.answer(pageAnswer(failure, this.request.header('accept'), own, retry));
+  refuse(failure: Failure, own: OwnPages = {}): void {
+    this.answer(failureAnswer(failure, this.request.header('accept'), own));
   }
 
   // InFlight
