@@ -108,7 +108,12 @@ function run(
   env: Readonly<Record<string, string>> = {},
   output: number | 'ignore' = 'ignore',
 ): ChildProcess {
-  return spawn(program, args, { stdio: ['ignore', output, 'ignore'], env: { ...process.env, ...env } });
+  const child = spawn(program, args, { stdio: ['ignore', output, 'ignore'], env: { ...process.env, ...env } });
+  // A test run that is interrupted comes to no `after`.
+  const kill = (): unknown => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
+  return child;
 }
 
 async function end(child: ChildProcess): Promise<void> {
