@@ -7,7 +7,7 @@ import type { Log } from './log.ts';
 import type { RunningProxy } from './proxies/contract.ts';
 
 /** Load before the first round: compilers, pools and caches are warm then. */
-const WARM_UP_SECONDS = 1;
+const WARM_UP_SECONDS = 2;
 
 export interface CpuPlan {
   readonly lab: Lab;
