@@ -58,7 +58,7 @@ export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
   eventStreams: 200,
   quietSeconds: 5,
   flipEveryMs: 250,
-  drain: { deadlineSeconds: 2, streamDeadlineSeconds: 2.5, spreadSeconds: 0.5 },
+  drain: { deadlineSeconds: 3, streamDeadlineSeconds: 3, spreadSeconds: 0.5 },
 };
 
 const HOST = 'app.test';

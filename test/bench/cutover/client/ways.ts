@@ -9,6 +9,9 @@ import type { Dispatcher } from 'undici';
 const SILENCE_MS = 10_000;
 /** Connections of one HTTP/2 client. */
 const SESSIONS = 4;
+/** As much as browsers let come: with the 64 KiB of the protocol the client would be what is measured. */
+const STREAM_WINDOW_BYTES = 1024 * 1024;
+const SESSION_WINDOW_BYTES = 8 * STREAM_WINDOW_BYTES;
 
 export interface Ask {
   readonly method: 'GET' | 'HEAD' | 'POST';
@@ -59,6 +62,7 @@ export class Http1Way implements Way {
       pipelining: kept ? 1 : 0,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
+      allowH2: false,
       ...(tls ? { connect: { ca, servername: host } } : {}),
     });
   }
@@ -119,7 +123,12 @@ export class Http2Way implements Way {
     const usable = this.#sessions[this.#turn];
     if (usable && !usable.closed && !usable.destroyed) return usable;
     const { https, host, ca } = this.#destination;
-    const session = connect(https ?? '', { ca, servername: host });
+    const session = connect(https ?? '', {
+      ca,
+      servername: host,
+      settings: { initialWindowSize: STREAM_WINDOW_BYTES },
+    });
+    session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
     // Its streams fail with it, and they are what is counted.
     session.on('error', () => undefined);
     this.#sessions[this.#turn] = session;
