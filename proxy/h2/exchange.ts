@@ -15,7 +15,7 @@ import {
   CLIENT_TIMEOUT,
   failureAnswer,
 } from '../pages.ts';
-import type { Failure, OwnPages } from '../pages.ts';
+import type { Failure } from '../pages.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
@@ -139,8 +139,8 @@ export class Exchange implements InFlight, LegSink, Ended {
     this.#finish(bytes);
   }
 
-  refuse(failure: Failure, own: OwnPages = {}): void {
-    this.answer(failureAnswer(failure, this.request.header('accept'), own));
+  refuse(failure: Failure): void {
+    this.answer(failureAnswer(failure, this.request.header('accept'), this.route?.edge.errorPages));
   }
 
   // InFlight
@@ -292,7 +292,7 @@ export class Exchange implements InFlight, LegSink, Ended {
     if (!this.client.closed && !isClients && this.route) {
       this.#carrier.failed(this.route, this.#target, failure, cause, answered);
     }
-    if (answered) this.refuse(failure, this.route?.edge.errorPages);
+    if (answered) this.refuse(failure);
     else breakStream(this.client);
   }
 
@@ -300,7 +300,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   #giveUp(failure: Failure): void {
     this.#leg?.abort();
     if (this.client.headersSent) this.#reset(constants.NGHTTP2_CANCEL);
-    else this.refuse(failure, this.route?.edge.errorPages);
+    else this.refuse(failure);
   }
 
   #reset(code: number): void {

@@ -3,9 +3,11 @@ import type { ServerOptions } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
+import { RequestIds } from '../fast/request-ids.ts';
+import { plainAddress } from '../general/headers.ts';
 import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';
-import type { Shared } from './session.ts';
+import type { Peer, Shared } from './session.ts';
 import { TargetSessions } from './target-sessions.ts';
 
 /** Requests at once on one connection. */
@@ -27,13 +29,13 @@ export class Http2Front {
   /** @param general takes requests that need features of the general engine, over connections within the process */
   constructor(context: Context, calls: Calls, general: Acceptor) {
     const sessions = new TargetSessions(context.timeouts, context.clock);
-    this.#shared = { context, calls, sessions, general, options: sessionOptions(context) };
+    this.#shared = { context, calls, sessions, general, ids: new RequestIds(), options: sessionOptions(context) };
     this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
-  /** Takes over a connection whose ALPN is `h2`, after its handshake. */
-  accept(socket: TLSSocket): void {
-    const session = new ClientSession(socket, this.#shared, () => this.#left(session));
+  /** Takes over a connection whose ALPN is `h2`, after its handshake. @param peer absent: what the connection knows */
+  accept(socket: TLSSocket, peer: Peer = peerOf(socket)): void {
+    const session = new ClientSession(socket, peer, this.#shared, () => this.#left(session));
     this.#sessions.add(session);
     if (this.#closing) session.close();
   }
@@ -67,6 +69,10 @@ export class Http2Front {
     const stallMs = stalled > MAX_STALLED ? SHORT_STALL_MS : undefined;
     for (const session of this.#sessions) session.tick(now, stallMs);
   }
+}
+
+function peerOf({ remoteAddress }: TLSSocket): Peer {
+  return { address: plainAddress(remoteAddress ?? ''), secure: true, isTrusted: false };
 }
 
 function sessionOptions({ limits }: Context): ServerOptions {

@@ -6,16 +6,10 @@
 import { ORIGIN_FORM } from '../general/request.ts';
 import { HEAD_TOO_LARGE, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import type { Client } from '../policy/client-address.ts';
 import type { Asked } from '../policy/policy.ts';
 import { isGrpc } from './grpc.ts';
 import { normalizeHost } from '../routing/host.ts';
-
-/** What is the same for every request of a connection. */
-export interface ClientOrigin {
-  /** Without `::ffff:`. */
-  readonly address: string;
-  readonly secure: boolean;
-}
 
 export interface RequestLimits {
   readonly headBytes: number;
@@ -62,7 +56,7 @@ export class Request implements Asked {
   #scheme = '';
 
   /** @param raw names and values in turn, as node:http2 gives them */
-  constructor(raw: readonly string[], hasBody: boolean, { address, secure }: ClientOrigin, limits: RequestLimits) {
+  constructor(raw: readonly string[], hasBody: boolean, { address, secure }: Client, limits: RequestLimits) {
     this.hasBody = hasBody;
     this.clientAddress = address;
     this.secure = secure;

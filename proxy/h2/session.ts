@@ -1,12 +1,12 @@
 /** One HTTP/2 connection of a client: its requests, and what it may cost us. */
-import { randomUUID } from 'node:crypto';
 import { constants, performServerHandshake } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream, ServerOptions } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
-import { givenRequestId, plainAddress } from '../general/headers.ts';
+import type { RequestIds } from '../fast/request-ids.ts';
+import { givenRequestId } from '../general/headers.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import { needsGeneral } from '../policy/general.ts';
@@ -22,8 +22,14 @@ import { Http1Sink } from './http1-leg.ts';
 import type { Leg } from './leg.ts';
 import { framingOf, http1Head, http2Head } from './request-head.ts';
 import { Request } from './request.ts';
-import type { ClientOrigin } from './request.ts';
+import type { Client } from '../policy/client-address.ts';
 import type { TargetSessions } from './target-sessions.ts';
+
+/** Who is at the other end of a connection. */
+export interface Peer extends Client {
+  /** What it says about the origin of its requests is believed, by the general engine. */
+  readonly isTrusted: boolean;
+}
 
 /** What the sessions of a front share. */
 export interface Shared {
@@ -32,6 +38,7 @@ export interface Shared {
   /** To apps that speak HTTP/2. */
   readonly sessions: TargetSessions;
   readonly general: Acceptor;
+  readonly ids: RequestIds;
   readonly options: ServerOptions;
 }
 
@@ -49,16 +56,19 @@ const STALL_MS = 60_000;
 
 /** A stream that waits for its client. */
 interface Stall {
-  since: number;
-  waiting: number;
+  readonly since: number;
+  /** Bytes. */
+  readonly waiting: number;
 }
 
 export class ClientSession implements Carrier {
   readonly clock: Clock;
   readonly #shared: Shared;
   readonly #session: ServerHttp2Session;
-  readonly #origin: ClientOrigin;
-  readonly #open = new Map<ServerHttp2Stream, Stall>();
+  readonly #peer: Peer;
+  readonly #open = new Set<ServerHttp2Stream>();
+  /** Those that wait for their client. */
+  readonly #stalls = new Map<ServerHttp2Stream, Stall>();
   readonly #resets: Budget;
   /** When the last stream ended; the accepted connection counts as one. */
   #idleSince: number;
@@ -66,13 +76,13 @@ export class ClientSession implements Carrier {
   #closing = false;
 
   /** @param closed called once, when the connection is no more */
-  constructor(socket: TLSSocket, shared: Shared, closed: (session: ClientSession) => void) {
+  constructor(socket: TLSSocket, peer: Peer, shared: Shared, closed: (session: ClientSession) => void) {
     const { clock } = shared.context;
     this.clock = clock;
     this.#shared = shared;
     this.#idleSince = clock.monotonic();
     this.#resets = new Budget(RESETS, this.#idleSince);
-    this.#origin = { address: plainAddress(socket.remoteAddress ?? ''), secure: true };
+    this.#peer = peer;
     this.#session = performServerHandshake(socket, shared.options);
     // Broken connections and protocol errors: `close` follows, and with it the end of every exchange.
     this.#session.on('error', () => undefined);
@@ -85,9 +95,7 @@ export class ClientSession implements Carrier {
 
   /** Streams that wait for their client. */
   get stalled(): number {
-    let stalled = 0;
-    for (const { since } of this.#open.values()) if (since > 0) stalled += 1;
-    return stalled;
+    return this.#stalls.size;
   }
 
   /**
@@ -114,23 +122,27 @@ export class ClientSession implements Carrier {
     const { clientIdleMs, clientHeadMs } = this.#shared.context.timeouts;
     if (!this.#greeted && now - this.#idleSince > clientHeadMs) return this.destroy();
     if (this.#open.size === 0 && now - this.#idleSince > clientIdleMs) return this.close();
-    for (const [stream, stall] of this.#open) {
-      if (!stream.writableNeedDrain || stream.writableLength !== stall.waiting) {
-        stall.since = stream.writableNeedDrain ? now : 0;
-        stall.waiting = stream.writableLength;
-      } else if (now - stall.since > stallMs) breakStream(stream);
-    }
+    for (const stream of this.#open) this.#watch(stream, now, stallMs);
     return undefined;
+  }
+
+  #watch(stream: ServerHttp2Stream, now: number, stallMs: number): void {
+    const waiting = stream.writableLength;
+    const stall = this.#stalls.get(stream);
+    if (!stream.writableNeedDrain) this.#stalls.delete(stream);
+    else if (stall?.waiting !== waiting) this.#stalls.set(stream, { since: now, waiting });
+    else if (now - stall.since > stallMs) breakStream(stream);
   }
 
   #arrived(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     // A reset concerns its exchange, which hears of it by `close`.
     stream.on('error', () => undefined);
-    this.#open.set(stream, { since: 0, waiting: 0 });
+    this.#open.add(stream);
     const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-    const request = new Request(raw, hasBody, this.#origin, this.#shared.context.limits);
+    const request = new Request(raw, hasBody, this.#peer, this.#shared.context.limits);
     const route = this.#routeOf(request);
-    if (request.failure === null && (request.expectsContinue || request.protocol === 'websocket' || isGeneral(route))) {
+    const isRare = request.expectsContinue || request.protocol === 'websocket' || this.#peer.isTrusted;
+    if (request.failure === null && (isRare || isGeneral(route))) {
       this.#bridge(stream, request);
     } else this.#serve(stream, request, route);
   }
@@ -146,8 +158,8 @@ export class ClientSession implements Carrier {
   }
 
   #serve(stream: ServerHttp2Stream, request: Request, route: Route | null): void {
-    const { context } = this.#shared;
-    const requestId = givenRequestId(request.header('x-request-id')) ?? randomUUID();
+    const { context, ids } = this.#shared;
+    const requestId = givenRequestId(request.header('x-request-id')) ?? ids.text(ids.next());
     const exchange = new Exchange(stream, request, route, requestId, this);
     if (request.failure) return exchange.refuse(request.failure);
     if (request.protocol !== null) return exchange.refuse(refused(501, 'Only WebSocket can be connected to.'));
@@ -196,6 +208,7 @@ export class ClientSession implements Carrier {
   /** @param isClients false: what ended it, if it was reset, was no deed of the client */
   #ended(stream: ServerHttp2Stream, isClients: boolean): void {
     this.#open.delete(stream);
+    this.#stalls.delete(stream);
     const now = this.clock.monotonic();
     if (this.#open.size === 0) this.#idleSince = now;
     const wasReset = isClients && stream.rstCode !== constants.NGHTTP2_NO_ERROR;

@@ -137,7 +137,8 @@ export class Edge {
 
   #secured(socket: TLSSocket): void {
     const address = this.#named.get(endOf(socket)) ?? plainAddress(socket.remoteAddress ?? '');
-    if (socket.alpnProtocol === 'h2') this.#http2.accept(socket);
+    const isTrusted = this.#trusted.has(address);
+    if (socket.alpnProtocol === 'h2') this.#http2.accept(socket, { address, secure: true, isTrusted });
     else this.#serve(socket, { address, secure: true });
   }
 
