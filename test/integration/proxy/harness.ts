@@ -162,13 +162,18 @@ export interface Edge {
 
 type EngineName = 'fast' | 'http-proxy';
 
-const engineOf = new WeakMap<TestContext, EngineName>();
+const engines = new WeakMap<TestContext, EngineName>();
+
+/** The engine that a test of {@link testBoth} is about. */
+export function engineOf(t: TestContext): EngineName {
+  return engines.get(t) ?? 'fast';
+}
 
 /** The same test with each engine: whatever carries a request, what clients and targets see is the same. */
 export function testBoth(name: string, body: (t: TestContext) => Promise<void>): void {
   for (const engine of ['fast', 'http-proxy'] as const) {
     void test(`${name} (${engine})`, (t) => {
-      engineOf.set(t, engine);
+      engines.set(t, engine);
       return body(t);
     });
   }
@@ -193,7 +198,7 @@ export async function startEdge(
   const config = {
     ...readConfig({}),
     listen: listenOn,
-    engine: settings.engine ?? engineOf.get(t) ?? 'fast',
+    engine: settings.engine ?? engineOf(t),
     workers: settings.workers ?? 1,
     accessLog: 'off' as const,
     adminSocket,

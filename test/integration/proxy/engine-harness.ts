@@ -1,0 +1,122 @@
+/** The serving side of a process alone, with what it tells the observer and the parts around it in the test's hands. */
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import type { TestContext } from 'node:test';
+import { EdgeSettings } from '../../../protocol/edge.ts';
+import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import { makeLogger } from '../../../protocol/service/logger.ts';
+import { systemClock } from '../../../proxy/clock.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
+import type { Limits, Timeouts } from '../../../proxy/config.ts';
+import { FailureLog } from '../../../proxy/failure-log.ts';
+import { Edge } from '../../../proxy/listen/edge.ts';
+import type { Ended } from '../../../proxy/observe/observer.ts';
+import { Plane } from '../../../proxy/plane.ts';
+import { ClientRates } from '../../../proxy/policy/client-rates.ts';
+import { PasswordCheck } from '../../../proxy/policy/password-check.ts';
+import { makeCompiler } from '../../../proxy/routing/compile.ts';
+import type { Terminator } from '../../../proxy/tls/terminator.ts';
+import { engineOf, entryFor, Wire } from './harness.ts';
+
+/** An ended exchange, as its numbers stood then. */
+export type Seen = Pick<
+  Ended,
+  'method' | 'target' | 'clientAddress' | 'secure' | 'status' | 'outcome' | 'bytesIn' | 'bytesOut' | 'engine'
+> & { readonly routed: boolean; readonly claimed: boolean; readonly timed: boolean; readonly durationMs: number };
+
+export interface ServingEdge {
+  readonly port: number;
+  readonly plane: Plane;
+  /** In the order in which they ended. */
+  readonly seen: readonly Seen[];
+  connect(): Promise<Wire>;
+  send(text: string): Promise<Wire>;
+  /** Serves app.test from a port of this host. */
+  serve(port: number, edge?: Partial<EdgeSettings>, changes?: Partial<UpstreamEntry>): void;
+}
+
+export interface ServingSettings {
+  readonly timeouts?: Partial<Timeouts>;
+  readonly limits?: Partial<Limits>;
+  readonly trusted?: readonly string[];
+  /** Open HTTP-01 challenges: token → body. */
+  readonly challenges?: ReadonlyMap<string, string>;
+}
+
+export async function startServing(t: TestContext, settings: ServingSettings = {}): Promise<ServingEdge> {
+  const seen: Seen[] = [];
+  const observer = {
+    upstream: () => ({ ended: (exchange: Ended) => void seen.push(copy(exchange, true)) }),
+    unrouted: (exchange: Ended) => void seen.push(copy(exchange, false)),
+    forget: () => undefined,
+  };
+  const timeouts = { ...DEFAULT_TIMEOUTS, closeMs: 200, shutdownMs: 50, ...settings.timeouts };
+  const limits = { ...DEFAULT_LIMITS, ...settings.limits };
+  const { challenges = new Map() } = settings;
+  const clock = systemClock;
+  const compile = makeCompiler(timeouts, {
+    clock,
+    hasCertificate: null,
+    isOpenChallenge: (token) => challenges.has(token),
+    httpsPort: 443,
+    rates: new ClientRates(),
+    passwords: new PasswordCheck(clock),
+    shareOf: 1,
+  });
+  const plane = new Plane(clock, observer, compile);
+  const context = {
+    plane,
+    observer,
+    limits,
+    timeouts,
+    clock,
+    failures: new FailureLog(makeLogger('proxy', 'silent'), clock),
+    terminator: challenging(challenges),
+    tableUnreadable: () => false,
+  };
+  const edge = new Edge(context, { engine: engineOf(t), trusted: settings.trusted ?? [], proxyProtocol: false }, null);
+  const { port } = await edge.listen({ host: '127.0.0.1', port: 0 });
+  const wires: Wire[] = [];
+  t.after(async () => {
+    for (const { socket } of wires) socket.destroy();
+    await edge.close();
+  });
+  const connect = async (): Promise<Wire> => {
+    const socket = createConnection(port, '127.0.0.1');
+    await once(socket, 'connect');
+    const wire = new Wire(socket);
+    wires.push(wire);
+    return wire;
+  };
+  let generation = 0;
+  return {
+    port,
+    plane,
+    seen,
+    connect,
+    send: async (text) => (await connect()).send(text),
+    serve: (target, some = {}, changes = {}) => {
+      generation += 1;
+      plane.put(entryFor(target, { generation, edge: { ...EdgeSettings.parse({}), ...some }, ...changes }));
+    },
+  };
+}
+
+function copy(exchange: Ended, routed: boolean): Seen {
+  const { method, target, clientAddress, secure, status, outcome, bytesIn, bytesOut, engine, durationMs } = exchange;
+  const told = { method, target, clientAddress, secure, status, outcome, bytesIn, bytesOut, engine, durationMs };
+  return { ...told, routed, claimed: exchange.targetId !== null, timed: exchange.appMs > 0 };
+}
+
+/** TLS that has nothing but challenges. */
+function challenging(challenges: ReadonlyMap<string, string>): Terminator {
+  return {
+    contextFor: () => null,
+    challengeContextFor: () => null,
+    httpChallenge: (token) => challenges.get(token) ?? null,
+    covers: () => false,
+    get challenging() {
+      return challenges.size > 0;
+    },
+  };
+}
