@@ -39,7 +39,8 @@ export function attack({ mode, addresses, port, connections, seconds }: Attack):
 }
 
 function run(mode: Mode, args: readonly (string | number)[]): ChildProcess {
-  return spawn('slowhttptest', [...MODES[mode], ...args.map(String)], { stdio: 'ignore' });
+  // Attackers are elsewhere: here they get the processor time that is left.
+  return spawn('nice', ['-n', '10', 'slowhttptest', ...MODES[mode], ...args.map(String)], { stdio: 'ignore' });
 }
 
 function end(child: ChildProcess): Promise<void> {
