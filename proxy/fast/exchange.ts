@@ -137,6 +137,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const route = this.#find(bytes, head);
     if (route === null || route.general) return HAND_OVER;
     this.#bytes = bytes;
+    this.method = head.method;
     this.contentLength = head.framing === 'length' ? head.contentLength : null;
     const refusal = route.policy === null ? null : route.policy.judge(this);
     if (refusal === null && (this.#to = route.upstream.claim(this, null, this)) === null) return HAND_OVER;
@@ -270,7 +271,6 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   #reset(bytes: Buffer, head: RequestHead): void {
-    this.method = head.method;
     this.stream = null;
     this.status = 0;
     this.appMs = 0;
