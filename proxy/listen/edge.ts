@@ -22,6 +22,12 @@ export type ListenerKind = 'http' | 'https';
 
 export type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
+/** How long the first request of a connection may take when the listeners have just closed, ms; how often that is looked at. */
+const NEWCOMER_MS = 500;
+const NEWCOMER_LOOK_MS = 5;
+/** How long a TLS handshake and the request behind it take at most, ms; who is slower asks again. */
+const HANDSHAKE_MS = 250;
+
 export class Edge {
   readonly #context: Context;
   readonly #settings: EdgeSettings;
@@ -33,6 +39,8 @@ export class Edge {
   readonly #tls: TlsServer | null;
   readonly #detachTls: () => void;
   readonly #listeners: Server[] = [];
+  /** Client connections, and since when (monotonic, ms) they are open. */
+  readonly #open = new Map<Socket, number>();
   #deadlines: readonly NodeJS.Timeout[] = [];
   #closed: Promise<void> | null = null;
   /** Clients that a sender in front has named, by the sender's end of their connection, while TLS begins on it. */
@@ -94,6 +102,7 @@ export class Edge {
   async #drain(): Promise<void> {
     // Not their callbacks: the engines know better which connections are left.
     for (const server of this.#listeners) server.close();
+    await this.#newcomers();
     // The general engine last: the others hand over to it.
     await Promise.all([this.#fast.close(), this.#http2.close()]);
     await this.#general.close();
@@ -112,13 +121,37 @@ export class Edge {
       return;
     }
     if (this.#isFastFor(kind) && !this.#trusted.has(address)) {
-      this.#fast.accept(socket, address).once('close', () => this.#caps.left(address));
+      this.#opened(this.#fast.accept(socket, address), address);
       return;
     }
-    socket.once('close', () => this.#caps.left(address));
+    this.#opened(socket, address);
     if (this.#settings.proxyProtocol && this.#trusted.has(address)) {
       readProxied(socket, this.#context.timeouts, (client) => this.#begin(socket, kind, client));
     } else this.#begin(socket, kind, null);
+  }
+
+  #opened(socket: Socket, address: string): void {
+    this.#open.set(socket, this.#context.clock.monotonic());
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#caps.left(address);
+    });
+  }
+
+  /**
+   * A connection that was made a moment ago has its first request on the way: its client could not know that we are about
+   * to go. Resolves when there is none, or after a while: browsers open connections in advance, too.
+   */
+  async #newcomers(): Promise<void> {
+    const { clock } = this.#context;
+    const startedAt = clock.monotonic();
+    const isNew = ([socket, since]: readonly [Socket, number]): boolean =>
+      // With TLS the first bytes are no request yet.
+      since > startedAt - NEWCOMER_MS &&
+      (socket.bytesRead === 0 || (this.#tls !== null && clock.monotonic() - since < HANDSHAKE_MS));
+    while (clock.monotonic() - startedAt < NEWCOMER_MS && [...this.#open].some(isNew)) {
+      await new Promise((resolve) => setTimeout(resolve, NEWCOMER_LOOK_MS));
+    }
   }
 
   /** @param client who the sender in front says it is; null: the socket's own peer */
@@ -146,7 +179,11 @@ export class Edge {
   #serve(socket: Socket, client: Client): void {
     const isTrusted = this.#trusted.has(client.address);
     if (this.#settings.engine === 'fast' && !isTrusted) this.#fast.acceptStream(socket, client);
-    else this.#general.accept(socket, client);
+    else {
+      this.#general.accept(socket, client);
+      // The listener pauses them where most begin in the fast engine.
+      if (socket.isPaused()) socket.resume();
+    }
   }
 }
 

@@ -1,128 +1,16 @@
 /** The proxy as a process of its own: killed, stopped, restarted, handed a socket, called wrongly. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
-import {
-  answering,
-  entryFor,
-  eventually,
-  listen,
-  OK,
-  scriptedUpstream,
-  temporaryFolder,
-  uuid,
-  Wire,
-} from './harness.ts';
+import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
+import { environment, MAIN, serve, start } from './proxy-process.ts';
 
-const MAIN = fileURLToPath(new URL('../../../proxy/main.ts', import.meta.url));
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly port: number;
-  readonly adminSocket: string;
-  output(): string;
-  /** Ends the process with a signal and gives its exit code, null when the signal ended it. */
-  end(signal: NodeJS.Signals): Promise<number | null>;
-  connect(): Promise<Wire>;
-  admin(
-    method: string,
-    path: string,
-    body?: string,
-  ): Promise<{ status: number; type: string; body: Record<string, unknown> }>;
-  flip(generation: number, port: number, changes?: Partial<UpstreamEntry>): Promise<{ status: number }>;
-}
-
-/** A listening socket to hand over, and the program that does it. */
-interface Activation {
-  readonly launcher: string;
-  readonly fd: number;
-}
-
-function environment(folder: string): NodeJS.ProcessEnv {
-  return {
-    ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
-    ORKESTR_PROXY_SOCKET: join(folder, 'admin.sock'),
-    ORKESTR_PROXY_STATE: join(folder, 'state'),
-  };
-}
-
-function start(t: TestContext, argv: readonly string[], env: NodeJS.ProcessEnv, socket?: Activation) {
-  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(socket ? [socket.fd] : [])];
-  const [file = '', ...operands] = [...(socket ? ['/bin/sh', socket.launcher] : []), process.execPath, ...argv];
-  const child: ChildProcess = spawn(file, operands, { env, stdio });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (text) => {
-      output += String(text);
-    });
-  }
-  const over = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  t.after(async () => {
-    if (over()) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  });
-  return { child, output: () => output, over };
-}
-
-async function serve(t: TestContext, folder: string, socket?: Activation): Promise<Running> {
-  const { child, output, over } = start(t, [MAIN, 'serve'], environment(folder), socket);
-  const url = /"url":"http:\/\/127.0.0.1:(\d+)".*"msg":"listening"/;
-  await eventually(`the listening line in ${output()}`, () => url.test(output()) || over());
-  const port = Number(url.exec(output())?.[1]);
-  assert.ok(port > 0, output());
-  const adminSocket = join(folder, 'admin.sock');
-  const admin: Running['admin'] = (method, path, body) => callAdmin(adminSocket, method, path, body);
-  return {
-    child,
-    port,
-    adminSocket,
-    output,
-    admin,
-    end: async (signal) => {
-      const exit = once(child, 'exit');
-      child.kill(signal);
-      return ((await exit) as [number | null])[0];
-    },
-    connect: async () => {
-      const socket = createConnection(port, '127.0.0.1');
-      t.after(() => socket.destroy());
-      await once(socket, 'connect');
-      return new Wire(socket);
-    },
-    flip: (generation, target, changes = {}) => {
-      const entry = entryFor(target, { generation, ...changes });
-      return admin('POST', '/v1/flip', JSON.stringify({ entry, expectedGeneration: generation - 1 }));
-    },
-  };
-}
-
-function callAdmin(socketPath: string, method: string, path: string, body?: string): ReturnType<Running['admin']> {
-  return new Promise((resolve, reject) => {
-    const req = request({ socketPath, method, path }, (res) => {
-      let text = '';
-      res.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      });
-      const type = String(res.headers['content-type']);
-      const status = res.statusCode ?? 0;
-      res.on('end', () => resolve({ status, type, body: JSON.parse(text) as Record<string, unknown> }));
-    });
-    req.on('error', reject);
-    req.end(body);
-  });
-}
 
 test('killed with kill -9 under traffic, a restarted proxy serves the acknowledged table at once', async (t) => {
   const folder = await temporaryFolder(t);

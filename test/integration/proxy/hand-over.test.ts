@@ -1,0 +1,134 @@
+/** A proxy that is replaced while visitors come: by a successor of its own, or by socket activation after kill -9. */
+import assert from 'node:assert/strict';
+import { BoundSocket } from 'node:net';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
+import { ask, startLoad } from './load.ts';
+import { isProxy, pidsIn, serve } from './proxy-process.ts';
+import type { Running } from './proxy-process.ts';
+
+const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
+const saying = (text: string) => answering(OK.replace('ok', text));
+
+function flipTo(proxy: Running, generation: number, port: number) {
+  const targets = [{ id: uuid(1000 + generation), address: '127.0.0.1', port }];
+  return proxy.flip(generation, port, { targets });
+}
+
+const drainOf = (proxy: Running, target: number) =>
+  proxy.admin(
+    'POST',
+    '/v1/drain',
+    JSON.stringify({ upstreamId: uuid(1), targetId: uuid(target), deadlineSeconds: 30 }),
+  );
+
+async function handOver(proxy: Running): Promise<number> {
+  const { status, body } = await proxy.admin('POST', '/v1/hand-over', '{}');
+  assert.equal(status, 200, proxy.output());
+  return body.pid as number;
+}
+
+for (const workers of ['1', '2']) {
+  test(`handed over under load by ${workers} worker(s), no connection is refused, and the old process is drained with the new one`, async (t) => {
+    const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_WORKERS: workers });
+    const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
+    await flipTo(proxy, 1, old.port);
+    const client = (await proxy.connect()).send(GET);
+    const wire = await old.wire(0);
+    await wire.sees('\r\n\r\n');
+    await flipTo(proxy, 2, young.port);
+    const load = startLoad(proxy.port);
+    await load.more(20);
+    const successor = await handOver(proxy);
+    assert.notEqual(successor, proxy.child.pid);
+    await load.more(50);
+    const view = TableView.parse((await proxy.admin('GET', '/v1/table')).body);
+    assert.deepEqual(
+      view.upstreams[0]?.targets.map(({ id, state, inFlight }) => [id, state, inFlight > 0 && state === 'draining']),
+      [
+        [uuid(1002), 'healthy', false],
+        [uuid(1001), 'draining', true],
+      ],
+    );
+    // The old process serves no connection any more, but its request is waited for by the new one.
+    let drained = false;
+    const drain = drainOf(proxy, 1001).finally(() => (drained = true));
+    await load.more(20);
+    assert.equal(drained, false);
+    assert.equal(isProxy(proxy.child.pid ?? 0), true);
+    wire.send(OK);
+    await client.sees(/Connection: close.*ok$/is);
+    assert.deepEqual((await drain).body.requests, { served: 1, failed: 0 });
+    await eventually('the end of the old process', () => proxy.child.exitCode !== null);
+    assert.equal(proxy.child.exitCode, 0);
+    const third = await scriptedUpstream(t, saying('v3'));
+    assert.equal((await flipTo(proxy, 3, third.port)).status, 200);
+    assert.equal(await ask(proxy.port), 'v3');
+    await load.stop();
+    assert.deepEqual(load.faults, []);
+  });
+}
+
+test('the way back of a flip, its receipt and a hold outlive a hand-over', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t));
+  const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, old.port);
+  assert.equal(await ask(proxy.port), 'v1');
+  await flipTo(proxy, 2, young.port);
+  await proxy.admin('POST', '/v1/hold', JSON.stringify({ upstreamId: uuid(1) }));
+  await handOver(proxy);
+  const held = ask(proxy.port);
+  await eventually('a successor', () => pidsIn(proxy.output()).length === 2);
+  const receipt = FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
+  assert.deepEqual([receipt.generation, receipt.previous?.targetId], [2, uuid(1001)]);
+  const back = { upstreamId: uuid(1), expectedGeneration: 2, targetId: uuid(1001) };
+  assert.equal((await proxy.admin('POST', '/v1/flip-back', JSON.stringify(back))).status, 200);
+  assert.equal(await held, 'v1');
+});
+
+test('a successor that cannot start changes nothing, even if it dies with the name of the admin socket', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t));
+  const app = await scriptedUpstream(t, saying('v1'));
+  await flipTo(proxy, 1, app.port);
+  const failing = (execPath: string, args: string[]) =>
+    proxy.admin('POST', '/v1/hand-over', JSON.stringify({ execPath, args }));
+  for (const [execPath, args] of [
+    ['/nowhere', []],
+    ['/bin/false', []],
+    ['/bin/rm', [proxy.adminSocket]],
+  ] as const) {
+    const { status, body } = await failing(execPath, [...args]);
+    assert.deepEqual([status, body.code], [500, 'ORK_PROXY_HAND_OVER']);
+    assert.equal(await ask(proxy.port), 'v1');
+  }
+  assert.equal((await flipTo(proxy, 2, app.port)).status, 200);
+});
+
+test('killed with kill -9 under load with socket activation, only what was in flight is lost, and the table is there again', async (t) => {
+  const folder = await temporaryFolder(t);
+  // It is bound here and outlives every proxy that listens on it, as systemd keeps it.
+  using kept = new BoundSocket({ host: '127.0.0.1' });
+  const activation = { launcher: fileURLToPath(new URL('activated.sh', import.meta.url)), fd: kept.fd() };
+  const app = await scriptedUpstream(t, saying('v1'));
+  let proxy = await serve(t, folder, activation);
+  assert.equal(proxy.port, kept.address().port);
+  await flipTo(proxy, 1, app.port);
+  const visitors = 6;
+  const load = startLoad(proxy.port, visitors);
+  for (let kill = 1; kill <= 3; kill += 1) {
+    await load.more(50);
+    await proxy.end('SIGKILL');
+    const before = performance.now();
+    proxy = await serve(t, folder, activation);
+    t.diagnostic(`serving again after ${Math.round(performance.now() - before)} ms`);
+    await load.more(20);
+    assert.ok(load.faults.length <= visitors * kill, load.faults.join('\n'));
+  }
+  assert.deepEqual(
+    load.faults.filter((fault) => !/ECONNRESET|socket hang up/.test(fault)),
+    [],
+  );
+  await load.stop();
+});

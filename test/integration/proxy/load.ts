@@ -1,0 +1,64 @@
+/** Visitors that never stop asking, each request on a connection of its own, and what they met. */
+import { request } from 'node:http';
+
+export interface Load {
+  /** Whole answers, by their text. */
+  readonly answers: Map<string, number>;
+  /** What was no whole answer of 200. */
+  readonly faults: string[];
+  /** Resolves when that many more answers have come. */
+  more(count: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function startLoad(port: number, visitors = 6): Load {
+  const answers = new Map<string, number>();
+  const faults: string[] = [];
+  const state = { on: true, total: 0 };
+  const visit = async (): Promise<void> => {
+    while (state.on) {
+      try {
+        const text = await ask(port);
+        answers.set(text, (answers.get(text) ?? 0) + 1);
+        state.total += 1;
+      } catch (error) {
+        // Counted; the test says how many there may be.
+        faults.push(String(error));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+  };
+  const running = Array.from({ length: visitors }, visit);
+  return {
+    answers,
+    faults,
+    more: async (count) => {
+      for (const enough = state.total + count; state.total < enough && state.on;) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    },
+    stop: async () => {
+      state.on = false;
+      await Promise.all(running);
+    },
+  };
+}
+
+/** One request on a new connection: the text of its answer, if that is whole and 200. */
+export function ask(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const headers = { host: 'app.test', connection: 'close' };
+    const req = request({ host: '127.0.0.1', port, agent: false, headers, timeout: 10_000 }, (res) => {
+      let text = '';
+      res.setEncoding('utf8').on('data', (part: string) => (text += part));
+      res.on('end', () => {
+        if (res.statusCode === 200) resolve(text);
+        else reject(new Error(`${res.statusCode} ${text.slice(0, 80)}`));
+      });
+      res.on('error', reject);
+    });
+    req.on('timeout', () => req.destroy(new Error('no answer')));
+    req.on('error', reject);
+    req.end();
+  });
+}

@@ -1,0 +1,131 @@
+/** Several worker processes behind one address, with one table. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
+import type { ScriptedUpstream, Wire } from './harness.ts';
+import { ask, startLoad } from './load.ts';
+import { isProxy, pidsIn, serve } from './proxy-process.ts';
+import type { Running } from './proxy-process.ts';
+
+const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
+const TWO = { ORKESTR_PROXY_WORKERS: '2' };
+const saying = (text: string) => answering(OK.replace('ok', text));
+
+function flipTo(proxy: Running, generation: number, port: number) {
+  const targets = [{ id: uuid(1000 + generation), address: '127.0.0.1', port }];
+  return proxy.flip(generation, port, { targets });
+}
+
+async function upstreamOf(proxy: Running): Promise<TableView['upstreams'][number]> {
+  const [upstream] = TableView.parse((await proxy.admin('GET', '/v1/table')).body).upstreams;
+  assert.ok(upstream);
+  return upstream;
+}
+
+const drainOf = (proxy: Running, target: number, deadlineSeconds = 30) =>
+  proxy.admin('POST', '/v1/drain', JSON.stringify({ upstreamId: uuid(1), targetId: uuid(target), deadlineSeconds }));
+
+const workersOf = ({ output }: Running): number[] => pidsIn(output()).slice(1);
+
+/** So many requests on connections of their own: the kernel spreads them, so both workers have some in flight. */
+const MANY = 16;
+
+async function occupy(proxy: Running, app: ScriptedUpstream): Promise<Wire[]> {
+  const clients = [];
+  for (let index = 0; index < MANY; index += 1) clients.push((await proxy.connect()).send(GET));
+  for (let index = 0; index < MANY; index += 1) await (await app.wire(index)).sees('\r\n\r\n');
+  return clients;
+}
+
+/** Until the old target has so many requests in flight, over all workers. */
+async function drainsTo(proxy: Running, count: number): Promise<void> {
+  for (;;) {
+    const { targets } = await upstreamOf(proxy);
+    if (targets.find(({ state }) => state === 'draining')?.inFlight === count) return;
+  }
+}
+
+test('a flip is answered when all workers have switched; drains and receipts are of all of them', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const [slow, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, slow.port);
+  await occupy(proxy, slow);
+  await flipTo(proxy, 2, young.port);
+  const after = await Promise.all(Array.from({ length: 40 }, () => ask(proxy.port)));
+  assert.deepEqual(new Set(after), new Set(['v2']));
+  let drained = false;
+  const drain = drainOf(proxy, 1001).finally(() => (drained = true));
+  for (const wire of slow.wires.slice(1)) wire.send(OK);
+  await drainsTo(proxy, 1);
+  assert.equal(drained, false);
+  slow.wires[0]?.send(OK);
+  const { body } = await drain;
+  assert.deepEqual([body.known, body.forced, body.requests], [true, 0, { served: MANY, failed: 0 }]);
+  const receipt = FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
+  assert.deepEqual(
+    [
+      receipt.previous?.inFlightAtFlip,
+      receipt.previous?.requests.served,
+      receipt.current.requests.served,
+      receipt.failed,
+    ],
+    [MANY, MANY, 40, 0],
+  );
+});
+
+test('a worker that is killed is replaced by one with the whole table, and what it had in flight is no longer waited for', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const [slow, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, slow.port);
+  const clients = await occupy(proxy, slow);
+  await flipTo(proxy, 2, young.port);
+  const [victim = 0] = workersOf(proxy);
+  process.kill(victim, 'SIGKILL');
+  await eventually('broken connections', () => clients.some(({ ended }) => ended !== null));
+  // What waits to be accepted by the dead one waits for the next one: none is refused.
+  const after = await Promise.all(Array.from({ length: 30 }, () => ask(proxy.port)));
+  assert.deepEqual(new Set(after), new Set(['v2']));
+  const lost = clients.filter(({ ended }) => ended !== null).length;
+  assert.ok(lost > 0 && lost < MANY, `${lost} lost`);
+  await drainsTo(proxy, MANY - lost);
+  for (const wire of slow.wires) wire.send(OK);
+  assert.deepEqual((await drainOf(proxy, 1001)).body.requests, { served: MANY - lost, failed: 0 });
+  await flipTo(proxy, 3, slow.port);
+  assert.equal((await upstreamOf(proxy)).generation, 3);
+});
+
+test('a worker that hangs holds a flip up for a bounded time, and is replaced', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, old.port);
+  const [victim = 0] = workersOf(proxy);
+  process.kill(victim, 'SIGSTOP');
+  assert.equal((await flipTo(proxy, 2, young.port)).status, 200);
+  assert.equal(isProxy(victim), false);
+  const after = await Promise.all(Array.from({ length: 20 }, () => ask(proxy.port)));
+  assert.deepEqual(new Set(after), new Set(['v2']));
+});
+
+test('held requests of all workers go on at the flip, none of them on the old target', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, old.port);
+  await proxy.admin('POST', '/v1/hold', JSON.stringify({ upstreamId: uuid(1), maxRequests: 40 }));
+  const load = startLoad(proxy.port, 10);
+  for (let held: number | null = 0; held !== 10;) ({ held } = await upstreamOf(proxy));
+  await flipTo(proxy, 2, young.port);
+  await load.more(50);
+  await load.stop();
+  assert.deepEqual([load.faults, [...load.answers.keys()]], [[], ['v2']]);
+  const receipt = FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
+  assert.deepEqual([receipt.held?.requests, receipt.held?.refused], [10, 0]);
+});
+
+test('when the process with the table is killed, its workers end too', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const workers = workersOf(proxy);
+  assert.equal(workers.length, 2);
+  await proxy.end('SIGKILL');
+  await eventually('their end', () => !workers.some(isProxy));
+});
