@@ -26,7 +26,7 @@ async function upstreamOf(proxy: Running): Promise<TableView['upstreams'][number
 const drainOf = (proxy: Running, target: number, deadlineSeconds = 30) =>
   proxy.admin('POST', '/v1/drain', JSON.stringify({ upstreamId: uuid(1), targetId: uuid(target), deadlineSeconds }));
 
-const workersOf = ({ output }: Running): number[] => pidsIn(output()).slice(1);
+const workersOf = (proxy: Running): number[] => pidsIn(proxy.output()).slice(1);
 
 /** So many requests on connections of their own: the kernel spreads them, so both workers have some in flight. */
 const MANY = 16;
