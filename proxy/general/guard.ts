@@ -361,8 +361,9 @@ class Guard implements InFlight, Waiter {
     res.detachSocket(upgrade.socket);
     const early = this.#waiting?.take();
     upgrade.socket.write(switchProtocols(response));
-    if (head.length > 0) upgrade.socket.write(head);
-    if (early && early.length > 0) socket.write(early);
+    // What came early goes the way of all that follows: the tunnel counts frames from their first byte.
+    if (head.length > 0) socket.unshift(head);
+    if (early && early.length > 0) upgrade.socket.unshift(early);
     this.#outcome = 'served';
     const times = { idleMs: this.#route.idleMs, closeMs: this.#tools.timeouts.closeMs };
     const { bytesRead, bytesWritten } = upgrade.socket;

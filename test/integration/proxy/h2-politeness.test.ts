@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import type { DrainAnswer, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import { startHttp2Edge } from './h2-harness.ts';
-import { entryFor, eventually, listen, planeOf, startEdge, uuid } from './harness.ts';
+import { entryFor, eventually, listen, planeOf, scriptedUpstream, startEdge, uuid } from './harness.ts';
 
 const DRAIN = {
   upstreamId: uuid(1),
@@ -84,6 +84,40 @@ test('WebSockets in full talk get a Close frame 1001 on both sides, between two 
     [...codes, ...app.closes].every((code) => code === 1001),
     `${codes.join()} ${app.closes.join()}`,
   );
+});
+
+const frameOf = (payload: string): string => String.fromCharCode(0x82, payload.length) + payload;
+const CLOSE_1001 = '\x88\x02\x03\xe9';
+
+test('a frame that is under way ends before the Close frame, and nothing comes after it', async (t) => {
+  const edge = await startEdge(t);
+  const app = await scriptedUpstream(t);
+  const entry = entryFor(app.port);
+  await edge.proxy.table.flip({ entry, expectedGeneration: 0 });
+  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13';
+  const client = await edge.send(
+    `GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`,
+  );
+  const wire = await app.wire(0);
+  await wire.sees(/\r\n\r\n$/);
+  const message = frameOf('0123456789');
+  wire.send(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${message.slice(0, 5)}`,
+  );
+  await client.sees('012');
+  await edge.proxy.table.flip({ entry: moved(entry), expectedGeneration: 1 });
+  const drained = planeOf(edge.proxy).drain(DRAIN);
+  // The direction to the app is between frames: it has its Close frame (masked) at once.
+  await wire.sees(/\r\n\r\n\x88\x82/);
+  assert.ok(client.received.endsWith('012'));
+  wire.send(`${message.slice(5)}${frameOf('more')}`);
+  await client.sees(`0123456789${CLOSE_1001}`);
+  // Both answer.
+  wire.send('\x88\x02\x03\xe9');
+  client.send('\x88\x82\0\0\0\0\x03\xe9');
+  assert.deepEqual([await client.end(), await wire.end()], ['fin', 'fin']);
+  assert.ok(client.received.endsWith(`0123456789${CLOSE_1001}`));
+  assert.deepEqual((await drained).streams, { carried: 1, ended: 0, closed: 1 });
 });
 
 /** An app that sends events until its connection closes. */

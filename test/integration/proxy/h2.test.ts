@@ -1,7 +1,14 @@
 /** HTTP/2 clients through the front: what they get and what the app sees, with scripted apps over HTTP/1.1. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { answering, entryFor, eventually, OK, scriptedUpstream } from './harness.ts';
+import { promisify } from 'node:util';
+import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import { ask, reply, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge } from './h2-harness.ts';
 import type { TestContext } from 'node:test';
@@ -194,4 +201,66 @@ test('a large body goes both ways with little in memory', async (t) => {
   wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
   wire.socket.write(Buffer.alloc(size, 'y'));
   assert.equal((await answer).text.length, size);
+});
+
+test('curl over HTTP/2 sends and gets bodies as they are', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const app = createServer((req, res) => {
+    const hash = createHash('sha256');
+    req.on('data', (bytes: Buffer) => hash.update(bytes)).on('end', () => res.end(hash.digest('hex')));
+  });
+  const port = await listen(app);
+  t.after(() => app.close());
+  edge.plane.put(entryFor(port));
+  const folder = await temporaryFolder(t);
+  const [ca, body] = [join(folder, 'ca.pem'), join(folder, 'body')];
+  await writeFile(ca, edge.cert);
+  const bytes = randomBytes(3_000_000);
+  await writeFile(body, bytes);
+  const to = ['--resolve', `app.test:${edge.port}:127.0.0.1`, `https://app.test:${edge.port}/`];
+  for (const chunked of [[], ['-H', 'Transfer-Encoding: chunked'], ['-H', 'Expect: 100-continue']]) {
+    const argv = [
+      '-sS',
+      '--http2',
+      '--cacert',
+      ca,
+      '-w',
+      ' %{http_version}',
+      '--data-binary',
+      `@${body}`,
+      ...chunked,
+      ...to,
+    ];
+    const { stdout } = await promisify(execFile)('curl', argv);
+    assert.equal(stdout, `${createHash('sha256').update(bytes).digest('hex')} 2`);
+  }
+});
+
+test('all requests of h2load succeed through flips, each answered by a target that was active', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const apps = await Promise.all([1, 2].map(() => scriptedUpstream(t, answering(OK))));
+  const entry = (generation: number): UpstreamEntry => {
+    const targets = [{ id: uuid(1000 + generation), address: '127.0.0.1', port: apps[generation % 2]?.port ?? 0 }];
+    return entryFor(0, { generation, targets });
+  };
+  edge.plane.put(entry(1));
+  const argv = [
+    '-n',
+    '3000',
+    '-c',
+    '4',
+    '-m',
+    '16',
+    '--header',
+    ':authority: app.test',
+    `https://127.0.0.1:${edge.port}/`,
+  ];
+  const load = promisify(execFile)('h2load', argv);
+  let generation = 1;
+  const flips = setInterval(() => edge.plane.put(entry((generation += 1))), 10);
+  t.after(() => clearInterval(flips));
+  const { stdout } = await load;
+  assert.match(stdout, /3000 succeeded, 0 failed, 0 errored, 0 timeout/);
+  assert.match(stdout, /3000 2xx/);
+  assert.ok(generation > 3);
 });
