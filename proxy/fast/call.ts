@@ -45,11 +45,11 @@ export interface CallSink {
   /** All that one read brought has been given. For sinks that gather it. False: no more until {@link Call.resume}. */
   flush(): boolean;
   /**
-   * The answer is complete. False: bytes of it are still in use until {@link Call.resume}.
+   * The answer is complete.
    * @param trailers names and values in turn, those that may pass; null: none, and with `raw` the empty line that ends
    *   them was in the bytes of the body
    */
-  end(trailers: readonly string[] | null): boolean;
+  end(trailers: readonly string[] | null): void;
   /** After `head` was called the client's connection must be broken: its body is not complete. */
   failed(reason: CallFailure, cause: unknown): void;
   /** The target takes body bytes again. */

@@ -2,16 +2,17 @@
  * A client's connection that speaks HTTP/1.1: it finds the requests in what it reads, and has them exchanged one after the
  * other. What is not for the fast engine goes on as a plain stream in the general one.
  */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Context } from '../context.ts';
 import type { Client } from '../policy/client-address.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
 import type { RequestHead } from './head.ts';
+import { Outlet } from './outlet.ts';
 import type { Pools } from './pool.ts';
 import type { RequestIds } from './request-ids.ts';
 
-const EMPTY = Buffer.alloc(0);
 /** The average that a request's body must reach once it has taken {@link BODY_GRACE_MS}, bytes per second. */
 const BODY_RATE = 128;
 const BODY_GRACE_MS = 20_000;
@@ -39,6 +40,7 @@ export class ClientConnection {
   readonly #socket: Socket;
   readonly #shared: Shared;
   readonly #exchange: FastExchange;
+  readonly #outlet: Outlet;
   #state: State = 'open';
   #handed: HandedOver | null = null;
   /** What came of a head that is not complete. */
@@ -51,7 +53,6 @@ export class ClientConnection {
   /** Coarse times, ms: since when this wait lasts, and the last sign of progress in it. */
   #since: number;
   #progress: number;
-  #written = 0;
 
   /**
    * @param socket whose reads are given to {@link ClientConnection.read}
@@ -62,6 +63,8 @@ export class ClientConnection {
     this.#shared = shared;
     this.peer = peer;
     this.#exchange = new FastExchange(this, shared);
+    this.#outlet = new Outlet(socket, () => this.#exchange.flushed());
+    if (!(socket instanceof TLSSocket)) this.#outlet.open();
     this.#since = shared.pools.now;
     this.#progress = this.#since;
     // Its `close` follows, and is all that counts.
@@ -89,12 +92,10 @@ export class ClientConnection {
   }
 
   /** @returns false while the kernel has not taken all of it; the exchange is told when it has */
-  write(bytes: Buffer): boolean {
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength === 0) return true;
-    this.#progress = this.#shared.pools.now;
-    this.#socket.write(EMPTY, () => this.#exchange.flushed());
-    return false;
+  write(bytes: Buffer, start: number, end: number): boolean {
+    const isTaken = this.#outlet.write(bytes, start, end);
+    if (!isTaken) this.#progress = this.#shared.pools.now;
+    return isTaken;
   }
 
   /** The exchange takes more of the request's body. */
@@ -142,12 +143,8 @@ export class ClientConnection {
   }
 
   #checkExchange(now: number, stallMs: number): void {
-    const { bytesWritten, writableLength } = this.#socket;
-    const written = bytesWritten - writableLength;
-    if (written !== this.#written) this.#progress = now;
-    this.#written = written;
     const isReading = !this.#exchange.hasBody && this.#exchange.goesOn;
-    if (!isReading && writableLength === 0) return;
+    if (!isReading && !this.#outlet.isPending) return;
     const seconds = (now - this.#since) / 1000;
     const isSlow = isReading && seconds * 1000 > BODY_GRACE_MS && this.#exchange.bytesIn < seconds * BODY_RATE;
     if (isSlow || now - this.#progress >= stallMs) this.#exchange.stalled();
@@ -202,6 +199,8 @@ export class ClientConnection {
       this.#socket.pause();
       this.#socket.unshift(bytes);
       this.#shared.handOver(this.#socket, this.peer);
+      // A stream that was paused by a call does not begin to flow by having a listener.
+      this.#socket.resume();
       return;
     }
     this.#handed = new HandedOver(this.#socket, bytes);

@@ -1,6 +1,6 @@
 /**
- * A connection to a target, and the call that is on it. Reads land in a buffer of its own and are given to the sink as
- * they are; while the sink holds on to them nothing more is read.
+ * A connection to a target, and the call that is on it. What is read is given to the sink as it is; while the sink's
+ * client is behind, nothing more is read.
  */
 import { Socket } from 'node:net';
 import type { Timeouts } from '../config.ts';
@@ -9,11 +9,9 @@ import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { ChunkScanner } from './chunked.ts';
 import { MORE } from './fields.ts';
 import { ResponseHead } from './response-head.ts';
-import type { Scratch } from './scratch.ts';
+import { Outlet } from './outlet.ts';
 import { Trailers } from './trailers.ts';
 
-/** Bytes of one read. */
-const READ_BYTES = 65_536;
 /** Room before what is read, so that a head can grow in place (`Connection: close`). */
 export const HEADROOM = 64;
 /** Head of an answer, bytes: what node:http takes too. */
@@ -23,16 +21,14 @@ const MAX_INTERIM = 20;
 const EMPTY = Buffer.alloc(0);
 const CRLF = Buffer.from('\r\n');
 
-/**
- * `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. `held`: complete, but the sink
- * still uses its bytes.
- */
-type State = 'idle' | 'head' | 'body' | 'trailers' | 'held' | 'closed';
+/** `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. */
+type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
 
 /** What a connection tells the pool that it is of. */
 export interface Home {
   readonly timeouts: Timeouts;
-  readonly scratch: Scratch;
+  /** All connections read into this one: {@link HEADROOM}, what a read fills, and one octet to mark its end. */
+  readonly reads: Buffer;
   /** Coarse monotonic time, ms. */
   readonly now: number;
   /** The call is over and the connection can carry another. */
@@ -43,11 +39,11 @@ export interface Home {
 export class TargetConnection implements Call {
   readonly target: Target;
   readonly #home: Home;
-  readonly #in = Buffer.allocUnsafeSlow(HEADROOM + READ_BYTES + 1);
   readonly #head = new ResponseHead();
   readonly #chunks = new ChunkScanner(true);
   readonly #trailers = new Trailers();
   #socket: Socket;
+  #outlet: Outlet;
   #state: State = 'idle';
   #request: CallRequest | null = null;
   #sink: CallSink | null = null;
@@ -62,8 +58,6 @@ export class TargetConnection implements Call {
   #isReused = false;
   #isOpen = true;
   #isConnecting = true;
-  /** Something that was written waits for the kernel. */
-  #isPending = false;
   #error: Error | null = null;
   /** Coarse time at which the present wait is over; Infinity: none. */
   #deadline = Infinity;
@@ -77,6 +71,7 @@ export class TargetConnection implements Call {
     this.#home = home;
     this.keepAliveMs = home.timeouts.poolIdleMs;
     this.#socket = this.#connect();
+    this.#outlet = this.#outletOf(this.#socket);
   }
 
   /** Sends a request. The connection is idle or new. */
@@ -121,12 +116,9 @@ export class TargetConnection implements Call {
   }
 
   resume(): void {
-    if (this.#state === 'held') this.#done();
-    else if (this.#state === 'closed') this.destroy();
-    else {
-      this.#awaitBody();
-      this.#socket.resume();
-    }
+    if (this.#sink === null) return;
+    this.#awaitBody();
+    this.#socket.resume();
   }
 
   abort(): void {
@@ -146,13 +138,12 @@ export class TargetConnection implements Call {
   }
 
   #connect(): Socket {
-    const buffer = this.#in.subarray(HEADROOM, HEADROOM + READ_BYTES);
+    const buffer = this.#home.reads.subarray(HEADROOM, -1);
     const socket = new Socket({
       onread: { buffer, callback: (bytes) => this.#socket === socket && this.#read(bytes) },
     });
     socket.setNoDelay(true);
     this.#isConnecting = true;
-    this.#isPending = false;
     socket.once('error', (error) => {
       if (this.#socket !== socket) return;
       this.#error = error;
@@ -163,10 +154,15 @@ export class TargetConnection implements Call {
     socket.once('connect', () => {
       if (this.#socket !== socket) return;
       this.#isConnecting = false;
+      this.#outlet.open();
       this.#awaitHead();
     });
     socket.connect({ host: this.target.address, port: this.target.port });
     return socket;
+  }
+
+  #outletOf(socket: Socket): Outlet {
+    return new Outlet(socket, () => this.#socket === socket && this.#sink?.drain());
   }
 
   #awaitHead(): void {
@@ -188,24 +184,8 @@ export class TargetConnection implements Call {
     this.#sentLength = head.length;
   }
 
-  /** @param bytes are free again when this returns: what the kernel does not take at once is in memory of its own */
   #send(bytes: Buffer): boolean {
-    const socket = this.#socket;
-    const mustCopy = this.#isConnecting || this.#isPending;
-    socket.write(mustCopy ? Buffer.from(bytes) : bytes);
-    if (socket.writableLength === 0) return true;
-    // The kernel took a part: these bytes stay in use, so whoever lent them goes on with others.
-    if (!mustCopy) this.#home.scratch.abandon(bytes);
-    this.#isPending = true;
-    socket.write(EMPTY, () => {
-      if (this.#socket === socket) this.#flushed();
-    });
-    return false;
-  }
-
-  #flushed(): void {
-    this.#isPending = this.#socket.writableLength > 0;
-    if (!this.#isPending) this.#sink?.drain();
+    return this.#outlet.write(bytes, 0, bytes.length);
   }
 
   /** @returns false to read no more for now */
@@ -217,8 +197,9 @@ export class TargetConnection implements Call {
       this.destroy();
       return false;
     }
-    this.#in[end] = 0;
-    const goesOn = this.#partial === null ? this.#take(this.#in, start, end) : this.#readOn(this.#partial, start, end);
+    this.#home.reads[end] = 0;
+    const goesOn =
+      this.#partial === null ? this.#take(this.#home.reads, start, end) : this.#readOn(this.#partial, start, end);
     // While the client is what is waited for, the target is not silent.
     if (!goesOn) this.#deadline = Infinity;
     return goesOn;
@@ -227,7 +208,7 @@ export class TargetConnection implements Call {
   /** More of a head that came in part. */
   #readOn(partial: Buffer, start: number, end: number): boolean {
     this.#partial = null;
-    const all = Buffer.concat([partial, this.#in.subarray(start, end), Buffer.alloc(1)]);
+    const all = Buffer.concat([partial, this.#home.reads.subarray(start, end), Buffer.alloc(1)]);
     return this.#take(all, HEADROOM, all.length - 1);
   }
 
@@ -247,7 +228,7 @@ export class TargetConnection implements Call {
       const after = head.read(bytes, at, end, this.#request?.isHead ?? false);
       if (after === MORE && end - at <= MAX_HEAD_BYTES) {
         // With the headroom in front, for the sink.
-        this.#partial = Buffer.concat([this.#in.subarray(0, HEADROOM), bytes.subarray(at, end)]);
+        this.#partial = Buffer.concat([this.#home.reads.subarray(0, HEADROOM), bytes.subarray(at, end)]);
         return -1;
       }
       if (after < 0 || after - at > MAX_HEAD_BYTES)
@@ -332,26 +313,12 @@ export class TargetConnection implements Call {
     // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
     const isReusable = at === end && this.#head.keepAlive && this.#requestDone;
     if (this.#head.keepAliveMs > 0) this.keepAliveMs = Math.max(0, this.#head.keepAliveMs - 1000);
-    const isFree = sink?.end(trailers) ?? true;
-    if (!isReusable) this.#state = 'closed';
-    if (!isFree) {
-      if (isReusable) this.#state = 'held';
-      return false;
-    }
-    this.#done();
-    return true;
-  }
-
-  #done(): void {
+    sink?.end(trailers);
     this.#request = null;
-    if (this.#state === 'closed') {
-      this.destroy();
-      return;
-    }
-    const isHeld = this.#state === 'held';
-    this.#state = 'idle';
-    if (isHeld) this.#socket.resume();
-    this.#home.idle(this);
+    this.#state = isReusable ? 'idle' : 'closed';
+    if (isReusable) this.#home.idle(this);
+    else this.destroy();
+    return true;
   }
 
   #ended(): void {
@@ -386,6 +353,7 @@ export class TargetConnection implements Call {
     this.#isOpen = true;
     this.#error = null;
     this.#socket = this.#connect();
+    this.#outlet = this.#outletOf(this.#socket);
     this.#deadline = this.#home.now + this.#home.timeouts.connectMs;
     this.#send(this.#sent.subarray(0, this.#sentLength));
   }

@@ -195,8 +195,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const links = head.rawFields().flatMap((text, index, all) => {
       return index % 2 === 0 && text.toLowerCase() === 'link' ? [`Link: ${all[index + 1]}\r\n`] : [];
     });
-    if (links.length > 0)
-      this.#client.write(Buffer.from(`HTTP/1.1 103 Early Hints\r\n${links.join('')}\r\n`, 'latin1'));
+    if (links.length > 0) this.#say(Buffer.from(`HTTP/1.1 103 Early Hints\r\n${links.join('')}\r\n`, 'latin1'));
   }
 
   head(head: ResponseHead): void {
@@ -230,12 +229,11 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     return goesOn;
   }
 
-  end(trailers: readonly string[] | null): boolean {
+  end(trailers: readonly string[] | null): void {
     let isFlushed = this.#write();
-    if (trailers !== null && this.#framing === 'chunked') isFlushed = this.#client.write(trailerBytes(trailers));
+    if (trailers !== null && this.#framing === 'chunked') isFlushed = this.#say(trailerBytes(trailers));
     if (isFlushed) this.#ended('served');
     else this.#phase = 'ending';
-    return isFlushed;
   }
 
   failed(reason: CallFailure, cause: unknown): void {
@@ -291,7 +289,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   #send(bytes: Buffer, head: RequestHead, end: number): number {
     const { pools, ids } = this.#shared;
-    const out = pools.scratch.buffer;
+    const out = pools.scratch;
     const named = writeRequestHead(bytes, head, this.#origin, out);
     const identified =
       this.#id === 0 ? named + out.write(this.#givenId, named, 'latin1') : ids.write(this.#id, out, named);
@@ -370,7 +368,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.status = answer.status;
     const bytes = answerBytes(answer, this.#close, this.method === 'HEAD');
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
-    this.#client.write(bytes);
+    this.#say(bytes);
     this.#ended(outcome);
   }
 
@@ -379,7 +377,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     if (this.#phase !== 'answering' || this.#call === null) return;
     if (this.#framing === 'chunked') {
       if (!this.#call.isBetweenChunks) return;
-      this.#client.write(LAST_CHUNK);
+      this.#say(LAST_CHUNK);
     } else if (this.#framing !== 'close') {
       this.cut();
       return;
@@ -392,10 +390,15 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   /** @returns false while the kernel has not taken all of it */
   #write(): boolean {
     if (this.#outEnd === this.#outStart) return true;
-    const bytes = this.#out.subarray(this.#outStart, this.#outEnd);
+    const start = this.#outStart;
+    const end = this.#outEnd;
     this.#outStart = 0;
     this.#outEnd = 0;
-    return this.#client.write(bytes);
+    return this.#client.write(this.#out, start, end);
+  }
+
+  #say(bytes: Buffer): boolean {
+    return this.#client.write(bytes, 0, bytes.length);
   }
 
   #ended(outcome: Outcome): void {
