@@ -73,7 +73,7 @@ testBoth('a name and a password are asked for, and are not shown to the app', as
 
 testBoth('a client that leaves while its password is checked is told of once, and asks the app nothing', async (t) => {
   const edge = await startServing(t);
-  const upstream = await scriptedUpstream(t, answering(OK));
+  const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port, { basicAuth: USERS });
   const client = await edge.send(`GET /left ${HEAD}${basic('ada:secret')}\r\n`);
   client.socket.resetAndDestroy();
