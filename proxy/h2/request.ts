@@ -1,7 +1,7 @@
 /**
  * What the fields of an HTTP/2 request say, or why it is refused (RFC 9113 sections 8.2 and 8.3). nghttp2 has looked
- * before: names are lower-case tokens, no value has CR, LF or NUL, pseudo fields are known, single and in front. What
- * follows does not lean on that where a target could read another message than we did.
+ * before: it drops fields that are none, and resets streams whose pseudo fields are wrong. What follows does not lean on
+ * that where a target could read another message than we did.
  */
 import { ORIGIN_FORM } from '../general/request.ts';
 import { HEAD_TOO_LARGE, refused } from '../pages.ts';
@@ -19,6 +19,11 @@ export interface RequestLimits {
 /** What a field takes beside name and value, as in a head of HTTP/1.1. */
 const FIELD_OVERHEAD = 4;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/;
+/** A token without upper-case letters (RFC 9113 section 8.2). */
+const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+/** No control but the tab (RFC 9110 section 5.5). */
+// oxlint-disable-next-line no-control-regex -- they are what must not be there
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
 /** RFC 9113 section 8.2.2. */
 const CONNECTION_SPECIFIC = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
@@ -112,6 +117,7 @@ export class Request implements Asked {
 
   /** False: the request is malformed. */
   #field(name: string, value: string): boolean {
+    if (!NAME.test(name) || !VALUE.test(value)) return false;
     switch (name) {
       case 'cookie':
         // Clients may send one cookie per field (RFC 9113 section 8.2.3); elsewhere it is one line.
