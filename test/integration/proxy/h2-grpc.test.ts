@@ -208,3 +208,56 @@ test('an HTTP/2 app that is not there gives 502, one that says GOAWAY is asked a
   await new Promise((resolve) => app.close(resolve));
   assert.equal((await ask(session, {})).status, 502);
 });
+
+test('an upload that its client resets is reset at an HTTP/2 app, never complete', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const app = createHttp2Server();
+  const ends: (string | number)[] = [];
+  const sessions: ServerHttp2Session[] = [];
+  app.on('session', (session) => sessions.push(session));
+  app.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    stream.on('data', () => undefined);
+    stream.on('aborted', () => ends.push('aborted'));
+    stream.on('close', () => ends.push(stream.rstCode));
+  });
+  const port = await listen(app);
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    app.close();
+  });
+  edge.plane.put(h2cEntry(port));
+  const session = await edge.connect();
+  const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST' });
+  stream.on('error', () => undefined);
+  stream.write('part');
+  await eventually('the request is there', () => sessions.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  // CANCEL, without an end of the body.
+  session.destroy();
+  await eventually('the app hears of it', () => ends.length === 2);
+  assert.deepEqual(ends, ['aborted', 8]);
+});
+
+test('an HTTP/2 app that stays silent is 504, and a body goes through with back-pressure', async (t) => {
+  const edge = await startHttp2Edge(t, { timeouts: { responseHeadMs: 150 } });
+  const sessions: ServerHttp2Session[] = [];
+  const app = createHttp2Server();
+  app.on('session', (session) => sessions.push(session));
+  app.on('stream', (stream, headers) => {
+    stream.on('error', () => undefined);
+    if (headers[':path'] === '/silent') return;
+    stream.respond({ ':status': 200 });
+    stream.pipe(stream);
+  });
+  const port = await listen(app);
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    app.close();
+  });
+  edge.plane.put(h2cEntry(port));
+  const session = await edge.connect();
+  assert.equal((await ask(session, { ':path': '/silent' })).status, 504);
+  const size = 3_000_000;
+  assert.equal((await ask(session, { ':method': 'POST' }, Buffer.alloc(size, 'x'))).text.length, size);
+});

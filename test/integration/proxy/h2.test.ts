@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { EdgeSettings } from '../../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import { ask, reply, startHttp2Edge } from './h2-harness.ts';
@@ -263,4 +264,41 @@ test('all requests of h2load succeed through flips, each answered by a target th
   assert.match(stdout, /3000 succeeded, 0 failed, 0 errored, 0 timeout/);
   assert.match(stdout, /3000 2xx/);
   assert.ok(generation > 3);
+});
+
+test('bodies beyond the limit of the app are 413, declared or not', async (t) => {
+  const { edge, app } = await lab(t);
+  edge.plane.put(entryFor(app.port, { generation: 2, edge: EdgeSettings.parse({ maxBodyBytes: 1000 }) }));
+  const session = await edge.connect();
+  const declared = await ask(session, { ':method': 'POST', 'content-length': 2000 }, Buffer.alloc(2000));
+  assert.equal(declared.status, 413);
+  assert.equal(app.wires.length, 0);
+  const counted = await ask(session, { ':method': 'POST' }, Buffer.alloc(2000));
+  assert.equal(counted.status, 413);
+  await (await app.wire(0)).end();
+});
+
+test('an app that stays silent is 504, a client that stalls in its body 408', async (t) => {
+  const app = await scriptedUpstream(t);
+  const edge = await startHttp2Edge(t, { timeouts: { responseHeadMs: 150 } });
+  edge.plane.put(entryFor(app.port));
+  const session = await edge.connect();
+  const silent = await ask(session, {});
+  assert.equal(silent.status, 504);
+  const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST', 'content-length': 10 });
+  stream.write('12345');
+  assert.equal((await reply(stream)).status, 408);
+});
+
+test('a POST is sent once, also when the app drops it, and another copy takes what one refused', async (t) => {
+  const { edge, app } = await lab(t, (wire) => wire.socket.on('data', () => wire.socket.destroy()));
+  const session = await edge.connect();
+  assert.equal((await ask(session, { ':method': 'POST' }, 'once')).status, 502);
+  assert.equal(app.wires.length, 1);
+  const alive = await scriptedUpstream(t, answering(OK));
+  const dead = await scriptedUpstream(t);
+  await dead.close();
+  const targets = [dead, alive].map(({ port }) => ({ id: uuid(1005), address: '127.0.0.1', port }));
+  edge.plane.put(entryFor(0, { generation: 2, targets }));
+  for (let round = 0; round < 4; round += 1) assert.equal((await ask(session, {})).status, 200);
 });
