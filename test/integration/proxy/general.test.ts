@@ -1,0 +1,134 @@
+/** What only the general engine can get wrong: requests that node:http reads at once, and apps that say too much. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { answering, counts, eventually, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
+import type { Wire } from './harness.ts';
+
+const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
+const engine = 'http-proxy';
+const HANDSHAKE = `GET /ws ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
+const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+
+testBoth('a body behind the answer to a HEAD costs its connection to the app, and no visitor anything', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', () => wire.send(wire.received.startsWith('HEAD') ? OK : OK.replace('ok', 'go')));
+  });
+  await route(edge, upstream.port);
+  const client = await edge.send(`HEAD /a ${HEAD}\r\nGET /b ${HEAD}\r\n`);
+  await client.sees(/^HTTP\/1.1 200 OK\r\nContent-Length: 2\r\n(?:[^\r]+\r\n)*\r\nHTTP\/1.1 200 OK\r\n.*\r\n\r\ngo$/s);
+  await (await upstream.wire(0)).end();
+  assert.deepEqual(counts(edge), { failed: 0, served: 2, targetFailed: 0, inFlight: 0 });
+});
+
+testBoth('what an idle connection to an app says is no answer to the next request', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, (wire, index) =>
+    answering(index === 0 ? OK : OK.replace('ok', 'go'))(wire),
+  );
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET /1 ${HEAD}\r\n`);
+  await client.sees(/ok$/);
+  (await upstream.wire(0)).send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil');
+  await (await upstream.wire(0)).end();
+  client.send(`GET /2 ${HEAD}\r\n`);
+  await client.sees(/ok.*go$/s);
+  assert.doesNotMatch(client.received, /evil/);
+});
+
+testBoth('garbage in a body is 400 and gives the request up, even when its app answers a moment later', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees(/1\r\na\r\n$/);
+  client.send('garbage\r\n');
+  await client.sees(/^HTTP\/1.1 400 .*Connection: close.*ORK_INVALID\n$/s);
+  wire.send(OK);
+  await wire.end();
+  assert.equal(await client.end(), 'fin');
+  assert.doesNotMatch(client.received, /200 OK/);
+  assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 0, inFlight: 0 });
+});
+
+testBoth('pipelined requests reach the app one after the other, in their order', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(
+    `POST /a ${HEAD}Content-Length: 3\r\n\r\nabcGET /b ${HEAD}\r\nGET /c ${HEAD}Connection: close\r\n\r\nGET /never ${HEAD}\r\n`,
+  );
+  const first = await upstream.wire(0);
+  await first.sees(/abc$/);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(
+    upstream.wires
+      .map(({ received }) => received)
+      .join('')
+      .includes('/b'),
+    false,
+  );
+  const seen = (path: string): Wire | undefined =>
+    upstream.wires.find((wire) => wire.received.includes(`GET ${path} `));
+  first.send(OK);
+  await eventually('the second', () => seen('/b') !== undefined);
+  assert.equal(seen('/c'), undefined);
+  seen('/b')?.send(OK);
+  await eventually('the third', () => seen('/c') !== undefined);
+  seen('/c')?.send(OK);
+  assert.equal(await client.end(), 'fin');
+  assert.equal(client.received.split('200 OK').length, 4);
+  assert.equal(seen('/never'), undefined);
+});
+
+testBoth('an upgrade behind a request that is not answered yet waits for its turn', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET /slow ${HEAD}\r\n${HANDSHAKE}early`);
+  const first = await upstream.wire(0);
+  await first.sees('/slow');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(upstream.wires.length, 1);
+  first.send(OK);
+  const second = await upstream.wire(1);
+  await second.sees('/ws');
+  second.send(SWITCH);
+  await client.sees(/ok.*101 Switching/s);
+  await second.sees(/early$/);
+});
+
+test('a client that asks on and on without an answer is not read any further', async (t) => {
+  const edge = await startEdge(t, { engine });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET /first ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  const many = `GET /next ${HEAD}\r\n`.repeat(1000);
+  for (let sent = 0; sent < 500; sent += 1) client.send(many);
+  let before = -1;
+  await eventually('the flow to stop', () => {
+    const left = client.socket.writableLength;
+    const stopped = left === before;
+    before = left;
+    return stopped && left < many.length * 500;
+  });
+  assert.ok(client.socket.writableLength > many.length * 100, `${client.socket.writableLength} bytes are held back`);
+  // It goes on where it stood.
+  wire.send(OK);
+  await eventually('the second', () => wire.received.includes('/next'));
+  client.socket.resetAndDestroy();
+  await wire.end();
+});
+
+test('an app that says one interim answer after the other is 502', async (t) => {
+  for (const which of ['fast', 'http-proxy'] as const) {
+    const edge = await startEdge(t, { engine: which });
+    const upstream = await scriptedUpstream(t, answering('HTTP/1.1 102 Processing\r\n\r\n'.repeat(50)));
+    await route(edge, upstream.port);
+    const client = await edge.send(`GET / ${HEAD}\r\n`);
+    await client.sees(/HTTP\/1.1 502 .*ORK_APP_UNREACHABLE/s);
+    await (await upstream.wire(0)).end();
+  }
+});
