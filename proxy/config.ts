@@ -81,7 +81,7 @@ export interface Config {
   readonly acme: AcmeSettings | null;
   /** Sockets that systemd or the proxy before this one passed. With listening ones among them `listen` is not used. */
   readonly inherited: readonly InheritedSocket[];
-  /** True when another proxy has started this one to take over from it (docs/adr/0011). */
+  /** True when another proxy has started this one to take over from it (docs/adr/0012). */
   readonly isSuccessor: boolean;
   /** Path of the admin API's unix socket. */
   readonly adminSocket: string;

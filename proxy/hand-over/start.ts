@@ -1,5 +1,5 @@
 /**
- * The old side of a hand-over (docs/adr/0011): starts the successor with the listening sockets, tells it what it cannot
+ * The old side of a hand-over (docs/adr/0012): starts the successor with the listening sockets, tells it what it cannot
  * read from disk, and lets it serve first. Until it says that it serves, nothing has changed.
  */
 import { spawn } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
  * All planes that serve, as one: the plane of this process, or those of the worker processes, and for a while that of the
- * process before this one (docs/adr/0010). The table and the admin API know nothing else of who serves.
+ * process before this one (docs/adr/0011). The table and the admin API know nothing else of who serves.
  */
 import type {
   DrainAnswer,
