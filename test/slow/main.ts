@@ -40,7 +40,7 @@ const GET = `GET /small HTTP/1.1\r\nHost: ${VISITED}\r\n\r\n`;
 /** The bars: a visitor's p99 against its quiet value, and the growth of the proxy's memory. */
 const SLOWER = 2;
 const GROWTH_MB = 200;
-/** On a busy machine a quiet p99 is luck: each part is measured up to so many times, and its best ratio counts. */
+/** Each part is measured up to so many times. */
 const TRIES = 3;
 
 interface Part {
@@ -52,6 +52,9 @@ interface Part {
   readonly peakRssMB: number;
   /** In flight without a client, afterwards. */
   readonly claims: number;
+  /** Of the proxy's main thread: on a processor, and waiting for one that others use. */
+  readonly busyPercent: number;
+  readonly waitedPercent: number;
   readonly ok: boolean;
 }
 
@@ -111,20 +114,38 @@ async function main(): Promise<number> {
       parts[name] = await repeated(name, () => measure(bed, () => begin(name)));
     }
     const ok = Object.values(parts).every((part) => part.ok);
-    console.log(JSON.stringify({ engine, connections, idle, flood, ok, ...parts }));
+    console.log(JSON.stringify({ engine, ok, parts, asked: { connections, idle, flood } }));
     return ok ? 0 : 1;
   });
 }
 
+/** Noise of the machine only adds to a time: of several tries the smallest of each counts. */
 async function repeated(name: string, once: () => Promise<Part>): Promise<Part> {
   let best = await once();
   for (let tries = 1; !best.ok && tries < TRIES; tries += 1) {
     console.log(`${name}: ${JSON.stringify(best)}, again`);
-    const again = await once();
-    if (again.ok || again.ratio < best.ratio) best = again;
+    best = better(best, await once());
   }
   console.log(`${name}: ${JSON.stringify(best)}`);
   return best;
+}
+
+function better(before: Part, now: Part): Part {
+  const quietP99Ms = Math.min(before.quietP99Ms, now.quietP99Ms);
+  const p99Ms = Math.min(before.p99Ms, now.p99Ms);
+  return judged({ ...now, quietP99Ms, p99Ms });
+}
+
+function judged(part: Omit<Part, 'ratio' | 'ok'>): Part {
+  const ratio = round(part.p99Ms / part.quietP99Ms);
+  const ok = ratio <= SLOWER && part.failed === 0 && part.peakRssMB - part.rssMB <= GROWTH_MB && part.claims === 0;
+  return { ...part, ratio, ok };
+}
+
+/** Time on and waiting for a processor of the threads of a process, ms: schedstat of proc(5). */
+function processorTimes(pid: number): { readonly busyMs: number; readonly waitedMs: number } {
+  const [busy = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ').map(Number);
+  return { busyMs: busy / 1e6, waitedMs: waited / 1e6 };
 }
 
 /** @param begin starts the trouble and gives back what ends it */
@@ -135,6 +156,7 @@ async function measure({ edge, seconds }: Bed, begin: () => Promise<() => Promis
   const watch = setInterval(() => {
     if (edge.running) peak = Math.max(peak, edge.residentBytes);
   }, 200);
+  const [times, began] = [processorTimes(edge.pid), performance.now()];
   const end = await begin();
   let during: Visit;
   try {
@@ -143,12 +165,19 @@ async function measure({ edge, seconds }: Bed, begin: () => Promise<() => Promis
     clearInterval(watch);
     await end();
   }
+  const [after, took] = [processorTimes(edge.pid), performance.now() - began];
   if (!edge.running) throw new Error(`the proxy has ended:\n${edge.lastLines().join('\n')}`);
-  const claims = await claimsLeft(edge);
-  const ratio = round(during.p99Ms / quiet.p99Ms);
-  const [rssMB, peakRssMB] = [megabytes(before), megabytes(peak)];
-  const ok = ratio <= SLOWER && during.failed === 0 && peakRssMB - rssMB <= GROWTH_MB && claims === 0;
-  return { quietP99Ms: quiet.p99Ms, p99Ms: during.p99Ms, ratio, failed: during.failed, rssMB, peakRssMB, claims, ok };
+  const share = (ms: number): number => Math.round((100 * ms) / took);
+  return judged({
+    quietP99Ms: quiet.p99Ms,
+    p99Ms: during.p99Ms,
+    failed: during.failed,
+    rssMB: megabytes(before),
+    peakRssMB: megabytes(peak),
+    claims: await claimsLeft(edge),
+    busyPercent: share(after.busyMs - times.busyMs),
+    waitedPercent: share(after.waitedMs - times.waitedMs),
+  });
 }
 
 function slowClients({ edge, seconds }: Bed, mode: Mode, connections: number): () => Promise<void> {
