@@ -78,7 +78,7 @@ function readAddress(req: IncomingMessage, client: Client): Request | Failure {
 }
 
 /** Characters that a request target may have: RFC 9112 section 3.2 without the fragment, and raw bytes of UTF-8 paths. */
-export const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
+const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
 /** Absolute form (RFC 9112 section 3.2.2) becomes origin form; it must name the same host as Host. Null: refused. */
 function originForm(url: string, host: string): string | null {

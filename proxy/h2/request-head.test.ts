@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { RequestReader } from '../fast/test-llhttp.ts';
-import { http1Head, http2Head } from './request-head.ts';
+import { http1Head as head1, http2Head, OriginText } from './request-head.ts';
 import { Request } from './request.ts';
 
 const LIMITS = { headBytes: 16_384, headerFields: 100 };
 const CLIENT = { address: '192.0.2.1', secure: true };
+const http1Head = (request: Request, id: string): Buffer => head1(request, id, new OriginText(request));
 const PSEUDO = [':method', 'GET', ':scheme', 'https', ':authority', 'app.test', ':path', '/'];
 
 /** Texts with what parsers stumble over. */

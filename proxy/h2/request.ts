@@ -3,7 +3,6 @@
  * before: it drops fields that are none, and resets streams whose pseudo fields are wrong. What follows does not lean on
  * that where a target could read another message than we did.
  */
-import { ORIGIN_FORM } from '../general/request.ts';
 import { HEAD_TOO_LARGE, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Client } from '../policy/client-address.ts';
@@ -24,6 +23,8 @@ const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 /** No control but the tab (RFC 9110 section 5.5). */
 // oxlint-disable-next-line no-control-regex -- they are what must not be there
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** Origin form (RFC 9112 section 3.2.1): visible ASCII without the fragment. Parsers of HTTP/1.1 refuse other bytes. */
+const TARGET = /^\/[!-"$-~]*$/;
 const LENGTH = /^\d{1,15}$/;
 /** RFC 9113 section 8.2.2. */
 const CONNECTION_SPECIFIC = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
@@ -162,7 +163,7 @@ export class Request implements Asked {
     if (this.#hostField !== null && this.authority !== '' && !sameText(this.#hostField, this.authority)) return NO_HOST;
     if (this.authority === '') this.authority = this.#hostField ?? '';
     this.host = host;
-    if (!ORIGIN_FORM.test(this.target)) return refused(400, 'The request target is not a path.');
+    if (!TARGET.test(this.target)) return refused(400, 'The request target is not a path.');
     const query = this.target.indexOf('?');
     this.path = query < 0 ? this.target : this.target.slice(0, query);
     return null;

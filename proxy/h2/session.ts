@@ -20,7 +20,7 @@ import { Exchange } from './exchange.ts';
 import type { Carrier } from './exchange.ts';
 import { Http1Sink } from './http1-leg.ts';
 import type { Leg } from './leg.ts';
-import { framingOf, http1Head, http2Head } from './request-head.ts';
+import { framingOf, http1Head, http2Head, OriginText } from './request-head.ts';
 import { Request } from './request.ts';
 import type { Client } from '../policy/client-address.ts';
 import type { TargetSessions } from './target-sessions.ts';
@@ -66,6 +66,7 @@ export class ClientSession implements Carrier {
   readonly #shared: Shared;
   readonly #session: ServerHttp2Session;
   readonly #peer: Peer;
+  readonly #originText: OriginText;
   readonly #open = new Set<ServerHttp2Stream>();
   /** Those that wait for their client. */
   readonly #stalls = new Map<ServerHttp2Stream, Stall>();
@@ -83,6 +84,7 @@ export class ClientSession implements Carrier {
     this.#idleSince = clock.monotonic();
     this.#resets = new Budget(RESETS, this.#idleSince);
     this.#peer = peer;
+    this.#originText = new OriginText({ clientAddress: peer.address, secure: peer.secure });
     this.#session = performServerHandshake(socket, shared.options);
     // Broken connections and protocol errors: `close` follows, and with it the end of every exchange.
     this.#session.on('error', () => undefined);
@@ -182,7 +184,7 @@ export class ClientSession implements Carrier {
     return this.#shared.calls.start(
       {
         target,
-        head: http1Head(request, requestId),
+        head: http1Head(request, requestId, this.#originText),
         framing: framingOf(request),
         isHead: request.method === 'HEAD',
         idempotent: REPEATABLE.has(request.method) && !request.hasBody,

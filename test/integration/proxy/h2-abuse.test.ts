@@ -45,6 +45,7 @@ const REFUSED: Record<string, readonly Field[]> = {
   'an asterisk': instead(':path', '*'),
   'a path with a space': instead(':path', '/a HTTP/1.1'),
   'a path with CRLF': instead(':path', '/ HTTP/1.1\r\nHost: evil\r\n\r\n'),
+  'a path with raw bytes': instead(':path', '/caf\xc3\xa9'),
   'a path with a fragment': instead(':path', '/a#b'),
   'an absolute path': instead(':path', 'https://app.test/'),
   'a method with a space': instead(':method', 'GET / HTTP/1.1'),
