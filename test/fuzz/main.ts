@@ -48,6 +48,8 @@ interface Totals {
 }
 
 interface Bed {
+  /** Ends the run early, with everything stopped. */
+  readonly stop: AbortSignal;
   readonly edge: EdgeProcess;
   readonly engine: EngineName;
   readonly requests: RequestSide;
@@ -71,7 +73,8 @@ async function main(): Promise<number> {
   }
   const findings = new Findings(values.out);
   const seed = Math.trunc(Number(values.seed));
-  if (values.replay !== undefined) return replay(values.replay, findings);
+  const stop = stopSignal();
+  if (values.replay !== undefined) return replay(values.replay, findings, stop);
   const engines = values.engines
     .split(',')
     .filter((name): name is EngineName => name === 'fast' || name === 'http-proxy');
@@ -79,7 +82,7 @@ async function main(): Promise<number> {
   const rss: Record<string, { start: number; end: number }> = {};
   for (const engine of engines) {
     const until = performance.now() + (Number(values.minutes) * 60_000) / engines.length;
-    rss[engine] = await withBed(engine, (bed) => fuzz(bed, seed, until, totals, findings));
+    rss[engine] = await withBed(engine, stop, (bed) => fuzz(bed, seed, until, totals, findings));
   }
   console.log(
     JSON.stringify({
@@ -95,9 +98,15 @@ async function main(): Promise<number> {
   return findings.count === 0 ? 0 : 1;
 }
 
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort());
+  return stop.signal;
+}
+
 async function fuzz(bed: Bed, seed: number, until: number, totals: Totals, findings: Findings) {
   const began = performance.now();
-  const goesOn = (): boolean => bed.edge.running && performance.now() < until;
+  const goesOn = (): boolean => bed.edge.running && performance.now() < until && !bed.stop.aborted;
   let start = 0;
   // Answers mostly wait for time limits: requests use the time.
   const requests = async (): Promise<void> => {
@@ -172,10 +181,10 @@ async function checkProperties(seed: number, totals: Totals, findings: Findings)
   }
 }
 
-async function replay(file: string, findings: Findings): Promise<number> {
+async function replay(file: string, findings: Findings, stop: AbortSignal): Promise<number> {
   const { what, engine, cases } = readRecording(file);
   console.log(what);
-  await withBed(engine, async (bed) => {
+  await withBed(engine, stop, async (bed) => {
     await runRequests(
       bed,
       cases.filter((one): one is RequestCase => one.side === 'request'),
@@ -188,7 +197,7 @@ async function replay(file: string, findings: Findings): Promise<number> {
   return findings.count === 0 ? 0 : 1;
 }
 
-async function withBed<T>(engine: EngineName, work: (bed: Bed) => Promise<T>): Promise<T> {
+async function withBed<T>(engine: EngineName, stop: AbortSignal, work: (bed: Bed) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-fuzz-'));
   const [requests, responses] = [new RequestSide(), new ResponseSide()];
   try {
@@ -197,7 +206,7 @@ async function withBed<T>(engine: EngineName, work: (bed: Bed) => Promise<T>): P
     try {
       await route(edge, 1, first, REQUEST_ROUTES);
       await route(edge, 2, second, [RESPONSE_HOST]);
-      return await work({ edge, engine, requests, responses });
+      return await work({ edge, engine, stop, requests, responses });
     } finally {
       await edge.stop();
     }

@@ -1,6 +1,7 @@
 /**
  * `npm run test:slow`: slow clients, floods and crowds against the proxy, and what a visitor notices of them. It runs in
- * a network namespace of its own, which is gone with its last process: so each attacker can have an address of its own.
+ * namespaces of its own, which are gone with its first process: so each attacker can have an address of its own, and
+ * nothing of it stays.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +30,8 @@ const HELP = `npm run test:slow -- [options]
   --parts A,B       some of: ${PARTS.join(' ')} (default all)
 Needs root. Prints a line per part, and last a line of JSON. Exit code 1 when a bar is missed.`;
 
+/** A network of its own, and a process tree of which nothing outlives its first process. */
+const NAMESPACES = ['--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
 /** Says that this process is the one inside of the namespace. */
 const INSIDE = 'ORKESTR_SLOW_INSIDE';
 /** Descriptors of a process: 10,000 idle connections, or two for each of 4,000 through the proxy. */
@@ -63,9 +66,9 @@ interface Bed {
   readonly seconds: number;
 }
 
-/** The same program in a new network namespace, with descriptors enough. */
-function enterNamespace(): Promise<number> {
-  const inside: [string, ...string[]] = ['unshare', '--net', '--', process.execPath, ...process.argv.slice(1)];
+/** The same program in new namespaces, with descriptors enough. */
+function enterNamespaces(): Promise<number> {
+  const inside: [string, ...string[]] = ['unshare', ...NAMESPACES, '--', process.execPath, ...process.argv.slice(1)];
   const more = ['prlimit', `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`, '--'];
   const [program, ...args] = mostDescriptors() < DESCRIPTORS ? [...more, ...inside] : inside;
   const child = spawn(program ?? '', args, { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } });
@@ -98,7 +101,7 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  if (process.env[INSIDE] === undefined) return enterNamespace();
+  if (process.env[INSIDE] === undefined) return enterNamespaces();
   await mustRun('ip link', ['ip', 'link', 'set', 'lo', 'up']);
   for (const address of ADDRESSES) await mustRun('ip address', ['ip', 'address', 'add', `${address}/32`, 'dev', 'lo']);
   const engine: EngineName = values.engine === 'http-proxy' ? 'http-proxy' : 'fast';

@@ -31,7 +31,10 @@ async function main(): Promise<number> {
   const upstreams = values.upstreams.split(',').map(upstreamNamed);
   const engines = values.engines.split(',').map(engineNamed);
   const atOnce = Math.max(1, Math.trunc(Number(values['at-once'])) || 1);
-  const { forwarded, mismatches } = await runSuite({ messages, upstreams, engines, atOnce, say: console.log });
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort());
+  const { signal } = stop;
+  const { forwarded, mismatches } = await runSuite({ messages, upstreams, engines, atOnce, say: console.log, signal });
   console.log(
     JSON.stringify({
       upstreams: upstreams.length,

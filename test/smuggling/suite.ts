@@ -40,6 +40,8 @@ export interface SuiteOptions {
   /** Pairs of upstream and engine at the same time. */
   readonly atOnce: number;
   readonly say: (line: string) => void;
+  /** Ends it early, with everything stopped. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SuiteResult {
@@ -49,7 +51,14 @@ export interface SuiteResult {
 }
 
 /** @throws when an upstream does not start, or a proxy or an upstream ends */
-export async function runSuite({ messages, upstreams, engines, atOnce, say }: SuiteOptions): Promise<SuiteResult> {
+export async function runSuite({
+  messages,
+  upstreams,
+  engines,
+  atOnce,
+  say,
+  signal,
+}: SuiteOptions): Promise<SuiteResult> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-smuggling-'));
   const waiting = upstreams.flatMap((kind) => engines.map((engine) => ({ kind, engine })));
   const mismatches: Finding[] = [];
@@ -57,7 +66,7 @@ export async function runSuite({ messages, upstreams, engines, atOnce, say }: Su
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const { kind, engine } = next;
-      const result = await runPair(kind, engine, join(folder, `${kind.name}-${engine}`), messages, say);
+      const result = await runPair(kind, engine, join(folder, `${kind.name}-${engine}`), messages, say, signal);
       forwarded += result.forwarded;
       mismatches.push(...result.mismatches);
       say(`${kind.name}, ${engine}: ${messages.length} messages, ${result.mismatches.length} mismatches`);
@@ -78,10 +87,12 @@ async function runPair(
   folder: string,
   messages: readonly Message[],
   say: (line: string) => void,
+  signal: AbortSignal | undefined,
 ): Promise<SuiteResult> {
   // Apache's workers are nobody special, and their files are below.
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const place = { folder, port: await freePort(), seenFile: join(folder, 'seen.log') };
+  signal?.throwIfAborted();
   const server = await startUpstream(kind, place);
   try {
     const edge = await EdgeProcess.start({ name: `proxy of ${kind.name}`, folder: join(folder, 'edge'), engine });
@@ -98,6 +109,7 @@ async function runPair(
       const mismatches: Finding[] = [];
       let forwarded = 0;
       for (let from = 0; from < messages.length; from += TOGETHER) {
+        signal?.throwIfAborted();
         const result = await tryBatch(stage, messages.slice(from, from + TOGETHER));
         forwarded += result.forwarded;
         for (const found of result.found) {
