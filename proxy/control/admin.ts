@@ -27,6 +27,9 @@ import type { Table } from './table.ts';
 /** Connections at once. Drains and watches hold theirs for as long as they last. */
 const MAX_CONNECTIONS = 256;
 
+/** How long a last answer may take to be read when the server closes, ms. */
+const LAST_ANSWERS_MS = 250;
+
 /** What the calls are made of. */
 export interface Control {
   readonly table: Table;
@@ -70,8 +73,10 @@ export async function serveAdmin(where: AdminSocket, control: Control, log: Logg
     close: async () => {
       if ('path' in where && (await isOurs())) await rm(where.path, { force: true });
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
+      // Answers that are on their way: nothing is in flight any more, so drains and the hand-over itself have theirs.
+      const cut = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
       await closed;
+      clearTimeout(cut);
     },
   };
 }

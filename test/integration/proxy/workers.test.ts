@@ -95,7 +95,7 @@ test('a worker that is killed is replaced by one with the whole table, and what 
   assert.equal((await upstreamOf(proxy)).generation, 3);
 });
 
-test('a worker that hangs holds a flip up for a bounded time, and is replaced', async (t) => {
+test('a worker that hangs holds a flip up for a bounded time, and is replaced; all end with the process that has the table', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, old.port);
@@ -105,6 +105,8 @@ test('a worker that hangs holds a flip up for a bounded time, and is replaced', 
   assert.equal(isProxy(victim), false);
   const after = await Promise.all(Array.from({ length: 20 }, () => ask(proxy.port)));
   assert.deepEqual(new Set(after), new Set(['v2']));
+  await proxy.end('SIGKILL');
+  await eventually('their end', () => !workersOf(proxy).some(isProxy));
 });
 
 test('held requests of all workers go on at the flip, none of them on the old target', async (t) => {
@@ -120,12 +122,4 @@ test('held requests of all workers go on at the flip, none of them on the old ta
   assert.deepEqual([load.faults, [...load.answers.keys()]], [[], ['v2']]);
   const receipt = FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
   assert.deepEqual([receipt.held?.requests, receipt.held?.refused], [10, 0]);
-});
-
-test('when the process with the table is killed, its workers end too', async (t) => {
-  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
-  const workers = workersOf(proxy);
-  assert.equal(workers.length, 2);
-  await proxy.end('SIGKILL');
-  await eventually('their end', () => !workers.some(isProxy));
 });
