@@ -4,7 +4,7 @@ import { scryptSync } from 'node:crypto';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { PASSWORD_COST } from '../../../protocol/edge.ts';
 import { startServing } from './engine-harness.ts';
-import { answering, engineOf, eventually, OK, scriptedUpstream, testBoth } from './harness.ts';
+import { answering, dechunked, engineOf, eventually, OK, scriptedUpstream, testBoth } from './harness.ts';
 import type { Wire } from './harness.ts';
 
 const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
@@ -22,16 +22,8 @@ const basic = (pair: string): string => `Authorization: Basic ${Buffer.from(pair
 /** Body bytes of the last answer on a connection, its chunks put together. */
 function bodyOf(wire: Wire): Buffer {
   const [head = '', ...rest] = wire.received.split('\r\n\r\n');
-  let body = rest.join('\r\n\r\n');
-  if (!/transfer-encoding: chunked/i.test(head)) return Buffer.from(body, 'latin1');
-  let whole = '';
-  for (;;) {
-    const size = Number.parseInt(body, 16);
-    if (!(size > 0)) return Buffer.from(whole, 'latin1');
-    const start = body.indexOf('\r\n') + 2;
-    whole += body.slice(start, start + size);
-    body = body.slice(start + size + 2);
-  }
+  const body = rest.join('\r\n\r\n');
+  return Buffer.from(/transfer-encoding: chunked/i.test(head) ? dechunked(body).body : body, 'latin1');
 }
 
 testBoth('a redirect is answered in place of the app, and only an unread body costs the connection', async (t) => {

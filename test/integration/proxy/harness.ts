@@ -263,3 +263,16 @@ export function counts(edge: Edge): { failed: number; served: number; inFlight: 
     inFlight: target?.inFlight ?? -1,
   };
 }
+
+/** What a chunked message carries, whatever the borders of its chunks. @param chunks all behind its head */
+export function dechunked(chunks: string): { readonly body: string; readonly trailers: string } {
+  let body = '';
+  let at = 0;
+  for (;;) {
+    const start = chunks.indexOf('\r\n', at) + 2;
+    const size = Number.parseInt(chunks.slice(at, start), 16);
+    if (!(size > 0)) return { body, trailers: chunks.slice(start) };
+    body += chunks.slice(start, start + size);
+    at = start + size + 2;
+  }
+}

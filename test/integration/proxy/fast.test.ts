@@ -1,0 +1,261 @@
+/** The fast engine's own paths: where it hands over, and where bytes come in pieces, late or too many. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startServing } from './engine-harness.ts';
+import {
+  answering,
+  dechunked,
+  entryFor,
+  eventually,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  testBoth,
+  uuid,
+} from './harness.ts';
+import type { Wire } from './harness.ts';
+
+const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
+const HANDSHAKE = `GET /ws ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
+const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+
+/** Answers every request by its path: the rest of the path is the body. */
+function echo(wire: Wire): void {
+  let at = 0;
+  wire.socket.on('data', () => {
+    for (;;) {
+      const end = wire.received.indexOf('\r\n\r\n', at);
+      if (end < 0) return;
+      const [, path = ''] = wire.received.slice(at, end).split(' ', 2);
+      at = end + 4;
+      wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`);
+    }
+  });
+}
+
+/** A message with its chunks put together. */
+function whole(message: string): string {
+  const [, head, chunks] = /^(.*chunked\r\n(?:[^\r]+\r\n)*\r\n)(.*)$/is.exec(message) ?? [];
+  if (head === undefined || chunks === undefined) return message;
+  const { body, trailers } = dechunked(chunks);
+  return `${head}${body}|${trailers}`;
+}
+
+test('a WebSocket on a connection that carried plain requests goes on in the general engine', async (t) => {
+  const edge = await startServing(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', () => wire.send(wire.received.includes('/ws') ? SWITCH : OK));
+  });
+  edge.serve(upstream.port);
+  const client = await edge.send(`GET /1 ${HEAD}\r\n`);
+  await client.sees(/ok$/);
+  client.send(`GET /2 ${HEAD}\r\n${HANDSHAKE}`);
+  await client.sees(/ok.*ok.*101 Switching/s);
+  client.socket.end();
+  await eventually('the WebSocket to be told of', () => edge.seen.length === 3);
+  assert.deepEqual(
+    edge.seen.map(({ engine, status }) => [engine, status]),
+    [
+      ['fast', 200],
+      ['fast', 200],
+      ['general', 101],
+    ],
+  );
+});
+
+test('a body that waits for 100, an odd method and plain requests again share one connection', async (t) => {
+  const edge = await startServing(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', (bytes) => {
+      const text = String(bytes);
+      if (/expect: 100-continue/i.test(text)) wire.send('HTTP/1.1 100 Continue\r\n\r\n');
+      else wire.send(OK);
+    });
+  });
+  edge.serve(upstream.port);
+  const client = await edge.send(`GET /1 ${HEAD}\r\n`);
+  await client.sees(/ok$/);
+  client.send(`PUT /2 ${HEAD}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  await client.sees(/ok.*100 Continue\r\n\r\n$/s);
+  client.send('3\r\nabc\r\n0\r\n\r\n');
+  await client.sees(/100 Continue.*200 OK.*ok$/s);
+  client.send(`PROPFIND /3 ${HEAD}\r\n`);
+  await client.sees(/100 Continue.*ok.*200 OK.*ok$/s);
+  client.send(`GET /4 ${HEAD}\r\n`);
+  await client.sees(/100 Continue.*ok.*ok.*200 OK.*ok$/s);
+  assert.deepEqual(
+    edge.seen.map(({ engine, method, bytesIn }) => [engine, method, bytesIn]),
+    [
+      ['fast', 'GET', 0],
+      ['general', 'PUT', 3],
+      ['general', 'PROPFIND', 0],
+      ['general', 'GET', 0],
+    ],
+  );
+});
+
+testBoth('a hundred pipelined requests are answered in their order', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, echo);
+  await route(edge, upstream.port);
+  const paths = Array.from({ length: 100 }, (_, index) => `/${index}-${'x'.repeat(index % 7)}`);
+  const client = await edge.send(paths.map((path) => `GET ${path} ${HEAD}\r\n`).join(''));
+  await client.sees(/\/99-x\n?$/);
+  assert.deepEqual(client.received.match(/\/\d+-x*/g), paths);
+});
+
+testBoth('requests that come byte by byte are read as if they had come at once', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', () => {
+      if (wire.received.endsWith(wire.received.includes('POST') ? '\r\n0\r\n\r\n' : '\r\n\r\n')) wire.send(OK);
+    });
+  });
+  await route(edge, upstream.port);
+  const client = await edge.connect();
+  client.socket.setNoDelay(true);
+  const body = 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n';
+  for (const byte of `GET /1?q ${HEAD}\r\nPOST /2 ${HEAD}${body}`) {
+    client.send(byte);
+    await new Promise(setImmediate);
+  }
+  await client.sees(/ok.*200 OK.*ok$/s);
+  const received = upstream.wires.map((wire) => wire.received).join('');
+  assert.match(received, /^GET \/1\?q HTTP\/1.1\r\n/);
+  assert.match(received, /POST \/2 HTTP\/1.1\r\n.*host: app.test\r\n/is);
+  assert.match(received, /\r\n0\r\n\r\n$/);
+  assert.match(whole(received), /\r\n\r\nbody\|\r\n$/);
+});
+
+const ANSWERS = {
+  'a length': 'HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 4\r\n\r\nbody',
+  'chunks, extensions and trailers':
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x="y"\r\nbo\r\n02\r\ndy\r\n0\r\nX-T: 1\r\nContent-Type: x\r\n\r\n',
+  'interim answers before':
+    'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody',
+  'no body': 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n',
+} as const;
+
+for (const [name, answer] of Object.entries(ANSWERS)) {
+  testBoth(`an answer with ${name} may be cut anywhere on its way`, async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t, (wire) => {
+      wire.socket.setNoDelay(true);
+      wire.socket.on('data', (head) => {
+        const at = Number(/GET \/(\d+)/.exec(String(head))?.[1]);
+        wire.send(answer.slice(0, at));
+        setTimeout(() => wire.send(answer.slice(at)), 10);
+      });
+    });
+    await route(edge, upstream.port);
+    const all = await Promise.all(
+      Array.from({ length: answer.length }, async (_, at) => {
+        const client = await edge.send(`GET /${at} ${HEAD}Connection: close\r\n\r\n`);
+        await client.end();
+        return whole(client.received.replace(/Date: .*\r\n/, ''));
+      }),
+    );
+    assert.deepEqual([...new Set(all)].length, 1, JSON.stringify([...new Set(all)].slice(0, 3)));
+    const [one = ''] = all;
+    if (answer.includes('dy')) assert.match(one, /\r\nbody/);
+    if (answer.includes('Link')) assert.match(one, /^HTTP\/1.1 103 Early Hints\r\nLink: <\/a>\r\n\r\n/);
+    if (answer.includes('X-T')) assert.match(one, /\r\n\r\nbody\|X-T: 1\r\n\r\n$/);
+    assert.doesNotMatch(one, /Content-Type/);
+  });
+}
+
+testBoth('an answer that only the end of its connection frames ends as such for the client', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n');
+  for (const part of ['one', 'two']) {
+    wire.send(part);
+    await client.sees(part);
+  }
+  wire.socket.end();
+  // Chunked by the general engine, which then keeps the connection.
+  await client.sees(/two$|two\r\n0\r\n\r\n$/);
+  if (!/chunked/i.test(client.received)) assert.equal(await client.end(), 'fin');
+});
+
+test('a connection is not kept for longer than the app says that it keeps it', async (t) => {
+  const edge = await startEdge(t, { timeouts: { poolIdleMs: 60_000 } });
+  const answer = OK.replace('\r\n\r\n', '\r\nKeep-Alive: timeout=1\r\n\r\n');
+  const upstream = await scriptedUpstream(t, answering(answer));
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  await client.sees(/ok$/);
+  assert.doesNotMatch(client.received, /timeout/);
+  assert.equal(await (await upstream.wire(0)).end(), 'fin');
+});
+
+testBoth('of several copies of an app, one that refuses costs no request', async (t) => {
+  const edge = await startEdge(t);
+  const good = await scriptedUpstream(t, answering(OK));
+  const gone = await scriptedUpstream(t);
+  await gone.close();
+  const targets = [gone.port, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+  await edge.proxy.table.flip({ entry: entryFor(good.port, { targets }), expectedGeneration: 0 });
+  const methods = ['GET', 'DELETE', 'HEAD', 'GET', 'OPTIONS', 'GET', 'POST', 'GET'];
+  const clients = await Promise.all(methods.map((method) => edge.send(`${method} / ${HEAD}\r\n`)));
+  await Promise.all(clients.map((client) => client.sees(/^HTTP\/1.1 200 OK\r\n/)));
+  const requests = good.wires.flatMap(({ received }) => received.match(/ \/ HTTP/g) ?? []);
+  assert.equal(requests.length, methods.length);
+});
+
+test('a client that stops in its body is 408, and one that stops reading is let go', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
+  const upstream = await scriptedUpstream(t);
+  edge.serve(upstream.port);
+  const sender = await edge.send(`POST / ${HEAD}Content-Length: 10\r\n\r\nabc`);
+  await sender.sees(/^HTTP\/1.1 408 .*Connection: close/s);
+  assert.equal(await sender.end(), 'fin');
+  const body = await upstream.wire(0);
+  await body.end();
+  const reader = await edge.send(`GET / ${HEAD}\r\n`);
+  reader.socket.pause();
+  const wire = await upstream.wire(1);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
+  wire.socket.write(Buffer.alloc(64_000_000));
+  await wire.end();
+  await eventually('both to be told of', () => edge.seen.length === 2);
+  assert.deepEqual(
+    edge.seen.map(({ status, outcome }) => [status, outcome]),
+    [
+      [408, 'abandoned'],
+      [200, 'abandoned'],
+    ],
+  );
+});
+
+test('a client of the general engine that stops reading is let go, too', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
+  const upstream = await scriptedUpstream(t);
+  edge.serve(upstream.port, { compression: true });
+  const reader = await edge.send(`GET / ${HEAD}\r\n`);
+  reader.socket.pause();
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
+  wire.socket.write(Buffer.alloc(64_000_000));
+  await wire.end();
+  await eventually('it to be told of', () => edge.seen.length === 1);
+  assert.equal(edge.seen[0]?.outcome, 'abandoned');
+  assert.equal(edge.seen[0].engine, 'general');
+});
+
+test('an app that needs two interim answers is heard, and each early hint is passed on', async (t) => {
+  const edge = await startEdge(t);
+  const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n';
+  const upstream = await scriptedUpstream(t, answering(`${hints}HTTP/1.1 102 Processing\r\n\r\n${hints}${OK}`));
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  await client.sees(/ok$/);
+  assert.ok(client.received.startsWith(`${hints}${hints}HTTP/1.1 200 OK\r\n`), client.received);
+});
