@@ -1,4 +1,5 @@
 /** Requests at a fixed rate, whatever becomes of the ones before: an open loop, as visitors are. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '../app/payload.ts';
 import { nowMs } from '../clock.ts';
 import { KINDS, perform } from './kinds.ts';
@@ -8,6 +9,8 @@ import { Http1Way, Http2Way } from './ways.ts';
 import type { Destination, Way } from './ways.ts';
 
 const TICK_MS = 5;
+/** Longest wait for the last answers, ms: longer than the silence that ends a request. */
+const FINISH_MS = 15_000;
 /** Requests in flight at most; the load does not pile up without end on a proxy that hangs. */
 const MAX_IN_FLIGHT = 4_000;
 /** What is later than this is not made up for, ms: a burst would measure the client. */
@@ -21,7 +24,8 @@ export class Load {
   readonly #kept: readonly Way[];
   readonly #fresh: readonly Way[];
   readonly #plan: readonly Kind[] = interleave(KINDS);
-  readonly #inFlight = new Set<Promise<void>>();
+  /** Each with its name. */
+  readonly #inFlight = new Map<Promise<void>, string>();
   #timer: NodeJS.Timeout | null = null;
   #sent = 0;
 
@@ -54,10 +58,14 @@ export class Load {
     }, TICK_MS);
   }
 
-  /** Sends no more, and waits for all answers. */
+  /** Sends no more, and waits for all answers. One that never ends is a failed one. */
   async finish(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
-    await Promise.all(this.#inFlight);
+    const patience = new AbortController();
+    const over = pause(FINISH_MS, undefined, { signal: patience.signal }).catch(() => undefined); // all were answered
+    await Promise.race([Promise.all(this.#inFlight.keys()), over]);
+    patience.abort();
+    for (const what of this.#inFlight.values()) this.#book.fault(what, new Error('it had no end'));
     for (const way of new Set([...this.#kept, ...this.#fresh])) way.close();
   }
 
@@ -69,8 +77,9 @@ export class Load {
     // Rounds of the plan shift the ways, so that each kind takes each of them.
     const ways = kind.fresh ? this.#fresh : this.#kept;
     const way = ways[(number + Math.floor(number / this.#plan.length)) % ways.length] as Way;
+    const name = `${kind.name}, ${way.name}`;
     const run = this.#perform(kind, way, String(number)).finally(() => this.#inFlight.delete(run));
-    this.#inFlight.add(run);
+    this.#inFlight.set(run, name);
   }
 
   async #perform(kind: Kind, way: Way, mark: string): Promise<void> {
