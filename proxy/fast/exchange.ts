@@ -139,16 +139,19 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#bytes = bytes;
     this.method = head.method;
     this.contentLength = head.framing === 'length' ? head.contentLength : null;
-    const refusal = route.policy === null ? null : route.policy.judge(this);
-    if (refusal === null && (this.#to = route.upstream.claim(this, null, this)) === null) return HAND_OVER;
+    const { policy, upstream } = route;
+    // One that waits is judged where it does: a rate would count it twice.
+    if (policy !== null && upstream.refusal === 'held') return HAND_OVER;
+    const refusal = policy === null ? null : policy.judge(this);
+    this.#to = refusal === null ? upstream.claim(this, null, this) : null;
+    if (refusal === null && this.#to === null && upstream.refusal === 'held') return HAND_OVER;
     this.#route = route;
     this.#reset(bytes, head);
-    if (refusal !== null) {
-      this.#close ||= !this.#body.done;
-      this.#answer(refusal, 'served');
-      return head.end;
-    }
-    return this.#send(bytes, head, end);
+    if (this.#to !== null) return this.#send(bytes, head, end);
+    this.#close ||= !this.#body.done;
+    if (refusal === null) this.#fail(APP_UNAVAILABLE, `no target takes requests (${upstream.refusal})`);
+    else this.#answer(refusal, 'served');
+    return head.end;
   }
 
   /** More of the request's body. @returns the offset after it */

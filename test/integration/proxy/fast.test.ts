@@ -156,7 +156,7 @@ for (const [name, answer] of Object.entries(ANSWERS)) {
         return whole(client.received.replace(/Date: .*\r\n/, ''));
       }),
     );
-    assert.deepEqual([...new Set(all)].length, 1, JSON.stringify([...new Set(all)].slice(0, 3)));
+    assert.equal(new Set(all).size, 1, JSON.stringify([...new Set(all)].slice(0, 3)));
     const [one = ''] = all;
     if (answer.includes('dy')) assert.match(one, /\r\nbody/);
     if (answer.includes('Link')) assert.match(one, /^HTTP\/1.1 103 Early Hints\r\nLink: <\/a>\r\n\r\n/);
@@ -258,4 +258,30 @@ test('an app that needs two interim answers is heard, and each early hint is pas
   const client = await edge.send(`GET / ${HEAD}\r\n`);
   await client.sees(/ok$/);
   assert.ok(client.received.startsWith(`${hints}${hints}HTTP/1.1 200 OK\r\n`), client.received);
+});
+
+testBoth('a request that waits in a hold is counted once by the rate of its client', async (t) => {
+  const edge = await startServing(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  edge.serve(upstream.port, { ratePerClient: { requests: 1, perSeconds: 600, burst: 0 } });
+  edge.plane.hold({ upstreamId: uuid(1), maxRequests: 10, maxBytes: 1_000_000, maxSeconds: 30 });
+  const client = await edge.send(`GET /held ${HEAD}\r\n`);
+  await eventually('it to wait', () => edge.plane.counts(uuid(1))[0]?.held === 1);
+  edge.plane.resume(uuid(1));
+  await client.sees(/^HTTP\/1.1 200 OK.*ok$/s);
+  client.send(`GET /again ${HEAD}\r\n`);
+  await client.sees(/HTTP\/1.1 429 .*Retry-After: \d+\r\n/s);
+});
+
+testBoth('Connection may be said in several lines, and each counts', async (t) => {
+  const edge = await startEdge(t);
+  const nominating = 'Connection: close, X-Inner\r\nConnection: X-More\r\nX-Inner: 1\r\nX-More: 1\r\n';
+  const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${nominating}\r\nok`));
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET /1 ${HEAD}\r\n`);
+  await client.sees(/ok$/);
+  client.send(`GET /2 ${HEAD}\r\n`);
+  await client.sees(/ok.*200 OK.*ok$/s);
+  assert.doesNotMatch(client.received, /X-Inner|X-More/);
+  assert.equal(upstream.wires.length, 2);
 });
