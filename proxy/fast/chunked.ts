@@ -82,8 +82,9 @@ export class ChunkScanner {
       case 'data':
       case 'end':
       case 'bad':
-        return 'bad';
+        break;
     }
+    return 'bad';
   }
 
   #size(octet: number): State {

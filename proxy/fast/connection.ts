@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import type { Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
+import { CR, LF } from './bytes.ts';
 import { ChunkScanner } from './chunked.ts';
 import { MORE } from './fields.ts';
 import { ResponseHead } from './response-head.ts';
@@ -19,7 +20,7 @@ const MAX_HEAD_BYTES = 16_384;
 /** Interim answers to one request. */
 const MAX_INTERIM = 20;
 const EMPTY = Buffer.alloc(0);
-const CRLF = Buffer.from('\r\n');
+const CRLF = Buffer.from('\r\n', 'latin1');
 
 /** `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. */
 type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
@@ -58,7 +59,7 @@ export class TargetConnection implements Call {
   #isReused = false;
   #isOpen = true;
   #isConnecting = true;
-  #error: Error | null = null;
+  #error: NodeJS.ErrnoException | null = null;
   /** Coarse time at which the present wait is over; Infinity: none. */
   #deadline = Infinity;
   /** Coarse time since when it is idle. */
@@ -260,8 +261,9 @@ export class TargetConnection implements Call {
       case 'chunked':
         return this.#takeChunks(bytes, start, end);
       case 'close':
-        return start === end || this.#give(bytes, start, end);
+        break;
     }
+    return start === end || this.#give(bytes, start, end);
   }
 
   #takeLength(bytes: Buffer, start: number, end: number): boolean {
@@ -272,27 +274,37 @@ export class TargetConnection implements Call {
   }
 
   #takeChunks(bytes: Buffer, start: number, end: number): boolean {
-    const raw = this.#request?.raw ?? false;
+    if (this.#state === 'trailers') return this.#takeTrailers(bytes, start, end);
+    const isRaw = this.#request?.raw ?? false;
     let at = start;
     let goesOn = true;
-    if (this.#state === 'body') {
-      while (at < end && this.#chunks.state !== 'end' && this.#chunks.state !== 'bad') {
-        at = this.#chunks.step(bytes, at, end);
-        const { dataStart, dataEnd } = this.#chunks;
-        if (!raw && dataEnd > dataStart) goesOn = this.#give(bytes, dataStart, dataEnd) && goesOn;
-      }
-      if (this.#chunks.state === 'bad') {
-        this.#malformed('the body of the answer is not chunked as it says');
-        return true;
-      }
-      if (this.#chunks.state === 'end') this.#state = 'trailers';
-      if (raw && this.#state === 'trailers' && at + 1 < end && bytes[at] === 13 && bytes[at + 1] === 10) {
-        this.#give(bytes, start, at + 2);
-        return this.#complete(at + 2, end, null);
-      }
-      if (raw && at > start) goesOn = this.#give(bytes, start, at);
+    while (at < end && this.#chunks.state !== 'end' && this.#chunks.state !== 'bad') {
+      at = this.#chunks.step(bytes, at, end);
+      const { dataStart, dataEnd } = this.#chunks;
+      if (!isRaw && dataEnd > dataStart) goesOn = this.#give(bytes, dataStart, dataEnd) && goesOn;
     }
-    return this.#state === 'trailers' && at < end && this.#sink !== null ? this.#takeTrailers(bytes, at, end) : goesOn;
+    if (this.#chunks.state === 'bad') {
+      this.#malformed('the body of the answer is not chunked as it says');
+      return true;
+    }
+    return isRaw ? this.#giveRaw(bytes, start, at, end) : this.#afterChunks(bytes, at, end, goesOn);
+  }
+
+  /** @param at the end of what was read as chunks, up to `end` of the bytes */
+  #giveRaw(bytes: Buffer, start: number, at: number, end: number): boolean {
+    // Nearly always there are no trailers, and the empty line is here: it goes along.
+    if (this.#chunks.state === 'end' && at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF) {
+      this.#give(bytes, start, at + 2);
+      return this.#complete(at + 2, end);
+    }
+    const goesOn = at === start || this.#give(bytes, start, at);
+    return this.#afterChunks(bytes, at, end, goesOn);
+  }
+
+  #afterChunks(bytes: Buffer, at: number, end: number, goesOn: boolean): boolean {
+    if (this.#chunks.state !== 'end') return goesOn;
+    this.#state = 'trailers';
+    return at === end || this.#sink === null ? goesOn : this.#takeTrailers(bytes, at, end);
   }
 
   #takeTrailers(bytes: Buffer, at: number, end: number): boolean {
@@ -334,7 +346,7 @@ export class TargetConnection implements Call {
       return;
     }
     if (this.#sink !== null) {
-      const isRefused = (error as NodeJS.ErrnoException | null)?.syscall === 'connect';
+      const isRefused = error?.syscall === 'connect';
       this.#fail(isRefused ? 'refused' : 'broken', error ?? 'the connection was closed');
     }
     this.#state = 'closed';

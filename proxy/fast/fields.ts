@@ -23,34 +23,36 @@ export class Fields {
    * @returns the offset after the empty line, {@link BAD} or {@link MORE}
    */
   read(bytes: Uint8Array, position: number, end: number): number {
-    const at = this.#at;
-    let count = 0;
     let cursor = position;
+    this.count = 0;
     while (bytes[cursor] !== CR) {
-      const line = cursor;
-      while (TOKEN[bytes[cursor] as number] === 1) cursor += 1;
-      if (cursor === line || bytes[cursor] !== COLON) return cursor >= end ? MORE : BAD;
-      if (count === MAX_FIELDS) return BAD;
-      const slot = count * SLOTS;
-      at[slot] = line;
-      at[slot + 1] = cursor;
-      cursor += 1;
-      while (bytes[cursor] === SPACE || bytes[cursor] === TAB) cursor += 1;
-      at[slot + 2] = cursor;
-      while (VALUE[bytes[cursor] as number] === 1) cursor += 1;
-      if (cursor >= end) return MORE;
-      if (bytes[cursor] !== CR) return BAD;
-      if (bytes[cursor + 1] !== LF) return cursor + 1 >= end ? MORE : BAD;
-      let valueEnd = cursor;
-      const valueStart = at[slot + 2] as number;
-      while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd -= 1;
-      at[slot + 3] = valueEnd;
-      count += 1;
-      cursor += 2;
+      cursor = this.#readLine(bytes, cursor, end);
+      if (cursor < 0) return cursor;
     }
-    this.count = count;
     if (cursor + 1 >= end) return MORE;
     return bytes[cursor + 1] === LF ? cursor + 2 : BAD;
+  }
+
+  /** @returns the offset after one line */
+  #readLine(bytes: Uint8Array, line: number, end: number): number {
+    let cursor = line;
+    while (TOKEN[bytes[cursor] as number] === 1) cursor += 1;
+    if (cursor === line || bytes[cursor] !== COLON) return cursor >= end ? MORE : BAD;
+    if (this.count === MAX_FIELDS) return BAD;
+    const at = this.#at;
+    const slot = this.count * SLOTS;
+    at[slot] = line;
+    at[slot + 1] = cursor;
+    cursor += 1;
+    while (bytes[cursor] === SPACE || bytes[cursor] === TAB) cursor += 1;
+    const valueStart = cursor;
+    while (VALUE[bytes[cursor] as number] === 1) cursor += 1;
+    // The CR and the LF, or the mark at the end of the bytes in place of one of them.
+    if (bytes[cursor] !== CR || bytes[cursor + 1] !== LF) return isCutOff(bytes, cursor, end) ? MORE : BAD;
+    at[slot + 2] = valueStart;
+    at[slot + 3] = trimmed(bytes, valueStart, cursor);
+    this.count += 1;
+    return cursor + 2;
   }
 
   /**
@@ -79,6 +81,18 @@ export class Fields {
   valueEnd(index: number): number {
     return this.#at[index * SLOTS + 3] as number;
   }
+}
+
+/** Whether the bytes ended where a CR LF was expected. */
+function isCutOff(bytes: Uint8Array, cursor: number, end: number): boolean {
+  return cursor >= end || (bytes[cursor] === CR && cursor + 1 >= end);
+}
+
+/** @returns the end of a value without the white space behind it */
+function trimmed(bytes: Uint8Array, start: number, end: number): number {
+  let valueEnd = end;
+  while (valueEnd > start && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd -= 1;
+  return valueEnd;
 }
 
 /** Lines of a head that do not pass the proxy, as ranges of bytes in rising order. Neighbours are joined. */

@@ -135,17 +135,16 @@ export class RequestHead {
   }
 
   #judgeField(bytes: Uint8Array, index: number, name: number, nameEnd: number): boolean {
-    const length = nameEnd - name;
-    if (length === 4 && isText(bytes, name, nameEnd, HOST)) return this.#host(bytes, index);
-    if (length === 10 && isText(bytes, name, nameEnd, CONNECTION)) return this.#connection(bytes, index);
-    if (length === 14 && isText(bytes, name, nameEnd, CONTENT_LENGTH)) return this.#length(bytes, index);
-    if (length === 17 && isText(bytes, name, nameEnd, TRANSFER_ENCODING)) return this.#chunked(bytes, index);
-    if (length === 12 && isText(bytes, name, nameEnd, REQUEST_ID)) return this.#requestId(index);
-    if (length === 6 && isText(bytes, name, nameEnd, ACCEPT)) {
+    if (isText(bytes, name, nameEnd, HOST)) return this.#host(bytes, index);
+    if (isText(bytes, name, nameEnd, CONNECTION)) return this.#connection(bytes, index);
+    if (isText(bytes, name, nameEnd, CONTENT_LENGTH)) return this.#length(bytes, index);
+    if (isText(bytes, name, nameEnd, TRANSFER_ENCODING)) return this.#chunked(bytes, index);
+    if (isText(bytes, name, nameEnd, REQUEST_ID)) return this.#requestId(index);
+    if (isText(bytes, name, nameEnd, ACCEPT)) {
       this.wantsHtml ||= listsHtml(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
       return true;
     }
-    for (const text of GENERAL[length] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return false;
+    for (const text of GENERAL[nameEnd - name] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return false;
     if (isDropped(bytes, name, nameEnd)) this.#cut(index);
     return true;
   }

@@ -126,29 +126,31 @@ export class ResponseHead {
 
   /** False: malformed. */
   #judgeField(bytes: Buffer, index: number, name: number, nameEnd: number): boolean {
-    const length = nameEnd - name;
+    if (isText(bytes, name, nameEnd, CONTENT_LENGTH)) return this.#length(bytes, index);
+    if (isText(bytes, name, nameEnd, TRANSFER_ENCODING)) return this.#coding(bytes, index);
     const start = this.fields.valueStart(index);
     const end = this.fields.valueEnd(index);
-    if (length === 14 && isText(bytes, name, nameEnd, CONTENT_LENGTH)) {
-      this.#lengths += 1;
-      this.contentLength = decimal(bytes, start, end);
-      if (this.status === 204) this.#cut(index);
-      return this.contentLength >= 0 && this.fields.isPlain(bytes, index);
-    }
-    if (length === 17 && isText(bytes, name, nameEnd, TRANSFER_ENCODING)) {
-      this.#codings += 1;
-      if (this.#isBodiless()) this.#cut(index);
-      return isText(bytes, start, end, CHUNKED) && this.fields.isPlain(bytes, index);
-    }
-    if (length === 10 && isText(bytes, name, nameEnd, CONNECTION)) return this.#connection(bytes, index, start, end);
-    if (length === 10 && isText(bytes, name, nameEnd, KEEP_ALIVE)) return this.#keepAlive(bytes, index, start, end);
-    if (length === 12 && isText(bytes, name, nameEnd, CONTENT_TYPE)) {
+    if (isText(bytes, name, nameEnd, CONNECTION)) return this.#connection(bytes, index, start, end);
+    if (isText(bytes, name, nameEnd, KEEP_ALIVE)) return this.#keepAlive(bytes, index, start, end);
+    if (isText(bytes, name, nameEnd, CONTENT_TYPE)) {
       this.isEventStream = end - start >= EVENT_STREAM.length && startsWithText(bytes, start, EVENT_STREAM);
-      return true;
-    }
-    if (length === 7 && isText(bytes, name, nameEnd, TRAILER)) this.hasTrailers = true;
-    for (const text of DROPPED) if (isText(bytes, name, nameEnd, text)) this.#cut(index);
+    } else if (isText(bytes, name, nameEnd, TRAILER)) this.hasTrailers = true;
+    else for (const text of DROPPED) if (isText(bytes, name, nameEnd, text)) this.#cut(index);
     return true;
+  }
+
+  #length(bytes: Buffer, index: number): boolean {
+    this.#lengths += 1;
+    this.contentLength = decimal(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
+    if (this.status === 204) this.#cut(index);
+    return this.contentLength >= 0 && this.fields.isPlain(bytes, index);
+  }
+
+  #coding(bytes: Buffer, index: number): boolean {
+    this.#codings += 1;
+    if (this.#isBodiless()) this.#cut(index);
+    const isChunked = isText(bytes, this.fields.valueStart(index), this.fields.valueEnd(index), CHUNKED);
+    return isChunked && this.fields.isPlain(bytes, index);
   }
 
   #connection(bytes: Buffer, index: number, start: number, end: number): boolean {
