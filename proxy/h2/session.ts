@@ -25,6 +25,12 @@ import { Request } from './request.ts';
 import type { Client } from '../policy/client-address.ts';
 import type { TargetSessions } from './target-sessions.ts';
 
+/**
+ * Bytes of all uploads of a connection that may be under way (RFC 9113 section 6.9). The protocol's 64 KiB would let all of
+ * a client's uploads together have as much per round trip.
+ */
+const CONNECTION_WINDOW_BYTES = 1_048_576;
+
 /** Who is at the other end of a connection. */
 export interface Peer extends Client {
   /** What it says about the origin of its requests is believed, by the general engine. */
@@ -86,6 +92,7 @@ export class ClientSession implements Carrier {
     this.#peer = peer;
     this.#originText = new OriginText({ clientAddress: peer.address, secure: peer.secure });
     this.#session = performServerHandshake(socket, shared.options);
+    this.#session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // Broken connections and protocol errors: `close` follows, and with it the end of every exchange.
     this.#session.on('error', () => undefined);
     this.#session.on('close', () => closed(this));
