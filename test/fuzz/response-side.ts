@@ -102,8 +102,14 @@ const responseCase: fc.Arbitrary<ResponseCase> = fc.record({
   ending: fc.constantFrom('stay', 'fin', 'reset'),
 });
 
+/**
+ * Poison comes in one piece with what is before it. Later it would be a race that no proxy can win: the connection may
+ * carry the next request of this app by then.
+ */
+const inOnePiece = (one: ResponseCase): ResponseCase => (one.bytes.includes('poison') ? { ...one, parts: [] } : one);
+
 export const responseCases = (seed: number, count: number): ResponseCase[] =>
-  fc.sample(responseCase, { seed, numRuns: count });
+  fc.sample(responseCase, { seed, numRuns: count }).map(inOnePiece);
 
 interface Outcome {
   readonly status: number;
@@ -247,6 +253,8 @@ function judge(
   }
   if (!isOfApp(first)) return null;
   const [reading] = expected.messages;
+  // An interim answer that says it is the last one: what follows it is the answer all the same.
+  if (reading === undefined && expected.error === 'HPE_CLOSED_CONNECTION') return null;
   if (!reading?.complete) return ['a part of an answer, given as a whole one', detail];
   if (reading.status !== first.status || reading.body !== first.body) return ['an answer was changed', detail];
   return null;
