@@ -99,7 +99,11 @@ async function inodeOf(where: AdminSocket): Promise<number | null> {
 async function listen(where: AdminSocket, control: Control, log: Logger): Promise<Server> {
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (req, res) => void answer(req, res, control, log));
+  server.on('request', (req, res) => {
+    // A connection that is kept would go on to speak to a process whose successor serves.
+    res.shouldKeepAlive = false;
+    void answer(req, res, control, log);
+  });
   server.on('clientError', (_error, socket) => {
     socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });

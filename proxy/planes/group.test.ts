@@ -82,6 +82,10 @@ test('a plane that joins later is told entries and holds, with its part of the b
   }
   await group.put(entry(2, 2));
   assert.equal((await group.counts())[0]?.held, null);
+  const third = remotePlane();
+  group.join(third.remote);
+  await group.counts();
+  assert.equal(third.plane.upstreams()[0]?.holding, null, 'a flip ends a hold for those who join later too');
 });
 
 test('flips, drains and receipts are the sum over the planes, and a plane that dies has nothing in flight any more', async () => {

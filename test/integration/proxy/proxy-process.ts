@@ -107,7 +107,7 @@ export async function serve(
 
 function callAdmin(socketPath: string, method: string, path: string, body?: string): ReturnType<Running['admin']> {
   return new Promise((resolve, reject) => {
-    const req = request({ socketPath, method, path }, (res) => {
+    const req = request({ socketPath, method, path, agent: false }, (res) => {
       let text = '';
       res.setEncoding('utf8').on('data', (part: string) => {
         text += part;
