@@ -20,6 +20,7 @@ Examples:
   $ orkestr-proxy serve
   $ ORKESTR_PROXY_LISTEN=0.0.0.0:80 ORKESTR_LOG_LEVEL=debug orkestr-proxy serve
   $ curl --unix-socket /run/orkestr/proxy.sock http://proxy/v1/table
+  $ curl --unix-socket /run/orkestr/proxy.sock http://proxy/v1/hand-over -d '{}'
 
 Environment:
   ORKESTR_PROXY_LISTEN        address and port (default 0.0.0.0:8080); not used with systemd socket activation
@@ -35,7 +36,11 @@ Environment:
   ORKESTR_PROXY_ACME_CA       PEM file to trust for the CAs' own https
   ORKESTR_PROXY_SOCKET        unix socket of the admin API (default /run/orkestr/proxy.sock)
   ORKESTR_PROXY_STATE         folder of the table file (default /var/lib/orkestr/proxy)
-  ORKESTR_LOG_LEVEL           trace, debug, info, warn, error, fatal or silent (default info)`;
+  ORKESTR_LOG_LEVEL           trace, debug, info, warn, error, fatal or silent (default info)
+
+Signals:
+  SIGTERM, SIGINT             take no more connections, finish what is in flight, end
+  SIGUSR2                     start a successor that takes over without a refused connection, then the same`;
 
 async function serve(): Promise<void> {
   const config = readConfig();
