@@ -1,14 +1,8 @@
 /** Connections to targets: a keep-alive pool per target, and fresh connections that serve one request. */
 import { Agent } from 'node:http';
-import type { ClientRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Limits, Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
-
-/** What an idle connection says would be taken for the answer to the next request. */
-function refuseUnasked(this: Duplex): void {
-  this.destroy();
-}
 
 class TargetPool extends Agent {
   #retired = false;
@@ -17,14 +11,7 @@ class TargetPool extends Agent {
   override keepSocketAlive(socket: Duplex): boolean {
     // The types lag behind: the method answers whether the socket was kept.
     const kept: unknown = super.keepSocketAlive(socket);
-    if (this.#retired || kept === false) return false;
-    socket.on('data', refuseUnasked);
-    return true;
-  }
-
-  override reuseSocket(socket: Duplex, request: ClientRequest): void {
-    socket.off('data', refuseUnasked);
-    super.reuseSocket(socket, request);
+    return !this.#retired && kept !== false;
   }
 
   /** Closes what is idle, and what is busy when it finishes: an app that is told to stop should not wait for us. */

@@ -238,16 +238,24 @@ testBoth('a chunked body beyond the limit is 413, its connections end, and the c
   assert.equal(edge.seen[0].outcome, 'abandoned');
 });
 
-testBoth('a length beyond the limit is 413 before a byte of it is read', async (t) => {
-  const edge = await startServing(t);
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port, { maxBodyBytes: 1000 });
-  const client = await edge.send(`POST / ${HEAD}Content-Length: 1001\r\n\r\n`);
-  await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
-  client.send('x'.repeat(1001));
-  assert.equal(await client.end(), 'fin');
-  assert.equal(upstream.wires.length, 0);
-});
+testBoth(
+  'a length beyond the limit is 413 before a byte of it is read, and a client that sends on can read that',
+  async (t) => {
+    const edge = await startServing(t);
+    const upstream = await scriptedUpstream(t);
+    edge.serve(upstream.port, { maxBodyBytes: 1000 });
+    const client = await edge.connect();
+    client.socket.pause();
+    client.send(`POST / ${HEAD}Content-Length: 10000000\r\n\r\n`);
+    await eventually('the answer', () => edge.seen.length === 1);
+    client.send('x'.repeat(3_000_000));
+    await eventually('the body to be taken', () => client.socket.writableLength === 0);
+    client.socket.resume();
+    await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
+    assert.equal(await client.end(), 'fin');
+    assert.equal(upstream.wires.length, 0);
+  },
+);
 
 testBoth('text is compressed as it comes, each part at once', async (t) => {
   const edge = await startServing(t);

@@ -79,6 +79,7 @@ testBoth('pipelined requests reach the app one after the other, in their order',
   seen('/c')?.send(OK);
   assert.equal(await client.end(), 'fin');
   assert.equal(client.received.split('200 OK').length, 4);
+  await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(seen('/never'), undefined);
 });
 
