@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
+import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { EdgeSettings } from '../../protocol/edge.ts';
@@ -19,8 +19,7 @@ function entry(generation: number, edge: object = {}): UpstreamEntry {
 
 /** An upstream under a clock that the test turns, and requests that write down what became of them. */
 function setUp(t: TestContext, edge: object = {}) {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  t.after(() => mock.timers.reset());
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   const upstream = new Upstream(entry(1, edge), { now: () => new Date(0), monotonic: () => now });
   const told: string[] = [];
@@ -37,7 +36,7 @@ function setUp(t: TestContext, edge: object = {}) {
   };
   const pass = (ms: number): void => {
     now += ms;
-    mock.timers.tick(ms);
+    t.mock.timers.tick(ms);
   };
   return { upstream, told, request, pass };
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Outcome } from '../observe/observer.ts';
 import { Target } from './target.ts';
@@ -29,11 +28,6 @@ function exchange(stream: StreamKind | null = null, ended: string[] = [], name =
   };
 }
 
-function mockTimers(t: TestContext): void {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  t.after(() => mock.timers.reset());
-}
-
 type Act =
   | { kind: 'claim' }
   | { kind: 'release'; which: number; outcome: Outcome }
@@ -55,7 +49,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
 );
 
 test('in any order of claims, releases and drains: no claim once retired, gone exactly when empty, counts add up', async (t) => {
-  mockTimers(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
       const target = new Target(entry, clock);
@@ -91,16 +85,16 @@ test('in any order of claims, releases and drains: no claim once retired, gone e
 });
 
 test('the deadline of a drain cuts what is left once, also when a cut releases its own claim', async (t) => {
-  mockTimers(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const target = new Target(entry, clock);
   const ended: string[] = [];
   const first = exchange(null, ended, 'first', () => target.release(first, 'served', 200));
   target.claim(first);
   target.claim(exchange(null, ended, 'second'));
   const [early, late] = [target.drain(plan(1000)), target.drain(plan(5000))];
-  mock.timers.tick(999);
+  t.mock.timers.tick(999);
   assert.equal(target.inFlight, 2);
-  mock.timers.tick(1);
+  t.mock.timers.tick(1);
   const none = { carried: 0, ended: 0, closed: 0 };
   assert.deepEqual(
     [await early, await late],
@@ -109,14 +103,14 @@ test('the deadline of a drain cuts what is left once, also when a cut releases i
       { ms: 0, forced: 2, streams: none },
     ],
   );
-  mock.timers.tick(10_000);
+  t.mock.timers.tick(10_000);
   assert.deepEqual(ended, ['cut first', 'cut second']);
   assert.deepEqual(target.requests, { served: 1, failed: 1 });
   assert.equal(target.state, 'gone');
 });
 
 test('streams outlive the plain deadline, then are dismissed spread over a window, and cut when they do not close', async (t) => {
-  mockTimers(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const target = new Target(entry, clock);
   const ended: string[] = [];
   const streams = ['a', 'b', 'c', 'd'].map((name) => {
@@ -131,17 +125,17 @@ test('streams outlive the plain deadline, then are dismissed spread over a windo
   const drained = target.drain(plan(100, 1000, 400));
   const [leaving] = streams;
   assert.ok(leaving);
-  mock.timers.tick(100);
+  t.mock.timers.tick(100);
   assert.deepEqual(ended.splice(0), ['cut plain']);
   target.release(leaving, 'served', 101);
-  mock.timers.tick(900);
+  t.mock.timers.tick(900);
   for (const name of ['b', 'c', 'd']) {
-    mock.timers.tick(1);
+    t.mock.timers.tick(1);
     assert.deepEqual(ended.splice(0), [`dismiss ${name}`]);
-    mock.timers.tick(132);
+    t.mock.timers.tick(132);
     assert.deepEqual(ended, []);
   }
-  mock.timers.tick(10_000);
+  t.mock.timers.tick(10_000);
   assert.deepEqual(ended, ['cut d']);
   assert.deepEqual(await drained, { ms: 0, forced: 1, streams: { carried: 4, ended: 1, closed: 3 } });
 });
