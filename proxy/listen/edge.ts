@@ -22,8 +22,7 @@ export type ListenerKind = 'http' | 'https';
 
 export type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
-/** How long the first request of a connection may take when the listeners have just closed, ms; how often that is looked at. */
-const NEWCOMER_MS = 500;
+/** How often it is looked whether the newest connections have asked yet, ms. */
 const NEWCOMER_LOOK_MS = 5;
 /** How long a TLS handshake and the request behind it take at most, ms; who is slower asks again. */
 const HANDSHAKE_MS = 250;
@@ -143,13 +142,13 @@ export class Edge {
    * to go. Resolves when there is none, or after a while: browsers open connections in advance, too.
    */
   async #newcomers(): Promise<void> {
-    const { clock } = this.#context;
+    const { clock, timeouts } = this.#context;
     const startedAt = clock.monotonic();
     const isNew = ([socket, since]: readonly [Socket, number]): boolean =>
       // With TLS the first bytes are no request yet.
-      since > startedAt - NEWCOMER_MS &&
+      since > startedAt - timeouts.closeMs &&
       (socket.bytesRead === 0 || (this.#tls !== null && clock.monotonic() - since < HANDSHAKE_MS));
-    while (clock.monotonic() - startedAt < NEWCOMER_MS && [...this.#open].some(isNew)) {
+    while (clock.monotonic() - startedAt < timeouts.closeMs && [...this.#open].some(isNew)) {
       await new Promise((resolve) => setTimeout(resolve, NEWCOMER_LOOK_MS));
     }
   }
