@@ -337,7 +337,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const unsent = this.#call?.unsent() ?? null;
     refusing?.refused(this.#shared.context.clock.monotonic());
     if (refusing === null || request === null || unsent === null || this.#route === null) return false;
-    refusing.release(this, 'abandoned', 0);
+    refusing.withdraw(this);
     const other = this.#route.upstream.claim(this, refusing, this);
     this.#to = other ?? refusing;
     if (other === null || other === refusing) return false;

@@ -323,7 +323,7 @@ class Guard implements InFlight, Waiter {
     const refusing = this.#target;
     refusing?.refused(this.#tools.clock.monotonic());
     if (this.#retried || refusing === null || this.#exchange.request.hasBody) return this.#fail(APP_UNREACHABLE, error);
-    refusing.release(this, 'abandoned', 0);
+    refusing.withdraw(this);
     const other = this.#route.upstream.claim(this, refusing, this.#exchange);
     this.#target = other;
     return other === null || other === refusing

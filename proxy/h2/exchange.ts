@@ -275,7 +275,7 @@ export class Exchange implements InFlight, LegSink, Ended {
       return this.#fail(APP_UNREACHABLE, cause);
     }
     this.#retried = true;
-    refusing.release(this, 'abandoned', 0);
+    refusing.withdraw(this);
     const other = this.route.upstream.claim(this, refusing, this.request);
     this.#target = other;
     return other === null || other === refusing ? this.#fail(APP_UNREACHABLE, cause) : this.#ask(other);

@@ -140,6 +140,11 @@ export class Target {
     } else this.#settle();
   }
 
+  /** Takes a claim back, as if it had never been: nothing was sent, and another copy gets the request. */
+  withdraw(exchange: InFlight): void {
+    if (this.#inFlight.delete(exchange) && this.#state !== 'healthy') this.#settle();
+  }
+
   /** It refused a connection. @param now monotonic, ms */
   refused(now: number): void {
     this.#refusals += 1;

@@ -78,7 +78,7 @@ test('of several copies the one with the least in flight is claimed, and one tha
   );
   claimed[1]?.release(second, 'served', 200);
   assert.equal(upstream.claim(second)?.port, 81);
-  claimed[1]?.release(second, 'abandoned', 0);
+  claimed[1]?.withdraw(second);
   claimed[1]?.refused(now);
   assert.notEqual(upstream.claim(exchange())?.port, 81);
   for (const target of claimed) target?.refused(now);
