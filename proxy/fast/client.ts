@@ -17,6 +17,10 @@ import type { RequestIds } from './request-ids.ts';
 const BODY_RATE = 128;
 const BODY_GRACE_MS = 20_000;
 
+/** Bytes kept that came behind the request that is being answered; when there are more, nothing more is read. */
+const QUEUE_BYTES = 16_384;
+const EMPTY = Buffer.alloc(0);
+
 /** What all connections of an engine share. */
 export interface Shared {
   readonly context: Context;
@@ -81,6 +85,7 @@ export class ClientConnection {
   read(bytes: Buffer, start: number, end: number): boolean {
     if (this.#state === 'handed') return this.#handed?.feed(bytes.subarray(start, end)) ?? true;
     if (this.#state === 'leaving') return true;
+    if (this.#queued !== null) return this.#enqueue(this.#queued, bytes, start, end);
     this.#progress = this.#shared.pools.now;
     if (this.#partial === null) {
       bytes[end] = 0;
@@ -157,13 +162,19 @@ export class ClientConnection {
       if (this.#exchange.isIdle) at = this.#takeHead(bytes, at, end);
       else if (!this.#exchange.hasBody) at = this.#exchange.take(bytes, at, end);
       else {
-        // Pipelined: its turn comes. Nothing more is read before that.
-        this.#queued = Buffer.from(bytes.subarray(at, end));
+        // Pipelined: its turn comes.
+        this.#enqueue(EMPTY, bytes, at, end);
         break;
       }
     }
     this.#consuming = false;
-    return this.#queued === null && (this.#exchange.isIdle || this.#exchange.goesOn);
+    return this.#queued === null ? this.#exchange.isIdle || this.#exchange.goesOn : this.#queued.length < QUEUE_BYTES;
+  }
+
+  /** Reading goes on for a while, since the end of a client that leaves comes behind what it has sent. */
+  #enqueue(queued: Buffer, bytes: Buffer, start: number, end: number): boolean {
+    this.#queued = Buffer.concat([queued, bytes.subarray(start, end)]);
+    return this.#queued.length < QUEUE_BYTES;
   }
 
   /** @returns the offset after what was read */

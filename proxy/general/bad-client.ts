@@ -35,7 +35,8 @@ export class BadClients {
   answer(error: NodeJS.ErrnoException, socket: Duplex): void {
     const failure = failureFor(error.code);
     const last = this.#last.get(socket);
-    if (!failure) socket.destroy();
+    // A client that ends in the middle of a request has left, and waits for no answer before it either.
+    if (!failure || error.code === 'HPE_INVALID_EOF_STATE') socket.destroy();
     // More of it, after our answer: it is being dropped.
     else if (!socket.writable) return;
     else if (!last || last.res.closed) this.refuse(socket, failure);

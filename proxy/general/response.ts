@@ -77,7 +77,8 @@ function compress(response: IncomingMessage, compressor: Transform, res: ServerR
 function writeHead(exchange: Exchange, response: IncomingMessage, compressors: Compressors | null): Coding | null {
   const { req, res, method, expectsContinue, isClosing } = exchange;
   const status = response.statusCode ?? 0;
-  const headers = responseHeaders(response.rawHeaders, status);
+  const all = responseHeaders(response.rawHeaders, status);
+  const headers = mayHaveTrailers(exchange, response) ? all : without('trailer', all);
   const acceptEncoding = exchange.header('accept-encoding');
   const { coding, headers: coded } = compressors
     ? decideCompression({ method, acceptEncoding, status, headers }, compressors.hasRoom)
@@ -85,6 +86,18 @@ function writeHead(exchange: Exchange, response: IncomingMessage, compressors: C
   const close = isClosing || (expectsContinue && !req.complete);
   res.writeHead(status, response.statusMessage, close ? [...coded, 'Connection', 'close'] : [...coded]);
   return coding;
+}
+
+/** Only chunks have room for trailers (RFC 9112 section 7.1.2). Node refuses to announce them elsewhere. */
+function mayHaveTrailers(exchange: Exchange, response: IncomingMessage): boolean {
+  const isChunked = response.headers['transfer-encoding'] !== undefined;
+  return isChunked && exchange.req.httpVersion === '1.1' && !isBodyless(exchange, response);
+}
+
+/** @param name lower-case @param fields names and values in turn */
+function without(name: string, fields: readonly string[]): string[] {
+  const isDropped = (index: number): boolean => fields[index - (index % 2)]?.toLowerCase() === name;
+  return fields.filter((_, index) => !isDropped(index));
 }
 
 /**

@@ -130,7 +130,11 @@ export class Exchange implements InFlight, LegSink, Ended {
   /** The proxy's own answer. */
   answer({ status, headers, body }: Answer): void {
     if (this.#ended || this.client.headersSent || this.client.closed) return;
-    if (this.#phase === 'asking') this.#phase = 'failed';
+    if (this.#phase === 'asking') {
+      // Nothing has gone wrong: this is the answer.
+      this.#phase = 'failed';
+      this.outcome = 'served';
+    }
     const bytes = Buffer.from(body);
     const fields = headers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
     this.status = status;
@@ -298,6 +302,7 @@ export class Exchange implements InFlight, LegSink, Ended {
 
   /** The client's own fault, told by an answer where there is none yet. */
   #giveUp(failure: Failure): void {
+    this.#phase = 'failed';
     this.#leg?.abort();
     if (this.client.headersSent) this.#reset(constants.NGHTTP2_CANCEL);
     else this.refuse(failure);

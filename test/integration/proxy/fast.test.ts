@@ -285,3 +285,31 @@ testBoth('Connection may be said in several lines, and each counts', async (t) =
   assert.doesNotMatch(client.received, /X-Inner|X-More/);
   assert.equal(upstream.wires.length, 2);
 });
+
+testBoth('a client that leaves with more behind its request is noticed, and the app is let off', async (t) => {
+  for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}`]) {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t);
+    await route(edge, upstream.port);
+    const client = await edge.send(`GET /1 ${HEAD}\r\n${behind}`);
+    const wire = await upstream.wire(0);
+    await wire.sees('\r\n\r\n');
+    client.socket.destroy();
+    assert.equal(await wire.end(), 'fin');
+  }
+});
+
+for (const response of [
+  'HTTP/1.1 204 No Content\r\nTrailer: X\r\n\r\n',
+  'HTTP/1.1 304 Not Modified\r\nTrailer: X\r\n\r\n',
+  'HTTP/1.1 200 OK\r\nTrailer: X\r\nContent-Length: 2\r\n\r\nok',
+]) {
+  testBoth(`trailers are announced by an app without room for them: ${response.slice(9, 12)}`, async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t, answering(response));
+    await route(edge, upstream.port);
+    const client = await edge.send(`GET /1 ${HEAD}\r\nGET /2 ${HEAD}Connection: close\r\n\r\n`);
+    await client.end();
+    assert.equal(client.received.split(response.slice(0, 12)).length, 3, client.received);
+  });
+}
