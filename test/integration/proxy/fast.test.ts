@@ -313,3 +313,11 @@ for (const response of [
     assert.equal(client.received.split(response.slice(0, 12)).length, 3, client.received);
   });
 }
+
+testBoth('a connection whose app said more than its answer is not used again', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`));
+  await route(edge, upstream.port);
+  for (const _ of [1, 2]) await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/ok$/);
+  assert.equal(upstream.wires.length, 2);
+});
