@@ -188,6 +188,8 @@ export async function startEdge(
     folder?: string;
     engine?: EngineName;
     workers?: number;
+    /** Folder of certificates: there is a listener for TLS too. */
+    certificates?: string;
   } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
@@ -198,6 +200,8 @@ export async function startEdge(
   const config = {
     ...readConfig({}),
     listen: listenOn,
+    listenTls: settings.certificates === undefined ? null : listenOn,
+    certificates: settings.certificates ?? null,
     engine: settings.engine ?? engineOf(t),
     workers: settings.workers ?? 1,
     accessLog: 'off' as const,
