@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Context } from '../context.ts';
+import { resetConnection } from '../listen/reset.ts';
 import type { Client } from '../policy/client-address.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
@@ -30,7 +31,7 @@ export interface Shared {
   /** True while the proxy drains. */
   readonly closing: boolean;
   /** Goes on with a connection in the general engine. */
-  handOver(stream: HandedOver | Socket, peer: Client): void;
+  handOver(stream: HandedOver, peer: Client): void;
   /** The head of a request did not come in time. */
   late(client: ClientConnection): void;
   closed(client: ClientConnection): void;
@@ -120,7 +121,7 @@ export class ClientConnection {
   /** @param reset true: where a plain end could be taken for the end of an answer */
   destroy(reset: boolean): void {
     this.#state = 'leaving';
-    if (reset) this.#socket.resetAndDestroy();
+    if (reset) resetConnection(this.#socket);
     else this.#socket.destroy();
   }
 
@@ -205,15 +206,6 @@ export class ClientConnection {
 
   #handOver(bytes: Buffer): void {
     this.#state = 'handed';
-    if (this.#socket.listenerCount('data') > 0) {
-      this.#socket.removeAllListeners('data');
-      this.#socket.pause();
-      this.#socket.unshift(bytes);
-      this.#shared.handOver(this.#socket, this.peer);
-      // A stream that was paused by a call does not begin to flow by having a listener.
-      this.#socket.resume();
-      return;
-    }
     this.#handed = new HandedOver(this.#socket, bytes);
     this.#shared.handOver(this.#handed, this.peer);
   }

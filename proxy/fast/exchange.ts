@@ -321,6 +321,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
       responseHeadMs,
       idleMs,
       raw: true,
+      // TLS copies what it is given, record by record.
+      bulk: !this.secure,
     };
   }
 

@@ -198,6 +198,7 @@ export class ClientSession implements Carrier {
         responseHeadMs,
         idleMs,
         raw: false,
+        bulk: false,
       },
       new Http1Sink(exchange),
     );

@@ -119,10 +119,6 @@ export class Edge {
       socket.destroy();
       return;
     }
-    if (this.#isFastFor(kind) && !this.#trusted.has(address)) {
-      this.#opened(this.#fast.accept(socket, address), address);
-      return;
-    }
     this.#opened(socket, address);
     if (this.#settings.proxyProtocol && this.#trusted.has(address)) {
       readProxied(socket, this.#context.timeouts, (client) => this.#begin(socket, kind, client));
@@ -177,7 +173,7 @@ export class Edge {
   /** A stream that speaks HTTP/1.1. Claims about its origin are believed from trusted peers, by the general engine. */
   #serve(socket: Socket, client: Client): void {
     const isTrusted = this.#trusted.has(client.address);
-    if (this.#settings.engine === 'fast' && !isTrusted) this.#fast.acceptStream(socket, client);
+    if (this.#settings.engine === 'fast' && !isTrusted) this.#fast.accept(socket, client);
     else {
       this.#general.accept(socket, client);
       // The listener pauses them where most begin in the fast engine.

@@ -1,5 +1,8 @@
 /** The fast engine's own paths: where it hands over, and where bytes come in pieces, late or too many. */
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer as createHttpServer } from 'node:http';
+import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { startServing } from './engine-harness.ts';
 import {
@@ -7,6 +10,7 @@ import {
   dechunked,
   entryFor,
   eventually,
+  listen,
   OK,
   route,
   scriptedUpstream,
@@ -320,4 +324,32 @@ testBoth('a connection whose app said more than its answer is not used again', a
   await route(edge, upstream.port);
   for (const _ of [1, 2]) await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/ok$/);
   assert.equal(upstream.wires.length, 2);
+});
+
+test('long answers are whole for clients that keep up, stop for a while, or leave', async (t) => {
+  const edge = await startServing(t);
+  const body = randomBytes(12_000_000);
+  const app = createHttpServer((_req, res) => res.writeHead(200, { 'content-length': body.length }).end(body));
+  t.after(() => app.close());
+  edge.serve(await listen(app));
+  const download = async (index: number): Promise<string> => {
+    const socket = createConnection(edge.port, '127.0.0.1');
+    const hash = createHash('sha256');
+    let bytes = 0;
+    socket.write(`GET /${index} ${HEAD}\r\n`);
+    for await (const part of socket as AsyncIterable<Buffer>) {
+      const head = bytes === 0 ? part.indexOf('\r\n\r\n') + 4 : 0;
+      hash.update(part.subarray(head));
+      bytes += part.length - head;
+      if (bytes === body.length) break;
+      if (index % 3 === 2 && bytes > body.length / 2) return 'left';
+      if (index % 3 === 1 && bytes % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return hash.digest('hex');
+  };
+  // More of them than may read large pieces at once.
+  const found = await Promise.all(Array.from({ length: 48 }, (_, index) => download(index)));
+  const expected = createHash('sha256').update(body).digest('hex');
+  assert.deepEqual(new Set(found), new Set([expected, 'left']));
+  assert.equal(found.filter((one) => one === expected).length, 32);
 });
