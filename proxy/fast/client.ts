@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Context } from '../context.ts';
 import { resetConnection } from '../listen/reset.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
@@ -28,6 +29,8 @@ export interface Shared {
   readonly pools: Pools;
   readonly head: RequestHead;
   readonly ids: RequestIds;
+  /** Peers that are believed when they say for whom they ask. */
+  readonly trusted: AddressRanges;
   /** True while the proxy drains. */
   readonly closing: boolean;
   /** Goes on with a connection in the general engine. */
@@ -42,6 +45,8 @@ type State = 'open' | 'handed' | 'leaving';
 
 export class ClientConnection {
   readonly peer: Client;
+  /** The peer is a trusted one. */
+  readonly speaksForOthers: boolean;
   readonly #socket: Socket;
   readonly #shared: Shared;
   readonly #exchange: FastExchange;
@@ -67,6 +72,7 @@ export class ClientConnection {
     this.#socket = socket;
     this.#shared = shared;
     this.peer = peer;
+    this.speaksForOthers = shared.trusted.has(peer.address);
     this.#exchange = new FastExchange(this, shared);
     this.#outlet = new Outlet(socket, () => this.#exchange.flushed());
     if (!(socket instanceof TLSSocket)) this.#outlet.open();

@@ -1,6 +1,7 @@
 /** The fast engine of a process: its connections, and the sweep that holds them to their time limits. */
 import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
 import { SharedReads } from '../listen/reads.ts';
 import type { GeneralServer } from '../general/server.ts';
@@ -20,6 +21,7 @@ const SWEEP_MS = 500;
 
 export class FastEngine implements Shared {
   readonly context: Context;
+  readonly trusted: AddressRanges;
   readonly pools: Pools;
   readonly head = new RequestHead();
   readonly ids = new RequestIds();
@@ -32,8 +34,9 @@ export class FastEngine implements Shared {
   readonly #timer: NodeJS.Timeout;
   #whenEmpty: (() => void) | null = null;
 
-  constructor(context: Context, general: GeneralServer, pools: Pools) {
+  constructor(context: Context, trusted: AddressRanges, general: GeneralServer, pools: Pools) {
     this.context = context;
+    this.trusted = trusted;
     this.pools = pools;
     this.#general = general;
     this.#reads = new SharedReads(this.#in.subarray(0, READ_BYTES));

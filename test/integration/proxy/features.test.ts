@@ -121,6 +121,40 @@ testBoth('a trusted sender is believed about the client, and nobody else is', as
   }
 });
 
+testBoth('requests of many clients on one connection of a trusted sender are each of their own client', async (t) => {
+  const edge = await startServing(t, { trusted: ['127.0.0.0/8'] });
+  const upstream = await scriptedUpstream(t, answering(OK));
+  edge.serve(upstream.port);
+  const sender = await edge.connect();
+  const clients = [
+    ['203.0.113.1', 'https'],
+    ['203.0.113.2', 'https'],
+    ['203.0.113.2', 'http'],
+    ['203.0.113.1', 'http'],
+  ] as const;
+  for (const [index, [address, scheme]] of clients.entries()) {
+    sender.send(`GET /${index} ${HEAD}X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n\r\n`);
+    await eventually(`answer ${index}`, () => sender.received.split('ok').length === index + 2);
+  }
+  sender.send(`GET /last ${HEAD}\r\n`);
+  await eventually('the last answer', () => edge.seen.length === clients.length + 1);
+  const all = upstream.wires.map(({ received }) => received).join('');
+  for (const [index, [address, scheme]] of clients.entries()) {
+    const head = all.slice(all.indexOf(`GET /${index} `)).split('\r\n\r\n', 1)[0] ?? '';
+    assert.match(head, new RegExp(`x-forwarded-for: ${address}(\r\n|$)`, 'i'));
+    assert.match(head, new RegExp(`x-forwarded-proto: ${scheme}(\r\n|$)`, 'i'));
+    assert.equal(head.match(/x-forwarded-for/gi)?.length, 1);
+  }
+  assert.deepEqual(
+    edge.seen.map(({ clientAddress, secure }) => [clientAddress, secure ? 'https' : 'http']),
+    [...clients, ['127.0.0.1', 'http']],
+  );
+  assert.deepEqual(
+    new Set(edge.seen.map(({ engine }) => engine)),
+    new Set([engineOf(t) === 'fast' ? 'fast' : 'general']),
+  );
+});
+
 testBoth('a stripped prefix is taken off as whole segments, byte for byte, and named to the app', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(OK));
