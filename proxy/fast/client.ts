@@ -226,6 +226,8 @@ export class ClientConnection {
   }
 
   #closed(): void {
+    // What waits behind the request is not begun: nobody would read the answer.
+    this.#state = 'leaving';
     this.#exchange.abandon();
     this.#shared.closed(this);
   }

@@ -290,16 +290,24 @@ testBoth('Connection may be said in several lines, and each counts', async (t) =
   assert.equal(upstream.wires.length, 2);
 });
 
-testBoth('a client that leaves with more behind its request is noticed, and the app is let off', async (t) => {
-  for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}`]) {
-    const edge = await startEdge(t);
-    const upstream = await scriptedUpstream(t);
-    await route(edge, upstream.port);
+testBoth('a client that leaves is noticed, and the app is let off: nothing behind its request is begun', async (t) => {
+  for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`]) {
+    const edge = await startServing(t);
+    const upstream = await scriptedUpstream(t, (wire, index) => index > 0 && answering(OK)(wire));
+    edge.serve(upstream.port);
     const client = await edge.send(`GET /1 ${HEAD}\r\n${behind}`);
     const wire = await upstream.wire(0);
     await wire.sees('\r\n\r\n');
     client.socket.destroy();
     assert.equal(await wire.end(), 'fin');
+    // Whatever had been begun would be answered before this one.
+    await (await edge.send(`GET /last ${HEAD}\r\n`)).sees(/ok$/);
+    await eventually('the last to be told of', () => edge.seen.at(-1)?.target === '/last');
+    const told = edge.seen.filter(({ claimed }) => claimed).map(({ target, outcome }) => [target, outcome]);
+    assert.deepEqual(told, [
+      ['/1', 'abandoned'],
+      ['/last', 'served'],
+    ]);
   }
 });
 
