@@ -40,7 +40,7 @@ export class TargetConnection implements Call {
   readonly target: Target;
   readonly #home: Home;
   readonly #head = new ResponseHead();
-  readonly #chunks = new ChunkScanner(true);
+  readonly #chunks = new ChunkScanner();
   readonly #trailers = new Trailers();
   #socket: Socket;
   #outlet: Outlet;
