@@ -5,7 +5,7 @@
  */
 import { CR, EQUALS, QUOTE, BACKSLASH, SEMICOLON, TOKEN, VALUE } from './bytes.ts';
 
-/** Octets of the extensions of one body: what node takes too. */
+/** Octets of the extensions of one body: what node takes of one chunk. */
 const MAX_OCTETS = 16_384;
 
 /** `start`: of a name. `quoted`: in a quoted string; `escaped`: after its backslash; `closed`: behind it. */

@@ -123,6 +123,13 @@ test('a client that asks on and on without an answer is not read any further', a
   await wire.end();
 });
 
+testBoth('an interim answer that says it is the last one is 502', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n${OK}`));
+  await route(edge, upstream.port);
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 /);
+});
+
 test('an app that says one interim answer after the other is 502', async (t) => {
   for (const which of ['fast', 'http-proxy'] as const) {
     const edge = await startEdge(t, { engine: which });
