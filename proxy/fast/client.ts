@@ -122,6 +122,8 @@ export class ClientConnection {
     this.#progress = this.#since;
     if (close || this.#shared.closing) this.#leave();
     else if (this.#queued !== null && !this.#consuming) this.#unqueue(this.#queued);
+    // The target took no more of the body for a while, and never will now.
+    else if (!this.#exchange.goesOn) this.resume();
   }
 
   /** @param reset true: where a plain end could be taken for the end of an answer */

@@ -361,3 +361,14 @@ test('long answers are whole for clients that keep up, stop for a while, or leav
   assert.deepEqual(new Set(found), new Set([expected, 'left']));
   assert.equal(found.filter((one) => one === expected).length, 32);
 });
+
+testBoth('a request behind a body that its app took no more of is read', async (t) => {
+  const edge = await startEdge(t);
+  const gone = await scriptedUpstream(t);
+  await gone.close();
+  await route(edge, gone.port);
+  const client = await edge.send(`POST /1 ${HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`);
+  await client.sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
+  client.send(`GET /2 ${HEAD}\r\n`);
+  await client.sees(/ORK_APP_UNREACHABLE\nHTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
+});
