@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { isTooSlow } from '../body-rate.ts';
+import type { Timeouts } from '../config.ts';
 import type { Context } from '../context.ts';
 import { resetConnection } from '../listen/reset.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
@@ -14,10 +16,6 @@ import type { RequestHead } from './head.ts';
 import { Outlet } from './outlet.ts';
 import type { Pools } from './pool.ts';
 import type { RequestIds } from './request-ids.ts';
-
-/** The average that a request's body must reach once it has taken {@link BODY_GRACE_MS}, bytes per second. */
-const BODY_RATE = 128;
-const BODY_GRACE_MS = 20_000;
 
 /** Bytes kept that came behind the request that is being answered; when there are more, nothing more is read. */
 const QUEUE_BYTES = 16_384;
@@ -144,7 +142,7 @@ export class ClientConnection {
     if (this.#state === 'handed') return;
     if (this.#state === 'leaving') {
       if (now - this.#since >= timeouts.closeMs) this.#socket.destroy();
-    } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts.clientStallMs);
+    } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts);
     else if (this.#partial !== null || !this.#asked) {
       if (now - this.#since >= timeouts.clientHeadMs) this.#shared.late(this);
     } else if (now - this.#since >= timeouts.clientIdleMs) this.#socket.destroy();
@@ -156,12 +154,11 @@ export class ClientConnection {
     this.#leave();
   }
 
-  #checkExchange(now: number, stallMs: number): void {
+  #checkExchange(now: number, { clientStallMs, bodyGraceMs }: Timeouts): void {
     const isReading = !this.#exchange.hasBody && this.#exchange.goesOn;
     if (!isReading && !this.#outlet.isPending) return;
-    const seconds = (now - this.#since) / 1000;
-    const isSlow = isReading && seconds * 1000 > BODY_GRACE_MS && this.#exchange.bytesIn < seconds * BODY_RATE;
-    if (isSlow || now - this.#progress >= stallMs) this.#exchange.stalled();
+    const isSlow = isReading && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);
+    if (isSlow || now - this.#progress >= clientStallMs) this.#exchange.stalled();
   }
 
   #consume(bytes: Buffer, start: number, end: number): boolean {

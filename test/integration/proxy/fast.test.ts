@@ -11,18 +11,17 @@ import {
   entryFor,
   eventually,
   listen,
+  HANDSHAKE,
+  HEAD,
   OK,
   route,
   scriptedUpstream,
   startEdge,
+  SWITCH,
   testBoth,
   uuid,
 } from './harness.ts';
 import type { Wire } from './harness.ts';
-
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
-const HANDSHAKE = `GET /ws ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
-const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
 /** Answers every request by its path: the rest of the path is the body. */
 function echo(wire: Wire): void {
@@ -210,48 +209,6 @@ testBoth('of several copies of an app, one that refuses costs no request', async
   await Promise.all(clients.map((client) => client.sees(/^HTTP\/1.1 200 OK\r\n/)));
   const requests = good.wires.flatMap(({ received }) => received.match(/ \/ HTTP/g) ?? []);
   assert.equal(requests.length, methods.length);
-});
-
-test('a client that stops in its body is 408, and one that stops reading is let go', async (t) => {
-  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port);
-  const sender = await edge.send(`POST / ${HEAD}Content-Length: 10\r\n\r\nabc`);
-  await sender.sees(/^HTTP\/1.1 408 .*Connection: close/s);
-  assert.equal(await sender.end(), 'fin');
-  const body = await upstream.wire(0);
-  await body.end();
-  const reader = await edge.send(`GET / ${HEAD}\r\n`);
-  reader.socket.pause();
-  const wire = await upstream.wire(1);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
-  wire.socket.write(Buffer.alloc(64_000_000));
-  await wire.end();
-  await eventually('both to be told of', () => edge.seen.length === 2);
-  assert.deepEqual(
-    edge.seen.map(({ status, outcome }) => [status, outcome]),
-    [
-      [408, 'abandoned'],
-      [200, 'abandoned'],
-    ],
-  );
-});
-
-test('a client of the general engine that stops reading is let go, too', async (t) => {
-  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port, { compression: true });
-  const reader = await edge.send(`GET / ${HEAD}\r\n`);
-  reader.socket.pause();
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
-  wire.socket.write(Buffer.alloc(64_000_000));
-  await wire.end();
-  await eventually('it to be told of', () => edge.seen.length === 1);
-  assert.equal(edge.seen[0]?.outcome, 'abandoned');
-  assert.equal(edge.seen[0].engine, 'general');
 });
 
 test('an app that needs two interim answers is heard, and each early hint is passed on', async (t) => {

@@ -135,6 +135,13 @@ export function answering(response: string): (wire: Wire) => void {
   };
 }
 
+/** Of a request to the routed host, behind its method and target. */
+export const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
+/** What makes a GET a WebSocket handshake, with the end of its head. */
+export const UPGRADE_FIELDS =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n';
+export const HANDSHAKE = `GET /ws ${HEAD}${UPGRADE_FIELDS}`;
+export const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 export async function listen(server: Server): Promise<number> {

@@ -1,20 +1,19 @@
 /** What the listener makes of good, odd and hostile requests. */
 import assert from 'node:assert/strict';
 import {
-  dechunked,
   answering,
+  dechunked,
   entryFor,
   eventually,
+  HEAD,
   OK,
   route,
   scriptedUpstream,
   startEdge,
+  testBoth,
   uuid,
   viewOf,
-  testBoth,
 } from './harness.ts';
-
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
 
 const REFUSED: readonly (readonly [name: string, request: string, status: RegExp])[] = [
   ['no Host', 'GET / HTTP/1.1\r\n\r\n', /^HTTP\/1.1 400 /],

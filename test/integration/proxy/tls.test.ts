@@ -8,10 +8,18 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { makeCertificate } from '../../harness/certificates.ts';
-import { answering, listen, OK, route, scriptedUpstream, startEdge, temporaryFolder, testBoth } from './harness.ts';
+import {
+  answering,
+  HEAD,
+  listen,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  temporaryFolder,
+  testBoth,
+} from './harness.ts';
 import type { Edge } from './harness.ts';
-
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
 
 /** An edge with a certificate for app.test, and how to connect to it by TLS. */
 async function startTls(t: TestContext): Promise<{ edge: Edge; client: () => Promise<TLSSocket> }> {
