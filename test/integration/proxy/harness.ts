@@ -21,7 +21,7 @@ import { startProxy } from '../../../proxy/proxy.ts';
 import type { Proxy } from '../../../proxy/proxy.ts';
 
 /** How long a test waits for something that must happen; only a broken test or proxy takes as long. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 export function uuid(number: number): string {
   return `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
