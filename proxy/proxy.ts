@@ -12,10 +12,12 @@ import type { Admin, Control } from './control/admin.ts';
 import { TableFile } from './control/table-file.ts';
 import { Table } from './control/table.ts';
 import { startSuccessor } from './hand-over/start.ts';
+import type { Successor } from './hand-over/start.ts';
 import type { Predecessor } from './hand-over/successor.ts';
 import { closeSockets, openSockets } from './listen/sockets.ts';
 import type { Listening, ListenSocket } from './listen/sockets.ts';
 import { PlaneGroup } from './planes/group.ts';
+import { lastWordsOf } from './planes/planes.ts';
 import type { Plane } from './plane.ts';
 import { makeServing } from './serving.ts';
 import type { Serving, ServingSettings } from './serving.ts';
@@ -87,6 +89,7 @@ class Running implements Proxy, Control {
   #sockets: readonly ListenSocket[] = [];
   #tls: Tls | null = null;
   #front: Front | null = null;
+  #successor: Successor | null = null;
 
   constructor(config: Config, environment: Environment, group: PlaneGroup, table: Table) {
     this.#config = config;
@@ -117,6 +120,7 @@ class Running implements Proxy, Control {
     for (const hold of inheritance.holds) await this.planes.hold(hold);
     await this.#listen();
     this.planes.adopt(planes);
+    predecessor.onFarewell((words) => this.planes.hearLast(planes, words));
     predecessor.onGone(() => this.planes.leave(planes));
     this.#admin = await this.#openAdmin('replace');
     predecessor.relieve();
@@ -136,17 +140,17 @@ class Running implements Proxy, Control {
       env: successorEnvironment(passed.map(({ kind }) => kind)),
       fds: passed.map(({ fd }) => fd),
     };
-    let pid = 0;
     await this.table.yield(async (kept) => {
       const inheritance = { kept: [...kept], holds: [...this.planes.holds] };
       try {
-        pid = await startSuccessor(program, inheritance, this.planes);
+        this.#successor = await startSuccessor(program, inheritance, this.planes);
       } catch (error) {
         // It may have died with the admin socket's name.
         await this.#admin?.reclaim();
         throw error;
       }
     });
+    const pid = this.#successor?.pid ?? 0;
     this.#admin?.yield();
     this.#environment.onHandedOver?.(pid);
     return { pid };
@@ -155,6 +159,7 @@ class Running implements Proxy, Control {
   async close(shutdownMs: number = this.#config.timeouts.shutdownMs): Promise<void> {
     await Promise.all([this.#front?.close(shutdownMs), this.#tls?.close()]);
     this.#tls = null;
+    this.#successor?.farewell(await lastWordsOf(this.planes));
     await this.#admin?.close();
   }
 

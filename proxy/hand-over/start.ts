@@ -6,7 +6,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { channelOf } from '../planes/channel.ts';
-import type { Planes } from '../planes/planes.ts';
+import type { Channel } from '../planes/channel.ts';
+import { farewell } from '../planes/messages.ts';
+import type { LastWords, Planes } from '../planes/planes.ts';
 import { servePlanes } from '../planes/serve.ts';
 import { FromSuccessor } from './messages.ts';
 import type { Inheritance, ToSuccessor } from './messages.ts';
@@ -23,11 +25,17 @@ export interface Program {
   readonly fds: readonly number[];
 }
 
+export interface Successor {
+  readonly pid: number;
+  /** What this process has counted, for the last time. */
+  farewell(words: LastWords): void;
+}
+
 /**
- * Resolves with its pid when it serves. From then on it calls `planes` of this process until this one ends.
+ * Resolves when it serves. From then on it calls `planes` of this process until this one ends.
  * @throws OrkestrError ORK_PROXY_HAND_OVER when it does not come to serve; it has ended then
  */
-export async function startSuccessor(program: Program, inheritance: Inheritance, planes: Planes): Promise<number> {
+export async function startSuccessor(program: Program, inheritance: Inheritance, planes: Planes): Promise<Successor> {
   const { execPath, args, env, fds } = program;
   const child = spawn(execPath, args, {
     env: { ...env },
@@ -38,8 +46,11 @@ export async function startSuccessor(program: Program, inheritance: Inheritance,
     child.once('error', (error) => resolve(String(error)));
   });
   try {
-    await awaitServing(child, ended, inheritance, planes);
-    return child.pid ?? 0;
+    const channel = await awaitServing(child, ended, inheritance, planes);
+    return {
+      pid: child.pid ?? 0,
+      farewell: (words) => channel.send(farewell(words)),
+    };
   } catch (error) {
     child.kill('SIGKILL');
     await ended;
@@ -52,7 +63,7 @@ function awaitServing(
   ended: Promise<string>,
   inheritance: Inheritance,
   planes: Planes,
-): Promise<void> {
+): Promise<Channel> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => {
       clearTimeout(timer);
@@ -70,7 +81,7 @@ function awaitServing(
       if (told.data.type === 'born') channel.send({ type: 'inherit', inheritance } satisfies ToSuccessor);
       else {
         clearTimeout(timer);
-        resolve();
+        resolve(channel);
       }
     });
   });

@@ -2,6 +2,8 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { channelOf } from '../planes/channel.ts';
+import { readFarewell } from '../planes/messages.ts';
+import type { LastWords } from '../planes/planes.ts';
 import { RemotePlanes } from '../planes/remote.ts';
 import { ToSuccessor } from './messages.ts';
 import type { FromSuccessor, Inheritance } from './messages.ts';
@@ -14,6 +16,8 @@ export interface Predecessor {
   readonly planes: RemotePlanes;
   /** It may stop accepting. */
   relieve(): void;
+  /** Told what it has counted, just before it goes. */
+  onFarewell(listener: (words: LastWords) => void): void;
   onGone(listener: () => void): void;
 }
 
@@ -41,6 +45,12 @@ export function meetPredecessor(log: Logger): Promise<Predecessor> {
         inheritance: told.data.inheritance,
         planes,
         relieve: () => tell({ type: 'serving' }),
+        onFarewell: (listener) => {
+          channel.onMessage((last) => {
+            const words = readFarewell(last);
+            if (words !== null) listener(words);
+          });
+        },
         onGone: (listener) => channel.onClose(listener),
       });
     });

@@ -60,45 +60,49 @@ function samplesOf(values: Values): Sample[] {
   return list.map(([labels, value]) => ({ suffix: '', labels: labelText(labels), value }));
 }
 
-/** Adds up the processes' numbers and writes them in Prometheus' text format 0.0.4. */
+/** Writes the processes' numbers, added up, in Prometheus' text format 0.0.4. */
 export function renderMetrics(snapshots: readonly MetricsSnapshot[]): string {
+  return mergeSnapshots(snapshots).families.map(familyText).join('');
+}
+
+/** The numbers of several processes as those of one. */
+export function mergeSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
   const families = new Map<string, { readonly first: Family; readonly others: Family[] }>();
   for (const family of snapshots.flatMap((snapshot) => snapshot.families)) {
     const known = families.get(family.name);
     if (known) known.others.push(family);
     else families.set(family.name, { first: family, others: [] });
   }
-  return [...families.values()].map(({ first, others }) => familyText(first, others)).join('');
+  return { families: [...families.values()].map(({ first, others }) => merged(first, others)) };
 }
 
-/** @param others the same family as other processes have it */
-function familyText(first: Family, others: readonly Family[]): string {
-  const { name, help, type } = first;
-  const all = others.length === 0 ? seriesOf(first) : mergedSeries(first, others);
-  const lines = all.map(([series, value]) => `${series} ${numberText(value)}\n`);
+/**
+ * In the order of the first process, so that the buckets of a histogram stay together.
+ * @param others the same family as other processes have it
+ */
+function merged(first: Family, others: readonly Family[]): Family {
+  if (others.length === 0) return first;
+  const samples = new Map<string, Sample>();
+  for (const sample of [first, ...others].flatMap((family) => family.samples)) {
+    const series = `${sample.suffix}{${sample.labels}`;
+    const before = samples.get(series)?.value;
+    if (before === undefined) samples.set(series, sample);
+    else {
+      const value = first.merge === 'sum' ? before + sample.value : Math.max(before, sample.value);
+      samples.set(series, { ...sample, value });
+    }
+  }
+  return { ...first, samples: [...samples.values()] };
+}
+
+function familyText({ name, help, type, samples }: Family): string {
+  const lines = samples.slice(0, MAX_SAMPLES).map(({ suffix, labels, value }) => {
+    return `${name}${suffix}${labels === '' ? '' : `{${labels}}`} ${numberText(value)}\n`;
+  });
   return `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n${lines.join('')}`;
 }
 
 const escapeHelp = (help: string): string => help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-
-type Series = readonly [series: string, value: number];
-
-/** In the order of the first process, so that the buckets of a histogram stay together. */
-function mergedSeries(first: Family, others: readonly Family[]): Series[] {
-  const values = new Map(seriesOf(first));
-  for (const [series, value] of others.flatMap(seriesOf)) {
-    const before = values.get(series);
-    if (before === undefined) values.set(series, value);
-    else values.set(series, first.merge === 'sum' ? before + value : Math.max(before, value));
-  }
-  return [...values];
-}
-
-function seriesOf({ name, samples }: Family): Series[] {
-  return samples
-    .slice(0, MAX_SAMPLES)
-    .map(({ suffix, labels, value }) => [labels === '' ? name + suffix : `${name}${suffix}{${labels}}`, value]);
-}
 
 function numberText(value: number): string {
   if (value === Infinity) return '+Inf';

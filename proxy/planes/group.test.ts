@@ -6,6 +6,7 @@ import { HoldRequest } from '../../protocol/proxy-admin.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeReceipt } from '../control/receipt.ts';
+import { counter, gauge, renderMetrics } from '../observe/snapshot.ts';
 import { Plane } from '../plane.ts';
 import type { InFlight } from '../upstream/target.ts';
 import type { Tally } from '../upstream/tally.ts';
@@ -125,6 +126,69 @@ test('flips, drains and receipts are the sum over the planes, and a plane that d
   workers[1]?.cut();
   assert.deepEqual((await drain).requests, { served: 2, failed: 0 });
   await assert.rejects(group.drain({ ...DRAIN, targetId: uuid(2) }, null), { code: 'ORK_CONFLICT' });
+});
+
+test('what a plane had counted stays when it goes, with nothing in flight, and counts to the side that its targets are on', async () => {
+  const group = new PlaneGroup(1, log);
+  const workers = [remotePlane(), remotePlane()];
+  for (const { remote } of workers) group.join(remote);
+  await group.put(entry(1, 1));
+  for (const { plane } of workers) {
+    const [upstream] = plane.upstreams();
+    const ended = exchange();
+    upstream?.claim(ended)?.release(ended, 'served', 500);
+    upstream?.claim(exchange());
+    upstream?.countFailure();
+  }
+  const numbers = async () => {
+    const [counts] = await group.counts();
+    return counts?.targets.map(({ id, role, served, errors, inFlight }) => [id, role, served, errors, inFlight]);
+  };
+  assert.deepEqual(await numbers(), [[uuid(1), 'active', 2, 2, 2]]);
+  const [first, second] = workers;
+  first?.cut();
+  if (first) group.leave(first.remote);
+  assert.deepEqual(await numbers(), [[uuid(1), 'active', 2, 2, 1]]);
+  await group.put(entry(2, 2));
+  assert.deepEqual(await numbers(), [
+    [uuid(2), 'active', 0, 0, 0],
+    [uuid(1), 'retired', 2, 2, 1],
+  ]);
+  assert.deepEqual(
+    (await group.counts()).map(({ failed, failedSinceFlip }) => [failed, failedSinceFlip]),
+    [[2, 0]],
+  );
+  second?.cut();
+  if (second) group.leave(second.remote);
+  assert.deepEqual(await numbers(), [
+    [uuid(2), 'active', 0, 0, 0],
+    [uuid(1), 'retired', 2, 2, 0],
+  ]);
+  await group.remove(uuid(0));
+  assert.deepEqual(await group.counts(), []);
+});
+
+test('counters of a plane that is gone are told on; gauges go with it', async () => {
+  const group = new PlaneGroup(1, log);
+  const [first, second] = [remotePlane(), remotePlane()];
+  const snapshot = (value: number) => ({
+    families: [
+      counter('a_total', 'a', value),
+      gauge('b', 'b', value),
+      counter('c_total', 'c', [[{ upstream: uuid(0) }, value]]),
+    ],
+  });
+  for (const [index, { remote }] of [first, second].entries()) {
+    group.join(remote);
+    group.hearLast(remote, { counts: [], metrics: [snapshot(index + 1)] });
+    group.leave(remote);
+  }
+  assert.deepEqual(renderMetrics(await group.metrics()).match(/^[^#].*$/gm), [
+    'a_total 3',
+    `c_total{upstream="${uuid(0)}"} 3`,
+  ]);
+  await group.remove(uuid(0));
+  assert.deepEqual(renderMetrics(await group.metrics()).match(/^[^#].*$/gm), ['a_total 3']);
 });
 
 test('a plane that does not answer is told of, and what waits for it ends with it', async (t) => {

@@ -9,7 +9,8 @@ import type { TerminatorChange } from '../tls/state.ts';
 import { sumCounts } from '../upstream/counts.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
 import type { TallyListener } from '../upstream/tally.ts';
-import type { Planes } from './planes.ts';
+import { Departed } from './departed.ts';
+import type { LastWords, Planes } from './planes.ts';
 
 interface OpenWatch {
   readonly upstreamId: string;
@@ -23,6 +24,7 @@ export class PlaneGroup implements Planes {
   readonly #entries = new Map<string, UpstreamEntry>();
   readonly #holds = new Map<string, HoldRequest>();
   readonly #watches = new Set<OpenWatch>();
+  readonly #departed = new Departed();
   readonly #shares: number;
   readonly #log: Logger;
   #lost = false;
@@ -53,13 +55,22 @@ export class PlaneGroup implements Planes {
     for (const watch of this.#watches) this.#watchAt(watch, member);
   }
 
+  /** It has gone; what it had counted stays. */
   leave(member: Planes): void {
     this.#members.delete(member);
+    this.#departed.left(member, this.#entries);
     for (const { stops } of this.#watches) stops.delete(member);
+  }
+
+  /** The last words of a plane that is about to leave. */
+  hearLast(member: Planes, { counts, metrics }: LastWords): void {
+    this.#departed.hearCounts(member, counts);
+    this.#departed.hearMetrics(member, metrics);
   }
 
   async put(entry: UpstreamEntry): Promise<FlipAnswer['previous']> {
     this.#entries.set(entry.id, entry);
+    this.#departed.flipped(entry.id);
     this.#holds.delete(entry.id);
     const previous = await this.#all((member) => member.put(this.#shareOf(entry)));
     return sumPrevious(previous.filter((one) => one !== null));
@@ -72,6 +83,7 @@ export class PlaneGroup implements Planes {
 
   async remove(id: string): Promise<string[]> {
     this.#entries.delete(id);
+    this.#departed.removed(id);
     this.#holds.delete(id);
     return [...new Set((await this.#all((member) => member.remove(id))).flat())];
   }
@@ -113,11 +125,21 @@ export class PlaneGroup implements Planes {
   }
 
   async counts(id?: string): Promise<UpstreamCounts[]> {
-    return sumCounts(await this.#all((member) => member.counts(id)));
+    const all = await this.#all(async (member) => {
+      const counts = await member.counts(id);
+      if (this.#members.has(member)) this.#departed.hearCounts(member, counts);
+      return counts;
+    });
+    return sumCounts([...all, this.#departed.counts(this.#entries, id)]);
   }
 
   async metrics(): Promise<MetricsSnapshot[]> {
-    return (await this.#all((member) => member.metrics())).flat();
+    const all = await this.#all(async (member) => {
+      const metrics = await member.metrics();
+      if (this.#members.has(member)) this.#departed.hearMetrics(member, metrics);
+      return metrics;
+    });
+    return [...all.flat(), this.#departed.metrics];
   }
 
   async lose(lost: boolean): Promise<void> {

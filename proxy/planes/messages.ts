@@ -10,9 +10,11 @@ import {
   HoldRequest,
   UpstreamEntry,
 } from '../../protocol/proxy-admin.ts';
+import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import { TerminatorChange } from '../tls/state.ts';
 import { UpstreamCounts } from '../upstream/counts.ts';
 import { Tally } from '../upstream/tally.ts';
+import type { LastWords } from './planes.ts';
 
 const Family = z.object({
   name: z.string(),
@@ -40,6 +42,31 @@ export const CALLS = {
 export type CallName = keyof typeof CALLS;
 export type Asks<N extends CallName> = z.infer<(typeof CALLS)[N]['asks']>;
 export type Answers<N extends CallName> = z.infer<(typeof CALLS)[N]['answers']>;
+
+/** Metrics as they were before they crossed. */
+export function snapshotsOf(told: Answers<'metrics'>): MetricsSnapshot[] {
+  return told.map(({ families }) => ({
+    families: families.map((family) => ({
+      ...family,
+      samples: family.samples.map((sample) => ({ ...sample, value: sample.value ?? Infinity })),
+    })),
+  }));
+}
+
+/** A process that goes says what it has counted. */
+const Farewell = z.object({
+  type: z.literal('farewell'),
+  counts: CALLS.counts.answers,
+  metrics: CALLS.metrics.answers,
+});
+
+export const farewell = ({ counts, metrics }: LastWords): object => ({ type: 'farewell', counts, metrics });
+
+/** @returns null for another message */
+export function readFarewell(message: unknown): LastWords | null {
+  const said = Farewell.safeParse(message);
+  return said.success ? { counts: said.data.counts, metrics: snapshotsOf(said.data.metrics) } : null;
+}
 
 /** To the one that serves. `asks` and `value` are checked by the call's own schema. */
 export const Down = z.discriminatedUnion('type', [

@@ -15,6 +15,12 @@ import type { TerminatorChange } from '../tls/state.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 
+/** All that a process has counted, told when it goes. */
+export interface LastWords {
+  readonly counts: readonly UpstreamCounts[];
+  readonly metrics: readonly MetricsSnapshot[];
+}
+
 export interface Planes {
   /**
    * A flip. No plane serves what was before when it resolves.
@@ -46,4 +52,8 @@ export interface Planes {
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */
   secure(change: TerminatorChange): Promise<void>;
+}
+
+export async function lastWordsOf(planes: Planes): Promise<LastWords> {
+  return { counts: await planes.counts(), metrics: await planes.metrics() };
 }

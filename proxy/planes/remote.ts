@@ -7,7 +7,7 @@ import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 import type { Channel } from './channel.ts';
-import { CALLS, Up } from './messages.ts';
+import { CALLS, snapshotsOf, Up } from './messages.ts';
 import type { Answers, Asks, CallName } from './messages.ts';
 import type { Planes } from './planes.ts';
 
@@ -85,13 +85,7 @@ export class RemotePlanes implements Planes {
   }
 
   async metrics(): Promise<MetricsSnapshot[]> {
-    const snapshots = await this.#call('metrics', {}, []);
-    return snapshots.map(({ families }) => ({
-      families: families.map((family) => ({
-        ...family,
-        samples: family.samples.map((sample) => ({ ...sample, value: sample.value ?? Infinity })),
-      })),
-    }));
+    return snapshotsOf(await this.#call('metrics', {}, []));
   }
 
   async lose(lost: boolean): Promise<void> {

@@ -11,6 +11,7 @@ import type { Listening, ListenSocket } from '../listen/sockets.ts';
 import { channelOf } from '../planes/channel.ts';
 import type { Channel } from '../planes/channel.ts';
 import type { PlaneGroup } from '../planes/group.ts';
+import { readFarewell } from '../planes/messages.ts';
 import { RemotePlanes } from '../planes/remote.ts';
 import type { ServingSettings } from '../serving.ts';
 import { FromWorker } from './messages.ts';
@@ -88,7 +89,6 @@ export class WorkerPool {
   }
 
   #ended(index: number, worker: Worker): void {
-    this.#group.leave(worker.planes);
     this.#workers.delete(index);
     if (this.#closing) return;
     this.#log.error({ worker: index, pid: worker.pid }, 'a worker has ended; starting another one');
@@ -104,11 +104,11 @@ export class WorkerPool {
   }
 
   /**
-   * Any call shows whether a worker answers; this one costs it least. One that starts cannot answer yet, and on a busy
-   * machine that takes its time: {@link START_MS} is for it.
+   * Any call shows whether a worker answers; this one also tells what it has counted, should it die. One that is being
+   * loaded is no member yet and is not asked: on a busy machine that takes its time, and {@link START_MS} is for it.
    */
   #look(): void {
-    for (const { planes, serves } of this.#workers.values()) if (serves) void planes.counts('').catch(() => undefined);
+    this.#group.counts().catch((error: unknown) => this.#log.error({ err: error }, 'a worker answers with nonsense'));
   }
 }
 
@@ -119,7 +119,6 @@ class Worker {
   readonly #channel: Channel;
   readonly #sockets: readonly ListenSocket[];
   readonly #startedAt = performance.now();
-  #serves = false;
 
   constructor(sockets: readonly ListenSocket[], log: Logger) {
     this.#sockets = sockets;
@@ -141,11 +140,6 @@ class Worker {
     return this.#child.pid ?? 0;
   }
 
-  /** It listens. */
-  get serves(): boolean {
-    return this.#serves;
-  }
-
   get ageMs(): number {
     return performance.now() - this.#startedAt;
   }
@@ -156,11 +150,16 @@ class Worker {
       await this.#hears('booted');
       this.#tell({ type: 'start', settings: serving, logLevel, tls: sockets.some(({ kind }) => kind === 'https') });
       group.join(this.planes);
+      // Before its end is known: from here on its part of every answer is missing.
+      this.#channel.onClose(() => group.leave(this.planes));
+      this.#channel.onMessage((message) => {
+        const words = readFarewell(message);
+        if (words !== null) group.hearLast(this.planes, words);
+      });
       const fds = this.#sockets.map(({ kind }, index) => ({ kind, fd: FIRST_FD + index }));
       const listening = this.#hears('listening');
       this.#tell({ type: 'listen', sockets: fds });
       const { addresses } = await listening;
-      this.#serves = true;
       return addresses.map((address, index) => ({ ...address, kind: fds[index]?.kind ?? 'http' }));
     } catch (error) {
       this.#child.kill('SIGKILL');

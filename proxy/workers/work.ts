@@ -8,6 +8,8 @@ import { openProcessLog } from '../observe/process-log.ts';
 import type { ProcessLog } from '../observe/process-log.ts';
 import { channelOf } from '../planes/channel.ts';
 import type { Channel } from '../planes/channel.ts';
+import { farewell } from '../planes/messages.ts';
+import { lastWordsOf } from '../planes/planes.ts';
 import { servePlanes } from '../planes/serve.ts';
 import { makeServing } from '../serving.ts';
 import type { Serving } from '../serving.ts';
@@ -44,6 +46,7 @@ function work(channel: Channel): void {
   };
   const end = async (within: number): Promise<void> => {
     await serving?.close(within);
+    if (serving) channel.send(farewell(await lastWordsOf(serving.planes)));
     await log?.close();
     process.exit(0);
   };

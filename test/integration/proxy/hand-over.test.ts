@@ -24,6 +24,9 @@ const drainOf = (proxy: Running, target: number) =>
     JSON.stringify({ upstreamId: uuid(1), targetId: uuid(target), deadlineSeconds: 30 }),
   );
 
+const receiptOf = async (proxy: Running): Promise<FlipReceipt> =>
+  FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
+
 async function handOver(proxy: Running): Promise<number> {
   const { status, body } = await proxy.admin('POST', '/v1/hand-over', '{}');
   assert.equal(status, 200, proxy.output());
@@ -40,6 +43,7 @@ for (const workers of ['1', '2']) {
     await wire.sees('\r\n\r\n');
     await flipTo(proxy, 2, young.port);
     const load = startLoad(proxy.port);
+    t.after(() => load.stop());
     await load.more(20);
     const successor = await handOver(proxy);
     assert.notEqual(successor, proxy.child.pid);
@@ -61,8 +65,14 @@ for (const workers of ['1', '2']) {
     wire.send(OK);
     await client.sees(/Connection: close.*ok$/is);
     assert.deepEqual((await drain).body.requests, { served: 1, failed: 0 });
+    const before = await receiptOf(proxy);
     await eventually('the end of the old process', () => proxy.child.exitCode !== null);
     assert.equal(proxy.child.exitCode, 0);
+    // What it had counted stays, to the last request.
+    const after = await receiptOf(proxy);
+    assert.deepEqual(after.previous, before.previous);
+    assert.equal(after.previous?.requests.served, 1);
+    assert.ok(after.current.requests.served >= before.current.requests.served);
     const third = await scriptedUpstream(t, saying('v3'));
     assert.equal((await flipTo(proxy, 3, third.port)).status, 200);
     assert.equal(await ask(proxy.port), 'v3');
@@ -81,7 +91,7 @@ test('the way back of a flip, its receipt and a hold outlive a hand-over', async
   await handOver(proxy);
   const held = ask(proxy.port);
   await eventually('a successor', () => pidsIn(proxy.output()).length === 2);
-  const receipt = FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
+  const receipt = await receiptOf(proxy);
   assert.deepEqual([receipt.generation, receipt.previous?.targetId], [2, uuid(1001)]);
   const back = { upstreamId: uuid(1), expectedGeneration: 2, targetId: uuid(1001) };
   assert.equal((await proxy.admin('POST', '/v1/flip-back', JSON.stringify(back))).status, 200);

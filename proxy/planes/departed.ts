@@ -1,0 +1,99 @@
+/**
+ * What planes that are gone had counted, as they last told it: a worker that died, the process before this one. Numbers
+ * that were shown once never go back by it. Nothing of it is in flight any more.
+ */
+import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { labelText, mergeSnapshots } from '../observe/snapshot.ts';
+import type { Family, MetricsSnapshot } from '../observe/snapshot.ts';
+import { sumCounts } from '../upstream/counts.ts';
+import type { TargetCounts, TargetRole, UpstreamCounts } from '../upstream/counts.ts';
+import type { Planes } from './planes.ts';
+
+/** Retired targets of an upstream that are kept, the newest; planes keep about as many. */
+const RETIRED_KEPT = 64;
+
+export class Departed {
+  readonly #toldCounts = new Map<Planes, Map<string, UpstreamCounts>>();
+  readonly #toldMetrics = new Map<Planes, readonly MetricsSnapshot[]>();
+  readonly #counts = new Map<string, UpstreamCounts>();
+  #metrics: MetricsSnapshot = { families: [] };
+
+  /** Some or all counts of a plane that is there. */
+  hearCounts(plane: Planes, counts: readonly UpstreamCounts[]): void {
+    const told = this.#toldCounts.get(plane) ?? new Map<string, UpstreamCounts>();
+    for (const one of counts) told.set(one.id, one);
+    this.#toldCounts.set(plane, told);
+  }
+
+  hearMetrics(plane: Planes, metrics: readonly MetricsSnapshot[]): void {
+    if (metrics.length > 0) this.#toldMetrics.set(plane, metrics);
+  }
+
+  /** It has gone. @param entries those of now, by id */
+  left(plane: Planes, entries: ReadonlyMap<string, UpstreamEntry>): void {
+    for (const counts of this.#toldCounts.get(plane)?.values() ?? []) {
+      if (!entries.has(counts.id)) continue;
+      const before = this.#counts.get(counts.id);
+      const [sum] = sumCounts(before ? [[before], [atRest(counts)]] : [[atRest(counts)]]);
+      if (sum) this.#counts.set(counts.id, sum);
+    }
+    this.#metrics = mergeSnapshots([this.#metrics, ...(this.#toldMetrics.get(plane) ?? []).map(onlyCounters)]);
+    this.#toldCounts.delete(plane);
+    this.#toldMetrics.delete(plane);
+  }
+
+  /** A flip: what counts since the last one begins anew. */
+  flipped(id: string): void {
+    const counts = this.#counts.get(id);
+    if (counts) this.#counts.set(id, { ...counts, failedSinceFlip: 0, waits: null });
+  }
+
+  removed(id: string): void {
+    this.#counts.delete(id);
+    for (const told of this.#toldCounts.values()) told.delete(id);
+    const label = labelText({ upstream: id });
+    const families = this.#metrics.families.map((family) => ({
+      ...family,
+      samples: family.samples.filter(({ labels }) => !labels.startsWith(label)),
+    }));
+    this.#metrics = { families };
+  }
+
+  /** @param entries those of now, by id: who is active, and who was */
+  counts(entries: ReadonlyMap<string, UpstreamEntry>, id?: string): readonly UpstreamCounts[] {
+    return [...this.#counts.values()].flatMap((counts) => {
+      const entry = entries.get(counts.id);
+      return entry && (id === undefined || id === counts.id) ? [withRoles(counts, entry)] : [];
+    });
+  }
+
+  get metrics(): MetricsSnapshot {
+    return this.#metrics;
+  }
+}
+
+function atRest(counts: UpstreamCounts): UpstreamCounts {
+  const targets = counts.targets.map((target) => ({ ...target, inFlight: 0, streams: 0, suspended: false }));
+  return { ...counts, targets, held: null };
+}
+
+function withRoles(counts: UpstreamCounts, entry: UpstreamEntry): UpstreamCounts {
+  const targets = counts.targets.map((target) => ({ ...target, role: roleOf(target, entry) }));
+  const retired = targets.filter(({ role }) => role === 'retired').toSorted((a, b) => b.lastAt - a.lastAt);
+  return {
+    ...counts,
+    targets: [...targets.filter(({ role }) => role !== 'retired'), ...retired.slice(0, RETIRED_KEPT)],
+  };
+}
+
+function roleOf({ id, address, port }: TargetCounts, { targets, canary }: UpstreamEntry): TargetRole {
+  const isAmong = (all: UpstreamEntry['targets']): boolean =>
+    all.some((one) => one.id === id && one.address === address && one.port === port);
+  if (isAmong(targets)) return 'active';
+  return canary && isAmong(canary.targets) ? 'canary' : 'retired';
+}
+
+/** What is of the moment has gone with its process. */
+function onlyCounters({ families }: MetricsSnapshot): MetricsSnapshot {
+  return { families: families.filter(({ type }: Family) => type !== 'gauge') };
+}
