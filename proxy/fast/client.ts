@@ -157,7 +157,9 @@ export class ClientConnection {
   #checkExchange(now: number, { clientStallMs, bodyGraceMs }: Timeouts): void {
     const isReading = !this.#exchange.hasBody && this.#exchange.goesOn;
     if (!isReading && !this.#outlet.isPending) return;
-    const isSlow = isReading && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);
+    // With an answer on its way the two may be a conversation: then silence is what counts.
+    const isSlow =
+      isReading && this.#exchange.isAsking && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);
     if (isSlow || now - this.#progress >= clientStallMs) this.#exchange.stalled();
   }
 

@@ -101,6 +101,11 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     return this.#body.goesOn;
   }
 
+  /** The head of the answer has not come. */
+  get isAsking(): boolean {
+    return this.#phase === 'asking';
+  }
+
   get bytesIn(): number {
     return this.#body.bytes;
   }

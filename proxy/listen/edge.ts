@@ -24,6 +24,11 @@ export type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
 /** How often it is looked whether the newest connections have asked yet, ms. */
 const NEWCOMER_LOOK_MS = 5;
+/**
+ * Connections that may wait to be accepted; the kernel takes less where net.core.somaxconn says so. Node's own 511 are full
+ * after half a second of an attack's thousand a second, and who does not fit comes again a second later.
+ */
+const BACKLOG = 4096;
 /** How long a TLS handshake and the request behind it take at most, ms; who is slower asks again. */
 const HANDSHAKE_MS = 250;
 
@@ -75,7 +80,7 @@ export class Edge {
     const server = createServer({ noDelay: true, allowHalfOpen: kind === 'http' }, accepted);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(on, resolve);
+      server.listen(on, BACKLOG, resolve);
     });
     this.#listeners.push(server);
     return server.address() as AddressInfo;

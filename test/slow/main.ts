@@ -15,7 +15,7 @@ import { EdgeSettings } from '../../protocol/edge.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';
 import { gather } from './crowd.ts';
-import { attack, MODES } from './modes.ts';
+import { attack, MODES, RAMP_SECONDS } from './modes.ts';
 import type { Mode } from './modes.ts';
 import { round } from './visitor.ts';
 import { VisitorProcess } from './visitor-process.ts';
@@ -51,6 +51,9 @@ const SETTLE_MS = 1500;
 
 interface Part {
   readonly quietP99Ms: number;
+  /** While attackers come, a thousand a second: told, without a bar. */
+  readonly rampP99Ms: number;
+  /** Once they are there. */
   readonly p99Ms: number;
   readonly ratio: number;
   readonly failed: number;
@@ -59,6 +62,8 @@ interface Part {
   /** In flight without a client, afterwards. */
   readonly claims: number;
   /** Of the proxy's main thread: on a processor, and waiting for one that others use. */
+  /** Connections that found the queue of the listener full: their clients try again a second later. */
+  readonly overflows: number;
   readonly busyPercent: number;
   readonly waitedPercent: number;
   readonly ok: boolean;
@@ -149,22 +154,25 @@ async function measure(bed: Bed, rounds: number, begin: () => Promise<() => Prom
   const watch = setInterval(() => {
     if (edge.running) peak = Math.max(peak, edge.residentBytes);
   }, 200);
-  const sums = { failed: 0, claims: 0, busyMs: 0, waitedMs: 0, tookMs: 0 };
-  const [quiet, during]: [number[], number[]] = [[], []];
+  const sums = { failed: 0, claims: 0, overflows: 0, busyMs: 0, waitedMs: 0, tookMs: 0 };
+  const [quiet, ramp, during]: [number[], number[], number[]] = [[], [], []];
   try {
     for (let number = 0; number < rounds; number += 1) {
       quiet.push((await visitor.visit(errand)).p99Ms);
-      const [times, began] = [processorTimes(edge.pid), performance.now()];
+      const [times, overflows, began] = [processorTimes(edge.pid), listenOverflows(), performance.now()];
       const end = await begin();
       try {
-        const { p99Ms, failed } = await visitor.visit(errand);
-        during.push(p99Ms);
-        sums.failed += failed;
+        const first = await visitor.visit({ ...errand, seconds: RAMP_SECONDS + 1 });
+        const then = await visitor.visit(errand);
+        ramp.push(first.p99Ms);
+        during.push(then.p99Ms);
+        sums.failed += first.failed + then.failed;
       } finally {
         await end();
       }
       if (!edge.running) throw new Error(`the proxy has ended:\n${edge.lastLines().join('\n')}`);
       const after = processorTimes(edge.pid);
+      sums.overflows += listenOverflows() - overflows;
       sums.tookMs += performance.now() - began;
       sums.busyMs += after.busyMs - times.busyMs;
       sums.waitedMs += after.waitedMs - times.waitedMs;
@@ -174,17 +182,27 @@ async function measure(bed: Bed, rounds: number, begin: () => Promise<() => Prom
   } finally {
     clearInterval(watch);
   }
-  console.log(`  p99 by rounds, ms: quiet ${quiet.join(' ')}, not ${during.join(' ')}`);
+  console.log(`  p99 by rounds, ms: quiet ${quiet.join(' ')}, ramp ${ramp.join(' ')}, held ${during.join(' ')}`);
   return judged({
     quietP99Ms: median(quiet),
+    rampP99Ms: median(ramp),
     p99Ms: median(during),
     failed: sums.failed,
     rssMB: megabytes(before),
     peakRssMB: megabytes(peak),
     claims: sums.claims,
+    overflows: sums.overflows,
     busyPercent: Math.round((100 * sums.busyMs) / sums.tookMs),
     waitedPercent: Math.round((100 * sums.waitedMs) / sums.tookMs),
   });
+}
+
+/** Of this network namespace: TcpExt of proc(5). */
+function listenOverflows(): number {
+  const [names = '', values = ''] = readFileSync('/proc/net/netstat', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('TcpExt:'));
+  return Number(values.split(' ')[names.split(' ').indexOf('ListenOverflows')]);
 }
 
 function median(values: readonly number[]): number {
@@ -232,18 +250,17 @@ async function claimsLeft(edge: EdgeProcess): Promise<number> {
 
 async function withEdge(engine: EngineName, seconds: number, work: (bed: Bed) => Promise<number>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-slow-'));
-  const app = new Worker(new URL('app.ts', import.meta.url));
+  // One that is attacked is slow by itself: the visitor goes to another.
+  const apps = [startApp(), startApp()];
   try {
-    const port = await new Promise<number>((resolve, reject) => {
-      app.once('message', resolve);
-      app.once('error', reject);
-    });
+    const [visited = 0, attacked = 0] = await Promise.all(apps.map(portOf));
     const env = { ORKESTR_PROXY_LISTEN: '0.0.0.0:0', ORKESTR_PROXY_ACCESS_LOG: 'errors' };
     const edge = await EdgeProcess.start({ name: 'proxy', folder, engine, env });
     await keepApart(edge.pid);
     const visitor = new VisitorProcess();
     try {
-      await edge.flip({ entry: entryFor(port), expectedGeneration: 0 });
+      await edge.flip({ entry: entryFor(1, visited, [VISITED]), expectedGeneration: 0 });
+      await edge.flip({ entry: entryFor(2, attacked, ADDRESSES), expectedGeneration: 0 });
       // Compiled code and full pools, so that the first quiet value is one.
       await visitor.visit({ port: edge.port, host: VISITED, seconds: 3 });
       return await work({ edge, visitor, seconds });
@@ -252,16 +269,24 @@ async function withEdge(engine: EngineName, seconds: number, work: (bed: Bed) =>
       await edge.stop();
     }
   } finally {
-    await app.terminate();
+    await Promise.all(apps.map((app) => app.terminate()));
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const entryFor = (port: number) => ({
-  id: '01890a5d-ac96-774b-bcce-000000000001',
+const startApp = (): Worker => new Worker(new URL('app.ts', import.meta.url));
+
+const portOf = (app: Worker): Promise<number> =>
+  new Promise((resolve, reject) => {
+    app.once('message', resolve);
+    app.once('error', reject);
+  });
+
+const entryFor = (number: number, port: number, hosts: readonly string[]) => ({
+  id: `01890a5d-ac96-774b-bcce-00000000000${number}`,
   generation: 1,
-  targets: [{ id: '01890a5d-ac96-774b-bcce-000000001001', address: '127.0.0.1', port }],
-  routes: [VISITED, ...ADDRESSES].map((host) => ({ host, pathPrefix: '/' })),
+  targets: [{ id: `01890a5d-ac96-774b-bcce-00000000100${number}`, address: '127.0.0.1', port }],
+  routes: hosts.map((host) => ({ host, pathPrefix: '/' })),
   edge: EdgeSettings.parse({}),
 });
 

@@ -69,6 +69,26 @@ testBoth('a body that trickles is 408 once its grace is over, and its app is let
   assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 0, inFlight: 0 });
 });
 
+testBoth('a conversation whose answer has begun may trickle', async (t) => {
+  const edge = await startEdge(t, { timeouts: { bodyGraceMs: 50 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Content-Length: 5\r\n\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n0\r\n');
+  await client.sees(/1\r\n0\r\n$/);
+  for (let sent = 1; sent <= 5; sent += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    client.send('a');
+    await wire.sees(new RegExp(`\\r\\n\\r\\na{${sent}}$`));
+    wire.send(`1\r\n${sent}\r\n`);
+    await client.sees(`1\r\n${sent}\r\n`);
+  }
+  wire.send('0\r\n\r\n');
+  await client.sees(/0\r\n\r\n$/);
+});
+
 testBoth('a body that comes fast enough may take its time, and so may its app', async (t) => {
   const edge = await startEdge(t, { timeouts: { bodyGraceMs: 100 } });
   const upstream = await scriptedUpstream(t);
