@@ -1,6 +1,5 @@
-/** HTTP/2 to clients over TLS, by node:http2's core API. */
-import type { ServerOptions } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
+/** HTTP/2 to clients, on bytes (ADR 15). */
+import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import { RequestIds } from '../fast/request-ids.ts';
@@ -9,11 +8,10 @@ import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';
 import type { Peer, Shared } from './session.ts';
 import { TargetSessions } from './target-sessions.ts';
+import { FieldBlock } from './wire/field-block.ts';
+import { FieldList } from './wire/hpack-decoder.ts';
+import { Outputs } from './wire/outputs.ts';
 
-/** Requests at once on one connection. */
-const MAX_STREAMS = 128;
-/** Bytes of a request's body that may be under way; with MAX_STREAMS it bounds what a connection can make us hold. */
-const WINDOW_BYTES = 65_535;
 const TICK_MS = 1_000;
 /** Streams that wait for their client, in all. Each holds some 64 KiB, so when there are more, patience is short. */
 const MAX_STALLED = 1_000;
@@ -28,16 +26,38 @@ export class Http2Front {
 
   /** @param general takes requests that need features of the general engine, over connections within the process */
   constructor(context: Context, calls: Calls, general: Acceptor) {
-    const sessions = new TargetSessions(context.timeouts, context.clock);
-    this.#shared = { context, calls, sessions, general, ids: new RequestIds(), options: sessionOptions(context) };
+    const { clock, timeouts, limits } = context;
+    // More than we take, so that a head that is a little too large gets a page and not a reset.
+    const maxListBytes = 4 * limits.headBytes;
+    const fields = new FieldList(maxListBytes);
+    this.#shared = {
+      context,
+      calls,
+      sessions: new TargetSessions(timeouts, clock),
+      general,
+      ids: new RequestIds(),
+      tools: { clock, outputs: new Outputs(), fields, block: new FieldBlock(), maxListBytes },
+    };
     this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
-  /** Takes over a connection whose ALPN is `h2`, after its handshake. @param peer absent: what the connection knows */
-  accept(socket: TLSSocket, peer: Peer = peerOf(socket)): void {
+  /**
+   * Takes over a connection whose ALPN is `h2`, after its handshake, and reads it as a stream.
+   * @param peer absent: what the connection knows
+   */
+  accept(socket: Socket, peer: Peer = peerOf(socket)): void {
+    const session = this.open(socket, peer);
+    socket.on('data', (bytes: Buffer) => {
+      if (!session.read(bytes, 0, bytes.length)) socket.pause();
+    });
+  }
+
+  /** Takes over a connection whose reads are given to the session. */
+  open(socket: Socket, peer: Peer): ClientSession {
     const session = new ClientSession(socket, peer, this.#shared, () => this.#left(session));
     this.#sessions.add(session);
     if (this.#closing) session.close();
+    return session;
   }
 
   /** Tells clients to go (GOAWAY) and lets what is in flight finish. Resolves when no connection is left. */
@@ -71,22 +91,6 @@ export class Http2Front {
   }
 }
 
-function peerOf({ remoteAddress }: TLSSocket): Peer {
+function peerOf({ remoteAddress }: Socket): Peer {
   return { address: plainAddress(remoteAddress ?? ''), secure: true, isTrusted: false };
-}
-
-function sessionOptions({ limits }: Context): ServerOptions {
-  return {
-    settings: {
-      maxConcurrentStreams: MAX_STREAMS,
-      initialWindowSize: WINDOW_BYTES,
-      // More than we take, so that a head that is a little too large gets a page and not a reset.
-      maxHeaderListSize: 4 * limits.headBytes,
-      enablePush: false,
-      enableConnectProtocol: true,
-    },
-    maxHeaderListPairs: 2 * limits.headerFields,
-    // Apps repeat fields that should be single; that is between them and their clients.
-    strictSingleValueFields: false,
-  };
 }
