@@ -112,7 +112,7 @@ class Bridge implements StreamSink {
     const client = this.#client;
     const status = response.statusCode ?? 0;
     response.on('error', () => this.#broken());
-    client.respond(this.#block.begin(status).addAll(passedFields(response.rawHeaders, status)), false);
+    client.respond(this.#block.begin(status).addAll(passedFields(response.rawHeaders, status)));
     this.#flow(response, () => {
       this.#isAnswered = true;
       client.linger();
@@ -130,7 +130,7 @@ class Bridge implements StreamSink {
     socket.on('error', () => this.#broken());
     const fields = passedFields(response.rawHeaders, 200);
     const kept = fields.filter((_, index) => !HANDSHAKE.has(fields[index - (index % 2)] ?? ''));
-    client.respond(this.#block.begin(200).addAll(kept), false);
+    client.respond(this.#block.begin(200).addAll(kept));
     if (head.length > 0) client.write(head, 0, head.length);
     this.#flow(socket, () => client.end());
     this.#to = socket;

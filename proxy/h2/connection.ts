@@ -363,9 +363,7 @@ export class Http2Connection implements FrameSink, StreamHome {
     check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#charge(COST.cheap);
-    const code = bytes.readUInt32BE(start);
-    // A client that is done with a stream says so by this code; for what was not complete it is no end without error.
-    stream.drop(code === CODE.noError ? CODE.cancel : code);
+    stream.drop(bytes.readUInt32BE(start));
     return this.#countReset();
   }
 

@@ -20,7 +20,7 @@ import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import { addLinks, addPassed, passedTrailerFields, withLowerNames } from './fields.ts';
 import { GRPC_UNAVAILABLE } from './grpc.ts';
-import type { Follows, Leg, LegSink } from './leg.ts';
+import type { Leg, LegSink } from './leg.ts';
 import type { Request } from './request.ts';
 import type { ServerStream, StreamSink } from './stream.ts';
 import { CODE } from './wire/codes.ts';
@@ -149,9 +149,8 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
       block.add((headers[index] as string).toLowerCase(), headers[index + 1] as string);
     }
     this.client.linger();
-    this.client.respond(block.add('content-length', String(bytes.length)), isEmpty);
-    if (isEmpty) return;
-    this.client.write(bytes, 0, bytes.length);
+    this.client.respond(block.add('content-length', String(bytes.length)));
+    if (!isEmpty) this.client.write(bytes, 0, bytes.length);
     this.client.end();
   }
 
@@ -211,19 +210,17 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
   /** An answer over HTTP/1.1. */
   head(head: ResponseHead): void {
     if (this.#phase !== 'asking') return;
-    const { framing, contentLength } = head;
-    const block = this.#carrier.block.begin(head.status);
-    addPassed(block, head);
-    this.#begin(head.status, head.isEventStream, framing === 'none' || (framing === 'length' && contentLength === 0));
+    addPassed(this.#carrier.block.begin(head.status), head);
+    this.#begin(head.status, head.isEventStream);
   }
 
   /** An answer over HTTP/2. */
-  answered(status: number, fields: readonly string[], follows: Follows): void {
+  answered(status: number, fields: readonly string[]): void {
     if (this.#phase !== 'asking') return;
     const type = fields.findIndex((text, index) => index % 2 === 0 && text === 'content-type');
     const isEventStream = type >= 0 && fields[type + 1]?.startsWith('text/event-stream') === true;
     this.#carrier.block.begin(status).addAll(fields);
-    this.#begin(status, isEventStream, follows === 'nothing');
+    this.#begin(status, isEventStream);
   }
 
   informed(fields: readonly string[]): void {
@@ -305,23 +302,21 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
   }
 
   /** The head of the app's answer is in the block. */
-  #begin(status: number, isEventStream: boolean, isWhole: boolean): void {
+  #begin(status: number, isEventStream: boolean): void {
     this.#phase = 'answering';
     this.#appStatus = status;
     this.status = status;
     this.appMs = this.#carrier.clock.monotonic() - this.#startedAt;
     if (isEventStream) this.stream ??= 'events';
-    this.client.respond(this.#carrier.block, isWhole || this.method === 'HEAD');
+    this.client.respond(this.#carrier.block);
   }
 
   /** A gRPC call whose answer has not begun: head and trailers are one then. */
   #dismissCall(): void {
     this.status = 200;
     const block = this.#carrier.block.begin(200).add('content-type', 'application/grpc').addAll(GRPC_UNAVAILABLE);
-    this.outcome = 'served';
-    this.#phase = 'whole';
-    this.client.linger();
-    this.client.respond(block, true);
+    this.client.respond(block);
+    this.#conclude(NONE);
   }
 
   /** Ends our side. What the client still sends is dropped, and soon it is told to stop. */

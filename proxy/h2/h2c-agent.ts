@@ -10,7 +10,7 @@ import type { Timeouts } from '../config.ts';
 import type { CallFailure } from '../fast/call.ts';
 import type { Target } from '../upstream/target.ts';
 import { asObject, passedTrailerFields } from './fields.ts';
-import type { Follows, Leg, LegSink } from './leg.ts';
+import type { Leg, LegSink } from './leg.ts';
 import { MemorySocket } from './memory-socket.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -111,9 +111,9 @@ class Http1Answer implements LegSink {
     if (links.length > 0) this.#res.writeEarlyHints({ link: links });
   }
 
-  answered(status: number, fields: readonly string[], follows: Follows): void {
+  answered(status: number, fields: readonly string[], isWhole: boolean): void {
     this.#res.writeHead(status, [...fields]);
-    if (follows !== 'nothing') this.#res.flushHeaders();
+    if (!isWhole) this.#res.flushHeaders();
   }
 
   body(bytes: Buffer, start: number, end: number): boolean {

@@ -139,7 +139,7 @@ export class Http2Leg implements Leg {
     const isEmpty = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const declared = fields.indexOf('content-length');
     if (!isEmpty && declared >= 0) this.#left = Number(fields[declared + 1]);
-    this.#sink.answered(status, fields, isEmpty ? 'nothing' : 'trailers');
+    this.#sink.answered(status, fields, isEmpty);
     stream.on('data', (bytes: Buffer) => this.#body(stream, bytes));
     stream.on('end', () => this.#bodyEnded());
   }

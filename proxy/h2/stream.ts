@@ -1,5 +1,5 @@
 /** One stream of a client's connection (RFC 9113 section 5): a request that comes in, and an answer that goes out. */
-import { DEFAULT_WINDOW, MAX_FRAME_BYTES, MAX_WINDOW, CODE } from './wire/codes.ts';
+import { CODE, DEFAULT_WINDOW, FLAG, MAX_FRAME_BYTES, MAX_WINDOW } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import type { FrameOutput } from './wire/frame-output.ts';
 
@@ -85,14 +85,11 @@ export class ServerStream {
     if (this.isOpen && !this.headersSent) this.#home.output.headers(this.id, block, false);
   }
 
-  /** The head of the answer. @param isLast it has neither body nor trailers */
-  respond(block: FieldBlock, isLast: boolean): void {
+  /** The head of the answer. */
+  respond(block: FieldBlock): void {
     if (!this.isOpen || this.headersSent) return;
     this.headersSent = true;
-    this.#frameAt = this.#home.output.headers(this.id, block, isLast);
-    if (!isLast) return;
-    this.#isEnding = true;
-    this.#ended();
+    this.#frameAt = this.#home.output.headers(this.id, block, false);
   }
 
   /** @returns false while some of it waits: then {@link StreamSink.sent} follows. The bytes are free again. */
@@ -106,7 +103,10 @@ export class ServerStream {
     return false;
   }
 
-  /** The answer is complete. @param trailers lower-case names and values in turn */
+  /**
+   * The answer is complete. What has not gone out yet of its last frame is marked so, and no other frame is needed.
+   * @param trailers lower-case names and values in turn
+   */
   end(trailers: readonly string[] = []): void {
     if (!this.isOpen || this.#isEnding) return;
     this.#isEnding = true;
@@ -212,7 +212,9 @@ export class ServerStream {
 
   /** The client has reset it, or its connection is no more. */
   drop(code: number): void {
-    if (this.isOpen) this.#close(code, false);
+    if (!this.isOpen) return;
+    // Without an error it is an end only where nothing is missing.
+    this.#close(code === CODE.noError && !this.#isEnded ? CODE.cancel : code, false);
   }
 
   #send(bytes: Buffer, start: number, end: number, most: number): number {
@@ -233,11 +235,7 @@ export class ServerStream {
   #finish(): void {
     const { output, block } = this.#home;
     if (this.#trailers.length > 0) output.headers(this.id, block.clear().addAll(this.#trailers), true);
-    else if (!output.end(this.#frameAt)) output.data(this.id, EMPTY, 0, 0, 1);
-    this.#ended();
-  }
-
-  #ended(): void {
+    else if (!output.end(this.#frameAt)) output.data(this.id, EMPTY, 0, 0, FLAG.endStream);
     this.#isEnded = true;
     if (this.#isRequestEnded) this.#close(CODE.noError, false);
     else if (this.#isDropping) this.#stopSoon();
