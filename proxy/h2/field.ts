@@ -4,16 +4,14 @@
  */
 import { isClients } from '../general/headers.ts';
 
+/** Pseudo fields of requests (RFC 9113 section 8.3.1, RFC 8441 section 4). */
+export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';
+
 /**
- * What a field is to a request. `plain`: text between client and app. `dropped`: no field by its grammar, as if it was not
- * there. `malformed`: the request that has it is.
+ * What a regular field is to a request. `plain`: text between client and app. `dropped`: no field by its grammar, as if it
+ * was not there. `malformed`: the request that has it is.
  */
-export type FieldKind =
-  | 'method'
-  | 'scheme'
-  | 'authority'
-  | 'path'
-  | 'protocol'
+export type Kind =
   | 'cookie'
   | 'host'
   | 'content-length'
@@ -24,12 +22,14 @@ export type FieldKind =
   | 'dropped'
   | 'malformed';
 
-const KNOWN: ReadonlyMap<string, FieldKind> = new Map([
+const PSEUDO: ReadonlyMap<string, Pseudo> = new Map([
   [':method', 'method'],
   [':scheme', 'scheme'],
   [':authority', 'authority'],
   [':path', 'path'],
   [':protocol', 'protocol'],
+]);
+const KNOWN: ReadonlyMap<string, Kind> = new Map([
   ['cookie', 'cookie'],
   ['host', 'host'],
   ['content-length', 'content-length'],
@@ -60,7 +60,10 @@ export class Field {
   readonly size: number;
   readonly name: string;
   readonly value: string;
-  readonly kind: FieldKind;
+  /** Null: a regular field. */
+  readonly pseudo: Pseudo | null;
+  /** What it is where only regular fields may be. */
+  readonly kind: Kind;
   #line: string | null = null;
 
   /** @param name and value as they came, one character per octet */
@@ -68,7 +71,8 @@ export class Field {
     this.name = name;
     this.value = value;
     this.size = name.length + value.length + OVERHEAD;
-    this.kind = kindOf(name, value);
+    this.pseudo = name.startsWith(':') ? pseudoOf(name, value) : null;
+    this.kind = name.startsWith(':') ? 'malformed' : kindOf(name, value);
   }
 
   /** Its line in a head of HTTP/1.1; empty when it is nothing that a client may tell an app. */
@@ -78,25 +82,21 @@ export class Field {
   }
 }
 
-function kindOf(name: string, value: string): FieldKind {
-  const known = KNOWN.get(name);
-  if (known !== undefined) return isKnown(known, value) ? known : 'malformed';
-  if (NAME.test(name)) return VALUE.test(value) ? 'plain' : 'dropped';
-  return name.startsWith(':') || UPPER_CASE.test(name) ? 'malformed' : 'dropped';
+/** Paths and authorities are looked at by the request: they are answered, not reset. */
+function pseudoOf(name: string, value: string): Pseudo | null {
+  const pseudo = PSEUDO.get(name) ?? null;
+  if (pseudo === 'method') return METHOD.test(value) ? pseudo : null;
+  if (pseudo === 'scheme') return value === 'https' || value === 'http' ? pseudo : null;
+  return VALUE.test(value) ? pseudo : null;
 }
 
-/** Paths and authorities are looked at by the request: they are answered, not reset. */
-function isKnown(kind: FieldKind, value: string): boolean {
-  switch (kind) {
-    case 'method':
-      return METHOD.test(value);
-    case 'scheme':
-      return value === 'https' || value === 'http';
-    case 'content-length':
-      return LENGTH.test(value);
-    case 'te':
-      return value.toLowerCase() === 'trailers';
-    default:
-      return VALUE.test(value);
+function kindOf(name: string, value: string): Kind {
+  const known = KNOWN.get(name);
+  if (known === undefined) {
+    if (NAME.test(name)) return VALUE.test(value) ? 'plain' : 'dropped';
+    return UPPER_CASE.test(name) ? 'malformed' : 'dropped';
   }
+  if (known === 'content-length') return LENGTH.test(value) ? known : 'malformed';
+  if (known === 'te') return value.toLowerCase() === 'trailers' ? known : 'malformed';
+  return VALUE.test(value) ? known : 'malformed';
 }

@@ -89,8 +89,7 @@ test('whatever is taken of hostile fields, the target reads as one request with 
   assert.ok(taken > 20, `only ${taken} were taken`);
 });
 
-const read = (raw: readonly string[], hasBody = false): Request =>
-  requestOf([...PSEUDO, ...raw], hasBody);
+const read = (raw: readonly string[], hasBody = false): Request => requestOf([...PSEUDO, ...raw], hasBody);
 
 test('cookies become one field, te and content-length are kept, and a POST without body says so', () => {
   const request = read(['cookie', 'a=1', 'te', 'trailers', 'cookie', 'b=2', 'content-length', '7'], true);

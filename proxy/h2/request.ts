@@ -3,7 +3,7 @@ import { HEAD_TOO_LARGE, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Client } from '../policy/client-address.ts';
 import type { Asked } from '../policy/policy.ts';
-import type { Field } from './field.ts';
+import type { Field, Pseudo } from './field.ts';
 import { isGrpc } from './grpc.ts';
 import type { Origin } from './origin.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
@@ -83,40 +83,39 @@ export class Request implements Asked {
     let isRegular = false;
     for (let index = 0; index < fields.count; index += 1) {
       const field = fields.at(index);
-      const isPseudo = field.name.startsWith(':');
-      if (isPseudo && isRegular) return false;
-      isRegular = !isPseudo;
-      if (!(isPseudo ? this.#pseudo(field) : this.#regular(field))) return false;
+      isRegular ||= field.pseudo === null;
+      const isFine =
+        isRegular || field.pseudo === null ? this.#regular(field) : this.#pseudo(field.pseudo, field.value);
+      if (!isFine) return false;
     }
     return true;
   }
 
-  /** False: malformed, or there twice. */
-  #pseudo({ kind, value }: Field): boolean {
-    switch (kind) {
+  /** False: it is there twice. */
+  #pseudo(name: Pseudo, value: string): boolean {
+    switch (name) {
       case 'method':
         if (this.method !== '') return false;
         this.method = value;
-        return true;
+        break;
       case 'path':
         if (this.target !== '') return false;
         this.target = value;
-        return value !== '';
+        break;
       case 'authority':
         if (this.authority !== '') return false;
         this.authority = value;
-        return true;
+        break;
       case 'scheme':
         if (this.#scheme !== '') return false;
         this.#scheme = value;
-        return true;
+        break;
       case 'protocol':
         if (this.protocol !== null) return false;
         this.protocol = value;
-        return true;
-      default:
-        return false;
+        break;
     }
+    return true;
   }
 
   /** False: malformed. */
@@ -148,7 +147,8 @@ export class Request implements Asked {
         return true;
       case 'malformed':
         return false;
-      default:
+      case 'plain':
+        break;
     }
     this.fields.push(field);
     return true;
@@ -158,7 +158,8 @@ export class Request implements Asked {
   #isWhole(): boolean {
     if (this.method === '') return false;
     if (this.method === 'CONNECT' && this.protocol === null) return this.authority !== '';
-    if (this.#scheme === '' || this.target === '' || (this.protocol !== null && this.method !== 'CONNECT')) return false;
+    if (this.#scheme === '' || this.target === '' || (this.protocol !== null && this.method !== 'CONNECT'))
+      return false;
     return this.hasBody || this.contentLength === null || this.contentLength === 0;
   }
 
