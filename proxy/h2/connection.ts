@@ -92,8 +92,10 @@ export class Http2Connection implements FrameSink, StreamHome {
   #lastStream = 0;
   /** Streams above it are not served; we have said so. */
   #lastServed = MAX_WINDOW;
-  /** What the client may send on all streams, octets, and what it may be told that it may send again. */
-  #credit = DEFAULT_WINDOW;
+  /**
+   * Octets of bodies that the client may be told that it may send again. What a connection holds is bounded by its streams, so
+   * they are given back as they come, and its window is never used up.
+   */
   #used = 0;
   #tableIsEmpty = false;
 
@@ -227,9 +229,7 @@ export class Http2Connection implements FrameSink, StreamHome {
   dataBegins(id: number, length: number, isEmpty: boolean): void {
     this.#expect(FRAME.data);
     check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'DATA of no stream');
-    this.#credit -= length;
     this.#used += length;
-    check(this.#credit >= 0, CODE.flowControlError, 'more DATA than the connection may have');
     if (isEmpty) this.#charge(COST.cheap);
     else if (length >= SMALL) this.#control.earn(EARNED_BY_DATA);
     const stream = this.streams.get(id) ?? null;
@@ -249,7 +249,6 @@ export class Http2Connection implements FrameSink, StreamHome {
     else stream?.taken();
     if (this.#used < CONNECTION_WINDOW / 2) return;
     this.output.windowUpdate(0, this.#used);
-    this.#credit += this.#used;
     this.#used = 0;
   }
 
@@ -267,7 +266,6 @@ export class Http2Connection implements FrameSink, StreamHome {
       1,
     ]);
     this.output.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
-    this.#credit = CONNECTION_WINDOW;
   }
 
   /** Nothing comes before settings, and nothing within a field block. */

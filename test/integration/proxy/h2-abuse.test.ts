@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { block, FLAG, frame, FRAME, GET, number, RawClient, setting } from './h2-frames.ts';
+import { FLAG, FRAME } from '../../../proxy/h2/wire/codes.ts';
+import { block, frame, number, setting } from '../../../proxy/h2/wire/test-frames.ts';
+import { GET, RawClient } from './h2-frames.ts';
 import { ask, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge, Http2Settings } from './h2-harness.ts';
 import { answering, entryFor, eventually, OK, scriptedUpstream } from './harness.ts';
@@ -168,7 +170,7 @@ test('streams that a client makes us reset count too (CVE-2025-8671)', async (t)
   const client = await RawClient.open(t, edge);
   for (let stream = 1; stream < 4000 && !client.ended; stream += 2) {
     client.request(stream, GET);
-    client.send(frame(FRAME.window, 0, stream, number(0)));
+    client.send(frame(FRAME.windowUpdate, 0, stream, number(0)));
     if (stream % 100 === 1) await new Promise((resolve) => setImmediate(resolve));
   }
   await eventually('the end of the connection', () => client.ended);
