@@ -61,7 +61,7 @@ const RESETS = { burst: 256, perSecond: 16 };
  */
 const CONTROL = { burst: 4_000, perSecond: 200 };
 const EARNED_BY_REQUEST = 8;
-const EARNED_BY_DATA = 2;
+const EARNED_BY_DATA = 4;
 /** What frames cost of it. */
 const COST = { cheap: 1, settings: 4, smallUpdate: 4 };
 /** Octets of a body in one frame, or of a window's growth, below which somebody wants tiny frames. */

@@ -70,8 +70,10 @@ export class ClientSession implements Carrier, Handler {
   readonly #origin: Origin;
   readonly #whenClosed: (session: ClientSession) => void;
   readonly #stalls = new Map<ServerStream, Stall>();
-  /** Since when (monotonic, ms) there is no stream, or nothing that belongs to one; the beginning counts, too. */
+  /** Since when (monotonic, ms) there is no stream; the beginning counts, too. */
   #idleSince: number;
+  /** Since when a request is on its way and does not come, or the client's first settings. */
+  #awaitedSince: number | null;
   /** Since when the socket takes nothing. */
   #fullSince: number | null = null;
   #state: State = 'open';
@@ -84,6 +86,7 @@ export class ClientSession implements Carrier, Handler {
     this.#origin = new Origin(peer);
     this.#whenClosed = closed;
     this.#idleSince = this.clock.monotonic();
+    this.#awaitedSince = this.#idleSince;
     this.#connection = new Http2Connection(socket, shared.tools, this);
   }
 
@@ -121,21 +124,19 @@ export class ClientSession implements Carrier, Handler {
   tick(now: number, stallMs: number = STALL_MS): void {
     const { clientIdleMs, clientHeadMs, closeMs } = this.#shared.context.timeouts;
     const { streams, isOpen, isFull, isWaitedFor } = this.#connection;
-    const idleMs = streams.size === 0 ? now - this.#idleSince : 0;
+    const isIdle = streams.size === 0;
+    this.#awaitedSince = isIdle && isWaitedFor ? (this.#awaitedSince ?? now) : null;
     this.#fullSince = isFull ? (this.#fullSince ?? now) : null;
-    if (!isOpen) {
-      // It was told why, and has had the time to hear it.
-      if (this.#state === 'left' && now - this.#idleSince > closeMs) this.destroy();
-      else if (this.#state !== 'left') this.#left(now);
-    } else if (isWaitedFor && idleMs > clientHeadMs) this.destroy();
-    else if (idleMs > clientIdleMs) this.close();
-    else if (this.#fullSince !== null && now - this.#fullSince > stallMs) this.destroy();
+    if (!isOpen) this.#sweepAway(now, closeMs);
+    else if (isOver(this.#awaitedSince, clientHeadMs, now) || isOver(this.#fullSince, stallMs, now)) this.destroy();
+    else if (isIdle && now - this.#idleSince > clientIdleMs) this.close();
     else for (const stream of streams.values()) this.#watch(stream, now, stallMs);
   }
 
   // Handler
 
   request(stream: ServerStream, fields: FieldList, hasBody: boolean): void {
+    this.#awaitedSince = null;
     const request = new Request(fields, hasBody, this.#peer, this.#shared.context.limits, this.#origin);
     if (request.isMalformed) {
       this.#connection.fault(stream, CODE.protocolError);
@@ -197,9 +198,11 @@ export class ClientSession implements Carrier, Handler {
     else this.#shared.context.observer.unrouted(exchange);
   }
 
-  #left(now: number): void {
+  /** It was told why, and after a while has had the time to hear it. */
+  #sweepAway(now: number, closeMs: number): void {
+    if (this.#state !== 'left') this.#idleSince = now;
     this.#state = 'left';
-    this.#idleSince = now;
+    if (now - this.#idleSince > closeMs) this.destroy();
   }
 
   #watch(stream: ServerStream, now: number, stallMs: number): void {
@@ -228,6 +231,10 @@ export class ClientSession implements Carrier, Handler {
     if (!exchange.forward()) bridge(stream, request, this.#shared);
     return undefined;
   }
+}
+
+function isOver(since: number | null, limitMs: number, now: number): boolean {
+  return since !== null && now - since > limitMs;
 }
 
 /** For an app that speaks HTTP/2 the way is direct, unless something else of the route needs the general engine. */

@@ -231,6 +231,109 @@ test('floods of PING and SETTINGS whose answers are not read end the connection'
   }
 });
 
+const POST: readonly Field[] = instead(':method', 'POST');
+const openStream = frame(FRAME.headers, FLAG.endHeaders, 1, block(POST));
+const update = (stream: number, increment: number): Buffer => frame(FRAME.windowUpdate, 0, stream, number(increment));
+
+/** Frames that cost us and bring nothing (CVE-2019-9511, 9512, 9513, 9515, 9518). */
+const FLOODS: Record<string, Buffer> = {
+  PING: frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
+  'acknowledgements of PING': frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)),
+  SETTINGS: frame(FRAME.settings, 0, 0, setting(4, 65_535)),
+  'empty DATA': frame(FRAME.data, 0, 1),
+  PRIORITY: frame(FRAME.priority, 0, 9, Buffer.alloc(5)),
+  'small windows': update(0, 1),
+  'frames of no known type': frame(0x77, 0, 1, Buffer.alloc(3)),
+};
+
+test('floods of frames that bring nothing end the connection, also when their answers are read', async (t) => {
+  const { edge } = await lab(t, () => undefined);
+  for (const [name, flood] of Object.entries(FLOODS)) {
+    const client = await RawClient.open(t, edge);
+    client.send(openStream);
+    const many = Buffer.concat(Array.from({ length: 1000 }, () => flood));
+    for (let round = 0; round < 20 && !client.ended; round += 1) {
+      client.send(many);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually(name, () => client.ended);
+    assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM, name);
+  }
+});
+
+test('a client that measures and widens its windows with every frame of a large answer is no flood', async (t) => {
+  const size = 120_000_000;
+  const part = Buffer.alloc(1_000_000, 'x');
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.once('data', async () => {
+      wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+      for (let sent = 0; sent < size; sent += part.length) {
+        if (!wire.socket.write(part)) await new Promise((resolve) => wire.socket.once('drain', resolve));
+      }
+    }),
+  );
+  const client = await RawClient.open(t, edge);
+  client.request(1, GET);
+  let got = 0;
+  while (got < size && !client.ended) {
+    const frames = client.frames.splice(0);
+    for (const { type, payload } of frames) {
+      if (type !== FRAME.data || payload.length === 0) continue;
+      got += payload.length;
+      client.send(update(0, payload.length), update(1, payload.length), frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual([got, client.ended], [size, false]);
+});
+
+test('a client that reads no answers is not read either, and gets them all when it does', async (t) => {
+  const head = `HTTP/1.1 304 Not Modified\r\nX-Large: ${'x'.repeat(12_000)}\r\n\r\n`;
+  let answered = 0;
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.on('data', () => {
+      answered += 1;
+      wire.send(head);
+    }),
+  );
+  const client = await RawClient.open(t, edge);
+  client.socket.pause();
+  let asked = 0;
+  for (let waits = 0; waits < 50 && asked < 4000;) {
+    if (answered === asked) {
+      for (let index = 0; index < 100; index += 1) client.request(2 * asked++ + 1, GET);
+      waits = 0;
+    }
+    waits += 1;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  // 48 MB would have come of them; the kernel takes some of that.
+  assert.ok(answered < 3000, `${answered} answers wait`);
+  client.socket.resume();
+  await eventually('all of them', () => client.frames.filter(({ type }) => type === FRAME.headers).length === asked);
+});
+
+test('a request that begins and does not come is given up, whatever the connection did before', async (t) => {
+  let ahead = 0;
+  const { edge } = await lab(t, answering(OK), { aheadMs: () => ahead });
+  const parts = [
+    frame(FRAME.headers, FLAG.endStream, 3, block(GET)),
+    frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, 3, block(GET)).subarray(0, 20),
+  ];
+  for (const part of parts) {
+    ahead = 0;
+    const client = await RawClient.open(t, edge);
+    client.request(1, GET);
+    await client.sees(({ type, stream }) => type === FRAME.data && stream === 1);
+    ahead = 40_000;
+    client.send(part);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    assert.equal(client.ended, false);
+    ahead = 55_000;
+    await eventually('its end', () => client.ended);
+  }
+});
+
 test('more streams at once than allowed are refused, and the others are served', async (t) => {
   const { edge, app } = await lab(t, () => undefined);
   const client = await RawClient.open(t, edge);
