@@ -355,7 +355,7 @@ class Guard implements InFlight, Waiter {
     }
     this.#phase = 'whole';
     this.#status = 101;
-    this.#exchange.answered(101);
+    this.#exchange.noteAnswer(101);
     this.stream = 'websocket';
     this.#clearDeadline();
     res.detachSocket(upgrade.socket);
@@ -384,7 +384,7 @@ class Guard implements InFlight, Waiter {
     this.#clearDeadline();
     req.unpipe();
     this.#upstream?.destroy();
-    if (!res.destroyed && !isClients(failure)) this.#exchange.failed(failure, cause, isAnswered, this.#target);
+    if (!res.destroyed && !isClients(failure)) this.#exchange.noteFailure(failure, cause, isAnswered, this.#target);
     if (isAnswered) this.#exchange.refuse(failure);
     else abort(this.#exchange);
   }
@@ -408,7 +408,7 @@ class Guard implements InFlight, Waiter {
     this.#exchange.targetId = this.#target?.id ?? null;
     if (this.#target) this.#target.release(this, this.#outcome, this.#status);
     else this.#route.upstream.leave(this);
-    this.#exchange.end(this.#outcome);
+    this.#exchange.conclude(this.#outcome);
     // One that has both request and response behind it may be in the pool again, or is a tunnel.
     if (!(this.#phase === 'whole' && req.complete)) this.#upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.

@@ -131,7 +131,7 @@ async function exchange(client: ClientHttp2Session, { fields, body, trailers }: 
 }
 
 const name = fc
-  .string({ unit: fc.constantFrom(...'abcxyz0129-_.!#$'), minLength: 1, maxLength: 30 })
+  .string({ unit: fc.constantFrom(...'abcxyz0129-_.!#$'.split('')), minLength: 1, maxLength: 30 })
   .map((text) => `q${text}`);
 const known = fc.constantFrom('accept', 'user-agent', 'cache-control', 'x-forwarded-for', 'vary', 'server');
 const value = fc

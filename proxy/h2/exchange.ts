@@ -4,8 +4,8 @@
  */
 import type { CallFailure, CallSink } from '../fast/call.ts';
 import type { ResponseHead } from '../fast/response-head.ts';
-import type { Clock } from '../clock.ts';
-import type { Ended, Outcome } from '../observe/observer.ts';
+import type { Context } from '../context.ts';
+import { RequestRecord } from '../observe/request-record.ts';
 import {
   APP_TIMEOUT,
   APP_UNAVAILABLE,
@@ -28,15 +28,12 @@ import type { FieldBlock } from './wire/field-block.ts';
 
 /** What an exchange needs of the connection that it came on. */
 export interface Carrier {
-  readonly clock: Clock;
+  readonly context: Context;
   /** For heads and trailers that are put together. */
   readonly block: FieldBlock;
   /** Asks the target. */
   ask(exchange: Exchange, target: Target): Leg;
   idOf(exchange: Exchange): string;
-  /** @param answered false: the answer had begun and is broken */
-  failed(route: Route, target: Target | null, failure: Failure, cause: unknown, answered: boolean): void;
-  ended(exchange: Exchange): void;
 }
 
 const NONE: readonly string[] = [];
@@ -44,23 +41,14 @@ const NONE: readonly string[] = [];
 /** Its client has what the target gave, is getting it, or got our page or a reset. */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed';
 
-export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended {
+export class Exchange extends RequestRecord<Request> implements InFlight, StreamSink, CallSink, LegSink {
   stream: StreamKind | null = null;
   readonly httpVersion = '2';
   readonly engine = 'h2';
-  readonly request: Request;
-  readonly route: Route | null;
   /** Of ours, by its number; 0: the client gave one. */
   readonly id: number;
-  status = 0;
-  outcome: Outcome = 'abandoned';
-  appMs = 0;
-  bytesIn = 0;
-  bytesOut = 0;
   readonly client: ServerStream;
   readonly #carrier: Carrier;
-  readonly #startedAt: number;
-  #endedAt = 0;
   #target: Target | null = null;
   #leg: Leg | null = null;
   #phase: Phase = 'asking';
@@ -69,16 +57,14 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
   /** The target's connection takes no more of the body for now. */
   #targetFull = false;
   #clientFull = false;
-  #ended = false;
 
   /** @param id the number of the request's id, 0 when its client gave it one */
   constructor(client: ServerStream, request: Request, route: Route | null, id: number, carrier: Carrier) {
+    super(request, carrier.context);
     this.client = client;
-    this.request = request;
     this.route = route;
     this.id = id;
     this.#carrier = carrier;
-    this.#startedAt = carrier.clock.monotonic();
     client.sink = this;
   }
 
@@ -90,28 +76,8 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
     return this.request.method;
   }
 
-  get host(): string {
-    return this.request.host;
-  }
-
-  get target(): string {
-    return this.request.target;
-  }
-
-  get clientAddress(): string {
-    return this.request.clientAddress;
-  }
-
-  get secure(): boolean {
-    return this.request.secure;
-  }
-
   get targetId(): string | null {
     return this.#target?.id ?? null;
-  }
-
-  get durationMs(): number {
-    return this.#endedAt - this.#startedAt;
   }
 
   /**
@@ -124,7 +90,7 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
     if (request.isGrpc && route.edge.appProtocol === 'h2c') this.stream = 'grpc';
     this.#target = route.upstream.claim(this, null, request);
     if (this.#target === null && route.upstream.refusal === 'held') {
-      this.#ended = true;
+      this.handOver();
       return false;
     }
     if (this.#target === null) this.#fail(APP_UNAVAILABLE, `no target takes requests: ${route.upstream.refusal}`);
@@ -134,7 +100,7 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
 
   /** The proxy's own answer. */
   answer({ status, headers, body }: Answer): void {
-    if (this.#ended || this.client.headersSent) return;
+    if (this.isOver || this.client.headersSent) return;
     if (this.#phase === 'asking') {
       // Nothing has gone wrong: this is the answer.
       this.#phase = 'failed';
@@ -262,7 +228,7 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
   /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
   #refused(cause: unknown): void {
     const refusing = this.#target;
-    refusing?.refused(this.#carrier.clock.monotonic());
+    refusing?.refused(this.#carrier.context.clock.monotonic());
     if (this.#retried || refusing === null || this.route === null || this.bytesIn > 0) {
       return this.#fail(APP_UNREACHABLE, cause);
     }
@@ -278,13 +244,13 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
 
   /** The proxy's own answer, or, when the app's has begun, a reset: nobody can take that for a complete one. */
   #fail(failure: Failure, cause: unknown): void {
-    if (this.#ended || this.#phase === 'failed') return;
+    if (this.isOver || this.#phase === 'failed') return;
     const answered = !this.client.headersSent;
     const isClients = failure === CLIENT_TIMEOUT;
     this.outcome = isClients ? 'abandoned' : 'failed';
     this.#phase = 'failed';
     this.#leg?.abort();
-    if (!isClients && this.route) this.#carrier.failed(this.route, this.#target, failure, cause, answered);
+    if (!isClients) this.noteFailure(failure, cause, answered, this.#target);
     if (answered) this.refuse(failure);
     else this.client.break();
   }
@@ -305,8 +271,7 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
   #begin(status: number, isEventStream: boolean): void {
     this.#phase = 'answering';
     this.#appStatus = status;
-    this.status = status;
-    this.appMs = this.#carrier.clock.monotonic() - this.#startedAt;
+    this.noteAnswer(status);
     if (isEventStream) this.stream ??= 'events';
     this.client.respond(this.#carrier.block);
   }
@@ -328,12 +293,10 @@ export class Exchange implements InFlight, StreamSink, CallSink, LegSink, Ended 
   }
 
   closed(code: number): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#endedAt = this.#carrier.clock.monotonic();
+    if (this.isOver) return;
     if (code !== CODE.noError && this.outcome === 'served') this.outcome = 'abandoned';
     if (this.#isUnderWay) this.#leg?.abort();
     this.#target?.release(this, this.outcome, this.#appStatus);
-    this.#carrier.ended(this);
+    this.conclude(this.outcome);
   }
 }

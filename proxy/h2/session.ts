@@ -1,12 +1,10 @@
 /** One HTTP/2 connection of a client: where its requests go, and how long it may stay. */
 import type { Socket } from 'node:net';
-import type { Clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
 import { givenRequestId } from '../general/headers.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
-import type { Failure } from '../pages.ts';
 import type { Client } from '../policy/client-address.ts';
 import { needsGeneral } from '../policy/general.ts';
 import type { Route } from '../routing/route.ts';
@@ -63,7 +61,7 @@ interface Stall {
 type State = 'open' | 'leaving' | 'left';
 
 export class ClientSession implements Carrier, Handler {
-  readonly clock: Clock;
+  readonly context: Context;
   readonly #shared: Shared;
   readonly #connection: Http2Connection;
   readonly #peer: Peer;
@@ -80,12 +78,12 @@ export class ClientSession implements Carrier, Handler {
 
   /** @param closed called once, when the connection is no more */
   constructor(socket: Socket, peer: Peer, shared: Shared, closed: (session: ClientSession) => void) {
-    this.clock = shared.context.clock;
+    this.context = shared.context;
     this.#shared = shared;
     this.#peer = peer;
     this.#origin = new Origin(peer);
     this.#whenClosed = closed;
-    this.#idleSince = this.clock.monotonic();
+    this.#idleSince = this.context.clock.monotonic();
     this.#awaitedSince = this.#idleSince;
     this.#connection = new Http2Connection(socket, shared.tools, this);
   }
@@ -112,7 +110,7 @@ export class ClientSession implements Carrier, Handler {
     if (this.#state !== 'open') return;
     this.#state = 'leaving';
     this.#connection.goAway(false);
-    const noticeMs = Math.min(1000, this.#shared.context.timeouts.closeMs);
+    const noticeMs = Math.min(1000, this.context.timeouts.closeMs);
     setTimeout(() => this.#connection.goAway(true), noticeMs).unref();
   }
 
@@ -122,7 +120,7 @@ export class ClientSession implements Carrier, Handler {
 
   /** Once per second or so. @param stallMs how long a stream may wait for its client now */
   tick(now: number, stallMs: number = STALL_MS): void {
-    const { clientIdleMs, clientHeadMs, closeMs } = this.#shared.context.timeouts;
+    const { clientIdleMs, clientHeadMs, closeMs } = this.context.timeouts;
     const { streams, isOpen, isFull, isWaitedFor } = this.#connection;
     const isIdle = streams.size === 0;
     this.#awaitedSince = isIdle && isWaitedFor ? (this.#awaitedSince ?? now) : null;
@@ -137,7 +135,7 @@ export class ClientSession implements Carrier, Handler {
 
   request(stream: ServerStream, fields: FieldList, hasBody: boolean): void {
     this.#awaitedSince = null;
-    const request = new Request(fields, hasBody, this.#peer, this.#shared.context.limits, this.#origin);
+    const request = new Request(fields, hasBody, this.#peer, this.context.limits, this.#origin);
     if (request.isMalformed) {
       this.#connection.fault(stream, CODE.protocolError);
       return;
@@ -151,7 +149,7 @@ export class ClientSession implements Carrier, Handler {
 
   streamClosed(stream: ServerStream): void {
     this.#stalls.delete(stream);
-    if (this.#connection.streams.size === 0) this.#idleSince = this.clock.monotonic();
+    if (this.#connection.streams.size === 0) this.#idleSince = this.context.clock.monotonic();
   }
 
   closed(): void {
@@ -162,7 +160,7 @@ export class ClientSession implements Carrier, Handler {
 
   ask(exchange: Exchange, target: Target): Leg {
     const { request, route } = exchange;
-    const { timeouts } = this.#shared.context;
+    const { timeouts } = this.context;
     const responseHeadMs = route?.responseHeadMs ?? timeouts.responseHeadMs;
     const idleMs = route?.idleMs ?? timeouts.streamIdleMs;
     if (route?.edge.appProtocol === 'h2c') {
@@ -188,16 +186,6 @@ export class ClientSession implements Carrier, Handler {
     return id === 0 ? (givenRequestId(request.header('x-request-id')) ?? '') : this.#shared.ids.text(id);
   }
 
-  failed(route: Route, target: Target | null, failure: Failure, cause: unknown, answered: boolean): void {
-    if (answered) route.upstream.countFailure();
-    this.#shared.context.failures.record(route.upstream.id, target?.id ?? null, failure, cause);
-  }
-
-  ended(exchange: Exchange): void {
-    if (exchange.route) exchange.route.metrics.ended(exchange);
-    else this.#shared.context.observer.unrouted(exchange);
-  }
-
   /** It was told why, and after a while has had the time to hear it. */
   #sweepAway(now: number, closeMs: number): void {
     if (this.#state !== 'left') this.#idleSince = now;
@@ -215,17 +203,17 @@ export class ClientSession implements Carrier, Handler {
 
   #routeOf(request: Request): Route | null {
     if (request.failure !== null) return null;
-    const routes = this.#shared.context.plane.routesOf(request.host);
+    const routes = this.context.plane.routesOf(request.host);
     return routes === null ? null : (routes.whole ?? routes.find(request.path));
   }
 
   #serve(stream: ServerStream, request: Request, route: Route | null): void {
-    const { context, ids } = this.#shared;
+    const { ids } = this.#shared;
     const isNamed = givenRequestId(request.header('x-request-id')) !== null;
     const exchange = new Exchange(stream, request, route, isNamed ? 0 : ids.next(), this);
     if (request.failure) return exchange.refuse(request.failure);
     if (request.protocol !== null) return exchange.refuse(NO_PROTOCOL);
-    if (route === null) return exchange.refuse(context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
+    if (route === null) return exchange.refuse(this.context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
     const answer = route.policy?.judge(request) ?? null;
     if (answer !== null) return exchange.answer(answer);
     if (!exchange.forward()) bridge(stream, request, this.#shared);

@@ -263,13 +263,10 @@ test('floods of frames that bring nothing end the connection, also when their an
 
 test('a client that measures and widens its windows with every frame of a large answer is no flood', async (t) => {
   const size = 120_000_000;
-  const part = Buffer.alloc(1_000_000, 'x');
   const { edge } = await lab(t, (wire) =>
-    wire.socket.once('data', async () => {
+    wire.socket.once('data', () => {
       wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
-      for (let sent = 0; sent < size; sent += part.length) {
-        if (!wire.socket.write(part)) await new Promise((resolve) => wire.socket.once('drain', resolve));
-      }
+      wire.socket.write(Buffer.alloc(size, 'x'));
     }),
   );
   const client = await RawClient.open(t, edge);
