@@ -226,16 +226,16 @@ export class Http2Connection implements FrameSink, StreamHome {
     }
   }
 
-  dataBegins(id: number, length: number, isEmpty: boolean): void {
+  dataBegins(id: number, length: number, content: number, isLast: boolean): void {
     this.#expect(FRAME.data);
     check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'DATA of no stream');
     this.#used += length;
-    if (isEmpty) this.#charge(COST.cheap);
-    else if (length >= SMALL) this.#control.earn(EARNED_BY_DATA);
+    if (content === 0 && !isLast) this.#charge(COST.cheap);
+    else if (content >= SMALL) this.#control.earn(EARNED_BY_DATA);
     const stream = this.streams.get(id) ?? null;
     this.#receiving = stream;
     if (stream === null) this.#late(id);
-    else stream.take(length);
+    else stream.take(length, content, isLast);
   }
 
   data(bytes: Buffer, start: number, end: number): void {

@@ -59,7 +59,15 @@ export class ServerStream {
   /** Where the last frame of the answer is in the output. */
   #frameAt = -1;
   #isRequestEnded = false;
+  /** Octets of the body that came, and that the frames so far have or will have. */
   #received = 0;
+  #announced = 0;
+  /**
+   * A body that is as long as declared, but has not ended, may turn out to be longer, and the request malformed. So that the
+   * target never has it whole, its last octet waits for the end.
+   */
+  #holdsBack = false;
+  #heldBack: Buffer | null = null;
   /** What the client may still send, and what it may be told that it may send again. */
   #credit = DEFAULT_WINDOW;
   #used = 0;
@@ -179,19 +187,25 @@ export class ServerStream {
     return true;
   }
 
-  /** A frame with so many octets of payload begins. */
-  take(length: number): void {
+  /** A frame begins. As in FrameSink (wire/frame-reader.ts). */
+  take(length: number, content: number, isLast: boolean): void {
     this.#credit -= length;
     this.#used += length;
+    this.#announced += content;
+    const { expected } = this;
     if (this.#isRequestEnded) this.#home.fault(this, CODE.streamClosed);
     else if (this.#credit < 0) this.#home.fault(this, CODE.flowControlError);
+    else if (expected === null || this.#isDropping) return;
+    else if (isLast ? this.#announced !== expected : this.#announced > expected) {
+      this.#home.fault(this, CODE.protocolError);
+    } else this.#holdsBack = this.#announced === expected && !isLast;
   }
 
   data(bytes: Buffer, start: number, end: number): void {
     if (!this.isOpen || this.#isDropping) return;
     this.#received += end - start;
-    if (this.expected !== null && this.#received > this.expected) this.#home.fault(this, CODE.protocolError);
-    else if (!this.sink.data(bytes, start, end)) this.#isPaused = true;
+    if (this.#holdsBack && this.#received === this.expected) this.#give(bytes, start, this.#hold(bytes, end));
+    else this.#give(bytes, start, end);
   }
 
   /** A frame is whole, and not the last one. */
@@ -201,13 +215,17 @@ export class ServerStream {
 
   requestEnds(trailers: readonly string[]): void {
     if (!this.isOpen) return;
+    // Trailers, or nothing at all, in place of the rest.
     if (this.expected !== null && this.#received !== this.expected && !this.#isDropping) {
       this.#home.fault(this, CODE.protocolError);
       return;
     }
     this.#isRequestEnded = true;
     if (this.#isEnded) this.#close(CODE.noError, false);
-    else if (!this.#isDropping) this.sink.ended(trailers);
+    else if (!this.#isDropping) {
+      if (this.#heldBack !== null) this.#give(this.#heldBack, 0, 1);
+      this.sink.ended(trailers);
+    }
   }
 
   /** The client has reset it, or its connection is no more. */
@@ -215,6 +233,16 @@ export class ServerStream {
     if (!this.isOpen) return;
     // Without an error it is an end only where nothing is missing.
     this.#close(code === CODE.noError && !this.#isEnded ? CODE.cancel : code, false);
+  }
+
+  #give(bytes: Buffer, start: number, end: number): void {
+    if (start < end && !this.sink.data(bytes, start, end)) this.#isPaused = true;
+  }
+
+  /** Keeps the last octet. @returns where the others end */
+  #hold(bytes: Buffer, end: number): number {
+    this.#heldBack = Buffer.from(bytes.subarray(end - 1, end));
+    return end - 1;
   }
 
   #send(bytes: Buffer, start: number, end: number, most: number): number {

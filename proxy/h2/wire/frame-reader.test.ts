@@ -16,8 +16,8 @@ class Notes implements FrameSink {
     this.lines.push(`${type} ${flags} ${stream} ${bytes.toString('hex', start, end)}`);
   }
 
-  dataBegins(stream: number, length: number, isEmpty: boolean): void {
-    this.lines.push(`data of ${stream}, ${length}${isEmpty ? ', empty' : ''}`);
+  dataBegins(stream: number, length: number, content: number, isLast: boolean): void {
+    this.lines.push(`data of ${stream}, ${length}, ${content}${isLast ? ', last' : ''}`);
   }
 
   data(bytes: Buffer, start: number, end: number): void {
@@ -45,10 +45,13 @@ const data = fc
     const last = isLast ? FLAG.endStream : 0;
     const padded = padding === null ? bytes : Buffer.concat([Buffer.from([padding]), bytes, Buffer.alloc(padding)]);
     const flags = last | (padding === null ? 0 : FLAG.padded);
-    const empty = bytes.length === 0 && !isLast ? ', empty' : '';
+
     return {
       bytes: frame(FRAME.data, flags, id, padded),
-      lines: [`data of ${id}, ${padded.length}${empty}`, `${bytes.toString('hex')} ${isLast}`],
+      lines: [
+        `data of ${id}, ${padded.length}, ${bytes.length}${isLast ? ', last' : ''}`,
+        `${bytes.toString('hex')} ${isLast}`,
+      ],
     };
   });
 

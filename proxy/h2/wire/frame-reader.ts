@@ -10,8 +10,13 @@ export interface FrameSink {
   readonly isOpen: boolean;
   /** A whole frame, but DATA. */
   frame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void;
-  /** A DATA frame begins. @param length of its payload with padding, which counts for flow control */
-  dataBegins(stream: number, length: number, isEmpty: boolean): void;
+  /**
+   * A DATA frame begins.
+   * @param length of its payload with padding, which counts for flow control
+   * @param content octets of it without padding
+   * @param isLast it ends the stream
+   */
+  dataBegins(stream: number, length: number, content: number, isLast: boolean): void;
   /** Of the frame that has begun. */
   data(bytes: Buffer, start: number, end: number): void;
   /** The frame is whole. */
@@ -102,7 +107,7 @@ export class FrameReader {
     this.#contentLeft = length - before - this.#paddingLeft;
     if (this.#contentLeft < 0) throw new ConnectionError(CODE.protocolError, 'more padding than payload');
     this.#isLast = (flags & FLAG.endStream) !== 0;
-    this.#sink.dataBegins(stream, length, this.#contentLeft === 0 && !this.#isLast);
+    this.#sink.dataBegins(stream, length, this.#contentLeft, this.#isLast);
     if (this.#contentLeft + this.#paddingLeft === 0) this.#sink.dataEnds(this.#isLast);
     return payload + before;
   }

@@ -134,6 +134,23 @@ test('a body that is not as long as declared resets the stream, and the app neve
   }
 });
 
+test('a body that turns out to be longer than declared was never whole for the app', async (t) => {
+  const { edge, app } = await lab(t, () => undefined);
+  const client = await RawClient.open(t, edge);
+  client.request(1, [...instead(':method', 'POST'), ['content-length', '5']], 0);
+  client.send(frame(FRAME.data, 0, 1, Buffer.from('12345')));
+  const wire = await app.wire(0);
+  await wire.sees(/\r\n\r\n1234$/);
+  client.send(frame(FRAME.data, FLAG.endStream, 1, Buffer.from('6')));
+  await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
+  await wire.end();
+  assert.ok(wire.received.endsWith('\r\n\r\n1234'));
+  // One that ends as declared is whole.
+  client.request(3, [...instead(':method', 'POST'), ['content-length', '5']], 0);
+  client.send(frame(FRAME.data, 0, 3, Buffer.from('12345')), frame(FRAME.data, FLAG.endStream, 3));
+  await (await app.wire(1)).sees(/\r\n\r\n12345$/);
+});
+
 test('an answer that breaks off never has END_STREAM', async (t) => {
   const { edge } = await lab(t, (wire) =>
     wire.socket.on('data', () => {
