@@ -47,6 +47,8 @@ class Bridge implements StreamSink {
   /** Where the bytes for the client come from. */
   #from: Readable | null = null;
   #tunnel: Duplex | null = null;
+  /** The way to the general engine takes no more for now. */
+  #isFull = false;
   #isAnswered = false;
 
   constructor(client: ServerStream, request: Request, near: MemorySocket, block: FieldBlock) {
@@ -103,9 +105,15 @@ class Bridge implements StreamSink {
   }
 
   #give(to: Writable, chunk: Buffer): boolean {
-    const goesOn = to.write(chunk);
-    if (!goesOn) to.once('drain', () => this.#client.resume());
-    return goesOn;
+    if (to.write(chunk)) return true;
+    if (!this.#isFull) {
+      this.#isFull = true;
+      to.once('drain', () => {
+        this.#isFull = false;
+        this.#client.resume();
+      });
+    }
+    return false;
   }
 
   #answer(response: IncomingMessage): void {
@@ -137,7 +145,7 @@ class Bridge implements StreamSink {
     for (const chunk of this.#early) this.#give(socket, chunk);
     this.#early = [];
     if (client.isRequestEnded) socket.end();
-    else client.resume();
+    else if (!this.#isFull) client.resume();
   }
 
   /** From the general engine to the client. */

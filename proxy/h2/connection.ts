@@ -144,7 +144,7 @@ export class Http2Connection implements FrameSink, StreamHome {
       if (!(error instanceof ConnectionError)) throw error;
       this.fail(error.code);
     }
-    return this.#socket.writableLength < MAX_BACKLOG;
+    return !this.isOpen || this.#socket.writableLength < MAX_BACKLOG;
   }
 
   /** Tells the client to send no more requests. @param isFinal false: those that are under way are still served */
@@ -451,7 +451,7 @@ export class Http2Connection implements FrameSink, StreamHome {
   #leave(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    this.output.flush();
+    this.output.close();
     this.#socket.end();
     this.#socket.resume();
   }

@@ -50,7 +50,7 @@ export class ServerStream {
   readonly #home: StreamHome;
   /** What the client takes, octets. Less than none when it has changed its mind. */
   #window: number;
-  #chunks: Buffer[] = [];
+  #chunks: Buffer[] | null = null;
   /** Octets of the first chunk that were sent. */
   #chunkAt = 0;
   #isEnding = false;
@@ -105,6 +105,7 @@ export class ServerStream {
     if (!this.isOpen || this.#isEnding) return true;
     const from = this.waiting > 0 ? start : this.#send(bytes, start, end, end - start);
     if (from === end) return true;
+    this.#chunks ??= [];
     this.#chunks.push(Buffer.from(bytes.subarray(from, end)));
     this.waiting += end - from;
     if (this.#window > 0) this.#home.enqueue(this);
@@ -165,13 +166,13 @@ export class ServerStream {
 
   /** Sends one frame of what waits. */
   sendNext(): void {
-    const [chunk] = this.#chunks;
+    const chunk = this.#chunks?.[0];
     if (chunk === undefined) return;
     const after = this.#send(chunk, this.#chunkAt, chunk.length, MAX_FRAME_BYTES);
     this.waiting -= after - this.#chunkAt;
     this.#chunkAt = after;
     if (after === chunk.length) {
-      this.#chunks.shift();
+      this.#chunks?.shift();
       this.#chunkAt = 0;
     }
     if (this.waiting > 0) return;
@@ -283,7 +284,7 @@ export class ServerStream {
 
   #close(code: number, byUs: boolean): void {
     this.isOpen = false;
-    this.#chunks = [];
+    this.#chunks = null;
     this.waiting = 0;
     if (this.#lingers !== null) clearTimeout(this.#lingers);
     this.#home.closed(this, code, byUs);

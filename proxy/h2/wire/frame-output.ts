@@ -17,6 +17,7 @@ export class FrameOutput {
   /** Octets that were flushed before the buffer. */
   #before = 0;
   #mustEmptyTable = false;
+  #isClosed = false;
   /** The socket takes no more for now: nobody should write what can wait. */
   isFull = false;
 
@@ -94,6 +95,12 @@ export class FrameOutput {
     this.#number(code);
   }
 
+  /** Writes what was gathered. Nothing goes out after that. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
+  }
+
   /** Writes what was gathered. */
   flush(): void {
     const buffer = this.#buffer;
@@ -103,7 +110,7 @@ export class FrameOutput {
     this.#length = 0;
     this.#before += length;
     // What was not taken at once was copied.
-    if (!this.#outlet.write(buffer, 0, length)) this.isFull = true;
+    if (!this.#isClosed && !this.#outlet.write(buffer, 0, length)) this.isFull = true;
     this.#outputs.give(buffer);
   }
 

@@ -12,13 +12,12 @@ const TABLE_ENTRIES = TABLE_BYTES / 32;
 const MAX_NUMBER = 2 ** 24;
 
 const STATIC: readonly Field[] = STATIC_FIELDS.map(([name, value]) => new Field(name, value));
-/** Texts out of the Huffman code, which are at most 8/5 as long; blocks are bounded by their reader. */
-let texts = Buffer.allocUnsafeSlow(16_384);
 
 /** Where a block is decoded to. It is used again for the next block: who keeps fields takes them out of it. */
 export class FieldList {
   readonly #maxBytes: number;
   readonly #fields: Field[] = [];
+  #text = Buffer.alloc(0);
   /** Fields that are there. */
   count = 0;
   /** Of all fields as HPACK counts them, also of those that were not kept. */
@@ -43,6 +42,12 @@ export class FieldList {
     this.bytes = 0;
   }
 
+  /** A place for a text while it is decoded. */
+  textOf(length: number): Buffer {
+    if (this.#text.length < length) this.#text = Buffer.allocUnsafeSlow(length);
+    return this.#text;
+  }
+
   add(field: Field): void {
     this.bytes += field.size;
     if (this.bytes > this.#maxBytes) return;
@@ -61,6 +66,7 @@ export class HpackDecoder {
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;
+  #list = new FieldList(0);
 
   /**
    * Decodes one whole block.
@@ -70,6 +76,7 @@ export class HpackDecoder {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
+    this.#list = list;
     list.clear();
     let isFirst = true;
     while (this.#at < end) {
@@ -148,8 +155,9 @@ export class HpackDecoder {
     if (length > this.#end - start) throw bad('a text ends behind its block');
     this.#at = start + length;
     if (!isHuffman) return this.#bytes.toString('latin1', start, this.#at);
-    if (texts.length < length * 2) texts = Buffer.allocUnsafeSlow(length * 2);
-    return texts.toString('latin1', 0, decodeHuffman(this.#bytes, start, this.#at, texts));
+    // Out of the Huffman code it is at most 8/5 as long.
+    const text = this.#list.textOf(length * 2);
+    return text.toString('latin1', 0, decodeHuffman(this.#bytes, start, this.#at, text));
   }
 
   #octet(): number {
