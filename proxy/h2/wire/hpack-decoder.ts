@@ -66,7 +66,6 @@ export class HpackDecoder {
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;
-  #list = new FieldList(0);
 
   /**
    * Decodes one whole block.
@@ -76,14 +75,13 @@ export class HpackDecoder {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
-    this.#list = list;
     list.clear();
     let isFirst = true;
     while (this.#at < end) {
       const octet = bytes[this.#at] as number;
       if (octet >= 0x80) list.add(this.#indexed(this.#number(7)));
-      else if (octet >= 0x40) list.add(this.#keep(this.#literal(6)));
-      else if (octet < 0x20) list.add(this.#literal(4));
+      else if (octet >= 0x40) list.add(this.#keep(this.#literal(6, list)));
+      else if (octet < 0x20) list.add(this.#literal(4, list));
       else if (isFirst) {
         this.#resize(this.#number(5));
         continue;
@@ -102,10 +100,10 @@ export class HpackDecoder {
     return this.#table[(this.#newest - back) & (TABLE_ENTRIES - 1)] as Field;
   }
 
-  #literal(prefix: number): Field {
+  #literal(prefix: number, list: FieldList): Field {
     const index = this.#number(prefix);
-    const name = index === 0 ? this.#text() : this.#indexed(index).name;
-    return new Field(name, this.#text());
+    const name = index === 0 ? this.#text(list) : this.#indexed(index).name;
+    return new Field(name, this.#text(list));
   }
 
   #keep(field: Field): Field {
@@ -148,7 +146,7 @@ export class HpackDecoder {
   }
 
   /** RFC 7541 section 5.2. */
-  #text(): string {
+  #text(list: FieldList): string {
     const isHuffman = this.#at < this.#end && (this.#bytes[this.#at] as number) >= 128;
     const length = this.#number(7);
     const start = this.#at;
@@ -156,7 +154,7 @@ export class HpackDecoder {
     this.#at = start + length;
     if (!isHuffman) return this.#bytes.toString('latin1', start, this.#at);
     // Out of the Huffman code it is at most 8/5 as long.
-    const text = this.#list.textOf(length * 2);
+    const text = list.textOf(length * 2);
     return text.toString('latin1', 0, decodeHuffman(this.#bytes, start, this.#at, text));
   }
 
