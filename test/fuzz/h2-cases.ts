@@ -154,37 +154,49 @@ function merged(requests: readonly Buffer[][], noises: readonly Buffer[], order:
   return [...frames, ...heads.slice(begun), ...rests.flat()];
 }
 
+interface Stream {
+  head: string;
+  body: string;
+  isHead: boolean;
+}
+
 /** Requests in the bytes that come to an end: their path and body. Nothing is checked: there may be fewer, never others. */
 export function wholeRequests(bytes: Buffer): string[] {
-  const streams = new Map<number, { path: string; body: string; isHead: boolean }>();
+  const streams = new Map<number, Stream>();
   const whole: string[] = [];
-  let at = 0;
   let endsWithHead = false;
-  while (at + FRAME_HEAD <= bytes.length) {
-    const length = bytes.readUIntBE(at, 3);
-    const [type = 0, flags = 0] = [bytes[at + 3], bytes[at + 4]];
-    const id = bytes.readUInt32BE(at + 5) & 0x7fffffff;
-    const payload = bytes.subarray(at + FRAME_HEAD, at + FRAME_HEAD + length);
-    at += FRAME_HEAD + length;
-    if (at > bytes.length) break;
-    const stream = streams.get(id) ?? { path: '', body: '', isHead: true };
+  for (const { type, flags, id, payload } of framesOf(bytes)) {
+    const stream = streams.get(id) ?? { head: '', body: '', isHead: true };
     streams.set(id, stream);
-    const isEnd = (flags & FLAG.endStream) !== 0;
-    if (type === FRAME.headers) endsWithHead = isEnd;
-    if (type === FRAME.headers || type === FRAME.continuation) {
-      stream.path += stream.isHead ? payload.toString('latin1') : '';
-      const isWhole = (flags & FLAG.endHeaders) !== 0;
-      if (isWhole) stream.isHead = false;
-      if (isWhole && endsWithHead) whole.push(lineOf(stream));
-    } else if (type === FRAME.data) {
-      const padding = (flags & FLAG.padded) === 0 ? -1 : (payload[0] ?? 0);
-      stream.body += payload.toString('latin1', padding < 0 ? 0 : 1, payload.length - Math.max(0, padding));
-      if (isEnd) whole.push(lineOf(stream));
-    }
+    if (type === FRAME.headers) endsWithHead = (flags & FLAG.endStream) !== 0;
+    const isData = type === FRAME.data;
+    if (isData) stream.body += contentOf(flags, payload);
+    else if (stream.isHead && isBlock(type)) stream.head += payload.toString('latin1');
+    const isHeadWhole = isBlock(type) && (flags & FLAG.endHeaders) !== 0;
+    if (isHeadWhole) stream.isHead = false;
+    if (isData ? (flags & FLAG.endStream) !== 0 : isHeadWhole && endsWithHead) whole.push(lineOf(stream));
   }
   return whole;
 }
 
-function lineOf({ path, body }: { path: string; body: string }): string {
-  return `${/\/s\d+/.exec(path)?.[0] ?? '?'} ${JSON.stringify(body)}`;
+const isBlock = (type: number): boolean => type === FRAME.headers || type === FRAME.continuation;
+
+function* framesOf(bytes: Buffer): Generator<{ type: number; flags: number; id: number; payload: Buffer }> {
+  for (let at = 0; at + FRAME_HEAD <= bytes.length;) {
+    const end = at + FRAME_HEAD + bytes.readUIntBE(at, 3);
+    if (end > bytes.length) return;
+    const [type = 0, flags = 0] = [bytes[at + 3], bytes[at + 4]];
+    const id = bytes.readUInt32BE(at + 5) & 0x7fffffff;
+    yield { type, flags, id, payload: bytes.subarray(at + FRAME_HEAD, end) };
+    at = end;
+  }
+}
+
+function contentOf(flags: number, payload: Buffer): string {
+  if ((flags & FLAG.padded) === 0) return payload.toString('latin1');
+  return payload.toString('latin1', 1, Math.max(1, payload.length - (payload[0] ?? 0)));
+}
+
+function lineOf({ head, body }: Stream): string {
+  return `${/\/s\d+/.exec(head)?.[0] ?? '?'} ${JSON.stringify(body)}`;
 }
