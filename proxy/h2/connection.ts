@@ -2,12 +2,14 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { Outlet } from '../fast/outlet.ts';
-import { Budget } from './budget.ts';
+import { ResetStreams } from './reset-streams.ts';
 import { ServerStream } from './stream.ts';
 import type { StreamHome } from './stream.ts';
+import { Toll } from './toll.ts';
 import { requestTrailers } from './trailers.ts';
-import { BlockParts } from './wire/block-parts.ts';
-import { CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, MAX_WINDOW, SETTING } from './wire/codes.ts';
+import { BlockReader } from './wire/block-reader.ts';
+import type { BlockSink } from './wire/block-reader.ts';
+import { check, CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, MAX_WINDOW, SETTING } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import { FrameOutput } from './wire/frame-output.ts';
 import { FrameReader } from './wire/frame-reader.ts';
@@ -32,8 +34,8 @@ export interface Tools {
 export interface Handler {
   /** @param fields valid during the call */
   request(stream: ServerStream, fields: FieldList, hasBody: boolean): void;
-  /** A stream is over. @param code 0: request and answer are complete. @param byUs we have reset it */
-  streamClosed(stream: ServerStream, code: number, byUs: boolean): void;
+  /** A stream is over. */
+  streamClosed(stream: ServerStream): void;
   /** The connection is no more. */
   closed(): void;
 }
@@ -47,27 +49,7 @@ const MAX_STREAMS = 128;
 const CONNECTION_WINDOW = 1_048_576;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
-/** Streams that we have reset and of which frames may still be under way. */
-const RESETS_KEPT = 512;
-
-/**
- * Streams that a client may reset, or make us reset, before it has used up its credit; and how many it gets back per
- * second (CVE-2023-44487, CVE-2025-8671). A browser that leaves a page resets all its streams at once.
- */
-const RESETS = { burst: 256, perSecond: 16 };
-/**
- * Frames that carry neither request nor body: SETTINGS, PING, small WINDOW_UPDATEs, empty DATA and so on (CVE-2019-9511 to
- * 9518). Requests and bodies earn some, as honest clients have such frames in proportion to them.
- */
-const CONTROL = { burst: 4_000, perSecond: 200 };
-const EARNED_BY_REQUEST = 8;
-const EARNED_BY_DATA = 4;
-/** What frames cost of it. */
-const COST = { cheap: 1, settings: 4, smallUpdate: 4 };
-/** Octets of a body in one frame, or of a window's growth, below which somebody wants tiny frames. */
-const SMALL = 256;
-
-export class Http2Connection implements FrameSink, StreamHome {
+export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   readonly streams = new Map<number, ServerStream>();
   readonly output: FrameOutput;
   /** False: nothing is read or begun any more. */
@@ -77,16 +59,13 @@ export class Http2Connection implements FrameSink, StreamHome {
   readonly #socket: Socket;
   readonly #tools: Tools;
   readonly #handler: Handler;
-  readonly #outlet: Outlet;
   readonly #reader = new FrameReader(this);
   readonly #decoder = new HpackDecoder();
   readonly #settings = new ClientSettings();
   readonly #turns: SendTurns;
-  readonly #resets: Budget;
-  readonly #control: Budget;
-  /** Identifiers of streams that we have reset. */
-  readonly #forgotten = new Set<number>();
-  #parts: BlockParts | null = null;
+  readonly #blocks: BlockReader;
+  readonly #toll: Toll;
+  readonly #reset = new ResetStreams();
   /** Of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
   #lastStream = 0;
@@ -104,12 +83,10 @@ export class Http2Connection implements FrameSink, StreamHome {
     this.#socket = socket;
     this.#tools = tools;
     this.#handler = handler;
-    this.#outlet = new Outlet(socket, () => this.#drained());
-    this.output = new FrameOutput(this.#outlet, tools.outputs);
+    this.output = new FrameOutput(new Outlet(socket, () => this.#drained()), tools.outputs);
     this.#turns = new SendTurns(this.output);
-    const now = tools.clock.monotonic();
-    this.#resets = new Budget(RESETS, now);
-    this.#control = new Budget(CONTROL, now);
+    this.#blocks = new BlockReader(this, tools.maxListBytes);
+    this.#toll = new Toll(tools.clock);
     // Broken connections: `close` follows, and with it the end of every stream.
     socket.on('error', () => undefined);
     socket.once('end', () => socket.destroy());
@@ -124,7 +101,7 @@ export class Http2Connection implements FrameSink, StreamHome {
 
   /** In the middle of a frame or of a field block, or before its first settings. */
   get isWaitedFor(): boolean {
-    return !this.greeted || this.#parts !== null || this.#reader.isInside;
+    return !this.greeted || this.#blocks.isInside || this.#reader.isInside;
   }
 
   /** The client takes nothing of what waits for it. */
@@ -158,7 +135,7 @@ export class Http2Connection implements FrameSink, StreamHome {
   /** Ends the connection, and says why. */
   fail(code: number): void {
     if (!this.isOpen) return;
-    this.output.goaway(this.#lastStream, code);
+    this.output.goaway(Math.min(this.#lastStream, this.#lastServed), code);
     this.#leave();
     this.#dropAll(code);
   }
@@ -175,7 +152,7 @@ export class Http2Connection implements FrameSink, StreamHome {
   }
 
   spend(octets: number): void {
-    if (octets >= SMALL) this.#control.earn(EARNED_BY_DATA);
+    this.#toll.sent(octets);
     this.#turns.spend(octets);
   }
 
@@ -188,11 +165,11 @@ export class Http2Connection implements FrameSink, StreamHome {
     this.#countReset();
   }
 
-  closed(stream: ServerStream, code: number, byUs: boolean): void {
+  closed(stream: ServerStream, byUs: boolean): void {
     this.streams.delete(stream.id);
     this.#turns.remove(stream);
-    if (byUs) this.#forget(stream.id);
-    this.#handler.streamClosed(stream, code, byUs);
+    if (byUs) this.#reset.add(stream.id);
+    this.#handler.streamClosed(stream);
     if (this.streams.size === 0 && this.#lastServed < MAX_WINDOW) this.#leave();
   }
 
@@ -202,13 +179,14 @@ export class Http2Connection implements FrameSink, StreamHome {
     this.#expect(type);
     switch (type) {
       case FRAME.headers:
-        return this.#headers(flags, id, bytes, start, end);
+        check((id & 1) === 1, CODE.protocolError, 'HEADERS of no stream of a client');
+        return this.#blocks.headers(flags, id, bytes, start, end);
       case FRAME.continuation:
-        return this.#continuation(flags, id, bytes, start, end);
+        return this.#blocks.continuation(flags, id, bytes, start, end);
       case FRAME.windowUpdate:
         return this.#windowUpdate(id, bytes, start, end);
       case FRAME.reset:
-        return this.#reset(id, bytes, start, end);
+        return this.#resetBy(id, bytes, start, end);
       case FRAME.settings:
         return this.#takeSettings(flags, id, bytes, start, end);
       case FRAME.ping:
@@ -222,7 +200,7 @@ export class Http2Connection implements FrameSink, StreamHome {
         throw new ConnectionError(CODE.protocolError, 'a client pushes');
       default:
         // Extensions (RFC 9113 section 5.5).
-        return this.#charge(COST.cheap);
+        return this.#toll.frame();
     }
   }
 
@@ -230,8 +208,7 @@ export class Http2Connection implements FrameSink, StreamHome {
     this.#expect(FRAME.data);
     check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'DATA of no stream');
     this.#used += length;
-    if (content === 0 && !isLast) this.#charge(COST.cheap);
-    else if (content >= SMALL) this.#control.earn(EARNED_BY_DATA);
+    this.#toll.data(content, isLast);
     const stream = this.streams.get(id) ?? null;
     this.#receiving = stream;
     if (stream === null) this.#late(id);
@@ -271,39 +248,11 @@ export class Http2Connection implements FrameSink, StreamHome {
   /** Nothing comes before settings, and nothing within a field block. */
   #expect(type: number): void {
     check(this.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
-    check(this.#parts === null || type === FRAME.continuation, CODE.protocolError, 'a frame within a field block');
+    check(!this.#blocks.isInside || type === FRAME.continuation, CODE.protocolError, 'a frame within a field block');
   }
 
-  #headers(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    check((id & 1) === 1, CODE.protocolError, 'HEADERS of no stream of a client');
-    let from = start;
-    let to = end;
-    if ((flags & FLAG.padded) !== 0) {
-      check(from < to, CODE.frameSizeError, 'a padded frame without a payload');
-      to -= bytes[from] as number;
-      from += 1;
-    }
-    if ((flags & FLAG.priority) !== 0) from += 5;
-    check(from <= to, CODE.protocolError, 'more padding than payload');
-    const isLast = (flags & FLAG.endStream) !== 0;
-    if ((flags & FLAG.endHeaders) !== 0) this.#fieldBlock(id, isLast, bytes, from, to);
-    else {
-      this.#parts = new BlockParts(id, isLast, this.#tools.maxListBytes);
-      this.#parts.add(bytes, from, to);
-    }
-  }
-
-  #continuation(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    const parts = this.#parts;
-    if (parts?.stream !== id) throw new ConnectionError(CODE.protocolError, 'CONTINUATION of nothing');
-    parts.add(bytes, start, end);
-    if ((flags & FLAG.endHeaders) === 0) return;
-    this.#parts = null;
-    const block = parts.whole();
-    this.#fieldBlock(id, parts.isLast, block, 0, block.length);
-  }
-
-  #fieldBlock(id: number, isLast: boolean, bytes: Buffer, start: number, end: number): void {
+  /** A whole one. */
+  fieldBlock(id: number, isLast: boolean, bytes: Buffer, start: number, end: number): void {
     const { fields } = this.#tools;
     // In any case: later blocks refer to it.
     this.#decoder.decode(bytes, start, end, fields);
@@ -314,7 +263,7 @@ export class Http2Connection implements FrameSink, StreamHome {
     else {
       // We have said so: its client asks elsewhere.
       this.#lastStream = id;
-      this.#forget(id);
+      this.#reset.add(id);
     }
   }
 
@@ -323,7 +272,7 @@ export class Http2Connection implements FrameSink, StreamHome {
     if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm);
     else {
-      this.#control.earn(EARNED_BY_REQUEST);
+      this.#toll.request();
       const stream = new ServerStream(id, this, this.#settings.windowBytes);
       this.streams.set(id, stream);
       if (isLast) stream.requestEnds([]);
@@ -343,7 +292,7 @@ export class Http2Connection implements FrameSink, StreamHome {
     check(end - start === 4, CODE.frameSizeError, 'WINDOW_UPDATE');
     check(!this.#isIdle(id), CODE.protocolError, 'WINDOW_UPDATE of no stream');
     const increment = bytes.readUInt32BE(start) & MAX_WINDOW;
-    this.#charge(increment < SMALL ? COST.smallUpdate : COST.cheap);
+    this.#toll.update(increment);
     if (id === 0) {
       check(increment > 0, CODE.protocolError, 'a window that grows by nothing');
       check(this.#turns.widen(increment), CODE.flowControlError, 'a window beyond 2^31');
@@ -356,11 +305,11 @@ export class Http2Connection implements FrameSink, StreamHome {
     else this.#turns.run();
   }
 
-  #reset(id: number, bytes: Buffer, start: number, end: number): void {
+  #resetBy(id: number, bytes: Buffer, start: number, end: number): void {
     check(end - start === 4, CODE.frameSizeError, 'RST_STREAM');
     check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.#charge(COST.cheap);
+    if (stream === undefined) return this.#toll.frame();
     stream.drop(bytes.readUInt32BE(start));
     return this.#countReset();
   }
@@ -372,7 +321,7 @@ export class Http2Connection implements FrameSink, StreamHome {
       return check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
     }
     this.greeted = true;
-    this.#charge(COST.settings);
+    this.#toll.dearFrame();
     const before = this.#settings.windowBytes;
     this.#settings.read(bytes, start, end);
     const { windowBytes, hasSmallTable } = this.#settings;
@@ -390,49 +339,34 @@ export class Http2Connection implements FrameSink, StreamHome {
   #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     check(id === 0, CODE.protocolError, 'PING of a stream');
     check(end - start === 8, CODE.frameSizeError, 'PING');
-    this.#charge(COST.cheap);
+    this.#toll.frame();
     if ((flags & FLAG.ack) === 0) this.output.acknowledgePing(bytes, start);
   }
 
   /** Read and forgotten (RFC 9113 section 5.3.2). */
   #priority(id: number, length: number): void {
     check(id !== 0, CODE.protocolError, 'PRIORITY of no stream');
-    this.#charge(COST.cheap);
+    this.#toll.frame();
     if (length === 5) return;
     const stream = this.streams.get(id);
     if (stream === undefined) throw new ConnectionError(CODE.frameSizeError, 'PRIORITY');
     this.fault(stream, CODE.frameSizeError);
   }
 
-  // What it costs us
-
-  #charge(cost: number): void {
-    check(this.#control.take(this.#tools.clock.monotonic(), cost), CODE.enhanceYourCalm, 'too many frames for nothing');
-  }
-
   #countReset(): void {
-    if (!this.#resets.take(this.#tools.clock.monotonic())) this.fail(CODE.enhanceYourCalm);
+    if (!this.#toll.reset()) this.fail(CODE.enhanceYourCalm);
   }
 
   #refuse(id: number, code: number): void {
     this.output.reset(id, code);
-    this.#forget(id);
+    this.#reset.add(id);
     this.#countReset();
   }
 
   /** A frame of a stream that is closed: under way when we reset it, or against the rules. */
   #late(id: number): void {
-    check(this.#forgotten.has(id), CODE.streamClosed, `a frame of the closed stream ${id}`);
-    this.#charge(COST.cheap);
-  }
-
-  #forget(id: number): void {
-    this.#forgotten.add(id);
-    if (this.#forgotten.size <= RESETS_KEPT) return;
-    for (const oldest of this.#forgotten) {
-      this.#forgotten.delete(oldest);
-      break;
-    }
+    check(this.#reset.has(id), CODE.streamClosed, 'a frame of a stream that is closed');
+    this.#toll.frame();
   }
 
   #isIdle(id: number): boolean {
@@ -465,8 +399,4 @@ export class Http2Connection implements FrameSink, StreamHome {
   #dropAll(code: number): void {
     for (const stream of this.streams.values()) stream.drop(code);
   }
-}
-
-function check(isFine: boolean, code: number, why: string): void {
-  if (!isFine) throw new ConnectionError(code, why);
 }

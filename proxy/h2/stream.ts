@@ -27,7 +27,8 @@ export interface StreamHome {
   enqueue(stream: ServerStream): void;
   /** The client broke a rule of the protocol that concerns this stream. */
   fault(stream: ServerStream, code: number): void;
-  closed(stream: ServerStream, code: number, byUs: boolean): void;
+  /** It is over. @param byUs we have reset it, and its client does not know yet */
+  closed(stream: ServerStream, byUs: boolean): void;
 }
 
 /** How long a client that has its answer may still send its request, ms. */
@@ -287,7 +288,7 @@ export class ServerStream {
     this.#chunks = null;
     this.waiting = 0;
     if (this.#lingers !== null) clearTimeout(this.#lingers);
-    this.#home.closed(this, code, byUs);
+    this.#home.closed(this, byUs);
     this.sink.closed(code);
   }
 }

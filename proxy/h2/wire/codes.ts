@@ -58,3 +58,8 @@ export class ConnectionError extends Error {
     this.code = code;
   }
 }
+
+/** @throws ConnectionError unless it is fine */
+export function check(isFine: boolean, code: number, why: string): void {
+  if (!isFine) throw new ConnectionError(code, why);
+}

@@ -290,7 +290,7 @@ test('the first GOAWAY refuses nothing, the second what comes after it, and the 
   await app.wire(1);
   await eventually('the second one', () => client.of(0, FRAME.goaway).length === 2);
   assert.equal(client.of(0, FRAME.goaway)[1]?.payload.readUInt32BE(), 3);
-  client.send(get(5), data(5, 10), frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+  client.send(open(5), data(5, 10), frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
   await client.sees(({ type }) => type === FRAME.ping);
   wire.send(OK);
   (await app.wire(1)).send(OK);
