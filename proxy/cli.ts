@@ -2,7 +2,6 @@
 import { flushCompileCache } from 'node:module';
 import { Command } from 'commander';
 import { toErrorReport } from '../protocol/errors.ts';
-import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
 import manifest from '../package.json' with { type: 'json' };
@@ -10,10 +9,13 @@ import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { meetPredecessor } from './hand-over/successor.ts';
 import type { Listening } from './listen/sockets.ts';
+import { openProcessLog } from './observe/process-log.ts';
 import { startProxy } from './proxy.ts';
 
 /** What is in flight at a hand-over may take this long to end, ms: WebSockets and event streams live on as they were. */
 const HAND_OVER_MS = 3_600_000;
+
+const STDOUT = 1;
 
 const HELP = `
 Examples:
@@ -44,19 +46,25 @@ Signals:
 
 async function serve(): Promise<void> {
   const config = readConfig();
-  const log = makeLogger('proxy', config.logLevel);
+  const { log, close: closeLog } = openProcessLog(config.logLevel, systemClock, STDOUT);
   const supervisor = makeSupervisor(config.supervisor, log);
   const predecessor = config.isSuccessor ? await meetPredecessor(log) : null;
   const onHandedOver = (pid: number): void => {
     log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
     supervisor.mainPid(pid);
-    proxy.close(HAND_OVER_MS).then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, 'failed while finishing');
-        process.exit(1);
-      },
-    );
+    void proxy
+      .close(HAND_OVER_MS)
+      .then(
+        () => 0,
+        (error: unknown) => {
+          log.error({ err: error }, 'failed while finishing');
+          return 1;
+        },
+      )
+      .then(async (code) => {
+        await closeLog();
+        process.exit(code);
+      });
   };
   const proxy = await startProxy(config, { log, clock: systemClock, predecessor, onHandedOver });
   const { timeouts } = config;
@@ -65,6 +73,7 @@ async function serve(): Promise<void> {
     supervisor.stopping();
     await proxy.close();
     if (watchdog) clearInterval(watchdog);
+    await closeLog();
   });
   process.on('SIGUSR2', () => {
     proxy.handOver({}).catch((error: unknown) => log.error({ err: error }, 'could not hand over; serving on'));

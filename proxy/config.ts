@@ -12,6 +12,8 @@ export interface Timeouts {
   readonly clientIdleMs: number;
   /** A client that sends nothing of a body that it owes, or reads nothing of an answer that waits. */
   readonly clientStallMs: number;
+  /** In which the body of a request may come as slowly as it likes; then it must keep a pace (body-rate.ts). */
+  readonly bodyGraceMs: number;
   /** TCP connect to a target. */
   readonly connectMs: number;
   /** From the last progress of the request to the head of the target's response; a route may say less. */
@@ -97,6 +99,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   clientHeadMs: 10_000,
   clientIdleMs: 65_000,
   clientStallMs: 60_000,
+  bodyGraceMs: 20_000,
   connectMs: 5_000,
   responseHeadMs: 3_600_000,
   streamIdleMs: 86_400_000,

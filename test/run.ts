@@ -1,10 +1,10 @@
 /**
  * `npm test`: everything, one stage after the other, with times and a summary; what it starts it stops, also when it
- * fails. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose path holds it.
+ * fails or is told to stop. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose path holds it.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBaseImages } from '../installer/prepare/base-images.ts';
 import { buildConsole } from '../installer/prepare/console.ts';
@@ -15,7 +15,7 @@ import { agentArgv, agentEnv, ROOT, runFolderOf } from '../installer/stack/stack
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
-import { compare, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
+import { compare, endMarked, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
 import { runTests, testFiles } from './runner/test-files.ts';
 import type { RunOptions } from './runner/test-files.ts';
 
@@ -63,6 +63,12 @@ const testEnv = {
 };
 const results: Result[] = [];
 
+/** After a signal it ends in this time, ms, whatever is still to be taken away. */
+const STOP_MS = 60_000;
+const stop = new AbortController();
+/** All processes of the run have ended; before a signal nobody waits for that. */
+let ended: Promise<void> = Promise.resolve();
+
 async function main(words: readonly string[]): Promise<number> {
   if (words.includes('--help')) {
     console.log(HELP);
@@ -98,8 +104,7 @@ async function withEngine(parts: readonly Part[] | null, files: readonly string[
     const before = await takeInventory(where);
     let alone = !othersAtWork(run);
     for (const part of (parts ?? []).filter((name) => PARTS[name].engine)) await stage(part, PARTS[part].run);
-    if (!parts)
-      await stage('tests', () => failIf(runTests(files, { processes: 1, env: testEnv, output: process.stdout })));
+    if (!parts) await stage('tests', () => runFiles(files, 1));
     await stage('leftovers', async () => {
       const left = leftStacks();
       for (const folder of left) await sweep(folder);
@@ -111,11 +116,20 @@ async function withEngine(parts: readonly Part[] | null, files: readonly string[
       if (things.length > 0) throw new Error(`left behind:\n  ${things.join('\n  ')}`);
     });
   } finally {
+    if (stop.signal.aborted) await clearAway();
     // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
     if (!home.isLocked()) {
       await stopEngine(enginePlan(home));
       rmSync(runFolderOf(home.folder), { recursive: true, force: true });
     }
+  }
+}
+
+/** What a run that was stopped has left. What cannot be taken away is told: the engine is to be stopped all the same. */
+async function clearAway(): Promise<void> {
+  await ended;
+  for (const folder of leftStacks()) {
+    await sweep(folder).catch((error: unknown) => console.error(`  ${folder}: ${String(error)}`));
   }
 }
 
@@ -147,23 +161,34 @@ async function checkTypes(): Promise<void> {
 
 async function tool(name: string, ...args: string[]): Promise<void> {
   const program = join(ROOT, 'node_modules', '.bin', name);
-  const { code, stdout, stderr } = await runProgram([program, ...args], { cwd: ROOT, timeoutMs: 300_000 });
+  const { code, stdout, stderr } = await runProgram([program, ...args], {
+    cwd: ROOT,
+    timeoutMs: 300_000,
+    signal: stop.signal,
+  });
   if (code !== 0) throw new Error(`${name} found something:\n${stdout}${stderr}`);
 }
 
 async function tests(patterns: readonly string[], processes: RunOptions['processes']): Promise<void> {
   const files = testFiles(patterns);
   if (files.length === 0) throw new Error(`there is no test file of ${patterns.join()}`);
-  await failIf(runTests(files, { processes, env: testEnv, output: process.stdout }));
+  await runFiles(files, processes);
 }
 
-async function failIf(outcome: Promise<string | null>): Promise<void> {
-  const failure = await outcome;
+async function runFiles(files: readonly string[], processes: RunOptions['processes']): Promise<void> {
+  const failure = await runTests(files, { processes, env: testEnv, output: process.stdout, signal: stop.signal });
   if (failure !== null) throw new Error(failure);
 }
 
-/** Runs a stage; a failure is told and kept, and the next stage runs all the same. @returns whether it was right */
+/**
+ * Runs a stage, unless the run is to stop; a failure is told and kept, and the next stage runs all the same.
+ * @returns whether it was right
+ */
 async function stage(name: string, work: () => Promise<void>): Promise<boolean> {
+  if (stop.signal.aborted) {
+    results.push({ name, seconds: 0, failure: 'not begun: the run was stopped' });
+    return false;
+  }
   console.log(`\n=== ${name}`);
   const began = performance.now();
   let failure: string | null = null;
@@ -194,6 +219,17 @@ function summary(): number {
 
 const say = (text: string): void => console.log(`  ${text}`);
 
+/** The first signal stops the run in order, the second one at once. */
+function onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+  const code = 128 + constants.signals[signal];
+  if (stop.signal.aborted) process.exit(code);
+  console.error(`\n${signal}: stopping what runs`);
+  stop.abort();
+  ended = endMarked(run);
+  setTimeout(() => process.exit(code), STOP_MS).unref();
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } finally {

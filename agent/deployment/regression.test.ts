@@ -43,6 +43,7 @@ for (const verdict of ['refuses', 'errors'] as const) {
       assert.equal(error.code, 'ORK_APP_REGRESSED');
       assert.deepEqual(error.evidence, [
         'refused 3 connections in a row',
+        'it had 0 requests: 0 answered 5xx, 0 failed; 0 failed after the flip back',
         'app: Error: no database',
         'app:     at start',
       ]);

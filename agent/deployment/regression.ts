@@ -28,7 +28,6 @@ export async function watchWindow(context: StepContext, previousId: string, sign
   const reason = await whyBad(context, signal);
   if (reason === null) return;
   log.line(`the new target went bad: ${reason}`);
-  const error = await regressed(context, reason);
   try {
     const request = {
       upstreamId: job.environment.id,
@@ -40,11 +39,11 @@ export async function watchWindow(context: StepContext, previousId: string, sign
     if (!(cause instanceof OrkestrError) || cause.code !== 'ORK_CONFLICT') throw cause;
     // There is no way back: then the runner goes forward, and this step watches again.
     log.line(`it cannot be flipped back: ${cause.message}`);
-    throw error;
+    throw await regressed(context, [reason]);
   }
   log.line(`flipped back: ${previousId} serves again`);
   await drainTarget(context, job.deploymentId, signal);
-  throw error;
+  throw await regressed(context, [reason, ...(await visitorsMet(context))]);
 }
 
 /** True when visitors had been on this deployment and are on the one before it again. */
@@ -57,9 +56,9 @@ export function wasFlippedBack(upstream: UpstreamView | undefined, { job, previo
 /** For a step that finds its flip taken back, after a crash or by an admin: empties the new target; the error to end with. */
 export async function endAfterFlipBack(context: StepContext): Promise<OrkestrError> {
   const { job, signal } = context;
-  const error = await regressed(context, 'its flip was taken back before this step ended; the log above may say why');
   await drainTarget(context, job.deploymentId, signal);
-  return error;
+  const reason = 'its flip was taken back before this step ended; the log above may say why';
+  return regressed(context, [reason, ...(await visitorsMet(context))]);
 }
 
 /** Null when all went well, or when somebody else replaced it. */
@@ -104,10 +103,25 @@ async function exitOf({ job, ports, log }: StepContext, signal: AbortSignal): Pr
   }
 }
 
-async function regressed(context: StepContext, reason: string): Promise<OrkestrError> {
+async function regressed(context: StepContext, reasons: readonly string[]): Promise<OrkestrError> {
   return new OrkestrError('ORK_APP_REGRESSED', 'The app was healthy and went bad right after it had taken over.', {
-    evidence: [reason, ...tailEvidence(await tailOf(context))],
+    evidence: [...reasons, ...tailEvidence(await tailOf(context))],
   });
+}
+
+/** The receipt of the flip back, in words: a failed step has no output, and its error is what is kept. */
+async function visitorsMet({ job, ports, log }: StepContext): Promise<readonly string[]> {
+  try {
+    const { previous, failed } = await ports.proxy.receipt(job.environment.id);
+    if (previous?.targetId !== job.deploymentId) return [];
+    const { requests, errors } = previous;
+    return [
+      `it had ${requests.served + requests.failed} requests: ${errors} answered 5xx, ${requests.failed} failed; ${failed} failed after the flip back`,
+    ];
+  } catch (error) {
+    log.line(`the proxy gives no receipt of the flip back: ${String(error)}`);
+    return [];
+  }
 }
 
 /** Last lines of the app: evidence, so not having them hides nothing. */

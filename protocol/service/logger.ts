@@ -1,6 +1,6 @@
 /** JSON logs to stdout, for journald or a file. One shape for hub, agent and proxy. */
 import { pino } from 'pino';
-import type { Logger } from 'pino';
+import type { DestinationStream, Logger, LoggerOptions } from 'pino';
 
 export type { Logger };
 
@@ -17,13 +17,15 @@ const SECRET_FIELDS = [
   'privateKey',
 ];
 
-export function makeLogger(service: 'hub' | 'agent' | 'proxy', level: string): Logger {
-  return pino({
+/** @param destination takes each line with its line end; absent: stdout, which the process waits for */
+export function makeLogger(service: 'hub' | 'agent' | 'proxy', level: string, destination?: DestinationStream): Logger {
+  const options: LoggerOptions = {
     name: service,
     level,
     base: { service },
     redact: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
     formatters: { level: (label) => ({ level: label }) },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-  });
+  };
+  return destination ? pino(options, destination) : pino(options);
 }

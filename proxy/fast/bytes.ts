@@ -23,9 +23,12 @@ export const HEX: Uint8Array = Uint8Array.from({ length: 256 }, (_, octet) => {
 export const CR = 13;
 export const LF = 10;
 export const SPACE = 32;
+export const QUOTE = 34;
 export const TAB = 9;
 export const COLON = 58;
 export const SEMICOLON = 59;
+export const EQUALS = 61;
+export const BACKSLASH = 92;
 
 /** Bytes of an ASCII text, for comparisons. */
 export const ascii = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));

@@ -29,6 +29,8 @@ export interface CallRequest {
    * line of the last chunk, or to the empty line behind it when there are no trailers.
    */
   readonly raw: boolean;
+  /** The sink writes what it is given through at once: a long body may come in large pieces. */
+  readonly bulk: boolean;
 }
 
 /** Why a call came to nothing. `refused`: no connection, and so nothing was sent. */

@@ -1,13 +1,12 @@
 /**
- * The chunked coding (RFC 9112 section 7.1), read from bytes however they are split. Stricter than the RFC for requests:
- * no extensions. Where the body ends must never be a matter of opinion.
+ * The chunked coding (RFC 9112 section 7.1), read from bytes however they are split. Where the body ends must never be a
+ * matter of opinion.
  */
-import { CR, HEX, LF, SEMICOLON, VALUE } from './bytes.ts';
+import { CR, HEX, LF, SEMICOLON } from './bytes.ts';
+import { ChunkExtension } from './chunk-extension.ts';
 
 /** Hexadecimal digits of a chunk size: up to 4 GiB. */
 const MAX_DIGITS = 8;
-/** Octets of a chunk extension. */
-const MAX_EXTENSION = 256;
 
 type State = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'end' | 'bad';
 
@@ -17,15 +16,9 @@ export class ChunkScanner {
   /** What the last {@link step} found of the body itself. */
   dataStart = 0;
   dataEnd = 0;
-  readonly #extensions: boolean;
+  readonly #extension = new ChunkExtension();
   #digits = 0;
   #left = 0;
-  #extension = 0;
-
-  /** @param extensions true: they are passed over, for answers; false: they are bad */
-  constructor(extensions: boolean) {
-    this.#extensions = extensions;
-  }
 
   /** True before the first octet of a chunk. */
   get isBetween(): boolean {
@@ -36,6 +29,7 @@ export class ChunkScanner {
     this.state = 'size';
     this.#digits = 0;
     this.#left = 0;
+    this.#extension.reset();
   }
 
   /**
@@ -69,9 +63,7 @@ export class ChunkScanner {
       case 'size':
         return this.#size(octet);
       case 'extension':
-        this.#extension += 1;
-        if (octet === CR) return 'size-lf';
-        return VALUE[octet] === 1 && this.#extension <= MAX_EXTENSION ? 'extension' : 'bad';
+        return this.#extended(octet);
       case 'size-lf':
         return octet === LF ? this.#sized() : 'bad';
       case 'data-cr':
@@ -96,8 +88,15 @@ export class ChunkScanner {
     }
     if (this.#digits === 0) return 'bad';
     if (octet === CR) return 'size-lf';
-    this.#extension = 0;
-    return octet === SEMICOLON && this.#extensions ? 'extension' : 'bad';
+    if (octet !== SEMICOLON) return 'bad';
+    this.#extension.begin();
+    return 'extension';
+  }
+
+  #extended(octet: number): State {
+    const read = this.#extension.read(octet);
+    if (read === 'cr') return 'size-lf';
+    return read === 'more' ? 'extension' : 'bad';
   }
 
   #sized(): State {

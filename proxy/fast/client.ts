@@ -4,7 +4,11 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { isTooSlow } from '../body-rate.ts';
+import type { Timeouts } from '../config.ts';
 import type { Context } from '../context.ts';
+import { resetConnection } from '../listen/reset.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
@@ -12,10 +16,6 @@ import type { RequestHead } from './head.ts';
 import { Outlet } from './outlet.ts';
 import type { Pools } from './pool.ts';
 import type { RequestIds } from './request-ids.ts';
-
-/** The average that a request's body must reach once it has taken {@link BODY_GRACE_MS}, bytes per second. */
-const BODY_RATE = 128;
-const BODY_GRACE_MS = 20_000;
 
 /** Bytes kept that came behind the request that is being answered; when there are more, nothing more is read. */
 const QUEUE_BYTES = 16_384;
@@ -27,10 +27,12 @@ export interface Shared {
   readonly pools: Pools;
   readonly head: RequestHead;
   readonly ids: RequestIds;
+  /** Peers that are believed when they say for whom they ask. */
+  readonly trusted: AddressRanges;
   /** True while the proxy drains. */
   readonly closing: boolean;
   /** Goes on with a connection in the general engine. */
-  handOver(stream: HandedOver | Socket, peer: Client): void;
+  handOver(stream: HandedOver, peer: Client): void;
   /** The head of a request did not come in time. */
   late(client: ClientConnection): void;
   closed(client: ClientConnection): void;
@@ -41,6 +43,8 @@ type State = 'open' | 'handed' | 'leaving';
 
 export class ClientConnection {
   readonly peer: Client;
+  /** The peer is a trusted one. */
+  readonly speaksForOthers: boolean;
   readonly #socket: Socket;
   readonly #shared: Shared;
   readonly #exchange: FastExchange;
@@ -66,6 +70,7 @@ export class ClientConnection {
     this.#socket = socket;
     this.#shared = shared;
     this.peer = peer;
+    this.speaksForOthers = shared.trusted.has(peer.address);
     this.#exchange = new FastExchange(this, shared);
     this.#outlet = new Outlet(socket, () => this.#exchange.flushed());
     if (!(socket instanceof TLSSocket)) this.#outlet.open();
@@ -115,12 +120,14 @@ export class ClientConnection {
     this.#progress = this.#since;
     if (close || this.#shared.closing) this.#leave();
     else if (this.#queued !== null && !this.#consuming) this.#unqueue(this.#queued);
+    // The target took no more of the body for a while, and never will now.
+    else if (!this.#exchange.goesOn) this.resume();
   }
 
   /** @param reset true: where a plain end could be taken for the end of an answer */
   destroy(reset: boolean): void {
     this.#state = 'leaving';
-    if (reset) this.#socket.resetAndDestroy();
+    if (reset) resetConnection(this.#socket);
     else this.#socket.destroy();
   }
 
@@ -135,7 +142,7 @@ export class ClientConnection {
     if (this.#state === 'handed') return;
     if (this.#state === 'leaving') {
       if (now - this.#since >= timeouts.closeMs) this.#socket.destroy();
-    } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts.clientStallMs);
+    } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts);
     else if (this.#partial !== null || !this.#asked) {
       if (now - this.#since >= timeouts.clientHeadMs) this.#shared.late(this);
     } else if (now - this.#since >= timeouts.clientIdleMs) this.#socket.destroy();
@@ -147,12 +154,11 @@ export class ClientConnection {
     this.#leave();
   }
 
-  #checkExchange(now: number, stallMs: number): void {
+  #checkExchange(now: number, { clientStallMs, bodyGraceMs }: Timeouts): void {
     const isReading = !this.#exchange.hasBody && this.#exchange.goesOn;
     if (!isReading && !this.#outlet.isPending) return;
-    const seconds = (now - this.#since) / 1000;
-    const isSlow = isReading && seconds * 1000 > BODY_GRACE_MS && this.#exchange.bytesIn < seconds * BODY_RATE;
-    if (isSlow || now - this.#progress >= stallMs) this.#exchange.stalled();
+    const isSlow = isReading && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);
+    if (isSlow || now - this.#progress >= clientStallMs) this.#exchange.stalled();
   }
 
   #consume(bytes: Buffer, start: number, end: number): boolean {
@@ -205,15 +211,6 @@ export class ClientConnection {
 
   #handOver(bytes: Buffer): void {
     this.#state = 'handed';
-    if (this.#socket.listenerCount('data') > 0) {
-      this.#socket.removeAllListeners('data');
-      this.#socket.pause();
-      this.#socket.unshift(bytes);
-      this.#shared.handOver(this.#socket, this.peer);
-      // A stream that was paused by a call does not begin to flow by having a listener.
-      this.#socket.resume();
-      return;
-    }
     this.#handed = new HandedOver(this.#socket, bytes);
     this.#shared.handOver(this.#handed, this.peer);
   }
@@ -228,6 +225,8 @@ export class ClientConnection {
   }
 
   #closed(): void {
+    // What waits behind the request is not begun: nobody would read the answer.
+    this.#state = 'leaving';
     this.#exchange.abandon();
     this.#shared.closed(this);
   }

@@ -9,12 +9,12 @@ import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { CR, LF } from './bytes.ts';
 import { ChunkScanner } from './chunked.ts';
 import { MORE } from './fields.ts';
+import { HEADROOM, Reads } from './read-buffers.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 import { ResponseHead } from './response-head.ts';
 import { Outlet } from './outlet.ts';
 import { Trailers } from './trailers.ts';
 
-/** Room before what is read, so that a head can grow in place (`Connection: close`). */
-export const HEADROOM = 64;
 /** Head of an answer, bytes: what node:http takes too. */
 const MAX_HEAD_BYTES = 16_384;
 /** Interim answers to one request. */
@@ -28,8 +28,7 @@ type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
 /** What a connection tells the pool that it is of. */
 export interface Home {
   readonly timeouts: Timeouts;
-  /** All connections read into this one: {@link HEADROOM}, what a read fills, and one octet to mark its end. */
-  readonly reads: Buffer;
+  readonly buffers: ReadBuffers;
   /** Coarse monotonic time, ms. */
   readonly now: number;
   /** The call is over and the connection can carry another. */
@@ -41,10 +40,11 @@ export class TargetConnection implements Call {
   readonly target: Target;
   readonly #home: Home;
   readonly #head = new ResponseHead();
-  readonly #chunks = new ChunkScanner(true);
+  readonly #chunks = new ChunkScanner();
   readonly #trailers = new Trailers();
   #socket: Socket;
   #outlet: Outlet;
+  #reads: Reads;
   #state: State = 'idle';
   #request: CallRequest | null = null;
   #sink: CallSink | null = null;
@@ -71,6 +71,7 @@ export class TargetConnection implements Call {
     this.target = target;
     this.#home = home;
     this.keepAliveMs = home.timeouts.poolIdleMs;
+    this.#reads = new Reads(home.buffers);
     this.#socket = this.#connect();
     this.#outlet = this.#outletOf(this.#socket);
   }
@@ -119,6 +120,7 @@ export class TargetConnection implements Call {
   resume(): void {
     if (this.#sink === null) return;
     this.#awaitBody();
+    this.#reads.release();
     this.#socket.resume();
   }
 
@@ -129,6 +131,7 @@ export class TargetConnection implements Call {
 
   destroy(): void {
     this.#isOpen = false;
+    this.#reads.release();
     this.#socket.destroy();
   }
 
@@ -139,10 +142,13 @@ export class TargetConnection implements Call {
   }
 
   #connect(): Socket {
-    const buffer = this.#home.reads.subarray(HEADROOM, -1);
-    const socket = new Socket({
-      onread: { buffer, callback: (bytes) => this.#socket === socket && this.#read(bytes) },
-    });
+    const reads = this.#reads;
+    const options = {
+      // The types know only of a function that gives a buffer each time; node takes null for "the same".
+      buffer: () => reads.take() as Buffer,
+      callback: (bytes: number) => this.#socket === socket && this.#read(bytes),
+    };
+    const socket = new Socket({ onread: options });
     socket.setNoDelay(true);
     this.#isConnecting = true;
     socket.once('error', (error) => {
@@ -198,18 +204,21 @@ export class TargetConnection implements Call {
       this.destroy();
       return false;
     }
-    this.#home.reads[end] = 0;
-    const goesOn =
-      this.#partial === null ? this.#take(this.#home.reads, start, end) : this.#readOn(this.#partial, start, end);
+    const { bytes } = this.#reads;
+    bytes[end] = 0;
+    const goesOn = this.#partial === null ? this.#take(bytes, start, end) : this.#readOn(this.#partial, start, end);
+    if (goesOn && this.#request?.bulk === true) this.#reads.passed(nread, this.#left);
+    if (goesOn) return true;
     // While the client is what is waited for, the target is not silent.
-    if (!goesOn) this.#deadline = Infinity;
-    return goesOn;
+    this.#deadline = Infinity;
+    this.#reads.shrink();
+    return false;
   }
 
   /** More of a head that came in part. */
   #readOn(partial: Buffer, start: number, end: number): boolean {
     this.#partial = null;
-    const all = Buffer.concat([partial, this.#home.reads.subarray(start, end), Buffer.alloc(1)]);
+    const all = Buffer.concat([partial, this.#reads.bytes.subarray(start, end), Buffer.alloc(1)]);
     return this.#take(all, HEADROOM, all.length - 1);
   }
 
@@ -229,7 +238,7 @@ export class TargetConnection implements Call {
       const after = head.read(bytes, at, end, this.#request?.isHead ?? false);
       if (after === MORE && end - at <= MAX_HEAD_BYTES) {
         // With the headroom in front, for the sink.
-        this.#partial = Buffer.concat([this.#home.reads.subarray(0, HEADROOM), bytes.subarray(at, end)]);
+        this.#partial = Buffer.concat([this.#reads.bytes.subarray(0, HEADROOM), bytes.subarray(at, end)]);
         return -1;
       }
       if (after < 0 || after - at > MAX_HEAD_BYTES)
@@ -340,6 +349,7 @@ export class TargetConnection implements Call {
   }
 
   #closed(): void {
+    this.#reads.release();
     const error = this.#error;
     if (this.#sink !== null && this.#mayRetry()) {
       this.#again();
@@ -364,6 +374,7 @@ export class TargetConnection implements Call {
     this.#isReused = false;
     this.#isOpen = true;
     this.#error = null;
+    this.#reads = new Reads(this.#home.buffers);
     this.#socket = this.#connect();
     this.#outlet = this.#outletOf(this.#socket);
     this.#deadline = this.#home.now + this.#home.timeouts.connectMs;

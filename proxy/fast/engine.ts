@@ -1,7 +1,9 @@
 /** The fast engine of a process: its connections, and the sweep that holds them to their time limits. */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
+import { SharedReads } from '../listen/reads.ts';
 import type { GeneralServer } from '../general/server.ts';
 import { unreadRequest } from '../observe/unread.ts';
 import { CLIENT_TIMEOUT, rawPage } from '../pages.ts';
@@ -19,6 +21,7 @@ const SWEEP_MS = 500;
 
 export class FastEngine implements Shared {
   readonly context: Context;
+  readonly trusted: AddressRanges;
   readonly pools: Pools;
   readonly head = new RequestHead();
   readonly ids = new RequestIds();
@@ -26,52 +29,31 @@ export class FastEngine implements Shared {
   readonly #general: GeneralServer;
   /** One octet more than a read fills: the end of the bytes is marked there. */
   readonly #in = Buffer.allocUnsafeSlow(READ_BYTES + 1);
-  readonly #readBuffer: Buffer;
+  readonly #reads: SharedReads;
   readonly #clients = new Set<ClientConnection>();
   readonly #timer: NodeJS.Timeout;
   #whenEmpty: (() => void) | null = null;
 
-  constructor(context: Context, general: GeneralServer, pools: Pools) {
+  constructor(context: Context, trusted: AddressRanges, general: GeneralServer, pools: Pools) {
     this.context = context;
+    this.trusted = trusted;
     this.pools = pools;
     this.#general = general;
-    this.#readBuffer = this.#in.subarray(0, READ_BYTES);
+    this.#reads = new SharedReads(this.#in.subarray(0, READ_BYTES));
     const shortest = Math.min(...Object.values(context.timeouts));
     this.#timer = setInterval(() => this.#sweep(), Math.max(10, Math.min(SWEEP_MS, shortest / 4))).unref();
   }
 
-  /**
-   * @param accepted a connection of a listener with `pauseOnConnect`
-   * @param address of the client
-   * @returns the connection that its handle goes on in
-   */
-  accept(accepted: Socket, address: string): Socket {
-    // Reads into a buffer of ours are offered for connections that one opens, not for those that a server accepts; so the
-    // accepted handle gets another Socket around it. `handle` is what net.Server itself passes, no documented option.
-    const { _handle: handle } = accepted as unknown as { _handle: unknown };
-    let client: ClientConnection | null = null;
-    const onread = {
-      buffer: this.#readBuffer,
-      callback: (length: number) => client?.read(this.#in, 0, length) ?? false,
-    };
-    const options: object = { handle, onread, allowHalfOpen: true };
-    const socket = new Socket(options);
-    client = new ClientConnection(socket, { address, secure: false }, this);
-    this.#clients.add(client);
-    socket.resume();
-    return socket;
-  }
-
-  /** @param socket whose bytes come as a stream: after a TLS handshake, or a PROXY protocol header */
-  acceptStream(socket: Socket, peer: Client): void {
+  /** @param socket paused, of TCP, or of TLS after its handshake; what was read of it already comes first */
+  accept(socket: Socket, peer: Client): void {
     const client = new ClientConnection(socket, peer, this);
     this.#clients.add(client);
-    socket.on('data', (bytes: Buffer) => {
-      if (!client.read(bytes, 0, bytes.length)) socket.pause();
-    });
+    const begun = socket.read() as Buffer | null;
+    this.#reads.attach(socket, (length) => client.read(this.#in, 0, length));
+    if (begun === null || client.read(begun, 0, begun.length)) socket.resume();
   }
 
-  handOver(stream: HandedOver | Socket, peer: Client): void {
+  handOver(stream: HandedOver, peer: Client): void {
     this.#general.accept(stream, peer);
   }
 

@@ -15,6 +15,8 @@ import {
   refused,
 } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import { readClient } from '../policy/client-address.ts';
+import type { Client } from '../policy/client-address.ts';
 import type { Answer, Asked } from '../policy/policy.ts';
 import { normalizeHost } from '../routing/host.ts';
 import type { HostRoutes, Router } from '../routing/router.ts';
@@ -54,7 +56,9 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   bytesOut = 0;
   readonly #client: ClientConnection;
   readonly #shared: Shared;
-  readonly #origin: OriginLines;
+  readonly #origin = new OriginLines();
+  /** Whose request it is: the connection's peer, or whom that, being trusted, speaks for. */
+  #asker: Client;
   readonly #body = new RequestBody();
   #phase: Phase = 'idle';
   /** Bytes of the head, while it is judged. */
@@ -80,7 +84,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   constructor(client: ClientConnection, shared: Shared) {
     this.#client = client;
     this.#shared = shared;
-    this.#origin = new OriginLines(client.peer.address, client.peer.secure);
+    this.#asker = client.peer;
   }
 
   get isIdle(): boolean {
@@ -102,11 +106,11 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   get clientAddress(): string {
-    return this.#client.peer.address;
+    return this.#asker.address;
   }
 
   get secure(): boolean {
-    return this.#client.peer.secure;
+    return this.#asker.secure;
   }
 
   get targetId(): string | null {
@@ -134,9 +138,12 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
    * @returns the offset after what was read of it, or {@link HAND_OVER}: nothing has happened yet then
    */
   begin(bytes: Buffer, head: RequestHead, end: number): number {
+    this.#bytes = bytes;
+    if (this.#client.speaksForOthers) {
+      this.#asker = readClient(this.#client.peer, (name) => this.header(name), this.#shared.trusted);
+    }
     const route = this.#find(bytes, head);
     if (route === null || route.general) return HAND_OVER;
-    this.#bytes = bytes;
     this.method = head.method;
     this.contentLength = head.framing === 'length' ? head.contentLength : null;
     const { policy, upstream } = route;
@@ -257,11 +264,11 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const { router } = plane;
     this.target = bytes.toString('latin1', head.targetStart, head.targetEnd);
     if (terminator?.challenging === true && this.target.startsWith(CHALLENGE)) return null;
-    if (router !== this.#router || !this.#origin.isFor(bytes, head.hostStart, head.hostEnd)) {
+    if (router !== this.#router || !this.#origin.isFor(this.#asker, bytes, head.hostStart, head.hostEnd)) {
       const authority = bytes.toString('latin1', head.hostStart, head.hostEnd);
       const host = normalizeHost(authority);
       if (host === null) return null;
-      this.#origin.set(authority);
+      this.#origin.set(this.#asker, authority);
       this.host = host;
       this.#router = router;
       this.#routes = router.of(host);
@@ -321,6 +328,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
       responseHeadMs,
       idleMs,
       raw: true,
+      // TLS copies what it is given, record by record.
+      bulk: !this.#client.peer.secure,
     };
   }
 

@@ -1,6 +1,7 @@
 /** A connection that the fast engine has read from, as a plain stream for the general engine. */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { resetConnection } from '../listen/reset.ts';
 
 /**
  * What node:http and the guard ask of a connection, over a socket whose reads land in a callback. The callback gives its
@@ -49,7 +50,7 @@ export class HandedOver extends Duplex {
 
   /** Ends the connection in a way that nobody can take for a complete answer. */
   resetAndDestroy(): this {
-    this.#socket.resetAndDestroy();
+    resetConnection(this.#socket);
     return this;
   }
 

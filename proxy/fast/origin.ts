@@ -1,29 +1,27 @@
-/** The fields that say to the target who asks: put together once per client connection and host, as bytes. */
+/** The fields that say to the target who asks: put together once per client and host of a connection, as bytes. */
+import type { Client } from '../policy/client-address.ts';
 import { originHeaders } from '../general/headers.ts';
 import { isAt } from './bytes.ts';
 
 export class OriginLines {
-  readonly #address: string;
-  readonly #protocol: 'http' | 'https';
-  /** Of the last request: Host as the client wrote it. */
+  /** Of the last request: who asked, and Host as the client wrote it. */
+  #client: Client = { address: '', secure: false };
   #authority: Buffer = Buffer.alloc(0);
   /** All lines; the last is X-Request-Id without its value. */
   #lines: Buffer = Buffer.alloc(0);
 
-  constructor(address: string, secure: boolean) {
-    this.#address = address;
-    this.#protocol = secure ? 'https' : 'http';
-  }
-
-  /** True when the connection's last request was for the same host. */
-  isFor(bytes: Uint8Array, start: number, end: number): boolean {
-    return end - start === this.#authority.length && isAt(bytes, start, this.#authority);
+  /** True when the connection's last request was of the same client for the same host. */
+  isFor(client: Client, bytes: Uint8Array, start: number, end: number): boolean {
+    const isSame = client.address === this.#client.address && client.secure === this.#client.secure;
+    return isSame && end - start === this.#authority.length && isAt(bytes, start, this.#authority);
   }
 
   /** @param authority host and port as the client wrote them */
-  set(authority: string): void {
+  set(client: Client, authority: string): void {
+    this.#client = client;
     this.#authority = Buffer.from(authority, 'latin1');
-    const fields = originHeaders({ address: this.#address, protocol: this.#protocol, authority, requestId: '' });
+    const protocol = client.secure ? 'https' : 'http';
+    const fields = originHeaders({ address: client.address, protocol, authority, requestId: '' });
     const lines = Object.entries(fields).flatMap(([name, value]) => (name === 'host' ? [] : [`${name}: ${value}`]));
     this.#lines = Buffer.from(lines.join('\r\n'), 'latin1');
   }

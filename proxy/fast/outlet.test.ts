@@ -7,7 +7,7 @@ import { Outlet } from './outlet.ts';
 
 const fdOf = (socket: Socket): number | undefined => (socket as unknown as { _handle?: { fd: number } })._handle?.fd;
 
-test('what is written to a destroyed connection never reaches the one that got its descriptor', async (t) => {
+test('what is written to a destroyed connection never reaches the one that got its descriptor, nor is it told as taken', async (t) => {
   const received: string[] = [];
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
@@ -24,7 +24,8 @@ test('what is written to a destroyed connection never reaches the one that got i
     return socket;
   };
   const first = await connect();
-  const outlet = new Outlet(first, () => undefined);
+  let told = 0;
+  const outlet = new Outlet(first, () => (told += 1));
   outlet.open();
   const fd = fdOf(first);
   first.on('error', () => undefined);
@@ -39,4 +40,5 @@ test('what is written to a destroyed connection never reaches the one that got i
   for (const socket of others) socket.write('mine');
   while (received.length < others.length) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(new Set(received), new Set(['mine']));
+  assert.equal(told, 0);
 });

@@ -74,7 +74,9 @@ export class Outlet {
 
   #leaveToStream(bytes: Buffer): boolean {
     this.#isPending = true;
-    this.#socket.write(bytes, () => {
+    this.#socket.write(bytes, (error) => {
+      // Lost, not taken: the close of the connection that follows says so.
+      if (error) return;
       this.#isPending = this.#socket.writableLength > 0;
       if (!this.#isPending) this.#flushed();
     });

@@ -3,11 +3,10 @@ import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallRequest, Calls, CallSink } from './call.ts';
-import { HEADROOM, TargetConnection } from './connection.ts';
+import { TargetConnection } from './connection.ts';
 import type { Home } from './connection.ts';
+import { ReadBuffers } from './read-buffers.ts';
 
-/** Bytes of one read: a response of 64 KiB with its head, so that it is one. */
-const READ_BYTES = 69_632;
 /** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
 const SCRATCH_BYTES = 98_304;
 /** A request that may not be sent twice takes an idle connection only when it was in use so short ago, ms. */
@@ -17,7 +16,7 @@ export class Pools implements Calls, Home {
   readonly timeouts: Timeouts;
   /** Where heads to targets are put together: sent, or copied, before the next one is. */
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-  readonly reads = Buffer.allocUnsafeSlow(HEADROOM + READ_BYTES + 1);
+  readonly buffers = new ReadBuffers();
   now: number;
   readonly #clock: Clock;
   readonly #limits: Limits;

@@ -25,7 +25,7 @@ export class RequestBody {
     this.done = framing === 'none' || (framing === 'length' && contentLength === 0);
     this.#chunks = null;
     if (framing !== 'chunked') return;
-    this.#chunks = new ChunkScanner(false);
+    this.#chunks = new ChunkScanner();
     this.#trailers = new Trailers();
   }
 

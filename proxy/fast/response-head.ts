@@ -121,6 +121,8 @@ export class ResponseHead {
       if (nameEnd - name <= LONGEST_NAME && !this.#judgeField(bytes, index, name, nameEnd)) return false;
     }
     if (this.#nominated !== null) this.#cutNominated(this.#nominated);
+    // A last word before the answer: whether anything follows would be a matter of opinion.
+    if (this.isInterim && !this.keepAlive) return false;
     return this.#frame();
   }
 

@@ -52,8 +52,8 @@ test('a target gets the lines that pass as they were, and ours behind them', () 
   const head = new RequestHead();
   assert.equal(head.read(bytes, 0, sent.length, 16_384), 'fast');
   assert.equal(head.close, true);
-  const origin = new OriginLines('2001:db8::1', true);
-  origin.set('App.test:80');
+  const origin = new OriginLines();
+  origin.set({ address: '2001:db8::1', secure: true }, 'App.test:80');
   const out = Buffer.alloc(2000);
   const named = writeRequestHead(bytes, head, origin, out);
   const length = endHead(out, named + out.write('id-1', named));

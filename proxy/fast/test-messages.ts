@@ -74,10 +74,15 @@ const ANY_FIELD = fc
   .tuple(token, space, value, eol)
   .map(([name, before, text, end]) => `${name}:${before}${text}${end}`);
 
+const extension = fc.string({ unit: letterOf('a;;="\\ \t'), maxLength: 12 }).map((text) => `;a${text}`);
 const chunk = fc
   .tuple(
     fc.string({ unit: letterOf('xyz\r\n0'), minLength: 1, maxLength: 20 }),
-    fc.oneof(often(20, fc.constant('')), often(1, oneOf(';a', ';a=b', ' ', ';a="b"', ';\n', ' ;a', '\t'))),
+    fc.oneof(
+      often(20, fc.constant('')),
+      often(1, oneOf(';a', ';a=b', ' ', ';a="b"', ';\n', ' ;a', '\t')),
+      often(1, extension),
+    ),
     fc.oneof(often(12, fc.constant('')), often(1, oneOf('0', '000', '0x', '+'))),
     fc.boolean(),
     eol,
@@ -155,6 +160,10 @@ export const responseText = fc
   )
   .map(([which, status, reason, end, rest]) => `${which} ${status}${reason}${end}${rest}`);
 
+const interimText = fc
+  .tuple(oneOf('100 Continue', '103 Early Hints'), fc.array(fc.oneof(ANY_FIELD, COMMON_FIELDS), { maxLength: 2 }))
+  .map(([status, fields]) => `HTTP/1.1 ${status}\r\n${fields.join('')}\r\n`);
+
 /** Changes at a place, which is a share of the length. */
 const mutation = fc.record({
   place: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -179,7 +188,11 @@ export const requestBytes = mutated(
   fc.array(requestText, { minLength: 1, maxLength: 3 }).map((texts) => texts.join('')),
   3,
 );
-export const responseBytes = mutated(responseText, 3);
+/** An answer, now and then with one before it. */
+export const responseBytes = mutated(
+  fc.tuple(fc.oneof(often(8, fc.constant('')), often(1, interimText)), responseText).map((texts) => texts.join('')),
+  3,
+);
 
 /** The bytes with a NUL behind them, as the readers need them. */
 export function terminated(bytes: Uint8Array): Buffer {

@@ -43,14 +43,13 @@ interface Body {
 
 function bodyOf(head: RequestHead, all: Buffer, length: number): Body {
   if (head.framing === 'none') return { text: '', end: head.end };
-  if (head.framing === 'chunked') return chunks(all, head.end, length, false);
+  if (head.framing === 'chunked') return chunks(all, head.end, length);
   const end = head.end + head.contentLength;
   return { text: all.toString('latin1', head.end, Math.min(end, length)), end: end <= length ? end : 'more' };
 }
 
-/** @param extensions as answers may have them */
-function chunks(all: Buffer, start: number, length: number, extensions: boolean): Body {
-  const scanner = new ChunkScanner(extensions);
+function chunks(all: Buffer, start: number, length: number): Body {
+  const scanner = new ChunkScanner();
   let text = '';
   let at = start;
   while (at < length && scanner.state !== 'end' && scanner.state !== 'bad') {
@@ -106,7 +105,7 @@ export const chunksInParts = () =>
 
 /** Data, state and trailers of a body that arrives split at some places. */
 function scanned(bytes: Buffer, places: readonly number[]) {
-  const scanner = new ChunkScanner(false);
+  const scanner = new ChunkScanner();
   const trailers = new Trailers();
   let text = '';
   let trailing = 'more';
@@ -155,7 +154,11 @@ export const answerInParts = (head: ResponseHead) =>
 function answer(bytes: Buffer, isHead: boolean): { message: ReadMessage; end: number } | null {
   const all = terminated(bytes);
   const head = new ResponseHead();
-  if (head.read(all, 0, bytes.length, isHead) < 0 || head.isInterim) return null;
+  let start = 0;
+  do {
+    if (head.read(all, start, bytes.length, isHead) < 0) return null;
+    start = head.end;
+  } while (head.isInterim);
   const body = answerBody(head, all, bytes.length);
   if (typeof body.end !== 'number') return null;
   const { status } = head;
@@ -165,7 +168,7 @@ function answer(bytes: Buffer, isHead: boolean): { message: ReadMessage; end: nu
 
 function answerBody(head: ResponseHead, all: Buffer, length: number): Body {
   if (head.framing === 'none') return { text: '', end: head.end };
-  if (head.framing === 'chunked') return chunks(all, head.end, length, true);
+  if (head.framing === 'chunked') return chunks(all, head.end, length);
   if (head.framing === 'close') return { text: all.toString('latin1', head.end, length), end: length };
   const end = head.end + head.contentLength;
   return { text: all.toString('latin1', head.end, Math.min(end, length)), end: end <= length ? end : 'more' };

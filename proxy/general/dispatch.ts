@@ -5,7 +5,7 @@ import { challengeToken } from '../policy/challenge.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { Exchange } from './exchange.ts';
-import type { General } from './guard.ts';
+import type { General } from './general.ts';
 
 export class Dispatch {
   readonly #context: Context;

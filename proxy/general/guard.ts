@@ -1,59 +1,35 @@
 /**
- * The general engine: http-proxy behind a guard. The guard owns everything that can go wrong between the two
- * connections: the claim, which connection a request may use, the one retry, time limits, leaving clients, broken
- * targets, and the end of the claim. What goes back to the client is in response.ts, WebSockets are in tunnel.ts.
+ * The guard around http-proxy. It owns what can go wrong between the two connections: the claim, which connection a request
+ * may use, the one retry, leaving clients, broken targets, and the end of the claim. What goes back to the client is in
+ * response.ts, time limits are in time-limits.ts, WebSockets in tunnel.ts.
  */
 import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Limits, Timeouts } from '../config.ts';
-import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
+import type { Timeouts } from '../config.ts';
+import { APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Outcome } from '../observe/observer.ts';
-import { Compressors } from '../policy/compression.ts';
+import type { Compressors } from '../policy/compression.ts';
 import type { Route } from '../routing/route.ts';
 import { asObject } from '../h2/fields.ts';
 import { GRPC_UNAVAILABLE, isGrpc } from '../h2/grpc.ts';
-import { H2cAgents } from '../h2/h2c-agent.ts';
-import { makeEngine } from './engine.ts';
+import type { H2cAgents } from '../h2/h2c-agent.ts';
 import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import { passedTrailers, requestHeaders } from './headers.ts';
-import { Pools } from './pool.ts';
+import type { Pools } from './pool.ts';
 import { withoutPrefix } from './request.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
+import { TimeLimits } from './time-limits.ts';
+import type { Limited } from './time-limits.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { Waiter } from '../upstream/hold.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import type { Clock } from '../clock.ts';
 
-/** The engine of node's parser and http-proxy. */
-export interface General {
-  /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
-  forward(exchange: Exchange, route: Route): void;
-  /** Closes idle connections to all targets. */
-  close(): void;
-}
-
-export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
-  const tools: Tools = {
-    engine: makeEngine(),
-    pools: new Pools(limits, timeouts),
-    h2c: new H2cAgents(timeouts, clock),
-    compressors: new Compressors(),
-    timeouts,
-    clock,
-  };
-  return {
-    forward: (exchange, route) => new Guard(exchange, route, tools).start(),
-    close: () => {
-      tools.pools.close();
-      tools.h2c.close();
-    },
-  };
-}
-
-interface Tools {
+/** What all exchanges share. */
+export interface Tools {
   readonly engine: Engine;
   readonly pools: Pools;
   readonly h2c: H2cAgents;
@@ -64,8 +40,6 @@ interface Tools {
 
 /** Interim answers to one request; more is no answer. */
 const MAX_INTERIM = 20;
-/** How often in the time of a silence it is looked at. */
-const LOOKS = 4;
 
 /**
  * What of the way back has happened: nothing yet; the target's response is coming; it came in full (or became a tunnel);
@@ -84,15 +58,16 @@ function isRefusal(error: NodeJS.ErrnoException): boolean {
 }
 
 /** One exchange from its claim to the claim's end. */
-class Guard implements InFlight, Waiter {
+export class Guard implements InFlight, Waiter, Limited {
   stream: StreamKind | null = null;
-  readonly #exchange: Exchange;
+  readonly exchange: Exchange;
   readonly #route: Route;
   readonly #tools: Tools;
   readonly #waiting: WaitingClient | null;
+  readonly #limits: TimeLimits;
   #target: Target | null = null;
   #tunnel: Tunnel | null = null;
-  #upstream: ClientRequest | null = null;
+  upstream: ClientRequest | null = null;
   /** Of the app's answer; 0 before it. */
   #status = 0;
   /** Bytes that the connection had given before this attempt: more means that something came back. */
@@ -102,17 +77,17 @@ class Guard implements InFlight, Waiter {
   #phase: Phase = 'asking';
   #outcome: Outcome = 'abandoned';
   #ended = false;
-  #timer: NodeJS.Timeout | null = null;
 
   constructor(exchange: Exchange, route: Route, tools: Tools) {
-    this.#exchange = exchange;
+    this.exchange = exchange;
     this.#route = route;
     this.#tools = tools;
+    this.#limits = new TimeLimits(this, tools.timeouts, route);
     this.#waiting = exchange.upgrade ? new WaitingClient(exchange.upgrade.socket, exchange.upgrade.head) : null;
   }
 
   start(): void {
-    const { req, res } = this.#exchange;
+    const { req, res } = this.exchange;
     const { upstream, edge } = this.#route;
     // `finish`: the last byte is with the kernel. `close` without it: the client has left.
     res.once('finish', () => this.#finished());
@@ -123,11 +98,11 @@ class Guard implements InFlight, Waiter {
     req.once('end', () => this.#passTrailers());
     if (edge.appProtocol === 'h2c' && isGrpc(req.headers['content-type'])) this.stream = 'grpc';
     if (this.#claim() || (upstream.refusal === 'held' && upstream.enter(this))) return;
-    this.#fail(APP_UNAVAILABLE, `no target takes requests (${upstream.refusal})`);
+    this.fail(APP_UNAVAILABLE, `no target takes requests (${upstream.refusal})`);
   }
 
   get bytes(): number {
-    return this.#exchange.bytes;
+    return this.exchange.bytes;
   }
 
   /** The end of a hold. */
@@ -137,26 +112,27 @@ class Guard implements InFlight, Waiter {
 
   /** Waited in a hold for nothing. */
   refuse(): void {
-    this.#fail(APP_UNAVAILABLE, 'waited in vain for the end of a hold');
+    this.fail(APP_UNAVAILABLE, 'waited in vain for the end of a hold');
   }
 
   #claim(): boolean {
-    const target = this.#route.upstream.claim(this, null, this.#exchange);
+    const target = this.#route.upstream.claim(this, null, this.exchange);
     this.#target = target;
     if (target === null) return false;
-    this.#attempt(target, this.#exchange.mayUsePool);
-    if (this.#exchange.request.hasBody) this.#countBody();
+    this.#attempt(target, this.exchange.mayUsePool);
+    if (this.exchange.request.hasBody) this.#countBody();
     return true;
   }
 
   /** Counts what comes of the body, beside the engine's pipe; which is there first, or the body would flow too soon. */
   #countBody(): void {
     const limit = this.#route.edge.maxBodyBytes;
-    this.#exchange.req.on('data', (chunk: Buffer) => {
-      this.#exchange.bytesIn += chunk.length;
+    // Messages of a call may be far apart.
+    if (this.stream !== 'grpc') this.exchange.req.once('data', () => this.#limits.bodyBegan());
+    this.exchange.req.on('data', (chunk: Buffer) => {
+      this.exchange.bytesIn += chunk.length;
       const isWanted = this.#phase === 'asking' || this.#phase === 'answering';
-      if (isWanted && limit > 0 && this.#exchange.bytesIn > limit)
-        this.#fail(BODY_TOO_LARGE, `more than ${limit} bytes`);
+      if (isWanted && limit > 0 && this.exchange.bytesIn > limit) this.fail(BODY_TOO_LARGE, `more than ${limit} bytes`);
     });
   }
 
@@ -165,27 +141,27 @@ class Guard implements InFlight, Waiter {
     if (this.#tunnel) {
       this.#tunnel.end();
       this.#end();
-    } else this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
+    } else this.fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
   }
 
   dismiss(): void {
     if (this.#tunnel) this.#tunnel.dismiss();
-    else if (this.#phase === 'answering' && this.#exchange.endsByChunk) this.#conclude();
+    else if (this.#phase === 'answering' && this.exchange.endsByChunk) this.#conclude();
     else this.cut();
   }
 
   /** Ends an event stream as its app could have done at any time, and a gRPC call with a status. */
   #conclude(): void {
-    const { res } = this.#exchange;
+    const { res } = this.exchange;
     if (this.stream === 'grpc') res.addTrailers(asObject(GRPC_UNAVAILABLE));
     this.#phase = 'concluded';
     this.#outcome = 'served';
-    this.#upstream?.destroy();
+    this.upstream?.destroy();
     res.end();
   }
 
   #attempt(target: Target, pooled: boolean): void {
-    const { req, res } = this.#exchange;
+    const { req, res } = this.exchange;
     const { engine, pools, h2c } = this.#tools;
     const headers = this.#headers();
     const isH2c = this.#route.edge.appProtocol === 'h2c';
@@ -194,12 +170,12 @@ class Guard implements InFlight, Waiter {
       engine.launch(req, res, headers, { address: target.address, port: target.port, agent }, this.#watch());
     } catch (error) {
       // node:http refuses to send something that its parser had let in (none is known); the visitor is told.
-      this.#fail(APP_UNREACHABLE, error);
+      this.fail(APP_UNREACHABLE, error);
     }
   }
 
   #headers(): Record<string, string | string[]> {
-    const { req, request, requestId, upgrade } = this.#exchange;
+    const { req, request, requestId, upgrade } = this.exchange;
     const { clientAddress: address, secure, authority } = request;
     const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
     const passage = { upgrade: upgrade !== null, hides: this.#route.access?.hides ?? [], prefix: this.#hiddenPrefix };
@@ -215,12 +191,12 @@ class Guard implements InFlight, Waiter {
   /** The events of one attempt. Those of an attempt that a retry has replaced are of no interest. */
   #watch(): Attempt {
     let upstream: ClientRequest | null = null;
-    const isCurrent = (): boolean => upstream === this.#upstream;
-    this.#upstream = null;
+    const isCurrent = (): boolean => upstream === this.upstream;
+    this.upstream = null;
     return {
       opened: (request) => {
         upstream = request;
-        this.#upstream = request;
+        this.upstream = request;
         this.#opened(request);
       },
       response: (response) => {
@@ -228,7 +204,7 @@ class Guard implements InFlight, Waiter {
       },
       failed: (error) => {
         // The engine reports a leaving client's request in the same way as a broken target.
-        if (error === this.#exchange.req.errored) this.#exchange.res.destroy();
+        if (error === this.exchange.req.errored) this.exchange.res.destroy();
         else if (isCurrent()) this.#broken(error);
       },
     };
@@ -236,9 +212,9 @@ class Guard implements InFlight, Waiter {
 
   /** The connection is chosen and nothing was sent yet. */
   #opened(upstream: ClientRequest): void {
-    const { request, expectsContinue } = this.#exchange;
+    const { request, expectsContinue } = this.exchange;
     const { socket } = upstream;
-    if (!this.#isAsking() || !socket || upstream.headersSent) {
+    if (!this.isAsking || !socket || upstream.headersSent) {
       upstream.destroy();
       return;
     }
@@ -248,33 +224,18 @@ class Guard implements InFlight, Waiter {
     this.#bytesBefore = socket.bytesRead;
     upstream.on('information', (info) => this.#information(info));
     upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));
-    if (socket.connecting) {
-      this.#deadline(this.#tools.timeouts.connectMs, () => this.#fail(APP_TIMEOUT, 'connect'));
-      socket.once('connect', () => this.#awaitResponse());
-    } else this.#awaitResponse();
+    this.#limits.asked(socket);
     if (request.hasBody) upstream.flushHeaders();
   }
 
   #information(info: InformationEvent): void {
     this.#interim += 1;
-    if (this.#interim <= MAX_INTERIM) passInformation(this.#exchange, info);
-    else if (this.#isAsking()) this.#fail(APP_UNREACHABLE, 'too many interim answers');
-  }
-
-  /** The limit counts from the last byte that came of the request: a long upload is no silence of the app. */
-  #awaitResponse(): void {
-    if (!this.#isAsking()) return;
-    const { req } = this.#exchange;
-    const { bytesRead } = req.socket;
-    this.#deadline(this.#route.responseHeadMs, () => {
-      if (!req.complete && req.socket.bytesRead !== bytesRead) return this.#awaitResponse();
-      const clientStalls = !req.complete && !this.#upstream?.writableNeedDrain;
-      return this.#fail(clientStalls ? CLIENT_TIMEOUT : APP_TIMEOUT, 'response head');
-    });
+    if (this.#interim <= MAX_INTERIM) passInformation(this.exchange, info);
+    else if (this.isAsking) this.fail(APP_UNREACHABLE, 'too many interim answers');
   }
 
   #response(response: IncomingMessage): void {
-    if (!this.#isAsking()) {
+    if (!this.isAsking) {
       response.destroy();
       return;
     }
@@ -283,28 +244,13 @@ class Guard implements InFlight, Waiter {
     if (response.headers['content-type']?.startsWith('text/event-stream')) this.stream = 'events';
     // A stream of messages is left as it is.
     const isCompressed = this.#route.edge.compression && this.stream === null;
-    this.#awaitProgress();
-    passResponse(this.#exchange, response, isCompressed ? this.#tools.compressors : null, {
+    this.#limits.answered();
+    passResponse(this.exchange, response, isCompressed ? this.#tools.compressors : null, {
       whole: () => {
         if (this.#phase === 'answering') this.#phase = 'whole';
       },
-      broken: (error) => this.#phase !== 'whole' && this.#fail(APP_UNREACHABLE, error),
+      broken: (error) => this.#phase !== 'whole' && this.fail(APP_UNREACHABLE, error),
     });
-  }
-
-  /** Ends an answer that stands still: the app says no more of it, or the client does not take it. */
-  #awaitProgress(before = -1, quiet = 0): void {
-    const { req, res } = this.#exchange;
-    const { clientStallMs } = this.#tools.timeouts;
-    const { idleMs } = this.#route;
-    const moved = req.socket.bytesRead + req.socket.bytesWritten + (this.#upstream?.socket?.bytesRead ?? 0);
-    const quietNow = moved === before ? quiet : 0;
-    const isClients = req.socket.writableLength > 0 || res.writableLength > 0;
-    const limitMs = isClients ? Math.min(idleMs, clientStallMs) : idleMs;
-    const tickMs = Math.min(idleMs, clientStallMs) / LOOKS;
-    if (quietNow < limitMs) this.#deadline(tickMs, () => this.#awaitProgress(moved, quietNow + tickMs));
-    else if (isClients) abort(this.#exchange);
-    else this.#fail(APP_TIMEOUT, 'nothing moves');
   }
 
   /**
@@ -315,49 +261,49 @@ class Guard implements InFlight, Waiter {
     if (this.#ended || this.#phase === 'whole') return;
     if (this.#phase === 'asking' && this.#mayRetry()) this.#again(this.#target, false);
     else if (this.#phase === 'asking' && isRefusal(error)) this.#refused(error);
-    else this.#fail(APP_UNREACHABLE, error);
+    else this.fail(APP_UNREACHABLE, error);
   }
 
   /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
   #refused(error: Error): void {
     const refusing = this.#target;
     refusing?.refused(this.#tools.clock.monotonic());
-    if (this.#retried || refusing === null || this.#exchange.request.hasBody) return this.#fail(APP_UNREACHABLE, error);
+    if (this.#retried || refusing === null || this.exchange.request.hasBody) return this.fail(APP_UNREACHABLE, error);
     refusing.withdraw(this);
-    const other = this.#route.upstream.claim(this, refusing, this.#exchange);
+    const other = this.#route.upstream.claim(this, refusing, this.exchange);
     this.#target = other;
     return other === null || other === refusing
-      ? this.#fail(APP_UNREACHABLE, error)
-      : this.#again(other, this.#exchange.mayUsePool);
+      ? this.fail(APP_UNREACHABLE, error)
+      : this.#again(other, this.exchange.mayUsePool);
   }
 
   #again(target: Target | null, pooled: boolean): void {
     this.#retried = true;
-    this.#clearDeadline();
+    this.#limits.clear();
     if (target) this.#attempt(target, pooled);
   }
 
   /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
   #mayRetry(): boolean {
-    const upstream = this.#upstream;
-    if (this.#retried || !upstream?.reusedSocket || !this.#exchange.mayUsePool) return false;
+    const upstream = this.upstream;
+    if (this.#retried || !upstream?.reusedSocket || !this.exchange.mayUsePool) return false;
     return upstream.socket?.bytesRead === this.#bytesBefore;
   }
 
   #upgraded(response: IncomingMessage, socket: Socket, head: Buffer): void {
-    const { res, upgrade } = this.#exchange;
+    const { res, upgrade } = this.exchange;
     // Its errors end the tunnel by the `close` that follows them.
     socket.on('error', () => undefined);
-    if (!this.#isAsking() || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
+    if (!this.isAsking || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
       socket.destroy();
-      this.#fail(APP_UNREACHABLE, 'switched protocols unasked');
+      this.fail(APP_UNREACHABLE, 'switched protocols unasked');
       return;
     }
     this.#phase = 'whole';
     this.#status = 101;
-    this.#exchange.noteAnswer(101);
+    this.exchange.noteAnswer(101);
     this.stream = 'websocket';
-    this.#clearDeadline();
+    this.#limits.clear();
     res.detachSocket(upgrade.socket);
     const early = this.#waiting?.take();
     upgrade.socket.write(switchProtocols(response));
@@ -368,30 +314,34 @@ class Guard implements InFlight, Waiter {
     const times = { idleMs: this.#route.idleMs, closeMs: this.#tools.timeouts.closeMs };
     const { bytesRead, bytesWritten } = upgrade.socket;
     this.#tunnel = openTunnel(upgrade.socket, socket, times, () => {
-      this.#exchange.bytesIn = upgrade.socket.bytesRead - bytesRead;
-      this.#exchange.bytesOut = upgrade.socket.bytesWritten - bytesWritten;
+      this.exchange.bytesIn = upgrade.socket.bytesRead - bytesRead;
+      this.exchange.bytesOut = upgrade.socket.bytesWritten - bytesWritten;
       this.#end();
     });
   }
 
   /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
-  #fail(failure: Failure, cause: unknown): void {
+  fail(failure: Failure, cause: unknown): void {
     if (this.#ended || this.#phase === 'failed' || this.#phase === 'concluded') return;
-    const { req, res } = this.#exchange;
+    const { req, res } = this.exchange;
     const isAnswered = !res.headersSent;
     this.#outcome = isClients(failure) ? 'abandoned' : 'failed';
     this.#phase = 'failed';
-    this.#clearDeadline();
+    this.#limits.clear();
     req.unpipe();
-    this.#upstream?.destroy();
-    if (!res.destroyed && !isClients(failure)) this.#exchange.noteFailure(failure, cause, isAnswered, this.#target);
-    if (isAnswered) this.#exchange.refuse(failure);
-    else abort(this.#exchange);
+    this.upstream?.destroy();
+    if (!res.destroyed && !isClients(failure)) this.exchange.noteFailure(failure, cause, isAnswered, this.#target);
+    if (isAnswered) this.exchange.refuse(failure);
+    else abort(this.exchange);
+  }
+
+  abort(): void {
+    abort(this.exchange);
   }
 
   #passTrailers(): void {
-    const trailers = passedTrailers(this.#exchange.req.rawTrailers);
-    if (trailers.length > 0 && this.#upstream?.getHeader('transfer-encoding')) this.#upstream.addTrailers(trailers);
+    const trailers = passedTrailers(this.exchange.req.rawTrailers);
+    if (trailers.length > 0 && this.upstream?.getHeader('transfer-encoding')) this.upstream.addTrailers(trailers);
   }
 
   #finished(): void {
@@ -403,14 +353,14 @@ class Guard implements InFlight, Waiter {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#clearDeadline();
-    const { req } = this.#exchange;
-    this.#exchange.targetId = this.#target?.id ?? null;
+    this.#limits.end();
+    const { req } = this.exchange;
+    this.exchange.targetId = this.#target?.id ?? null;
     if (this.#target) this.#target.release(this, this.#outcome, this.#status);
     else this.#route.upstream.leave(this);
-    this.#exchange.conclude(this.#outcome);
+    this.exchange.conclude(this.#outcome);
     // One that has both request and response behind it may be in the pool again, or is a tunnel.
-    if (!(this.#phase === 'whole' && req.complete)) this.#upstream?.destroy();
+    if (!(this.#phase === 'whole' && req.complete)) this.upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.
     if (!req.complete) {
       req.unpipe();
@@ -419,17 +369,7 @@ class Guard implements InFlight, Waiter {
   }
 
   /** True while the target's response is awaited. */
-  #isAsking(): boolean {
+  get isAsking(): boolean {
     return !this.#ended && this.#phase === 'asking';
-  }
-
-  #deadline(ms: number, act: () => void): void {
-    this.#clearDeadline();
-    this.#timer = setTimeout(act, ms);
-  }
-
-  #clearDeadline(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
   }
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:htt
 import type { Transform } from 'node:stream';
 import { decideCompression } from '../policy/compression.ts';
 import type { Coding, Compressors } from '../policy/compression.ts';
+import { resetConnection } from '../listen/reset.ts';
 import type { Exchange } from './exchange.ts';
 import { passedTrailers, responseHeaders } from './headers.ts';
 
@@ -106,7 +107,7 @@ function without(name: string, fields: readonly string[]): string[] {
  */
 export function abort({ req, res }: Pick<Exchange, 'req' | 'res'>): void {
   if (req.httpVersion === '1.1') res.destroy();
-  else res.socket?.resetAndDestroy();
+  else if (res.socket !== null) resetConnection(res.socket);
 }
 
 /** 1xx responses (RFC 9110 section 15.2), to clients that know them. */

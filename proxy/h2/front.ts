@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import { RequestIds } from '../fast/request-ids.ts';
 import { plainAddress } from '../general/headers.ts';
+import { SharedReads } from '../listen/reads.ts';
 import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';
 import type { Peer, Shared } from './session.ts';
@@ -12,6 +13,8 @@ import { FieldBlock } from './wire/field-block.ts';
 import { FieldList } from './wire/hpack-decoder.ts';
 import { Outputs } from './wire/outputs.ts';
 
+/** Bytes of one read. All connections share the buffer: what is kept of a read is copied. */
+const READ_BYTES = 65_536;
 const TICK_MS = 1_000;
 /** Streams that wait for their client, in all. Each holds some 64 KiB, so when there are more, patience is short. */
 const MAX_STALLED = 1_000;
@@ -19,6 +22,8 @@ const SHORT_STALL_MS = 5_000;
 
 export class Http2Front {
   readonly #shared: Shared;
+  readonly #in = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #reads = new SharedReads(this.#in);
   readonly #sessions = new Set<ClientSession>();
   readonly #ticker: NodeJS.Timeout;
   #closing = false;
@@ -42,22 +47,16 @@ export class Http2Front {
   }
 
   /**
-   * Takes over a connection whose ALPN is `h2`, after its handshake, and reads it as a stream.
+   * @param socket paused, with ALPN `h2`, after its handshake; what was read of it already comes first
    * @param peer absent: what the connection knows
    */
   accept(socket: Socket, peer: Peer = peerOf(socket)): void {
-    const session = this.open(socket, peer);
-    socket.on('data', (bytes: Buffer) => {
-      if (!session.read(bytes, 0, bytes.length)) socket.pause();
-    });
-  }
-
-  /** Takes over a connection whose reads are given to the session. */
-  open(socket: Socket, peer: Peer): ClientSession {
     const session = new ClientSession(socket, peer, this.#shared, () => this.#left(session));
     this.#sessions.add(session);
     if (this.#closing) session.close();
-    return session;
+    const begun = socket.read() as Buffer | null;
+    this.#reads.attach(socket, (length) => session.read(this.#in, 0, length));
+    if (begun === null || session.read(begun, 0, begun.length)) socket.resume();
   }
 
   /** Tells clients to go (GOAWAY) and lets what is in flight finish. Resolves when no connection is left. */

@@ -177,6 +177,7 @@ export class ClientSession implements Carrier, Handler {
         responseHeadMs,
         idleMs,
         raw: false,
+        bulk: false,
       },
       exchange,
     );

@@ -53,7 +53,7 @@ export class Edge {
     this.#caps = new ConnectionCaps(context.limits);
     const pools = new Pools(context.limits, context.timeouts, context.clock);
     this.#general = new GeneralServer(context, this.#trusted);
-    this.#fast = new FastEngine(context, this.#general, pools);
+    this.#fast = new FastEngine(context, this.#trusted, this.#general, pools);
     this.#http2 = new Http2Front(context, pools, this.#general);
     this.#tls = terminator && createTlsServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }));
     this.#detachTls = terminator && this.#tls ? attachTls(this.#tls, terminator) : () => undefined;
@@ -72,8 +72,7 @@ export class Edge {
   ): Promise<AddressInfo> {
     if (kind === 'https' && this.#tls === null) throw new Error('there is nothing to listen for TLS with');
     const accepted = (socket: Socket): void => this.#admit(socket, kind);
-    const pauseOnConnect = this.#isFastFor(kind);
-    const server = createServer({ noDelay: true, allowHalfOpen: kind === 'http', pauseOnConnect }, accepted);
+    const server = createServer({ noDelay: true, allowHalfOpen: kind === 'http' }, accepted);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(on, resolve);
@@ -108,19 +107,10 @@ export class Edge {
     this.#detachTls();
   }
 
-  /** Whether connections begin in the fast engine, on sockets of its own. */
-  #isFastFor(kind: ListenerKind): boolean {
-    return kind === 'http' && this.#settings.engine === 'fast' && !this.#settings.proxyProtocol;
-  }
-
   #admit(socket: Socket, kind: ListenerKind): void {
     const address = plainAddress(socket.remoteAddress ?? '');
     if (!this.#caps.admit(address)) {
       socket.destroy();
-      return;
-    }
-    if (this.#isFastFor(kind) && !this.#trusted.has(address)) {
-      this.#opened(this.#fast.accept(socket, address), address);
       return;
     }
     this.#opened(socket, address);
@@ -174,13 +164,12 @@ export class Edge {
     else this.#serve(socket, { address, secure: true });
   }
 
-  /** A stream that speaks HTTP/1.1. Claims about its origin are believed from trusted peers, by the general engine. */
+  /** A stream that speaks HTTP/1.1. */
   #serve(socket: Socket, client: Client): void {
-    const isTrusted = this.#trusted.has(client.address);
-    if (this.#settings.engine === 'fast' && !isTrusted) this.#fast.acceptStream(socket, client);
+    if (this.#settings.engine === 'fast') this.#fast.accept(socket, client);
     else {
       this.#general.accept(socket, client);
-      // The listener pauses them where most begin in the fast engine.
+      // One whose PROXY protocol header was read is paused.
       if (socket.isPaused()) socket.resume();
     }
   }

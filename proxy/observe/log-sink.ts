@@ -43,10 +43,7 @@ export class LogSink {
   constructor(writer: LogWriter, report: (dropped: number) => string) {
     this.#writer = writer;
     this.#report = report;
-    this.#timer = setInterval(() => {
-      this.#reportDropped();
-      this.#flush();
-    }, FLUSH_MS).unref();
+    this.#timer = setInterval(() => this.flush(), FLUSH_MS).unref();
   }
 
   /** Lines dropped so far. */
@@ -59,6 +56,12 @@ export class LogSink {
     this.#reportDropped(line.length);
     if (this.#unreported === 0 && this.#makeRoom(line.length)) this.#put(line);
     else this.#drop(1);
+  }
+
+  /** Begins to write what is there, for lines that should not wait for others. It is done anyway every second. */
+  flush(): void {
+    this.#reportDropped();
+    this.#flush();
   }
 
   /** Writes what is there, as far as the reader takes it in time. The last call. */

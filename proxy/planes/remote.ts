@@ -11,8 +11,8 @@ import { CALLS, Up } from './messages.ts';
 import type { Answers, Asks, CallName } from './messages.ts';
 import type { Planes } from './planes.ts';
 
-/** How long a process may take for what needs no waiting, ms: much more than a busy one needs. */
-const CALL_MS = 2_000;
+/** How long a process may take for what needs no waiting, ms: more than one needs that starves on a busy machine. */
+const CALL_MS = 5_000;
 /** After that, ms: when the whole machine was asleep, the answer is here as soon as anybody runs again. */
 const SECOND_CHANCE_MS = 500;
 

@@ -103,9 +103,12 @@ export class WorkerPool {
     });
   }
 
-  /** Any call shows whether a worker answers; this one costs it least. */
+  /**
+   * Any call shows whether a worker answers; this one costs it least. One that starts cannot answer yet, and on a busy
+   * machine that takes its time: {@link START_MS} is for it.
+   */
   #look(): void {
-    for (const { planes } of this.#workers.values()) void planes.counts('').catch(() => undefined);
+    for (const { planes, serves } of this.#workers.values()) if (serves) void planes.counts('').catch(() => undefined);
   }
 }
 
@@ -116,6 +119,7 @@ class Worker {
   readonly #channel: Channel;
   readonly #sockets: readonly ListenSocket[];
   readonly #startedAt = performance.now();
+  #serves = false;
 
   constructor(sockets: readonly ListenSocket[], log: Logger) {
     this.#sockets = sockets;
@@ -137,6 +141,11 @@ class Worker {
     return this.#child.pid ?? 0;
   }
 
+  /** It listens. */
+  get serves(): boolean {
+    return this.#serves;
+  }
+
   get ageMs(): number {
     return performance.now() - this.#startedAt;
   }
@@ -151,6 +160,7 @@ class Worker {
       const listening = this.#hears('listening');
       this.#tell({ type: 'listen', sockets: fds });
       const { addresses } = await listening;
+      this.#serves = true;
       return addresses.map((address, index) => ({ ...address, kind: fds[index]?.kind ?? 'http' }));
     } catch (error) {
       this.#child.kill('SIGKILL');

@@ -3,8 +3,9 @@
  * connections, finishes what is in flight and ends.
  */
 import type { AddressInfo } from 'node:net';
-import { makeLogger } from '../../protocol/service/logger.ts';
 import { systemClock } from '../clock.ts';
+import { openProcessLog } from '../observe/process-log.ts';
+import type { ProcessLog } from '../observe/process-log.ts';
 import { channelOf } from '../planes/channel.ts';
 import type { Channel } from '../planes/channel.ts';
 import { servePlanes } from '../planes/serve.ts';
@@ -14,15 +15,19 @@ import { StaticTerminator } from '../tls/static-terminator.ts';
 import { ToWorker } from './messages.ts';
 import type { FromWorker } from './messages.ts';
 
+const STDOUT = 1;
+
 function work(channel: Channel): void {
   const tell = (message: FromWorker): void => channel.send(message);
   let serving: Serving | null = null;
+  let log: ProcessLog | null = null;
   let shutdownMs = 0;
 
   const start = ({ settings, logLevel, tls }: Extract<ToWorker, { type: 'start' }>): void => {
     shutdownMs = settings.timeouts.shutdownMs;
     const terminator = tls ? new StaticTerminator(systemClock) : null;
-    serving = makeServing(settings, { log: makeLogger('proxy', logLevel), clock: systemClock, terminator });
+    log = openProcessLog(logLevel, systemClock, STDOUT);
+    serving = makeServing(settings, { log: log.log, clock: systemClock, terminator });
     servePlanes(channel, serving.planes);
   };
   const listen = async ({ sockets }: Extract<ToWorker, { type: 'listen' }>): Promise<void> => {
@@ -39,6 +44,7 @@ function work(channel: Channel): void {
   };
   const end = async (within: number): Promise<void> => {
     await serving?.close(within);
+    await log?.close();
     process.exit(0);
   };
 

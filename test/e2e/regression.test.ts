@@ -60,6 +60,7 @@ describe('a deployment that goes bad right after it was healthy', () => {
     assert.equal(deployment.status, 'failed');
     assert.equal(deployment.error?.code, 'ORK_APP_REGRESSED', JSON.stringify(deployment.error));
     assert.match(deployment.error.evidence[0] ?? '', /of its \d+ answers .* were errors/);
+    assert.match(deployment.error.evidence[1] ?? '', /^it had [1-9]\d* requests: [1-9]\d* answered 5xx, 0 failed;/);
     assert.ok(deployment.error.evidence.includes('app: no database'));
     assert.deepEqual(new Set(seen), new Set(['1', '500']), 'the proxy itself failed nobody');
     assert.equal((await project.get()).body, '1');

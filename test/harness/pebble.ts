@@ -34,12 +34,15 @@ export interface PebbleOptions {
   /** Where it looks for challenges, on loopback. */
   readonly httpPort: number;
   readonly tlsPort: number;
+  /** Of its DNS server; a free one by default. */
+  readonly dnsPort?: number;
 }
 
 const START_TIMEOUT_MS = 20_000;
 
-export async function startPebble({ folder, httpPort, tlsPort }: PebbleOptions): Promise<Pebble> {
-  const [acmePort, managementPort, dnsPort, dnsManagementPort] = await freePorts(4);
+export async function startPebble({ folder, httpPort, tlsPort, ...given }: PebbleOptions): Promise<Pebble> {
+  const [acmePort, managementPort, freePort, dnsManagementPort] = await freePorts(4);
+  const dnsPort = given.dnsPort ?? freePort;
   const own = await makeCertificate(folder, 'pebble', ['IP:127.0.0.1']);
   const config = {
     listenAddress: `127.0.0.1:${acmePort}`,

@@ -1,5 +1,6 @@
 /** What a test run may not leave on the machine: looked at before and after, and compared. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 
@@ -35,6 +36,29 @@ export const compare = (before: Inventory, after: Inventory): string[] =>
   Object.entries(after).flatMap(([kind, things]) =>
     [...things].filter((thing) => !before[kind]?.has(thing)).map((thing) => `${kind}: ${thing}`),
   );
+
+/** How long processes may take to end by themselves, ms. */
+const END_MS = 5_000;
+
+/** Ends every process that a run has started: with SIGTERM, and with SIGKILL those that do not. */
+export async function endMarked(run: string): Promise<void> {
+  const mark = `${RUN_MARK}=${run}`;
+  signalAll(mark, 'SIGTERM');
+  for (const until = performance.now() + END_MS; performance.now() < until; await pause(50)) {
+    if (markedProcesses(mark).length === 0) return;
+  }
+  signalAll(mark, 'SIGKILL');
+}
+
+function signalAll(mark: string, signal: NodeJS.Signals): void {
+  for (const line of markedProcesses(mark)) {
+    try {
+      process.kill(Number.parseInt(line, 10), signal);
+    } catch {
+      // It ended by itself meanwhile.
+    }
+  }
+}
 
 /** Kinds of which nothing can be somebody else's: they carry the mark of the run. */
 const CERTAIN = /^(?:processes|temporary files): /;

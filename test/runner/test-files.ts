@@ -17,10 +17,15 @@ export interface RunOptions {
   readonly processes: 'together' | number;
   readonly env: NodeJS.ProcessEnv;
   readonly output: NodeJS.WritableStream;
+  /** Ends the runner. What its tests have started is not ended by that: {@link endMarked} is for it. */
+  readonly signal?: AbortSignal;
 }
 
 /** @returns what went wrong, or null */
-export function runTests(files: readonly string[], { processes, env, output }: RunOptions): Promise<string | null> {
+export function runTests(
+  files: readonly string[],
+  { processes, env, output, signal }: RunOptions,
+): Promise<string | null> {
   const args = [
     '--test',
     '--test-reporter=spec',
@@ -35,9 +40,12 @@ export function runTests(files: readonly string[], { processes, env, output }: R
       output.write(text);
       end = (end + text).slice(-4096);
     });
+    const cancel = (): void => void child.kill('SIGTERM');
+    signal?.addEventListener('abort', cancel, { once: true });
     child.once('error', reject);
-    child.once('close', (code, signal) => {
-      if (code !== 0) resolve(`tests failed (${signal ?? `exit code ${code}`})`);
+    child.once('close', (code, killed) => {
+      signal?.removeEventListener('abort', cancel);
+      if (code !== 0) resolve(`tests failed (${killed ?? `exit code ${code}`})`);
       else resolve(NOT_RUN.test(end) ? 'tests were skipped; none may be' : null);
     });
   });

@@ -40,7 +40,7 @@ export function attack({ mode, addresses, port, connections, seconds }: Attack):
 
 function run(mode: Mode, args: readonly (string | number)[]): ChildProcess {
   // Attackers are elsewhere: here they get the processor time that is left.
-  return spawn('nice', ['-n', '10', 'slowhttptest', ...MODES[mode], ...args.map(String)], { stdio: 'ignore' });
+  return spawn('chrt', ['--idle', '0', 'slowhttptest', ...MODES[mode], ...args.map(String)], { stdio: 'ignore' });
 }
 
 function end(child: ChildProcess): Promise<void> {

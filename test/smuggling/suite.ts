@@ -14,7 +14,7 @@ import { ClaimCounter } from './claims.ts';
 import { hostGroups } from './corpus.ts';
 import type { Message } from './corpus.ts';
 import { SeenRequests } from './seen.ts';
-import { QUICK, SURE, tryMessages } from './trial.ts';
+import { tryMessages } from './trial.ts';
 import type { Mismatch, Stage } from './trial.ts';
 import type { Place, UpstreamKind } from './upstreams/upstream.ts';
 
@@ -136,16 +136,12 @@ interface BatchResult {
 }
 
 async function tryBatch(stage: Stage, batch: readonly Message[]): Promise<BatchResult> {
-  let { forwarded, mismatch } = await tryMessages(stage, batch, QUICK);
-  if (mismatch !== null && !mismatch.certain) {
-    const again = await tryMessages(stage, batch, SURE);
-    forwarded += again.forwarded;
-    ({ mismatch } = again);
-  }
+  const { forwarded: together, mismatch } = await tryMessages(stage, batch);
+  let forwarded = together;
   if (mismatch === null) return { forwarded, found: [] };
   const found = [];
   for (const message of batch) {
-    const alone = await tryMessages(stage, [message], QUICK);
+    const alone = await tryMessages(stage, [message]);
     forwarded += alone.forwarded;
     if (alone.mismatch !== null) found.push({ ...alone.mismatch, files: [message.file] });
   }

@@ -1,5 +1,8 @@
 /** The fast engine's own paths: where it hands over, and where bytes come in pieces, late or too many. */
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer as createHttpServer } from 'node:http';
+import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { startServing } from './engine-harness.ts';
 import {
@@ -7,18 +10,18 @@ import {
   dechunked,
   entryFor,
   eventually,
+  listen,
+  HANDSHAKE,
+  HEAD,
   OK,
   route,
   scriptedUpstream,
   startEdge,
+  SWITCH,
   testBoth,
   uuid,
 } from './harness.ts';
 import type { Wire } from './harness.ts';
-
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
-const HANDSHAKE = `GET /ws ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
-const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
 /** Answers every request by its path: the rest of the path is the body. */
 function echo(wire: Wire): void {
@@ -208,48 +211,6 @@ testBoth('of several copies of an app, one that refuses costs no request', async
   assert.equal(requests.length, methods.length);
 });
 
-test('a client that stops in its body is 408, and one that stops reading is let go', async (t) => {
-  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port);
-  const sender = await edge.send(`POST / ${HEAD}Content-Length: 10\r\n\r\nabc`);
-  await sender.sees(/^HTTP\/1.1 408 .*Connection: close/s);
-  assert.equal(await sender.end(), 'fin');
-  const body = await upstream.wire(0);
-  await body.end();
-  const reader = await edge.send(`GET / ${HEAD}\r\n`);
-  reader.socket.pause();
-  const wire = await upstream.wire(1);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
-  wire.socket.write(Buffer.alloc(64_000_000));
-  await wire.end();
-  await eventually('both to be told of', () => edge.seen.length === 2);
-  assert.deepEqual(
-    edge.seen.map(({ status, outcome }) => [status, outcome]),
-    [
-      [408, 'abandoned'],
-      [200, 'abandoned'],
-    ],
-  );
-});
-
-test('a client of the general engine that stops reading is let go, too', async (t) => {
-  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port, { compression: true });
-  const reader = await edge.send(`GET / ${HEAD}\r\n`);
-  reader.socket.pause();
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
-  wire.socket.write(Buffer.alloc(64_000_000));
-  await wire.end();
-  await eventually('it to be told of', () => edge.seen.length === 1);
-  assert.equal(edge.seen[0]?.outcome, 'abandoned');
-  assert.equal(edge.seen[0].engine, 'general');
-});
-
 test('an app that needs two interim answers is heard, and each early hint is passed on', async (t) => {
   const edge = await startEdge(t);
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n';
@@ -286,16 +247,24 @@ testBoth('Connection may be said in several lines, and each counts', async (t) =
   assert.equal(upstream.wires.length, 2);
 });
 
-testBoth('a client that leaves with more behind its request is noticed, and the app is let off', async (t) => {
-  for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}`]) {
-    const edge = await startEdge(t);
-    const upstream = await scriptedUpstream(t);
-    await route(edge, upstream.port);
+testBoth('a client that leaves is noticed, and the app is let off: nothing behind its request is begun', async (t) => {
+  for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`]) {
+    const edge = await startServing(t);
+    const upstream = await scriptedUpstream(t, (wire, index) => index > 0 && answering(OK)(wire));
+    edge.serve(upstream.port);
     const client = await edge.send(`GET /1 ${HEAD}\r\n${behind}`);
     const wire = await upstream.wire(0);
     await wire.sees('\r\n\r\n');
     client.socket.destroy();
     assert.equal(await wire.end(), 'fin');
+    // Whatever had been begun would be answered before this one.
+    await (await edge.send(`GET /last ${HEAD}\r\n`)).sees(/ok$/);
+    await eventually('the last to be told of', () => edge.seen.at(-1)?.target === '/last');
+    const told = edge.seen.filter(({ claimed }) => claimed).map(({ target, outcome }) => [target, outcome]);
+    assert.deepEqual(told, [
+      ['/1', 'abandoned'],
+      ['/last', 'served'],
+    ]);
   }
 });
 
@@ -320,4 +289,43 @@ testBoth('a connection whose app said more than its answer is not used again', a
   await route(edge, upstream.port);
   for (const _ of [1, 2]) await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/ok$/);
   assert.equal(upstream.wires.length, 2);
+});
+
+test('long answers are whole for clients that keep up, stop for a while, or leave', async (t) => {
+  const edge = await startServing(t);
+  const body = randomBytes(12_000_000);
+  const app = createHttpServer((_req, res) => res.writeHead(200, { 'content-length': body.length }).end(body));
+  t.after(() => app.close());
+  edge.serve(await listen(app));
+  const download = async (index: number): Promise<string> => {
+    const socket = createConnection(edge.port, '127.0.0.1');
+    const hash = createHash('sha256');
+    let bytes = 0;
+    socket.write(`GET /${index} ${HEAD}\r\n`);
+    for await (const part of socket as AsyncIterable<Buffer>) {
+      const head = bytes === 0 ? part.indexOf('\r\n\r\n') + 4 : 0;
+      hash.update(part.subarray(head));
+      bytes += part.length - head;
+      if (bytes === body.length) break;
+      if (index % 3 === 2 && bytes > body.length / 2) return 'left';
+      if (index % 3 === 1 && bytes % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return hash.digest('hex');
+  };
+  // More of them than may read large pieces at once.
+  const found = await Promise.all(Array.from({ length: 48 }, (_, index) => download(index)));
+  const expected = createHash('sha256').update(body).digest('hex');
+  assert.deepEqual(new Set(found), new Set([expected, 'left']));
+  assert.equal(found.filter((one) => one === expected).length, 32);
+});
+
+testBoth('a request behind a body that its app took no more of is read', async (t) => {
+  const edge = await startEdge(t);
+  const gone = await scriptedUpstream(t);
+  await gone.close();
+  await route(edge, gone.port);
+  const client = await edge.send(`POST /1 ${HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`);
+  await client.sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
+  client.send(`GET /2 ${HEAD}\r\n`);
+  await client.sees(/ORK_APP_UNREACHABLE\nHTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
 });

@@ -4,12 +4,19 @@ import { scryptSync } from 'node:crypto';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { PASSWORD_COST } from '../../../protocol/edge.ts';
 import { startServing } from './engine-harness.ts';
-import { answering, dechunked, engineOf, eventually, OK, scriptedUpstream, testBoth } from './harness.ts';
+import {
+  answering,
+  dechunked,
+  engineOf,
+  eventually,
+  HEAD,
+  OK,
+  scriptedUpstream,
+  SWITCH,
+  testBoth,
+  UPGRADE_FIELDS,
+} from './harness.ts';
 import type { Wire } from './harness.ts';
-
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
-const HANDSHAKE = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
-const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
 function passwordHash(password: string): string {
   const salt = Buffer.alloc(16, 7);
@@ -72,7 +79,7 @@ testBoth('a client that leaves while its password is checked is told of once, an
   edge.serve(upstream.port, { basicAuth: USERS });
   const client = await edge.send(`GET /left ${HEAD}${basic('ada:secret')}\r\n`);
   client.socket.resetAndDestroy();
-  const upgrade = await edge.send(`GET /ws ${HEAD}${basic('ada:secret')}${HANDSHAKE}`);
+  const upgrade = await edge.send(`GET /ws ${HEAD}${basic('ada:secret')}${UPGRADE_FIELDS}`);
   (await upstream.wire(0)).send(SWITCH);
   await upgrade.sees('101');
   await eventually('it was told of', () => edge.seen.length > 0);
@@ -119,6 +126,40 @@ testBoth('a trusted sender is believed about the client, and nobody else is', as
     const [{ clientAddress, secure } = {}] = edge.seen;
     assert.deepEqual({ clientAddress, secure }, { clientAddress: address, secure: scheme === 'https' });
   }
+});
+
+testBoth('requests of many clients on one connection of a trusted sender are each of their own client', async (t) => {
+  const edge = await startServing(t, { trusted: ['127.0.0.0/8'] });
+  const upstream = await scriptedUpstream(t, answering(OK));
+  edge.serve(upstream.port);
+  const sender = await edge.connect();
+  const clients = [
+    ['203.0.113.1', 'https'],
+    ['203.0.113.2', 'https'],
+    ['203.0.113.2', 'http'],
+    ['203.0.113.1', 'http'],
+  ] as const;
+  for (const [index, [address, scheme]] of clients.entries()) {
+    sender.send(`GET /${index} ${HEAD}X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n\r\n`);
+    await eventually(`answer ${index}`, () => sender.received.split('ok').length === index + 2);
+  }
+  sender.send(`GET /last ${HEAD}\r\n`);
+  await eventually('the last answer', () => edge.seen.length === clients.length + 1);
+  const all = upstream.wires.map(({ received }) => received).join('');
+  for (const [index, [address, scheme]] of clients.entries()) {
+    const head = all.slice(all.indexOf(`GET /${index} `)).split('\r\n\r\n', 1)[0] ?? '';
+    assert.match(head, new RegExp(`x-forwarded-for: ${address}(\r\n|$)`, 'i'));
+    assert.match(head, new RegExp(`x-forwarded-proto: ${scheme}(\r\n|$)`, 'i'));
+    assert.equal(head.match(/x-forwarded-for/gi)?.length, 1);
+  }
+  assert.deepEqual(
+    edge.seen.map(({ clientAddress, secure }) => [clientAddress, secure ? 'https' : 'http']),
+    [...clients, ['127.0.0.1', 'http']],
+  );
+  assert.deepEqual(
+    new Set(edge.seen.map(({ engine }) => engine)),
+    new Set([engineOf(t) === 'fast' ? 'fast' : 'general']),
+  );
 });
 
 testBoth('a stripped prefix is taken off as whole segments, byte for byte, and named to the app', async (t) => {
@@ -216,7 +257,7 @@ testBoth('a silent WebSocket is ended after the time of its route', async (t) =>
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, (wire) => wire.send(SWITCH));
   edge.serve(upstream.port, { idleSeconds: 0.2 });
-  const client = await edge.send(`GET /ws ${HEAD}${HANDSHAKE}`);
+  const client = await edge.send(`GET /ws ${HEAD}${UPGRADE_FIELDS}`);
   await client.sees('101');
   await client.end();
   await eventually('it was told of', () => edge.seen.length === 1);
@@ -373,7 +414,7 @@ testBoth('every request is told of once, with how it ended', async (t) => {
     assert.deepEqual({ ...seen, ...expected }, seen);
     client.socket.destroy();
   }
-  const socket = await edge.send(`GET /ws ${HEAD}${HANDSHAKE}`);
+  const socket = await edge.send(`GET /ws ${HEAD}${UPGRADE_FIELDS}`);
   await socket.sees('101');
   socket.send('ping');
   await socket.sees('pong');

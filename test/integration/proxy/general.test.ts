@@ -1,13 +1,22 @@
 /** What only the general engine can get wrong: requests that node:http reads at once, and apps that say too much. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answering, counts, eventually, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
+import {
+  answering,
+  counts,
+  eventually,
+  HANDSHAKE,
+  HEAD,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  SWITCH,
+  testBoth,
+} from './harness.ts';
 import type { Wire } from './harness.ts';
 
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
 const engine = 'http-proxy';
-const HANDSHAKE = `GET /ws ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n`;
-const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
 testBoth('a body behind the answer to a HEAD costs its connection to the app, and no visitor anything', async (t) => {
   const edge = await startEdge(t);
@@ -121,6 +130,13 @@ test('a client that asks on and on without an answer is not read any further', a
   await eventually('the second', () => wire.received.includes('/next'));
   client.socket.resetAndDestroy();
   await wire.end();
+});
+
+testBoth('an interim answer that says it is the last one is 502', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n${OK}`));
+  await route(edge, upstream.port);
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 /);
 });
 
 test('an app that says one interim answer after the other is 502', async (t) => {

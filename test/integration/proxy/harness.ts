@@ -21,7 +21,7 @@ import { startProxy } from '../../../proxy/proxy.ts';
 import type { Proxy } from '../../../proxy/proxy.ts';
 
 /** How long a test waits for something that must happen; only a broken test or proxy takes as long. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 export function uuid(number: number): string {
   return `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
@@ -135,6 +135,13 @@ export function answering(response: string): (wire: Wire) => void {
   };
 }
 
+/** Of a request to the routed host, behind its method and target. */
+export const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
+/** What makes a GET a WebSocket handshake, with the end of its head. */
+export const UPGRADE_FIELDS =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n';
+export const HANDSHAKE = `GET /ws ${HEAD}${UPGRADE_FIELDS}`;
+export const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 export async function listen(server: Server): Promise<number> {
@@ -188,6 +195,8 @@ export async function startEdge(
     folder?: string;
     engine?: EngineName;
     workers?: number;
+    /** Folder of certificates: there is a listener for TLS too. */
+    certificates?: string;
   } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
@@ -198,6 +207,8 @@ export async function startEdge(
   const config = {
     ...readConfig({}),
     listen: listenOn,
+    listenTls: settings.certificates === undefined ? null : listenOn,
+    certificates: settings.certificates ?? null,
     engine: settings.engine ?? engineOf(t),
     workers: settings.workers ?? 1,
     accessLog: 'off' as const,

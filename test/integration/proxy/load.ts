@@ -48,7 +48,7 @@ export function startLoad(port: number, visitors = 6): Load {
 export function ask(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const headers = { host: 'app.test', connection: 'close' };
-    const req = request({ host: '127.0.0.1', port, agent: false, headers, timeout: 10_000 }, (res) => {
+    const req = request({ host: '127.0.0.1', port, agent: false, headers, timeout: 30_000 }, (res) => {
       let text = '';
       res.setEncoding('utf8').on('data', (part: string) => (text += part));
       res.on('end', () => {

@@ -1,13 +1,15 @@
 /** The proxy as a process of its own: killed, stopped, restarted, handed a socket, called wrongly. */
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs';
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
-import { environment, MAIN, serve, start } from './proxy-process.ts';
+import { callAdmin, environment, MAIN, serve, start } from './proxy-process.ts';
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
@@ -224,4 +226,31 @@ test('an address in use is a coded failure', async (t) => {
   await eventually('its message', () => second.output().includes('ORK_CONFIG'));
   assert.equal(second.child.exitCode, 1);
   await assert.rejects(copyFile(join(other, 'admin.sock'), join(other, 'copy')), { code: 'ENOENT' });
+});
+
+test('a proxy whose log nobody reads serves all the same, and ends', async (t) => {
+  const folder = await temporaryFolder(t);
+  const path = join(folder, 'log');
+  assert.equal(spawnSync('mkfifo', ['--', path]).status, 0);
+  const pipe = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  t.after(() => closeSync(pipe));
+  assert.throws(() => {
+    for (;;) writeSync(pipe, Buffer.alloc(4096, 'x'));
+  }, /EAGAIN/);
+  // Blocking, as a shell or a supervisor passes it on.
+  const stdout = openSync(path, 'r+');
+  t.after(() => closeSync(stdout));
+  const child = spawn(process.execPath, [MAIN, 'serve'], {
+    env: environment(folder),
+    stdio: ['ignore', stdout, 'ignore'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const adminSocket = join(folder, 'admin.sock');
+  await eventually('its admin socket', () => existsSync(adminSocket));
+  const upstream = await scriptedUpstream(t);
+  const flip = JSON.stringify({ entry: entryFor(upstream.port), expectedGeneration: 0 });
+  assert.equal((await callAdmin(adminSocket, 'POST', '/v1/flip', flip)).status, 200);
+  child.kill('SIGTERM');
+  const [code] = (await once(child, 'exit')) as [number | null];
+  assert.equal(code, 0);
 });

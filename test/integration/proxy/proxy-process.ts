@@ -105,7 +105,13 @@ export async function serve(
   };
 }
 
-function callAdmin(socketPath: string, method: string, path: string, body?: string): ReturnType<Running['admin']> {
+/** One call of the admin API. */
+export function callAdmin(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: string,
+): ReturnType<Running['admin']> {
   return new Promise((resolve, reject) => {
     const req = request({ socketPath, method, path, agent: false }, (res) => {
       let text = '';

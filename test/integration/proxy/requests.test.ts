@@ -2,18 +2,18 @@
 import assert from 'node:assert/strict';
 import {
   answering,
+  dechunked,
   entryFor,
   eventually,
+  HEAD,
   OK,
   route,
   scriptedUpstream,
   startEdge,
+  testBoth,
   uuid,
   viewOf,
-  testBoth,
 } from './harness.ts';
-
-const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
 
 const REFUSED: readonly (readonly [name: string, request: string, status: RegExp])[] = [
   ['no Host', 'GET / HTTP/1.1\r\n\r\n', /^HTTP\/1.1 400 /],
@@ -93,6 +93,26 @@ const REFUSED: readonly (readonly [name: string, request: string, status: RegExp
     /^HTTP\/1.1 400 /,
   ],
   [
+    'a bare LF in a chunk extension',
+    `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n1;a\na\r\n0\r\n\r\n`,
+    /^HTTP\/1.1 400 /,
+  ],
+  [
+    'a bare CR in a chunk extension',
+    `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n1;a="\r"\r\na\r\n0\r\n\r\n`,
+    /^HTTP\/1.1 400 /,
+  ],
+  [
+    'a blank in front of a chunk extension',
+    `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n1 ;a\r\na\r\n0\r\n\r\n`,
+    /^HTTP\/1.1 400 /,
+  ],
+  [
+    'a chunk extension of more than 16 KiB',
+    `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n1;${'a'.repeat(17_000)}\r\na\r\n0\r\n\r\n`,
+    /^HTTP\/1.1 400 /,
+  ],
+  [
     'a length among trailers',
     `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 5\r\n\r\n`,
     /^HTTP\/1.1 400 /,
@@ -136,6 +156,21 @@ testBoth('100 fields and raw bytes in values pass', async (t) => {
   await route(edge, upstream.port);
   await (await edge.send(`GET / ${HEAD}X-Raw: \xc3\xa4\r\n${'A: b\r\n'.repeat(98)}\r\n`)).sees(/ok$/);
   assert.match(upstream.wires[0]?.received ?? '', /x-raw: \xc3\xa4\r\n/i);
+});
+
+testBoth('chunk extensions are passed over: the app gets chunks without any', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', () => wire.received.endsWith('\r\n0\r\n\r\n') && wire.send(OK));
+  });
+  await route(edge, upstream.port);
+  const chunks = '2;a\r\nbo\r\n1;a=b;c="d;\\"e"\r\nd\r\n1;a=""\r\ny\r\n0;last\r\n\r\n';
+  const client = await edge.send(`POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
+  await client.sees(/ok$/);
+  const { received } = await upstream.wire(0);
+  const [, body = ''] = received.split('\r\n\r\n', 2);
+  assert.equal(dechunked(received.slice(received.indexOf(body))).body, 'body');
+  assert.doesNotMatch(body, /;/);
 });
 
 testBoth('targets pass as they are, whatever they look like', async (t) => {

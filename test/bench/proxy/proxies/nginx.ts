@@ -12,7 +12,7 @@ const SETTINGS = {
   keepalive_requests 1000000000; keepalive_timeout 10m; reset_timedout_connection on;
   proxy_buffer_size 16k; proxy_buffers 8 16k; proxy_busy_buffers_size 64k; proxy_max_temp_file_size 0;
   client_body_buffer_size 64k; client_max_body_size 0;`,
-  default: 'keepalive_timeout 10m; client_max_body_size 0;',
+  default: 'keepalive_requests 1000000000; keepalive_timeout 10m; client_max_body_size 0;',
 } as const;
 
 export function nginx(settings: keyof typeof SETTINGS): StartProxy {

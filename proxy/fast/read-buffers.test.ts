@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HEADROOM, ReadBuffers, Reads } from './read-buffers.ts';
+
+const MUCH = 1_000_000_000;
+
+/** As node does after each read of a callback. @returns what the next read can fill, bytes */
+function afterRead(reads: Reads): number {
+  reads.take();
+  return reads.bytes.length - HEADROOM - 1;
+}
+
+/** Fills small reads until the next one is larger. @returns how many it took, or null: it never was */
+function readsUntilLarge(reads: Reads, left = MUCH): number | null {
+  const small = afterRead(reads);
+  for (let count = 1; count <= 20; count += 1) {
+    reads.passed(small, left);
+    if (afterRead(reads) > small) return count;
+  }
+  return null;
+}
+
+test('a long answer is read in large pieces once the client has taken several full ones', () => {
+  assert.equal(readsUntilLarge(new Reads(new ReadBuffers())), 8);
+});
+
+test('the last pieces of an answer are small, so that no large one waits when it is over', () => {
+  const reads = new Reads(new ReadBuffers());
+  const small = afterRead(reads);
+  readsUntilLarge(reads);
+  reads.passed(500_000, 500_000);
+  assert.equal(afterRead(reads), small);
+  assert.equal(readsUntilLarge(new Reads(new ReadBuffers()), 500_000), null);
+});
+
+test('a client that falls behind gets small pieces, and large ones only after it has caught up', () => {
+  const reads = new Reads(new ReadBuffers());
+  const small = afterRead(reads);
+  readsUntilLarge(reads);
+  reads.shrink();
+  assert.equal(afterRead(reads), small);
+  assert.equal(readsUntilLarge(reads), null, 'what it was given still waits');
+  reads.release();
+  assert.equal(readsUntilLarge(reads), 8);
+});
+
+test('only so many connections have large pieces, counted until what they read has gone', () => {
+  const buffers = new ReadBuffers();
+  const all = Array.from({ length: 33 }, () => new Reads(buffers));
+  assert.deepEqual(all.map((reads) => readsUntilLarge(reads) !== null).indexOf(false), 32);
+  const last = all.at(-1) as Reads;
+  all[0]?.shrink();
+  assert.equal(readsUntilLarge(last), null);
+  all[0]?.release();
+  all[0]?.release();
+  assert.ok(readsUntilLarge(last));
+  assert.equal(readsUntilLarge(new Reads(buffers)), null, 'released twice is given back once');
+});

@@ -1,0 +1,35 @@
+/** The general engine: node's parser in front, http-proxy behind a guard per exchange. */
+import type { Limits, Timeouts } from '../config.ts';
+import type { Clock } from '../clock.ts';
+import { H2cAgents } from '../h2/h2c-agent.ts';
+import { Compressors } from '../policy/compression.ts';
+import type { Route } from '../routing/route.ts';
+import { makeEngine } from './engine.ts';
+import type { Exchange } from './exchange.ts';
+import { Guard } from './guard.ts';
+import { Pools } from './pool.ts';
+
+export interface General {
+  /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
+  forward(exchange: Exchange, route: Route): void;
+  /** Closes idle connections to all targets. */
+  close(): void;
+}
+
+export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
+  const tools = {
+    engine: makeEngine(),
+    pools: new Pools(limits, timeouts),
+    h2c: new H2cAgents(timeouts, clock),
+    compressors: new Compressors(),
+    timeouts,
+    clock,
+  };
+  return {
+    forward: (exchange, route) => new Guard(exchange, route, tools).start(),
+    close: () => {
+      tools.pools.close();
+      tools.h2c.close();
+    },
+  };
+}

@@ -1,0 +1,148 @@
+/** What fields pass, which are made, and what an expectation or an early hint does. */
+import assert from 'node:assert/strict';
+import { answering, engineOf, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
+import type { Wire } from './harness.ts';
+
+/** The fields that an upstream saw, by lower-case name. @param from what its request begins with; the first, if not told */
+function fields(wire: Wire, from = ''): Map<string, string[]> {
+  const seen = new Map<string, string[]>();
+  for (const line of wire.received.slice(wire.received.indexOf(from)).split('\r\n\r\n', 1)[0]?.split('\r\n').slice(1) ??
+    []) {
+    const [name = '', value = ''] = line.split(/: ?(.*)/s);
+    seen.set(name.toLowerCase(), [...(seen.get(name.toLowerCase()) ?? []), value]);
+  }
+  return seen;
+}
+
+testBoth('hop-by-hop fields and those that Connection names stay on their own connection, both ways', async (t) => {
+  const edge = await startEdge(t);
+  const response =
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Inner\r\nX-Inner: 1\r\nKeep-Alive: timeout=1\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nX-Kept: 1\r\n\r\nok';
+  const upstream = await scriptedUpstream(t, answering(response));
+  await route(edge, upstream.port);
+  const client = await edge.send(
+    `GET / ${HEAD}Connection: keep-alive, X-Secret\r\nX-Secret: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: Basic eA==\r\nTE: gzip\r\nUpgrade: h2c\r\nX-Kept: 1\r\n\r\n`,
+  );
+  await client.sees(/ok$/);
+  const seen = fields(await upstream.wire(0));
+  for (const name of ['x-secret', 'keep-alive', 'proxy-connection', 'proxy-authorization', 'te', 'upgrade']) {
+    assert.equal(seen.has(name), false, name);
+  }
+  assert.deepEqual(seen.get('connection'), ['keep-alive']);
+  assert.deepEqual(seen.get('x-kept'), ['1']);
+  assert.doesNotMatch(client.received, /X-Inner|timeout=1\r|Proxy-Authenticate|Upgrade|h2c/i);
+  assert.match(client.received, /X-Kept: 1/);
+});
+
+testBoth('Connection cannot take framing and routing fields away', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const names = 'close, Host, Content-Length, X-Forwarded-For, X-Forwarded-Host, X-Request-Id, Forwarded';
+  await (await edge.send(`POST / ${HEAD}Connection: ${names}\r\nContent-Length: 3\r\n\r\nabc`)).sees(/ok$/s);
+  const seen = fields(await upstream.wire(0));
+  assert.deepEqual(seen.get('content-length'), ['3']);
+  assert.deepEqual(seen.get('host'), ['app.test']);
+  assert.deepEqual(seen.get('x-forwarded-for'), ['127.0.0.1']);
+  assert.equal(seen.get('x-request-id')?.length, 1);
+  await (
+    await edge.send(`POST / ${HEAD}Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`)
+  ).sees(/ok$/s);
+  assert.deepEqual(fields(await upstream.wire(1)).get('transfer-encoding'), ['chunked']);
+});
+
+testBoth('what a client says about its own origin is replaced, never trusted', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const claims =
+    'X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /x\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nProxy: http://evil\r\n';
+  await (await edge.send(`GET / HTTP/1.1\r\nHost: App.Test:8080\r\n${claims}\r\n`)).sees(/ok$/);
+  const seen = fields(await upstream.wire(0));
+  assert.deepEqual(seen.get('x-forwarded-for'), ['127.0.0.1']);
+  assert.deepEqual(seen.get('x-forwarded-proto'), ['http']);
+  assert.deepEqual(seen.get('x-forwarded-host'), ['App.Test:8080']);
+  assert.deepEqual(seen.get('x-real-ip'), ['127.0.0.1']);
+  assert.deepEqual(seen.get('forwarded'), ['for=127.0.0.1;host="App.Test:8080";proto=http']);
+  assert.deepEqual(seen.get('host'), ['App.Test:8080']);
+  for (const name of ['x-forwarded-port', 'x-forwarded-prefix', 'proxy']) assert.equal(seen.has(name), false, name);
+});
+
+testBoth('field names with an underscore are dropped, and others keep their repetition', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const odd = 'X_Forwarded_For: 6.6.6.6\r\nContent_Length: 5\r\n__proto__: x\r\nconstructor: c\r\nX-A: 1\r\nX-A: 2\r\n';
+  await (await edge.send(`GET / ${HEAD}${odd}Cookie: a=1\r\nCookie: b=2\r\n\r\n`)).sees(/ok$/);
+  const seen = fields(await upstream.wire(0));
+  for (const name of ['x_forwarded_for', 'content_length', '__proto__']) assert.equal(seen.has(name), false, name);
+  assert.deepEqual(seen.get('x-a'), ['1', '2']);
+  assert.deepEqual(seen.get('constructor'), ['c']);
+  // As they came, or in one line: a server has to take both for the same.
+  assert.deepEqual(seen.get('cookie'), engineOf(t) === 'fast' ? ['a=1', 'b=2'] : ['a=1; b=2']);
+});
+
+testBoth('a request id is made when there is none, kept when it is harmless, and replaced when not', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const client = await edge.connect();
+  for (const line of ['', 'X-Request-Id: abc-1\r\n', 'X-Request-Id: a b"<\r\n'])
+    client.send(`GET / ${HEAD}${line}\r\n`);
+  await client.sees(/ok.*ok.*ok$/s);
+  const ids = upstream.wires.flatMap((wire) => [...wire.received.matchAll(/x-request-id: (.*)\r\n/g)].map((m) => m[1]));
+  assert.equal(ids.length, 3);
+  assert.equal(new Set(ids).size, 3);
+  assert.ok(ids.includes('abc-1'));
+  assert.equal(ids.includes('a b"<'), false);
+});
+
+testBoth('Expect: 100-continue asks the app, whose 100 lets the body come', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees(/expect: 100-continue/i);
+  assert.equal(client.received, '');
+  wire.send('HTTP/1.1 100 Continue\r\n\r\n');
+  await client.sees(/^HTTP\/1.1 100 Continue\r\n\r\n$/);
+  client.send('body');
+  await wire.sees(/\r\n\r\nbody$/);
+  wire.send(OK);
+  await client.sees(/200 OK.*ok$/s);
+});
+
+testBoth(
+  'an app that refuses instead of saying 100 has its answer passed, and the connection is not used again',
+  async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(
+      t,
+      answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'),
+    );
+    await route(edge, upstream.port);
+    const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 40\r\n\r\n`);
+    await client.sees(/^HTTP\/1.1 413 .*Connection: close/s);
+    await client.end();
+    await eventually('the upstream connection to close', () => upstream.wires[0]?.ended !== null);
+  },
+);
+
+testBoth('another expectation is answered 417', async (t) => {
+  const edge = await startEdge(t);
+  await (await edge.send(`GET / ${HEAD}Expect: miracles\r\n\r\n`)).sees(/^HTTP\/1.1 417 /);
+});
+
+testBoth('early hints are passed on before the response', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\n\r\n');
+  await client.sees(/^HTTP\/1.1 103 Early Hints\r\nLink: <\/a.css>; rel=preload; as=style\r\n\r\n$/);
+  wire.send(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${OK}`);
+  await client.sees(/HTTP\/1.1 200 OK.*ok$/s);
+});

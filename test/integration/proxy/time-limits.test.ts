@@ -1,0 +1,128 @@
+/** What is waited for, for how long, and who is told then. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { startServing } from './engine-harness.ts';
+import { counts, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
+
+const STUCK_LISTENER = fileURLToPath(new URL('stuck-listener.mjs', import.meta.url));
+
+testBoth('a refused connection is 502, silence is 504, and both are counted', async (t) => {
+  const edge = await startEdge(t, { timeouts: { responseHeadMs: 50 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const slow = await edge.send(`GET / ${HEAD}\r\n`);
+  await slow.sees(/^HTTP\/1.1 504 .*ORK_APP_TIMEOUT/s);
+  await (await upstream.wire(0)).end();
+  await upstream.close();
+  const down = await edge.send(`GET / ${HEAD}\r\n`);
+  await down.sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE/s);
+  assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
+});
+
+testBoth('a connect that nobody answers is 504', async (t) => {
+  const stuck = spawn(process.execPath, [STUCK_LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(async () => {
+    stuck.kill('SIGKILL');
+    await once(stuck, 'exit');
+  });
+  const port = Number(String((await once(stuck.stdout, 'data'))[0]));
+  // Two connections fill its queue; what the kernel does with more is silence.
+  const fillers = [createConnection(port, '127.0.0.1'), createConnection(port, '127.0.0.1')];
+  for (const socket of fillers) socket.on('error', () => undefined);
+  t.after(() => fillers.forEach((socket) => socket.destroy()));
+  await Promise.all(fillers.map((socket) => once(socket, 'connect')));
+  const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
+  await route(edge, port);
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 504 .*ORK_APP_TIMEOUT/s);
+  await (await edge.send(`POST / ${HEAD}Content-Length: 3\r\n\r\nabc`)).sees(/^HTTP\/1.1 504 /);
+  assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
+});
+
+testBoth('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
+  const edge = await startEdge(t, { timeouts: { responseHeadMs: 500 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Content-Length: 100\r\n\r\n`);
+  for (let sent = 0; sent < 60; sent += 1) {
+    client.send('x');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.equal(client.received, '');
+  await client.sees(/^HTTP\/1.1 408 /);
+  await client.end();
+  assert.equal(counts(edge).failed, 0);
+});
+
+testBoth('a body that trickles is 408 once its grace is over, and its app is let off', async (t) => {
+  const edge = await startEdge(t, { timeouts: { bodyGraceMs: 200 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Content-Length: 100000\r\n\r\n`);
+  const trickle = setInterval(() => client.send('a'), 20);
+  t.after(() => clearInterval(trickle));
+  await client.sees(/^HTTP\/1.1 408 .*Connection: close/s);
+  await (await upstream.wire(0)).end();
+  assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 0, inFlight: 0 });
+});
+
+testBoth('a body that comes fast enough may take its time, and so may its app', async (t) => {
+  const edge = await startEdge(t, { timeouts: { bodyGraceMs: 100 } });
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Content-Length: 20000\r\n\r\n`);
+  for (let sent = 0; sent < 20; sent += 1) {
+    client.send('a'.repeat(1000));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const wire = await upstream.wire(0);
+  await wire.sees(/a{20000}$/);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  wire.send(OK);
+  await client.sees(/^HTTP\/1.1 200 .*ok$/s);
+});
+
+test('a client that stops in its body is 408, and one that stops reading is let go', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
+  const upstream = await scriptedUpstream(t);
+  edge.serve(upstream.port);
+  const sender = await edge.send(`POST / ${HEAD}Content-Length: 10\r\n\r\nabc`);
+  await sender.sees(/^HTTP\/1.1 408 .*Connection: close/s);
+  assert.equal(await sender.end(), 'fin');
+  const body = await upstream.wire(0);
+  await body.end();
+  const reader = await edge.send(`GET / ${HEAD}\r\n`);
+  reader.socket.pause();
+  const wire = await upstream.wire(1);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
+  wire.socket.write(Buffer.alloc(64_000_000));
+  await wire.end();
+  await eventually('both to be told of', () => edge.seen.length === 2);
+  assert.deepEqual(
+    edge.seen.map(({ status, outcome }) => [status, outcome]),
+    [
+      [408, 'abandoned'],
+      [200, 'abandoned'],
+    ],
+  );
+});
+
+test('a client of the general engine that stops reading is let go, too', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
+  const upstream = await scriptedUpstream(t);
+  edge.serve(upstream.port, { compression: true });
+  const reader = await edge.send(`GET / ${HEAD}\r\n`);
+  reader.socket.pause();
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n');
+  wire.socket.write(Buffer.alloc(64_000_000));
+  await wire.end();
+  await eventually('it to be told of', () => edge.seen.length === 1);
+  assert.equal(edge.seen[0]?.outcome, 'abandoned');
+  assert.equal(edge.seen[0].engine, 'general');
+});

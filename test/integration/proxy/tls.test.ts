@@ -1,0 +1,136 @@
+/** HTTP/1.1 over TLS where it is not as over TCP: how bytes are read and written, and how a connection is broken. */
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect } from 'node:tls';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { makeCertificate } from '../../harness/certificates.ts';
+import {
+  answering,
+  HEAD,
+  listen,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  temporaryFolder,
+  testBoth,
+} from './harness.ts';
+import type { Edge } from './harness.ts';
+
+/** An edge with a certificate for app.test, and how to connect to it by TLS. */
+async function startTls(t: TestContext): Promise<{ edge: Edge; client: () => Promise<TLSSocket> }> {
+  const folder = await temporaryFolder(t);
+  const { cert } = await makeCertificate(folder, 'app.test', ['DNS:app.test']);
+  const edge = await startEdge(t, { certificates: folder });
+  const port = edge.proxy.addresses.find(({ kind }) => kind === 'https')?.port ?? 0;
+  const client = async (): Promise<TLSSocket> => {
+    const socket = connect({ host: '127.0.0.1', port, ca: cert, servername: 'app.test', ALPNProtocols: ['http/1.1'] });
+    t.after(() => socket.destroy());
+    // Whoever waits for something is told.
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    return socket;
+  };
+  return { edge, client };
+}
+
+/** What came up to the end, and how that was. */
+async function untilEnd(socket: TLSSocket): Promise<{ text: string; end: string }> {
+  let text = '';
+  let end = 'fin';
+  socket.on('data', (bytes: Buffer) => {
+    text += bytes.toString('latin1');
+  });
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    end = error.code ?? error.message;
+  });
+  await new Promise((resolve) => socket.once('close', resolve));
+  return { text, end };
+}
+
+test('an answer that only the end of its connection ends, and that breaks, is a reset over TLS too', async (t) => {
+  const { edge, client } = await startTls(t);
+  const upstream = await scriptedUpstream(t, answering('HTTP/1.1 200 OK\r\n\r\nhalf of it'));
+  await route(edge, upstream.port);
+  const socket = await client();
+  const ended = untilEnd(socket);
+  socket.write(`GET / ${HEAD}\r\n`);
+  await once(socket, 'data');
+  (await upstream.wire(0)).socket.resetAndDestroy();
+  const { text, end } = await ended;
+  assert.match(text, /half of it$/);
+  // An edge whose process this had ended could not be asked again.
+  assert.equal(end, 'ECONNRESET');
+  const again = await client();
+  again.write(`GET / ${HEAD}\r\n`);
+  await once(again, 'data');
+});
+
+testBoth('an HTTP/1.0 client by TLS whose answer breaks sees a reset', async (t) => {
+  const { edge, client } = await startTls(t);
+  const upstream = await scriptedUpstream(t, answering('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it'));
+  await route(edge, upstream.port);
+  const socket = await client();
+  const ended = untilEnd(socket);
+  socket.write('GET / HTTP/1.0\r\nHost: app.test\r\n\r\n');
+  await once(socket, 'data');
+  (await upstream.wire(0)).socket.resetAndDestroy();
+  assert.equal((await ended).end, 'ECONNRESET');
+});
+
+testBoth(
+  'requests in many pieces, pipelined ones and a WebSocket handshake behind them are served over TLS',
+  async (t) => {
+    const { edge, client } = await startTls(t);
+    const upstream = await scriptedUpstream(t, answering(OK));
+    await route(edge, upstream.port);
+    const socket = await client();
+    const ended = untilEnd(socket);
+    for (const octet of `GET /1 ${HEAD}\r\n`) socket.write(octet);
+    socket.write(`GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`);
+    // The last one is for the general engine, which gets the connection with what was read of it.
+    socket.write(`GET /4 ${HEAD}Expect: 100-continue\r\nConnection: close\r\n\r\n`);
+    const { text, end } = await ended;
+    assert.equal(text.split('HTTP/1.1 200 OK').length - 1, 4, text);
+    assert.equal(end, 'fin');
+  },
+);
+
+testBoth('megabytes come and go whole over TLS, also to a client that reads slowly', async (t) => {
+  const { edge, client } = await startTls(t);
+  const body = randomBytes(6_000_000);
+  const app = createServer((req, res) => req.pipe(res));
+  t.after(() => app.close());
+  await route(edge, await listen(app));
+  const socket = await client();
+  socket.write(`POST / ${HEAD}Connection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
+  socket.write(body);
+  const parts: Buffer[] = [];
+  socket.on('data', (bytes: Buffer) => {
+    parts.push(bytes);
+    socket.pause();
+    setTimeout(() => socket.resume(), 1);
+  });
+  await once(socket, 'end');
+  const answer = dechunkedBytes(Buffer.concat(parts));
+  assert.equal(digest(answer), digest(body));
+});
+
+const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** The body of a chunked answer. */
+function dechunkedBytes(answer: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  let at = answer.indexOf('\r\n\r\n') + 4;
+  for (;;) {
+    const line = answer.indexOf('\r\n', at);
+    const size = Number.parseInt(answer.toString('latin1', at, line), 16);
+    if (!(size > 0)) return Buffer.concat(parts);
+    parts.push(answer.subarray(line + 2, line + 2 + size));
+    at = line + 2 + size + 2;
+  }
+}
