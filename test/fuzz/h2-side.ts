@@ -6,11 +6,12 @@ import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
+import { HOST_LETTERS } from '../../proxy/h2/test-sequences.ts';
 import { FRAME, PREFACE } from '../../proxy/h2/wire/codes.ts';
 import { frame } from '../../proxy/h2/wire/test-frames.ts';
 import type { EdgeProcess } from '../harness/edge-process.ts';
 import type { Findings, H2Case } from './findings.ts';
-import { HOST_LETTERS, wholeRequests } from './h2-cases.ts';
+import { wholeRequests } from './h2-cases.ts';
 import { StrictUpstream } from './strict-upstream.ts';
 import type { StrictRequest } from './strict-upstream.ts';
 
