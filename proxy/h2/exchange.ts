@@ -50,6 +50,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   readonly client: ServerStream;
   readonly #carrier: Carrier;
   #target: Target | null = null;
+  /** Null once it is over: its connection may carry another request then. */
   #leg: Leg | null = null;
   #phase: Phase = 'asking';
   #appStatus = 0;
@@ -151,7 +152,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
       this.#giveUp(BODY_TOO_LARGE);
       return true;
     }
-    this.#targetFull = this.#leg?.write(bytes.subarray(start, end)) === false;
+    if (this.#leg?.write(bytes.subarray(start, end)) === false) this.#targetFull = true;
     return !this.#targetFull;
   }
 
@@ -198,7 +199,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   body(bytes: Buffer, start: number, end: number): boolean {
     if (this.#phase !== 'answering') return true;
     this.bytesOut += end - start;
-    this.#clientFull = !this.client.write(bytes, start, end);
+    if (!this.client.write(bytes, start, end)) this.#clientFull = true;
     return !this.#clientFull;
   }
 
@@ -214,10 +215,12 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   }
 
   end(trailers: readonly string[] | null): void {
+    this.#leg = null;
     if (this.#phase === 'answering') this.#conclude(trailers === null ? NONE : withLowerNames(trailers));
   }
 
   failed(reason: CallFailure, cause: unknown): void {
+    this.#leg = null;
     if (!this.#isUnderWay) return;
     if (reason === 'refused' && this.#phase === 'asking') this.#refused(cause);
     else if (reason === 'timeout' && this.#phase === 'asking' && !this.client.isRequestEnded && !this.#targetFull) {
