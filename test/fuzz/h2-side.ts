@@ -23,6 +23,7 @@ const INCOMPLETE_MS = 300;
 /** Without, it is answered in this time, or the connection closed, or the proxy hangs. */
 const HANG_MS = 8000;
 const LAST = Buffer.from('the last');
+const LAST_PING = frame(FRAME.ping, 0, 0, LAST);
 
 interface Run {
   readonly case: H2Case;
@@ -59,7 +60,8 @@ export class H2Side {
     for (const run of runs) {
       const seen = this.#seen.get(run.host) ?? [];
       forwarded += seen.length;
-      const whole = wholeRequests(run.bytes);
+      // What was cut off at the end goes on in the last PING.
+      const whole = wholeRequests(Buffer.concat([run.bytes, LAST_PING]));
       const wrong = seen.find((line) => !takeOut(whole, line));
       if (run.hung) findings.add('h2: hang', 'neither answered nor closed', 'fast', [run.case]);
       if (wrong !== undefined) {
@@ -126,5 +128,5 @@ async function sendParts(socket: TLSSocket, { case: { parts }, bytes }: Run): Pr
     if (index > 0) await immediate();
     socket.write(bytes.subarray(cuts[index - 1] ?? 0, end));
   }
-  socket.write(frame(FRAME.ping, 0, 0, LAST));
+  socket.write(LAST_PING);
 }
