@@ -67,7 +67,8 @@ export class Outlet {
     const waiting = this.#socket.writableLength;
     // What is first in line was encrypted, or copied, when `write` returned.
     const chunk = waiting === 0 ? bytes : Buffer.from(bytes);
-    if (waiting + bytes.length > SECURE_AHEAD) return this.#leaveToStream(chunk);
+    // Behind something that is told of when it has gone, this is, too: it is the last one then.
+    if (this.#isPending || waiting + bytes.length > SECURE_AHEAD) return this.#leaveToStream(chunk);
     this.#socket.write(chunk);
     return true;
   }

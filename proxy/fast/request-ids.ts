@@ -9,6 +9,8 @@ const COUNT = 12;
 export class RequestIds {
   readonly #prefix = randomBytes(PREFIX / 2).toString('hex');
   readonly #bytes = Buffer.from(this.#prefix, 'latin1');
+  /** The prefix with the zeros in front of a count of so many digits. */
+  readonly #padded = Array.from({ length: COUNT + 1 }, (_, digits) => this.#prefix + '0'.repeat(COUNT - digits));
   #count = 0;
 
   next(): number {
@@ -17,7 +19,8 @@ export class RequestIds {
   }
 
   text(count: number): string {
-    return this.#prefix + count.toString(16).padStart(COUNT, '0');
+    const digits = count.toString(16);
+    return `${this.#padded[digits.length] ?? this.#prefix}${digits}`;
   }
 
   /** @returns the offset after the id */

@@ -50,14 +50,14 @@ export class Dispatch {
   /** The client may leave while its password is being checked. */
   async #awaitAccess(exchange: Exchange, route: Route, verdict: Promise<Answer | null>): Promise<void> {
     const { res } = exchange;
-    const left = (): void => exchange.end('abandoned');
+    const left = (): void => exchange.conclude('abandoned');
     res.once('close', left);
     let answer: Answer | null = null;
     try {
       answer = await verdict;
     } catch (error) {
       // scrypt found no memory or no thread: nobody knows whether the password is right.
-      exchange.failed(APP_UNAVAILABLE, error, true, null);
+      exchange.noteFailure(APP_UNAVAILABLE, error, true, null);
       if (!res.closed) exchange.refuse(APP_UNAVAILABLE);
       return;
     } finally {

@@ -6,12 +6,10 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
-import type { Ended, Outcome } from '../observe/observer.ts';
+import { RequestRecord } from '../observe/request-record.ts';
 import { failureAnswer, sendAnswer } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Answer, Asked } from '../policy/policy.ts';
-import type { Route } from '../routing/route.ts';
-import type { Target } from '../upstream/target.ts';
 import { givenRequestId } from './headers.ts';
 import type { Request } from './request.ts';
 
@@ -25,27 +23,15 @@ export interface Arrival {
   readonly upgrade: { readonly socket: Socket; readonly head: Buffer } | null;
 }
 
-export class Exchange implements Asked, Ended {
+export class Exchange extends RequestRecord<Request> implements Asked {
   readonly engine = 'general';
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly expectsContinue: boolean;
   readonly upgrade: Arrival['upgrade'];
-  readonly request: Request;
   readonly requestId: string;
-  /** Null until one is found. */
-  route: Route | null = null;
-  status = 0;
-  outcome: Outcome = 'abandoned';
   targetId: string | null = null;
-  appMs = 0;
-  durationMs = 0;
-  bytesIn = 0;
-  bytesOut = 0;
-  readonly #context: Context;
   readonly #isClosing: () => boolean;
-  readonly #startedAt: number;
-  #ended = false;
 
   /** @param isClosing true while the listener drains */
   constructor(
@@ -54,35 +40,17 @@ export class Exchange implements Asked, Ended {
     request: Request,
     isClosing: () => boolean,
   ) {
-    this.#context = context;
+    super(request, context);
     this.#isClosing = isClosing;
-    this.#startedAt = context.clock.monotonic();
     this.req = req;
     this.res = res;
     this.expectsContinue = expectsContinue;
     this.upgrade = upgrade;
-    this.request = request;
     this.requestId = givenRequestId(req.headers['x-request-id']) ?? randomUUID();
   }
 
   get method(): string {
     return this.req.method ?? '';
-  }
-
-  get host(): string {
-    return this.request.host;
-  }
-
-  get target(): string {
-    return this.request.target;
-  }
-
-  get clientAddress(): string {
-    return this.request.clientAddress;
-  }
-
-  get secure(): boolean {
-    return this.request.secure;
   }
 
   get contentLength(): number | null {
@@ -131,45 +99,18 @@ export class Exchange implements Asked, Ended {
     return head + (this.request.hasBody || this.upgrade ? this.req.socket.readableHighWaterMark : 0);
   }
 
-  /** The head of the app's answer has come. */
-  answered(status: number): void {
-    this.status = status;
-    this.appMs = this.#context.clock.monotonic() - this.#startedAt;
-  }
-
   /** Answers in place of the app. No head was sent. */
   send(answer: Answer): void {
     // A client that we misread, or whose body we do not want, must not go on with this connection.
     const isUnsure = answer.code === 'ORK_INVALID' || answer.code === 'ORK_TOO_LARGE';
     this.status = answer.status;
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
-    this.res.once('close', () => this.end(this.res.writableFinished ? 'served' : 'abandoned'));
+    this.res.once('close', () => this.conclude(this.res.writableFinished ? 'served' : 'abandoned'));
     sendAnswer(this.res, answer, isUnsure || this.mustClose);
   }
 
   /** Answers with the failure's page. No head was sent. */
   refuse(failure: Failure): void {
     this.send(failureAnswer(failure, this.req.headers.accept, this.route?.edge.errorPages));
-  }
-
-  /**
-   * A failure that the proxy answers, or has to break the response for.
-   * @param isAnswered false: the response had begun
-   */
-  failed(failure: Failure, cause: unknown, isAnswered: boolean, target: Target | null): void {
-    if (this.route === null) return;
-    const { upstream } = this.route;
-    if (isAnswered) upstream.countFailure();
-    this.#context.failures.record(upstream.id, target?.id ?? null, failure, cause);
-  }
-
-  /** It is over. Tells the observer, once. */
-  end(outcome: Outcome): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.outcome = outcome;
-    this.durationMs = this.#context.clock.monotonic() - this.#startedAt;
-    if (this.route) this.route.metrics.ended(this);
-    else this.#context.observer.unrouted(this);
   }
 }

@@ -301,7 +301,7 @@ export class Guard implements InFlight, Waiter, Limited {
     }
     this.#phase = 'whole';
     this.#status = 101;
-    this.exchange.answered(101);
+    this.exchange.noteAnswer(101);
     this.stream = 'websocket';
     this.#limits.clear();
     res.detachSocket(upgrade.socket);
@@ -330,7 +330,7 @@ export class Guard implements InFlight, Waiter, Limited {
     this.#limits.clear();
     req.unpipe();
     this.upstream?.destroy();
-    if (!res.destroyed && !isClients(failure)) this.exchange.failed(failure, cause, isAnswered, this.#target);
+    if (!res.destroyed && !isClients(failure)) this.exchange.noteFailure(failure, cause, isAnswered, this.#target);
     if (isAnswered) this.exchange.refuse(failure);
     else abort(this.exchange);
   }
@@ -358,7 +358,7 @@ export class Guard implements InFlight, Waiter, Limited {
     this.exchange.targetId = this.#target?.id ?? null;
     if (this.#target) this.#target.release(this, this.#outcome, this.#status);
     else this.#route.upstream.leave(this);
-    this.exchange.end(this.#outcome);
+    this.exchange.conclude(this.#outcome);
     // One that has both request and response behind it may be in the pool again, or is a tunnel.
     if (!(this.#phase === 'whole' && req.complete)) this.upstream?.destroy();
     // What is left of a body that was answered early is read and dropped, so that the next request can be read.

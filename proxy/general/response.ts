@@ -35,7 +35,7 @@ export function passResponse(
     end.broken(error);
     return;
   }
-  exchange.answered(response.statusCode ?? 0);
+  exchange.noteAnswer(response.statusCode ?? 0);
   response.once('error', (error) => end.broken(error));
   // The head goes out at once, for event streams whose first event may be far away.
   res.flushHeaders();

@@ -6,39 +6,55 @@
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-
-import type { ServerHttp2Stream } from 'node:http2';
-import type { Duplex } from 'node:stream';
-import { breakStream, lingerOn } from './break.ts';
-import { asObject, linksOf, passedFields, passedTrailerFields } from './fields.ts';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { addLinks, asObject, passedFields, passedTrailerFields } from './fields.ts';
 import { MemorySocket } from './memory-socket.ts';
 import type { Request } from './request.ts';
+import type { ServerStream, StreamSink } from './stream.ts';
+import type { FieldBlock } from './wire/field-block.ts';
 
 /** The general engine, as a listener for connections. */
 export interface Acceptor {
   accept(socket: Duplex): unknown;
 }
 
+/** What a bridge needs. */
+interface Ground {
+  readonly general: Acceptor;
+  readonly tools: { readonly block: FieldBlock };
+}
+
 /** Answers of a WebSocket handshake that concern HTTP/1.1 only (RFC 8441 section 5.1). */
 const HANDSHAKE = new Set(['sec-websocket-accept', 'connection', 'upgrade']);
 
 /** Takes the stream over: answers it by the general engine. */
-export function bridge(client: ServerHttp2Stream, request: Request, general: Acceptor): void {
+export function bridge(client: ServerStream, request: Request, { general, tools }: Ground): void {
   const { clientAddress: address, secure } = request;
   const [near, far] = MemorySocket.pair({ address, secure });
   general.accept(far);
-  new Bridge(client, request, near).start();
+  client.sink = new Bridge(client, request, near, tools.block);
 }
 
-class Bridge {
-  readonly #client: ServerHttp2Stream;
+class Bridge implements StreamSink {
+  readonly #client: ServerStream;
   readonly #request: Request;
+  readonly #block: FieldBlock;
   readonly #upstream: ClientRequest;
+  /** Where the bytes of the client go; null: they wait for the answer to a WebSocket handshake. */
+  #to: Writable | null = null;
+  /** Those that wait; the client's window bounds them. */
+  #early: Buffer[] = [];
+  /** Where the bytes for the client come from. */
+  #from: Readable | null = null;
   #tunnel: Duplex | null = null;
+  /** The way to the general engine takes no more for now. */
+  #isFull = false;
+  #isAnswered = false;
 
-  constructor(client: ServerHttp2Stream, request: Request, near: MemorySocket) {
+  constructor(client: ServerStream, request: Request, near: MemorySocket, block: FieldBlock) {
     this.#client = client;
     this.#request = request;
+    this.#block = block;
     const isWebSocket = request.protocol !== null;
     this.#upstream = httpRequest({
       createConnection: () => near,
@@ -46,85 +62,103 @@ class Bridge {
       path: request.target,
       headers: isWebSocket ? handshakeHead(request) : plainHead(request),
     });
+    this.#listen();
+    if (isWebSocket || !request.hasBody) this.#upstream.end();
+    else if (request.expectsContinue) this.#upstream.flushHeaders();
+    if (!isWebSocket) this.#to = this.#upstream;
   }
 
-  start(): void {
-    this.#listen();
-    if (this.#request.protocol === null) this.#pump();
-    else this.#upstream.end();
+  data(bytes: Buffer, start: number, end: number): boolean {
+    const chunk = Buffer.from(bytes.subarray(start, end));
+    if (this.#to !== null) return this.#give(this.#to, chunk);
+    this.#early.push(chunk);
+    return false;
+  }
+
+  ended(trailers: readonly string[]): void {
+    const passed = passedTrailerFields(trailers);
+    const mayTrail = this.#to === this.#upstream && this.#request.contentLength === null;
+    if (passed.length > 0 && mayTrail) this.#upstream.addTrailers(asObject(passed));
+    this.#to?.end();
+  }
+
+  sent(): void {
+    this.#from?.resume();
+  }
+
+  closed(): void {
+    // A reset of the client, or all is done and this is of no consequence.
+    this.#upstream.destroy();
+    this.#tunnel?.destroy();
   }
 
   #listen(): void {
-    const client = this.#client;
     const upstream = this.#upstream;
-    client.on('close', () => this.#closed());
-    upstream.on('continue', () => this.#information({ ':status': 100 }));
+    upstream.on('continue', () => this.#client.inform(this.#block.begin(100)));
     upstream.on('information', ({ statusCode, rawHeaders }) => {
-      if (statusCode === 103) this.#information({ ':status': 103, link: linksOf(rawHeaders) });
+      if (statusCode === 103 && addLinks(this.#block.begin(103), rawHeaders)) this.#client.inform(this.#block);
     });
     upstream.on('response', (response) => this.#answer(response));
     upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));
     // The general engine answers every request; it breaks a connection only when the answer cannot be completed.
-    upstream.on('error', () => breakStream(client));
+    upstream.on('error', () => this.#broken());
   }
 
-  #pump(): void {
-    const client = this.#client;
-    const upstream = this.#upstream;
-    if (!this.#request.hasBody) {
-      upstream.end();
-      return;
+  #give(to: Writable, chunk: Buffer): boolean {
+    if (to.write(chunk)) return true;
+    if (!this.#isFull) {
+      this.#isFull = true;
+      to.once('drain', () => {
+        this.#isFull = false;
+        this.#client.resume();
+      });
     }
-    client.on('trailers', (_fields: unknown, _flags: number, raw: readonly string[]) => {
-      const trailers = passedTrailerFields(raw);
-      if (trailers.length > 0 && this.#request.contentLength === null) upstream.addTrailers(asObject(trailers));
-    });
-    if (this.#request.expectsContinue) upstream.flushHeaders();
-    client.pipe(upstream);
-  }
-
-  #information(fields: Record<string, number | readonly string[]>): void {
-    if (!this.#client.headersSent && !this.#client.closed) this.#client.additionalHeaders({ ...fields } as never);
+    return false;
   }
 
   #answer(response: IncomingMessage): void {
     const client = this.#client;
-    if (client.closed) return;
     const status = response.statusCode ?? 0;
-    const mayTrail = response.headers['transfer-encoding'] !== undefined && this.#request.method !== 'HEAD';
-    if (mayTrail) {
-      client.on('wantTrailers', () => client.sendTrailers(asObject(passedTrailerFields(response.rawTrailers))));
-    }
-    response.on('error', () => breakStream(client));
-    client.respond([':status', String(status), ...passedFields(response.rawHeaders, status)], {
-      waitForTrailers: mayTrail,
+    response.on('error', () => this.#broken());
+    client.respond(this.#block.begin(status).addAll(passedFields(response.rawHeaders, status)));
+    this.#flow(response, () => {
+      this.#isAnswered = true;
+      client.linger();
+      client.end(this.#request.method === 'HEAD' ? [] : passedTrailerFields(response.rawTrailers));
     });
-    response.once('end', () => {
-      if (client.readableEnded || !this.#request.hasBody) return;
-      client.unpipe(this.#upstream);
-      lingerOn(client);
-    });
-    response.pipe(client);
   }
 
   #upgraded(response: IncomingMessage, socket: Duplex, head: Buffer): void {
     const client = this.#client;
+    if (!client.isOpen) {
+      socket.destroy();
+      return;
+    }
     this.#tunnel = socket;
-    socket.on('error', () => breakStream(client));
-    if (client.closed) return void socket.destroy();
+    socket.on('error', () => this.#broken());
     const fields = passedFields(response.rawHeaders, 200);
     const kept = fields.filter((_, index) => !HANDSHAKE.has(fields[index - (index % 2)] ?? ''));
-    client.respond([':status', '200', ...kept]);
-    if (head.length > 0) client.write(head);
-    socket.pipe(client);
-    client.pipe(socket);
-    return undefined;
+    client.respond(this.#block.begin(200).addAll(kept));
+    if (head.length > 0) client.write(head, 0, head.length);
+    this.#flow(socket, () => client.end());
+    this.#to = socket;
+    for (const chunk of this.#early) this.#give(socket, chunk);
+    this.#early = [];
+    if (client.isRequestEnded) socket.end();
+    else if (!this.#isFull) client.resume();
   }
 
-  #closed(): void {
-    // A reset of the client, or all is done and this is of no consequence.
-    this.#upstream.destroy();
-    this.#tunnel?.destroy();
+  /** From the general engine to the client. */
+  #flow(from: Readable, whole: () => void): void {
+    this.#from = from;
+    from.on('data', (bytes: Buffer) => {
+      if (!this.#client.write(bytes, 0, bytes.length)) from.pause();
+    });
+    from.once('end', whole);
+  }
+
+  #broken(): void {
+    if (!this.#isAnswered) this.#client.break();
   }
 }
 
@@ -144,6 +178,7 @@ function handshakeHead(request: Request): string[] {
   return [...commonFields(request), 'connection', 'Upgrade', 'upgrade', 'websocket', 'sec-websocket-key', key];
 }
 
-function commonFields({ authority, fields }: Request): string[] {
-  return ['host', authority, ...fields];
+function commonFields({ authority, fields, cookie }: Request): string[] {
+  const all = fields.flatMap(({ name, value }) => [name, value]);
+  return ['host', authority, ...all, ...(cookie === '' ? [] : ['cookie', cookie])];
 }

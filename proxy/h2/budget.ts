@@ -17,12 +17,17 @@ export class Budget {
   }
 
   /** False when it is used up. */
-  take(now: number): boolean {
+  take(now: number, cost = 1): boolean {
     const { burst, perSecond } = this.#limits;
     this.#credit = Math.min(burst, this.#credit + ((now - this.#at) * perSecond) / 1000);
     this.#at = now;
-    if (this.#credit < 1) return false;
-    this.#credit -= 1;
+    if (this.#credit < cost) return false;
+    this.#credit -= cost;
     return true;
+  }
+
+  /** Some of it comes back by what was done for it. */
+  earn(credit: number): void {
+    this.#credit = Math.min(this.#limits.burst, this.#credit + credit);
   }
 }

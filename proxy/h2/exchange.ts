@@ -2,11 +2,10 @@
  * One request of an HTTP/2 client on its way to a target and back. It owns the claim and both ends: whatever happens,
  * the client sees a complete answer or a reset stream, and the claim is released once.
  */
-import { constants } from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
-import type { CallFailure } from '../fast/call.ts';
-import type { Clock } from '../clock.ts';
-import type { Ended, Outcome } from '../observe/observer.ts';
+import type { CallFailure, CallSink } from '../fast/call.ts';
+import type { ResponseHead } from '../fast/response-head.ts';
+import type { Context } from '../context.ts';
+import { RequestRecord } from '../observe/request-record.ts';
 import {
   APP_TIMEOUT,
   APP_UNAVAILABLE,
@@ -19,91 +18,67 @@ import type { Failure } from '../pages.ts';
 import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { breakStream, lingerOn } from './break.ts';
-import { asObject, linksOf, passedTrailerFields, valueOf } from './fields.ts';
+import { addLinks, addPassed, passedTrailerFields, withLowerNames } from './fields.ts';
 import { GRPC_UNAVAILABLE } from './grpc.ts';
-import type { Follows, Leg, LegSink } from './leg.ts';
+import type { Leg, LegSink } from './leg.ts';
 import type { Request } from './request.ts';
+import type { ServerStream, StreamSink } from './stream.ts';
+import { CODE } from './wire/codes.ts';
+import type { FieldBlock } from './wire/field-block.ts';
 
 /** What an exchange needs of the connection that it came on. */
 export interface Carrier {
-  readonly clock: Clock;
+  readonly context: Context;
+  /** For heads and trailers that are put together. */
+  readonly block: FieldBlock;
   /** Asks the target. */
   ask(exchange: Exchange, target: Target): Leg;
-  /** @param answered false: the answer had begun and is broken */
-  failed(route: Route, target: Target | null, failure: Failure, cause: unknown, answered: boolean): void;
-  /** @param code of the RST_STREAM that ended it, or 0 */
-  ended(exchange: Exchange, code: number): void;
+  idOf(exchange: Exchange): string;
 }
+
+const NONE: readonly string[] = [];
 
 /** Its client has what the target gave, is getting it, or got our page or a reset. */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed';
 
-export class Exchange implements InFlight, LegSink, Ended {
+export class Exchange extends RequestRecord<Request> implements InFlight, StreamSink, CallSink, LegSink {
   stream: StreamKind | null = null;
   readonly httpVersion = '2';
   readonly engine = 'h2';
-  readonly request: Request;
-  readonly requestId: string;
-  readonly route: Route | null;
-  status = 0;
-  outcome: Outcome = 'abandoned';
-  appMs = 0;
-  bytesIn = 0;
-  bytesOut = 0;
-  readonly client: ServerHttp2Stream;
+  /** Of ours, by its number; 0: the client gave one. */
+  readonly id: number;
+  readonly client: ServerStream;
   readonly #carrier: Carrier;
-  readonly #startedAt: number;
-  #endedAt = 0;
   #target: Target | null = null;
+  /** Null once it is over: its connection may carry another request then. */
   #leg: Leg | null = null;
   #phase: Phase = 'asking';
   #appStatus = 0;
   #retried = false;
-  #requestEnded: boolean;
   /** The target's connection takes no more of the body for now. */
   #targetFull = false;
   #clientFull = false;
-  #trailers: readonly string[] = [];
-  #ended = false;
 
-  constructor(client: ServerHttp2Stream, request: Request, route: Route | null, requestId: string, carrier: Carrier) {
+  /** @param id the number of the request's id, 0 when its client gave it one */
+  constructor(client: ServerStream, request: Request, route: Route | null, id: number, carrier: Carrier) {
+    super(request, carrier.context);
     this.client = client;
-    this.request = request;
     this.route = route;
-    this.requestId = requestId;
+    this.id = id;
     this.#carrier = carrier;
-    this.#startedAt = carrier.clock.monotonic();
-    this.#requestEnded = !request.hasBody;
-    client.on('close', () => this.#closed());
+    client.sink = this;
+  }
+
+  get requestId(): string {
+    return this.#carrier.idOf(this);
   }
 
   get method(): string {
     return this.request.method;
   }
 
-  get host(): string {
-    return this.request.host;
-  }
-
-  get target(): string {
-    return this.request.target;
-  }
-
-  get clientAddress(): string {
-    return this.request.clientAddress;
-  }
-
-  get secure(): boolean {
-    return this.request.secure;
-  }
-
   get targetId(): string | null {
     return this.#target?.id ?? null;
-  }
-
-  get durationMs(): number {
-    return this.#endedAt - this.#startedAt;
   }
 
   /**
@@ -116,31 +91,34 @@ export class Exchange implements InFlight, LegSink, Ended {
     if (request.isGrpc && route.edge.appProtocol === 'h2c') this.stream = 'grpc';
     this.#target = route.upstream.claim(this, null, request);
     if (this.#target === null && route.upstream.refusal === 'held') {
-      this.#ended = true;
+      this.handOver();
       return false;
     }
     if (this.#target === null) this.#fail(APP_UNAVAILABLE, `no target takes requests: ${route.upstream.refusal}`);
-    else {
-      this.#ask(this.#target);
-      if (request.hasBody) this.#pump();
-    }
+    else this.#leg = this.#carrier.ask(this, this.#target);
     return true;
   }
 
   /** The proxy's own answer. */
   answer({ status, headers, body }: Answer): void {
-    if (this.#ended || this.client.headersSent || this.client.closed) return;
+    if (this.isOver || this.client.headersSent) return;
     if (this.#phase === 'asking') {
       // Nothing has gone wrong: this is the answer.
       this.#phase = 'failed';
       this.outcome = 'served';
     }
     const bytes = Buffer.from(body);
-    const fields = headers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
+    const isEmpty = this.method === 'HEAD' || bytes.length === 0;
     this.status = status;
-    this.bytesOut = this.method === 'HEAD' ? 0 : bytes.length;
-    this.client.respond([':status', String(status), ...fields, 'content-length', String(bytes.length)]);
-    this.#finish(bytes);
+    this.bytesOut = isEmpty ? 0 : bytes.length;
+    const block = this.#carrier.block.begin(status);
+    for (let index = 0; index + 1 < headers.length; index += 2) {
+      block.add((headers[index] as string).toLowerCase(), headers[index + 1] as string);
+    }
+    this.client.linger();
+    this.client.respond(block.add('content-length', String(bytes.length)));
+    if (!isEmpty) this.client.write(bytes, 0, bytes.length);
+    this.client.end();
   }
 
   refuse(failure: Failure): void {
@@ -159,49 +137,27 @@ export class Exchange implements InFlight, LegSink, Ended {
       this.#conclude([]);
     } else if (this.stream === 'grpc' && (this.#phase === 'asking' || this.#phase === 'answering')) {
       this.#leg?.abort();
-      if (this.#phase === 'asking')
-        this.#respond(200, ['content-type', 'application/grpc', ...GRPC_UNAVAILABLE], 'nothing');
-      this.#conclude(GRPC_UNAVAILABLE);
+      if (this.#phase === 'asking') this.#dismissCall();
+      else this.#conclude(GRPC_UNAVAILABLE);
     } else this.cut();
   }
 
   // The way to the target
 
-  #ask(target: Target): void {
-    this.#leg = this.#carrier.ask(this, target);
-  }
-
-  #pump(): void {
-    const client = this.client;
-    client.on('data', (chunk: Buffer) => this.#body(chunk));
-    client.on('trailers', (_fields: unknown, _flags: number, raw: readonly string[]) => {
-      this.#trailers = passedTrailerFields(raw);
-    });
-    client.on('end', () => this.#bodyEnded());
-  }
-
-  #body(chunk: Buffer): void {
-    if (this.#phase !== 'asking' && this.#phase !== 'answering') return;
-    this.bytesIn += chunk.length;
-    const { contentLength } = this.request;
+  data(bytes: Buffer, start: number, end: number): boolean {
+    if (!this.#isUnderWay) return true;
+    this.bytesIn += end - start;
     const limit = this.route?.edge.maxBodyBytes ?? 0;
-    // nghttp2 resets such a stream by itself; the framing towards the target is ours to keep.
-    if (contentLength !== null && this.bytesIn > contentLength) return this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
-    if (limit > 0 && this.bytesIn > limit) return this.#giveUp(BODY_TOO_LARGE);
-    if (this.#leg?.write(chunk) === false) {
-      this.#targetFull = true;
-      this.client.pause();
+    if (limit > 0 && this.bytesIn > limit) {
+      this.#giveUp(BODY_TOO_LARGE);
+      return true;
     }
-    return undefined;
+    if (this.#leg?.write(bytes.subarray(start, end)) === false) this.#targetFull = true;
+    return !this.#targetFull;
   }
 
-  #bodyEnded(): void {
-    this.#requestEnded = true;
-    // A stream that was reset ends its readable side too.
-    if (this.client.aborted || (this.#phase !== 'asking' && this.#phase !== 'answering')) return;
-    const { contentLength } = this.request;
-    if (contentLength !== null && this.bytesIn !== contentLength) this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
-    else this.#leg?.end(this.#trailers);
+  ended(trailers: readonly string[]): void {
+    if (this.#isUnderWay) this.#leg?.end(passedTrailerFields(trailers));
   }
 
   drain(): void {
@@ -212,61 +168,62 @@ export class Exchange implements InFlight, LegSink, Ended {
 
   // The way back
 
-  information(fields: readonly string[]): void {
-    const links = linksOf(fields);
-    if (this.#phase !== 'asking' || this.client.closed || links.length === 0) return;
-    this.client.additionalHeaders({ ':status': 103, link: links });
-  }
-
-  head(status: number, fields: readonly string[], follows: Follows): void {
-    if (this.#phase !== 'asking' || this.client.closed) return;
-    this.#phase = 'answering';
-    this.#appStatus = status;
-    this.appMs = this.#carrier.clock.monotonic() - this.#startedAt;
-    if (this.stream === null && valueOf(fields, 'content-type')?.startsWith('text/event-stream'))
-      this.stream = 'events';
-    try {
-      this.#respond(status, fields, follows);
-    } catch (error) {
-      // A status or field that the target may say and node does not send.
-      this.#phase = 'asking';
-      this.#fail(APP_UNREACHABLE, error);
+  information(head: ResponseHead): void {
+    if (this.#phase === 'asking' && addLinks(this.#carrier.block.begin(103), head.rawFields())) {
+      this.client.inform(this.#carrier.block);
     }
   }
 
-  #respond(status: number, fields: readonly string[], follows: Follows): void {
-    const client = this.client;
-    const waitForTrailers = follows === 'trailers' && this.method !== 'HEAD';
-    if (waitForTrailers) client.on('wantTrailers', () => client.sendTrailers(asObject(this.#trailers)));
-    const options = { sendDate: false, waitForTrailers, endStream: follows === 'nothing' };
-    client.respond([':status', String(status), ...fields], options);
-    this.status = status;
+  /** An answer over HTTP/1.1. */
+  head(head: ResponseHead): void {
+    if (this.#phase !== 'asking') return;
+    addPassed(this.#carrier.block.begin(head.status), head);
+    this.#begin(head.status, head.isEventStream);
   }
 
-  body(bytes: Buffer): boolean {
+  /** An answer over HTTP/2. */
+  answered(status: number, fields: readonly string[]): void {
+    if (this.#phase !== 'asking') return;
+    const type = fields.findIndex((text, index) => index % 2 === 0 && text === 'content-type');
+    const isEventStream = type >= 0 && fields[type + 1]?.startsWith('text/event-stream') === true;
+    this.#carrier.block.begin(status).addAll(fields);
+    this.#begin(status, isEventStream);
+  }
+
+  informed(fields: readonly string[]): void {
+    if (this.#phase === 'asking' && addLinks(this.#carrier.block.begin(103), fields)) {
+      this.client.inform(this.#carrier.block);
+    }
+  }
+
+  body(bytes: Buffer, start: number, end: number): boolean {
     if (this.#phase !== 'answering') return true;
-    this.bytesOut += bytes.length;
-    if (this.client.write(bytes)) return true;
-    if (!this.#clientFull) {
-      this.#clientFull = true;
-      this.client.once('drain', () => {
-        this.#clientFull = false;
-        this.#leg?.resume();
-      });
-    }
-    return false;
+    this.bytesOut += end - start;
+    if (!this.client.write(bytes, start, end)) this.#clientFull = true;
+    return !this.#clientFull;
   }
 
-  end(trailers: readonly string[]): void {
-    if (this.#phase !== 'answering') return;
-    this.#phase = 'whole';
-    this.#conclude(trailers);
+  flush(): boolean {
+    // All that is written in one turn goes out at its end.
+    return !this.#clientFull;
+  }
+
+  sent(): void {
+    if (!this.#clientFull) return;
+    this.#clientFull = false;
+    this.#leg?.resume();
+  }
+
+  end(trailers: readonly string[] | null): void {
+    this.#leg = null;
+    if (this.#phase === 'answering') this.#conclude(trailers === null ? NONE : withLowerNames(trailers));
   }
 
   failed(reason: CallFailure, cause: unknown): void {
-    if (this.#ended || this.#phase === 'whole' || this.#phase === 'failed') return;
+    this.#leg = null;
+    if (!this.#isUnderWay) return;
     if (reason === 'refused' && this.#phase === 'asking') this.#refused(cause);
-    else if (reason === 'timeout' && this.#phase === 'asking' && !this.#requestEnded && !this.#targetFull) {
+    else if (reason === 'timeout' && this.#phase === 'asking' && !this.client.isRequestEnded && !this.#targetFull) {
       this.#fail(CLIENT_TIMEOUT, cause);
     } else this.#fail(reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE, cause);
   }
@@ -274,7 +231,7 @@ export class Exchange implements InFlight, LegSink, Ended {
   /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
   #refused(cause: unknown): void {
     const refusing = this.#target;
-    refusing?.refused(this.#carrier.clock.monotonic());
+    refusing?.refused(this.#carrier.context.clock.monotonic());
     if (this.#retried || refusing === null || this.route === null || this.bytesIn > 0) {
       return this.#fail(APP_UNREACHABLE, cause);
     }
@@ -282,61 +239,67 @@ export class Exchange implements InFlight, LegSink, Ended {
     refusing.withdraw(this);
     const other = this.route.upstream.claim(this, refusing, this.request);
     this.#target = other;
-    return other === null || other === refusing ? this.#fail(APP_UNREACHABLE, cause) : this.#ask(other);
+    if (other === null || other === refusing) return this.#fail(APP_UNREACHABLE, cause);
+    this.#leg = this.#carrier.ask(this, other);
+    if (this.request.hasBody && this.client.isRequestEnded) this.#leg.end();
+    return undefined;
   }
 
   /** The proxy's own answer, or, when the app's has begun, a reset: nobody can take that for a complete one. */
   #fail(failure: Failure, cause: unknown): void {
-    if (this.#ended || this.#phase === 'failed') return;
+    if (this.isOver || this.#phase === 'failed') return;
     const answered = !this.client.headersSent;
     const isClients = failure === CLIENT_TIMEOUT;
     this.outcome = isClients ? 'abandoned' : 'failed';
     this.#phase = 'failed';
     this.#leg?.abort();
-    if (!this.client.closed && !isClients && this.route) {
-      this.#carrier.failed(this.route, this.#target, failure, cause, answered);
-    }
+    if (!isClients) this.noteFailure(failure, cause, answered, this.#target);
     if (answered) this.refuse(failure);
-    else breakStream(this.client);
+    else this.client.break();
   }
 
   /** The client's own fault, told by an answer where there is none yet. */
   #giveUp(failure: Failure): void {
     this.#phase = 'failed';
     this.#leg?.abort();
-    if (this.client.headersSent) this.#reset(constants.NGHTTP2_CANCEL);
+    if (this.client.headersSent) this.client.reset(CODE.cancel);
     else this.refuse(failure);
   }
 
-  #reset(code: number): void {
-    this.#phase = 'failed';
-    this.#leg?.abort();
-    breakStream(this.client, code);
+  get #isUnderWay(): boolean {
+    return this.#phase === 'asking' || this.#phase === 'answering';
   }
 
-  #conclude(trailers: readonly string[]): void {
-    this.outcome = 'served';
-    this.#phase = 'whole';
-    this.#trailers = trailers;
-    this.#finish(null);
+  /** The head of the app's answer is in the block. */
+  #begin(status: number, isEventStream: boolean): void {
+    this.#phase = 'answering';
+    this.#appStatus = status;
+    this.noteAnswer(status);
+    if (isEventStream) this.stream ??= 'events';
+    this.client.respond(this.#carrier.block);
+  }
+
+  /** A gRPC call whose answer has not begun: head and trailers are one then. */
+  #dismissCall(): void {
+    this.status = 200;
+    const block = this.#carrier.block.begin(200).add('content-type', 'application/grpc').addAll(GRPC_UNAVAILABLE);
+    this.client.respond(block);
+    this.#conclude(NONE);
   }
 
   /** Ends our side. What the client still sends is dropped, and soon it is told to stop. */
-  #finish(last: Buffer | null): void {
-    const { client } = this;
-    if (!this.#requestEnded) lingerOn(client);
-    if (last === null || last.length === 0) client.end();
-    else client.end(last);
+  #conclude(trailers: readonly string[]): void {
+    this.outcome = 'served';
+    this.#phase = 'whole';
+    this.client.linger();
+    this.client.end(trailers);
   }
 
-  #closed(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#endedAt = this.#carrier.clock.monotonic();
-    const code = this.client.rstCode;
-    if (code !== constants.NGHTTP2_NO_ERROR && this.outcome === 'served') this.outcome = 'abandoned';
-    if (this.#phase === 'asking' || this.#phase === 'answering') this.#leg?.abort();
+  closed(code: number): void {
+    if (this.isOver) return;
+    if (code !== CODE.noError && this.outcome === 'served') this.outcome = 'abandoned';
+    if (this.#isUnderWay) this.#leg?.abort();
     this.#target?.release(this, this.outcome, this.#appStatus);
-    this.#carrier.ended(this, code);
+    this.conclude(this.outcome);
   }
 }

@@ -1,19 +1,20 @@
-/** HTTP/2 to clients over TLS, by node:http2's core API. */
-import type { ServerOptions } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
+/** HTTP/2 to clients, on bytes (ADR 15). */
+import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import { RequestIds } from '../fast/request-ids.ts';
 import { plainAddress } from '../general/headers.ts';
+import { SharedReads } from '../listen/reads.ts';
 import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';
 import type { Peer, Shared } from './session.ts';
 import { TargetSessions } from './target-sessions.ts';
+import { FieldBlock } from './wire/field-block.ts';
+import { FieldList } from './wire/hpack-decoder.ts';
+import { Outputs } from './wire/outputs.ts';
 
-/** Requests at once on one connection. */
-const MAX_STREAMS = 128;
-/** Bytes of a request's body that may be under way; with MAX_STREAMS it bounds what a connection can make us hold. */
-const WINDOW_BYTES = 65_535;
+/** Bytes of one read. All connections share the buffer: what is kept of a read is copied. */
+const READ_BYTES = 65_536;
 const TICK_MS = 1_000;
 /** Streams that wait for their client, in all. Each holds some 64 KiB, so when there are more, patience is short. */
 const MAX_STALLED = 1_000;
@@ -21,6 +22,8 @@ const SHORT_STALL_MS = 5_000;
 
 export class Http2Front {
   readonly #shared: Shared;
+  readonly #in = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #reads = new SharedReads(this.#in);
   readonly #sessions = new Set<ClientSession>();
   readonly #ticker: NodeJS.Timeout;
   #closing = false;
@@ -28,16 +31,32 @@ export class Http2Front {
 
   /** @param general takes requests that need features of the general engine, over connections within the process */
   constructor(context: Context, calls: Calls, general: Acceptor) {
-    const sessions = new TargetSessions(context.timeouts, context.clock);
-    this.#shared = { context, calls, sessions, general, ids: new RequestIds(), options: sessionOptions(context) };
+    const { clock, timeouts, limits } = context;
+    // More than we take, so that a head that is a little too large gets a page and not a reset.
+    const maxListBytes = 4 * limits.headBytes;
+    const fields = new FieldList(maxListBytes);
+    this.#shared = {
+      context,
+      calls,
+      sessions: new TargetSessions(timeouts, clock),
+      general,
+      ids: new RequestIds(),
+      tools: { clock, outputs: new Outputs(), fields, block: new FieldBlock(), maxListBytes },
+    };
     this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
-  /** Takes over a connection whose ALPN is `h2`, after its handshake. @param peer absent: what the connection knows */
-  accept(socket: TLSSocket, peer: Peer = peerOf(socket)): void {
+  /**
+   * @param socket paused, with ALPN `h2`, after its handshake; what was read of it already comes first
+   * @param peer absent: what the connection knows
+   */
+  accept(socket: Socket, peer: Peer = peerOf(socket)): void {
     const session = new ClientSession(socket, peer, this.#shared, () => this.#left(session));
     this.#sessions.add(session);
     if (this.#closing) session.close();
+    const begun = socket.read() as Buffer | null;
+    this.#reads.attach(socket, (length) => session.read(this.#in, 0, length));
+    if (begun === null || session.read(begun, 0, begun.length)) socket.resume();
   }
 
   /** Tells clients to go (GOAWAY) and lets what is in flight finish. Resolves when no connection is left. */
@@ -71,22 +90,6 @@ export class Http2Front {
   }
 }
 
-function peerOf({ remoteAddress }: TLSSocket): Peer {
+function peerOf({ remoteAddress }: Socket): Peer {
   return { address: plainAddress(remoteAddress ?? ''), secure: true, isTrusted: false };
-}
-
-function sessionOptions({ limits }: Context): ServerOptions {
-  return {
-    settings: {
-      maxConcurrentStreams: MAX_STREAMS,
-      initialWindowSize: WINDOW_BYTES,
-      // More than we take, so that a head that is a little too large gets a page and not a reset.
-      maxHeaderListSize: 4 * limits.headBytes,
-      enablePush: false,
-      enableConnectProtocol: true,
-    },
-    maxHeaderListPairs: 2 * limits.headerFields,
-    // Apps repeat fields that should be single; that is between them and their clients.
-    strictSingleValueFields: false,
-  };
 }

@@ -9,8 +9,8 @@ import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
 import type { CallFailure } from '../fast/call.ts';
 import type { Target } from '../upstream/target.ts';
-import { asObject, linksOf, passedTrailerFields } from './fields.ts';
-import type { Follows, Leg, LegSink } from './leg.ts';
+import { asObject, passedTrailerFields } from './fields.ts';
+import type { Leg, LegSink } from './leg.ts';
 import { MemorySocket } from './memory-socket.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -106,22 +106,22 @@ class Http1Answer implements LegSink {
     this.#req.on('end', () => leg.end(passedTrailerFields(this.#req.rawTrailers)));
   }
 
-  information(fields: readonly string[]): void {
-    const links = linksOf(fields);
+  informed(fields: readonly string[]): void {
+    const links = fields.filter((_, index) => fields[index - 1] === 'link' && index % 2 === 1);
     if (links.length > 0) this.#res.writeEarlyHints({ link: links });
   }
 
-  head(status: number, fields: readonly string[], follows: Follows): void {
+  answered(status: number, fields: readonly string[], isWhole: boolean): void {
     this.#res.writeHead(status, [...fields]);
-    if (follows !== 'nothing') this.#res.flushHeaders();
+    if (!isWhole) this.#res.flushHeaders();
   }
 
-  body(bytes: Buffer): boolean {
-    return this.#res.write(bytes);
+  body(bytes: Buffer, start: number, end: number): boolean {
+    return this.#res.write(bytes.subarray(start, end));
   }
 
-  end(trailers: readonly string[]): void {
-    if (trailers.length > 0) this.#res.addTrailers(asObject(trailers));
+  end(trailers: readonly string[] | null): void {
+    if (trailers !== null && trailers.length > 0) this.#res.addTrailers(asObject(trailers));
     this.#res.end();
   }
 

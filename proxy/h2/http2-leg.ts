@@ -64,7 +64,8 @@ export class Http2Leg implements Leg {
   write(bytes: Buffer): boolean {
     this.#written += bytes.length;
     this.#movedAt = this.#clock.monotonic();
-    return this.#stream?.write(bytes) ?? true;
+    // Node keeps what it is given.
+    return this.#stream?.write(Buffer.from(bytes)) ?? true;
   }
 
   end(trailers: readonly string[] = []): void {
@@ -126,7 +127,7 @@ export class Http2Leg implements Leg {
   }
 
   #informed(status: number, list: readonly string[]): void {
-    if (this.#phase === 'head' && status === 103) this.#sink.information(passedFields(list, status));
+    if (this.#phase === 'head' && status === 103) this.#sink.informed(passedFields(list, status));
   }
 
   #answered(status: number, flags: number, list: readonly string[]): void {
@@ -138,7 +139,7 @@ export class Http2Leg implements Leg {
     const isEmpty = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const declared = fields.indexOf('content-length');
     if (!isEmpty && declared >= 0) this.#left = Number(fields[declared + 1]);
-    this.#sink.head(status, fields, isEmpty ? 'nothing' : 'trailers');
+    this.#sink.answered(status, fields, isEmpty);
     stream.on('data', (bytes: Buffer) => this.#body(stream, bytes));
     stream.on('end', () => this.#bodyEnded());
   }
@@ -147,7 +148,7 @@ export class Http2Leg implements Leg {
     if (this.#phase !== 'body') return;
     this.#movedAt = this.#clock.monotonic();
     if (this.#left !== null) this.#left -= bytes.length;
-    if (!this.#sink.body(bytes)) stream.pause();
+    if (!this.#sink.body(bytes, 0, bytes.length)) stream.pause();
   }
 
   #bodyEnded(): void {

@@ -1,35 +1,29 @@
-/** One HTTP/2 connection of a client: its requests, and what it may cost us. */
-import { constants, performServerHandshake } from 'node:http2';
-import type { ServerHttp2Session, ServerHttp2Stream, ServerOptions } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
-import type { Clock } from '../clock.ts';
+/** One HTTP/2 connection of a client: where its requests go, and how long it may stay. */
+import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
 import { givenRequestId } from '../general/headers.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
-import type { Failure } from '../pages.ts';
+import type { Client } from '../policy/client-address.ts';
 import { needsGeneral } from '../policy/general.ts';
 import type { Route } from '../routing/route.ts';
 import type { Target } from '../upstream/target.ts';
-import { breakStream } from './break.ts';
 import { bridge } from './bridge.ts';
 import type { Acceptor } from './bridge.ts';
-import { Budget } from './budget.ts';
+import { Http2Connection } from './connection.ts';
+import type { Handler, Tools } from './connection.ts';
 import { Exchange } from './exchange.ts';
 import type { Carrier } from './exchange.ts';
-import { Http1Sink } from './http1-leg.ts';
 import type { Leg } from './leg.ts';
-import { framingOf, http1Head, http2Head, OriginText } from './request-head.ts';
+import { Origin } from './origin.ts';
+import { framingOf, http1Head, http2Head } from './request-head.ts';
 import { Request } from './request.ts';
-import type { Client } from '../policy/client-address.ts';
+import type { ServerStream } from './stream.ts';
 import type { TargetSessions } from './target-sessions.ts';
-
-/**
- * Bytes of all uploads of a connection that may be under way (RFC 9113 section 6.9). The protocol's 64 KiB would let all of
- * a client's uploads together have as much per round trip.
- */
-const CONNECTION_WINDOW_BYTES = 1_048_576;
+import { CODE } from './wire/codes.ts';
+import type { FieldBlock } from './wire/field-block.ts';
+import type { FieldList } from './wire/hpack-decoder.ts';
 
 /** Who is at the other end of a connection. */
 export interface Peer extends Client {
@@ -45,61 +39,62 @@ export interface Shared {
   readonly sessions: TargetSessions;
   readonly general: Acceptor;
   readonly ids: RequestIds;
-  readonly options: ServerOptions;
+  readonly tools: Tools;
 }
 
 /** Methods that may be sent again when a connection was lost before anything came back (RFC 9110 section 9.2.2). */
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS']);
+const NO_PROTOCOL = refused(501, 'Only WebSocket can be connected to.');
 
-/**
- * Streams that a client may reset, or make us reset, before it has used up its credit; and how many it gets back per
- * second (CVE-2023-44487, CVE-2025-8671). A browser that leaves a page resets all its streams at once.
- */
-const RESETS = { burst: 256, perSecond: 16 };
-
-/** A stream whose client took nothing for so long is reset, ms: some 1 KiB/s is the least that we serve. */
+/** How long a client may take less than {@link STALL_BYTES} of what waits for it, ms. */
 const STALL_MS = 60_000;
+const STALL_BYTES = 4_096;
 
 /** A stream that waits for its client. */
 interface Stall {
-  readonly since: number;
-  /** Bytes. */
-  readonly waiting: number;
+  since: number;
+  /** What the stream had sent then, octets. */
+  sent: number;
 }
 
-export class ClientSession implements Carrier {
-  readonly clock: Clock;
+/** `leaving`: the client was told to go. `left`: nothing more is said to it. */
+type State = 'open' | 'leaving' | 'left';
+
+export class ClientSession implements Carrier, Handler {
+  readonly context: Context;
   readonly #shared: Shared;
-  readonly #session: ServerHttp2Session;
+  readonly #connection: Http2Connection;
   readonly #peer: Peer;
-  readonly #originText: OriginText;
-  readonly #open = new Set<ServerHttp2Stream>();
-  /** Those that wait for their client. */
-  readonly #stalls = new Map<ServerHttp2Stream, Stall>();
-  readonly #resets: Budget;
-  /** When the last stream ended; the accepted connection counts as one. */
+  readonly #origin: Origin;
+  readonly #whenClosed: (session: ClientSession) => void;
+  readonly #stalls = new Map<ServerStream, Stall>();
+  /** Since when (monotonic, ms) there is no stream; the beginning counts, too. */
   #idleSince: number;
-  #greeted = false;
-  #closing = false;
+  /** Since when a request is on its way and does not come, or the client's first settings. */
+  #awaitedSince: number | null;
+  /** Since when the socket takes nothing. */
+  #fullSince: number | null = null;
+  #state: State = 'open';
 
   /** @param closed called once, when the connection is no more */
-  constructor(socket: TLSSocket, peer: Peer, shared: Shared, closed: (session: ClientSession) => void) {
-    const { clock } = shared.context;
-    this.clock = clock;
+  constructor(socket: Socket, peer: Peer, shared: Shared, closed: (session: ClientSession) => void) {
+    this.context = shared.context;
     this.#shared = shared;
-    this.#idleSince = clock.monotonic();
-    this.#resets = new Budget(RESETS, this.#idleSince);
     this.#peer = peer;
-    this.#originText = new OriginText({ clientAddress: peer.address, secure: peer.secure });
-    this.#session = performServerHandshake(socket, shared.options);
-    this.#session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    // Broken connections and protocol errors: `close` follows, and with it the end of every exchange.
-    this.#session.on('error', () => undefined);
-    this.#session.on('close', () => closed(this));
-    this.#session.once('remoteSettings', () => {
-      this.#greeted = true;
-    });
-    this.#session.on('stream', (stream, _headers, flags, raw) => this.#arrived(stream, flags, raw));
+    this.#origin = new Origin(peer);
+    this.#whenClosed = closed;
+    this.#idleSince = this.context.clock.monotonic();
+    this.#awaitedSince = this.#idleSince;
+    this.#connection = new Http2Connection(socket, shared.tools, this);
+  }
+
+  /** As {@link Http2Connection.read}. */
+  read(bytes: Buffer, start: number, end: number): boolean {
+    return this.#connection.read(bytes, start, end);
+  }
+
+  get block(): FieldBlock {
+    return this.#shared.tools.block;
   }
 
   /** Streams that wait for their client. */
@@ -112,86 +107,70 @@ export class ClientSession implements Carrier {
    * under way now are served (RFC 9113 section 6.8).
    */
   close(): void {
-    if (this.#closing) return;
-    this.#closing = true;
-    if (this.#session.destroyed) return;
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-    const noticeMs = Math.min(1000, this.#shared.context.timeouts.closeMs);
-    setTimeout(() => this.#session.close(), noticeMs).unref();
+    if (this.#state !== 'open') return;
+    this.#state = 'leaving';
+    this.#connection.goAway(false);
+    const noticeMs = Math.min(1000, this.context.timeouts.closeMs);
+    setTimeout(() => this.#connection.goAway(true), noticeMs).unref();
   }
 
-  destroy(code: number = constants.NGHTTP2_NO_ERROR): void {
-    if (this.#session.destroyed) return;
-    if (code !== constants.NGHTTP2_NO_ERROR) this.#session.goaway(code);
-    this.#session.destroy(undefined, code);
+  destroy(): void {
+    this.#connection.destroy();
   }
 
   /** Once per second or so. @param stallMs how long a stream may wait for its client now */
   tick(now: number, stallMs: number = STALL_MS): void {
-    const { clientIdleMs, clientHeadMs } = this.#shared.context.timeouts;
-    if (!this.#greeted && now - this.#idleSince > clientHeadMs) return this.destroy();
-    if (this.#open.size === 0 && now - this.#idleSince > clientIdleMs) return this.close();
-    for (const stream of this.#open) this.#watch(stream, now, stallMs);
-    return undefined;
+    const { clientIdleMs, clientHeadMs, closeMs } = this.context.timeouts;
+    const { streams, isOpen, isFull, isWaitedFor } = this.#connection;
+    const isIdle = streams.size === 0;
+    this.#awaitedSince = isIdle && isWaitedFor ? (this.#awaitedSince ?? now) : null;
+    this.#fullSince = isFull ? (this.#fullSince ?? now) : null;
+    if (!isOpen) this.#sweepAway(now, closeMs);
+    else if (isOver(this.#awaitedSince, clientHeadMs, now) || isOver(this.#fullSince, stallMs, now)) this.destroy();
+    else if (isIdle && now - this.#idleSince > clientIdleMs) this.close();
+    else for (const stream of streams.values()) this.#watch(stream, now, stallMs);
   }
 
-  #watch(stream: ServerHttp2Stream, now: number, stallMs: number): void {
-    const waiting = stream.writableLength;
-    const stall = this.#stalls.get(stream);
-    if (!stream.writableNeedDrain) this.#stalls.delete(stream);
-    else if (stall?.waiting !== waiting) this.#stalls.set(stream, { since: now, waiting });
-    else if (now - stall.since > stallMs) breakStream(stream);
-  }
+  // Handler
 
-  #arrived(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    // A reset concerns its exchange, which hears of it by `close`.
-    stream.on('error', () => undefined);
-    this.#open.add(stream);
-    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-    const request = new Request(raw, hasBody, this.#peer, this.#shared.context.limits);
+  request(stream: ServerStream, fields: FieldList, hasBody: boolean): void {
+    this.#awaitedSince = null;
+    const request = new Request(fields, hasBody, this.#peer, this.context.limits, this.#origin);
+    if (request.isMalformed) {
+      this.#connection.fault(stream, CODE.protocolError);
+      return;
+    }
+    stream.expected = request.contentLength;
     const route = this.#routeOf(request);
     const isRare = request.expectsContinue || request.protocol === 'websocket' || this.#peer.isTrusted;
-    if (request.failure === null && (isRare || isGeneral(route))) {
-      this.#bridge(stream, request);
-    } else this.#serve(stream, request, route);
+    if (request.failure === null && (isRare || isGeneral(route))) bridge(stream, request, this.#shared);
+    else this.#serve(stream, request, route);
   }
 
-  #bridge(stream: ServerHttp2Stream, request: Request): void {
-    bridge(stream, request, this.#shared.general);
-    stream.on('close', () => this.#ended(stream, true));
+  streamClosed(stream: ServerStream): void {
+    this.#stalls.delete(stream);
+    if (this.#connection.streams.size === 0) this.#idleSince = this.context.clock.monotonic();
   }
 
-  #routeOf({ failure, host, path }: Request): Route | null {
-    if (failure !== null) return null;
-    return this.#shared.context.plane.routesOf(host)?.find(path) ?? null;
+  closed(): void {
+    this.#whenClosed(this);
   }
 
-  #serve(stream: ServerHttp2Stream, request: Request, route: Route | null): void {
-    const { context, ids } = this.#shared;
-    const requestId = givenRequestId(request.header('x-request-id')) ?? ids.text(ids.next());
-    const exchange = new Exchange(stream, request, route, requestId, this);
-    if (request.failure) return exchange.refuse(request.failure);
-    if (request.protocol !== null) return exchange.refuse(refused(501, 'Only WebSocket can be connected to.'));
-    if (route === null) return exchange.refuse(context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
-    const answer = route.policy?.judge(request) ?? null;
-    if (answer !== null) return exchange.answer(answer);
-    if (!exchange.forward()) this.#bridge(stream, request);
-    return undefined;
-  }
+  // Carrier
 
   ask(exchange: Exchange, target: Target): Leg {
-    const { request, requestId, route } = exchange;
-    const { timeouts } = this.#shared.context;
+    const { request, route } = exchange;
+    const { timeouts } = this.context;
     const responseHeadMs = route?.responseHeadMs ?? timeouts.responseHeadMs;
     const idleMs = route?.idleMs ?? timeouts.streamIdleMs;
     if (route?.edge.appProtocol === 'h2c') {
-      const ask = { head: http2Head(request, requestId), hasBody: request.hasBody, responseHeadMs, idleMs };
-      return this.#shared.sessions.start(target, ask, exchange);
+      const head = http2Head(request, exchange.requestId);
+      return this.#shared.sessions.start(target, { head, hasBody: request.hasBody, responseHeadMs, idleMs }, exchange);
     }
     return this.#shared.calls.start(
       {
         target,
-        head: http1Head(request, requestId, this.#originText),
+        head: Buffer.from(http1Head(request, exchange.requestId, this.#origin), 'latin1'),
         framing: framingOf(request),
         isHead: request.method === 'HEAD',
         idempotent: REPEATABLE.has(request.method) && !request.hasBody,
@@ -200,30 +179,51 @@ export class ClientSession implements Carrier {
         raw: false,
         bulk: false,
       },
-      new Http1Sink(exchange),
+      exchange,
     );
   }
 
-  failed(route: Route, target: Target | null, failure: Failure, cause: unknown, answered: boolean): void {
-    if (answered) route.upstream.countFailure();
-    this.#shared.context.failures.record(route.upstream.id, target?.id ?? null, failure, cause);
+  idOf({ id, request }: Exchange): string {
+    return id === 0 ? (givenRequestId(request.header('x-request-id')) ?? '') : this.#shared.ids.text(id);
   }
 
-  ended(exchange: Exchange): void {
-    if (exchange.route) exchange.route.metrics.ended(exchange);
-    else this.#shared.context.observer.unrouted(exchange);
-    this.#ended(exchange.client, exchange.outcome !== 'failed');
+  /** It was told why, and after a while has had the time to hear it. */
+  #sweepAway(now: number, closeMs: number): void {
+    if (this.#state !== 'left') this.#idleSince = now;
+    this.#state = 'left';
+    if (now - this.#idleSince > closeMs) this.destroy();
   }
 
-  /** @param isClients false: what ended it, if it was reset, was no deed of the client */
-  #ended(stream: ServerHttp2Stream, isClients: boolean): void {
-    this.#open.delete(stream);
-    this.#stalls.delete(stream);
-    const now = this.clock.monotonic();
-    if (this.#open.size === 0) this.#idleSince = now;
-    const wasReset = isClients && stream.rstCode !== constants.NGHTTP2_NO_ERROR;
-    if (wasReset && !this.#resets.take(now)) this.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  #watch(stream: ServerStream, now: number, stallMs: number): void {
+    const stall = this.#stalls.get(stream);
+    if (stream.waiting === 0) this.#stalls.delete(stream);
+    else if (stall === undefined || stream.sent - stall.sent >= STALL_BYTES) {
+      this.#stalls.set(stream, { since: now, sent: stream.sent });
+    } else if (now - stall.since > stallMs) stream.break();
   }
+
+  #routeOf(request: Request): Route | null {
+    if (request.failure !== null) return null;
+    const routes = this.context.plane.routesOf(request.host);
+    return routes === null ? null : (routes.whole ?? routes.find(request.path));
+  }
+
+  #serve(stream: ServerStream, request: Request, route: Route | null): void {
+    const { ids } = this.#shared;
+    const isNamed = givenRequestId(request.header('x-request-id')) !== null;
+    const exchange = new Exchange(stream, request, route, isNamed ? 0 : ids.next(), this);
+    if (request.failure) return exchange.refuse(request.failure);
+    if (request.protocol !== null) return exchange.refuse(NO_PROTOCOL);
+    if (route === null) return exchange.refuse(this.context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
+    const answer = route.policy?.judge(request) ?? null;
+    if (answer !== null) return exchange.answer(answer);
+    if (!exchange.forward()) bridge(stream, request, this.#shared);
+    return undefined;
+  }
+}
+
+function isOver(since: number | null, limitMs: number, now: number): boolean {
+  return since !== null && now - since > limitMs;
 }
 
 /** For an app that speaks HTTP/2 the way is direct, unless something else of the route needs the general engine. */

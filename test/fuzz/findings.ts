@@ -26,7 +26,17 @@ export const ResponseCase = z.object({
 });
 export type ResponseCase = z.infer<typeof ResponseCase>;
 
-export const FuzzCase = z.discriminatedUnion('side', [RequestCase, ResponseCase]);
+export const H2Case = z.object({
+  side: z.literal('h2'),
+  /** The client's frames behind its settings, latin1. */
+  bytes: z.string(),
+  parts: z.array(z.int()),
+  /** They are as they were made, without changes. */
+  honest: z.boolean(),
+});
+export type H2Case = z.infer<typeof H2Case>;
+
+export const FuzzCase = z.discriminatedUnion('side', [RequestCase, ResponseCase, H2Case]);
 export type FuzzCase = z.infer<typeof FuzzCase>;
 
 const Recording = z.object({ what: z.string(), engine: z.enum(['fast', 'http-proxy']), cases: z.array(FuzzCase) });

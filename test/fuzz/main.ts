@@ -1,5 +1,5 @@
-/** `npm run fuzz:proxy`: grammar-based and mutating, both sides, both engines, and the parsers against node's own. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/** `npm run fuzz:proxy`: grammar-based and mutating, both sides, both engines, HTTP/2, and the parsers against node's own. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -17,10 +17,13 @@ import {
   headInParts,
   sameToLlhttp,
 } from '../../proxy/fast/test-properties.ts';
+import { makeCertificate } from '../harness/certificates.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';
 import { Findings, readRecording } from './findings.ts';
-import type { FuzzCase, RequestCase, ResponseCase } from './findings.ts';
+import type { FuzzCase, H2Case, RequestCase, ResponseCase } from './findings.ts';
+import { h2Cases } from './h2-cases.ts';
+import { H2_ROUTES, H2Side } from './h2-side.ts';
 import { REQUEST_ROUTES, requestCases, RequestSide } from './request-side.ts';
 import { RESPONSE_HOST, responseCases, ResponseSide } from './response-side.ts';
 
@@ -34,6 +37,8 @@ Prints each finding, and last a line of JSON. Exit code 1 when something was fou
 
 /** Cases at the same time. */
 const BATCH = 64;
+/** Each with a TLS handshake. */
+const H2_BATCH = 32;
 /** Growth of the proxy's memory, from half of the time to the end, that is no leak; the first half fills V8's heap. */
 const GROWTH_BYTES = 64 * 1024 * 1024;
 /** V8 collects late when it may grow: with a small heap memory that grows is a leak, which ends as a crash. */
@@ -44,6 +49,7 @@ const PROPERTY_RUNS = 2000;
 interface Totals {
   requestCases: number;
   responseCases: number;
+  h2Cases: number;
   propertyRuns: number;
   forwarded: number;
   answered: number;
@@ -56,6 +62,7 @@ interface Bed {
   readonly engine: EngineName;
   readonly requests: RequestSide;
   readonly responses: ResponseSide;
+  readonly h2: H2Side;
 }
 
 async function main(): Promise<number> {
@@ -80,7 +87,7 @@ async function main(): Promise<number> {
   const engines = values.engines
     .split(',')
     .filter((name): name is EngineName => name === 'fast' || name === 'http-proxy');
-  const totals: Totals = { requestCases: 0, responseCases: 0, propertyRuns: 0, forwarded: 0, answered: 0 };
+  const totals: Totals = { requestCases: 0, responseCases: 0, h2Cases: 0, propertyRuns: 0, forwarded: 0, answered: 0 };
   const rss: Record<string, { start: number; end: number }> = {};
   for (const engine of engines) {
     const until = performance.now() + (Number(values.minutes) * 60_000) / engines.length;
@@ -125,7 +132,14 @@ async function fuzz(bed: Bed, seed: number, until: number, totals: Totals, findi
       totals.responseCases += BATCH;
     }
   };
-  await Promise.all([requests(), responses()]);
+  const h2 = async (): Promise<void> => {
+    for (let round = seed; goesOn(); round += 1) {
+      totals.forwarded += await runH2(bed, h2Cases(round, H2_BATCH), findings);
+      totals.h2Cases += H2_BATCH;
+    }
+  };
+  // The front for HTTP/2 is the same with both engines.
+  await Promise.all([requests(), responses(), bed.engine === 'fast' ? h2() : null]);
   if (!bed.edge.running) return { start: 0, end: 0 };
   const end = bed.edge.residentBytes;
   if (start > 0 && end > start + GROWTH_BYTES)
@@ -155,6 +169,12 @@ async function runResponses(bed: Bed, cases: readonly ResponseCase[], findings: 
   const answered = await bed.responses.run(bed.edge, bed.engine, cases, findings);
   noteCrash(bed, cases, findings);
   return answered;
+}
+
+async function runH2(bed: Bed, cases: readonly H2Case[], findings: Findings): Promise<number> {
+  const forwarded = await bed.h2.run(bed.edge, cases, findings);
+  noteCrash(bed, cases, findings);
+  return forwarded;
 }
 
 function noteCrash({ edge, engine }: Bed, cases: readonly FuzzCase[], findings: Findings): void {
@@ -194,6 +214,8 @@ async function replay(file: string, findings: Findings, stop: AbortSignal): Prom
     );
     const responses = cases.filter((one): one is ResponseCase => one.side === 'response');
     if (bed.edge.running) await runResponses(bed, responses, findings);
+    const h2 = cases.filter((one): one is H2Case => one.side === 'h2');
+    if (bed.edge.running) await runH2(bed, h2, findings);
   });
   console.log(JSON.stringify({ cases: cases.length, findings: findings.count, kinds: findings.kinds }));
   return findings.count === 0 ? 0 : 1;
@@ -201,19 +223,32 @@ async function replay(file: string, findings: Findings, stop: AbortSignal): Prom
 
 async function withBed<T>(engine: EngineName, stop: AbortSignal, work: (bed: Bed) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-fuzz-'));
-  const [requests, responses] = [new RequestSide(), new ResponseSide()];
+  const [requests, responses, h2] = [new RequestSide(), new ResponseSide(), new H2Side()];
   try {
-    const [first, second] = [await requests.start(), await responses.start()];
-    const edge = await EdgeProcess.start({ name: 'proxy', folder, engine, env: { NODE_OPTIONS: SMALL_HEAP } });
+    const [first, second, third] = [await requests.start(), await responses.start(), await h2.start()];
+    const certificates = join(folder, 'certificates');
+    mkdirSync(certificates, { mode: 0o700 });
+    await makeCertificate(
+      certificates,
+      'h2.test',
+      H2_ROUTES.map((name) => `DNS:${name}`),
+    );
+    const env = {
+      NODE_OPTIONS: SMALL_HEAP,
+      ORKESTR_PROXY_LISTEN_TLS: '127.0.0.1:0',
+      ORKESTR_PROXY_CERTIFICATES: certificates,
+    };
+    const edge = await EdgeProcess.start({ name: 'proxy', folder, engine, env });
     try {
       await route(edge, 1, first, REQUEST_ROUTES);
       await route(edge, 2, second, [RESPONSE_HOST]);
-      return await work({ edge, engine, stop, requests, responses });
+      await route(edge, 3, third, H2_ROUTES);
+      return await work({ edge, engine, stop, requests, responses, h2 });
     } finally {
       await edge.stop();
     }
   } finally {
-    await Promise.all([requests.close(), responses.close()]);
+    await Promise.all([requests.close(), responses.close(), h2.close()]);
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { block, FLAG, frame, FRAME, GET, number, RawClient, setting } from './h2-frames.ts';
+import { FLAG, FRAME } from '../../../proxy/h2/wire/codes.ts';
+import { block, frame, number, setting } from '../../../proxy/h2/wire/test-frames.ts';
+import { GET, RawClient } from './h2-frames.ts';
 import { ask, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge, Http2Settings } from './h2-harness.ts';
 import { answering, entryFor, eventually, OK, scriptedUpstream } from './harness.ts';
@@ -132,6 +134,23 @@ test('a body that is not as long as declared resets the stream, and the app neve
   }
 });
 
+test('a body that turns out to be longer than declared was never whole for the app', async (t) => {
+  const { edge, app } = await lab(t, () => undefined);
+  const client = await RawClient.open(t, edge);
+  client.request(1, [...instead(':method', 'POST'), ['content-length', '5']], 0);
+  client.send(frame(FRAME.data, 0, 1, Buffer.from('12345')));
+  const wire = await app.wire(0);
+  await wire.sees(/\r\n\r\n1234$/);
+  client.send(frame(FRAME.data, FLAG.endStream, 1, Buffer.from('6')));
+  await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
+  await wire.end();
+  assert.ok(wire.received.endsWith('\r\n\r\n1234'));
+  // One that ends as declared is whole.
+  client.request(3, [...instead(':method', 'POST'), ['content-length', '5']], 0);
+  client.send(frame(FRAME.data, 0, 3, Buffer.from('12345')), frame(FRAME.data, FLAG.endStream, 3));
+  await (await app.wire(1)).sees(/\r\n\r\n12345$/);
+});
+
 test('an answer that breaks off never has END_STREAM', async (t) => {
   const { edge } = await lab(t, (wire) =>
     wire.socket.on('data', () => {
@@ -168,7 +187,7 @@ test('streams that a client makes us reset count too (CVE-2025-8671)', async (t)
   const client = await RawClient.open(t, edge);
   for (let stream = 1; stream < 4000 && !client.ended; stream += 2) {
     client.request(stream, GET);
-    client.send(frame(FRAME.window, 0, stream, number(0)));
+    client.send(frame(FRAME.windowUpdate, 0, stream, number(0)));
     if (stream % 100 === 1) await new Promise((resolve) => setImmediate(resolve));
   }
   await eventually('the end of the connection', () => client.ended);
@@ -226,6 +245,106 @@ test('floods of PING and SETTINGS whose answers are not read end the connection'
     }
     client.socket.resume();
     await eventually('the end of the connection', () => client.ended);
+  }
+});
+
+const POST: readonly Field[] = instead(':method', 'POST');
+const openStream = frame(FRAME.headers, FLAG.endHeaders, 1, block(POST));
+const update = (stream: number, increment: number): Buffer => frame(FRAME.windowUpdate, 0, stream, number(increment));
+
+/** Frames that cost us and bring nothing (CVE-2019-9511, 9512, 9513, 9515, 9518). */
+const FLOODS: Record<string, Buffer> = {
+  PING: frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
+  'acknowledgements of PING': frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)),
+  SETTINGS: frame(FRAME.settings, 0, 0, setting(4, 65_535)),
+  'empty DATA': frame(FRAME.data, 0, 1),
+  PRIORITY: frame(FRAME.priority, 0, 9, Buffer.alloc(5)),
+  'small windows': update(0, 1),
+  'frames of no known type': frame(0x77, 0, 1, Buffer.alloc(3)),
+};
+
+test('floods of frames that bring nothing end the connection, also when their answers are read', async (t) => {
+  const { edge } = await lab(t, () => undefined);
+  for (const [name, flood] of Object.entries(FLOODS)) {
+    const client = await RawClient.open(t, edge);
+    client.send(openStream);
+    const many = Buffer.concat(Array.from({ length: 1000 }, () => flood));
+    for (let round = 0; round < 20 && !client.ended; round += 1) {
+      client.send(many);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually(name, () => client.ended);
+    assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM, name);
+  }
+});
+
+test('a client that measures and widens its windows with every frame of a large answer is no flood', async (t) => {
+  const size = 120_000_000;
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.once('data', () => {
+      wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+      wire.socket.write(Buffer.alloc(size, 'x'));
+    }),
+  );
+  const client = await RawClient.open(t, edge);
+  client.request(1, GET);
+  let got = 0;
+  while (got < size && !client.ended) {
+    const frames = client.frames.splice(0);
+    for (const { type, payload } of frames) {
+      if (type !== FRAME.data || payload.length === 0) continue;
+      got += payload.length;
+      client.send(update(0, payload.length), update(1, payload.length), frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual([got, client.ended], [size, false]);
+});
+
+test('a client that reads no answers is not read either, and gets them all when it does', async (t) => {
+  const head = `HTTP/1.1 304 Not Modified\r\nX-Large: ${'x'.repeat(12_000)}\r\n\r\n`;
+  let answered = 0;
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.on('data', () => {
+      answered += 1;
+      wire.send(head);
+    }),
+  );
+  const client = await RawClient.open(t, edge);
+  client.socket.pause();
+  let asked = 0;
+  for (let waits = 0; waits < 50 && asked < 4000;) {
+    if (answered === asked) {
+      for (let index = 0; index < 100; index += 1) client.request(2 * asked++ + 1, GET);
+      waits = 0;
+    }
+    waits += 1;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  // 48 MB would have come of them; the kernel takes some of that.
+  assert.ok(answered < 3000, `${answered} answers wait`);
+  client.socket.resume();
+  await eventually('all of them', () => client.frames.filter(({ type }) => type === FRAME.headers).length === asked);
+});
+
+test('a request that begins and does not come is given up, whatever the connection did before', async (t) => {
+  let ahead = 0;
+  const { edge } = await lab(t, answering(OK), { aheadMs: () => ahead });
+  const parts = [
+    frame(FRAME.headers, FLAG.endStream, 3, block(GET)),
+    frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, 3, block(GET)).subarray(0, 20),
+  ];
+  for (const part of parts) {
+    ahead = 0;
+    const client = await RawClient.open(t, edge);
+    client.request(1, GET);
+    await client.sees(({ type, stream }) => type === FRAME.data && stream === 1);
+    ahead = 40_000;
+    client.send(part);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    assert.equal(client.ended, false);
+    ahead = 55_000;
+    await eventually('its end', () => client.ended);
   }
 });
 

@@ -3,21 +3,11 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import type { TestContext } from 'node:test';
+import { FLAG, FRAME, PREFACE } from '../../../proxy/h2/wire/codes.ts';
+import { block, frame } from '../../../proxy/h2/wire/test-frames.ts';
 import type { Http2Edge } from './h2-harness.ts';
 import { eventually } from './harness.ts';
 
-export const FRAME = {
-  data: 0,
-  headers: 1,
-  reset: 3,
-  settings: 4,
-  ping: 6,
-  goaway: 7,
-  window: 8,
-  continuation: 9,
-} as const;
-export const FLAG = { endStream: 1, endHeaders: 4 } as const;
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const HEAD_BYTES = 9;
 
 export interface Frame {
@@ -25,40 +15,6 @@ export interface Frame {
   readonly flags: number;
   readonly stream: number;
   readonly payload: Buffer;
-}
-
-export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** A block of literal fields without indexing (RFC 7541 section 6.2.2), bytes as they are. */
-export function block(fields: readonly (readonly [string, string])[]): Buffer {
-  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value, 'latin1');
-  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
-  const rest: number[] = [];
-  let left = bytes.length - 127;
-  for (; left >= 128; left = Math.floor(left / 128)) rest.push((left % 128) + 128);
-  return Buffer.concat([Buffer.from([127, ...rest, left]), bytes]);
-}
-
-export function number(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-/** One setting (RFC 9113 section 6.5.1). */
-export function setting(id: number, value: number): Buffer {
-  return Buffer.concat([Buffer.from([0, id]), number(value)]);
 }
 
 export const GET: readonly (readonly [string, string])[] = [
@@ -97,7 +53,7 @@ export class RawClient {
     await once(socket, 'secureConnect');
     const client = new RawClient(socket);
     if (settings !== null) {
-      client.send(Buffer.from(PREFACE), frame(FRAME.settings, 0, 0, settings));
+      client.send(PREFACE, frame(FRAME.settings, 0, 0, settings));
       await client.sees((one) => one.type === FRAME.settings);
     }
     return client;

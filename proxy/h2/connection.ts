@@ -1,0 +1,402 @@
+/** A client's connection that speaks HTTP/2 (RFC 9113): its frames, its streams, and what it may cost us. */
+import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { Outlet } from '../fast/outlet.ts';
+import { ResetStreams } from './reset-streams.ts';
+import { ServerStream } from './stream.ts';
+import type { StreamHome } from './stream.ts';
+import { Toll } from './toll.ts';
+import { requestTrailers } from './trailers.ts';
+import { BlockReader } from './wire/block-reader.ts';
+import type { BlockSink } from './wire/block-reader.ts';
+import { check, CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, MAX_WINDOW, SETTING } from './wire/codes.ts';
+import type { FieldBlock } from './wire/field-block.ts';
+import { FrameOutput } from './wire/frame-output.ts';
+import { FrameReader } from './wire/frame-reader.ts';
+import type { FrameSink } from './wire/frame-reader.ts';
+import { HpackDecoder } from './wire/hpack-decoder.ts';
+import type { FieldList } from './wire/hpack-decoder.ts';
+import type { Outputs } from './wire/outputs.ts';
+import { SendTurns } from './wire/send-turns.ts';
+import { ClientSettings } from './wire/settings.ts';
+
+/** What all connections of a process share: things that are used during a call only. */
+export interface Tools {
+  readonly clock: Clock;
+  readonly outputs: Outputs;
+  readonly fields: FieldList;
+  readonly block: FieldBlock;
+  /** Largest field section that a client may send, bytes as HPACK counts them. */
+  readonly maxListBytes: number;
+}
+
+/** Who serves the requests. */
+export interface Handler {
+  /** @param fields valid during the call */
+  request(stream: ServerStream, fields: FieldList, hasBody: boolean): void;
+  /** A stream is over. */
+  streamClosed(stream: ServerStream): void;
+  /** The connection is no more. */
+  closed(): void;
+}
+
+/** Requests at once on one connection. */
+const MAX_STREAMS = 128;
+/**
+ * Bytes of all uploads of a connection that may be under way (RFC 9113 section 6.9). The protocol's 64 KiB would let all of
+ * a client's uploads together have as much per round trip.
+ */
+const CONNECTION_WINDOW = 1_048_576;
+/** Bytes for a client that takes none. Above it nothing more is read from it either. */
+const MAX_BACKLOG = 524_288;
+export class Http2Connection implements FrameSink, BlockSink, StreamHome {
+  readonly streams = new Map<number, ServerStream>();
+  readonly output: FrameOutput;
+  /** False: nothing is read or begun any more. */
+  isOpen = true;
+  /** The client's settings have come. */
+  greeted = false;
+  readonly #socket: Socket;
+  readonly #tools: Tools;
+  readonly #handler: Handler;
+  readonly #reader = new FrameReader(this);
+  readonly #decoder = new HpackDecoder();
+  readonly #settings = new ClientSettings();
+  readonly #turns: SendTurns;
+  readonly #blocks: BlockReader;
+  readonly #toll: Toll;
+  readonly #reset = new ResetStreams();
+  /** Of the DATA frame that is being read. */
+  #receiving: ServerStream | null = null;
+  #lastStream = 0;
+  /** Streams above it are not served; we have said so. */
+  #lastServed = MAX_WINDOW;
+  /**
+   * Octets of bodies that the client may be told that it may send again. What a connection holds is bounded by its streams, so
+   * they are given back as they come, and its window is never used up.
+   */
+  #used = 0;
+  #tableIsEmpty = false;
+
+  /** @param socket whose reads are given to {@link Http2Connection.read} */
+  constructor(socket: Socket, tools: Tools, handler: Handler) {
+    this.#socket = socket;
+    this.#tools = tools;
+    this.#handler = handler;
+    this.output = new FrameOutput(new Outlet(socket, () => this.#drained()), tools.outputs);
+    this.#turns = new SendTurns(this.output);
+    this.#blocks = new BlockReader(this, tools.maxListBytes);
+    this.#toll = new Toll(tools.clock);
+    // Broken connections: `close` follows, and with it the end of every stream.
+    socket.on('error', () => undefined);
+    socket.once('end', () => socket.destroy());
+    socket.once('close', () => this.#closed());
+    this.#greet();
+  }
+
+  /** For heads and trailers that are put together. */
+  get block(): FieldBlock {
+    return this.#tools.block;
+  }
+
+  /** In the middle of a frame or of a field block, or before its first settings. */
+  get isWaitedFor(): boolean {
+    return !this.greeted || this.#blocks.isInside || this.#reader.isInside;
+  }
+
+  /** The client takes nothing of what waits for it. */
+  get isFull(): boolean {
+    return this.output.isFull;
+  }
+
+  /**
+   * Bytes of a read, valid only during the call.
+   * @returns false to read no more for now
+   */
+  read(bytes: Buffer, start: number, end: number): boolean {
+    if (!this.isOpen) return true;
+    try {
+      this.#reader.read(bytes, start, end);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      this.fail(error.code);
+    }
+    return !this.isOpen || this.#socket.writableLength < MAX_BACKLOG;
+  }
+
+  /** Tells the client to send no more requests. @param isFinal false: those that are under way are still served */
+  goAway(isFinal: boolean): void {
+    if (!this.isOpen) return;
+    if (isFinal) this.#lastServed = this.#lastStream;
+    this.output.goaway(this.#lastServed, CODE.noError);
+    if (isFinal && this.streams.size === 0) this.#leave();
+  }
+
+  /** Ends the connection, and says why. */
+  fail(code: number): void {
+    if (!this.isOpen) return;
+    this.output.goaway(Math.min(this.#lastStream, this.#lastServed), code);
+    this.#leave();
+    this.#dropAll(code);
+  }
+
+  destroy(): void {
+    this.isOpen = false;
+    this.#socket.destroy();
+  }
+
+  // StreamHome
+
+  allowance(most: number): number {
+    return this.#turns.allowance(most);
+  }
+
+  spend(octets: number): void {
+    this.#toll.sent(octets);
+    this.#turns.spend(octets);
+  }
+
+  enqueue(stream: ServerStream): void {
+    this.#turns.add(stream);
+  }
+
+  fault(stream: ServerStream, code: number): void {
+    stream.reset(code);
+    this.#countReset();
+  }
+
+  closed(stream: ServerStream, byUs: boolean): void {
+    this.streams.delete(stream.id);
+    this.#turns.remove(stream);
+    if (byUs) this.#reset.add(stream.id);
+    this.#handler.streamClosed(stream);
+    if (this.streams.size === 0 && this.#lastServed < MAX_WINDOW) this.#leave();
+  }
+
+  // FrameSink
+
+  frame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    this.#expect(type);
+    switch (type) {
+      case FRAME.headers:
+        check((id & 1) === 1, CODE.protocolError, 'HEADERS of no stream of a client');
+        return this.#blocks.headers(flags, id, bytes, start, end);
+      case FRAME.continuation:
+        return this.#blocks.continuation(flags, id, bytes, start, end);
+      case FRAME.windowUpdate:
+        return this.#windowUpdate(id, bytes, start, end);
+      case FRAME.reset:
+        return this.#resetBy(id, bytes, start, end);
+      case FRAME.settings:
+        return this.#takeSettings(flags, id, bytes, start, end);
+      case FRAME.ping:
+        return this.#ping(flags, id, bytes, start, end);
+      case FRAME.priority:
+        return this.#priority(id, end - start);
+      case FRAME.goaway:
+        check(id === 0, CODE.protocolError, 'GOAWAY of a stream');
+        return check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
+      case FRAME.pushPromise:
+        throw new ConnectionError(CODE.protocolError, 'a client pushes');
+      default:
+        // Extensions (RFC 9113 section 5.5).
+        return this.#toll.frame();
+    }
+  }
+
+  dataBegins(id: number, length: number, content: number, isLast: boolean): void {
+    this.#expect(FRAME.data);
+    check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'DATA of no stream');
+    this.#used += length;
+    this.#toll.data(content, isLast);
+    const stream = this.streams.get(id) ?? null;
+    this.#receiving = stream;
+    if (stream === null) this.#late(id);
+    else stream.take(length, content, isLast);
+  }
+
+  data(bytes: Buffer, start: number, end: number): void {
+    this.#receiving?.data(bytes, start, end);
+  }
+
+  dataEnds(isLast: boolean): void {
+    const stream = this.#receiving;
+    this.#receiving = null;
+    if (isLast) stream?.requestEnds([]);
+    else stream?.taken();
+    if (this.#used < CONNECTION_WINDOW / 2) return;
+    this.output.windowUpdate(0, this.#used);
+    this.#used = 0;
+  }
+
+  // Frames
+
+  #greet(): void {
+    this.output.settings([
+      SETTING.maxConcurrentStreams,
+      MAX_STREAMS,
+      SETTING.initialWindowSize,
+      DEFAULT_WINDOW,
+      SETTING.maxHeaderListSize,
+      this.#tools.maxListBytes,
+      SETTING.enableConnectProtocol,
+      1,
+    ]);
+    this.output.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
+  }
+
+  /** Nothing comes before settings, and nothing within a field block. */
+  #expect(type: number): void {
+    check(this.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
+    check(!this.#blocks.isInside || type === FRAME.continuation, CODE.protocolError, 'a frame within a field block');
+  }
+
+  /** A whole one. */
+  fieldBlock(id: number, isLast: boolean, bytes: Buffer, start: number, end: number): void {
+    const { fields } = this.#tools;
+    // In any case: later blocks refer to it.
+    this.#decoder.decode(bytes, start, end, fields);
+    const stream = this.streams.get(id);
+    if (stream !== undefined) this.#trailers(stream, isLast, fields);
+    else if (id <= this.#lastStream) this.#late(id);
+    else if (id <= this.#lastServed) this.#open(id, isLast, fields);
+    else {
+      // We have said so: its client asks elsewhere.
+      this.#lastStream = id;
+      this.#reset.add(id);
+    }
+  }
+
+  #open(id: number, isLast: boolean, fields: FieldList): void {
+    this.#lastStream = id;
+    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream);
+    else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm);
+    else {
+      this.#toll.request();
+      const stream = new ServerStream(id, this, this.#settings.windowBytes);
+      this.streams.set(id, stream);
+      if (isLast) stream.requestEnds([]);
+      this.#handler.request(stream, fields, !isLast);
+    }
+  }
+
+  #trailers(stream: ServerStream, isLast: boolean, fields: FieldList): void {
+    if (stream.isRequestEnded) return this.fault(stream, CODE.streamClosed);
+    const trailers = isLast && !fields.isTooLarge ? requestTrailers(fields) : null;
+    if (trailers === null) this.fault(stream, CODE.protocolError);
+    else stream.requestEnds(trailers);
+    return undefined;
+  }
+
+  #windowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
+    check(end - start === 4, CODE.frameSizeError, 'WINDOW_UPDATE');
+    check(!this.#isIdle(id), CODE.protocolError, 'WINDOW_UPDATE of no stream');
+    const increment = bytes.readUInt32BE(start) & MAX_WINDOW;
+    this.#toll.update(increment);
+    if (id === 0) {
+      check(increment > 0, CODE.protocolError, 'a window that grows by nothing');
+      check(this.#turns.widen(increment), CODE.flowControlError, 'a window beyond 2^31');
+      return;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    if (increment === 0) this.fault(stream, CODE.protocolError);
+    else if (!stream.widen(increment)) this.fault(stream, CODE.flowControlError);
+    else this.#turns.run();
+  }
+
+  #resetBy(id: number, bytes: Buffer, start: number, end: number): void {
+    check(end - start === 4, CODE.frameSizeError, 'RST_STREAM');
+    check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
+    const stream = this.streams.get(id);
+    if (stream === undefined) return this.#toll.frame();
+    stream.drop(bytes.readUInt32BE(start));
+    return this.#countReset();
+  }
+
+  #takeSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    check(id === 0, CODE.protocolError, 'SETTINGS of a stream');
+    if ((flags & FLAG.ack) !== 0) {
+      check(this.greeted, CODE.protocolError, 'an acknowledgement before the settings');
+      return check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
+    }
+    this.greeted = true;
+    this.#toll.dearFrame();
+    const before = this.#settings.windowBytes;
+    this.#settings.read(bytes, start, end);
+    const { windowBytes, hasSmallTable } = this.#settings;
+    if (hasSmallTable && !this.#tableIsEmpty) {
+      this.#tableIsEmpty = true;
+      this.output.emptyTable();
+    }
+    for (const stream of this.streams.values()) {
+      check(stream.widen(windowBytes - before), CODE.flowControlError, 'a window beyond 2^31');
+    }
+    this.output.acknowledgeSettings();
+    return this.#turns.run();
+  }
+
+  #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    check(id === 0, CODE.protocolError, 'PING of a stream');
+    check(end - start === 8, CODE.frameSizeError, 'PING');
+    this.#toll.frame();
+    if ((flags & FLAG.ack) === 0) this.output.acknowledgePing(bytes, start);
+  }
+
+  /** Read and forgotten (RFC 9113 section 5.3.2). */
+  #priority(id: number, length: number): void {
+    check(id !== 0, CODE.protocolError, 'PRIORITY of no stream');
+    this.#toll.frame();
+    if (length === 5) return;
+    const stream = this.streams.get(id);
+    if (stream === undefined) throw new ConnectionError(CODE.frameSizeError, 'PRIORITY');
+    this.fault(stream, CODE.frameSizeError);
+  }
+
+  #countReset(): void {
+    if (!this.#toll.reset()) this.fail(CODE.enhanceYourCalm);
+  }
+
+  #refuse(id: number, code: number): void {
+    this.output.reset(id, code);
+    this.#reset.add(id);
+    this.#countReset();
+  }
+
+  /** A frame of a stream that is closed: under way when we reset it, or against the rules. */
+  #late(id: number): void {
+    check(this.#reset.has(id), CODE.streamClosed, 'a frame of a stream that is closed');
+    this.#toll.frame();
+  }
+
+  #isIdle(id: number): boolean {
+    return id > this.#lastStream || (id !== 0 && (id & 1) === 0);
+  }
+
+  // The end
+
+  #drained(): void {
+    this.output.isFull = false;
+    this.#turns.run();
+    this.#socket.resume();
+  }
+
+  /** FIN, behind what is to be said. What the client still sends is read and dropped. */
+  #leave(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.output.close();
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  #closed(): void {
+    this.isOpen = false;
+    this.#dropAll(CODE.cancel);
+    this.#handler.closed();
+  }
+
+  #dropAll(code: number): void {
+    for (const stream of this.streams.values()) stream.drop(code);
+  }
+}

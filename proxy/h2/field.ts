@@ -1,0 +1,102 @@
+/**
+ * One field of a request, judged when it is made (RFC 9113 sections 8.2 and 8.3). A field that HPACK has in its table is
+ * made once and used by many requests.
+ */
+import { isClients } from '../general/headers.ts';
+
+/** Pseudo fields of requests (RFC 9113 section 8.3.1, RFC 8441 section 4). */
+export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';
+
+/**
+ * What a regular field is to a request. `plain`: text between client and app. `dropped`: no field by its grammar, as if it
+ * was not there. `malformed`: the request that has it is.
+ */
+export type Kind =
+  | 'cookie'
+  | 'host'
+  | 'content-length'
+  | 'content-type'
+  | 'te'
+  | 'expect'
+  | 'plain'
+  | 'dropped'
+  | 'malformed';
+
+const PSEUDO: ReadonlyMap<string, Pseudo> = new Map([
+  [':method', 'method'],
+  [':scheme', 'scheme'],
+  [':authority', 'authority'],
+  [':path', 'path'],
+  [':protocol', 'protocol'],
+]);
+const KNOWN: ReadonlyMap<string, Kind> = new Map([
+  ['cookie', 'cookie'],
+  ['host', 'host'],
+  ['content-length', 'content-length'],
+  ['content-type', 'content-type'],
+  ['te', 'te'],
+  ['expect', 'expect'],
+  // RFC 9113 section 8.2.2.
+  ['connection', 'malformed'],
+  ['keep-alive', 'malformed'],
+  ['proxy-connection', 'malformed'],
+  ['transfer-encoding', 'malformed'],
+  ['upgrade', 'malformed'],
+]);
+
+/** A token without upper-case letters (RFC 9113 section 8.2). */
+const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+const UPPER_CASE = /[A-Z]/;
+/** No control but the tab (RFC 9110 section 5.5), and no white space at either end (RFC 9113 section 8.2.1). */
+// oxlint-disable-next-line no-control-regex -- they are what must not be there
+const VALUE = /^(?![\t ])[\t\x20-\x7e\x80-\xff]*$(?<![\t ])/;
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/;
+const LENGTH = /^\d{1,15}$/;
+/** What HPACK counts beside name and value (RFC 7541 section 4.1), bytes. */
+const OVERHEAD = 32;
+
+export class Field {
+  /** As HPACK counts it, bytes. */
+  readonly size: number;
+  readonly name: string;
+  readonly value: string;
+  /** Null: a regular field. */
+  readonly pseudo: Pseudo | null;
+  /** What it is where only regular fields may be. */
+  readonly kind: Kind;
+  #line: string | null = null;
+
+  /** @param name and value as they came, one character per octet */
+  constructor(name: string, value: string) {
+    this.name = name;
+    this.value = value;
+    this.size = name.length + value.length + OVERHEAD;
+    this.pseudo = name.startsWith(':') ? pseudoOf(name, value) : null;
+    this.kind = name.startsWith(':') ? 'malformed' : kindOf(name, value);
+  }
+
+  /** Its line in a head of HTTP/1.1; empty when it is nothing that a client may tell an app. */
+  get line(): string {
+    this.#line ??= isClients(this.name) ? `${this.name}: ${this.value}\r\n` : '';
+    return this.#line;
+  }
+}
+
+/** Paths and authorities are looked at by the request: they are answered, not reset. */
+function pseudoOf(name: string, value: string): Pseudo | null {
+  const pseudo = PSEUDO.get(name) ?? null;
+  if (pseudo === 'method') return METHOD.test(value) ? pseudo : null;
+  if (pseudo === 'scheme') return value === 'https' || value === 'http' ? pseudo : null;
+  return VALUE.test(value) ? pseudo : null;
+}
+
+function kindOf(name: string, value: string): Kind {
+  const known = KNOWN.get(name);
+  if (known === undefined) {
+    if (NAME.test(name)) return VALUE.test(value) ? 'plain' : 'dropped';
+    return UPPER_CASE.test(name) ? 'malformed' : 'dropped';
+  }
+  if (known === 'content-length') return LENGTH.test(value) ? known : 'malformed';
+  if (known === 'te') return value.toLowerCase() === 'trailers' ? known : 'malformed';
+  return VALUE.test(value) ? known : 'malformed';
+}

@@ -1,0 +1,72 @@
+/** What a client's connection may cost us beyond the requests that it makes. */
+import type { Clock } from '../clock.ts';
+import { Budget } from './budget.ts';
+import { check, CODE } from './wire/codes.ts';
+
+/**
+ * Streams that a client may reset, or make us reset, before it has used up its credit; and how many it gets back per
+ * second (CVE-2023-44487, CVE-2025-8671). A browser that leaves a page resets all its streams at once.
+ */
+const RESETS = { burst: 256, perSecond: 16 };
+/**
+ * Frames that bring neither request nor body: SETTINGS, PING, small WINDOW_UPDATEs, empty DATA and so on (CVE-2019-9511 to
+ * 9518). Requests and bodies earn some, as honest clients have such frames in proportion to them.
+ */
+const FRAMES = { burst: 4_000, perSecond: 200 };
+const EARNED_BY_REQUEST = 8;
+const EARNED_BY_DATA = 4;
+const DEAR = 4;
+/** Octets of a body in one frame, or of a window's growth, below which somebody wants tiny frames. */
+const SMALL = 256;
+
+export class Toll {
+  readonly #clock: Clock;
+  readonly #resets: Budget;
+  readonly #frames: Budget;
+
+  constructor(clock: Clock) {
+    const now = clock.monotonic();
+    this.#clock = clock;
+    this.#resets = new Budget(RESETS, now);
+    this.#frames = new Budget(FRAMES, now);
+  }
+
+  /** A frame that brings nothing. @throws ConnectionError ENHANCE_YOUR_CALM, as the following do */
+  frame(): void {
+    this.#take(1);
+  }
+
+  /** One that gives us work. */
+  dearFrame(): void {
+    this.#take(DEAR);
+  }
+
+  /** @param increment of a window, octets */
+  update(increment: number): void {
+    this.#take(increment < SMALL ? DEAR : 1);
+  }
+
+  /** @param octets of the body that a client's frame brings */
+  data(octets: number, isLast: boolean): void {
+    if (octets === 0 && !isLast) this.#take(1);
+    else this.sent(octets);
+  }
+
+  /** A frame with so many octets of a body went to the client. */
+  sent(octets: number): void {
+    if (octets >= SMALL) this.#frames.earn(EARNED_BY_DATA);
+  }
+
+  request(): void {
+    this.#frames.earn(EARNED_BY_REQUEST);
+  }
+
+  /** A stream was reset by its client, or because of it. @returns false when these were too many */
+  reset(): boolean {
+    return this.#resets.take(this.#clock.monotonic());
+  }
+
+  #take(cost: number): void {
+    check(this.#frames.take(this.#clock.monotonic(), cost), CODE.enhanceYourCalm, 'too many frames for nothing');
+  }
+}
