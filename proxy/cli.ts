@@ -99,10 +99,8 @@ const program = new Command('orkestr-proxy')
   .addHelpText('after', HELP);
 program.command('serve').description('Serve the saved table and the admin API until SIGTERM.').action(serve);
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   const { code, message } = toErrorReport(error);
   process.stderr.write(`${code}: ${message}\n`);
   process.exitCode = 1;
-}
+});
