@@ -4,7 +4,7 @@
 export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
 
 /**
- * What a host has less memory for than V8 thinks: one thread beside the main one, and young objects in
- * 1 MiB. Its workers and its successor are started with the same.
+ * One thread of V8's beside the main one: more would only wait. `--expose-gc` is for proxy/first-rest.ts. Workers and
+ * successors are started with the same.
  */
-export const PROXY_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=1'] as const;
+export const PROXY_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=1', '--expose-gc'] as const;

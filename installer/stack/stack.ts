@@ -25,12 +25,8 @@ export interface StackPlan {
 /** Runs a file of ours under the Node that runs this. */
 export const ourProgram = (file: string): [string, string] => [process.execPath, join(ROOT, file)];
 
-/** `orkestr-proxy …` as it runs on a host. @param root the repository that it was bundled in */
-export const proxyArgv = (root: string = ROOT): [string, ...string[]] => [
-  process.execPath,
-  ...PROXY_FLAGS,
-  join(root, PROXY_PROGRAM),
-];
+/** `orkestr-proxy …` as it runs on a host. */
+export const proxyArgv = (): [string, ...string[]] => [process.execPath, ...PROXY_FLAGS, join(ROOT, PROXY_PROGRAM)];
 
 /** A short name in /run for sockets that belong to `folder`; unix socket paths hold 107 bytes only. */
 export const runFolderOf = (folder: string): string =>

@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { buildProxy as BuildProxy } from '../../../../installer/prepare/proxy-bundle.ts';
-import { proxyArgv } from '../../../../installer/stack/stack.ts';
+import type * as ProxyBundle from '../../../../installer/prepare/proxy-bundle.ts';
+import type * as Stack from '../../../../installer/stack/stack.ts';
 import { EdgeSettings } from '../../../../protocol/edge.ts';
 import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
 import { HOST } from '../lab.ts';
@@ -55,9 +55,10 @@ export function orkestr(engine: 'fast' | 'http-proxy', { checkout, profiles }: B
 async function programOf(checkout: string): Promise<readonly [string, ...string[]]> {
   const recipe = join(checkout, 'installer/prepare/proxy-bundle.ts');
   if (!existsSync(recipe)) return [process.execPath, join(checkout, 'proxy/main.ts')];
-  const { buildProxy } = (await import(recipe)) as { buildProxy: typeof BuildProxy };
+  const { buildProxy } = (await import(recipe)) as typeof ProxyBundle;
+  const { proxyArgv } = (await import(join(checkout, 'installer/stack/stack.ts'))) as typeof Stack;
   await buildProxy(checkout, () => undefined);
-  return proxyArgv(checkout);
+  return proxyArgv();
 }
 
 /** Null until it has logged them. */
