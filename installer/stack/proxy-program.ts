@@ -4,7 +4,13 @@
 export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
 
 /**
- * One thread of V8's beside the main one: more would only wait. `--expose-gc` is for proxy/first-rest.ts. Workers and
- * successors are started with the same.
+ * Memory first, as far as it costs no request anything (docs/performance.md): young objects in 1 MiB, one thread of V8's
+ * beside the main one, and a compiler for hot code that waits until code is hot and not just used at the start.
+ * `--expose-gc` is for proxy/first-rest.ts. Workers and successors are started with the same.
  */
-export const PROXY_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=1', '--expose-gc'] as const;
+export const PROXY_FLAGS = [
+  '--max-semi-space-size=1',
+  '--v8-pool-size=1',
+  '--invocation-count-for-maglev=5000',
+  '--expose-gc',
+] as const;
