@@ -10,7 +10,8 @@ export default {
   treeshake: { manualPureFunctions: ['z'] },
   output: {
     format: 'cjs',
-    minify: true,
+    // Logs and stack traces name classes and functions.
+    minify: { mangle: { keepNames: true }, compress: { keepNames: { function: true, class: true } } },
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name]-[hash].cjs',
   },
