@@ -7,6 +7,7 @@ import { makeSupervisor } from '../protocol/service/systemd.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
+import { tidyAtFirstRest } from './first-rest.ts';
 import { meetPredecessor } from './hand-over/successor.ts';
 import type { Listening } from './listen/sockets.ts';
 import { openProcessLog } from './observe/process-log.ts';
@@ -80,6 +81,7 @@ async function serve(): Promise<void> {
   });
   // A process that is killed writes nothing, and it is the one after it that must start fast.
   flushCompileCache();
+  tidyAtFirstRest();
   const urls = proxy.addresses.map(urlOf);
   const upstreams = proxy.table.entries.length;
   const { pids } = proxy;
@@ -99,10 +101,8 @@ const program = new Command('orkestr-proxy')
   .addHelpText('after', HELP);
 program.command('serve').description('Serve the saved table and the admin API until SIGTERM.').action(serve);
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   const { code, message } = toErrorReport(error);
   process.stderr.write(`${code}: ${message}\n`);
   process.exitCode = 1;
-}
+});

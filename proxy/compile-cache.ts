@@ -3,9 +3,9 @@ import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 /**
- * To be called before anything else is imported. The cache belongs to whoever may write the code itself; where this
- * process may not write there, it is not used.
+ * To be called before anything else is imported. The cache stands beside the code and belongs to whoever may write that;
+ * where this process may not, it is not used.
  */
 export function useCompileCache(): void {
-  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/orkestr-proxy', import.meta.url)));
+  enableCompileCache(fileURLToPath(new URL('.compiled', import.meta.url)));
 }

@@ -3,4 +3,4 @@
 import { useCompileCache } from './compile-cache.ts';
 
 useCompileCache();
-await import('./cli.ts');
+void import('./cli.ts');

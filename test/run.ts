@@ -8,6 +8,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBaseImages } from '../installer/prepare/base-images.ts';
 import { buildConsole } from '../installer/prepare/console.ts';
+import { buildProxy } from '../installer/prepare/proxy-bundle.ts';
 import { EngineApi } from '../installer/prepare/engine-api.ts';
 import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../installer/prepare/engine.ts';
 import { runProgram } from '../installer/stack/run-program.ts';
@@ -20,7 +21,7 @@ import { runTests, testFiles } from './runner/test-files.ts';
 import type { RunOptions } from './runner/test-files.ts';
 
 const HELP = `npm test                 everything
-npm test -- PART …       some of: types lint format house console unit integration e2e
+npm test -- PART …       some of: types lint format house console bundle unit integration e2e
 npm test -- TEXT         the test files whose path holds TEXT
 npm run check            types, lint, format and house rules: needs neither root nor an engine`;
 
@@ -35,6 +36,7 @@ const PARTS = {
   format: { engine: false, run: () => tool('oxfmt', '--check', '.') },
   house: { engine: false, run: () => tests(['test/house/**/*.test.ts'], 'together') },
   console: { engine: false, run: async () => void (await buildConsole(ROOT, say)) },
+  bundle: { engine: false, run: async () => void (await buildProxy(ROOT, say)) },
   unit: { engine: true, run: () => tests([UNIT_FOLDERS], 'together') },
   integration: { engine: true, run: () => tests(['test/integration/**/*.test.ts'], 1) },
   // Each file has an installation of its own and mostly waits: two at a time on two cores.

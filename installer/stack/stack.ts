@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PROXY_FLAGS, PROXY_PROGRAM } from './proxy-program.ts';
 import type { ServiceCommand } from './service.ts';
 
 /** Folder of the repository. */
@@ -23,6 +24,9 @@ export interface StackPlan {
 
 /** Runs a file of ours under the Node that runs this. */
 export const ourProgram = (file: string): [string, string] => [process.execPath, join(ROOT, file)];
+
+/** `orkestr-proxy …` as it runs on a host. */
+export const proxyArgv = (): [string, ...string[]] => [process.execPath, ...PROXY_FLAGS, join(ROOT, PROXY_PROGRAM)];
 
 /** A short name in /run for sockets that belong to `folder`; unix socket paths hold 107 bytes only. */
 export const runFolderOf = (folder: string): string =>
@@ -74,7 +78,7 @@ export const hubCommand = (plan: StackPlan): ServiceCommand => ({
 
 export const proxyCommand = (plan: StackPlan): ServiceCommand => ({
   name: 'proxy',
-  argv: [...ourProgram('proxy/main.ts'), 'serve'],
+  argv: [...proxyArgv(), 'serve'],
   env: proxyEnv(plan),
   logFile: logFile(plan, 'proxy'),
 });

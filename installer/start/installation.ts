@@ -7,6 +7,7 @@ import { makeFirewall } from '../../agent/firewall/firewall.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { ensureBaseImages } from '../prepare/base-images.ts';
 import { buildConsole } from '../prepare/console.ts';
+import { buildProxy } from '../prepare/proxy-bundle.ts';
 import { EngineApi } from '../prepare/engine-api.ts';
 import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../prepare/engine.ts';
 import type { EnginePlan } from '../prepare/engine.ts';
@@ -83,6 +84,7 @@ export async function install(context: Context): Promise<Installation> {
   });
   await step(context, 'base images', (say) => makeBaseImages(context, plan, say));
   await step(context, 'console', (say) => buildConsole(ROOT, say));
+  await step(context, 'proxy bundle', (say) => buildProxy(ROOT, say));
   const [proxy, hub] = await step(context, 'proxy and hub', async () => {
     const both = [await start(context, proxyCommand(plan)), await start(context, hubCommand(plan))] as const;
     await Promise.all(both.map((process) => process.url()));

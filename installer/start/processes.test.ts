@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { isAlive } from '../stack/process-identity.ts';
 import { Service } from '../stack/service.ts';
-import { agentState } from '../stack/stack.ts';
+import { agentState, proxyCommand, proxyEnv } from '../stack/stack.ts';
 import { Home } from './home.ts';
 import { stackPlan } from './installation.ts';
 import { LiveView } from './live-view.ts';
@@ -45,23 +45,29 @@ test('a process that dies is started again and said, until it is stopped', async
 test('what a killed launcher left is found by its state folder and ended; processes of other folders live on', async () => {
   const plan = stackPlan(new Home(join(folder, 'a')), 1, 1);
   const other = stackPlan(new Home(join(folder, 'b')), 1, 1);
-  // Stands for `node agent/main.ts serve`: what counts are its arguments and its environment.
-  const start = (state: string): Promise<Service> =>
+  // Stands for `node agent/main.ts serve` and the like: what counts are its arguments and its environment.
+  const start = (program: string, env: NodeJS.ProcessEnv): Promise<Service> =>
     Service.start({
       name: 'agent',
-      argv: [process.execPath, '-e', 'setInterval(() => {}, 1000)', 'agent/main.ts', 'serve'],
-      env: { ORKESTR_AGENT_STATE: state },
+      argv: [process.execPath, '-e', 'setInterval(() => {}, 1000)', program, 'serve'],
+      env,
       logFile: join(folder, 'log'),
     });
-  const [left, stranger] = [await start(agentState(plan)), await start(agentState(other))];
+  const left = [
+    await start('agent/main.ts', { ORKESTR_AGENT_STATE: agentState(plan) }),
+    await start(proxyCommand(plan).argv.at(-2) ?? '', proxyEnv(plan)),
+  ];
+  const stranger = await start('agent/main.ts', { ORKESTR_AGENT_STATE: agentState(other) });
   try {
-    assert.equal(await endLeftovers(plan), 1);
-    await left.exited;
-    assert.equal(isAlive(left.identity), false);
+    assert.equal(await endLeftovers(plan), 2);
+    for (const service of left) await service.exited;
+    assert.deepEqual(
+      left.map(({ identity }) => isAlive(identity)),
+      [false, false],
+    );
     assert.equal(isAlive(stranger.identity), true);
   } finally {
-    await stranger.kill();
-    await left.kill();
+    for (const service of [stranger, ...left]) await service.kill();
   }
 });
 

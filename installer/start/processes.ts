@@ -1,6 +1,7 @@
 /** hub, proxy and agent under watch: one that ends by itself is started again, each time a little later, and said. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PROXY_PROGRAM } from '../stack/proxy-program.ts';
 import { endProcess, identify } from '../stack/process-identity.ts';
 import { Service } from '../stack/service.ts';
 import type { ServiceCommand } from '../stack/service.ts';
@@ -85,7 +86,7 @@ export async function endLeftovers(plan: StackPlan): Promise<number> {
     const argv = readList(pid, 'cmdline');
     return (
       argv.includes('serve') &&
-      argv.some((part) => part.endsWith('/main.ts')) &&
+      argv.some((part) => part.endsWith('/main.ts') || part.endsWith(`/${PROXY_PROGRAM}`)) &&
       readList(pid, 'environ').some((entry) => marks.includes(entry))
     );
   });

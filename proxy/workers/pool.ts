@@ -4,6 +4,7 @@
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -17,7 +18,8 @@ import type { ServingSettings } from '../serving.ts';
 import { FromWorker } from './messages.ts';
 import type { ToWorker } from './messages.ts';
 
-const ENTRY = fileURLToPath(new URL('worker.ts', import.meta.url));
+/** Beside this file, among the sources as in the bundle. */
+const ENTRY = fileURLToPath(new URL(`worker${extname(import.meta.url)}`, import.meta.url));
 /** A worker that does not serve by then is given up, ms. */
 const START_MS = 20_000;
 /** How often workers are asked whether they are well, ms. */

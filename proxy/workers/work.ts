@@ -4,6 +4,7 @@
  */
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../clock.ts';
+import { tidyAtFirstRest } from '../first-rest.ts';
 import { openProcessLog } from '../observe/process-log.ts';
 import type { ProcessLog } from '../observe/process-log.ts';
 import { channelOf } from '../planes/channel.ts';
@@ -40,6 +41,7 @@ function work(channel: Channel): void {
         if (address) addresses.push(address);
       }
       tell({ type: 'listening', addresses });
+      tidyAtFirstRest();
     } catch (error) {
       tell({ type: 'failed', message: String(error) });
     }

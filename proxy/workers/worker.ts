@@ -2,4 +2,4 @@
 import { useCompileCache } from '../compile-cache.ts';
 
 useCompileCache();
-await import('./work.ts');
+void import('./work.ts');

@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ROOT } from '../../installer/stack/stack.ts';
+import { buildProxy } from '../../installer/prepare/proxy-bundle.ts';
+import { proxyArgv, ROOT } from '../../installer/stack/stack.ts';
 import { Service } from '../../installer/stack/service.ts';
 import { DrainAnswer, FlipAnswer, TableView } from '../../protocol/proxy-admin.ts';
 import type { DrainRequest, FlipRequest } from '../../protocol/proxy-admin.ts';
@@ -47,9 +48,10 @@ export class EdgeProcess {
   static async start({ name, folder, engine, env = {} }: EdgeSettings): Promise<EdgeProcess> {
     mkdirSync(folder, { recursive: true });
     const socket = join(folder, 'admin.sock');
+    await buildProxy(ROOT, () => undefined);
     const service = await Service.start({
       name,
-      argv: [process.execPath, join(ROOT, 'proxy', 'main.ts'), 'serve'],
+      argv: [...proxyArgv(), 'serve'],
       env: {
         ...process.env,
         ORKESTR_PROXY_LISTEN: '127.0.0.1:0',

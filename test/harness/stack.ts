@@ -12,6 +12,7 @@ import { Deployment, DeploymentDetail } from '../../hub/api/schemas.ts';
 import type { Host } from '../../hub/api/schemas.ts';
 import { apiPath, Client } from '../../hub/cli/client.ts';
 import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
+import { buildProxy } from '../../installer/prepare/proxy-bundle.ts';
 import { enrolHost, setUpHub, waitForHost } from '../../installer/stack/enrol.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 import type { ProgramResult } from '../../installer/stack/run-program.ts';
@@ -24,6 +25,7 @@ import {
   hubCommand,
   makeFolders,
   proxyCommand,
+  ROOT,
   runFolderOf,
   scopeOf,
 } from '../../installer/stack/stack.ts';
@@ -207,6 +209,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 }
 
 async function startOne(plan: StackPlan, name: ProcessName, env: NodeJS.ProcessEnv): Promise<Service> {
+  if (name === 'proxy') await buildProxy(ROOT, () => undefined);
   const command: ServiceCommand = COMMANDS[name](plan);
   const service = await Service.start({ ...command, env: { ...command.env, ...env } });
   keepRecord(plan, service.identity);

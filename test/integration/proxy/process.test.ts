@@ -8,8 +8,9 @@ import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { proxyArgv } from '../../../installer/stack/stack.ts';
 import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
-import { callAdmin, environment, MAIN, serve, start } from './proxy-process.ts';
+import { callAdmin, environment, serve, start } from './proxy-process.ts';
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
@@ -145,7 +146,7 @@ test('the admin socket is private, replaces a dead one, and a second proxy is re
   const folder = await temporaryFolder(t);
   const first = await serve(t, folder);
   assert.equal((await stat(first.adminSocket)).mode & 0o777, 0o600);
-  const second = start(t, [MAIN, 'serve'], environment(folder));
+  const second = start(t, ['serve'], environment(folder));
   await eventually('the refusal', second.over);
   assert.equal(second.child.exitCode, 1);
   assert.match(second.output(), /ORK_ALREADY_RUNNING/);
@@ -204,7 +205,7 @@ test('malformed admin calls get a coded answer, and the process lives', async (t
 test('the program says its version, explains itself, and names a wrong setting', async (t) => {
   const folder = await temporaryFolder(t);
   const run = async (argv: string[], env: NodeJS.ProcessEnv = {}): Promise<[number | null, string]> => {
-    const { child, output } = start(t, [MAIN, ...argv], env);
+    const { child, output } = start(t, argv, env);
     await once(child, 'close');
     return [child.exitCode, output()];
   };
@@ -221,7 +222,7 @@ test('an address in use is a coded failure', async (t) => {
   const folder = await temporaryFolder(t);
   const first = await serve(t, folder);
   const other = await temporaryFolder(t);
-  const second = start(t, [MAIN, 'serve'], { ...environment(other), ORKESTR_PROXY_LISTEN: `127.0.0.1:${first.port}` });
+  const second = start(t, ['serve'], { ...environment(other), ORKESTR_PROXY_LISTEN: `127.0.0.1:${first.port}` });
   await eventually('the refusal', second.over);
   await eventually('its message', () => second.output().includes('ORK_CONFIG'));
   assert.equal(second.child.exitCode, 1);
@@ -240,7 +241,8 @@ test('a proxy whose log nobody reads serves all the same, and ends', async (t) =
   // Blocking, as a shell or a supervisor passes it on.
   const stdout = openSync(path, 'r+');
   t.after(() => closeSync(stdout));
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
+  const [program, ...argv] = proxyArgv();
+  const child = spawn(program, [...argv, 'serve'], {
     env: environment(folder),
     stdio: ['ignore', stdout, 'ignore'],
   });

@@ -8,11 +8,12 @@ import { request } from 'node:http';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { buildProxy } from '../../../installer/prepare/proxy-bundle.ts';
+import { proxyArgv, ROOT } from '../../../installer/stack/stack.ts';
 import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import { entryFor, eventually, Wire } from './harness.ts';
 
-export const MAIN = fileURLToPath(new URL('../../../proxy/main.ts', import.meta.url));
+await buildProxy(ROOT, () => undefined);
 
 export interface Running {
   readonly child: ChildProcess;
@@ -46,7 +47,7 @@ export function environment(folder: string): NodeJS.ProcessEnv {
 
 export function start(t: TestContext, argv: readonly string[], env: NodeJS.ProcessEnv, socket?: Activation) {
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(socket ? [socket.fd] : [])];
-  const [file = '', ...operands] = [...(socket ? ['/bin/sh', socket.launcher] : []), process.execPath, ...argv];
+  const [file = '', ...operands] = [...(socket ? ['/bin/sh', socket.launcher] : []), ...proxyArgv(), ...argv];
   const child: ChildProcess = spawn(file, operands, { env, stdio });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -74,7 +75,7 @@ export async function serve(
   socket?: Activation,
   more: NodeJS.ProcessEnv = {},
 ): Promise<Running> {
-  const { child, output, over } = start(t, [MAIN, 'serve'], { ...environment(folder), ...more }, socket);
+  const { child, output, over } = start(t, ['serve'], { ...environment(folder), ...more }, socket);
   const url = /"url":"http:\/\/127.0.0.1:(\d+)".*"msg":"listening"/;
   await eventually(`the listening line in ${output()}`, () => url.test(output()) || over());
   const port = Number(url.exec(output())?.[1]);

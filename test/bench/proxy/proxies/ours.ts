@@ -1,9 +1,11 @@
 /** Our proxy as its unit runs it: `orkestr-proxy serve`, filled through its admin socket. */
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type * as ProxyBundle from '../../../../installer/prepare/proxy-bundle.ts';
+import type * as Stack from '../../../../installer/stack/stack.ts';
 import { EdgeSettings } from '../../../../protocol/edge.ts';
 import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
 import { HOST } from '../lab.ts';
@@ -25,11 +27,12 @@ export interface Build {
 export function orkestr(engine: 'fast' | 'http-proxy', { checkout, profiles }: Build): StartProxy {
   const flags = profiles === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
   return async (lab) => {
+    const [node, ...program] = await programOf(checkout);
     const folder = mkdtempSync(join(lab.folder, `orkestr-${engine}-`));
     const socket = join(folder, 'admin.sock');
     const server = lab.start({
       name: `orkestr (${engine})`,
-      argv: [process.execPath, ...flags, join(checkout, 'proxy/main.ts'), 'serve'],
+      argv: [node, ...flags, ...program, 'serve'],
       cpu: lab.cpus.proxy,
       logFile: join(folder, 'log'),
       env: {
@@ -46,6 +49,16 @@ export function orkestr(engine: 'fast' | 'http-proxy', { checkout, profiles }: B
     for (let number = 1; number <= UPSTREAMS; number += 1) await call(socket, '/v1/flip', flipOf(number, lab));
     return { process: server, ports: portsOf(urls) };
   };
+}
+
+/** What starts the proxy of a checkout: its bundle, made by its own recipe; one from before there was any, its sources. */
+async function programOf(checkout: string): Promise<readonly [string, ...string[]]> {
+  const recipe = join(checkout, 'installer/prepare/proxy-bundle.ts');
+  if (!existsSync(recipe)) return [process.execPath, join(checkout, 'proxy/main.ts')];
+  const { buildProxy } = (await import(recipe)) as typeof ProxyBundle;
+  const { proxyArgv } = (await import(join(checkout, 'installer/stack/stack.ts'))) as typeof Stack;
+  await buildProxy(checkout, () => undefined);
+  return proxyArgv();
 }
 
 /** Null until it has logged them. */

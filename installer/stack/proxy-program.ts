@@ -1,0 +1,16 @@
+/** The proxy as it is run: the bundle (docs/adr/0014), and what node is told for it. */
+
+/** Made by installer/prepare/proxy-bundle.ts; path from the folder of the repository. */
+export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
+
+/**
+ * Memory first, as far as it costs no request anything (docs/performance.md): young objects in 1 MiB, one thread of V8's
+ * beside the main one, and a compiler for hot code that waits until code is hot and not just used at the start.
+ * `--expose-gc` is for proxy/first-rest.ts. Workers and successors are started with the same.
+ */
+export const PROXY_FLAGS = [
+  '--max-semi-space-size=1',
+  '--v8-pool-size=1',
+  '--invocation-count-for-maglev=5000',
+  '--expose-gc',
+] as const;
