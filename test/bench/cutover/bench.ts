@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AppCommands } from './app/run.ts';
 import type { ClientCommands } from './client/main.ts';
 import type { Strays } from './app/request-times.ts';
+import { RISE_MS } from './client/load.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';
 import { Flipper } from './flipper.ts';
@@ -16,7 +17,7 @@ export interface CutoverOptions {
   readonly rps: number;
   readonly webSockets: number;
   readonly eventStreams: number;
-  /** Load before the first flip, seconds. */
+  /** Load before the first flip, once it has risen, seconds. */
   readonly quietSeconds: number;
   /** From one flip to the next. */
   readonly flipEveryMs: number;
@@ -57,8 +58,8 @@ export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
   webSockets: 1_000,
   eventStreams: 200,
   quietSeconds: 5,
-  flipEveryMs: 250,
-  drain: { deadlineSeconds: 3, streamDeadlineSeconds: 3, spreadSeconds: 0.5 },
+  flipEveryMs: 1_500,
+  drain: { deadlineSeconds: 3, streamDeadlineSeconds: 4, spreadSeconds: 3 },
 };
 
 const HOST = 'app.test';
@@ -111,8 +112,10 @@ async function run(
     `${webSockets} WebSockets and ${eventStreams} event streams are open, ${edge.process.urls.https ? 'half by TLS' : 'no TLS'}`,
   );
   await client.ask('load', { destination, rps });
+  await pause(RISE_MS);
+  await client.ask('phase', 'quiet');
   await pause(quietSeconds * 1000);
-  await client.ask('flipping', null);
+  await client.ask('phase', 'flipping');
   for (let flip = 1; flip <= flips; flip += 1) {
     await Promise.all([flipper.flip(), pause(flipEveryMs)]);
     if (flip % 50 === 0) say(`${flip} flips`);
