@@ -61,8 +61,9 @@ export class AnswerReader {
         this.#pauseMs += this.#receiver.data(bytes);
         return EMPTY;
       case 'done':
-        throw new Error(`bytes behind an answer: ${bytes.toString('latin1', 0, 80)}`);
+        break;
     }
+    throw new Error(`bytes behind an answer: ${bytes.toString('latin1', 0, 80)}`);
   }
 
   #upTo(end: string, bytes: Buffer, take: (text: string) => void): Buffer {
