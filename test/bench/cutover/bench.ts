@@ -6,6 +6,7 @@ import type { Strays } from './app/request-times.ts';
 import { RISE_MS } from './client/load.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';
+import { CpuShares } from './cpu-shares.ts';
 import { Flipper } from './flipper.ts';
 import type { DrainPlan, Stopped } from './flipper.ts';
 import { SecureEdge } from './secure-edge.ts';
@@ -22,6 +23,8 @@ export interface CutoverOptions {
   /** From one flip to the next. */
   readonly flipEveryMs: number;
   readonly drain: DrainPlan;
+  /** Apps and clients run only where the proxy leaves a processor free: what is measured does not wait for who measures. */
+  readonly yields: boolean;
   /** Ends it before its time. */
   readonly signal: AbortSignal;
   /** Told what goes on. */
@@ -46,6 +49,8 @@ export interface CutoverResult {
   readonly report: CutoverReport;
   /** Requests that the old version got although they were sent after the flip was answered. */
   readonly misrouted: number;
+  /** How long each flip took to be answered, ms. */
+  readonly flipMs: readonly number[];
   readonly tally: Tally;
   readonly stopped: readonly Stopped[];
   /** What went wrong, in words, and the end of the proxy's log when something did. */
@@ -59,7 +64,8 @@ export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
   eventStreams: 200,
   quietSeconds: 5,
   flipEveryMs: 1_500,
-  drain: { deadlineSeconds: 3, streamDeadlineSeconds: 4, spreadSeconds: 3 },
+  drain: { deadlineSeconds: 10, streamDeadlineSeconds: 10, spreadSeconds: 3 },
+  yields: true,
 };
 
 const HOST = 'app.test';
@@ -67,8 +73,8 @@ const HOST = 'app.test';
 /** Everything that was started has ended when this resolves or rejects. */
 export async function benchCutover(options: CutoverOptions): Promise<CutoverResult> {
   const edge = await SecureEdge.start([HOST]);
-  const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
-  const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url));
+  const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url), [], options.yields));
+  const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url), [], options.yields);
   try {
     return await Promise.race([run(options, edge, apps, client), aborted(options.signal)]);
   } catch (error) {
@@ -113,12 +119,18 @@ async function run(
   );
   await client.ask('load', { destination, rps });
   await pause(RISE_MS);
+  const shares = new CpuShares([
+    ['proxy', edge.process.pid],
+    ['clients', client.pid],
+    ...apps.map(({ pid }, index) => [`app ${index + 1}`, pid] as const),
+  ]);
   await client.ask('phase', 'quiet');
   await pause(quietSeconds * 1000);
+  say(`before the flips: ${shares.lap()}`);
   await client.ask('phase', 'flipping');
   for (let flip = 1; flip <= flips; flip += 1) {
     await Promise.all([flipper.flip(), pause(flipEveryMs)]);
-    if (flip % 50 === 0) say(`${flip} flips`);
+    if (flip % 50 === 0 || flip === flips) say(`${flip} flips: ${shares.lap()}`);
   }
   const stopped = await flipper.settle();
   await Promise.all(retired);
@@ -147,6 +159,7 @@ function resultOf(flipper: Flipper, tally: Tally, stopped: readonly Stopped[]): 
       flipP99Ms,
     },
     misrouted: sum(({ misrouted }) => misrouted),
+    flipMs: flipper.flipMs,
     tally,
     stopped,
     faults: [...tally.said, ...stopped.flatMap(faultsOf)],
