@@ -9,6 +9,7 @@ import type { Tally } from './client/tally.ts';
 import { CpuShares } from './cpu-shares.ts';
 import { Flipper } from './flipper.ts';
 import type { DrainPlan, Stopped } from './flipper.ts';
+import { takePrecedence } from './priority.ts';
 import { SecureEdge } from './secure-edge.ts';
 import { Worker } from './worker.ts';
 
@@ -23,8 +24,8 @@ export interface CutoverOptions {
   /** From one flip to the next. */
   readonly flipEveryMs: number;
   readonly drain: DrainPlan;
-  /** Apps and clients run only where the proxy leaves a processor free: what is measured does not wait for who measures. */
-  readonly yields: boolean;
+  /** The proxy, and this process with its clock, do not wait for a processor: see priority.ts. */
+  readonly priority: boolean;
   /** Ends it before its time. */
   readonly signal: AbortSignal;
   /** Told what goes on. */
@@ -65,7 +66,7 @@ export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
   quietSeconds: 5,
   flipEveryMs: 1_500,
   drain: { deadlineSeconds: 10, streamDeadlineSeconds: 10, spreadSeconds: 3 },
-  yields: true,
+  priority: true,
 };
 
 const HOST = 'app.test';
@@ -73,9 +74,10 @@ const HOST = 'app.test';
 /** Everything that was started has ended when this resolves or rejects. */
 export async function benchCutover(options: CutoverOptions): Promise<CutoverResult> {
   const edge = await SecureEdge.start([HOST]);
-  const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url), [], options.yields));
-  const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url), [], options.yields);
+  const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
+  const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url));
   try {
+    if (options.priority) await Promise.all([edge.process.pid, process.pid].map(takePrecedence));
     return await Promise.race([run(options, edge, apps, client), aborted(options.signal)]);
   } catch (error) {
     options.say(`the end of the proxy's log:\n${edge.process.lastLines().join('\n')}`);

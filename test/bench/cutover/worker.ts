@@ -23,15 +23,11 @@ export class Worker<C extends Commands> {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #asked = 0;
 
-  /**
-   * @param file what the process runs; it calls {@link serveCommands}
-   * @param yields true: it runs only where all others leave the processor free (SCHED_IDLE of sched(7))
-   */
-  constructor(file: URL, args: readonly string[] = [], yields = false) {
+  /** @param file what the process runs; it calls {@link serveCommands} */
+  constructor(file: URL, args: readonly string[] = []) {
     this.#child = fork(file, args, {
       // Not those of a test runner.
-      execArgv: yields ? ['--idle', '0', process.execPath] : [],
-      execPath: yields ? 'chrt' : process.execPath,
+      execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#child.on('message', (message) => this.#answered(message as Answered));

@@ -26,7 +26,7 @@ export class Http2Way implements Way {
     const head = { ':method': method, ':path': path, ':authority': this.#dialer.host, ...headers };
     const stream = this.#session().request(head, { endStream: body === undefined });
     receive(stream, receiver);
-    if (!patient) stream.setTimeout(SILENCE_MS, () => stream.close(constants.NGHTTP2_CANCEL));
+    if (!patient) stream.setTimeout(SILENCE_MS, () => stream.destroy(new Error('silence')));
     if (Buffer.isBuffer(body)) stream.end(body);
     else if (body) Readable.from(body, { objectMode: false }).pipe(stream);
   }
