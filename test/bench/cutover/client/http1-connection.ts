@@ -55,6 +55,10 @@ export class Http1Connection {
     else void this.#sendChunks(head, body);
   }
 
+  get isOpen(): boolean {
+    return !this.#socket.destroyed && !this.#hasEnded;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

@@ -23,7 +23,9 @@ export class Http1Way implements Way {
   }
 
   send(ask: Ask, receiver: Receiver): void {
-    const idle = this.#idle.pop();
+    let idle = this.#idle.pop();
+    // Both ends close what is idle for long; its `close` may still be to come.
+    while (idle?.isOpen === false) idle = this.#idle.pop();
     if (idle) idle.send(ask, receiver);
     else if (this.#isKept && this.#open.size >= KEPT_AT_MOST) this.#waiting.push([ask, receiver]);
     else this.#connect().send(ask, receiver);
