@@ -3,10 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AppCommands } from './app/run.ts';
 import type { ClientCommands } from './client/main.ts';
 import type { Strays } from './app/request-times.ts';
+import { RISE_MS } from './client/load.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';
+import { CpuShares } from './cpu-shares.ts';
 import { Flipper } from './flipper.ts';
 import type { DrainPlan, Stopped } from './flipper.ts';
+import { takePrecedence } from './priority.ts';
 import { SecureEdge } from './secure-edge.ts';
 import { Worker } from './worker.ts';
 
@@ -16,11 +19,13 @@ export interface CutoverOptions {
   readonly rps: number;
   readonly webSockets: number;
   readonly eventStreams: number;
-  /** Load before the first flip, seconds. */
+  /** Load before the first flip, once it has risen, seconds. */
   readonly quietSeconds: number;
   /** From one flip to the next. */
   readonly flipEveryMs: number;
   readonly drain: DrainPlan;
+  /** The proxy, and this process with its clock, do not wait for a processor: see priority.ts. */
+  readonly priority: boolean;
   /** Ends it before its time. */
   readonly signal: AbortSignal;
   /** Told what goes on. */
@@ -45,6 +50,8 @@ export interface CutoverResult {
   readonly report: CutoverReport;
   /** Requests that the old version got although they were sent after the flip was answered. */
   readonly misrouted: number;
+  /** How long each flip took to be answered, ms. */
+  readonly flipMs: readonly number[];
   readonly tally: Tally;
   readonly stopped: readonly Stopped[];
   /** What went wrong, in words, and the end of the proxy's log when something did. */
@@ -57,8 +64,9 @@ export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
   webSockets: 1_000,
   eventStreams: 200,
   quietSeconds: 5,
-  flipEveryMs: 250,
-  drain: { deadlineSeconds: 3, streamDeadlineSeconds: 3, spreadSeconds: 0.5 },
+  flipEveryMs: 1_500,
+  drain: { deadlineSeconds: 10, streamDeadlineSeconds: 10, spreadSeconds: 3 },
+  priority: true,
 };
 
 const HOST = 'app.test';
@@ -69,6 +77,7 @@ export async function benchCutover(options: CutoverOptions): Promise<CutoverResu
   const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
   const client = new Worker<ClientCommands>(new URL('client/main.ts', import.meta.url));
   try {
+    if (options.priority) await Promise.all([edge.process.pid, process.pid].map(takePrecedence));
     return await Promise.race([run(options, edge, apps, client), aborted(options.signal)]);
   } catch (error) {
     options.say(`the end of the proxy's log:\n${edge.process.lastLines().join('\n')}`);
@@ -111,11 +120,19 @@ async function run(
     `${webSockets} WebSockets and ${eventStreams} event streams are open, ${edge.process.urls.https ? 'half by TLS' : 'no TLS'}`,
   );
   await client.ask('load', { destination, rps });
+  await pause(RISE_MS);
+  const shares = new CpuShares([
+    ['proxy', edge.process.pid],
+    ['clients', client.pid],
+    ...apps.map(({ pid }, index) => [`app ${index + 1}`, pid] as const),
+  ]);
+  await client.ask('phase', 'quiet');
   await pause(quietSeconds * 1000);
-  await client.ask('flipping', null);
+  say(`before the flips: ${shares.lap()}`);
+  await client.ask('phase', 'flipping');
   for (let flip = 1; flip <= flips; flip += 1) {
     await Promise.all([flipper.flip(), pause(flipEveryMs)]);
-    if (flip % 50 === 0) say(`${flip} flips`);
+    if (flip % 50 === 0 || flip === flips) say(`${flip} flips: ${shares.lap()}`);
   }
   const stopped = await flipper.settle();
   await Promise.all(retired);
@@ -144,6 +161,7 @@ function resultOf(flipper: Flipper, tally: Tally, stopped: readonly Stopped[]): 
       flipP99Ms,
     },
     misrouted: sum(({ misrouted }) => misrouted),
+    flipMs: flipper.flipMs,
     tally,
     stopped,
     faults: [...tally.said, ...stopped.flatMap(faultsOf)],

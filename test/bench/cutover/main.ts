@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { benchCutover, FULL } from './bench.ts';
 import type { CutoverReport } from './bench.ts';
+import { percentile } from './client/tally.ts';
 
 const HELP = `npm run bench:cutover [-- OPTIONS]
 
@@ -33,7 +34,7 @@ async function main(): Promise<number> {
   }
   const ended = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => ended.abort(new Error(`${name} came`)));
-  const { report, misrouted, tally, faults } = await benchCutover({
+  const { report, misrouted, flipMs, tally, faults } = await benchCutover({
     ...FULL,
     flips: count('--flips', values.flips, 10_000),
     rps: count('--rps', values.rps, 20_000),
@@ -45,6 +46,8 @@ async function main(): Promise<number> {
   });
   for (const [kind, requests] of Object.entries(tally.byKind)) console.log(`${String(requests).padStart(8)} ${kind}`);
   const { versions, opened, closed, skipped } = tally;
+  const ofFlips = [0.5, 0.9, 0.99].map((share) => `p${share * 100} ${percentile(flipMs, share)}`);
+  console.log(`flips, ms: ${ofFlips.join(', ')}`);
   console.log(`${versions} versions answered; ${closed} of ${opened} long connections were closed by a drain`);
   if (skipped > 0) console.log(`${skipped} requests were not sent: the client had no time`);
   for (const fault of faults) console.log(fault);

@@ -49,7 +49,7 @@ export class ServerProcess {
   /** CPU time of all threads of all its processes, ns. */
   cpuNanoseconds(): number {
     this.mustRun();
-    return sum(processTree(this.pid).flatMap((pid) => threadsOf(pid).map((tid) => runNanoseconds(pid, tid))));
+    return cpuNanoseconds(this.pid);
   }
 
   /** Resident memory of all its processes, bytes. */
@@ -76,6 +76,11 @@ export class ServerProcess {
   private mustRun(): void {
     if (!this.isRunning) throw new Error(`${this.name} has ended:\n  | ${this.lastWords()}`);
   }
+}
+
+/** CPU time of all threads of a process and of its children, ns. */
+export function cpuNanoseconds(ofPid: number): number {
+  return sum(processTree(ofPid).flatMap((pid) => threadsOf(pid).map((tid) => runNanoseconds(pid, tid))));
 }
 
 function processTree(pid: number): number[] {

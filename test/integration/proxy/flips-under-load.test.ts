@@ -14,6 +14,8 @@ test('flips with overlapping drains cost none of the requests, and streams are c
     quietSeconds: 0.3,
     flipEveryMs: 150,
     drain: { deadlineSeconds: 2, streamDeadlineSeconds: 2, spreadSeconds: 0.3 },
+    // Other tests run beside it.
+    priority: false,
     signal: t.signal,
     say: (text) => said.push(text),
   });

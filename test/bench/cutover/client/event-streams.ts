@@ -1,11 +1,11 @@
 /** Event streams (Server-Sent Events) over HTTP/1.1 and HTTP/2. */
-import { request as requestHttp } from 'node:http';
+import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { request as requestHttps } from 'node:https';
 import { nowMs } from '../clock.ts';
+import type { Dialer } from './dialer.ts';
+import type { Http2Way } from './http2-way.ts';
 import type { End, Open, Opener } from './long-lived.ts';
 import type { TallyBook } from './tally.ts';
-import type { Destination, Http2Way } from './ways.ts';
 
 const PATH = '/events';
 
@@ -35,14 +35,13 @@ class EventReader {
 const headersOf = (name: string): Record<string, string> => ({ 'x-asks': name, 'x-sent': String(nowMs()) });
 
 /** Over HTTP/1.1 each has a connection of its own. Clean is its last chunk, or FIN; a reset is not. */
-export function http1EventOpener({ http, https, host, ca }: Destination, tls: boolean, book: TallyBook): Opener {
-  const url = new URL(PATH, tls ? (https ?? '') : http);
+export function http1EventOpener(dialer: Dialer, tls: boolean, book: TallyBook): Opener {
   const name = `events, ${tls ? 'https' : 'http'}`;
   const open = (): Promise<Open> =>
     new Promise((resolve, reject) => {
-      const headers = { ...headersOf(name), host };
-      const options = tls ? { headers, agent: false, ca, servername: host } : { headers, agent: false };
-      const req = (tls ? requestHttps : requestHttp)(url, options, (res) => {
+      const headers = { ...headersOf(name), host: dialer.host };
+      const createConnection = () => (tls ? dialer.dialTls('http/1.1') : dialer.dial());
+      const req = request({ path: PATH, headers, createConnection }, (res) => {
         if (res.statusCode === 200) return resolve(openOf(req, res, new EventReader(name, book)));
         reject(new Error(`HTTP ${res.statusCode}`));
         req.destroy();

@@ -4,11 +4,15 @@ import type { Payload } from '../app/payload.ts';
 import { nowMs } from '../clock.ts';
 import { KINDS, perform } from './kinds.ts';
 import type { Kind } from './kinds.ts';
+import type { Dialer } from './dialer.ts';
+import { Http1Way } from './http1-way.ts';
+import { Http2Way } from './http2-way.ts';
 import type { TallyBook } from './tally.ts';
-import { Http1Way, Http2Way } from './ways.ts';
-import type { Destination, Way } from './ways.ts';
+import type { Way } from './ways.ts';
 
 const TICK_MS = 5;
+/** From no load to all of it, ms. */
+export const RISE_MS = 3_000;
 /** Longest wait for the last answers, ms: longer than the silence that ends a request. */
 const FINISH_MS = 15_000;
 /** Requests in flight at most; the load does not pile up without end on a proxy that hangs. */
@@ -29,17 +33,17 @@ export class Load {
   #timer: NodeJS.Timeout | null = null;
   #sent = 0;
 
-  constructor(destination: Destination, payload: Payload, book: TallyBook) {
+  constructor(dialer: Dialer, payload: Payload, book: TallyBook) {
     this.#book = book;
     this.#payload = payload;
-    const http1 = (tls: boolean, kept: boolean): Way => new Http1Way(destination, { tls, kept });
+    const http1 = (tls: boolean, kept: boolean): Way => new Http1Way(dialer, { tls, kept });
     const [kept, fresh] = [http1(false, true), http1(false, false)];
-    if (destination.https === null) {
+    if (!dialer.hasTls) {
       this.#kept = [kept];
       this.#fresh = [fresh];
     } else {
       // Half of the traffic in cleartext, the other half over TLS by both protocols.
-      this.#kept = [kept, http1(true, true), kept, new Http2Way(destination)];
+      this.#kept = [kept, http1(true, true), kept, new Http2Way(dialer)];
       this.#fresh = [...Array.from({ length: NEW_TLS_ONE_OF - 1 }, () => fresh), http1(true, false)];
     }
   }
@@ -48,7 +52,7 @@ export class Load {
     const began = nowMs();
     let due = 0;
     this.#timer = setInterval(() => {
-      const upTo = Math.floor(((nowMs() - began) * rps) / 1000);
+      const upTo = dueAfter(nowMs() - began, rps);
       const behind = upTo - due - Math.ceil((rps * MAX_BEHIND_MS) / 1000);
       if (behind > 0) {
         this.#book.skipped(behind);
@@ -92,6 +96,12 @@ export class Load {
       this.#book.fault(`${kind.name}, ${way.name}`, error);
     }
   }
+}
+
+/** Requests that are to be sent until then: the rate rises evenly at first, as nothing is compiled and no connection made. */
+function dueAfter(ms: number, rps: number): number {
+  const rising = Math.min(ms, RISE_MS);
+  return Math.floor(((rising ** 2 / (2 * RISE_MS) + ms - rising) * rps) / 1000);
 }
 
 /** A plan in which each kind has its share, spread evenly. */

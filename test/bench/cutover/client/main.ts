@@ -2,22 +2,23 @@
 import { Payload } from '../app/payload.ts';
 import type { Retired } from '../flipper.ts';
 import { serveCommands } from '../worker.ts';
+import { Dialer } from './dialer.ts';
+import type { Destination } from './dialer.ts';
 import { Load } from './load.ts';
 import { http1EventOpener, http2EventOpener } from './event-streams.ts';
+import { Http2Way } from './http2-way.ts';
 import { LongLived } from './long-lived.ts';
 import type { Opener } from './long-lived.ts';
 import { TallyBook } from './tally.ts';
-import type { Tally } from './tally.ts';
-import { Http2Way } from './ways.ts';
+import type { Phase, Tally } from './tally.ts';
 import { webSocketOpener } from './web-sockets.ts';
-import type { Destination } from './ways.ts';
 
 export type ClientCommands = {
   /** Opens WebSockets and event streams; answered when all are open. */
   open: { given: { destination: Destination; webSockets: number; eventStreams: number }; answer: null };
   load: { given: { destination: Destination; rps: number }; answer: null };
-  /** From here on the latencies are those under flips. */
-  flipping: { given: null; answer: null };
+  /** What the latencies from here on belong to. */
+  phase: { given: Phase; answer: null };
   retired: { given: Retired; answer: null };
   /** Ends the load when all answers are there. */
   finish: { given: null; answer: Tally };
@@ -29,24 +30,25 @@ if (import.meta.main) {
   const loads: Load[] = [];
   serveCommands<ClientCommands>({
     open: async ({ destination, webSockets, eventStreams }) => {
-      const ways = destination.https === null ? [false] : [false, true];
+      const dialer = new Dialer(destination);
+      const ways = dialer.hasTls ? [false, true] : [false];
       await keepEach(
-        ways.map((tls) => webSocketOpener(destination, tls, book)),
+        ways.map((tls) => webSocketOpener(dialer, tls, book)),
         webSockets,
       );
-      const overHttp1 = ways.map((tls) => http1EventOpener(destination, tls, book));
-      const overHttp2 = destination.https === null ? [] : [http2EventOpener(new Http2Way(destination), book)];
+      const overHttp1 = ways.map((tls) => http1EventOpener(dialer, tls, book));
+      const overHttp2 = dialer.hasTls ? [http2EventOpener(new Http2Way(dialer), book)] : [];
       await keepEach([...overHttp1, ...overHttp2], eventStreams);
       return null;
     },
     load: ({ destination, rps }) => {
-      const load = new Load(destination, new Payload(), book);
+      const load = new Load(new Dialer(destination), new Payload(), book);
       loads.push(load);
       load.start(rps);
       return null;
     },
-    flipping: () => {
-      book.flipping = true;
+    phase: (phase) => {
+      book.phase = phase;
       return null;
     },
     retired: (retired) => {

@@ -4,6 +4,9 @@ import { nowMs } from '../clock.ts';
 /** Faults that are told word by word; the rest is only counted. */
 const KEPT_FAULTS = 30;
 
+/** The load rises, has risen, and goes on while the proxy is flipped. */
+export type Phase = 'rising' | 'quiet' | 'flipping';
+
 /** `failed`: no right answer began. `truncated`: it began and did not come whole. */
 export type FaultKind = 'failed' | 'truncated' | 'newSocketsCut' | 'noCloseFrame';
 
@@ -44,19 +47,17 @@ export class TallyBook {
   readonly #said: string[] = [];
   readonly #byKind: Record<string, number> = {};
   readonly #versions = new Set<string>();
-  readonly #quietMs: number[] = [];
-  readonly #flippingMs: number[] = [];
+  readonly #latencies: Record<Phase, number[]> = { rising: [], quiet: [], flipping: [] };
   #requests = 0;
   #opened = 0;
   #closed = 0;
   #skipped = 0;
-  /** Latencies go to the flips' side from here on. */
-  flipping = false;
+  phase: Phase = 'rising';
 
   answered(kind: string, version: string, ms: number | null): void {
     this.#count(kind);
     this.#versions.add(version);
-    if (ms !== null) (this.flipping ? this.#flippingMs : this.#quietMs).push(ms);
+    if (ms !== null) this.#latencies[this.phase].push(ms);
   }
 
   /** A WebSocket or an event stream that opened on a version. */
@@ -94,8 +95,8 @@ export class TallyBook {
       versions: this.#versions.size,
       closed: this.#closed,
       opened: this.#opened,
-      p99MsQuiet: percentile(this.#quietMs, 0.99),
-      p99Ms: percentile(this.#flippingMs, 0.99),
+      p99MsQuiet: percentile(this.#latencies.quiet, 0.99),
+      p99Ms: percentile(this.#latencies.flipping, 0.99),
       skipped: this.#skipped,
     };
   }

@@ -1,9 +1,9 @@
 /** WebSockets, which talk now and then. */
 import { WebSocket } from 'ws';
 import { nowMs } from '../clock.ts';
+import type { Dialer } from './dialer.ts';
 import type { End, Open, Opener } from './long-lived.ts';
 import type { TallyBook } from './tally.ts';
-import type { Destination } from './ways.ts';
 
 /** Longest wait for a WebSocket to open, ms. */
 const OPEN_MS = 10_000;
@@ -11,15 +11,13 @@ const OPEN_MS = 10_000;
 const ECHO_MS = 4_000;
 
 /** Clean is close code 1001 (RFC 6455 section 7.4.1, going away). */
-export function webSocketOpener({ http, https, host, ca }: Destination, tls: boolean, book: TallyBook): Opener {
-  const url = new URL('/socket', tls ? (https ?? '') : http);
-  url.protocol = tls ? 'wss:' : 'ws:';
+export function webSocketOpener(dialer: Dialer, tls: boolean, book: TallyBook): Opener {
+  const url = `${tls ? 'wss' : 'ws'}://${dialer.host}/socket`;
   const name = `WebSocket, ${tls ? 'wss' : 'ws'}`;
   const open = async (): Promise<Open> => {
     const options = {
-      headers: { host, 'x-sent': String(nowMs()) },
-      ca,
-      servername: host,
+      headers: { 'x-sent': String(nowMs()) },
+      createConnection: () => (tls ? dialer.dialTls('http/1.1') : dialer.dial()),
       perMessageDeflate: false,
       handshakeTimeout: OPEN_MS,
     };
