@@ -208,6 +208,7 @@ export async function startEdge(
     workers?: number;
     /** Folder of certificates: there is a listener for TLS too. */
     certificates?: string;
+    trusted?: readonly string[];
   } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
@@ -220,6 +221,7 @@ export async function startEdge(
     listen: listenOn,
     listenTls: settings.certificates === undefined ? null : listenOn,
     certificates: settings.certificates ?? null,
+    trusted: settings.trusted ?? [],
     engine: settings.engine ?? engineOf(t),
     workers: settings.workers ?? 1,
     accessLog: 'off' as const,
