@@ -56,3 +56,18 @@ test('only so many connections have large pieces, counted until what they read h
   assert.ok(readsUntilLarge(last));
   assert.equal(readsUntilLarge(new Reads(buffers)), null, 'released twice is given back once');
 });
+
+test('while many clients are behind, all read small pieces', () => {
+  const buffers = new ReadBuffers();
+  const reads = new Reads(buffers);
+  const usual = afterRead(reads);
+  const behind = Array.from({ length: 257 }, () => new Reads(buffers));
+  for (const one of behind) one.shrink();
+  for (const one of behind) one.shrink();
+  const tight = afterRead(reads);
+  assert.ok(tight < usual / 4);
+  assert.equal(readsUntilLarge(reads), null);
+  behind[0]?.release();
+  behind[0]?.release();
+  assert.equal(afterRead(reads), usual);
+});
