@@ -1,6 +1,7 @@
 /**
  * `npm test`: everything, one stage after the other, with times and a summary; what it starts it stops, also when it
- * fails or is told to stop. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose path holds it.
+ * fails or is told to stop. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose
+ * path holds it.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

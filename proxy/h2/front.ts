@@ -91,5 +91,5 @@ export class Http2Front {
 }
 
 function peerOf({ remoteAddress }: Socket): Peer {
-  return { address: plainAddress(remoteAddress ?? ''), secure: true, isTrusted: false };
+  return { address: plainAddress(remoteAddress ?? ''), secure: true, trusted: null };
 }

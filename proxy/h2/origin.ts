@@ -1,4 +1,4 @@
-/** What a connection tells targets about who asks: put together once per authority that its client asks for. */
+/** What targets are told about who asks: put together once per authority that its client asks for. */
 import { originHeaders } from '../general/headers.ts';
 import type { Client } from '../policy/client-address.ts';
 import { normalizeHost } from '../routing/host.ts';
@@ -13,12 +13,12 @@ interface Known {
 }
 
 export class Origin {
-  readonly #client: Client;
+  readonly client: Client;
   readonly #known = new Map<string, Known>();
   #last: Known | null = null;
 
   constructor(client: Client) {
-    this.#client = client;
+    this.client = client;
   }
 
   /** The host of an authority, normalised; null: it names none. */
@@ -46,7 +46,7 @@ export class Origin {
   }
 
   #make(authority: string): Known {
-    const { address, secure } = this.#client;
+    const { address, secure } = this.client;
     const fields = originHeaders({ address, protocol: secure ? 'https' : 'http', authority, requestId: '' });
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
     return { authority, host: normalizeHost(authority), lines: lines.join('\r\n') };

@@ -4,20 +4,19 @@ import * as fc from 'fast-check';
 import { RequestReader } from '../fast/test-llhttp.ts';
 import { Field } from './field.ts';
 import { Origin } from './origin.ts';
-import { http1Head as head1, http2Head } from './request-head.ts';
+import { http1Head, http2Head } from './request-head.ts';
 import { Request } from './request.ts';
 import { FieldList } from './wire/hpack-decoder.ts';
 
 const LIMITS = { headBytes: 16_384, headerFields: 100 };
 const CLIENT = { address: '192.0.2.1', secure: true };
 const ORIGIN = new Origin(CLIENT);
-const http1Head = (request: Request, id: string): string => head1(request, id, ORIGIN);
 
 /** @param raw names and values in turn */
 function requestOf(raw: readonly string[], hasBody: boolean): Request {
   const fields = new FieldList(4 * LIMITS.headBytes);
   for (let index = 0; index + 1 < raw.length; index += 2) fields.add(new Field(raw[index] ?? '', raw[index + 1] ?? ''));
-  return new Request(fields, hasBody, CLIENT, LIMITS, ORIGIN);
+  return new Request(fields, hasBody, ORIGIN, LIMITS);
 }
 const PSEUDO = [':method', 'GET', ':scheme', 'https', ':authority', 'app.test', ':path', '/'];
 

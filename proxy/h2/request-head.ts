@@ -1,7 +1,6 @@
 /** The fields of a request as its target gets them: over HTTP/1.1 as bytes, over HTTP/2 as names and values. */
 import type { RequestFraming } from '../fast/call.ts';
 import { originHeaders } from '../general/headers.ts';
-import type { Origin } from './origin.ts';
 import type { Request } from './request.ts';
 
 /** Methods with which servers expect a Content-Length even when there is no body (RFC 9110 section 8.6). */
@@ -16,8 +15,8 @@ export function framingOf(request: Request): RequestFraming {
  * A complete HTTP/1.1 head. Method, target, names and values were checked in field.ts and request.ts: none has CR, LF or
  * NUL, no name has a colon or a space.
  */
-export function http1Head(request: Request, requestId: string, origin: Origin): string {
-  let head = `${request.method} ${request.target} HTTP/1.1\r\n${origin.linesFor(request.authority)}${requestId}\r\n`;
+export function http1Head(request: Request, requestId: string): string {
+  let head = `${request.method} ${request.target} HTTP/1.1\r\n${request.origin.linesFor(request.authority)}${requestId}\r\n`;
   for (const field of request.fields) head += field.line;
   if (request.cookie !== '') head += `cookie: ${request.cookie}\r\n`;
   if (request.takesTrailers) head += 'te: trailers\r\n';

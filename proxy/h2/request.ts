@@ -1,7 +1,6 @@
 /** What the fields of an HTTP/2 request say, or why it is refused (RFC 9113 sections 8.2 and 8.3). */
 import { HEAD_TOO_LARGE, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
-import type { Client } from '../policy/client-address.ts';
 import type { Asked } from '../policy/policy.ts';
 import type { Field, Pseudo } from './field.ts';
 import { isGrpc } from './grpc.ts';
@@ -40,6 +39,8 @@ export class Request implements Asked {
   expectsContinue = false;
   takesTrailers = false;
   isGrpc = false;
+  /** What targets are told about who asks. */
+  readonly origin: Origin;
   readonly clientAddress: string;
   readonly secure: boolean;
   /** Without pseudo fields and `host`. */
@@ -54,12 +55,13 @@ export class Request implements Asked {
   #scheme = '';
 
   /** @param fields are read now, and not kept */
-  constructor(fields: FieldList, hasBody: boolean, { address, secure }: Client, limits: RequestLimits, origin: Origin) {
+  constructor(fields: FieldList, hasBody: boolean, origin: Origin, limits: RequestLimits) {
     this.hasBody = hasBody;
-    this.clientAddress = address;
-    this.secure = secure;
+    this.origin = origin;
+    this.clientAddress = origin.client.address;
+    this.secure = origin.client.secure;
     this.isMalformed = !this.#read(fields) || !this.#isWhole();
-    this.failure = this.isMalformed ? null : (this.#judgeSize(fields, limits) ?? this.#judge(origin));
+    this.failure = this.isMalformed ? null : (this.#judgeSize(fields, limits) ?? this.#judge());
   }
 
   /** The path of `target` without its query. */
@@ -168,11 +170,11 @@ export class Request implements Asked {
     return this.fields.length > limits.headerFields || size > limits.headBytes ? HEAD_TOO_LARGE : null;
   }
 
-  #judge(origin: Origin): Failure | null {
+  #judge(): Failure | null {
     if (this.method === 'TRACE') return NO_TRACE;
     if (this.method === 'CONNECT' && this.protocol === null) return NO_CONNECT;
     if (this.authority === '') this.authority = this.#hostField ?? '';
-    const host = origin.hostOf(this.authority);
+    const host = this.origin.hostOf(this.authority);
     if (host === null) return NO_HOST;
     // A server after us may believe the one, we the other (RFC 9113 section 8.3.1).
     if (this.#hostField !== null && !sameText(this.#hostField, this.authority)) return NO_HOST;

@@ -5,6 +5,8 @@ import type { Calls } from '../fast/call.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
 import { givenRequestId } from '../general/headers.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
+import type { AddressRanges } from '../policy/allow-list.ts';
+import { readClient } from '../policy/client-address.ts';
 import type { Client } from '../policy/client-address.ts';
 import { needsGeneral } from '../policy/general.ts';
 import type { Route } from '../routing/route.ts';
@@ -27,8 +29,8 @@ import type { FieldList } from './wire/hpack-decoder.ts';
 
 /** Who is at the other end of a connection. */
 export interface Peer extends Client {
-  /** What it says about the origin of its requests is believed, by the general engine. */
-  readonly isTrusted: boolean;
+  /** Who is believed about the origin of requests, where the peer is one of them; null: it speaks for itself. */
+  readonly trusted: AddressRanges | null;
 }
 
 /** What the sessions of a front share. */
@@ -135,14 +137,14 @@ export class ClientSession implements Carrier, Handler {
 
   request(stream: ServerStream, fields: FieldList, hasBody: boolean): void {
     this.#awaitedSince = null;
-    const request = new Request(fields, hasBody, this.#peer, this.context.limits, this.#origin);
+    const request = new Request(fields, hasBody, this.#originOf(fields), this.context.limits);
     if (request.isMalformed) {
       this.#connection.fault(stream, CODE.protocolError);
       return;
     }
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
-    const isRare = request.expectsContinue || request.protocol === 'websocket' || this.#peer.isTrusted;
+    const isRare = request.expectsContinue || request.protocol === 'websocket';
     if (request.failure === null && (isRare || isGeneral(route))) bridge(stream, request, this.#shared);
     else this.#serve(stream, request, route);
   }
@@ -170,7 +172,7 @@ export class ClientSession implements Carrier, Handler {
     return this.#shared.calls.start(
       {
         target,
-        head: Buffer.from(http1Head(request, exchange.requestId, this.#origin), 'latin1'),
+        head: Buffer.from(http1Head(request, exchange.requestId), 'latin1'),
         framing: framingOf(request),
         isHead: request.method === 'HEAD',
         idempotent: REPEATABLE.has(request.method) && !request.hasBody,
@@ -200,6 +202,12 @@ export class ClientSession implements Carrier, Handler {
     else if (stall === undefined || stream.sent - stall.sent >= STALL_BYTES) {
       this.#stalls.set(stream, { since: now, sent: stream.sent });
     } else if (now - stall.since > stallMs) stream.break();
+  }
+
+  #originOf(fields: FieldList): Origin {
+    const peer = this.#peer;
+    if (peer.trusted === null) return this.#origin;
+    return new Origin(readClient(peer, (name) => fields.valueOf(name), peer.trusted));
   }
 
   #routeOf(request: Request): Route | null {

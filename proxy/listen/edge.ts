@@ -164,8 +164,8 @@ export class Edge {
 
   #secured(socket: TLSSocket): void {
     const address = this.#named.get(endOf(socket)) ?? plainAddress(socket.remoteAddress ?? '');
-    const isTrusted = this.#trusted.has(address);
-    if (socket.alpnProtocol === 'h2') this.#http2.accept(socket, { address, secure: true, isTrusted });
+    const trusted = this.#trusted.has(address) ? this.#trusted : null;
+    if (socket.alpnProtocol === 'h2') this.#http2.accept(socket, { address, secure: true, trusted });
     else this.#serve(socket, { address, secure: true });
   }
 

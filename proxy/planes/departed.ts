@@ -32,10 +32,10 @@ export class Departed {
   /** It has gone. @param entries those of now, by id */
   left(plane: Planes, entries: ReadonlyMap<string, UpstreamEntry>): void {
     for (const counts of this.#toldCounts.get(plane)?.values() ?? []) {
-      if (!entries.has(counts.id)) continue;
+      const entry = entries.get(counts.id);
       const before = this.#counts.get(counts.id);
       const [sum] = sumCounts(before ? [[before], [atRest(counts)]] : [[atRest(counts)]]);
-      if (sum) this.#counts.set(counts.id, sum);
+      if (entry && sum) this.#counts.set(counts.id, withRoles(sum, entry));
     }
     this.#metrics = mergeSnapshots([this.#metrics, ...(this.#toldMetrics.get(plane) ?? []).map(onlyCounters)]);
     this.#toldCounts.delete(plane);
@@ -44,8 +44,10 @@ export class Departed {
 
   /** A flip: what counts since the last one begins anew. */
   flipped(id: string): void {
-    const counts = this.#counts.get(id);
-    if (counts) this.#counts.set(id, { ...counts, failedSinceFlip: 0, waits: null });
+    for (const told of [this.#counts, ...this.#toldCounts.values()]) {
+      const counts = told.get(id);
+      if (counts) told.set(id, { ...counts, failedSinceFlip: 0, waits: null });
+    }
   }
 
   removed(id: string): void {

@@ -15,12 +15,6 @@ import type { TerminatorChange } from '../tls/state.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 
-/** All that a process has counted, told when it goes. */
-export interface LastWords {
-  readonly counts: readonly UpstreamCounts[];
-  readonly metrics: readonly MetricsSnapshot[];
-}
-
 export interface Planes {
   /**
    * A flip. No plane serves what was before when it resolves.
@@ -52,6 +46,12 @@ export interface Planes {
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */
   secure(change: TerminatorChange): Promise<void>;
+}
+
+/** All that a process has counted, told when it goes. */
+export interface LastWords {
+  readonly counts: readonly UpstreamCounts[];
+  readonly metrics: readonly MetricsSnapshot[];
 }
 
 export async function lastWordsOf(planes: Planes): Promise<LastWords> {

@@ -156,6 +156,7 @@ async function measure(bed: Bed, rounds: number, begin: () => Promise<() => Prom
   }, 200);
   const sums = { failed: 0, claims: 0, overflows: 0, busyMs: 0, waitedMs: 0, tookMs: 0 };
   const [quiet, ramp, during]: [number[], number[], number[]] = [[], [], []];
+  const left: number[] = [];
   try {
     for (let number = 0; number < rounds; number += 1) {
       quiet.push((await visitor.visit(errand)).p99Ms);
@@ -178,11 +179,14 @@ async function measure(bed: Bed, rounds: number, begin: () => Promise<() => Prom
       sums.waitedMs += after.waitedMs - times.waitedMs;
       sums.claims += await claimsLeft(edge);
       await pause(SETTLE_MS);
+      left.push(megabytes(edge.residentBytes));
     }
   } finally {
     clearInterval(watch);
   }
-  console.log(`  p99 by rounds, ms: quiet ${quiet.join(' ')}, ramp ${ramp.join(' ')}, held ${during.join(' ')}`);
+  console.log(
+    `  p99 by rounds, ms: quiet ${quiet.join(' ')}, ramp ${ramp.join(' ')}, held ${during.join(' ')}; MB left after each: ${left.join(' ')}`,
+  );
   return judged({
     quietP99Ms: median(quiet),
     rampP99Ms: median(ramp),

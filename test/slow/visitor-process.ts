@@ -14,13 +14,14 @@ export interface Errand {
 
 export class VisitorProcess {
   readonly #child: ChildProcess = fork(fileURLToPath(new URL('visitor-main.ts', import.meta.url)));
+  readonly #ended = once(this.#child, 'exit');
 
   /** One after the other. @throws when the visitor has ended */
   async visit(errand: Errand): Promise<Visit> {
     const met = once(this.#child, 'message');
-    const ended = once(this.#child, 'exit').then(() => Promise.reject(new Error('the visitor has ended')));
     this.#child.send(errand);
-    const [visit] = (await Promise.race([met, ended])) as [Visit];
+    const [visit] = (await Promise.race([met, this.#ended])) as [Visit | number | null];
+    if (visit === null || typeof visit === 'number') throw new Error('the visitor has ended');
     return visit;
   }
 

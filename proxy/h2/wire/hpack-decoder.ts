@@ -37,6 +37,12 @@ export class FieldList {
     return this.#fields[index] as Field;
   }
 
+  /** All values of a field, as one line of HTTP/1.1 would have them. @param name lower-case */
+  valueOf(name: string): string | undefined {
+    const values = this.#fields.slice(0, this.count).filter((field) => field.name === name);
+    return values.length === 0 ? undefined : values.map(({ value }) => value).join(', ');
+  }
+
   clear(): void {
     this.count = 0;
     this.bytes = 0;

@@ -34,6 +34,8 @@ async function main(): Promise<number> {
   }
   const ended = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => ended.abort(new Error(`${name} came`)));
+  const priority = process.getuid?.() === 0;
+  if (!priority) console.log('not run by root: the proxy waits for a processor as its clients do, and so do flips');
   const { report, misrouted, flipMs, tally, faults } = await benchCutover({
     ...FULL,
     flips: count('--flips', values.flips, 10_000),
@@ -41,6 +43,7 @@ async function main(): Promise<number> {
     webSockets: count('--websockets', values.websockets, 8_000),
     eventStreams: count('--event-streams', values['event-streams'], 8_000),
     flipEveryMs: count('--flip-every', values['flip-every'], 60_000),
+    priority,
     signal: ended.signal,
     say: console.log,
   });

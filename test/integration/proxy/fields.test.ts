@@ -1,18 +1,17 @@
 /** What fields pass, which are made, and what an expectation or an early hint does. */
 import assert from 'node:assert/strict';
-import { answering, engineOf, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
-import type { Wire } from './harness.ts';
-
-/** The fields that an upstream saw, by lower-case name. @param from what its request begins with; the first, if not told */
-function fields(wire: Wire, from = ''): Map<string, string[]> {
-  const seen = new Map<string, string[]>();
-  for (const line of wire.received.slice(wire.received.indexOf(from)).split('\r\n\r\n', 1)[0]?.split('\r\n').slice(1) ??
-    []) {
-    const [name = '', value = ''] = line.split(/: ?(.*)/s);
-    seen.set(name.toLowerCase(), [...(seen.get(name.toLowerCase()) ?? []), value]);
-  }
-  return seen;
-}
+import {
+  answering,
+  engineOf,
+  eventually,
+  fields,
+  HEAD,
+  OK,
+  route,
+  scriptedUpstream,
+  startEdge,
+  testBoth,
+} from './harness.ts';
 
 testBoth('hop-by-hop fields and those that Connection names stay on their own connection, both ways', async (t) => {
   const edge = await startEdge(t);

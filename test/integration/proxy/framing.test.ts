@@ -5,6 +5,7 @@ import {
   counts,
   engineOf,
   eventually,
+  fields,
   HEAD,
   OK,
   route,
@@ -13,18 +14,6 @@ import {
   SWITCH,
   testBoth,
 } from './harness.ts';
-import type { Wire } from './harness.ts';
-
-/** The fields that an upstream saw, by lower-case name. @param from what its request begins with; the first, if not told */
-function fields(wire: Wire, from = ''): Map<string, string[]> {
-  const seen = new Map<string, string[]>();
-  for (const line of wire.received.slice(wire.received.indexOf(from)).split('\r\n\r\n', 1)[0]?.split('\r\n').slice(1) ??
-    []) {
-    const [name = '', value = ''] = line.split(/: ?(.*)/s);
-    seen.set(name.toLowerCase(), [...(seen.get(name.toLowerCase()) ?? []), value]);
-  }
-  return seen;
-}
 
 for (const method of ['DELETE', 'OPTIONS', 'GET', 'POST', 'PUT', 'PATCH']) {
   testBoth(`a chunked ${method} keeps its framing, so that its body is no request of its own`, async (t) => {

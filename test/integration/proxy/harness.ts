@@ -135,6 +135,17 @@ export function answering(response: string): (wire: Wire) => void {
   };
 }
 
+/** The fields that an upstream saw, by lower-case name. @param from what its request begins with; the first, if not told */
+export function fields(wire: Wire, from = ''): Map<string, string[]> {
+  const seen = new Map<string, string[]>();
+  for (const line of wire.received.slice(wire.received.indexOf(from)).split('\r\n\r\n', 1)[0]?.split('\r\n').slice(1) ??
+    []) {
+    const [name = '', value = ''] = line.split(/: ?(.*)/s);
+    seen.set(name.toLowerCase(), [...(seen.get(name.toLowerCase()) ?? []), value]);
+  }
+  return seen;
+}
+
 /** Of a request to the routed host, behind its method and target. */
 export const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
 /** What makes a GET a WebSocket handshake, with the end of its head. */
@@ -197,6 +208,7 @@ export async function startEdge(
     workers?: number;
     /** Folder of certificates: there is a listener for TLS too. */
     certificates?: string;
+    trusted?: readonly string[];
   } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
@@ -209,6 +221,7 @@ export async function startEdge(
     listen: listenOn,
     listenTls: settings.certificates === undefined ? null : listenOn,
     certificates: settings.certificates ?? null,
+    trusted: settings.trusted ?? [],
     engine: settings.engine ?? engineOf(t),
     workers: settings.workers ?? 1,
     accessLog: 'off' as const,

@@ -4,6 +4,7 @@ import {
   answering,
   counts,
   eventually,
+  fields,
   HANDSHAKE,
   HEAD,
   route,
@@ -12,18 +13,6 @@ import {
   SWITCH,
   testBoth,
 } from './harness.ts';
-import type { Wire } from './harness.ts';
-
-/** The fields that an upstream saw, by lower-case name. @param from what its request begins with; the first, if not told */
-function fields(wire: Wire, from = ''): Map<string, string[]> {
-  const seen = new Map<string, string[]>();
-  for (const line of wire.received.slice(wire.received.indexOf(from)).split('\r\n\r\n', 1)[0]?.split('\r\n').slice(1) ??
-    []) {
-    const [name = '', value = ''] = line.split(/: ?(.*)/s);
-    seen.set(name.toLowerCase(), [...(seen.get(name.toLowerCase()) ?? []), value]);
-  }
-  return seen;
-}
 
 testBoth('events and uploads stream: each part arrives before the next is sent', async (t) => {
   const edge = await startEdge(t);

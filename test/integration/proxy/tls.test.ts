@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:tls';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -22,10 +23,13 @@ import {
 import type { Edge } from './harness.ts';
 
 /** An edge with a certificate for app.test, and how to connect to it by TLS. */
-async function startTls(t: TestContext): Promise<{ edge: Edge; client: () => Promise<TLSSocket> }> {
+async function startTls(
+  t: TestContext,
+  settings: Parameters<typeof startEdge>[1] = {},
+): Promise<{ edge: Edge; client: () => Promise<TLSSocket>; port: number; cert: string }> {
   const folder = await temporaryFolder(t);
   const { cert } = await makeCertificate(folder, 'app.test', ['DNS:app.test']);
-  const edge = await startEdge(t, { certificates: folder });
+  const edge = await startEdge(t, { ...settings, certificates: folder });
   const port = edge.proxy.addresses.find(({ kind }) => kind === 'https')?.port ?? 0;
   const client = async (): Promise<TLSSocket> => {
     const socket = connect({ host: '127.0.0.1', port, ca: cert, servername: 'app.test', ALPNProtocols: ['http/1.1'] });
@@ -35,7 +39,7 @@ async function startTls(t: TestContext): Promise<{ edge: Edge; client: () => Pro
     await once(socket, 'secureConnect');
     return socket;
   };
-  return { edge, client };
+  return { edge, client, port, cert };
 }
 
 /** What came up to the end, and how that was. */
@@ -99,6 +103,31 @@ testBoth(
     assert.equal(end, 'fin');
   },
 );
+
+test('what a trusted sender says over HTTP/2 about its clients is believed, request by request', async (t) => {
+  for (const [trusted, addresses] of [
+    [['127.0.0.0/8'], ['203.0.113.1', '203.0.113.2', '127.0.0.1']],
+    [[], ['127.0.0.1', '127.0.0.1', '127.0.0.1']],
+  ] as const) {
+    const { edge, port, cert } = await startTls(t, { trusted });
+    const upstream = await scriptedUpstream(t, answering(OK));
+    await route(edge, upstream.port);
+    const sender = connectHttp2('https://app.test', {
+      createConnection: () =>
+        connect({ host: '127.0.0.1', port, ca: cert, servername: 'app.test', ALPNProtocols: ['h2'] }),
+    });
+    t.after(() => sender.destroy());
+    for (const claim of ['203.0.113.1', 'evil, 203.0.113.2', null]) {
+      const stream = sender.request({ ':path': '/', ...(claim !== null && { 'x-forwarded-for': claim }) });
+      await once(stream.resume(), 'end');
+    }
+    const seen = upstream.wires.map(({ received }) => received).join('');
+    assert.deepEqual(
+      [...seen.matchAll(/x-forwarded-for: (.*)\r/gi)].map(([, address]) => address),
+      addresses,
+    );
+  }
+});
 
 testBoth('megabytes come and go whole over TLS, also to a client that reads slowly', async (t) => {
   const { edge, client } = await startTls(t);

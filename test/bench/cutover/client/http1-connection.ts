@@ -1,6 +1,6 @@
 /**
  * A connection that speaks HTTP/1.1, one request after the other. It is written on the socket itself: the load takes
- * processor time of the machine whose proxy it measures, and libraries would take three times as much.
+ * processor time of the machine whose proxy it measures.
  */
 import type { Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.ts';
