@@ -77,6 +77,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
    */
   #used = 0;
   #tableIsEmpty = false;
+  /** The client has acknowledged our settings, and so our limits. */
+  #limitsKnown = false;
 
   /** @param socket whose reads are given to {@link Http2Connection.read} */
   constructor(socket: Socket, tools: Tools, handler: Handler) {
@@ -269,8 +271,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   #open(id: number, isLast: boolean, fields: FieldList): void {
     this.#lastStream = id;
-    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream);
-    else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm);
+    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
+    else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
     else {
       this.#toll.request();
       const stream = new ServerStream(id, this, this.#settings.windowBytes);
@@ -318,7 +320,9 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     check(id === 0, CODE.protocolError, 'SETTINGS of a stream');
     if ((flags & FLAG.ack) !== 0) {
       check(this.greeted, CODE.protocolError, 'an acknowledgement before the settings');
-      return check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
+      check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
+      this.#limitsKnown = true;
+      return this.#toll.frame();
     }
     this.greeted = true;
     this.#toll.dearFrame();
@@ -357,10 +361,12 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     if (!this.#toll.reset()) this.fail(CODE.enhanceYourCalm);
   }
 
-  #refuse(id: number, code: number): void {
+  /** @param isFault the client could know better */
+  #refuse(id: number, code: number, isFault: boolean): void {
     this.output.reset(id, code);
     this.#reset.add(id);
-    this.#countReset();
+    if (isFault) this.#countReset();
+    else this.#toll.frame();
   }
 
   /** A frame of a stream that is closed: under way when we reset it, or against the rules. */

@@ -257,6 +257,7 @@ const FLOODS: Record<string, Buffer> = {
   PING: frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
   'acknowledgements of PING': frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)),
   SETTINGS: frame(FRAME.settings, 0, 0, setting(4, 65_535)),
+  'acknowledgements of SETTINGS': frame(FRAME.settings, FLAG.ack, 0),
   'empty DATA': frame(FRAME.data, 0, 1),
   PRIORITY: frame(FRAME.priority, 0, 9, Buffer.alloc(5)),
   'small windows': update(0, 1),
@@ -359,6 +360,23 @@ test('more streams at once than allowed are refused, and the others are served',
     'their answers',
     () => client.frames.filter(({ type, flags }) => type === FRAME.data && (flags & 1) === 1).length === 128,
   );
+});
+
+test('a client that does not know our limit yet may ask beyond it many times, one that does may not', async (t) => {
+  const { edge } = await lab(t, () => undefined);
+  for (const isKnown of [false, true]) {
+    const client = await RawClient.open(t, edge);
+    if (isKnown) client.send(frame(FRAME.settings, FLAG.ack, 0));
+    client.send(
+      ...Array.from({ length: 600 }, (_, index) =>
+        frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, 2 * index + 1, block(GET)),
+      ),
+    );
+    client.send(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    await eventually('its end, or an answer', () => client.ended || client.of(0, FRAME.ping).length > 0);
+    assert.equal(client.ended, isKnown);
+    client.socket.destroy();
+  }
 });
 
 test('a client that takes nothing holds its app back, and is reset after a while', async (t) => {
