@@ -45,7 +45,13 @@ export class Worker<C extends Commands> {
     if (!this.#child.connected) return Promise.reject(new Error(`${command}: the process has ended`));
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(++this.#asked, waiting);
-    this.#child.send({ id: this.#asked, command, given } satisfies Asked);
+    const id = this.#asked;
+    // It may end in this very moment; without a callback node would emit an error that nobody listens for.
+    this.#child.send({ id, command, given } satisfies Asked, (error) => {
+      if (error === null) return;
+      this.#waiting.delete(id);
+      waiting.reject(error);
+    });
     return waiting.promise;
   }
 
