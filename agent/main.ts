@@ -9,6 +9,7 @@ import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { buildBaseImages } from './base-images/build.ts';
+import { RECIPES } from './base-images/recipes/index.ts';
 import { buildAgent, buildHost, logFolder, requireIdentity, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -240,7 +241,7 @@ function program(): Command {
     .command('base-images')
     .description('base images made on this host')
     .command('build <kind...>')
-    .description('make those of node, python, go, static, debian')
+    .description(`make those of ${RECIPES.map(({ kind }) => kind).join(', ')}`)
     .option('--force', 'also when nothing changed')
     .action(makeBaseImages);
   cli

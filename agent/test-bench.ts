@@ -72,6 +72,8 @@ export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext
   const { deploymentId, environment, commit, generation } = job;
   const plan: StepOutputs['analyze'] = {
     detector: 'test',
+    confidence: 'certain',
+    portGuessed: true,
     framework: 'test',
     runtime: 'test',
     evidence: [],

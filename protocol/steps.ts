@@ -19,21 +19,45 @@ export type Checkout = z.infer<typeof Checkout>;
 
 /** One fact about a repository and where it was read. Example: start command, `node server.js`, "package.json scripts.start". */
 export const Evidence = z.object({
-  subject: z.enum(['framework', 'runtime', 'port', 'install', 'build', 'start', 'output', 'packageManager', 'version']),
+  subject: z.enum([
+    'framework',
+    'runtime',
+    'version',
+    'packageManager',
+    'app',
+    'dockerfile',
+    'install',
+    'build',
+    'start',
+    'output',
+    'port',
+  ]),
   value: z.string(),
   from: z.string(),
 });
 export type Evidence = z.infer<typeof Evidence>;
 
+/** How sure a detector is. `stated`: a person said so; `guess`: an index.html lies there. */
+export const CONFIDENCES = ['guess', 'likely', 'certain', 'stated'] as const;
+export const Confidence = z.enum(CONFIDENCES);
+export type Confidence = z.infer<typeof Confidence>;
+
 export const BuildPlan = z.object({
   detector: z.string(),
+  confidence: Confidence.default('certain'),
   framework: z.string(),
   runtime: z.string(),
+  /** Version of the runtime in the base image; absent for a Dockerfile of the repository. */
+  version: z.string().optional(),
   /** Absent when nothing says it: then EXPOSE of the built image decides, else 8080. */
   port: Port.optional(),
+  /** Nobody said the port: it is a default or a guess, and the only other port that the app opens may take its place. */
+  portGuessed: z.boolean().default(true),
   installCommand: z.string().optional(),
   buildCommand: z.string().optional(),
   startCommand: z.string().optional(),
+  /** Folder of finished files, in the stage that built them. */
+  outputDirectory: z.string().optional(),
   evidence: z.array(Evidence),
   warnings: z.array(z.string()),
   /** Folder inside the repository that is the build context. */

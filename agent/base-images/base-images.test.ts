@@ -16,8 +16,10 @@ import { RECIPES } from './recipes/index.ts';
 
 const engine = makeEngine({ socketPath: '/var/run/docker.sock' });
 
-test('there is a recipe for every kind that detectors start from, and a name for every recipe', () => {
-  assert.deepEqual(new Set(RECIPES.map(({ kind }) => kind)), new Set(Object.keys(BaseImages.parse({}))));
+test('there is a recipe for every kind that detectors start from but Ubuntu, and a name for every recipe', () => {
+  // What it is taken for, .NET, is no package of Debian.
+  const made = new Set([...RECIPES.map(({ kind }) => kind), 'ubuntu']);
+  assert.deepEqual(made, new Set(Object.keys(BaseImages.parse({}))));
 });
 
 test("the mirror is apt's own; foreign repositories and other releases are left out", () => {

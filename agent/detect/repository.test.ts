@@ -143,7 +143,7 @@ describe('hostile repositories', () => {
   });
 
   test('no text of a repository becomes an instruction of a generated Dockerfile', async () => {
-    const INSTRUCTION = /^(?:FROM|WORKDIR|ENV|COPY|RUN|USER|ENTRYPOINT|CMD|#)(?: |$)|^$/;
+    const INSTRUCTION = /^(?:FROM|WORKDIR|ENV|COPY|RUN|USER|STOPSIGNAL|ENTRYPOINT|CMD|#)(?: |$)|^$/;
     const evil = fc
       .constantFrom('\n', '\r', '\\', '"', "'", ' ', '&&', '`', '$(', '#', 'USER root', 'x')
       .chain((part) =>

@@ -216,6 +216,8 @@ const now = (): string => new Date().toISOString();
 
 export const PLAN: StepOutputs['analyze'] = {
   detector: 'node',
+  confidence: 'certain',
+  portGuessed: true,
   framework: 'Express',
   runtime: 'Node.js 24',
   port: 3000,

@@ -27,6 +27,8 @@ const image: Image = {
 
 const plan: BuildPlan = {
   detector: 'node',
+  confidence: 'certain',
+  portGuessed: true,
   framework: 'Express',
   runtime: 'node',
   startCommand: 'node app.js',

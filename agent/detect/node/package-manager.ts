@@ -1,7 +1,7 @@
 /** Package managers of Node.js: which one a repository uses, and its commands. */
-import type { Evidence } from '../../protocol/steps.ts';
+import type { Evidence } from '../../../protocol/steps.ts';
 import type { PackageJson } from './package-json.ts';
-import type { RepositoryView } from './repository.ts';
+import type { RepositoryView } from '../repository.ts';
 
 /** How to work with one package manager. */
 interface Manager {
@@ -63,6 +63,17 @@ export const MANAGERS = {
     run: 'yarn run',
     cacheDirectory: '/root/.yarn/berry/cache',
   },
+  bun: {
+    lockfiles: ['bun.lock', 'bun.lockb'],
+    package: 'bun',
+    install: 'bun install --frozen-lockfile',
+    installWithoutLock: 'bun install',
+    productionOnly: '--production',
+    // It has no prune.
+    prune: 'rm -rf node_modules && bun install --production --frozen-lockfile --ignore-scripts',
+    run: 'bun run',
+    cacheDirectory: '/root/.bun/install/cache',
+  },
 } as const satisfies Record<string, Manager>;
 export type ManagerName = keyof typeof MANAGERS;
 
@@ -120,11 +131,11 @@ interface Choice {
 /** `pnpm@9.1.0+sha512.…`, as corepack defines it; null when absent, of another manager, or not of that form. */
 function fromField(field: string | undefined): Choice | null {
   const [, name, version] =
-    /^(npm|pnpm|yarn)@(\d+\.\d+\.\d+(?:-[A-Za-z0-9.]+)?)(?:\+[A-Za-z0-9.=]+)?$/.exec(field ?? '') ?? [];
+    /^(npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[A-Za-z0-9.]+)?)(?:\+[A-Za-z0-9.=]+)?$/.exec(field ?? '') ?? [];
   if (name === undefined || version === undefined) return null;
   const from = 'package.json packageManager';
   if (name === 'yarn') return { name: version.startsWith('1.') ? 'yarn' : 'berry', version, from };
-  return { name: name === 'pnpm' ? 'pnpm' : 'npm', version, from };
+  return { name: name === 'pnpm' || name === 'bun' ? name : 'npm', version, from };
 }
 
 function fromLockfile(present: ReadonlyMap<string, string>): Choice {
@@ -135,6 +146,7 @@ function fromLockfile(present: ReadonlyMap<string, string>): Choice {
     const format = Number.parseInt(/lockfileVersion:\s*'?(\d+)/.exec(pnpm)?.[1] ?? '9', 10);
     return { name: 'pnpm', version: format >= 9 ? '9' : format >= 6 ? '8' : '7', from: 'pnpm-lock.yaml' };
   }
+  for (const file of MANAGERS.bun.lockfiles) if (present.has(file)) return { name: 'bun', version: '1', from: file };
   const yarn = present.get('yarn.lock');
   if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };
   return yarn.includes('__metadata:')

@@ -1,34 +1,35 @@
 /** Detector: the repository's own Dockerfile. What it says is built as it is. */
-import { OrkestrError } from '../../protocol/errors.ts';
-import type { Evidence } from '../../protocol/steps.ts';
-import type { Detector } from './detector.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Evidence } from '../../../protocol/steps.ts';
+import type { Detector } from '../detector.ts';
 
 const DEFAULT_PATH = 'Dockerfile';
 
 export const dockerfile: Detector = {
   name: 'dockerfile',
-  markers: [DEFAULT_PATH],
+  best: 'stated',
 
-  async detect({ repository, dockerfile: named }) {
-    const path = named ?? DEFAULT_PATH;
+  async detect({ repository, stated: { dockerfile: named } }) {
+    const path = named?.value ?? DEFAULT_PATH;
     const text = await repository.text(path);
     if (text === null) {
       if (named === undefined) return { missed: `no ${DEFAULT_PATH}` };
       throw new OrkestrError(
         'ORK_MANIFEST_INVALID',
-        `${path}, which the environment names as its Dockerfile, is not there.`,
+        `${path}, the Dockerfile that is named by ${named.from}, is not there.`,
       );
     }
     const { base, baseLine, ports } = readDockerfile(text);
     if (base === undefined) throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} has no FROM line.`);
     const evidence: Evidence[] = [
-      { subject: 'framework', value: 'Dockerfile', from: named === undefined ? path : 'environment setting' },
+      { subject: 'framework', value: 'Dockerfile', from: named?.from ?? path },
       { subject: 'runtime', value: base, from: `${path} line ${baseLine}` },
     ];
     const [exposed, ...more] = ports;
     const only = more.length === 0 ? exposed : undefined;
     if (only) evidence.push({ subject: 'port', value: String(only.port), from: `${path} line ${only.line}` });
     return {
+      confidence: 'stated',
       facts: { framework: 'Dockerfile', runtime: 'dockerfile', ...(only && { port: only.port }) },
       evidence,
       warnings:

@@ -1,15 +1,10 @@
-/** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
-import type { Evidence } from '../../protocol/steps.ts';
-import type { DetectRequest, Detector, Facts, Finding, Miss } from './detector.ts';
-import { writePython } from './dockerfiles/python.ts';
-import { procfileWeb } from './procfile.ts';
-import { pythonDependencies } from './python-dependencies.ts';
-import type { PythonDependencies } from './python-dependencies.ts';
-import type { RepositoryView } from './repository.ts';
-import { admits, imageVersion } from './versions.ts';
+/** How a Python app starts: a Procfile, a framework with its server, or a file that is run as it is. */
+import { procfileWeb } from '../procfile.ts';
+import type { RepositoryView } from '../repository.ts';
+import type { PythonDependencies } from './dependencies.ts';
 
 /** Files that may hold the app, the likeliest first. */
-const ENTRY_FILES = [
+export const ENTRY_FILES = [
   'main.py',
   'app.py',
   'server.py',
@@ -24,68 +19,41 @@ const ENTRY_FILES = [
 interface Framework {
   readonly name: string;
   readonly package: string;
+  readonly port: number;
   /** The class whose instance is the app: `app = Flask(__name__)`. */
   readonly constructor: string;
   readonly kind: 'wsgi' | 'asgi';
 }
 
 const FRAMEWORKS: readonly Framework[] = [
-  { name: 'FastAPI', package: 'fastapi', constructor: 'FastAPI', kind: 'asgi' },
-  { name: 'Flask', package: 'flask', constructor: 'Flask', kind: 'wsgi' },
-  { name: 'Starlette', package: 'starlette', constructor: 'Starlette', kind: 'asgi' },
+  { name: 'FastAPI', package: 'fastapi', port: 8000, constructor: 'FastAPI', kind: 'asgi' },
+  { name: 'Flask', package: 'flask', port: 5000, constructor: 'Flask', kind: 'wsgi' },
+  { name: 'Starlette', package: 'starlette', port: 8000, constructor: 'Starlette', kind: 'asgi' },
 ];
+const DJANGO = { name: 'Django', package: 'django', port: 8000 };
+const STREAMLIT = { name: 'Streamlit', package: 'streamlit', port: 8501 };
+/** Names of frameworks as they stand in plans. */
+export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, STREAMLIT];
 
-interface Start {
+export interface PythonStart {
   readonly framework: string;
   readonly frameworkFrom: string;
+  /** Port of the framework when nothing says another one. */
+  readonly port?: number;
   readonly command: string;
   readonly from: string;
   readonly warning?: string;
 }
 
-export const python: Detector = {
-  name: 'python',
-  markers: ['requirements.txt', 'pyproject.toml', 'manage.py'],
-
-  async detect(request): Promise<Finding | Miss> {
-    const { repository } = request;
-    const dependencies = await pythonDependencies(repository);
-    const start = await startOf(repository, dependencies);
-    if (start === null) {
-      const files = dependencies === null ? 'no requirements.txt or pyproject.toml, and ' : '';
-      return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
-    }
-    const install = installOf(dependencies);
-    const facts: Facts = {
-      framework: start.framework,
-      runtime: 'python',
-      ...(install && { installCommand: install }),
-      startCommand: start.command,
-    };
-    return {
-      facts,
-      evidence: evidenceOf(facts, start, dependencies),
-      warnings: [...(start.warning === undefined ? [] : [start.warning]), ...versionWarnings(dependencies, request)],
-      dockerfile: {
-        origin: 'generated',
-        write: (final, surroundings) => writePython({ dependencies }, final, surroundings),
-      },
-    };
-  },
-};
-
-function installOf(dependencies: PythonDependencies | null): string | null {
-  if (dependencies === null) return null;
-  if (dependencies.install.kind === 'requirements') return 'pip install -r requirements.txt';
-  if (dependencies.install.kind === 'project') return 'pip install .';
-  return dependencies.install.lines.length === 0 ? null : 'pip install -r .orkestr/requirements.txt';
-}
-
 /** A Procfile says it itself; a framework has its server; else an entry file is run as it is. */
-async function startOf(repository: RepositoryView, dependencies: PythonDependencies | null): Promise<Start | null> {
+export async function startOf(
+  repository: RepositoryView,
+  dependencies: PythonDependencies | null,
+): Promise<PythonStart | null> {
   return (
     (await procfileStart(repository, dependencies)) ??
     (await djangoStart(repository, dependencies)) ??
+    (await streamlitStart(repository, dependencies)) ??
     (await frameworkStart(repository, dependencies)) ??
     (await entryStart(repository))
   );
@@ -94,17 +62,16 @@ async function startOf(repository: RepositoryView, dependencies: PythonDependenc
 async function procfileStart(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
-): Promise<Start | null> {
+): Promise<PythonStart | null> {
   const web = await procfileWeb(repository);
   if (web === null) return null;
   // Without a list of dependencies the Procfile may be that of another language.
   if (dependencies === null && !/\b(?:python3?|gunicorn|uvicorn|waitress-serve|hypercorn)\b/.test(web)) return null;
-  const known = [...FRAMEWORKS, { name: 'Django', package: 'django' }].find((one) =>
-    dependencies?.names.has(one.package),
-  );
+  const known = PYTHON_FRAMEWORKS.find((one) => dependencies?.names.has(one.package));
   return {
     framework: known?.name ?? 'Python',
     frameworkFrom: known === undefined ? 'Procfile' : (dependencies?.file ?? ''),
+    ...(known && { port: known.port }),
     command: web,
     from: 'Procfile',
   };
@@ -113,18 +80,19 @@ async function procfileStart(
 async function frameworkStart(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
-): Promise<Start | null> {
+): Promise<PythonStart | null> {
   if (dependencies === null) return null;
   const { names, file: frameworkFrom } = dependencies;
   for (const framework of FRAMEWORKS) {
     if (!names.has(framework.package)) continue;
     const app = await findApp(repository, framework);
-    if (app !== null) return { ...serve(framework, app, names), framework: framework.name, frameworkFrom };
+    if (app === null) continue;
+    return { ...serve(framework, app, names), framework: framework.name, frameworkFrom, port: framework.port };
   }
   return null;
 }
 
-async function entryStart(repository: RepositoryView): Promise<Start | null> {
+async function entryStart(repository: RepositoryView): Promise<PythonStart | null> {
   for (const file of ENTRY_FILES) {
     if (!(await repository.has(file))) continue;
     return { framework: 'Python', frameworkFrom: file, command: `python ${file}`, from: file };
@@ -134,11 +102,14 @@ async function entryStart(repository: RepositoryView): Promise<Start | null> {
 
 const NO_SERVER = 'is not listed, so the development server is used. Add it to your dependencies.';
 
-async function djangoStart(repository: RepositoryView, dependencies: PythonDependencies | null): Promise<Start | null> {
+async function djangoStart(
+  repository: RepositoryView,
+  dependencies: PythonDependencies | null,
+): Promise<PythonStart | null> {
   const manage = await repository.text('manage.py');
   if (manage === null) return null;
   const project = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([A-Za-z_][A-Za-z0-9_]*)\./.exec(manage)?.[1];
-  const common = { framework: 'Django', frameworkFrom: 'manage.py', from: 'manage.py' };
+  const common = { framework: DJANGO.name, frameworkFrom: 'manage.py', from: 'manage.py', port: DJANGO.port };
   if (project !== undefined && dependencies?.names.has('gunicorn')) {
     return { ...common, command: `gunicorn --bind 0.0.0.0:$PORT ${project}.wsgi:application` };
   }
@@ -147,6 +118,24 @@ async function djangoStart(repository: RepositoryView, dependencies: PythonDepen
     command: 'python manage.py runserver --noreload 0.0.0.0:$PORT',
     warning: `gunicorn ${NO_SERVER}`,
   };
+}
+
+async function streamlitStart(
+  repository: RepositoryView,
+  dependencies: PythonDependencies | null,
+): Promise<PythonStart | null> {
+  if (dependencies === null || !dependencies.names.has(STREAMLIT.package)) return null;
+  for (const file of ['streamlit_app.py', ...ENTRY_FILES]) {
+    if (!/^\s*(?:import|from) streamlit\b/m.test((await repository.text(file)) ?? '')) continue;
+    return {
+      framework: STREAMLIT.name,
+      frameworkFrom: dependencies.file,
+      port: STREAMLIT.port,
+      command: `streamlit run ${file} --server.address 0.0.0.0 --server.port $PORT --server.headless true`,
+      from: file,
+    };
+  }
+  return null;
 }
 
 interface App {
@@ -174,7 +163,7 @@ function serve(
   framework: Framework,
   { file, module, variable }: App,
   names: ReadonlySet<string>,
-): Pick<Start, 'command' | 'from' | 'warning'> {
+): Pick<PythonStart, 'command' | 'from' | 'warning'> {
   const app = `${module}:${variable}`;
   const worker = framework.kind === 'asgi' ? '--worker-class uvicorn.workers.UvicornWorker ' : '';
   if (framework.kind === 'asgi' && names.has('uvicorn') && !names.has('gunicorn')) {
@@ -194,27 +183,4 @@ function serve(
         from: file,
         warning: 'uvicorn is not listed, so the file is run as it is. Add it to your dependencies.',
       };
-}
-
-function evidenceOf(facts: Facts, start: Start, dependencies: PythonDependencies | null): Evidence[] {
-  const evidence: Evidence[] = [
-    { subject: 'framework', value: facts.framework, from: start.frameworkFrom },
-    { subject: 'runtime', value: 'Python', from: dependencies?.file ?? start.from },
-  ];
-  if (dependencies?.requiresPython) {
-    evidence.push({ subject: 'version', value: dependencies.requiresPython, from: 'pyproject.toml requires-python' });
-  }
-  if (facts.installCommand !== undefined) {
-    evidence.push({ subject: 'install', value: facts.installCommand, from: dependencies?.file ?? '' });
-  }
-  return [...evidence, { subject: 'start', value: start.command, from: start.from }];
-}
-
-function versionWarnings(dependencies: PythonDependencies | null, { baseImages }: DetectRequest): string[] {
-  const wanted = dependencies?.requiresPython;
-  const have = imageVersion(baseImages.python);
-  if (!wanted || have === null || admits(wanted, have)) return [];
-  return [
-    `pyproject.toml asks for Python ${wanted.slice(0, 60)}, but the base image ${baseImages.python} has ${have}.`,
-  ];
 }

@@ -1,21 +1,34 @@
 /** Detector: Go, by go.mod and a main package. */
-import type { Evidence } from '../../protocol/steps.ts';
-import { OrkestrError } from '../../protocol/errors.ts';
-import type { Detector, Facts, Finding, Miss } from './detector.ts';
-import { BINARY, writeGo } from './dockerfiles/go.ts';
-import type { RepositoryView } from './repository.ts';
-import { admits, imageVersion } from './versions.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, versionFact } from '../evidence.ts';
+import { BINARY, writeGo } from '../dockerfiles/go.ts';
+import type { RepositoryView } from '../repository.ts';
+import { chooseRuntime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+import { admits, imageVersion } from '../versions.ts';
 
 /** Go files of one folder that are read to find its package. */
 const MAX_FILES = 50;
 /** Enough of a file to reach its package clause behind a licence. */
 const HEAD_BYTES = 16_384;
 
+const RUNTIME: Runtime = {
+  name: 'Go',
+  kind: 'go',
+  digits: 2,
+  // go.mod names the oldest that will do, so the oldest comes first.
+  lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26'],
+  standing: 'the version of Debian stable',
+  files: [],
+};
+
 export const go: Detector = {
   name: 'go',
-  markers: ['go.mod'],
+  best: 'certain',
 
-  async detect({ repository, baseImages }): Promise<Finding | Miss> {
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
     const text = await repository.text('go.mod');
     if (text === null) return { missed: 'no go.mod' };
     const module = /^module\s+"?(\S+?)"?\s*(?:\/\/.*)?$/m.exec(text)?.[1];
@@ -25,28 +38,31 @@ export const go: Detector = {
     const [main] = mains;
     if (main === undefined) return { missed: 'go.mod, but no main package in the root directory or in cmd/' };
     const version = /^go\s+(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
+    const said = version === undefined ? null : { value: `>=${version}`, from: 'go.mod' };
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
     const facts: Facts = {
       framework: 'Go',
       runtime: 'go',
+      ...versionFact(runtime),
       buildCommand: `go build -trimpath -ldflags="-s -w" -o /out/app ${main.path}`,
       startCommand: BINARY,
     };
-    const evidence: Evidence[] = [
-      { subject: 'framework', value: 'Go', from: 'go.mod' },
-      { subject: 'runtime', value: 'Go', from: 'go.mod' },
-      ...(version === undefined ? [] : [{ subject: 'version', value: version, from: 'go.mod' } as const]),
-      { subject: 'build', value: facts.buildCommand ?? '', from: main.file },
-      { subject: 'start', value: BINARY, from: 'go build' },
-    ];
+    const evidence = evidenceFor(
+      facts,
+      { framework: 'go.mod', runtime: 'go.mod', build: main.file, start: 'go build' },
+      { runtime: 'Go', version: runtime.evidence },
+    );
     const recipe = {
+      image: runtime.image,
       downloads: /^\s*require\b/m.test(text) && !(await repository.has('vendor/modules.txt')),
       hasSum: await repository.has('go.sum'),
     };
     return {
+      confidence: 'certain',
       facts,
       evidence,
-      warnings: [...severalWarnings(mains), ...versionWarnings(version, text, baseImages.go)],
-      dockerfile: { origin: 'generated', write: (final, surroundings) => writeGo(recipe, final, surroundings) },
+      warnings: [...severalWarnings(mains), ...runtime.warnings, ...unreadable(version, text, runtime.image)],
+      dockerfile: { origin: 'generated', write: (final) => writeGo(recipe, final) },
     };
   },
 };
@@ -91,17 +107,11 @@ function severalWarnings(mains: readonly MainPackage[]): string[] {
   return [`Several main packages: building ${first.path}, not ${others.map(({ path }) => path).join(', ')}.`];
 }
 
-function versionWarnings(version: string | undefined, text: string, base: string): string[] {
-  const have = imageVersion(base);
-  if (version === undefined || have === null) return [];
-  const warnings: string[] = [];
-  if (!admits(`<=${have}`, version))
-    warnings.push(`go.mod asks for Go ${version}, but the base image ${base} has ${have}.`);
-  // Before 1.21 the go command knew neither a third number nor the toolchain line, and stops at them.
-  if (!admits('>=1.21', have) && (version.split('.').length > 2 || /^toolchain\b/m.test(text))) {
-    warnings.push(
-      `Go ${have} cannot read this go.mod: write "go ${have}" and no toolchain line, or use a newer base image.`,
-    );
-  }
-  return warnings;
+/** Before 1.21 the go command knew neither a third number nor the toolchain line, and stops at them. */
+function unreadable(version: string | undefined, text: string, image: string): string[] {
+  const have = imageVersion(image);
+  if (version === undefined || have === null || admits('>=1.21', have)) return [];
+  return version.split('.').length > 2 || /^toolchain\b/m.test(text)
+    ? [`Go ${have} cannot read this go.mod: write "go ${have}" and no toolchain line, or use a newer base image.`]
+    : [];
 }
