@@ -40,6 +40,27 @@ describe('plans of the fixture apps', () => {
     });
   }
 
+  test('each detector and each framework that it can name has a fixture app', async () => {
+    const plans = await Promise.all(PLANNED.map(planOf));
+    const shown = new Set(plans.map(({ detector, framework }) => `${detector}: ${framework}`));
+    const known = DETECTORS.flatMap(({ name, frameworks }) => frameworks.map((framework) => `${name}: ${framework}`));
+    assert.deepEqual([...shown].toSorted(), [...new Set(known)].toSorted());
+  });
+
+  test('every generated Dockerfile runs as a user without a name, in exec form, on pinned images', async () => {
+    for (const name of PLANNED) {
+      const { dockerfile } = await planOf(name);
+      if (dockerfile.origin === 'repository') continue;
+      const last = dockerfile.text.split(/^FROM /m).at(-1) ?? '';
+      assert.match(last, /^USER 10001:10001$/m, name);
+      assert.match(last, /^STOPSIGNAL SIG[A-Z]+$/m, name);
+      assert.match(last, /^ENTRYPOINT \[\]\nCMD \[".*\]$/m, name);
+      for (const [, image = ''] of dockerfile.text.matchAll(/^FROM (\S+)/gm)) {
+        assert.match(image, /:[a-z]*-?\d|^debian:bookworm-slim$|^deno$/, `${name}: ${image}`);
+      }
+    }
+  });
+
   test('nothing-detected fails with what was looked for, by each detector', async () => {
     await assert.rejects(planOf('nothing-detected'), (error: unknown) => {
       assert.ok(error instanceof OrkestrError);

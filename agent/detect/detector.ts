@@ -50,6 +50,8 @@ export interface Finding {
   readonly facts: Facts;
   readonly evidence: readonly Evidence[];
   readonly warnings: readonly string[];
+  /** Detectors whose part is done too: the assets of a PHP app are built by Node.js. */
+  readonly includes?: readonly string[];
   /** Folder of the build context from the root of the repository, when it is not the root directory: a workspace's root. */
   readonly context?: string;
   readonly dockerfile:
@@ -74,6 +76,8 @@ export interface DetectRequest {
 export interface Detector {
   /** Stored in plans: never rename. */
   readonly name: string;
+  /** Names of frameworks as they stand in plans; each has a fixture app. Never rename one. */
+  readonly frameworks: readonly string[];
   /** The most it can be sure of: what it counts as when it fails. */
   readonly best: Confidence;
   /** @throws OrkestrError ORK_MANIFEST_INVALID when a file that decides cannot be read, ORK_REPO_UNSAFE, ORK_APP_AMBIGUOUS */

@@ -143,6 +143,7 @@ function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>): string
     }
     // A Dockerfile is a person's own answer, and an index.html lies in most repositories of all kinds.
     if (winner.finding.confidence === 'stated' || other.finding.confidence === 'guess') return [];
+    if (winner.finding.includes?.includes(other.detector.name)) return [];
     const { framework, evidence } = { ...other.finding.facts, evidence: other.finding.evidence };
     return [
       `Taken as ${winner.detector.name}, though ${other.detector.name} fits too (${framework}: ${evidence[0]?.from ?? ''}). Name the detector in orkestr.json, or add a Dockerfile, if that is not what you mean.`,

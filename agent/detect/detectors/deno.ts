@@ -25,6 +25,7 @@ const DEFAULT_VERSION = '2';
 
 export const deno: Detector = {
   name: 'deno',
+  frameworks: ['Deno', 'Fresh'],
   best: 'certain',
 
   async detect({ repository, stated }): Promise<Finding | Miss> {

@@ -7,6 +7,7 @@ const DEFAULT_PATH = 'Dockerfile';
 
 export const dockerfile: Detector = {
   name: 'dockerfile',
+  frameworks: ['Dockerfile'],
   best: 'stated',
 
   async detect({ repository, stated: { dockerfile: named } }) {

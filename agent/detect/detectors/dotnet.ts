@@ -22,6 +22,7 @@ interface Project {
 
 export const dotnet: Detector = {
   name: 'dotnet',
+  frameworks: ['.NET', 'ASP.NET Core'],
   best: 'certain',
 
   async detect({ repository, stated }): Promise<Finding | Miss> {

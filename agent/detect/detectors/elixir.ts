@@ -18,6 +18,7 @@ const PORT = 4000;
 
 export const elixir: Detector = {
   name: 'elixir',
+  frameworks: ['Elixir', 'Phoenix'],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

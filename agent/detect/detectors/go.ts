@@ -25,6 +25,7 @@ const RUNTIME: Runtime = {
 
 export const go: Detector = {
   name: 'go',
+  frameworks: ['Go'],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

@@ -55,6 +55,7 @@ const PORT = 8080;
 
 export const java: Detector = {
   name: 'java',
+  frameworks: ['Java', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

@@ -7,6 +7,7 @@ import type { NodeRecipe } from '../dockerfiles/node.ts';
 import { STATIC_PORT } from '../dockerfiles/static.ts';
 import { findApp } from '../node/app.ts';
 import type { NodeApp } from '../node/app.ts';
+import { FRAMEWORKS } from '../node/frameworks.ts';
 import { buildOf, recipeOf } from '../node/install.ts';
 import type { Command } from '../node/install.ts';
 import { lists } from '../node/package-json.ts';
@@ -40,6 +41,7 @@ export const RUNTIME: Runtime = {
 
 export const node: Detector = {
   name: 'node',
+  frameworks: ['Node.js', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

@@ -44,6 +44,7 @@ const CONFIGURATION = 'generated Apache configuration';
 
 export const php: Detector = {
   name: 'php',
+  frameworks: ['PHP', ...FRAMEWORKS.map(([name]) => name)],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {
@@ -67,7 +68,8 @@ export const php: Detector = {
       ...(manifests.length > 0 && { installCommand: INSTALL }),
       startCommand: PHP_START,
     };
-    const recipe = { image: runtime.image, documentRoot, manifests, assets: await assetsOf(repository) };
+    const assets = await assetsOf(repository);
+    const recipe = { image: runtime.image, documentRoot, manifests, assets };
     const index = documentRoot === '.' ? 'index.php' : `${documentRoot}/index.php`;
     return {
       confidence: manifests.length === 0 ? 'likely' : 'certain',
@@ -89,6 +91,7 @@ export const php: Detector = {
         ...extensionWarning(packages),
         ...(KEY_WARNINGS[framework] ?? []),
       ],
+      ...(assets && { includes: ['node'] }),
       dockerfile: { origin: 'generated', write: (final) => writePhp(recipe, final) },
     };
   },
@@ -122,7 +125,12 @@ async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']
     return null;
   const { name, setup, lockfile } = await choosePackageManager(repository, manifest);
   const { install, installWithoutLock, run } = MANAGERS[name];
-  return { install: lockfile === null ? installWithoutLock : install, setup, build: `${run} build` };
+  return {
+    manifests: ['package.json', ...(lockfile === null ? [] : [lockfile])],
+    install: lockfile === null ? installWithoutLock : install,
+    setup,
+    build: `${run} build`,
+  };
 }
 
 function extensionWarning(require: Readonly<Record<string, string>>): string[] {

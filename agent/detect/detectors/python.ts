@@ -4,7 +4,7 @@ import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
-import { ENTRY_FILES, startOf } from '../python/start.ts';
+import { ENTRY_FILES, PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -19,6 +19,7 @@ const RUNTIME: Runtime = {
 
 export const python: Detector = {
   name: 'python',
+  frameworks: ['Python', ...PYTHON_FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

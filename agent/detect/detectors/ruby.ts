@@ -34,6 +34,7 @@ interface Way {
 
 export const ruby: Detector = {
   name: 'ruby',
+  frameworks: ['Ruby', 'Rails', 'Sinatra', 'Rack'],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

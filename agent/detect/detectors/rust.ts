@@ -45,6 +45,7 @@ const FRAMEWORKS: readonly (readonly [name: string, crate: string, port: number]
 
 export const rust: Detector = {
   name: 'rust',
+  frameworks: ['Rust', ...FRAMEWORKS.map(([name]) => name)],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {

@@ -7,6 +7,7 @@ const FOLDERS = ['.', 'public', 'dist', 'build', 'site', '_site', 'docs'];
 
 export const staticSite: Detector = {
   name: 'static',
+  frameworks: ['Static site'],
   // An index.html lies in most repositories of all kinds.
   best: 'guess',
 

@@ -8,8 +8,13 @@ export interface PhpRecipe {
   readonly documentRoot: string;
   /** The files that composer installs from; empty without composer.json. */
   readonly manifests: readonly string[];
-  /** How the assets of the front end are built, and from which folder they come back; null without any. */
-  readonly assets: { readonly install: string; readonly setup: string | null; readonly build: string } | null;
+  /** How the assets of the front end are built, into public/; null without any. */
+  readonly assets: {
+    readonly manifests: readonly string[];
+    readonly install: string;
+    readonly setup: string | null;
+    readonly build: string;
+  } | null;
 }
 
 export const PHP_START = 'apache2 -DFOREGROUND -f /etc/orkestr/apache.conf';
@@ -37,9 +42,10 @@ export function writePhp(recipe: PhpRecipe, { facts, surroundings }: WriteReques
           `FROM ${baseImages.node} AS assets`,
           'WORKDIR /app',
           ...(assets.setup === null ? [] : [`RUN npm install --global --no-fund --no-audit ${assets.setup}`]),
+          `COPY ${assets.manifests.join(' ')} ./`,
+          `RUN ${cacheMount(cacheScope, 'npm', '/root/.npm')} ${assets.install}`,
           'COPY . .',
           ...(manifests.length === 0 ? [] : ['COPY --from=vendor /app/vendor vendor']),
-          `RUN ${cacheMount(cacheScope, 'npm', '/root/.npm')} ${assets.install}`,
           `RUN ${assets.build}`,
         ];
   const run = [
