@@ -55,7 +55,7 @@ export const go: Detector = {
     );
     const recipe = {
       image: runtime.image,
-      downloads: /^\s*require\b/m.test(text) && !(await repository.has('vendor/modules.txt')),
+      downloads: /^[ \t]*require\b/m.test(text) && !(await repository.has('vendor/modules.txt')),
       hasSum: await repository.has('go.sum'),
     };
     return {

@@ -42,11 +42,11 @@ export const ruby: Detector = {
     const gemfile = await repository.text('Gemfile');
     if (gemfile === null) return { missed: 'no Gemfile' };
     const gems = new Set(
-      [...gemfile.matchAll(/^\s*gem\s*\(?\s*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
+      [...gemfile.matchAll(/^[ \t]*gem[ \t(]*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
     );
     const way = await wayOf(repository, gems);
     if (way === null) return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, app.rb or main.rb' };
-    const wanted = /^\s*ruby\s+["']([^"'\n]{1,40})["']/m.exec(gemfile)?.[1]?.replace('~>', '~=');
+    const wanted = /^[ \t]*ruby\s+["']([^"'\n]{1,40})["']/m.exec(gemfile)?.[1]?.replace('~>', '~=');
     const said = wanted === undefined ? null : { value: wanted, from: 'Gemfile' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
     const rails = way.framework === 'Rails';

@@ -1,6 +1,7 @@
 /** package.json, as far as a plan needs it. */
 import { z } from 'zod';
 import { parseJson } from '../manifests.ts';
+import { MAX_COMMAND } from '../procfile.ts';
 import type { RepositoryView } from '../repository.ts';
 
 const Words = z.record(z.string(), z.string()).default({});
@@ -41,7 +42,7 @@ export function resolveScript(manifest: PackageJson, name: string): { name: stri
   // Scripts may call each other in a circle.
   for (let depth = 0; depth < 5; depth += 1) {
     const line = Object.hasOwn(manifest.scripts, current) ? manifest.scripts[current]?.trim() : undefined;
-    if (line === undefined || line === '') return null;
+    if (line === undefined || line === '' || line.length > MAX_COMMAND) return null;
     const next = /^(?:npm run|pnpm(?: run)?|yarn(?: run)?|bun run) ([\w:.-]+)$/.exec(line)?.[1];
     if (next === undefined || !Object.hasOwn(manifest.scripts, next)) return { name: current, line };
     current = next;

@@ -9,6 +9,7 @@ import { readPackageJson } from './package-json.ts';
 const MAX_MEMBERS = 200;
 const MAX_FOLDERS = 1000;
 const MAX_PATTERNS = 50;
+const MAX_PARTS = 8;
 const MAX_DEPTH = 4;
 
 const Globs = z.union([z.array(z.string()), z.looseObject({ packages: z.array(z.string()) })]);
@@ -31,37 +32,57 @@ function pnpmPackages(yaml: string): string[] | null {
   return globs === undefined || globs.length === 0 ? null : globs.slice(0, MAX_PATTERNS);
 }
 
-/** A folder as a glob names it: `apps/*`, `packages/**`, `tools/cli`. Anything else matches nothing. */
-function matcher(glob: string): RegExp | null {
-  const plain = glob.replace(/^\.\//, '').replace(/\/$/, '');
-  if (!/^[A-Za-z0-9._@*/-]+$/.test(plain)) return null;
-  const parts = plain.split('/').map((part) => {
-    if (part === '**') return '.+';
-    return part.replace(/[.]/g, String.raw`\.`).replaceAll('*', '[^/]*');
-  });
-  return new RegExp(`^${parts.join('/')}$`);
+/** The parts of a glob as managers write it: `apps/*`, `packages/**`, `tools/cli-*`. Anything else is none. */
+function partsOf(glob: string): readonly string[] | null {
+  const parts = glob.replace(/^\.\//, '').replace(/\/$/, '').split('/');
+  const plain = parts.every((part) => part === '**' || /^[A-Za-z0-9._@-]*\*?[A-Za-z0-9._@-]*$/.test(part));
+  return plain && parts.length <= MAX_PARTS && !parts.some((part) => part === '' || part === '..') ? parts : null;
+}
+
+function matchesParts(glob: readonly string[], folder: readonly string[]): boolean {
+  const [first, ...rest] = glob;
+  const [head, ...tail] = folder;
+  if (first === undefined) return head === undefined;
+  if (first === '**') return matchesParts(rest, folder) || (head !== undefined && matchesParts(glob, tail));
+  return head !== undefined && matchesName(first, head) && matchesParts(rest, tail);
+}
+
+/** One part of a glob, with at most one star. */
+function matchesName(part: string, name: string): boolean {
+  const [start = '', end] = part.split('*');
+  if (end === undefined) return part === name;
+  return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end);
 }
 
 interface Patterns {
-  readonly includes: readonly RegExp[];
-  readonly excludes: readonly RegExp[];
+  readonly includes: readonly (readonly string[])[];
+  readonly excludes: readonly (readonly string[])[];
   /** Levels of folders that can match. */
   readonly depth: number;
 }
 
 function patternsOf(globs: readonly string[]): Patterns {
-  const compile = (list: readonly string[]): RegExp[] => list.flatMap((glob) => matcher(glob) ?? []);
-  const wanted = globs.filter((glob) => !glob.startsWith('!'));
-  const depth = Math.max(0, ...wanted.map((glob) => (glob.includes('**') ? MAX_DEPTH : glob.split('/').length)));
+  const read = (list: readonly string[]): (readonly string[])[] =>
+    list.flatMap((glob) => {
+      const parts = partsOf(glob);
+      return parts === null ? [] : [parts];
+    });
+  const includes = read(globs.filter((glob) => !glob.startsWith('!')));
   return {
-    includes: compile(wanted),
-    excludes: compile(globs.filter((glob) => glob.startsWith('!')).map((glob) => glob.slice(1))),
-    depth: Math.min(depth, MAX_DEPTH),
+    includes,
+    excludes: read(globs.filter((glob) => glob.startsWith('!')).map((glob) => glob.slice(1))),
+    depth: Math.max(
+      0,
+      ...includes.map((parts) => (parts.includes('**') ? MAX_DEPTH : Math.min(parts.length, MAX_DEPTH))),
+    ),
   };
 }
 
-const matches = ({ includes, excludes }: Patterns, folder: string): boolean =>
-  includes.some((one) => one.test(folder)) && !excludes.some((one) => one.test(folder));
+function matches({ includes, excludes }: Patterns, folder: string): boolean {
+  const parts = folder.split('/');
+  const one = (glob: readonly string[]): boolean => matchesParts(glob, parts);
+  return includes.some(one) && !excludes.some(one);
+}
 
 export interface Workspace {
   /** Folders with a package.json, sorted. */

@@ -77,7 +77,7 @@ async function fromRequirements(
   const file = 'requirements.txt';
   const names = await requirementNames(repository, file, requirements);
   // Options (other files, editable installs, folders of wheels) and local paths need more than this one file.
-  const needsSources = /^\s*(?:-|\.|file:)|@\s*file:/m.test(requirements);
+  const needsSources = /^[ \t]*(?:-|\.|file:)|@\s*file:/m.test(requirements);
   const install = isBlank(requirements)
     ? ({ kind: 'lines', lines: [] } as const)
     : ({ kind: 'requirements', needsSources } as const);

@@ -126,7 +126,7 @@ async function streamlitStart(
 ): Promise<PythonStart | null> {
   if (dependencies === null || !dependencies.names.has(STREAMLIT.package)) return null;
   for (const file of ['streamlit_app.py', ...ENTRY_FILES]) {
-    if (!/^\s*(?:import|from) streamlit\b/m.test((await repository.text(file)) ?? '')) continue;
+    if (!/^[ \t]*(?:import|from) streamlit\b/m.test((await repository.text(file)) ?? '')) continue;
     return {
       framework: STREAMLIT.name,
       frameworkFrom: dependencies.file,
