@@ -90,6 +90,8 @@ export const Target = z.object({
   port: Port,
   /** Why this port: "environment setting", "EXPOSE of the image", "package.json …", "default". */
   portFrom: z.string(),
+  /** Nobody said it: the only other port that the app opens may take its place. */
+  portGuessed: z.boolean().default(false),
 });
 export type Target = z.infer<typeof Target>;
 
@@ -104,6 +106,8 @@ export const HealthReport = z.object({
   /** What the last probe got, for people: "HTTP 200 in 4 ms". */
   last: z.string(),
   listeners: z.array(Listener),
+  /** The port that the app opened instead of the guessed one, and that serves now. */
+  foundPort: Port.nullable().default(null),
 });
 export type HealthReport = z.infer<typeof HealthReport>;
 
@@ -171,6 +175,8 @@ export const Release = z.object({
   image: Image,
   liveAt: Timestamp,
   supersedes: Uuid.nullable(),
+  /** The port that was found in place of a guess: the next deployment of the environment starts with it. */
+  foundPort: Port.nullable().default(null),
   prunedImages: z.array(z.string()),
 });
 export type Release = z.infer<typeof Release>;

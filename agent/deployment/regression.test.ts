@@ -25,7 +25,15 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
     job: aJob(settings),
     ports: { proxy: proxy.port(), containers },
     outputs: {
-      deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
+      deploy: {
+        containerId: 'c',
+        containerName: 'n',
+        address: '172.20.0.3',
+        port: 8080,
+        portFrom: 'default',
+        portGuessed: true,
+      },
+      health: { probe: 'tcp', attempts: 1, ms: 1, last: '', listeners: [], foundPort: null },
     },
     previous: { deploymentId: IDS.previous },
   });

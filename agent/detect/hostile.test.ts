@@ -268,7 +268,7 @@ describe('the bounds of an analysis', () => {
     'a build.gradle of blanks': { 'build.gradle': `sourceCompatibility${' '.repeat(LARGE)}` },
     'a Dockerfile of one line': { Dockerfile: `FROM ${'--a '.repeat(LARGE / 4)}` },
     'a module of one name': { 'go.mod': `module ${'a'.repeat(LARGE)} b`, 'main.go': 'package main' },
-    'an app of one name': { 'requirements.txt': 'flask', 'app.py': `${'a'.repeat(LARGE)}` },
+    'an app of one name': { 'requirements.txt': 'flask', 'app.py': 'a'.repeat(LARGE) },
   };
   for (const [name, files] of Object.entries(HARD)) {
     test(`${name} are read in time`, { timeout: 20_000 }, async () => void (await looksAt(files)));

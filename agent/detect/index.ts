@@ -52,7 +52,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
     detector: detector.name,
     confidence: finding.confidence,
     ...facts,
-    portGuessed: isGuessed(detect.stated, facts.runtime),
+    portGuessed: isGuessed(evidence, detect.stated),
     evidence,
     warnings,
     rootDirectory: context,
@@ -165,9 +165,11 @@ async function unused({ repository }: DetectRequest, { dockerfile }: Finding): P
   return warnings;
 }
 
-/** The configuration of the static server is our own, so its port is never a guess. */
-function isGuessed({ port }: StatedSettings, runtime: string): boolean {
-  return port === undefined && runtime !== 'static';
+/** A port is no guess when somebody stated it, or when it stands in a configuration that we write ourselves. */
+function isGuessed(evidence: BuildPlan['evidence'], { port }: StatedSettings): boolean {
+  return (
+    port === undefined && !evidence.some(({ subject, from }) => subject === 'port' && from.startsWith('generated '))
+  );
 }
 
 async function written(

@@ -327,6 +327,7 @@ export function makeRelease(deploymentId: string): Release {
     },
     liveAt: AT,
     supersedes: null,
+    foundPort: null,
     prunedImages: [],
   };
 }

@@ -54,7 +54,15 @@ function contextWith(proxy: Partial<EdgeProxy>, signal?: AbortSignal): ScriptedC
     job: aJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
     ports: { proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }) },
     outputs: {
-      deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
+      deploy: {
+        containerId: 'c',
+        containerName: 'n',
+        address: '172.20.0.3',
+        port: 8080,
+        portFrom: 'default',
+        portGuessed: true,
+      },
+      health: { probe: 'tcp', attempts: 1, ms: 1, last: '', listeners: [], foundPort: 8080 },
     },
     ...(signal && { signal }),
   });

@@ -218,6 +218,7 @@ describe('the step deploy', () => {
       address: '172.20.0.3',
       port: 8080,
       portFrom: 'default',
+      portGuessed: true,
     });
   });
 
@@ -267,7 +268,19 @@ describe('the step finalize', () => {
     const context = aContext({
       job: aJob({ keepImages: parts.keepImages ?? 2 }),
       previous: { deploymentId: IDS.previous },
-      outputs: { analyze: plan, build: image },
+      outputs: {
+        analyze: plan,
+        build: image,
+        deploy: {
+          containerId: 'c',
+          containerName: 'n',
+          address: '172.20.0.3',
+          port: 8080,
+          portFrom: 'x',
+          portGuessed: true,
+        },
+        health: { probe: 'http', attempts: 2, ms: 1, last: 'HTTP 200', listeners: [], foundPort: 4999 },
+      },
       ports: {
         containers: scripted<Ports['containers']>('containers', {
           keepRunning: async (name) => void calls.push(`keep ${name}`),
@@ -307,6 +320,7 @@ describe('the step finalize', () => {
       image,
       liveAt: '2030-01-01T00:00:00.000Z',
       supersedes: IDS.previous,
+      foundPort: 4999,
       prunedImages: [],
     });
   });
