@@ -44,3 +44,6 @@ export const OrkestrJson = z
   })
   .describe('How orkestr builds and starts this app.');
 export type OrkestrJson = z.infer<typeof OrkestrJson>;
+
+/** It as JSON Schema (draft 2020-12), for editors. Published under docs/ and by the hub. */
+export const orkestrJsonSchema = (): unknown => z.toJSONSchema(OrkestrJson, { io: 'input' });
