@@ -11,6 +11,7 @@ import type { Outcome } from './rank.ts';
 import { openRepository, ReadingBudget } from './repository.ts';
 import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
+import { othersOf, unusedFiles, unusedSettings } from './warnings.ts';
 
 export { DETECTORS };
 
@@ -47,16 +48,24 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   const { detector, finding } = winner;
   const { facts, evidence } = applySettings(finding, detect.stated);
   const context = finding.context ?? rootDirectory;
-  const warnings = [...finding.warnings, ...othersOf(ranked), ...(await unused(detect, finding)), ...budget.notes];
+  const write = { facts, stated: detect.stated, surroundings: detect.surroundings };
+  const { dockerfile, files } = await written(finding, write, context, detect);
   return {
     detector: detector.name,
     confidence: finding.confidence,
     ...facts,
     portGuessed: isGuessed(evidence, detect.stated),
     evidence,
-    warnings,
+    warnings: [
+      ...finding.warnings,
+      ...othersOf(ranked),
+      ...(await unusedFiles(detect, finding)),
+      ...unusedSettings(detect.stated, { ...facts, dockerfile }),
+      ...budget.notes,
+    ],
     rootDirectory: context,
-    ...(await written(finding, { facts, stated: detect.stated, surroundings: detect.surroundings }, context, detect)),
+    dockerfile,
+    files,
   };
 }
 
@@ -131,38 +140,6 @@ async function nothingFound(
     `Nothing in ${where} says how to build and start the app. Looked for: ${missed.join('; ')}.`,
     { evidence: missed },
   );
-}
-
-/** Warnings about what else would have fitted or could not be read, so that a wrong guess is easy to see. */
-function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>): string[] {
-  if (winner?.kind !== 'found') return [];
-  return others.flatMap((other) => {
-    if (other.kind === 'failed') {
-      const why = other.error instanceof Error ? other.error.message : String(other.error);
-      return [`The detector ${other.detector.name} could not look: ${why.slice(0, 300)}`];
-    }
-    // A Dockerfile is a person's own answer, and an index.html lies in most repositories of all kinds.
-    if (winner.finding.confidence === 'stated' || other.finding.confidence === 'guess') return [];
-    if (winner.finding.includes?.includes(other.detector.name)) return [];
-    const { framework, evidence } = { ...other.finding.facts, evidence: other.finding.evidence };
-    return [
-      `Taken as ${winner.detector.name}, though ${other.detector.name} fits too (${framework}: ${evidence[0]?.from ?? ''}). Name the detector in orkestr.json, or add a Dockerfile, if that is not what you mean.`,
-    ];
-  });
-}
-
-/** Warnings about files that people expect to be used. */
-async function unused({ repository }: DetectRequest, { dockerfile }: Finding): Promise<string[]> {
-  const warnings: string[] = [];
-  const compose = await composeFile(repository);
-  if (compose !== null) {
-    const others = compose.services.length > 1 ? ` (${compose.services.join(', ')})` : '';
-    warnings.push(`${compose.path} is not used: its other services${others} need environments of their own.`);
-  }
-  if (dockerfile.origin === 'generated' && /^release:/m.test((await repository.text('Procfile')) ?? '')) {
-    warnings.push('The release line of the Procfile is not run: let the start command do it, or the build.');
-  }
-  return warnings;
 }
 
 /** A port is no guess when somebody stated it, or when it stands in a configuration that we write ourselves. */

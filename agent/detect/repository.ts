@@ -170,3 +170,10 @@ export async function firstFile(
   }
   return null;
 }
+
+/** Those of the files that are there. */
+export async function present(view: RepositoryView, paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) if (await view.has(path)) found.push(path);
+  return found;
+}

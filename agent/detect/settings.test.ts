@@ -123,6 +123,27 @@ test('a setting names another Dockerfile, and then no other detector is asked', 
   assert.deepEqual([plan.detector, plan.warnings], ['dockerfile', []]);
 });
 
+test('a setting that this kind of app has no use for is told, and one that it uses is not', async () => {
+  const said = { installCommand: 'a', buildCommand: 'b', outputDirectory: 'c', runtimeVersion: '22' };
+  const own = await folder.plan({ Dockerfile: 'FROM a:1\n', 'orkestr.json': json(said) });
+  assert.deepEqual(
+    own.warnings.map((warning) => warning.replace(/ \(.*/, '')),
+    ['installCommand', 'buildCommand', 'runtimeVersion', 'outputDirectory'],
+  );
+  const go = { 'go.mod': 'module x\n', 'main.go': 'package main' };
+  const { warnings } = await folder.plan({
+    ...go,
+    'orkestr.json': json({ ...said, outputDirectory: undefined, runtimeVersion: '1.22' }),
+  });
+  assert.match(warnings.join(), /installCommand \(orkestr\.json line 2\) is not used: an app of this kind \(go\)/);
+  assert.deepEqual(
+    (await folder.plan(app, { ...said, outputDirectory: undefined })).warnings.filter((one) =>
+      one.includes('not used'),
+    ),
+    [],
+  );
+});
+
 test('a broken manifest of a weaker detector is shown, and does not stop what is surer', async () => {
   const plan = await folder.plan({ Dockerfile: 'FROM a:1\n', 'package.json': '{' });
   assert.equal(plan.detector, 'dockerfile');

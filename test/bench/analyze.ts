@@ -7,7 +7,8 @@ import { planBuild } from '../../agent/detect/index.ts';
 import { ReadingBudget } from '../../agent/detect/repository.ts';
 
 const FILES = 100_000;
-const FOLDERS = 500;
+/** Members of a workspace; more are not looked at. */
+const FOLDERS = 200;
 const RUNS = 20;
 
 const checkout = mkdtempSync(join(tmpdir(), 'orkestr-analyze-'));

@@ -49,8 +49,10 @@ export const node: Detector = {
     if (app === null) return { missed: 'no package.json' };
     const running = statedRunning(app.running, request);
     if (running.start === null && running.output === null) {
+      const members =
+        app.workspace === null ? '' : `; no app among the ${app.workspace.members.length} members of its workspace`;
       return {
-        missed: `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
+        missed: `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}${members}`,
       };
     }
     const manager = await choosePackageManager(app.root, app.rootManifest);

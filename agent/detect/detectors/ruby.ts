@@ -3,6 +3,7 @@ import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { writeRuby } from '../dockerfiles/ruby.ts';
 import { procfileWeb } from '../procfile.ts';
+import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -71,6 +72,7 @@ export const ruby: Detector = {
     ];
     const recipe = {
       image: runtime.image,
+      manifests: await present(repository, ['Gemfile', 'Gemfile.lock', '.ruby-version']),
       hasLock,
       rails,
       buildPackages: libraries.map(([, [build]]) => build),

@@ -18,7 +18,7 @@ const QUARKUS = { maven: 'target/quarkus-app', gradle: 'build/quarkus-app' };
 
 export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequest): Generated {
   const { tool, wrapper, quarkus, image, jre } = recipe;
-  const { buildCommand = '', startCommand = '' } = facts;
+  const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const program = tool === 'maven' ? 'mvn' : 'gradle';
   // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies.
   const jar = `ls ${OUTPUT[tool]}/*.jar ${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
@@ -29,6 +29,7 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
       : [`RUN command -v ${program} || (apt-get update && apt-get install -y --no-install-recommends ${tool})`]),
     'WORKDIR /src',
     'COPY . .',
+    ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
     // The dependencies are in the cache, not in a layer: which files of a build of many modules name them is hard to tell.
     `RUN ${cacheMount(surroundings.cacheScope, tool, CACHE[tool])} ${buildCommand}`,
     quarkus

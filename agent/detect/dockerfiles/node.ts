@@ -2,7 +2,7 @@
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
-import { MANAGERS } from '../node/package-manager.ts';
+import { managerOf } from '../node/package-manager.ts';
 import { cacheMount, runAs, stages, USER } from './common.ts';
 import { STATIC_PORT, writeStatic } from './static.ts';
 
@@ -82,7 +82,7 @@ function withSettings(recipe: NodeRecipe, { facts, stated }: WriteRequest): Node
 function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surroundings }: WriteRequest): string[] {
   const { image, folder, install, sourcesFirst } = recipe;
   const { name, setup } = recipe.manager;
-  const manager = MANAGERS[name];
+  const manager = managerOf(recipe.manager);
   const mount = cacheMount(surroundings.cacheScope, name, manager.cacheDirectory);
   const lines = [`FROM ${image} AS build`, 'WORKDIR /app', `ENV ${binPath(folder)}`];
   // Plug'n'Play would need its loader at run time; a plain node_modules folder runs everywhere.
@@ -96,7 +96,10 @@ function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surro
   }
   if (install === null || sourcesFirst === null) lines.push('COPY . .');
   if (buildCommand !== undefined) lines.push(...inFolder(folder, [`RUN ${buildCommand}`]));
-  if (prunesAfterwards(recipe, buildCommand)) lines.push(`RUN ${mount} ${manager.prune}`);
+  if (prunesAfterwards(recipe, buildCommand)) {
+    const { prune, pruneWorkspace } = manager;
+    lines.push(`RUN ${mount} ${folder === '.' ? prune : (pruneWorkspace ?? prune)}`);
+  }
   return lines;
 }
 
@@ -115,7 +118,7 @@ function copyManifests(manifests: readonly string[]): string[] {
 
 /** Whether development dependencies are installed at first. */
 function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
-  const { productionOnly } = MANAGERS[recipe.manager.name];
+  const { productionOnly } = managerOf(recipe.manager);
   return (
     buildCommand !== undefined || recipe.installScripts || recipe.developmentProgram !== null || productionOnly === null
   );

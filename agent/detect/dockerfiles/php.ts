@@ -19,10 +19,11 @@ export interface PhpRecipe {
 
 export const PHP_START = 'apache2 -DFOREGROUND -f /etc/orkestr/apache.conf';
 
-export function writePhp(recipe: PhpRecipe, { facts, surroundings }: WriteRequest): Generated {
+export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: WriteRequest): Generated {
   const { installCommand = '', buildCommand, startCommand = '' } = facts;
   const { baseImages, cacheScope } = surroundings;
   const { manifests, assets, documentRoot } = recipe;
+  const cache = cacheMount(cacheScope, 'composer', '/cache');
   const vendor =
     manifests.length === 0
       ? []
@@ -30,9 +31,9 @@ export function writePhp(recipe: PhpRecipe, { facts, surroundings }: WriteReques
           `FROM ${baseImages.composer} AS vendor`,
           'WORKDIR /app',
           'ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_CACHE_DIR=/cache',
-          `COPY ${manifests.join(' ')} ./`,
-          `RUN ${cacheMount(cacheScope, 'composer', '/cache')} ${installCommand} --no-autoloader`,
-          'COPY . .',
+          ...(stated.installCommand === undefined
+            ? [`COPY ${manifests.join(' ')} ./`, `RUN ${cache} ${installCommand} --no-autoloader`, 'COPY . .']
+            : ['COPY . .', `RUN ${cache} ${installCommand}`]),
           'RUN composer dump-autoload --no-dev --optimize --no-scripts',
         ];
   const front =

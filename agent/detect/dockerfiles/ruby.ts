@@ -4,6 +4,8 @@ import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 
 export interface RubyRecipe {
   readonly image: string;
+  /** What bundler reads: Gemfile, its lockfile, a version file that it may refer to. */
+  readonly manifests: readonly string[];
   readonly hasLock: boolean;
   readonly rails: boolean;
   /** Debian packages of the gems: to build them, and to run them. */
@@ -24,7 +26,7 @@ export function writeRuby(recipe: RubyRecipe, { facts, stated, surroundings }: W
     ...aptInstall(['build-essential', 'git', 'libyaml-dev', 'pkg-config', ...recipe.buildPackages]),
     'WORKDIR /app',
     env,
-    stated.installCommand === undefined ? `COPY Gemfile ${hasLock ? 'Gemfile.lock ' : ''}./` : 'COPY . .',
+    stated.installCommand === undefined ? `COPY ${recipe.manifests.join(' ')} ./` : 'COPY . .',
     `RUN ${cache} ${installCommand}`,
     'COPY . .',
     ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),

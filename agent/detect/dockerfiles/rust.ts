@@ -12,7 +12,7 @@ export interface RustRecipe {
 }
 
 export function writeRust({ image, binary, openssl }: RustRecipe, { facts, surroundings }: WriteRequest): Generated {
-  const { buildCommand = '', startCommand = '' } = facts;
+  const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const { baseImages, cacheScope } = surroundings;
   const mounts = [
     cacheMount(cacheScope, 'cargo', '/cargo/registry'),
@@ -25,6 +25,7 @@ export function writeRust({ image, binary, openssl }: RustRecipe, { facts, surro
     'ENV CARGO_HOME=/cargo',
     ...aptInstall(openssl ? ['pkg-config', 'libssl-dev'] : []),
     'COPY . .',
+    ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
     `RUN ${mounts} ${buildCommand} && mkdir -p /out && cp target/release/${binary} /out/app`,
   ];
   const run = [

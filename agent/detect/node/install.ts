@@ -1,5 +1,6 @@
 /** How the packages of an app get installed and the app built. */
 import type { NodeRecipe } from '../dockerfiles/node.ts';
+import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { NodeApp } from './app.ts';
 import type { PackageJson } from './package-json.ts';
@@ -72,11 +73,8 @@ const dependenciesOf = (manifest: PackageJson): Readonly<Record<string, string>>
 });
 
 async function manifestsOf(repository: RepositoryView, lockfile: string | null): Promise<string[]> {
-  const found = ['package.json', ...(lockfile === null ? [] : [lockfile])];
-  for (const path of ['.npmrc', '.yarnrc', '.yarnrc.yml', 'pnpm-workspace.yaml']) {
-    if (await repository.has(path)) found.push(path);
-  }
-  return found;
+  const others = await present(repository, ['.npmrc', '.yarnrc', '.yarnrc.yml', 'pnpm-workspace.yaml']);
+  return ['package.json', ...(lockfile === null ? [] : [lockfile]), ...others];
 }
 
 /** Why the install needs more than the manifests, or null. */

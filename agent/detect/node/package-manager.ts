@@ -14,6 +14,8 @@ interface Manager {
   readonly productionOnly: string | null;
   /** Takes development dependencies out again. */
   readonly prune: string;
+  /** The same in a workspace, where it is another command. */
+  readonly pruneWorkspace?: string;
   readonly run: string;
   readonly cacheDirectory: string;
 }
@@ -39,6 +41,8 @@ export const MANAGERS = {
     productionOnly: '--prod',
     // Without CI it asks before it removes anything.
     prune: 'CI=1 pnpm prune --prod --ignore-scripts',
+    // Its prune knows nothing of members.
+    pruneWorkspace: `CI=1 pnpm install --prod --ignore-scripts --store-dir=${PNPM_STORE}`,
     run: 'pnpm run',
     cacheDirectory: PNPM_STORE,
   },
@@ -85,6 +89,8 @@ export interface ChosenManager {
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
 }
+
+export const managerOf = ({ name }: Pick<ChosenManager, 'name'>): Manager => MANAGERS[name];
 
 /** Enough of a lockfile to see its format. */
 const HEAD_BYTES = 512;
