@@ -124,7 +124,7 @@ test('a setting names another Dockerfile, and then no other detector is asked', 
 });
 
 test('a setting that this kind of app has no use for is told, and one that it uses is not', async () => {
-  const said = { installCommand: 'a', buildCommand: 'b', outputDirectory: 'c', runtimeVersion: '22' };
+  const said = { installCommand: 'make deps', buildCommand: 'make app', outputDirectory: 'c', runtimeVersion: '22' };
   const own = await folder.plan({ Dockerfile: 'FROM a:1\n', 'orkestr.json': json(said) });
   assert.deepEqual(
     own.warnings.map((warning) => warning.replace(/ \(.*/, '')),

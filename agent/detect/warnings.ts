@@ -43,8 +43,8 @@ export function unusedSettings(
 ): string[] {
   const own = dockerfile.origin === 'repository';
   const isUsed: Partial<Record<keyof StatedSettings, boolean>> = {
-    installCommand: !own && dockerfile.text.includes(stated.installCommand?.value ?? ''),
-    buildCommand: !own && dockerfile.text.includes(stated.buildCommand?.value ?? ''),
+    installCommand: !own && runs(dockerfile.text, stated.installCommand?.value),
+    buildCommand: !own && runs(dockerfile.text, stated.buildCommand?.value),
     runtimeVersion: !own && (runtime !== 'static' || dockerfile.text.includes(' AS build')),
     outputDirectory: runtime === 'static',
     singlePage: runtime === 'static',
@@ -57,3 +57,6 @@ export function unusedSettings(
     ];
   });
 }
+
+const runs = (dockerfile: string, command = ''): boolean =>
+  dockerfile.split('\n').some((line) => line.startsWith('RUN ') && `${line} `.includes(` ${command} `));
