@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { BuildPlan, Image } from '../../../protocol/steps.ts';
 import type { ContainerRequest, ContainerState, ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
-import { aContext, aJob, IDS, scripted } from '../test-context.ts';
+import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import { analyze } from './analyze.ts';
 import { build } from './build.ts';
 import { clone } from './clone.ts';
@@ -271,15 +271,7 @@ describe('the step finalize', () => {
       outputs: {
         analyze: plan,
         build: image,
-        deploy: {
-          containerId: 'c',
-          containerName: 'n',
-          address: '172.20.0.3',
-          port: 8080,
-          portFrom: 'x',
-          portGuessed: true,
-        },
-        health: { probe: 'http', attempts: 2, ms: 1, last: 'HTTP 200', listeners: [], foundPort: 4999 },
+        ...RUNNING,
       },
       ports: {
         containers: scripted<Ports['containers']>('containers', {
@@ -320,7 +312,7 @@ describe('the step finalize', () => {
       image,
       liveAt: '2030-01-01T00:00:00.000Z',
       supersedes: IDS.previous,
-      foundPort: 4999,
+      foundPort: 8080,
       prunedImages: [],
     });
   });
