@@ -259,6 +259,11 @@ describe('the bounds of an analysis', () => {
       }),
       [`${'a'.repeat(200)}/${'a'.repeat(200)}/${'a'.repeat(200)}/package.json`]: '{}',
     },
+    'a deep root directory below globs of stars': {
+      'package.json': JSON.stringify({ workspaces: ['**/a/**/a/**/a/**/b'] }),
+      [`${'a/'.repeat(100)}package.json`]: '{}',
+      'orkestr.json': JSON.stringify({ rootDirectory: 'a/'.repeat(100).slice(0, -1) }),
+    },
     'a Vite configuration of one key': {
       'package.json': '{"devDependencies":{"vite":"6"}}',
       'vite.config.js': `outDir: '${'a'.repeat(LARGE - 100)}`,

@@ -138,6 +138,16 @@ describe('the app of a workspace', () => {
     assert.equal((await folder.plan(files)).framework, 'Next.js');
   });
 
+  test('is not the root because of tools that stand there for all', async () => {
+    const manifest = json({
+      workspaces: ['apps/*'],
+      devDependencies: { vite: '6' },
+      scripts: { start: 'turbo start' },
+    });
+    const plan = await folder.plan({ ...root, ...web, 'package.json': manifest });
+    assert.equal(plan.framework, 'Next.js');
+  });
+
   test('is the root itself when that starts', async () => {
     const plan = await folder.plan({ ...root, ...web, 'package.json': json({ workspaces: ['apps/*'], ...server }) });
     assert.equal(plan.startCommand, 'node a.js');

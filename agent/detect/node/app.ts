@@ -43,9 +43,8 @@ export async function findApp({ repository, checkout, stated }: DetectRequest): 
   const running = await howItRuns(repository, manifest, bun);
   const whole = { root: repository, rootManifest: manifest, context: rootDirectory };
   const settled = stated.startCommand !== undefined || stated.outputDirectory !== undefined;
-  if (workspace === null || settled || running.start?.chosen === true || running.output !== null) {
-    return { ...whole, folder: '.', repository, manifest, workspace, running, warnings: [] };
-  }
+  const own = { ...whole, folder: '.', repository, manifest, workspace, running, warnings: [] };
+  if (workspace === null || settled || (await isApp(own))) return own;
   return chooseMember(whole, workspace, running);
 }
 

@@ -36,7 +36,9 @@ function pnpmPackages(yaml: string): string[] | null {
 function partsOf(glob: string): readonly string[] | null {
   const parts = glob.replace(/^\.\//, '').replace(/\/$/, '').split('/');
   const plain = parts.every((part) => part === '**' || /^[A-Za-z0-9._@-]*\*?[A-Za-z0-9._@-]*$/.test(part));
-  return plain && parts.length <= MAX_PARTS && !parts.some((part) => part === '' || part === '..') ? parts : null;
+  // With more of them a match could be looked for in very many ways.
+  const few = parts.length <= MAX_PARTS && parts.filter((part) => part === '**').length <= 2;
+  return plain && few && !parts.some((part) => part === '' || part === '..') ? parts : null;
 }
 
 function matchesParts(glob: readonly string[], folder: readonly string[]): boolean {
