@@ -148,6 +148,16 @@ describe('the app of a workspace', () => {
     assert.equal(plan.framework, 'Next.js');
   });
 
+  test('is told to be missing with the number of members, and how to name a project of Nx', async () => {
+    const { 'package.json': manifest } = root;
+    await assert.rejects(folder.plan({ 'package.json': manifest, ...library }), {
+      code: 'ORK_NOTHING_DETECTED',
+      message: /no app among the 1 members of its workspace/,
+    });
+    const nx = { 'package.json': '{"devDependencies":{"nx":"20"}}', 'nx.json': '{}', 'apps/web/project.json': '{}' };
+    await assert.rejects(folder.plan(nx), { code: 'ORK_NOTHING_DETECTED', message: /project of Nx.*orkestr\.json/ });
+  });
+
   test('is the root itself when that starts', async () => {
     const plan = await folder.plan({ ...root, ...web, 'package.json': json({ workspaces: ['apps/*'], ...server }) });
     assert.equal(plan.startCommand, 'node a.js');

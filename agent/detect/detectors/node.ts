@@ -49,11 +49,7 @@ export const node: Detector = {
     if (app === null) return { missed: 'no package.json' };
     const running = statedRunning(app.running, request);
     if (running.start === null && running.output === null) {
-      const members =
-        app.workspace === null ? '' : `; no app among the ${app.workspace.members.length} members of its workspace`;
-      return {
-        missed: `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}${members}`,
-      };
+      return { missed: await whyNot(app) };
     }
     const manager = await choosePackageManager(app.root, app.rootManifest);
     const build = await buildOf(app, manager.name);
@@ -71,6 +67,20 @@ export const node: Detector = {
     };
   },
 };
+
+async function whyNot({ workspace, root }: NodeApp): Promise<string> {
+  const reasons = [
+    `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
+  ];
+  if (workspace !== null) reasons.push(`no app among the ${workspace.members.length} members of its workspace`);
+  // Its projects are described by files of its plugins, each in their own way.
+  else if (await root.has('nx.json')) {
+    reasons.push(
+      'for a project of Nx that is no package, say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json',
+    );
+  }
+  return reasons.join('; ');
+}
 
 interface Told {
   readonly app: NodeApp;
