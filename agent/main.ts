@@ -8,7 +8,10 @@ import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
+import { printPlan } from './analyze.ts';
+import type { AnalyzeOptions } from './analyze.ts';
 import { buildBaseImages } from './base-images/build.ts';
+import { RECIPES } from './base-images/recipes/index.ts';
 import { buildAgent, buildHost, logFolder, requireIdentity, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -186,6 +189,7 @@ Examples:
   $ orkestr-agent routes
   $ orkestr-agent logs --step build
   $ orkestr-agent base-images build node python
+  $ orkestr-agent analyze ./shop
 
 Environment:
   ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
@@ -202,6 +206,14 @@ Examples:
   $ orkestr-agent routes --json | jq '.upstreams[] | {name, generation, held}'
 
 Only the proxy's admin socket is needed; a running agent adds the names of projects.`;
+
+const ANALYZE_HELP = `
+Examples:
+  $ orkestr-agent analyze .                   # plan, where each fact was read, warnings, and the Dockerfile
+  $ orkestr-agent analyze . --root apps/web   # one app of a workspace
+  $ orkestr-agent analyze . --json | jq -r .dockerfile.text
+
+Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;
 
 function program(): Command {
   const cli = new Command('orkestr-agent')
@@ -237,10 +249,22 @@ function program(): Command {
     );
   cli.command('run <job>').description('one deployment from a job file, without a hub').action(runFile);
   cli
+    .command('analyze <path>')
+    .description('how a repository would be built and started, and why')
+    .option('--json', 'the plan for programs')
+    .option('--root <folder>', 'root directory of the app')
+    .option('--dockerfile <path>', 'another Dockerfile than the one called so')
+    .option('--detector <name>', 'the only one to ask')
+    .option('--runtime-version <version>', 'instead of what the repository asks for')
+    .addHelpText('after', ANALYZE_HELP)
+    .action((path: string, options: AnalyzeOptions) =>
+      printPlan(path, options, readConfig().baseImages, process.stdout),
+    );
+  cli
     .command('base-images')
     .description('base images made on this host')
     .command('build <kind...>')
-    .description('make those of node, python, go, static, debian')
+    .description(`make those of ${RECIPES.map(({ kind }) => kind).join(', ')}`)
     .option('--force', 'also when nothing changed')
     .action(makeBaseImages);
   cli

@@ -72,6 +72,8 @@ export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext
   const { deploymentId, environment, commit, generation } = job;
   const plan: StepOutputs['analyze'] = {
     detector: 'test',
+    confidence: 'certain',
+    portGuessed: true,
     framework: 'test',
     runtime: 'test',
     evidence: [],
@@ -99,8 +101,9 @@ export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext
       address: '172.30.0.2',
       port: 8080,
       portFrom: 'default',
+      portGuessed: true,
     },
-    health: { probe: 'http', attempts: 2, ms: 1, last: 'HTTP 200', listeners: [] },
+    health: { probe: 'http', attempts: 2, ms: 1, last: 'HTTP 200', listeners: [], foundPort: null },
     cutover: {
       generation,
       flippedAt: new Date(0).toISOString(),
@@ -124,6 +127,7 @@ export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext
       image,
       liveAt: new Date(0).toISOString(),
       supersedes: null,
+      foundPort: null,
       prunedImages: [],
     },
   };

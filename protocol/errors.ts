@@ -85,6 +85,16 @@ export const ERRORS = {
     422,
     'Add a Dockerfile, or one of the files that were looked for; set the root directory if the app is in a subfolder.',
   ),
+  ORK_APP_AMBIGUOUS: kind(
+    'user',
+    422,
+    'Set the root directory of the environment to one of the folders that the message names.',
+  ),
+  ORK_COMPOSE_FILE: kind(
+    'repository',
+    422,
+    'Make one environment per service of the compose file, each with its root directory or Dockerfile.',
+  ),
   ORK_ROOT_MISSING: kind('user', 422, 'Set the root directory of the environment to a folder of the repository.'),
   ORK_MANIFEST_INVALID: kind('repository', 422, 'Mend the file that the message names.'),
   ORK_DOCKERFILE_REFUSED: kind('repository', 422, 'Change the line of the Dockerfile that the message names.'),

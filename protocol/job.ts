@@ -13,6 +13,7 @@ import {
   Timestamp,
   Uuid,
 } from './ids.ts';
+import { buildSettings } from './build-settings.ts';
 import { EdgeSettings, WatchRule } from './edge.ts';
 import { Release } from './steps.ts';
 
@@ -89,8 +90,7 @@ export const Settings = z.object({
   domains: z.array(Domain).max(50).default([]),
   port: Port.optional(),
   rootDirectory: RepositoryPath.default('.'),
-  dockerfile: RepositoryPath.optional(),
-  startCommand: z.string().max(2000).optional(),
+  ...buildSettings,
   healthCheck: HealthCheck.default({
     kind: 'auto',
     startSeconds: 60,

@@ -19,21 +19,45 @@ export type Checkout = z.infer<typeof Checkout>;
 
 /** One fact about a repository and where it was read. Example: start command, `node server.js`, "package.json scripts.start". */
 export const Evidence = z.object({
-  subject: z.enum(['framework', 'runtime', 'port', 'install', 'build', 'start', 'output', 'packageManager', 'version']),
+  subject: z.enum([
+    'framework',
+    'runtime',
+    'version',
+    'packageManager',
+    'app',
+    'dockerfile',
+    'install',
+    'build',
+    'start',
+    'output',
+    'port',
+  ]),
   value: z.string(),
   from: z.string(),
 });
 export type Evidence = z.infer<typeof Evidence>;
 
+/** How sure a detector is. `stated`: a person said so; `guess`: an index.html lies there. */
+export const CONFIDENCES = ['guess', 'likely', 'certain', 'stated'] as const;
+export const Confidence = z.enum(CONFIDENCES);
+export type Confidence = z.infer<typeof Confidence>;
+
 export const BuildPlan = z.object({
   detector: z.string(),
+  confidence: Confidence.default('certain'),
   framework: z.string(),
   runtime: z.string(),
+  /** Version of the runtime in the base image; absent for a Dockerfile of the repository. */
+  version: z.string().optional(),
   /** Absent when nothing says it: then EXPOSE of the built image decides, else 8080. */
   port: Port.optional(),
+  /** Nobody said the port: it is a default or a guess, and the only other port that the app opens may take its place. */
+  portGuessed: z.boolean().default(true),
   installCommand: z.string().optional(),
   buildCommand: z.string().optional(),
   startCommand: z.string().optional(),
+  /** Folder of finished files, in the stage that built them. */
+  outputDirectory: z.string().optional(),
   evidence: z.array(Evidence),
   warnings: z.array(z.string()),
   /** Folder inside the repository that is the build context. */
@@ -66,6 +90,8 @@ export const Target = z.object({
   port: Port,
   /** Why this port: "environment setting", "EXPOSE of the image", "package.json …", "default". */
   portFrom: z.string(),
+  /** Nobody said it: the only other port that the app opens may take its place. */
+  portGuessed: z.boolean().default(false),
 });
 export type Target = z.infer<typeof Target>;
 
@@ -80,6 +106,8 @@ export const HealthReport = z.object({
   /** What the last probe got, for people: "HTTP 200 in 4 ms". */
   last: z.string(),
   listeners: z.array(Listener),
+  /** The port that the app opened instead of the guessed one, and that serves now. */
+  foundPort: Port.nullable().default(null),
 });
 export type HealthReport = z.infer<typeof HealthReport>;
 
@@ -147,6 +175,8 @@ export const Release = z.object({
   image: Image,
   liveAt: Timestamp,
   supersedes: Uuid.nullable(),
+  /** The port that was found in place of a guess: the next deployment of the environment starts with it. */
+  foundPort: Port.nullable().default(null),
   prunedImages: z.array(z.string()),
 });
 export type Release = z.infer<typeof Release>;

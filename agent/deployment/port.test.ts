@@ -1,13 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
-import { askedPort, choosePort } from './port.ts';
+import { askedPort, choosePort, otherPort, portToRemember } from './port.ts';
 import { aJob } from './test-context.ts';
 
 const plan = {
   port: 4000,
+  portGuessed: true,
   evidence: [{ subject: 'port', value: '4000', from: 'package.json scripts.start' }],
 } as const;
-const nothing = { evidence: [] };
+const nothing = { portGuessed: true, evidence: [] };
 const choose = (job: Parameters<typeof aJob>[0], exposedPorts: number[], from: Parameters<typeof choosePort>[2]) =>
   choosePort(aJob(job), { exposedPorts }, from);
 
@@ -17,6 +18,7 @@ describe('the port of an app', () => {
     assert.deepEqual(choose(job, [3000], { ...plan, evidence: [...plan.evidence] }), {
       value: 5000,
       from: 'environment variable PORT',
+      guessed: false,
     });
   });
 
@@ -24,6 +26,7 @@ describe('the port of an app', () => {
     assert.deepEqual(choose({ settings: { port: 6000 } }, [3000], nothing), {
       value: 6000,
       from: 'environment setting',
+      guessed: false,
     });
   });
 
@@ -31,6 +34,7 @@ describe('the port of an app', () => {
     assert.deepEqual(choose({}, [3000], { ...plan, evidence: [...plan.evidence] }), {
       value: 3000,
       from: 'EXPOSE of the image',
+      guessed: false,
     });
   });
 
@@ -38,11 +42,51 @@ describe('the port of an app', () => {
     assert.deepEqual(choose({}, [3000, 9229], { ...plan, evidence: [...plan.evidence] }), {
       value: 4000,
       from: 'package.json scripts.start',
+      guessed: true,
     });
   });
 
   test('else 8080', () => {
-    assert.deepEqual(choose({}, [], nothing), { value: 8080, from: 'default' });
+    assert.deepEqual(choose({}, [], nothing), { value: 8080, from: 'default', guessed: true });
+  });
+
+  test('what orkestr.json says goes before EXPOSE, which a base image may have brought', () => {
+    const said = {
+      port: 5000,
+      portGuessed: false,
+      evidence: [{ subject: 'port', value: '5000', from: 'orkestr.json line 2' }],
+    } as const;
+    assert.deepEqual(choose({}, [80], { ...said, evidence: [...said.evidence] }), {
+      value: 5000,
+      from: 'orkestr.json line 2',
+      guessed: false,
+    });
+  });
+
+  test('what an earlier deployment found goes before a guess, and behind what is said', () => {
+    const found = (exposedPorts: number[], from: Parameters<typeof choosePort>[2]) =>
+      choosePort(aJob(), { exposedPorts }, from, 4999).value;
+    assert.equal(found([], { ...plan, evidence: [] }), 4999);
+    assert.equal(found([], nothing), 4999);
+    assert.equal(found([3000], nothing), 3000);
+    assert.equal(choosePort(aJob({ settings: { port: 1 } }), { exposedPorts: [] }, nothing, 4999).value, 1);
+  });
+
+  test('a found port is remembered for as long as it serves', () => {
+    const earlier = choosePort(aJob(), { exposedPorts: [] }, nothing, 4999);
+    const target = { port: earlier.value, portFrom: earlier.from };
+    assert.equal(portToRemember({ port: 8080, portFrom: 'default' }, { foundPort: 4999 }), 4999);
+    assert.equal(portToRemember(target, { foundPort: null }), 4999);
+    assert.equal(portToRemember({ port: 8080, portFrom: 'default' }, { foundPort: null }), null);
+  });
+
+  test('the only other port counts, on whatever address, but not one of the loopback', () => {
+    const at = (address: string, port: number) => ({ address, port });
+    assert.equal(otherPort(80, [at('0.0.0.0', 81), at('::', 81), at('127.0.0.1', 82)]), 81);
+    assert.equal(otherPort(80, [at('0.0.0.0', 81), at('0.0.0.0', 82)]), null);
+    assert.equal(otherPort(80, [at('0.0.0.0', 80)]), null);
+    assert.equal(otherPort(80, [at('127.0.0.1', 81)]), null);
+    assert.equal(otherPort(80, []), null);
   });
 
   for (const PORT of ['', 'http', '0', '65536', '8e3', '-1', '80 ']) {

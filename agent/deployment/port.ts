@@ -2,21 +2,27 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { Port } from '../../protocol/ids.ts';
-import type { BuildPlan, Image } from '../../protocol/steps.ts';
+import type { BuildPlan, HealthReport, Image, Listener, Target } from '../../protocol/steps.ts';
+import { isLoopback } from './diagnosis.ts';
 
 export const DEFAULT_PORT = 8080;
+
+/** How a port is explained that an earlier deployment found. */
+const FOUND_EARLIER = 'found at an earlier deployment';
 
 export interface ChosenPort {
   readonly value: number;
   /** For people, shown with the target and in errors. */
   readonly from: string;
+  /** Nobody said it: when the app opens exactly one other port, that one is meant. */
+  readonly guessed: boolean;
 }
 
 /**
  * The port that the environment asks for: its variable PORT (the app will read it whatever else is said), else its setting.
  * @throws OrkestrError ORK_INVALID when PORT is not a port number
  */
-export function askedPort(job: Pick<ReleaseJob, 'env' | 'settings'>): ChosenPort | undefined {
+export function askedPort(job: Pick<ReleaseJob, 'env' | 'settings'>): Omit<ChosenPort, 'guessed'> | undefined {
   const { PORT: variable } = job.env;
   if (variable !== undefined) {
     const parsed = Port.safeParse(/^\d{1,5}$/.test(variable) ? Number(variable) : Number.NaN);
@@ -26,18 +32,46 @@ export function askedPort(job: Pick<ReleaseJob, 'env' | 'settings'>): ChosenPort
   return job.settings.port === undefined ? undefined : { value: job.settings.port, from: 'environment setting' };
 }
 
-/** What the environment asks for, else the one EXPOSEd port, else what the analysis found, else 8080. */
+/**
+ * What the environment asks for; what orkestr.json or a configuration that we wrote ourselves says; the one EXPOSEd port;
+ * what an earlier deployment found (`earlier`); the default of the framework or the guess of the detector; 8080.
+ */
 export function choosePort(
   job: Pick<ReleaseJob, 'env' | 'settings'>,
   image: Pick<Image, 'exposedPorts'>,
-  plan: Pick<BuildPlan, 'port' | 'evidence'>,
+  plan: Pick<BuildPlan, 'port' | 'portGuessed' | 'evidence'>,
+  earlier: number | null = null,
 ): ChosenPort {
   const asked = askedPort(job);
-  if (asked !== undefined) return asked;
+  if (asked !== undefined) return { ...asked, guessed: false };
+  const planned = plan.port !== undefined && {
+    value: plan.port,
+    from: plan.evidence.find(({ subject }) => subject === 'port')?.from ?? 'build plan',
+    guessed: plan.portGuessed,
+  };
+  if (planned && !planned.guessed) return planned;
   const [exposed, ...more] = image.exposedPorts;
-  if (exposed !== undefined && more.length === 0) return { value: exposed, from: 'EXPOSE of the image' };
-  if (plan.port !== undefined) {
-    return { value: plan.port, from: plan.evidence.find(({ subject }) => subject === 'port')?.from ?? 'build plan' };
-  }
-  return { value: DEFAULT_PORT, from: 'default' };
+  if (exposed !== undefined && more.length === 0)
+    return { value: exposed, from: 'EXPOSE of the image', guessed: false };
+  if (earlier !== null) return { value: earlier, from: FOUND_EARLIER, guessed: true };
+  return planned || { value: DEFAULT_PORT, from: 'default', guessed: true };
+}
+
+/** Where the app is reached: the port that the health step found, else the chosen one. */
+export const servingPort = (target: Pick<Target, 'port'>, health: Pick<HealthReport, 'foundPort'>): number =>
+  health.foundPort ?? target.port;
+
+/** What the next deployment should know: a port that was found, now or earlier, and serves. */
+export function portToRemember(
+  target: Pick<Target, 'port' | 'portFrom'>,
+  health: Pick<HealthReport, 'foundPort'>,
+): number | null {
+  return health.foundPort ?? (target.portFrom === FOUND_EARLIER ? target.port : null);
+}
+
+/** The only port that an app has opened to the outside, when it is another than the guessed one; else null. */
+export function otherPort(guessed: number, listeners: readonly Listener[]): number | null {
+  const open = new Set(listeners.filter(({ address }) => !isLoopback(address)).map(({ port }) => port));
+  const [only] = open;
+  return open.size !== 1 || only === undefined || only === guessed ? null : only;
 }

@@ -77,6 +77,8 @@ export interface ImageBuilder {
 export interface ImageStore {
   /** The image under a reference or id, or null. `baseImages` is empty and the peak null here: only a build knows them. */
   find(referenceOrId: string): Promise<Image | null>;
+  /** True for a base image that this host made itself (agent/base-images), so that no other version of it is to be had. */
+  isMadeHere(reference: string): Promise<boolean>;
   /** Images of one environment, newest first. */
   list(environmentId: string): Promise<readonly OwnedImage[]>;
   /** Remove one; true when it was there. Never forced: an image in use stays and gives false. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRuntime, ContainerState } from './ports.ts';
 import { cutover, hasFlipped } from './steps/cutover.ts';
-import { aContext, aJob, IDS, scripted } from './test-context.ts';
+import { aContext, aJob, IDS, scripted, RUNNING as SERVING } from './test-context.ts';
 import type { ScriptedContext } from './test-context.ts';
 import { ModelProxy } from '../test-proxy.ts';
 
@@ -24,9 +24,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
   const context = aContext({
     job: aJob(settings),
     ports: { proxy: proxy.port(), containers },
-    outputs: {
-      deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
-    },
+    outputs: SERVING,
     previous: { deploymentId: IDS.previous },
   });
   const scene: Scene = { proxy, context, container: RUNNING };

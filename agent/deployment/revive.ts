@@ -30,7 +30,13 @@ export async function revive(parts: ReviveParts, live: LiveRecord, signal: Abort
 async function reviveFromJournal(parts: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
   const payload = parts.journal.payload(live.deploymentId);
   if (payload.kind === 'remove') throw new OrkestrError('ORK_INTERNAL', 'A remove job cannot be live.');
-  const run = { parts, job: payload, previousId: null, outputs: outputsOf(parts.journal.steps(live.deploymentId)) };
+  const run = {
+    parts,
+    job: payload,
+    previousId: null,
+    foundPort: null,
+    outputs: outputsOf(parts.journal.steps(live.deploymentId)),
+  };
   const context = contextOf(run, parts.log, signal);
   const target = await stageOf(parts.pipeline, 'deploy').step.run(context);
   run.outputs.set('deploy', target);

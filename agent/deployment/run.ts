@@ -34,6 +34,8 @@ export interface Run {
   readonly parts: RunnerParts;
   readonly job: ReleaseJob;
   readonly previousId: string | null;
+  /** Port that the deployment which is live found in place of a guess. */
+  readonly foundPort: number | null;
   readonly signals: RunSignals;
   readonly secrets: readonly string[];
   readonly outputs: Map<StepName, unknown>;
@@ -46,7 +48,7 @@ export function outputsOf(steps: readonly StepRecord[]): Map<StepName, unknown> 
 }
 
 export function contextOf(
-  run: Pick<Run, 'job' | 'previousId' | 'outputs'> & { parts: Pick<RunnerParts, 'ports'> },
+  run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & { parts: Pick<RunnerParts, 'ports'> },
   log: StepLog,
   signal: AbortSignal,
 ): StepContext {
@@ -56,7 +58,7 @@ export function contextOf(
       if (!run.outputs.has(step)) throw new OrkestrError('ORK_INTERNAL', `The step ${step} has not run yet.`);
       return run.outputs.get(step) as Outputs[N];
     },
-    previous: run.previousId === null ? null : { deploymentId: run.previousId },
+    previous: run.previousId === null ? null : { deploymentId: run.previousId, foundPort: run.foundPort },
     ports: run.parts.ports,
     signal,
     log,

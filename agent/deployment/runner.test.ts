@@ -354,7 +354,7 @@ test('the next deployment supersedes the one before and knows it as previous, al
     journal.accept(job);
     await run(job.deploymentId);
   }
-  assert.deepEqual(previous, [null, { deploymentId: first.deploymentId }]);
+  assert.deepEqual(previous, [null, { deploymentId: first.deploymentId, foundPort: null }]);
   assert.equal(journal.job(first.deploymentId)?.state, 'superseded');
   assert.equal(journal.live(IDS.environment)?.deploymentId, second.deploymentId);
 });

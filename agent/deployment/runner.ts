@@ -7,7 +7,7 @@ import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob, RollbackJob } from '../../protocol/job.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
-import type { Release, StepName, Target } from '../../protocol/steps.ts';
+import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { attempt, RETRY_PACE } from './attempt.ts';
 import { isEnded, transition } from './deployment.ts';
@@ -15,6 +15,7 @@ import type { OpenLog } from './log.ts';
 import { STEPS_OF_A_RELEASE } from './pipeline.ts';
 import type { AnyStage } from './pipeline.ts';
 import type { Change, JobRecord, LiveRecord, StepRecord } from './records.ts';
+import { servingPort } from './port.ts';
 import { removeEnvironment } from './removal.ts';
 import { contextOf, Interrupted, outputsOf, timestampOf } from './run.ts';
 import type { Run, RunnerParts, RunSignals } from './run.ts';
@@ -55,12 +56,10 @@ async function runRelease(
   payload: ReleaseJob,
   signals: RunSignals,
 ): Promise<void> {
-  const previousId =
-    record.state === 'queued' ? (parts.journal.live(record.environmentId)?.deploymentId ?? null) : record.previousId;
   const run: Run = {
     parts,
     job: payload.kind === 'rollback' ? { ...payload, commit: payload.release.commit } : payload,
-    previousId: previousId === record.deploymentId ? null : previousId,
+    ...previousOf(parts, record),
     signals,
     secrets: secretsOf(payload),
     outputs: outputsOf(parts.journal.steps(record.deploymentId)),
@@ -74,6 +73,16 @@ async function runRelease(
     if (run.outputs.has(stage.step.name)) continue;
     if (!(await advance(run, stage))) return;
   }
+}
+
+/** What was live when the deployment started: fixed then, so that a restart sees the same. */
+function previousOf({ journal }: RunnerParts, record: JobRecord): Pick<Run, 'previousId' | 'foundPort'> {
+  const live = journal.live(record.environmentId);
+  const previousId = record.state === 'queued' ? (live?.deploymentId ?? null) : record.previousId;
+  return {
+    previousId: previousId === record.deploymentId ? null : previousId,
+    foundPort: live?.release?.foundPort ?? null,
+  };
 }
 
 const INTERRUPTED: ErrorReport = {
@@ -315,7 +324,8 @@ function consequences(run: Run, name: StepName): Omit<Change, 'deploymentId' | '
 }
 
 function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
-  const { address, port } = outputs.get('deploy') as Target;
+  const target = outputs.get('deploy') as Target;
+  const port = servingPort(target, outputs.get('health') as HealthReport);
   return {
     environmentId: job.environment.id,
     projectId: job.project.id,
@@ -323,7 +333,7 @@ function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
     entry: {
       id: job.environment.id,
       generation: job.generation,
-      targets: [{ id: job.deploymentId, address, port }],
+      targets: [{ id: job.deploymentId, address: target.address, port }],
       routes: job.settings.domains,
       edge: job.settings.edge,
     },

@@ -7,8 +7,8 @@ export interface StepContext {
   readonly job: ReleaseJob;
   /** What an earlier step left; throws ORK_INTERNAL when it has not run. */
   readonly output: <N extends StepName>(step: N) => StepOutputs[N];
-  /** The deployment that is live in this environment now, or null. From the journal. */
-  readonly previous: { readonly deploymentId: string } | null;
+  /** The deployment that is live in this environment now, or null, and the port that it found. From the journal. */
+  readonly previous: { readonly deploymentId: string; readonly foundPort?: number | null } | null;
   readonly ports: Ports;
   readonly signal: AbortSignal;
   readonly log: StepLog;

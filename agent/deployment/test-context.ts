@@ -72,6 +72,19 @@ export const IDS = {
   host: '0190a000-0000-7000-8000-0000000000b1',
 } as const;
 
+/** A container that runs on a guessed port, and the health step's word that it was found on 8080. */
+export const RUNNING = {
+  deploy: {
+    containerId: 'c',
+    containerName: 'n',
+    address: '172.20.0.3',
+    port: 3000,
+    portFrom: 'default',
+    portGuessed: true,
+  },
+  health: { probe: 'http', attempts: 2, ms: 1, last: 'HTTP 200', listeners: [], foundPort: 8080 },
+} satisfies Partial<StepOutputs>;
+
 type Settings = Partial<DeployJob['settings']>;
 
 /** A valid deploy job, with the parts that a test changes. */

@@ -11,6 +11,16 @@ export const BaseImages = z.object({
   node: ImageName.default('node:24-bookworm-slim'),
   python: ImageName.default('python:3.11-slim-bookworm'),
   go: ImageName.default('golang:1.19-bookworm'),
+  rust: ImageName.default('rust:1.96-slim-bookworm'),
+  ruby: ImageName.default('ruby:3.1-slim-bookworm'),
+  php: ImageName.default('php:8.2-apache-bookworm'),
+  composer: ImageName.default('composer:2'),
+  /** A JDK that builds, and the JRE that runs. */
+  java: ImageName.default('eclipse-temurin:17-jdk'),
+  jre: ImageName.default('eclipse-temurin:17-jre'),
+  elixir: ImageName.default('elixir:1.14-slim'),
+  /** Has the .NET SDK and runtime among its packages. */
+  ubuntu: ImageName.default('ubuntu:24.04'),
   static: ImageName.default('nginx:1.22-bookworm'),
   debian: ImageName.default('debian:bookworm-slim'),
 });

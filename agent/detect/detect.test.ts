@@ -40,6 +40,27 @@ describe('plans of the fixture apps', () => {
     });
   }
 
+  test('each detector and each framework that it can name has a fixture app', async () => {
+    const plans = await Promise.all(PLANNED.map(planOf));
+    const shown = new Set(plans.map(({ detector, framework }) => `${detector}: ${framework}`));
+    const known = DETECTORS.flatMap(({ name, frameworks }) => frameworks.map((framework) => `${name}: ${framework}`));
+    assert.deepEqual([...shown].toSorted(), [...new Set(known)].toSorted());
+  });
+
+  test('every generated Dockerfile runs as a user without a name, in exec form, on pinned images', async () => {
+    for (const name of PLANNED) {
+      const { dockerfile } = await planOf(name);
+      if (dockerfile.origin === 'repository') continue;
+      const last = dockerfile.text.split(/^FROM /m).at(-1) ?? '';
+      assert.match(last, /^USER 10001:10001$/m, name);
+      assert.match(last, /^STOPSIGNAL SIG[A-Z]+$/m, name);
+      assert.match(last, /^ENTRYPOINT \[\]\nCMD \[".*\]$/m, name);
+      for (const [, image = ''] of dockerfile.text.matchAll(/^FROM (\S+)/gm)) {
+        assert.match(image, /:[a-z]*-?\d|^debian:bookworm-slim$|^deno$/, `${name}: ${image}`);
+      }
+    }
+  });
+
   test('nothing-detected fails with what was looked for, by each detector', async () => {
     await assert.rejects(planOf('nothing-detected'), (error: unknown) => {
       assert.ok(error instanceof OrkestrError);
@@ -149,9 +170,28 @@ describe('detector node', () => {
     assert.equal(evidence(made, 'port'), '4000 (package.json scripts.start)');
   });
 
-  test('engines that the base image does not satisfy are a warning', async () => {
-    assert.match((await node({ ...start, engines: { node: '^18' } })).warnings.join(), /Node\.js \^18.*24/);
+  test('the version that is asked for becomes the tag of the base image', async () => {
+    const made = await node({ ...start, engines: { node: '^18' } });
+    assert.match(made.dockerfile.text, /^FROM node:18-bookworm-slim$/m);
+    assert.equal(evidence(made, 'version'), '18 (package.json engines.node: ^18)');
     assert.deepEqual((await node({ ...start, engines: { node: '>=18 <26' } })).warnings, []);
+  });
+
+  test('on a host that made its one base image itself, another version is a warning', async () => {
+    const files = { 'package.json': json({ ...start, engines: { node: '^18' } }) };
+    const made = await plan(files, { madeHere: true });
+    assert.match(made.warnings.join(), /Node\.js \^18.*24/);
+    assert.match(made.dockerfile.text, /^FROM node:24-bookworm-slim$/m);
+  });
+
+  test('a version file says it before engines do, and a setting before both', async () => {
+    const files = { 'package.json': json({ ...start, engines: { node: '>=18' } }), '.nvmrc': 'lts/iron\n' };
+    assert.equal(evidence(await plan(files), 'version'), '20 (.nvmrc: 20)');
+    assert.equal(evidence(await plan(files, { runtimeVersion: '22' }), 'version'), '22 (environment setting: 22)');
+    assert.equal(
+      evidence(await plan({ ...files, '.nvmrc': '', '.tool-versions': 'ruby 3\nnodejs 22.1.0\n' }), 'version'),
+      '22 (.tool-versions: 22.1.0)',
+    );
   });
 
   const withDependency = { ...start, dependencies: { koa: '1' }, devDependencies: { typescript: '5' } };
@@ -193,11 +233,11 @@ describe('detector node', () => {
     assert.match(text, /npm ci\nCOPY \. \.\nRUN npm run build\nRUN \S+ npm prune --omit=dev --ignore-scripts\n/);
   });
 
-  test('install scripts and workspaces get all files before the install', async () => {
+  test('install scripts and folders as dependencies get all files before the install', async () => {
     const scripts = await node({ ...withDependency, scripts: { ...start.scripts, postinstall: 'node fix.js' } });
     assert.match(scripts.dockerfile.text, /COPY \. \.\nRUN \S+ npm install\n/);
-    const workspaces = await node({ ...withDependency, workspaces: ['packages/*'] });
-    assert.match(workspaces.dockerfile.text, /COPY \. \.\nRUN/);
+    const linked = await node({ ...withDependency, dependencies: { ours: 'file:./ours' } });
+    assert.match(linked.dockerfile.text, /COPY \. \.\nRUN/);
   });
 
   test('a start command from a development package keeps those packages', async () => {
@@ -314,7 +354,7 @@ describe('detector python', () => {
       made.files.find(({ path }) => path.endsWith('requirements.txt'))?.text,
       'fastapi[standard]>=0.100\n',
     );
-    assert.match(made.warnings.join(), /Python >=3\.12.*3\.11/);
+    assert.match(made.dockerfile.text, /^FROM python:3\.12-slim-bookworm$/m);
   });
 
   test('Django is known by manage.py and served by its wsgi module', async () => {
@@ -375,9 +415,11 @@ describe('detector go', () => {
     assert.match((await refusal(files)).message, /no main package/);
   });
 
-  test('a newer go than the base image has is a warning', async () => {
-    const made = await plan({ 'go.mod': 'module x\n\ngo 1.22.1\n', 'main.go': 'package main' });
-    assert.match(made.warnings.join(' '), /asks for Go 1\.22\.1.*Go 1\.19 cannot read this go\.mod/);
+  test('a newer go is the tag of the base image, or a warning where there is only one', async () => {
+    const files = { 'go.mod': 'module x\n\ngo 1.22.1\n', 'main.go': 'package main' };
+    const made = await plan(files, { madeHere: true });
+    assert.match(made.warnings.join(' '), /asks for Go >=1\.22\.1.*Go 1\.19 cannot read this go\.mod/);
+    assert.match((await plan(files)).dockerfile.text, /^FROM golang:1\.22-bookworm AS build$/m);
   });
 });
 
@@ -389,14 +431,14 @@ describe('detector static', () => {
 });
 
 describe('several that match', () => {
-  test('a warning names the files of the others', async () => {
+  test('a warning names what else would have fitted, and why', async () => {
     const made = await plan({
       'package.json': json({ scripts: { start: 'node a.js' } }),
       'requirements.txt': 'flask',
       'app.py': 'app = Flask()',
     });
     assert.equal(made.detector, 'node');
-    assert.match(made.warnings.join(), /requirements\.txt is there too/);
+    assert.match(made.warnings.join(), /python fits too \(Flask: requirements\.txt\)/);
   });
 });
 

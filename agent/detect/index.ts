@@ -1,122 +1,165 @@
-/** From a checkout to a build plan: the ordered detectors, the first that matches, and the settings that override it. */
+/** From a checkout to a build plan: every detector is asked, one function ranks them, and settings override what was found. */
+import type { BuildSettings } from '../../protocol/build-settings.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { BuildPlan, Evidence } from '../../protocol/steps.ts';
-import type { Detector, Facts, Finding, Surroundings } from './detector.ts';
-import { dockerfile } from './dockerfile.ts';
-import { go } from './go.ts';
-import { node } from './node.ts';
-import { python } from './python.ts';
-import { openRepository } from './repository.ts';
-import type { RepositoryView } from './repository.ts';
-import { staticSite } from './static.ts';
+import type { BuildPlan } from '../../protocol/steps.ts';
+import { composeFile } from './compose-file.ts';
+import type { DetectRequest, Detector, Finding, Stated, StatedSettings, Surroundings } from './detector.ts';
+import { DETECTORS } from './detectors/index.ts';
+import { dockerIgnore } from './dockerfiles/common.ts';
+import { rank } from './rank.ts';
+import type { Outcome } from './rank.ts';
+import { openRepository, ReadingBudget } from './repository.ts';
+import { folderOf } from './root-directory.ts';
+import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
+import { othersOf, unusedFiles, unusedSettings } from './warnings.ts';
 
-/**
- * The order is the rule when several match: what a person wrote for containers comes first. A Go module often has a
- * package.json for its assets and hardly ever the other way round; index.html is in so many repositories that it is last.
- */
-export const DETECTORS: readonly Detector[] = [dockerfile, go, node, python, staticSite];
+export { DETECTORS };
 
 /** Where a generated Dockerfile lies in the build context. */
 const GENERATED_PATH = '.orkestr/Dockerfile';
 
-/** Used with a generated Dockerfile when the repository has no .dockerignore. */
-const IGNORED = '.git\n**/node_modules\n';
-
 export interface PlanRequest {
-  /** Absolute folder of the build context: the checkout, or the root directory inside it. */
-  readonly directory: string;
-  /** The same inside the repository, as the settings name it. */
+  /** Absolute folder of the checkout. */
+  readonly checkout: string;
+  /** The folder of the app in it, as the settings name it; `.` leaves it to orkestr.json. */
   readonly rootDirectory: string;
-  readonly settings: {
-    readonly dockerfile?: string | undefined;
-    readonly startCommand?: string | undefined;
-  };
+  readonly settings: BuildSettings;
   /** The port that the environment asks for, and where it says so. */
-  readonly port?: { readonly value: number; readonly from: string } | undefined;
+  readonly port?: Stated<number> | undefined;
   readonly surroundings: Surroundings;
+  /** Counts what is read; a test looks at it. */
+  readonly budget?: ReadingBudget;
 }
 
 /**
  * The build plan of a checkout, with the evidence for everything in it. Only reads.
- * @throws OrkestrError ORK_NOTHING_DETECTED, ORK_MANIFEST_INVALID, ORK_REPO_UNSAFE
+ * @throws OrkestrError ORK_ROOT_MISSING, ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE, ORK_APP_AMBIGUOUS, ORK_MANIFEST_INVALID,
+ * ORK_REPO_UNSAFE, ORK_REPO_TOO_LARGE
  */
 export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
-  const repository = openRepository(request.directory);
-  const { detector, finding } = await firstMatch(repository, request);
-  const { facts, evidence } = applySettings(finding, request);
-  const generated =
-    finding.dockerfile.origin === 'generated' ? finding.dockerfile.write(facts, request.surroundings) : null;
-  const files = [...(generated?.files ?? [])];
-  if (generated !== null && !(await repository.has('.dockerignore'))) {
-    files.push({ path: '.dockerignore', text: IGNORED });
-  }
+  const budget = request.budget ?? new ReadingBudget();
+  const detect = await detectRequest(request, budget);
+  const { rootDirectory } = detect.checkout;
+  const outcomes = await askAll(detect);
+  const ranked = rank(outcomes);
+  const [winner] = ranked;
+  if (winner === undefined) throw await nothingFound(detect, outcomes);
+  if (winner.kind === 'failed') throw winner.error;
+  const { detector, finding } = winner;
+  const { facts, evidence } = applySettings(finding, detect.stated);
+  const context = finding.context ?? rootDirectory;
+  const write = { facts, stated: detect.stated, surroundings: detect.surroundings };
+  const { dockerfile, files } = await written(finding, write, context, detect);
   return {
     detector: detector.name,
+    confidence: finding.confidence,
     ...facts,
+    portGuessed: isGuessed(evidence, detect.stated),
     evidence,
-    warnings: [...finding.warnings, ...(await otherMarkers(detector, repository))],
-    rootDirectory: request.rootDirectory,
-    dockerfile:
-      finding.dockerfile.origin === 'generated'
-        ? { origin: 'generated', path: GENERATED_PATH, text: generated?.text ?? '' }
-        : finding.dockerfile,
+    warnings: [
+      ...finding.warnings,
+      ...othersOf(ranked),
+      ...(await unusedFiles(detect, finding)),
+      ...unusedSettings(detect.stated, { ...facts, dockerfile }),
+      ...budget.notes,
+    ],
+    rootDirectory: context,
+    dockerfile,
     files,
   };
 }
 
-async function firstMatch(
-  repository: RepositoryView,
-  request: PlanRequest,
-): Promise<{ detector: Detector; finding: Finding }> {
-  const missed: string[] = [];
-  for (const detector of DETECTORS) {
-    const result = await detector.detect({
-      repository,
-      dockerfile: request.settings.dockerfile,
-      baseImages: request.surroundings.baseImages,
-    });
-    if (!('missed' in result)) return { detector, finding: result };
-    missed.push(`${detector.name}: ${result.missed}`);
+async function detectRequest(request: PlanRequest, budget: ReadingBudget): Promise<DetectRequest> {
+  const checkout = openRepository(await folderOf(request.checkout, '.'), budget);
+  const outer = await readOrkestrJson(checkout);
+  const named = outer?.said.rootDirectory;
+  const rootDirectory = request.rootDirectory === '.' && named !== undefined ? named : request.rootDirectory;
+  const repository = openRepository(await folderOf(request.checkout, rootDirectory), budget);
+  const file = (rootDirectory === '.' ? null : await readOrkestrJson(repository)) ?? outer;
+  if (file !== outer && file?.said.rootDirectory !== undefined) {
+    throw new OrkestrError(
+      'ORK_MANIFEST_INVALID',
+      `rootDirectory belongs in the orkestr.json at the root of the repository, not in that of ${rootDirectory}.`,
+    );
   }
-  const where = request.rootDirectory === '.' ? 'the repository' : request.rootDirectory;
+  return {
+    repository,
+    checkout: { repository: checkout, rootDirectory },
+    stated: stateSettings(request.settings, request.port, file),
+    surroundings: request.surroundings,
+  };
+}
+
+async function askAll(request: DetectRequest): Promise<Outcome<Finding>[]> {
+  const outcomes: Outcome<Finding>[] = [];
+  for (const detector of asked(request.stated)) {
+    try {
+      const result = await detector.detect(request);
+      outcomes.push(
+        'missed' in result
+          ? { detector, kind: 'missed', why: result.missed }
+          : { detector, kind: 'found', finding: result },
+      );
+    } catch (error) {
+      // Not read as "nothing found": the rank decides whether it stops the analysis or becomes a warning.
+      outcomes.push({ detector, kind: 'failed', error });
+    }
+  }
+  return outcomes;
+}
+
+/** All of them, or the one that somebody named. A named Dockerfile names its detector. */
+function asked({ detector: named, dockerfile }: StatedSettings): readonly Detector[] {
+  const name = named?.value ?? (dockerfile === undefined ? undefined : 'dockerfile');
+  if (name === undefined) return DETECTORS;
+  const found = DETECTORS.filter((one) => one.name === name);
+  if (found.length > 0) return found;
+  const known = DETECTORS.map((one) => one.name).join(', ');
   throw new OrkestrError(
+    'ORK_MANIFEST_INVALID',
+    `There is no detector "${name}" (${named?.from ?? 'settings'}). There are: ${known}.`,
+  );
+}
+
+async function nothingFound(
+  { repository, checkout }: DetectRequest,
+  outcomes: readonly Outcome<Finding>[],
+): Promise<OrkestrError> {
+  const where = checkout.rootDirectory === '.' ? 'the repository' : checkout.rootDirectory;
+  const compose = await composeFile(repository);
+  if (compose !== null) {
+    const services = compose.services.length === 0 ? '' : ` Its services: ${compose.services.join(', ')}.`;
+    return new OrkestrError(
+      'ORK_COMPOSE_FILE',
+      `${where} is built by ${compose.path}, and orkestr runs one container per environment.${services}`,
+    );
+  }
+  const missed = outcomes.flatMap((one) => (one.kind === 'missed' ? [`${one.detector.name}: ${one.why}`] : []));
+  return new OrkestrError(
     'ORK_NOTHING_DETECTED',
     `Nothing in ${where} says how to build and start the app. Looked for: ${missed.join('; ')}.`,
     { evidence: missed },
   );
 }
 
-/** Settings of the environment win over what was found; their evidence takes the place of the detector's. */
-function applySettings(finding: Finding, request: PlanRequest): { facts: Facts; evidence: Evidence[] } {
-  const set: Evidence[] = [];
-  const { startCommand } = request.settings;
-  if (startCommand !== undefined) set.push({ subject: 'start', value: startCommand, from: 'environment setting' });
-  if (request.port) set.push({ subject: 'port', value: String(request.port.value), from: request.port.from });
-  const overridden = new Set(set.map((one) => one.subject));
-  return {
-    facts: {
-      ...finding.facts,
-      ...(startCommand !== undefined && { startCommand }),
-      ...(request.port && { port: request.port.value }),
-    },
-    evidence: [...finding.evidence.filter((one) => !overridden.has(one.subject)), ...set],
-  };
+/** A port is no guess when somebody stated it, or when it stands in a configuration that we write ourselves. */
+function isGuessed(evidence: BuildPlan['evidence'], { port }: StatedSettings): boolean {
+  return (
+    port === undefined && !evidence.some(({ subject, from }) => subject === 'port' && from.startsWith('generated '))
+  );
 }
 
-/** A warning when files of another detector are there too, so that a wrong guess is easy to see. */
-async function otherMarkers(winner: Detector, repository: RepositoryView): Promise<string[]> {
-  // A Dockerfile is a person's own answer, and a static site is taken only when nothing else matched.
-  if (winner === dockerfile) return [];
-  const others: string[] = [];
-  for (const detector of DETECTORS) {
-    if (detector === winner) continue;
-    for (const marker of detector.markers) {
-      if (!winner.markers.includes(marker) && (await repository.has(marker))) others.push(marker);
-    }
-  }
-  return others.length === 0
-    ? []
-    : [
-        `Taken as ${winner.name}, though ${others.join(', ')} is there too. Add a Dockerfile if that is not what you mean.`,
-      ];
+async function written(
+  { dockerfile }: Finding,
+  request: Parameters<Extract<Finding['dockerfile'], { origin: 'generated' }>['write']>[0],
+  context: string,
+  { checkout }: DetectRequest,
+): Promise<Pick<BuildPlan, 'dockerfile' | 'files'>> {
+  if (dockerfile.origin === 'repository') return { dockerfile, files: [] };
+  const { text, files } = dockerfile.write(request);
+  const ignore = context === '.' ? '.dockerignore' : `${context}/.dockerignore`;
+  return {
+    dockerfile: { origin: 'generated', path: GENERATED_PATH, text },
+    files: (await checkout.repository.has(ignore)) ? [...files] : [...files, dockerIgnore],
+  };
 }

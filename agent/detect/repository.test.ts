@@ -5,9 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import * as fc from 'fast-check';
-import { OrkestrError } from '../../protocol/errors.ts';
-import { BuildPlan } from '../../protocol/steps.ts';
 import { MAX_ENTRIES, MAX_FILE_BYTES, openRepository } from './repository.ts';
 import { RepositoryFolder } from './test-repository.ts';
 
@@ -92,93 +89,5 @@ describe('reading a checkout', () => {
     await folder.replaceFiles({ 'index.html': '' });
     await mkdir(at('d/'.repeat(1000)), { recursive: true });
     assert.equal((await folder.planAsItIs()).detector, 'static');
-  });
-});
-
-describe('hostile repositories', () => {
-  const NAMES = [
-    'package.json',
-    'pyproject.toml',
-    'requirements.txt',
-    'Procfile',
-    'go.mod',
-    'main.go',
-    'app.py',
-    'manage.py',
-    'Dockerfile',
-    'index.html',
-    'yarn.lock',
-    'pnpm-lock.yaml',
-    'vite.config.js',
-  ];
-  const file = fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 300 }),
-    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
-    fc.json(),
-    fc.constantFrom(
-      'module x\n',
-      'package main',
-      'FROM a\nEXPOSE 99999 0 -1',
-      'web: $(rm -rf /)\n',
-      'flask\ngunicorn',
-      '{"main":"../../x","scripts":{"start":"a\\nUSER root"}}',
-      '{"scripts":{"__proto__":"x","start":"node x"},"dependencies":{"vite":"1"}}',
-      'app = Flask(',
-    ),
-  );
-
-  test('whatever stands in the files, there is a plan of the schema or a coded error', async () => {
-    const repository = fc.dictionary(fc.constantFrom(...NAMES), file, { maxKeys: 8 });
-    await fc.assert(
-      fc.asyncProperty(repository, async (files) => {
-        try {
-          BuildPlan.parse(await folder.plan(files));
-        } catch (error) {
-          assert.ok(error instanceof OrkestrError, String(error));
-          assert.match(error.code, /^ORK_(?:NOTHING_DETECTED|MANIFEST_INVALID)$/);
-        }
-      }),
-      { numRuns: 80 },
-    );
-  });
-
-  test('no text of a repository becomes an instruction of a generated Dockerfile', async () => {
-    const INSTRUCTION = /^(?:FROM|WORKDIR|ENV|COPY|RUN|USER|ENTRYPOINT|CMD|#)(?: |$)|^$/;
-    const evil = fc
-      .constantFrom('\n', '\r', '\\', '"', "'", ' ', '&&', '`', '$(', '#', 'USER root', 'x')
-      .chain((part) =>
-        fc.array(fc.constantFrom(part, 'node', 'a.js', '\nUSER root\n'), { minLength: 1, maxLength: 6 }),
-      );
-    await fc.assert(
-      fc.asyncProperty(
-        evil,
-        fc.constantFrom('script', 'main', 'packageManager', 'Procfile', 'setting'),
-        async (parts, place) => {
-          const text = parts.join(' ');
-          const manifest = {
-            scripts: place === 'script' ? { start: text } : { start: 'node server.js' },
-            ...(place === 'main' && { main: text, scripts: {} }),
-            ...(place === 'packageManager' && { packageManager: `pnpm@1.0.0${text}` }),
-            dependencies: { koa: '1' },
-          };
-          const files = {
-            'package.json': JSON.stringify(manifest),
-            'server.js': '',
-            ...(place === 'Procfile' && { Procfile: `web: ${text}` }),
-          };
-          const plan = await folder.plan(files, place === 'setting' ? { startCommand: text } : {});
-          const lines = plan.dockerfile.text.split(/[\n\r]/);
-          assert.deepEqual(
-            lines.filter((line) => !INSTRUCTION.test(line)),
-            [],
-          );
-          assert.deepEqual(
-            lines.filter((line) => line.startsWith('USER ')),
-            ['USER 10001:10001'],
-          );
-        },
-      ),
-      { numRuns: 80 },
-    );
   });
 });

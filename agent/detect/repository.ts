@@ -1,4 +1,4 @@
-/** Reading a checkout that nobody vouches for: bounded, and never through a link that leads out of it. */
+/** Reading a checkout that nobody vouches for: bounded in every way, and never through a link that leads out of it. */
 import { constants } from 'node:fs';
 import { lstat, open, opendir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
@@ -8,20 +8,47 @@ import { OrkestrError } from '../../protocol/errors.ts';
 export const MAX_FILE_BYTES = 1_048_576;
 /** Entries of one folder that are looked at. */
 export const MAX_ENTRIES = 2_000;
+/** Paths that one analysis looks at in all; a large monorepo needs some hundred. */
+export const MAX_LOOKS = 5_000;
+/** Bytes that one analysis reads in all. */
+export const MAX_BYTES = 32 * MAX_FILE_BYTES;
 
-/** What detectors see of a checkout. Paths are relative to the root directory of the environment. */
+/** What detectors see of a checkout. Paths are relative to its folder. */
 export interface RepositoryView {
   /** True when there is a regular file at `path`. */
   has(path: string): Promise<boolean>;
   /**
    * The whole text of a file, or null when there is no regular file at `path`.
-   * @throws OrkestrError ORK_MANIFEST_INVALID when it is larger than 1 MiB or not UTF-8; ORK_REPO_UNSAFE on a link that leads out
+   * @throws OrkestrError ORK_MANIFEST_INVALID when it is larger than 1 MiB or not UTF-8; ORK_REPO_UNSAFE on a link that leads
+   * out; ORK_REPO_TOO_LARGE when the budget of the analysis is spent
    */
   text(path: string): Promise<string | null>;
   /** The first `bytes` of a file, or null. For files of any size. */
   head(path: string, bytes: number): Promise<string | null>;
   /** Names in a folder, sorted, at most {@link MAX_ENTRIES}; folders end in `/`. Links are left out. Empty when absent. */
   entries(folder: string): Promise<readonly string[]>;
+}
+
+/** What one analysis has looked at, and may look at; shared by all views of a checkout. */
+export class ReadingBudget {
+  looks = 0;
+  bytes = 0;
+  /** What was cut short, for the plan's warnings. */
+  readonly notes = new Set<string>();
+
+  look(): void {
+    this.looks += 1;
+    if (this.looks > MAX_LOOKS) throw spent(`${MAX_LOOKS} files and folders`);
+  }
+
+  read(bytes: number): void {
+    this.bytes += bytes;
+    if (this.bytes > MAX_BYTES) throw spent(`${MAX_BYTES} bytes`);
+  }
+}
+
+function spent(what: string): OrkestrError {
+  return new OrkestrError('ORK_REPO_TOO_LARGE', `To analyze the repository, more than ${what} would have to be read.`);
 }
 
 /** Errors of the file system that mean "there is nothing to read here". */
@@ -31,13 +58,24 @@ function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && ABSENT.has(String(error.code));
 }
 
+/** Each path is looked at once: detectors ask for the same files. */
+function remembered<T>(look: (path: string) => Promise<T>): (path: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (path) => {
+    const found = known.get(path) ?? look(path);
+    known.set(path, found);
+    return found;
+  };
+}
+
 /** A view of `directory`, which must be an absolute path. Nothing is read yet. */
-export function openRepository(directory: string): RepositoryView {
-  const root = realpath(directory);
+export function openRepository(directory: string, budget = new ReadingBudget()): RepositoryView {
+  const root = remembered(() => realpath(directory));
 
   /** The real path of `path`, or null when nothing is there. */
   async function resolve(path: string): Promise<string | null> {
-    const inside = await root;
+    budget.look();
+    const inside = await root('');
     let real: string;
     try {
       real = await realpath(join(inside, path));
@@ -57,6 +95,7 @@ export function openRepository(directory: string): RepositoryView {
     try {
       const { size } = await file.stat();
       const data = Buffer.alloc(Math.min(size, bytes));
+      budget.read(data.length);
       let filled = 0;
       while (filled < data.length) {
         const { bytesRead } = await file.read(data, filled, data.length - filled, filled);
@@ -70,11 +109,11 @@ export function openRepository(directory: string): RepositoryView {
   }
 
   return {
-    async has(path) {
+    has: remembered(async (path) => {
       const real = await resolve(path);
       return real !== null && (await lstat(real)).isFile();
-    },
-    async text(path) {
+    }),
+    text: remembered(async (path) => {
       const found = await read(path, MAX_FILE_BYTES);
       if (found === null) return null;
       if (found.size > MAX_FILE_BYTES) {
@@ -85,21 +124,56 @@ export function openRepository(directory: string): RepositoryView {
       } catch (cause) {
         throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} is not UTF-8 text.`, { cause });
       }
-    },
+    }),
     async head(path, bytes) {
       const found = await read(path, bytes);
       return found === null ? null : found.data.toString('utf8');
     },
-    async entries(folder) {
+    entries: remembered(async (folder) => {
       const real = await resolve(folder);
       if (real === null || !(await lstat(real)).isDirectory()) return [];
       const found: string[] = [];
       for await (const entry of await opendir(real)) {
         if (entry.isDirectory()) found.push(`${entry.name}/`);
         else if (entry.isFile()) found.push(entry.name);
-        if (found.length === MAX_ENTRIES) break;
+        if (found.length < MAX_ENTRIES) continue;
+        budget.notes.add(
+          `Of ${folder === '.' ? 'the root directory' : folder} only ${MAX_ENTRIES} entries were looked at.`,
+        );
+        break;
       }
       return found.sort();
-    },
+    }),
   };
+}
+
+/** The view of a folder inside of another view, with the same bounds. */
+export function within(view: RepositoryView, folder: string): RepositoryView {
+  if (folder === '.') return view;
+  const at = (path: string): string => (path === '.' ? folder : `${folder}/${path}`);
+  return {
+    has: (path) => view.has(at(path)),
+    text: (path) => view.text(at(path)),
+    head: (path, bytes) => view.head(at(path), bytes),
+    entries: (path) => view.entries(at(path)),
+  };
+}
+
+/** The first of the files that is there, with its text. */
+export async function firstFile(
+  view: RepositoryView,
+  paths: readonly string[],
+): Promise<{ path: string; text: string } | null> {
+  for (const path of paths) {
+    const text = await view.text(path);
+    if (text !== null) return { path, text };
+  }
+  return null;
+}
+
+/** Those of the files that are there. */
+export async function present(view: RepositoryView, paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) if (await view.has(path)) found.push(path);
+  return found;
 }

@@ -7,6 +7,10 @@ import { BaseImages } from './base-images.ts';
 import { planBuild } from './index.ts';
 import type { PlanRequest } from './index.ts';
 
+/** Settings, and what else a plan is asked with. */
+export type Asked = PlanRequest['settings'] &
+  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget'>> & { readonly madeHere?: boolean };
+
 export class RepositoryFolder {
   readonly path: string;
 
@@ -31,21 +35,23 @@ export class RepositoryFolder {
     }
   }
 
-  async plan(
-    files: Readonly<Record<string, string | Buffer>>,
-    { port, ...settings }: PlanRequest['settings'] & Pick<PlanRequest, 'port'> = {},
-  ): Promise<BuildPlan> {
+  async plan(files: Readonly<Record<string, string | Buffer>>, asked: Asked = {}): Promise<BuildPlan> {
     await this.replaceFiles(files);
-    return this.planAsItIs(settings, port);
+    return this.planAsItIs(asked);
   }
 
-  planAsItIs(settings: PlanRequest['settings'] = {}, port?: PlanRequest['port']): Promise<BuildPlan> {
+  planAsItIs({ port, rootDirectory = '.', madeHere = false, budget, ...settings }: Asked = {}): Promise<BuildPlan> {
     return planBuild({
-      directory: this.path,
-      rootDirectory: '.',
+      checkout: this.path,
+      rootDirectory,
       settings,
       port,
-      surroundings: { baseImages: BaseImages.parse({}), cacheScope: 'scope' },
+      surroundings: {
+        baseImages: BaseImages.parse({}),
+        isMadeHere: async () => madeHere,
+        cacheScope: 'scope',
+      },
+      ...(budget && { budget }),
     });
   }
 }

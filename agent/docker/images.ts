@@ -15,6 +15,11 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
       return info === null ? null : toImage(info, referenceOrId);
     },
 
+    async isMadeHere(reference) {
+      const info = await look(reference);
+      return info?.Config.Labels?.[LABEL.baseRecipe] !== undefined;
+    },
+
     async list(environmentId) {
       const label = [`${LABEL.scope}=${scope}`, `${LABEL.environment}=${environmentId}`];
       const found = await engine.call('list images', (docker, abortSignal) =>

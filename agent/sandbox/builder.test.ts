@@ -61,6 +61,8 @@ async function build(lines: readonly string[], options: BuildOptions = {}): Prom
     signal: options.signal ?? new AbortController().signal,
     plan: {
       detector: 'test',
+      confidence: 'certain',
+      portGuessed: true,
       framework: 'none',
       runtime: 'none',
       evidence: [],

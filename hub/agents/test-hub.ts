@@ -306,6 +306,8 @@ export function makeRelease(deploymentId: string): Release {
     commit: COMMIT,
     plan: {
       detector: 'node',
+      confidence: 'certain',
+      portGuessed: true,
       framework: 'node',
       runtime: 'node 24',
       evidence: [],
@@ -325,6 +327,7 @@ export function makeRelease(deploymentId: string): Release {
     },
     liveAt: AT,
     supersedes: null,
+    foundPort: null,
     prunedImages: [],
   };
 }

@@ -32,3 +32,10 @@ test('every reference in the document leads somewhere', async (t) => {
     assert.equal(typeof place, 'object', reference);
   }
 });
+
+test('the schema of orkestr.json is there for editors, without a token', async (t) => {
+  const api = await startTestApi(t);
+  const { json } = await api.fetch({ path: '/api/orkestr.schema.json' });
+  assert.deepEqual([json.type, json.additionalProperties], ['object', false]);
+  assert.ok('startCommand' in json.properties);
+});

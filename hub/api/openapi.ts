@@ -3,11 +3,14 @@ import swagger from '@fastify/swagger';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { orkestrJsonSchema } from '../../protocol/build-settings.ts';
 import { Problem } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 
 export const OPENAPI_PATH = '/api/openapi.json';
+/** For editors of people who write an orkestr.json. */
+export const ORKESTR_SCHEMA_PATH = '/api/orkestr.schema.json';
 
 type Transform = NonNullable<FastifyDynamicSwaggerOptions['transform']>;
 type TransformObject = NonNullable<FastifyDynamicSwaggerOptions['transformObject']>;
@@ -33,6 +36,7 @@ export async function registerOpenApi(app: HubApp): Promise<void> {
     transformObject,
   });
   app.get(OPENAPI_PATH, { schema: { hide: true } }, () => app.swagger());
+  app.get(ORKESTR_SCHEMA_PATH, { schema: { hide: true } }, () => orkestrJsonSchema());
 }
 
 /** Each route says what it needs: its scope goes into the description and its security. */

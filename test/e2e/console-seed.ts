@@ -153,6 +153,7 @@ export class JobPlayer {
       ms: 812,
       last: 'HTTP 200 in 4 ms',
       listeners: [{ address: '0.0.0.0', port: 3000 }],
+      foundPort: null,
     });
     const output = {
       generation,
@@ -208,6 +209,7 @@ export class JobPlayer {
       address: '172.19.0.5',
       port: 3000,
       portFrom: 'package.json scripts.start',
+      portGuessed: true,
     });
   }
 }
@@ -216,6 +218,8 @@ const now = (): string => new Date().toISOString();
 
 export const PLAN: StepOutputs['analyze'] = {
   detector: 'node',
+  confidence: 'certain',
+  portGuessed: true,
   framework: 'Express',
   runtime: 'Node.js 24',
   port: 3000,

@@ -4,7 +4,7 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { EdgeProxy } from '../ports.ts';
-import { aContext, aJob, IDS, scripted } from '../test-context.ts';
+import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import type { ScriptedContext } from '../test-context.ts';
 import { tableView as tableOf, targetView, upstreamView } from '../../test-table.ts';
 import type { UpstreamView } from '../../test-table.ts';
@@ -53,9 +53,7 @@ function contextWith(proxy: Partial<EdgeProxy>, signal?: AbortSignal): ScriptedC
   return aContext({
     job: aJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
     ports: { proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }) },
-    outputs: {
-      deploy: { containerId: 'c', containerName: 'n', address: '172.20.0.3', port: 8080, portFrom: 'default' },
-    },
+    outputs: RUNNING,
     ...(signal && { signal }),
   });
 }

@@ -10,6 +10,7 @@
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { drainTarget } from '../drain.ts';
+import { servingPort } from '../port.ts';
 import { describeReceipt, makeReceipt } from '../receipt.ts';
 import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts';
 import type { Step, StepContext } from '../step.ts';
@@ -50,11 +51,12 @@ function isOurs(upstream: UpstreamView | undefined, { job }: StepContext): boole
 /** Flip, whatever happens to the answers. */
 async function flip(context: StepContext): Promise<FlipAnswer> {
   const { job, output, ports, log, signal } = context;
-  const { address, port } = output('deploy');
+  const target = output('deploy');
+  const port = servingPort(target, output('health'));
   const entry = {
     id: job.environment.id,
     generation: job.generation,
-    targets: [{ id: job.deploymentId, address, port }],
+    targets: [{ id: job.deploymentId, address: target.address, port }],
     routes: job.settings.domains,
     edge: job.settings.edge,
   };

@@ -13,7 +13,7 @@ export const deploy: Step<'deploy'> = {
   async run(context) {
     const { job, output, ports, log } = context;
     const image = output('build');
-    const port = choosePort(job, image, output('analyze'));
+    const port = choosePort(job, image, output('analyze'), foundEarlier(context));
     const name = names.container(job.deploymentId);
     const command = commandOverride(context);
     await makeRoom(context);
@@ -38,6 +38,7 @@ export const deploy: Step<'deploy'> = {
       address: state.address,
       port: port.value,
       portFrom: port.from,
+      portGuessed: port.guessed,
     };
   },
 
@@ -51,6 +52,11 @@ export const deploy: Step<'deploy'> = {
     await ports.containers.removeNetwork(names.network(job.project.id));
   },
 };
+
+/** The port that was found by the release a rollback goes back to, or by the deployment that is live. */
+function foundEarlier({ job, previous }: StepContext): number | null {
+  return job.kind === 'rollback' ? job.release.foundPort : (previous?.foundPort ?? null);
+}
 
 /** The environment's variables, the port, and who this container is. */
 function environmentOf({ job }: StepContext, port: number): Record<string, string> {

@@ -2,6 +2,7 @@
  * Step 7, finalize: the deployment is live. Keep it running, stop and remove what it supersedes, prune images, free the
  * workspace. Comes after the point of no return, so there is no undo: it is called again until it is done.
  */
+import { portToRemember } from '../port.ts';
 import type { OwnedImage } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
 import { names } from '../step.ts';
@@ -22,6 +23,7 @@ export const finalize: Step<'finalize'> = {
       image: output('build'),
       liveAt: new Date(ports.clock.now()).toISOString(),
       supersedes: previous === null || previous.deploymentId === job.deploymentId ? null : previous.deploymentId,
+      foundPort: portToRemember(output('deploy'), output('health')),
       prunedImages,
     };
   },

@@ -37,6 +37,7 @@ async function openPort(t: TestContext): Promise<number> {
 
 interface Scene {
   readonly port?: number;
+  readonly portGuessed?: boolean;
   readonly containers: Partial<ContainerRuntime>;
   readonly check?: Parameters<typeof HealthCheck.parse>[0];
   readonly clock?: VirtualClock;
@@ -46,6 +47,7 @@ interface Scene {
 
 function contextOf({
   port = 8080,
+  portGuessed = true,
   containers,
   check,
   clock = new VirtualClock(),
@@ -66,7 +68,14 @@ function contextOf({
         exposedPorts: [],
         hasHealthcheck,
       },
-      deploy: { containerId: 'c0ffee', containerName: NAME, address: '127.0.0.1', port, portFrom: 'default' },
+      deploy: {
+        containerId: 'c0ffee',
+        containerName: NAME,
+        address: '127.0.0.1',
+        port,
+        portFrom: 'default',
+        portGuessed,
+      },
     },
     ...(signal && { signal }),
   });
@@ -78,6 +87,48 @@ function exits(...codes: number[]): ContainerRuntime['exec'] {
 }
 
 describe('the step health', () => {
+  describe('when the app opens another port than the guessed one', () => {
+    const check = { kind: 'tcp', startSeconds: 30, timeoutSeconds: 1 } as const;
+    const listening = (...ports: number[]): Partial<ContainerRuntime> => ({
+      inspect: async () => running,
+      listeners: async () => ports.map((port) => ({ address: '0.0.0.0', port })),
+      tail: async () => [],
+    });
+    /** A port that nothing listens on. */
+    const CLOSED = 1;
+
+    test('and only that one, it is probed from then on, and the report and the log say so', async (t) => {
+      const open = await openPort(t);
+      const context = contextOf({ port: CLOSED, check, containers: listening(open) });
+      const report = await health.run(context);
+      assert.equal(report.foundPort, open);
+      assert.ok(
+        context.lines.some((line) => line.includes(`port 1 was a guess (default), and the app opened only ${open}`)),
+      );
+    });
+
+    test('but the port was said by somebody, that is not overruled', async (t) => {
+      const open = await openPort(t);
+      const context = contextOf({ port: CLOSED, portGuessed: false, check, containers: listening(open) });
+      await assert.rejects(health.run(context), { code: 'ORK_PORT_WRONG' });
+    });
+
+    test('and a third one, none is taken', async (t) => {
+      const context = contextOf({ port: CLOSED, check, containers: listening(await openPort(t), 9229) });
+      await assert.rejects(health.run(context), { code: 'ORK_PORT_WRONG' });
+    });
+
+    test('and another one at each look, none is taken before it stays', async (t) => {
+      const open = await openPort(t);
+      const seen = [9229, 9230, open];
+      const listeners: ContainerRuntime['listeners'] = async () => [
+        { address: '0.0.0.0', port: (seen.length > 1 ? seen.shift() : seen[0]) ?? open },
+      ];
+      const report = await health.run(contextOf({ port: CLOSED, check, containers: { ...listening(), listeners } }));
+      assert.deepEqual([report.foundPort, report.attempts > 5], [open, true]);
+    });
+  });
+
   test('is done after the successes in a row that the check asks for', async (t) => {
     const port = await openPort(t);
     const report = await health.run(

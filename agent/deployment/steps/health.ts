@@ -4,6 +4,7 @@ import type { ProbeSubject } from '../../probe/index.ts';
 import type { Domain } from '../../../protocol/job.ts';
 import type { HealthReport, Listener } from '../../../protocol/steps.ts';
 import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
+import { otherPort } from '../port.ts';
 import type { ContainerState } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
 
@@ -32,7 +33,7 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   const { job, output, ports, log } = context;
   const { clock } = ports;
   const check = resolveCheck(job.settings.healthCheck, output('build').hasHealthcheck);
-  const subject = subjectOf(context);
+  const search = portSearch(context);
   const started = clock.monotonic();
   const remaining = (): number => started + check.startSeconds * 1000 - clock.monotonic();
   let attempts = 0;
@@ -40,7 +41,7 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   let last = '';
   while (remaining() > 0) {
     const timeoutMs = Math.ceil(Math.min(check.timeoutSeconds * 1000, remaining()));
-    const { ok, got } = await tryOnce(check, subject, timeoutMs, signal);
+    const { ok, got } = await tryOnce(check, subjectOf(context, search.port()), timeoutMs, signal);
     attempts += 1;
     successes = ok ? successes + 1 : 0;
     const hurried = timeoutMs < Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
@@ -50,8 +51,9 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
       const ms = clock.monotonic() - started;
       const listeners = (await listenersOf(context)) ?? [];
       log.line(`healthy after ${Math.round(ms)} ms and ${attempts} probes`);
-      return { probe: check.kind, attempts, ms, last: got, listeners };
+      return { probe: check.kind, attempts, ms, last: got, listeners, foundPort: search.found() };
     }
+    if (!ok) await search.lookAround();
     await clock.sleep(Math.min(check.intervalSeconds * 1000, Math.max(remaining(), 0)), signal);
   }
   await ensureRunning(context, ({ running, oomKilled }) => running && !oomKilled);
@@ -95,8 +97,38 @@ function probedHost(domains: readonly Domain[]): string | undefined {
   return exact?.host ?? domains[0]?.host.replace('*', 'www');
 }
 
-function subjectOf({ job, output, ports }: StepContext): ProbeSubject {
-  const { address, port, containerName } = output('deploy');
+/** Failed probes in a row that find the same other port open: an app opens one for its metrics or debugger first. */
+const SAME_PORT_TIMES = 3;
+
+interface PortSearch {
+  /** The port to probe. */
+  port(): number;
+  /** It, when it is not the guessed one. */
+  found(): number | null;
+  /** After a failed probe: when the port was a guess and the app keeps exactly one other open, that one is probed from now on. */
+  lookAround(): Promise<void>;
+}
+
+function portSearch(context: StepContext): PortSearch {
+  const { port, portFrom, portGuessed } = context.output('deploy');
+  let found: number | null = null;
+  let seen: { readonly port: number | null; readonly times: number } = { port: null, times: 0 };
+  return {
+    port: () => found ?? port,
+    found: () => found,
+    async lookAround() {
+      if (!portGuessed || found !== null) return;
+      const other = otherPort(port, (await listenersOf(context)) ?? []);
+      seen = { port: other, times: other !== null && other === seen.port ? seen.times + 1 : 1 };
+      if (other === null || seen.times < SAME_PORT_TIMES) return;
+      found = other;
+      context.log.line(`port ${port} was a guess (${portFrom}), and the app opened only ${other}: taking that one`);
+    },
+  };
+}
+
+function subjectOf({ job, output, ports }: StepContext, port: number): ProbeSubject {
+  const { address, containerName } = output('deploy');
   return {
     address,
     port,

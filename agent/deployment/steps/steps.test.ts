@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { BuildPlan, Image } from '../../../protocol/steps.ts';
 import type { ContainerRequest, ContainerState, ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
-import { aContext, aJob, IDS, scripted } from '../test-context.ts';
+import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import { analyze } from './analyze.ts';
 import { build } from './build.ts';
 import { clone } from './clone.ts';
@@ -27,6 +27,8 @@ const image: Image = {
 
 const plan: BuildPlan = {
   detector: 'node',
+  confidence: 'certain',
+  portGuessed: true,
   framework: 'Express',
   runtime: 'node',
   startCommand: 'node app.js',
@@ -216,6 +218,7 @@ describe('the step deploy', () => {
       address: '172.20.0.3',
       port: 8080,
       portFrom: 'default',
+      portGuessed: true,
     });
   });
 
@@ -265,7 +268,11 @@ describe('the step finalize', () => {
     const context = aContext({
       job: aJob({ keepImages: parts.keepImages ?? 2 }),
       previous: { deploymentId: IDS.previous },
-      outputs: { analyze: plan, build: image },
+      outputs: {
+        analyze: plan,
+        build: image,
+        ...RUNNING,
+      },
       ports: {
         containers: scripted<Ports['containers']>('containers', {
           keepRunning: async (name) => void calls.push(`keep ${name}`),
@@ -305,6 +312,7 @@ describe('the step finalize', () => {
       image,
       liveAt: '2030-01-01T00:00:00.000Z',
       supersedes: IDS.previous,
+      foundPort: 8080,
       prunedImages: [],
     });
   });

@@ -1,13 +1,15 @@
 /** Generated Dockerfile for Node.js: install and build in one stage, what production needs in the other. */
-import type { Facts, Generated, Surroundings } from '../detector.ts';
-import type { StaticOutput } from '../node-frameworks.ts';
-import type { ChosenManager } from '../package-manager.ts';
-import { MANAGERS } from '../package-manager.ts';
-import { startArgv } from '../start-command.ts';
-import { cacheMount, execForm, USER } from './common.ts';
-import { writeStatic } from './static.ts';
+import type { Generated, WriteRequest } from '../detector.ts';
+import type { StaticOutput } from '../node/framework.ts';
+import type { ChosenManager } from '../node/package-manager.ts';
+import { managerOf } from '../node/package-manager.ts';
+import { cacheMount, runAs, stages, USER } from './common.ts';
+import { STATIC_PORT, writeStatic } from './static.ts';
 
 export interface NodeRecipe {
+  readonly image: string;
+  /** Folder of the app in the build context: a member of a workspace, else `.`. */
+  readonly folder: string;
   readonly manager: ChosenManager;
   /** Install command; null when there is nothing to install. */
   readonly install: string | null;
@@ -25,56 +27,98 @@ export interface NodeRecipe {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const BIN = 'PATH=/app/node_modules/.bin:$PATH';
+const folderIn = (folder: string): string => (folder === '.' ? '/app' : `/app/${folder}`);
 
-export function writeNode(recipe: NodeRecipe, facts: Facts, { baseImages, cacheScope }: Surroundings): Generated {
-  const stage = buildStage(recipe, facts, baseImages.node, cacheScope);
-  // With a start command of the environment even a site of files is run as it says.
-  if (recipe.output !== null && facts.startCommand === undefined) {
+/** Programs of the dependencies, the app's own first. */
+function binPath(folder: string): string {
+  const own = folder === '.' ? '' : `${folderIn(folder)}/node_modules/.bin:`;
+  return `PATH=${own}/app/node_modules/.bin:$PATH`;
+}
+
+export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
+  const { facts, stated, surroundings } = request;
+  const recipe = withSettings(found, request);
+  const build = buildStage(recipe, request);
+  // With a start command that somebody stated even a site of files is run as it says.
+  if (recipe.output !== null && stated.startCommand === undefined) {
     const { folder, singlePage, hashed } = recipe.output;
     const site = writeStatic({
-      base: baseImages.static,
-      port: facts.port,
-      source: { stage: 'build', folder: `/app/${folder}` },
+      base: surroundings.baseImages.static,
+      port: facts.port ?? STATIC_PORT,
+      source: {
+        stage: 'build',
+        folder: folder === '.' ? folderIn(recipe.folder) : `${folderIn(recipe.folder)}/${folder}`,
+      },
       singlePage,
       ...(hashed !== undefined && { hashed }),
     });
-    return { text: `${stage}\n${site.text}`, files: site.files };
+    return { text: `${stages(build)}\n${site.text}`, files: site.files };
   }
   const only = recipe.install === null && facts.buildCommand === undefined;
   return {
-    text: only
-      ? lastStage(recipe, facts, baseImages.node, '.')
-      : `${stage}\n${lastStage(recipe, facts, baseImages.node, null)}`,
+    text: only ? stages(lastStage(recipe, request, '.')) : stages(build, lastStage(recipe, request, null)),
     files: [],
   };
 }
 
-function buildStage(recipe: NodeRecipe, { buildCommand }: Facts, base: string, cacheScope: string): string {
-  const { install, manifests, sourcesFirst } = recipe;
+/** A stated install command is run as it is, and may need any file; a stated folder is served as files. */
+function withSettings(recipe: NodeRecipe, { facts, stated }: WriteRequest): NodeRecipe {
+  const { installCommand, singlePage } = stated;
+  const output = recipe.output && {
+    ...recipe.output,
+    folder: facts.outputDirectory ?? recipe.output.folder,
+    singlePage: singlePage?.value ?? recipe.output.singlePage,
+  };
+  return installCommand === undefined
+    ? { ...recipe, output }
+    : {
+        ...recipe,
+        output,
+        install: installCommand.value,
+        sourcesFirst: `the install command is that of ${installCommand.from}`,
+      };
+}
+
+function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surroundings }: WriteRequest): string[] {
+  const { image, folder, install, sourcesFirst } = recipe;
   const { name, setup } = recipe.manager;
-  const manager = MANAGERS[name];
-  const mount = cacheMount(cacheScope, name, manager.cacheDirectory);
-  const lines = [`FROM ${base} AS build`, 'WORKDIR /app', `ENV ${BIN}`];
+  const manager = managerOf(recipe.manager);
+  const mount = cacheMount(surroundings.cacheScope, name, manager.cacheDirectory);
+  const lines = [`FROM ${image} AS build`, 'WORKDIR /app', `ENV ${binPath(folder)}`];
   // Plug'n'Play would need its loader at run time; a plain node_modules folder runs everywhere.
   if (name === 'berry') lines.push('ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0');
   if (setup !== null && install !== null) lines.push(`RUN npm install --global --no-fund --no-audit ${setup}`);
-  const prunes = prunesAfterwards(recipe, buildCommand);
   if (install !== null) {
     if (sourcesFirst !== null) lines.push(`# All files before the install: ${sourcesFirst}.`, 'COPY . .');
-    else lines.push(`COPY ${manifests.join(' ')} ./`);
-    const option = keepsDevelopment(recipe, buildCommand) ? '' : ` ${manager.productionOnly}`;
-    lines.push(`RUN ${mount} ${install}${option}`);
+    else lines.push(...copyManifests(recipe.manifests));
+    const whole = keepsDevelopment(recipe, buildCommand) || stated.installCommand !== undefined;
+    lines.push(`RUN ${mount} ${install}${whole ? '' : ` ${manager.productionOnly}`}`);
   }
   if (install === null || sourcesFirst === null) lines.push('COPY . .');
-  if (buildCommand !== undefined) lines.push(`RUN ${buildCommand}`);
-  if (prunes) lines.push(`RUN ${mount} ${manager.prune}`);
-  return `${lines.join('\n')}\n`;
+  if (buildCommand !== undefined) lines.push(...inFolder(folder, [`RUN ${buildCommand}`]));
+  if (prunesAfterwards(recipe, buildCommand)) {
+    const { prune, pruneWorkspace } = manager;
+    lines.push(`RUN ${mount} ${folder === '.' ? prune : (pruneWorkspace ?? prune)}`);
+  }
+  return lines;
+}
+
+const inFolder = (folder: string, lines: readonly string[]): string[] =>
+  folder === '.' ? [...lines] : [`WORKDIR ${folderIn(folder)}`, ...lines, 'WORKDIR /app'];
+
+/** Each manifest to the folder where it lies. */
+function copyManifests(manifests: readonly string[]): string[] {
+  const folders = new Map<string, string[]>();
+  for (const path of manifests) {
+    const folder = path.includes('/') ? `${path.slice(0, path.lastIndexOf('/'))}/` : './';
+    folders.set(folder, [...(folders.get(folder) ?? []), path]);
+  }
+  return [...folders].map(([folder, paths]) => `COPY ${paths.join(' ')} ${folder}`);
 }
 
 /** Whether development dependencies are installed at first. */
 function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
-  const { productionOnly } = MANAGERS[recipe.manager.name];
+  const { productionOnly } = managerOf(recipe.manager);
   return (
     buildCommand !== undefined || recipe.installScripts || recipe.developmentProgram !== null || productionOnly === null
   );
@@ -87,29 +131,19 @@ function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined):
 }
 
 /** The stage that runs. `context`: the folder it takes from the repository directly; null: from the build stage. */
-function lastStage(
-  { env, manager }: NodeRecipe,
-  { startCommand = '' }: Facts,
-  base: string,
-  context: string | null,
-): string {
+function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string | null): string[] {
+  const { image, folder, manager, env } = recipe;
+  const { startCommand = '' } = facts;
   const variables = { NODE_ENV: 'production', HOME: '/tmp', ...env };
-  const lines = [
-    `FROM ${base}`,
-    `ENV ${Object.entries(variables)
-      .map(([name, value]) => `${name}=${value}`)
-      .join(' ')} ${BIN}`,
-  ];
-  // A start command that calls the package manager finds it.
-  if (manager.setup !== null && /\b(?:yarn|pnpm)\b/.test(startCommand)) {
-    lines.push(`RUN npm install --global --no-fund --no-audit ${manager.setup}`);
-  }
-  lines.push(
+  const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return [
+    `FROM ${image}`,
+    `ENV ${set.join(' ')} ${binPath(folder)}`,
+    // A start command that calls the package manager finds it.
+    ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand)
+      ? [`RUN npm install --global --no-fund --no-audit ${manager.setup}`]
+      : []),
     context === null ? `COPY --from=build --chown=${USER} /app /app` : `COPY --chown=${USER} ${context} /app`,
-    'WORKDIR /app',
-    `USER ${USER}`,
-    'ENTRYPOINT []',
-    `CMD ${execForm(startArgv(startCommand))}`,
-  );
-  return `${lines.join('\n')}\n`;
+    ...runAs(startCommand, folderIn(folder)),
+  ];
 }

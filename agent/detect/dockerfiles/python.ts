@@ -1,55 +1,64 @@
 /** Generated Dockerfile for Python: dependencies go into a virtual environment in one stage, which the other takes over. */
-import type { Facts, Generated, Surroundings } from '../detector.ts';
-import type { PythonDependencies } from '../python-dependencies.ts';
-import { startArgv } from '../start-command.ts';
-import { cacheMount, execForm, USER } from './common.ts';
+import type { Generated, WriteRequest } from '../detector.ts';
+import type { PythonDependencies } from '../python/dependencies.ts';
+import { cacheMount, runAs, stages, USER } from './common.ts';
 
-const LINES = '.orkestr/requirements.txt';
+export const REQUIREMENTS = '.orkestr/requirements.txt';
 
 export interface PythonRecipe {
+  readonly image: string;
   readonly dependencies: PythonDependencies | null;
 }
 
 export function writePython(
-  { dependencies }: PythonRecipe,
-  { installCommand, startCommand = '' }: Facts,
-  { baseImages, cacheScope }: Surroundings,
+  { image, dependencies }: PythonRecipe,
+  { facts, stated, surroundings }: WriteRequest,
 ): Generated {
-  const base = baseImages.python;
-  const mount = cacheMount(cacheScope, 'pip', '/root/.cache/pip');
-  const installs = installCommand !== undefined && dependencies !== null;
-  const lines: string[] = [];
-  if (installs) {
-    lines.push(
-      `FROM ${base} AS build`,
-      'WORKDIR /app',
-      'RUN python3 -m venv /venv',
-      'ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore',
-      `COPY ${sources(dependencies)}`,
-      `RUN ${mount} ${installCommand}`,
-      '',
-    );
-  }
-  lines.push(
-    `FROM ${base}`,
+  const { installCommand, buildCommand, startCommand = '' } = facts;
+  const own = stated.installCommand !== undefined;
+  const build = installCommand === undefined ? [] : buildStage(image, dependencies, installCommand, own, surroundings);
+  const run = [
+    `FROM ${image}`,
     // Output at once, not when a buffer is full: the last lines before a crash are the ones that matter.
-    `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${installs ? ' PATH=/venv/bin:$PATH' : ''}`,
-    ...(installs ? ['COPY --from=build /venv /venv'] : []),
+    `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
+    ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,
+    ...(buildCommand === undefined ? [] : ['WORKDIR /app', `RUN ${buildCommand} && chown -R ${USER} /app`]),
+    ...runAs(startCommand),
+  ];
+  const lines = dependencies?.install.kind === 'lines' && build.length > 0 ? dependencies.install.lines : null;
+  return {
+    text: stages(build, run),
+    files: lines === null ? [] : [{ path: REQUIREMENTS, text: `${lines.join('\n')}\n` }],
+  };
+}
+
+function buildStage(
+  image: string,
+  dependencies: PythonDependencies | null,
+  installCommand: string,
+  own: boolean,
+  { cacheScope }: WriteRequest['surroundings'],
+): string[] {
+  const tool = dependencies?.manager.tool ?? null;
+  return [
+    `FROM ${image} AS build`,
     'WORKDIR /app',
-    `USER ${USER}`,
-    'ENTRYPOINT []',
-    `CMD ${execForm(startArgv(startCommand))}`,
-  );
-  const files =
-    dependencies?.install.kind === 'lines' && installs
-      ? [{ path: LINES, text: `${dependencies.install.lines.join('\n')}\n` }]
-      : [];
-  return { text: `${lines.join('\n')}\n`, files };
+    'RUN python3 -m venv /venv',
+    'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore',
+    // Apart from the app's packages, so that it does not come along.
+    ...(tool === null
+      ? []
+      : [`RUN python3 -m venv /tools && /tools/bin/pip install ${tool}`, 'ENV PATH=$PATH:/tools/bin']),
+    ...Object.entries(dependencies?.manager.env ?? {}).map(([name, value]) => `ENV ${name}=${value}`),
+    `COPY ${own || dependencies === null ? '. .' : sources(dependencies)}`,
+    `RUN ${cacheMount(cacheScope, 'pip', '/root/.cache')} ${installCommand}`,
+  ];
 }
 
 /** What the install needs, so that its layer is kept while that does not change. */
 function sources({ install, file }: PythonDependencies): string {
-  if (install.kind === 'lines') return `${LINES} ${LINES}`;
+  if (install.kind === 'lines') return `${REQUIREMENTS} ${REQUIREMENTS}`;
+  if (install.kind === 'locked') return `${install.files.join(' ')} ./`;
   return install.kind === 'requirements' && !install.needsSources ? `${file} ./` : '. .';
 }

@@ -1,4 +1,7 @@
-/** The last stage of everything that is only files: an unprivileged nginx with a configuration of its own. */
+/**
+ * The last stage of everything that is only files: an unprivileged nginx with a configuration of its own. SIGQUIT is its word
+ * for: finish what you have, then end.
+ */
 import type { Generated } from '../detector.ts';
 import { USER } from './common.ts';
 
@@ -9,7 +12,7 @@ const ROOT = '/srv/www';
 
 export interface StaticRequest {
   readonly base: string;
-  readonly port: number | undefined;
+  readonly port: number;
   /** A folder of the build context, or of an earlier stage (then absolute). */
   readonly source: { readonly stage: string | null; readonly folder: string };
   /** True when the app routes in the browser: unknown paths get index.html. */
@@ -27,10 +30,11 @@ export function writeStatic({ base, port, source, singlePage, hashed }: StaticRe
 COPY .orkestr/nginx.conf /etc/orkestr/nginx.conf
 COPY${from} --chown=${USER} ${folder} ${ROOT}/
 USER ${USER}
+STOPSIGNAL SIGQUIT
 ENTRYPOINT []
 CMD ["nginx","-e","stderr","-c","/etc/orkestr/nginx.conf"]
 `,
-    files: [{ path: '.orkestr/nginx.conf', text: nginxConf(port ?? STATIC_PORT, singlePage, hashed) }],
+    files: [{ path: '.orkestr/nginx.conf', text: nginxConf(port, singlePage, hashed) }],
   };
 }
 
@@ -66,6 +70,8 @@ http {
   uwsgi_temp_path /tmp/nginx-uwsgi;
   scgi_temp_path /tmp/nginx-scgi;
   gzip on;
+  # Files that the build compressed itself: app.js.gz beside app.js.
+  gzip_static on;
   gzip_vary on;
   gzip_proxied any;
   gzip_min_length 1024;
@@ -74,7 +80,7 @@ http {
     listen ${port};
     root ${ROOT};
     index index.html;
-    absolute_redirect off;
+    absolute_redirect off;${singlePage ? '' : '\n    error_page 404 /404.html;'}
     # Files that begin with a dot are never part of a site, except those of RFC 8615.
     location ~ /\\.(?!well-known/) {
       return 404;

@@ -14,7 +14,10 @@ const SUMMARIES: Summaries = {
       .filter(Boolean)
       .join(' · '),
   deploy: (target) => `${target.address}:${target.port} (${target.portFrom})`,
-  health: (report) => `${report.last} · ${count(report.attempts, 'attempt')}`,
+  health: (report) =>
+    [report.last, count(report.attempts, 'attempt'), report.foundPort && `found on port ${report.foundPort}`]
+      .filter(Boolean)
+      .join(' · '),
   cutover: receiptText,
   finalize: (release) =>
     release.prunedImages.length === 0 ? 'live' : `live · ${count(release.prunedImages.length, 'old image')} pruned`,

@@ -54,6 +54,7 @@ const VIEWS: Views = {
         ['Probe', report.probe],
         ['Last answer', report.last],
         ['Attempts', `${report.attempts} in ${formatDuration(report.ms)}`],
+        ['Found on port', report.foundPort],
         ['Listens on', report.listeners.map(({ address, port }) => `${address}:${port}`).join(', ')],
       ]}
     />

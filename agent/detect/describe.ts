@@ -1,0 +1,20 @@
+/** A build plan for people, line by line: in the log of a deployment and on the command line. */
+import type { BuildPlan } from '../../protocol/steps.ts';
+
+export function describePlan(plan: BuildPlan): string[] {
+  const { origin, path, text } = plan.dockerfile;
+  return [
+    `${plan.framework} (${plan.runtime}), detected as ${plan.detector} (${plan.confidence})`,
+    ...plan.evidence.map(({ subject, value, from }) => `${subject}: ${value} (${from})`),
+    ...plan.warnings.map((warning) => `warning: ${warning}`),
+    ...(origin === 'repository'
+      ? [`building the repository's own ${path}`]
+      : [
+          'generated Dockerfile:',
+          ...text
+            .trimEnd()
+            .split('\n')
+            .map((line) => `  ${line}`),
+        ]),
+  ];
+}

@@ -1,0 +1,98 @@
+/** Detector: Deno, by deno.json. */
+import { z } from 'zod';
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor } from '../evidence.ts';
+import { writeDeno } from '../dockerfiles/deno.ts';
+import { parseJsonWithComments } from '../manifests.ts';
+import { procfileWeb } from '../procfile.ts';
+import { firstFile } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
+import { toolVersions } from '../runtime.ts';
+
+const Task = z.union([
+  z.string(),
+  z.looseObject({ command: z.string().optional() }).transform(({ command = '' }) => command),
+]);
+const DenoJson = z.looseObject({
+  tasks: z.record(z.string(), Task).default({}),
+  imports: z.record(z.string(), z.string()).default({}),
+});
+type DenoJson = z.infer<typeof DenoJson>;
+
+const ENTRY_FILES = ['main.ts', 'server.ts', 'mod.ts', 'main.js', 'src/main.ts'];
+const PORT = 8000;
+const DEFAULT_VERSION = '2';
+
+export const deno: Detector = {
+  name: 'deno',
+  frameworks: ['Deno', 'Fresh'],
+  best: 'certain',
+
+  async detect({ repository, stated }): Promise<Finding | Miss> {
+    const manifest = await firstFile(repository, ['deno.json', 'deno.jsonc']);
+    if (manifest === null) return { missed: 'no deno.json or deno.jsonc' };
+    const config = parseJsonWithComments(manifest.path, manifest.text, DenoJson);
+    const start = await startOf(repository, config, manifest.path);
+    if (start === null) return { missed: `${manifest.path}, but no task start and none of ${ENTRY_FILES.join(', ')}` };
+    const fresh = Object.keys(config.imports).some(
+      (name) => name === '$fresh/' || name === 'fresh' || name === '@fresh/core',
+    );
+    const framework = fresh ? 'Fresh' : 'Deno';
+    const version = await versionOf(repository, stated.runtimeVersion);
+    const facts: Facts = {
+      framework,
+      runtime: 'deno',
+      version: version.value,
+      port: PORT,
+      ...(start.file !== null && { installCommand: `deno cache ${start.file}` }),
+      ...(Object.hasOwn(config.tasks, 'build') && { buildCommand: 'deno task build' }),
+      startCommand: start.command,
+    };
+    return {
+      confidence: 'certain',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        {
+          framework: manifest.path,
+          runtime: manifest.path,
+          install: start.file ?? '',
+          build: `${manifest.path} tasks.build`,
+          start: start.from,
+        },
+        { runtime: 'Deno', version: { subject: 'version', ...version } },
+      ),
+      warnings: [],
+      dockerfile: { origin: 'generated', write: (final) => writeDeno({ setup: `deno@${version.value}` }, final) },
+    };
+  },
+};
+
+async function versionOf(
+  repository: RepositoryView,
+  stated: { readonly value: string; readonly from: string } | undefined,
+): Promise<{ value: string; from: string }> {
+  const inFile = /^v?(\d[\d.]*)/.exec((await repository.text('.dvmrc')) ?? '')?.[1];
+  const inTools = toolVersions('deno').read((await repository.text('.tool-versions')) ?? '');
+  const wanted =
+    stated ?? (inFile ? { value: inFile, from: '.dvmrc' } : { value: inTools ?? '', from: '.tool-versions' });
+  const value = /^\D{0,2}(\d+(?:\.\d+){0,2})/.exec(wanted.value)?.[1];
+  return value === undefined
+    ? { value: DEFAULT_VERSION, from: 'default: the current major version' }
+    : { value, from: `${wanted.from}: ${wanted.value.slice(0, 60)}` };
+}
+
+interface Start {
+  readonly command: string;
+  readonly from: string;
+  readonly file: string | null;
+}
+
+async function startOf(repository: RepositoryView, { tasks }: DenoJson, path: string): Promise<Start | null> {
+  const web = await procfileWeb(repository);
+  const entry = (await firstFile(repository, ENTRY_FILES))?.path ?? null;
+  if (web !== null) return { command: web, from: 'Procfile', file: entry };
+  if (Object.hasOwn(tasks, 'start')) return { command: 'deno task start', from: `${path} tasks.start`, file: entry };
+  if (entry === null) return null;
+  return { command: `deno run --allow-net --allow-env --allow-read ${entry}`, from: entry, file: entry };
+}

@@ -1,0 +1,107 @@
+/** Detector: .NET, by a project file. */
+import { z } from 'zod';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor } from '../evidence.ts';
+import { writeDotnet } from '../dockerfiles/dotnet.ts';
+import { parseJsonWithComments } from '../manifests.ts';
+import type { RepositoryView } from '../repository.ts';
+
+const GlobalJson = z.looseObject({ sdk: z.looseObject({ version: z.string().optional() }).optional() });
+
+/** The LTS lines among Ubuntu's packages, the current one first. */
+const VERSIONS = ['10.0', '8.0'];
+const MAX_FOLDERS = 50;
+const PORT = 8080;
+
+interface Project {
+  readonly path: string;
+  readonly text: string;
+  readonly web: boolean;
+}
+
+export const dotnet: Detector = {
+  name: 'dotnet',
+  frameworks: ['.NET', 'ASP.NET Core'],
+  best: 'certain',
+
+  async detect({ repository, stated }): Promise<Finding | Miss> {
+    const projects = await projectsOf(repository);
+    const [project, second] =
+      projects.filter(({ web }) => web).length > 0 ? projects.filter(({ web }) => web) : projects;
+    if (project === undefined)
+      return { missed: 'no project file (.csproj, .fsproj, .vbproj) in the root directory or below' };
+    if (second !== undefined) {
+      const paths = projects.map(({ path }) => path);
+      throw new OrkestrError('ORK_APP_AMBIGUOUS', `Several projects could be meant: ${paths.slice(0, 20).join(', ')}.`);
+    }
+    const version = await versionOf(repository, project, stated.runtimeVersion);
+    const assembly = /<AssemblyName>\s*([A-Za-z0-9._-]+)\s*</.exec(project.text)?.[1] ?? nameOf(project.path);
+    const facts: Facts = {
+      framework: project.web ? 'ASP.NET Core' : '.NET',
+      runtime: 'dotnet',
+      version: version.value,
+      ...(project.web && { port: PORT }),
+      installCommand: `dotnet restore ${project.path}`,
+      buildCommand: `dotnet publish ${project.path} -c Release -o /out`,
+      startCommand: `dotnet ${assembly}.dll${project.web ? ' --urls http://0.0.0.0:$PORT' : ''}`,
+    };
+    const recipe = { version: version.value, project: project.path, web: project.web };
+    return {
+      confidence: project.web ? 'certain' : 'likely',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        { framework: project.path, runtime: project.path, start: project.path },
+        { runtime: '.NET', version: { subject: 'version', value: version.value, from: version.from } },
+      ),
+      warnings: version.warnings,
+      dockerfile: { origin: 'generated', write: (final) => writeDotnet(recipe, final) },
+    };
+  },
+};
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.\w+$/, '');
+
+/** Project files in the root directory, else one and two levels below, without those of tests. */
+async function projectsOf(repository: RepositoryView): Promise<Project[]> {
+  const found: Project[] = [];
+  const waiting = ['.'];
+  for (let seen = 0; waiting.length > 0 && seen < MAX_FOLDERS; seen += 1) {
+    const folder = waiting.shift() ?? '.';
+    const depth = folder === '.' ? 0 : folder.split('/').length;
+    for (const entry of await repository.entries(folder)) {
+      const path = folder === '.' ? entry : `${folder}/${entry}`;
+      if (/^[A-Za-z0-9_][A-Za-z0-9._-]*\/$/.test(entry) && depth < 2 && entry !== 'node_modules/')
+        waiting.push(path.slice(0, -1));
+      if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*\.(?:cs|fs|vb)proj$/.test(entry) || /tests?\.\w+$/i.test(entry)) continue;
+      const text = (await repository.text(path)) ?? '';
+      found.push({ path, text, web: /Sdk="Microsoft\.NET\.Sdk\.(?:Web|BlazorWebAssembly)"/.test(text) });
+    }
+    if (folder === '.' && found.length > 0) return found;
+  }
+  return found.filter(({ text }) => /<OutputType>\s*Exe|Sdk\.Web"/i.test(text));
+}
+
+async function versionOf(
+  repository: RepositoryView,
+  { path, text }: Project,
+  stated: { readonly value: string; readonly from: string } | undefined,
+): Promise<{ value: string; from: string; warnings: string[] }> {
+  const [standard = ''] = VERSIONS;
+  const global = await repository.text('global.json');
+  const sdk = global === null ? undefined : parseJsonWithComments('global.json', global, GlobalJson).sdk?.version;
+  const wanted = stated ?? {
+    value: sdk ?? /<TargetFrameworks?>\s*net(\d+\.\d+)/.exec(text)?.[1] ?? '',
+    from: sdk === undefined ? path : 'global.json',
+  };
+  const line = /^\D{0,2}(\d{1,2})/.exec(wanted.value)?.[1];
+  if (line === undefined) return { value: standard, from: 'default: the current LTS', warnings: [] };
+  const value = `${line}.0`;
+  const known = VERSIONS.includes(value);
+  return {
+    value,
+    from: `${wanted.from}: ${wanted.value.slice(0, 60)}`,
+    warnings: known ? [] : [`.NET ${value} is no LTS that Ubuntu has packages of: the build may not find it.`],
+  };
+}

@@ -1,0 +1,66 @@
+/** Detector: Elixir, by mix.exs. */
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, versionFact } from '../evidence.ts';
+import { writeElixir } from '../dockerfiles/elixir.ts';
+import { chooseRuntime, toolVersions } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+
+const RUNTIME: Runtime = {
+  name: 'Elixir',
+  kind: 'elixir',
+  digits: 2,
+  lines: ['1.18', '1.17', '1.16', '1.15', '1.14'],
+  standing: 'the version of Debian stable',
+  files: [toolVersions('elixir'), { path: '.elixir-version', read: (text) => /\d[\d.]*/.exec(text)?.[0] }],
+};
+
+const PORT = 4000;
+
+export const elixir: Detector = {
+  name: 'elixir',
+  frameworks: ['Elixir', 'Phoenix'],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
+    const text = await repository.text('mix.exs');
+    if (text === null) return { missed: 'no mix.exs' };
+    const app = /\bapp:\s*:([a-z][a-z0-9_]{0,60})\b/.exec(text)?.[1];
+    if (app === undefined) return { missed: 'mix.exs, but no app in it' };
+    const phoenix = /\{\s*:phoenix\s*,/.test(text);
+    const wanted = /\belixir:\s*"([^"\n]{1,40})"/.exec(text)?.[1]?.replace('~>', '~=');
+    const said = wanted === undefined ? null : { value: wanted, from: 'mix.exs' };
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const assets = /"assets\.deploy"/.test(text);
+    const framework = phoenix ? 'Phoenix' : 'Elixir';
+    const facts: Facts = {
+      framework,
+      runtime: 'elixir',
+      ...versionFact(runtime),
+      ...(phoenix && { port: PORT }),
+      installCommand: 'mix deps.get --only prod && mix deps.compile',
+      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}mix release ${app} --overwrite`,
+      startCommand: `bin/${app} start`,
+    };
+    const recipe = { image: runtime.image, app, hasLock: await repository.has('mix.lock'), phoenix };
+    return {
+      confidence: phoenix ? 'certain' : 'likely',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        {
+          framework: 'mix.exs',
+          runtime: 'mix.exs',
+          install: recipe.hasLock ? 'mix.lock' : 'mix.exs',
+          start: 'mix release',
+        },
+        { runtime: 'Elixir', version: runtime.evidence },
+      ),
+      warnings: [
+        ...runtime.warnings,
+        ...(phoenix ? ['Phoenix needs SECRET_KEY_BASE and PHX_HOST: set them as variables of the environment.'] : []),
+      ],
+      dockerfile: { origin: 'generated', write: (final) => writeElixir(recipe, final) },
+    };
+  },
+};

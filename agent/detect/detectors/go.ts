@@ -1,0 +1,118 @@
+/** Detector: Go, by go.mod and a main package. */
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, versionFact } from '../evidence.ts';
+import { BINARY, writeGo } from '../dockerfiles/go.ts';
+import type { RepositoryView } from '../repository.ts';
+import { chooseRuntime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+import { admits, imageVersion } from '../versions.ts';
+
+/** Go files of one folder that are read to find its package. */
+const MAX_FILES = 50;
+/** Enough of a file to reach its package clause behind a licence. */
+const HEAD_BYTES = 16_384;
+
+const RUNTIME: Runtime = {
+  name: 'Go',
+  kind: 'go',
+  digits: 2,
+  // go.mod names the oldest that will do, so the oldest comes first.
+  lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26'],
+  standing: 'the version of Debian stable',
+  files: [],
+};
+
+export const go: Detector = {
+  name: 'go',
+  frameworks: ['Go'],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
+    const text = await repository.text('go.mod');
+    if (text === null) return { missed: 'no go.mod' };
+    const module = /^module\s+"?(\S+?)"?\s*(?:\/\/.*)?$/m.exec(text)?.[1];
+    if (module === undefined)
+      throw new OrkestrError('ORK_MANIFEST_INVALID', 'go.mod cannot be read: it has no module line.');
+    const mains = await mainPackages(repository, module);
+    const [main] = mains;
+    if (main === undefined) return { missed: 'go.mod, but no main package in the root directory or in cmd/' };
+    const version = /^go\s+(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
+    const said = version === undefined ? null : { value: `>=${version}`, from: 'go.mod' };
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const facts: Facts = {
+      framework: 'Go',
+      runtime: 'go',
+      ...versionFact(runtime),
+      buildCommand: `go build -trimpath -ldflags="-s -w" -o /out/app ${main.path}`,
+      startCommand: BINARY,
+    };
+    const evidence = evidenceFor(
+      facts,
+      { framework: 'go.mod', runtime: 'go.mod', build: main.file, start: 'go build' },
+      { runtime: 'Go', version: runtime.evidence },
+    );
+    const recipe = {
+      image: runtime.image,
+      downloads: /^[ \t]*require\b/m.test(text) && !(await repository.has('vendor/modules.txt')),
+      hasSum: await repository.has('go.sum'),
+    };
+    return {
+      confidence: 'certain',
+      facts,
+      evidence,
+      warnings: [...severalWarnings(mains), ...runtime.warnings, ...unreadable(version, text, runtime.image)],
+      dockerfile: { origin: 'generated', write: (final) => writeGo(recipe, final) },
+    };
+  },
+};
+
+interface MainPackage {
+  /** As `go build` takes it: `./cmd/server`. */
+  readonly path: string;
+  /** The file that says `package main`. */
+  readonly file: string;
+}
+
+/** Main packages in the root, then in cmd/; of several in cmd/ the one named like the module, or `server`, comes first. */
+async function mainPackages(repository: RepositoryView, module: string): Promise<MainPackage[]> {
+  const found: MainPackage[] = [];
+  const root = await mainFile(repository, '.');
+  if (root !== null) found.push({ path: '.', file: root });
+  const name = module.split('/').findLast((part) => !/^v\d+$/.test(part)) ?? '';
+  const folders = (await repository.entries('cmd')).filter((entry) => /^[A-Za-z0-9_][A-Za-z0-9._-]*\/$/.test(entry));
+  const rank = (folder: string): number => [`${name}/`, 'server/', 'web/', 'api/'].indexOf(folder) + 1 || 99;
+  for (const folder of ['', ...folders].toSorted((a, b) => rank(a) - rank(b))) {
+    const path = `cmd/${folder}`.replace(/\/$/, '');
+    const file = await mainFile(repository, path);
+    if (file !== null) found.push({ path: `./${path}`, file });
+    if (found.length === 10) break;
+  }
+  return found;
+}
+
+async function mainFile(repository: RepositoryView, folder: string): Promise<string | null> {
+  const files = (await repository.entries(folder)).filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'));
+  for (const name of files.slice(0, MAX_FILES)) {
+    const path = folder === '.' ? name : `${folder}/${name}`;
+    const head = (await repository.head(path, HEAD_BYTES)) ?? '';
+    if (/^package\s+main\b/m.test(head) && !/^\/\/go:build\s+ignore\b/m.test(head)) return path;
+  }
+  return null;
+}
+
+function severalWarnings(mains: readonly MainPackage[]): string[] {
+  const [first, ...others] = mains;
+  if (first === undefined || others.length === 0) return [];
+  return [`Several main packages: building ${first.path}, not ${others.map(({ path }) => path).join(', ')}.`];
+}
+
+/** Before 1.21 the go command knew neither a third number nor the toolchain line, and stops at them. */
+function unreadable(version: string | undefined, text: string, image: string): string[] {
+  const have = imageVersion(image);
+  if (version === undefined || have === null || admits('>=1.21', have)) return [];
+  return version.split('.').length > 2 || /^toolchain\b/m.test(text)
+    ? [`Go ${have} cannot read this go.mod: write "go ${have}" and no toolchain line, or use a newer base image.`]
+    : [];
+}

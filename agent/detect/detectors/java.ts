@@ -1,0 +1,124 @@
+/** Detector: Java and Kotlin, by the build file of Maven or Gradle. */
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, versionFact } from '../evidence.ts';
+import { writeJava } from '../dockerfiles/java.ts';
+import { firstFile } from '../repository.ts';
+import { chooseRuntime } from '../runtime.ts';
+import type { ChosenRuntime, Runtime, VersionFile } from '../runtime.ts';
+import { withVersion } from '../versions.ts';
+
+/** What a build asks for is the oldest that will do. `1.8` is 8. */
+const atLeast = (path: string, pattern: RegExp): VersionFile => ({
+  path,
+  read: (text) => {
+    const found = pattern
+      .exec(text)
+      ?.slice(1)
+      .find((group) => group !== undefined);
+    return found === undefined ? null : `>=${found.replace(/^1\./, '')}`;
+  },
+});
+
+const GRADLE_VERSION =
+  /JavaLanguageVersion\.of\((\d+)\)|jvmToolchain\((\d+)\)|(?:source|target)Compatibility\s*=\s*(?:JavaVersion\.VERSION_)?["']?([\d.]+)/;
+
+const RUNTIME: Runtime = {
+  name: 'Java',
+  kind: 'java',
+  digits: 1,
+  lines: ['17', '21', '25'],
+  standing: 'an LTS, the version of Debian stable',
+  files: [
+    atLeast('system.properties', /java\.runtime\.version\s*=\s*([\d.]+)/),
+    atLeast('.java-version', /^(?:[a-z]+-)?(\d+)/),
+    atLeast('.tool-versions', /^java[ \t]+(?:[a-z]+-)*(\d+)/m),
+    atLeast('pom.xml', /<(?:java\.version|maven\.compiler\.(?:release|source)|release)>\s*([\d.]+)\s*</),
+    atLeast('build.gradle', GRADLE_VERSION),
+    atLeast('build.gradle.kts', GRADLE_VERSION),
+  ],
+};
+
+interface Framework {
+  readonly name: string;
+  readonly pattern: RegExp;
+  /** Options of `java` that bind it to $PORT. */
+  readonly options: string;
+}
+
+const FRAMEWORKS: readonly Framework[] = [
+  { name: 'Spring Boot', pattern: /spring-boot|org\.springframework\.boot/, options: '-Dserver.port=$PORT ' },
+  { name: 'Quarkus', pattern: /io\.quarkus/, options: '-Dquarkus.http.host=0.0.0.0 -Dquarkus.http.port=$PORT ' },
+  { name: 'Micronaut', pattern: /io\.micronaut/, options: '-Dmicronaut.server.port=$PORT ' },
+  { name: 'Ktor', pattern: /io\.ktor/, options: '' },
+];
+const PORT = 8080;
+
+export const java: Detector = {
+  name: 'java',
+  frameworks: ['Java', ...FRAMEWORKS.map(({ name }) => name)],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
+    const manifest = await firstFile(repository, ['pom.xml', 'build.gradle.kts', 'build.gradle']);
+    if (manifest === null) return { missed: 'no pom.xml, build.gradle or build.gradle.kts' };
+    const tool = manifest.path === 'pom.xml' ? 'maven' : 'gradle';
+    const framework = FRAMEWORKS.find(({ pattern }) => pattern.test(manifest.text));
+    const wrapper = await repository.has(tool === 'maven' ? 'mvnw' : 'gradlew');
+    const runtime = await chooseRuntime(request, [repository], RUNTIME);
+    const quarkus = framework?.name === 'Quarkus';
+    const jar = quarkus ? 'quarkus-run.jar' : 'app.jar';
+    const facts: Facts = {
+      framework: framework?.name ?? 'Java',
+      runtime: 'java',
+      ...versionFact(runtime),
+      port: PORT,
+      buildCommand: buildCommand(tool, wrapper),
+      startCommand: `java ${framework?.options ?? ''}-jar ${jar}`,
+    };
+    const recipe = {
+      image: runtime.image,
+      jre: jreOf(runtime, request.surroundings.baseImages.jre),
+      tool,
+      wrapper,
+      quarkus,
+    } as const;
+    return {
+      confidence: framework === undefined ? 'likely' : 'certain',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        {
+          framework: manifest.path,
+          runtime: manifest.path,
+          build: `${tool} default`,
+          start: `${facts.framework} default`,
+        },
+        {
+          runtime: 'Java',
+          version: runtime.evidence,
+          manager: { value: tool, from: wrapper ? `${tool} wrapper` : manifest.path },
+        },
+      ),
+      warnings: [...runtime.warnings, ...modulesWarning(manifest)],
+      dockerfile: { origin: 'generated', write: (final) => writeJava(recipe, final) },
+    };
+  },
+};
+
+function modulesWarning({ path, text }: { readonly path: string; readonly text: string }): string[] {
+  if (path !== 'pom.xml' || !/<modules>/.test(text)) return [];
+  return [
+    'pom.xml has modules, and the jar is looked for in target/ of the root directory: set that to the module of the app.',
+  ];
+}
+
+/** Wrappers are run by sh: not every repository keeps their executable bit. */
+function buildCommand(tool: 'maven' | 'gradle', wrapper: boolean): string {
+  if (tool === 'maven') return `${wrapper ? 'sh ./mvnw' : 'mvn'} -B -DskipTests package`;
+  return `${wrapper ? 'sh ./gradlew' : 'gradle'} --no-daemon -x test build`;
+}
+
+/** The JRE of the version that the JDK has. */
+const jreOf = ({ version, evidence }: ChosenRuntime, jre: string): string =>
+  version === '' || evidence.from.startsWith('base image') ? jre : withVersion(jre, version);

@@ -1,0 +1,202 @@
+/** Detector: Node.js, by package.json. */
+import type { Confidence, Evidence } from '../../../protocol/steps.ts';
+import type { DetectRequest, Detector, Facts, Finding, Miss } from '../detector.ts';
+import { versionFact } from '../evidence.ts';
+import { writeNode } from '../dockerfiles/node.ts';
+import type { NodeRecipe } from '../dockerfiles/node.ts';
+import { STATIC_PORT } from '../dockerfiles/static.ts';
+import { findApp } from '../node/app.ts';
+import type { NodeApp } from '../node/app.ts';
+import { FRAMEWORKS } from '../node/frameworks.ts';
+import { buildOf, recipeOf } from '../node/install.ts';
+import type { Command } from '../node/install.ts';
+import { lists } from '../node/package-json.ts';
+import { choosePackageManager } from '../node/package-manager.ts';
+import type { ChosenManager } from '../node/package-manager.ts';
+import { ENTRY_FILES } from '../node/start.ts';
+import type { Running, Start } from '../node/start.ts';
+import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
+import type { ChosenRuntime, Runtime } from '../runtime.ts';
+
+/** Code names of the LTS lines, as nvm knows them. */
+const CODE_NAMES: Readonly<Record<string, string>> = { hydrogen: '18', iron: '20', jod: '22', krypton: '24' };
+
+const nvmrc = versionFile('.nvmrc');
+
+export const RUNTIME: Runtime = {
+  name: 'Node.js',
+  kind: 'node',
+  digits: 1,
+  lines: ['24', '22', '20', '18', '26'],
+  standing: 'the current LTS',
+  files: [
+    {
+      ...nvmrc,
+      read: (text) => CODE_NAMES[/^lts\/(\w+)/i.exec(text.trim())?.[1]?.toLowerCase() ?? ''] ?? nvmrc.read(text),
+    },
+    versionFile('.node-version'),
+    toolVersions('nodejs', 'node'),
+  ],
+};
+
+export const node: Detector = {
+  name: 'node',
+  frameworks: ['Node.js', ...FRAMEWORKS.map(({ name }) => name)],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const app = await findApp(request);
+    if (app === null) return { missed: 'no package.json' };
+    const running = statedRunning(app.running, request);
+    if (running.start === null && running.output === null) {
+      return { missed: await whyNot(app) };
+    }
+    const manager = await choosePackageManager(app.root, app.rootManifest);
+    const build = await buildOf(app, manager.name);
+    const runtime = await nodeVersion(request, app);
+    const recipe = await recipeOf(app, running, { manager, image: runtime.image });
+    const told: Told = { app, running, build, manager, recipe, runtime };
+    const facts = factsOf(told);
+    return {
+      confidence: confidenceOf(running),
+      facts,
+      evidence: evidenceOf(facts, told),
+      warnings: warningsOf(told),
+      context: app.context,
+      dockerfile: { origin: 'generated', write: (final) => writeNode(recipe, final) },
+    };
+  },
+};
+
+async function whyNot({ workspace, root }: NodeApp): Promise<string> {
+  const reasons = [
+    `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
+  ];
+  if (workspace !== null) reasons.push(`no app among the ${workspace.members.length} members of its workspace`);
+  // Its projects are described by files of its plugins, each in their own way.
+  else if (await root.has('nx.json')) {
+    reasons.push(
+      'for a project of Nx that is no package, say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json',
+    );
+  }
+  return reasons.join('; ');
+}
+
+interface Told {
+  readonly app: NodeApp;
+  readonly running: Running;
+  readonly build: Command | null;
+  readonly manager: ChosenManager;
+  readonly recipe: NodeRecipe;
+  readonly runtime: ChosenRuntime;
+}
+
+/** A stated start command needs no start of its own, and a stated folder makes it a site. */
+function statedRunning(found: Running, { stated: { startCommand, outputDirectory } }: DetectRequest): Running {
+  if (startCommand !== undefined) {
+    return { ...found, start: { command: startCommand.value, from: startCommand.from, chosen: true } };
+  }
+  if (outputDirectory === undefined) return found;
+  return { ...found, start: null, output: { singlePage: false, ...found.output, folder: outputDirectory.value } };
+}
+
+/** Version files of the app, then those of the workspace, then what the manifest says. */
+async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<ChosenRuntime> {
+  const wanted = app.manifest.engines.node ?? app.rootManifest.engines.node;
+  const pinned = app.manifest.volta.node ?? app.rootManifest.volta.node;
+  const said =
+    pinned === undefined
+      ? wanted && { value: wanted.slice(0, 60), from: 'package.json engines.node' }
+      : { value: pinned.slice(0, 60), from: 'package.json volta.node' };
+  const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
+  return chooseRuntime(request, files, RUNTIME, said || null);
+}
+
+function confidenceOf({ framework, output, start }: Running): Confidence {
+  if (output !== null) return framework?.bundler === true ? 'likely' : 'certain';
+  return start?.chosen === true || framework?.start !== undefined ? 'certain' : 'likely';
+}
+
+function factsOf({ running, build, recipe, runtime }: Told): Facts {
+  const { framework, output, start } = running;
+  const port = portOf(running);
+  return {
+    framework: framework?.name ?? 'Node.js',
+    // What runs in the end: files are served by the static image.
+    runtime: output !== null && start?.chosen !== true ? 'static' : 'node',
+    ...versionFact(runtime),
+    ...(port && { port: port.value }),
+    ...(recipe.install && { installCommand: recipe.install }),
+    ...(build && { buildCommand: build.command }),
+    ...(start && { startCommand: start.command }),
+    ...(output && start?.chosen !== true && { outputDirectory: output.folder }),
+  };
+}
+
+/** Files are served at the port of the generated nginx; else a port that the start command fixes, else the framework's. */
+function portOf({ framework, output, start }: Running): { value: number; from: string } | null {
+  if (output !== null && start?.chosen !== true) return { value: STATIC_PORT, from: 'generated nginx configuration' };
+  const written = writtenPort(start);
+  if (written !== null) return { value: written, from: start?.from ?? 'start command' };
+  return framework?.port === undefined ? null : { value: framework.port, from: `${framework.name} default` };
+}
+
+function writtenPort(start: Start | null): number | null {
+  const written = /(?:^|\s)(?:PORT=|--port[= ]|(?:next start|serve)\b.*\s-p[= ]?)(\d{2,5})(?!\S)/.exec(
+    start?.command ?? '',
+  );
+  const port = Number(written?.[1]);
+  return port >= 1 && port <= 65_535 ? port : null;
+}
+
+function evidenceOf(facts: Facts, { app, running, build, manager, recipe, runtime }: Told): Evidence[] {
+  const { framework, start } = running;
+  const by = framework?.packages.find((name) => lists(app.manifest, name));
+  const isStatic = facts.runtime === 'static';
+  const port = portOf(running);
+  const evidence: Evidence[] = [
+    {
+      subject: 'framework',
+      value: facts.framework,
+      from: by === undefined ? 'package.json' : `package.json lists ${by}`,
+    },
+    {
+      subject: 'runtime',
+      value: isStatic ? 'nginx' : 'Node.js',
+      from: isStatic ? `${facts.framework} build` : 'package.json',
+    },
+    runtime.evidence,
+  ];
+  if (app.folder !== '.')
+    evidence.push({
+      subject: 'app',
+      value: app.folder,
+      from: `workspace of ${app.context === '.' ? 'the repository' : app.context}`,
+    });
+  if (recipe.install !== null) {
+    evidence.push(manager.evidence, {
+      subject: 'install',
+      value: recipe.install,
+      from: recipe.manager.lockfile ?? 'package.json',
+    });
+  }
+  if (build !== null) evidence.push({ subject: 'build', value: build.command, from: build.from });
+  if (start !== null) evidence.push({ subject: 'start', value: start.command, from: start.from });
+  if (facts.outputDirectory !== undefined) {
+    evidence.push({ subject: 'output', value: facts.outputDirectory, from: `${facts.framework} build` });
+  }
+  if (port !== null) evidence.push({ subject: 'port', value: String(port.value), from: port.from });
+  return evidence;
+}
+
+function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] {
+  const warnings = [...app.warnings, ...(recipe.install === null ? [] : manager.warnings), ...runtime.warnings];
+  if (recipe.developmentProgram !== null) {
+    const { developmentProgram } = recipe;
+    warnings.push(
+      `The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`,
+    );
+  }
+  const own = running.framework?.warning?.(app.manifest);
+  return own ? [...warnings, own] : warnings;
+}

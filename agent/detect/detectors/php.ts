@@ -1,0 +1,142 @@
+/** Detector: PHP, by composer.json or an index.php. */
+import { z } from 'zod';
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
+import { PHP_START, writePhp } from '../dockerfiles/php.ts';
+import type { PhpRecipe } from '../dockerfiles/php.ts';
+import { parseJson } from '../manifests.ts';
+import { readPackageJson } from '../node/package-json.ts';
+import { choosePackageManager, MANAGERS } from '../node/package-manager.ts';
+import type { RepositoryView } from '../repository.ts';
+import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+
+const Composer = z.looseObject({ require: z.record(z.string(), z.string()).default({}) });
+
+const RUNTIME: Runtime = {
+  name: 'PHP',
+  kind: 'php',
+  digits: 2,
+  lines: ['8.3', '8.4', '8.1'],
+  standing: 'the version of Debian stable',
+  files: [versionFile('.php-version'), toolVersions('php')],
+};
+
+const FRAMEWORKS: readonly (readonly [name: string, dependency: string])[] = [
+  ['Laravel', 'laravel/framework'],
+  ['Symfony', 'symfony/framework-bundle'],
+  ['Slim', 'slim/slim'],
+];
+
+const KEY_WARNINGS: Readonly<Record<string, readonly string[]>> = {
+  Laravel: ['Laravel needs APP_KEY: set it as a variable of the environment.'],
+};
+
+/** Extensions that every build of PHP has. */
+const BUILT_IN =
+  /^ext-(?:ctype|curl|dom|fileinfo|filter|hash|iconv|json|libxml|mbstring|openssl|pcre|pdo|phar|session|simplexml|tokenizer|xml\w*)$/;
+const PORT = 8080;
+/** Folders that are served, the likeliest first. */
+const DOCUMENT_ROOTS = ['public', 'web', 'htdocs', '.'];
+/** The image of composer lacks the extensions of the one that runs. */
+const INSTALL = 'composer install --no-dev --no-scripts --no-interaction --prefer-dist --ignore-platform-reqs';
+const CONFIGURATION = 'generated Apache configuration';
+
+export const php: Detector = {
+  name: 'php',
+  frameworks: ['PHP', ...FRAMEWORKS.map(([name]) => name)],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
+    const composer = await readComposer(repository);
+    const documentRoot = await documentRootOf(repository);
+    if (documentRoot === null) {
+      const manifest = composer.manifests.length === 0 ? 'no composer.json, and ' : 'composer.json, but ';
+      return { missed: `${manifest}no index.php in ${DOCUMENT_ROOTS.join(', ')}` };
+    }
+    const { packages, manifests } = composer;
+    const [framework, dependency] = FRAMEWORKS.find(([, name]) => name in packages) ?? ['PHP'];
+    const wanted = packages['php'];
+    const said = wanted === undefined ? null : { value: wanted, from: 'composer.json require.php' };
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const facts: Facts = {
+      framework,
+      runtime: 'php',
+      ...versionFact(runtime),
+      port: PORT,
+      ...(manifests.length > 0 && { installCommand: INSTALL }),
+      startCommand: PHP_START,
+    };
+    const assets = await assetsOf(repository);
+    const recipe = { image: runtime.image, documentRoot, manifests, assets };
+    const index = documentRoot === '.' ? 'index.php' : `${documentRoot}/index.php`;
+    return {
+      confidence: manifests.length === 0 ? 'likely' : 'certain',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        {
+          framework: dependency === undefined ? index : `composer.json lists ${dependency}`,
+          runtime: index,
+          install: manifests.at(-1) ?? '',
+          start: CONFIGURATION,
+          port: CONFIGURATION,
+        },
+        { runtime: 'PHP', version: runtime.evidence },
+      ),
+      warnings: [
+        ...runtime.warnings,
+        ...lockWarning('composer.lock', manifests.length !== 1),
+        ...extensionWarning(packages),
+        ...(KEY_WARNINGS[framework] ?? []),
+      ],
+      ...(assets && { includes: ['node'] }),
+      dockerfile: { origin: 'generated', write: (final) => writePhp(recipe, final) },
+    };
+  },
+};
+
+interface ComposerFacts {
+  /** What it requires: package → range. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** composer.json, and the lockfile behind it; empty without any. */
+  readonly manifests: readonly string[];
+}
+
+async function readComposer(repository: RepositoryView): Promise<ComposerFacts> {
+  const text = await repository.text('composer.json');
+  if (text === null) return { packages: {}, manifests: [] };
+  const lock = (await repository.has('composer.lock')) ? ['composer.lock'] : [];
+  return { packages: parseJson('composer.json', text, Composer).require, manifests: ['composer.json', ...lock] };
+}
+
+async function documentRootOf(repository: RepositoryView): Promise<string | null> {
+  for (const folder of DOCUMENT_ROOTS) {
+    if (await repository.has(folder === '.' ? 'index.php' : `${folder}/index.php`)) return folder;
+  }
+  return null;
+}
+
+/** The front end, when package.json has a build for it. */
+async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']> {
+  const manifest = await readPackageJson(repository);
+  if (manifest === null || !Object.hasOwn(manifest.scripts, 'build') || !(await repository.has('public/index.php')))
+    return null;
+  const { name, setup, lockfile } = await choosePackageManager(repository, manifest);
+  const { install, installWithoutLock, run } = MANAGERS[name];
+  return {
+    manifests: ['package.json', ...(lockfile === null ? [] : [lockfile])],
+    install: lockfile === null ? installWithoutLock : install,
+    setup,
+    build: `${run} build`,
+  };
+}
+
+function extensionWarning(require: Readonly<Record<string, string>>): string[] {
+  const extensions = Object.keys(require).filter((name) => /^ext-[a-z0-9_]+$/.test(name) && !BUILT_IN.test(name));
+  if (extensions.length === 0) return [];
+  return [
+    `composer.json asks for ${extensions.slice(0, 10).join(', ')}: the base image may lack them. Then add a Dockerfile.`,
+  ];
+}

@@ -1,0 +1,70 @@
+/** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, versionFact } from '../evidence.ts';
+import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
+import { pythonDependencies } from '../python/dependencies.ts';
+import type { PythonDependencies } from '../python/dependencies.ts';
+import { ENTRY_FILES, PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
+import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+
+const RUNTIME: Runtime = {
+  name: 'Python',
+  kind: 'python',
+  digits: 2,
+  lines: ['3.12', '3.13', '3.14', '3.10'],
+  standing: 'the version of Debian stable',
+  files: [versionFile('.python-version'), versionFile('runtime.txt'), toolVersions('python')],
+};
+
+export const python: Detector = {
+  name: 'python',
+  frameworks: ['Python', ...PYTHON_FRAMEWORKS.map(({ name }) => name)],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
+    const dependencies = await pythonDependencies(repository);
+    const start = await startOf(repository, dependencies);
+    if (start === null) {
+      const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
+      return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
+    }
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, dependencies?.python ?? null);
+    const install = installOf(dependencies);
+    const facts: Facts = {
+      framework: start.framework,
+      runtime: 'python',
+      ...versionFact(runtime),
+      ...(start.port && { port: start.port }),
+      ...(install && { installCommand: install }),
+      startCommand: start.command,
+    };
+    const recipe = { image: runtime.image, dependencies };
+    return {
+      confidence: start.framework === 'Python' && start.from !== 'Procfile' ? 'likely' : 'certain',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        { framework: start.frameworkFrom, runtime: dependencies?.file ?? start.from, start: start.from },
+        {
+          runtime: 'Python',
+          version: runtime.evidence,
+          ...(install !== null &&
+            dependencies !== null && { manager: { value: dependencies.manager.name, from: dependencies.file } }),
+        },
+      ),
+      warnings: [...(start.warning === undefined ? [] : [start.warning]), ...runtime.warnings],
+      dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
+    };
+  },
+};
+
+function installOf(dependencies: PythonDependencies | null): string | null {
+  if (dependencies === null) return null;
+  const { install } = dependencies;
+  if (install.kind === 'requirements') return 'pip install -r requirements.txt';
+  if (install.kind === 'project') return 'pip install .';
+  if (install.kind === 'locked') return install.command;
+  return install.lines.length === 0 ? null : `pip install -r ${REQUIREMENTS}`;
+}

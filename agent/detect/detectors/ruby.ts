@@ -1,0 +1,131 @@
+/** Detector: Ruby, by its Gemfile. */
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
+import { writeRuby } from '../dockerfiles/ruby.ts';
+import { procfileWeb } from '../procfile.ts';
+import { present } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
+import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
+
+const RUNTIME: Runtime = {
+  name: 'Ruby',
+  kind: 'ruby',
+  digits: 2,
+  lines: ['3.2', '3.3', '3.4'],
+  standing: 'the version of Debian stable',
+  files: [versionFile('.ruby-version'), toolVersions('ruby')],
+};
+
+/** Gems with a library beneath, and its Debian packages: to build, and to run. */
+const LIBRARIES: Readonly<Record<string, readonly [build: string, run: string]>> = {
+  pg: ['libpq-dev', 'libpq5'],
+  mysql2: ['default-libmysqlclient-dev', 'libmariadb3'],
+  sqlite3: ['libsqlite3-dev', 'libsqlite3-0'],
+  'ruby-vips': ['libvips-dev', 'libvips42'],
+  image_processing: ['libvips-dev', 'libvips42'],
+};
+
+interface Way {
+  readonly framework: string;
+  readonly port: number;
+  readonly command: string;
+  readonly from: string;
+}
+
+export const ruby: Detector = {
+  name: 'ruby',
+  frameworks: ['Ruby', 'Rails', 'Sinatra', 'Rack'],
+  best: 'certain',
+
+  async detect(request): Promise<Finding | Miss> {
+    const { repository } = request;
+    const gemfile = await repository.text('Gemfile');
+    if (gemfile === null) return { missed: 'no Gemfile' };
+    const gems = new Set(
+      [...gemfile.matchAll(/^[ \t]*gem[ \t(]*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
+    );
+    const way = await wayOf(repository, gems);
+    if (way === null) return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, app.rb or main.rb' };
+    const wanted = /^[ \t]*ruby\s+["']([^"'\n]{1,40})["']/m.exec(gemfile)?.[1]?.replace('~>', '~=');
+    const said = wanted === undefined ? null : { value: wanted, from: 'Gemfile' };
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const rails = way.framework === 'Rails';
+    const hasLock = await repository.has('Gemfile.lock');
+    const assets =
+      rails && [...gems].some((gem) => /^(?:sprockets|propshaft|importmap-rails|.*bundling-rails)/.test(gem));
+    const facts: Facts = {
+      framework: way.framework,
+      runtime: 'ruby',
+      ...versionFact(runtime),
+      port: way.port,
+      installCommand: 'bundle install',
+      ...(assets && { buildCommand: 'SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile' }),
+      startCommand: way.command,
+    };
+    const libraries = [
+      ...new Map(
+        Object.entries(LIBRARIES)
+          .filter(([gem]) => gems.has(gem))
+          .map(([, pair]) => [pair[0], pair]),
+      ),
+    ];
+    const recipe = {
+      image: runtime.image,
+      manifests: await present(repository, ['Gemfile', 'Gemfile.lock', '.ruby-version']),
+      hasLock,
+      rails,
+      buildPackages: libraries.map(([, [build]]) => build),
+      runPackages: libraries.map(([, [, run]]) => run),
+    };
+    return {
+      confidence: 'certain',
+      facts,
+      evidence: evidenceFor(
+        facts,
+        {
+          framework: way.framework === 'Ruby' ? 'Gemfile' : `Gemfile and ${way.from}`,
+          runtime: 'Gemfile',
+          install: hasLock ? 'Gemfile.lock' : 'Gemfile',
+          start: way.from,
+        },
+        { runtime: 'Ruby', version: runtime.evidence },
+      ),
+      warnings: [...runtime.warnings, ...lockWarning('Gemfile.lock', hasLock)],
+      dockerfile: { origin: 'generated', write: (final) => writeRuby(recipe, final) },
+    };
+  },
+};
+
+/** A Procfile says it; else the framework is known by its gem, and how it starts by what lies there. */
+async function wayOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
+  const known = await frameworkOf(repository, gems);
+  const web = await procfileWeb(repository);
+  if (web === null) return known;
+  return { ...(known ?? { framework: 'Ruby', port: 9292 }), command: web, from: 'Procfile' };
+}
+
+async function frameworkOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
+  const rackup = await repository.has('config.ru');
+  const puma = gems.has('puma');
+  if (gems.has('rails') && (await repository.has('config/application.rb'))) {
+    const command = 'bundle exec rails server -b 0.0.0.0 -p $PORT';
+    return { framework: 'Rails', port: 3000, command, from: 'config/application.rb' };
+  }
+  const sinatra = gems.has('sinatra');
+  if (rackup) {
+    const command = puma ? 'bundle exec puma -b tcp://0.0.0.0:$PORT' : 'bundle exec rackup -o 0.0.0.0 -p $PORT';
+    return { framework: sinatra ? 'Sinatra' : 'Rack', port: sinatra ? 4567 : 9292, command, from: 'config.ru' };
+  }
+  for (const file of ['app.rb', 'main.rb', 'server.rb']) {
+    if (!(await repository.has(file))) continue;
+    const options = sinatra ? ' -o 0.0.0.0 -p $PORT' : '';
+    return {
+      framework: sinatra ? 'Sinatra' : 'Ruby',
+      port: sinatra ? 4567 : 8080,
+      command: `bundle exec ruby ${file}${options}`,
+      from: file,
+    };
+  }
+  return null;
+}

@@ -1,0 +1,42 @@
+/** Detector: a folder of finished files with an index.html. */
+import type { Detector } from '../detector.ts';
+import { STATIC_PORT, writeStatic } from '../dockerfiles/static.ts';
+
+/** Where finished sites lie, the likeliest first. */
+const FOLDERS = ['.', 'public', 'dist', 'build', 'site', '_site', 'docs'];
+
+export const staticSite: Detector = {
+  name: 'static',
+  frameworks: ['Static site'],
+  // An index.html lies in most repositories of all kinds.
+  best: 'guess',
+
+  async detect({ repository, stated }) {
+    const folders = stated.outputDirectory === undefined ? FOLDERS : [stated.outputDirectory.value];
+    for (const folder of folders) {
+      const path = folder === '.' ? 'index.html' : `${folder}/index.html`;
+      if (!(await repository.has(path))) continue;
+      return {
+        confidence: stated.outputDirectory === undefined ? 'guess' : 'stated',
+        facts: { framework: 'Static site', runtime: 'static', port: STATIC_PORT, outputDirectory: folder },
+        evidence: [
+          { subject: 'framework', value: 'Static site', from: path },
+          { subject: 'output', value: folder, from: path },
+          { subject: 'port', value: String(STATIC_PORT), from: 'generated nginx configuration' },
+        ],
+        warnings: [],
+        dockerfile: {
+          origin: 'generated',
+          write: ({ facts: { port }, surroundings: { baseImages } }) =>
+            writeStatic({
+              base: baseImages.static,
+              port: port ?? STATIC_PORT,
+              source: { stage: null, folder },
+              singlePage: stated.singlePage?.value ?? false,
+            }),
+        },
+      };
+    }
+    return { missed: `no index.html in ${folders.join(', ')}` };
+  },
+};

@@ -1,0 +1,35 @@
+/** Generated Dockerfile for Deno, which npm brings as a package into the Node.js image. */
+import type { Generated, WriteRequest } from '../detector.ts';
+import { runAs, stages, USER } from './common.ts';
+
+export interface DenoRecipe {
+  /** What npm gets: `deno@2`. */
+  readonly setup: string;
+}
+
+const CACHE = '/deno';
+
+export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteRequest): Generated {
+  const { installCommand, buildCommand, startCommand = '' } = facts;
+  const base = [
+    `FROM ${surroundings.baseImages.node} AS deno`,
+    `RUN npm install --global --no-fund --no-audit ${setup}`,
+  ];
+  const build = [
+    'FROM deno AS build',
+    'WORKDIR /app',
+    `ENV DENO_DIR=${CACHE} DENO_NO_UPDATE_CHECK=1`,
+    'COPY . .',
+    ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
+    ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
+    `RUN mkdir -p ${CACHE}`,
+  ];
+  const run = [
+    'FROM deno',
+    `ENV DENO_DIR=${CACHE} DENO_NO_UPDATE_CHECK=1 HOME=/tmp`,
+    `COPY --from=build --chown=${USER} ${CACHE} ${CACHE}`,
+    `COPY --from=build --chown=${USER} /app /app`,
+    ...runAs(startCommand),
+  ];
+  return { text: stages(base, build, run), files: [] };
+}

@@ -1,0 +1,46 @@
+/** Generated Dockerfile for the JVM: built with a JDK, run with a JRE. */
+import type { Generated, WriteRequest } from '../detector.ts';
+import { cacheMount, runAs, stages, USER } from './common.ts';
+
+export interface JavaRecipe {
+  readonly image: string;
+  readonly jre: string;
+  readonly tool: 'maven' | 'gradle';
+  /** The repository brings the tool: mvnw, gradlew. */
+  readonly wrapper: boolean;
+  /** The folder that Quarkus leaves, instead of one jar. */
+  readonly quarkus: boolean;
+}
+
+const CACHE = { maven: '/root/.m2', gradle: '/root/.gradle' };
+const OUTPUT = { maven: 'target', gradle: 'build/libs' };
+const QUARKUS = { maven: 'target/quarkus-app', gradle: 'build/quarkus-app' };
+
+export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequest): Generated {
+  const { tool, wrapper, quarkus, image, jre } = recipe;
+  const { installCommand, buildCommand = '', startCommand = '' } = facts;
+  const program = tool === 'maven' ? 'mvn' : 'gradle';
+  // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies.
+  const jar = `ls ${OUTPUT[tool]}/*.jar ${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
+  const build = [
+    `FROM ${image} AS build`,
+    ...(wrapper
+      ? []
+      : [`RUN command -v ${program} || (apt-get update && apt-get install -y --no-install-recommends ${tool})`]),
+    'WORKDIR /src',
+    'COPY . .',
+    ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
+    // The dependencies are in the cache, not in a layer: which files of a build of many modules name them is hard to tell.
+    `RUN ${cacheMount(surroundings.cacheScope, tool, CACHE[tool])} ${buildCommand}`,
+    quarkus
+      ? `RUN mkdir -p /out && cp -r ${QUARKUS[tool]}/. /out/`
+      : `RUN mkdir -p /out && cp "$(${jar})" /out/app.jar`,
+  ];
+  const run = [
+    `FROM ${jre}`,
+    'ENV HOME=/tmp JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=75',
+    `COPY --from=build --chown=${USER} /out /app`,
+    ...runAs(startCommand),
+  ];
+  return { text: stages(build, run), files: [] };
+}

@@ -1,0 +1,48 @@
+/** The evidence of a finding, from its facts and the places where they were read. */
+import type { Evidence } from '../../protocol/steps.ts';
+import type { Facts } from './detector.ts';
+import type { ChosenRuntime } from './runtime.ts';
+
+/** Where each fact was read. A fact that is absent needs no place. */
+export interface Places {
+  readonly framework: string;
+  readonly runtime: string;
+  readonly install?: string;
+  readonly build?: string;
+  readonly start: string;
+  /** By default the framework's. */
+  readonly port?: string;
+}
+
+interface Told {
+  /** The runtime as people call it: "Node.js". */
+  readonly runtime: string;
+  readonly version: Evidence;
+  readonly manager?: { readonly value: string; readonly from: string };
+}
+
+export function evidenceFor(facts: Facts, places: Places, { runtime, version, manager }: Told): Evidence[] {
+  const { framework, installCommand, buildCommand, startCommand, port } = facts;
+  const all: readonly [Evidence['subject'], string | undefined, string | undefined][] = [
+    ['framework', framework, places.framework],
+    ['runtime', runtime, places.runtime],
+    ['version', version.value, version.from],
+    ['packageManager', manager?.value, manager?.from],
+    ['install', installCommand, places.install],
+    ['build', buildCommand, places.build],
+    ['start', startCommand, places.start],
+    ['port', port?.toString(), places.port ?? `${framework} default`],
+  ];
+  return all.flatMap(([subject, value, from]) =>
+    value === undefined ? [] : [{ subject, value, from: from ?? places.runtime }],
+  );
+}
+
+/** The version as a fact, where the name of the base image tells it. */
+export const versionFact = ({ version }: Pick<ChosenRuntime, 'version'>): Pick<Facts, 'version'> =>
+  version === '' ? {} : { version };
+
+/** A warning when the file that fixes versions is missing. */
+export function lockWarning(lockfile: string, isThere: boolean): string[] {
+  return isThere ? [] : [`There is no ${lockfile}, so the same commit may get other versions tomorrow. Commit one.`];
+}

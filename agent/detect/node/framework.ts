@@ -1,0 +1,58 @@
+/** What a framework of Node.js is, as data: how it is known, and what its build leaves behind. */
+import type { PackageJson } from './package-json.ts';
+
+/** What the build leaves when it is only files. */
+export interface StaticOutput {
+  readonly folder: string;
+  /** Unknown paths get index.html: the app routes in the browser. */
+  readonly singlePage: boolean;
+  /** Folder of files whose names change with their content. */
+  readonly hashed?: string;
+}
+
+/** The first of a framework's configuration files that is there; empty without any. */
+export interface ConfigFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Framework {
+  /** Stored in plans: never rename. */
+  readonly name: string;
+  /** One of these packages is listed. */
+  readonly packages: readonly string[];
+  /** Only a tool that other runtimes use for their assets too: no more than likely. */
+  readonly bundler?: true;
+  /** Port that its server listens on when nothing says another one. */
+  readonly port?: number;
+  /** Build command when package.json has no `build` script. */
+  readonly build?: string;
+  /** The build as files; null when this project's build is a server. Absent: always a server. */
+  readonly output?: (manifest: PackageJson, config: ConfigFile) => StaticOutput | null;
+  /** Scripts that may start it, before `start`. */
+  readonly startScripts?: readonly string[];
+  /** Start command when no script does. */
+  readonly start?: string | ((manifest: PackageJson, config: ConfigFile) => string | null);
+  /** Scripts like this are for development and never start it in production. */
+  readonly development?: RegExp;
+  /** Its configuration files, read for `output`. */
+  readonly config?: readonly string[];
+  /** Environment variables that make the server reachable. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly warning?: (manifest: PackageJson) => string | null;
+}
+
+export const withExtensions = (name: string): string[] =>
+  ['js', 'ts', 'mjs', 'mts', 'cjs'].map((end) => `${name}.${end}`);
+
+/** A folder that a configuration file names as `key: 'folder'`. */
+export function named({ text }: ConfigFile, key: string): string | null {
+  const folder = new RegExp(`["']?\\b${key}["']?\\s*:\\s*['"](?:\\./)?([A-Za-z0-9_@][A-Za-z0-9._/@-]*?)/?['"]`).exec(
+    text,
+  )?.[1];
+  return folder === undefined || folder.split('/').includes('..') ? null : folder;
+}
+
+/** The last part of the package's name: `@shop/web` → `web`. */
+export const shortName = ({ name = 'app' }: PackageJson): string =>
+  /([A-Za-z0-9][A-Za-z0-9._-]*)$/.exec(name)?.[1] ?? 'app';

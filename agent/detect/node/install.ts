@@ -1,0 +1,96 @@
+/** How the packages of an app get installed and the app built. */
+import type { NodeRecipe } from '../dockerfiles/node.ts';
+import { present } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
+import type { NodeApp } from './app.ts';
+import type { PackageJson } from './package-json.ts';
+import { MANAGERS } from './package-manager.ts';
+import type { ChosenManager, ManagerName } from './package-manager.ts';
+import type { Running } from './start.ts';
+
+/** Scripts that npm runs by itself during an install: they may need any file of the repository. */
+const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare'];
+
+/** Members whose manifests are copied one by one; with more of them all files come first. */
+const MAX_MANIFESTS = 40;
+
+export interface Command {
+  readonly command: string;
+  readonly from: string;
+}
+
+/** The build of the app; in a workspace by the tool that builds what it depends on first, where there is one. */
+export async function buildOf(app: NodeApp, manager: ManagerName): Promise<Command | null> {
+  const { manifest, folder, root, running } = app;
+  const { framework } = running;
+  if (!Object.hasOwn(manifest.scripts, 'build')) {
+    return framework?.build === undefined ? null : { command: framework.build, from: `${framework.name} default` };
+  }
+  const from = folder === '.' ? 'package.json scripts.build' : `${folder}/package.json scripts.build`;
+  const name = manifest.name ?? '';
+  if (folder !== '.' && /^(?:@[a-z0-9._-]+\/)?[a-z0-9][a-z0-9._-]*$/i.test(name)) {
+    if (await root.has('turbo.json'))
+      return { command: `turbo run build --filter=${name}`, from: `turbo.json, ${from}` };
+    if (await root.has('nx.json')) return { command: `nx run ${name}:build`, from: `nx.json, ${from}` };
+    if (manager === 'pnpm') return { command: `pnpm --filter ${name}... run build`, from };
+  }
+  return { command: `${MANAGERS[manager].run} build`, from };
+}
+
+export async function recipeOf(
+  app: NodeApp,
+  { framework, output, start }: Running,
+  { manager, image }: { readonly manager: ChosenManager; readonly image: string },
+): Promise<NodeRecipe> {
+  const { root, rootManifest, manifest, folder, workspace } = app;
+  const { install, installWithoutLock } = MANAGERS[manager.name];
+  const installs = INSTALL_SCRIPTS.filter((name) => Object.hasOwn(rootManifest.scripts, name));
+  const dependencies = { ...dependenciesOf(rootManifest), ...dependenciesOf(manifest) };
+  const nothing = Object.keys(dependencies).length === 0 && installs.length === 0 && workspace === null;
+  const [program = ''] = (start?.command ?? '').split(/\s+/);
+  const members = workspace?.members ?? [];
+  return {
+    image,
+    folder,
+    manager,
+    install: nothing ? null : manager.lockfile === null ? installWithoutLock : install,
+    manifests: [
+      ...(await manifestsOf(root, manager.lockfile)),
+      ...members.slice(0, MAX_MANIFESTS).map((member) => `${member}/package.json`),
+    ],
+    sourcesFirst: await whySourcesFirst(root, { installs, members: members.length, dependencies }),
+    installScripts: installs.length > 0,
+    developmentProgram: Object.hasOwn(manifest.devDependencies, program) ? program : null,
+    output,
+    env: framework?.env ?? {},
+  };
+}
+
+const dependenciesOf = (manifest: PackageJson): Readonly<Record<string, string>> => ({
+  ...manifest.dependencies,
+  ...manifest.devDependencies,
+  ...manifest.optionalDependencies,
+});
+
+async function manifestsOf(repository: RepositoryView, lockfile: string | null): Promise<string[]> {
+  const others = await present(repository, ['.npmrc', '.yarnrc', '.yarnrc.yml', 'pnpm-workspace.yaml']);
+  return ['package.json', ...(lockfile === null ? [] : [lockfile]), ...others];
+}
+
+/** Why the install needs more than the manifests, or null. */
+async function whySourcesFirst(
+  repository: RepositoryView,
+  told: {
+    readonly installs: readonly string[];
+    readonly members: number;
+    readonly dependencies: Readonly<Record<string, string>>;
+  },
+): Promise<string | null> {
+  if (told.installs.length > 0) return `scripts.${told.installs[0]} may need any file`;
+  if (told.members > MAX_MANIFESTS) return 'the manifests of all workspaces are needed';
+  if (Object.values(told.dependencies).some((range) => /^(?:file|link|portal|patch):/.test(range))) {
+    return 'a dependency is a folder of the repository';
+  }
+  const folders = await repository.entries('.');
+  return folders.includes('.yarn/') || folders.includes('patches/') ? 'the package manager has files of its own' : null;
+}

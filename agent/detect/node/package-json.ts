@@ -1,0 +1,51 @@
+/** package.json, as far as a plan needs it. */
+import { z } from 'zod';
+import { parseJson } from '../manifests.ts';
+import { MAX_COMMAND } from '../procfile.ts';
+import type { RepositoryView } from '../repository.ts';
+
+const Words = z.record(z.string(), z.string()).default({});
+
+const PackageJson = z.looseObject({
+  name: z.string().optional(),
+  main: z.string().optional(),
+  scripts: Words,
+  dependencies: Words,
+  devDependencies: Words,
+  optionalDependencies: Words,
+  engines: z.looseObject({ node: z.string().optional() }).default({}),
+  volta: z.looseObject({ node: z.string().optional() }).default({}),
+  packageManager: z.string().optional(),
+  workspaces: z.unknown().optional(),
+});
+export type PackageJson = z.infer<typeof PackageJson>;
+
+/** The manifest, or null when there is none. @throws OrkestrError ORK_MANIFEST_INVALID */
+export async function readPackageJson(
+  repository: RepositoryView,
+  shownAs = 'package.json',
+): Promise<PackageJson | null> {
+  const text = await repository.text('package.json');
+  return text === null ? null : parseJson(shownAs, text, PackageJson);
+}
+
+/** Whether any of the packages is listed, for production or development. */
+export function lists(manifest: PackageJson, ...packages: readonly string[]): boolean {
+  return packages.some(
+    (name) => Object.hasOwn(manifest.dependencies, name) || Object.hasOwn(manifest.devDependencies, name),
+  );
+}
+
+/** A script with `npm run other` replaced by what `other` is, and its name then; null when there is none. */
+export function resolveScript(manifest: PackageJson, name: string): { name: string; line: string } | null {
+  let current = name;
+  // Scripts may call each other in a circle.
+  for (let depth = 0; depth < 5; depth += 1) {
+    const line = Object.hasOwn(manifest.scripts, current) ? manifest.scripts[current]?.trim() : undefined;
+    if (line === undefined || line === '' || line.length > MAX_COMMAND) return null;
+    const next = /^(?:npm run|pnpm(?: run)?|yarn(?: run)?|bun run) ([\w:.-]+)$/.exec(line)?.[1];
+    if (next === undefined || !Object.hasOwn(manifest.scripts, next)) return { name: current, line };
+    current = next;
+  }
+  return null;
+}

@@ -1,0 +1,161 @@
+/** Package managers of Node.js: which one a repository uses, and its commands. */
+import type { Evidence } from '../../../protocol/steps.ts';
+import type { PackageJson } from './package-json.ts';
+import type { RepositoryView } from '../repository.ts';
+
+/** How to work with one package manager. */
+interface Manager {
+  readonly lockfiles: readonly string[];
+  /** The npm package that brings it; null: part of the base image. */
+  readonly package: string | null;
+  readonly install: string;
+  readonly installWithoutLock: string;
+  /** Option that leaves development dependencies out; null when it has none, then they are pruned. */
+  readonly productionOnly: string | null;
+  /** Takes development dependencies out again. */
+  readonly prune: string;
+  /** The same in a workspace, where it is another command. */
+  readonly pruneWorkspace?: string;
+  readonly run: string;
+  readonly cacheDirectory: string;
+}
+
+const PNPM_STORE = '/root/.pnpm-store';
+
+export const MANAGERS = {
+  npm: {
+    lockfiles: ['package-lock.json', 'npm-shrinkwrap.json'],
+    package: null,
+    install: 'npm ci',
+    installWithoutLock: 'npm install',
+    productionOnly: '--omit=dev',
+    prune: 'npm prune --omit=dev --ignore-scripts',
+    run: 'npm run',
+    cacheDirectory: '/root/.npm',
+  },
+  pnpm: {
+    lockfiles: ['pnpm-lock.yaml'],
+    package: 'pnpm',
+    install: `pnpm install --frozen-lockfile --store-dir=${PNPM_STORE}`,
+    installWithoutLock: `pnpm install --no-frozen-lockfile --store-dir=${PNPM_STORE}`,
+    productionOnly: '--prod',
+    // Without CI it asks before it removes anything.
+    prune: 'CI=1 pnpm prune --prod --ignore-scripts',
+    // Its prune knows nothing of members.
+    pruneWorkspace: `CI=1 pnpm install --prod --ignore-scripts --store-dir=${PNPM_STORE}`,
+    run: 'pnpm run',
+    cacheDirectory: PNPM_STORE,
+  },
+  yarn: {
+    lockfiles: ['yarn.lock'],
+    package: 'yarn',
+    install: 'yarn install --frozen-lockfile',
+    installWithoutLock: 'yarn install',
+    productionOnly: '--production',
+    prune: 'yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline',
+    run: 'yarn run',
+    cacheDirectory: '/usr/local/share/.cache/yarn',
+  },
+  /** Yarn 2 and later. */
+  berry: {
+    lockfiles: ['yarn.lock'],
+    package: '@yarnpkg/cli-dist',
+    install: 'yarn install --immutable',
+    installWithoutLock: 'yarn install --no-immutable',
+    productionOnly: null,
+    prune: 'yarn workspaces focus --all --production',
+    run: 'yarn run',
+    cacheDirectory: '/root/.yarn/berry/cache',
+  },
+  bun: {
+    lockfiles: ['bun.lock', 'bun.lockb'],
+    package: 'bun',
+    install: 'bun install --frozen-lockfile',
+    installWithoutLock: 'bun install',
+    productionOnly: '--production',
+    // It has no prune.
+    prune: 'rm -rf node_modules && bun install --production --frozen-lockfile --ignore-scripts',
+    run: 'bun run',
+    cacheDirectory: '/root/.bun/install/cache',
+  },
+} as const satisfies Record<string, Manager>;
+export type ManagerName = keyof typeof MANAGERS;
+
+export interface ChosenManager {
+  readonly name: ManagerName;
+  /** What `npm install -g` gets: `pnpm@9.1.0`; null when the base image has the manager. */
+  readonly setup: string | null;
+  readonly lockfile: string | null;
+  readonly evidence: Evidence;
+  readonly warnings: readonly string[];
+}
+
+export const managerOf = ({ name }: Pick<ChosenManager, 'name'>): Manager => MANAGERS[name];
+
+/** Enough of a lockfile to see its format. */
+const HEAD_BYTES = 512;
+
+/** The `packageManager` field first, then the lockfile, else npm. */
+export async function choosePackageManager(repository: RepositoryView, manifest: PackageJson): Promise<ChosenManager> {
+  const present = new Map<string, string>();
+  for (const lockfile of new Set(Object.values(MANAGERS).flatMap(({ lockfiles }) => lockfiles))) {
+    const head = await repository.head(lockfile, HEAD_BYTES);
+    if (head !== null) present.set(lockfile, head);
+  }
+  const declared = fromField(manifest.packageManager);
+  const found = declared ?? fromLockfile(present);
+  const { name } = found;
+  const lockfile = MANAGERS[name].lockfiles.find((file) => present.has(file)) ?? null;
+  const warnings: string[] = [];
+  if (manifest.packageManager !== undefined && declared === null) {
+    warnings.push(
+      `packageManager "${manifest.packageManager.slice(0, 60)}" of package.json is not supported; using ${name}.`,
+    );
+  }
+  if (lockfile === null)
+    warnings.push('There is no lockfile, so the same commit may get other versions tomorrow. Commit one.');
+  const { package: bringer } = MANAGERS[name];
+  return {
+    name,
+    setup: bringer === null ? null : `${bringer}@${found.version}`,
+    lockfile,
+    evidence: {
+      subject: 'packageManager',
+      value: bringer === null ? name : `${name === 'berry' ? 'yarn' : name} ${found.version}`,
+      from: found.from,
+    },
+    warnings,
+  };
+}
+
+interface Choice {
+  readonly name: ManagerName;
+  readonly version: string;
+  readonly from: string;
+}
+
+/** `pnpm@9.1.0+sha512.…`, as corepack defines it; null when absent, of another manager, or not of that form. */
+function fromField(field: string | undefined): Choice | null {
+  const [, name, version] =
+    /^(npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[A-Za-z0-9.]+)?)(?:\+[A-Za-z0-9.=]+)?$/.exec(field ?? '') ?? [];
+  if (name === undefined || version === undefined) return null;
+  const from = 'package.json packageManager';
+  if (name === 'yarn') return { name: version.startsWith('1.') ? 'yarn' : 'berry', version, from };
+  return { name: name === 'pnpm' || name === 'bun' ? name : 'npm', version, from };
+}
+
+function fromLockfile(present: ReadonlyMap<string, string>): Choice {
+  for (const file of MANAGERS.npm.lockfiles) if (present.has(file)) return { name: 'npm', version: '', from: file };
+  const pnpm = present.get('pnpm-lock.yaml');
+  if (pnpm !== undefined) {
+    // pnpm 9 and 10 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
+    const format = Number.parseInt(/lockfileVersion:\s*'?(\d+)/.exec(pnpm)?.[1] ?? '9', 10);
+    return { name: 'pnpm', version: format >= 9 ? '9' : format >= 6 ? '8' : '7', from: 'pnpm-lock.yaml' };
+  }
+  for (const file of MANAGERS.bun.lockfiles) if (present.has(file)) return { name: 'bun', version: '1', from: file };
+  const yarn = present.get('yarn.lock');
+  if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };
+  return yarn.includes('__metadata:')
+    ? { name: 'berry', version: '4', from: 'yarn.lock' }
+    : { name: 'yarn', version: '1', from: 'yarn.lock' };
+}

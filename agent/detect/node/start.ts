@@ -1,0 +1,93 @@
+/** How an app of Node.js runs: its framework, and either how its server starts or what files its build leaves. */
+import { procfileWeb } from '../procfile.ts';
+import { firstFile } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
+import type { ConfigFile, Framework, StaticOutput } from './framework.ts';
+import { FRAMEWORKS } from './frameworks.ts';
+import { lists, resolveScript } from './package-json.ts';
+import type { PackageJson } from './package-json.ts';
+
+/** Files that start an app when nothing else says how. */
+export const ENTRY_FILES = [
+  'server.js',
+  'index.js',
+  'app.js',
+  'main.js',
+  'server.mjs',
+  'index.mjs',
+  'src/index.js',
+  'src/server.js',
+];
+/** The same for Bun, which runs TypeScript. */
+const BUN_ENTRY_FILES = ['index.ts', 'server.ts', 'src/index.ts', 'src/server.ts'];
+
+/** Scripts that start every member of a workspace at once. */
+const MONOREPO_START = /^(?:turbo|nx|lerna|npm-run-all|concurrently)\b|\b(?:--workspaces|--parallel|-r run)\b/;
+
+/** `chosen`: the repository says so itself, it is not a default of ours. */
+export interface Start {
+  readonly command: string;
+  readonly from: string;
+  readonly chosen: boolean;
+}
+
+export interface Running {
+  readonly framework: Framework | undefined;
+  readonly output: StaticOutput | null;
+  readonly start: Start | null;
+}
+
+export async function howItRuns(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {
+  for (const framework of FRAMEWORKS) {
+    if (!lists(manifest, ...framework.packages)) continue;
+    const config = (await firstFile(repository, framework.config ?? [])) ?? { path: '', text: '' };
+    const start = await startOf(repository, manifest, { framework, config, bun });
+    const output = framework.output?.(manifest, config) ?? null;
+    if (output === null) return { framework, output, start };
+    // A start command that the repository itself gives wins over the files: then this framework is only its build tool.
+    if (start?.chosen !== true) return { framework, output, start: null };
+  }
+  return { framework: undefined, output: null, start: await startOf(repository, manifest, { bun }) };
+}
+
+/** What the repository says itself, then the framework's default, then a file that looks like it. */
+async function startOf(
+  repository: RepositoryView,
+  manifest: PackageJson,
+  known: { readonly framework?: Framework; readonly config?: ConfigFile; readonly bun: boolean },
+): Promise<Start | null> {
+  const { framework, config = { path: '', text: '' } } = known;
+  const web = await procfileWeb(repository);
+  if (web !== null) return { command: web, from: 'Procfile', chosen: true };
+  const script = scriptStart(manifest, framework);
+  if (script !== null) return script;
+  const standard = typeof framework?.start === 'function' ? framework.start(manifest, config) : framework?.start;
+  if (framework !== undefined && standard) {
+    return { command: standard, from: `${framework.name} default`, chosen: false };
+  }
+  return entryStart(repository, manifest, known.bun);
+}
+
+function scriptStart(manifest: PackageJson, framework: Framework | undefined): Start | null {
+  for (const name of [...(framework?.startScripts ?? []), 'start']) {
+    const script = resolveScript(manifest, name);
+    if (script === null || framework?.development?.test(script.line) === true) continue;
+    if (MONOREPO_START.test(script.line)) continue;
+    // The line itself, not `npm run`: npm and its shell keep SIGTERM from the app. So what npm would run before comes along.
+    const before = manifest.scripts[`pre${script.name}`]?.trim();
+    const command = before ? `${/[;&|]/.test(before) ? `{ ${before}; }` : before} && ${script.line}` : script.line;
+    return { command, from: `package.json scripts.${script.name}`, chosen: true };
+  }
+  return null;
+}
+
+async function entryStart(repository: RepositoryView, { main }: PackageJson, bun: boolean): Promise<Start | null> {
+  const usual = bun ? [...BUN_ENTRY_FILES, ...ENTRY_FILES] : ENTRY_FILES;
+  for (const file of main === undefined ? usual : [main, ...usual]) {
+    const path = file.replace(/^\.\//, '');
+    if (!/^[A-Za-z0-9_@][A-Za-z0-9._/@-]*$/.test(path) || !(await repository.has(path))) continue;
+    const program = bun && path.endsWith('.ts') ? 'bun' : 'node';
+    return { command: `${program} ${path}`, from: file === main ? 'package.json main' : path, chosen: false };
+  }
+  return null;
+}

@@ -1,0 +1,160 @@
+/** What a Python project depends on, and which manager installs it: pip, uv, poetry, pdm or pipenv. */
+import { z } from 'zod';
+import type { Stated } from '../detector.ts';
+import { parseToml } from '../manifests.ts';
+import type { RepositoryView } from '../repository.ts';
+import { PYTHON_MANAGERS } from './managers.ts';
+import type { LockedManager, PythonManager } from './managers.ts';
+
+export interface PythonDependencies {
+  /** The file that lists them. */
+  readonly file: string;
+  readonly manager: PythonManager;
+  /** Normalised names (PEP 503). */
+  readonly names: ReadonlySet<string>;
+  /**
+   * How they get installed: a requirements file of the repository, lines for one of ours, the lockfile of a manager, or the
+   * project as a whole.
+   */
+  readonly install:
+    | { readonly kind: 'requirements'; readonly needsSources: boolean }
+    | { readonly kind: 'lines'; readonly lines: readonly string[] }
+    | { readonly kind: 'locked'; readonly files: readonly string[]; readonly command: string }
+    | { readonly kind: 'project' };
+  /** `>=3.11`, and where that is said. */
+  readonly python: Stated<string> | null;
+}
+
+const Requirements = z.array(z.string().regex(/^[^\r\n]*$/, 'a requirement on one line')).default([]);
+const Table = z.record(z.string(), z.unknown()).default({});
+
+const Pyproject = z.looseObject({
+  project: z.looseObject({ dependencies: Requirements, 'requires-python': z.string().optional() }).optional(),
+  tool: z.looseObject({ poetry: z.looseObject({ dependencies: Table }).optional() }).optional(),
+});
+type Pyproject = z.infer<typeof Pyproject>;
+
+const Pipfile = z.looseObject({
+  packages: Table,
+  requires: z.looseObject({ python_version: z.string().optional() }).default({}),
+});
+
+/** True when a requirements file has nothing but comments. */
+const isBlank = (text: string): boolean => text.split('\n').every((line) => /^\s*(?:#|$)/.test(line));
+
+/** The dependencies, or null when no file lists any. requirements.txt wins: it is what people keep for deployments. */
+export async function pythonDependencies(repository: RepositoryView): Promise<PythonDependencies | null> {
+  const text = await repository.text('pyproject.toml');
+  const pyproject = text === null ? null : parseToml('pyproject.toml', text, Pyproject);
+  const requirements = await repository.text('requirements.txt');
+  if (requirements !== null) return fromRequirements(repository, requirements, pyproject);
+  const fromLock = await fromLockfile(repository, pyproject);
+  if (fromLock !== null) return fromLock;
+  if (pyproject?.project === undefined && pyproject?.tool?.poetry === undefined) return null;
+  const lines = pyproject.project?.dependencies;
+  const install = lines === undefined ? ({ kind: 'project' } as const) : ({ kind: 'lines', lines } as const);
+  return { ...declared(pyproject), file: 'pyproject.toml', manager: PYTHON_MANAGERS.pip, install };
+}
+
+async function fromLockfile(
+  repository: RepositoryView,
+  pyproject: Pyproject | null,
+): Promise<PythonDependencies | null> {
+  const locked = await lockedManager(repository);
+  if (locked === null) return null;
+  const { manager, files, command } = locked;
+  const common = { file: files.at(-1) ?? manager.file, manager, install: { kind: 'locked', files, command } } as const;
+  if (manager.file === 'pyproject.toml') return pyproject === null ? null : { ...declared(pyproject), ...common };
+  const pipfile = await repository.text('Pipfile');
+  return pipfile === null ? null : { ...fromPipfile(pipfile), ...common };
+}
+
+async function fromRequirements(
+  repository: RepositoryView,
+  requirements: string,
+  pyproject: Pyproject | null,
+): Promise<PythonDependencies> {
+  const file = 'requirements.txt';
+  const names = await requirementNames(repository, file, requirements);
+  // Options (other files, editable installs, folders of wheels) and local paths need more than this one file.
+  const needsSources = /^[ \t]*(?:-|\.|file:)|@\s*file:/m.test(requirements);
+  const install = isBlank(requirements)
+    ? ({ kind: 'lines', lines: [] } as const)
+    : ({ kind: 'requirements', needsSources } as const);
+  return {
+    file,
+    manager: PYTHON_MANAGERS.pip,
+    names,
+    install,
+    python: pyproject === null ? null : declared(pyproject).python,
+  };
+}
+
+/** The manager whose lockfile is there; pipenv also without one, since nothing else reads a Pipfile. */
+async function lockedManager(
+  repository: RepositoryView,
+): Promise<{ manager: LockedManager; files: string[]; command: string } | null> {
+  for (const manager of [PYTHON_MANAGERS.uv, PYTHON_MANAGERS.poetry, PYTHON_MANAGERS.pdm, PYTHON_MANAGERS.pipenv]) {
+    if (await repository.has(manager.lockfile)) {
+      return { manager, files: [manager.file, manager.lockfile], command: manager.install };
+    }
+    if (manager.installWithoutLock !== null && (await repository.has(manager.file))) {
+      return { manager, files: [manager.file], command: manager.installWithoutLock };
+    }
+  }
+  return null;
+}
+
+/** Names and Python version of a pyproject.toml, in the standard's table or in poetry's own. */
+function declared({ project, tool }: Pyproject): Pick<PythonDependencies, 'names' | 'python'> {
+  const { python, ...poetry } = tool?.poetry?.dependencies ?? {};
+  const names = new Set([
+    ...(project?.dependencies.flatMap(requirementName) ?? []),
+    ...Object.keys(poetry).map(normalise),
+  ]);
+  const wanted = project?.['requires-python'];
+  if (wanted !== undefined) return { names, python: { value: wanted, from: 'pyproject.toml requires-python' } };
+  return {
+    names,
+    python:
+      typeof python === 'string' ? { value: python, from: 'pyproject.toml tool.poetry.dependencies.python' } : null,
+  };
+}
+
+function fromPipfile(text: string): Pick<PythonDependencies, 'names' | 'python'> {
+  const { packages, requires } = parseToml('Pipfile', text, Pipfile);
+  const wanted = requires.python_version;
+  return {
+    names: new Set(Object.keys(packages).map(normalise)),
+    python: wanted === undefined ? null : { value: wanted, from: 'Pipfile requires.python_version' },
+  };
+}
+
+const normalise = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
+
+/** The name at the start of a PEP 508 requirement, or nothing for options and comments. */
+function requirementName(line: string): string[] {
+  const [, name, extras = ''] = /^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?/.exec(line) ?? [];
+  if (name === undefined) return [];
+  // fastapi[standard] brings uvicorn along.
+  return normalise(name) === 'fastapi' && /\b(?:standard|all)\b/.test(extras)
+    ? ['fastapi', 'uvicorn']
+    : [normalise(name)];
+}
+
+/** Names of a requirements file and of those that it includes with `-r`, one level deep. */
+async function requirementNames(repository: RepositoryView, path: string, text: string): Promise<Set<string>> {
+  const names = new Set<string>();
+  const included = new Set<string>();
+  const read = (source: string, follow: boolean): void => {
+    for (const line of source.split('\n')) {
+      const other = /^\s*(?:-r|--requirement)[ =]\s*([A-Za-z0-9_][A-Za-z0-9._/-]*)\s*$/.exec(line)?.[1];
+      if (other !== undefined && follow && included.size < 10) included.add(other);
+      for (const name of requirementName(line)) names.add(name);
+    }
+  };
+  read(text, true);
+  included.delete(path);
+  for (const other of included) read((await repository.text(other)) ?? '', false);
+  return names;
+}

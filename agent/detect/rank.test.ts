@@ -1,0 +1,64 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from 'node:test';
+import * as fc from 'fast-check';
+import { CONFIDENCES } from '../../protocol/steps.ts';
+import type { Confidence } from '../../protocol/steps.ts';
+import { rank } from './rank.ts';
+import type { Outcome } from './rank.ts';
+
+type Finding = { readonly confidence: Confidence };
+const detector = (name: string, best: Confidence = 'certain') => ({ name, best });
+const found = (name: string, confidence: Confidence): Outcome<Finding> => ({
+  detector: detector(name),
+  kind: 'found',
+  finding: { confidence },
+});
+const failed = (name: string, best: Confidence): Outcome<Finding> => ({
+  detector: detector(name, best),
+  kind: 'failed',
+  error: new Error(name),
+});
+const missed = (name: string): Outcome<Finding> => ({ detector: detector(name), kind: 'missed', why: 'no file' });
+const order = (...outcomes: Outcome<Finding>[]): string[] => rank(outcomes).map((one) => one.detector.name);
+
+describe('the rank of results', () => {
+  test('the surer one decides, whatever the order', () => {
+    assert.deepEqual(order(found('static', 'guess'), found('python', 'certain')), ['python', 'static']);
+  });
+
+  test('of two that are as sure the one that comes first in the list', () => {
+    assert.deepEqual(order(found('go', 'certain'), found('node', 'certain')), ['go', 'node']);
+  });
+
+  test('a failure stands where the best of its detector would: before a guess, behind what is surer', () => {
+    assert.deepEqual(order(failed('node', 'certain'), found('static', 'guess')), ['node', 'static']);
+    assert.deepEqual(order(failed('node', 'certain'), found('dockerfile', 'stated')), ['dockerfile', 'node']);
+    assert.deepEqual(order(found('go', 'certain'), failed('node', 'certain')), ['go', 'node']);
+  });
+
+  test('nothing found is nothing, and those that missed are left out', () => {
+    assert.deepEqual(order(missed('go'), missed('node')), []);
+    assert.deepEqual(order(missed('go'), found('node', 'likely')), ['node']);
+  });
+
+  test('no result is lost, and the first is never less sure than another', () => {
+    const outcome = fc.oneof(
+      fc.constantFrom(...CONFIDENCES).map((confidence) => found('f', confidence)),
+      fc.constantFrom(...CONFIDENCES).map((best) => failed('e', best)),
+      fc.constant(missed('m')),
+    );
+    fc.assert(
+      fc.property(fc.array(outcome), (outcomes) => {
+        const ranked = rank(outcomes);
+        assert.equal(ranked.length, outcomes.filter(({ kind }) => kind !== 'missed').length);
+        const weights = ranked.map((one) =>
+          CONFIDENCES.indexOf(one.kind === 'found' ? one.finding.confidence : one.detector.best),
+        );
+        assert.deepEqual(
+          weights,
+          weights.toSorted((a, b) => b - a),
+        );
+      }),
+    );
+  });
+});

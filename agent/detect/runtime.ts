@@ -1,0 +1,105 @@
+/** Which version of a runtime an app gets: what the repository asks for, and the base image that has it. */
+import type { Evidence } from '../../protocol/steps.ts';
+import type { BaseImages } from './base-images.ts';
+import type { DetectRequest, Stated } from './detector.ts';
+import type { RepositoryView } from './repository.ts';
+import { admits, imageVersion, withVersion } from './versions.ts';
+
+/** A runtime whose version is in the tag of its base image. */
+export interface Runtime {
+  readonly name: string;
+  readonly kind: keyof BaseImages;
+  /** Numbers of a version in a tag: 1 for `node:24`, 2 for `python:3.11`. */
+  readonly digits: 1 | 2;
+  /** Lines that may be chosen when the default one does not fit, the best first: the next newer one, then further ones. */
+  readonly lines: readonly string[];
+  /** What the default is, said where nothing asks for a version. */
+  readonly standing: string;
+  /** Where a repository says the version, the most exact place first. */
+  readonly files: readonly VersionFile[];
+}
+
+export interface VersionFile {
+  readonly path: string;
+  /** The version in the text, or null when this file does not say it. */
+  readonly read: (text: string) => string | null | undefined;
+}
+
+/** A file that is nothing but the version: `.nvmrc`, `.ruby-version`. */
+export const versionFile = (path: string): VersionFile => ({
+  path,
+  read: (text) => /^\s*(?:[a-z]+-)?(\S+)/.exec(text)?.[1],
+});
+
+/** asdf's `.tool-versions`: `nodejs 20.11.1`. */
+export const toolVersions = (...tools: readonly string[]): VersionFile => ({
+  path: '.tool-versions',
+  read: (text) => new RegExp(`^(?:${tools.join('|')})[ \\t]+(\\S+)`, 'm').exec(text)?.[1],
+});
+
+export interface ChosenRuntime {
+  readonly image: string;
+  /** Empty when the name of the image does not tell. */
+  readonly version: string;
+  readonly evidence: Evidence;
+  readonly warnings: readonly string[];
+}
+
+/** What the settings or the repository ask for, or null. */
+async function wantedVersion(
+  folders: readonly RepositoryView[],
+  runtime: Runtime,
+  { stated, said }: { readonly stated: Stated<string> | undefined; readonly said: Stated<string> | null },
+): Promise<Stated<string> | null> {
+  if (stated !== undefined) return stated;
+  for (const repository of folders) {
+    for (const { path, read } of runtime.files) {
+      const text = await repository.text(path);
+      const value = text === null ? null : read(text)?.trim();
+      if (value) return { value: value.slice(0, 60), from: path };
+    }
+  }
+  return said;
+}
+
+/**
+ * The base image of a runtime: of the version that is asked for where there is one, else the default with a warning.
+ * `folders`: where its version files may be, the nearest first; `said`: what its manifest says, when no such file does.
+ */
+export async function chooseRuntime(
+  { surroundings, stated }: Pick<DetectRequest, 'surroundings' | 'stated'>,
+  folders: readonly RepositoryView[],
+  runtime: Runtime,
+  said: Stated<string> | null = null,
+): Promise<ChosenRuntime> {
+  const wanted = await wantedVersion(folders, runtime, { stated: stated.runtimeVersion, said });
+  const standard = surroundings.baseImages[runtime.kind];
+  const have = imageVersion(standard);
+  const chosen = (image: string, version: string | null, from: string, warnings: string[] = []): ChosenRuntime => ({
+    image,
+    version: version ?? '',
+    evidence: { subject: 'version', value: version ?? image, from },
+    warnings,
+  });
+  if (wanted === null) return chosen(standard, have, `default: ${runtime.standing}`);
+  const from = `${wanted.from}: ${wanted.value}`;
+  if (have === null || admits(wanted.value, have)) return chosen(standard, have, from);
+  const asks = `${wanted.from} asks for ${runtime.name} ${wanted.value}`;
+  const line = lineFor(wanted.value, runtime);
+  if (line === null)
+    return chosen(standard, have, 'default', [`${asks}, which no base image is known for; it gets ${have}.`]);
+  if (await surroundings.isMadeHere(standard)) {
+    return chosen(standard, have, 'base image of this host', [
+      `${asks}, but the base image ${standard} has ${have}, and this host made it itself.`,
+    ]);
+  }
+  return chosen(withVersion(standard, line), line, from);
+}
+
+/** The line of versions that fits a range: the best known one, else the very one that the range names. */
+export function lineFor(range: string, { lines, digits }: Pick<Runtime, 'lines' | 'digits'>): string | null {
+  const known = lines.find((line) => admits(range, line));
+  if (known !== undefined) return known;
+  const named = /^[v=^~\s]*(?:>=)?\s*(\d{1,3}(?:\.\d{1,3})*)/.exec(range)?.[1]?.split('.') ?? [];
+  return named.length < digits ? null : named.slice(0, digits).join('.');
+}

@@ -1,0 +1,156 @@
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import type { BuildPlan } from '../../protocol/steps.ts';
+import { jsonLines } from './json-lines.ts';
+import { RepositoryFolder } from './test-repository.ts';
+
+let folder: RepositoryFolder;
+before(async () => {
+  folder = await RepositoryFolder.make();
+});
+after(() => folder.remove());
+
+const json = (value: unknown): string => JSON.stringify(value, null, 2);
+const app = { 'package.json': json({ scripts: { build: 'x', start: 'node a.js' }, dependencies: { koa: '2' } }) };
+const from = (plan: BuildPlan, subject: string): string | undefined =>
+  plan.evidence.find((one) => one.subject === subject)?.from;
+
+describe('orkestr.json', () => {
+  test('wins over what is detected, and is named with its line', async () => {
+    const said = { installCommand: 'npm i', buildCommand: 'make', startCommand: 'node b.js', port: 5000 };
+    const plan = await folder.plan({ ...app, 'orkestr.json': json(said) });
+    assert.deepEqual([plan.startCommand, plan.port, plan.portGuessed], ['node b.js', 5000, false]);
+    assert.equal(from(plan, 'install'), 'orkestr.json line 2');
+    assert.equal(from(plan, 'port'), 'orkestr.json line 5');
+    assert.match(plan.dockerfile.text, /^RUN \S+ npm i\nRUN make\n/m);
+    assert.match(plan.dockerfile.text, /CMD \["node","b\.js"\]/);
+  });
+
+  test('loses against settings of the environment, field by field', async () => {
+    const files = { ...app, 'orkestr.json': json({ buildCommand: 'make', startCommand: 'node b.js' }) };
+    const plan = await folder.plan(files, {
+      startCommand: 'node c.js',
+      port: { value: 80, from: 'environment setting' },
+    });
+    assert.deepEqual([from(plan, 'build'), from(plan, 'start')], ['orkestr.json line 2', 'environment setting']);
+    assert.equal(plan.startCommand, 'node c.js');
+  });
+
+  test('makes a site of an app by its folder, with or without routes in the browser', async () => {
+    const files = { ...app, 'orkestr.json': json({ outputDirectory: 'out/www', singlePage: true }) };
+    const plan = await folder.plan(files);
+    assert.deepEqual([plan.runtime, plan.outputDirectory], ['static', 'out/www']);
+    assert.match(plan.dockerfile.text, / \/app\/out\/www\/ \/srv\/www\//);
+    assert.match(plan.files.find(({ path }) => path.endsWith('nginx.conf'))?.text ?? '', /\$uri\/ \/index\.html;/);
+  });
+
+  test('names the one detector to ask, and an unknown one is told with those that there are', async () => {
+    const files = { ...app, 'index.html': '', 'orkestr.json': json({ detector: 'static' }) };
+    assert.equal((await folder.plan(files)).detector, 'static');
+    await assert.rejects(folder.plan({ ...files, 'orkestr.json': json({ detector: 'cobol' }) }), {
+      code: 'ORK_MANIFEST_INVALID',
+      message: /"cobol" \(orkestr\.json line 2\).*dockerfile, go/,
+    });
+  });
+
+  const BROKEN: readonly [string, string, RegExp][] = [
+    ['a comma too many', '{\n  "port": 1,\n}', /orkestr\.json cannot be read: it is not JSON.*line 3 column 1/],
+    ['a wrong type', '{\n  "detector": "node",\n  "port": "80"\n}', /port \(line 3\)/],
+    ['an unknown field', '{\n  "port": 80,\n\n  "prot": 81\n}', /prot \(line 4\)/],
+    ['a path out of the repository', '{\n  "dockerfile": "../Dockerfile"\n}', /dockerfile \(line 2\)/],
+    ['a command of two lines', json({ buildCommand: 'a\nUSER root' }), /buildCommand \(line 2\): one line/],
+    ['options of RUN', json({ buildCommand: '--network=host a' }), /buildCommand \(line 2\)/],
+    ['a line that goes on', json({ installCommand: 'a \\' }), /installCommand \(line 2\)/],
+    ['a here-document', json({ installCommand: 'cat <<X' }), /installCommand \(line 2\)/],
+    ['a version that is none', json({ runtimeVersion: '22\nUSER root' }), /runtimeVersion \(line 2\)/],
+  ];
+  for (const [name, text, message] of BROKEN) {
+    test(`with ${name} is an error with its line`, async () => {
+      await assert.rejects(folder.plan({ ...app, 'orkestr.json': text }), { code: 'ORK_MANIFEST_INVALID', message });
+    });
+  }
+
+  test('in a folder below names no root directory', async () => {
+    const files = { 'web/package.json': app['package.json'], 'web/orkestr.json': json({ rootDirectory: 'x' }) };
+    await assert.rejects(folder.plan(files, { rootDirectory: 'web' }), { code: 'ORK_MANIFEST_INVALID' });
+  });
+
+  test('at the root does for a folder that has none of its own', async () => {
+    const files = { 'web/package.json': app['package.json'], 'orkestr.json': json({ startCommand: 'node z.js' }) };
+    assert.equal((await folder.plan(files, { rootDirectory: 'web' })).startCommand, 'node z.js');
+  });
+});
+
+describe('lines of JSON', () => {
+  test('of fields, lists and what is nested', () => {
+    const lines = jsonLines('{\n "a": {\n  "b": [1,\n   {"c": "}{\\"",\n "d": null}]\n },\n "e": 1\n}');
+    assert.deepEqual(Object.fromEntries(lines), {
+      a: 2,
+      'a.b': 3,
+      'a.b.0': 3,
+      'a.b.1.c': 4,
+      'a.b.1.d': 5,
+      e: 7,
+    });
+  });
+
+  test('of a text that is all brackets', () => {
+    const depth = 200_000;
+    assert.equal(jsonLines(`${'['.repeat(depth)}${'1,'.repeat(depth)}1${']'.repeat(depth)}`).size, 0);
+  });
+});
+
+describe('a compose file', () => {
+  const compose =
+    'services:\n  web:\n    build: .\n    ports:\n      - 80\n  db:\n    image: x\nvolumes:\n  data: {}\n';
+
+  test('is named with its services when nothing else says how to build', async () => {
+    await assert.rejects(folder.plan({ 'docker-compose.yml': compose }), {
+      code: 'ORK_COMPOSE_FILE',
+      message: /docker-compose\.yml.*Its services: web, db\./,
+    });
+  });
+
+  test('is a warning beside an app', async () => {
+    const plan = await folder.plan({ ...app, 'compose.yaml': compose });
+    assert.match(plan.warnings.join(), /compose\.yaml is not used: its other services \(web, db\)/);
+  });
+});
+
+test('a setting names another Dockerfile, and then no other detector is asked', async () => {
+  const files = { 'package.json': '{', 'Dockerfile.prod': 'FROM a:1\n' };
+  const plan = await folder.plan(files, { dockerfile: 'Dockerfile.prod' });
+  assert.deepEqual([plan.detector, plan.warnings], ['dockerfile', []]);
+});
+
+test('a setting that this kind of app has no use for is told, and one that it uses is not', async () => {
+  const said = { installCommand: 'make deps', buildCommand: 'make app', outputDirectory: 'c', runtimeVersion: '22' };
+  const own = await folder.plan({ Dockerfile: 'FROM a:1\n', 'orkestr.json': json(said) });
+  assert.deepEqual(
+    own.warnings.map((warning) => warning.replace(/ \(.*/, '')),
+    ['installCommand', 'buildCommand', 'runtimeVersion', 'outputDirectory'],
+  );
+  const go = { 'go.mod': 'module x\n', 'main.go': 'package main' };
+  const { warnings } = await folder.plan({
+    ...go,
+    'orkestr.json': json({ ...said, outputDirectory: undefined, runtimeVersion: '1.22' }),
+  });
+  assert.match(warnings.join(), /installCommand \(orkestr\.json line 2\) is not used: an app of this kind \(go\)/);
+  assert.deepEqual(
+    (await folder.plan(app, { ...said, outputDirectory: undefined })).warnings.filter((one) =>
+      one.includes('not used'),
+    ),
+    [],
+  );
+});
+
+test('a broken manifest of a weaker detector is shown, and does not stop what is surer', async () => {
+  const plan = await folder.plan({ Dockerfile: 'FROM a:1\n', 'package.json': '{' });
+  assert.equal(plan.detector, 'dockerfile');
+  assert.match(plan.warnings.join(), /detector node could not look: package\.json cannot be read/);
+});
+
+test('the release line of a Procfile is told to be left out', async () => {
+  const plan = await folder.plan({ ...app, Procfile: 'web: node a.js\nrelease: node migrate.js\n' });
+  assert.match(plan.warnings.join(), /release line of the Procfile is not run/);
+});

@@ -1,0 +1,62 @@
+/** Warnings of a plan: what else would have fitted, what could not be read, and what people expect to be used and is not. */
+import type { BuildPlan } from '../../protocol/steps.ts';
+import { composeFile } from './compose-file.ts';
+import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
+import type { rank } from './rank.ts';
+
+/** Warnings about what else would have fitted or could not be read, so that a wrong guess is easy to see. */
+export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>): string[] {
+  if (winner?.kind !== 'found') return [];
+  return others.flatMap((other) => {
+    if (other.kind === 'failed') {
+      const why = other.error instanceof Error ? other.error.message : String(other.error);
+      return [`The detector ${other.detector.name} could not look: ${why.slice(0, 300)}`];
+    }
+    // A Dockerfile is a person's own answer, and an index.html lies in most repositories of all kinds.
+    if (winner.finding.confidence === 'stated' || other.finding.confidence === 'guess') return [];
+    if (winner.finding.includes?.includes(other.detector.name)) return [];
+    const { framework, evidence } = { ...other.finding.facts, evidence: other.finding.evidence };
+    return [
+      `Taken as ${winner.detector.name}, though ${other.detector.name} fits too (${framework}: ${evidence[0]?.from ?? ''}). Name the detector in orkestr.json, or add a Dockerfile, if that is not what you mean.`,
+    ];
+  });
+}
+
+/** Warnings about files that people expect to be used. */
+export async function unusedFiles({ repository }: DetectRequest, { dockerfile }: Finding): Promise<string[]> {
+  const warnings: string[] = [];
+  const compose = await composeFile(repository);
+  if (compose !== null) {
+    const others = compose.services.length > 1 ? ` (${compose.services.join(', ')})` : '';
+    warnings.push(`${compose.path} is not used: its other services${others} need environments of their own.`);
+  }
+  if (dockerfile.origin === 'generated' && /^release:/m.test((await repository.text('Procfile')) ?? '')) {
+    warnings.push('The release line of the Procfile is not run: let the start command do it, or the build.');
+  }
+  return warnings;
+}
+
+/** Warnings about settings that this kind of app has no use for: nobody should believe that they did something. */
+export function unusedSettings(
+  stated: StatedSettings,
+  { runtime, dockerfile }: Pick<BuildPlan, 'runtime' | 'dockerfile'>,
+): string[] {
+  const own = dockerfile.origin === 'repository';
+  const isUsed: Partial<Record<keyof StatedSettings, boolean>> = {
+    installCommand: !own && runs(dockerfile.text, stated.installCommand?.value),
+    buildCommand: !own && runs(dockerfile.text, stated.buildCommand?.value),
+    runtimeVersion: !own && (runtime !== 'static' || dockerfile.text.includes(' AS build')),
+    outputDirectory: runtime === 'static',
+    singlePage: runtime === 'static',
+  };
+  return Object.entries(isUsed).flatMap(([field, used]) => {
+    const said = stated[field as keyof StatedSettings];
+    if (said === undefined || used) return [];
+    return [
+      `${field} (${said.from}) is not used: ${own ? dockerfile.path : `an app of this kind (${runtime})`} has no such step.`,
+    ];
+  });
+}
+
+const runs = (dockerfile: string, command = ''): boolean =>
+  dockerfile.split('\n').some((line) => line.startsWith('RUN ') && `${line} `.includes(` ${command} `));

@@ -1,0 +1,49 @@
+/** What a person may say about how an app is built and started: in `orkestr.json`, or as settings of an environment. */
+import { z } from 'zod';
+import { Port, RepositoryPath } from './ids.ts';
+
+/** A command of one line, as it stands behind RUN: no options of RUN, no continuation, no here-document. */
+const BuildCommand = z
+  .string()
+  .max(2000)
+  .regex(/^[^\s-][^\r\n\0]*$/, 'one line that does not start with a dash')
+  .refine((line) => !line.endsWith('\\') && !line.includes('<<'), 'no line continuation and no here-document');
+
+/** `22`, `3.12`, `>=20 <23`: a version or a range, as the runtime's own files write it. */
+const VersionRange = z
+  .string()
+  .max(100)
+  .regex(/^[0-9A-Za-z.^~<>=!|*, +-]+$/, 'a version or a version range');
+
+/** Each wins over what was detected. */
+export const buildSettings = {
+  dockerfile: RepositoryPath.describe('Dockerfile to build, from the root directory').optional(),
+  detector: z
+    .string()
+    .regex(/^[a-z]{2,20}$/)
+    .describe('The only detector to ask: node, python, …')
+    .optional(),
+  runtimeVersion: VersionRange.describe('Version of the runtime: 22, 3.12').optional(),
+  installCommand: BuildCommand.describe('Installs dependencies').optional(),
+  buildCommand: BuildCommand.describe('Builds the app, after the install').optional(),
+  startCommand: z.string().min(1).max(2000).describe('Starts the app; it listens on $PORT').optional(),
+  outputDirectory: RepositoryPath.describe('Folder of finished files: the app is served as a static site').optional(),
+  singlePage: z.boolean().describe('Unknown paths of a static site get index.html').optional(),
+};
+
+export const BuildSettings = z.object(buildSettings);
+export type BuildSettings = z.infer<typeof BuildSettings>;
+
+/** `orkestr.json` in the root directory of an app. Settings of the environment win over it. */
+export const OrkestrJson = z
+  .strictObject({
+    $schema: z.string().max(500).optional(),
+    rootDirectory: RepositoryPath.describe('Folder of the app; only at the root of the repository').optional(),
+    ...buildSettings,
+    port: Port.describe('Port that the app listens on').optional(),
+  })
+  .describe('How orkestr builds and starts this app.');
+export type OrkestrJson = z.infer<typeof OrkestrJson>;
+
+/** It as JSON Schema (draft 2020-12), for editors. Published under docs/ and by the hub. */
+export const orkestrJsonSchema = (): unknown => z.toJSONSchema(OrkestrJson, { io: 'input' });
