@@ -239,6 +239,11 @@ export class Guard implements InFlight, Waiter, Limited {
       response.destroy();
       return;
     }
+    // An upgrade that nobody asked for, without its fields: node takes it for the answer, and clients wait on.
+    if (response.statusCode === 101) {
+      this.fail(APP_UNREACHABLE, 'switched protocols unasked');
+      return;
+    }
     this.#phase = 'answering';
     this.#status = response.statusCode ?? 0;
     if (response.headers['content-type']?.startsWith('text/event-stream')) this.stream = 'events';

@@ -132,6 +132,16 @@ test('a client that asks on and on without an answer is not read any further', a
   await wire.end();
 });
 
+testBoth('an answer that switches protocols unasked, and to none, is 502', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(
+    t,
+    answering('HTTP/1.1 101 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+  );
+  await route(edge, upstream.port);
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
+});
+
 testBoth('an interim answer that says it is the last one is 502', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n${OK}`));
