@@ -89,6 +89,8 @@ export async function benchCutover(options: CutoverOptions): Promise<CutoverResu
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
+    // It may have come while processes were being started.
+    if (signal.aborted) reject(signal.reason as Error);
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
 }
