@@ -76,7 +76,9 @@ export function buildHost(config: Config, hostId: string): Host {
     scope,
     stateDirectory: join(config.stateFolder, 'sandbox'),
     runDirectory: config.sandboxFolder,
-    openEngine: (socketPath) => makeEngine({ socketPath }),
+    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+    slots: config.buildSlots,
+    diskMiB: config.buildDiskMiB,
   });
   const images = makeImageStore(engine, { scope });
   const workspaces = makeWorkspaces(join(config.stateFolder, 'workspaces'));
@@ -156,7 +158,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       log,
     },
     intake: journal,
-    limits: DEFAULT_QUEUE_LIMITS,
+    limits: { ...DEFAULT_QUEUE_LIMITS, maxRunning: Math.max(DEFAULT_QUEUE_LIMITS.maxRunning, config.buildSlots) },
     onEnded: () => journal.prune(KEEP_DEPLOYMENTS).forEach((deploymentId) => logs.remove(deploymentId)),
   });
   const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);

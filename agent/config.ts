@@ -1,6 +1,7 @@
 /** The agent's settings: the only place that reads environment variables and config files. */
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
@@ -8,8 +9,9 @@ import { ALL_FAILPOINTS } from './deployment/failpoint.ts';
 import type { FailpointName } from './deployment/failpoint.ts';
 import { BaseImages } from './detect/base-images.ts';
 
-/** sun_path of sockaddr_un is 108 bytes (unix(7)); names of ours are added to the folder. */
-const MAX_SOCKET_PATH = 100;
+/** sun_path of sockaddr_un is 108 bytes with its end (unix(7)). */
+const MAX_SOCKET_PATH = 107;
+const MAX_BUILD_SLOTS = 4;
 
 const Settings = z.object({
   ORKESTR_AGENT_STATE: z.string().min(1).default('/var/lib/orkestr/agent'),
@@ -17,6 +19,13 @@ const Settings = z.object({
   ORKESTR_PROXY_SOCKET: z.string().min(1).default('/run/orkestr/proxy.sock'),
   ORKESTR_DOCKER_SOCKET: z.string().min(1).default('/var/run/docker.sock'),
   ORKESTR_BASE_IMAGES: z.string().min(1).optional(),
+  ORKESTR_BUILD_SLOTS: z.coerce.number().int().min(1).max(MAX_BUILD_SLOTS).optional(),
+  ORKESTR_BUILD_DISK_MIB: z.coerce
+    .number()
+    .int()
+    .max(16_777_216)
+    .refine((size) => size === 0 || size >= 256, 'at least 256, or 0 for no disk of its own')
+    .optional(),
   ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   ORKESTR_FAILPOINT: z.enum(ALL_FAILPOINTS as [FailpointName, ...FailpointName[]]).optional(),
 });
@@ -24,8 +33,12 @@ const Settings = z.object({
 export interface Config {
   readonly stateFolder: string;
   readonly agentSocket: string;
-  /** Folder of the build engine's socket and run-time files. */
+  /** Folder of the build engines' sockets and run-time files. */
   readonly sandboxFolder: string;
+  /** Builds at a time. */
+  readonly buildSlots: number;
+  /** Size of each slot's disk; null: as the host has room; 0: none of its own. */
+  readonly buildDiskMiB: number | null;
   readonly proxySocket: string;
   readonly dockerSocket: string;
   readonly baseImages: BaseImages;
@@ -50,7 +63,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     stateFolder: resolve(data.ORKESTR_AGENT_STATE),
     agentSocket: socketPath('ORKESTR_AGENT_RUN', join(runFolder, 'agent.sock')),
-    sandboxFolder: dirname(socketPath('ORKESTR_AGENT_RUN', join(runFolder, 'sandbox', 'docker.sock'))),
+    sandboxFolder: sandboxFolder(runFolder),
+    buildSlots: data.ORKESTR_BUILD_SLOTS ?? defaultSlots(availableParallelism()),
+    buildDiskMiB: data.ORKESTR_BUILD_DISK_MIB ?? null,
     proxySocket: socketPath('ORKESTR_PROXY_SOCKET', resolve(data.ORKESTR_PROXY_SOCKET)),
     dockerSocket: socketPath('ORKESTR_DOCKER_SOCKET', resolve(data.ORKESTR_DOCKER_SOCKET)),
     baseImages: readBaseImages(data.ORKESTR_BASE_IMAGES),
@@ -58,6 +73,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     failpoint: data.ORKESTR_FAILPOINT ?? null,
     supervisor: { NOTIFY_SOCKET: env['NOTIFY_SOCKET'], WATCHDOG_USEC: env['WATCHDOG_USEC'] },
   };
+}
+
+/** Half of the cores stay with the apps. */
+const defaultSlots = (cores: number): number => Math.min(MAX_BUILD_SLOTS, Math.max(1, Math.floor(cores / 2)));
+
+/** The longest socket below it is one of a slot's containerd. */
+function sandboxFolder(runFolder: string): string {
+  const folder = join(runFolder, 'sandbox');
+  socketPath('ORKESTR_AGENT_RUN', join(folder, 'a', 'exec', 'containerd', 'containerd.sock.ttrpc'));
+  return folder;
 }
 
 function socketPath(variable: string, path: string): string {

@@ -197,6 +197,9 @@ Environment:
   ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)
   ORKESTR_DOCKER_SOCKET  socket of Docker Engine (default /var/run/docker.sock)
   ORKESTR_BASE_IMAGES    JSON file: kind of base image -> image name
+  ORKESTR_BUILD_SLOTS    builds at a time, 1 to 4 (default half of the cores)
+  ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less when the host has less room;
+                         0: no disk of its own and no limit, for hosts without loop devices)
   ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
 
 const ROUTES_HELP = `

@@ -107,6 +107,28 @@ export const ERRORS = {
     422,
     'Raise the build time limit, or find what hangs at the end of the build log.',
   ),
+  ORK_BUILD_DISK: kind(
+    'repository',
+    422,
+    'Let the build write less, or raise its disk limit. The build disk of the host may be too small for it.',
+  ),
+  ORK_BUILD_INODES: kind('repository', 422, 'Let the build make fewer files, or raise its limit of files.'),
+  ORK_BUILD_PROCESSES: kind(
+    'repository',
+    422,
+    'Let the build start fewer processes at a time, or raise its limit of processes.',
+  ),
+  ORK_BUILD_LOG: kind('repository', 422, 'Let the build say less, or raise its limit of log.'),
+  ORK_CONTEXT_TOO_LARGE: kind(
+    'repository',
+    413,
+    'Name what the build does not need in .dockerignore, or raise the limit of the context.',
+  ),
+  ORK_IMAGE_TOO_LARGE: kind(
+    'repository',
+    413,
+    'Copy only what runs into the last stage, or raise the limit of the image.',
+  ),
   ORK_BASE_IMAGE: kind(
     'host',
     502,

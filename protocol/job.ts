@@ -74,6 +74,15 @@ export const BuildLimits = z.object({
   cpus: z.number().min(0.1).max(256).default(1),
   pids: z.int().min(32).max(32_768).default(2048),
   timeoutSeconds: z.int().min(5).max(14_400).default(900),
+  /** What it may add to the disk of its slot. */
+  diskMiB: z.int().min(64).max(1_048_576).default(8192),
+  inodes: z.int().min(1000).max(100_000_000).default(2_000_000),
+  /** Raw output of its commands. */
+  logMiB: z.int().min(1).max(1024).default(64),
+  /** Files sent to the build: what .dockerignore leaves. */
+  contextMiB: z.int().min(1).max(65_536).default(2048),
+  contextFiles: z.int().min(10).max(10_000_000).default(200_000),
+  imageMiB: z.int().min(1).max(1_048_576).default(8192),
 });
 export type BuildLimits = z.infer<typeof BuildLimits>;
 

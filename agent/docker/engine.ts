@@ -15,9 +15,12 @@ export interface EngineOptions {
   readonly socketPath: string;
   /** Default deadline of a call, ms. */
   readonly timeoutMs?: number;
+  /** Whose disk it writes to: that of the host, or one that was made for builds. */
+  readonly disk?: keyof typeof DISK_FULL;
 }
 
-export function makeEngine({ socketPath, timeoutMs: defaultTimeout = DEFAULT_TIMEOUT_MS }: EngineOptions): Engine {
+export function makeEngine(options: EngineOptions): Engine {
+  const { socketPath, timeoutMs: defaultTimeout = DEFAULT_TIMEOUT_MS, disk = 'host' } = options;
   let negotiated: Promise<Docker> | undefined;
 
   /** One client for all calls; a failed negotiation is tried again by the next call. */
@@ -54,7 +57,7 @@ export function makeEngine({ socketPath, timeoutMs: defaultTimeout = DEFAULT_TIM
           done.catch(() => undefined); // the call's late failure is already told by the deadline
           throw deadline.signal.reason;
         }
-        throw explain(error, what, socketPath);
+        throw explain(error, what, socketPath, disk);
       } finally {
         clearTimeout(timer);
         given?.removeEventListener('abort', cancel);
@@ -94,10 +97,16 @@ function timeoutError(what: string, timeoutMs: number, socketPath: string): Orke
 
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'ECONNRESET', 'EPIPE']);
 
-function explain(error: unknown, what: string, socketPath: string): unknown {
+const DISK_FULL = {
+  host: { code: 'ORK_DISK_FULL', text: 'The disk of the host is full' },
+  build: { code: 'ORK_BUILD_DISK', text: 'The build disk is full' },
+} as const;
+
+function explain(error: unknown, what: string, socketPath: string, disk: keyof typeof DISK_FULL): unknown {
   if (error instanceof OrkestrError || !(error instanceof Error)) return error;
   if (/no space left on device|disk quota exceeded/i.test(error.message)) {
-    return new OrkestrError('ORK_DISK_FULL', `The disk of the host is full: ${what}.`, {
+    const { code, text } = DISK_FULL[disk];
+    return new OrkestrError(code, `${text}: ${what}.`, {
       evidence: [error.message.trim()],
       cause: error,
     });

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OrkestrError } from '../../protocol/errors.ts';
-import type { BuildLimits } from '../../protocol/job.ts';
+import { BuildLimits } from '../../protocol/job.ts';
 import type { Image } from '../../protocol/steps.ts';
 import { makeEngine } from '../docker/engine.ts';
 import { makeImageStore } from '../docker/images.ts';
@@ -24,7 +24,7 @@ import { makeSandbox } from './sandbox.ts';
 const scope = randomBytes(4).toString('hex');
 const environmentId = randomUUID();
 const projectId = randomUUID();
-const LIMITS: BuildLimits = { memoryMiB: 256, cpus: 1, pids: 256, timeoutSeconds: 120 };
+const LIMITS = BuildLimits.parse({ memoryMiB: 256, cpus: 1, pids: 256, timeoutSeconds: 120, diskMiB: 1024 });
 const host = makeEngine({ socketPath: '/var/run/docker.sock' });
 const images = makeImageStore(host, { scope });
 let folder = '';
@@ -32,7 +32,12 @@ let files = { stateDirectory: '', runDirectory: '' };
 
 /** As an agent makes it; a second one is what an agent has after a restart. */
 function makeParts(): { sandbox: ReturnType<typeof makeSandbox>; builder: ReturnType<typeof makeImageBuilder> } {
-  const sandbox = makeSandbox({ ...files, scope, openEngine: (socketPath) => makeEngine({ socketPath }) });
+  const sandbox = makeSandbox({
+    ...files,
+    scope,
+    diskMiB: 3072,
+    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+  });
   return { sandbox, builder: makeImageBuilder({ scope, engine: host, images, sandbox }) };
 }
 let parts: ReturnType<typeof makeParts>;
@@ -84,7 +89,7 @@ const failure = async (work: Promise<unknown>): Promise<OrkestrError> => {
   return error;
 };
 
-const sandboxPid = (): number => Number(readFileSync(join(files.runDirectory, 'dockerd.pid'), 'utf8'));
+const sandboxPid = (): number => Number(readFileSync(join(files.runDirectory, 'a', 'dockerd.pid'), 'utf8'));
 
 /** Command lines of all processes of the machine. */
 async function commandLines(): Promise<string> {
@@ -108,10 +113,10 @@ describe('builds in a real sandbox', () => {
     for (const { id } of await images.list(environmentId)) await images.remove(id);
     await rm(folder, { recursive: true, force: true });
     assert.deepEqual(await images.list(environmentId), []);
-    assert.ok(!existsSync(`/run/netns/orkb-${scope}`));
-    assert.ok(!existsSync(`/sys/class/net/ob${scope}`));
+    assert.ok(!existsSync(`/run/netns/orkb-${scope}a`));
+    assert.ok(!existsSync(`/sys/class/net/ob${scope}a`));
     for (const controller of ['memory', 'pids', 'cpu', '.']) {
-      assert.ok(!existsSync(`/sys/fs/cgroup/${controller}/orkestr-build-${scope}`));
+      assert.ok(!existsSync(`/sys/fs/cgroup/${controller}/orkestr-build-${scope}a`));
     }
     for (const program of ['iptables-save', 'ip6tables-save']) {
       const { stdout } = await run(program, [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 });
@@ -173,7 +178,7 @@ describe('builds in a real sandbox', () => {
   test('want of memory is told even when the command hides it, with the limit', async () => {
     const error = await failure(build(['FROM debian:bookworm-slim', 'RUN tail /dev/zero || exit 1']));
     assert.equal(error.code, 'ORK_BUILD_MEMORY');
-    assert.match(error.message, /limit 256 MiB, in `RUN tail \/dev\/zero/);
+    assert.match(error.message, /limit 256 MiB, peak 256 MiB, in `RUN tail \/dev\/zero/);
     // The next build begins with counters of its own.
     assert.equal((await failure(build(['FROM debian:bookworm-slim', 'RUN exit 1']))).code, 'ORK_BUILD_FAILED');
   });
@@ -290,7 +295,7 @@ describe('builds in a real sandbox', () => {
     await parts.sandbox.stop();
     const other = spawn('sleep', ['600']);
     t.after(() => other.kill('SIGKILL'));
-    await writeFile(join(files.runDirectory, 'dockerd.pid'), String(other.pid));
+    await writeFile(join(files.runDirectory, 'a', 'dockerd.pid'), String(other.pid));
     assert.equal(await parts.sandbox.isRunning(), false);
     await parts.sandbox.stop();
     await build(['FROM debian:bookworm-slim', 'RUN echo six']);
@@ -303,14 +308,16 @@ describe('builds in a real sandbox', () => {
     const sandbox = makeSandbox({
       ...files,
       scope,
-      openEngine: (socketPath) => makeEngine({ socketPath }),
+      openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
       idleMs: 50,
     });
-    await sandbox.use(LIMITS, new AbortController().signal, async () => assert.ok(await sandbox.isRunning()));
-    for (let tries = 0; tries < 200 && existsSync(`/sys/class/net/ob${scope}`); tries += 1) await delay(50);
+    const log = { write: () => undefined, line: () => undefined };
+    const request = { environmentId, limits: LIMITS, log, signal: new AbortController().signal };
+    await sandbox.use(request, async () => assert.ok(await sandbox.isRunning()));
+    for (let tries = 0; tries < 200 && existsSync(`/sys/class/net/ob${scope}a`); tries += 1) await delay(50);
     assert.equal(await sandbox.isRunning(), false);
-    assert.ok(!existsSync(`/run/netns/orkb-${scope}`));
-    assert.ok(existsSync(join(files.stateDirectory, 'data')));
+    assert.ok(!existsSync(`/run/netns/orkb-${scope}a`));
+    assert.ok(existsSync(join(files.stateDirectory, 'a', 'disk.img')));
   });
 });
 

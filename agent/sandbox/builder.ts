@@ -31,7 +31,8 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
         return earlier;
       }
       const dockerfile = readDockerfile(request.plan.dockerfile.text);
-      return options.sandbox.use(request.limits, request.signal, (lease) =>
+      const { limits, log, signal, owner } = request;
+      return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (lease) =>
         buildIn(lease, options, request, dockerfile),
       );
     },

@@ -13,10 +13,14 @@ const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 100;
 const LOG_LINES = 15;
+/** What a step says faster than this is dropped by the engine, which would otherwise hold it in memory. */
+const LOG_BYTES_PER_SECOND = 16 * 1_048_576;
 
 export interface DaemonFiles {
-  /** Folder of the engine's data, config and log: on a disk with room. */
+  /** Folder of its config and log. */
   readonly stateDirectory: string;
+  /** Folder of its data: on the disk of its slot, mounted before it starts. */
+  readonly dataDirectory: string;
   /** Folder of its socket and run-time files: a short path, since unix sockets have at most 107 bytes. */
   readonly runDirectory: string;
 }
@@ -24,6 +28,8 @@ export interface DaemonFiles {
 export interface DaemonSettings {
   readonly namespacePath: string;
   readonly cgroupParent: string;
+  /** Puts the new process into its control group, before it starts others. */
+  readonly joinGroup: (pid: number) => void;
   readonly scope: string;
   readonly mtu: number;
   readonly nameServers: readonly string[];
@@ -81,6 +87,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
     async start(settings) {
       await mkdir(files.stateDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
+      await mkdir(files.dataDirectory, { recursive: true, mode: 0o700 });
       await endContainerd();
       await rm(pidPath, { force: true });
       await rm(socketPath, { force: true });
@@ -99,7 +106,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
 
 function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: string, socketPath: string): object {
   return {
-    'data-root': join(files.stateDirectory, 'data'),
+    'data-root': files.dataDirectory,
     'exec-root': join(files.runDirectory, 'exec'),
     pidfile,
     hosts: [`unix://${socketPath}`],
@@ -129,7 +136,10 @@ function spawnDaemon(
     const dockerd = [
       // Its containerd writes its stacks there when it hangs; they go with the rest of the sandbox.
       'env',
-      `TMPDIR=${files.stateDirectory}`,
+      `TMPDIR=${files.dataDirectory}`,
+      // BuildKit's own caps are per step and swallow the rest in silence; ours is per build and tells (watch.ts).
+      'BUILDKIT_STEP_LOG_MAX_SIZE=-1',
+      `BUILDKIT_STEP_LOG_MAX_SPEED=${LOG_BYTES_PER_SECOND}`,
       'dockerd',
       `--config-file=${configPath}`,
       // Where containerd is shared with the host's engine, our containers stay apart from its own.
@@ -142,6 +152,7 @@ function spawnDaemon(
     });
     child.on('error', () => undefined); // shows as a child without exit: the poll below tells it with the log
     child.unref();
+    if (child.pid !== undefined) settings.joinGroup(child.pid);
     return child;
   } finally {
     closeSync(log);

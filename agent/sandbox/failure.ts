@@ -2,26 +2,32 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { FailedVertex } from './build-log.ts';
+import { breachIn, fullDisk, inodeBreach, processBreach, type Taken, toError } from './limits.ts';
+
+/** Share of the inodes from which on a full disk is one without inodes. */
+const INODES_GONE = 0.95;
 
 /**
  * @param message the engine's own words
- * @param oomKills processes that the kernel killed for want of memory during this build
+ * @param taken what the build had taken when it failed
  */
 export function explainFailure(
   message: string,
   failed: FailedVertex | null,
-  oomKills: number,
+  taken: Taken,
   limits: BuildLimits,
 ): OrkestrError {
-  const where = failed === null ? '' : ` in \`${failed.command}\``;
+  const command = failed?.command ?? null;
+  const where = command === null ? '' : ` in \`${command}\``;
   const evidence = [message.trim(), ...(failed?.lastLines ?? [])];
-  if (/no space left on device|disk quota exceeded/i.test([message, ...(failed?.lastLines ?? [])].join('\n'))) {
-    return new OrkestrError('ORK_DISK_FULL', `The disk of the host is full${where}.`, { evidence });
+  // A command that met a limit fails in its own words, if it says any.
+  const breach = breachIn(taken, limits);
+  if (breach !== null) return toError(breach, command, evidence);
+  if (/no space left on device|disk quota exceeded/i.test(evidence.join('\n'))) {
+    const inodes = taken.inodes >= taken.inodeLimit * INODES_GONE;
+    return toError(inodes ? inodeBreach(taken) : fullDisk(taken), command, evidence);
   }
-  if (oomKills > 0) {
-    const text = `The build ran out of memory: limit ${limits.memoryMiB} MiB${where === '' ? '' : `,${where}`}.`;
-    return new OrkestrError('ORK_BUILD_MEMORY', text, { evidence });
-  }
+  if (taken.refusedForks > 0) return toError(processBreach(limits), command, evidence);
   if (/dockerfile parse error|unknown instruction|failed to parse|failed to create LLB definition/i.test(message)) {
     return new OrkestrError('ORK_DOCKERFILE_REFUSED', `The Dockerfile cannot be read: ${short(message)}`, { evidence });
   }

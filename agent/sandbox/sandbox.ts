@@ -1,132 +1,158 @@
-/** The build-only engine as a whole: started on demand, one build at a time, stopped when idle, adopted after a crash. */
-import { readFile, rm } from 'node:fs/promises';
+/**
+ * The sandbox: a few slots, each an engine of its own, so that what one build does to its machine no other one feels.
+ * An environment gets the slot that it had last, where its cache is, or else any that is free, or waits.
+ */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { BuildLimits } from '../../protocol/job.ts';
 import type { Engine } from '../lib/engine.ts';
-import { type Exec, exec, run } from '../lib/exec.ts';
-import { type BuildCgroup, makeBuildCgroup } from './cgroup.ts';
-import { type DaemonFiles, makeSandboxDaemon } from './daemon.ts';
-import { makeSandboxNetwork } from './network.ts';
+import { type Exec, exec } from '../lib/exec.ts';
+import { openHomes } from './homes.ts';
+import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
 
-const GIB = 1_073_741_824;
 const DEFAULT_IDLE_MS = 10 * 60_000;
 const MAX_WAITING = 32;
 
-export interface SandboxOptions extends DaemonFiles {
+export type { SandboxLease };
+
+export interface SandboxOptions {
   readonly scope: string;
+  /** Folder of the slots' disks: with room. */
+  readonly stateDirectory: string;
+  /** Folder of their sockets and run-time files: a short path, since unix sockets have at most 107 bytes. */
+  readonly runDirectory: string;
   /** Opens an engine by its socket: docker/engine.ts `makeEngine`. */
   readonly openEngine: (socketPath: string) => Engine;
-  /** Stop the engine after this many ms without a build. */
+  /** Builds at a time. Default 1. */
+  readonly slots?: number;
+  /** Size of a slot's disk, see disk.ts. Default null: as the host has room. */
+  readonly diskMiB?: number | null;
+  /** Stop an engine after this many ms without a build. */
   readonly idleMs?: number;
-  /** Bytes of build cache that are kept between builds. */
-  readonly cacheBytes?: number;
   readonly exec?: Exec;
 }
 
-export interface SandboxLease {
-  readonly engine: Engine;
-  readonly cgroup: BuildCgroup;
+export interface SandboxRequest extends SlotUse {
+  readonly environmentId: string;
 }
 
 export interface Sandbox {
   /**
-   * Do `work` in the sandbox under `limits`; others wait their turn.
-   * @throws OrkestrError ORK_SANDBOX, ORK_QUEUE_FULL, ORK_CANCELLED
+   * Do `work` in a slot under `limits`; others wait their turn.
+   * @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_QUEUE_FULL, ORK_CANCELLED
    */
-  use<T>(limits: BuildLimits, signal: AbortSignal, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
-  /** Whether its engine runs now. */
+  use<T>(request: SandboxRequest, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  /** Whether any of its engines runs now. */
   isRunning(): Promise<boolean>;
-  /** Stop the engine and take namespace, rules and control group away; the cache stays for the next time. */
+  /** Stop the engines and take all but the caches away. */
   stop(): Promise<void>;
-  /** Stop, and delete the cache too. */
+  /** Stop, and delete the caches too. */
   purge(): Promise<void>;
 }
 
+/** A build in the queue: called with the slot that became free. */
+type Waiting = (index: number) => void;
+
 export function makeSandbox(options: SandboxOptions): Sandbox {
-  const { scope, idleMs = DEFAULT_IDLE_MS, cacheBytes = 10 * GIB, exec: by = exec } = options;
-  const daemon = makeSandboxDaemon(options, options.openEngine);
-  const network = makeSandboxNetwork(scope, by);
-  const cgroup = makeBuildCgroup(`orkestr-build-${scope}`);
-  let waiting = 0;
-  let turn: Promise<unknown> = Promise.resolve();
-  let idleTimer: NodeJS.Timeout | undefined;
+  const slots = makeSlots(options);
+  const homes = openHomes(options.stateDirectory);
+  const free = new Set(slots.keys());
+  const waiting: Waiting[] = [];
 
-  /** One after the other: starting, building and stopping never overlap. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = turn.then(work);
-    turn = result.catch(() => undefined); // its own caller hears of it
-    return result;
+  /** The slot that this environment had last, else the first that is free. */
+  const freeFor = (environmentId: string): number | undefined => {
+    const home = homes.of(environmentId);
+    if (home !== undefined && free.has(home)) return home;
+    return [...slots.keys()].find((index) => free.has(index));
   };
 
-  const tearDown = async (): Promise<void> => {
-    clearTimeout(idleTimer);
-    await daemon.stop();
-    await cgroup.remove();
-    await unmountBelow(options.stateDirectory, options.runDirectory, by);
-    await network.remove();
+  const release = (index: number): void => {
+    const next = waiting.shift();
+    if (next === undefined) free.add(index);
+    else next(index);
   };
 
-  const ensureRunning = async (): Promise<void> => {
-    if ((await daemon.runningPid()) !== null) {
-      if (await daemon.answers()) {
-        await network.ensure();
-        return;
-      }
-      await tearDown(); // it hangs, or its namespace is half gone
-    } else {
-      await cgroup.remove(); // what a killed engine left running
+  const acquire = async ({ environmentId, log, signal }: SandboxRequest): Promise<number> => {
+    if (signal.aborted) throw cancelled();
+    const index = freeFor(environmentId);
+    if (index !== undefined) {
+      free.delete(index);
+      return index;
     }
-    const { mtu, nameServers } = await network.ensure();
-    const { namespacePath } = network;
-    await daemon.start({ namespacePath, cgroupParent: cgroup.parent, scope, mtu, nameServers, cacheBytes });
+    if (waiting.length >= MAX_WAITING) {
+      throw new OrkestrError('ORK_QUEUE_FULL', `${waiting.length} builds are waiting for the sandbox already.`);
+    }
+    log.line(`Waiting for a free build slot, ${waiting.length} before this one`);
+    return waitForSlot(waiting, signal);
   };
 
-  const stopWhenIdle = (): void => {
-    clearTimeout(idleTimer);
-    // A failed stop is tried again by the next one; the next build finds whatever is left.
-    idleTimer = setTimeout(() => void inTurn(tearDown).catch(() => undefined), idleMs);
-    idleTimer.unref();
+  const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
+    const results = await Promise.allSettled(slots.map(work));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   };
 
   return {
-    async use(limits, signal, work) {
-      if (waiting >= MAX_WAITING) {
-        throw new OrkestrError('ORK_QUEUE_FULL', `${waiting} builds are waiting for the sandbox already.`);
-      }
-      waiting += 1;
+    async use(request, work) {
+      const index = await acquire(request);
+      const slot = slots[index];
+      if (slot === undefined) throw new RangeError(`There is no slot ${index}.`);
+      homes.set(request.environmentId, index);
       try {
-        return await inTurn(async () => {
-          if (signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
-          clearTimeout(idleTimer);
-          try {
-            await ensureRunning();
-            await cgroup.prepare(limits);
-            return await work({ engine: daemon.engine, cgroup });
-          } finally {
-            stopWhenIdle();
-          }
-        });
+        return await slot.use(request, work);
       } finally {
-        waiting -= 1;
+        void slot.tidy().then(() => release(index));
       }
     },
-    isRunning: async () => (await daemon.runningPid()) !== null,
-    stop: () => inTurn(tearDown),
-    purge: () =>
-      inTurn(async () => {
-        await tearDown();
-        await rm(options.stateDirectory, { recursive: true, force: true });
-        await rm(options.runDirectory, { recursive: true, force: true });
-      }),
+    isRunning: async () => (await Promise.all(slots.map((slot) => slot.isRunning()))).includes(true),
+    stop: () => each((slot) => slot.stop()),
+    async purge() {
+      await each((slot) => slot.purge());
+      for (const folder of [options.stateDirectory, options.runDirectory]) {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
   };
 }
 
-/** An engine that was killed leaves its mounts; deleting files below them would delete what is mounted. */
-async function unmountBelow(stateDirectory: string, runDirectory: string, by: Exec): Promise<void> {
-  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
-    .split('\n')
-    .map((line) => line.split(' ')[1]?.replaceAll('\\040', ' ') ?? '')
-    .filter((path) => [stateDirectory, runDirectory].some((folder) => path.startsWith(join(folder, '/'))));
-  for (const path of mounts.toReversed()) await run('umount', ['--lazy', '--', path], { timeoutMs: 10_000 }, by);
+function makeSlots(options: SandboxOptions): readonly Slot[] {
+  const { slots: count = 1, diskMiB = null, idleMs = DEFAULT_IDLE_MS, exec: by = exec } = options;
+  let starting: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = starting.then(work);
+    starting = result.catch(() => undefined); // its own caller hears of it
+    return result;
+  };
+  return Array.from({ length: count }, (_, index) => {
+    const letter = letterOf(index);
+    return makeSlot({
+      name: `${options.scope}${letter}`,
+      stateDirectory: join(options.stateDirectory, letter),
+      runDirectory: join(options.runDirectory, letter),
+      openEngine: options.openEngine,
+      idleMs,
+      diskMiB,
+      slots: count,
+      exec: by,
+      alone,
+    });
+  });
 }
+
+/** a, b, …: one character more in every name, since names of network interfaces have at most 15. */
+const letterOf = (index: number): string => String.fromCodePoint('a'.charCodeAt(0) + index);
+
+function waitForSlot(waiting: Waiting[], signal: AbortSignal): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const leave = (): void => {
+    const index = waiting.indexOf(resolve);
+    if (index === -1) return; // it has a slot already, which sees the signal too
+    waiting.splice(index, 1);
+    reject(cancelled());
+  };
+  waiting.push(resolve);
+  signal.addEventListener('abort', leave, { once: true });
+  return promise.finally(() => signal.removeEventListener('abort', leave));
+}
+
+const cancelled = (): OrkestrError => new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');

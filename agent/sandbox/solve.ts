@@ -1,35 +1,44 @@
 /** One build by BuildKit in the sandbox: context in, log out, and every way it can fail under its own code. */
 import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { BuildLimits } from '../../protocol/job.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Engine } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { makeBuildLog } from './build-log.ts';
-import { makeStatusDecoder } from './build-status.ts';
+import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { packContext } from './context.ts';
+import { makeCurrentStep } from './current-step.ts';
 import type { Dockerfile } from './dockerfile.ts';
 import { readAnswer } from './engine-answer.ts';
 import { explainFailure } from './failure.ts';
+import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
+import { type LimitWatch, watchLimits } from './watch.ts';
 
 /** The engine's own deadline lies behind ours, which tells whose time ran out. */
 const DEADLINE_MARGIN_MS = 30_000;
 
 /**
  * Build `request` in the sandbox under its reference.
- * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL
+ * @throws OrkestrError the codes under "build", ORK_CANCELLED
  */
 export async function solve(
-  { engine, cgroup }: SandboxLease,
+  lease: SandboxLease,
   scope: string,
   request: BuildRequest,
   dockerfile: Dockerfile,
   baseImages: Readonly<Record<string, string>>,
 ): Promise<void> {
+  const { engine, cgroup } = lease;
   const { limits, log } = request;
   const decode = await makeStatusDecoder();
   const buildLog = makeBuildLog(log);
+  const step = makeCurrentStep();
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const context = contextOf(request, dockerfile);
+  const watch = await watchLimits(lease, limits, systemClock);
   const query = {
     // As a number: for the string dockerode would open a gRPC session, which it never closes when a build is cancelled.
     // Sessions carry registry credentials and secrets; all base images are here already.
@@ -39,42 +48,71 @@ export async function solve(
     networkmode: 'default',
     labels: { ...ownerLabels(scope, request.owner), [LABEL.baseImages]: JSON.stringify(baseImages) },
   };
+  const take = (status: BuildStatus): void => {
+    step.take(status);
+    for (const { bytes } of status.logs) watch.countLog(bytes.length);
+    if (!watch.signal.aborted) buildLog.take(status);
+  };
   try {
     const built = { imageId: null as string | null };
     const { error } = await engine.call(
       'build an image',
       async (docker, abortSignal) =>
         readAnswer(await docker.buildImage(context, { ...query, abortSignal }), ({ id, aux }) => {
-          if (id === 'moby.buildkit.trace' && typeof aux === 'string') buildLog.take(decode(aux));
+          if (id === 'moby.buildkit.trace' && typeof aux === 'string') take(decode(aux));
           if (id === 'moby.image.id' && typeof aux === 'object') built.imageId = aux.ID ?? null;
         }),
       {
         timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS,
-        signal: AbortSignal.any([request.signal, timeLimit]),
+        signal: AbortSignal.any([request.signal, timeLimit, watch.signal]),
       },
     );
-    if (error !== null) throw explainFailure(error, buildLog.failed(), await cgroup.oomKills(), limits);
+    const taken = await watch.look();
+    if (error !== null) throw explainFailure(error, buildLog.failed(), taken, limits);
     if (built.imageId === null)
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
+    if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
+    await checkImage(engine, request.reference, limits);
   } catch (error) {
-    await cgroup.killAll(); // BuildKit ends a cancelled RUN within seconds; this ends it now
-    throw classify(error, request, timeLimit);
+    // BuildKit ends a cancelled RUN within seconds; this ends it now.
+    await cgroup.killAll();
+    throw await classify(error, request, { timeLimit, watch, command: step.command() });
   } finally {
+    watch.stop();
     context.destroy();
   }
 }
 
-function classify(error: unknown, request: BuildRequest, timeLimit: AbortSignal): unknown {
-  if (request.signal.aborted) return new OrkestrError('ORK_CANCELLED', 'The build was cancelled.');
-  if (timeLimit.aborted) {
-    const seconds = request.limits.timeoutSeconds;
-    return new OrkestrError('ORK_BUILD_TIMEOUT', `The build did not end within its limit of ${seconds} s.`);
-  }
-  const code = error instanceof OrkestrError ? error.code : undefined;
-  if (code !== undefined && code !== 'ORK_ENGINE_UNREACHABLE' && code !== 'ORK_ENGINE_TIMEOUT') return error;
+/** @throws OrkestrError ORK_IMAGE_TOO_LARGE, and then the image is gone */
+async function checkImage(engine: Engine, reference: string, limits: BuildLimits): Promise<void> {
+  const { Size } = await engine.call('inspect the image', (docker) => docker.getImage(reference).inspect());
+  const breach = imageBreach(Size, limits);
+  if (breach === null) return;
+  await engine.call('drop the image', (docker) => docker.getImage(reference).remove());
+  throw toError(breach, null);
+}
+
+interface Ending {
+  readonly timeLimit: AbortSignal;
+  readonly watch: LimitWatch;
+  /** What ran. */
+  readonly command: string | null;
+}
+
+async function classify(cause: unknown, request: BuildRequest, ending: Ending): Promise<unknown> {
+  const { limits, signal } = request;
+  if (signal.aborted) return new OrkestrError('ORK_CANCELLED', 'The build was cancelled.');
+  const breach = ending.watch.breach(ending.command);
+  if (breach !== null) return breach;
+  if (ending.timeLimit.aborted) return toError(timeBreach(limits), ending.command);
+  const code = cause instanceof OrkestrError ? cause.code : undefined;
+  if (code !== undefined && code !== 'ORK_ENGINE_UNREACHABLE' && code !== 'ORK_ENGINE_TIMEOUT') return cause;
   // The engine in question is the sandbox's, not the host's.
-  const evidence = [error instanceof Error ? error.message : String(error)];
-  return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause: error });
+  const evidence = [cause instanceof Error ? cause.message : String(cause)];
+  const taken = await ending.watch.look().catch(() => null); // its disk may be gone with it
+  const late = taken === null ? null : breachIn(taken, limits);
+  if (late !== null) return toError(late, ending.command, evidence);
+  return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause });
 }
 
 function contextOf(request: BuildRequest, dockerfile: Dockerfile): Readable {

@@ -1,0 +1,19 @@
+/** What a slot's groups get, in the units of both kernel interfaces. */
+import type { BuildLimits } from '../../../protocol/job.ts';
+
+const MIB = 1_048_576;
+export const CPU_PERIOD_US = 100_000;
+
+/** An app has 1024 under cgroup v1 and 100 under v2, by the kernel's default: a build gets a twentieth of that. */
+export const CPU_SHARES = 51;
+export const CPU_WEIGHT = 5;
+/** The default is 100 in both (blkio.bfq.weight, io.weight). */
+export const IO_WEIGHT = 10;
+
+/** dockerd and containerd take 150 MiB; unpacking large layers needs page cache beside it. */
+const ENGINE_LEAST_BYTES = 512 * MIB;
+
+export const cpuQuotaUs = ({ cpus }: BuildLimits): number => Math.round(cpus * CPU_PERIOD_US);
+export const memoryBytes = ({ memoryMiB }: BuildLimits): number => memoryMiB * MIB;
+export const engineMemoryBytes = (limits: BuildLimits): number =>
+  Math.max(ENGINE_LEAST_BYTES, Math.round(memoryBytes(limits) / 2));

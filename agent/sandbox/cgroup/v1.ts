@@ -1,0 +1,79 @@
+/** Control groups of a slot under cgroup v1 (kernel: admin-guide/cgroup-v1): a tree per controller. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { oomKills, peakMemory } from '../../lib/cgroup.ts';
+import type { BuildCgroup } from './cgroup.ts';
+import { killsIn, lastRecord } from './kernel-log.ts';
+import { forkRefusals, killTree, processCount, removeTree } from './processes.ts';
+import { CPU_PERIOD_US, CPU_SHARES, cpuQuotaUs, engineMemoryBytes, IO_WEIGHT, memoryBytes } from './shares.ts';
+
+const CONTROLLERS = ['memory', 'cpu', 'pids', 'blkio'] as const;
+type Controller = (typeof CONTROLLERS)[number];
+
+export function makeV1(name: string, root: string): BuildCgroup {
+  const group = (controller: Controller, child = ''): string => join(root, controller, name, child);
+  const parent = `/${name}/run`;
+  const pidsMax = join(group('pids', 'run'), 'pids.max');
+  let since = -1;
+  let engineKillsBefore = 0;
+
+  /** Every controller of the host has a tree of its own, and runc makes its groups in each. */
+  const trees = async (): Promise<string[]> =>
+    (await readdir(root)).map((controller) => join(root, controller, name)).filter((path) => existsSync(path));
+  const kill = async (): Promise<void> => {
+    if (existsSync(pidsMax)) await writeFile(pidsMax, '0');
+    await killTree(group('pids', 'run'));
+  };
+  const engineKills = async (): Promise<number> => (await oomKills(group('memory', 'engine'))) ?? 0;
+
+  return {
+    parent,
+    async prepare(limits) {
+      for (const controller of CONTROLLERS) {
+        for (const child of ['run', 'engine']) await mkdir(group(controller, child), { recursive: true });
+      }
+      await writeFile(join(group('cpu'), 'cpu.shares'), String(CPU_SHARES));
+      await writeFile(join(group('cpu'), 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
+      await writeFile(join(group('cpu'), 'cpu.cfs_quota_us'), String(cpuQuotaUs(limits)));
+      await writeIfThere(join(group('blkio'), 'blkio.bfq.weight'), String(IO_WEIGHT));
+      await limitMemory(group('memory', 'run'), memoryBytes(limits));
+      await limitMemory(group('memory', 'engine'), engineMemoryBytes(limits));
+      await writeFile(join(group('memory', 'run'), 'memory.max_usage_in_bytes'), '0');
+      await writeFile(pidsMax, String(limits.pids));
+      since = lastRecord();
+      engineKillsBefore = await engineKills();
+    },
+    addEngine(pid) {
+      for (const controller of CONTROLLERS) {
+        writeFileSync(join(group(controller, 'engine'), 'cgroup.procs'), String(pid));
+      }
+    },
+    killAll: kill,
+    read: async () => ({
+      processes: await processCount(group('pids', 'run')),
+      refusedForks: await forkRefusals(group('pids', 'run')),
+      oomKills: killsIn(parent, since),
+      engineOomKills: (await engineKills()) - engineKillsBefore,
+    }),
+    peakMemory: () => peakMemory(group('memory', 'run')),
+    async remove() {
+      await kill();
+      await killTree(group('pids', 'engine'));
+      for (const tree of await trees()) await removeTree(tree);
+    },
+  };
+}
+
+/** Memory with swap gets the same limit, or a build would have it twice. It may at no moment be less than memory alone. */
+async function limitMemory(folder: string, bytes: number): Promise<void> {
+  const withSwap = join(folder, 'memory.memsw.limit_in_bytes');
+  await writeIfThere(withSwap, '-1');
+  await writeFile(join(folder, 'memory.limit_in_bytes'), String(bytes));
+  await writeIfThere(withSwap, String(bytes));
+}
+
+/** Kernels without swap accounting, or without the BFQ scheduler, do not have the file. */
+async function writeIfThere(path: string, text: string): Promise<void> {
+  if (existsSync(path)) await writeFile(path, text);
+}

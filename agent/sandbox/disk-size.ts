@@ -1,0 +1,37 @@
+/** How large the disk of a slot is. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import { humanSize } from '../lib/size.ts';
+
+const MIB = 1_048_576;
+const GIB = 1024 * MIB;
+const DEFAULT_BYTES = 20 * GIB;
+/** Base images, a small build and its cache. */
+const LEAST_BYTES = 256 * MIB;
+/** The slots together take at most this share of what is free: the rest is the apps'. */
+const SHARE = 0.8;
+
+export interface DiskNeeds {
+  /** From the config; null: as the host has room. */
+  readonly wantedMiB: number | null;
+  /** Of the image file that is there; 0: none. */
+  readonly presentBytes: number;
+  /** Free on the host's file system, with what the present file holds. */
+  readonly hostBytes: number;
+  readonly slots: number;
+}
+
+/**
+ * Size of the disk in bytes. One of default size stays as it was made, since what is free changes by the hour.
+ * @throws OrkestrError ORK_DISK_FULL
+ */
+export function diskSize({ wantedMiB, presentBytes, hostBytes, slots }: DiskNeeds): number {
+  if (wantedMiB === null && presentBytes > 0) return presentBytes;
+  const wanted = wantedMiB === null ? DEFAULT_BYTES : wantedMiB * MIB;
+  if (wanted === presentBytes) return wanted;
+  const fits = Math.floor((hostBytes * SHARE) / slots / MIB) * MIB;
+  if (fits < LEAST_BYTES) {
+    const text = `The host has ${humanSize(hostBytes)} free; ${slots} build disks of at least ${humanSize(LEAST_BYTES)} do not fit.`;
+    throw new OrkestrError('ORK_DISK_FULL', text);
+  }
+  return Math.min(wanted, fits);
+}

@@ -1,0 +1,99 @@
+/** When a build has broken one of its limits, and the sentence that says so. Pure. */
+import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
+import type { BuildLimits } from '../../protocol/job.ts';
+import { humanSize } from '../lib/size.ts';
+import type { CgroupReading } from './cgroup/cgroup.ts';
+
+const MIB = 1_048_576;
+/** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
+const CROWDED_LIMIT_MS = 5000;
+/** A file system has no room for the next block a little before its count says so. */
+const NEARLY = 0.99;
+
+/** What a build has taken up to now. */
+export interface Taken extends CgroupReading {
+  readonly peakBytes: number | null;
+  /** How long it has been at its limit of processes without a break. */
+  readonly crowdedMs: number;
+  readonly diskBytes: number;
+  /** The limit, or what the disk had free when that was less. */
+  readonly diskLimitBytes: number;
+  readonly inodes: number;
+  readonly inodeLimit: number;
+}
+
+export interface Breach {
+  readonly code: ErrorCode;
+  /** What happened, without its place. */
+  readonly what: string;
+  /** A second half of the sentence. */
+  readonly hint?: string;
+}
+
+/** The first limit that is broken, or null. */
+export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
+  if (taken.oomKills > 0) return memoryBreach(taken, limits);
+  if (taken.engineOomKills > 0) {
+    return { code: 'ORK_BUILD_MEMORY', what: 'The build made its engine run out of memory' };
+  }
+  if (taken.diskBytes >= taken.diskLimitBytes * NEARLY) return diskBreach(taken);
+  if (taken.inodes >= taken.inodeLimit * NEARLY) return inodeBreach(taken);
+  if (taken.crowdedMs >= CROWDED_LIMIT_MS) return processBreach(limits);
+  return null;
+}
+
+export function memoryBreach({ peakBytes }: Taken, { memoryMiB }: BuildLimits): Breach {
+  const peak = peakBytes === null ? '' : `, peak ${humanSize(peakBytes)}`;
+  return {
+    code: 'ORK_BUILD_MEMORY',
+    what: `The build ran out of memory: limit ${humanSize(memoryMiB * MIB)}${peak}`,
+    hint: `builds of this size usually need ${humanSize(nextMemoryMiB(memoryMiB) * MIB)}`,
+  };
+}
+
+/** The next power of two: 1000 → 2048, since half a step is rarely enough. */
+const nextMemoryMiB = (memoryMiB: number): number => 2 ** Math.ceil(Math.log2(memoryMiB * 1.5));
+
+export const diskBreach = ({ diskBytes, diskLimitBytes }: Taken): Breach => ({
+  code: 'ORK_BUILD_DISK',
+  what: `The build wrote too much to its disk: ${humanSize(diskBytes)}, limit ${humanSize(diskLimitBytes)}`,
+});
+
+/** The kernel refused to write, before the watch saw it. */
+export const fullDisk = ({ diskLimitBytes }: Taken): Breach => ({
+  code: 'ORK_BUILD_DISK',
+  what: `The build filled its disk: limit ${humanSize(diskLimitBytes)}`,
+});
+
+export const inodeBreach = ({ inodes, inodeLimit }: Taken): Breach => ({
+  code: 'ORK_BUILD_INODES',
+  what: `The build made too many files: ${inodes}, limit ${inodeLimit}`,
+});
+
+export const processBreach = ({ pids }: BuildLimits): Breach => ({
+  code: 'ORK_BUILD_PROCESSES',
+  what: `The build started too many processes: limit ${pids}`,
+});
+
+export function logBreach(bytes: number, { logMiB }: BuildLimits): Breach | null {
+  if (bytes <= logMiB * MIB) return null;
+  return { code: 'ORK_BUILD_LOG', what: `The build said too much: limit ${humanSize(logMiB * MIB)} of output` };
+}
+
+export const timeBreach = ({ timeoutSeconds }: BuildLimits): Breach => ({
+  code: 'ORK_BUILD_TIMEOUT',
+  what: `The build did not end within its limit of ${timeoutSeconds} s`,
+});
+
+export function imageBreach(bytes: number, { imageMiB }: BuildLimits): Breach | null {
+  if (bytes <= imageMiB * MIB) return null;
+  const what = `The image is too large: ${humanSize(bytes)}, limit ${humanSize(imageMiB * MIB)}`;
+  return { code: 'ORK_IMAGE_TOO_LARGE', what };
+}
+
+/** @param command where it happened: "RUN npm run build"; null when that is not known */
+export function toError(breach: Breach, command: string | null, evidence: readonly string[] = []): OrkestrError {
+  const where = command === null ? '' : `, in \`${command}\``;
+  const hint = breach.hint === undefined ? '' : `; ${breach.hint}`;
+  return new OrkestrError(breach.code, `${breach.what}${where}${hint}.`, { evidence });
+}

@@ -1,0 +1,153 @@
+/** One slot: a build-only engine with its own namespace, control groups and disk. Started on demand, stopped when idle. */
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { BuildLimits } from '../../protocol/job.ts';
+import type { StepLog } from '../deployment/ports.ts';
+import type { Engine } from '../lib/engine.ts';
+import { type Exec, run } from '../lib/exec.ts';
+import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
+import { makeSandboxDaemon } from './daemon.ts';
+import { makeSlotDisk, type SlotDisk } from './disk.ts';
+import { makeSandboxNetwork } from './network.ts';
+import { makeRoom } from './room.ts';
+
+export interface SlotOptions {
+  /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
+  readonly name: string;
+  readonly stateDirectory: string;
+  readonly runDirectory: string;
+  readonly openEngine: (socketPath: string) => Engine;
+  readonly idleMs: number;
+  readonly diskMiB: number | null;
+  /** How many share the host's disk. */
+  readonly slots: number;
+  readonly exec: Exec;
+  /** Does `work` while no other slot does: two at once would take the same free addresses. */
+  readonly alone: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** What a build gets for its time. */
+export interface SandboxLease {
+  readonly engine: Engine;
+  readonly cgroup: BuildCgroup;
+  readonly disk: SlotDisk;
+}
+
+export interface Slot {
+  /** @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_CANCELLED */
+  use<T>(use: SlotUse, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  /** Cleans up behind a build. Never rejects: what could not be done is done before the next one. */
+  tidy(): Promise<void>;
+  isRunning(): Promise<boolean>;
+  /** Stop the engine and take namespace, rules, control groups and mounts away; the cache stays for the next time. */
+  stop(): Promise<void>;
+  /** Stop, and delete the cache too. */
+  purge(): Promise<void>;
+}
+
+export interface SlotUse {
+  readonly limits: BuildLimits;
+  readonly log: StepLog;
+  readonly signal: AbortSignal;
+}
+
+export function makeSlot(options: SlotOptions): Slot {
+  const { name, stateDirectory, runDirectory, exec: by } = options;
+  const disk = makeSlotDisk({ stateDirectory, sizeMiB: options.diskMiB, slots: options.slots, exec: by });
+  const dataDirectory = join(disk.folder, 'data');
+  const daemon = makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, options.openEngine);
+  const network = makeSandboxNetwork(name, by);
+  const cgroup = makeBuildCgroup(`orkestr-build-${name}`);
+  let turn: Promise<unknown> = Promise.resolve();
+  let idleTimer: NodeJS.Timeout | undefined;
+
+  /** One after the other: starting, building and stopping never overlap. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = turn.then(work);
+    turn = result.catch(() => undefined); // its own caller hears of it
+    return result;
+  };
+
+  const tearDown = async (): Promise<void> => {
+    clearTimeout(idleTimer);
+    await daemon.stop();
+    await cgroup.remove();
+    await unmountBelow([dataDirectory, runDirectory], by);
+    await disk.release();
+    await network.remove();
+  };
+
+  const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
+    await disk.ensure((text) => log.line(text));
+    const { mtu, nameServers } = await options.alone(() => network.ensure());
+    await cgroup.prepare(limits); // before the engine, which is born into it
+    await daemon.start({
+      namespacePath: network.namespacePath,
+      cgroupParent: cgroup.parent,
+      joinGroup: (pid) => cgroup.addEngine(pid),
+      scope: name,
+      mtu,
+      nameServers,
+      cacheBytes: Math.floor((await sizeOf(disk)) / 2),
+    });
+  };
+
+  const ensureRunning = async ({ limits, log }: SlotUse): Promise<void> => {
+    if ((await daemon.runningPid()) === null) {
+      await cgroup.remove(); // what a killed engine left running
+      return start(limits, log);
+    }
+    if (await daemon.answers()) {
+      await options.alone(() => network.ensure());
+      return cgroup.prepare(limits);
+    }
+    await tearDown(); // it hangs, or its namespace is half gone
+    return start(limits, log);
+  };
+
+  const stopWhenIdle = (): void => {
+    clearTimeout(idleTimer);
+    // A failed stop is tried again by the next one; the next build finds whatever is left.
+    idleTimer = setTimeout(() => void inTurn(tearDown).catch(() => undefined), options.idleMs);
+    idleTimer.unref();
+  };
+
+  return {
+    use: (use, work) =>
+      inTurn(async () => {
+        if (use.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
+        clearTimeout(idleTimer);
+        try {
+          await ensureRunning(use);
+          await makeRoom(daemon.engine, disk, use);
+          return await work({ engine: daemon.engine, cgroup, disk });
+        } finally {
+          stopWhenIdle();
+        }
+      }),
+    tidy: () => inTurn(() => disk.giveBack()).catch(() => undefined), // the engine is gone: the disk with it
+    isRunning: async () => (await daemon.runningPid()) !== null,
+    stop: () => inTurn(tearDown),
+    purge: () =>
+      inTurn(async () => {
+        await tearDown();
+        await rm(stateDirectory, { recursive: true, force: true });
+        await rm(runDirectory, { recursive: true, force: true });
+      }),
+  };
+}
+
+async function sizeOf(disk: SlotDisk): Promise<number> {
+  const { usedBytes, freeBytes } = await disk.use();
+  return usedBytes + freeBytes;
+}
+
+/** An engine that was killed leaves its mounts; deleting files below them would delete what is mounted. */
+async function unmountBelow(folders: readonly string[], by: Exec): Promise<void> {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[1]?.replaceAll('\\040', ' ') ?? '')
+    .filter((path) => folders.some((folder) => path.startsWith(join(folder, '/'))));
+  for (const path of mounts.toReversed()) await run('umount', ['--lazy', '--', path], { timeoutMs: 10_000 }, by);
+}

@@ -1,0 +1,85 @@
+/**
+ * Looks every second at what a build has taken, and ends it at the first limit that it breaks. The kernel keeps memory,
+ * processes and disk within their bounds; a build that goes on against them would waste its host until its time is out.
+ */
+import type { OrkestrError } from '../../protocol/errors.ts';
+import type { BuildLimits } from '../../protocol/job.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
+import type { SandboxLease } from './slot.ts';
+
+const POLL_MS = 1000;
+
+export interface LimitWatch {
+  /** Aborts at the first breach. */
+  readonly signal: AbortSignal;
+  /** Counts output of the build's commands. */
+  countLog(bytes: number): void;
+  /** What was taken, now. */
+  look(): Promise<Taken>;
+  /** The first breach as an error, with `command` as its place; null when there was none. */
+  breach(command: string | null): OrkestrError | null;
+  stop(): void;
+}
+
+/** Begins to watch: what is on the disk now is nothing of the build's. */
+export async function watchLimits(lease: SandboxLease, limits: BuildLimits, clock: Clock): Promise<LimitWatch> {
+  const { cgroup, disk } = lease;
+  const before = await disk.use();
+  const broken = new AbortController();
+  const stopped = new AbortController();
+  let first: Breach | null = null;
+  let logBytes = 0;
+  let refusedForks = 0;
+  let diskBytes = 0;
+  let inodes = 0;
+  let crowdedSince: number | null = null;
+
+  const look = async (): Promise<Taken> => {
+    const [group, use, peakBytes] = await Promise.all([cgroup.read(), disk.use(), cgroup.peakMemory()]);
+    // What a RUN took goes with it when it fails: the most that was seen stays.
+    refusedForks = Math.max(refusedForks, group.refusedForks);
+    diskBytes = Math.max(diskBytes, use.usedBytes - before.usedBytes);
+    inodes = Math.max(inodes, use.usedInodes - before.usedInodes);
+    const crowded = refusedForks > 0 && group.processes >= limits.pids * CROWDED;
+    crowdedSince = crowded ? (crowdedSince ?? clock.monotonic()) : null;
+    return {
+      ...group,
+      refusedForks,
+      peakBytes,
+      crowdedMs: crowdedSince === null ? 0 : clock.monotonic() - crowdedSince,
+      diskBytes,
+      diskLimitBytes: Math.min(limits.diskMiB * MIB, before.freeBytes),
+      inodes,
+      inodeLimit: Math.min(limits.inodes, before.freeInodes),
+    };
+  };
+  const note = (breach: Breach | null): void => {
+    if (breach === null || first !== null) return;
+    first = breach;
+    broken.abort();
+  };
+  const watch = async (): Promise<void> => {
+    while (!stopped.signal.aborted) {
+      note(breachIn(await look(), limits));
+      await clock.sleep(POLL_MS, stopped.signal);
+    }
+  };
+  // Ended by `stop`; or the disk went away with its engine, which the build tells.
+  watch().catch(() => undefined);
+
+  return {
+    signal: broken.signal,
+    countLog(bytes) {
+      logBytes += bytes;
+      note(logBreach(logBytes, limits));
+    },
+    look,
+    breach: (command) => (first === null ? null : toError(first, command)),
+    stop: () => stopped.abort(),
+  };
+}
+
+const MIB = 1_048_576;
+/** Share of the limit from which on processes are crowded: some always end just when one looks. */
+const CROWDED = 0.9;
