@@ -1,5 +1,6 @@
 /** The build context as a tar stream: the checkout without what .dockerignore names, and the files of the plan. */
 import { createReadStream } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { lstat, readFile, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -25,11 +26,17 @@ export function packContext(request: ContextRequest): Readable {
   return Readable.from(tar);
 }
 
-async function fill(tar: Pack, { directory, dockerfilePath, files }: ContextRequest): Promise<void> {
-  const rules = await ignoreRules(directory, dockerfilePath, files);
-  for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644 }, text);
-  const ownFolders = new Set([...files.keys()].flatMap(foldersAbove));
-  await addFolder(tar, directory, '', { rules, files, ownFolders });
+/** Sizes of the files of the checkout that {@link packContext} would send, bytes; 0 for links. */
+export async function* contextSizes(request: ContextRequest): AsyncGenerator<number> {
+  for await (const { stats } of entriesBelow(request.directory, '', await selectionOf(request))) {
+    if (!stats.isDirectory()) yield stats.isFile() ? stats.size : 0;
+  }
+}
+
+async function fill(tar: Pack, request: ContextRequest): Promise<void> {
+  for (const [name, text] of request.files) await addEntry(tar, { name, mode: 0o644 }, text);
+  const selection = await selectionOf(request);
+  for await (const entry of entriesBelow(request.directory, '', selection)) await addFound(tar, entry);
 }
 
 interface Selection {
@@ -39,34 +46,55 @@ interface Selection {
   readonly ownFolders: ReadonlySet<string>;
 }
 
+async function selectionOf({ directory, dockerfilePath, files }: ContextRequest): Promise<Selection> {
+  const ownFolders = new Set([...files.keys()].flatMap(foldersAbove));
+  return { rules: await ignoreRules(directory, dockerfilePath, files), files, ownFolders };
+}
+
 /** `a/b/c` is in `a` and `a/b`. */
 function foldersAbove(path: string): string[] {
   const parts = path.split('/').slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
-async function addFolder(tar: Pack, root: string, folder: string, selection: Selection): Promise<void> {
+interface Found {
+  /** Path in the context. */
+  readonly name: string;
+  readonly path: string;
+  readonly stats: Stats;
+}
+
+/** What of the checkout belongs to the context: folders before what is in them. */
+async function* entriesBelow(root: string, folder: string, selection: Selection): AsyncGenerator<Found> {
   const names = (await readdir(join(root, folder))).sort();
   for (const entry of names) {
     const name = folder === '' ? entry : `${folder}/${entry}`;
     if (selection.files.has(name)) continue;
     const path = join(root, name);
-    const found = await lstat(path);
+    const stats = await lstat(path);
     const ignored = selection.rules.ignores(name);
-    if (found.isDirectory()) {
+    if (stats.isDirectory()) {
       if (ignored && !selection.rules.hasExceptions) continue;
-      if (!ignored) await addEntry(tar, { name, type: 'directory', mode: found.mode & 0o7777, mtime: found.mtime });
-      await addFolder(tar, root, name, selection);
-    } else if (ignored || selection.ownFolders.has(name)) {
-      continue;
-    } else if (found.isSymbolicLink()) {
-      await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime: found.mtime });
-    } else if (found.isFile()) {
-      const header = { name, size: found.size, mode: found.mode & 0o7777, mtime: found.mtime };
-      // A file that grows meanwhile must not break the archive: no more than its header says.
-      if (found.size === 0) await addEntry(tar, header);
-      else await pipeline(createReadStream(path, { end: found.size - 1 }), tar.entry(header));
+      if (!ignored) yield { name, path, stats };
+      yield* entriesBelow(root, name, selection);
+    } else if (!ignored && !selection.ownFolders.has(name)) {
+      yield { name, path, stats };
     }
+  }
+}
+
+async function addFound(tar: Pack, { name, path, stats }: Found): Promise<void> {
+  const { mtime, size } = stats;
+  const mode = stats.mode & 0o7777;
+  if (stats.isDirectory()) {
+    await addEntry(tar, { name, type: 'directory', mode, mtime });
+  } else if (stats.isSymbolicLink()) {
+    await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime });
+  } else if (stats.isFile()) {
+    const header = { name, size, mode, mtime };
+    // A file that grows meanwhile must not break the archive: no more than its header says.
+    if (size === 0) await addEntry(tar, header);
+    else await pipeline(createReadStream(path, { end: size - 1 }), tar.entry(header));
   }
 }
 

@@ -138,7 +138,8 @@ function spawnDaemon(
       'env',
       `TMPDIR=${files.dataDirectory}`,
       // BuildKit's own caps are per step and swallow the rest in silence; ours is per build and tells (watch.ts).
-      'BUILDKIT_STEP_LOG_MAX_SIZE=-1',
+      // (-1 for no cap would be a cap of nothing as soon as there is one of speed.)
+      `BUILDKIT_STEP_LOG_MAX_SIZE=${Number.MAX_SAFE_INTEGER}`,
       `BUILDKIT_STEP_LOG_MAX_SPEED=${LOG_BYTES_PER_SECOND}`,
       'dockerd',
       `--config-file=${configPath}`,

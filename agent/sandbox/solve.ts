@@ -1,5 +1,4 @@
 /** One build by BuildKit in the sandbox: context in, log out, and every way it can fail under its own code. */
-import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
@@ -8,7 +7,8 @@ import type { Engine } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { makeBuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
-import { packContext } from './context.ts';
+import { type ContextRequest, contextSizes, packContext } from './context.ts';
+import { checkContextSize } from './context-size.ts';
 import { makeCurrentStep } from './current-step.ts';
 import type { Dockerfile } from './dockerfile.ts';
 import { readAnswer } from './engine-answer.ts';
@@ -36,8 +36,10 @@ export async function solve(
   const decode = await makeStatusDecoder();
   const buildLog = makeBuildLog(log);
   const step = makeCurrentStep();
+  const wanted = contextOf(request, dockerfile);
+  await checkContextSize(contextSizes(wanted), limits, systemClock);
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
-  const context = contextOf(request, dockerfile);
+  const context = packContext(wanted);
   const watch = await watchLimits(lease, limits, systemClock);
   const query = {
     // As a number: for the string dockerode would open a gRPC session, which it never closes when a build is cancelled.
@@ -115,9 +117,9 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
   return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause });
 }
 
-function contextOf(request: BuildRequest, dockerfile: Dockerfile): Readable {
+function contextOf(request: BuildRequest, dockerfile: Dockerfile): ContextRequest {
   const { plan, contextDirectory } = request;
   const files = new Map(plan.files.map(({ path, text }) => [path, text]));
   files.set(plan.dockerfile.path, dockerfile.text);
-  return packContext({ directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files });
+  return { directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files };
 }

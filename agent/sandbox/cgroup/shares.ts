@@ -4,9 +4,12 @@ import type { BuildLimits } from '../../../protocol/job.ts';
 const MIB = 1_048_576;
 export const CPU_PERIOD_US = 100_000;
 
-/** An app has 1024 under cgroup v1 and 100 under v2, by the kernel's default: a build gets a twentieth of that. */
-export const CPU_SHARES = 51;
-export const CPU_WEIGHT = 5;
+/**
+ * An app has 1024 under cgroup v1 and 100 under v2, by the kernel's default: a build gets a quarter of that. With a
+ * twentieth it starves on a host that is busy for long, and ends by its time limit.
+ */
+export const CPU_SHARES = 256;
+export const CPU_WEIGHT = 25;
 /** The default is 100 in both (blkio.bfq.weight, io.weight). */
 export const IO_WEIGHT = 10;
 

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OrkestrError } from '../../protocol/errors.ts';
+import { checkContextSize } from './context-size.ts';
+
+const MIB = 1_048_576;
+const limits = { contextMiB: 10, contextFiles: 1000 };
+
+async function* files(count: number, bytes: number): AsyncGenerator<number> {
+  for (let made = 0; made < count; made += 1) yield bytes;
+}
+
+const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => {
+  let now = 0;
+  return checkContextSize(files(count, bytes), limits, { monotonic: () => (now += msPerLook) }).then(
+    () => 'fine',
+    ({ code, message }: OrkestrError) => `${code} ${message}`,
+  );
+};
+
+test('a context within its limits passes, the limits themselves included', async () => {
+  assert.equal(await check(1000, 10), 'fine');
+  assert.equal(await check(10, MIB), 'fine');
+});
+
+test('too many files and too many bytes are refused with the number and the limit', async () => {
+  assert.equal(await check(5000, 0), 'ORK_CONTEXT_TOO_LARGE The build context is too large: 5000 files, limit 1000.');
+  assert.equal(await check(100, MIB), 'ORK_CONTEXT_TOO_LARGE The build context is too large: 100 MiB, limit 10 MiB.');
+});
+
+test('what is counted for too long past its limit is refused with what was counted up to then', async () => {
+  assert.match(await check(1_000_000, 0, 100), /more than 10\d\d files, limit 1000/);
+});

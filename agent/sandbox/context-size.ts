@@ -1,0 +1,40 @@
+/** How large a build context is, counted before any of it is sent. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { BuildLimits } from '../../protocol/job.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { humanSize } from '../lib/size.ts';
+
+const MIB = 1_048_576;
+/** Past a limit it is counted on for so long, that the message may name the whole. */
+const COUNT_ON_MS = 3000;
+
+export type ContextLimits = Pick<BuildLimits, 'contextMiB' | 'contextFiles'>;
+
+/**
+ * @param sizes of the files that would be sent, bytes; 0 for links
+ * @throws OrkestrError ORK_CONTEXT_TOO_LARGE
+ */
+export async function checkContextSize(
+  sizes: AsyncIterable<number>,
+  limits: ContextLimits,
+  clock: Pick<Clock, 'monotonic'>,
+): Promise<void> {
+  let files = 0;
+  let bytes = 0;
+  let brokenAt: number | null = null;
+  let whole = true;
+  for await (const size of sizes) {
+    files += 1;
+    bytes += size;
+    if (files <= limits.contextFiles && bytes <= limits.contextMiB * MIB) continue;
+    brokenAt ??= clock.monotonic();
+    if (clock.monotonic() - brokenAt <= COUNT_ON_MS) continue;
+    whole = false;
+    break;
+  }
+  if (brokenAt === null) return;
+  const found = files > limits.contextFiles ? `${files} files` : humanSize(bytes);
+  const limit = files > limits.contextFiles ? String(limits.contextFiles) : humanSize(limits.contextMiB * MIB);
+  const text = `The build context is too large: ${whole ? '' : 'more than '}${found}, limit ${limit}.`;
+  throw new OrkestrError('ORK_CONTEXT_TOO_LARGE', text);
+}
