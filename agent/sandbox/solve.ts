@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
-import { makeBuildLog } from './build-log.ts';
+import { type BuiltStep, makeBuildLog } from './build-log.ts';
 import { makeStatusDecoder } from './build-status.ts';
 import { packContext } from './context.ts';
 import type { Dockerfile } from './dockerfile.ts';
@@ -15,7 +15,7 @@ import type { SandboxLease } from './sandbox.ts';
 const DEADLINE_MARGIN_MS = 30_000;
 
 /**
- * Build `request` in the sandbox under its reference.
+ * Build `request` in the sandbox under its reference. Answers the commands that were run or taken from the cache.
  * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL
  */
 export async function solve(
@@ -24,10 +24,10 @@ export async function solve(
   request: BuildRequest,
   dockerfile: Dockerfile,
   baseImages: Readonly<Record<string, string>>,
-): Promise<void> {
+): Promise<readonly BuiltStep[]> {
   const { limits, log } = request;
   const decode = await makeStatusDecoder();
-  const buildLog = makeBuildLog(log);
+  const buildLog = makeBuildLog(log, () => performance.now());
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const context = contextOf(request, dockerfile);
   const query = {
@@ -56,10 +56,12 @@ export async function solve(
     if (error !== null) throw explainFailure(error, buildLog.failed(), await cgroup.oomKills(), limits);
     if (built.imageId === null)
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
+    return buildLog.steps();
   } catch (error) {
     await cgroup.killAll(); // BuildKit ends a cancelled RUN within seconds; this ends it now
     throw classify(error, request, timeLimit);
   } finally {
+    buildLog.end();
     context.destroy();
   }
 }
