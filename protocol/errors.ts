@@ -135,6 +135,12 @@ export const ERRORS = {
     'The base image could not be had. On a host without registry: `orkestr-agent base-images build`.',
     true,
   ),
+  ORK_IMAGE_DAMAGED: kind(
+    'host',
+    500,
+    'Deploy again: the build cache was emptied. When it comes back, check the disk of the host.',
+    true,
+  ),
   ORK_SANDBOX: kind('host', 500, 'The build engine did not start. Look at `orkestr-agent status`.', true),
 
   // deploy and health

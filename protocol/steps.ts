@@ -68,6 +68,22 @@ export const BuildPlan = z.object({
 });
 export type BuildPlan = z.infer<typeof BuildPlan>;
 
+/** How a build went. */
+export const BuildSummary = z.object({
+  /** From the start of the sandbox to the image on the host. */
+  ms: z.int(),
+  /** Commands of the Dockerfile beside FROM, and how many of them came from the cache. */
+  steps: z.int(),
+  cached: z.int(),
+  /** The slowest commands first: "[2/5] RUN npm ci". */
+  slowest: z.array(z.object({ name: z.string().max(200), ms: z.int() })).max(10),
+  /** Layers of the image, and those that the host did not have. Null: it was handed over whole. */
+  layers: z.object({ all: z.int(), sent: z.int() }).nullable(),
+  /** Bytes that went from the sandbox to the host. */
+  sentBytes: z.int(),
+});
+export type BuildSummary = z.infer<typeof BuildSummary>;
+
 export const Image = z.object({
   id: ImageId,
   /** `orkestr/<environment id>:<deployment id>`: derived, so that a lost result can be found again. */
@@ -79,6 +95,10 @@ export const Image = z.object({
   peakMemoryBytes: z.int().nullable(),
   exposedPorts: z.array(Port),
   hasHealthcheck: z.boolean(),
+  /** Digests of its layers from the base up, by which a rebuild is compared. Absent in releases of older versions. */
+  layers: z.array(z.string()).max(1000).optional(),
+  /** Absent when an earlier run had built it already. */
+  summary: BuildSummary.optional(),
 });
 export type Image = z.infer<typeof Image>;
 

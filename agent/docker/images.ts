@@ -73,5 +73,6 @@ function toImage(info: ImageInspectInfo, asked: string): Image {
     peakMemoryBytes: null,
     exposedPorts: exposed.map((port) => Number.parseInt(port, 10)).sort((a, b) => a - b),
     hasHealthcheck: healthcheck.length > 0 && healthcheck[0] !== 'NONE',
+    layers: info.RootFS.Layers ?? [],
   };
 }

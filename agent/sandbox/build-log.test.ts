@@ -16,23 +16,31 @@ const vertex = (name: string, changes: Partial<Vertex> = {}): Vertex => ({
 const output = (name: string, text: string): BuildStatus => ({
   vertexes: [],
   logs: [{ vertex: name, bytes: Buffer.from(text) }],
+  transfers: [],
 });
-const news = (...vertexes: Vertex[]): BuildStatus => ({ vertexes, logs: [] });
+const news = (...vertexes: Vertex[]): BuildStatus => ({ vertexes, logs: [], transfers: [] });
 
-function record(statuses: readonly BuildStatus[]): { text: string; log: ReturnType<typeof makeBuildLog> } {
+/** A number among them is a time that passes, ms. */
+function record(happens: readonly (BuildStatus | number)[]): { text: string; log: ReturnType<typeof makeBuildLog> } {
   let text = '';
-  const log = makeBuildLog({
-    write: (bytes) => void (text += Buffer.from(bytes).toString()),
-    line: (line) => void (text += `${line}\n`),
-  });
-  for (const status of statuses) log.take(status);
+  let time = 0;
+  const sink = {
+    write: (bytes: Uint8Array) => void (text += Buffer.from(bytes).toString()),
+    line: (line: string) => void (text += `${line}\n`),
+  };
+  const log = makeBuildLog(sink, () => time);
+  for (const one of happens) {
+    if (typeof one === 'number') time += one;
+    else log.take(one);
+  }
+  log.end();
   return { text, log };
 }
 
 test('each command is headed by its line, with its output below and its time', () => {
   const run = '[2/3] RUN npm ci';
   const { text } = record([
-    news(vertex('[internal] load build context'), vertex('[1/3] FROM node', { seconds: 1 })),
+    news(vertex('[internal] load build context'), vertex('[1/3] FROM node', { seconds: 0.1 })),
     news(vertex(run)),
     news(vertex(run)),
     output(run, 'added 3 packages'),
@@ -45,15 +53,121 @@ test('each command is headed by its line, with its output below and its time', (
 test('output that comes with the end of its command stands above the end', () => {
   const run = '[1/1] RUN a';
   const { text } = record([
-    { vertexes: [vertex(run, { seconds: 1 })], logs: [{ vertex: run, bytes: Buffer.from('x\n') }] },
+    { vertexes: [vertex(run, { seconds: 1 })], logs: [{ vertex: run, bytes: Buffer.from('x\n') }], transfers: [] },
   ]);
   assert.equal(text, '[1/1] RUN a\nx\ndone in 1.0 s\n');
 });
 
-test('two stages that speak in turn are told apart', () => {
-  const [a, b] = ['[a 1/1] RUN a', '[b 1/1] RUN b'];
-  const { text } = record([news(vertex(a), vertex(b)), output(a, '1\n'), output(b, '2\n'), output(a, '3\n')]);
-  assert.equal(text, `${a}\n${b}\n${a}\n1\n${b}\n2\n${a}\n3\n`);
+test('while two stages run each line says whose it is, and no line is torn apart', () => {
+  const [a, b] = ['[a 1/2] RUN a', '[b 1/1] RUN b'];
+  const { text } = record([
+    news(vertex(a), vertex(b)),
+    output(a, 'one '),
+    output(b, 'two\nthr'),
+    output(a, 'line\n'),
+    output(b, 'ee\n'),
+    news(vertex(b, { seconds: 2 })),
+    output(a, 'alone\n'),
+    output(a, 'still\n'),
+    news(vertex(a, { seconds: 3 })),
+  ]);
+  assert.equal(
+    text,
+    [
+      a,
+      b,
+      '[b 1/1] two',
+      '[a 1/2] one line',
+      '[b 1/1] three',
+      '[b 1/1] done in 2.0 s',
+      `${a} …`,
+      'alone',
+      'still',
+      'done in 3.0 s',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('a progress bar is one line in its last state, and colours stay', () => {
+  const run = '[1/1] RUN a';
+  const { text } = record([
+    news(vertex(run)),
+    output(run, '10%\r'),
+    output(run, '\r 20%'),
+    output(run, '\r\u001B[32m100%\u001B[0m\r\nnext\r\n'),
+    output(run, '5'),
+    output(run, '%\r99%\r'),
+    news(vertex(run, { seconds: 1 })),
+  ]);
+  assert.equal(text, `${run}\n\u001B[32m100%\u001B[0m\nnext\n99%\ndone in 1.0 s\n`);
+});
+
+test('a bar that goes on for long is shown now and then', () => {
+  const run = '[1/1] RUN a';
+  const bar = Array.from({ length: 100 }, (_, percent) => [output(run, `\r${percent} %`), 120]).flat();
+  const { text } = record([news(vertex(run)), ...bar]);
+  assert.equal(text, `${run}\n42 %\n84 %\n99 %\n`);
+});
+
+test('a bar without end takes no memory', () => {
+  const run = '[1/1] RUN a';
+  const before = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+  const bar = Array.from({ length: 2000 }, () => output(run, `\r${'x'.repeat(50_000)}`));
+  const { text } = record([news(vertex(run)), ...bar, output(run, '\rend\n')]);
+  assert.equal(text, `${run}\nend\n`);
+  const used = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers - before;
+  assert.ok(used < 250e6, `${used} bytes`);
+});
+
+test('a line without end goes out in pieces', () => {
+  const run = '[1/1] RUN a';
+  const piece = 'x'.repeat(40_000);
+  const { text } = record([news(vertex(run)), output(run, piece), output(run, piece), output(run, piece)]);
+  assert.equal(text, `${run}\n${piece.repeat(3)}\n`);
+});
+
+test('what BuildKit does besides is told of when it takes long, with what it moved', () => {
+  const [load, pull] = ['[internal] load build context', '[1/2] FROM docker.io/library/node'];
+  const MIB = 1_048_576;
+  const transfer = (name: string, id: string, current: number, total: number): BuildStatus => ({
+    vertexes: [],
+    logs: [],
+    transfers: [{ vertex: name, id, current: current * MIB, total: total * MIB }],
+  });
+  const { text } = record([
+    news(vertex(load), vertex(pull)),
+    transfer(load, 'context', 3, 0),
+    news(vertex(load, { seconds: 0.7 })),
+    transfer(pull, 'a', 10, 20),
+    transfer(pull, 'b', 5, 20),
+    6000,
+    transfer(pull, 'b', 10, 20),
+    transfer(pull, 'b', 15, 20),
+    news(vertex(pull, { seconds: 8 }), vertex('exporting to image', { seconds: 0.1 })),
+  ]);
+  assert.equal(
+    text,
+    [
+      'load build context: 3 MiB in 0.7 s',
+      '[1/2] FROM docker.io/library/node: 20 MiB of 40 MiB …',
+      '[1/2] FROM docker.io/library/node: 25 MiB of 40 MiB in 8.0 s',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('the commands that are done are kept for the summary', () => {
+  const { log } = record([
+    news(vertex('[1/3] FROM a', { seconds: 1 }), vertex('[2/3] RUN a', { cached: true, seconds: 0 })),
+    news(vertex('[3/3] RUN b')),
+    news(vertex('[3/3] RUN b', { seconds: 4 })),
+    news(vertex('[3/3] RUN b', { seconds: 4 })),
+  ]);
+  assert.deepEqual(log.steps(), [
+    { name: '[2/3] RUN a', cached: true, seconds: 0 },
+    { name: '[3/3] RUN b', cached: false, seconds: 4 },
+  ]);
 });
 
 test('a failed command is remembered with its last lines, cut', () => {
@@ -72,9 +186,9 @@ test('a failed command is remembered with its last lines, cut', () => {
 
 test('bytes that are no text pass unchanged', () => {
   const chunks: Uint8Array[] = [];
-  const log = makeBuildLog({ write: (bytes) => void chunks.push(bytes), line: () => undefined });
+  const log = makeBuildLog({ write: (bytes) => void chunks.push(bytes), line: () => undefined }, () => 0);
   const bytes = Buffer.from([0, 255, 10]);
-  log.take({ vertexes: [vertex('[1/1] RUN a')], logs: [{ vertex: '[1/1] RUN a', bytes }] });
+  log.take({ vertexes: [vertex('[1/1] RUN a')], logs: [{ vertex: '[1/1] RUN a', bytes }], transfers: [] });
   assert.deepEqual(Buffer.concat(chunks), bytes);
 });
 
@@ -96,7 +210,22 @@ test("the engine's messages are decoded, and fields that nobody reads are skippe
       L: {
         fields: { vertex: { type: 'string', id: 1 }, stream: { type: 'int64', id: 3 }, msg: { type: 'bytes', id: 4 } },
       },
-      S: { fields: { v: { rule: 'repeated', type: 'V', id: 1 }, l: { rule: 'repeated', type: 'L', id: 3 } } },
+      P: {
+        fields: {
+          id: { type: 'string', id: 1 },
+          vertex: { type: 'string', id: 2 },
+          name: { type: 'string', id: 3 },
+          current: { type: 'int64', id: 4 },
+          total: { type: 'int64', id: 5 },
+        },
+      },
+      S: {
+        fields: {
+          p: { rule: 'repeated', type: 'P', id: 2 },
+          v: { rule: 'repeated', type: 'V', id: 1 },
+          l: { rule: 'repeated', type: 'L', id: 3 },
+        },
+      },
     },
   });
   const type = root.lookupType('S');
@@ -113,6 +242,7 @@ test("the engine's messages are decoded, and fields that nobody reads are skippe
         { digest: 'e', name: 'm' },
       ],
       l: [{ vertex: 'd', stream: 1, msg: Buffer.from('hi') }],
+      p: [{ id: 'sha256:1', vertex: 'd', name: 'downloading', current: 7, total: 9 }],
     })
     .finish();
   const decode = await makeStatusDecoder();
@@ -120,5 +250,6 @@ test("the engine's messages are decoded, and fields that nobody reads are skippe
   assert.equal(status.vertexes[0]?.seconds?.toFixed(3), '1.200');
   assert.deepEqual({ ...status.vertexes[1], seconds: null }, vertex('m', { digest: 'e', started: false }));
   assert.equal(Buffer.from(status.logs[0]?.bytes ?? []).toString(), 'hi');
-  assert.deepEqual(decode(''), { vertexes: [], logs: [] });
+  assert.deepEqual(status.transfers, [{ vertex: 'd', id: 'sha256:1', current: 7, total: 9 }]);
+  assert.deepEqual(decode(''), { vertexes: [], logs: [], transfers: [] });
 });

@@ -18,9 +18,19 @@ export interface VertexLog {
   readonly bytes: Uint8Array;
 }
 
+/** Something that a vertex moves: a layer it pulls, the context it loads. */
+export interface VertexTransfer {
+  readonly vertex: string;
+  readonly id: string;
+  /** Bytes; a total of 0 is not known. */
+  readonly current: number;
+  readonly total: number;
+}
+
 export interface BuildStatus {
   readonly vertexes: readonly Vertex[];
   readonly logs: readonly VertexLog[];
+  readonly transfers: readonly VertexTransfer[];
 }
 
 interface RawTime {
@@ -36,6 +46,12 @@ interface RawStatus {
     readonly started?: RawTime | null;
     readonly completed?: RawTime | null;
     readonly error: string;
+  }[];
+  readonly statuses?: readonly {
+    readonly ID: string;
+    readonly vertex: string;
+    readonly current: number;
+    readonly total: number;
   }[];
   readonly logs?: readonly { readonly vertex: string; readonly msg: Uint8Array }[];
 }
@@ -54,10 +70,19 @@ const SCHEMA: protobuf.INamespace = {
         error: { type: 'string', id: 7 },
       },
     },
+    VertexStatus: {
+      fields: {
+        ID: { type: 'string', id: 1 },
+        vertex: { type: 'string', id: 2 },
+        current: { type: 'int64', id: 4 },
+        total: { type: 'int64', id: 5 },
+      },
+    },
     VertexLog: { fields: { vertex: { type: 'string', id: 1 }, msg: { type: 'bytes', id: 4 } } },
     Status: {
       fields: {
         vertexes: { rule: 'repeated', type: 'Vertex', id: 1 },
+        statuses: { rule: 'repeated', type: 'VertexStatus', id: 2 },
         logs: { rule: 'repeated', type: 'VertexLog', id: 3 },
       },
     },
@@ -81,6 +106,7 @@ export async function makeStatusDecoder(): Promise<(base64: string) => BuildStat
         error: vertex.error,
       })),
       logs: (raw.logs ?? []).map(({ vertex, msg }) => ({ vertex, bytes: msg })),
+      transfers: (raw.statuses ?? []).map(({ ID: id, vertex, current, total }) => ({ vertex, id, current, total })),
     };
   };
 }

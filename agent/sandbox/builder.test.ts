@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,6 +145,9 @@ describe('builds in a real sandbox', () => {
     assert.ok((image.peakMemoryBytes ?? 1) > 0 && image.bytes > 1_000_000);
     const info = await host.call('inspect', (docker) => docker.getImage(image.reference).inspect());
     assert.equal(info.Id, image.id);
+    assert.deepEqual(image.layers, info.RootFS.Layers);
+    assert.deepEqual([image.summary?.steps, image.summary?.cached, image.summary?.layers], [2, 0, { all: 3, sent: 2 }]);
+    assert.match(text, /\nbuilt in [\d.]+ s: 2 steps, 0 of them from the cache\nimage .* of 3 layers, 2 of them new/);
     assert.deepEqual(
       [LABEL.scope, LABEL.deployment, LABEL.environment, LABEL.project].map((label) => info.Config.Labels[label]),
       [scope, deploymentId, environmentId, projectId],
@@ -166,6 +169,21 @@ describe('builds in a real sandbox', () => {
     const lines = ['FROM debian:bookworm-slim', `RUN echo ${randomUUID()}`];
     await build(lines);
     assert.match((await build(lines)).text, /RUN echo .* \(cached\)/);
+  });
+
+  test('a damaged layer never reaches the host, and the next build makes it anew', async () => {
+    const lines = ['FROM debian:bookworm-slim', `RUN echo whole > /made-${scope}`];
+    const { image } = await build(lines);
+    await images.remove(image.id);
+    const store = join(files.stateDirectory, 'data/overlay2');
+    const made = (await readdir(store)).map((layer) => join(store, layer, 'diff', `made-${scope}`)).find(existsSync);
+    await writeFile(made ?? '', 'hurt!\n');
+    let told = '';
+    const error = await failure(build(lines, { onLog: (text) => void (told = text) }));
+    assert.equal(error.code, 'ORK_IMAGE_DAMAGED');
+    assert.match(told, /\(cached\)[^]*The build cache was emptied/);
+    const again = await build(lines);
+    assert.deepEqual([again.image.summary?.cached, again.image.layers?.length], [0, 2]);
   });
 
   test('a failing command is named with its exit code and last lines', async () => {

@@ -2,16 +2,17 @@
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Image } from '../../protocol/steps.ts';
-import type { BuildRequest, ImageBuilder, ImageStore } from '../deployment/ports.ts';
+import type { BuildRequest, ImageBuilder, ImageStore, StepLog } from '../deployment/ports.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import { supplyImages } from './base-images.ts';
+import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile.ts';
 import type { Sandbox, SandboxLease } from './sandbox.ts';
 import { solve } from './solve.ts';
-import { transferImage } from './transfer.ts';
+import { type Transfer, transferImage } from './transfer.ts';
 
-const MIB = 1_048_576;
+const PRUNE_TIMEOUT_MS = 5 * 60_000;
 const BaseImageIds = z.record(z.string(), z.string());
 
 export interface ImageBuilderOptions {
@@ -46,24 +47,47 @@ async function buildIn(
   dockerfile: Dockerfile,
 ): Promise<Image> {
   const { reference, signal, log, limits } = request;
+  const began = performance.now();
   const baseImages = await supplyImages(
     { host: options.engine, sandbox: lease.engine, log, signal },
     dockerfile.images,
   );
-  await solve(lease, options.scope, request, dockerfile, baseImages);
+  const steps = await solve(lease, options.scope, request, dockerfile, baseImages);
   const peakMemoryBytes = await lease.cgroup.peakMemory();
-  if (peakMemoryBytes !== null) {
-    log.line(`Peak memory ${Math.round(peakMemoryBytes / MIB)} MiB of ${limits.memoryMiB} MiB`);
+  const transfer = await handOver(lease.engine, options.engine, request);
+  const found = await options.images.find(reference);
+  if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The host took the image and does not have it.');
+  const summary = summarize(steps, transfer, performance.now() - began);
+  const image = { ...found, reference, baseImages, peakMemoryBytes, summary };
+  for (const line of describeSummary(summary, image, limits.memoryMiB)) log.line(line);
+  return image;
+}
+
+/** Gives the image to the host, and takes its name off the sandbox: the layers stay in the build cache, which is bounded. */
+async function handOver(sandbox: Engine, host: Engine, { reference, signal, log }: BuildRequest): Promise<Transfer> {
+  // A name that stays is replaced by its next build.
+  const dropName = (): Promise<unknown> =>
+    sandbox.call('drop the handed-over image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
+  try {
+    const transfer = await transferImage(sandbox, host, reference, signal, log);
+    await dropName();
+    return transfer;
+  } catch (error) {
+    await dropName();
+    if (error instanceof OrkestrError && error.code === 'ORK_IMAGE_DAMAGED') await emptyCache(sandbox, log);
+    throw error;
   }
-  log.line('Handing the image to the host');
-  await transferImage(lease.engine, options.engine, reference, signal);
-  // The layers stay in the build cache, which the engine bounds. A name that stays is replaced by its next build.
-  await lease.engine
-    .call('drop the handed-over image', (docker) => docker.getImage(reference).remove())
-    .catch(() => undefined);
-  const image = await options.images.find(reference);
-  if (image === null) throw new OrkestrError('ORK_SANDBOX', 'The host took the image and does not have it.');
-  return { ...image, reference, baseImages, peakMemoryBytes };
+}
+
+/** A damaged layer would come out of the cache again with every build. */
+async function emptyCache(sandbox: Engine, log: StepLog): Promise<void> {
+  try {
+    await sandbox.call('empty the build cache', (docker) => docker.pruneBuilder(), { timeoutMs: PRUNE_TIMEOUT_MS });
+    log.line('The build cache was emptied');
+  } catch (error) {
+    // Why the build failed is more than why this did.
+    log.line(`The build cache could not be emptied: ${String(error)}`);
+  }
 }
 
 /** An image of this very deployment that an interrupted build left behind. */

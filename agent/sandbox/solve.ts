@@ -5,7 +5,7 @@ import type { BuildRequest } from '../deployment/ports.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
-import { makeBuildLog } from './build-log.ts';
+import { type BuiltStep, makeBuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { type ContextRequest, contextSizes, packContext } from './context.ts';
 import { checkContextSize } from './context-size.ts';
@@ -21,7 +21,7 @@ import { type LimitWatch, watchLimits } from './watch.ts';
 const DEADLINE_MARGIN_MS = 30_000;
 
 /**
- * Build `request` in the sandbox under its reference.
+ * Build `request` in the sandbox under its reference. Answers the commands that were run or taken from the cache.
  * @throws OrkestrError the codes under "build", ORK_CANCELLED
  */
 export async function solve(
@@ -30,11 +30,11 @@ export async function solve(
   request: BuildRequest,
   dockerfile: Dockerfile,
   baseImages: Readonly<Record<string, string>>,
-): Promise<void> {
+): Promise<readonly BuiltStep[]> {
   const { engine, cgroup } = lease;
   const { limits, log } = request;
   const decode = await makeStatusDecoder();
-  const buildLog = makeBuildLog(log);
+  const buildLog = makeBuildLog(log, () => performance.now());
   const step = makeCurrentStep();
   const wanted = contextOf(request, dockerfile);
   await checkContextSize(contextSizes(wanted), limits, systemClock);
@@ -75,12 +75,14 @@ export async function solve(
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
     await checkImage(engine, request.reference, limits);
+    return buildLog.steps();
   } catch (error) {
     // BuildKit ends a cancelled RUN within seconds; this ends it now.
     await cgroup.killAll();
     throw await classify(error, request, { timeLimit, watch, command: step.command() });
   } finally {
     watch.stop();
+    buildLog.end();
     context.destroy();
   }
 }

@@ -1,40 +1,131 @@
-/** Images between two engines of this host, as a stream: never a temporary file. */
+/** Images between two engines of this host, as a stream: never a temporary file of ours. */
 import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from './engine-answer.ts';
+import { missingLayer, packImage } from './handoff/archive.ts';
+import { readStoredImage, type StoredImage } from './handoff/layer-store.ts';
+import { damaged } from './handoff/tar-split.ts';
 
 /** A large image on a slow disk. */
 const TRANSFER_TIMEOUT_MS = 15 * 60_000;
 
-/** Copies the image `reference` with its tag. @throws OrkestrError ORK_DISK_FULL, ORK_SANDBOX, the engine's codes */
-export async function transferImage(from: Engine, to: Engine, reference: string, signal: AbortSignal): Promise<void> {
-  const options = { timeoutMs: TRANSFER_TIMEOUT_MS, signal };
-  await from
-    .call(
-      `save ${reference}`,
-      async (docker) => {
-        const tar = (await docker.getImage(reference).get()) as Readable;
-        try {
-          await to.call(
-            `load ${reference}`,
-            async (target, abortSignal) => {
-              const answer = await readAnswer(await target.loadImage(tar, { abortSignal }));
-              if (answer.error !== null) throw new Error(answer.error);
-            },
-            options,
-          );
-        } finally {
-          tar.destroy(); // nothing more to read, or nobody to read it
-        }
-      },
-      options,
-    )
-    .catch((error: unknown) => {
-      if (error instanceof OrkestrError) throw error;
-      throw new OrkestrError('ORK_SANDBOX', `The image ${reference} could not be handed over between the engines.`, {
-        evidence: [error instanceof Error ? error.message : String(error)],
-        cause: error,
-      });
+export interface Transfer {
+  /** Layers of the image, and how many of them the other engine had not. Null where it was handed over whole. */
+  readonly layers: { readonly all: number; readonly sent: number } | null;
+  /** Bytes of layers, or of the whole archive. */
+  readonly sentBytes: number;
+}
+
+interface Between {
+  readonly from: Engine;
+  readonly to: Engine;
+  readonly reference: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Copies the image `reference` with its tag: only the layers that `to` does not have, where the store of `from` can be read;
+ * else whole. The image has the same id afterwards.
+ * @throws OrkestrError ORK_IMAGE_DAMAGED, ORK_DISK_FULL, ORK_SANDBOX, ORK_CANCELLED, the engine's codes
+ */
+export async function transferImage(
+  from: Engine,
+  to: Engine,
+  reference: string,
+  signal: AbortSignal,
+  log?: StepLog,
+): Promise<Transfer> {
+  const between = { from, to, reference, signal };
+  try {
+    const stored = await readStoredImage(from, reference);
+    if (stored !== null) return await sendLayers(stored, between);
+    log?.line('The layers cannot be read one by one here, so the whole image is handed over');
+    return await saveAndLoad(between);
+  } catch (error) {
+    if (error instanceof OrkestrError) throw error;
+    throw new OrkestrError('ORK_SANDBOX', `The image ${reference} could not be handed over between the engines.`, {
+      evidence: [error instanceof Error ? error.message : String(error)],
+      cause: error,
     });
+  }
+}
+
+/**
+ * First without any layer: an engine that has them all is done then, and another one names the first that it misses. An
+ * engine that says neither (containerd's image store wants every layer) gets all of them.
+ */
+async function sendLayers(image: StoredImage, between: Between): Promise<Transfer> {
+  const all = image.layers.length;
+  for (let first = all; ;) {
+    const { refusal, sentBytes } = await sendFrom(image, first, between);
+    if (refusal === null) {
+      await checkId(image.id, between);
+      return { layers: { all, sent: all - first }, sentBytes };
+    }
+    if (first === 0) throw new Error(refusal);
+    // Asked again when it misses another one: a layer below may have gone in between.
+    const missing = missingLayer(refusal) ?? 0;
+    first = missing < first ? missing : 0;
+  }
+}
+
+/** What the engine has against the archive is answered; what ended the archive itself is thrown. */
+async function sendFrom(
+  image: StoredImage,
+  firstLayer: number,
+  { to, reference, signal }: Between,
+): Promise<{ readonly refusal: string | null; readonly sentBytes: number }> {
+  const archive = packImage(image, reference, firstLayer);
+  try {
+    const refusal = await load(to, archive.stream, reference, signal);
+    return { refusal, sentBytes: archive.sentBytes() };
+  } catch (error) {
+    throw archive.failure() ?? error;
+  } finally {
+    archive.stream.destroy(); // nothing more to read, or nobody to read it
+  }
+}
+
+async function checkId(wanted: string, { to, reference }: Between): Promise<void> {
+  const { Id: id } = await to.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect());
+  // Engines with containerd's image store name an image by its manifest; its layers were checked as they went out.
+  if (id !== wanted && (await usesGraphDriver(to))) throw damaged(`${wanted} arrived as ${id}`);
+}
+
+async function usesGraphDriver(engine: Engine): Promise<boolean> {
+  const { DriverStatus: status } = await engine.call(
+    'ask for its store',
+    (docker) => docker.info() as Promise<{ DriverStatus?: readonly (readonly string[])[] | null }>,
+  );
+  return !(status ?? []).flat().some((word) => word.startsWith('io.containerd.snapshotter'));
+}
+
+async function saveAndLoad({ from, to, reference, signal }: Between): Promise<Transfer> {
+  let sentBytes = 0;
+  const refusal = await from.call(
+    `save ${reference}`,
+    async (docker) => {
+      const tar = (await docker.getImage(reference).get()) as Readable;
+      tar.on('data', (piece: Buffer) => void (sentBytes += piece.length));
+      try {
+        return await load(to, tar, reference, signal);
+      } finally {
+        tar.destroy();
+      }
+    },
+    { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
+  );
+  if (refusal !== null) throw new Error(refusal);
+  return { layers: null, sentBytes };
+}
+
+/** Why the engine refused the archive, or null. */
+function load(to: Engine, archive: Readable, reference: string, signal: AbortSignal): Promise<string | null> {
+  return to.call(
+    `load ${reference}`,
+    async (docker, abortSignal) => (await readAnswer(await docker.loadImage(archive, { abortSignal }))).error,
+    { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
+  );
 }

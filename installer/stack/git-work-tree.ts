@@ -89,11 +89,11 @@ export class GitWorkTree {
   }
 
   async #git(...args: string[]): Promise<string> {
-    return mustRun(`git ${args[0]}`, ['git', ...args], { cwd: this.folder, env: this.#env() });
+    return mustRun(`git ${args[0]}`, ['git', ...args], { cwd: this.folder, env: this.environment() });
   }
 
   #run(...args: string[]): Promise<ProgramResult> {
-    return runProgram(['git', ...args], { cwd: this.folder, env: this.#env() });
+    return runProgram(['git', ...args], { cwd: this.folder, env: this.environment() });
   }
 
   #writeConfig(remote: Remote): void {
@@ -102,8 +102,8 @@ export class GitWorkTree {
     writeFileSync(this.#configFile, text, { mode: 0o600 });
   }
 
-  /** git sees our settings alone: not the developer's, not the machine's, no hooks, no prompt. */
-  #env(): NodeJS.ProcessEnv {
+  /** For git: it sees our settings alone, credentials among them; not the developer's, not the machine's, no hooks, no prompt. */
+  environment(): NodeJS.ProcessEnv {
     return {
       PATH: process.env['PATH'],
       HOME: this.folder,

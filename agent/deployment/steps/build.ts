@@ -21,7 +21,7 @@ export const build: Step<'build'> = {
       log,
       signal,
     });
-    log.line(`image ${image.id}, ${image.bytes} bytes`);
+    log.line(`image ${image.id}`);
     return image;
   },
 

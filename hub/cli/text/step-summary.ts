@@ -9,8 +9,12 @@ type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => str
 const SUMMARIES: Summaries = {
   clone: (checkout) => `${shortCommit(checkout.commit)} ${checkout.subject}`,
   analyze: (plan) => [plan.framework, plan.runtime, plan.port && `port ${plan.port}`].filter(Boolean).join(' · '),
-  build: (image) =>
-    [formatBytes(image.bytes), image.peakMemoryBytes && `peak memory ${formatBytes(image.peakMemoryBytes)}`]
+  build: ({ bytes, peakMemoryBytes, summary }) =>
+    [
+      formatBytes(bytes),
+      summary && `${summary.cached} of ${count(summary.steps, 'step')} from the cache`,
+      peakMemoryBytes && `peak memory ${formatBytes(peakMemoryBytes)}`,
+    ]
       .filter(Boolean)
       .join(' · '),
   deploy: (target) => `${target.address}:${target.port} (${target.portFrom})`,

@@ -33,6 +33,9 @@ const VIEWS: Views = {
       of={[
         ['Image', <code>{image.id.slice(0, 19)}</code>],
         ['Size', formatBytes(image.bytes)],
+        ['From the cache', image.summary && `${image.summary.cached} of ${image.summary.steps} steps`],
+        ['Slowest', image.summary?.slowest.map(({ name, ms }) => `${formatDuration(ms)} ${name}`).join(', ')],
+        ['New layers', newLayers(image)],
         ['Peak memory', image.peakMemoryBytes !== null && formatBytes(image.peakMemoryBytes)],
         ['Made from', Object.keys(image.baseImages).join(', ')],
         ['Exposes', image.exposedPorts.join(', ')],
@@ -70,6 +73,13 @@ const VIEWS: Views = {
     />
   ),
 };
+
+function newLayers({ summary }: StepOutputs['build']): string | undefined {
+  if (!summary) return undefined;
+  const { layers, sentBytes } = summary;
+  const size = formatBytes(sentBytes);
+  return layers === null ? `all (${size})` : `${layers.sent} of ${layers.all} (${size})`;
+}
 
 function BuildPlanView({ plan }: { plan: StepOutputs['analyze'] }) {
   return (

@@ -1,0 +1,79 @@
+/**
+ * What an engine with the graph driver overlay2 keeps of an image, read from its own folder (moby layer/filestore.go,
+ * image/fs.go): the config under its id, and each layer under its chain id, with the folder of its files.
+ */
+import { createHash } from 'node:crypto';
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Engine, orNull } from '../../lib/engine.ts';
+import type { SplitTar } from './tar-split.ts';
+
+const Config = z.object({ rootfs: z.object({ diff_ids: z.array(z.string().regex(/^sha256:[0-9a-f]{64}$/)) }) });
+
+export interface StoredLayer extends SplitTar {
+  /** Digest of its tar. */
+  readonly diffId: string;
+}
+
+export interface StoredImage {
+  readonly id: string;
+  /** Its exact bytes: their digest is the id. */
+  readonly config: Buffer;
+  /** From the base up. */
+  readonly layers: readonly StoredLayer[];
+}
+
+/**
+ * An image of an engine on this machine as it lies on the disk. Null where it does not lie there in that way: another graph
+ * driver, containerd's image store, an engine whose folder is not to be seen from here.
+ */
+export async function readStoredImage(engine: Engine, reference: string): Promise<StoredImage | null> {
+  const { Driver: driver, DockerRootDir: root } = await engine.call(
+    'ask for its store',
+    (docker) => docker.info() as Promise<{ Driver: string; DockerRootDir: string }>,
+  );
+  const image = await orNull(
+    engine.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect()),
+  );
+  if (driver !== 'overlay2' || image === null) return null;
+  try {
+    const config = await readFile(join(root, 'image', driver, 'imagedb/content/sha256', hexOf(image.Id)));
+    if (digestOf(config) !== image.Id) return null;
+    const { rootfs } = Config.parse(JSON.parse(config.toString('utf8')));
+    const chain = chainIds(rootfs.diff_ids);
+    const layers = await Promise.all(rootfs.diff_ids.map((diffId, at) => readLayer(root, diffId, chain[at] ?? '')));
+    return { id: image.Id, config, layers };
+  } catch {
+    return null; // whatever is not as expected: the engine can still be asked for the image itself
+  }
+}
+
+async function readLayer(root: string, diffId: string, chainId: string): Promise<StoredLayer> {
+  const folder = join(root, 'image/overlay2/layerdb/sha256', hexOf(chainId));
+  const cacheId = (await readFile(join(folder, 'cache-id'), 'utf8')).trim();
+  if (!/^[\w-]+$/.test(cacheId)) throw new Error('not the name of a folder');
+  const layer = {
+    diffId,
+    recordPath: join(folder, 'tar-split.json.gz'),
+    filesPath: join(root, 'overlay2', cacheId, 'diff'),
+  };
+  await Promise.all([access(layer.recordPath), access(layer.filesPath)]);
+  return layer;
+}
+
+/**
+ * Name of each layer together with all below it.
+ * Source: OCI image specification, config.md, "Layer ChainID".
+ */
+export function chainIds(diffIds: readonly string[]): string[] {
+  const chain: string[] = [];
+  for (const diffId of diffIds) {
+    const below = chain.at(-1);
+    chain.push(below === undefined ? diffId : digestOf(Buffer.from(`${below} ${diffId}`)));
+  }
+  return chain;
+}
+
+const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const hexOf = (digest: string): string => digest.slice('sha256:'.length);

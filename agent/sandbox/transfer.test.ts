@@ -1,0 +1,178 @@
+/** Images between two real engines: the machine's own, and one of this test's in a sandbox. */
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, readFile, readlink, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { pack } from 'tar-stream';
+import type { OrkestrError } from '../../protocol/errors.ts';
+import { BuildLimits } from '../../protocol/job.ts';
+import { makeEngine } from '../docker/engine.ts';
+import { type Engine, orNull } from '../lib/engine.ts';
+import { readAnswer } from './engine-answer.ts';
+import { readStoredImage } from './handoff/layer-store.ts';
+import { makeSandbox, type Sandbox } from './sandbox.ts';
+import { transferImage } from './transfer.ts';
+
+const BASE = 'debian:bookworm-slim';
+const scope = randomBytes(4).toString('hex');
+const host = makeEngine({ socketPath: '/var/run/docker.sock' });
+const never = new AbortController().signal;
+const quiet = { write: () => undefined, line: () => undefined };
+let folder = '';
+let sandbox: Sandbox;
+
+const inSandbox = <T>(work: (engine: Engine) => Promise<T>): Promise<T> =>
+  sandbox.use({ environmentId: scope, limits: BuildLimits.parse({}), log: quiet, signal: never }, ({ engine }) =>
+    work(engine),
+  );
+
+const idOn = async (engine: Engine, reference: string): Promise<string | undefined> =>
+  (await orNull(engine.call('inspect', (docker) => docker.getImage(reference).inspect())))?.Id;
+
+/** An image of this Dockerfile in `engine`; its name goes from both engines with the test. */
+async function buildIn(t: TestContext, engine: Engine, lines: readonly string[]): Promise<string> {
+  const reference = `orkestr-transfer-${scope}:${randomUUID()}`;
+  t.after(() => forget(host, reference));
+  const context = pack();
+  context.entry({ name: 'Dockerfile' }, lines.join('\n'));
+  context.finalize();
+  const options = { t: reference, version: 2 as unknown as '2', labels: { 'orkestr.scope': scope } };
+  const answer = await engine.call(
+    'build',
+    async (docker) => readAnswer(await docker.buildImage(Readable.from(context), options)),
+    { timeoutMs: 120_000 },
+  );
+  assert.equal(answer.error, null);
+  return reference;
+}
+
+async function forget(engine: Engine, reference: string): Promise<void> {
+  await orNull(engine.call('remove', (docker) => docker.getImage(reference).remove()));
+}
+
+const failureOf = (work: Promise<unknown>): Promise<OrkestrError> =>
+  work.then(
+    () => assert.fail('it should have failed'),
+    (error: OrkestrError) => error,
+  );
+
+/** A Dockerfile with all that a layer can hold beside plain files. */
+const EVERYTHING = [
+  `FROM ${BASE}`,
+  'RUN mkdir /made && cd /made && echo one > file && ln file hard && ln -s file soft && mkfifo pipe && touch empty',
+  'RUN cd /made && head -c 3000000 /dev/urandom > large && chmod 4755 large && chown 12345:54321 empty',
+  `RUN cd /made && mkdir $(head -c 120 /dev/zero | tr '\\0' d) && echo long > $(head -c 120 /dev/zero | tr '\\0' d)/name`,
+  "RUN cd /made && touch $(printf 'latin-\\351') 'with space' 'a\"b' && echo raw > $(printf 'r\\351')",
+  'RUN rm /made/file /etc/debian_version && rm -r /usr/share/doc && mkdir /usr/share/doc && echo new > /usr/share/doc/new',
+  'RUN true',
+  'WORKDIR /made',
+];
+
+describe('an image between two engines', () => {
+  before(async () => {
+    assert.ok(await idOn(host, BASE), `the base image ${BASE} is needed: orkestr-agent base-images build debian`);
+    folder = await mkdtemp(join(tmpdir(), 'ork-transfer-'));
+    const files = { stateDirectory: join(folder, 'state'), runDirectory: join(folder, 'run') };
+    sandbox = makeSandbox({ ...files, scope, openEngine: (socketPath) => makeEngine({ socketPath }) });
+    await inSandbox((engine) => transferImage(host, engine, BASE, never));
+  });
+
+  after(async () => {
+    await sandbox.purge();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test('it has the same id, and only layers that are not there are sent', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = await buildIn(t, engine, EVERYTHING);
+      const told: string[] = [];
+      const log = { line: (text: string) => void told.push(text), write: () => undefined };
+      const first = await transferImage(engine, host, reference, never, log);
+      assert.equal(await idOn(host, reference), await idOn(engine, reference));
+      assert.deepEqual([first.layers, told], [{ all: 8, sent: 7 }, []]);
+      assert.ok(first.sentBytes > 3_000_000 && first.sentBytes < 4_000_000, `${first.sentBytes} bytes`);
+      // Whatever a layer holds arrived as it was: the host can give the image back.
+      const again = await buildIn(t, engine, [...EVERYTHING, 'RUN echo more > /made/more']);
+      const second = await transferImage(engine, host, again, never, log);
+      assert.deepEqual(second.layers, { all: 9, sent: 1 });
+      assert.ok(second.sentBytes < 20_000, `${second.sentBytes} bytes`);
+      const label = await buildIn(t, engine, [...EVERYTHING, 'LABEL only=config']);
+      const third = await transferImage(engine, host, label, never, log);
+      assert.deepEqual(
+        [third, await idOn(host, label)],
+        [{ layers: { all: 8, sent: 0 }, sentBytes: 0 }, await idOn(engine, label)],
+      );
+    });
+  });
+
+  test('what the host has lost meanwhile is sent again', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /one`, 'RUN echo > /two']);
+      await transferImage(engine, host, reference, never);
+      await forget(host, reference);
+      assert.deepEqual((await transferImage(engine, host, reference, never)).layers, { all: 3, sent: 2 });
+    });
+  });
+
+  test('a layer that is not what its digest says is refused, and the host has no image of it', async (t) => {
+    await inSandbox(async (engine) => {
+      const lines = [`FROM ${BASE}`, `RUN echo ${scope} > /changed`];
+      const reference = await buildIn(t, engine, lines);
+      const layer = (await readStoredImage(engine, reference))?.layers.at(-1);
+      const file = join(layer?.filesPath ?? '', 'changed');
+      const text = await readFile(file, 'utf8');
+      await writeFile(file, text.toUpperCase().replace(/\d/, '_'));
+      const changed = await failureOf(transferImage(engine, host, reference, never));
+      assert.deepEqual([changed.code, await idOn(host, reference)], ['ORK_IMAGE_DAMAGED', undefined]);
+      assert.match(changed.message, new RegExp(`layer ${layer?.diffId} has the digest sha256:`));
+      await truncate(file, 2);
+      const short = await failureOf(transferImage(engine, host, reference, never));
+      assert.deepEqual([short.code, await idOn(host, reference)], ['ORK_IMAGE_DAMAGED', undefined]);
+      assert.match([short.message, ...short.evidence].join(), /changed cannot be read.*bytes are missing/);
+    });
+  });
+
+  test('where the layers cannot be read the image is handed over whole, and that is told', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /whole`]);
+      const layer = (await readStoredImage(engine, reference))?.layers[0];
+      assert.ok(layer);
+      const told: string[] = [];
+      const elsewhere: Engine = {
+        socketPath: engine.socketPath,
+        call: (what, work, options) =>
+          what === 'ask for its store'
+            ? Promise.resolve({ Driver: 'btrfs' } as never)
+            : engine.call(what, work, options),
+      };
+      const log = { line: (text: string) => void told.push(text), write: () => undefined };
+      const { layers, sentBytes } = await transferImage(elsewhere, host, reference, never, log);
+      assert.deepEqual([layers, await idOn(host, reference)], [null, await idOn(engine, reference)]);
+      assert.ok(sentBytes > 50_000_000);
+      assert.match(told.join(), /whole image/);
+    });
+  });
+
+  test('a cancel in the middle ends it, and no file stays open', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = await buildIn(t, engine, [`FROM ${BASE}`, 'RUN head -c 200000000 /dev/urandom > /large']);
+      const stop = new AbortController();
+      setTimeout(() => stop.abort(), 100);
+      const error = await failureOf(transferImage(engine, host, reference, stop.signal));
+      assert.deepEqual([error.code, await idOn(host, reference)], ['ORK_CANCELLED', undefined]);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.deepEqual(
+        (await openFiles()).filter((path) => path.startsWith(folder)),
+        [],
+      );
+    });
+  });
+});
+
+async function openFiles(): Promise<string[]> {
+  const numbers = await readdir('/proc/self/fd');
+  return Promise.all(numbers.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')));
+}

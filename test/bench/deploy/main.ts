@@ -1,0 +1,129 @@
+/** `npm run bench:deploy`: see HELP. The last line of its output is one JSON object. */
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { ensureBaseImages } from '../../../installer/prepare/base-images.ts';
+import { EngineApi } from '../../../installer/prepare/engine-api.ts';
+import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../../../installer/prepare/engine.ts';
+import { agentArgv, agentEnv, ROOT } from '../../../installer/stack/stack.ts';
+import { toErrorReport } from '../../../protocol/errors.ts';
+import { Home } from '../../../installer/start/home.ts';
+import { enginePlan, stackPlan } from '../../../installer/start/installation.ts';
+import type { TestProject } from '../../harness/project.ts';
+import { startStack } from '../../harness/stack.ts';
+import type { Stack } from '../../harness/stack.ts';
+import { FIXTURE, filesOf } from './app.ts';
+import { type Deployed, deployByPush, rollBack, stopSandbox } from './ours.ts';
+import { makePlainScript, type PlainScript } from './plain.ts';
+import { type Kind, type Pair, report } from './report.ts';
+
+const HELP = `npm run bench:deploy [-- --rounds N]
+
+Deploys a small Node app (Express, one Dockerfile) again and again: with orkestr, from the moment the push has reached the
+hub until the new version answers through the proxy; and with a plain script, git clone, docker build, docker run and curl
+until the new container answers. Both from the same remote, the same base image and with BuildKit, one after the other in
+turn. Told are medians.
+
+  cold      no command is in the build cache, and orkestr's build engine is stopped; the base image is where it was
+  warm      only the source has changed
+  rollback  orkestr alone, to the release before, whose image is still there
+
+  --rounds N   of each (default 5)
+  --help       this text
+
+The last line is a JSON object; "ratio" is ours divided by plain. orkestr's build has all processors of the machine, as the
+plain script has; its health check asks for two good answers, and its container is hardened, which the plain one is not.`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { rounds: { type: 'string', default: '5' }, help: { type: 'boolean', default: false } },
+  });
+  const rounds = Number(values.rounds);
+  if (values.help || !(rounds >= 1 && rounds <= 50)) {
+    console.log(HELP);
+    return values.help ? 0 : 1;
+  }
+  const home = new Home(`${ROOT}/.orkestr`);
+  home.make();
+  const engine = await ensureEngine(enginePlan(home), console.log);
+  try {
+    await needBaseImage(home);
+    console.log(JSON.stringify(await withStack(rounds)));
+  } finally {
+    if (engine.origin === 'started') await stopEngine(enginePlan(home));
+  }
+  return 0;
+}
+
+async function needBaseImage(home: Home): Promise<void> {
+  const api = new EngineApi(DOCKER_SOCKET);
+  const env = agentEnv(stackPlan(home, 1, 1));
+  try {
+    await ensureBaseImages({ engine: api, kinds: ['node'], agentArgv: agentArgv(), env, say: console.log });
+  } finally {
+    await api.close();
+  }
+}
+
+async function withStack(rounds: number): Promise<ReturnType<typeof report>> {
+  const stack = await startStack();
+  const name = `ork-bench-${randomBytes(4).toString('hex')}`;
+  let plain: PlainScript | undefined;
+  const stop = (): void => void stack.stop().finally(() => process.exit(1));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  try {
+    const settings = { build: { cpus: availableParallelism() } };
+    const project = await stack.createProject(FIXTURE, { settings });
+    plain = makePlainScript(project, name, stack.folder);
+    return await runRounds(stack, project, plain, rounds);
+  } finally {
+    await plain?.clear();
+    await stack.stop();
+  }
+}
+
+async function runRounds(stack: Stack, project: TestProject, plain: PlainScript, rounds: number) {
+  const pairs: Record<Kind, Pair[]> = { cold: [], warm: [] };
+  const rollbacks: Deployed[] = [];
+  const commit = async (round: string): Promise<string> => {
+    const version = `version-${randomBytes(4).toString('hex')}`;
+    project.tree.write(filesOf(version, round));
+    await project.tree.commit(version);
+    return version;
+  };
+  /** Ours goes first each time: the push is what brings the commit to the remote that both take it from. */
+  const both = async (kind: Kind, round: string): Promise<void> => {
+    const version = await commit(round);
+    const ours = await deployByPush(stack, project, version);
+    const theirs = await plain.deploy(version);
+    pairs[kind].push({ ours, plain: theirs });
+    console.log(`${kind}: ours ${describe(ours)}; plain ${describe(theirs)}`);
+  };
+
+  // The first deployment of a host brings the base image into the build engine: that is told apart.
+  const first = await deployByPush(stack, project, await commit('first'));
+  console.log(`first: ours ${describe(first)}`);
+  for (let number = 1; number <= rounds; number += 1) {
+    const round = randomBytes(4).toString('hex');
+    await stopSandbox(stack);
+    await both('cold', round);
+    await both('warm', round);
+    const [newest, before] = await stack.deployments(project.slug);
+    const wanted = before?.id ?? newest?.id ?? '';
+    const subject = (await stack.deployment(wanted)).steps[0]?.output as { subject: string };
+    rollbacks.push(await rollBack(stack, project, wanted, subject.subject));
+    console.log(`rollback: ${describe(rollbacks.at(-1) as Deployed)}`);
+  }
+  return report({ first, pairs, rollbacks, rounds });
+}
+
+const describe = ({ ms, steps }: Deployed): string =>
+  `${Math.round(ms)} ms (${Object.entries(steps)
+    .map(([step, stepMs]) => `${step} ${stepMs}`)
+    .join(', ')})`;
+
+process.exitCode = await main().catch((error: unknown) => {
+  const { message, evidence } = toErrorReport(error);
+  console.error([message, ...evidence].join('\n'));
+  return 1;
+});

@@ -1,0 +1,61 @@
+/** Deployments by orkestr: pushed to a whole installation, timed until the proxy answers with the new version. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { apiPath } from '../../../hub/cli/client.ts';
+import { DeploymentDetail } from '../../../hub/api/schemas.ts';
+import { waitForHost } from '../../../installer/stack/enrol.ts';
+import type { TestProject } from '../../harness/project.ts';
+import type { Stack } from '../../harness/stack.ts';
+
+/** Between two looks at the app, ms; the plain script looks as often. */
+export const LOOK_MS = 10;
+const LIMIT_MS = 180_000;
+
+export interface Deployed {
+  /** From the trigger to the first answer of the new version. */
+  readonly ms: number;
+  /** Step → ms. */
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+/** Pushes what is committed. The trigger is the hub's own moment: the push has arrived, as the plain script's has. */
+export async function deployByPush(stack: Stack, project: TestProject, version: string): Promise<Deployed> {
+  const answered = firstAnswer(project, version);
+  const { id } = await project.push();
+  return timed(stack, id, await answered);
+}
+
+/** Goes back to the release of `deploymentId`, whose image is still on the host. */
+export async function rollBack(
+  stack: Stack,
+  project: TestProject,
+  deploymentId: string,
+  version: string,
+): Promise<Deployed> {
+  const answered = firstAnswer(project, version);
+  const { id } = await stack.client.post(apiPath('deployments', deploymentId, 'rollback'), {}, DeploymentDetail);
+  return timed(stack, id, await answered);
+}
+
+/** The build engine is stopped with the agent, as it is after some minutes without a build. */
+export async function stopSandbox(stack: Stack): Promise<void> {
+  await stack.restart('agent');
+  await waitForHost(stack.client);
+}
+
+/** @returns when the app answered with `version` first, by the wall clock that the hub stamps with, ms */
+async function firstAnswer(project: TestProject, version: string): Promise<number> {
+  for (const until = Date.now() + LIMIT_MS; Date.now() < until; await sleep(LOOK_MS)) {
+    const { status, body } = await project.get();
+    if (status === 200 && body.includes(version)) return Date.now();
+  }
+  throw new Error(`${version} did not answer within ${LIMIT_MS} ms`);
+}
+
+async function timed(stack: Stack, deploymentId: string, answeredAt: number): Promise<Deployed> {
+  const { createdAt, steps, status, error } = await stack.waitForDeployment(deploymentId);
+  if (status !== 'live') throw new Error(`the deployment is ${status}: ${error?.message}`);
+  return {
+    ms: answeredAt - Date.parse(createdAt),
+    steps: Object.fromEntries(steps.map(({ name, ms }) => [name, Math.round(ms ?? 0)])),
+  };
+}
