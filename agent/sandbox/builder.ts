@@ -7,6 +7,7 @@ import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import { supplyImages } from './base-images.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile.ts';
+import { withEgress } from './egress/build-egress.ts';
 import type { Sandbox, SandboxLease } from './sandbox.ts';
 import { solve } from './solve.ts';
 import { transferImage } from './transfer.ts';
@@ -49,7 +50,9 @@ async function buildIn(
     { host: options.engine, sandbox: lease.engine, log, signal },
     dockerfile.images,
   );
-  await solve(lease, options.scope, request, dockerfile, baseImages);
+  await withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
+    solve(lease, options.scope, request, dockerfile, baseImages, proxyArguments),
+  );
   const peakMemoryBytes = await lease.cgroup.peakMemory();
   if (peakMemoryBytes !== null) {
     log.line(`Peak memory ${Math.round(peakMemoryBytes / MIB)} MiB of ${limits.memoryMiB} MiB`);

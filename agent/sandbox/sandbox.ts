@@ -7,7 +7,7 @@ import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec, run } from '../lib/exec.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup.ts';
 import { type DaemonFiles, makeSandboxDaemon } from './daemon.ts';
-import { makeSandboxNetwork } from './network.ts';
+import { type SandboxNetwork, makeSandboxNetwork } from './network.ts';
 
 const GIB = 1_073_741_824;
 const DEFAULT_IDLE_MS = 10 * 60_000;
@@ -27,6 +27,7 @@ export interface SandboxOptions extends DaemonFiles {
 export interface SandboxLease {
   readonly engine: Engine;
   readonly cgroup: BuildCgroup;
+  readonly network: SandboxNetwork;
 }
 
 export interface Sandbox {
@@ -102,7 +103,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
           try {
             await ensureRunning();
             await cgroup.prepare(limits);
-            return await work({ engine: daemon.engine, cgroup });
+            return await work({ engine: daemon.engine, cgroup, network });
           } finally {
             stopWhenIdle();
           }

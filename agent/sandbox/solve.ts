@@ -24,6 +24,7 @@ export async function solve(
   request: BuildRequest,
   dockerfile: Dockerfile,
   baseImages: Readonly<Record<string, string>>,
+  buildArguments: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { limits, log } = request;
   const decode = await makeStatusDecoder();
@@ -37,6 +38,7 @@ export async function solve(
     t: request.reference,
     dockerfile: request.plan.dockerfile.path,
     networkmode: 'default',
+    buildargs: buildArguments,
     labels: { ...ownerLabels(scope, request.owner), [LABEL.baseImages]: JSON.stringify(baseImages) },
   };
   try {
