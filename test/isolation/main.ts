@@ -105,7 +105,14 @@ async function tryClosed(stack: Stack, world: World, direct: readonly Trial[]): 
     {},
     {
       slug: 'closed',
-      settings: { buildHosts: [`${registry.hostname}:${portOf(registry)}`, `${door}:${world.hostPort}`] },
+      settings: {
+        // Naming the host or its containers opens neither.
+        buildHosts: [
+          `${registry.hostname}:${portOf(registry)}`,
+          `${door}:${world.hostPort}`,
+          ...world.guests.map(({ address, port }) => `${address}:${port}`),
+        ],
+      },
     },
   );
   const npm = 'RUN npm view is-odd@3.0.1 name && echo isolation npm=reached';

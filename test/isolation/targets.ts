@@ -38,7 +38,7 @@ export interface Container {
 /** What neither a build nor an app may reach. */
 export async function forbiddenTrials(world: World, ours: Ours): Promise<readonly Trial[]> {
   const doors = await hostDoors(ours.interfaces);
-  const { guest, slot } = world;
+  const { guests, slot } = world;
   const v4 = doors.filter((door) => !door.includes(':'));
   return [
     ...doors.flatMap((door) => [
@@ -47,10 +47,10 @@ export async function forbiddenTrials(world: World, ours: Ours): Promise<readonl
     ]),
     ...v4.flatMap((door) => [
       forbidden('tcp', `docker-api,${door}`, door, world.dockerPort),
-      forbidden('tcp', `published,${door}`, door, guest.publishedPort),
+      ...guests.map(({ publishedPort }, index) => forbidden('tcp', `published-${index},${door}`, door, publishedPort)),
     ]),
     ...ours.loopbackPorts.map((port) => forbidden('tcp', `loopback,${port}`, '127.0.0.1', port)),
-    ...guest.addresses.map((address) => forbidden('tcp', `guest,${address}`, address, guest.port)),
+    ...guests.map(({ address, port }, index) => forbidden('tcp', `guest-${index}`, address, port)),
     forbidden('tcp', 'other-project', ours.otherProject.address, ours.otherProject.port),
     forbidden('tcp', 'other-slot', slot.address, slot.port),
     forbidden('tcp', 'metadata', '169.254.169.254', 80),
@@ -86,7 +86,7 @@ export async function proxiedTrials(world: World, door: string): Promise<readonl
     forbidden('proxied', 'internet', world.internet, 80),
     forbidden('proxied', 'listed-host', door, world.hostPort),
     forbidden('proxied', 'metadata', '169.254.169.254', 80),
-    forbidden('proxied', 'guest', world.guest.addresses[0] ?? '', world.guest.port),
+    ...world.guests.map(({ address, port }, index) => forbidden('proxied', `guest-${index}`, address, port)),
   ];
 }
 

@@ -7,6 +7,7 @@ import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { openMetadataService, openRemoteHost, serveIn } from '../../agent/firewall/remote-host.testing.ts';
+import type { Engine } from '../../agent/lib/engine.ts';
 import { exec, run } from '../../agent/lib/exec.ts';
 import { hostAddresses } from '../../agent/lib/host-network.ts';
 import { makeSandboxNetwork } from '../../agent/sandbox/network.ts';
@@ -31,11 +32,18 @@ export interface World {
   readonly internet: string;
   /** Abstract socket of the host. */
   readonly abstractSocket: string;
-  /** Somebody else's container: its addresses, its port, and the port of the host that leads to it. */
-  readonly guest: { readonly addresses: readonly string[]; readonly port: number; readonly publishedPort: number };
+  /** Somebody else's containers. */
+  readonly guests: readonly Guest[];
   /** Another build's sandbox: what listens in it, and its namespace. */
   readonly slot: { readonly address: string; readonly port: number; readonly namespace: string };
   end(): Promise<void>;
+}
+
+export interface Guest {
+  readonly address: string;
+  readonly port: number;
+  /** The port of the host that leads to it. */
+  readonly publishedPort: number;
 }
 
 export async function openWorld(): Promise<World> {
@@ -59,7 +67,7 @@ export async function openWorld(): Promise<World> {
       datagrams,
       internet,
       abstractSocket,
-      guest: await openGuest(t),
+      guests: await openGuests(t),
       slot: await openSlot(t),
       end,
     };
@@ -101,34 +109,48 @@ async function echoDatagrams(t: Ending, seen: Set<string>): Promise<number> {
   return server.address().port;
 }
 
-/** A container that is none of ours, on a bridge whose name says nothing and on docker0, with a published port. */
-async function openGuest(t: Ending): Promise<World['guest']> {
-  const engine = makeEngine({ socketPath: DOCKER_SOCKET });
-  const name = `isolation-guest-${randomBytes(3).toString('hex')}`;
-  const key = `${CONTAINER_PORT}/tcp`;
-  const network = await engine.call('make a network', (docker) =>
-    docker.createNetwork({ Name: name, Options: { 'com.docker.network.bridge.name': `gst${name.slice(-6)}` } }),
+/**
+ * Containers that are none of ours, each with a published port: on docker0, on a network that Docker has made just now, and
+ * on one whose bridge has a name that says nothing.
+ */
+async function openGuests(t: Ending): Promise<readonly Guest[]> {
+  const names = [1, 2, 3].map(() => `isolation-${randomBytes(3).toString('hex')}`);
+  const [onDefault = '', onNew = '', onNamed = ''] = names;
+  await makeNetwork(t, onNew, {});
+  await makeNetwork(t, onNamed, { 'com.docker.network.bridge.name': `gst${onNamed.slice(-6)}` });
+  return [
+    await openGuest(t, onDefault, 'bridge'),
+    await openGuest(t, onNew, onNew),
+    await openGuest(t, onNamed, onNamed),
+  ];
+}
+
+async function makeNetwork(t: Ending, name: string, options: Record<string, string>): Promise<void> {
+  const network = await engine().call('make a network', (docker) =>
+    docker.createNetwork({ Name: name, Options: options }),
   );
   t.after(() => network.remove());
-  const container = await engine.call('make a container', (docker) =>
+}
+
+async function openGuest(t: Ending, name: string, network: string): Promise<Guest> {
+  const key = `${CONTAINER_PORT}/tcp`;
+  const container = await engine().call('make a container', (docker) =>
     docker.createContainer({
       name,
       Image: 'node:24-bookworm-slim',
       Cmd: ['node', '-e', `${ECHO_SERVER}.listen(${CONTAINER_PORT})`],
       ExposedPorts: { [key]: {} },
-      HostConfig: { NetworkMode: name, PortBindings: { [key]: [{ HostPort: '' }] } },
+      HostConfig: { NetworkMode: network, PortBindings: { [key]: [{ HostPort: '' }] } },
     }),
   );
   t.after(() => container.remove({ force: true, v: true }));
   await container.start();
-  await engine.call('join docker0', (docker) => docker.getNetwork('bridge').connect({ Container: container.id }));
   const { NetworkSettings } = await container.inspect();
-  return {
-    addresses: Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
-    port: CONTAINER_PORT,
-    publishedPort: Number(NetworkSettings.Ports[key]?.[0]?.HostPort),
-  };
+  const address = NetworkSettings.Networks[network]?.IPAddress ?? '';
+  return { address, port: CONTAINER_PORT, publishedPort: Number(NetworkSettings.Ports[key]?.[0]?.HostPort) };
 }
+
+const engine = (): Engine => makeEngine({ socketPath: DOCKER_SOCKET });
 
 /** The network of a second sandbox, as it is while its engine runs. */
 async function openSlot(t: Ending): Promise<World['slot']> {
