@@ -13,6 +13,7 @@ import {
   Timestamp,
   Uuid,
 } from './ids.ts';
+import { BuildHosts } from './build-hosts.ts';
 import { buildSettings } from './build-settings.ts';
 import { EdgeSettings, WatchRule } from './edge.ts';
 import { Release } from './steps.ts';
@@ -109,6 +110,8 @@ export const Settings = z.object({
   }),
   limits: Limits.prefault({}),
   build: BuildLimits.prefault({}),
+  /** All that a build may reach; absent: the internet. */
+  buildHosts: BuildHosts.optional(),
   readOnlyRoot: z.boolean().default(false),
   capabilities: z.array(Capability).default([]),
   edge: EdgeSettings.prefault({}),

@@ -61,6 +61,8 @@ export interface BuildRequest {
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
   readonly limits: BuildLimits;
+  /** What the build may reach: `buildHosts` of the environment. Absent: the internet. */
+  readonly buildHosts?: readonly string[] | undefined;
   readonly log: StepLog;
   readonly signal: AbortSignal;
 }

@@ -1,13 +1,13 @@
 /**
- * Keeps apps on project networks from the host's own ports and from link-local addresses (the cloud's metadata service).
- * Docker's isolation keeps project networks apart but leaves both open, even with icc=false or --internal (measured).
+ * Keeps apps on project networks from the host's own ports, from metadata services, and from containers and virtual
+ * machines that are not Docker's. Docker's isolation keeps its networks apart and leaves the rest open, even with icc=false
+ * or --internal (measured).
  */
-import { type Chain, ensureChain, ensureSystemChain, hasIpv6, removeChain } from '../lib/iptables.ts';
+import { type Chain, ensureChain, hasIpv6, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
-import { reachableNameServers } from '../lib/host-network.ts';
+import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
-const LINK_LOCAL = '169.254.0.0/16';
-const REPLIES = ['-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'ACCEPT'] as const;
+const REPLIES = ['-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'RETURN'] as const;
 
 export interface Firewall {
   /** Brings all rules in place; cheap and safe to repeat, also while apps run. */
@@ -32,9 +32,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
   return {
     ensure: () =>
       inTurn(async () => {
-        const chains = await chainsOf(scope);
-        await ensureSystemChain(4, 'DOCKER-USER', by);
-        for (const chain of chains) await ensureChain(chain, by);
+        for (const chain of await chainsOf(scope)) await ensureChain(chain, by);
       }),
     remove: () =>
       inTurn(async () => {
@@ -45,38 +43,23 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
 
 async function chainsOf(scope: string): Promise<readonly Chain[]> {
   // Bridges of project networks, see bridgeName in docker/networks.ts.
-  const from = ['-i', `ork${scope.slice(0, 4)}+`];
-  const input = (version: 4 | 6): Chain => ({
+  const bridges = `ork${scope.slice(0, 4)}+`;
+  const chain = (version: 4 | 6, name: string, from: string, rules: Chain['rules']): Chain => ({
     version,
-    table: 'filter',
-    name: `ORKESTR-${scope}`,
-    // Replies go back to the host (the proxy dials containers); nothing else comes in.
-    rules: [REPLIES, ['-j', 'DROP']],
-    jump: { from: 'INPUT', match: from },
+    table: 'mangle',
+    name,
+    rules,
+    jump: { from, match: ['-i', bridges] },
   });
-  const forward: Chain = {
-    version: 4,
-    table: 'filter',
-    name: `ORKESTR-${scope}-FWD`,
-    rules: [...(await linkLocalNameServers()), ['-d', LINK_LOCAL, '-j', 'DROP']],
-    jump: { from: 'DOCKER-USER', match: from },
-  };
+  // Replies go back to the host (the proxy dials containers); nothing else comes in.
+  const input = (version: 4 | 6): Chain => chain(version, `ORKESTR-${scope}`, 'INPUT', [REPLIES, ['-j', 'DROP']]);
+  const forward = chain(4, `ORKESTR-${scope}-FWD`, 'FORWARD', [
+    ...(await metadataRules([])),
+    // Within a project; between projects Docker's isolation drops.
+    ['-o', bridges, '-j', 'RETURN'],
+    ...(await guestRules([])),
+  ]);
   if (!(await hasIpv6())) return [input(4), forward];
   // Project networks have no IPv6, so whatever an app sends over it goes nowhere.
-  const forward6: Chain = {
-    version: 6,
-    table: 'filter',
-    name: `ORKESTR-${scope}-FWD`,
-    rules: [['-j', 'DROP']],
-    jump: { from: 'FORWARD', match: from },
-  };
-  return [input(4), forward, input(6), forward6];
-}
-
-/** Some clouds have their DNS on a link-local address: port 53 of it stays open, or apps could resolve nothing. */
-async function linkLocalNameServers(): Promise<readonly (readonly string[])[]> {
-  const servers = (await reachableNameServers()).filter((server) => server.startsWith('169.254.'));
-  return servers.flatMap((server) =>
-    ['udp', 'tcp'].map((protocol) => ['-d', server, '-p', protocol, '--dport', '53', '-j', 'RETURN']),
-  );
+  return [input(4), forward, input(6), chain(6, `ORKESTR-${scope}-FWD`, 'FORWARD', [['-j', 'DROP']])];
 }

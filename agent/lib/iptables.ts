@@ -5,7 +5,7 @@ import { type Exec, ExecError, run } from './exec.ts';
 const TIMEOUT_MS = 15_000;
 
 export type IpVersion = 4 | 6;
-export type Table = 'filter' | 'nat';
+export type Table = 'filter' | 'mangle' | 'nat';
 
 /** A chain of ours: replaced as a whole, reached by one jump rule at the top of a chain of the system. */
 export interface Chain {
@@ -42,12 +42,6 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
   if (!(await succeeds(chain, ['-S', chain.name], by))) return;
   await call(chain, ['-F', chain.name], by);
   await call(chain, ['-X', chain.name], by);
-}
-
-/** Makes a chain of the system that may not be there yet (DOCKER-USER, before the engine's first start). */
-export async function ensureSystemChain(version: IpVersion, name: string, by: Exec): Promise<void> {
-  const place = { version, table: 'filter' } as const;
-  if (!(await succeeds(place, ['-S', name], by))) await call(place, ['-N', name], by);
 }
 
 /** Whether the kernel has IPv6 at all. */

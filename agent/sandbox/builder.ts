@@ -8,6 +8,7 @@ import { LABEL } from '../lib/labels.ts';
 import { supplyImages } from './base-images.ts';
 import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile.ts';
+import { withEgress } from './egress/build-egress.ts';
 import type { Sandbox, SandboxLease } from './sandbox.ts';
 import { solve } from './solve.ts';
 import { type Transfer, transferImage } from './transfer.ts';
@@ -52,7 +53,9 @@ async function buildIn(
     { host: options.engine, sandbox: lease.engine, log, signal },
     dockerfile.images,
   );
-  const steps = await solve(lease, options.scope, request, dockerfile, baseImages);
+  const steps = await withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
+    solve(lease, options.scope, request, dockerfile, baseImages, proxyArguments),
+  );
   const peakMemoryBytes = await lease.cgroup.peakMemory();
   const transfer = await handOver(lease.engine, options.engine, request);
   const found = await options.images.find(reference);

@@ -1,6 +1,25 @@
+/** The network of a sandbox without its engine: what a process inside reaches is what a RUN step reaches. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { subnetAt } from './network.ts';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { openMetadataService, openRemoteHost, serveIn } from '../firewall/remote-host.testing.ts';
+import { exec, run } from '../lib/exec.ts';
+import { hostAddresses } from '../lib/host-network.ts';
+import { type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
+
+const scope = (): string => randomBytes(4).toString('hex');
+const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs: 10_000 });
+
+/** Whether a TCP connection from inside of `network` is taken. */
+async function reaches(network: SandboxNetwork, host: string, port: number): Promise<boolean> {
+  const script = `const end = (code) => process.exit(code); setTimeout(end, 1500, 1);
+    require('node:net').connect(${port}, '${host}').on('connect', () => end(0)).on('error', () => end(1));`;
+  const argv = [`--net=${network.namespacePath}`, '--', process.execPath, '-e', script];
+  return (await exec('nsenter', argv, { timeoutMs: 10_000 })).exitCode === 0;
+}
 
 test('subnets of four addresses fill 198.18.0.0/16 and do not leave it', () => {
   assert.deepEqual(
@@ -8,3 +27,94 @@ test('subnets of four addresses fill 198.18.0.0/16 and do not leave it', () => {
     ['198.18.0.0', '198.18.0.4', '198.18.0.252', '198.18.1.0', '198.18.255.252'],
   );
 });
+
+describe('what is inside the network of a sandbox', () => {
+  const name = scope();
+  const network = makeSandboxNetwork(name, exec);
+  const internet = `198.51.100.${randomBytes(1).readUInt8() | 3}`;
+  let hostPort = 0;
+
+  before(async () => {
+    const server = createServer((socket) => socket.end()).listen(0, '::');
+    after(() => server.close());
+    await once(server, 'listening');
+    hostPort = (server.address() as AddressInfo).port;
+    await openRemoteHost({ after }, internet, 'world');
+    await network.ensure();
+  });
+
+  after(async () => {
+    await network.remove();
+    await network.remove();
+    assert.ok(!existsSync(network.namespacePath) && !existsSync(`/sys/class/net/ob${name}`));
+    for (const program of ['iptables-save', 'ip6tables-save']) {
+      const { stdout } = await run(program, [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 });
+      assert.doesNotMatch(stdout, new RegExp(name));
+    }
+  });
+
+  test('reaches a machine behind the host, and the host at none of its addresses', async () => {
+    assert.ok(await reaches(network, internet, 80));
+    for (const { address } of (await hostAddresses()).filter(
+      (own) => own.name !== 'lo' && !/^(?:or|gst)/.test(own.name),
+    ))
+      assert.ok(!(await reaches(network, address, hostPort)), address);
+  });
+
+  test('does not reach the metadata service', async (t) => {
+    await openMetadataService(t);
+    assert.ok(!(await reaches(network, '169.254.169.254', 80)));
+  });
+
+  test('does not reach another sandbox, nor a container on a bridge with any name', async (t) => {
+    const other = makeSandboxNetwork(scope(), exec);
+    t.after(() => other.remove());
+    await other.ensure();
+    const slot = (await other.ends()).engine;
+    serveIn(t, other.namespacePath.split('/').at(-1) ?? '', `require('node:net').createServer().listen(8080)`);
+    while (!(await reaches(other, slot, 8080)));
+    assert.ok(!(await reaches(network, slot, 8080)));
+
+    const bridge = `gst${scope()}`;
+    t.after(() => ip('link', 'delete', bridge));
+    await ip('link', 'add', bridge, 'type', 'bridge');
+    await moveBehind(t, bridge, internet);
+    await network.ensure();
+    assert.ok(!(await reaches(network, internet, 80)));
+  });
+
+  test('reaches one port of the host and nothing else while it is restricted, and everything again afterwards', async () => {
+    const { host } = await network.ends();
+    await network.restrictTo(hostPort);
+    const seen = await Promise.all([reaches(network, host, hostPort), reaches(network, internet, 80)]);
+    assert.deepEqual(seen, [true, false]);
+    for (const { address } of (await hostAddresses()).filter((own) => /^(?:eth|en|docker)/.test(own.name)))
+      assert.ok(!(await reaches(network, address, hostPort)), address);
+    await network.restrictTo(hostPort === 9 ? 10 : 9);
+    assert.ok(!(await reaches(network, host, hostPort)));
+    await network.ensure();
+    assert.deepEqual(await Promise.all([reaches(network, host, hostPort), reaches(network, internet, 80)]), [
+      false,
+      true,
+    ]);
+  });
+});
+
+/** Until the test ends, the way to `address` leads over a bridge, as to a container. */
+async function moveBehind(
+  t: { after(work: () => Promise<unknown>): void },
+  bridge: string,
+  address: string,
+): Promise<void> {
+  const gateway = address.replace(/\d+$/, (last) => String(Number(last) - 1));
+  const { name = '' } = (await hostAddresses()).find((own) => own.address === gateway) ?? {};
+  t.after(async () => {
+    await ip('addr', 'del', gateway, 'peer', address, 'dev', bridge);
+    await ip('link', 'set', name, 'nomaster');
+    await ip('addr', 'add', gateway, 'peer', address, 'dev', name);
+  });
+  await ip('addr', 'del', gateway, 'peer', address, 'dev', name);
+  await ip('link', 'set', name, 'master', bridge);
+  await ip('link', 'set', bridge, 'up');
+  await ip('addr', 'add', gateway, 'peer', address, 'dev', bridge);
+}

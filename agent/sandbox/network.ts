@@ -3,25 +3,29 @@
  * (RFC 2544), which no real network uses. A second engine in the host's namespace would fight with the first one's rules.
  */
 import { access, writeFile } from 'node:fs/promises';
-import { z } from 'zod';
+import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
-import { outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
-import { type Chain, ensureChain, hasIpv6, removeChain } from '../lib/iptables.ts';
+import { hostAddresses, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
+import { ensureChain, removeChain } from '../lib/iptables.ts';
+import { type Link, chainsOf } from './network-rules.ts';
 
 const TIMEOUT_MS = 15_000;
 /** 198.18.0.0/16 has 2^14 subnets of four addresses. */
 const SUBNETS = 16_384;
 /** Bridge of the sandbox's engine: only seen inside its namespace. */
 export const SANDBOX_BRIDGE = '198.19.255.1/24';
-const LINK_LOCAL = '169.254.0.0/16';
-/** Bridges that Docker and agents make: other people's containers. */
-const CONTAINER_BRIDGES = ['ork+', 'ob+', 'docker+', 'br-+'] as const;
 
 export interface SandboxNetwork {
   readonly namespacePath: string;
-  /** Makes what is absent and sets the firewall rules anew. Answers what the engine inside must know. */
+  /**
+   * Makes what is absent and sets the firewall rules anew: open to the internet. Answers what the engine inside must know.
+   */
   ensure(): Promise<{ readonly mtu: number; readonly nameServers: readonly string[] }>;
+  /** The two addresses of the pair. @throws OrkestrError ORK_SANDBOX before `ensure` */
+  ends(): Promise<{ readonly host: string; readonly engine: string }>;
+  /** Until the next `ensure`, what is inside reaches TCP `port` of the host's end and nothing else; also not by DNS. */
+  restrictTo(port: number): Promise<void>;
   /** Takes everything away. Nothing to do is fine. */
   remove(): Promise<void>;
 }
@@ -34,12 +38,12 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
 
   /** Base address of the subnet that the veth has; null when it is not there. */
   const currentSubnet = async (): Promise<string | null> => {
-    const address = (await addresses(ip)).find(({ name }) => name === outside)?.address;
+    const address = (await hostAddresses(by)).find(({ name, address }) => name === outside && isIPv4(address))?.address;
     return address === undefined ? null : subnetOf(address);
   };
 
   const connect = async (mtu: number): Promise<string> => {
-    const subnet = await freeSubnet(scope, ip);
+    const subnet = await freeSubnet(scope, by);
     const peer = `${outside}n`;
     await ip('netns', 'add', namespace);
     await ip('link', 'add', outside, 'mtu', String(mtu), 'type', 'veth', 'peer', 'name', peer, 'mtu', String(mtu));
@@ -49,7 +53,6 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
     await inside('link', 'set', 'lo', 'up');
     await inside('addr', 'add', `${addressIn(subnet, 2)}/30`, 'dev', 'eth0');
     await inside('link', 'set', 'eth0', 'up');
-    await inside('route', 'add', 'default', 'via', addressIn(subnet, 1));
     return subnet;
   };
 
@@ -60,6 +63,13 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
       await by('ip', ['link', 'delete', outside], { timeoutMs: TIMEOUT_MS });
   };
 
+  const linkIn = (subnet: string): Link => ({ scope, outside, subnet, address: addressIn(subnet, 1) });
+  const subnetInUse = async (): Promise<string> => {
+    const subnet = await currentSubnet();
+    if (subnet === null) throw new OrkestrError('ORK_SANDBOX', 'The network of the build engine is gone.');
+    return subnet;
+  };
+
   return {
     namespacePath: `/run/netns/${namespace}`,
     async ensure() {
@@ -68,77 +78,32 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
       if (existing === null) await removeLinks();
       const subnet = existing ?? (await connect(mtu));
       await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-      for (const chain of await chainsOf(scope, outside, subnet, nameServers)) await ensureChain(chain, by);
+      for (const chain of await chainsOf(linkIn(subnet), null)) await ensureChain(chain, by);
+      await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
       return { mtu, nameServers };
+    },
+    async ends() {
+      const subnet = await subnetInUse();
+      return { host: addressIn(subnet, 1), engine: addressIn(subnet, 2) };
+    },
+    async restrictTo(port) {
+      for (const chain of await chainsOf(linkIn(await subnetInUse()), port)) await ensureChain(chain, by);
+      // The rules are the wall. Without a way out, what tries all the same hears of it at once and need not wait.
+      await inside('route', 'replace', 'prohibit', 'default');
     },
     async remove() {
       const subnet = (await currentSubnet()) ?? '198.18.0.0';
-      for (const chain of await chainsOf(scope, outside, subnet, [])) await removeChain(chain, by);
+      for (const chain of await chainsOf(linkIn(subnet), null)) await removeChain(chain, by);
       await removeLinks();
     },
   };
 }
 
-/** What a build may reach: the internet. Not the host, not link-local addresses, not anybody's containers. */
-async function chainsOf(
-  scope: string,
-  outside: string,
-  subnet: string,
-  nameServers: readonly string[],
-): Promise<readonly Chain[]> {
-  const filter = (version: 4 | 6, suffix: string, from: string, rules: Chain['rules']): Chain => ({
-    version,
-    table: 'filter',
-    name: `ORKESTR-${scope}-${suffix}`,
-    rules,
-    jump: { from, match: [] },
-  });
-  const replies = ['-o', outside, '-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'ACCEPT'];
-  const dns = nameServers.filter((server) => server.startsWith('169.254.'));
-  const forward = [
-    replies,
-    ['-o', outside, '-j', 'DROP'],
-    ...dns.flatMap((server) =>
-      ['udp', 'tcp'].map((kind) => ['-i', outside, '-d', server, '-p', kind, '--dport', '53', '-j', 'ACCEPT']),
-    ),
-    ['-i', outside, '-d', LINK_LOCAL, '-j', 'DROP'],
-    ...CONTAINER_BRIDGES.map((bridge) => ['-i', outside, '-o', bridge, '-j', 'DROP']),
-    ['-i', outside, '-j', 'ACCEPT'],
-  ];
-  const chains: Chain[] = [
-    filter(4, 'BIN', 'INPUT', [['-i', outside, '-j', 'DROP']]),
-    filter(4, 'BFWD', 'FORWARD', forward),
-    {
-      version: 4,
-      table: 'nat',
-      name: `ORKESTR-${scope}-BNAT`,
-      rules: [['-s', `${subnet}/30`, '!', '-o', outside, '-j', 'MASQUERADE']],
-      jump: { from: 'POSTROUTING', match: [] },
-    },
-  ];
-  if (await hasIpv6()) {
-    const nothing = [['-i', outside, '-j', 'DROP']];
-    chains.push(filter(6, 'BIN', 'INPUT', nothing), filter(6, 'BFWD', 'FORWARD', nothing));
-  }
-  return chains;
-}
-
-type Ip = (...args: string[]) => Promise<{ stdout: string }>;
-
-const AddressList = z.array(
-  z.object({ ifname: z.string().optional(), addr_info: z.array(z.object({ local: z.string().optional() })) }),
-);
-
-async function addresses(ip: Ip): Promise<{ name: string; address: string }[]> {
-  const list = AddressList.parse(JSON.parse((await ip('-json', '-4', 'addr', 'show')).stdout));
-  return list.flatMap(({ ifname = '', addr_info }) =>
-    addr_info.flatMap(({ local }) => (local === undefined ? [] : [{ name: ifname, address: local }])),
-  );
-}
-
 /** First subnet that no interface of the host is in, beginning where the scope points: two agents rarely meet. */
-async function freeSubnet(scope: string, ip: Ip): Promise<string> {
-  const taken = new Set((await addresses(ip)).map(({ address }) => subnetOf(address)));
+async function freeSubnet(scope: string, by: Exec): Promise<string> {
+  const taken = new Set(
+    (await hostAddresses(by)).filter(({ address }) => isIPv4(address)).map(({ address }) => subnetOf(address)),
+  );
   const start = Number.parseInt(scope.slice(0, 6), 16) % SUBNETS;
   for (let offset = 0; offset < SUBNETS; offset += 1) {
     const subnet = subnetAt((start + offset) % SUBNETS);

@@ -9,7 +9,7 @@ import { type Exec, run } from '../lib/exec.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import { makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
-import { makeSandboxNetwork } from './network.ts';
+import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
 import { makeRoom } from './room.ts';
 
 export interface SlotOptions {
@@ -32,6 +32,7 @@ export interface SandboxLease {
   readonly engine: Engine;
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
+  readonly network: SandboxNetwork;
 }
 
 export interface Slot {
@@ -121,7 +122,7 @@ export function makeSlot(options: SlotOptions): Slot {
         try {
           await ensureRunning(use);
           await makeRoom(daemon.engine, disk, use);
-          return await work({ engine: daemon.engine, cgroup, disk });
+          return await work({ engine: daemon.engine, cgroup, disk, network });
         } finally {
           stopWhenIdle();
         }

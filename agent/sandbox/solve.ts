@@ -30,6 +30,7 @@ export async function solve(
   request: BuildRequest,
   dockerfile: Dockerfile,
   baseImages: Readonly<Record<string, string>>,
+  buildArguments: Readonly<Record<string, string>>,
 ): Promise<readonly BuiltStep[]> {
   const { engine, cgroup } = lease;
   const { limits, log } = request;
@@ -48,6 +49,7 @@ export async function solve(
     t: request.reference,
     dockerfile: request.plan.dockerfile.path,
     networkmode: 'default',
+    buildargs: buildArguments,
     labels: { ...ownerLabels(scope, request.owner), [LABEL.baseImages]: JSON.stringify(baseImages) },
   };
   const take = (status: BuildStatus): void => {

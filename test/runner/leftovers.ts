@@ -113,7 +113,8 @@ async function firewallRules(): Promise<string[]> {
   const found: string[] = [];
   for (const program of ['iptables-save', 'ip6tables-save'] as const) {
     const { stdout } = await runProgram([program]);
-    const lines = stdout.split('\n').filter((line) => /^(?:-A|:)/.test(line));
+    // Chains of the kernel's own, `:INPUT ACCEPT`, stand there from the first look at their table on.
+    const lines = stdout.split('\n').filter((line) => /^(?:-A|:(?!\S+ ACCEPT))/.test(line));
     found.push(...lines.map((line) => `${program} ${line.replace(/\[\d+:\d+\]/, '').trim()}`));
   }
   return found;

@@ -18,6 +18,7 @@ export const build: Step<'build'> = {
       contextDirectory: join(ports.workspaces.checkoutDirectory(job.deploymentId), plan.rootDirectory),
       plan,
       limits: job.settings.build,
+      buildHosts: job.settings.buildHosts,
       log,
       signal,
     });

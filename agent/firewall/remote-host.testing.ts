@@ -1,0 +1,71 @@
+/** For tests: machines behind this host, each a network namespace with servers that really answer. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { exec, run } from '../lib/exec.ts';
+
+/** What a test or a script does when it ends: TestContext has it. */
+export interface Ending {
+  after(work: () => Promise<unknown>): void;
+}
+
+/** Says `word` to whoever comes to TCP port 80, and sends back what comes to UDP port 7. */
+const SERVERS = (word: string): string => `
+  require('node:net').createServer((socket) => socket.on('error', () => {}).end('${word}')).listen(80);
+  const echo = require('node:dgram').createSocket('udp4');
+  echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(7);`;
+
+/** Until the test ends. @param address IPv4, one below a multiple of two: the one before it is the host's end */
+export async function openRemoteHost(t: Ending, address: string, word: string): Promise<void> {
+  const id = randomBytes(3).toString('hex');
+  const [namespace, outside, inside] = [`orkremote-${id}`, `oro${id}`, `ori${id}`];
+  const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs: 10_000 });
+  const parts = address.split('.');
+  const gateway = [...parts.slice(0, 3), String(Number(parts[3]) - 1)].join('.');
+  t.after(() => exec('ip', ['netns', 'delete', namespace], { timeoutMs: 10_000 }));
+  await ip('netns', 'add', namespace);
+  await ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', inside);
+  await ip('link', 'set', inside, 'netns', namespace);
+  await ip('addr', 'add', gateway, 'peer', address, 'dev', outside);
+  await ip('link', 'set', outside, 'up');
+  await ip('-n', namespace, 'addr', 'add', address, 'peer', gateway, 'dev', inside);
+  await ip('-n', namespace, 'link', 'set', inside, 'up');
+  await ip('-n', namespace, 'route', 'add', 'default', 'via', gateway);
+  serveIn(t, namespace, SERVERS(word));
+  await reachable(address, word);
+}
+
+/** The metadata service of most clouds: says "meta" on port 80 of 169.254.169.254. */
+export const openMetadataService = (t: Ending): Promise<void> => openRemoteHost(t, '169.254.169.254', 'meta');
+
+/** Runs `script` with Node in a network namespace until the test ends. */
+export function serveIn(t: Ending, namespace: string, script: string): ChildProcess {
+  const server = spawn('nsenter', [`--net=/run/netns/${namespace}`, '--', process.execPath, '-e', script], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  t.after(async () => {
+    server.kill('SIGKILL');
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'close');
+  });
+  return server;
+}
+
+/** The host itself reaches it: so that a test which does not reach it has shown something. */
+async function reachable(host: string, word: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const socket = connect({ host, port: 80, timeout: 500 });
+    try {
+      const [data] = (await once(socket, 'data')) as [Buffer];
+      assert.equal(String(data), word);
+      return;
+    } catch {
+      await delay(50); // it is starting
+    } finally {
+      socket.destroy();
+    }
+  }
+  throw new Error(`the remote host ${host} of the test does not start`);
+}

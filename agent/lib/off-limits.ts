@@ -1,0 +1,58 @@
+/**
+ * What neither an app nor a build may reach through the host, as rules for forwarded packets. They stand in the table
+ * `mangle`, which comes before `filter` and which Docker leaves alone: in `filter` it puts the rules of each new network
+ * above ours (measured), and what it accepts there is accepted.
+ */
+import { BlockList } from 'node:net';
+import { guestBridges, interfaceNames, reachableNameServers } from './host-network.ts';
+import type { Chain } from './iptables.ts';
+
+/**
+ * Link-local addresses (RFC 3927), where most clouds have their metadata service, and the addresses outside of that range
+ * where Alibaba Cloud, Oracle Cloud and Azure have theirs.
+ */
+export const METADATA_NETWORKS = [
+  '169.254.0.0/16',
+  '100.100.100.200/32',
+  '192.0.0.192/32',
+  '168.63.129.16/32',
+] as const;
+
+/** Bridges that container engines and hypervisors make, for those that come after the rules. */
+const GUEST_PATTERNS = ['ork+', 'ob+', 'docker+', 'br-+', 'podman+', 'cni+', 'lxdbr+', 'virbr+'] as const;
+
+type Rules = Chain['rules'];
+
+/** Drops what goes from `match` to a metadata service. A name server among those addresses stays open on port 53. */
+export async function metadataRules(match: readonly string[]): Promise<Rules> {
+  const networks = new BlockList();
+  for (const network of METADATA_NETWORKS) {
+    const [address = '', bits] = network.split('/');
+    networks.addSubnet(address, Number(bits), 'ipv4');
+  }
+  const servers = (await reachableNameServers()).filter((server) => networks.check(server, 'ipv4'));
+  return [
+    ...servers.flatMap((server) =>
+      ['udp', 'tcp'].map((kind) => [...match, '-d', server, '-p', kind, '--dport', '53', '-j', 'RETURN']),
+    ),
+    ...METADATA_NETWORKS.map((network) => [...match, '-d', network, '-j', 'DROP']),
+  ];
+}
+
+/** Drops what goes from `match` to containers and virtual machines of this host, by their addresses or published ports. */
+export async function guestRules(match: readonly string[]): Promise<Rules> {
+  const named = (await guestBridges()).filter((name) => !isGuest(name));
+  return [
+    // A port of the host that leads to a container is an address that was changed on the way.
+    [...match, '-m', 'conntrack', '--ctstate', 'DNAT', '--ctdir', 'ORIGINAL', '-j', 'DROP'],
+    ...[...GUEST_PATTERNS, ...named].map((name) => [...match, '-o', name, '-j', 'DROP']),
+  ];
+}
+
+/** Names of the interfaces that lead to containers and virtual machines of this host. */
+export async function guestInterfaces(): Promise<readonly string[]> {
+  const bridges = await guestBridges();
+  return (await interfaceNames()).filter((name) => bridges.includes(name) || isGuest(name));
+}
+
+const isGuest = (name: string): boolean => GUEST_PATTERNS.some((pattern) => name.startsWith(pattern.slice(0, -1)));

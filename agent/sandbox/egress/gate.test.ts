@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import type { Kind } from './addresses.ts';
+import { makeGate, Refusal } from './gate.ts';
+import { makeHostList } from './host-list.ts';
+
+const { signal } = new AbortController();
+
+/** A gate for `entries`; every address that `kinds` does not have is public. */
+function gateFor(entries: string[], names: Record<string, string[]>, kinds: Record<string, Kind> = {}) {
+  const asked: string[] = [];
+  const gate = makeGate({
+    hosts: makeHostList(entries),
+    resolve: async (host) => {
+      asked.push(host);
+      return names[host] ?? [];
+    },
+    judge: async () => (address) => kinds[address] ?? 'public',
+    dialTimeoutMs: 2000,
+  });
+  return { gate, asked };
+}
+
+async function listen(t: TestContext, address = '127.0.0.1'): Promise<number> {
+  // The gate's end is destroyed with unread bytes, which is a reset for this one.
+  const server = createServer((socket) => socket.on('error', () => undefined).end('hello')).listen(0, address);
+  t.after(() => server.close());
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+test('what is not in the list is refused and not even looked up, so that no question leaks out', async () => {
+  const { gate, asked } = gateFor(['a.example'], { 'secret.evil.example': ['192.0.2.1'] });
+  await assert.rejects(gate.open('secret.evil.example', 443, signal), /secret\.evil\.example:443 is not in buildHosts/);
+  await assert.rejects(gate.open('192.0.2.1', 443, signal), Refusal);
+  assert.deepEqual(asked, []);
+});
+
+test('a name of the list is dialled by an address that was judged, and looked up once', async (t) => {
+  const port = await listen(t);
+  const { gate, asked } = gateFor([`a.example:${port}`], { 'a.example': ['127.0.0.1'] });
+  const socket = await gate.open('A.Example.', port, signal);
+  assert.equal(String((await once(socket, 'data'))[0]), 'hello');
+  assert.equal(socket.remoteAddress, '127.0.0.1');
+  assert.deepEqual(asked, ['a.example']);
+  socket.destroy();
+});
+
+test('a name that leads to the host or its containers is refused; one with another address is dialled there', async (t) => {
+  const port = await listen(t, '127.0.0.2');
+  const kinds = { '127.0.0.1': 'never', '10.0.0.1': 'private' } as const;
+  const names = { bad: ['127.0.0.1'], inner: ['10.0.0.1'], mixed: ['127.0.0.1', '10.0.0.1', '127.0.0.2'] };
+  const { gate } = gateFor([`bad:${port}`, `inner:${port}`, `mixed:${port}`], names, kinds);
+  await assert.rejects(gate.open('bad', port, signal), /leads to 127\.0\.0\.1, which no build may reach/);
+  await assert.rejects(gate.open('inner', port, signal), /leads to the private address 10\.0\.0\.1, which is not in/);
+  const socket = await gate.open('mixed', port, signal);
+  assert.equal(socket.remoteAddress, '127.0.0.2');
+  socket.destroy();
+});
+
+test('an address of the list does not open the host: what is never dialled stays so', async () => {
+  const { gate } = gateFor(['127.0.0.1', '127.0.0.0/8'], {}, { '127.0.0.1': 'never' });
+  await assert.rejects(gate.open('127.0.0.1', 443, signal), /which no build may reach/);
+});
+
+test('a private address is dialled when the list has it', async (t) => {
+  const port = await listen(t, '127.0.0.3');
+  const { gate } = gateFor([`inner:${port}`, '127.0.0.3'], { inner: ['127.0.0.3'] }, { '127.0.0.3': 'private' });
+  (await gate.open('inner', port, signal)).destroy();
+});
+
+test('when the first address does not answer, the next one is tried; without any it fails, and is no refusal', async (t) => {
+  const port = await listen(t, '127.0.0.2');
+  const { gate } = gateFor([`two:${port}`, `none:${port}`], { two: ['127.0.0.9', '127.0.0.2'] });
+  (await gate.open('two', port, signal)).destroy();
+  await assert.rejects(gate.open('none', port, signal), (error) => !(error instanceof Refusal));
+});

@@ -1,0 +1,40 @@
+/** Which hosts a build may ask for: the list of its environment, as protocol/build-hosts.ts describes it. */
+import { BlockList, isIP, isIPv4 } from 'node:net';
+
+const DEFAULT_PORTS = [80, 443];
+
+export interface HostList {
+  /** Whether a build may ask for `host`, a lower-case name without trailing dot or an address, on `port`. */
+  admits(host: string, port: number): boolean;
+  /** Whether the list has this very address, or a network that it is in: so it may be private. */
+  hasAddress(address: string): boolean;
+}
+
+/** @param entries that passed the schema `BuildHosts` */
+export function makeHostList(entries: readonly string[]): HostList {
+  const rules = entries.map(readEntry);
+  return {
+    hasAddress: (address) => rules.some(({ covers, isAddress }) => isAddress && covers(address)),
+    admits: (host, port) => rules.some(({ ports, covers }) => ports.includes(port) && covers(host)),
+  };
+}
+
+interface Rule {
+  readonly isAddress: boolean;
+  readonly ports: readonly number[];
+  readonly covers: (host: string) => boolean;
+}
+
+function readEntry(entry: string): Rule {
+  const [, wildcard, host = '', bits = '32', port] = /^(\*\.)?([^/:]+)(?:\/(\d+))?(?::(\d+))?$/.exec(entry) ?? [];
+  const ports = port === undefined ? DEFAULT_PORTS : [Number(port)];
+  if (!isIPv4(host)) {
+    // On the border of a label, and never an address: `*.9` is no name, but the end of one.
+    const covers = (name: string): boolean =>
+      isIP(name) === 0 && (wildcard === undefined ? name === host : name.endsWith(`.${host}`));
+    return { isAddress: false, ports, covers };
+  }
+  const network = new BlockList();
+  network.addSubnet(host, Number(bits), 'ipv4');
+  return { isAddress: true, ports, covers: (address) => isIPv4(address) && network.check(address, 'ipv4') };
+}

@@ -1,0 +1,82 @@
+/** The packet filter's rules for a sandbox's veth pair: what a build may reach, and what may reach it. */
+import { type Chain, hasIpv6 } from '../lib/iptables.ts';
+import { guestRules, metadataRules } from '../lib/off-limits.ts';
+
+export interface Link {
+  /** Part of the chains' names: the sandbox's scope. */
+  readonly scope: string;
+  /** Name of the pair's end on the host. */
+  readonly outside: string;
+  /** Address of that end. */
+  readonly address: string;
+  /** Base address of the pair's /30. */
+  readonly subnet: string;
+}
+
+/** `port`: the only thing that a build may reach, a TCP port of the pair's end on the host. Null: the internet. */
+export async function chainsOf(link: Link, port: number | null): Promise<readonly Chain[]> {
+  const chain = (
+    version: 4 | 6,
+    table: Chain['table'],
+    suffix: string,
+    from: string,
+    rules: Chain['rules'],
+  ): Chain => ({
+    version,
+    table,
+    name: `ORKESTR-${link.scope}-${suffix}`,
+    rules,
+    jump: { from, match: [] },
+  });
+  const { outside, subnet } = link;
+  const to = ['-o', outside];
+  const from = ['-i', outside];
+  const replies = [...to, '-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED'];
+  const nothing = [[...from, '-j', 'DROP']];
+  const both = [[...to, '-j', 'DROP'], ...nothing];
+  return [
+    chain(4, 'mangle', 'BIN', 'INPUT', [...(port === null ? [] : [proxyRule(link, port)]), ...nothing]),
+    chain(4, 'mangle', 'BFWD', 'FORWARD', [
+      [...replies, '-j', 'RETURN'],
+      [...to, '-j', 'DROP'],
+      ...(port === null ? await internetRules(link) : nothing),
+    ]),
+    // What got through above is let through here, too, on hosts whose own firewall forwards or takes in nothing.
+    chain(4, 'filter', 'BIN', 'INPUT', [[...from, '-j', 'ACCEPT']]),
+    chain(4, 'filter', 'BFWD', 'FORWARD', [
+      [...replies, '-j', 'ACCEPT'],
+      [...from, '-j', 'ACCEPT'],
+    ]),
+    chain(4, 'nat', 'BNAT', 'POSTROUTING', [['-s', `${subnet}/30`, '!', '-o', outside, '-j', 'MASQUERADE']]),
+    // The namespace has no IPv6 but link-local addresses.
+    ...((await hasIpv6())
+      ? [chain(6, 'mangle', 'BIN', 'INPUT', nothing), chain(6, 'mangle', 'BFWD', 'FORWARD', both)]
+      : []),
+  ];
+}
+
+const proxyRule = ({ outside, address }: Link, port: number): string[] => [
+  '-i',
+  outside,
+  '-d',
+  address,
+  '-p',
+  'tcp',
+  '--dport',
+  String(port),
+  '-j',
+  'RETURN',
+];
+
+/** The internet and the host's own networks, as the host reaches them; not its metadata service, not its guests. */
+async function internetRules({ outside, subnet }: Link): Promise<Chain['rules']> {
+  const from = ['-i', outside];
+  return [
+    // A RUN step may write packets itself (CAP_NET_RAW). With a false sender, or outside of any connection, they would
+    // leave without translation.
+    [...from, '!', '-s', `${subnet}/30`, '-j', 'DROP'],
+    [...from, '-m', 'conntrack', '--ctstate', 'INVALID', '-j', 'DROP'],
+    ...(await metadataRules(from)),
+    ...(await guestRules(from)),
+  ];
+}

@@ -1,0 +1,217 @@
+/**
+ * `npm run e2e:isolation`: what a build and an app container reach, tried on a whole installation. Each forbidden thing is
+ * first reached from where it may be, so that it is known to be there. See HELP. The last line of its output is JSON.
+ */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { Deployment } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
+import { makeEngine } from '../../agent/docker/engine.ts';
+import { run } from '../../agent/lib/exec.ts';
+import { LABEL } from '../../agent/lib/labels.ts';
+import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
+import type { TestProject } from '../harness/project.ts';
+import { type Stack, startStack } from '../harness/stack.ts';
+import { withTestEngine } from './engine.ts';
+import { type TargetLists, appFiles, readResults } from './app.ts';
+import { probeAll } from './prober.mjs';
+import { forbiddenTrials, internetTrials, portOf, proxiedTrials, registryUrl, siblingTrial } from './targets.ts';
+import type { Container, Trial } from './targets.ts';
+import { type World, hostDoors, openWorld } from './world.ts';
+
+const HELP = `npm run e2e:isolation
+
+Deploys an app whose build and whose container try to reach what they must not: ports of the host on each of its addresses,
+the Docker API, other containers and published ports, metadata services, another build's sandbox, unix sockets; and what
+they may: the npm registry, DNS, a machine behind the host, the project's own containers. Then a build with an allow-list.
+Needs root. Prints a line per try. Exit code 1 when anything is reached that must not be, or not reached that may be.`;
+
+interface Result extends Trial {
+  /** "build", "app" or "build with buildHosts". */
+  readonly from: string;
+  readonly reached: boolean;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const results = await withTestEngine(async () => {
+    const stack = await startStack();
+    try {
+      return await Promise.race([tryAll(stack), interrupted()]);
+    } finally {
+      await stack.stop();
+    }
+  });
+  return report(results);
+}
+
+/** Rejects when the run is to stop: what it made goes away in the order in which it would at its end. */
+function interrupted(): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(signal)));
+  });
+}
+
+async function tryAll(stack: Stack): Promise<readonly Result[]> {
+  const none: TargetLists = { build: [], app: [] };
+  const project = await stack.createProject(appFiles(none), { slug: 'open' });
+  const other = await stack.createProject(appFiles(none), { slug: 'other' });
+  await live(project);
+  // From here on the sandbox runs. What comes now, comes after its rules: so do most things on a real host.
+  const otherProject = await containerOf((await live(other)).id);
+  const sibling = await containerOf(await deploySibling(stack, project));
+  const world = await openWorld();
+  try {
+    const bridges = new RegExp(`^(?:ork${stack.scope.slice(0, 4)}-|ob)`);
+    const loopbackPorts = [stack.hubUrl, stack.proxyUrl].map((url) => portOf(new URL(url)));
+    const ours = { loopbackPorts, runFolder: stack.plan.runFolder, interfaces: bridges, otherProject };
+    const forbidden = await forbiddenTrials(world, ours);
+    await allThere(world, [...forbidden, siblingTrial(sibling, false)]);
+    const free = await internetTrials(world, true);
+    const build = [...forbidden, siblingTrial(sibling, false), ...free];
+    const app = [...forbidden, siblingTrial(sibling, true), ...free];
+    const closed = [...forbidden, siblingTrial(sibling, false), ...(await internetTrials(world, false))];
+    return [...(await tryOpen(stack, project, world, build, app)), ...(await tryClosed(stack, world, closed))];
+  } finally {
+    await world.end();
+  }
+}
+
+/** From a build and from an app as they are without further settings. */
+async function tryOpen(
+  stack: Stack,
+  project: TestProject,
+  world: World,
+  build: readonly Trial[],
+  app: readonly Trial[],
+): Promise<readonly Result[]> {
+  const lists = { build: targetsOf(build), app: targetsOf(app) };
+  const deployment = await live(project, appFiles(lists));
+  const fromBuild = readResults(await logOf(stack, deployment.id));
+  const fromApp = z.record(z.string(), z.boolean()).parse(JSON.parse((await project.get('/probe')).body));
+  return [...judge('build', build, fromBuild, world), ...judge('app', app, fromApp, world)];
+}
+
+/** From a build with an allow-list: directly, by the proxy that it is given, and by npm as people use it. */
+async function tryClosed(stack: Stack, world: World, direct: readonly Trial[]): Promise<readonly Result[]> {
+  const registry = await registryUrl();
+  const [door = ''] = await hostDoors(/^$/);
+  const trials = [...direct, ...(await proxiedTrials(world, door))];
+  const project = await stack.createProject(
+    {},
+    {
+      slug: 'closed',
+      settings: {
+        // Naming the host or its containers opens neither.
+        buildHosts: [
+          `${registry.hostname}:${portOf(registry)}`,
+          `${door}:${world.hostPort}`,
+          ...world.guests.map(({ address, port }) => `${address}:${port}`),
+        ],
+      },
+    },
+  );
+  const npm = 'RUN npm view is-odd@3.0.1 name && echo isolation npm=reached';
+  const deployment = await live(project, appFiles({ build: targetsOf(trials), app: [] }, [npm]));
+  const log = await logOf(stack, deployment.id);
+  for (const [line] of log.matchAll(/^.*refused: .*$/gm)) console.log(line);
+  const byNpm = {
+    target: { name: 'npm', kind: 'proxied', to: registry.hostname, port: portOf(registry) },
+    allowed: true,
+  } as const;
+  return judge('build with buildHosts', [...trials, byNpm], readResults(log), world);
+}
+
+/** Deploys, and throws unless it goes live. */
+async function live(project: TestProject, files?: Readonly<Record<string, string>>): Promise<Deployment> {
+  const deployment = await project.deploy(files);
+  if (deployment.status === 'live') return deployment;
+  throw new Error(`${project.slug} is ${deployment.status}: ${JSON.stringify(deployment.error)}`);
+}
+
+/** A second environment of the project. @returns its deployment */
+async function deploySibling(stack: Stack, project: TestProject): Promise<string> {
+  const environments = apiPath('projects', project.slug, 'environments');
+  await stack.client.post(environments, { slug: 'sibling', branch: project.branch }, z.unknown());
+  const { id } = await stack.client.post(`${environments}/sibling/deployments`, {}, Deployment);
+  const { status, error } = await stack.waitForDeployment(id);
+  if (status !== 'live') throw new Error(`the sibling is ${status}: ${JSON.stringify(error)}`);
+  return id;
+}
+
+async function containerOf(deploymentId: string): Promise<Container> {
+  const engine = makeEngine({ socketPath: DOCKER_SOCKET });
+  const filters = { label: [`${LABEL.deployment}=${deploymentId}`] };
+  const [found] = await engine.call('list containers', (docker) => docker.listContainers({ filters }));
+  const [network] = Object.values(found?.NetworkSettings.Networks ?? {});
+  if (!network) throw new Error(`the deployment ${deploymentId} has no container`);
+  return { address: network.IPAddress, port: 3000 };
+}
+
+async function logOf(stack: Stack, id: string): Promise<string> {
+  const answer = await stack.client.open({ method: 'GET', path: `/deployments/${id}/logs` });
+  return answer.body.text();
+}
+
+/** The positive control. @throws when something is not there to be reached: then not reaching it would show nothing */
+async function allThere(world: World, trials: readonly Trial[]): Promise<void> {
+  const [inSlot, onHost] = [trials.filter(isInSlot), trials.filter((trial) => !isInSlot(trial))];
+  const found = await probeAll(
+    onHost.map(({ target }) => ({ ...target, to: seenFromHost(target.to) })),
+    'host',
+  );
+  // The host may not talk to it either: it is asked from within.
+  for (const { target } of inSlot) found[target.name] = await opensInside(world.slot);
+  const missing = Object.entries(found).flatMap(([name, reached]) => (reached ? [] : [name]));
+  if (missing.length > 0) throw new Error(`not there, so trying it would show nothing: ${missing.join(', ')}`);
+}
+
+const isInSlot = ({ target }: Trial): boolean => target.name === 'tcp:other-slot';
+/** The zone of a link-local address is the container's; on the host any address of its own will do. */
+const seenFromHost = (address: string): string => (/^fe80:.*%/.test(address) ? '::1' : address);
+
+async function opensInside({ namespace, address, port }: World['slot']): Promise<boolean> {
+  const script = `require('node:net').connect(${port}, '${address}').on('connect', () => process.exit(0)).on('error', () => process.exit(1))`;
+  const argv = [`--net=/run/netns/${namespace}`, '--', process.execPath, '-e', script];
+  await run('nsenter', argv, { timeoutMs: 10_000 });
+  return true;
+}
+
+const targetsOf = (trials: readonly Trial[]): Trial['target'][] => trials.map(({ target }) => target);
+
+function judge(
+  from: string,
+  trials: readonly Trial[],
+  found: Readonly<Record<string, boolean>>,
+  { datagrams }: World,
+): Result[] {
+  return trials.map((trial) => {
+    const reached = found[trial.target.name];
+    if (reached === undefined) throw new Error(`${from} says nothing of ${trial.target.name}`);
+    // A datagram that arrived has reached its target, also when the answer did not come back.
+    return { ...trial, from, reached: reached || datagrams.has(`${from.split(' ')[0]} ${trial.target.name}`) };
+  });
+}
+
+function report(results: readonly Result[]): number {
+  for (const { from, target, allowed, reached } of results) {
+    const verdict = allowed === reached ? 'right' : 'WRONG';
+    console.log(`${verdict}  ${from}: ${target.name} ${reached ? 'reached' : 'not reached'}`);
+  }
+  const of = (allowed: boolean): readonly Result[] => results.filter((result) => result.allowed === allowed);
+  const count = (list: readonly Result[]): number => list.filter(({ reached }) => reached).length;
+  const summary = {
+    forbidden: of(false).length,
+    forbiddenReached: count(of(false)),
+    allowed: of(true).length,
+    allowedReached: count(of(true)),
+  };
+  console.log(JSON.stringify(summary));
+  return summary.forbiddenReached === 0 && summary.allowed === summary.allowedReached ? 0 : 1;
+}
+
+process.exitCode = await main();
