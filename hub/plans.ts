@@ -1,17 +1,38 @@
 /** What each plan of a team includes. */
 import { OrkestrError } from '../protocol/errors.ts';
+import type { BuildLimits } from '../protocol/job.ts';
+
+/** The limits of a build that a plan bounds. */
+const BOUNDED = ['memoryMiB', 'cpus', 'diskMiB', 'timeoutSeconds'] as const satisfies (keyof BuildLimits)[];
 
 export interface Plan {
   readonly name: string;
   /** Images of an environment that stay on its host, the live one included. */
   readonly keepImages: number;
   readonly rollback: boolean;
+  /** The most that an environment may give to its builds. */
+  readonly build: Readonly<Record<(typeof BOUNDED)[number], number>>;
 }
 
 export const PLANS = {
-  free: { name: 'Free', keepImages: 1, rollback: false },
-  pro: { name: 'Pro', keepImages: 5, rollback: true },
-  team: { name: 'Team', keepImages: 20, rollback: true },
+  free: {
+    name: 'Free',
+    keepImages: 1,
+    rollback: false,
+    build: { memoryMiB: 2048, cpus: 2, diskMiB: 8192, timeoutSeconds: 1800 },
+  },
+  pro: {
+    name: 'Pro',
+    keepImages: 5,
+    rollback: true,
+    build: { memoryMiB: 8192, cpus: 4, diskMiB: 32_768, timeoutSeconds: 3600 },
+  },
+  team: {
+    name: 'Team',
+    keepImages: 20,
+    rollback: true,
+    build: { memoryMiB: 65_536, cpus: 16, diskMiB: 262_144, timeoutSeconds: 14_400 },
+  },
 } as const satisfies Record<string, Plan>;
 
 export type PlanKey = keyof typeof PLANS;
@@ -20,4 +41,17 @@ export type PlanKey = keyof typeof PLANS;
 export function planOf(team: { readonly plan: string }): Plan {
   if (Object.hasOwn(PLANS, team.plan)) return PLANS[team.plan as PlanKey];
   throw new OrkestrError('ORK_CONFIG', `The team has the plan "${team.plan}", which this version does not know.`);
+}
+
+/** The limits of `build` that are over those of the plan, one line each: field, limit and plan. */
+export function overPlan(build: BuildLimits, plan: Plan): readonly string[] {
+  return BOUNDED.filter((name) => build[name] > plan.build[name]).map(
+    (name) => `settings.build.${name}: ${build[name]} is over the ${plan.build[name]} of the plan ${plan.name}`,
+  );
+}
+
+/** The limits with none over those of the plan: for settings that are older than it. */
+export function withinPlan(build: BuildLimits, plan: Plan): BuildLimits {
+  const lowered = BOUNDED.map((name) => [name, Math.min(build[name], plan.build[name])]);
+  return { ...build, ...Object.fromEntries(lowered) };
 }

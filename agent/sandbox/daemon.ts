@@ -140,7 +140,7 @@ function spawnDaemon(
       // BuildKit's own caps are per step and swallow the rest in silence; ours is per build and tells (watch.ts).
       // (-1 for no cap would be a cap of nothing as soon as there is one of speed.)
       `BUILDKIT_STEP_LOG_MAX_SIZE=${Number.MAX_SAFE_INTEGER}`,
-      `BUILDKIT_STEP_LOG_MAX_SPEED=${LOG_BYTES_PER_SECOND}`,
+      `BUILDKIT_STEP_LOG_MAX_SPEED=-1`,
       'dockerd',
       `--config-file=${configPath}`,
       // Where containerd is shared with the host's engine, our containers stay apart from its own.

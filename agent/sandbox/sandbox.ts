@@ -4,14 +4,13 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
 import { openHomes } from './homes.ts';
+import { makeSlotQueue } from './slot-queue.ts';
 import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
-const MAX_WAITING = 32;
 
 export type { SandboxLease };
 
@@ -50,41 +49,9 @@ export interface Sandbox {
   purge(): Promise<void>;
 }
 
-/** A build in the queue: called with the slot that became free. */
-type Waiting = (index: number) => void;
-
 export function makeSandbox(options: SandboxOptions): Sandbox {
   const slots = makeSlots(options);
-  const homes = openHomes(options.stateDirectory);
-  const free = new Set(slots.keys());
-  const waiting: Waiting[] = [];
-
-  /** The slot that this environment had last, else the first that is free. */
-  const freeFor = (environmentId: string): number | undefined => {
-    const home = homes.of(environmentId);
-    if (home !== undefined && free.has(home)) return home;
-    return [...slots.keys()].find((index) => free.has(index));
-  };
-
-  const release = (index: number): void => {
-    const next = waiting.shift();
-    if (next === undefined) free.add(index);
-    else next(index);
-  };
-
-  const acquire = async ({ environmentId, log, signal }: SandboxRequest): Promise<number> => {
-    if (signal.aborted) throw cancelled();
-    const index = freeFor(environmentId);
-    if (index !== undefined) {
-      free.delete(index);
-      return index;
-    }
-    if (waiting.length >= MAX_WAITING) {
-      throw new OrkestrError('ORK_QUEUE_FULL', `${waiting.length} builds are waiting for the sandbox already.`);
-    }
-    log.line(`Waiting for a free build slot, ${waiting.length} before this one`);
-    return waitForSlot(waiting, signal);
-  };
+  const queue = makeSlotQueue(slots.length, openHomes(options.stateDirectory));
 
   const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
     const results = await Promise.allSettled(slots.map(work));
@@ -94,14 +61,16 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
 
   return {
     async use(request, work) {
-      const index = await acquire(request);
+      const { environmentId, signal, log } = request;
+      const index = await queue.acquire(environmentId, signal, (before) =>
+        log.line(`Waiting for a free build slot, ${before} before this one`),
+      );
       const slot = slots[index];
       if (slot === undefined) throw new RangeError(`There is no slot ${index}.`);
-      homes.set(request.environmentId, index);
       try {
         return await slot.use(request, work);
       } finally {
-        void slot.tidy().then(() => release(index));
+        void slot.tidy().then(() => queue.release(index));
       }
     },
     isRunning: async () => (await Promise.all(slots.map((slot) => slot.isRunning()))).includes(true),
@@ -141,18 +110,3 @@ function makeSlots(options: SandboxOptions): readonly Slot[] {
 
 /** a, b, …: one character more in every name, since names of network interfaces have at most 15. */
 const letterOf = (index: number): string => String.fromCodePoint('a'.charCodeAt(0) + index);
-
-function waitForSlot(waiting: Waiting[], signal: AbortSignal): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const leave = (): void => {
-    const index = waiting.indexOf(resolve);
-    if (index === -1) return; // it has a slot already, which sees the signal too
-    waiting.splice(index, 1);
-    reject(cancelled());
-  };
-  waiting.push(resolve);
-  signal.addEventListener('abort', leave, { once: true });
-  return promise.finally(() => signal.removeEventListener('abort', leave));
-}
-
-const cancelled = (): OrkestrError => new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');

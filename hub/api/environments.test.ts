@@ -47,6 +47,22 @@ test('a change that is not valid changes nothing', async (t) => {
   assert.deepEqual((await call('GET', '/production')).json, project.environments[0]);
 });
 
+test('limits of a build over those of the plan are refused with field, limit and plan', async (t) => {
+  const { api, token, call } = await start(t);
+  const within = { settings: { build: { memoryMiB: 8192 } } };
+  assert.equal((await call('PATCH', '/production', within)).status, 200);
+  const over = { settings: { build: { memoryMiB: 8193, timeoutSeconds: 14_400 } } };
+  for (const answer of [
+    await call('PATCH', '/production', over),
+    await call('POST', '', { slug: 'staging', ...over }),
+    await api.call(token, 'POST', '/projects', { slug: 'blog', environment: { slug: 'production', ...over } }),
+  ]) {
+    assert.equal(answer.json.code, 'ORK_INVALID');
+    assert.match(answer.json.detail, /settings\.build\.memoryMiB: 8193 is over the 8192 of the plan Pro/);
+    assert.match(answer.json.detail, /timeoutSeconds: 14400 is over the 3600/);
+  }
+});
+
 test('a domain and path belong to one environment; another path of it is free', async (t) => {
   const { project, call } = await start(t);
   await call('POST', '', { slug: 'staging' });

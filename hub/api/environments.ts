@@ -14,7 +14,7 @@ import { getProject } from '../store/projects.ts';
 import { storedSettings, userChangeOf, withUsers } from './edge-users.ts';
 import type { UserChange } from './edge-users.ts';
 import { EnvironmentParams, ProjectParams } from './params.ts';
-import { placeEnvironment, withDomain } from './place-environment.ts';
+import { checkPlan, placeEnvironment, withDomain } from './place-environment.ts';
 import { showEnvironment } from './project-view.ts';
 import { Environment, EnvironmentChange, NewEnvironment } from './schemas.ts';
 import { mergeSettings } from './merge-settings.ts';
@@ -113,6 +113,7 @@ async function change(
   const { project, environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);
   const stored = readSettings(environment);
   const settings = mergeSettings(stored, withUsers(body.settings ?? {}, body.users, stored.edge.basicAuth));
+  await checkPlan(tx, at.teamId, settings);
   const [first] = await listEnvironments(tx, [project.id]);
   const placed = await withDomain(deps, tx, settings, {
     project: project.slug,

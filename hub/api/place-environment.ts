@@ -4,11 +4,13 @@ import type { z } from 'zod';
 import type { Settings } from '../../protocol/job.ts';
 import type { HubDeps } from '../deps.ts';
 import { checkDomains, defaultDomains } from '../domains.ts';
+import { overPlan, planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
 import { insertEnvironment } from '../store/environments.ts';
 import { getHost, listHosts } from '../store/hosts.ts';
 import { isRouteFree } from '../store/routes.ts';
 import type { Row } from '../store/schema.ts';
+import { getTeam } from '../store/teams.ts';
 import { invalid } from './problem.ts';
 import type { NewEnvironment } from './schemas.ts';
 
@@ -19,7 +21,7 @@ type PlaceDeps = Pick<HubDeps, 'clock' | 'config' | 'hubUrl'>;
 
 /**
  * Store a new environment of `project`. Call it in a transaction (`db`). Answers its id.
- * @throws OrkestrError ORK_INVALID (no host to choose), ORK_NOT_FOUND (host), ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
+ * @throws OrkestrError ORK_INVALID (no host to choose, over the plan), ORK_NOT_FOUND (host), ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
  */
 export async function placeEnvironment(
   deps: PlaceDeps,
@@ -30,6 +32,7 @@ export async function placeEnvironment(
 ): Promise<string> {
   const id = randomUUIDv7();
   const hostId = await chooseHost(db, project.team_id, wanted.hostId);
+  await checkPlan(db, project.team_id, wanted.settings);
   const settings = await withDomain(deps, db, wanted.settings, {
     project: project.slug,
     environment: wanted.slug,
@@ -61,6 +64,12 @@ export async function withDomain(
     if (await isRouteFree(db, domain)) return { ...settings, domains: [domain] };
   }
   throw invalid(['settings.domains: the default domains are taken; name one']);
+}
+
+/** @throws OrkestrError ORK_INVALID naming each field that is over the plan of the team */
+export async function checkPlan(db: Db, teamId: string, { build }: Pick<Settings, 'build'>): Promise<void> {
+  const over = overPlan(build, planOf(await getTeam(db, teamId)));
+  if (over.length > 0) throw invalid(over);
 }
 
 async function chooseHost(db: Db, teamId: string, wanted: string | undefined): Promise<string> {

@@ -1,27 +1,24 @@
 /** From a stored deployment to the job that its host gets. */
-import { JOB_VERSION, type Job, type Source } from '../../protocol/job.ts';
+import { JOB_VERSION, type Job, type Settings, type Source } from '../../protocol/job.ts';
 import { EnvVars } from '../../protocol/ids.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
 import type { CoreDeps } from '../deps.ts';
 import { makeCloneToken } from '../git/clone-token.ts';
-import { planOf } from '../plans.ts';
+import { overPlan, type Plan, planOf, withinPlan } from '../plans.ts';
 import type { Db } from '../store/database.ts';
 import { type DeploymentContext, findDeployment } from '../store/deployments.ts';
 import { readSettings } from '../store/environments.ts';
 import { openRepositoryAuth } from '../store/projects.ts';
 import { findRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
+import { getTeam } from '../store/teams.ts';
 import { openVariables } from '../store/variables.ts';
 
 /** The job of a deployment whose variables are fixed already. Made anew each time it is sent: it carries a fresh clone token. */
 export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promise<Job> {
   const { deployment, environment, project } = context;
-  const { plan } = await deps.db
-    .selectFrom('team')
-    .select('plan')
-    .where('id', '=', project.team_id)
-    .executeTakeFirstOrThrow();
+  const plan = planOf(await getTeam(deps.db, project.team_id));
   const common = {
     version: JOB_VERSION as typeof JOB_VERSION,
     deploymentId: deployment.id,
@@ -32,14 +29,23 @@ export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promi
     environment: { id: environment.id, slug: environment.slug },
     source: sourceOf(deps, context),
     commit: deployment.commit,
-    settings: readSettings(environment),
+    settings: settingsWithin(deps, environment, plan),
     env: openFixedVariables(deps.sealer, deployment),
-    keepImages: planOf({ plan }).keepImages,
+    keepImages: plan.keepImages,
   };
   if (deployment.kind === 'deploy') return { ...common, kind: 'deploy' };
   const release = deployment.release_of === null ? null : await findRelease(deps.db, deployment.release_of);
   if (release === null) throw new OrkestrError('ORK_CONFLICT', 'The release to go back to is not there any more.');
   return { ...common, kind: 'rollback', release };
+}
+
+/** The settings of an environment. A team may have moved to a smaller plan since they were set. */
+function settingsWithin({ log }: CoreDeps, environment: Row<'environment'>, plan: Plan): Settings {
+  const settings = readSettings(environment);
+  const over = overPlan(settings.build, plan);
+  if (over.length > 0)
+    log.warn({ environmentId: environment.id, over }, 'limits of the build lowered to those of the plan');
+  return { ...settings, build: withinPlan(settings.build, plan) };
 }
 
 /** The job that takes a deleted environment off its host. */

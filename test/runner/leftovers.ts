@@ -26,6 +26,8 @@ export async function takeInventory(where: Looked): Promise<Inventory> {
     'network namespaces': new Set(list('/run/netns')),
     'network links': new Set(list('/sys/class/net')),
     'firewall rules': new Set(await firewallRules()),
+    mounts: new Set(mountsBelow(where.temporary)),
+    'loop devices': new Set(loopDevices()),
     cgroups: new Set(list('/sys/fs/cgroup').flatMap((name) => orkestrCgroups(`/sys/fs/cgroup/${name}`))),
     ...(await engineThings(where.dockerSocket)),
   };
@@ -61,7 +63,7 @@ function signalAll(mark: string, signal: NodeJS.Signals): void {
 }
 
 /** Kinds of which nothing can be somebody else's: they carry the mark of the run. */
-const CERTAIN = /^(?:processes|temporary files): /;
+const CERTAIN = /^(?:processes|temporary files|mounts): /;
 
 /**
  * Of what was left, what is certainly this run's. For a machine where somebody else runs orkestr at the same time (an
@@ -118,6 +120,22 @@ async function firewallRules(): Promise<string[]> {
     found.push(...lines.map((line) => `${program} ${line.replace(/\[\d+:\d+\]/, '').trim()}`));
   }
   return found;
+}
+
+/** Lines of /proc/self/mounts (proc(5)): the mount point is the second word. */
+function mountsBelow(folder: string): string[] {
+  const points = read('/proc/self/mounts')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return points.filter((point) => point.startsWith(`${folder}/`));
+}
+
+/** Those in use, with the file behind each. */
+function loopDevices(): string[] {
+  const names = list('/sys/block').filter((name) => name.startsWith('loop'));
+  return names
+    .map((name) => `${name} ${read(`/sys/block/${name}/loop/backing_file`).trim()}`)
+    .filter((line) => / ./.test(line));
 }
 
 /** Ours below one controller (cgroup v1), or at the top (v2, where `path` is one already). */

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BuildLimits } from '../../protocol/job.ts';
+import { breachIn, imageBreach, logBreach, type Taken, timeBreach, toError } from './limits.ts';
+
+const MIB = 1_048_576;
+const limits = BuildLimits.parse({});
+const nothing: Taken = {
+  processes: 1,
+  refusedForks: 0,
+  oomKills: 0,
+  engineOomKills: 0,
+  peakBytes: 300 * MIB,
+  crowdedMs: 0,
+  diskBytes: 0,
+  diskLimitBytes: 8192 * MIB,
+  inodes: 0,
+  inodeLimit: 2_000_000,
+};
+const sentence = (taken: Partial<Taken>): string => {
+  const breach = breachIn({ ...nothing, ...taken }, limits);
+  return breach === null ? 'none' : `${breach.code} ${toError(breach, 'RUN npm run build').message}`;
+};
+
+test('a build within its limits has broken none', () => {
+  assert.equal(sentence({}), 'none');
+  assert.equal(sentence({ diskBytes: 8000 * MIB, inodes: 1_900_000, peakBytes: 1024 * MIB }), 'none');
+});
+
+test('want of memory is told with limit, peak, place and a next sensible size', () => {
+  assert.equal(
+    sentence({ oomKills: 1, peakBytes: 1024 * MIB }),
+    'ORK_BUILD_MEMORY The build ran out of memory: limit 1 GiB, peak 1 GiB, in `RUN npm run build`; builds of this size usually need 2 GiB.',
+  );
+  assert.match(sentence({ engineOomKills: 1 }), /^ORK_BUILD_MEMORY .*its engine/);
+});
+
+test('disk and inodes are told with what was taken and the limit', () => {
+  assert.match(
+    sentence({ diskBytes: 8192 * MIB }),
+    /^ORK_BUILD_DISK .*: 8 GiB, limit 8 GiB, in `RUN npm run build`\.$/,
+  );
+  assert.match(sentence({ inodes: 1_990_000 }), /^ORK_BUILD_INODES .*: 1990000, limit 2000000/);
+});
+
+test('to meet the limit of processes is no breach, to stay at it is one', () => {
+  assert.equal(sentence({ processes: 2048, refusedForks: 7, crowdedMs: 1000 }), 'none');
+  assert.match(sentence({ processes: 2048, refusedForks: 90, crowdedMs: 5000 }), /^ORK_BUILD_PROCESSES .*: limit 2048/);
+});
+
+test('log, image and time have their sentences', () => {
+  assert.equal(logBreach(64 * MIB, limits), null);
+  assert.match(logBreach(64 * MIB + 1, limits)?.what ?? '', /limit 64 MiB of output/);
+  assert.equal(imageBreach(8192 * MIB, limits), null);
+  assert.match(imageBreach(9000 * MIB, limits)?.what ?? '', /8\.8 GiB, limit 8 GiB/);
+  assert.equal(toError(timeBreach(limits), null).message, 'The build did not end within its limit of 900 s.');
+});

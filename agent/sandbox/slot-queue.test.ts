@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { openHomes } from './homes.ts';
+import { makeSlotQueue, type SlotQueue } from './slot-queue.ts';
+
+function folderOf(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ork-homes-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+const never = new AbortController().signal;
+const nobody = (): void => assert.fail('it should not have to wait');
+const get = (queue: SlotQueue, environmentId: string): Promise<number> => queue.acquire(environmentId, never, nobody);
+
+test('an environment goes to the slot that it had last, also after a restart, else to the first that is free', async (t) => {
+  const folder = folderOf(t);
+  const queue = makeSlotQueue(3, openHomes(folder));
+  assert.deepEqual([await get(queue, 'a'), await get(queue, 'b')], [0, 1]);
+  queue.release(0);
+  queue.release(1);
+  assert.equal(await get(queue, 'b'), 1);
+  assert.equal(await get(queue, 'c'), 0);
+  assert.equal(await get(queue, 'a'), 2); // its own is taken
+  const restarted = makeSlotQueue(3, openHomes(folder));
+  assert.deepEqual([await get(restarted, 'a'), await get(restarted, 'b')], [2, 1]);
+});
+
+test('with fewer slots than before a lost home is no hindrance, and an unreadable file none either', async (t) => {
+  const folder = folderOf(t);
+  openHomes(folder).set('a', 3);
+  assert.equal(await get(makeSlotQueue(1, openHomes(folder)), 'a'), 0);
+  writeFileSync(join(folder, 'homes.json'), '{"not": ');
+  assert.equal(await get(makeSlotQueue(1, openHomes(folder)), 'a'), 0);
+});
+
+test('those without a slot wait in order of arrival and are told how many wait before them', async (t) => {
+  const queue = makeSlotQueue(1, openHomes(folderOf(t)));
+  const index = await get(queue, 'a');
+  const before: number[] = [];
+  const order: string[] = [];
+  const wait = (name: string): Promise<unknown> =>
+    queue.acquire(name, never, (count) => before.push(count)).then(() => order.push(name));
+  const both = [wait('b'), wait('c')];
+  queue.release(index);
+  await both[0];
+  queue.release(index);
+  await both[1];
+  assert.deepEqual(
+    [before, order],
+    [
+      [0, 1],
+      ['b', 'c'],
+    ],
+  );
+});
+
+test('one that is cancelled while it waits leaves the queue', async (t) => {
+  const queue = makeSlotQueue(1, openHomes(folderOf(t)));
+  const index = await get(queue, 'a');
+  const cancel = new AbortController();
+  const cancelled = queue.acquire('b', cancel.signal, () => undefined);
+  const next = queue.acquire('c', never, () => undefined);
+  cancel.abort();
+  await assert.rejects(cancelled, { code: 'ORK_CANCELLED' });
+  queue.release(index);
+  assert.equal(await next, index);
+  await assert.rejects(queue.acquire('d', cancel.signal, nobody), { code: 'ORK_CANCELLED' });
+});
+
+test('a queue that is full says so', async (t) => {
+  const queue = makeSlotQueue(1, openHomes(folderOf(t)));
+  await get(queue, 'a');
+  for (let count = 0; count < 32; count += 1) void queue.acquire(`w${count}`, never, () => undefined);
+  await assert.rejects(get(queue, 'z'), { code: 'ORK_QUEUE_FULL', message: /32 builds are waiting/ });
+});

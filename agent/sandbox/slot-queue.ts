@@ -1,0 +1,72 @@
+/** Who gets which slot: the one with the environment's cache when it is free, else any, else in order of arrival. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Homes } from './homes.ts';
+
+const MAX_WAITING = 32;
+
+export interface SlotQueue {
+  /**
+   * Index of the slot that is the caller's until it is released.
+   * @param onWait told how many wait before it, when there is none free
+   * @throws OrkestrError ORK_QUEUE_FULL, ORK_CANCELLED
+   */
+  acquire(environmentId: string, signal: AbortSignal, onWait: (before: number) => void): Promise<number>;
+  release(index: number): void;
+}
+
+export function makeSlotQueue(count: number, homes: Homes): SlotQueue {
+  const free = new Set(Array.from({ length: count }, (_, index) => index));
+  const waiting: ((index: number) => void)[] = [];
+
+  /** The lowest of those that are free: fewer engines run. */
+  const freeFor = (environmentId: string): number | undefined => {
+    const home = homes.of(environmentId);
+    return home !== undefined && free.has(home) ? home : [...free].sort((a, b) => a - b)[0];
+  };
+
+  const wait = (signal: AbortSignal): Promise<number> => {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const leave = (): void => {
+      const index = waiting.indexOf(resolve);
+      if (index === -1) return; // it has a slot already, which sees the signal too
+      waiting.splice(index, 1);
+      reject(cancelled());
+    };
+    waiting.push(resolve);
+    signal.addEventListener('abort', leave, { once: true });
+    return promise.finally(() => signal.removeEventListener('abort', leave));
+  };
+
+  const take = async (
+    environmentId: string,
+    signal: AbortSignal,
+    onWait: (before: number) => void,
+  ): Promise<number> => {
+    if (signal.aborted) throw cancelled();
+    const index = freeFor(environmentId);
+    if (index !== undefined) {
+      free.delete(index);
+      return index;
+    }
+    if (waiting.length >= MAX_WAITING) {
+      throw new OrkestrError('ORK_QUEUE_FULL', `${waiting.length} builds are waiting for the sandbox already.`);
+    }
+    onWait(waiting.length);
+    return wait(signal);
+  };
+
+  return {
+    async acquire(environmentId, signal, onWait) {
+      const index = await take(environmentId, signal, onWait);
+      homes.set(environmentId, index);
+      return index;
+    },
+    release(index) {
+      const next = waiting.shift();
+      if (next === undefined) free.add(index);
+      else next(index);
+    },
+  };
+}
+
+const cancelled = (): OrkestrError => new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BuildLimits } from '../protocol/job.ts';
+import { overPlan, PLANS, withinPlan } from './plans.ts';
+
+test('the defaults of a build are within every plan', () => {
+  for (const plan of Object.values(PLANS)) assert.deepEqual(overPlan(BuildLimits.parse({}), plan), []);
+});
+
+test('what is over a plan is named, and lowered to it; all else stays', () => {
+  const build = BuildLimits.parse({ memoryMiB: 4096, cpus: 1.5, diskMiB: 10_000, logMiB: 512 });
+  assert.deepEqual(overPlan(build, PLANS.free), [
+    'settings.build.memoryMiB: 4096 is over the 2048 of the plan Free',
+    'settings.build.diskMiB: 10000 is over the 8192 of the plan Free',
+  ]);
+  assert.deepEqual(withinPlan(build, PLANS.free), { ...build, memoryMiB: 2048, diskMiB: 8192 });
+  assert.deepEqual(withinPlan(build, PLANS.pro), build);
+});

@@ -1,0 +1,65 @@
+/** An app that serves while builds do their worst: a real container, dialled by its address as the proxy dials it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { Engine } from '../../agent/lib/engine.ts';
+import { LABEL } from '../../agent/lib/labels.ts';
+import type { Visit, Visits } from './visitor.ts';
+
+const IMAGE = 'node:24-bookworm-slim';
+const PORT = 8080;
+const PROGRAM = `require('node:http').createServer((q, a) => a.end('hello')).listen(${PORT})`;
+const READY_TRIES = 200;
+const PER_SECOND = 150;
+
+export interface Traffic {
+  /** Of the requests that were due between two moments (ms since the epoch). */
+  between(from: number, to: number): { readonly p99Ms: number; readonly failed: number; readonly requests: number };
+}
+
+export interface LiveApp {
+  readonly traffic: Traffic;
+  stop(): Promise<void>;
+}
+
+export async function startLiveApp(engine: Engine, scope: string): Promise<LiveApp> {
+  const container = await engine.call('create the live app', (docker) =>
+    docker.createContainer({
+      Image: IMAGE,
+      Cmd: ['node', '-e', PROGRAM],
+      Labels: { [LABEL.scope]: scope },
+      HostConfig: { Memory: 256 * 1_048_576, NanoCpus: 1e9, PidsLimit: 128, AutoRemove: true },
+    }),
+  );
+  await engine.call('start the live app', () => container.start());
+  const info = await engine.call('look at the live app', () => container.inspect());
+  const visits: Visit[] = [];
+  const address = Object.values(info.NetworkSettings.Networks)[0]?.IPAddress ?? '';
+  await untilReady(address);
+  const worker = new Worker(new URL('visitor.ts', import.meta.url), {
+    workerData: { address, port: PORT, perSecond: PER_SECOND } satisfies Visits,
+  });
+  worker.on('message', (visit: Visit) => visits.push(visit));
+  return {
+    traffic: {
+      between(from, to) {
+        const within = visits.filter(({ at }) => at >= from && at <= to);
+        const times = within.flatMap(({ ms }) => (ms === null ? [] : [ms])).sort((a, b) => a - b);
+        const p99Ms = times[Math.floor(times.length * 0.99)] ?? Number.NaN;
+        return { p99Ms, failed: within.length - times.length, requests: within.length };
+      },
+    },
+    async stop() {
+      await worker.terminate();
+      await engine.call('stop the live app', () => container.stop({ t: 0 }));
+    },
+  };
+}
+
+async function untilReady(address: string): Promise<void> {
+  for (let tries = 0; tries < READY_TRIES; tries += 1) {
+    const answer = await fetch(`http://${address}:${PORT}/`).catch(() => null); // not yet
+    if (answer?.status === 200) return;
+    await delay(50);
+  }
+  throw new Error('The live app did not come up.');
+}

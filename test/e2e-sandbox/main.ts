@@ -1,0 +1,100 @@
+/** `npm run e2e:sandbox`: see HELP. The last line of its output is one JSON object. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { makeEngine } from '../../agent/docker/engine.ts';
+import { makeImageStore } from '../../agent/docker/images.ts';
+import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
+import { CASES, TOGETHER } from './cases.ts';
+import { startLiveApp } from './live-app.ts';
+import { type Bench, type CaseResult, runCase } from './run-case.ts';
+import { withEngine } from './machine.ts';
+
+const QUIET_MS = 10_000;
+const DISK_MIB = 2048;
+
+const HELP = `npm run e2e:sandbox [-- OPTIONS]
+
+Lets builds do their worst beside a live app under load: each must end by its own code soon after its limit, and neither
+the app's visitors nor the host's disk may feel it. Then four of them at once, in four slots.
+
+  --only TEXT   the cases whose name holds TEXT; "together" for the four at once
+  --help        this text
+
+Examples:
+  npm run e2e:sandbox
+  npm run e2e:sandbox -- --only bomb
+
+The last line is a JSON object: {"cases":[{"name","code","secondsPastLimit","p99Ratio","failedRequests","diskBackPercent"}]}.
+Exits 1 when a case ended by another code, later than 10 s after its limit, or with a failed request.`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { only: { type: 'string', default: '' }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const wanted = (name: string): boolean => name.includes(values.only);
+  const results = await withEngine(console.log, (socketPath) =>
+    withBench(socketPath, (bench) => runAll(bench, wanted)),
+  );
+  for (const result of results) console.log(JSON.stringify(result));
+  console.log(JSON.stringify({ cases: results }));
+  return results.every(isRight) ? 0 : 1;
+}
+
+async function runAll(bench: Bench, wanted: (name: string) => boolean): Promise<readonly CaseResult[]> {
+  const results: CaseResult[] = [];
+  const home = randomUUID();
+  for (const one of CASES.filter(({ name }) => wanted(name))) results.push(await runCase(bench, one, one.name, home));
+  if (!wanted('together')) return results;
+  const together = CASES.filter(({ name }) => TOGETHER.some((each) => each === name));
+  const ended = await Promise.all(together.map((one) => runCase(bench, one, `together: ${one.name}`, randomUUID())));
+  return [...results, ...ended];
+}
+
+function isRight({ name, code, secondsPastLimit, failedRequests }: CaseResult): boolean {
+  const wanted = CASES.find((one) => name.endsWith(one.name))?.code;
+  return code === wanted && secondsPastLimit <= 10 && failedRequests === 0;
+}
+
+async function withBench<T>(socketPath: string, work: (bench: Bench) => Promise<T>): Promise<T> {
+  const scope = randomBytes(4).toString('hex');
+  const folder = await mkdtemp(join(tmpdir(), 'ork-bad-builds-'));
+  const engine = makeEngine({ socketPath });
+  const sandbox = makeSandbox({
+    scope,
+    stateDirectory: join(folder, 'state'),
+    runDirectory: join(folder, 'run'),
+    openEngine: (path) => makeEngine({ socketPath: path, disk: 'build' }),
+    slots: TOGETHER.length,
+    diskMiB: DISK_MIB,
+  });
+  try {
+    const app = await startLiveApp(engine, scope);
+    try {
+      const began = Date.now();
+      await delay(QUIET_MS);
+      const quiet = app.traffic.between(began, Date.now());
+      console.log(`quiet: p99 ${quiet.p99Ms.toFixed(2)} ms of ${quiet.requests} requests, ${quiet.failed} failed`);
+      const images = makeImageStore(engine, { scope });
+      const { traffic } = app;
+      return await work({ folder, scope, engine, images, sandbox, traffic, quietP99Ms: quiet.p99Ms, say: console.log });
+    } finally {
+      await app.stop();
+    }
+  } finally {
+    await sandbox.purge();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.stack : String(error));
+  return 1;
+});

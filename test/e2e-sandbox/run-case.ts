@@ -1,0 +1,158 @@
+/** One build that breaks a limit: how it ended, how late, and what visitors of a live app and the host's disk felt of it. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ImageStore } from '../../agent/deployment/ports.ts';
+import type { Engine } from '../../agent/lib/engine.ts';
+import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
+import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { BuildLimits } from '../../protocol/job.ts';
+import type { Case } from './cases.ts';
+import type { Traffic } from './live-app.ts';
+import { observe, type Observer } from './sight.ts';
+
+const LIMITS = BuildLimits.parse({ memoryMiB: 512, cpus: 1, pids: 1024, timeoutSeconds: 120, diskMiB: 1024 });
+/** The host has its bytes back within this time, ms. */
+const BACK_MS = 20_000;
+/** Growth of the disk below which a share of it says nothing, bytes. */
+const LEAST_GROWTH = 16 * 1_048_576;
+/** Requests around a case that are looked at, ms: short cases would have too few. */
+const LEAST_WINDOW_MS = 8000;
+
+export interface CaseResult {
+  readonly name: string;
+  readonly code: string;
+  readonly secondsPastLimit: number;
+  readonly p99Ratio: number;
+  readonly failedRequests: number;
+  /** Of the bytes that the build took of the host's disk. */
+  readonly diskBackPercent: number;
+}
+
+export interface Bench {
+  readonly folder: string;
+  readonly scope: string;
+  readonly engine: Engine;
+  readonly images: ImageStore;
+  readonly sandbox: Sandbox;
+  readonly traffic: Traffic;
+  /** p99 of the live app while nothing is built, ms. */
+  readonly quietP99Ms: number;
+  readonly say: (text: string) => void;
+}
+
+export async function runCase(bench: Bench, one: Case, name: string, environmentId: string): Promise<CaseResult> {
+  const limits = { ...LIMITS, ...one.limits };
+  const context = join(bench.folder, randomUUID());
+  await mkdir(context);
+  await one.context?.(context);
+  const watched = watchedSandbox(bench, one, limits);
+  const from = Date.now();
+  const began = performance.now();
+  const cancel = new AbortController();
+  const timer = one.cancelAfterMs === undefined ? undefined : setTimeout(() => cancel.abort(), one.cancelAfterMs);
+  const ended = await build(bench, watched, one, { limits, context, environmentId, signal: cancel.signal }).catch(
+    (error: unknown) => error,
+  );
+  const end = performance.now();
+  clearTimeout(timer);
+  const limitAt = one.cancelAfterMs === undefined ? watched.observer?.limitAt() : began + one.cancelAfterMs;
+  const diskBackPercent = await diskBack(watched.observer);
+  await watched.observer?.stop();
+  await rm(context, { recursive: true });
+  await delay(Math.max(0, LEAST_WINDOW_MS - (Date.now() - from)));
+  const felt = bench.traffic.between(from, Date.now());
+  const code = ended instanceof OrkestrError ? ended.code : 'none';
+  bench.say(`${name}: ${ended instanceof Error ? ended.message : 'the build went through'}`);
+  return {
+    name,
+    code,
+    secondsPastLimit: round((end - (limitAt ?? began)) / 1000),
+    p99Ratio: round(felt.p99Ms / bench.quietP99Ms),
+    failedRequests: felt.failed,
+    diskBackPercent,
+  };
+}
+
+interface Watched {
+  readonly sandbox: Sandbox;
+  logBytes: number;
+  observer: Observer | undefined;
+}
+
+/** The sandbox, with a look at what a build gets of it. */
+function watchedSandbox({ sandbox }: Bench, one: Case, limits: BuildLimits): Watched {
+  const watched: Watched = {
+    logBytes: 0,
+    observer: undefined,
+    sandbox: {
+      ...sandbox,
+      use: (request, work) =>
+        sandbox.use(request, async (lease) => {
+          const { atLimit = () => true } = one;
+          watched.observer = await observe(
+            lease,
+            () => watched.logBytes,
+            (sight) => atLimit(sight, limits),
+          );
+          return work(lease);
+        }),
+    },
+  };
+  return watched;
+}
+
+interface Build {
+  readonly limits: BuildLimits;
+  readonly context: string;
+  readonly environmentId: string;
+  readonly signal: AbortSignal;
+}
+
+async function build(
+  bench: Bench,
+  watched: Watched,
+  one: Case,
+  { context, environmentId, ...rest }: Build,
+): Promise<void> {
+  const { scope, engine, images } = bench;
+  const deploymentId = randomUUID();
+  await makeImageBuilder({ scope, engine, images, sandbox: watched.sandbox }).build({
+    ...rest,
+    owner: { deploymentId, environmentId, projectId: randomUUID() },
+    reference: `orkestr/${environmentId}:${deploymentId}`,
+    contextDirectory: context,
+    log: {
+      write: (bytes) => {
+        watched.logBytes += bytes.length;
+      },
+      line: () => undefined,
+    },
+    plan: {
+      detector: 'test',
+      confidence: 'certain',
+      portGuessed: true,
+      framework: 'none',
+      runtime: 'none',
+      evidence: [],
+      warnings: [],
+      rootDirectory: '.',
+      dockerfile: { origin: 'generated', path: '.orkestr/Dockerfile', text: one.dockerfile.join('\n') },
+      files: [],
+    },
+  });
+}
+
+/** Waits until the host has what the build had taken, or no longer. */
+async function diskBack(observer: Observer | undefined): Promise<number> {
+  for (const until = performance.now() + BACK_MS; ; await delay(200)) {
+    if (observer === undefined) return 100;
+    const { before, most, now } = await observer.hostBytes();
+    const share = most - before < LEAST_GROWTH ? 1 : Math.min(1, (most - now) / (most - before));
+    if (share >= 0.99 || performance.now() > until) return round(100 * share);
+  }
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100;

@@ -1,0 +1,70 @@
+/** Looks at a build from outside, often, to know when it met its limit and what it took of the host's disk. */
+import { stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SandboxLease } from '../../agent/sandbox/sandbox.ts';
+
+const EVERY_MS = 50;
+const BLOCK_BYTES = 512;
+
+export interface Sight {
+  readonly elapsedMs: number;
+  readonly processes: number;
+  readonly refusedForks: number;
+  readonly oomKills: number;
+  readonly diskBytes: number;
+  readonly inodes: number;
+  readonly logBytes: number;
+}
+
+export interface Observer {
+  /** Moment (performance.now) at which the limit was met; null: never seen. */
+  limitAt(): number | null;
+  /** Bytes of the host that the slot's disk holds: before, at its most, now. */
+  hostBytes(): Promise<{ readonly before: number; readonly most: number; readonly now: number }>;
+  stop(): Promise<void>;
+}
+
+/** @param atLimit called with every look until it says yes */
+export async function observe(
+  lease: SandboxLease,
+  logBytes: () => number,
+  atLimit: (sight: Sight) => boolean,
+): Promise<Observer> {
+  const image = `${lease.disk.folder}.img`;
+  const held = async (): Promise<number> => (await stat(image)).blocks * BLOCK_BYTES;
+  const began = performance.now();
+  const [before, first] = [await held(), await lease.disk.use()];
+  const over = new AbortController();
+  let most = before;
+  let limitAt: number | null = null;
+
+  const look = async (): Promise<void> => {
+    const [{ processes, refusedForks, oomKills }, use] = await Promise.all([lease.cgroup.read(), lease.disk.use()]);
+    most = Math.max(most, await held());
+    const sight: Sight = {
+      elapsedMs: performance.now() - began,
+      processes,
+      refusedForks,
+      oomKills,
+      diskBytes: use.usedBytes - first.usedBytes,
+      inodes: use.usedInodes - first.usedInodes,
+      logBytes: logBytes(),
+    };
+    if (limitAt === null && atLimit(sight)) limitAt = performance.now();
+  };
+  const looking = (async () => {
+    while (!over.signal.aborted) {
+      await look();
+      await delay(EVERY_MS);
+    }
+  })();
+
+  return {
+    limitAt: () => limitAt,
+    hostBytes: async () => ({ before, most, now: await held() }),
+    async stop() {
+      over.abort();
+      await looking;
+    },
+  };
+}

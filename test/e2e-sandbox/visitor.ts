@@ -1,0 +1,40 @@
+/** A worker thread that visits an address at a constant rate, whatever the answers do, and tells each one's time. */
+import http from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+
+/** Longer than this is a failed request, ms. */
+const TIMEOUT_MS = 5000;
+
+export interface Visits {
+  readonly address: string;
+  readonly port: number;
+  readonly perSecond: number;
+}
+
+/** One answer: when it was due to begin (performance.timeOrigin based, ms) and how long it took from then; null: it failed. */
+export interface Visit {
+  readonly at: number;
+  readonly ms: number | null;
+}
+
+const { address, port, perSecond } = workerData as Visits;
+const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+const now = (): number => performance.timeOrigin + performance.now();
+
+function visit(due: number): void {
+  const tell = (ok: boolean): void =>
+    parentPort?.postMessage({ at: due, ms: ok ? now() - due : null } satisfies Visit, []);
+  const request = http.get({ host: address, port, agent, timeout: TIMEOUT_MS }, (answer) => {
+    answer.resume().once('end', () => tell(answer.statusCode === 200));
+  });
+  request.once('timeout', () => request.destroy(new Error('too late')));
+  request.once('error', () => tell(false));
+}
+
+const begin = now();
+for (let count = 0; ; count += 1) {
+  const due = begin + (count * 1000) / perSecond;
+  await delay(Math.max(0, due - now()));
+  visit(due);
+}
