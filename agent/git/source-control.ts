@@ -75,14 +75,29 @@ async function checkoutInto(
   const size = await measureTree(directory, commit, env, limits, stop.signal);
   if (size.submodules > 0) log.line(`Note: ${size.submodules} submodule(s) are not fetched.`);
   await git.raw('checkout', '--quiet', '--force', '--detach', commit);
-  const [subject = '', author = ''] = (await git.raw('show', '--no-patch', '--format=%s%x00%an', commit))
+  const [subject = '', author = '', seconds] = (
+    await git.raw('show', '--no-patch', '--format=%s%x00%an%x00%ct', commit)
+  )
     .trim()
     .split('\0');
   await refuseEscapes(directory);
   // The history is not needed any more, and must not end up in an image.
   await rm(join(directory, '.git'), { recursive: true, force: true });
   log.line(`Checked out ${commit.slice(0, 12)} "${cut(subject)}": ${size.files} files, ${formatBytes(size.bytes)}`);
-  return { commit, subject: cut(subject), author: cut(author), files: size.files, bytes: size.bytes };
+  return {
+    commit,
+    subject: cut(subject),
+    author: cut(author),
+    files: size.files,
+    bytes: size.bytes,
+    ...committedAt(Number(seconds)),
+  };
+}
+
+/** A commit may claim any time; one that no calendar has is left out. */
+function committedAt(seconds: number): Pick<Checkout, 'committedAt'> {
+  const time = new Date(seconds * 1000);
+  return seconds >= 0 && time.getUTCFullYear() < 10_000 ? { committedAt: time.toISOString() } : {};
 }
 
 /** @throws OrkestrError ORK_URL_REFUSED, ORK_REF_REFUSED */

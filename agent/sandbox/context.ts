@@ -13,6 +13,8 @@ export interface ContextRequest {
   readonly dockerfilePath: string;
   /** Files that are put in whatever .dockerignore says, instead of those of the checkout: path → text. */
   readonly files: ReadonlyMap<string, string>;
+  /** Time of all entries; absent: each one's own. */
+  readonly modifiedAt?: Date | undefined;
 }
 
 /** Links are sent as links and never followed; sockets, pipes and devices stay out. */
@@ -25,11 +27,11 @@ export function packContext(request: ContextRequest): Readable {
   return Readable.from(tar);
 }
 
-async function fill(tar: Pack, { directory, dockerfilePath, files }: ContextRequest): Promise<void> {
+async function fill(tar: Pack, { directory, dockerfilePath, files, modifiedAt }: ContextRequest): Promise<void> {
   const rules = await ignoreRules(directory, dockerfilePath, files);
-  for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644 }, text);
+  for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644, mtime: modifiedAt }, text);
   const ownFolders = new Set([...files.keys()].flatMap(foldersAbove));
-  await addFolder(tar, directory, '', { rules, files, ownFolders });
+  await addFolder(tar, directory, '', { rules, files, ownFolders, modifiedAt });
 }
 
 interface Selection {
@@ -37,6 +39,7 @@ interface Selection {
   readonly files: ReadonlyMap<string, string>;
   /** Folders of those files: what the checkout has of that name must be a folder too. */
   readonly ownFolders: ReadonlySet<string>;
+  readonly modifiedAt: Date | undefined;
 }
 
 /** `a/b/c` is in `a` and `a/b`. */
@@ -52,17 +55,18 @@ async function addFolder(tar: Pack, root: string, folder: string, selection: Sel
     if (selection.files.has(name)) continue;
     const path = join(root, name);
     const found = await lstat(path);
+    const mtime = selection.modifiedAt ?? found.mtime;
     const ignored = selection.rules.ignores(name);
     if (found.isDirectory()) {
       if (ignored && !selection.rules.hasExceptions) continue;
-      if (!ignored) await addEntry(tar, { name, type: 'directory', mode: found.mode & 0o7777, mtime: found.mtime });
+      if (!ignored) await addEntry(tar, { name, type: 'directory', mode: found.mode & 0o7777, mtime });
       await addFolder(tar, root, name, selection);
     } else if (ignored || selection.ownFolders.has(name)) {
       continue;
     } else if (found.isSymbolicLink()) {
-      await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime: found.mtime });
+      await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime });
     } else if (found.isFile()) {
-      const header = { name, size: found.size, mode: found.mode & 0o7777, mtime: found.mtime };
+      const header = { name, size: found.size, mode: found.mode & 0o7777, mtime };
       // A file that grows meanwhile must not break the archive: no more than its header says.
       if (found.size === 0) await addEntry(tar, header);
       else await pipeline(createReadStream(path, { end: found.size - 1 }), tar.entry(header));

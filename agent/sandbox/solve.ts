@@ -80,8 +80,8 @@ function classify(error: unknown, request: BuildRequest, timeLimit: AbortSignal)
 }
 
 function contextOf(request: BuildRequest, dockerfile: Dockerfile): Readable {
-  const { plan, contextDirectory } = request;
+  const { plan, contextDirectory, modifiedAt } = request;
   const files = new Map(plan.files.map(({ path, text }) => [path, text]));
   files.set(plan.dockerfile.path, dockerfile.text);
-  return packContext({ directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files });
+  return packContext({ directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files, modifiedAt });
 }
