@@ -76,6 +76,8 @@ export interface ImageBuilder {
    * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL
    */
   build(request: BuildRequest): Promise<Image>;
+  /** A build will come soon: get ready for it meanwhile. Whatever goes wrong is told by the build. */
+  warm(): void;
 }
 
 export interface ImageStore {

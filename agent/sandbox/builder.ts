@@ -27,6 +27,7 @@ export interface ImageBuilderOptions {
 
 export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   return {
+    warm: () => options.sandbox.warm(),
     async build(request) {
       const earlier = await findEarlier(options, request);
       if (earlier !== null) {

@@ -35,6 +35,8 @@ export interface Sandbox {
    * @throws OrkestrError ORK_SANDBOX, ORK_QUEUE_FULL, ORK_CANCELLED
    */
   use<T>(limits: BuildLimits, signal: AbortSignal, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  /** Starts the engine, when nobody has yet, for a use that will come. What goes wrong is told by that use. */
+  warm(): void;
   /** Whether its engine runs now. */
   isRunning(): Promise<boolean>;
   /** Stop the engine and take namespace, rules and control group away; the cache stays for the next time. */
@@ -110,6 +112,18 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
       } finally {
         waiting -= 1;
       }
+    },
+    warm() {
+      if (waiting > 0) return; // somebody starts it already
+      const start = inTurn(async () => {
+        clearTimeout(idleTimer);
+        try {
+          await ensureRunning();
+        } finally {
+          stopWhenIdle();
+        }
+      });
+      start.catch(() => undefined); // the use tries again, and tells
     },
     isRunning: async () => (await daemon.runningPid()) !== null,
     stop: () => inTurn(tearDown),

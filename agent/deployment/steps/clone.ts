@@ -5,6 +5,7 @@ export const clone: Step<'clone'> = {
   name: 'clone',
 
   async run({ job, ports, log, signal }) {
+    ports.builder.warm(); // its engine starts while the code comes
     const directory = ports.workspaces.checkoutDirectory(job.deploymentId);
     const { source, commit } = job;
     const checkout = await ports.sourceControl.checkout({ source, commit, directory, log, signal });

@@ -88,10 +88,12 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 describe('the step clone', () => {
-  test("checks the exact commit out into the deployment's own folder", async () => {
+  test("checks the exact commit out into the deployment's own folder, while the build engine starts", async () => {
     const requests: unknown[] = [];
+    const warm = () => void requests.push('warm');
     const context = aContext({
       ports: {
+        builder: scripted<Ports['builder']>('builder', { warm }),
         workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: (name) => `/state/${name}` }),
         sourceControl: {
           checkout: async ({ directory, commit, source }) => {
@@ -103,7 +105,7 @@ describe('the step clone', () => {
     });
     const { source, commit } = context.job;
     assert.equal((await clone.run(context)).commit, commit);
-    assert.deepEqual(requests, [{ directory: `/state/${IDS.deployment}`, commit, source }]);
+    assert.deepEqual(requests, ['warm', { directory: `/state/${IDS.deployment}`, commit, source }]);
   });
 
   test('undo removes the workspace', async () => {
