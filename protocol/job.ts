@@ -32,6 +32,7 @@ export type Source = z.infer<typeof Source>;
 const probeTiming = {
   /** Budget from container start to healthy. */
   startSeconds: z.number().min(1).max(3600).default(60),
+  /** The longest pause between two probes; soon after the start they follow each other faster. */
   intervalSeconds: z.number().min(0.1).max(300).default(0.5),
   timeoutSeconds: z.number().min(0.1).max(60).default(5),
   /** Successes in a row before the flip. */

@@ -14,6 +14,8 @@ export const Checkout = z.object({
   author: z.string(),
   files: z.int(),
   bytes: z.int(),
+  /** When the commit was made: the time that its files have in an image. */
+  committedAt: Timestamp.optional(),
 });
 export type Checkout = z.infer<typeof Checkout>;
 
@@ -44,6 +46,8 @@ export type Confidence = z.infer<typeof Confidence>;
 
 export const BuildPlan = z.object({
   detector: z.string(),
+  /** Version of orkestr whose detectors made the plan. */
+  detectorVersion: z.string().max(100).optional(),
   confidence: Confidence.default('certain'),
   framework: z.string(),
   runtime: z.string(),
@@ -84,6 +88,17 @@ export const BuildSummary = z.object({
 });
 export type BuildSummary = z.infer<typeof BuildSummary>;
 
+/** How an image that was built again compares with that of the release. */
+export const Rebuild = z.object({
+  /** The deployment whose image is no longer on the host. */
+  of: Uuid,
+  /** The same layers and the same settings. Its id is another one all the same, for it names its deployment. */
+  identical: z.boolean(),
+  /** What differs, for people, one thing each. */
+  differences: z.array(z.string().max(500)).max(50),
+});
+export type Rebuild = z.infer<typeof Rebuild>;
+
 export const Image = z.object({
   id: ImageId,
   /** `orkestr/<environment id>:<deployment id>`: derived, so that a lost result can be found again. */
@@ -91,6 +106,8 @@ export const Image = z.object({
   bytes: z.int(),
   /** Base image name → its id when this was built. */
   baseImages: z.record(z.string(), z.string()),
+  /** Base image name → by which it is had from its registry again: "node@sha256:…". Those that came from one. */
+  baseDigests: z.record(z.string(), z.string()).optional(),
   /** Peak memory of the sandbox during the build; null where the kernel does not tell. */
   peakMemoryBytes: z.int().nullable(),
   exposedPorts: z.array(Port),
@@ -99,6 +116,7 @@ export const Image = z.object({
   layers: z.array(z.string()).max(1000).optional(),
   /** Absent when an earlier run had built it already. */
   summary: BuildSummary.optional(),
+  rebuild: Rebuild.optional(),
 });
 export type Image = z.infer<typeof Image>;
 

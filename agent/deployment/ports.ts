@@ -60,6 +60,10 @@ export interface BuildRequest {
   /** Absolute path of the build context. */
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
+  /** Time of the files of the context, so that the same commit gives the same layers. Absent: each file's own. */
+  readonly modifiedAt?: Date;
+  /** The release whose image is built again: its base images are taken while they are to be had, and the result is compared. */
+  readonly again?: { readonly deploymentId: string; readonly image: Image };
   readonly limits: BuildLimits;
   /** What the build may reach: `buildHosts` of the environment. Absent: the internet. */
   readonly buildHosts?: readonly string[] | undefined;
@@ -74,6 +78,8 @@ export interface ImageBuilder {
    * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL
    */
   build(request: BuildRequest): Promise<Image>;
+  /** A build will come soon: get ready for it meanwhile. Whatever goes wrong is told by the build. */
+  warm(request: Pick<BuildRequest, 'limits' | 'log'> & { readonly environmentId: string }): void;
 }
 
 export interface ImageStore {

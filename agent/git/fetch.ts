@@ -7,14 +7,7 @@ import type { StepLog } from '../deployment/ports.ts';
 
 /** Commits of the branch to look through when the remote refuses ids; the last is git's "all" (fetch-options). */
 const DEPTHS = [50, 1000, 2_147_483_647] as const;
-const FETCH = [
-  'fetch',
-  '--quiet',
-  '--no-tags',
-  '--no-recurse-submodules',
-  '--no-write-fetch-head',
-  '--no-auto-maintenance',
-];
+const FETCH = ['fetch', '--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance'];
 
 /** @throws OrkestrError ORK_COMMIT_UNKNOWN, ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY; other failures as git tells them */
 export async function fetchCommit(git: SimpleGit, source: Source, commit: string, log: StepLog): Promise<void> {

@@ -66,7 +66,8 @@ async function checkoutInto(
   const git = await openGit(directory, env, stop.signal);
   const unwatch = watchFolder(directory, limits, stop);
   try {
-    await git.raw('init', '--quiet', '--initial-branch=orkestr');
+    // Nothing is called with --quiet: simple-git waits 50 ms more for a command that says nothing.
+    await git.raw('init', '--initial-branch=orkestr');
     log.line(`Fetching ${commit} of ${source.url} (${source.branch})`);
     await fetchCommit(git, source, commit, log);
   } finally {
@@ -74,15 +75,30 @@ async function checkoutInto(
   }
   const size = await measureTree(directory, commit, env, limits, stop.signal);
   if (size.submodules > 0) log.line(`Note: ${size.submodules} submodule(s) are not fetched.`);
-  await git.raw('checkout', '--quiet', '--force', '--detach', commit);
-  const [subject = '', author = ''] = (await git.raw('show', '--no-patch', '--format=%s%x00%an', commit))
+  await git.raw('checkout', '--force', '--detach', commit);
+  const [subject = '', author = '', seconds] = (
+    await git.raw('show', '--no-patch', '--format=%s%x00%an%x00%ct', commit)
+  )
     .trim()
     .split('\0');
   await refuseEscapes(directory);
   // The history is not needed any more, and must not end up in an image.
   await rm(join(directory, '.git'), { recursive: true, force: true });
   log.line(`Checked out ${commit.slice(0, 12)} "${cut(subject)}": ${size.files} files, ${formatBytes(size.bytes)}`);
-  return { commit, subject: cut(subject), author: cut(author), files: size.files, bytes: size.bytes };
+  return {
+    commit,
+    subject: cut(subject),
+    author: cut(author),
+    files: size.files,
+    bytes: size.bytes,
+    ...committedAt(Number(seconds)),
+  };
+}
+
+/** A commit may claim any time; one that no calendar has is left out. */
+function committedAt(seconds: number): Pick<Checkout, 'committedAt'> {
+  const time = new Date(seconds * 1000);
+  return seconds >= 0 && time.getUTCFullYear() < 10_000 ? { committedAt: time.toISOString() } : {};
 }
 
 /** @throws OrkestrError ORK_URL_REFUSED, ORK_REF_REFUSED */

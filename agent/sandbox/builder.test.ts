@@ -25,6 +25,7 @@ const scope = randomBytes(4).toString('hex');
 const environmentId = randomUUID();
 const projectId = randomUUID();
 const LIMITS = BuildLimits.parse({ memoryMiB: 256, cpus: 1, pids: 256, timeoutSeconds: 120, diskMiB: 1024 });
+const PREVIOUS = randomUUID();
 const host = makeEngine({ socketPath: '/var/run/docker.sock' });
 const images = makeImageStore(host, { scope });
 let folder = '';
@@ -46,6 +47,8 @@ interface BuildOptions {
   readonly limits?: Partial<BuildLimits>;
   readonly signal?: AbortSignal;
   readonly deploymentId?: string;
+  /** The image of a release that is built again. */
+  readonly again?: Image;
   readonly onLog?: (text: string) => void;
 }
 
@@ -63,6 +66,8 @@ async function build(lines: readonly string[], options: BuildOptions = {}): Prom
     contextDirectory: join(folder, 'context'),
     limits: { ...LIMITS, ...options.limits },
     log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
+    modifiedAt: new Date('2026-01-02T03:04:05Z'),
+    ...(options.again && { again: { deploymentId: PREVIOUS, image: options.again } }),
     signal: options.signal ?? new AbortController().signal,
     plan: {
       detector: 'test',
@@ -147,7 +152,10 @@ describe('builds in a real sandbox', () => {
     assert.equal(info.Id, image.id);
     assert.deepEqual(image.layers, info.RootFS.Layers);
     assert.deepEqual([image.summary?.steps, image.summary?.cached, image.summary?.layers], [2, 0, { all: 3, sent: 2 }]);
-    assert.match(text, /\nbuilt in [\d.]+ s: 2 steps, 0 of them from the cache\nimage .* of 3 layers, 2 of them new/);
+    assert.match(
+      text,
+      /\nbuilt in [\d.]+ s: 2 steps, 0 of them from the cache\n(?:  .*\n)*image .* of 3 layers, 2 of them new/,
+    );
     assert.deepEqual(
       [LABEL.scope, LABEL.deployment, LABEL.environment, LABEL.project].map((label) => info.Config.Labels[label]),
       [scope, deploymentId, environmentId, projectId],
@@ -184,6 +192,38 @@ describe('builds in a real sandbox', () => {
     assert.match(told, /\(cached\)[^]*The build cache was emptied/);
     const again = await build(lines);
     assert.deepEqual([again.image.summary?.cached, again.image.layers?.length], [0, 2]);
+  });
+
+  test('a release is built again from the base image it had, though its name has moved on, and is compared', async (t) => {
+    const base = `ork-base-${scope}:1`;
+    const made: string[] = [];
+    const moveBase = async (word: string): Promise<void> => {
+      const Cmd = ['sh', '-c', `echo ${word} > /base`];
+      const [repo, tag] = base.split(':') as [string, string];
+      await host.call('make a base image', async (docker) => {
+        const container = await docker.createContainer({ Image: 'debian:bookworm-slim', Cmd });
+        await container.start();
+        await container.wait();
+        made.push(((await container.commit({ repo, tag })) as { Id: string }).Id);
+        await container.remove();
+      });
+    };
+    t.after(async () => {
+      for (const id of made) await host.call('remove', (docker) => docker.getImage(id).remove({ force: true }));
+    });
+    await moveBase('old');
+    const lines = [`FROM ${base}`, 'COPY app.txt /', 'RUN cp /base /made'];
+    const { image } = await build(lines);
+    await moveBase('new');
+    const same = await build(lines, { again: image });
+    assert.deepEqual(same.image.baseImages, image.baseImages);
+    assert.deepEqual(same.image.rebuild, { of: PREVIOUS, identical: true, differences: [] });
+    assert.match(same.text, /identical to the image of deployment/);
+    const gone = `sha256:${'0'.repeat(64)}`;
+    const other = await build(lines, { again: { ...image, baseImages: { [base]: gone } } });
+    assert.equal(other.image.rebuild?.identical, false);
+    assert.match(other.text, /not to be had any more as it was[^]*base image ork-base-.*: was sha256:0+, now sha256:/);
+    assert.match(other.image.rebuild?.differences.join('\n') ?? '', /layer 4 of 4: RUN cp \/base \/made/);
   });
 
   test('a failing command is named with its exit code and last lines', async () => {

@@ -9,6 +9,8 @@ import { supplyImages } from './base-images.ts';
 import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile.ts';
 import { withEgress } from './egress/build-egress.ts';
+import { readStoredImage } from './handoff/layer-store.ts';
+import { compareRebuild, describeRebuild, supplyKept } from './rebuild.ts';
 import type { Sandbox, SandboxLease } from './sandbox.ts';
 import { solve } from './solve.ts';
 import { type Transfer, transferImage } from './transfer.ts';
@@ -26,6 +28,7 @@ export interface ImageBuilderOptions {
 
 export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   return {
+    warm: (request) => options.sandbox.warm(request),
     async build(request) {
       const earlier = await findEarlier(options, request);
       if (earlier !== null) {
@@ -47,24 +50,47 @@ async function buildIn(
   request: BuildRequest,
   dockerfile: Dockerfile,
 ): Promise<Image> {
-  const { reference, signal, log, limits } = request;
+  const { reference, signal, log, limits, again } = request;
   const began = performance.now();
-  const baseImages = await supplyImages(
-    { host: options.engine, sandbox: lease.engine, log, signal },
-    dockerfile.images,
-  );
+  const supply = { host: options.engine, sandbox: lease.engine, log, signal };
+  const kept = again === undefined ? {} : await supplyKept(supply, dockerfile.images, again.image);
+  const others = dockerfile.images.filter((name) => !Object.hasOwn(kept, name));
+  const baseImages = { ...kept, ...(await supplyImages(supply, others)) };
   const steps = await withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
     solve(lease, options.scope, request, dockerfile, baseImages, proxyArguments),
   );
   const peakMemoryBytes = await lease.cgroup.peakMemory();
+  const baseDigests = await digestsOf(lease.engine, baseImages);
+  const madeBy = again === undefined ? [] : await commandsOf(lease.engine, reference);
   const transfer = await handOver(lease.engine, options.engine, request);
   const found = await options.images.find(reference);
   if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The host took the image and does not have it.');
   const summary = summarize(steps, transfer, performance.now() - began);
-  const image = { ...found, reference, baseImages, peakMemoryBytes, summary };
+  const image = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
   for (const line of describeSummary(summary, image, limits.memoryMiB)) log.line(line);
-  return image;
+  if (again === undefined) return image;
+  const rebuild = compareRebuild(again.deploymentId, again.image, image, madeBy);
+  for (const line of describeRebuild(rebuild)) log.line(line);
+  return { ...image, rebuild };
 }
+
+/** By which those base images that came from a registry are had from it again. */
+async function digestsOf(
+  sandbox: Engine,
+  baseImages: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const [name, id] of Object.entries(baseImages)) {
+    const info = await orNull(sandbox.call(`inspect image ${name}`, (docker) => docker.getImage(id).inspect()));
+    const [digest] = info?.RepoDigests ?? [];
+    if (digest !== undefined) digests[name] = digest;
+  }
+  return digests;
+}
+
+/** What made each layer; empty where the layers cannot be read. */
+const commandsOf = async (sandbox: Engine, reference: string): Promise<readonly string[]> =>
+  (await readStoredImage(sandbox, reference))?.layers.map(({ madeBy }) => madeBy) ?? [];
 
 /** Gives the image to the host, and takes its name off the sandbox: the layers stay in the build cache, which is bounded. */
 async function handOver(sandbox: Engine, host: Engine, { reference, signal, log }: BuildRequest): Promise<Transfer> {
@@ -72,7 +98,7 @@ async function handOver(sandbox: Engine, host: Engine, { reference, signal, log 
   const dropName = (): Promise<unknown> =>
     sandbox.call('drop the handed-over image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
   try {
-    const transfer = await transferImage(sandbox, host, reference, signal, log);
+    const transfer = await transferImage(sandbox, host, reference, signal, { log });
     await dropName();
     return transfer;
   } catch (error) {

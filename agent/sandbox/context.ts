@@ -14,6 +14,8 @@ export interface ContextRequest {
   readonly dockerfilePath: string;
   /** Files that are put in whatever .dockerignore says, instead of those of the checkout: path → text. */
   readonly files: ReadonlyMap<string, string>;
+  /** Time of all entries; absent: each one's own. */
+  readonly modifiedAt?: Date | undefined;
 }
 
 /** Links are sent as links and never followed; sockets, pipes and devices stay out. */
@@ -34,9 +36,12 @@ export async function* contextSizes(request: ContextRequest): AsyncGenerator<num
 }
 
 async function fill(tar: Pack, request: ContextRequest): Promise<void> {
-  for (const [name, text] of request.files) await addEntry(tar, { name, mode: 0o644 }, text);
+  const { directory, files, modifiedAt } = request;
+  for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644, mtime: modifiedAt }, text);
   const selection = await selectionOf(request);
-  for await (const entry of entriesBelow(request.directory, '', selection)) await addFound(tar, entry);
+  for await (const found of entriesBelow(directory, '', selection)) {
+    await addFound(tar, found, modifiedAt ?? found.stats.mtime);
+  }
 }
 
 interface Selection {
@@ -83,8 +88,8 @@ async function* entriesBelow(root: string, folder: string, selection: Selection)
   }
 }
 
-async function addFound(tar: Pack, { name, path, stats }: Found): Promise<void> {
-  const { mtime, size } = stats;
+async function addFound(tar: Pack, { name, path, stats }: Found, mtime: Date): Promise<void> {
+  const { size } = stats;
   const mode = stats.mode & 0o7777;
   if (stats.isDirectory()) {
     await addEntry(tar, { name, type: 'directory', mode, mtime });

@@ -41,6 +41,8 @@ export interface Sandbox {
    * @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_QUEUE_FULL, ORK_CANCELLED
    */
   use<T>(request: SandboxRequest, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  /** Starts the engine of a slot for a use that will come. What goes wrong is told by that use. */
+  warm(request: Omit<SandboxRequest, 'signal'>): void;
   /** Whether any of its engines runs now. */
   isRunning(): Promise<boolean>;
   /** Stop the engines and take all but the caches away. */
@@ -80,6 +82,10 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
       for (const folder of [options.stateDirectory, options.runDirectory]) {
         await rm(folder, { recursive: true, force: true });
       }
+    },
+    warm(request) {
+      const index = queue.nextFor(request.environmentId);
+      if (index !== null) slots[index]?.warm(request);
     },
   };
 }

@@ -11,6 +11,8 @@ export interface SlotQueue {
    * @throws OrkestrError ORK_QUEUE_FULL, ORK_CANCELLED
    */
   acquire(environmentId: string, signal: AbortSignal, onWait: (before: number) => void): Promise<number>;
+  /** Index that `acquire` would give at this moment; null when it would wait. */
+  nextFor(environmentId: string): number | null;
   release(index: number): void;
 }
 
@@ -61,6 +63,7 @@ export function makeSlotQueue(count: number, homes: Homes): SlotQueue {
       homes.set(environmentId, index);
       return index;
     },
+    nextFor: (environmentId) => freeFor(environmentId) ?? null,
     release(index) {
       const next = waiting.shift();
       if (next === undefined) free.add(index);

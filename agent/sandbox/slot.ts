@@ -38,6 +38,8 @@ export interface SandboxLease {
 export interface Slot {
   /** @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_CANCELLED */
   use<T>(use: SlotUse, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  /** Starts the engine for a use that will come. What goes wrong is told by that use. */
+  warm(use: Omit<SlotUse, 'signal'>): void;
   /** Cleans up behind a build. Never rejects: what could not be done is done before the next one. */
   tidy(): Promise<void>;
   isRunning(): Promise<boolean>;
@@ -94,7 +96,7 @@ export function makeSlot(options: SlotOptions): Slot {
     });
   };
 
-  const ensureRunning = async ({ limits, log }: SlotUse): Promise<void> => {
+  const ensureRunning = async ({ limits, log }: Omit<SlotUse, 'signal'>): Promise<void> => {
     if ((await daemon.runningPid()) === null) {
       await cgroup.remove(); // what a killed engine left running
       return start(limits, log);
@@ -127,6 +129,17 @@ export function makeSlot(options: SlotOptions): Slot {
           stopWhenIdle();
         }
       }),
+    warm(use) {
+      const started = inTurn(async () => {
+        clearTimeout(idleTimer);
+        try {
+          await ensureRunning(use);
+        } finally {
+          stopWhenIdle();
+        }
+      });
+      started.catch(() => undefined); // the use tries again, and tells
+    },
     tidy: () => inTurn(() => disk.giveBack()).catch(() => undefined), // the engine is gone: the disk with it
     isRunning: async () => (await daemon.runningPid()) !== null,
     stop: () => inTurn(tearDown),

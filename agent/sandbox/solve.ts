@@ -122,8 +122,8 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
 }
 
 function contextOf(request: BuildRequest, dockerfile: Dockerfile): ContextRequest {
-  const { plan, contextDirectory } = request;
+  const { plan, contextDirectory, modifiedAt } = request;
   const files = new Map(plan.files.map(({ path, text }) => [path, text]));
   files.set(plan.dockerfile.path, dockerfile.text);
-  return { directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files };
+  return { directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files, modifiedAt };
 }

@@ -90,17 +90,17 @@ describe('an image between two engines', () => {
       const reference = await buildIn(t, engine, EVERYTHING);
       const told: string[] = [];
       const log = { line: (text: string) => void told.push(text), write: () => undefined };
-      const first = await transferImage(engine, host, reference, never, log);
+      const first = await transferImage(engine, host, reference, never, { log });
       assert.equal(await idOn(host, reference), await idOn(engine, reference));
       assert.deepEqual([first.layers, told], [{ all: 8, sent: 7 }, []]);
       assert.ok(first.sentBytes > 3_000_000 && first.sentBytes < 4_000_000, `${first.sentBytes} bytes`);
       // Whatever a layer holds arrived as it was: the host can give the image back.
       const again = await buildIn(t, engine, [...EVERYTHING, 'RUN echo more > /made/more']);
-      const second = await transferImage(engine, host, again, never, log);
+      const second = await transferImage(engine, host, again, never, { log });
       assert.deepEqual(second.layers, { all: 9, sent: 1 });
       assert.ok(second.sentBytes < 20_000, `${second.sentBytes} bytes`);
       const label = await buildIn(t, engine, [...EVERYTHING, 'LABEL only=config']);
-      const third = await transferImage(engine, host, label, never, log);
+      const third = await transferImage(engine, host, label, never, { log });
       assert.deepEqual(
         [third, await idOn(host, label)],
         [{ layers: { all: 8, sent: 0 }, sentBytes: 0 }, await idOn(engine, label)],
@@ -149,7 +149,7 @@ describe('an image between two engines', () => {
             : engine.call(what, work, options),
       };
       const log = { line: (text: string) => void told.push(text), write: () => undefined };
-      const { layers, sentBytes } = await transferImage(elsewhere, host, reference, never, log);
+      const { layers, sentBytes } = await transferImage(elsewhere, host, reference, never, { log });
       assert.deepEqual([layers, await idOn(host, reference)], [null, await idOn(engine, reference)]);
       assert.ok(sentBytes > 50_000_000);
       assert.match(told.join(), /whole image/);

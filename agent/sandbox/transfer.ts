@@ -6,6 +6,7 @@ import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from './engine-answer.ts';
 import { missingLayer, packImage } from './handoff/archive.ts';
 import { readStoredImage, type StoredImage } from './handoff/layer-store.ts';
+import { nameParts } from './image-name.ts';
 import { damaged } from './handoff/tar-split.ts';
 
 /** A large image on a slow disk. */
@@ -22,11 +23,19 @@ interface Between {
   readonly from: Engine;
   readonly to: Engine;
   readonly reference: string;
+  /** What it is called there. */
+  readonly name: string;
   readonly signal: AbortSignal;
 }
 
+export interface TransferOptions {
+  /** Another name than `reference`, which may be an id then. */
+  readonly as?: string;
+  readonly log?: StepLog;
+}
+
 /**
- * Copies the image `reference` with its tag: only the layers that `to` does not have, where the store of `from` can be read;
+ * Copies the image `reference` with its name: only the layers that `to` does not have, where the store of `from` can be read;
  * else whole. The image has the same id afterwards.
  * @throws OrkestrError ORK_IMAGE_DAMAGED, ORK_DISK_FULL, ORK_SANDBOX, ORK_CANCELLED, the engine's codes
  */
@@ -35,9 +44,9 @@ export async function transferImage(
   to: Engine,
   reference: string,
   signal: AbortSignal,
-  log?: StepLog,
+  { as: name = reference, log }: TransferOptions = {},
 ): Promise<Transfer> {
-  const between = { from, to, reference, signal };
+  const between = { from, to, reference, name, signal };
   try {
     const stored = await readStoredImage(from, reference);
     if (stored !== null) return await sendLayers(stored, between);
@@ -75,11 +84,11 @@ async function sendLayers(image: StoredImage, between: Between): Promise<Transfe
 async function sendFrom(
   image: StoredImage,
   firstLayer: number,
-  { to, reference, signal }: Between,
+  { to, name, signal }: Between,
 ): Promise<{ readonly refusal: string | null; readonly sentBytes: number }> {
-  const archive = packImage(image, reference, firstLayer);
+  const archive = packImage(image, name, firstLayer);
   try {
-    const refusal = await load(to, archive.stream, reference, signal);
+    const refusal = await load(to, archive.stream, name, signal);
     return { refusal, sentBytes: archive.sentBytes() };
   } catch (error) {
     throw archive.failure() ?? error;
@@ -88,8 +97,8 @@ async function sendFrom(
   }
 }
 
-async function checkId(wanted: string, { to, reference }: Between): Promise<void> {
-  const { Id: id } = await to.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect());
+async function checkId(wanted: string, { to, name }: Between): Promise<void> {
+  const { Id: id } = await to.call(`inspect image ${name}`, (docker) => docker.getImage(name).inspect());
   // Engines with containerd's image store name an image by its manifest; its layers were checked as they went out.
   if (id !== wanted && (await usesGraphDriver(to))) throw damaged(`${wanted} arrived as ${id}`);
 }
@@ -102,7 +111,7 @@ async function usesGraphDriver(engine: Engine): Promise<boolean> {
   return !(status ?? []).flat().some((word) => word.startsWith('io.containerd.snapshotter'));
 }
 
-async function saveAndLoad({ from, to, reference, signal }: Between): Promise<Transfer> {
+async function saveAndLoad({ from, to, reference, name, signal }: Between): Promise<Transfer> {
   let sentBytes = 0;
   const refusal = await from.call(
     `save ${reference}`,
@@ -118,6 +127,10 @@ async function saveAndLoad({ from, to, reference, signal }: Between): Promise<Tr
     { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
   );
   if (refusal !== null) throw new Error(refusal);
+  if (name !== reference) {
+    const { repository: repo, tag } = nameParts(name);
+    await to.call(`name image ${name}`, (docker) => docker.getImage(reference).tag({ repo, tag }));
+  }
   return { layers: null, sentBytes };
 }
 

@@ -1,13 +1,20 @@
-/** Step 2, analyze: from the checkout to a build plan with its evidence. Only reads; nothing to undo. */
+/** Step 2, analyze: from the checkout to a build plan with its evidence; for a rebuild the plan of the release. Only reads. */
+import manifest from '../../../package.json' with { type: 'json' };
+import type { BuildPlan, Release } from '../../../protocol/steps.ts';
 import { describePlan } from '../../detect/describe.ts';
 import { planBuild } from '../../detect/index.ts';
 import { askedPort } from '../port.ts';
+import type { StepLog } from '../ports.ts';
 import type { Step } from '../step.ts';
+
+const VERSION = manifest.version;
 
 export const analyze: Step<'analyze'> = {
   name: 'analyze',
 
   async run({ job, ports, log }) {
+    // A rebuild is of what was released: the same Dockerfile, whatever today's detectors would write.
+    if (job.kind === 'rollback') return keptPlan(job.release, log);
     const { settings } = job;
     const plan = await planBuild({
       checkout: ports.workspaces.checkoutDirectory(job.deploymentId),
@@ -21,6 +28,13 @@ export const analyze: Step<'analyze'> = {
       },
     });
     for (const line of describePlan(plan)) log.line(line);
-    return plan;
+    return { ...plan, detectorVersion: VERSION };
   },
 };
+
+function keptPlan({ deploymentId, plan }: Release, log: StepLog): BuildPlan {
+  const by = plan.detectorVersion === undefined ? 'an older version' : `version ${plan.detectorVersion}`;
+  const ours = plan.detectorVersion === VERSION ? '' : `; this agent is version ${VERSION}`;
+  log.line(`the plan of deployment ${deploymentId} is kept; it was made by ${by}${ours}`);
+  return plan;
+}

@@ -12,11 +12,14 @@ export const build: Step<'build'> = {
 
   async run({ job, output, ports, log, signal }) {
     const plan = output('analyze');
+    const { committedAt } = output('clone');
     const image = await ports.builder.build({
       owner: ownerOf(job),
       reference: names.image(job.environment.id, job.deploymentId),
       contextDirectory: join(ports.workspaces.checkoutDirectory(job.deploymentId), plan.rootDirectory),
       plan,
+      ...(committedAt !== undefined && { modifiedAt: new Date(committedAt) }),
+      ...(job.kind === 'rollback' && { again: job.release }),
       limits: job.settings.build,
       buildHosts: job.settings.buildHosts,
       log,

@@ -5,6 +5,8 @@ export const clone: Step<'clone'> = {
   name: 'clone',
 
   async run({ job, ports, log, signal }) {
+    // Its engine starts while the code comes.
+    ports.builder.warm({ environmentId: job.environment.id, limits: job.settings.build, log });
     const directory = ports.workspaces.checkoutDirectory(job.deploymentId);
     const { source, commit } = job;
     const checkout = await ports.sourceControl.checkout({ source, commit, directory, log, signal });

@@ -143,6 +143,31 @@ describe('the step health', () => {
     assert.deepEqual(report.listeners, [{ address: '::', port }]);
   });
 
+  test('an app that is up soon is seen soon, and one that is not is asked no more often than the interval says', async (t) => {
+    const port = await openPort(t);
+    const upAfter = async (ms: number): Promise<{ readonly late: number; readonly attempts: number }> => {
+      const clock = new VirtualClock();
+      const exec = async () => ({ exitCode: clock.monotonic() < ms ? 1 : 0, output: '' });
+      // The watch on the container never answers, so that time only passes between the probes.
+      const inspect = () => new Promise<null>(() => undefined);
+      const containers = { inspect, exec, listeners: async () => [] };
+      const check = { kind: 'command', argv: ['ready'], startSeconds: 60, intervalSeconds: 0.5 };
+      const report = await health.run(contextOf({ port, clock, check, containers }));
+      return { late: report.ms - ms, attempts: report.attempts };
+    };
+    const soon = await upAfter(400);
+    assert.ok(soon.late < 250, `${soon.late} ms late`);
+    const never = await upAfter(40_000);
+    assert.ok(never.late <= 1000 && never.attempts < 110, `${never.late} ms late, ${never.attempts} probes`);
+  });
+
+  test('two good probes are never closer together than 100 ms', async (t) => {
+    const port = await openPort(t);
+    const containers = { inspect: async () => running, exec: exits(0), listeners: async () => [] };
+    const report = await health.run(contextOf({ port, containers }));
+    assert.deepEqual([report.attempts, report.ms >= 100], [2, true]);
+  });
+
   test('starts to count again after a failure: a flapping app is not healthy', async (t) => {
     const port = await openPort(t);
     const report = await health.run(
@@ -188,12 +213,13 @@ describe('the step health', () => {
   });
 
   test('a last probe that has hardly any time left does not hide what the one before it got', async () => {
+    const clock = new VirtualClock();
     const context = contextOf({
-      clock: new VirtualClock(),
+      clock,
       check: { kind: 'command', argv: ['ready'], startSeconds: 1.2, intervalSeconds: 1 },
       containers: {
         inspect: async () => running,
-        exec: exits(1, 2),
+        exec: async () => ({ exitCode: clock.monotonic() < 200 ? 1 : 2, output: '' }),
         listeners: async () => [],
         tail: async () => [],
       },

@@ -14,6 +14,11 @@ const WATCH_MS = 500;
 /** A failed probe with less time than this, at the end of the budget, must not hide what the one before it got. */
 const LEAST_PROBE_MS = 1000;
 
+/** The pause after a failed probe, and after a good one, is at least this, ms. */
+const LEAST_PAUSE_MS = { failed: 20, ok: 100 } as const;
+/** And this part of the time since the start: an app that is up soon is seen soon, and one that is not is not hammered. */
+const PAUSE_SHARE = 0.2;
+
 export const health: Step<'health'> = {
   name: 'health',
 
@@ -33,7 +38,7 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   const { job, output, ports, log } = context;
   const { clock } = ports;
   const check = resolveCheck(job.settings.healthCheck, output('build').hasHealthcheck);
-  const search = portSearch(context);
+  const search = portSearch(context, check.intervalSeconds * 1000);
   const started = clock.monotonic();
   const remaining = (): number => started + check.startSeconds * 1000 - clock.monotonic();
   let attempts = 0;
@@ -54,7 +59,8 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
       return { probe: check.kind, attempts, ms, last: got, listeners, foundPort: search.found() };
     }
     if (!ok) await search.lookAround();
-    await clock.sleep(Math.min(check.intervalSeconds * 1000, Math.max(remaining(), 0)), signal);
+    const pause = pauseMs(clock.monotonic() - started, ok, check.intervalSeconds * 1000);
+    await clock.sleep(Math.min(pause, Math.max(remaining(), 0)), signal);
   }
   await ensureRunning(context, ({ running, oomKilled }) => running && !oomKilled);
   const { port, portFrom, containerName } = output('deploy');
@@ -66,6 +72,11 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
     listeners: await listenersOf(context),
     tail: await ports.containers.tail(containerName, TAIL_LINES),
   });
+}
+
+/** The interval is the longest pause, which is reached when the start takes several times as long. */
+function pauseMs(sinceStart: number, ok: boolean, interval: number): number {
+  return Math.min(interval, Math.max(sinceStart * PAUSE_SHARE, ok ? LEAST_PAUSE_MS.ok : LEAST_PAUSE_MS.failed));
 }
 
 /** A probe's result is the same as the one before when only its time differs: then the log has it already. */
@@ -97,7 +108,7 @@ function probedHost(domains: readonly Domain[]): string | undefined {
   return exact?.host ?? domains[0]?.host.replace('*', 'www');
 }
 
-/** Failed probes in a row that find the same other port open: an app opens one for its metrics or debugger first. */
+/** Looks in a row that find the same other port open: an app opens one for its metrics or debugger first. */
 const SAME_PORT_TIMES = 3;
 
 interface PortSearch {
@@ -109,15 +120,19 @@ interface PortSearch {
   lookAround(): Promise<void>;
 }
 
-function portSearch(context: StepContext): PortSearch {
+/** @param interval ms between two looks: probes that follow each other faster would all see what is open first */
+function portSearch(context: StepContext, interval: number): PortSearch {
   const { port, portFrom, portGuessed } = context.output('deploy');
   let found: number | null = null;
   let seen: { readonly port: number | null; readonly times: number } = { port: null, times: 0 };
+  const { clock } = context.ports;
+  let nextLook = clock.monotonic() + interval;
   return {
     port: () => found ?? port,
     found: () => found,
     async lookAround() {
-      if (!portGuessed || found !== null) return;
+      if (!portGuessed || found !== null || clock.monotonic() < nextLook) return;
+      nextLook = clock.monotonic() + interval;
       const other = otherPort(port, (await listenersOf(context)) ?? []);
       seen = { port: other, times: other !== null && other === seen.port ? seen.times + 1 : 1 };
       if (other === null || seen.times < SAME_PORT_TIMES) return;

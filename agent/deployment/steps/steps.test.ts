@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import type { BuildPlan, Image } from '../../../protocol/steps.ts';
+import type { RollbackJob } from '../../../protocol/job.ts';
+import type { BuildPlan, Checkout, Image, Release } from '../../../protocol/steps.ts';
 import type { ContainerRequest, ContainerState, ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import { analyze } from './analyze.ts';
@@ -39,6 +40,31 @@ const plan: BuildPlan = {
   files: [],
 };
 
+const checkout: Checkout = {
+  commit: 'c'.repeat(40),
+  subject: 'first',
+  author: 'someone',
+  files: 1,
+  bytes: 2,
+  committedAt: '2026-01-02T03:04:05.000Z',
+};
+
+/** Back to the previous deployment. */
+function aRollback(): RollbackJob {
+  const { commit, ...job } = aJob();
+  const release: Release = {
+    deploymentId: IDS.previous,
+    commit,
+    plan,
+    image,
+    liveAt: '2026-01-02T03:04:05.000Z',
+    supersedes: null,
+    foundPort: null,
+    prunedImages: [],
+  };
+  return { ...job, commit, kind: 'rollback', release };
+}
+
 const container = (deploymentId: string, parts: Partial<ContainerState> = {}): ContainerState => ({
   id: `container of ${deploymentId}`,
   name: `orkestr-${deploymentId}`,
@@ -62,10 +88,12 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 describe('the step clone', () => {
-  test("checks the exact commit out into the deployment's own folder", async () => {
+  test("checks the exact commit out into the deployment's own folder, while the build engine starts", async () => {
     const requests: unknown[] = [];
+    const warm = () => void requests.push('warm');
     const context = aContext({
       ports: {
+        builder: scripted<Ports['builder']>('builder', { warm }),
         workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: (name) => `/state/${name}` }),
         sourceControl: {
           checkout: async ({ directory, commit, source }) => {
@@ -77,7 +105,7 @@ describe('the step clone', () => {
     });
     const { source, commit } = context.job;
     assert.equal((await clone.run(context)).commit, commit);
-    assert.deepEqual(requests, [{ directory: `/state/${IDS.deployment}`, commit, source }]);
+    assert.deepEqual(requests, ['warm', { directory: `/state/${IDS.deployment}`, commit, source }]);
   });
 
   test('undo removes the workspace', async () => {
@@ -104,8 +132,16 @@ describe('the step analyze', () => {
     const { context, plan } = analyzeIn(checkout, { settings: { rootDirectory: 'apps/web', port: 9000 } });
     assert.equal((await plan).rootDirectory, 'apps/web');
     assert.equal((await plan).port, 9000);
+    assert.match((await plan).detectorVersion ?? '', /^\d+\.\d+\.\d+/);
     assert.ok(context.lines.includes('port: 9000 (environment setting)'), context.lines.join('\n'));
     assert.ok(context.lines.some((line) => line.startsWith('  FROM ')));
+  });
+
+  test('a rollback keeps the plan of its release, though the repository says something else today', async () => {
+    // No port is scripted: the repository is not looked at.
+    const context = aContext({ job: aRollback() });
+    assert.deepEqual(await analyze.run(context), plan);
+    assert.match(context.lines.join(), new RegExp(`the plan of deployment ${IDS.previous} is kept`));
   });
 
   test('a root directory that is not there, or is a file, is named', async (t) => {
@@ -134,15 +170,15 @@ describe('the step build', () => {
   test('builds the plan from its root directory under a name that derives from the ids', async () => {
     const requests: unknown[] = [];
     const context = aContext({
-      outputs: { analyze: plan },
+      outputs: { clone: checkout, analyze: plan },
       ports: {
         workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => '/checkout' }),
-        builder: {
-          build: async ({ reference, contextDirectory, owner }) => {
-            requests.push({ reference, contextDirectory, owner });
+        builder: scripted<Ports['builder']>('builder', {
+          build: async ({ reference, contextDirectory, owner, modifiedAt, again }) => {
+            requests.push({ reference, contextDirectory, owner, modifiedAt, again });
             return image;
           },
-        },
+        }),
       },
     });
     assert.equal(await build.run(context), image);
@@ -151,8 +187,24 @@ describe('the step build', () => {
         reference: `orkestr/${IDS.environment}:${IDS.deployment}`,
         contextDirectory: '/checkout/web',
         owner: { deploymentId: IDS.deployment, environmentId: IDS.environment, projectId: IDS.project },
+        modifiedAt: new Date('2026-01-02T03:04:05.000Z'),
+        again: undefined,
       },
     ]);
+  });
+
+  test('for a rollback whose image is gone it says which release is built again', async () => {
+    const released: unknown[] = [];
+    const builder = scripted<Ports['builder']>('builder', {
+      build: async ({ again }) => {
+        released.push(again?.deploymentId, again?.image);
+        return image;
+      },
+    });
+    const workspaces = scripted<Workspaces>('workspaces', { checkoutDirectory: () => '/checkout' });
+    const outputs = { clone: checkout, analyze: plan };
+    await build.run(aContext({ job: aRollback(), outputs, ports: { workspaces, builder } }));
+    assert.deepEqual(released, [IDS.previous, image]);
   });
 
   const undoWith = async (found: Image | null, listed: OwnedImage[]): Promise<string[]> => {

@@ -9,11 +9,17 @@ import { z } from 'zod';
 import { type Engine, orNull } from '../../lib/engine.ts';
 import type { SplitTar } from './tar-split.ts';
 
-const Config = z.object({ rootfs: z.object({ diff_ids: z.array(z.string().regex(/^sha256:[0-9a-f]{64}$/)) }) });
+/** OCI image specification, config.md. */
+const Config = z.object({
+  rootfs: z.object({ diff_ids: z.array(z.string().regex(/^sha256:[0-9a-f]{64}$/)) }),
+  history: z.array(z.object({ created_by: z.string().optional(), empty_layer: z.boolean().optional() })).default([]),
+});
 
 export interface StoredLayer extends SplitTar {
   /** Digest of its tar. */
   readonly diffId: string;
+  /** The command that made it, as the builder put it down; empty where nobody did. */
+  readonly madeBy: string;
 }
 
 export interface StoredImage {
@@ -40,21 +46,27 @@ export async function readStoredImage(engine: Engine, reference: string): Promis
   try {
     const config = await readFile(join(root, 'image', driver, 'imagedb/content/sha256', hexOf(image.Id)));
     if (digestOf(config) !== image.Id) return null;
-    const { rootfs } = Config.parse(JSON.parse(config.toString('utf8')));
+    const { rootfs, history } = Config.parse(JSON.parse(config.toString('utf8')));
     const chain = chainIds(rootfs.diff_ids);
-    const layers = await Promise.all(rootfs.diff_ids.map((diffId, at) => readLayer(root, diffId, chain[at] ?? '')));
+    const makers = history.filter((one) => one.empty_layer !== true);
+    const layers = await Promise.all(
+      rootfs.diff_ids.map(async (diffId, at) => ({
+        ...(await readLayer(root, chain[at] ?? '')),
+        diffId,
+        madeBy: makers[at]?.created_by ?? '',
+      })),
+    );
     return { id: image.Id, config, layers };
   } catch {
     return null; // whatever is not as expected: the engine can still be asked for the image itself
   }
 }
 
-async function readLayer(root: string, diffId: string, chainId: string): Promise<StoredLayer> {
+async function readLayer(root: string, chainId: string): Promise<SplitTar> {
   const folder = join(root, 'image/overlay2/layerdb/sha256', hexOf(chainId));
   const cacheId = (await readFile(join(folder, 'cache-id'), 'utf8')).trim();
   if (!/^[\w-]+$/.test(cacheId)) throw new Error('not the name of a folder');
   const layer = {
-    diffId,
     recordPath: join(folder, 'tar-split.json.gz'),
     filesPath: join(root, 'overlay2', cacheId, 'diff'),
   };

@@ -1,0 +1,10 @@
+/** Names of images, as people and Dockerfiles write them. */
+
+/** "registry:5000/node:24" → its repository and tag. */
+export function nameParts(name: string): { repository: string; tag: string } {
+  const [plain = ''] = name.split('@');
+  const at = plain.lastIndexOf(':');
+  return at > plain.lastIndexOf('/')
+    ? { repository: plain.slice(0, at), tag: plain.slice(at + 1) }
+    : { repository: plain, tag: 'latest' };
+}

@@ -1,0 +1,112 @@
+/** A release whose image is gone, built again: from its own base images where they are to be had, and compared with it. */
+import type { Image, Rebuild } from '../../protocol/steps.ts';
+import { orNull } from '../lib/engine.ts';
+import { type Supply, supplyImages } from './base-images.ts';
+import { nameParts } from './image-name.ts';
+import { transferImage } from './transfer.ts';
+
+const MAX_DIFFERENCES = 20;
+const MAX_COMMAND_CHARACTERS = 120;
+
+/**
+ * Sees to it that the sandbox has, under their names, the very base images that `kept` was built from. Answers those that it
+ * has then, name → id; a name that is missing is nowhere to be had in that version.
+ */
+export async function supplyKept(
+  supply: Supply,
+  names: readonly string[],
+  kept: Pick<Image, 'baseImages' | 'baseDigests'>,
+): Promise<Record<string, string>> {
+  const had: Record<string, string> = {};
+  for (const name of names) {
+    const id = kept.baseImages[name];
+    if (id === undefined) continue;
+    if (await supplyVersion(supply, name, id, kept.baseDigests?.[name])) had[name] = id;
+    else supply.log.line(`The base image ${name} is not to be had any more as it was (${short(id)})`);
+  }
+  return had;
+}
+
+async function supplyVersion(supply: Supply, name: string, id: string, digest: string | undefined): Promise<boolean> {
+  const { host, sandbox, log, signal } = supply;
+  if (!(await has(sandbox, id))) {
+    if (await has(host, id)) {
+      log.line(`Taking base image ${name} as it was (${short(id)}) from this host`);
+      await transferImage(host, sandbox, id, signal, { as: name, log });
+      return true;
+    }
+    if (digest === undefined || !(await pulled(supply, digest)) || !(await has(sandbox, id))) return false;
+  }
+  const { repository, tag } = nameParts(name);
+  await sandbox.call(`name image ${name}`, (docker) => docker.getImage(id).tag({ repo: repository, tag }));
+  return true;
+}
+
+const has = async (engine: Supply['host'], id: string): Promise<boolean> =>
+  (await orNull(engine.call(`look for image ${id}`, (docker) => docker.getImage(id).inspect()))) !== null;
+
+/** A registry keeps old versions as long as it likes: not having one is no failure, the newer is taken and told of. */
+async function pulled(supply: Supply, digest: string): Promise<boolean> {
+  try {
+    await supplyImages(supply, [digest]);
+    return true;
+  } catch (error) {
+    supply.log.line(`${digest} cannot be pulled: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+}
+
+/** What `image` has in another way than `kept`. @param madeBy commands of its layers, as far as they are known */
+export function compareRebuild(deploymentId: string, kept: Image, image: Image, madeBy: readonly string[]): Rebuild {
+  const differences = [
+    ...baseDifferences(kept, image),
+    ...layerDifferences(kept.layers, image.layers ?? [], madeBy),
+    ...settingDifferences(kept, image),
+  ];
+  const identical = differences.length === 0;
+  return { of: deploymentId, identical, differences: differences.slice(0, MAX_DIFFERENCES) };
+}
+
+export function describeRebuild({ of, identical, differences }: Rebuild): string[] {
+  if (identical) return [`identical to the image of deployment ${of}`];
+  return [`not identical to the image of deployment ${of}:`, ...differences.map((one) => `  ${one}`)];
+}
+
+function baseDifferences(kept: Image, image: Image): string[] {
+  const names = [...new Set([...Object.keys(kept.baseImages), ...Object.keys(image.baseImages)])].sort();
+  return names.flatMap((name) => {
+    const [was, is] = [kept.baseImages[name], image.baseImages[name]];
+    return was === is ? [] : [`base image ${name}: was ${short(was)}, now ${short(is)}`];
+  });
+}
+
+function layerDifferences(
+  kept: readonly string[] | undefined,
+  layers: readonly string[],
+  madeBy: readonly string[],
+): string[] {
+  if (kept === undefined) return ['layers: an older version of orkestr built the release and did not keep them'];
+  const count = kept.length === layers.length ? [] : [`${layers.length} layers, was ${kept.length}`];
+  const changed = layers.flatMap((layer, at) => {
+    if (at >= kept.length || kept[at] === layer) return [];
+    const command = madeBy[at] ? `: ${commandOf(madeBy[at])}` : '';
+    return [`layer ${at + 1} of ${layers.length}${command}`];
+  });
+  return [...count, ...changed];
+}
+
+function settingDifferences(kept: Image, image: Image): string[] {
+  const [was, is] = [kept, image].map(({ exposedPorts }) => exposedPorts.join(', ') || 'none');
+  return [
+    ...(was === is ? [] : [`exposed ports: was ${was}, now ${is}`]),
+    ...(kept.hasHealthcheck === image.hasHealthcheck ? [] : ['the HEALTHCHECK']),
+  ];
+}
+
+/** BuildKit puts down "RUN /bin/sh -c npm ci # buildkit". */
+function commandOf(madeBy: string): string {
+  const text = madeBy.replace(/ # buildkit$/, '').replace(/^RUN \/bin\/sh -c /, 'RUN ');
+  return text.slice(0, MAX_COMMAND_CHARACTERS);
+}
+
+const short = (id: string | undefined): string => (id === undefined ? 'none' : id.slice(0, 'sha256:'.length + 12));
