@@ -3,7 +3,7 @@
  * machines that are not Docker's. Docker's isolation keeps its networks apart and leaves the rest open, even with icc=false
  * or --internal (measured).
  */
-import { type Chain, ensureChain, hasIpv6, removeChain } from '../lib/iptables.ts';
+import { type Chain, ensureChains, hasIpv6, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
@@ -30,10 +30,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
   };
 
   return {
-    ensure: () =>
-      inTurn(async () => {
-        for (const chain of await chainsOf(scope)) await ensureChain(chain, by);
-      }),
+    ensure: () => inTurn(async () => ensureChains(await chainsOf(scope), by)),
     remove: () =>
       inTurn(async () => {
         for (const chain of await chainsOf(scope)) await removeChain(chain, by);

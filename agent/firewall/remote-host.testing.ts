@@ -12,9 +12,20 @@ export interface Ending {
   after(work: () => Promise<unknown>): void;
 }
 
+/** For what lives longer than one test: hooks have no context to end with. The last one begun ends first. */
+export function makeEndings(): Ending & { end(): Promise<void> } {
+  const works: (() => Promise<unknown>)[] = [];
+  return {
+    after: (work) => void works.push(work),
+    async end() {
+      for (const work of works.splice(0).toReversed()) await work();
+    },
+  };
+}
+
 /** Says `word` to whoever comes to TCP port 80, and sends back what comes to UDP port 7. */
 const SERVERS = (word: string): string => `
-  require('node:net').createServer((socket) => socket.on('error', () => {}).end('${word}')).listen(80);
+  require('node:net').createServer((socket) => socket.on('error', () => {}).end(${JSON.stringify(word)})).listen(80);
   const echo = require('node:dgram').createSocket('udp4');
   echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(7);`;
 

@@ -3,6 +3,8 @@ import { access } from 'node:fs/promises';
 import { type Exec, ExecError, run } from './exec.ts';
 
 const TIMEOUT_MS = 15_000;
+/** Of a host with tens of thousands of rules. */
+const MAX_RULES_BYTES = 16_777_216;
 
 export type IpVersion = 4 | 6;
 export type Table = 'filter' | 'mangle' | 'nat';
@@ -17,21 +19,49 @@ export interface Chain {
   readonly jump: { readonly from: string; readonly match: readonly string[] };
 }
 
-/** Brings the chain to exactly these rules, and its jump to the top of `jump.from` when it is absent. Safe to repeat. */
-export async function ensureChain(chain: Chain, by: Exec): Promise<void> {
-  const { table, name, rules, jump } = chain;
-  // One transaction: at no moment is the chain empty.
-  const text = [`*${table}`, `:${name} - [0:0]`, ...rules.map((rule) => `-A ${name} ${rule.join(' ')}`), 'COMMIT', ''];
-  await run(
-    `${program(chain)}-restore`,
-    ['--wait', '--noflush'],
-    { timeoutMs: TIMEOUT_MS, input: text.join('\n') },
-    by,
-  );
-  const rule = [...jump.match, '-j', name];
-  if (!(await succeeds(chain, ['-C', jump.from, ...rule], by))) {
-    await call(chain, ['-I', jump.from, '1', ...rule], by);
+/** Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent. Safe to repeat. */
+export async function ensureChains(chains: readonly Chain[], by: Exec): Promise<void> {
+  for (const version of [4, 6] as const) {
+    const own = chains.filter((chain) => chain.version === version);
+    if (own.length === 0) continue;
+    const there = await rulesOf(version, by);
+    const tables = [...new Set(own.map(({ table }) => table))];
+    const lines = tables.flatMap((table) => linesOf(table, own, there));
+    await run(
+      `${program({ version })}-restore`,
+      ['--wait', '--noflush'],
+      { timeoutMs: TIMEOUT_MS, input: `${lines.join('\n')}\n` },
+      by,
+    );
   }
+}
+
+/** For iptables-restore: one transaction per table, so at no moment is a chain empty. */
+function linesOf(table: Table, chains: readonly Chain[], there: ReadonlySet<string>): string[] {
+  const own = chains.filter((chain) => chain.table === table);
+  const missing = own.filter((chain) => !there.has(`${table} -A ${jumpOf(chain)}`));
+  return [
+    `*${table}`,
+    ...own.map(({ name }) => `:${name} - [0:0]`),
+    ...own.flatMap(({ name, rules }) => rules.map((rule) => `-A ${name} ${rule.join(' ')}`)),
+    ...missing.map((chain) => `-I ${jumpOf(chain)}`),
+    'COMMIT',
+  ];
+}
+
+const jumpOf = ({ name, jump }: Chain): string => [jump.from, ...jump.match, '-j', name].join(' ');
+
+/** Every rule of all tables: "mangle -A INPUT -j ORKESTR-…". */
+async function rulesOf(version: IpVersion, by: Exec): Promise<ReadonlySet<string>> {
+  const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
+  const { stdout } = await run(`${program({ version })}-save`, [], options, by);
+  const rules = new Set<string>();
+  let table = '';
+  for (const line of stdout.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1);
+    else rules.add(`${table} ${line}`);
+  }
+  return rules;
 }
 
 /** Takes the jump and the chain away. Nothing to do is fine. */
@@ -53,7 +83,7 @@ export async function hasIpv6(): Promise<boolean> {
 }
 
 type Place = Pick<Chain, 'version' | 'table'>;
-const program = ({ version }: Place): string => (version === 4 ? 'iptables' : 'ip6tables');
+const program = ({ version }: Pick<Chain, 'version'>): string => (version === 4 ? 'iptables' : 'ip6tables');
 const argv = ({ table }: Place, args: readonly string[]): string[] => ['-w', '10', '-t', table, ...args];
 
 async function call(place: Place, args: readonly string[], by: Exec): Promise<void> {

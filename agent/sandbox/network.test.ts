@@ -3,9 +3,15 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { openMetadataService, openRemoteHost, serveIn } from '../firewall/remote-host.testing.ts';
+import {
+  type Ending,
+  makeEndings,
+  openMetadataService,
+  openRemoteHost,
+  serveIn,
+} from '../firewall/remote-host.testing.ts';
 import { exec, run } from '../lib/exec.ts';
 import { hostAddresses } from '../lib/host-network.ts';
 import { type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
@@ -15,7 +21,7 @@ const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs:
 
 /** Whether a TCP connection from inside of `network` is taken. */
 async function reaches(network: SandboxNetwork, host: string, port: number): Promise<boolean> {
-  const script = `const end = (code) => process.exit(code); setTimeout(end, 1500, 1);
+  const script = `const end = (code) => process.exit(code); setTimeout(end, 2500, 1);
     require('node:net').connect(${port}, '${host}').on('connect', () => end(0)).on('error', () => end(1));`;
   const argv = [`--net=${network.namespacePath}`, '--', process.execPath, '-e', script];
   return (await exec('nsenter', argv, { timeoutMs: 10_000 })).exitCode === 0;
@@ -32,20 +38,22 @@ describe('what is inside the network of a sandbox', () => {
   const name = scope();
   const network = makeSandboxNetwork(name, exec);
   const internet = `198.51.100.${randomBytes(1).readUInt8() | 3}`;
+  const endings = makeEndings();
   let hostPort = 0;
 
   before(async () => {
     const server = createServer((socket) => socket.end()).listen(0, '::');
-    after(() => server.close());
+    endings.after(async () => server.close());
     await once(server, 'listening');
     hostPort = (server.address() as AddressInfo).port;
-    await openRemoteHost({ after }, internet, 'world');
+    await openRemoteHost(endings, internet, 'world');
     await network.ensure();
   });
 
   after(async () => {
     await network.remove();
     await network.remove();
+    await endings.end();
     assert.ok(!existsSync(network.namespacePath) && !existsSync(`/sys/class/net/ob${name}`));
     for (const program of ['iptables-save', 'ip6tables-save']) {
       const { stdout } = await run(program, [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 });
@@ -53,12 +61,32 @@ describe('what is inside the network of a sandbox', () => {
     }
   });
 
+  /** Addresses of the host, without the loopback that everybody has, where `hostPort` is reached. */
+  const openDoors = async (): Promise<string[]> => {
+    const doors = (await hostAddresses()).filter((own) => own.name !== 'lo').map(({ address }) => address);
+    const open = await Promise.all(doors.map((address) => reaches(network, address, hostPort)));
+    return doors.filter((_, index) => open[index]);
+  };
+
   test('reaches a machine behind the host, and the host at none of its addresses', async () => {
     assert.ok(await reaches(network, internet, 80));
-    for (const { address } of (await hostAddresses()).filter(
-      (own) => own.name !== 'lo' && !/^(?:or|gst)/.test(own.name),
-    ))
-      assert.ok(!(await reaches(network, address, hostPort)), address);
+    assert.deepEqual(await openDoors(), []);
+  });
+
+  test('sends nothing under another address', async () => {
+    const dropped = async (): Promise<number> => {
+      const argv = ['-w', '10', '-t', 'mangle', '-v', '-S', `ORKESTR-${name}-BFWD`];
+      const { stdout } = await run('iptables', argv, { timeoutMs: 10_000 });
+      return Number(/^.* ! -s 198\.18\.\S+ .*-c (\d+) /m.exec(stdout)?.[1]);
+    };
+    assert.equal(await dropped(), 0);
+    // An IPv4 header (RFC 791) and an empty datagram for port 7; the kernel fills in the rest.
+    const script = `import socket, struct
+target = socket.inet_aton("${internet}")
+packet = struct.pack("!BBHHHBBH4s4sHHHH", 0x45, 0, 28, 0, 0, 64, 17, 0, socket.inet_aton("192.0.2.77"), target, 7, 7, 8, 0)
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet, ("${internet}", 0))`;
+    await run('nsenter', [`--net=${network.namespacePath}`, '--', 'python3', '-c', script], { timeoutMs: 10_000 });
+    assert.equal(await dropped(), 1);
   });
 
   test('does not reach the metadata service', async (t) => {
@@ -72,13 +100,10 @@ describe('what is inside the network of a sandbox', () => {
     await other.ensure();
     const slot = (await other.ends()).engine;
     serveIn(t, other.namespacePath.split('/').at(-1) ?? '', `require('node:net').createServer().listen(8080)`);
-    while (!(await reaches(other, slot, 8080)));
+    for (let tries = 0; !(await reaches(other, slot, 8080)); tries += 1) assert.ok(tries < 20, 'it does not listen');
     assert.ok(!(await reaches(network, slot, 8080)));
 
-    const bridge = `gst${scope()}`;
-    t.after(() => ip('link', 'delete', bridge));
-    await ip('link', 'add', bridge, 'type', 'bridge');
-    await moveBehind(t, bridge, internet);
+    await moveBehindBridge(t, internet);
     await network.ensure();
     assert.ok(!(await reaches(network, internet, 80)));
   });
@@ -88,8 +113,7 @@ describe('what is inside the network of a sandbox', () => {
     await network.restrictTo(hostPort);
     const seen = await Promise.all([reaches(network, host, hostPort), reaches(network, internet, 80)]);
     assert.deepEqual(seen, [true, false]);
-    for (const { address } of (await hostAddresses()).filter((own) => /^(?:eth|en|docker)/.test(own.name)))
-      assert.ok(!(await reaches(network, address, hostPort)), address);
+    assert.deepEqual(await openDoors(), [host]);
     await network.restrictTo(hostPort === 9 ? 10 : 9);
     assert.ok(!(await reaches(network, host, hostPort)));
     await network.ensure();
@@ -101,20 +125,25 @@ describe('what is inside the network of a sandbox', () => {
 });
 
 /** Until the test ends, the way to `address` leads over a bridge, as to a container. */
-async function moveBehind(
-  t: { after(work: () => Promise<unknown>): void },
-  bridge: string,
-  address: string,
-): Promise<void> {
+async function moveBehindBridge(t: Ending, address: string): Promise<void> {
   const gateway = address.replace(/\d+$/, (last) => String(Number(last) - 1));
   const { name = '' } = (await hostAddresses()).find((own) => own.address === gateway) ?? {};
+  const bridge = `gst${scope()}`;
   t.after(async () => {
-    await ip('addr', 'del', gateway, 'peer', address, 'dev', bridge);
-    await ip('link', 'set', name, 'nomaster');
+    await ip('link', 'delete', bridge);
     await ip('addr', 'add', gateway, 'peer', address, 'dev', name);
   });
+  await ip('link', 'add', bridge, 'type', 'bridge');
   await ip('addr', 'del', gateway, 'peer', address, 'dev', name);
   await ip('link', 'set', name, 'master', bridge);
   await ip('link', 'set', bridge, 'up');
   await ip('addr', 'add', gateway, 'peer', address, 'dev', bridge);
+  await connects(address);
+}
+
+/** The host itself reaches it over the bridge. */
+async function connects(host: string): Promise<void> {
+  const socket = connect({ host, port: 80 });
+  await once(socket, 'connect', { signal: AbortSignal.timeout(5000) });
+  socket.destroy();
 }

@@ -7,7 +7,7 @@ import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { hostAddresses, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
-import { ensureChain, removeChain } from '../lib/iptables.ts';
+import { ensureChains, removeChain } from '../lib/iptables.ts';
 import { type Link, chainsOf } from './network-rules.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -78,7 +78,7 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
       if (existing === null) await removeLinks();
       const subnet = existing ?? (await connect(mtu));
       await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-      for (const chain of await chainsOf(linkIn(subnet), null)) await ensureChain(chain, by);
+      await ensureChains(await chainsOf(linkIn(subnet), null), by);
       await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
       return { mtu, nameServers };
     },
@@ -87,7 +87,7 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
       return { host: addressIn(subnet, 1), engine: addressIn(subnet, 2) };
     },
     async restrictTo(port) {
-      for (const chain of await chainsOf(linkIn(await subnetInUse()), port)) await ensureChain(chain, by);
+      await ensureChains(await chainsOf(linkIn(await subnetInUse()), port), by);
       // The rules are the wall. Without a way out, what tries all the same hears of it at once and need not wait.
       await inside('route', 'replace', 'prohibit', 'default');
     },

@@ -60,6 +60,7 @@ async function probe({ name, kind, to, port }, who) {
     case 'http':
       return (await fetch(to)).status > 0;
     case 'proxied':
+    default:
       return tunnels(`${to}:${port}`);
   }
 }

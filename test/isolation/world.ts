@@ -6,7 +6,13 @@ import { readdirSync } from 'node:fs';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { makeEngine } from '../../agent/docker/engine.ts';
-import { openMetadataService, openRemoteHost, serveIn } from '../../agent/firewall/remote-host.testing.ts';
+import {
+  type Ending,
+  makeEndings,
+  openMetadataService,
+  openRemoteHost,
+  serveIn,
+} from '../../agent/firewall/remote-host.testing.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { exec, run } from '../../agent/lib/exec.ts';
 import { hostAddresses } from '../../agent/lib/host-network.ts';
@@ -47,11 +53,7 @@ export interface Guest {
 }
 
 export async function openWorld(): Promise<World> {
-  const works: (() => Promise<unknown>)[] = [];
-  const end = async (): Promise<void> => {
-    for (const work of works.splice(0).toReversed()) await work();
-  };
-  const t = { after: (work: () => Promise<unknown>): void => void works.push(work) };
+  const t = makeEndings();
   try {
     const internet = `198.51.100.${randomBytes(1).readUInt8() | 3}`;
     await openMetadataService(t);
@@ -69,15 +71,13 @@ export async function openWorld(): Promise<World> {
       abstractSocket,
       guests: await openGuests(t),
       slot: await openSlot(t),
-      end,
+      end: () => t.end(),
     };
   } catch (error) {
-    await end();
+    await t.end();
     throw error;
   }
 }
-
-type Ending = Parameters<typeof openMetadataService>[0];
 
 /** @returns the port, 0 for a path */
 async function serve(t: Ending, answer: (socket: Socket) => void, where: object): Promise<number> {

@@ -1,35 +1,31 @@
 /** An allow-list as a build has it: a sandbox's network, our proxy, and npm inside. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { openRemoteHost } from '../../firewall/remote-host.testing.ts';
-import { exec, run } from '../../lib/exec.ts';
+import { makeEndings, openRemoteHost } from '../../firewall/remote-host.testing.ts';
+import { type ExecResult, exec, run } from '../../lib/exec.ts';
 import { type SandboxNetwork, makeSandboxNetwork } from '../network.ts';
 import { type ProxyArguments, withEgress } from './build-egress.ts';
 
 const network = makeSandboxNetwork(randomBytes(4).toString('hex'), exec);
 
 /** Runs a program inside of the network, as a RUN step with the proxy's arguments. */
-async function inside(within: SandboxNetwork, proxyArguments: ProxyArguments, ...argv: string[]) {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...certificates(), ...proxyArguments };
-  return exec('nsenter', [`--net=${within.namespacePath}`, '--', ...argv], { timeoutMs: 60_000, env });
+function inside(within: SandboxNetwork, proxyArguments: ProxyArguments, ...argv: string[]): Promise<ExecResult> {
+  const env = Object.entries(proxyArguments).map(([name, value]) => `${name}=${value}`);
+  return exec('nsenter', [`--net=${within.namespacePath}`, '--', 'env', ...env, ...argv], { timeoutMs: 60_000 });
 }
-
-/** What this machine trusts beyond what its programs do. */
-const certificates = (): Record<string, string> =>
-  Object.fromEntries(
-    ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'].flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
 
 const curl = (url: string, ...more: string[]): string[] => ['curl', '-sS', '--max-time', '5', ...more, url];
 
 describe('a build with buildHosts', () => {
   const internet = `198.51.100.${randomBytes(1).readUInt8() | 3}`;
+  const endings = makeEndings();
   let registry = '';
+  let folder = '';
   const lines: string[] = [];
   const log = { write: () => undefined, line: (text: string) => void lines.push(text) };
   const build = <T>(hosts: readonly string[] | undefined, work: (args: ProxyArguments) => Promise<T>): Promise<T> =>
@@ -37,15 +33,20 @@ describe('a build with buildHosts', () => {
 
   before(async () => {
     registry = (await run('npm', ['config', 'get', 'registry'], { timeoutMs: 30_000 })).stdout.trim();
-    await openRemoteHost({ after }, internet, 'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nworld');
+    await openRemoteHost(endings, internet, 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworld');
     await network.ensure();
+    folder = await mkdtemp(join(tmpdir(), 'ork-egress-'));
   });
-  after(() => network.remove());
+  after(async () => {
+    await network.remove();
+    await endings.end();
+    await rm(folder, { recursive: true });
+  });
 
   test('gets a package from the registry that is listed, by npm', async () => {
     const { hostname, port, protocol } = new URL(registry);
     const host = `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
-    const npm = ['npm', 'view', 'is-odd@3.0.1', 'name', '--registry', registry, '--cache', '/nonexistent/cache'];
+    const npm = ['npm', 'view', 'is-odd@3.0.1', 'name', '--registry', registry, '--cache', join(folder, 'cache')];
     const { stdout, stderr } = await build([host], (args) => inside(network, args, ...npm));
     assert.equal(stdout.trim(), 'is-odd', stderr);
   });

@@ -39,7 +39,9 @@ export async function withEgress<T>(
   const proxy = await startForwardProxy({ address: ends.host, client: ends.engine, gate, onRefused: refusals.add });
   try {
     await network.restrictTo(proxy.port);
-    log.line(`This build reaches the ${hosts.length} entries of buildHosts and nothing else`);
+    log.line(
+      hosts.length === 0 ? 'Network: none, buildHosts is empty' : `Network: nothing but buildHosts (${hosts.length})`,
+    );
     return await work(proxyArguments(`http://${ends.host}:${proxy.port}`));
   } catch (error) {
     throw refusals.addTo(error);
@@ -76,6 +78,12 @@ function shared<T>(work: (key: string) => Promise<T>): (key?: string) => Promise
   };
 }
 
+/** ADD of a URL is the engine's own errand, which knows nothing of the proxy and finds no way out. */
+function adviceFor({ message }: OrkestrError): string[] {
+  if (!/\bdial (?:tcp|udp)\b.*permission denied/s.test(message)) return [];
+  return ['ADD takes no URL in a build with buildHosts, because only RUN steps get its proxy: use RUN curl'];
+}
+
 interface Refusals {
   readonly add: (refusal: string) => void;
   /** The error with the refusals before its own evidence. */
@@ -92,8 +100,8 @@ function makeRefusals(log: StepLog): Refusals {
       if (told.size === MAX_REFUSALS) log.line('Further refusals are not told');
     },
     addTo(error) {
-      if (!(error instanceof OrkestrError) || told.size === 0) return error;
-      const evidence = [...[...told].map((refusal) => `refused: ${refusal}`), ...error.evidence];
+      if (!(error instanceof OrkestrError)) return error;
+      const evidence = [...[...told].map((refusal) => `refused: ${refusal}`), ...adviceFor(error), ...error.evidence];
       return new OrkestrError(error.code, error.message, { evidence, cause: error });
     },
   };

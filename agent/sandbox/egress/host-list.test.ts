@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { BuildHost } from '../../../protocol/build-hosts.ts';
 import { makeHostList } from './host-list.ts';
 
