@@ -107,6 +107,12 @@ export const ERRORS = {
     422,
     'Raise the build time limit, or find what hangs at the end of the build log.',
   ),
+  ORK_BUILD_FEATURE: kind(
+    'repository',
+    422,
+    'Write the line that the message names without it, or bring Docker Engine on the host to the version named.',
+  ),
+  ORK_BUILD_SECRET: kind('user', 422, 'Set the build secret with `orkestr env set --build NAME=-`, then deploy again.'),
   ORK_BASE_IMAGE: kind(
     'host',
     502,

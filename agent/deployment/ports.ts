@@ -3,7 +3,7 @@
  * proxy-client/ and journal/ implement them; main.ts builds the real ones. Every call has a deadline inside the adapter
  * and throws OrkestrError with a code that names whose fault it was.
  */
-import type { BuildLimits, Domain, Limits, Source } from '../../protocol/job.ts';
+import type { BuildLimits, Domain, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
 import type {
   CertificateList,
   DrainAnswer,
@@ -61,6 +61,9 @@ export interface BuildRequest {
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
   readonly limits: BuildLimits;
+  /** Build secrets: name → value. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
   readonly signal: AbortSignal;
 }

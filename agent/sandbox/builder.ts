@@ -6,7 +6,7 @@ import type { BuildRequest, ImageBuilder, ImageStore } from '../deployment/ports
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import { supplyImages } from './base-images.ts';
-import { type Dockerfile, readDockerfile } from './dockerfile.ts';
+import { type Dockerfile, readDockerfile } from './dockerfile/dockerfile.ts';
 import type { Sandbox, SandboxLease } from './sandbox.ts';
 import { solve } from './solve.ts';
 import { transferImage } from './transfer.ts';
@@ -30,23 +30,16 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
         request.log.line('The image is on this host already: an earlier build had finished.');
         return earlier;
       }
-      const dockerfile = readDockerfile(request.plan.dockerfile.text);
-      return options.sandbox.use(request.limits, request.signal, (lease) =>
-        buildIn(lease, options, request, dockerfile),
-      );
+      return options.sandbox.use(request.limits, request.signal, (lease) => buildIn(lease, options, request));
     },
   };
 }
 
-async function buildIn(
-  lease: SandboxLease,
-  options: ImageBuilderOptions,
-  request: BuildRequest,
-  dockerfile: Dockerfile,
-): Promise<Image> {
-  const { reference, signal, log, limits } = request;
+async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, request: BuildRequest): Promise<Image> {
+  const { reference, signal, log, limits, owner, registries } = request;
+  const dockerfile = await dockerfileOf(lease.engine, request);
   const baseImages = await supplyImages(
-    { host: options.engine, sandbox: lease.engine, log, signal },
+    { host: options.engine, sandbox: lease.engine, projectId: owner.projectId, registries, log, signal },
     dockerfile.images,
   );
   await solve(lease, options.scope, request, dockerfile, baseImages);
@@ -63,6 +56,24 @@ async function buildIn(
   const image = await options.images.find(reference);
   if (image === null) throw new OrkestrError('ORK_SANDBOX', 'The host took the image and does not have it.');
   return { ...image, reference, baseImages, peakMemoryBytes };
+}
+
+/** What is built, after every check that needs no engine but its version. */
+async function dockerfileOf(sandbox: Engine, { plan, secrets, owner, log }: BuildRequest): Promise<Dockerfile> {
+  const { Version: engineVersion } = await sandbox.call('ask for its version', (docker) => docker.version());
+  const dockerfile = readDockerfile({
+    text: plan.dockerfile.text,
+    origin: plan.dockerfile.origin,
+    engineVersion,
+    environmentId: owner.environmentId,
+    secrets: Object.keys(secrets),
+    buildArgs: plan.buildArgs ?? {},
+    target: plan.target,
+  });
+  for (const { name, line } of dockerfile.secrets) {
+    if (!Object.hasOwn(secrets, name)) log.line(`Line ${line} asks for the build secret ${name}, which is not set.`);
+  }
+  return dockerfile;
 }
 
 /** An image of this very deployment that an interrupted build left behind. */

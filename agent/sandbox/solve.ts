@@ -2,14 +2,16 @@
 import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
+import type { Engine } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { makeBuildLog } from './build-log.ts';
-import { makeStatusDecoder } from './build-status.ts';
+import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { packContext } from './context.ts';
-import type { Dockerfile } from './dockerfile.ts';
+import type { Dockerfile } from './dockerfile/dockerfile.ts';
 import { readAnswer } from './engine-answer.ts';
 import { explainFailure } from './failure.ts';
 import type { SandboxLease } from './sandbox.ts';
+import { type BuildSession, openSession } from './session/session.ts';
 
 /** The engine's own deadline lies behind ours, which tells whose time ran out. */
 const DEADLINE_MARGIN_MS = 30_000;
@@ -31,21 +33,26 @@ export async function solve(
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const context = contextOf(request, dockerfile);
   const query = {
-    // As a number: for the string dockerode would open a gRPC session, which it never closes when a build is cancelled.
-    // Sessions carry registry credentials and secrets; all base images are here already.
+    // As a number: for the string dockerode would open a session of its own, which it never closes when a build is cancelled.
     version: 2 as unknown as '2',
     t: request.reference,
     dockerfile: request.plan.dockerfile.path,
     networkmode: 'default',
+    ...(request.plan.target !== undefined && { target: request.plan.target }),
+    buildargs: request.plan.buildArgs ?? {},
     labels: { ...ownerLabels(scope, request.owner), [LABEL.baseImages]: JSON.stringify(baseImages) },
   };
+  let session: BuildSession | null = null;
   try {
+    session = await sessionFor(engine, request, dockerfile);
+    const asked = { ...query, ...(session !== null && { session: session.id }) };
     const built = { imageId: null as string | null };
     const { error } = await engine.call(
       'build an image',
       async (docker, abortSignal) =>
-        readAnswer(await docker.buildImage(context, { ...query, abortSignal }), ({ id, aux }) => {
-          if (id === 'moby.buildkit.trace' && typeof aux === 'string') buildLog.take(decode(aux));
+        readAnswer(await docker.buildImage(context, { ...asked, abortSignal }), ({ id, aux }) => {
+          if (id === 'moby.buildkit.trace' && typeof aux === 'string')
+            buildLog.take(inWordsOfSource(decode(aux), dockerfile));
           if (id === 'moby.image.id' && typeof aux === 'object') built.imageId = aux.ID ?? null;
         }),
       {
@@ -53,15 +60,33 @@ export async function solve(
         signal: AbortSignal.any([request.signal, timeLimit]),
       },
     );
-    if (error !== null) throw explainFailure(error, buildLog.failed(), await cgroup.oomKills(), limits);
+    if (error !== null)
+      throw explainFailure(dockerfile.shown(error), buildLog.failed(), await cgroup.oomKills(), limits);
     if (built.imageId === null)
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
   } catch (error) {
     await cgroup.killAll(); // BuildKit ends a cancelled RUN within seconds; this ends it now
     throw classify(error, request, timeLimit);
   } finally {
+    session?.close();
     context.destroy();
   }
+}
+
+/** Only for builds that have something to ask for. */
+async function sessionFor(
+  engine: Engine,
+  { secrets, registries, signal }: BuildRequest,
+  dockerfile: Dockerfile,
+): Promise<BuildSession | null> {
+  if (dockerfile.secrets.length === 0 && registries.length === 0) return null;
+  const byId = new Map(Object.entries(secrets).map(([name, value]) => [dockerfile.secretId(name), value]));
+  return openSession(engine, { secrets: byId, registries }, signal);
+}
+
+/** The engine speaks of the text that it builds; people know the one that they wrote. */
+function inWordsOfSource({ vertexes, logs }: BuildStatus, dockerfile: Dockerfile): BuildStatus {
+  return { logs, vertexes: vertexes.map((vertex) => ({ ...vertex, name: dockerfile.shown(vertex.name) })) };
 }
 
 function classify(error: unknown, request: BuildRequest, timeLimit: AbortSignal): unknown {

@@ -18,6 +18,8 @@ export const build: Step<'build'> = {
       contextDirectory: join(ports.workspaces.checkoutDirectory(job.deploymentId), plan.rootDirectory),
       plan,
       limits: job.settings.build,
+      secrets: job.buildSecrets,
+      registries: job.registries,
       log,
       signal,
     });
