@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import { run } from '../lib/exec.ts';
 import { readAnswer } from './engine-answer.ts';
-import { DEBIAN, LIMITS, TestBuilder } from './test-builder.ts';
+import { DEBIAN, LIMITS, TestBuilder } from '../../test/harness/builder.ts';
 
 let builder: TestBuilder;
 

@@ -11,7 +11,7 @@ import type { RegistryLogin } from '../../protocol/job.ts';
 import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from './engine-answer.ts';
 import { registryOf, findLogin } from './registry.ts';
-import { DEBIAN, LIMITS, TestBuilder } from './test-builder.ts';
+import { DEBIAN, LIMITS, TestBuilder } from '../../test/harness/builder.ts';
 
 const HOST = '127.0.0.1:5000';
 const PRIVATE = `${HOST}/team/base:1`;

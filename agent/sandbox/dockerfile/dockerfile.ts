@@ -30,9 +30,9 @@ export interface Dockerfile {
   /** Secrets that it mounts. */
   readonly secrets: readonly SecretUse[];
   /** The id under which the text asks for a secret. */
-  secretId(name: string): string;
+  readonly secretId: (name: string) => string;
   /** What the engine says of the text, in the words of the source. */
-  shown(message: string): string;
+  readonly shown: (message: string) => string;
 }
 
 /** @throws OrkestrError ORK_DOCKERFILE_REFUSED, ORK_BUILD_FEATURE, ORK_BUILD_SECRET */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { OrkestrError } from '../../../protocol/errors.ts';
 import { type Dockerfile, type DockerfileRequest, readDockerfile } from './dockerfile.ts';
 
@@ -72,50 +71,6 @@ test('what could keep the prefix off is refused', () => {
     assert.equal(refusal(lines(line)).code, 'ORK_DOCKERFILE_REFUSED', line);
   }
 });
-
-test('no text makes a cache without the prefix', () => {
-  const piece = fc.constantFrom(
-    'type=cache',
-    'TYPE=CACHE',
-    'id=x',
-    'target=/c',
-    'dst=/d',
-    ',',
-    '\\',
-    '"',
-    "'",
-    ' ',
-    '\n',
-    '--mount=',
-  );
-  fc.assert(
-    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
-      const text = lines(`RUN --mount=${pieces.join('')} ls`);
-      let built: string;
-      try {
-        built = read(text).text;
-      } catch {
-        return; // refused is safe
-      }
-      // Built again it would be prefixed twice: every cache that is found has been given its environment.
-      const again = readDockerfile({ ...request, text: built }).text;
-      const caches = [...again.matchAll(/id=twice-(env-)?/g)];
-      assert.ok(
-        caches.every(([, first]) => first === 'env-'),
-        built,
-      );
-    }),
-    { numRuns: 2000 },
-  );
-});
-const request: DockerfileRequest = {
-  text: '',
-  origin: 'repository',
-  engineVersion: '29.1.0',
-  environmentId: 'twice',
-  secrets: [],
-  buildArgs: {},
-};
 
 test('secrets are told with their lines; one that is required and not set is refused with its command', () => {
   const { secrets } = read(lines('RUN --mount=type=secret,id=A,required=true a', 'RUN --mount=type=secret,id=C b'));

@@ -9,12 +9,12 @@ import type { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import type { BuildPlan, Image } from '../../protocol/steps.ts';
-import { makeEngine } from '../docker/engine.ts';
-import { makeImageStore } from '../docker/images.ts';
-import type { ImageBuilder, ImageStore } from '../deployment/ports.ts';
-import type { Engine } from '../lib/engine.ts';
-import { makeImageBuilder } from './builder.ts';
-import { makeSandbox, type Sandbox } from './sandbox.ts';
+import { makeEngine } from '../../agent/docker/engine.ts';
+import { makeImageStore } from '../../agent/docker/images.ts';
+import type { ImageBuilder, ImageStore } from '../../agent/deployment/ports.ts';
+import type { Engine } from '../../agent/lib/engine.ts';
+import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
+import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 
 export const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
 export const DEBIAN = 'debian:bookworm-slim';
