@@ -19,6 +19,7 @@ import { registerMe } from './api/me.ts';
 import { registerOpenApi } from './api/openapi.ts';
 import { answerUnroutable, registerProblems } from './api/problem.ts';
 import { registerProjects } from './api/projects.ts';
+import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
 import { API_PREFIX } from './api/schemas.ts';
 import { registerSession } from './api/session.ts';
@@ -44,6 +45,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerProjects,
   registerEnvironments,
   registerVariables,
+  registerRegistries,
   registerDeployments,
   registerLogs,
   registerEvents,

@@ -1,6 +1,6 @@
 /** What a person may say about how an app is built and started: in `orkestr.json`, or as settings of an environment. */
 import { z } from 'zod';
-import { Port, RepositoryPath } from './ids.ts';
+import { EnvName, Port, RepositoryPath } from './ids.ts';
 
 /** A command of one line, as it stands behind RUN: no options of RUN, no continuation, no here-document. */
 const BuildCommand = z
@@ -15,9 +15,25 @@ const VersionRange = z
   .max(100)
   .regex(/^[0-9A-Za-z.^~<>=!|*, +-]+$/, 'a version or a version range');
 
+/** Of a Dockerfile: its name behind AS, or its number from 0. */
+export const StageName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/, 'a stage of the Dockerfile');
+
+/** `ARG`s of a Dockerfile. They stand in the history of the image, so nothing secret goes into one. */
+export const BuildArgs = z
+  .record(
+    EnvName,
+    z
+      .string()
+      .max(8192)
+      .regex(/^[^\0]*$/),
+  )
+  .refine((args) => Object.keys(args).length <= 100, 'at most 100 build args');
+
 /** Each wins over what was detected. */
 export const buildSettings = {
   dockerfile: RepositoryPath.describe('Dockerfile to build, from the root directory').optional(),
+  target: StageName.describe('Stage of the Dockerfile to build: its name, or its number from 0').optional(),
+  buildArgs: BuildArgs.describe('ARGs of the Dockerfile, by name; nothing secret').optional(),
   detector: z
     .string()
     .regex(/^[a-z]{2,20}$/)

@@ -129,6 +129,12 @@ export const ERRORS = {
     413,
     'Copy only what runs into the last stage, or raise the limit of the image.',
   ),
+  ORK_BUILD_FEATURE: kind(
+    'repository',
+    422,
+    'Write the line that the message names without it, or bring Docker Engine on the host to the version named.',
+  ),
+  ORK_BUILD_SECRET: kind('user', 422, 'Set the build secret with `orkestr env set --build NAME=-`, then deploy again.'),
   ORK_BASE_IMAGE: kind(
     'host',
     502,

@@ -146,11 +146,30 @@ const common = {
   environment: z.object({ id: Uuid, slug: Slug }),
 };
 
+/** A registry of container images: host name and port, as image names begin with it. `docker.io` is Docker Hub. */
+export const RegistryHost = z
+  .string()
+  .max(100)
+  .regex(
+    /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/,
+    'a lower-case host name with an optional port, without https://',
+  );
+/** How to get images from a registry. Travels only inside the signed job. */
+export const RegistryLogin = z.object({
+  host: RegistryHost,
+  username: z.string().min(1).max(200),
+  password: z.string().min(1).max(4000),
+});
+export type RegistryLogin = z.infer<typeof RegistryLogin>;
+
 const build = {
   source: Source,
   commit: CommitSha,
   settings: Settings,
   env: EnvVars,
+  /** For the build only, through secret mounts: in no layer and not in the app's environment. */
+  buildSecrets: EnvVars.default({}),
+  registries: z.array(RegistryLogin).max(20).default([]),
   /** How many images of this environment stay on the host, the live one included. */
   keepImages: z.int().min(1).max(100),
 };

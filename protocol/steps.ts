@@ -1,5 +1,6 @@
 /** What each step of the pipeline leaves behind. Stored in the agent's journal and the hub's store, and shown to users. */
 import { z } from 'zod';
+import { BuildArgs, StageName } from './build-settings.ts';
 import { CommitSha, ImageId, Port, RepositoryPath, Timestamp, Uuid } from './ids.ts';
 
 /** The seven steps in their order. Names are stored: never rename, never reuse. */
@@ -67,6 +68,9 @@ export const BuildPlan = z.object({
   /** Folder inside the repository that is the build context. */
   rootDirectory: RepositoryPath,
   dockerfile: z.object({ origin: z.enum(['repository', 'generated']), path: RepositoryPath, text: z.string() }),
+  /** Stage of the Dockerfile that is built; absent: the last. */
+  target: StageName.optional(),
+  buildArgs: BuildArgs.optional(),
   /** Files that a generated Dockerfile needs beside the repository's own, below `.orkestr/` in the context. */
   files: z.array(z.object({ path: RepositoryPath, text: z.string() })),
 });

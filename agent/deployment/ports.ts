@@ -3,7 +3,7 @@
  * proxy-client/ and journal/ implement them; main.ts builds the real ones. Every call has a deadline inside the adapter
  * and throws OrkestrError with a code that names whose fault it was.
  */
-import type { BuildLimits, Domain, Limits, Source } from '../../protocol/job.ts';
+import type { BuildLimits, Domain, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
 import type {
   CertificateList,
   DrainAnswer,
@@ -67,6 +67,9 @@ export interface BuildRequest {
   readonly limits: BuildLimits;
   /** What the build may reach: `buildHosts` of the environment. Absent: the internet. */
   readonly buildHosts?: readonly string[] | undefined;
+  /** Build secrets: name → value. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
   readonly signal: AbortSignal;
 }

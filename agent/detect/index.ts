@@ -11,7 +11,7 @@ import type { Outcome } from './rank.ts';
 import { openRepository, ReadingBudget } from './repository.ts';
 import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
-import { othersOf, unusedFiles, unusedSettings } from './warnings.ts';
+import { othersOf, secretBuildArgs, unusedFiles, unusedSettings } from './warnings.ts';
 
 export { DETECTORS };
 
@@ -61,10 +61,13 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
       ...othersOf(ranked),
       ...(await unusedFiles(detect, finding)),
       ...unusedSettings(detect.stated, { ...facts, dockerfile }),
+      ...secretBuildArgs(detect.stated),
       ...budget.notes,
     ],
     rootDirectory: context,
     dockerfile,
+    ...(detect.stated.target !== undefined && { target: detect.stated.target.value }),
+    ...(detect.stated.buildArgs !== undefined && { buildArgs: detect.stated.buildArgs.value }),
     files,
   };
 }

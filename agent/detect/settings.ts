@@ -39,6 +39,8 @@ export function stateSettings(
 /** Fields that settings of an environment share with the file, and the fact and the evidence that each replaces. */
 const FIELDS: Readonly<Record<keyof BuildSettings, readonly [keyof Facts, Evidence['subject']] | null>> = {
   dockerfile: null,
+  target: null,
+  buildArgs: null,
   detector: null,
   runtimeVersion: null,
   singlePage: null,
@@ -60,7 +62,8 @@ export function applySettings(
     if (said === undefined || place === null) continue;
     const [fact, subject] = place;
     replaced[fact] = said.value;
-    told.push({ subject, value: String(said.value), from: said.from });
+    const value = typeof said.value === 'object' ? JSON.stringify(said.value) : String(said.value);
+    told.push({ subject, value, from: said.from });
   }
   const subjects = new Set(told.map(({ subject }) => subject));
   return {

@@ -46,6 +46,8 @@ export function unusedSettings(
     installCommand: !own && runs(dockerfile.text, stated.installCommand?.value),
     buildCommand: !own && runs(dockerfile.text, stated.buildCommand?.value),
     runtimeVersion: !own && (runtime !== 'static' || dockerfile.text.includes(' AS build')),
+    target: own,
+    buildArgs: own,
     outputDirectory: runtime === 'static',
     singlePage: runtime === 'static',
   };
@@ -56,6 +58,18 @@ export function unusedSettings(
       `${field} (${said.from}) is not used: ${own ? dockerfile.path : `an app of this kind (${runtime})`} has no such step.`,
     ];
   });
+}
+
+/** Words that names of secrets have in them. */
+const SECRET_NAME = /TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|(?:^|_)(?:KEY|PAT|AUTH)(?:$|_)|API_?KEY/i;
+
+/** Warnings about build args that look like secrets. */
+export function secretBuildArgs({ buildArgs }: StatedSettings): string[] {
+  const names = Object.keys(buildArgs?.value ?? {}).filter((name) => SECRET_NAME.test(name));
+  if (names.length === 0) return [];
+  return [
+    `buildArgs (${buildArgs?.from ?? ''}) has ${names.join(', ')}: build args stand in the history of the image. Use a build secret: orkestr env set --build ${names[0] ?? ''}=-`,
+  ];
 }
 
 const runs = (dockerfile: string, command = ''): boolean =>

@@ -1,16 +1,25 @@
 /** Sees to it that the sandbox has the images a Dockerfile starts from: from the host's engine, else from a registry. */
+import { createHash } from 'node:crypto';
+import type { RegistryLogin } from '../../protocol/job.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import type { StepLog } from '../deployment/ports.ts';
+import { hasMount } from './dockerfile/mounts.ts';
+import { refused } from './dockerfile/refused.ts';
 import { readAnswer } from './engine-answer.ts';
+import { findLogin, registryOf } from './registry.ts';
 import { transferImage } from './transfer.ts';
 
 const PULL_TIMEOUT_MS = 10 * 60_000;
+/** Repository of the tags that say whose login an image was pulled with. No registry has a name under `.invalid` (RFC 6761). */
+const PRIVATE = 'orkestr.invalid/private';
 
 export interface Supply {
   readonly host: Engine;
   readonly sandbox: Engine;
+  readonly projectId: string;
+  readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
   readonly signal: AbortSignal;
 }
@@ -26,35 +35,66 @@ export async function supplyImages(supply: Supply, names: readonly string[]): Pr
 }
 
 async function supplyImage(supply: Supply, name: string): Promise<string> {
-  const { host, sandbox, log, signal } = supply;
+  const { host, sandbox, log, signal, projectId, registries } = supply;
+  const login = findLogin(registries, registryOf(name));
   const [onHost, inSandbox] = [await lookUp(host, name), await lookUp(sandbox, name)];
-  if (onHost !== null && onHost !== inSandbox) {
+  if (onHost !== null && onHost.id !== inSandbox?.id) {
     log.line(`Taking base image ${name} from this host`);
     await transferImage(host, sandbox, name, signal);
     // The one it replaces has lost its name and would stay for ever. Still in use by a cached layer: then it stays.
-    if (inSandbox !== null) await removeQuietly(sandbox, inSandbox);
-    return onHost;
+    if (inSandbox !== null) await removeQuietly(sandbox, inSandbox.id);
+    return onHost.id;
   }
-  if (inSandbox !== null) return inSandbox;
-  log.line(`Pulling base image ${name}`);
-  await pull(sandbox, name, signal);
+  // One that was pulled with a login is had again with a login only: the registry decides who may.
+  if (inSandbox !== null && (onHost !== null || (login === undefined && !inSandbox.isPrivate))) return inSandbox.id;
+  log.line(`Pulling base image ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
+  await pull(sandbox, name, login, signal);
   const pulled = await lookUp(sandbox, name);
   if (pulled === null) throw missing(name, ['it was pulled and is not there']);
-  return pulled;
+  if (login !== undefined) await markPrivate(sandbox, pulled.id, projectId);
+  return pulled.id;
 }
 
-/** Id of an image, or null. What a deployment built is nobody's base image: it may be another team's code. */
-async function lookUp(engine: Engine, name: string): Promise<string | null> {
+interface BaseImage {
+  readonly id: string;
+  /** It was pulled with somebody's login. */
+  readonly isPrivate: boolean;
+}
+
+/**
+ * What an engine has under a name, or null. What a deployment built is nobody's base image: it may be another team's code.
+ * @throws OrkestrError ORK_DOCKERFILE_REFUSED for one whose triggers mount caches, which would be anybody's
+ */
+async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   const info = await orNull(engine.call(`look for image ${name}`, (docker) => docker.getImage(name).inspect()));
-  return info === null || info.Config?.Labels?.[LABEL.deployment] !== undefined ? null : info.Id;
+  if (info === null || info.Config?.Labels?.[LABEL.deployment] !== undefined) return null;
+  const triggers: unknown = info.Config?.OnBuild;
+  if (Array.isArray(triggers) && triggers.some((trigger) => hasMount(String(trigger)))) {
+    throw refused(`The base image ${name} has an ONBUILD trigger with a mount, which is not possible here`);
+  }
+  return { id: info.Id, isPrivate: info.RepoTags.some((tag) => tag.startsWith(`${PRIVATE}:`)) };
 }
 
-async function pull(sandbox: Engine, name: string, signal: AbortSignal): Promise<void> {
+/** A second tag of the image; images of an engine take no labels afterwards. */
+async function markPrivate(sandbox: Engine, id: string, projectId: string): Promise<void> {
+  const tag = createHash('sha256').update(`${projectId}/${id}`).digest('hex').slice(0, 40);
+  await sandbox.call('mark a private image', (docker) => docker.getImage(id).tag({ repo: PRIVATE, tag }));
+}
+
+async function pull(
+  sandbox: Engine,
+  name: string,
+  login: RegistryLogin | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   let failure: string | null;
   try {
     failure = await sandbox.call(
       `pull ${name}`,
-      async (docker, abortSignal) => (await readAnswer(await docker.pull(withTag(name), { abortSignal }))).error,
+      async (docker, abortSignal) => {
+        const options = { abortSignal, ...(login !== undefined && { authconfig: authconfigOf(login) }) };
+        return (await readAnswer(await docker.pull(withTag(name), options))).error;
+      },
       { timeoutMs: PULL_TIMEOUT_MS, signal },
     );
   } catch (error) {
@@ -63,6 +103,17 @@ async function pull(sandbox: Engine, name: string, signal: AbortSignal): Promise
   }
   if (failure !== null) throw missing(name, [failure.trim()]);
 }
+
+/** It goes to the engine in a header of the request (X-Registry-Auth). */
+const authconfigOf = ({
+  host,
+  username,
+  password,
+}: RegistryLogin): { username: string; password: string; serveraddress: string } => ({
+  username,
+  password,
+  serveraddress: host,
+});
 
 /** Without a tag the engine would pull every one of them. */
 function withTag(name: string): string {
@@ -77,7 +128,7 @@ async function removeQuietly(engine: Engine, id: string): Promise<void> {
 function missing(name: string, evidence: readonly string[]): OrkestrError {
   return new OrkestrError(
     'ORK_BASE_IMAGE',
-    `The base image ${name} is neither on this host nor can it be pulled. Without a registry make it with \`orkestr-agent base-images build\`.`,
+    `The base image ${name} is neither on this host nor can it be pulled. Without a registry make it with \`orkestr-agent base-images build\`; for a private one give a login with \`orkestr registry add\`.`,
     { evidence },
   );
 }

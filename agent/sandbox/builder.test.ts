@@ -65,6 +65,8 @@ async function build(lines: readonly string[], options: BuildOptions = {}): Prom
     reference: `orkestr/${environmentId}:${deploymentId}`,
     contextDirectory: join(folder, 'context'),
     limits: { ...LIMITS, ...options.limits },
+    secrets: {},
+    registries: [],
     log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
     modifiedAt: new Date('2026-01-02T03:04:05Z'),
     ...(options.again && { again: { deploymentId: PREVIOUS, image: options.again } }),

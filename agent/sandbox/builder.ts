@@ -4,10 +4,10 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Image } from '../../protocol/steps.ts';
 import type { BuildRequest, ImageBuilder, ImageStore, StepLog } from '../deployment/ports.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
-import { LABEL } from '../lib/labels.ts';
+import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { supplyImages } from './base-images.ts';
 import { describeSummary, summarize } from './build-summary.ts';
-import { type Dockerfile, readDockerfile } from './dockerfile.ts';
+import { type Dockerfile, readDockerfile } from './dockerfile/dockerfile.ts';
 import { withEgress } from './egress/build-egress.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
 import { compareRebuild, describeRebuild, supplyKept } from './rebuild.ts';
@@ -35,29 +35,26 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
         request.log.line('The image is on this host already: an earlier build had finished.');
         return earlier;
       }
-      const dockerfile = readDockerfile(request.plan.dockerfile.text);
       const { limits, log, signal, owner } = request;
       return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (lease) =>
-        buildIn(lease, options, request, dockerfile),
+        buildIn(lease, options, request),
       );
     },
   };
 }
 
-async function buildIn(
-  lease: SandboxLease,
-  options: ImageBuilderOptions,
-  request: BuildRequest,
-  dockerfile: Dockerfile,
-): Promise<Image> {
-  const { reference, signal, log, limits, again } = request;
+async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, request: BuildRequest): Promise<Image> {
+  const { reference, signal, log, limits, owner, registries, again } = request;
   const began = performance.now();
-  const supply = { host: options.engine, sandbox: lease.engine, log, signal };
+  const dockerfile = await dockerfileOf(lease.engine, request);
+  const { projectId } = owner;
+  const supply = { host: options.engine, sandbox: lease.engine, projectId, registries, log, signal };
   const kept = again === undefined ? {} : await supplyKept(supply, dockerfile.images, again.image);
   const others = dockerfile.images.filter((name) => !Object.hasOwn(kept, name));
   const baseImages = { ...kept, ...(await supplyImages(supply, others)) };
+  const labels = { ...ownerLabels(options.scope, owner), [LABEL.baseImages]: JSON.stringify(baseImages) };
   const steps = await withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
-    solve(lease, options.scope, request, dockerfile, baseImages, proxyArguments),
+    solve(lease, request, { dockerfile, labels, proxyArguments }),
   );
   const peakMemoryBytes = await lease.cgroup.peakMemory();
   const baseDigests = await digestsOf(lease.engine, baseImages);
@@ -117,6 +114,24 @@ async function emptyCache(sandbox: Engine, log: StepLog): Promise<void> {
     // Why the build failed is more than why this did.
     log.line(`The build cache could not be emptied: ${String(error)}`);
   }
+}
+
+/** What is built, after every check that needs no engine but its version. */
+async function dockerfileOf(sandbox: Engine, { plan, secrets, owner, log }: BuildRequest): Promise<Dockerfile> {
+  const { Version: engineVersion } = await sandbox.call('ask for its version', (docker) => docker.version());
+  const dockerfile = readDockerfile({
+    text: plan.dockerfile.text,
+    origin: plan.dockerfile.origin,
+    engineVersion,
+    environmentId: owner.environmentId,
+    secrets: Object.keys(secrets),
+    buildArgs: plan.buildArgs ?? {},
+    target: plan.target,
+  });
+  for (const { name, line } of dockerfile.secrets) {
+    if (!Object.hasOwn(secrets, name)) log.line(`Line ${line} asks for the build secret ${name}, which is not set.`);
+  }
+  return dockerfile;
 }
 
 /** An image of this very deployment that an interrupted build left behind. */

@@ -14,7 +14,6 @@ const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 100;
 const LOG_LINES = 15;
 /** What a step says faster than this is dropped by the engine, which would otherwise hold it in memory. */
-const LOG_BYTES_PER_SECOND = 16 * 1_048_576;
 
 export interface DaemonFiles {
   /** Folder of its config and log. */

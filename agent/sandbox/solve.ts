@@ -4,21 +4,29 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
-import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { type BuiltStep, makeBuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { type ContextRequest, contextSizes, packContext } from './context.ts';
 import { checkContextSize } from './context-size.ts';
 import { makeCurrentStep } from './current-step.ts';
-import type { Dockerfile } from './dockerfile.ts';
+import type { Dockerfile } from './dockerfile/dockerfile.ts';
+import type { ProxyArguments } from './egress/build-egress.ts';
 import { readAnswer } from './engine-answer.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
+import { type BuildSession, openSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
 
 /** The engine's own deadline lies behind ours, which tells whose time ran out. */
 const DEADLINE_MARGIN_MS = 30_000;
+
+export interface SolveInput {
+  readonly dockerfile: Dockerfile;
+  /** Of the image. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly proxyArguments: ProxyArguments;
+}
 
 /**
  * Build `request` in the sandbox under its reference. Answers the commands that were run or taken from the cache.
@@ -26,44 +34,35 @@ const DEADLINE_MARGIN_MS = 30_000;
  */
 export async function solve(
   lease: SandboxLease,
-  scope: string,
   request: BuildRequest,
-  dockerfile: Dockerfile,
-  baseImages: Readonly<Record<string, string>>,
-  buildArguments: Readonly<Record<string, string>>,
+  input: SolveInput,
 ): Promise<readonly BuiltStep[]> {
   const { engine, cgroup } = lease;
   const { limits, log } = request;
+  const { dockerfile } = input;
   const decode = await makeStatusDecoder();
   const buildLog = makeBuildLog(log, () => performance.now());
   const step = makeCurrentStep();
   const wanted = contextOf(request, dockerfile);
   await checkContextSize(contextSizes(wanted), limits, systemClock);
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
-  const context = packContext(wanted);
   const watch = await watchLimits(lease, limits, systemClock);
-  const query = {
-    // As a number: for the string dockerode would open a gRPC session, which it never closes when a build is cancelled.
-    // Sessions carry registry credentials and secrets; all base images are here already.
-    version: 2 as unknown as '2',
-    t: request.reference,
-    dockerfile: request.plan.dockerfile.path,
-    networkmode: 'default',
-    buildargs: buildArguments,
-    labels: { ...ownerLabels(scope, request.owner), [LABEL.baseImages]: JSON.stringify(baseImages) },
-  };
+  const context = packContext(wanted);
+  let session: BuildSession | null = null;
   const take = (status: BuildStatus): void => {
     step.take(status);
     for (const { bytes } of status.logs) watch.countLog(bytes.length);
     if (!watch.signal.aborted) buildLog.take(status);
   };
   try {
+    session = await sessionFor(engine, request, dockerfile);
+    const query = { ...queryOf(request, input), ...(session !== null && { session: session.id }) };
     const built = { imageId: null as string | null };
     const { error } = await engine.call(
       'build an image',
       async (docker, abortSignal) =>
         readAnswer(await docker.buildImage(context, { ...query, abortSignal }), ({ id, aux }) => {
-          if (id === 'moby.buildkit.trace' && typeof aux === 'string') take(decode(aux));
+          if (id === 'moby.buildkit.trace' && typeof aux === 'string') take(inWordsOfSource(decode(aux), dockerfile));
           if (id === 'moby.image.id' && typeof aux === 'object') built.imageId = aux.ID ?? null;
         }),
       {
@@ -72,7 +71,7 @@ export async function solve(
       },
     );
     const taken = await watch.look();
-    if (error !== null) throw explainFailure(error, buildLog.failed(), taken, limits);
+    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits);
     if (built.imageId === null)
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
@@ -85,8 +84,39 @@ export async function solve(
   } finally {
     watch.stop();
     buildLog.end();
+    session?.close();
     context.destroy();
   }
+}
+
+/** What the engine is asked for (Docker Engine API, POST /build). */
+function queryOf({ reference, plan }: BuildRequest, { labels, proxyArguments }: SolveInput) {
+  return {
+    // As a number: for the string dockerode would open a session of its own, which it never closes when a build is cancelled.
+    version: 2 as unknown as '2',
+    t: reference,
+    dockerfile: plan.dockerfile.path,
+    networkmode: 'default',
+    ...(plan.target !== undefined && { target: plan.target }),
+    buildargs: { ...plan.buildArgs, ...proxyArguments },
+    labels,
+  };
+}
+
+/** Only for builds that have something to ask for. */
+async function sessionFor(
+  engine: Engine,
+  { secrets, registries, signal }: BuildRequest,
+  dockerfile: Dockerfile,
+): Promise<BuildSession | null> {
+  if (dockerfile.secrets.length === 0 && registries.length === 0) return null;
+  const byId = new Map(Object.entries(secrets).map(([name, value]) => [dockerfile.secretId(name), value]));
+  return openSession(engine, { secrets: byId, registries }, signal);
+}
+
+/** The engine speaks of the text that it builds; people know the one that they wrote. */
+function inWordsOfSource(status: BuildStatus, dockerfile: Dockerfile): BuildStatus {
+  return { ...status, vertexes: status.vertexes.map((vertex) => ({ ...vertex, name: dockerfile.shown(vertex.name) })) };
 }
 
 /** @throws OrkestrError ORK_IMAGE_TOO_LARGE, and then the image is gone */

@@ -21,6 +21,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /projects': { slug: 'x' },
   'POST /projects/{project}/environments': { slug: 'x' },
   'PATCH /projects/{project}/environments/{environment}/variables': { variables: { A: '1' } },
+  'PUT /projects/{project}/registries/{host}': { username: 'a', password: 'b' },
 };
 
 async function operations(api: TestApi): Promise<Operation[]> {
@@ -43,7 +44,7 @@ async function operations(api: TestApi): Promise<Operation[]> {
 
 function callOf({ name, method, path }: Operation, values: Readonly<Record<string, string>>): Call {
   const filled = path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? assert.fail(name));
-  return { method, path: filled, ...(['POST', 'PATCH'].includes(method) ? { body: BODIES[name] ?? {} } : {}) };
+  return { method, path: filled, ...(['POST', 'PUT', 'PATCH'].includes(method) ? { body: BODIES[name] ?? {} } : {}) };
 }
 
 /** A team with one of everything; the deployment has ended, so that following it ends too. */
@@ -82,8 +83,8 @@ function fillings({ path }: Operation, of: FullTeam): Record<string, string>[] {
   const { project, environment } = of;
   if (path.includes('{project}')) {
     return [
-      { project: project.id, environment: environment.id },
-      { project: project.slug, environment: environment.slug },
+      { project: project.id, environment: environment.id, host: 'ghcr.io' },
+      { project: project.slug, environment: environment.slug, host: 'ghcr.io' },
     ];
   }
   if (path.includes('/hosts/')) return [{ id: of.host.id }];

@@ -1,8 +1,13 @@
 /** What routes take from their path. Bounded, not checked for shape: what names nothing is answered as not found. */
 import { z } from 'zod';
+import { RegistryHost } from '../../protocol/job.ts';
 
 const reference = z.string().min(1).max(100);
 
 export const IdParams = z.object({ id: reference });
 export const ProjectParams = z.object({ project: reference.describe('slug or id') });
+/** A host is made by being named, so it is checked. */
+export const RegistryParams = ProjectParams.extend({
+  host: RegistryHost.describe('registry, e.g. registry.example.com:5000'),
+});
 export const EnvironmentParams = ProjectParams.extend({ environment: reference.describe('slug or id') });

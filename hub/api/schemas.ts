@@ -4,7 +4,7 @@ import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
-import { Settings } from '../../protocol/job.ts';
+import { RegistryHost, RegistryLogin, Settings } from '../../protocol/job.ts';
 import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
 
 export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
@@ -122,11 +122,18 @@ export const NewProject = z.object({
   environment: NewEnvironment.prefault({ slug: 'production' }),
 });
 
+/** app: in the environment of the app. build: a secret that only commands of the build see. */
+export const VariableKind = z.enum(['app', 'build']).default('app');
 /** A variable without its value: values are written, never read back. */
-export const Variable = z.object({ name: EnvName, updatedAt: Timestamp });
+export const Variable = z.object({ kind: VariableKind, name: EnvName, updatedAt: Timestamp });
 export type Variable = z.infer<typeof Variable>;
-/** Sets the named ones, removes those given as null, leaves the rest. */
-export const VariableChange = z.object({ variables: z.record(EnvName, EnvValue.nullable()) });
+/** Sets the named ones of the kind, removes those given as null, leaves the rest. */
+export const VariableChange = z.object({ kind: VariableKind, variables: z.record(EnvName, EnvValue.nullable()) });
+
+/** A registry that the project's builds log in to. Passwords are written, never read back. */
+export const RegistryEntry = z.object({ host: RegistryHost, username: z.string(), updatedAt: Timestamp });
+export type RegistryEntry = z.infer<typeof RegistryEntry>;
+export const RegistryChange = RegistryLogin.omit({ host: true });
 
 export const Step = z.object({
   name: StepName,
@@ -191,6 +198,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   GET    /projects · POST /projects · GET|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
  *   GET|PATCH /projects/:project/environments/:environment/variables
+ *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
  *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
  *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)

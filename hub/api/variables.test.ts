@@ -19,7 +19,7 @@ async function start(t: TestContext) {
     token,
     patch,
     environmentId,
-    open: () => openVariables(db, sealer, environmentId),
+    open: () => openVariables(db, sealer, environmentId, 'app'),
     version: async () => (await row()).env_version,
   };
 }
@@ -30,8 +30,8 @@ test('variables are set, kept and removed by name; each change has a version', a
   api.pass(1000);
   const answer = await patch({ A: 'uno', C: '', B: null, GONE: null });
   assert.deepEqual(answer.json, [
-    { name: 'A', updatedAt: '2030-01-01T00:00:01.000Z' },
-    { name: 'C', updatedAt: '2030-01-01T00:00:01.000Z' },
+    { kind: 'app', name: 'A', updatedAt: '2030-01-01T00:00:01.000Z' },
+    { kind: 'app', name: 'C', updatedAt: '2030-01-01T00:00:01.000Z' },
   ]);
   assert.deepEqual((await api.call(token, 'GET', PATH)).json, answer.json);
   assert.deepEqual(await open(), { A: 'uno', C: '' });
@@ -52,6 +52,25 @@ test('a value is sealed at rest, bound to its name, and in no answer', async (t)
     .where('name', '=', 'OTHER')
     .execute();
   await assert.rejects(open(), { code: 'ORK_CONFIG' });
+});
+
+test('a build secret and a variable of the same name are two, and a value fits its kind only', async (t) => {
+  const { api, token, patch, open, environmentId, version } = await start(t);
+  const { db, sealer } = api.deps;
+  await patch({ TOKEN: 'for the app' });
+  const answer = await api.call(token, 'PATCH', PATH, { kind: 'build', variables: { TOKEN: 'for the build' } });
+  assert.deepEqual(
+    answer.json.map(({ kind, name }: { kind: string; name: string }) => `${kind} ${name}`),
+    ['app TOKEN', 'build TOKEN'],
+  );
+  assert.deepEqual(await open(), { TOKEN: 'for the app' });
+  assert.deepEqual(await openVariables(db, sealer, environmentId, 'build'), { TOKEN: 'for the build' });
+  assert.equal(await version(), 2);
+  await db.updateTable('variable').set({ kind: 'app', name: 'MOVED' }).where('kind', '=', 'build').execute();
+  await assert.rejects(open(), { code: 'ORK_CONFIG' });
+  await patch({ TOKEN: null, MOVED: null });
+  assert.deepEqual((await api.call(token, 'GET', PATH)).json, []);
+  assert.equal((await api.call(token, 'PATCH', PATH, { kind: 'x', variables: {} })).json.code, 'ORK_INVALID');
 });
 
 test('hostile names and values are refused and nothing is stored', async (t) => {

@@ -1,4 +1,4 @@
-/** Variables of an environment: written here, read by its deployments only. */
+/** Variables of an environment and secrets of its build: written here, read by its deployments only. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { requireScope } from '../auth/hook.ts';
@@ -18,7 +18,11 @@ const List = z.array(Variable);
 export function registerVariables(app: HubApp, { db, sealer, clock }: HubDeps): void {
   const tags = ['variables'];
   const list = async (environmentId: string): Promise<Variable[]> =>
-    (await listVariables(db, environmentId)).map((row) => ({ name: row.name, updatedAt: row.updated_at }));
+    (await listVariables(db, environmentId)).map((row) => ({
+      kind: row.kind,
+      name: row.name,
+      updatedAt: row.updated_at,
+    }));
 
   app.get(
     PATH,
@@ -38,7 +42,8 @@ export function registerVariables(app: HubApp, { db, sealer, clock }: HubDeps): 
       ...requireScope('write'),
       schema: {
         summary: 'Set and remove variables',
-        description: 'Values are never answered. The next deployment runs with them.',
+        description:
+          'Values are never answered. The next deployment runs with them; those of the kind `build` are for its build only.',
         tags,
         params: EnvironmentParams,
         body: VariableChange,
@@ -48,7 +53,7 @@ export function registerVariables(app: HubApp, { db, sealer, clock }: HubDeps): 
     async ({ identity, params, body }) => {
       const id = await db.transaction().execute(async (tx) => {
         const { environment } = await getEnvironment(tx, identity.teamId, params.project, params.environment);
-        await changeVariables(tx, sealer, environment.id, body.variables, clock.now().toISOString());
+        await changeVariables(tx, sealer, environment.id, body.kind, body.variables, clock.now().toISOString());
         const { count, characters } = await measureVariables(tx, environment.id);
         if (count > MAX_VARIABLES || characters > MAX_SEALED_CHARACTERS) {
           throw new OrkestrError(

@@ -15,7 +15,7 @@ export interface ClientOptions {
 }
 
 interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;
@@ -42,6 +42,10 @@ export class Client {
 
   post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
     return this.#json({ method: 'POST', path, body }, schema);
+  }
+
+  put<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#json({ method: 'PUT', path, body }, schema);
   }
 
   patch<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {

@@ -11,6 +11,7 @@ import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHostCommands } from './commands/hosts.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addProjectCommands } from './commands/project.ts';
+import { addRegistryCommands } from './commands/registry.ts';
 import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/tokens.ts';
 
@@ -36,6 +37,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     addProjectCommands,
     addEnvironmentCommands,
     addEnvCommands,
+    addRegistryCommands,
     addAccessCommands,
     addDeployCommands,
     addDeploymentCommands,

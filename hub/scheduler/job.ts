@@ -10,8 +10,9 @@ import type { Db } from '../store/database.ts';
 import { type DeploymentContext, findDeployment } from '../store/deployments.ts';
 import { readSettings } from '../store/environments.ts';
 import { openRepositoryAuth } from '../store/projects.ts';
+import { openRegistries } from '../store/registries.ts';
 import { findRelease } from '../store/releases.ts';
-import type { Row } from '../store/schema.ts';
+import type { Row, VariableKind } from '../store/schema.ts';
 import { getTeam } from '../store/teams.ts';
 import { openVariables } from '../store/variables.ts';
 
@@ -30,7 +31,9 @@ export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promi
     source: sourceOf(deps, context),
     commit: deployment.commit,
     settings: settingsWithin(deps, environment, plan),
-    env: openFixedVariables(deps.sealer, deployment),
+    env: openFixed(deps.sealer, deployment, 'env'),
+    buildSecrets: openFixed(deps.sealer, deployment, 'build_secrets'),
+    registries: await openRegistries(deps.db, deps.sealer, project.id),
     keepImages: plan.keepImages,
   };
   if (deployment.kind === 'deploy') return { ...common, kind: 'deploy' };
@@ -62,36 +65,51 @@ export function makeRemoveJob(removal: Row<'removal'>, now: Date): Job {
   };
 }
 
-/** The variables that a deployment is to run with, from now on the same whatever is changed. Written when it is sent first. */
+/** The columns of a deployment in which variables are fixed, sealed. */
+type FixedColumn = 'env' | 'build_secrets';
+
+/**
+ * The variables and build secrets that a deployment is to run with, from now on the same whatever is changed. Written when
+ * it is sent first.
+ */
 export async function fixVariables(
   db: Db,
   sealer: Sealer,
   deployment: Row<'deployment'>,
-): Promise<{ readonly env: string; readonly env_version: number }> {
-  const { env, version } = await variablesFor(db, sealer, deployment);
-  return { env: sealer.seal(JSON.stringify(env), sealContext(deployment.id)), env_version: version };
+): Promise<Record<FixedColumn, string> & { readonly env_version: number }> {
+  const { env, buildSecrets, version } = await variablesFor(db, sealer, deployment);
+  const seal = (column: FixedColumn, variables: Variables): string =>
+    sealer.seal(JSON.stringify(variables), sealContext(deployment.id, column));
+  return { env: seal('env', env), build_secrets: seal('build_secrets', buildSecrets), env_version: version };
 }
+
+type Variables = Record<string, string>;
 
 async function variablesFor(
   db: Db,
   sealer: Sealer,
   deployment: Row<'deployment'>,
-): Promise<{ env: Record<string, string>; version: number }> {
+): Promise<{ env: Variables; buildSecrets: Variables; version: number }> {
   if (deployment.variables === 'release' && deployment.release_of !== null) {
     const released = await findDeployment(db, deployment.release_of);
-    if (released !== undefined) return { env: openFixedVariables(sealer, released), version: released.env_version };
+    if (released !== undefined) {
+      const [env, buildSecrets] = [openFixed(sealer, released, 'env'), openFixed(sealer, released, 'build_secrets')];
+      return { env, buildSecrets, version: released.env_version };
+    }
   }
   const { env_version: version } = await db
     .selectFrom('environment')
     .select('env_version')
     .where('id', '=', deployment.environment_id)
     .executeTakeFirstOrThrow();
-  return { env: await openVariables(db, sealer, deployment.environment_id), version };
+  const open = (kind: VariableKind): Promise<Variables> => openVariables(db, sealer, deployment.environment_id, kind);
+  return { env: await open('app'), buildSecrets: await open('build'), version };
 }
 
-function openFixedVariables(sealer: Sealer, deployment: Row<'deployment'>): Record<string, string> {
-  if (deployment.env === null) return {};
-  return EnvVars.parse(JSON.parse(sealer.open(deployment.env, sealContext(deployment.id))));
+function openFixed(sealer: Sealer, deployment: Row<'deployment'>, column: FixedColumn): Variables {
+  const sealed = deployment[column];
+  if (sealed === null) return {};
+  return EnvVars.parse(JSON.parse(sealer.open(sealed, sealContext(deployment.id, column))));
 }
 
 function sourceOf(deps: CoreDeps, { deployment, project }: DeploymentContext): Source {
@@ -115,4 +133,4 @@ function sourceOf(deps: CoreDeps, { deployment, project }: DeploymentContext): S
   };
 }
 
-const sealContext = (deploymentId: string): string => `deployment.env/${deploymentId}`;
+const sealContext = (deploymentId: string, column: FixedColumn): string => `deployment.${column}/${deploymentId}`;

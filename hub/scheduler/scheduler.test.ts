@@ -7,6 +7,7 @@ import { AT, COMMIT, startTestHub, type ScriptedAgent, type TestHub, until } fro
 import { findDeployment } from '../store/deployments.ts';
 import { deleteEnvironment } from '../store/environments.ts';
 import type { Trigger } from '../store/schema.ts';
+import { putRegistry } from '../store/registries.ts';
 import { changeVariables } from '../store/variables.ts';
 import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
 
@@ -86,7 +87,7 @@ test('a job whose receipt is not known is sent again, with the variables it was 
   const set = (value: string) =>
     on.deps.db
       .transaction()
-      .execute((trx) => changeVariables(trx, on.deps.sealer, on.environmentId, { KEY: value }, AT));
+      .execute((trx) => changeVariables(trx, on.deps.sealer, on.environmentId, 'app', { KEY: value }, AT));
   await set('old');
   const first = await on.connect();
   const id = await create(on);
@@ -239,7 +240,7 @@ test('a rollback carries the release and the variables that were asked for', asy
   const set = (value: string) =>
     on.deps.db
       .transaction()
-      .execute((trx) => changeVariables(trx, on.deps.sealer, on.environmentId, { KEY: value }, AT));
+      .execute((trx) => changeVariables(trx, on.deps.sealer, on.environmentId, 'app', { KEY: value }, AT));
   await set('then');
   const agent = await on.connect();
   const id = await create(on);
@@ -257,6 +258,27 @@ test('a rollback carries the release and the variables that were asked for', asy
     assert.deepEqual(job.env, { KEY: value });
     await agent.live(job);
   }
+});
+
+test('a job has the build secrets as they were when it was sent first, and the logins as they are', async (t) => {
+  const on = await hub(t);
+  const { db, sealer } = on.deps;
+  const { project_id: projectId } = await db.selectFrom('environment').select('project_id').executeTakeFirstOrThrow();
+  const set = async (value: string): Promise<void> => {
+    const change = { NPM_TOKEN: value };
+    await db.transaction().execute((trx) => changeVariables(trx, sealer, on.environmentId, 'build', change, AT));
+    await putRegistry(db, sealer, projectId, { host: 'ghcr.io', username: 'ada', password: value }, AT);
+  };
+  await set('old');
+  const first = await on.connect();
+  await create(on);
+  await first.job();
+  await first.leave();
+  await set('new');
+  const job = await (await on.connect()).job();
+  assert.ok(job.kind === 'deploy');
+  assert.deepEqual([job.env, job.buildSecrets], [{}, { NPM_TOKEN: 'old' }]);
+  assert.deepEqual(job.registries, [{ host: 'ghcr.io', username: 'ada', password: 'new' }]);
 });
 
 test('a rollback is refused by the plan, for what never went live, and for other teams', async (t) => {

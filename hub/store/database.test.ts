@@ -155,3 +155,24 @@ test('doubled keys and broken references are told apart', async (t) => {
   assert.deepEqual([isUniqueViolation(unknownTeam), isReferenceViolation(unknownTeam)], [false, true]);
   assert.deepEqual([isUniqueViolation(hostInUse), isReferenceViolation(hostInUse)], [false, true]);
 });
+
+test('variables of a database without kinds are those of the app, with their values', async (t) => {
+  const path = freshPath(t);
+  const { '0001-initial': initial, '0002-removals': removals } = MIGRATIONS;
+  const before = await openDatabase(path, { '0001-initial': initial, '0002-removals': removals } as typeof MIGRATIONS);
+  await before.insertInto('team').values(team).execute();
+  await before.insertInto('host').values(host).execute();
+  await before.insertInto('project').values(project).execute();
+  await sql`insert into environment values ('e', 'p', 'e', 'main', 'h', '{}', 0, 0, ${team.created_at})`.execute(
+    before,
+  );
+  await sql`insert into variable values ('e', 'A', 'sealed', ${team.created_at})`.execute(before);
+  await before.destroy();
+  const db = await openDatabase(path);
+  t.after(() => db.destroy());
+  assert.deepEqual(await db.selectFrom('variable').selectAll().execute(), [
+    { environment_id: 'e', kind: 'app', name: 'A', value: 'sealed', updated_at: team.created_at },
+  ]);
+  await db.deleteFrom('environment').execute();
+  assert.deepEqual(await db.selectFrom('variable').selectAll().execute(), [], 'they still go with it');
+});

@@ -103,11 +103,25 @@ export interface RouteTable {
   environment_id: string;
 }
 
+/** app: environment of the container. build: secret of the build, and never in the app. */
+export type VariableKind = 'app' | 'build';
+
 export interface VariableTable {
   environment_id: string;
+  kind: VariableKind;
   name: string;
   /** Sealed value. */
   value: string;
+  updated_at: string;
+}
+
+export interface RegistryTable {
+  project_id: string;
+  /** As image names begin with it: registry.example.com:5000. */
+  host: string;
+  username: string;
+  /** Sealed. */
+  password: string;
   updated_at: string;
 }
 
@@ -126,6 +140,8 @@ export interface DeploymentTable {
   user_id: string | null;
   /** Sealed JSON of the variables that this deployment runs with, fixed when it is sent out. */
   env: string | null;
+  /** Sealed JSON of its build secrets, fixed at the same time; null for deployments of older versions. */
+  build_secrets: string | null;
   env_version: number;
   /** For rollbacks: the deployment whose release is wanted. */
   release_of: string | null;
@@ -208,6 +224,7 @@ export interface Database {
   environment: EnvironmentTable;
   route: RouteTable;
   variable: VariableTable;
+  registry: RegistryTable;
   deployment: DeploymentTable;
   step: StepTable;
   release: ReleaseTable;

@@ -1,18 +1,22 @@
-/** Variables of environments: sealed one by one, bound to their environment and name. */
+/** Variables of environments and secrets of their builds: sealed one by one, bound to their environment, kind and name. */
 import type { Sealer } from '../../protocol/sealing.ts';
 import type { Db } from './database.ts';
-import type { Row } from './schema.ts';
+import type { Row, VariableKind } from './schema.ts';
 
-export function listVariables(db: Db, environmentId: string): Promise<Pick<Row<'variable'>, 'name' | 'updated_at'>[]> {
+export function listVariables(
+  db: Db,
+  environmentId: string,
+): Promise<Pick<Row<'variable'>, 'kind' | 'name' | 'updated_at'>[]> {
   return db
     .selectFrom('variable')
-    .select(['name', 'updated_at'])
+    .select(['kind', 'name', 'updated_at'])
     .where('environment_id', '=', environmentId)
+    .orderBy('kind')
     .orderBy('name')
     .execute();
 }
 
-/** How many variables an environment has, and how long they are when sealed (base64), in characters. */
+/** How many variables of both kinds an environment has, and how long they are when sealed (base64), in characters. */
 export async function measureVariables(
   db: Db,
   environmentId: string,
@@ -28,24 +32,32 @@ export async function measureVariables(
   return { count: row.count, characters: row.characters ?? 0 };
 }
 
-/** Sets the named ones, removes those given as null, and counts the environment's `env_version` up. Call it in a transaction. */
+/** Sets the named ones of a kind, removes those given as null, and counts the environment's `env_version` up. Call it in a transaction. */
 export async function changeVariables(
   db: Db,
   sealer: Sealer,
   environmentId: string,
+  kind: VariableKind,
   change: Readonly<Record<string, string | null>>,
   now: string,
 ): Promise<void> {
   for (const [name, text] of Object.entries(change)) {
     if (text === null) {
-      await db.deleteFrom('variable').where('environment_id', '=', environmentId).where('name', '=', name).execute();
+      await db
+        .deleteFrom('variable')
+        .where('environment_id', '=', environmentId)
+        .where('kind', '=', kind)
+        .where('name', '=', name)
+        .execute();
       continue;
     }
-    const value = sealer.seal(text, sealContext(environmentId, name));
+    const value = sealer.seal(text, sealContext(environmentId, kind, name));
     await db
       .insertInto('variable')
-      .values({ environment_id: environmentId, name, value, updated_at: now })
-      .onConflict((conflict) => conflict.columns(['environment_id', 'name']).doUpdateSet({ value, updated_at: now }))
+      .values({ environment_id: environmentId, kind, name, value, updated_at: now })
+      .onConflict((conflict) =>
+        conflict.columns(['environment_id', 'kind', 'name']).doUpdateSet({ value, updated_at: now }),
+      )
       .execute();
   }
   await db
@@ -55,17 +67,25 @@ export async function changeVariables(
     .execute();
 }
 
-/** The variables in plain text: for a job, and for nothing else. */
-export async function openVariables(db: Db, sealer: Sealer, environmentId: string): Promise<Record<string, string>> {
+/** The variables of a kind in plain text: for a job, and for nothing else. */
+export async function openVariables(
+  db: Db,
+  sealer: Sealer,
+  environmentId: string,
+  kind: VariableKind,
+): Promise<Record<string, string>> {
   const rows = await db
     .selectFrom('variable')
     .select(['name', 'value'])
     .where('environment_id', '=', environmentId)
+    .where('kind', '=', kind)
     .orderBy('name')
     .execute();
   return Object.fromEntries(
-    rows.map(({ name, value }) => [name, sealer.open(value, sealContext(environmentId, name))]),
+    rows.map(({ name, value }) => [name, sealer.open(value, sealContext(environmentId, kind, name))]),
   );
 }
 
-const sealContext = (environmentId: string, name: string): string => `variable/${environmentId}/${name}`;
+/** Those for the app have the context that all had before there were kinds. */
+const sealContext = (environmentId: string, kind: VariableKind, name: string): string =>
+  `${kind === 'app' ? 'variable' : 'build-secret'}/${environmentId}/${name}`;

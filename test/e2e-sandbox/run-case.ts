@@ -121,6 +121,8 @@ async function build(
   const deploymentId = randomUUID();
   await makeImageBuilder({ scope, engine, images, sandbox: watched.sandbox }).build({
     ...rest,
+    secrets: {},
+    registries: [],
     owner: { deploymentId, environmentId, projectId: randomUUID() },
     reference: `orkestr/${environmentId}:${deploymentId}`,
     contextDirectory: context,

@@ -22,6 +22,8 @@ export const build: Step<'build'> = {
       ...(job.kind === 'rollback' && { again: job.release }),
       limits: job.settings.build,
       buildHosts: job.settings.buildHosts,
+      secrets: job.buildSecrets,
+      registries: job.registries,
       log,
       signal,
     });

@@ -1,4 +1,4 @@
-/** `env set|unset|list`: the variables of an environment. Values are written, never read back. */
+/** `env set|unset|list`: the variables of an environment and the secrets of its build. Values are written, never read back. */
 import { z } from 'zod';
 import { Variable } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
@@ -12,18 +12,21 @@ import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
 import { count, formatAge } from '../text/format.ts';
 
-type Options = PlaceOptions & { json?: boolean };
+type Options = PlaceOptions & { json?: boolean; build?: boolean };
+
+const BUILD = ['--build', 'a build secret: only commands of the build see it, not the app'] as const;
 
 export const addEnvCommands: AddCommands = (program, context, outcome) => {
-  const env = group(program, 'env', 'Environment variables of the app.');
+  const env = group(program, 'env', 'Environment variables of the app, and secrets of its build.');
 
   const set = withPlace(
     leaf(env, 'set <assignments...>', 'Set variables; they become active at the next deployment.', [
       'orkestr env set LOG_LEVEL=debug REGION=eu --project shop',
       'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin',
       'orkestr env set DEBUG=1 --environment staging',
+      'orkestr env set --build NPM_TOKEN=- < token.txt   # for `npm ci`, or RUN --mount=type=secret,id=NPM_TOKEN',
     ]),
-  );
+  ).option(...BUILD);
   action<Options>(set, context, outcome, async (output, options, assignments) => {
     await change(context, output, options, await readAssignments(context, assignments));
   });
@@ -31,8 +34,9 @@ export const addEnvCommands: AddCommands = (program, context, outcome) => {
   const unset = withPlace(
     leaf(env, 'unset <names...>', 'Remove variables; active at the next deployment.', [
       'orkestr env unset DEBUG REGION',
+      'orkestr env unset --build NPM_TOKEN',
     ]),
-  );
+  ).option(...BUILD);
   action<Options>(unset, context, outcome, async (output, options, names) => {
     await change(context, output, options, new Map(names.map((name) => [variableName(name), null])));
   });
@@ -53,17 +57,19 @@ async function change(
   variables: ReadonlyMap<string, string | null>,
 ): Promise<void> {
   const path = await environmentPath(context, options, 'variables');
-  const now = await context.hub().patch(path, { variables: Object.fromEntries(variables) }, z.array(Variable));
+  const kind = options.build === true ? 'build' : 'app';
+  const now = await context.hub().patch(path, { kind, variables: Object.fromEntries(variables) }, z.array(Variable));
   show(context, output, now);
-  output.line(`\n${count(variables.size, 'variable')} changed; active at the next deployment: orkestr deploy`);
+  const what = options.build === true ? 'build secret' : 'variable';
+  output.line(`\n${count(variables.size, what)} changed; active at the next deployment: orkestr deploy`);
 }
 
 function show(context: Context, output: Output, variables: Variable[]): void {
   output.object({ variables });
   if (variables.length === 0) output.line('No variables.');
   else {
-    const rows = variables.map((variable) => [variable.name, formatAge(variable.updatedAt, context.now())]);
-    output.table(['NAME', 'CHANGED'], rows);
+    const rows = variables.map(({ name, kind, updatedAt }) => [name, kind, formatAge(updatedAt, context.now())]);
+    output.table(['NAME', 'KIND', 'CHANGED'], rows);
   }
 }
 

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OrkestrError } from '../../protocol/errors.ts';
-import { readDockerfile } from './dockerfile.ts';
+import type { OrkestrError } from '../../../protocol/errors.ts';
+import { type Dockerfile, type DockerfileRequest, readDockerfile } from './dockerfile.ts';
 
-const images = (...lines: string[]): readonly string[] => readDockerfile(lines.join('\n')).images;
+const read = (text: string, more: Partial<DockerfileRequest> = {}): Dockerfile =>
+  readDockerfile({
+    text,
+    origin: 'repository',
+    engineVersion: '29.1.0',
+    environmentId: 'env',
+    secrets: [],
+    buildArgs: {},
+    ...more,
+  });
+
+const images = (...lines: string[]): readonly string[] => read(lines.join('\n')).images;
 
 test('images come from FROM, COPY --from and RUN --mount, stages and scratch are no images', () => {
   assert.deepEqual(
@@ -49,7 +60,7 @@ test("Docker's own frontend is taken out of the text, and line numbers stay", ()
     '#syntax = docker.io/docker/dockerfile:1.7-labs',
     '// syntax=docker/dockerfile',
   ]) {
-    const { text } = readDockerfile(`${line}\n# escape=\`\nFROM debian:12\n`);
+    const { text } = read(`${line}\n# escape=\`\nFROM debian:12\n`);
     assert.doesNotMatch(text, /syntax/);
     assert.equal(text.split('\n').indexOf('FROM debian:12'), 2);
   }
@@ -66,7 +77,7 @@ test('a foreign frontend is refused, wherever BuildKit would find it', () => {
     ' {"syntax":"evil/x"}',
   ]) {
     assert.throws(
-      () => readDockerfile(text),
+      () => read(text),
       (error: OrkestrError) => error.code === 'ORK_DOCKERFILE_REFUSED',
       text,
     );

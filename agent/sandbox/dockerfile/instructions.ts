@@ -1,0 +1,110 @@
+/**
+ * The instructions of a Dockerfile, read as BuildKit reads them (frontend/dockerfile/parser/parser.go), each with the place
+ * of its every character, so that parts of it can be replaced in the text.
+ */
+import { refused } from './refused.ts';
+
+export interface Instruction {
+  /** Upper case. */
+  readonly name: string;
+  /** What follows the name, continued lines joined. */
+  readonly words: string;
+  /** Of the first line, from 1. */
+  readonly line: number;
+  /** Where in the text each character of `words` stands. */
+  readonly offsets: readonly number[];
+  /** Names of the here-documents that it begins. */
+  readonly hereDocuments: readonly string[];
+}
+
+interface Line {
+  readonly text: string;
+  readonly offset: number;
+  readonly number: number;
+}
+
+/**
+ * @param hereDocuments whether the engine knows them; if not, their text is read as instructions, as the engine would
+ * @throws OrkestrError ORK_DOCKERFILE_REFUSED for what engines of different age read differently
+ */
+export function readInstructions(text: string, escape: string, hereDocuments: boolean): Instruction[] {
+  const found: Instruction[] = [];
+  const lines = linesOf(text);
+  for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
+    if (isBlankOrComment(line.text)) continue;
+    const instruction = readOne(line, lines, escape);
+    found.push(instruction);
+    if (!hereDocuments) continue;
+    for (const name of instruction.hereDocuments) skipHereDocument(name, lines);
+  }
+  return found;
+}
+
+function linesOf(text: string): Line[] {
+  let offset = 0;
+  return text.split('\n').map((line, index) => {
+    const at = { text: line, offset, number: index + 1 };
+    offset += line.length + 1;
+    return at;
+  });
+}
+
+const isBlankOrComment = (line: string): boolean => /^\s*(?:#.*)?$/.test(line);
+
+/** Takes the lines that continue `first` off `rest`. */
+function readOne(first: Line, rest: Line[], escape: string): Instruction {
+  const text: string[] = [];
+  const offsets: number[] = [];
+  const take = (line: Line, from: number): boolean => {
+    const goesOn = continues(line, escape);
+    const end = goesOn ? line.text.lastIndexOf(escape) : line.text.length;
+    for (let index = from; index < end; index += 1) {
+      text.push(line.text[index] ?? '');
+      offsets.push(line.offset + index);
+    }
+    return goesOn;
+  };
+  let goesOn = take(first, first.text.length - first.text.trimStart().length);
+  while (goesOn && rest.length > 0) {
+    const next = rest.shift() as Line;
+    if (!isBlankOrComment(next.text)) goesOn = take(next, 0);
+  }
+  const whole = text.join('');
+  const name = /^\S+\s*/.exec(whole)?.[0] ?? '';
+  const words = whole.slice(name.length).trimEnd();
+  return {
+    name: name.trim().toUpperCase(),
+    words,
+    line: first.number,
+    offsets: offsets.slice(name.length, name.length + words.length),
+    hereDocuments: /^(?:RUN|COPY|ADD)\s/i.test(whole) ? hereDocumentsOf(words) : [],
+  };
+}
+
+function continues({ text, number }: Line, escape: string): boolean {
+  const end = text.trimEnd();
+  if (!end.endsWith(escape)) return false;
+  // Older parsers go on after it, newer ones do not (moby/buildkit#4351): what is an instruction would depend on the engine.
+  if (end.endsWith(escape + escape))
+    throw refused(`It ends with ${escape}${escape}, which engines read differently`, number);
+  return true;
+}
+
+/** Words of the form `<<EOF`, `<<-"EOF"`, `3<<EOF`, outside of quotes. */
+function hereDocumentsOf(words: string): string[] {
+  const shellWords = words.match(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+/g) ?? [];
+  return shellWords.flatMap((word) => {
+    const [, chomp, name = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
+    const plain = name.replaceAll(/["'\\]/g, '');
+    return plain === '' ? [] : [`${chomp}${plain}`];
+  });
+}
+
+/** Up to the line that is its name; with a dash in front of the name, tabs before it do not count. */
+function skipHereDocument(name: string, lines: Line[]): void {
+  const chomp = name.startsWith('-');
+  const end = chomp ? name.slice(1) : name;
+  for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
+    if ((chomp ? line.text.replace(/^\t+/, '') : line.text) === end) return;
+  }
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OrkestrError } from '../../../protocol/errors.ts';
+import { type Dockerfile, type DockerfileRequest, readDockerfile } from './dockerfile.ts';
+
+const read = (text: string, more: Partial<DockerfileRequest> = {}): Dockerfile =>
+  readDockerfile({
+    text,
+    origin: 'repository',
+    engineVersion: '29.1.0',
+    environmentId: 'env',
+    secrets: ['A', 'B'],
+    buildArgs: {},
+    ...more,
+  });
+const lines = (...all: string[]): string => ['FROM debian:12', ...all].join('\n');
+const refusal = (text: string, more: Partial<DockerfileRequest> = {}): OrkestrError => {
+  try {
+    read(text, more);
+  } catch (error) {
+    return error as OrkestrError;
+  }
+  return assert.fail(`It was taken: ${text}`);
+};
+
+test('ids of caches and secrets get the environment in front, and nothing else changes', () => {
+  for (const [written, built] of [
+    ['RUN --mount=type=cache,target=/c a', 'RUN --mount=type=cache,target=/c,id=env-/c a'],
+    ['run --mount=type=cache,id=x,dst=/c a', 'run --mount=type=cache,id=env-x,dst=/c a'],
+    ['RUN --mount=target=/c,TYPE=Cache,ID=x a', 'RUN --mount=target=/c,type=Cache,id=env-x a'],
+    ['RUN --mount=type=secret,id=A a', 'RUN --mount=type=secret,id=env-A,target=/run/secrets/A a'],
+    ['RUN --mount=type=secret,source=A,target=/t a', 'RUN --mount=type=secret,target=/t,id=env-A a'],
+    ['RUN --mount=type=secret,target=/t/A a', 'RUN --mount=type=secret,target=/t/A,id=env-A a'],
+    ['RUN --mount=type=secret,id=A,env a', 'RUN --mount=type=secret,env=A,id=env-A a'],
+    ['RUN --mount=type=secret,id=A,env=X,required a', 'RUN --mount=type=secret,env=X,required,id=env-A a'],
+    ['RUN --mount=type=bind,from=x,target=/t a', 'RUN --mount=type=bind,from=x,target=/t a'],
+    ['RUN --mount=type=tmpfs,target=/t a', 'RUN --mount=type=tmpfs,target=/t a'],
+    ['RUN echo --mount=type=cache,target=/c', 'RUN echo --mount=type=cache,target=/c'],
+    ['RUN -- --mount=type=cache,target=/c', 'RUN -- --mount=type=cache,target=/c'],
+  ] as const) {
+    assert.equal(read(lines(written)).text, lines(built), written);
+  }
+});
+
+test('a cache is prefixed however its flag is spelt: quoted, escaped, over several lines', () => {
+  for (const flag of [
+    '--mount=type=ca\\che,id=x,target=/c',
+    '--mount="type=cache",id=x,target=/c',
+    "--mo'unt'=type=cache,i\\d=x,target=/c",
+    '--mount=type=cache,\\\nid=x,target=/c',
+    '--mount=type=cache\\\n# a comment\n\n,id=x,target=/c',
+    '\\\n  --mount=type=cache,id=x,target=/c',
+    '--network=none --mount=type=cache,id=x,target=/c',
+    '--mount=type=bind,type=cache,id=y,id=x,target=/c',
+  ]) {
+    const { text } = read(lines(`RUN ${flag} ls`, 'USER 7'));
+    assert.match(text, /id=env-x/, flag);
+    assert.equal(text.split('\n').indexOf('USER 7'), lines(`RUN ${flag} ls`, 'USER 7').split('\n').indexOf('USER 7'));
+  }
+});
+
+test('what could keep the prefix off is refused', () => {
+  for (const line of [
+    'RUN --mount=type=$T,target=/c a',
+    'RUN --mount=type=cache,\\"id=x\\",target=/c a',
+    'ONBUILD RUN --mount=type=cache,id=x,target=/c a',
+    'ONBUILD RUN --mo\\unt=type=cache,id=x,target=/c a',
+    'RUN echo a\\\\\nRUN --mount=type=cache,id=x,target=/c a',
+    'RUN --mount=type=ssh a',
+  ]) {
+    assert.equal(refusal(lines(line)).code, 'ORK_DOCKERFILE_REFUSED', line);
+  }
+});
+
+test('secrets are told with their lines; one that is required and not set is refused with its command', () => {
+  const { secrets } = read(lines('RUN --mount=type=secret,id=A,required=true a', 'RUN --mount=type=secret,id=C b'));
+  assert.deepEqual(secrets, [
+    { name: 'A', line: 2, required: true },
+    { name: 'C', line: 3, required: false },
+  ]);
+  const error = refusal(lines('RUN a', 'RUN --mount=type=secret,id=C,required=true b'));
+  assert.equal(error.code, 'ORK_BUILD_SECRET');
+  assert.match(error.message, /Line 3 .* C, .*orkestr env set --build C=-/);
+});
+
+test('what the engine says is told in the words of the source', () => {
+  const source = 'RUN --mount=type=cache,target=/c --mount=type=secret,id=A make';
+  const { text, shown } = read(lines(source));
+  const built = text.split('\n')[1] ?? '';
+  assert.notEqual(built, source);
+  assert.equal(shown(`[2/2] ${built}`), `[2/2] ${source}`);
+});
+
+test('a generated Dockerfile gives the secrets to what sees the files, and shows none of it', () => {
+  const source = [
+    'FROM a AS build',
+    'RUN setup',
+    'COPY package.json ./',
+    'RUN --mount=type=cache,target=/c npm ci',
+    'FROM a',
+    'COPY --from=build /app /app',
+    'RUN last',
+  ].join('\n');
+  const { text, shown, secrets } = read(source, { origin: 'generated' });
+  const built = text.split('\n');
+  assert.equal(built[1], 'RUN setup');
+  assert.equal(
+    built[3],
+    'RUN --mount=type=secret,required=true,id=env-A,target=/run/secrets/A --mount=type=secret,required=true,id=env-B,target=/run/secrets/B --mount=type=cache,target=/c,id=env-/c export A="$(cat /run/secrets/A)" B="$(cat /run/secrets/B)" && npm ci',
+  );
+  assert.equal(built[6], 'RUN last');
+  assert.equal(shown(built[3] ?? ''), 'RUN --mount=type=cache,target=/c npm ci');
+  assert.deepEqual(
+    secrets.map(({ name }) => name),
+    ['A', 'B'],
+  );
+  assert.equal(read(source, { origin: 'generated', secrets: [] }).text.includes('secret'), false);
+});

@@ -1,0 +1,119 @@
+/**
+ * `RUN --mount` of caches and secrets. Their ids get the environment in front: environments of different people share the
+ * engine, and neither what one leaves in a cache nor a layer that was made with its secret may come into a build of another.
+ * (BuildKit's key of a RUN has the id of a secret in it, not its value.)
+ */
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { type Flag, flagsOf, writeFlag } from './flags.ts';
+import type { Instruction } from './instructions.ts';
+import { refused } from './refused.ts';
+
+/** A piece of the text, and what is built instead. */
+export interface Replacement {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+export interface SecretUse {
+  /** As the Dockerfile names it. */
+  readonly name: string;
+  readonly line: number;
+  readonly required: boolean;
+}
+
+export interface Mounts {
+  readonly replacements: readonly Replacement[];
+  readonly secrets: readonly SecretUse[];
+}
+
+/** The fields of a mount by lower-case name; the last one of a name counts. */
+type Fields = ReadonlyMap<string, string>;
+
+/** Value of `--mount` in the text of an `instruction` → the same within the environment. */
+export function readMounts(list: readonly Instruction[], idPrefix: string): Mounts {
+  const replacements: Replacement[] = [];
+  const secrets: SecretUse[] = [];
+  for (const instruction of list) {
+    if (instruction.name === 'ONBUILD' && hasMount(instruction.words)) {
+      throw refused(
+        'Mounts of ONBUILD are not possible here: put the RUN line into the Dockerfile that is built',
+        instruction.line,
+      );
+    }
+    if (instruction.name !== 'RUN') continue;
+    for (const flag of flagsOf(instruction.words)) {
+      if (flag.name !== 'mount') continue;
+      const fields = readFields(flag.value, instruction.line);
+      const kind = (fields.get('type') ?? 'bind').toLowerCase();
+      if (kind === 'ssh')
+        throw refused('There is no SSH agent in a build: give the key as a build secret', instruction.line);
+      const value =
+        kind === 'cache' ? cacheValue(fields, idPrefix) : kind === 'secret' ? secretValue(fields, idPrefix) : null;
+      if (value === null) continue;
+      if (kind === 'secret')
+        secrets.push({ name: secretName(fields), line: instruction.line, required: isOn(fields.get('required')) });
+      replacements.push(replaceFlag(instruction, flag, writeFlag('mount', value)));
+    }
+  }
+  return { replacements, secrets };
+}
+
+/** Whether the trigger `RUN …` of an image or of an ONBUILD line has a mount. */
+export const hasMount = (trigger: string): boolean =>
+  flagsOf(trigger.replace(/^\s*\S+/, '')).some(({ name }) => name === 'mount');
+
+/** @throws OrkestrError ORK_BUILD_SECRET for a required one that is not there */
+export function checkSecrets(uses: readonly SecretUse[], names: ReadonlySet<string>): void {
+  const missing = uses.find(({ name, required }) => required && !names.has(name));
+  if (missing === undefined) return;
+  throw new OrkestrError(
+    'ORK_BUILD_SECRET',
+    `Line ${missing.line} of the Dockerfile requires the build secret ${missing.name.slice(0, 128)}, which is not set. Set it with \`orkestr env set --build ${missing.name.slice(0, 128)}=-\`.`,
+  );
+}
+
+function readFields(value: string, line: number): Fields {
+  // Comma-separated values with quotes and variables in the kind: nobody writes it, and a prefix could be kept off by it.
+  if (value.includes('"')) throw refused('A mount with quotes in it cannot be read', line);
+  const fields = value.split(',').map((field): [string, string] => {
+    const equals = field.indexOf('=');
+    return equals === -1 ? [field.toLowerCase(), ''] : [field.slice(0, equals).toLowerCase(), field.slice(equals + 1)];
+  });
+  const read = new Map(fields);
+  if (read.get('type')?.includes('$') === true) throw refused('The type of a mount must be written out', line);
+  return read;
+}
+
+function cacheValue(fields: Fields, idPrefix: string): string {
+  const id = fields.get('id') || targetOf(fields);
+  return writeFields(new Map([...fields, ['id', `${idPrefix}${id}`]]));
+}
+
+/** `src` and `source` are other words for the id. The default target is of the name without what stands in front of it. */
+function secretValue(fields: Fields, idPrefix: string): string {
+  const name = secretName(fields);
+  const target = targetOf(fields);
+  const kept = [...fields].filter(([field]) => !['id', 'src', 'source'].includes(field));
+  const named = new Map([...kept, ['id', `${idPrefix}${name}`] as const]);
+  if (fields.get('env') === '') named.set('env', name); // else it would be named after the id
+  if (target === '' && !fields.has('env')) named.set('target', `/run/secrets/${baseName(name)}`);
+  return writeFields(named);
+}
+
+const secretName = (fields: Fields): string =>
+  fields.get('source') || fields.get('src') || fields.get('id') || baseName(targetOf(fields));
+
+const targetOf = (fields: Fields): string =>
+  fields.get('target') ?? fields.get('dst') ?? fields.get('destination') ?? '';
+const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+const isOn = (value: string | undefined): boolean => value !== undefined && value.toLowerCase() !== 'false';
+
+const writeFields = (fields: Fields): string =>
+  [...fields].map(([name, value]) => (value === '' ? name : `${name}=${value}`)).join(',');
+
+/** A flag that goes over several lines becomes one; the lines stay as many, so that their numbers stay right. */
+function replaceFlag({ offsets }: Instruction, flag: Flag, text: string): Replacement {
+  const start = offsets[flag.start] ?? 0;
+  return { start, end: (offsets[flag.end - 1] ?? start) + 1, text };
+}

@@ -1,0 +1,26 @@
+/** Build secrets in a Dockerfile that we write: every RUN that sees files of the repository gets them as variables. */
+
+export interface Exported {
+  readonly text: string;
+  /** What was put in, as the engine's messages have it. */
+  readonly added: readonly string[];
+}
+
+/**
+ * Install and build commands come after the first COPY of their stage; what stands before it only prepares the stage, and
+ * its layer stays shared. The values are variables of that one command, from files in memory: in no layer and no argument.
+ * Frontends before 1.10 have no `env=` for mounts, so the shell reads the files.
+ */
+export function exportSecrets(text: string, names: readonly string[]): Exported {
+  if (names.length === 0) return { text, added: [] };
+  const mounts = `${names.map((name) => `--mount=type=secret,id=${name},required=true`).join(' ')} `;
+  const exports = `export ${names.map((name) => `${name}="$(cat /run/secrets/${name})"`).join(' ')} && `;
+  let hasFiles = false;
+  const lines = text.split('\n').map((line) => {
+    if (line.startsWith('FROM ')) hasFiles = false;
+    if (/^COPY (?!--from=)/.test(line)) hasFiles = true;
+    const [, flags, command] = /^RUN ((?:--\S+ )*)(.*)$/.exec(line) ?? [];
+    return !hasFiles || command === undefined ? line : `RUN ${mounts}${flags}${exports}${command}`;
+  });
+  return { text: lines.join('\n'), added: [mounts, exports] };
+}

@@ -1,0 +1,22 @@
+/** Which registry an image is of, and the login for it (the "familiar name" rules of distribution/reference). */
+import type { RegistryLogin } from '../../protocol/job.ts';
+
+const DOCKER_HUB = 'docker.io';
+/** It has several hosts: that of the API, that of the index, and the name that people know. */
+const HUB_NAMES = /^(?:[a-z0-9-]+\.)?docker\.io$/;
+
+/** `node:24` → docker.io, `registry.example.com/a/b` → registry.example.com, `127.0.0.1:5000/a` → 127.0.0.1:5000. */
+export function registryOf(image: string): string {
+  const [first = '', ...rest] = image.split('/');
+  return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? canonical(first) : DOCKER_HUB;
+}
+
+/** The login for a registry; undefined when the project has none. */
+export function findLogin(registries: readonly RegistryLogin[], host: string): RegistryLogin | undefined {
+  return registries.find((login) => canonical(login.host) === canonical(host));
+}
+
+function canonical(host: string): string {
+  const name = host.toLowerCase();
+  return HUB_NAMES.test(name) ? DOCKER_HUB : name;
+}

@@ -1,0 +1,149 @@
+/** For tests: a builder with a real sandbox of the test's own, on the machine's engine with its debian base image. */
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { OrkestrError } from '../../protocol/errors.ts';
+import { BuildLimits } from '../../protocol/job.ts';
+import type { RegistryLogin } from '../../protocol/job.ts';
+import type { BuildPlan, Image } from '../../protocol/steps.ts';
+import { makeEngine } from '../../agent/docker/engine.ts';
+import { makeImageStore } from '../../agent/docker/images.ts';
+import type { ImageBuilder, ImageStore } from '../../agent/deployment/ports.ts';
+import type { Engine } from '../../agent/lib/engine.ts';
+import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
+import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
+
+export const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
+export const DEBIAN = 'debian:bookworm-slim';
+
+export interface TestBuild {
+  readonly environmentId?: string;
+  readonly projectId?: string;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly registries?: readonly RegistryLogin[];
+  readonly origin?: BuildPlan['dockerfile']['origin'];
+  readonly target?: string;
+  readonly buildArgs?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  readonly onLog?: (text: string) => void;
+}
+
+export interface Built {
+  readonly image: Image;
+  /** The whole log. */
+  readonly text: string;
+}
+
+export class TestBuilder {
+  readonly scope = randomBytes(4).toString('hex');
+  readonly host: Engine = makeEngine({ socketPath: '/var/run/docker.sock' });
+  readonly images: ImageStore = makeImageStore(this.host, { scope: this.scope });
+  readonly folder: string;
+  sandbox: Sandbox;
+  #builder: ImageBuilder;
+  readonly #environments = new Set<string>();
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.sandbox = this.#makeSandbox();
+    this.#builder = this.#makeBuilder();
+  }
+
+  static async start(): Promise<TestBuilder> {
+    const folder = await mkdtemp(join(tmpdir(), 'ork-build-'));
+    await mkdir(join(folder, 'context'));
+    await writeFile(join(folder, 'context', 'app.txt'), 'from the checkout');
+    const test = new TestBuilder(folder);
+    assert.ok(await test.images.find(DEBIAN), `the base image ${DEBIAN} is needed: orkestr-agent base-images build`);
+    return test;
+  }
+
+  /** What an agent has after a restart. */
+  restart(): void {
+    this.sandbox = this.#makeSandbox();
+    this.#builder = this.#makeBuilder();
+  }
+
+  /** Builds `lines` as the Dockerfile. */
+  async build(lines: readonly string[], options: TestBuild = {}): Promise<Built> {
+    const { environmentId = this.scope, projectId = 'a project', secrets = {}, registries = [] } = options;
+    this.#environments.add(environmentId);
+    const deploymentId = randomUUID();
+    let text = '';
+    const add = (more: string): void => {
+      text += more;
+      options.onLog?.(text);
+    };
+    const image = await this.#builder.build({
+      owner: { deploymentId, environmentId, projectId },
+      reference: `orkestr/${environmentId}:${deploymentId}`,
+      contextDirectory: join(this.folder, 'context'),
+      limits: LIMITS,
+      secrets,
+      registries,
+      log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
+      signal: options.signal ?? new AbortController().signal,
+      plan: {
+        detector: 'test',
+        confidence: 'certain',
+        portGuessed: true,
+        framework: 'none',
+        runtime: 'none',
+        evidence: [],
+        warnings: [],
+        rootDirectory: '.',
+        dockerfile: {
+          origin: options.origin ?? 'repository',
+          path: '.orkestr/Dockerfile',
+          text: lines.join('\n'),
+        },
+        ...(options.target !== undefined && { target: options.target }),
+        ...(options.buildArgs !== undefined && { buildArgs: options.buildArgs }),
+        files: [],
+      },
+    });
+    return { image, text };
+  }
+
+  /** The error of a build that must fail. */
+  async failure(lines: readonly string[], options: TestBuild = {}): Promise<OrkestrError> {
+    return this.build(lines, options).then(
+      () => assert.fail('it should have failed'),
+      (reason: OrkestrError) => reason,
+    );
+  }
+
+  /** Does `work` with the engine of a slot. */
+  inSandbox<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    const log = { write: () => undefined, line: () => undefined };
+    const { signal } = new AbortController();
+    return this.sandbox.use({ environmentId: this.scope, limits: LIMITS, log, signal }, ({ engine }) => work(engine));
+  }
+
+  async stop(): Promise<void> {
+    await this.sandbox.purge();
+    for (const environmentId of this.#environments) {
+      for (const { id } of await this.images.list(environmentId)) await this.images.remove(id);
+    }
+    await rm(this.folder, { recursive: true, force: true });
+    assert.ok(!existsSync(`/run/netns/orkb-${this.scope}a`));
+  }
+
+  #makeSandbox(): Sandbox {
+    return makeSandbox({
+      stateDirectory: join(this.folder, 'state'),
+      runDirectory: join(this.folder, 'run'),
+      scope: this.scope,
+      diskMiB: 3072,
+      openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+    });
+  }
+
+  #makeBuilder(): ImageBuilder {
+    const { scope, host: engine, images, sandbox } = this;
+    return makeImageBuilder({ scope, engine, images, sandbox });
+  }
+}
