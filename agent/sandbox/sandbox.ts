@@ -12,6 +12,8 @@ import { makeSandboxNetwork } from './network.ts';
 const GIB = 1_073_741_824;
 const DEFAULT_IDLE_MS = 10 * 60_000;
 const MAX_WAITING = 32;
+/** Rules and namespace that were looked at this long ago, ms, are not looked at again: a build that was waited for begins. */
+const FRESH_MS = 10_000;
 
 export interface SandboxOptions extends DaemonFiles {
   readonly scope: string;
@@ -53,6 +55,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   let waiting = 0;
   let turn: Promise<unknown> = Promise.resolve();
   let idleTimer: NodeJS.Timeout | undefined;
+  let ensuredAt = -Infinity;
 
   /** One after the other: starting, building and stopping never overlap. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -63,6 +66,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
 
   const tearDown = async (): Promise<void> => {
     clearTimeout(idleTimer);
+    ensuredAt = -Infinity;
     await daemon.stop();
     await cgroup.remove();
     await unmountBelow(options.stateDirectory, options.runDirectory, by);
@@ -72,7 +76,9 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   const ensureRunning = async (): Promise<void> => {
     if ((await daemon.runningPid()) !== null) {
       if (await daemon.answers()) {
+        if (performance.now() - ensuredAt < FRESH_MS) return;
         await network.ensure();
+        ensuredAt = performance.now();
         return;
       }
       await tearDown(); // it hangs, or its namespace is half gone
@@ -82,6 +88,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
     const { mtu, nameServers } = await network.ensure();
     const { namespacePath } = network;
     await daemon.start({ namespacePath, cgroupParent: cgroup.parent, scope, mtu, nameServers, cacheBytes });
+    ensuredAt = performance.now();
   };
 
   const stopWhenIdle = (): void => {
