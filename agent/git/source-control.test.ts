@@ -148,6 +148,7 @@ describe('clone', () => {
     const first = await repo.commit({ 'a.txt': 'one', 'sub/b.txt': '12345' });
     await repo.commit({ 'a.txt': 'two' });
     const { result, directory } = await checkout(t, repo.url, first);
+    assert.ok(result);
     const { committedAt = '', ...facts } = result;
     assert.deepEqual(facts, { commit: first, subject: 'Say hi', author: 'Ann', files: 2, bytes: 8 });
     assert.ok(Math.abs(Date.now() - Date.parse(committedAt)) < 60_000, committedAt);
