@@ -78,7 +78,7 @@ export type BuildPlan = z.infer<typeof BuildPlan>;
 
 /** How a build went. */
 export const BuildSummary = z.object({
-  /** From the start of the sandbox to the image on the host. */
+  /** From the first look for a base image to the image on the host. */
   ms: z.int(),
   /** Commands of the Dockerfile beside FROM, and how many of them came from the cache. */
   steps: z.int(),

@@ -60,7 +60,7 @@ export interface BuildRequest {
   /** Absolute path of the build context. */
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
-  /** Time of the files of the context, so that the same commit gives the same layers. Absent: each file's own. */
+  /** Time of the files of the context, which is another one with each checkout. Absent: each file's own. */
   readonly modifiedAt?: Date;
   /** The release whose image is built again: its base images are taken while they are to be had, and the result is compared. */
   readonly again?: { readonly deploymentId: string; readonly image: Image };

@@ -13,7 +13,6 @@ const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 100;
 const LOG_LINES = 15;
-/** What a step says faster than this is dropped by the engine, which would otherwise hold it in memory. */
 
 export interface DaemonFiles {
   /** Folder of its config and log. */

@@ -94,7 +94,6 @@ describe('an image between two engines', () => {
       assert.equal(await idOn(host, reference), await idOn(engine, reference));
       assert.deepEqual([first.layers, told], [{ all: 8, sent: 7 }, []]);
       assert.ok(first.sentBytes > 3_000_000 && first.sentBytes < 4_000_000, `${first.sentBytes} bytes`);
-      // Whatever a layer holds arrived as it was: the host can give the image back.
       const again = await buildIn(t, engine, [...EVERYTHING, 'RUN echo more > /made/more']);
       const second = await transferImage(engine, host, again, never, { log });
       assert.deepEqual(second.layers, { all: 9, sent: 1 });
@@ -138,8 +137,6 @@ describe('an image between two engines', () => {
   test('where the layers cannot be read the image is handed over whole, and that is told', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /whole`]);
-      const layer = (await readStoredImage(engine, reference))?.layers[0];
-      assert.ok(layer);
       const told: string[] = [];
       const elsewhere: Engine = {
         socketPath: engine.socketPath,
@@ -153,6 +150,42 @@ describe('an image between two engines', () => {
       assert.deepEqual([layers, await idOn(host, reference)], [null, await idOn(engine, reference)]);
       assert.ok(sentBytes > 50_000_000);
       assert.match(told.join(), /whole image/);
+    });
+  });
+
+  test('an engine that does not say which layer it misses gets all of them', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /other`]);
+      const other: Engine = {
+        socketPath: host.socketPath,
+        call: (what, work, options) =>
+          host.call(what, work, options).then((answer) => (answer === 1 ? (0 as typeof answer) : answer)),
+      };
+      const { layers, sentBytes } = await transferImage(engine, other, reference, never);
+      assert.deepEqual([layers, sentBytes > 50_000_000], [{ all: 2, sent: 2 }, true]);
+      assert.equal(await idOn(host, reference), await idOn(engine, reference));
+    });
+  });
+
+  test('a host whose disk is full is told of as that', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /full`]);
+      const full: Engine = {
+        socketPath: host.socketPath,
+        call: (what, work, options) =>
+          host.call(
+            what,
+            (docker, signal) => {
+              const loadImage = async () => Readable.from(['{"error":"write /x: no space left on device"}\n']);
+              return work(
+                what.startsWith('load') ? (Object.assign(Object.create(docker), { loadImage }) as never) : docker,
+                signal,
+              );
+            },
+            options,
+          ),
+      };
+      assert.equal((await failureOf(transferImage(engine, full, reference, never))).code, 'ORK_DISK_FULL');
     });
   });
 

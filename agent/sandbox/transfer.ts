@@ -1,5 +1,5 @@
 /** Images between two engines of this host, as a stream: never a temporary file of ours. */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -62,36 +62,36 @@ export async function transferImage(
 }
 
 /**
- * First without any layer: an engine that has them all is done then, and another one names the first that it misses. An
- * engine that says neither (containerd's image store wants every layer) gets all of them.
+ * First without any layer: an engine that has them all is done then, and another one names the first that it misses, or says
+ * only that something is missing (containerd's image store wants every layer) and gets all of them.
  */
 async function sendLayers(image: StoredImage, between: Between): Promise<Transfer> {
   const all = image.layers.length;
   for (let first = all; ;) {
-    const { refusal, sentBytes } = await sendFrom(image, first, between);
-    if (refusal === null) {
+    const { missing, sentBytes } = await sendFrom(image, first, between);
+    if (missing === null) {
       await checkId(image.id, between);
       return { layers: { all, sent: all - first }, sentBytes };
     }
-    if (first === 0) throw new Error(refusal);
+    if (first === 0) throw new Error('the engine misses a layer though it got them all');
     // Asked again when it misses another one: a layer below may have gone in between.
-    const missing = missingLayer(refusal) ?? 0;
     first = missing < first ? missing : 0;
   }
 }
 
-/** What the engine has against the archive is answered; what ended the archive itself is thrown. */
 async function sendFrom(
   image: StoredImage,
   firstLayer: number,
   { to, name, signal }: Between,
-): Promise<{ readonly refusal: string | null; readonly sentBytes: number }> {
+): Promise<{ readonly missing: number | null; readonly sentBytes: number }> {
   const archive = packImage(image, name, firstLayer);
   try {
-    const refusal = await load(to, archive.stream, name, signal);
-    return { refusal, sentBytes: archive.sentBytes() };
+    const missing = await load(to, archive.stream, name, signal);
+    return { missing, sentBytes: archive.sentBytes() };
   } catch (error) {
-    throw archive.failure() ?? error;
+    // What ended the archive says more than the engine that could not read on.
+    const failure = archive.failure();
+    throw failure instanceof OrkestrError ? failure : error;
   } finally {
     archive.stream.destroy(); // nothing more to read, or nobody to read it
   }
@@ -113,20 +113,27 @@ async function usesGraphDriver(engine: Engine): Promise<boolean> {
 
 async function saveAndLoad({ from, to, reference, name, signal }: Between): Promise<Transfer> {
   let sentBytes = 0;
-  const refusal = await from.call(
+  async function* counted(tar: Readable): AsyncGenerator<Buffer> {
+    for await (const piece of tar as AsyncIterable<Buffer>) {
+      sentBytes += piece.length;
+      yield piece;
+    }
+  }
+  await from.call(
     `save ${reference}`,
     async (docker) => {
       const tar = (await docker.getImage(reference).get()) as Readable;
-      tar.on('data', (piece: Buffer) => void (sentBytes += piece.length));
+      const archive = Readable.from(counted(tar), { objectMode: false });
       try {
-        return await load(to, tar, reference, signal);
+        const missing = await load(to, archive, reference, signal);
+        if (missing !== null) throw new Error('the engine misses a part of what the other one saved');
       } finally {
+        archive.destroy();
         tar.destroy();
       }
     },
     { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
   );
-  if (refusal !== null) throw new Error(refusal);
   if (name !== reference) {
     const { repository: repo, tag } = nameParts(name);
     await to.call(`name image ${name}`, (docker) => docker.getImage(reference).tag({ repo, tag }));
@@ -134,11 +141,17 @@ async function saveAndLoad({ from, to, reference, name, signal }: Between): Prom
   return { layers: null, sentBytes };
 }
 
-/** Why the engine refused the archive, or null. */
-function load(to: Engine, archive: Readable, reference: string, signal: AbortSignal): Promise<string | null> {
+/** Gives the archive to the engine. Answers null, or the layer that it misses. Any other refusal is thrown. */
+function load(to: Engine, archive: Readable, name: string, signal: AbortSignal): Promise<number | null> {
   return to.call(
-    `load ${reference}`,
-    async (docker, abortSignal) => (await readAnswer(await docker.loadImage(archive, { abortSignal }))).error,
+    `load ${name}`,
+    async (docker, abortSignal) => {
+      const { error } = await readAnswer(await docker.loadImage(archive, { abortSignal }));
+      if (error === null) return null;
+      const missing = missingLayer(error);
+      if (missing === null) throw new Error(error);
+      return missing;
+    },
     { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
   );
 }

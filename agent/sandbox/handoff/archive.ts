@@ -71,8 +71,11 @@ function addFile(tar: Pack, name: string, content: Buffer): Promise<void> {
 
 const layerName = (at: number): string => `layer-${at}.tar`;
 
-/** Which layer an engine missed, from its words about the file that it did not find; null when they are about anything else. */
+/**
+ * The first layer that an engine missed, from its words about a file that it did not find; 0 when it does not say which. Null
+ * when it has something else against the archive.
+ */
 export function missingLayer(message: string): number | null {
-  const at = /layer-(\d+)\.tar: no such file or directory/.exec(message)?.[1];
-  return at === undefined ? null : Number(at);
+  if (!/no such file or directory|not found/i.test(message)) return null;
+  return Number(/layer-(\d+)\.tar/.exec(message)?.[1] ?? 0);
 }
