@@ -53,6 +53,10 @@ export class FastEngine implements Shared {
     if (begun === null || client.read(begun, 0, begun.length)) socket.resume();
   }
 
+  listen(socket: Socket, read: (bytes: Buffer, start: number, end: number) => boolean): void {
+    this.#reads.attach(socket, (length) => read(this.#in, 0, length));
+  }
+
   handOver(stream: HandedOver, peer: Client): void {
     this.#general.accept(stream, peer);
   }

@@ -6,6 +6,7 @@ import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
 import type { Home } from './connection.ts';
 import { ReadBuffers } from './read-buffers.ts';
+import { ResponseHead } from './response-head.ts';
 
 /** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
 const SCRATCH_BYTES = 98_304;
@@ -19,6 +20,7 @@ export class Pools implements Calls, Home {
   /** Where heads to targets are put together: sent, or copied, before the next one is. */
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   readonly buffers = new ReadBuffers();
+  readonly head = new ResponseHead();
   now: number;
   readonly #clock: Clock;
   readonly #limits: Limits;
@@ -39,7 +41,8 @@ export class Pools implements Calls, Home {
   }
 
   start(request: CallRequest, sink: CallSink): Call {
-    const kept = this.#take(request);
+    // A WebSocket takes its connection away, so it opens one.
+    const kept = request.switched === null ? this.#take(request) : null;
     const connection = kept ?? this.#open(request.target);
     connection.start(request, sink, kept !== null);
     return connection;

@@ -63,6 +63,14 @@ const REQUEST_FIELDS = fc.oneof(
   line('TE', oneOf('trailers', 'chunked')),
   line('Upgrade', oneOf('websocket', 'h2c')),
   line('Host', oneOf('a', 'a:80', 'b', '', 'a b', 'a@b')),
+  fc
+    .tuple(
+      line('Connection', oneOf('Upgrade', 'keep-alive, Upgrade', 'upgrade', 'upgrade, close', 'keep-alive')),
+      line('Upgrade', oneOf('websocket', 'WebSocket', 'websocket, h2c')),
+      line('Sec-WebSocket-Key', oneOf('x3JJHMbDL1EzLkh9GBhXDw==', 'x')),
+      line('Sec-WebSocket-Version', oneOf('13', '8')),
+    )
+    .map((lines) => lines.join('')),
 );
 const RESPONSE_FIELDS = fc.oneof(
   line('Keep-Alive', oneOf('timeout=5', 'timeout=5, max=3', 'max=3', 'timeout=')),

@@ -31,7 +31,8 @@ function taken(bytes: Buffer): { messages: ReadMessage[]; end: number } {
     if (body.end === 'bad') return { messages: messages.slice(0, -1), end };
     if (body.end === 'more') return { messages, end: bytes.length };
     ({ end } = body);
-    if (head.close) break;
+    // Behind a handshake comes no request.
+    if (head.close || head.isHandshake) break;
   }
   return { messages, end };
 }
