@@ -140,9 +140,10 @@ export class TargetConnection implements Call {
   }
 
   /** For the sweep. @param now coarse, ms */
-  checkDeadline(now: number): void {
-    if (now < this.#deadline) return;
-    this.#fail(this.#isConnecting ? 'connect-timeout' : 'timeout', 'no progress in time');
+  check(now: number): void {
+    if (this.#state === 'idle' && now - this.idleSince >= this.keepAliveMs) this.destroy();
+    else if (now >= this.#deadline)
+      this.#fail(this.#isConnecting ? 'connect-timeout' : 'timeout', 'no progress in time');
   }
 
   #connect(): Socket {

@@ -7,6 +7,7 @@ import { TargetConnection } from './connection.ts';
 import type { Home } from './connection.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { ResponseHead } from './response-head.ts';
+import { Sweep } from './sweep.ts';
 
 /** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
 const SCRATCH_BYTES = 98_304;
@@ -26,6 +27,7 @@ export class Pools implements Calls, Home {
   readonly #limits: Limits;
   readonly #idle = new Map<Target, TargetConnection[]>();
   readonly #all = new Set<TargetConnection>();
+  readonly #sweep: Sweep<TargetConnection>;
   #idleCount = 0;
   #closing = false;
 
@@ -34,6 +36,7 @@ export class Pools implements Calls, Home {
     this.#limits = limits;
     this.#clock = clock;
     this.now = clock.monotonic();
+    this.#sweep = new Sweep(this.#all, (connection) => connection.check(this.now), clock);
   }
 
   get counts(): { idle: number; busy: number } {
@@ -69,14 +72,9 @@ export class Pools implements Calls, Home {
   }
 
   /** Every so often: what waits too long fails, what is idle too long is closed before the target does it. */
-  sweep(): void {
+  tick(): void {
     this.now = this.#clock.monotonic();
-    for (const connection of this.#all) connection.checkDeadline(this.now);
-    for (const pool of this.#idle.values()) {
-      for (const connection of pool) {
-        if (this.now - connection.idleSince >= connection.keepAliveMs) connection.destroy();
-      }
-    }
+    this.#sweep.begin();
   }
 
   close(): void {
