@@ -360,6 +360,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#client.write(head.bytes, compactResponseHead(head, SWITCHED), behind);
     this.#tunnel = this.#client.tie(wire, (this.#route as Route).idleMs, () => this.#ended('served'));
     if (!this.#tunnel.fromTarget(head.bytes, behind, end)) wire.socket.pause();
+    if (this.#dismissed) this.#tunnel.dismiss();
   }
 
   #checkBody(): void {
