@@ -4,6 +4,7 @@
  */
 import type { Target } from '../upstream/target.ts';
 import type { ResponseHead } from './response-head.ts';
+import type { Wire } from './tunnel.ts';
 
 /** How the body of a request is framed for the target. `chunked`: the call adds the chunk framing. */
 export type RequestFraming = 'none' | 'length' | 'chunked';
@@ -31,6 +32,12 @@ export interface CallRequest {
   readonly raw: boolean;
   /** The sink writes what it is given through at once: a long body may come in large pieces. */
   readonly bulk: boolean;
+  /**
+   * For a WebSocket handshake: takes the connection over when the target switches. No call of the sink follows, and none
+   * of the call may.
+   * @param head of its 101; valid only during the call, as what came behind it is, up to `end` of `head.bytes`
+   */
+  readonly switched: ((wire: Wire, head: ResponseHead, end: number) => void) | null;
 }
 
 /** Why a call came to nothing. `refused`: no connection, and so nothing was sent. */

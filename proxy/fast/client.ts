@@ -16,6 +16,8 @@ import type { RequestHead } from './head.ts';
 import { Outlet } from './outlet.ts';
 import type { Pools } from './pool.ts';
 import type { RequestIds } from './request-ids.ts';
+import { Tunnel } from './tunnel.ts';
+import type { Wire } from './tunnel.ts';
 
 /** Bytes kept that came behind the request that is being answered; when there are more, nothing more is read. */
 const QUEUE_BYTES = 16_384;
@@ -31,6 +33,8 @@ export interface Shared {
   readonly trusted: AddressRanges;
   /** True while the proxy drains. */
   readonly closing: boolean;
+  /** Has what is read of a connection given to `read`, valid during the call; false: no more until it is resumed. */
+  listen(socket: Socket, read: (bytes: Buffer, start: number, end: number) => boolean): void;
   /** Goes on with a connection in the general engine. */
   handOver(stream: HandedOver, peer: Client): void;
   /** The head of a request did not come in time. */
@@ -38,8 +42,11 @@ export interface Shared {
   closed(client: ClientConnection): void;
 }
 
-/** `handed`: the general engine has it. `leaving`: we said our last and wait for the client's end. */
-type State = 'open' | 'handed' | 'leaving';
+/**
+ * `handed`: the general engine has it. `tied`: it is one end of a tunnel. `leaving`: we said our last and wait for the
+ * client's end.
+ */
+type State = 'open' | 'handed' | 'tied' | 'leaving';
 
 export class ClientConnection {
   readonly peer: Client;
@@ -51,6 +58,7 @@ export class ClientConnection {
   readonly #outlet: Outlet;
   #state: State = 'open';
   #handed: HandedOver | null = null;
+  #tunnel: Tunnel | null = null;
   /** What came of a head that is not complete. */
   #partial: Buffer | null = null;
   /** What came behind the request that is being answered. */
@@ -79,7 +87,7 @@ export class ClientConnection {
     // Its `close` follows, and is all that counts.
     socket.on('error', () => undefined);
     // A client that ends its side while it is owed an answer has left, as node:http and nginx see it too.
-    socket.once('end', () => this.#state !== 'handed' && socket.destroy());
+    socket.once('end', () => this.#state !== 'handed' && this.#state !== 'tied' && socket.destroy());
     socket.once('close', () => this.#closed());
   }
 
@@ -89,6 +97,7 @@ export class ClientConnection {
    */
   read(bytes: Buffer, start: number, end: number): boolean {
     if (this.#state === 'handed') return this.#handed?.feed(bytes.subarray(start, end)) ?? true;
+    if (this.#state === 'tied') return this.#tunnel?.fromClient(bytes, start, end) ?? true;
     if (this.#state === 'leaving') return true;
     if (this.#queued !== null) return this.#enqueue(this.#queued, bytes, start, end);
     this.#progress = this.#shared.pools.now;
@@ -124,8 +133,34 @@ export class ClientConnection {
     else if (!this.#exchange.goesOn) this.resume();
   }
 
+  /**
+   * The connection is one end of a tunnel from here on, and what came early for it is passed on.
+   * @param target the other end
+   * @param closed is called when both ends are closed
+   */
+  tie(target: Wire, idleMs: number, closed: () => void): Tunnel {
+    const { pools: clock, context } = this.#shared;
+    const times = { clock, idleMs, closeMs: context.timeouts.closeMs };
+    const tunnel = new Tunnel({ socket: this.#socket, outlet: this.#outlet }, target, times, () => {
+      closed();
+      this.#shared.closed(this);
+    });
+    this.#state = 'tied';
+    this.#tunnel = tunnel;
+    target.socket.on('error', () => undefined);
+    this.#shared.listen(target.socket, (bytes, start, end) => tunnel.fromTarget(bytes, start, end));
+    const early = this.#queued ?? EMPTY;
+    this.#queued = null;
+    if (tunnel.fromClient(early, 0, early.length)) this.#socket.resume();
+    return tunnel;
+  }
+
   /** @param reset true: where a plain end could be taken for the end of an answer */
   destroy(reset: boolean): void {
+    if (this.#tunnel !== null) {
+      this.#tunnel.destroy();
+      return;
+    }
     this.#state = 'leaving';
     if (reset) resetConnection(this.#socket);
     else this.#socket.destroy();
@@ -140,7 +175,8 @@ export class ClientConnection {
   check(now: number): void {
     const { timeouts } = this.#shared.context;
     if (this.#state === 'handed') return;
-    if (this.#state === 'leaving') {
+    if (this.#tunnel !== null) this.#tunnel.check(now);
+    else if (this.#state === 'leaving') {
       if (now - this.#since >= timeouts.closeMs) this.#socket.destroy();
     } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts);
     else if (this.#partial !== null || !this.#asked) {
@@ -227,6 +263,8 @@ export class ClientConnection {
   }
 
   #closed(): void {
+    // The tunnel tells when its other end is closed, too.
+    if (this.#tunnel !== null) return;
     // What waits behind the request is not begun: nobody would read the answer.
     this.#state = 'leaving';
     this.#exchange.abandon();

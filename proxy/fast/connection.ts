@@ -11,7 +11,7 @@ import { ChunkScanner } from './chunked.ts';
 import { MORE } from './fields.ts';
 import { HEADROOM, Reads } from './read-buffers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
-import { ResponseHead } from './response-head.ts';
+import type { ResponseFraming, ResponseHead } from './response-head.ts';
 import { Outlet } from './outlet.ts';
 import { Trailers } from './trailers.ts';
 
@@ -29,6 +29,8 @@ type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
 export interface Home {
   readonly timeouts: Timeouts;
   readonly buffers: ReadBuffers;
+  /** What heads of answers are read with, all one after the other: it is 2 KiB, and hot in the core's cache. */
+  readonly head: ResponseHead;
   /** Coarse monotonic time, ms. */
   readonly now: number;
   /** The call is over and the connection can carry another. */
@@ -39,7 +41,6 @@ export interface Home {
 export class TargetConnection implements Call {
   readonly target: Target;
   readonly #home: Home;
-  readonly #head = new ResponseHead();
   readonly #chunks = new ChunkScanner();
   readonly #trailers = new Trailers();
   #socket: Socket;
@@ -54,6 +55,9 @@ export class TargetConnection implements Call {
   /** Bytes of a head that is not complete. */
   #partial: Buffer | null = null;
   #interim = 0;
+  /** Of the answer whose head was read last. */
+  #framing: ResponseFraming = 'none';
+  #keepAlive = false;
   #left = 0;
   #requestDone = false;
   #isReused = false;
@@ -109,7 +113,7 @@ export class TargetConnection implements Call {
   }
 
   get isBetweenChunks(): boolean {
-    return this.#state === 'body' && this.#head.framing === 'chunked' && this.#chunks.isBetween;
+    return this.#state === 'body' && this.#framing === 'chunked' && this.#chunks.isBetween;
   }
 
   /** False from the moment when its end is known; its `close` may still be to come. */
@@ -136,9 +140,10 @@ export class TargetConnection implements Call {
   }
 
   /** For the sweep. @param now coarse, ms */
-  checkDeadline(now: number): void {
-    if (now < this.#deadline) return;
-    this.#fail(this.#isConnecting ? 'connect-timeout' : 'timeout', 'no progress in time');
+  check(now: number): void {
+    if (this.#state === 'idle' && now - this.idleSince >= this.keepAliveMs) this.destroy();
+    else if (now >= this.#deadline)
+      this.#fail(this.#isConnecting ? 'connect-timeout' : 'timeout', 'no progress in time');
   }
 
   #connect(): Socket {
@@ -151,13 +156,7 @@ export class TargetConnection implements Call {
     const socket = new Socket({ onread: options });
     socket.setNoDelay(true);
     this.#isConnecting = true;
-    socket.once('error', (error) => {
-      if (this.#socket !== socket) return;
-      this.#error = error;
-      this.#isOpen = false;
-    });
-    socket.once('end', () => this.#socket === socket && this.#ended());
-    socket.once('close', () => this.#socket === socket && this.#closed());
+    socket.once('error', this.#failed).once('end', this.#ended).once('close', this.#closed);
     socket.once('connect', () => {
       if (this.#socket !== socket) return;
       this.#isConnecting = false;
@@ -232,10 +231,11 @@ export class TargetConnection implements Call {
 
   /** @returns the offset after the head of the final answer, or -1 when there is none yet */
   #takeHead(bytes: Buffer, start: number, end: number): number {
-    const head = this.#head;
+    const { head } = this.#home;
+    const request = this.#request as CallRequest;
     let at = start;
     for (;;) {
-      const after = head.read(bytes, at, end, this.#request?.isHead ?? false);
+      const after = head.read(bytes, at, end, request.isHead, request.switched !== null);
       if (after === MORE && end - at <= MAX_HEAD_BYTES) {
         // With the headroom in front, for the sink.
         this.#partial = Buffer.concat([this.#reads.bytes.subarray(0, HEADROOM), bytes.subarray(at, end)]);
@@ -244,12 +244,16 @@ export class TargetConnection implements Call {
       if (after < 0 || after - at > MAX_HEAD_BYTES)
         return this.#malformed('the head of the answer is not valid HTTP/1.1');
       at = after;
+      if (request.switched !== null && head.status === 101) return this.#giveAway(request.switched, head, end);
       if (!head.isInterim) break;
       this.#interim += 1;
       if (this.#interim > MAX_INTERIM) return this.#malformed('too many interim answers');
       if (head.status === 103) this.#sink?.information(head);
     }
     this.#state = 'body';
+    this.#framing = head.framing;
+    this.#keepAlive = head.keepAlive;
+    if (head.keepAliveMs > 0) this.keepAliveMs = Math.max(0, head.keepAliveMs - 1000);
     this.#left = head.contentLength;
     if (head.framing === 'chunked') {
       this.#chunks.reset();
@@ -262,7 +266,7 @@ export class TargetConnection implements Call {
   #takeBody(bytes: Buffer, start: number, end: number): boolean {
     if (this.#sink === null) return true;
     this.#awaitBody();
-    switch (this.#head.framing) {
+    switch (this.#framing) {
       case 'none':
         return this.#complete(start, end);
       case 'length':
@@ -332,8 +336,7 @@ export class TargetConnection implements Call {
     this.#sink = null;
     this.#deadline = Infinity;
     // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
-    const isReusable = at === end && this.#head.keepAlive && this.#requestDone;
-    if (this.#head.keepAliveMs > 0) this.keepAliveMs = Math.max(0, this.#head.keepAliveMs - 1000);
+    const isReusable = at === end && this.#keepAlive && this.#requestDone;
     sink?.end(trailers);
     this.#request = null;
     this.#state = isReusable ? 'idle' : 'closed';
@@ -342,13 +345,33 @@ export class TargetConnection implements Call {
     return true;
   }
 
-  #ended(): void {
+  /** It speaks WebSocket from here on, and is no longer ours. */
+  #giveAway(to: NonNullable<CallRequest['switched']>, head: ResponseHead, end: number): -1 {
+    const wire = { socket: this.#socket, outlet: this.#outlet };
+    wire.socket.off('error', this.#failed).off('end', this.#ended).off('close', this.#closed);
+    this.#reads.release();
+    this.#sink = null;
+    this.#request = null;
+    this.#deadline = Infinity;
     this.#isOpen = false;
-    if (this.#sink !== null && this.#state === 'body' && this.#head.framing === 'close') this.#complete(0, 0);
-    else this.destroy();
+    this.#state = 'closed';
+    this.#home.closed(this);
+    to(wire, head, end);
+    return -1;
   }
 
-  #closed(): void {
+  readonly #failed = (error: NodeJS.ErrnoException): void => {
+    this.#error = error;
+    this.#isOpen = false;
+  };
+
+  readonly #ended = (): void => {
+    this.#isOpen = false;
+    if (this.#sink !== null && this.#state === 'body' && this.#framing === 'close') this.#complete(0, 0);
+    else this.destroy();
+  };
+
+  readonly #closed = (): void => {
     this.#reads.release();
     const error = this.#error;
     if (this.#sink !== null && this.#mayRetry()) {
@@ -361,7 +384,7 @@ export class TargetConnection implements Call {
     }
     this.#state = 'closed';
     this.#home.closed(this);
-  }
+  };
 
   /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
   #mayRetry(): boolean {

@@ -13,6 +13,7 @@ import type { HandedOver } from './handed-over.ts';
 import { RequestHead } from './head.ts';
 import { Pools } from './pool.ts';
 import { RequestIds } from './request-ids.ts';
+import { Sweep } from './sweep.ts';
 
 /** Bytes of one read. All connections of clients share the buffer: what is kept of a read is copied. */
 const READ_BYTES = 65_536;
@@ -31,6 +32,7 @@ export class FastEngine implements Shared {
   readonly #in = Buffer.allocUnsafeSlow(READ_BYTES + 1);
   readonly #reads: SharedReads;
   readonly #clients = new Set<ClientConnection>();
+  readonly #sweep: Sweep<ClientConnection>;
   readonly #timer: NodeJS.Timeout;
   #whenEmpty: (() => void) | null = null;
 
@@ -40,8 +42,9 @@ export class FastEngine implements Shared {
     this.pools = pools;
     this.#general = general;
     this.#reads = new SharedReads(this.#in.subarray(0, READ_BYTES));
+    this.#sweep = new Sweep(this.#clients, (client) => client.check(pools.now), context.clock);
     const shortest = Math.min(...Object.values(context.timeouts));
-    this.#timer = setInterval(() => this.#sweep(), Math.max(10, Math.min(SWEEP_MS, shortest / 4))).unref();
+    this.#timer = setInterval(() => this.#tick(), Math.max(10, Math.min(SWEEP_MS, shortest / 4))).unref();
   }
 
   /** @param socket paused, of TCP, or of TLS after its handshake; what was read of it already comes first */
@@ -51,6 +54,10 @@ export class FastEngine implements Shared {
     const begun = socket.read() as Buffer | null;
     this.#reads.attach(socket, (length) => client.read(this.#in, 0, length));
     if (begun === null || client.read(begun, 0, begun.length)) socket.resume();
+  }
+
+  listen(socket: Socket, read: (bytes: Buffer, start: number, end: number) => boolean): void {
+    this.#reads.attach(socket, (length) => read(this.#in, 0, length));
   }
 
   handOver(stream: HandedOver, peer: Client): void {
@@ -85,8 +92,8 @@ export class FastEngine implements Shared {
     for (const client of this.#clients) client.destroy(false);
   }
 
-  #sweep(): void {
-    this.pools.sweep();
-    for (const client of this.#clients) client.check(this.pools.now);
+  #tick(): void {
+    this.pools.tick();
+    this.#sweep.begin();
   }
 }

@@ -29,7 +29,8 @@ import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
 import { RequestBody } from './request-body.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
-import { compactResponseHead, endHead, writeRequestHead } from './rewrite.ts';
+import { compactResponseHead, CONNECTION_CLOSE, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
+import type { Tunnel, Wire } from './tunnel.ts';
 
 const EMPTY = Buffer.alloc(0);
 const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
@@ -69,6 +70,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #to: Target | null = null;
   #call: Call | null = null;
   #request: CallRequest | null = null;
+  /** Of a WebSocket, in place of the call. */
+  #tunnel: Tunnel | null = null;
   #id = 0;
   #givenId = '';
   #startedAt = 0;
@@ -198,12 +201,16 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   cut(): void {
-    this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
+    if (this.#tunnel !== null) {
+      this.#tunnel.end();
+      this.#ended('served');
+    } else this.#fail(APP_UNAVAILABLE, 'cut at the deadline of a drain');
   }
 
   dismiss(): void {
     this.#dismissed = true;
-    this.#tryDismiss();
+    if (this.#tunnel !== null) this.#tunnel.dismiss();
+    else this.#tryDismiss();
   }
 
   information(head: ResponseHead): void {
@@ -222,7 +229,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     // An answer to half a request: the rest of it would be taken for the next one.
     if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
     this.#out = head.bytes;
-    this.#outStart = compactResponseHead(head, this.#close);
+    this.#outStart = compactResponseHead(head, this.#close ? CONNECTION_CLOSE : null);
     this.#outEnd = head.end;
   }
 
@@ -291,7 +298,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#startedAt = performance.now();
     this.#phase = 'asking';
     this.#dismissed = false;
-    this.#close = head.close;
+    // What a client has sent too early for its WebSocket would be taken for a request.
+    this.#close = head.close || head.isHandshake;
     this.#framing = 'none';
     this.#outStart = 0;
     this.#outEnd = 0;
@@ -322,7 +330,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     return after === end ? after : this.take(bytes, after, end);
   }
 
-  #requestOf({ method, framing }: RequestHead, head: Buffer): CallRequest {
+  #requestOf({ method, framing, isHandshake }: RequestHead, head: Buffer): CallRequest {
     const { responseHeadMs, idleMs } = this.#route as Route;
     return {
       target: this.#to as Target,
@@ -335,7 +343,24 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
       raw: true,
       // TLS copies what it is given, record by record.
       bulk: !this.#client.peer.secure,
+      switched: isHandshake ? (wire, answer, end) => this.#switched(wire, answer, end) : null,
     };
+  }
+
+  /** The app speaks WebSocket from here on. @param end of what came with the head of its answer */
+  #switched(wire: Wire, head: ResponseHead, end: number): void {
+    this.appMs = performance.now() - this.#startedAt;
+    this.#phase = 'answering';
+    this.status = head.status;
+    this.stream = 'websocket';
+    this.#call = null;
+    this.#request = null;
+    this.#bytes = EMPTY;
+    const behind = head.end;
+    this.#client.write(head.bytes, compactResponseHead(head, SWITCHED), behind);
+    this.#tunnel = this.#client.tie(wire, (this.#route as Route).idleMs, () => this.#ended('served'));
+    if (!this.#tunnel.fromTarget(head.bytes, behind, end)) wire.socket.pause();
+    if (this.#dismissed) this.#tunnel.dismiss();
   }
 
   #checkBody(): void {
@@ -419,7 +444,12 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   #ended(outcome: Outcome): void {
+    if (this.#phase === 'idle') return;
     this.#phase = 'idle';
+    if (this.#tunnel !== null) {
+      this.#body.bytes = this.#tunnel.bytesIn;
+      this.bytesOut = this.#tunnel.bytesOut;
+    }
     this.outcome = outcome;
     this.durationMs = performance.now() - this.#startedAt;
     this.#to?.release(this, outcome, this.appMs > 0 ? this.status : 0);
@@ -428,6 +458,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#route = null;
     this.#call = null;
     this.#request = null;
+    this.#tunnel = null;
     this.#out = EMPTY;
     this.#bytes = EMPTY;
     this.#client.next(this.#close);

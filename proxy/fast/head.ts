@@ -1,9 +1,9 @@
 /**
  * The head of a request, read from bytes. Only what is positively recognised is taken: everything else (other methods,
- * HTTP/1.0, upgrades, expectations, nominated fields, announced trailers, anything odd) is for the general engine, which
+ * HTTP/1.0, upgrades to anything but WebSocket, expectations, nominated fields, announced trailers, anything odd) is for the general engine, which
  * reads the same bytes again with node's parser and serves or refuses it.
  */
-import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET } from './bytes.ts';
+import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET, TOKEN } from './bytes.ts';
 import { BAD, Cuts, Fields, MORE } from './fields.ts';
 
 /** `more`: not complete yet. `general`: not for the fast engine. */
@@ -39,7 +39,14 @@ const DROPPED = byLength([
   'proxy',
 ]);
 /** With one of these a request has a meaning that only the general engine knows. */
-const GENERAL = byLength(['te', 'expect', 'upgrade', 'trailer', 'http2-settings']);
+const GENERAL = byLength(['te', 'expect', 'trailer', 'http2-settings']);
+const UPGRADE = ascii('upgrade');
+const WEBSOCKET = ascii('websocket');
+const WEBSOCKET_KEY = ascii('sec-websocket-key');
+const WEBSOCKET_VERSION = ascii('sec-websocket-version');
+const VERSION_13 = ascii('13');
+/** 16 octets in base64 (RFC 6455 section 4.1). */
+const KEY_LENGTH = 24;
 const KEEP_ALIVE = ascii('keep-alive');
 const CLOSE = ascii('close');
 const CHUNKED = ascii('chunked');
@@ -67,12 +74,17 @@ export class RequestHead {
   close = false;
   /** What browsers send with `Accept`; others get text from us. */
   wantsHtml = false;
+  /** It asks for a WebSocket, in the one way that clients ask (RFC 6455 section 4.1): what comes behind it is no HTTP. */
+  isHandshake = false;
   start = 0;
   /** After the empty line. */
   end = 0;
   /** Value of X-Request-Id; -1: none. */
   requestIdStart = -1;
   requestIdEnd = -1;
+  /** Connection fields that ask for an upgrade, and Upgrade fields that name WebSocket. */
+  #upgrades = 0;
+  #webSockets = 0;
 
   /**
    * @param bytes with a head at `start`, and a NUL at `end`
@@ -128,10 +140,33 @@ export class RequestHead {
     this.close = false;
     this.wantsHtml = false;
     this.requestIdStart = -1;
+    this.#upgrades = 0;
+    this.#webSockets = 0;
     for (let index = 0; index < fields.count; index += 1) {
       if (!this.#judgeField(bytes, index, fields.line(index), fields.nameEnd(index))) return false;
     }
-    return this.hostStart >= 0;
+    this.isHandshake = this.#upgrades + this.#webSockets > 0;
+    return this.hostStart >= 0 && (!this.isHandshake || this.#isWhole(bytes));
+  }
+
+  /** All that makes a handshake is there, once, and nothing that a plain request has more. */
+  #isWhole(bytes: Uint8Array): boolean {
+    const { fields } = this;
+    let keys = 0;
+    let versions = 0;
+    for (let index = 0; index < fields.count; index += 1) {
+      const name = fields.line(index);
+      const nameEnd = fields.nameEnd(index);
+      if (isText(bytes, name, nameEnd, WEBSOCKET_KEY)) {
+        if (fields.valueEnd(index) - fields.valueStart(index) !== KEY_LENGTH) return false;
+        keys += 1;
+      } else if (isText(bytes, name, nameEnd, WEBSOCKET_VERSION)) {
+        if (!isText(bytes, fields.valueStart(index), fields.valueEnd(index), VERSION_13)) return false;
+        versions += 1;
+      }
+    }
+    const isAsked = this.#upgrades === 1 && this.#webSockets === 1 && keys === 1 && versions === 1;
+    return isAsked && this.method === 'GET' && this.framing === 'none' && !this.close;
   }
 
   #judgeField(bytes: Uint8Array, index: number, name: number, nameEnd: number): boolean {
@@ -144,6 +179,7 @@ export class RequestHead {
       this.wantsHtml ||= listsHtml(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
       return true;
     }
+    if (isText(bytes, name, nameEnd, UPGRADE)) return this.#upgrade(bytes, index);
     for (const text of GENERAL[nameEnd - name] ?? NOTHING) if (isText(bytes, name, nameEnd, text)) return false;
     if (isDropped(bytes, name, nameEnd)) this.#cut(index);
     return true;
@@ -164,8 +200,18 @@ export class RequestHead {
     const end = this.fields.valueEnd(index);
     this.#cut(index);
     if (isText(bytes, start, end, KEEP_ALIVE)) return true;
-    this.close = isText(bytes, start, end, CLOSE);
-    return this.close;
+    if (isText(bytes, start, end, CLOSE)) {
+      this.close = true;
+      return true;
+    }
+    this.#upgrades += 1;
+    return listsUpgrade(bytes, start, end);
+  }
+
+  #upgrade(bytes: Uint8Array, index: number): boolean {
+    this.#cut(index);
+    this.#webSockets += 1;
+    return isText(bytes, this.fields.valueStart(index), this.fields.valueEnd(index), WEBSOCKET);
   }
 
   #length(bytes: Uint8Array, index: number): boolean {
@@ -213,6 +259,23 @@ function listsHtml(bytes: Uint8Array, start: number, end: number): boolean {
     if (isAt(bytes, at, HTML) || isAt(bytes, at, XHTML)) return true;
     while (at < end && bytes[at] !== COMMA) at += 1;
     while (bytes[at + 1] === SPACE) at += 1;
+  }
+  return false;
+}
+
+/** True for a list of `upgrade`, with or without `keep-alive`, and nothing else. */
+function listsUpgrade(bytes: Uint8Array, start: number, end: number): boolean {
+  let upgrades = 0;
+  let at = start;
+  while (at < end) {
+    while (bytes[at] === SPACE) at += 1;
+    const token = at;
+    while (at < end && TOKEN[bytes[at] as number] === 1) at += 1;
+    if (isText(bytes, token, at, UPGRADE)) upgrades += 1;
+    else if (!isText(bytes, token, at, KEEP_ALIVE)) return false;
+    if (at === end) return upgrades === 1;
+    if (bytes[at] !== COMMA) return false;
+    at += 1;
   }
   return false;
 }

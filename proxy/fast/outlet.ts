@@ -17,7 +17,7 @@ const SECURE_AHEAD = 131_072;
 
 export class Outlet {
   readonly #socket: Socket & { readonly _handle?: Handle | null };
-  readonly #flushed: () => void;
+  #flushed: () => void;
   /** Of a plain, connected socket; -1: everything goes through the stream. */
   #fd = -1;
   #handle: Handle | null = null;
@@ -36,6 +36,11 @@ export class Outlet {
   open(): void {
     this.#handle = this.#socket._handle ?? null;
     this.#fd = this.#handle?.fd ?? -1;
+  }
+
+  /** The socket has another user from now on. @param flushed as the constructor has it */
+  passTo(flushed: () => void): void {
+    this.#flushed = flushed;
   }
 
   get isPending(): boolean {

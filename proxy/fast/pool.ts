@@ -6,6 +6,8 @@ import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
 import type { Home } from './connection.ts';
 import { ReadBuffers } from './read-buffers.ts';
+import { ResponseHead } from './response-head.ts';
+import { Sweep } from './sweep.ts';
 
 /** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
 const SCRATCH_BYTES = 98_304;
@@ -19,11 +21,13 @@ export class Pools implements Calls, Home {
   /** Where heads to targets are put together: sent, or copied, before the next one is. */
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   readonly buffers = new ReadBuffers();
+  readonly head = new ResponseHead();
   now: number;
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #idle = new Map<Target, TargetConnection[]>();
   readonly #all = new Set<TargetConnection>();
+  readonly #sweep: Sweep<TargetConnection>;
   #idleCount = 0;
   #closing = false;
 
@@ -32,6 +36,7 @@ export class Pools implements Calls, Home {
     this.#limits = limits;
     this.#clock = clock;
     this.now = clock.monotonic();
+    this.#sweep = new Sweep(this.#all, (connection) => connection.check(this.now), clock);
   }
 
   get counts(): { idle: number; busy: number } {
@@ -39,7 +44,8 @@ export class Pools implements Calls, Home {
   }
 
   start(request: CallRequest, sink: CallSink): Call {
-    const kept = this.#take(request);
+    // A WebSocket takes its connection away, so it opens one.
+    const kept = request.switched === null ? this.#take(request) : null;
     const connection = kept ?? this.#open(request.target);
     connection.start(request, sink, kept !== null);
     return connection;
@@ -66,14 +72,9 @@ export class Pools implements Calls, Home {
   }
 
   /** Every so often: what waits too long fails, what is idle too long is closed before the target does it. */
-  sweep(): void {
+  tick(): void {
     this.now = this.#clock.monotonic();
-    for (const connection of this.#all) connection.checkDeadline(this.now);
-    for (const pool of this.#idle.values()) {
-      for (const connection of pool) {
-        if (this.now - connection.idleSince >= connection.keepAliveMs) connection.destroy();
-      }
-    }
+    this.#sweep.begin();
   }
 
   close(): void {

@@ -31,6 +31,8 @@ const CLOSE = ascii('close');
 const CHUNKED = ascii('chunked');
 const EVENT_STREAM = ascii('text/event-stream');
 const TIMEOUT = ascii('timeout=');
+const UPGRADE = ascii('upgrade');
+const WEBSOCKET = ascii('websocket');
 const CR = 13;
 
 export class ResponseHead {
@@ -56,16 +58,20 @@ export class ResponseHead {
   hasTrailers = false;
   #lengths = 0;
   #codings = 0;
+  /** What Content-Length says, whether it counts or not. */
+  #declared = 0;
   #isHead = false;
+  #mayUpgrade = false;
   /** Value of a Connection field that names other fields. */
   #nominated: string | null = null;
 
   /**
    * @param bytes with a head at `start`, and a NUL at `end`
    * @param isHead the request was HEAD
+   * @param mayUpgrade the request was a WebSocket handshake: 101 is an answer to it, and to nothing else
    * @returns the offset after the head, BAD or MORE
    */
-  read(bytes: Buffer, start: number, end: number, isHead: boolean): number {
+  read(bytes: Buffer, start: number, end: number, isHead: boolean, mayUpgrade = false): number {
     this.bytes = bytes;
     this.start = start;
     const lines = this.#statusLine(bytes, start, end);
@@ -74,6 +80,7 @@ export class ResponseHead {
     this.linesStart = lines;
     this.end = after;
     this.#isHead = isHead;
+    this.#mayUpgrade = mayUpgrade;
     return this.#judge(bytes) ? after : BAD;
   }
 
@@ -114,6 +121,7 @@ export class ResponseHead {
     this.hasTrailers = false;
     this.#lengths = 0;
     this.#codings = 0;
+    this.#declared = 0;
     this.#nominated = null;
     for (let index = 0; index < fields.count; index += 1) {
       const name = fields.line(index);
@@ -144,7 +152,8 @@ export class ResponseHead {
   #length(bytes: Buffer, index: number): boolean {
     this.#lengths += 1;
     this.contentLength = decimal(bytes, this.fields.valueStart(index), this.fields.valueEnd(index));
-    if (this.status === 204) this.#cut(index);
+    this.#declared = this.contentLength;
+    if (this.#isLengthless()) this.#cut(index);
     return this.contentLength >= 0 && this.fields.isPlain(bytes, index);
   }
 
@@ -170,7 +179,7 @@ export class ResponseHead {
     const nominated = value.split(',').map((token) => token.trim().toLowerCase());
     if (nominated.includes('close')) this.keepAlive = false;
     const dropped = new Set([...nominated.filter((name) => !NEVER_NOMINATED.has(name)), ...HOP_BY_HOP]);
-    if (this.status === 204) dropped.add('content-length');
+    if (this.#isLengthless()) dropped.add('content-length');
     if (this.#isBodiless()) dropped.add('transfer-encoding');
     const { fields, cuts, bytes } = this;
     cuts.clear();
@@ -206,7 +215,26 @@ export class ResponseHead {
       this.framing = 'close';
       this.keepAlive = false;
     }
-    return this.status !== 101;
+    return this.status !== 101 || (this.#mayUpgrade && this.#isSwitch());
+  }
+
+  /** The switch to WebSocket that was asked for: named once, by both fields, and with nothing that could be a body. */
+  #isSwitch(): boolean {
+    const { bytes, fields } = this;
+    let upgrades = 0;
+    for (let index = 0; index < fields.count; index += 1) {
+      if (!isText(bytes, fields.line(index), fields.nameEnd(index), UPGRADE)) continue;
+      if (!isText(bytes, fields.valueStart(index), fields.valueEnd(index), WEBSOCKET)) return false;
+      upgrades += 1;
+    }
+    const isNamed = (this.#nominated ?? '').split(',').some((token) => token.trim().toLowerCase() === 'upgrade');
+    const isBare = this.#codings === 0 && this.#declared === 0;
+    return upgrades === 1 && isNamed && isBare && this.minorVersion === 1;
+  }
+
+  /** RFC 9110 section 8.6. */
+  #isLengthless(): boolean {
+    return this.status === 204 || this.status === 101;
   }
 
   #isBodiless(): boolean {

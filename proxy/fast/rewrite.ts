@@ -4,7 +4,10 @@ import type { OriginLines } from './origin.ts';
 import type { ResponseHead } from './response-head.ts';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
-const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
+/** Lines of ours in the head of an answer, for {@link compactResponseHead}. */
+export const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
+export const SWITCHED = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'latin1');
+const HANDSHAKE = Buffer.from('connection: Upgrade\r\nupgrade: websocket\r\n', 'latin1');
 const DIGIT_ONE = 49;
 
 /**
@@ -21,6 +24,7 @@ export function writeRequestHead(bytes: Buffer, head: RequestHead, origin: Origi
     from = cuts.end(index);
   }
   at += bytes.copy(out, at, from, head.end - CRLF.length);
+  if (head.isHandshake) at += HANDSHAKE.copy(out, at);
   return at + origin.lines.copy(out, at);
 }
 
@@ -35,10 +39,11 @@ export function endHead(out: Buffer, at: number): number {
 
 /**
  * Takes the lines that do not pass out of an answer's head, so that what is left ends where it ended, in front of the
- * body. There must be room for a `Connection: close` before the head.
+ * body. There must be room for our own lines before the head.
+ * @param own lines that are added; null: none
  * @returns the new start
  */
-export function compactResponseHead(head: ResponseHead, close: boolean): number {
+export function compactResponseHead(head: ResponseHead, own: Buffer | null): number {
   const { bytes, cuts } = head;
   if (head.minorVersion === 0) bytes[head.start + 7] = DIGIT_ONE;
   // From the right: each segment moves to the right, over what is cut.
@@ -51,12 +56,12 @@ export function compactResponseHead(head: ResponseHead, close: boolean): number 
     at -= length;
     if (index >= 0) segmentEnd = cuts.start(index);
   }
-  return close ? addClose(bytes, at, head.end - CRLF.length) : at;
+  return own === null ? at : addLines(bytes, at, head.end - CRLF.length, own);
 }
 
-/** Makes room for one line more by moving all others to the left. */
-function addClose(bytes: Buffer, start: number, linesEnd: number): number {
-  bytes.copyWithin(start - CONNECTION_CLOSE.length, start, linesEnd);
-  CONNECTION_CLOSE.copy(bytes, linesEnd - CONNECTION_CLOSE.length);
-  return start - CONNECTION_CLOSE.length;
+/** Makes room for more lines by moving all others to the left. */
+function addLines(bytes: Buffer, start: number, linesEnd: number, own: Buffer): number {
+  bytes.copyWithin(start - own.length, start, linesEnd);
+  own.copy(bytes, linesEnd - own.length);
+  return start - own.length;
 }

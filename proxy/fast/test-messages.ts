@@ -63,12 +63,26 @@ const REQUEST_FIELDS = fc.oneof(
   line('TE', oneOf('trailers', 'chunked')),
   line('Upgrade', oneOf('websocket', 'h2c')),
   line('Host', oneOf('a', 'a:80', 'b', '', 'a b', 'a@b')),
+  fc
+    .tuple(
+      line('Connection', oneOf('Upgrade', 'keep-alive, Upgrade', 'upgrade', 'upgrade, close', 'keep-alive')),
+      line('Upgrade', oneOf('websocket', 'WebSocket', 'websocket, h2c')),
+      line('Sec-WebSocket-Key', oneOf('x3JJHMbDL1EzLkh9GBhXDw==', 'x')),
+      line('Sec-WebSocket-Version', oneOf('13', '8')),
+    )
+    .map((lines) => lines.join('')),
 );
 const RESPONSE_FIELDS = fc.oneof(
   line('Keep-Alive', oneOf('timeout=5', 'timeout=5, max=3', 'max=3', 'timeout=')),
   line('Content-Type', oneOf('text/plain', 'text/event-stream', 'text/event-stream; charset=utf-8')),
   line('Trailer', value),
   line('Set-Cookie', value),
+  fc
+    .tuple(
+      line('Connection', oneOf('Upgrade', 'upgrade', 'keep-alive, Upgrade', 'keep-alive', 'close, Upgrade')),
+      line('Upgrade', oneOf('websocket', 'WebSocket', 'h2c', 'websocket, h2c')),
+    )
+    .map((lines) => lines.join('')),
 );
 const ANY_FIELD = fc
   .tuple(token, space, value, eol)
@@ -151,8 +165,8 @@ export const responseText = fc
   .tuple(
     fc.oneof(often(12, fc.constant('HTTP/1.1')), often(1, oneOf('HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', ''))),
     fc.oneof(
-      often(12, oneOf('200', '204', '304', '404', '500', '100', '103')),
-      often(1, oneOf('101', '000', '99', '600', '2000', '2x0', '')),
+      often(12, oneOf('200', '204', '304', '404', '500', '100', '101', '103')),
+      often(1, oneOf('000', '99', '600', '2000', '2x0', '')),
     ),
     fc.oneof(often(12, oneOf(' OK', '', ' ', ' Not  Found')), often(1, oneOf(' \0', ' é', '\t', '  '))),
     eol,

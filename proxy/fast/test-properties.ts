@@ -31,7 +31,8 @@ function taken(bytes: Buffer): { messages: ReadMessage[]; end: number } {
     if (body.end === 'bad') return { messages: messages.slice(0, -1), end };
     if (body.end === 'more') return { messages, end: bytes.length };
     ({ end } = body);
-    if (head.close) break;
+    // Behind a handshake comes no request.
+    if (head.close || head.isHandshake) break;
   }
   return { messages, end };
 }
@@ -128,10 +129,14 @@ function scanned(bytes: Buffer, places: readonly number[]) {
   return { state: scanner.state, text, trailing, passed: trailers.passed, after };
 }
 
+/** What the request before an answer was: HEAD, or a WebSocket handshake. */
+const request = fc.constantFrom('GET', 'HEAD', 'handshake');
+
 /** An answer that is taken is the same one to llhttp: status, fields and body, and where it ends. */
 export const answerSameToLlhttp = (took: (messages: number) => void) =>
-  fc.asyncProperty(responseBytes, fc.boolean(), async (bytes, isHead) => {
-    const ours = answer(bytes, isHead);
+  fc.asyncProperty(responseBytes, request, async (bytes, asked) => {
+    const isHead = asked === 'HEAD';
+    const ours = answer(bytes, isHead, asked === 'handshake');
     if (ours === null) return;
     const { messages, error } = await readResponse(bytes.subarray(0, ours.end), isHead ? 'HEAD' : 'GET', true);
     assert.deepEqual(messages, [ours.message]);
@@ -141,24 +146,25 @@ export const answerSameToLlhttp = (took: (messages: number) => void) =>
 
 /** An answer's head that arrives in parts is read as the same head, and not before it is whole. */
 export const answerInParts = (head: ResponseHead) =>
-  fc.property(responseBytes, fc.boolean(), (bytes, isHead) => {
-    const after = head.read(terminated(bytes), 0, bytes.length, isHead);
+  fc.property(responseBytes, request, (bytes, asked) => {
+    const [isHead, mayUpgrade] = [asked === 'HEAD', asked === 'handshake'];
+    const after = head.read(terminated(bytes), 0, bytes.length, isHead, mayUpgrade);
     for (let length = 0; length < bytes.length; length += 1) {
-      const early = head.read(terminated(bytes.subarray(0, length)), 0, length, isHead);
+      const early = head.read(terminated(bytes.subarray(0, length)), 0, length, isHead, mayUpgrade);
       if (after > 0) assert.equal(early, length < after ? MORE : after, `${length} bytes`);
       else assert.ok(early < 0, `${length} bytes`);
     }
   });
 
 /** The complete final answer at the beginning of some bytes, as the fast engine reads it. Null: none. */
-function answer(bytes: Buffer, isHead: boolean): { message: ReadMessage; end: number } | null {
+function answer(bytes: Buffer, isHead: boolean, mayUpgrade: boolean): { message: ReadMessage; end: number } | null {
   const all = terminated(bytes);
   const head = new ResponseHead();
   let start = 0;
   do {
-    if (head.read(all, start, bytes.length, isHead) < 0) return null;
+    if (head.read(all, start, bytes.length, isHead, mayUpgrade) < 0) return null;
     start = head.end;
-  } while (head.isInterim);
+  } while (head.isInterim && head.status !== 101);
   const body = answerBody(head, all, bytes.length);
   if (typeof body.end !== 'number') return null;
   const { status } = head;

@@ -140,7 +140,7 @@ export function originHeaders({ address, protocol, authority, requestId }: Origi
 
 /**
  * The fields of a response as the client gets it, flat as `writeHead` takes them: case, order and repetition kept.
- * Framing is left to node, but for a Content-Length that holds (RFC 9110 section 8.6: none on 204).
+ * Framing is left to node, but for a Content-Length that holds (RFC 9110 section 8.6: none on 101 and 204).
  */
 export function responseHeaders(rawHeaders: readonly string[], status: number): string[] {
   const all = pairs(rawHeaders);
@@ -148,7 +148,8 @@ export function responseHeaders(rawHeaders: readonly string[], status: number): 
   return all
     .filter(([name]) => {
       const key = name.toLowerCase();
-      return !(HOP_BY_HOP.has(key) || dropped.has(key) || (key === 'content-length' && status === 204));
+      const isEmpty = status === 204 || status === 101;
+      return !(HOP_BY_HOP.has(key) || dropped.has(key) || (key === 'content-length' && isEmpty));
     })
     .flat();
 }

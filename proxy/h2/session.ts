@@ -180,6 +180,7 @@ export class ClientSession implements Carrier, Handler {
         idleMs,
         raw: false,
         bulk: false,
+        switched: null,
       },
       exchange,
     );

@@ -1,4 +1,4 @@
-/** Reads of accepted connections into one buffer of ours, which all of them share. */
+/** Reads of connections into one buffer of ours, which all of them share. */
 import { Socket } from 'node:net';
 
 /** What the option `onread` of a connection that one opens sets; a server takes none for those that it accepts. */
@@ -15,23 +15,26 @@ export class SharedReads {
   readonly #buffer: Buffer;
   readonly #bufferOf: symbol;
   readonly #callbackOf: symbol;
+  readonly #generatorOf: symbol;
 
   /** @throws Error when this node has no such properties */
   constructor(buffer: Buffer) {
     this.#buffer = buffer;
     this.#bufferOf = symbolOf('kBuffer');
     this.#callbackOf = symbolOf('kBufferCb');
+    this.#generatorOf = symbolOf('kBufferGen');
   }
 
   /**
    * From now on what is read lands at the start of the buffer. `resume` begins it.
-   * @param socket accepted, of TCP, or of TLS after its handshake
+   * @param socket of TCP, or of TLS after its handshake; one that was opened with `onread` forgets that
    * @param callback is told how many bytes came, which are valid during the call; false: no more until `resume`
    */
   attach(socket: Socket, callback: (length: number) => boolean): void {
     const own = socket as unknown as WithOwnReads;
     own[this.#bufferOf] = this.#buffer;
     own[this.#callbackOf] = callback;
+    own[this.#generatorOf] = null;
     // A connection that has ended meanwhile has no handle, and its `close` comes.
     own._handle?.useUserBuffer(this.#buffer);
   }

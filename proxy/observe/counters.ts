@@ -42,9 +42,16 @@ export class UpstreamCounters {
     if (exchange.targetId === null) this.unclaimed += 1;
     this.bytesIn += exchange.bytesIn;
     this.bytesOut += exchange.bytesOut;
-    this.engines[exchange.engine] += 1;
+    this.#countEngine(exchange.engine);
     this.durations.add(exchange.durationMs);
     if (exchange.appMs > 0) this.appTimes.add(exchange.appMs);
+  }
+
+  /** By names, not by a key: that would be a search through all shapes of objects that the process knows. */
+  #countEngine(engine: Ended['engine']): void {
+    if (engine === 'fast') this.engines.fast += 1;
+    else if (engine === 'h2') this.engines.h2 += 1;
+    else this.engines.general += 1;
   }
 
   get requests(): number {

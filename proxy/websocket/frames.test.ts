@@ -40,7 +40,7 @@ test('however the bytes are split, the tracker is at a boundary exactly between 
       const tracker = new FrameTracker();
       let from = 0;
       for (const to of [...at, bytes.length]) {
-        assert.equal(tracker.take(bytes.subarray(from, to)), to - from);
+        assert.equal(tracker.take(bytes, from, to), to);
         assert.equal(tracker.atBoundary, boundaries.has(to), `after byte ${to}`);
         from = to;
       }
@@ -59,8 +59,8 @@ test('told to stop, it takes the bytes up to the end of the present frame, at ev
   const interesting = ends.flatMap((end) => [end - 2, end - 1, end, end + 1, end + 2, end + 3, end + 9, end + 14]);
   for (const split of [0, 1, 2, ...interesting].filter((at) => at <= bytes.length)) {
     const tracker = new FrameTracker();
-    tracker.take(bytes.subarray(0, split));
-    const taken = tracker.take(bytes, split, true);
+    tracker.take(bytes, 0, split);
+    const taken = tracker.take(bytes, split, bytes.length, true);
     const expected = split === 0 || ends.includes(split) ? split : (ends.find((end) => end > split) ?? bytes.length);
     assert.equal(taken, expected, `split at ${split}`);
     assert.equal(tracker.atBoundary, true);
@@ -72,9 +72,9 @@ test('a Close frame of either side is seen, and only as a frame of its own', () 
     const bytes = Buffer.concat([encode({ opcode: 1, masked: false, length: 200, wide: 0 }), close]);
     for (let split = 0; split <= bytes.length; split += 1) {
       const tracker = new FrameTracker();
-      tracker.take(bytes.subarray(0, split));
+      tracker.take(bytes, 0, split);
       assert.equal(tracker.closed, split > bytes.length - close.length + 1);
-      tracker.take(bytes.subarray(split));
+      tracker.take(bytes, split, bytes.length);
       assert.equal(tracker.closed, true);
       assert.equal(tracker.atBoundary, true);
     }

@@ -25,18 +25,18 @@ export class FrameTracker {
   closed = false;
 
   /**
-   * Takes the bytes from `start` on.
+   * Takes the bytes from `start` to `end`.
    * @param stop true: only up to the end of the present frame
    * @returns the offset after the last byte taken
    */
-  take(bytes: Uint8Array, start = 0, stop = false): number {
+  take(bytes: Uint8Array, start: number, end: number, stop = false): number {
     let at = start;
-    while (at < bytes.length) {
+    while (at < end) {
       if (stop && this.atBoundary) return at;
       if (this.#seen < 2) at = this.#begin(bytes, at);
-      else if (this.#headLeft > 0) at = this.#lengthAndMask(bytes, at);
+      else if (this.#headLeft > 0) at = this.#lengthAndMask(bytes, at, end);
       else {
-        const step = Math.min(this.#payloadLeft, bytes.length - at);
+        const step = Math.min(this.#payloadLeft, end - at);
         this.#payloadLeft -= step;
         at += step;
         this.#settle();
@@ -63,9 +63,9 @@ export class FrameTracker {
     return at + 1;
   }
 
-  #lengthAndMask(bytes: Uint8Array, start: number): number {
+  #lengthAndMask(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
-    for (; at < bytes.length && this.#headLeft > 0; at += 1) {
+    for (; at < end && this.#headLeft > 0; at += 1) {
       this.#headLeft -= 1;
       if (this.#lengthLeft === 0) continue;
       this.#lengthLeft -= 1;

@@ -1,14 +1,12 @@
-/** One direction of a WebSocket: bytes from one connection to the other, with back-pressure, and a polite end. */
+/** One direction of a WebSocket between two streams: bytes from the one to the other, with back-pressure, and a polite end. */
 import type { Duplex } from 'node:stream';
-import { FrameTracker } from './frames.ts';
+import { Direction } from './direction.ts';
 
 export class Relay {
   readonly #from: Duplex;
   readonly #to: Duplex;
   readonly #closeFrame: () => Buffer;
-  readonly #frames = new FrameTracker();
-  /** Nothing more is passed on once the present frame is through, or at all. */
-  #phase: 'open' | 'dismissing' | 'dropping' = 'open';
+  readonly #direction = new Direction();
   #answered: () => void = () => undefined;
 
   /** @param closeFrame as `to` must get it */
@@ -25,7 +23,7 @@ export class Relay {
 
   /** `from` has sent a Close frame, or sends nothing more at all. */
   get saidGoodbye(): boolean {
-    return this.#frames.closed || this.#from.readableEnded || this.#from.destroyed;
+    return this.#direction.closed || this.#from.readableEnded || this.#from.destroyed;
   }
 
   /**
@@ -33,44 +31,28 @@ export class Relay {
    * @param answered called whenever {@link Relay.saidGoodbye} may have changed
    */
   dismiss(answered: () => void): void {
-    if (this.#phase !== 'open') return;
-    this.#phase = 'dismissing';
     this.#answered = answered;
     this.#from.on('end', answered);
-    if (this.#frames.atBoundary) this.#goodbye();
+    this.#direction.dismiss();
+    this.#sayGoodbye();
     this.#from.resume();
   }
 
   /** Ends the direction with FIN. What still comes in is dropped: unread bytes would turn the FIN into a reset. */
   end(): void {
-    this.#phase = 'dropping';
+    this.#direction.end();
     this.#to.end();
     this.#from.resume();
   }
 
   #pass(bytes: Buffer): void {
-    if (this.#phase === 'open') {
-      this.#frames.take(bytes);
-      this.#write(bytes);
-      return;
-    }
-    let taken = 0;
-    if (this.#phase === 'dismissing') {
-      taken = this.#frames.take(bytes, 0, true);
-      this.#write(bytes.subarray(0, taken));
-      if (this.#frames.atBoundary) this.#goodbye();
-    }
-    this.#frames.take(bytes, taken);
+    const passed = this.#direction.take(bytes, 0, bytes.length);
+    if (passed > 0 && !this.#to.write(bytes.subarray(0, passed))) this.#from.pause();
+    this.#sayGoodbye();
     this.#answered();
   }
 
-  #goodbye(): void {
-    this.#phase = 'dropping';
-    // One of its own went before.
-    if (!this.#frames.closed) this.#to.write(this.#closeFrame());
-  }
-
-  #write(bytes: Buffer): void {
-    if (!this.#to.write(bytes)) this.#from.pause();
+  #sayGoodbye(): void {
+    if (this.#direction.takeGoodbye()) this.#to.write(this.#closeFrame());
   }
 }

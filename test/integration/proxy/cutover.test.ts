@@ -20,6 +20,7 @@ import {
   route,
   scriptedUpstream,
   startEdge,
+  testBoth,
   uuid,
   viewOf,
 } from './harness.ts';
@@ -137,7 +138,7 @@ test('at the deadline of a drain a waiting client gets 503, a begun response is 
   assert.equal(viewOf(edge)?.failed, 1);
 });
 
-test('at the deadline of a drain WebSockets end with FIN, never with a reset', async (t) => {
+testBoth('at the deadline of a drain WebSockets end with FIN, never with a reset', async (t) => {
   const edge = await startEdge(t);
   const server = createServer();
   const sockets = new WebSocketServer({ server, perMessageDeflate: false });

@@ -45,7 +45,7 @@ function whole(message: string): string {
   return `${head}${body}|${trailers}`;
 }
 
-test('a WebSocket on a connection that carried plain requests goes on in the general engine', async (t) => {
+test('a WebSocket behind plain requests on their connection is served by the fast engine, too', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => wire.send(wire.received.includes('/ws') ? SWITCH : OK));
@@ -62,7 +62,7 @@ test('a WebSocket on a connection that carried plain requests goes on in the gen
     [
       ['fast', 200],
       ['fast', 200],
-      ['general', 101],
+      ['fast', 101],
     ],
   );
 });

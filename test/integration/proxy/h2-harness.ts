@@ -75,7 +75,7 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
     tableUnreadable: () => false,
   };
   const pools = new Pools(limits, timeouts, systemClock);
-  const sweep = setInterval(() => pools.sweep(), 50);
+  const sweep = setInterval(() => pools.tick(), 50);
   const general = new GeneralServer(context);
   const front = new Http2Front(context, pools, general);
   const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test', 'DNS:b.test']);

@@ -9,7 +9,6 @@ import type * as Stack from '../../../../installer/stack/stack.ts';
 import { EdgeSettings } from '../../../../protocol/edge.ts';
 import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
 import { HOST } from '../lab.ts';
-import type { Lab } from '../lab.ts';
 import { until } from '../wait.ts';
 import type { RunningProxy, StartProxy } from './contract.ts';
 
@@ -23,8 +22,15 @@ export interface Build {
   readonly profiles: string | null;
 }
 
-/** Access log, metrics and header rewriting are on, as by default. */
-export function orkestr(engine: 'fast' | 'http-proxy', { checkout, profiles }: Build): StartProxy {
+/**
+ * Access log, metrics and header rewriting are on, as by default.
+ * @param appPort of the app that is asked; the lab's upstream, if not told
+ */
+export function orkestr(
+  engine: 'fast' | 'http-proxy',
+  { checkout, profiles }: Build,
+  appPort: number | null = null,
+): StartProxy {
   const flags = profiles === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
   return async (lab) => {
     const [node, ...program] = await programOf(checkout);
@@ -46,7 +52,9 @@ export function orkestr(engine: 'fast' | 'http-proxy', { checkout, profiles }: B
       },
     });
     const urls = await until('its listening line', server, () => listeningUrls(server.logFile));
-    for (let number = 1; number <= UPSTREAMS; number += 1) await call(socket, '/v1/flip', flipOf(number, lab));
+    for (let number = 1; number <= UPSTREAMS; number += 1) {
+      await call(socket, '/v1/flip', flipOf(number, appPort ?? lab.upstreamPort));
+    }
     return { process: server, ports: portsOf(urls) };
   };
 }
@@ -80,14 +88,14 @@ function portsOf(urls: readonly string[]): RunningProxy['ports'] {
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
 
 /** The last app is the one that is asked; the others only fill the table. */
-function flipOf(number: number, lab: Lab): FlipRequest {
+function flipOf(number: number, port: number): FlipRequest {
   const host = number === UPSTREAMS ? HOST : `app${number}.bench.test`;
   return {
     expectedGeneration: 0,
     entry: {
       id: uuid(number),
       generation: 1,
-      targets: [{ id: uuid(1000 + number), address: '127.0.0.1', port: lab.upstreamPort }],
+      targets: [{ id: uuid(1000 + number), address: '127.0.0.1', port }],
       routes: [{ host, pathPrefix: '/' }],
       // The host has a certificate, and cleartext is measured too.
       edge: EdgeSettings.parse({ https: 'off' }),

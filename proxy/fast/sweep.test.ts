@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Sweep } from './sweep.ts';
+
+/** A clock on which each look at a thing takes so long, ms. */
+class SlowClock {
+  ms = 0;
+  now(): Date {
+    return new Date(this.ms);
+  }
+  monotonic(): number {
+    return this.ms;
+  }
+}
+
+test('a round looks at each thing once, in turns that end soon after their time', async () => {
+  const clock = new SlowClock();
+  const seen: number[] = [];
+  const look = (thing: number): void => {
+    seen.push(thing);
+    clock.ms += 0.1;
+  };
+  const sweep = new Sweep(new Set(Array.from({ length: 20 }, (_, index) => index)), look, clock);
+  sweep.begin();
+  assert.equal(seen.length, 3);
+  // A round that goes on is not begun again.
+  sweep.begin();
+  assert.equal(seen.length, 3);
+  for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 20 }, (_, index) => index),
+  );
+  sweep.begin();
+  assert.equal(seen.length, 23);
+  for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+});
+
+test('what goes meanwhile is not looked at, and what comes is', async () => {
+  const clock = new SlowClock();
+  const things = new Set(['a', 'b', 'c']);
+  const seen: string[] = [];
+  const look = (thing: string): void => {
+    seen.push(thing);
+    clock.ms += 1;
+    things.delete('b');
+    if (thing === 'c') things.add('d');
+  };
+  new Sweep(things, look, clock).begin();
+  for (let turn = 0; turn < 5; turn += 1) await nextTurn();
+  assert.deepEqual(seen, ['a', 'c', 'd']);
+});
