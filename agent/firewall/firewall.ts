@@ -2,7 +2,7 @@
  * Keeps apps on project networks from the host's own ports and from link-local addresses (the cloud's metadata service).
  * Docker's isolation keeps project networks apart but leaves both open, even with icc=false or --internal (measured).
  */
-import { type Chain, ensureChain, ensureSystemChain, hasIpv6, removeChain } from '../lib/iptables.ts';
+import { type Chain, ensureChain, ensureSystemChain, hasIpv6, lackOf, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
 import { reachableNameServers } from '../lib/host-network.ts';
 
@@ -13,6 +13,8 @@ export interface Firewall {
   /** Brings all rules in place; cheap and safe to repeat, also while apps run. */
   ensure(): Promise<void>;
   remove(): Promise<void>;
+  /** What is not in place, one line each; changes nothing. */
+  lacks(): Promise<readonly string[]>;
 }
 
 export interface FirewallOptions {
@@ -40,6 +42,10 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
       inTurn(async () => {
         for (const chain of await chainsOf(scope)) await removeChain(chain, by);
       }),
+    async lacks() {
+      const lacks = await Promise.all((await chainsOf(scope)).map((chain) => lackOf(chain, by)));
+      return lacks.filter((lack) => lack !== null);
+    },
   };
 }
 

@@ -44,6 +44,22 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
   await call(chain, ['-X', chain.name], by);
 }
 
+/**
+ * What is not as {@link ensureChain} leaves it, in words; null when all is there. Rules are counted, not compared: the
+ * kernel tells them in other words than they were given in.
+ */
+export async function lackOf(chain: Chain, by: Exec): Promise<string | null> {
+  const { name, rules, jump } = chain;
+  const listed = await by(program(chain), argv(chain, ['-S', name]), { timeoutMs: TIMEOUT_MS });
+  const where = `${program(chain)} chain ${name}`;
+  if (listed.exitCode === 1) return `${where} is not there`;
+  if (listed.exitCode !== 0) throw new ExecError(program(chain), argv(chain, ['-S', name]), listed);
+  const found = listed.stdout.split('\n').filter((line) => line.startsWith('-A ')).length;
+  if (found !== rules.length) return `${where} has ${found} of ${rules.length} rules`;
+  const jumps = await succeeds(chain, ['-C', jump.from, ...jump.match, '-j', name], by);
+  return jumps ? null : `nothing leads from ${jump.from} to ${where}`;
+}
+
 /** Makes a chain of the system that may not be there yet (DOCKER-USER, before the engine's first start). */
 export async function ensureSystemChain(version: IpVersion, name: string, by: Exec): Promise<void> {
   const place = { version, table: 'filter' } as const;

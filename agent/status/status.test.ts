@@ -14,7 +14,7 @@ import type { AgentView, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
-import { askAgent, askNames, serveLocalApi } from './local-api.ts';
+import { askAgent, askNames, askView, serveLocalApi } from './local-api.ts';
 
 const AT = new Date(0).toISOString();
 
@@ -23,8 +23,25 @@ const agent: AgentView = {
   hostId: IDS.host,
   pid: 42,
   since: AT,
-  hub: { hubUrl: 'https://hub.example.com', connected: true, since: AT, lastError: null },
+  hub: {
+    hubUrl: 'https://hub.example.com',
+    connected: true,
+    since: AT,
+    lastError: null,
+    lastCode: null,
+    lastContact: AT,
+  },
   deployments: [{ deploymentId: IDS.project, environmentId: IDS.environment, state: 'running', step: 'build' }],
+  recent: [
+    {
+      deploymentId: IDS.project,
+      environment: 'shop/production',
+      kind: 'deploy',
+      state: 'failed',
+      startedAt: AT,
+      errorCode: 'ORK_UNHEALTHY',
+    },
+  ],
   outbox: 3,
 };
 
@@ -68,7 +85,8 @@ test('a host where all is well is told with its routes, counts and running steps
 });
 
 test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
-  const hub = { hubUrl: 'https://hub.example.com', connected: false, since: AT, lastError: 'ECONNREFUSED' };
+  const away = { connected: false, since: AT, lastError: 'ECONNREFUSED', lastCode: null, lastContact: null };
+  const hub = { hubUrl: 'https://hub.example.com', ...away };
   const report = await checkAll(await subject(t, { agent: { ...agent, hub } }));
   assert.equal(exitCode(report.level), 1);
   assert.match(report.checks['hub']?.summary ?? '', /not connected .* ECONNREFUSED/);
@@ -140,9 +158,14 @@ test('the local socket is for its owner only and gives the report; a dead socket
   writeFileSync(socketPath, '');
   const report = { level: 'ok', checks: {} } as const;
   const environments = new Map([[IDS.environment, 'shop/production']]);
-  const api = await serveLocalApi(socketPath, { status: async () => report, environments: () => environments });
+  const api = await serveLocalApi(socketPath, {
+    status: async () => report,
+    agent: () => agent,
+    environments: () => environments,
+  });
   assert.equal(statSync(socketPath).mode & 0o777, 0o600);
   assert.deepEqual(await askAgent(socketPath), report);
+  assert.deepEqual(await askView(socketPath), agent);
   assert.deepEqual(await askNames(socketPath), environments);
   await api.close();
   assert.equal(await askAgent(socketPath), 'absent');

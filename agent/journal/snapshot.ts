@@ -1,0 +1,85 @@
+/** The journal as it stands, read beside a running agent or without one. Never writes, never migrates, never repairs. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeSealer } from '../../protocol/sealing.ts';
+import type { JobRecord, LiveRecord } from '../deployment/records.ts';
+import type { Database } from './database.ts';
+import { loadSqlite, newestSchema } from './database.ts';
+import { jobFromRow, liveFromRow } from './rows.ts';
+import type { JobRow, LiveRow } from './rows.ts';
+
+/** A journal larger than this is read without checking its every page, bytes: that would take seconds. */
+const CHECKED_BYTES = 64 * 1024 * 1024;
+const BUSY_MS = 300;
+
+export interface JournalSnapshot {
+  readonly live: readonly LiveRecord[];
+  /** All jobs that it knows of, newest first. */
+  readonly deployments: readonly JobRecord[];
+  readonly projectIds: readonly string[];
+  /** Reports that wait for the hub. */
+  readonly outbox: number;
+}
+
+/** What cannot be read as a journal, and why. */
+export interface UnreadableJournal {
+  readonly unreadable: 'damaged' | 'newer';
+  readonly why: string;
+}
+
+/** @returns null when this state folder has no journal */
+export async function readJournal(stateFolder: string): Promise<JournalSnapshot | UnreadableJournal | null> {
+  const path = join(stateFolder, 'journal.sqlite');
+  if (!existsSync(path)) return null;
+  const Sqlite = await loadSqlite();
+  let database: Database | undefined;
+  try {
+    database = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+    const schema = Number(database.pragma('user_version', { simple: true }));
+    if (schema > newestSchema()) {
+      return { unreadable: 'newer', why: `it has schema ${schema}, this version knows up to ${newestSchema()}` };
+    }
+    const damage = damageOf(database);
+    return damage === null ? snapshotOf(database) : { unreadable: 'damaged', why: damage };
+  } catch (error) {
+    return { unreadable: 'damaged', why: error instanceof Error ? error.message : String(error) };
+  } finally {
+    database?.close();
+  }
+}
+
+function damageOf(database: Database): string | null {
+  const pages = Number(database.pragma('page_count', { simple: true }));
+  const pageBytes = Number(database.pragma('page_size', { simple: true }));
+  if (pages * pageBytes > CHECKED_BYTES) return null;
+  const [first] = database.pragma('quick_check(1)') as { quick_check: string }[];
+  return first?.quick_check === 'ok' ? null : (first?.quick_check ?? 'quick_check says nothing');
+}
+
+const snapshotOf = (database: Database): JournalSnapshot => ({
+  live: database.prepare<[], LiveRow>('SELECT * FROM live').all().map(liveFromRow),
+  deployments: database.prepare<[], JobRow>('SELECT * FROM job ORDER BY position DESC').all().map(jobFromRow),
+  projectIds: database
+    .prepare<[], { id: string }>('SELECT DISTINCT project_id AS id FROM environment')
+    .all()
+    .map(({ id }) => id),
+  outbox: database.prepare<[], { n: number }>('SELECT count(*) AS n FROM outbox').get()?.n ?? 0,
+});
+
+/** The bodies of all jobs, opened: with them every secret that the journal holds. Only to take them out of other texts. */
+export async function readPayloads(stateFolder: string): Promise<readonly unknown[]> {
+  const path = join(stateFolder, 'journal.sqlite');
+  const keyPath = join(stateFolder, 'secret.key');
+  if (!existsSync(path) || !existsSync(keyPath)) return [];
+  const sealer = makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));
+  const Sqlite = await loadSqlite();
+  const database = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+  try {
+    return database
+      .prepare<[], JobRow>("SELECT * FROM job WHERE payload <> ''")
+      .all()
+      .map(({ payload, deployment_id }): unknown => JSON.parse(sealer.open(payload, deployment_id)));
+  } finally {
+    database.close();
+  }
+}
