@@ -50,7 +50,7 @@ export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
   blind: {
     level: 'warn',
     says: 'The check could not look: {message}',
-    mend: 'Run it as root: `sudo orkestr-agent doctor`.',
+    mend: 'Run it as root: `sudo orkestr-agent doctor`. A program that is not found has to be installed.',
   },
 };
 

@@ -1,5 +1,8 @@
-/** Which process has which listening socket, from /proc: proc(5), proc_net(5). Needs root for others' processes. */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+/**
+ * Which process has which listening socket, from /proc: proc(5), proc_net(5). Needs root for others' processes. Read at
+ * once and not in turns: of some ten thousand short reads each turn would cost more than the read itself.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Listening {
@@ -24,10 +27,9 @@ const LISTEN = '0A';
 const MAX_COMMAND = 200;
 
 /** TCP sockets that listen in this network namespace. */
-export async function listeningPorts(proc: string): Promise<readonly Listening[]> {
-  const tables = await Promise.all(['net/tcp', 'net/tcp6'].map((name) => readOr(join(proc, name), '')));
-  return tables.flatMap((table) =>
-    table
+export function listeningPorts(proc: string): readonly Listening[] {
+  return ['net/tcp', 'net/tcp6'].flatMap((name) =>
+    read(join(proc, name))
       .split('\n')
       .slice(1)
       .flatMap((line): Listening[] => {
@@ -38,35 +40,36 @@ export async function listeningPorts(proc: string): Promise<readonly Listening[]
 }
 
 /** Inode of the listening unix socket at `path`; null: nobody listens there. */
-export async function unixSocketInode(proc: string, path: string): Promise<string | null> {
-  const lines = (await readOr(join(proc, 'net/unix'), '')).split('\n');
+export function unixSocketInode(proc: string, path: string): string | null {
+  const lines = read(join(proc, 'net/unix')).split('\n');
   // Columns: Num RefCount Protocol Flags Type St Inode Path; flag 00010000 (__SO_ACCEPTCON) is a socket that listens.
   const line = lines.find((one) => one.endsWith(` ${path}`) && one.split(/\s+/)[3] === '00010000');
   return line?.split(/\s+/)[6] ?? null;
 }
 
 /** The processes that have one of `wanted`. */
-export async function holdersOf(
+export const holdersOf = (
   proc: string,
   listening: readonly Listening[],
   wanted: ReadonlySet<string>,
-): Promise<readonly Holder[]> {
-  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => holder(proc, pid, listening, wanted)));
-  return found.filter((one) => one !== null);
-}
+): readonly Holder[] =>
+  list(proc)
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => holder(proc, pid, listening, wanted) ?? []);
 
-async function holder(
+function holder(
   proc: string,
   pid: string,
   listening: readonly Listening[],
   wanted: ReadonlySet<string>,
-): Promise<Holder | null> {
-  const inodes = await socketsOf(join(proc, pid, 'fd'));
+): Holder | null {
+  const inodes = socketsOf(join(proc, pid, 'fd'));
   const mine = inodes.filter((inode) => wanted.has(inode));
   if (mine.length === 0) return null;
-  const status = await readOr(join(proc, pid, 'status'), '');
-  const command = (await readOr(join(proc, pid, 'cmdline'), '')).replaceAll('\0', ' ').trim();
+  const status = read(join(proc, pid, 'status'));
+  const command = read(join(proc, pid, 'cmdline'))
+    .replaceAll('\0', ' ')
+    .trim();
   const ports = listening.filter(({ inode }) => inodes.includes(inode)).map(({ port }) => port);
   return {
     pid: Number(pid),
@@ -78,11 +81,18 @@ async function holder(
   };
 }
 
-/** Inodes of a process's sockets; none when it has ended or is not ours to look at. */
-async function socketsOf(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []); // gone, or not ours
-  const links = await Promise.all(names.map((name) => readlink(join(folder, name)).catch(() => ''))); // closed since
-  return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []);
-}
+const socketsOf = (folder: string): string[] =>
+  list(folder).flatMap((name) => /^socket:\[(\d+)\]$/.exec(linkOf(join(folder, name)))?.[1] ?? []);
 
-const readOr = (path: string, fallback: string): Promise<string> => readFile(path, 'utf8').catch(() => fallback); // gone since, or without IPv6: the same as empty
+// A process that ends meanwhile, or that is not ours to look at, has nothing to tell: so says an empty answer.
+const read = (path: string): string => orElse(() => readFileSync(path, 'utf8'), '');
+const list = (path: string): string[] => orElse(() => readdirSync(path), []);
+const linkOf = (path: string): string => orElse(() => readlinkSync(path), '');
+
+function orElse<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise; // see above
+  }
+}

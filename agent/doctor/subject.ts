@@ -71,11 +71,14 @@ export interface SubjectParts {
   readonly places?: Places;
   readonly clock: Clock;
   readonly exec: Exec;
+  /** How long hub, agent, proxy and engine may take, ms. */
+  readonly answerMs?: number;
 }
 
-export function makeSubject({ config, places = HOST_PLACES, clock, exec }: SubjectParts): Subject {
+export function makeSubject(parts: SubjectParts): Subject {
+  const { config, places = HOST_PLACES, clock, exec, answerMs = ANSWER_MS } = parts;
   const identity = (): Identity | null => readIdentity(config.stateFolder);
-  const proxy = makeProxyClient(config.proxySocket, { callMs: ANSWER_MS });
+  const proxy = makeProxyClient(config.proxySocket, { callMs: answerMs });
   return {
     config,
     places,
@@ -86,13 +89,13 @@ export function makeSubject({ config, places = HOST_PLACES, clock, exec }: Subje
       const known = identity();
       return known === null ? null : scopeOf(known.hostId);
     },
-    engine: askedEngine(config.dockerSocket, ANSWER_MS),
+    engine: askedEngine(config.dockerSocket, answerMs),
     proxy: { table: once(() => proxy.table()), certificates: once(() => proxy.certificates()) },
     journal: once(() => readJournal(config.stateFolder)),
-    agent: once(() => askView(config.agentSocket, ANSWER_MS)),
+    agent: once(() => askView(config.agentSocket, answerMs)),
     hub: once(async () => {
       const url = identity()?.hub?.url;
-      return url === undefined ? null : askHub(url, clock, ANSWER_MS);
+      return url === undefined ? null : askHub(url, clock, answerMs);
     }),
   };
 }

@@ -2,7 +2,7 @@
  * Keeps apps on project networks from the host's own ports and from link-local addresses (the cloud's metadata service).
  * Docker's isolation keeps project networks apart but leaves both open, even with icc=false or --internal (measured).
  */
-import { type Chain, ensureChain, ensureSystemChain, hasIpv6, lackOf, removeChain } from '../lib/iptables.ts';
+import { type Chain, ensureChain, ensureSystemChain, hasIpv6, lacksOf, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
 import { reachableNameServers } from '../lib/host-network.ts';
 
@@ -42,10 +42,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
       inTurn(async () => {
         for (const chain of await chainsOf(scope)) await removeChain(chain, by);
       }),
-    async lacks() {
-      const lacks = await Promise.all((await chainsOf(scope)).map((chain) => lackOf(chain, by)));
-      return lacks.filter((lack) => lack !== null);
-    },
+    lacks: async () => lacksOf(await chainsOf(scope), by),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The journal as it stands, read beside a running agent or without one. Never writes, never migrates, never repairs. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeSealer } from '../../protocol/sealing.ts';
 import type { JobRecord, LiveRecord } from '../deployment/records.ts';
@@ -8,8 +8,8 @@ import { loadSqlite, newestSchema } from './database.ts';
 import { jobFromRow, liveFromRow } from './rows.ts';
 import type { JobRow, LiveRow } from './rows.ts';
 
-/** A journal larger than this is read without checking its every page, bytes: that would take seconds. */
-const CHECKED_BYTES = 64 * 1024 * 1024;
+/** A journal larger than this is neither copied nor checked page by page, bytes: that would take seconds. */
+const LARGE_BYTES = 64 * 1024 * 1024;
 const BUSY_MS = 300;
 
 export interface JournalSnapshot {
@@ -31,10 +31,9 @@ export interface UnreadableJournal {
 export async function readJournal(stateFolder: string): Promise<JournalSnapshot | UnreadableJournal | null> {
   const path = join(stateFolder, 'journal.sqlite');
   if (!existsSync(path)) return null;
-  const Sqlite = await loadSqlite();
   let database: Database | undefined;
   try {
-    database = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+    database = await openForLooking(path);
     const schema = Number(database.pragma('user_version', { simple: true }));
     if (schema > newestSchema()) {
       return { unreadable: 'newer', why: `it has schema ${schema}, this version knows up to ${newestSchema()}` };
@@ -48,10 +47,25 @@ export async function readJournal(stateFolder: string): Promise<JournalSnapshot 
   }
 }
 
+/**
+ * SQLite writes beside a file in WAL mode even to read it, which fails on a full or read-only disk. A file that was closed
+ * in order has no WAL: then a copy in memory tells all. Beside a running agent, and after a killed one, the WAL is there.
+ */
+async function openForLooking(path: string): Promise<Database> {
+  const Sqlite = await loadSqlite();
+  if (existsSync(`${path}-wal`) || statSync(path).size > LARGE_BYTES) {
+    return new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+  }
+  const copy = readFileSync(path);
+  // File format versions of "no WAL" (sqlite.org/fileformat.html, 1.3.3): a copy in memory cannot have one.
+  copy.fill(1, 18, 20);
+  return new Sqlite(copy, { readonly: true });
+}
+
 function damageOf(database: Database): string | null {
   const pages = Number(database.pragma('page_count', { simple: true }));
   const pageBytes = Number(database.pragma('page_size', { simple: true }));
-  if (pages * pageBytes > CHECKED_BYTES) return null;
+  if (pages * pageBytes > LARGE_BYTES) return null;
   const [first] = database.pragma('quick_check(1)') as { quick_check: string }[];
   return first?.quick_check === 'ok' ? null : (first?.quick_check ?? 'quick_check says nothing');
 }
@@ -72,8 +86,7 @@ export async function readPayloads(stateFolder: string): Promise<readonly unknow
   const keyPath = join(stateFolder, 'secret.key');
   if (!existsSync(path) || !existsSync(keyPath)) return [];
   const sealer = makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));
-  const Sqlite = await loadSqlite();
-  const database = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+  const database = await openForLooking(path);
   try {
     return database
       .prepare<[], JobRow>("SELECT * FROM job WHERE payload <> ''")

@@ -3,6 +3,8 @@ import { access } from 'node:fs/promises';
 import { type Exec, ExecError, run } from './exec.ts';
 
 const TIMEOUT_MS = 15_000;
+/** A table of an engine with some hundred containers. */
+const LISTING = { timeoutMs: TIMEOUT_MS, maxOutputBytes: 4 * 1024 * 1024 };
 
 export type IpVersion = 4 | 6;
 export type Table = 'filter' | 'nat';
@@ -45,19 +47,28 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
 }
 
 /**
- * What is not as {@link ensureChain} leaves it, in words; null when all is there. Rules are counted, not compared: the
- * kernel tells them in other words than they were given in.
+ * What is not as {@link ensureChain} leaves it, in words; changes nothing. Rules are counted, not compared: the kernel
+ * tells them in other words than they were given in.
  */
-export async function lackOf(chain: Chain, by: Exec): Promise<string | null> {
-  const { name, rules, jump } = chain;
-  const listed = await by(program(chain), argv(chain, ['-S', name]), { timeoutMs: TIMEOUT_MS });
-  const where = `${program(chain)} chain ${name}`;
-  if (listed.exitCode === 1) return `${where} is not there`;
-  if (listed.exitCode !== 0) throw new ExecError(program(chain), argv(chain, ['-S', name]), listed);
-  const found = listed.stdout.split('\n').filter((line) => line.startsWith('-A ')).length;
-  if (found !== rules.length) return `${where} has ${found} of ${rules.length} rules`;
-  const jumps = await succeeds(chain, ['-C', jump.from, ...jump.match, '-j', name], by);
-  return jumps ? null : `nothing leads from ${jump.from} to ${where}`;
+export async function lacksOf(chains: readonly Chain[], by: Exec): Promise<readonly string[]> {
+  const tables = Map.groupBy(chains, (chain) => `${program(chain)} -t ${chain.table}`);
+  const lacks = await Promise.all(
+    [...tables].map(async ([name, [first, ...more]]) => {
+      if (first === undefined) return [];
+      const { stdout } = await run(program(first), argv(first, ['-S']), LISTING, by);
+      return [first, ...more].flatMap((chain) => lackIn(stdout.split('\n'), chain, name));
+    }),
+  );
+  return lacks.flat();
+}
+
+function lackIn(rules: readonly string[], { name, rules: wanted, jump }: Chain, table: string): string[] {
+  const where = `${table}: chain ${name}`;
+  if (!rules.includes(`-N ${name}`)) return [`${where} is not there`];
+  const found = rules.filter((rule) => rule.startsWith(`-A ${name} `)).length;
+  if (found !== wanted.length) return [`${where} has ${found} of ${wanted.length} rules`];
+  const reached = rules.some((rule) => rule.startsWith(`-A ${jump.from} `) && rule.endsWith(` -j ${name}`));
+  return reached ? [] : [`nothing leads from ${jump.from} to ${where}`];
 }
 
 /** Makes a chain of the system that may not be there yet (DOCKER-USER, before the engine's first start). */

@@ -31,14 +31,14 @@ export const ports = defineCheck({
     },
   },
   async gather({ places, config }): Promise<Facts> {
-    const listening = await listeningPorts(places.proc);
+    const listening = listeningPorts(places.proc);
     const wanted = places.ports.map((port) => ({
       port,
       inodes: listening.filter((one) => one.port === port).map(({ inode }) => inode),
     }));
-    const admin = await unixSocketInode(places.proc, config.proxySocket);
+    const admin = unixSocketInode(places.proc, config.proxySocket);
     const inodes = [...wanted.flatMap((one) => one.inodes), ...(admin === null ? [] : [admin])];
-    const holders = inodes.length === 0 ? [] : await holdersOf(places.proc, listening, new Set(inodes));
+    const holders = inodes.length === 0 ? [] : holdersOf(places.proc, listening, new Set(inodes));
     const proxy = holders.find((one) => admin !== null && one.inodes.includes(admin));
     return {
       ports: wanted.map(({ port, inodes: those }) => ({
