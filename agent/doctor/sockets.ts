@@ -3,7 +3,7 @@
  * once and not in turns: of some ten thousand short reads each turn would cost more than the read itself.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 export interface Listening {
   readonly port: number;
@@ -39,12 +39,17 @@ export function listeningPorts(proc: string): readonly Listening[] {
   );
 }
 
-/** Inode of the listening unix socket at `path`; null: nobody listens there. */
+/**
+ * Inode of the listening unix socket at `path`; null: nobody listens there. The kernel tells the name that was bound: the
+ * proxy binds `path.PID` and renames it into place.
+ */
 export function unixSocketInode(proc: string, path: string): string | null {
   const lines = read(join(proc, 'net/unix')).split('\n');
   // Columns: Num RefCount Protocol Flags Type St Inode Path; flag 00010000 (__SO_ACCEPTCON) is a socket that listens.
-  const line = lines.find((one) => one.endsWith(` ${path}`) && one.split(/\s+/)[3] === '00010000');
-  return line?.split(/\s+/)[6] ?? null;
+  const line = lines
+    .map((one) => one.split(/\s+/))
+    .find(([, , , flags, , , , bound = '']) => flags === '00010000' && bound.replace(/\.\d+$/, '') === path);
+  return line?.[6] ?? null;
 }
 
 /** The processes that have one of `wanted`. */
@@ -66,15 +71,15 @@ function holder(
   const inodes = socketsOf(join(proc, pid, 'fd'));
   const mine = inodes.filter((inode) => wanted.has(inode));
   if (mine.length === 0) return null;
-  const status = read(join(proc, pid, 'status'));
   const command = read(join(proc, pid, 'cmdline'))
     .replaceAll('\0', ' ')
     .trim();
   const ports = listening.filter(({ inode }) => inodes.includes(inode)).map(({ port }) => port);
   return {
     pid: Number(pid),
-    parent: Number(/^PPid:\s+(\d+)/m.exec(status)?.[1] ?? 0),
-    name: /^Name:\s+(.*)$/m.exec(status)?.[1] ?? 'unknown',
+    parent: Number(/^PPid:\s+(\d+)/m.exec(read(join(proc, pid, 'status')))?.[1] ?? 0),
+    // `nginx: master process` and `/usr/sbin/nginx` alike.
+    name: basename(command.split(' ')[0] ?? '').replace(/:$/, '') || 'unknown',
     command: command.slice(0, MAX_COMMAND),
     inodes: mine,
     tcpPorts: [...new Set(ports)].sort((a, b) => a - b),

@@ -32,20 +32,12 @@ export const ports = defineCheck({
   },
   async gather({ places, config }): Promise<Facts> {
     const listening = listeningPorts(places.proc);
-    const wanted = places.ports.map((port) => ({
-      port,
-      inodes: listening.filter((one) => one.port === port).map(({ inode }) => inode),
-    }));
     const admin = unixSocketInode(places.proc, config.proxySocket);
-    const inodes = [...wanted.flatMap((one) => one.inodes), ...(admin === null ? [] : [admin])];
-    const holders = inodes.length === 0 ? [] : holdersOf(places.proc, listening, new Set(inodes));
-    const proxy = holders.find((one) => admin !== null && one.inodes.includes(admin));
+    const inodes = new Set([...listening.map(({ inode }) => inode), ...(admin === null ? [] : [admin])]);
+    const holders = holdersOf(places.proc, listening, inodes);
     return {
-      ports: wanted.map(({ port, inodes: those }) => ({
-        port,
-        holders: holders.filter((holder) => holder.inodes.some((inode) => those.includes(inode))),
-      })),
-      proxy: proxy === undefined ? null : { pid: proxy.pid, ports: proxy.tcpPorts },
+      ports: places.ports.map((port) => ({ port, holders: holders.filter(({ tcpPorts }) => tcpPorts.includes(port)) })),
+      proxy: proxyAmong(holders, admin),
     };
   },
   judge(facts) {
@@ -79,6 +71,14 @@ function judgePort({ port, holders }: Facts['ports'][number], { ports: looked, p
   return elsewhere.length > 0
     ? [{ problem: 'held-beside', values: { ...values, others: elsewhere.join(', ') }, evidence }]
     : [{ problem: 'held', values, evidence }];
+}
+
+/** The process behind the admin socket; what its workers listen on is its own. */
+function proxyAmong(holders: readonly Holder[], admin: string | null): Facts['proxy'] {
+  const proxy = holders.find(({ inodes }) => admin !== null && inodes.includes(admin));
+  if (proxy === undefined) return null;
+  const family = holders.filter(({ pid, parent }) => pid === proxy.pid || parent === proxy.pid);
+  return { pid: proxy.pid, ports: [...new Set(family.flatMap(({ tcpPorts }) => tcpPorts))].sort((a, b) => a - b) };
 }
 
 /** The proxy, a worker of its, or systemd that keeps the sockets for it. */

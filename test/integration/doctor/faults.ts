@@ -10,6 +10,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BaseImages } from '../../../agent/detect/base-images.ts';
+import { CHECKS } from '../../../agent/doctor/checks/index.ts';
+import { mend } from '../../../agent/doctor/fix.ts';
 import { LABEL } from '../../../agent/lib/labels.ts';
 import { ensureEngine, stopEngine } from '../../../installer/prepare/engine.ts';
 import { EdgeSettings } from '../../../protocol/edge.ts';
@@ -349,7 +351,8 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a firewall chain of ours was flushed',
-    async inject(host) {
+    async inject(host, undo) {
+      undo(() => mend(host.subject(), { checks: CHECKS, confirmed: false }));
       await host.inside('iptables', ['-w', '5', '-F', `ORKESTR-${host.scope}`], { timeoutMs: 10_000 });
     },
     finds: ['firewall/missing'],

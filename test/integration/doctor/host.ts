@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -164,6 +164,7 @@ export class Host {
   /** A copy of the state folder in another place. */
   copyState(to: string): string {
     cpSync(this.state, to, { recursive: true, preserveTimestamps: true });
+    chmodSync(to, 0o700);
     return to;
   }
 
