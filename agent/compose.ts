@@ -171,7 +171,9 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     checkAll({
       dockerSocket: config.dockerSocket,
       stateFolder: config.stateFolder,
-      proxy: ports.proxy,
+      proxy: makeProxyClient(config.proxySocket),
+      sandboxFolder: config.sandboxFolder,
+      clock: systemClock,
       agent: view(),
     });
   const dial = (): void => {

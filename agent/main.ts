@@ -94,8 +94,9 @@ async function examineHost({ json, fix, yes }: { json?: true; fix?: true; yes?: 
 }
 
 const lookWithoutAgent = (config: Config, silent: boolean): ReturnType<typeof checkAll> => {
-  const { dockerSocket, stateFolder, proxySocket } = config;
-  return checkAll({ dockerSocket, stateFolder, proxy: makeProxyClient(proxySocket), agent: null, silent });
+  const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
+  const proxy = makeProxyClient(proxySocket);
+  return checkAll({ dockerSocket, stateFolder, sandboxFolder, proxy, clock: systemClock, agent: null, silent });
 };
 
 async function routes({ json, once }: { json?: true; once?: true }): Promise<void> {

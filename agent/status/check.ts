@@ -1,6 +1,7 @@
 /** The contract of a status check: one file each, one line in index.ts. */
 import { z } from 'zod';
-import type { EdgeProxy } from '../deployment/ports.ts';
+import type { Clock } from '../deployment/ports.ts';
+import type { ProxyClient } from '../proxy-client/edge-proxy.ts';
 
 /** ok: nothing to do. degraded: it works, but a person should look. down: deployments or visitors are affected. */
 export type Level = 'ok' | 'degraded' | 'down';
@@ -66,7 +67,10 @@ export type AgentView = Readonly<z.infer<typeof AgentView>>;
 export interface StatusSubject {
   readonly dockerSocket: string;
   readonly stateFolder: string;
-  readonly proxy: Pick<EdgeProxy, 'table'>;
+  /** Folder of the build engines' sockets and pid files. */
+  readonly sandboxFolder: string;
+  readonly proxy: Pick<ProxyClient, 'table' | 'certificates' | 'health'>;
+  readonly clock: Pick<Clock, 'now'>;
   /** Null when no agent answers for this state folder. */
   readonly agent: AgentView | null;
   /** An agent runs and does not answer. */
