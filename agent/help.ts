@@ -31,6 +31,7 @@ export const DOCTOR_HELP = `
 Examples:
   $ orkestr-agent doctor                      # every check: what it found, how it knows, and the mend
   $ orkestr-agent doctor --fix                # mends file modes and firewall rules
+  $ orkestr-agent doctor --bundle host.tar.gz # for support: report, status and last log lines, without secrets
   $ orkestr-agent doctor --json | jq -r '.checks[].problems[] | "\\(.id): \\(.mend)"'
 
 Neither hub nor agent nor Docker is needed. Nothing restarts, and nothing is taken away without --fix --yes.

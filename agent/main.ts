@@ -29,6 +29,7 @@ import { printLogs } from './logs.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { readJob, runJob } from './run-job.ts';
 import { checkAll, exitCode, renderStatus } from './status/index.ts';
+import type { StatusReport } from './status/index.ts';
 import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
 import { uninstall } from './uninstall.ts';
@@ -76,24 +77,39 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
 }
 
 async function status({ json }: { json?: true }): Promise<void> {
-  const config = readConfig();
-  const answer = await askAgent(config.agentSocket);
-  const report = typeof answer === 'string' ? await lookWithoutAgent(config, answer === 'silent') : answer;
+  const report = await hostReport(readConfig());
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderStatus(report));
   process.exitCode = exitCode(report.level);
 }
 
-async function examineHost({ json, fix, yes }: { json?: true; fix?: true; yes?: true }): Promise<void> {
+interface DoctorFlags {
+  readonly json?: true;
+  readonly fix?: true;
+  readonly yes?: true;
+  readonly bundle?: string;
+}
+
+async function examineHost({ json, fix, yes, bundle }: DoctorFlags): Promise<void> {
   const config = readConfig();
   const code = await doctor(
-    { subject: () => makeSubject({ config, clock: systemClock, exec }), out: process.stdout },
-    { json: json === true, fix: fix === true, yes: yes === true },
+    {
+      subject: () => makeSubject({ config, clock: systemClock, exec }),
+      out: process.stdout,
+      status: () => hostReport(config),
+    },
+    { json: json === true, fix: fix === true, yes: yes === true, bundle: bundle ?? null },
   );
   // What hangs is left hanging: a look at a dead file system would hold this process, too.
   process.stdout.write('', () => process.exit(code));
 }
 
-const lookWithoutAgent = (config: Config, silent: boolean): ReturnType<typeof checkAll> => {
+/** As the agent tells it, or looked at without one. */
+async function hostReport(config: Config): Promise<StatusReport> {
+  const answer = await askAgent(config.agentSocket);
+  return typeof answer === 'string' ? lookWithoutAgent(config, answer === 'silent') : answer;
+}
+
+const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport> => {
   const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
   const proxy = makeProxyClient(proxySocket);
   return checkAll({ dockerSocket, stateFolder, sandboxFolder, proxy, clock: systemClock, agent: null, silent });
@@ -227,6 +243,7 @@ function program(): Command {
     .option('--json', 'for programs')
     .option('--fix', 'mend what is safe to mend (file modes, firewall rules), and say what was done')
     .option('--yes', 'with --fix: also remove containers and networks of ours that nothing needs')
+    .option('--bundle <file>', 'write a support archive (tar.gz) without secrets')
     .addHelpText('after', DOCTOR_HELP)
     .action(examineHost);
   cli

@@ -1,5 +1,5 @@
 /** What the doctor looks at: the host through the agent's configuration. Each thing is asked at most once for all checks. */
-import type { CertificateList, TableView } from '../../protocol/proxy-admin.ts';
+import type { CertificateList, HealthAnswer, TableView } from '../../protocol/proxy-admin.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
 import type { Identity } from '../identity.ts';
@@ -59,6 +59,8 @@ export interface Subject {
     table(): Promise<TableView>;
     /** @throws OrkestrError ORK_PROXY_UNREACHABLE */
     certificates(): Promise<CertificateList>;
+    /** @throws OrkestrError ORK_PROXY_UNREACHABLE, ORK_TABLE_UNREADABLE */
+    health(): Promise<HealthAnswer>;
   };
   journal(): Promise<JournalSnapshot | UnreadableJournal | null>;
   agent(): Promise<AgentView | NoAnswer>;
@@ -90,7 +92,11 @@ export function makeSubject(parts: SubjectParts): Subject {
       return known === null ? null : scopeOf(known.hostId);
     },
     engine: askedEngine(config.dockerSocket, answerMs),
-    proxy: { table: once(() => proxy.table()), certificates: once(() => proxy.certificates()) },
+    proxy: {
+      table: once(() => proxy.table()),
+      certificates: once(() => proxy.certificates()),
+      health: once(() => proxy.health()),
+    },
     journal: once(() => readJournal(config.stateFolder)),
     agent: once(() => askView(config.agentSocket, answerMs)),
     hub: once(async () => {

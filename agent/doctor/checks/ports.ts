@@ -27,7 +27,7 @@ export const ports = defineCheck({
     nobody: {
       level: 'fail',
       says: 'Nobody listens on {port}, and no proxy listens elsewhere: visitors are refused.',
-      mend: '`systemctl start orkestr-proxy.socket orkestr-proxy.service`.',
+      mend: '`systemctl start orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy.service`.',
     },
   },
   async gather({ places, config }): Promise<Facts> {
@@ -75,7 +75,8 @@ function judgePort({ port, holders }: Facts['ports'][number], { ports: looked, p
 
 /** The process behind the admin socket; what its workers listen on is its own. */
 function proxyAmong(holders: readonly Holder[], admin: string | null): Facts['proxy'] {
-  const proxy = holders.find(({ inodes }) => admin !== null && inodes.includes(admin));
+  // Under socket activation systemd has the socket, too.
+  const proxy = holders.find(({ pid, inodes }) => pid !== 1 && admin !== null && inodes.includes(admin));
   if (proxy === undefined) return null;
   const family = holders.filter(({ pid, parent }) => pid === proxy.pid || parent === proxy.pid);
   return { pid: proxy.pid, ports: [...new Set(family.flatMap(({ tcpPorts }) => tcpPorts))].sort((a, b) => a - b) };

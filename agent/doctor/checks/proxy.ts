@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { TableView } from '../../../protocol/proxy-admin.ts';
-import { defineCheck } from '../check.ts';
+import { defineCheck, when } from '../check.ts';
+import type { Subject } from '../subject.ts';
 
 type Facts =
-  | { readonly table: TableView }
+  | { readonly table: TableView; readonly unreadable: readonly string[] }
   | { readonly away: 'absent' | 'silent'; readonly socket: string; readonly why: string };
 
 export const proxy = defineCheck({
@@ -22,6 +23,11 @@ export const proxy = defineCheck({
       says: 'The proxy runs but does not answer on {socket}.',
       mend: '`systemctl restart orkestr-proxy` (its table is on disk: it serves the same routes at once).',
     },
+    'table-unreadable': {
+      level: 'fail',
+      says: 'The proxy could not read its table when it started: routes are missing.',
+      mend: '`systemctl restart orkestr-agent` sets the routes again from its journal; then look at the disk: `dmesg | tail -50`.',
+    },
     'no-target': {
       level: 'fail',
       says: 'No target of {route} takes requests.',
@@ -31,7 +37,8 @@ export const proxy = defineCheck({
   async gather(subject): Promise<Facts> {
     const socket = subject.config.proxySocket;
     try {
-      return { table: await subject.proxy.table() };
+      const [table, unreadable] = await Promise.all([subject.proxy.table(), unreadableTable(subject)]);
+      return { table, unreadable };
     } catch (error) {
       if (!(error instanceof OrkestrError)) throw error;
       const refused = /ECONNREFUSED|ENOENT/.test(error.message) || !existsSync(socket);
@@ -50,14 +57,28 @@ export const proxy = defineCheck({
     );
     return {
       summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
-      findings: empty.map(({ id, routes, targets }) => ({
-        problem: 'no-target' as const,
-        values: { route: routes.map(({ host, pathPrefix }) => host + pathPrefix).join(', ') || id },
-        evidence: targets.map(
-          ({ address, port, state, suspended }) =>
-            `${address}:${port} ${state}${suspended ? ', suspended: it refused connections' : ''}`,
-        ),
-      })),
+      findings: [
+        ...when(facts.unreadable.length > 0, { problem: 'table-unreadable', evidence: facts.unreadable }),
+        ...empty.map(({ id, routes, targets }) => ({
+          problem: 'no-target' as const,
+          values: { route: routes.map(({ host, pathPrefix }) => host + pathPrefix).join(', ') || id },
+          evidence: targets.map(
+            ({ address, port, state, suspended }) =>
+              `${address}:${port} ${state}${suspended ? ', suspended: it refused connections' : ''}`,
+          ),
+        })),
+      ],
     };
   },
 });
+
+/** What the proxy says about its table file; empty: nothing is wrong with it. */
+async function unreadableTable({ proxy: asked }: Subject): Promise<readonly string[]> {
+  try {
+    await asked.health();
+    return [];
+  } catch (error) {
+    if (!(error instanceof OrkestrError) || error.code !== 'ORK_TABLE_UNREADABLE') throw error;
+    return [error.message, ...error.evidence];
+  }
+}

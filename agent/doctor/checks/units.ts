@@ -7,6 +7,8 @@ const UNITS = [
   'orkestr-agent.service',
   'orkestr-proxy.service',
   'orkestr-proxy.socket',
+  'orkestr-proxy-tls.socket',
+  'orkestr-proxy-admin.socket',
   'orkestr-hub.service',
   'docker.service',
 ];
