@@ -39,6 +39,7 @@ import { makeReconciler } from './reconcile.ts';
 import { makeImageBuilder } from './sandbox/builder.ts';
 import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
+import { agentView, namesOf } from './status/agent-view.ts';
 import type { AgentView } from './status/check.ts';
 import { hostStatus } from './status/host-status.ts';
 import { checkAll } from './status/index.ts';
@@ -167,12 +168,15 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   let closeApi: (() => Promise<void>) | null = null;
   let stopTaking: (() => void) | null = null;
 
+  const view = (): AgentView => agentView({ version: VERSION, identity, journal, since, link: link?.state() ?? null });
   const status = (): Promise<StatusReport> =>
     checkAll({
       dockerSocket: config.dockerSocket,
       stateFolder: config.stateFolder,
-      proxy: ports.proxy,
-      agent: viewOf(identity, journal, since, link),
+      proxy: makeProxyClient(config.proxySocket),
+      sandboxFolder: config.sandboxFolder,
+      clock: systemClock,
+      agent: view(),
     });
   const dial = (): void => {
     if (identity.hub === null) {
@@ -208,7 +212,11 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     proveAlive: () => journal.ping(),
     takeReports: (take) => takeReports(journal.outbox, logs, take),
     async start() {
-      const api = await serveLocalApi(config.agentSocket, { status, environments: () => namesOf(journal) });
+      const api = await serveLocalApi(config.agentSocket, {
+        status,
+        agent: view,
+        environments: () => namesOf(journal),
+      });
       closeApi = () => api.close();
       dispatcher.resume();
       await within(FIRST_ROUND_MS, reconciler.run());
@@ -241,37 +249,6 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
     moveLive: (environmentId, address) => journal.moveLive(environmentId, address),
     revive: (live, signal) => revive({ journal, ports: host.ports, pipeline: PIPELINE, log: stepLog }, live, signal),
     log,
-  };
-}
-
-/** What is live, by the names that the hub gave with its job. What was adopted without one has none. */
-function namesOf(journal: Journal): ReadonlyMap<string, string> {
-  return new Map(
-    journal.allLive().flatMap(({ environmentId, deploymentId }): [string, string][] => {
-      if (journal.job(deploymentId) === null) return [];
-      const { project, environment } = journal.payload(deploymentId);
-      return [[environmentId, `${project.slug}/${environment.slug}`]];
-    }),
-  );
-}
-
-function viewOf(identity: Identity, journal: Journal, since: string, link: HubLink | null): AgentView {
-  return {
-    version: VERSION,
-    hostId: identity.hostId,
-    pid: process.pid,
-    since,
-    hub:
-      identity.hub === null
-        ? null
-        : (link?.state() ?? { hubUrl: identity.hub.url, connected: false, since, lastError: null }),
-    deployments: journal.unfinished().map(({ deploymentId, environmentId, state }) => ({
-      deploymentId,
-      environmentId,
-      state,
-      step: journal.steps(deploymentId).find((step) => step.state === 'begun')?.name ?? null,
-    })),
-    outbox: journal.outbox.size(),
   };
 }
 

@@ -17,14 +17,19 @@ import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
 import { purgeEngine } from './docker/purge.ts';
+import { doctor } from './doctor/command.ts';
+import { makeSubject } from './doctor/subject.ts';
+import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP } from './help.ts';
 import { joinHub, localIdentity, readIdentity, scopeOf } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { lockState } from './journal/lock.ts';
 import { systemClock } from './lib/clock.ts';
+import { exec } from './lib/exec.ts';
 import { printLogs } from './logs.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { readJob, runJob } from './run-job.ts';
 import { checkAll, exitCode, renderStatus } from './status/index.ts';
+import type { StatusReport } from './status/index.ts';
 import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
 import { uninstall } from './uninstall.ts';
@@ -72,16 +77,42 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
 }
 
 async function status({ json }: { json?: true }): Promise<void> {
-  const config = readConfig();
-  const answer = await askAgent(config.agentSocket);
-  const report = typeof answer === 'string' ? await lookWithoutAgent(config, answer === 'silent') : answer;
+  const report = await hostReport(readConfig());
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderStatus(report));
   process.exitCode = exitCode(report.level);
 }
 
-const lookWithoutAgent = (config: Config, silent: boolean): ReturnType<typeof checkAll> => {
-  const { dockerSocket, stateFolder, proxySocket } = config;
-  return checkAll({ dockerSocket, stateFolder, proxy: makeProxyClient(proxySocket), agent: null, silent });
+interface DoctorFlags {
+  readonly json?: true;
+  readonly fix?: true;
+  readonly yes?: true;
+  readonly bundle?: string;
+}
+
+async function examineHost({ json, fix, yes, bundle }: DoctorFlags): Promise<void> {
+  const config = readConfig();
+  const code = await doctor(
+    {
+      subject: () => makeSubject({ config, clock: systemClock, exec }),
+      out: process.stdout,
+      status: () => hostReport(config),
+    },
+    { json: json === true, fix: fix === true, yes: yes === true, bundle: bundle ?? null },
+  );
+  // What hangs is left hanging: a look at a dead file system would hold this process, too.
+  process.stdout.write('', () => process.exit(code));
+}
+
+/** As the agent tells it, or looked at without one. */
+async function hostReport(config: Config): Promise<StatusReport> {
+  const answer = await askAgent(config.agentSocket);
+  return typeof answer === 'string' ? lookWithoutAgent(config, answer === 'silent') : answer;
+}
+
+const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport> => {
+  const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
+  const proxy = makeProxyClient(proxySocket);
+  return checkAll({ dockerSocket, stateFolder, sandboxFolder, proxy, clock: systemClock, agent: null, silent });
 };
 
 async function routes({ json, once }: { json?: true; once?: true }): Promise<void> {
@@ -181,43 +212,6 @@ function cleanupsOf(config: Config, identity: Identity): readonly Cleanup[] {
   ];
 }
 
-const HELP = `
-Examples:
-  $ orkestr-agent join --hub https://hub.example.com --token TOKEN
-  $ orkestr-agent serve
-  $ orkestr-agent status
-  $ orkestr-agent routes
-  $ orkestr-agent logs --step build
-  $ orkestr-agent base-images build node python
-  $ orkestr-agent analyze ./shop
-
-Environment:
-  ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
-  ORKESTR_AGENT_RUN      folder of sockets (default /run/orkestr)
-  ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)
-  ORKESTR_DOCKER_SOCKET  socket of Docker Engine (default /var/run/docker.sock)
-  ORKESTR_BASE_IMAGES    JSON file: kind of base image -> image name
-  ORKESTR_BUILD_SLOTS    builds at a time, 1 to 4 (default half of the cores)
-  ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less when the host has less room;
-                         0: no disk of its own and no limit, for hosts without loop devices)
-  ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
-
-const ROUTES_HELP = `
-Examples:
-  $ orkestr-agent routes                      # live: targets, in flight, streams, requests per second, errors
-  $ orkestr-agent routes --once
-  $ orkestr-agent routes --json | jq '.upstreams[] | {name, generation, held}'
-
-Only the proxy's admin socket is needed; a running agent adds the names of projects.`;
-
-const ANALYZE_HELP = `
-Examples:
-  $ orkestr-agent analyze .                   # plan, where each fact was read, warnings, and the Dockerfile
-  $ orkestr-agent analyze . --root apps/web   # one app of a workspace
-  $ orkestr-agent analyze . --json | jq -r .dockerfile.text
-
-Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;
-
 function program(): Command {
   const cli = new Command('orkestr-agent')
     .description('The daemon of orkestr on a host: takes jobs from the hub and runs them with Docker Engine.')
@@ -243,6 +237,15 @@ function program(): Command {
     .option('--once', 'one snapshot, also on a terminal')
     .addHelpText('after', ROUTES_HELP)
     .action(routes);
+  cli
+    .command('doctor')
+    .description('what is wrong on this host and how to mend it: exit code 0 nothing, 1 to look at, 2 to mend')
+    .option('--json', 'for programs')
+    .option('--fix', 'mend what is safe to mend (file modes, firewall rules), and say what was done')
+    .option('--yes', 'with --fix: also remove containers and networks of ours that nothing needs')
+    .option('--bundle <file>', 'write a support archive (tar.gz) without secrets')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(examineHost);
   cli
     .command('logs [deployment]')
     .description('step logs of a deployment, the newest by default')

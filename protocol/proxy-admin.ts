@@ -14,7 +14,7 @@
  *   GET    /v1/certificates                     → CertificateList
  *   GET    /v1/metrics                          → Prometheus text format
  *   POST   /v1/hand-over         HandOverRequest → HandOverAnswer | 500 ORK_PROXY_HAND_OVER (nothing has changed then)
- *   GET    /v1/health                           → { ok: true }
+ *   GET    /v1/health                           → HealthAnswer | 500 ORK_TABLE_UNREADABLE
  */
 import { z } from 'zod';
 import { EdgeSettings, WatchRule } from './edge.ts';
@@ -223,6 +223,13 @@ export const CertificateList = z.object({
   missing: z.array(z.object({ host: z.string(), reason: z.string(), retryAt: Timestamp.nullable() })),
 });
 export type CertificateList = z.infer<typeof CertificateList>;
+
+export const HealthAnswer = z.object({
+  ok: z.literal(true),
+  /** Of the proxy; one from before 0.2 does not tell. */
+  version: z.string().optional(),
+});
+export type HealthAnswer = z.infer<typeof HealthAnswer>;
 
 /**
  * Start a successor that takes over listening sockets, table and this socket without a refused connection; the proxy that

@@ -7,8 +7,8 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { type Engine, statusOf } from '../lib/engine.ts';
 
 /** API versions that this code was tried with; the engine's own newest is taken when it lies between. */
-const OLDEST_API = '1.41';
-const NEWEST_API = '1.50';
+export const OLDEST_API = '1.41';
+export const NEWEST_API = '1.50';
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 export interface EngineOptions {
@@ -84,7 +84,7 @@ async function negotiate(socketPath: string): Promise<Docker> {
 }
 
 /** Whether API version `a` ("1.41") is older than `b`. */
-function older(a: string, b: string): boolean {
+export function older(a: string, b: string): boolean {
   return a.localeCompare(b, 'en', { numeric: true }) < 0;
 }
 

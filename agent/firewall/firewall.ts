@@ -3,7 +3,7 @@
  * machines that are not Docker's. Docker's isolation keeps its networks apart and leaves the rest open, even with icc=false
  * or --internal (measured).
  */
-import { type Chain, ensureChains, hasIpv6, removeChain } from '../lib/iptables.ts';
+import { type Chain, ensureChains, hasIpv6, lacksOf, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
@@ -13,6 +13,8 @@ export interface Firewall {
   /** Brings all rules in place; cheap and safe to repeat, also while apps run. */
   ensure(): Promise<void>;
   remove(): Promise<void>;
+  /** What is not in place, one line each; changes nothing. */
+  lacks(): Promise<readonly string[]>;
 }
 
 export interface FirewallOptions {
@@ -35,6 +37,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
       inTurn(async () => {
         for (const chain of await chainsOf(scope)) await removeChain(chain, by);
       }),
+    lacks: async () => lacksOf(await chainsOf(scope), by),
   };
 }
 

@@ -43,6 +43,8 @@ export interface ConnectionOptions {
   readonly orders: HubOrders;
   readonly timing: LinkTiming;
   readonly monotonic: () => number;
+  /** Called with everything that comes from a hub that has proved its key. */
+  readonly heard: () => void;
   readonly log: Logger;
 }
 
@@ -170,9 +172,14 @@ function makeTalk(
     }
   };
 
+  const heard = (): void => {
+    heardAt = monotonic();
+    if (welcome) options.heard();
+  };
+
   return {
     message(data, isBinary) {
-      heardAt = monotonic();
+      heard();
       try {
         const message = readMessage(data, isBinary);
         if (welcome) obey(message);
@@ -182,9 +189,7 @@ function makeTalk(
         end(error as Error);
       }
     },
-    heard() {
-      heardAt = monotonic();
-    },
+    heard,
     watch,
     stop: () => sender?.stop(),
   };

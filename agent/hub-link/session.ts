@@ -1,6 +1,6 @@
 /** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
 import { openJob } from '../../protocol/signing.ts';
-import type { ErrorReport } from '../../protocol/errors.ts';
+import type { ErrorCode, ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
 import type { Job, SignedJob } from '../../protocol/job.ts';
@@ -23,6 +23,10 @@ export interface LinkState {
   readonly since: string;
   /** Why the last connection ended; null when there was none. */
   readonly lastError: string | null;
+  /** Its code, where it has one. */
+  readonly lastCode: ErrorCode | null;
+  /** ISO 8601: when the hub was last heard; null: not yet. */
+  readonly lastContact: string | null;
 }
 
 export interface HubLink {
@@ -37,7 +41,7 @@ export interface JobSink {
   cancel(deploymentId: string): void;
 }
 
-export interface LinkOptions extends Omit<ConnectionOptions, 'orders' | 'monotonic'> {
+export interface LinkOptions extends Omit<ConnectionOptions, 'orders' | 'monotonic' | 'heard'> {
   readonly jobs: JobSink;
   readonly clock: Clock;
   readonly random: () => number;
@@ -53,9 +57,16 @@ export function startHubLink(options: LinkOptions): HubLink {
     connected: false,
     since: new Date(clock.now()).toISOString(),
     lastError: null,
+    lastCode: null,
+    lastContact: null,
   };
-  const become = (connected: boolean, lastError: string | null): void => {
-    state = { ...state, connected, since: new Date(clock.now()).toISOString(), lastError };
+  const now = (): string => new Date(clock.now()).toISOString();
+  const become = (connected: boolean, error: Error | null): void => {
+    const lastCode = error instanceof OrkestrError ? error.code : null;
+    state = { ...state, connected, since: now(), lastError: error?.message ?? null, lastCode };
+  };
+  const heard = (): void => {
+    state = { ...state, lastContact: now() };
   };
   const orders = {
     job: (envelope: SignedJob) => takeJob(options, envelope),
@@ -67,13 +78,13 @@ export function startHubLink(options: LinkOptions): HubLink {
   const dial = async (): Promise<void> => {
     for (let failures = 0; !stopped.signal.aborted; failures++) {
       const began = clock.monotonic();
-      const ended = await connection({ ...options, orders, monotonic }, stopped.signal, () => {
+      const ended = await connection({ ...options, orders, monotonic, heard }, stopped.signal, () => {
         become(true, null);
         log.info({ hub: options.hubUrl }, 'connected to the hub');
       });
       if (stopped.signal.aborted) return;
       if (state.connected && clock.monotonic() - began > STEADY_MS) failures = 0;
-      if (state.connected || state.lastError !== ended.message) become(false, ended.message);
+      if (state.connected || state.lastError !== ended.message) become(false, ended);
       const waitMs = backoffMs(failures, options.pace, options.random);
       log.warn({ hub: options.hubUrl, reason: ended.message, waitMs: Math.round(waitMs) }, 'no connection to the hub');
       await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop's condition ends it

@@ -101,9 +101,7 @@ function quarantine(path: string, now: number): string {
 
 /** Numbered files, each in one transaction that also moves `user_version`. */
 function migrate(database: Database): void {
-  const files = readdirSync(SCHEMA_FOLDER)
-    .filter((name) => /^\d{3}-[a-z0-9-]+\.sql$/.test(name))
-    .sort();
+  const files = schemaFiles();
   const present = Number(database.pragma('user_version', { simple: true }));
   if (present > files.length) {
     throw new OrkestrError(
@@ -119,3 +117,11 @@ function migrate(database: Database): void {
     })();
   }
 }
+
+const schemaFiles = (): readonly string[] =>
+  readdirSync(SCHEMA_FOLDER)
+    .filter((name) => /^\d{3}-[a-z0-9-]+\.sql$/.test(name))
+    .sort();
+
+/** Schema that this version writes. */
+export const newestSchema = (): number => schemaFiles().length;

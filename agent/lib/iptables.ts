@@ -74,6 +74,32 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
   await call(chain, ['-X', chain.name], by);
 }
 
+/**
+ * What is not as {@link ensureChains} leaves it, in words; changes nothing. Rules are counted, not compared: the kernel
+ * tells them in other words than they were given in.
+ */
+export async function lacksOf(chains: readonly Chain[], by: Exec): Promise<readonly string[]> {
+  const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
+  const tables = Map.groupBy(chains, (chain) => `${program(chain)} -t ${chain.table}`);
+  const lacks = await Promise.all(
+    [...tables].map(async ([name, [first, ...more]]) => {
+      if (first === undefined) return [];
+      const { stdout } = await run(program(first), argv(first, ['-S']), options, by);
+      return [first, ...more].flatMap((chain) => lackIn(stdout.split('\n'), chain, name));
+    }),
+  );
+  return lacks.flat();
+}
+
+function lackIn(rules: readonly string[], { name, rules: wanted, jump }: Chain, table: string): string[] {
+  const where = `${table}: chain ${name}`;
+  if (!rules.includes(`-N ${name}`)) return [`${where} is not there`];
+  const found = rules.filter((rule) => rule.startsWith(`-A ${name} `)).length;
+  if (found !== wanted.length) return [`${where} has ${found} of ${wanted.length} rules`];
+  const reached = rules.some((rule) => rule.startsWith(`-A ${jump.from} `) && rule.endsWith(` -j ${name}`));
+  return reached ? [] : [`nothing leads from ${jump.from} to ${where}`];
+}
+
 /** Whether the kernel has IPv6 at all. */
 export async function hasIpv6(): Promise<boolean> {
   return access('/proc/net/if_inet6').then(

@@ -7,6 +7,7 @@ import {
   DrainAnswer,
   FlipAnswer,
   FlipReceipt,
+  HealthAnswer,
   HoldAnswer,
   TableView,
   UpstreamRemoved,
@@ -36,12 +37,17 @@ export interface ProxyClientOptions {
   readonly marginMs?: number;
 }
 
+/** The port, and what is asked only by those who look at the host. */
+export interface ProxyClient extends EdgeProxy {
+  health(): Promise<HealthAnswer>;
+}
+
 /**
  * A client of the proxy behind `socketPath`. A connection per call: the proxy may be another process each time, and flips
  * are rare.
  * @throws (each call) OrkestrError ORK_PROXY_UNREACHABLE when nothing (right) answers in time, else the proxy's own code
  */
-export function makeProxyClient(socketPath: string, options: ProxyClientOptions = {}): EdgeProxy {
+export function makeProxyClient(socketPath: string, options: ProxyClientOptions = {}): ProxyClient {
   const { callMs = CALL_MS, marginMs = MARGIN_MS } = options;
   const call = async <T>(schema: z.ZodType<T>, { deadlineMs = callMs, ...request }: Call): Promise<T> => {
     const { status, text } = await exchange(socketPath, { ...request, deadlineMs });
@@ -78,6 +84,7 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
     resume: (request) => call(HoldAnswer, { method: 'POST', path: '/v1/resume', body: request }),
     receipt: (upstreamId) => call(FlipReceipt, { method: 'GET', path: `/v1/upstreams/${upstreamId}/receipt` }),
     certificates: () => call(CertificateList, { method: 'GET', path: '/v1/certificates' }),
+    health: () => call(HealthAnswer, { method: 'GET', path: '/v1/health' }),
     remove: (upstreamId) => call(UpstreamRemoved, { method: 'DELETE', path: `/v1/upstreams/${upstreamId}` }),
   };
 }

@@ -8,9 +8,15 @@ import type { LiveRecord } from '../deployment/records.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
+/** What the plan needs to know of a container. */
+export type ObservedContainer = Pick<
+  ContainerState,
+  'name' | 'deploymentId' | 'environmentId' | 'projectId' | 'running' | 'address'
+>;
+
 export interface Observed {
   /** All containers of this agent; null when the engine does not answer. */
-  readonly containers: readonly ContainerState[] | null;
+  readonly containers: readonly ObservedContainer[] | null;
   /** The proxy's table; null when the proxy does not answer. */
   readonly table: TableView | null;
   /** Deployments that have a workspace folder. */

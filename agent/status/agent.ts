@@ -1,9 +1,10 @@
 /** The agent itself. */
+import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
 
 export const agent: Check = {
   name: 'agent',
-  async run({ agent: view, stateFolder, silent = false }) {
+  async run({ agent: view, stateFolder, silent = false, clock }) {
     if (view === null && silent) {
       return { level: 'down', summary: 'it runs but does not answer: restart it', data: { running: true } };
     }
@@ -17,7 +18,7 @@ export const agent: Check = {
     const { version, hostId, pid, since } = view;
     return {
       level: 'ok',
-      summary: `${version}, process ${pid}, up since ${since}`,
+      summary: `${version}, process ${pid}, up ${duration(clock.now() - Date.parse(since))}`,
       data: { running: true, version, hostId, pid, since },
     };
   },

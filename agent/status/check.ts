@@ -1,5 +1,7 @@
 /** The contract of a status check: one file each, one line in index.ts. */
-import type { EdgeProxy } from '../deployment/ports.ts';
+import { z } from 'zod';
+import type { Clock } from '../deployment/ports.ts';
+import type { ProxyClient } from '../proxy-client/edge-proxy.ts';
 
 /** ok: nothing to do. degraded: it works, but a person should look. down: deployments or visitors are affected. */
 export type Level = 'ok' | 'degraded' | 'down';
@@ -14,34 +16,61 @@ export interface Finding {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+const LinkView = z.object({
+  hubUrl: z.string(),
+  connected: z.boolean(),
+  /** ISO 8601: since when it is as it is. */
+  since: z.string(),
+  lastError: z.string().nullable(),
+  /** Code of `lastError`, where it has one. */
+  lastCode: z.string().nullable(),
+  /** When the hub was last heard, ISO 8601; null: not since the agent started. */
+  lastContact: z.string().nullable(),
+});
+
 /** What the running agent knows of itself. */
-export interface AgentView {
-  readonly version: string;
-  readonly hostId: string;
-  readonly pid: number;
+export const AgentView = z.object({
+  version: z.string(),
+  hostId: z.string(),
+  pid: z.number(),
   /** ISO 8601. */
-  readonly since: string;
+  since: z.string(),
   /** Null for a host without a hub. */
-  readonly hub: {
-    readonly hubUrl: string;
-    readonly connected: boolean;
-    readonly since: string;
-    readonly lastError: string | null;
-  } | null;
-  readonly deployments: readonly {
-    readonly deploymentId: string;
-    readonly environmentId: string;
-    readonly state: string;
-    readonly step: string | null;
-  }[];
+  hub: LinkView.nullable(),
+  /** What waits and runs. */
+  deployments: z.array(
+    z.object({
+      deploymentId: z.string(),
+      environmentId: z.string(),
+      state: z.string(),
+      step: z.string().nullable(),
+    }),
+  ),
+  /** The newest of all, the last one first. */
+  recent: z.array(
+    z.object({
+      deploymentId: z.string(),
+      /** `project/environment` where it is known, else the environment's id. */
+      environment: z.string(),
+      kind: z.string(),
+      state: z.string(),
+      /** ISO 8601; null: no step has begun. */
+      startedAt: z.string().nullable(),
+      errorCode: z.string().nullable(),
+    }),
+  ),
   /** Reports that wait for the hub. */
-  readonly outbox: number;
-}
+  outbox: z.number(),
+});
+export type AgentView = Readonly<z.infer<typeof AgentView>>;
 
 export interface StatusSubject {
   readonly dockerSocket: string;
   readonly stateFolder: string;
-  readonly proxy: Pick<EdgeProxy, 'table'>;
+  /** Folder of the build engines' sockets and pid files. */
+  readonly sandboxFolder: string;
+  readonly proxy: Pick<ProxyClient, 'table' | 'certificates' | 'health'>;
+  readonly clock: Pick<Clock, 'now'>;
   /** Null when no agent answers for this state folder. */
   readonly agent: AgentView | null;
   /** An agent runs and does not answer. */

@@ -1,5 +1,5 @@
-/** What waits and runs right now. */
-import type { Check } from './check.ts';
+/** What waits and runs right now, and the last ones. */
+import type { AgentView, Check } from './check.ts';
 
 export const deployments: Check = {
   name: 'deployments',
@@ -10,8 +10,14 @@ export const deployments: Check = {
     return {
       level: 'ok',
       summary: `${running.length} running, ${waiting} waiting`,
-      details: running.map(({ deploymentId, state, step }) => `${deploymentId}: ${step ?? 'starting'} (${state})`),
-      data: { deployments: agent.deployments },
+      details: [
+        ...running.map(({ deploymentId, state, step }) => `${deploymentId}: ${step ?? 'starting'} (${state})`),
+        ...agent.recent.map(describe),
+      ],
+      data: { deployments: agent.deployments, recent: agent.recent },
     };
   },
 };
+
+const describe = ({ startedAt, environment, kind, state, errorCode }: AgentView['recent'][number]): string =>
+  `${startedAt ?? 'not begun'}  ${environment}  ${kind}: ${state}${errorCode === null ? '' : ` (${errorCode})`}`;

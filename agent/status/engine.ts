@@ -1,7 +1,6 @@
 /** Docker Engine: does it answer, which version, do containers outlive it. Asked directly, without loading dockerode. */
-import { Client } from 'undici';
 import { z } from 'zod';
-import { OrkestrError } from '../../protocol/errors.ts';
+import { askEngine } from '../docker/ask.ts';
 import type { Check } from './check.ts';
 
 const DEADLINE_MS = 5000;
@@ -15,21 +14,8 @@ export interface EngineFacts {
 
 /** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT */
 export async function readEngine(socketPath: string): Promise<EngineFacts> {
-  const client = new Client('http://docker', { socketPath });
-  try {
-    const answer = await client.request({ method: 'GET', path: '/info', signal: AbortSignal.timeout(DEADLINE_MS) });
-    const info = Info.parse(await answer.body.json());
-    return { version: info.ServerVersion, liveRestore: info.LiveRestoreEnabled };
-  } catch (cause) {
-    if (cause instanceof Error && cause.name === 'TimeoutError') {
-      throw new OrkestrError('ORK_ENGINE_TIMEOUT', `Docker Engine gave no answer in ${DEADLINE_MS / 1000} s.`, {
-        cause,
-      });
-    }
-    throw new OrkestrError('ORK_ENGINE_UNREACHABLE', `Docker Engine does not answer at ${socketPath}.`, { cause });
-  } finally {
-    await client.destroy();
-  }
+  const info = await askEngine(socketPath, { path: '/info', schema: Info, deadlineMs: DEADLINE_MS });
+  return { version: info.ServerVersion, liveRestore: info.LiveRestoreEnabled };
 }
 
 export const engine: Check = {

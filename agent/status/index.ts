@@ -1,6 +1,7 @@
 /** All checks in the order in which a person reads them, and what they come to together. */
 import { toErrorReport } from '../../protocol/errors.ts';
 import { agent } from './agent.ts';
+import { certificates } from './certificates.ts';
 import { cgroup } from './cgroup.ts';
 import type { Check, Finding, Level, StatusSubject } from './check.ts';
 import { deployments } from './deployments.ts';
@@ -10,8 +11,23 @@ import { hub } from './hub.ts';
 import { memory } from './memory.ts';
 import { outbox } from './outbox.ts';
 import { proxy } from './proxy.ts';
+import { sandbox } from './sandbox.ts';
+import { versions } from './versions.ts';
 
-export const CHECKS: readonly Check[] = [agent, hub, engine, proxy, deployments, outbox, disk, memory, cgroup];
+export const CHECKS: readonly Check[] = [
+  agent,
+  hub,
+  engine,
+  proxy,
+  certificates,
+  deployments,
+  outbox,
+  sandbox,
+  disk,
+  memory,
+  cgroup,
+  versions,
+];
 
 export interface StatusReport {
   readonly level: Level;

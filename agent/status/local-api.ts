@@ -2,6 +2,7 @@
  * The agent's own small API on a unix socket (0600), for its CLI on the same host.
  *
  *   GET /v1/status        → StatusReport
+ *   GET /v1/agent         → AgentView, at once: it asks neither engine nor proxy
  *   GET /v1/environments  → { "<environment id>": "<project>/<environment>" }
  */
 import { rmSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { Client } from 'undici';
 import { z } from 'zod';
+import { AgentView } from './check.ts';
 import type { StatusReport } from './index.ts';
 
 const DEADLINE_MS = 20_000;
@@ -18,12 +20,14 @@ const NAMES_MS = 1000;
 /** What the API tells. */
 export interface LocalAnswers {
   readonly status: () => Promise<StatusReport>;
+  readonly agent: () => AgentView;
   /** Environment id → `project/environment`, of what is live. */
   readonly environments: () => ReadonlyMap<string, string>;
 }
 
 const ANSWERS: Readonly<Record<string, (answers: LocalAnswers) => Promise<unknown>>> = {
   '/v1/status': ({ status }) => status(),
+  '/v1/agent': async ({ agent }) => agent(),
   '/v1/environments': async ({ environments }) => Object.fromEntries(environments()),
 };
 
@@ -88,16 +92,23 @@ const Report = z.object({
   ),
 });
 
-/**
- * The running agent's own report. `absent`: nobody is behind the socket. `silent`: somebody is, and gives no usable answer
- * in time (an agent that hangs).
- */
-export async function askAgent(
+/** Nobody is behind the socket; or somebody is, and gives no usable answer in time (an agent that hangs). */
+export type NoAnswer = 'absent' | 'silent';
+
+/** The running agent's own report of its host. */
+export const askAgent = (socketPath: string, deadlineMs = DEADLINE_MS): Promise<StatusReport | NoAnswer> =>
+  answerOf(socketPath, { path: '/v1/status', schema: Report, deadlineMs });
+
+/** What the running agent knows of itself. */
+export const askView = (socketPath: string, deadlineMs = DEADLINE_MS): Promise<AgentView | NoAnswer> =>
+  answerOf(socketPath, { path: '/v1/agent', schema: AgentView, deadlineMs });
+
+async function answerOf<T>(
   socketPath: string,
-  deadlineMs = DEADLINE_MS,
-): Promise<StatusReport | 'absent' | 'silent'> {
+  { path, schema, deadlineMs }: { path: string; schema: z.ZodType<T>; deadlineMs: number },
+): Promise<T | NoAnswer> {
   try {
-    return Report.parse(await ask(socketPath, '/v1/status', deadlineMs));
+    return schema.parse(await ask(socketPath, path, deadlineMs));
   } catch (error) {
     // Not answering is one of the answers that this asks for.
     const { code } = error as NodeJS.ErrnoException;

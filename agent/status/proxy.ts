@@ -1,5 +1,6 @@
 /** The proxy: does it answer, and who serves what with how much in flight. */
 import type { TableView } from '../../protocol/proxy-admin.ts';
+import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
 
 type Upstream = TableView['upstreams'][number];
@@ -11,7 +12,7 @@ export const proxy: Check = {
     const without = upstreams.filter(({ targets }) => !targets.some(({ state }) => state === 'healthy'));
     return {
       level: without.length > 0 ? 'degraded' : 'ok',
-      summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
+      summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up ${duration(subject.clock.now() - Date.parse(startedAt))}`,
       details: upstreams.flatMap(describe),
       // Without the settings: they hold hashes of passwords.
       data: { startedAt, upstreams: upstreams.map(({ edge: _edge, ...upstream }) => upstream) },

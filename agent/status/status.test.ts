@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,13 +9,14 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HostStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
 import type { AgentView, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
-import { askAgent, askNames, serveLocalApi } from './local-api.ts';
+import { askAgent, askNames, askView, serveLocalApi } from './local-api.ts';
 
 const AT = new Date(0).toISOString();
 
@@ -23,8 +25,25 @@ const agent: AgentView = {
   hostId: IDS.host,
   pid: 42,
   since: AT,
-  hub: { hubUrl: 'https://hub.example.com', connected: true, since: AT, lastError: null },
+  hub: {
+    hubUrl: 'https://hub.example.com',
+    connected: true,
+    since: AT,
+    lastError: null,
+    lastCode: null,
+    lastContact: AT,
+  },
   deployments: [{ deploymentId: IDS.project, environmentId: IDS.environment, state: 'running', step: 'build' }],
+  recent: [
+    {
+      deploymentId: IDS.project,
+      environment: 'shop/production',
+      kind: 'deploy',
+      state: 'failed',
+      startedAt: AT,
+      errorCode: 'ORK_UNHEALTHY',
+    },
+  ],
   outbox: 3,
 };
 
@@ -36,7 +55,25 @@ const table = tableView(
   }),
 );
 
-/** A Docker Engine that knows /info, or stays silent. */
+const proxy: StatusSubject['proxy'] = {
+  table: async () => table,
+  certificates: async () => ({
+    certificates: [certificate('shop.example.com', '1970-03-01T00:00:00.000Z')],
+    missing: [],
+  }),
+  health: async () => ({ ok: true, version: '1.2.2' }),
+};
+
+const certificate = (host: string, notAfter: string): CertificateView => ({
+  host,
+  source: 'acme',
+  issuer: 'a CA',
+  notAfter,
+  renewAt: null,
+  lastError: null,
+});
+
+/** A Docker Engine that knows /info and /version, or stays silent. */
 async function engineThat(t: TestContext, info: object | null): Promise<string> {
   const socketPath = join(temporaryFolder(t), 'docker.sock');
   const server = createServer((_request, response) => {
@@ -52,8 +89,15 @@ async function engineThat(t: TestContext, info: object | null): Promise<string> 
 }
 
 async function subject(t: TestContext, changes: Partial<StatusSubject> = {}): Promise<StatusSubject> {
-  const dockerSocket = await engineThat(t, { ServerVersion: '20.10.24', LiveRestoreEnabled: true });
-  return { dockerSocket, stateFolder: temporaryFolder(t), proxy: { table: async () => table }, agent, ...changes };
+  const dockerSocket = await engineThat(t, {
+    ServerVersion: '20.10.24',
+    LiveRestoreEnabled: true,
+    Version: '20.10.24',
+    Components: [{ Name: 'runc', Version: '1.1.5' }],
+  });
+  const stateFolder = temporaryFolder(t);
+  const clock = { now: () => Date.parse(AT) + 90_000 };
+  return { dockerSocket, stateFolder, sandboxFolder: join(stateFolder, 'run'), proxy, clock, agent, ...changes };
 }
 
 test('a host where all is well is told with its routes, counts and running steps, exit code 0', async (t) => {
@@ -65,10 +109,17 @@ test('a host where all is well is told with its routes, counts and running steps
   assert.match(text, /shop\.example\.com -> 172\.30\.0\.2:80 healthy, 7 in flight/);
   assert.match(text, new RegExp(`${IDS.project}: build \\(running\\)`));
   assert.match(text, /3 reports wait/);
+  assert.match(text, /process 42, up 1 min 30 s/);
+  assert.match(text, /last heard 1 min 30 s ago/);
+  assert.match(text, /shop\/production {2}deploy: failed \(ORK_UNHEALTHY\)/);
+  assert.match(text, /shop\.example\.com \(acme\): ends 1970-03-01T00:00:00\.000Z, in 58 d 23 h/);
+  assert.match(text, /proxy 1\.2\.2, Docker 20\.10\.24, runc 1\.1\.5/);
+  assert.match(text, /0 build engines run, cache 0\.0 GiB/);
 });
 
 test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
-  const hub = { hubUrl: 'https://hub.example.com', connected: false, since: AT, lastError: 'ECONNREFUSED' };
+  const away = { connected: false, since: AT, lastError: 'ECONNREFUSED', lastCode: null, lastContact: null };
+  const hub = { hubUrl: 'https://hub.example.com', ...away };
   const report = await checkAll(await subject(t, { agent: { ...agent, hub } }));
   assert.equal(exitCode(report.level), 1);
   assert.match(report.checks['hub']?.summary ?? '', /not connected .* ECONNREFUSED/);
@@ -99,13 +150,45 @@ test('without an agent engine, proxy and disk are looked at directly', async (t)
   );
 });
 
+test('a certificate about to end, and a domain without one, are degraded and told first', async (t) => {
+  const certificates = async (): Promise<CertificateList> => ({
+    certificates: [
+      certificate('b.test', '1971-01-01T00:00:00.000Z'),
+      certificate('a.test', '1970-01-03T00:00:00.000Z'),
+    ],
+    missing: [{ host: 'c.test', reason: 'no A record', retryAt: null }],
+  });
+  const report = await checkAll(await subject(t, { proxy: { ...proxy, certificates } }));
+  assert.equal(report.checks['certificates']?.level, 'degraded');
+  assert.deepEqual(
+    report.checks['certificates']?.details?.map((line) => line.split(/[ :]/, 1)[0]),
+    ['c.test', 'a.test', 'b.test'],
+  );
+});
+
+test('a build engine that runs is told with what its cache holds; a pid file left behind is not one', async (t) => {
+  const parts = await subject(t);
+  mkdirSync(join(parts.sandboxFolder, 'a'), { recursive: true });
+  mkdirSync(join(parts.stateFolder, 'sandbox'));
+  writeFileSync(join(parts.stateFolder, 'sandbox', 'layer'), Buffer.alloc(3_000_000, 1));
+  const engine = spawn('sleep', ['100'], { argv0: 'dockerd' });
+  t.after(() => engine.kill());
+  await once(engine, 'spawn');
+  writeFileSync(join(parts.sandboxFolder, 'a', 'dockerd.pid'), `${engine.pid}`);
+  writeFileSync(join(parts.sandboxFolder, 'dockerd.pid'), `${process.pid}`);
+  const { checks } = await checkAll(parts);
+  assert.deepEqual(checks['sandbox']?.data['pids'], [engine.pid]);
+  assert.ok(Number(checks['sandbox']?.data['cacheBytes']) >= 3_000_000);
+});
+
 test('a proxy that does not answer is down', async (t) => {
-  const proxy = {
+  const away = {
+    ...proxy,
     table: async (): Promise<never> => {
       throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'nobody there');
     },
   };
-  const report = await checkAll(await subject(t, { proxy }));
+  const report = await checkAll(await subject(t, { proxy: away }));
   assert.equal(report.checks['proxy']?.level, 'down');
   assert.equal(report.checks['proxy']?.summary, 'nobody there');
 });
@@ -140,9 +223,14 @@ test('the local socket is for its owner only and gives the report; a dead socket
   writeFileSync(socketPath, '');
   const report = { level: 'ok', checks: {} } as const;
   const environments = new Map([[IDS.environment, 'shop/production']]);
-  const api = await serveLocalApi(socketPath, { status: async () => report, environments: () => environments });
+  const api = await serveLocalApi(socketPath, {
+    status: async () => report,
+    agent: () => agent,
+    environments: () => environments,
+  });
   assert.equal(statSync(socketPath).mode & 0o777, 0o600);
   assert.deepEqual(await askAgent(socketPath), report);
+  assert.deepEqual(await askView(socketPath), agent);
   assert.deepEqual(await askNames(socketPath), environments);
   await api.close();
   assert.equal(await askAgent(socketPath), 'absent');

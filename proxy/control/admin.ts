@@ -5,6 +5,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import manifest from '../../package.json' with { type: 'json' };
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
 import {
@@ -18,7 +19,7 @@ import {
   ResumeRequest,
   WatchRequest,
 } from '../../protocol/proxy-admin.ts';
-import type { CertificateList, HandOverAnswer } from '../../protocol/proxy-admin.ts';
+import type { CertificateList, HandOverAnswer, HealthAnswer } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { METRICS_TYPE, renderMetrics } from '../observe/snapshot.ts';
 import type { Planes } from '../planes/planes.ts';
@@ -204,9 +205,9 @@ async function dispatch(req: IncomingMessage, control: Control, given: AbortSign
   });
 }
 
-function health(table: Table): { ok: true } {
+function health(table: Table): HealthAnswer {
   const evidence = table.unreadable;
-  if (!evidence) return { ok: true };
+  if (!evidence) return { ok: true, version: manifest.version };
   throw new OrkestrError('ORK_TABLE_UNREADABLE', 'The table could not be restored; routes are missing.', { evidence });
 }
 

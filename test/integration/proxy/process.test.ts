@@ -8,6 +8,7 @@ import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import manifest from '../../../package.json' with { type: 'json' };
 import { proxyArgv } from '../../../installer/stack/stack.ts';
 import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import { callAdmin, environment, serve, start } from './proxy-process.ts';
@@ -98,7 +99,7 @@ test('a damaged table file: the copy before it serves, loudly; both damaged: sai
   const fourth = await serve(t, folder);
   assert.match(fourth.output(), /ORK_TABLE_UNREADABLE/);
   assert.equal((await fourth.flip(1, upstream.port)).status, 200);
-  assert.deepEqual((await fourth.admin('GET', '/v1/health')).body, { ok: true });
+  assert.deepEqual((await fourth.admin('GET', '/v1/health')).body, { ok: true, version: manifest.version });
   await (await fourth.connect()).send(GET).sees(/200 OK.*ok$/s);
   await (await fourth.connect()).send(GET.replace('app.test', 'x.test')).sees(/^HTTP\/1.1 404 /);
   const kept = await readdir(state);

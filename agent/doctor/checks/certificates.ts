@@ -1,0 +1,51 @@
+/** Certificates that the proxy serves with. */
+import type { CertificateView } from '../../../protocol/proxy-admin.ts';
+import { defineCheck } from '../check.ts';
+import type { Finding } from '../check.ts';
+
+const DAY_MS = 86_400_000;
+/** ACME certificates are asked for anew 30 days before their end: with 14 left something keeps failing. */
+const SOON_DAYS = 14;
+
+export const certificates = defineCheck({
+  name: 'certificates',
+  about: 'Every domain that the proxy serves has a certificate that is not about to end.',
+  problems: {
+    ended: {
+      level: 'fail',
+      says: 'The certificate of {host} has ended: browsers refuse the site.',
+      mend: 'A file: put a new NAME.crt and NAME.key into the certificates folder. ACME: mend what the evidence tells, it is asked for again by itself.',
+    },
+    ends: {
+      level: 'warn',
+      says: 'The certificate of {host} ends in {days} days.',
+      mend: 'A file: put a new NAME.crt and NAME.key into the certificates folder. ACME: mend what the evidence tells, it is asked for again by itself.',
+    },
+    missing: {
+      level: 'warn',
+      says: '{host} has no certificate: it is served without https.',
+      mend: 'Mend what the evidence tells: mostly the DNS record of {host} does not lead here, see `getent hosts {host}`.',
+    },
+  },
+  async gather(subject) {
+    return { list: await subject.proxy.certificates(), now: subject.clock.now() };
+  },
+  judge: ({ list, now }) => ({
+    summary: `${list.certificates.length} certificates, ${list.missing.length} missing`,
+    findings: [
+      ...list.certificates.flatMap((one) => judgeOne(one, now)),
+      ...list.missing.map(({ host, reason }) => ({
+        problem: 'missing' as const,
+        values: { host },
+        evidence: [reason],
+      })),
+    ],
+  }),
+});
+
+function judgeOne({ host, notAfter, lastError }: CertificateView, now: number): Finding<'ended' | 'ends'>[] {
+  const days = Math.floor((Date.parse(notAfter) - now) / DAY_MS);
+  if (days >= SOON_DAYS) return [];
+  const evidence = [`ends ${notAfter}`, ...(lastError === null ? [] : [`last try: ${lastError}`])];
+  return [{ problem: days < 0 ? 'ended' : 'ends', values: { host, days }, evidence }];
+}

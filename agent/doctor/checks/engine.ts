@@ -1,0 +1,63 @@
+/** Docker Engine: does it answer, and in words that orkestr knows. */
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { NEWEST_API, OLDEST_API, older } from '../../docker/engine.ts';
+import { defineCheck, when } from '../check.ts';
+import type { EngineVersion } from '../engine-facts.ts';
+
+type Facts = EngineVersion | { readonly away: 'unreachable' | 'hangs'; readonly why: readonly string[] };
+
+export const engine = defineCheck({
+  name: 'engine',
+  about: 'Docker Engine answers and speaks an API version that orkestr knows. Without it nothing is deployed.',
+  problems: {
+    unreachable: {
+      level: 'fail',
+      says: 'Docker Engine does not answer at {socket}.',
+      mend: '`systemctl start docker`; when it ends again, `journalctl -u docker -n 50 --no-pager` says why.',
+    },
+    hangs: {
+      level: 'fail',
+      says: 'Docker Engine accepts calls at {socket} and does not answer them. Apps and their visitors are not affected.',
+      mend: '`systemctl restart docker` (with live-restore the apps run on).',
+    },
+    'api-too-old': {
+      level: 'fail',
+      says: 'Docker Engine {version} speaks API {api}; orkestr needs {oldest} (Docker 20.10) or newer.',
+      mend: 'Upgrade it: `apt-get install --only-upgrade docker.io` or `apt-get install --only-upgrade docker-ce`.',
+    },
+    'api-too-new': {
+      level: 'fail',
+      says: 'Docker Engine {version} speaks API {least} and newer; this orkestr knows up to {newest}.',
+      mend: 'Upgrade orkestr: `orkestr-agent upgrade`.',
+    },
+  },
+  async gather(subject) {
+    const socket = subject.config.dockerSocket;
+    return { socket, facts: await subject.engine.version().catch(asAway) };
+  },
+  judge({ socket, facts }) {
+    if ('away' in facts) {
+      return {
+        summary: `does not answer at ${socket}`,
+        findings: [{ problem: facts.away, values: { socket }, evidence: facts.why }],
+      };
+    }
+    const { Version: version, ApiVersion: api, MinAPIVersion: least } = facts;
+    const values = { version, api, least, oldest: OLDEST_API, newest: NEWEST_API };
+    return {
+      summary: `Docker Engine ${version}, API ${least} to ${api}`,
+      findings: [
+        ...when(older(api, OLDEST_API), { problem: 'api-too-old', values }),
+        ...when(older(NEWEST_API, least), { problem: 'api-too-new', values }),
+      ],
+    };
+  },
+});
+
+function asAway(error: unknown): Facts {
+  if (!(error instanceof OrkestrError)) throw error;
+  return {
+    away: error.code === 'ORK_ENGINE_TIMEOUT' ? 'hangs' : 'unreachable',
+    why: [error.message, ...error.evidence],
+  };
+}

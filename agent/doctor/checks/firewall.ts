@@ -1,0 +1,47 @@
+/** Our rules in the kernel's packet filter. */
+import { defineCheck } from '../check.ts';
+import { makeFirewall } from '../../firewall/firewall.ts';
+import type { Firewall } from '../../firewall/firewall.ts';
+import type { Subject } from '../subject.ts';
+
+const LOOK_MS = 1000;
+
+export const firewall = defineCheck({
+  name: 'firewall',
+  about:
+    "Apps are kept from the host's ports and from the metadata service of the cloud: chains of ours behind INPUT and DOCKER-USER.",
+  problems: {
+    missing: {
+      level: 'fail',
+      says: "Rules of ours are not in place: apps may reach the host's ports or the cloud's metadata service.",
+      mend: '`orkestr-agent doctor --fix`; a running agent does it within a minute.',
+      fix: 'safe',
+    },
+  },
+  async gather(subject) {
+    const rules = rulesOf(subject, LOOK_MS);
+    return rules === null ? null : rules.lacks();
+  },
+  judge(lacks) {
+    if (lacks === null) return { skipped: 'this host has not joined a hub: there are no rules of ours' };
+    return {
+      summary: lacks.length === 0 ? 'all rules in place' : `${lacks.length} of our chains not in place`,
+      findings: lacks.length === 0 ? [] : [{ problem: 'missing', evidence: lacks }],
+    };
+  },
+  async fix(_finding, subject) {
+    await rulesOf(subject)?.ensure();
+    return 'the firewall rules are in place again';
+  },
+});
+
+/** @param longestMs of each call: iptables itself waits long for its lock */
+function rulesOf({ scope, exec }: Subject, longestMs = Infinity): Firewall | null {
+  const known = scope();
+  if (known === null) return null;
+  return makeFirewall({
+    scope: known,
+    exec: (program, args, options) =>
+      exec(program, args, { ...options, timeoutMs: Math.min(options.timeoutMs, longestMs) }),
+  });
+}

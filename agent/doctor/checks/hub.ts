@@ -1,0 +1,123 @@
+/** The hub: does it answer, is its certificate good, is it the one that this host was enrolled with. */
+import { readPublicKey } from '../../../protocol/signing.ts';
+import { defineCheck, when } from '../check.ts';
+import type { Finding } from '../check.ts';
+import type { HubAnswer } from '../hub-answer.ts';
+
+const DAY_MS = 86_400_000;
+const SOON_DAYS = 14;
+/** Error codes of Node's TLS (openssl verify(1)) that are about the certificate. */
+const CERTIFICATE = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED|CRL|VERIFY/;
+
+type Problem =
+  | 'unreachable'
+  | 'certificate-refused'
+  | 'certificate-ends'
+  | 'not-a-hub'
+  | 'other-hub'
+  | 'pinned-key'
+  | 'no-link';
+
+interface Facts {
+  readonly url: string;
+  readonly answer: HubAnswer;
+  readonly now: number;
+  readonly keyReadable: boolean;
+  /** Of the running agent; null without one. */
+  readonly link: {
+    readonly connected: boolean;
+    readonly lastError: string | null;
+    readonly lastCode: string | null;
+  } | null;
+}
+
+export const hub = defineCheck({
+  name: 'hub',
+  about:
+    'The hub can be reached, its certificate holds, and it is the one that this host was enrolled with. Apps run on without it.',
+  problems: {
+    unreachable: {
+      level: 'fail',
+      says: 'The hub at {url} does not answer: no deployment comes. Apps and visitors are not affected.',
+      mend: 'Look with `curl -v {url}/healthz`; start the hub there, or open the way (firewall, DNS).',
+    },
+    'certificate-refused': {
+      level: 'fail',
+      says: 'The certificate of the hub at {url} is not accepted.',
+      mend: 'Renew it at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates -subject` shows it.',
+    },
+    'certificate-ends': {
+      level: 'warn',
+      says: 'The certificate of the hub ends in {days} days.',
+      mend: 'Renew it at the hub: `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates` shows it.',
+    },
+    'not-a-hub': {
+      level: 'fail',
+      says: 'What answers at {url} is not an orkestr hub (status {status}).',
+      mend: 'Look with `curl -i {url}/healthz`: another server or a proxy in between answers there.',
+    },
+    'other-hub': {
+      level: 'fail',
+      says: 'The hub at {url} does not hold the key that this host was enrolled with.',
+      mend: 'If the hub was made anew: `orkestr-agent uninstall --purge`, then `orkestr-agent join --hub {url} --token -`. If not, somebody is in between.',
+    },
+    'pinned-key': {
+      level: 'fail',
+      says: "The hub's key that this host keeps is not readable.",
+      mend: 'Restore identity.json of the state folder from a backup, or enrol the host again.',
+    },
+    'no-link': {
+      level: 'warn',
+      says: 'The hub answers, but the agent has no connection to it.',
+      mend: '`journalctl -u orkestr-agent -n 50 --no-pager` says why; `systemctl restart orkestr-agent` dials at once.',
+    },
+  },
+  async gather(subject): Promise<Facts | null> {
+    const known = subject.identity()?.hub;
+    const [answer, view] = await Promise.all([subject.hub(), subject.agent()]);
+    if (!known || answer === null) return null;
+    return {
+      url: known.url.replace(/\/$/, ''),
+      answer,
+      now: subject.clock.now(),
+      keyReadable: readPublicKey(known.publicKey) !== undefined,
+      link: typeof view === 'string' ? null : view.hub,
+    };
+  },
+  judge(facts) {
+    if (facts === null) return { skipped: 'this host belongs to no hub' };
+    return { summary: facts.url, findings: [...ofKey(facts), ...ofAnswer(facts)] };
+  },
+});
+
+function ofKey({ url, keyReadable, link }: Facts): Finding<Problem>[] {
+  if (!keyReadable) return [{ problem: 'pinned-key' }];
+  if (link?.lastCode !== 'ORK_SIGNATURE' || link.connected) return [];
+  return [{ problem: 'other-hub', values: { url }, evidence: link.lastError === null ? [] : [link.lastError] }];
+}
+
+function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
+  const address = addressOf(url);
+  if (!answer.reached) {
+    const problem = CERTIFICATE.test(answer.code) ? 'certificate-refused' : 'unreachable';
+    return [{ problem, values: { url, address }, evidence: [`${answer.code}: ${answer.message}`] }];
+  }
+  if (!isHealthy(answer)) {
+    return [{ problem: 'not-a-hub', values: { url, status: answer.status }, evidence: [answer.body.slice(0, 200)] }];
+  }
+  const days = answer.certificateUntil === null ? Infinity : Math.floor((answer.certificateUntil - now) / DAY_MS);
+  const lost = link !== null && !link.connected && link.lastCode !== 'ORK_SIGNATURE';
+  return [
+    ...when(days < SOON_DAYS, { problem: 'certificate-ends', values: { days, address } }),
+    ...when(lost, { problem: 'no-link', evidence: [link?.lastError ?? 'it has not dialled yet'] }),
+  ];
+}
+
+/** The hub's own health answer: see hub/api/health.ts. */
+const isHealthy = ({ status, body }: Extract<HubAnswer, { reached: true }>): boolean =>
+  status === 200 && /"status"\s*:\s*"ok"/.test(body);
+
+function addressOf(url: string): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`;
+}

@@ -1,0 +1,91 @@
+/** Things in Docker that carry our scope and that no record knows: left by a crash, or by a journal that was lost. */
+import { z } from 'zod';
+import { defineCheck } from '../check.ts';
+import type { Finding } from '../check.ts';
+import { askEngine } from '../../docker/ask.ts';
+import { LABEL } from '../../lib/labels.ts';
+import { observedOf, rememberedOf } from '../observed.ts';
+import { plan } from '../../reconcile/plan.ts';
+import type { Subject } from '../subject.ts';
+
+/** A container whose shim died takes the engine over 13 s to remove. */
+const REMOVE_MS = 30_000;
+
+interface Facts {
+  readonly containers: readonly string[];
+  readonly networks: readonly string[];
+  readonly images: readonly string[];
+}
+
+export const orphans = defineCheck({
+  name: 'orphans',
+  about: "No container, network or image with this agent's label is left that no record needs.",
+  problems: {
+    container: {
+      level: 'warn',
+      says: 'The container {name} is of this agent, and no record needs it.',
+      mend: '`docker rm -f {name}`; a running agent does it within a minute.',
+      fix: 'confirmed',
+    },
+    network: {
+      level: 'warn',
+      says: 'The network {name} is of this agent, of a project that it does not know, and nothing is attached to it.',
+      mend: '`docker network rm {name}`.',
+      fix: 'confirmed',
+    },
+    image: {
+      level: 'warn',
+      says: 'The image {name} is of this agent, of a deployment that it does not know.',
+      mend: '`docker rmi {name}`: it can not be gone back to any more then.',
+    },
+  },
+  async gather(subject): Promise<Facts | null> {
+    const scope = subject.scope();
+    const remembered = await rememberedOf(subject);
+    const journal = await subject.journal();
+    if (scope === null || remembered === null || journal === null || 'unreadable' in journal) return null;
+    const [observed, networks, images, containers] = await Promise.all([
+      observedOf(subject),
+      subject.engine.networks(),
+      subject.engine.images(),
+      subject.engine.containers(),
+    ]);
+    const ours = <T extends { readonly Labels: Readonly<Record<string, string>> | null }>(all: readonly T[]): T[] =>
+      all.filter(({ Labels }) => Labels?.[LABEL.scope] === scope);
+    const attached = new Set(containers.flatMap((one) => Object.keys(one.NetworkSettings?.Networks ?? {})));
+    const projects = new Set(journal.projectIds);
+    const deployments = new Set([...journal.deployments, ...journal.live].map(({ deploymentId }) => deploymentId));
+    return {
+      containers: plan(observed, remembered).flatMap((one) => (one.kind === 'remove-container' ? [one.name] : [])),
+      networks: ours(networks)
+        .filter(({ Name, Labels }) => !projects.has(Labels?.[LABEL.project] ?? '') && !attached.has(Name))
+        .map(({ Name }) => Name),
+      images: ours(images)
+        .filter(({ Labels }) => !deployments.has(Labels?.[LABEL.deployment] ?? ''))
+        .map(({ Id, RepoTags }) => RepoTags?.[0] ?? Id),
+    };
+  },
+  judge(facts) {
+    if (facts === null) return { skipped: 'without identity and journal nothing can be called an orphan' };
+    const { containers, networks, images } = facts;
+    return {
+      summary: `${containers.length} containers, ${networks.length} networks, ${images.length} images that no record needs`,
+      findings: [
+        ...containers.map((name) => named('container', name)),
+        ...networks.map((name) => named('network', name)),
+        ...images.map((name) => named('image', name)),
+      ],
+    };
+  },
+  async fix({ problem, values }, subject) {
+    const name = String(values?.['name']);
+    await remove(subject, problem === 'network' ? `/networks/${name}` : `/containers/${name}?force=true`);
+    return `the ${problem} ${name} is removed`;
+  },
+});
+
+const named = <P extends string>(problem: P, name: string): Finding<P> => ({ problem, values: { name } });
+
+async function remove({ config }: Subject, path: string): Promise<void> {
+  await askEngine(config.dockerSocket, { path, method: 'DELETE', schema: z.unknown(), deadlineMs: REMOVE_MS });
+}

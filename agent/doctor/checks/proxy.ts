@@ -1,0 +1,84 @@
+/** The proxy: does it answer, and has every route somebody to answer it. */
+import { existsSync } from 'node:fs';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { TableView } from '../../../protocol/proxy-admin.ts';
+import { defineCheck, when } from '../check.ts';
+import type { Subject } from '../subject.ts';
+
+type Facts =
+  | { readonly table: TableView; readonly unreadable: readonly string[] }
+  | { readonly away: 'absent' | 'silent'; readonly socket: string; readonly why: string };
+
+export const proxy = defineCheck({
+  name: 'proxy',
+  about: 'The proxy answers on its admin socket, and every route has a target that takes requests.',
+  problems: {
+    absent: {
+      level: 'fail',
+      says: 'The proxy does not run (nobody listens on {socket}): visitors are not served.',
+      mend: '`systemctl start orkestr-proxy`; when it ends again, `journalctl -u orkestr-proxy -n 50 --no-pager` says why.',
+    },
+    silent: {
+      level: 'fail',
+      says: 'The proxy runs but does not answer on {socket}.',
+      mend: '`systemctl restart orkestr-proxy` (its table is on disk: it serves the same routes at once).',
+    },
+    'table-unreadable': {
+      level: 'fail',
+      says: 'The proxy could not read its table when it started: routes are missing.',
+      mend: '`systemctl restart orkestr-agent` sets the routes again from its journal; then look at the disk: `dmesg | tail -50`.',
+    },
+    'no-target': {
+      level: 'fail',
+      says: 'No target of {route} takes requests.',
+      mend: '`orkestr-agent doctor` under drift says what is missing; `systemctl restart orkestr-agent` starts it again.',
+    },
+  },
+  async gather(subject): Promise<Facts> {
+    const socket = subject.config.proxySocket;
+    try {
+      const [table, unreadable] = await Promise.all([subject.proxy.table(), unreadableTable(subject)]);
+      return { table, unreadable };
+    } catch (error) {
+      if (!(error instanceof OrkestrError)) throw error;
+      const refused = /ECONNREFUSED|ENOENT/.test(error.message) || !existsSync(socket);
+      return { away: refused ? 'absent' : 'silent', socket, why: error.message };
+    }
+  },
+  judge(facts) {
+    if ('away' in facts) {
+      const { away, socket, why } = facts;
+      return { summary: 'does not answer', findings: [{ problem: away, values: { socket }, evidence: [why] }] };
+    }
+    const { upstreams, startedAt } = facts.table;
+    const empty = upstreams.filter(
+      ({ targets, held }) =>
+        held === null && !targets.some(({ state, suspended }) => state === 'healthy' && !suspended),
+    );
+    return {
+      summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
+      findings: [
+        ...when(facts.unreadable.length > 0, { problem: 'table-unreadable', evidence: facts.unreadable }),
+        ...empty.map(({ id, routes, targets }) => ({
+          problem: 'no-target' as const,
+          values: { route: routes.map(({ host, pathPrefix }) => host + pathPrefix).join(', ') || id },
+          evidence: targets.map(
+            ({ address, port, state, suspended }) =>
+              `${address}:${port} ${state}${suspended ? ', suspended: it refused connections' : ''}`,
+          ),
+        })),
+      ],
+    };
+  },
+});
+
+/** What the proxy says about its table file; empty: nothing is wrong with it. */
+async function unreadableTable({ proxy: asked }: Subject): Promise<readonly string[]> {
+  try {
+    await asked.health();
+    return [];
+  } catch (error) {
+    if (!(error instanceof OrkestrError) || error.code !== 'ORK_TABLE_UNREADABLE') throw error;
+    return [error.message, ...error.evidence];
+  }
+}

@@ -1,0 +1,53 @@
+/** Registries that the configured base images come from. */
+import { request } from 'undici';
+import { defineCheck } from '../check.ts';
+
+interface Registry {
+  readonly host: string;
+  /** Null: it answers. */
+  readonly error: string | null;
+}
+
+export const registry = defineCheck({
+  name: 'registry',
+  about: 'The image registries that ORKESTR_BASE_IMAGES names answer.',
+  problems: {
+    unreachable: {
+      level: 'warn',
+      says: 'The registry {host} does not answer: builds that need a base image from it fail.',
+      mend: 'Look with `curl -v https://{host}/v2/`; or make the images here: `orkestr-agent base-images build node python`.',
+    },
+  },
+  gather({ config }, signal) {
+    const hosts = [...new Set(Object.values(config.baseImages).flatMap(registryOf))];
+    return Promise.all(hosts.map((host) => ask(host, signal)));
+  },
+  judge(registries) {
+    if (registries.length === 0) return { skipped: 'no registry is configured' };
+    return {
+      summary: registries.map(({ host }) => host).join(', '),
+      findings: registries.flatMap(({ host, error }) =>
+        error === null ? [] : [{ problem: 'unreachable' as const, values: { host }, evidence: [error] }],
+      ),
+    };
+  },
+});
+
+/** As Docker reads a name: the part before the first slash is a host when it has a dot or a port, or is localhost. */
+export function registryOf(image: string): string[] {
+  const [first = '', ...rest] = image.split('/');
+  return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? [first] : [];
+}
+
+/** OCI distribution-spec, end-1: any answer of /v2/ tells that it is there; 401 asks for a login. */
+async function ask(host: string, signal: AbortSignal): Promise<Registry> {
+  try {
+    const { statusCode, body } = await request(`https://${host}/v2/`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(900)]),
+    });
+    await body.dump();
+    return { host, error: statusCode === 200 || statusCode === 401 ? null : `HTTP ${statusCode}` };
+  } catch (error) {
+    return { host, error: error instanceof Error ? error.message || String(error.cause) : String(error) };
+  }
+}

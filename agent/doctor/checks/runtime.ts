@@ -1,0 +1,97 @@
+/**
+ * Versions with known ways out of a container. By version number only: distributions mend without changing it.
+ * Sources: the advisories of opencontainers/runc, containerd and moby/buildkit that the CVE numbers name.
+ */
+import { defineCheck } from '../check.ts';
+import type { Finding } from '../check.ts';
+import type { EngineVersion } from '../engine-facts.ts';
+
+interface Escape {
+  readonly cves: string;
+  /** First mended version of each line that got one, oldest first; older lines than the first have it, newer than the last not. */
+  readonly mended: readonly string[];
+}
+
+const RUNC: readonly Escape[] = [
+  { cves: 'CVE-2024-21626', mended: ['1.1.12'] },
+  { cves: 'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881', mended: ['1.2.8', '1.3.3'] },
+];
+const CONTAINERD: readonly Escape[] = [
+  { cves: 'CVE-2020-15257', mended: ['1.3.9', '1.4.3'] },
+  { cves: 'CVE-2022-23648', mended: ['1.4.13', '1.5.10', '1.6.1'] },
+  { cves: 'CVE-2024-40635', mended: ['1.6.38', '1.7.27', '2.0.4'] },
+];
+/** BuildKit is a part of the engine and tells no version of its own: 0.12.5 came with these engines. */
+const BUILDKIT: readonly Escape[] = [
+  { cves: 'CVE-2024-23651, CVE-2024-23652, CVE-2024-23653', mended: ['24.0.9', '25.0.2'] },
+];
+
+const SAYS = '{part} {version} has, by its version number, known ways out of a container: {cves}.';
+const MEND =
+  'Your distribution may have mended it without a new number: look at `apt-get changelog {package}`. Else `apt-get update && apt-get install --only-upgrade {package}`.';
+
+export const runtime = defineCheck({
+  name: 'runtime',
+  about: 'runc, containerd and BuildKit have no known way out of a container, judged by their version numbers.',
+  problems: {
+    'runc-escape': { level: 'warn', says: SAYS, mend: MEND },
+    'containerd-escape': { level: 'warn', says: SAYS, mend: MEND },
+    'buildkit-escape': { level: 'warn', says: SAYS, mend: MEND },
+  },
+  gather: ({ engine }) => engine.version(),
+  judge(facts) {
+    const runc = componentOf(facts, 'runc');
+    const containerd = componentOf(facts, 'containerd');
+    return {
+      summary: `runc ${runc ?? 'unknown'}, containerd ${containerd ?? 'unknown'}, BuildKit of Docker Engine ${facts.Version}`,
+      findings: [
+        ...told('runc-escape', { part: 'runc', version: runc, package: 'runc' }, RUNC),
+        ...told('containerd-escape', { part: 'containerd', version: containerd, package: 'containerd' }, CONTAINERD),
+        ...told(
+          'buildkit-escape',
+          { part: 'BuildKit of Docker Engine', version: facts.Version, package: 'docker.io' },
+          BUILDKIT,
+        ),
+      ],
+    };
+  },
+});
+
+const componentOf = ({ Components }: EngineVersion, name: string): string | null =>
+  Components.find((one) => one.Name === name)?.Version.replace(/^v/, '') ?? null;
+
+interface Part {
+  readonly part: string;
+  readonly version: string | null;
+  readonly package: string;
+}
+
+function told<P extends string>(problem: P, part: Part, escapes: readonly Escape[]): Finding<P>[] {
+  const { version } = part;
+  if (version === null) return [];
+  const open = escapes.filter(({ mended }) => isOpen(version, mended));
+  if (open.length === 0) return [];
+  return [
+    {
+      problem,
+      values: { part: part.part, version, package: part.package, cves: open.map(({ cves }) => cves).join(', ') },
+      evidence: open.map(({ cves, mended }) => `${cves}: mended in ${mended.join(', ')}`),
+    },
+  ];
+}
+
+/** Whether a version is from before the mend of its own line. Exported for its test. */
+export function isOpen(version: string, mended: readonly string[]): boolean {
+  const line = mended.find((one) => lineOf(one) === lineOf(version));
+  if (line !== undefined) return compare(version, line) < 0;
+  return compare(version, mended.at(-1) ?? '0') < 0;
+}
+
+const numbersOf = (version: string): number[] => (/^\d+(?:\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
+const lineOf = (version: string): string => numbersOf(version).slice(0, 2).join('.');
+
+function compare(a: string, b: string): number {
+  const [left, right] = [numbersOf(a), numbersOf(b)];
+  const index = [0, 1, 2].find((at) => (left[at] ?? 0) !== (right[at] ?? 0));
+  return index === undefined ? 0 : (left[index] ?? 0) - (right[index] ?? 0);
+}

@@ -1,0 +1,46 @@
+/** `orkestr-agent doctor`: look, mend when told so, look again, and pack it up for somebody else to look at. */
+import type { Writable } from 'node:stream';
+import type { StatusReport } from '../status/index.ts';
+import { writeBundle } from './bundle/bundle.ts';
+import { CHECKS } from './checks/index.ts';
+import { examine, exitCode } from './doctor.ts';
+import type { DoctorReport } from './doctor.ts';
+import { mend } from './fix.ts';
+import type { Mended } from './fix.ts';
+import type { Subject } from './subject.ts';
+import { renderDoctor } from './text.ts';
+
+export interface DoctorRequest {
+  readonly json: boolean;
+  readonly fix: boolean;
+  /** With `fix`: also what takes something away. */
+  readonly yes: boolean;
+  /** Where a support archive is to be written; null: none. */
+  readonly bundle: string | null;
+}
+
+export interface DoctorParts {
+  /** Looks anew with every call: what was asked once is not asked again within one. */
+  readonly subject: () => Subject;
+  readonly out: Writable;
+  /** The host's status, for the archive. */
+  readonly status: () => Promise<StatusReport>;
+}
+
+/** @returns the exit code: 0 all is well, 1 something to look at, 2 something to mend */
+export async function doctor(parts: DoctorParts, { json, fix, yes, bundle }: DoctorRequest): Promise<number> {
+  const mended = fix ? await mend(parts.subject(), { checks: CHECKS, confirmed: yes }) : null;
+  const report = await examine(parts.subject(), { checks: CHECKS });
+  if (bundle !== null) {
+    await writeBundle(bundle, { subject: parts.subject(), doctor: report, status: await parts.status() });
+  }
+  parts.out.write(json ? `${JSON.stringify({ ...report, ...(mended && { mended }) })}\n` : render(report, mended));
+  if (bundle !== null && !json) parts.out.write(`Support archive: ${bundle}. Read it before you give it away.\n`);
+  return exitCode(report.level);
+}
+
+function render(report: DoctorReport, mended: readonly Mended[] | null): string {
+  if (mended === null) return renderDoctor(report);
+  const lines = mended.map(({ id, ok, told }) => `${ok ? 'mended' : 'FAILED'}  ${id}: ${told}\n`);
+  return `${lines.join('') || 'nothing that can be mended by itself\n'}\n${renderDoctor(report)}`;
+}

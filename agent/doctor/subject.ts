@@ -1,0 +1,107 @@
+/** What the doctor looks at: the host through the agent's configuration. Each thing is asked at most once for all checks. */
+import type { CertificateList, HealthAnswer, TableView } from '../../protocol/proxy-admin.ts';
+import type { Config } from '../config.ts';
+import type { Clock } from '../deployment/ports.ts';
+import type { Identity } from '../identity.ts';
+import { readIdentity, scopeOf } from '../identity.ts';
+import { readJournal } from '../journal/snapshot.ts';
+import type { JournalSnapshot, UnreadableJournal } from '../journal/snapshot.ts';
+import type { Exec } from '../lib/exec.ts';
+import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
+import type { AgentView } from '../status/check.ts';
+import { askView } from '../status/local-api.ts';
+import type { NoAnswer } from '../status/local-api.ts';
+import { askedEngine } from './engine-facts.ts';
+import type { EngineAsked } from './engine-facts.ts';
+import { askHub } from './hub-answer.ts';
+import type { HubAnswer } from './hub-answer.ts';
+import { once } from './once.ts';
+
+/** Shorter than a check's own deadline: what does not answer is then told as such, and not as a slow check, ms. */
+const ANSWER_MS = 900;
+
+/** Where the kernel and the system tell things. */
+export interface Places {
+  readonly proc: string;
+  readonly cgroup: string;
+  readonly resolvConf: string;
+  /** There when systemd runs the machine (sd_booted(3)). */
+  readonly systemd: string;
+  /** Ports on which visitors come. */
+  readonly ports: readonly number[];
+}
+
+export const HOST_PLACES: Places = {
+  proc: '/proc',
+  cgroup: '/sys/fs/cgroup',
+  resolvConf: '/etc/resolv.conf',
+  systemd: '/run/systemd/system',
+  ports: [80, 443],
+};
+
+export type SubjectConfig = Pick<
+  Config,
+  'stateFolder' | 'agentSocket' | 'sandboxFolder' | 'proxySocket' | 'dockerSocket' | 'baseImages'
+>;
+
+export interface Subject {
+  readonly config: SubjectConfig;
+  readonly places: Places;
+  readonly clock: Clock;
+  readonly exec: Exec;
+  /** Null: this host has not joined a hub. @throws OrkestrError ORK_CONFIG when it is not readable */
+  readonly identity: () => Identity | null;
+  /** What marks the things of this agent; null without an identity. */
+  readonly scope: () => string | null;
+  readonly engine: EngineAsked;
+  readonly proxy: {
+    /** @throws OrkestrError ORK_PROXY_UNREACHABLE */
+    table(): Promise<TableView>;
+    /** @throws OrkestrError ORK_PROXY_UNREACHABLE */
+    certificates(): Promise<CertificateList>;
+    /** @throws OrkestrError ORK_PROXY_UNREACHABLE, ORK_TABLE_UNREADABLE */
+    health(): Promise<HealthAnswer>;
+  };
+  journal(): Promise<JournalSnapshot | UnreadableJournal | null>;
+  agent(): Promise<AgentView | NoAnswer>;
+  /** Null: this host belongs to no hub. */
+  hub(): Promise<HubAnswer | null>;
+}
+
+export interface SubjectParts {
+  readonly config: SubjectConfig;
+  readonly places?: Places;
+  readonly clock: Clock;
+  readonly exec: Exec;
+  /** How long hub, agent, proxy and engine may take, ms. */
+  readonly answerMs?: number;
+}
+
+export function makeSubject(parts: SubjectParts): Subject {
+  const { config, places = HOST_PLACES, clock, exec, answerMs = ANSWER_MS } = parts;
+  const identity = (): Identity | null => readIdentity(config.stateFolder);
+  const proxy = makeProxyClient(config.proxySocket, { callMs: answerMs });
+  return {
+    config,
+    places,
+    clock,
+    exec,
+    identity,
+    scope() {
+      const known = identity();
+      return known === null ? null : scopeOf(known.hostId);
+    },
+    engine: askedEngine(config.dockerSocket, answerMs),
+    proxy: {
+      table: once(() => proxy.table()),
+      certificates: once(() => proxy.certificates()),
+      health: once(() => proxy.health()),
+    },
+    journal: once(() => readJournal(config.stateFolder)),
+    agent: once(() => askView(config.agentSocket, answerMs)),
+    hub: once(async () => {
+      const url = identity()?.hub?.url;
+      return url === undefined ? null : askHub(url, clock, answerMs);
+    }),
+  };
+}

@@ -1,0 +1,49 @@
+/** What `orkestr-agent --help` and its commands show after the list of options. */
+
+export const HELP = `
+Examples:
+  $ orkestr-agent join --hub https://hub.example.com --token TOKEN
+  $ orkestr-agent serve
+  $ orkestr-agent status
+  $ orkestr-agent doctor
+  $ orkestr-agent routes
+  $ orkestr-agent logs --step build
+  $ orkestr-agent base-images build node python
+  $ orkestr-agent analyze ./shop
+
+Environment:
+  ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
+  ORKESTR_AGENT_RUN      folder of sockets (default /run/orkestr)
+  ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)
+  ORKESTR_DOCKER_SOCKET  socket of Docker Engine (default /var/run/docker.sock)
+  ORKESTR_BASE_IMAGES    JSON file: kind of base image -> image name
+  ORKESTR_BUILD_SLOTS    builds at a time, 1 to 4 (default half of the cores)
+  ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less when the host has less room;
+                         0: no disk of its own and no limit, for hosts without loop devices)
+  ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
+
+export const ROUTES_HELP = `
+Examples:
+  $ orkestr-agent routes                      # live: targets, in flight, streams, requests per second, errors
+  $ orkestr-agent routes --once
+  $ orkestr-agent routes --json | jq '.upstreams[] | {name, generation, held}'
+
+Only the proxy's admin socket is needed; a running agent adds the names of projects.`;
+
+export const DOCTOR_HELP = `
+Examples:
+  $ orkestr-agent doctor                      # every check: what it found, how it knows, and the mend
+  $ orkestr-agent doctor --fix                # mends file modes and firewall rules
+  $ orkestr-agent doctor --bundle host.tar.gz # for support: report, status and last log lines, without secrets
+  $ orkestr-agent doctor --json | jq -r '.checks[].problems[] | "\\(.id): \\(.mend)"'
+
+Neither hub nor agent nor Docker is needed. Nothing restarts, and nothing is taken away without --fix --yes.
+All checks with their mends: docs/troubleshooting.md.`;
+
+export const ANALYZE_HELP = `
+Examples:
+  $ orkestr-agent analyze .                   # plan, where each fact was read, warnings, and the Dockerfile
+  $ orkestr-agent analyze . --root apps/web   # one app of a workspace
+  $ orkestr-agent analyze . --json | jq -r .dockerfile.text
+
+Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;

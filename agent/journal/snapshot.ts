@@ -1,0 +1,98 @@
+/** The journal as it stands, read beside a running agent or without one. Never writes, never migrates, never repairs. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeSealer } from '../../protocol/sealing.ts';
+import type { JobRecord, LiveRecord } from '../deployment/records.ts';
+import type { Database } from './database.ts';
+import { loadSqlite, newestSchema } from './database.ts';
+import { jobFromRow, liveFromRow } from './rows.ts';
+import type { JobRow, LiveRow } from './rows.ts';
+
+/** A journal larger than this is neither copied nor checked page by page, bytes: that would take seconds. */
+const LARGE_BYTES = 64 * 1024 * 1024;
+const BUSY_MS = 300;
+
+export interface JournalSnapshot {
+  readonly live: readonly LiveRecord[];
+  /** All jobs that it knows of, newest first. */
+  readonly deployments: readonly JobRecord[];
+  readonly projectIds: readonly string[];
+  /** Reports that wait for the hub. */
+  readonly outbox: number;
+}
+
+/** What cannot be read as a journal, and why. */
+export interface UnreadableJournal {
+  readonly unreadable: 'damaged' | 'newer';
+  readonly why: string;
+}
+
+/** @returns null when this state folder has no journal */
+export async function readJournal(stateFolder: string): Promise<JournalSnapshot | UnreadableJournal | null> {
+  const path = join(stateFolder, 'journal.sqlite');
+  if (!existsSync(path)) return null;
+  let database: Database | undefined;
+  try {
+    database = await openForLooking(path);
+    const schema = Number(database.pragma('user_version', { simple: true }));
+    if (schema > newestSchema()) {
+      return { unreadable: 'newer', why: `it has schema ${schema}, this version knows up to ${newestSchema()}` };
+    }
+    const damage = damageOf(database);
+    return damage === null ? snapshotOf(database) : { unreadable: 'damaged', why: damage };
+  } catch (error) {
+    return { unreadable: 'damaged', why: error instanceof Error ? error.message : String(error) };
+  } finally {
+    database?.close();
+  }
+}
+
+/**
+ * SQLite writes beside a file in WAL mode even to read it, which fails on a full or read-only disk. A file that was closed
+ * in order has no WAL: then a copy in memory tells all. Beside a running agent, and after a killed one, the WAL is there.
+ */
+async function openForLooking(path: string): Promise<Database> {
+  const Sqlite = await loadSqlite();
+  if (existsSync(`${path}-wal`) || statSync(path).size > LARGE_BYTES) {
+    return new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+  }
+  const copy = readFileSync(path);
+  // File format versions of "no WAL" (sqlite.org/fileformat.html, 1.3.3): a copy in memory cannot have one.
+  copy.fill(1, 18, 20);
+  return new Sqlite(copy, { readonly: true });
+}
+
+function damageOf(database: Database): string | null {
+  const pages = Number(database.pragma('page_count', { simple: true }));
+  const pageBytes = Number(database.pragma('page_size', { simple: true }));
+  if (pages * pageBytes > LARGE_BYTES) return null;
+  const [first] = database.pragma('quick_check(1)') as { quick_check: string }[];
+  return first?.quick_check === 'ok' ? null : (first?.quick_check ?? 'quick_check says nothing');
+}
+
+const snapshotOf = (database: Database): JournalSnapshot => ({
+  live: database.prepare<[], LiveRow>('SELECT * FROM live').all().map(liveFromRow),
+  deployments: database.prepare<[], JobRow>('SELECT * FROM job ORDER BY position DESC').all().map(jobFromRow),
+  projectIds: database
+    .prepare<[], { id: string }>('SELECT DISTINCT project_id AS id FROM environment')
+    .all()
+    .map(({ id }) => id),
+  outbox: database.prepare<[], { n: number }>('SELECT count(*) AS n FROM outbox').get()?.n ?? 0,
+});
+
+/** The bodies of all jobs, opened: with them every secret that the journal holds. Only to take them out of other texts. */
+export async function readPayloads(stateFolder: string): Promise<readonly unknown[]> {
+  const path = join(stateFolder, 'journal.sqlite');
+  const keyPath = join(stateFolder, 'secret.key');
+  if (!existsSync(path) || !existsSync(keyPath)) return [];
+  const sealer = makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));
+  const database = await openForLooking(path);
+  try {
+    return database
+      .prepare<[], JobRow>("SELECT * FROM job WHERE payload <> ''")
+      .all()
+      .map(({ payload, deployment_id }): unknown => JSON.parse(sealer.open(payload, deployment_id)));
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,66 @@
+/** What a running agent tells of itself: read from its journal and its link, asking nobody. */
+import type { JobRecord } from '../deployment/records.ts';
+import type { LinkState } from '../hub-link/session.ts';
+import type { Identity } from '../identity.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { AgentView } from './check.ts';
+
+const RECENT_DEPLOYMENTS = 5;
+const NOT_DIALLED = { connected: false, lastError: null, lastCode: null, lastContact: null } as const;
+
+export interface AgentViewSources {
+  readonly version: string;
+  readonly identity: Identity;
+  readonly journal: Journal;
+  /** When the agent started, ISO 8601. */
+  readonly since: string;
+  /** Null: not dialled yet. */
+  readonly link: LinkState | null;
+}
+
+export function agentView({ version, identity, journal, since, link }: AgentViewSources): AgentView {
+  const names = namesOf(journal);
+  return {
+    version,
+    hostId: identity.hostId,
+    pid: process.pid,
+    since,
+    hub: identity.hub === null ? null : (link ?? { ...NOT_DIALLED, hubUrl: identity.hub.url, since }),
+    deployments: journal.unfinished().map(({ deploymentId, environmentId, state }) => ({
+      deploymentId,
+      environmentId,
+      state,
+      step: journal.steps(deploymentId).find((step) => step.state === 'begun')?.name ?? null,
+    })),
+    recent: journal.deployments(RECENT_DEPLOYMENTS).map((job) => recent(journal, job, names)),
+    outbox: journal.outbox.size(),
+  };
+}
+
+const recent = (
+  journal: Journal,
+  { deploymentId, environmentId, kind, state, error }: JobRecord,
+  names: ReadonlyMap<string, string>,
+): AgentView['recent'][number] => ({
+  deploymentId,
+  environment: names.get(environmentId) ?? environmentId,
+  kind,
+  state,
+  startedAt:
+    journal
+      .steps(deploymentId)
+      .map((step) => step.startedAt)
+      .toSorted()[0] ?? null,
+  errorCode: error?.code ?? null,
+});
+
+/** What is live, by the names that the hub gave with its job. What was adopted without one has none. */
+export function namesOf(journal: Journal): ReadonlyMap<string, string> {
+  return new Map(
+    journal.allLive().flatMap(({ environmentId, deploymentId }): [string, string][] => {
+      if (journal.job(deploymentId) === null) return [];
+      const { project, environment } = journal.payload(deploymentId);
+      return [[environmentId, `${project.slug}/${environment.slug}`]];
+    }),
+  );
+}

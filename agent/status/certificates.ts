@@ -1,0 +1,31 @@
+/** Certificates that the proxy serves with, those that end first at the top. */
+import type { CertificateView } from '../../protocol/proxy-admin.ts';
+import { duration } from '../lib/duration.ts';
+import type { Check } from './check.ts';
+
+/** ACME certificates are asked for anew 30 days before their end: with 14 left something keeps failing. */
+const SOON_MS = 14 * 86_400_000;
+
+export const certificates: Check = {
+  name: 'certificates',
+  async run({ proxy, clock }) {
+    const { certificates: found, missing } = await proxy.certificates();
+    const left = ({ notAfter }: CertificateView): number => Date.parse(notAfter) - clock.now();
+    const sorted = found.toSorted((a, b) => left(a) - left(b));
+    const soon = sorted.filter((one) => left(one) < SOON_MS);
+    return {
+      level: soon.length + missing.length > 0 ? 'degraded' : 'ok',
+      summary: `${found.length} in use, ${soon.length} about to end, ${missing.length} missing`,
+      details: [
+        ...missing.map(({ host, reason }) => `${host}: none, ${reason}`),
+        ...sorted.map((one) => describe(one, left(one))),
+      ],
+      data: { certificates: sorted, missing },
+    };
+  },
+};
+
+function describe({ host, source, notAfter, lastError }: CertificateView, leftMs: number): string {
+  const end = leftMs < 0 ? `ended ${notAfter}` : `ends ${notAfter}, in ${duration(leftMs)}`;
+  return `${host} (${source}): ${end}${lastError === null ? '' : `; last try: ${lastError}`}`;
+}

@@ -1,0 +1,70 @@
+/** The build engines: which run, and what their caches hold. Read from files, so that nothing is started by looking. */
+import { readdir, readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exec } from '../lib/exec.ts';
+import type { Check } from './check.ts';
+import { gibibytes } from './host.ts';
+
+/** Adding up a large cache on a slow disk takes its time; then it is not told, ms. */
+const COUNT_MS = 3000;
+/** What an engine mounts for its containers is no cache of its own. */
+const LAYERED = ['overlay', 'tmpfs', 'nsfs', 'fuse-overlayfs', 'shm', 'proc', 'sysfs'];
+
+export const sandbox: Check = {
+  name: 'sandbox',
+  async run({ stateFolder, sandboxFolder }) {
+    const folder = join(stateFolder, 'sandbox');
+    const [pids, cacheBytes] = await Promise.all([runningEngines(sandboxFolder), cacheUse(folder)]);
+    const engines = pids.length === 1 ? '1 build engine runs' : `${pids.length} build engines run`;
+    return {
+      level: 'ok',
+      summary: `${engines}, cache ${cacheBytes === null ? 'unknown' : gibibytes(cacheBytes)}`,
+      details: pids.map((pid) => `process ${pid}`),
+      data: { pids, cacheBytes },
+    };
+  },
+};
+
+/** By the pid files below the run folder, where the process is still a dockerd of this folder. */
+async function runningEngines(folder: string): Promise<readonly number[]> {
+  const files = await readdir(folder, { recursive: true }).catch(() => []); // no engine was ever started
+  const pids = await Promise.all(
+    files
+      .filter((name) => name.split('/').at(-1) === 'dockerd.pid')
+      .map(async (name) => Number(await readFile(join(folder, name), 'utf8').catch(() => ''))), // it stopped just now
+  );
+  const alive = await Promise.all(
+    pids.filter((pid) => pid > 1).map(async (pid) => ((await isEngine(pid)) ? pid : null)),
+  );
+  return alive.filter((pid) => pid !== null);
+}
+
+async function isEngine(pid: number): Promise<boolean> {
+  const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // no such process any more
+  return argv.includes('dockerd');
+}
+
+/** Bytes in use on the engines' own disks where they have any, else of the folder; null: it could not be counted in time. */
+async function cacheUse(folder: string): Promise<number | null> {
+  const disks = await mountsBelow(folder);
+  if (disks.length > 0) {
+    const used = await Promise.all(disks.map(async (path) => usedOf(await statfs(path))));
+    return used.reduce((sum, bytes) => sum + bytes, 0);
+  }
+  // One that is not there uses nothing: du says so with exit code 1.
+  const options = { timeoutMs: COUNT_MS };
+  const { stdout, timedOut } = await exec('du', ['--summarize', '--block-size=1', '--', folder], options);
+  return timedOut ? null : Number.parseInt(stdout, 10) || 0;
+}
+
+const usedOf = ({ blocks, bfree, bsize }: { blocks: number; bfree: number; bsize: number }): number =>
+  (blocks - bfree) * bsize;
+
+/** proc_mounts(5): file systems of their own below a folder. */
+async function mountsBelow(folder: string): Promise<string[]> {
+  const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
+  return lines.flatMap((line) => {
+    const [, path = '', type = ''] = line.split(' ');
+    return path.startsWith(`${folder}/`) && !LAYERED.includes(type) ? [path.replaceAll('\\040', ' ')] : [];
+  });
+}

@@ -1,0 +1,62 @@
+/** Versions of all that works together here, and how long the machine is up. */
+import { release } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import manifest from '../../package.json' with { type: 'json' };
+import { askEngine } from '../docker/ask.ts';
+import { duration } from '../lib/duration.ts';
+import type { Check, StatusSubject } from './check.ts';
+
+const DEADLINE_MS = 5000;
+
+const Version = z.object({
+  Version: z.string(),
+  Components: z.array(z.object({ Name: z.string(), Version: z.string() })).default([]),
+});
+
+export const versions: Check = {
+  name: 'versions',
+  async run(subject) {
+    const [engine, proxy, upSeconds] = await Promise.all([engineVersions(subject), proxyVersion(subject), uptime()]);
+    const data = {
+      orkestr: manifest.version,
+      // What runs may be older than what is installed.
+      agent: subject.agent?.version ?? null,
+      proxy,
+      ...engine,
+      node: process.version,
+      kernel: release(),
+      upSeconds,
+    };
+    const known = (version: string | null): string => version ?? 'unknown';
+    return {
+      level: 'ok',
+      summary: `orkestr ${manifest.version}, proxy ${known(proxy)}, Docker ${known(engine.docker)}, runc ${known(engine.runc)}, containerd ${known(engine.containerd)}`,
+      details: [`Linux ${data.kernel}, up ${duration(upSeconds * 1000)}, Node.js ${data.node}`],
+      data,
+    };
+  },
+};
+
+interface EngineVersions {
+  readonly docker: string | null;
+  readonly runc: string | null;
+  readonly containerd: string | null;
+}
+
+/** What does not answer has no version; that it does not answer is another check's news. */
+async function engineVersions({ dockerSocket }: StatusSubject): Promise<EngineVersions> {
+  const question = { path: '/version', schema: Version, deadlineMs: DEADLINE_MS };
+  const found = await askEngine(dockerSocket, question).catch(() => null); // see above
+  const part = (name: string): string | null => found?.Components.find(({ Name }) => Name === name)?.Version ?? null;
+  return { docker: found?.Version ?? null, runc: part('runc'), containerd: part('containerd') };
+}
+
+const proxyVersion = ({ proxy }: StatusSubject): Promise<string | null> =>
+  proxy.health().then(
+    ({ version }) => version ?? null,
+    () => null, // see above
+  );
+
+/** proc_uptime(5), seconds. */
+const uptime = async (): Promise<number> => Number.parseFloat(await readFile('/proc/uptime', 'utf8'));

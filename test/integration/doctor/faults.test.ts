@@ -1,0 +1,44 @@
+/** Faults put into a real host, each found and named rightly by the doctor, and nothing else with it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { FAULTS } from './faults.ts';
+import { Host } from './host.ts';
+
+/** By version number only, and so of this machine and not of the faults. */
+const ofVersions = (id: string): boolean => id.startsWith('runtime/');
+
+describe('doctor', () => {
+  let host: Host;
+  before(async () => {
+    host = await Host.start();
+  });
+  after(() => host.stop());
+
+  test('finds nothing on a host where all is well', async () => {
+    const { ids, report } = await host.problems();
+    assert.deepEqual(
+      ids.filter((id) => !ofVersions(id)),
+      [],
+      JSON.stringify(report, null, 1),
+    );
+    const skipped = report.checks.filter(({ level }) => level === 'skipped').map(({ name }) => name);
+    assert.deepEqual(skipped, ['registry', 'units']);
+  });
+
+  for (const fault of FAULTS) {
+    test(`finds and names: ${fault.name}`, async () => {
+      const undoing: (() => unknown)[] = [];
+      try {
+        const changes = (await fault.inject(host, (work) => undoing.unshift(work))) ?? {};
+        const { report, ids } = await host.problems(changes);
+        const found = ids.filter((id) => !ofVersions(id));
+        assert.deepEqual(found, fault.finds, JSON.stringify(report, null, 1));
+        const first = report.checks.flatMap(({ problems }) => problems).find(({ id }) => id === found[0]);
+        assert.match(first?.mend ?? '', fault.mend);
+        if (fault.tells) assert.match([first?.says, ...(first?.evidence ?? [])].join('\n'), fault.tells);
+      } finally {
+        for (const work of undoing) await work();
+      }
+    });
+  }
+});
