@@ -276,11 +276,12 @@ function program(): Command {
 }
 
 if (import.meta.main) {
-  try {
-    await program().parseAsync();
-  } catch (error) {
-    const { title, detail, mend } = toProblem(toErrorReport(error));
-    process.stderr.write(`${title}: ${detail}\n${mend}\n`);
-    process.exitCode = 1;
-  }
+  // No await at the top level: the release's bundle is CommonJS (docs/adr/0014).
+  program()
+    .parseAsync()
+    .catch((error: unknown) => {
+      const { title, detail, mend } = toProblem(toErrorReport(error));
+      process.stderr.write(`${title}: ${detail}\n${mend}\n`);
+      process.exitCode = 1;
+    });
 }

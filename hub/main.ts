@@ -88,10 +88,8 @@ program
   .option('--json', 'one JSON object: userId, teamId, teamSlug, token')
   .action(setup);
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   const { code, detail, mend } = toProblem(toErrorReport(error));
   process.stderr.write(`${code}: ${detail}\n${mend}\n`);
   process.exitCode = 1;
-}
+});

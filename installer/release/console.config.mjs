@@ -1,0 +1,6 @@
+// @ts-check
+/** The console, made as always, with a list of what is in it. */
+import config from '../../hub/console/vite.config.ts';
+import { packagesPlugin } from './packages-plugin.mjs';
+
+export default { ...config, plugins: [packagesPlugin(process.cwd())] };

@@ -1,0 +1,6 @@
+// @ts-check
+/** The proxy's bundle, made as always, with a list of what is in it. */
+import config from '../../proxy/bundle.config.mjs';
+import { packagesPlugin } from './packages-plugin.mjs';
+
+export default { ...config, plugins: [packagesPlugin(process.cwd())] };
