@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../stack/run-program.ts';
-import { PACKAGES_FILE } from './packages-plugin.mjs';
+import { PACKAGES_FILE } from './packages-plugin.ts';
 
 interface Bundle {
   readonly tool: 'rolldown' | 'vite';
@@ -12,10 +12,10 @@ interface Bundle {
 }
 
 const BUNDLES: readonly Bundle[] = [
-  { tool: 'rolldown', config: 'installer/release/bundle.config.mjs', folder: '.' },
-  { tool: 'rolldown', config: 'installer/release/proxy-bundle.config.mjs', folder: 'proxy' },
+  { tool: 'rolldown', config: 'installer/release/bundle.config.ts', folder: '.' },
+  { tool: 'rolldown', config: 'installer/release/proxy-bundle.config.ts', folder: 'proxy' },
   // Where the hub looks for it, from its own bundle.
-  { tool: 'vite', config: 'installer/release/console.config.mjs', folder: 'console/dist' },
+  { tool: 'vite', config: 'installer/release/console.config.ts', folder: 'console/dist' },
 ];
 
 /**

@@ -84,7 +84,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  const { code, detail, mend, evidence = [] } = toProblem(toErrorReport(error));
+  const { code, detail, mend, evidence } = toProblem(toErrorReport(error));
   process.stderr.write([`${code}: ${detail}`, ...evidence.map((line) => `  | ${line}`), mend, ''].join('\n'));
   process.exitCode = 1;
 }

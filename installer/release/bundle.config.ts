@@ -1,12 +1,11 @@
-// @ts-check
 /**
  * How rolldown makes agent, hub and CLI for a release (docs/adr/0018): CommonJS and minified for the same reasons as the
  * proxy (proxy/bundle.config.mjs), in one folder, so that what they share is there once.
  */
 import { createRequire } from 'node:module';
-import { packagesPlugin } from './packages-plugin.mjs';
+import { packagesPlugin } from './packages-plugin.ts';
 
-const require = createRequire(import.meta.url);
+const { resolve } = createRequire(import.meta.url);
 
 /**
  * What is left out, and why nothing misses it: orkestr reaches engines by unix sockets only, never by SSH; and it opens
@@ -28,17 +27,15 @@ export default {
     packagesPlugin(process.cwd()),
     {
       name: 'orkestr-release',
-      /** @param {string} id @param {string | undefined} importer */
-      resolveId(id, importer = '') {
+      resolveId(id: string, importer = '') {
         if (ABSENT.some((absent) => absent.id === id && importer.includes(`/node_modules/${absent.by}/`))) {
           return `${ABSENT_MARK}${id}`;
         }
         // The package looks for its addon by platform; in a release it stands beside the bundle, one name for all.
-        if (id === 'better-sqlite3') return require.resolve('better-sqlite3/linux-x64');
+        if (id === 'better-sqlite3') return resolve('better-sqlite3/linux-x64');
         return id.endsWith('.node') ? { id: './better_sqlite3.node', external: true } : null;
       },
-      /** @param {string} id */
-      load(id) {
+      load(id: string) {
         if (!id.startsWith(ABSENT_MARK)) return null;
         const name = id.slice(ABSENT_MARK.length);
         return `module.exports = new Proxy(function () {}, { apply() { throw new Error('${name} is not part of a release.'); } });`;

@@ -1,4 +1,3 @@
-// @ts-check
 /** Writes down which npm packages are in a bundle: what the list of components and the licences are made from. */
 import { relative } from 'node:path';
 
@@ -8,23 +7,21 @@ export const PACKAGES_FILE = 'packages.txt';
 /** Greedy: a package may have packages of its own below it. */
 const IN_PACKAGE = /^(node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//;
 
+interface Emitter {
+  emitFile(file: { type: 'asset'; fileName: string; source: string }): unknown;
+}
+
 /**
  * A plugin for rolldown and vite.
- *
- * @param {string} root folder of the repository
+ * @param root folder of the repository
  */
-export const packagesPlugin = (root) => ({
+export const packagesPlugin = (root: string) => ({
   name: 'orkestr-packages',
-  /**
-   * @this {{ emitFile(file: { type: 'asset', fileName: string, source: string }): unknown }}
-   * @param {unknown} _options
-   * @param {Record<string, { moduleIds?: string[] }>} bundle
-   */
-  generateBundle(_options, bundle) {
+  generateBundle(this: Emitter, _options: unknown, bundle: Readonly<Record<string, { moduleIds?: string[] }>>): void {
     const modules = Object.values(bundle).flatMap(({ moduleIds = [] }) => moduleIds);
     const packages = new Set(modules.flatMap((id) => IN_PACKAGE.exec(relative(root, id))?.[1] ?? []));
     const source = [...packages]
-      .sort()
+      .toSorted()
       .map((path) => `${path}\n`)
       .join('');
     this.emitFile({ type: 'asset', fileName: PACKAGES_FILE, source });
