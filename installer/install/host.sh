@@ -9,6 +9,7 @@ install_host() {
   add_user orkestr-proxy
   [ -z "$hub_here" ] || add_user orkestr-hub
   make_folder "$CONFIG_FOLDER" 711
+  make_folder "$CONFIG_FOLDER/certificates" 750 orkestr-proxy
   make_folder "$STATE_FOLDER" 711
   make_folder "$RUN_FOLDER" 711
   keep_containers
@@ -19,7 +20,7 @@ END
   put_file "$CONFIG_FOLDER/proxy.env" 600 <<END
 # Settings of orkestr-proxy: orkestr-proxy --help names them all.
 ORKESTR_LOG_LEVEL=info
-ORKESTR_PROXY_CERTIFICATES=$STATE_FOLDER/proxy/files
+ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
 $(acme_settings)
 END
   install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service orkestr-agent.service
@@ -38,8 +39,9 @@ add_user() {
     --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
 }
 
+# make_folder PATH MODE [GROUP]
 make_folder() {
-  [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ] || act "make $1" install -d -m "$2" "$1"
+  [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ] || act "make $1" install -d -m "$2" -g "${3:-root}" "$1"
 }
 
 install_units() {
