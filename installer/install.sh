@@ -25,12 +25,12 @@ Installs orkestr on this host. As root:
   --domain NAME      the hub's domain: https by ACME, apps get names below it
   --email ADDRESS    of the first user, and for the certificates' CA
   --listen ADDR:PORT where the hub listens (default 127.0.0.1:7700)
+  --public-url URL   address of the hub for others, where that is not https://DOMAIN
   --allow-http       take a hub without TLS: for a private network or a test only
   --offline FOLDER   take the release from this folder instead of the network
   --version V        this version (default: the one that this file belongs to)
   --channel NAME     the newest version of a channel, e.g. stable
   --dry-run          check this host and print what would change
-  --yes              ask nothing
   --help
 
 Examples:
@@ -48,8 +48,8 @@ STATE_FOLDER=/var/lib/orkestr
 RUN_FOLDER=/run/orkestr
 UNIT_FOLDER=/etc/systemd/system
 
-hub=$HUB_URL token='' name='' hub_here='' domain='' email='root@localhost' listen='127.0.0.1:7700'
-allow_http='' offline='' version=$RELEASE_VERSION channel='' dry_run='' yes=''
+hub=$HUB_URL token='' name='' hub_here='' domain='' email='root@localhost' listen='127.0.0.1:7700' public_url=''
+allow_http='' offline='' version=$RELEASE_VERSION channel='' dry_run=''
 
 read_options() {
   while [ $# -gt 0 ]; do
@@ -57,9 +57,8 @@ read_options() {
       --hub-here) hub_here=1 ;;
       --allow-http) allow_http=1 ;;
       --dry-run) dry_run=1 ;;
-      --yes) yes=1 ;;
       --help) usage && exit 0 ;;
-      --hub | --token | --name | --domain | --email | --listen | --offline | --version | --channel)
+      --hub | --token | --name | --domain | --email | --listen | --public-url | --offline | --version | --channel)
         [ $# -ge 2 ] || fail "$1 has no value." 'sh install.sh --help shows all options.'
         set_option "$1" "$2"
         shift
@@ -79,32 +78,38 @@ set_option() {
     --domain) domain=$2 ;;
     --email) email=$2 ;;
     --listen) listen=$2 ;;
+    --public-url) public_url=${2%/} ;;
     --offline) offline=$2 ;;
     --version) version=$2 ;;
     --channel) channel=$2 ;;
   esac
 }
 
+URL_PATTERN='^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?$|^$'
+
 # What becomes part of a path, a URL or a configuration file is checked before it does.
 check_options() {
   must_match version "$version" '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$|^$'
   must_match channel "$channel" '^[a-z0-9-]{0,30}$'
-  must_match hub "$hub" '^https?://[A-Za-z0-9.:_-]+(\[[0-9a-fA-F:]+\])?(:[0-9]+)?$|^$'
+  must_match hub "$hub" "$URL_PATTERN"
+  must_match public-url "$public_url" "$URL_PATTERN"
   must_match domain "$domain" '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$|^$'
   must_match email "$email" '^[^[:space:]@"]+@[^[:space:]@"]+$'
   must_match listen "$listen" '^[A-Za-z0-9.:-]+:[0-9]+$'
   must_match name "$name" '^[A-Za-z0-9._ -]{0,60}$'
   [ -n "$name" ] || name=$(uname -n)
   if [ -n "$hub_here" ]; then
-    hub=http://$listen
+    hub=http://127.0.0.1:${listen##*:}
   elif [ -z "$hub" ] && ! is_joined; then
     fail 'Neither a hub to join nor --hub-here is given.' 'sh install.sh --help shows both.'
   fi
-  case $hub in
-    http://127.0.0.1:* | https://* | '') ;;
-    *) [ -n "$allow_http" ] || fail "The hub $hub has no TLS: whoever is between could read and change everything." \
-      'Give its https address, or --allow-http in a private network.' ;;
-  esac
+  for address in "$hub" "$public_url"; do
+    case $address in
+      http://127.0.0.1:* | https://* | '') ;;
+      *) [ -n "$allow_http" ] || fail "The hub $address has no TLS: whoever is between could read and change everything." \
+        'Give its https address, or --allow-http in a private network.' ;;
+    esac
+  done
 }
 
 must_match() {

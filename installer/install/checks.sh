@@ -24,6 +24,9 @@ check_host() {
   check_room
   check_ports
   check_time
+  if [ -n "$hub" ] && is_joined && ! grep -qF "\"url\": \"$hub\"" "$IDENTITY"; then
+    problem "This host has joined another hub than $hub." 'Take it off that one first: orkestr-agent uninstall'
+  fi
   [ -n "$hub_here" ] || [ -z "$hub" ] || check_hub
   [ "$problems" = 0 ] || fail "$problems of this host's checks failed; nothing was changed." 'Mend them and run the same line again.'
 }

@@ -3,7 +3,8 @@
 restart_needed=''
 units_changed=''
 
-is_joined() { [ -f "$STATE_FOLDER/agent/identity.json" ]; }
+IDENTITY=$STATE_FOLDER/agent/identity.json
+is_joined() { [ -f "$IDENTITY" ]; }
 
 install_host() {
   add_user orkestr-proxy
@@ -13,11 +14,11 @@ install_host() {
   make_folder "$STATE_FOLDER" 711
   make_folder "$RUN_FOLDER" 711
   keep_containers
-  put_file "$CONFIG_FOLDER/agent.env" 600 <<END
+  new_settings "$CONFIG_FOLDER/agent.env" <<END
 # Settings of orkestr-agent: orkestr-agent --help names them all.
 ORKESTR_LOG_LEVEL=info
 END
-  put_file "$CONFIG_FOLDER/proxy.env" 600 <<END
+  new_settings "$CONFIG_FOLDER/proxy.env" <<END
 # Settings of orkestr-proxy: orkestr-proxy --help names them all.
 ORKESTR_LOG_LEVEL=info
 ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
@@ -65,7 +66,8 @@ start_units() {
 }
 
 enable_unit() {
-  systemctl enable --quiet "$1" && systemctl start "$1" || fail "$1 does not start." "journalctl -u $1 says why."
+  if systemctl enable --quiet "$1" && systemctl start "$1"; then return 0; fi
+  fail "$1 does not start." "journalctl -u $1 says why."
 }
 
 join_hub() {

@@ -3,7 +3,7 @@
 TOKEN_FILE=$CONFIG_FOLDER/admin-token
 
 install_hub() {
-  put_file "$CONFIG_FOLDER/hub.env" 600 <<END
+  new_settings "$CONFIG_FOLDER/hub.env" <<END
 # Settings of orkestr-hub: orkestr-hub --help names them all.
 ORKESTR_LOG_LEVEL=info
 ORKESTR_HUB_LISTEN=$listen
@@ -18,12 +18,8 @@ END
 }
 
 public_addresses() {
-  if [ -n "$domain" ]; then
-    echo "ORKESTR_HUB_URL=https://$domain"
-    echo "ORKESTR_APPS_URL=https://$domain"
-  else
-    echo "ORKESTR_APPS_URL=http://localhost"
-  fi
+  [ -z "${public_url:-$domain}" ] || echo "ORKESTR_HUB_URL=${public_url:-https://$domain}"
+  echo "ORKESTR_APPS_URL=$([ -n "$domain" ] && echo "https://$domain" || echo http://localhost)"
 }
 
 # As the hub's user, since what it makes must be the hub's. Its answer, the token, is shown once: it is kept for root.
