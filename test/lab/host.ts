@@ -48,9 +48,8 @@ export class LabHost {
       '--env=container=docker',
       ...['/run', '/run/lock', '/tmp'].map((path) => `--tmpfs=${path}:exec`),
       '--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw',
-      // Layers on layers do not mount: its engine gets a disk of the machine.
-      '--volume=/var/lib/docker',
-      '--volume=/var/lib/orkestr',
+      // Layers on layers do not mount: its engines get a disk of the machine.
+      '--volume=/var/lib',
       ...Object.entries(folders).map(([from, to]) => `--volume=${from}:${to}:ro`),
       image,
     ]);
@@ -61,11 +60,15 @@ export class LabHost {
 
   /** Runs a program in it, whatever comes of it. */
   run(argv: readonly string[], input?: string): Promise<ProgramResult> {
-    const exec = ['docker', 'exec', ...(input === undefined ? [] : ['--interactive']), this.#container, ...argv];
-    return runProgram(exec as [string, ...string[]], {
+    return runProgram(['docker', ...this.execArgv(argv, input !== undefined)], {
       timeoutMs: COMMAND_MS,
       ...(input === undefined ? {} : { input }),
     });
+  }
+
+  /** Arguments of `docker` that run a program in it. */
+  execArgv(argv: readonly string[], interactive: boolean): string[] {
+    return ['exec', ...(interactive ? ['--interactive'] : []), this.#container, ...argv];
   }
 
   /** @returns what it printed @throws Error with all that it said */
