@@ -1,6 +1,7 @@
 /** What installer/install.sh made on the host: units, users, files, a setting of Docker Engine. Each may be gone already. */
 import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
@@ -21,6 +22,9 @@ const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;
 
 /** systemd stops a unit within its TimeoutStopSec, 30 s at most for ours, one after the other. */
 const TIMEOUT_MS = 120_000;
+/** `systemctl reload` does not wait until the engine has read its settings. */
+const RELOAD_TRIES = 50;
+const RELOAD_PAUSE_MS = 100;
 
 /** Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. */
 export const isInstalled = (execPath: string): boolean => execPath.startsWith(`${RELEASES}/`);
@@ -39,7 +43,7 @@ export const stopAgent: Cleanup = {
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
   ...(keepData ? [] : [{ what: 'base images', run: () => removeBaseImages(engine) }]),
   { what: 'units', run: removeUnits },
-  { what: 'engine settings', run: restoreEngineSettings },
+  { what: 'engine settings', run: () => restoreEngineSettings(engine) },
   { what: 'programs', run: () => Promise.resolve(removePrograms()) },
   ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
 ];
@@ -79,21 +83,43 @@ async function removeBaseImages(engine: Engine): Promise<string> {
   return `${images.length - kept} removed${kept > 0 ? `, ${kept} in use by others` : ''}`;
 }
 
-/** live-restore was switched on by the installer: what was there before is there again. */
-async function restoreEngineSettings(): Promise<string> {
+/**
+ * live-restore was switched on by the installer; it is switched off as it was switched on, without a restart. An engine that
+ * reads its settings anew keeps what they do not mention: they have to say so first.
+ */
+async function restoreEngineSettings(engine: Engine): Promise<string> {
   if (!existsSync(ENGINE_SETTINGS_WERE)) return 'not changed by the installation';
   const were = readFileSync(ENGINE_SETTINGS_WERE, 'utf8').trim();
-  unlinkSync(ENGINE_SETTINGS_WERE);
-  if (!existsSync(ENGINE_SETTINGS)) return 'gone already';
-  const { 'live-restore': liveRestore, ...others } = JSON.parse(readFileSync(ENGINE_SETTINGS, 'utf8')) as object & {
-    'live-restore'?: boolean;
-  };
+  const { 'live-restore': liveRestore, ...others } = readEngineSettings();
   if (liveRestore !== true) return 'changed by somebody else since';
+  writeEngineSettings({ ...others, 'live-restore': false });
+  const isOff = await reloadUntilOff(engine);
   if (were === 'absent' && Object.keys(others).length === 0) unlinkSync(ENGINE_SETTINGS);
-  else writeFileSync(ENGINE_SETTINGS, `${JSON.stringify(others, null, 2)}\n`);
-  // Read anew; nothing that runs is touched.
-  await systemctl('reload', 'docker.service').catch(() => undefined); // it does not run: it reads them when it starts
-  return 'live-restore as before';
+  else writeEngineSettings(others);
+  unlinkSync(ENGINE_SETTINGS_WERE);
+  return isOff ? 'live-restore as before' : 'live-restore as before, once the engine is started again';
+}
+
+const readEngineSettings = (): { readonly 'live-restore'?: boolean } =>
+  existsSync(ENGINE_SETTINGS) ? (JSON.parse(readFileSync(ENGINE_SETTINGS, 'utf8')) as object) : {};
+
+const writeEngineSettings = (settings: object): void =>
+  writeFileSync(ENGINE_SETTINGS, `${JSON.stringify(settings, null, 2)}\n`);
+
+async function reloadUntilOff(engine: Engine): Promise<boolean> {
+  try {
+    await systemctl('reload', 'docker.service');
+    for (let tries = 0; tries < RELOAD_TRIES; tries += 1) {
+      const { LiveRestoreEnabled } = (await engine.call('read settings', (docker) => docker.info())) as {
+        LiveRestoreEnabled: boolean;
+      };
+      if (!LiveRestoreEnabled) return true;
+      await systemClock.sleep(RELOAD_PAUSE_MS);
+    }
+  } catch {
+    // It does not run: it reads its settings when it starts.
+  }
+  return false;
 }
 
 function removePrograms(): string {

@@ -40,9 +40,7 @@ add_packages() {
 install_engine() {
   if ! has dockerd; then
     act 'install Docker Engine from the distribution' add_engine
-    [ -n "$dry_run" ] || mkdir -p "$CONFIG_FOLDER"
   fi
-  [ -n "$dry_run" ] && ! has docker && return 0
   docker info >/dev/null 2>&1 || act 'start Docker Engine' start_engine
 }
 
@@ -64,10 +62,9 @@ add_engine() {
 # With live-restore containers outlive the engine. It is switched on by a reload: nothing that runs is restarted.
 # Needs the release: its Node edits the engine's file without losing what else is in it.
 keep_containers() {
-  [ -z "$dry_run" ] || ! has docker || [ "$(live_restore)" = true ] || act 'switch live-restore of Docker Engine on' true
-  [ -z "$dry_run" ] && [ "$(live_restore)" != true ] || return 0
+  [ "$(live_restore)" != true ] || return 0
   act 'switch live-restore of Docker Engine on' set_live_restore
-  if [ "$(live_restore)" != true ]; then
+  if [ -z "$dry_run" ] && [ "$(live_restore)" != true ]; then
     warn 'Docker Engine does not take live-restore.' 'Apps stop while it is restarted. A swarm is one reason: docker swarm leave'
   fi
 }
@@ -87,4 +84,9 @@ set_live_restore() {
     fs.renameSync(file + ".new", file);
   ' /etc/docker/daemon.json || fail '/etc/docker/daemon.json is not readable JSON.' 'Correct it and run the same line again.'
   systemctl reload docker.service
+  # It reads its settings a moment later.
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ "$(live_restore)" != true ] || return 0
+    sleep 0.5
+  done
 }

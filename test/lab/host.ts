@@ -41,9 +41,11 @@ export class LabHost {
       `--network=${network}`,
       `--network-alias=${name}`,
       // What systemd and an engine in it need; more than that no container of a lab gets.
-      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'SYS_RESOURCE'].map((capability) => `--cap-add=${capability}`),
+      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].map((capability) => `--cap-add=${capability}`),
       '--security-opt=seccomp=unconfined',
       '--security-opt=apparmor=unconfined',
+      // An engine switches forwarding on, in /proc/sys.
+      '--security-opt=systempaths=unconfined',
       '--cgroupns=host',
       '--env=container=docker',
       ...['/run', '/run/lock', '/tmp'].map((path) => `--tmpfs=${path}:exec`),
