@@ -47,3 +47,12 @@ Examples:
   $ orkestr-agent analyze . --json | jq -r .dockerfile.text
 
 Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;
+
+export const UNINSTALL_HELP = `
+Examples:
+  $ orkestr-agent uninstall
+  $ orkestr-agent uninstall --keep-data       # off now, and on again later: the next installation goes on with it
+  $ orkestr-agent uninstall --purge           # for scripts
+
+Gone are containers, images, networks, firewall rules and the build engine, and where install.sh was run its units, users,
+programs, settings and state (the hub's too, when it is here). Packages of the distribution stay.`;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The agent process and its command line: `orkestr-agent`. */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -12,17 +12,14 @@ import { printPlan } from './analyze.ts';
 import type { AnalyzeOptions } from './analyze.ts';
 import { buildBaseImages } from './base-images/build.ts';
 import { RECIPES } from './base-images/recipes/index.ts';
-import { buildAgent, buildHost, logFolder, requireIdentity, VERSION } from './compose.ts';
+import { buildAgent, logFolder, requireIdentity, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
-import { purgeEngine } from './docker/purge.ts';
 import { doctor } from './doctor/command.ts';
 import { makeSubject } from './doctor/subject.ts';
-import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP } from './help.ts';
-import { joinHub, localIdentity, readIdentity, scopeOf } from './identity.ts';
-import type { Identity } from './identity.ts';
-import { lockState } from './journal/lock.ts';
+import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP, UNINSTALL_HELP } from './help.ts';
+import { joinHub, localIdentity } from './identity.ts';
 import { systemClock } from './lib/clock.ts';
 import { exec } from './lib/exec.ts';
 import { printLogs } from './logs.ts';
@@ -32,8 +29,8 @@ import { checkAll, exitCode, renderStatus } from './status/index.ts';
 import type { StatusReport } from './status/index.ts';
 import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
-import { uninstall } from './uninstall.ts';
-import type { Cleanup } from './uninstall.ts';
+import { uninstallHost } from './uninstall/command.ts';
+import type { UninstallOptions } from './uninstall/command.ts';
 
 export { buildAgent } from './compose.ts';
 
@@ -163,55 +160,6 @@ async function makeBaseImages(kinds: readonly string[], { force }: { force?: tru
   process.stdout.write(`${JSON.stringify(images)}\n`);
 }
 
-async function uninstallAll({ purge }: { purge?: true }): Promise<void> {
-  if (!purge) throw new OrkestrError('ORK_INVALID', 'Everything of this host would go. Say so with --purge.');
-  const config = readConfig();
-  const identity = readIdentity(config.stateFolder);
-  const lock = identity === null ? null : await lockState(config.stateFolder);
-  try {
-    const cleanups = identity === null ? [] : cleanupsOf(config, identity);
-    const results = await uninstall(cleanups, ({ what, ok, told }) =>
-      process.stdout.write(`${ok ? 'done  ' : 'FAILED'}  ${what}: ${told}\n`),
-    );
-    if (results.some(({ ok }) => !ok)) {
-      // The identity stays: it is what tells our things from others' when this is called again.
-      process.exitCode = 1;
-      return;
-    }
-    rmSync(config.stateFolder, { recursive: true, force: true });
-    rmSync(config.agentSocket, { force: true });
-    process.stdout.write(`done    state: ${config.stateFolder} removed\n`);
-  } finally {
-    lock?.release();
-  }
-}
-
-function cleanupsOf(config: Config, identity: Identity): readonly Cleanup[] {
-  const { engine, firewall, sandbox, ports } = buildHost(config, identity.hostId);
-  return [
-    {
-      what: 'routes',
-      async run() {
-        const table = await ports.proxy.table().catch(() => null);
-        // Its routes go with its own state folder: a proxy that does not run serves nobody.
-        if (table === null) return 'the proxy does not run';
-        const ours = new Set((await ports.containers.list()).map(({ environmentId }) => environmentId));
-        for (const { id } of table.upstreams) if (ours.has(id)) await ports.proxy.remove(id);
-        return `${ours.size} taken off the proxy`;
-      },
-    },
-    {
-      what: 'engine',
-      async run() {
-        const { containers, images, networks } = await purgeEngine(engine, scopeOf(identity.hostId));
-        return `${containers} containers, ${images} images, ${networks} networks removed`;
-      },
-    },
-    { what: 'build sandbox', run: () => sandbox.purge().then(() => 'stopped and removed') },
-    { what: 'firewall', run: () => firewall.remove().then(() => 'rules removed') },
-  ];
-}
-
 function program(): Command {
   const cli = new Command('orkestr-agent')
     .description('The daemon of orkestr on a host: takes jobs from the hub and runs them with Docker Engine.')
@@ -275,18 +223,21 @@ function program(): Command {
     .action(makeBaseImages);
   cli
     .command('uninstall')
-    .description('take everything of this agent off the host')
-    .option('--purge', 'containers, images, networks, firewall rules, build sandbox and state')
-    .action(uninstallAll);
+    .description('take everything of orkestr off the host; asks for its name first')
+    .option('--purge', 'ask nothing')
+    .option('--keep-data', 'leave state, settings and images for the next installation')
+    .addHelpText('after', UNINSTALL_HELP)
+    .action((options: UninstallOptions) => uninstallHost(readConfig(), options));
   return cli;
 }
 
 if (import.meta.main) {
-  try {
-    await program().parseAsync();
-  } catch (error) {
-    const { title, detail, mend } = toProblem(toErrorReport(error));
-    process.stderr.write(`${title}: ${detail}\n${mend}\n`);
-    process.exitCode = 1;
-  }
+  // No await at the top level: the release's bundle is CommonJS (docs/adr/0014).
+  program()
+    .parseAsync()
+    .catch((error: unknown) => {
+      const { title, detail, mend } = toProblem(toErrorReport(error));
+      process.stderr.write(`${title}: ${detail}\n${mend}\n`);
+      process.exitCode = 1;
+    });
 }

@@ -21,6 +21,7 @@ import { answerUnroutable, registerProblems } from './api/problem.ts';
 import { registerProjects } from './api/projects.ts';
 import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
+import { registerReleases } from './api/releases.ts';
 import { API_PREFIX } from './api/schemas.ts';
 import { registerSession } from './api/session.ts';
 import { registerTokens } from './api/tokens.ts';
@@ -74,6 +75,7 @@ export async function buildApp(deps: HubDeps, consoleFolder: string): Promise<Hu
   await registerOpenApi(app);
   registerAuth(app, deps);
   registerHealth(app, deps);
+  registerReleases(app, deps);
   await app.register(
     (api, _options, done) => {
       for (const register of RESOURCES) register(api, deps);

@@ -29,6 +29,7 @@ const Environment = z.object({
   ORKESTR_HUB_URL: baseUrl.optional(),
   ORKESTR_APPS_URL: baseUrl.prefault('http://localhost:8080'),
   ORKESTR_ALLOW_HTTP_REPOSITORIES: flag.prefault('0'),
+  ORKESTR_HUB_RELEASES: z.string().startsWith('/', 'an absolute path').optional(),
   ORKESTR_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   NOTIFY_SOCKET: z.string().optional(),
   WATCHDOG_USEC: z.string().optional(),
@@ -45,6 +46,8 @@ export interface HubConfig {
   readonly appsUrl: string;
   /** Whether external repositories may be fetched without TLS. */
   readonly allowHttpRepositories: boolean;
+  /** Folder of the release that hosts get from here; undefined: none. */
+  readonly releaseFolder: string | undefined;
   readonly logLevel: string;
   readonly supervisor: SupervisorEnv;
 }
@@ -66,6 +69,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): HubConfig {
     publicUrl: data.ORKESTR_HUB_URL,
     appsUrl: data.ORKESTR_APPS_URL,
     allowHttpRepositories: data.ORKESTR_ALLOW_HTTP_REPOSITORIES,
+    releaseFolder: data.ORKESTR_HUB_RELEASES,
     logLevel: data.ORKESTR_LOG_LEVEL,
     supervisor: { NOTIFY_SOCKET: data.NOTIFY_SOCKET, WATCHDOG_USEC: data.WATCHDOG_USEC },
   };

@@ -28,6 +28,7 @@ Environment:
   ORKESTR_HUB_URL                  public URL (default http and the address it listens on)
   ORKESTR_APPS_URL                 below this URL apps get their domains (default http://localhost:8080)
   ORKESTR_ALLOW_HTTP_REPOSITORIES  1: external repositories may be fetched without TLS (default 0)
+  ORKESTR_HUB_RELEASES             folder of the release that hosts are given at /install.sh (default none)
   ORKESTR_LOG_LEVEL                trace, debug, info, warn, error, fatal or silent (default info)`;
 
 async function serve(): Promise<void> {
@@ -88,10 +89,8 @@ program
   .option('--json', 'one JSON object: userId, teamId, teamSlug, token')
   .action(setup);
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   const { code, detail, mend } = toProblem(toErrorReport(error));
   process.stderr.write(`${code}: ${detail}\n${mend}\n`);
   process.exitCode = 1;
-}
+});

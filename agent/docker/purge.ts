@@ -12,13 +12,19 @@ export interface Purged {
 }
 
 /** Others' things are never touched. Calling it again is fine. */
-export async function purgeEngine(engine: Engine, scope: string): Promise<Purged> {
+export async function purgeEngine(
+  engine: Engine,
+  scope: string,
+  { keepImages }: { readonly keepImages: boolean },
+): Promise<Purged> {
   const filters = { label: [`${LABEL.scope}=${scope}`] };
   const containers = await engine.call('list containers', (docker, abortSignal) =>
     docker.listContainers({ all: true, filters, abortSignal }),
   );
   for (const { Id } of containers) await removeContainer(engine, Id);
-  const images = await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }));
+  const images = keepImages
+    ? []
+    : await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }));
   for (const { Id } of images) await removeImage(engine, Id);
   const networks = await engine.call('list networks', (docker, abortSignal) =>
     docker.listNetworks({ filters, abortSignal }),

@@ -8,6 +8,7 @@ import type { HubApp, HubDeps } from '../deps.ts';
 import { deleteHost, getHost, insertHost, listHosts, setJoinToken } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { IdParams } from './params.ts';
+import { joinCommand } from './releases.ts';
 import { Host, MadeHost, NewHost } from './schemas.ts';
 
 const JOIN_TOKEN_MS = 3600 * 1000;
@@ -21,7 +22,8 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
     const joinToken = makeSecretToken(JOIN_TOKEN_PREFIX);
     const joinTokenExpiresAt = new Date(clock.now().getTime() + JOIN_TOKEN_MS).toISOString();
     await setJoinToken(db, row.id, hashSecretToken(joinToken), joinTokenExpiresAt);
-    return { ...view(row), joinToken, joinTokenExpiresAt };
+    const installCommand = deps.config.releaseFolder === undefined ? null : joinCommand(deps.hubUrl(), joinToken);
+    return { ...view(row), joinToken, joinTokenExpiresAt, installCommand };
   };
 
   app.get(

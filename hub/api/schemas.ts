@@ -44,7 +44,12 @@ export const Host = z.object({
 });
 export type Host = z.infer<typeof Host>;
 export const NewHost = z.object({ name: z.string().min(1).max(100) });
-export const MadeHost = Host.extend({ joinToken: z.string(), joinTokenExpiresAt: Timestamp });
+export const MadeHost = Host.extend({
+  joinToken: z.string(),
+  joinTokenExpiresAt: Timestamp,
+  /** Installs orkestr on the host and joins it: a line to paste there. Null: this hub hands on no release. */
+  installCommand: z.string().nullable(),
+});
 
 /** A name and a password that visitors give to the edge. */
 const UserName = EdgeSettings.shape.basicAuth.unwrap().element.shape.user;

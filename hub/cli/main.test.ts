@@ -516,9 +516,13 @@ test('logs --follow prints log lines alone and exits with the fate', async () =>
 const host = { id: IDS.host, name: 'vps 1', enrolled: false, online: false, lastSeenAt: null, status: null };
 
 test('hosts add prints the command that joins the host', async () => {
-  const made = { ...host, joinToken: 'orkj_token', joinTokenExpiresAt: AT };
+  const made = { ...host, joinToken: 'orkj_token', joinTokenExpiresAt: AT, installCommand: null };
   const result = await run(['hosts', 'add', 'vps 1'], { 'POST /hosts': () => made });
   assert.match(result.stdout, /orkestr-agent join --hub http:\/\/127\.0\.0\.1:\d+ --token orkj_token --name 'vps 1'/);
+  await hub?.stop();
+  const installCommand = 'curl -fsSL https://hub.example.com/install.sh | sudo sh -s -- --token orkj_token';
+  const other = await run(['hosts', 'add', 'vps 1'], { 'POST /hosts': () => ({ ...made, installCommand }) });
+  assert.ok(other.stdout.includes(`  ${installCommand}\n`) && !other.stdout.includes('orkestr-agent join'), other.stdout);
 });
 
 test('hosts list shows each host; an empty list says how to begin', async () => {

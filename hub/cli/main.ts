@@ -15,7 +15,10 @@ const args = process.argv.slice(2);
 // `orkestr logs | head` closes our stdout: then there is nobody left to write to.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-process.exitCode = await main(args);
+// No await at the top level: the release's bundle is CommonJS (docs/adr/0014).
+void main(args).then((code) => {
+  process.exitCode = code;
+});
 
 async function main(argv: string[]): Promise<number> {
   const outcome: Outcome = { exitCode: 0 };

@@ -1,5 +1,6 @@
 /** The command tree, and what all commands have in common: --json, examples, exit codes. */
 import { Command, CommanderError } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Context } from './context.ts';
 import type { Outcome } from './exit.ts';
@@ -18,6 +19,7 @@ import { addTokenCommands } from './commands/tokens.ts';
 export function buildProgram(context: Context, outcome: Outcome): Command {
   const program = new Command('orkestr')
     .description('Git push to a running container on your own server.')
+    .version(manifest.version)
     .helpCommand(false)
     .addHelpText(
       'after',

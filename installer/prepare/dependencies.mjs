@@ -155,7 +155,7 @@ async function npmCi(root, { env, logFile, node }) {
  * @param {string} node
  * @returns {[string, ...string[]]}
  */
-function npmCommand(env, node) {
+export function npmCommand(env, node) {
   const self = env['npm_execpath'];
   if (self && existsSync(self)) return [node, self];
   if (isInstalled('npm', env['PATH'] ?? '')) return ['npm'];

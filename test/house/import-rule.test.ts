@@ -37,9 +37,17 @@ const AREAS: readonly Area[] = [
   { path: 'hub/', may: ['protocol/'] },
   {
     // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names; where it
-    // stops an agent it takes the agent's firewall rules off.
+    // stops an agent it takes the agent's firewall rules off. A release bundles proxy and console by their own settings.
     path: 'installer/',
-    may: ['hub/api/schemas.ts', 'hub/cli/', 'agent/detect/base-images.ts', 'agent/firewall/firewall.ts', 'protocol/'],
+    may: [
+      'hub/api/schemas.ts',
+      'hub/cli/',
+      'hub/console/vite.config.ts',
+      'proxy/bundle.config.mjs',
+      'agent/detect/base-images.ts',
+      'agent/firewall/firewall.ts',
+      'protocol/',
+    ],
   },
   { path: 'test/', may: [''] },
 ];

@@ -68,9 +68,8 @@ function showJoin(context: Context, output: Output, host: MadeHost): void {
   output.object(host);
   output.line(`Host ${host.name}. Run this on it, as root:`);
   output.line();
-  output.line(
-    `  orkestr-agent join --hub ${context.config.url} --token ${host.joinToken} --name ${argument(host.name)}`,
-  );
+  const join = `orkestr-agent join --hub ${context.config.url} --token ${host.joinToken} --name ${argument(host.name)}`;
+  output.line(`  ${host.installCommand ?? join}`);
   output.line();
   output.line(`The token is good for one host, until ${host.joinTokenExpiresAt}.`);
 }

@@ -1,5 +1,5 @@
 /** Takes what this agent made off the host. What one part cannot remove does not keep the others from going. */
-import { toErrorReport } from '../protocol/errors.ts';
+import { toErrorReport } from '../../protocol/errors.ts';
 
 export interface Cleanup {
   readonly what: string;

@@ -1,0 +1,138 @@
+/** What installer/install.sh made on the host: units, users, files, a setting of Docker Engine. Each may be gone already. */
+import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../lib/clock.ts';
+import type { Engine } from '../lib/engine.ts';
+import { run } from '../lib/exec.ts';
+import type { Exec } from '../lib/exec.ts';
+import { LABEL } from '../lib/labels.ts';
+import type { Cleanup } from './cleanup.ts';
+
+const RELEASES = '/opt/orkestr';
+const SETTINGS = '/etc/orkestr';
+const STATE = '/var/lib/orkestr';
+const RUN = '/run/orkestr';
+const UNITS = '/etc/systemd/system';
+const PROGRAMS = '/usr/local/bin';
+const ENGINE_SETTINGS = '/etc/docker/daemon.json';
+/** Written by installer/install/packages.sh: whether there were settings of the engine before. */
+const ENGINE_SETTINGS_WERE = join(SETTINGS, 'engine-settings-were');
+const AGENT_UNIT = 'orkestr-agent.service';
+const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;
+
+/** systemd stops a unit within its TimeoutStopSec, 30 s at most for ours, one after the other. */
+const TIMEOUT_MS = 120_000;
+/** `systemctl reload` does not wait until the engine has read its settings. */
+const RELOAD_TRIES = 50;
+const RELOAD_PAUSE_MS = 100;
+
+/** Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. */
+export const isInstalled = (execPath: string): boolean => execPath.startsWith(`${RELEASES}/`);
+
+/** Before everything else: while the agent runs it would make anew what is taken away. */
+export const stopAgent: Cleanup = {
+  what: 'agent',
+  async run() {
+    if (!existsSync(join(UNITS, AGENT_UNIT))) return 'has no unit';
+    await systemctl('disable', '--now', AGENT_UNIT);
+    return 'stopped';
+  },
+};
+
+/** In this order: what runs, what it ran from, who it ran as. */
+export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
+  ...(keepData ? [] : [{ what: 'base images', run: () => removeBaseImages(engine) }]),
+  { what: 'units', run: removeUnits },
+  { what: 'engine settings', run: () => restoreEngineSettings(engine) },
+  { what: 'programs', run: () => Promise.resolve(removePrograms()) },
+  ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
+];
+
+/** What hub and proxy keep, settings and sockets. Call it last: without them nothing tells what was installed. */
+export function removeFolders(keepData: boolean): void {
+  for (const folder of [RUN, ...(keepData ? [] : [STATE, SETTINGS])]) rmSync(folder, { recursive: true, force: true });
+}
+
+const systemctl = (...args: readonly string[]): ReturnType<Exec> => run('systemctl', args, { timeoutMs: TIMEOUT_MS });
+
+async function removeUnits(): Promise<string> {
+  const units = readdirSync(UNITS).filter((name) => /^orkestr-[a-z-]+\.(?:service|socket|slice)$/.test(name));
+  if (units.length === 0) return 'none left';
+  // Sockets first: they would start the proxy again.
+  const order = units.toSorted((a, b) => Number(b.endsWith('.socket')) - Number(a.endsWith('.socket')));
+  await systemctl('disable', '--now', ...order);
+  for (const unit of units) unlinkSync(join(UNITS, unit));
+  await systemctl('daemon-reload');
+  // Remembered failures of units that are gone.
+  await systemctl('reset-failed', 'orkestr-*').catch(() => undefined); // none had failed
+  return `${units.length} stopped and removed`;
+}
+
+async function removeBaseImages(engine: Engine): Promise<string> {
+  const filters = { label: [LABEL.baseRecipe] };
+  const images = await engine.call('list base images', (docker, abortSignal) =>
+    docker.listImages({ filters, abortSignal }),
+  );
+  let kept = 0;
+  for (const { Id } of images) {
+    await engine
+      .call(`remove image ${Id}`, (docker, abortSignal) => docker.getImage(Id).remove({ abortSignal }))
+      // Somebody else's image is built on it, or has been given a name of its own.
+      .catch(() => (kept += 1));
+  }
+  return `${images.length - kept} removed${kept > 0 ? `, ${kept} in use by others` : ''}`;
+}
+
+/**
+ * live-restore was switched on by the installer; it is switched off as it was switched on, without a restart. An engine that
+ * reads its settings anew keeps what they do not mention: they have to say so first.
+ */
+async function restoreEngineSettings(engine: Engine): Promise<string> {
+  if (!existsSync(ENGINE_SETTINGS_WERE)) return 'not changed by the installation';
+  const were = readFileSync(ENGINE_SETTINGS_WERE, 'utf8').trim();
+  const { 'live-restore': liveRestore, ...others } = readEngineSettings();
+  if (liveRestore !== true) return 'changed by somebody else since';
+  writeEngineSettings({ ...others, 'live-restore': false });
+  const isOff = await reloadUntilOff(engine);
+  if (were === 'absent' && Object.keys(others).length === 0) unlinkSync(ENGINE_SETTINGS);
+  else writeEngineSettings(others);
+  unlinkSync(ENGINE_SETTINGS_WERE);
+  return isOff ? 'live-restore as before' : 'live-restore as before, once the engine is started again';
+}
+
+const readEngineSettings = (): { readonly 'live-restore'?: boolean } =>
+  existsSync(ENGINE_SETTINGS) ? (JSON.parse(readFileSync(ENGINE_SETTINGS, 'utf8')) as object) : {};
+
+const writeEngineSettings = (settings: object): void =>
+  writeFileSync(ENGINE_SETTINGS, `${JSON.stringify(settings, null, 2)}\n`);
+
+async function reloadUntilOff(engine: Engine): Promise<boolean> {
+  try {
+    await systemctl('reload', 'docker.service');
+    for (let tries = 0; tries < RELOAD_TRIES; tries += 1) {
+      const { LiveRestoreEnabled } = (await engine.call('read settings', (docker) => docker.info())) as {
+        LiveRestoreEnabled: boolean;
+      };
+      if (!LiveRestoreEnabled) return true;
+      await systemClock.sleep(RELOAD_PAUSE_MS);
+    }
+  } catch {
+    // It does not run: it reads its settings when it starts.
+  }
+  return false;
+}
+
+function removePrograms(): string {
+  for (const name of ['orkestr', 'orkestr-agent', 'orkestr-hub', 'orkestr-proxy']) {
+    rmSync(join(PROGRAMS, name), { force: true });
+  }
+  rmSync(RELEASES, { recursive: true, force: true });
+  return `${RELEASES} removed`;
+}
+
+async function removeUsers(): Promise<string> {
+  const users = readFileSync('/etc/passwd', 'utf8');
+  const there = USERS.filter((name) => users.includes(`\n${name}:`));
+  for (const name of there) await run('userdel', ['--', name], { timeoutMs: TIMEOUT_MS });
+  return there.length === 0 ? 'none left' : `${there.join(', ')} removed`;
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { ReleaseManifest } from '../../protocol/release.ts';
+import { startTestApi } from './test-api.ts';
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const ARCHIVE = 'orkestr-1.2.3-linux-x64.tar.xz';
+const FILES = {
+  [ARCHIVE]: 'an archive',
+  SHA256SUMS: 'sums\n',
+  'install.sh': "#!/bin/sh\nRELEASE_VERSION='1.2.3'\nHUB_URL=''\nHUB_SUMS_SHA256=''\n",
+};
+
+/** A folder with a release, and beside its files one that is not of it. */
+function release(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-release-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const [name, text] of Object.entries({ ...FILES, 'secret.pem': 'a key' }))
+    writeFileSync(join(folder, name), text);
+  const manifest: ReleaseManifest = {
+    version: '1.2.3',
+    publicKey: `${'A'.repeat(59)}=`,
+    files: Object.entries(FILES).map(([name, text]) => ({ name, bytes: text.length, sha256: sha256(text) })),
+  };
+  writeFileSync(join(folder, 'release.json'), JSON.stringify(manifest));
+  return folder;
+}
+
+test('the installer knows the hub that it came from, and the sum of the list of sums', async (t) => {
+  const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
+  const script = await api.fetch({ path: '/install.sh' });
+  assert.equal(script.status, 200);
+  const expected = `#!/bin/sh\nRELEASE_VERSION='1.2.3'\nHUB_URL='${api.url}'\nHUB_SUMS_SHA256='${sha256('sums\n')}'\n`;
+  assert.equal(script.text, expected);
+});
+
+test('files of the release are served to everybody, and nothing that is not named in it', async (t) => {
+  const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
+  const archive = await api.fetch({ path: `/releases/${ARCHIVE}` });
+  assert.equal(archive.text, 'an archive');
+  assert.equal(archive.headers['content-length'], '10');
+  assert.equal((await api.fetch({ path: '/releases/release.json' })).json.version, '1.2.3');
+  for (const name of ['secret.pem', '..%2fhub.sqlite', '%2fetc%2fpasswd', '.', `${ARCHIVE}%00`, 'x'.repeat(300)]) {
+    const answer = await api.fetch({ path: `/releases/${name}` });
+    assert.ok([400, 404].includes(answer.status), `${name}: ${answer.status}`);
+    assert.ok(!answer.text.includes('a key'));
+  }
+});
+
+test('a host is told what it needs to join, and a new one the line to paste', async (t) => {
+  const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
+  const { json } = await api.fetch({ path: '/join' });
+  assert.equal(json.hubUrl, api.url);
+  assert.equal(json.version, '1.2.3');
+  assert.equal(json.files.length, 3);
+  const { token } = await api.account('team');
+  const host = await api.call(token, 'POST', '/hosts', { name: 'vps; rm -rf /' });
+  const line = `curl -fsSL ${api.url}/install.sh | sudo sh -s -- --hub ${api.url} --token ${host.json.joinToken} --allow-http`;
+  assert.equal(host.json.installCommand, line);
+});
+
+test('a hub without a release says so', async (t) => {
+  const api = await startTestApi(t);
+  for (const path of ['/join', '/install.sh', '/releases/release.json']) {
+    const answer = await api.fetch({ path });
+    assert.equal(answer.status, 404, path);
+    assert.equal(answer.json.code, 'ORK_NOT_FOUND');
+  }
+  const { token } = await api.account('team');
+  assert.equal((await api.call(token, 'POST', '/hosts', { name: 'vps' })).json.installCommand, null);
+});

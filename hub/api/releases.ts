@@ -1,0 +1,90 @@
+/** The release that this hub hands on, so that a host needs to reach nothing but the hub: installer, archives, sums. */
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { INSTALLER_FILE, MANIFEST_FILE, ReleaseFile, ReleaseManifest, SUMS_FILE } from '../../protocol/release.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+
+const JoinFacts = z.object({
+  hubUrl: z.url(),
+  version: z.string(),
+  /** ed25519, base64 of its DER: checks SHA256SUMS.sig. */
+  releaseKey: z.string(),
+  /** To be pasted on the host, with the token in place of TOKEN. */
+  command: z.string(),
+  files: z.array(ReleaseFile),
+});
+
+/** A line for the shell of the host that is to join. */
+export const joinCommand = (hubUrl: string, token: string): string =>
+  `curl -fsSL ${hubUrl}/${INSTALLER_FILE} | sudo sh -s -- --hub ${hubUrl} --token ${token}` +
+  (hubUrl.startsWith('https:') ? '' : ' --allow-http');
+
+export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 'config' | 'hubUrl'>): void {
+  const folder = config.releaseFolder;
+  app.get(
+    '/join',
+    { schema: { summary: 'What a host needs to join', tags: ['hosts'], response: { 200: JoinFacts } } },
+    () => {
+      const { version, publicKey, files } = readManifest(folder);
+      return { hubUrl: hubUrl(), version, releaseKey: publicKey, command: joinCommand(hubUrl(), 'TOKEN'), files };
+    },
+  );
+  app.get(`/${INSTALLER_FILE}`, { schema: { hide: true } }, (_request, reply) => {
+    readManifest(folder);
+    return reply
+      .type('text/x-shellscript; charset=utf-8')
+      .header('cache-control', 'no-cache')
+      .send(installerOf(required(folder), hubUrl()));
+  });
+  app.get(
+    '/releases/:file',
+    { schema: { hide: true, params: z.object({ file: z.string().max(200) }) } },
+    (request, reply) => {
+      const { file } = request.params;
+      // Only what the manifest names is a path of ours.
+      const known = readManifest(folder).files.find(({ name }) => name === file);
+      if (known === undefined && file !== MANIFEST_FILE) {
+        throw new OrkestrError('ORK_NOT_FOUND', `The release of this hub has no file ${file}.`);
+      }
+      if (known !== undefined) reply.header('content-length', known.bytes);
+      return reply.type('application/octet-stream').send(createReadStream(join(required(folder), file)));
+    },
+  );
+}
+
+/**
+ * Read anew each time: another version may have been put there.
+ * @throws OrkestrError ORK_NOT_FOUND when the hub has none
+ */
+function readManifest(folder: string | undefined): ReleaseManifest {
+  let text: string;
+  try {
+    text = readFileSync(join(required(folder), MANIFEST_FILE), 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new OrkestrError('ORK_NOT_FOUND', `There is no release in ${folder}.`, { cause });
+  }
+  return ReleaseManifest.parse(JSON.parse(text));
+}
+
+function required(folder: string | undefined): string {
+  if (folder !== undefined) return folder;
+  throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no release to hand on: ORKESTR_HUB_RELEASES is not set.');
+}
+
+/** install.sh with the address of this hub, and with the sum of the list of sums, for hosts that cannot check a signature. */
+function installerOf(folder: string, hubUrl: string): string {
+  const sums = createHash('sha256')
+    .update(readFileSync(join(folder, SUMS_FILE)))
+    .digest('hex');
+  const facts = { HUB_URL: hubUrl, HUB_SUMS_SHA256: sums };
+  let text = readFileSync(join(folder, INSTALLER_FILE), 'utf8');
+  for (const [name, value] of Object.entries(facts)) {
+    // A URL's origin and a hex number: nothing in them ends a quoted word of a shell.
+    text = text.replace(`\n${name}=''\n`, () => `\n${name}='${value}'\n`);
+  }
+  return text;
+}

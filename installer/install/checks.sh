@@ -1,0 +1,107 @@
+# What this host must be. Every check says in a sentence what is wrong, and the mend; all are made before the first change.
+
+# glibc of the SQLite addon; Debian 12 has 2.36, Ubuntu 22.04 has 2.35, RHEL 9 has 2.34.
+LEAST_GLIBC=2.34
+# cgroup v2 as Docker Engine wants it, and overlayfs; Debian 12 has 6.1, RHEL 9 has 5.14.
+LEAST_KERNEL=5.4
+LEAST_DISK_MB=2048
+WANTED_DISK_MB=10240
+LEAST_MEMORY_MB=400
+WANTED_MEMORY_MB=900
+MOST_SKEW_SECONDS=60
+
+problems=0
+
+problem() {
+  problems=$((problems + 1))
+  printf 'problem  %s\n         %s\n' "$1" "$2" >&2
+}
+
+check_host() {
+  [ "$(id -u)" = 0 ] || problem 'This is not root.' 'Run it as root: … | sudo sh -s -- …'
+  [ -d /run/systemd/system ] || problem 'systemd does not run here.' 'orkestr needs a host that systemd has started.'
+  check_machine
+  check_room
+  check_ports
+  check_time
+  if [ -n "$hub" ] && is_joined && ! grep -qF "\"url\": \"$hub\"" "$IDENTITY"; then
+    problem "This host has joined another hub than $hub." 'Take it off that one first: orkestr-agent uninstall'
+  fi
+  [ -n "$hub_here" ] || [ -z "$hub" ] || check_hub
+  [ "$problems" = 0 ] || fail "$problems of this host's checks failed; nothing was changed." 'Mend them and run the same line again.'
+}
+
+check_machine() {
+  case $(uname -m) in
+    x86_64) target=linux-x64 ;;
+    aarch64) target=linux-arm64 ;;
+    *) target='' && problem "This machine is a $(uname -m)." 'There are releases for x86_64 and aarch64.' ;;
+  esac
+  glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc //p')
+  if ! at_least "${glibc:-0}" "$LEAST_GLIBC"; then
+    problem "The C library is ${glibc:-not glibc}; orkestr needs glibc $LEAST_GLIBC." 'Debian 12, Ubuntu 22.04, RHEL 9 or newer have it.'
+  fi
+  kernel=$(uname -r)
+  at_least "${kernel%%-*}" "$LEAST_KERNEL" || problem "The kernel is $kernel; orkestr needs $LEAST_KERNEL." 'Upgrade the distribution.'
+  if [ ! -f /sys/fs/cgroup/cgroup.controllers ] && [ ! -d /sys/fs/cgroup/memory ]; then
+    problem 'The kernel has no control groups for memory.' 'Mount cgroup2 at /sys/fs/cgroup, as systemd does by default.'
+  fi
+}
+
+# at_least VERSION LEAST
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+check_room() {
+  disk=$(df -Pm /var/lib | awk 'NR == 2 { print $4 }')
+  if [ "$disk" -lt "$LEAST_DISK_MB" ]; then
+    problem "There are $disk MB free below /var/lib; orkestr needs $LEAST_DISK_MB." 'Free some space, or mount a larger disk there.'
+  elif [ "$disk" -lt "$WANTED_DISK_MB" ]; then
+    warn "There are only $disk MB free below /var/lib." "Images take room: $WANTED_DISK_MB MB are a good start."
+  fi
+  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+  if [ "$memory" -lt "$LEAST_MEMORY_MB" ]; then
+    problem "The machine has $memory MB of memory; orkestr needs $LEAST_MEMORY_MB." 'Take a larger machine.'
+  elif [ "$memory" -lt "$WANTED_MEMORY_MB" ]; then
+    warn "The machine has only $memory MB of memory." "Builds want more: $WANTED_MEMORY_MB MB are a good start, swap helps."
+  fi
+}
+
+check_ports() {
+  for unit_port in orkestr-proxy.socket=80 orkestr-proxy-tls.socket=443; do
+    port=${unit_port#*=}
+    systemctl is-active --quiet "${unit_port%=*}" 2>/dev/null && continue
+    holder=$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (process \2)/p' | head -n 1)
+    [ -z "$holder" ] || problem "Port $port is held by $holder." "Stop it, for example: systemctl disable --now ${holder%% *}"
+  done
+}
+
+check_time() {
+  [ "$(timedatectl show --property NTPSynchronized --value 2>/dev/null)" != no ] ||
+    warn 'The clock is not kept in time.' 'timedatectl set-ntp true (Debian: apt-get install systemd-timesyncd)'
+}
+
+check_hub() {
+  has curl || { problem 'curl is not there.' 'Install it with the package manager.' && return 0; }
+  code=0
+  answer=$(curl -sS --max-time 15 -D - -o /dev/null "$hub/healthz" 2>&1) || code=$?
+  case $code in
+    0) ;;
+    6) problem "The name of the hub $hub is not known here." 'Check the address, and DNS of this host.' && return 0 ;;
+    7) problem "Nothing listens at $hub." 'Check address and port, and the firewalls on the way.' && return 0 ;;
+    28) problem "The hub $hub did not answer in 15 s." 'Check the firewalls on the way.' && return 0 ;;
+    51 | 60) problem "The certificate of $hub is not trusted here." 'Give the hub one of a known CA, or trust its CA here: update-ca-certificates' && return 0 ;;
+    *) problem "The hub $hub cannot be reached: $answer" 'Check the address, and that the hub runs.' && return 0 ;;
+  esac
+  case $answer in
+    *' 200'*) check_skew "$answer" ;;
+    *) problem "What answers at $hub is not a hub." 'Check the address.' ;;
+  esac
+}
+
+# Certificates, tokens and leases are judged by the clock.
+check_skew() {
+  told=$(printf '%s\n' "$1" | tr -d '\r' | sed -n 's/^[Dd]ate: //p' | head -n 1)
+  told_seconds=$(date -d "$told" +%s 2>/dev/null) || return 0
+  skew=$(($(date +%s) - told_seconds))
+  [ "${skew#-}" -le "$MOST_SKEW_SECONDS" ] || problem "The clock here and the hub's are ${skew#-} s apart." 'timedatectl set-ntp true, on the host that is wrong.'
+}

@@ -1,0 +1,95 @@
+# Users, folders and units of this host; proxy and agent.
+
+restart_needed=''
+units_changed=''
+
+IDENTITY=$STATE_FOLDER/agent/identity.json
+is_joined() { [ -f "$IDENTITY" ]; }
+
+install_host() {
+  add_user orkestr-proxy
+  [ -z "$hub_here" ] || add_user orkestr-hub
+  make_folder "$CONFIG_FOLDER" 711
+  make_folder "$CONFIG_FOLDER/certificates" 750 orkestr-proxy
+  make_folder "$STATE_FOLDER" 711
+  make_folder "$RUN_FOLDER" 711
+  keep_containers
+  new_settings "$CONFIG_FOLDER/agent.env" <<END
+# Settings of orkestr-agent: orkestr-agent --help names them all.
+ORKESTR_LOG_LEVEL=info
+END
+  new_settings "$CONFIG_FOLDER/proxy.env" <<END
+# Settings of orkestr-proxy: orkestr-proxy --help names them all.
+ORKESTR_LOG_LEVEL=info
+ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
+$(acme_settings)
+END
+  install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service orkestr-agent.service
+  start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
+}
+
+# Certificates are asked for once there is somebody whom the CA can write to.
+acme_settings() {
+  [ "$email" != root@localhost ] || return 0
+  echo "ORKESTR_PROXY_ACME=https://acme-v02.api.letsencrypt.org/directory"
+  echo "ORKESTR_PROXY_ACME_EMAIL=$email"
+}
+
+add_user() {
+  id "$1" >/dev/null 2>&1 || act "add the system user $1" useradd --system --user-group --no-create-home \
+    --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
+}
+
+# make_folder PATH MODE [GROUP]
+make_folder() {
+  [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ] || act "make $1" install -d -m "$2" -g "${3:-root}" "$1"
+}
+
+install_units() {
+  for unit in "$@"; do
+    cmp -s "$ROOT_FOLDER/current/units/$unit" "$UNIT_FOLDER/$unit" && continue
+    act "install $unit" install -m 644 "$ROOT_FOLDER/current/units/$unit" "$UNIT_FOLDER/$unit"
+    units_changed=1
+  done
+  [ -z "$units_changed" ] || [ -n "$dry_run" ] || systemctl daemon-reload
+}
+
+# The proxy hands over to the new release without a refused connection; the others are restarted.
+start_units() {
+  for unit in "$@"; do
+    if ! systemctl is-active --quiet "$unit" || ! systemctl is-enabled --quiet "$unit" 2>/dev/null; then
+      act "start $unit" enable_unit "$unit"
+    elif [ -n "$restart_needed" ] && [ "${unit%.service}" != "$unit" ]; then
+      act "take the new release into $unit" systemctl reload-or-restart "$unit"
+    fi
+  done
+}
+
+enable_unit() {
+  if systemctl enable --quiet "$1" && systemctl start "$1"; then return 0; fi
+  fail "$1 does not start." "journalctl -u $1 says why."
+}
+
+join_hub() {
+  if ! is_joined; then
+    [ -n "$token" ] || [ -n "$dry_run" ] || fail 'A join token is missing.' 'orkestr hosts add NAME makes one: --token TOKEN'
+    act "join the hub $hub as $name" join_with_token
+  fi
+  start_units orkestr-agent.service
+}
+
+# By standard input: what stands in the arguments of a program can be read by every user of the host.
+join_with_token() {
+  if [ "$token" = - ]; then cat; else printf '%s\n' "$token"; fi |
+    "$ROOT_FOLDER/current/bin/orkestr-agent" join --hub "$hub" --token - --name "$name"
+}
+
+finish() {
+  if [ -n "$dry_run" ]; then
+    say "$changed things would change; nothing was."
+  elif [ "$changed" = 0 ]; then
+    say "orkestr $version is installed; nothing was to be done."
+  else
+    say "orkestr $version is installed. How it is: orkestr-agent status"
+  fi
+}

@@ -1,0 +1,102 @@
+# The release: fetched, checked, unpacked beside the ones before it, and made the current one.
+
+install_release() {
+  choose_version
+  release=$ROOT_FOLDER/releases/$version
+  if [ ! -d "$release" ]; then
+    act "unpack orkestr $version" unpack_release
+  fi
+  if [ "$(readlink "$ROOT_FOLDER/current" 2>/dev/null)" != "releases/$version" ]; then
+    act "make $version the current release" make_current
+  fi
+  for program in orkestr orkestr-agent orkestr-hub orkestr-proxy; do
+    [ "$(readlink "/usr/local/bin/$program")" = "$ROOT_FOLDER/current/bin/$program" ] ||
+      act "link /usr/local/bin/$program" ln -sfn "$ROOT_FOLDER/current/bin/$program" "/usr/local/bin/$program"
+  done
+}
+
+choose_version() {
+  if [ -n "$channel" ]; then
+    [ -n "$RELEASE_URL" ] || fail 'This installer knows no place where releases are published.' 'Give --version, or take the installer from there.'
+    version=$(fetch "$RELEASE_URL/channels/$channel" | head -n 1)
+    must_match version "$version" '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$'
+  fi
+  [ -n "$version" ] || fail 'This installer belongs to no release.' 'Take install.sh of a release or of a hub, or give --version.'
+}
+
+fetch() { curl -fsSL --retry 3 --max-time 600 -- "$1"; }
+
+# get_file NAME FOLDER
+get_file() {
+  if [ -n "$offline" ]; then
+    cp -- "$offline/$1" "$2/$1" || fail "$offline has no $1." 'Give the folder of a whole release.'
+    return 0
+  fi
+  if [ -z "$hub_here" ] && [ -n "$hub" ] && [ "$version" = "$RELEASE_VERSION" ]; then
+    place=$hub/releases
+  elif [ -n "$RELEASE_URL" ]; then
+    place=$RELEASE_URL/$version
+  else
+    fail "Nothing says where orkestr $version is to be had." 'Give --offline FOLDER with the files of the release.'
+  fi
+  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." 'Check that address, and the network of this host.'
+}
+
+unpack_release() {
+  archive=orkestr-$version-$target.tar.xz
+  mkdir -p "$ROOT_FOLDER/releases"
+  chmod 755 "$ROOT_FOLDER" "$ROOT_FOLDER/releases"
+  # Beside its place, so that a run that is cut off leaves no half release under a whole one's name.
+  making=$ROOT_FOLDER/releases/.making
+  rm -rf "$making"
+  mkdir -m 700 "$making"
+  for file in SHA256SUMS SHA256SUMS.sig "$archive"; do get_file "$file" "$making"; done
+  check_release "$making" "$archive"
+  tar --extract --file "$making/$archive" --directory "$making" --no-same-owner
+  keep_served
+  mv "$making/orkestr-$version-$target" "$release"
+  rm -rf "$making"
+}
+
+# First who made the list of sums, then the sum of the archive: nothing of it is unpacked before.
+check_release() {
+  check_signature "$1"
+  (cd "$1" && grep -F "  $2" SHA256SUMS | sha256sum --check --status) ||
+    fail "$2 is not what the release's list of sums names." 'Fetch it again; if it stays so, do not use it.'
+}
+
+# OpenSSL before 3.0 cannot check ed25519. There, and only there, the sum of the list that the hub has put into this file
+# stands for the signature: whoever could change it could change this script as well.
+check_signature() {
+  if openssl version | grep -q '^OpenSSL [3-9]'; then
+    [ -n "$RELEASE_KEY" ] || fail 'This installer has no key to check a release with.' 'Take install.sh of a release or of a hub.'
+    printf -- '-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n' "$RELEASE_KEY" >"$1/key.pem"
+    openssl pkeyutl -verify -pubin -inkey "$1/key.pem" -rawin -in "$1/SHA256SUMS" -sigfile "$1/SHA256SUMS.sig" >/dev/null 2>&1 ||
+      fail 'The signature of the release is wrong: it is not from who made this installer.' 'Do not use it. Fetch installer and release again.'
+  elif [ -n "$HUB_SUMS_SHA256" ]; then
+    printf '%s  %s\n' "$HUB_SUMS_SHA256" "$1/SHA256SUMS" | sha256sum --check --status ||
+      fail 'The list of sums is not the one that the hub named.' 'Take install.sh from the hub again.'
+  else
+    fail "$(openssl version) cannot check the signature of the release." 'Install OpenSSL 3, or take install.sh from a hub.'
+  fi
+}
+
+# What a hub on this host hands on to others.
+keep_served() {
+  [ -n "$hub_here" ] || return 0
+  served=$ROOT_FOLDER/served
+  rm -rf "$served.new"
+  mkdir -p "$served.new"
+  for file in release.json install.sh; do get_file "$file" "$served.new"; done
+  cp -- "$making/SHA256SUMS" "$making/SHA256SUMS.sig" "$making/$archive" "$served.new/"
+  chmod -R a+rX "$served.new"
+  rm -rf "$served"
+  mv "$served.new" "$served"
+}
+
+make_current() {
+  chmod 755 "$release"
+  ln -sfn "releases/$version" "$ROOT_FOLDER/current.new"
+  mv -Tf "$ROOT_FOLDER/current.new" "$ROOT_FOLDER/current"
+  restart_needed=1
+}

@@ -1,0 +1,51 @@
+/**
+ * How rolldown makes agent, hub and CLI for a release (docs/adr/0018): CommonJS and minified for the same reasons as the
+ * proxy (proxy/bundle.config.mjs), in one folder, so that what they share is there once.
+ */
+import { createRequire } from 'node:module';
+import { packagesPlugin } from './packages-plugin.ts';
+
+const { resolve } = createRequire(import.meta.url);
+
+/**
+ * What is left out, and why nothing misses it: orkestr reaches engines by unix sockets only, never by SSH; and it opens
+ * BuildKit's sessions and reads its progress itself (agent/sandbox), not by dockerode, which needs gRPC for that.
+ */
+const ABSENT = [
+  { id: 'ssh2', by: 'docker-modem' },
+  { id: './session', by: 'dockerode' },
+  { id: './buildkit', by: 'dockerode' },
+];
+const ABSENT_MARK = '\0absent:';
+
+export default {
+  input: { agent: 'agent/main.ts', hub: 'hub/main.ts', cli: 'hub/cli/main.ts' },
+  platform: 'node',
+  transform: { define: { 'import.meta.main': 'true' } },
+  treeshake: { manualPureFunctions: ['z'] },
+  plugins: [
+    packagesPlugin(process.cwd()),
+    {
+      name: 'orkestr-release',
+      resolveId(id: string, importer = '') {
+        if (ABSENT.some((absent) => absent.id === id && importer.includes(`/node_modules/${absent.by}/`))) {
+          return `${ABSENT_MARK}${id}`;
+        }
+        // The package looks for its addon by platform; in a release it stands beside the bundle, one name for all.
+        if (id === 'better-sqlite3') return resolve('better-sqlite3/linux-x64');
+        return id.endsWith('.node') ? { id: './better_sqlite3.node', external: true } : null;
+      },
+      load(id: string) {
+        if (!id.startsWith(ABSENT_MARK)) return null;
+        const name = id.slice(ABSENT_MARK.length);
+        return `module.exports = new Proxy(function () {}, { apply() { throw new Error('${name} is not part of a release.'); } });`;
+      },
+    },
+  ],
+  output: {
+    format: 'cjs',
+    minify: { mangle: { keepNames: true }, compress: { keepNames: { function: true, class: true } } },
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name]-[hash].cjs',
+  },
+};

@@ -1,0 +1,55 @@
+/** The JavaScript of a release: three bundles by rolldown and vite, the same bytes for every target. */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { mustRun } from '../stack/run-program.ts';
+import { PACKAGES_FILE } from './packages-plugin.ts';
+
+interface Bundle {
+  readonly tool: 'rolldown' | 'vite';
+  readonly config: string;
+  /** Below the release's `lib`. */
+  readonly folder: string;
+}
+
+const BUNDLES: readonly Bundle[] = [
+  { tool: 'rolldown', config: 'installer/release/bundle.config.ts', folder: '.' },
+  { tool: 'rolldown', config: 'installer/release/proxy-bundle.config.ts', folder: 'proxy' },
+  // Where the hub looks for it, from its own bundle.
+  { tool: 'vite', config: 'installer/release/console.config.ts', folder: 'console/dist' },
+];
+
+/**
+ * Makes them below `lib`.
+ * @returns install paths of the npm packages that are in them, sorted
+ * @throws OrkestrError ORK_PREPARE_FAILED with what the tool says
+ */
+export async function makeBundles(root: string, lib: string): Promise<readonly string[]> {
+  const packages = new Set<string>();
+  for (const { tool, config, folder } of BUNDLES) {
+    const made = join(lib, folder);
+    await mustRun(tool, [process.execPath, ...argsOf(root, tool, config, made)], { cwd: root });
+    const list = join(made, PACKAGES_FILE);
+    for (const path of readFileSync(list, 'utf8').split('\n').filter(Boolean)) packages.add(path);
+    rmSync(list);
+  }
+  return [...packages].toSorted();
+}
+
+function argsOf(root: string, tool: Bundle['tool'], config: string, folder: string): readonly string[] {
+  if (tool === 'rolldown') {
+    return [join(root, 'node_modules', 'rolldown', 'bin', 'cli.mjs'), '--config', config, '--dir', folder];
+  }
+  const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
+  const loudness = ['--logLevel', 'warn'];
+  return [
+    vite,
+    'build',
+    join(root, 'hub/console'),
+    '--config',
+    config,
+    '--outDir',
+    folder,
+    '--emptyOutDir',
+    ...loudness,
+  ];
+}

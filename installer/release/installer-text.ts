@@ -1,0 +1,29 @@
+/** install.sh as a release has it: one file with all its parts, and with what it must know of that release. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Assignments at the head of installer/install.sh that are empty there. */
+export interface InstallerFacts {
+  readonly RELEASE_VERSION: string;
+  readonly RELEASE_KEY: string;
+  /** Where the release is published; empty: only hubs and bundles have it. */
+  readonly RELEASE_URL: string;
+}
+
+const PARTS = /^# @parts\n[^]*?\bfor part in ([a-z ]+);[^]*?^# @end\n/m;
+
+/** @throws Error when the script is not as this file knows it: they belong together */
+export function installerText(root: string, facts: InstallerFacts): string {
+  const script = readFileSync(join(root, 'installer/install.sh'), 'utf8');
+  const names = PARTS.exec(script)?.[1];
+  if (names === undefined) throw new Error('install.sh does not say where its parts go.');
+  const parts = names.split(' ').map((name) => readFileSync(join(root, `installer/install/${name}.sh`), 'utf8'));
+  let text = script.replace(PARTS, () => parts.join('\n'));
+  for (const [name, value] of Object.entries(facts) as [string, string][]) {
+    const empty = `\n${name}=''\n`;
+    if (!text.includes(empty)) throw new Error(`install.sh has no line ${name}=''.`);
+    if (!/^[\w.:/+=-]*$/.test(value)) throw new Error(`${name} does not fit between single quotes: ${value}`);
+    text = text.replace(empty, () => `\n${name}='${value}'\n`);
+  }
+  return text;
+}

@@ -1,0 +1,90 @@
+/** `npm run release`: see HELP. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import { ReleaseTarget } from '../../protocol/release.ts';
+import { ROOT } from '../stack/stack.ts';
+import { measure } from './measure.ts';
+import { makeRelease } from './release.ts';
+import { makeReleaseKey } from './signature.ts';
+
+const HELP = `npm run release -- --key FILE [options]
+
+Makes the archives of a release with everything a host needs (no Node, npm or compiler there), the list of components,
+install.sh, SHA256SUMS and its ed25519 signature. The same sources give the same bytes.
+
+  --key FILE       private key (PEM, ed25519) that signs; its public half is put into install.sh
+  --make-key FILE  make such a key and stop
+  --target NAME    linux-x64 or linux-arm64; may be given twice (default both)
+  --out FOLDER     where to (default dist/release)
+  --url URL        where it will be published; install.sh looks there unless it came from a hub
+  --preset 0..9    of xz (default 9)
+  --measure        unpack the one for this machine, run agent and proxy for a minute, and print what they take
+  --help
+
+Examples:
+  $ npm run release -- --make-key ~/orkestr-release.pem
+  $ npm run release -- --key ~/orkestr-release.pem --url https://releases.example.com/orkestr
+
+The last line of its output is one JSON object.`;
+
+/** What an archive may have, bytes. More is told, and the release stands all the same. */
+const WANTED_BYTES = 40 * 1_000_000;
+
+const say = (text: string): void => void process.stderr.write(`  ${text}\n`);
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      key: { type: 'string' },
+      'make-key': { type: 'string' },
+      target: { type: 'string', multiple: true, default: [...ReleaseTarget.options] },
+      out: { type: 'string', default: join(ROOT, 'dist/release') },
+      url: { type: 'string', default: '' },
+      preset: { type: 'string', default: '9' },
+      measure: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const newKey = values['make-key'];
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (newKey !== undefined) {
+    makeReleaseKey(resolve(newKey));
+    console.log(JSON.stringify({ key: resolve(newKey) }));
+    return 0;
+  }
+  if (values.key === undefined || !existsSync(values.key)) {
+    throw new OrkestrError('ORK_CONFIG', 'A release is signed: --key FILE names the key, --make-key FILE makes one.');
+  }
+  const preset = Number(values.preset);
+  if (!/^[0-9]$/.test(values.preset)) throw new OrkestrError('ORK_CONFIG', '--preset is a digit.');
+  const out = resolve(values.out);
+  const { version, files } = await makeRelease({
+    root: ROOT,
+    out,
+    targets: values.target.map((name) => ReleaseTarget.parse(name)),
+    keyFile: resolve(values.key),
+    url: values.url.replace(/\/+$/, ''),
+    preset,
+    say,
+  });
+  for (const { name, bytes } of files) {
+    const large = name.endsWith('.tar.xz') && bytes > WANTED_BYTES ? ' (more than the 40 MB aimed at)' : '';
+    say(`${(bytes / 1e6).toFixed(1).padStart(6)} MB  ${name}${large}`);
+  }
+  const idle = values.measure ? await measure(out, version) : undefined;
+  console.log(JSON.stringify({ out, version, files, ...(idle && { idle }) }));
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const { code, detail, mend, evidence } = toProblem(toErrorReport(error));
+  process.stderr.write([`${code}: ${detail}`, ...evidence.map((line) => `  | ${line}`), mend, ''].join('\n'));
+  process.exitCode = 1;
+}

@@ -1,0 +1,113 @@
+/** What agent and proxy of a release take on a host on which nothing happens. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { arch, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { archiveName, ReleaseTarget } from '../../protocol/release.ts';
+import { mustRun } from '../stack/run-program.ts';
+import { Service } from '../stack/service.ts';
+
+export interface Idle {
+  /** Resident sets, bytes. */
+  readonly agentBytes: number;
+  readonly proxyBytes: number;
+  readonly hubBytes: number;
+  /** CPU time of agent and proxy per time that passed, percent of one core. */
+  readonly cpuPercent: number;
+}
+
+/** What a start leaves behind is collected in this time, ms. */
+const SETTLE_MS = 30_000;
+const WATCH_MS = 60_000;
+/** Of /proc/PID/stat, proc(5): USER_HZ, which is 100 on every Linux. */
+const TICKS_PER_SECOND = 100;
+
+/** Unpacks the release for this machine, starts its three processes, enrolled and with Docker Engine, and looks on. */
+export async function measure(release: string, version: string): Promise<Idle> {
+  const target = ReleaseTarget.parse(`linux-${arch()}`);
+  const folder = mkdtempSync(join(tmpdir(), 'ork-idle-'));
+  const started: Service[] = [];
+  try {
+    const archive = join(release, archiveName(version, target));
+    await mustRun('tar', ['tar', '--extract', '--file', archive, '--directory', folder]);
+    const host = new IdleHost(folder, join(folder, archiveName(version, target).replace('.tar.xz', ''), 'bin'));
+    const start = async (name: string, ready: string): Promise<Service> => {
+      const logFile = join(folder, `${name}.log`);
+      const service = await Service.start({ name, argv: [host.program(name), 'serve'], env: host.env, logFile });
+      started.push(service);
+      await service.waitFor(ready);
+      return service;
+    };
+    const hub = await start('orkestr-hub', 'listening');
+    await host.join(await hub.url());
+    const proxy = await start('orkestr-proxy', 'listening');
+    const agent = await start('orkestr-agent', 'ready');
+    await sleep(SETTLE_MS);
+    const both = [agent, proxy];
+    const before = secondsOf(both);
+    await sleep(WATCH_MS);
+    const cpuPercent = (100 * (secondsOf(both) - before)) / (WATCH_MS / 1000);
+    return { agentBytes: bytesOf(agent), proxyBytes: bytesOf(proxy), hubBytes: bytesOf(hub), cpuPercent };
+  } finally {
+    for (const service of started.toReversed()) await service.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const Setup = z.object({ token: z.string() });
+const Added = z.object({ joinToken: z.string() });
+
+/** A release's programs, with all of their state in one folder. */
+class IdleHost {
+  readonly env: NodeJS.ProcessEnv;
+  readonly #bin: string;
+
+  constructor(folder: string, bin: string) {
+    const runFolder = join(folder, 'run');
+    mkdirSync(runFolder);
+    this.#bin = bin;
+    this.env = {
+      PATH: process.env['PATH'],
+      HOME: folder,
+      ORKESTR_HUB_STATE: join(folder, 'hub'),
+      ORKESTR_HUB_LISTEN: '127.0.0.1:0',
+      ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
+      ORKESTR_PROXY_STATE: join(folder, 'proxy'),
+      ORKESTR_PROXY_SOCKET: join(runFolder, 'proxy.sock'),
+      ORKESTR_AGENT_STATE: join(folder, 'agent'),
+      ORKESTR_AGENT_RUN: runFolder,
+    };
+  }
+
+  program(name: string): string {
+    return join(this.#bin, name);
+  }
+
+  async join(hub: string): Promise<void> {
+    const setup = await this.#run('orkestr-hub', ['setup', '--email', 'idle@localhost', '--team', 'Idle', '--json']);
+    const { token } = Setup.parse(JSON.parse(setup));
+    const added = await this.#run('orkestr', ['hosts', 'add', 'idle', '--json'], {
+      env: { ORKESTR_URL: hub, ORKESTR_TOKEN: token },
+    });
+    const { joinToken } = Added.parse(JSON.parse(added));
+    await this.#run('orkestr-agent', ['join', '--hub', hub, '--token', '-'], { input: joinToken });
+  }
+
+  #run(name: string, args: readonly string[], more: { env?: NodeJS.ProcessEnv; input?: string } = {}): Promise<string> {
+    return mustRun(name, [this.program(name), ...args], { ...more, env: { ...this.env, ...more.env } });
+  }
+}
+
+const secondsOf = (services: readonly Service[]): number =>
+  services.reduce((sum, { identity }) => sum + cpuSeconds(identity.pid), 0);
+
+/** User and system time, fields 14 and 15 of proc(5); the name before them may hold spaces. */
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+const bytesOf = ({ identity }: Service): number =>
+  1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${identity.pid}/status`, 'utf8'))?.[1]);

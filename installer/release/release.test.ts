@@ -1,0 +1,139 @@
+/** A real release of these sources, made twice; what is in it is unpacked where there is no Node, and run. */
+import assert from 'node:assert/strict';
+import { createPublicKey, verify } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { arch, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { archiveName, ReleaseTarget } from '../../protocol/release.ts';
+import type { ReleaseManifest } from '../../protocol/release.ts';
+import { mustRun, runProgram } from '../stack/run-program.ts';
+import { ROOT } from '../stack/stack.ts';
+import { makeRelease } from './release.ts';
+import { makeReleaseKey } from './signature.ts';
+
+const target = ReleaseTarget.parse(`linux-${arch()}`);
+const LABEL = 'orkestr.release-test';
+
+describe('a release', () => {
+  let folder: string;
+  let made: ReleaseManifest;
+  let archive: string;
+  const make = (out: string): Promise<ReleaseManifest> =>
+    makeRelease({
+      root: ROOT,
+      out: join(folder, out),
+      targets: [target],
+      keyFile: join(folder, 'key.pem'),
+      url: 'https://releases.example.com',
+      preset: 0,
+      say: () => undefined,
+    });
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'ork-release-test-'));
+    makeReleaseKey(join(folder, 'key.pem'));
+    made = await make('one');
+    archive = archiveName(made.version, target);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('is the same bytes when it is made again', async () => {
+    assert.deepEqual(await make('two'), made);
+    const names = readdirSync(join(folder, 'one'));
+    assert.deepEqual(names.toSorted(), [...made.files.map(({ name }) => name), 'release.json'].toSorted());
+  });
+
+  test('is signed: the signature is right for its list of sums and for no other', async () => {
+    const key = createPublicKey({ key: Buffer.from(made.publicKey, 'base64'), format: 'der', type: 'spki' });
+    const sums = readFileSync(join(folder, 'one/SHA256SUMS'));
+    const signature = readFileSync(join(folder, 'one/SHA256SUMS.sig'));
+    assert.ok(verify(null, sums, key, signature));
+    assert.ok(!verify(null, Buffer.from(sums.toString().replace('0', '1')), key, signature));
+    await mustRun('sha256sum', ['sha256sum', '--check', '--strict', 'SHA256SUMS'], { cwd: join(folder, 'one') });
+  });
+
+  test('is not larger than what was aimed at', () => {
+    const { size } = statSync(join(folder, 'one', archive));
+    assert.ok(size < 40e6, `${size} bytes`);
+  });
+
+  test('names every package that is in it, with version, licence and hash, and brings the licences', async () => {
+    const bill = JSON.parse(readFileSync(join(folder, 'one', archive.replace('.tar.xz', '.cdx.json')), 'utf8'));
+    const names = bill.components.map((component: { name: string }) => component.name);
+    for (const name of ['fastify', 'http-proxy', 'preact', 'better-sqlite3', `node-${target}`]) {
+      assert.ok(names.includes(name), name);
+    }
+    assert.ok(!names.includes('ssh2') && !names.includes('typescript'), 'only what is really in it');
+    for (const { name, version, licenses, hashes } of bill.components) {
+      assert.ok(version && licenses.length === 1, name);
+      assert.match(hashes[0].content, /^[0-9a-f]{128}$/, name);
+    }
+  });
+
+  describe('on a host without Node, npm or compiler', () => {
+    let container: string;
+    const inside = (...argv: string[]): ReturnType<typeof runProgram> =>
+      runProgram(['docker', 'exec', container, ...argv]);
+
+    before(async () => {
+      const release = `--volume=${join(folder, 'one')}:/release:ro`;
+      const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', release];
+      const started = await mustRun('docker run', ['docker', ...run.slice(1), 'debian:bookworm-slim', 'sleep', '600']);
+      container = started.trim();
+      // xz-utils is one of the packages that install.sh brings; here the archive is unpacked from outside.
+      const unpacked = join(folder, 'unpacked');
+      await mustRun('mkdir', ['mkdir', unpacked]);
+      await mustRun('tar', ['tar', '--extract', '--file', join(folder, 'one', archive), '--directory', unpacked]);
+      const [root = ''] = readdirSync(unpacked);
+      await mustRun('docker cp', ['docker', 'cp', join(unpacked, root), `${container}:/opt/orkestr`]);
+    });
+    after(() => mustRun('docker rm', ['docker', 'rm', '--force', '--volumes', container]));
+
+    test('its programs say their version and their help', async () => {
+      assert.notEqual((await inside('sh', '-c', 'command -v node npm gcc')).code, 0);
+      for (const name of ['orkestr', 'orkestr-agent', 'orkestr-hub', 'orkestr-proxy']) {
+        const { code, stdout, stderr } = await inside(`/opt/orkestr/bin/${name}`, '--version');
+        assert.equal(code, 0, stderr);
+        assert.equal(stdout.trim(), made.version, name);
+        assert.match((await inside(`/opt/orkestr/bin/${name}`, '--help')).stdout, /Usage: orkestr/);
+      }
+    });
+
+    test('its hub serves API and console', async () => {
+      const hub = [
+        'docker',
+        'exec',
+        '--detach',
+        '--env=ORKESTR_HUB_STATE=/tmp/hub',
+        container,
+        '/opt/orkestr/bin/orkestr-hub',
+      ];
+      await mustRun('docker exec', ['docker', ...hub.slice(1), 'serve']);
+      const fetched = async (path: string): Promise<string> => {
+        const code = `fetch('http://127.0.0.1:7700${path}').then((r) => r.text()).then(console.log, () => process.exit(1))`;
+        return (await inside('/opt/orkestr/bin/node', '-e', code)).stdout.trim();
+      };
+      for (let tries = 0; tries < 100 && (await fetched('/readyz')) === ''; tries += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.equal(await fetched('/readyz'), '{"status":"ok"}');
+      assert.match(await fetched('/'), /<script type="module"/);
+    });
+
+    test('its agent opens a journal, and analyses a repository', async () => {
+      const { stdout } = await inside('/opt/orkestr/bin/orkestr-agent', 'status', '--json');
+      assert.equal(JSON.parse(stdout).level, 'down', 'nothing runs there');
+      assert.ok(existsSync(join(folder, 'one', archive)));
+    });
+  });
+
+  test('its installer is one file that shellcheck finds nothing in', async () => {
+    const script = join(folder, 'one/install.sh');
+    const { code, stdout } = await runProgram(['shellcheck', '--shell=sh', script]);
+    assert.equal(code, 0, stdout);
+    const text = readFileSync(script, 'utf8');
+    assert.ok(text.includes(`RELEASE_KEY='${made.publicKey}'`));
+    assert.ok(text.trimEnd().endsWith('main "$@"'), 'nothing runs before the last line is there');
+  });
+});

@@ -1,0 +1,105 @@
+/** Makes a release: archives for each target, list of components, installer, sums and their signature. */
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import manifest from '../../package.json' with { type: 'json' };
+import { archiveName, INSTALLER_FILE, MANIFEST_FILE, SIGNATURE_FILE, SUMS_FILE } from '../../protocol/release.ts';
+import type { ReleaseFile, ReleaseManifest, ReleaseTarget } from '../../protocol/release.ts';
+import { packFolder } from './archive.ts';
+import { makeBundles } from './bundles.ts';
+import { billOfMaterials, componentsOf, licenceBook } from './components.ts';
+import type { Component } from './components.ts';
+import { installerText } from './installer-text.ts';
+import { readLock } from './lock.ts';
+import { nodePackage } from './node-binary.ts';
+import { readReleaseKey } from './signature.ts';
+import { layOut } from './tree.ts';
+
+export interface ReleasePlan {
+  /** Folder of the repository. */
+  readonly root: string;
+  /** Emptied and filled. */
+  readonly out: string;
+  readonly targets: readonly ReleaseTarget[];
+  readonly keyFile: string;
+  /** Where it will be published, without trailing slash; empty: nowhere. */
+  readonly url: string;
+  /** Of xz(1), 0 to 9. */
+  readonly preset: number;
+  readonly say: (text: string) => void;
+}
+
+/**
+ * The same sources and key give the same bytes.
+ * @throws OrkestrError ORK_PREPARE_FAILED, ORK_CONFIG
+ */
+export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
+  const { root, out, targets, say } = plan;
+  const { version } = manifest;
+  const key = readReleaseKey(plan.keyFile);
+  const lock = readLock(root);
+  const installer = installerText(root, {
+    RELEASE_VERSION: version,
+    RELEASE_KEY: key.publicKey,
+    RELEASE_URL: plan.url,
+  });
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  const work = mkdtempSync(join(tmpdir(), 'ork-release-'));
+  try {
+    const lib = join(work, 'lib');
+    say('bundles');
+    const packages = componentsOf(root, lock, await makeBundles(root, lib));
+    for (const target of targets) {
+      const node = await nodePackage(root, target, lock, join(root, 'node_modules/.cache/orkestr'));
+      const components: readonly Component[] = [
+        { locked: lock.package(`node_modules/node-${target}`), folder: node },
+        ...packages,
+      ];
+      const name = archiveName(version, target);
+      const folder = join(work, name.replace('.tar.xz', ''));
+      const bill = billOfMaterials(version, components);
+      layOut(folder, {
+        root,
+        target,
+        version,
+        lib,
+        node,
+        installer,
+        billOfMaterials: bill,
+        licences: licenceBook(components),
+      });
+      say(name);
+      await packFolder(folder, join(out, name), plan.preset);
+      writeFileSync(join(out, name.replace('.tar.xz', '.cdx.json')), bill);
+      rmSync(folder, { recursive: true });
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const sums = (await filesOf(out)).map(({ name, sha256 }) => `${sha256}  ${name}\n`).join('');
+  writeFileSync(join(out, SUMS_FILE), sums);
+  writeFileSync(join(out, SIGNATURE_FILE), key.sign(sums));
+  writeFileSync(join(out, INSTALLER_FILE), installer, { mode: 0o755 });
+  const made: ReleaseManifest = { version, publicKey: key.publicKey, files: await filesOf(out) };
+  writeFileSync(join(out, MANIFEST_FILE), `${JSON.stringify(made, null, 2)}\n`);
+  return made;
+}
+
+const filesOf = (folder: string): Promise<ReleaseFile[]> =>
+  Promise.all(
+    readdirSync(folder)
+      .toSorted()
+      .map(async (name) => {
+        const path = join(folder, name);
+        return { name, bytes: statSync(path).size, sha256: await sha256Of(path) };
+      }),
+  );
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}

@@ -1,0 +1,68 @@
+/** What is in a release's archive, and where. */
+import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ReleaseTarget } from '../../protocol/release.ts';
+import { PROXY_FLAGS } from '../stack/proxy-program.ts';
+
+/** The small heap of a daemon that mostly waits: young objects in 1 MiB, one helper thread of V8's. */
+const SMALL = ['--max-semi-space-size=1', '--v8-pool-size=1'] as const;
+
+interface Program {
+  readonly name: string;
+  /** Below lib/. */
+  readonly script: string;
+  readonly flags: readonly string[];
+}
+
+const PROGRAMS: readonly Program[] = [
+  { name: 'orkestr', script: 'cli.cjs', flags: [] },
+  { name: 'orkestr-agent', script: 'agent.cjs', flags: SMALL },
+  { name: 'orkestr-hub', script: 'hub.cjs', flags: SMALL },
+  { name: 'orkestr-proxy', script: 'proxy/main.cjs', flags: PROXY_FLAGS },
+];
+
+/** What the tree is made from. */
+export interface TreeParts {
+  readonly root: string;
+  readonly target: ReleaseTarget;
+  readonly version: string;
+  /** Folder of the bundles. */
+  readonly lib: string;
+  /** Folder of the package with the target's Node. */
+  readonly node: string;
+  readonly installer: string;
+  readonly billOfMaterials: string;
+  readonly licences: string;
+}
+
+export function layOut(folder: string, parts: TreeParts): void {
+  const { root, target, lib, node } = parts;
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  cpSync(lib, join(folder, 'lib'), { recursive: true });
+  cpSync(join(root, 'agent/journal/schema'), join(folder, 'lib/schema'), { recursive: true });
+  const addon = join(root, 'node_modules/better-sqlite3/prebuilds', `${target}.node`);
+  copyFileSync(addon, join(folder, 'lib/better_sqlite3.node'));
+  copyFileSync(join(node, 'bin/node'), join(folder, 'bin/node'));
+  for (const program of PROGRAMS) writeProgram(join(folder, 'bin', program.name), launcher(program));
+  cpSync(join(root, 'installer/units'), join(folder, 'units'), { recursive: true });
+  writeProgram(join(folder, 'install.sh'), parts.installer);
+  writeFileSync(join(folder, 'sbom.cdx.json'), parts.billOfMaterials);
+  writeFileSync(join(folder, 'THIRD-PARTY-LICENSES'), parts.licences);
+  writeFileSync(join(folder, 'VERSION'), `${parts.version}\n`);
+}
+
+function writeProgram(path: string, text: string): void {
+  writeFileSync(path, text);
+  chmodSync(path, 0o755);
+}
+
+/**
+ * Finds its release from its own path. A link to it (/usr/local/bin) is followed once and no further: /opt/orkestr/current
+ * stays in the path, so that a process which starts its successor starts what is current then.
+ */
+const launcher = ({ script, flags }: Program): string => `#!/bin/sh
+self=$0
+[ -L "$self" ] && self=$(readlink "$self")
+here=\${self%/*}
+exec ${['"$here/node"', ...flags, `"$here/../lib/${script}"`, '"$@"'].join(' ')}
+`;

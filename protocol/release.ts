@@ -1,0 +1,37 @@
+/** What a release consists of: made by installer/release, served by the hub, checked by installer/install.sh. */
+import { z } from 'zod';
+
+/** `linux-x64` on the release's files is what `uname -m` calls x86_64. */
+export const ReleaseTarget = z.enum(['linux-x64', 'linux-arm64']);
+export type ReleaseTarget = z.infer<typeof ReleaseTarget>;
+
+/** As in semver.org, without build metadata: it becomes part of file and folder names. */
+export const ReleaseVersion = z.string().regex(/^\d{1,5}\.\d{1,5}\.\d{1,5}(?:-[0-9A-Za-z.-]{1,40})?$/);
+
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const ReleaseFile = z.object({
+  /** Of a file beside the manifest: no path. */
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,120}$/),
+  bytes: z.int().min(0),
+  sha256: Sha256,
+});
+export type ReleaseFile = z.infer<typeof ReleaseFile>;
+
+export const ReleaseManifest = z.object({
+  version: ReleaseVersion,
+  /** ed25519, base64 of its DER SubjectPublicKeyInfo (RFC 8410): checks SHA256SUMS.sig. */
+  publicKey: z.string().regex(/^[A-Za-z0-9+/]{59}=$/),
+  /** Everything in the folder but the manifest itself. */
+  files: z.array(ReleaseFile).min(1).max(100),
+});
+export type ReleaseManifest = z.infer<typeof ReleaseManifest>;
+
+export const MANIFEST_FILE = 'release.json';
+/** `sha256sum` format, of the archives and the list of components. */
+export const SUMS_FILE = 'SHA256SUMS';
+/** Its raw ed25519 signature (RFC 8032), 64 bytes. */
+export const SIGNATURE_FILE = 'SHA256SUMS.sig';
+export const INSTALLER_FILE = 'install.sh';
+
+export const archiveName = (version: string, target: ReleaseTarget): string => `orkestr-${version}-${target}.tar.xz`;

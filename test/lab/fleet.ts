@@ -1,0 +1,112 @@
+/** The hosts of a lab once orkestr is on them: a hub, agents, the sample app, visitors. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { BaseImages } from '../../agent/detect/base-images.ts';
+import { DeploymentDetail, Host, Project } from '../../hub/api/schemas.ts';
+import { apiPath, Client } from '../../hub/cli/client.ts';
+import { Home } from '../../installer/start/home.ts';
+import { Load } from '../../installer/start/load.ts';
+import { Sample } from '../../installer/start/sample.ts';
+import type { LabHost } from './host.ts';
+import { RELEASE_ON_HOST } from './lab.ts';
+
+const HUB_PORT = 7700;
+const WAIT_MS = 180_000;
+
+export const hubUrlOf = async (hub: LabHost): Promise<string> => `http://${await hub.address()}:${HUB_PORT}`;
+
+/** The hub on its host from bare, as a person does it who has the files of a release. @returns its admin token */
+export async function installHub(host: LabHost): Promise<string> {
+  const url = await hubUrlOf(host);
+  const options = ['--hub-here', '--offline', RELEASE_ON_HOST, '--listen', `0.0.0.0:${HUB_PORT}`];
+  await host.must(['sh', `${RELEASE_ON_HOST}/install.sh`, ...options, '--public-url', url, '--allow-http']);
+  return (await host.must(['cat', '/etc/orkestr/admin-token'])).trim();
+}
+
+/** The one line that the hub gives for a new host, pasted there. */
+export async function joinByOneLine(client: Client, host: LabHost): Promise<void> {
+  const { installCommand } = await client.post('/hosts', { name: host.name }, z.object({ installCommand: z.string() }));
+  // Who pastes it in a lab is root; a bare Debian has no sudo.
+  const { code, stdout, stderr } = await host.paste(installCommand.replace('sudo ', ''));
+  if (code !== 0) throw new Error(`${installCommand}\n${stdout}${stderr}`);
+  await online(client, host.name);
+}
+
+export async function online(client: Client, name: string): Promise<Host> {
+  for (const end = Date.now() + WAIT_MS; Date.now() < end; await sleep(200)) {
+    const host = (await client.get('/hosts', z.array(Host))).find((one) => one.name === name);
+    if (host?.online) return host;
+  }
+  throw new Error(`${name} did not come online in ${WAIT_MS / 1000} s`);
+}
+
+/** The base image of the sample from the machine's engine into the host's: no registry is reachable from a lab. */
+export async function giveBaseImage(host: LabHost): Promise<void> {
+  const { node } = BaseImages.parse({});
+  const save = spawn('docker', ['save', node], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const load = spawn('docker', host.execArgv(['docker', 'load'], true), { stdio: [save.stdout, 'ignore', 'inherit'] });
+  const code = await new Promise<number | null>((resolve, reject) => load.on('error', reject).on('close', resolve));
+  if (code !== 0) throw new Error(`${node} could not be given to ${host.name}`);
+}
+
+/** A sample app placed on one host. */
+export class App {
+  readonly #client: Client;
+  readonly #sample: Sample;
+  readonly #url: string;
+  readonly #versions = new Set<string>();
+
+  private constructor(client: Client, sample: Sample, url: string) {
+    this.#client = client;
+    this.#sample = sample;
+    this.#url = url;
+  }
+
+  static async create(client: Client, token: string, host: LabHost, folder: string): Promise<App> {
+    const { id } = await online(client, host.name);
+    await client.post(
+      '/projects',
+      { slug: 'hello', environment: { slug: 'production', branch: 'main', hostId: id } },
+      Project,
+    );
+    const home = new Home(join(folder, 'sample'));
+    home.make();
+    return new App(client, await Sample.open(home, client, token), `http://${await host.address()}`);
+  }
+
+  /** Pushes the next version and waits until it is live and answers. */
+  async deploy(): Promise<void> {
+    const { deployment, version } = await this.#sample.pushNext();
+    this.#versions.add(version);
+    await this.#untilLive(deployment.id);
+    const seen = await this.#sample.probe(this.#url);
+    if (!('version' in seen) || seen.version !== version) throw new Error(`${this.#url}: ${JSON.stringify(seen)}`);
+  }
+
+  /** @returns failed requests of visitors while `work` ran and for a moment after */
+  async under(work: () => Promise<void>): Promise<number> {
+    const load = new Load({ proxyUrl: this.#url, hostName: this.#sample.hostName, versions: this.#versions });
+    try {
+      await load.reach(200);
+      await work();
+      await load.reach(load.requests + 200);
+    } finally {
+      const { failed, failures } = await load.stop();
+      if (failed > 0) process.stderr.write(`${failures.join('\n')}\n`);
+    }
+    return (await load.stop()).failed;
+  }
+
+  async #untilLive(id: string): Promise<void> {
+    for (const end = Date.now() + WAIT_MS; Date.now() < end; await sleep(200)) {
+      const deployment = await this.#client.get(apiPath('deployments', id), DeploymentDetail);
+      if (deployment.status === 'live') return;
+      if (['failed', 'cancelled', 'skipped'].includes(deployment.status)) {
+        throw new Error(`deployment ${deployment.status}: ${JSON.stringify(deployment.error)}`);
+      }
+    }
+    throw new Error(`deployment ${id} is not live after ${WAIT_MS / 1000} s`);
+  }
+}

@@ -1,0 +1,61 @@
+/** The image of a lab host: a bare Debian with systemd, as a provider hands out a server. Made once per machine. */
+import { createHash } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { findMirror, sourcesList } from '../../agent/base-images/mirror.ts';
+import type { Mirror } from '../../agent/base-images/mirror.ts';
+import { bootstrap, copyTrust, DEBIAN_RELEASE, packTree } from '../../agent/base-images/tree.ts';
+import { runProgram } from '../../installer/stack/run-program.ts';
+
+/** What every provider's image has beside Debian's own minimum. */
+const BARE = ['systemd', 'systemd-sysv', 'dbus', 'curl', 'ca-certificates', 'iproute2', 'procps', 'kmod'];
+/** What the installer would fetch: there already where a run is about something else than fetching. */
+export const PREPARED = ['docker.io', 'iptables', 'git', 'openssl', 'xz-utils', 'debootstrap'];
+
+const BUILD_VERSION = 1;
+
+/**
+ * Makes the image if there is none.
+ * @param extra packages beside the bare ones
+ * @returns its name
+ */
+export async function labImage(extra: readonly string[], say: (text: string) => void): Promise<string> {
+  const packages = [...BARE, ...extra];
+  const key = createHash('sha256')
+    .update(JSON.stringify([BUILD_VERSION, DEBIAN_RELEASE, packages]))
+    .digest('hex');
+  const name = `orkestr-lab:${key.slice(0, 12)}`;
+  if ((await runProgram(['docker', 'image', 'inspect', '--format', '{{.Id}}', name])).code === 0) return name;
+  say(`making the image of a lab host (${DEBIAN_RELEASE}, ${packages.length} packages); once per machine`);
+  const folder = mkdtempSync(join(tmpdir(), 'ork-lab-image-'));
+  try {
+    const tree = join(folder, 'tree');
+    const mirror = await findMirror(DEBIAN_RELEASE);
+    await bootstrap(tree, mirror, packages);
+    await copyTrust(tree);
+    layBare(tree, mirror);
+    await importTree(tree, name);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return name;
+}
+
+function layBare(tree: string, mirror: Mirror): void {
+  writeFileSync(join(tree, 'etc/apt/sources.list'), sourcesList(mirror));
+  writeFileSync(join(tree, 'etc/machine-id'), '');
+  writeFileSync(join(tree, 'etc/hostname'), 'lab\n');
+}
+
+async function importTree(tree: string, name: string): Promise<void> {
+  const { tar, done } = packTree(tree);
+  const docker = spawn('docker', ['import', '--change', 'CMD ["/lib/systemd/systemd"]', '-', name], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => docker.on('error', reject).on('close', resolve));
+  await Promise.all([pipeline(tar, docker.stdin), done]);
+  if ((await ended) !== 0) throw new Error(`docker import of ${name} failed`);
+}

@@ -1,0 +1,100 @@
+/** A lab: hosts on one network of the machine's engine, a release that was made for them, and phases that are timed. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { arch, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ReleaseTarget } from '../../protocol/release.ts';
+import { makeRelease } from '../../installer/release/release.ts';
+import { makeReleaseKey } from '../../installer/release/signature.ts';
+import { mustRun } from '../../installer/stack/run-program.ts';
+import { ROOT } from '../../installer/stack/stack.ts';
+import { LAB_LABEL, LabHost } from './host.ts';
+
+export interface Phase {
+  readonly name: string;
+  readonly seconds: number;
+  /** Null: there was no traffic. */
+  readonly failedRequests: number | null;
+  readonly ok: boolean;
+  /** What was wrong. */
+  readonly why?: string;
+}
+
+/** Where a host finds the release before any hub has it. */
+export const RELEASE_ON_HOST = '/release';
+
+export class Lab {
+  readonly phases: Phase[] = [];
+  /** For this side: work trees, the release. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'ork-lab-'));
+  readonly #name = `orklab-${randomBytes(3).toString('hex')}`;
+  readonly #say: (text: string) => void;
+  readonly #hosts: LabHost[] = [];
+
+  private constructor(say: (text: string) => void) {
+    this.#say = say;
+  }
+
+  static async open(say: (text: string) => void): Promise<Lab> {
+    const lab = new Lab(say);
+    mkdirSync(lab.releaseFolder);
+    await mustRun('docker network create', [
+      'docker',
+      'network',
+      'create',
+      `--label=${LAB_LABEL}=${lab.#name}`,
+      lab.#name,
+    ]);
+    return lab;
+  }
+
+  get releaseFolder(): string {
+    return join(this.folder, 'release');
+  }
+
+  /** A release of these sources for this machine, packed fast, signed with a key that is thrown away. */
+  async release(): Promise<void> {
+    const keyFile = join(this.folder, 'key.pem');
+    makeReleaseKey(keyFile);
+    await makeRelease({
+      root: ROOT,
+      out: this.releaseFolder,
+      targets: [ReleaseTarget.parse(`linux-${arch()}`)],
+      keyFile,
+      url: '',
+      preset: 0,
+      say: () => undefined,
+    });
+  }
+
+  async boot(name: string, image: string): Promise<LabHost> {
+    const folders = { [this.releaseFolder]: RELEASE_ON_HOST };
+    const host = await LabHost.boot({ name, image, network: this.#name, folders, lab: this.#name });
+    this.#hosts.push(host);
+    return host;
+  }
+
+  /** Runs a phase. What it answers is the number of failed requests; a failure is kept, and thrown. */
+  async phase(name: string, work: () => Promise<number | void>): Promise<void> {
+    const began = performance.now();
+    const seconds = (): number => Math.round((performance.now() - began) / 100) / 10;
+    try {
+      const failedRequests = (await work()) ?? null;
+      const ok = failedRequests === null || failedRequests === 0;
+      this.phases.push({ name, seconds: seconds(), failedRequests, ok });
+    } catch (error) {
+      const why = (error as Error).message;
+      this.phases.push({ name, seconds: seconds(), failedRequests: null, ok: false, why });
+      throw error;
+    } finally {
+      const last = this.phases.at(-1);
+      this.#say(`${last?.ok ? '✓' : '✗'} ${name.padEnd(32)} ${String(last?.seconds).padStart(6)} s`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host.remove()));
+    await mustRun('docker network rm', ['docker', 'network', 'rm', this.#name]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

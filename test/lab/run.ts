@@ -1,0 +1,80 @@
+/** What is done in a lab, phase by phase. */
+import { Client } from '../../hub/cli/client.ts';
+import { App, giveBaseImage, hubUrlOf, installHub, joinByOneLine, online } from './fleet.ts';
+import type { LabHost } from './host.ts';
+import { labImage, PREPARED } from './image.ts';
+import { differences, takeInventory } from './inventory.ts';
+import type { Inventory } from './inventory.ts';
+import type { Lab } from './lab.ts';
+
+/** `bare`: hosts have not even Docker Engine; the installer fetches it. */
+export async function runLab(lab: Lab, bare: boolean, say: (text: string) => void): Promise<void> {
+  const image = await labImage(bare ? [] : PREPARED, say);
+  await lab.phase('release', () => lab.release());
+  const [hub, web] = [await lab.boot('hub', image), await lab.boot('web', image)];
+  const before = new Map<LabHost, Inventory>();
+  for (const host of [hub, web]) before.set(host, await takeInventory(host));
+
+  await lab.phase('dry run changes nothing', async () => {
+    const options = ['--hub-here', '--offline', '/release', '--dry-run'];
+    if (!bare) await hub.must(['sh', '/release/install.sh', ...options]);
+    mustBeEmpty(differences(before.get(hub) ?? new Set(), await takeInventory(hub)));
+  });
+  let token = '';
+  await lab.phase('hub from bare', async () => {
+    token = await installHub(hub);
+  });
+  const client = new Client({ url: await hubUrlOf(hub), token });
+  try {
+    await lab.phase('agent from bare, by one line', () => joinByOneLine(client, web));
+    await lab.phase('second run changes nothing', async () => {
+      const said = await web.must(['sh', '-c', `curl -fsSL ${client.url}/install.sh | sh -s -- --allow-http`]);
+      if (!said.includes('nothing was to be done')) throw new Error(said);
+    });
+    await giveBaseImage(web);
+    const app = await App.create(client, token, web, lab.folder);
+    await lab.phase('first deployment', () => app.deploy());
+    await lab.phase('second deployment', () => app.under(() => app.deploy()));
+    for (const unit of ['orkestr-agent.service', 'orkestr-proxy.service'] as const) {
+      await lab.phase(`restart of ${unit}`, () => app.under(() => restart(web, unit)));
+    }
+    await lab.phase('hand-over of the proxy', () =>
+      app.under(() => web.must(['systemctl', 'reload', 'orkestr-proxy.service']).then(() => undefined)),
+    );
+    await lab.phase('status', async () => {
+      await online(client, web.name);
+      for (const host of [hub, web]) await host.must(['orkestr-agent', 'status']);
+    });
+    await lab.phase('fences of the units', () => checkFences(hub));
+  } finally {
+    await client.close();
+  }
+  await lab.phase('base image taken off', () =>
+    web.must(['docker', 'image', 'prune', '--all', '--force']).then(() => undefined),
+  );
+  for (const host of [web, hub]) {
+    await lab.phase(`uninstall of ${host.name}`, async () => {
+      await host.must(['orkestr-agent', 'uninstall', '--purge']);
+      mustBeEmpty(differences(before.get(host) ?? new Set(), await takeInventory(host)));
+    });
+  }
+}
+
+const restart = async (host: LabHost, unit: string): Promise<void> => {
+  await host.must(['systemctl', 'restart', unit]);
+};
+
+/** What systemd-analyze(1) calls exposure: 0 is none, 10 is all. */
+const MOST_EXPOSED = 4;
+
+async function checkFences(host: LabHost): Promise<void> {
+  for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+    const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
+    const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
+    if (!(exposure <= MOST_EXPOSED)) throw new Error(`${unit} is exposed ${exposure}`);
+  }
+}
+
+function mustBeEmpty(lines: readonly string[]): void {
+  if (lines.length > 0) throw new Error(`not as before:\n${lines.slice(0, 40).join('\n')}`);
+}
