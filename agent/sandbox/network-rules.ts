@@ -31,42 +31,32 @@ export async function chainsOf(link: Link, port: number | null): Promise<readonl
   const { outside, subnet } = link;
   const to = ['-o', outside];
   const from = ['-i', outside];
-  const replies = [...to, '-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED'];
   const nothing = [[...from, '-j', 'DROP']];
-  const both = [[...to, '-j', 'DROP'], ...nothing];
+  const input = [...(port === null ? [] : [proxyRule(link, port)]), ...nothing];
+  const forward = [
+    [...to, '-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'ACCEPT'],
+    [...to, '-j', 'DROP'],
+    ...(port === null ? await internetRules(link) : nothing),
+  ];
   return [
-    chain(4, 'mangle', 'BIN', 'INPUT', [...(port === null ? [] : [proxyRule(link, port)]), ...nothing]),
-    chain(4, 'mangle', 'BFWD', 'FORWARD', [
-      [...replies, '-j', 'RETURN'],
-      [...to, '-j', 'DROP'],
-      ...(port === null ? await internetRules(link) : nothing),
-    ]),
-    // What got through above is let through here, too, on hosts whose own firewall forwards or takes in nothing.
-    chain(4, 'filter', 'BIN', 'INPUT', [[...from, '-j', 'ACCEPT']]),
-    chain(4, 'filter', 'BFWD', 'FORWARD', [
-      [...replies, '-j', 'ACCEPT'],
-      [...from, '-j', 'ACCEPT'],
+    // In mangle, so that nothing is let through before; in filter, so that a host that forwards nothing else lets it through.
+    ...(['mangle', 'filter'] as const).flatMap((table) => [
+      chain(4, table, 'BIN', 'INPUT', input),
+      chain(4, table, 'BFWD', 'FORWARD', forward),
     ]),
     chain(4, 'nat', 'BNAT', 'POSTROUTING', [['-s', `${subnet}/30`, '!', '-o', outside, '-j', 'MASQUERADE']]),
     // The namespace has no IPv6 but link-local addresses.
     ...((await hasIpv6())
-      ? [chain(6, 'mangle', 'BIN', 'INPUT', nothing), chain(6, 'mangle', 'BFWD', 'FORWARD', both)]
+      ? [
+          chain(6, 'mangle', 'BIN', 'INPUT', nothing),
+          chain(6, 'mangle', 'BFWD', 'FORWARD', [[...to, '-j', 'DROP'], ...nothing]),
+        ]
       : []),
   ];
 }
 
-const proxyRule = ({ outside, address }: Link, port: number): string[] => [
-  '-i',
-  outside,
-  '-d',
-  address,
-  '-p',
-  'tcp',
-  '--dport',
-  String(port),
-  '-j',
-  'RETURN',
-];
+const proxyRule = ({ outside, address }: Link, port: number): string[] =>
+  `-i ${outside} -d ${address} -p tcp --dport ${port} -j ACCEPT`.split(' ');
 
 /** The internet and the host's own networks, as the host reaches them; not its metadata service, not its guests. */
 async function internetRules({ outside, subnet }: Link): Promise<Chain['rules']> {
@@ -78,5 +68,6 @@ async function internetRules({ outside, subnet }: Link): Promise<Chain['rules']>
     [...from, '-m', 'conntrack', '--ctstate', 'INVALID', '-j', 'DROP'],
     ...(await metadataRules(from)),
     ...(await guestRules(from)),
+    [...from, '-j', 'ACCEPT'],
   ];
 }

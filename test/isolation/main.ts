@@ -2,6 +2,7 @@
  * `npm run e2e:isolation`: what a build and an app container reach, tried on a whole installation. Each forbidden thing is
  * first reached from where it may be, so that it is known to be there. See HELP. The last line of its output is JSON.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { Deployment } from '../../hub/api/schemas.ts';
@@ -25,6 +26,10 @@ Deploys an app whose build and whose container try to reach what they must not: 
 the Docker API, other containers and published ports, metadata services, another build's sandbox, unix sockets; and what
 they may: the npm registry, DNS, a machine behind the host, the project's own containers. Then a build with an allow-list.
 Needs root. Prints a line per try. Exit code 1 when anything is reached that must not be, or not reached that may be.`;
+
+/** How often a log is looked at until it is whole, and the pause in between, ms. */
+const LOG_TRIES = 60;
+const LOG_PAUSE_MS = 500;
 
 interface Result extends Trial {
   /** "build", "app" or "build with buildHosts". */
@@ -91,7 +96,7 @@ async function tryOpen(
 ): Promise<readonly Result[]> {
   const lists = { build: targetsOf(build), app: targetsOf(app) };
   const deployment = await live(project, appFiles(lists));
-  const fromBuild = readResults(await logOf(stack, deployment.id));
+  const fromBuild = readResults(await logOf(stack, deployment.id, build.at(-1)?.target.name ?? ''));
   const fromApp = z.record(z.string(), z.boolean()).parse(JSON.parse((await project.get('/probe')).body));
   return [...judge('build', build, fromBuild, world), ...judge('app', app, fromApp, world)];
 }
@@ -115,14 +120,14 @@ async function tryClosed(stack: Stack, world: World, direct: readonly Trial[]): 
       },
     },
   );
-  const npm = 'RUN npm view is-odd@3.0.1 name && echo isolation npm=reached';
-  const deployment = await live(project, appFiles({ build: targetsOf(trials), app: [] }, [npm]));
-  const log = await logOf(stack, deployment.id);
-  for (const [line] of log.matchAll(/^.*refused: .*$/gm)) console.log(line);
   const byNpm = {
     target: { name: 'npm', kind: 'proxied', to: registry.hostname, port: portOf(registry) },
     allowed: true,
   } as const;
+  const npm = 'RUN npm view is-odd@3.0.1 name && echo isolation npm=reached';
+  const deployment = await live(project, appFiles({ build: targetsOf(trials), app: [] }, [npm]));
+  const log = await logOf(stack, deployment.id, 'npm');
+  for (const [line] of log.matchAll(/^.*refused: .*$/gm)) console.log(line);
   return judge('build with buildHosts', [...trials, byNpm], readResults(log), world);
 }
 
@@ -152,9 +157,15 @@ async function containerOf(deploymentId: string): Promise<Container> {
   return { address: network.IPAddress, port: 3000 };
 }
 
-async function logOf(stack: Stack, id: string): Promise<string> {
-  const answer = await stack.client.open({ method: 'GET', path: `/deployments/${id}/logs` });
-  return answer.body.text();
+/** The build log, once it has the prober's words of `last`: on a busy machine the log comes after the deployment's end. */
+async function logOf(stack: Stack, id: string, last: string): Promise<string> {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await stack.client.open({ method: 'GET', path: `/deployments/${id}/logs` });
+    const log = await answer.body.text();
+    if (last in readResults(log)) return log;
+    if (tries === LOG_TRIES) throw new Error(`the log says nothing of ${last}:\n${log.slice(-4000)}`);
+    await delay(LOG_PAUSE_MS);
+  }
 }
 
 /** The positive control. @throws when something is not there to be reached: then not reaching it would show nothing */

@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
  */
 
 /** How long something that is open may take to answer, ms. */
-const TIMEOUT_MS = 4000;
+const TIMEOUT_MS = 8000;
 const UDP_EVERY_MS = 300;
 
 /**

@@ -33,7 +33,17 @@ test('loopback, link-local, multicast, metadata services and the sandboxes are n
     '255.255.255.255',
     '198.18.0.1',
   ]);
-  of('never', ['::', '::1', 'fe80::1', 'fe80::1%eth0', 'ff02::1', 'fd00:ec2::254', '2002:7f00:1::']);
+  of('never', [
+    '::',
+    '::1',
+    'fe80::1',
+    'fe80::1%eth0',
+    'ff02::1',
+    'fd00:ec2::254',
+    '2002:7f00:1::',
+    '::7f00:1',
+    '64:ff9b:1::1',
+  ]);
 });
 
 test('what is not an address at all is never dialled', () => {

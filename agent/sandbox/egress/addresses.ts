@@ -14,8 +14,8 @@ const NEVER = [
   '198.18.0.0/15', // the sandboxes' own networks
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/128',
-  '::1/128',
+  '::/96', // unspecified, loopback, and IPv4 addresses as they were once written
+  '64:ff9b:1::/48', // RFC 8215: translated for one network only
   '2001::/32', // Teredo and 6to4 carry an IPv4 address of their own
   '2002::/16',
   'fd00:ec2::254/128', // metadata service of AWS

@@ -140,6 +140,36 @@ test('who is not the build is not served', async (t) => {
   assert.deepEqual(asked, []);
 });
 
+test('an upstream that resets the connection in the middle of an answer takes nobody along', async (t) => {
+  const upstream = createServer((socket) => {
+    socket.on('error', () => undefined).write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf');
+    setTimeout(() => socket.resetAndDestroy(), 20);
+  });
+  const { proxy } = await proxyTo(t, await listening(t, upstream));
+  const whole = 'GET http://a.example/ HTTP/1.1\r\nHost: a\r\n\r\n';
+  const half = 'POST http://a.example/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nbegun';
+  for (const head of [whole, half]) {
+    const answer = await exchange(proxy.port, head).catch(() => 'reset');
+    assert.ok(answer === 'reset' || answer.length < 1000);
+  }
+  await delay(50);
+  assert.match(await exchange(proxy.port, 'CONNECT x.evil:443 HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 403 /);
+});
+
+test('a program that goes away in the middle takes its upstream along, and nobody else', async (t) => {
+  const upstream = createServer((socket) => socket.on('error', () => undefined).resume());
+  const { proxy } = await proxyTo(t, await listening(t, upstream));
+  const head = 'POST http://a.example/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nbegun';
+  for (const words of [head, 'CONNECT a.example:443 HTTP/1.1\r\n\r\nhello']) {
+    const [socket, connected] = [connect({ port: proxy.port, host: '127.0.0.1' }), once(upstream, 'connection')];
+    socket.on('error', () => undefined).write(words);
+    const [atUpstream] = (await connected) as [Socket];
+    const gone = once(atUpstream, 'close');
+    socket.resetAndDestroy();
+    await gone;
+  }
+});
+
 test('an answer that breaks off breaks off for the program, too', async (t) => {
   const app: RequestListener = (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' }).write('half');

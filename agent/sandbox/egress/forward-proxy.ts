@@ -116,6 +116,7 @@ async function forward(request: IncomingMessage, response: ServerResponse, open:
     // The name that was looked at, whatever the program wrote there.
     headers: { ...endToEnd(request), host: url.host, connection: 'close' },
   });
+  onward.on('error', () => undefined); // the one that counts is awaited below; a later one shows in the answer
   try {
     const answered = once(onward, 'response') as Promise<[IncomingMessage]>;
     // It has ended both when it fails, and who waits for the answer hears of it.
