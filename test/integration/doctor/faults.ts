@@ -168,6 +168,20 @@ export const FAULTS: readonly Fault[] = [
     mend: /systemctl restart orkestr-proxy/,
   },
   {
+    name: "both copies of the proxy's table are damaged",
+    async inject(host, undo) {
+      await host.stopProxy();
+      const files = host.tableFiles().map((path) => [path, readFileSync(path)] as const);
+      undo(() => host.startProxy());
+      undo(() => files.forEach(([path, before]) => writeFileSync(path, before)));
+      undo(() => host.stopProxy());
+      for (const [path] of files) writeFileSync(path, '{"version":1,"upstreams":[{');
+      await host.startProxy();
+    },
+    finds: ['proxy/table-unreadable', 'drift/not-served'],
+    mend: /systemctl restart orkestr-agent/,
+  },
+  {
     name: 'another program has the port of the proxy',
     async inject(host, undo) {
       await host.stopProxy();

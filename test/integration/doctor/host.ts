@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -174,6 +174,14 @@ export class Host {
 
   async startProxy(): Promise<void> {
     this.proxy = await EdgeProcess.start({ name: 'proxy', folder: join(this.folder, 'edge'), engine: 'fast' });
+  }
+
+  /** The proxy's table and the copy before it. */
+  tableFiles(): string[] {
+    const folder = join(this.folder, 'edge', 'state');
+    return readdirSync(folder)
+      .filter((name) => name.startsWith('table'))
+      .map((name) => join(folder, name));
   }
 
   async stopHub(): Promise<void> {
