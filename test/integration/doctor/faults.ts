@@ -31,6 +31,9 @@ export interface Fault {
   readonly tells?: RegExp;
 }
 
+/** Long enough for all that does answer on a busy machine, ms. */
+const HUNG_MS = 4000;
+
 export const FAULTS: readonly Fault[] = [
   {
     name: 'Docker Engine is stopped',
@@ -44,7 +47,7 @@ export const FAULTS: readonly Fault[] = [
       const pid = await host.enginePid();
       process.kill(pid, 'SIGSTOP');
       undo(() => process.kill(pid, 'SIGCONT'));
-      return { answerMs: 500 };
+      return { answerMs: HUNG_MS };
     },
     finds: ['engine/hangs'],
     mend: /systemctl restart docker/,
@@ -162,7 +165,7 @@ export const FAULTS: readonly Fault[] = [
     inject(host, undo) {
       process.kill(host.proxy.pid, 'SIGSTOP');
       undo(() => process.kill(host.proxy.pid, 'SIGCONT'));
-      return { answerMs: 500 };
+      return { answerMs: HUNG_MS };
     },
     finds: ['proxy/silent'],
     mend: /systemctl restart orkestr-proxy/,
@@ -401,7 +404,7 @@ export const FAULTS: readonly Fault[] = [
       undo(() => server.close());
       await once(server, 'listening');
       chmodSync(socket, 0o600);
-      return { config: { agentSocket: socket }, answerMs: 500 };
+      return { config: { agentSocket: socket }, answerMs: HUNG_MS };
     },
     finds: ['agent/silent'],
     mend: /systemctl restart orkestr-agent/,

@@ -73,6 +73,7 @@ export class Host {
   readonly #hubKey = makeKeyPair().publicKey;
   readonly #nameServer = createSocket('udp4');
   #hub: Server | null = null;
+  #hubPort = 0;
   #api: LocalApi | null = null;
   #pid = 0;
   proxy!: EdgeProcess;
@@ -124,7 +125,7 @@ export class Host {
       places: {
         ...HOST_PLACES,
         resolvConf: this.resolvConf,
-        systemd: '/nonexistent',
+        systemd: join(this.folder, 'no-systemd'),
         ports: [this.proxy.port],
         ...places,
       },
@@ -219,8 +220,7 @@ export class Host {
   }
 
   get hubUrl(): string {
-    const { port } = this.#hub?.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
+    return `http://127.0.0.1:${this.#hubPort}`;
   }
 
   async stop(): Promise<void> {
@@ -298,6 +298,7 @@ export class Host {
     this.#hub = createServer((_request, response) => response.end('{"status":"ok"}'));
     this.#hub.listen(0, '127.0.0.1');
     await once(this.#hub, 'listening');
+    this.#hubPort = (this.#hub.address() as AddressInfo).port;
   }
 
   /** A route that no journal knows. */
