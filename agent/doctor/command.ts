@@ -1,5 +1,6 @@
 /** `orkestr-agent doctor`: look, mend when told so, look again, and pack it up for somebody else to look at. */
 import type { Writable } from 'node:stream';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { StatusReport } from '../status/index.ts';
 import { writeBundle } from './bundle/bundle.ts';
 import { CHECKS } from './checks/index.ts';
@@ -31,11 +32,15 @@ export interface DoctorParts {
 
 const ANSWER_SHARE = 0.75;
 
-/** @returns the exit code: 0 all is well, 1 something to look at, 2 something to mend */
+/**
+ * @returns the exit code: 0 all is well, 1 something to look at, 2 something to mend
+ * @throws OrkestrError ORK_INVALID, ORK_CONFLICT (the archive is there already)
+ */
 export async function doctor(
   parts: DoctorParts,
   { json, fix, yes, deadlineMs, bundle }: DoctorRequest,
 ): Promise<number> {
+  if (yes && !fix) throw new OrkestrError('ORK_INVALID', '--yes goes with --fix: alone it does nothing.');
   // Shorter than the check's own deadline: what does not answer is then told as such, and not as a slow check.
   const look = (): Subject => parts.subject(deadlineMs * ANSWER_SHARE);
   const mended = fix ? await mend(look(), { checks: CHECKS, confirmed: yes, deadlineMs }) : null;

@@ -22,7 +22,8 @@ orkestr-agent doctor --bundle host.tar.gz   # an archive for support, without se
 The doctor needs neither hub nor agent nor Docker, ends within 2 s also when one of them hangs, and changes nothing unless
 told to. \`--fix\` mends file modes and firewall rules; with \`--yes\` it also removes containers and networks of ours that
 nothing needs. It never restarts Docker and never deletes data. Exit codes: 0 all is well, 1 something to look at (warn),
-2 something to mend (fail). \`--json\` has the same for programs. Run it as root: others cannot see whose a port is.
+2 something to mend (fail). \`--json\` has the same for programs; on a slow host \`--wait 10\` gives each check 10 s. Run it
+as root: others cannot see whose a port is.
 
 The archive of \`--bundle\` holds the doctor's report, the status, the last deployments (ids, states, error codes), the
 agent's paths and the last log lines. Known secrets are taken out by value, in every form; what looks like one is, too.

@@ -78,6 +78,12 @@ describe('orkestr-agent doctor', () => {
     assert.match(read.stdout, /mend: `systemctl start docker`/);
   });
 
+  test('--yes alone is refused', async () => {
+    const { code, stderr } = await doctor({}, ['--yes']);
+    assert.equal(code, 1);
+    assert.match(stderr, /ORK_INVALID: --yes goes with --fix/);
+  });
+
   test('tells its options with examples', async () => {
     const { code, stdout } = await doctor({}, ['--help']);
     assert.equal(code, 0);

@@ -147,9 +147,8 @@ export const FAULTS: readonly Fault[] = [
       await host.stopAgent();
       undo(() => host.serveAgent());
     },
-    // Without a scope the app's container is nobody's.
-    finds: ['drift/not-served', 'agent/identity', 'agent/absent'],
-    mend: /systemctl restart orkestr-agent/,
+    finds: ['agent/identity', 'agent/absent'],
+    mend: /orkestr-agent join/,
   },
   {
     name: 'the proxy is stopped',
