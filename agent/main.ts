@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
@@ -17,6 +17,7 @@ import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
 import { doctor } from './doctor/command.ts';
+import { CHECK_MS } from './doctor/doctor.ts';
 import { makeSubject } from './doctor/subject.ts';
 import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP, UNINSTALL_HELP } from './help.ts';
 import { joinHub, localIdentity } from './identity.ts';
@@ -84,17 +85,24 @@ interface DoctorFlags {
   readonly fix?: true;
   readonly yes?: true;
   readonly bundle?: string;
+  readonly wait: number;
 }
 
-async function examineHost({ json, fix, yes, bundle }: DoctorFlags): Promise<void> {
+async function examineHost({ json, fix, yes, bundle, wait }: DoctorFlags): Promise<void> {
   const config = readConfig();
   const code = await doctor(
     {
-      subject: () => makeSubject({ config, clock: systemClock, exec }),
+      subject: (answerMs) => makeSubject({ config, clock: systemClock, exec, answerMs }),
       out: process.stdout,
       status: () => hostReport(config),
     },
-    { json: json === true, fix: fix === true, yes: yes === true, bundle: bundle ?? null },
+    {
+      json: json === true,
+      fix: fix === true,
+      yes: yes === true,
+      deadlineMs: wait * 1000,
+      bundle: bundle ?? null,
+    },
   );
   // What hangs is left hanging: a look at a dead file system would hold this process, too.
   process.stdout.write('', () => process.exit(code));
@@ -160,6 +168,13 @@ async function makeBaseImages(kinds: readonly string[], { force }: { force?: tru
   process.stdout.write(`${JSON.stringify(images)}\n`);
 }
 
+/** @throws InvalidArgumentError what commander tells with the option's name */
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds <= 600)) throw new InvalidArgumentError('Seconds, at most 600.');
+  return seconds;
+}
+
 function program(): Command {
   const cli = new Command('orkestr-agent')
     .description('The daemon of orkestr on a host: takes jobs from the hub and runs them with Docker Engine.')
@@ -191,6 +206,7 @@ function program(): Command {
     .option('--json', 'for programs')
     .option('--fix', 'mend what is safe to mend (file modes, firewall rules), and say what was done')
     .option('--yes', 'with --fix: also remove containers and networks of ours that nothing needs')
+    .option('--wait <seconds>', 'how long each check may take, on a slow host', secondsOf, CHECK_MS / 1000)
     .option('--bundle <file>', 'write a support archive (tar.gz) without secrets')
     .addHelpText('after', DOCTOR_HELP)
     .action(examineHost);

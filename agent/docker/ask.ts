@@ -15,7 +15,7 @@ export interface Question<T> {
   readonly deadlineMs: number;
 }
 
-/** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT */
+/** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT; ORK_INTERNAL when the engine refuses */
 export async function askEngine<T>(
   socketPath: string,
   { path, schema, method = 'GET', deadlineMs }: Question<T>,
@@ -24,9 +24,13 @@ export async function askEngine<T>(
   try {
     const answer = await client.request({ method, path, signal: AbortSignal.timeout(deadlineMs) });
     const text = await answer.body.text();
-    if (answer.statusCode >= 400) throw new Error(`HTTP ${answer.statusCode}: ${text.slice(0, 500)}`);
+    if (answer.statusCode >= 400) {
+      const said = text.trim().slice(0, 500);
+      throw new OrkestrError('ORK_INTERNAL', `Docker Engine answers with HTTP ${answer.statusCode}: ${said}`);
+    }
     return schema.parse(text === '' ? null : JSON.parse(text));
   } catch (cause) {
+    if (cause instanceof OrkestrError) throw cause;
     if (cause instanceof Error && cause.name === 'TimeoutError') {
       throw new OrkestrError('ORK_ENGINE_TIMEOUT', `Docker Engine gave no answer in ${deadlineMs / 1000} s.`, {
         cause,

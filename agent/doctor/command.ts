@@ -1,5 +1,6 @@
 /** `orkestr-agent doctor`: look, mend when told so, look again, and pack it up for somebody else to look at. */
 import type { Writable } from 'node:stream';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { StatusReport } from '../status/index.ts';
 import { writeBundle } from './bundle/bundle.ts';
 import { CHECKS } from './checks/index.ts';
@@ -15,24 +16,37 @@ export interface DoctorRequest {
   readonly fix: boolean;
   /** With `fix`: also what takes something away. */
   readonly yes: boolean;
+  /** For each check, ms. */
+  readonly deadlineMs: number;
   /** Where a support archive is to be written; null: none. */
   readonly bundle: string | null;
 }
 
 export interface DoctorParts {
-  /** Looks anew with every call: what was asked once is not asked again within one. */
-  readonly subject: () => Subject;
+  /** Looks anew with every call: what was asked once is not asked again within one. `answerMs`: for what may not answer. */
+  readonly subject: (answerMs: number) => Subject;
   readonly out: Writable;
   /** The host's status, for the archive. */
   readonly status: () => Promise<StatusReport>;
 }
 
-/** @returns the exit code: 0 all is well, 1 something to look at, 2 something to mend */
-export async function doctor(parts: DoctorParts, { json, fix, yes, bundle }: DoctorRequest): Promise<number> {
-  const mended = fix ? await mend(parts.subject(), { checks: CHECKS, confirmed: yes }) : null;
-  const report = await examine(parts.subject(), { checks: CHECKS });
+const ANSWER_SHARE = 0.75;
+
+/**
+ * @returns the exit code: 0 all is well, 1 something to look at, 2 something to mend
+ * @throws OrkestrError ORK_INVALID, ORK_CONFLICT (the archive is there already)
+ */
+export async function doctor(
+  parts: DoctorParts,
+  { json, fix, yes, deadlineMs, bundle }: DoctorRequest,
+): Promise<number> {
+  if (yes && !fix) throw new OrkestrError('ORK_INVALID', '--yes goes with --fix: alone it does nothing.');
+  // Shorter than the check's own deadline: what does not answer is then told as such, and not as a slow check.
+  const look = (): Subject => parts.subject(deadlineMs * ANSWER_SHARE);
+  const mended = fix ? await mend(look(), { checks: CHECKS, confirmed: yes, deadlineMs }) : null;
+  const report = await examine(look(), { checks: CHECKS, deadlineMs });
   if (bundle !== null) {
-    await writeBundle(bundle, { subject: parts.subject(), doctor: report, status: await parts.status() });
+    await writeBundle(bundle, { subject: look(), doctor: report, status: await parts.status() });
   }
   parts.out.write(json ? `${JSON.stringify({ ...report, ...(mended && { mended }) })}\n` : render(report, mended));
   if (bundle !== null && !json) parts.out.write(`Support archive: ${bundle}. Read it before you give it away.\n`);

@@ -30,6 +30,7 @@ const Containers = z.array(
     Id: z.string(),
     Names: z.array(z.string()),
     State: z.string(),
+    ImageID: z.string(),
     Labels,
     NetworkSettings: z
       .object({ Networks: z.record(z.string(), z.object({ IPAddress: z.string().default('') })).nullable() })

@@ -16,15 +16,20 @@ export interface FixOptions {
   readonly checks: readonly Check[];
   /** Also what takes something away. */
   readonly confirmed: boolean;
+  /** For each look, ms. */
+  readonly deadlineMs?: number;
 }
 
 /** One after the other, in the order of the checks; what one cannot mend does not keep the others from it. */
-export async function mend(subject: Subject, { checks, confirmed }: FixOptions): Promise<readonly Mended[]> {
+export async function mend(
+  subject: Subject,
+  { checks, confirmed, deadlineMs = CHECK_MS }: FixOptions,
+): Promise<readonly Mended[]> {
   const mended: Mended[] = [];
   for (const check of checks) {
     const { fix } = check;
     if (fix === undefined) continue;
-    for (const finding of await findingsOf(check, subject)) {
+    for (const finding of await findingsOf(check, subject, deadlineMs)) {
       const kind = kindOf(check, finding.problem).fix;
       if (kind !== 'safe' && !(kind === 'confirmed' && confirmed)) continue;
       const id = `${check.name}/${finding.problem}`;
@@ -39,9 +44,9 @@ export async function mend(subject: Subject, { checks, confirmed }: FixOptions):
   return mended;
 }
 
-async function findingsOf(check: Check, subject: Subject): Promise<readonly Finding[]> {
+async function findingsOf(check: Check, subject: Subject, deadlineMs: number): Promise<readonly Finding[]> {
   try {
-    const outcome = await check.run(subject, AbortSignal.timeout(CHECK_MS));
+    const outcome = await check.run(subject, AbortSignal.timeout(deadlineMs));
     return 'skipped' in outcome ? [] : outcome.findings;
   } catch {
     return []; // what it cannot see it cannot mend; the report says that it could not look

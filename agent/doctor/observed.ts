@@ -12,7 +12,11 @@ export async function observedOf(subject: Subject): Promise<Observed> {
     subject.proxy.table().catch((): TableView | null => null), // the proxy's own check tells it
   ]);
   return {
-    containers: containers?.filter((one) => one.Labels?.[LABEL.scope] === scope).flatMap(toObserved) ?? null,
+    // Without a scope it cannot be told which are ours.
+    containers:
+      scope === null
+        ? null
+        : (containers?.filter((one) => one.Labels?.[LABEL.scope] === scope).flatMap(toObserved) ?? null),
     table,
     workspaces: [],
   };

@@ -17,9 +17,6 @@ import { askHub } from './hub-answer.ts';
 import type { HubAnswer } from './hub-answer.ts';
 import { once } from './once.ts';
 
-/** Shorter than a check's own deadline: what does not answer is then told as such, and not as a slow check, ms. */
-const ANSWER_MS = 900;
-
 /** Where the kernel and the system tell things. */
 export interface Places {
   readonly proc: string;
@@ -74,11 +71,11 @@ export interface SubjectParts {
   readonly clock: Clock;
   readonly exec: Exec;
   /** How long hub, agent, proxy and engine may take, ms. */
-  readonly answerMs?: number;
+  readonly answerMs: number;
 }
 
 export function makeSubject(parts: SubjectParts): Subject {
-  const { config, places = HOST_PLACES, clock, exec, answerMs = ANSWER_MS } = parts;
+  const { config, places = HOST_PLACES, clock, exec, answerMs } = parts;
   const identity = (): Identity | null => readIdentity(config.stateFolder);
   const proxy = makeProxyClient(config.proxySocket, { callMs: answerMs });
   return {

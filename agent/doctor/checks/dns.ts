@@ -3,7 +3,6 @@ import { lookup, Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { defineCheck, when } from '../check.ts';
-import { parseNameServers } from '../../lib/host-network.ts';
 
 const ANSWER_MS = 700;
 /** Any answer will do, also that there is no such name (RFC 6761, 6.5). */
@@ -47,7 +46,7 @@ export const dns = defineCheck({
     const url = identity()?.hub?.url;
     const host = url === undefined ? null : new URL(url).hostname;
     const [servers, hubError] = await Promise.all([
-      Promise.all(parseNameServers(text).map(askServer)),
+      Promise.all(serversOf(text).map(askServer)),
       host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : lookupError(host),
     ]);
     return { file: places.resolvConf, servers, host, hubError };
@@ -71,6 +70,10 @@ export const dns = defineCheck({
     };
   },
 });
+
+/** Addresses of the nameserver lines of a resolv.conf(5), of both kinds. */
+const serversOf = (text: string): string[] =>
+  [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, server = '']) => (isIP(server) === 0 ? [] : [server]));
 
 async function askServer(address: string): Promise<Server> {
   const resolver = new Resolver({ timeout: ANSWER_MS, tries: 1 });

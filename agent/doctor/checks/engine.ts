@@ -55,9 +55,10 @@ export const engine = defineCheck({
 });
 
 function asAway(error: unknown): Facts {
-  if (!(error instanceof OrkestrError)) throw error;
+  const known = { ORK_ENGINE_TIMEOUT: 'hangs', ORK_ENGINE_UNREACHABLE: 'unreachable' } as const;
+  if (!(error instanceof OrkestrError) || !(error.code in known)) throw error;
   return {
-    away: error.code === 'ORK_ENGINE_TIMEOUT' ? 'hangs' : 'unreachable',
+    away: known[error.code as keyof typeof known],
     why: [error.message, ...error.evidence],
   };
 }

@@ -11,6 +11,10 @@ import type { Subject } from '../subject.ts';
 /** A container whose shim died takes the engine over 13 s to remove. */
 const REMOVE_MS = 30_000;
 
+interface Labelled {
+  readonly Labels: Readonly<Record<string, string>> | null;
+}
+
 interface Facts {
   readonly containers: readonly string[];
   readonly networks: readonly string[];
@@ -50,18 +54,19 @@ export const orphans = defineCheck({
       subject.engine.images(),
       subject.engine.containers(),
     ]);
-    const ours = <T extends { readonly Labels: Readonly<Record<string, string>> | null }>(all: readonly T[]): T[] =>
-      all.filter(({ Labels }) => Labels?.[LABEL.scope] === scope);
+    const isOurs = ({ Labels }: Labelled): boolean => Labels?.[LABEL.scope] === scope;
     const attached = new Set(containers.flatMap((one) => Object.keys(one.NetworkSettings?.Networks ?? {})));
+    const inUse = new Set(containers.map(({ ImageID }) => ImageID));
     const projects = new Set(journal.projectIds);
     const deployments = new Set([...journal.deployments, ...journal.live].map(({ deploymentId }) => deploymentId));
     return {
       containers: plan(observed, remembered).flatMap((one) => (one.kind === 'remove-container' ? [one.name] : [])),
-      networks: ours(networks)
-        .filter(({ Name, Labels }) => !projects.has(Labels?.[LABEL.project] ?? '') && !attached.has(Name))
+      networks: networks
+        .filter((one) => isOurs(one) && !projects.has(one.Labels?.[LABEL.project] ?? '') && !attached.has(one.Name))
         .map(({ Name }) => Name),
-      images: ours(images)
-        .filter(({ Labels }) => !deployments.has(Labels?.[LABEL.deployment] ?? ''))
+      // After a rollback the image of a deployment that was forgotten long ago is in use again.
+      images: images
+        .filter((one) => isOurs(one) && !deployments.has(one.Labels?.[LABEL.deployment] ?? '') && !inUse.has(one.Id))
         .map(({ Id, RepoTags }) => RepoTags?.[0] ?? Id),
     };
   },

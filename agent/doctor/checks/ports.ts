@@ -17,12 +17,12 @@ export const ports = defineCheck({
     held: {
       level: 'fail',
       says: 'Port {port} is held by {holder}, so the proxy cannot have it.',
-      mend: 'Stop it: `kill {pid}`, or `systemctl disable --now apache2 nginx caddy lighttpd` for the usual ones; then `systemctl restart orkestr-proxy`.',
+      mend: '`systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`); then `systemctl restart orkestr-proxy`.',
     },
     'held-beside': {
       level: 'warn',
       says: 'Port {port} is held by {holder}; the proxy listens on {others}.',
-      mend: 'Right when that one leads visitors to the proxy. Else `kill {pid}` and let the proxy have the port.',
+      mend: 'Right when that one leads visitors to the proxy. Else `systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`).',
     },
     nobody: {
       level: 'fail',

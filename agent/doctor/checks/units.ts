@@ -1,5 +1,6 @@
 /** Units of systemd, where systemd runs the machine. */
 import { existsSync } from 'node:fs';
+import { run } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
 
@@ -42,7 +43,7 @@ export const units = defineCheck({
   async gather({ places, exec }, signal) {
     if (!existsSync(places.systemd)) return null;
     const argv = ['show', '--no-pager', `--property=${FIELDS.join(',')}`, '--', ...UNITS];
-    const { stdout } = await exec('systemctl', argv, { timeoutMs: LOOK_MS, signal });
+    const { stdout } = await run('systemctl', argv, { timeoutMs: LOOK_MS, signal }, exec);
     return unitsOf(stdout);
   },
   judge(found) {

@@ -31,6 +31,9 @@ export interface Fault {
   readonly tells?: RegExp;
 }
 
+/** Long enough for all that does answer on a busy machine, ms. */
+const HUNG_MS = 4000;
+
 export const FAULTS: readonly Fault[] = [
   {
     name: 'Docker Engine is stopped',
@@ -44,7 +47,7 @@ export const FAULTS: readonly Fault[] = [
       const pid = await host.enginePid();
       process.kill(pid, 'SIGSTOP');
       undo(() => process.kill(pid, 'SIGCONT'));
-      return { answerMs: 500 };
+      return { answerMs: HUNG_MS };
     },
     finds: ['engine/hangs'],
     mend: /systemctl restart docker/,
@@ -144,9 +147,8 @@ export const FAULTS: readonly Fault[] = [
       await host.stopAgent();
       undo(() => host.serveAgent());
     },
-    // Without a scope the app's container is nobody's.
-    finds: ['drift/not-served', 'agent/identity', 'agent/absent'],
-    mend: /systemctl restart orkestr-agent/,
+    finds: ['agent/identity', 'agent/absent'],
+    mend: /orkestr-agent join/,
   },
   {
     name: 'the proxy is stopped',
@@ -162,10 +164,24 @@ export const FAULTS: readonly Fault[] = [
     inject(host, undo) {
       process.kill(host.proxy.pid, 'SIGSTOP');
       undo(() => process.kill(host.proxy.pid, 'SIGCONT'));
-      return { answerMs: 500 };
+      return { answerMs: HUNG_MS };
     },
     finds: ['proxy/silent'],
     mend: /systemctl restart orkestr-proxy/,
+  },
+  {
+    name: "both copies of the proxy's table are damaged",
+    async inject(host, undo) {
+      await host.stopProxy();
+      const files = host.tableFiles().map((path) => [path, readFileSync(path)] as const);
+      undo(() => host.startProxy());
+      undo(() => files.forEach(([path, before]) => writeFileSync(path, before)));
+      undo(() => host.stopProxy());
+      for (const [path] of files) writeFileSync(path, '{"version":1,"upstreams":[{');
+      await host.startProxy();
+    },
+    finds: ['proxy/table-unreadable', 'drift/not-served'],
+    mend: /systemctl restart orkestr-agent/,
   },
   {
     name: 'another program has the port of the proxy',
@@ -387,7 +403,7 @@ export const FAULTS: readonly Fault[] = [
       undo(() => server.close());
       await once(server, 'listening');
       chmodSync(socket, 0o600);
-      return { config: { agentSocket: socket }, answerMs: 500 };
+      return { config: { agentSocket: socket }, answerMs: HUNG_MS };
     },
     finds: ['agent/silent'],
     mend: /systemctl restart orkestr-agent/,

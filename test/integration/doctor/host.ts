@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -73,6 +73,7 @@ export class Host {
   readonly #hubKey = makeKeyPair().publicKey;
   readonly #nameServer = createSocket('udp4');
   #hub: Server | null = null;
+  #hubPort = 0;
   #api: LocalApi | null = null;
   #pid = 0;
   proxy!: EdgeProcess;
@@ -124,7 +125,7 @@ export class Host {
       places: {
         ...HOST_PLACES,
         resolvConf: this.resolvConf,
-        systemd: '/nonexistent',
+        systemd: join(this.folder, 'no-systemd'),
         ports: [this.proxy.port],
         ...places,
       },
@@ -176,6 +177,14 @@ export class Host {
     this.proxy = await EdgeProcess.start({ name: 'proxy', folder: join(this.folder, 'edge'), engine: 'fast' });
   }
 
+  /** The proxy's table and the copy before it. */
+  tableFiles(): string[] {
+    const folder = join(this.folder, 'edge', 'state');
+    return readdirSync(folder)
+      .filter((name) => name.startsWith('table'))
+      .map((name) => join(folder, name));
+  }
+
   async stopHub(): Promise<void> {
     this.#hub?.closeAllConnections();
     this.#hub?.close();
@@ -211,8 +220,7 @@ export class Host {
   }
 
   get hubUrl(): string {
-    const { port } = this.#hub?.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
+    return `http://127.0.0.1:${this.#hubPort}`;
   }
 
   async stop(): Promise<void> {
@@ -290,6 +298,7 @@ export class Host {
     this.#hub = createServer((_request, response) => response.end('{"status":"ok"}'));
     this.#hub.listen(0, '127.0.0.1');
     await once(this.#hub, 'listening');
+    this.#hubPort = (this.#hub.address() as AddressInfo).port;
   }
 
   /** A route that no journal knows. */

@@ -1,0 +1,188 @@
+/** Judgements on facts that a test machine does not have; faults put into a real host are in test/integration/doctor/. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { scripted } from '../../deployment/test-context.ts';
+import type { Exec } from '../../lib/exec.ts';
+import { temporaryFolder } from '../../test-bench.ts';
+import type { Skipped, Verdict } from '../check.ts';
+import type { EngineVersion } from '../engine-facts.ts';
+import { HOST_PLACES } from '../subject.ts';
+import type { Subject } from '../subject.ts';
+import { certificates } from './certificates.ts';
+import { clock } from './clock.ts';
+import { dns } from './dns.ts';
+import { engine } from './engine.ts';
+import { hub } from './hub.ts';
+import { memory } from './memory.ts';
+import { ports } from './ports.ts';
+import { registryOf } from './registry.ts';
+import { runtime } from './runtime.ts';
+import { storage } from './storage.ts';
+import { units } from './units.ts';
+
+const problems = (outcome: Verdict | Skipped): string[] =>
+  'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
+
+const versions = (engineVersion: string, runc: string, containerd: string): EngineVersion => ({
+  Version: engineVersion,
+  ApiVersion: '1.47',
+  MinAPIVersion: '1.24',
+  Components: [
+    { Name: 'runc', Version: runc },
+    { Name: 'containerd', Version: containerd },
+  ],
+});
+
+test('versions with known escapes are told by their own line of versions', () => {
+  const judged = (...given: [string, string, string]): string[] => problems(runtime.judge(versions(...given)));
+  assert.deepEqual(judged('29.1.0', '1.3.3', 'v2.2.0'), []);
+  assert.deepEqual(judged('28.2.2', '1.2.8', '1.7.27'), []);
+  assert.deepEqual(judged('28.2.2', '1.3.2', '1.7.27'), ['runc-escape']);
+  assert.deepEqual(judged('28.2.2', '1.2.7', '2.0.3'), ['runc-escape', 'containerd-escape']);
+  assert.deepEqual(judged('24.0.9', '1.1.12', '1.6.38'), ['runc-escape']);
+  assert.deepEqual(judged('25.0.1', '1.3.4', '1.7.28'), ['buildkit-escape']);
+  assert.deepEqual(judged('23.0.6', '1.1.11+ds1-2', '1.6.20~ds1'), [
+    'runc-escape',
+    'containerd-escape',
+    'buildkit-escape',
+  ]);
+  const outcome = runtime.judge(versions('25.0.2', '1.1.11', '2.0.4'));
+  assert.equal(
+    'skipped' in outcome ? '' : outcome.findings[0]?.values?.['cves'],
+    'CVE-2024-21626, CVE-2025-31133, CVE-2025-52565, CVE-2025-52881',
+  );
+});
+
+test('an engine that is too old or too new is told', () => {
+  const judged = (ApiVersion: string, MinAPIVersion: string): string[] =>
+    problems(engine.judge({ socket: '/x', facts: { ...versions('1', '1.3.3', '2'), ApiVersion, MinAPIVersion } }));
+  assert.deepEqual(judged('1.41', '1.12'), []);
+  assert.deepEqual(judged('1.52', '1.44'), []);
+  assert.deepEqual(judged('1.40', '1.12'), ['api-too-old']);
+  assert.deepEqual(judged('1.60', '1.51'), ['api-too-new']);
+});
+
+test('a file system without types of folder entries is told', () => {
+  const info = { Driver: 'overlay2', DriverStatus: [['Supports d_type', 'false']], DockerRootDir: '/x' };
+  const judged = storage.judge({
+    ...info,
+    LiveRestoreEnabled: true,
+    CgroupVersion: '2',
+    MemoryLimit: true,
+    SwapLimit: true,
+    CpuCfsQuota: true,
+    PidsLimit: true,
+  });
+  assert.deepEqual(problems(judged), ['no-file-types']);
+});
+
+test('certificates are told before their end and after it, and domains without one', () => {
+  const certificate = (notAfter: string) =>
+    ({ host: 'a.test', source: 'acme', issuer: 'x', notAfter, renewAt: null, lastError: 'ORK_ACME_DNS' }) as const;
+  const judged = certificates.judge({
+    now: Date.parse('2030-01-01T00:00:00Z'),
+    list: {
+      certificates: ['2030-03-01T00:00:00Z', '2030-01-10T00:00:00Z', '2029-12-31T00:00:00Z'].map(certificate),
+      missing: [{ host: 'b.test', reason: 'no A record', retryAt: null }],
+    },
+  });
+  assert.deepEqual(problems(judged), ['ends', 'ended', 'missing']);
+});
+
+test("the hub's certificate that ends soon, and an agent without a connection, are told", () => {
+  const now = Date.parse('2030-01-01T00:00:00Z');
+  const answer = {
+    reached: true,
+    status: 200,
+    body: '{"status":"ok"}',
+    skewMs: 0,
+    certificateUntil: now + 3 * 86_400_000,
+  } as const;
+  const link = { connected: false, lastError: 'ECONNRESET', lastCode: null };
+  const facts = { url: 'https://hub.example.com', now, keyReadable: true, answer };
+  assert.deepEqual(problems(hub.judge({ ...facts, link })), ['certificate-ends', 'no-link']);
+  assert.deepEqual(problems(hub.judge({ ...facts, link: { ...link, connected: true } })), ['certificate-ends']);
+  assert.deepEqual(problems(hub.judge(null)), ['skipped']);
+});
+
+test('a clock is skewed from 5 s on and far off from 120 s on, either way', () => {
+  const judged = (skewMs: number | null): string[] =>
+    problems(clock.judge({ reached: true, status: 200, body: '', skewMs, certificateUntil: null }));
+  assert.deepEqual([4400, -5000, 121_000, null].map(judged), [[], ['skewed'], ['far-off'], ['skipped']]);
+});
+
+test('one silent name server of two is a warning, both are a failure', () => {
+  const judged = (...errors: (string | null)[]): string[] =>
+    problems(
+      dns.judge({ file: 'f', host: 'h', hubError: null, servers: errors.map((error) => ({ address: '1', error })) }),
+    );
+  assert.deepEqual([judged(null, 'ETIMEOUT'), judged('ETIMEOUT', 'ETIMEOUT')], [['some-silent'], ['silent']]);
+});
+
+test('memory that is low, and processes that wait for it, are told', async (t) => {
+  const proc = temporaryFolder(t);
+  mkdirSync(join(proc, 'pressure'));
+  writeFileSync(join(proc, 'meminfo'), 'MemTotal: 1000 kB\nMemAvailable: 20 kB\n');
+  writeFileSync(
+    join(proc, 'pressure', 'memory'),
+    'some avg10=0.00 avg60=35.50 avg300=1.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n',
+  );
+  const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, proc } });
+  assert.deepEqual(problems(await memory.run(subject, AbortSignal.timeout(5000))), ['low', 'pressed']);
+});
+
+test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
+  const holder = { pid: 1, parent: 0, name: 'systemd', command: '/sbin/init', inodes: ['7'], tcpPorts: [80, 443] };
+  const judged = ports.judge({ ports: [{ port: 80, holders: [holder] }], proxy: null });
+  assert.deepEqual(problems(judged), []);
+  const worker = { ...holder, pid: 12, parent: 11, name: 'node', command: 'node worker' };
+  assert.deepEqual(
+    problems(ports.judge({ ports: [{ port: 80, holders: [worker] }], proxy: { pid: 11, ports: [80] } })),
+    [],
+  );
+  const stranger = { ...holder, pid: 13, parent: 1, name: 'nginx', command: 'nginx: master process' };
+  assert.deepEqual(problems(ports.judge({ ports: [{ port: 80, holders: [stranger] }], proxy: null })), ['held']);
+});
+
+test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {
+  const shown = `Id=orkestr-agent.service
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+Result=exit-code
+NRestarts=7
+UnitFileState=enabled
+
+Id=orkestr-proxy.service
+LoadState=loaded
+ActiveState=inactive
+SubState=dead
+Result=success
+NRestarts=0
+UnitFileState=disabled
+
+Id=orkestr-hub.service
+LoadState=not-found
+ActiveState=inactive
+`;
+  const asked: string[][] = [];
+  const exec: Exec = async (program, args) => {
+    asked.push([program, ...args]);
+    return { exitCode: 0, stdout: shown, stderr: '', timedOut: false };
+  };
+  const systemd = temporaryFolder(t);
+  const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, systemd }, exec });
+  const outcome = await units.run(subject, AbortSignal.timeout(5000));
+  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled']);
+  assert.deepEqual(
+    asked.map(([program, verb]) => [program, verb]),
+    [['systemctl', 'show']],
+  );
+});
+
+test('the registry of an image is read from its name as Docker reads it', () => {
+  const names = ['node:22', 'library/node', 'registry.example.com/node:22', 'localhost/x', 'host:5000/a/b@sha256:0'];
+  assert.deepEqual(names.flatMap(registryOf), ['registry.example.com', 'localhost', 'host:5000']);
+});

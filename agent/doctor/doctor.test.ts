@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { scripted } from '../deployment/test-context.ts';
+import { systemClock } from '../lib/clock.ts';
+import { defineCheck, fill } from './check.ts';
+import type { Check } from './check.ts';
+import { examine, exitCode } from './doctor.ts';
+import { mend } from './fix.ts';
+import type { Subject } from './subject.ts';
+import { renderDoctor } from './text.ts';
+
+const subject = scripted<Subject>('subject', { clock: systemClock });
+
+/** A check that looks by `gather`; what that gives is the problem, null is none. */
+const check = (name: string, gather: () => Promise<'bad' | 'worse' | null>, fix?: Check['fix']): Check =>
+  defineCheck({
+    name,
+    about: 'A check of this test.',
+    problems: {
+      bad: { level: 'warn', says: '{what} is bad.', mend: '`mend {what}`', fix: 'safe' },
+      worse: { level: 'fail', says: '{what} is worse.', mend: '`remove {what}`', fix: 'confirmed' },
+    },
+    gather,
+    judge: (problem) => ({
+      summary: 'looked',
+      findings: problem === null ? [] : [{ problem, values: { what: name }, evidence: ['seen'] }],
+    }),
+    ...(fix && { fix }),
+  });
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+test('the worst of what is found is the level of all, and the exit code', async () => {
+  const levelOf = async (...found: ('bad' | 'worse' | null)[]): Promise<number> => {
+    const checks = found.map((one, index) => check(`c${index}`, async () => one));
+    return exitCode((await examine(subject, { checks })).level);
+  };
+  assert.deepEqual([await levelOf(null), await levelOf(null, 'bad'), await levelOf('bad', 'worse')], [0, 1, 2]);
+});
+
+test('a check that hangs is told as slow, and the others are not held by it', async () => {
+  const checks = [check('hangs', never), check('quick', async () => 'bad')];
+  const { level, checks: reports } = await examine(subject, { checks, deadlineMs: 50 });
+  assert.equal(level, 'warn');
+  assert.deepEqual(
+    reports.flatMap(({ problems }) => problems.map(({ id, says }) => `${id}: ${says}`)),
+    ['hangs/slow: The check had no result after 50 ms.', 'quick/bad: quick is bad.'],
+  );
+});
+
+test('a check that cannot look says so; one whose subject another check tells of is skipped', async () => {
+  const checks = [
+    check('blind', () => Promise.reject(new Error('EACCES: permission denied'))),
+    check('needs the engine', () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'It hangs.'))),
+  ];
+  const { checks: reports } = await examine(subject, { checks });
+  assert.deepEqual(
+    reports.map(({ level, summary }) => `${level}: ${summary}`),
+    ['warn: could not look', 'skipped: It hangs.'],
+  );
+  assert.match(reports[0]?.problems[0]?.says ?? '', /permission denied/);
+});
+
+test('a terminal gets what is wrong, how that is known, and the mend', async () => {
+  const text = renderDoctor(await examine(subject, { checks: [check('thing', async () => 'worse')] }));
+  assert.match(text, /^fail {5}thing {2}looked\n/);
+  assert.match(text, /thing is worse\.\n +\| seen\n +mend: `remove thing` \(or: orkestr-agent doctor --fix --yes\)/);
+  assert.match(text, /1 checks in \d+ ms: 1 to mend, 0 to look at\n$/);
+});
+
+test('what can be mended is mended, what takes something away only when confirmed, and a failure is told', async () => {
+  const done: string[] = [];
+  const fix: Check['fix'] = async ({ problem, values }) => {
+    done.push(`${problem} ${values?.['what']}`);
+    if (values?.['what'] === 'stubborn') throw new Error('it does not move');
+    return 'done';
+  };
+  const checks = [
+    check('a', async () => 'bad', fix),
+    check('b', async () => 'worse', fix),
+    check('stubborn', async () => 'bad', fix),
+    check('without', async () => 'bad'),
+    check('blind', () => Promise.reject(new Error('no')), fix),
+  ];
+  const careful = await mend(subject, { checks, confirmed: false });
+  assert.deepEqual(done, ['bad a', 'bad stubborn']);
+  assert.deepEqual(careful.at(-1), { id: 'stubborn/bad', ok: false, told: 'it does not move' });
+  await mend(subject, { checks, confirmed: true });
+  assert.deepEqual(done.slice(2), ['bad a', 'worse b', 'bad stubborn']);
+});
+
+test('values in commands are one word for a shell; in sentences they stay as they are', () => {
+  const values = { path: "/tmp/it's here; rm -rf /", mode: '0600' };
+  assert.equal(
+    fill('{path}: `chmod {mode} {path}`, {other}', values),
+    String.raw`/tmp/it's here; rm -rf /: ${'`'}chmod 0600 '/tmp/it'\''s here; rm -rf /'${'`'}, {other}`,
+  );
+});

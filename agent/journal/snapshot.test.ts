@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { sealerFromKeyFile } from '../../protocol/sealing.ts';
+import { deployJob, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
+import { loadSqlite } from './database.ts';
+import { openJournal } from './journal.ts';
+import { readJournal, readPayloads } from './snapshot.ts';
+
+/** A state folder with one job, its journal closed in order. */
+async function stateFolder(t: TestContext): Promise<string> {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  journal.accept(deployJob());
+  journal.close();
+  return folder;
+}
+
+test('without a journal there is none', async (t) => {
+  assert.equal(await readJournal(temporaryFolder(t)), null);
+});
+
+test('a journal is read without a trace, and beside one that is open with what was written last', async (t) => {
+  const folder = await stateFolder(t);
+  const before = readdirSync(folder);
+  const read = await readJournal(folder);
+  assert.ok(read && 'deployments' in read);
+  assert.deepEqual(readdirSync(folder), before);
+  assert.deepEqual(
+    read.deployments.map(({ state }) => state),
+    ['queued'],
+  );
+
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  journal.accept(deployJob({ generation: 2 }));
+  const beside = await readJournal(folder);
+  assert.ok(beside && 'deployments' in beside);
+  assert.deepEqual(
+    beside.deployments.map(({ generation }) => generation),
+    [2, 1],
+  );
+});
+
+test('a damaged journal and one of a newer agent are told apart, and neither is changed', async (t) => {
+  const folder = await stateFolder(t);
+  const path = join(folder, 'journal.sqlite');
+  const Sqlite = await loadSqlite();
+  const database = new Sqlite(path);
+  database.pragma('user_version = 999');
+  database.close();
+  const newer = await readJournal(folder);
+  assert.ok(newer && 'unreadable' in newer);
+  assert.equal(newer.unreadable, 'newer');
+
+  const damaged = Buffer.alloc(8192, 'not a database ');
+  writeFileSync(path, damaged);
+  const broken = await readJournal(folder);
+  assert.ok(broken && 'unreadable' in broken);
+  assert.equal(broken.unreadable, 'damaged');
+  assert.deepEqual(readFileSync(path), damaged);
+});
+
+test('payloads are opened with the key of the folder, and there are none without one', async (t) => {
+  const folder = temporaryFolder(t);
+  assert.deepEqual(await readPayloads(folder), []);
+  const sealer = sealerFromKeyFile(join(folder, 'secret.key'));
+  const journal = await openJournal({ stateFolder: folder, sealer, log: silent, now: Date.now });
+  const job = deployJob({ env: { SECRET: 'opened again' } });
+  journal.accept(job);
+  journal.close();
+  assert.deepEqual(await readPayloads(folder), [job]);
+});

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CHECKS } from '../../agent/doctor/checks/index.ts';
+import { readSource, repositoryFiles } from './sources.ts';
+import { TROUBLESHOOTING_FILE, troubleshootingDocument } from './troubleshooting.ts';
+
+test('docs/troubleshooting.md has every check of the doctor with its mends, as the check says it', () => {
+  assert.equal(readSource(TROUBLESHOOTING_FILE), troubleshootingDocument(), 'run: node test/house/troubleshooting.ts');
+});
+
+test('every file of agent/doctor/checks is a check that is asked, named as its file', () => {
+  const files = repositoryFiles()
+    .map((file) => /^agent\/doctor\/checks\/([a-z-]+)\.ts$/.exec(file)?.[1])
+    .filter((name) => name !== undefined && name !== 'index');
+  assert.deepEqual(new Set(CHECKS.map(({ name }) => name)), new Set(files));
+});
+
+test('every problem says what is wrong in a sentence and has a mend that is a command or a sentence', () => {
+  const wrong = CHECKS.flatMap(({ name, problems, fix }) =>
+    Object.entries(problems)
+      .filter(
+        ([, kind]) => !/[.!]$/.test(kind.says) || !/[.`]$/.test(kind.mend) || kind.mend.split('`').length % 2 === 0,
+      )
+      .map(([problem]) => `${name}/${problem}`)
+      .concat(Object.values(problems).some((kind) => kind.fix) === (fix !== undefined) ? [] : [`${name}: fix`]),
+  );
+  assert.deepEqual(wrong, []);
+});
