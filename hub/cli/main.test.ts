@@ -483,7 +483,10 @@ test('hosts add prints the command that joins the host', async () => {
   await hub?.stop();
   const installCommand = 'curl -fsSL https://hub.example.com/install.sh | sudo sh -s -- --token orkj_token';
   const other = await run(['hosts', 'add', 'vps 1'], { 'POST /hosts': () => ({ ...made, installCommand }) });
-  assert.ok(other.stdout.includes(`  ${installCommand}\n`) && !other.stdout.includes('orkestr-agent join'), other.stdout);
+  assert.ok(
+    other.stdout.includes(`  ${installCommand}\n`) && !other.stdout.includes('orkestr-agent join'),
+    other.stdout,
+  );
 });
 
 test('hosts list shows each host; an empty list says how to begin', async () => {

@@ -26,14 +26,19 @@ public_addresses() {
 make_first_user() {
   answer=$(setpriv --reuid orkestr-hub --regid orkestr-hub --clear-groups --inh-caps=-all \
     "$ROOT_FOLDER/current/bin/orkestr-hub" setup --email "$email" --team "$name" --json) ||
-    fail 'The first user could not be made.' 'A hub that has users already keeps its tokens: orkestr login.'
+    fail 'The first user could not be made.' "A hub that was never used can begin anew: systemctl stop orkestr-hub; rm -r $STATE_FOLDER/hub"
   (umask 077 && printf '%s\n' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p' >"$TOKEN_FILE")
   say "The admin token is in $TOKEN_FILE: orkestr login URL --token - <$TOKEN_FILE"
 }
 
+# A host of that name is one that a run before this one has added without joining it.
 join_token() {
-  ORKESTR_URL=$hub ORKESTR_TOKEN=$(cat "$TOKEN_FILE") "$ROOT_FOLDER/current/bin/orkestr" hosts add "$name" --json |
+  { hub_command hosts add "$name" || hub_command hosts join-token "$name"; } 2>/dev/null |
     sed -n 's/.*"joinToken": *"\([^"]*\)".*/\1/p'
+}
+
+hub_command() {
+  ORKESTR_URL=$hub ORKESTR_TOKEN=$(cat "$TOKEN_FILE") "$ROOT_FOLDER/current/bin/orkestr" "$@" --json
 }
 
 # The edge of this host serves its hub like an app: an upstream that no environment has.
