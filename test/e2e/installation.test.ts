@@ -54,7 +54,7 @@ describe('install.sh on a host of its own', () => {
     const squat = ['systemd-run', '--quiet', '--unit=squatter', '--socket-property=ListenStream=80', 'sleep', '60'];
     await host.must(squat);
     const { code, stderr } = await host.run(HUB_HERE);
-    await host.must(['systemctl', 'stop', 'squatter.socket', 'squatter.service']);
+    await host.must(['systemctl', 'stop', 'squatter.socket']);
     assert.equal(code, 1);
     assert.match(stderr, /Port 80 is held by systemd \(process 1\)/);
     await untouched();
@@ -76,7 +76,7 @@ describe('install.sh on a host of its own', () => {
   });
 
   test('a run that is killed is finished by the next one', async () => {
-    await host.run(['timeout', '--signal=KILL', '2', ...HUB_HERE]);
+    assert.notEqual((await host.run(['timeout', '--signal=KILL', '1', ...HUB_HERE])).code, 0);
     await host.must(HUB_HERE);
     const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json']));
     assert.equal(status.level, 'ok');
