@@ -13,7 +13,7 @@ END
   install_units orkestr-hub.service
   start_units orkestr-hub.service
   [ -f "$TOKEN_FILE" ] || act 'make the first user' make_first_user
-  [ -z "$domain" ] || act "serve the hub at https://$domain" route_domain
+  [ -z "$domain" ] || is_routed || act "serve the hub at https://$domain" route_domain
   is_joined || [ -n "$dry_run" ] || token=$(join_token)
 }
 
@@ -44,10 +44,17 @@ hub_command() {
 # The edge of this host serves its hub like an app: an upstream that no environment has.
 HUB_UPSTREAM=00000000-0000-4000-8000-000000000001
 
+proxy_admin() { curl -fsS --max-time 15 --unix-socket "$RUN_FOLDER/proxy.sock" "$@"; }
+
+is_routed() {
+  proxy_admin http://proxy/v1/table 2>/dev/null | grep -qF "\"id\":\"$HUB_UPSTREAM\",\"generation\":1,\"routes\":[{\"host\":\"$domain\""
+}
+
 route_domain() {
+  # One for another domain was there: it goes first, since a flip only replaces an older generation.
+  proxy_admin -X DELETE "http://proxy/v1/upstreams/$HUB_UPSTREAM" >/dev/null 2>&1 || true
   entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"127.0.0.1","port":%s}],"routes":[{"host":"%s"}]}' \
     "$HUB_UPSTREAM" "$HUB_UPSTREAM" "${listen##*:}" "$domain")
-  printf '{"expectedGeneration":0,"entry":%s}' "$entry" |
-    curl -fsS --max-time 15 --unix-socket "$RUN_FOLDER/proxy.sock" --data-binary @- http://proxy/v1/flip >/dev/null ||
+  printf '{"expectedGeneration":0,"entry":%s}' "$entry" | proxy_admin --data-binary @- http://proxy/v1/flip >/dev/null ||
     fail "The proxy does not take the route of $domain." 'journalctl -u orkestr-proxy.service says why.'
 }
