@@ -27,7 +27,7 @@ Installs orkestr on this host. As root:
   --listen ADDR:PORT where the hub listens (default 127.0.0.1:7700)
   --public-url URL   address of the hub for others, where that is not https://DOMAIN
   --allow-http       take a hub without TLS: for a private network or a test only
-  --offline FOLDER   take the release from this folder instead of the network
+  --offline FOLDER   take the release from this folder; packages that are missing still come from the distribution
   --version V        this version (default: the one that this file belongs to)
   --channel NAME     the newest version of a channel, e.g. stable
   --dry-run          check this host and print what would change
@@ -96,8 +96,10 @@ check_options() {
   must_match domain "$domain" '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$|^$'
   must_match email "$email" '^[^[:space:]@"]+@[^[:space:]@"]+$'
   must_match listen "$listen" '^[A-Za-z0-9.:-]+:[0-9]+$'
-  must_match name "$name" '^[A-Za-z0-9._ -]{0,60}$'
+  must_match name "$name" '^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$|^$'
   [ -n "$name" ] || name=$(uname -n)
+  [ -z "$domain" ] || [ "$email" != root@localhost ] ||
+    fail '--domain needs --email.' 'The CA that gives the certificate writes there before it ends.'
   if [ -n "$hub_here" ]; then
     hub=http://127.0.0.1:${listen##*:}
   elif [ -z "$hub" ] && ! is_joined; then

@@ -18,7 +18,6 @@ package_of() {
 }
 
 add_packages() {
-  [ -z "$offline" ] || fail "These packages are missing, and the installation is offline:$1" 'Install them first.'
   log=$(mktemp)
   # Split on purpose: a list of names.
   # shellcheck disable=SC2086
@@ -74,7 +73,7 @@ live_restore() { docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null; }
 set_live_restore() {
   [ -e /etc/docker/daemon.json ] && before=there || before=absent
   # What uninstall takes back: the whole file, or the one setting.
-  printf '%s\n' "$before" >"$CONFIG_FOLDER/engine-settings-were"
+  write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
   mkdir -p /etc/docker
   "$ROOT_FOLDER/current/bin/node" -e '
     const fs = require("node:fs");

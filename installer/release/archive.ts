@@ -21,7 +21,7 @@ export async function packFolder(folder: string, file: string, preset: number): 
     '--numeric-owner',
     '--mode=u+rw,go+r-w,a+X',
   ];
-  const compressor = `--use-compress-program=xz -${preset}${preset === 9 ? 'e' : ''} --threads=1`;
+  const compressor = `--use-compress-program=xz -${preset} --threads=1`;
   await mustRun(
     'tar',
     ['tar', '--create', ...sameEverywhere, compressor, '--file', file, '-C', dirname(folder), basename(folder)],

@@ -1,7 +1,7 @@
 /** A real release of these sources, made twice; what is in it is unpacked where there is no Node, and run. */
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -78,8 +78,8 @@ describe('a release', () => {
 
     before(async () => {
       const release = `--volume=${join(folder, 'one')}:/release:ro`;
-      const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', release];
-      const started = await mustRun('docker run', ['docker', ...run.slice(1), 'debian:bookworm-slim', 'sleep', '600']);
+      const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', release] as const;
+      const started = await mustRun('docker run', [...run, 'debian:bookworm-slim', 'sleep', '600']);
       container = started.trim();
       // xz-utils is one of the packages that install.sh brings; here the archive is unpacked from outside.
       const unpacked = join(folder, 'unpacked');
@@ -101,15 +101,8 @@ describe('a release', () => {
     });
 
     test('its hub serves API and console', async () => {
-      const hub = [
-        'docker',
-        'exec',
-        '--detach',
-        '--env=ORKESTR_HUB_STATE=/tmp/hub',
-        container,
-        '/opt/orkestr/bin/orkestr-hub',
-      ];
-      await mustRun('docker exec', ['docker', ...hub.slice(1), 'serve']);
+      const exec = ['docker', 'exec', '--detach', '--env=ORKESTR_HUB_STATE=/tmp/hub', container] as const;
+      await mustRun('docker exec', [...exec, '/opt/orkestr/bin/orkestr-hub', 'serve']);
       const fetched = async (path: string): Promise<string> => {
         const code = `fetch('http://127.0.0.1:7700${path}').then((r) => r.text()).then(console.log, () => process.exit(1))`;
         return (await inside('/opt/orkestr/bin/node', '-e', code)).stdout.trim();
@@ -121,10 +114,9 @@ describe('a release', () => {
       assert.match(await fetched('/'), /<script type="module"/);
     });
 
-    test('its agent opens a journal, and analyses a repository', async () => {
+    test('its agent says how the host is, also where nothing runs', async () => {
       const { stdout } = await inside('/opt/orkestr/bin/orkestr-agent', 'status', '--json');
-      assert.equal(JSON.parse(stdout).level, 'down', 'nothing runs there');
-      assert.ok(existsSync(join(folder, 'one', archive)));
+      assert.equal(JSON.parse(stdout).level, 'down');
     });
   });
 

@@ -12,6 +12,8 @@ export interface LoadTarget {
   readonly hostName: string;
   /** Answers of these versions are right, of any other wrong. */
   readonly versions: ReadonlySet<string>;
+  /** Every request on a connection of its own: for restarts, where a connection that is kept may be closed under it. */
+  readonly onlyFresh?: true;
 }
 
 export interface LoadResult {
@@ -45,7 +47,7 @@ export class Load {
   constructor(target: LoadTarget) {
     this.#target = target;
     this.#workers = [
-      ...Array.from({ length: KEEP_ALIVE_WORKERS }, () => this.#work(this.#kept)),
+      ...Array.from({ length: target.onlyFresh ? 0 : KEEP_ALIVE_WORKERS }, () => this.#work(this.#kept)),
       ...Array.from({ length: FRESH_WORKERS }, () => this.#work(this.#fresh)),
     ];
   }

@@ -8,6 +8,7 @@ import { DeploymentDetail, Host, Project } from '../../hub/api/schemas.ts';
 import { apiPath, Client } from '../../hub/cli/client.ts';
 import { Home } from '../../installer/start/home.ts';
 import { Load } from '../../installer/start/load.ts';
+import type { LoadTarget } from '../../installer/start/load.ts';
 import { Sample } from '../../installer/start/sample.ts';
 import type { LabHost } from './host.ts';
 import { RELEASE_ON_HOST } from './lab.ts';
@@ -86,8 +87,8 @@ export class App {
   }
 
   /** @returns failed requests of visitors while `work` ran and for a moment after */
-  async under(work: () => Promise<void>): Promise<number> {
-    const load = new Load({ proxyUrl: this.#url, hostName: this.#sample.hostName, versions: this.#versions });
+  async under(work: () => Promise<void>, how: Pick<LoadTarget, 'onlyFresh'> = {}): Promise<number> {
+    const load = new Load({ proxyUrl: this.#url, hostName: this.#sample.hostName, versions: this.#versions, ...how });
     try {
       await load.reach(200);
       await work();

@@ -2,9 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mustRun, runProgram } from '../../installer/stack/run-program.ts';
 import type { ProgramResult } from '../../installer/stack/run-program.ts';
-
-/** On every container and network of a lab: what is left of a killed one is found by it. */
-export const LAB_LABEL = 'orkestr.lab';
+import { ownerLabel } from './orphans.ts';
 
 const BOOT_MS = 60_000;
 const COMMAND_MS = 10 * 60_000;
@@ -12,11 +10,10 @@ const COMMAND_MS = 10 * 60_000;
 export interface HostPlan {
   readonly name: string;
   readonly image: string;
+  /** The lab's network; its name is the lab's. */
   readonly network: string;
   /** Folders of this machine that the host sees, read-only: host path → path in it. */
   readonly folders: Readonly<Record<string, string>>;
-  /** Value of {@link LAB_LABEL}. */
-  readonly lab: string;
 }
 
 export class LabHost {
@@ -29,15 +26,15 @@ export class LabHost {
   }
 
   /** Boots it and waits until systemd has started everything. */
-  static async boot({ name, image, network, folders, lab }: HostPlan): Promise<LabHost> {
-    const container = `${lab}-${name}`;
+  static async boot({ name, image, network, folders }: HostPlan): Promise<LabHost> {
+    const container = `${network}-${name}`;
     await mustRun('docker run', [
       'docker',
       'run',
       '--detach',
       `--name=${container}`,
       `--hostname=${name}`,
-      `--label=${LAB_LABEL}=${lab}`,
+      ...ownerLabel(),
       `--network=${network}`,
       `--network-alias=${name}`,
       // What systemd and an engine in it need; more than that no container of a lab gets.

@@ -8,7 +8,8 @@ import { makeRelease } from '../../installer/release/release.ts';
 import { makeReleaseKey } from '../../installer/release/signature.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
-import { LAB_LABEL, LabHost } from './host.ts';
+import { LabHost } from './host.ts';
+import { ownerLabel, removeOrphans } from './orphans.ts';
 
 export interface Phase {
   readonly name: string;
@@ -35,16 +36,12 @@ export class Lab {
     this.#say = say;
   }
 
+  /** Takes away first what labs have left whose process was killed. */
   static async open(say: (text: string) => void): Promise<Lab> {
+    await removeOrphans();
     const lab = new Lab(say);
     mkdirSync(lab.releaseFolder);
-    await mustRun('docker network create', [
-      'docker',
-      'network',
-      'create',
-      `--label=${LAB_LABEL}=${lab.#name}`,
-      lab.#name,
-    ]);
+    await mustRun('docker network create', ['docker', 'network', 'create', ...ownerLabel(), lab.#name]);
     return lab;
   }
 
@@ -69,7 +66,7 @@ export class Lab {
 
   async boot(name: string, image: string): Promise<LabHost> {
     const folders = { [this.releaseFolder]: RELEASE_ON_HOST };
-    const host = await LabHost.boot({ name, image, network: this.#name, folders, lab: this.#name });
+    const host = await LabHost.boot({ name, image, network: this.#name, folders });
     this.#hosts.push(host);
     return host;
   }

@@ -30,6 +30,10 @@ async function main(): Promise<number> {
   }
   const lab = await Lab.open(say);
   let failed = false;
+  // What runs on the hosts goes with them: a phase that is under way fails and is not waited for.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void lab.close().finally(() => process.exit(1)));
+  }
   try {
     await runLab(lab, !values.prepared, say);
   } catch (error) {

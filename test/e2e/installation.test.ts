@@ -1,0 +1,122 @@
+/** One host with systemd and an engine of its own: installed as a person does it, used, and taken off again. */
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import type { LabHost } from '../lab/host.ts';
+import { labImage, PREPARED } from '../lab/image.ts';
+import { differences, takeInventory } from '../lab/inventory.ts';
+import type { Inventory } from '../lab/inventory.ts';
+import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
+
+const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
+const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
+
+describe('install.sh on a host of its own', () => {
+  let lab: Lab;
+  let host: LabHost;
+  let bare: Inventory;
+  before(async () => {
+    lab = await Lab.open(() => undefined);
+    await lab.release();
+    host = await lab.boot('vps', await labImage(PREPARED, console.log));
+    bare = await takeInventory(host);
+  });
+  after(() => lab.close());
+
+  const untouched = async (): Promise<void> => assert.deepEqual(differences(bare, await takeInventory(host)), []);
+
+  test('says what it would do, and does nothing of it', async () => {
+    const said = await host.must([...HUB_HERE, '--dry-run']);
+    assert.match(said, /^would {4}unpack orkestr/m);
+    assert.match(said, /things would change; nothing was\./);
+    await untouched();
+  });
+
+  test('refuses what it cannot make sense of, with the mend', async () => {
+    const cases: [string[], RegExp][] = [
+      [['--nonsense'], /There is no option --nonsense\.\n.*--help/],
+      [['--hub'], /--hub has no value/],
+      [[], /Neither a hub to join nor --hub-here/],
+      [['--hub', 'https://x/$(id)'], /--hub: "https:\/\/x\/\$\(id\)" is not valid/],
+      [['--hub', 'http://hub.example.com'], /has no TLS/],
+      [['--hub-here', '--version', '../../etc'], /--version: .* is not valid/],
+      [['--hub', 'https://hub.invalid', '--token', 'x'], /name of the hub .* is not known here/],
+      [['--hub', 'http://127.0.0.1:9', '--token', 'x'], /Nothing listens at http:\/\/127\.0\.0\.1:9/],
+    ];
+    for (const [options, told] of cases) {
+      const { code, stderr } = await host.run([...INSTALL, ...options]);
+      assert.equal(code, 1, options.join(' '));
+      assert.match(stderr, told);
+    }
+    await untouched();
+  });
+
+  test('names who holds a port that it needs', async () => {
+    const squat = ['systemd-run', '--quiet', '--unit=squatter', '--socket-property=ListenStream=80', 'sleep', '60'];
+    await host.must(squat);
+    const { code, stderr } = await host.run(HUB_HERE);
+    await host.must(['systemctl', 'stop', 'squatter.socket']);
+    assert.equal(code, 1);
+    assert.match(stderr, /Port 80 is held by systemd \(process 1\)/);
+    await untouched();
+  });
+
+  test('takes no release whose archive, sums or signature was changed', async () => {
+    const changes = {
+      'is not what the release': 'for f in /forged/*.tar.xz; do printf x >>$f; done',
+      'signature of the release is wrong': 'sed -i s/^./0/ /forged/SHA256SUMS; sed -i s/^./1/ /forged/SHA256SUMS',
+    };
+    for (const [told, change] of Object.entries(changes)) {
+      await host.must(['sh', '-c', `rm -rf /forged; cp -r ${RELEASE_ON_HOST} /forged; ${change}`]);
+      const { code, stderr } = await host.run([...INSTALL, '--hub-here', '--offline', '/forged']);
+      assert.equal(code, 1);
+      assert.ok(stderr.includes(told), stderr);
+      assert.equal((await host.run(['test', '-e', '/opt/orkestr/current'])).code, 1, 'nothing was unpacked');
+    }
+    await host.must(['rm', '-rf', '/forged', '/opt/orkestr']);
+  });
+
+  test('a run that is killed is finished by the next one', async () => {
+    assert.notEqual((await host.run(['timeout', '--signal=KILL', '1', ...HUB_HERE])).code, 0);
+    await host.must(HUB_HERE);
+    const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json']));
+    assert.equal(status.level, 'ok');
+  });
+
+  test('a second run changes nothing, and leaves settings that were edited', async () => {
+    await host.must(['sh', '-c', 'echo "# mine" >>/etc/orkestr/agent.env']);
+    assert.match(await host.must(HUB_HERE), /nothing was to be done/);
+    assert.match(await host.must(['cat', '/etc/orkestr/agent.env']), /# mine/);
+  });
+
+  test('what is secret is readable by its owner only, and the edge and the hub are fenced in', async () => {
+    const modes = await host.must(['sh', '-c', 'stat -c "%n %a %U" /etc/orkestr/* /var/lib/orkestr/* /run/orkestr/*']);
+    const open = modes
+      .trim()
+      .split('\n')
+      .filter((line) => !/ (?:600|700|750) /.test(line));
+    assert.deepEqual(open, []);
+    for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+      const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
+      assert.ok(Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]) <= 4, said);
+      assert.notEqual((await host.must(['systemctl', 'show', '--property=User', '--value', unit])).trim(), 'root');
+    }
+  });
+
+  test('uninstall asks first; with --keep-data the next installation goes on with what was there', async () => {
+    const careful = await host.run(['orkestr-agent', 'uninstall']);
+    assert.equal(careful.code, 1);
+    assert.match(careful.stderr, /--purge/);
+    const before = JSON.parse(await host.must(['cat', '/var/lib/orkestr/agent/identity.json']));
+    await host.must(['orkestr-agent', 'uninstall', '--keep-data']);
+    assert.equal((await host.run(['test', '-e', '/opt/orkestr'])).code, 1);
+    await host.must(HUB_HERE);
+    assert.deepEqual(JSON.parse(await host.must(['cat', '/var/lib/orkestr/agent/identity.json'])), before);
+    assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json'])).level, 'ok');
+  });
+
+  test('uninstall --purge leaves the host as it was', async () => {
+    const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
+    assert.doesNotMatch(said, /FAILED/);
+    await untouched();
+  });
+});
