@@ -86,9 +86,10 @@ export class ClientConnection {
     this.#progress = this.#since;
     // Its `close` follows, and is all that counts.
     socket.on('error', () => undefined);
+    // Not `once`: each event comes once, and that would keep three objects more for as long as the connection is open.
     // A client that ends its side while it is owed an answer has left, as node:http and nginx see it too.
-    socket.once('end', () => this.#state !== 'handed' && this.#state !== 'tied' && socket.destroy());
-    socket.once('close', () => this.#closed());
+    socket.on('end', () => this.#state !== 'handed' && this.#state !== 'tied' && socket.destroy());
+    socket.on('close', () => this.#closed());
   }
 
   /**

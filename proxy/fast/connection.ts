@@ -156,7 +156,7 @@ export class TargetConnection implements Call {
     const socket = new Socket({ onread: options });
     socket.setNoDelay(true);
     this.#isConnecting = true;
-    socket.once('error', this.#failed).once('end', this.#ended).once('close', this.#closed);
+    socket.on('error', this.#failed).on('end', this.#ended).on('close', this.#closed);
     socket.once('connect', () => {
       if (this.#socket !== socket) return;
       this.#isConnecting = false;

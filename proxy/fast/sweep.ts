@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../clock.ts';
 
-/** ms of one turn. What is begun is finished, so it may be a little more. */
-const TURN_MS = 0.25;
+/** ms of one turn. What is begun is finished; and what the ends of connections bring behind it takes several times as long. */
+const TURN_MS = 0.1;
 
 export class Sweep<T> {
   readonly #things: ReadonlySet<T>;

@@ -63,26 +63,12 @@ const REQUEST_FIELDS = fc.oneof(
   line('TE', oneOf('trailers', 'chunked')),
   line('Upgrade', oneOf('websocket', 'h2c')),
   line('Host', oneOf('a', 'a:80', 'b', '', 'a b', 'a@b')),
-  fc
-    .tuple(
-      line('Connection', oneOf('Upgrade', 'keep-alive, Upgrade', 'upgrade', 'upgrade, close', 'keep-alive')),
-      line('Upgrade', oneOf('websocket', 'WebSocket', 'websocket, h2c')),
-      line('Sec-WebSocket-Key', oneOf('x3JJHMbDL1EzLkh9GBhXDw==', 'x')),
-      line('Sec-WebSocket-Version', oneOf('13', '8')),
-    )
-    .map((lines) => lines.join('')),
 );
 const RESPONSE_FIELDS = fc.oneof(
   line('Keep-Alive', oneOf('timeout=5', 'timeout=5, max=3', 'max=3', 'timeout=')),
   line('Content-Type', oneOf('text/plain', 'text/event-stream', 'text/event-stream; charset=utf-8')),
   line('Trailer', value),
   line('Set-Cookie', value),
-  fc
-    .tuple(
-      line('Connection', oneOf('Upgrade', 'upgrade', 'keep-alive, Upgrade', 'keep-alive', 'close, Upgrade')),
-      line('Upgrade', oneOf('websocket', 'WebSocket', 'h2c', 'websocket, h2c')),
-    )
-    .map((lines) => lines.join('')),
 );
 const ANY_FIELD = fc
   .tuple(token, space, value, eol)
@@ -155,13 +141,42 @@ const host = fc.oneof(
   often(1, oneOf('', 'Host: a\r\nHost: a\r\n', 'Host:\r\n', 'host:a\r\n')),
 );
 
+/** Fields that ask for a WebSocket, or tell of one, mostly right. */
+const upgrade = fc
+  .tuple(
+    fc.oneof(
+      often(6, oneOf('Upgrade', 'upgrade', 'keep-alive, Upgrade')),
+      often(1, oneOf('upgrade, close', 'keep-alive', 'x, upgrade', 'upgrade,', 'upgrade upgrade')),
+    ),
+    fc.oneof(often(6, oneOf('websocket', 'WebSocket')), often(1, oneOf('h2c', 'websocket, h2c', ''))),
+  )
+  .map(([connection, protocol]) => `Connection: ${connection}\r\nUpgrade: ${protocol}\r\n`);
+const handshake = fc
+  .tuple(
+    upgrade,
+    fc.oneof(often(6, fc.constant('x3JJHMbDL1EzLkh9GBhXDw==')), often(1, oneOf('x', ''))),
+    oneOf('13', '8'),
+  )
+  .map(([fields, key, kind]) => `${fields}Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: ${kind}\r\n`);
+
 /** One request, mostly right. */
-export const requestText = fc
-  .tuple(method, target, version, eol, host, sections(REQUEST_FIELDS))
-  .map(([name, where, which, end, hostLine, rest]) => `${name} ${where} ${which}${end}${hostLine}${rest}`);
+export const requestText = fc.oneof(
+  often(
+    6,
+    fc
+      .tuple(method, target, version, eol, host, sections(REQUEST_FIELDS))
+      .map(([name, where, which, end, hostLine, rest]) => `${name} ${where} ${which}${end}${hostLine}${rest}`),
+  ),
+  often(
+    1,
+    fc
+      .tuple(target, host, handshake, sections(REQUEST_FIELDS))
+      .map(([where, hostLine, fields, rest]) => `GET ${where} HTTP/1.1\r\n${hostLine}${fields}${rest}`),
+  ),
+);
 
 /** One response, mostly right. */
-export const responseText = fc
+const plainResponse = fc
   .tuple(
     fc.oneof(often(12, fc.constant('HTTP/1.1')), often(1, oneOf('HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', ''))),
     fc.oneof(
@@ -173,6 +188,10 @@ export const responseText = fc
     sections(RESPONSE_FIELDS),
   )
   .map(([which, status, reason, end, rest]) => `${which} ${status}${reason}${end}${rest}`);
+const switchText = fc
+  .tuple(upgrade, sections(RESPONSE_FIELDS))
+  .map(([fields, rest]) => `HTTP/1.1 101 Switching Protocols\r\n${fields}${rest}`);
+export const responseText = fc.oneof(often(8, plainResponse), often(1, switchText));
 
 const interimText = fc
   .tuple(oneOf('100 Continue', '103 Early Hints'), fc.array(fc.oneof(ANY_FIELD, COMMON_FIELDS), { maxLength: 2 }))

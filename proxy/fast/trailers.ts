@@ -5,6 +5,7 @@ import { BAD, Fields, MORE } from './fields.ts';
 
 /** Bytes of a trailer section. */
 const MAX_BYTES = 8_192;
+const EMPTY = Buffer.alloc(0);
 
 /** Nobody may say how long a body was after it has ended. */
 const FRAMING = /^(?:content-length|transfer-encoding)$/i;
@@ -13,15 +14,14 @@ const FRAMING = /^(?:content-length|transfer-encoding)$/i;
 export type TrailerState = 'more' | 'done' | 'bad';
 
 export class Trailers {
-  readonly #fields = new Fields();
-  #kept = Buffer.alloc(0);
+  #kept = EMPTY;
   /** Names and values in turn, those that may pass. */
   passed: readonly string[] = [];
   /** Offset after the section in the bytes of the last {@link read}, when it is done. */
   end = 0;
 
   reset(): void {
-    this.#kept = Buffer.alloc(0);
+    this.#kept = EMPTY;
     this.passed = [];
   }
 
@@ -34,13 +34,14 @@ export class Trailers {
     const before = this.#kept.length;
     // With the NUL that the reader of fields needs.
     const all = Buffer.concat([this.#kept, bytes.subarray(start, end), Buffer.alloc(1)]);
-    const after = this.#fields.read(all, 0, all.length - 1);
+    const lines = new Fields();
+    const after = lines.read(all, 0, all.length - 1);
     if (after === BAD || (after === MORE && all.length > MAX_BYTES)) return 'bad';
     if (after === MORE) {
       this.#kept = all.subarray(0, -1);
       return 'more';
     }
-    const fields = rawFields(all, this.#fields);
+    const fields = rawFields(all, lines);
     if (fields.some((name, index) => index % 2 === 0 && FRAMING.test(name))) return 'bad';
     this.passed = passedTrailers(fields).flat();
     this.end = start + after - before;

@@ -137,13 +137,13 @@ export class Tunnel {
       this.#progress = this.#times.clock.now;
       other.socket.resume();
     });
-    socket.once('end', () => {
+    socket.on('end', () => {
       side.hasEnded = true;
       other.socket.end();
       this.#halve();
       this.#endAnswered();
     });
-    socket.once('close', (hadError: boolean) => {
+    socket.on('close', (hadError: boolean) => {
       side.hasClosed = true;
       if (hadError) this.destroy();
       else this.#halve();

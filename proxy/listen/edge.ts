@@ -126,7 +126,7 @@ export class Edge {
 
   #opened(socket: Socket, address: string): void {
     this.#open.set(socket, this.#context.clock.monotonic());
-    socket.once('close', () => {
+    socket.on('close', () => {
       this.#open.delete(socket);
       this.#caps.left(address);
     });
