@@ -53,13 +53,20 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     );
   };
 
+  const findOrCreate = async (request: ContainerRequest): Promise<ContainerInspectInfo> => {
+    await ensureNetwork(engine, scope, { name: request.networkName, projectId: request.owner.projectId });
+    return (await look(request.name)) ?? create(engine, scope, request, look);
+  };
+
   return {
     stop,
 
     async start(request) {
-      await options.beforeStart?.();
-      await ensureNetwork(engine, scope, { name: request.networkName, projectId: request.owner.projectId });
-      const existing = (await look(request.name)) ?? (await create(engine, scope, request, look));
+      // At the same time: nothing runs before both are done. And both are heard out, so that no container comes late.
+      const [guarded, made] = await Promise.allSettled([options.beforeStart?.(), findOrCreate(request)]);
+      if (guarded.status === 'rejected') throw guarded.reason;
+      if (made.status === 'rejected') throw made.reason;
+      const existing = made.value;
       refuseForeign(existing, scope, request);
       if (!existing.State.Running) await startContainer(engine, request.name);
       return describe((await look(request.name)) ?? existing, engine);

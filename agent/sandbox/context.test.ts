@@ -115,3 +115,19 @@ test('pipes and other special files stay out', async (t) => {
 test('a folder that cannot be read breaks the stream instead of giving half of it', async () => {
   await assert.rejects(entries('/no/such/folder'), /ENOENT/);
 });
+
+test('every entry has the time that is asked for, so that a checkout is the same each time', async (t) => {
+  const directory = await checkout(t, { 'sub/a.txt': 'a' });
+  await symlink('sub', join(directory, 'link'));
+  const modifiedAt = new Date('2026-01-02T03:04:05Z');
+  const times: Record<string, string> = {};
+  const reader = extract();
+  reader.on('entry', (header, stream, next) => {
+    times[header.name.replace(/\/$/, '')] = header.mtime?.toISOString() ?? 'none';
+    stream.on('end', next).resume();
+  });
+  const files = new Map([['Dockerfile', 'FROM scratch']]);
+  await pipeline(packContext({ directory, dockerfilePath: 'Dockerfile', files, modifiedAt }), reader);
+  const at = modifiedAt.toISOString();
+  assert.deepEqual(times, { Dockerfile: at, link: at, sub: at, 'sub/a.txt': at });
+});

@@ -57,7 +57,7 @@ describe('a rollback', () => {
     assert.equal((await project.get()).body, 'one hello-then');
   });
 
-  test('builds the exact commit again when the image is gone', async () => {
+  test('builds the exact commit again when the image is gone, and says that it is the same', async () => {
     const forward = await project.deploy(app('three'));
     assert.equal(forward.status, 'live', JSON.stringify(forward.error));
     const engine = new EngineApi(stack.plan.dockerSocket);
@@ -70,6 +70,9 @@ describe('a rollback', () => {
     assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
     assert.deepEqual(skipped(deployment), []);
     assert.equal(deployment.commit, first.commit);
+    // The plan is that of the release; and the layers come out of the build cache.
+    assert.deepEqual(deployment.release?.plan, first.release?.plan);
+    assert.deepEqual(deployment.release?.image.rebuild, { of: first.id, identical: true, differences: [] });
     assert.equal((await project.get()).body, 'one hello-now');
   });
 

@@ -9,9 +9,10 @@ type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => str
 const SUMMARIES: Summaries = {
   clone: (checkout) => `${shortCommit(checkout.commit)} ${checkout.subject}`,
   analyze: (plan) => [plan.framework, plan.runtime, plan.port && `port ${plan.port}`].filter(Boolean).join(' · '),
-  build: ({ bytes, peakMemoryBytes, summary }) =>
+  build: ({ bytes, peakMemoryBytes, summary, rebuild }) =>
     [
       formatBytes(bytes),
+      rebuild && (rebuild.identical ? 'identical to its release' : `not identical: ${rebuild.differences[0]}`),
       summary && `${summary.cached} of ${count(summary.steps, 'step')} from the cache`,
       peakMemoryBytes && `peak memory ${formatBytes(peakMemoryBytes)}`,
     ]

@@ -36,6 +36,10 @@ const VIEWS: Views = {
         ['From the cache', image.summary && `${image.summary.cached} of ${image.summary.steps} steps`],
         ['Slowest', image.summary?.slowest.map(({ name, ms }) => `${formatDuration(ms)} ${name}`).join(', ')],
         ['New layers', newLayers(image)],
+        [
+          'Built again',
+          image.rebuild && (image.rebuild.identical ? 'identical' : image.rebuild.differences.join('; ')),
+        ],
         ['Peak memory', image.peakMemoryBytes !== null && formatBytes(image.peakMemoryBytes)],
         ['Made from', Object.keys(image.baseImages).join(', ')],
         ['Exposes', image.exposedPorts.join(', ')],
