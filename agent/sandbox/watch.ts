@@ -14,7 +14,7 @@ export interface LimitWatch {
   /** Aborts at the first breach. */
   readonly signal: AbortSignal;
   /** Counts output of the build's commands. */
-  countLog(bytes: number): void;
+  countLog(output: Uint8Array): void;
   /** What was taken, now. */
   look(): Promise<Taken>;
   /** The first breach as an error, with `command` as its place; null when there was none. */
@@ -70,9 +70,9 @@ export async function watchLimits(lease: SandboxLease, limits: BuildLimits, cloc
 
   return {
     signal: broken.signal,
-    countLog(bytes) {
-      logBytes += bytes;
-      note(logBreach(logBytes, limits));
+    countLog(output) {
+      logBytes += output.length;
+      note(logBreach(logBytes, output, limits));
     },
     look,
     breach: (command) => (first === null ? null : toError(first, command)),
