@@ -10,7 +10,7 @@ export const LOG_BYTES_PER_SECOND = 32 * MIB;
 /** What BuildKit says where it left output out (util/progress/logs). */
 const CLIPPED = '[output clipped, log limit ';
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
-const CROWDED_LIMIT_MS = 5000;
+const CROWDED_LIMIT_MS = 4000;
 /** A file system has no room for the next block a little before its count says so. */
 const NEARLY = 0.99;
 

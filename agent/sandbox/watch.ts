@@ -1,5 +1,5 @@
 /**
- * Looks every second at what a build has taken, and ends it at the first limit that it breaks. The kernel keeps memory,
+ * Looks twice a second at what a build has taken, and ends it at the first limit that it breaks. The kernel keeps memory,
  * processes and disk within their bounds; a build that goes on against them would waste its host until its time is out.
  */
 import type { OrkestrError } from '../../protocol/errors.ts';
@@ -8,7 +8,7 @@ import type { Clock } from '../deployment/ports.ts';
 import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
 import type { SandboxLease } from './slot.ts';
 
-const POLL_MS = 1000;
+const POLL_MS = 500;
 
 export interface LimitWatch {
   /** Aborts at the first breach. */
