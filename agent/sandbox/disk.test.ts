@@ -13,8 +13,8 @@ const MIB = 1_048_576;
 interface Fixture {
   readonly image: string;
   readonly said: string[];
-  make(sizeMiB: number): SlotDisk;
-  ensure(disk: SlotDisk): Promise<void>;
+  readonly make: (sizeMiB: number) => SlotDisk;
+  readonly ensure: (disk: SlotDisk) => Promise<void>;
 }
 
 async function fixture(t: TestContext): Promise<Fixture> {
