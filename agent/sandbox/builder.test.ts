@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -251,6 +251,38 @@ describe('builds in a real sandbox', () => {
     assert.equal(error.code, 'ORK_BUILD_PROCESSES');
     assert.match(error.message, /too many processes: limit 64, in `RUN bash/);
     assert.ok(!(await commandLines()).split('\n').includes('sleep 30'));
+  });
+
+  test('a build that fills its disk is ended with disk, limit and command, and the host has its bytes back', async () => {
+    const held = async (): Promise<number> => (await stat(join(files.stateDirectory, 'a', 'disk.img'))).blocks * 512;
+    const before = await held();
+    const error = await failure(
+      build(['FROM debian:bookworm-slim', 'RUN cat /dev/zero > /fill'], { limits: { diskMiB: 128 } }),
+    );
+    assert.equal(error.code, 'ORK_BUILD_DISK');
+    assert.match(error.message, /limit 128 MiB, in `RUN cat \/dev\/zero > \/fill`/);
+    await build(['FROM debian:bookworm-slim', 'RUN true']); // begins when the slot is tidy again
+    assert.ok((await held()) - before < 32 * 1_048_576);
+  });
+
+  test('a flood of output and an image that is too large end a build by their codes', async () => {
+    const flood = await failure(build(['FROM debian:bookworm-slim', 'RUN yes'], { limits: { logMiB: 1 } }));
+    assert.equal(flood.code, 'ORK_BUILD_LOG');
+    const large = await failure(
+      build(['FROM debian:bookworm-slim', 'RUN head -c 30000000 /dev/urandom > /large'], { limits: { imageMiB: 90 } }),
+    );
+    assert.equal(large.code, 'ORK_IMAGE_TOO_LARGE');
+    assert.match(large.message, /limit 90 MiB/);
+  });
+
+  test('a context with too many files is refused before it is sent', async () => {
+    const folderOfMany = join(folder, 'context', 'many');
+    await mkdir(folderOfMany);
+    for (let number = 0; number < 1001; number += 1) await writeFile(join(folderOfMany, `${number}`), '');
+    const error = await failure(build(['FROM debian:bookworm-slim', 'COPY . /'], { limits: { contextFiles: 1000 } }));
+    await rm(folderOfMany, { recursive: true });
+    assert.equal(error.code, 'ORK_CONTEXT_TOO_LARGE');
+    assert.match(error.message, /1002 files, limit 1000/);
   });
 
   test('a build that never ends is ended at its limit, and its processes are gone', async () => {

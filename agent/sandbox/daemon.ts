@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
+import { LOG_BYTES_PER_SECOND } from './limits.ts';
 import { SANDBOX_BRIDGE } from './network.ts';
 
 const START_TIMEOUT_MS = 40_000;
@@ -13,6 +14,8 @@ const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 100;
 const LOG_LINES = 15;
+/** BuildKit reads 32 bits; -1, which should mean no cap, is a cap of nothing in the engine of Docker 20.10. */
+const NO_CAP = 2 ** 31 - 1;
 
 export interface DaemonFiles {
   /** Folder of its config and log. */
@@ -135,10 +138,10 @@ function spawnDaemon(
       // Its containerd writes its stacks there when it hangs; they go with the rest of the sandbox.
       'env',
       `TMPDIR=${files.dataDirectory}`,
-      // BuildKit's own caps are per step and swallow the rest in silence; ours is per build and tells (watch.ts).
-      // (-1 for no cap would be a cap of nothing as soon as there is one of speed.)
-      `BUILDKIT_STEP_LOG_MAX_SIZE=${Number.MAX_SAFE_INTEGER}`,
-      `BUILDKIT_STEP_LOG_MAX_SPEED=-1`,
+      // What a step says faster than it is read stays in the engine's memory. BuildKit's caps are per step and swallow the
+      // rest; that they did is a breach (limits.ts).
+      `BUILDKIT_STEP_LOG_MAX_SIZE=${NO_CAP}`,
+      `BUILDKIT_STEP_LOG_MAX_SPEED=${LOG_BYTES_PER_SECOND}`,
       'dockerd',
       `--config-file=${configPath}`,
       // Where containerd is shared with the host's engine, our containers stay apart from its own.

@@ -11,10 +11,11 @@ import { humanSize } from '../lib/size.ts';
 import { diskSize } from './disk-size.ts';
 
 const TIMEOUT_MS = 120_000;
+const MIB = 1_048_576;
 const BLOCK_BYTES = 512;
 /** mkfs.ext4(8). Packages with very many small files are what builds have: an inode per 8 KiB. */
 const FORMAT = ['-q', '-F', '-b', '4096', '-m', '0', '-i', '8192', '-J', 'size=16', '-e', 'remount-ro'] as const;
-/** Tables are written when they are used: a new disk takes 20 MiB of the host whatever its size. */
+/** Tables are written when they are used (and never in the background: noinit_itable), or 20 GiB would take 640 MiB at once. */
 const LAZY = ['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard'] as const;
 /** e2fsck(8): 1 and 2 tell that it mended something, 4 and more that it could not. */
 const FSCK_FAILED = 4;
@@ -77,12 +78,18 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
 
   /** mount(8) takes a free loop device and the kernel lets go of it with the mount. */
   const mount = async (): Promise<void> => {
-    const args = ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime', '--', image, folder];
+    const args = ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,noinit_itable', '--', image, folder];
     const { exitCode, stderr } = await by('mount', args, { timeoutMs: TIMEOUT_MS });
     if (exitCode === 0) return;
     const text =
       'The build disk could not be mounted: the host must have loop devices (not every container has). ORKESTR_BUILD_DISK_MIB=0 builds without a limit of disk.';
     throw new OrkestrError('ORK_SANDBOX', text, { evidence: [stderr.trim()] });
+  };
+
+  /** Unmounted, since the kernel lets not every root grow a mounted one. resize2fs(8) extends the file, sparse, by itself. */
+  const grow = async (bytes: number): Promise<void> => {
+    await by('e2fsck', ['-f', '-p', image], { timeoutMs: TIMEOUT_MS }); // it has just been found sound: resize2fs asks for it
+    await program('resize2fs', image, `${bytes / MIB}M`);
   };
 
   const make = async (say: (text: string) => void): Promise<void> => {
@@ -101,11 +108,9 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
       await format(bytes);
     } else if (bytes > present.bytes) {
       say(`The build disk grows to ${humanSize(bytes)}`);
-      await truncate(image, bytes);
+      await grow(bytes);
     }
     await mount();
-    // Also after a crash between growing the file and growing what is in it; nothing to do takes a few ms.
-    if (sound) await program('resize2fs', await deviceOf(folder));
   };
 
   const limited = {
@@ -159,15 +164,8 @@ async function isWritable(folder: string): Promise<boolean> {
   );
 }
 
-const isMounted = async (folder: string): Promise<boolean> => (await mountLine(folder)) !== undefined;
-
-/** @returns its loop device */
-async function deviceOf(folder: string): Promise<string> {
-  return (await mountLine(folder))?.split(' ')[0] ?? '';
-}
-
-/** Line of /proc/self/mounts (proc(5)): device, mount point, type, … */
-async function mountLine(folder: string): Promise<string | undefined> {
+async function isMounted(folder: string): Promise<boolean> {
   const escaped = folder.replaceAll(' ', '\\040');
-  return (await readFile('/proc/self/mounts', 'utf8')).split('\n').findLast((line) => line.split(' ')[1] === escaped);
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
+  return mounts.some((line) => line.split(' ')[1] === escaped);
 }

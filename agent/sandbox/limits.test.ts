@@ -49,8 +49,11 @@ test('to meet the limit of processes is no breach, to stay at it is one', () => 
 });
 
 test('log, image and time have their sentences', () => {
-  assert.equal(logBreach(64 * MIB, limits), null);
-  assert.match(logBreach(64 * MIB + 1, limits)?.what ?? '', /limit 64 MiB of output/);
+  const line = Buffer.from('compiling\n');
+  assert.equal(logBreach(64 * MIB, line, limits), null);
+  assert.match(logBreach(64 * MIB + 1, line, limits)?.what ?? '', /limit 64 MiB of output/);
+  const clipped = Buffer.from('y\ny\n\n[output clipped, log limit 32MiB/s reached]\n');
+  assert.match(logBreach(100, clipped, limits)?.what ?? '', /more than 32 MiB a second/);
   assert.equal(imageBreach(8192 * MIB, limits), null);
   assert.match(imageBreach(9000 * MIB, limits)?.what ?? '', /8\.8 GiB, limit 8 GiB/);
   assert.equal(toError(timeBreach(limits), null).message, 'The build did not end within its limit of 900 s.');

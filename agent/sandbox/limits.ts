@@ -5,8 +5,12 @@ import { humanSize } from '../lib/size.ts';
 import type { CgroupReading } from './cgroup/cgroup.ts';
 
 const MIB = 1_048_576;
+/** On average from its begin, a step that says more is a flood. */
+export const LOG_BYTES_PER_SECOND = 32 * MIB;
+/** What BuildKit says where it left output out (util/progress/logs). */
+const CLIPPED = '[output clipped, log limit ';
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
-const CROWDED_LIMIT_MS = 5000;
+const CROWDED_LIMIT_MS = 4000;
 /** A file system has no room for the next block a little before its count says so. */
 const NEARLY = 0.99;
 
@@ -75,9 +79,19 @@ export const processBreach = ({ pids }: BuildLimits): Breach => ({
   what: `The build started too many processes: limit ${pids}`,
 });
 
-export function logBreach(bytes: number, { logMiB }: BuildLimits): Breach | null {
-  if (bytes <= logMiB * MIB) return null;
-  return { code: 'ORK_BUILD_LOG', what: `The build said too much: limit ${humanSize(logMiB * MIB)} of output` };
+/**
+ * @param bytes all output up to now
+ * @param latest its last piece
+ */
+export function logBreach(bytes: number, latest: Uint8Array, { logMiB }: BuildLimits): Breach | null {
+  if (bytes > logMiB * MIB) {
+    return { code: 'ORK_BUILD_LOG', what: `The build said too much: limit ${humanSize(logMiB * MIB)} of output` };
+  }
+  if (!Buffer.from(latest).includes(CLIPPED)) return null;
+  return {
+    code: 'ORK_BUILD_LOG',
+    what: `The build said too much: more than ${humanSize(LOG_BYTES_PER_SECOND)} a second`,
+  };
 }
 
 export const timeBreach = ({ timeoutSeconds }: BuildLimits): Breach => ({

@@ -1,16 +1,20 @@
 /** One slot: a build-only engine with its own namespace, control groups and disk. Started on demand, stopped when idle. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
+import { dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import { makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
 import { makeRoom } from './room.ts';
+
+/** Endings of a build after which what it made goes at once: it would push out the cache of others. */
+const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_INODES', 'ORK_IMAGE_TOO_LARGE']);
 
 export interface SlotOptions {
   /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
@@ -63,6 +67,8 @@ export function makeSlot(options: SlotOptions): Slot {
   const network = makeSandboxNetwork(name, by);
   const cgroup = makeBuildCgroup(`orkestr-build-${name}`);
   let turn: Promise<unknown> = Promise.resolve();
+  /** When the build before began, if nothing of it is to stay in the cache. */
+  let oversized: number | null = null;
   let idleTimer: NodeJS.Timeout | undefined;
 
   /** One after the other: starting, building and stopping never overlap. */
@@ -109,6 +115,12 @@ export function makeSlot(options: SlotOptions): Slot {
     return start(limits, log);
   };
 
+  const tidy = async (): Promise<void> => {
+    await untilUnused(daemon.engine);
+    if (oversized !== null) await dropSince(daemon.engine, oversized);
+    await disk.giveBack();
+  };
+
   const stopWhenIdle = (): void => {
     clearTimeout(idleTimer);
     // A failed stop is tried again by the next one; the next build finds whatever is left.
@@ -116,31 +128,38 @@ export function makeSlot(options: SlotOptions): Slot {
     idleTimer.unref();
   };
 
+  const whileRunning = async <T>(use: Omit<SlotUse, 'signal'>, work: () => Promise<T>): Promise<T> => {
+    clearTimeout(idleTimer);
+    try {
+      await ensureRunning(use);
+      return await work();
+    } finally {
+      stopWhenIdle();
+    }
+  };
+
   return {
     use: (use, work) =>
       inTurn(async () => {
         if (use.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
-        clearTimeout(idleTimer);
-        try {
-          await ensureRunning(use);
+        const began = Date.now();
+        return whileRunning(use, async () => {
           await makeRoom(daemon.engine, disk, use);
-          return await work({ engine: daemon.engine, cgroup, disk, network });
-        } finally {
-          stopWhenIdle();
-        }
+          oversized = null;
+          try {
+            return await work({ engine: daemon.engine, cgroup, disk, network });
+          } catch (error) {
+            if (error instanceof OrkestrError && OVERSIZED.has(error.code)) oversized = began;
+            throw error;
+          }
+        });
       }),
     warm(use) {
-      const started = inTurn(async () => {
-        clearTimeout(idleTimer);
-        try {
-          await ensureRunning(use);
-        } finally {
-          stopWhenIdle();
-        }
-      });
-      started.catch(() => undefined); // the use tries again, and tells
+      // The use tries again what failed here, and tells.
+      inTurn(() => whileRunning(use, async () => undefined)).catch(() => undefined);
     },
-    tidy: () => inTurn(() => disk.giveBack()).catch(() => undefined), // the engine is gone: the disk with it
+    // A failure means that the engine is gone, and its disk with it.
+    tidy: () => inTurn(tidy).catch(() => undefined),
     isRunning: async () => (await daemon.runningPid()) !== null,
     stop: () => inTurn(tearDown),
     purge: () =>

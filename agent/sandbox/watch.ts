@@ -1,5 +1,5 @@
 /**
- * Looks every second at what a build has taken, and ends it at the first limit that it breaks. The kernel keeps memory,
+ * Looks twice a second at what a build has taken, and ends it at the first limit that it breaks. The kernel keeps memory,
  * processes and disk within their bounds; a build that goes on against them would waste its host until its time is out.
  */
 import type { OrkestrError } from '../../protocol/errors.ts';
@@ -8,13 +8,13 @@ import type { Clock } from '../deployment/ports.ts';
 import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
 import type { SandboxLease } from './slot.ts';
 
-const POLL_MS = 1000;
+const POLL_MS = 500;
 
 export interface LimitWatch {
   /** Aborts at the first breach. */
   readonly signal: AbortSignal;
   /** Counts output of the build's commands. */
-  countLog(bytes: number): void;
+  countLog(output: Uint8Array): void;
   /** What was taken, now. */
   look(): Promise<Taken>;
   /** The first breach as an error, with `command` as its place; null when there was none. */
@@ -23,8 +23,11 @@ export interface LimitWatch {
 }
 
 /** Begins to watch: what is on the disk now is nothing of the build's. */
-export async function watchLimits(lease: SandboxLease, limits: BuildLimits, clock: Clock): Promise<LimitWatch> {
-  const { cgroup, disk } = lease;
+export async function watchLimits(
+  { cgroup, disk }: Pick<SandboxLease, 'cgroup' | 'disk'>,
+  limits: BuildLimits,
+  clock: Clock,
+): Promise<LimitWatch> {
   const before = await disk.use();
   const broken = new AbortController();
   const stopped = new AbortController();
@@ -70,9 +73,9 @@ export async function watchLimits(lease: SandboxLease, limits: BuildLimits, cloc
 
   return {
     signal: broken.signal,
-    countLog(bytes) {
-      logBytes += bytes;
-      note(logBreach(logBytes, limits));
+    countLog(output) {
+      logBytes += output.length;
+      note(logBreach(logBytes, output, limits));
     },
     look,
     breach: (command) => (first === null ? null : toError(first, command)),

@@ -39,9 +39,11 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`${name} came`)));
   const wanted = (name: string): boolean => name.includes(values.only);
   const results = await withEngine(console.log, (socketPath) =>
-    withBench(socketPath, (bench) => runAll(bench, wanted)),
+    withBench(socketPath, stop.signal, (bench) => runAll(bench, wanted)),
   );
   for (const result of results) console.log(JSON.stringify(result));
   console.log(JSON.stringify({ cases: results }));
@@ -63,7 +65,7 @@ function isRight({ name, code, secondsPastLimit, failedRequests }: CaseResult): 
   return code === wanted && secondsPastLimit <= 10 && failedRequests === 0;
 }
 
-async function withBench<T>(socketPath: string, work: (bench: Bench) => Promise<T>): Promise<T> {
+async function withBench<T>(socketPath: string, signal: AbortSignal, work: (bench: Bench) => Promise<T>): Promise<T> {
   const scope = randomBytes(4).toString('hex');
   const folder = await mkdtemp(join(tmpdir(), 'ork-bad-builds-'));
   const engine = makeEngine({ socketPath });
@@ -79,12 +81,22 @@ async function withBench<T>(socketPath: string, work: (bench: Bench) => Promise<
     const app = await startLiveApp(engine, scope);
     try {
       const began = Date.now();
-      await delay(QUIET_MS);
+      await delay(QUIET_MS, undefined, { signal });
       const quiet = app.traffic.between(began, Date.now());
       console.log(`quiet: p99 ${quiet.p99Ms.toFixed(2)} ms of ${quiet.requests} requests, ${quiet.failed} failed`);
       const images = makeImageStore(engine, { scope });
       const { traffic } = app;
-      return await work({ folder, scope, engine, images, sandbox, traffic, quietP99Ms: quiet.p99Ms, say: console.log });
+      return await work({
+        folder,
+        scope,
+        engine,
+        images,
+        sandbox,
+        traffic,
+        quietP99Ms: quiet.p99Ms,
+        signal,
+        say: console.log,
+      });
     } finally {
       await app.stop();
     }

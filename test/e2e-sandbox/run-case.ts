@@ -40,10 +40,13 @@ export interface Bench {
   readonly traffic: Traffic;
   /** p99 of the live app while nothing is built, ms. */
   readonly quietP99Ms: number;
+  /** Ends the case and all that would follow. */
+  readonly signal: AbortSignal;
   readonly say: (text: string) => void;
 }
 
 export async function runCase(bench: Bench, one: Case, name: string, environmentId: string): Promise<CaseResult> {
+  bench.signal.throwIfAborted();
   const limits = { ...LIMITS, ...one.limits };
   const context = join(bench.folder, randomUUID());
   await mkdir(context);
@@ -53,9 +56,12 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   const began = performance.now();
   const cancel = new AbortController();
   const timer = one.cancelAfterMs === undefined ? undefined : setTimeout(() => cancel.abort(), one.cancelAfterMs);
-  const ended = await build(bench, watched, one, { limits, context, environmentId, signal: cancel.signal }).catch(
-    (error: unknown) => error,
-  );
+  const ended = await build(bench, watched, one, {
+    limits,
+    context,
+    environmentId,
+    signal: AbortSignal.any([cancel.signal, bench.signal]),
+  }).catch((error: unknown) => error);
   const end = performance.now();
   clearTimeout(timer);
   const limitAt = one.cancelAfterMs === undefined ? watched.observer?.limitAt() : began + one.cancelAfterMs;

@@ -10,6 +10,9 @@ export const CPU_PERIOD_US = 100_000;
  */
 export const CPU_SHARES = 256;
 export const CPU_WEIGHT = 25;
+/** The engine beside what it runs: a RUN that takes all it can get must not keep the engine from ending it. */
+export const ENGINE_CPU_SHARES = 4096;
+export const ENGINE_CPU_WEIGHT = 400;
 /** The default is 100 in both (blkio.bfq.weight, io.weight). */
 export const IO_WEIGHT = 10;
 

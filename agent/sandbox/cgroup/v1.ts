@@ -6,7 +6,15 @@ import { oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { killsIn, lastRecord } from './kernel-log.ts';
 import { forkRefusals, killTree, processCount, removeTree } from './processes.ts';
-import { CPU_PERIOD_US, CPU_SHARES, cpuQuotaUs, engineMemoryBytes, IO_WEIGHT, memoryBytes } from './shares.ts';
+import {
+  CPU_PERIOD_US,
+  CPU_SHARES,
+  cpuQuotaUs,
+  ENGINE_CPU_SHARES,
+  engineMemoryBytes,
+  IO_WEIGHT,
+  memoryBytes,
+} from './shares.ts';
 
 const CONTROLLERS = ['memory', 'cpu', 'pids', 'blkio'] as const;
 type Controller = (typeof CONTROLLERS)[number];
@@ -36,6 +44,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
       await writeFile(join(group('cpu'), 'cpu.shares'), String(CPU_SHARES));
       await writeFile(join(group('cpu'), 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
       await writeFile(join(group('cpu'), 'cpu.cfs_quota_us'), String(cpuQuotaUs(limits)));
+      await writeFile(join(group('cpu', 'engine'), 'cpu.shares'), String(ENGINE_CPU_SHARES));
       await writeIfThere(join(group('blkio'), 'blkio.bfq.weight'), String(IO_WEIGHT));
       await limitMemory(group('memory', 'run'), memoryBytes(limits));
       await limitMemory(group('memory', 'engine'), engineMemoryBytes(limits));

@@ -5,7 +5,15 @@ import { join } from 'node:path';
 import { oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { forkRefusals, killTree, processCount, removeTree } from './processes.ts';
-import { CPU_PERIOD_US, CPU_WEIGHT, cpuQuotaUs, engineMemoryBytes, IO_WEIGHT, memoryBytes } from './shares.ts';
+import {
+  CPU_PERIOD_US,
+  CPU_WEIGHT,
+  cpuQuotaUs,
+  ENGINE_CPU_WEIGHT,
+  engineMemoryBytes,
+  IO_WEIGHT,
+  memoryBytes,
+} from './shares.ts';
 
 const CONTROLLERS = ['memory', 'cpu', 'pids', 'io'] as const;
 
@@ -30,6 +38,7 @@ export function makeV2(name: string, root: string): BuildCgroup {
       for (const folder of [root, slot]) await handDown(folder);
       await writeFile(join(slot, 'cpu.weight'), String(CPU_WEIGHT));
       await writeFile(join(slot, 'cpu.max'), `${cpuQuotaUs(limits)} ${CPU_PERIOD_US}`);
+      await writeFile(join(engine, 'cpu.weight'), String(ENGINE_CPU_WEIGHT));
       await writeIfThere(join(slot, 'io.weight'), `default ${IO_WEIGHT}`);
       await writeIfThere(join(slot, 'io.bfq.weight'), String(IO_WEIGHT));
       await limitMemory(run, memoryBytes(limits));

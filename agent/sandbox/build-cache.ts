@@ -1,0 +1,56 @@
+/** The build cache of a slot's engine: what is in it, and how it is pruned. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Engine } from '../lib/engine.ts';
+
+const PRUNE_TIMEOUT_MS = 5 * 60_000;
+/** BuildKit lets go of a step that was killed within seconds. */
+const LET_GO_TRIES = 40;
+const LET_GO_PAUSE_MS = 250;
+
+const Records = z.array(z.object({ ID: z.string(), InUse: z.boolean(), CreatedAt: z.coerce.date() }));
+
+/** Least recently used first (BuildKit's order), down to `keepBytes` of cache. */
+export async function pruneCache(engine: Engine, keepBytes: number): Promise<void> {
+  await post(engine, '/build/prune?', { all: '1', 'keep-storage': String(Math.floor(keepBytes)) });
+}
+
+/** Base images: they come from the host again when they are needed. */
+export async function pruneImages(engine: Engine): Promise<void> {
+  await post(engine, '/images/prune?', { filters: { dangling: ['false'] } });
+}
+
+/** Waits, for ten seconds at most, until the engine has let go of what a build that was ended wrote. */
+export async function untilUnused(engine: Engine): Promise<void> {
+  for (let tries = 0; tries < LET_GO_TRIES; tries += 1) {
+    if (!(await records(engine)).some(({ InUse }) => InUse)) return;
+    await delay(LET_GO_PAUSE_MS);
+  }
+}
+
+/** Drops what was made since a moment (ms since the epoch): children before those they stand on. */
+export async function dropSince(engine: Engine, since: number): Promise<void> {
+  const made = (await records(engine)).filter(({ CreatedAt }) => CreatedAt.getTime() >= since);
+  const newestFirst = made.toSorted((a, b) => b.CreatedAt.getTime() - a.CreatedAt.getTime());
+  for (const { ID } of newestFirst) await post(engine, '/build/prune?', { all: '1', filters: { id: [ID] } });
+}
+
+async function records(engine: Engine): Promise<z.infer<typeof Records>> {
+  const { BuildCache } = (await engine.call('look at the build cache', (docker) => docker.df())) as {
+    readonly BuildCache: unknown;
+  };
+  return Records.parse(BuildCache ?? []);
+}
+
+/** By hand: dockerode's pruneBuilder passes no options on. */
+async function post(engine: Engine, path: string, options: object): Promise<void> {
+  await engine.call(
+    'prune the build cache',
+    (docker, abortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        const request = { path, method: 'POST', options, abortSignal, statusCodes: { 200: true, 500: 'server error' } };
+        docker.modem.dial(request, (error: Error | null) => (error === null ? resolve() : reject(error)));
+      }),
+    { timeoutMs: PRUNE_TIMEOUT_MS },
+  );
+}

@@ -1,0 +1,110 @@
+/** Real file systems behind real loop devices. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { exec, run } from '../lib/exec.ts';
+import { makeSlotDisk, type SlotDisk } from './disk.ts';
+
+const MIB = 1_048_576;
+
+interface Fixture {
+  readonly image: string;
+  readonly said: string[];
+  readonly make: (sizeMiB: number) => SlotDisk;
+  readonly ensure: (disk: SlotDisk) => Promise<void>;
+}
+
+async function fixture(t: TestContext): Promise<Fixture> {
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'ork-disk-'));
+  const make = (sizeMiB: number): SlotDisk => makeSlotDisk({ stateDirectory, sizeMiB, slots: 1, exec });
+  t.after(async () => {
+    await make(256).release();
+    await rm(stateDirectory, { recursive: true });
+  });
+  const said: string[] = [];
+  const image = join(stateDirectory, 'disk.img');
+  return { image, said, make, ensure: (disk) => disk.ensure((text) => said.push(text)) };
+}
+
+const sizeMiB = async (disk: SlotDisk): Promise<number> => {
+  const { usedBytes, freeBytes } = await disk.use();
+  return (usedBytes + freeBytes) / MIB;
+};
+const mountLine = async (disk: SlotDisk): Promise<string> =>
+  (await readFile('/proc/self/mounts', 'utf8')).split('\n').find((line) => line.includes(` ${disk.folder} `)) ?? '';
+
+test('a disk is sparse, mounted without devices and set-user-id programs, kept for the next time, and leaves no loop device', async (t) => {
+  const { image, said, make, ensure } = await fixture(t);
+  const disk = make(512);
+  await ensure(disk);
+  assert.match(await mountLine(disk), /^\/dev\/loop\d+ .* ext4 rw,nosuid,nodev/);
+  const size = await sizeMiB(disk);
+  assert.ok(size > 450 && size <= 512, `${size} MiB`);
+  assert.ok((await stat(image)).blocks * 512 < 64 * MIB);
+  await writeFile(join(disk.folder, 'kept'), 'kept');
+  await ensure(make(512)); // an agent that comes after a crash
+  await disk.release();
+  await disk.release();
+  assert.equal(await mountLine(disk), '');
+  assert.doesNotMatch((await run('losetup', ['--list'], { timeoutMs: 5000 })).stdout, new RegExp(image));
+  await ensure(disk);
+  assert.equal(await readFile(join(disk.folder, 'kept'), 'utf8'), 'kept');
+  assert.deepEqual(said, ['Build disk of 512 MiB']);
+});
+
+test('it can be filled, and what is deleted the host gets back', async (t) => {
+  const { image, make, ensure } = await fixture(t);
+  const disk = make(256);
+  await ensure(disk);
+  const held = async (): Promise<number> => (await stat(image)).blocks * 512;
+  const before = await held();
+  const file = await open(join(disk.folder, 'fill'), 'w');
+  const fill = (async () => {
+    for (;;) await file.write(Buffer.alloc(MIB, 1));
+  })();
+  await assert.rejects(fill, { code: 'ENOSPC' });
+  await file.sync();
+  await file.close();
+  assert.ok((await held()) - before > 200 * MIB);
+  await ensure(disk); // full is not broken
+  assert.ok(existsSync(join(disk.folder, 'fill')));
+  await rm(join(disk.folder, 'fill'));
+  await disk.giveBack();
+  assert.ok((await held()) - before < 8 * MIB);
+});
+
+test('it grows and keeps what is in it; to be smaller it is made anew', async (t) => {
+  const { said, make, ensure } = await fixture(t);
+  const small = make(256);
+  await ensure(small);
+  await writeFile(join(small.folder, 'kept'), 'kept');
+  await small.release();
+  const large = make(1024);
+  await ensure(large);
+  assert.ok((await sizeMiB(large)) > 900);
+  assert.equal(await readFile(join(large.folder, 'kept'), 'utf8'), 'kept');
+  await large.release();
+  await ensure(small);
+  assert.ok((await sizeMiB(small)) <= 256);
+  assert.ok(!existsSync(join(small.folder, 'kept')));
+  assert.deepEqual(said.slice(1, 3), [
+    'The build disk grows to 1 GiB',
+    'The build disk is made anew: it is to be smaller.',
+  ]);
+});
+
+test('a damaged one is made anew, with a word about it', async (t) => {
+  const { image, said, make, ensure } = await fixture(t);
+  const disk = make(256);
+  await ensure(disk);
+  await disk.release();
+  const file = await open(image, 'r+');
+  await file.write(Buffer.alloc(64 * MIB, 0xff), 0, 64 * MIB, 0);
+  await file.close();
+  await ensure(disk);
+  assert.ok(said.includes('The build disk is made anew: it was damaged.'));
+  await writeFile(join(disk.folder, 'works'), '');
+});

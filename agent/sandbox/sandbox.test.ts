@@ -1,0 +1,111 @@
+/** Two slots with real engines. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { BuildLimits } from '../../protocol/job.ts';
+import { makeEngine } from '../docker/engine.ts';
+import type { Engine } from '../lib/engine.ts';
+import { makeSandbox, type Sandbox, type SandboxLease } from './sandbox.ts';
+
+const limits = BuildLimits.parse({ memoryMiB: 128, diskMiB: 128 });
+
+interface Fixture {
+  readonly scope: string;
+  readonly folder: string;
+  readonly sandbox: Sandbox;
+  readonly said: string[];
+  /** A build that has its slot until the test says `done`. */
+  readonly begin: (
+    environmentId: string,
+  ) => Promise<{ readonly lease: SandboxLease; readonly done: () => Promise<void> }>;
+}
+
+async function fixture(t: TestContext): Promise<Fixture> {
+  const scope = randomBytes(4).toString('hex');
+  const folder = await mkdtemp(join(tmpdir(), 'ork-slots-'));
+  const sandbox = makeSandbox({
+    scope,
+    stateDirectory: join(folder, 'state'),
+    runDirectory: join(folder, 'run'),
+    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+    slots: 2,
+    diskMiB: 512,
+  });
+  t.after(async () => {
+    await sandbox.purge();
+    await rm(folder, { recursive: true });
+  });
+  const said: string[] = [];
+  const log = { write: () => undefined, line: (text: string) => void said.push(text) };
+  const begin: Fixture['begin'] = async (environmentId) => {
+    const [begun, ended] = [Promise.withResolvers<SandboxLease>(), Promise.withResolvers<void>()];
+    const request = { environmentId, limits, log, signal: new AbortController().signal };
+    const whole = sandbox.use(request, (lease) => {
+      begun.resolve(lease);
+      return ended.promise;
+    });
+    whole.catch(begun.reject);
+    return {
+      lease: await begun.promise,
+      done: () => {
+        ended.resolve();
+        return whole;
+      },
+    };
+  };
+  return { scope, folder, sandbox, said, begin };
+}
+
+const ping = (engine: Engine): Promise<unknown> => engine.call('ping', (docker) => docker.ping());
+
+test('each of two builds has an engine, groups and a disk of its own; a third waits; nothing stays but the caches', async (t) => {
+  const { scope, folder, sandbox, said, begin } = await fixture(t);
+  const [first, second] = await Promise.all([begin('a'), begin('b')]);
+  assert.notEqual(first.lease.engine.socketPath, second.lease.engine.socketPath);
+  assert.notEqual(first.lease.cgroup.parent, second.lease.cgroup.parent);
+  assert.notEqual(first.lease.disk.folder, second.lease.disk.folder);
+  const third = begin('c');
+  while (!said.some((text) => text.startsWith('Waiting'))) await ping(first.lease.engine);
+  assert.ok(said.includes('Waiting for a free build slot, 0 before this one'));
+
+  // What becomes of one engine is nothing to the other.
+  const pidFile = join(folder, 'run', 'a', 'dockerd.pid');
+  process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
+  await assert.rejects(untilSilent(first.lease.engine), { code: 'ORK_ENGINE_UNREACHABLE' });
+  await ping(second.lease.engine);
+  await first.done();
+  const { lease, done } = await third;
+  await ping(lease.engine); // a new one in the same slot
+  assert.equal(lease.engine.socketPath, first.lease.engine.socketPath);
+  await done();
+  await second.done();
+
+  await sandbox.stop();
+  assert.equal(await sandbox.isRunning(), false);
+  assert.deepEqual(
+    readdirSync('/run/netns').filter((name) => name.includes(scope)),
+    [],
+  );
+  assert.ok(!(await readFile('/proc/self/mounts', 'utf8')).includes(folder));
+  for (const letter of ['a', 'b']) assert.ok(existsSync(join(folder, 'state', letter, 'disk.img')));
+});
+
+test('the engine is in its own group, below the weight of apps, and not in the one of what it runs', async (t) => {
+  const { scope, folder, begin } = await fixture(t);
+  const { done } = await begin('a');
+  const pid = readFileSync(join(folder, 'run', 'a', 'dockerd.pid'), 'utf8').trim();
+  const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+  assert.match(groups, new RegExp(`^\\d+:(?:memory)?:/orkestr-build-${scope}a/engine$`, 'm'));
+  const containerd = readFileSync(join(folder, 'run', 'a', 'exec', 'containerd', 'containerd.pid'), 'utf8').trim();
+  assert.match(readFileSync(`/proc/${containerd}/cgroup`, 'utf8'), new RegExp(`/orkestr-build-${scope}a/engine$`, 'm'));
+  await done();
+});
+
+/** Rejects as soon as the engine does not answer any more. */
+async function untilSilent(engine: Engine): Promise<void> {
+  for (let tries = 0; tries < 1000; tries += 1) await ping(engine);
+}
