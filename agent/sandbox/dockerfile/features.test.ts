@@ -10,6 +10,7 @@ const read = (engineVersion: string, ...lines: string[]): string => {
       text: ['FROM debian:12', ...lines].join('\n'),
       origin: 'repository',
       engineVersion,
+      architecture: 'amd64',
       environmentId: 'env',
       secrets: ['A'],
       buildArgs: {},

@@ -35,6 +35,9 @@ export function readInstructions(text: string, escape: string, hereDocuments: bo
     const instruction = readOne(line, lines, escape);
     found.push(instruction);
     if (!hereDocuments) continue;
+    if (instruction.hereDocuments.length > 0 && escape !== '\\') {
+      throw refused('Here-documents and another escape character do not go together', instruction.line);
+    }
     for (const name of instruction.hereDocuments) skipHereDocument(name, lines);
   }
   return found;
@@ -49,7 +52,10 @@ function linesOf(text: string): Line[] {
   });
 }
 
-const isBlankOrComment = (line: string): boolean => /^\s*(?:#.*)?$/.test(line);
+/** As Go has it (unicode.IsSpace), which is not what JavaScript has. */
+const LEADING_SPACE = /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*/;
+const withoutIndent = (line: string): string => line.replace(LEADING_SPACE, '');
+const isBlankOrComment = (line: string): boolean => /^(?:#|$)/.test(withoutIndent(line));
 
 /** Takes the lines that continue `first` off `rest`. */
 function readOne(first: Line, rest: Line[], escape: string): Instruction {
@@ -64,7 +70,7 @@ function readOne(first: Line, rest: Line[], escape: string): Instruction {
     }
     return goesOn;
   };
-  let goesOn = take(first, first.text.length - first.text.trimStart().length);
+  let goesOn = take(first, first.text.length - withoutIndent(first.text).length);
   while (goesOn && rest.length > 0) {
     const next = rest.shift() as Line;
     if (!isBlankOrComment(next.text)) goesOn = take(next, 0);
@@ -82,7 +88,7 @@ function readOne(first: Line, rest: Line[], escape: string): Instruction {
 }
 
 function continues({ text, number }: Line, escape: string): boolean {
-  const end = text.trimEnd();
+  const end = text.replace(/[ \t]*$/, ''); // no other space
   if (!end.endsWith(escape)) return false;
   // Older parsers go on after it, newer ones do not (moby/buildkit#4351): what is an instruction would depend on the engine.
   if (end.endsWith(escape + escape))

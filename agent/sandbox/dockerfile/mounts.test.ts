@@ -8,6 +8,7 @@ const read = (text: string, more: Partial<DockerfileRequest> = {}): Dockerfile =
     text,
     origin: 'repository',
     engineVersion: '29.1.0',
+    architecture: 'amd64',
     environmentId: 'env',
     secrets: ['A', 'B'],
     buildArgs: {},
