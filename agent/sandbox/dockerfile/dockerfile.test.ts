@@ -1,19 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrkestrError } from '../../../protocol/errors.ts';
-import { type Dockerfile, type DockerfileRequest, readDockerfile } from './dockerfile.ts';
-
-const read = (text: string, more: Partial<DockerfileRequest> = {}): Dockerfile =>
-  readDockerfile({
-    text,
-    origin: 'repository',
-    engineVersion: '29.1.0',
-    architecture: 'amd64',
-    environmentId: 'env',
-    secrets: [],
-    buildArgs: {},
-    ...more,
-  });
+import { read, refusal } from './test-request.ts';
 
 const images = (...lines: string[]): readonly string[] => read(lines.join('\n')).images;
 
@@ -89,16 +77,6 @@ test('a comment after the first instruction is only a comment', () => {
   assert.deepEqual(images('FROM debian:12', '# syntax=evil/x'), ['debian:12']);
 });
 
-const refusal = (text: string): string => {
-  try {
-    read(text);
-  } catch (error) {
-    const { code, message } = error as OrkestrError;
-    return `${code}: ${message}`;
-  }
-  return 'taken';
-};
-
 test('an image whose name cannot be read is refused, not left to the engine', () => {
   for (const line of [
     'FROM ${A#x}img',
@@ -154,4 +132,22 @@ test('spaces that only some programs take for spaces hide nothing', () => {
     assert.match(refusal(`FROM a\n${line}`), /other characters than those of ASCII/);
   }
   assert.match(refusal('FROM a\nRUN \u0085--mount=type=cache,target=/c ls'), /other characters than those of ASCII/);
+});
+
+test('a hostile Dockerfile of a megabyte is read in a moment', () => {
+  const long = 1_000_000;
+  for (const text of [
+    '\n'.repeat(long),
+    `RUN a${' '.repeat(long)}b`,
+    `# a=b${' '.repeat(long)}c`,
+    'RUN --mount=type=cache,target=/c a\n'.repeat(long / 40),
+    `RUN "${'\\"'.repeat(long / 2)}`,
+    `FROM a${' as'.repeat(long / 3)}`,
+    `FROM ${'${A:-'.repeat(long / 5)}`,
+    'RUN a \\\n'.repeat(long / 8),
+  ]) {
+    const began = performance.now();
+    refusal(text);
+    assert.ok(performance.now() - began < 20_000, `${text.slice(0, 30)} took ${performance.now() - began} ms`);
+  }
 });

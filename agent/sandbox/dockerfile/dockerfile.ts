@@ -96,9 +96,7 @@ function replace(text: string, replacements: readonly Replacement[], escape: str
 }
 
 function shown(message: string, text: string, replacements: readonly Replacement[], added: readonly string[]): string {
-  const source = replacements.reduce(
-    (words, { start, end, text: instead }) => words.replaceAll(instead, text.slice(start, end)),
-    message,
-  );
+  const written = new Map(replacements.map(({ start, end, text: instead }) => [instead, text.slice(start, end)]));
+  const source = [...written].reduce((words, [instead, original]) => words.replaceAll(instead, original), message);
   return added.reduce((words, piece) => words.replaceAll(piece, ''), source);
 }

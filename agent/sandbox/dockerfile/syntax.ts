@@ -4,7 +4,8 @@ import { refused } from './refused.ts';
 /** The frontend that the engine has built in, under the names that people give for it. */
 const STOCK_FRONTEND =
   /^(?:(?:registry-1\.|index\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/;
-const DIRECTIVE = /^(?:#|\/\/)\s*([A-Za-z]\w*)\s*=\s*(.*?)\s*$/s;
+/** Its value is the rest of the line. */
+const DIRECTIVE = /^(?:#|\/\/)\s*([A-Za-z]\w*)\s*=/;
 
 /**
  * The text without a `# syntax=` line, since BuildKit would fetch and run what it names, and the escape character. The text
@@ -16,8 +17,10 @@ export function stripSyntax(source: string): { readonly text: string; readonly e
   const lines = source.split('\n');
   let escape: string | undefined;
   for (let index = lines[0]?.startsWith('#!') === true ? 1 : 0; index < lines.length; index += 1) {
-    const [, name = '', value = ''] = DIRECTIVE.exec(lines[index]?.trim() ?? '') ?? [];
+    const line = lines[index]?.trim() ?? '';
+    const [start = '', name = ''] = DIRECTIVE.exec(line) ?? [];
     if (name === '') break;
+    const value = line.slice(start.length).trim();
     if (name.toLowerCase() === 'syntax') checkFrontend(value, index + 1);
     else if (name.toLowerCase() === 'escape') escape = checkEscape(value, index + 1);
     else continue;
