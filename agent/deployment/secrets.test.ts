@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { withoutSecrets } from './secrets.ts';
+import { makeRedactor } from '../lib/redactor.ts';
+import { secretsOf, withoutSecrets } from './secrets.ts';
+import { aJob } from './test-context.ts';
 
 test('an error keeps its code and loses the secrets of its message, evidence and stack', () => {
   const error = new OrkestrError('ORK_APP_EXITED', 'The app said: hunter2hunter2.', {
@@ -19,4 +21,29 @@ test('whatever else was thrown becomes an internal error without the secrets in 
   const clean = withoutSecrets(new TypeError('cannot read hunter2hunter2'), ['hunter2hunter2']);
   assert.equal(clean.code, 'ORK_INTERNAL');
   assert.equal(clean.message, 'cannot read [redacted]');
+});
+
+test('every secret of a job is hidden, as it stands and as programs write it', () => {
+  const job = {
+    ...aJob({ env: { APP: 'variable "quoted" value' } }),
+    buildSecrets: { KEY: 'build-secret-é/+ value', PEM: 'first line of the key\nsecond line of the key\n' },
+    registries: [{ host: 'registry.example.com', username: 'ada', password: 'registry-password' }],
+  };
+  const source = { ...job.source, auth: { username: 'x', token: 'git-token-1234' } };
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const redactor = makeRedactor(secretsOf({ ...job, source }));
+  for (const text of [
+    'variable "quoted" value',
+    JSON.stringify({ APP: 'variable "quoted" value' }),
+    'build-secret-é/+ value',
+    encodeURIComponent('build-secret-é/+ value'),
+    base64('build-secret-é/+ value'),
+    'second line of the key',
+    'registry-password',
+    base64('ada:registry-password'),
+    base64('x:git-token-1234'),
+  ]) {
+    const shown = Buffer.concat([redactor.push(Buffer.from(`${text}\n`)), redactor.end()]).toString();
+    assert.match(shown, /^[{"AP:]*\[redacted\]["}]*\n$/, text);
+  }
 });

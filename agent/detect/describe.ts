@@ -8,7 +8,7 @@ export function describePlan(plan: BuildPlan): string[] {
     ...plan.evidence.map(({ subject, value, from }) => `${subject}: ${value} (${from})`),
     ...plan.warnings.map((warning) => `warning: ${warning}`),
     ...(origin === 'repository'
-      ? [`building the repository's own ${path}`]
+      ? [`building the repository's own ${path}${details(plan)}`]
       : [
           'generated Dockerfile:',
           ...text
@@ -18,3 +18,11 @@ export function describePlan(plan: BuildPlan): string[] {
         ]),
   ];
 }
+
+const details = ({ target, buildArgs = {} }: BuildPlan): string => {
+  const names = Object.keys(buildArgs);
+  return [
+    target === undefined ? '' : `, stage ${target}`,
+    names.length === 0 ? '' : `, with the build args ${names.join(', ')}`,
+  ].join('');
+};

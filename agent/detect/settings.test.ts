@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import type { BuildPlan } from '../../protocol/steps.ts';
+import { describePlan } from './describe.ts';
 import { jsonLines } from './json-lines.ts';
 import { RepositoryFolder } from './test-repository.ts';
 
@@ -53,9 +54,33 @@ describe('orkestr.json', () => {
     });
   });
 
+  test('names stage and build args of a Dockerfile, and warns of args that look like secrets', async () => {
+    const dockerfile = { Dockerfile: 'FROM debian:12 AS app\nARG VERSION\n' };
+    const said = { target: 'app', buildArgs: { VERSION: '1.10', NPM_TOKEN: 'x', MONKEY: 'y' } };
+    const plan = await folder.plan({ ...dockerfile, 'orkestr.json': json(said) });
+    assert.deepEqual([plan.target, plan.buildArgs], ['app', said.buildArgs]);
+    const [warning, ...more] = plan.warnings;
+    assert.match(
+      warning ?? '',
+      /buildArgs \(orkestr\.json line 3\) has NPM_TOKEN: .*orkestr env set --build NPM_TOKEN=-/,
+    );
+    assert.deepEqual(more, []);
+    const [last = ''] = describePlan(plan).slice(-1);
+    assert.equal(
+      last,
+      "building the repository's own Dockerfile, stage app, with the build args VERSION, NPM_TOKEN, MONKEY",
+    );
+    const own = await folder.plan({ ...dockerfile, 'orkestr.json': json(said) }, { buildArgs: { VERSION: '2' } });
+    assert.deepEqual(own.buildArgs, { VERSION: '2' }, 'args of the environment are taken as a whole');
+    const none = await folder.plan({ ...app, 'orkestr.json': json({ target: 'app' }) });
+    assert.match(none.warnings.join(), /target \(orkestr\.json line 2\) is not used/);
+  });
+
   const BROKEN: readonly [string, string, RegExp][] = [
     ['a comma too many', '{\n  "port": 1,\n}', /orkestr\.json cannot be read: it is not JSON.*line 3 column 1/],
     ['a wrong type', '{\n  "detector": "node",\n  "port": "80"\n}', /port \(line 3\)/],
+    ['a build arg that is no text', '{\n  "buildArgs": { "VERSION": 1.10 }\n}', /buildArgs\.VERSION/],
+    ['a build arg with a name that is none', '{\n  "buildArgs": { "A-B": "1" }\n}', /buildArgs/],
     ['an unknown field', '{\n  "port": 80,\n\n  "prot": 81\n}', /prot \(line 4\)/],
     ['a path out of the repository', '{\n  "dockerfile": "../Dockerfile"\n}', /dockerfile \(line 2\)/],
     ['a command of two lines', json({ buildCommand: 'a\nUSER root' }), /buildCommand \(line 2\): one line/],

@@ -51,7 +51,8 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
   await pull(sandbox, name, login, signal);
   const pulled = await lookUp(sandbox, name);
   if (pulled === null) throw missing(name, ['it was pulled and is not there']);
-  if (login !== undefined) await markPrivate(sandbox, pulled.id, projectId);
+  if (login !== undefined) await markPrivate(sandbox, name, projectId);
+  if (inSandbox !== null && inSandbox.id !== pulled.id) await removeQuietly(sandbox, inSandbox.id);
   return pulled.id;
 }
 
@@ -72,13 +73,15 @@ async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   if (Array.isArray(triggers) && triggers.some((trigger) => hasMount(String(trigger)))) {
     throw refused(`The base image ${name} has an ONBUILD trigger with a mount, which is not possible here`);
   }
-  return { id: info.Id, isPrivate: info.RepoTags.some((tag) => tag.startsWith(`${PRIVATE}:`)) };
+  const tags: unknown = info.RepoTags; // null for an image without any
+  const isPrivate = Array.isArray(tags) && tags.some((tag) => String(tag).startsWith(`${PRIVATE}:`));
+  return { id: info.Id, isPrivate };
 }
 
-/** A second tag of the image; images of an engine take no labels afterwards. */
-async function markPrivate(sandbox: Engine, id: string, projectId: string): Promise<void> {
-  const tag = createHash('sha256').update(`${projectId}/${id}`).digest('hex').slice(0, 40);
-  await sandbox.call('mark a private image', (docker) => docker.getImage(id).tag({ repo: PRIVATE, tag }));
+/** A second tag of the image, one per project and name; images of an engine take no labels afterwards. */
+async function markPrivate(sandbox: Engine, name: string, projectId: string): Promise<void> {
+  const tag = createHash('sha256').update(`${projectId}/${name}`).digest('hex').slice(0, 40);
+  await sandbox.call('mark a private image', (docker) => docker.getImage(name).tag({ repo: PRIVATE, tag }));
 }
 
 async function pull(

@@ -118,11 +118,12 @@ async function emptyCache(sandbox: Engine, log: StepLog): Promise<void> {
 
 /** What is built, after every check that needs no engine but its version. */
 async function dockerfileOf(sandbox: Engine, { plan, secrets, owner, log }: BuildRequest): Promise<Dockerfile> {
-  const { Version: engineVersion } = await sandbox.call('ask for its version', (docker) => docker.version());
+  const engine = await sandbox.call('ask for its version', (docker) => docker.version());
   const dockerfile = readDockerfile({
     text: plan.dockerfile.text,
     origin: plan.dockerfile.origin,
-    engineVersion,
+    engineVersion: engine.Version,
+    architecture: engine.Arch,
     environmentId: owner.environmentId,
     secrets: Object.keys(secrets),
     buildArgs: plan.buildArgs ?? {},

@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrkestrError } from '../../../protocol/errors.ts';
-import { type Dockerfile, type DockerfileRequest, readDockerfile } from './dockerfile.ts';
-
-const read = (text: string, more: Partial<DockerfileRequest> = {}): Dockerfile =>
-  readDockerfile({
-    text,
-    origin: 'repository',
-    engineVersion: '29.1.0',
-    environmentId: 'env',
-    secrets: [],
-    buildArgs: {},
-    ...more,
-  });
+import { read, refusal } from './test-request.ts';
 
 const images = (...lines: string[]): readonly string[] => read(lines.join('\n')).images;
 
@@ -86,4 +75,79 @@ test('a foreign frontend is refused, wherever BuildKit would find it', () => {
 
 test('a comment after the first instruction is only a comment', () => {
   assert.deepEqual(images('FROM debian:12', '# syntax=evil/x'), ['debian:12']);
+});
+
+test('an image whose name cannot be read is refused, not left to the engine', () => {
+  for (const line of [
+    'FROM ${A#x}img',
+    'FROM pri\\vate/img',
+    'FROM a"b"c',
+    'FROM debian\nCOPY --from=$X a b',
+    'FROM ${A-x}',
+  ]) {
+    assert.match(refusal(line), /ORK_DOCKERFILE_REFUSED: .*cannot be read which image/, line);
+  }
+  assert.deepEqual(
+    images('FROM a', 'RUN --mount=type=bind,from=b,from=c,target=/x ls'),
+    ['a', 'c'],
+    'the last one counts',
+  );
+});
+
+test('a default inside of a default, build args and the platform are filled in', () => {
+  assert.deepEqual(images('ARG B=node:24', 'FROM ${A:-${B}}', 'FROM base-$TARGETARCH', 'FROM ${BUILDPLATFORM:+x}'), [
+    'node:24',
+    'base-amd64',
+    'x',
+  ]);
+  const { images: given } = read('ARG V=1\nFROM node:$V', { buildArgs: { V: '24', UNUSED: 'x' } });
+  assert.deepEqual(given, ['node:24']);
+});
+
+test('an escape character is said in the first line, where every engine reads it, and no line moves', () => {
+  const { text } = read('# syntax=docker/dockerfile:1\n# check=skip=all\n# escape=`\nFROM debian `\n:12');
+  assert.deepEqual(text.split('\n').slice(0, 4), ['# escape=`', '# check=skip=all', '#', 'FROM debian `']);
+  assert.match(refusal('# escape=x\nFROM a'), /escape character/);
+  assert.match(refusal('# escape=`\nFROM a\nRUN echo ` <<A\nA'), /line 3: Here-documents and another escape/);
+});
+
+test('spaces that only some programs take for spaces hide nothing', () => {
+  // A comment for BuildKit in each: what follows is an instruction of its own.
+  for (const comment of ['# a\u2028b \\', '\u0085# a \\']) {
+    assert.match(
+      read(`FROM a\n${comment}\nRUN --mount=type=cache,target=/c ls`).text,
+      /id=env-/,
+      JSON.stringify(comment),
+    );
+  }
+  assert.match(refusal('# a=\u2028b\n# syntax=evil.example/x\nFROM a'), /foreign frontend/);
+  // No continuation for BuildKit: only spaces and tabs may follow the backslash.
+  for (const space of ['\u00a0', '\f', '\u0085', '\ufeff']) {
+    assert.match(read(`FROM a\nRUN echo \\${space}\nRUN --mount=type=cache,target=/c ls`).text, /id=env-/);
+  }
+  assert.match(read('FROM a\r\nRUN echo \\\r\n x\r\nRUN --mount=type=cache,target=/c ls\r\n').text, /^RUN .*id=env-/m);
+  // A flag is read byte by byte there, and these characters have a byte that is a space.
+  for (const character of ['\u00e0', '\u0085', '\u00a0']) {
+    const line = `RUN --mount=type=tmpfs,target=/t${character}--mount=type=cache,target=/c ls`;
+    assert.match(refusal(`FROM a\n${line}`), /other characters than those of ASCII/);
+  }
+  assert.match(refusal('FROM a\nRUN \u0085--mount=type=cache,target=/c ls'), /other characters than those of ASCII/);
+});
+
+test('a hostile Dockerfile of a megabyte is read in a moment', () => {
+  const long = 1_000_000;
+  for (const text of [
+    '\n'.repeat(long),
+    `RUN a${' '.repeat(long)}b`,
+    `# a=b${' '.repeat(long)}c`,
+    'RUN --mount=type=cache,target=/c a\n'.repeat(long / 40),
+    `RUN "${'\\"'.repeat(long / 2)}`,
+    `FROM a${' as'.repeat(long / 3)}`,
+    `FROM ${'${A:-'.repeat(long / 5)}`,
+    'RUN a \\\n'.repeat(long / 8),
+  ]) {
+    const began = performance.now();
+    refusal(text);
+    assert.ok(performance.now() - began < 20_000, `${text.slice(0, 30)} took ${performance.now() - began} ms`);
+  }
 });

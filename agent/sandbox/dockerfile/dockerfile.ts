@@ -13,6 +13,8 @@ export interface DockerfileRequest {
   readonly origin: 'repository' | 'generated';
   /** Version of the engine that will build it: "20.10.24". */
   readonly engineVersion: string;
+  /** Its architecture as Go names it: "amd64". */
+  readonly architecture: string;
   /** Caches and secrets are of this environment alone. */
   readonly environmentId: string;
   /** Names of the build secrets that are set. */
@@ -51,11 +53,21 @@ export function readDockerfile(request: DockerfileRequest): Dockerfile {
   checkSecrets(mounts.secrets, new Set(secrets));
   return {
     text: replace(built, mounts.replacements, stripped.escape),
-    images: externalImages(list, buildArgs),
+    images: externalImages(list, { ...platformArgs(request.architecture), ...buildArgs }),
     secrets: mounts.secrets,
     secretId: (name) => `${idPrefix}${name}`,
     shown: (message) => shown(message, built, mounts.replacements, text?.added ?? []),
   };
+}
+
+/** Args that FROM lines may use without an ARG line (Dockerfile reference, "Automatic platform ARGs"). */
+function platformArgs(architecture: string): Record<string, string> {
+  const each = (prefix: string): Record<string, string> => ({
+    [`${prefix}OS`]: 'linux',
+    [`${prefix}ARCH`]: architecture,
+    [`${prefix}PLATFORM`]: `linux/${architecture}`,
+  });
+  return { ...each('BUILD'), ...each('TARGET') };
 }
 
 function checkTarget(target: string | undefined, list: readonly Instruction[]): void {
@@ -84,9 +96,7 @@ function replace(text: string, replacements: readonly Replacement[], escape: str
 }
 
 function shown(message: string, text: string, replacements: readonly Replacement[], added: readonly string[]): string {
-  const source = replacements.reduce(
-    (words, { start, end, text: instead }) => words.replaceAll(instead, text.slice(start, end)),
-    message,
-  );
+  const written = new Map(replacements.map(({ start, end, text: instead }) => [instead, text.slice(start, end)]));
+  const source = [...written].reduce((words, [instead, original]) => words.replaceAll(instead, original), message);
   return added.reduce((words, piece) => words.replaceAll(piece, ''), source);
 }

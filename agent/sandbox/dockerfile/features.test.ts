@@ -1,25 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OrkestrError } from '../../../protocol/errors.ts';
-import { readDockerfile } from './dockerfile.ts';
 import { isOlder } from './features.ts';
+import { refusal } from './test-request.ts';
 
-const read = (engineVersion: string, ...lines: string[]): string => {
-  try {
-    readDockerfile({
-      text: ['FROM debian:12', ...lines].join('\n'),
-      origin: 'repository',
-      engineVersion,
-      environmentId: 'env',
-      secrets: ['A'],
-      buildArgs: {},
-    });
-    return 'taken';
-  } catch (error) {
-    const { code, message } = error as OrkestrError;
-    return `${code}: ${message}`;
-  }
-};
+const read = (engineVersion: string, ...lines: string[]): string =>
+  refusal(['FROM debian:12', ...lines].join('\n'), { engineVersion });
 
 test('each feature is refused on the engine before the one that has it, with line and version, and taken on that', () => {
   for (const [line, first, before] of [

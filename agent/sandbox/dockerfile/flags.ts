@@ -1,4 +1,6 @@
 /** The `--name=value` words in front of an instruction's own, read as BuildKit does (parser/split_command.go). */
+import type { OrkestrError } from '../../../protocol/errors.ts';
+import { refused } from './refused.ts';
 
 export interface Flag {
   readonly name: string;
@@ -9,10 +11,12 @@ export interface Flag {
   readonly end: number;
 }
 
+/** @throws OrkestrError ORK_DOCKERFILE_REFUSED for characters that BuildKit, which reads bytes, would take for spaces */
 export function flagsOf(words: string): Flag[] {
   const flags: Flag[] = [];
   for (let at = 0; ;) {
     const start = skipBlanks(words, at);
+    if (/^[\s\u0085]/.test(words.slice(start))) throw unreadable();
     if (!words.startsWith('--', start)) return flags;
     const { word, end } = readWord(words, start);
     if (word === '--') return flags;
@@ -31,9 +35,12 @@ export function flagsOf(words: string): Flag[] {
 export const writeFlag = (name: string, value: string): string =>
   `--${name}=${value.replaceAll(/["'\\\s]/g, (character) => `\\${character}`)}`;
 
+const BLANK = /[\t\n\v\f\r ]/;
+const unreadable = (): OrkestrError => refused('A flag has other characters than those of ASCII');
+
 function skipBlanks(words: string, from: number): number {
   let at = from;
-  while (at < words.length && /\s/.test(words[at] ?? '')) at += 1;
+  while (at < words.length && BLANK.test(words[at] ?? '')) at += 1;
   return at;
 }
 
@@ -43,7 +50,8 @@ function readWord(words: string, start: number): { readonly word: string; readon
   let at = start;
   for (; at < words.length; at += 1) {
     let character = words[at] ?? '';
-    if (quote === '' && /\s/.test(character)) break;
+    if (quote === '' && BLANK.test(character)) break;
+    if (!/[\t\n\x20-\x7e]/.test(character)) throw unreadable();
     if (character === quote) {
       quote = '';
       continue;

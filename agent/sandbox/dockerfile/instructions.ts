@@ -30,29 +30,50 @@ interface Line {
 export function readInstructions(text: string, escape: string, hereDocuments: boolean): Instruction[] {
   const found: Instruction[] = [];
   const lines = linesOf(text);
-  for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
+  for (const line of lines) {
     if (isBlankOrComment(line.text)) continue;
     const instruction = readOne(line, lines, escape);
     found.push(instruction);
     if (!hereDocuments) continue;
+    if (instruction.hereDocuments.length > 0 && escape !== '\\') {
+      throw refused('Here-documents and another escape character do not go together', instruction.line);
+    }
     for (const name of instruction.hereDocuments) skipHereDocument(name, lines);
   }
   return found;
 }
 
-function linesOf(text: string): Line[] {
-  let offset = 0;
-  return text.split('\n').map((line, index) => {
-    const at = { text: line, offset, number: index + 1 };
-    offset += line.length + 1;
-    return at;
-  });
+/** Lines one by one, from wherever they are taken: each is read once, however many there are. */
+interface Lines extends Iterable<Line> {
+  next(): Line | undefined;
 }
 
-const isBlankOrComment = (line: string): boolean => /^\s*(?:#.*)?$/.test(line);
+function linesOf(text: string): Lines {
+  const all = text.split('\n');
+  let [index, offset] = [0, 0];
+  const next = (): Line | undefined => {
+    const line = all[index];
+    if (line === undefined) return undefined;
+    const found = { text: line, offset, number: index + 1 };
+    index += 1;
+    offset += line.length + 1;
+    return found;
+  };
+  return {
+    next,
+    *[Symbol.iterator]() {
+      for (let line = next(); line !== undefined; line = next()) yield line;
+    },
+  };
+}
+
+/** As Go has it (unicode.IsSpace), which is not what JavaScript has. */
+const LEADING_SPACE = /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*/;
+const withoutIndent = (line: string): string => line.replace(LEADING_SPACE, '');
+const isBlankOrComment = (line: string): boolean => /^(?:#|$)/.test(withoutIndent(line));
 
 /** Takes the lines that continue `first` off `rest`. */
-function readOne(first: Line, rest: Line[], escape: string): Instruction {
+function readOne(first: Line, rest: Lines, escape: string): Instruction {
   const text: string[] = [];
   const offsets: number[] = [];
   const take = (line: Line, from: number): boolean => {
@@ -64,9 +85,10 @@ function readOne(first: Line, rest: Line[], escape: string): Instruction {
     }
     return goesOn;
   };
-  let goesOn = take(first, first.text.length - first.text.trimStart().length);
-  while (goesOn && rest.length > 0) {
-    const next = rest.shift() as Line;
+  let goesOn = take(first, first.text.length - withoutIndent(first.text).length);
+  while (goesOn) {
+    const next = rest.next();
+    if (next === undefined) break;
     if (!isBlankOrComment(next.text)) goesOn = take(next, 0);
   }
   const whole = text.join('');
@@ -82,12 +104,19 @@ function readOne(first: Line, rest: Line[], escape: string): Instruction {
 }
 
 function continues({ text, number }: Line, escape: string): boolean {
-  const end = text.trimEnd();
+  const end = text.slice(0, endOf(text));
   if (!end.endsWith(escape)) return false;
   // Older parsers go on after it, newer ones do not (moby/buildkit#4351): what is an instruction would depend on the engine.
   if (end.endsWith(escape + escape))
     throw refused(`It ends with ${escape}${escape}, which engines read differently`, number);
   return true;
+}
+
+/** Where spaces and tabs at the end begin. Other spaces are none for BuildKit; and no regular expression finds it in linear time. */
+function endOf(text: string): number {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  return end;
 }
 
 /** Words of the form `<<EOF`, `<<-"EOF"`, `3<<EOF`, outside of quotes. */
@@ -101,10 +130,10 @@ function hereDocumentsOf(words: string): string[] {
 }
 
 /** Up to the line that is its name; with a dash in front of the name, tabs before it do not count. */
-function skipHereDocument(name: string, lines: Line[]): void {
+function skipHereDocument(name: string, lines: Lines): void {
   const chomp = name.startsWith('-');
   const end = chomp ? name.slice(1) : name;
-  for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
+  for (const line of lines) {
     if ((chomp ? line.text.replace(/^\t+/, '') : line.text) === end) return;
   }
 }

@@ -6,6 +6,7 @@
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { type Flag, flagsOf, writeFlag } from './flags.ts';
 import type { Instruction } from './instructions.ts';
+import { type Fields, readFields, targetOf, writeFields } from './mount-fields.ts';
 import { refused } from './refused.ts';
 
 /** A piece of the text, and what is built instead. */
@@ -26,9 +27,6 @@ export interface Mounts {
   readonly replacements: readonly Replacement[];
   readonly secrets: readonly SecretUse[];
 }
-
-/** The fields of a mount by lower-case name; the last one of a name counts. */
-type Fields = ReadonlyMap<string, string>;
 
 /** Value of `--mount` in the text of an `instruction` → the same within the environment. */
 export function readMounts(list: readonly Instruction[], idPrefix: string): Mounts {
@@ -73,18 +71,6 @@ export function checkSecrets(uses: readonly SecretUse[], names: ReadonlySet<stri
   );
 }
 
-function readFields(value: string, line: number): Fields {
-  // Comma-separated values with quotes and variables in the kind: nobody writes it, and a prefix could be kept off by it.
-  if (value.includes('"')) throw refused('A mount with quotes in it cannot be read', line);
-  const fields = value.split(',').map((field): [string, string] => {
-    const equals = field.indexOf('=');
-    return equals === -1 ? [field.toLowerCase(), ''] : [field.slice(0, equals).toLowerCase(), field.slice(equals + 1)];
-  });
-  const read = new Map(fields);
-  if (read.get('type')?.includes('$') === true) throw refused('The type of a mount must be written out', line);
-  return read;
-}
-
 function cacheValue(fields: Fields, idPrefix: string): string {
   const id = fields.get('id') || targetOf(fields);
   return writeFields(new Map([...fields, ['id', `${idPrefix}${id}`]]));
@@ -104,13 +90,8 @@ function secretValue(fields: Fields, idPrefix: string): string {
 const secretName = (fields: Fields): string =>
   fields.get('source') || fields.get('src') || fields.get('id') || baseName(targetOf(fields));
 
-const targetOf = (fields: Fields): string =>
-  fields.get('target') ?? fields.get('dst') ?? fields.get('destination') ?? '';
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 const isOn = (value: string | undefined): boolean => value !== undefined && value.toLowerCase() !== 'false';
-
-const writeFields = (fields: Fields): string =>
-  [...fields].map(([name, value]) => (value === '' ? name : `${name}=${value}`)).join(',');
 
 /** A flag that goes over several lines becomes one; the lines stay as many, so that their numbers stay right. */
 function replaceFlag({ offsets }: Instruction, flag: Flag, text: string): Replacement {

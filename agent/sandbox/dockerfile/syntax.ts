@@ -4,27 +4,37 @@ import { refused } from './refused.ts';
 /** The frontend that the engine has built in, under the names that people give for it. */
 const STOCK_FRONTEND =
   /^(?:(?:registry-1\.|index\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/;
-const DIRECTIVE = /^(?:#|\/\/)\s*([A-Za-z][\w]*)\s*=\s*(.*?)\s*$/;
+/** Its value is the rest of the line. */
+const DIRECTIVE = /^(?:#|\/\/)\s*([A-Za-z]\w*)\s*=/;
 
 /**
- * The text without a `# syntax=` line, since BuildKit would fetch and run what it names, and the escape character.
+ * The text without a `# syntax=` line, since BuildKit would fetch and run what it names, and the escape character. The text
+ * has as many lines as before, so that numbers of lines in messages stay right.
  * @throws OrkestrError ORK_DOCKERFILE_REFUSED for a frontend that is not Docker's own
  */
 export function stripSyntax(source: string): { readonly text: string; readonly escape: string } {
   if (source.trimStart().startsWith('{')) throw refused('It is JSON, which would name a frontend');
   const lines = source.split('\n');
-  let escape = '\\';
+  let escape: string | undefined;
   for (let index = lines[0]?.startsWith('#!') === true ? 1 : 0; index < lines.length; index += 1) {
-    const [, name = '', value = ''] = DIRECTIVE.exec(lines[index]?.trim() ?? '') ?? [];
+    const line = lines[index]?.trim() ?? '';
+    const [start = '', name = ''] = DIRECTIVE.exec(line) ?? [];
     if (name === '') break;
-    if (name.toLowerCase() === 'escape') escape = value;
-    if (name.toLowerCase() !== 'syntax') continue;
-    checkFrontend(value, index + 1);
-    // Emptied, not removed: line numbers in messages stay right. A comment, since an empty line would end the directives.
+    const value = line.slice(start.length).trim();
+    if (name.toLowerCase() === 'syntax') checkFrontend(value, index + 1);
+    else if (name.toLowerCase() === 'escape') escape = checkEscape(value, index + 1);
+    else continue;
     lines[index] = '#';
   }
-  if (escape !== '\\' && escape !== '`') throw refused('Its escape character is neither \\ nor `');
-  return { text: lines.join('\n'), escape };
+  if (escape === undefined) return { text: lines.join('\n'), escape: '\\' };
+  // Older parsers take it in the very first line only.
+  lines.splice(lines.indexOf('#'), 1);
+  return { text: [`# escape=${escape}`, ...lines].join('\n'), escape };
+}
+
+function checkEscape(value: string, line: number): string {
+  if (value === '\\' || value === '`') return value;
+  throw refused('The escape character is neither \\ nor `', line);
 }
 
 function checkFrontend(name: string, line: number): void {
