@@ -4,8 +4,9 @@
  * is one JSON object.
  */
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureEngine, stopEngine } from '../../installer/prepare/engine.ts';
 import { PLANNED, planOf } from '../fixtures/plan-of.ts';
@@ -13,6 +14,7 @@ import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 import { BUILT, PLANNED_ONLY } from './apps.ts';
 import { ENGINE, makeBaseImages } from './images.ts';
+import { makeRegistries } from './registries.ts';
 import { tryApp } from './try-app.ts';
 import type { Outcome } from './try-app.ts';
 
@@ -65,18 +67,20 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   if (names.length === 0) return planned;
   const { version, origin } = await ensureEngine(ENGINE, say);
   say(`Docker Engine ${version}, ${origin}`);
+  const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
   try {
     await makeBaseImages(say);
-    return [...planned, ...(await buildAll(names, options))];
+    return [...planned, ...(await buildAll(names, await makeRegistries(folder, say), options))];
   } finally {
+    rmSync(folder, { recursive: true, force: true });
     await stopEngine(ENGINE);
     rmSync(dirname(ENGINE.runFolder), { recursive: true, force: true });
   }
 }
 
-async function buildAll(names: readonly string[], { keep, say }: Options): Promise<Outcome[]> {
+async function buildAll(names: readonly string[], baseImages: string, { keep, say }: Options): Promise<Outcome[]> {
   const interrupted = stopAsked();
-  const stack = await startStack();
+  const stack = await startStack({ env: { agent: { ORKESTR_BASE_IMAGES: baseImages } } });
   try {
     const outcomes: Outcome[] = [];
     for (const name of names) {

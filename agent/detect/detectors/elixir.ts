@@ -2,6 +2,7 @@
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeElixir } from '../dockerfiles/elixir.ts';
+import { present } from '../repository.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -27,6 +28,9 @@ export const elixir: Detector = {
     if (text === null) return { missed: 'no mix.exs' };
     const app = /\bapp:\s*:([a-z][a-z0-9_]{0,60})\b/.exec(text)?.[1];
     if (app === undefined) return { missed: 'mix.exs, but no app in it' };
+    // Without `releases` there is one under the name of the app, which must not be named.
+    const named = /\breleases:\s*\[\s*([a-z][a-z0-9_]{0,60}):/.exec(text)?.[1];
+    const release = named ?? app;
     const phoenix = /\{\s*:phoenix\s*,/.test(text);
     const wanted = /\belixir:\s*"([^"\n]{1,40})"/.exec(text)?.[1]?.replace('~>', '~=');
     const said = wanted === undefined ? null : { value: wanted, from: 'mix.exs' };
@@ -39,10 +43,18 @@ export const elixir: Detector = {
       ...versionFact(runtime),
       ...(phoenix && { port: PORT }),
       installCommand: 'mix deps.get --only prod && mix deps.compile',
-      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}mix release ${app} --overwrite`,
-      startCommand: `bin/${app} start`,
+      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}mix release ${named === undefined ? '' : `${named} `}--overwrite`,
+      startCommand: `bin/${release} start`,
     };
-    const recipe = { image: runtime.image, app, hasLock: await repository.has('mix.lock'), phoenix };
+    const recipe = {
+      image: runtime.image,
+      release,
+      manifests: await present(repository, ['mix.exs', 'mix.lock']),
+      configuration: await present(repository, ['config/config.exs', 'config/prod.exs']),
+      // `{:plug, "~> 1.16"}`, `{:plug, github: …}`
+      downloads: /\{\s*:[a-z][a-z0-9_]*\s*,\s*(?:"|[a-z]+:)/.test(text),
+      phoenix,
+    };
     return {
       confidence: phoenix ? 'certain' : 'likely',
       facts,
@@ -51,7 +63,7 @@ export const elixir: Detector = {
         {
           framework: 'mix.exs',
           runtime: 'mix.exs',
-          install: recipe.hasLock ? 'mix.lock' : 'mix.exs',
+          install: recipe.manifests.at(-1) ?? 'mix.exs',
           start: 'mix release',
         },
         { runtime: 'Elixir', version: runtime.evidence },

@@ -55,7 +55,11 @@ export const go: Detector = {
     );
     const recipe = {
       image: runtime.image,
-      downloads: /^[ \t]*require\b/m.test(text) && !(await repository.has('vendor/modules.txt')),
+      // A module that stands in a folder of the repository is needed whole, already to fetch the others.
+      downloads:
+        /^[ \t]*require\b/m.test(text) &&
+        !/=>[ \t]*\.{1,2}\//.test(text) &&
+        !(await repository.has('vendor/modules.txt')),
       hasSum: await repository.has('go.sum'),
     };
     return {

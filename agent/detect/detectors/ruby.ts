@@ -60,7 +60,7 @@ export const ruby: Detector = {
       ...versionFact(runtime),
       port: way.port,
       installCommand: 'bundle install',
-      ...(assets && { buildCommand: 'SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile' }),
+      ...(assets && { buildCommand: 'SECRET_KEY_BASE=only-for-this-build bundle exec rails assets:precompile' }),
       startCommand: way.command,
     };
     const libraries = [
