@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { BuildPlan } from '../../protocol/steps.ts';
+import { BUILT, PLANNED_ONLY } from '../../test/e2e-apps/apps.ts';
 import { planFile, PLANNED, planOf } from '../../test/fixtures/plan-of.ts';
 import { RepositoryFolder } from './test-repository.ts';
 import { DETECTORS } from './index.ts';
@@ -45,6 +46,10 @@ describe('plans of the fixture apps', () => {
     const shown = new Set(plans.map(({ detector, framework }) => `${detector}: ${framework}`));
     const known = DETECTORS.flatMap(({ name, frameworks }) => frameworks.map((framework) => `${name}: ${framework}`));
     assert.deepEqual([...shown].toSorted(), [...new Set(known)].toSorted());
+  });
+
+  test('each fixture app is built by e2e:apps, or it says why it is not', () => {
+    assert.deepEqual([...Object.keys(BUILT), ...Object.keys(PLANNED_ONLY)].toSorted(), PLANNED);
   });
 
   test('every generated Dockerfile runs as a user without a name, in exec form, on pinned images', async () => {

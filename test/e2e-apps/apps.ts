@@ -42,7 +42,6 @@ export const BUILT: Readonly<Record<string, App>> = {
   angular: { body: /hello from Angular/ },
   'create-react-app': { body: /hello from Create React App/ },
   'vue-cli': { body: /hello from Vue/ },
-  gatsby: { body: /hello from Gatsby/ },
   docusaurus: { body: /hello from Docusaurus/ },
   // Package managers and workspaces.
   pnpm: { body: /hello from Koa/, changed: 'server.js' },
@@ -81,6 +80,7 @@ const NO_REGISTRY = 'is not among the packages of Debian, and its registry may b
 
 /** Fixtures of which only the plan is shown, and why. */
 export const PLANNED_ONLY: Readonly<Record<string, string>> = {
+  gatsby: 'its image library downloads a part of itself from elsewhere than the registry of npm',
   'fastapi-uv': `uv ${NO_REGISTRY}`,
   'flask-pdm': 'a lockfile of pdm names files of the Python registry',
   'starlette-poetry': 'a lockfile of poetry names files of the Python registry',

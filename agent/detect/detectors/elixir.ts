@@ -2,7 +2,9 @@
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeElixir } from '../dockerfiles/elixir.ts';
+import type { ElixirRecipe } from '../dockerfiles/elixir.ts';
 import { present } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -28,9 +30,7 @@ export const elixir: Detector = {
     if (text === null) return { missed: 'no mix.exs' };
     const app = /\bapp:\s*:([a-z][a-z0-9_]{0,60})\b/.exec(text)?.[1];
     if (app === undefined) return { missed: 'mix.exs, but no app in it' };
-    // Without `releases` there is one under the name of the app, which must not be named.
-    const named = /\breleases:\s*\[\s*([a-z][a-z0-9_]{0,60}):/.exec(text)?.[1];
-    const release = named ?? app;
+    const { release, build } = releaseOf(text, app);
     const phoenix = /\{\s*:phoenix\s*,/.test(text);
     const wanted = /\belixir:\s*"([^"\n]{1,40})"/.exec(text)?.[1]?.replace('~>', '~=');
     const said = wanted === undefined ? null : { value: wanted, from: 'mix.exs' };
@@ -43,18 +43,10 @@ export const elixir: Detector = {
       ...versionFact(runtime),
       ...(phoenix && { port: PORT }),
       installCommand: 'mix deps.get --only prod && mix deps.compile',
-      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}mix release ${named === undefined ? '' : `${named} `}--overwrite`,
+      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}${build}`,
       startCommand: `bin/${release} start`,
     };
-    const recipe = {
-      image: runtime.image,
-      release,
-      manifests: await present(repository, ['mix.exs', 'mix.lock']),
-      configuration: await present(repository, ['config/config.exs', 'config/prod.exs']),
-      // `{:plug, "~> 1.16"}`, `{:plug, github: …}`
-      downloads: /\{\s*:[a-z][a-z0-9_]*\s*,\s*(?:"|[a-z]+:)/.test(text),
-      phoenix,
-    };
+    const recipe = { image: runtime.image, release, phoenix, ...(await sourcesOf(repository, text)) };
     return {
       confidence: phoenix ? 'certain' : 'likely',
       facts,
@@ -76,3 +68,24 @@ export const elixir: Detector = {
     };
   },
 };
+
+/** What the layer of dependencies is made from. */
+async function sourcesOf(
+  repository: RepositoryView,
+  mix: string,
+): Promise<Pick<ElixirRecipe, 'manifests' | 'configuration' | 'downloads'>> {
+  return {
+    manifests: await present(repository, ['mix.exs', 'mix.lock']),
+    configuration: await present(repository, ['config/config.exs', 'config/prod.exs']),
+    // `{:plug, "~> 1.16"}`, `{:plug, github: …}`
+    downloads: /\{\s*:[a-z][a-z0-9_]*\s*,\s*(?:"|[a-z]+:)/.test(mix),
+  };
+}
+
+/** Without `releases` in mix.exs there is one under the name of the app, which must not be named. */
+function releaseOf(mix: string, app: string): { readonly release: string; readonly build: string } {
+  const named = /\breleases:\s*\[\s*([a-z][a-z0-9_]{0,60}):/.exec(mix)?.[1];
+  return named === undefined
+    ? { release: app, build: 'mix release --overwrite' }
+    : { release: named, build: `mix release ${named} --overwrite` };
+}
