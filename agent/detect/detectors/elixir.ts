@@ -13,7 +13,7 @@ const RUNTIME: Runtime = {
   kind: 'elixir',
   digits: 2,
   lines: ['1.18', '1.17', '1.16', '1.15', '1.14'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [toolVersions('elixir'), { path: '.elixir-version', read: (text) => /\d[\d.]*/.exec(text)?.[0] }],
 };
 

@@ -13,7 +13,7 @@ const RUNTIME: Runtime = {
   kind: 'ruby',
   digits: 2,
   lines: ['3.2', '3.3', '3.4'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [versionFile('.ruby-version'), toolVersions('ruby')],
 };
 
