@@ -252,8 +252,8 @@ if (import.meta.main) {
   program()
     .parseAsync()
     .catch((error: unknown) => {
-      const { title, detail, mend } = toProblem(toErrorReport(error));
-      process.stderr.write(`${title}: ${detail}\n${mend}\n`);
+      const { title, detail, mend, evidence } = toProblem(toErrorReport(error));
+      process.stderr.write([`${title}: ${detail}`, ...evidence.map((line) => `  | ${line}`), mend, ''].join('\n'));
       process.exitCode = 1;
     });
 }

@@ -85,8 +85,13 @@ export async function installPackages(tree: string, mirror: Mirror, packages: re
   if (packages.length === 0) return;
   await writeInto(tree, '/etc/apt/sources.list', sourcesList(mirror));
   for (const name of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(name, join(tree, name));
+  // Java's packages ask for /proc. It is mounted in a namespace of its own, so that no end of this process leaves it there.
+  const namespaces = ['--pid', '--fork', '--kill-child', `--mount-proc=${join(tree, 'proc')}`];
   const apt = (args: readonly string[]): Promise<unknown> =>
-    run('chroot', [tree, 'apt-get', '-q', '-y', ...args], { timeoutMs: PACKAGES_TIMEOUT_MS, env: CHROOT_ENV });
+    run('unshare', [...namespaces, '--', 'chroot', tree, 'apt-get', '-q', '-y', ...args], {
+      timeoutMs: PACKAGES_TIMEOUT_MS,
+      env: CHROOT_ENV,
+    });
   await apt(['update']);
   await apt(['install', '--no-install-recommends', '--', ...packages]);
 }

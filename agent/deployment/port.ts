@@ -69,6 +69,10 @@ export function portToRemember(
   return health.foundPort ?? (target.portFrom === FOUND_EARLIER ? target.port : null);
 }
 
+/** Whether an app listens on `port` for others than itself. */
+export const isOpen = (port: number, listeners: readonly Listener[]): boolean =>
+  listeners.some((listener) => listener.port === port && !isLoopback(listener.address));
+
 /** The only port that an app has opened to the outside, when it is another than the guessed one; else null. */
 export function otherPort(guessed: number, listeners: readonly Listener[]): number | null {
   const open = new Set(listeners.filter(({ address }) => !isLoopback(address)).map(({ port }) => port));

@@ -21,7 +21,7 @@ export const BaseImages = z.object({
   elixir: ImageName.default('elixir:1.14-slim'),
   /** Has the .NET SDK and runtime among its packages. */
   ubuntu: ImageName.default('ubuntu:24.04'),
-  static: ImageName.default('nginx:1.22-bookworm'),
+  static: ImageName.default('nginx:1.28-bookworm'),
   debian: ImageName.default('debian:bookworm-slim'),
 });
 export type BaseImages = z.infer<typeof BaseImages>;

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { BuildPlan } from '../../protocol/steps.ts';
+import { BUILT, PLANNED_ONLY } from '../../test/e2e-apps/apps.ts';
 import { planFile, PLANNED, planOf } from '../../test/fixtures/plan-of.ts';
 import { RepositoryFolder } from './test-repository.ts';
 import { DETECTORS } from './index.ts';
@@ -45,6 +46,10 @@ describe('plans of the fixture apps', () => {
     const shown = new Set(plans.map(({ detector, framework }) => `${detector}: ${framework}`));
     const known = DETECTORS.flatMap(({ name, frameworks }) => frameworks.map((framework) => `${name}: ${framework}`));
     assert.deepEqual([...shown].toSorted(), [...new Set(known)].toSorted());
+  });
+
+  test('each fixture app is built by e2e:apps, or it says why it is not', () => {
+    assert.deepEqual([...Object.keys(BUILT), ...Object.keys(PLANNED_ONLY)].toSorted(), PLANNED);
   });
 
   test('every generated Dockerfile runs as a user without a name, in exec form, on pinned images', async () => {
@@ -410,6 +415,12 @@ describe('detector go', () => {
     assert.match(made.dockerfile.text, /COPY go\.mod go\.sum \.\/\nRUN \S+ go mod download/);
   });
 
+  test('a module in a folder of the repository is there before anything is fetched', async () => {
+    const replaced = `${mod}require example.com/x v1.0.0\nreplace example.com/x => ./x\n`;
+    const made = await plan({ 'go.mod': replaced, 'main.go': 'package main', 'x/go.mod': 'module example.com/x\n' });
+    assert.doesNotMatch(made.dockerfile.text, /go mod download/);
+  });
+
   test('tests and ignored files are no main package', async () => {
     const files = { 'go.mod': mod, 'x_test.go': 'package main', 'gen.go': '//go:build ignore\n\npackage main' };
     assert.match((await refusal(files)).message, /no main package/);
@@ -476,4 +487,32 @@ describe('manifests that cannot be read', () => {
       assert.match(error.message, message);
     });
   }
+});
+
+describe('detector elixir', () => {
+  const mix = (project: string): string =>
+    `defmodule Shop.MixProject do\n  def project, do: [app: :shop, ${project}]\nend\n`;
+
+  test('without dependencies the tools that fetch them are not fetched either', async () => {
+    const made = await plan({ 'mix.exs': mix('version: "1.0.0"') });
+    assert.doesNotMatch(made.dockerfile.text, /local\.hex/);
+    const fetching = await plan({ 'mix.exs': mix('deps: [{:plug_cowboy, "~> 2.7"}]') });
+    assert.match(fetching.dockerfile.text, /^RUN mix local\.hex --force && mix local\.rebar --force$/m);
+  });
+
+  test('a release that mix.exs names is built and started by that name, else mix knows its name', async () => {
+    const own = await plan({ 'mix.exs': mix('releases: [web: [include_executables_for: [:unix]]]') });
+    assert.match(own.buildCommand ?? '', /mix release web --overwrite$/);
+    assert.equal(own.startCommand, 'bin/web start');
+    assert.match(own.dockerfile.text, /\/rel\/web \/app$/m);
+    const standard = await plan({ 'mix.exs': mix('version: "1.0.0"') });
+    assert.match(standard.buildCommand ?? '', /mix release --overwrite$/);
+    assert.equal(standard.startCommand, 'bin/shop start');
+  });
+
+  test('dependencies are compiled under the configuration of production', async () => {
+    const files = { 'mix.exs': mix('deps: [{:plug, "~> 1.16"}]'), 'config/config.exs': '', 'config/prod.exs': '' };
+    const made = await plan(files);
+    assert.match(made.dockerfile.text, /^COPY config\/config\.exs config\/prod\.exs config\/\nRUN .* mix deps\.get/m);
+  });
 });

@@ -1,6 +1,11 @@
 /** Every good fixture app, from `git push` to an answer through the proxy, on the real path. */
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { request } from 'undici';
+import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
@@ -10,9 +15,19 @@ const APPS = {
   express: { runtime: 'node', body: /express/i },
   'vite-static': { runtime: 'static', body: /<div id="(?:app|root)"/ },
   'python-stdlib': { runtime: 'python', body: /python/i },
+  pnpm: { runtime: 'node', body: /hello from Koa/ },
+  procfile: { runtime: 'node', body: /hello from a Procfile/ },
   'go-http': { runtime: 'go', body: /go/i },
   'dockerfile-own': { runtime: 'dockerfile', body: /./ },
 } as const;
+
+const LONG = JSON.stringify('long '.repeat(1000));
+/** Files that the build takes over as they are. The compressed one says something else, so that it is known. */
+const COMPRESSED = {
+  'public/long.json': LONG,
+  'public/packed.json': '"not packed"',
+  'public/packed.json.gz': gzipSync('"packed by the build"'),
+};
 
 describe('a pushed fixture app', () => {
   let stack: Stack;
@@ -21,9 +36,14 @@ describe('a pushed fixture app', () => {
   });
   after(() => stack.stop());
 
+  const projects = new Map<string, TestProject>();
+
   for (const [fixture, expected] of Object.entries(APPS)) {
     test(`${fixture} goes live and answers through the proxy`, async () => {
       const project = await stack.createProject(fixture, { settings: { build: { memoryMiB: 2048, cpus: 2 } } });
+      projects.set(fixture, project);
+      if (fixture === 'vite-static') project.tree.write(COMPRESSED);
+      await project.tree.commit('Compressed files');
       const deployment = await project.deploy();
       assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
       assert.deepEqual(
@@ -37,4 +57,58 @@ describe('a pushed fixture app', () => {
       assert.match(answer.body, expected.body);
     });
   }
+
+  test('changed sources alone are built without installing again', async () => {
+    const project = given('express');
+    const source = readFileSync(join(project.tree.folder, 'app.js'), 'utf8');
+    const { status, id } = await project.deploy({ 'app.js': source.replace('Hello', 'Hello again') });
+    assert.equal(status, 'live');
+    const log = await stack.client.open({ method: 'GET', path: `/deployments/${id}/logs`, query: { step: 'build' } });
+    const install = (await log.body.text()).split('\n').filter((line) => line.includes('npm ci'));
+    assert.match(install.join('\n'), /\bcached\b/i);
+    assert.match((await project.get('/')).body, /Hello again/);
+  });
+
+  describe('a single-page site', () => {
+    test('answers unknown paths with its page, which is asked for anew each time', async () => {
+      const page = await ask('/orders/17');
+      assert.equal(page.statusCode, 200);
+      assert.match(await page.body.text(), /<div id="(?:app|root)"/);
+      assert.equal(page.headers['cache-control'], 'no-cache');
+    });
+
+    test('lets files with a hash in their names be kept for ever', async () => {
+      const [, script = ''] = /src="(\/assets\/[^"]+)"/.exec(await (await ask('/')).body.text()) ?? [];
+      const { statusCode, headers, body } = await ask(script);
+      await body.dump();
+      assert.deepEqual([statusCode, headers['cache-control']], [200, 'public, max-age=31536000, immutable']);
+    });
+
+    test('compresses what is long enough, and only for those who take it', async () => {
+      const packed = await ask('/long.json', 'gzip');
+      assert.equal(packed.headers['content-encoding'], 'gzip');
+      assert.equal(packed.headers.vary, 'Accept-Encoding');
+      assert.equal(gunzipSync(await packed.body.bytes()).toString(), LONG);
+      const plain = await ask('/long.json', 'identity');
+      assert.equal(plain.headers['content-encoding'], undefined);
+      assert.equal(await plain.body.text(), LONG);
+    });
+
+    test('gives the compressed file that the build left beside another', async () => {
+      const packed = await ask('/packed.json', 'gzip');
+      assert.equal(packed.headers['content-encoding'], 'gzip');
+      assert.equal(gunzipSync(await packed.body.bytes()).toString(), '"packed by the build"');
+    });
+  });
+
+  function given(fixture: keyof typeof APPS): TestProject {
+    const project = projects.get(fixture);
+    assert.ok(project, `${fixture} was deployed`);
+    return project;
+  }
+
+  const ask = (path: string, encoding = 'identity'): ReturnType<typeof request> =>
+    request(`${stack.proxyUrl}${path}`, {
+      headers: { host: given('vite-static').hostName, 'accept-encoding': encoding },
+    });
 });

@@ -5,6 +5,7 @@ export const php: BaseRecipe = {
   kind: 'php',
   from: 'debian',
   packages: [
+    'apache2',
     'libapache2-mod-php',
     'php-curl',
     'php-gd',

@@ -35,6 +35,16 @@ async function openPort(t: TestContext): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** A port that was open and is closed again. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 interface Scene {
   readonly port?: number;
   readonly portGuessed?: boolean;
@@ -116,6 +126,24 @@ describe('the step health', () => {
     test('and a third one, none is taken', async (t) => {
       const context = contextOf({ port: CLOSED, check, containers: listening(await openPort(t), 9229) });
       await assert.rejects(health.run(context), { code: 'ORK_PORT_WRONG' });
+    });
+
+    test('long before the guessed one, as a helper does, the guessed one is probed again once it is open', async (t) => {
+      const app = createServer((socket) => void socket.on('error', () => undefined).resume());
+      const port = await closedPort();
+      let looks = 0;
+      const listeners: ContainerRuntime['listeners'] = async () => {
+        looks += 1;
+        if (looks === 5) {
+          await once(app.listen(port, '127.0.0.1'), 'listening');
+          t.after(() => app.close());
+        }
+        return [CLOSED, ...(looks < 5 ? [] : [port])].map((open) => ({ address: '0.0.0.0', port: open }));
+      };
+      const context = contextOf({ port, check, containers: { ...listening(), listeners } });
+      const report = await health.run(context);
+      assert.equal(report.foundPort, null);
+      assert.ok(context.lines.includes(`port ${port} is open now: going back from ${CLOSED} to it`));
     });
 
     test('and another one at each look, none is taken before it stays', async (t) => {

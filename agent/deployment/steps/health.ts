@@ -4,7 +4,7 @@ import type { ProbeSubject } from '../../probe/index.ts';
 import type { Domain } from '../../../protocol/job.ts';
 import type { HealthReport, Listener } from '../../../protocol/steps.ts';
 import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
-import { otherPort } from '../port.ts';
+import { isOpen, otherPort } from '../port.ts';
 import type { ContainerState } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
 
@@ -116,7 +116,10 @@ interface PortSearch {
   port(): number;
   /** It, when it is not the guessed one. */
   found(): number | null;
-  /** After a failed probe: when the port was a guess and the app keeps exactly one other open, that one is probed from now on. */
+  /**
+   * After a failed probe: when the port was a guess and the app keeps exactly one other open, that one is probed from now
+   * on; but no longer than until the guessed one is open, too. A helper may be there long before the app: Erlang's epmd.
+   */
   lookAround(): Promise<void>;
 }
 
@@ -131,9 +134,16 @@ function portSearch(context: StepContext, interval: number): PortSearch {
     port: () => found ?? port,
     found: () => found,
     async lookAround() {
-      if (!portGuessed || found !== null || clock.monotonic() < nextLook) return;
+      if (!portGuessed || clock.monotonic() < nextLook) return;
       nextLook = clock.monotonic() + interval;
-      const other = otherPort(port, (await listenersOf(context)) ?? []);
+      const listeners = (await listenersOf(context)) ?? [];
+      if (found !== null) {
+        if (!isOpen(port, listeners)) return;
+        context.log.line(`port ${port} is open now: going back from ${found} to it`);
+        found = null;
+        return;
+      }
+      const other = otherPort(port, listeners);
       seen = { port: other, times: other !== null && other === seen.port ? seen.times + 1 : 1 };
       if (other === null || seen.times < SAME_PORT_TIMES) return;
       found = other;

@@ -2,6 +2,9 @@
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeElixir } from '../dockerfiles/elixir.ts';
+import type { ElixirRecipe } from '../dockerfiles/elixir.ts';
+import { present } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -10,7 +13,7 @@ const RUNTIME: Runtime = {
   kind: 'elixir',
   digits: 2,
   lines: ['1.18', '1.17', '1.16', '1.15', '1.14'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [toolVersions('elixir'), { path: '.elixir-version', read: (text) => /\d[\d.]*/.exec(text)?.[0] }],
 };
 
@@ -27,6 +30,7 @@ export const elixir: Detector = {
     if (text === null) return { missed: 'no mix.exs' };
     const app = /\bapp:\s*:([a-z][a-z0-9_]{0,60})\b/.exec(text)?.[1];
     if (app === undefined) return { missed: 'mix.exs, but no app in it' };
+    const { release, build } = releaseOf(text, app);
     const phoenix = /\{\s*:phoenix\s*,/.test(text);
     const wanted = /\belixir:\s*"([^"\n]{1,40})"/.exec(text)?.[1]?.replace('~>', '~=');
     const said = wanted === undefined ? null : { value: wanted, from: 'mix.exs' };
@@ -39,10 +43,10 @@ export const elixir: Detector = {
       ...versionFact(runtime),
       ...(phoenix && { port: PORT }),
       installCommand: 'mix deps.get --only prod && mix deps.compile',
-      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}mix release ${app} --overwrite`,
-      startCommand: `bin/${app} start`,
+      buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}${build}`,
+      startCommand: `bin/${release} start`,
     };
-    const recipe = { image: runtime.image, app, hasLock: await repository.has('mix.lock'), phoenix };
+    const recipe = { image: runtime.image, release, phoenix, ...(await sourcesOf(repository, text)) };
     return {
       confidence: phoenix ? 'certain' : 'likely',
       facts,
@@ -51,7 +55,7 @@ export const elixir: Detector = {
         {
           framework: 'mix.exs',
           runtime: 'mix.exs',
-          install: recipe.hasLock ? 'mix.lock' : 'mix.exs',
+          install: recipe.manifests.at(-1) ?? 'mix.exs',
           start: 'mix release',
         },
         { runtime: 'Elixir', version: runtime.evidence },
@@ -64,3 +68,24 @@ export const elixir: Detector = {
     };
   },
 };
+
+/** What the layer of dependencies is made from. */
+async function sourcesOf(
+  repository: RepositoryView,
+  mix: string,
+): Promise<Pick<ElixirRecipe, 'manifests' | 'configuration' | 'downloads'>> {
+  return {
+    manifests: await present(repository, ['mix.exs', 'mix.lock']),
+    configuration: await present(repository, ['config/config.exs', 'config/prod.exs']),
+    // `{:plug, "~> 1.16"}`, `{:plug, github: …}`
+    downloads: /\{\s*:[a-z][a-z0-9_]*\s*,\s*(?:"|[a-z]+:)/.test(mix),
+  };
+}
+
+/** Without `releases` in mix.exs there is one under the name of the app, which must not be named. */
+function releaseOf(mix: string, app: string): { readonly release: string; readonly build: string } {
+  const named = /\breleases:\s*\[\s*([a-z][a-z0-9_]{0,60}):/.exec(mix)?.[1];
+  return named === undefined
+    ? { release: app, build: 'mix release --overwrite' }
+    : { release: named, build: `mix release ${named} --overwrite` };
+}

@@ -19,7 +19,7 @@ const RUNTIME: Runtime = {
   digits: 2,
   // go.mod names the oldest that will do, so the oldest comes first.
   lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [],
 };
 
@@ -55,7 +55,11 @@ export const go: Detector = {
     );
     const recipe = {
       image: runtime.image,
-      downloads: /^[ \t]*require\b/m.test(text) && !(await repository.has('vendor/modules.txt')),
+      // A module that stands in a folder of the repository is needed whole, already to fetch the others.
+      downloads:
+        /^[ \t]*require\b/m.test(text) &&
+        !/=>[ \t]*\.{1,2}\//.test(text) &&
+        !(await repository.has('vendor/modules.txt')),
       hasSum: await repository.has('go.sum'),
     };
     return {

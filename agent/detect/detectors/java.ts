@@ -27,7 +27,7 @@ const RUNTIME: Runtime = {
   kind: 'java',
   digits: 1,
   lines: ['17', '21', '25'],
-  standing: 'an LTS, the version of Debian stable',
+  standing: 'an LTS, the version of Debian 12',
   files: [
     atLeast('system.properties', /java\.runtime\.version\s*=\s*([\d.]+)/),
     atLeast('.java-version', /^(?:[a-z]+-)?(\d+)/),

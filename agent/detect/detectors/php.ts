@@ -18,7 +18,7 @@ const RUNTIME: Runtime = {
   kind: 'php',
   digits: 2,
   lines: ['8.3', '8.4', '8.1'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [versionFile('.php-version'), toolVersions('php')],
 };
 

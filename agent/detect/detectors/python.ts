@@ -13,7 +13,7 @@ const RUNTIME: Runtime = {
   kind: 'python',
   digits: 2,
   lines: ['3.12', '3.13', '3.14', '3.10'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [versionFile('.python-version'), versionFile('runtime.txt'), toolVersions('python')],
 };
 

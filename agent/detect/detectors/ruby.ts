@@ -13,7 +13,7 @@ const RUNTIME: Runtime = {
   kind: 'ruby',
   digits: 2,
   lines: ['3.2', '3.3', '3.4'],
-  standing: 'the version of Debian stable',
+  standing: 'the version of Debian 12',
   files: [versionFile('.ruby-version'), toolVersions('ruby')],
 };
 
@@ -60,7 +60,7 @@ export const ruby: Detector = {
       ...versionFact(runtime),
       port: way.port,
       installCommand: 'bundle install',
-      ...(assets && { buildCommand: 'SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile' }),
+      ...(assets && { buildCommand: 'SECRET_KEY_BASE=only-for-this-build bundle exec rails assets:precompile' }),
       startCommand: way.command,
     };
     const libraries = [

@@ -4,13 +4,17 @@ import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 
 export interface ElixirRecipe {
   readonly image: string;
-  readonly app: string;
-  readonly hasLock: boolean;
+  readonly release: string;
+  readonly manifests: readonly string[];
+  /** What dependencies are compiled under, so that a change of it compiles them anew. */
+  readonly configuration: readonly string[];
+  /** It has dependencies: without any nothing is fetched, not even the tools for that. */
+  readonly downloads: boolean;
   readonly phoenix: boolean;
 }
 
 export function writeElixir(
-  { image, app, hasLock, phoenix }: ElixirRecipe,
+  { image, release, manifests, configuration, downloads, phoenix }: ElixirRecipe,
   { facts, surroundings }: WriteRequest,
 ): Generated {
   const { installCommand = '', buildCommand = '', startCommand = '' } = facts;
@@ -20,8 +24,9 @@ export function writeElixir(
     ...aptInstall(['build-essential', 'git']),
     'WORKDIR /src',
     'ENV MIX_ENV=prod LANG=C.UTF-8',
-    'RUN mix local.hex --force && mix local.rebar --force',
-    `COPY mix.exs ${hasLock ? 'mix.lock ' : ''}./`,
+    ...(downloads ? ['RUN mix local.hex --force && mix local.rebar --force'] : []),
+    `COPY ${manifests.join(' ')} ./`,
+    ...(configuration.length === 0 ? [] : [`COPY ${configuration.join(' ')} config/`]),
     `RUN ${packages} ${installCommand}`,
     'COPY . .',
     `RUN ${packages} ${buildCommand}`,
@@ -29,7 +34,7 @@ export function writeElixir(
   const run = [
     `FROM ${image}`,
     `ENV HOME=/tmp LANG=C.UTF-8 MIX_ENV=prod RELEASE_TMP=/tmp${phoenix ? ' PHX_SERVER=true' : ''}`,
-    `COPY --from=build --chown=${USER} /src/_build/prod/rel/${app} /app`,
+    `COPY --from=build --chown=${USER} /src/_build/prod/rel/${release} /app`,
     ...runAs(startCommand),
   ];
   return { text: stages(build, run), files: [] };

@@ -1,0 +1,104 @@
+/** What each fixture app must answer, and what it needs beyond its own files. */
+
+export interface App {
+  /** What its front page holds. */
+  readonly body: RegExp;
+  /** Variables of the environment, as its user would set them. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** A path of the workdir that the image must not hold: a development dependency. */
+  readonly absent?: string;
+  /** The file of its greeting. Pushed again with another greeting, it must be built without installing anything. */
+  readonly changed?: string;
+}
+
+/** Fixtures that are built. Every fixture stands here or in {@link PLANNED_ONLY}; main.ts checks it. */
+export const BUILT: Readonly<Record<string, App>> = {
+  // Node.js: servers.
+  'node-plain': { body: /node/i },
+  express: { body: /express/i, changed: 'app.js' },
+  fastify: { body: /hello from Fastify/ },
+  koa: { body: /hello from Koa/ },
+  hono: { body: /hello from Hono/ },
+  hapi: { body: /hello from hapi/ },
+  nest: {
+    body: /hello from Nest/,
+    absent: 'node_modules/@nestjs/cli',
+    changed: 'src/main.ts',
+  },
+  next: { body: /hello from Next\.js/ },
+  nuxt: { body: /hello from Nuxt/ },
+  sveltekit: { body: /hello from SvelteKit/ },
+  'react-router': { body: /hello from React Router/ },
+  remix: { body: /hello from Remix/ },
+  'astro-server': { body: /hello from Astro on Node/ },
+  'solid-start': { body: /hello from SolidStart/ },
+  // Node.js: sites.
+  'vite-static': { body: /<div id="(?:app|root)"/ },
+  'next-export': { body: /hello from Next\.js/ },
+  astro: { body: /hello from Astro/ },
+  eleventy: { body: /hello from Eleventy/ },
+  vitepress: { body: /hello from VitePress/ },
+  solid: { body: /hello from Solid/ },
+  angular: { body: /hello from Angular/ },
+  'create-react-app': { body: /hello from Create React App/ },
+  'vue-cli': { body: /hello from Vue/ },
+  docusaurus: { body: /hello from Docusaurus/ },
+  // Package managers and workspaces.
+  pnpm: { body: /hello from Koa/, changed: 'server.js' },
+  'yarn-classic': { body: /hello from Koa/, changed: 'server.js' },
+  'yarn-berry': { body: /hello from Koa/ },
+  bun: { body: /hello from Bun/ },
+  'workspace-npm': { body: /hello from a workspace/ },
+  'workspace-pnpm-turbo': { body: /hello from a member/ },
+  'workspace-yarn-nx': { body: /hello from a member/ },
+  // Said by the repository.
+  procfile: { body: /hello from a Procfile/ },
+  overridden: { body: /hello from orkestr\.json/ },
+  'dockerfile-own': { body: /./ },
+  'dockerfile-prod': { body: /hello/ },
+  // Other runtimes.
+  'static-html': { body: /hello/ },
+  'deno-plain': { body: /hello/ },
+  'python-stdlib': { body: /python/i },
+  flask: { body: /hello from Flask/, changed: 'app.py' },
+  django: { body: /hello from Django/, variables: { SECRET_KEY: 'only-for-the-test' } },
+  fastapi: { body: /hello from FastAPI/ },
+  'flask-pipenv': { body: /hello from Flask/ },
+  'go-http': { body: /go/i },
+  'go-modules': { body: /hello from Go/, changed: 'main.go' },
+  'rust-plain': { body: /hello from Rust/ },
+  'php-plain': { body: /hello from PHP/ },
+  'ruby-plain': { body: /hello from Ruby/ },
+  rack: { body: /hello from Rack/ },
+  sinatra: { body: /hello from Sinatra/, changed: 'app.rb' },
+  rails: { body: /hello from Rails/, variables: { SECRET_KEY_BASE: 'only-for-the-test' } },
+  'java-plain': { body: /hello from Java/ },
+  'elixir-plain': { body: /hello from Elixir/ },
+};
+
+const NO_REGISTRY = 'is not among the packages of Debian, and its registry may be out of reach';
+
+/** Fixtures of which only the plan is shown, and why. */
+export const PLANNED_ONLY: Readonly<Record<string, string>> = {
+  gatsby: 'its image library downloads a part of itself from elsewhere than the registry of npm',
+  'fastapi-uv': `uv ${NO_REGISTRY}`,
+  'flask-pdm': 'a lockfile of pdm names files of the Python registry',
+  'starlette-poetry': 'a lockfile of poetry names files of the Python registry',
+  streamlit: `Streamlit ${NO_REGISTRY}`,
+  'actix-web': `Actix Web ${NO_REGISTRY}`,
+  axum: `Axum ${NO_REGISTRY}`,
+  rocket: `Rocket ${NO_REGISTRY}`,
+  warp: `Warp ${NO_REGISTRY}`,
+  laravel: "Debian's packages of PHP are no repository of composer",
+  slim: "Debian's packages of PHP are no repository of composer",
+  symfony: "Debian's packages of PHP are no repository of composer",
+  'spring-boot-maven': `Spring Boot ${NO_REGISTRY}`,
+  'spring-boot-gradle': `Spring Boot ${NO_REGISTRY}`,
+  quarkus: `Quarkus ${NO_REGISTRY}`,
+  micronaut: `Micronaut ${NO_REGISTRY}`,
+  ktor: `Ktor ${NO_REGISTRY}`,
+  phoenix: `Phoenix ${NO_REGISTRY}`,
+  fresh: `Fresh ${NO_REGISTRY}`,
+  aspnet: 'the .NET SDK is not among the packages of Debian',
+  'dotnet-plain': 'the .NET SDK is not among the packages of Debian',
+};

@@ -1,0 +1,122 @@
+/**
+ * `npm run e2e:apps`: the fixture apps, each from `git push` to an answer through the proxy, on the real path: detected,
+ * built by its generated Dockerfile in the sandbox, started hardened, found healthy. See HELP. The last line of its output
+ * is one JSON object.
+ */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureEngine, stopEngine } from '../../installer/prepare/engine.ts';
+import { PLANNED, planOf } from '../fixtures/plan-of.ts';
+import { startStack } from '../harness/stack.ts';
+import type { Stack } from '../harness/stack.ts';
+import { BUILT, PLANNED_ONLY } from './apps.ts';
+import { ENGINE, makeBaseImages } from './images.ts';
+import { makeRegistries } from './registries.ts';
+import { tryApp } from './try-app.ts';
+import type { Outcome } from './try-app.ts';
+
+const HELP = `npm run e2e:apps [-- options]
+
+Pushes every fixture app of test/fixtures/apps to an installation of its own, and asks it over HTTP once it is live. Those
+whose toolchain is not to be had without a foreign registry are only planned: "built" is null, and "reason" says why.
+
+  --only A,B   only these
+  --keep       leave the apps running until Ctrl-C, and tell their addresses
+  --json       only the last line
+
+Needs root, the npm registry and Debian's packages. Exits 1 when an app was not built or did not answer.`;
+
+interface Options {
+  readonly only: readonly string[];
+  readonly keep: boolean;
+  readonly say: (line: string) => void;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const only = values.only?.split(',') ?? PLANNED;
+  const unknown = only.find((name) => BUILT[name] === undefined && PLANNED_ONLY[name] === undefined);
+  if (unknown !== undefined) {
+    console.error(`There is no fixture app "${unknown}" in test/e2e-apps/apps.ts.`);
+    return 1;
+  }
+  const say = (line: string): void => (values.json ? undefined : console.log(line));
+  const outcomes = await tryAll({ only, keep: values.keep, say });
+  console.log(JSON.stringify({ apps: outcomes }));
+  return outcomes.every(({ built, answered }) => built !== false && answered !== false) ? 0 : 1;
+}
+
+async function tryAll(options: Options): Promise<Outcome[]> {
+  const { only, say } = options;
+  const planned = await Promise.all(only.filter((name) => BUILT[name] === undefined).map(planOnly));
+  const names = only.filter((name) => BUILT[name] !== undefined);
+  if (names.length === 0) return planned;
+  const { version, origin } = await ensureEngine(ENGINE, say);
+  say(`Docker Engine ${version}, ${origin}`);
+  const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
+  try {
+    await makeBaseImages(say);
+    return [...planned, ...(await buildAll(names, await makeRegistries(folder, say), options))];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    await stopEngine(ENGINE);
+    rmSync(dirname(ENGINE.runFolder), { recursive: true, force: true });
+  }
+}
+
+async function buildAll(names: readonly string[], baseImages: string, { keep, say }: Options): Promise<Outcome[]> {
+  const interrupted = stopAsked();
+  const stack = await startStack({ env: { agent: { ORKESTR_BASE_IMAGES: baseImages } } });
+  try {
+    const outcomes: Outcome[] = [];
+    for (const name of names) {
+      if (interrupted.aborted) break;
+      outcomes.push(await tryOne(stack, name, { keep, say }));
+    }
+    if (keep && !interrupted.aborted) {
+      say('Ctrl-C takes everything away.');
+      await once(interrupted, 'abort');
+    }
+    return outcomes;
+  } finally {
+    await stack.stop();
+  }
+}
+
+async function tryOne(stack: Stack, name: string, { keep, say }: Omit<Options, 'only'>): Promise<Outcome> {
+  const app = BUILT[name];
+  if (app === undefined) throw new Error(`${name} is not built`);
+  const outcome = await tryApp(stack, name, app, keep);
+  const right = outcome.built === true && outcome.answered === true;
+  say(`${right ? '✓' : '✗'} ${name.padEnd(22)} ${outcome.detected.padEnd(18)} ${(outcome.ms / 1000).toFixed(1)} s`);
+  for (const line of outcome.reason?.split('\n') ?? []) say(`    ${line}`);
+  return outcome;
+}
+
+async function planOnly(name: string): Promise<Outcome> {
+  const { framework } = await planOf(name);
+  return { name, detected: framework, built: null, answered: null, ms: 0, reason: PLANNED_ONLY[name] ?? '' };
+}
+
+/** Aborted by the first SIGINT or SIGTERM: the app at hand is finished, and everything is taken away. */
+function stopAsked(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+}
+
+process.exitCode = await main();

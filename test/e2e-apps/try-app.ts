@@ -1,0 +1,112 @@
+/** One fixture app from `git push` to its answer; where its sources are changed, again. */
+import type { DeploymentDetail } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
+import { mustRun } from '../../installer/stack/run-program.ts';
+import { BuildPlan } from '../../protocol/steps.ts';
+import type { TestProject } from '../harness/project.ts';
+import type { Stack } from '../harness/stack.ts';
+import type { App } from './apps.ts';
+import { filesOf } from './fixture-files.ts';
+
+/** Builds of whole frameworks on two slow cores. */
+const BUILD = { memoryMiB: 4096, cpus: 2, timeoutSeconds: 1200 };
+const DEPLOYMENT_MS = 1_500_000;
+/** Greeting of an app whose sources were changed. */
+const CHANGED = 'changed hello from';
+
+export interface Outcome {
+  readonly name: string;
+  /** Name of the framework in the plan; empty when the analysis failed. */
+  readonly detected: string;
+  /** Null: only planned. */
+  readonly built: boolean | null;
+  readonly answered: boolean | null;
+  /** From the push to the first answer. */
+  readonly ms: number;
+  /** Why not. */
+  readonly reason?: string;
+}
+
+interface Trial {
+  readonly stack: Stack;
+  readonly project: TestProject;
+  readonly app: App;
+}
+
+/** Never throws for what the app does: that is its outcome. */
+export async function tryApp(stack: Stack, name: string, app: App, keep: boolean): Promise<Outcome> {
+  const files = await filesOf(name);
+  const project = await stack.createProject(files, {
+    slug: name,
+    settings: { build: BUILD },
+    ...(app.variables !== undefined && { variables: app.variables }),
+  });
+  const trial: Trial = { stack, project, app };
+  try {
+    const began = performance.now();
+    const deployment = await deploy(trial);
+    const wrong = deployment.status === 'live' ? await wrongAnswer(trial) : failureOf(deployment);
+    const outcome = {
+      name,
+      detected: planOf(deployment)?.framework ?? '',
+      built: deployment.steps.some((step) => step.name === 'build' && step.status === 'done'),
+      answered: wrong === null,
+      ms: Math.round(performance.now() - began),
+    };
+    const reason = wrong ?? (await wrongImage(deployment, app)) ?? (await wrongRebuild(trial, files));
+    return reason === null ? outcome : { ...outcome, answered: false, reason };
+  } finally {
+    // The memory of one app is there for the next.
+    if (!keep) await stack.client.delete(apiPath('projects', name));
+  }
+}
+
+async function deploy({ stack, project }: Trial): Promise<DeploymentDetail> {
+  return stack.waitForDeployment((await project.push()).id, undefined, DEPLOYMENT_MS);
+}
+
+async function wrongAnswer({ project, app }: Trial, holds = ''): Promise<string | null> {
+  const { status, body } = await project.get('/');
+  if (status === 200 && app.body.test(body) && body.includes(holds)) return null;
+  return `GET / gave ${status}: ${body.slice(0, 300)}`;
+}
+
+/** What the image should not hold. It is asked in the container that serves. */
+async function wrongImage({ steps }: DeploymentDetail, { absent }: App): Promise<string | null> {
+  if (absent === undefined) return null;
+  const target = steps.find(({ name }) => name === 'deploy')?.output as { containerId?: string } | undefined;
+  const listed = await mustRun('docker exec', ['docker', 'exec', target?.containerId ?? '', 'find', absent, '-prune'], {
+    env: process.env,
+  }).catch(() => '');
+  return listed === '' ? null : `the image holds ${absent}, which production does not need`;
+}
+
+/** A change of sources alone must be seen, and must not install again. */
+async function wrongRebuild(trial: Trial, files: Readonly<Record<string, string>>): Promise<string | null> {
+  const { stack, project, app } = trial;
+  const path = app.changed;
+  if (path === undefined) return null;
+  project.tree.write({ [path]: (files[path] ?? '').replace(/hello from/i, CHANGED) });
+  await project.tree.commit('Only sources');
+  const deployment = await deploy(trial);
+  if (deployment.status !== 'live') return `after a change of ${path}: ${failureOf(deployment)}`;
+  const log = await stack.client.open({
+    method: 'GET',
+    path: `${apiPath('deployments', deployment.id)}/logs`,
+    query: { step: 'build' },
+  });
+  const install = planOf(deployment)?.installCommand ?? 'go mod download';
+  const lines = (await log.body.text()).split('\n').filter((line) => line.includes(install));
+  if (!lines.some((line) => /\bcached\b/i.test(line))) return `a change of ${path} alone ran \`${install}\` again`;
+  return wrongAnswer(trial, CHANGED);
+}
+
+const planOf = ({ steps }: DeploymentDetail): BuildPlan | undefined =>
+  BuildPlan.safeParse(steps.find(({ name }) => name === 'analyze')?.output).data;
+
+/** The step, what it said, and the last lines of its log. */
+function failureOf({ status, steps, error }: DeploymentDetail): string {
+  const step = steps.find((one) => one.status === 'failed')?.name ?? 'no step';
+  const lines = (error?.evidence ?? []).slice(-25).map((line) => `| ${line}`);
+  return [`${status} in ${step}: ${error?.code ?? ''} ${error?.message ?? ''}`, ...lines].join('\n');
+}
