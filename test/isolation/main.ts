@@ -138,14 +138,16 @@ async function live(project: TestProject, files?: Readonly<Record<string, string
   throw new Error(`${project.slug} is ${deployment.status}: ${JSON.stringify(deployment.error)}`);
 }
 
-/** A second environment of the project. @returns its deployment */
+/** A second environment of the project, of a branch that nobody pushes to again. @returns its deployment */
 async function deploySibling(stack: Stack, project: TestProject): Promise<string> {
-  const environments = apiPath('projects', project.slug, 'environments');
-  await stack.client.post(environments, { slug: 'sibling', branch: project.branch }, z.unknown());
-  const { id } = await stack.client.post(`${environments}/sibling/deployments`, {}, Deployment);
-  const { status, error } = await stack.waitForDeployment(id);
+  const slug = 'sibling';
+  await stack.client.post(apiPath('projects', project.slug, 'environments'), { slug, branch: slug }, z.unknown());
+  await project.tree.push({ url: project.remoteUrl, token: stack.token }, slug);
+  const [made] = await stack.deployments(project.slug, slug);
+  if (!made) throw new Error('the push of the sibling made no deployment');
+  const { status, error } = await stack.waitForDeployment(made.id);
   if (status !== 'live') throw new Error(`the sibling is ${status}: ${JSON.stringify(error)}`);
-  return id;
+  return made.id;
 }
 
 async function containerOf(deploymentId: string): Promise<Container> {
