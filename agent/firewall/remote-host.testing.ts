@@ -23,11 +23,13 @@ export function makeEndings(): Ending & { end(): Promise<void> } {
   };
 }
 
-/** Says `word` to whoever comes to TCP port 80, and sends back what comes to UDP port 7. */
+/** Says `word` to whoever comes to TCP port 80, and sends back what comes to UDP ports 7 and 53. */
 const SERVERS = (word: string): string => `
   require('node:net').createServer((socket) => socket.on('error', () => {}).end(${JSON.stringify(word)})).listen(80);
-  const echo = require('node:dgram').createSocket('udp4');
-  echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(7);`;
+  for (const port of [7, 53]) {
+    const echo = require('node:dgram').createSocket('udp4');
+    echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(port);
+  }`;
 
 /** Until the test ends. @param address IPv4, one below a multiple of two: the one before it is the host's end */
 export async function openRemoteHost(t: Ending, address: string, word: string): Promise<void> {

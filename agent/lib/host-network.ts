@@ -83,6 +83,12 @@ export async function reachableNameServers(): Promise<readonly string[]> {
   return [];
 }
 
+/** IPv4 name servers of /etc/resolv.conf that only this network namespace has. */
+export async function loopbackNameServers(): Promise<readonly string[]> {
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => ''); // not every host has it
+  return parseNameServers(text).filter((server) => server.startsWith('127.'));
+}
+
 /** IPv4 addresses of the nameserver lines of a resolv.conf(5). */
 export function parseNameServers(text: string): string[] {
   return text.split('\n').flatMap((line) => {

@@ -73,6 +73,20 @@ describe('what is inside the network of a sandbox', () => {
     assert.deepEqual(await openDoors(), []);
   });
 
+  test("questions to the host's own name server on loopback go to the one behind it", async (t) => {
+    const own = makeSandboxNetwork(scope(), exec, async () => ({ loopback: ['127.0.0.53'], reachable: [internet] }));
+    t.after(() => own.remove());
+    await own.ensure();
+    await own.ensure();
+    const script = `const end = (code) => process.exit(code); setTimeout(end, 2500, 1);
+      const socket = require('node:dgram').createSocket('udp4');
+      socket.on('message', () => end(0)).on('error', () => end(1)).send('who?', 53, '127.0.0.53');`;
+    const ask = async ({ namespacePath }: SandboxNetwork): Promise<number | null> =>
+      (await exec('nsenter', [`--net=${namespacePath}`, '--', process.execPath, '-e', script], { timeoutMs: 10_000 }))
+        .exitCode;
+    assert.deepEqual([await ask(own), await ask(network)], [0, 1]);
+  });
+
   test('sends nothing under another address', async () => {
     const dropped = async (): Promise<number> => {
       const argv = ['-w', '10', '-t', 'mangle', '-v', '-S', `ORKESTR-${name}-BFWD`];

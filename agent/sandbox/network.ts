@@ -6,9 +6,10 @@ import { access, writeFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
-import { hostAddresses, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
+import { hostAddresses, loopbackNameServers, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
 import { ensureChains, removeChain } from '../lib/iptables.ts';
 import { type Link, chainsOf } from './network-rules.ts';
+import { type NameServers, redirectQuestions } from './resolver.ts';
 
 const TIMEOUT_MS = 15_000;
 /** 198.18.0.0/16 has 2^14 subnets of four addresses. */
@@ -30,7 +31,12 @@ export interface SandboxNetwork {
   remove(): Promise<void>;
 }
 
-export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
+/** @param nameServersOf the host's */
+export function makeSandboxNetwork(
+  scope: string,
+  by: Exec,
+  nameServersOf: () => Promise<NameServers> = hostNameServers,
+): SandboxNetwork {
   const namespace = `orkb-${scope}`;
   const outside = `ob${scope}`;
   const ip = (...args: string[]): Promise<{ stdout: string }> => run('ip', args, { timeoutMs: TIMEOUT_MS }, by);
@@ -73,14 +79,15 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
   return {
     namespacePath: `/run/netns/${namespace}`,
     async ensure() {
-      const [mtu, nameServers] = await Promise.all([outgoingMtu(), reachableNameServers()]);
+      const [mtu, nameServers] = await Promise.all([outgoingMtu(), nameServersOf()]);
       const existing = (await exists(`/run/netns/${namespace}`)) ? await currentSubnet() : null;
       if (existing === null) await removeLinks();
       const subnet = existing ?? (await connect(mtu));
       await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
       await ensureChains(await chainsOf(linkIn(subnet), null), by);
       await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
-      return { mtu, nameServers };
+      await redirectQuestions(`/run/netns/${namespace}`, nameServers, by);
+      return { mtu, nameServers: nameServers.reachable };
     },
     async ends() {
       const subnet = await subnetInUse();
@@ -98,6 +105,11 @@ export function makeSandboxNetwork(scope: string, by: Exec): SandboxNetwork {
     },
   };
 }
+
+const hostNameServers = async (): Promise<NameServers> => {
+  const [loopback, reachable] = await Promise.all([loopbackNameServers(), reachableNameServers()]);
+  return { loopback, reachable };
+};
 
 /** First subnet that no interface of the host is in, beginning where the scope points: two agents rarely meet. */
 async function freeSubnet(scope: string, by: Exec): Promise<string> {
