@@ -188,14 +188,16 @@ testBoth('of several copies of an app, one that refuses costs no WebSocket', asy
 });
 
 testBoth('a dismissal waits for the end of a frame, drops what follows it, and ends both sides by FIN', async (t) => {
-  const edge = await startEdge(t, { timeouts: { closeMs: 1000 } });
+  const edge = await startEdge(t, { timeouts: { closeMs: 10_000 } });
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   client.send(TEXT.slice(0, 3));
   app.send(TEXT.slice(0, 1));
   await app.sees(`\r\n\r\n${TEXT.slice(0, 3)}`);
   await client.sees(`\r\n\r\n${TEXT.slice(0, 1)}`);
   const drained = dismiss(edge);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const targets = (): readonly { streamsClosed: number }[] => planeOf(edge.proxy).counts(uuid(1))[0]?.targets ?? [];
+  await eventually('the dismissal', () => targets().some(({ streamsClosed }) => streamsClosed === 1));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(behindHead(client), TEXT.slice(0, 1));
   client.send(`${TEXT.slice(3)}${TEXT}\x88\x00`);
   app.send(`${TEXT.slice(1)}${TEXT}\x88\x00`);
