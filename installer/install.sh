@@ -114,8 +114,10 @@ check_options() {
   done
 }
 
+# must_match OPTION VALUE PATTERN: grep looks at lines, so a value has to be one.
 must_match() {
-  printf '%s\n' "$2" | grep -Eq -- "$3" || fail "--$1: \"$2\" is not valid." 'sh install.sh --help shows what it means.'
+  if [ "$(printf '%s\n' "$2" | wc -l)" -eq 1 ] && printf '%s\n' "$2" | grep -Eq -- "$3"; then return 0; fi
+  fail "--$1: \"$2\" is not valid." 'sh install.sh --help shows what it means.'
 }
 
 # @parts

@@ -1,32 +1,52 @@
 /** A folder as .tar.xz, the same bytes for the same files wherever and whenever it is made. */
-import { dirname, basename } from 'node:path';
-import { mustRun } from '../stack/run-program.ts';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
 
 /** Time of every entry: the past, so that no clock finds it in the future. 2020-01-01T00:00:00Z. */
 const ENTRY_TIME_SECONDS = 1_577_836_800;
-const TIMEOUT_MS = 15 * 60_000;
+
+const SAME_EVERYWHERE = [
+  '--format=gnu',
+  '--sort=name',
+  `--mtime=@${ENTRY_TIME_SECONDS}`,
+  '--owner=0',
+  '--group=0',
+  '--numeric-owner',
+  '--mode=u+rw,go+r-w,a+X',
+] as const;
 
 /**
  * GNU tar with sorted entries, one time and owner and only rwxr-xr-x or rw-r--r--; xz in one thread, since the number of
- * threads changes its bytes.
+ * threads changes its bytes. Not by tar's own option for a compressor, which runs it through a shell.
  * @param preset 0 (fast) to 9 (small) of xz(1)
+ * @throws OrkestrError ORK_PREPARE_FAILED
  */
 export async function packFolder(folder: string, file: string, preset: number): Promise<void> {
-  const sameEverywhere = [
-    '--format=gnu',
-    '--sort=name',
-    `--mtime=@${ENTRY_TIME_SECONDS}`,
-    '--owner=0',
-    '--group=0',
-    '--numeric-owner',
-    '--mode=u+rw,go+r-w,a+X',
-  ];
-  const compressor = `--use-compress-program=xz -${preset} --threads=1`;
-  await mustRun(
-    'tar',
-    ['tar', '--create', ...sameEverywhere, compressor, '--file', file, '-C', dirname(folder), basename(folder)],
-    {
-      timeoutMs: TIMEOUT_MS,
-    },
-  );
+  const to = openSync(file, 'w');
+  try {
+    const tar = spawn('tar', ['--create', ...SAME_EVERYWHERE, '-C', dirname(folder), '--', basename(folder)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const xz = spawn('xz', [`-${preset}`, '--threads=1', '--stdout'], { stdio: [tar.stdout, to, 'inherit'] });
+    try {
+      await Promise.all([endOf('tar', tar), endOf('xz', xz)]);
+    } finally {
+      // One that failed leaves the other waiting.
+      tar.kill();
+      xz.kill();
+    }
+  } finally {
+    closeSync(to);
+  }
 }
+
+const endOf = (name: string, child: ChildProcess): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const fail = (why: string, cause?: Error): void =>
+      reject(new OrkestrError('ORK_PREPARE_FAILED', `${name} ${why}.`, { cause }));
+    child.once('error', (cause) => fail('could not be run', cause));
+    child.once('close', (code) => (code === 0 ? resolve() : fail(`ended with ${code ?? 'a signal'}`)));
+  });

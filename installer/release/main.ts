@@ -19,7 +19,7 @@ install.sh, SHA256SUMS and its ed25519 signature. The same sources give the same
   --target NAME    linux-x64 or linux-arm64; may be given twice (default both)
   --out FOLDER     where to (default dist/release)
   --url URL        where it will be published; install.sh looks there unless it came from a hub
-  --preset 0..9    of xz (default 6; 9 takes ten minutes and saves little)
+  --preset 0..9    of xz (default 6)
   --measure        unpack the one for this machine, run agent and proxy for a minute, and print what they take
   --help
 

@@ -37,6 +37,7 @@ describe('install.sh on a host of its own', () => {
       [['--hub'], /--hub has no value/],
       [[], /Neither a hub to join nor --hub-here/],
       [['--hub', 'https://x/$(id)'], /--hub: "https:\/\/x\/\$\(id\)" is not valid/],
+      [['--hub-here', '--email', 'a@example.com\nORKESTR_X=1'], /--email: .*\n.* is not valid/],
       [['--hub', 'http://hub.example.com'], /has no TLS/],
       [['--hub-here', '--version', '../../etc'], /--version: .* is not valid/],
       [['--hub', 'https://hub.invalid', '--token', 'x'], /name of the hub .* is not known here/],

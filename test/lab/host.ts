@@ -87,8 +87,9 @@ export class LabHost {
     return (await mustRun('docker inspect', ['docker', 'inspect', '--format', format, this.#container])).trim();
   }
 
-  /** As a power cut would. */
+  /** With what its agent has made outside of it: control groups are the machine's, and outlive a container. */
   async remove(): Promise<void> {
+    await this.run(['orkestr-agent', 'uninstall', '--purge']);
     await mustRun('docker rm', ['docker', 'rm', '--force', '--volumes', this.#container], { timeoutMs: 120_000 });
   }
 
