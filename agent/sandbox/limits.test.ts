@@ -16,6 +16,7 @@ const nothing: Taken = {
   diskLimitBytes: 8192 * MIB,
   inodes: 0,
   inodeLimit: 2_000_000,
+  hostFreeBytes: 9000 * MIB,
 };
 const sentence = (taken: Partial<Taken>): string => {
   const breach = breachIn({ ...nothing, ...taken }, limits);
@@ -41,6 +42,10 @@ test('disk and inodes are told with what was taken and the limit', () => {
     /^ORK_BUILD_DISK .*: 8 GiB, limit 8 GiB, in `RUN npm run build`\.$/,
   );
   assert.match(sentence({ inodes: 1_990_000 }), /^ORK_BUILD_INODES .*: 1990000, limit 2000000/);
+});
+
+test('a host that is nearly full is told as the host, not as the build', () => {
+  assert.match(sentence({ hostFreeBytes: 200 * MIB }), /^ORK_DISK_FULL The host has 200 MiB of disk left/);
 });
 
 test('to meet the limit of processes is no breach, to stay at it is one', () => {

@@ -50,6 +50,12 @@ export interface Slot {
   purge(): Promise<void>;
 }
 
+interface Behind {
+  readonly failed: boolean;
+  /** Moment (ms since the epoch) from which on nothing is to stay in the cache. */
+  readonly dropSince: number | null;
+}
+
 export interface SlotUse {
   readonly limits: BuildLimits;
   readonly log: StepLog;
@@ -64,8 +70,9 @@ export function makeSlot(options: SlotOptions): Slot {
   const network = makeSandboxNetwork(name, by);
   const cgroup = makeBuildCgroup(`orkestr-build-${name}`);
   let turn: Promise<unknown> = Promise.resolve();
-  /** When the build before began, if nothing of it is to stay in the cache. */
-  let oversized: number | null = null;
+  /** What the build before leaves to be done. */
+  let behind: Behind = { failed: false, dropSince: null };
+  let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
   /** One after the other: starting, building and stopping never overlap. */
@@ -79,7 +86,7 @@ export function makeSlot(options: SlotOptions): Slot {
     clearTimeout(idleTimer);
     await daemon.stop();
     await cgroup.remove();
-    await unmountBelow([dataDirectory, runDirectory], by);
+    await unmountBelow([disk.folder, runDirectory], by);
     await disk.release();
     await network.remove();
   };
@@ -113,8 +120,9 @@ export function makeSlot(options: SlotOptions): Slot {
   };
 
   const tidy = async (): Promise<void> => {
-    await untilUnused(daemon.engine);
-    if (oversized !== null) await dropSince(daemon.engine, oversized);
+    tidying = new AbortController();
+    if (behind.failed) await untilUnused(daemon.engine, tidying.signal);
+    if (behind.dropSince !== null) await dropSince(daemon.engine, behind.dropSince);
     await disk.giveBack();
   };
 
@@ -134,10 +142,11 @@ export function makeSlot(options: SlotOptions): Slot {
         try {
           await ensureRunning(use);
           await makeRoom(daemon.engine, disk, use);
-          oversized = null;
+          behind = { failed: false, dropSince: null };
           return await work({ engine: daemon.engine, cgroup, disk });
         } catch (error) {
-          if (error instanceof OrkestrError && OVERSIZED.has(error.code)) oversized = began;
+          const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
+          behind = { failed: true, dropSince: oversized ? began : null };
           throw error;
         } finally {
           stopWhenIdle();
@@ -146,13 +155,18 @@ export function makeSlot(options: SlotOptions): Slot {
     // A failure means that the engine is gone, and its disk with it.
     tidy: () => inTurn(tidy).catch(() => undefined),
     isRunning: async () => (await daemon.runningPid()) !== null,
-    stop: () => inTurn(tearDown),
-    purge: () =>
-      inTurn(async () => {
+    stop() {
+      tidying.abort(); // nobody waits for it any more
+      return inTurn(tearDown);
+    },
+    purge() {
+      tidying.abort();
+      return inTurn(async () => {
         await tearDown();
         await rm(stateDirectory, { recursive: true, force: true });
         await rm(runDirectory, { recursive: true, force: true });
-      }),
+      });
+    },
   };
 }
 

@@ -22,7 +22,7 @@ const DEADLINE_MARGIN_MS = 30_000;
 
 /**
  * Build `request` in the sandbox under its reference.
- * @throws OrkestrError the codes under "build", ORK_CANCELLED
+ * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL (the host's)
  */
 export async function solve(
   lease: SandboxLease,

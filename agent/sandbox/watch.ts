@@ -52,6 +52,7 @@ export async function watchLimits(lease: SandboxLease, limits: BuildLimits, cloc
       diskLimitBytes: Math.min(limits.diskMiB * MIB, before.freeBytes),
       inodes,
       inodeLimit: Math.min(limits.inodes, before.freeInodes),
+      hostFreeBytes: use.hostFreeBytes,
     };
   };
   const note = (breach: Breach | null): void => {
