@@ -119,7 +119,11 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
     async ensure(say: (text: string) => void): Promise<void> {
       if ((await isMounted(folder)) && (await isWritable(folder))) return;
       await unmount();
-      await make(say);
+      await make(say).catch((cause: unknown) => {
+        if (cause instanceof OrkestrError) throw cause;
+        const evidence = [cause instanceof Error ? cause.message : String(cause)];
+        throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be made.', { evidence, cause });
+      });
     },
     /** Blocks of deleted files are free for the host once their deletion is written. */
     async giveBack(): Promise<void> {
