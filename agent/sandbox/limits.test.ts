@@ -57,8 +57,8 @@ test('log, image and time have their sentences', () => {
   const line = Buffer.from('compiling\n');
   assert.equal(logBreach(64 * MIB, line, limits), null);
   assert.match(logBreach(64 * MIB + 1, line, limits)?.what ?? '', /limit 64 MiB of output/);
-  const clipped = Buffer.from('y\ny\n\n[output clipped, log limit 32MiB/s reached]\n');
-  assert.match(logBreach(100, clipped, limits)?.what ?? '', /more than 32 MiB a second/);
+  const clipped = Buffer.from('y\ny\n\n[output clipped, log limit 16MiB/s reached]\n');
+  assert.match(logBreach(100, clipped, limits)?.what ?? '', /more than 16 MiB a second/);
   assert.equal(imageBreach(8192 * MIB, limits), null);
   assert.match(imageBreach(9000 * MIB, limits)?.what ?? '', /8\.8 GiB, limit 8 GiB/);
   assert.equal(toError(timeBreach(limits), null).message, 'The build did not end within its limit of 900 s.');

@@ -6,7 +6,7 @@ import type { CgroupReading } from './cgroup/cgroup.ts';
 
 const MIB = 1_048_576;
 /** On average from its begin, a step that says more is a flood. */
-export const LOG_BYTES_PER_SECOND = 32 * MIB;
+export const LOG_BYTES_PER_SECOND = 16 * MIB;
 /** What BuildKit says where it left output out (util/progress/logs). */
 const CLIPPED = '[output clipped, log limit ';
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */

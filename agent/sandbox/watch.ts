@@ -62,11 +62,13 @@ export async function watchLimits(lease: SandboxLease, limits: BuildLimits, cloc
   };
   const watch = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
-      note(breachIn(await look(), limits));
+      // Not to be seen: its disk went away with its engine, which the build tells.
+      const taken = await look().catch(() => null);
+      if (taken !== null) note(breachIn(taken, limits));
       await clock.sleep(POLL_MS, stopped.signal);
     }
   };
-  // Ended by `stop`; or the disk went away with its engine, which the build tells.
+  // Ended by `stop`.
   watch().catch(() => undefined);
 
   return {
