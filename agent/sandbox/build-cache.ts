@@ -20,9 +20,9 @@ export async function pruneImages(engine: Engine): Promise<void> {
   await post(engine, '/images/prune?', { filters: { dangling: ['false'] } });
 }
 
-/** Waits, for ten seconds at most, until the engine has let go of what a build that was ended wrote. */
-export async function untilUnused(engine: Engine): Promise<void> {
-  for (let tries = 0; tries < LET_GO_TRIES; tries += 1) {
+/** Waits, for ten seconds at most or until `signal`, until the engine has let go of what a build that was ended wrote. */
+export async function untilUnused(engine: Engine, signal: AbortSignal): Promise<void> {
+  for (let tries = 0; tries < LET_GO_TRIES && !signal.aborted; tries += 1) {
     if (!(await records(engine)).some(({ InUse }) => InUse)) return;
     await delay(LET_GO_PAUSE_MS);
   }

@@ -255,6 +255,7 @@ describe('builds in a real sandbox', () => {
 
   test('a build that fills its disk is ended with disk, limit and command, and the host has its bytes back', async () => {
     const held = async (): Promise<number> => (await stat(join(files.stateDirectory, 'a', 'disk.img'))).blocks * 512;
+    await build(['FROM debian:bookworm-slim', 'RUN true']);
     const before = await held();
     const error = await failure(
       build(['FROM debian:bookworm-slim', 'RUN cat /dev/zero > /fill'], { limits: { diskMiB: 128 } }),

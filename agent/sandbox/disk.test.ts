@@ -5,7 +5,7 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { exec, run } from '../lib/exec.ts';
+import { type Exec, exec, run } from '../lib/exec.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 
 const MIB = 1_048_576;
@@ -107,4 +107,38 @@ test('a damaged one is made anew, with a word about it', async (t) => {
   await ensure(disk);
   assert.ok(said.includes('The build disk is made anew: it was damaged.'));
   await writeFile(join(disk.folder, 'works'), '');
+});
+
+test('a host without loop devices, and one without the programs, are told so', async (t) => {
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'ork-disk-'));
+  t.after(() => rm(stateDirectory, { recursive: true }));
+  const said = (): void => undefined;
+  const failing = (program: string, by: Exec): SlotDisk =>
+    makeSlotDisk({
+      stateDirectory,
+      sizeMiB: 256,
+      slots: 1,
+      exec: (name, ...rest) => (name === program ? by : exec)(name, ...rest),
+    });
+  const noLoop: Exec = async () => ({
+    exitCode: 32,
+    stdout: '',
+    stderr: 'failed to set up loop device',
+    timedOut: false,
+  });
+  await assert.rejects(failing('mount', noLoop).ensure(said), {
+    code: 'ORK_SANDBOX',
+    message: /ORKESTR_BUILD_DISK_MIB=0/,
+  });
+  await rm(join(stateDirectory, 'disk.img'));
+  const missing: Exec = () => Promise.reject(new Error('spawn mkfs.ext4 ENOENT'));
+  await assert.rejects(failing('mkfs.ext4', missing).ensure(said), {
+    code: 'ORK_SANDBOX',
+    evidence: ['spawn mkfs.ext4 ENOENT'],
+  });
+  const none = makeSlotDisk({ stateDirectory, sizeMiB: 0, slots: 1, exec: missing });
+  await none.ensure(said);
+  assert.ok((await none.use()).freeBytes > 0);
+  await none.giveBack();
+  await none.release();
 });

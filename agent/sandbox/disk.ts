@@ -25,6 +25,8 @@ export interface DiskUse {
   readonly freeBytes: number;
   readonly usedInodes: number;
   readonly freeInodes: number;
+  /** On the host's file system, which the disk's file is on. */
+  readonly hostFreeBytes: number;
 }
 
 export interface SlotDisk {
@@ -117,7 +119,11 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
     async ensure(say: (text: string) => void): Promise<void> {
       if ((await isMounted(folder)) && (await isWritable(folder))) return;
       await unmount();
-      await make(say);
+      await make(say).catch((cause: unknown) => {
+        if (cause instanceof OrkestrError) throw cause;
+        const evidence = [cause instanceof Error ? cause.message : String(cause)];
+        throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be made.', { evidence, cause });
+      });
     },
     /** Blocks of deleted files are free for the host once their deletion is written. */
     async giveBack(): Promise<void> {
@@ -131,16 +137,18 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
     giveBack: async (): Promise<void> => undefined,
     release: async (): Promise<void> => undefined,
   };
-  return { folder, use: () => useOf(folder), ...(options.sizeMiB === 0 ? unlimited : limited) };
+  return { folder, use: () => useOf(folder, options.stateDirectory), ...(options.sizeMiB === 0 ? unlimited : limited) };
 }
 
-async function useOf(folder: string): Promise<DiskUse> {
+async function useOf(folder: string, onHost: string): Promise<DiskUse> {
   const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(folder);
   return {
     usedBytes: (blocks - bfree) * bsize,
     freeBytes: bavail * bsize,
     usedInodes: files - ffree,
-    freeInodes: ffree,
+    // Some file systems have no fixed number of inodes and say 0.
+    freeInodes: files === 0 ? Number.MAX_SAFE_INTEGER : ffree,
+    hostFreeBytes: await freeBytes(onHost),
   };
 }
 

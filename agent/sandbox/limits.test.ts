@@ -16,6 +16,7 @@ const nothing: Taken = {
   diskLimitBytes: 8192 * MIB,
   inodes: 0,
   inodeLimit: 2_000_000,
+  hostFreeBytes: 9000 * MIB,
 };
 const sentence = (taken: Partial<Taken>): string => {
   const breach = breachIn({ ...nothing, ...taken }, limits);
@@ -43,6 +44,10 @@ test('disk and inodes are told with what was taken and the limit', () => {
   assert.match(sentence({ inodes: 1_990_000 }), /^ORK_BUILD_INODES .*: 1990000, limit 2000000/);
 });
 
+test('a host that is nearly full is told as the host, not as the build', () => {
+  assert.match(sentence({ hostFreeBytes: 200 * MIB }), /^ORK_DISK_FULL The host has 200 MiB of disk left/);
+});
+
 test('to meet the limit of processes is no breach, to stay at it is one', () => {
   assert.equal(sentence({ processes: 2048, refusedForks: 7, crowdedMs: 1000 }), 'none');
   assert.match(sentence({ processes: 2048, refusedForks: 90, crowdedMs: 5000 }), /^ORK_BUILD_PROCESSES .*: limit 2048/);
@@ -52,8 +57,8 @@ test('log, image and time have their sentences', () => {
   const line = Buffer.from('compiling\n');
   assert.equal(logBreach(64 * MIB, line, limits), null);
   assert.match(logBreach(64 * MIB + 1, line, limits)?.what ?? '', /limit 64 MiB of output/);
-  const clipped = Buffer.from('y\ny\n\n[output clipped, log limit 32MiB/s reached]\n');
-  assert.match(logBreach(100, clipped, limits)?.what ?? '', /more than 32 MiB a second/);
+  const clipped = Buffer.from('y\ny\n\n[output clipped, log limit 16MiB/s reached]\n');
+  assert.match(logBreach(100, clipped, limits)?.what ?? '', /more than 16 MiB a second/);
   assert.equal(imageBreach(8192 * MIB, limits), null);
   assert.match(imageBreach(9000 * MIB, limits)?.what ?? '', /8\.8 GiB, limit 8 GiB/);
   assert.equal(toError(timeBreach(limits), null).message, 'The build did not end within its limit of 900 s.');

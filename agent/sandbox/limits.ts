@@ -6,11 +6,13 @@ import type { CgroupReading } from './cgroup/cgroup.ts';
 
 const MIB = 1_048_576;
 /** On average from its begin, a step that says more is a flood. */
-export const LOG_BYTES_PER_SECOND = 32 * MIB;
+export const LOG_BYTES_PER_SECOND = 16 * MIB;
 /** What BuildKit says where it left output out (util/progress/logs). */
 const CLIPPED = '[output clipped, log limit ';
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
 const CROWDED_LIMIT_MS = 4000;
+/** With less the disk's file may soon not be written any more, which would damage what is on it; and apps need some too. */
+const HOST_LEAST_BYTES = 256 * MIB;
 /** A file system has no room for the next block a little before its count says so. */
 const NEARLY = 0.99;
 
@@ -24,6 +26,7 @@ export interface Taken extends CgroupReading {
   readonly diskLimitBytes: number;
   readonly inodes: number;
   readonly inodeLimit: number;
+  readonly hostFreeBytes: number;
 }
 
 export interface Breach {
@@ -42,6 +45,9 @@ export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
   }
   if (taken.diskBytes >= taken.diskLimitBytes * NEARLY) return diskBreach(taken);
   if (taken.inodes >= taken.inodeLimit * NEARLY) return inodeBreach(taken);
+  if (taken.hostFreeBytes < HOST_LEAST_BYTES) {
+    return { code: 'ORK_DISK_FULL', what: `The host has ${humanSize(taken.hostFreeBytes)} of disk left` };
+  }
   if (taken.crowdedMs >= CROWDED_LIMIT_MS) return processBreach(limits);
   return null;
 }

@@ -53,6 +53,12 @@ export interface Slot {
   purge(): Promise<void>;
 }
 
+interface Behind {
+  readonly failed: boolean;
+  /** Moment (ms since the epoch) from which on nothing is to stay in the cache. */
+  readonly dropSince: number | null;
+}
+
 export interface SlotUse {
   readonly limits: BuildLimits;
   readonly log: StepLog;
@@ -67,8 +73,9 @@ export function makeSlot(options: SlotOptions): Slot {
   const network = makeSandboxNetwork(name, by);
   const cgroup = makeBuildCgroup(`orkestr-build-${name}`);
   let turn: Promise<unknown> = Promise.resolve();
-  /** When the build before began, if nothing of it is to stay in the cache. */
-  let oversized: number | null = null;
+  /** What the build before leaves to be done. */
+  let behind: Behind = { failed: false, dropSince: null };
+  let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
   /** One after the other: starting, building and stopping never overlap. */
@@ -82,7 +89,7 @@ export function makeSlot(options: SlotOptions): Slot {
     clearTimeout(idleTimer);
     await daemon.stop();
     await cgroup.remove();
-    await unmountBelow([dataDirectory, runDirectory], by);
+    await unmountBelow([disk.folder, runDirectory], by);
     await disk.release();
     await network.remove();
   };
@@ -116,8 +123,9 @@ export function makeSlot(options: SlotOptions): Slot {
   };
 
   const tidy = async (): Promise<void> => {
-    await untilUnused(daemon.engine);
-    if (oversized !== null) await dropSince(daemon.engine, oversized);
+    tidying = new AbortController();
+    if (behind.failed) await untilUnused(daemon.engine, tidying.signal);
+    if (behind.dropSince !== null) await dropSince(daemon.engine, behind.dropSince);
     await disk.giveBack();
   };
 
@@ -145,11 +153,12 @@ export function makeSlot(options: SlotOptions): Slot {
         const began = Date.now();
         return whileRunning(use, async () => {
           await makeRoom(daemon.engine, disk, use);
-          oversized = null;
+          behind = { failed: false, dropSince: null };
           try {
             return await work({ engine: daemon.engine, cgroup, disk, network });
           } catch (error) {
-            if (error instanceof OrkestrError && OVERSIZED.has(error.code)) oversized = began;
+            const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
+            behind = { failed: true, dropSince: oversized ? began : null };
             throw error;
           }
         });
@@ -161,13 +170,18 @@ export function makeSlot(options: SlotOptions): Slot {
     // A failure means that the engine is gone, and its disk with it.
     tidy: () => inTurn(tidy).catch(() => undefined),
     isRunning: async () => (await daemon.runningPid()) !== null,
-    stop: () => inTurn(tearDown),
-    purge: () =>
-      inTurn(async () => {
+    stop() {
+      tidying.abort(); // nobody waits for it any more
+      return inTurn(tearDown);
+    },
+    purge() {
+      tidying.abort();
+      return inTurn(async () => {
         await tearDown();
         await rm(stateDirectory, { recursive: true, force: true });
         await rm(runDirectory, { recursive: true, force: true });
-      }),
+      });
+    },
   };
 }
 

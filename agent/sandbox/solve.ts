@@ -30,7 +30,7 @@ export interface SolveInput {
 
 /**
  * Build `request` in the sandbox under its reference. Answers the commands that were run or taken from the cache.
- * @throws OrkestrError the codes under "build", ORK_CANCELLED
+ * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL (the host's)
  */
 export async function solve(
   lease: SandboxLease,

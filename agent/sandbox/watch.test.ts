@@ -18,7 +18,7 @@ interface Seen {
 async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Seen; watch: LimitWatch }> {
   const seen: Seen = {
     group: { processes: 3, refusedForks: 0, oomKills: 0, engineOomKills: 0 },
-    disk: { usedBytes: 500 * MIB, freeBytes, usedInodes: 1000, freeInodes: 100_000 },
+    disk: { usedBytes: 500 * MIB, freeBytes, usedInodes: 1000, freeInodes: 100_000, hostFreeBytes: 9000 * MIB },
   };
   let now = 0;
   const unused = (): never => assert.fail('the watch should not do this');
@@ -75,7 +75,10 @@ test('a disk with less room than the limit is the limit', async (t) => {
 
 test('a build that stays at its limit of processes is ended; one that leaves it again is not', async (t) => {
   const { seen, watch: watched } = await watch(t);
-  const crowded = { ...seen.group, processes: 100, refusedForks: 12 };
+  seen.group = { ...seen.group, processes: 100 }; // as many as it may have, and none refused
+  await turns(50);
+  assert.equal(watched.signal.aborted, false);
+  const crowded = { ...seen.group, refusedForks: 12 };
   seen.group = crowded;
   await turns(3);
   seen.group = { ...crowded, processes: 20 };

@@ -55,6 +55,7 @@ export async function watchLimits(
       diskLimitBytes: Math.min(limits.diskMiB * MIB, before.freeBytes),
       inodes,
       inodeLimit: Math.min(limits.inodes, before.freeInodes),
+      hostFreeBytes: use.hostFreeBytes,
     };
   };
   const note = (breach: Breach | null): void => {
@@ -64,11 +65,13 @@ export async function watchLimits(
   };
   const watch = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
-      note(breachIn(await look(), limits));
+      // Not to be seen: its disk went away with its engine, which the build tells.
+      const taken = await look().catch(() => null);
+      if (taken !== null) note(breachIn(taken, limits));
       await clock.sleep(POLL_MS, stopped.signal);
     }
   };
-  // Ended by `stop`; or the disk went away with its engine, which the build tells.
+  // Ended by `stop`.
   watch().catch(() => undefined);
 
   return {

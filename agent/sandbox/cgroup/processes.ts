@@ -1,5 +1,4 @@
 /** The processes of a group and of all groups below it, in one tree of either kernel interface. */
-import { existsSync } from 'node:fs';
 import { readFile, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -45,12 +44,12 @@ export async function forkRefusals(folder: string): Promise<number> {
   return Math.max(0, ...counts);
 }
 
-/** Groups at and below `folder`, the deepest first. */
+/** Groups at and below `folder`, the deepest first. They come and go while one looks. */
 async function groupsBelow(folder: string): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name));
-  return [...folders, folder].sort((a, b) => b.length - a.length);
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // it went away meanwhile
+  const folders = entries.filter((entry) => entry.isDirectory());
+  const below = await Promise.all(folders.map(({ name }) => groupsBelow(join(folder, name))));
+  return [...below.flat(), folder];
 }
 
 async function processesOf(group: string): Promise<number[]> {
