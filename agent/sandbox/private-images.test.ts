@@ -11,7 +11,7 @@ import type { RegistryLogin } from '../../protocol/job.ts';
 import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from './engine-answer.ts';
 import { registryOf, findLogin } from './registry.ts';
-import { DEBIAN, LIMITS, TestBuilder } from '../../test/harness/builder.ts';
+import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
 
 const HOST = '127.0.0.1:5000';
 const PRIVATE = `${HOST}/team/base:1`;
@@ -27,7 +27,7 @@ describe('private base images', () => {
     builder = await TestBuilder.start();
     await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // so that the sandbox and its network are there
     registry = await startRegistry();
-    await builder.sandbox.use(LIMITS, new AbortController().signal, ({ engine }) => fill(engine));
+    await builder.withEngine(fill);
   });
   after(async () => {
     registry?.kill('SIGKILL');
@@ -91,9 +91,10 @@ async function startRegistry(): Promise<ChildProcess> {
       auth: { htpasswd: { realm: 'test', path: htpasswd } },
     }),
   );
-  const namespace = `--net=/run/netns/orkb-${builder.scope}`;
   // Its own loopback: engines speak plain HTTP with 127.0.0.0/8 only.
-  const child = spawn('nsenter', [namespace, '--', 'docker-registry', 'serve', config], { stdio: 'ignore' });
+  const child = spawn('nsenter', [`--net=${builder.namespacePath}`, '--', 'docker-registry', 'serve', config], {
+    stdio: 'ignore',
+  });
   await once(child, 'spawn');
   return child;
 }

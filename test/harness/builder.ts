@@ -16,7 +16,7 @@ import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 
-export const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
+const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
 export const DEBIAN = 'debian:bookworm-slim';
 
 export interface TestBuild {
@@ -116,13 +116,23 @@ export class TestBuilder {
     );
   }
 
+  /** Does something with the sandbox's engine itself. */
+  withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    return this.sandbox.use(LIMITS, new AbortController().signal, ({ engine }) => work(engine));
+  }
+
+  /** The network namespace of the sandbox, which is there from the first build on. */
+  get namespacePath(): string {
+    return `/run/netns/orkb-${this.scope}`;
+  }
+
   async stop(): Promise<void> {
     await this.sandbox.purge();
     for (const environmentId of this.#environments) {
       for (const { id } of await this.images.list(environmentId)) await this.images.remove(id);
     }
     await rm(this.folder, { recursive: true, force: true });
-    assert.ok(!existsSync(`/run/netns/orkb-${this.scope}`));
+    assert.ok(!existsSync(this.namespacePath));
   }
 
   #makeSandbox(): Sandbox {
