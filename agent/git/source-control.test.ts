@@ -1,6 +1,6 @@
 /** Real git against a real HTTP git server (git http-backend) of this test's own. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, after, before, describe, test } from 'node:test';
 import type { OrkestrError } from '../../protocol/errors.ts';
+import { GIT_ENV, serveGit } from '../../test/harness/git-http.ts';
 import { makeSourceControl, type SourceControlOptions } from './source-control.ts';
 
 const TOKEN = 'canary-token-9f8e7d';
-const GIT_ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/nonexistent', GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C' };
 
 let root = '';
 let port = 0;
@@ -28,33 +28,8 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
     response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
     return;
   }
-  const backend = spawn('git', ['http-backend'], {
-    env: {
-      ...GIT_ENV,
-      GIT_PROJECT_ROOT: root,
-      GIT_HTTP_EXPORT_ALL: '1',
-      PATH_INFO: url.pathname,
-      QUERY_STRING: url.search.slice(1),
-      REQUEST_METHOD: request.method ?? 'GET',
-      CONTENT_TYPE: request.headers['content-type'] ?? '',
-      // Without it the old protocol is spoken, which hands out advertised commits only.
-      GIT_PROTOCOL: url.pathname.startsWith('/old') ? '' : String(request.headers['git-protocol'] ?? ''),
-      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-    },
-  });
-  request.pipe(backend.stdin);
-  const chunks: Buffer[] = [];
-  backend.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  backend.on('close', () => {
-    const all = Buffer.concat(chunks);
-    const end = all.indexOf('\r\n\r\n');
-    for (const header of all.subarray(0, end).toString().split('\r\n')) {
-      const [name = '', value = ''] = header.split(': ', 2);
-      if (name === 'Status') response.statusCode = Number.parseInt(value, 10);
-      else if (name !== '') response.setHeader(name, value);
-    }
-    response.end(all.subarray(end + 4));
-  });
+  // Without it the old protocol is spoken, which hands out advertised commits only.
+  serveGit(root, request, response, url.pathname.startsWith('/old') ? { GIT_PROTOCOL: '' } : {});
 }
 
 /** A repository that is served as /NAME.git, with a work tree to commit from. */

@@ -151,7 +151,7 @@ describe('what goes into a build', () => {
   test('a base image whose triggers mount a cache is refused: it would be a cache of everybody', async () => {
     await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // so that the engine is up
     const name = 'sly.invalid/base:1';
-    await builder.inSandbox((engine) =>
+    await builder.withEngine((engine) =>
       engine.call('import an image', async (docker) => {
         const empty = pack();
         empty.finalize();

@@ -27,7 +27,7 @@ describe('private base images', () => {
     builder = await TestBuilder.start();
     await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // so that the sandbox and its network are there
     registry = await startRegistry();
-    await builder.inSandbox(fill);
+    await builder.withEngine(fill);
   });
   after(async () => {
     registry?.kill('SIGKILL');
@@ -91,9 +91,10 @@ async function startRegistry(): Promise<ChildProcess> {
       auth: { htpasswd: { realm: 'test', path: htpasswd } },
     }),
   );
-  const namespace = `--net=/run/netns/orkb-${builder.scope}a`;
   // Its own loopback: engines speak plain HTTP with 127.0.0.0/8 only.
-  const child = spawn('nsenter', [namespace, '--', 'docker-registry', 'serve', config], { stdio: 'ignore' });
+  const child = spawn('nsenter', [`--net=${builder.namespacePath}`, '--', 'docker-registry', 'serve', config], {
+    stdio: 'ignore',
+  });
   await once(child, 'spawn');
   return child;
 }

@@ -16,7 +16,7 @@ import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 
-export const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
+const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
 export const DEBIAN = 'debian:bookworm-slim';
 
 export interface TestBuild {
@@ -116,11 +116,16 @@ export class TestBuilder {
     );
   }
 
-  /** Does `work` with the engine of a slot. */
-  inSandbox<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+  /** Does something with the sandbox's engine itself. */
+  withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
     const log = { write: () => undefined, line: () => undefined };
     const { signal } = new AbortController();
     return this.sandbox.use({ environmentId: this.scope, limits: LIMITS, log, signal }, ({ engine }) => work(engine));
+  }
+
+  /** The network namespace of the only slot, which is there from the first build on. */
+  get namespacePath(): string {
+    return `/run/netns/orkb-${this.scope}a`;
   }
 
   async stop(): Promise<void> {
@@ -129,7 +134,7 @@ export class TestBuilder {
       for (const { id } of await this.images.list(environmentId)) await this.images.remove(id);
     }
     await rm(this.folder, { recursive: true, force: true });
-    assert.ok(!existsSync(`/run/netns/orkb-${this.scope}a`));
+    assert.ok(!existsSync(this.namespacePath));
   }
 
   #makeSandbox(): Sandbox {
