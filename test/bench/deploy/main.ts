@@ -69,16 +69,20 @@ async function withStack(rounds: number): Promise<ReturnType<typeof report>> {
   const stack = await startStack();
   const name = `ork-bench-${randomBytes(4).toString('hex')}`;
   let plain: PlainScript | undefined;
-  const stop = (): void => void stack.stop().finally(() => process.exit(1));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const clear = async (): Promise<void> => {
+    await plain?.clear();
+    await stack.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void clear().finally(() => process.exit(1)));
+  }
   try {
     const settings = { build: { cpus: availableParallelism() } };
     const project = await stack.createProject(FIXTURE, { settings });
     plain = makePlainScript(project, name, stack.folder);
     return await runRounds(stack, project, plain, rounds);
   } finally {
-    await plain?.clear();
-    await stack.stop();
+    await clear();
   }
 }
 
