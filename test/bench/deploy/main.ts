@@ -31,6 +31,8 @@ turn. Told are medians.
   --rounds N   of each (default 5)
   --help       this text
 
+orkestr's build engine keeps its data below TMPDIR: let that be on the disk, and in a folder as fast, as the host's engine has.
+
 The last line is a JSON object; "ratio" is ours divided by plain. orkestr's build has all processors of the machine, as the
 plain script has; its health check asks for two good answers, and its container is hardened, which the plain one is not.`;
 
