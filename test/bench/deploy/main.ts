@@ -31,6 +31,8 @@ turn. Told are medians.
   --rounds N   of each (default 5)
   --help       this text
 
+orkestr's build engine keeps its data below TMPDIR: let that be on the disk, and in a folder as fast, as the host's engine has.
+
 The last line is a JSON object; "ratio" is ours divided by plain. orkestr's build has all processors of the machine, as the
 plain script has; its health check asks for two good answers, and its container is hardened, which the plain one is not.`;
 
@@ -69,16 +71,20 @@ async function withStack(rounds: number): Promise<ReturnType<typeof report>> {
   const stack = await startStack();
   const name = `ork-bench-${randomBytes(4).toString('hex')}`;
   let plain: PlainScript | undefined;
-  const stop = (): void => void stack.stop().finally(() => process.exit(1));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const clear = async (): Promise<void> => {
+    await plain?.clear();
+    await stack.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void clear().finally(() => process.exit(1)));
+  }
   try {
     const settings = { build: { cpus: availableParallelism() } };
     const project = await stack.createProject(FIXTURE, { settings });
     plain = makePlainScript(project, name, stack.folder);
     return await runRounds(stack, project, plain, rounds);
   } finally {
-    await plain?.clear();
-    await stack.stop();
+    await clear();
   }
 }
 

@@ -25,7 +25,12 @@ export function makePlainScript(project: TestProject, name: string, folder: stri
   const checkout = join(folder, name);
   const gitEnv = { ...process.env, ...project.tree.environment() };
 
-  const removeContainer = (): Promise<unknown> => runProgram([DOCKER, 'rm', '--force', name]);
+  /** The image too: a build under its name would leave it without one. Its layers stay in the build cache. */
+  const removeLast = async (): Promise<void> => {
+    await runProgram([DOCKER, 'rm', '--force', name]);
+    await runProgram([DOCKER, 'rmi', '--force', name]);
+    rmSync(checkout, { recursive: true, force: true });
+  };
 
   const isAnswering = async (address: string, version: string): Promise<boolean> => {
     const { stdout } = await runProgram(['curl', '--silent', '--max-time', '2', `http://${address}:${PORT}/`]);
@@ -34,8 +39,7 @@ export function makePlainScript(project: TestProject, name: string, folder: stri
 
   return {
     async deploy(version) {
-      await removeContainer();
-      rmSync(checkout, { recursive: true, force: true });
+      await removeLast();
       const steps: Record<string, number> = {};
       const began = performance.now();
       const step = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
@@ -62,10 +66,6 @@ export function makePlainScript(project: TestProject, name: string, folder: stri
       });
       return { ms: performance.now() - began, steps };
     },
-    async clear() {
-      await removeContainer();
-      await runProgram([DOCKER, 'rmi', '--force', name]);
-      rmSync(checkout, { recursive: true, force: true });
-    },
+    clear: removeLast,
   };
 }
