@@ -37,15 +37,20 @@ const REASONS = [
 ];
 
 /**
- * The packages of some groups of packages.json: name → programs that tell that it is there. A group that is not there is
- * empty: most scripts that are run by their path need nothing of Debian.
+ * The packages of some groups of packages.json: name → programs that tell that it is there; with those of the groups that
+ * it extends. A group that is not there is empty: most scripts that are run by their path need nothing of Debian.
  *
  * @param {readonly string[]} groups
  * @returns {Map<string, readonly string[]>}
  */
 export function readPackages(groups) {
   const file = JSON.parse(readFileSync(new URL('packages.json', import.meta.url), 'utf8'));
-  return new Map(groups.flatMap((group) => Object.entries(file[group] ?? {})));
+  /** @type {(group: string) => [string, readonly string[]][]} */
+  const packagesOf = (group) => {
+    const { extends: others = [], ...own } = file[group] ?? {};
+    return [...others.flatMap(packagesOf), ...Object.entries(own)];
+  };
+  return new Map(groups.flatMap(packagesOf));
 }
 
 /**

@@ -6,14 +6,18 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureEngine, stopEngine } from '../../installer/prepare/engine.ts';
+import { ROOT, runFolderOf } from '../../installer/stack/stack.ts';
+import { Home } from '../../installer/start/home.ts';
+import { enginePlan } from '../../installer/start/installation.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import { PLANNED, planOf } from '../fixtures/plan-of.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 import { BUILT, PLANNED_ONLY } from './apps.ts';
-import { ENGINE, makeBaseImages } from './images.ts';
+import { makeBaseImages } from './images.ts';
 import { makeRegistries } from './registries.ts';
 import { tryApp } from './try-app.ts';
 import type { Outcome } from './try-app.ts';
@@ -27,7 +31,8 @@ whose toolchain is not to be had without a foreign registry are only planned: "b
   --keep       leave the apps running until Ctrl-C, and tell their addresses
   --json       only the last line
 
-Needs root, the npm registry and Debian's packages. Exits 1 when an app was not built or did not answer.`;
+Needs root, the npm registry and Debian's packages. Exits 1 when an app was not built or did not answer. The base images
+that it makes stay on the machine.`;
 
 interface Options {
   readonly only: readonly string[];
@@ -57,7 +62,8 @@ async function main(): Promise<number> {
   const say = (line: string): void => (values.json ? undefined : console.log(line));
   const outcomes = await tryAll({ only, keep: values.keep, say });
   console.log(JSON.stringify({ apps: outcomes }));
-  return outcomes.every(({ built, answered }) => built !== false && answered !== false) ? 0 : 1;
+  const right = outcomes.filter(({ built, answered }) => built !== false && answered !== false);
+  return right.length === only.length ? 0 : 1;
 }
 
 async function tryAll(options: Options): Promise<Outcome[]> {
@@ -65,16 +71,21 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   const planned = await Promise.all(only.filter((name) => BUILT[name] === undefined).map(planOnly));
   const names = only.filter((name) => BUILT[name] !== undefined);
   if (names.length === 0) return planned;
-  const { version, origin } = await ensureEngine(ENGINE, say);
+  const home = new Home(join(ROOT, '.orkestr'));
+  home.make();
+  const { version, origin } = await ensureEngine(enginePlan(home), say);
   say(`Docker Engine ${version}, ${origin}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
   try {
-    await makeBaseImages(say);
+    await makeBaseImages(home, say);
     return [...planned, ...(await buildAll(names, await makeRegistries(folder, say), options))];
   } finally {
     rmSync(folder, { recursive: true, force: true });
-    await stopEngine(ENGINE);
-    rmSync(dirname(ENGINE.runFolder), { recursive: true, force: true });
+    // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
+    if (!home.isLocked()) {
+      await stopEngine(enginePlan(home));
+      rmSync(runFolderOf(home.folder), { recursive: true, force: true });
+    }
   }
 }
 
@@ -88,6 +99,10 @@ async function buildAll(names: readonly string[], baseImages: string, { keep, sa
       outcomes.push(await tryOne(stack, name, { keep, say }));
     }
     if (keep && !interrupted.aborted) {
+      for (const name of names) {
+        const [newest] = await stack.deployments(name);
+        say(`${name}: ${newest?.urls.join(' ') ?? 'not there'}`);
+      }
       say('Ctrl-C takes everything away.');
       await once(interrupted, 'abort');
     }
@@ -100,7 +115,14 @@ async function buildAll(names: readonly string[], baseImages: string, { keep, sa
 async function tryOne(stack: Stack, name: string, { keep, say }: Omit<Options, 'only'>): Promise<Outcome> {
   const app = BUILT[name];
   if (app === undefined) throw new Error(`${name} is not built`);
-  const outcome = await tryApp(stack, name, app, keep);
+  const outcome = await tryApp(stack, name, app, keep).catch((error: unknown) => ({
+    name,
+    detected: '',
+    built: false,
+    answered: false,
+    ms: 0,
+    reason: [String(error), ...(error instanceof OrkestrError ? error.evidence : [])].join('\n'),
+  }));
   const right = outcome.built === true && outcome.answered === true;
   say(`${right ? '✓' : '✗'} ${name.padEnd(22)} ${outcome.detected.padEnd(18)} ${(outcome.ms / 1000).toFixed(1)} s`);
   for (const line of outcome.reason?.split('\n') ?? []) say(`    ${line}`);

@@ -1,7 +1,7 @@
 /** One fixture app from `git push` to its answer; where its sources are changed, again. */
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
-import { mustRun } from '../../installer/stack/run-program.ts';
+import { runProgram } from '../../installer/stack/run-program.ts';
 import { BuildPlan } from '../../protocol/steps.ts';
 import type { TestProject } from '../harness/project.ts';
 import type { Stack } from '../harness/stack.ts';
@@ -75,10 +75,9 @@ async function wrongAnswer({ project, app }: Trial, holds = ''): Promise<string 
 async function wrongImage({ steps }: DeploymentDetail, { absent }: App): Promise<string | null> {
   if (absent === undefined) return null;
   const target = steps.find(({ name }) => name === 'deploy')?.output as { containerId?: string } | undefined;
-  const listed = await mustRun('docker exec', ['docker', 'exec', target?.containerId ?? '', 'find', absent, '-prune'], {
-    env: process.env,
-  }).catch(() => '');
-  return listed === '' ? null : `the image holds ${absent}, which production does not need`;
+  const { code, stderr } = await runProgram(['docker', 'exec', target?.containerId ?? '', 'ls', '-d', '--', absent]);
+  if (code === 0) return `the image holds ${absent}, which production does not need`;
+  return /No such file/.test(stderr) ? null : `docker exec: ${stderr}`;
 }
 
 /** A change of sources alone must be seen, and must not install again. */
