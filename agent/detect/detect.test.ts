@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { BuildPlan } from '../../protocol/steps.ts';
-import { BUILT, PLANNED_ONLY } from '../../test/e2e-apps/apps.ts';
+import { BUILT, PLANNED_ONLY } from '../../test/apps/apps.ts';
 import { planFile, PLANNED, planOf } from '../../test/fixtures/plan-of.ts';
 import { RepositoryFolder } from './test-repository.ts';
 import { DETECTORS } from './index.ts';

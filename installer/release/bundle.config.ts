@@ -1,5 +1,5 @@
 /**
- * How rolldown makes agent, hub and CLI for a release (docs/adr/0018): CommonJS and minified for the same reasons as the
+ * How rolldown makes agent, hub and CLI for a release (docs/adr/0021): CommonJS and minified for the same reasons as the
  * proxy (proxy/bundle.config.mjs), in one folder, so that what they share is there once.
  */
 import { createRequire } from 'node:module';

@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   const only = values.only?.split(',') ?? PLANNED;
   const unknown = only.find((name) => BUILT[name] === undefined && PLANNED_ONLY[name] === undefined);
   if (unknown !== undefined) {
-    console.error(`There is no fixture app "${unknown}" in test/e2e-apps/apps.ts.`);
+    console.error(`There is no fixture app "${unknown}" in test/apps/apps.ts.`);
     return 1;
   }
   const say = (line: string): void => (values.json ? undefined : console.log(line));

@@ -24,7 +24,7 @@ export async function makeRegistries(folder: string, say: (line: string) => void
     // The tag stays: it tells the version. `name:tag` or `host/name:tag`.
     const name = `orkestr-e2e-${kind}${base.slice(base.lastIndexOf(':'))}`;
     say(`${name}: a registry of Debian's packages on ${base}`);
-    const context = join(ROOT, 'test/e2e-apps/registries', kind);
+    const context = join(ROOT, 'test/apps/registries', kind);
     await mustRun(name, ['docker', 'build', '--quiet', '--build-arg', `BASE=${base}`, '--tag', name, context], {
       // The engine's own builder: it takes its base images from the engine, and asks no registry about them.
       env: { ...process.env, DOCKER_BUILDKIT: '0' },
