@@ -53,6 +53,7 @@ export async function watchLimits(lease: SandboxLease, limits: BuildLimits, cloc
       inodes,
       inodeLimit: Math.min(limits.inodes, before.freeInodes),
       hostFreeBytes: use.hostFreeBytes,
+      logBytes,
     };
   };
   const note = (breach: Breach | null): void => {
@@ -75,7 +76,7 @@ export async function watchLimits(lease: SandboxLease, limits: BuildLimits, cloc
     signal: broken.signal,
     countLog(output) {
       logBytes += output.length;
-      note(logBreach(logBytes, output, limits));
+      note(logBreach(logBytes, limits));
     },
     look,
     breach: (command) => (first === null ? null : toError(first, command)),
