@@ -56,6 +56,7 @@ export async function watchLimits(
       inodes,
       inodeLimit: Math.min(limits.inodes, before.freeInodes),
       hostFreeBytes: use.hostFreeBytes,
+      logBytes,
     };
   };
   const note = (breach: Breach | null): void => {
@@ -78,7 +79,7 @@ export async function watchLimits(
     signal: broken.signal,
     countLog(output) {
       logBytes += output.length;
-      note(logBreach(logBytes, output, limits));
+      note(logBreach(logBytes, limits));
     },
     look,
     breach: (command) => (first === null ? null : toError(first, command)),

@@ -10,7 +10,7 @@ import { makeImageStore } from '../../agent/docker/images.ts';
 import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
 import { CASES, TOGETHER } from './cases.ts';
 import { startLiveApp } from './live-app.ts';
-import { type Bench, type CaseResult, runCase } from './run-case.ts';
+import { type Bench, type CaseResult, runCase, warmUp } from './run-case.ts';
 import { withEngine } from './machine.ts';
 
 const QUIET_MS = 10_000;
@@ -52,11 +52,15 @@ async function main(): Promise<number> {
 
 async function runAll(bench: Bench, wanted: (name: string) => boolean): Promise<readonly CaseResult[]> {
   const results: CaseResult[] = [];
-  const home = randomUUID();
+  const environments = TOGETHER.map(() => randomUUID());
+  await Promise.all(environments.map((each) => warmUp(bench, each)));
+  const home = environments[0] ?? '';
   for (const one of CASES.filter(({ name }) => wanted(name))) results.push(await runCase(bench, one, one.name, home));
   if (!wanted('together')) return results;
   const together = CASES.filter(({ name }) => TOGETHER.some((each) => each === name));
-  const ended = await Promise.all(together.map((one) => runCase(bench, one, `together: ${one.name}`, randomUUID())));
+  const ended = await Promise.all(
+    together.map((one, index) => runCase(bench, one, `together: ${one.name}`, environments[index] ?? home)),
+  );
   return [...results, ...ended];
 }
 

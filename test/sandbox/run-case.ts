@@ -82,6 +82,17 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   };
 }
 
+/** Starts the slot's engine and gives it the base image: what stays of that is not what a case left behind. */
+export async function warmUp(bench: Bench, environmentId: string): Promise<void> {
+  const context = join(bench.folder, randomUUID());
+  await mkdir(context);
+  const one: Case = { name: 'warm-up', code: 'ORK_INTERNAL', limits: {}, dockerfile: ['FROM debian:bookworm-slim'] };
+  const watched = watchedSandbox(bench, one, LIMITS);
+  await build(bench, watched, one, { limits: LIMITS, context, environmentId, signal: bench.signal });
+  await watched.observer?.stop();
+  await rm(context, { recursive: true });
+}
+
 interface Watched {
   readonly sandbox: Sandbox;
   logBytes: number;

@@ -25,9 +25,9 @@ test('processes of a group and of those below are counted and killed, and the gr
 
 test('groups that come and go while one looks are no error', async () => {
   mkdirSync(root);
-  let over = false;
+  const over = new AbortController();
   const looking = (async () => {
-    while (!over) await Promise.all([forkRefusals(root), killTree(root)]);
+    while (!over.signal.aborted) await Promise.all([forkRefusals(root), killTree(root)]);
   })();
   for (let round = 0; round < 300; round += 1) {
     mkdirSync(join(root, 'a', 'b'), { recursive: true });
@@ -35,7 +35,7 @@ test('groups that come and go while one looks are no error', async () => {
     rmdirSync(join(root, 'a', 'b'));
     rmdirSync(join(root, 'a'));
   }
-  over = true;
+  over.abort();
   await looking;
   await removeTree(root);
   assert.equal(await processCount(root), 0);
