@@ -71,27 +71,33 @@ async function withStack(rounds: number): Promise<ReturnType<typeof report>> {
   const stack = await startStack();
   const name = `ork-bench-${randomBytes(4).toString('hex')}`;
   let plain: PlainScript | undefined;
-  const clear = async (): Promise<void> => {
-    await plain?.clear();
-    await stack.stop();
-  };
+  const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void clear().finally(() => process.exit(1)));
+    process.once(signal, () => ended.abort(new Error(`${signal} came`)));
   }
   try {
     const settings = { build: { cpus: availableParallelism() } };
     const project = await stack.createProject(FIXTURE, { settings });
     plain = makePlainScript(project, name, stack.folder);
-    return await runRounds(stack, project, plain, rounds);
+    return await runRounds(stack, project, plain, rounds, ended.signal);
   } finally {
-    await clear();
+    await plain?.clear();
+    await stack.stop();
   }
 }
 
-async function runRounds(stack: Stack, project: TestProject, plain: PlainScript, rounds: number) {
+/** @param signal ends it between two deployments: one that is under way is heard out, so that nothing comes up behind it */
+async function runRounds(
+  stack: Stack,
+  project: TestProject,
+  plain: PlainScript,
+  rounds: number,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof report>> {
   const pairs: Record<Kind, Pair[]> = { cold: [], warm: [] };
   const rollbacks: Deployed[] = [];
   const commit = async (round: string): Promise<string> => {
+    signal.throwIfAborted();
     const version = `version-${randomBytes(4).toString('hex')}`;
     project.tree.write(filesOf(version, round));
     await project.tree.commit(version);
@@ -111,6 +117,7 @@ async function runRounds(stack: Stack, project: TestProject, plain: PlainScript,
   console.log(`first: ours ${describe(first)}`);
   for (let number = 1; number <= rounds; number += 1) {
     const round = randomBytes(4).toString('hex');
+    signal.throwIfAborted();
     await stopSandbox(stack);
     await both('cold', round);
     await both('warm', round);
