@@ -35,16 +35,6 @@ async function openPort(t: TestContext): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A port that was open and is closed again. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 interface Scene {
   readonly port?: number;
   readonly portGuessed?: boolean;
@@ -130,7 +120,9 @@ describe('the step health', () => {
 
     test('long before the guessed one, as a helper does, the guessed one is probed again once it is open', async (t) => {
       const app = createServer((socket) => void socket.on('error', () => undefined).resume());
-      const port = await closedPort();
+      await once(app.listen(0, '127.0.0.1'), 'listening');
+      const { port } = app.address() as AddressInfo;
+      await once(app.close(), 'close');
       let looks = 0;
       const listeners: ContainerRuntime['listeners'] = async () => {
         looks += 1;
