@@ -31,6 +31,8 @@ export async function packFolder(folder: string, file: string, preset: number): 
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const xz = spawn('xz', [`-${preset}`, '--threads=1', '--stdout'], { stdio: [tar.stdout, to, 'inherit'] });
+    // Theirs alone: an xz that fails ends tar, too.
+    tar.stdout.destroy();
     try {
       await Promise.all([endOf('tar', tar), endOf('xz', xz)]);
     } finally {
@@ -48,5 +50,5 @@ const endOf = (name: string, child: ChildProcess): Promise<void> =>
     const fail = (why: string, cause?: Error): void =>
       reject(new OrkestrError('ORK_PREPARE_FAILED', `${name} ${why}.`, { cause }));
     child.once('error', (cause) => fail('could not be run', cause));
-    child.once('close', (code) => (code === 0 ? resolve() : fail(`ended with ${code ?? 'a signal'}`)));
+    child.once('exit', (code) => (code === 0 ? resolve() : fail(`ended with ${code ?? 'a signal'}`)));
   });
