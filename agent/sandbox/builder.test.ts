@@ -185,7 +185,7 @@ describe('builds in a real sandbox', () => {
     const lines = ['FROM debian:bookworm-slim', `RUN echo whole > /made-${scope}`];
     const { image } = await build(lines);
     await images.remove(image.id);
-    const store = join(files.stateDirectory, 'data/overlay2');
+    const store = join(files.stateDirectory, 'a/disk/data/overlay2');
     const made = (await readdir(store)).map((layer) => join(store, layer, 'diff', `made-${scope}`)).find(existsSync);
     await writeFile(made ?? '', 'hurt!\n');
     let told = '';
