@@ -38,7 +38,7 @@ describe('orkestr-agent analyze', () => {
   test('says why there is no plan, and what to do, with exit code 1', async () => {
     const { code, stderr, stdout } = await agent(appFolder('nothing-detected'));
     assert.deepEqual([code, stdout], [1, '']);
-    assert.match(stderr, /^ORK_NOTHING_DETECTED: .*\nAdd a Dockerfile/);
+    assert.match(stderr, /^ORK_NOTHING_DETECTED: .*\n(?: {2}\| .*\n)+Add a Dockerfile/);
     assert.match((await agent('/nowhere')).stderr, /ORK_NOT_FOUND: There is no folder \/nowhere/);
     assert.match((await agent(appFolder('next'), '--root', '../x')).stderr, /ORK_INVALID: --root/);
   });
