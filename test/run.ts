@@ -17,6 +17,7 @@ import { agentArgv, agentEnv, ROOT, runFolderOf } from '../installer/stack/stack
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
+import { labImage, PREPARED } from './lab/image.ts';
 import { compare, endMarked, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
 import { runTests, testFiles } from './runner/test-files.ts';
 import type { RunOptions } from './runner/test-files.ts';
@@ -152,6 +153,8 @@ async function prepareEngine(): Promise<void> {
     });
     say(done);
     rmSync(plan.folder, { recursive: true, force: true });
+    // For test/e2e/installation.test.ts: made there, it would count against the time of one file.
+    await labImage(PREPARED, say);
   } finally {
     await engine.close();
   }
