@@ -8,6 +8,7 @@ import { makeRelease } from '../../installer/release/release.ts';
 import { makeReleaseKey } from '../../installer/release/signature.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
+import { removeHierarchies } from './hierarchies.ts';
 import { LabHost } from './host.ts';
 import { ownerLabel, removeOrphans } from './orphans.ts';
 
@@ -39,6 +40,7 @@ export class Lab {
   /** Takes away first what labs have left whose process was killed. */
   static async open(say: (text: string) => void): Promise<Lab> {
     await removeOrphans();
+    await removeHierarchies();
     const lab = new Lab(say);
     mkdirSync(lab.releaseFolder);
     await mustRun('docker network create', ['docker', 'network', 'create', ...ownerLabel(), lab.#name]);
@@ -91,6 +93,7 @@ export class Lab {
 
   async close(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.remove()));
+    await removeHierarchies();
     await mustRun('docker network rm', ['docker', 'network', 'rm', this.#name]);
     rmSync(this.folder, { recursive: true, force: true });
   }
