@@ -119,7 +119,8 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
     ip6tables: false,
     'live-restore': false,
     'log-level': 'warn',
-    features: { buildkit: true },
+    // The graph driver's layout, from which layers are handed over one by one (handoff/); older engines have no other.
+    features: { buildkit: true, 'containerd-snapshotter': false },
     builder: { gc: { enabled: true, defaultKeepStorage: String(settings.cacheBytes) } },
   };
 }
