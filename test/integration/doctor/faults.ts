@@ -369,7 +369,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'a firewall chain of ours was flushed',
     async inject(host, undo) {
       undo(() => mend(host.subject(), { checks: CHECKS, confirmed: false }));
-      await host.inside('iptables', ['-w', '5', '-F', `ORKESTR-${host.scope}`], { timeoutMs: 10_000 });
+      await host.inside('iptables', ['-w', '5', '-t', 'mangle', '-F', `ORKESTR-${host.scope}`], { timeoutMs: 10_000 });
     },
     finds: ['firewall/missing'],
     mend: /doctor --fix/,
