@@ -14,7 +14,8 @@ const LOOKS: readonly (readonly [string, string])[] = [
   ],
   ['user', 'cut -d: -f1,3,7 /etc/passwd; cut -d: -f1 /etc/group /etc/shadow'],
   ['unit', "systemctl list-unit-files --no-legend --no-pager | awk '{ print $1, $2 }'"],
-  ['rule', "iptables-save 2>/dev/null | grep -v '^#' | sed 's/ *\\[[0-9:]*\\]//'"],
+  // A table with nothing but the kernel's own chains is no difference: it comes into being when somebody looks.
+  ['rule', "iptables-save 2>/dev/null | grep -E '^-A|^:[^ ]+ -' | sed 's/ *\\[[0-9:]*\\]//'"],
   ['link', "ip -o link | awk '{ print $2 }' | grep -v '^veth'"],
   ['namespace', 'ls /run/netns 2>/dev/null'],
   ['container', 'docker ps --all --format "{{.Names}}" 2>/dev/null'],
