@@ -18,6 +18,7 @@ import { makeImageStore } from '../docker/images.ts';
 import { openMetadataService } from '../firewall/remote-host.testing.ts';
 import { run } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';
+import { planFor } from '../../test/harness/builder.ts';
 import { makeImageBuilder } from './builder.ts';
 import { makeSandbox } from './sandbox.ts';
 
@@ -71,18 +72,7 @@ async function build(lines: readonly string[], options: BuildOptions = {}): Prom
     modifiedAt: new Date('2026-01-02T03:04:05Z'),
     ...(options.again && { again: { deploymentId: PREVIOUS, image: options.again } }),
     signal: options.signal ?? new AbortController().signal,
-    plan: {
-      detector: 'test',
-      confidence: 'certain',
-      portGuessed: true,
-      framework: 'none',
-      runtime: 'none',
-      evidence: [],
-      warnings: [],
-      rootDirectory: '.',
-      dockerfile: { origin: 'generated', path: '.orkestr/Dockerfile', text: lines.join('\n') },
-      files: [{ path: '.orkestr/settings', text: 'from the plan' }],
-    },
+    plan: planFor(lines, { files: [{ path: '.orkestr/settings', text: 'from the plan' }] }),
   });
   return { image, text };
 }

@@ -31,6 +31,21 @@ export interface TestBuild {
   readonly onLog?: (text: string) => void;
 }
 
+/** A plan that has nothing but this Dockerfile. */
+export const planFor = (lines: readonly string[], parts: Partial<BuildPlan> = {}): BuildPlan => ({
+  detector: 'test',
+  confidence: 'certain',
+  portGuessed: true,
+  framework: 'none',
+  runtime: 'none',
+  evidence: [],
+  warnings: [],
+  rootDirectory: '.',
+  dockerfile: { origin: 'generated', path: '.orkestr/Dockerfile', text: lines.join('\n') },
+  files: [],
+  ...parts,
+});
+
 export interface Built {
   readonly image: Image;
   /** The whole log. */
@@ -86,15 +101,7 @@ export class TestBuilder {
       registries,
       log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
       signal: options.signal ?? new AbortController().signal,
-      plan: {
-        detector: 'test',
-        confidence: 'certain',
-        portGuessed: true,
-        framework: 'none',
-        runtime: 'none',
-        evidence: [],
-        warnings: [],
-        rootDirectory: '.',
+      plan: planFor(lines, {
         dockerfile: {
           origin: options.origin ?? 'repository',
           path: '.orkestr/Dockerfile',
@@ -102,8 +109,7 @@ export class TestBuilder {
         },
         ...(options.target !== undefined && { target: options.target }),
         ...(options.buildArgs !== undefined && { buildArgs: options.buildArgs }),
-        files: [],
-      },
+      }),
     });
     return { image, text };
   }

@@ -9,6 +9,7 @@ import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
+import { planFor } from '../harness/builder.ts';
 import type { Case } from './cases.ts';
 import type { Traffic } from './live-app.ts';
 import { observe, type Observer } from './sight.ts';
@@ -149,18 +150,7 @@ async function build(
       },
       line: () => undefined,
     },
-    plan: {
-      detector: 'test',
-      confidence: 'certain',
-      portGuessed: true,
-      framework: 'none',
-      runtime: 'none',
-      evidence: [],
-      warnings: [],
-      rootDirectory: '.',
-      dockerfile: { origin: 'generated', path: '.orkestr/Dockerfile', text: one.dockerfile.join('\n') },
-      files: [],
-    },
+    plan: planFor(one.dockerfile),
   });
 }
 
