@@ -1,7 +1,7 @@
 # What orkestr needs of the distribution: programs, and a Docker Engine when there is none.
 
 # program=Debian package=package of RHEL-likes
-NEEDED='curl=curl=curl xz=xz-utils=xz git=git=git iptables=iptables=iptables-nft ip=iproute2=iproute nsenter=util-linux=util-linux openssl=openssl=openssl'
+NEEDED='curl=curl=curl xz=xz-utils=xz git=git=git iptables=iptables=iptables-nft ip=iproute2=iproute nsenter=util-linux=util-linux fstrim=util-linux=util-linux mkfs.ext4=e2fsprogs=e2fsprogs openssl=openssl=openssl'
 
 install_packages() {
   missing=''
