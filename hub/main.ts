@@ -6,6 +6,7 @@ import { toErrorReport, toProblem } from '../protocol/errors.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
+import { makeBackup, restoreBackup } from './backup/backup.ts';
 import { readConfig } from './config.ts';
 import { startHub, systemClock } from './hub.ts';
 import { setUp } from './setup.ts';
@@ -20,6 +21,8 @@ const HELP = `
 Examples:
   $ orkestr-hub setup --email you@example.com --team "Your team"
   $ orkestr-hub serve
+  $ orkestr-hub backup /root/hub.tar.gz
+  $ orkestr-hub restore /root/hub.tar.gz
   $ ORKESTR_HUB_LISTEN=127.0.0.1:0 ORKESTR_LOG_LEVEL=debug orkestr-hub serve
 
 Environment:
@@ -76,6 +79,27 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
   }
 }
 
+async function backup(file: string, { json }: { readonly json?: true }): Promise<void> {
+  const done = await makeBackup(readConfig().stateFolder, file, systemClock.now());
+  // Standard output may be the backup itself.
+  if (file === '-') return;
+  const words = `${file}: the hub with ${done.repositories} repositories. It holds the hub's keys: keep it as you keep those.`;
+  process.stdout.write(`${json ? JSON.stringify(done) : words}\n`);
+}
+
+async function restore(
+  file: string,
+  { replace, json }: { readonly replace?: true; readonly json?: true },
+): Promise<void> {
+  const how = { replace: replace === true, now: systemClock.now() };
+  const { from, previous } = await restoreBackup(readConfig().stateFolder, file, how);
+  if (json) return void process.stdout.write(`${JSON.stringify({ at: from.at, version: from.version, previous })}\n`);
+  const before = previous === null ? '' : ` What was here before is in ${previous}.`;
+  process.stdout.write(
+    `The hub is as it was at ${from.at} (orkestr ${from.version}).${before} Start it: hosts come back by themselves.\n`,
+  );
+}
+
 const program = new Command('orkestr-hub')
   .description('The control plane of orkestr: projects, deployments, hosts, git remote and web console.')
   .version(manifest.version)
@@ -88,6 +112,20 @@ program
   .requiredOption('--team <name>', 'the team')
   .option('--json', 'one JSON object: userId, teamId, teamSlug, token')
   .action(setup);
+
+program
+  .command('backup')
+  .description('write all of the hub to one file, also while it runs')
+  .argument('<file>', 'where to; - is standard output')
+  .option('--json', 'one JSON object: file, repositories')
+  .action(backup);
+program
+  .command('restore')
+  .description('put a backup in the place of a hub that does not run')
+  .argument('<file>', 'where from; - is standard input')
+  .option('--replace', 'put a hub that is there aside')
+  .option('--json', 'one JSON object: at, version, previous')
+  .action(restore);
 
 program.parseAsync().catch((error: unknown) => {
   const { code, detail, mend } = toProblem(toErrorReport(error));

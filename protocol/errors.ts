@@ -214,6 +214,12 @@ export const ERRORS = {
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
   ORK_ALREADY_RUNNING: kind('host', 409, 'Another process uses this state folder. Stop it first.'),
   ORK_CONFIG: kind('user', 500, 'Correct the setting that the message names.'),
+  ORK_BACKUP_UNREADABLE: kind('user', 422, 'Take another backup: this one was cut off, changed, or is something else.'),
+  ORK_BACKUP_INCOMPLETE: kind(
+    'hub',
+    500,
+    'Push the repository that the message names again from a clone, or delete its project; then back up again.',
+  ),
 
   // installer
   ORK_MACHINE_UNFIT: kind('host', 500, 'Use root on a 64-bit Linux with glibc 2.34 or newer, such as Debian 12.'),

@@ -1,0 +1,183 @@
+/** Real state folders with a real database and real repositories, backed up and put back. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { loadHubKey } from '../auth/hub-key.ts';
+import { systemClock } from '../hub.ts';
+import { Repositories } from '../git/repositories.ts';
+import { setUp } from '../setup.ts';
+import { lockState, prepareState } from '../state.ts';
+import { openDatabase } from '../store/database.ts';
+import { makeBackup, restoreBackup } from './backup.ts';
+
+const PROJECT = '01890a5d-ac96-774b-bcce-b302099a8057';
+const NOW = new Date('2026-11-28T20:00:00Z');
+
+interface Bench {
+  readonly folder: string;
+  readonly hub: string;
+  readonly file: string;
+  /** On the branch, and one that a forced push has taken off it: a rollback may still build it. */
+  readonly commits: { readonly kept: string; readonly forced: string };
+}
+
+async function makeHub(t: TestContext): Promise<Bench> {
+  const folder = mkdtempSync(join(tmpdir(), 'ork-backup-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const hub = join(folder, 'hub');
+  const paths = prepareState(hub);
+  const db = await openDatabase(paths.database);
+  await setUp(db, systemClock, { email: 'root@localhost', team: 'First' });
+  await db.destroy();
+  loadHubKey(paths.hubKey);
+  writeFileSync(paths.secretKey, 'a key', { mode: 0o600 });
+  const repositories = new Repositories(hub);
+  await repositories.prepare();
+  await repositories.create(PROJECT);
+  return { folder, hub, file: join(folder, 'hub.tar.gz'), commits: pushTwice(folder, repositories.path(PROJECT)) };
+}
+
+function pushTwice(folder: string, remote: string): Bench['commits'] {
+  const tree = join(folder, 'tree');
+  mkdirSync(tree);
+  const git = (...argv: string[]): string =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...argv], {
+      cwd: tree,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim();
+  git('init', '--quiet', '--initial-branch=main');
+  const commit = (): string => {
+    git('commit', '--quiet', '--allow-empty', '--message', 'x', '--amend', '--date', `${Date.now()}`);
+    return git('rev-parse', 'HEAD');
+  };
+  git('commit', '--quiet', '--allow-empty', '--message', 'first');
+  writeFileSync(join(tree, 'a'), 'one');
+  git('add', 'a');
+  const forced = commit();
+  git('push', '--quiet', remote, 'main');
+  writeFileSync(join(tree, 'a'), 'two');
+  git('add', 'a');
+  const kept = commit();
+  git('push', '--quiet', '--force', remote, 'main');
+  return { kept, forced };
+}
+
+const teamsOf = async (hub: string): Promise<string[]> => {
+  const db = await openDatabase(prepareState(hub).database);
+  const rows = await db.selectFrom('team').select('name').execute();
+  await db.destroy();
+  return rows.map(({ name }) => name);
+};
+
+test('a backup made beside an open hub brings all of it back: accounts, keys, every commit', async (t) => {
+  const { folder, hub, file, commits } = await makeHub(t);
+  const open = await openDatabase(prepareState(hub).database);
+  assert.deepEqual(await makeBackup(hub, file, NOW), { file, repositories: 1 });
+  await open.destroy();
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.deepEqual(
+    readdirSync(hub).filter((name) => name.startsWith('.')),
+    [],
+    'nothing of the work is left',
+  );
+
+  const back = join(folder, 'back');
+  const { from, previous } = await restoreBackup(back, file, { replace: false, now: NOW });
+  assert.equal(from.at, NOW.toISOString());
+  assert.equal(previous, null);
+  assert.deepEqual(await teamsOf(back), ['First']);
+  for (const key of ['hub-key.pem', 'secret.key']) {
+    assert.equal(readFileSync(join(back, key), 'utf8'), readFileSync(join(hub, key), 'utf8'));
+    assert.equal(statSync(join(back, key)).mode & 0o777, 0o600);
+  }
+  const repositories = new Repositories(back);
+  await repositories.prepare();
+  assert.equal(await repositories.resolve(PROJECT, 'main'), commits.kept);
+  assert.ok(await repositories.hasCommit(PROJECT, commits.forced));
+});
+
+test('what is there is never written over: neither a file by a backup nor a hub by a restore', async (t) => {
+  const { hub, file } = await makeHub(t);
+  await makeBackup(hub, file, NOW);
+  await assert.rejects(makeBackup(hub, file, NOW), { code: 'ORK_CONFLICT' });
+  await assert.rejects(restoreBackup(hub, file, { replace: false, now: NOW }), { code: 'ORK_CONFLICT' });
+  const { previous } = await restoreBackup(hub, file, { replace: true, now: NOW });
+  assert.ok(previous !== null && existsSync(join(previous, 'hub.sqlite')));
+  assert.deepEqual(await teamsOf(hub), ['First']);
+});
+
+test('a running hub is not restored over', async (t) => {
+  const { hub, file } = await makeHub(t);
+  await makeBackup(hub, file, NOW);
+  const release = await lockState(prepareState(hub).lock);
+  await assert.rejects(restoreBackup(hub, file, { replace: true, now: NOW }), { code: 'ORK_ALREADY_RUNNING' });
+  release();
+});
+
+test('an archive that was cut off, changed or is something else is refused, and the hub stays', async (t) => {
+  const { folder, hub, file } = await makeHub(t);
+  await makeBackup(hub, file, NOW);
+  const tar = gunzipSync(readFileSync(file));
+  const variants: Record<string, Buffer> = {
+    'cut in the gzip': readFileSync(file).subarray(0, 5000),
+    'cut in the tar': gzipSync(tar.subarray(0, Math.floor(tar.length / 2 / 512) * 512)),
+    'without its manifest': gzipSync(
+      Buffer.concat([tar.subarray(0, tar.indexOf('manifest.json')), Buffer.alloc(1024)]),
+    ),
+    changed: gzipSync(Buffer.from(tar.toString('latin1').replace('root@localhost', 'toor@localhost'), 'latin1')),
+    'no gzip': Buffer.from('hello'),
+    empty: Buffer.alloc(0),
+  };
+  for (const [name, bytes] of Object.entries(variants)) {
+    const path = join(folder, 'variant');
+    writeFileSync(path, bytes);
+    const restored = restoreBackup(hub, path, { replace: true, now: NOW });
+    await assert.rejects(restored, { code: 'ORK_BACKUP_UNREADABLE' }, name);
+    assert.deepEqual(await teamsOf(hub), ['First']);
+  }
+});
+
+test('no entry of an archive is laid outside of the folder', async (t) => {
+  const { folder, hub, file } = await makeHub(t);
+  for (const name of ['../evil', '/evil', 'git/../../evil', 'a//b', '.']) {
+    execFileSync('tar', [
+      '--create',
+      '--gzip',
+      '--absolute-names',
+      `--transform=s|.*|${name}|`,
+      '--file',
+      file,
+      '/etc/hostname',
+    ]);
+    const restored = restoreBackup(hub, file, { replace: true, now: NOW });
+    await assert.rejects(restored, { code: 'ORK_BACKUP_UNREADABLE' }, name);
+  }
+  assert.ok(!existsSync(join(folder, 'evil')));
+});
+
+test('a repository that is damaged makes no backup that looks whole', async (t) => {
+  const { hub, file, commits } = await makeHub(t);
+  const objects = join(new Repositories(hub).path(PROJECT), 'objects');
+  rmSync(join(objects, commits.kept.slice(0, 2)), { recursive: true });
+  await assert.rejects(makeBackup(hub, file, NOW), { code: 'ORK_BACKUP_INCOMPLETE', message: new RegExp(PROJECT) });
+  assert.ok(!existsSync(file));
+});
+
+test('where no hub is, there is nothing to back up', async (t) => {
+  const { folder, file } = await makeHub(t);
+  await assert.rejects(makeBackup(join(folder, 'none'), file, NOW), { code: 'ORK_NOT_FOUND' });
+});

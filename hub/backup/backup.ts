@@ -1,0 +1,128 @@
+/** `orkestr-hub backup` and `orkestr-hub restore`: all of a hub in one file, and back. */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chown, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Writable } from 'node:stream';
+import manifest from '../../package.json' with { type: 'json' };
+import { OrkestrError } from '../../protocol/errors.ts';
+import { lockState, prepareState } from '../state.ts';
+import { openDatabase } from '../store/database.ts';
+import { readArchive, writeArchive, type Manifest } from './archive.ts';
+import { takeSnapshot } from './snapshot.ts';
+
+/** As a file's name: standard output, or standard input. */
+const STANDARD_STREAM = '-';
+
+/** Folders of ours in the state folder, removed at the end; what a killed run left is removed by the next one. */
+const WORK_PREFIX = '.backup-';
+
+export interface BackupResult {
+  readonly file: string;
+  readonly repositories: number;
+}
+
+/**
+ * Writes a backup, also while the hub runs. It holds the hub's keys: the file is for its owner only.
+ * @param file where to; "-" for standard output
+ * @throws OrkestrError ORK_CONFLICT when the file is there already, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE
+ */
+export async function makeBackup(stateFolder: string, file: string, now: Date): Promise<BackupResult> {
+  const state = prepareState(stateFolder);
+  return withWorkFolder(stateFolder, async (work) => {
+    const { repositories } = await takeSnapshot(stateFolder, state, work);
+    const about = { version: manifest.version, at: now.toISOString() };
+    if (file === STANDARD_STREAM) await writeArchive(work, process.stdout, about);
+    else await writeFile(file, (out) => writeArchive(work, out, about));
+    return { file, repositories };
+  });
+}
+
+export interface RestoreResult {
+  readonly from: Manifest;
+  /** Folder with what was there before; null when there was nothing. */
+  readonly previous: string | null;
+}
+
+/**
+ * Puts a backup in the place of a hub that does not run. What is there stays beside it, in a folder of the state folder.
+ * @param file where from; "-" for standard input
+ * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_BACKUP_UNREADABLE, ORK_CONFLICT when there is a hub and not `replace`,
+ *   ORK_CONFIG when the backup is of a newer version
+ */
+export async function restoreBackup(
+  stateFolder: string,
+  file: string,
+  how: { readonly replace: boolean; readonly now: Date },
+): Promise<RestoreResult> {
+  const state = prepareState(stateFolder);
+  const release = await lockState(state.lock);
+  try {
+    return await withWorkFolder(stateFolder, async (work) => {
+      const from = await readArchive(file === STANDARD_STREAM ? process.stdin : await openToRead(file), work);
+      // Its schema is brought to this version here, where nothing is lost yet if that fails.
+      await (await openDatabase(join(work, basename(state.database)))).destroy();
+      await giveToOwnerOf(stateFolder, work);
+      const previous = await setAside(stateFolder, basename(state.lock), how);
+      for (const name of await readdir(work)) await rename(join(work, name), join(stateFolder, name));
+      return { from, previous };
+    });
+  } finally {
+    release();
+  }
+}
+
+async function withWorkFolder<T>(stateFolder: string, work: (folder: string) => Promise<T>): Promise<T> {
+  for (const name of await readdir(stateFolder)) {
+    if (name.startsWith(WORK_PREFIX)) await rm(join(stateFolder, name), { recursive: true });
+  }
+  const folder = await mkdtemp(join(stateFolder, WORK_PREFIX));
+  try {
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function writeFile(file: string, write: (out: Writable) => Promise<void>): Promise<void> {
+  const out = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true });
+  try {
+    await write(out);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      throw new OrkestrError('ORK_CONFLICT', `${file} is there already; no backup is written over.`);
+    }
+    await rm(file, { force: true });
+    throw error;
+  }
+}
+
+async function openToRead(file: string): Promise<ReturnType<typeof createReadStream>> {
+  await stat(file).catch((cause: unknown) => {
+    throw new OrkestrError('ORK_NOT_FOUND', `There is no file ${file}.`, { cause });
+  });
+  return createReadStream(file);
+}
+
+/** Root restores for the user that the hub runs as. */
+async function giveToOwnerOf(stateFolder: string, folder: string): Promise<void> {
+  const { uid, gid } = await stat(stateFolder);
+  if (uid === process.getuid?.()) return;
+  for (const name of await readdir(folder, { recursive: true })) await chown(join(folder, name), uid, gid);
+}
+
+async function setAside(
+  stateFolder: string,
+  lock: string,
+  { replace, now }: { readonly replace: boolean; readonly now: Date },
+): Promise<string | null> {
+  const old = (await readdir(stateFolder)).filter((name) => !name.startsWith(lock) && !name.startsWith('.'));
+  const there = old.filter((name) => !name.startsWith('before-'));
+  if (there.length === 0) return null;
+  if (!replace) {
+    throw new OrkestrError('ORK_CONFLICT', `${stateFolder} has a hub already. --replace puts it aside.`);
+  }
+  const previous = join(stateFolder, `before-${now.toISOString().replaceAll(':', '')}`);
+  await mkdir(previous, { mode: 0o700 });
+  for (const name of there) await rename(join(stateFolder, name), join(previous, name));
+  return previous;
+}
