@@ -166,7 +166,7 @@ test('no entry of an archive is laid outside of the folder', async (t) => {
     const restored = restoreBackup(hub, file, { replace: true, now: NOW });
     await assert.rejects(restored, { code: 'ORK_BACKUP_UNREADABLE' }, name);
   }
-  assert.ok(!existsSync(join(folder, 'evil')));
+  for (const place of [folder, hub, '/']) assert.ok(!existsSync(join(place, 'evil')), place);
 });
 
 test('a repository that is damaged makes no backup that looks whole', async (t) => {
