@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /** The hub process: `orkestr-hub serve` and `orkestr-hub setup`. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { toErrorReport, toProblem } from '../protocol/errors.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
-import { makeBackup, restoreBackup } from './backup/backup.ts';
+import { forgetOldest, makeBackup, restoreBackup } from './backup/backup.ts';
 import { readConfig } from './config.ts';
 import { startHub, systemClock } from './hub.ts';
 import { setUp } from './setup.ts';
@@ -22,6 +22,7 @@ Examples:
   $ orkestr-hub setup --email you@example.com --team "Your team"
   $ orkestr-hub serve
   $ orkestr-hub backup /root/hub.tar.gz
+  $ orkestr-hub backup /var/backups/hub --keep 14
   $ orkestr-hub restore /root/hub.tar.gz
   $ ORKESTR_HUB_LISTEN=127.0.0.1:0 ORKESTR_LOG_LEVEL=debug orkestr-hub serve
 
@@ -79,11 +80,17 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
   }
 }
 
-async function backup(file: string, { json }: { readonly json?: true }): Promise<void> {
-  const done = await makeBackup(readConfig().stateFolder, file, systemClock.now());
+interface BackupOptions {
+  readonly keep?: number;
+  readonly json?: true;
+}
+
+async function backup(target: string, { keep, json }: BackupOptions): Promise<void> {
+  const done = await makeBackup(readConfig().stateFolder, target, systemClock.now());
+  if (keep !== undefined && done.file !== target) await forgetOldest(target, keep);
   // Standard output may be the backup itself.
-  if (file === '-') return;
-  const words = `${file}: the hub with ${done.repositories} repositories. It holds the hub's keys: keep it as you keep those.`;
+  if (done.file === '-') return;
+  const words = `${done.file}: the hub with ${done.repositories} repositories. It holds the hub's keys: keep it as you keep those.`;
   process.stdout.write(`${json ? JSON.stringify(done) : words}\n`);
 }
 
@@ -98,6 +105,11 @@ async function restore(
   process.stdout.write(
     `The hub is as it was at ${from.at} (orkestr ${from.version}).${before} Start it: hosts come back by themselves.\n`,
   );
+}
+
+function readKeep(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('A number from 1 to 99999.');
+  return Number(text);
 }
 
 const program = new Command('orkestr-hub')
@@ -116,7 +128,8 @@ program
 program
   .command('backup')
   .description('write all of the hub to one file, also while it runs')
-  .argument('<file>', 'where to; - is standard output')
+  .argument('<file>', 'where to: a file, a folder in which it gets a name, or - for standard output')
+  .option('--keep <number>', 'in a folder: delete the oldest ones, all but this many', readKeep)
   .option('--json', 'one JSON object: file, repositories')
   .action(backup);
 program

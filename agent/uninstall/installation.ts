@@ -56,7 +56,7 @@ export function removeFolders(keepData: boolean): void {
 const systemctl = (...args: readonly string[]): ReturnType<Exec> => run('systemctl', args, { timeoutMs: TIMEOUT_MS });
 
 async function removeUnits(): Promise<string> {
-  const units = readdirSync(UNITS).filter((name) => /^orkestr-[a-z-]+\.(?:service|socket|slice)$/.test(name));
+  const units = readdirSync(UNITS).filter((name) => /^orkestr-[a-z-]+\.(?:service|socket|slice|timer)$/.test(name));
   if (units.length === 0) return 'none left';
   // Sockets first: they would start the proxy again.
   const order = units.toSorted((a, b) => Number(b.endsWith('.socket')) - Number(a.endsWith('.socket')));

@@ -21,7 +21,7 @@ import { Repositories } from '../git/repositories.ts';
 import { setUp } from '../setup.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
-import { makeBackup, restoreBackup } from './backup.ts';
+import { forgetOldest, makeBackup, restoreBackup } from './backup.ts';
 
 const PROJECT = '01890a5d-ac96-774b-bcce-b302099a8057';
 const NOW = new Date('2026-11-28T20:00:00Z');
@@ -180,4 +180,18 @@ test('a repository that is damaged makes no backup that looks whole', async (t) 
 test('where no hub is, there is nothing to back up', async (t) => {
   const { folder, file } = await makeHub(t);
   await assert.rejects(makeBackup(join(folder, 'none'), file, NOW), { code: 'ORK_NOT_FOUND' });
+});
+
+test('in a folder backups get names by their moment, and of them only the newest are kept', async (t) => {
+  const { folder, hub } = await makeHub(t);
+  const kept = join(folder, 'kept');
+  mkdirSync(kept);
+  writeFileSync(join(kept, 'hub.tar.gz'), 'somebody else wrote this');
+  for (const hour of [1, 2, 3]) await makeBackup(hub, kept, new Date(`2026-11-28T0${hour}:00:00Z`));
+  assert.equal(await forgetOldest(kept, 2), 1);
+  assert.deepEqual(readdirSync(kept).toSorted(), [
+    'hub-20261128T020000Z.tar.gz',
+    'hub-20261128T030000Z.tar.gz',
+    'hub.tar.gz',
+  ]);
 });

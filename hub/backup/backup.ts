@@ -16,6 +16,10 @@ const STANDARD_STREAM = '-';
 /** Folders of ours in the state folder, removed at the end; what a killed run left is removed by the next one. */
 const WORK_PREFIX = '.backup-';
 
+/** What a backup in a folder is called: by its moment, so that names sort as the backups follow each other. */
+const nameFor = (now: Date): string => `hub-${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}.tar.gz`;
+const NAME = /^hub-\d{8}T\d{6}Z\.tar\.gz$/;
+
 export interface BackupResult {
   readonly file: string;
   readonly repositories: number;
@@ -23,11 +27,12 @@ export interface BackupResult {
 
 /**
  * Writes a backup, also while the hub runs. It holds the hub's keys: the file is for its owner only.
- * @param file where to; "-" for standard output
+ * @param target a file, a folder in which it gets a name, or "-" for standard output
  * @throws OrkestrError ORK_CONFLICT when the file is there already, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE
  */
-export async function makeBackup(stateFolder: string, file: string, now: Date): Promise<BackupResult> {
+export async function makeBackup(stateFolder: string, target: string, now: Date): Promise<BackupResult> {
   const state = prepareState(stateFolder);
+  const file = (await isFolder(target)) ? join(target, nameFor(now)) : target;
   return withWorkFolder(stateFolder, async (work) => {
     const { repositories } = await takeSnapshot(stateFolder, state, work);
     const about = { version: manifest.version, at: now.toISOString() };
@@ -36,6 +41,20 @@ export async function makeBackup(stateFolder: string, file: string, now: Date): 
     return { file, repositories };
   });
 }
+
+/** Deletes the oldest backups of a folder: those that got their names there, all but `keep`. @returns how many went */
+export async function forgetOldest(folder: string, keep: number): Promise<number> {
+  const names = (await readdir(folder)).filter((name) => NAME.test(name)).toSorted();
+  const old = names.slice(0, Math.max(0, names.length - keep));
+  for (const name of old) await rm(join(folder, name));
+  return old.length;
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false, // what cannot be looked at is told by the one who writes it
+  );
 
 export interface RestoreResult {
   readonly from: Manifest;

@@ -10,7 +10,7 @@ ORKESTR_HUB_LISTEN=$listen
 ORKESTR_HUB_RELEASES=$ROOT_FOLDER/served
 $(public_addresses)
 END
-  install_units orkestr-hub.service
+  install_units orkestr-hub.service orkestr-hub-backup.service orkestr-hub-backup.timer
   start_units orkestr-hub.service
   [ -f "$TOKEN_FILE" ] || act 'make the first user' make_first_user
   [ -z "$domain" ] || is_routed || act "serve the hub at https://$domain" route_domain

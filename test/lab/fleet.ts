@@ -43,13 +43,13 @@ export async function online(client: Client, name: string): Promise<Host> {
   throw new Error(`${name} did not come online in ${WAIT_MS / 1000} s`);
 }
 
-/** The base image of the sample from the machine's engine into the host's: no registry is reachable from a lab. */
-export async function giveBaseImage(host: LabHost): Promise<void> {
-  const { node } = BaseImages.parse({});
-  const save = spawn('docker', ['save', node], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** A base image from the machine's engine into the host's: no registry is reachable from a lab. */
+export async function giveBaseImage(host: LabHost, kind: 'node' | 'static' = 'node'): Promise<void> {
+  const image = BaseImages.parse({})[kind];
+  const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] });
   const load = spawn('docker', host.execArgv(['docker', 'load'], true), { stdio: [save.stdout, 'ignore', 'inherit'] });
   const code = await new Promise<number | null>((resolve, reject) => load.on('error', reject).on('close', resolve));
-  if (code !== 0) throw new Error(`${node} could not be given to ${host.name}`);
+  if (code !== 0) throw new Error(`${image} could not be given to ${host.name}`);
 }
 
 /** A sample app placed on one host. */

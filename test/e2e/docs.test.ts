@@ -1,0 +1,160 @@
+/** What the pages for users tell to type is typed, on hosts of a lab: every command of every page. */
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import { giveBaseImage } from '../lab/fleet.ts';
+import type { LabHost } from '../lab/host.ts';
+import { labImage, PREPARED } from '../lab/image.ts';
+import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
+import { Page } from '../lab/page.ts';
+
+const HUB_URL = 'https://hub.example.com';
+const INSTALL_HUB = 'sh install.sh --hub-here --domain hub.example.com --email you@example.com';
+const APP_HOST = 'shop.localhost';
+
+/** What a lab host has not, for it is a container: loop devices for the disk of builds; another machine; sudo. */
+const STAND_INS = {
+  '/etc/orkestr/agent.env': 'ORKESTR_BUILD_DISK_MIB=0\n',
+  '/usr/local/bin/sudo': '#!/bin/sh\nexec "$@"\n',
+  '/usr/local/bin/ssh': '#!/bin/sh\nshift\nexec sh -c "$*"\n',
+  '/root/askpass': '#!/bin/sh\nexec cat /etc/orkestr/admin-token\n',
+};
+
+describe('the pages of docs/', () => {
+  let lab: Lab;
+  /** The first host, on which somebody also works: its folder /root/shop is their repository. */
+  let first: LabHost;
+  let second: LabHost;
+  let hubUrl: string;
+  /** Of the first one. With two hosts a project has to say on which it runs. */
+  let hostId: string;
+  const install = new Page('install');
+
+  before(async () => {
+    lab = await Lab.open(() => undefined);
+    await lab.release();
+    const image = await labImage(PREPARED, console.log);
+    [first, second] = [await lab.boot('vps-1', image), await lab.boot('vps-2', image)];
+    hubUrl = `http://${await first.address()}:7700`;
+    for (const host of [first, second]) {
+      for (const [path, script] of Object.entries(STAND_INS)) {
+        await host.must(['sh', '-c', `mkdir -p $(dirname ${path}); cat >${path}; chmod 755 ${path}`], script);
+      }
+    }
+    await giveBaseImage(first, 'static');
+    await first.must(['git', 'init', '--quiet', '--initial-branch=main', '/root/shop']);
+    await commit('<h1>one</h1>');
+  });
+  after(() => lab.close());
+
+  /** Types it in the folder of the repository, with the lab's addresses for those of the page. */
+  const type = async (command: string, on: LabHost = first, input?: string): Promise<string> => {
+    const line = command.replaceAll(HUB_URL, hubUrl);
+    const folder = on === first ? 'cd /root/shop && ' : '';
+    return on.must(['sh', '-c', `export HOME=/root GIT_ASKPASS=/root/askpass; ${folder}${line}`], input);
+  };
+  const commit = async (page: string): Promise<void> => {
+    await type('cat >index.html; git add index.html', first, page);
+    await type("git -c user.name=t -c user.email=t@example.com commit --quiet --message 'a page'");
+  };
+  const visit = (): Promise<string> =>
+    first.must(['curl', '-fsSL', '--max-time', '10', '--header', `host: ${APP_HOST}`, 'http://127.0.0.1/']);
+  const token = async (): Promise<string> => first.must(['cat', '/etc/orkestr/admin-token']);
+  const installHub = (): Promise<string> => {
+    // A lab has no domain that a CA could look up: the hub is reached without TLS, its release is a folder.
+    const lab = `--listen 0.0.0.0:7700 --public-url ${hubUrl} --allow-http --offline ${RELEASE_ON_HOST}`;
+    return type(
+      INSTALL_HUB.replace('--domain hub.example.com', lab).replace('install.sh', `${RELEASE_ON_HOST}/install.sh`),
+    );
+  };
+
+  test('install.md', async () => {
+    install.take(INSTALL_HUB);
+    await installHub();
+    await type(install.take(`orkestr login ${HUB_URL} --token - </etc/orkestr/admin-token`));
+    const line = await type(`${install.take('orkestr hosts add vps-2')} --json`);
+    const { installCommand } = JSON.parse(line) as { installCommand: string };
+    const onPage = install.take(`curl -fsSL ${HUB_URL}/install.sh | sudo sh -s -- --hub ${HUB_URL} --token TOKEN`);
+    assert.equal(
+      installCommand.replaceAll(hubUrl, HUB_URL).replace(/--token \S+/, '--token TOKEN'),
+      `${onPage} --allow-http`,
+    );
+    await type(installCommand, second);
+    assert.deepEqual(install.left, []);
+  });
+
+  test('first-deployment.md', async () => {
+    const page = new Page('first-deployment');
+    await type(page.take(`orkestr login ${HUB_URL} --token -`), first, await token());
+    const { hosts } = JSON.parse(await type('orkestr hosts list --json')) as { hosts: { id: string; name: string }[] };
+    hostId = String(hosts.find(({ name }) => name === 'vps-1')?.id);
+    const told = await type(`${page.take('orkestr project create shop')} --host ${hostId}`);
+    const remote = /git remote add orkestr (\S+)/.exec(told);
+    assert.match(
+      page.take(`git remote add orkestr ${HUB_URL}/git/PROJECT.git`).replace(HUB_URL, hubUrl),
+      new RegExp(String(remote?.[0]).replace(/git\/.*$/, 'git/')),
+    );
+    await type(String(remote?.[0]));
+    await type(page.take('git push orkestr main'));
+    await type(page.take('orkestr logs --follow'));
+    assert.match(await type(page.take('orkestr project show shop')), new RegExp(APP_HOST));
+    assert.match(await visit(), /one/);
+    await type(page.take('orkestr env set LOG_LEVEL=debug'));
+    await type(page.take('orkestr environment set --memory 512'));
+    await type(page.take('orkestr deploy'));
+    assert.match(await type(page.take('orkestr deployments list')), /live/);
+    await type(page.take('orkestr rollback'));
+    assert.match(await visit(), /one/);
+    await type(page.take('orkestr environment set --domain shop.example.com'));
+    await type(`${page.take('orkestr environment create staging --branch develop')} --host ${hostId}`);
+    assert.deepEqual(page.left, []);
+  });
+
+  test('troubleshooting.md', async () => {
+    const page = new Page('troubleshooting');
+    await type(page.take('orkestr-agent status'));
+    for (const command of ['', ' --fix', ' --bundle host.tar.gz']) {
+      // Exit code 1 is "something to look at": Debian mends runc without giving it a new number.
+      await type(`${page.take(`orkestr-agent doctor${command}`)} || [ $? = 1 ]`);
+    }
+    assert.deepEqual(page.left, []);
+  });
+
+  test('backup.md', async () => {
+    const page = new Page('backup');
+    await type(page.take('orkestr-hub backup /root/hub.tar.gz'));
+    await type(page.take("orkestr-hub backup - | ssh backup.example.com 'cat >hub.tar.gz'"));
+    await type('tar --list --gzip --file hub.tar.gz manifest.json && rm hub.tar.gz');
+    await type(page.take('systemctl enable --now orkestr-hub-backup.timer'));
+    await type(page.take('systemctl start orkestr-hub-backup.service'));
+    await type('test -s /var/lib/orkestr/backups/hub-*.tar.gz');
+    await type(`orkestr project create lost --host ${hostId}`);
+    await type(page.take('systemctl stop orkestr-hub'));
+    await type(page.take('orkestr-hub restore /root/hub.tar.gz --replace'));
+    await type(page.take('systemctl start orkestr-hub'));
+    // As it was, and its hosts are back: they know it by its key.
+    const { projects } = JSON.parse(await type('orkestr project list --json')) as { projects: { slug: string }[] };
+    assert.deepEqual(
+      projects.map(({ slug }) => slug),
+      ['shop'],
+    );
+    await commit('<h1>two</h1>');
+    await type('git push orkestr main && orkestr logs --follow');
+    assert.match(await visit(), /two/);
+    assert.deepEqual(page.left, []);
+  });
+
+  test('uninstall.md', async () => {
+    const page = new Page('uninstall');
+    // It wants a terminal to ask on.
+    const asked = page.take('orkestr-agent uninstall');
+    await type(`printf 'vps-2\\n' | script --quiet --return --command '${asked}' /dev/null`, second);
+    assert.equal((await second.run(['test', '-e', '/opt/orkestr'])).code, 1);
+    await type(page.take('orkestr hosts remove vps-2 --yes'));
+    await type(page.take('orkestr-agent uninstall --keep-data'));
+    await installHub();
+    assert.match(await visit(), /two/);
+    await type(page.take('orkestr-agent uninstall --purge'));
+    assert.equal((await first.run(['test', '-e', '/var/lib/orkestr'])).code, 1);
+    assert.deepEqual(page.left, []);
+  });
+});
