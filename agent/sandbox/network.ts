@@ -7,9 +7,9 @@ import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { hostAddresses, loopbackNameServers, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
-import { ensureChains, removeChain } from '../lib/iptables.ts';
+import { makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import { type Link, chainsOf } from './network-rules.ts';
-import { type NameServers, redirectQuestions } from './resolver.ts';
+import { makeResolver, type NameServers } from './resolver.ts';
 
 const TIMEOUT_MS = 15_000;
 /** 198.18.0.0/16 has 2^14 subnets of four addresses. */
@@ -39,6 +39,10 @@ export function makeSandboxNetwork(
 ): SandboxNetwork {
   const namespace = `orkb-${scope}`;
   const outside = `ob${scope}`;
+  const keeper = makeChainKeeper(by);
+  const resolver = makeResolver(`/run/netns/${namespace}`, by);
+  /** The subnet whose way out is known to be open. */
+  let openTo: string | null = null;
   const ip = (...args: string[]): Promise<{ stdout: string }> => run('ip', args, { timeoutMs: TIMEOUT_MS }, by);
   const inside = (...args: string[]): Promise<unknown> => ip('-n', namespace, ...args);
 
@@ -63,10 +67,18 @@ export function makeSandboxNetwork(
   };
 
   const removeLinks = async (): Promise<void> => {
+    openTo = null;
     // Deleting the namespace takes the pair with it; the outer end alone is what a half-made network leaves.
     if (await exists(`/run/netns/${namespace}`)) await ip('netns', 'delete', namespace);
     if (await exists(`/sys/class/net/${outside}`))
       await by('ip', ['link', 'delete', outside], { timeoutMs: TIMEOUT_MS });
+  };
+
+  /** What leaves the namespace goes to the host. Nobody but us changes its routes: they are set when they are to be others. */
+  const openWayOut = async (subnet: string): Promise<void> => {
+    if (openTo === subnet) return;
+    await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
+    openTo = subnet;
   };
 
   const linkIn = (subnet: string): Link => ({ scope, outside, subnet, address: addressIn(subnet, 1) });
@@ -84,9 +96,9 @@ export function makeSandboxNetwork(
       if (existing === null) await removeLinks();
       const subnet = existing ?? (await connect(mtu));
       await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-      await ensureChains(await chainsOf(linkIn(subnet), null), by);
-      await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
-      await redirectQuestions(`/run/netns/${namespace}`, nameServers, by);
+      await keeper.ensure(await chainsOf(linkIn(subnet), null));
+      await openWayOut(subnet);
+      await resolver.redirect(nameServers);
       return { mtu, nameServers: nameServers.reachable };
     },
     async ends() {
@@ -94,7 +106,8 @@ export function makeSandboxNetwork(
       return { host: addressIn(subnet, 1), engine: addressIn(subnet, 2) };
     },
     async restrictTo(port) {
-      await ensureChains(await chainsOf(linkIn(await subnetInUse()), port), by);
+      await keeper.ensure(await chainsOf(linkIn(await subnetInUse()), port));
+      openTo = null;
       // The rules are the wall. Without a way out, what tries all the same hears of it at once and need not wait.
       await inside('route', 'replace', 'prohibit', 'default');
     },

@@ -115,8 +115,8 @@ export function makeSlot(options: SlotOptions): Slot {
       return start(limits, log);
     }
     if (await daemon.answers()) {
-      await options.alone(() => network.ensure());
-      return cgroup.prepare(limits);
+      await Promise.all([options.alone(() => network.ensure()), cgroup.prepare(limits)]);
+      return;
     }
     await tearDown(); // it hangs, or its namespace is half gone
     return start(limits, log);
