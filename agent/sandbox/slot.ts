@@ -8,7 +8,7 @@ import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
-import { makeSandboxDaemon } from './daemon.ts';
+import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
 import { makeRoom } from './room.ts';
@@ -34,6 +34,7 @@ export interface SlotOptions {
 /** What a build gets for its time. */
 export interface SandboxLease {
   readonly engine: Engine;
+  readonly version: EngineVersion;
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
   readonly network: SandboxNetwork;
@@ -140,6 +141,7 @@ export function makeSlot(options: SlotOptions): Slot {
     clearTimeout(idleTimer);
     try {
       await ensureRunning(use);
+      await daemon.version(); // known before a use that comes later
       return await work();
     } finally {
       stopWhenIdle();
@@ -155,7 +157,7 @@ export function makeSlot(options: SlotOptions): Slot {
           await makeRoom(daemon.engine, disk, use);
           behind = { failed: false, dropSince: null };
           try {
-            return await work({ engine: daemon.engine, cgroup, disk, network });
+            return await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
           } catch (error) {
             const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
             behind = { failed: true, dropSince: oversized ? began : null };
