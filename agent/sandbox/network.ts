@@ -44,6 +44,9 @@ export function makeSandboxNetwork(
   /** The subnet whose way out is known to be open. */
   let openTo: string | null = null;
   const ip = (...args: string[]): Promise<{ stdout: string }> => run('ip', args, { timeoutMs: TIMEOUT_MS }, by);
+  /** Commands of one process, which ends at the first that fails (ip(8), -batch). @param place options before the commands */
+  const batch = (place: readonly string[], commands: readonly string[]): Promise<unknown> =>
+    run('ip', [...place, '-batch', '-'], { timeoutMs: TIMEOUT_MS, input: `${commands.join('\n')}\n` }, by);
   const inside = (...args: string[]): Promise<unknown> => ip('-n', namespace, ...args);
 
   /** Base address of the subnet that the veth has; null when it is not there. */
@@ -54,15 +57,19 @@ export function makeSandboxNetwork(
 
   const connect = async (mtu: number): Promise<string> => {
     const subnet = await freeSubnet(scope, by);
-    const peer = `${outside}n`;
     await ip('netns', 'add', namespace);
-    await ip('link', 'add', outside, 'mtu', String(mtu), 'type', 'veth', 'peer', 'name', peer, 'mtu', String(mtu));
-    await ip('link', 'set', peer, 'netns', namespace, 'name', 'eth0');
-    await ip('addr', 'add', `${addressIn(subnet, 1)}/30`, 'dev', outside);
-    await ip('link', 'set', outside, 'up');
-    await inside('link', 'set', 'lo', 'up');
-    await inside('addr', 'add', `${addressIn(subnet, 2)}/30`, 'dev', 'eth0');
-    await inside('link', 'set', 'eth0', 'up');
+    await batch(
+      [],
+      [
+        `link add ${outside} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
+        `addr add ${addressIn(subnet, 1)}/30 dev ${outside}`,
+        `link set ${outside} up`,
+      ],
+    );
+    await batch(
+      ['-n', namespace],
+      ['link set lo up', `addr add ${addressIn(subnet, 2)}/30 dev eth0`, 'link set eth0 up'],
+    );
     return subnet;
   };
 

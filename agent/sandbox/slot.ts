@@ -6,6 +6,7 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
+import { together } from '../lib/together.ts';
 import { dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
@@ -96,9 +97,12 @@ export function makeSlot(options: SlotOptions): Slot {
   };
 
   const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
-    await disk.ensure((text) => log.line(text));
-    const { mtu, nameServers } = await options.alone(() => network.ensure());
-    await cgroup.prepare(limits); // before the engine, which is born into it
+    // All before the engine, which is born into them.
+    const [{ mtu, nameServers }] = await together(
+      options.alone(() => network.ensure()),
+      disk.ensure((text) => log.line(text)),
+      cgroup.prepare(limits),
+    );
     await daemon.start({
       namespacePath: network.namespacePath,
       cgroupParent: cgroup.parent,
@@ -116,7 +120,10 @@ export function makeSlot(options: SlotOptions): Slot {
       return start(limits, log);
     }
     if (await daemon.answers()) {
-      await Promise.all([options.alone(() => network.ensure()), cgroup.prepare(limits)]);
+      await together(
+        options.alone(() => network.ensure()),
+        cgroup.prepare(limits),
+      );
       return;
     }
     await tearDown(); // it hangs, or its namespace is half gone
