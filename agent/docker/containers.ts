@@ -8,6 +8,7 @@ import { LABEL } from '../lib/labels.ts';
 import { containerConfig } from './container-config.ts';
 import { killedForMemory, toState } from './container-state.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
+import { together } from '../lib/together.ts';
 import { execIn } from './exec-in.ts';
 import { listenersOf } from './listeners.ts';
 import { ensureNetwork, removeNetwork } from './networks.ts';
@@ -63,10 +64,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
 
     async start(request) {
       // At the same time: nothing runs before both are done. And both are heard out, so that no container comes late.
-      const [guarded, made] = await Promise.allSettled([options.beforeStart?.(), findOrCreate(request)]);
-      if (guarded.status === 'rejected') throw guarded.reason;
-      if (made.status === 'rejected') throw made.reason;
-      const existing = made.value;
+      const [existing] = await together(findOrCreate(request), options.beforeStart?.() ?? Promise.resolve());
       refuseForeign(existing, scope, request);
       if (!existing.State.Running) await startContainer(engine, request.name);
       return describe((await look(request.name)) ?? existing, engine);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { run } from '../lib/exec.ts';
+import { exec, type Exec, run } from '../lib/exec.ts';
 import { makeFirewall } from './firewall.ts';
 
 /** Rules of both families that name `word`, with how often each stands there. */
@@ -40,4 +40,28 @@ test('rules stand once however often they are ensured, come back when lost, and 
   await firewall.remove();
   await firewall.remove();
   assert.deepEqual(await rules(scope), []);
+});
+
+test('nothing is written while all is as it was left, and a rule that was changed is set right', async (t) => {
+  const scope = randomBytes(4).toString('hex');
+  const ran: string[] = [];
+  const recording: Exec = (program, args, options) => {
+    ran.push(program);
+    return exec(program, args, options);
+  };
+  const firewall = makeFirewall({ scope, exec: recording });
+  t.after(() => firewall.remove());
+  const writes = async (): Promise<number> => {
+    ran.length = 0;
+    await firewall.ensure();
+    return ran.filter((program) => program.endsWith('-restore')).length;
+  };
+  assert.deepEqual([await writes(), await writes()], [2, 0]);
+  const all = await rules(scope);
+
+  // As many rules as before, and one of them lets through what it should drop.
+  const iptables = (...args: string[]) => run('iptables', ['-w', '10', '-t', 'mangle', ...args], { timeoutMs: 10_000 });
+  await iptables('-R', `ORKESTR-${scope}`, '2', '-j', 'ACCEPT');
+  assert.deepEqual([await writes(), await writes()], [1, 0]);
+  assert.deepEqual(await rules(scope), all);
 });

@@ -3,7 +3,7 @@
  * machines that are not Docker's. Docker's isolation keeps its networks apart and leaves the rest open, even with icc=false
  * or --internal (measured).
  */
-import { type Chain, ensureChains, hasIpv6, lacksOf, removeChain } from '../lib/iptables.ts';
+import { type Chain, hasIpv6, lacksOf, makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
@@ -23,6 +23,7 @@ export interface FirewallOptions {
 }
 
 export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firewall {
+  const keeper = makeChainKeeper(by);
   let turn: Promise<unknown> = Promise.resolve();
   /** One after the other: of two that look for a rule at once, both would add it. */
   const inTurn = (work: () => Promise<void>): Promise<void> => {
@@ -32,7 +33,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
   };
 
   return {
-    ensure: () => inTurn(async () => ensureChains(await chainsOf(scope), by)),
+    ensure: () => inTurn(async () => keeper.ensure(await chainsOf(scope))),
     remove: () =>
       inTurn(async () => {
         for (const chain of await chainsOf(scope)) await removeChain(chain, by);

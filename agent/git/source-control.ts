@@ -66,8 +66,9 @@ async function checkoutInto(
   const git = await openGit(directory, env, stop.signal);
   const unwatch = watchFolder(directory, limits, stop);
   try {
-    // Nothing is called with --quiet: simple-git waits 50 ms more for a command that says nothing.
-    await git.raw('init', '--initial-branch=orkestr');
+    // Nothing is called with --quiet: simple-git waits 50 ms more for a command that says nothing. Without a template no
+    // hooks and examples are copied, which would be deleted again with the history.
+    await git.raw('init', '--template=', '--initial-branch=orkestr');
     log.line(`Fetching ${commit} of ${source.url} (${source.branch})`);
     await fetchCommit(git, source, commit, log);
   } finally {
@@ -76,6 +77,7 @@ async function checkoutInto(
   const size = await measureTree(directory, commit, env, limits, stop.signal);
   if (size.submodules > 0) log.line(`Note: ${size.submodules} submodule(s) are not fetched.`);
   await git.raw('checkout', '--force', '--detach', commit);
+  // Only of a tree that was measured: git-show walks all of it, also with --no-patch, and a tree bomb takes all memory.
   const [subject = '', author = '', seconds] = (
     await git.raw('show', '--no-patch', '--format=%s%x00%an%x00%ct', commit)
   )
@@ -133,8 +135,8 @@ async function openGit(
     maxConcurrentProcesses: 1,
     // Our own, complete environment: the guard is for inherited ones.
     allowEnvironment: Object.keys(env),
-    // GIT_CONFIG_GLOBAL is our own hardened file; it carries the token, which must not be in argv.
-    unsafe: { allowUnsafeConfigPaths: true },
+    // GIT_CONFIG_GLOBAL is our own hardened file; it carries the token, which must not be in argv. The template is none.
+    unsafe: { allowUnsafeConfigPaths: true, allowUnsafeTemplateDir: true },
   }).env(env);
 }
 

@@ -19,22 +19,71 @@ export interface Chain {
   readonly jump: { readonly from: string; readonly match: readonly string[] };
 }
 
-/** Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent. Safe to repeat. */
-export async function ensureChains(chains: readonly Chain[], by: Exec): Promise<void> {
-  for (const version of [4, 6] as const) {
-    const own = chains.filter((chain) => chain.version === version);
-    if (own.length === 0) continue;
-    const there = await rulesOf(version, by);
-    const tables = [...new Set(own.map(({ table }) => table))];
-    const lines = tables.flatMap((table) => linesOf(table, own, there));
-    await run(
-      `${program({ version })}-restore`,
-      ['--wait', '--noflush'],
-      { timeoutMs: TIMEOUT_MS, input: `${lines.join('\n')}\n` },
-      by,
-    );
-  }
+export interface ChainKeeper {
+  /**
+   * Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent. Nothing is written while
+   * the same chains are wanted as last time and the kernel tells of them as it did then: looking is several times cheaper
+   * (in the kernel too, which swaps whole tables), and what somebody else took away or changed is seen by it.
+   */
+  ensure(chains: readonly Chain[]): Promise<void>;
 }
+
+/** @param by runs the programs where the chains are: they may be those of another network namespace */
+export function makeChainKeeper(by: Exec): ChainKeeper {
+  const kept = new Map<IpVersion, { readonly wanted: string; readonly told: string }>();
+
+  const ensureOf = async (version: IpVersion, chains: readonly Chain[]): Promise<void> => {
+    const wanted = JSON.stringify(chains);
+    const there = await rulesOf(version, by);
+    const last = kept.get(version);
+    if (last?.wanted === wanted && last.told === rulesAbout(chains, there)) return;
+    kept.delete(version);
+    await write(version, chains, new Set(there), by);
+    const after = await rulesOf(version, by);
+    // Else somebody changed them at the same time: then they are written anew by the next call, too.
+    if (areComplete(chains, after)) kept.set(version, { wanted, told: rulesAbout(chains, after) });
+  };
+
+  return {
+    async ensure(chains) {
+      const versions = Map.groupBy(chains, ({ version }) => version);
+      await Promise.all([...versions].map(([version, own]) => ensureOf(version, own)));
+    },
+  };
+}
+
+async function write(
+  version: IpVersion,
+  chains: readonly Chain[],
+  there: ReadonlySet<string>,
+  by: Exec,
+): Promise<void> {
+  const tables = [...new Set(chains.map(({ table }) => table))];
+  const lines = tables.flatMap((table) => linesOf(table, chains, there));
+  await run(
+    `${program({ version })}-restore`,
+    ['--wait', '--noflush'],
+    { timeoutMs: TIMEOUT_MS, input: `${lines.join('\n')}\n` },
+    by,
+  );
+}
+
+/** What the kernel tells of these chains and of the way into them. */
+function rulesAbout(chains: readonly Chain[], rules: readonly string[]): string {
+  const isAbout = (rule: string): boolean =>
+    chains.some((chain) => rule.startsWith(ruleOf(chain)) || rule === `${chain.table} -A ${jumpOf(chain)}`);
+  return rules.filter(isAbout).join('\n');
+}
+
+/** Rules are counted: the kernel tells them in other words than they were given in. */
+const areComplete = (chains: readonly Chain[], rules: readonly string[]): boolean =>
+  chains.every(
+    (chain) =>
+      rules.filter((rule) => rule.startsWith(ruleOf(chain))).length === chain.rules.length &&
+      rules.includes(`${chain.table} -A ${jumpOf(chain)}`),
+  );
+
+const ruleOf = ({ table, name }: Chain): string => `${table} -A ${name} `;
 
 /** For iptables-restore: one transaction per table, so at no moment is a chain empty. */
 function linesOf(table: Table, chains: readonly Chain[], there: ReadonlySet<string>): string[] {
@@ -51,15 +100,15 @@ function linesOf(table: Table, chains: readonly Chain[], there: ReadonlySet<stri
 
 const jumpOf = ({ name, jump }: Chain): string => [jump.from, ...jump.match, '-j', name].join(' ');
 
-/** Every rule of all tables: "mangle -A INPUT -j ORKESTR-…". */
-async function rulesOf(version: IpVersion, by: Exec): Promise<ReadonlySet<string>> {
+/** Every rule of all tables, in order: "mangle -A INPUT -j ORKESTR-…". */
+async function rulesOf(version: IpVersion, by: Exec): Promise<readonly string[]> {
   const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
   const { stdout } = await run(`${program({ version })}-save`, [], options, by);
-  const rules = new Set<string>();
+  const rules: string[] = [];
   let table = '';
   for (const line of stdout.split('\n')) {
     if (line.startsWith('*')) table = line.slice(1);
-    else rules.add(`${table} ${line}`);
+    else if (line.startsWith('-A ')) rules.push(`${table} ${line}`);
   }
   return rules;
 }

@@ -8,6 +8,7 @@ import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { supplyImages } from './base-images.ts';
 import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile/dockerfile.ts';
+import type { EngineVersion } from './daemon.ts';
 import { withEgress } from './egress/build-egress.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
 import { compareRebuild, describeRebuild, supplyKept } from './rebuild.ts';
@@ -16,6 +17,8 @@ import { solve } from './solve.ts';
 import { type Transfer, transferImage } from './transfer.ts';
 
 const PRUNE_TIMEOUT_MS = 5 * 60_000;
+/** Images of the environment, the newest first, whose layers a new one may share. */
+const LOOKED_AT = 2;
 const BaseImageIds = z.record(z.string(), z.string());
 
 export interface ImageBuilderOptions {
@@ -46,7 +49,7 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
 async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, request: BuildRequest): Promise<Image> {
   const { reference, signal, log, limits, owner, registries, again } = request;
   const began = performance.now();
-  const dockerfile = await dockerfileOf(lease.engine, request);
+  const dockerfile = dockerfileOf(lease.version, request);
   const { projectId } = owner;
   const supply = { host: options.engine, sandbox: lease.engine, projectId, registries, log, signal };
   const kept = again === undefined ? {} : await supplyKept(supply, dockerfile.images, again.image);
@@ -56,10 +59,14 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
   const steps = await withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
     solve(lease, request, { dockerfile, labels, proxyArguments }),
   );
-  const peakMemoryBytes = await lease.cgroup.peakMemory();
-  const baseDigests = await digestsOf(lease.engine, baseImages);
-  const madeBy = again === undefined ? [] : await commandsOf(lease.engine, reference);
-  const transfer = await handOver(lease.engine, options.engine, request);
+  const [peakMemoryBytes, baseDigests, madeBy, earlier] = await Promise.all([
+    lease.cgroup.peakMemory(),
+    digestsOf(lease.engine, baseImages),
+    again === undefined ? [] : commandsOf(lease.engine, reference),
+    options.images.list(owner.environmentId),
+  ]);
+  const alike = [...earlier.slice(0, LOOKED_AT).map(({ id }) => id), ...Object.values(baseImages)];
+  const transfer = await handOver(lease.engine, options.engine, request, alike);
   const found = await options.images.find(reference);
   if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The host took the image and does not have it.');
   const summary = summarize(steps, transfer, performance.now() - began);
@@ -90,12 +97,17 @@ const commandsOf = async (sandbox: Engine, reference: string): Promise<readonly 
   (await readStoredImage(sandbox, reference))?.layers.map(({ madeBy }) => madeBy) ?? [];
 
 /** Gives the image to the host, and takes its name off the sandbox: the layers stay in the build cache, which is bounded. */
-async function handOver(sandbox: Engine, host: Engine, { reference, signal, log }: BuildRequest): Promise<Transfer> {
+async function handOver(
+  sandbox: Engine,
+  host: Engine,
+  { reference, signal, log }: BuildRequest,
+  alike: readonly string[],
+): Promise<Transfer> {
   // A name that stays is replaced by its next build.
   const dropName = (): Promise<unknown> =>
     sandbox.call('drop the handed-over image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
   try {
-    const transfer = await transferImage(sandbox, host, reference, signal, { log });
+    const transfer = await transferImage(sandbox, host, reference, signal, { log, alike });
     await dropName();
     return transfer;
   } catch (error) {
@@ -116,14 +128,13 @@ async function emptyCache(sandbox: Engine, log: StepLog): Promise<void> {
   }
 }
 
-/** What is built, after every check that needs no engine but its version. */
-async function dockerfileOf(sandbox: Engine, { plan, secrets, owner, log }: BuildRequest): Promise<Dockerfile> {
-  const engine = await sandbox.call('ask for its version', (docker) => docker.version());
+/** What is built, after every check that needs no engine but its version. @throws OrkestrError ORK_DOCKERFILE_REFUSED */
+function dockerfileOf(engine: EngineVersion, { plan, secrets, owner, log }: BuildRequest): Dockerfile {
   const dockerfile = readDockerfile({
     text: plan.dockerfile.text,
     origin: plan.dockerfile.origin,
-    engineVersion: engine.Version,
-    architecture: engine.Arch,
+    engineVersion: engine.version,
+    architecture: engine.architecture,
     environmentId: owner.environmentId,
     secrets: Object.keys(secrets),
     buildArgs: plan.buildArgs ?? {},

@@ -11,7 +11,7 @@ import { SANDBOX_BRIDGE } from './network.ts';
 const START_TIMEOUT_MS = 40_000;
 const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
-const POLL_MS = 100;
+const POLL_MS = 20;
 const LOG_LINES = 15;
 /** BuildKit reads 32 bits; -1, which should mean no cap, is a cap of nothing in the engine of Docker 20.10. */
 const NO_CAP = 2 ** 31 - 1;
@@ -37,8 +37,17 @@ export interface DaemonSettings {
   readonly cacheBytes: number;
 }
 
+export interface EngineVersion {
+  /** "20.10.24" */
+  readonly version: string;
+  /** As Go names it: "amd64". */
+  readonly architecture: string;
+}
+
 export interface SandboxDaemon {
   readonly engine: Engine;
+  /** Of the engine that runs. It is asked once: for an answer the engine runs its helper programs, which takes 10 ms. */
+  version(): Promise<EngineVersion>;
   /** Process id of a dockerd that is ours, from its pid file; null when none runs. */
   runningPid(): Promise<number | null>;
   answers(): Promise<boolean>;
@@ -54,6 +63,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
   const pidPath = join(files.runDirectory, 'dockerd.pid');
   const socketPath = join(files.runDirectory, 'docker.sock');
   const engine = openEngine(socketPath);
+  let version: Promise<EngineVersion> | null = null;
 
   const containerd = join(files.runDirectory, 'exec', 'containerd');
   const runningPid = (): Promise<number | null> => ownPid(pidPath, `--config-file=${configPath}`);
@@ -84,7 +94,15 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
     runningPid,
     answers,
     stop,
+    version() {
+      version ??= askVersion(engine).catch((error: unknown) => {
+        version = null;
+        throw error;
+      });
+      return version;
+    },
     async start(settings) {
+      version = null;
       await mkdir(files.stateDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.dataDirectory, { recursive: true, mode: 0o700 });
@@ -102,6 +120,11 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       throw new OrkestrError('ORK_SANDBOX', 'The build engine did not start.', { evidence: log });
     },
   };
+}
+
+async function askVersion(engine: Engine): Promise<EngineVersion> {
+  const answer = await engine.call('ask for its version', (docker) => docker.version());
+  return { version: answer.Version, architecture: answer.Arch };
 }
 
 function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: string, socketPath: string): object {

@@ -138,6 +138,26 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet
   });
 });
 
+test('rules that were flushed between two builds are there again before the second', async (t) => {
+  const name = scope();
+  const network = makeSandboxNetwork(name, exec);
+  t.after(() => network.remove());
+  const rules = async (): Promise<string[]> => {
+    const { stdout } = await run('iptables-save', [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 });
+    return stdout.split('\n').filter((line) => line.startsWith('-A') && line.includes(name));
+  };
+  await network.ensure();
+  await network.ensure();
+  const all = await rules();
+  for (const table of ['mangle', 'filter', 'nat']) {
+    const chain = table === 'nat' ? 'BNAT' : 'BFWD';
+    await run('iptables', ['-w', '10', '-t', table, '-F', `ORKESTR-${name}-${chain}`], { timeoutMs: 10_000 });
+  }
+  assert.ok((await rules()).length < all.length);
+  await network.ensure();
+  assert.deepEqual(await rules(), all);
+});
+
 /** Until the test ends, the way to `address` leads over a bridge, as to a container. */
 async function moveBehindBridge(t: Ending, address: string): Promise<void> {
   const gateway = address.replace(/\d+$/, (last) => String(Number(last) - 1));

@@ -7,9 +7,9 @@ import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { hostAddresses, loopbackNameServers, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
-import { ensureChains, removeChain } from '../lib/iptables.ts';
+import { makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import { type Link, chainsOf } from './network-rules.ts';
-import { type NameServers, redirectQuestions } from './resolver.ts';
+import { makeResolver, type NameServers } from './resolver.ts';
 
 const TIMEOUT_MS = 15_000;
 /** 198.18.0.0/16 has 2^14 subnets of four addresses. */
@@ -39,7 +39,14 @@ export function makeSandboxNetwork(
 ): SandboxNetwork {
   const namespace = `orkb-${scope}`;
   const outside = `ob${scope}`;
+  const keeper = makeChainKeeper(by);
+  const resolver = makeResolver(`/run/netns/${namespace}`, by);
+  /** The subnet whose way out is known to be open. */
+  let openTo: string | null = null;
   const ip = (...args: string[]): Promise<{ stdout: string }> => run('ip', args, { timeoutMs: TIMEOUT_MS }, by);
+  /** Commands of one process, which ends at the first that fails (ip(8), -batch). @param place options before the commands */
+  const batch = (place: readonly string[], commands: readonly string[]): Promise<unknown> =>
+    run('ip', [...place, '-batch', '-'], { timeoutMs: TIMEOUT_MS, input: `${commands.join('\n')}\n` }, by);
   const inside = (...args: string[]): Promise<unknown> => ip('-n', namespace, ...args);
 
   /** Base address of the subnet that the veth has; null when it is not there. */
@@ -50,23 +57,35 @@ export function makeSandboxNetwork(
 
   const connect = async (mtu: number): Promise<string> => {
     const subnet = await freeSubnet(scope, by);
-    const peer = `${outside}n`;
     await ip('netns', 'add', namespace);
-    await ip('link', 'add', outside, 'mtu', String(mtu), 'type', 'veth', 'peer', 'name', peer, 'mtu', String(mtu));
-    await ip('link', 'set', peer, 'netns', namespace, 'name', 'eth0');
-    await ip('addr', 'add', `${addressIn(subnet, 1)}/30`, 'dev', outside);
-    await ip('link', 'set', outside, 'up');
-    await inside('link', 'set', 'lo', 'up');
-    await inside('addr', 'add', `${addressIn(subnet, 2)}/30`, 'dev', 'eth0');
-    await inside('link', 'set', 'eth0', 'up');
+    await batch(
+      [],
+      [
+        `link add ${outside} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
+        `addr add ${addressIn(subnet, 1)}/30 dev ${outside}`,
+        `link set ${outside} up`,
+      ],
+    );
+    await batch(
+      ['-n', namespace],
+      ['link set lo up', `addr add ${addressIn(subnet, 2)}/30 dev eth0`, 'link set eth0 up'],
+    );
     return subnet;
   };
 
   const removeLinks = async (): Promise<void> => {
+    openTo = null;
     // Deleting the namespace takes the pair with it; the outer end alone is what a half-made network leaves.
     if (await exists(`/run/netns/${namespace}`)) await ip('netns', 'delete', namespace);
     if (await exists(`/sys/class/net/${outside}`))
       await by('ip', ['link', 'delete', outside], { timeoutMs: TIMEOUT_MS });
+  };
+
+  /** What leaves the namespace goes to the host. Nobody but us changes its routes: they are set when they are to be others. */
+  const openWayOut = async (subnet: string): Promise<void> => {
+    if (openTo === subnet) return;
+    await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
+    openTo = subnet;
   };
 
   const linkIn = (subnet: string): Link => ({ scope, outside, subnet, address: addressIn(subnet, 1) });
@@ -84,9 +103,9 @@ export function makeSandboxNetwork(
       if (existing === null) await removeLinks();
       const subnet = existing ?? (await connect(mtu));
       await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-      await ensureChains(await chainsOf(linkIn(subnet), null), by);
-      await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
-      await redirectQuestions(`/run/netns/${namespace}`, nameServers, by);
+      await keeper.ensure(await chainsOf(linkIn(subnet), null));
+      await openWayOut(subnet);
+      await resolver.redirect(nameServers);
       return { mtu, nameServers: nameServers.reachable };
     },
     async ends() {
@@ -94,7 +113,8 @@ export function makeSandboxNetwork(
       return { host: addressIn(subnet, 1), engine: addressIn(subnet, 2) };
     },
     async restrictTo(port) {
-      await ensureChains(await chainsOf(linkIn(await subnetInUse()), port), by);
+      await keeper.ensure(await chainsOf(linkIn(await subnetInUse()), port));
+      openTo = null;
       // The rules are the wall. Without a way out, what tries all the same hears of it at once and need not wait.
       await inside('route', 'replace', 'prohibit', 'default');
     },

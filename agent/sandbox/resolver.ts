@@ -4,7 +4,7 @@
  */
 import type { Exec } from '../lib/exec.ts';
 import { run } from '../lib/exec.ts';
-import { type Chain, ensureChains } from '../lib/iptables.ts';
+import { type Chain, makeChainKeeper } from '../lib/iptables.ts';
 
 const TIMEOUT_MS = 15_000;
 const DNS_PORT = '53';
@@ -16,15 +16,23 @@ export interface NameServers {
   readonly reachable: readonly string[];
 }
 
-/** Leads questions inside of the namespace to a server that is to be had. Nothing to do is fine. */
-export async function redirectQuestions(namespacePath: string, servers: NameServers, by: Exec): Promise<void> {
-  const [server] = servers.reachable;
-  if (server === undefined || servers.loopback.length === 0) return;
+export interface Resolver {
+  /** Leads questions inside of the namespace to a server that is to be had. Nothing to do is fine. */
+  redirect(servers: NameServers): Promise<void>;
+}
+
+export function makeResolver(namespacePath: string, by: Exec): Resolver {
   const inside: Exec = (program, args, options) =>
     by('nsenter', [`--net=${namespacePath}`, '--', program, ...args], options);
-  // Packets with a loopback sender leave an interface only where that is allowed (kernel: networking/ip-sysctl.rst).
-  await run('tee', ['/proc/sys/net/ipv4/conf/all/route_localnet'], { timeoutMs: TIMEOUT_MS, input: '1' }, inside);
-  await ensureChains(chainsFor(servers.loopback, server), inside);
+  const keeper = makeChainKeeper(inside);
+  return {
+    async redirect({ reachable: [server], loopback }) {
+      if (server === undefined || loopback.length === 0) return;
+      // Packets with a loopback sender leave an interface only where that is allowed (kernel: networking/ip-sysctl.rst).
+      await run('tee', ['/proc/sys/net/ipv4/conf/all/route_localnet'], { timeoutMs: TIMEOUT_MS, input: '1' }, inside);
+      await keeper.ensure(chainsFor(loopback, server));
+    },
+  };
 }
 
 function chainsFor(loopback: readonly string[], server: string): readonly Chain[] {

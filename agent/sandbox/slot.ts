@@ -6,9 +6,10 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
+import { together } from '../lib/together.ts';
 import { dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
-import { makeSandboxDaemon } from './daemon.ts';
+import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
 import { makeRoom } from './room.ts';
@@ -34,6 +35,7 @@ export interface SlotOptions {
 /** What a build gets for its time. */
 export interface SandboxLease {
   readonly engine: Engine;
+  readonly version: EngineVersion;
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
   readonly network: SandboxNetwork;
@@ -95,9 +97,12 @@ export function makeSlot(options: SlotOptions): Slot {
   };
 
   const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
-    await disk.ensure((text) => log.line(text));
-    const { mtu, nameServers } = await options.alone(() => network.ensure());
-    await cgroup.prepare(limits); // before the engine, which is born into it
+    // All before the engine, which is born into them.
+    const [{ mtu, nameServers }] = await together(
+      options.alone(() => network.ensure()),
+      disk.ensure((text) => log.line(text)),
+      cgroup.prepare(limits),
+    );
     await daemon.start({
       namespacePath: network.namespacePath,
       cgroupParent: cgroup.parent,
@@ -115,8 +120,11 @@ export function makeSlot(options: SlotOptions): Slot {
       return start(limits, log);
     }
     if (await daemon.answers()) {
-      await options.alone(() => network.ensure());
-      return cgroup.prepare(limits);
+      await together(
+        options.alone(() => network.ensure()),
+        cgroup.prepare(limits),
+      );
+      return;
     }
     await tearDown(); // it hangs, or its namespace is half gone
     return start(limits, log);
@@ -140,6 +148,7 @@ export function makeSlot(options: SlotOptions): Slot {
     clearTimeout(idleTimer);
     try {
       await ensureRunning(use);
+      await daemon.version(); // known before a use that comes later
       return await work();
     } finally {
       stopWhenIdle();
@@ -155,7 +164,7 @@ export function makeSlot(options: SlotOptions): Slot {
           await makeRoom(daemon.engine, disk, use);
           behind = { failed: false, dropSince: null };
           try {
-            return await work({ engine: daemon.engine, cgroup, disk, network });
+            return await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
           } catch (error) {
             const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
             behind = { failed: true, dropSince: oversized ? began : null };

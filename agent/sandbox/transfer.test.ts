@@ -107,6 +107,34 @@ describe('an image between two engines', () => {
     });
   });
 
+  test('layers that an image of the host begins with are known to be there, so it is asked once', async (t) => {
+    await inSandbox(async (engine) => {
+      const lines = [`FROM ${BASE}`, `RUN echo ${scope} > /alike`];
+      const earlier = await buildIn(t, engine, lines);
+      await transferImage(engine, host, earlier, never);
+      let loads = 0;
+      const counted: Engine = {
+        socketPath: host.socketPath,
+        call: (what, work, options) => {
+          if (what.startsWith('load ')) loads += 1;
+          return host.call(what, work, options);
+        },
+      };
+      const send = async (more: string, alike: readonly string[]) => {
+        loads = 0;
+        const reference = await buildIn(t, engine, [...lines, more]);
+        const { layers } = await transferImage(engine, counted, reference, never, { alike });
+        assert.equal(await idOn(host, reference), await idOn(engine, reference));
+        return { ...layers, loads };
+      };
+      assert.deepEqual(await send('RUN echo > /a', [BASE, earlier]), { all: 3, sent: 1, loads: 1 });
+      // Those that are gone, or are of something else, only mean that the host is asked first.
+      assert.deepEqual(await send('RUN echo > /b', ['orkestr-transfer-none']), { all: 3, sent: 1, loads: 2 });
+      // The base says less than there is: the layer above it goes with the rest, and the host does not open it.
+      assert.deepEqual(await send('RUN echo > /c', [BASE]), { all: 3, sent: 2, loads: 1 });
+    });
+  });
+
   test('what the host has lost meanwhile is sent again', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /one`, 'RUN echo > /two']);

@@ -6,6 +6,7 @@ import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from './engine-answer.ts';
 import { missingLayer, packImage } from './handoff/archive.ts';
 import { readStoredImage, type StoredImage } from './handoff/layer-store.ts';
+import { sharedLayers } from './handoff/shared-layers.ts';
 import { nameParts } from './image-name.ts';
 import { damaged } from './handoff/tar-split.ts';
 
@@ -26,12 +27,15 @@ interface Between {
   /** What it is called there. */
   readonly name: string;
   readonly signal: AbortSignal;
+  readonly alike: readonly string[];
 }
 
 export interface TransferOptions {
   /** Another name than `reference`, which may be an id then. */
   readonly as?: string;
   readonly log?: StepLog;
+  /** Images of `to` that may begin with the same layers: what they share need not be asked for by a first try. */
+  readonly alike?: readonly string[];
 }
 
 /**
@@ -44,9 +48,9 @@ export async function transferImage(
   to: Engine,
   reference: string,
   signal: AbortSignal,
-  { as: name = reference, log }: TransferOptions = {},
+  { as: name = reference, log, alike = [] }: TransferOptions = {},
 ): Promise<Transfer> {
-  const between = { from, to, reference, name, signal };
+  const between = { from, to, reference, name, signal, alike };
   try {
     const stored = await readStoredImage(from, reference);
     if (stored !== null) return await sendLayers(stored, between);
@@ -62,12 +66,14 @@ export async function transferImage(
 }
 
 /**
- * First without any layer: an engine that has them all is done then, and another one names the first that it misses, or says
- * only that something is missing (containerd's image store wants every layer) and gets all of them.
+ * First with what the engine has not for sure; where that is not known without any layer. An engine that has all others is
+ * done then, and another one names the first that it misses, or says only that something is missing (containerd's image store
+ * wants every layer) and gets all of them.
  */
 async function sendLayers(image: StoredImage, between: Between): Promise<Transfer> {
   const all = image.layers.length;
-  for (let first = all; ;) {
+  const diffIds = image.layers.map(({ diffId }) => diffId);
+  for (let first = (await sharedLayers(between.to, diffIds, between.alike)) ?? all; ;) {
     const { missing, sentBytes } = await sendFrom(image, first, between);
     if (missing === null) {
       await checkId(image.id, between);

@@ -1,12 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { HealthCheck } from '../../../protocol/job.ts';
-import type { ContainerRuntime, ContainerState, Ports } from '../ports.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { Clock, ContainerRuntime, ContainerState, Ports } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, VirtualClock } from '../test-context.ts';
 import { health } from './health.ts';
 
@@ -40,7 +42,7 @@ interface Scene {
   readonly portGuessed?: boolean;
   readonly containers: Partial<ContainerRuntime>;
   readonly check?: Parameters<typeof HealthCheck.parse>[0];
-  readonly clock?: VirtualClock;
+  readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly hasHealthcheck?: boolean;
 }
@@ -181,11 +183,42 @@ describe('the step health', () => {
     assert.ok(never.late <= 1000 && never.attempts < 110, `${never.late} ms late, ${never.attempts} probes`);
   });
 
-  test('two good probes are never closer together than 100 ms', async (t) => {
+  test('two good probes are 25 ms apart, and a fifth of the start where that took longer', async (t) => {
     const port = await openPort(t);
-    const containers = { inspect: async () => running, exec: exits(0), listeners: async () => [] };
-    const report = await health.run(contextOf({ port, containers }));
-    assert.deepEqual([report.attempts, report.ms >= 100], [2, true]);
+    const gapAfter = async (startMs: number): Promise<number> => {
+      const clock = new VirtualClock();
+      const good: number[] = [];
+      const exec = async () => {
+        if (clock.monotonic() < startMs) return { exitCode: 1, output: '' };
+        good.push(clock.monotonic());
+        return { exitCode: 0, output: '' };
+      };
+      // The watch on the container never answers, so that time only passes between the probes.
+      const inspect = () => new Promise<null>(() => undefined);
+      const containers = { inspect, exec, listeners: async () => [] };
+      await health.run(contextOf({ port, clock, check: { kind: 'command', argv: ['ready'] }, containers }));
+      const [first = 0, second = 0] = good;
+      return Math.round(second - first);
+    };
+    assert.equal(await gapAfter(0), 25);
+    assert.ok((await gapAfter(2000)) >= 400);
+  });
+
+  test('an app that answers every other request with 500 is not healthy', async (t) => {
+    let requests = 0;
+    const app = createHttpServer((_, response) => {
+      response.writeHead((requests += 1) % 2 === 0 ? 500 : 200).end();
+    });
+    await once(app.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => app.close());
+    const { port } = app.address() as AddressInfo;
+    const containers = { inspect: async () => running, listeners: async () => [], tail: async () => [] };
+    const check = { kind: 'http', path: '/', startSeconds: 1, intervalSeconds: 0.1 };
+    const told = await health
+      .run(contextOf({ port, check, containers, clock: systemClock }))
+      .catch((error: unknown) => error);
+    assert.ok(told instanceof OrkestrError, String(told));
+    assert.ok(requests > 5, `${requests} probes`);
   });
 
   test('starts to count again after a failure: a flapping app is not healthy', async (t) => {

@@ -15,8 +15,11 @@ const WATCH_MS = 500;
 const LEAST_PROBE_MS = 1000;
 
 /** The pause after a failed probe, and after a good one, is at least this, ms. */
-const LEAST_PAUSE_MS = { failed: 20, ok: 100 } as const;
-/** And this part of the time since the start: an app that is up soon is seen soon, and one that is not is not hammered. */
+const LEAST_PAUSE_MS = { failed: 10, ok: 25 } as const;
+/**
+ * And this part of the time since the start: an app that is up soon is seen soon, and one that is not is not hammered. Good
+ * probes of an app that takes long to start are as much further apart, since its beginnings last as much longer.
+ */
 const PAUSE_SHARE = 0.2;
 
 export const health: Step<'health'> = {

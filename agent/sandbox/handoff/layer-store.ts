@@ -35,13 +35,10 @@ export interface StoredImage {
  * driver, containerd's image store, an engine whose folder is not to be seen from here.
  */
 export async function readStoredImage(engine: Engine, reference: string): Promise<StoredImage | null> {
-  const { Driver: driver, DockerRootDir: root } = await engine.call(
-    'ask for its store',
-    (docker) => docker.info() as Promise<{ Driver: string; DockerRootDir: string }>,
-  );
-  const image = await orNull(
-    engine.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect()),
-  );
+  const [{ Driver: driver, DockerRootDir: root }, image] = await Promise.all([
+    engine.call('ask for its store', (docker) => docker.info() as Promise<{ Driver: string; DockerRootDir: string }>),
+    orNull(engine.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect())),
+  ]);
   if (driver !== 'overlay2' || image === null) return null;
   try {
     const config = await readFile(join(root, 'image', driver, 'imagedb/content/sha256', hexOf(image.Id)));
