@@ -10,6 +10,7 @@ import type { Sealer } from '../protocol/sealing.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
 import type { HubMessage } from '../protocol/agent-link.ts';
+import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
 import type { Trigger } from './store/schema.ts';
@@ -90,15 +91,26 @@ export interface News {
   next(deploymentId: string, ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** What runs on a connected host. */
+export interface Peer {
+  readonly agentVersion: string;
+  /** Version of the protocol that is spoken with it. */
+  readonly protocol: number;
+}
+
 /** The way to the hosts that are connected now. */
 export interface HostLinks {
   isOnline(hostId: string): boolean;
+  /** Undefined when the host is not connected. */
+  peer(hostId: string): Peer | undefined;
   /** False when the host is not connected. True is no receipt: what must arrive is sent again on the next connection. */
   send(hostId: string, message: HubMessage): boolean;
 }
 
 /** Live sessions of the hosts (hub/agents). */
 export interface Agents extends HostLinks {
+  /** Why a host that proved its key could not connect the last time; undefined when it could. */
+  refusal(hostId: string): ErrorReport | undefined;
   /** End the session of a host whose key is no longer valid. */
   disconnect(hostId: string): void;
   /** Take over a WebSocket upgrade of AGENT_LINK_PATH. */

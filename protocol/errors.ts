@@ -47,6 +47,13 @@ export const ERRORS = {
 
   // Wire
   ORK_PROTOCOL: kind('hub', 400, 'Bring hub and agent to versions that know each other.'),
+  ORK_PROTOCOL_AGENT_OLD: kind(
+    'host',
+    400,
+    'Upgrade orkestr on the host: run the install line of the hub there again. Its apps run on meanwhile.',
+  ),
+  ORK_PROTOCOL_HUB_OLD: kind('hub', 400, 'Upgrade the hub first, then its hosts. The host comes back by itself.'),
+  ORK_CODE_UNKNOWN: kind('hub', 500, 'Upgrade this side: the other one is newer and knows more about it.'),
   ORK_SIGNATURE: kind(
     'hub',
     401,

@@ -5,6 +5,7 @@ import type { AgentMessage, HostStatus, UpgradeOrder } from '../../protocol/agen
 import { AGENT_LINK_PATH, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { SignedJob } from '../../protocol/job.ts';
+import { inVersion, OLDEST_PROTOCOL } from '../../protocol/versions.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Credentials, Welcome } from './handshake.ts';
 import { makeHandshake } from './handshake.ts';
@@ -55,7 +56,11 @@ export interface ConnectionOptions {
  * Connect and stay until the connection ends or `signal` aborts.
  * @returns why it ended; never throws
  */
-export function connection(options: ConnectionOptions, signal: AbortSignal, onWelcome: () => void): Promise<Error> {
+export function connection(
+  options: ConnectionOptions,
+  signal: AbortSignal,
+  onWelcome: (protocol: number) => void,
+): Promise<Error> {
   return new Promise((resolve) => {
     const socket = new WebSocket(linkUrl(options.hubUrl), {
       maxPayload: MAX_FRAME_BYTES,
@@ -107,7 +112,7 @@ function makeTalk(
   options: ConnectionOptions,
   socket: WebSocket,
   end: (error: Error) => void,
-  onWelcome: () => void,
+  onWelcome: (protocol: number) => void,
 ): Talk {
   const { timing, monotonic, log } = options;
   const handshake = makeHandshake(options.credentials, options.agentVersion, options.running);
@@ -119,7 +124,9 @@ function makeTalk(
   let statusAt = -Infinity;
 
   const send = (message: AgentMessage): void => {
-    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+    if (socket.readyState !== WebSocket.OPEN) return;
+    const said = inVersion(message, welcome?.protocol ?? OLDEST_PROTOCOL);
+    if (said) socket.send(JSON.stringify(said));
   };
   const tellStatus = async (): Promise<void> => {
     try {
@@ -140,7 +147,7 @@ function makeTalk(
       { store: options.outbox, readLog: options.readLog, send, failed: end, monotonic, window: WINDOW },
       welcome.acknowledged,
     );
-    onWelcome();
+    onWelcome(welcome.protocol);
     tellUpgrade();
     options.upgrades.onChanged(tellUpgrade);
     watch();

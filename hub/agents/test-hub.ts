@@ -8,7 +8,6 @@ import {
   AGENT_LINK_PATH,
   helloProof,
   HubMessage,
-  PROTOCOL_VERSION,
   type AgentMessage,
   type Report,
   welcomeProof,
@@ -18,6 +17,7 @@ import { makeSealer } from '../../protocol/sealing.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { isSignedBy, type KeyPairPem, makeKeyPair, openJob, signText } from '../../protocol/signing.ts';
 import type { Release } from '../../protocol/steps.ts';
+import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { buildApp } from '../app.ts';
 import { readConfig } from '../config.ts';
 import type { HubDeps } from '../deps.ts';
@@ -56,8 +56,16 @@ export interface TestHub {
   stop(keep?: boolean): Promise<void>;
 }
 
-interface ConnectOptions {
+/** What an agent says of itself. */
+export interface Introduction {
   readonly running?: readonly string[];
+  readonly agentVersion?: string;
+  readonly oldest?: number;
+  /** The newest that it speaks. */
+  readonly protocol?: number;
+}
+
+interface ConnectOptions extends Introduction {
   readonly key?: KeyPairPem;
 }
 
@@ -127,10 +135,10 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     addEnvironment: (slug, branch) => addEnvironment(core, place, slug, branch),
-    async connect({ running = [], key = hostKey } = {}) {
+    async connect({ key = hostKey, ...introduction } = {}) {
       const agent = new ScriptedAgent(url, core.hubKey.publicKey);
       opened.push(agent);
-      await agent.shakeHands(hostId, key, running);
+      await agent.shakeHands(hostId, key, introduction);
       return agent;
     },
     async stop(keep = false) {
@@ -207,14 +215,19 @@ export class ScriptedAgent {
     return this.#acknowledged;
   }
 
-  async shakeHands(hostId: string, key: KeyPairPem, running: readonly string[]): Promise<void> {
+  async shakeHands(
+    hostId: string,
+    key: KeyPairPem,
+    { running = [], agentVersion = '0.1.0', oldest = OLDEST_PROTOCOL, protocol = PROTOCOL_VERSION }: Introduction = {},
+  ): Promise<void> {
     const { nonce } = await this.next('challenge');
     const own = randomBytes(32).toString('base64url');
     this.say({
       type: 'hello',
-      protocol: PROTOCOL_VERSION,
+      protocol: oldest,
+      newest: protocol,
       hostId,
-      agentVersion: '0.1.0',
+      agentVersion,
       nonce: own,
       signature: signText(helloProof(nonce, hostId, own), key.privateKey),
       running: [...running],

@@ -40,6 +40,10 @@ export const Host = z.object({
   enrolled: z.boolean(),
   online: z.boolean(),
   lastSeenAt: Timestamp.nullable(),
+  /** Of the agent that is connected, or was last. */
+  agentVersion: z.string().nullable(),
+  /** Why its agent is refused, e.g. for its version; null: it is not. */
+  refusal: ErrorReport.nullable(),
   status: HostStatus.nullable(),
 });
 export type Host = z.infer<typeof Host>;

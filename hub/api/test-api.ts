@@ -126,6 +126,8 @@ function fakes({
     scheduler: unscripted<Scheduler>('scheduler', { removeEnvironment: (id) => note('removeEnvironment', id) }),
     agents: unscripted<Agents>('agents', {
       isOnline: (id) => online.has(id),
+      peer: () => undefined,
+      refusal: () => undefined,
       disconnect: (id) => void note('disconnect', id),
     }),
     git: unscripted<GitRemotes>('git', {

@@ -104,6 +104,7 @@ const STATUS_STYLES: Readonly<Record<string, Style>> = {
   queued: 'cyan',
   failed: 'red',
   offline: 'red',
+  refused: 'red',
   cancelled: 'yellow',
   skipped: 'dim',
   superseded: 'dim',

@@ -1,7 +1,7 @@
 /** `hosts list|add|join-token|remove`. */
 import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
-import { OrkestrError } from '../../../protocol/errors.ts';
+import { ERRORS, OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
 import { action, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
@@ -20,10 +20,13 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     if (found.length === 0) output.line('No hosts yet. Add one: orkestr hosts add NAME');
     else {
       output.table(
-        ['HOST', 'STATE', 'SEEN', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
+        ['HOST', 'STATE', 'SEEN', 'VERSION', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
         found.map((host) => hostRow(host, context.now())),
         (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
       );
+      for (const { name, refusal } of found) {
+        if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${ERRORS[refusal.code].mend}`);
+      }
     }
   });
 
@@ -79,13 +82,19 @@ type MadeHost = z.infer<typeof MadeHost>;
 /** A word of a command line to copy: quoted for sh(1) when it has to be. */
 const argument = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
+function stateOf({ enrolled, online, refusal }: Host): string {
+  if (!enrolled) return 'waits for join';
+  if (online) return 'online';
+  return refusal === null ? 'offline' : 'refused';
+}
+
 function hostRow(host: Host, now: number): string[] {
   const { status } = host;
-  const state = !host.enrolled ? 'waits for join' : host.online ? 'online' : 'offline';
   return [
     host.name,
-    state,
+    stateOf(host),
     host.lastSeenAt === null ? 'never' : formatAge(host.lastSeenAt, now),
+    host.agentVersion ?? '',
     status === null ? '' : status.engine.reachable ? (status.engine.version ?? 'up') : 'down',
     status === null ? '' : status.proxy.reachable ? 'up' : 'down',
     status === null ? '' : formatBytes(status.memory.availableBytes),
