@@ -94,30 +94,28 @@ const CODES: ReadonlySet<string> = new Set([
   'ORK_REQUEST_LOST',
 ]);
 
+const MESSAGES: ReadonlySet<string> = new Set([
+  'challenge',
+  'hello',
+  'welcome',
+  'job',
+  'lease',
+  'cancel',
+  'ack',
+  'error',
+  'report',
+  'renew',
+  'status',
+]);
+
 /** The message as protocol 1 says it; null: it has no such message. Fields that it does not know are passed over there. */
 export function toVersion1<M extends HubMessage | AgentMessage>(message: M): M | null {
-  switch (message.type) {
-    case 'upgrade':
-    case 'upgrade-state':
-      return null;
-    case 'error':
-      return { ...message, ...known(message, 'ORK_PROTOCOL') };
-    case 'report': {
-      const { report } = message;
-      if (report.kind === 'log' || report.error === undefined) return message;
-      return { ...message, report: { ...report, error: { ...report.error, ...known(report.error, 'ORK_INTERNAL') } } };
-    }
-    case 'challenge':
-    case 'hello':
-    case 'welcome':
-    case 'job':
-    case 'lease':
-    case 'cancel':
-    case 'ack':
-    case 'renew':
-    case 'status':
-      return message;
-  }
+  if (!MESSAGES.has(message.type)) return null;
+  if (message.type === 'error') return { ...message, ...known(message, 'ORK_PROTOCOL') };
+  if (message.type !== 'report' || message.report.kind === 'log') return message;
+  const { error, ...report } = message.report;
+  if (error === undefined) return message;
+  return { ...message, report: { ...report, error: { ...error, ...known(error, 'ORK_INTERNAL') } } };
 }
 
 interface Coded {
