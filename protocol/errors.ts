@@ -45,6 +45,18 @@ export const ERRORS = {
     'Upgrade it on the host: run the install line of the hub there again, or update the sources it runs from.',
   ),
 
+  ORK_UPGRADE_VERSION: kind(
+    'user',
+    409,
+    'Order the version that the hub hands on; put another release into its folder ORKESTR_HUB_RELEASES, the hub itself first.',
+  ),
+  ORK_UPGRADE_TIMEOUT: kind(
+    'host',
+    504,
+    'Look at `orkestr-agent status` on the host, then resume the upgrade, or skip the host.',
+    true,
+  ),
+
   // Wire
   ORK_PROTOCOL: kind('hub', 400, 'Bring hub and agent to versions that know each other.'),
   ORK_PROTOCOL_AGENT_OLD: kind(

@@ -70,7 +70,7 @@ test('hub and agent speak the newest version that both know', async (t) => {
     [PROTOCOL_VERSION + 1, PROTOCOL_VERSION],
   ] as const) {
     const agent = await on.connect({ protocol: newest, agentVersion: `9.0.${newest}` });
-    assert.deepEqual(on.deps.agents.peer(on.hostId), { agentVersion: `9.0.${newest}`, protocol: spoken });
+    assert.partialDeepStrictEqual(on.deps.agents.peer(on.hostId), { agentVersion: `9.0.${newest}`, protocol: spoken });
     await agent.leave();
   }
 });

@@ -12,7 +12,7 @@ import {
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isSignedBy, signText } from '../../protocol/signing.ts';
 import { agreeWithAgent, OLDEST_PROTOCOL, spokenBy } from '../../protocol/versions.ts';
-import type { Agents, CoreDeps, News, Peer, Scheduler } from '../deps.ts';
+import type { Agents, CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { findHostById } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { readAgentMessage } from './frames.ts';
@@ -23,6 +23,7 @@ export interface AgentDeps extends CoreDeps {
   readonly sessions: Sessions;
   readonly news: News;
   readonly scheduler: Scheduler;
+  readonly upgrades: Upgrades;
 }
 
 export interface AgentTiming {
@@ -81,13 +82,14 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
 
   async function shakeHands(socket: WebSocket, nonce: string, hello: Hello): Promise<void> {
     const host = await provenHost(nonce, hello);
-    const peer = { agentVersion: hello.agentVersion, protocol: agree(host, hello) };
+    const peer = { agentVersion: hello.agentVersion, protocol: agree(host, hello), since: deps.clock.now() };
     await scheduler.hostReturns(host.id, hello.running);
     // Revoked or gone in the meantime: `disconnect` could not know of this connection.
     if ((await findHostById(deps.db, host.id))?.public_key !== host.public_key) throw unknownHost();
     if (socket.readyState !== socket.OPEN) return;
     open(socket, host, peer, hello.nonce);
     await scheduler.hostConnected(host.id, hello.running);
+    await deps.upgrades.hostConnected(host.id);
   }
 
   async function provenHost(nonce: string, hello: Hello): Promise<Row<'host'>> {

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { inVersion } from '../../protocol/versions.ts';
-import type { CoreDeps, News, Peer, Scheduler } from '../deps.ts';
+import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
 import { readAgentMessage } from './frames.ts';
@@ -13,6 +13,7 @@ import type { Session } from './sessions.ts';
 export interface SessionDeps extends CoreDeps {
   readonly news: News;
   readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases'>;
+  readonly upgrades: Pick<Upgrades, 'heard'>;
 }
 
 /** Unhandled messages at which the socket is read no further until there is room again. */
@@ -126,7 +127,7 @@ export class HostSession implements Session {
       case 'status':
         return recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
       case 'upgrade-state':
-        return; // of no upgrade that this hub has ordered
+        return this.#deps.upgrades.heard(this.hostId, first);
     }
   }
 

@@ -18,7 +18,15 @@ test('a host tells whether it is enrolled and online, and what it last said', as
   const { token } = await api.account('alpha');
   const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
   const list = async () => (await api.call(token, 'GET', '/hosts')).json;
-  const none = { enrolled: false, online: false, lastSeenAt: null, agentVersion: null, refusal: null, status: null };
+  const none = {
+    enrolled: false,
+    online: false,
+    lastSeenAt: null,
+    agentVersion: null,
+    upgradeTo: null,
+    refusal: null,
+    status: null,
+  };
   assert.deepEqual(await list(), [{ id, name: 'vps', ...none }]);
   api.online.add(id);
   await recordHostStatus(api.deps.db, id, status, '2030-01-01T00:00:05.000Z');

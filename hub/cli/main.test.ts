@@ -520,6 +520,7 @@ const host = {
   online: false,
   lastSeenAt: null,
   agentVersion: null,
+  upgradeTo: null,
   refusal: null,
   status: null,
 };
