@@ -25,6 +25,7 @@ import { registerReleases } from './api/releases.ts';
 import { API_PREFIX } from './api/schemas.ts';
 import { registerSession } from './api/session.ts';
 import { registerTokens } from './api/tokens.ts';
+import { registerUpgrades } from './api/upgrades.ts';
 import { registerVariables } from './api/variables.ts';
 import { registerAuth } from './auth/hook.ts';
 import { registerConsole } from './console-files.ts';
@@ -42,6 +43,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerMe,
   registerTokens,
   registerHosts,
+  registerUpgrades,
   registerEnrol,
   registerProjects,
   registerEnvironments,

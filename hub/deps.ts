@@ -9,7 +9,8 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Sealer } from '../protocol/sealing.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
-import type { HubMessage } from '../protocol/agent-link.ts';
+import type { HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
+import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
 import type { Trigger } from './store/schema.ts';
@@ -43,6 +44,7 @@ export interface HubDeps extends CoreDeps {
   readonly git: GitRemotes;
   readonly resolver: CommitResolver;
   readonly news: News;
+  readonly upgrades: Upgrades;
 }
 
 /** Decides which deployment runs when (hub/scheduler). */
@@ -90,21 +92,62 @@ export interface News {
   next(deploymentId: string, ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** What runs on a connected host. */
+export interface Peer {
+  readonly agentVersion: string;
+  /** Version of the protocol that is spoken with it. */
+  readonly protocol: number;
+  /** When it connected. */
+  readonly since: Date;
+}
+
 /** The way to the hosts that are connected now. */
 export interface HostLinks {
   isOnline(hostId: string): boolean;
+  /** Undefined when the host is not connected. */
+  peer(hostId: string): Peer | undefined;
   /** False when the host is not connected. True is no receipt: what must arrive is sent again on the next connection. */
   send(hostId: string, message: HubMessage): boolean;
 }
 
 /** Live sessions of the hosts (hub/agents). */
 export interface Agents extends HostLinks {
+  /** Why a host that proved its key could not connect the last time; undefined when it could. */
+  refusal(hostId: string): ErrorReport | undefined;
   /** End the session of a host whose key is no longer valid. */
   disconnect(hostId: string): void;
   /** Take over a WebSocket upgrade of AGENT_LINK_PATH. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** End every session; hosts come back by themselves when the hub is up again. */
   stop(): Promise<void>;
+}
+
+/** Brings hosts to the release that the hub hands on (hub/upgrades). */
+export interface Upgrades {
+  /** Take up what the store says is under way. Called once, before hosts can connect. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /**
+   * Begin one; everything has been checked. Answers its id.
+   * @throws OrkestrError ORK_CONFLICT while another upgrade of the team is not over
+   */
+  create(request: UpgradeRequest): Promise<string>;
+  /** Hosts that failed are tried again. @throws OrkestrError ORK_CONFLICT when it is not paused */
+  resume(id: string): Promise<void>;
+  /** Leave hosts out that wait or failed. @throws OrkestrError ORK_CONFLICT */
+  skip(id: string, hostIds: readonly string[]): Promise<void>;
+  /** No other host is begun; one that is under way ends. @throws OrkestrError ORK_CONFLICT when it is over */
+  cancel(id: string): Promise<void>;
+  heard(hostId: string, news: UpgradeNews): Promise<void>;
+  hostConnected(hostId: string): Promise<void>;
+}
+
+export interface UpgradeRequest {
+  readonly teamId: string;
+  readonly version: string;
+  /** In the order in which they are upgraded. */
+  readonly hostIds: readonly string[];
+  readonly atOnce: number;
 }
 
 /** The hub's own git remote (hub/git). */

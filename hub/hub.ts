@@ -17,6 +17,7 @@ import { makeNews } from './scheduler/news.ts';
 import { makeScheduler } from './scheduler/scheduler.ts';
 import { lockState, prepareState } from './state.ts';
 import { openDatabase } from './store/database.ts';
+import { makeUpgrades } from './upgrades/upgrades.ts';
 
 /** How long requests that are being answered may take to end when the hub stops, ms. */
 const CLOSE_MS = 3_000;
@@ -61,6 +62,8 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
     ends.defer(() => deps.agents.stop());
     await deps.scheduler.start();
     ends.defer(() => deps.scheduler.stop());
+    await deps.upgrades.start();
+    ends.defer(() => deps.upgrades.stop());
     listenUrl = await listen(app, config.listen);
     return { listenUrl, deps, stop: () => ends.disposeAsync() };
   } catch (error) {
@@ -74,11 +77,13 @@ function wire(core: CoreDeps): HubDeps {
   const news = makeNews();
   const repositories = new Repositories(core.config.stateFolder);
   const scheduler = makeScheduler({ ...core, links: sessions, news });
+  const upgrades = makeUpgrades({ ...core, links: sessions });
   return {
     ...core,
     news,
     scheduler,
-    agents: makeAgents({ ...core, sessions, scheduler, news }),
+    upgrades,
+    agents: makeAgents({ ...core, sessions, scheduler, news, upgrades }),
     git: makeGitRemotes({ ...core, repositories, scheduler, links: sessions }),
     resolver: makeCommitResolver({ ...core, repositories }),
   };

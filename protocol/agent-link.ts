@@ -3,15 +3,15 @@
  *
  * 1. hub: `challenge`   2. agent: `hello` (proves its key, gives a counter-challenge)   3. hub: `welcome` (proves its key)
  * Then the hub sends `job`, `cancel`, `ack`; the agent sends `report`, `renew`, `status`. Reports are durable, numbered
- * and acknowledged; everything else may be lost with the connection.
+ * and acknowledged; everything else may be lost with the connection. What may change here, and how: docs/protocol.md.
  */
 import { z } from 'zod';
-import { ErrorCode, ErrorReport } from './errors.ts';
+import { ErrorCode, ErrorReport as StoredErrorReport } from './errors.ts';
 import { Timestamp, Uuid } from './ids.ts';
 import { SignedJob } from './job.ts';
+import { ReleaseVersion } from './release.ts';
 import { Release, StepName, StepStatus } from './steps.ts';
 
-export const PROTOCOL_VERSION = 1;
 /** Largest frame either side accepts, bytes. */
 export const MAX_FRAME_BYTES = 1_048_576;
 /** Path of the WebSocket on the hub. */
@@ -21,6 +21,10 @@ export const MAX_LOG_CHUNK_BYTES = 65_536;
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{32,64}$/);
 const signature = z.string().max(200);
+
+/** A code that a newer peer has and this side does not must not cost the message that carries it: its words still tell. */
+const LinkErrorCode = ErrorCode.catch('ORK_CODE_UNKNOWN');
+const ErrorReport = StoredErrorReport.extend({ code: LinkErrorCode });
 
 export const DeploymentStatus = z.enum(['queued', 'running', 'live', 'superseded', 'failed', 'cancelled', 'skipped']);
 export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
@@ -75,10 +79,33 @@ export const HostStatus = z.object({
 });
 export type HostStatus = z.infer<typeof HostStatus>;
 
+/** Where a host's last upgrade stands. The first three are on the way, the others its end. */
+export const HostUpgradeState = z.enum(['fetching', 'trial', 'switching', 'healthy', 'reverted', 'failed']);
+export type HostUpgradeState = z.infer<typeof HostUpgradeState>;
+
+/** The hub asks a host to bring itself to a version that the hub hands on. Asked again with the same id: the same upgrade. */
+export const UpgradeOrder = z.object({ type: z.literal('upgrade'), upgradeId: Uuid, version: ReleaseVersion });
+export type UpgradeOrder = z.infer<typeof UpgradeOrder>;
+
+/**
+ * Where that upgrade stands. Not durable: told on each change, and once after every welcome while the host's last
+ * upgrade is younger than an hour.
+ */
+export const UpgradeNews = z.object({
+  type: z.literal('upgrade-state'),
+  upgradeId: Uuid,
+  version: ReleaseVersion,
+  state: HostUpgradeState,
+  /** Why it was reverted or failed. */
+  error: ErrorReport.optional(),
+});
+export type UpgradeNews = z.infer<typeof UpgradeNews>;
+
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce }),
   z.object({
     type: z.literal('welcome'),
+    /** Spoken from here on: the newest version that both know. */
     protocol: z.int(),
     sessionId: Uuid,
     /** Last report sequence number that the hub has stored for this agent. */
@@ -90,16 +117,20 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), envelope: SignedJob, leaseSeconds: z.number() }),
   z.object({ type: z.literal('lease'), deploymentId: Uuid, leaseSeconds: z.number() }),
   z.object({ type: z.literal('cancel'), deploymentId: Uuid }),
+  UpgradeOrder,
   /** Every report up to and including `sequence` is stored. */
   z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
-  z.object({ type: z.literal('error'), code: ErrorCode, message: z.string().max(2000) }),
+  z.object({ type: z.literal('error'), code: LinkErrorCode, message: z.string().max(2000) }),
 ]);
 export type HubMessage = z.infer<typeof HubMessage>;
 
 export const AgentMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
+    /** The oldest version that the agent speaks: a hub that knows only that one compares just this. */
     protocol: z.int(),
+    /** The newest one; absent from protocol 1, which is both. */
+    newest: z.int().optional(),
     hostId: Uuid,
     agentVersion: z.string().max(50),
     nonce,
@@ -111,6 +142,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('report'), sequence: z.int().min(1), report: Report }),
   z.object({ type: z.literal('renew'), deploymentIds: z.array(Uuid).max(1000) }),
   z.object({ type: z.literal('status'), status: HostStatus }),
+  UpgradeNews,
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

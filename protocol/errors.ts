@@ -39,9 +39,33 @@ export const ERRORS = {
     true,
   ),
   ORK_HOST_LOST: kind('host', 503, 'The host did not come back in time. Check it, then deploy again.', true),
+  ORK_UPGRADE_UNSUPPORTED: kind(
+    'host',
+    501,
+    'Upgrade it on the host: run the install line of the hub there again, or update the sources it runs from.',
+  ),
+
+  ORK_UPGRADE_VERSION: kind(
+    'user',
+    409,
+    'Order the version that the hub hands on; put another release into its folder ORKESTR_HUB_RELEASES, the hub itself first.',
+  ),
+  ORK_UPGRADE_TIMEOUT: kind(
+    'host',
+    504,
+    'Look at `orkestr-agent status` on the host, then resume the upgrade, or skip the host.',
+    true,
+  ),
 
   // Wire
   ORK_PROTOCOL: kind('hub', 400, 'Bring hub and agent to versions that know each other.'),
+  ORK_PROTOCOL_AGENT_OLD: kind(
+    'host',
+    400,
+    'Upgrade orkestr on the host: run the install line of the hub there again. Its apps run on meanwhile.',
+  ),
+  ORK_PROTOCOL_HUB_OLD: kind('hub', 400, 'Upgrade the hub first, then its hosts. The host comes back by itself.'),
+  ORK_CODE_UNKNOWN: kind('hub', 500, 'Upgrade this side: the other one is newer and knows more about it.'),
   ORK_SIGNATURE: kind(
     'hub',
     401,

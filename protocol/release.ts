@@ -22,6 +22,8 @@ export const ReleaseManifest = z.object({
   version: ReleaseVersion,
   /** ed25519, base64 of its DER SubjectPublicKeyInfo (RFC 8410): checks SHA256SUMS.sig. */
   publicKey: z.string().regex(/^[A-Za-z0-9+/]{59}=$/),
+  /** The newest version of the protocol between hub and agent that it speaks. */
+  protocol: z.int().min(1).default(1),
   /** Everything in the folder but the manifest itself. */
   files: z.array(ReleaseFile).min(1).max(100),
 });

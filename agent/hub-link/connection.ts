@@ -1,16 +1,18 @@
 /** One WebSocket to the hub, from dialling to its end. A half-open one is found by silence. */
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
-import type { AgentMessage, HostStatus } from '../../protocol/agent-link.ts';
+import type { AgentMessage, HostStatus, UpgradeOrder } from '../../protocol/agent-link.ts';
 import { AGENT_LINK_PATH, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { SignedJob } from '../../protocol/job.ts';
+import { inVersion, OLDEST_PROTOCOL } from '../../protocol/versions.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Credentials, Welcome } from './handshake.ts';
 import { makeHandshake } from './handshake.ts';
 import { makeLeases } from './lease.ts';
 import { startSender } from './outbox.ts';
 import type { OutboxSender, OutboxStore, ReadLog } from './outbox.ts';
+import type { HostUpgrades } from './upgrades.ts';
 
 export interface LinkTiming {
   /** From dialling to the hub's proof. */
@@ -29,6 +31,7 @@ const WINDOW = 32;
 export interface HubOrders {
   job(envelope: SignedJob): void;
   cancel(deploymentId: string): void;
+  upgrade(order: UpgradeOrder): void;
 }
 
 export interface ConnectionOptions {
@@ -41,6 +44,7 @@ export interface ConnectionOptions {
   readonly running: () => readonly string[];
   readonly status: () => Promise<HostStatus>;
   readonly orders: HubOrders;
+  readonly upgrades: HostUpgrades;
   readonly timing: LinkTiming;
   readonly monotonic: () => number;
   /** Called with everything that comes from a hub that has proved its key. */
@@ -52,7 +56,11 @@ export interface ConnectionOptions {
  * Connect and stay until the connection ends or `signal` aborts.
  * @returns why it ended; never throws
  */
-export function connection(options: ConnectionOptions, signal: AbortSignal, onWelcome: () => void): Promise<Error> {
+export function connection(
+  options: ConnectionOptions,
+  signal: AbortSignal,
+  onWelcome: (protocol: number) => void,
+): Promise<Error> {
   return new Promise((resolve) => {
     const socket = new WebSocket(linkUrl(options.hubUrl), {
       maxPayload: MAX_FRAME_BYTES,
@@ -104,7 +112,7 @@ function makeTalk(
   options: ConnectionOptions,
   socket: WebSocket,
   end: (error: Error) => void,
-  onWelcome: () => void,
+  onWelcome: (protocol: number) => void,
 ): Talk {
   const { timing, monotonic, log } = options;
   const handshake = makeHandshake(options.credentials, options.agentVersion, options.running);
@@ -116,7 +124,9 @@ function makeTalk(
   let statusAt = -Infinity;
 
   const send = (message: AgentMessage): void => {
-    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+    if (socket.readyState !== WebSocket.OPEN) return;
+    const said = inVersion(message, welcome?.protocol ?? OLDEST_PROTOCOL);
+    if (said) socket.send(JSON.stringify(said));
   };
   const tellStatus = async (): Promise<void> => {
     try {
@@ -124,6 +134,10 @@ function makeTalk(
     } catch (error) {
       log.warn({ err: error }, 'the status of the host could not be told');
     }
+  };
+  const tellUpgrade = (): void => {
+    const news = options.upgrades.news();
+    if (news) send(news);
   };
   const greet = (message: HubMessage): void => {
     const step = handshake.take(message);
@@ -133,7 +147,9 @@ function makeTalk(
       { store: options.outbox, readLog: options.readLog, send, failed: end, monotonic, window: WINDOW },
       welcome.acknowledged,
     );
-    onWelcome();
+    onWelcome(welcome.protocol);
+    tellUpgrade();
+    options.upgrades.onChanged(tellUpgrade);
     watch();
   };
   const obey = (message: HubMessage): void => {
@@ -145,6 +161,8 @@ function makeTalk(
         return leases.granted(message.leaseSeconds);
       case 'cancel':
         return options.orders.cancel(message.deploymentId);
+      case 'upgrade':
+        return options.orders.upgrade(message);
       case 'ack':
         return sender?.acknowledged(message.sequence);
       case 'error':
@@ -191,7 +209,10 @@ function makeTalk(
     },
     heard,
     watch,
-    stop: () => sender?.stop(),
+    stop() {
+      sender?.stop();
+      if (welcome) options.upgrades.onChanged(null);
+    },
   };
 }
 

@@ -1,9 +1,10 @@
 /** The first three messages of a connection: each side proves its key before anything else is said. */
 import { randomBytes } from 'node:crypto';
 import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
-import { helloProof, PROTOCOL_VERSION, welcomeProof } from '../../protocol/agent-link.ts';
+import { helloProof, welcomeProof } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isSignedBy } from '../../protocol/signing.ts';
+import { isSpoken, OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 
 export interface Credentials {
   readonly hostId: string;
@@ -35,7 +36,8 @@ export function makeHandshake(
         return {
           hello: {
             type: 'hello',
-            protocol: PROTOCOL_VERSION,
+            protocol: OLDEST_PROTOCOL,
+            newest: PROTOCOL_VERSION,
             hostId,
             agentVersion,
             nonce,
@@ -52,10 +54,10 @@ export function makeHandshake(
       if (!isSignedBy(welcomeProof(nonce, message.sessionId), message.signature, credentials.hubPublicKey)) {
         throw new OrkestrError('ORK_SIGNATURE', 'What answers is not the hub that this host was enrolled with.');
       }
-      if (message.protocol !== PROTOCOL_VERSION) {
+      if (!isSpoken(message.protocol)) {
         throw new OrkestrError(
           'ORK_PROTOCOL',
-          `The hub speaks version ${message.protocol}, this agent ${PROTOCOL_VERSION}.`,
+          `The hub speaks protocol ${message.protocol}, this agent ${OLDEST_PROTOCOL} to ${PROTOCOL_VERSION}.`,
         );
       }
       return { welcome: message };

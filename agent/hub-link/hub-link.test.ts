@@ -5,6 +5,7 @@ import type { Report } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 import { makeKeyPair, signJob, signText } from '../../protocol/signing.ts';
+import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
 import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
@@ -14,6 +15,8 @@ import { startHubLink } from './session.ts';
 import type { HubLink } from './session.ts';
 import { startTestHub } from './test-hub.ts';
 import type { TestHub, TestHubBehaviour } from './test-hub.ts';
+import { noUpgrades } from './upgrades.ts';
+import type { HostUpgrades } from './upgrades.ts';
 
 interface Bench {
   readonly hub: TestHub;
@@ -23,6 +26,7 @@ interface Bench {
   readonly accepted: Job[];
   readonly refused: { deploymentId: string; error: ErrorReport }[];
   readonly cancelled: string[];
+  readonly upgrades: HostUpgrades;
   readonly report: (status?: 'running' | 'failed') => void;
 }
 
@@ -31,12 +35,14 @@ async function bench(
   behaviour: Partial<TestHubBehaviour> = {},
   timing: Partial<LinkTiming> = {},
   before: (journal: Journal) => void = () => undefined,
+  clock = systemClock,
 ): Promise<Bench> {
   const host = makeKeyPair();
   const whole: TestHubBehaviour = { hostPublicKey: host.publicKey, ...behaviour };
   const hub = await startTestHub(whole);
   const journal = await openTestJournal(temporaryFolder(t));
   before(journal);
+  const upgrades = noUpgrades('Not in a test.');
   const accepted: Job[] = [];
   const refused: Bench['refused'] = [];
   const cancelled: string[] = [];
@@ -65,9 +71,10 @@ async function bench(
       refuse: ({ deploymentId }, error) => void refused.push({ deploymentId, error }),
       cancel: (deploymentId) => void cancelled.push(deploymentId),
     },
+    upgrades,
     timing: { ...DEFAULT_TIMING, ...timing },
     pace: { baseMs: 10, capMs: 20 },
-    clock: systemClock,
+    clock,
     random: () => 0.5,
     log: silent,
   });
@@ -80,7 +87,7 @@ async function bench(
     const at = new Date(0).toISOString();
     journal.outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status, at });
   };
-  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, report };
+  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, upgrades, report };
 }
 
 const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
@@ -101,6 +108,60 @@ test('both sides prove their key, then status and reports flow and are forgotten
   const hello = hub.messages[0];
   assert.ok(hello?.type === 'hello');
   assert.deepEqual(hello.running, [RUNNING]);
+});
+
+test('a hub of the version before hears no word that it does not know', async (t) => {
+  const { hub, link, upgrades, report } = await bench(t, { protocol: OLDEST_PROTOCOL });
+  await hub.until(() => hub.messages.length > 1);
+  assert.equal(link.state().connected, true);
+  upgrades.order({ type: 'upgrade', upgradeId: RUNNING, version: '9.9.9' });
+  report();
+  await hub.until(() => hub.stored.size === 1);
+  assert.deepEqual(
+    hub.messages.filter(({ type }) => type === 'upgrade-state'),
+    [],
+  );
+});
+
+test('a hub of today hears how an upgrade stands at each change and after each welcome', async (t) => {
+  const { hub, upgrades } = await bench(t);
+  await hub.until(() => hub.messages.length > 1);
+  hub.send({ type: 'upgrade', upgradeId: RUNNING, version: '9.9.9' });
+  const told = () => hub.messages.filter((message) => message.type === 'upgrade-state');
+  await hub.until(() => told().length === 1);
+  assert.deepEqual(told()[0], upgrades.news());
+  assert.equal(told()[0]?.error?.code, 'ORK_UPGRADE_UNSUPPORTED');
+  hub.cut();
+  await hub.until(() => told().length === 2);
+});
+
+test('a hub that chose a version which this agent cannot speak is left', async (t) => {
+  const { hub, link } = await bench(t, { protocol: PROTOCOL_VERSION + 1 });
+  await hub.until(() => hub.connections() >= 2);
+  assert.equal(link.state().lastCode, 'ORK_PROTOCOL');
+  assert.match(link.state().lastError ?? '', /speaks protocol 3, this agent 1 to 2/);
+});
+
+test('a hub that refuses the version of this agent is asked again ten times slower', async (t) => {
+  const waits: number[] = [];
+  const clock = {
+    ...systemClock,
+    sleep: (ms: number, signal?: AbortSignal) => (waits.push(ms), systemClock.sleep(1, signal)),
+  };
+  const refusal = JSON.stringify({ type: 'error', code: 'ORK_PROTOCOL_AGENT_OLD', message: 'Upgrade the agent.' });
+  const { hub, link } = await bench(t, { greeting: refusal }, {}, undefined, clock);
+  await hub.until(() => hub.connections() >= 3);
+  assert.deepEqual(waits.slice(0, 2), [50, 100]);
+  assert.equal(link.state().lastCode, 'ORK_PROTOCOL_AGENT_OLD');
+});
+
+test('a code that this version does not know costs the code, not the message', async (t) => {
+  const { hub, link } = await bench(t, {
+    greeting: JSON.stringify({ type: 'error', code: 'OF_TOMORROW', message: 'So it is.' }),
+  });
+  await hub.until(() => hub.connections() >= 2);
+  assert.equal(link.state().lastCode, 'ORK_CODE_UNKNOWN');
+  assert.match(link.state().lastError ?? '', /So it is/);
 });
 
 test('a hub that does not have the pinned key gets nothing', async (t) => {

@@ -1,4 +1,5 @@
 /** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
+import type { UpgradeOrder } from '../../protocol/agent-link.ts';
 import { openJob } from '../../protocol/signing.ts';
 import type { ErrorCode, ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
@@ -12,6 +13,10 @@ import { connection } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 
 export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
+
+/** A hub that refuses this version will do so until a person has upgraded something: that may take days. */
+const VERSION_REFUSED_FACTOR = 10;
+const VERSION_REFUSED: readonly (ErrorCode | null)[] = ['ORK_PROTOCOL_AGENT_OLD', 'ORK_PROTOCOL_HUB_OLD'];
 
 /** A connection that held this long starts the pauses from the shortest again, ms. */
 const STEADY_MS = 10_000;
@@ -71,6 +76,7 @@ export function startHubLink(options: LinkOptions): HubLink {
   const orders = {
     job: (envelope: SignedJob) => takeJob(options, envelope),
     cancel: (deploymentId: string) => options.jobs.cancel(deploymentId),
+    upgrade: (order: UpgradeOrder) => options.upgrades.order(order),
   };
   const monotonic = (): number => clock.monotonic();
 
@@ -78,14 +84,15 @@ export function startHubLink(options: LinkOptions): HubLink {
   const dial = async (): Promise<void> => {
     for (let failures = 0; !stopped.signal.aborted; failures++) {
       const began = clock.monotonic();
-      const ended = await connection({ ...options, orders, monotonic, heard }, stopped.signal, () => {
+      const ended = await connection({ ...options, orders, monotonic, heard }, stopped.signal, (protocol) => {
         become(true, null);
-        log.info({ hub: options.hubUrl }, 'connected to the hub');
+        log.info({ hub: options.hubUrl, protocol }, 'connected to the hub');
       });
       if (stopped.signal.aborted) return;
       if (state.connected && clock.monotonic() - began > STEADY_MS) failures = 0;
       if (state.connected || state.lastError !== ended.message) become(false, ended);
-      const waitMs = backoffMs(failures, options.pace, options.random);
+      const slower = VERSION_REFUSED.includes(state.lastCode) ? VERSION_REFUSED_FACTOR : 1;
+      const waitMs = backoffMs(failures, options.pace, options.random) * slower;
       log.warn({ hub: options.hubUrl, reason: ended.message, waitMs: Math.round(waitMs) }, 'no connection to the hub');
       await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop's condition ends it
     }

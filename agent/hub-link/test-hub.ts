@@ -3,10 +3,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
-import { AgentMessage, helloProof, PROTOCOL_VERSION, welcomeProof } from '../../protocol/agent-link.ts';
+import { AgentMessage, helloProof, welcomeProof } from '../../protocol/agent-link.ts';
 import type { HubMessage, Report } from '../../protocol/agent-link.ts';
 import { isSignedBy, makeKeyPair, signText } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
+import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
 
 export interface TestHub {
   readonly url: string;
@@ -40,6 +41,8 @@ export interface TestHubBehaviour {
   remembers?: number;
   readonly hostPublicKey: string;
   readonly heartbeatSeconds?: number;
+  /** The version of its welcome; default the newest. */
+  readonly protocol?: number;
 }
 
 export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub> {
@@ -93,7 +96,7 @@ export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub
     const key = behaviour.impostor ? makeKeyPair().privateKey : keys.privateKey;
     send(client, {
       type: 'welcome',
-      protocol: PROTOCOL_VERSION,
+      protocol: behaviour.protocol ?? PROTOCOL_VERSION,
       sessionId,
       acknowledged: behaviour.remembers ?? Math.max(0, ...stored.keys()),
       heartbeatSeconds: behaviour.heartbeatSeconds ?? 60,

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
+import { z } from 'zod';
 import type { Report } from '../../protocol/agent-link.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
+import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
+import { Host } from '../api/schemas.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { listEvents } from '../store/events.ts';
 import { listLoggedSteps, LOG_CAP_BYTES, readLog } from '../store/logs.ts';
@@ -51,27 +54,60 @@ test('a host that proves its key is online, and a hub that proves its own is bel
   await until(() => !on.deps.agents.isOnline(on.hostId));
 });
 
-test('another key, an unknown host and another protocol version are refused by their codes', async (t) => {
+test('another key and an unknown host are refused by their codes', async (t) => {
   const on = await hub(t);
   await assert.rejects(on.connect({ key: makeKeyPair() }), /closed the connection \(1008\)/);
   const stranger = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
-  await assert.rejects(stranger.shakeHands(randomUUIDv7(), on.hostKey, []), /1008/);
+  await assert.rejects(stranger.shakeHands(randomUUIDv7(), on.hostKey), /1008/);
   assert.partialDeepStrictEqual(stranger.heard.at(-1), { type: 'error', code: 'ORK_SIGNATURE' });
-  const old = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
-  await old.next('challenge');
-  old.say({
-    type: 'hello',
-    protocol: 99,
-    hostId: on.hostId,
-    agentVersion: '9',
-    nonce: 'n'.repeat(32),
-    signature: '',
-    running: [],
-  });
-  const refusal = await old.next('error');
-  assert.equal(refusal.code, 'ORK_PROTOCOL');
-  assert.match(refusal.message, /version 1/);
-  assert.equal(await old.closed, 1008);
+});
+
+test('hub and agent speak the newest version that both know', async (t) => {
+  const on = await hub(t);
+  for (const [newest, spoken] of [
+    [OLDEST_PROTOCOL, OLDEST_PROTOCOL],
+    [PROTOCOL_VERSION, PROTOCOL_VERSION],
+    [PROTOCOL_VERSION + 1, PROTOCOL_VERSION],
+  ] as const) {
+    const agent = await on.connect({ protocol: newest, agentVersion: `9.0.${newest}` });
+    assert.partialDeepStrictEqual(on.deps.agents.peer(on.hostId), { agentVersion: `9.0.${newest}`, protocol: spoken });
+    await agent.leave();
+  }
+});
+
+test('an agent that is too old or too new is told which side to upgrade, and the host shows it until it is in', async (t) => {
+  const on = await hub(t);
+  const refusalOf = async () => {
+    const [host] = z.array(Host).parse(await (await on.api('GET', '/hosts')).json());
+    return host?.refusal;
+  };
+  const tooOld = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+  await assert.rejects(
+    tooOld.shakeHands(on.hostId, on.hostKey, { oldest: OLDEST_PROTOCOL - 1, protocol: OLDEST_PROTOCOL - 1 }),
+    /1008/,
+  );
+  // It would not know a code that came after protocol 1.
+  assert.partialDeepStrictEqual(tooOld.heard.at(-1), { type: 'error', code: 'ORK_PROTOCOL' });
+  assert.equal((await refusalOf())?.code, 'ORK_PROTOCOL_AGENT_OLD');
+  const tooNew = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+  await assert.rejects(
+    tooNew.shakeHands(on.hostId, on.hostKey, { oldest: PROTOCOL_VERSION + 1, protocol: PROTOCOL_VERSION + 2 }),
+    /1008/,
+  );
+  assert.partialDeepStrictEqual(tooNew.heard.at(-1), { type: 'error', code: 'ORK_PROTOCOL_HUB_OLD' });
+  assert.match(
+    (await refusalOf())?.message ?? '',
+    /The hub speaks protocol 1 to 2, the agent 3 to 4\. Upgrade the hub/,
+  );
+  await on.connect();
+  assert.equal(await refusalOf(), null);
+});
+
+test('the version that a stranger claims is not shown as that of the host', async (t) => {
+  const on = await hub(t);
+  const stranger = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+  await assert.rejects(stranger.shakeHands(on.hostId, makeKeyPair(), { oldest: 98, protocol: 99 }), /1008/);
+  assert.equal(on.deps.agents.refusal(on.hostId), undefined);
 });
 
 test('frames that are no messages get a coded error and 1008, before and after the handshake, and the hub lives on', async (t) => {

@@ -6,13 +6,13 @@ import {
   type AgentMessage,
   helloProof,
   MAX_FRAME_BYTES,
-  PROTOCOL_VERSION,
   welcomeProof,
   type HubMessage,
 } from '../../protocol/agent-link.ts';
-import { OrkestrError } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isSignedBy, signText } from '../../protocol/signing.ts';
-import type { Agents, CoreDeps, News, Scheduler } from '../deps.ts';
+import { agreeWithAgent, OLDEST_PROTOCOL, spokenBy } from '../../protocol/versions.ts';
+import type { Agents, CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { findHostById } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { readAgentMessage } from './frames.ts';
@@ -23,6 +23,7 @@ export interface AgentDeps extends CoreDeps {
   readonly sessions: Sessions;
   readonly news: News;
   readonly scheduler: Scheduler;
+  readonly upgrades: Upgrades;
 }
 
 export interface AgentTiming {
@@ -60,27 +61,35 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
       clearTimeout(deadline);
       unproven.delete(socket);
       socket.pause(); // nothing more is read until the host is known
-      shakeHands(socket, nonce, data, isBinary).catch((error: unknown) => {
-        log.warn({ err: error }, 'an agent was refused');
-        refuse(socket, error);
-      });
+      greet(socket, nonce, data, isBinary);
     });
     send(socket, { type: 'challenge', nonce });
   }
 
-  async function shakeHands(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): Promise<void> {
-    const hello = readAgentMessage(data, isBinary);
-    if (hello.type !== 'hello') throw new OrkestrError('ORK_PROTOCOL', 'The first message must be a hello.');
-    if (hello.protocol !== PROTOCOL_VERSION) {
-      throw new OrkestrError('ORK_PROTOCOL', `This hub speaks version ${PROTOCOL_VERSION}, not ${hello.protocol}.`);
+  function greet(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): void {
+    const refused = (error: unknown, protocol: number): void => {
+      log.warn({ err: error }, 'an agent was refused');
+      refuse(socket, error, protocol);
+    };
+    let hello: Hello;
+    try {
+      hello = readHello(data, isBinary);
+    } catch (error) {
+      return refused(error, OLDEST_PROTOCOL);
     }
+    shakeHands(socket, nonce, hello).catch((error: unknown) => refused(error, spokenBy(hello).newest));
+  }
+
+  async function shakeHands(socket: WebSocket, nonce: string, hello: Hello): Promise<void> {
     const host = await provenHost(nonce, hello);
+    const peer = { agentVersion: hello.agentVersion, protocol: agree(host, hello), since: deps.clock.now() };
     await scheduler.hostReturns(host.id, hello.running);
     // Revoked or gone in the meantime: `disconnect` could not know of this connection.
     if ((await findHostById(deps.db, host.id))?.public_key !== host.public_key) throw unknownHost();
     if (socket.readyState !== socket.OPEN) return;
-    open(socket, host, hello);
+    open(socket, host, peer, hello.nonce);
     await scheduler.hostConnected(host.id, hello.running);
+    await deps.upgrades.hostConnected(host.id);
   }
 
   async function provenHost(nonce: string, hello: Hello): Promise<Row<'host'>> {
@@ -90,19 +99,29 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     return host;
   }
 
-  function open(socket: WebSocket, host: Row<'host'>, hello: Hello): void {
-    const session = new HostSession(socket, host.id, deps, timing.heartbeatMs);
+  /** After the proof, so that a stranger's version is not shown as that of the host. */
+  function agree(host: Row<'host'>, hello: Hello): number {
+    try {
+      return agreeWithAgent(spokenBy(hello));
+    } catch (error) {
+      sessions.refused(host.id, toErrorReport(error));
+      throw error;
+    }
+  }
+
+  function open(socket: WebSocket, host: Row<'host'>, peer: Peer, agentNonce: string): void {
+    const session = new HostSession(socket, { id: host.id, peer }, deps, timing.heartbeatMs);
     const sessionId = randomUUIDv7();
     session.send({
       type: 'welcome',
-      protocol: PROTOCOL_VERSION,
+      protocol: peer.protocol,
       sessionId,
       acknowledged: host.acknowledged,
       heartbeatSeconds: Math.max(1, timing.heartbeatMs / 1000),
-      signature: signText(welcomeProof(hello.nonce, sessionId), deps.hubKey.privateKey),
+      signature: signText(welcomeProof(agentNonce, sessionId), deps.hubKey.privateKey),
     });
     sessions.add(session);
-    log.info({ hostId: host.id, agentVersion: hello.agentVersion }, 'host connected');
+    log.info({ hostId: host.id, ...peer }, 'host connected');
     socket.once('close', (code) => {
       sessions.remove(session);
       log.info({ hostId: host.id, code }, 'host disconnected');
@@ -113,7 +132,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
         session.receive(data, isBinary);
       } catch (error) {
         log.warn({ err: error, hostId: host.id }, 'a frame of the host was refused');
-        refuse(socket, error);
+        refuse(socket, error, peer.protocol);
       }
     });
     socket.resume();
@@ -121,6 +140,8 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
 
   return {
     isOnline: (hostId) => sessions.isOnline(hostId),
+    peer: (hostId) => sessions.peer(hostId),
+    refusal: (hostId) => sessions.refusal(hostId),
     send: (hostId, message) => sessions.send(hostId, message),
     disconnect: (hostId) => sessions.disconnect(hostId, CLOSE_REVOKED, 'this host is not enrolled any more'),
     upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
@@ -134,6 +155,13 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
       await Promise.all(open);
     },
   };
+}
+
+/** @throws OrkestrError ORK_PROTOCOL */
+function readHello(data: Buffer, isBinary: boolean): Hello {
+  const message = readAgentMessage(data, isBinary);
+  if (message.type === 'hello') return message;
+  throw new OrkestrError('ORK_PROTOCOL', 'The first message must be a hello.');
 }
 
 const unknownHost = (): OrkestrError =>

@@ -2,7 +2,8 @@
 import type { WebSocket } from 'ws';
 import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-import type { CoreDeps, News, Scheduler } from '../deps.ts';
+import { inVersion } from '../../protocol/versions.ts';
+import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
 import { readAgentMessage } from './frames.ts';
@@ -12,6 +13,7 @@ import type { Session } from './sessions.ts';
 export interface SessionDeps extends CoreDeps {
   readonly news: News;
   readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases'>;
+  readonly upgrades: Pick<Upgrades, 'heard'>;
 }
 
 /** Unhandled messages at which the socket is read no further until there is room again. */
@@ -33,6 +35,7 @@ interface Waiting {
 
 export class HostSession implements Session {
   readonly hostId: string;
+  readonly peer: Peer;
   readonly #socket: WebSocket;
   readonly #deps: SessionDeps;
   readonly #waiting: Waiting[] = [];
@@ -42,9 +45,15 @@ export class HostSession implements Session {
   #missed = 0;
   readonly #heartbeat: NodeJS.Timeout;
 
-  constructor(socket: WebSocket, hostId: string, deps: SessionDeps, heartbeatMs: number) {
+  constructor(
+    socket: WebSocket,
+    host: { readonly id: string; readonly peer: Peer },
+    deps: SessionDeps,
+    heartbeatMs: number,
+  ) {
     this.#socket = socket;
-    this.hostId = hostId;
+    this.hostId = host.id;
+    this.peer = host.peer;
     this.#deps = deps;
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
     socket.on('close', () => clearInterval(this.#heartbeat));
@@ -57,7 +66,9 @@ export class HostSession implements Session {
       this.#socket.terminate();
       return;
     }
-    this.#socket.send(JSON.stringify(message));
+    const said = inVersion(message, this.peer.protocol);
+    if (said) this.#socket.send(JSON.stringify(said));
+    else this.#deps.log.error({ hostId: this.hostId, type: message.type }, 'not said: the host does not know it');
   }
 
   close(code: number, reason: string): void {
@@ -84,7 +95,7 @@ export class HostSession implements Session {
     } catch (error) {
       this.#waiting.length = 0;
       this.#deps.log.warn({ err: error, hostId: this.hostId }, 'a message of the host could not be taken');
-      refuse(this.#socket, error);
+      refuse(this.#socket, error, this.peer.protocol);
     } finally {
       this.#working = false;
     }
@@ -114,7 +125,9 @@ export class HostSession implements Session {
         }
         return;
       case 'status':
-        await recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
+        return recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
+      case 'upgrade-state':
+        return this.#deps.upgrades.heard(this.hostId, first);
     }
   }
 
@@ -149,11 +162,15 @@ export function closeSoon(socket: WebSocket, code: number, reason: string): void
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** Say what was wrong and close with 1008, policy violation (RFC 6455 section 7.4.1). */
-export function refuse(socket: WebSocket, error: unknown): void {
+/**
+ * Say what was wrong and close with 1008, policy violation (RFC 6455 section 7.4.1).
+ * @param protocol the newest version that the agent is known to understand
+ */
+export function refuse(socket: WebSocket, error: unknown, protocol: number): void {
   if (socket.readyState !== socket.OPEN) return;
   const { code, message } = toErrorReport(error);
   const told = code === 'ORK_INTERNAL' ? 'The hub could not do it; its log says why.' : message;
-  socket.send(JSON.stringify({ type: 'error', code, message: told.slice(0, 2000) } satisfies HubMessage));
+  const refusal: HubMessage = { type: 'error', code, message: told.slice(0, 2000) };
+  socket.send(JSON.stringify(inVersion(refusal, protocol)));
   closeSoon(socket, 1008, code);
 }

@@ -1,9 +1,11 @@
 /** Which hosts are connected now. The newest session of a host is the one. */
 import type { HubMessage } from '../../protocol/agent-link.ts';
-import type { HostLinks } from '../deps.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { HostLinks, Peer } from '../deps.ts';
 
 export interface Session {
   readonly hostId: string;
+  readonly peer: Peer;
   send(message: HubMessage): void;
   /** `code`: of the WebSocket close frame (RFC 6455 section 7.4). Ends hard soon after when the other side stays silent. */
   close(code: number, reason: string): void;
@@ -16,9 +18,23 @@ export const CLOSE_REVOKED = 4003;
 
 export class Sessions implements HostLinks {
   readonly #byHost = new Map<string, Session>();
+  /** Of hosts that proved their key and were refused all the same; they try again and again, so this is as good as stored. */
+  readonly #refusals = new Map<string, ErrorReport>();
 
   isOnline(hostId: string): boolean {
     return this.#byHost.has(hostId);
+  }
+
+  peer(hostId: string): Peer | undefined {
+    return this.#byHost.get(hostId)?.peer;
+  }
+
+  refusal(hostId: string): ErrorReport | undefined {
+    return this.#refusals.get(hostId);
+  }
+
+  refused(hostId: string, error: ErrorReport): void {
+    this.#refusals.set(hostId, error);
   }
 
   send(hostId: string, message: HubMessage): boolean {
@@ -28,6 +44,7 @@ export class Sessions implements HostLinks {
   }
 
   add(session: Session): void {
+    this.#refusals.delete(session.hostId);
     const older = this.#byHost.get(session.hostId);
     this.#byHost.set(session.hostId, session);
     older?.close(CLOSE_REPLACED, 'a newer session of this host is here');
@@ -41,6 +58,7 @@ export class Sessions implements HostLinks {
   disconnect(hostId: string, code: number, reason: string): void {
     const session = this.#byHost.get(hostId);
     this.#byHost.delete(hostId);
+    this.#refusals.delete(hostId);
     session?.close(code, reason);
   }
 }

@@ -8,7 +8,6 @@ import {
   AGENT_LINK_PATH,
   helloProof,
   HubMessage,
-  PROTOCOL_VERSION,
   type AgentMessage,
   type Report,
   welcomeProof,
@@ -18,6 +17,7 @@ import { makeSealer } from '../../protocol/sealing.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { isSignedBy, type KeyPairPem, makeKeyPair, openJob, signText } from '../../protocol/signing.ts';
 import type { Release } from '../../protocol/steps.ts';
+import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { buildApp } from '../app.ts';
 import { readConfig } from '../config.ts';
 import type { HubDeps } from '../deps.ts';
@@ -32,14 +32,17 @@ import { openDatabase } from '../store/database.ts';
 import { insertEnvironment } from '../store/environments.ts';
 import { insertHost } from '../store/hosts.ts';
 import { insertProject } from '../store/projects.ts';
-
+import { makeUpgrades } from '../upgrades/upgrades.ts';
 import { type AgentTiming, makeAgents } from './link.ts';
 import { Sessions } from './sessions.ts';
 
 export interface TestHub {
   readonly url: string;
   readonly folder: string;
-  readonly deps: HubDeps & { readonly scheduler: ReturnType<typeof makeScheduler> };
+  readonly deps: HubDeps & {
+    readonly scheduler: ReturnType<typeof makeScheduler>;
+    readonly upgrades: ReturnType<typeof makeUpgrades>;
+  };
   readonly repositories: Repositories;
   readonly account: Account;
   readonly hostId: string;
@@ -51,13 +54,30 @@ export interface TestHub {
   /** A call below /api/v1 with the account's token. */
   api(method: string, path: string, body?: unknown): Promise<Response>;
   addEnvironment(slug: string, branch: string): Promise<string>;
+  /** Another enrolled host of the team. */
+  addHost(name: string): Promise<EnrolledHost>;
   connect(options?: ConnectOptions): Promise<ScriptedAgent>;
   /** Stop; with `keep` the state stays and `startTestHub({ resume })` goes on with it. */
   stop(keep?: boolean): Promise<void>;
 }
 
-interface ConnectOptions {
+/** What an agent says of itself. */
+export interface Introduction {
   readonly running?: readonly string[];
+  readonly agentVersion?: string;
+  readonly oldest?: number;
+  /** The newest that it speaks. */
+  readonly protocol?: number;
+}
+
+export interface EnrolledHost {
+  readonly id: string;
+  readonly key: KeyPairPem;
+}
+
+interface ConnectOptions extends Introduction {
+  /** Default the first host. */
+  readonly host?: EnrolledHost;
   readonly key?: KeyPairPem;
 }
 
@@ -90,15 +110,17 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const news = makeNews();
   const repositories = new Repositories(folder);
   const scheduler = makeScheduler({ ...core, links: sessions, news });
-  const agents = makeAgents({ ...core, sessions, scheduler, news }, options.timing ?? TIMING);
+  const upgrades = makeUpgrades({ ...core, links: sessions });
+  const agents = makeAgents({ ...core, sessions, scheduler, news, upgrades }, options.timing ?? TIMING);
   const git = makeGitRemotes(
     { ...core, repositories, scheduler, links: sessions },
     options.sizeLimit === undefined ? {} : { sizeLimit: options.sizeLimit },
   );
   const resolver = makeCommitResolver({ ...core, repositories });
-  const deps = { ...core, scheduler, agents, git, resolver, news };
+  const deps = { ...core, scheduler, agents, git, resolver, news, upgrades };
   await git.start();
   await scheduler.start();
+  await upgrades.start();
   const app = await buildApp(deps, join(folder, 'no-console'));
   url = await app.listen({ host: '127.0.0.1', port: 0 });
 
@@ -127,15 +149,17 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     addEnvironment: (slug, branch) => addEnvironment(core, place, slug, branch),
-    async connect({ running = [], key = hostKey } = {}) {
+    addHost: (name) => addHost(core, account.teamId, name),
+    async connect({ host = { id: hostId, key: hostKey }, key = host.key, ...introduction } = {}) {
       const agent = new ScriptedAgent(url, core.hubKey.publicKey);
       opened.push(agent);
-      await agent.shakeHands(hostId, key, running);
+      await agent.shakeHands(host.id, key, introduction);
       return agent;
     },
     async stop(keep = false) {
       for (const agent of opened) agent.socket.terminate();
       await scheduler.stop();
+      await upgrades.stop();
       await agents.stop();
       await git.stop();
       await app.close();
@@ -151,15 +175,20 @@ type Core = Pick<HubDeps, 'db' | 'clock'>;
 /** A team with one enrolled host and the project `shop`, whose environment `production` deploys `main` there. */
 async function seed(core: Core, plan: PlanKey): Promise<Place> {
   const account = await createAccount(core.db, core.clock, { email: 'a@example.com', team: 'Team', plan });
-  const hostKey = makeKeyPair();
-  const [hostId, projectId] = [randomUUIDv7(), randomUUIDv7()];
+  const { id: hostId, key: hostKey } = await addHost(core, account.teamId, 'vps-1');
+  const projectId = randomUUIDv7();
   const created_at = core.clock.now().toISOString();
   const team_id = account.teamId;
-  const host = { id: hostId, team_id, name: 'vps-1', public_key: hostKey.publicKey, acknowledged: 0, created_at };
-  await insertHost(core.db, host);
   await insertProject(core.db, { id: projectId, team_id, slug: 'shop', origin: 'hub', created_at });
   const environmentId = await addEnvironment(core, { hostId, projectId }, 'production', 'main');
   return { account, hostId, hostKey, projectId, environmentId };
+}
+
+async function addHost({ db, clock }: Core, team_id: string, name: string): Promise<EnrolledHost> {
+  const [id, key] = [randomUUIDv7(), makeKeyPair()];
+  const created_at = clock.now().toISOString();
+  await insertHost(db, { id, team_id, name, public_key: key.publicKey, acknowledged: 0, created_at });
+  return { id, key };
 }
 
 async function addEnvironment(
@@ -207,14 +236,19 @@ export class ScriptedAgent {
     return this.#acknowledged;
   }
 
-  async shakeHands(hostId: string, key: KeyPairPem, running: readonly string[]): Promise<void> {
+  async shakeHands(
+    hostId: string,
+    key: KeyPairPem,
+    { running = [], agentVersion = '0.1.0', oldest = OLDEST_PROTOCOL, protocol = PROTOCOL_VERSION }: Introduction = {},
+  ): Promise<void> {
     const { nonce } = await this.next('challenge');
     const own = randomBytes(32).toString('base64url');
     this.say({
       type: 'hello',
-      protocol: PROTOCOL_VERSION,
+      protocol: oldest,
+      newest: protocol,
       hostId,
-      agentVersion: '0.1.0',
+      agentVersion,
       nonce: own,
       signature: signText(helloProof(nonce, hostId, own), key.privateKey),
       running: [...running],

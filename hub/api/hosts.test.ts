@@ -18,11 +18,20 @@ test('a host tells whether it is enrolled and online, and what it last said', as
   const { token } = await api.account('alpha');
   const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
   const list = async () => (await api.call(token, 'GET', '/hosts')).json;
-  assert.deepEqual(await list(), [{ id, name: 'vps', enrolled: false, online: false, lastSeenAt: null, status: null }]);
+  const none = {
+    enrolled: false,
+    online: false,
+    lastSeenAt: null,
+    agentVersion: null,
+    upgradeTo: null,
+    refusal: null,
+    status: null,
+  };
+  assert.deepEqual(await list(), [{ id, name: 'vps', ...none }]);
   api.online.add(id);
   await recordHostStatus(api.deps.db, id, status, '2030-01-01T00:00:05.000Z');
   assert.deepEqual(await list(), [
-    { id, name: 'vps', enrolled: false, online: true, lastSeenAt: '2030-01-01T00:00:05.000Z', status },
+    { id, name: 'vps', ...none, online: true, lastSeenAt: '2030-01-01T00:00:05.000Z', agentVersion: '1', status },
   ]);
 });
 

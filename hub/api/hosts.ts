@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { HostStatus } from '../../protocol/agent-link.ts';
 import { requireScope } from '../auth/hook.ts';
 import { hashSecretToken, JOIN_TOKEN_PREFIX, makeSecretToken } from '../auth/secret-token.ts';
-import type { HubApp, HubDeps } from '../deps.ts';
+import type { Agents, HubApp, HubDeps } from '../deps.ts';
 import { deleteHost, getHost, insertHost, listHosts, setJoinToken } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { IdParams } from './params.ts';
-import { joinCommand } from './releases.ts';
+import { joinCommand, servedVersion } from './releases.ts';
 import { Host, MadeHost, NewHost } from './schemas.ts';
 
 const JOIN_TOKEN_MS = 3600 * 1000;
@@ -16,7 +16,7 @@ const JOIN_TOKEN_MS = 3600 * 1000;
 export function registerHosts(app: HubApp, deps: HubDeps): void {
   const { db, clock, agents } = deps;
   const tags = ['hosts'];
-  const view = (row: Row<'host'>): Host => hostView(row, agents.isOnline(row.id));
+  const view = (row: Row<'host'>): Host => hostView(row, agents, servedVersion(deps.config.releaseFolder));
   /** The host of `row` with a fresh join token, which this answer alone holds. */
   const withJoinToken = async (row: Row<'host'>): Promise<z.infer<typeof MadeHost>> => {
     const joinToken = makeSecretToken(JOIN_TOKEN_PREFIX);
@@ -102,12 +102,19 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
   );
 }
 
-const hostView = (row: Row<'host'>, online: boolean): Host => ({
-  id: row.id,
-  name: row.name,
-  enrolled: row.public_key !== null,
-  online,
-  lastSeenAt: row.last_seen_at,
+function hostView(row: Row<'host'>, agents: Agents, served: string | null): Host {
   // A status that an older version stored and this one cannot read is as good as none.
-  status: row.status === null ? null : (HostStatus.safeParse(JSON.parse(row.status)).data ?? null),
-});
+  const status = row.status === null ? null : (HostStatus.safeParse(JSON.parse(row.status)).data ?? null);
+  const agentVersion = agents.peer(row.id)?.agentVersion ?? status?.agentVersion ?? null;
+  return {
+    id: row.id,
+    name: row.name,
+    enrolled: row.public_key !== null,
+    online: agents.isOnline(row.id),
+    lastSeenAt: row.last_seen_at,
+    agentVersion,
+    upgradeTo: agentVersion === null || agentVersion === served ? null : served,
+    refusal: agents.refusal(row.id) ?? null,
+    status,
+  };
+}

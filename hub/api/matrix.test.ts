@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
+import { insertUpgrade } from '../store/upgrades.ts';
 import { Scope } from './schemas.ts';
 import { API_PREFIX } from './schemas.ts';
 import { startTestApi, type Call, type TestApi } from './test-api.ts';
@@ -21,6 +22,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /projects': { slug: 'x' },
   'POST /projects/{project}/environments': { slug: 'x' },
   'PATCH /projects/{project}/environments/{environment}/variables': { variables: { A: '1' } },
+  'POST /upgrades/{id}/skip': { hosts: [randomUUIDv7()] },
   'PUT /projects/{project}/registries/{host}': { username: 'a', password: 'b' },
 };
 
@@ -72,8 +74,10 @@ async function fullTeam(api: TestApi, team: string) {
       created_at: api.deps.clock.now().toISOString(),
     })
     .execute();
+  const upgrade = { team_id: teamId, version: '1.0.0', at_once: 1, created_at: api.deps.clock.now().toISOString() };
+  const upgradeId = await insertUpgrade(api.deps.db, upgrade, [host.id]);
   const [{ id: tokenId }] = (await api.call(token, 'GET', '/tokens')).json;
-  return { token, teamId, host, project, environment, deploymentId, tokenId };
+  return { token, teamId, host, project, environment, deploymentId, upgradeId, tokenId };
 }
 
 type FullTeam = Awaited<ReturnType<typeof fullTeam>>;
@@ -88,6 +92,7 @@ function fillings({ path }: Operation, of: FullTeam): Record<string, string>[] {
     ];
   }
   if (path.includes('/hosts/')) return [{ id: of.host.id }];
+  if (path.includes('/upgrades/')) return [{ id: of.upgradeId }];
   if (path.includes('/tokens/')) return [{ id: of.tokenId }];
   if (path.includes('/deployments/')) return [{ id: of.deploymentId }];
   return assert.fail(`${path}: say here what its parameters are.`);

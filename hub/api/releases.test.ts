@@ -22,6 +22,7 @@ function release(t: TestContext): string {
   for (const [name, text] of Object.entries({ ...FILES, 'secret.pem': 'a key' }))
     writeFileSync(join(folder, name), text);
   const manifest: ReleaseManifest = {
+    protocol: 1,
     version: '1.2.3',
     publicKey: `${'A'.repeat(59)}=`,
     files: Object.entries(FILES).map(([name, text]) => ({ name, bytes: text.length, sha256: sha256(text) })),

@@ -59,7 +59,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
  * Read anew each time: another version may have been put there.
  * @throws OrkestrError ORK_NOT_FOUND when the hub has none
  */
-function readManifest(folder: string | undefined): ReleaseManifest {
+export function readManifest(folder: string | undefined): ReleaseManifest {
   let text: string;
   try {
     text = readFileSync(join(required(folder), MANIFEST_FILE), 'utf8');
@@ -68,6 +68,15 @@ function readManifest(folder: string | undefined): ReleaseManifest {
     throw new OrkestrError('ORK_NOT_FOUND', `There is no release in ${folder}.`, { cause });
   }
   return ReleaseManifest.parse(JSON.parse(text));
+}
+
+/** The version that hosts get here; null: none. */
+export function servedVersion(folder: string | undefined): string | null {
+  try {
+    return readManifest(folder).version;
+  } catch {
+    return null; // whoever asks for the release itself is told what is wrong with it
+  }
 }
 
 function required(folder: string | undefined): string {

@@ -5,7 +5,9 @@ import { EdgeSettings } from '../../protocol/edge.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
 import { RegistryHost, RegistryLogin, Settings } from '../../protocol/job.ts';
+import { ReleaseVersion } from '../../protocol/release.ts';
 import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
+import { HOST_STATES, UPGRADE_STATES } from '../upgrades/plan.ts';
 
 export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
 export type Scope = z.infer<typeof Scope>;
@@ -40,9 +42,36 @@ export const Host = z.object({
   enrolled: z.boolean(),
   online: z.boolean(),
   lastSeenAt: Timestamp.nullable(),
+  /** Of the agent that is connected, or was last. */
+  agentVersion: z.string().nullable(),
+  /** Version that this hub hands on, when the host has another; null: nothing to upgrade to. */
+  upgradeTo: z.string().nullable(),
+  /** Why its agent is refused, e.g. for its version; null: it is not. */
+  refusal: ErrorReport.nullable(),
   status: HostStatus.nullable(),
 });
 export type Host = z.infer<typeof Host>;
+/** Of the hosts of a team, to one version. */
+export const Upgrade = z.object({
+  id: Uuid,
+  version: ReleaseVersion,
+  /** Hosts that are upgraded at the same time at most. */
+  atOnce: z.int(),
+  state: z.enum(UPGRADE_STATES),
+  /** In the order of their turns. */
+  hosts: z.array(z.object({ id: Uuid, name: z.string(), state: z.enum(HOST_STATES), error: ErrorReport.nullable() })),
+  createdAt: Timestamp,
+  finishedAt: Timestamp.nullable(),
+});
+export type Upgrade = z.infer<typeof Upgrade>;
+/** Nothing: all hosts that have joined, to the version that the hub hands on, one at a time. */
+export const NewUpgrade = z.object({
+  version: ReleaseVersion.optional(),
+  hosts: z.array(Uuid).min(1).max(1000).optional(),
+  atOnce: z.int().min(1).max(100).default(1),
+});
+export const HostsToSkip = z.object({ hosts: z.array(Uuid).min(1).max(1000) });
+
 export const NewHost = z.object({ name: z.string().min(1).max(100) });
 export const MadeHost = Host.extend({
   joinToken: z.string(),
@@ -200,6 +229,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   POST   /session {token} · DELETE /session · GET /me
  *   GET    /tokens · POST /tokens · DELETE /tokens/:id
  *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · DELETE /hosts/:id
+ *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
  *   GET    /projects · POST /projects · GET|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
  *   GET|PATCH /projects/:project/environments/:environment/variables

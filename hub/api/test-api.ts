@@ -10,7 +10,7 @@ import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { buildApp } from '../app.ts';
 import { readConfig } from '../config.ts';
-import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler } from '../deps.ts';
+import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler, Upgrades } from '../deps.ts';
 import type { PlanKey } from '../plans.ts';
 import { createAccount } from '../setup.ts';
 import type { Account } from '../setup.ts';
@@ -116,7 +116,10 @@ function fakes({
   asked,
   failing,
   online,
-}: Pick<TestApi, 'asked' | 'failing' | 'online'>): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news'> {
+}: Pick<TestApi, 'asked' | 'failing' | 'online'>): Pick<
+  HubDeps,
+  'scheduler' | 'agents' | 'git' | 'resolver' | 'news' | 'upgrades'
+> {
   const note = (what: string, id: string): Promise<void> => {
     const line = `${what} ${id}`;
     asked.push(line);
@@ -126,6 +129,8 @@ function fakes({
     scheduler: unscripted<Scheduler>('scheduler', { removeEnvironment: (id) => note('removeEnvironment', id) }),
     agents: unscripted<Agents>('agents', {
       isOnline: (id) => online.has(id),
+      peer: () => undefined,
+      refusal: () => undefined,
       disconnect: (id) => void note('disconnect', id),
     }),
     git: unscripted<GitRemotes>('git', {
@@ -135,6 +140,7 @@ function fakes({
     }),
     resolver: unscripted<CommitResolver>('resolver', {}),
     news: unscripted<News>('news', {}),
+    upgrades: unscripted<Upgrades>('upgrades', {}),
   };
 }
 

@@ -513,7 +513,17 @@ test('logs --follow prints log lines alone and exits with the fate', async () =>
 
 // Hosts and tokens
 
-const host = { id: IDS.host, name: 'vps 1', enrolled: false, online: false, lastSeenAt: null, status: null };
+const host = {
+  id: IDS.host,
+  name: 'vps 1',
+  enrolled: false,
+  online: false,
+  lastSeenAt: null,
+  agentVersion: null,
+  upgradeTo: null,
+  refusal: null,
+  status: null,
+};
 
 test('hosts add prints the command that joins the host', async () => {
   const made = { ...host, joinToken: 'orkj_token', joinTokenExpiresAt: AT, installCommand: null };
@@ -532,6 +542,14 @@ test('hosts list shows each host; an empty list says how to begin', async () => 
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [host] })).stdout, /vps 1 +waits for join +never/);
   await hub?.stop();
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [] })).stdout, /orkestr hosts add NAME/);
+});
+
+test('hosts list shows the version of each agent, and why one is refused', async () => {
+  const refusal = { code: 'ORK_PROTOCOL_AGENT_OLD', message: 'The hub speaks 2 to 3, the agent 1.', evidence: [] };
+  const old = { ...host, enrolled: true, agentVersion: '0.1.0', refusal };
+  const { stdout } = await run(['hosts', 'list'], { 'GET /hosts': () => [old] });
+  assert.match(stdout, /vps 1 +refused +never +0\.1\.0/);
+  assert.match(stdout, /vps 1 is refused: The hub speaks 2 to 3, the agent 1\.\nUpgrade orkestr on the host/);
 });
 
 test('tokens create prints the token alone on stdout, so that it can be piped; revoke takes a name', async () => {

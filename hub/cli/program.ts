@@ -15,6 +15,7 @@ import { addProjectCommands } from './commands/project.ts';
 import { addRegistryCommands } from './commands/registry.ts';
 import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/tokens.ts';
+import { addUpgradeCommands } from './commands/upgrades.ts';
 
 export function buildProgram(context: Context, outcome: Outcome): Command {
   const program = new Command('orkestr')
@@ -45,6 +46,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     addDeploymentCommands,
     addLogsCommand,
     addHostCommands,
+    addUpgradeCommands,
     addTokenCommands,
   ];
   for (const add of groups) add(program, context, outcome);

@@ -5,6 +5,7 @@
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { StepName, StepStatus } from '../../protocol/steps.ts';
+import type { HostState, UpgradeState } from '../upgrades/plan.ts';
 
 export interface TeamTable {
   id: string;
@@ -213,6 +214,33 @@ export interface EventTable {
   data: string;
 }
 
+/** An upgrade of some hosts of a team to one version. */
+export interface UpgradeTable {
+  id: string;
+  team_id: string;
+  version: string;
+  /** Hosts that are upgraded at the same time at most. */
+  at_once: number;
+  state: UpgradeState;
+  created_at: string;
+  /** When it was done or cancelled. */
+  finished_at: string | null;
+}
+
+export interface UpgradeHostTable {
+  upgrade_id: string;
+  host_id: string;
+  /** Hosts take their turns by it. */
+  position: number;
+  state: HostState;
+  /** ErrorReport, JSON; null unless it failed or was reverted. */
+  error: string | null;
+  /** What the host knows this try by; another try has another. */
+  order_id: string;
+  /** When its turn came, or its order went out; null: not yet. */
+  turn_at: string | null;
+}
+
 export interface Database {
   team: TeamTable;
   user: UserTable;
@@ -231,6 +259,8 @@ export interface Database {
   log_chunk: LogChunkTable;
   event: EventTable;
   removal: RemovalTable;
+  upgrade: UpgradeTable;
+  upgrade_host: UpgradeHostTable;
 }
 
 export type Row<T extends keyof Database> = Selectable<Database[T]>;

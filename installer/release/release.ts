@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import manifest from '../../package.json' with { type: 'json' };
 import { archiveName, INSTALLER_FILE, MANIFEST_FILE, SIGNATURE_FILE, SUMS_FILE } from '../../protocol/release.ts';
 import type { ReleaseFile, ReleaseManifest, ReleaseTarget } from '../../protocol/release.ts';
+import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { packFolder } from './archive.ts';
 import { makeBundles } from './bundles.ts';
 import { billOfMaterials, componentsOf, licenceBook } from './components.ts';
@@ -83,7 +84,8 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
   writeFileSync(join(out, SUMS_FILE), sums);
   writeFileSync(join(out, SIGNATURE_FILE), key.sign(sums));
   writeFileSync(join(out, INSTALLER_FILE), installer, { mode: 0o755 });
-  const made: ReleaseManifest = { version, publicKey: key.publicKey, files: await filesOf(out) };
+  const { publicKey } = key;
+  const made: ReleaseManifest = { version, publicKey, protocol: PROTOCOL_VERSION, files: await filesOf(out) };
   writeFileSync(join(out, MANIFEST_FILE), `${JSON.stringify(made, null, 2)}\n`);
   return made;
 }

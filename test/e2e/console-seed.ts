@@ -71,7 +71,7 @@ async function enrolAgent(client: Client): Promise<ScriptedAgent> {
   const body = { joinToken, name: 'vps-1', publicKey: key.publicKey };
   const { hostId, hubPublicKey } = await client.post('/enrol', body, EnrolAnswer);
   const agent = new ScriptedAgent(client.url, hubPublicKey);
-  await agent.shakeHands(hostId, key, []);
+  await agent.shakeHands(hostId, key);
   return agent;
 }
 

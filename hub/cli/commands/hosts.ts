@@ -1,17 +1,19 @@
-/** `hosts list|add|join-token|remove`. */
+/** `hosts list|add|join-token|upgrade|remove`. */
 import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
-import { OrkestrError } from '../../../protocol/errors.ts';
+import { ERRORS, OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
 import { action, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
+import { findHost } from '../hosts.ts';
 import { statusStyle } from '../output.ts';
 import type { Output } from '../output.ts';
 import { formatAge, formatBytes } from '../text/format.ts';
+import { addUpgradeCommand } from './upgrades.ts';
 
 export const addHostCommands: AddCommands = (program, context, outcome) => {
-  const hosts = group(program, 'hosts', 'The servers that run your apps.');
+  const hosts = group(program, 'hosts', 'The servers that run your apps.').alias('host');
 
   const list = leaf(hosts, 'list', 'List the hosts and how they are.', ['orkestr hosts list']);
   action(list, context, outcome, async (output) => {
@@ -20,10 +22,13 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     if (found.length === 0) output.line('No hosts yet. Add one: orkestr hosts add NAME');
     else {
       output.table(
-        ['HOST', 'STATE', 'SEEN', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
+        ['HOST', 'STATE', 'SEEN', 'VERSION', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
         found.map((host) => hostRow(host, context.now())),
         (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
       );
+      for (const { name, refusal } of found) {
+        if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${ERRORS[refusal.code].mend}`);
+      }
     }
   });
 
@@ -36,33 +41,26 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     'orkestr hosts join-token vps-1',
   ]);
   action(rejoin, context, outcome, async (output, _options, [name]) => {
-    const host = await findHost(context, String(name));
+    const host = await namedHost(context, String(name));
     showJoin(context, output, await context.hub().post(apiPath('hosts', host.id, 'join-token'), {}, MadeHost));
   });
+
+  addUpgradeCommand(hosts, context, outcome);
 
   const remove = leaf(hosts, 'remove <host>', 'Take a host (name or id) off the hub. What runs there runs on.', [
     'orkestr hosts remove vps-1 --yes',
   ]).option('--yes', 'really remove it');
   action<{ json?: boolean; yes?: boolean }>(remove, context, outcome, async (output, options, [name]) => {
     if (!options.yes) throw new OrkestrError('ORK_INVALID', `This takes ${name} off the hub. Add --yes.`);
-    const host = await findHost(context, String(name));
+    const host = await namedHost(context, String(name));
     await context.hub().delete(apiPath('hosts', host.id));
     output.object({ removed: host.id });
     output.line(`Removed ${host.name}.`);
   });
 };
 
-async function findHost(context: Context, nameOrId: string): Promise<Host> {
-  const hosts = await context.hub().get('/hosts', z.array(Host));
-  const found = hosts.filter((host) => host.id === nameOrId || host.name === nameOrId);
-  if (found[0] === undefined) throw new OrkestrError('ORK_NOT_FOUND', `There is no host ${nameOrId}.`);
-  if (found.length > 1) {
-    throw new OrkestrError('ORK_INVALID', `More than one host is called ${nameOrId}. Give its id.`, {
-      evidence: found.map((host) => host.id),
-    });
-  }
-  return found[0];
-}
+const namedHost = async (context: Context, nameOrId: string): Promise<Host> =>
+  findHost(await context.hub().get('/hosts', z.array(Host)), nameOrId);
 
 function showJoin(context: Context, output: Output, host: MadeHost): void {
   output.object(host);
@@ -79,13 +77,19 @@ type MadeHost = z.infer<typeof MadeHost>;
 /** A word of a command line to copy: quoted for sh(1) when it has to be. */
 const argument = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
+function stateOf({ enrolled, online, refusal }: Host): string {
+  if (!enrolled) return 'waits for join';
+  if (online) return 'online';
+  return refusal === null ? 'offline' : 'refused';
+}
+
 function hostRow(host: Host, now: number): string[] {
   const { status } = host;
-  const state = !host.enrolled ? 'waits for join' : host.online ? 'online' : 'offline';
   return [
     host.name,
-    state,
+    stateOf(host),
     host.lastSeenAt === null ? 'never' : formatAge(host.lastSeenAt, now),
+    host.agentVersion ?? '',
     status === null ? '' : status.engine.reachable ? (status.engine.version ?? 'up') : 'down',
     status === null ? '' : status.proxy.reachable ? 'up' : 'down',
     status === null ? '' : formatBytes(status.memory.availableBytes),

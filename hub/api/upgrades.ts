@@ -1,0 +1,175 @@
+/** Upgrades of the team's hosts to the release that this hub hands on. */
+import { z } from 'zod';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
+import { requireScope } from '../auth/hook.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import { parseError } from '../store/events.ts';
+import { listHosts } from '../store/hosts.ts';
+import { notFound } from '../store/not-found.ts';
+import type { Row } from '../store/schema.ts';
+import { getUpgrade, listUpgrades, type StoredUpgrade } from '../store/upgrades.ts';
+import { IdParams } from './params.ts';
+import { readManifest } from './releases.ts';
+import { HostsToSkip, NewUpgrade, Upgrade } from './schemas.ts';
+
+export function registerUpgrades(app: HubApp, deps: HubDeps): void {
+  const { db, upgrades } = deps;
+  const tags = ['hosts'];
+  const show = async (teamId: string, id: string): Promise<Upgrade> => upgradeView(await getUpgrade(db, teamId, id));
+
+  app.get(
+    '/upgrades',
+    {
+      ...requireScope('read'),
+      schema: { summary: 'Upgrades of hosts, newest first', tags, response: { 200: z.array(Upgrade) } },
+    },
+    async ({ identity }) => (await listUpgrades(db, identity.teamId)).map(upgradeView),
+  );
+
+  app.post(
+    '/upgrades',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Upgrade hosts',
+        description:
+          'One after another, or `atOnce` at a time; the next begins when one before it is healthy. The first that fails pauses it.',
+        tags,
+        body: NewUpgrade.nullish(),
+        response: { 201: Upgrade },
+      },
+    },
+    async ({ identity: { teamId }, body }, reply) => {
+      const { version, hosts, atOnce } = NewUpgrade.parse(body ?? {});
+      const id = await upgrades.create({
+        teamId,
+        version: orderable(deps, version),
+        hostIds: chosen(await listHosts(db, teamId), hosts).map((host) => host.id),
+        atOnce,
+      });
+      return reply.code(201).send(await show(teamId, id));
+    },
+  );
+
+  app.get(
+    '/upgrades/:id',
+    {
+      ...requireScope('read'),
+      schema: { summary: 'One upgrade and where each host stands', tags, params: IdParams, response: { 200: Upgrade } },
+    },
+    ({ identity, params }) => show(identity.teamId, params.id),
+  );
+
+  app.post(
+    '/upgrades/:id/resume',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Go on with a paused upgrade',
+        description: 'Hosts that failed are tried again in their turn.',
+        tags,
+        params: IdParams,
+        response: { 202: Upgrade },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      const { upgrade } = await getUpgrade(db, identity.teamId, params.id);
+      orderable(deps, upgrade.version);
+      await upgrades.resume(upgrade.id);
+      return reply.code(202).send(await show(identity.teamId, upgrade.id));
+    },
+  );
+
+  app.post(
+    '/upgrades/:id/skip',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Leave hosts out of an upgrade',
+        description: 'Those that wait or have failed. A paused upgrade stays paused until it is resumed.',
+        tags,
+        params: IdParams,
+        body: HostsToSkip,
+        response: { 202: Upgrade },
+      },
+    },
+    async ({ identity, params, body }, reply) => {
+      const { upgrade, hosts } = await getUpgrade(db, identity.teamId, params.id);
+      const strange = body.hosts.find((id) => !hosts.some(({ host_id }) => host_id === id));
+      if (strange !== undefined) throw notFound('host', strange);
+      await upgrades.skip(upgrade.id, body.hosts);
+      return reply.code(202).send(await show(identity.teamId, upgrade.id));
+    },
+  );
+
+  app.post(
+    '/upgrades/:id/cancel',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'End an upgrade where it stands',
+        description: 'Hosts that are under way end theirs; the others stay as they are.',
+        tags,
+        params: IdParams,
+        response: { 202: Upgrade },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      const { upgrade } = await getUpgrade(db, identity.teamId, params.id);
+      await upgrades.cancel(upgrade.id);
+      return reply.code(202).send(await show(identity.teamId, upgrade.id));
+    },
+  );
+}
+
+/**
+ * The version, when hosts can get it from this hub and will be understood afterwards.
+ * @throws OrkestrError ORK_UPGRADE_VERSION; ORK_NOT_FOUND when this hub has no release
+ */
+function orderable({ config }: Pick<HubDeps, 'config'>, version: string | undefined): string {
+  const release = readManifest(config.releaseFolder);
+  if (version !== undefined && version !== release.version) {
+    throw new OrkestrError('ORK_UPGRADE_VERSION', `This hub hands on ${release.version}, not ${version}.`);
+  }
+  if (release.protocol > PROTOCOL_VERSION) {
+    throw new OrkestrError(
+      'ORK_UPGRADE_VERSION',
+      `The release ${release.version} speaks protocol ${release.protocol}, this hub only ${PROTOCOL_VERSION}.`,
+    );
+  }
+  return release.version;
+}
+
+/**
+ * The hosts that were asked for, in that order; all that have joined when none were.
+ * @throws OrkestrError ORK_NOT_FOUND, ORK_CONFLICT
+ */
+function chosen(hosts: readonly Row<'host'>[], wanted: readonly string[] | undefined): readonly Row<'host'>[] {
+  const joined = hosts.filter((host) => host.public_key !== null);
+  if (wanted === undefined) {
+    if (joined.length === 0) throw new OrkestrError('ORK_CONFLICT', 'No host has joined this hub yet.');
+    return joined;
+  }
+  return [...new Set(wanted)].map((id) => {
+    const host = hosts.find((one) => one.id === id);
+    if (host === undefined) throw notFound('host', id);
+    if (host.public_key === null) throw new OrkestrError('ORK_CONFLICT', `The host "${host.name}" has not joined yet.`);
+    return host;
+  });
+}
+
+const upgradeView = ({ upgrade, hosts }: StoredUpgrade): Upgrade => ({
+  id: upgrade.id,
+  version: upgrade.version,
+  atOnce: upgrade.at_once,
+  state: upgrade.state,
+  hosts: hosts.map(({ host_id, host_name, state, error }) => ({
+    id: host_id,
+    name: host_name,
+    state,
+    error: parseError(error),
+  })),
+  createdAt: upgrade.created_at,
+  finishedAt: upgrade.finished_at,
+});

@@ -1,0 +1,90 @@
+/** Shows an upgrade of hosts, and follows one: a line for each change, until it is over or needs a person. */
+import { setTimeout } from 'node:timers/promises';
+import { ERRORS } from '../../protocol/errors.ts';
+import { Upgrade } from '../api/schemas.ts';
+import { apiPath } from './client.ts';
+import type { Context } from './context.ts';
+import { EXIT } from './exit.ts';
+import { type Output, statusStyle } from './output.ts';
+
+/** Between two looks, ms: an upgrade takes minutes. */
+const LOOK_MS = 1000;
+
+export function showUpgrade(output: Output, upgrade: Upgrade): void {
+  output.object(upgrade);
+  output.line(
+    `Upgrade to ${upgrade.version}: ${output.style(statusStyle(upgrade.state), upgrade.state)} · ${upgrade.id}`,
+  );
+  output.line();
+  output.table(
+    ['HOST', 'STATE'],
+    upgrade.hosts.map(({ name, state }) => [name, state]),
+    (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
+  );
+  for (const { name, error } of upgrade.hosts) {
+    if (error !== null) output.line(`\n${name}: ${error.message}\n${ERRORS[error.code].mend} (${error.code})`);
+  }
+  if (upgrade.state === 'paused') showWaysOn(output);
+}
+
+/** Its exit code is its fate. Ctrl-C detaches. With --json each state of the whole is one line. */
+export async function followUpgrade(context: Context, output: Output, begun: Upgrade): Promise<number> {
+  const detach = new AbortController();
+  const forget = context.onInterrupt(() => detach.abort());
+  let shown: Upgrade | undefined;
+  let upgrade = begun;
+  try {
+    for (;;) {
+      showChanges(output, shown, upgrade);
+      shown = upgrade;
+      if (isAtRest(upgrade)) return fateOf(output, upgrade);
+      await setTimeout(LOOK_MS, undefined, { signal: detach.signal });
+      upgrade = await context.hub().get(apiPath('upgrades', begun.id), Upgrade);
+    }
+  } catch (error) {
+    if (!detach.signal.aborted) throw error;
+    output.note(`Detached; the upgrade goes on.\n  follow  orkestr upgrades show ${begun.id} --follow`);
+    return EXIT.interrupted;
+  } finally {
+    forget();
+  }
+}
+
+const isMoving = (state: string): boolean => ['ordered', 'fetching', 'trial', 'switching'].includes(state);
+
+/** Nothing happens any more without a person: a paused or cancelled one is left when what was under way has ended. */
+const isAtRest = ({ state, hosts }: Upgrade): boolean =>
+  state !== 'running' && !hosts.some((host) => isMoving(host.state));
+
+function showChanges(output: Output, before: Upgrade | undefined, now: Upgrade): void {
+  const lines = now.hosts.flatMap(({ name, state, error }, index) => {
+    if (before?.hosts[index]?.state === state) return [];
+    const reason = error === null ? '' : `  ${error.message} (${error.code})`;
+    return [`${name}  ${output.style(statusStyle(state), state)}${reason}`];
+  });
+  if (lines.length === 0 && before?.state === now.state) return;
+  output.object(now);
+  if (before === undefined) output.line(`Upgrade to ${now.version} · ${now.id}`);
+  for (const line of lines) output.line(line);
+}
+
+function fateOf(output: Output, { state, version }: Upgrade): number {
+  output.line();
+  if (state === 'done') {
+    output.line(`${output.style(['bold', 'green'], 'Done')}: every host that was not skipped runs ${version}.`);
+    return EXIT.ok;
+  }
+  if (state === 'cancelled') {
+    output.line('Cancelled. Hosts that were not begun stay as they are.');
+    return EXIT.stopped;
+  }
+  output.line(`${output.style(['bold', 'red'], 'Paused')}: a host did not make it. No other is begun.`);
+  showWaysOn(output);
+  return EXIT.failed;
+}
+
+function showWaysOn(output: Output): void {
+  output.line('  try again   orkestr upgrades resume');
+  output.line('  leave out   orkestr upgrades skip HOST, then resume');
+  output.line('  end it      orkestr upgrades cancel');
+}

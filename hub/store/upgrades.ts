@@ -1,0 +1,162 @@
+/** Upgrades over hosts: rows. What is next in one is decided in upgrades/plan.ts. */
+import { randomUUIDv7 } from 'node:crypto';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { hasFailed, type HostPlan, type UpgradePlan } from '../upgrades/plan.ts';
+import type { Db } from './database.ts';
+import { parseError } from './events.ts';
+import { notFound } from './not-found.ts';
+import type { Row } from './schema.ts';
+
+/** Those that a person has still to do with. */
+const OPEN = ['running', 'paused'] as const;
+const PAGE = 20;
+
+export interface StoredUpgrade {
+  readonly upgrade: Row<'upgrade'>;
+  /** In their order. */
+  readonly hosts: readonly (Row<'upgrade_host'> & { readonly host_name: string })[];
+}
+
+/** @throws OrkestrError ORK_CONFLICT while another upgrade of the team is not over. Call it in a transaction. */
+export async function insertUpgrade(
+  db: Db,
+  upgrade: Pick<Row<'upgrade'>, 'team_id' | 'version' | 'at_once' | 'created_at'>,
+  hostIds: readonly string[],
+): Promise<string> {
+  const open = await db
+    .selectFrom('upgrade')
+    .selectAll()
+    .where('team_id', '=', upgrade.team_id)
+    .where('state', 'in', OPEN)
+    .executeTakeFirst();
+  if (open !== undefined) {
+    throw new OrkestrError(
+      'ORK_CONFLICT',
+      `The upgrade ${open.id} to ${open.version} is ${open.state}. Let it end, resume it or cancel it first.`,
+    );
+  }
+  const id = randomUUIDv7();
+  await db
+    .insertInto('upgrade')
+    .values({ id, ...upgrade, state: 'running' })
+    .execute();
+  const rows = hostIds.map((host_id, position) => ({
+    upgrade_id: id,
+    host_id,
+    position,
+    state: 'waiting' as const,
+    order_id: randomUUIDv7(),
+  }));
+  await db.insertInto('upgrade_host').values(rows).execute();
+  return id;
+}
+
+/** The newest first. */
+export async function listUpgrades(db: Db, teamId: string): Promise<StoredUpgrade[]> {
+  const rows = await db
+    .selectFrom('upgrade')
+    .selectAll()
+    .where('team_id', '=', teamId)
+    .orderBy('id', 'desc')
+    .limit(PAGE)
+    .execute();
+  return Promise.all(rows.map((upgrade) => withHosts(db, upgrade)));
+}
+
+/** @throws OrkestrError ORK_NOT_FOUND, also for those of other teams */
+export async function getUpgrade(db: Db, teamId: string, id: string): Promise<StoredUpgrade> {
+  const found = await findUpgrade(db, id);
+  if (found?.upgrade.team_id !== teamId) throw notFound('upgrade', id);
+  return found;
+}
+
+export async function findUpgrade(db: Db, id: string): Promise<StoredUpgrade | undefined> {
+  const upgrade = await db.selectFrom('upgrade').selectAll().where('id', '=', id).executeTakeFirst();
+  return upgrade && withHosts(db, upgrade);
+}
+
+/** Ids of those in which something may still happen by itself: a host that is under way ends also when all was cancelled. */
+export async function listMovingUpgrades(db: Db, hostId?: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('upgrade')
+    .innerJoin('upgrade_host', 'upgrade_host.upgrade_id', 'upgrade.id')
+    .select('upgrade.id')
+    .distinct()
+    .where('upgrade.state', '!=', 'done')
+    .where('upgrade_host.state', 'in', ['waiting', 'ordered', 'fetching', 'trial', 'switching'])
+    .$if(hostId !== undefined, (query) => query.where('upgrade_host.host_id', '=', hostId ?? ''))
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** The host's part of an upgrade, by the id of its order. */
+export function findOrder(db: Db, hostId: string, orderId: string): Promise<Row<'upgrade_host'> | undefined> {
+  return db
+    .selectFrom('upgrade_host')
+    .selectAll()
+    .where('order_id', '=', orderId)
+    .where('host_id', '=', hostId)
+    .executeTakeFirst();
+}
+
+export const planOfUpgrade = ({ upgrade, hosts }: StoredUpgrade): UpgradePlan => ({
+  version: upgrade.version,
+  atOnce: upgrade.at_once,
+  state: upgrade.state,
+  hosts: hosts.map(({ host_id, state, error, turn_at }) => ({
+    hostId: host_id,
+    state,
+    error: parseError(error),
+    turnAt: turn_at === null ? null : Date.parse(turn_at),
+  })),
+});
+
+/** Writes what differs from what is stored. */
+export async function storePlan(db: Db, stored: StoredUpgrade, plan: UpgradePlan, now: string): Promise<void> {
+  const { upgrade } = stored;
+  if (plan.state !== upgrade.state) {
+    const finished_at = plan.state === 'done' || plan.state === 'cancelled' ? now : null;
+    await db.updateTable('upgrade').set({ state: plan.state, finished_at }).where('id', '=', upgrade.id).execute();
+  }
+  const before = planOfUpgrade(stored).hosts;
+  for (const [index, host] of plan.hosts.entries()) {
+    const was = before[index];
+    if (was?.state === host.state && was.turnAt === host.turnAt) continue;
+    await changeHost(db, upgrade.id, host.hostId, {
+      state: host.state,
+      error: host.error === null ? null : JSON.stringify(host.error),
+      turn_at: host.turnAt === null ? null : new Date(host.turnAt).toISOString(),
+      // Another try is another order: the host would take the same one for done.
+      ...(isAnotherTry(was, host) ? { order_id: randomUUIDv7() } : {}),
+    });
+  }
+}
+
+const isAnotherTry = (was: HostPlan | undefined, { state }: HostPlan): boolean =>
+  was !== undefined && hasFailed(was.state) && (state === 'waiting' || state === 'ordered');
+
+export async function changeHost(
+  db: Db,
+  upgradeId: string,
+  hostId: string,
+  change: Partial<Row<'upgrade_host'>>,
+): Promise<void> {
+  await db
+    .updateTable('upgrade_host')
+    .set(change)
+    .where('upgrade_id', '=', upgradeId)
+    .where('host_id', '=', hostId)
+    .execute();
+}
+
+async function withHosts(db: Db, upgrade: Row<'upgrade'>): Promise<StoredUpgrade> {
+  const hosts = await db
+    .selectFrom('upgrade_host')
+    .innerJoin('host', 'host.id', 'upgrade_host.host_id')
+    .selectAll('upgrade_host')
+    .select('host.name as host_name')
+    .where('upgrade_id', '=', upgrade.id)
+    .orderBy('position')
+    .execute();
+  return { upgrade, hosts };
+}

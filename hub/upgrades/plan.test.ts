@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  AWAY_MS,
+  decide,
+  hasFailed,
+  type HostPlan,
+  type HostState,
+  isUnderWay,
+  type SeenHost,
+  STAYED_MS,
+  UPGRADE_MS,
+  type UpgradePlan,
+} from './plan.ts';
+
+const NOW = 1_000_000_000;
+const OLD: SeenHost = { agentVersion: '1.0.0', protocol: 2, since: NOW - 1000 };
+const NEW: SeenHost = { ...OLD, agentVersion: '2.0.0' };
+
+const host = (hostId: string, state: HostState = 'waiting', turnAt: number | null = null): HostPlan => ({
+  hostId,
+  state,
+  turnAt,
+  error: null,
+});
+const plan = (hosts: HostPlan[], change: Partial<UpgradePlan> = {}): UpgradePlan => ({
+  version: '2.0.0',
+  atOnce: 1,
+  state: 'running',
+  hosts,
+  ...change,
+});
+const seen = (hosts: Record<string, SeenHost>): Map<string, SeenHost> => new Map(Object.entries(hosts));
+const states = ({ hosts }: UpgradePlan): string => hosts.map(({ state }) => state).join(' ');
+const codeOf = ({ hosts }: UpgradePlan): string | undefined => hosts.find(({ error }) => error !== null)?.error?.code;
+
+test('the first is ordered, and the next only when it is healthy', () => {
+  const here = seen({ a: OLD, b: OLD, c: OLD });
+  const begun = decide(plan([host('a'), host('b'), host('c')]), here, NOW);
+  assert.equal(states(begun), 'ordered waiting waiting');
+  assert.deepEqual(decide(begun, here, NOW), begun, 'Asked again it says the same.');
+  const healthy = plan([host('a', 'healthy', NOW), host('b'), host('c')]);
+  assert.equal(states(decide(healthy, here, NOW)), 'healthy ordered waiting');
+});
+
+test('as many as were asked for are under way at the same time', () => {
+  const here = seen({ a: OLD, b: OLD, c: OLD });
+  const begun = decide(plan([host('a'), host('b'), host('c')], { atOnce: 2 }), here, NOW);
+  assert.equal(states(begun), 'ordered ordered waiting');
+});
+
+test('a failure and a revert pause it: those under way go on, nobody else begins', () => {
+  for (const bad of ['failed', 'reverted'] as const) {
+    const now = decide(
+      plan([host('a', bad, NOW), host('b', 'trial', NOW), host('c')], { atOnce: 3 }),
+      seen({ c: OLD }),
+      NOW,
+    );
+    assert.deepEqual([now.state, states(now)], ['paused', `${bad} trial waiting`]);
+  }
+});
+
+test('a host that has the version already is passed by', () => {
+  const now = decide(plan([host('a'), host('b')]), seen({ a: NEW, b: OLD }), NOW);
+  assert.equal(states(now), 'healthy ordered');
+});
+
+test('a host that is away keeps its turn for a while, and nobody overtakes it', () => {
+  const away = decide(plan([host('a'), host('b')]), seen({ b: OLD }), NOW);
+  assert.equal(states(away), 'waiting waiting');
+  assert.equal(states(decide(away, seen({ a: OLD, b: OLD }), NOW + 1)), 'ordered waiting', 'It is back.');
+  const still = decide(away, seen({ b: OLD }), NOW + AWAY_MS - 1);
+  assert.equal(states(still), 'waiting waiting');
+  const over = decide(away, seen({ b: OLD }), NOW + AWAY_MS);
+  assert.deepEqual([over.state, states(over), codeOf(over)], ['paused', 'failed waiting', 'ORK_HOST_OFFLINE']);
+});
+
+test('an agent without a word for upgrades fails with what to do, and gets no order', () => {
+  const now = decide(plan([host('a')]), seen({ a: { ...OLD, protocol: 1 } }), NOW);
+  assert.deepEqual([now.state, states(now), codeOf(now)], ['paused', 'failed', 'ORK_UPGRADE_UNSUPPORTED']);
+});
+
+test('a host that stayed with the new version is healthy, whatever was not heard of it', () => {
+  const quiet = plan([host('a', 'switching', NOW - 90_000)]);
+  assert.equal(states(decide(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS + 1 } }), NOW)), 'switching');
+  const stayed = decide(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS } }), NOW);
+  assert.deepEqual([stayed.state, states(stayed)], ['done', 'healthy']);
+  assert.equal(
+    states(decide(quiet, seen({ a: { ...OLD, since: 0 } }), NOW)),
+    'switching',
+    'The old version proves nothing.',
+  );
+});
+
+test('one that does not end in time has failed, and its last state is told', () => {
+  const late = decide(plan([host('a', 'fetching', NOW)]), seen({ a: OLD }), NOW + UPGRADE_MS);
+  assert.deepEqual([late.state, codeOf(late)], ['paused', 'ORK_UPGRADE_TIMEOUT']);
+  assert.match(late.hosts[0]?.error?.message ?? '', /within 20 minutes; the last that was heard: fetching/);
+});
+
+test('it is done when every host is healthy or skipped; a cancelled one stays cancelled', () => {
+  const hosts = [host('a', 'healthy', NOW), host('b', 'skipped')];
+  assert.equal(decide(plan(hosts), seen({}), NOW).state, 'done');
+  assert.equal(decide(plan(hosts, { state: 'paused' }), seen({}), NOW).state, 'done');
+  assert.equal(decide(plan(hosts, { state: 'cancelled' }), seen({}), NOW).state, 'cancelled');
+  const cancelled = decide(plan([host('a', 'trial', NOW), host('b')], { state: 'cancelled' }), seen({ b: OLD }), NOW);
+  assert.equal(states(cancelled), 'trial waiting');
+});
+
+/** Numbers in [0, 1) that are the same in every run (mulberry32). */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+test('whatever hosts do, never more are under way than asked for, none is begun after a failure, and it comes to rest', () => {
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const random = numbers(seed);
+    const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
+    let now = NOW;
+    let current = plan(
+      Array.from({ length: 1 + Math.floor(random() * 6) }, (_, index) => host(`h${index}`)),
+      { atOnce: 1 + Math.floor(random() * 3) },
+    );
+    for (let turn = 0; turn < 400 && current.state !== 'done'; turn += 1) {
+      const before = current;
+      const here = new Map(
+        before.hosts.flatMap(({ hostId }) => (random() < 0.8 ? [[hostId, pick([OLD, OLD, NEW])] as const] : [])),
+      );
+      // A person goes on now and then, and hosts tell how they are.
+      const resumed = before.state === 'paused' && random() < 0.2;
+      const told = before.hosts.map((one): HostPlan => {
+        if (resumed && hasFailed(one.state)) return host(one.hostId);
+        if (!isUnderWay(one.state) || random() < 0.5) return one;
+        return { ...one, state: pick(['fetching', 'trial', 'switching', 'healthy', 'healthy', 'reverted', 'failed']) };
+      });
+      now += pick([1000, 60_000, AWAY_MS]);
+      current = decide({ ...before, state: resumed ? 'running' : before.state, hosts: told }, here, now);
+      check(seed, told, current);
+    }
+    assert.equal(current.state, 'done', `seed ${seed}: ${states(current)}`);
+  }
+});
+
+function check(seed: number, told: readonly HostPlan[], { hosts, state, atOnce }: UpgradePlan): void {
+  const begun = hosts.filter((one, index) => one.state === 'ordered' && told[index]?.state === 'waiting');
+  const why = `seed ${seed}: ${state}, ${hosts.map((one) => one.state).join(' ')}`;
+  assert.ok(hosts.filter((one) => isUnderWay(one.state)).length <= atOnce, why);
+  if (told.some((one) => hasFailed(one.state))) assert.deepEqual(begun, [], why);
+  if (hosts.some((one) => hasFailed(one.state))) assert.equal(state, 'paused', why);
+  // Turns are taken in order: nobody before one that is under way still waits without a turn.
+  const last = hosts.findLastIndex((one) => isUnderWay(one.state));
+  assert.ok(
+    hosts.slice(0, Math.max(last, 0)).every((one) => one.state !== 'waiting' || one.turnAt !== null),
+    why,
+  );
+}

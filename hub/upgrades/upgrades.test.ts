@@ -1,0 +1,317 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { HostUpgradeState } from '../../protocol/agent-link.ts';
+import { Problem } from '../../protocol/errors.ts';
+import type { ReleaseManifest } from '../../protocol/release.ts';
+import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
+import {
+  type EnrolledHost,
+  type ScriptedAgent,
+  startTestHub,
+  type TestHub,
+  type TestHubOptions,
+  until,
+} from '../agents/test-hub.ts';
+import { Upgrade } from '../api/schemas.ts';
+import { AWAY_MS, STAYED_MS, UPGRADE_MS } from './plan.ts';
+
+const VERSION = '2.0.0';
+
+interface Fleet {
+  readonly hub: TestHub;
+  readonly hosts: EnrolledHost[];
+  /** The one upgrade, or the newest. */
+  view(): Promise<Upgrade>;
+  /** `paused: healthy failed waiting`. */
+  isNow(told: string): Promise<void>;
+  post(path: string, body?: unknown): Promise<Response>;
+  begin(body?: unknown): Promise<Upgrade>;
+}
+
+function releaseFolder(t: TestContext, change: Partial<ReleaseManifest> = {}): string {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-release-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const files = [{ name: 'SHA256SUMS', bytes: 0, sha256: '0'.repeat(64) }];
+  const manifest = { version: VERSION, publicKey: `${'A'.repeat(59)}=`, protocol: 2, files, ...change };
+  writeFileSync(join(folder, 'release.json'), JSON.stringify(manifest));
+  return folder;
+}
+
+/** A hub with three hosts and a release. */
+async function fleet(t: TestContext, options: TestHubOptions = {}): Promise<Fleet> {
+  const hub = await startTestHub({ env: { ORKESTR_HUB_RELEASES: releaseFolder(t) }, ...options });
+  t.after(() => hub.stop());
+  const hosts = [{ id: hub.hostId, key: hub.hostKey }, await hub.addHost('vps-2'), await hub.addHost('vps-3')];
+  return fleetOf(hub, hosts);
+}
+
+function fleetOf(hub: TestHub, hosts: EnrolledHost[]): Fleet {
+  const post = (path: string, body: unknown = {}) => hub.api('POST', path, body);
+  const view = async (): Promise<Upgrade> => {
+    const [newest] = Upgrade.array().parse(await (await hub.api('GET', '/upgrades')).json());
+    assert.ok(newest, 'There is an upgrade.');
+    return newest;
+  };
+  return {
+    hub,
+    hosts,
+    view,
+    post,
+    async isNow(told) {
+      let last = '';
+      const look = async (): Promise<boolean> => {
+        const { state, hosts: shown } = await view();
+        last = `${state}: ${shown.map((host) => host.state).join(' ')}`;
+        return last === told;
+      };
+      await until(look).catch(() => assert.equal(last, told));
+    },
+    async begin(body) {
+      const answer = await post('/upgrades', body);
+      assert.equal(answer.status, 201, await answer.clone().text());
+      return Upgrade.parse(await answer.json());
+    },
+  };
+}
+
+const connect = ({ hub, hosts }: Fleet, index: number, agentVersion = '1.0.0', protocol = PROTOCOL_VERSION) =>
+  hub.connect({ host: hosts[index], agentVersion, protocol });
+
+const tell = (agent: ScriptedAgent, upgradeId: string, state: HostUpgradeState): void =>
+  agent.say({
+    type: 'upgrade-state',
+    upgradeId,
+    version: VERSION,
+    state,
+    ...(state === 'failed' || state === 'reverted'
+      ? { error: { code: 'ORK_INTERNAL', message: `It is ${state}.`, evidence: [] } }
+      : {}),
+  });
+
+/** An agent that does what it is told: it goes away and comes back as the new version. */
+async function upgradeWell(at: Fleet, index: number, agent: ScriptedAgent): Promise<ScriptedAgent> {
+  const order = await agent.next('upgrade');
+  assert.equal(order.version, VERSION);
+  for (const state of ['fetching', 'trial', 'switching'] as const) tell(agent, order.upgradeId, state);
+  await until(async () => (await at.view()).hosts[index]?.state === 'switching');
+  await agent.leave();
+  const successor = await connect(at, index, VERSION);
+  tell(successor, order.upgradeId, 'healthy');
+  return successor;
+}
+
+const problemOf = async (answer: Response): Promise<Problem> => Problem.parse(await answer.json());
+
+test('hosts are upgraded one after another, each as its turn comes', async (t) => {
+  const at = await fleet(t);
+  const agents = [await connect(at, 0), await connect(at, 1), await connect(at, 2)];
+  const begun = await at.begin();
+  assert.deepEqual(
+    [begun.version, begun.atOnce, begun.hosts.map(({ name }) => name)],
+    [VERSION, 1, ['vps-1', 'vps-2', 'vps-3']],
+  );
+  for (const [index, agent] of agents.entries()) {
+    assert.deepEqual(
+      agents.slice(index + 1).flatMap(({ heard }) => heard.filter(({ type }) => type === 'upgrade')),
+      [],
+      'Nobody hears of it before its turn.',
+    );
+    await upgradeWell(at, index, agent);
+  }
+  await at.isNow('done: healthy healthy healthy');
+  assert.notEqual((await at.view()).finishedAt, null);
+});
+
+test('two at once, in the order that was asked for', async (t) => {
+  const at = await fleet(t);
+  const agents = [await connect(at, 0), await connect(at, 1), await connect(at, 2)];
+  const order = [2, 0, 1].map((index) => at.hosts[index]?.id);
+  await at.begin({ hosts: order, atOnce: 2 });
+  await Promise.all([agents[2]?.next('upgrade'), agents[0]?.next('upgrade')]);
+  await at.isNow('running: ordered ordered waiting');
+});
+
+test('the first that goes back by itself pauses it; resumed, the host gets another order', async (t) => {
+  const at = await fleet(t);
+  const agent = await connect(at, 0);
+  await connect(at, 1);
+  await connect(at, 2);
+  const { id } = await at.begin();
+  const first = await agent.next('upgrade');
+  tell(agent, first.upgradeId, 'switching');
+  await at.isNow('running: switching waiting waiting');
+  await agent.leave();
+  const back = await connect(at, 0);
+  tell(back, first.upgradeId, 'reverted');
+  await at.isNow('paused: reverted waiting waiting');
+  assert.equal((await at.view()).hosts[0]?.error?.message, 'It is reverted.');
+  assert.equal((await at.post('/upgrades')).status, 409, 'One at a time.');
+  assert.equal((await at.post(`/upgrades/${id}/resume`)).status, 202);
+  const second = await back.next('upgrade');
+  assert.notEqual(second.upgradeId, first.upgradeId);
+  tell(back, first.upgradeId, 'reverted'); // old news again: of no order that still stands
+  tell(back, second.upgradeId, 'fetching');
+  await at.isNow('running: fetching waiting waiting');
+});
+
+test('a host that failed can be skipped, and the others go on', async (t) => {
+  const at = await fleet(t);
+  const agents = [await connect(at, 0), await connect(at, 1)];
+  const { id } = await at.begin({ hosts: at.hosts.slice(0, 2).map((host) => host.id) });
+  tell(agents[0] as ScriptedAgent, (await agents[0]?.next('upgrade'))?.upgradeId ?? '', 'failed');
+  await at.isNow('paused: failed waiting');
+  assert.equal(
+    (await at.post(`/upgrades/${id}/skip`, { hosts: [at.hosts[2]?.id] })).status,
+    404,
+    'It has no such host.',
+  );
+  assert.equal((await at.post(`/upgrades/${id}/skip`, { hosts: [at.hosts[0]?.id] })).status, 202);
+  await at.isNow('paused: skipped waiting');
+  await at.post(`/upgrades/${id}/resume`);
+  await upgradeWell(at, 1, agents[1] as ScriptedAgent);
+  await at.isNow('done: skipped healthy');
+});
+
+test('cancelled, a host that is under way ends its own, and no other begins', async (t) => {
+  const at = await fleet(t);
+  const agent = await connect(at, 0);
+  await connect(at, 1);
+  const { id } = await at.begin();
+  const order = await agent.next('upgrade');
+  assert.equal((await at.post(`/upgrades/${id}/cancel`)).status, 202);
+  await at.isNow('cancelled: ordered skipped skipped');
+  await agent.leave();
+  tell(await connect(at, 0, VERSION), order.upgradeId, 'healthy');
+  await at.isNow('cancelled: healthy skipped skipped');
+  assert.equal((await problemOf(await at.post(`/upgrades/${id}/resume`))).code, 'ORK_CONFLICT');
+});
+
+test('a host whose turn it is and that is away is waited for, then it has failed', async (t) => {
+  const at = await fleet(t);
+  await connect(at, 1);
+  await at.begin({ hosts: [at.hosts[0]?.id, at.hosts[1]?.id] });
+  await at.isNow('running: waiting waiting');
+  at.hub.pass(AWAY_MS - 1000);
+  await at.hub.deps.upgrades.sweep();
+  await at.isNow('running: waiting waiting');
+  at.hub.pass(1000);
+  await at.hub.deps.upgrades.sweep();
+  await at.isNow('paused: failed waiting');
+  assert.equal((await at.view()).hosts[0]?.error?.code, 'ORK_HOST_OFFLINE');
+});
+
+test('a host that comes when its turn is already there gets its order then, and again when it lost it', async (t) => {
+  const at = await fleet(t);
+  await at.begin();
+  const agent = await connect(at, 0);
+  const order = await agent.next('upgrade');
+  await agent.leave();
+  assert.deepEqual(await (await connect(at, 0)).next('upgrade'), order);
+});
+
+test('one that does not end in time pauses it; its late success counts all the same', async (t) => {
+  const at = await fleet(t);
+  const agent = await connect(at, 0);
+  await at.begin({ hosts: [at.hosts[0]?.id] });
+  const order = await agent.next('upgrade');
+  at.hub.pass(UPGRADE_MS);
+  await at.hub.deps.upgrades.sweep();
+  await at.isNow('paused: failed');
+  assert.equal((await at.view()).hosts[0]?.error?.code, 'ORK_UPGRADE_TIMEOUT');
+  await agent.leave();
+  tell(await connect(at, 0, VERSION), order.upgradeId, 'healthy');
+  await at.isNow('done: healthy');
+});
+
+test('healthy is what the new agent says of itself: the old one is not believed', async (t) => {
+  const at = await fleet(t);
+  const agent = await connect(at, 0);
+  await at.begin();
+  tell(agent, (await agent.next('upgrade')).upgradeId, 'healthy');
+  tell(
+    agent,
+    (await at.hub.deps.db.selectFrom('upgrade_host').selectAll().executeTakeFirstOrThrow()).order_id,
+    'trial',
+  );
+  await at.isNow('running: trial waiting waiting');
+});
+
+test('news of an order that nobody gave, or of another host, changes nothing', async (t) => {
+  const at = await fleet(t);
+  const [agent, other] = [await connect(at, 0), await connect(at, 1)];
+  await at.begin();
+  const { upgradeId } = await agent.next('upgrade');
+  tell(other, upgradeId, 'failed');
+  tell(agent, '018f0000-0000-7000-8000-00000000000a', 'failed');
+  tell(agent, upgradeId, 'trial');
+  await at.isNow('running: trial waiting waiting');
+});
+
+test('a hub that restarts in the middle goes on: what it missed shows in the version that the host comes back with', async (t) => {
+  const before = await startTestHub({ env: { ORKESTR_HUB_RELEASES: releaseFolder(t) } });
+  const hosts = [{ id: before.hostId, key: before.hostKey }, await before.addHost('vps-2')];
+  const first = fleetOf(before, hosts);
+  const agent = await connect(first, 0);
+  await first.begin();
+  tell(agent, (await agent.next('upgrade')).upgradeId, 'switching');
+  await first.isNow('running: switching waiting');
+  await before.stop(true);
+
+  const hub = await startTestHub({ resume: before });
+  t.after(() => hub.stop());
+  const at = fleetOf(hub, hosts);
+  const next = await connect(at, 1);
+  await connect(at, 0, VERSION); // and not a word of how it went
+  await hub.deps.upgrades.sweep();
+  await at.isNow('running: switching waiting');
+  hub.pass(STAYED_MS);
+  await hub.deps.upgrades.sweep();
+  await upgradeWell(at, 1, next);
+  await at.isNow('done: healthy healthy');
+});
+
+test('a version that this hub does not hand on, or that it would not understand, is refused by its code', async (t) => {
+  const at = await fleet(t);
+  const other = await problemOf(await at.post('/upgrades', { version: '3.0.0' }));
+  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_VERSION', 'This hub hands on 2.0.0, not 3.0.0.']);
+  assert.equal((await at.post('/upgrades', { version: '2.0.0; rm -rf /' })).status, 400);
+  const ahead = await fleet(t, { env: { ORKESTR_HUB_RELEASES: releaseFolder(t, { protocol: PROTOCOL_VERSION + 1 }) } });
+  assert.equal((await problemOf(await ahead.post('/upgrades'))).code, 'ORK_UPGRADE_VERSION');
+  const none = await fleet(t, { env: {} });
+  assert.equal((await problemOf(await none.post('/upgrades'))).code, 'ORK_NOT_FOUND');
+});
+
+test('an agent of protocol 1 is never sent the order, and its host says what to do', async (t) => {
+  const at = await fleet(t);
+  const agent = await connect(at, 0, '0.1.0', 1);
+  await at.begin({ hosts: [at.hosts[0]?.id] });
+  await at.isNow('paused: failed');
+  assert.equal((await at.view()).hosts[0]?.error?.code, 'ORK_UPGRADE_UNSUPPORTED');
+  assert.deepEqual(
+    agent.heard.map(({ type }) => type),
+    ['challenge', 'welcome'],
+  );
+});
+
+test('hosts of another team and hosts that have not joined cannot be asked for', async (t) => {
+  const at = await fleet(t);
+  const strange = await at.post('/upgrades', { hosts: ['018f0000-0000-7000-8000-00000000000a'] });
+  assert.equal((await problemOf(strange)).code, 'ORK_NOT_FOUND');
+  const made = (await (await at.post('/hosts', { name: 'new' })).json()) as { id: string };
+  assert.equal((await problemOf(await at.post('/upgrades', { hosts: [made.id] }))).code, 'ORK_CONFLICT');
+  assert.equal((await at.begin()).hosts.length, 3, 'Left out of all.');
+});
+
+test('a host tells which version it could be upgraded to', async (t) => {
+  const at = await fleet(t);
+  await connect(at, 0);
+  await connect(at, 1, VERSION);
+  const hosts = (await (await at.hub.api('GET', '/hosts')).json()) as { upgradeTo: string | null }[];
+  assert.deepEqual(
+    hosts.map(({ upgradeTo }) => upgradeTo),
+    [VERSION, null, null],
+  );
+});

@@ -1,0 +1,160 @@
+/**
+ * Upgrades hosts to the release that this hub hands on. Everything it knows is in the store and in what the connected
+ * hosts say of themselves, so that a restart of the hub in the middle changes nothing.
+ */
+import type { UpgradeNews } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { CoreDeps, HostLinks, Upgrades } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import {
+  findOrder,
+  findUpgrade,
+  insertUpgrade,
+  listMovingUpgrades,
+  planOfUpgrade,
+  storePlan,
+} from '../store/upgrades.ts';
+import { decide, hasFailed, isUnderWay, type HostPlan, type SeenHost, type UpgradePlan } from './plan.ts';
+
+export interface UpgradesDeps extends CoreDeps {
+  readonly links: HostLinks;
+}
+
+/** How often time limits are looked at, ms. */
+const SWEEP_MS = 5_000;
+
+interface Order {
+  readonly hostId: string;
+  readonly upgradeId: string;
+  readonly version: string;
+}
+
+export function makeUpgrades(
+  { db, clock, links, log }: UpgradesDeps,
+  { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
+): Upgrades & { sweep(): Promise<void> } {
+  let startedAt = clock.now();
+  let timer: NodeJS.Timeout | undefined;
+
+  /** Changes the plan as told, takes what follows from it, and sends the orders once all of it is stored. */
+  async function settle(id: string, change: (plan: UpgradePlan) => UpgradePlan = (plan) => plan): Promise<void> {
+    const orders = await db.transaction().execute((trx) => take(trx, id, change));
+    for (const { hostId, upgradeId, version } of orders) {
+      log.info({ hostId, upgradeId, version }, 'host is told to upgrade');
+      links.send(hostId, { type: 'upgrade', upgradeId, version });
+    }
+  }
+
+  async function take(trx: Db, id: string, change: (plan: UpgradePlan) => UpgradePlan): Promise<Order[]> {
+    const stored = await findUpgrade(trx, id);
+    if (stored === undefined) return [];
+    const now = clock.now();
+    const plan = decide(change(sinceStart(planOfUpgrade(stored))), seenHosts(stored.hosts), now.getTime());
+    await storePlan(trx, stored, plan, now.toISOString());
+    if (plan.state !== stored.upgrade.state) log.info({ upgrade: id, state: plan.state }, 'upgrade of hosts');
+    const ordered = (await findUpgrade(trx, id))?.hosts ?? [];
+    return ordered.flatMap(({ host_id, state, order_id }, index) =>
+      state === 'ordered' && stored.hosts[index]?.state !== 'ordered'
+        ? [{ hostId: host_id, upgradeId: order_id, version: plan.version }]
+        : [],
+    );
+  }
+
+  /** While the hub itself was down no host could be heard: time limits start again with it. */
+  const sinceStart = (plan: UpgradePlan): UpgradePlan => ({
+    ...plan,
+    hosts: plan.hosts.map((host) =>
+      host.turnAt === null ? host : { ...host, turnAt: Math.max(host.turnAt, startedAt.getTime()) },
+    ),
+  });
+
+  function seenHosts(hosts: readonly { readonly host_id: string }[]): Map<string, SeenHost> {
+    return new Map(
+      hosts.flatMap(({ host_id }) => {
+        const peer = links.peer(host_id);
+        return peer === undefined ? [] : [[host_id, { ...peer, since: peer.since.getTime() }] as const];
+      }),
+    );
+  }
+
+  async function heard(hostId: string, news: UpgradeNews): Promise<void> {
+    const order = await findOrder(db, hostId, news.upgradeId);
+    if (order === undefined) {
+      log.info({ hostId, upgradeId: news.upgradeId, state: news.state }, 'news of an upgrade that nobody here ordered');
+      return;
+    }
+    // Healthy is what the new agent says of itself, not what the old one hopes.
+    if (news.state === 'healthy' && links.peer(hostId)?.agentVersion !== news.version) return;
+    const told = (host: HostPlan): HostPlan =>
+      host.hostId === hostId && (isUnderWay(host.state) || hasFailed(host.state))
+        ? { ...host, state: news.state, error: news.error ?? null }
+        : host;
+    await settle(order.upgrade_id, (plan) => ({ ...plan, hosts: plan.hosts.map(told) }));
+  }
+
+  async function hostConnected(hostId: string): Promise<void> {
+    for (const id of await listMovingUpgrades(db, hostId)) {
+      await settle(id);
+      const stored = await findUpgrade(db, id);
+      const host = stored?.hosts.find(({ host_id }) => host_id === hostId);
+      // Not a word was heard since its order: it may have been lost. The same id is the same upgrade there.
+      if (stored !== undefined && host?.state === 'ordered')
+        links.send(hostId, { type: 'upgrade', upgradeId: host.order_id, version: stored.upgrade.version });
+    }
+  }
+
+  async function sweep(): Promise<void> {
+    for (const id of await listMovingUpgrades(db)) await settle(id);
+  }
+
+  return {
+    async start() {
+      startedAt = clock.now();
+      await sweep();
+      timer = setInterval(() => {
+        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at the upgrades of hosts failed'));
+      }, sweepMs).unref();
+    },
+    async stop() {
+      clearInterval(timer);
+      await Promise.resolve();
+    },
+    async create({ teamId, version, hostIds, atOnce }) {
+      const upgrade = { team_id: teamId, version, at_once: atOnce, created_at: clock.now().toISOString() };
+      const id = await db.transaction().execute((trx) => insertUpgrade(trx, upgrade, hostIds));
+      await settle(id);
+      return id;
+    },
+    resume: (id) =>
+      settle(id, (plan) => ({ ...checked(plan, 'paused'), state: 'running', hosts: plan.hosts.map(again) })),
+    skip: (id, hostIds) =>
+      settle(id, (plan) => ({
+        ...checked(plan, 'running', 'paused'),
+        hosts: plan.hosts.map((host) => (hostIds.includes(host.hostId) ? skipped(host) : host)),
+      })),
+    cancel: (id) =>
+      settle(id, (plan) => ({
+        ...checked(plan, 'running', 'paused'),
+        state: 'cancelled',
+        hosts: plan.hosts.map((host) => (host.state === 'waiting' ? skipped(host) : host)),
+      })),
+    heard,
+    hostConnected,
+    sweep,
+  };
+}
+
+const again = (host: HostPlan): HostPlan =>
+  hasFailed(host.state) || host.state === 'waiting' ? { ...host, state: 'waiting', error: null, turnAt: null } : host;
+
+/** @throws OrkestrError ORK_CONFLICT for one that is under way: nothing takes its order back */
+function skipped(host: HostPlan): HostPlan {
+  if (host.state === 'waiting' || hasFailed(host.state)) return { ...host, state: 'skipped' };
+  throw new OrkestrError('ORK_CONFLICT', `The host ${host.hostId} cannot be skipped: it is ${host.state}.`);
+}
+
+/** @throws OrkestrError ORK_CONFLICT */
+function checked(plan: UpgradePlan, ...states: UpgradePlan['state'][]): UpgradePlan {
+  if (states.includes(plan.state)) return plan;
+  throw new OrkestrError('ORK_CONFLICT', `The upgrade is ${plan.state}, not ${states.join(' or ')}.`);
+}

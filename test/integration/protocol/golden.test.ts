@@ -1,0 +1,121 @@
+/** Hub and agent of today with peers of the version before, frozen as what they said (docs/protocol.md). */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AT, startTestHub } from '../../../hub/agents/test-hub.ts';
+import { readLog } from '../../../hub/store/logs.ts';
+import { listSteps } from '../../../hub/store/steps.ts';
+import type { Report, UpgradeNews } from '../../../protocol/agent-link.ts';
+import { ErrorCode } from '../../../protocol/errors.ts';
+import { inVersion, OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../../protocol/versions.ts';
+import { temporaryFolder } from '../../../agent/test-bench.ts';
+import { refusals } from './compare.ts';
+import { readConversation, TIME_THAT_PASSES_MS } from './conversation.ts';
+import { playAgent } from './frozen-agent.ts';
+import { FrozenHub } from './frozen-hub.ts';
+import { startLinkAgent } from './link-agent.ts';
+import { MESSAGE_NAMES, readerOf, schemasNamed, schemasOf, schemasOfToday } from './schemas.ts';
+import { fatesAre, makeStory } from './story.ts';
+
+const BEFORE = PROTOCOL_VERSION - 1;
+const ID = '018f0000-0000-7000-8000-00000000000a';
+
+test('the version before is spoken, and the one before that is not', () => {
+  assert.equal(OLDEST_PROTOCOL, BEFORE);
+});
+
+test('an agent of the version before joins this hub, deploys, fails, comes back, is cancelled, rolls back and removes', async (t) => {
+  const hub = await startTestHub();
+  t.after(() => hub.stop());
+  const story = makeStory(hub);
+  const acts: string[] = [];
+  await playAgent(BEFORE, {
+    hubUrl: hub.url,
+    joinToken: await story.joinToken(),
+    async act(act) {
+      acts.push(act);
+      if (act === 'remove') await checkStored();
+      await story.act(act);
+    },
+  });
+  assert.deepEqual(acts, ['deploy', 'deploy', 'deploy', 'cut', 'time', 'cancel', 'rollback', 'remove']);
+  assert.deepEqual(await hub.deps.db.selectFrom('removal').selectAll().execute(), [], 'The removal was taken as done.');
+
+  /** What the hub made of it, just before it is deleted. */
+  async function checkStored(): Promise<void> {
+    await fatesAre(story, 'superseded', 'failed', 'cancelled', 'live');
+    const [first, second] = [await story.deploymentAt(1), await story.deploymentAt(2)];
+    assert.deepEqual(
+      (await listSteps(hub.deps.db, first)).map(({ name, status }) => `${name} ${status}`),
+      ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover', 'finalize'].map((step) => `${step} done`),
+    );
+    assert.equal((await listSteps(hub.deps.db, second)).at(-1)?.error?.code, 'ORK_UNHEALTHY');
+    const log: Uint8Array[] = [];
+    for await (const part of readLog(hub.deps.db, first, 'build')) log.push(part);
+    assert.deepEqual(Buffer.concat(log), Buffer.from('building generation 1\n\xff\0\n', 'latin1'));
+  }
+});
+
+test('an agent of this version joins a hub of the version before and does all that it asks', async (t) => {
+  const hub = new FrozenHub(BEFORE);
+  const hubUrl = await hub.listen();
+  const agent = await startLinkAgent({ folder: temporaryFolder(t), hubUrl, joinToken: hub.joinToken });
+  t.after(async () => {
+    await agent.stop();
+    await hub.close();
+  });
+  await hub.play(() => agent.pass(TIME_THAT_PASSES_MS));
+  const [first] = hub.jobs();
+  assert.deepEqual(
+    hub.logOf(first?.deploymentId ?? '', 'build'),
+    Buffer.from('building generation 1\n\xff\0\n', 'latin1'),
+  );
+});
+
+test('every frame that was recorded is one that its own version reads: the frozen schemas are those of the conversation', () => {
+  const [hub, agent] = [readerOf(BEFORE, 'HubMessage'), readerOf(BEFORE, 'AgentMessage')];
+  for (const line of readConversation(BEFORE)) {
+    if ('hub' in line) hub(line.hub);
+    if ('agent' in line) agent(line.agent);
+  }
+});
+
+test('errors of today are told to the version before by codes that it knows, and messages that it does not know are not sent', () => {
+  const [hub, agent] = [readerOf(BEFORE, 'HubMessage'), readerOf(BEFORE, 'AgentMessage')];
+  for (const code of ErrorCode.options) {
+    const error = { code, message: 'So it is.', evidence: [] };
+    const about = { deploymentId: ID, error } as const;
+    const reports: Report[] = [
+      { kind: 'step', step: 'build', status: 'failed', startedAt: AT, ms: 1, ...about },
+      { kind: 'deployment', generation: 1, status: 'failed', at: AT, ...about },
+    ];
+    for (const report of reports) agent(inVersion({ type: 'report', sequence: 1, report }, BEFORE));
+    hub(inVersion({ type: 'error', code, message: 'So it is.' }, BEFORE));
+  }
+  const news: UpgradeNews = { type: 'upgrade-state', upgradeId: ID, version: '1.0.0', state: 'trial' };
+  assert.equal(inVersion(news, BEFORE), null);
+  assert.equal(inVersion({ type: 'upgrade', upgradeId: ID, version: '1.0.0' }, BEFORE), null);
+  assert.equal(inVersion(news, PROTOCOL_VERSION), news);
+});
+
+/** What this version writes and the one before would refuse, and why that never reaches it. */
+const KEPT_FROM_IT: ReadonlyArray<readonly [pattern: RegExp, why: string]> = [
+  [/^HubMessage\/upgrade: not known$/, 'not sent (protocol/version-1.ts)'],
+  [/^AgentMessage\/upgrade-state: not known$/, 'not sent (protocol/version-1.ts)'],
+  [/^HubMessage\/error\.code: the value /, 'said by an older code (protocol/version-1.ts)'],
+  [
+    /^AgentMessage\/report\.report\/(?:step|deployment)\.error\.code: the value /,
+    'said by an older code (protocol/version-1.ts)',
+  ],
+];
+
+for (const name of MESSAGE_NAMES) {
+  test(`${name}: the version before reads what this one writes, and this one what that wrote`, () => {
+    const then = schemasNamed(schemasOf(BEFORE), name);
+    const now = schemasNamed(schemasOfToday(), name);
+    const unexplained = refusals(now.written, then.read, name).filter(
+      (refusal) => !KEPT_FROM_IT.some(([pattern]) => pattern.test(refusal)),
+    );
+    assert.deepEqual(unexplained, [], 'Written now, refused by the version before.');
+    assert.deepEqual(refusals(then.written, now.read, name), [], 'Written by the version before, refused now.');
+  });
+}

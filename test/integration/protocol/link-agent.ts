@@ -1,0 +1,132 @@
+/** An agent without Docker: identity, journal, dispatcher and link are real, its seven steps are scripted. */
+import { join } from 'node:path';
+import type { HostStatus } from '../../../protocol/agent-link.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { makeDispatcher } from '../../../agent/deployment/dispatcher.ts';
+import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from '../../../agent/deployment/log.ts';
+import type { Clock, Ports } from '../../../agent/deployment/ports.ts';
+import { DEFAULT_QUEUE_LIMITS } from '../../../agent/deployment/queue.ts';
+import { DEFAULT_TIMING } from '../../../agent/hub-link/connection.ts';
+import { startHubLink } from '../../../agent/hub-link/session.ts';
+import type { HubLink, LinkOptions } from '../../../agent/hub-link/session.ts';
+import { hostSigner, joinHub } from '../../../agent/identity.ts';
+import { openJournal } from '../../../agent/journal/journal.ts';
+import { systemClock } from '../../../agent/lib/clock.ts';
+import { refusingPorts, runnerParts, scriptedPipeline, silent, testSealer } from '../../../agent/test-bench.ts';
+
+/** Generations of the one environment: what becomes of each deployment. */
+export const GOES_LIVE = 1;
+export const IS_UNHEALTHY = 2;
+export const WAITS_IN_BUILD = 3;
+
+export interface LinkAgent {
+  readonly link: HubLink;
+  /** Let time pass for its link, ms. */
+  pass(ms: number): void;
+  /** Reports that its hub has not acknowledged. */
+  waitingReports(): number;
+  stop(): Promise<void>;
+}
+
+export interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
+  readonly folder: string;
+  readonly hubUrl: string;
+  readonly joinToken: string;
+}
+
+/** Joins the hub and dials it. */
+export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: LinkAgentOptions): Promise<LinkAgent> {
+  const { identity } = await joinHub(folder, { hubUrl, joinToken, name: 'vps-1', now: 0 });
+  let passed = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passed };
+  const journal = await openJournal({ stateFolder: folder, sealer: testSealer, log: silent, now: () => clock.now() });
+  const logs = makeDeploymentLogs({
+    folder: join(folder, 'logs'),
+    index: journal.outbox,
+    limits: DEFAULT_LOG_LIMITS,
+    log: silent,
+  });
+  const dispatcher = makeDispatcher({
+    parts: { ...runnerParts({ folder, journal, pipeline: pipeline() }), ports: emptyHost(clock), logs },
+    intake: journal,
+    limits: DEFAULT_QUEUE_LIMITS,
+    onEnded: () => undefined,
+  });
+  const options: Omit<LinkOptions, 'upgrades'> = {
+    hubUrl,
+    credentials: {
+      hostId: identity.hostId,
+      hubPublicKey: identity.hub?.publicKey ?? '',
+      sign: hostSigner(folder),
+    },
+    agentVersion: '0.1.0',
+    outbox: journal.outbox,
+    readLog: (...range) => logs.read(...range),
+    running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
+    status: async () => STATUS,
+    jobs: dispatcher,
+    timing: { ...DEFAULT_TIMING, pingMs: 20 },
+    pace: { baseMs: 10, capMs: 20 },
+    clock,
+    random: Math.random,
+    log: silent,
+  };
+  const upgrades = others.upgrades ?? { order: neverOrdered, news: () => null, onChanged: () => undefined };
+  const link = startHubLink({ ...options, upgrades });
+  return {
+    link,
+    pass: (ms) => void (passed += ms),
+    waitingReports: () => journal.outbox.size(),
+    async stop() {
+      await link.stop();
+      await dispatcher.stop(1000);
+      journal.close();
+    },
+  };
+}
+
+function neverOrdered(): never {
+  throw new Error('No upgrade was expected.');
+}
+
+const pipeline = () =>
+  scriptedPipeline({
+    build: {
+      async run({ job, log, signal }) {
+        log.line(`building generation ${job.generation}`);
+        log.write(Buffer.from([0xff, 0x00, 0x0a])); // bytes that are no text travel too
+        if (job.generation === WAITS_IN_BUILD) await aborted(signal);
+        return undefined;
+      },
+    },
+    health: {
+      async run({ job }) {
+        if (job.generation !== IS_UNHEALTHY) return undefined;
+        throw new OrkestrError('ORK_UNHEALTHY', 'It answered 500.', { evidence: ['HTTP 500'] });
+      },
+    },
+  });
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+
+/** A host on which there is nothing: rollbacks build again, removals find nothing. */
+const emptyHost = (clock: Clock): Ports =>
+  refusingPorts(
+    {
+      images: { find: async () => null, list: async () => [] } as unknown as Ports['images'],
+      containers: { list: async () => [], removeNetwork: async () => undefined } as unknown as Ports['containers'],
+      proxy: { remove: async () => undefined } as unknown as Ports['proxy'],
+    },
+    clock,
+  );
+
+const STATUS: HostStatus = {
+  agentVersion: '0.1.0',
+  engine: { reachable: true, version: '20.10.24', liveRestore: true },
+  proxy: { reachable: true },
+  cgroupVersion: '2',
+  memory: { totalBytes: 4e9, availableBytes: 2e9 },
+  disk: { totalBytes: 8e10, availableBytes: 6e10 },
+  outbox: 0,
+};

@@ -1,0 +1,59 @@
+/** What users and the network do to a hub while an agent is connected to it. Each act is one line of a conversation. */
+import { randomUUIDv7 } from 'node:crypto';
+import { until, COMMIT } from '../../../hub/agents/test-hub.ts';
+import type { TestHub } from '../../../hub/agents/test-hub.ts';
+import type { Act } from './conversation.ts';
+
+export interface Story {
+  /** Exchanged for an identity by the agent. */
+  joinToken(): Promise<string>;
+  /** What the hub has to be told for this act; the network and the time are not its matter. */
+  act(act: Act): Promise<void>;
+  /** Status of each deployment, by generation. */
+  fates(): Promise<string[]>;
+  deploymentAt(generation: number): Promise<string>;
+}
+
+export function makeStory(hub: TestHub): Story {
+  const { db, scheduler } = hub.deps;
+  const deployments = () => db.selectFrom('deployment').selectAll().orderBy('generation').execute();
+  const deploymentAt = async (generation: number): Promise<string> => {
+    const found = (await deployments()).find((row) => row.generation === generation);
+    if (found === undefined) throw new Error(`There is no deployment of generation ${generation}.`);
+    return found.id;
+  };
+  const acts: Record<Act, () => Promise<void>> = {
+    async deploy() {
+      const { environmentId } = hub;
+      await scheduler.create({ environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId: null });
+    },
+    async cancel() {
+      await scheduler.cancel((await deployments()).at(-1)?.id ?? randomUUIDv7());
+    },
+    async rollback() {
+      const answer = await hub.api('POST', `/deployments/${await deploymentAt(1)}/rollback`, {});
+      if (!answer.ok) throw new Error(`No rollback: ${await answer.text()}`);
+    },
+    async remove() {
+      const answer = await hub.api('DELETE', `/projects/shop/environments/production`);
+      if (!answer.ok) throw new Error(`Not removed: ${await answer.text()}`);
+    },
+    cut: async () => undefined,
+    time: async () => undefined,
+  };
+  return {
+    async joinToken() {
+      const made = (await (await hub.api('POST', `/hosts/${hub.hostId}/join-token`, {})).json()) as {
+        joinToken: string;
+      };
+      return made.joinToken;
+    },
+    act: (act) => acts[act](),
+    fates: async () => (await deployments()).map(({ status }) => status),
+    deploymentAt,
+  };
+}
+
+/** The hub's deployments are as told. */
+export const fatesAre = (story: Story, ...fates: string[]): Promise<void> =>
+  until(async () => (await story.fates()).join(' ') === fates.join(' '));
