@@ -4,11 +4,15 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
+import { CGROUP_ROOT, removeGroup } from './cgroup/cgroup.ts';
+import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openHomes } from './homes.ts';
 import { makeSlotQueue } from './slot-queue.ts';
 import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
+import { makeStarvationGuard } from './starvation.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
 
@@ -16,6 +20,8 @@ export type { SandboxLease };
 
 export interface SandboxOptions {
   readonly scope: string;
+  /** Control group that systemd gave us to divide. Default null: one of our own, at the top of the tree. */
+  readonly delegatedGroup?: string | null;
   /** Folder of the slots' disks: with room. */
   readonly stateDirectory: string;
   /** Folder of their sockets and run-time files: a short path, since unix sockets have at most 107 bytes. */
@@ -52,9 +58,16 @@ export interface Sandbox {
 }
 
 export function makeSandbox(options: SandboxOptions): Sandbox {
-  const slots = makeSlots(options);
+  const group = options.delegatedGroup ?? `orkestr-build-${options.scope}`;
+  const [atTop = group] = group.split('/');
+  const priority = makeBuildPriority(atTop, CGROUP_ROOT);
+  const guard = makeStarvationGuard(priority, systemClock);
+  const slots = makeSlots(options, group, priority);
   const queue = makeSlotQueue(slots.length, openHomes(options.stateDirectory));
 
+  const removeOwnGroup = async (): Promise<void> => {
+    if (group === atTop) await removeGroup(group);
+  };
   const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
     const results = await Promise.allSettled(slots.map(work));
     const failed = results.find((result) => result.status === 'rejected');
@@ -70,15 +83,19 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
       const slot = slots[index];
       if (slot === undefined) throw new RangeError(`There is no slot ${index}.`);
       try {
-        return await slot.use(request, work);
+        return await guard.during(() => slot.use(request, work));
       } finally {
         void slot.tidy().then(() => queue.release(index));
       }
     },
     isRunning: async () => (await Promise.all(slots.map((slot) => slot.isRunning()))).includes(true),
-    stop: () => each((slot) => slot.stop()),
+    async stop() {
+      await each((slot) => slot.stop());
+      await removeOwnGroup();
+    },
     async purge() {
       await each((slot) => slot.purge());
+      await removeOwnGroup();
       for (const folder of [options.stateDirectory, options.runDirectory]) {
         await rm(folder, { recursive: true, force: true });
       }
@@ -90,7 +107,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   };
 }
 
-function makeSlots(options: SandboxOptions): readonly Slot[] {
+function makeSlots(options: SandboxOptions, group: string, priority: BuildPriority): readonly Slot[] {
   const { slots: count = 1, diskMiB = null, idleMs = DEFAULT_IDLE_MS, exec: by = exec } = options;
   let starting: Promise<unknown> = Promise.resolve();
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
@@ -102,6 +119,8 @@ function makeSlots(options: SandboxOptions): readonly Slot[] {
     const letter = letterOf(index);
     return makeSlot({
       name: `${options.scope}${letter}`,
+      group: `${group}/${letter}`,
+      priority,
       stateDirectory: join(options.stateDirectory, letter),
       runDirectory: join(options.runDirectory, letter),
       openEngine: options.openEngine,
