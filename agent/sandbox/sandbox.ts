@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
-import { CGROUP_ROOT, removeGroup } from './cgroup/cgroup.ts';
+import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openHomes } from './homes.ts';
 import { makeSlotQueue } from './slot-queue.ts';
@@ -20,8 +20,6 @@ export type { SandboxLease };
 
 export interface SandboxOptions {
   readonly scope: string;
-  /** Control group that systemd gave us to divide. Default null: one of our own, at the top of the tree. */
-  readonly delegatedGroup?: string | null;
   /** Folder of the slots' disks: with room. */
   readonly stateDirectory: string;
   /** Folder of their sockets and run-time files: a short path, since unix sockets have at most 107 bytes. */
@@ -58,16 +56,12 @@ export interface Sandbox {
 }
 
 export function makeSandbox(options: SandboxOptions): Sandbox {
-  const group = options.delegatedGroup ?? `orkestr-build-${options.scope}`;
-  const [atTop = group] = group.split('/');
-  const priority = makeBuildPriority(atTop, CGROUP_ROOT);
+  const group = buildGroup(options.scope);
+  const priority = makeBuildPriority(group);
   const guard = makeStarvationGuard(priority, systemClock);
   const slots = makeSlots(options, group, priority);
   const queue = makeSlotQueue(slots.length, openHomes(options.stateDirectory));
 
-  const removeOwnGroup = async (): Promise<void> => {
-    if (group === atTop) await removeGroup(group);
-  };
   const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
     const results = await Promise.allSettled(slots.map(work));
     const failed = results.find((result) => result.status === 'rejected');
@@ -91,11 +85,11 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
     isRunning: async () => (await Promise.all(slots.map((slot) => slot.isRunning()))).includes(true),
     async stop() {
       await each((slot) => slot.stop());
-      await removeOwnGroup();
+      await removeGroup(group.path);
     },
     async purge() {
       await each((slot) => slot.purge());
-      await removeOwnGroup();
+      await removeGroup(group.path);
       for (const folder of [options.stateDirectory, options.runDirectory]) {
         await rm(folder, { recursive: true, force: true });
       }
@@ -107,7 +101,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   };
 }
 
-function makeSlots(options: SandboxOptions, group: string, priority: BuildPriority): readonly Slot[] {
+function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPriority): readonly Slot[] {
   const { slots: count = 1, diskMiB = null, idleMs = DEFAULT_IDLE_MS, exec: by = exec } = options;
   let starting: Promise<unknown> = Promise.resolve();
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
@@ -119,7 +113,7 @@ function makeSlots(options: SandboxOptions, group: string, priority: BuildPriori
     const letter = letterOf(index);
     return makeSlot({
       name: `${options.scope}${letter}`,
-      group: `${group}/${letter}`,
+      group: `${group.path}/${letter}`,
       priority,
       stateDirectory: join(options.stateDirectory, letter),
       runDirectory: join(options.runDirectory, letter),

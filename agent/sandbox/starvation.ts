@@ -65,13 +65,14 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
   });
 
   const watch = async (signal: AbortSignal): Promise<void> => {
+    await priority.insist(false);
     let hunger = NO_HUNGER;
     let before = await sample();
     for (;;) {
       await clock.sleep(pace.lookEveryMs, signal);
       const now = await sample();
       const next = judgeHunger(hunger, before, now, cores, pace.patienceMs);
-      await priority.insist(next.insisting);
+      await priority.insist(next.insisting); // also when it was so: systemd may have written its own meanwhile
       [hunger, before] = [next, now];
     }
   };
@@ -88,10 +89,7 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
         return await work();
       } finally {
         users -= 1;
-        if (users === 0) {
-          stop.abort();
-          await priority.insist(false).catch(() => undefined); // the group went away meanwhile; the next build writes it anew
-        }
+        if (users === 0) stop.abort();
       }
     },
   };

@@ -7,20 +7,15 @@
  *     │   └── run              parent of the containers of RUN: memory with swap, processes
  *     └── b …
  *
- * On a host that systemd set up the uppermost is `orkestr-build.slice/orkestr-build.service` (docs/adr/0022).
+ * Where systemd runs the host they are below `orkestr-build.slice/orkestr-build.service` (docs/adr/0022).
  *
  * The engine-wide parent binds BuildKit, a build's own `-m` does not (measured). The engine stands beside what it runs,
  * because a kernel that is out of memory picks the largest process of the group: it would be the engine as soon as not.
  */
-import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { BuildLimits } from '../../../protocol/job.ts';
-import { removeTree } from './processes.ts';
+import { CGROUP_ROOT, isV2 } from './group.ts';
 import { makeV1 } from './v1.ts';
 import { makeV2 } from './v2.ts';
-
-export const CGROUP_ROOT = '/sys/fs/cgroup';
 
 /** Of what a build has taken since `prepare`. */
 export interface CgroupReading {
@@ -54,12 +49,5 @@ export interface BuildCgroup {
 
 /** @param name of the slot's group, "orkestr-build-…/a"; `root` is another folder in tests only */
 export function makeBuildCgroup(name: string, root: string = CGROUP_ROOT): BuildCgroup {
-  return existsSync(join(root, 'cgroup.controllers')) ? makeV2(name, root) : makeV1(name, root);
-}
-
-/** Takes a group away from every tree of the host, with those below it, unless a process is in it. */
-export async function removeGroup(name: string, root: string = CGROUP_ROOT): Promise<void> {
-  const isV2 = existsSync(join(root, 'cgroup.controllers'));
-  const trees = isV2 ? [root] : (await readdir(root)).map((tree) => join(root, tree));
-  for (const tree of trees) await removeTree(join(tree, name));
+  return isV2(root) ? makeV2(name, root) : makeV1(name, root);
 }

@@ -5,9 +5,9 @@
  * processor away the moment somebody does. A small weight alone does not do that: whoever runs keeps the processor until
  * the scheduler's slice is over, up to a tick of the clock, and only then weights count.
  */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type BuildGroup, CGROUP_ROOT, isV2 } from './group.ts';
 import { writeIfThere } from './group-file.ts';
 import { INSISTING, IO_WEIGHT, YIELDING } from './shares.ts';
 
@@ -28,9 +28,8 @@ interface GroupFiles {
   readonly cpuMs: () => Promise<number | null>;
 }
 
-/** @param group at the top of the tree, where apps and services stand beside it: "orkestr-build-…" */
-export function makeBuildPriority(group: string, root: string): BuildPriority {
-  const files = existsSync(join(root, 'cgroup.controllers')) ? filesOfV2(group, root) : filesOfV1(group, root);
+export function makeBuildPriority({ atTop }: BuildGroup, root: string = CGROUP_ROOT): BuildPriority {
+  const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
   let insisting = false;
 
   const apply = async (): Promise<void> => {
@@ -45,7 +44,6 @@ export function makeBuildPriority(group: string, root: string): BuildPriority {
     apply,
     cpuMs: files.cpuMs,
     async insist(on) {
-      if (insisting === on) return;
       insisting = on;
       await apply();
     },

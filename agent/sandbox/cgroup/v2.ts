@@ -1,7 +1,7 @@
 /** Control groups of a slot under cgroup v2 (kernel: admin-guide/cgroup-v2): one tree, controllers handed down by name. */
 import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
@@ -14,7 +14,6 @@ const KEEPER = 'keeper';
 
 export function makeV2(name: string, root: string): BuildCgroup {
   const slot = join(root, name);
-  const parent = dirname(slot);
   const [engine, run] = [join(slot, 'engine'), join(slot, 'run')];
   let engineKillsBefore = 0;
 
@@ -31,8 +30,10 @@ export function makeV2(name: string, root: string): BuildCgroup {
       await removeTree(run);
       await mkdir(engine, { recursive: true });
       await mkdir(run, { recursive: true });
-      await moveKeeper(parent, root);
-      for (const folder of foldersTo(slot, root)) await handDown(folder);
+      for (const folder of foldersTo(slot, root)) {
+        if (folder !== root) await moveKeeper(folder);
+        await handDown(folder);
+      }
       await writeFile(join(slot, 'cpu.max'), `${cpuQuotaUs(limits)} ${CPU_PERIOD_US}`);
       await writeFile(join(engine, 'cpu.weight'), String(ENGINE_CPU_WEIGHT));
       await limitMemory(run, memoryBytes(limits));
@@ -78,12 +79,11 @@ async function handDown(folder: string): Promise<void> {
 
 const wordsOf = async (path: string): Promise<string[]> => (await readFile(path, 'utf8')).trim().split(' ');
 
-/** orkestr-build.service has one process, in the group that is delegated. */
-async function moveKeeper(parent: string, root: string): Promise<void> {
-  if (parent === root) return;
-  for (const pid of await processesOf(parent)) {
-    await mkdir(join(parent, KEEPER), { recursive: true });
-    await writeFile(join(parent, KEEPER, 'cgroup.procs'), String(pid));
+/** The one process of orkestr-build.service is in the group that is delegated. */
+async function moveKeeper(group: string): Promise<void> {
+  for (const pid of await processesOf(group)) {
+    await mkdir(join(group, KEEPER), { recursive: true });
+    await writeFile(join(group, KEEPER, 'cgroup.procs'), String(pid));
   }
 }
 
