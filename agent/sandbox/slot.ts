@@ -75,7 +75,8 @@ export function makeSlot(options: SlotOptions): Slot {
   const dataDirectory = join(disk.folder, 'data');
   const daemon = makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, options.openEngine);
   const network = makeSandboxNetwork(name, by);
-  const cgroup = makeBuildCgroup(options.group);
+  const groups = makeBuildCgroup(options.group);
+  const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(groups.killAll) };
   let turn: Promise<unknown> = Promise.resolve();
   /** What the build before leaves to be done. */
   let behind: Behind = { failed: false, dropSince: null };

@@ -38,6 +38,7 @@ test('who looks after builds ends with the last of them, and every first one beg
   const written: boolean[] = [];
   const priority: BuildPriority = {
     apply: () => assert.fail('that is for slots'),
+    hurry: () => assert.fail('so is that'),
     insist: async (on) => void written.push(on),
     cpuMs: async () => 0,
   };

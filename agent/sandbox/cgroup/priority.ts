@@ -16,6 +16,8 @@ export interface BuildPriority {
   apply(): Promise<void>;
   /** False: builds take what apps leave. True: a share of their own. */
   insist(on: boolean): Promise<void>;
+  /** Insists while `work` ends a build: who is killed needs a processor to die, and a build is to end within seconds. */
+  hurry<T>(work: () => Promise<T>): Promise<T>;
   /** Processor time of all builds until now, ms; null while there is no group. */
   cpuMs(): Promise<number | null>;
 }
@@ -30,9 +32,11 @@ interface GroupFiles {
 
 export function makeBuildPriority({ atTop }: BuildGroup, root: string = CGROUP_ROOT): BuildPriority {
   const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
-  let insisting = false;
+  let insists = false;
+  let hurries = 0;
 
   const apply = async (): Promise<void> => {
+    const insisting = insists || hurries > 0;
     const isIdle = await writeIfThere(join(files.cpu, 'cpu.idle'), insisting ? '0' : '1');
     const { [files.weight]: weight } = insisting ? INSISTING : YIELDING;
     // An idle group has the least weight there is, and refuses another (EINVAL).
@@ -44,8 +48,18 @@ export function makeBuildPriority({ atTop }: BuildGroup, root: string = CGROUP_R
     apply,
     cpuMs: files.cpuMs,
     async insist(on) {
-      insisting = on;
+      insists = on;
       await apply();
+    },
+    async hurry(work) {
+      hurries += 1;
+      try {
+        await apply();
+        return await work();
+      } finally {
+        hurries -= 1;
+        await apply();
+      }
     },
   };
 }

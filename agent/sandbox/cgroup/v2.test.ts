@@ -82,6 +82,9 @@ test('builds are idle where the kernel knows it, and else of little weight; when
   await priority.insist(true);
   assert.equal(read('cpu.idle'), '0');
   assert.equal(read('cpu.weight'), '25');
+  await priority.insist(false);
+  await priority.hurry(async () => assert.equal(read('cpu.idle'), '0'));
+  assert.equal(read('cpu.idle'), '1', 'once the build has ended');
   writeFileSync(join(group, 'cpu.stat'), 'usage_usec 7000\nuser_usec 1\n');
   assert.equal(await priority.cpuMs(), 7);
 });
