@@ -73,6 +73,7 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   await delay(Math.max(0, LEAST_WINDOW_MS - (Date.now() - from)));
   const felt = bench.traffic.between(from, Date.now());
   const code = ended instanceof OrkestrError ? ended.code : 'none';
+
   bench.say(`${name}: ${ended instanceof Error ? ended.message : 'the build went through'}`);
   return {
     name,
