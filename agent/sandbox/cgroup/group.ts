@@ -1,7 +1,7 @@
 /** Where in the tree the groups of builds are. */
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { removeTree } from './processes.ts';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
@@ -25,8 +25,16 @@ export function buildGroup(scope: string, root: string = CGROUP_ROOT): BuildGrou
   return { path, atTop };
 }
 
-/** Takes a group away from every tree of the host, with those below it, unless a process is in it. */
+/**
+ * Takes a group away from every tree of the host, with those below it, and those above it that nobody is in: under cgroup v1
+ * systemd has a group in some of the trees, and in the others they are ours.
+ */
 export async function removeGroup(path: string, root: string = CGROUP_ROOT): Promise<void> {
   const trees = isV2(root) ? [root] : (await readdir(root)).map((tree) => join(root, tree));
-  for (const tree of trees) await removeTree(join(tree, path));
+  for (const tree of trees) {
+    await removeTree(join(tree, path));
+    for (let above = dirname(path); above !== '.'; above = dirname(above)) {
+      await rmdir(join(tree, above)).catch(() => undefined); // somebody is in it, or it is not there
+    }
+  }
 }
