@@ -18,7 +18,7 @@ export interface Pace {
   readonly patienceMs: number;
 }
 
-export const DEFAULT_PACE: Pace = { lookEveryMs: 2000, patienceMs: 10_000 };
+export const DEFAULT_PACE: Pace = { lookEveryMs: 1000, patienceMs: 3000 };
 
 /** Counters that only grow. */
 export interface Sample {

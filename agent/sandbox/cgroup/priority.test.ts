@@ -16,7 +16,7 @@ import { buildGroup, CGROUP_ROOT, isV2, removeGroup } from './group.ts';
 import { makeBuildPriority } from './priority.ts';
 
 const SPIN = 'for (;;);';
-const WORK = 'for (const until = 300, begun = process.cpuUsage(); process.cpuUsage(begun).user < until * 1000; );';
+const WORK = 'for (const until = 100, begun = process.cpuUsage(); process.cpuUsage(begun).user < until * 1000; );';
 
 test('a build yields to apps that never rest, starves, is given a share, and ends', { timeout: 120_000 }, async (t) => {
   const group = buildGroup(randomBytes(4).toString('hex'));
@@ -41,7 +41,7 @@ test('a build yields to apps that never rest, starves, is given a share, and end
 
   // More than there are processors: one of them always waits.
   for (let count = 0; count <= availableParallelism(); count += 1) start(SPIN);
-  const guard = makeStarvationGuard(priority, systemClock, { lookEveryMs: 250, patienceMs: 2000 });
+  const guard = makeStarvationGuard(priority, systemClock, { lookEveryMs: 250, patienceMs: 1000 });
   await guard.during(async () => {
     const build = start(WORK);
     slot.addEngine(build.pid ?? assert.fail());
