@@ -113,7 +113,7 @@ describe('builds in a real sandbox', () => {
     assert.ok(!existsSync(`/run/netns/orkb-${scope}a`));
     assert.ok(!existsSync(`/sys/class/net/ob${scope}a`));
     for (const controller of ['memory', 'pids', 'cpu', '.']) {
-      assert.ok(!existsSync(`/sys/fs/cgroup/${controller}/orkestr-build-${scope}a`));
+      assert.ok(!existsSync(`/sys/fs/cgroup/${controller}/orkestr-build-${scope}`));
     }
     for (const program of ['iptables-save', 'ip6tables-save']) {
       const { stdout } = await run(program, [], { timeoutMs: 10_000, maxOutputBytes: 1_000_000 });

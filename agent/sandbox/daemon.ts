@@ -15,6 +15,8 @@ const POLL_MS = 20;
 const LOG_LINES = 15;
 /** BuildKit reads 32 bits; -1, which should mean no cap, is a cap of nothing in the engine of Docker 20.10. */
 const NO_CAP = 2 ** 31 - 1;
+/** proc_pid_oom_score_adj(5). Apps have 0. */
+const OOM_SCORE = 500;
 
 export interface DaemonFiles {
   /** Folder of its config and log. */
@@ -140,6 +142,8 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
     mtu: settings.mtu,
     ...(settings.nameServers.length === 0 ? {} : { dns: settings.nameServers }),
     ip6tables: false,
+    // RUN inherits it: a host that is out of memory is to kill builds, and never an app or its edge instead.
+    'oom-score-adjust': OOM_SCORE,
     'live-restore': false,
     'log-level': 'warn',
     // The graph driver's layout, from which layers are handed over one by one (handoff/); older engines have no other.

@@ -5,8 +5,11 @@ import { humanSize } from '../lib/size.ts';
 import type { CgroupReading } from './cgroup/cgroup.ts';
 
 const MIB = 1_048_576;
-/** An engine that ran out of memory after so much output did so by what waits to be read. */
-const FLOOD_BYTES = 4 * MIB;
+/**
+ * An engine that ran out of memory after so much output did so by what waits to be read: it takes 150 MiB of its own, whatever
+ * it builds. Not more, since on a busy host little of a flood has been read by then.
+ */
+const FLOOD_BYTES = MIB;
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
 const CROWDED_LIMIT_MS = 4000;
 /** With less the disk's file may soon not be written any more, which would damage what is on it; and apps need some too. */

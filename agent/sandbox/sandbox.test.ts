@@ -99,9 +99,12 @@ test('the engine is in its own group, below the weight of apps, and not in the o
   const { done } = await begin('a');
   const pid = readFileSync(join(folder, 'run', 'a', 'dockerd.pid'), 'utf8').trim();
   const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-  assert.match(groups, new RegExp(`^\\d+:(?:memory)?:/orkestr-build-${scope}a/engine$`, 'm'));
+  assert.match(groups, new RegExp(`^\\d+:(?:memory)?:/orkestr-build-${scope}/a/engine$`, 'm'));
   const containerd = readFileSync(join(folder, 'run', 'a', 'exec', 'containerd', 'containerd.pid'), 'utf8').trim();
-  assert.match(readFileSync(`/proc/${containerd}/cgroup`, 'utf8'), new RegExp(`/orkestr-build-${scope}a/engine$`, 'm'));
+  assert.match(
+    readFileSync(`/proc/${containerd}/cgroup`, 'utf8'),
+    new RegExp(`/orkestr-build-${scope}/a/engine$`, 'm'),
+  );
   await done();
 });
 

@@ -4,11 +4,15 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
+import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
+import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openHomes } from './homes.ts';
 import { makeSlotQueue } from './slot-queue.ts';
 import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
+import { makeStarvationGuard } from './starvation.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
 
@@ -52,7 +56,10 @@ export interface Sandbox {
 }
 
 export function makeSandbox(options: SandboxOptions): Sandbox {
-  const slots = makeSlots(options);
+  const group = buildGroup(options.scope);
+  const priority = makeBuildPriority(group);
+  const guard = makeStarvationGuard(priority, systemClock);
+  const slots = makeSlots(options, group, priority);
   const queue = makeSlotQueue(slots.length, openHomes(options.stateDirectory));
 
   const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
@@ -70,15 +77,19 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
       const slot = slots[index];
       if (slot === undefined) throw new RangeError(`There is no slot ${index}.`);
       try {
-        return await slot.use(request, work);
+        return await guard.during(() => slot.use(request, work));
       } finally {
         void slot.tidy().then(() => queue.release(index));
       }
     },
     isRunning: async () => (await Promise.all(slots.map((slot) => slot.isRunning()))).includes(true),
-    stop: () => each((slot) => slot.stop()),
+    async stop() {
+      await each((slot) => slot.stop());
+      await removeGroup(group.path);
+    },
     async purge() {
       await each((slot) => slot.purge());
+      await removeGroup(group.path);
       for (const folder of [options.stateDirectory, options.runDirectory]) {
         await rm(folder, { recursive: true, force: true });
       }
@@ -90,7 +101,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   };
 }
 
-function makeSlots(options: SandboxOptions): readonly Slot[] {
+function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPriority): readonly Slot[] {
   const { slots: count = 1, diskMiB = null, idleMs = DEFAULT_IDLE_MS, exec: by = exec } = options;
   let starting: Promise<unknown> = Promise.resolve();
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
@@ -102,6 +113,8 @@ function makeSlots(options: SandboxOptions): readonly Slot[] {
     const letter = letterOf(index);
     return makeSlot({
       name: `${options.scope}${letter}`,
+      group: `${group.path}/${letter}`,
+      priority,
       stateDirectory: join(options.stateDirectory, letter),
       runDirectory: join(options.runDirectory, letter),
       openEngine: options.openEngine,

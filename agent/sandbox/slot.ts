@@ -9,6 +9,7 @@ import { type Exec, run } from '../lib/exec.ts';
 import { together } from '../lib/together.ts';
 import { dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
+import type { BuildPriority } from './cgroup/priority.ts';
 import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
@@ -20,6 +21,9 @@ const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_
 export interface SlotOptions {
   /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
   readonly name: string;
+  /** Its control group, below that of all slots. */
+  readonly group: string;
+  readonly priority: BuildPriority;
   readonly stateDirectory: string;
   readonly runDirectory: string;
   readonly openEngine: (socketPath: string) => Engine;
@@ -73,7 +77,8 @@ export function makeSlot(options: SlotOptions): Slot {
   const dataDirectory = join(disk.folder, 'data');
   const daemon = makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, options.openEngine);
   const network = makeSandboxNetwork(name, by);
-  const cgroup = makeBuildCgroup(`orkestr-build-${name}`);
+  const groups = makeBuildCgroup(options.group);
+  const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(groups.killAll) };
   let turn: Promise<unknown> = Promise.resolve();
   /** What the build before leaves to be done. */
   let behind: Behind = { failed: false, dropSince: null };
@@ -96,12 +101,17 @@ export function makeSlot(options: SlotOptions): Slot {
     await network.remove();
   };
 
+  const prepare = async (limits: BuildLimits): Promise<void> => {
+    await cgroup.prepare(limits);
+    await options.priority.apply();
+  };
+
   const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
     // All before the engine, which is born into them.
     const [{ mtu, nameServers }] = await together(
       options.alone(() => network.ensure()),
       disk.ensure((text) => log.line(text)),
-      cgroup.prepare(limits),
+      prepare(limits),
     );
     await daemon.start({
       namespacePath: network.namespacePath,
@@ -115,18 +125,19 @@ export function makeSlot(options: SlotOptions): Slot {
   };
 
   const ensureRunning = async ({ limits, log }: Omit<SlotUse, 'signal'>): Promise<void> => {
-    if ((await daemon.runningPid()) === null) {
+    const pid = await daemon.runningPid();
+    if (pid === null) {
       await cgroup.remove(); // what a killed engine left running
       return start(limits, log);
     }
-    if (await daemon.answers()) {
+    if ((await daemon.answers()) && (await cgroup.hasEngine(pid))) {
       await together(
         options.alone(() => network.ensure()),
-        cgroup.prepare(limits),
+        prepare(limits),
       );
       return;
     }
-    await tearDown(); // it hangs, or its namespace is half gone
+    await tearDown(); // it hangs, its namespace is half gone, or no limit holds it
     return start(limits, log);
   };
 

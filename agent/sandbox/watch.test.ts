@@ -27,6 +27,7 @@ async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Se
       parent: '',
       prepare: unused,
       addEngine: unused,
+      hasEngine: unused,
       killAll: unused,
       remove: unused,
       read: async () => seen.group,

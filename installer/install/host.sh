@@ -24,7 +24,8 @@ ORKESTR_LOG_LEVEL=info
 ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
 $(acme_settings)
 END
-  install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service orkestr-agent.service
+  install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service \
+    orkestr-apps.slice orkestr-build.slice orkestr-build.service orkestr-agent.service
   start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
 }
 

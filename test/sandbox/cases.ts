@@ -1,5 +1,5 @@
 /** What a build can do to its host, each with limits low enough that it takes seconds, and how it must end. */
-import { mkdir, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
@@ -12,9 +12,12 @@ const FORK_BOMB = 'f(){ f | f & }; f; while :; do sleep 1; done';
 const ENDLESS = 'trap "" TERM; sleep 98761 & while :; do sleep 1; done';
 const MANY_FILES = 'mkdir /i && cd /i && seq 1000000 | xargs -n 2000 touch; while :; do sleep 1; done';
 
+const VITE_APP = new URL('../fixtures/apps/vite-static', import.meta.url);
+
 export interface Case {
   readonly name: string;
-  readonly code: ErrorCode;
+  /** By which it ends; null: it goes through. */
+  readonly code: ErrorCode | null;
   readonly limits: Partial<BuildLimits>;
   readonly dockerfile: readonly string[];
   /** Whether the build is at its limit now; absent: from its beginning. */
@@ -32,6 +35,13 @@ const bash = (script: string): readonly string[] => [
 ];
 
 export const CASES: readonly Case[] = [
+  {
+    name: 'ordinary build',
+    code: null,
+    limits: { memoryMiB: 1024 },
+    dockerfile: ['FROM node:24-bookworm-slim', 'WORKDIR /app', 'COPY . .', 'RUN npm ci', 'RUN npm run build'],
+    context: (folder) => cp(VITE_APP, folder, { recursive: true }),
+  },
   {
     name: 'memory bomb',
     code: 'ORK_BUILD_MEMORY',

@@ -34,7 +34,13 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
   const info = await engine.call('look at the live app', () => container.inspect());
   const visits: Visit[] = [];
   const address = Object.values(info.NetworkSettings.Networks)[0]?.IPAddress ?? '';
-  await untilReady(address);
+  const stop = (): Promise<unknown> => engine.call('stop the live app', () => container.stop({ t: 0 }));
+  try {
+    await untilReady(address);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const worker = new Worker(new URL('visitor.ts', import.meta.url), {
     workerData: { address, port: PORT, perSecond: PER_SECOND } satisfies Visits,
   });
@@ -50,7 +56,7 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
     },
     async stop() {
       await worker.terminate();
-      await engine.call('stop the live app', () => container.stop({ t: 0 }));
+      await stop();
     },
   };
 }

@@ -66,17 +66,19 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   const end = performance.now();
   clearTimeout(timer);
   const limitAt = one.cancelAfterMs === undefined ? watched.observer?.limitAt() : began + one.cancelAfterMs;
+  const past = one.code === null ? 0 : end - (limitAt ?? began);
   const diskBackPercent = await diskBack(watched.observer);
   await watched.observer?.stop();
   await rm(context, { recursive: true });
   await delay(Math.max(0, LEAST_WINDOW_MS - (Date.now() - from)));
   const felt = bench.traffic.between(from, Date.now());
   const code = ended instanceof OrkestrError ? ended.code : 'none';
+
   bench.say(`${name}: ${ended instanceof Error ? ended.message : 'the build went through'}`);
   return {
     name,
     code,
-    secondsPastLimit: round((end - (limitAt ?? began)) / 1000),
+    secondsPastLimit: round(past / 1000),
     p99Ratio: round(felt.p99Ms / bench.quietP99Ms),
     failedRequests: felt.failed,
     diskBackPercent,
@@ -87,7 +89,7 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
 export async function warmUp(bench: Bench, environmentId: string): Promise<void> {
   const context = join(bench.folder, randomUUID());
   await mkdir(context);
-  const one: Case = { name: 'warm-up', code: 'ORK_INTERNAL', limits: {}, dockerfile: ['FROM debian:bookworm-slim'] };
+  const one: Case = { name: 'warm-up', code: null, limits: {}, dockerfile: ['FROM debian:bookworm-slim'] };
   const watched = watchedSandbox(bench, one, LIMITS);
   await build(bench, watched, one, { limits: LIMITS, context, environmentId, signal: bench.signal });
   await watched.observer?.stop();
@@ -137,7 +139,7 @@ async function build(
 ): Promise<void> {
   const { scope, engine, images } = bench;
   const deploymentId = randomUUID();
-  await makeImageBuilder({ scope, engine, images, sandbox: watched.sandbox }).build({
+  const { id } = await makeImageBuilder({ scope, engine, images, sandbox: watched.sandbox }).build({
     ...rest,
     secrets: {},
     registries: [],
@@ -152,6 +154,7 @@ async function build(
     },
     plan: planFor(one.dockerfile),
   });
+  await images.remove(id);
 }
 
 /** Waits until the host has what the build had taken, or no longer. */

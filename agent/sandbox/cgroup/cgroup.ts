@@ -1,20 +1,21 @@
 /**
- * The control groups of one slot:
+ * The control groups of builds:
  *
- *     orkestr-build-…          cpu quota, and cpu and io weights below every app: for all that is done for a build
- *     ├── engine               dockerd and containerd: COPY, export, unpacking; memory of its own
- *     └── run                  parent of the containers of RUN: memory with swap, processes
+ *     orkestr-build-…          all builds of this host: below every app (priority.ts)
+ *     ├── a                    a slot: cpu quota, for all that is done for its build
+ *     │   ├── engine           dockerd and containerd: COPY, export, unpacking; memory of its own
+ *     │   └── run              parent of the containers of RUN: memory with swap, processes
+ *     └── b …
+ *
+ * Where systemd runs the host they are below `orkestr-build.slice/orkestr-build.service` (docs/adr/0022).
  *
  * The engine-wide parent binds BuildKit, a build's own `-m` does not (measured). The engine stands beside what it runs,
  * because a kernel that is out of memory picks the largest process of the group: it would be the engine as soon as not.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { BuildLimits } from '../../../protocol/job.ts';
+import { CGROUP_ROOT, isV2 } from './group.ts';
 import { makeV1 } from './v1.ts';
 import { makeV2 } from './v2.ts';
-
-export const CGROUP_ROOT = '/sys/fs/cgroup';
 
 /** Of what a build has taken since `prepare`. */
 export interface CgroupReading {
@@ -35,6 +36,8 @@ export interface BuildCgroup {
   prepare(limits: BuildLimits): Promise<void>;
   /** Puts a process of the engine into its group; what it starts is born there. */
   addEngine(pid: number): void;
+  /** Whether it is there. One that an older agent started elsewhere is under no limit of ours. */
+  hasEngine(pid: number): Promise<boolean>;
   /** Kills every process of RUN. A fork bomb cannot outrun it: the group takes no new process meanwhile. */
   killAll(): Promise<void>;
   read(): Promise<CgroupReading>;
@@ -44,7 +47,7 @@ export interface BuildCgroup {
   remove(): Promise<void>;
 }
 
-/** @param name of the group, "orkestr-build-…"; `root` is another folder in tests only */
+/** @param name of the slot's group, "orkestr-build-…/a"; `root` is another folder in tests only */
 export function makeBuildCgroup(name: string, root: string = CGROUP_ROOT): BuildCgroup {
-  return existsSync(join(root, 'cgroup.controllers')) ? makeV2(name, root) : makeV1(name, root);
+  return isV2(root) ? makeV2(name, root) : makeV1(name, root);
 }

@@ -30,6 +30,11 @@ export async function processCount(folder: string): Promise<number> {
   return Number((await readIfThere(join(folder, 'pids.current'))).trim());
 }
 
+/** Whether a process is in `group` itself. */
+export async function hasProcess(group: string, pid: number): Promise<boolean> {
+  return (await processesOf(group)).includes(pid);
+}
+
 /**
  * How often the limit of `folder` refused a new process. Before Linux 6.11, and always under cgroup v1, it is counted in
  * the group of the process that wanted to fork; since then (v2) in the one that has the limit, and above it.
@@ -52,7 +57,7 @@ async function groupsBelow(folder: string): Promise<string[]> {
   return [...below.flat(), folder];
 }
 
-async function processesOf(group: string): Promise<number[]> {
+export async function processesOf(group: string): Promise<number[]> {
   return (await readIfThere(join(group, 'cgroup.procs'))).split('\n').filter(Boolean).map(Number);
 }
 

@@ -1,19 +1,20 @@
-/** What a slot's groups get, in the units of both kernel interfaces. */
+/** What the groups of builds get, in the units of both kernel interfaces. */
 import type { BuildLimits } from '../../../protocol/job.ts';
 
 const MIB = 1_048_576;
 export const CPU_PERIOD_US = 100_000;
 
 /**
- * An app has 1024 under cgroup v1 and 100 under v2, by the kernel's default: a build gets a quarter of that. With a
- * twentieth it starves on a host that is busy for long, and ends by its time limit.
+ * All builds together, where the kernel has no `cpu.idle` (before Linux 5.15): a fiftieth of one app, which has 1024 under
+ * cgroup v1 and 100 under v2 by the kernel's default. Such a kernel lets a group of so little weight give way at once.
  */
-export const CPU_SHARES = 256;
-export const CPU_WEIGHT = 25;
+export const YIELDING = { shares: 20, weight: 2 } as const;
+/** All builds together while apps leave them nothing (starvation.ts): a quarter of one app. */
+export const INSISTING = { shares: 256, weight: 25 } as const;
 /** The engine beside what it runs: a RUN that takes all it can get must not keep the engine from ending it. */
 export const ENGINE_CPU_SHARES = 4096;
 export const ENGINE_CPU_WEIGHT = 400;
-/** The default is 100 in both (blkio.bfq.weight, io.weight). */
+/** Of all builds together. The default is 100 in both (blkio.bfq.weight, io.weight). */
 export const IO_WEIGHT = 10;
 
 /** dockerd and containerd take 150 MiB; unpacking large layers needs page cache beside it. */

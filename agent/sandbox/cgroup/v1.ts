@@ -4,23 +4,19 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
+import { writeIfThere } from './group-file.ts';
 import { killsIn, lastRecord } from './kernel-log.ts';
-import { forkRefusals, killTree, processCount, removeTree } from './processes.ts';
-import {
-  CPU_PERIOD_US,
-  CPU_SHARES,
-  cpuQuotaUs,
-  ENGINE_CPU_SHARES,
-  engineMemoryBytes,
-  IO_WEIGHT,
-  memoryBytes,
-} from './shares.ts';
+import { forkRefusals, hasProcess, killTree, processCount, removeTree } from './processes.ts';
+import { CPU_PERIOD_US, cpuQuotaUs, ENGINE_CPU_SHARES, engineMemoryBytes, memoryBytes } from './shares.ts';
 
-const CONTROLLERS = ['memory', 'cpu', 'pids', 'blkio'] as const;
-type Controller = (typeof CONTROLLERS)[number];
+const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids', 'blkio'] as const;
+/** Trees without a controller, in which systemd counts who belongs to a service: an engine is not to die with the agent's. */
+const TRACKING = ['systemd', 'unified'] as const;
+type Tree = (typeof CONTROLLERS)[number] | (typeof TRACKING)[number];
 
 export function makeV1(name: string, root: string): BuildCgroup {
-  const group = (controller: Controller, child = ''): string => join(root, controller, name, child);
+  const group = (tree: Tree, child = ''): string => join(root, tree, name, child);
+  const tracking = TRACKING.filter((tree) => existsSync(join(root, tree)));
   const parent = `/${name}/run`;
   const pidsMax = join(group('pids', 'run'), 'pids.max');
   let since = -1;
@@ -38,14 +34,12 @@ export function makeV1(name: string, root: string): BuildCgroup {
   return {
     parent,
     async prepare(limits) {
-      for (const controller of CONTROLLERS) {
-        for (const child of ['run', 'engine']) await mkdir(group(controller, child), { recursive: true });
+      for (const tree of [...CONTROLLERS, ...tracking]) {
+        for (const child of ['run', 'engine']) await mkdir(group(tree, child), { recursive: true });
       }
-      await writeFile(join(group('cpu'), 'cpu.shares'), String(CPU_SHARES));
       await writeFile(join(group('cpu'), 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
       await writeFile(join(group('cpu'), 'cpu.cfs_quota_us'), String(cpuQuotaUs(limits)));
       await writeFile(join(group('cpu', 'engine'), 'cpu.shares'), String(ENGINE_CPU_SHARES));
-      await writeIfThere(join(group('blkio'), 'blkio.bfq.weight'), String(IO_WEIGHT));
       await limitMemory(group('memory', 'run'), memoryBytes(limits));
       await limitMemory(group('memory', 'engine'), engineMemoryBytes(limits));
       await writeFile(join(group('memory', 'run'), 'memory.max_usage_in_bytes'), '0');
@@ -54,10 +48,11 @@ export function makeV1(name: string, root: string): BuildCgroup {
       engineKillsBefore = await engineKills();
     },
     addEngine(pid) {
-      for (const controller of CONTROLLERS) {
-        writeFileSync(join(group(controller, 'engine'), 'cgroup.procs'), String(pid));
+      for (const tree of [...CONTROLLERS, ...tracking]) {
+        writeFileSync(join(group(tree, 'engine'), 'cgroup.procs'), String(pid));
       }
     },
+    hasEngine: (pid) => hasProcess(group('memory', 'engine'), pid),
     killAll: kill,
     read: async () => ({
       processes: await processCount(group('pids', 'run')),
@@ -80,9 +75,4 @@ async function limitMemory(folder: string, bytes: number): Promise<void> {
   await writeIfThere(withSwap, '-1');
   await writeFile(join(folder, 'memory.limit_in_bytes'), String(bytes));
   await writeIfThere(withSwap, String(bytes));
-}
-
-/** Kernels without swap accounting, or without the BFQ scheduler, do not have the file. */
-async function writeIfThere(path: string, text: string): Promise<void> {
-  if (existsSync(path)) await writeFile(path, text);
 }

@@ -6,17 +6,23 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { BuildLimits } from '../../../protocol/job.ts';
 import { makeBuildCgroup } from './cgroup.ts';
+import { buildGroup } from './group.ts';
+import { makeBuildPriority } from './priority.ts';
 
-const NAME = 'orkestr-build-test';
+const NAME = 'orkestr-build-test/a';
 const limits = BuildLimits.parse({ memoryMiB: 2048, cpus: 1.5, pids: 100 });
 
-/** @param controllers that the kernel offers */
-function fakeRoot(t: TestContext, controllers: string): string {
+/**
+ * @param controllers that the kernel offers
+ * @param groups that there are
+ */
+function fakeRoot(t: TestContext, controllers: string, groups = ['orkestr-build-test', NAME]): string {
   const root = mkdtempSync(join(tmpdir(), 'ork-cgroup2-'));
   t.after(() => rmSync(root, { recursive: true }));
-  mkdirSync(join(root, NAME));
-  for (const folder of [root, join(root, NAME)]) {
-    writeFileSync(join(folder, 'cgroup.controllers'), controllers);
+  for (const group of ['.', ...groups]) {
+    mkdirSync(join(root, group), { recursive: true });
+    writeFileSync(join(root, group, 'cgroup.controllers'), controllers);
+    writeFileSync(join(root, group, 'cgroup.subtree_control'), 'memory\n');
   }
   return root;
 }
@@ -28,7 +34,11 @@ test('limits and weights are written where cgroup-v2.rst has them', async (t) =>
   assert.equal(group.parent, `/${NAME}/run`);
   await group.prepare(limits);
   const read = (path: string): string => readFileSync(join(root, NAME, path), 'utf8');
-  assert.equal(read('cpu.weight'), '25');
+  assert.equal(
+    read('../cgroup.subtree_control'),
+    '+io',
+    'the last one that was written; memory is handed down already',
+  );
   assert.equal(read('cpu.max'), '150000 100000');
   assert.equal(read('run/memory.max'), String(2048 * 1_048_576));
   assert.equal(read('run/pids.max'), '100');
@@ -36,6 +46,47 @@ test('limits and weights are written where cgroup-v2.rst has them', async (t) =>
   assert.equal(read('engine/cpu.weight'), '400');
   group.addEngine(4711);
   assert.equal(read('engine/cgroup.procs'), '4711');
+  assert.equal(await group.hasEngine(4711), true);
+  assert.equal(await group.hasEngine(4712), false);
+});
+
+test('in a group that systemd delegated, its one process makes room before controllers are handed down', async (t) => {
+  const delegated = 'orkestr-build.slice/orkestr-build.service';
+  const path = `${delegated}/scope`;
+  const root = fakeRoot(t, 'cpu memory pids', ['orkestr-build.slice', delegated, path, `${path}/a`]);
+  writeFileSync(join(root, delegated, 'cgroup.procs'), '99\n');
+  assert.deepEqual(buildGroup('scope', root), { path, atTop: 'orkestr-build.slice' });
+  await makeBuildCgroup(`${path}/a`, root).prepare(limits);
+  assert.equal(readFileSync(join(root, delegated, 'keeper', 'cgroup.procs'), 'utf8'), '99');
+});
+
+test('without systemd an agent has a group of its own at the top', (t) => {
+  const root = fakeRoot(t, 'cpu');
+  assert.deepEqual(buildGroup('scope', root), { path: 'orkestr-build-scope', atTop: 'orkestr-build-scope' });
+});
+
+test('builds are idle where the kernel knows it, and else of little weight; when they insist they have a weight', async (t) => {
+  const root = fakeRoot(t, 'cpu');
+  const group = join(root, 'orkestr-build-test');
+  const priority = makeBuildPriority({ path: 'orkestr-build-test', atTop: 'orkestr-build-test' }, root);
+  const read = (file: string): string => readFileSync(join(group, file), 'utf8');
+  for (const file of ['cpu.weight', 'io.weight']) writeFileSync(join(group, file), 'default');
+  await priority.apply();
+  assert.equal(read('cpu.weight'), '2');
+  assert.equal(read('io.weight'), 'default 10');
+  writeFileSync(join(group, 'cpu.idle'), '0');
+  writeFileSync(join(group, 'cpu.weight'), 'not written: an idle group refuses it');
+  await priority.apply();
+  assert.equal(read('cpu.idle'), '1');
+  assert.match(read('cpu.weight'), /not written/);
+  await priority.insist(true);
+  assert.equal(read('cpu.idle'), '0');
+  assert.equal(read('cpu.weight'), '25');
+  await priority.insist(false);
+  await priority.hurry(async () => assert.equal(read('cpu.idle'), '0'));
+  assert.equal(read('cpu.idle'), '1', 'once the build has ended');
+  writeFileSync(join(group, 'cpu.stat'), 'usage_usec 7000\nuser_usec 1\n');
+  assert.equal(await priority.cpuMs(), 7);
 });
 
 test('the counters are read, refusals of the groups below too', async (t) => {

@@ -1,21 +1,16 @@
 /** Control groups of a slot under cgroup v2 (kernel: admin-guide/cgroup-v2): one tree, controllers handed down by name. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
-import { forkRefusals, killTree, processCount, removeTree } from './processes.ts';
-import {
-  CPU_PERIOD_US,
-  CPU_WEIGHT,
-  cpuQuotaUs,
-  ENGINE_CPU_WEIGHT,
-  engineMemoryBytes,
-  IO_WEIGHT,
-  memoryBytes,
-} from './shares.ts';
+import { writeIfThere } from './group-file.ts';
+import { forkRefusals, hasProcess, killTree, processCount, processesOf, removeTree } from './processes.ts';
+import { CPU_PERIOD_US, cpuQuotaUs, ENGINE_CPU_WEIGHT, engineMemoryBytes, memoryBytes } from './shares.ts';
 
 const CONTROLLERS = ['memory', 'cpu', 'pids', 'io'] as const;
+/** Where the process goes that keeps a delegated group alive: a group that hands controllers down may have none itself. */
+const KEEPER = 'keeper';
 
 export function makeV2(name: string, root: string): BuildCgroup {
   const slot = join(root, name);
@@ -35,18 +30,19 @@ export function makeV2(name: string, root: string): BuildCgroup {
       await removeTree(run);
       await mkdir(engine, { recursive: true });
       await mkdir(run, { recursive: true });
-      for (const folder of [root, slot]) await handDown(folder);
-      await writeFile(join(slot, 'cpu.weight'), String(CPU_WEIGHT));
+      for (const folder of foldersTo(slot, root)) {
+        if (folder !== root) await moveKeeper(folder);
+        await handDown(folder);
+      }
       await writeFile(join(slot, 'cpu.max'), `${cpuQuotaUs(limits)} ${CPU_PERIOD_US}`);
       await writeFile(join(engine, 'cpu.weight'), String(ENGINE_CPU_WEIGHT));
-      await writeIfThere(join(slot, 'io.weight'), `default ${IO_WEIGHT}`);
-      await writeIfThere(join(slot, 'io.bfq.weight'), String(IO_WEIGHT));
       await limitMemory(run, memoryBytes(limits));
       await limitMemory(engine, engineMemoryBytes(limits));
       await writeFile(join(run, 'pids.max'), String(limits.pids));
       engineKillsBefore = await engineKills();
     },
     addEngine: (pid) => writeFileSync(join(engine, 'cgroup.procs'), String(pid)),
+    hasEngine: (pid) => hasProcess(engine, pid),
     killAll: kill,
     read: async () => ({
       processes: await processCount(run),
@@ -63,20 +59,35 @@ export function makeV2(name: string, root: string): BuildCgroup {
   };
 }
 
-/** Lets the groups below have the controllers that the kernel offers here. One at a time: an absent one fails the whole line. */
+/** `root`, and each group on the way to `folder`, which is the last. */
+function foldersTo(folder: string, root: string): string[] {
+  const parts = relative(root, folder).split('/');
+  return [root, ...parts.map((_, at) => join(root, ...parts.slice(0, at + 1)))];
+}
+
+/**
+ * Lets the groups below have the controllers that the kernel offers here. One at a time: an absent one fails the whole line.
+ * What is handed down already is left alone: above a delegated group systemd is the only one who writes.
+ */
 async function handDown(folder: string): Promise<void> {
-  const offered = (await readFile(join(folder, 'cgroup.controllers'), 'utf8')).trim().split(' ');
+  const control = join(folder, 'cgroup.subtree_control');
+  const [offered, given] = await Promise.all([wordsOf(join(folder, 'cgroup.controllers')), wordsOf(control)]);
   for (const controller of CONTROLLERS) {
-    if (offered.includes(controller)) await writeFile(join(folder, 'cgroup.subtree_control'), `+${controller}`);
+    if (offered.includes(controller) && !given.includes(controller)) await writeFile(control, `+${controller}`);
+  }
+}
+
+const wordsOf = async (path: string): Promise<string[]> => (await readFile(path, 'utf8')).trim().split(' ');
+
+/** The one process of orkestr-build.service is in the group that is delegated. */
+async function moveKeeper(group: string): Promise<void> {
+  for (const pid of await processesOf(group)) {
+    await mkdir(join(group, KEEPER), { recursive: true });
+    await writeFile(join(group, KEEPER, 'cgroup.procs'), String(pid));
   }
 }
 
 async function limitMemory(folder: string, bytes: number): Promise<void> {
   await writeFile(join(folder, 'memory.max'), String(bytes));
   await writeIfThere(join(folder, 'memory.swap.max'), '0');
-}
-
-/** Kernels without swap accounting or without that scheduler do not have the file. */
-async function writeIfThere(path: string, text: string): Promise<void> {
-  if (existsSync(path)) await writeFile(path, text);
 }

@@ -1,0 +1,100 @@
+/**
+ * What all builds together may take of the processors and disks, beside apps: the weights of the group above all slots.
+ *
+ * Yielding, the group is idle (`cpu.idle`, kernel: admin-guide/cgroup-v2.rst): it runs while nobody else wants to, and gives a
+ * processor away the moment somebody does. A small weight alone does not do that: whoever runs keeps the processor until
+ * the scheduler's slice is over, up to a tick of the clock, and only then weights count.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BuildGroup, CGROUP_ROOT, isV2 } from './group.ts';
+import { writeIfThere } from './group-file.ts';
+import { INSISTING, IO_WEIGHT, YIELDING } from './shares.ts';
+
+export interface BuildPriority {
+  /** Writes it down in the group, which the first slot makes. Again and again is fine. */
+  apply(): Promise<void>;
+  /** False: builds take what apps leave. True: a share of their own. */
+  insist(on: boolean): Promise<void>;
+  /** Insists while `work` ends a build: who is killed needs a processor to die, and a build is to end within seconds. */
+  hurry<T>(work: () => Promise<T>): Promise<T>;
+  /** Processor time of all builds until now, ms; null while there is no group. */
+  cpuMs(): Promise<number | null>;
+}
+
+interface GroupFiles {
+  readonly cpu: string;
+  readonly weightFile: string;
+  readonly weight: 'shares' | 'weight';
+  readonly io: readonly (readonly [path: string, text: string])[];
+  readonly cpuMs: () => Promise<number | null>;
+}
+
+export function makeBuildPriority({ atTop }: BuildGroup, root: string = CGROUP_ROOT): BuildPriority {
+  const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
+  let insists = false;
+  let hurries = 0;
+
+  const apply = async (): Promise<void> => {
+    const insisting = insists || hurries > 0;
+    const isIdle = await writeIfThere(join(files.cpu, 'cpu.idle'), insisting ? '0' : '1');
+    const { [files.weight]: weight } = insisting ? INSISTING : YIELDING;
+    // An idle group has the least weight there is, and refuses another (EINVAL).
+    if (insisting || !isIdle) await writeIfThere(join(files.cpu, files.weightFile), String(weight));
+    for (const [path, text] of files.io) await writeIfThere(path, text);
+  };
+
+  return {
+    apply,
+    cpuMs: files.cpuMs,
+    async insist(on) {
+      insists = on;
+      await apply();
+    },
+    async hurry(work) {
+      hurries += 1;
+      try {
+        await apply();
+        return await work();
+      } finally {
+        hurries -= 1;
+        await apply();
+      }
+    },
+  };
+}
+
+function filesOfV1(group: string, root: string): GroupFiles {
+  return {
+    cpu: join(root, 'cpu', group),
+    weightFile: 'cpu.shares',
+    weight: 'shares',
+    io: [[join(root, 'blkio', group, 'blkio.bfq.weight'), String(IO_WEIGHT)]],
+    async cpuMs() {
+      const text = await readIfThere(join(root, 'cpuacct', group, 'cpuacct.usage'));
+      return text === null ? null : Number(text) / 1e6;
+    },
+  };
+}
+
+function filesOfV2(group: string, root: string): GroupFiles {
+  const folder = join(root, group);
+  return {
+    cpu: folder,
+    weightFile: 'cpu.weight',
+    weight: 'weight',
+    io: [
+      [join(folder, 'io.weight'), `default ${IO_WEIGHT}`],
+      [join(folder, 'io.bfq.weight'), String(IO_WEIGHT)],
+    ],
+    async cpuMs() {
+      const text = await readIfThere(join(folder, 'cpu.stat'));
+      const usage = text === null ? undefined : /^usage_usec (\d+)$/m.exec(text)?.[1];
+      return usage === undefined ? null : Number(usage) / 1000;
+    },
+  };
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch(() => null); // nothing was built yet
+}

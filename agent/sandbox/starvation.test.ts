@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BuildPriority } from './cgroup/priority.ts';
+import { idleMs, judgeHunger, makeStarvationGuard, NO_HUNGER, type Sample } from './starvation.ts';
+
+const CORES = 2;
+const PATIENCE_MS = 10_000;
+
+/** How hungry builds are after so many looks, 2 s apart, in each of which builds got `buildMs` and the host rested `idleMs`. */
+function after(looks: number, buildMs: number, restMs: number, hunger = NO_HUNGER): typeof NO_HUNGER {
+  const at = (look: number): Sample => ({ atMs: look * 2000, buildMs: look * buildMs, idleMs: look * restMs });
+  let now = hunger;
+  for (let look = 1; look <= looks; look += 1) now = judgeHunger(now, at(look - 1), at(look), CORES, PATIENCE_MS);
+  return now;
+}
+
+test('builds that get next to nothing of a busy host get a share after a while, and not before', () => {
+  assert.equal(after(4, 20, 0).insisting, false);
+  assert.equal(after(5, 20, 0).insisting, true);
+});
+
+test('builds that get on, and builds on a host that has rest, get none', () => {
+  assert.equal(after(20, 300, 0).insisting, false);
+  assert.equal(after(20, 0, 500).insisting, false, 'they wait for something else than a processor');
+});
+
+test('the share stays while the host is busy, since builds get on by it; it ends with the first rest', () => {
+  const hungry = after(5, 20, 0);
+  assert.equal(after(3, 800, 0, hungry).insisting, true);
+  assert.deepEqual(after(1, 800, 500, hungry), NO_HUNGER);
+});
+
+test('time at rest is read from the first line of /proc/stat', () => {
+  assert.equal(idleMs('cpu  10 20 30 4000 500 6 7 8 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n'), 45_000);
+});
+
+test('who looks after builds ends with the last of them, and every first one begins by yielding', async () => {
+  const written: boolean[] = [];
+  const priority: BuildPriority = {
+    apply: () => assert.fail('that is for slots'),
+    hurry: () => assert.fail('so is that'),
+    insist: async (on) => void written.push(on),
+    cpuMs: async () => 0,
+  };
+  const sleeps = { count: 0, ended: 0 };
+  const clock = {
+    now: () => 0,
+    monotonic: () => 0,
+    sleep: (_ms: number, signal?: AbortSignal) => {
+      sleeps.count += 1;
+      return new Promise<void>((_, reject) =>
+        signal?.addEventListener('abort', () => {
+          sleeps.ended += 1;
+          reject(signal.reason);
+        }),
+      );
+    },
+  };
+  const guard = makeStarvationGuard(priority, clock);
+  const [one, two] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+  const [first, second] = [guard.during(() => one.promise), guard.during(() => two.promise)];
+  while (sleeps.count === 0) await new Promise(setImmediate);
+  one.resolve('built');
+  assert.equal(await first, 'built');
+  assert.equal(sleeps.ended, 0);
+  two.reject(new Error('broken'));
+  await assert.rejects(second, /broken/);
+  assert.equal(sleeps.ended, 1);
+  assert.deepEqual(written, [false]);
+});
