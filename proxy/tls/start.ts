@@ -121,7 +121,7 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     terminator: feed.terminator,
     state: () => feed.state,
     wanted: (names) => {
-      hosts = [...new Set(names)];
+      hosts = [...new Set(names)].filter((name) => !isLoopbackName(name));
       void obtain();
     },
     view: () => viewCertificates({ hosts: hosts ?? [], certificates: all(), folder, acme, stapler, now: now() }),
@@ -157,3 +157,6 @@ function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> }
     },
   };
 }
+
+/** Names that never leave a machine (RFC 6761, section 6.3): browsers trust them as they are, and no CA knows them. */
+const isLoopbackName = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost');

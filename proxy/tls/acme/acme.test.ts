@@ -334,6 +334,14 @@ test('wildcards are not asked for, and the reason names what to do', async (t) =
   assert.match(reasonOf(started, '*.wild.test')?.reason ?? '', /^ORK_ACME_WILDCARD/);
 });
 
+test('names that never leave the machine are not asked for, and not missed', async (t) => {
+  const started = await start(t);
+  const orders = pebble.orders;
+  await obtain(started, 'shop.localhost');
+  assert.equal(pebble.orders, orders);
+  assert.deepEqual(started.tls.view().missing, []);
+});
+
 test('an account that the CA does not know any more is made again with the same key', async (t) => {
   await pebble.setAddresses('account.test', ['127.0.0.1']);
   await pebble.setAddresses('account2.test', ['127.0.0.1']);
