@@ -35,6 +35,7 @@ export class Lab {
   readonly #name = `orklab-${randomBytes(3).toString('hex')}`;
   readonly #say: (text: string) => void;
   readonly #hosts: LabHost[] = [];
+  #count = 0;
 
   private constructor(say: (text: string) => void) {
     this.#say = say;
@@ -77,7 +78,8 @@ export class Lab {
 
   async boot(name: string, image: HostImage): Promise<LabHost> {
     const folders = { [this.releaseFolder]: RELEASE_ON_HOST, [this.imageFolder]: IMAGES_ON_HOST };
-    const number = this.#hosts.length + 1;
+    this.#count += 1;
+    const number = this.#count;
     const stateFolder = join(this.folder, name);
     mkdirSync(stateFolder);
     const host = await image.boot({ name, number, network: this.#name, folders, stateFolder });

@@ -21,7 +21,7 @@ const RESET = Buffer.from([0xff]);
 /** A service of systemd has no HOME. */
 const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'];
 
-const Answer = z.object({ return: z.unknown(), error: z.object({ desc: z.string() }).optional() });
+const Answer = z.object({ return: z.unknown().optional(), error: z.object({ desc: z.string() }).optional() });
 const Begun = z.object({ pid: z.int() });
 const Status = z.object({
   exited: z.boolean(),
