@@ -14,7 +14,7 @@ import type { LoadTarget } from '../../installer/start/load.ts';
 import { online } from './fleet.ts';
 import type { LabHost } from './host.ts';
 
-const DEPLOYMENT_MS = 300_000;
+const DEPLOYMENT_MS = 900_000;
 const ANSWER_MS = 3000;
 const ENVIRONMENT = 'production';
 

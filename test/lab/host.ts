@@ -22,9 +22,12 @@ export interface HostImage {
 
 export abstract class LabHost {
   readonly name: string;
+  /** How many times as long as on a server of today everything takes on it. */
+  readonly slowness: number;
 
-  protected constructor(name: string) {
+  protected constructor(name: string, slowness: number) {
     this.name = name;
+    this.slowness = slowness;
   }
 
   /** Runs a program in it, whatever comes of it. */

@@ -13,7 +13,7 @@ export class ContainerHost extends LabHost {
   readonly #container: string;
 
   private constructor(name: string, container: string) {
-    super(name);
+    super(name, 1);
     this.#container = container;
   }
 

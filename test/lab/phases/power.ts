@@ -15,7 +15,7 @@ const INTO_BUILD_MS = 2000;
 export async function reboot(client: Client, host: LabHost, app: App): Promise<void> {
   const version = await app.seen();
   await host.reboot();
-  await app.untilSeen(version, SERVES_AGAIN_MS);
+  await app.untilSeen(version, SERVES_AGAIN_MS * host.slowness);
   await online(client, host.name);
 }
 
@@ -25,7 +25,7 @@ export async function cutAfterLive(client: Client, host: LabHost, app: App): Pro
   const version = await app.seen();
   await host.cutPower();
   await host.powerOn();
-  await app.untilSeen(version, SERVES_AGAIN_MS);
+  await app.untilSeen(version, SERVES_AGAIN_MS * host.slowness);
   await online(client, host.name);
 }
 
@@ -33,12 +33,12 @@ export async function cutAfterLive(client: Client, host: LabHost, app: App): Pro
 export async function cutInDeployment(client: Client, host: LabHost, app: App): Promise<void> {
   const before = await app.seen();
   const { version, deployment } = await app.pushNext();
-  await sleep(INTO_BUILD_MS);
+  await sleep(INTO_BUILD_MS * host.slowness);
   await host.cutPower();
   await host.powerOn();
   const { status, error } = await app.ended(deployment);
   if (status !== 'live' && error === null) throw new Error(`deployment ${status}, and nothing says why`);
-  await app.untilSeen(status === 'live' ? version : before, SERVES_AGAIN_MS);
+  await app.untilSeen(status === 'live' ? version : before, SERVES_AGAIN_MS * host.slowness);
   await online(client, host.name);
 }
 
@@ -50,7 +50,7 @@ export async function hostGone(client: Client, host: LabHost, app: App): Promise
   await host.powerOn();
   const { status, error } = await app.ended(deployment);
   if (status !== 'live') throw new Error(`deployment ${status}: ${JSON.stringify(error)}`);
-  await app.untilSeen(version, SERVES_AGAIN_MS);
+  await app.untilSeen(version, SERVES_AGAIN_MS * host.slowness);
 }
 
 /** As after a disk was lost: nothing of it is on the host any more, its name and environments are with the hub. */
