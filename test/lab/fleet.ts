@@ -66,10 +66,20 @@ async function until(client: Client, name: string, isOnline: boolean): Promise<H
   throw new Error(`${name} is not ${isOnline ? 'online' : 'offline'} after ${WAIT_MS / 1000} s`);
 }
 
+/** A call of the host's engine: the program `docker` is not on every host. */
+const engineCall = (method: string, path: string, ...options: string[]): string[] => {
+  const curl = ['curl', '--fail-with-body', '-sS', '--unix-socket', '/run/docker.sock', '-X', method, ...options];
+  return [...curl, `http://localhost/${path}`];
+};
+
+/** All images that no container is of. */
+export const pruneImages = (host: LabHost): Promise<string> =>
+  host.must(engineCall('POST', `images/prune?filters=${encodeURIComponent('{"dangling":["false"]}')}`));
+
 /** The base image of the sample from the machine's engine into the host's: no registry is reachable from a lab. */
 export async function giveBaseImage(lab: Lab, host: LabHost): Promise<void> {
   const { node } = BaseImages.parse({});
   const file = join(lab.imageFolder, 'node.tar');
   if (!existsSync(file)) await mustRun('docker save', ['docker', 'save', `--output=${file}`, node]);
-  await host.must(['docker', 'load', '--quiet', `--input=${IMAGES_ON_HOST}/node.tar`]);
+  await host.must(engineCall('POST', 'images/load', '--upload-file', `${IMAGES_ON_HOST}/node.tar`));
 }

@@ -1,7 +1,7 @@
 /** What is done in a lab, phase by phase. */
 import { Client } from '../../hub/cli/client.ts';
 import { App } from './app.ts';
-import { giveBaseImage, hubUrlOf, installHub, joinByOneLine, online } from './fleet.ts';
+import { giveBaseImage, hubUrlOf, installHub, joinByOneLine, online, pruneImages } from './fleet.ts';
 import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
@@ -85,7 +85,7 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await client.close();
   }
   await lab.phase('base images taken off', async () => {
-    for (const host of [web, api]) await host.must(['docker', 'image', 'prune', '--all', '--force']);
+    for (const host of [web, api]) await pruneImages(host);
   });
   for (const host of [web, api, hub]) {
     await lab.phase(`uninstall of ${host.name}`, async () => {
