@@ -18,7 +18,8 @@ compared with itself before.
   --vm           the host where most is done is a virtual machine (QEMU) and no container: a kernel and engine of its own,
                  control groups v2, real reboots and power cuts
   --suite NAME   with --vm, the Debian they run: ${Suite.options.join(', ')} (default: the first)
-  --keep         leave the hosts when a phase fails, to look at them: docker exec -it NAME bash
+  --keep         leave the hosts when a phase fails, to look at them: docker exec -it NAME bash;
+                 a virtual machine ends with the lab
 
 Examples:
   npm run lab                          # from bare: about 4 minutes
