@@ -33,7 +33,7 @@ export class ContainerHost extends LabHost {
       `--network=${network}`,
       `--network-alias=${name}`,
       // What systemd and an engine in it need; more than that no container of a lab gets.
-      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].map((capability) => `--cap-add=${capability}`),
+      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'SYSLOG'].map((capability) => `--cap-add=${capability}`),
       '--security-opt=seccomp=unconfined',
       '--security-opt=apparmor=unconfined',
       // An engine switches forwarding on, in /proc/sys.
@@ -42,6 +42,8 @@ export class ContainerHost extends LabHost {
       // The disks of build slots are files: the host has loop devices, as a server has.
       '--device=/dev/loop-control',
       `--device-cgroup-rule=b ${LOOP_MAJOR}:* rmw`,
+      // Under cgroup v1 only the kernel's log tells which process of a build was killed for memory.
+      '--device=/dev/kmsg',
       // What systemd takes as the order to shut down (systemd(1), SIGNALS).
       '--stop-signal=SIGRTMIN+3',
       '--env=container=docker',
