@@ -3,9 +3,10 @@ import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { giveBaseImage } from '../lab/fleet.ts';
 import type { LabHost } from '../lab/host.ts';
-import { labImage, PREPARED } from '../lab/image.ts';
+import { containerImage } from '../lab/container/image.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
 import { Page } from '../lab/page.ts';
+import { PREPARED } from '../lab/server.ts';
 
 const HUB_URL = 'https://hub.example.com';
 const INSTALL_HUB = 'sh install.sh --hub-here --domain hub.example.com --email you@example.com';
@@ -33,7 +34,7 @@ describe('the pages of docs/', () => {
   before(async () => {
     lab = await Lab.open(() => undefined);
     await lab.release();
-    const image = await labImage(PREPARED, console.log);
+    const image = await containerImage(PREPARED, console.log);
     [first, second] = [await lab.boot('vps-1', image), await lab.boot('vps-2', image)];
     hubUrl = `http://${await first.address()}:7700`;
     for (const host of [first, second]) {
@@ -41,7 +42,7 @@ describe('the pages of docs/', () => {
         await host.must(['sh', '-c', `mkdir -p $(dirname ${path}); cat >${path}; chmod 755 ${path}`], script);
       }
     }
-    await giveBaseImage(first, 'static');
+    await giveBaseImage(lab, first, 'static');
     await first.must(['git', 'init', '--quiet', '--initial-branch=main', '/root/shop']);
     await commit('<h1>one</h1>');
   });

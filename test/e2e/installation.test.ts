@@ -1,11 +1,12 @@
 /** One host with systemd and an engine of its own: installed as a person does it, used, and taken off again. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
+import { containerImage } from '../lab/container/image.ts';
 import type { LabHost } from '../lab/host.ts';
-import { labImage, PREPARED } from '../lab/image.ts';
 import { differences, takeInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
+import { PREPARED } from '../lab/server.ts';
 
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
@@ -17,7 +18,7 @@ describe('install.sh on a host of its own', () => {
   before(async () => {
     lab = await Lab.open(() => undefined);
     await lab.release();
-    host = await lab.boot('vps', await labImage(PREPARED, console.log));
+    host = await lab.boot('vps', await containerImage(PREPARED, console.log));
     bare = await takeInventory(host);
   });
   after(() => lab.close());
@@ -100,6 +101,15 @@ describe('install.sh on a host of its own', () => {
       const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
       assert.ok(Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]) <= 4, said);
       assert.notEqual((await host.must(['systemctl', 'show', '--property=User', '--value', unit])).trim(), 'root');
+    }
+  });
+
+  test('is up again by itself after a reboot and after a power cut', async () => {
+    const address = await host.address();
+    for (const offAndOn of [() => host.reboot(), () => host.cutPower().then(() => host.powerOn())]) {
+      await offAndOn();
+      assert.equal(await host.address(), address);
+      assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json'])).level, 'ok');
     }
   });
 

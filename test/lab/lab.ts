@@ -8,8 +8,8 @@ import { makeRelease } from '../../installer/release/release.ts';
 import { makeReleaseKey } from '../../installer/release/signature.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
-import { removeHierarchies } from './hierarchies.ts';
-import { LabHost } from './host.ts';
+import { removeHierarchies } from './container/hierarchies.ts';
+import type { HostImage, LabHost } from './host.ts';
 import { ownerLabel, removeOrphans } from './orphans.ts';
 
 export interface Phase {
@@ -25,6 +25,9 @@ export interface Phase {
 /** Where a host finds the release before any hub has it. */
 export const RELEASE_ON_HOST = '/release';
 
+/** Base images for its engine, as archives of `docker save`. */
+export const IMAGES_ON_HOST = '/images';
+
 export class Lab {
   readonly phases: Phase[] = [];
   /** For this side: work trees, the release. */
@@ -32,6 +35,7 @@ export class Lab {
   readonly #name = `orklab-${randomBytes(3).toString('hex')}`;
   readonly #say: (text: string) => void;
   readonly #hosts: LabHost[] = [];
+  #count = 0;
 
   private constructor(say: (text: string) => void) {
     this.#say = say;
@@ -42,13 +46,19 @@ export class Lab {
     await removeOrphans();
     await removeHierarchies();
     const lab = new Lab(say);
-    mkdirSync(lab.releaseFolder);
-    await mustRun('docker network create', ['docker', 'network', 'create', ...ownerLabel(), lab.#name]);
+    for (const folder of [lab.releaseFolder, lab.imageFolder]) mkdirSync(folder);
+    // Virtual machines are put on its bridge, by name.
+    const network = [`--opt=com.docker.network.bridge.name=${lab.#name}`, ...ownerLabel(), lab.#name];
+    await mustRun('docker network create', ['docker', 'network', 'create', ...network]);
     return lab;
   }
 
   get releaseFolder(): string {
     return join(this.folder, 'release');
+  }
+
+  get imageFolder(): string {
+    return join(this.folder, 'images');
   }
 
   /** A release of these sources for this machine, packed fast, signed with a key that is thrown away. */
@@ -66,9 +76,13 @@ export class Lab {
     });
   }
 
-  async boot(name: string, image: string): Promise<LabHost> {
-    const folders = { [this.releaseFolder]: RELEASE_ON_HOST };
-    const host = await LabHost.boot({ name, image, network: this.#name, folders });
+  async boot(name: string, image: HostImage): Promise<LabHost> {
+    const folders = { [this.releaseFolder]: RELEASE_ON_HOST, [this.imageFolder]: IMAGES_ON_HOST };
+    this.#count += 1;
+    const number = this.#count;
+    const stateFolder = join(this.folder, name);
+    mkdirSync(stateFolder);
+    const host = await image.boot({ name, number, network: this.#name, folders, stateFolder });
     this.#hosts.push(host);
     return host;
   }
