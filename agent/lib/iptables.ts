@@ -1,6 +1,7 @@
 /** Chains of our own in the kernel's packet filter, by the iptables programs (both the nft and the legacy kind). */
 import { access } from 'node:fs/promises';
 import { type Exec, ExecError, run } from './exec.ts';
+import { together } from './together.ts';
 
 const TIMEOUT_MS = 15_000;
 /** Of a host with tens of thousands of rules. */
@@ -47,7 +48,7 @@ export function makeChainKeeper(by: Exec): ChainKeeper {
   return {
     async ensure(chains) {
       const versions = Map.groupBy(chains, ({ version }) => version);
-      await Promise.all([...versions].map(([version, own]) => ensureOf(version, own)));
+      await together(...[...versions].map(([version, own]) => ensureOf(version, own)));
     },
   };
 }
