@@ -76,7 +76,7 @@ export function makeSlot(options: SlotOptions): Slot {
   const daemon = makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, options.openEngine);
   const network = makeSandboxNetwork(name, by);
   const groups = makeBuildCgroup(options.group);
-  const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(groups.killAll) };
+  const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };
   let turn: Promise<unknown> = Promise.resolve();
   /** What the build before leaves to be done. */
   let behind: Behind = { failed: false, dropSince: null };
