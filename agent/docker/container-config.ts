@@ -5,21 +5,8 @@ import { ownerLabels } from '../lib/labels.ts';
 
 const MIB = 1_048_576;
 
-/** Of installer/units/orkestr-apps.slice. */
-const APPS_SLICE = 'orkestr-apps.slice';
-
-/**
- * Where apps stand among the control groups, beside builds and never below them: a slice, where systemd makes the groups of
- * containers; else '', the engine's own place for them.
- */
-export const cgroupParentOf = (cgroupDriver: string): string => (cgroupDriver === 'systemd' ? APPS_SLICE : '');
-
 /** Options of a hardened container: DESIGN.md rule 13, CIS Docker Benchmark 1.6 section 5. */
-export function containerConfig(
-  scope: string,
-  request: ContainerRequest,
-  cgroupParent: string,
-): ContainerCreateOptions {
+export function containerConfig(scope: string, request: ContainerRequest): ContainerCreateOptions {
   const memory = request.limits.memoryMiB * MIB;
   const scratch = `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memory / 2)}`;
   return {
@@ -39,7 +26,6 @@ export function containerConfig(
       MemorySwap: memory,
       NanoCpus: Math.round(request.limits.cpus * 1e9),
       PidsLimit: request.limits.pids,
-      CgroupParent: cgroupParent,
       Init: true,
       NetworkMode: request.networkName,
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },

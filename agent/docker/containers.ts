@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRequest, ContainerRuntime, ContainerState } from '../deployment/ports.ts';
 import { LABEL } from '../lib/labels.ts';
-import { cgroupParentOf, containerConfig } from './container-config.ts';
+import { containerConfig } from './container-config.ts';
 import { killedForMemory, toState } from './container-state.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 import { together } from '../lib/together.ts';
@@ -140,13 +140,9 @@ async function create(
   request: ContainerRequest,
   look: (name: string) => Promise<ContainerInspectInfo | null>,
 ): Promise<ContainerInspectInfo> {
-  const { CgroupDriver: driver } = await engine.call(
-    'ask for its control groups',
-    (docker) => docker.info() as Promise<{ CgroupDriver: string }>,
-  );
   try {
     await engine.call(`create ${request.name}`, (docker, abortSignal) =>
-      docker.createContainer({ ...containerConfig(scope, request, cgroupParentOf(driver)), abortSignal }),
+      docker.createContainer({ ...containerConfig(scope, request), abortSignal }),
     );
   } catch (error) {
     // 409: another create of this name has come first; it may have lost its answer, and that container is taken.

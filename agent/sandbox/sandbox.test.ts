@@ -9,6 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { BuildLimits } from '../../protocol/job.ts';
 import { makeEngine } from '../docker/engine.ts';
 import type { Engine } from '../lib/engine.ts';
+import { buildGroup, CGROUP_ROOT, isV2 } from './cgroup/group.ts';
 import { makeSandbox, type Sandbox, type SandboxLease } from './sandbox.ts';
 
 const limits = BuildLimits.parse({ memoryMiB: 128, diskMiB: 128 });
@@ -97,14 +98,15 @@ test('each of two builds has an engine, groups and a disk of its own; a third wa
 test('the engine is in its own group, below the weight of apps, and not in the one of what it runs', async (t) => {
   const { scope, folder, begin } = await fixture(t);
   const { done } = await begin('a');
+  const { path, atTop } = buildGroup(scope);
+  const own = new RegExp(`^\\d+:(?:memory)?:/${path}/a/engine$`, 'm');
   const pid = readFileSync(join(folder, 'run', 'a', 'dockerd.pid'), 'utf8').trim();
-  const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-  assert.match(groups, new RegExp(`^\\d+:(?:memory)?:/orkestr-build-${scope}/a/engine$`, 'm'));
   const containerd = readFileSync(join(folder, 'run', 'a', 'exec', 'containerd', 'containerd.pid'), 'utf8').trim();
-  assert.match(
-    readFileSync(`/proc/${containerd}/cgroup`, 'utf8'),
-    new RegExp(`/orkestr-build-${scope}/a/engine$`, 'm'),
-  );
+  for (const each of [pid, containerd]) assert.match(readFileSync(`/proc/${each}/cgroup`, 'utf8'), own);
+  // Idle, or a quarter of an app while other tests leave it nothing.
+  const [weight, most] = isV2(CGROUP_ROOT) ? [`${atTop}/cpu.weight`, 25] : [`cpu/${atTop}/cpu.shares`, 256];
+  assert.ok(Number(readFileSync(join(CGROUP_ROOT, weight), 'utf8')) <= most);
+  assert.equal(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim(), '500');
   await done();
 });
 

@@ -5,8 +5,11 @@ import { dirname, join } from 'node:path';
 import { removeTree } from './processes.ts';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
-/** Of installer/units/orkestr-build.service, which systemd delegates (systemd: CGROUP_DELEGATION). */
-const DELEGATED = 'orkestr-build.slice/orkestr-build.service';
+/**
+ * Of installer/units/orkestr-build.service, which systemd delegates (systemd: CGROUP_DELEGATION). A dash in the name of a
+ * slice is a step down (systemd.slice(5)).
+ */
+const DELEGATED = 'orkestr.slice/orkestr-build.slice/orkestr-build.service';
 
 export const isV2 = (root: string): boolean => existsSync(join(root, 'cgroup.controllers'));
 

@@ -51,11 +51,17 @@ test('limits and weights are written where cgroup-v2.rst has them', async (t) =>
 });
 
 test('in a group that systemd delegated, its one process makes room before controllers are handed down', async (t) => {
-  const delegated = 'orkestr-build.slice/orkestr-build.service';
+  const delegated = 'orkestr.slice/orkestr-build.slice/orkestr-build.service';
   const path = `${delegated}/scope`;
-  const root = fakeRoot(t, 'cpu memory pids', ['orkestr-build.slice', delegated, path, `${path}/a`]);
+  const root = fakeRoot(t, 'cpu memory pids', [
+    'orkestr.slice',
+    'orkestr.slice/orkestr-build.slice',
+    delegated,
+    path,
+    `${path}/a`,
+  ]);
   writeFileSync(join(root, delegated, 'cgroup.procs'), '99\n');
-  assert.deepEqual(buildGroup('scope', root), { path, atTop: 'orkestr-build.slice' });
+  assert.deepEqual(buildGroup('scope', root), { path, atTop: 'orkestr.slice' });
   await makeBuildCgroup(`${path}/a`, root).prepare(limits);
   assert.equal(readFileSync(join(root, delegated, 'keeper', 'cgroup.procs'), 'utf8'), '99');
 });
