@@ -12,6 +12,7 @@ import { makeRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment } from '../../hub/api/schemas.ts';
 import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import { HOST_STATUS, NEXT_VERSION, read, seedHub, side } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
 
@@ -270,7 +271,7 @@ test('a host is upgraded with a button; what failed is shown with what to do, tr
   const { upgradeId } = await hub.agent.next('upgrade');
   assert.equal(await page.getByRole('button', { name: /^Upgrade / }).count(), 0, 'One at a time.');
   const news = { type: 'upgrade-state', upgradeId, version: NEXT_VERSION } as const;
-  const error = { code: 'ORK_UPGRADE_UNSUPPORTED', message: 'It runs from sources.', evidence: [] } as const;
+  const error: ErrorReport = { code: 'ORK_UPGRADE_UNSUPPORTED', message: 'It runs from sources.', evidence: [] };
   hub.agent.say({ ...news, state: 'failed', error });
   await panel.getByText('paused').waitFor();
   await panel.getByRole('alert').getByText('It runs from sources.').waitFor();
