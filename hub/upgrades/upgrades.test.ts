@@ -276,10 +276,10 @@ test('a hub that restarts in the middle goes on: what it missed shows in the ver
 test('a version that this hub does not hand on, or that it would not understand, is refused by its code', async (t) => {
   const at = await fleet(t);
   const other = await problemOf(await at.post('/upgrades', { version: '3.0.0' }));
-  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_VERSION', 'This hub hands on 2.0.0, not 3.0.0.']);
+  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_UNSERVED', 'This hub hands on 2.0.0, not 3.0.0.']);
   assert.equal((await at.post('/upgrades', { version: '2.0.0; rm -rf /' })).status, 400);
   const ahead = await fleet(t, { env: { ORKESTR_HUB_RELEASES: releaseFolder(t, { protocol: PROTOCOL_VERSION + 1 }) } });
-  assert.equal((await problemOf(await ahead.post('/upgrades'))).code, 'ORK_UPGRADE_VERSION');
+  assert.equal((await problemOf(await ahead.post('/upgrades'))).code, 'ORK_UPGRADE_UNSERVED');
   const none = await fleet(t, { env: {} });
   assert.equal((await problemOf(await none.post('/upgrades'))).code, 'ORK_NOT_FOUND');
 });
