@@ -242,12 +242,12 @@ test('healthy is what the new agent says of itself: the old one is not believed'
 test('news of an order that nobody gave, or of another host, changes nothing', async (t) => {
   const at = await fleet(t);
   const [agent, other] = [await connect(at, 0), await connect(at, 1)];
-  await at.begin();
+  await at.begin({ atOnce: 2 });
   const { upgradeId } = await agent.next('upgrade');
   tell(other, upgradeId, 'failed');
   tell(agent, '018f0000-0000-7000-8000-00000000000a', 'failed');
   tell(agent, upgradeId, 'trial');
-  await at.isNow('running: trial waiting waiting');
+  await at.isNow('running: trial ordered waiting');
 });
 
 test('a hub that restarts in the middle goes on: what it missed shows in the version that the host comes back with', async (t) => {
@@ -271,6 +271,23 @@ test('a hub that restarts in the middle goes on: what it missed shows in the ver
   await hub.deps.upgrades.sweep();
   await upgradeWell(at, 1, next);
   await at.isNow('done: healthy healthy');
+});
+
+test('a host is not taken for lost because the hub itself was away', async (t) => {
+  const before = await startTestHub({ env: { ORKESTR_HUB_RELEASES: releaseFolder(t) } });
+  const hosts = [{ id: before.hostId, key: before.hostKey }];
+  await fleetOf(before, hosts).begin();
+  await before.deps.db.updateTable('upgrade_host').set({ turn_at: '2029-12-31T00:00:00.000Z' }).execute();
+  await before.stop(true);
+
+  const hub = await startTestHub({ resume: before });
+  t.after(() => hub.stop());
+  const at = fleetOf(hub, hosts);
+  await hub.deps.upgrades.sweep();
+  await at.isNow('running: waiting');
+  hub.pass(AWAY_MS);
+  await hub.deps.upgrades.sweep();
+  await at.isNow('paused: failed');
 });
 
 test('a version that this hub does not hand on, or that it would not understand, is refused by its code', async (t) => {
