@@ -209,7 +209,24 @@ test('a host that comes when its turn is already there gets its order then, and 
   const agent = await connect(at, 0);
   const order = await agent.next('upgrade');
   await agent.leave();
-  assert.deepEqual(await (await connect(at, 0)).next('upgrade'), order);
+  const again = await connect(at, 0);
+  assert.deepEqual(await again.next('upgrade'), order);
+  tell(again, order.upgradeId, 'trial');
+  await at.isNow('running: trial waiting waiting');
+  for (const { heard } of [agent, again]) assert.equal(heard.filter(({ type }) => type === 'upgrade').length, 1);
+});
+
+test('a host that is removed from the hub in the middle is no reason to wait', async (t) => {
+  const at = await fleet(t);
+  const extra = at.hosts[1]?.id ?? '';
+  await connect(at, 0, VERSION);
+  const agent = await connect(at, 1);
+  await at.begin({ hosts: [at.hosts[0]?.id, extra] });
+  await agent.next('upgrade');
+  await at.isNow('running: healthy ordered');
+  assert.equal((await at.hub.api('DELETE', `/hosts/${extra}`)).status, 204);
+  await at.hub.deps.upgrades.sweep();
+  await at.isNow('done: healthy');
 });
 
 test('one that does not end in time pauses it; its late success counts all the same', async (t) => {
