@@ -45,7 +45,7 @@ export const ERRORS = {
     'Upgrade it on the host: run the install line of the hub there again, or update the sources it runs from.',
   ),
 
-  ORK_UPGRADE_VERSION: kind(
+  ORK_UPGRADE_UNSERVED: kind(
     'user',
     409,
     'Order the version that the hub hands on; put another release into its folder ORKESTR_HUB_RELEASES, the hub itself first.',

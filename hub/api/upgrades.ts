@@ -125,16 +125,16 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
 
 /**
  * The version, when hosts can get it from this hub and will be understood afterwards.
- * @throws OrkestrError ORK_UPGRADE_VERSION; ORK_NOT_FOUND when this hub has no release
+ * @throws OrkestrError ORK_UPGRADE_UNSERVED; ORK_NOT_FOUND when this hub has no release
  */
 function orderable({ config }: Pick<HubDeps, 'config'>, version: string | undefined): string {
   const release = readManifest(config.releaseFolder);
   if (version !== undefined && version !== release.version) {
-    throw new OrkestrError('ORK_UPGRADE_VERSION', `This hub hands on ${release.version}, not ${version}.`);
+    throw new OrkestrError('ORK_UPGRADE_UNSERVED', `This hub hands on ${release.version}, not ${version}.`);
   }
   if (release.protocol > PROTOCOL_VERSION) {
     throw new OrkestrError(
-      'ORK_UPGRADE_VERSION',
+      'ORK_UPGRADE_UNSERVED',
       `The release ${release.version} speaks protocol ${release.protocol}, this hub only ${PROTOCOL_VERSION}.`,
     );
   }

@@ -22,6 +22,8 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     .description('Git push to a running container on your own server.')
     .version(manifest.version)
     .helpCommand(false)
+    // `hosts upgrade --version 1.4.0` is not the question for the version of this program.
+    .enablePositionalOptions()
     .addHelpText(
       'after',
       [

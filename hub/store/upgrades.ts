@@ -1,7 +1,7 @@
 /** Upgrades over hosts: rows. What is next in one is decided in upgrades/plan.ts. */
 import { randomUUIDv7 } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { hasFailed, type HostPlan, type UpgradePlan } from '../upgrades/plan.ts';
+import { hasFailed, HOST_STATES, type HostPlan, isUnderWay, type UpgradePlan } from '../upgrades/plan.ts';
 import type { Db } from './database.ts';
 import { parseError } from './events.ts';
 import { notFound } from './not-found.ts';
@@ -75,15 +75,17 @@ export async function findUpgrade(db: Db, id: string): Promise<StoredUpgrade | u
   return upgrade && withHosts(db, upgrade);
 }
 
-/** Ids of those in which something may still happen by itself: a host that is under way ends also when all was cancelled. */
+/** Ids of those that are not over, and of those that were cancelled while hosts are still under way. */
 export async function listMovingUpgrades(db: Db, hostId?: string): Promise<string[]> {
   const rows = await db
     .selectFrom('upgrade')
-    .innerJoin('upgrade_host', 'upgrade_host.upgrade_id', 'upgrade.id')
+    // A host may have been deleted since: its upgrade has to come to its end without it.
+    .leftJoin('upgrade_host', 'upgrade_host.upgrade_id', 'upgrade.id')
     .select('upgrade.id')
     .distinct()
-    .where('upgrade.state', '!=', 'done')
-    .where('upgrade_host.state', 'in', ['waiting', 'ordered', 'fetching', 'trial', 'switching'])
+    .where((where) =>
+      where.or([where('upgrade.state', 'in', OPEN), where('upgrade_host.state', 'in', HOST_STATES.filter(isUnderWay))]),
+    )
     .$if(hostId !== undefined, (query) => query.where('upgrade_host.host_id', '=', hostId ?? ''))
     .execute();
   return rows.map(({ id }) => id);
@@ -135,7 +137,7 @@ export async function storePlan(db: Db, stored: StoredUpgrade, plan: UpgradePlan
 const isAnotherTry = (was: HostPlan | undefined, { state }: HostPlan): boolean =>
   was !== undefined && hasFailed(was.state) && (state === 'waiting' || state === 'ordered');
 
-export async function changeHost(
+async function changeHost(
   db: Db,
   upgradeId: string,
   hostId: string,

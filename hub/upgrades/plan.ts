@@ -4,7 +4,6 @@
  */
 import type { HostUpgradeState } from '../../protocol/agent-link.ts';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-import type { Peer } from '../deps.ts';
 
 /** running → done, by way of paused as often as need be; cancelled: those under way still end. */
 export const UPGRADE_STATES = ['running', 'paused', 'done', 'cancelled'] as const;
@@ -40,8 +39,13 @@ export interface UpgradePlan {
   readonly hosts: readonly HostPlan[];
 }
 
-/** A connected host; `since`: ms since the epoch. */
-export type SeenHost = Omit<Peer, 'since'> & { readonly since: number };
+/** A connected host. */
+export interface SeenHost {
+  readonly agentVersion: string;
+  readonly protocol: number;
+  /** When it connected, ms since the epoch. */
+  readonly since: number;
+}
 
 /** The first protocol with a word for an upgrade. */
 const PROTOCOL_WITH_UPGRADES = 2;

@@ -209,7 +209,24 @@ test('a host that comes when its turn is already there gets its order then, and 
   const agent = await connect(at, 0);
   const order = await agent.next('upgrade');
   await agent.leave();
-  assert.deepEqual(await (await connect(at, 0)).next('upgrade'), order);
+  const again = await connect(at, 0);
+  assert.deepEqual(await again.next('upgrade'), order);
+  tell(again, order.upgradeId, 'trial');
+  await at.isNow('running: trial waiting waiting');
+  for (const { heard } of [agent, again]) assert.equal(heard.filter(({ type }) => type === 'upgrade').length, 1);
+});
+
+test('a host that is removed from the hub in the middle is no reason to wait', async (t) => {
+  const at = await fleet(t);
+  const extra = at.hosts[1]?.id ?? '';
+  await connect(at, 0, VERSION);
+  const agent = await connect(at, 1);
+  await at.begin({ hosts: [at.hosts[0]?.id, extra] });
+  await agent.next('upgrade');
+  await at.isNow('running: healthy ordered');
+  assert.equal((await at.hub.api('DELETE', `/hosts/${extra}`)).status, 204);
+  await at.hub.deps.upgrades.sweep();
+  await at.isNow('done: healthy');
 });
 
 test('one that does not end in time pauses it; its late success counts all the same', async (t) => {
@@ -242,12 +259,12 @@ test('healthy is what the new agent says of itself: the old one is not believed'
 test('news of an order that nobody gave, or of another host, changes nothing', async (t) => {
   const at = await fleet(t);
   const [agent, other] = [await connect(at, 0), await connect(at, 1)];
-  await at.begin();
+  await at.begin({ atOnce: 2 });
   const { upgradeId } = await agent.next('upgrade');
   tell(other, upgradeId, 'failed');
   tell(agent, '018f0000-0000-7000-8000-00000000000a', 'failed');
   tell(agent, upgradeId, 'trial');
-  await at.isNow('running: trial waiting waiting');
+  await at.isNow('running: trial ordered waiting');
 });
 
 test('a hub that restarts in the middle goes on: what it missed shows in the version that the host comes back with', async (t) => {
@@ -273,13 +290,30 @@ test('a hub that restarts in the middle goes on: what it missed shows in the ver
   await at.isNow('done: healthy healthy');
 });
 
+test('a host is not taken for lost because the hub itself was away', async (t) => {
+  const before = await startTestHub({ env: { ORKESTR_HUB_RELEASES: releaseFolder(t) } });
+  const hosts = [{ id: before.hostId, key: before.hostKey }];
+  await fleetOf(before, hosts).begin();
+  await before.deps.db.updateTable('upgrade_host').set({ turn_at: '2029-12-31T00:00:00.000Z' }).execute();
+  await before.stop(true);
+
+  const hub = await startTestHub({ resume: before });
+  t.after(() => hub.stop());
+  const at = fleetOf(hub, hosts);
+  await hub.deps.upgrades.sweep();
+  await at.isNow('running: waiting');
+  hub.pass(AWAY_MS);
+  await hub.deps.upgrades.sweep();
+  await at.isNow('paused: failed');
+});
+
 test('a version that this hub does not hand on, or that it would not understand, is refused by its code', async (t) => {
   const at = await fleet(t);
   const other = await problemOf(await at.post('/upgrades', { version: '3.0.0' }));
-  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_VERSION', 'This hub hands on 2.0.0, not 3.0.0.']);
+  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_UNSERVED', 'This hub hands on 2.0.0, not 3.0.0.']);
   assert.equal((await at.post('/upgrades', { version: '2.0.0; rm -rf /' })).status, 400);
   const ahead = await fleet(t, { env: { ORKESTR_HUB_RELEASES: releaseFolder(t, { protocol: PROTOCOL_VERSION + 1 }) } });
-  assert.equal((await problemOf(await ahead.post('/upgrades'))).code, 'ORK_UPGRADE_VERSION');
+  assert.equal((await problemOf(await ahead.post('/upgrades'))).code, 'ORK_UPGRADE_UNSERVED');
   const none = await fleet(t, { env: {} });
   assert.equal((await problemOf(await none.post('/upgrades'))).code, 'ORK_NOT_FOUND');
 });

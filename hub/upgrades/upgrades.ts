@@ -94,12 +94,14 @@ export function makeUpgrades(
 
   async function hostConnected(hostId: string): Promise<void> {
     for (const id of await listMovingUpgrades(db, hostId)) {
+      const before = await findUpgrade(db, id);
+      const host = before?.hosts.find(({ host_id }) => host_id === hostId);
       await settle(id);
-      const stored = await findUpgrade(db, id);
-      const host = stored?.hosts.find(({ host_id }) => host_id === hostId);
+      if (before === undefined || host?.state !== 'ordered') continue;
       // Not a word was heard since its order: it may have been lost. The same id is the same upgrade there.
-      if (stored !== undefined && host?.state === 'ordered')
-        links.send(hostId, { type: 'upgrade', upgradeId: host.order_id, version: stored.upgrade.version });
+      const { version } = before.upgrade;
+      if (links.peer(hostId)?.agentVersion === version) continue;
+      links.send(hostId, { type: 'upgrade', upgradeId: host.order_id, version });
     }
   }
 

@@ -32,9 +32,15 @@ export interface SeededHub {
   stop(): Promise<void>;
 }
 
+export const NEXT_VERSION = '0.2.0';
+
 export async function seedHub(): Promise<SeededHub> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-console-'));
-  const config = readConfig({ ORKESTR_HUB_STATE: join(folder, 'hub'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' });
+  const config = readConfig({
+    ORKESTR_HUB_STATE: join(folder, 'hub'),
+    ORKESTR_HUB_LISTEN: '127.0.0.1:0',
+    ORKESTR_HUB_RELEASES: putRelease(join(folder, 'releases')),
+  });
   const hub = await startHub(config, makeLogger('hub', 'silent'));
   const url = hub.deps.hubUrl();
   const account = await createAccount(hub.deps.db, systemClock, { email: 'ada@example.com', team: 'Ada', plan: 'pro' });
@@ -63,6 +69,15 @@ export async function seedHub(): Promise<SeededHub> {
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** A release newer than what the agent says it runs. */
+function putRelease(folder: string): string {
+  mkdirSync(folder);
+  const files = [{ name: 'SHA256SUMS', bytes: 0, sha256: '0'.repeat(64) }];
+  const manifest = { version: NEXT_VERSION, publicKey: `${'A'.repeat(59)}=`, protocol: 2, files };
+  writeFileSync(join(folder, 'release.json'), JSON.stringify(manifest));
+  return folder;
 }
 
 async function enrolAgent(client: Client): Promise<ScriptedAgent> {

@@ -12,7 +12,8 @@ import { makeRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment } from '../../hub/api/schemas.ts';
 import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
-import { HOST_STATUS, read, seedHub, side } from './console-seed.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { HOST_STATUS, NEXT_VERSION, read, seedHub, side } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -257,6 +258,29 @@ test('hosts show how they are; a wrong token is refused; logging out ends the se
   await page.getByRole('alert').getByText('ORK_UNAUTHENTICATED').waitFor();
   await page.reload();
   await page.getByLabel('API token').waitFor();
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('a host is upgraded with a button; what failed is shown with what to do, tried again, and ended', async () => {
+  const { page, complaints, close } = await openConsole('/hosts');
+  await page.getByRole('button', { name: `Upgrade vps-1 to ${NEXT_VERSION}` }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Upgrade' }).click();
+  const panel = page.getByRole('region', { name: `Upgrade to ${NEXT_VERSION}` });
+  await panel.getByText('running').waitFor();
+  const { upgradeId } = await hub.agent.next('upgrade');
+  assert.equal(await page.getByRole('button', { name: /^Upgrade / }).count(), 0, 'One at a time.');
+  const news = { type: 'upgrade-state', upgradeId, version: NEXT_VERSION } as const;
+  const error: ErrorReport = { code: 'ORK_UPGRADE_UNSUPPORTED', message: 'It runs from sources.', evidence: [] };
+  hub.agent.say({ ...news, state: 'failed', error });
+  await panel.getByText('paused').waitFor();
+  await panel.getByRole('alert').getByText('It runs from sources.').waitFor();
+  await panel.getByRole('alert').getByText('run the install line').waitFor();
+  await panel.getByRole('button', { name: 'Try again' }).click();
+  assert.notEqual((await hub.agent.next('upgrade')).upgradeId, upgradeId);
+  await panel.getByRole('button', { name: 'End it' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'End it' }).click();
+  await panel.waitFor({ state: 'detached' });
   assert.deepEqual(complaints, []);
   await close();
 });

@@ -1,18 +1,35 @@
 /** A status as a mark and a word: never by colour alone. */
 import type { DeploymentStatus } from '../../../../protocol/agent-link.ts';
 import type { StepStatus } from '../../../../protocol/steps.ts';
+import type { Upgrade } from '../../../api/schemas.ts';
 
-type AnyStatus = DeploymentStatus | StepStatus | 'waiting' | 'online' | 'offline' | 'none';
+type AnyStatus =
+  | DeploymentStatus
+  | StepStatus
+  | Upgrade['state']
+  | Upgrade['hosts'][number]['state']
+  | 'online'
+  | 'offline'
+  | 'refused'
+  | 'none';
 
 const TONES: Readonly<Record<AnyStatus, string>> = {
   live: 'good',
   done: 'good',
   online: 'good',
+  healthy: 'good',
   running: 'busy',
   queued: 'busy',
+  ordered: 'busy',
+  fetching: 'busy',
+  trial: 'busy',
+  switching: 'busy',
   waiting: 'quiet',
   failed: 'bad',
   offline: 'bad',
+  refused: 'bad',
+  reverted: 'bad',
+  paused: 'warn',
   cancelled: 'warn',
   skipped: 'quiet',
   superseded: 'quiet',

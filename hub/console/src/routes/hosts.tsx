@@ -1,21 +1,39 @@
 /** The servers that run the apps, and how they are. */
-import type { Host } from '../../../api/schemas.ts';
+import type { Host, Upgrade } from '../../../api/schemas.ts';
 import { formatBytes } from '../../../cli/text/format.ts';
 import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { Facts } from '../components/facts.tsx';
 import { PageHead } from '../components/layout.tsx';
-import { ApiProblem } from '../components/problem.tsx';
+import { ApiProblem, ErrorCard } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { Age } from '../components/time.tsx';
+import { isOpen, UpgradeButton, UpgradePanel } from '../upgrade/panel.tsx';
 
 const REFRESH_MS = 5000;
 
 export function HostsPage() {
   const hosts = useResource('hosts', (signal) => call<Host[]>('GET', '/hosts', undefined, signal), REFRESH_MS);
+  const upgrades = useResource(
+    'upgrades',
+    (signal) => call<Upgrade[]>('GET', '/upgrades', undefined, signal),
+    REFRESH_MS,
+  );
+  const reload = (): void => {
+    hosts.reload();
+    upgrades.reload();
+  };
+  const upgrade = upgrades.data?.find(isOpen);
+  // One upgrade at a time: while one is open there is no button for another.
+  const begin = upgrades.data !== undefined && upgrade === undefined ? reload : undefined;
+  const versions = hosts.data?.flatMap(({ upgradeTo }) => upgradeTo ?? []) ?? [];
   return (
     <>
-      <PageHead title="Hosts" />
+      <PageHead title="Hosts">
+        {begin && versions.length > 1 && <UpgradeButton version={versions[0] ?? ''} done={begin} />}
+      </PageHead>
+      {upgrade && <UpgradePanel upgrade={upgrade} done={reload} />}
+      <ApiProblem error={upgrades.error} />
       <ApiProblem error={hosts.error} />
       {hosts.data?.length === 0 && (
         <section class="card empty">
@@ -26,21 +44,21 @@ export function HostsPage() {
       )}
       <ul class="hosts">
         {hosts.data?.map((host) => (
-          <HostCard key={host.id} host={host} />
+          <HostCard key={host.id} host={host} begin={begin} />
         ))}
       </ul>
     </>
   );
 }
 
-function HostCard({ host }: { host: Host }) {
+function HostCard({ host, begin }: { host: Host; begin: (() => void) | undefined }) {
   const { status } = host;
   return (
     <li class="card host">
       <header class="section-head">
         <h2>{host.name}</h2>
         {host.enrolled ? (
-          <Status status={host.online ? 'online' : 'offline'} />
+          <Status status={stateOf(host)} />
         ) : (
           <Status status="waiting" text="waits for its agent to join" />
         )}
@@ -49,12 +67,18 @@ function HostCard({ host }: { host: Host }) {
             seen <Age at={host.lastSeenAt} />
           </span>
         )}
+        {begin && host.online && host.upgradeTo !== null && (
+          <span class="actions">
+            <UpgradeButton version={host.upgradeTo} host={host} done={begin} />
+          </span>
+        )}
       </header>
+      {host.refusal !== null && <ErrorCard error={host.refusal} title="Why it is refused" />}
       {status && (
         <>
           <Facts
             of={[
-              ['Agent', status.agentVersion],
+              ['Agent', host.agentVersion],
               [
                 'Docker Engine',
                 status.engine.reachable ? (status.engine.version ?? 'up') : <Status status="offline" text="down" />,
@@ -74,6 +98,11 @@ function HostCard({ host }: { host: Host }) {
       )}
     </li>
   );
+}
+
+function stateOf({ online, refusal }: Host): 'online' | 'refused' | 'offline' {
+  if (online) return 'online';
+  return refusal === null ? 'offline' : 'refused';
 }
 
 function Usage({ name, total, free }: { name: string; total: number; free: number }) {

@@ -1,0 +1,71 @@
+/** The upgrade of hosts that is not over yet: where each host stands, and what can be done about it. */
+import type { Upgrade } from '../../../api/schemas.ts';
+import { apiPath, call } from '../api/client.ts';
+import { ActionButton } from '../components/action-button.tsx';
+import { ErrorCard } from '../components/problem.tsx';
+import { Status } from '../components/status.tsx';
+
+export const isOpen = ({ state }: Upgrade): boolean => state === 'running' || state === 'paused';
+
+export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => void }) {
+  const ask = async (what: string, body: unknown = {}): Promise<void> => {
+    await call('POST', `${apiPath('upgrades', upgrade.id)}/${what}`, body);
+    done();
+  };
+  const failed = upgrade.hosts.filter(({ state }) => state === 'failed' || state === 'reverted');
+  const confirm = { question: `End the upgrade to ${upgrade.version}? Hosts under way end theirs.`, yes: 'End it' };
+  return (
+    <section class="card section" aria-label={`Upgrade to ${upgrade.version}`}>
+      <header class="section-head">
+        <h2>Upgrade to {upgrade.version}</h2>
+        <Status status={upgrade.state} />
+        <span class="actions">
+          {upgrade.state === 'paused' && (
+            <ActionButton tone="primary" act={() => ask('resume')}>
+              {failed.length > 0 ? 'Try again' : 'Go on'}
+            </ActionButton>
+          )}
+          {failed.length > 0 && (
+            <ActionButton act={() => ask('skip', { hosts: failed.map(({ id }) => id) })}>Skip what failed</ActionButton>
+          )}
+          <ActionButton tone="danger" act={() => ask('cancel')} confirm={confirm}>
+            End it
+          </ActionButton>
+        </span>
+      </header>
+      <ol class="upgrade-hosts">
+        {upgrade.hosts.map(({ id, name, state, error }) => (
+          <li key={id}>
+            <span class="upgrade-host">
+              {name} <Status status={state} />
+            </span>
+            {error !== null && <ErrorCard error={error} title={`${name}: why`} />}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** Begins one; `hosts`: those to upgrade, absent: all that have joined. */
+export function UpgradeButton({
+  version,
+  host,
+  done,
+}: {
+  version: string;
+  host?: { id: string; name: string };
+  done: () => void;
+}) {
+  const begin = async (): Promise<void> => {
+    await call('POST', '/upgrades', { version, ...(host && { hosts: [host.id] }) });
+    done();
+  };
+  const what = host ? host.name : 'all hosts, one after another';
+  const confirm = { question: `Upgrade ${what} to ${version}? Apps go on serving.`, yes: 'Upgrade' };
+  return (
+    <ActionButton act={begin} confirm={confirm} label={`Upgrade ${host ? host.name : 'all'} to ${version}`}>
+      Upgrade {host ? `to ${version}` : `all to ${version}`}
+    </ActionButton>
+  );
+}
