@@ -36,6 +36,7 @@ export class Lab {
   readonly #say: (text: string) => void;
   readonly #hosts: LabHost[] = [];
   #count = 0;
+  #closing: Promise<void> | undefined;
 
   private constructor(say: (text: string) => void) {
     this.#say = say;
@@ -105,7 +106,13 @@ export class Lab {
     }
   }
 
-  async close(): Promise<void> {
+  /** Once: a signal ends the phase that is under way, and both want the lab closed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#takeAway();
+    return this.#closing;
+  }
+
+  async #takeAway(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.remove()));
     await removeHierarchies();
     await mustRun('docker network rm', ['docker', 'network', 'rm', this.#name]);

@@ -44,7 +44,11 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const suite = Suite.parse(values.suite);
+  const suite = Suite.safeParse(values.suite);
+  if (!suite.success) {
+    say(`There is no suite ${values.suite} for a lab: ${Suite.options.join(', ')}.`);
+    return 1;
+  }
   const packages = values.prepared ? PREPARED : [];
   const lab = await Lab.open(say);
   let failed = false;
@@ -54,7 +58,7 @@ async function main(): Promise<number> {
   }
   try {
     const image = await containerImage(packages, say);
-    const web = values.vm ? await machineImage(suite, packages) : image;
+    const web = values.vm ? await machineImage(suite.data, packages) : image;
     await runLab(lab, { hub: image, web, api: image }, !values.prepared);
   } catch (error) {
     failed = true;

@@ -6,7 +6,7 @@ import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
-import { nothingToMend } from './phases/doctor.ts';
+import { allIsWell, nothingToMend } from './phases/health.ts';
 import { limitPhases } from './phases/limits.ts';
 import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
 
@@ -78,7 +78,7 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
     await lab.phase('status', async () => {
       await online(client, web.name);
-      for (const host of [hub, web, api]) await host.must(['orkestr-agent', 'status']);
+      for (const host of [hub, web, api]) await allIsWell(host);
     });
     await lab.phase('fences of the units', () => checkFences(hub));
   } finally {

@@ -1,4 +1,4 @@
-/** A host that was installed a moment ago has nothing to mend, says the doctor, and says it at once. */
+/** How a host is, as it tells it itself. */
 import { z } from 'zod';
 import type { LabHost } from '../host.ts';
 
@@ -11,6 +11,7 @@ const Report = z.object({
   checks: z.array(z.object({ name: z.string(), problems: z.array(z.object({ level: z.string(), says: z.string() })) })),
 });
 
+/** A host that was installed a moment ago has nothing to mend, says its doctor, and says it at once. */
 export async function nothingToMend(host: LabHost): Promise<void> {
   const { stdout, stderr } = await host.run(['orkestr-agent', 'doctor', '--json', `--wait=${WAIT_S * host.slowness}`]);
   if (stdout === '') throw new Error(stderr);
@@ -21,4 +22,18 @@ export async function nothingToMend(host: LabHost): Promise<void> {
   if (failures.length > 0) throw new Error(`the doctor of ${host.name} finds\n${failures.join('\n')}`);
   const most = MOST_MS * host.slowness;
   if (ms > most) throw new Error(`the doctor of ${host.name} took ${ms} ms; the limit is ${most} ms`);
+}
+
+const Status = z.object({ checks: z.record(z.string(), z.object({ level: z.string(), summary: z.string() })) });
+/** No name of an app in a lab is one that a CA would sign a certificate for. */
+const NEVER_OK = 'certificates';
+
+export async function allIsWell(host: LabHost): Promise<void> {
+  const { stdout, stderr } = await host.run(['orkestr-agent', 'status', '--json']);
+  if (stdout === '') throw new Error(stderr);
+  const wrong = Object.entries(Status.parse(JSON.parse(stdout)).checks).filter(
+    ([name, { level }]) => level !== 'ok' && name !== NEVER_OK,
+  );
+  const told = wrong.map(([name, { level, summary }]) => `${name} is ${level}: ${summary}`);
+  if (told.length > 0) throw new Error(`the status of ${host.name} says\n${told.join('\n')}`);
 }
