@@ -25,6 +25,7 @@ import { makeSourceControl } from './git/source-control.ts';
 import { DEFAULT_TIMING } from './hub-link/connection.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
+import { noUpgrades } from './hub-link/upgrades.ts';
 import { hostSigner, readIdentity, scopeOf } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { openJournal } from './journal/journal.ts';
@@ -196,6 +197,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
       status: () => tellHost(config, ports, journal),
       jobs: dispatcher,
+      upgrades: noUpgrades('This agent runs from sources: it has no release to replace.'),
       timing: DEFAULT_TIMING,
       pace: DEFAULT_PACE,
       clock: systemClock,

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { ErrorCode, ErrorReport } from './errors.ts';
 import { Timestamp, Uuid } from './ids.ts';
 import { SignedJob } from './job.ts';
+import { ReleaseVersion } from './release.ts';
 import { Release, StepName, StepStatus } from './steps.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -75,6 +76,28 @@ export const HostStatus = z.object({
 });
 export type HostStatus = z.infer<typeof HostStatus>;
 
+/** Where a host's last upgrade stands. The first three are on the way, the others its end. */
+export const HostUpgradeState = z.enum(['fetching', 'trial', 'switching', 'healthy', 'reverted', 'failed']);
+export type HostUpgradeState = z.infer<typeof HostUpgradeState>;
+
+/** The hub asks a host to bring itself to a version that the hub hands on. Asked again with the same id: the same upgrade. */
+export const UpgradeOrder = z.object({ type: z.literal('upgrade'), upgradeId: Uuid, version: ReleaseVersion });
+export type UpgradeOrder = z.infer<typeof UpgradeOrder>;
+
+/**
+ * Where that upgrade stands. Not durable: told on each change, and once after every welcome while the host's last
+ * upgrade is younger than an hour.
+ */
+export const UpgradeNews = z.object({
+  type: z.literal('upgrade-state'),
+  upgradeId: Uuid,
+  version: ReleaseVersion,
+  state: HostUpgradeState,
+  /** Why it was reverted or failed. */
+  error: ErrorReport.optional(),
+});
+export type UpgradeNews = z.infer<typeof UpgradeNews>;
+
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce }),
   z.object({
@@ -90,6 +113,7 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), envelope: SignedJob, leaseSeconds: z.number() }),
   z.object({ type: z.literal('lease'), deploymentId: Uuid, leaseSeconds: z.number() }),
   z.object({ type: z.literal('cancel'), deploymentId: Uuid }),
+  UpgradeOrder,
   /** Every report up to and including `sequence` is stored. */
   z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
   z.object({ type: z.literal('error'), code: ErrorCode, message: z.string().max(2000) }),
@@ -111,6 +135,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('report'), sequence: z.int().min(1), report: Report }),
   z.object({ type: z.literal('renew'), deploymentIds: z.array(Uuid).max(1000) }),
   z.object({ type: z.literal('status'), status: HostStatus }),
+  UpgradeNews,
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

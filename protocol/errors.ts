@@ -39,6 +39,11 @@ export const ERRORS = {
     true,
   ),
   ORK_HOST_LOST: kind('host', 503, 'The host did not come back in time. Check it, then deploy again.', true),
+  ORK_UPGRADE_UNSUPPORTED: kind(
+    'host',
+    501,
+    'Upgrade it on the host: run the install line of the hub there again, or update the sources it runs from.',
+  ),
 
   // Wire
   ORK_PROTOCOL: kind('hub', 400, 'Bring hub and agent to versions that know each other.'),

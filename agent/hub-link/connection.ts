@@ -1,7 +1,7 @@
 /** One WebSocket to the hub, from dialling to its end. A half-open one is found by silence. */
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
-import type { AgentMessage, HostStatus } from '../../protocol/agent-link.ts';
+import type { AgentMessage, HostStatus, UpgradeOrder } from '../../protocol/agent-link.ts';
 import { AGENT_LINK_PATH, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { SignedJob } from '../../protocol/job.ts';
@@ -11,6 +11,7 @@ import { makeHandshake } from './handshake.ts';
 import { makeLeases } from './lease.ts';
 import { startSender } from './outbox.ts';
 import type { OutboxSender, OutboxStore, ReadLog } from './outbox.ts';
+import type { HostUpgrades } from './upgrades.ts';
 
 export interface LinkTiming {
   /** From dialling to the hub's proof. */
@@ -29,6 +30,7 @@ const WINDOW = 32;
 export interface HubOrders {
   job(envelope: SignedJob): void;
   cancel(deploymentId: string): void;
+  upgrade(order: UpgradeOrder): void;
 }
 
 export interface ConnectionOptions {
@@ -41,6 +43,7 @@ export interface ConnectionOptions {
   readonly running: () => readonly string[];
   readonly status: () => Promise<HostStatus>;
   readonly orders: HubOrders;
+  readonly upgrades: HostUpgrades;
   readonly timing: LinkTiming;
   readonly monotonic: () => number;
   /** Called with everything that comes from a hub that has proved its key. */
@@ -125,6 +128,10 @@ function makeTalk(
       log.warn({ err: error }, 'the status of the host could not be told');
     }
   };
+  const tellUpgrade = (): void => {
+    const news = options.upgrades.news();
+    if (news) send(news);
+  };
   const greet = (message: HubMessage): void => {
     const step = handshake.take(message);
     if ('hello' in step) return send(step.hello);
@@ -134,6 +141,8 @@ function makeTalk(
       welcome.acknowledged,
     );
     onWelcome();
+    tellUpgrade();
+    options.upgrades.onChanged(tellUpgrade);
     watch();
   };
   const obey = (message: HubMessage): void => {
@@ -145,6 +154,8 @@ function makeTalk(
         return leases.granted(message.leaseSeconds);
       case 'cancel':
         return options.orders.cancel(message.deploymentId);
+      case 'upgrade':
+        return options.orders.upgrade(message);
       case 'ack':
         return sender?.acknowledged(message.sequence);
       case 'error':
@@ -191,7 +202,10 @@ function makeTalk(
     },
     heard,
     watch,
-    stop: () => sender?.stop(),
+    stop() {
+      sender?.stop();
+      if (welcome) options.upgrades.onChanged(null);
+    },
   };
 }
 

@@ -14,6 +14,7 @@ import { startHubLink } from './session.ts';
 import type { HubLink } from './session.ts';
 import { startTestHub } from './test-hub.ts';
 import type { TestHub, TestHubBehaviour } from './test-hub.ts';
+import { noUpgrades } from './upgrades.ts';
 
 interface Bench {
   readonly hub: TestHub;
@@ -65,6 +66,7 @@ async function bench(
       refuse: ({ deploymentId }, error) => void refused.push({ deploymentId, error }),
       cancel: (deploymentId) => void cancelled.push(deploymentId),
     },
+    upgrades: noUpgrades('Not in a test.'),
     timing: { ...DEFAULT_TIMING, ...timing },
     pace: { baseMs: 10, capMs: 20 },
     clock: systemClock,

@@ -1,4 +1,5 @@
 /** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
+import type { UpgradeOrder } from '../../protocol/agent-link.ts';
 import { openJob } from '../../protocol/signing.ts';
 import type { ErrorCode, ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
@@ -71,6 +72,7 @@ export function startHubLink(options: LinkOptions): HubLink {
   const orders = {
     job: (envelope: SignedJob) => takeJob(options, envelope),
     cancel: (deploymentId: string) => options.jobs.cancel(deploymentId),
+    upgrade: (order: UpgradeOrder) => options.upgrades.order(order),
   };
   const monotonic = (): number => clock.monotonic();
 

@@ -114,7 +114,9 @@ export class HostSession implements Session {
         }
         return;
       case 'status':
-        await recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
+        return recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
+      case 'upgrade-state':
+        return; // of no upgrade that this hub has ordered
     }
   }
 
