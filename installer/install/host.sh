@@ -24,7 +24,7 @@ ORKESTR_LOG_LEVEL=info
 ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
 $(acme_settings)
 END
-  install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service orkestr-agent.service
+  install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service orkestr-upgrade.service orkestr-agent.service
   start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
 }
 

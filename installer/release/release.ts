@@ -64,7 +64,7 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
       layOut(folder, {
         root,
         target,
-        version,
+        origin: { version, publicKey: key.publicKey, url: plan.url },
         lib,
         node,
         installer,
