@@ -17,7 +17,8 @@ import { agentArgv, agentEnv, ROOT, runFolderOf } from '../installer/stack/stack
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
-import { labImage, PREPARED } from './lab/image.ts';
+import { containerImage } from './lab/container/image.ts';
+import { PREPARED } from './lab/server.ts';
 import { compare, endMarked, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
 import { runTests, testFiles } from './runner/test-files.ts';
 import type { RunOptions } from './runner/test-files.ts';
@@ -154,7 +155,7 @@ async function prepareEngine(): Promise<void> {
     say(done);
     rmSync(plan.folder, { recursive: true, force: true });
     // For test/e2e/installation.test.ts: made there, it would count against the time of one file.
-    await labImage(PREPARED, say);
+    await containerImage(PREPARED, say);
   } finally {
     await engine.close();
   }

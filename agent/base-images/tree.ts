@@ -43,12 +43,15 @@ const CLEAN = [
   'usr/bin/qemu-debootstrap',
 ];
 
-export async function bootstrap(tree: string, mirror: Mirror, packages: readonly string[]): Promise<void> {
-  await run(
-    'debootstrap',
-    ['--variant=minbase', `--include=${packages.join(',')}`, DEBIAN_RELEASE, tree, mirror.main],
-    { timeoutMs: PACKAGES_TIMEOUT_MS },
-  );
+export async function bootstrap(
+  tree: string,
+  mirror: Mirror,
+  packages: readonly string[],
+  release: string = DEBIAN_RELEASE,
+): Promise<void> {
+  await run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, release, tree, mirror.main], {
+    timeoutMs: PACKAGES_TIMEOUT_MS,
+  });
 }
 
 /** Unpacks a tar stream into `tree`. */

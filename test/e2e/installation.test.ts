@@ -1,11 +1,12 @@
 /** One host with systemd and an engine of its own: installed as a person does it, used, and taken off again. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
+import { containerImage } from '../lab/container/image.ts';
 import type { LabHost } from '../lab/host.ts';
-import { labImage, PREPARED } from '../lab/image.ts';
 import { differences, takeInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
+import { PREPARED } from '../lab/server.ts';
 
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
@@ -17,7 +18,7 @@ describe('install.sh on a host of its own', () => {
   before(async () => {
     lab = await Lab.open(() => undefined);
     await lab.release();
-    host = await lab.boot('vps', await labImage(PREPARED, console.log));
+    host = await lab.boot('vps', await containerImage(PREPARED, console.log));
     bare = await takeInventory(host);
   });
   after(() => lab.close());

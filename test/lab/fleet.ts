@@ -1,5 +1,5 @@
 /** The hosts of a lab once orkestr is on them: a hub, agents, the sample app, visitors. */
-import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -10,8 +10,10 @@ import { Home } from '../../installer/start/home.ts';
 import { Load } from '../../installer/start/load.ts';
 import type { LoadTarget } from '../../installer/start/load.ts';
 import { Sample } from '../../installer/start/sample.ts';
+import { mustRun } from '../../installer/stack/run-program.ts';
 import type { LabHost } from './host.ts';
-import { RELEASE_ON_HOST } from './lab.ts';
+import { IMAGES_ON_HOST, RELEASE_ON_HOST } from './lab.ts';
+import type { Lab } from './lab.ts';
 
 const HUB_PORT = 7700;
 const WAIT_MS = 180_000;
@@ -44,12 +46,11 @@ export async function online(client: Client, name: string): Promise<Host> {
 }
 
 /** The base image of the sample from the machine's engine into the host's: no registry is reachable from a lab. */
-export async function giveBaseImage(host: LabHost): Promise<void> {
+export async function giveBaseImage(lab: Lab, host: LabHost): Promise<void> {
   const { node } = BaseImages.parse({});
-  const save = spawn('docker', ['save', node], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const load = spawn('docker', host.execArgv(['docker', 'load'], true), { stdio: [save.stdout, 'ignore', 'inherit'] });
-  const code = await new Promise<number | null>((resolve, reject) => load.on('error', reject).on('close', resolve));
-  if (code !== 0) throw new Error(`${node} could not be given to ${host.name}`);
+  const file = join(lab.imageFolder, 'node.tar');
+  if (!existsSync(file)) await mustRun('docker save', ['docker', 'save', `--output=${file}`, node]);
+  await host.must(['docker', 'load', '--quiet', `--input=${IMAGES_ON_HOST}/node.tar`]);
 }
 
 /** A sample app placed on one host. */

@@ -8,8 +8,8 @@ import { makeRelease } from '../../installer/release/release.ts';
 import { makeReleaseKey } from '../../installer/release/signature.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
-import { removeHierarchies } from './hierarchies.ts';
-import { LabHost } from './host.ts';
+import { removeHierarchies } from './container/hierarchies.ts';
+import type { HostImage, LabHost } from './host.ts';
 import { ownerLabel, removeOrphans } from './orphans.ts';
 
 export interface Phase {
@@ -24,6 +24,9 @@ export interface Phase {
 
 /** Where a host finds the release before any hub has it. */
 export const RELEASE_ON_HOST = '/release';
+
+/** Base images for its engine, as archives of `docker save`. */
+export const IMAGES_ON_HOST = '/images';
 
 export class Lab {
   readonly phases: Phase[] = [];
@@ -42,13 +45,19 @@ export class Lab {
     await removeOrphans();
     await removeHierarchies();
     const lab = new Lab(say);
-    mkdirSync(lab.releaseFolder);
-    await mustRun('docker network create', ['docker', 'network', 'create', ...ownerLabel(), lab.#name]);
+    for (const folder of [lab.releaseFolder, lab.imageFolder]) mkdirSync(folder);
+    // Virtual machines are put on its bridge, by name.
+    const network = [`--opt=com.docker.network.bridge.name=${lab.#name}`, ...ownerLabel(), lab.#name];
+    await mustRun('docker network create', ['docker', 'network', 'create', ...network]);
     return lab;
   }
 
   get releaseFolder(): string {
     return join(this.folder, 'release');
+  }
+
+  get imageFolder(): string {
+    return join(this.folder, 'images');
   }
 
   /** A release of these sources for this machine, packed fast, signed with a key that is thrown away. */
@@ -66,9 +75,12 @@ export class Lab {
     });
   }
 
-  async boot(name: string, image: string): Promise<LabHost> {
-    const folders = { [this.releaseFolder]: RELEASE_ON_HOST };
-    const host = await LabHost.boot({ name, image, network: this.#name, folders });
+  async boot(name: string, image: HostImage): Promise<LabHost> {
+    const folders = { [this.releaseFolder]: RELEASE_ON_HOST, [this.imageFolder]: IMAGES_ON_HOST };
+    const number = this.#hosts.length + 1;
+    const stateFolder = join(this.folder, name);
+    mkdirSync(stateFolder);
+    const host = await image.boot({ name, number, network: this.#name, folders, stateFolder });
     this.#hosts.push(host);
     return host;
   }

@@ -1,16 +1,28 @@
 /** `npm run lab`: see HELP. The last line of its output is one JSON object. */
 import { parseArgs } from 'node:util';
-import { runLab } from './run.ts';
+import { containerImage } from './container/image.ts';
+import type { HostImage } from './host.ts';
 import { Lab } from './lab.ts';
+import { runLab } from './run.ts';
+import { PREPARED } from './server.ts';
+import { hasKvm } from './vm/host.ts';
+import { Suite, vmImage } from './vm/image.ts';
 
-const HELP = `npm run lab [-- --prepared]
+const HELP = `npm run lab [-- --prepared] [--vm [--suite NAME]]
 
 Makes a release, boots hosts with systemd and engines of their own, and does with them what an owner does: the hub from
 bare, an agent by the one line that the hub gives, deployments and restarts under traffic, uninstall; each host is
 compared with itself before.
 
-  --prepared   hosts have Docker Engine and git already: faster, and nothing is fetched
-  --keep       leave the hosts when a phase fails, to look at them: docker exec -it NAME bash
+  --prepared     hosts have Docker Engine and git already: faster, and nothing is fetched
+  --vm           hosts are virtual machines (QEMU) and not containers: a kernel of their own, control groups v2
+  --suite NAME   with --vm, the Debian they run: ${Suite.options.join(', ')} (default: the first)
+  --keep         leave the hosts when a phase fails, to look at them: docker exec -it NAME bash
+
+Examples:
+  npm run lab                          # from bare: about 4 minutes
+  npm run lab -- --prepared            # about 2 minutes
+  npm run lab -- --vm --suite trixie   # a newer kernel and a newer Docker Engine
 
 The last line is {"phases":[{"name","seconds","failedRequests","ok"}]}. Exits 1 when a phase is not ok.`;
 
@@ -20,6 +32,8 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       prepared: { type: 'boolean', default: false },
+      vm: { type: 'boolean', default: false },
+      suite: { type: 'string', default: Suite.options[0] },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -28,6 +42,8 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  const suite = Suite.parse(values.suite);
+  const packages = values.prepared ? PREPARED : [];
   const lab = await Lab.open(say);
   let failed = false;
   // What runs on the hosts goes with them: a phase that is under way fails and is not waited for.
@@ -35,7 +51,8 @@ async function main(): Promise<number> {
     process.once(signal, () => void lab.close().finally(() => process.exit(1)));
   }
   try {
-    await runLab(lab, !values.prepared, say);
+    const image = await (values.vm ? machineImage(suite, packages) : containerImage(packages, say));
+    await runLab(lab, image, !values.prepared);
   } catch (error) {
     failed = true;
     say((error as Error).stack ?? String(error));
@@ -46,6 +63,12 @@ async function main(): Promise<number> {
   const { phases } = lab;
   console.log(JSON.stringify({ phases }));
   return failed || phases.some(({ ok }) => !ok) ? 1 : 0;
+}
+
+function machineImage(suite: Suite, packages: readonly string[]): Promise<HostImage> {
+  if (!hasKvm())
+    say('There is no /dev/kvm: every instruction of the machines is translated, which takes many times as long.');
+  return vmImage(suite, packages, say);
 }
 
 process.exitCode = await main();

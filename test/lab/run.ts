@@ -1,15 +1,13 @@
 /** What is done in a lab, phase by phase. */
 import { Client } from '../../hub/cli/client.ts';
 import { App, giveBaseImage, hubUrlOf, installHub, joinByOneLine, online } from './fleet.ts';
-import type { LabHost } from './host.ts';
-import { labImage, PREPARED } from './image.ts';
+import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
 
 /** `bare`: hosts have not even Docker Engine; the installer fetches it. */
-export async function runLab(lab: Lab, bare: boolean, say: (text: string) => void): Promise<void> {
-  const image = await labImage(bare ? [] : PREPARED, say);
+export async function runLab(lab: Lab, image: HostImage, bare: boolean): Promise<void> {
   await lab.phase('release', () => lab.release());
   const [hub, web] = [await lab.boot('hub', image), await lab.boot('web', image)];
   const before = new Map<LabHost, Inventory>();
@@ -31,7 +29,7 @@ export async function runLab(lab: Lab, bare: boolean, say: (text: string) => voi
       const said = await web.must(['sh', '-c', `curl -fsSL ${client.url}/install.sh | sh -s -- --allow-http`]);
       if (!said.includes('nothing was to be done')) throw new Error(said);
     });
-    await giveBaseImage(web);
+    await giveBaseImage(lab, web);
     const app = await App.create(client, token, web, lab.folder);
     await lab.phase('first deployment', () => app.deploy());
     await lab.phase('second deployment', () => app.under(() => app.deploy()));

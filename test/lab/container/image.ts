@@ -1,28 +1,29 @@
-/** The image of a lab host: a bare Debian with systemd, as a provider hands out a server. Made once per machine. */
+/** The image of a lab host that is a container: a bare Debian with systemd, as a provider hands out a server. Made once per machine. */
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { findMirror, sourcesList } from '../../agent/base-images/mirror.ts';
-import type { Mirror } from '../../agent/base-images/mirror.ts';
-import { bootstrap, copyTrust, DEBIAN_RELEASE, packTree } from '../../agent/base-images/tree.ts';
-import { runProgram } from '../../installer/stack/run-program.ts';
-
-/** What every provider's image has beside Debian's own minimum. */
-const BARE = ['systemd', 'systemd-sysv', 'dbus', 'curl', 'ca-certificates', 'iproute2', 'procps', 'kmod'];
-/** What the installer would fetch: there already where a run is about something else than fetching. */
-export const PREPARED = ['docker.io', 'iptables', 'git', 'openssl', 'xz-utils', 'debootstrap'];
+import { findMirror } from '../../../agent/base-images/mirror.ts';
+import { bootstrap, copyTrust, DEBIAN_RELEASE, packTree } from '../../../agent/base-images/tree.ts';
+import { runProgram } from '../../../installer/stack/run-program.ts';
+import type { HostImage } from '../host.ts';
+import { BARE, layBare } from '../server.ts';
+import { ContainerHost } from './host.ts';
 
 const BUILD_VERSION = 1;
 
 /**
  * Makes the image if there is none.
  * @param extra packages beside the bare ones
- * @returns its name
  */
-export async function labImage(extra: readonly string[], say: (text: string) => void): Promise<string> {
+export async function containerImage(extra: readonly string[], say: (text: string) => void): Promise<HostImage> {
+  const name = await ensureImage(extra, say);
+  return { boot: (plan) => ContainerHost.boot(name, plan) };
+}
+
+async function ensureImage(extra: readonly string[], say: (text: string) => void): Promise<string> {
   const packages = [...BARE, ...extra];
   const key = createHash('sha256')
     .update(JSON.stringify([BUILD_VERSION, DEBIAN_RELEASE, packages]))
@@ -42,12 +43,6 @@ export async function labImage(extra: readonly string[], say: (text: string) => 
     rmSync(folder, { recursive: true, force: true });
   }
   return name;
-}
-
-function layBare(tree: string, mirror: Mirror): void {
-  writeFileSync(join(tree, 'etc/apt/sources.list'), sourcesList(mirror));
-  writeFileSync(join(tree, 'etc/machine-id'), '');
-  writeFileSync(join(tree, 'etc/hostname'), 'lab\n');
 }
 
 async function importTree(tree: string, name: string): Promise<void> {

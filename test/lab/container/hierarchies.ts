@@ -6,7 +6,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mustRun } from '../../installer/stack/run-program.ts';
+import { mustRun } from '../../../installer/stack/run-program.ts';
 
 /** Takes away those that are mounted nowhere on this machine. */
 export async function removeHierarchies(): Promise<void> {

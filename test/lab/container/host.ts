@@ -1,0 +1,85 @@
+/** A lab host that is a container with systemd in it: up in a second, on the machine's kernel and its control groups. */
+import { mustRun, runProgram } from '../../../installer/stack/run-program.ts';
+import type { ProgramResult } from '../../../installer/stack/run-program.ts';
+import { LabHost } from '../host.ts';
+import type { HostPlan } from '../host.ts';
+import { ownerLabel } from '../orphans.ts';
+
+const BOOT_MS = 60_000;
+const STOP_S = 60;
+const COMMAND_MS = 10 * 60_000;
+
+export class ContainerHost extends LabHost {
+  readonly #container: string;
+
+  private constructor(name: string, container: string) {
+    super(name);
+    this.#container = container;
+  }
+
+  static async boot(image: string, { name, network, folders }: HostPlan): Promise<ContainerHost> {
+    const container = `${network}-${name}`;
+    await mustRun('docker run', [
+      'docker',
+      'run',
+      '--detach',
+      `--name=${container}`,
+      `--hostname=${name}`,
+      ...ownerLabel(),
+      `--network=${network}`,
+      `--network-alias=${name}`,
+      // What systemd and an engine in it need; more than that no container of a lab gets.
+      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].map((capability) => `--cap-add=${capability}`),
+      '--security-opt=seccomp=unconfined',
+      '--security-opt=apparmor=unconfined',
+      // An engine switches forwarding on, in /proc/sys.
+      '--security-opt=systempaths=unconfined',
+      '--cgroupns=host',
+      // What systemd takes as the order to shut down (systemd(1), SIGNALS).
+      '--stop-signal=SIGRTMIN+3',
+      '--env=container=docker',
+      ...['/run', '/run/lock', '/tmp'].map((path) => `--tmpfs=${path}:exec`),
+      '--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw',
+      // Layers on layers do not mount: its engines get a disk of the machine.
+      '--volume=/var/lib',
+      ...Object.entries(folders).map(([from, to]) => `--volume=${from}:${to}:ro`),
+      image,
+    ]);
+    const host = new ContainerHost(name, container);
+    await host.untilBooted(BOOT_MS);
+    return host;
+  }
+
+  run(argv: readonly string[], input?: string): Promise<ProgramResult> {
+    const interactive = input === undefined ? [] : ['--interactive'];
+    return runProgram(['docker', 'exec', ...interactive, this.#container, ...argv], {
+      timeoutMs: COMMAND_MS,
+      ...(input === undefined ? {} : { input }),
+    });
+  }
+
+  async address(): Promise<string> {
+    const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
+    return (await mustRun('docker inspect', ['docker', 'inspect', '--format', format, this.#container])).trim();
+  }
+
+  async reboot(): Promise<void> {
+    await mustRun('docker restart', ['docker', 'restart', `--time=${STOP_S}`, this.#container]);
+    await this.untilBooted(BOOT_MS);
+  }
+
+  async cutPower(): Promise<void> {
+    await mustRun('docker kill', ['docker', 'kill', this.#container]);
+  }
+
+  async powerOn(): Promise<void> {
+    await mustRun('docker start', ['docker', 'start', this.#container]);
+    await this.untilBooted(BOOT_MS);
+  }
+
+  /** Control groups are the machine's, and outlive a container. */
+  async remove(): Promise<void> {
+    await this.run(['orkestr-agent', 'uninstall', '--purge']);
+    await mustRun('docker rm', ['docker', 'rm', '--force', '--volumes', this.#container], { timeoutMs: 120_000 });
+  }
+}

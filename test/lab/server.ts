@@ -1,0 +1,16 @@
+/** What a server has when a provider hands it out: a bare Debian with systemd. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sourcesList } from '../../agent/base-images/mirror.ts';
+import type { Mirror } from '../../agent/base-images/mirror.ts';
+
+/** What every provider's image has beside Debian's own minimum. */
+export const BARE = ['systemd', 'systemd-sysv', 'dbus', 'curl', 'ca-certificates', 'iproute2', 'procps', 'kmod'];
+/** What the installer would fetch: there already where a run is about something else than fetching. */
+export const PREPARED = ['docker.io', 'iptables', 'git', 'openssl', 'xz-utils', 'debootstrap'];
+
+export function layBare(tree: string, mirror: Mirror): void {
+  writeFileSync(join(tree, 'etc/apt/sources.list'), sourcesList(mirror));
+  writeFileSync(join(tree, 'etc/machine-id'), '');
+  writeFileSync(join(tree, 'etc/hostname'), 'lab\n');
+}
