@@ -38,7 +38,7 @@ export interface FetchedFiles {
 export async function keepServed({ layout, making, archive, sums, source, clock }: FetchedFiles): Promise<void> {
   const folder = coming(layout);
   rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { mode: 0o755 });
+  mkdirSync(folder);
   for (const name of [SUMS_FILE, SIGNATURE_FILE, archive]) copyFileSync(join(making, name), join(folder, name));
   const others = [...sums.keys()].filter((name) => name.endsWith('.tar.xz') && name !== archive);
   for (const name of others) {
@@ -66,6 +66,8 @@ export async function publishServed(layout: Layout, version: string): Promise<vo
   const files = await Promise.all(names.toSorted().map((name) => describe(folder, name)));
   const manifest: ReleaseManifest = { version, publicKey: originOf(layout, version).publicKey, files };
   writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  // Whatever the umask: the hub reads it as another user.
+  chmodSync(folder, 0o755);
   for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o644);
   // Not one step: a hub that is asked in between answers that it has no release, and hosts ask again.
   rmSync(layout.served, { recursive: true, force: true });

@@ -1,10 +1,12 @@
 /** The unit files of a release in systemd's folder. Settings of the proxy's hold from its next start: a successor keeps its own. */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/files.ts';
 import { hasHub, releaseFolder } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { HUB_UNIT } from './services.ts';
+
+const UNIT_MODE = 0o644;
 
 /**
  * Puts in what the release `to` brings and takes out what only `from` brought.
@@ -16,7 +18,8 @@ export function installUnits(layout: Layout, to: string, from: string): boolean 
   for (const [name, text] of wanted) {
     const path = join(layout.units, name);
     if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
-    writeFileAtomic(path, text, 0o644);
+    writeFileAtomic(path, text, UNIT_MODE);
+    chmodSync(path, UNIT_MODE); // whatever the umask
     changed = true;
   }
   for (const name of gone.keys()) {

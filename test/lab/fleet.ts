@@ -1,10 +1,10 @@
 /** The hosts of a lab once orkestr is on them: a hub, agents, the sample app, visitors. */
-import { existsSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { BaseImages } from '../../agent/detect/base-images.ts';
-import { DeploymentDetail, Host, Project } from '../../hub/api/schemas.ts';
+import { Deployment, DeploymentDetail, Host, Project } from '../../hub/api/schemas.ts';
 import { apiPath, Client } from '../../hub/cli/client.ts';
 import { Home } from '../../installer/start/home.ts';
 import { Load } from '../../installer/start/load.ts';
@@ -14,9 +14,12 @@ import { mustRun } from '../../installer/stack/run-program.ts';
 import type { LabHost } from './host.ts';
 import { IMAGES_ON_HOST, RELEASE_ON_HOST } from './lab.ts';
 import type { Lab } from './lab.ts';
+import { VisitorSocket } from './visitor-socket.ts';
 
 const HUB_PORT = 7700;
 const WAIT_MS = 180_000;
+/** What the sample app gets in a lab. */
+const SOCKETS = 'echo-sockets.mjs';
 
 export const hubUrlOf = async (hub: LabHost): Promise<string> => `http://${await hub.address()}:${HUB_PORT}`;
 
@@ -75,7 +78,13 @@ export class App {
     );
     const home = new Home(join(folder, 'sample'));
     home.make();
-    return new App(client, await Sample.open(home, client, token), `http://${await host.address()}`);
+    const sample = await Sample.open(home, client, token);
+    cpSync(join(import.meta.dirname, SOCKETS), home.path('sample', SOCKETS));
+    appendFileSync(
+      home.path('sample', 'server.js'),
+      `import { echoSockets } from './${SOCKETS}';\nechoSockets(server);\n`,
+    );
+    return new App(client, sample, `http://${await host.address()}`);
   }
 
   /** Pushes the next version and waits until it is live and answers. */
@@ -85,6 +94,23 @@ export class App {
     await this.#untilLive(deployment.id);
     const seen = await this.#sample.probe(this.#url);
     if (!('version' in seen) || seen.version !== version) throw new Error(`${this.#url}: ${JSON.stringify(seen)}`);
+  }
+
+  /** Waits until a step of the newest deployment runs. */
+  async untilRunning(step: string): Promise<void> {
+    for (const end = Date.now() + WAIT_MS; Date.now() < end; await sleep(50)) {
+      const path = `${apiPath('projects', 'hello', 'environments', 'production')}/deployments`;
+      const [newest] = await this.#client.get(path, z.array(Deployment), { limit: 1 });
+      if (newest === undefined) continue;
+      const { steps } = await this.#client.get(apiPath('deployments', newest.id), DeploymentDetail);
+      if (steps.some(({ name, status }) => name === step && status === 'running')) return;
+    }
+    throw new Error(`no deployment came to ${step} in ${WAIT_MS / 1000} s`);
+  }
+
+  /** A visitor that stays connected. */
+  openSocket(): Promise<VisitorSocket> {
+    return VisitorSocket.open(this.#url.replace('http', 'ws'), this.#sample.hostName);
   }
 
   /** @returns failed requests of visitors while `work` ran and for a moment after */

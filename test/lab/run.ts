@@ -5,6 +5,7 @@ import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
+import { upgradePhases } from './upgrade.ts';
 
 /** `bare`: hosts have not even Docker Engine; the installer fetches it. */
 export async function runLab(lab: Lab, image: HostImage, bare: boolean): Promise<void> {
@@ -44,6 +45,7 @@ export async function runLab(lab: Lab, image: HostImage, bare: boolean): Promise
     await lab.phase('hand-over of the proxy', () =>
       app.under(() => web.must(['systemctl', 'reload', 'orkestr-proxy.service']).then(() => undefined)),
     );
+    await upgradePhases(lab, app, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
       for (const host of [hub, web]) await host.must(['orkestr-agent', 'status']);
