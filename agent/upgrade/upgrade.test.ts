@@ -11,6 +11,7 @@ import { JOURNAL_FILE } from '../journal/database.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { carryOut } from './carry-out.ts';
 import { linkedVersion, linkTo, releaseFolder } from './layout.ts';
+import { obtainRelease } from './obtain.ts';
 import { planUpgrade, startUpgrade } from './order.ts';
 import type { UpgradeWish } from './order.ts';
 import { readUpgrade, writeUpgrade } from './record.ts';
@@ -147,7 +148,6 @@ async function cutOff(host: TestHost, folder: string, change: Partial<Upgrade>):
   const { layout } = host.parts;
   const plan = await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' }));
   const ordered = await startUpgrade(host.parts, plan, randomUUIDv7());
-  const { obtainRelease } = await import('./obtain.ts');
   await obtainRelease(layout, ordered, host.parts.clock);
   linkTo(layout.current, '1.1.0');
   await host.processes.stop(AGENT_UNIT);
