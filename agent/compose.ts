@@ -51,6 +51,7 @@ import { DEFAULT_PATIENCE } from './upgrade/health.ts';
 import type { UpgradeParts } from './upgrade/health.ts';
 import { hostUpgrades } from './upgrade/host-upgrades.ts';
 import { layoutAt } from './upgrade/layout.ts';
+import { lastUpgrade } from './upgrade/record.ts';
 import { systemServices } from './upgrade/services.ts';
 import { isInstalled } from './uninstall/installation.ts';
 import { makeWorkspaces } from './workspaces.ts';
@@ -185,6 +186,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       sandboxFolder: config.sandboxFolder,
       clock: systemClock,
       agent: view(),
+      lastUpgrade: lastUpgrade(layoutAt().record),
     });
   const dial = (): void => {
     if (identity.hub === null) {

@@ -35,6 +35,8 @@ import type { UninstallOptions } from './uninstall/command.ts';
 import { isInstalled } from './uninstall/installation.ts';
 import { upgradeHost } from './upgrade/command.ts';
 import type { UpgradeFlags } from './upgrade/command.ts';
+import { layoutAt } from './upgrade/layout.ts';
+import { lastUpgrade } from './upgrade/record.ts';
 import { renderTrial, runTrial } from './upgrade/trial.ts';
 
 export { buildAgent } from './compose.ts';
@@ -121,7 +123,16 @@ async function hostReport(config: Config): Promise<StatusReport> {
 const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport> => {
   const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
   const proxy = makeProxyClient(proxySocket);
-  return checkAll({ dockerSocket, stateFolder, sandboxFolder, proxy, clock: systemClock, agent: null, silent });
+  return checkAll({
+    dockerSocket,
+    stateFolder,
+    sandboxFolder,
+    proxy,
+    clock: systemClock,
+    agent: null,
+    silent,
+    lastUpgrade: lastUpgrade(layoutAt().record),
+  });
 };
 
 async function routes({ json, once }: { json?: true; once?: true }): Promise<void> {

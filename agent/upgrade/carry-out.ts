@@ -24,8 +24,8 @@ const MOST_SWITCHES = 2;
 /** @returns how it ended; null: there was nothing to do */
 export async function carryOut(parts: UpgradeParts, say: (upgrade: Upgrade) => void): Promise<Upgrade | null> {
   const { layout } = parts;
-  const ordered = readUpgrade(layout.record);
   try {
+    const ordered = readUpgrade(layout.record);
     if (ordered === null || isEnded(ordered)) return null;
     return await new Carrier(parts, ordered, say).run();
   } finally {

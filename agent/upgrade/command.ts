@@ -9,7 +9,6 @@ import type { UpgradeParts } from './health.ts';
 import { hasHub } from './layout.ts';
 import { planUpgrade, startUpgrade } from './order.ts';
 import type { UpgradePlan } from './order.ts';
-import { readUpgrade } from './record.ts';
 import type { ReleaseSource, Upgrade } from './record.ts';
 
 export interface UpgradeFlags {
@@ -56,10 +55,6 @@ export async function upgradeHost(parts: UpgradeParts, flags: UpgradeFlags, out:
   return end(ended, flags, out);
 }
 
-/** For `status` and `doctor`: the last upgrade, in a line. */
-export const upgradeLine = ({ from, version, state, changedAt, doing }: Upgrade): string =>
-  `${from} to ${version}: ${state} (${doing}), ${changedAt}`;
-
 function versionOf(text: string): string {
   const version = ReleaseVersion.safeParse(text);
   if (version.success) return version.data;
@@ -97,13 +92,4 @@ function told({ layout }: UpgradeParts, { from, version, source }: UpgradePlan):
 function placeOf(source: ReleaseSource): string {
   if (source.kind === 'none') return 'which is on this host already';
   return `from ${source.kind === 'folder' ? source.path : source.url}`;
-}
-
-/** @returns null when there was none, or when its record is not readable */
-export function lastUpgrade({ record }: { readonly record: string }): Upgrade | null {
-  try {
-    return readUpgrade(record);
-  } catch {
-    return null; // who is asked for it only shows it
-  }
 }

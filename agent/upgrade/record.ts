@@ -52,6 +52,19 @@ export function readUpgrade(file: string): Upgrade | null {
 export const writeUpgrade = (file: string, upgrade: Upgrade): void =>
   writeFileAtomic(file, `${JSON.stringify(upgrade, null, 2)}\n`, 0o600);
 
+/** Only to be shown. @returns null also when the record is not readable */
+export function lastUpgrade(file: string): Upgrade | null {
+  try {
+    return readUpgrade(file);
+  } catch {
+    return null; // the doctor says so
+  }
+}
+
+/** In a line, for people. */
+export const upgradeLine = ({ from, version, state, changedAt, doing }: Upgrade): string =>
+  `${from} to ${version}: ${state} (${doing}), ${changedAt}`;
+
 /** Calls `changed` after each change of the file, until the answer is called. The folder must be there. */
 export function watchUpgrade(file: string, changed: () => void): () => void {
   // The folder: every write is a new file under the old name.
