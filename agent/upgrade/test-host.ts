@@ -185,6 +185,6 @@ export class Processes implements Services {
   }
 
   async close(): Promise<void> {
-    for (const unit of [...this.#children.keys()]) await this.stop(unit);
+    for (const unit of this.#children.keys()) await this.stop(unit);
   }
 }

@@ -32,7 +32,7 @@ export class Lab {
   readonly phases: Phase[] = [];
   /** For this side: work trees, the release. */
   readonly folder = mkdtempSync(join(tmpdir(), 'ork-lab-'));
-  readonly #name = `orklab-${randomBytes(3).toString('hex')}`;
+  readonly networkName = `orklab-${randomBytes(3).toString('hex')}`;
   readonly #say: (text: string) => void;
   readonly #hosts: LabHost[] = [];
 
@@ -47,7 +47,7 @@ export class Lab {
     const lab = new Lab(say);
     for (const folder of [lab.releaseFolder, lab.imageFolder]) mkdirSync(folder);
     // Virtual machines are put on its bridge, by name.
-    const network = [`--opt=com.docker.network.bridge.name=${lab.#name}`, ...ownerLabel(), lab.#name];
+    const network = [`--opt=com.docker.network.bridge.name=${lab.networkName}`, ...ownerLabel(), lab.networkName];
     await mustRun('docker network create', ['docker', 'network', 'create', ...network]);
     return lab;
   }
@@ -92,7 +92,7 @@ export class Lab {
     const number = this.#hosts.length + 1;
     const stateFolder = join(this.folder, name);
     mkdirSync(stateFolder);
-    const host = await image.boot({ name, number, network: this.#name, folders, stateFolder });
+    const host = await image.boot({ name, number, network: this.networkName, folders, stateFolder });
     this.#hosts.push(host);
     return host;
   }
@@ -118,7 +118,7 @@ export class Lab {
   async close(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.remove()));
     await removeHierarchies();
-    await mustRun('docker network rm', ['docker', 'network', 'rm', this.#name]);
+    await mustRun('docker network rm', ['docker', 'network', 'rm', this.networkName]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
