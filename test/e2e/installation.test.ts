@@ -104,6 +104,15 @@ describe('install.sh on a host of its own', () => {
     }
   });
 
+  test('is up again by itself after a reboot and after a power cut', async () => {
+    const address = await host.address();
+    for (const offAndOn of [() => host.reboot(), () => host.cutPower().then(() => host.powerOn())]) {
+      await offAndOn();
+      assert.equal(await host.address(), address);
+      assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json'])).level, 'ok');
+    }
+  });
+
   test('uninstall asks first; with --keep-data the next installation goes on with what was there', async () => {
     const careful = await host.run(['orkestr-agent', 'uninstall']);
     assert.equal(careful.code, 1);

@@ -22,9 +22,12 @@ export interface HostImage {
 
 export abstract class LabHost {
   readonly name: string;
+  /** How many times as long as on a server of today everything takes on it. */
+  readonly slowness: number;
 
-  protected constructor(name: string) {
+  protected constructor(name: string, slowness: number) {
     this.name = name;
+    this.slowness = slowness;
   }
 
   /** Runs a program in it, whatever comes of it. */
@@ -58,11 +61,13 @@ export abstract class LabHost {
   }
 
   protected async untilBooted(withinMs: number): Promise<void> {
+    let state = '';
     for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100)) {
       // Until it is far enough to run programs there is no answer at all.
-      const state = await this.run(['systemctl', 'is-system-running']).catch(() => null);
-      if (['running', 'degraded'].includes(state?.stdout.trim() ?? '')) return;
+      const ask = this.run(['systemctl', 'is-system-running']);
+      state = await ask.then(({ stdout }) => stdout.trim()).catch((error: unknown) => String(error));
+      if (['running', 'degraded'].includes(state)) return;
     }
-    throw new Error(`${this.name} did not boot in ${withinMs / 1000} s`);
+    throw new Error(`${this.name} did not boot in ${withinMs / 1000} s: ${state}`);
   }
 }

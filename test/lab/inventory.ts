@@ -1,6 +1,10 @@
 /** What is on a lab host, line by line, so that before and after can be compared. */
 import type { LabHost } from './host.ts';
 
+/** Asks the engine itself: since Debian 13 the program `docker` is a package of its own. */
+const engine = (path: string, shown: string): string =>
+  `curl -sS --unix-socket /run/docker.sock 'http://localhost/${path}' 2>/dev/null | grep -oE '${shown}'`;
+
 /**
  * Files with mode and owner (not what packages bring along, caches and what systemd makes for itself), users, units,
  * firewall rules, links, mounts below our folders, what the engine has.
@@ -18,11 +22,11 @@ const LOOKS: readonly (readonly [string, string])[] = [
   ['rule', "iptables-save 2>/dev/null | grep -E '^-A|^:[^ ]+ -' | sed 's/ *\\[[0-9:]*\\]//'"],
   ['link', "ip -o link | awk '{ print $2 }' | grep -v '^veth'"],
   ['namespace', 'ls /run/netns 2>/dev/null'],
-  ['container', 'docker ps --all --format "{{.Names}}" 2>/dev/null'],
-  ['image', 'docker images --format "{{.Repository}}:{{.Tag}} {{.ID}}" 2>/dev/null'],
-  ['network', 'docker network ls --format "{{.Name}}" 2>/dev/null'],
-  ['volume', 'docker volume ls --format "{{.Name}}" 2>/dev/null'],
-  ['setting', 'docker info --format "live-restore {{.LiveRestoreEnabled}}" 2>/dev/null'],
+  ['container', engine('containers/json?all=1', '"Names":\\[[^]]*\\]')],
+  ['image', engine('images/json', '"(RepoTags":\\[[^]]*\\]|Id":"[^"]*")')],
+  ['network', engine('networks', '"Name":"[^"]*"')],
+  ['volume', engine('volumes', '"Name":"[^"]*"')],
+  ['setting', engine('info', '"LiveRestoreEnabled":[a-z]*')],
 ];
 
 /** What packages of the distribution do when they are installed or used; the installation does not take those off. */

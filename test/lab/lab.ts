@@ -32,9 +32,11 @@ export class Lab {
   readonly phases: Phase[] = [];
   /** For this side: work trees, the release. */
   readonly folder = mkdtempSync(join(tmpdir(), 'ork-lab-'));
-  readonly networkName = `orklab-${randomBytes(3).toString('hex')}`;
+  readonly #name = `orklab-${randomBytes(3).toString('hex')}`;
   readonly #say: (text: string) => void;
   readonly #hosts: LabHost[] = [];
+  #count = 0;
+  #closing: Promise<void> | undefined;
 
   private constructor(say: (text: string) => void) {
     this.#say = say;
@@ -47,7 +49,7 @@ export class Lab {
     const lab = new Lab(say);
     for (const folder of [lab.releaseFolder, lab.imageFolder]) mkdirSync(folder);
     // Virtual machines are put on its bridge, by name.
-    const network = [`--opt=com.docker.network.bridge.name=${lab.networkName}`, ...ownerLabel(), lab.networkName];
+    const network = [`--opt=com.docker.network.bridge.name=${lab.#name}`, ...ownerLabel(), lab.#name];
     await mustRun('docker network create', ['docker', 'network', 'create', ...network]);
     return lab;
   }
@@ -89,10 +91,11 @@ export class Lab {
 
   async boot(name: string, image: HostImage): Promise<LabHost> {
     const folders = { [this.releaseFolder]: RELEASE_ON_HOST, [this.imageFolder]: IMAGES_ON_HOST };
-    const number = this.#hosts.length + 1;
+    this.#count += 1;
+    const number = this.#count;
     const stateFolder = join(this.folder, name);
     mkdirSync(stateFolder);
-    const host = await image.boot({ name, number, network: this.networkName, folders, stateFolder });
+    const host = await image.boot({ name, number, network: this.#name, folders, stateFolder });
     this.#hosts.push(host);
     return host;
   }
@@ -115,10 +118,16 @@ export class Lab {
     }
   }
 
-  async close(): Promise<void> {
+  /** Once: a signal ends the phase that is under way, and both want the lab closed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#takeAway();
+    return this.#closing;
+  }
+
+  async #takeAway(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.remove()));
     await removeHierarchies();
-    await mustRun('docker network rm', ['docker', 'network', 'rm', this.networkName]);
+    await mustRun('docker network rm', ['docker', 'network', 'rm', this.#name]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -15,9 +15,11 @@ bare, an agent by the one line that the hub gives, deployments and restarts unde
 compared with itself before.
 
   --prepared     hosts have Docker Engine and git already: faster, and nothing is fetched
-  --vm           hosts are virtual machines (QEMU) and not containers: a kernel of their own, control groups v2
+  --vm           the host where most is done is a virtual machine (QEMU) and no container: a kernel and engine of its own,
+                 control groups v2, real reboots and power cuts
   --suite NAME   with --vm, the Debian they run: ${Suite.options.join(', ')} (default: the first)
-  --keep         leave the hosts when a phase fails, to look at them: docker exec -it NAME bash
+  --keep         leave the hosts when a phase fails, to look at them: docker exec -it NAME bash;
+                 a virtual machine ends with the lab
 
 Examples:
   npm run lab                          # from bare: about 4 minutes
@@ -51,8 +53,9 @@ async function main(): Promise<number> {
     process.once(signal, () => void lab.close().finally(() => process.exit(1)));
   }
   try {
-    const image = await (values.vm ? machineImage(suite, packages) : containerImage(packages, say));
-    await runLab(lab, image, !values.prepared);
+    const image = await containerImage(packages, say);
+    const web = values.vm ? await machineImage(suite, packages) : image;
+    await runLab(lab, { hub: image, web, api: image }, !values.prepared);
   } catch (error) {
     failed = true;
     say((error as Error).stack ?? String(error));
@@ -67,7 +70,7 @@ async function main(): Promise<number> {
 
 function machineImage(suite: Suite, packages: readonly string[]): Promise<HostImage> {
   if (!hasKvm())
-    say('There is no /dev/kvm: every instruction of the machines is translated, which takes many times as long.');
+    say('There is no KVM: every instruction of the machine is translated, which takes many times as long.');
   return vmImage(suite, packages, say);
 }
 

@@ -1,18 +1,34 @@
 /** What is done in a lab, phase by phase. */
 import { Client } from '../../hub/cli/client.ts';
-import { App, giveBaseImage, hubUrlOf, installHub, joinByOneLine, online } from './fleet.ts';
+import { App } from './app.ts';
+import { giveBaseImage, hubUrlOf, installHub, joinByOneLine, online, pruneImages } from './fleet.ts';
 import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
-import { upgradePhases } from './upgrade.ts';
+import { nothingToMend } from './phases/doctor.ts';
+import { limitPhases } from './phases/limits.ts';
+import { upgradePhases } from './phases/upgrade.ts';
+import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
+
+/** What each host of the fleet is booted from. */
+export interface Images {
+  readonly hub: HostImage;
+  /** The host where most is done. */
+  readonly web: HostImage;
+  readonly api: HostImage;
+}
 
 /** `bare`: hosts have not even Docker Engine; the installer fetches it. */
-export async function runLab(lab: Lab, image: HostImage, bare: boolean): Promise<void> {
+export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<void> {
   await lab.phase('release', () => lab.release());
-  const [hub, web] = [await lab.boot('hub', image), await lab.boot('web', image)];
+  const [hub, web, api] = await Promise.all([
+    lab.boot('hub', images.hub),
+    lab.boot('web', images.web),
+    lab.boot('api', images.api),
+  ]);
   const before = new Map<LabHost, Inventory>();
-  for (const host of [hub, web]) before.set(host, await takeInventory(host));
+  for (const host of [hub, web, api]) before.set(host, await takeInventory(host));
 
   await lab.phase('dry run changes nothing', async () => {
     const options = ['--hub-here', '--offline', '/release', '--dry-run'];
@@ -25,14 +41,23 @@ export async function runLab(lab: Lab, image: HostImage, bare: boolean): Promise
   });
   const client = new Client({ url: await hubUrlOf(hub), token });
   try {
-    await lab.phase('agent from bare, by one line', () => joinByOneLine(client, web));
+    for (const host of [web, api]) {
+      await lab.phase(`agent from bare, by one line: ${host.name}`, () => joinByOneLine(client, host));
+    }
     await lab.phase('second run changes nothing', async () => {
       const said = await web.must(['sh', '-c', `curl -fsSL ${client.url}/install.sh | sh -s -- --allow-http`]);
       if (!said.includes('nothing was to be done')) throw new Error(said);
     });
-    await giveBaseImage(lab, web);
-    const app = await App.create(client, token, web, lab.folder);
-    await lab.phase('first deployment', () => app.deploy());
+    await lab.phase('the doctor finds nothing', async () => {
+      for (const host of [hub, web, api]) await nothingToMend(host);
+    });
+    for (const host of [web, api]) await giveBaseImage(lab, host);
+    const appOn = (host: LabHost, slug: string): Promise<App> =>
+      App.create({ client, token, host, slug, folder: lab.folder });
+    const [app, other] = [await appOn(web, 'hello'), await appOn(api, 'other')];
+    await lab.phase('first deployments, on both', () =>
+      Promise.all([app.deploy(), other.deploy()]).then(() => undefined),
+    );
     await lab.phase('second deployment', () => app.under(() => app.deploy()));
     await lab.phase('restart of the agent', () => app.under(() => restart(web, 'orkestr-agent.service')));
     // Its ports are systemd's: nobody is refused. A connection that is kept may end with the process it was made to.
@@ -45,19 +70,26 @@ export async function runLab(lab: Lab, image: HostImage, bare: boolean): Promise
     await lab.phase('hand-over of the proxy', () =>
       app.under(() => web.must(['systemctl', 'reload', 'orkestr-proxy.service']).then(() => undefined)),
     );
+    for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
+    // Visitors of the other host feel nothing of it.
+    await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
+    await lab.phase('power cut after a deployment', () => other.under(() => cutAfterLive(client, web, app)));
+    await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
+    await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
+    await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
     await upgradePhases(lab, app, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
-      for (const host of [hub, web]) await host.must(['orkestr-agent', 'status']);
+      for (const host of [hub, web, api]) await host.must(['orkestr-agent', 'status']);
     });
     await lab.phase('fences of the units', () => checkFences(hub));
   } finally {
     await client.close();
   }
-  await lab.phase('base image taken off', () =>
-    web.must(['docker', 'image', 'prune', '--all', '--force']).then(() => undefined),
-  );
-  for (const host of [web, hub]) {
+  await lab.phase('base images taken off', async () => {
+    for (const host of [web, api]) await pruneImages(host);
+  });
+  for (const host of [web, api, hub]) {
     await lab.phase(`uninstall of ${host.name}`, async () => {
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));

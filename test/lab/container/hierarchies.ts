@@ -24,13 +24,15 @@ export async function removeHierarchies(): Promise<void> {
   }
 }
 
-/** It is gone with its last group once nobody mounts it. */
+/** It is gone with its last group once nobody mounts it. One with a process in a group is a host's that still runs. */
 async function remove(controllers: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'ork-cgroup-'));
   try {
     await mustRun('mount', ['mount', '-t', 'cgroup', '-o', controllers, 'cgroup', folder]);
     try {
-      for (const group of groupsBelow(folder)) rmdirSync(group);
+      const groups = groupsBelow(folder);
+      const isUsed = groups.some((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '');
+      if (!isUsed) for (const group of groups) rmdirSync(group);
     } finally {
       await mustRun('umount', ['umount', folder]);
     }

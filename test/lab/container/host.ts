@@ -7,13 +7,17 @@ import { ownerLabel } from '../orphans.ts';
 
 const BOOT_MS = 60_000;
 const STOP_S = 60;
+/** Kernel: admin-guide/devices. */
+const LOOP_MAJOR = 7;
+/** More than the machine and its labs have in use at once. */
+const LOOP_DEVICES = 64;
 const COMMAND_MS = 10 * 60_000;
 
 export class ContainerHost extends LabHost {
   readonly #container: string;
 
   private constructor(name: string, container: string) {
-    super(name);
+    super(name, 1);
     this.#container = container;
   }
 
@@ -29,12 +33,17 @@ export class ContainerHost extends LabHost {
       `--network=${network}`,
       `--network-alias=${name}`,
       // What systemd and an engine in it need; more than that no container of a lab gets.
-      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].map((capability) => `--cap-add=${capability}`),
+      ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'SYSLOG'].map((capability) => `--cap-add=${capability}`),
       '--security-opt=seccomp=unconfined',
       '--security-opt=apparmor=unconfined',
       // An engine switches forwarding on, in /proc/sys.
       '--security-opt=systempaths=unconfined',
       '--cgroupns=host',
+      // The disks of build slots are files: the host has loop devices, as a server has.
+      '--device=/dev/loop-control',
+      `--device-cgroup-rule=b ${LOOP_MAJOR}:* rmw`,
+      // Under cgroup v1 only the kernel's log tells which process of a build was killed for memory.
+      '--device=/dev/kmsg',
       // What systemd takes as the order to shut down (systemd(1), SIGNALS).
       '--stop-signal=SIGRTMIN+3',
       '--env=container=docker',
@@ -46,7 +55,7 @@ export class ContainerHost extends LabHost {
       image,
     ]);
     const host = new ContainerHost(name, container);
-    await host.untilBooted(BOOT_MS);
+    await host.#bootUp();
     return host;
   }
 
@@ -65,7 +74,7 @@ export class ContainerHost extends LabHost {
 
   async reboot(): Promise<void> {
     await mustRun('docker restart', ['docker', 'restart', `--time=${STOP_S}`, this.#container]);
-    await this.untilBooted(BOOT_MS);
+    await this.#bootUp();
   }
 
   async cutPower(): Promise<void> {
@@ -74,12 +83,19 @@ export class ContainerHost extends LabHost {
 
   async powerOn(): Promise<void> {
     await mustRun('docker start', ['docker', 'start', this.#container]);
-    await this.untilBooted(BOOT_MS);
+    await this.#bootUp();
   }
 
   /** Control groups are the machine's, and outlive a container. */
   async remove(): Promise<void> {
     await this.run(['orkestr-agent', 'uninstall', '--purge']);
     await mustRun('docker rm', ['docker', 'rm', '--force', '--volumes', this.#container], { timeoutMs: 120_000 });
+  }
+
+  async #bootUp(): Promise<void> {
+    // A container's /dev is its own, and new at every start: the kernel makes no nodes there.
+    const make = `for n in $(seq 0 ${LOOP_DEVICES - 1}); do mknod -m 660 /dev/loop$n b ${LOOP_MAJOR} $n; done`;
+    await this.must(['sh', '-c', make]);
+    await this.untilBooted(BOOT_MS);
   }
 }

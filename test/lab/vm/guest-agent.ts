@@ -21,7 +21,7 @@ const RESET = Buffer.from([0xff]);
 /** A service of systemd has no HOME. */
 const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'];
 
-const Answer = z.object({ return: z.unknown(), error: z.object({ desc: z.string() }).optional() });
+const Answer = z.object({ return: z.unknown().optional(), error: z.object({ desc: z.string() }).optional() });
 const Begun = z.object({ pid: z.int() });
 const Status = z.object({
   exited: z.boolean(),
@@ -83,11 +83,17 @@ export class GuestAgent {
 
 class Connection {
   readonly #socket: Socket;
-  readonly #lines: AsyncIterator<string>;
+  readonly #lines: string[] = [];
+  /** A line has come, or none will any more. */
+  #wake = (): void => undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    this.#lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+    createInterface({ input: socket }).on('line', (line) => {
+      this.#lines.push(line);
+      this.#wake();
+    });
+    socket.on('close', () => this.#wake());
   }
 
   /** In step with the agent: its next answer is that of the next question. */
@@ -120,10 +126,15 @@ class Connection {
 
   async #next(timeoutMs: number): Promise<z.infer<typeof Answer>> {
     const timer = setTimeout(() => this.#socket.destroy(), timeoutMs);
-    const { value, done } = await this.#lines.next();
+    while (this.#lines.length === 0 && !this.#socket.destroyed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
     clearTimeout(timer);
-    if (done === true) throw new Error('the guest agent does not answer');
-    return Answer.parse(JSON.parse(value));
+    const line = this.#lines.shift();
+    if (line === undefined) throw new Error('the guest agent does not answer');
+    return Answer.parse(JSON.parse(line));
   }
 }
 

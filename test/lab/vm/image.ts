@@ -80,7 +80,9 @@ async function makeDisk(tree: string, folder: string, suite: Suite, packages: re
 }
 
 function onlyOne(tree: string, prefix: string): string {
-  const [name, ...more] = readdirSync(join(tree, 'boot')).filter((one) => one.startsWith(prefix));
+  const [name, ...more] = readdirSync(join(tree, 'boot')).filter(
+    (one) => one.startsWith(prefix) && one.endsWith('-amd64'),
+  );
   if (name !== undefined && more.length === 0) return name;
   throw new Error(`There is not one ${prefix}* in the tree of a virtual machine`);
 }

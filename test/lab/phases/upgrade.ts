@@ -2,14 +2,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Upgrade } from '../../agent/upgrade/record.ts';
-import manifest from '../../package.json' with { type: 'json' };
-import type { App } from './fleet.ts';
-import type { LabHost } from './host.ts';
-import { RELEASE_ON_HOST } from './lab.ts';
-import type { Lab } from './lab.ts';
-import { makeNext } from './releases.ts';
-import type { NextRelease } from './releases.ts';
+import { Upgrade } from '../../../agent/upgrade/record.ts';
+import manifest from '../../../package.json' with { type: 'json' };
+import type { App } from '../app.ts';
+import type { LabHost } from '../host.ts';
+import { RELEASE_ON_HOST } from '../lab.ts';
+import type { Lab } from '../lab.ts';
+import { makeNext } from '../releases.ts';
+import type { NextRelease } from '../releases.ts';
 
 const STARTED = `process.argv.includes('serve')`;
 

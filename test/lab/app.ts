@@ -1,0 +1,172 @@
+/** The sample app as a project of its own, placed on one host of a lab: pushed to, and visited. */
+import { appendFileSync, cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
+import { z } from 'zod';
+import { Deployment, DeploymentDetail, Environment, Project } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
+import type { Client } from '../../hub/cli/client.ts';
+import { GitWorkTree } from '../../installer/stack/git-work-tree.ts';
+import { ROOT } from '../../installer/stack/stack.ts';
+import { Load } from '../../installer/start/load.ts';
+import type { LoadTarget } from '../../installer/start/load.ts';
+import { online } from './fleet.ts';
+import type { LabHost } from './host.ts';
+import { VisitorSocket } from './visitor-socket.ts';
+
+const DEPLOYMENT_MS = 900_000;
+const ANSWER_MS = 3000;
+const ENVIRONMENT = 'production';
+/** What the sample app gets in a lab. */
+const SOCKETS = 'echo-sockets.mjs';
+
+export interface AppPlan {
+  readonly client: Client;
+  readonly token: string;
+  readonly host: LabHost;
+  readonly slug: string;
+  /** Its work tree is made in there. */
+  readonly folder: string;
+}
+
+export class App {
+  readonly #client: Client;
+  readonly #slug: string;
+  readonly #tree: GitWorkTree;
+  readonly #remote: { readonly url: string; readonly token: string };
+  readonly #proxyUrl: string;
+  readonly #hostName: string;
+  /** Those that visitors may see. */
+  readonly #versions = new Set<string>();
+  #version = 0;
+
+  private constructor({ client, token, slug }: AppPlan, project: Project, tree: GitWorkTree, proxyUrl: string) {
+    this.#client = client;
+    this.#slug = slug;
+    this.#tree = tree;
+    this.#remote = { url: project.gitRemote ?? '', token };
+    this.#proxyUrl = proxyUrl;
+    this.#hostName = new URL(project.environments[0]?.urls[0] ?? 'http://unknown.invalid').hostname;
+  }
+
+  static async create(plan: AppPlan): Promise<App> {
+    const { client, host, slug, folder } = plan;
+    const { id } = await online(client, host.name);
+    const environment = { slug: ENVIRONMENT, branch: 'main', hostId: id };
+    const project = await client.post('/projects', { slug, environment }, Project);
+    const tree = new GitWorkTree(join(folder, `tree-${slug}`), join(folder, `git-${slug}.config`));
+    await tree.init();
+    cpSync(join(ROOT, 'installer/sample'), tree.folder, { recursive: true });
+    cpSync(join(import.meta.dirname, SOCKETS), join(tree.folder, SOCKETS));
+    const text = `import { echoSockets } from './${SOCKETS}';\nechoSockets(server);\n`;
+    appendFileSync(join(tree.folder, 'server.js'), text);
+    return new App(plan, project, tree, `http://${await host.address()}`);
+  }
+
+  /** Pushes the next version and waits until it is live and answers. */
+  async deploy(): Promise<void> {
+    const { version, deployment } = await this.pushNext();
+    const { status, error } = await this.ended(deployment);
+    if (status !== 'live') throw new Error(`deployment ${status}: ${JSON.stringify(error)}`);
+    const seen = await this.seen();
+    if (seen !== version) throw new Error(`${this.#proxyUrl} answers ${seen}, not version ${version}`);
+  }
+
+  /** The next version, whatever becomes of it: visitors may see it from now on. */
+  async pushNext(): Promise<{ version: string; deployment: Deployment }> {
+    this.#version += 1;
+    const version = String(this.#version);
+    this.#versions.add(version);
+    return { version, deployment: await this.push({ 'version.json': `{ "version": ${version} }\n` }) };
+  }
+
+  /** Pushes a change of these files; null takes one away. */
+  async push(files: Readonly<Record<string, string | null>>): Promise<Deployment> {
+    this.#tree.write(files);
+    const commit = await this.#tree.commit('Change');
+    await this.#tree.push(this.#remote);
+    const made = (await this.#client.get(`${this.#path()}/deployments`, z.array(Deployment), { limit: 10 })).find(
+      (deployment) => deployment.commit === commit,
+    );
+    if (made === undefined) throw new Error(`the push of ${commit} to ${this.#slug} made no deployment`);
+    return made;
+  }
+
+  /** Takes a file away with the next push. */
+  forget(file: string): void {
+    this.#tree.write({ [file]: null });
+  }
+
+  /** Changes settings of its environment (protocol/job.ts), for the next deployment. */
+  async set(settings: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#client.patch(this.#path(), { settings }, Environment);
+  }
+
+  /** Waits until it is decided. */
+  async ended({ id }: Deployment): Promise<DeploymentDetail> {
+    for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(200)) {
+      const deployment = await this.#client.get(apiPath('deployments', id), DeploymentDetail);
+      if (!['queued', 'running'].includes(deployment.status)) return deployment;
+    }
+    throw new Error(`deployment ${id} is not decided after ${DEPLOYMENT_MS / 1000} s`);
+  }
+
+  /** Waits until a step of the newest deployment runs. */
+  async untilRunning(step: string): Promise<void> {
+    for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(50)) {
+      const [newest] = await this.#client.get(`${this.#path()}/deployments`, z.array(Deployment), { limit: 1 });
+      if (newest === undefined) continue;
+      const { steps } = await this.#client.get(apiPath('deployments', newest.id), DeploymentDetail);
+      if (steps.some(({ name, status }) => name === step && status === 'running')) return;
+    }
+    throw new Error(`no deployment came to ${step} in ${DEPLOYMENT_MS / 1000} s`);
+  }
+
+  /** A visitor that stays connected. */
+  openSocket(): Promise<VisitorSocket> {
+    return VisitorSocket.open(this.#proxyUrl.replace('http', 'ws'), this.#hostName);
+  }
+
+  /** Version that a visitor sees now, or why none. */
+  async seen(): Promise<string> {
+    try {
+      const answer = await request(`${this.#proxyUrl}/version`, {
+        headers: { host: this.#hostName },
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      await answer.body.dump();
+      return answer.statusCode === 200 ? String(answer.headers['x-version']) : `HTTP ${answer.statusCode}`;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  /** Waits until visitors see this version. */
+  async untilSeen(version: string, withinMs: number): Promise<void> {
+    let seen = '';
+    for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100)) {
+      seen = await this.seen();
+      if (seen === version) return;
+    }
+    throw new Error(`${this.#proxyUrl} answers ${seen}, not version ${version}, after ${withinMs / 1000} s`);
+  }
+
+  /** @returns failed requests of visitors while `work` ran and for a moment after */
+  async under(work: () => Promise<void>, how: Pick<LoadTarget, 'onlyFresh'> = {}): Promise<number> {
+    const load = new Load({ proxyUrl: this.#proxyUrl, hostName: this.#hostName, versions: this.#versions, ...how });
+    try {
+      await load.reach(200);
+      await work();
+      await load.reach(load.requests + 200);
+    } finally {
+      const { failed, failures } = await load.stop();
+      if (failed > 0) process.stderr.write(`${failures.join('\n')}\n`);
+    }
+    return (await load.stop()).failed;
+  }
+
+  #path(): string {
+    return apiPath('projects', this.#slug, 'environments', ENVIRONMENT);
+  }
+}
