@@ -17,7 +17,7 @@ interface Bench {
   readonly host: TestHost;
   readonly upgrades: HostUpgrades;
   readonly told: UpgradeNews[];
-  until(state: HostUpgradeState): Promise<UpgradeNews>;
+  readonly until: (state: HostUpgradeState) => Promise<UpgradeNews>;
 }
 
 async function bench(t: TestContext): Promise<Bench> {

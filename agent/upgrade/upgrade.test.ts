@@ -78,7 +78,7 @@ test('a release whose agent does not start is taken back: programs, units and jo
   const { layout, config } = host.parts;
   const journal = join(config.stateFolder, JOURNAL_FILE);
   writeFileSync(journal, 'as it was');
-  const { start } = host.processes;
+  const start = host.processes.start.bind(host.processes);
   // What a newer agent does before it fails: it migrates, and keeps a copy from before.
   t.mock.method(host.processes, 'start', async (unit: string) => {
     if (unit === AGENT_UNIT && linkedVersion(layout.current) === '1.1.0') {
@@ -86,7 +86,7 @@ test('a release whose agent does not start is taken back: programs, units and jo
       writeFileSync(journal, 'migrated');
       writeFileSync(`${journal}-wal`, 'of the migrated one');
     }
-    await start.call(host.processes, unit);
+    await start(unit);
   });
   const { ended, states } = await upgrade(host, folder, '1.1.0');
   assert.equal(ended.error?.code, 'ORK_UPGRADE_UNHEALTHY');

@@ -20,7 +20,10 @@ export function echoSockets(server) {
       while (rest.length >= HEAD_BYTES && rest.length >= HEAD_BYTES + (rest[1] & 0x7f)) {
         const end = HEAD_BYTES + (rest[1] & 0x7f);
         // Short texts are all that a lab's visitor sends; anything else is its farewell.
-        if (rest[0] !== 0x81) return socket.end();
+        if (rest[0] !== 0x81) {
+          socket.end();
+          return;
+        }
         socket.write(echoOf(rest.subarray(0, end)));
         rest = rest.subarray(end);
       }
