@@ -8,6 +8,8 @@ import { TrialReport } from './trial.ts';
 
 const PROGRAM_MS = 20_000;
 const TRIAL_MS = 60_000;
+/** Of what a program said: an error of Node's with its stack. */
+const MOST_LINES = 25;
 
 /** @throws OrkestrError ORK_UPGRADE_TRIAL with what does not work as evidence */
 export async function rehearse(layout: Layout, version: string): Promise<void> {
@@ -41,7 +43,7 @@ const refusal = (message: string, evidence: readonly string[], cause?: unknown):
 
 const linesOf = ({ exitCode, stderr, stdout, timedOut }: ExecResult): readonly string[] => [
   timedOut ? 'it did not end in time' : `exit code ${exitCode ?? 'none (signal)'}`,
-  ...(stderr.trim() || stdout.trim()).split('\n').slice(-10),
+  ...(stderr.trim() || stdout.trim()).split('\n').slice(-MOST_LINES),
 ];
 
 function parseJson(text: string): unknown {

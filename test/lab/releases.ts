@@ -19,7 +19,7 @@ import { sumOf } from '../../agent/upgrade/verify.ts';
 
 export interface NextRelease {
   readonly version: string;
-  /** Puts text before the JavaScript of a file below `lib/`. */
+  /** Puts text after the first line of a file below `lib/`. */
   readonly before?: { readonly file: string; readonly text: string };
 }
 
@@ -73,5 +73,7 @@ function change(tree: string, { version, before }: NextRelease): void {
   }
   if (before === undefined) return;
   const path = join(tree, 'lib', before.file);
-  writeFileSync(path, `${before.text}\n${readFileSync(path, 'utf8')}`);
+  // Not before the line that says who runs it.
+  const [first = '', ...rest] = readFileSync(path, 'utf8').split('\n');
+  writeFileSync(path, [first, before.text, ...rest].join('\n'));
 }
