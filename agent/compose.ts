@@ -26,6 +26,7 @@ import { DEFAULT_TIMING } from './hub-link/connection.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
 import { noUpgrades } from './hub-link/upgrades.ts';
+import type { HostUpgrades } from './hub-link/upgrades.ts';
 import { hostSigner, readIdentity, scopeOf } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { openJournal } from './journal/journal.ts';
@@ -46,6 +47,13 @@ import { hostStatus } from './status/host-status.ts';
 import { checkAll } from './status/index.ts';
 import type { StatusReport } from './status/index.ts';
 import { serveLocalApi } from './status/local-api.ts';
+import { DEFAULT_PATIENCE } from './upgrade/health.ts';
+import type { UpgradeParts } from './upgrade/health.ts';
+import { hostUpgrades } from './upgrade/host-upgrades.ts';
+import { layoutAt } from './upgrade/layout.ts';
+import { lastUpgrade } from './upgrade/record.ts';
+import { systemServices } from './upgrade/services.ts';
+import { isInstalled } from './uninstall/installation.ts';
 import { makeWorkspaces } from './workspaces.ts';
 
 export const VERSION = manifest.version;
@@ -178,6 +186,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       sandboxFolder: config.sandboxFolder,
       clock: systemClock,
       agent: view(),
+      lastUpgrade: lastUpgrade(layoutAt().record),
     });
   const dial = (): void => {
     if (identity.hub === null) {
@@ -197,7 +206,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
       status: () => tellHost(config, ports, journal),
       jobs: dispatcher,
-      upgrades: noUpgrades('This agent runs from sources: it has no release to replace.'),
+      upgrades: upgradesOf(config, log),
       timing: DEFAULT_TIMING,
       pace: DEFAULT_PACE,
       clock: systemClock,
@@ -262,6 +271,19 @@ const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: 
     proxy: ports.proxy,
     outboxSize: () => journal.outbox.size(),
   });
+
+export const upgradeParts = (config: Config): UpgradeParts => ({
+  layout: layoutAt(),
+  config,
+  services: systemServices,
+  clock: systemClock,
+  patience: DEFAULT_PATIENCE,
+});
+
+const upgradesOf = (config: Config, log: Logger): HostUpgrades =>
+  isInstalled(process.execPath)
+    ? hostUpgrades(upgradeParts(config), log)
+    : noUpgrades('This agent runs from sources: it has no release to replace.');
 
 /** In time or not at all: a build engine that is left is found by the next start. */
 async function stopSandbox(sandbox: Sandbox, log: Logger): Promise<void> {

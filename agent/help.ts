@@ -6,6 +6,7 @@ Examples:
   $ orkestr-agent serve
   $ orkestr-agent status
   $ orkestr-agent doctor
+  $ orkestr-agent upgrade
   $ orkestr-agent routes
   $ orkestr-agent logs --step build
   $ orkestr-agent base-images build node python
@@ -47,6 +48,27 @@ Examples:
   $ orkestr-agent analyze . --json | jq -r .dockerfile.text
 
 Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;
+
+export const UPGRADE_HELP = `
+Examples:
+  $ orkestr-agent upgrade                     # to the version that this host's hub hands on
+  $ orkestr-agent upgrade --dry-run
+  $ orkestr-agent upgrade --from ./release    # files of a release in a folder: for hubs, and hosts without internet
+  $ orkestr-agent upgrade --version 0.1.0 --allow-downgrade
+  $ orkestr-agent upgrade --follow            # look on at the one under way, or see how the last one ended
+
+It is fetched, checked (signature of who made the release that runs), tried on this host, and then switched to: apps are
+served on, and deployments under way go on in the new version. When that is not healthy within a minute, the one before it
+comes back by itself. It is carried out by a unit of its own, orkestr-upgrade: closing this terminal does not stop it.
+Exit code 0: the version runs. 1: it does not, and the one before it does.`;
+
+export const TRIAL_HELP = `
+Examples:
+  $ /opt/orkestr/releases/0.2.0/bin/orkestr-agent trial
+  $ orkestr-agent trial --json
+
+Identity, journal (a copy is migrated), Docker Engine, proxy and hub are looked at; nothing is changed. Every upgrade does
+it with the new release before anything is switched.`;
 
 export const UNINSTALL_HELP = `
 Examples:

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
@@ -12,14 +12,14 @@ import { printPlan } from './analyze.ts';
 import type { AnalyzeOptions } from './analyze.ts';
 import { buildBaseImages } from './base-images/build.ts';
 import { RECIPES } from './base-images/recipes/index.ts';
-import { buildAgent, logFolder, requireIdentity, VERSION } from './compose.ts';
+import { buildAgent, logFolder, requireIdentity, upgradeParts, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
 import { doctor } from './doctor/command.ts';
 import { CHECK_MS } from './doctor/doctor.ts';
 import { makeSubject } from './doctor/subject.ts';
-import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP, UNINSTALL_HELP } from './help.ts';
+import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP, TRIAL_HELP, UNINSTALL_HELP, UPGRADE_HELP } from './help.ts';
 import { joinHub, localIdentity } from './identity.ts';
 import { systemClock } from './lib/clock.ts';
 import { exec } from './lib/exec.ts';
@@ -32,6 +32,12 @@ import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
 import { uninstallHost } from './uninstall/command.ts';
 import type { UninstallOptions } from './uninstall/command.ts';
+import { isInstalled } from './uninstall/installation.ts';
+import { upgradeHost } from './upgrade/command.ts';
+import type { UpgradeFlags } from './upgrade/command.ts';
+import { layoutAt } from './upgrade/layout.ts';
+import { lastUpgrade } from './upgrade/record.ts';
+import { renderTrial, runTrial } from './upgrade/trial.ts';
 
 export { buildAgent } from './compose.ts';
 
@@ -117,7 +123,16 @@ async function hostReport(config: Config): Promise<StatusReport> {
 const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport> => {
   const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
   const proxy = makeProxyClient(proxySocket);
-  return checkAll({ dockerSocket, stateFolder, sandboxFolder, proxy, clock: systemClock, agent: null, silent });
+  return checkAll({
+    dockerSocket,
+    stateFolder,
+    sandboxFolder,
+    proxy,
+    clock: systemClock,
+    agent: null,
+    silent,
+    lastUpgrade: lastUpgrade(layoutAt().record),
+  });
 };
 
 async function routes({ json, once }: { json?: true; once?: true }): Promise<void> {
@@ -168,6 +183,23 @@ async function makeBaseImages(kinds: readonly string[], { force }: { force?: tru
   process.stdout.write(`${JSON.stringify(images)}\n`);
 }
 
+async function upgrade(flags: UpgradeFlags): Promise<void> {
+  if (!isInstalled(process.execPath)) {
+    throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', `${process.execPath} is no program of an installation.`);
+  }
+  process.exitCode = await upgradeHost(upgradeParts(readConfig()), flags, {
+    result: (text) => void process.stdout.write(`${text}\n`),
+    progress: (text) => void process.stderr.write(`${text}\n`),
+  });
+}
+
+async function trial({ json }: { json?: true }): Promise<void> {
+  const log = makeLogger('agent', 'silent');
+  const report = await runTrial({ version: VERSION, config: readConfig(), clock: systemClock, log });
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderTrial(report));
+  process.exitCode = report.ok ? 0 : 1;
+}
+
 /** @throws InvalidArgumentError what commander tells with the option's name */
 function secondsOf(text: string): number {
   const seconds = Number(text);
@@ -179,6 +211,8 @@ function program(): Command {
   const cli = new Command('orkestr-agent')
     .description('The daemon of orkestr on a host: takes jobs from the hub and runs them with Docker Engine.')
     .version(VERSION)
+    // Its own --version stands before a command; behind it, that is the command's.
+    .enablePositionalOptions()
     .addHelpText('after', HELP);
   cli.command('serve').description('run the agent').action(serve);
   cli
@@ -237,6 +271,24 @@ function program(): Command {
     .description(`make those of ${RECIPES.map(({ kind }) => kind).join(', ')}`)
     .option('--force', 'also when nothing changed')
     .action(makeBaseImages);
+  cli
+    .command('upgrade')
+    .description('bring this host to another release, under traffic; the one before it comes back when that fails')
+    .option('--version <version>', 'which one (default: the one that the hub hands on, or the newest)')
+    .option('--from <folder>', 'take its files from there')
+    .option('--allow-downgrade', 'also to an older one')
+    .option('--dry-run', 'say what would be done')
+    .option('--follow', 'order nothing: look on at the one under way')
+    .option('--json', 'for programs')
+    .addOption(new Option('--carry-out').hideHelp())
+    .addHelpText('after', UPGRADE_HELP)
+    .action(upgrade);
+  cli
+    .command('trial')
+    .description('whether this release would work on this host; changes nothing')
+    .option('--json', 'for programs')
+    .addHelpText('after', TRIAL_HELP)
+    .action(trial);
   cli
     .command('uninstall')
     .description('take everything of orkestr off the host; asks for its name first')

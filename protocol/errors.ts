@@ -44,7 +44,6 @@ export const ERRORS = {
     501,
     'Upgrade it on the host: run the install line of the hub there again, or update the sources it runs from.',
   ),
-
   ORK_UPGRADE_UNSERVED: kind(
     'user',
     409,
@@ -54,6 +53,50 @@ export const ERRORS = {
     'host',
     504,
     'Look at `orkestr-agent status` on the host, then resume the upgrade, or skip the host.',
+    true,
+  ),
+  ORK_UPGRADE_RUNNING: kind(
+    'host',
+    409,
+    'Wait for the one that is under way: `orkestr-agent upgrade --follow` shows it.',
+    true,
+  ),
+  ORK_UPGRADE_VERSION: kind(
+    'user',
+    409,
+    'Name a newer version with --version; an older one needs --allow-downgrade beside it.',
+  ),
+  ORK_UPGRADE_SOURCE: kind(
+    'user',
+    404,
+    'Give --from FOLDER with the files of a release, or a --version that the hub hands on.',
+  ),
+  ORK_UPGRADE_FETCH: kind('host', 502, 'Check the network of the host and the address that the message names.', true),
+  ORK_UPGRADE_SIGNATURE: kind(
+    'user',
+    400,
+    'Do not use it: it is not from who made the release that runs. Fetch it again from where that one came from.',
+  ),
+  ORK_UPGRADE_UNPACK: kind('host', 500, 'Free some disk below /opt, then try again.', true),
+  ORK_UPGRADE_TRIAL: kind(
+    'host',
+    500,
+    'Nothing was changed. Mend what the evidence names, or stay with the version that runs.',
+  ),
+  ORK_UPGRADE_UNHEALTHY: kind(
+    'host',
+    500,
+    'The version before it runs again. `journalctl -u "orkestr-*" --since -15min` has what the new one said.',
+  ),
+  ORK_UPGRADE_STUCK: kind(
+    'host',
+    500,
+    'Neither version came up. `orkestr-agent doctor` says what is wrong on this host.',
+  ),
+  ORK_UPGRADE_INTERRUPTED: kind(
+    'host',
+    500,
+    'Nothing goes on with it. `orkestr-agent doctor` first, then upgrade again.',
     true,
   ),
 

@@ -29,6 +29,14 @@ export const ReleaseManifest = z.object({
 });
 export type ReleaseManifest = z.infer<typeof ReleaseManifest>;
 
+/** In every archive: whom its host believes from then on. Signed with the archive, so a release may name its next key. */
+export const ReleaseOrigin = ReleaseManifest.pick({ version: true, publicKey: true, protocol: true }).extend({
+  /** Where releases are published, without trailing slash; empty: nowhere, only hubs and folders have them. */
+  url: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]),
+});
+export type ReleaseOrigin = z.infer<typeof ReleaseOrigin>;
+
+export const ORIGIN_FILE = 'origin.json';
 export const MANIFEST_FILE = 'release.json';
 /** `sha256sum` format, of the archives and the list of components. */
 export const SUMS_FILE = 'SHA256SUMS';
@@ -37,3 +45,39 @@ export const SIGNATURE_FILE = 'SHA256SUMS.sig';
 export const INSTALLER_FILE = 'install.sh';
 
 export const archiveName = (version: string, target: ReleaseTarget): string => `orkestr-${version}-${target}.tar.xz`;
+
+/**
+ * Precedence of semver.org (11).
+ * @returns negative when `a` is older, 0 when they are the same, positive when it is newer
+ */
+export function compareVersions(a: string, b: string): number {
+  const [[coreA, preA], [coreB, preB]] = [partsOf(a), partsOf(b)];
+  const byCore = compareLists(coreA, coreB);
+  if (byCore !== 0) return byCore;
+  // 1.0.0-rc.1 is before 1.0.0.
+  if (preA.length === 0 || preB.length === 0) return preB.length - preA.length;
+  return compareLists(preA, preB);
+}
+
+function partsOf(version: string): [core: readonly string[], preRelease: readonly string[]] {
+  const [core = '', ...rest] = version.split('-');
+  return [core.split('.'), rest.length === 0 ? [] : rest.join('-').split('.')];
+}
+
+function compareLists(a: readonly string[], b: readonly string[]): number {
+  for (const [index, one] of a.entries()) {
+    const other = b[index];
+    if (other === undefined) return 1;
+    const order = compareIdentifiers(one, other);
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
+/** Numbers by value and before words, words by their bytes. */
+function compareIdentifiers(a: string, b: string): number {
+  const [isNumberA, isNumberB] = [/^\d+$/.test(a), /^\d+$/.test(b)];
+  if (isNumberA && isNumberB) return Number(a) - Number(b);
+  if (isNumberA !== isNumberB) return isNumberA ? -1 : 1;
+  return a === b ? 0 : a < b ? -1 : 1;
+}

@@ -43,3 +43,10 @@ for (const [variable, value] of [
     );
   });
 }
+
+test('the program of a release starts the successor, unless it was called by a path that holds in one folder only', () => {
+  const launcher = '/opt/orkestr/current/bin/orkestr-proxy';
+  assert.equal(readConfig({ ORKESTR_LAUNCHER: launcher }, 1).launcher, launcher);
+  assert.equal(readConfig({ ORKESTR_LAUNCHER: './bin/orkestr-proxy' }, 1).launcher, null);
+  assert.equal(readConfig({}, 1).launcher, null);
+});

@@ -85,6 +85,8 @@ export interface Config {
   readonly inherited: readonly InheritedSocket[];
   /** True when another proxy has started this one to take over from it (docs/adr/0012). */
   readonly isSuccessor: boolean;
+  /** Program of a release that has started this one, and starts its successor; null: run from sources. */
+  readonly launcher: string | null;
   /** Path of the admin API's unix socket. */
   readonly adminSocket: string;
   /** Folder of the table file. */
@@ -171,6 +173,7 @@ const Environment = z.object({
     .transform((text) => text.split(':'))
     .default([]),
   ORKESTR_PROXY_SUCCESSOR: z.literal('1').optional(),
+  ORKESTR_LAUNCHER: z.string().optional(),
 });
 
 /** First descriptor that systemd passes: SD_LISTEN_FDS_START of sd_listen_fds(3). */
@@ -211,6 +214,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
       kind: purposeOf(settings.LISTEN_FDNAMES[index]),
     })),
     isSuccessor,
+    // By a relative path it was started by hand, in a folder that a successor need not find.
+    launcher: settings.ORKESTR_LAUNCHER?.startsWith('/') ? settings.ORKESTR_LAUNCHER : null,
     adminSocket: settings.ORKESTR_PROXY_SOCKET,
     stateDirectory: settings.ORKESTR_PROXY_STATE,
     logLevel: settings.ORKESTR_LOG_LEVEL,

@@ -131,12 +131,12 @@ class Running implements Proxy, Control {
   }
 
   async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {
-    const { inherited } = this.#config;
+    const { inherited, launcher } = this.#config;
     const admin = inherited.filter(({ kind }) => kind === 'admin');
     const passed = [...this.#sockets, ...admin];
     const program = {
-      execPath: execPath ?? process.execPath,
-      args: args ?? [...process.execArgv, ...process.argv.slice(1)],
+      execPath: execPath ?? launcher ?? process.execPath,
+      args: args ?? (launcher === null ? [...process.execArgv, ...process.argv.slice(1)] : process.argv.slice(2)),
       env: successorEnvironment(passed.map(({ kind }) => kind)),
       fds: passed.map(({ fd }) => fd),
     };

@@ -24,6 +24,8 @@ export interface Places {
   readonly resolvConf: string;
   /** There when systemd runs the machine (sd_booted(3)). */
   readonly systemd: string;
+  /** Of the file system on which an installation is. */
+  readonly root: string;
   /** Ports on which visitors come. */
   readonly ports: readonly number[];
 }
@@ -33,6 +35,7 @@ export const HOST_PLACES: Places = {
   cgroup: '/sys/fs/cgroup',
   resolvConf: '/etc/resolv.conf',
   systemd: '/run/systemd/system',
+  root: '/',
   ports: [80, 443],
 };
 

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:f
 import { basename, dirname, join } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { keepCopy } from '../../protocol/service/database-copy.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 
 export type Database = BetterSqlite3.Database;
@@ -11,6 +12,8 @@ export type Database = BetterSqlite3.Database;
 const NEEDED_NAPI = 10;
 const KEPT_QUARANTINES = 3;
 const SCHEMA_FOLDER = join(import.meta.dirname, 'schema');
+/** In the agent's state folder. */
+export const JOURNAL_FILE = 'journal.sqlite';
 
 /** @throws OrkestrError ORK_CONFIG on a Node that cannot load the addon. */
 export async function loadSqlite(napi: string | undefined = process.versions.napi): Promise<typeof BetterSqlite3> {
@@ -57,7 +60,7 @@ function openSound(Sqlite: typeof BetterSqlite3, path: string): Database {
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
     checkIntegrity(database);
-    migrate(database);
+    migrate(database, path);
     return database;
   } catch (error) {
     database.close();
@@ -99,8 +102,8 @@ function quarantine(path: string, now: number): string {
   return folder;
 }
 
-/** Numbered files, each in one transaction that also moves `user_version`. */
-function migrate(database: Database): void {
+/** Numbered files, each in one transaction that also moves `user_version`. A copy from before them is kept. */
+function migrate(database: Database, path: string): void {
   const files = schemaFiles();
   const present = Number(database.pragma('user_version', { simple: true }));
   if (present > files.length) {
@@ -108,6 +111,9 @@ function migrate(database: Database): void {
       'ORK_CONFIG',
       `The journal has schema ${present}, this agent knows up to ${files.length}: a newer version wrote it. Install that version again.`,
     );
+  }
+  if (present > 0 && present < files.length) {
+    keepCopy(path, (copy) => database.prepare('VACUUM INTO ?').run(copy));
   }
   for (const [index, name] of files.entries()) {
     if (index < present) continue;

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -149,6 +150,29 @@ test('a write-ahead log cut at any page: the journal opens, with all that was co
     before = found.length;
   }
   assert.ok(before >= jobs.length - 1);
+});
+
+test('a copy from before a migration is kept, as the older agent reads it; a new journal has none', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'journal.sqlite');
+  (await openTestJournal(folder)).close();
+  assert.equal(existsSync(`${path}.before`), false);
+  rmSync(path);
+  const old = new Sqlite(path);
+  old.exec(readFileSync(join(import.meta.dirname, 'schema', '001-start.sql'), 'utf8'));
+  old.exec("INSERT INTO meta VALUES ('who', 'the older one')");
+  old.pragma('user_version = 1');
+  old.close();
+  (await openTestJournal(folder)).close();
+  const copy = new Sqlite(`${path}.before`, { readonly: true });
+  assert.equal(copy.pragma('user_version', { simple: true }), 1);
+  assert.equal(copy.prepare('SELECT value FROM meta').pluck().get(), 'the older one');
+  copy.close();
+  assert.equal(statSync(`${path}.before`).mode & 0o777, 0o600);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith('.new')),
+    [],
+  );
 });
 
 test('a journal of a newer agent is refused, not changed', async (t) => {

@@ -17,7 +17,7 @@ import type {
   StepRecord,
 } from '../deployment/records.ts';
 import type { Database } from './database.ts';
-import { openDatabase } from './database.ts';
+import { JOURNAL_FILE, openDatabase } from './database.ts';
 import { DEFAULT_OUTBOX_LIMITS, makeOutbox } from './outbox.ts';
 import type { Outbox, OutboxLimits } from './outbox.ts';
 import { jobFromRow, liveFromRow, stepFromRow, stepReport } from './rows.ts';
@@ -55,7 +55,7 @@ export interface JournalOptions {
 
 /** @throws OrkestrError ORK_CONFIG when a newer agent wrote the journal */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const path = join(options.stateFolder, 'journal.sqlite');
+  const path = join(options.stateFolder, JOURNAL_FILE);
   const { database, quarantined } = await openDatabase(path, options.log, options.now);
   const outbox = makeOutbox(database, options.outboxLimits ?? DEFAULT_OUTBOX_LIMITS);
   return {

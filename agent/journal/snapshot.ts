@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { makeSealer } from '../../protocol/sealing.ts';
 import type { JobRecord, LiveRecord } from '../deployment/records.ts';
 import type { Database } from './database.ts';
-import { loadSqlite, newestSchema } from './database.ts';
+import { JOURNAL_FILE, loadSqlite, newestSchema } from './database.ts';
 import { jobFromRow, liveFromRow } from './rows.ts';
 import type { JobRow, LiveRow } from './rows.ts';
 
@@ -29,7 +29,7 @@ export interface UnreadableJournal {
 
 /** @returns null when this state folder has no journal */
 export async function readJournal(stateFolder: string): Promise<JournalSnapshot | UnreadableJournal | null> {
-  const path = join(stateFolder, 'journal.sqlite');
+  const path = join(stateFolder, JOURNAL_FILE);
   if (!existsSync(path)) return null;
   let database: Database | undefined;
   try {
@@ -82,7 +82,7 @@ const snapshotOf = (database: Database): JournalSnapshot => ({
 
 /** The bodies of all jobs, opened: with them every secret that the journal holds. Only to take them out of other texts. */
 export async function readPayloads(stateFolder: string): Promise<readonly unknown[]> {
-  const path = join(stateFolder, 'journal.sqlite');
+  const path = join(stateFolder, JOURNAL_FILE);
   const keyPath = join(stateFolder, 'secret.key');
   if (!existsSync(path) || !existsSync(keyPath)) return [];
   const sealer = makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));

@@ -7,18 +7,22 @@ import {
   DrainAnswer,
   FlipAnswer,
   FlipReceipt,
+  HandOverAnswer,
   HealthAnswer,
   HoldAnswer,
   TableView,
   UpstreamRemoved,
   WatchAnswer,
 } from '../../protocol/proxy-admin.ts';
+import type { HandOverRequest } from '../../protocol/proxy-admin.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 
 /** Deadline of a call that only changes or reads the table, ms. */
 const CALL_MS = 10_000;
 /** How much later than its own deadline a call that waits may answer, ms. */
 const MARGIN_MS = 10_000;
+/** The proxy gives its successor 20 s to come to serve (docs/adr/0012), ms. */
+const HAND_OVER_MS = 20_000;
 /** Largest answer that is read: the table of a few thousand upstreams. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
@@ -37,9 +41,11 @@ export interface ProxyClientOptions {
   readonly marginMs?: number;
 }
 
-/** The port, and what is asked only by those who look at the host. */
+/** The port, and what is asked only by those who look at the host or upgrade it. */
 export interface ProxyClient extends EdgeProxy {
   health(): Promise<HealthAnswer>;
+  /** @throws OrkestrError ORK_PROXY_HAND_OVER: the proxy that was asked serves on */
+  handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
 
 /**
@@ -85,6 +91,13 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
     receipt: (upstreamId) => call(FlipReceipt, { method: 'GET', path: `/v1/upstreams/${upstreamId}/receipt` }),
     certificates: () => call(CertificateList, { method: 'GET', path: '/v1/certificates' }),
     health: () => call(HealthAnswer, { method: 'GET', path: '/v1/health' }),
+    handOver: (request) =>
+      call(HandOverAnswer, {
+        method: 'POST',
+        path: '/v1/hand-over',
+        body: request,
+        deadlineMs: HAND_OVER_MS + marginMs,
+      }),
     remove: (upstreamId) => call(UpstreamRemoved, { method: 'DELETE', path: `/v1/upstreams/${upstreamId}` }),
   };
 }

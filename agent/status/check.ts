@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Clock } from '../deployment/ports.ts';
 import type { ProxyClient } from '../proxy-client/edge-proxy.ts';
+import type { Upgrade } from '../upgrade/record.ts';
 
 /** ok: nothing to do. degraded: it works, but a person should look. down: deployments or visitors are affected. */
 export type Level = 'ok' | 'degraded' | 'down';
@@ -75,6 +76,8 @@ export interface StatusSubject {
   readonly agent: AgentView | null;
   /** An agent runs and does not answer. */
   readonly silent?: boolean;
+  /** Of this installation; null or absent: there was none. */
+  readonly lastUpgrade?: Upgrade | null;
 }
 
 export interface Check {

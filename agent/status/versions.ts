@@ -5,6 +5,7 @@ import { z } from 'zod';
 import manifest from '../../package.json' with { type: 'json' };
 import { askEngine } from '../docker/ask.ts';
 import { duration } from '../lib/duration.ts';
+import { upgradeLine } from '../upgrade/record.ts';
 import type { Check, StatusSubject } from './check.ts';
 
 const DEADLINE_MS = 5000;
@@ -27,12 +28,16 @@ export const versions: Check = {
       node: process.version,
       kernel: release(),
       upSeconds,
+      lastUpgrade: subject.lastUpgrade ?? null,
     };
     const known = (version: string | null): string => version ?? 'unknown';
     return {
       level: 'ok',
       summary: `orkestr ${manifest.version}, proxy ${known(proxy)}, Docker ${known(engine.docker)}, runc ${known(engine.runc)}, containerd ${known(engine.containerd)}`,
-      details: [`Linux ${data.kernel}, up ${duration(upSeconds * 1000)}, Node.js ${data.node}`],
+      details: [
+        `Linux ${data.kernel}, up ${duration(upSeconds * 1000)}, Node.js ${data.node}`,
+        ...(data.lastUpgrade === null ? [] : [`last upgrade: ${upgradeLine(data.lastUpgrade)}`]),
+      ],
       data,
     };
   },

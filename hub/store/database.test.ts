@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -94,6 +94,20 @@ test('a migration that fails halfway leaves nothing of itself', async (t) => {
   t.after(() => db.destroy());
   const { rows } = await sql`select name from sqlite_master where name = 'half'`.execute(db);
   assert.deepEqual(rows, []);
+});
+
+test('a copy from before a migration is kept, as the older hub reads it; a new database has none', async (t) => {
+  const path = freshPath(t);
+  const [newest = ''] = Object.keys(MIGRATIONS).toSorted().slice(-1);
+  const older = Object.fromEntries(Object.entries(MIGRATIONS).filter(([name]) => name !== newest));
+  const before = await openDatabase(path, older);
+  await before.insertInto('team').values(team).execute();
+  await before.destroy();
+  assert.equal(existsSync(`${path}.before`), false);
+  await (await openDatabase(path)).destroy();
+  const copy = await openDatabase(`${path}.before`, older);
+  t.after(() => copy.destroy());
+  assert.equal((await copy.selectFrom('team').selectAll().execute()).length, 1);
 });
 
 test('a database of a newer version is refused and left alone', async (t) => {

@@ -2,6 +2,7 @@
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { keepCopy } from '../../protocol/service/database-copy.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import type { Database } from './schema.ts';
 
@@ -52,6 +53,7 @@ export async function openDatabase(path: string, migrations = MIGRATIONS): Promi
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
+    if (await isOlder(db, migrations)) keepCopy(path, (copy) => sqlite.prepare('VACUUM INTO ?').run(copy));
     await migrate(db, migrations);
     return db;
   } catch (cause) {
@@ -74,11 +76,19 @@ export function isReferenceViolation(error: unknown): boolean {
   return code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
 }
 
+const migratorOf = (db: Db, migrations: typeof MIGRATIONS): Migrator =>
+  new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
+
+/** Whether an older version has made it: a new file is not older. */
+async function isOlder(db: Db, migrations: typeof MIGRATIONS): Promise<boolean> {
+  const seen = (await migratorOf(db, migrations).getMigrations()).filter(({ executedAt }) => executedAt !== undefined);
+  return seen.length > 0 && seen.length < Object.keys(migrations).length;
+}
+
 /** In one transaction that holds the write lock from its start: a second process waits, then finds it done. */
 async function migrate(db: Db, migrations: typeof MIGRATIONS): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    const migrator = new Migrator({ db: tx, provider: { getMigrations: () => Promise.resolve(migrations) } });
-    const { error } = await migrator.migrateToLatest();
+    const { error } = await migratorOf(tx, migrations).migrateToLatest();
     if (error !== undefined) throw error;
   });
 }

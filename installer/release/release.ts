@@ -65,7 +65,7 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
       layOut(folder, {
         root,
         target,
-        version,
+        origin: { version, publicKey: key.publicKey, protocol: PROTOCOL_VERSION, url: plan.url },
         lib,
         node,
         installer,

@@ -1,7 +1,8 @@
 /** What is in a release's archive, and where. */
 import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ReleaseTarget } from '../../protocol/release.ts';
+import { ORIGIN_FILE } from '../../protocol/release.ts';
+import type { ReleaseOrigin, ReleaseTarget } from '../../protocol/release.ts';
 import { PROXY_FLAGS } from '../stack/proxy-program.ts';
 
 /**
@@ -28,7 +29,7 @@ const PROGRAMS: readonly Program[] = [
 export interface TreeParts {
   readonly root: string;
   readonly target: ReleaseTarget;
-  readonly version: string;
+  readonly origin: ReleaseOrigin;
   /** Folder of the bundles. */
   readonly lib: string;
   /** Folder of the package with the target's Node. */
@@ -51,7 +52,8 @@ export function layOut(folder: string, parts: TreeParts): void {
   writeProgram(join(folder, 'install.sh'), parts.installer);
   writeFileSync(join(folder, 'sbom.cdx.json'), parts.billOfMaterials);
   writeFileSync(join(folder, 'THIRD-PARTY-LICENSES'), parts.licences);
-  writeFileSync(join(folder, 'VERSION'), `${parts.version}\n`);
+  writeFileSync(join(folder, ORIGIN_FILE), `${JSON.stringify(parts.origin, null, 2)}\n`);
+  writeFileSync(join(folder, 'VERSION'), `${parts.origin.version}\n`);
 }
 
 function writeProgram(path: string, text: string): void {
@@ -61,11 +63,13 @@ function writeProgram(path: string, text: string): void {
 
 /**
  * Finds its release from its own path. A link to it (/usr/local/bin) is followed once and no further: /opt/orkestr/current
- * stays in the path, so that a process which starts its successor starts what is current then.
+ * stays in the path. ORKESTR_LAUNCHER names it to the process, which Node tells only where its binary really is: one
+ * that starts its successor (docs/adr/0012) starts what is current then.
  */
 const launcher = ({ script, flags }: Program): string => `#!/bin/sh
 self=$0
 [ -L "$self" ] && self=$(readlink "$self")
 here=\${self%/*}
+export ORKESTR_LAUNCHER="$self"
 exec ${['"$here/node"', ...flags, `"$here/../lib/${script}"`, '"$@"'].join(' ')}
 `;

@@ -1,5 +1,5 @@
 /** The sample app as a project of its own, placed on one host of a lab: pushed to, and visited. */
-import { cpSync } from 'node:fs';
+import { appendFileSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
@@ -13,10 +13,13 @@ import { Load } from '../../installer/start/load.ts';
 import type { LoadTarget } from '../../installer/start/load.ts';
 import { online } from './fleet.ts';
 import type { LabHost } from './host.ts';
+import { VisitorSocket } from './visitor-socket.ts';
 
 const DEPLOYMENT_MS = 900_000;
 const ANSWER_MS = 3000;
 const ENVIRONMENT = 'production';
+/** What the sample app gets in a lab. */
+const SOCKETS = 'echo-sockets.mjs';
 
 export interface AppPlan {
   readonly client: Client;
@@ -55,6 +58,9 @@ export class App {
     const tree = new GitWorkTree(join(folder, `tree-${slug}`), join(folder, `git-${slug}.config`));
     await tree.init();
     cpSync(join(ROOT, 'installer/sample'), tree.folder, { recursive: true });
+    cpSync(join(import.meta.dirname, SOCKETS), join(tree.folder, SOCKETS));
+    const text = `import { echoSockets } from './${SOCKETS}';\nechoSockets(server);\n`;
+    appendFileSync(join(tree.folder, 'server.js'), text);
     return new App(plan, project, tree, `http://${await host.address()}`);
   }
 
@@ -104,6 +110,22 @@ export class App {
       if (!['queued', 'running'].includes(deployment.status)) return deployment;
     }
     throw new Error(`deployment ${id} is not decided after ${DEPLOYMENT_MS / 1000} s`);
+  }
+
+  /** Waits until a step of the newest deployment runs. */
+  async untilRunning(step: string): Promise<void> {
+    for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(50)) {
+      const [newest] = await this.#client.get(`${this.#path()}/deployments`, z.array(Deployment), { limit: 1 });
+      if (newest === undefined) continue;
+      const { steps } = await this.#client.get(apiPath('deployments', newest.id), DeploymentDetail);
+      if (steps.some(({ name, status }) => name === step && status === 'running')) return;
+    }
+    throw new Error(`no deployment came to ${step} in ${DEPLOYMENT_MS / 1000} s`);
+  }
+
+  /** A visitor that stays connected. */
+  openSocket(): Promise<VisitorSocket> {
+    return VisitorSocket.open(this.#proxyUrl.replace('http', 'ws'), this.#hostName);
   }
 
   /** Version that a visitor sees now, or why none. */

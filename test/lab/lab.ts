@@ -62,9 +62,21 @@ export class Lab {
     return join(this.folder, 'images');
   }
 
+  /** Who signs the lab's releases. */
+  get keyFile(): string {
+    return join(this.folder, 'key.pem');
+  }
+
+  /** Of somebody else. */
+  foreignKey(): string {
+    const file = join(this.folder, 'foreign-key.pem');
+    makeReleaseKey(file);
+    return file;
+  }
+
   /** A release of these sources for this machine, packed fast, signed with a key that is thrown away. */
   async release(): Promise<void> {
-    const keyFile = join(this.folder, 'key.pem');
+    const { keyFile } = this;
     makeReleaseKey(keyFile);
     await makeRelease({
       root: ROOT,

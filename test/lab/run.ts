@@ -8,6 +8,7 @@ import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
 import { allIsWell, nothingToMend } from './phases/health.ts';
 import { limitPhases } from './phases/limits.ts';
+import { upgradePhases } from './phases/upgrade.ts';
 import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
 
 /** What each host of the fleet is booted from. */
@@ -76,6 +77,7 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
     await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
     await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
+    await upgradePhases(lab, app, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
       for (const host of [hub, web, api]) await allIsWell(host);

@@ -22,6 +22,7 @@ import { registry } from './registry.ts';
 import { runtime } from './runtime.ts';
 import { storage } from './storage.ts';
 import { units } from './units.ts';
+import { upgrade } from './upgrade.ts';
 
 export const CHECKS: readonly Check[] = [
   proxy,
@@ -44,6 +45,7 @@ export const CHECKS: readonly Check[] = [
   memory,
   cgroup,
   units,
+  upgrade,
   files,
   keys,
 ];

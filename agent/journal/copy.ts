@@ -1,0 +1,21 @@
+/** A copy of the journal beside a running agent: to try on it what must not be tried on the real one. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { JOURNAL_FILE, loadSqlite } from './database.ts';
+
+/**
+ * By SQLite's backup API (sqlite.org/backup.html): whole, whatever the agent writes meanwhile.
+ * @returns false when this state folder has no journal
+ */
+export async function copyJournal(stateFolder: string, toFolder: string): Promise<boolean> {
+  const path = join(stateFolder, JOURNAL_FILE);
+  if (!existsSync(path)) return false;
+  const Sqlite = await loadSqlite();
+  const database = new Sqlite(path, { readonly: true, timeout: 5000 });
+  try {
+    await database.backup(join(toFolder, JOURNAL_FILE));
+  } finally {
+    database.close();
+  }
+  return true;
+}

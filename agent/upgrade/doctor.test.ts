@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test } from 'node:test';
+import { upgrade as check } from '../doctor/checks/upgrade.ts';
+import type { Upgrade } from './record.ts';
+
+const NOW = Date.parse('2030-01-02T00:00:00Z');
+
+const recordOf = (change: Partial<Upgrade>, minutesAgo: number): Upgrade => ({
+  upgradeId: randomUUIDv7(),
+  from: '1.0.0',
+  version: '1.1.0',
+  source: { kind: 'none' },
+  state: 'healthy',
+  doing: 'waiting for the agent',
+  goingBack: false,
+  switches: 1,
+  orderedAt: new Date(NOW - 3_600_000).toISOString(),
+  changedAt: new Date(NOW - minutesAgo * 60_000).toISOString(),
+  error: null,
+  ...change,
+});
+
+const errorOf = (code: 'ORK_UPGRADE_UNHEALTHY' | 'ORK_UPGRADE_STUCK') => ({ code, message: 'Why.', evidence: ['log'] });
+
+const found = (last: Upgrade | null, linked = false): readonly string[] => {
+  const verdict = check.judge({ last, linked, now: NOW });
+  return 'skipped' in verdict ? ['skipped'] : verdict.findings.map(({ problem }) => problem);
+};
+
+test('the doctor tells an upgrade that was taken back, for a day, with the reason', () => {
+  const reverted = { state: 'reverted', error: errorOf('ORK_UPGRADE_UNHEALTHY') } as const;
+  assert.deepEqual(found(recordOf(reverted, 60)), ['taken-back']);
+  assert.deepEqual(found(recordOf(reverted, 25 * 60)), []);
+  const verdict = check.judge({ last: recordOf(reverted, 60), linked: false, now: NOW });
+  assert.ok('findings' in verdict);
+  assert.deepEqual(verdict.findings[0]?.evidence, ['ORK_UPGRADE_UNHEALTHY: Why.', 'log']);
+});
+
+test('the doctor tells one that nobody goes on with, and leaves one alone that is under way', () => {
+  assert.deepEqual(found(recordOf({ state: 'switching' }, 1), true), []);
+  assert.deepEqual(found(recordOf({ state: 'switching' }, 30), true), ['halfway']);
+  assert.deepEqual(found(recordOf({ state: 'fetching' }, 1), false), ['halfway']);
+});
+
+test('the doctor fails where neither version came up, and is silent where all went well or nothing ever went', () => {
+  assert.deepEqual(found(recordOf({ state: 'failed', error: errorOf('ORK_UPGRADE_STUCK') }, 5)), ['stuck']);
+  assert.deepEqual(found(recordOf({}, 5)), []);
+  assert.deepEqual(found(null), ['skipped']);
+});

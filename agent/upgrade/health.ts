@@ -1,0 +1,129 @@
+/** Whether what was started is well: asked again until it is, or the time is over. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Config } from '../config.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { askHub } from '../doctor/hub-answer.ts';
+import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
+import { readEngine } from '../status/engine.ts';
+import { askView } from '../status/local-api.ts';
+import type { Layout } from './layout.ts';
+import { versionOfProcess } from './releases.ts';
+import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
+import type { Services } from './services.ts';
+
+export interface Patience {
+  /** From its start, ms. */
+  readonly healthyMs: number;
+  /** It has to be well for this long in one process, ms: one that falls over again and again is well in between. */
+  readonly steadyMs: number;
+  /** Between two looks, ms. */
+  readonly everyMs: number;
+}
+
+export const DEFAULT_PATIENCE: Patience = { healthyMs: 60_000, steadyMs: 3000, everyMs: 250 };
+
+const ANSWER_MS = 3000;
+const LOG_LINES = 15;
+
+/** What an upgrade works with. */
+export interface UpgradeParts {
+  readonly layout: Layout;
+  readonly config: Pick<Config, 'stateFolder' | 'agentSocket' | 'proxySocket' | 'dockerSocket'>;
+  readonly services: Services;
+  readonly clock: Clock;
+  readonly patience: Patience;
+}
+
+/** What a look has found. `run` is another one after each restart. */
+export type Look = { readonly well: true; readonly run: string } | { readonly well: false; readonly why: string };
+
+/** A unit, and how one sees that it is well. */
+export interface Patient {
+  readonly unit: string;
+  look(): Promise<Look>;
+}
+
+/**
+ * Returns once it is well and has stayed so.
+ * @throws OrkestrError ORK_UPGRADE_UNHEALTHY with what was wrong last, and the end of its log
+ */
+export async function untilWell({ clock, patience, services }: UpgradeParts, patient: Patient): Promise<void> {
+  const { unit } = patient;
+  const began = clock.monotonic();
+  let why = 'It was not looked at.';
+  let run: string | null = null;
+  let since = began;
+  for (;;) {
+    const found = await patient.look();
+    const now = clock.monotonic();
+    if (found.well) {
+      if (run !== found.run) [run, since] = [found.run, now];
+      if (now - since >= patience.steadyMs) return;
+    } else {
+      run = null;
+      why = found.why;
+    }
+    const failed = (await services.state(unit)).failed;
+    if (failed || now - began > patience.healthyMs) {
+      const how = failed ? 'systemd gave up on it' : `not healthy in ${patience.healthyMs / 1000} s`;
+      throw new OrkestrError('ORK_UPGRADE_UNHEALTHY', `${unit}: ${how}. ${why}`, {
+        evidence: await services.lines(unit, LOG_LINES),
+      });
+    }
+    await clock.sleep(patience.everyMs);
+  }
+}
+
+const ill = (why: string): Look => ({ well: false, why });
+
+/** It answers with this version, the hub has welcomed it, and it has an engine to work with. */
+export const agentPatient = ({ config }: UpgradeParts, version: string): Patient => ({
+  unit: AGENT_UNIT,
+  async look() {
+    const view = await askView(config.agentSocket, ANSWER_MS);
+    if (view === 'absent') return ill('No agent runs.');
+    if (view === 'silent') return ill('The agent does not answer.');
+    if (view.version !== version) return ill(`The agent that answers is ${view.version}.`);
+    if (view.hub !== null && !view.hub.connected) {
+      return ill(`The agent has no connection to its hub: ${view.hub.lastError ?? 'not dialled yet'}.`);
+    }
+    try {
+      await readEngine(config.dockerSocket);
+    } catch (error) {
+      return ill((error as Error).message);
+    }
+    return { well: true, run: String(view.pid) };
+  },
+});
+
+/** @param url where this host reaches it; null: its agent has not joined it */
+export const hubPatient = (
+  { layout, services, clock }: UpgradeParts,
+  version: string,
+  url: string | null,
+): Patient => ({
+  unit: HUB_UNIT,
+  async look() {
+    const { active, mainPid } = await services.state(HUB_UNIT);
+    if (!active || mainPid === null) return ill('The hub is not ready.');
+    const runs = versionOfProcess(layout, mainPid);
+    if (runs !== version) return ill(`The hub that runs is ${runs ?? 'of no release'}.`);
+    const answer = url === null ? null : await askHub(url, clock, ANSWER_MS);
+    if (answer?.reached === false) return ill(`The hub does not answer: ${answer.message}.`);
+    if (answer !== null && answer.status !== 200) return ill(`The hub answers with status ${answer.status}.`);
+    return { well: true, run: String(mainPid) };
+  },
+});
+
+export const proxyPatient = ({ config }: UpgradeParts, version: string): Patient => ({
+  unit: PROXY_UNIT,
+  async look() {
+    try {
+      const answer = await makeProxyClient(config.proxySocket, { callMs: ANSWER_MS }).health();
+      if (answer.version === version) return { well: true, run: version };
+      return ill(`The proxy that answers is ${answer.version ?? 'of an unknown version'}.`);
+    } catch (error) {
+      return ill((error as Error).message);
+    }
+  },
+});

@@ -1,0 +1,84 @@
+/** A release on this host: fetched, checked, unpacked beside the others. What runs is not touched. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import {
+  archiveName,
+  ORIGIN_FILE,
+  ReleaseOrigin,
+  ReleaseTarget,
+  SIGNATURE_FILE,
+  SUMS_FILE,
+} from '../../protocol/release.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { run } from '../lib/exec.ts';
+import { fetchFile, MAX_ARCHIVE_BYTES } from './fetch.ts';
+import { hasHub, originOf, releaseFolder } from './layout.ts';
+import type { Layout } from './layout.ts';
+import type { ReleaseSource } from './record.ts';
+import { keepServed } from './served.ts';
+import { checkSum, readSums } from './verify.ts';
+
+/** A release has about ten files. */
+const MAX_SUMS_BYTES = 65_536;
+const SIGNATURE_BYTES = 64;
+const UNPACK_MS = 5 * 60_000;
+
+export interface ReleaseWish {
+  /** The release that runs: it says whom to believe. */
+  readonly from: string;
+  readonly version: string;
+  readonly source: ReleaseSource;
+}
+
+/**
+ * Safe to repeat: a release that stands there whole is taken as it is, half of one is made anew.
+ * @throws OrkestrError ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH, ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_UNPACK
+ */
+export async function obtainRelease(
+  layout: Layout,
+  { from, version, source }: ReleaseWish,
+  clock: Pick<Clock, 'sleep'>,
+): Promise<void> {
+  const folder = releaseFolder(layout, version);
+  if (existsSync(folder)) return;
+  const archive = archiveName(version, ReleaseTarget.parse(`linux-${process.arch}`));
+  // Beside its place, so that a run that is cut off leaves no half release under a whole one's name.
+  const making = join(layout.releases, '.making');
+  rmSync(making, { recursive: true, force: true });
+  mkdirSync(making, { mode: 0o700 });
+  try {
+    const get = (name: string, maxBytes: number): Promise<void> =>
+      fetchFile(source, { name, path: join(making, name), maxBytes }, clock);
+    await get(SUMS_FILE, MAX_SUMS_BYTES);
+    await get(SIGNATURE_FILE, SIGNATURE_BYTES);
+    const { publicKey } = originOf(layout, from);
+    const sums = readSums(join(making, SUMS_FILE), join(making, SIGNATURE_FILE), publicKey);
+    await get(archive, MAX_ARCHIVE_BYTES);
+    await checkSum(join(making, archive), archive, sums);
+    const unpacked = await unpack(making, archive);
+    checkVersion(unpacked, version);
+    if (hasHub(layout)) await keepServed({ layout, making, archive, sums, source, clock });
+    chmodSync(unpacked, 0o755);
+    renameSync(unpacked, folder);
+  } finally {
+    rmSync(making, { recursive: true, force: true });
+  }
+}
+
+async function unpack(making: string, archive: string): Promise<string> {
+  const args = ['--extract', `--file=${join(making, archive)}`, `--directory=${making}`, '--no-same-owner'];
+  try {
+    await run('tar', args, { timeoutMs: UNPACK_MS });
+  } catch (cause) {
+    throw new OrkestrError('ORK_UPGRADE_UNPACK', `${archive} could not be unpacked: ${String(cause)}.`, { cause });
+  }
+  return join(making, archive.replace(/\.tar\.xz$/, ''));
+}
+
+/** The name is the list's; what is in it says itself what it is. */
+function checkVersion(unpacked: string, version: string): void {
+  const origin = ReleaseOrigin.parse(JSON.parse(readFileSync(join(unpacked, ORIGIN_FILE), 'utf8')));
+  if (origin.version === version) return;
+  throw new OrkestrError('ORK_UPGRADE_SIGNATURE', `What is called ${version} says that it is ${origin.version}.`);
+}

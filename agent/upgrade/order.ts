@@ -1,0 +1,133 @@
+/** Orders an upgrade: which version, where from, whether it may be; then the unit that carries it out is started. */
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { compareVersions, MANIFEST_FILE, ReleaseManifest, ReleaseVersion } from '../../protocol/release.ts';
+import { readIdentity } from '../identity.ts';
+import { timestamp } from '../lib/clock.ts';
+import { fetchText } from './fetch.ts';
+import type { UpgradeParts } from './health.ts';
+import { hasHub, linkedVersion, originOf, releaseFolder } from './layout.ts';
+import { writeUpgrade } from './record.ts';
+import type { ReleaseSource, Upgrade } from './record.ts';
+import { UPGRADE_UNIT } from './services.ts';
+
+/** What somebody asks for. */
+export interface UpgradeWish {
+  /** Null: the newest of where it comes from. */
+  readonly version: string | null;
+  /** Folder with the files of a release; null: from the hub, or from where releases are published. */
+  readonly folder: string | null;
+  readonly allowDowngrade: boolean;
+}
+
+/** What would be done. */
+export interface UpgradePlan {
+  readonly from: string;
+  readonly version: string;
+  readonly source: ReleaseSource;
+}
+
+const CHANNEL = 'stable';
+
+/**
+ * Changes nothing.
+ * @returns `version` equal to `from` when there is nothing to do
+ * @throws OrkestrError ORK_UPGRADE_UNSUPPORTED, ORK_UPGRADE_VERSION, ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH
+ */
+export async function planUpgrade(parts: UpgradeParts, wish: UpgradeWish): Promise<UpgradePlan> {
+  const from = linkedVersion(parts.layout.current);
+  if (from === null) {
+    throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', `There is no release at ${parts.layout.current}.`);
+  }
+  const { version, source } = await find(parts, from, wish);
+  if (compareVersions(version, from) < 0 && !wish.allowDowngrade) {
+    throw new OrkestrError('ORK_UPGRADE_VERSION', `${version} is older than ${from}, which runs here.`);
+  }
+  return { from, version, source };
+}
+
+type Found = Pick<UpgradePlan, 'version' | 'source'>;
+
+async function find(parts: UpgradeParts, from: string, { version, folder }: UpgradeWish): Promise<Found> {
+  const { layout, config } = parts;
+  if (version !== null && existsSync(releaseFolder(layout, version))) return { version, source: { kind: 'none' } };
+  if (folder !== null) return inPlace(parts, { kind: 'folder', path: folder }, version);
+  const hub = hasHub(layout) ? null : (readIdentity(config.stateFolder)?.hub?.url ?? null);
+  if (hub !== null) {
+    const found = await inPlace(parts, { kind: 'url', url: `${hub.replace(/\/$/, '')}/releases` }, null);
+    if (version === null || found.version === version) return found;
+  }
+  const { url } = originOf(layout, from);
+  if (url === '') {
+    const what = version === null ? 'the newest release' : `orkestr ${version}`;
+    const hands = hub === null ? '' : ` The hub ${hub} hands on another version.`;
+    throw new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${what} is to be had.${hands}`);
+  }
+  const wanted = version ?? (await newest(parts, url));
+  return { version: wanted, source: { kind: 'url', url: `${url}/${wanted}` } };
+}
+
+/** A place with the files of one release. What its list says is only a name: what is fetched by it is checked. */
+async function inPlace({ clock }: UpgradeParts, source: ReleaseSource, version: string | null): Promise<Found> {
+  if (version !== null) return { version, source };
+  const text = await fetchText(source, MANIFEST_FILE, clock);
+  const manifest = ReleaseManifest.safeParse(parseJson(text));
+  if (manifest.success) return { version: manifest.data.version, source };
+  throw new OrkestrError('ORK_UPGRADE_SOURCE', `${MANIFEST_FILE} there is not the list of a release.`);
+}
+
+async function newest({ clock }: UpgradeParts, url: string): Promise<string> {
+  const text = await fetchText({ kind: 'url', url: `${url}/channels` }, CHANNEL, clock);
+  const version = ReleaseVersion.safeParse(text.trim());
+  if (version.success) return version.data;
+  throw new OrkestrError('ORK_UPGRADE_SOURCE', `${url}/channels/${CHANNEL} does not name a version.`);
+}
+
+/**
+ * Writes down what is to be done and starts the unit that does it.
+ * @throws OrkestrError ORK_UPGRADE_RUNNING
+ */
+export async function startUpgrade(parts: UpgradeParts, plan: UpgradePlan, upgradeId: string): Promise<Upgrade> {
+  const { layout, clock, services } = parts;
+  takeTurn(parts, plan.from);
+  try {
+    const at = timestamp(clock.now());
+    const upgrade: Upgrade = {
+      upgradeId,
+      ...plan,
+      state: 'fetching',
+      doing: 'ordered',
+      goingBack: false,
+      switches: 0,
+      orderedAt: at,
+      changedAt: at,
+      error: null,
+    };
+    mkdirSync(dirname(layout.record), { recursive: true, mode: 0o711 });
+    writeUpgrade(layout.record, upgrade);
+    await services.start(UPGRADE_UNIT);
+    return upgrade;
+  } catch (error) {
+    rmSync(layout.upgrader, { force: true });
+    throw error;
+  }
+}
+
+/** The link is the lock: making it either works or says that somebody has it. */
+function takeTurn({ layout }: UpgradeParts, from: string): void {
+  try {
+    symlinkSync(`releases/${from}`, layout.upgrader);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is under way on this host.', { cause });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // no JSON: the schema refuses it
+  }
+}

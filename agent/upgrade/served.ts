@@ -1,0 +1,83 @@
+/** What a hub on this host hands on to others: brought along when the release is fetched, in its place once it runs. */
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { INSTALLER_FILE, MANIFEST_FILE, SIGNATURE_FILE, SUMS_FILE } from '../../protocol/release.ts';
+import type { ReleaseFile, ReleaseManifest } from '../../protocol/release.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { fetchFile, MAX_ARCHIVE_BYTES } from './fetch.ts';
+import { originOf, releaseFolder } from './layout.ts';
+import type { Layout } from './layout.ts';
+import type { ReleaseSource } from './record.ts';
+import { checkSum, sumOf } from './verify.ts';
+import type { Sums } from './verify.ts';
+
+const coming = ({ served }: Layout): string => `${served}.new`;
+
+export interface FetchedFiles {
+  readonly layout: Layout;
+  /** Folder with the checked files of this machine's kind. */
+  readonly making: string;
+  readonly archive: string;
+  readonly sums: Sums;
+  readonly source: ReleaseSource;
+  readonly clock: Pick<Clock, 'sleep'>;
+}
+
+/** With the archives for other kinds of machines, where they are to be had. @throws OrkestrError ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_FETCH */
+export async function keepServed({ layout, making, archive, sums, source, clock }: FetchedFiles): Promise<void> {
+  const folder = coming(layout);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  for (const name of [SUMS_FILE, SIGNATURE_FILE, archive]) copyFileSync(join(making, name), join(folder, name));
+  const others = [...sums.keys()].filter((name) => name.endsWith('.tar.xz') && name !== archive);
+  for (const name of others) {
+    const path = join(folder, name);
+    try {
+      await fetchFile(source, { name, path, maxBytes: MAX_ARCHIVE_BYTES }, clock);
+    } catch (error) {
+      // A folder for offline hosts need not have them all.
+      if (error instanceof OrkestrError && error.code === 'ORK_UPGRADE_SOURCE') continue;
+      throw error;
+    }
+    await checkSum(path, name, sums);
+  }
+}
+
+/**
+ * From now on others get this version. Installer and list of files are made here, of what the signature covers: as they
+ * are published nothing is signed. One that was on the host already brought no files: the hub goes on with what it has.
+ */
+export async function publishServed(layout: Layout, version: string): Promise<void> {
+  const folder = coming(layout);
+  if (!existsSync(folder)) return;
+  copyFileSync(join(releaseFolder(layout, version), INSTALLER_FILE), join(folder, INSTALLER_FILE));
+  const names = readdirSync(folder).filter((name) => name !== MANIFEST_FILE);
+  const files = await Promise.all(names.toSorted().map((name) => describe(folder, name)));
+  const { publicKey, protocol } = originOf(layout, version);
+  const manifest: ReleaseManifest = { version, publicKey, protocol, files };
+  writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  // Whatever the umask: the hub reads it as another user.
+  chmodSync(folder, 0o755);
+  for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o644);
+  // Not one step: a hub that is asked in between answers that it has no release, and hosts ask again.
+  rmSync(layout.served, { recursive: true, force: true });
+  renameSync(folder, layout.served);
+}
+
+export const dropServed = (layout: Layout): void => rmSync(coming(layout), { recursive: true, force: true });
+
+async function describe(folder: string, name: string): Promise<ReleaseFile> {
+  const path = join(folder, name);
+  return { name, bytes: statSync(path).size, sha256: await sumOf(path) };
+}

@@ -1,0 +1,66 @@
+/** The units of orkestr, as an upgrade needs them: by systemctl(1). A test has processes of its own behind the same port. */
+import { readlinkSync } from 'node:fs';
+import { run } from '../lib/exec.ts';
+
+export const AGENT_UNIT = 'orkestr-agent.service';
+export const HUB_UNIT = 'orkestr-hub.service';
+export const PROXY_UNIT = 'orkestr-proxy.service';
+export const UPGRADE_UNIT = 'orkestr-upgrade.service';
+
+export interface UnitState {
+  /** systemd gave up on it: no start comes by itself. */
+  readonly failed: boolean;
+  readonly active: boolean;
+  /** Null: none runs. */
+  readonly mainPid: number | null;
+}
+
+export interface Services {
+  /** Read all unit files anew. */
+  reload(): Promise<void>;
+  /** Returns when it has stopped. */
+  stop(unit: string): Promise<void>;
+  /** Returns at once; what comes of it, `state` tells. Forgets earlier failures. */
+  start(unit: string): Promise<void>;
+  state(unit: string): Promise<UnitState>;
+  /** The last lines of its log. */
+  lines(unit: string, count: number): Promise<readonly string[]>;
+}
+
+/** systemd stops a unit within its TimeoutStopSec, 30 s at most for ours. */
+const TIMEOUT_MS = 60_000;
+const LOOK_MS = 10_000;
+
+export const systemServices: Services = {
+  reload: () => systemctl('daemon-reload'),
+  stop: (unit) => systemctl('stop', unit),
+  async start(unit) {
+    await systemctl('reset-failed', unit).catch(() => undefined); // it is not loaded yet: it has not failed
+    await systemctl('start', '--no-block', unit);
+  },
+  async state(unit) {
+    const properties = '--property=ActiveState,MainPID';
+    const { stdout } = await run('systemctl', ['show', properties, '--', unit], { timeoutMs: LOOK_MS });
+    const pid = Number(/^MainPID=(\d+)$/m.exec(stdout)?.[1] ?? 0);
+    const state = /^ActiveState=(\S+)$/m.exec(stdout)?.[1];
+    return { failed: state === 'failed', active: state === 'active', mainPid: pid > 0 ? pid : null };
+  },
+  async lines(unit, count) {
+    const args = ['--unit', unit, '--lines', String(count), '--output', 'cat', '--no-pager', '--quiet'];
+    const { stdout } = await run('journalctl', args, { timeoutMs: LOOK_MS });
+    return stdout.trim().split('\n').filter(Boolean);
+  },
+};
+
+const systemctl = async (...args: readonly string[]): Promise<void> => {
+  await run('systemctl', args, { timeoutMs: TIMEOUT_MS });
+};
+
+/** The binary that a process runs (proc_pid_exe(5)), where it really is; null: it has ended, or is not ours to look at. */
+export function executableOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,39 @@
+/** The unit files of a release in systemd's folder. Settings of the proxy's hold from its next start: a successor keeps its own. */
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../lib/files.ts';
+import { hasHub, releaseFolder } from './layout.ts';
+import type { Layout } from './layout.ts';
+import { HUB_UNIT } from './services.ts';
+
+const UNIT_MODE = 0o644;
+
+/**
+ * Puts in what the release `to` brings and takes out what only `from` brought.
+ * @returns whether anything changed: systemd has to read them anew then
+ */
+export function installUnits(layout: Layout, to: string, from: string): boolean {
+  const [wanted, gone] = [unitsOf(layout, to), unitsOf(layout, from)];
+  let changed = false;
+  for (const [name, text] of wanted) {
+    const path = join(layout.units, name);
+    if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
+    writeFileAtomic(path, text, UNIT_MODE);
+    chmodSync(path, UNIT_MODE); // whatever the umask
+    changed = true;
+  }
+  for (const name of gone.keys()) {
+    const path = join(layout.units, name);
+    if (wanted.has(name) || !existsSync(path)) continue;
+    rmSync(path);
+    changed = true;
+  }
+  return changed;
+}
+
+/** Of a release, for this host: name → text. */
+function unitsOf(layout: Layout, version: string): ReadonlyMap<string, string> {
+  const folder = join(releaseFolder(layout, version), 'units');
+  const names = readdirSync(folder).filter((name) => name !== HUB_UNIT || hasHub(layout));
+  return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
+}
