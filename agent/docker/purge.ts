@@ -1,6 +1,6 @@
 /** Takes everything that carries this agent's scope out of the engine: containers, images, networks, in that order. */
 import { type Engine, orNull } from '../lib/engine.ts';
-import { LABEL } from '../lib/labels.ts';
+import { LABEL, pulledRepository } from '../lib/labels.ts';
 
 const STOP_GRACE_SECONDS = 10;
 const REMOVE_TIMEOUT_MS = 120_000;
@@ -24,7 +24,12 @@ export async function purgeEngine(
   for (const { Id } of containers) await removeContainer(engine, Id);
   const images = keepImages
     ? []
-    : await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }));
+    : [
+        ...(await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }))),
+        ...(await engine.call('list pulled images', (docker, abortSignal) =>
+          docker.listImages({ filters: { reference: [pulledRepository(scope, '*')] }, abortSignal }),
+        )),
+      ];
   for (const { Id } of images) await removeImage(engine, Id);
   const networks = await engine.call('list networks', (docker, abortSignal) =>
     docker.listNetworks({ filters, abortSignal }),
@@ -34,7 +39,7 @@ export async function purgeEngine(
       engine.call(`remove network ${Id}`, (docker, abortSignal) => docker.getNetwork(Id).remove({ abortSignal })),
     );
   }
-  return { containers: containers.length, images: images.length, networks: networks.length };
+  return { containers: containers.length, images: new Set(images.map(({ Id }) => Id)).size, networks: networks.length };
 }
 
 async function removeContainer(engine: Engine, id: string): Promise<void> {

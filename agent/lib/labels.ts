@@ -23,3 +23,20 @@ export function ownerLabels(
     [LABEL.project]: owner.projectId,
   };
 }
+
+/**
+ * Repository of the names of images that came from a registry. They carry the labels of the host that built them, and an image
+ * takes no others afterwards; so their name says whose they are here: `orkestr-<scope>/<environment id>:<deployment id>`.
+ */
+export const pulledRepository = (scope: string, environmentId: string): string => `orkestr-${scope}/${environmentId}`;
+
+/** Whether an image is of this agent: it built it, or pulled it. */
+export const isOurImage = (
+  scope: string,
+  labels: Readonly<Record<string, string>> | null | undefined,
+  names: readonly string[] | null | undefined,
+): boolean => labels?.[LABEL.scope] === scope || pulledNames(scope, names).length > 0;
+
+/** Those of an image's names under which this agent pulled it. */
+export const pulledNames = (scope: string, names: readonly string[] | null | undefined): readonly string[] =>
+  (names ?? []).filter((name) => name.startsWith(pulledRepository(scope, '')));

@@ -9,8 +9,8 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import type { Engine } from '../lib/engine.ts';
-import { readAnswer } from './engine-answer.ts';
-import { registryOf, findLogin } from './registry.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
+import { registryOf, findLogin } from '../registry/login.ts';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
 
 const HOST = '127.0.0.1:5000';

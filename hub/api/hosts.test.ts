@@ -18,11 +18,13 @@ test('a host tells whether it is enrolled and online, and what it last said', as
   const { token } = await api.account('alpha');
   const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
   const list = async () => (await api.call(token, 'GET', '/hosts')).json;
-  assert.deepEqual(await list(), [{ id, name: 'vps', enrolled: false, online: false, lastSeenAt: null, status: null }]);
+  assert.deepEqual(await list(), [
+    { id, name: 'vps', enrolled: false, online: false, builds: true, lastSeenAt: null, status: null },
+  ]);
   api.online.add(id);
   await recordHostStatus(api.deps.db, id, status, '2030-01-01T00:00:05.000Z');
   assert.deepEqual(await list(), [
-    { id, name: 'vps', enrolled: false, online: true, lastSeenAt: '2030-01-01T00:00:05.000Z', status },
+    { id, name: 'vps', enrolled: false, online: true, builds: true, lastSeenAt: '2030-01-01T00:00:05.000Z', status },
   ]);
 });
 
@@ -45,4 +47,13 @@ test('a host is removed once nothing is placed on it, and its session ends', asy
   await api.call(token, 'DELETE', '/projects/shop');
   assert.equal((await api.call(token, 'DELETE', `/hosts/${id}`)).status, 204);
   assert.equal(api.asked.at(-1), `disconnect ${id}`);
+});
+
+test('a host can be told not to build, by those who manage hosts', async (t) => {
+  const api = await startTestApi(t);
+  const { token } = await api.account('alpha');
+  const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
+  assert.equal((await api.call(token, 'PATCH', `/hosts/${id}`, { builds: false })).json.builds, false);
+  assert.equal((await api.call(token, 'GET', '/hosts')).json[0].builds, false);
+  assert.equal((await api.call(token, 'PATCH', `/hosts/${id}`, { builds: 'no' })).status, 400);
 });

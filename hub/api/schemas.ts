@@ -39,11 +39,14 @@ export const Host = z.object({
   name: z.string(),
   enrolled: z.boolean(),
   online: z.boolean(),
+  /** It builds what it serves. */
+  builds: z.boolean().default(true),
   lastSeenAt: Timestamp.nullable(),
   status: HostStatus.nullable(),
 });
 export type Host = z.infer<typeof Host>;
 export const NewHost = z.object({ name: z.string().min(1).max(100) });
+export const HostChange = z.object({ builds: z.boolean() });
 export const MadeHost = Host.extend({
   joinToken: z.string(),
   joinTokenExpiresAt: Timestamp,
@@ -199,7 +202,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *
  *   POST   /session {token} · DELETE /session · GET /me
  *   GET    /tokens · POST /tokens · DELETE /tokens/:id
- *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · DELETE /hosts/:id
+ *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · PATCH|DELETE /hosts/:id
  *   GET    /projects · POST /projects · GET|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
  *   GET|PATCH /projects/:project/environments/:environment/variables

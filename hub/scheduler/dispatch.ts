@@ -33,7 +33,7 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   };
   return {
     async job(context) {
-      send(context.environment.host_id, await makeJob(deps, context));
+      send(context.deployment.host_id ?? context.environment.host_id, await makeJob(deps, context));
     },
     async removals(hostId) {
       for (const removal of await listRemovals(deps.db, hostId)) send(hostId, makeRemoveJob(removal, deps.clock.now()));

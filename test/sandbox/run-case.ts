@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ImageStore } from '../../agent/deployment/ports.ts';
+import type {} from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
+import { makeImageStore } from '../../agent/docker/images.ts';
 import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -36,7 +37,6 @@ export interface Bench {
   readonly folder: string;
   readonly scope: string;
   readonly engine: Engine;
-  readonly images: ImageStore;
   readonly sandbox: Sandbox;
   readonly traffic: Traffic;
   /** p99 of the live app while nothing is built, ms. */
@@ -135,9 +135,14 @@ async function build(
   one: Case,
   { context, environmentId, ...rest }: Build,
 ): Promise<void> {
-  const { scope, engine, images } = bench;
+  const { scope, engine } = bench;
   const deploymentId = randomUUID();
-  await makeImageBuilder({ scope, engine, images, sandbox: watched.sandbox }).build({
+  await makeImageBuilder({
+    scope,
+    engine,
+    imagesOf: (of) => makeImageStore(of, { scope }),
+    sandbox: watched.sandbox,
+  }).build({
     ...rest,
     secrets: {},
     registries: [],
