@@ -1,7 +1,7 @@
 /** Push and pull with a real registry (Debian's docker-registry): by the build engine in its network, by the host's on loopback. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
@@ -10,6 +10,7 @@ import type { OrkestrError } from '../../protocol/errors.ts';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import type { Image } from '../../protocol/steps.ts';
 import type { ImageRegistry, Ownership, PullRequest } from '../deployment/ports.ts';
+import { makeImageStore } from '../docker/images.ts';
 import { orNull } from '../lib/engine.ts';
 import { makeImageRegistry } from './pull.ts';
 
@@ -140,7 +141,6 @@ describe('pull', () => {
     const { image } = await build();
     const other = makeImageRegistry(builder.host, { scope: 'fedcba98' });
     await other.pull(pullRequest(image).request);
-    const { makeImageStore } = await import('../docker/images.ts');
     const store = makeImageStore(builder.host, { scope: 'fedcba98' });
     const listed = await store.list(owner.environmentId);
     assert.deepEqual(
@@ -179,7 +179,7 @@ describe('pull', () => {
   test('another image under a digest that is right in itself is refused too', async () => {
     const [one, other] = [await build(), await build()];
     const swapped = { ...one.image, registryReference: other.image.registryReference };
-    const error = await failureOf(registry.pull(pullRequest(swapped as Image).request));
+    const error = await failureOf(registry.pull(pullRequest(swapped).request));
     assert.equal(error.code, 'ORK_IMAGE_DIGEST');
     assert.equal(await onHost(other.image.id), null);
   });
@@ -212,4 +212,3 @@ const blobPath = (folder: string, digest: string): string => {
   const hex = digest.slice('sha256:'.length);
   return join(folder, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
 };
-void readdir;

@@ -48,9 +48,11 @@ export class TestRegistry {
         auth: { htpasswd: { realm: 'test', path: htpasswd } },
       }),
     );
-    const inside = namespacePath === undefined ? [] : ['nsenter', `--net=${namespacePath}`, '--'];
-    const [program = '', ...args] = [...inside, 'docker-registry', 'serve', config];
-    const child = spawn(program, args, { stdio: 'ignore' });
+    const argv = ['docker-registry', 'serve', config];
+    const child =
+      namespacePath === undefined
+        ? spawn('docker-registry', argv.slice(1), { stdio: 'ignore' })
+        : spawn('nsenter', [`--net=${namespacePath}`, '--', ...argv], { stdio: 'ignore' });
     await once(child, 'spawn');
     const registry = new TestRegistry(options, port, child);
     if (namespacePath === undefined) await registry.#untilUp();

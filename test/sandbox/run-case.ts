@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type {} from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageStore } from '../../agent/docker/images.ts';
 import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
