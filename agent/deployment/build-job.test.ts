@@ -167,3 +167,17 @@ test('the step deploy pulls an image that is not here, and starts what the pull 
   const target = await deploy.run(context);
   assert.deepEqual([pulled, started, target.imageId], [[REFERENCE], [here], here]);
 });
+
+test('a serve job whose image is neither here nor in a registry fails as gone, and starts nothing', async () => {
+  const { registryReference: _, ...image } = serveJob().built.image;
+  const gone = new OrkestrError('ORK_IMAGE_GONE', 'in no registry');
+  const context = aContext({
+    job: serveJob(IDS.previous),
+    outputs: { build: image, analyze: outputFor('analyze', { job: aJob() }) },
+    ports: {
+      images: scripted<Ports['images']>('images', { find: async () => null }),
+      registry: scripted<Ports['registry']>('registry', { pull: () => Promise.reject(gone) }),
+    },
+  });
+  await assert.rejects(deploy.run(context), gone);
+});

@@ -13,7 +13,8 @@ export const mayPull = (job: ReleaseJob): boolean =>
 /** Id of the image on this host, which has it afterwards. */
 export async function ensureImage({ job, output, ports, log, signal }: StepContext): Promise<string> {
   const image = output('build');
-  if (image.registryReference === undefined) return image.id;
+  // It was built or found here a moment ago.
+  if (image.registryReference === undefined && job.kind !== 'serve') return image.id;
   if ((await ports.images.find(image.id)) !== null) return image.id;
   const { registries } = job;
   return ports.registry.pull({ owner: ownerOf(job), image, registries, log, signal });

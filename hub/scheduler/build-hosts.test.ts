@@ -109,6 +109,7 @@ test('the host that builds gets a build job, the one that serves gets its image,
   assert.deepEqual([first.deploymentId, first.hostId], [id, builder.id]);
   assert.deepEqual([first.env, first.buildSecrets], [{ PORT: '4000' }, { NPM_TOKEN: 'of the build' }]);
   assert.ok(first.source.auth);
+  assert.deepEqual(first.notices, ['builder-1 builds it for vps-1']);
   await build(building, first);
   assert.equal(await statusOf(on, id), 'running');
   assert.deepEqual(serving.jobs, []);

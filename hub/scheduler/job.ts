@@ -27,7 +27,7 @@ export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promi
   if (deployment.build_host_id !== null) {
     return deployment.host_id === environment.host_id
       ? serveJob(job, await findBuilt(deps.db, deployment.id))
-      : { ...job, kind: 'build', env: portOf(job.env) };
+      : { ...job, kind: 'build', env: portOf(job.env), notices: [await whoBuilds(deps.db, context), ...job.notices] };
   }
   if (deployment.kind === 'deploy') return job;
   const release = deployment.release_of === null ? null : await findRelease(deps.db, deployment.release_of);
@@ -59,6 +59,12 @@ async function deployJob(deps: CoreDeps, context: DeploymentContext): Promise<De
     registries: await openRegistries(deps.db, deps.sealer, project.id),
     keepImages: plan.keepImages,
   };
+}
+
+async function whoBuilds(db: Db, { deployment, environment }: DeploymentContext): Promise<string> {
+  const ids = [deployment.build_host_id ?? '', environment.host_id];
+  const [builder, server] = await Promise.all(ids.map(async (id) => (await findHostById(db, id))?.name ?? id));
+  return `${builder} builds it for ${server}`;
 }
 
 /** What a build on another host has no use for does not go there: of the app's variables it reads the port. */

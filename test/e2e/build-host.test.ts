@@ -20,10 +20,8 @@ import { LOGIN_PASSWORD, TestRegistry } from '../harness/registry.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
-const app = (version: string) => ({
-  'package.json': JSON.stringify({ name: 'elsewhere', scripts: { start: 'node server.js' } }),
-  'server.js': `require('node:http').createServer((_, res) => res.end('${version}')).listen(process.env.PORT, '0.0.0.0');`,
-});
+/** A static site: its base image is small, and all of it has to be pushed once. */
+const site = (version: string) => ({ 'index.html': version });
 
 /** A second agent for the stack's hub, as on another machine. */
 class SecondHost {
@@ -69,7 +67,7 @@ describe('a host that does not build', () => {
     builder = await second.start(stack);
     served = await TestRegistry.start({ folder: join(stack.folder, 'registry') });
     await stack.client.patch(apiPath('hosts', stack.host.id), { builds: false }, Host);
-    project = await stack.createProject(app('one'), {
+    project = await stack.createProject(site('one'), {
       slug: 'elsewhere',
       hostId: stack.host.id,
       settings: { registry: `${served.host}/team/elsewhere` },
@@ -139,7 +137,7 @@ describe('a host that does not build', () => {
   });
 
   test('goes back to a release whose image is pruned by pulling it, and builds nothing', async () => {
-    const next = await project.deploy(app('two'));
+    const next = await project.deploy(site('two'));
     assert.equal(next.status, 'live', JSON.stringify(next.error));
     assert.equal((await project.get()).body, 'two');
     const [first] = live;
