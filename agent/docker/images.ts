@@ -2,7 +2,7 @@
 import type { ImageInfo, ImageInspectInfo } from 'dockerode';
 import type { Image } from '../../protocol/steps.ts';
 import type { ImageStore, OwnedImage } from '../deployment/ports.ts';
-import { isOurImage, LABEL, pulledNames, pulledRepository } from '../lib/labels.ts';
+import { isOurImage, LABEL, namesOfOurs, pulledNames, pulledRepository } from '../lib/labels.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 
 export function makeImageStore(engine: Engine, { scope }: { readonly scope: string }): ImageStore {
@@ -25,7 +25,9 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
       const list = (filters: Record<string, string[]>): Promise<ImageInfo[]> =>
         engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }));
       const owned = [
-        ...(await list({ label })).flatMap(builtHere),
+        ...(await list({ label }))
+          .filter(({ Labels, RepoTags }) => isOurImage(scope, Labels, RepoTags))
+          .flatMap(builtHere),
         ...(await list({ reference: [pulledRepository(scope, environmentId)] })).flatMap((info) => pulled(info, scope)),
       ];
       // Deployment ids are UUIDv7: their order is the order of creation. `Created` may be that of a cached layer.
@@ -35,8 +37,7 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
     async remove(imageId) {
       const info = await look(imageId);
       if (info === null || !isOurImage(scope, info.Config.Labels, info.RepoTags)) return false;
-      const isBuiltHere = info.Config.Labels?.[LABEL.scope] === scope;
-      const ours = isBuiltHere ? info.RepoTags : pulledNames(scope, info.RepoTags);
+      const ours = namesOfOurs(scope, info.Config.Labels, info.RepoTags);
       const names = ours.length > 0 ? ours : [info.Id];
       for (const name of names) {
         if (!(await removeName(engine, name))) return false;

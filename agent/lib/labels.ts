@@ -30,13 +30,23 @@ export function ownerLabels(
  */
 export const pulledRepository = (scope: string, environmentId: string): string => `orkestr-${scope}/${environmentId}`;
 
-/** Whether an image is of this agent: it built it, or pulled it. */
-export const isOurImage = (
-  scope: string,
-  labels: Readonly<Record<string, string>> | null | undefined,
-  names: readonly string[] | null | undefined,
-): boolean => labels?.[LABEL.scope] === scope || pulledNames(scope, names).length > 0;
-
 /** Those of an image's names under which this agent pulled it. */
-export const pulledNames = (scope: string, names: readonly string[] | null | undefined): readonly string[] =>
+export const pulledNames = (scope: string, names: Names): readonly string[] =>
   (names ?? []).filter((name) => name.startsWith(pulledRepository(scope, '')));
+
+/** Those of an image's names that are of this agent, which built it or pulled it. Two agents may share an engine. */
+export const namesOfOurs = (scope: string, labels: Labels, names: Names): readonly string[] =>
+  labels?.[LABEL.scope] === scope
+    ? (names ?? []).filter((name) => name.startsWith(pulledRepository(scope, '')) || !PULLED.test(name))
+    : pulledNames(scope, names);
+
+/** Whether an image is of this agent. */
+export const isOurImage = (scope: string, labels: Labels, names: Names): boolean =>
+  namesOfOurs(scope, labels, names).length > 0 || (labels?.[LABEL.scope] === scope && (names ?? []).length === 0);
+
+/** Of any agent. */
+const PULLED = /^orkestr-[0-9a-f]{8}\//;
+
+/** As engines give them: null for none. */
+type Labels = Readonly<Record<string, string>> | null | undefined;
+type Names = readonly string[] | null | undefined;

@@ -137,12 +137,16 @@ describe('pull', () => {
     assert.equal(await onHost(image.id), null);
   });
 
-  test('a host of another scope takes what it pulled for its own, although it was built elsewhere', async () => {
+  test('a host of another scope takes what it pulled for its own, although it was built elsewhere', async (t) => {
     const { image } = await build();
     const other = makeImageRegistry(builder.host, { scope: 'fedcba98' });
     await other.pull(pullRequest(image).request);
     const store = makeImageStore(builder.host, { scope: 'fedcba98' });
+    t.after(() => store.remove(image.id));
     const listed = await store.list(owner.environmentId);
+    const mine = await builder.images.list(owner.environmentId);
+    assert.ok(!mine.some(({ id }) => id === image.id), 'it is not of the one that built it');
+    assert.equal(await builder.images.remove(image.id), false);
     assert.deepEqual(
       listed.map(({ id }) => id),
       [image.id],

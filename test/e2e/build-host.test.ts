@@ -78,8 +78,8 @@ describe('a host that does not build', () => {
   after(async () => {
     await pushed?.stop();
     await served?.stop();
-    await sweep(second.plan.folder);
     await stack.stop();
+    await sweep(second.plan.folder);
   });
 
   /** In the network of the build engine, which is there once the engine is; until then the push is tried again. */
