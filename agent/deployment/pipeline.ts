@@ -49,8 +49,8 @@ export const PIPELINE: Pipeline = {
       seconds: ({ settings }) => settings.build.timeoutSeconds + 300 + registrySeconds(settings),
       timeoutCode: 'ORK_BUILD_TIMEOUT',
     },
-    // It may have to pull the image first. Beside the old one, not instead of it: until the flip nothing changes for visitors. On hosts without room for two they
-    // wait from here to the flip.
+    // Beside the old one, not instead of it: until the flip nothing changes for visitors. On hosts without room for two they
+    // wait from here to the flip; a pull, where the image is not here yet, comes before that.
     {
       step: deploy,
       seconds: (job) => 180 + roomSeconds(job.settings) + (mayPull(job) ? REGISTRY_SECONDS : 0),

@@ -80,8 +80,8 @@ export interface BuildRequest {
 
 export interface ImageBuilder {
   /**
-   * Build in the sandbox, push the image where that is asked for, and hand it to the host's engine. When the host has `reference` already, that image is
-   * the answer (a lost result is found, not built again).
+   * Build in the sandbox, push the image where that is asked for, and hand it to the host's engine. When the host has
+   * `reference` already, and nothing is to be pushed, that image is the answer (a lost result is found, not built again).
    * @throws OrkestrError the codes under "build", those of registries too, ORK_CANCELLED, ORK_DISK_FULL
    */
   build(request: BuildRequest): Promise<Image>;

@@ -42,15 +42,15 @@ export async function pushImage(engine: Engine, request: PushRequest): Promise<P
   const login = findLogin(request.registries, registryOf(repository));
   log.line(`Pushing ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
   await engine.call(`name image ${name}`, (docker) => docker.getImage(image).tag({ repo: repository, tag }));
-  let reference: string | null = null;
   try {
     const { digest, layers } = await send(engine, name, login, request);
-    reference = `${repository}@${digest}`;
+    const reference = `${repository}@${digest}`;
     log.line(`Pushed ${layers.all} layers, ${layers.sent} of them new in the registry: ${reference}`);
     return { reference, layers };
   } finally {
-    // A name that stays would keep the layers for ever, and the engine makes one of the digest by itself.
-    for (const extra of [name, ...(reference === null ? [] : [reference])]) await dropName(engine, extra);
+    // A name that stays would keep the layers for ever. With the last tag of a repository goes the name by digest that a push
+    // leaves (moby daemon/images/image_delete.go).
+    await dropName(engine, name);
   }
 }
 

@@ -1,6 +1,7 @@
 /** What engines and registries say, in their own words of several versions, and what is made of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { findLogin, registryOf } from './login.ts';
 import { makeProgress } from './progress.ts';
 import { refusalOf } from './refusal.ts';
 
@@ -45,4 +46,20 @@ test('progress is told every five seconds at most, and layers are counted once e
   progress.take({ id: 'c', status: 'Mounted from team/other' });
   assert.deepEqual(lines, ['pushing: 51 MiB of 101 MiB']);
   assert.deepEqual(progress.layers(), { all: 3, sent: 1 });
+});
+
+test('the registry of an image is its first part when that is a host, and Docker Hub has many names', () => {
+  for (const [image, host] of [
+    ['node:24', 'docker.io'],
+    ['team/app', 'docker.io'],
+    ['index.docker.io/team/app', 'docker.io'],
+    ['registry.example.com/app', 'registry.example.com'],
+    ['registry.example.com:5000/a/b@sha256:0', 'registry.example.com:5000'],
+    ['localhost/app', 'localhost'],
+  ] as const) {
+    assert.equal(registryOf(image), host);
+  }
+  const hub = { host: 'docker.io', username: 'a', password: 'b' };
+  assert.equal(findLogin([hub], 'registry-1.docker.io'), hub);
+  assert.equal(findLogin([hub], 'docker.io.example.com'), undefined);
 });

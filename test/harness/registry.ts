@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import type { RegistryLogin } from '../../protocol/job.ts';
 export const LOGIN_PASSWORD = 'correct horse battery';
 /** Of that password: bcrypt, as `htpasswd -nbB` writes it. */
 const HTPASSWD = 'ada:$2y$05$jgkWPtlrZkSRhXnzLcvvXOIqHq/7TGxJ25gy5.B0Ji5zFKGpP5caK\n';
-const UP_TRIES = 100;
+const UP_TRIES = 400;
 
 export interface TestRegistryOptions {
   /** Where it keeps its images. */
@@ -54,10 +54,8 @@ export class TestRegistry {
         ? spawn('docker-registry', argv.slice(1), { stdio: 'ignore' })
         : spawn('nsenter', [`--net=${namespacePath}`, '--', ...argv], { stdio: 'ignore' });
     await once(child, 'spawn');
-    const registry = new TestRegistry(options, port, child);
-    if (namespacePath === undefined) await registry.#untilUp();
-    else await delay(500);
-    return registry;
+    await untilListening(child, port);
+    return new TestRegistry(options, port, child);
   }
 
   /** As image names begin with it. */
@@ -85,14 +83,15 @@ export class TestRegistry {
     this.#child.kill('SIGKILL');
     await ended;
   }
+}
 
-  async #untilUp(): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
-      const answer = await fetch(`http://${this.host}/v2/`).catch(() => null); // not up yet
-      if (answer?.status === 401) return;
-      assert.ok(tries < UP_TRIES, 'the registry does not answer');
-      await delay(50);
-    }
+/** Looked up in the table of the process's own network namespace (proc(5), /proc/pid/net/tcp; 0A: listening). */
+async function untilListening({ pid }: ChildProcess, port: number): Promise<void> {
+  const line = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`;
+  for (let tries = 0; ; tries += 1) {
+    if ((await readFile(`/proc/${pid}/net/tcp`, 'utf8')).includes(line)) return;
+    assert.ok(tries < UP_TRIES, 'the registry does not listen');
+    await delay(50);
   }
 }
 
