@@ -38,6 +38,7 @@ import { takeReports } from './local-reports.ts';
 import type { LocalReport } from './local-reports.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { makeReconciler } from './reconcile.ts';
+import { makeImageRegistry } from './registry/pull.ts';
 import { makeImageBuilder } from './sandbox/builder.ts';
 import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
@@ -99,8 +100,9 @@ export function buildHost(config: Config, hostId: string): Host {
     listWorkspaces: () => workspaces.list(),
     ports: {
       sourceControl: makeSourceControl({ privateDirectory: join(config.stateFolder, 'git') }),
-      builder: makeImageBuilder({ scope, engine, images, sandbox }),
+      builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
       images,
+      registry: makeImageRegistry(engine, { scope }),
       containers: makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() }),
       proxy: makeProxyClient(config.proxySocket),
       workspaces,

@@ -149,6 +149,7 @@ export function refusingPorts(scripted: Partial<Ports> = {}, clock: Clock = syst
     sourceControl: refuse('sourceControl'),
     builder: refuse('builder'),
     images: refuse('images'),
+    registry: refuse('registry'),
     containers: refuse('containers'),
     proxy: refuse('proxy'),
     workspaces: refuse('workspaces'),

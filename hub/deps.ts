@@ -70,6 +70,8 @@ export interface Scheduler {
   hostConnected(hostId: string, running: readonly string[]): Promise<void>;
   /** The host works on these still. Answers those of them that it holds a lease for. */
   renewLeases(hostId: string, deploymentIds: readonly string[]): Promise<readonly string[]>;
+  /** It is built: the host that serves it gets the second job of it. */
+  handOn(deploymentId: string): Promise<void>;
   /** Something of this environment ended: see what is next. */
   settle(environmentId: string): Promise<void>;
 }

@@ -48,8 +48,11 @@ export const Report = z.discriminatedUnion('kind', [
     kind: z.literal('deployment'),
     deploymentId: Uuid,
     generation: z.int(),
-    /** `superseded` is how a remove job ends: nothing of the environment is left on the host. */
-    status: z.enum(['running', 'live', 'failed', 'cancelled', 'superseded']),
+    /**
+     * `superseded` is how a remove job ends: nothing of the environment is left on the host. `built` is how a build job ends:
+     * the image is in its registry.
+     */
+    status: z.enum(['running', 'built', 'live', 'failed', 'cancelled', 'superseded']),
     at: Timestamp,
     error: ErrorReport.optional(),
     release: Release.optional(),

@@ -214,6 +214,39 @@ export const ERRORS = {
     'Deploy again: the build cache was emptied. When it comes back, check the disk of the host.',
     true,
   ),
+  ORK_BUILD_NOWHERE: kind(
+    'user',
+    422,
+    'Set the registry of the environment (`--setting registry=HOST/TEAM/APP`), and let a host of the team build (`orkestr hosts set HOST --builds yes`).',
+  ),
+  ORK_REGISTRY_LOGIN: kind(
+    'user',
+    401,
+    'Give the login for the registry with `orkestr registry add`, then deploy again.',
+  ),
+  ORK_REGISTRY_DENIED: kind(
+    'user',
+    403,
+    'Let the login push to and pull from the repository that the message names; with some registries it has to be made first.',
+  ),
+  ORK_REGISTRY_UNREACHABLE: kind(
+    'host',
+    502,
+    'Check that the registry runs and that the host reaches it by HTTPS with a certificate that it trusts.',
+    true,
+  ),
+  ORK_REGISTRY_FAILED: kind(
+    'host',
+    502,
+    'The registry or the engine could not do it: the evidence is what it says.',
+    true,
+  ),
+  ORK_IMAGE_GONE: kind('user', 404, 'The registry does not have the image any more. Deploy its commit again.'),
+  ORK_IMAGE_DIGEST: kind(
+    'host',
+    502,
+    'The registry gave something else than what was pushed. Check its storage, then deploy the commit again.',
+  ),
   ORK_SANDBOX: kind('host', 500, 'The build engine did not start. Look at `orkestr-agent status`.', true),
 
   // deploy and health

@@ -8,6 +8,8 @@ import {
   EnvValue,
   GitUrl,
   HostName,
+  ImageReference,
+  ImageRepository,
   PathPrefix,
   RepositoryPath,
   Slug,
@@ -89,4 +91,36 @@ test('no text that passes as a branch, path or URL starts like an option or hold
     }),
     { numRuns: 5000 },
   );
+});
+
+test('a repository of images names its registry, and has no tag, scheme, login or capital', () => {
+  for (const name of [
+    'docker.io/team/app',
+    'localhost/app',
+    'localhost:5000/app',
+    'registry:5000/a/b-c__d.e/f',
+    'registry.example.com/app',
+    '127.0.0.1:5000/team/app',
+  ]) {
+    assert.ok(accepts(ImageRepository, name), name);
+    assert.ok(accepts(ImageReference, `${name}@sha256:${'a'.repeat(64)}`), name);
+  }
+  for (const name of [
+    'app',
+    'team/app',
+    'registry.example.com',
+    'registry.example.com/',
+    'registry.example.com/app:1',
+    'registry.example.com/App',
+    'https://registry.example.com/app',
+    'user@registry.example.com/app',
+    'registry.example.com/../app',
+    'registry.example.com//app',
+    '-registry.example.com/app',
+    'registry.example.com/-app',
+    'registry.example.com:0/app',
+    `registry.example.com/app@sha256:${'a'.repeat(64)}`,
+  ]) {
+    assert.ok(!accepts(ImageRepository, name), name);
+  }
 });

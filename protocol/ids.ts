@@ -42,6 +42,7 @@ export const EnvValue = z
   .refine((value) => !value.includes('\0'), 'must not hold a NUL character');
 
 export const EnvVars = z.record(EnvName, EnvValue);
+export type EnvVars = z.infer<typeof EnvVars>;
 
 /** A host name (RFC 1123) in lower case, without port and trailing dot. */
 export const HostName = z
@@ -86,6 +87,29 @@ export const GitUrl = z
 
 /** Content address of an image, as Docker Engine gives it. */
 export const ImageId = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+
+const registry = String.raw`(?:localhost|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?=:))(?::[1-9]\d{0,4})?`;
+const repositoryPart = String.raw`[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`;
+const repository = `${registry}(?:/${repositoryPart})+`;
+
+/**
+ * A repository of a registry, with the registry and without tag: `registry.example:5000/team/app`. A first part without dot
+ * and port would be a name on Docker Hub, which is `docker.io/team/app` here.
+ * Source: the grammar of references in distribution/reference.
+ */
+export const ImageRepository = z
+  .string()
+  .max(200)
+  .regex(
+    new RegExp(`^${repository}$`),
+    'registry/repository in lower case, without https:// and tag, as registry.example:5000/team/app',
+  );
+
+/** An image in its registry, by the digest of its manifest. */
+export const ImageReference = z
+  .string()
+  .max(300)
+  .regex(new RegExp(`^${repository}@sha256:[0-9a-f]{64}$`));
 
 export const Port = z.int().min(1).max(65_535);
 

@@ -5,6 +5,7 @@ import {
   CommitSha,
   EnvVars,
   GitUrl,
+  ImageRepository,
   PathPrefix,
   Port,
   RepositoryPath,
@@ -16,7 +17,7 @@ import {
 import { BuildHosts } from './build-hosts.ts';
 import { buildSettings } from './build-settings.ts';
 import { EdgeSettings, WatchRule } from './edge.ts';
-import { Release } from './steps.ts';
+import { BuildPlan, Checkout, Image, Release } from './steps.ts';
 
 export const JOB_VERSION = 1;
 
@@ -113,6 +114,10 @@ export const Settings = z.object({
   build: BuildLimits.prefault({}),
   /** All that a build may reach; absent: the internet. */
   buildHosts: BuildHosts.optional(),
+  /** Where built images are pushed to, and had from where they are missing. Absent: they are on their host only. */
+  registry: ImageRepository.optional(),
+  /** Name of the host that builds. Absent: the host itself, or where that does not build, the least busy one that does. */
+  buildHost: z.string().min(1).max(100).optional(),
   readOnlyRoot: z.boolean().default(false),
   capabilities: z.array(Capability).default([]),
   edge: EdgeSettings.prefault({}),
@@ -170,6 +175,8 @@ const build = {
   /** For the build only, through secret mounts: in no layer and not in the app's environment. */
   buildSecrets: EnvVars.default({}),
   registries: z.array(RegistryLogin).max(20).default([]),
+  /** What the hub has to say of the job: lines for the log of its build. */
+  notices: z.array(z.string().max(500)).max(20).default([]),
   /** How many images of this environment stay on the host, the live one included. */
   keepImages: z.int().min(1).max(100),
 };
@@ -177,16 +184,33 @@ const build = {
 export const DeployJob = z.object({ ...common, kind: z.literal('deploy'), ...build });
 /** Back to a release: entered at `deploy` when its image is still on the host, else at `clone` with its commit. */
 export const RollbackJob = z.object({ ...common, kind: z.literal('rollback'), ...build, release: Release });
+/** The first half of a deployment whose host does not build: clone, analyze, build and push, on a host that does. */
+export const BuildJob = z.object({ ...common, kind: z.literal('build'), ...build });
+/** What the first half left, or a release: an image in its registry and how it came to be. */
+export const Built = z.object({
+  checkout: Checkout,
+  plan: BuildPlan,
+  image: Image,
+  /** The deployment that released it; absent: it was built for this one. */
+  releaseOf: Uuid.optional(),
+  /** The port that was found in place of a guess, by the release that this is. */
+  foundPort: Port.nullable().default(null),
+});
+export type Built = z.infer<typeof Built>;
+/** The second half, on the host that serves: entered at `deploy`, and nothing is ever built. */
+export const ServeJob = z.object({ ...common, kind: z.literal('serve'), ...build, built: Built });
 /** Takes everything of an environment off the host: routes, containers, images, network. */
 export const RemoveJob = z.object({ ...common, kind: z.literal('remove') });
 
-export const Job = z.discriminatedUnion('kind', [DeployJob, RollbackJob, RemoveJob]);
+export const Job = z.discriminatedUnion('kind', [DeployJob, RollbackJob, BuildJob, ServeJob, RemoveJob]);
 export type DeployJob = z.infer<typeof DeployJob>;
 export type RollbackJob = z.infer<typeof RollbackJob>;
+export type BuildJob = z.infer<typeof BuildJob>;
+export type ServeJob = z.infer<typeof ServeJob>;
 export type RemoveJob = z.infer<typeof RemoveJob>;
 export type Job = z.infer<typeof Job>;
 /** The jobs that go through the pipeline. */
-export type ReleaseJob = DeployJob | RollbackJob;
+export type ReleaseJob = DeployJob | RollbackJob | BuildJob | ServeJob;
 
 /** A job as it travels: the exact bytes that were signed, and the hub's ed25519 signature over them (base64). */
 export const SignedJob = z.object({ payload: z.string().max(900_000), signature: z.string().max(200) });

@@ -1,7 +1,7 @@
 /** What each step of the pipeline leaves behind. Stored in the agent's journal and the hub's store, and shown to users. */
 import { z } from 'zod';
 import { BuildArgs, StageName } from './build-settings.ts';
-import { CommitSha, ImageId, Port, RepositoryPath, Timestamp, Uuid } from './ids.ts';
+import { CommitSha, ImageId, ImageReference, Port, RepositoryPath, Timestamp, Uuid } from './ids.ts';
 
 /** The seven steps in their order. Names are stored: never rename, never reuse. */
 export const STEP_NAMES = ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover', 'finalize'] as const;
@@ -118,6 +118,8 @@ export const Image = z.object({
   hasHealthcheck: z.boolean(),
   /** Digests of its layers from the base up, by which a rebuild is compared. Absent in releases of older versions. */
   layers: z.array(z.string()).max(1000).optional(),
+  /** By which its registry has it. Absent: it is on its host only. */
+  registryReference: ImageReference.optional(),
   /** Absent when an earlier run had built it already. */
   summary: BuildSummary.optional(),
   rebuild: Rebuild.optional(),
@@ -134,6 +136,8 @@ export const Target = z.object({
   portFrom: z.string(),
   /** Nobody said it: the only other port that the app opens may take its place. */
   portGuessed: z.boolean().default(false),
+  /** Id of its image on this host, where a pull gave it another one than its build (containerd's image store). */
+  imageId: ImageId.optional(),
 });
 export type Target = z.infer<typeof Target>;
 

@@ -14,6 +14,8 @@ const PASSING: ReadonlyMap<ErrorCode, number> = new Map([
   ['ORK_PROXY_UNREACHABLE', Infinity],
   // Most often the hub itself, whose git remote restarts with it. But a mistyped host must not keep a person waiting.
   ['ORK_REPO_UNREACHABLE', 60_000],
+  // A build that is tried again comes out of the cache.
+  ['ORK_REGISTRY_UNREACHABLE', 60_000],
 ]);
 
 export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;

@@ -9,11 +9,21 @@
  *                  ▼
  *              cancelled
  *
- * A remove job takes the same road and ends `superseded`: nothing of its environment is left.
+ * A remove job takes the same road and ends `superseded`: nothing of its environment is left. A build job ends `built`: the image
+ * is in its registry, and another host goes on.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 
-export const DEPLOYMENT_STATES = ['queued', 'running', 'undoing', 'live', 'superseded', 'failed', 'cancelled'] as const;
+export const DEPLOYMENT_STATES = [
+  'queued',
+  'running',
+  'undoing',
+  'built',
+  'live',
+  'superseded',
+  'failed',
+  'cancelled',
+] as const;
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
 
 /** Event → state it may meet → state after it. What is not here cannot happen. */
@@ -26,6 +36,7 @@ const TRANSITIONS = {
   /** … or after a cancel. */
   'end-cancelled': { undoing: 'cancelled' },
   finish: { running: 'live' },
+  'hand-on': { running: 'built' },
   /** A step failed for good after the flip: the new version serves, so nothing is taken back. */
   lose: { running: 'failed' },
   /**
@@ -41,7 +52,7 @@ export type DeploymentEvent = keyof typeof TRANSITIONS;
 export const DEPLOYMENT_EVENTS = Object.keys(TRANSITIONS) as readonly DeploymentEvent[];
 
 /** States in which nothing happens any more unless a newer deployment comes. */
-const ENDED: ReadonlySet<DeploymentState> = new Set(['live', 'superseded', 'failed', 'cancelled']);
+const ENDED: ReadonlySet<DeploymentState> = new Set(['built', 'live', 'superseded', 'failed', 'cancelled']);
 
 export const isEnded = (state: DeploymentState): boolean => ENDED.has(state);
 

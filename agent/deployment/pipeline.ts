@@ -1,8 +1,9 @@
 /** THE ordered list of steps, why they come in this order, and how long each may take. */
 import type { ErrorCode } from '../../protocol/errors.ts';
-import type { ReleaseJob } from '../../protocol/job.ts';
+import type { ReleaseJob, Settings } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { drainLimitSeconds } from './drain.ts';
+import { mayPull, REGISTRY_SECONDS } from './image.ts';
 import { roomSeconds } from './room.ts';
 import type { Step, StepContext } from './step.ts';
 import { analyze } from './steps/analyze.ts';
@@ -33,6 +34,8 @@ export interface Pipeline {
 /** Names of the steps whose outputs a release keeps: a rollback with its image on the host does not repeat them. */
 export const STEPS_OF_A_RELEASE = ['clone', 'analyze', 'build'] as const satisfies readonly StepName[];
 
+const registrySeconds = ({ registry }: Settings): number => (registry === undefined ? 0 : REGISTRY_SECONDS);
+
 export const PIPELINE: Pipeline = {
   stages: [
     // First the code: everything else reads it, and a wrong commit or no access must cost nothing else.
@@ -41,10 +44,18 @@ export const PIPELINE: Pipeline = {
     { step: analyze, seconds: () => 120, timeoutCode: 'ORK_INTERNAL' },
     // The long one, before anything that runs: a failing build leaves no container behind. The sandbox keeps the limit of
     // the settings; what comes on top is for starting it and moving the image.
-    { step: build, seconds: ({ settings }) => settings.build.timeoutSeconds + 300, timeoutCode: 'ORK_BUILD_TIMEOUT' },
+    {
+      step: build,
+      seconds: ({ settings }) => settings.build.timeoutSeconds + 300 + registrySeconds(settings),
+      timeoutCode: 'ORK_BUILD_TIMEOUT',
+    },
     // Beside the old one, not instead of it: until the flip nothing changes for visitors. On hosts without room for two they
-    // wait from here to the flip.
-    { step: deploy, seconds: ({ settings }) => 180 + roomSeconds(settings), timeoutCode: 'ORK_ENGINE_TIMEOUT' },
+    // wait from here to the flip; a pull, where the image is not here yet, comes before that.
+    {
+      step: deploy,
+      seconds: (job) => 180 + roomSeconds(job.settings) + (mayPull(job) ? REGISTRY_SECONDS : 0),
+      timeoutCode: 'ORK_ENGINE_TIMEOUT',
+    },
     // Before the flip, because only a target that answered may serve.
     { step: health, seconds: ({ settings }) => settings.healthCheck.startSeconds + 60, timeoutCode: 'ORK_UNHEALTHY' },
     // The point of no return, unless the new target goes bad at once: before it all is undone on failure, after it we only

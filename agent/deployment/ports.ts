@@ -70,15 +70,19 @@ export interface BuildRequest {
   /** Build secrets: name → value. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly registries: readonly RegistryLogin[];
+  /** Push the image there, under this tag. */
+  readonly push?: { readonly repository: string; readonly tag: string };
+  /** It is released on another host: the host's engine does not get the image. */
+  readonly forElsewhere?: boolean;
   readonly log: StepLog;
   readonly signal: AbortSignal;
 }
 
 export interface ImageBuilder {
   /**
-   * Build in the sandbox and hand the image to the host's engine. When the host has `reference` already, that image is
-   * the answer (a lost result is found, not built again).
-   * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL
+   * Build in the sandbox, push the image where that is asked for, and hand it to the host's engine. When the host has
+   * `reference` already, and nothing is to be pushed, that image is the answer (a lost result is found, not built again).
+   * @throws OrkestrError the codes under "build", those of registries too, ORK_CANCELLED, ORK_DISK_FULL
    */
   build(request: BuildRequest): Promise<Image>;
   /** A build will come soon: get ready for it meanwhile. Whatever goes wrong is told by the build. */
@@ -94,6 +98,29 @@ export interface ImageStore {
   list(environmentId: string): Promise<readonly OwnedImage[]>;
   /** Remove one; true when it was there. Never forced: an image in use stays and gives false. */
   remove(imageId: string): Promise<boolean>;
+}
+
+export interface PullRequest {
+  readonly owner: Ownership;
+  /** What was built: its `registryReference` is pulled, and must be it. */
+  readonly image: Pick<Image, 'id' | 'layers' | 'registryReference'>;
+  readonly registries: readonly RegistryLogin[];
+  readonly log: StepLog;
+  readonly signal: AbortSignal;
+}
+
+export interface ImageRegistry {
+  /**
+   * Null when the registry has the image now, else why it is not to be had, for people.
+   * @throws OrkestrError the engine's codes
+   */
+  whyMissing(reference: string, registries: readonly RegistryLogin[]): Promise<string | null>;
+  /**
+   * Pull it by digest, check it, and name it as this deployment's. Answers its id here.
+   * @throws OrkestrError ORK_REGISTRY_LOGIN, ORK_REGISTRY_DENIED, ORK_REGISTRY_UNREACHABLE, ORK_REGISTRY_FAILED,
+   * ORK_IMAGE_GONE, ORK_IMAGE_DIGEST, ORK_CANCELLED, ORK_DISK_FULL
+   */
+  pull(request: PullRequest): Promise<string>;
 }
 
 export interface OwnedImage {
@@ -197,6 +224,7 @@ export interface Ports {
   readonly sourceControl: SourceControl;
   readonly builder: ImageBuilder;
   readonly images: ImageStore;
+  readonly registry: ImageRegistry;
   readonly containers: ContainerRuntime;
   readonly proxy: EdgeProxy;
   readonly workspaces: Workspaces;

@@ -35,7 +35,7 @@ async function reviveFromJournal(parts: ReviveParts, live: LiveRecord, signal: A
     job: payload,
     previousId: null,
     foundPort: null,
-    outputs: outputsOf(parts.journal.steps(live.deploymentId)),
+    outputs: outputsOf(payload, parts.journal.steps(live.deploymentId)),
   };
   const context = contextOf(run, parts.log, signal);
   const target = await stageOf(parts.pipeline, 'deploy').step.run(context);

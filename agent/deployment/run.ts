@@ -1,6 +1,6 @@
 /** One run of a release job: what is known of it while it goes through the pipeline. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { ReleaseJob } from '../../protocol/job.ts';
+import type { Built, ReleaseJob } from '../../protocol/job.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { StepName, StepOutputs as Outputs } from '../../protocol/steps.ts';
@@ -41,11 +41,23 @@ export interface Run {
   readonly outputs: Map<StepName, unknown>;
 }
 
-/** Outputs of the steps that are over, validated: a journal of another version must not feed a step with surprises. */
-export function outputsOf(steps: readonly StepRecord[]): Map<StepName, unknown> {
+/**
+ * Outputs of the steps that are over, validated: a journal of another version must not feed a step with surprises. Those of
+ * steps that another host has taken are in the job, and are not told again.
+ */
+export function outputsOf(job: ReleaseJob, steps: readonly StepRecord[]): Map<StepName, unknown> {
   const over = steps.filter(({ state }) => state === 'done' || state === 'skipped');
-  return new Map(over.map(({ name, output }) => [name, StepOutputs[name].parse(output)]));
+  return new Map([
+    ...(job.kind === 'serve' ? outputsOfBuilt(job.built) : []),
+    ...over.map(({ name, output }): [StepName, unknown] => [name, StepOutputs[name].parse(output)]),
+  ]);
 }
+
+const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][] => [
+  ['clone', checkout],
+  ['analyze', plan],
+  ['build', image],
+];
 
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & { parts: Pick<RunnerParts, 'ports'> },
@@ -66,3 +78,14 @@ export function contextOf(
 }
 
 export const timestampOf = (ports: Pick<Ports, 'clock'>): string => new Date(ports.clock.now()).toISOString();
+
+export const emptyStep = (name: StepName, startedAt: string): StepRecord => ({
+  name,
+  state: 'begun',
+  output: null,
+  note: null,
+  error: null,
+  startedAt,
+  ms: null,
+  undone: false,
+});

@@ -5,26 +5,26 @@
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import type { ReleaseJob, RollbackJob } from '../../protocol/job.ts';
+import type { ReleaseJob } from '../../protocol/job.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { attempt, RETRY_PACE } from './attempt.ts';
+import { handOn, stagesOf } from './build-job.ts';
 import { isEnded, transition } from './deployment.ts';
 import type { OpenLog } from './log.ts';
-import { STEPS_OF_A_RELEASE } from './pipeline.ts';
 import type { AnyStage } from './pipeline.ts';
 import type { Change, JobRecord, LiveRecord, StepRecord } from './records.ts';
 import { servingPort } from './port.ts';
 import { removeEnvironment } from './removal.ts';
-import { contextOf, Interrupted, outputsOf, timestampOf } from './run.ts';
+import { stepsBehind } from './retained.ts';
+import { contextOf, emptyStep, Interrupted, outputsOf, timestampOf } from './run.ts';
 import type { Run, RunnerParts, RunSignals } from './run.ts';
 import { secretsOf, withoutSecrets } from './secrets.ts';
 import { takeBack } from './undo.ts';
 
 /** How often a step past the flip is called in all before a person has to look. */
 const FORWARD_TRIES = 5;
-const LOOK_FOR_IMAGE_MS = 60_000;
 
 /**
  * Run a deployment from where the journal left it to its end. Failures of the deployment are recorded and reported, not
@@ -62,17 +62,18 @@ async function runRelease(
     ...previousOf(parts, record),
     signals,
     secrets: secretsOf(payload),
-    outputs: outputsOf(parts.journal.steps(record.deploymentId)),
+    outputs: outputsOf(payload, parts.journal.steps(record.deploymentId)),
   };
   if (record.state === 'queued') {
     const started = await start(run);
     if (!started) return;
   }
   if (record.state === 'undoing') return takeBack(run, record.error ?? INTERRUPTED);
-  for (const stage of parts.pipeline.stages) {
+  for (const stage of stagesOf(parts.pipeline, run.job)) {
     if (run.outputs.has(stage.step.name)) continue;
     if (!(await advance(run, stage))) return;
   }
+  if (run.job.kind === 'build') await handOn(run);
 }
 
 /** What was live when the deployment started: fixed then, so that a restart sees the same. */
@@ -104,14 +105,13 @@ async function start(run: Run): Promise<boolean> {
     at: timestampOf(parts.ports),
   } as const;
   let error: unknown = null;
-  let retained = false;
+  let steps: StepRecord[] = [];
   try {
-    retained = job.kind === 'rollback' && (await isRetained(run, job));
+    steps = await stepsBehind(run);
   } catch (cause) {
     if (run.signals.shutdown.aborted) throw new Interrupted();
     error = cause;
   }
-  const steps = retained && job.kind === 'rollback' ? skippedSteps(run, job.release) : [];
   parts.journal.record({ deploymentId, state, previousId, steps, report });
   for (const { name, output } of steps) run.outputs.set(name, output);
   if (error === null) return true;
@@ -119,47 +119,6 @@ async function start(run: Run): Promise<boolean> {
   await takeBack(run, toErrorReport(error));
   return false;
 }
-
-async function isRetained(run: Run, job: RollbackJob): Promise<boolean> {
-  const { ports, random, log } = run.parts;
-  return attempt({
-    act: async () => (await ports.images.find(job.release.image.id)) !== null,
-    limitMs: LOOK_FOR_IMAGE_MS,
-    timeoutError: () => new OrkestrError('ORK_ENGINE_TIMEOUT', 'Docker Engine does not say which images it has.'),
-    signal: AbortSignal.any([run.signals.cancel, run.signals.shutdown]),
-    clock: ports.clock,
-    random,
-    onRetry: (error, waitMs) => log.warn({ err: error, waitMs }, 'looking for a retained image'),
-  });
-}
-
-function skippedSteps(run: Run, release: Release): StepRecord[] {
-  const note = `image of deployment ${release.deploymentId} retained`;
-  const startedAt = timestampOf(run.parts.ports);
-  const outputs: Record<(typeof STEPS_OF_A_RELEASE)[number], unknown> = {
-    clone: { commit: release.commit, subject: '', author: '', files: 0, bytes: 0 },
-    analyze: release.plan,
-    build: release.image,
-  };
-  return STEPS_OF_A_RELEASE.map((name) => ({
-    ...emptyStep(name, startedAt),
-    state: 'skipped',
-    output: outputs[name],
-    note,
-    ms: 0,
-  }));
-}
-
-const emptyStep = (name: StepName, startedAt: string): StepRecord => ({
-  name,
-  state: 'begun',
-  output: null,
-  note: null,
-  error: null,
-  startedAt,
-  ms: null,
-  undone: false,
-});
 
 /** One step, to its end. False when the deployment ended with it. */
 async function advance(run: Run, stage: AnyStage): Promise<boolean> {

@@ -1,8 +1,8 @@
 /** The port ImageStore on Docker Engine. */
-import type { ImageInspectInfo } from 'dockerode';
+import type { ImageInfo, ImageInspectInfo } from 'dockerode';
 import type { Image } from '../../protocol/steps.ts';
 import type { ImageStore, OwnedImage } from '../deployment/ports.ts';
-import { LABEL } from '../lib/labels.ts';
+import { isOurImage, LABEL, namesOfOurs, pulledNames, pulledRepository } from '../lib/labels.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 
 export function makeImageStore(engine: Engine, { scope }: { readonly scope: string }): ImageStore {
@@ -22,28 +22,45 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
 
     async list(environmentId) {
       const label = [`${LABEL.scope}=${scope}`, `${LABEL.environment}=${environmentId}`];
-      const found = await engine.call('list images', (docker, abortSignal) =>
-        docker.listImages({ filters: { label }, abortSignal }),
-      );
-      const owned = found.flatMap(({ Id, RepoTags, Labels, Created }): OwnedImage[] => {
-        const deploymentId = Labels?.[LABEL.deployment];
-        const reference = RepoTags?.find((tag) => tag.startsWith('orkestr/')) ?? Id;
-        return deploymentId === undefined ? [] : [{ id: Id, reference, deploymentId, createdAt: Created * 1000 }];
-      });
+      const list = (filters: Record<string, string[]>): Promise<ImageInfo[]> =>
+        engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }));
+      const owned = [
+        ...(await list({ label }))
+          .filter(({ Labels, RepoTags }) => isOurImage(scope, Labels, RepoTags))
+          .flatMap(builtHere),
+        ...(await list({ reference: [pulledRepository(scope, environmentId)] })).flatMap((info) => pulled(info, scope)),
+      ];
       // Deployment ids are UUIDv7: their order is the order of creation. `Created` may be that of a cached layer.
       return owned.sort((a, b) => (a.deploymentId < b.deploymentId ? 1 : -1));
     },
 
     async remove(imageId) {
       const info = await look(imageId);
-      if (info === null || info.Config.Labels?.[LABEL.scope] !== scope) return false;
-      const names = info.RepoTags.length > 0 ? info.RepoTags : [info.Id];
+      if (info === null || !isOurImage(scope, info.Config.Labels, info.RepoTags)) return false;
+      const ours = namesOfOurs(scope, info.Config.Labels, info.RepoTags);
+      const names = ours.length > 0 ? ours : [info.Id];
       for (const name of names) {
         if (!(await removeName(engine, name))) return false;
       }
       return true;
     },
   };
+}
+
+function builtHere({ Id, RepoTags, Labels, Created }: ImageInfo): OwnedImage[] {
+  const deploymentId = Labels?.[LABEL.deployment];
+  const reference = RepoTags?.find((tag) => tag.startsWith('orkestr/')) ?? Id;
+  return deploymentId === undefined ? [] : [{ id: Id, reference, deploymentId, createdAt: Created * 1000 }];
+}
+
+/** One for each deployment that pulled it. */
+function pulled({ Id, RepoTags, Created }: ImageInfo, scope: string): OwnedImage[] {
+  return pulledNames(scope, RepoTags).map((reference) => ({
+    id: Id,
+    reference,
+    deploymentId: reference.slice(reference.lastIndexOf(':') + 1),
+    createdAt: Created * 1000,
+  }));
 }
 
 /** False when the engine keeps it because something uses it (409). */

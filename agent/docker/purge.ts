@@ -1,6 +1,7 @@
 /** Takes everything that carries this agent's scope out of the engine: containers, images, networks, in that order. */
+import type { ImageInfo } from 'dockerode';
 import { type Engine, orNull } from '../lib/engine.ts';
-import { LABEL } from '../lib/labels.ts';
+import { isOurImage, LABEL, namesOfOurs, pulledRepository } from '../lib/labels.ts';
 
 const STOP_GRACE_SECONDS = 10;
 const REMOVE_TIMEOUT_MS = 120_000;
@@ -24,8 +25,14 @@ export async function purgeEngine(
   for (const { Id } of containers) await removeContainer(engine, Id);
   const images = keepImages
     ? []
-    : await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }));
-  for (const { Id } of images) await removeImage(engine, Id);
+    : [
+        ...(await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }))),
+        ...(await engine.call('list pulled images', (docker, abortSignal) =>
+          docker.listImages({ filters: { reference: [pulledRepository(scope, '*')] }, abortSignal }),
+        )),
+      ];
+  const ours = images.filter(({ Labels, RepoTags }) => isOurImage(scope, Labels, RepoTags));
+  for (const image of ours) await removeImage(engine, scope, image);
   const networks = await engine.call('list networks', (docker, abortSignal) =>
     docker.listNetworks({ filters, abortSignal }),
   );
@@ -34,7 +41,7 @@ export async function purgeEngine(
       engine.call(`remove network ${Id}`, (docker, abortSignal) => docker.getNetwork(Id).remove({ abortSignal })),
     );
   }
-  return { containers: containers.length, images: images.length, networks: networks.length };
+  return { containers: containers.length, images: new Set(ours.map(({ Id }) => Id)).size, networks: networks.length };
 }
 
 async function removeContainer(engine: Engine, id: string): Promise<void> {
@@ -54,15 +61,17 @@ async function removeContainer(engine: Engine, id: string): Promise<void> {
   );
 }
 
-/** By id and with all its names: nothing of ours runs any more, so nothing can be in use. */
-async function removeImage(engine: Engine, id: string): Promise<void> {
-  await orNull(
-    engine.call(
-      `remove image ${id}`,
-      (docker, abortSignal) => docker.getImage(id).remove({ force: true, abortSignal }),
-      {
-        timeoutMs: REMOVE_TIMEOUT_MS,
-      },
-    ),
-  );
+/** With all its names, as nothing of ours runs any more that could use it; without ours, where another agent has it too. */
+async function removeImage(engine: Engine, scope: string, { Id, Labels, RepoTags }: ImageInfo): Promise<void> {
+  const names = namesOfOurs(scope, Labels, RepoTags);
+  const isShared = names.length < (RepoTags ?? []).length;
+  for (const name of isShared ? names : [Id]) {
+    await orNull(
+      engine.call(
+        `remove image ${name}`,
+        (docker, abortSignal) => docker.getImage(name).remove({ force: !isShared, abortSignal }),
+        { timeoutMs: REMOVE_TIMEOUT_MS },
+      ),
+    );
+  }
 }

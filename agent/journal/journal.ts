@@ -204,7 +204,7 @@ function setState(database: Database, deploymentId: string, state: DeploymentSta
   // What neither runs nor serves needs its secrets no more.
   database
     .prepare(
-      `UPDATE job SET payload = '' WHERE deployment_id = ? AND state IN ('failed', 'cancelled', 'superseded')
+      `UPDATE job SET payload = '' WHERE deployment_id = ? AND state IN ('built', 'failed', 'cancelled', 'superseded')
        AND deployment_id NOT IN (SELECT deployment_id FROM live)`,
     )
     .run(deploymentId);

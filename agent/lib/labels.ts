@@ -23,3 +23,30 @@ export function ownerLabels(
     [LABEL.project]: owner.projectId,
   };
 }
+
+/**
+ * Repository of the names of images that came from a registry. They carry the labels of the host that built them, and an image
+ * takes no others afterwards; so their name says whose they are here: `orkestr-<scope>/<environment id>:<deployment id>`.
+ */
+export const pulledRepository = (scope: string, environmentId: string): string => `orkestr-${scope}/${environmentId}`;
+
+/** Those of an image's names under which this agent pulled it. */
+export const pulledNames = (scope: string, names: Names): readonly string[] =>
+  (names ?? []).filter((name) => name.startsWith(pulledRepository(scope, '')));
+
+/** Those of an image's names that are of this agent, which built it or pulled it. Two agents may share an engine. */
+export const namesOfOurs = (scope: string, labels: Labels, names: Names): readonly string[] =>
+  labels?.[LABEL.scope] === scope
+    ? (names ?? []).filter((name) => name.startsWith(pulledRepository(scope, '')) || !PULLED.test(name))
+    : pulledNames(scope, names);
+
+/** Whether an image is of this agent. */
+export const isOurImage = (scope: string, labels: Labels, names: Names): boolean =>
+  namesOfOurs(scope, labels, names).length > 0 || (labels?.[LABEL.scope] === scope && (names ?? []).length === 0);
+
+/** Of any agent. */
+const PULLED = /^orkestr-[0-9a-f]{8}\//;
+
+/** As engines give them: null for none. */
+type Labels = Readonly<Record<string, string>> | null | undefined;
+type Names = readonly string[] | null | undefined;

@@ -7,8 +7,8 @@ import { LABEL } from '../lib/labels.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import { hasMount } from './dockerfile/mounts.ts';
 import { refused } from './dockerfile/refused.ts';
-import { readAnswer } from './engine-answer.ts';
-import { findLogin, registryOf } from './registry.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
+import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
 
 const PULL_TIMEOUT_MS = 10 * 60_000;
@@ -95,7 +95,7 @@ async function pull(
     failure = await sandbox.call(
       `pull ${name}`,
       async (docker, abortSignal) => {
-        const options = { abortSignal, ...(login !== undefined && { authconfig: authconfigOf(login) }) };
+        const options = { abortSignal, ...(login !== undefined && { authconfig: authConfigOf(login) }) };
         return (await readAnswer(await docker.pull(withTag(name), options))).error;
       },
       { timeoutMs: PULL_TIMEOUT_MS, signal },
@@ -106,17 +106,6 @@ async function pull(
   }
   if (failure !== null) throw missing(name, [failure.trim()]);
 }
-
-/** It goes to the engine in a header of the request (X-Registry-Auth). */
-const authconfigOf = ({
-  host,
-  username,
-  password,
-}: RegistryLogin): { username: string; password: string; serveraddress: string } => ({
-  username,
-  password,
-  serveraddress: host,
-});
 
 /** Without a tag the engine would pull every one of them. */
 function withTag(name: string): string {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import { run } from '../lib/exec.ts';
-import { readAnswer } from './engine-answer.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
 
 let builder: TestBuilder;

@@ -24,8 +24,13 @@ export function summarize(steps: readonly BuiltStep[], transfer: Transfer, ms: n
   };
 }
 
-/** The block at the end of the log. */
-export function describeSummary(summary: BuildSummary, image: Image, memoryMiB: number): string[] {
+/** The block at the end of the log. @param where the layers went */
+export function describeSummary(
+  summary: BuildSummary,
+  image: Image,
+  memoryMiB: number,
+  where: 'host' | 'registry' = 'host',
+): string[] {
   const { ms, steps, cached, slowest, layers, sentBytes } = summary;
   const sent = humanSize(sentBytes);
   return [
@@ -33,7 +38,7 @@ export function describeSummary(summary: BuildSummary, image: Image, memoryMiB: 
     ...slowest.map((step) => `  ${inSeconds(step.ms).padStart(8)}  ${step.name}`),
     layers === null
       ? `image ${humanSize(image.bytes)}, handed over whole: ${sent}`
-      : `image ${humanSize(image.bytes)} of ${layers.all} layers, ${layers.sent} of them new on this host: ${sent}`,
+      : `image ${humanSize(image.bytes)} of ${layers.all} layers, ${layers.sent} of them new ${where === 'host' ? `on this host: ${sent}` : 'in the registry'}`,
     ...(image.peakMemoryBytes === null
       ? []
       : [`peak memory ${humanSize(image.peakMemoryBytes)} of ${humanSize(memoryMiB * 1_048_576)}`]),

@@ -40,7 +40,10 @@ function makeParts(): { sandbox: ReturnType<typeof makeSandbox>; builder: Return
     diskMiB: 3072,
     openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
   });
-  return { sandbox, builder: makeImageBuilder({ scope, engine: host, images, sandbox }) };
+  return {
+    sandbox,
+    builder: makeImageBuilder({ scope, engine: host, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
+  };
 }
 let parts: ReturnType<typeof makeParts>;
 

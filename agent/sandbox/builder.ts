@@ -5,6 +5,7 @@ import type { Image } from '../../protocol/steps.ts';
 import type { BuildRequest, ImageBuilder, ImageStore, StepLog } from '../deployment/ports.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
+import { pushImage } from '../registry/push.ts';
 import { supplyImages } from './base-images.ts';
 import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile/dockerfile.ts';
@@ -25,7 +26,7 @@ export interface ImageBuilderOptions {
   readonly scope: string;
   /** The host's engine. */
   readonly engine: Engine;
-  readonly images: ImageStore;
+  readonly imagesOf: (engine: Engine) => Pick<ImageStore, 'find' | 'list'>;
   readonly sandbox: Sandbox;
 }
 
@@ -33,7 +34,8 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   return {
     warm: (request) => options.sandbox.warm(request),
     async build(request) {
-      const earlier = await findEarlier(options, request);
+      // Whether its push was done as well nobody knows; building again finds all of it in the cache.
+      const earlier = request.push === undefined ? await findEarlier(options, request) : null;
       if (earlier !== null) {
         request.log.line('The image is on this host already: an earlier build had finished.');
         return earlier;
@@ -63,15 +65,15 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
     lease.cgroup.peakMemory(),
     digestsOf(lease.engine, baseImages),
     again === undefined ? [] : commandsOf(lease.engine, reference),
-    options.images.list(owner.environmentId),
+    options.imagesOf(options.engine).list(owner.environmentId),
   ]);
   const alike = [...earlier.slice(0, LOOKED_AT).map(({ id }) => id), ...Object.values(baseImages)];
-  const transfer = await handOver(lease.engine, options.engine, request, alike);
-  const found = await options.images.find(reference);
-  if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The host took the image and does not have it.');
+  const { found, registryReference, transfer } = await deliver(lease.engine, options, request, alike);
   const summary = summarize(steps, transfer, performance.now() - began);
-  const image = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
-  for (const line of describeSummary(summary, image, limits.memoryMiB)) log.line(line);
+  const made = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
+  const image = registryReference === undefined ? made : { ...made, registryReference };
+  for (const line of describeSummary(summary, image, limits.memoryMiB, request.forElsewhere ? 'registry' : 'host'))
+    log.line(line);
   if (again === undefined) return image;
   const rebuild = compareRebuild(again.deploymentId, again.image, image, madeBy);
   for (const line of describeRebuild(rebuild)) log.line(line);
@@ -96,24 +98,42 @@ async function digestsOf(
 const commandsOf = async (sandbox: Engine, reference: string): Promise<readonly string[]> =>
   (await readStoredImage(sandbox, reference))?.layers.map(({ madeBy }) => madeBy) ?? [];
 
-/** Gives the image to the host, and takes its name off the sandbox: the layers stay in the build cache, which is bounded. */
-async function handOver(
+interface Delivered {
+  readonly found: Image;
+  /** Absent: it was not pushed. */
+  readonly registryReference?: string;
+  readonly transfer: Transfer;
+}
+
+/**
+ * Gives the image to its registry and to the host, as far as it is for them, and takes its name off the sandbox: the layers stay
+ * in the build cache, which is bounded.
+ * @param alike images of the host whose layers it may share
+ */
+async function deliver(
   sandbox: Engine,
-  host: Engine,
-  { reference, signal, log }: BuildRequest,
+  options: ImageBuilderOptions,
+  request: BuildRequest,
   alike: readonly string[],
-): Promise<Transfer> {
-  // A name that stays is replaced by its next build.
-  const dropName = (): Promise<unknown> =>
-    sandbox.call('drop the handed-over image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
+): Promise<Delivered> {
+  const { reference, signal, log, registries, push, forElsewhere = false } = request;
   try {
-    const transfer = await transferImage(sandbox, host, reference, signal, { log, alike });
-    await dropName();
-    return transfer;
+    const pushed =
+      push === undefined ? null : await pushImage(sandbox, { ...push, image: reference, registries, log, signal });
+    const transfer = forElsewhere
+      ? { layers: pushed?.layers ?? null, sentBytes: 0 }
+      : await transferImage(sandbox, options.engine, reference, signal, { log, alike });
+    const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
+    if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The engine took the image and does not have it.');
+    return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
-    await dropName();
     if (error instanceof OrkestrError && error.code === 'ORK_IMAGE_DAMAGED') await emptyCache(sandbox, log);
     throw error;
+  } finally {
+    // A name that stays is replaced by its next build.
+    await sandbox
+      .call('drop the delivered image', (docker) => docker.getImage(reference).remove())
+      .catch(() => undefined);
   }
 }
 
@@ -153,7 +173,7 @@ async function findEarlier(options: ImageBuilderOptions, { reference, owner }: B
   );
   const labels = info?.Config.Labels ?? {};
   if (labels[LABEL.scope] !== options.scope || labels[LABEL.deployment] !== owner.deploymentId) return null;
-  const image = await options.images.find(reference);
+  const image = await options.imagesOf(options.engine).find(reference);
   const baseImages = BaseImageIds.parse(JSON.parse(labels[LABEL.baseImages] ?? '{}'));
   return image === null ? null : { ...image, reference, baseImages };
 }

@@ -11,7 +11,7 @@ import { checkContextSize } from './context-size.ts';
 import { makeCurrentStep } from './current-step.ts';
 import type { Dockerfile } from './dockerfile/dockerfile.ts';
 import type { ProxyArguments } from './egress/build-egress.ts';
-import { readAnswer } from './engine-answer.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';

@@ -11,7 +11,7 @@ import type { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
 import { makeEngine } from '../docker/engine.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
-import { readAnswer } from './engine-answer.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 import { transferImage } from './transfer.ts';

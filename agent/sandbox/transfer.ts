@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
-import { readAnswer } from './engine-answer.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
 import { missingLayer, packImage } from './handoff/archive.ts';
 import { readStoredImage, type StoredImage } from './handoff/layer-store.ts';
 import { sharedLayers } from './handoff/shared-layers.ts';

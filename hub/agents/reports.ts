@@ -6,7 +6,7 @@ import type { AgentMessage, Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
-import { isLostAssumption } from '../scheduler/lease.ts';
+import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
 import { deleteRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
 import { changeStatus, findOnHost, isOpen } from '../store/deployments.ts';
@@ -23,6 +23,8 @@ export interface ReportEffects {
   readonly acknowledged: number;
   /** Deployments with news. */
   readonly changed: ReadonlySet<string>;
+  /** Deployments that are built, and that the host which serves them goes on with. */
+  readonly built: ReadonlySet<string>;
   /** Environments in which one ended, so that the next may start. */
   readonly ended: ReadonlySet<string>;
 }
@@ -33,6 +35,7 @@ interface Batch {
   readonly hostId: string;
   readonly now: string;
   readonly changed: Set<string>;
+  readonly built: Set<string>;
   readonly ended: Set<string>;
 }
 
@@ -49,6 +52,7 @@ export async function applyReports(
   now: string,
 ): Promise<ReportEffects> {
   const changed = new Set<string>();
+  const built = new Set<string>();
   const ended = new Set<string>();
   const acknowledged = await db.transaction().execute(async (trx) => {
     const host = await trx.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
@@ -58,13 +62,13 @@ export async function applyReports(
       if (sequence !== last + 1) {
         throw new OrkestrError('ORK_PROTOCOL', `Report ${sequence} came after ${last}: those between are missing.`);
       }
-      await applyReport({ db: trx, log, hostId, now, changed, ended }, report);
+      await applyReport({ db: trx, log, hostId, now, changed, built, ended }, report);
       last = sequence;
     }
     await trx.updateTable('host').set({ acknowledged: last }).where('id', '=', hostId).execute();
     return last;
   });
-  return { acknowledged, changed, ended };
+  return { acknowledged, changed, built, ended };
 }
 
 async function applyReport(batch: Batch, report: Report): Promise<void> {
@@ -140,6 +144,7 @@ async function applyStatus(
     await changeStatus(db, deployment.id, { status: 'running', started_at, error: null, finished_at: null });
     return;
   }
+  if (report.status === 'built') return applyBuilt(batch, deployment);
   batch.ended.add(deployment.environment_id);
   const end = { started_at, finished_at: report.at, lease_expires_at: null };
   if (report.status !== 'live') {
@@ -150,6 +155,29 @@ async function applyStatus(
   await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
   if (report.release?.deploymentId === deployment.id)
     await insertRelease(db, deployment.environment_id, report.release);
+}
+
+/** From now on the host that serves has the job. One that was given up meanwhile, or cancelled at the last moment, ends here. */
+async function applyBuilt(batch: Batch, deployment: Row<'deployment'>): Promise<void> {
+  const { db, now } = batch;
+  if (!isOpen(deployment) || deployment.build_host_id === null) return;
+  if (deployment.cancel_requested === 1) {
+    batch.ended.add(deployment.environment_id);
+    await changeStatus(db, deployment.id, { status: 'cancelled', finished_at: now, lease_expires_at: null });
+    return;
+  }
+  batch.built.add(deployment.id);
+  await db
+    .updateTable('deployment')
+    .set((row) => ({
+      host_id: row
+        .selectFrom('environment')
+        .select('environment.host_id')
+        .whereRef('environment.id', '=', 'deployment.environment_id'),
+      lease_expires_at: leaseEnd(new Date(now)),
+    }))
+    .where('id', '=', deployment.id)
+    .execute();
 }
 
 /** What was live before is superseded. True when a newer one is live already: this one's news came late. */

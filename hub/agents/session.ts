@@ -12,7 +12,7 @@ import type { Session } from './sessions.ts';
 
 export interface SessionDeps extends CoreDeps {
   readonly news: News;
-  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases'>;
+  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases' | 'handOn'>;
   readonly upgrades: Pick<Upgrades, 'heard'>;
 }
 
@@ -136,6 +136,7 @@ export class HostSession implements Session {
     const effects = await applyReports(db, log, this.hostId, reports, clock.now().toISOString());
     this.send({ type: 'ack', sequence: effects.acknowledged });
     for (const id of effects.changed) news.tell(id);
+    for (const id of effects.built) await scheduler.handOn(id);
     for (const environmentId of effects.ended) await scheduler.settle(environmentId);
   }
 

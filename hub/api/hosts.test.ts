@@ -21,6 +21,7 @@ test('a host tells whether it is enrolled and online, and what it last said', as
   const none = {
     enrolled: false,
     online: false,
+    builds: true,
     lastSeenAt: null,
     agentVersion: null,
     upgradeTo: null,
@@ -54,4 +55,13 @@ test('a host is removed once nothing is placed on it, and its session ends', asy
   await api.call(token, 'DELETE', '/projects/shop');
   assert.equal((await api.call(token, 'DELETE', `/hosts/${id}`)).status, 204);
   assert.equal(api.asked.at(-1), `disconnect ${id}`);
+});
+
+test('a host can be told not to build, by those who manage hosts', async (t) => {
+  const api = await startTestApi(t);
+  const { token } = await api.account('alpha');
+  const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
+  assert.equal((await api.call(token, 'PATCH', `/hosts/${id}`, { builds: false })).json.builds, false);
+  assert.equal((await api.call(token, 'GET', '/hosts')).json[0].builds, false);
+  assert.equal((await api.call(token, 'PATCH', `/hosts/${id}`, { builds: 'no' })).status, 400);
 });

@@ -5,11 +5,11 @@ import { HostStatus } from '../../protocol/agent-link.ts';
 import { requireScope } from '../auth/hook.ts';
 import { hashSecretToken, JOIN_TOKEN_PREFIX, makeSecretToken } from '../auth/secret-token.ts';
 import type { Agents, HubApp, HubDeps } from '../deps.ts';
-import { deleteHost, getHost, insertHost, listHosts, setJoinToken } from '../store/hosts.ts';
+import { deleteHost, getHost, insertHost, listHosts, setBuilds, setJoinToken } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { IdParams } from './params.ts';
 import { joinCommand, servedVersion } from './releases.ts';
-import { Host, MadeHost, NewHost } from './schemas.ts';
+import { Host, HostChange, MadeHost, NewHost } from './schemas.ts';
 
 const JOIN_TOKEN_MS = 3600 * 1000;
 
@@ -56,6 +56,7 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
         status: null,
         last_seen_at: null,
         acknowledged: 0,
+        builds: 1,
         created_at: clock.now().toISOString(),
       };
       await insertHost(db, row);
@@ -78,6 +79,27 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
     async (request, reply) => {
       const row = await getHost(db, request.identity.teamId, request.params.id);
       return reply.code(201).send(await withJoinToken(row));
+    },
+  );
+
+  app.patch(
+    '/hosts/:id',
+    {
+      ...requireScope('admin'),
+      schema: {
+        summary: 'Change a host',
+        description:
+          'One that does not build runs what other hosts of the team have built and pushed to the registry of the environment.',
+        tags,
+        params: IdParams,
+        body: HostChange,
+        response: { 200: Host },
+      },
+    },
+    async ({ identity, params, body }) => {
+      const { id } = await getHost(db, identity.teamId, params.id);
+      await setBuilds(db, id, body.builds);
+      return view(await getHost(db, identity.teamId, id));
     },
   );
 
@@ -111,6 +133,7 @@ function hostView(row: Row<'host'>, agents: Agents, served: string | null): Host
     name: row.name,
     enrolled: row.public_key !== null,
     online: agents.isOnline(row.id),
+    builds: row.builds === 1,
     lastSeenAt: row.last_seen_at,
     agentVersion,
     upgradeTo: agentVersion === null || agentVersion === served ? null : served,

@@ -19,6 +19,7 @@ interface Operation {
 const BODIES: Readonly<Record<string, unknown>> = {
   'POST /tokens': { name: 'x', scopes: ['read'] },
   'POST /hosts': { name: 'x' },
+  'PATCH /hosts/{id}': { builds: false },
   'POST /projects': { slug: 'x' },
   'POST /projects/{project}/environments': { slug: 'x' },
   'PATCH /projects/{project}/environments/{environment}/variables': { variables: { A: '1' } },

@@ -41,6 +41,8 @@ export const Host = z.object({
   name: z.string(),
   enrolled: z.boolean(),
   online: z.boolean(),
+  /** It builds what it serves. */
+  builds: z.boolean().default(true),
   lastSeenAt: Timestamp.nullable(),
   /** Of the agent that is connected, or was last. */
   agentVersion: z.string().nullable(),
@@ -73,6 +75,7 @@ export const NewUpgrade = z.object({
 export const HostsToSkip = z.object({ hosts: z.array(Uuid).min(1).max(1000) });
 
 export const NewHost = z.object({ name: z.string().min(1).max(100) });
+export const HostChange = z.object({ builds: z.boolean() });
 export const MadeHost = Host.extend({
   joinToken: z.string(),
   joinTokenExpiresAt: Timestamp,
@@ -228,7 +231,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *
  *   POST   /session {token} · DELETE /session · GET /me
  *   GET    /tokens · POST /tokens · DELETE /tokens/:id
- *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · DELETE /hosts/:id
+ *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · PATCH|DELETE /hosts/:id
  *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
  *   GET    /projects · POST /projects · GET|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment

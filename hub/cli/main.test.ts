@@ -538,6 +538,24 @@ test('hosts add prints the command that joins the host', async () => {
   );
 });
 
+test('hosts set says whether the host builds, and what follows', async () => {
+  const sent: unknown[] = [];
+  const answers = {
+    'GET /hosts': () => [host],
+    [`PATCH /hosts/${host.id}`]: ({ body }: { body: unknown }) => {
+      sent.push(body);
+      return { ...host, builds: false };
+    },
+  };
+  const result = await run(['hosts', 'set', 'vps 1', '--builds', 'no'], answers);
+  assert.deepEqual(sent, [{ builds: false }]);
+  assert.match(result.stdout, /vps 1 does not build: its environments need a registry/);
+  await hub?.stop();
+  assert.match((await run(['hosts', 'set', 'vps 1'], answers)).stderr, /Nothing to change/);
+  await hub?.stop();
+  assert.match((await run(['hosts', 'set', 'vps 1', '--builds', 'maybe'], answers)).stderr, /yes, no/);
+});
+
 test('hosts list shows each host; an empty list says how to begin', async () => {
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [host] })).stdout, /vps 1 +waits for join +never/);
   await hub?.stop();

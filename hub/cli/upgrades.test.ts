@@ -25,6 +25,7 @@ const host = (id: string, name: string): Host => ({
   name,
   enrolled: true,
   online: true,
+  builds: true,
   lastSeenAt: AT,
   agentVersion: '1.0.0',
   upgradeTo: '2.0.0',

@@ -18,6 +18,7 @@ export interface Dispatch {
 
 export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Dispatch {
   const send = (hostId: string, job: Job): void => {
+    mustKnow(deps.links.peer(hostId)?.protocol, job);
     const message: HubMessage = {
       type: 'job',
       envelope: signJob(job, deps.hubKey.privateKey),
@@ -33,10 +34,19 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   };
   return {
     async job(context) {
-      send(context.environment.host_id, await makeJob(deps, context));
+      send(context.deployment.host_id ?? context.environment.host_id, await makeJob(deps, context));
     },
     async removals(hostId) {
       for (const removal of await listRemovals(deps.db, hostId)) send(hostId, makeRemoveJob(removal, deps.clock.now()));
     },
   };
+}
+
+/** Jobs of two hosts came with protocol 2: an agent before that would not know what to do with one. */
+function mustKnow(protocol: number | undefined, { kind }: Job): void {
+  if (protocol === undefined || protocol >= 2 || (kind !== 'build' && kind !== 'serve')) return;
+  throw new OrkestrError(
+    'ORK_PROTOCOL_AGENT_OLD',
+    `Its host speaks protocol ${protocol}, and cannot ${kind} what another host ${kind === 'build' ? 'serves' : 'builds'}.`,
+  );
 }

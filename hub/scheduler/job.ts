@@ -1,55 +1,101 @@
 /** From a stored deployment to the job that its host gets. */
-import { JOB_VERSION, type Job, type Settings, type Source } from '../../protocol/job.ts';
+import { Built, type DeployJob, type Job, JOB_VERSION, type Source } from '../../protocol/job.ts';
 import { EnvVars } from '../../protocol/ids.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
+import type { Release } from '../../protocol/steps.ts';
+import type { Step } from '../api/schemas.ts';
 import type { CoreDeps } from '../deps.ts';
 import { makeCloneToken } from '../git/clone-token.ts';
-import { overPlan, type Plan, planOf, withinPlan } from '../plans.ts';
+import { overPlan, planOf, withinPlan } from '../plans.ts';
 import type { Db } from '../store/database.ts';
 import { type DeploymentContext, findDeployment } from '../store/deployments.ts';
 import { readSettings } from '../store/environments.ts';
+import { findHostById } from '../store/hosts.ts';
 import { openRepositoryAuth } from '../store/projects.ts';
 import { openRegistries } from '../store/registries.ts';
 import { findRelease } from '../store/releases.ts';
 import type { Row, VariableKind } from '../store/schema.ts';
+import { listSteps } from '../store/steps.ts';
 import { getTeam } from '../store/teams.ts';
 import { openVariables } from '../store/variables.ts';
 
 /** The job of a deployment whose variables are fixed already. Made anew each time it is sent: it carries a fresh clone token. */
 export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promise<Job> {
+  const { deployment, environment } = context;
+  const job = await deployJob(deps, context);
+  if (deployment.build_host_id !== null) {
+    return deployment.host_id === environment.host_id
+      ? serveJob(job, await findBuilt(deps.db, deployment.id))
+      : { ...job, kind: 'build', env: portOf(job.env), notices: [await whoBuilds(deps.db, context), ...job.notices] };
+  }
+  if (deployment.kind === 'deploy') return job;
+  const release = deployment.release_of === null ? null : await findRelease(deps.db, deployment.release_of);
+  if (release === null) throw new OrkestrError('ORK_CONFLICT', 'The release to go back to is not there any more.');
+  const host = await findHostById(deps.db, environment.host_id);
+  return host?.builds === 0 ? serveJob(job, builtOf(release)) : { ...job, kind: 'rollback', release };
+}
+
+async function deployJob(deps: CoreDeps, context: DeploymentContext): Promise<DeployJob> {
   const { deployment, environment, project } = context;
   const plan = planOf(await getTeam(deps.db, project.team_id));
-  const common = {
-    version: JOB_VERSION as typeof JOB_VERSION,
+  const settings = readSettings(environment);
+  return {
+    version: JOB_VERSION,
+    kind: 'deploy',
     deploymentId: deployment.id,
     generation: deployment.generation,
-    hostId: environment.host_id,
+    hostId: deployment.host_id ?? environment.host_id,
     issuedAt: deps.clock.now().toISOString(),
     project: { id: project.id, slug: project.slug },
     environment: { id: environment.id, slug: environment.slug },
     source: sourceOf(deps, context),
     commit: deployment.commit,
-    settings: settingsWithin(deps, environment, plan),
+    // A team may have moved to a smaller plan since they were set.
+    settings: { ...settings, build: withinPlan(settings.build, plan) },
+    notices: overPlan(settings.build, plan).map((limit) => `${limit}: lowered to it`),
     env: openFixed(deps.sealer, deployment, 'env'),
     buildSecrets: openFixed(deps.sealer, deployment, 'build_secrets'),
     registries: await openRegistries(deps.db, deps.sealer, project.id),
     keepImages: plan.keepImages,
   };
-  if (deployment.kind === 'deploy') return { ...common, kind: 'deploy' };
-  const release = deployment.release_of === null ? null : await findRelease(deps.db, deployment.release_of);
-  if (release === null) throw new OrkestrError('ORK_CONFLICT', 'The release to go back to is not there any more.');
-  return { ...common, kind: 'rollback', release };
 }
 
-/** The settings of an environment. A team may have moved to a smaller plan since they were set. */
-function settingsWithin({ log }: CoreDeps, environment: Row<'environment'>, plan: Plan): Settings {
-  const settings = readSettings(environment);
-  const over = overPlan(settings.build, plan);
-  if (over.length > 0)
-    log.warn({ environmentId: environment.id, over }, 'limits of the build lowered to those of the plan');
-  return { ...settings, build: withinPlan(settings.build, plan) };
+async function whoBuilds(db: Db, { deployment, environment }: DeploymentContext): Promise<string> {
+  const ids = [deployment.build_host_id ?? '', environment.host_id];
+  const [builder, server] = await Promise.all(ids.map(async (id) => (await findHostById(db, id))?.name ?? id));
+  return `${builder} builds it for ${server}`;
 }
+
+/** What a build on another host has no use for does not go there: of the app's variables it reads the port. */
+const portOf = ({ PORT }: EnvVars): EnvVars => (PORT === undefined ? {} : { PORT });
+
+/** Nor does the host that serves get the way to the code, or the secrets of its build. */
+function serveJob(job: DeployJob, built: Built): Job {
+  const { auth: _, ...source } = job.source;
+  return { ...job, kind: 'serve', source, commit: built.checkout.commit, buildSecrets: {}, built };
+}
+
+/** What the host that builds told of its steps. */
+async function findBuilt(db: Db, deploymentId: string): Promise<Built> {
+  const steps = await listSteps(db, deploymentId);
+  const outputOf = (name: Step['name']): unknown => steps.find((step) => step.name === name)?.output;
+  const built = Built.safeParse({
+    checkout: outputOf('clone'),
+    plan: outputOf('analyze'),
+    image: outputOf('build'),
+  });
+  if (built.success) return built.data;
+  throw new OrkestrError('ORK_CONFLICT', 'The host that built it did not tell what it built.');
+}
+
+const builtOf = ({ deploymentId, commit, plan, image, foundPort }: Release): Built => ({
+  checkout: { commit, subject: '', author: '', files: 0, bytes: 0 },
+  plan,
+  image,
+  releaseOf: deploymentId,
+  foundPort,
+});
 
 /** The job that takes a deleted environment off its host. */
 export function makeRemoveJob(removal: Row<'removal'>, now: Date): Job {

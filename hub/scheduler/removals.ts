@@ -1,7 +1,7 @@
 /** Environments that are deleted here and must still go from their host, however long that is away. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Db } from '../store/database.ts';
-import { listOpen } from '../store/deployments.ts';
+import { listSent, type SentDeployment } from '../store/deployments.ts';
 import { notFound } from '../store/not-found.ts';
 import type { Row } from '../store/schema.ts';
 
@@ -10,13 +10,13 @@ const MOST_AT_ONCE = 1000;
 
 /**
  * Note that everything of the environment must go from its host, if anything was ever sent there. Call it in a
- * transaction, before the rows are deleted. Answers the host and what still runs there.
+ * transaction, before the rows are deleted. Answers the host, and what still runs for it anywhere.
  */
 export async function addRemoval(
   db: Db,
   environmentId: string,
   now: string,
-): Promise<{ readonly hostId: string; readonly running: readonly string[] }> {
+): Promise<{ readonly hostId: string; readonly running: readonly SentDeployment[] }> {
   const found = await db
     .selectFrom('environment')
     .innerJoin('project', 'project.id', 'environment.project_id')
@@ -48,8 +48,8 @@ export async function addRemoval(
       })
       .execute();
   }
-  const open = await listOpen(db, environmentId);
-  return { hostId: found.host_id, running: open.filter(({ sent_at }) => sent_at !== null).map(({ id }) => id) };
+  const running = (await listSent(db)).filter(({ environment_id }) => environment_id === environmentId);
+  return { hostId: found.host_id, running };
 }
 
 export function listRemovals(db: Db, hostId: string): Promise<Row<'removal'>[]> {

@@ -17,15 +17,26 @@ import {
 } from '../store/deployments.ts';
 import type { Db } from '../store/database.ts';
 import { forgetOldLogs } from '../store/logs.ts';
+import type { Row } from '../store/schema.ts';
 import { makeDispatch } from './dispatch.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
+import { placeDeployment } from './placement.ts';
 import { addRemoval } from './removals.ts';
 import { decideTurn } from './turn.ts';
 
 export interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
   readonly news: News;
+}
+
+interface TakenTurn {
+  /** Deployments with news. */
+  readonly changed: readonly string[];
+  /** The one whose job is to be sent. */
+  readonly sent?: string;
+  /** The one whose turn it was and for which no host can be found. */
+  readonly impossible?: { readonly id: string; readonly error: OrkestrError };
 }
 
 /** How often leases are looked at, ms. */
@@ -46,12 +57,12 @@ export function makeScheduler(
     for (;;) {
       const turn = await db.transaction().execute((trx) => takeTurn(trx, environmentId));
       for (const id of turn.changed) news.tell(id);
-      if (turn.sent === undefined) return;
-      if (await sendOrFail(turn.sent)) return;
+      if (turn.impossible !== undefined) await fail(turn.impossible.id, toErrorReport(turn.impossible.error));
+      else if (turn.sent === undefined || (await sendOrFail(turn.sent))) return;
     }
   }
 
-  async function takeTurn(trx: Db, environmentId: string): Promise<{ changed: string[]; sent?: string }> {
+  async function takeTurn(trx: Db, environmentId: string): Promise<TakenTurn> {
     const open = await listOpen(trx, environmentId);
     const turn = decideTurn(open);
     for (const { id, replacedBy } of turn.skip) {
@@ -59,11 +70,20 @@ export function makeScheduler(
     }
     const changed = turn.skip.map(({ id }) => id);
     const next = open.find(({ id }) => id === turn.next);
-    if (next === undefined || !links.isOnline(await hostOf(trx, environmentId))) return { changed };
+    if (next === undefined) return { changed };
+    const placement = await placeDeployment(trx, links, next, await getEnvironmentRow(trx, environmentId));
+    if (placement.kind === 'waits') return { changed };
+    if (placement.kind === 'impossible') return { changed, impossible: { id: next.id, error: placement.error } };
     const fixed = await fixVariables(trx, deps.sealer, next);
     await trx
       .updateTable('deployment')
-      .set({ ...fixed, sent_at: now(), lease_expires_at: leaseEnd(clock.now()) })
+      .set({
+        ...fixed,
+        sent_at: now(),
+        host_id: placement.hostId,
+        build_host_id: placement.buildHostId,
+        lease_expires_at: leaseEnd(clock.now()),
+      })
       .where('id', '=', next.id)
       .execute();
     return { changed, sent: next.id };
@@ -115,9 +135,9 @@ export function makeScheduler(
       return found;
     });
     news.tell(id);
-    if (deployment.sent_at === null) return settle(deployment.environment_id);
+    if (deployment.host_id === null) return settle(deployment.environment_id);
     // An offline host gets it on its next connection.
-    links.send(await hostOf(db, deployment.environment_id), { type: 'cancel', deploymentId: id });
+    links.send(deployment.host_id, { type: 'cancel', deploymentId: id });
   }
 
   /** What was taken for lost and is alive runs again, before anything else can be sent to that host. */
@@ -197,8 +217,12 @@ export function makeScheduler(
     },
     async removeEnvironment(environmentId) {
       const removed = await db.transaction().execute((trx) => addRemoval(trx, environmentId, now()));
-      for (const id of removed.running) links.send(removed.hostId, { type: 'cancel', deploymentId: id });
+      for (const { id, host_id } of removed.running) links.send(host_id, { type: 'cancel', deploymentId: id });
       await dispatch.removals(removed.hostId);
+    },
+    async handOn(id) {
+      const deployment = await findDeployment(db, id);
+      if (deployment !== undefined && !(await sendOrFail(id))) await settle(deployment.environment_id);
     },
     create,
     cancel,
@@ -218,25 +242,27 @@ const hostLost = () =>
     ),
   );
 
-async function hostOf(db: Db, environmentId: string): Promise<string> {
-  const { host_id } = await db
-    .selectFrom('environment')
-    .select('host_id')
-    .where('id', '=', environmentId)
-    .executeTakeFirstOrThrow();
-  return host_id;
-}
+const getEnvironmentRow = (db: Db, id: string): Promise<Row<'environment'>> =>
+  db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 
-/** Environments in which something waits, of one host or of all. */
+/** Environments in which something waits: all, or those that a host serves or may build for. */
 async function listWaitingEnvironments(db: Db, hostId?: string): Promise<string[]> {
   const rows = await db
     .selectFrom('deployment')
     .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .innerJoin('host', 'host.id', 'environment.host_id')
     .select('environment.id')
     .distinct()
     .where('deployment.status', '=', 'queued')
     .where('deployment.sent_at', 'is', null)
-    .$if(hostId !== undefined, (query) => query.where('environment.host_id', '=', hostId ?? ''))
+    .$if(hostId !== undefined, (query) =>
+      query.where('host.team_id', '=', (row) =>
+        row
+          .selectFrom('host')
+          .select('team_id')
+          .where('id', '=', hostId ?? ''),
+      ),
+    )
     .execute();
   return rows.map(({ id }) => id);
 }

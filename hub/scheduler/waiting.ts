@@ -3,6 +3,7 @@ import type { HostLinks } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { type DeploymentContext, listOpen } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
+import { placeDeployment } from './placement.ts';
 
 export async function waitingFor(
   db: Db,
@@ -10,11 +11,13 @@ export async function waitingFor(
   { deployment, environment }: DeploymentContext,
 ): Promise<string | undefined> {
   if (deployment.status !== 'queued') return undefined;
-  if (!links.isOnline(environment.host_id)) {
-    const host = await findHostById(db, environment.host_id);
-    return `the host ${host?.name ?? environment.host_id}, which is offline`;
+  if (deployment.sent_at !== null) {
+    const hostId = deployment.host_id ?? environment.host_id;
+    if (links.isOnline(hostId)) return undefined; // its host has it and starts it any moment
+    return `the host ${(await findHostById(db, hostId))?.name ?? hostId}, which is offline`;
   }
-  if (deployment.sent_at !== null) return undefined; // its host has it and starts it any moment
+  const placement = await placeDeployment(db, links, deployment, environment);
+  if (placement.kind === 'waits') return placement.for;
   const ahead = (await listOpen(db, environment.id)).filter(({ generation }) => generation < deployment.generation);
   return ahead.length === 0 ? undefined : `deployment ${ahead[0]?.id}, which comes first`;
 }

@@ -1,4 +1,5 @@
 /** Deployments: rows and their status changes. Which change is right is decided in scheduler/ and agents/. */
+import type { NotNull } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { DeploymentRequest } from '../deps.ts';
@@ -96,29 +97,26 @@ export function listOpen(db: Db, environmentId: string): Promise<Row<'deployment
     .execute();
 }
 
+/** A deployment that a host has. */
+export type SentDeployment = Row<'deployment'> & { readonly host_id: string };
+
 /** Those that were sent out to a host and have not ended. */
-export function listSent(db: Db, hostId?: string): Promise<(Row<'deployment'> & { host_id: string })[]> {
+export function listSent(db: Db, hostId?: string): Promise<SentDeployment[]> {
   return db
     .selectFrom('deployment')
-    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
-    .selectAll('deployment')
-    .select('environment.host_id')
-    .where('deployment.status', 'in', OPEN)
-    .where('deployment.sent_at', 'is not', null)
-    .$if(hostId !== undefined, (query) => query.where('environment.host_id', '=', hostId ?? ''))
-    .orderBy('deployment.generation')
+    .selectAll()
+    .where('status', 'in', OPEN)
+    .where('sent_at', 'is not', null)
+    .where('host_id', 'is not', null)
+    .$if(hostId !== undefined, (query) => query.where('host_id', '=', hostId ?? ''))
+    .orderBy('generation')
+    .$narrowType<{ host_id: NotNull }>()
     .execute();
 }
 
-/** The deployment when it belongs to that host. */
+/** The deployment when that host has its job. */
 export function findOnHost(db: Db, hostId: string, id: string): Promise<Row<'deployment'> | undefined> {
-  return db
-    .selectFrom('deployment')
-    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
-    .selectAll('deployment')
-    .where('deployment.id', '=', id)
-    .where('environment.host_id', '=', hostId)
-    .executeTakeFirst();
+  return db.selectFrom('deployment').selectAll().where('id', '=', id).where('host_id', '=', hostId).executeTakeFirst();
 }
 
 /** A page of an environment's history, newest first; `before`: id of the last one of the page before. */

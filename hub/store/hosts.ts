@@ -94,3 +94,12 @@ export async function deleteHost(db: Db, host: Row<'host'>): Promise<void> {
     });
   }
 }
+
+/** Whether the host builds, or only serves what others have built. From the next deployment on. */
+export async function setBuilds(db: Db, hostId: string, builds: boolean): Promise<void> {
+  await db
+    .updateTable('host')
+    .set({ builds: builds ? 1 : 0 })
+    .where('id', '=', hostId)
+    .execute();
+}

@@ -67,6 +67,8 @@ export interface HostTable {
   last_seen_at: string | null;
   /** Last report sequence number that is stored. */
   acknowledged: number;
+  /** 0: it serves only, what it runs is built on others. */
+  builds: Generated<number>;
   created_at: string;
 }
 
@@ -157,6 +159,10 @@ export interface DeploymentTable {
   log_bytes: Generated<number>;
   /** When the job was put on the wire first; null while waiting. */
   sent_at: string | null;
+  /** The host that has its job: the environment's, or before that the one that builds for it. Null while waiting. */
+  host_id: string | null;
+  /** The host that builds it, where that is not the one that serves it. */
+  build_host_id: string | null;
   lease_expires_at: string | null;
   created_at: string;
   started_at: string | null;

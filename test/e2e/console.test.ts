@@ -8,8 +8,10 @@ import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
+import { z } from 'zod';
 import { makeRelease } from '../../hub/agents/test-hub.ts';
-import { Deployment } from '../../hub/api/schemas.ts';
+import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
 import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -45,7 +47,7 @@ after(async () => {
 });
 
 /** A page, logged in; what the browser complains about (policy, scripts) ends up in `complaints`. */
-async function openConsole(path: string, { viewport = DESKTOP, url = hub.url } = {}) {
+async function openConsole(path: string, { viewport = DESKTOP, url = hub.url, token = hub.token } = {}) {
   const context = await browser.newContext({ viewport });
   const page = await context.newPage();
   const complaints: string[] = [];
@@ -55,7 +57,7 @@ async function openConsole(path: string, { viewport = DESKTOP, url = hub.url } =
     if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
   });
   await page.goto(url + path);
-  await page.getByLabel('API token').fill(hub.token);
+  await page.getByLabel('API token').fill(token);
   await page.getByRole('button', { name: 'Log in' }).click();
   return { page, complaints, close: () => context.close() };
 }
@@ -194,6 +196,61 @@ test('a running deployment can be cancelled and an earlier release gone back to'
   await page.getByText('Settings', { exact: true }).click();
   await page.getByText('edge.compression', { exact: true }).waitFor();
   assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('build secrets and registry logins are set and removed; only their names are ever shown', async () => {
+  await hub.createProject('secretive');
+  const { page, complaints, close } = await openConsole('/projects/secretive');
+  await page.getByText('Variables and build secrets').click();
+  const secrets = page.getByRole('region', { name: 'Build secrets of production' });
+  await secrets.getByText('None yet.').waitFor();
+  await secrets.getByLabel('Name').fill('NPM_TOKEN');
+  await secrets.getByLabel('Value').fill('the value of it\nand a second line');
+  await secrets.getByRole('button', { name: 'Set' }).click();
+  await secrets.getByRole('row', { name: /NPM_TOKEN/ }).waitFor();
+  assert.equal(await secrets.getByLabel('Value').inputValue(), '');
+  const variables = page.getByRole('region', { name: 'Variables of production' });
+  await variables.getByText('None yet.').waitFor();
+  await variables.getByLabel('Name').fill('not a name');
+  await variables.getByRole('button', { name: 'Set' }).click();
+  await variables.getByRole('alert').getByText('ORK_INVALID').waitFor();
+
+  const logins = page.getByRole('region', { name: 'Registry logins' });
+  await logins.getByLabel('Registry', { exact: true }).fill('registry.example.com:5000');
+  await logins.getByLabel('User name').fill('ada');
+  await logins.getByLabel('Password').fill('a password of hers');
+  await logins.getByRole('button', { name: 'Set' }).click();
+  await logins.getByRole('row', { name: /registry\.example\.com:5000 ada/ }).waitFor();
+  const shown = await page.content();
+  for (const secret of ['the value of it', 'a password of hers']) assert.ok(!shown.includes(secret));
+  const job = await hub.push(await read(hub, Project, 'projects', 'secretive'), 'First');
+  assert.deepEqual(job.job.buildSecrets, { NPM_TOKEN: 'the value of it\nand a second line' });
+  assert.deepEqual(job.job.registries, [
+    { host: 'registry.example.com:5000', username: 'ada', password: 'a password of hers' },
+  ]);
+
+  for (const name of ['NPM_TOKEN', 'registry.example.com:5000']) {
+    await page.getByRole('button', { name: `Remove ${name}` }).click();
+    await page.getByRole('button', { name: 'Remove it' }).first().click();
+    await page.getByRole('row', { name: new RegExp(name) }).waitFor({ state: 'detached' });
+  }
+  // The one refusal was asked for.
+  assert.equal(complaints.filter((text) => !text.includes('400')).length, 0, complaints.join('\n'));
+  await close();
+});
+
+test('who may only read sees the names of secrets and no way to change them', async () => {
+  const project = await hub.createProject('read-only');
+  const path = `${apiPath('projects', project.slug)}/environments/production/variables`;
+  await hub.client.patch(path, { kind: 'build', variables: { NPM_TOKEN: 'x' } }, z.unknown());
+  const { token } = await hub.client.post('/tokens', { name: 'reader', scopes: ['read'] }, MadeToken);
+  const { page, close } = await openConsole('/projects/read-only', { token });
+  await page.getByText('Variables and build secrets').click();
+  await page.getByRole('row', { name: /NPM_TOKEN/ }).waitFor();
+  await page.getByText('None: registries are asked without a login.').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Set' }).count(), 0);
+  assert.equal(await page.getByRole('button', { name: /^Remove/ }).count(), 0);
   await close();
 });
 

@@ -11,7 +11,7 @@ import type { RegistryLogin } from '../../protocol/job.ts';
 import type { BuildPlan, Image } from '../../protocol/steps.ts';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { makeImageStore } from '../../agent/docker/images.ts';
-import type { ImageBuilder, ImageStore } from '../../agent/deployment/ports.ts';
+import type { BuildRequest, ImageBuilder, ImageStore } from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
@@ -27,6 +27,8 @@ export interface TestBuild {
   readonly origin?: BuildPlan['dockerfile']['origin'];
   readonly target?: string;
   readonly buildArgs?: Readonly<Record<string, string>>;
+  readonly push?: BuildRequest['push'];
+  readonly forElsewhere?: boolean;
   readonly signal?: AbortSignal;
   readonly onLog?: (text: string) => void;
 }
@@ -99,6 +101,8 @@ export class TestBuilder {
       limits: LIMITS,
       secrets,
       registries,
+      ...(options.push !== undefined && { push: options.push }),
+      ...(options.forElsewhere !== undefined && { forElsewhere: options.forElsewhere }),
       log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
       signal: options.signal ?? new AbortController().signal,
       plan: planFor(lines, {
@@ -154,7 +158,7 @@ export class TestBuilder {
   }
 
   #makeBuilder(): ImageBuilder {
-    const { scope, host: engine, images, sandbox } = this;
-    return makeImageBuilder({ scope, engine, images, sandbox });
+    const { scope, host: engine, sandbox } = this;
+    return makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox });
   }
 }

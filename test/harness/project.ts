@@ -12,6 +12,8 @@ export interface ProjectOptions {
   /** Default: the fixture's name, or `app`. */
   readonly slug?: string;
   readonly branch?: string;
+  /** Where the team has more than one host. */
+  readonly hostId?: string;
   /** Settings of its environment `production` (protocol/job.ts), as the API takes them. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly variables?: Readonly<Record<string, string>>;
@@ -49,7 +51,8 @@ export class TestProject {
     else tree.write(fixture);
     await tree.commit('First version');
     // A long window would only take time in tests that are about something else.
-    const environment = { slug: 'production', branch, settings: { watchSeconds: 0.3, ...options.settings } };
+    const { hostId } = options;
+    const environment = { slug: 'production', branch, hostId, settings: { watchSeconds: 0.3, ...options.settings } };
     const project = await stack.client.post('/projects', { slug, environment }, Project);
     const made = new TestProject(stack, project, branch, tree);
     if (options.variables) await made.setVariables(options.variables);

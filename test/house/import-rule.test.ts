@@ -27,7 +27,9 @@ const AREAS: readonly Area[] = [
   { path: 'agent/detect/', may: ['agent/lib/', 'protocol/'] },
   { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
   { path: 'agent/lib/', may: [] },
-  ...['docker', 'git', 'sandbox', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
+  ...['docker', 'git', 'registry', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
+  // A build takes base images from registries and gives them what it made.
+  { ...adapter('sandbox'), may: ['agent/registry/', 'agent/lib/', 'protocol/'] },
   // Images for the detectors' Dockerfiles: the map of their names is the detectors'.
   { path: 'agent/base-images/', may: ['agent/lib/', 'agent/detect/base-images.ts', 'protocol/'], types: ['agent/'] },
   // Composition: the rest of the agent puts the parts together.

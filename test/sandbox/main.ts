@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { makeEngine } from '../../agent/docker/engine.ts';
-import { makeImageStore } from '../../agent/docker/images.ts';
 import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
 import { CASES, TOGETHER } from './cases.ts';
 import { startLiveApp } from './live-app.ts';
@@ -88,13 +87,11 @@ async function withBench<T>(socketPath: string, signal: AbortSignal, work: (benc
       await delay(QUIET_MS, undefined, { signal });
       const quiet = app.traffic.between(began, Date.now());
       console.log(`quiet: p99 ${quiet.p99Ms.toFixed(2)} ms of ${quiet.requests} requests, ${quiet.failed} failed`);
-      const images = makeImageStore(engine, { scope });
       const { traffic } = app;
       return await work({
         folder,
         scope,
         engine,
-        images,
         sandbox,
         traffic,
         quietP99Ms: quiet.p99Ms,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ImageStore } from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
+import { makeImageStore } from '../../agent/docker/images.ts';
 import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -36,7 +37,6 @@ export interface Bench {
   readonly folder: string;
   readonly scope: string;
   readonly engine: Engine;
-  readonly images: ImageStore;
   readonly sandbox: Sandbox;
   readonly traffic: Traffic;
   /** p99 of the live app while nothing is built, ms. */
@@ -137,9 +137,15 @@ async function build(
   one: Case,
   { context, environmentId, ...rest }: Build,
 ): Promise<void> {
-  const { scope, engine, images } = bench;
+  const { scope, engine } = bench;
+  const imagesOf = (of: Engine): ImageStore => makeImageStore(of, { scope });
   const deploymentId = randomUUID();
-  const { id } = await makeImageBuilder({ scope, engine, images, sandbox: watched.sandbox }).build({
+  const { id } = await makeImageBuilder({
+    scope,
+    engine,
+    imagesOf,
+    sandbox: watched.sandbox,
+  }).build({
     ...rest,
     secrets: {},
     registries: [],
@@ -154,7 +160,7 @@ async function build(
     },
     plan: planFor(one.dockerfile),
   });
-  await images.remove(id);
+  await imagesOf(engine).remove(id);
 }
 
 /** Waits until the host has what the build had taken, or no longer. */

@@ -1,8 +1,11 @@
 /**
- * Step 3, build: the image, in the sandbox, handed to the host's engine. A rollback whose image is still on the host does
- * not come here: the runner takes the output from the release.
+ * Step 3, build: the image, in the sandbox, pushed to the registry if there is one, handed to the host's engine. A rollback whose
+ * image is still to be had does not come here: the runner takes the output from the release.
  */
 import { join } from 'node:path';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { ReleaseJob } from '../../../protocol/job.ts';
+import { dropImages } from '../image.ts';
 import type { Step } from '../step.ts';
 import { names } from '../step.ts';
 import { ownerOf } from '../owner.ts';
@@ -13,6 +16,14 @@ export const build: Step<'build'> = {
   async run({ job, output, ports, log, signal }) {
     const plan = output('analyze');
     const { committedAt } = output('clone');
+    const { registry } = job.settings;
+    if (job.kind === 'build' && registry === undefined) {
+      throw new OrkestrError(
+        'ORK_BUILD_NOWHERE',
+        'The image is for another host, and the environment has no registry.',
+      );
+    }
+    for (const notice of job.notices) log.line(notice);
     const image = await ports.builder.build({
       owner: ownerOf(job),
       reference: names.image(job.environment.id, job.deploymentId),
@@ -24,6 +35,8 @@ export const build: Step<'build'> = {
       buildHosts: job.settings.buildHosts,
       secrets: job.buildSecrets,
       registries: job.registries,
+      ...(registry !== undefined && { push: { repository: registry, tag: tagOf(job) } }),
+      forElsewhere: job.kind === 'build',
       log,
       signal,
     });
@@ -31,12 +44,8 @@ export const build: Step<'build'> = {
     return image;
   },
 
-  async undo({ job, ports }) {
-    const image = await ports.images.find(names.image(job.environment.id, job.deploymentId));
-    if (image === null) return;
-    // A build without any change gives the image of an earlier deployment again: then it is that one's.
-    const all = await ports.images.list(job.environment.id);
-    if (all.some(({ id, deploymentId }) => id === image.id && deploymentId !== job.deploymentId)) return;
-    await ports.images.remove(image.id);
-  },
+  undo: dropImages,
 };
+
+/** For people who look into the registry: the commit, and the end of the deployment's id, which makes it another one each time. */
+const tagOf = ({ commit, deploymentId }: ReleaseJob): string => `${commit.slice(0, 12)}-${deploymentId.slice(-12)}`;

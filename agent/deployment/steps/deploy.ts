@@ -2,6 +2,7 @@
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
 import { ownerOf } from '../owner.ts';
+import { dropImages, ensureImage, mayPull } from '../image.ts';
 import { choosePort } from '../port.ts';
 import { giveRoomBack, makeRoom } from '../room.ts';
 import type { Step, StepContext } from '../step.ts';
@@ -16,11 +17,13 @@ export const deploy: Step<'deploy'> = {
     const port = choosePort(job, image, output('analyze'), foundEarlier(context));
     const name = names.container(job.deploymentId);
     const command = commandOverride(context);
+    // Before visitors are held, where there is no room for two: a pull may take minutes.
+    const imageId = await ensureImage(context);
     await makeRoom(context);
     const state = await ports.containers.start({
       owner: ownerOf(job),
       name,
-      imageId: image.id,
+      imageId,
       env: environmentOf(context, port.value),
       ...(command && { command }),
       limits: job.settings.limits,
@@ -39,6 +42,7 @@ export const deploy: Step<'deploy'> = {
       port: port.value,
       portFrom: port.from,
       portGuessed: port.guessed,
+      ...(imageId !== image.id && { imageId }),
     };
   },
 
@@ -46,6 +50,8 @@ export const deploy: Step<'deploy'> = {
     const { job, ports } = context;
     await ports.containers.stopAndRemove(names.container(job.deploymentId), job.settings.stopGraceSeconds);
     await giveRoomBack(context);
+    // Of the others the step build takes back what it made.
+    if (mayPull(job)) await dropImages(context);
     // The network is the project's: other environments may live in it.
     const left = await ports.containers.list();
     if (left.some(({ projectId }) => projectId === job.project.id)) return;
@@ -55,7 +61,9 @@ export const deploy: Step<'deploy'> = {
 
 /** The port that was found by the release a rollback goes back to, or by the deployment that is live. */
 function foundEarlier({ job, previous }: StepContext): number | null {
-  return job.kind === 'rollback' ? job.release.foundPort : (previous?.foundPort ?? null);
+  if (job.kind === 'rollback') return job.release.foundPort;
+  const built = job.kind === 'serve' ? job.built.foundPort : null;
+  return built ?? previous?.foundPort ?? null;
 }
 
 /** The environment's variables, the port, and who this container is. */

@@ -20,7 +20,7 @@ export const finalize: Step<'finalize'> = {
       deploymentId: job.deploymentId,
       commit: job.commit,
       plan: output('analyze'),
-      image: output('build'),
+      image: { ...output('build'), id: imageIdOf(context) },
       liveAt: new Date(ports.clock.now()).toISOString(),
       supersedes: previous === null || previous.deploymentId === job.deploymentId ? null : previous.deploymentId,
       foundPort: portToRemember(output('deploy'), output('health')),
@@ -38,10 +38,14 @@ async function removeSuperseded({ job, ports, log }: StepContext): Promise<void>
   }
 }
 
+/** The image as this host names it. */
+const imageIdOf = ({ output }: StepContext): string => output('deploy').imageId ?? output('build').id;
+
 /** Removes images beyond the plan's number; the ids of those that went. An image in use stays, as the engine refuses it. */
-async function prune({ job, output, ports, log }: StepContext): Promise<string[]> {
+async function prune(context: StepContext): Promise<string[]> {
+  const { job, ports, log } = context;
   const pruned: string[] = [];
-  for (const id of surplus(await ports.images.list(job.environment.id), output('build').id, job.keepImages)) {
+  for (const id of surplus(await ports.images.list(job.environment.id), imageIdOf(context), job.keepImages)) {
     if (!(await ports.images.remove(id))) continue;
     log.line(`removed image ${id}`);
     pruned.push(id);

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { askEngine } from '../../docker/ask.ts';
-import { LABEL } from '../../lib/labels.ts';
+import { isOurImage, LABEL, pulledNames } from '../../lib/labels.ts';
+import type { EngineImage } from '../engine-facts.ts';
 import { observedOf, rememberedOf } from '../observed.ts';
 import { plan } from '../../reconcile/plan.ts';
 import type { Subject } from '../subject.ts';
@@ -66,7 +67,8 @@ export const orphans = defineCheck({
         .map(({ Name }) => Name),
       // After a rollback the image of a deployment that was forgotten long ago is in use again.
       images: images
-        .filter((one) => isOurs(one) && !deployments.has(one.Labels?.[LABEL.deployment] ?? '') && !inUse.has(one.Id))
+        .filter((one) => isOurImage(scope, one.Labels, one.RepoTags) && !inUse.has(one.Id))
+        .filter((one) => !deploymentsOf(one, scope).some((deploymentId) => deployments.has(deploymentId)))
         .map(({ Id, RepoTags }) => RepoTags?.[0] ?? Id),
     };
   },
@@ -94,3 +96,9 @@ const named = <P extends string>(problem: P, name: string): Finding<P> => ({ pro
 async function remove({ config }: Subject, path: string): Promise<void> {
   await askEngine(config.dockerSocket, { path, method: 'DELETE', schema: z.unknown(), deadlineMs: REMOVE_MS });
 }
+
+/** Deployments that built or pulled an image. */
+const deploymentsOf = ({ Labels, RepoTags }: EngineImage, scope: string): readonly string[] => [
+  Labels?.[LABEL.deployment] ?? '',
+  ...pulledNames(scope, RepoTags).map((name) => name.slice(name.lastIndexOf(':') + 1)),
+];

@@ -7,7 +7,7 @@ import { request as httpRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RegistryLogin } from '../../../protocol/job.ts';
 import type { Engine } from '../../lib/engine.ts';
-import { findLogin } from '../registry.ts';
+import { findLogin } from '../../registry/login.ts';
 import { GRPC, GrpcStatus, type UnaryMethod, serveGrpc } from './grpc.ts';
 import { loadMessages } from './messages.ts';
 

@@ -47,6 +47,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
       "orkestr environment set --domain '*.example.com' --domain example.com/shop --strip-prefix",
       'orkestr environment set --setting edge.compression=true --setting edge.ratePerClient.requests=20',
       `orkestr environment set preview --setting 'edge.allowFrom=["203.0.113.0/24"]'    # docs/edge.md has all of edge`,
+      'orkestr environment set --setting registry=registry.example.com/team/shop    # push what is built; docs/registry.md',
       `orkestr environment set --setting 'buildHosts=["registry.example.com","*.example.org"]'    # docs/isolation.md`,
     ]),
   );

@@ -1,4 +1,5 @@
-/** `hosts list|add|join-token|upgrade|remove`. */
+/** `hosts list|add|join-token|set|upgrade|remove`. */
+import { Option } from 'commander';
 import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
 import { ERRORS, OrkestrError } from '../../../protocol/errors.ts';
@@ -22,7 +23,7 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     if (found.length === 0) output.line('No hosts yet. Add one: orkestr hosts add NAME');
     else {
       output.table(
-        ['HOST', 'STATE', 'SEEN', 'VERSION', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
+        ['HOST', 'STATE', 'SEEN', 'VERSION', 'BUILDS', 'ENGINE', 'PROXY', 'MEMORY FREE', 'DISK FREE', 'ID'],
         found.map((host) => hostRow(host, context.now())),
         (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
       );
@@ -45,6 +46,23 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     showJoin(context, output, await context.hub().post(apiPath('hosts', host.id, 'join-token'), {}, MadeHost));
   });
 
+  const set = leaf(hosts, 'set <host>', 'Change a host (name or id); active at the next deployment.', [
+    'orkestr hosts set vps-1 --builds no       # it serves what other hosts have built; docs/registry.md',
+    'orkestr hosts set vps-1 --builds yes',
+  ]).addOption(
+    new Option('--builds <yes|no>', 'whether it builds, or only serves what others have built').choices(['yes', 'no']),
+  );
+  action<{ json?: boolean; builds?: 'yes' | 'no' }>(set, context, outcome, async (output, { builds }, [name]) => {
+    if (builds === undefined) throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
+    const { id } = await namedHost(context, String(name));
+    const host = await context.hub().patch(apiPath('hosts', id), { builds: builds === 'yes' }, Host);
+    output.object(host);
+    output.line(
+      host.builds
+        ? `${host.name} builds what it serves.`
+        : `${host.name} does not build: its environments need a registry, and another host that builds.`,
+    );
+  });
   addUpgradeCommand(hosts, context, outcome);
 
   const remove = leaf(hosts, 'remove <host>', 'Take a host (name or id) off the hub. What runs there runs on.', [
@@ -90,6 +108,7 @@ function hostRow(host: Host, now: number): string[] {
     stateOf(host),
     host.lastSeenAt === null ? 'never' : formatAge(host.lastSeenAt, now),
     host.agentVersion ?? '',
+    host.builds ? 'yes' : 'no',
     status === null ? '' : status.engine.reachable ? (status.engine.version ?? 'up') : 'down',
     status === null ? '' : status.proxy.reachable ? 'up' : 'down',
     status === null ? '' : formatBytes(status.memory.availableBytes),

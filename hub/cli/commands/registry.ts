@@ -1,4 +1,4 @@
-/** `registry add|remove|list`: logins for private base images. Passwords are written, never read back. */
+/** `registry add|remove|list`: logins for private base images, and for where built images go. Passwords are written, never read back. */
 import { z } from 'zod';
 import { RegistryEntry } from '../../api/schemas.ts';
 import type { Client } from '../client.ts';
@@ -20,7 +20,11 @@ const PROJECT = ['-p, --project <name>', "project (default: that of this folder'
 const List = z.array(RegistryEntry);
 
 export const addRegistryCommands: AddCommands = (program, context, outcome) => {
-  const registry = group(program, 'registry', 'Logins of image registries, for private base images of a project.');
+  const registry = group(
+    program,
+    'registry',
+    'Logins of image registries: for private base images of a project, and for where its images go.',
+  );
 
   const add = leaf(
     registry,

@@ -9,12 +9,13 @@ type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => str
 const SUMMARIES: Summaries = {
   clone: (checkout) => `${shortCommit(checkout.commit)} ${checkout.subject}`,
   analyze: (plan) => [plan.framework, plan.runtime, plan.port && `port ${plan.port}`].filter(Boolean).join(' · '),
-  build: ({ bytes, peakMemoryBytes, summary, rebuild }) =>
+  build: ({ bytes, peakMemoryBytes, summary, rebuild, registryReference }) =>
     [
       formatBytes(bytes),
       rebuild && (rebuild.identical ? 'identical to its release' : `not identical: ${rebuild.differences[0]}`),
       summary && `${summary.cached} of ${count(summary.steps, 'step')} from the cache`,
       peakMemoryBytes && `peak memory ${formatBytes(peakMemoryBytes)}`,
+      registryReference && `in ${registryReference.split('/', 1)[0]}`,
     ]
       .filter(Boolean)
       .join(' · '),

@@ -3,11 +3,13 @@ import type { Migration } from 'kysely/migration';
 import { initial } from './0001-initial.ts';
 import { removals } from './0002-removals.ts';
 import { buildSecrets } from './0003-build-secrets.ts';
+import { buildHosts } from './0004-build-hosts.ts';
 import { upgrades } from './0005-upgrades.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-removals': removals,
   '0003-build-secrets': buildSecrets,
+  '0004-build-hosts': buildHosts,
   '0005-upgrades': upgrades,
 };

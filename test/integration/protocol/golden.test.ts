@@ -106,6 +106,8 @@ const KEPT_FROM_IT: ReadonlyArray<readonly [pattern: RegExp, why: string]> = [
     /^AgentMessage\/report\.report\/(?:step|deployment)\.error\.code: the value /,
     'said by an older code (protocol/version-1.ts)',
   ],
+  [/^Job\/(?:build|serve): not known$/, 'not sent (hub/scheduler/dispatch.ts)'],
+  [/^AgentMessage\/report\.report\/deployment\.status: the value "built"$/, 'ends a job that a hub of 1 does not send'],
 ];
 
 for (const name of MESSAGE_NAMES) {

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
-import type { Me } from '../../../api/schemas.ts';
+import type { Me, Scope } from '../../../api/schemas.ts';
 import { ApiError, call } from './client.ts';
 
 type State =
@@ -57,4 +57,10 @@ export function useSession(): Session {
   const session = useContext(SessionContext);
   if (session === undefined) throw new Error('A page was rendered outside of the application.');
   return session;
+}
+
+/** Whether who is logged in may do what needs this scope. The hub decides; this spares buttons that it would refuse. */
+export function useScope(scope: Scope): boolean {
+  const state = useSession().state.value;
+  return state.kind === 'in' && state.me.scopes.includes(scope);
 }

@@ -32,6 +32,7 @@ const VIEWS: Views = {
     <Facts
       of={[
         ['Image', <code>{image.id.slice(0, 19)}</code>],
+        ['Registry', image.registryReference && <code>{image.registryReference}</code>],
         ['Size', formatBytes(image.bytes)],
         ['From the cache', image.summary && `${image.summary.cached} of ${image.summary.steps} steps`],
         ['Slowest', image.summary?.slowest.map(({ name, ms }) => `${formatDuration(ms)} ${name}`).join(', ')],

@@ -12,6 +12,8 @@ import { ApiProblem } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { Age, Duration } from '../components/time.tsx';
 import { CancelButton, RollbackButton } from '../deployment/actions.tsx';
+import { Registries } from '../project/registries.tsx';
+import { Variables } from '../project/variables.tsx';
 import { bare } from './projects.tsx';
 
 const REFRESH_MS = 5000;
@@ -36,6 +38,7 @@ export function ProjectPage() {
           {project.data.environments.map((environment) => (
             <EnvironmentSection key={environment.id} path={path} environment={environment} reload={project.reload} />
           ))}
+          <Registries path={path} />
         </>
       )}
     </>
@@ -86,6 +89,7 @@ function EnvironmentSection({ path, environment, reload }: SectionProps) {
       {deployments.data && deployments.data.length > 0 && (
         <DeploymentTable deployments={deployments.data} live={environment.liveDeploymentId} refresh={refresh} />
       )}
+      <Variables path={path} environment={environment.slug} />
       <Settings of={environment} />
     </section>
   );

@@ -16,6 +16,19 @@ export function findLogin(registries: readonly RegistryLogin[], host: string): R
   return registries.find((login) => canonical(login.host) === canonical(host));
 }
 
+/** A login as the engine takes it, in a header of the request (X-Registry-Auth): in no argv and on no disk. */
+export interface AuthConfig {
+  readonly username: string;
+  readonly password: string;
+  readonly serveraddress: string;
+}
+
+export const authConfigOf = ({ host, username, password }: RegistryLogin): AuthConfig => ({
+  username,
+  password,
+  serveraddress: host,
+});
+
 function canonical(host: string): string {
   const name = host.toLowerCase();
   return HUB_NAMES.test(name) ? DOCKER_HUB : name;

@@ -1,12 +1,15 @@
-/** The JSON lines that an engine answers to build, load and pull. An error among them comes with status 200. */
+/** The JSON lines that an engine answers to build, load, push and pull. An error among them comes with status 200. */
 import { z } from 'zod';
 
 const MAX_LINE_BYTES = 16 * 1_048_576;
 
 export const AnswerLine = z.object({
   id: z.string().optional(),
-  /** base64 for BuildKit's trace; an object for the id of the image. */
-  aux: z.union([z.string(), z.object({ ID: z.string().optional() })]).optional(),
+  /** base64 for BuildKit's trace; an object for the id of the image, or the digest of a pushed one. */
+  aux: z.union([z.string(), z.object({ ID: z.string().optional(), Digest: z.string().optional() })]).optional(),
+  /** Of a push or pull: what becomes of the layer `id`, and how far it is, bytes. */
+  status: z.string().optional(),
+  progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).nullish(),
   error: z.string().optional(),
 });
 export type AnswerLine = z.infer<typeof AnswerLine>;

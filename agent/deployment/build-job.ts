@@ -1,0 +1,30 @@
+/** The build job: the steps up to an image in its registry, and then another host goes on. */
+import type { ReleaseJob } from '../../protocol/job.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import { transition } from './deployment.ts';
+import { STEPS_OF_A_RELEASE } from './pipeline.ts';
+import type { AnyStage, Pipeline } from './pipeline.ts';
+import { timestampOf } from './run.ts';
+import type { Run } from './run.ts';
+
+const STEPS_OF_A_BUILD: readonly StepName[] = STEPS_OF_A_RELEASE;
+
+/** The stages that a job goes through. */
+export const stagesOf = ({ stages }: Pipeline, { kind }: Pick<ReleaseJob, 'kind'>): readonly AnyStage[] =>
+  kind === 'build' ? stages.filter(({ step }) => STEPS_OF_A_BUILD.includes(step.name)) : stages;
+
+/** The end of a build job. Nothing of it is needed here any more. */
+export async function handOn({ parts, job }: Run): Promise<void> {
+  const { deploymentId, generation } = job;
+  try {
+    await parts.ports.workspaces.remove(deploymentId);
+  } catch (error) {
+    // Reconcile sweeps up workspaces of what has ended; the image is what counts.
+    parts.log.warn({ err: error, deploymentId }, 'the workspace of a build was not removed');
+  }
+  parts.journal.record({
+    deploymentId,
+    state: transition('running', 'hand-on'),
+    report: { kind: 'deployment', deploymentId, generation, status: 'built', at: timestampOf(parts.ports) },
+  });
+}

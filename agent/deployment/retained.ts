@@ -1,0 +1,69 @@
+/** Whether a rollback finds the image of its release, on the host or in its registry: then nothing is built. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { RollbackJob } from '../../protocol/job.ts';
+import type { Release } from '../../protocol/steps.ts';
+import { attempt } from './attempt.ts';
+import { STEPS_OF_A_RELEASE } from './pipeline.ts';
+import type { StepRecord } from './records.ts';
+import { emptyStep, timestampOf } from './run.ts';
+import type { Run } from './run.ts';
+
+const LOOK_FOR_IMAGE_MS = 60_000;
+
+/** Where the image is, in words; null when it has to be built again. */
+async function findRetained(run: Run, { release, registries }: RollbackJob): Promise<string | null> {
+  const { ports, random, log } = run.parts;
+  const { id, registryReference } = release.image;
+  return attempt({
+    async act() {
+      if ((await ports.images.find(id)) !== null) return `image of deployment ${release.deploymentId} retained`;
+      if (registryReference === undefined) return null;
+      const why = await ports.registry.whyMissing(registryReference, registries);
+      if (why === null) return `image of deployment ${release.deploymentId} is in its registry`;
+      log.info({ deploymentId: run.job.deploymentId, why }, 'the image of a release is not in its registry');
+      return null;
+    },
+    limitMs: LOOK_FOR_IMAGE_MS,
+    timeoutError: () => new OrkestrError('ORK_ENGINE_TIMEOUT', 'Docker Engine does not say which images it has.'),
+    signal: AbortSignal.any([run.signals.cancel, run.signals.shutdown]),
+    clock: ports.clock,
+    random,
+    onRetry: (error, waitMs) => log.warn({ err: error, waitMs }, 'looking for a retained image'),
+  });
+}
+
+/** The steps that a release has behind it. @param note where its image is */
+function skippedSteps(run: Run, release: Pick<Release, 'commit' | 'plan' | 'image'>, note: string): StepRecord[] {
+  const startedAt = timestampOf(run.parts.ports);
+  const outputs: Record<(typeof STEPS_OF_A_RELEASE)[number], unknown> = {
+    clone: { commit: release.commit, subject: '', author: '', files: 0, bytes: 0 },
+    analyze: release.plan,
+    build: release.image,
+  };
+  return STEPS_OF_A_RELEASE.map((name) => ({
+    ...emptyStep(name, startedAt),
+    state: 'skipped',
+    output: outputs[name],
+    note,
+    ms: 0,
+  }));
+}
+
+/** The steps that a job does not go through because of what was released earlier. */
+export async function stepsBehind(run: Run): Promise<StepRecord[]> {
+  const { job } = run;
+  if (job.kind === 'serve') {
+    const { releaseOf } = job.built;
+    // Another host has told of those of a build for this deployment.
+    return releaseOf === undefined
+      ? []
+      : skippedSteps(
+          run,
+          { ...job.built, commit: job.commit },
+          `the image of deployment ${releaseOf}, which is not built again`,
+        );
+  }
+  if (job.kind !== 'rollback') return [];
+  const retained = await findRetained(run, job);
+  return retained === null ? [] : skippedSteps(run, job.release, retained);
+}

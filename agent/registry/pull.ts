@@ -1,0 +1,104 @@
+/** The port ImageRegistry: what the host's engine has from registries, by digest and checked. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { RegistryLogin } from '../../protocol/job.ts';
+import type { ImageRegistry, PullRequest } from '../deployment/ports.ts';
+import { type Engine, orNull, statusOf } from '../lib/engine.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
+import { pulledRepository } from '../lib/labels.ts';
+import { authConfigOf, findLogin, registryOf } from './login.ts';
+import { dropName } from './names.ts';
+import { makeProgress } from './progress.ts';
+import { refusalOf } from './refusal.ts';
+
+const PULL_TIMEOUT_MS = 15 * 60_000;
+
+export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: string }): ImageRegistry {
+  return {
+    async whyMissing(reference, registries) {
+      const authconfig = authConfig(registries, reference);
+      try {
+        await engine.call(`ask the registry for ${reference}`, (docker) =>
+          docker.getImage(reference).distribution(authconfig === undefined ? {} : { authconfig }),
+        );
+        return null;
+      } catch (error) {
+        if (statusOf(error) === undefined) throw error;
+        return refusalOf('It is not to be had', reference, messageOf(error)).message;
+      }
+    },
+
+    async pull(request) {
+      const { image, owner } = request;
+      const { registryReference: reference } = image;
+      if (reference === undefined) throw new OrkestrError('ORK_IMAGE_GONE', `The image ${image.id} is in no registry.`);
+      // One that is there under this name already is somebody else's, who keeps it.
+      const before = await look(engine, reference);
+      try {
+        await fetchImage(engine, reference, request);
+        const info = await engine.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect());
+        checkImage(image, info);
+        const repo = pulledRepository(scope, owner.environmentId);
+        await engine.call(`name image ${repo}`, (docker) =>
+          docker.getImage(reference).tag({ repo, tag: owner.deploymentId }),
+        );
+        return info.Id;
+      } finally {
+        // It goes by the name that says whose it is; another one would keep it from being pruned.
+        if (before === null) await dropName(engine, reference);
+      }
+    },
+  };
+}
+
+const look = (engine: Engine, name: string): Promise<unknown> =>
+  orNull(engine.call(`look for image ${name}`, (docker) => docker.getImage(name).inspect()));
+
+async function fetchImage(engine: Engine, reference: string, { registries, log, signal }: PullRequest): Promise<void> {
+  const progress = makeProgress('pull', log, () => performance.now());
+  const authconfig = authConfig(registries, reference);
+  log.line(`Pulling ${reference}${authconfig === undefined ? '' : ` with the login for ${authconfig.serveraddress}`}`);
+  const refused = (said: string): OrkestrError => refusalOf('The image could not be pulled', reference, said);
+  const error = await engine.call(
+    `pull ${reference}`,
+    async (docker, abortSignal) => {
+      const options = { abortSignal, ...(authconfig !== undefined && { authconfig }) };
+      try {
+        return (await readAnswer(await docker.pull(reference, options), (line) => progress.take(line))).error;
+      } catch (cause) {
+        // What goes wrong before the first layer comes as an HTTP status, not as a line.
+        if (statusOf(cause) === undefined) throw cause;
+        return messageOf(cause);
+      }
+    },
+    { timeoutMs: PULL_TIMEOUT_MS, signal },
+  );
+  if (error !== null) throw refused(error);
+  const { all, sent } = progress.layers();
+  log.line(`Pulled ${all} layers, ${sent} of them new on this host`);
+}
+
+/**
+ * The engine has checked every digest from the manifest down. This checks that it is the image which was built: by its id, or,
+ * since containerd's image store names it by its manifest, by its layers.
+ */
+function checkImage(
+  { id, layers, registryReference }: PullRequest['image'],
+  info: { readonly Id: string; readonly RootFS: { readonly Layers?: readonly string[] | undefined } },
+): void {
+  const there = info.RootFS.Layers ?? [];
+  if (info.Id === id || (layers?.length === there.length && layers.every((layer, at) => layer === there[at]))) return;
+  throw new OrkestrError(
+    'ORK_IMAGE_DIGEST',
+    `${registryReference} is ${info.Id}, and not the image ${id} that was built.`,
+  );
+}
+
+function authConfig(
+  registries: readonly RegistryLogin[],
+  reference: string,
+): ReturnType<typeof authConfigOf> | undefined {
+  const login = findLogin(registries, registryOf(reference));
+  return login === undefined ? undefined : authConfigOf(login);
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,83 @@
+/** Gives a built image to its registry, by the engine that has it. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { RegistryLogin } from '../../protocol/job.ts';
+import type { StepLog } from '../deployment/ports.ts';
+import type { Engine } from '../lib/engine.ts';
+import { readAnswer } from '../lib/engine-answer.ts';
+import { authConfigOf, findLogin, registryOf } from './login.ts';
+import { dropName } from './names.ts';
+import { makeProgress } from './progress.ts';
+import { refusalOf } from './refusal.ts';
+
+const PUSH_TIMEOUT_MS = 15 * 60_000;
+/** As the engine wants it also where there is no login: a request without the header is refused. */
+const NOBODY = {};
+
+export interface PushRequest {
+  /** Name or id that `engine` has it under. */
+  readonly image: string;
+  /** `registry.example:5000/team/app` */
+  readonly repository: string;
+  /** For people, and so that the registry keeps it: what is deployed goes by digest. */
+  readonly tag: string;
+  readonly registries: readonly RegistryLogin[];
+  readonly log: StepLog;
+  readonly signal: AbortSignal;
+}
+
+export interface Pushed {
+  /** `repository@sha256:…` */
+  readonly reference: string;
+  readonly layers: { readonly all: number; readonly sent: number };
+}
+
+/**
+ * Push the image; the engine has no more names of it afterwards than before.
+ * @throws OrkestrError ORK_REGISTRY_LOGIN, ORK_REGISTRY_DENIED, ORK_REGISTRY_UNREACHABLE, ORK_REGISTRY_FAILED,
+ * ORK_CANCELLED, the engine's codes
+ */
+export async function pushImage(engine: Engine, request: PushRequest): Promise<Pushed> {
+  const { image, repository, tag, log } = request;
+  const name = `${repository}:${tag}`;
+  const login = findLogin(request.registries, registryOf(repository));
+  log.line(`Pushing ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
+  await engine.call(`name image ${name}`, (docker) => docker.getImage(image).tag({ repo: repository, tag }));
+  try {
+    const { digest, layers } = await send(engine, name, login, request);
+    const reference = `${repository}@${digest}`;
+    log.line(`Pushed ${layers.all} layers, ${layers.sent} of them new in the registry: ${reference}`);
+    return { reference, layers };
+  } finally {
+    // A name that stays would keep the layers for ever. With the last tag of a repository goes the name by digest that a push
+    // leaves (moby daemon/images/image_delete.go).
+    await dropName(engine, name);
+  }
+}
+
+async function send(
+  engine: Engine,
+  name: string,
+  login: RegistryLogin | undefined,
+  { log, signal }: PushRequest,
+): Promise<{ digest: string; layers: Pushed['layers'] }> {
+  const progress = makeProgress('push', log, () => performance.now());
+  let digest: string | undefined;
+  const { error } = await engine.call(
+    `push ${name}`,
+    async (docker, abortSignal) =>
+      readAnswer(
+        await docker
+          .getImage(name)
+          .push({ authconfig: login === undefined ? NOBODY : authConfigOf(login), abortSignal }),
+        (line) => {
+          progress.take(line);
+          if (typeof line.aux === 'object') digest ??= line.aux.Digest;
+        },
+      ),
+    { timeoutMs: PUSH_TIMEOUT_MS, signal },
+  );
+  if (error !== null) throw refusalOf(`The image could not be pushed to ${name}`, name, error);
+  if (digest === undefined)
+    throw new OrkestrError('ORK_REGISTRY_FAILED', `The engine pushed ${name} and names no digest.`);
+  return { digest, layers: progress.layers() };
+}

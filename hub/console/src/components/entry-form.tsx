@@ -1,0 +1,64 @@
+/** A form of a few fields that adds one entry. What was written is sent and forgotten: it is never shown again. */
+import { useState } from 'preact/hooks';
+import { ApiError } from '../api/client.ts';
+import { ApiProblem } from './problem.tsx';
+
+export interface Field {
+  readonly name: string;
+  readonly label: string;
+  readonly placeholder?: string;
+  /** `password`: hidden while it is typed. `lines`: may have several lines. Default: one line. */
+  readonly kind?: 'password' | 'lines';
+}
+
+interface Props {
+  /** What the form is for, for screen readers. */
+  readonly label: string;
+  readonly button: string;
+  readonly fields: readonly Field[];
+  readonly add: (values: Readonly<Record<string, string>>) => Promise<void>;
+}
+
+export function EntryForm({ label, button, fields, add }: Props) {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<ApiError>();
+  const onSubmit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const data = new FormData(form);
+    const values = Object.fromEntries(fields.map(({ name }) => [name, textOf(data.get(name))]));
+    setBusy(true);
+    setError(undefined);
+    try {
+      await add(values);
+      form.reset();
+    } catch (thrown) {
+      if (!(thrown instanceof ApiError)) throw thrown;
+      setError(thrown);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="entry-form" aria-label={label} onSubmit={(event) => void onSubmit(event)}>
+      {fields.map((field) => (
+        <label key={field.name}>
+          <span>{field.label}</span>
+          <FieldInput field={field} />
+        </label>
+      ))}
+      <button class="button" disabled={busy}>
+        {button}
+      </button>
+      <ApiProblem error={error} />
+    </form>
+  );
+}
+
+function FieldInput({ field: { name, placeholder, kind } }: { field: Field }) {
+  const common = { name, placeholder, spellcheck: false, autocomplete: kind === 'password' ? 'new-password' : 'off' };
+  if (kind === 'lines') return <textarea {...common} rows={1} />;
+  return <input {...common} type={kind === 'password' ? 'password' : 'text'} required />;
+}
+
+const textOf = (value: FormDataEntryValue | null): string => (typeof value === 'string' ? value : '');

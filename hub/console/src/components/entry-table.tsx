@@ -1,0 +1,51 @@
+/** A list of named entries whose values are secret: what there is, since when, and a button that removes one. */
+import { Age } from './time.tsx';
+import { ActionButton } from './action-button.tsx';
+
+export interface Entry {
+  readonly name: string;
+  /** What else may be shown of it. */
+  readonly detail?: string;
+  readonly updatedAt: string;
+}
+
+interface Props {
+  readonly caption: string;
+  readonly entries: readonly Entry[];
+  readonly empty: string;
+  /** Absent: who is logged in may not. */
+  readonly remove?: ((name: string) => Promise<void>) | undefined;
+}
+
+export function EntryTable({ caption, entries, empty, remove }: Props) {
+  if (entries.length === 0) return <p class="faint">{empty}</p>;
+  return (
+    <table class="entries" aria-label={caption}>
+      <tbody>
+        {entries.map(({ name, detail, updatedAt }) => (
+          <tr key={name}>
+            <th scope="row">
+              <code>{name}</code>
+            </th>
+            <td>{detail}</td>
+            <td class="faint">
+              set <Age at={updatedAt} />
+            </td>
+            <td class="row-actions">
+              {remove && (
+                <ActionButton
+                  tone="danger"
+                  act={() => remove(name)}
+                  confirm={{ question: `Remove ${name}? The next deployment is without it.`, yes: 'Remove it' }}
+                  label={`Remove ${name}`}
+                >
+                  Remove
+                </ActionButton>
+              )}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,287 @@
+/** Deployments of hosts that do not build: a build job on one host, then a serve job on the other. */
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import { Settings, type Job } from '../../protocol/job.ts';
+import { makeKeyPair } from '../../protocol/signing.ts';
+import type { StepName, StepOutputs } from '../../protocol/steps.ts';
+import { AT, COMMIT, makeRelease, ScriptedAgent, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { findDeployment } from '../store/deployments.ts';
+import { insertHost, setBuilds } from '../store/hosts.ts';
+import { changeVariables } from '../store/variables.ts';
+import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
+
+const REGISTRY = 'registry.example:5000/team/shop';
+const REFERENCE = `${REGISTRY}@sha256:${'a'.repeat(64)}`;
+const LOST_MS = (LEASE_SECONDS + GRACE_SECONDS + 1) * 1000;
+
+interface Builder {
+  readonly id: string;
+  connect(running?: readonly string[]): Promise<ScriptedAgent>;
+}
+
+/** A hub whose host does not build, with another host that does. */
+async function hub(
+  t: TestContext,
+  settings: Partial<Settings> = { registry: REGISTRY },
+): Promise<{ on: TestHub; builder: Builder; addBuilder: (name: string) => Promise<Builder> }> {
+  const on = await startTestHub({ plan: 'pro' });
+  const agents: ScriptedAgent[] = [];
+  t.after(async () => {
+    for (const agent of agents) agent.socket.terminate();
+    await on.stop();
+  });
+  const addBuilder = async (name: string): Promise<Builder> => {
+    const [id, key] = [randomUUIDv7(), makeKeyPair()];
+    const team_id = on.account.teamId;
+    await insertHost(on.deps.db, { id, team_id, name, public_key: key.publicKey, acknowledged: 0, created_at: AT });
+    return {
+      id,
+      async connect(running = []) {
+        const agent = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
+        agents.push(agent);
+        await agent.shakeHands(id, key, { running });
+        return agent;
+      },
+    };
+  };
+  await setBuilds(on.deps.db, on.hostId, false);
+  await on.deps.db
+    .updateTable('environment')
+    .set({ settings: JSON.stringify(Settings.parse({ domains: [{ host: 'production.example.com' }], ...settings })) })
+    .where('id', '=', on.environmentId)
+    .execute();
+  return { on, addBuilder, builder: await addBuilder('builder-1') };
+}
+
+const create = (on: TestHub, rollback?: string): Promise<string> =>
+  on.deps.scheduler.create({
+    environmentId: on.environmentId,
+    trigger: rollback === undefined ? 'manual' : 'rollback',
+    commit: COMMIT,
+    branch: 'main',
+    userId: on.account.userId,
+    ...(rollback === undefined ? {} : { rollback: { releaseOf: rollback, variables: 'current' } }),
+  });
+
+const show = async (on: TestHub, id: string) =>
+  (await (await on.api('GET', `/deployments/${id}`)).json()) as {
+    status: string;
+    waitingFor?: string;
+    error: { code: string; message: string } | null;
+    steps: { name: string; status: string; note: string | null }[];
+  };
+const statusOf = async (on: TestHub, id: string): Promise<string> => (await show(on, id)).status;
+
+const tell = async (agent: ScriptedAgent, job: Job, status: 'running' | 'built'): Promise<void> => {
+  const { deploymentId, generation } = job;
+  await agent.report({ kind: 'deployment', deploymentId, generation, status, at: AT });
+};
+
+async function done<N extends StepName>(
+  agent: ScriptedAgent,
+  job: Job,
+  step: N,
+  output: StepOutputs[N],
+): Promise<void> {
+  const { deploymentId } = job;
+  await agent.report({ kind: 'step', deploymentId, step, status: 'done', startedAt: AT, ms: 1, output });
+}
+
+/** What a host that builds tells of a build job, but for its end. */
+async function build(agent: ScriptedAgent, job: Job): Promise<void> {
+  const { plan, image } = makeRelease(job.deploymentId);
+  await tell(agent, job, 'running');
+  await done(agent, job, 'clone', { commit: COMMIT, subject: 'First', author: 'Ada', files: 1, bytes: 1 });
+  await done(agent, job, 'analyze', plan);
+  await done(agent, job, 'build', { ...image, registryReference: REFERENCE });
+}
+
+test('the host that builds gets a build job, the one that serves gets its image, and it is one deployment', async (t) => {
+  const { on, builder } = await hub(t);
+  const { db, sealer } = on.deps;
+  await changeVariables(db, sealer, on.environmentId, 'app', { PORT: '4000', KEY: 'of the app' }, AT);
+  await changeVariables(db, sealer, on.environmentId, 'build', { NPM_TOKEN: 'of the build' }, AT);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const first = await building.job();
+  assert.ok(first.kind === 'build');
+  assert.deepEqual([first.deploymentId, first.hostId], [id, builder.id]);
+  assert.deepEqual([first.env, first.buildSecrets], [{ PORT: '4000' }, { NPM_TOKEN: 'of the build' }]);
+  assert.ok(first.source.auth);
+  assert.deepEqual(first.notices, ['builder-1 builds it for vps-1']);
+  await build(building, first);
+  assert.equal(await statusOf(on, id), 'running');
+  assert.deepEqual(serving.jobs, []);
+  await tell(building, first, 'built');
+  const second = await serving.job();
+  assert.ok(second.kind === 'serve');
+  assert.deepEqual([second.deploymentId, second.hostId, second.generation], [id, on.hostId, first.generation]);
+  assert.equal(second.built.image.registryReference, REFERENCE);
+  assert.deepEqual(second.env, { PORT: '4000', KEY: 'of the app' });
+  assert.deepEqual([second.buildSecrets, second.source.auth], [{}, undefined]);
+  await serving.live(second);
+  const shown = await show(on, id);
+  assert.equal(shown.status, 'live');
+  assert.deepEqual(
+    shown.steps.map(({ name, status }) => [name, status]),
+    [
+      ['clone', 'done'],
+      ['analyze', 'done'],
+      ['build', 'done'],
+    ],
+  );
+});
+
+test('reports of the host that built count no more once the other one has the job', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await tell(building, job, 'built');
+  await serving.job();
+  await building.end(job, 'failed');
+  assert.equal(await statusOf(on, id), 'running');
+});
+
+test('it waits until both hosts are there, and says for which', async (t) => {
+  const { on, builder } = await hub(t);
+  const id = await create(on);
+  assert.equal((await show(on, id)).waitingFor, 'the host vps-1, which is offline');
+  await on.connect();
+  assert.equal((await show(on, id)).waitingFor, 'a host that builds: builder-1, which is offline');
+  const building = await builder.connect();
+  assert.equal((await building.job()).deploymentId, id);
+});
+
+test('without a registry, or without any host that builds, it fails and says what to set', async (t) => {
+  const { on, builder } = await hub(t, {});
+  await on.connect();
+  const first = await show(on, await create(on));
+  assert.deepEqual([first.status, first.error?.code], ['failed', 'ORK_BUILD_NOWHERE']);
+  assert.match(first.error?.message ?? '', /vps-1 is built on another host, and needs a registry/);
+  await setBuilds(on.deps.db, builder.id, false);
+  await on.api('PATCH', '/projects/shop/environments/production', { settings: { registry: REGISTRY } });
+  const second = await show(on, await create(on));
+  assert.equal(second.error?.code, 'ORK_BUILD_NOWHERE');
+  assert.match(second.error?.message ?? '', /no host beside vps-1 that builds/);
+});
+
+test('the least busy of the hosts that build gets it, unless the environment names one', async (t) => {
+  const { on, builder, addBuilder } = await hub(t);
+  const other = await addBuilder('builder-2');
+  const environmentId = await on.addEnvironment('staging', 'main');
+  await on.api('PATCH', '/projects/shop/environments/staging', { settings: { registry: REGISTRY } });
+  const [, one, two] = [await on.connect(), await builder.connect(), await other.connect()];
+  await create(on);
+  await one.job();
+  await on.deps.scheduler.create({ environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId: null });
+  assert.equal((await two.job()).environment.slug, 'staging');
+  const named = await on.addEnvironment('named', 'main');
+  const settings = { registry: REGISTRY, buildHost: 'builder-2' };
+  await on.api('PATCH', '/projects/shop/environments/named', { settings });
+  await on.deps.scheduler.create({
+    environmentId: named,
+    trigger: 'manual',
+    commit: COMMIT,
+    branch: 'main',
+    userId: null,
+  });
+  assert.equal((await two.job()).environment.slug, 'named');
+});
+
+test('a cancel goes to the host that has the job; one at the last moment of the build ends it there', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await on.deps.scheduler.cancel(id);
+  assert.equal((await building.next('cancel')).deploymentId, id);
+  await tell(building, job, 'built');
+  await until(async () => (await statusOf(on, id)) === 'cancelled');
+  assert.deepEqual(serving.jobs, []);
+  const next = await create(on);
+  assert.equal((await building.job()).deploymentId, next, 'the next one has its turn');
+});
+
+test('a host that serves and was away when it was built gets the job on its next connection', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await serving.leave();
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+  await tell(building, job, 'built');
+  const again = await on.connect();
+  const second = await again.job();
+  assert.deepEqual([second.kind, second.deploymentId], ['serve', id]);
+});
+
+test('a host that builds and is lost fails the deployment; when it comes back and has built, nothing is served of it', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await building.leave();
+  await until(() => !on.deps.agents.isOnline(builder.id));
+  on.pass(LOST_MS);
+  await on.deps.scheduler.sweep();
+  const lost = await show(on, id);
+  assert.deepEqual([lost.status, lost.error?.code], ['failed', 'ORK_HOST_LOST']);
+  const back = await builder.connect();
+  await tell(back, job, 'built');
+  assert.equal(await statusOf(on, id), 'failed');
+  assert.deepEqual(serving.jobs, []);
+});
+
+test('a rollback goes to the host that serves alone, with the image of its release and the word not to build', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const first = await building.job();
+  await build(building, first);
+  await tell(building, first, 'built');
+  const release = makeRelease(id);
+  await serving.live(await serving.job(), {
+    ...release,
+    image: { ...release.image, registryReference: REFERENCE },
+    foundPort: 3000,
+  });
+  const back = await create(on, id);
+  const job = await serving.job();
+  assert.ok(job.kind === 'serve');
+  assert.deepEqual([job.deploymentId, job.built.releaseOf, job.built.foundPort], [back, id, 3000]);
+  assert.equal((await findDeployment(on.deps.db, back))?.build_host_id, null);
+  assert.equal(building.jobs.length, 1);
+});
+
+test('deleting the environment while it is built tells the host that builds', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  await building.job();
+  await on.deps.scheduler.removeEnvironment(on.environmentId);
+  assert.equal((await building.next('cancel')).deploymentId, id);
+  assert.equal((await serving.job()).kind, 'remove');
+});
+
+test('limits over the plan are lowered, and the log of the build is told so', async (t) => {
+  const { on } = await hub(t, { build: Settings.parse({}).build });
+  await setBuilds(on.deps.db, on.hostId, true);
+  const build = { ...Settings.parse({}).build, memoryMiB: 16_384 };
+  await on.deps.db
+    .updateTable('environment')
+    .set({ settings: JSON.stringify(Settings.parse({ domains: [{ host: 'production.example.com' }], build })) })
+    .where('id', '=', on.environmentId)
+    .execute();
+  const serving = await on.connect();
+  await create(on);
+  const job = await serving.job();
+  assert.ok(job.kind === 'deploy');
+  assert.equal(job.settings.build.memoryMiB, 8192);
+  assert.deepEqual(job.notices, ['settings.build.memoryMiB: 16384 is over the 8192 of the plan Pro: lowered to it']);
+});

@@ -1,0 +1,60 @@
+/** Which host gets the first job of a deployment: the one that serves it, or before that one that builds for it. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { HostLinks } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import { listSent } from '../store/deployments.ts';
+import { readSettings } from '../store/environments.ts';
+import { findHostById, listHosts } from '../store/hosts.ts';
+import type { Row } from '../store/schema.ts';
+
+export type Placement =
+  | {
+      readonly kind: 'placed';
+      readonly hostId: string;
+      /** Null: it builds where it serves, or does not build at all. */
+      readonly buildHostId: string | null;
+    }
+  /** In words that end the sentence "it waits for ...". */
+  | { readonly kind: 'waits'; readonly for: string }
+  | { readonly kind: 'impossible'; readonly error: OrkestrError };
+
+type Host = Row<'host'>;
+
+export async function placeDeployment(
+  db: Db,
+  links: Pick<HostLinks, 'isOnline'>,
+  { kind }: Pick<Row<'deployment'>, 'kind'>,
+  environment: Row<'environment'>,
+): Promise<Placement> {
+  const host = await findHostById(db, environment.host_id);
+  if (host === undefined || !links.isOnline(host.id)) {
+    return { kind: 'waits', for: `the host ${host?.name ?? environment.host_id}, which is offline` };
+  }
+  const { registry, buildHost } = readSettings(environment);
+  const buildsItself = buildHost === undefined ? host.builds === 1 : buildHost === host.name;
+  // What is gone back to was built already.
+  if (buildsItself || kind === 'rollback') return { kind: 'placed', hostId: host.id, buildHostId: null };
+  if (registry === undefined)
+    return impossible(`What runs on ${host.name} is built on another host, and needs a registry`);
+  const builders = (await listHosts(db, host.team_id)).filter(
+    ({ id, name, builds }) => id !== host.id && builds === 1 && (buildHost ?? name) === name,
+  );
+  if (builders.length === 0) return impossible(`There is no host ${buildHost ?? `beside ${host.name}`} that builds`);
+  const builder = await leastBusy(
+    db,
+    builders.filter(({ id }) => links.isOnline(id)),
+  );
+  if (builder !== undefined) return { kind: 'placed', hostId: builder.id, buildHostId: builder.id };
+  return { kind: 'waits', for: `a host that builds: ${builders.map(({ name }) => name).join(', ')}, which is offline` };
+}
+
+async function leastBusy(db: Db, hosts: readonly Host[]): Promise<Host | undefined> {
+  const sent = await listSent(db);
+  const load = (host: Host): number => sent.filter(({ host_id }) => host_id === host.id).length;
+  return hosts.toSorted((a, b) => load(a) - load(b) || a.name.localeCompare(b.name, 'en'))[0];
+}
+
+const impossible = (message: string): Placement => ({
+  kind: 'impossible',
+  error: new OrkestrError('ORK_BUILD_NOWHERE', `${message}.`),
+});
