@@ -7,7 +7,7 @@
  *     │   └── run              parent of the containers of RUN: memory with swap, processes
  *     └── b …
  *
- * Where systemd runs the host they are below `orkestr.slice/orkestr-build.slice/orkestr-build.service` (docs/adr/0022).
+ * Where systemd runs the host they are below `orkestr.slice/orkestr-build.slice/orkestr-build.service` (docs/adr/0025).
  *
  * The engine-wide parent binds BuildKit, a build's own `-m` does not (measured). The engine stands beside what it runs,
  * because a kernel that is out of memory picks the largest process of the group: it would be the engine as soon as not.
