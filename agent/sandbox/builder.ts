@@ -117,6 +117,9 @@ async function deliver(
   alike: readonly string[],
 ): Promise<Delivered> {
   const { reference, signal, log, registries, push, forElsewhere = false } = request;
+  // A name that stays is replaced by its next build.
+  const dropName = (): Promise<unknown> =>
+    sandbox.call('drop the delivered image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
   try {
     const pushed =
       push === undefined ? null : await pushImage(sandbox, { ...push, image: reference, registries, log, signal });
@@ -125,15 +128,12 @@ async function deliver(
       : await transferImage(sandbox, options.engine, reference, signal, { log, alike });
     const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
     if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The engine took the image and does not have it.');
+    await dropName();
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
+    await dropName(); // first: layers of an image stay in the cache
     if (error instanceof OrkestrError && error.code === 'ORK_IMAGE_DAMAGED') await emptyCache(sandbox, log);
     throw error;
-  } finally {
-    // A name that stays is replaced by its next build.
-    await sandbox
-      .call('drop the delivered image', (docker) => docker.getImage(reference).remove())
-      .catch(() => undefined);
   }
 }
 
