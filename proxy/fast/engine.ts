@@ -79,13 +79,17 @@ export class FastEngine implements Shared {
     return this.#clients.size;
   }
 
-  /** Lets what is in flight finish. Resolves when no connection is left. */
+  /** From now on each answer is the last one of its connection. Resolves when no connection is left. */
   async close(): Promise<void> {
     this.closing = true;
-    for (const client of this.#clients) client.closeIdle();
     if (this.#clients.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
     clearInterval(this.#timer);
     this.pools.close();
+  }
+
+  /** Closes the connections that are between two requests. */
+  closeIdle(): void {
+    for (const client of this.#clients) client.closeIdle();
   }
 
   destroy(): void {

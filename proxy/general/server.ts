@@ -37,6 +37,7 @@ export class GeneralServer {
   readonly #silent = new Set<Duplex>();
   readonly #peers = new WeakMap<Duplex, Client>();
   #closing = false;
+  #closesIdle = false;
 
   /** @param trusted whose claims about the clients before them are believed; null: nobody's */
   constructor(context: Context, trusted: AddressRanges | null = null) {
@@ -69,11 +70,21 @@ export class GeneralServer {
     this.#server.emit('connection', socket);
   }
 
-  /** Tells keep-alive clients to go and lets what is in flight finish. Resolves when no connection is left. */
-  async close(): Promise<void> {
+  /** From now on each answer is the last one of its connection. Connections are taken on all the same. */
+  leave(): void {
     this.#closing = true;
+  }
+
+  /** Closes the connections that are between two requests, also those that come to be so. */
+  closeIdle(): void {
+    this.#closesIdle = true;
     this.#server.closeIdleConnections();
     for (const socket of this.#silent) socket.destroy();
+  }
+
+  /** Resolves when no connection is left. Call it when no more are handed over. */
+  async close(): Promise<void> {
+    this.leave();
     await Promise.all([...this.#open].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
     this.#server.close();
     this.#general.close();
@@ -133,7 +144,7 @@ export class GeneralServer {
     const { socket } = req;
     this.#silent.delete(socket);
     // Also for a response that had begun before, and so could not say `Connection: close`.
-    res.once('close', () => this.#closing && this.#server.closeIdleConnections());
+    res.once('close', () => this.#closesIdle && this.#server.closeIdleConnections());
     const client = readClient(this.#peerOf(socket), (name) => req.headers[name]?.toString(), this.#trusted);
     const read = refusal ?? readRequest(req, client, limits.headerFields);
     const request = isFailure(read) ? unread(req, client) : read;

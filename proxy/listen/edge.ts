@@ -47,6 +47,8 @@ export class Edge {
   readonly #open = new Map<Socket, number>();
   #deadlines: readonly NodeJS.Timeout[] = [];
   #closed: Promise<void> | null = null;
+  #isPatient = false;
+  #isLeaving = false;
   /** Clients that a sender in front has named, by the sender's end of their connection, while TLS begins on it. */
   readonly #named = new Map<string, string>();
 
@@ -89,6 +91,9 @@ export class Edge {
   /**
    * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish and cuts what is left after
    * that long. A second call sets another deadline for the same end.
+   *
+   * A request may be on its way while its connection is closed, and is lost with it. So where there is time, as when a
+   * successor serves, a connection between two requests is left until its idle limit, and its next answer is its last.
    */
   async close(shutdownMs: number = this.#context.timeouts.shutdownMs): Promise<void> {
     const { timeouts, plane } = this.#context;
@@ -97,7 +102,9 @@ export class Edge {
       for (const engine of [this.#general, this.#fast, this.#http2]) engine.destroy();
     };
     this.#deadlines = [setTimeout(() => plane.cut(), shutdownMs), setTimeout(destroy, shutdownMs + timeouts.closeMs)];
+    this.#isPatient = shutdownMs > timeouts.clientIdleMs;
     this.#closed ??= this.#drain();
+    this.#closeIdle();
     await this.#closed;
     for (const timer of this.#deadlines) clearTimeout(timer);
   }
@@ -106,10 +113,19 @@ export class Edge {
     // Not their callbacks: the engines know better which connections are left.
     for (const server of this.#listeners) server.close();
     await this.#newcomers();
+    this.#isLeaving = true;
+    this.#general.leave();
+    const others = Promise.all([this.#fast.close(), this.#http2.close()]);
+    this.#closeIdle();
     // The general engine last: the others hand over to it.
-    await Promise.all([this.#fast.close(), this.#http2.close()]);
+    await others;
     await this.#general.close();
     this.#detachTls();
+  }
+
+  #closeIdle(): void {
+    if (!this.#isLeaving || this.#isPatient) return;
+    for (const engine of [this.#general, this.#fast]) engine.closeIdle();
   }
 
   #admit(socket: Socket, kind: ListenerKind): void {

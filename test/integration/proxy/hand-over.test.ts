@@ -81,6 +81,23 @@ for (const workers of ['1', '2']) {
   });
 }
 
+for (const engine of ['fast', 'http-proxy']) {
+  test(`a client that is between two requests at a hand-over gets its next answer, and with it the word to go (${engine})`, async (t) => {
+    const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_ENGINE: engine });
+    const app = await scriptedUpstream(t, saying('v1'));
+    await flipTo(proxy, 1, app.port);
+    const client = (await proxy.connect()).send(GET);
+    await client.sees(/v1$/);
+    await handOver(proxy);
+    // Longer than the newest connections are waited for.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    assert.equal(isProxy(proxy.child.pid ?? 0), true);
+    client.send(GET);
+    await client.sees(/v1.*Connection: close.*v1$/is);
+    await eventually('the end of the old process', () => proxy.child.exitCode !== null);
+  });
+}
+
 test('the way back of a flip, its receipt and a hold outlive a hand-over', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
