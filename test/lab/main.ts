@@ -22,8 +22,8 @@ compared with itself before.
                  a virtual machine ends with the lab
 
 Examples:
-  npm run lab                          # from bare: about 4 minutes
-  npm run lab -- --prepared            # about 2 minutes
+  npm run lab                          # from bare
+  npm run lab -- --prepared            # with an engine on the hosts
   npm run lab -- --vm --suite trixie   # a newer kernel and a newer Docker Engine
 
 The last line is {"phases":[{"name","seconds","failedRequests","ok"}]}. Exits 1 when a phase is not ok.`;
