@@ -1,21 +1,25 @@
 /** What the pages for users tell to type is typed, on hosts of a lab: every command of every page. */
 import { strict as assert } from 'node:assert';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { giveBaseImage } from '../lab/fleet.ts';
 import type { LabHost } from '../lab/host.ts';
 import { containerImage } from '../lab/container/image.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
 import { Page } from '../lab/page.ts';
+import { makeNext } from '../lab/releases.ts';
 import { PREPARED } from '../lab/server.ts';
 
 const HUB_URL = 'https://hub.example.com';
+/** Of a release with nothing new in it but its number. */
+const NEXT = '7.0.0';
 const INSTALL_HUB = 'sh install.sh --hub-here --domain hub.example.com --email you@example.com';
 const OWN_DOMAIN = 'shop.example.com';
 const APP_HOST = 'shop.localhost';
 
-/** What a lab host has not, for it is a container: loop devices for the disk of builds; another machine; sudo. */
+/** What a lab host has not: sudo, another machine, somebody who types a password. */
 const STAND_INS = {
-  '/etc/orkestr/agent.env': 'ORKESTR_BUILD_DISK_MIB=0\n',
   '/usr/local/bin/sudo': '#!/bin/sh\nexec "$@"\n',
   '/usr/local/bin/ssh': '#!/bin/sh\nshift\nexec sh -c "$*"\n',
   '/root/askpass': '#!/bin/sh\nexec cat /etc/orkestr/admin-token\n',
@@ -118,6 +122,45 @@ describe('the pages of docs/', () => {
       // Exit code 1 is "something to look at": Debian mends runc without giving it a new number.
       await type(`${page.take(`orkestr-agent doctor${command}`)} || [ $? = 1 ]`);
     }
+    assert.deepEqual(page.left, []);
+  });
+
+  test('upgrade.md', async () => {
+    const page = new Page('upgrade');
+    const next = join(lab.releaseFolder, 'next');
+    mkdirSync(next);
+    await makeNext(lab.releaseFolder, next, lab.keyFile, { version: NEXT });
+    const runs = async (host: LabHost): Promise<string> =>
+      (await type('readlink /opt/orkestr/current', host)).trim().replace('releases/', '');
+
+    await type(
+      page
+        .take('orkestr-agent upgrade --from /root/orkestr-release')
+        .replace('/root/orkestr-release', `${RELEASE_ON_HOST}/next/${NEXT}`),
+    );
+    assert.equal(await runs(first), NEXT);
+    assert.match(await type(page.take('orkestr hosts list')), new RegExp(NEXT));
+    assert.match(await type(page.take('orkestr-agent upgrade --dry-run'), second), new RegExp(NEXT));
+
+    // A host that does not take it, for it trusts somebody else: that is a pause.
+    const origin = '/opt/orkestr/current/origin.json';
+    await type(`sed -i.right 's/"publicKey": *"M/"publicKey": "N/' ${origin}`, second);
+    const paused = /paused[^]*ORK_UPGRADE_SIGNATURE/;
+    assert.match(await type('orkestr hosts upgrade vps-2 --follow || true'), paused);
+    assert.match(await type(`${page.take('orkestr upgrades resume')} --follow || true`), paused);
+    assert.match(await type(page.take('orkestr upgrades cancel')), /cancelled/);
+    assert.match(await type('orkestr hosts upgrade vps-2 --follow || true'), paused);
+    assert.match(await type(page.take('orkestr upgrades skip vps-2')), /skipped/);
+    await type(`mv ${origin}.right ${origin}`, second);
+
+    await type(`${page.take('orkestr hosts upgrade vps-1')} --follow`);
+    await type(page.take('orkestr hosts upgrade --all --at-once 2 --follow'));
+    await type(page.take('orkestr upgrades show --follow'));
+    assert.equal(await runs(second), NEXT);
+    await type(page.take('orkestr-agent upgrade'), second);
+    const back = 'orkestr-agent upgrade --version "$(basename "$(readlink /opt/orkestr/previous)")" --allow-downgrade';
+    await type(page.take(back), second);
+    assert.notEqual(await runs(second), NEXT);
     assert.deepEqual(page.left, []);
   });
 
