@@ -125,7 +125,7 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
 }
 
 /**
- * What is not as {@link ensureChains} leaves it, in words; changes nothing. Rules are counted, not compared: the kernel
+ * What is not as {@link ChainKeeper.ensure} leaves it, in words; changes nothing. Rules are counted, not compared: the kernel
  * tells them in other words than they were given in.
  */
 export async function lacksOf(chains: readonly Chain[], by: Exec): Promise<readonly string[]> {
