@@ -133,7 +133,10 @@ test('tokens can be made, used and revoked; hosts are listed and added', async (
 
   hub.agent.say({ type: 'status', status: HOST_STATUS });
   const added = await home.run(['hosts', 'add', 'vps-2']);
-  assert.match(added.stdout, new RegExp(`curl -fsSL ${hub.url}/install.sh \\| sudo sh -s -- --hub ${hub.url} --token \\S+`));
+  assert.match(
+    added.stdout,
+    new RegExp(`curl -fsSL ${hub.url}/install.sh \\| sudo sh -s -- --hub ${hub.url} --token \\S+`),
+  );
   assert.equal((await home.run(['hosts', 'join-token', 'vps-2'])).code, 0);
   assert.equal((await home.run(['hosts', 'remove', 'vps-2', '--yes'])).code, 0);
   assert.match((await home.run(['hosts', 'list'])).stdout, /vps-1 +online +just now +\S+ +yes +28\.2\.2 +up/);

@@ -11,12 +11,17 @@ import { type BuildGroup, CGROUP_ROOT, isV2 } from './group.ts';
 import { writeIfThere } from './group-file.ts';
 import { INSISTING, IO_WEIGHT, YIELDING } from './shares.ts';
 
+const HURRY_AFTER_MS = 2000;
+
 export interface BuildPriority {
   /** Writes it down in the group, which the first slot makes. Again and again is fine. */
   apply(): Promise<void>;
   /** False: builds take what apps leave. True: a share of their own. */
   insist(on: boolean): Promise<void>;
-  /** Insists while `work` ends a build: who is killed needs a processor to die, and a build is to end within seconds. */
+  /**
+   * Insists while `work` ends a build, if that takes longer than a moment: who is killed needs a processor to die, and a build is
+   * to end within seconds. Most hosts leave them one, and then apps need not notice.
+   */
   hurry<T>(work: () => Promise<T>): Promise<T>;
   /** Processor time of all builds until now, ms; null while there is no group. */
   cpuMs(): Promise<number | null>;
@@ -30,7 +35,12 @@ interface GroupFiles {
   readonly cpuMs: () => Promise<number | null>;
 }
 
-export function makeBuildPriority({ atTop }: BuildGroup, root: string = CGROUP_ROOT): BuildPriority {
+/** @param hurryAfterMs what the processes of a build that is ended get to die by themselves */
+export function makeBuildPriority(
+  { atTop }: BuildGroup,
+  root: string = CGROUP_ROOT,
+  hurryAfterMs = HURRY_AFTER_MS,
+): BuildPriority {
   const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
   let insists = false;
   let hurries = 0;
@@ -52,13 +62,20 @@ export function makeBuildPriority({ atTop }: BuildGroup, root: string = CGROUP_R
       await apply();
     },
     async hurry(work) {
-      hurries += 1;
+      let isLate = false;
+      const late = setTimeout(() => {
+        isLate = true;
+        hurries += 1;
+        apply().catch(() => undefined); // they die all the same, if later
+      }, hurryAfterMs);
       try {
-        await apply();
         return await work();
       } finally {
-        hurries -= 1;
-        await apply();
+        clearTimeout(late);
+        if (isLate) {
+          hurries -= 1;
+          await apply();
+        }
       }
     },
   };
