@@ -28,6 +28,9 @@ export const RELEASE_ON_HOST = '/release';
 /** Base images for its engine, as archives of `docker save`. */
 export const IMAGES_ON_HOST = '/images';
 
+/** In which the processes of a removed host are gone, ms. */
+const LEAVE_MS = 5000;
+
 export class Lab {
   readonly phases: Phase[] = [];
   /** For this side: work trees, the release. */
@@ -126,7 +129,7 @@ export class Lab {
 
   async #takeAway(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.remove()));
-    await removeHierarchies();
+    await removeHierarchies(LEAVE_MS);
     await mustRun('docker network rm', ['docker', 'network', 'rm', this.#name]);
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -6,10 +6,25 @@
 import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mustRun } from '../../../installer/stack/run-program.ts';
 
-/** Takes away those that are mounted nowhere on this machine. */
-export async function removeHierarchies(): Promise<void> {
+const RETRY_MS = 200;
+
+/**
+ * Takes away those that are mounted nowhere on this machine. One with a process in a group is left to the host that runs there.
+ * @param patienceMs how long processes get to leave theirs: hosts that were just removed still have some
+ */
+export async function removeHierarchies(patienceMs = 0): Promise<void> {
+  for (const end = performance.now() + patienceMs; ; await sleep(RETRY_MS)) {
+    let isUsed = false;
+    for (const controllers of unmounted()) isUsed = !(await remove(controllers)) || isUsed;
+    if (!isUsed || performance.now() >= end) return;
+  }
+}
+
+/** As `mount -o` and /proc/self/cgroup have them, "net_cls,net_prio" or "name=x". */
+function unmounted(): string[] {
   const mounted = new Set(
     readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
@@ -17,22 +32,23 @@ export async function removeHierarchies(): Promise<void> {
       .filter(([, , type]) => type === 'cgroup')
       .flatMap(([, , , options = '']) => options.split(',')),
   );
-  for (const line of readFileSync('/proc/self/cgroup', 'utf8').split('\n')) {
-    const controllers = line.split(':')[1] ?? '';
-    const isNamed = controllers === '' || controllers.startsWith('name=');
-    if (!isNamed && !controllers.split(',').some((controller) => mounted.has(controller))) await remove(controllers);
-  }
+  return readFileSync('/proc/self/cgroup', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':')[1] ?? '')
+    .filter((controllers) => controllers !== '' && !controllers.startsWith('name='))
+    .filter((controllers) => !controllers.split(',').some((controller) => mounted.has(controller)));
 }
 
-/** It is gone with its last group once nobody mounts it. One with a process in a group is a host's that still runs. */
-async function remove(controllers: string): Promise<void> {
+/** It is gone with its last group, but only once somebody has had it mounted after that. @returns false when it is used */
+async function remove(controllers: string): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'ork-cgroup-'));
   try {
     await mustRun('mount', ['mount', '-t', 'cgroup', '-o', controllers, 'cgroup', folder]);
     try {
       const groups = groupsBelow(folder);
-      const isUsed = groups.some((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '');
-      if (!isUsed) for (const group of groups) rmdirSync(group);
+      if (groups.some((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '')) return false;
+      for (const group of groups) rmdirSync(group);
+      return true;
     } finally {
       await mustRun('umount', ['umount', folder]);
     }
