@@ -28,8 +28,8 @@ export const RELEASE_ON_HOST = '/release';
 /** Base images for its engine, as archives of `docker save`. */
 export const IMAGES_ON_HOST = '/images';
 
-/** In which the processes of a removed host are gone, ms. */
-const LEAVE_MS = 5000;
+/** In which what a removed host had in the kernel is gone, ms. */
+const LEAVE_MS = 15_000;
 
 export class Lab {
   readonly phases: Phase[] = [];

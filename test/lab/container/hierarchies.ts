@@ -13,13 +13,13 @@ const RETRY_MS = 200;
 
 /**
  * Takes away those that are mounted nowhere on this machine. One with a process in a group is left to the host that runs there.
- * @param patienceMs how long processes get to leave theirs: hosts that were just removed still have some
+ * @param patienceMs how long is waited for them to be gone: processes of a host that was just removed are still in some, and
+ *   a group that was taken away is remembered by the kernel for a while
  */
 export async function removeHierarchies(patienceMs = 0): Promise<void> {
   for (const end = performance.now() + patienceMs; ; await sleep(RETRY_MS)) {
-    let isUsed = false;
-    for (const controllers of unmounted()) isUsed = !(await remove(controllers)) || isUsed;
-    if (!isUsed || performance.now() >= end) return;
+    for (const controllers of unmounted()) await remove(controllers);
+    if (performance.now() >= end || unmounted().length === 0) return;
   }
 }
 
@@ -39,16 +39,15 @@ function unmounted(): string[] {
     .filter((controllers) => !controllers.split(',').some((controller) => mounted.has(controller)));
 }
 
-/** It is gone with its last group, but only once somebody has had it mounted after that. @returns false when it is used */
-async function remove(controllers: string): Promise<boolean> {
+/** It is gone with its last group, but only once somebody has had it mounted after that. */
+async function remove(controllers: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'ork-cgroup-'));
   try {
     await mustRun('mount', ['mount', '-t', 'cgroup', '-o', controllers, 'cgroup', folder]);
     try {
       const groups = groupsBelow(folder);
-      if (groups.some((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '')) return false;
-      for (const group of groups) rmdirSync(group);
-      return true;
+      const isUsed = groups.some((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '');
+      if (!isUsed) for (const group of groups) rmdirSync(group);
     } finally {
       await mustRun('umount', ['umount', folder]);
     }
