@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -91,7 +92,7 @@ test('a backup made beside an open hub brings all of it back: accounts, keys, ev
   assert.equal(statSync(file).mode & 0o777, 0o600);
   assert.deepEqual(
     readdirSync(hub).filter((name) => name.startsWith('.')),
-    [],
+    ['.backup.lock'],
     'nothing of the work is left',
   );
 
@@ -194,4 +195,41 @@ test('in a folder backups get names by their moment, and of them only the newest
     'hub-20261128T030000Z.tar.gz',
     'hub.tar.gz',
   ]);
+});
+
+test('of two at once the second is refused, and takes nothing from the first', async (t) => {
+  const { folder, hub, file } = await makeHub(t);
+  const other = join(folder, 'other.tar.gz');
+  const results = await Promise.allSettled([makeBackup(hub, file, NOW), makeBackup(hub, other, NOW)]);
+  const refused = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as { code: string }] : [],
+  );
+  assert.deepEqual(
+    refused.map(({ code }) => code),
+    ['ORK_ALREADY_RUNNING'],
+  );
+  const whole = existsSync(file) ? file : other;
+  await restoreBackup(join(folder, 'back'), whole, { replace: false, now: NOW });
+});
+
+test('a backup that is killed leaves nothing that is called one, and the next one is made all the same', async (t) => {
+  const { folder, hub, file } = await makeHub(t);
+  mkdirSync(join(hub, '.backup-killed'));
+  writeFileSync(`${file}.part`, 'half of one');
+  await makeBackup(hub, file, NOW);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('tar.gz')),
+    ['hub.tar.gz'],
+  );
+  assert.ok(!existsSync(join(hub, '.backup-killed')));
+});
+
+test('what root makes beside a hub of another user is of that user', async (t) => {
+  const { hub, file } = await makeHub(t);
+  chownSync(hub, 12_345, 12_345);
+  await makeBackup(hub, file, NOW);
+  await restoreBackup(hub, file, { replace: true, now: NOW });
+  for (const name of ['.backup.lock', 'hub.lock', 'hub.sqlite', 'git']) {
+    assert.equal(statSync(join(hub, name)).uid, 12_345, name);
+  }
 });

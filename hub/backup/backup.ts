@@ -1,6 +1,6 @@
 /** `orkestr-hub backup` and `orkestr-hub restore`: all of a hub in one file, and back. */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chown, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chown, link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import manifest from '../../package.json' with { type: 'json' };
@@ -15,6 +15,8 @@ const STANDARD_STREAM = '-';
 
 /** Folders of ours in the state folder, removed at the end; what a killed run left is removed by the next one. */
 const WORK_PREFIX = '.backup-';
+/** Held while one is made or put back: a second one would take the work of the first for a killed one's. */
+const WORK_LOCK = '.backup.lock';
 
 /** What a backup in a folder is called: by its moment, so that names sort as the backups follow each other. */
 const nameFor = (now: Date): string => `hub-${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}.tar.gz`;
@@ -76,11 +78,16 @@ export async function restoreBackup(
   const state = prepareState(stateFolder);
   const release = await lockState(state.lock);
   try {
+    await giveToOwnerOf(stateFolder, [state.lock]);
     return await withWorkFolder(stateFolder, async (work) => {
       const from = await readArchive(file === STANDARD_STREAM ? process.stdin : await openToRead(file), work);
       // Its schema is brought to this version here, where nothing is lost yet if that fails.
       await (await openDatabase(join(work, basename(state.database)))).destroy();
-      await giveToOwnerOf(stateFolder, work);
+      const restored = await readdir(work, { recursive: true });
+      await giveToOwnerOf(
+        stateFolder,
+        restored.map((name) => join(work, name)),
+      );
       const previous = await setAside(stateFolder, basename(state.lock), how);
       for (const name of await readdir(work)) await rename(join(work, name), join(stateFolder, name));
       return { from, previous };
@@ -90,7 +97,21 @@ export async function restoreBackup(
   }
 }
 
+/** @throws OrkestrError ORK_ALREADY_RUNNING */
 async function withWorkFolder<T>(stateFolder: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const path = join(stateFolder, WORK_LOCK);
+  const release = await lockState(path).catch((cause: unknown) => {
+    throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another backup is being made or put back here.', { cause });
+  });
+  try {
+    await giveToOwnerOf(stateFolder, [path]);
+    return await inWorkFolder(stateFolder, work);
+  } finally {
+    release();
+  }
+}
+
+async function inWorkFolder<T>(stateFolder: string, work: (folder: string) => Promise<T>): Promise<T> {
   for (const name of await readdir(stateFolder)) {
     if (name.startsWith(WORK_PREFIX)) await rm(join(stateFolder, name), { recursive: true });
   }
@@ -102,16 +123,17 @@ async function withWorkFolder<T>(stateFolder: string, work: (folder: string) => 
   }
 }
 
+/** Under another name until it is whole: what is called a backup is one, also when this is killed. */
 async function writeFile(file: string, write: (out: Writable) => Promise<void>): Promise<void> {
-  const out = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true });
+  const part = `${file}.part`;
   try {
-    await write(out);
+    await write(createWriteStream(part, { mode: 0o600, flush: true }));
+    await link(part, file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new OrkestrError('ORK_CONFLICT', `${file} is there already; no backup is written over.`);
-    }
-    await rm(file, { force: true });
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new OrkestrError('ORK_CONFLICT', `${file} is there already; no backup is written over.`);
+  } finally {
+    await rm(part, { force: true });
   }
 }
 
@@ -122,11 +144,11 @@ async function openToRead(file: string): Promise<ReturnType<typeof createReadStr
   return createReadStream(file);
 }
 
-/** Root restores for the user that the hub runs as. */
-async function giveToOwnerOf(stateFolder: string, folder: string): Promise<void> {
+/** What root makes here is for the user that the hub runs as. */
+async function giveToOwnerOf(stateFolder: string, paths: readonly string[]): Promise<void> {
   const { uid, gid } = await stat(stateFolder);
   if (uid === process.getuid?.()) return;
-  for (const name of await readdir(folder, { recursive: true })) await chown(join(folder, name), uid, gid);
+  for (const path of paths) await chown(path, uid, gid);
 }
 
 async function setAside(
