@@ -1,5 +1,5 @@
 /** Who made a release, and whether its files are the ones that were released. */
-import { createHash, createPublicKey, verify } from 'node:crypto';
+import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -11,12 +11,11 @@ export type Sums = ReadonlyMap<string, string>;
 /**
  * The list of sums, once its ed25519 signature (RFC 8032) is known to be right: nothing of it is read before.
  * @param publicKey base64 of its DER SubjectPublicKeyInfo, of the release that runs
- * @throws OrkestrError ORK_UPGRADE_SIGNATURE
+ * @throws OrkestrError ORK_UPGRADE_SIGNATURE; ORK_UPGRADE_UNSUPPORTED for a damaged key
  */
 export function readSums(sumsFile: string, signatureFile: string, publicKey: string): Sums {
   const text = readFileSync(sumsFile);
-  const key = createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' });
-  if (!verify(null, text, key, readFileSync(signatureFile))) {
+  if (!verify(null, text, keyOf(publicKey), readFileSync(signatureFile))) {
     throw new OrkestrError(
       'ORK_UPGRADE_SIGNATURE',
       'The signature of the release is wrong: it was not made by who made the release that runs.',
@@ -29,6 +28,15 @@ export function readSums(sumsFile: string, signatureFile: string, publicKey: str
       .filter(Boolean)
       .map((line): [string, string] => [line.slice(66), Sha256.parse(line.slice(0, 64))]),
   );
+}
+
+function keyOf(publicKey: string): KeyObject {
+  try {
+    return createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' });
+  } catch (cause) {
+    const message = 'The key of the release that runs is damaged: no other can be checked with it.';
+    throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', message, { cause });
+  }
 }
 
 /** SHA-256 of a file, hexadecimal. */
