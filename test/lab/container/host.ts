@@ -1,4 +1,5 @@
 /** A lab host that is a container with systemd in it: up in a second, on the machine's kernel and its control groups. */
+import { existsSync } from 'node:fs';
 import { mustRun, runProgram } from '../../../installer/stack/run-program.ts';
 import type { ProgramResult } from '../../../installer/stack/run-program.ts';
 import { LabHost } from '../host.ts';
@@ -43,7 +44,7 @@ export class ContainerHost extends LabHost {
       '--device=/dev/loop-control',
       `--device-cgroup-rule=b ${LOOP_MAJOR}:* rmw`,
       // Under cgroup v1 only the kernel's log tells which process of a build was killed for memory.
-      '--device=/dev/kmsg',
+      ...(existsSync('/dev/kmsg') ? ['--device=/dev/kmsg'] : []),
       // What systemd takes as the order to shut down (systemd(1), SIGNALS).
       '--stop-signal=SIGRTMIN+3',
       '--env=container=docker',
