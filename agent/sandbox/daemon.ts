@@ -8,7 +8,8 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { SANDBOX_BRIDGE } from './network.ts';
 
-const START_TIMEOUT_MS = 40_000;
+/** A small machine that is busy takes most of a minute. */
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
