@@ -62,6 +62,13 @@ served on, and deployments under way go on in the new version. When that is not 
 comes back by itself. It is carried out by a unit of its own, orkestr-upgrade: closing this terminal does not stop it.
 Exit code 0: the version runs. 1: it does not, and the one before it does.`;
 
+export const FIREWALL_HELP = `
+Examples:
+  $ orkestr-agent firewall                    # as orkestr-firewall.service does it at boot, before Docker starts apps
+  $ iptables -t mangle -S                     # what is there
+
+Neither hub nor agent nor Docker is needed. \`orkestr-agent doctor\` says what is not in place.`;
+
 export const TRIAL_HELP = `
 Examples:
   $ /opt/orkestr/releases/0.2.0/bin/orkestr-agent trial

@@ -99,7 +99,7 @@ describe('install.sh on a host of its own', () => {
       .split('\n')
       .filter((line) => !/ (?:600|700|750) /.test(line));
     assert.deepEqual(open, []);
-    for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+    for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service', 'orkestr-firewall.service']) {
       const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
       assert.ok(Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]) <= 4, said);
       assert.notEqual((await host.must(['systemctl', 'show', '--property=User', '--value', unit])).trim(), 'root');

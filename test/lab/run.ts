@@ -6,6 +6,7 @@ import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
+import { reachesNothing } from './phases/boot.ts';
 import { allIsWell, nothingToMend } from './phases/health.ts';
 import { limitPhases } from './phases/limits.ts';
 import { upgradePhases } from './phases/upgrade.ts';
@@ -73,6 +74,7 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
     // Visitors of the other host feel nothing of it.
     await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
+    await lab.phase('an app at the boot of its host', () => other.under(() => reachesNothing(client, web, app)));
     await lab.phase('power cut after a deployment', () => other.under(() => cutAfterLive(client, web, app)));
     await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
     await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
@@ -107,7 +109,7 @@ const restart = async (host: LabHost, unit: string): Promise<void> => {
 const MOST_EXPOSED = 4;
 
 async function checkFences(host: LabHost): Promise<void> {
-  for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+  for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service', 'orkestr-firewall.service']) {
     const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
     const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
     if (!(exposure <= MOST_EXPOSED)) throw new Error(`${unit} is exposed ${exposure}`);
