@@ -12,6 +12,7 @@ import {
 } from '../../protocol/release.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { run } from '../lib/exec.ts';
+import { syncFileSystem, syncFolder } from '../lib/files.ts';
 import { fetchFile, MAX_ARCHIVE_BYTES } from './fetch.ts';
 import { hasHub, originOf, releaseFolder } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -61,6 +62,7 @@ export async function obtainRelease(
     if (hasHub(layout)) await keepServed({ layout, making, archive, sums, source, clock });
     chmodSync(unpacked, 0o755);
     renameSync(unpacked, folder);
+    syncFolder(layout.releases);
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
@@ -70,6 +72,8 @@ async function unpack(making: string, archive: string): Promise<string> {
   const args = ['--extract', `--file=${join(making, archive)}`, `--directory=${making}`, '--no-same-owner'];
   try {
     await run('tar', args, { timeoutMs: UNPACK_MS });
+    // Its files come before its name: a release that is there after a power cut is taken as it is.
+    await syncFileSystem(making);
   } catch (cause) {
     throw new OrkestrError('ORK_UPGRADE_UNPACK', `${archive} could not be unpacked: ${String(cause)}.`, { cause });
   }

@@ -79,7 +79,7 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
     await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
     await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
-    await upgradePhases(lab, app, { hub, web });
+    await upgradePhases(lab, { app, other }, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
       for (const host of [hub, web, api]) await allIsWell(host);
