@@ -12,7 +12,7 @@ Examples:
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
 
-Environment:
+Environment (on a host that install.sh made, what is not set is taken from /etc/orkestr/agent.env):
   ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
   ORKESTR_AGENT_RUN      folder of sockets (default /run/orkestr)
   ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)

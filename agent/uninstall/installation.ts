@@ -26,9 +26,6 @@ const TIMEOUT_MS = 120_000;
 const RELOAD_TRIES = 50;
 const RELOAD_PAUSE_MS = 100;
 
-/** Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. */
-export const isInstalled = (execPath: string): boolean => execPath.startsWith(`${RELEASES}/`);
-
 /** Before everything else: while the agent runs it would make anew what is taken away. */
 export const stopAgent: Cleanup = {
   what: 'agent',
