@@ -9,7 +9,7 @@ import type { Lab } from './lab.ts';
 import { reachesNothing } from './phases/boot.ts';
 import { allIsWell, nothingToMend } from './phases/health.ts';
 import { limitPhases } from './phases/limits.ts';
-import { upgradePhases } from './phases/upgrade.ts';
+import { beginUpgrade, upgradePhases } from './phases/upgrade.ts';
 import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
 
 /** What each host of the fleet is booted from. */
@@ -92,7 +92,8 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     for (const host of [web, api]) await pruneImages(host);
   });
   for (const host of [web, api, hub]) {
-    await lab.phase(`uninstall of ${host.name}`, async () => {
+    await lab.phase(`uninstall of ${host.name}${host === api ? ', in an upgrade' : ''}`, async () => {
+      if (host === api) await beginUpgrade(api);
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));
       // The packages that the installer has fetched stay; of what is ours nothing does.

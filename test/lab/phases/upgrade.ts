@@ -27,7 +27,6 @@ const NEXT = {
   interrupted: { version: '7.2.0' },
   /** The power is cut in the middle. */
   cut: { version: '7.2.1' },
-  cutTwice: { version: '7.2.2' },
   noAgent: { version: '7.3.0', before: { file: 'agent.cjs', text: `if (${STARTED}) process.exit(3);` } },
   noProxy: { version: '7.4.0', before: { file: 'proxy/main.cjs', text: `if (${STARTED}) process.exit(4);` } },
   noTrial: {
@@ -61,7 +60,7 @@ interface Cut {
 const CUTS: readonly Cut[] = [
   {
     name: 'power cut twice in the switch',
-    next: NEXT.cutTwice,
+    next: NEXT.cut,
     at: ['waiting for the agent', 'waiting for the agent'],
     ends: { state: 'reverted', code: 'ORK_UPGRADE_INTERRUPTED' },
     runs: NEXT.better,
@@ -186,12 +185,21 @@ async function mustRunAll(host: LabHost, version: string): Promise<void> {
   if (left.code === 0) throw new Error(`${host.name}: the link of the upgrader is still there`);
 }
 
+/** On a host that runs the first release: returns in the middle of the switch. */
+export async function beginUpgrade(host: LabHost): Promise<void> {
+  order(host, NEXT.good);
+  await untilRecord(host, ({ state }) => state === 'switching');
+}
+
+/** Whoever looks on goes with the host or with what it runs, and says nothing that counts. */
+function order(host: LabHost, next: NextRelease): void {
+  host.run(['orkestr-agent', 'upgrade', '--json', '--from', placeOf(next)]).catch(() => undefined);
+}
+
 /** Afterwards it is one release or the other as a whole, says so, and its apps are served. */
 async function cutInUpgrade(host: LabHost, app: App, { next, at, ends, runs }: Cut): Promise<void> {
   const version = await app.seen();
-  // Whoever looks on goes with the host, and says nothing that counts.
-  const order = ['orkestr-agent', 'upgrade', '--json', '--from', placeOf(next)];
-  host.run(order).catch(() => undefined);
+  order(host, next);
   for (const [index, doing] of at.entries()) {
     await untilRecord(host, (record) => isOf(record, next) && record.switches === index + 1 && record.doing === doing);
     await host.cutPower();
