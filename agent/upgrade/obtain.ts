@@ -10,6 +10,7 @@ import {
   SIGNATURE_FILE,
   SUMS_FILE,
 } from '../../protocol/release.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { run } from '../lib/exec.ts';
 import { syncFileSystem, syncFolder } from '../lib/files.ts';
@@ -34,7 +35,7 @@ export interface ReleaseWish {
 
 /**
  * Safe to repeat: a release that stands there whole is taken as it is, half of one is made anew.
- * @throws OrkestrError ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH, ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_UNPACK
+ * @throws OrkestrError ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH, ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_UNPACK, ORK_DISK_FULL
  */
 export async function obtainRelease(
   layout: Layout,
@@ -63,6 +64,9 @@ export async function obtainRelease(
     chmodSync(unpacked, 0o755);
     renameSync(unpacked, folder);
     syncFolder(layout.releases);
+  } catch (cause) {
+    if (!isDiskFull(cause)) throw cause;
+    throw new OrkestrError('ORK_DISK_FULL', `${layout.releases} has no room for orkestr ${version}.`, { cause });
   } finally {
     rmSync(making, { recursive: true, force: true });
   }

@@ -5,10 +5,11 @@ import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import manifest from '../../package.json' with { type: 'json' };
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { readArchive, writeArchive, type Manifest } from './archive.ts';
-import { inRoomOf, isFull, leavingRoom, mustLeaveRoom, unchanged, writeOut } from './disk.ts';
+import { inRoomOf, leavingRoom, mustLeaveRoom, unchanged, writeOut } from './disk.ts';
 import { snapshotSize, takeSnapshot } from './snapshot.ts';
 
 /** As a file's name: standard output, or standard input. */
@@ -153,7 +154,7 @@ async function toStandardOutput(write: () => Promise<void>): Promise<void> {
   try {
     await write();
   } catch (cause) {
-    if (!isFull(cause)) throw cause;
+    if (!isDiskFull(cause)) throw cause;
     throw new OrkestrError('ORK_DISK_FULL', 'Where standard output goes is no room for the backup.', { cause });
   }
 }

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { stat, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { formatBytes } from '../cli/text/format.ts';
 
 /** What stays free for a hub that serves: its database, its logs, a push or two. */
@@ -38,7 +39,7 @@ export async function inRoomOf<T>(folder: string, what: string, work: () => Prom
   try {
     return await work();
   } catch (cause) {
-    if (isTold(cause) || !isFull(cause)) throw cause;
+    if (isTold(cause) || !isDiskFull(cause)) throw cause;
     const message = `The disk of ${folder} has no room for ${what}: ${told(before)} were free.`;
     throw new OrkestrError('ORK_DISK_FULL', message, { cause });
   }
@@ -81,12 +82,4 @@ export async function writeOut(folder: string): Promise<void> {
   await promisify(execFile)('sync', ['--file-system', '--', folder], { timeout: SYNC_MS });
 }
 
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL']);
-
 const isTold = (error: unknown): boolean => error instanceof OrkestrError && error.code === 'ORK_DISK_FULL';
-
-/** Also when it is told by somebody in between. */
-export function isFull(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return FULL.has((error as NodeJS.ErrnoException).code ?? '') || isFull(error.cause);
-}
