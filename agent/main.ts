@@ -20,6 +20,7 @@ import { makeEngine } from './docker/engine.ts';
 import { doctor } from './doctor/command.ts';
 import { CHECK_MS } from './doctor/doctor.ts';
 import { makeSubject } from './doctor/subject.ts';
+import { makeFirewall } from './firewall/firewall.ts';
 import {
   ANALYZE_HELP,
   DOCTOR_HELP,
@@ -38,7 +39,6 @@ import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { readJob, runJob } from './run-job.ts';
 import { checkAll, exitCode, renderStatus } from './status/index.ts';
 import type { StatusReport } from './status/index.ts';
-import { makeFirewall } from './firewall/firewall.ts';
 import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
 import { uninstallHost } from './uninstall/command.ts';

@@ -44,13 +44,8 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
           await keeper.ensure(await chainsOf(scope));
         } catch (cause) {
           const why = cause instanceof Error ? cause.message : String(cause);
-          throw new OrkestrError(
-            'ORK_FIREWALL',
-            `The packet filter does not take the rules that keep apps in: ${why}.`,
-            {
-              cause,
-            },
-          );
+          const message = `The packet filter does not take the rules that keep apps in: ${why}.`;
+          throw new OrkestrError('ORK_FIREWALL', message, { cause });
         }
       }),
     remove: () =>
