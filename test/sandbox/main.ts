@@ -1,16 +1,17 @@
 /** `npm run e2e:sandbox`: see HELP. The last line of its output is one JSON object. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
+import { withEngine } from '../harness/engine.ts';
 import { CASES, TOGETHER } from './cases.ts';
 import { startLiveApp } from './live-app.ts';
 import { type Bench, type CaseResult, runCase, warmUp } from './run-case.ts';
-import { withEngine } from './machine.ts';
 
 const QUIET_MS = 10_000;
 const DISK_MIB = 2048;
@@ -30,6 +31,14 @@ Examples:
 The last line is a JSON object: {"cases":[{"name","code","secondsPastLimit","p99Ratio","failedRequests","diskBackPercent"}]}.
 Exits 1 when a case ended by another code, later than 10 s after its limit, or with a failed request.`;
 
+/** Of orkestr-agent.service: this process does the agent's work. */
+const AGENT_NICE = 5;
+
+/** All threads that there are: those to come have it from them. */
+function beAsNiceAsTheAgent(): void {
+  for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), AGENT_NICE);
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { only: { type: 'string', multiple: true, default: [''] }, help: { type: 'boolean', default: false } },
@@ -38,10 +47,11 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  beAsNiceAsTheAgent();
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`${name} came`)));
   const wanted = (name: string): boolean => values.only.some((text) => name.includes(text));
-  const results = await withEngine(console.log, (socketPath) =>
+  const results = await withEngine({ kinds: ['node'], say: console.log }, (socketPath) =>
     withBench(socketPath, stop.signal, (bench) => runAll(bench, wanted)),
   );
   for (const result of results) console.log(JSON.stringify(result));
@@ -85,7 +95,7 @@ async function withBench<T>(socketPath: string, signal: AbortSignal, work: (benc
     try {
       const began = Date.now();
       await delay(QUIET_MS, undefined, { signal });
-      const quiet = app.traffic.between(began, Date.now());
+      const quiet = await app.traffic.between(began, Date.now());
       console.log(`quiet: p99 ${quiet.p99Ms.toFixed(2)} ms of ${quiet.requests} requests, ${quiet.failed} failed`);
       const { traffic } = app;
       return await work({
