@@ -5,6 +5,7 @@ import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
 import { OrkestrError } from '../protocol/errors.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
+import { isInstalled } from '../protocol/service/installation.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Config } from './config.ts';
 import { makeDispatcher } from './deployment/dispatcher.ts';
@@ -54,7 +55,6 @@ import { hostUpgrades } from './upgrade/host-upgrades.ts';
 import { layoutAt } from './upgrade/layout.ts';
 import { lastUpgrade } from './upgrade/record.ts';
 import { systemServices } from './upgrade/services.ts';
-import { isInstalled } from './uninstall/installation.ts';
 import { makeWorkspaces } from './workspaces.ts';
 
 export const VERSION = manifest.version;

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
+import { withHostSettings } from '../protocol/service/installation.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 import { ALL_FAILPOINTS } from './deployment/failpoint.ts';
 import type { FailpointName } from './deployment/failpoint.ts';
@@ -48,10 +49,10 @@ export interface Config {
 }
 
 /**
- * @param env defaults to this process's; empty values count as not set
+ * @param env defaults to this process's, with what /etc/orkestr/agent.env has beside it; empty values count as not set
  * @throws OrkestrError ORK_CONFIG naming the variable
  */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('agent', process.env)): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const settings = Settings.safeParse(given);
   if (!settings.success) {

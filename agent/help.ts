@@ -12,7 +12,7 @@ Examples:
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
 
-Environment:
+Environment (on a host that install.sh made, what is not set is taken from /etc/orkestr/agent.env):
   ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
   ORKESTR_AGENT_RUN      folder of sockets (default /run/orkestr)
   ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)
@@ -61,6 +61,13 @@ It is fetched, checked (signature of who made the release that runs), tried on t
 served on, and deployments under way go on in the new version. When that is not healthy within a minute, the one before it
 comes back by itself. It is carried out by a unit of its own, orkestr-upgrade: closing this terminal does not stop it.
 Exit code 0: the version runs. 1: it does not, and the one before it does.`;
+
+export const FIREWALL_HELP = `
+Examples:
+  $ orkestr-agent firewall                    # as orkestr-firewall.service does it at boot, before Docker starts apps
+  $ iptables -t mangle -S                     # what is there
+
+Neither hub nor agent nor Docker is needed. \`orkestr-agent doctor\` says what is not in place.`;
 
 export const TRIAL_HELP = `
 Examples:

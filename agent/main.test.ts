@@ -11,6 +11,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { tmpdir } from 'node:os';
 import manifest from '../package.json' with { type: 'json' };
+import { makeFirewall } from './firewall/firewall.ts';
 import { run } from './lib/exec.ts';
 import { localIdentity, scopeOf } from './identity.ts';
 import { IDS } from './test-bench.ts';
@@ -39,8 +40,15 @@ describe('orkestr-agent', () => {
     response.end(JSON.stringify({ version: 1, startedAt: new Date(0).toISOString(), upstreams: [] }));
   });
 
-  const agent = async (...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> => {
-    const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const agent = (...args: string[]): ReturnType<typeof agentWith> => agentWith({}, ...args);
+  const agentWith = async (
+    settings: Readonly<Record<string, string>>,
+    ...args: string[]
+  ): Promise<{ code: number | null; stdout: string; stderr: string }> => {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      env: { ...env, ...settings },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     return { code: child.exitCode, stdout, stderr };
   };
@@ -95,6 +103,17 @@ describe('orkestr-agent', () => {
     assert.match(checks['agent']?.summary ?? '', /not running/);
     assert.equal(checks['proxy']?.level, 'ok');
     assert.match(checks['engine']?.summary ?? '', /^Docker Engine/);
+  });
+
+  test('sets the rules that keep apps in before there is an engine or an agent; without an identity it says what to do', async (t) => {
+    const early = await agent('firewall');
+    assert.match(early.stderr, /ORK_CONFIG: .*Join a hub first/);
+    const { hostId } = localIdentity(state, 0);
+    const firewall = makeFirewall({ scope: scopeOf(hostId) });
+    t.after(() => firewall.remove());
+    const { code, stderr } = await agentWith({ ORKESTR_DOCKER_SOCKET: join(folder, 'no-engine') }, 'firewall');
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(await firewall.lacks(), []);
   });
 
   test('runs one agent per state folder, through kill -9, and stops in order', async () => {

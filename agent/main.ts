@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
+import { isInstalled } from '../protocol/service/installation.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
@@ -19,8 +20,18 @@ import { makeEngine } from './docker/engine.ts';
 import { doctor } from './doctor/command.ts';
 import { CHECK_MS } from './doctor/doctor.ts';
 import { makeSubject } from './doctor/subject.ts';
-import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP, TRIAL_HELP, UNINSTALL_HELP, UPGRADE_HELP } from './help.ts';
-import { joinHub, localIdentity } from './identity.ts';
+import { makeFirewall } from './firewall/firewall.ts';
+import {
+  ANALYZE_HELP,
+  DOCTOR_HELP,
+  FIREWALL_HELP,
+  HELP,
+  ROUTES_HELP,
+  TRIAL_HELP,
+  UNINSTALL_HELP,
+  UPGRADE_HELP,
+} from './help.ts';
+import { joinHub, localIdentity, scopeOf } from './identity.ts';
 import { systemClock } from './lib/clock.ts';
 import { exec } from './lib/exec.ts';
 import { printLogs } from './logs.ts';
@@ -32,7 +43,6 @@ import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
 import { uninstallHost } from './uninstall/command.ts';
 import type { UninstallOptions } from './uninstall/command.ts';
-import { isInstalled } from './uninstall/installation.ts';
 import { upgradeHost } from './upgrade/command.ts';
 import type { UpgradeFlags } from './upgrade/command.ts';
 import { layoutAt } from './upgrade/layout.ts';
@@ -193,6 +203,13 @@ async function upgrade(flags: UpgradeFlags): Promise<void> {
   });
 }
 
+/** At boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service): it needs no other process of ours. */
+async function setRules(): Promise<void> {
+  const { hostId } = requireIdentity(readConfig());
+  await makeFirewall({ scope: scopeOf(hostId) }).ensure();
+  process.stdout.write('The rules that keep apps in are in place.\n');
+}
+
 async function trial({ json }: { json?: true }): Promise<void> {
   const log = makeLogger('agent', 'silent');
   const report = await runTrial({ version: VERSION, config: readConfig(), clock: systemClock, log });
@@ -283,6 +300,11 @@ function program(): Command {
     .addOption(new Option('--carry-out').hideHelp())
     .addHelpText('after', UPGRADE_HELP)
     .action(upgrade);
+  cli
+    .command('firewall')
+    .description('set the rules that keep apps in; safe to repeat. A running agent does it by itself')
+    .addHelpText('after', FIREWALL_HELP)
+    .action(setRules);
   cli
     .command('trial')
     .description('whether this release would work on this host; changes nothing')

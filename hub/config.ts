@@ -1,6 +1,7 @@
 /** The hub's settings: the only place of the hub that reads environment variables. */
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
+import { withHostSettings } from '../protocol/service/installation.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 
 /** An http(s) URL without path, query or user: what other addresses are built upon. No trailing slash. */
@@ -54,9 +55,10 @@ export interface HubConfig {
 
 /**
  * The settings in `env`, with defaults.
+ * @param env defaults to this process's, with what /etc/orkestr/hub.env has beside it
  * @throws OrkestrError ORK_CONFIG, naming each variable that is wrong.
  */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): HubConfig {
+export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', process.env)): HubConfig {
   const parsed = Environment.safeParse(env);
   if (!parsed.success) {
     const evidence = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);

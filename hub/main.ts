@@ -26,7 +26,7 @@ Examples:
   $ orkestr-hub restore /root/hub.tar.gz
   $ ORKESTR_HUB_LISTEN=127.0.0.1:0 ORKESTR_LOG_LEVEL=debug orkestr-hub serve
 
-Environment:
+Environment (on a host that install.sh made, what is not set is taken from /etc/orkestr/hub.env):
   ORKESTR_HUB_STATE                folder of the database, the keys and the git remotes (default /var/lib/orkestr/hub)
   ORKESTR_HUB_LISTEN               address and port (default 127.0.0.1:7700; port 0 takes a free one)
   ORKESTR_HUB_URL                  public URL (default http and the address it listens on)

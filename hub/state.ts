@@ -40,6 +40,7 @@ export async function lockState(path: string): Promise<() => void> {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
     lock.close();
+    if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause;
     throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another hub works on this state folder.', { cause });
   }
   return () => lock.close();

@@ -310,6 +310,12 @@ export const ERRORS = {
   ),
   ORK_ENGINE_TIMEOUT: kind('host', 503, 'Docker Engine accepts calls and does not answer them. Restart it.', true),
   ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent status` shows what holds it.', true),
+  ORK_FIREWALL: kind(
+    'host',
+    500,
+    'Let `iptables -t mangle -S` work on the host: the programs iptables and ip6tables, and modules of the kernel that runs.',
+    true,
+  ),
   ORK_CANCELLED: kind('user', 409, 'Nothing: it was asked for.'),
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
   ORK_ALREADY_RUNNING: kind('host', 409, 'Another process uses this state folder. Stop it first.'),

@@ -42,6 +42,17 @@ test('rules stand once however often they are ensured, come back when lost, and 
   assert.deepEqual(await rules(scope), []);
 });
 
+test('a host without iptables is told by a code that names the mend', async () => {
+  const firewall = makeFirewall({
+    scope: randomBytes(4).toString('hex'),
+    exec: (program) => Promise.reject(new Error(`spawn ${program} ENOENT`)),
+  });
+  await assert.rejects(firewall.ensure(), {
+    code: 'ORK_FIREWALL',
+    message: /rules that keep apps in: spawn ip6?tables-save ENOENT/,
+  });
+});
+
 test('nothing is written while all is as it was left, and a rule that was changed is set right', async (t) => {
   const scope = randomBytes(4).toString('hex');
   const ran: string[] = [];

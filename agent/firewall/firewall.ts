@@ -3,6 +3,7 @@
  * machines that are not Docker's. Docker's isolation keeps its networks apart and leaves the rest open, even with icc=false
  * or --internal (measured).
  */
+import { OrkestrError } from '../../protocol/errors.ts';
 import { type Chain, hasIpv6, lacksOf, makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
@@ -10,7 +11,11 @@ import { guestRules, metadataRules } from '../lib/off-limits.ts';
 const REPLIES = ['-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'RETURN'] as const;
 
 export interface Firewall {
-  /** Brings all rules in place; cheap and safe to repeat, also while apps run. */
+  /**
+   * Brings all rules in place; cheap and safe to repeat, also while apps run. Needs neither Docker nor its networks: bridges of
+   * ours are told by the beginning of their names, before there is one.
+   * @throws OrkestrError ORK_FIREWALL
+   */
   ensure(): Promise<void>;
   remove(): Promise<void>;
   /** What is not in place, one line each; changes nothing. */
@@ -33,7 +38,16 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
   };
 
   return {
-    ensure: () => inTurn(async () => keeper.ensure(await chainsOf(scope))),
+    ensure: () =>
+      inTurn(async () => {
+        try {
+          await keeper.ensure(await chainsOf(scope));
+        } catch (cause) {
+          const why = cause instanceof Error ? cause.message : String(cause);
+          const message = `The packet filter does not take the rules that keep apps in: ${why}.`;
+          throw new OrkestrError('ORK_FIREWALL', message, { cause });
+        }
+      }),
     remove: () =>
       inTurn(async () => {
         for (const chain of await chainsOf(scope)) await removeChain(chain, by);

@@ -1,6 +1,10 @@
 /** File operations that survive a power cut or keep a secret. */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { run } from './exec.ts';
+
+/** A release on a slow disk that others write to as well. */
+const SYNC_MS = 120_000;
 
 /** Make a folder (and those above it) that only its owner may enter. */
 export function makePrivateFolder(path: string): void {
@@ -15,10 +19,21 @@ export function writeFileAtomic(path: string, text: string, mode: number): void 
   const temporary = `${path}.new`;
   writeFileSync(temporary, text, { mode, flush: true });
   renameSync(temporary, path);
-  const folder = openSync(dirname(path), 'r');
+  syncFolder(dirname(path));
+}
+
+/** What was made, renamed or removed in it is so after a power cut. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
   try {
     fsyncSync(folder);
   } finally {
     closeSync(folder);
   }
+}
+
+/** All that was written to the file system of this folder is on its disk. @throws ExecError */
+export async function syncFileSystem(folder: string): Promise<void> {
+  // Node has no syncfs(2).
+  await run('sync', ['--file-system', '--', folder], { timeoutMs: SYNC_MS });
 }

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isInstalled } from '../../protocol/service/installation.ts';
 import type { Config } from '../config.ts';
 import { makeEngine } from '../docker/engine.ts';
 import { readIdentity } from '../identity.ts';
@@ -10,7 +11,7 @@ import { lockState } from '../journal/lock.ts';
 import { agentThings } from './agent-things.ts';
 import { uninstall } from './cleanup.ts';
 import type { Cleanup } from './cleanup.ts';
-import { installationThings, isInstalled, removeFolders, stopAgent } from './installation.ts';
+import { installationThings, removeFolders, stopAgent } from './installation.ts';
 
 export interface UninstallOptions {
   /** Take the data, too, and ask nothing. */

@@ -6,6 +6,9 @@ import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';
+import { layoutAt } from '../upgrade/layout.ts';
+import { isEnded, lastUpgrade } from '../upgrade/record.ts';
+import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
 
 const RELEASES = '/opt/orkestr';
@@ -17,7 +20,6 @@ const PROGRAMS = '/usr/local/bin';
 const ENGINE_SETTINGS = '/etc/docker/daemon.json';
 /** Written by installer/install/packages.sh: whether there were settings of the engine before. */
 const ENGINE_SETTINGS_WERE = join(SETTINGS, 'engine-settings-were');
-const AGENT_UNIT = 'orkestr-agent.service';
 const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;
 
 /** systemd stops a unit within its TimeoutStopSec, 30 s at most for ours, one after the other. */
@@ -26,14 +28,12 @@ const TIMEOUT_MS = 120_000;
 const RELOAD_TRIES = 50;
 const RELOAD_PAUSE_MS = 100;
 
-/** Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. */
-export const isInstalled = (execPath: string): boolean => execPath.startsWith(`${RELEASES}/`);
-
-/** Before everything else: while the agent runs it would make anew what is taken away. */
+/** Before everything else: while the agent runs it would make anew what is taken away, and an upgrade would start it again. */
 export const stopAgent: Cleanup = {
   what: 'agent',
   async run() {
     if (!existsSync(join(UNITS, AGENT_UNIT))) return 'has no unit';
+    if (existsSync(join(UNITS, UPGRADE_UNIT))) await systemctl('stop', UPGRADE_UNIT);
     await systemctl('disable', '--now', AGENT_UNIT);
     return 'stopped';
   },
@@ -50,6 +50,10 @@ export const installationThings = (engine: Engine, keepData: boolean): readonly 
 
 /** What hub and proxy keep, settings and sockets. Call it last: without them nothing tells what was installed. */
 export function removeFolders(keepData: boolean): void {
+  const { record } = layoutAt();
+  const last = lastUpgrade(record);
+  // Nothing is left that could go on with it.
+  if (last !== null && !isEnded(last)) rmSync(record);
   for (const folder of [RUN, ...(keepData ? [] : [STATE, SETTINGS])]) rmSync(folder, { recursive: true, force: true });
 }
 

@@ -10,6 +10,7 @@ import { timestamp } from '../lib/clock.ts';
 import { forgetCopies } from './databases.ts';
 import type { UpgradeParts } from './health.ts';
 import { linkTo } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { obtainRelease } from './obtain.ts';
 import { isEnded, readUpgrade, writeUpgrade } from './record.ts';
 import type { Upgrade } from './record.ts';
@@ -24,13 +25,20 @@ const MOST_SWITCHES = 2;
 /** @returns how it ended; null: there was nothing to do */
 export async function carryOut(parts: UpgradeParts, say: (upgrade: Upgrade) => void): Promise<Upgrade | null> {
   const { layout } = parts;
+  const ordered = readOrder(layout);
+  const ended = ordered === null || isEnded(ordered) ? null : await new Carrier(parts, ordered, say).run();
+  // Last: while it is there, nobody begins another one, and this one is gone on with; also when its end cannot be written.
+  rmSync(layout.upgrader, { force: true });
+  return ended;
+}
+
+/** @throws OrkestrError ORK_CONFIG when it is not readable: then nothing can be gone on with, and the next one may begin */
+function readOrder(layout: Layout): Upgrade | null {
   try {
-    const ordered = readUpgrade(layout.record);
-    if (ordered === null || isEnded(ordered)) return null;
-    return await new Carrier(parts, ordered, say).run();
-  } finally {
-    // Last: while it is there, nobody begins another one, and this one is gone on with.
+    return readUpgrade(layout.record);
+  } catch (error) {
     rmSync(layout.upgrader, { force: true });
+    throw error;
   }
 }
 
@@ -53,15 +61,9 @@ class Carrier {
         return this.#end({ state: 'failed', error: toErrorReport(error), doing: 'nothing was changed' });
       }
     }
-    if (!this.#upgrade.goingBack) {
-      try {
-        await this.#switch();
-        return await this.#commit();
-      } catch (error) {
-        this.#become({ goingBack: true, error: toErrorReport(error), doing: 'going back' });
-      }
-    }
-    return this.#goBack();
+    if (!this.#upgrade.goingBack) await this.#switch();
+    if (this.#upgrade.goingBack) return this.#goBack();
+    return this.#end({ state: 'healthy', doing: `orkestr ${this.#upgrade.version} runs` });
   }
 
   async #prepare(): Promise<void> {
@@ -73,35 +75,49 @@ class Carrier {
     await rehearse(layout, version);
   }
 
+  /** Afterwards the new release runs, or it is to go back. @throws before anything is touched, when that cannot be written down */
   async #switch(): Promise<void> {
-    const { layout, config } = this.#parts;
     const { from, version, switches } = this.#upgrade;
-    if (switches >= MOST_SWITCHES) {
-      throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `The switch to ${version} was cut off ${switches} times.`);
+    const isWornOut = switches >= MOST_SWITCHES;
+    const doing = `switching to orkestr ${version}`;
+    if (!isWornOut) this.#become({ state: 'switching', switches: switches + 1, doing });
+    try {
+      if (isWornOut) {
+        throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `The switch to ${version} was cut off ${switches} times.`);
+      }
+      await this.#moveThere(from, version, switches === 0);
+    } catch (error) {
+      this.#note({ goingBack: true, error: toErrorReport(error), doing: 'going back' });
     }
-    if (switches === 0) forgetCopies(layout, config.stateFolder);
-    this.#become({ state: 'switching', switches: switches + 1, doing: `switching to orkestr ${version}` });
-    await moveTo(this.#parts, { from, to: version, back: false }, (doing) => this.#become({ doing }));
   }
 
-  async #commit(): Promise<Upgrade> {
+  async #moveThere(from: string, version: string, isFirst: boolean): Promise<void> {
     const { layout, config } = this.#parts;
-    const { from, version } = this.#upgrade;
+    if (isFirst) forgetCopies(layout, config.stateFolder);
+    await moveTo(this.#parts, { from, to: version, back: false }, (doing) => this.#note({ doing }));
     await publishServed(layout, version);
     linkTo(layout.previous, from);
     forgetCopies(layout, config.stateFolder);
-    return this.#end({ state: 'healthy', doing: `orkestr ${version} runs` });
   }
 
   async #goBack(): Promise<Upgrade> {
     const { from, version, error } = this.#upgrade;
     try {
       await moveTo(this.#parts, { from: version, to: from, back: true }, (doing) =>
-        this.#become({ doing: `going back: ${doing}` }),
+        this.#note({ doing: `going back: ${doing}` }),
       );
-      return this.#end({ state: 'reverted', doing: `orkestr ${from} runs again` });
     } catch (stuck) {
       return this.#end({ state: 'failed', doing: `orkestr ${from} does not come up`, error: bothOf(error, stuck) });
+    }
+    return this.#end({ state: 'reverted', doing: `orkestr ${from} runs again` });
+  }
+
+  /** In the middle of a switch, which goes on also when the disk is full: whoever has to repeat it begins with what was written. */
+  #note(change: Partial<Upgrade>): void {
+    try {
+      this.#become(change);
+    } catch (error) {
+      this.#say({ ...this.#upgrade, doing: `${this.#upgrade.doing} (not written down: ${(error as Error).message})` });
     }
   }
 

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { request } from 'undici';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Clock } from '../deployment/ports.ts';
 import type { ReleaseSource } from './record.ts';
 
@@ -45,7 +46,7 @@ export async function fetchFile(source: ReleaseSource, wish: FileWish, clock: Pi
           return await download(`${source.url}/${wish.name}`, wish);
         } catch (error) {
           await rm(wish.path, { force: true });
-          if (tries === TRIES || (error instanceof OrkestrError && !error.kind.retry)) throw error;
+          if (tries === TRIES || isDiskFull(error) || (error instanceof OrkestrError && !error.kind.retry)) throw error;
           await clock.sleep(PAUSE_MS * tries);
         }
       }

@@ -65,7 +65,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
       run = null;
       why = found.why;
     }
-    const failed = (await services.state(unit)).failed;
+    const failed = await isGivenUp(services, unit);
     if (failed || now - began > patience.healthyMs) {
       const how = failed ? 'systemd gave up on it' : `not healthy in ${patience.healthyMs / 1000} s`;
       throw new OrkestrError('ORK_UPGRADE_UNHEALTHY', `${unit}: ${how}. ${why}`, {
@@ -75,6 +75,13 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
     await clock.sleep(patience.everyMs);
   }
 }
+
+/** systemd that does not answer has given up on nothing: it starts itself anew when its package is updated. */
+const isGivenUp = (services: Services, unit: string): Promise<boolean> =>
+  services.state(unit).then(
+    ({ failed }) => failed,
+    () => false, // asked again at the next look
+  );
 
 const ill = (why: string, silent = false): Look => ({ well: false, why, silent });
 
@@ -106,7 +113,9 @@ export const hubPatient = (
 ): Patient => ({
   unit: HUB_UNIT,
   async look() {
-    const { active, mainPid } = await services.state(HUB_UNIT);
+    const state = await services.state(HUB_UNIT).catch(() => null); // see isGivenUp
+    if (state === null) return ill('systemd does not answer.');
+    const { active, mainPid } = state;
     if (!active || mainPid === null) return ill('The hub is not ready.');
     const runs = versionOfProcess(layout, mainPid);
     if (runs !== version) return ill(`The hub that runs is ${runs ?? 'of no release'}.`);

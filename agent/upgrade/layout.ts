@@ -1,8 +1,9 @@
 /** Where an installation keeps what an upgrade touches. installer/install.sh makes it; docs/install.md lists it for people. */
 import { existsSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { ORIGIN_FILE, ReleaseOrigin } from '../../protocol/release.ts';
+import { syncFolder } from '../lib/files.ts';
 
 export interface Layout {
   /** Versions beside each other, a folder each. */
@@ -54,11 +55,13 @@ export function linkedVersion(link: string): string | null {
   }
 }
 
-/** In one step: at any moment the link leads to the old or to the new one. */
+/** In one step: at any moment the link leads to the old or to the new one, and after a power cut to the new one. */
 export function linkTo(link: string, version: string): void {
   rmSync(`${link}.new`, { force: true });
   symlinkSync(`releases/${version}`, `${link}.new`);
   renameSync(`${link}.new`, link);
+  // The record of the upgrade may be on another disk: what it says was done is done.
+  syncFolder(dirname(link));
 }
 
 /** @throws OrkestrError ORK_UPGRADE_UNSUPPORTED when the release was not made to be upgraded from */

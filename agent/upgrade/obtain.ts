@@ -10,8 +10,10 @@ import {
   SIGNATURE_FILE,
   SUMS_FILE,
 } from '../../protocol/release.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { run } from '../lib/exec.ts';
+import { syncFileSystem, syncFolder } from '../lib/files.ts';
 import { fetchFile, MAX_ARCHIVE_BYTES } from './fetch.ts';
 import { hasHub, originOf, releaseFolder } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -33,7 +35,7 @@ export interface ReleaseWish {
 
 /**
  * Safe to repeat: a release that stands there whole is taken as it is, half of one is made anew.
- * @throws OrkestrError ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH, ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_UNPACK
+ * @throws OrkestrError ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH, ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_UNPACK, ORK_DISK_FULL
  */
 export async function obtainRelease(
   layout: Layout,
@@ -61,6 +63,10 @@ export async function obtainRelease(
     if (hasHub(layout)) await keepServed({ layout, making, archive, sums, source, clock });
     chmodSync(unpacked, 0o755);
     renameSync(unpacked, folder);
+    syncFolder(layout.releases);
+  } catch (cause) {
+    if (!isDiskFull(cause)) throw cause;
+    throw new OrkestrError('ORK_DISK_FULL', `${layout.releases} has no room for orkestr ${version}.`, { cause });
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
@@ -70,6 +76,8 @@ async function unpack(making: string, archive: string): Promise<string> {
   const args = ['--extract', `--file=${join(making, archive)}`, `--directory=${making}`, '--no-same-owner'];
   try {
     await run('tar', args, { timeoutMs: UNPACK_MS });
+    // Its files come before its name: a release that is there after a power cut is taken as it is.
+    await syncFileSystem(making);
   } catch (cause) {
     throw new OrkestrError('ORK_UPGRADE_UNPACK', `${archive} could not be unpacked: ${String(cause)}.`, { cause });
   }

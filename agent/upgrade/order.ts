@@ -5,6 +5,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { compareVersions, MANIFEST_FILE, ReleaseManifest, ReleaseVersion } from '../../protocol/release.ts';
 import { readIdentity } from '../identity.ts';
 import { timestamp } from '../lib/clock.ts';
+import { syncFolder } from '../lib/files.ts';
 import { fetchText } from './fetch.ts';
 import type { UpgradeParts } from './health.ts';
 import { hasHub, linkedVersion, originOf, releaseFolder } from './layout.ts';
@@ -118,6 +119,7 @@ export async function startUpgrade(parts: UpgradeParts, plan: UpgradePlan, upgra
 function takeTurn({ layout }: UpgradeParts, from: string): void {
   try {
     symlinkSync(`releases/${from}`, layout.upgrader);
+    syncFolder(dirname(layout.upgrader));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is under way on this host.', { cause });

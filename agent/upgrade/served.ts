@@ -15,6 +15,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { INSTALLER_FILE, MANIFEST_FILE, SIGNATURE_FILE, SUMS_FILE } from '../../protocol/release.ts';
 import type { ReleaseFile, ReleaseManifest } from '../../protocol/release.ts';
 import type { Clock } from '../deployment/ports.ts';
+import { syncFileSystem } from '../lib/files.ts';
 import { fetchFile, MAX_ARCHIVE_BYTES } from './fetch.ts';
 import { originOf, releaseFolder } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -70,6 +71,7 @@ export async function publishServed(layout: Layout, version: string): Promise<vo
   // Whatever the umask: the hub reads it as another user.
   chmodSync(folder, 0o755);
   for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o644);
+  await syncFileSystem(folder);
   // Not one step: a hub that is asked in between answers that it has no release, and hosts ask again.
   rmSync(layout.served, { recursive: true, force: true });
   renameSync(folder, layout.served);

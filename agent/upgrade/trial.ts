@@ -1,5 +1,5 @@
 /** `orkestr-agent trial`: whether this release would work on this host. It looks, and changes nothing. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { toErrorReport } from '../../protocol/errors.ts';
@@ -23,6 +23,10 @@ export const TrialReport = z.object({
 export type TrialReport = z.infer<typeof TrialReport>;
 
 const ANSWER_MS = 10_000;
+/** Folders with a copy of the journal, in the state folder. */
+const WORK_PREFIX = 'trial-';
+/** More than any trial takes: an upgrade waits for a minute. */
+const LONGEST_MS = 10 * 60_000;
 
 export interface TrialParts {
   readonly version: string;
@@ -74,7 +78,8 @@ async function tryIdentity({ config }: TrialParts): Promise<string> {
 async function tryJournal({ config, clock, log }: TrialParts): Promise<string> {
   const { stateFolder } = config;
   if (!existsSync(stateFolder)) return 'none yet';
-  const folder = mkdtempSync(join(stateFolder, 'trial-'));
+  removeLeft(stateFolder, clock);
+  const folder = mkdtempSync(join(stateFolder, WORK_PREFIX));
   try {
     if (!(await copyJournal(stateFolder, folder))) return 'none yet';
     const sealer = sealerFromKeyFile(join(stateFolder, 'secret.key'));
@@ -87,6 +92,14 @@ async function tryJournal({ config, clock, log }: TrialParts): Promise<string> {
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Copies of trials that were killed, or whose host lost its power. */
+function removeLeft(stateFolder: string, clock: Clock): void {
+  for (const name of readdirSync(stateFolder).filter((one) => one.startsWith(WORK_PREFIX))) {
+    const path = join(stateFolder, name);
+    if (clock.now() - statSync(path).mtimeMs > LONGEST_MS) rmSync(path, { recursive: true, force: true });
   }
 }
 

@@ -107,6 +107,20 @@ test('an agent that answers as another version is not taken for the new one', as
   await runs(host, '1.0.0');
 });
 
+test('systemd that does not answer for a moment takes no upgrade back', async (t) => {
+  const { host, folder } = await published(t, { version: '1.1.0' });
+  const state = host.processes.state.bind(host.processes);
+  let silent = 3;
+  t.mock.method(host.processes, 'state', async (unit: string) => {
+    silent -= 1;
+    if (silent >= 0) throw new Error('Failed to get properties: Connection reset by peer');
+    return state(unit);
+  });
+  assert.equal((await upgrade(host, folder, '1.1.0')).ended.state, 'healthy');
+  assert.ok(silent < 0, 'it was asked');
+  await runs(host, '1.1.0');
+});
+
 test('going back, a proxy that was only late with an answer is not started anew', async (t) => {
   const host = await startTestHost(t, 'proxy-stumbles');
   const folder = await host.publish({ version: '1.1.0', flaw: 'agent-ends' });

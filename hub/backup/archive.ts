@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Timestamp } from '../../protocol/ids.ts';
 import { Sha256 } from '../../protocol/release.ts';
+import type { Through } from './disk.ts';
 
 const MANIFEST_NAME = 'manifest.json';
 const FORMAT = 1;
@@ -39,11 +40,11 @@ export type Manifest = z.infer<typeof Manifest>;
 /** Writes everything below `folder` to `out` and ends it. */
 export async function writeArchive(
   folder: string,
-  out: Writable,
+  { through, out }: { through: Through; out: Writable },
   about: { version: string; at: string },
 ): Promise<void> {
   const tar = pack();
-  const written = pipeline(tar, createGzip(), out);
+  const written = pipeline(tar, createGzip(), through, out);
   const fill = async (): Promise<void> => {
     const sums: Record<string, string> = {};
     for (const name of await namesBelow(folder)) {

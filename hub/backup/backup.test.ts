@@ -16,15 +16,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { loadHubKey } from '../auth/hub-key.ts';
-import { systemClock } from '../hub.ts';
 import { Repositories } from '../git/repositories.ts';
-import { setUp } from '../setup.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { forgetOldest, makeBackup, restoreBackup } from './backup.ts';
+import { makeHub, PROJECT, teamsOf } from './test-hub.ts';
 
-const PROJECT = '01890a5d-ac96-774b-bcce-b302099a8057';
 const NOW = new Date('2026-11-28T20:00:00Z');
 
 interface Bench {
@@ -35,20 +32,12 @@ interface Bench {
   readonly commits: { readonly kept: string; readonly forced: string };
 }
 
-async function makeHub(t: TestContext): Promise<Bench> {
+async function makeBench(t: TestContext): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'ork-backup-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const hub = join(folder, 'hub');
-  const paths = prepareState(hub);
-  const db = await openDatabase(paths.database);
-  await setUp(db, systemClock, { email: 'root@localhost', team: 'First' });
-  await db.destroy();
-  loadHubKey(paths.hubKey);
-  writeFileSync(paths.secretKey, 'a key', { mode: 0o600 });
-  const repositories = new Repositories(hub);
-  await repositories.prepare();
-  await repositories.create(PROJECT);
-  return { folder, hub, file: join(folder, 'hub.tar.gz'), commits: pushTwice(folder, repositories.path(PROJECT)) };
+  const repository = await makeHub(hub);
+  return { folder, hub, file: join(folder, 'hub.tar.gz'), commits: pushTwice(folder, repository) };
 }
 
 function pushTwice(folder: string, remote: string): Bench['commits'] {
@@ -77,15 +66,8 @@ function pushTwice(folder: string, remote: string): Bench['commits'] {
   return { kept, forced };
 }
 
-const teamsOf = async (hub: string): Promise<string[]> => {
-  const db = await openDatabase(prepareState(hub).database);
-  const rows = await db.selectFrom('team').select('name').execute();
-  await db.destroy();
-  return rows.map(({ name }) => name);
-};
-
 test('a backup made beside an open hub brings all of it back: accounts, keys, every commit', async (t) => {
-  const { folder, hub, file, commits } = await makeHub(t);
+  const { folder, hub, file, commits } = await makeBench(t);
   const open = await openDatabase(prepareState(hub).database);
   assert.deepEqual(await makeBackup(hub, file, NOW), { file, repositories: 1 });
   await open.destroy();
@@ -112,7 +94,7 @@ test('a backup made beside an open hub brings all of it back: accounts, keys, ev
 });
 
 test('what is there is never written over: neither a file by a backup nor a hub by a restore', async (t) => {
-  const { hub, file } = await makeHub(t);
+  const { hub, file } = await makeBench(t);
   await makeBackup(hub, file, NOW);
   await assert.rejects(makeBackup(hub, file, NOW), { code: 'ORK_CONFLICT' });
   await assert.rejects(restoreBackup(hub, file, { replace: false, now: NOW }), { code: 'ORK_CONFLICT' });
@@ -122,7 +104,7 @@ test('what is there is never written over: neither a file by a backup nor a hub 
 });
 
 test('a running hub is not restored over', async (t) => {
-  const { hub, file } = await makeHub(t);
+  const { hub, file } = await makeBench(t);
   await makeBackup(hub, file, NOW);
   const release = await lockState(prepareState(hub).lock);
   await assert.rejects(restoreBackup(hub, file, { replace: true, now: NOW }), { code: 'ORK_ALREADY_RUNNING' });
@@ -130,7 +112,7 @@ test('a running hub is not restored over', async (t) => {
 });
 
 test('an archive that was cut off, changed or is something else is refused, and the hub stays', async (t) => {
-  const { folder, hub, file } = await makeHub(t);
+  const { folder, hub, file } = await makeBench(t);
   await makeBackup(hub, file, NOW);
   const tar = gunzipSync(readFileSync(file));
   const variants: Record<string, Buffer> = {
@@ -153,7 +135,7 @@ test('an archive that was cut off, changed or is something else is refused, and 
 });
 
 test('no entry of an archive is laid outside of the folder', async (t) => {
-  const { folder, hub, file } = await makeHub(t);
+  const { folder, hub, file } = await makeBench(t);
   for (const name of ['../evil', '/evil', 'git/../../evil', 'a//b', '.']) {
     execFileSync('tar', [
       '--create',
@@ -171,7 +153,7 @@ test('no entry of an archive is laid outside of the folder', async (t) => {
 });
 
 test('a repository that is damaged makes no backup that looks whole', async (t) => {
-  const { hub, file, commits } = await makeHub(t);
+  const { hub, file, commits } = await makeBench(t);
   const objects = join(new Repositories(hub).path(PROJECT), 'objects');
   rmSync(join(objects, commits.kept.slice(0, 2)), { recursive: true });
   await assert.rejects(makeBackup(hub, file, NOW), { code: 'ORK_BACKUP_INCOMPLETE', message: new RegExp(PROJECT) });
@@ -179,15 +161,16 @@ test('a repository that is damaged makes no backup that looks whole', async (t) 
 });
 
 test('where no hub is, there is nothing to back up', async (t) => {
-  const { folder, file } = await makeHub(t);
+  const { folder, file } = await makeBench(t);
   await assert.rejects(makeBackup(join(folder, 'none'), file, NOW), { code: 'ORK_NOT_FOUND' });
 });
 
 test('in a folder backups get names by their moment, and of them only the newest are kept', async (t) => {
-  const { folder, hub } = await makeHub(t);
+  const { folder, hub } = await makeBench(t);
   const kept = join(folder, 'kept');
   mkdirSync(kept);
   writeFileSync(join(kept, 'hub.tar.gz'), 'somebody else wrote this');
+  writeFileSync(join(kept, 'hub-20261127T000000Z.tar.gz.part'), 'half of one, from a run that was killed');
   for (const hour of [1, 2, 3]) await makeBackup(hub, kept, new Date(`2026-11-28T0${hour}:00:00Z`));
   assert.equal(await forgetOldest(kept, 2), 1);
   assert.deepEqual(readdirSync(kept).toSorted(), [
@@ -198,7 +181,7 @@ test('in a folder backups get names by their moment, and of them only the newest
 });
 
 test('of two at once the second is refused, and takes nothing from the first', async (t) => {
-  const { folder, hub, file } = await makeHub(t);
+  const { folder, hub, file } = await makeBench(t);
   const other = join(folder, 'other.tar.gz');
   const results = await Promise.allSettled([makeBackup(hub, file, NOW), makeBackup(hub, other, NOW)]);
   const refused = results.flatMap((result) =>
@@ -213,7 +196,7 @@ test('of two at once the second is refused, and takes nothing from the first', a
 });
 
 test('a backup that is killed leaves nothing that is called one, and the next one is made all the same', async (t) => {
-  const { folder, hub, file } = await makeHub(t);
+  const { folder, hub, file } = await makeBench(t);
   mkdirSync(join(hub, '.backup-killed'));
   writeFileSync(`${file}.part`, 'half of one');
   await makeBackup(hub, file, NOW);
@@ -225,7 +208,7 @@ test('a backup that is killed leaves nothing that is called one, and the next on
 });
 
 test('what root makes beside a hub of another user is of that user', async (t) => {
-  const { hub, file } = await makeHub(t);
+  const { hub, file } = await makeBench(t);
   chownSync(hub, 12_345, 12_345);
   await makeBackup(hub, file, NOW);
   await restoreBackup(hub, file, { replace: true, now: NOW });

@@ -1,14 +1,16 @@
 /** `orkestr-hub backup` and `orkestr-hub restore`: all of a hub in one file, and back. */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { chown, link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import manifest from '../../package.json' with { type: 'json' };
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { readArchive, writeArchive, type Manifest } from './archive.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { inRoomOf, leavingRoom, mustLeaveRoom, unchanged, writeOut } from './disk.ts';
+import { snapshotSize, takeSnapshot } from './snapshot.ts';
 
 /** As a file's name: standard output, or standard input. */
 const STANDARD_STREAM = '-';
@@ -20,6 +22,8 @@ const WORK_LOCK = '.backup.lock';
 
 /** What a backup in a folder is called: by its moment, so that names sort as the backups follow each other. */
 const nameFor = (now: Date): string => `hub-${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}.tar.gz`;
+/** While it is written. */
+const PART = '.part';
 const NAME = /^hub-\d{8}T\d{6}Z\.tar\.gz$/;
 
 export interface BackupResult {
@@ -30,23 +34,40 @@ export interface BackupResult {
 /**
  * Writes a backup, also while the hub runs. It holds the hub's keys: the file is for its owner only.
  * @param target a file, a folder in which it gets a name, or "-" for standard output
- * @throws OrkestrError ORK_CONFLICT when the file is there already, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE
+ * @throws OrkestrError ORK_CONFLICT when the file is there already, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE, ORK_DISK_FULL also
+ *   when the hub would have too little room left
  */
 export async function makeBackup(stateFolder: string, target: string, now: Date): Promise<BackupResult> {
   const state = prepareState(stateFolder);
   const file = (await isFolder(target)) ? join(target, nameFor(now)) : target;
+  await mustLeaveRoom(stateFolder, await snapshotSize(state));
   return withWorkFolder(stateFolder, async (work) => {
-    const { repositories } = await takeSnapshot(stateFolder, state, work);
+    const take = () => takeSnapshot(stateFolder, state, work);
+    const { repositories } = await inRoomOf(stateFolder, 'the copy of the hub', take);
     const about = { version: manifest.version, at: now.toISOString() };
-    if (file === STANDARD_STREAM) await writeArchive(work, process.stdout, about);
-    else await writeFile(file, (out) => writeArchive(work, out, about));
+    if (file === STANDARD_STREAM)
+      await toStandardOutput(() => writeArchive(work, { through: unchanged, out: process.stdout }, about));
+    else {
+      const folder = dirname(file);
+      const through = await leavingRoom(folder, stateFolder);
+      const write = (out: Writable): Promise<void> => writeArchive(work, { through, out }, about);
+      await inRoomOf(folder, 'the backup', () => writeFile(file, write));
+      await writeOut(folder);
+    }
     return { file, repositories };
   });
 }
 
-/** Deletes the oldest backups of a folder: those that got their names there, all but `keep`. @returns how many went */
+/**
+ * Deletes the oldest backups of a folder: those that got their names there, all but `keep`. And what one that was killed has left.
+ * @returns how many backups went
+ */
 export async function forgetOldest(folder: string, keep: number): Promise<number> {
-  const names = (await readdir(folder)).filter((name) => NAME.test(name)).toSorted();
+  const all = await readdir(folder);
+  for (const name of all) {
+    if (name.endsWith(PART) && NAME.test(name.slice(0, -PART.length))) await rm(join(folder, name), { force: true });
+  }
+  const names = all.filter((name) => NAME.test(name)).toSorted();
   const old = names.slice(0, Math.max(0, names.length - keep));
   for (const name of old) await rm(join(folder, name));
   return old.length;
@@ -68,7 +89,7 @@ export interface RestoreResult {
  * Puts a backup in the place of a hub that does not run. What is there stays beside it, in a folder of the state folder.
  * @param file where from; "-" for standard input
  * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_BACKUP_UNREADABLE, ORK_CONFLICT when there is a hub and not `replace`,
- *   ORK_CONFIG when the backup is of a newer version
+ *   ORK_CONFIG when the backup is of a newer version, ORK_DISK_FULL: then what was there is there
  */
 export async function restoreBackup(
   stateFolder: string,
@@ -80,16 +101,21 @@ export async function restoreBackup(
   try {
     await giveToOwnerOf(stateFolder, [state.lock]);
     return await withWorkFolder(stateFolder, async (work) => {
-      const from = await readArchive(file === STANDARD_STREAM ? process.stdin : await openToRead(file), work);
-      // Its schema is brought to this version here, where nothing is lost yet if that fails.
-      await (await openDatabase(join(work, basename(state.database)))).destroy();
+      const from = await inRoomOf(stateFolder, 'what is in the backup', async () => {
+        const manifest = await readArchive(file === STANDARD_STREAM ? process.stdin : await openToRead(file), work);
+        // Its schema is brought to this version here, where nothing is lost yet if that fails.
+        await (await openDatabase(join(work, basename(state.database)))).destroy();
+        return manifest;
+      });
       const restored = await readdir(work, { recursive: true });
       await giveToOwnerOf(
         stateFolder,
         restored.map((name) => join(work, name)),
       );
+      await writeOut(work);
       const previous = await setAside(stateFolder, basename(state.lock), how);
       for (const name of await readdir(work)) await rename(join(work, name), join(stateFolder, name));
+      await writeOut(stateFolder);
       return { from, previous };
     });
   } finally {
@@ -101,6 +127,7 @@ export async function restoreBackup(
 async function withWorkFolder<T>(stateFolder: string, work: (folder: string) => Promise<T>): Promise<T> {
   const path = join(stateFolder, WORK_LOCK);
   const release = await lockState(path).catch((cause: unknown) => {
+    if (!(cause instanceof OrkestrError)) throw cause;
     throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another backup is being made or put back here.', { cause });
   });
   try {
@@ -123,9 +150,18 @@ async function inWorkFolder<T>(stateFolder: string, work: (folder: string) => Pr
   }
 }
 
+async function toStandardOutput(write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (cause) {
+    if (!isDiskFull(cause)) throw cause;
+    throw new OrkestrError('ORK_DISK_FULL', 'Where standard output goes is no room for the backup.', { cause });
+  }
+}
+
 /** Under another name until it is whole: what is called a backup is one, also when this is killed. */
 async function writeFile(file: string, write: (out: Writable) => Promise<void>): Promise<void> {
-  const part = `${file}.part`;
+  const part = `${file}${PART}`;
   try {
     await write(createWriteStream(part, { mode: 0o600, flush: true }));
     await link(part, file);

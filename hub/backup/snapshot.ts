@@ -1,5 +1,5 @@
 /** What a hub cannot be made anew without, as it is at one moment, taken beside a hub that runs. */
-import { copyFile, cp, link, mkdir, readdir, rm } from 'node:fs/promises';
+import { copyFile, cp, link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Repositories } from '../git/repositories.ts';
@@ -29,6 +29,12 @@ export async function takeSnapshot(stateFolder: string, state: StatePaths, into:
   for (const name of names)
     await copyRepository(join(repositories.root, name), join(into, 'git', name), repositories.env);
   return { repositories: names.length };
+}
+
+/** What it takes on the disk, bytes: the database. All else is linked, or small. */
+export async function snapshotSize({ database }: StatePaths): Promise<number> {
+  const sizes = [database, `${database}-wal`].map((path) => stat(path).then(({ size }) => size, ifMissing(0)));
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 async function copyDatabase(from: string, to: string): Promise<void> {

@@ -25,7 +25,7 @@ ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
 $(acme_settings)
 END
   install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service \
-    orkestr-build.slice orkestr-build.service orkestr-upgrade.service \
+    orkestr-build.slice orkestr-build.service orkestr-upgrade.service orkestr-firewall.service \
     orkestr-agent.service
   start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
 }

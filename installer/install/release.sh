@@ -54,6 +54,8 @@ unpack_release() {
   check_release "$making" "$archive"
   tar --extract --file "$making/$archive" --directory "$making" --no-same-owner
   keep_served
+  # Its files come before its name: a release that is there after a power cut is taken as it is.
+  sync -f "$making"
   mv "$making/orkestr-$version-$target" "$release"
   rm -rf "$making"
 }
@@ -98,5 +100,6 @@ make_current() {
   chmod 755 "$release"
   ln -sfn "releases/$version" "$ROOT_FOLDER/current.new"
   mv -Tf "$ROOT_FOLDER/current.new" "$ROOT_FOLDER/current"
+  sync "$ROOT_FOLDER"
   restart_needed=1
 }

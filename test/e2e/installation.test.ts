@@ -1,6 +1,7 @@
 /** One host with systemd and an engine of its own: installed as a person does it, used, and taken off again. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
+import { CASES } from '../../protocol/service/environment-file.testing.ts';
 import { containerImage } from '../lab/container/image.ts';
 import type { LabHost } from '../lab/host.ts';
 import { differences, takeInventory } from '../lab/inventory.ts';
@@ -99,10 +100,40 @@ describe('install.sh on a host of its own', () => {
       .split('\n')
       .filter((line) => !/ (?:600|700|750) /.test(line));
     assert.deepEqual(open, []);
-    for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+    for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service', 'orkestr-firewall.service']) {
       const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
       assert.ok(Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]) <= 4, said);
-      assert.notEqual((await host.must(['systemctl', 'show', '--property=User', '--value', unit])).trim(), 'root');
+    }
+    for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+      assert.equal(
+        (await host.must(['systemctl', 'show', '--property=User', '--value', unit])).trim(),
+        unit.slice(0, -8),
+      );
+    }
+  });
+
+  test('what is typed by hand means what the services mean: both read the same settings', async () => {
+    await host.must(['sh', '-c', 'echo ORKESTR_AGENT_RUN=/run/orkestr/mine >>/etc/orkestr/agent.env']);
+    await host.must(['systemctl', 'restart', 'orkestr-agent.service']);
+    const agentOf = async (...env: string[]): Promise<unknown> =>
+      JSON.parse((await host.run(['env', ...env, 'orkestr-agent', 'status', '--json'])).stdout).checks.agent.summary;
+    assert.doesNotMatch(String(await agentOf()), /not running/);
+    assert.match(
+      String(await agentOf('ORKESTR_AGENT_RUN=/run/orkestr')),
+      /not running/,
+      'the environment counts first',
+    );
+    await host.must(['sed', '-i', '/ORKESTR_AGENT_RUN/d', '/etc/orkestr/agent.env']);
+    await host.must(['systemctl', 'restart', 'orkestr-agent.service']);
+  });
+
+  test('files of settings are read as systemd reads them', async () => {
+    for (const { what, text, settings } of CASES) {
+      await host.must(['tee', '/tmp/settings'], text);
+      const unit = ['systemd-run', '--quiet', '--wait', '--pipe', '--property=EnvironmentFile=/tmp/settings'];
+      const seen = (await host.must([...unit, 'env', '--null'])).split('\0').filter((line) => /^[AB]=/.test(line));
+      const wanted = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+      assert.deepEqual(seen.toSorted(), wanted.toSorted(), what);
     }
   });
 

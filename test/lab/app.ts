@@ -18,8 +18,8 @@ import { VisitorSocket } from './visitor-socket.ts';
 const DEPLOYMENT_MS = 900_000;
 const ANSWER_MS = 3000;
 const ENVIRONMENT = 'production';
-/** What the sample app gets in a lab. */
-const SOCKETS = 'echo-sockets.mjs';
+/** What the sample app gets in a lab: file → what it is called with its server. */
+const ADDED = { 'echo-sockets.mjs': 'echoSockets', 'reach-out.mjs': 'reachOut' } as const;
 
 export interface AppPlan {
   readonly client: Client;
@@ -58,9 +58,10 @@ export class App {
     const tree = new GitWorkTree(join(folder, `tree-${slug}`), join(folder, `git-${slug}.config`));
     await tree.init();
     cpSync(join(ROOT, 'installer/sample'), tree.folder, { recursive: true });
-    cpSync(join(import.meta.dirname, SOCKETS), join(tree.folder, SOCKETS));
-    const text = `import { echoSockets } from './${SOCKETS}';\nechoSockets(server);\n`;
-    appendFileSync(join(tree.folder, 'server.js'), text);
+    for (const [file, name] of Object.entries(ADDED)) {
+      cpSync(join(import.meta.dirname, file), join(tree.folder, file));
+      appendFileSync(join(tree.folder, 'server.js'), `import { ${name} } from './${file}';\n${name}(server);\n`);
+    }
     return new App(plan, project, tree, `http://${await host.address()}`);
   }
 
@@ -129,17 +130,19 @@ export class App {
   }
 
   /** Version that a visitor sees now, or why none. */
-  async seen(): Promise<string> {
-    try {
-      const answer = await request(`${this.#proxyUrl}/version`, {
-        headers: { host: this.#hostName },
-        signal: AbortSignal.timeout(ANSWER_MS),
-      });
-      await answer.body.dump();
-      return answer.statusCode === 200 ? String(answer.headers['x-version']) : `HTTP ${answer.statusCode}`;
-    } catch (error) {
-      return (error as Error).message;
-    }
+  seen(): Promise<string> {
+    return this.header('x-version').catch((error: unknown) => (error as Error).message);
+  }
+
+  /** Of the answer that a visitor gets now. */
+  async header(name: string): Promise<string> {
+    const answer = await request(`${this.#proxyUrl}/version`, {
+      headers: { host: this.#hostName },
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    await answer.body.dump();
+    if (answer.statusCode !== 200) throw new Error(`HTTP ${answer.statusCode}`);
+    return String(answer.headers[name]);
   }
 
   /** Waits until visitors see this version. */

@@ -6,9 +6,10 @@ import type { HostImage, LabHost } from './host.ts';
 import { differences, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
+import { reachesNothing } from './phases/boot.ts';
 import { allIsWell, nothingToMend } from './phases/health.ts';
 import { limitPhases } from './phases/limits.ts';
-import { upgradePhases } from './phases/upgrade.ts';
+import { beginUpgrade, upgradePhases } from './phases/upgrade.ts';
 import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
 
 /** What each host of the fleet is booted from. */
@@ -73,11 +74,12 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
     // Visitors of the other host feel nothing of it.
     await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
+    await lab.phase('an app at the boot of its host', () => other.under(() => reachesNothing(client, web, app)));
     await lab.phase('power cut after a deployment', () => other.under(() => cutAfterLive(client, web, app)));
     await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
     await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
     await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
-    await upgradePhases(lab, app, { hub, web });
+    await upgradePhases(lab, { app, other }, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
       for (const host of [hub, web, api]) await allIsWell(host);
@@ -90,7 +92,8 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     for (const host of [web, api]) await pruneImages(host);
   });
   for (const host of [web, api, hub]) {
-    await lab.phase(`uninstall of ${host.name}`, async () => {
+    await lab.phase(`uninstall of ${host.name}${host === api ? ', in an upgrade' : ''}`, async () => {
+      if (host === api) await beginUpgrade(api);
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));
       // The packages that the installer has fetched stay; of what is ours nothing does.
@@ -107,7 +110,7 @@ const restart = async (host: LabHost, unit: string): Promise<void> => {
 const MOST_EXPOSED = 4;
 
 async function checkFences(host: LabHost): Promise<void> {
-  for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service']) {
+  for (const unit of ['orkestr-proxy.service', 'orkestr-hub.service', 'orkestr-firewall.service']) {
     const said = await host.must(['systemd-analyze', 'security', '--no-pager', unit]);
     const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
     if (!(exposure <= MOST_EXPOSED)) throw new Error(`${unit} is exposed ${exposure}`);

@@ -6,6 +6,7 @@ import type { Finding } from '../check.ts';
 
 const UNITS = [
   'orkestr-agent.service',
+  'orkestr-firewall.service',
   'orkestr-proxy.service',
   'orkestr-proxy.socket',
   'orkestr-proxy-tls.socket',

@@ -7,7 +7,7 @@ import type { LabHost } from '../host.ts';
 import type { Lab } from '../lab.ts';
 
 /** The host answers for its apps again after so long (FAULTS: host reboot). */
-const SERVES_AGAIN_MS = 60_000;
+export const SERVES_AGAIN_MS = 60_000;
 /** A deployment is in its build then. */
 const INTO_BUILD_MS = 2000;
 

@@ -2,14 +2,20 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Upgrade } from '../../../agent/upgrade/record.ts';
+import { z } from 'zod';
+import { isEnded, Upgrade } from '../../../agent/upgrade/record.ts';
 import manifest from '../../../package.json' with { type: 'json' };
+import type { ErrorCode } from '../../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import type { LabHost } from '../host.ts';
 import { RELEASE_ON_HOST } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { makeNext } from '../releases.ts';
 import type { NextRelease } from '../releases.ts';
+import { SERVES_AGAIN_MS } from './power.ts';
+
+/** The longest of all that an upgrade waits for is a release that is not healthy, ms. */
+const RECORD_MS = 180_000;
 
 const STARTED = `process.argv.includes('serve')`;
 
@@ -19,6 +25,8 @@ const NEXT = {
   better: { version: '7.1.0' },
   /** Killed in the middle. */
   interrupted: { version: '7.2.0' },
+  /** The power is cut in the middle. */
+  cut: { version: '7.2.1' },
   noAgent: { version: '7.3.0', before: { file: 'agent.cjs', text: `if (${STARTED}) process.exit(3);` } },
   noProxy: { version: '7.4.0', before: { file: 'proxy/main.cjs', text: `if (${STARTED}) process.exit(4);` } },
   noTrial: {
@@ -31,7 +39,47 @@ const NEXT = {
 
 const placeOf = ({ version }: NextRelease): string => `${RELEASE_ON_HOST}/next/${version}`;
 
-export async function upgradePhases(lab: Lab, app: App, { hub, web }: { hub: LabHost; web: LabHost }): Promise<void> {
+const Versions = z.object({
+  orkestr: z.string(),
+  agent: z.string().nullable(),
+  proxy: z.string().nullable(),
+  lastUpgrade: Upgrade.nullable(),
+});
+const Status = z.object({ checks: z.object({ versions: z.object({ data: Versions }) }) });
+
+interface Cut {
+  readonly name: string;
+  readonly next: NextRelease;
+  /** What is being done when the power goes, once for each. */
+  readonly at: readonly string[];
+  readonly ends: Pick<Upgrade, 'state'> & { readonly code?: ErrorCode };
+  readonly runs: NextRelease;
+}
+
+/** `better` runs when they begin. */
+const CUTS: readonly Cut[] = [
+  {
+    name: 'power cut twice in the switch',
+    next: NEXT.cut,
+    at: ['waiting for the agent', 'waiting for the agent'],
+    ends: { state: 'reverted', code: 'ORK_UPGRADE_INTERRUPTED' },
+    runs: NEXT.better,
+  },
+  {
+    name: 'power cut between agent and proxy',
+    next: NEXT.cut,
+    at: ['handing over the proxy'],
+    ends: { state: 'healthy' },
+    runs: NEXT.cut,
+  },
+];
+
+/** @param other on a host where nothing happens */
+export async function upgradePhases(
+  lab: Lab,
+  { app, other }: { app: App; other: App },
+  { hub, web }: { hub: LabHost; web: LabHost },
+): Promise<void> {
   await lab.phase('further releases', () => makeAll(lab));
   await lab.phase('upgrade of the hub', () =>
     app.under(async () => mustRunAll(hub, await upgraded(hub, NEXT.good, ['--from', placeOf(NEXT.good)]))),
@@ -61,7 +109,7 @@ export async function upgradePhases(lab: Lab, app: App, { hub, web }: { hub: Lab
     app.under(async () => {
       const { interrupted } = NEXT;
       const under = upgraded(web, interrupted, ['--from', placeOf(interrupted)]);
-      await untilState(web, 'switching');
+      await untilRecord(web, ({ state }) => state === 'switching');
       await web.must(['systemctl', 'kill', '--signal=KILL', 'orkestr-upgrade.service']);
       await mustRunAll(web, await under);
     }),
@@ -85,13 +133,14 @@ export async function upgradePhases(lab: Lab, app: App, { hub, web }: { hub: Lab
       await mustRunAll(web, await upgraded(web, NEXT.better, ['--version', NEXT.better.version, '--allow-downgrade']));
     }),
   );
+  for (const cut of CUTS) await lab.phase(cut.name, () => other.under(() => cutInUpgrade(web, app, cut)));
   await lab.phase('only two releases are kept', async () => {
     const kept = (await web.must(['ls', '/opt/orkestr/releases'])).trim().split('\n');
     // And those that a proxy still runs from, which has not drained.
     const allowed = [
       manifest.version,
       ...Object.values(NEXT)
-        .slice(0, 3)
+        .slice(0, 4)
         .map(({ version }) => version),
     ];
     if (!kept.every((version) => allowed.includes(version))) throw new Error(kept.join());
@@ -122,24 +171,58 @@ async function upgraded(host: LabHost, next: NextRelease, options: readonly stri
   return next.version;
 }
 
+/** As the host tells them itself. */
+async function versionsOf(host: LabHost): Promise<z.infer<typeof Versions>> {
+  return Status.parse(JSON.parse((await host.run(['orkestr-agent', 'status', '--json'])).stdout)).checks.versions.data;
+}
+
 /** Agent and proxy are of that version, and so is what stands in the path; nothing is left of the work. */
 async function mustRunAll(host: LabHost, version: string): Promise<void> {
-  const report = JSON.parse((await host.run(['orkestr-agent', 'status', '--json'])).stdout) as {
-    checks: Record<string, { data: Record<string, unknown> }>;
-  };
-  const { orkestr, agent, proxy } = report.checks['versions']?.data ?? {};
+  const { orkestr, agent, proxy } = await versionsOf(host);
   if ([orkestr, agent, proxy].some((one) => one !== version)) {
-    throw new Error(`${host.name} runs orkestr ${String(orkestr)}, agent ${String(agent)}, proxy ${String(proxy)}`);
+    throw new Error(`${host.name} runs orkestr ${orkestr}, agent ${agent}, proxy ${proxy}`);
   }
   const left = await host.run(['test', '-e', '/opt/orkestr/upgrader']);
   if (left.code === 0) throw new Error(`${host.name}: the link of the upgrader is still there`);
 }
 
-async function untilState(host: LabHost, state: string): Promise<void> {
-  for (let tries = 0; tries < 600; tries += 1) {
-    const { stdout } = await host.run(['cat', '/var/lib/orkestr/upgrade.json']);
-    if (stdout.includes(`"state": "${state}"`)) return;
-    await sleep(100);
+/** On a host that runs the first release: returns in the middle of the switch. */
+export async function beginUpgrade(host: LabHost): Promise<void> {
+  order(host, NEXT.good);
+  await untilRecord(host, ({ state }) => state === 'switching');
+}
+
+/** Whoever looks on goes with the host or with what it runs, and says nothing that counts. */
+function order(host: LabHost, next: NextRelease): void {
+  host.run(['orkestr-agent', 'upgrade', '--json', '--from', placeOf(next)]).catch(() => undefined);
+}
+
+/** Afterwards it is one release or the other as a whole, says so, and its apps are served. */
+async function cutInUpgrade(host: LabHost, app: App, { next, at, ends, runs }: Cut): Promise<void> {
+  const version = await app.seen();
+  order(host, next);
+  for (const [index, doing] of at.entries()) {
+    await untilRecord(host, (record) => isOf(record, next) && record.switches === index + 1 && record.doing === doing);
+    await host.cutPower();
+    await host.powerOn();
   }
-  throw new Error(`${host.name} does not come to be ${state}`);
+  const { state, error } = await untilRecord(host, (record) => isOf(record, next) && isEnded(record));
+  if (state !== ends.state || error?.code !== ends.code) throw new Error(JSON.stringify({ state, error }));
+  await mustRunAll(host, runs.version);
+  const { lastUpgrade } = await versionsOf(host);
+  if (lastUpgrade?.state !== ends.state) throw new Error(`the status of ${host.name} says ${lastUpgrade?.state}`);
+  await app.untilSeen(version, SERVES_AGAIN_MS * host.slowness);
+}
+
+const isOf = ({ version }: Upgrade, next: NextRelease): boolean => version === next.version;
+
+/** @returns the record of the last upgrade, once it is so */
+async function untilRecord(host: LabHost, isSo: (record: Upgrade) => boolean): Promise<Upgrade> {
+  let told = '';
+  for (const end = Date.now() + RECORD_MS * host.slowness; Date.now() < end; await sleep(100)) {
+    told = (await host.run(['cat', '/var/lib/orkestr/upgrade.json'])).stdout;
+    const record = Upgrade.safeParse(JSON.parse(told || 'null'));
+    if (record.success && isSo(record.data)) return record.data;
+  }
+  throw new Error(`the upgrade of ${host.name} stays at ${told}`);
 }

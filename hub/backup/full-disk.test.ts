@@ -1,0 +1,158 @@
+/** Backups and restores on file systems that are really full. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, openSync, closeSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { prepareState } from '../state.ts';
+import { openDatabase } from '../store/database.ts';
+import { makeBackup, restoreBackup } from './backup.ts';
+import { makeHub, teamsOf } from './test-hub.ts';
+
+const MIB = 1024 ** 2;
+const NOW = new Date('2026-11-28T20:00:00Z');
+const LATER = new Date('2026-11-28T21:00:00Z');
+
+interface Disk {
+  readonly folder: string;
+  /** Writes a file that leaves so many bytes free. */
+  fillUpTo(free: number): void;
+}
+
+function disk(t: TestContext, ...options: string[]): Disk {
+  const folder = mkdtempSync(join(tmpdir(), 'ork-full-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options.join(','), 'tmpfs', folder]);
+  t.after(() => {
+    execFileSync('umount', [folder]);
+    rmSync(folder, { recursive: true });
+  });
+  return {
+    folder,
+    fillUpTo(free) {
+      const { bavail, bsize } = statfsSync(folder);
+      writeFileSync(join(folder, 'filler'), Buffer.alloc(Math.max(0, bavail * bsize - free)));
+    },
+  };
+}
+
+/** What does not get smaller. */
+const addObject = (remote: string, bytes: number): void =>
+  void execFileSync('git', [`--git-dir=${remote}`, 'hash-object', '-w', '--stdin'], { input: randomBytes(bytes) });
+
+const work = (hub: string): string[] => readdirSync(hub).filter((name) => /^\.backup-|^before-/.test(name));
+
+test('a disk that has no room for a backup is told by name; the backup before it stays, and is whole', async (t) => {
+  const home = disk(t, 'size=200m');
+  const hub = join(home.folder, 'hub');
+  const repository = await makeHub(hub);
+  const target = disk(t, 'size=2m');
+  const { file } = await makeBackup(hub, target.folder, NOW);
+  addObject(repository, 4 * MIB);
+  await assert.rejects(makeBackup(hub, target.folder, LATER), {
+    code: 'ORK_DISK_FULL',
+    message: new RegExp(`disk of ${target.folder} has no room for the backup: .*[KM]iB and \\d+ inodes were free`),
+  });
+  assert.deepEqual(readdirSync(target.folder), ['hub-20261128T200000Z.tar.gz']);
+  assert.deepEqual(work(hub), []);
+  await restoreBackup(hub, file, { replace: true, now: LATER });
+  assert.deepEqual(await teamsOf(hub), ['First']);
+});
+
+test('a backup beside the hub ends before it takes the room that the hub needs, which writes on all the while', async (t) => {
+  const home = disk(t, 'size=120m');
+  const hub = join(home.folder, 'hub');
+  addObject(await makeHub(hub), 30 * MIB);
+  home.fillUpTo(80 * MIB);
+  const db = await openDatabase(prepareState(hub).database);
+  let [writes, least] = [0, Infinity];
+  const over = new AbortController();
+  const writing = (async () => {
+    while (!over.signal.aborted) {
+      await db.updateTable('team').set({ name: 'First' }).execute();
+      const { bavail, bsize } = statfsSync(home.folder);
+      least = Math.min(least, bavail * bsize);
+      writes += 1;
+      await new Promise(setImmediate);
+    }
+  })();
+  try {
+    await assert.rejects(makeBackup(hub, join(home.folder, 'hub.tar.gz'), NOW), {
+      code: 'ORK_DISK_FULL',
+      message: /64\.0 MiB and 100 inodes have to stay free for the hub/,
+    });
+  } finally {
+    over.abort();
+    await writing;
+    await db.destroy();
+  }
+  assert.ok(writes > 0);
+  assert.ok(least > 48 * MIB && least < 72 * MIB, `${least / MIB} MiB were free: some was written, and not too much`);
+  assert.deepEqual(readdirSync(home.folder).toSorted(), ['filler', 'hub']);
+  assert.deepEqual(work(hub), []);
+});
+
+test('where the copy itself would take the room of the hub, nothing is begun', async (t) => {
+  const home = disk(t, 'size=80m');
+  const hub = join(home.folder, 'hub');
+  await makeHub(hub);
+  home.fillUpTo(60 * MIB);
+  await assert.rejects(makeBackup(hub, disk(t, 'size=10m').folder, NOW), {
+    code: 'ORK_DISK_FULL',
+    message: /has 60\.\d MiB and \d+ inodes free: .* are needed, and 64\.0 MiB/,
+  });
+  assert.deepEqual(await teamsOf(hub), ['First']);
+});
+
+test('inodes that run out are a full disk, too', async (t) => {
+  const home = disk(t, 'size=200m');
+  const hub = join(home.folder, 'hub');
+  await makeHub(hub);
+  const target = disk(t, 'size=10m', 'nr_inodes=2');
+  closeSync(openSync(join(target.folder, 'last'), 'w'));
+  await assert.rejects(makeBackup(hub, target.folder, NOW), {
+    code: 'ORK_DISK_FULL',
+    message: /and 0 inodes were free/,
+  });
+});
+
+test('where standard output has no room, the same is told', async (t) => {
+  const home = disk(t, 'size=200m');
+  const hub = join(home.folder, 'hub');
+  await makeHub(hub);
+  const full = openSync('/dev/full', 'w');
+  t.after(() => closeSync(full));
+  const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, '../main.ts'), 'backup', '-'], {
+    env: { ORKESTR_HUB_STATE: hub, PATH: '/usr/bin:/bin' },
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.match(stderr, /^ORK_DISK_FULL: Where standard output goes is no room/);
+});
+
+test('a restore on a full disk is told as that, and what was there is there', async (t) => {
+  const home = disk(t, 'size=200m');
+  const source = join(home.folder, 'hub');
+  addObject(await makeHub(source), 8 * MIB);
+  const { file } = await makeBackup(source, join(home.folder, 'hub.tar.gz'), NOW);
+  const small = disk(t, 'size=6m');
+  const hub = join(small.folder, 'hub');
+  await makeHub(hub);
+  await assert.rejects(restoreBackup(hub, file, { replace: true, now: LATER }), {
+    code: 'ORK_DISK_FULL',
+    message: /has no room for what is in the backup: .* were free/,
+  });
+  assert.deepEqual(work(hub), []);
+  assert.deepEqual(await teamsOf(hub), ['First']);
+
+  const fresh = join(small.folder, 'fresh');
+  mkdirSync(fresh);
+  await assert.rejects(restoreBackup(fresh, file, { replace: false, now: LATER }), { code: 'ORK_DISK_FULL' });
+  assert.deepEqual(
+    readdirSync(fresh).filter((name) => !name.endsWith('.lock')),
+    [],
+    'nothing is half there',
+  );
+});

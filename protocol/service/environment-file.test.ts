@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseEnvironmentFile } from './environment-file.ts';
+import { CASES } from './environment-file.testing.ts';
+
+for (const { what, text, settings } of CASES) {
+  test(`a file of settings is read as systemd reads it: ${what}`, () => {
+    assert.deepEqual(Object.fromEntries(parseEnvironmentFile(text)), settings);
+  });
+}
+
+test('a name of JavaScript is a name like others', () => {
+  assert.deepEqual(
+    [...parseEnvironmentFile('__proto__=x\nconstructor=y')],
+    [
+      ['__proto__', 'x'],
+      ['constructor', 'y'],
+    ],
+  );
+});
