@@ -1,18 +1,23 @@
 /** Which version of a runtime an app gets: what the repository asks for, and the base image that has it. */
 import type { Evidence } from '../../protocol/steps.ts';
-import type { BaseImages } from './base-images.ts';
+import { BaseImages, imageVersion, withVersion } from './base-images.ts';
 import type { DetectRequest, Stated } from './detector.ts';
 import type { RepositoryView } from './repository.ts';
-import { admits, imageVersion, withVersion } from './versions.ts';
+import { admits } from './versions.ts';
+
+/** The names of a host that sets none of its own. */
+const OURS = BaseImages.parse({});
 
 /** A runtime whose version is in the tag of its base image. */
 export interface Runtime {
   readonly name: string;
   readonly kind: keyof BaseImages;
-  /** Numbers of a version in a tag: 1 for `node:24`, 2 for `python:3.11`. */
+  /** Numbers of a version in a tag: 1 for `node:26`, 2 for `python:3.11`. */
   readonly digits: 1 | 2;
   /** Lines that may be chosen when the default one does not fit, the best first: the next newer one, then further ones. */
   readonly lines: readonly string[];
+  /** Lines that get security fixes, the newest first. An older one that is not here is a warning; absent: no warnings. */
+  readonly supported?: readonly string[];
   /** What the default is, said where nothing asks for a version. */
   readonly standing: string;
   /** Where a repository says the version, the most exact place first. */
@@ -79,21 +84,38 @@ export async function chooseRuntime(
     image,
     version: version ?? '',
     evidence: { subject: 'version', value: version ?? image, from },
-    warnings,
+    warnings: warnings.length > 0 ? warnings : endOfLife(runtime, version, from),
   });
-  if (wanted === null) return chosen(standard, have, `default: ${runtime.standing}`);
+  if (wanted === null)
+    return chosen(
+      standard,
+      have,
+      standard === OURS[runtime.kind] ? `default: ${runtime.standing}` : 'default of this host',
+    );
   const from = `${wanted.from}: ${wanted.value}`;
   if (have === null || admits(wanted.value, have)) return chosen(standard, have, from);
   const asks = `${wanted.from} asks for ${runtime.name} ${wanted.value}`;
   const line = lineFor(wanted.value, runtime);
   if (line === null)
     return chosen(standard, have, 'default', [`${asks}, which no base image is known for; it gets ${have}.`]);
-  if (await surroundings.isMadeHere(standard)) {
+  const other = withVersion(standard, line);
+  if ((await surroundings.isMadeHere(standard)) && !(await surroundings.isMadeHere(other))) {
+    const mend = runtime.supported?.includes(line)
+      ? ` Make the other one too: \`orkestr-agent base-images build ${runtime.kind}:${line}\`.`
+      : '';
     return chosen(standard, have, 'base image of this host', [
-      `${asks}, but the base image ${standard} has ${have}, and this host made it itself.`,
+      `${asks}, but the base image ${standard} has ${have}, and this host made it itself.${mend}`,
     ]);
   }
-  return chosen(withVersion(standard, line), line, from);
+  return chosen(other, line, from);
+}
+
+/** A warning when the version gets no security fixes; one that is newer than all we know of is left alone. */
+function endOfLife({ name, supported = [] }: Runtime, version: string | null, from: string): string[] {
+  const [newest] = supported;
+  if (version === null || newest === undefined || supported.some((line) => admits(line, version))) return [];
+  if (Number.parseInt(version, 10) > Number.parseInt(newest, 10)) return [];
+  return [`${name} ${version} (${from}) gets no security fixes any more. Ask for ${supported.join(' or ')}.`];
 }
 
 /** The line of versions that fits a range: the best known one, else the very one that the range names. */

@@ -98,7 +98,7 @@ async function commandLines(): Promise<string> {
 
 describe('builds in a real sandbox', () => {
   before(async () => {
-    for (const name of ['debian:bookworm-slim', 'node:24-bookworm-slim']) {
+    for (const name of ['debian:bookworm-slim', 'node:26-bookworm-slim']) {
       assert.ok(await images.find(name), `the base image ${name} is needed: orkestr-agent base-images build node`);
     }
     folder = await mkdtemp(join(tmpdir(), 'ork-build-'));
@@ -337,7 +337,7 @@ describe('builds in a real sandbox', () => {
     // A host may have no address but those of the ranges that engines use: then there is nothing more to try.
     const hosts = (await hostAddresses()).map((address, index) => ({ name: `host${index}`, address }));
     const { text } = await build([
-      'FROM node:24-bookworm-slim',
+      'FROM node:26-bookworm-slim',
       `RUN ${probe('metadata', '169.254.169.254', 80)}; ${probe('veth', vethAddress(), port)}; ${probe('docker0', '172.17.0.1', port)}`,
       `RUN ${['true', ...hosts.map(({ name, address }) => probe(name, address, port))].join('; ')}`,
       'RUN npm view is-odd@3.0.1 name',

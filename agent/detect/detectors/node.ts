@@ -19,7 +19,13 @@ import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
 /** Code names of the LTS lines, as nvm knows them. */
-const CODE_NAMES: Readonly<Record<string, string>> = { hydrogen: '18', iron: '20', jod: '22', krypton: '24' };
+const CODE_NAMES: Readonly<Record<string, string>> = {
+  hydrogen: '18',
+  iron: '20',
+  jod: '22',
+  krypton: '24',
+  lithium: '26',
+};
 
 const nvmrc = versionFile('.nvmrc');
 
@@ -27,7 +33,8 @@ export const RUNTIME: Runtime = {
   name: 'Node.js',
   kind: 'node',
   digits: 1,
-  lines: ['24', '22', '20', '18', '26'],
+  lines: ['26', '24', '22', '20', '18'],
+  supported: ['26', '24', '22'],
   standing: 'the current LTS',
   files: [
     {
