@@ -28,6 +28,7 @@ Pushes every fixture app of test/fixtures/apps to an installation of its own, an
 whose toolchain is not to be had without a foreign registry are only planned: "built" is null, and "reason" says why.
 
   --only A,B   only these
+  --node LINE  apps of Node.js on that line (24, 22) instead of what each asks for; its base image is made
   --keep       leave the apps running until Ctrl-C, and tell their addresses
   --json       only the last line
 
@@ -36,6 +37,7 @@ that it makes stay on the machine.`;
 
 interface Options {
   readonly only: readonly string[];
+  readonly node: string | undefined;
   readonly keep: boolean;
   readonly say: (line: string) => void;
 }
@@ -44,6 +46,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string' },
+      node: { type: 'string' },
       keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -60,7 +63,7 @@ async function main(): Promise<number> {
     return 1;
   }
   const say = (line: string): void => (values.json ? undefined : console.log(line));
-  const outcomes = await tryAll({ only, keep: values.keep, say });
+  const outcomes = await tryAll({ only, node: values.node, keep: values.keep, say });
   console.log(JSON.stringify({ apps: outcomes }));
   const right = outcomes.filter(({ built, answered }) => built !== false && answered !== false);
   return right.length === only.length ? 0 : 1;
@@ -77,7 +80,7 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   say(`Docker Engine ${version}, ${origin}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
   try {
-    await makeBaseImages(home, say);
+    await makeBaseImages(home, options.node, say);
     return [...planned, ...(await buildAll(names, await makeRegistries(folder, say), options))];
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -89,14 +92,15 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   }
 }
 
-async function buildAll(names: readonly string[], baseImages: string, { keep, say }: Options): Promise<Outcome[]> {
+async function buildAll(names: readonly string[], baseImages: string, options: Options): Promise<Outcome[]> {
+  const { keep, say } = options;
   const interrupted = stopAsked();
   const stack = await startStack({ env: { agent: { ORKESTR_BASE_IMAGES: baseImages } } });
   try {
     const outcomes: Outcome[] = [];
     for (const name of names) {
       if (interrupted.aborted) break;
-      outcomes.push(await tryOne(stack, name, { keep, say }));
+      outcomes.push(await tryOne(stack, name, options));
     }
     if (keep && !interrupted.aborted) {
       for (const name of names) {
@@ -112,10 +116,10 @@ async function buildAll(names: readonly string[], baseImages: string, { keep, sa
   }
 }
 
-async function tryOne(stack: Stack, name: string, { keep, say }: Omit<Options, 'only'>): Promise<Outcome> {
+async function tryOne(stack: Stack, name: string, { node, keep, say }: Options): Promise<Outcome> {
   const app = BUILT[name];
   if (app === undefined) throw new Error(`${name} is not built`);
-  const outcome = await tryApp(stack, name, app, keep).catch((error: unknown) => ({
+  const outcome = await tryApp(stack, name, app, { node, keep }).catch((error: unknown) => ({
     name,
     detected: '',
     built: false,

@@ -5,7 +5,7 @@ import type { Engine } from '../../agent/lib/engine.ts';
 import { LABEL } from '../../agent/lib/labels.ts';
 import type { Visit, Visits } from './visitor.ts';
 
-const IMAGE = 'node:24-bookworm-slim';
+const IMAGE = 'node:26-bookworm-slim';
 const PORT = 8080;
 const PROGRAM = `require('node:http').createServer((q, a) => a.end('hello')).listen(${PORT})`;
 const READY_TRIES = 200;
