@@ -17,7 +17,7 @@ import { PLANNED, planOf } from '../fixtures/plan-of.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 import { BUILT, PLANNED_ONLY } from './apps.ts';
-import { makeBaseImages } from './images.ts';
+import { kindsOf, makeBaseImages } from './images.ts';
 import { makeRegistries } from './registries.ts';
 import { tryApp } from './try-app.ts';
 import type { Outcome } from './try-app.ts';
@@ -80,8 +80,9 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   say(`Docker Engine ${version}, ${origin}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
   try {
-    await makeBaseImages(home, options.node, say);
-    return [...planned, ...(await buildAll(names, await makeRegistries(folder, say), options))];
+    const kinds = await kindsOf(names);
+    await makeBaseImages(home, { kinds, node: options.node }, say);
+    return [...planned, ...(await buildAll(names, await makeRegistries(folder, kinds, say), options))];
   } finally {
     rmSync(folder, { recursive: true, force: true });
     // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
