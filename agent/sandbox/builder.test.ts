@@ -174,6 +174,15 @@ describe('builds in a real sandbox', () => {
     assert.match((await build(lines)).text, /RUN echo .* \(cached\)/);
   });
 
+  test('of a build that ran nothing no peak memory is told, whatever an earlier one left in memory', async () => {
+    const ran = await build(['FROM debian:bookworm-slim', `RUN head -c 30000000 /dev/zero > /${randomUUID()}`]);
+    assert.ok((ran.image.peakMemoryBytes ?? 0) > 0);
+    assert.match(ran.text, /^peak memory .* of 256 MiB$/m);
+    const { image, text } = await build(['FROM debian:bookworm-slim', `ENV ID=${randomUUID()}`, 'COPY app.txt /']);
+    assert.equal(image.peakMemoryBytes, null);
+    assert.doesNotMatch(text, /peak memory/);
+  });
+
   test('a damaged layer never reaches the host, and the next build makes it anew', async () => {
     const lines = ['FROM debian:bookworm-slim', `RUN echo whole > /made-${scope}`];
     const { image } = await build(lines);

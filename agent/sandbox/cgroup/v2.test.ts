@@ -111,4 +111,8 @@ test('the counters are read, refusals of the groups below too', async (t) => {
   writeFileSync(join(run, 'container', 'pids.events'), 'max 5\n');
   assert.deepEqual(await group.read(), { processes: 77, refusedForks: 5, oomKills: 2, engineOomKills: 0 });
   assert.equal(await group.peakMemory(), 123_456);
+  writeFileSync(join(run, 'memory.peak'), '0\n');
+  assert.equal(await group.peakMemory(), null, 'nothing ran');
+  rmSync(join(run, 'memory.peak'));
+  assert.equal(await group.peakMemory(), null, 'a kernel before 5.19');
 });
