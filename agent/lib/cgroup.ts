@@ -40,6 +40,13 @@ export async function peakMemory(folder: string): Promise<number | null> {
   return Number(text?.trim()) || null;
 }
 
+/** Memory in bytes that the kernel cannot take back from this group's processes (v1: with those below); null: the group is gone. */
+export async function heldMemory(folder: string): Promise<number | null> {
+  const text = await readIfThere(join(folder, 'memory.stat'));
+  const bytes = text === null ? undefined : /^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1];
+  return bytes === undefined ? null : Number(bytes);
+}
+
 async function readIfThere(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8');

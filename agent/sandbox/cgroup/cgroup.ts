@@ -27,6 +27,8 @@ export interface CgroupReading {
   readonly oomKills: number;
   /** Processes of the engine that it killed so. */
   readonly engineOomKills: number;
+  /** Memory of the engine that is no cache, bytes. */
+  readonly engineBytes: number;
 }
 
 export interface BuildCgroup {

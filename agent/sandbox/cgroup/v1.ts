@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { oomKills, peakMemory } from '../../lib/cgroup.ts';
+import { heldMemory, oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
 import { killsIn, lastRecord } from './kernel-log.ts';
@@ -59,6 +59,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
       refusedForks: await forkRefusals(group('pids', 'run')),
       oomKills: killsIn(parent, since),
       engineOomKills: (await engineKills()) - engineKillsBefore,
+      engineBytes: (await heldMemory(group('memory', 'engine'))) ?? 0,
     }),
     peakMemory: () => peakMemory(group('memory', 'run')),
     async remove() {
