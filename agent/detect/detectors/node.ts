@@ -197,13 +197,23 @@ function evidenceOf(facts: Facts, { app, running, build, manager, recipe, runtim
 }
 
 function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] {
-  const warnings = [...app.warnings, ...(recipe.install === null ? [] : manager.warnings), ...runtime.warnings];
-  if (recipe.developmentProgram !== null) {
-    const { developmentProgram } = recipe;
-    warnings.push(
-      `The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`,
-    );
-  }
   const own = running.framework?.warning?.(app.manifest);
-  return own ? [...warnings, own] : warnings;
+  return [
+    ...app.warnings,
+    ...(recipe.install === null ? [] : manager.warnings),
+    ...runtime.warnings,
+    ...developmentWarning(app, manager, recipe),
+    ...(own ? [own] : []),
+  ];
+}
+
+function developmentWarning(app: NodeApp, { prunes }: ChosenManager, recipe: NodeRecipe): string[] {
+  const { developmentProgram, output } = recipe;
+  if (developmentProgram !== null) {
+    return [`The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`];
+  }
+  const has = [app.manifest, app.rootManifest].some(({ devDependencies }) => Object.keys(devDependencies).length > 0);
+  return has && !prunes && output === null
+    ? ['Before Yarn 4 nothing leaves development dependencies out: all of them stay in the image.']
+    : [];
 }

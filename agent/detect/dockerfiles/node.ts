@@ -133,8 +133,14 @@ function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined):
 
 /** Whether they are taken out again: not when the app needs them, nor when only built files go on. */
 function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
-  const { install, developmentProgram, output } = recipe;
-  return install !== null && developmentProgram === null && output === null && keepsDevelopment(recipe, buildCommand);
+  const { install, manager, developmentProgram, output } = recipe;
+  return (
+    install !== null &&
+    manager.prunes &&
+    developmentProgram === null &&
+    output === null &&
+    keepsDevelopment(recipe, buildCommand)
+  );
 }
 
 /** The stage that runs. `context`: the folder it takes from the repository directly; null: from the build stage. */

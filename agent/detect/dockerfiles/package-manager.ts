@@ -23,5 +23,12 @@ export function installManager({ package: name, version, hash }: ManagerSetup): 
 
 const YARN_2 = '@yarnpkg/cli-dist';
 
-/** For commands that call corepack by themselves, in images that have none. */
-export const INSTALL_COREPACK = `RUN command -v corepack || ${INSTALL} corepack@0`;
+/**
+ * For commands that call corepack by themselves, in images that have none. Not among npm's programs: it brings a pnpm and a
+ * yarn too, which are there already.
+ */
+export const INSTALL_COREPACK = [
+  'RUN command -v corepack || {',
+  'npm install --prefix=/opt/corepack --no-fund --no-audit corepack@0 &&',
+  'ln -s /opt/corepack/node_modules/corepack/dist/corepack.js /usr/local/bin/corepack; }',
+].join(' ');

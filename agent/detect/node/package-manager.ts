@@ -3,6 +3,7 @@ import type { Evidence } from '../../../protocol/steps.ts';
 import type { PackageJson } from './package-json.ts';
 import { pinnedHash } from './pinned-hash.ts';
 import type { PinnedHash } from './pinned-hash.ts';
+import { hasFocus, yarnOf } from './yarn.ts';
 import type { RepositoryView } from '../repository.ts';
 
 /** How to work with one package manager. */
@@ -95,6 +96,8 @@ export interface ChosenManager {
   /** How it gets into the image; null when the base image has it. */
   readonly setup: ManagerSetup | null;
   readonly lockfile: string | null;
+  /** Whether it can leave development dependencies out. */
+  readonly prunes: boolean;
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
 }
@@ -120,6 +123,7 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
     name,
     setup,
     lockfile,
+    prunes: name !== 'berry' || (await hasFocus(repository, found.version)),
     evidence: { subject: 'packageManager', value: shown(name, setup), from: found.from },
     warnings: [
       ...fieldWarnings(manifest.packageManager, name, setup),
@@ -171,7 +175,7 @@ function fromLockfile(present: ReadonlyMap<string, string>): Choice {
   for (const file of MANAGERS.npm.lockfiles) if (present.has(file)) return { name: 'npm', version: '', from: file };
   const pnpm = present.get('pnpm-lock.yaml');
   if (pnpm !== undefined) {
-    // pnpm 9 and 10 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
+    // pnpm 9 to 12 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
     const format = Number.parseInt(/lockfileVersion:\s*'?(\d+)/.exec(pnpm)?.[1] ?? '9', 10);
     return { name: 'pnpm', version: format >= 9 ? '9' : format >= 6 ? '8' : '7', from: 'pnpm-lock.yaml' };
   }
@@ -179,6 +183,6 @@ function fromLockfile(present: ReadonlyMap<string, string>): Choice {
   const yarn = present.get('yarn.lock');
   if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };
   return yarn.includes('__metadata:')
-    ? { name: 'berry', version: '4', from: 'yarn.lock' }
+    ? { name: 'berry', version: yarnOf(yarn), from: 'yarn.lock' }
     : { name: 'yarn', version: '1', from: 'yarn.lock' };
 }
