@@ -20,7 +20,7 @@ import { run } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';
 import { planFor } from '../../test/harness/builder.ts';
 import { makeImageBuilder } from './builder.ts';
-import { makeBuildCgroup } from './cgroup/cgroup.ts';
+import { makeBuildCgroup, type CgroupReading } from './cgroup/cgroup.ts';
 import { buildGroup } from './cgroup/group.ts';
 import { makeSandbox } from './sandbox.ts';
 
@@ -93,10 +93,11 @@ const failure = async (work: Promise<unknown>): Promise<OrkestrError> => {
 
 const sandboxPid = (): number => Number(readFileSync(join(files.runDirectory, 'a', 'dockerd.pid'), 'utf8'));
 
+const readGroup = (): Promise<CgroupReading> => makeBuildCgroup(`${buildGroup(scope).path}/a`).read();
+
 /** Nothing of a RUN lives on, whatever else runs on the machine. A killed process counts until somebody has waited for it. */
 async function assertNothingRuns(): Promise<void> {
-  const group = makeBuildCgroup(`${buildGroup(scope).path}/a`);
-  const count = async (): Promise<number> => (await group.read()).processes;
+  const count = async (): Promise<number> => (await readGroup()).processes;
   for (let tries = 0; tries < 40 && (await count()) > 0; tries += 1) await delay(50);
   assert.equal(await count(), 0);
 }
@@ -281,6 +282,16 @@ describe('builds in a real sandbox', () => {
     );
     assert.equal(large.code, 'ORK_IMAGE_TOO_LARGE');
     assert.match(large.message, /limit 90 MiB/);
+  });
+
+  test('a flood that the engine cannot hold until it is read ends as one, and the next build gets an engine with room', async () => {
+    const flood = await failure(
+      build(['FROM debian:bookworm-slim', 'RUN cat /dev/urandom'], { limits: { logMiB: 1024 } }),
+    );
+    assert.equal(flood.code, 'ORK_BUILD_LOG');
+    assert.match(flood.message, /said more than its engine could hold until it was read, in `RUN cat/);
+    await build(['FROM debian:bookworm-slim', 'RUN true']);
+    assert.ok((await readGroup()).engineBytes < 256 * 1_048_576);
   });
 
   test('a context with too many files is refused before it is sent', async () => {
