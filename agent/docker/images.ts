@@ -80,11 +80,13 @@ async function removeName(engine: Engine, name: string): Promise<boolean> {
 }
 
 function toImage(info: ImageInspectInfo, asked: string): Image {
+  // Engines differ in whether they say nothing, null or an empty one.
+  const names = (info.RepoTags as readonly string[] | null | undefined) ?? [];
   const exposed = Object.keys(info.Config.ExposedPorts ?? {}).filter((port) => !port.endsWith('/udp'));
   const healthcheck = info.Config.Healthcheck?.Test ?? [];
   return {
     id: info.Id,
-    reference: info.RepoTags.includes(asked) ? asked : (info.RepoTags[0] ?? info.Id),
+    reference: names.includes(asked) ? asked : (names[0] ?? info.Id),
     bytes: info.Size,
     baseImages: {},
     peakMemoryBytes: null,

@@ -10,6 +10,8 @@ export const AnswerLine = z.object({
   /** Of a push or pull: what becomes of the layer `id`, and how far it is, bytes. */
   status: z.string().optional(),
   progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).nullish(),
+  /** In words, for people; of a load, also the id of an image without a name. */
+  stream: z.string().optional(),
   error: z.string().optional(),
 });
 export type AnswerLine = z.infer<typeof AnswerLine>;

@@ -7,6 +7,7 @@ import { LABEL } from '../lib/labels.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import { hasMount } from './dockerfile/mounts.ts';
 import { refused } from './dockerfile/refused.ts';
+import { contentOf } from './image-content.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
@@ -25,7 +26,7 @@ export interface Supply {
 }
 
 /**
- * Image name → id that the build will use.
+ * Image name → id of what the build will use, on the host where it is there, else in the sandbox.
  * @throws OrkestrError ORK_BASE_IMAGE
  */
 export async function supplyImages(supply: Supply, names: readonly string[]): Promise<Record<string, string>> {
@@ -38,7 +39,8 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
   const { host, sandbox, log, signal, projectId, registries } = supply;
   const login = findLogin(registries, registryOf(name));
   const [onHost, inSandbox] = [await lookUp(host, name), await lookUp(sandbox, name)];
-  if (onHost !== null && onHost.id !== inSandbox?.id) {
+  if (onHost !== null) {
+    if (onHost.content === inSandbox?.content) return onHost.id;
     log.line(`Taking base image ${name} from this host`);
     await transferImage(host, sandbox, name, signal);
     // The one it replaces has lost its name and would stay for ever. Still in use by a cached layer: then it stays.
@@ -46,7 +48,7 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
     return onHost.id;
   }
   // One that was pulled with a login is had again with a login only: the registry decides who may.
-  if (inSandbox !== null && (onHost !== null || (login === undefined && !inSandbox.isPrivate))) return inSandbox.id;
+  if (inSandbox !== null && login === undefined && !inSandbox.isPrivate) return inSandbox.id;
   log.line(`Pulling base image ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
   await pull(sandbox, name, login, signal);
   const pulled = await lookUp(sandbox, name);
@@ -57,7 +59,10 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
 }
 
 interface BaseImage {
+  /** As this engine names it. */
   readonly id: string;
+  /** The same on both engines. */
+  readonly content: string;
   /** It was pulled with somebody's login. */
   readonly isPrivate: boolean;
 }
@@ -75,7 +80,7 @@ async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   }
   const tags: unknown = info.RepoTags; // null for an image without any
   const isPrivate = Array.isArray(tags) && tags.some((tag) => String(tag).startsWith(`${PRIVATE}:`));
-  return { id: info.Id, isPrivate };
+  return { id: info.Id, content: contentOf(info), isPrivate };
 }
 
 /** A second tag of the image, one per project and name; images of an engine take no labels afterwards. */

@@ -65,7 +65,7 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
   const [peakMemoryBytes, baseDigests, madeBy, earlier] = await Promise.all([
     // Without a RUN of its own the group may still hold what an earlier one left in the page cache.
     steps.some(isRun) ? lease.cgroup.peakMemory() : null,
-    digestsOf(lease.engine, baseImages),
+    digestsOf(lease.engine, Object.keys(baseImages)),
     again === undefined ? [] : commandsOf(lease.engine, reference),
     options.imagesOf(options.engine).list(owner.environmentId),
   ]);
@@ -86,13 +86,10 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
 const isRun = ({ name, cached }: BuiltStep): boolean => !cached && /^\[[^\]]*\] RUN /.test(name);
 
 /** By which those base images that came from a registry are had from it again. */
-async function digestsOf(
-  sandbox: Engine,
-  baseImages: Readonly<Record<string, string>>,
-): Promise<Record<string, string>> {
+async function digestsOf(sandbox: Engine, names: readonly string[]): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const [name, id] of Object.entries(baseImages)) {
-    const info = await orNull(sandbox.call(`inspect image ${name}`, (docker) => docker.getImage(id).inspect()));
+  for (const name of names) {
+    const info = await orNull(sandbox.call(`inspect image ${name}`, (docker) => docker.getImage(name).inspect()));
     const [digest] = info?.RepoDigests ?? [];
     if (digest !== undefined) digests[name] = digest;
   }

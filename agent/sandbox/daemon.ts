@@ -8,14 +8,18 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { SANDBOX_BRIDGE } from './network.ts';
 
-const START_TIMEOUT_MS = 40_000;
+/** A small machine that is busy takes most of a minute. */
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 const LOG_LINES = 15;
 /** BuildKit reads 32 bits; -1, which should mean no cap, is a cap of nothing in the engine of Docker 20.10. */
 const NO_CAP = 2 ** 31 - 1;
-/** proc_pid_oom_score_adj(5). Apps have 0. */
+/**
+ * proc_pid_oom_score_adj(5). Apps have 0. RUN inherits it: a host that is out of memory is to kill builds, and never an app or
+ * its edge instead.
+ */
 const OOM_SCORE = 500;
 
 export interface DaemonFiles {
@@ -68,6 +72,8 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
   let version: Promise<EngineVersion> | null = null;
 
   const containerd = join(files.runDirectory, 'exec', 'containerd');
+  const containerdPid = (): Promise<number | null> =>
+    ownPid(join(containerd, 'containerd.pid'), join(containerd, 'containerd.toml'));
   const runningPid = (): Promise<number | null> => ownPid(pidPath, `--config-file=${configPath}`);
   const answers = async (): Promise<boolean> =>
     engine
@@ -79,9 +85,16 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
 
   /** A killed engine's containerd dies a moment later; the next engine would take the dying one for its own. */
   const endContainerd = async (): Promise<void> => {
-    const pid = await ownPid(join(containerd, 'containerd.pid'), join(containerd, 'containerd.toml'));
+    const pid = await containerdPid();
     if (pid !== null) await end(pid, 'SIGKILL');
     await rm(containerd, { recursive: true, force: true });
+  };
+
+  /** When it answers: engines before Docker 25 set their own score when they start. Newer ones have no setting for it. */
+  const yieldMemory = async (): Promise<void> => {
+    for (const pid of [await runningPid(), await containerdPid()]) {
+      if (pid !== null) await writeFile(`/proc/${pid}/oom_score_adj`, String(OOM_SCORE));
+    }
   };
 
   const stop = async (): Promise<void> => {
@@ -115,7 +128,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       const child = spawnDaemon(files, settings, configPath, logPath);
       for (const end = Date.now() + START_TIMEOUT_MS; Date.now() < end; await delay(POLL_MS)) {
         if (child.exitCode !== null || child.signalCode !== null) break;
-        if (await answers()) return;
+        if (await answers()) return yieldMemory();
       }
       const log = (await readFile(logPath, 'utf8').catch(() => '')).trim().split('\n').slice(-LOG_LINES);
       if (child.exitCode === null) child.kill('SIGKILL');
@@ -142,8 +155,6 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
     mtu: settings.mtu,
     ...(settings.nameServers.length === 0 ? {} : { dns: settings.nameServers }),
     ip6tables: false,
-    // RUN inherits it: a host that is out of memory is to kill builds, and never an app or its edge instead.
-    'oom-score-adjust': OOM_SCORE,
     'live-restore': false,
     'log-level': 'warn',
     // The graph driver's layout, from which layers are handed over one by one (handoff/); older engines have no other.

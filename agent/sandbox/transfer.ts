@@ -4,9 +4,10 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
-import { missingLayer, packImage } from './handoff/archive.ts';
+import { type Contents, missingLayer, packImage } from './handoff/archive.ts';
 import { readStoredImage, type StoredImage } from './handoff/layer-store.ts';
 import { sharedLayers } from './handoff/shared-layers.ts';
+import { usesContainerdStore } from './image-content.ts';
 import { nameParts } from './image-name.ts';
 import { damaged } from './handoff/tar-split.ts';
 
@@ -40,7 +41,7 @@ export interface TransferOptions {
 
 /**
  * Copies the image `reference` with its name: only the layers that `to` does not have, where the store of `from` can be read;
- * else whole. The image has the same id afterwards.
+ * else whole. The image has the same id afterwards, but in containerd's image store, which has ids of its own.
  * @throws OrkestrError ORK_IMAGE_DAMAGED, ORK_DISK_FULL, ORK_SANDBOX, ORK_CANCELLED, the engine's codes
  */
 export async function transferImage(
@@ -52,8 +53,8 @@ export async function transferImage(
 ): Promise<Transfer> {
   const between = { from, to, reference, name, signal, alike };
   try {
-    const stored = await readStoredImage(from, reference);
-    if (stored !== null) return await sendLayers(stored, between);
+    const [stored, isContent] = await Promise.all([readStoredImage(from, reference), usesContainerdStore(to)]);
+    if (stored !== null) return await sendLayers(stored, isContent ? 'oci' : 'docker', between);
     log?.line('The layers cannot be read one by one here, so the whole image is handed over');
     return await saveAndLoad(between);
   } catch (error) {
@@ -67,32 +68,37 @@ export async function transferImage(
 
 /**
  * First with what the engine has not for sure; where that is not known without any layer. An engine that has all others is
- * done then, and another one names the first that it misses, or says only that something is missing (containerd's image store
- * wants every layer) and gets all of them.
+ * done then, and another one names the first that it misses, or says only that something is missing, and gets all of them.
  */
-async function sendLayers(image: StoredImage, between: Between): Promise<Transfer> {
+async function sendLayers(image: StoredImage, format: Contents['format'], between: Between): Promise<Transfer> {
   const all = image.layers.length;
   const diffIds = image.layers.map(({ diffId }) => diffId);
-  for (let first = (await sharedLayers(between.to, diffIds, between.alike)) ?? all; ;) {
-    const { missing, sentBytes } = await sendFrom(image, first, between);
-    if (missing === null) {
-      await checkId(image.id, between);
+  const shared = await sharedLayers(between.to, diffIds, between.alike);
+  for (let first = shared ?? (format === 'docker' ? all : 0); ;) {
+    const { missing, sentBytes } = await sendFrom(
+      image,
+      { reference: between.name, firstLayer: first, format },
+      between,
+    );
+    const lacks = missing ?? (format === 'oci' && !(await isWhole(diffIds, between)) ? 0 : null);
+    if (lacks === null) {
+      if (format === 'docker') await checkId(image.id, between);
       return { layers: { all, sent: all - first }, sentBytes };
     }
     if (first === 0) throw new Error('the engine misses a layer though it got them all');
     // Asked again when it misses another one: a layer below may have gone in between.
-    first = missing < first ? missing : 0;
+    first = lacks < first ? lacks : 0;
   }
 }
 
 async function sendFrom(
   image: StoredImage,
-  firstLayer: number,
+  contents: Contents,
   { to, name, signal }: Between,
 ): Promise<{ readonly missing: number | null; readonly sentBytes: number }> {
-  const archive = packImage(image, name, firstLayer);
+  const archive = packImage(image, contents);
   try {
-    const missing = await load(to, archive.stream, name, signal);
+    const { missing } = await load(to, archive.stream, name, signal);
     return { missing, sentBytes: archive.sentBytes() };
   } catch (error) {
     // What ended the archive says more than the engine that could not read on.
@@ -105,16 +111,14 @@ async function sendFrom(
 
 async function checkId(wanted: string, { to, name }: Between): Promise<void> {
   const { Id: id } = await to.call(`inspect image ${name}`, (docker) => docker.getImage(name).inspect());
-  // Engines with containerd's image store name an image by its manifest; its layers were checked as they went out.
-  if (id !== wanted && (await usesGraphDriver(to))) throw damaged(`${wanted} arrived as ${id}`);
+  if (id !== wanted) throw damaged(`${wanted} arrived as ${id}`);
 }
 
-async function usesGraphDriver(engine: Engine): Promise<boolean> {
-  const { DriverStatus: status } = await engine.call(
-    'ask for its store',
-    (docker) => docker.info() as Promise<{ DriverStatus?: readonly (readonly string[])[] | null }>,
-  );
-  return !(status ?? []).flat().some((word) => word.startsWith('io.containerd.snapshotter'));
+/** containerd's store takes an image whose lower layers it has unpacked, but not under these digests, and tells no layers of it then. */
+async function isWhole(diffIds: readonly string[], { to, name }: Between): Promise<boolean> {
+  const { RootFS } = await to.call(`inspect image ${name}`, (docker) => docker.getImage(name).inspect());
+  const layers = RootFS.Layers ?? [];
+  return layers.length === diffIds.length && layers.every((layer, at) => layer === diffIds[at]);
 }
 
 async function saveAndLoad({ from, to, reference, name, signal }: Between): Promise<Transfer> {
@@ -125,14 +129,15 @@ async function saveAndLoad({ from, to, reference, name, signal }: Between): Prom
       yield piece;
     }
   }
-  await from.call(
+  const loaded = await from.call(
     `save ${reference}`,
     async (docker) => {
       const tar = (await docker.getImage(reference).get()) as Readable;
       const archive = Readable.from(counted(tar), { objectMode: false });
       try {
-        const missing = await load(to, archive, reference, signal);
+        const { missing, id } = await load(to, archive, reference, signal);
         if (missing !== null) throw new Error('the engine misses a part of what the other one saved');
+        return id;
       } finally {
         archive.destroy();
         tar.destroy();
@@ -142,21 +147,32 @@ async function saveAndLoad({ from, to, reference, name, signal }: Between): Prom
   );
   if (name !== reference) {
     const { repository: repo, tag } = nameParts(name);
-    await to.call(`name image ${name}`, (docker) => docker.getImage(reference).tag({ repo, tag }));
+    // One that has no name may have another id there.
+    await to.call(`name image ${name}`, (docker) => docker.getImage(loaded ?? reference).tag({ repo, tag }));
   }
   return { layers: null, sentBytes };
 }
 
-/** Gives the archive to the engine. Answers null, or the layer that it misses. Any other refusal is thrown. */
-function load(to: Engine, archive: Readable, name: string, signal: AbortSignal): Promise<number | null> {
+interface Loaded {
+  /** The layer that the engine misses; null: it has the image. */
+  readonly missing: number | null;
+  /** What the engine calls an image that came without a name. */
+  readonly id: string | null;
+}
+
+/** Gives the archive to the engine. Any refusal but that it misses a layer is thrown. */
+function load(to: Engine, archive: Readable, name: string, signal: AbortSignal): Promise<Loaded> {
   return to.call(
     `load ${name}`,
     async (docker, abortSignal) => {
-      const { error } = await readAnswer(await docker.loadImage(archive, { abortSignal }));
-      if (error === null) return null;
+      let id: string | null = null;
+      const { error } = await readAnswer(await docker.loadImage(archive, { abortSignal }), ({ stream = '' }) => {
+        id ??= /^Loaded image ID: (sha256:[0-9a-f]{64})/.exec(stream)?.[1] ?? null;
+      });
+      if (error === null) return { missing: null, id };
       const missing = missingLayer(error);
       if (missing === null) throw new Error(error);
-      return missing;
+      return { missing, id };
     },
     { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
   );

@@ -34,8 +34,10 @@ export interface UpgradeParts {
   readonly patience: Patience;
 }
 
-/** What a look has found. `run` is another one after each restart. */
-export type Look = { readonly well: true; readonly run: string } | { readonly well: false; readonly why: string };
+/** What a look has found. `run` is another one after each restart; `silent`: there was no answer, so it may be well. */
+export type Look =
+  | { readonly well: true; readonly run: string }
+  | { readonly well: false; readonly why: string; readonly silent: boolean };
 
 /** A unit, and how one sees that it is well. */
 export interface Patient {
@@ -74,7 +76,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
   }
 }
 
-const ill = (why: string): Look => ({ well: false, why });
+const ill = (why: string, silent = false): Look => ({ well: false, why, silent });
 
 /** It answers with this version, the hub has welcomed it, and it has an engine to work with. */
 export const agentPatient = ({ config }: UpgradeParts, version: string): Patient => ({
@@ -123,7 +125,7 @@ export const proxyPatient = ({ config }: UpgradeParts, version: string): Patient
       if (answer.version === version) return { well: true, run: version };
       return ill(`The proxy that answers is ${answer.version ?? 'of an unknown version'}.`);
     } catch (error) {
-      return ill((error as Error).message);
+      return ill((error as Error).message, true);
     }
   },
 });

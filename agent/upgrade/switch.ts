@@ -7,10 +7,13 @@ import { readIdentity } from '../identity.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { restoreCopies } from './databases.ts';
 import { agentPatient, hubPatient, proxyPatient, untilWell } from './health.ts';
-import type { UpgradeParts } from './health.ts';
+import type { Look, Patient, UpgradeParts } from './health.ts';
 import { hasHub, linkTo } from './layout.ts';
 import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
 import { installUnits } from './units.ts';
+
+/** A proxy that says nothing for this long does not hand over either, ms. */
+const SILENT_MS = 10_000;
 
 export interface Move {
   readonly from: string;
@@ -51,7 +54,7 @@ export async function moveTo(parts: UpgradeParts, move: Move, say: (doing: strin
 async function moveProxy(parts: UpgradeParts, to: string, back: boolean): Promise<void> {
   const { layout, config, services } = parts;
   const patient = proxyPatient(parts, to);
-  if ((await patient.look()).well) return;
+  if ((await lookUntilAnswered(parts, patient)).well) return;
   try {
     const launcher = join(layout.current, 'bin/orkestr-proxy');
     await makeProxyClient(config.proxySocket).handOver({ execPath: launcher, args: ['serve'] });
@@ -61,4 +64,14 @@ async function moveProxy(parts: UpgradeParts, to: string, back: boolean): Promis
     await services.start(PROXY_UNIT);
   }
   await untilWell(parts, patient);
+}
+
+/** A busy proxy may answer late. One that runs as it should is not to be started anew for that: connections would be lost. */
+async function lookUntilAnswered({ clock, patience }: UpgradeParts, patient: Patient): Promise<Look> {
+  const until = clock.monotonic() + SILENT_MS;
+  for (;;) {
+    const found = await patient.look();
+    if (found.well || !found.silent || clock.monotonic() >= until) return found;
+    await clock.sleep(patience.everyMs);
+  }
 }

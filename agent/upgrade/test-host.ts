@@ -25,7 +25,13 @@ import { sumOf } from './verify.ts';
 export const HOST_TARGET = ReleaseTarget.parse(`linux-${process.arch}`);
 
 /** What is wrong with a release. */
-export type Flaw = 'agent-ends' | 'agent-other-version' | 'proxy-ends' | 'trial-fails' | 'trial-ends';
+export type Flaw =
+  | 'agent-ends'
+  | 'agent-other-version'
+  | 'proxy-ends'
+  | 'proxy-stumbles'
+  | 'trial-fails'
+  | 'trial-ends';
 
 export interface SmallRelease {
   readonly version: string;
@@ -44,8 +50,8 @@ export interface TestHost {
   agentVersion(): Promise<string | null>;
 }
 
-/** With release 1.0.0 installed and running. */
-export async function startTestHost(t: TestContext): Promise<TestHost> {
+/** With release 1.0.0 installed and running. `proxy-stumbles`: its proxy answers every second question only. */
+export async function startTestHost(t: TestContext, flaw?: Flaw): Promise<TestHost> {
   const root = mkdtempSync(join(tmpdir(), 'ork-up-'));
   const layout = layoutAt(root);
   const config = {
@@ -65,7 +71,7 @@ export async function startTestHost(t: TestContext): Promise<TestHost> {
     engine.close();
     rmSync(root, { recursive: true, force: true });
   });
-  const first = { version: '1.0.0' };
+  const first: SmallRelease = { version: '1.0.0', ...(flaw && { flaw }) };
   layOut(releaseFolder(layout, first.version), first, publicKeyOf(key), config);
   linkTo(layout.current, first.version);
   await processes.start(PROXY_UNIT);

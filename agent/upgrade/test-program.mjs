@@ -40,8 +40,10 @@ function agent() {
 }
 
 function proxy() {
+  let asked = 0;
   if (flaw === 'proxy-ends') process.exit(4);
   serve(proxySocket, (request, say) => {
+    if (flaw === 'proxy-stumbles' && (asked += 1) % 2 === 1) return request.socket.destroy();
     if (request.url !== '/v1/hand-over') return say({ ok: true, version });
     return json(request).then(({ execPath, args }) => handOver(execPath, args, say));
   });

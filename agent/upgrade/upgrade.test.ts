@@ -16,7 +16,7 @@ import { planUpgrade, startUpgrade } from './order.ts';
 import type { UpgradeWish } from './order.ts';
 import { readUpgrade, writeUpgrade } from './record.ts';
 import type { Upgrade } from './record.ts';
-import { AGENT_UNIT, UPGRADE_UNIT } from './services.ts';
+import { AGENT_UNIT, PROXY_UNIT, UPGRADE_UNIT } from './services.ts';
 import { HOST_TARGET, startTestHost } from './test-host.ts';
 import type { SmallRelease, TestHost } from './test-host.ts';
 
@@ -105,6 +105,19 @@ test('an agent that answers as another version is not taken for the new one', as
   assert.equal(ended.state, 'reverted');
   assert.match(ended.error?.message ?? '', /not healthy in 3 s\. The agent that answers is 0\.0\.1/);
   await runs(host, '1.0.0');
+});
+
+test('going back, a proxy that was only late with an answer is not started anew', async (t) => {
+  const host = await startTestHost(t, 'proxy-stumbles');
+  const folder = await host.publish({ version: '1.1.0', flaw: 'agent-ends' });
+  const { ended } = await upgrade(host, folder, '1.1.0');
+  assert.equal(ended.state, 'reverted');
+  assert.deepEqual(
+    host.processes.started.filter((unit) => unit === PROXY_UNIT),
+    [PROXY_UNIT],
+    'its first start is its only one',
+  );
+  assert.equal(await host.agentVersion(), '1.0.0');
 });
 
 test('a proxy that has no successor serves on, and the agent goes back to its release', async (t) => {

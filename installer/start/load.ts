@@ -41,6 +41,7 @@ export class Load {
   readonly #workers: Promise<void>[];
   readonly #failures: string[] = [];
   readonly #served: Record<string, number> = {};
+  readonly #began = performance.now();
   #requests = 0;
   #failed = 0;
 
@@ -75,7 +76,10 @@ export class Load {
       this.#requests += 1;
       if (wrong !== null) {
         this.#failed += 1;
-        if (this.#failures.length < KEPT_FAILURES) this.#failures.push(wrong);
+        const how = dispatcher === this.#kept ? 'kept' : 'fresh';
+        const since = ((performance.now() - this.#began) / 1000).toFixed(1);
+        if (this.#failures.length < KEPT_FAILURES)
+          this.#failures.push(`${wrong} (${how} connection, after ${since} s)`);
       }
       await sleep(PAUSE_MS);
     }

@@ -7,9 +7,11 @@ import type { TestContext } from 'node:test';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import type { Table } from '../../protocol/proxy-admin.ts';
+import { writeCopy } from './table-copy.ts';
 import { TableFile } from './table-file.ts';
 
 const log = makeLogger('proxy', 'silent');
+const [A, B] = ['table.a.json', 'table.b.json'] as const;
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'orkestr-table-'));
@@ -17,19 +19,28 @@ async function folder(t: TestContext): Promise<string> {
   return join(path, 'state');
 }
 
-function table(generation: number): Table {
-  const uuid = `01890a5d-ac96-774b-bcce-${String(generation).padStart(12, '0')}`;
-  const targets = [{ id: uuid, address: '127.0.0.1', port: 8080 }];
-  const routes = [{ host: 'a.test', pathPrefix: '/' }];
-  return { version: 1, upstreams: [{ id: uuid, generation, targets, routes, edge: EdgeSettings.parse({}) }] };
+function table(generation: number, upstreams = 1): Table {
+  const entries = Array.from({ length: upstreams }, (_, at) => {
+    const uuid = `01890a5d-ac96-774b-bcc${at % 10}-${String(generation * 1000 + at).padStart(12, '0')}`;
+    const targets = [{ id: uuid, address: '127.0.0.1', port: 8080 }];
+    const routes = [{ host: `a${at}.test`, pathPrefix: '/' }];
+    return { id: uuid, generation, targets, routes, edge: EdgeSettings.parse({}) };
+  });
+  return { version: 1, upstreams: entries };
 }
 
+/** A folder with these saved, one after the other: the first is in A, the second in B, the third in A again. */
 async function saved(t: TestContext, ...generations: number[]): Promise<string> {
   const path = await folder(t);
-  const file = new TableFile(path, log);
-  await file.restore();
+  const file = await opened(path);
   for (const generation of generations) await file.save(table(generation));
   return path;
+}
+
+async function opened(path: string): Promise<TableFile> {
+  const file = new TableFile(path, log);
+  await file.restore();
+  return file;
 }
 
 const restore = (path: string) => new TableFile(path, log).restore();
@@ -39,11 +50,14 @@ test('without any file there is nothing to restore, and that is no damage', asyn
 });
 
 test('what was saved last is restored, the one before is kept, and nothing else is left', async (t) => {
+  for (const generations of [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]]) {
+    const path = await saved(t, ...generations);
+    assert.deepEqual(await restore(path), { from: 'file', table: table(generations.length) });
+    assert.deepEqual(await readdir(path), generations.length > 1 ? [A, B] : [A]);
+  }
   const path = await saved(t, 1, 2, 3);
-  assert.deepEqual(await restore(path), { from: 'file', table: table(3) });
-  await rm(join(path, 'table.json'));
-  assert.deepEqual(await restore(path), { from: 'previous', table: table(2) });
-  assert.deepEqual(await readdir(path), ['table.previous.json']);
+  await rm(join(path, A));
+  assert.deepEqual(await restore(path), { from: 'file', table: table(2) });
 });
 
 test('files and folder are for their owner only', async (t) => {
@@ -52,11 +66,25 @@ test('files and folder are for their owner only', async (t) => {
   for (const name of await readdir(path)) assert.equal((await stat(join(path, name))).mode & 0o777, 0o600, name);
 });
 
-test('a file cut at any byte, or with any byte flipped, is never taken for a table', async (t) => {
+test('a table that grows and shrinks is restored whole each time; one of the same size is written in place', async (t) => {
+  const path = await folder(t);
+  const file = await opened(path);
+  const places = new Set<number>();
+  for (const [at, count] of [1, 500, 2, 2, 2, 40, 0, 3].entries()) {
+    const generation = at + 1;
+    await file.save(table(generation, count));
+    assert.deepEqual(await restore(path), { from: 'file', table: table(generation, count) });
+    if (count === 2) places.add((await stat(join(path, at % 2 === 0 ? A : B))).ino);
+  }
+  assert.equal(places.size, 2, 'of the three saves of one size, the third took the place of the first');
+});
+
+test('a copy cut at any byte, or with any byte flipped, is never taken for a table', async (t) => {
   const path = await saved(t, 1);
-  const file = join(path, 'table.json');
+  const file = join(path, A);
   const whole = await readFile(file);
-  for (let at = 0; at < whole.length - 1; at += 7) {
+  const end = whole.toString('utf8').trimEnd().length;
+  for (let at = 0; at < end; at += 7) {
     await writeFile(file, whole.subarray(0, at));
     assert.equal((await restore(path)).from, 'unreadable', `cut at ${at}`);
     const flipped = Buffer.from(whole);
@@ -68,10 +96,25 @@ test('a file cut at any byte, or with any byte flipped, is never taken for a tab
   }
 });
 
+test('a save that the power cut in the middle, at any byte, leaves the table of before', async (t) => {
+  const path = await saved(t, 1, 2, 3);
+  const [before, after] = [await readFile(join(path, A)), await saved(t, 1, 2, 3, 4, 5)];
+  const next = await readFile(join(after, A));
+  // A copy that is half the new one, half what was there: the fifth save goes where the third went.
+  for (let at = 1; at < next.length; at += 97) {
+    await writeFile(join(path, A), Buffer.concat([next.subarray(0, at), before.subarray(at)]));
+    const read = await restore(path);
+    assert.ok(read.from !== 'unreadable' && read.from !== 'nothing', `cut at ${at}`);
+    const [generation] = read.table.upstreams.map((one) => one.generation);
+    const isWhole =
+      next.subarray(at).equals(before.subarray(at)) || before.subarray(0, at).equals(next.subarray(0, at));
+    assert.ok(isWhole || generation === 2, `cut at ${at}: generation ${generation}`);
+  }
+});
+
 test('a table in another order of fields, or of a version that knew fewer of them, is read', async (t) => {
   const path = await folder(t);
-  const file = new TableFile(path, log);
-  await file.restore();
+  const file = await opened(path);
   const [upstream] = table(1).upstreams;
   assert.ok(upstream);
   const { edge, routes, ...rest } = upstream;
@@ -80,57 +123,64 @@ test('a table in another order of fields, or of a version that knew fewer of the
   assert.equal(edge.responseSeconds, 60);
 });
 
-test('a damaged file does not become the copy that the next restart falls back to', async (t) => {
-  const path = await saved(t, 1, 2);
-  await writeFile(join(path, 'table.json'), 'damaged');
-  const file = new TableFile(path, log);
-  assert.deepEqual(await file.restore(), { from: 'previous', table: table(1) });
-  await file.save(table(3));
-  assert.equal(await readFile(join(path, 'table.json.damaged'), 'utf8'), 'damaged');
-  await writeFile(join(path, 'table.json'), '');
-  assert.deepEqual(await restore(path), { from: 'previous', table: table(1) });
-});
-
-test('with both copies damaged the evidence names both, and a restart finds the same', async (t) => {
-  const path = await saved(t, 1, 2);
-  await writeFile(join(path, 'table.json'), '{"version":1,"upstreams":[]}');
-  await writeFile(join(path, 'table.previous.json'), '[]');
-  for (let start = 0; start < 2; start += 1) {
-    const read = await restore(path);
-    assert.equal(read.from, 'unreadable');
-    assert.match(read.from === 'unreadable' ? read.evidence.join() : '', /table\.json: .*table\.previous\.json: /);
+test('a damaged copy is told and set aside, and the good one is not the one that is overwritten', async (t) => {
+  for (const [damaged, good, generation] of [
+    [A, B, 2],
+    [B, A, 1],
+  ] as const) {
+    const path = await saved(t, 1, 2);
+    await writeFile(join(path, damaged), 'damaged');
+    const file = new TableFile(path, log);
+    assert.deepEqual(await file.restore(), { from: 'other copy', table: table(generation) });
+    await file.save(table(3));
+    assert.equal(await readFile(join(path, `${damaged}.damaged`), 'utf8'), 'damaged');
+    assert.deepEqual(await restore(path), { from: 'file', table: table(3) });
+    await rm(join(path, damaged));
+    assert.deepEqual(await restore(path), { from: 'file', table: table(generation) }, `${good} is as it was`);
   }
 });
 
-test('a save that fails leaves the saved table as it was', async (t) => {
+test('with both copies damaged the evidence names both, a restart finds the same, and a save sets nothing lost', async (t) => {
   const path = await saved(t, 1, 2);
-  const file = new TableFile(path, log);
-  await file.restore();
-  // A folder in the place of the temporary file: fails for root too, unlike missing rights.
-  await mkdir(join(path, 'table.json.new'));
-  await assert.rejects(file.save(table(3)), { code: 'EISDIR' });
-  assert.deepEqual(await restore(path), { from: 'file', table: table(2) });
-  await rm(join(path, 'table.json.new'), { recursive: true });
+  await writeFile(join(path, A), '{"version":1,"upstreams":[]}');
+  await writeFile(join(path, B), '[]');
+  for (let start = 0; start < 2; start += 1) {
+    const read = await restore(path);
+    assert.equal(read.from, 'unreadable');
+    assert.match(read.from === 'unreadable' ? read.evidence.join() : '', /table\.a\.json: .*table\.b\.json: /);
+  }
+  const file = await opened(path);
+  await file.save(table(3));
   await file.save(table(4));
+  assert.deepEqual((await readdir(path)).toSorted(), [A, `${A}.damaged`, B, `${B}.damaged`]);
   assert.deepEqual(await restore(path), { from: 'file', table: table(4) });
 });
 
-test('a save whose rename cannot be made durable is taken back, also when it was the first', async (t) => {
+test('a save that fails leaves the saved table as it was, for this process and for the next one', async (t) => {
+  for (const place of [A, `${A}.new`]) {
+    const path = await saved(t, 1, 2);
+    const file = await opened(path);
+    await rm(join(path, A));
+    // A folder in the place of a file: fails for root too, unlike missing rights.
+    await mkdir(join(path, place));
+    await assert.rejects(file.save(table(3)), { code: 'EISDIR' });
+    const found = await restore(path);
+    assert.deepEqual('table' in found && found.table, table(2));
+    await rm(join(path, place), { recursive: true, force: true });
+    await file.save(table(4));
+    assert.deepEqual(await restore(path), { from: 'file', table: table(4) });
+    await file.save(table(5));
+    assert.deepEqual(await restore(path), { from: 'file', table: table(5) });
+  }
+});
+
+test('a save that was refused is not found by a restart, also when all of its bytes are there', async (t) => {
   const path = await saved(t, 1, 2);
-  const fail = (): Promise<void> => Promise.reject(new Error('the disk is dying'));
-  const file = new TableFile(path, log, fail);
+  const file = new TableFile(path, log, async (...copy) => {
+    await writeCopy(...copy);
+    throw new Error('the disk is dying');
+  });
   await file.restore();
   await assert.rejects(file.save(table(3)), /dying/);
   assert.deepEqual(await restore(path), { from: 'file', table: table(2) });
-  const fresh = await folder(t);
-  const first = new TableFile(fresh, log, fail);
-  await first.restore();
-  await assert.rejects(first.save(table(1)), /dying/);
-  assert.equal((await restore(fresh)).from, 'nothing');
-  const healed = new TableFile(path, log);
-  await healed.restore();
-  await healed.save(table(4));
-  assert.deepEqual(await restore(path), { from: 'file', table: table(4) });
-  await rm(join(path, 'table.json'));
-  assert.deepEqual(await restore(path), { from: 'previous', table: table(2) });
 });

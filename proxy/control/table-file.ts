@@ -1,174 +1,91 @@
 /**
- * The table on disk. Written to a temporary file, fsynced, renamed, the folder fsynced; the copy before it is kept.
- * A file that cannot be read is never taken for an empty table: the copy before it serves, and if that is damaged too
- * the proxy says so (ORK_TABLE_UNREADABLE) and keeps both files for a look.
+ * The table on disk: two copies, of which the older one is overwritten with each save, and the one with the higher serial
+ * number that is whole is the table (docs/adr/0026). What cannot be read is never taken for an empty table: the other copy serves,
+ * and if that is damaged too the proxy says so (ORK_TABLE_UNREADABLE) and keeps both files for a look.
  */
-import { createHash } from 'node:crypto';
-import { closeSync, constants, fsync, linkSync, openSync, renameSync, rmSync, writeFile } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { renameSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { z } from 'zod';
-import { Table } from '../../protocol/proxy-admin.ts';
+import type { Table } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
+import { type Copy, readCopy, writeCopy } from './table-copy.ts';
 
-const writeFully = promisify(writeFile);
-
-/** The table with a checksum: a flipped digit of an address is valid JSON and would send visitors to a stranger. */
-const Stored = Table.extend({ sha256: z.string() });
+const NAMES = ['table.a.json', 'table.b.json'] as const;
 
 export type Restored =
-  | { readonly from: 'file' | 'previous' | 'nothing'; readonly table: Table }
+  | { readonly from: 'file' | 'other copy' | 'nothing'; readonly table: Table }
   | { readonly from: 'unreadable'; readonly evidence: readonly string[] };
 
-type Copy = { readonly table: Table } | { readonly absent: true } | { readonly damage: string };
+interface Slot {
+  readonly path: string;
+  /** Of the copy in it, as far as it is whole. */
+  serial: number;
+  /** Found damaged at start. It stays where it is until it is to be written, so that a restart finds it again. */
+  isDamaged: boolean;
+}
 
 export class TableFile {
   readonly #directory: string;
-  readonly #current: string;
-  readonly #previous: string;
   readonly #log: Logger;
-  readonly #sync: (directory: number) => Promise<void>;
-  /** False while the current file is absent or damaged: then it must not become the previous copy. */
-  #currentIsGood = false;
-  /** Damaged files found at start. They stay where they are until the first save, so that a restart finds them again. */
-  #damaged: readonly string[] = [];
+  readonly #write: typeof writeCopy;
+  readonly #slots: readonly [Slot, Slot];
 
-  /** @param sync what makes a rename durable; a test lets it fail */
-  constructor(directory: string, log: Logger, sync: (directory: number) => Promise<void> = promisify(fsync)) {
+  /** @param write what puts a copy on disk; a test lets it fail */
+  constructor(directory: string, log: Logger, write: typeof writeCopy = writeCopy) {
+    this.#write = write;
     this.#directory = directory;
-    this.#current = join(directory, 'table.json');
-    this.#previous = join(directory, 'table.previous.json');
     this.#log = log;
-    this.#sync = sync;
+    const [a, b] = NAMES.map((name) => ({ path: join(directory, name), serial: -1, isDamaged: false })) as [Slot, Slot];
+    this.#slots = [a, b];
   }
 
   /** Reads the table once, at start. Never rejects for what stands in the files. */
   async restore(): Promise<Restored> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    const current = await readCopy(this.#current);
-    if ('table' in current) {
-      this.#currentIsGood = true;
-      return { from: 'file', table: current.table };
+    const copies = await Promise.all(this.#slots.map(({ path }) => readCopy(path)));
+    for (const [at, slot] of this.#slots.entries()) {
+      const copy = copies[at];
+      slot.serial = copy?.is === 'whole' ? copy.serial : -1;
+      slot.isDamaged = copy?.is === 'damaged';
     }
-    const previous = await readCopy(this.#previous);
-    if ('absent' in current && 'absent' in previous) return { from: 'nothing', table: { version: 1, upstreams: [] } };
-    this.#damaged = [
-      ...('damage' in current ? [this.#current] : []),
-      ...('damage' in previous ? [this.#previous] : []),
-    ];
-    const evidence = [describe(this.#current, current), describe(this.#previous, previous)];
-    if ('table' in previous) {
-      this.#log.error({ evidence }, 'the table file is unreadable; serving the copy before it, which may be older');
-      return { from: 'previous', table: previous.table };
+    const [newest] = copies.filter((copy) => copy.is === 'whole').toSorted((a, b) => b.serial - a.serial);
+    const isDamaged = this.#slots.some((slot) => slot.isDamaged);
+    const evidence = this.#slots.map(({ path }, at) => describe(path, copies[at]));
+    if (newest !== undefined) {
+      if (isDamaged)
+        this.#log.error({ evidence }, 'a copy of the table is damaged; serving the other, which may be older');
+      return { from: isDamaged ? 'other copy' : 'file', table: newest.table };
     }
-    this.#log.error({ code: 'ORK_TABLE_UNREADABLE', evidence }, 'both copies of the table are unreadable');
+    if (!isDamaged) return { from: 'nothing', table: { version: 1, upstreams: [] } };
+    this.#log.error({ code: 'ORK_TABLE_UNREADABLE', evidence }, 'no copy of the table can be read');
     return { from: 'unreadable', evidence };
   }
 
   /**
-   * Resolves when the table is on disk. Rejects when it is not; then the file holds what it held before.
-   *
-   * A flip waits for this, and each turn of the event loop that it waits for is one behind all that the visitors ask. So
-   * only what waits for the disk is left to another thread: the bytes of the file, and the folder. Names are changed in
-   * memory, a quarter of a millisecond in all; only a journal that is busy makes them wait.
+   * Resolves when the table is on disk. Rejects when it is not; then a restart finds the one before. A flip waits for this.
+   * @throws OrkestrError ORK_DISK_FULL, or what the system says
    */
   async save(table: Table): Promise<void> {
-    const temporary = `${this.#current}.new`;
-    await writeDurably(temporary, encode(table));
-    this.#keepBefore();
-    renameSync(temporary, this.#current);
-    await this.#syncOrPutBack();
-    this.#currentIsGood = true;
-  }
-
-  /** What is on disk becomes the previous copy, or is set aside if it is damaged. */
-  #keepBefore(): void {
-    for (const path of this.#damaged) {
-      renameSync(path, `${path}.damaged`);
-      this.#damaged = this.#damaged.filter((other) => other !== path);
+    const [a, b] = this.#slots;
+    const [older, newer] = a.serial <= b.serial ? [a, b] : [b, a];
+    if (older.isDamaged) {
+      renameSync(older.path, `${older.path}.damaged`);
+      older.isDamaged = false;
     }
-    if (this.#currentIsGood) this.#keepCurrent();
-  }
-
-  async #syncOrPutBack(): Promise<void> {
-    const directory = openSync(this.#directory, 'r');
+    older.serial = -1; // until it is whole again it is the one to be written
+    const serial = newer.serial + 1;
     try {
-      await this.#sync(directory);
+      await this.#write(older.path, serial, table);
     } catch (error) {
-      this.#putBack();
+      // It may be whole all the same, and the change that it holds is refused: a restart must not find it.
+      await rm(older.path, { force: true }).catch(() => undefined); // why it could not be written says enough
       throw error;
-    } finally {
-      closeSync(directory);
     }
-  }
-
-  /** Makes the current file the previous copy without a moment in which the current one is missing. */
-  #keepCurrent(): void {
-    const temporary = `${this.#previous}.new`;
-    // One that a killed process left behind.
-    rmSync(temporary, { force: true });
-    linkSync(this.#current, temporary);
-    renameSync(temporary, this.#previous);
-  }
-
-  /** The flip will be refused, so a restart must not find it on disk. */
-  #putBack(): void {
-    if (!this.#currentIsGood) return rmSync(this.#current, { force: true });
-    const temporary = `${this.#current}.new`;
-    linkSync(this.#previous, temporary);
-    renameSync(temporary, this.#current);
+    older.serial = serial;
   }
 }
 
-function encode(table: Table): string {
-  const { version, upstreams } = table;
-  return `${JSON.stringify({ version, upstreams, sha256: checksum(table) }, null, 2)}\n`;
-}
-
-function checksum({ version, upstreams }: Table): string {
-  return createHash('sha256').update(JSON.stringify({ version, upstreams })).digest('hex');
-}
-
-async function readCopy(path: string): Promise<Copy> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    // Only a missing file is no damage; one that we may not or cannot read is.
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? { absent: true } : { damage: String(error) };
-  }
-  return decode(text);
-}
-
-function decode(text: string): Copy {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    // What is wrong with the file is this function's answer.
-    return { damage: `not JSON (${text.length} characters): ${String(error)}` };
-  }
-  const read = Stored.safeParse(value);
-  if (!read.success) return { damage: `not a table: ${read.error.issues[0]?.path.join('.')}` };
-  const { sha256, ...table } = read.data;
-  // Over what was written, not over what it is read as: another version may know more fields, in another order.
-  const isWhole = sha256 === checksum(value as Pick<Table, 'version' | 'upstreams'>);
-  return isWhole ? { table } : { damage: 'the checksum does not match' };
-}
-
-function describe(path: string, copy: Copy): string {
-  if ('damage' in copy) return `${path}: ${copy.damage}`;
-  return `${path}: ${'absent' in copy ? 'absent' : 'readable'}`;
-}
-
-/** All that is written is on disk when this resolves. */
-async function writeDurably(path: string, text: string): Promise<void> {
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_DSYNC } = constants;
-  const file = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_DSYNC, 0o600);
-  try {
-    await writeFully(file, text);
-  } finally {
-    closeSync(file);
-  }
+function describe(path: string, copy: Copy | undefined): string {
+  if (copy?.is === 'damaged') return `${path}: ${copy.damage}`;
+  return `${path}: ${copy?.is === 'whole' ? 'readable' : 'absent'}`;
 }

@@ -13,7 +13,7 @@ import { toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
 import type { Certificate } from './certificate.ts';
-import { makePrivateFolder, writePrivateFile } from './private-file.ts';
+import { makePrivateFolder, writePrivateFile } from '../private-file.ts';
 
 /** Asks a responder: DER to DER. Rejects when there is no answer. */
 export type AskResponder = (url: string, question: Buffer) => Promise<Buffer>;

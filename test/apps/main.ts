@@ -8,16 +8,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ensureEngine, stopEngine } from '../../installer/prepare/engine.ts';
-import { ROOT, runFolderOf } from '../../installer/stack/stack.ts';
-import { Home } from '../../installer/start/home.ts';
-import { enginePlan } from '../../installer/start/installation.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { PLANNED, planOf } from '../fixtures/plan-of.ts';
+import { withEngine } from '../harness/engine.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 import { BUILT, PLANNED_ONLY } from './apps.ts';
-import { kindsOf, makeBaseImages } from './images.ts';
+import { kindsOf } from './kinds.ts';
 import { makeRegistries } from './registries.ts';
 import { tryApp } from './try-app.ts';
 import type { Outcome } from './try-app.ts';
@@ -28,7 +25,7 @@ Pushes every fixture app of test/fixtures/apps to an installation of its own, an
 whose toolchain is not to be had without a foreign registry are only planned: "built" is null, and "reason" says why.
 
   --only A,B   only these
-  --node LINE  apps of Node.js on that line (24, 22) instead of what each asks for; its base image is made
+  --node LINE  apps of Node.js on that line (24, 22) instead of what each asks for
   --keep       leave the apps running until Ctrl-C, and tell their addresses
   --json       only the last line
 
@@ -74,22 +71,15 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   const planned = await Promise.all(only.filter((name) => BUILT[name] === undefined).map(planOnly));
   const names = only.filter((name) => BUILT[name] !== undefined);
   if (names.length === 0) return planned;
-  const home = new Home(join(ROOT, '.orkestr'));
-  home.make();
-  const { version, origin } = await ensureEngine(enginePlan(home), say);
-  say(`Docker Engine ${version}, ${origin}`);
+  const kinds = await kindsOf(names, options.node);
   const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
   try {
-    const kinds = await kindsOf(names);
-    await makeBaseImages(home, { kinds, node: options.node }, say);
-    return [...planned, ...(await buildAll(names, await makeRegistries(folder, kinds, say), options))];
+    const built = await withEngine({ kinds, say }, async () =>
+      buildAll(names, await makeRegistries(folder, kinds, say), options),
+    );
+    return [...planned, ...built];
   } finally {
     rmSync(folder, { recursive: true, force: true });
-    // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
-    if (!home.isLocked()) {
-      await stopEngine(enginePlan(home));
-      rmSync(runFolderOf(home.folder), { recursive: true, force: true });
-    }
   }
 }
 

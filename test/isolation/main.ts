@@ -11,9 +11,10 @@ import { makeEngine } from '../../agent/docker/engine.ts';
 import { run } from '../../agent/lib/exec.ts';
 import { LABEL } from '../../agent/lib/labels.ts';
 import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
+import { withEngine } from '../harness/engine.ts';
+import { interrupted } from '../harness/interrupted.ts';
 import type { TestProject } from '../harness/project.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
-import { withTestEngine } from './engine.ts';
 import { type TargetLists, appFiles, readResults } from './app.ts';
 import { probeAll } from './prober.mjs';
 import { forbiddenTrials, internetTrials, portOf, proxiedTrials, registryUrl, siblingTrial } from './targets.ts';
@@ -37,13 +38,15 @@ interface Result extends Trial {
   readonly reached: boolean;
 }
 
+const say = (text: string): void => console.log(`  ${text}`);
+
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
   if (values.help) {
     console.log(HELP);
     return 0;
   }
-  const results = await withTestEngine(async () => {
+  const results = await withEngine({ kinds: ['node'], say }, async () => {
     const stack = await startStack();
     try {
       return await Promise.race([tryAll(stack), interrupted()]);
@@ -52,13 +55,6 @@ async function main(): Promise<number> {
     }
   });
   return report(results);
-}
-
-/** Rejects when the run is to stop: what it made goes away in the order in which it would at its end. */
-function interrupted(): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(signal)));
-  });
 }
 
 async function tryAll(stack: Stack): Promise<readonly Result[]> {

@@ -1,5 +1,7 @@
 /** `npm run lab`: see HELP. The last line of its output is one JSON object. */
 import { parseArgs } from 'node:util';
+import { withEngine } from '../harness/engine.ts';
+import { interrupted } from '../harness/interrupted.ts';
 import { containerImage } from './container/image.ts';
 import type { HostImage } from './host.ts';
 import { Lab } from './lab.ts';
@@ -18,8 +20,7 @@ compared with itself before.
   --vm           the host where most is done is a virtual machine (QEMU) and no container: a kernel and engine of its own,
                  control groups v2, real reboots and power cuts
   --suite NAME   with --vm, the Debian they run: ${Suite.options.join(', ')} (default: the first)
-  --keep         leave the hosts when a phase fails, to look at them: docker exec -it NAME bash;
-                 a virtual machine ends with the lab
+  --keep         leave the hosts when a phase fails until Ctrl-C, to look at them: docker exec -it NAME bash
 
 Examples:
   npm run lab                          # from bare
@@ -50,22 +51,38 @@ async function main(): Promise<number> {
     return 1;
   }
   const packages = values.prepared ? PREPARED : [];
+  return withEngine({ kinds: ['node'], say }, () => tryAll(packages, { ...values, suite: suite.data }));
+}
+
+interface Options {
+  readonly prepared: boolean;
+  readonly vm: boolean;
+  readonly suite: Suite;
+  readonly keep: boolean;
+}
+
+async function tryAll(packages: readonly string[], { prepared, vm, suite, keep }: Options): Promise<number> {
   const lab = await Lab.open(say);
+  const stop = interrupted();
   let failed = false;
-  // What runs on the hosts goes with them: a phase that is under way fails and is not waited for.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void lab.close().finally(() => process.exit(1)));
-  }
-  try {
+  const run = async (): Promise<void> => {
     const image = await containerImage(packages, say);
-    const web = values.vm ? await machineImage(suite.data, packages) : image;
-    await runLab(lab, { hub: image, web, api: image }, !values.prepared);
+    const web = vm ? await machineImage(suite, packages) : image;
+    await runLab(lab, { hub: image, web, api: image }, !prepared);
+  };
+  try {
+    // What runs on the hosts goes with them: a phase that is under way fails and is not waited for.
+    await Promise.race([run(), stop]);
   } catch (error) {
     failed = true;
     say((error as Error).stack ?? String(error));
     for (const line of (error as { evidence?: readonly string[] }).evidence ?? []) say(`  | ${line}`);
   } finally {
-    if (!(failed && values.keep)) await lab.close();
+    if (failed && keep) {
+      say('Ctrl-C takes the hosts away.');
+      await stop.catch(() => undefined); // nothing is under way any more
+    }
+    await lab.close();
   }
   const { phases } = lab;
   console.log(JSON.stringify({ phases }));
@@ -78,4 +95,5 @@ function machineImage(suite: Suite, packages: readonly string[]): Promise<HostIm
   return vmImage(suite, packages, say);
 }
 
-process.exitCode = await main();
+// What is still under way after a signal holds nothing up.
+process.exit(await main());

@@ -1,8 +1,10 @@
 /** An app that serves while builds do their worst: a real container, dialled by its address as the proxy dials it. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { LABEL } from '../../agent/lib/labels.ts';
+import { takePrecedence } from '../harness/precedence.ts';
 import type { Visit, Visits } from './visitor.ts';
 
 const IMAGE = 'node:26-bookworm-slim';
@@ -10,10 +12,17 @@ const PORT = 8080;
 const PROGRAM = `require('node:http').createServer((q, a) => a.end('hello')).listen(${PORT})`;
 const READY_TRIES = 200;
 const PER_SECOND = 150;
+const LOOK_MS = 50;
 
 export interface Traffic {
-  /** Of the requests that were due between two moments (ms since the epoch). */
-  between(from: number, to: number): { readonly p99Ms: number; readonly failed: number; readonly requests: number };
+  /** Of the requests that were due between two moments (ms since the epoch), when the last of them has ended. */
+  between(from: number, to: number): Promise<Felt>;
+}
+
+export interface Felt {
+  readonly p99Ms: number;
+  readonly failed: number;
+  readonly requests: number;
 }
 
 export interface LiveApp {
@@ -41,13 +50,19 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
     await stop();
     throw error;
   }
-  const worker = new Worker(new URL('visitor.ts', import.meta.url), {
-    workerData: { address, port: PORT, perSecond: PER_SECOND } satisfies Visits,
-  });
-  worker.on('message', (visit: Visit) => visits.push(visit));
+  const target: Visits = { address, port: PORT, perSecond: PER_SECOND };
+  const visitor = fork(new URL('visitor.ts', import.meta.url), [JSON.stringify(target)]);
+  visitor.on('message', (visit) => visits.push(visit as Visit));
+  await once(visitor, 'spawn');
+  // In life a visitor has a machine of its own: what is measured is how long the app lets it wait.
+  await takePrecedence(visitor.pid ?? 0);
   return {
     traffic: {
-      between(from, to) {
+      async between(from, to) {
+        while (!haveEnded(visits, to)) {
+          if (visitor.exitCode !== null) throw new Error('The visitor has ended.');
+          await delay(LOOK_MS);
+        }
         const within = visits.filter(({ at }) => at >= from && at <= to);
         const times = within.flatMap(({ ms }) => (ms === null ? [] : [ms])).sort((a, b) => a - b);
         const p99Ms = times[Math.floor(times.length * 0.99)] ?? Number.NaN;
@@ -55,10 +70,17 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
       },
     },
     async stop() {
-      await worker.terminate();
+      visitor.kill();
       await stop();
     },
   };
+}
+
+/** Whether all visits that were due until then have been told, and a later one has. */
+function haveEnded(visits: readonly Visit[], to: number): boolean {
+  const due = visits.filter(({ at }) => at <= to);
+  const last = due.reduce((most, { number }) => Math.max(most, number), -1);
+  return due.length < visits.length && due.length === last + 1;
 }
 
 async function untilReady(address: string): Promise<void> {

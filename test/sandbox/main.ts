@@ -7,10 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
+import { withEngine } from '../harness/engine.ts';
 import { CASES, TOGETHER } from './cases.ts';
 import { startLiveApp } from './live-app.ts';
 import { type Bench, type CaseResult, runCase, warmUp } from './run-case.ts';
-import { withEngine } from './machine.ts';
 
 const QUIET_MS = 10_000;
 const DISK_MIB = 2048;
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`${name} came`)));
   const wanted = (name: string): boolean => values.only.some((text) => name.includes(text));
-  const results = await withEngine(console.log, (socketPath) =>
+  const results = await withEngine({ kinds: ['node'], say: console.log }, (socketPath) =>
     withBench(socketPath, stop.signal, (bench) => runAll(bench, wanted)),
   );
   for (const result of results) console.log(JSON.stringify(result));
@@ -85,7 +85,7 @@ async function withBench<T>(socketPath: string, signal: AbortSignal, work: (benc
     try {
       const began = Date.now();
       await delay(QUIET_MS, undefined, { signal });
-      const quiet = app.traffic.between(began, Date.now());
+      const quiet = await app.traffic.between(began, Date.now());
       console.log(`quiet: p99 ${quiet.p99Ms.toFixed(2)} ms of ${quiet.requests} requests, ${quiet.failed} failed`);
       const { traffic } = app;
       return await work({

@@ -70,9 +70,10 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   // What an ordinary build leaves is its cache.
   const diskBackPercent = one.code === null ? 100 : await diskBack(watched.observer);
   await watched.observer?.stop();
-  await rm(context, { recursive: true });
   await delay(Math.max(0, LEAST_WINDOW_MS - (Date.now() - from)));
-  const felt = bench.traffic.between(from, Date.now());
+  const felt = await bench.traffic.between(from, Date.now());
+  // Of the test alone, like making it: nobody's build does that.
+  await rm(context, { recursive: true });
   const code = ended instanceof OrkestrError ? ended.code : 'none';
 
   bench.say(`${name}: ${ended instanceof Error ? ended.message : 'the build went through'}`);

@@ -1,7 +1,6 @@
-/** A worker thread that visits an address at a constant rate, whatever the answers do, and tells each one's time. */
+/** A program that visits an address at a constant rate, whatever the answers do, and tells each one's time. */
 import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parentPort, workerData } from 'node:worker_threads';
 
 /** Longer than this is a failed request, ms. */
 const TIMEOUT_MS = 5000;
@@ -14,17 +13,19 @@ export interface Visits {
 
 /** One answer: when it was due to begin (performance.timeOrigin based, ms) and how long it took from then; null: it failed. */
 export interface Visit {
+  /** Counted from 0, in the order in which they were due. */
+  readonly number: number;
   readonly at: number;
   readonly ms: number | null;
 }
 
-const { address, port, perSecond } = workerData as Visits;
+const { address, port, perSecond } = JSON.parse(process.argv[2] ?? '') as Visits;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 const now = (): number => performance.timeOrigin + performance.now();
 
-function visit(due: number): void {
+function visit(number: number, due: number): void {
   const tell = (ok: boolean): void =>
-    parentPort?.postMessage({ at: due, ms: ok ? now() - due : null } satisfies Visit, []);
+    void process.send?.({ number, at: due, ms: ok ? now() - due : null } satisfies Visit);
   const request = http.get({ host: address, port, agent, timeout: TIMEOUT_MS }, (answer) => {
     answer.resume().once('end', () => tell(answer.statusCode === 200));
   });
@@ -32,9 +33,10 @@ function visit(due: number): void {
   request.once('error', () => tell(false));
 }
 
+process.once('disconnect', () => process.exit());
 const begin = now();
 for (let count = 0; ; count += 1) {
   const due = begin + (count * 1000) / perSecond;
   await delay(Math.max(0, due - now()));
-  visit(due);
+  visit(count, due);
 }

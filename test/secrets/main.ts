@@ -1,6 +1,7 @@
 /** `npm run e2e:secrets`: see HELP. The last line of its output is JSON. */
 import { parseArgs } from 'node:util';
-import { withTestEngine } from '../isolation/engine.ts';
+import { withEngine } from '../harness/engine.ts';
+import { interrupted } from '../harness/interrupted.ts';
 import { Trial } from './trial.ts';
 
 const HELP = `npm run e2e:secrets
@@ -16,7 +17,7 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  return withTestEngine(tryAll);
+  return withEngine({ kinds: ['node'], say: (text) => console.log(`  ${text}`) }, tryAll);
 }
 
 async function tryAll(): Promise<number> {
@@ -30,13 +31,6 @@ async function tryAll(): Promise<number> {
   } finally {
     await trial.stop();
   }
-}
-
-/** Rejects when the run is to stop, so that what it made is taken away as at its end. */
-function interrupted(): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(signal)));
-  });
 }
 
 process.exitCode = await main();

@@ -1,9 +1,14 @@
-/** An image as the archive that `docker load` takes, with the upper layers only: an engine opens no layer that it has. */
+/**
+ * An image as the archive that `docker load` takes, with the upper layers only: an engine opens no layer that it has. Engines
+ * with a graph driver take the format of `docker save`; containerd's image store keeps each layer under its own digest, and
+ * takes the layout of OCI.
+ */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import type { StoredImage, StoredLayer } from './layer-store.ts';
+import { OciLayout } from './oci-layout.ts';
 import { assembleTar, damaged, tarSize } from './tar-split.ts';
 
 export interface Archive {
@@ -14,16 +19,22 @@ export interface Archive {
   failure(): unknown;
 }
 
+export interface Contents {
+  readonly reference: string;
+  readonly firstLayer: number;
+  readonly format: 'docker' | 'oci';
+}
+
 /**
  * The archive of `image` under `reference`, without the layers below `firstLayer`. Each layer is checked against its diff
  * id as it goes out.
  */
-export function packImage(image: StoredImage, reference: string, firstLayer: number): Archive {
+export function packImage(image: StoredImage, contents: Contents): Archive {
   const tar = pack();
   let sent = 0;
   let failure: unknown;
   const count = (bytes: number): void => void (sent += bytes);
-  fill(tar, image, { reference, firstLayer, count }).then(
+  fill(tar, image, contents, count).then(
     () => tar.finalize(),
     (error: Error) => {
       failure = error;
@@ -33,23 +44,44 @@ export function packImage(image: StoredImage, reference: string, firstLayer: num
   return { stream: Readable.from(tar), sentBytes: () => sent, failure: () => failure };
 }
 
-interface Contents {
-  readonly reference: string;
-  readonly firstLayer: number;
-  readonly count: (bytes: number) => void;
-}
-
-async function fill(tar: Pack, image: StoredImage, { reference, firstLayer, count }: Contents): Promise<void> {
-  const manifest = [
-    { Config: 'config.json', RepoTags: [reference], Layers: image.layers.map((_, at) => layerName(at)) },
-  ];
-  await addFile(tar, 'manifest.json', Buffer.from(JSON.stringify(manifest)));
-  await addFile(tar, 'config.json', image.config);
+async function fill(
+  tar: Pack,
+  image: StoredImage,
+  { reference, firstLayer, format }: Contents,
+  count: (bytes: number) => void,
+): Promise<void> {
+  const sizes = await Promise.all(image.layers.map((layer, at) => (needsSize(at) ? tarSize(layer) : 0)));
+  function needsSize(at: number): boolean {
+    // The layout of OCI names the sizes of all layers, also of those that are not in the archive.
+    return at >= firstLayer || format === 'oci';
+  }
+  const layout = format === 'oci' ? new OciLayout(image, sizes, reference) : dockerLayout(image, reference);
+  for (const [name, content] of layout.files) await addFile(tar, name, content);
   for (const [at, layer] of image.layers.entries()) {
     if (at < firstLayer) continue;
-    const entry = tar.entry({ name: layerName(at), size: await tarSize(layer) });
+    const entry = tar.entry({ name: layout.layerName(at), size: sizes[at] ?? 0 });
     await pipeline(Readable.from(checked(layer, count), { objectMode: false }), entry);
   }
+}
+
+/** Files that stand before the layers, and what the layers are called. */
+export interface Layout {
+  readonly files: ReadonlyMap<string, Buffer>;
+  layerName(at: number): string;
+}
+
+/** Docker image specification v1.2, "Combined Image JSON + Filesystem Changeset Format". */
+function dockerLayout({ layers, config }: StoredImage, reference: string): Layout {
+  const layerName = (at: number): string => `layer-${at}.tar`;
+  const names = layers.map((_, at) => layerName(at));
+  const manifest = [{ Config: 'config.json', RepoTags: [reference], Layers: names }];
+  return {
+    files: new Map([
+      ['manifest.json', Buffer.from(JSON.stringify(manifest))],
+      ['config.json', config],
+    ]),
+    layerName,
+  };
 }
 
 async function* checked(layer: StoredLayer, count: (bytes: number) => void): AsyncGenerator<Buffer> {
@@ -68,8 +100,6 @@ function addFile(tar: Pack, name: string, content: Buffer): Promise<void> {
     tar.entry({ name }, content, (error) => (error ? reject(error) : resolve()));
   });
 }
-
-const layerName = (at: number): string => `layer-${at}.tar`;
 
 /**
  * The first layer that an engine missed, from its words about a file that it did not find; 0 when it does not say which. Null

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'acme-client';
 import { z } from 'zod';
-import { makePrivateFolder, writePrivateFile } from '../private-file.ts';
+import { makePrivateFolder, writePrivateFile } from '../../private-file.ts';
 import { makeClient, nameOf } from './client.ts';
 import { makeKey } from './order.ts';
 import { AcmeProblem } from './problem.ts';

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { ErrorCode, toErrorReport } from '../../../protocol/errors.ts';
 import { HostName, Timestamp } from '../../../protocol/ids.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
-import { writePrivateFile } from '../private-file.ts';
+import { writePrivateFile } from '../../private-file.ts';
 
 /** The last tries for a host, all of which failed. */
 const Failure = z.object({

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
 import type { Clock } from '../../clock.ts';
-import { makePrivateFolder } from '../private-file.ts';
+import { makePrivateFolder } from '../../private-file.ts';
 import { Accounts } from './accounts.ts';
 import { Authority } from './authority.ts';
 import type { Challenges } from './challenges.ts';

@@ -6,7 +6,7 @@ import { toErrorReport } from '../../../protocol/errors.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
 import { readCertificate } from '../certificate.ts';
 import type { Certificate } from '../certificate.ts';
-import { makePrivateFolder, writePrivateFile } from '../private-file.ts';
+import { makePrivateFolder, writePrivateFile } from '../../private-file.ts';
 import type { Issued } from './order.ts';
 
 /** NAME_MAX is 255 bytes, and `.pem.new` goes behind. */

@@ -6,10 +6,10 @@ import type { Strays } from './app/request-times.ts';
 import { RISE_MS } from './client/load.ts';
 import { percentile } from './client/tally.ts';
 import type { Tally } from './client/tally.ts';
+import { takePrecedence } from '../../harness/precedence.ts';
 import { CpuShares } from './cpu-shares.ts';
 import { Flipper } from './flipper.ts';
 import type { DrainPlan, Stopped } from './flipper.ts';
-import { takePrecedence } from './priority.ts';
 import { SecureEdge } from './secure-edge.ts';
 import { Worker } from './worker.ts';
 

@@ -2,13 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { ensureBaseImages } from '../../../installer/prepare/base-images.ts';
-import { EngineApi } from '../../../installer/prepare/engine-api.ts';
-import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../../../installer/prepare/engine.ts';
-import { agentArgv, agentEnv, ROOT } from '../../../installer/stack/stack.ts';
 import { toErrorReport } from '../../../protocol/errors.ts';
-import { Home } from '../../../installer/start/home.ts';
-import { enginePlan, stackPlan } from '../../../installer/start/installation.ts';
+import { withEngine } from '../../harness/engine.ts';
 import type { TestProject } from '../../harness/project.ts';
 import { startStack } from '../../harness/stack.ts';
 import type { Stack } from '../../harness/stack.ts';
@@ -45,26 +40,9 @@ async function main(): Promise<number> {
     console.log(HELP);
     return values.help ? 0 : 1;
   }
-  const home = new Home(`${ROOT}/.orkestr`);
-  home.make();
-  const engine = await ensureEngine(enginePlan(home), console.log);
-  try {
-    await needBaseImage(home);
-    console.log(JSON.stringify(await withStack(rounds)));
-  } finally {
-    if (engine.origin === 'started') await stopEngine(enginePlan(home));
-  }
+  const figures = await withEngine({ kinds: ['node'], say: console.log }, () => withStack(rounds));
+  console.log(JSON.stringify(figures));
   return 0;
-}
-
-async function needBaseImage(home: Home): Promise<void> {
-  const api = new EngineApi(DOCKER_SOCKET);
-  const env = agentEnv(stackPlan(home, 1, 1));
-  try {
-    await ensureBaseImages({ engine: api, kinds: ['node'], agentArgv: agentArgv(), env, say: console.log });
-  } finally {
-    await api.close();
-  }
 }
 
 async function withStack(rounds: number): Promise<ReturnType<typeof report>> {

@@ -75,7 +75,7 @@ test('a damaged table file: the copy before it serves, loudly; both damaged: sai
   await first.flip(1, upstream.port);
   await first.flip(2, upstream.port);
   await first.end('SIGKILL');
-  const file = join(state, 'table.json');
+  const file = join(state, 'table.b.json'); // the second flip's
   const text = await readFile(file, 'utf8');
   // One digit of the port: valid JSON, a wrong address.
   await writeFile(
@@ -88,7 +88,7 @@ test('a damaged table file: the copy before it serves, loudly; both damaged: sai
   await (await second.connect()).send(GET).sees(/200 OK.*ok$/s);
   await second.end('SIGTERM');
 
-  await writeFile(join(state, 'table.previous.json'), '');
+  await writeFile(join(state, 'table.a.json'), '');
   const third = await serve(t, folder);
   assert.match(third.output(), /"level":"error".*ORK_TABLE_UNREADABLE/);
   await (await third.connect()).send(GET).sees(/^HTTP\/1.1 503 .*ORK_TABLE_UNREADABLE/s);
@@ -103,7 +103,7 @@ test('a damaged table file: the copy before it serves, loudly; both damaged: sai
   await (await fourth.connect()).send(GET).sees(/200 OK.*ok$/s);
   await (await fourth.connect()).send(GET.replace('app.test', 'x.test')).sees(/^HTTP\/1.1 404 /);
   const kept = await readdir(state);
-  assert.deepEqual(kept.toSorted(), ['table.json', 'table.json.damaged', 'table.previous.json.damaged']);
+  assert.deepEqual(kept.toSorted(), ['table.a.json', 'table.a.json.damaged', 'table.b.json']);
 });
 
 test('SIGTERM takes no new connection, finishes what is in flight and tells its clients to close', async (t) => {

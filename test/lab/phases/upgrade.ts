@@ -50,10 +50,11 @@ export async function upgradePhases(lab: Lab, app: App, { hub, web }: { hub: Lab
   });
   await lab.phase('upgrade in a deployment', () =>
     app.under(async () => {
-      const deployed = app.deploy();
-      await app.untilRunning('build');
-      await upgraded(web, NEXT.better, ['--from', placeOf(NEXT.better)]);
-      await deployed;
+      const upgradeInBuild = async (): Promise<void> => {
+        await app.untilRunning('build');
+        await upgraded(web, NEXT.better, ['--from', placeOf(NEXT.better)]);
+      };
+      await Promise.all([app.deploy(), upgradeInBuild()]);
     }),
   );
   await lab.phase('upgrader killed in the switch', () =>

@@ -1,7 +1,7 @@
 /** Files that hold a secret and survive a power cut: for their owner only, written whole or not at all. */
 import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { OrkestrError } from '../../protocol/errors.ts';
+import { OrkestrError } from '../protocol/errors.ts';
 
 /** Makes a folder (and those above it) that only its owner may enter; takes others' rights from one that is there. */
 export async function makePrivateFolder(path: string): Promise<void> {
@@ -14,9 +14,9 @@ export async function makePrivateFolder(path: string): Promise<void> {
  *
  * @throws OrkestrError ORK_DISK_FULL, or what the system says
  */
-export async function writePrivateFile(path: string, text: string): Promise<void> {
+export async function writePrivateFile(path: string, content: string | Buffer): Promise<void> {
   try {
-    await replace(path, text);
+    await replace(path, content);
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error;
@@ -24,11 +24,11 @@ export async function writePrivateFile(path: string, text: string): Promise<void
   }
 }
 
-async function replace(path: string, text: string): Promise<void> {
+async function replace(path: string, content: string | Buffer): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o600);
   try {
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

@@ -1,0 +1,92 @@
+/**
+ * One of the two copies of the table on disk: JSON with a serial number and a checksum, then spaces up to a round size. For
+ * a copy that has its size already is overwritten in place, which needs neither a name nor the file system's journal.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, openSync, write } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { Table } from '../../protocol/proxy-admin.ts';
+import { writePrivateFile } from '../private-file.ts';
+
+/** A round size is a multiple of this, bytes: some twenty upstreams. */
+const STEP_BYTES = 16_384;
+
+/** The table with a checksum: a flipped digit of an address is valid JSON and would send visitors to a stranger. */
+const Stored = Table.extend({ serial: z.number().int().min(0), sha256: z.string() });
+
+export type Copy =
+  | { readonly is: 'whole'; readonly serial: number; readonly table: Table }
+  | { readonly is: 'absent' }
+  | { readonly is: 'damaged'; readonly damage: string };
+
+/** Never rejects for what stands in the file. */
+export async function readCopy(path: string): Promise<Copy> {
+  try {
+    return decode(await readFile(path, 'utf8'));
+  } catch (error) {
+    // Only a missing file is no damage; one that we may not or cannot read is.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { is: 'absent' };
+    return { is: 'damaged', damage: String(error) };
+  }
+}
+
+/**
+ * Resolves when it is on disk. When it rejects, or the machine goes down under it, the copy may be damaged: so it is never the one
+ * that was written last.
+ * @throws OrkestrError ORK_DISK_FULL, or what the system says
+ */
+export async function writeCopy(path: string, serial: number, table: Table): Promise<void> {
+  const text = encode(serial, table);
+  const size = Math.ceil(Buffer.byteLength(text) / STEP_BYTES) * STEP_BYTES;
+  const bytes = Buffer.alloc(size, ' ');
+  bytes.write(text);
+  if ((await sizeOf(path)) === size) await overwrite(path, bytes);
+  else await writePrivateFile(path, bytes);
+}
+
+async function sizeOf(path: string): Promise<number | null> {
+  const found = await stat(path).catch(() => null); // not there yet
+  return found?.isFile() === true ? found.size : null;
+}
+
+const writeAt = promisify(write);
+
+/** All of it is on disk when this resolves (open(2), O_DSYNC). */
+async function overwrite(path: string, bytes: Buffer): Promise<void> {
+  const file = openSync(path, constants.O_WRONLY | constants.O_DSYNC);
+  try {
+    for (let at = 0; at < bytes.length;) at += (await writeAt(file, bytes, at, bytes.length - at, at)).bytesWritten;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function encode(serial: number, { version, upstreams }: Table): string {
+  const sha256 = checksum({ serial, version, upstreams });
+  return `${JSON.stringify({ serial, version, upstreams, sha256 }, null, 2)}\n`;
+}
+
+type Summed = Pick<z.infer<typeof Stored>, 'serial' | 'version' | 'upstreams'>;
+
+function checksum({ serial, version, upstreams }: Summed): string {
+  return createHash('sha256').update(JSON.stringify({ serial, version, upstreams })).digest('hex');
+}
+
+function decode(text: string): Copy {
+  const damaged = (damage: string): Copy => ({ is: 'damaged', damage });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    // What is wrong with the file is this function's answer.
+    return damaged(`not JSON (${text.length} characters): ${String(error)}`);
+  }
+  const read = Stored.safeParse(value);
+  if (!read.success) return damaged(`not a table: ${read.error.issues[0]?.path.join('.')}`);
+  const { sha256, serial, ...table } = read.data;
+  // Over what was written, not over what it is read as: another version may know more fields, in another order.
+  if (sha256 !== checksum(value as Summed)) return damaged('the checksum does not match');
+  return { is: 'whole', serial, table };
+}
