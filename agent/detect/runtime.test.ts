@@ -74,7 +74,7 @@ test('on a host that made its base images itself, another version is one warning
   const madeHere = ['node:26-bookworm-slim'];
   const plan = await node({ engines: '^20' }, { madeHere });
   assert.deepEqual(plan.warnings, [
-    'package.json engines.node asks for Node.js ^20, but the base image node:26-bookworm-slim has 26, and this host made it itself.',
+    'package.json engines.node asks for Node.js ^20, but this host made its base images itself, and has 26.',
   ]);
   assert.equal(image(plan), 'node:26-bookworm-slim');
   const made = await node({ engines: '^24' }, { madeHere });
@@ -84,6 +84,17 @@ test('on a host that made its base images itself, another version is one warning
 test('a further version that such a host made is taken', async () => {
   const plan = await node({ engines: '^24' }, { madeHere: ['node:26-bookworm-slim', 'node:24-bookworm-slim'] });
   assert.deepEqual([image(plan), plan.warnings], ['node:24-bookworm-slim', []]);
+});
+
+test('such a host goes on with what it has made when the default has moved on, and is told what to make', async () => {
+  const madeHere = ['node:24-bookworm-slim', 'node:22-bookworm-slim'];
+  const plan = await node({}, { madeHere });
+  assert.deepEqual([image(plan), version(plan)], ['node:24-bookworm-slim', '24 (base image of this host)']);
+  assert.deepEqual(plan.warnings, [
+    'This host made its base images itself, and has Node.js 24, not 26. Make it: `orkestr-agent base-images build node`.',
+  ]);
+  assert.deepEqual((await node({ engines: '>=18' }, { madeHere })).warnings, []);
+  assert.equal(image(await node({ engines: '<24' }, { madeHere })), 'node:22-bookworm-slim');
 });
 
 test('a host may have another default, which is not called the current LTS', async () => {
