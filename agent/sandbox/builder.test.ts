@@ -187,6 +187,8 @@ describe('builds in a real sandbox', () => {
     const { image, text } = await build(['FROM debian:bookworm-slim', `ENV ID=${randomUUID()}`, 'COPY app.txt /']);
     assert.equal(image.peakMemoryBytes, null);
     assert.doesNotMatch(text, /peak memory/);
+    const small = await build(['FROM debian:bookworm-slim', `RUN echo ${randomUUID()}`]);
+    assert.ok((small.image.peakMemoryBytes ?? 0) < 25_000_000, `${small.image.peakMemoryBytes} bytes for an echo`);
   });
 
   test('a damaged layer never reaches the host, and the next build makes it anew', async () => {

@@ -42,6 +42,8 @@ export function makeV1(name: string, root: string): BuildCgroup {
       await writeFile(join(group('cpu', 'engine'), 'cpu.shares'), String(ENGINE_CPU_SHARES));
       await limitMemory(group('memory', 'run'), memoryBytes(limits));
       await limitMemory(group('memory', 'engine'), engineMemoryBytes(limits));
+      // What an earlier build left in the page cache is none of this one's.
+      await writeIfThere(join(group('memory', 'run'), 'memory.force_empty'), '0');
       await writeFile(join(group('memory', 'run'), 'memory.max_usage_in_bytes'), '0');
       await writeFile(pidsMax, String(limits.pids));
       since = lastRecord();
