@@ -19,7 +19,16 @@ import { makeEngine } from './docker/engine.ts';
 import { doctor } from './doctor/command.ts';
 import { CHECK_MS } from './doctor/doctor.ts';
 import { makeSubject } from './doctor/subject.ts';
-import { ANALYZE_HELP, DOCTOR_HELP, HELP, ROUTES_HELP, TRIAL_HELP, UNINSTALL_HELP, UPGRADE_HELP } from './help.ts';
+import {
+  ANALYZE_HELP,
+  BASE_IMAGES_HELP,
+  DOCTOR_HELP,
+  HELP,
+  ROUTES_HELP,
+  TRIAL_HELP,
+  UNINSTALL_HELP,
+  UPGRADE_HELP,
+} from './help.ts';
 import { joinHub, localIdentity } from './identity.ts';
 import { systemClock } from './lib/clock.ts';
 import { exec } from './lib/exec.ts';
@@ -270,6 +279,7 @@ function program(): Command {
     .command('build <kind...>')
     .description(`make those of ${CHOICES.join(', ')}`)
     .option('--force', 'also when nothing changed')
+    .addHelpText('after', BASE_IMAGES_HELP)
     .action(makeBaseImages);
   cli
     .command('upgrade')

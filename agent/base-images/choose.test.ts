@@ -29,6 +29,10 @@ test('a host with another name for a kind gets the version that the name tells',
   assert.equal(chosen('node', { node: 'mirror.example/node:22.23-slim' }), 'node 22 as mirror.example/node:22.23-slim');
   assert.equal(chosen('node', { node: 'mirror.example/node' }), 'node 26 as mirror.example/node');
   assert.match(refusal('node', { node: 'node:20-slim' }).message, /"node:20"/);
+  assert.match(
+    refusal('node:24', { node: 'mirror.example/node' }).message,
+    /mirror\.example\/node, has no version in its tag/,
+  );
 });
 
 test('what there is no recipe for is refused with what there is', () => {

@@ -30,7 +30,12 @@ export function chooseRecipe(wanted: string, names: Readonly<Record<string, stri
   const version = asked ?? (recipes.length > 1 ? imageVersion(configured)?.split('.')[0] : undefined);
   const recipe = version === undefined ? recipes[0] : recipes.find((one) => one.version === version);
   if (recipe === undefined) throw unknown(`${kind}:${version}`);
-  return { recipe, name: asked === undefined ? configured : withVersion(configured, asked) };
+  if (asked === undefined) return { recipe, name: configured };
+  if (imageVersion(configured) === null) {
+    const why = `the name of this host for "${kind}", ${configured}, has no version in its tag to put another in its place`;
+    throw new OrkestrError('ORK_CONFIG', `There is no name for ${wanted}: ${why}.`);
+  }
+  return { recipe, name: withVersion(configured, asked) };
 }
 
 const unknown = (wanted: string): OrkestrError =>
