@@ -79,14 +79,17 @@ async function fetchImage(engine: Engine, reference: string, { registries, log, 
 
 /**
  * The engine has checked every digest from the manifest down. This checks that it is the image which was built: by its id, or,
- * since containerd's image store names it by its manifest, by its layers.
+ * since containerd's image store names it by its manifest, by its layers. That store tells none of an image some of whose layers
+ * it had unpacked before under other digests; then the digest that was asked for has to do.
  */
 function checkImage(
   { id, layers, registryReference }: PullRequest['image'],
   info: { readonly Id: string; readonly RootFS: { readonly Layers?: readonly string[] | undefined } },
 ): void {
   const there = info.RootFS.Layers ?? [];
-  if (info.Id === id || (layers?.length === there.length && layers.every((layer, at) => layer === there[at]))) return;
+  if (info.Id === id) return;
+  if (there.length === 0 && registryReference?.endsWith(`@${info.Id}`) === true) return;
+  if (layers?.length === there.length && layers.every((layer, at) => layer === there[at])) return;
   throw new OrkestrError(
     'ORK_IMAGE_DIGEST',
     `${registryReference} is ${info.Id}, and not the image ${id} that was built.`,

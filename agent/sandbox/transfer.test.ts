@@ -218,9 +218,7 @@ describe('an image between two engines', () => {
         call: (what, work, options) =>
           host
             .call(what, work, options)
-            .then((answer) =>
-              what.startsWith('load ') ? ({ ...answer, ...lessKnown(answer) } as typeof answer) : answer,
-            ),
+            .then((answer) => (what.startsWith('load ') ? { ...answer, ...lessKnown(answer) } : answer)),
       };
       const { layers, sentBytes } = await transferImage(engine, other, reference, never);
       assert.deepEqual([layers, sentBytes > 50_000_000], [{ all: 2, sent: 2 }, true]);

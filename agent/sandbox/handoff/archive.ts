@@ -50,11 +50,9 @@ async function fill(
   { reference, firstLayer, format }: Contents,
   count: (bytes: number) => void,
 ): Promise<void> {
-  const sizes = await Promise.all(image.layers.map((layer, at) => (needsSize(at) ? tarSize(layer) : 0)));
-  function needsSize(at: number): boolean {
-    // The layout of OCI names the sizes of all layers, also of those that are not in the archive.
-    return at >= firstLayer || format === 'oci';
-  }
+  // The layout of OCI names the sizes of all layers, also of those that are not in the archive.
+  const isNamed = (at: number): boolean => at >= firstLayer || format === 'oci';
+  const sizes = await Promise.all(image.layers.map(async (layer, at) => (isNamed(at) ? tarSize(layer) : 0)));
   const layout = format === 'oci' ? new OciLayout(image, sizes, reference) : dockerLayout(image, reference);
   for (const [name, content] of layout.files) await addFile(tar, name, content);
   for (const [at, layer] of image.layers.entries()) {

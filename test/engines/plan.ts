@@ -1,0 +1,16 @@
+/** What a run in an engine's tree is told. */
+
+/** Ways in which Docker Engine keeps images: containerd's store is the default of Docker 29, the graph driver of those before. */
+export const STORES = ['containerd', 'graph-driver'] as const;
+export type Store = (typeof STORES)[number];
+
+export interface Plan {
+  readonly tree: string;
+  readonly store: Store;
+  /** An archive of `docker save`, below the repository. */
+  readonly images: string;
+  readonly files: readonly string[];
+}
+
+/** Where the engine keeps its data, in the tree. */
+export const dataFolder = (store: Store): string => `/var/lib/docker-${store}`;
