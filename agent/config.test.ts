@@ -16,7 +16,7 @@ test('without any variable the defaults of a packaged host hold', () => {
   assert.equal(config.proxySocket, '/run/orkestr/proxy.sock');
   assert.equal(config.dockerSocket, '/var/run/docker.sock');
   assert.equal(config.failpoint, null);
-  assert.equal(config.baseImages.node, 'node:24-bookworm-slim');
+  assert.equal(config.baseImages.node, 'node:26-bookworm-slim');
 });
 
 test('an empty variable counts as not set', () => {

@@ -41,6 +41,11 @@ Examples:
 Neither hub nor agent nor Docker is needed. Nothing restarts, and nothing is taken away without --fix --yes.
 All checks with their mends: docs/troubleshooting.md.`;
 
+export const BASE_IMAGES_HELP = `
+Examples:
+  $ orkestr-agent base-images build node python
+  $ orkestr-agent base-images build node:24       # beside the default, for apps that ask for it`;
+
 export const ANALYZE_HELP = `
 Examples:
   $ orkestr-agent analyze .                   # plan, where each fact was read, warnings, and the Dockerfile

@@ -12,7 +12,7 @@ import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { printPlan } from './analyze.ts';
 import type { AnalyzeOptions } from './analyze.ts';
 import { buildBaseImages } from './base-images/build.ts';
-import { RECIPES } from './base-images/recipes/index.ts';
+import { CHOICES } from './base-images/choose.ts';
 import { buildAgent, logFolder, requireIdentity, upgradeParts, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -23,6 +23,7 @@ import { makeSubject } from './doctor/subject.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import {
   ANALYZE_HELP,
+  BASE_IMAGES_HELP,
   DOCTOR_HELP,
   FIREWALL_HELP,
   HELP,
@@ -285,8 +286,9 @@ function program(): Command {
     .command('base-images')
     .description('base images made on this host')
     .command('build <kind...>')
-    .description(`make those of ${RECIPES.map(({ kind }) => kind).join(', ')}`)
+    .description(`make those of ${CHOICES.join(', ')}`)
     .option('--force', 'also when nothing changed')
+    .addHelpText('after', BASE_IMAGES_HELP)
     .action(makeBaseImages);
   cli
     .command('upgrade')

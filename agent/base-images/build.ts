@@ -1,14 +1,15 @@
 /**
- * Makes base images locally, for hosts that reach no image registry: Debian packages, the Node that runs the agent, and
+ * Makes base images locally, for hosts that reach no image registry: Debian packages, Node.js from the npm registry, and
  * the CA bundle of the machine. Each carries a digest of what it was made from, so a second making has nothing to do.
  */
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
+import { chooseRecipe, type Chosen } from './choose.ts';
 import { findMirror } from './mirror.ts';
 import { installNpmPackage } from './npm.ts';
 import { type BaseRecipe, CA_BUNDLE } from './recipe.ts';
@@ -53,7 +54,7 @@ interface Making {
 }
 
 /**
- * Makes the images of `kinds` (and debian, when one of them is missing it).
+ * Makes the images of `kinds` (`python`, `node:24`), and debian, which the others are made from.
  * @throws OrkestrError ORK_BASE_IMAGE, the engine's codes
  */
 export async function buildBaseImages(
@@ -61,24 +62,18 @@ export async function buildBaseImages(
   kinds: readonly string[],
   options: BaseImageOptions,
 ): Promise<readonly BaseImage[]> {
-  const unknown = kinds.find((kind) => !RECIPES.some((recipe) => recipe.kind === kind));
-  if (unknown !== undefined) {
-    const known = RECIPES.map(({ kind }) => kind).join(', ');
-    throw new OrkestrError('ORK_BASE_IMAGE', `There is no base image of kind "${unknown}". There are: ${known}.`);
-  }
+  const { names } = options;
+  const chosen = [...new Set(kinds)].filter((kind) => kind !== 'debian').map((kind) => chooseRecipe(kind, names));
   await mkdir(options.workDirectory, { recursive: true });
   const making: Making = { engine, options };
-  const wanted = RECIPES.filter(
-    ({ kind, from }) => kinds.includes(kind) || (kind === 'debian' && from === 'debootstrap'),
-  );
   const made: BaseImage[] = [];
-  for (const recipe of wanted) made.push(await ensureImage(making, recipe));
+  for (const one of [chooseRecipe('debian', names), ...chosen]) made.push(await ensureImage(making, one));
   return made;
 }
 
-async function ensureImage(making: Making, recipe: BaseRecipe): Promise<BaseImage> {
+async function ensureImage(making: Making, chosen: Chosen): Promise<BaseImage> {
   const { options } = making;
-  const name = nameOf(options, recipe.kind);
+  const { recipe, name } = chosen;
   const digest = await digestOf(recipe);
   const present = await look(making.engine, name);
   if (present !== null && options.force !== true) {
@@ -91,7 +86,7 @@ async function ensureImage(making: Making, recipe: BaseRecipe): Promise<BaseImag
   }
   const work = await mkdtemp(join(options.workDirectory, `base-${recipe.kind}-`));
   try {
-    await makeTree(making, recipe, work);
+    await makeTree(making, chosen, work);
     options.signal?.throwIfAborted();
     options.onProgress(`${name}: handing it to the engine`);
     await importTree(making.engine, recipe, join(work, 'tree'), name, digest);
@@ -104,24 +99,21 @@ async function ensureImage(making: Making, recipe: BaseRecipe): Promise<BaseImag
   return { kind: recipe.kind, name, id: image.id, bytes: image.bytes, made: true };
 }
 
-async function makeTree({ engine, options }: Making, recipe: BaseRecipe, work: string): Promise<void> {
+async function makeTree({ engine, options }: Making, { recipe, name }: Chosen, work: string): Promise<void> {
   const mirror = await findMirror(DEBIAN_RELEASE);
   const tree = join(work, 'tree');
-  const name = nameOf(options, recipe.kind);
   if (recipe.from === 'debootstrap') {
     options.onProgress(`${name}: Debian from ${mirror.main}`);
     await failAsBaseImage(name, bootstrap(tree, mirror, recipe.packages));
   } else {
-    options.onProgress(`${name}: taking ${nameOf(options, 'debian')}`);
-    await unpackTree(tree, await exportImage(engine, nameOf(options, 'debian')));
+    const debian = chooseRecipe('debian', options.names).name;
+    options.onProgress(`${name}: taking ${debian}`);
+    await unpackTree(tree, await exportImage(engine, debian));
     options.onProgress(`${name}: installing ${recipe.packages.join(' ')}`);
     await failAsBaseImage(name, installPackages(tree, mirror, recipe.packages));
   }
-  if (recipe.nodeBinary !== undefined) {
-    await copyFile(process.execPath, join(tree, recipe.nodeBinary));
-    await chmod(join(tree, recipe.nodeBinary), 0o755);
-  }
   for (const wanted of recipe.npmPackages ?? []) {
+    if (wanted.cpu !== undefined && wanted.cpu !== process.arch) continue;
     options.onProgress(`${name}: ${wanted.name} ${wanted.version} from the npm registry`);
     await installNpmPackage(tree, work, wanted);
   }
@@ -194,12 +186,6 @@ function envOf(from: BaseRecipe['from']): Readonly<Record<string, string>> {
   return from === 'debian' ? (RECIPES.find(({ kind }) => kind === 'debian')?.env ?? {}) : {};
 }
 
-function nameOf(options: BaseImageOptions, kind: string): string {
-  const name = options.names[kind];
-  if (name === undefined) throw new OrkestrError('ORK_CONFIG', `No image name is set for the base image "${kind}".`);
-  return name;
-}
-
 function splitName(name: string): [repo: string, tag: string] {
   const at = name.lastIndexOf(':');
   return at > name.lastIndexOf('/') ? [name.slice(0, at), name.slice(at + 1)] : [name, 'latest'];
@@ -208,7 +194,7 @@ function splitName(name: string): [repo: string, tag: string] {
 async function digestOf(recipe: BaseRecipe): Promise<string> {
   const base = RECIPES.find(({ kind }) => kind === 'debian');
   return createHash('sha256')
-    .update(JSON.stringify([recipe, base, recipe.nodeBinary === undefined ? null : process.version, process.arch]))
+    .update(JSON.stringify([recipe, base, process.arch]))
     .update(await readFile(CA_BUNDLE))
     .digest('hex');
 }

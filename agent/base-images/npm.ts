@@ -8,7 +8,7 @@ import type { NpmPackage } from './recipe.ts';
 
 const FETCH_TIMEOUT_MS = 5 * 60_000;
 
-/** Puts `wanted` under /usr/local/lib/node_modules of the tree. @throws OrkestrError ORK_BASE_IMAGE */
+/** Puts `wanted` into the tree. @throws OrkestrError ORK_BASE_IMAGE */
 export async function installNpmPackage(tree: string, work: string, wanted: NpmPackage): Promise<void> {
   const name = `${wanted.name}@${wanted.version}`;
   await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', work, '--', name], {
@@ -29,9 +29,15 @@ export async function installNpmPackage(tree: string, work: string, wanted: NpmP
       evidence: [`expected ${wanted.integrity}`, `got ${integrity}`],
     });
   }
-  const target = join(tree, 'usr/local/lib/node_modules', wanted.name);
+  const target = join(tree, wanted.into ?? `usr/local/lib/node_modules/${wanted.name}`);
   await mkdir(target, { recursive: true });
-  await run('tar', ['--extract', '--no-same-owner', '--strip-components=1', `--file=${tarball}`, '-C', target], {
-    timeoutMs: FETCH_TIMEOUT_MS,
-  });
+  // All of a package is below `package/`.
+  const paths = (wanted.only ?? []).map((path) => `package/${path}`);
+  await run(
+    'tar',
+    ['--extract', '--no-same-owner', '--strip-components=1', `--file=${tarball}`, '-C', target, ...paths],
+    {
+      timeoutMs: FETCH_TIMEOUT_MS,
+    },
+  );
 }

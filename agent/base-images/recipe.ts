@@ -2,6 +2,8 @@
 
 export interface BaseRecipe {
   readonly kind: string;
+  /** Its line of versions, where a kind has recipes for several. */
+  readonly version?: string;
   /** What it starts from: nothing (debootstrap) or the debian image. */
   readonly from: 'debootstrap' | 'debian';
   /** Debian packages, installed without their recommendations. */
@@ -14,9 +16,7 @@ export interface BaseRecipe {
   readonly openFolders?: readonly string[];
   /** Paths that are taken away after the packages are in. */
   readonly remove?: readonly string[];
-  /** The running Node goes to this path. */
-  readonly nodeBinary?: string;
-  /** npm packages, unpacked under /usr/local/lib/node_modules, each with the integrity (SRI) it must have. */
+  /** npm packages, each with the integrity (SRI) it must have. */
   readonly npmPackages?: readonly NpmPackage[];
   readonly env: Readonly<Record<string, string>>;
   readonly command: readonly string[];
@@ -26,6 +26,12 @@ export interface NpmPackage {
   readonly name: string;
   readonly version: string;
   readonly integrity: string;
+  /** The only processor that it is for. */
+  readonly cpu?: 'x64' | 'arm64';
+  /** Paths in it that are taken; absent: all. */
+  readonly only?: readonly string[];
+  /** Folder of the image that it is unpacked to; absent: where `npm install --global` puts it. */
+  readonly into?: string;
 }
 
 /** Where the CA bundle of the machine stands in every base image. */

@@ -8,7 +8,7 @@ const ImageName = z
 
 /** Base image per kind. A host may point each at its own registry mirror; what is absent keeps its default. */
 export const BaseImages = z.object({
-  node: ImageName.default('node:24-bookworm-slim'),
+  node: ImageName.default('node:26-bookworm-slim'),
   python: ImageName.default('python:3.11-slim-bookworm'),
   go: ImageName.default('golang:1.19-bookworm'),
   rust: ImageName.default('rust:1.96-slim-bookworm'),
@@ -25,3 +25,13 @@ export const BaseImages = z.object({
   debian: ImageName.default('debian:bookworm-slim'),
 });
 export type BaseImages = z.infer<typeof BaseImages>;
+
+/** Version in the tag of an image name: `node:26-bookworm-slim` → `26`. Null when the name does not tell. */
+export function imageVersion(name: string): string | null {
+  return /:v?(\d+(?:\.\d+)*)(?:-[A-Za-z0-9._-]+)?$/.exec(name)?.[1] ?? null;
+}
+
+/** The same image name with another version in its tag: `node:26-bookworm-slim` → `node:24-bookworm-slim`. */
+export function withVersion(name: string, version: string): string {
+  return name.replace(/:(v?)\d+(?:\.\d+)*(-[A-Za-z0-9._-]+)?$/, `:$1${version}$2`);
+}

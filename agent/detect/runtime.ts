@@ -1,18 +1,23 @@
 /** Which version of a runtime an app gets: what the repository asks for, and the base image that has it. */
 import type { Evidence } from '../../protocol/steps.ts';
-import type { BaseImages } from './base-images.ts';
+import { BaseImages, imageVersion, withVersion } from './base-images.ts';
 import type { DetectRequest, Stated } from './detector.ts';
 import type { RepositoryView } from './repository.ts';
-import { admits, imageVersion, withVersion } from './versions.ts';
+import { admits } from './versions.ts';
+
+/** The names of a host that sets none of its own. */
+const OURS = BaseImages.parse({});
 
 /** A runtime whose version is in the tag of its base image. */
 export interface Runtime {
   readonly name: string;
   readonly kind: keyof BaseImages;
-  /** Numbers of a version in a tag: 1 for `node:24`, 2 for `python:3.11`. */
+  /** Numbers of a version in a tag: 1 for `node:26`, 2 for `python:3.11`. */
   readonly digits: 1 | 2;
   /** Lines that may be chosen when the default one does not fit, the best first: the next newer one, then further ones. */
   readonly lines: readonly string[];
+  /** Lines that get security fixes, the newest first. An older one that is not here is a warning; absent: no warnings. */
+  readonly supported?: readonly string[];
   /** What the default is, said where nothing asks for a version. */
   readonly standing: string;
   /** Where a repository says the version, the most exact place first. */
@@ -75,25 +80,90 @@ export async function chooseRuntime(
   const wanted = await wantedVersion(folders, runtime, { stated: stated.runtimeVersion, said });
   const standard = surroundings.baseImages[runtime.kind];
   const have = imageVersion(standard);
-  const chosen = (image: string, version: string | null, from: string, warnings: string[] = []): ChosenRuntime => ({
+  const made = await linesMadeHere(surroundings, runtime, standard);
+  const choice = made.length > 0 ? amongMade : amongAll;
+  const { image, version, from, warnings = [] } = choice({ runtime, standard, have, made, wanted });
+  return {
     image,
     version: version ?? '',
     evidence: { subject: 'version', value: version ?? image, from },
-    warnings,
-  });
-  if (wanted === null) return chosen(standard, have, `default: ${runtime.standing}`);
-  const from = `${wanted.from}: ${wanted.value}`;
-  if (have === null || admits(wanted.value, have)) return chosen(standard, have, from);
-  const asks = `${wanted.from} asks for ${runtime.name} ${wanted.value}`;
+    warnings: warnings.length > 0 ? warnings : endOfLife(runtime, version, from),
+  };
+}
+
+interface Asked {
+  readonly runtime: Runtime;
+  /** The host's image for the kind, and its version; null when its name does not tell. */
+  readonly standard: string;
+  readonly have: string | null;
+  /** Versions of images that the host made itself, the default's first. */
+  readonly made: readonly string[];
+  readonly wanted: Stated<string> | null;
+}
+
+interface Choice {
+  readonly image: string;
+  readonly version: string | null;
+  readonly from: string;
+  readonly warnings?: readonly string[];
+}
+
+/** On a host that takes its images from a registry, which has all versions. */
+function amongAll({ runtime, standard, have, wanted }: Asked): Choice {
+  const usual = { image: standard, version: have };
+  if (wanted === null) return { ...usual, from: defaultOf(runtime, standard) };
+  const from = saidBy(wanted);
+  if (have === null || admits(wanted.value, have)) return { ...usual, from };
   const line = lineFor(wanted.value, runtime);
-  if (line === null)
-    return chosen(standard, have, 'default', [`${asks}, which no base image is known for; it gets ${have}.`]);
-  if (await surroundings.isMadeHere(standard)) {
-    return chosen(standard, have, 'base image of this host', [
-      `${asks}, but the base image ${standard} has ${have}, and this host made it itself.`,
-    ]);
+  if (line !== null) return { image: withVersion(standard, line), version: line, from };
+  const warning = `${asksFor(wanted, runtime)}, which no base image is known for; it gets ${have}.`;
+  return { ...usual, from: 'default', warnings: [warning] };
+}
+
+/** On a host that makes its images itself: it has no others. */
+function amongMade({ runtime, standard, have, made, wanted }: Asked): Choice {
+  const { name, kind } = runtime;
+  const line = made.find((version) => wanted === null || admits(wanted.value, version)) ?? made[0] ?? '';
+  const found = { image: withVersion(standard, line), version: line };
+  const missing = (which: string): string => `Make it: \`orkestr-agent base-images build ${which}\`.`;
+  if (wanted !== null && admits(wanted.value, line)) return { ...found, from: saidBy(wanted) };
+  if (wanted === null) {
+    if (line === have) return { ...found, from: defaultOf(runtime, standard) };
+    const warning = `This host made its base images itself, and has ${name} ${line}, not ${have}. ${missing(kind)}`;
+    return { ...found, from: HOST, warnings: [warning] };
   }
-  return chosen(withVersion(standard, line), line, from);
+  const other = lineFor(wanted.value, runtime);
+  const mend = other !== null && runtime.supported?.includes(other) ? ` ${missing(`${kind}:${other}`)}` : '';
+  const warning = `${asksFor(wanted, runtime)}, but this host made its base images itself, and has ${made.join(', ')}.${mend}`;
+  return { ...found, from: HOST, warnings: [warning] };
+}
+
+const HOST = 'base image of this host';
+
+const saidBy = ({ from, value }: Stated<string>): string => `${from}: ${value}`;
+const asksFor = ({ from, value }: Stated<string>, { name }: Runtime): string => `${from} asks for ${name} ${value}`;
+const defaultOf = ({ kind, standing }: Runtime, standard: string): string =>
+  standard === OURS[kind] ? `default: ${standing}` : 'default of this host';
+
+/** None on a host that takes its images from a registry. */
+async function linesMadeHere(
+  { isMadeHere }: DetectRequest['surroundings'],
+  { supported = [] }: Runtime,
+  standard: string,
+): Promise<string[]> {
+  const have = imageVersion(standard);
+  if (have === null) return [];
+  const lines = [...new Set([have, ...supported])];
+  const made = await Promise.all(lines.map((line) => isMadeHere(withVersion(standard, line))));
+  return lines.filter((_line, index) => made[index]);
+}
+
+/** A warning when the version gets no security fixes; one that is newer than all we know of is left alone. */
+function endOfLife({ name, supported = [] }: Runtime, version: string | null, from: string): string[] {
+  const [newest] = supported;
+  if (version === null || newest === undefined || supported.some((line) => admits(line, version))) return [];
+  if (Number.parseInt(version, 10) > Number.parseInt(newest, 10)) return [];
+  return [`${name} ${version} (${from}) gets no security fixes any more. Ask for ${supported.join(' or ')}.`];
 }
 
 /** The line of versions that fits a range: the best known one, else the very one that the range names. */

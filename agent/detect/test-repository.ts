@@ -9,7 +9,11 @@ import type { PlanRequest } from './index.ts';
 
 /** Settings, and what else a plan is asked with. */
 export type Asked = PlanRequest['settings'] &
-  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget'>> & { readonly madeHere?: boolean };
+  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget'>> & {
+    /** Base images that the host made itself. */
+    readonly madeHere?: readonly string[];
+    readonly baseImages?: Partial<BaseImages>;
+  };
 
 export class RepositoryFolder {
   readonly path: string;
@@ -40,15 +44,22 @@ export class RepositoryFolder {
     return this.planAsItIs(asked);
   }
 
-  planAsItIs({ port, rootDirectory = '.', madeHere = false, budget, ...settings }: Asked = {}): Promise<BuildPlan> {
+  planAsItIs({
+    port,
+    rootDirectory = '.',
+    madeHere = [],
+    baseImages = {},
+    budget,
+    ...settings
+  }: Asked = {}): Promise<BuildPlan> {
     return planBuild({
       checkout: this.path,
       rootDirectory,
       settings,
       port,
       surroundings: {
-        baseImages: BaseImages.parse({}),
-        isMadeHere: async () => madeHere,
+        baseImages: BaseImages.parse(baseImages),
+        isMadeHere: async (image) => madeHere.includes(image),
         cacheScope: 'scope',
       },
       ...(budget && { budget }),

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
-import { admits, imageVersion } from './versions.ts';
+import { admits } from './versions.ts';
 
 describe('version ranges', () => {
   const ADMITTED = [
@@ -29,12 +29,5 @@ describe('version ranges', () => {
     assert.equal(admits('>=3.12', '3.11'), false);
     assert.equal(admits('<3.11', '3.11'), false);
     assert.equal(admits('<3.11.5', '3.11'), true);
-  });
-
-  test('the version in the name of an image', () => {
-    assert.equal(imageVersion('node:24-bookworm-slim'), '24');
-    assert.equal(imageVersion('mirror.example:5000/library/python:3.11-slim'), '3.11');
-    assert.equal(imageVersion('node'), null);
-    assert.equal(imageVersion('node@sha256:abc'), null);
   });
 });

@@ -1,15 +1,5 @@
 /** Version ranges, as far as a warning needs them: does one major version fit? */
 
-/** Version in the tag of an image name: `node:24-bookworm-slim` → `24`. Null when the name does not tell. */
-export function imageVersion(name: string): string | null {
-  return /:v?(\d+(?:\.\d+)*)(?:-[A-Za-z0-9._-]+)?$/.exec(name)?.[1] ?? null;
-}
-
-/** The same image name with another version in its tag: `node:24-bookworm-slim` → `node:22-bookworm-slim`. */
-export function withVersion(name: string, version: string): string {
-  return name.replace(/:(v?)\d+(?:\.\d+)*(-[A-Za-z0-9._-]+)?$/, `:$1${version}$2`);
-}
-
 /** Compares the numbers that both versions have: `24` equals `24.3`. */
 function compare(a: readonly number[], b: readonly number[]): number {
   for (const [index, left] of a.entries()) {

@@ -30,11 +30,21 @@ export async function oomKills(folder: string): Promise<number | null> {
   return count === undefined ? null : Number(count);
 }
 
-/** Highest memory use in bytes since the group was made or reset; null where the kernel does not tell. */
+/**
+ * Highest memory use in bytes since the group was made or reset; null where the kernel does not tell (v2 before Linux 5.19),
+ * and when there was none.
+ */
 export async function peakMemory(folder: string): Promise<number | null> {
   const text =
     (await readIfThere(join(folder, 'memory.peak'))) ?? (await readIfThere(join(folder, 'memory.max_usage_in_bytes')));
-  return text === null ? null : Number(text.trim());
+  return Number(text?.trim()) || null;
+}
+
+/** Memory in bytes that the kernel cannot take back from this group's processes (v1: with those below); null: the group is gone. */
+export async function heldMemory(folder: string): Promise<number | null> {
+  const text = await readIfThere(join(folder, 'memory.stat'));
+  const bytes = text === null ? undefined : /^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1];
+  return bytes === undefined ? null : Number(bytes);
 }
 
 async function readIfThere(path: string): Promise<string | null> {

@@ -15,7 +15,7 @@ const vertex = (name: string, changes: Partial<Vertex> = {}): Vertex => ({
 });
 const output = (name: string, text: string): BuildStatus => ({
   vertexes: [],
-  logs: [{ vertex: name, bytes: Buffer.from(text) }],
+  logs: [{ vertex: name, at: null, bytes: Buffer.from(text) }],
   transfers: [],
 });
 const news = (...vertexes: Vertex[]): BuildStatus => ({ vertexes, logs: [], transfers: [] });
@@ -53,7 +53,11 @@ test('each command is headed by its line, with its output below and its time', (
 test('output that comes with the end of its command stands above the end', () => {
   const run = '[1/1] RUN a';
   const { text } = record([
-    { vertexes: [vertex(run, { seconds: 1 })], logs: [{ vertex: run, bytes: Buffer.from('x\n') }], transfers: [] },
+    {
+      vertexes: [vertex(run, { seconds: 1 })],
+      logs: [{ vertex: run, at: null, bytes: Buffer.from('x\n') }],
+      transfers: [],
+    },
   ]);
   assert.equal(text, '[1/1] RUN a\nx\ndone in 1.0 s\n');
 });
@@ -188,7 +192,7 @@ test('bytes that are no text pass unchanged', () => {
   const chunks: Uint8Array[] = [];
   const log = makeBuildLog({ write: (bytes) => void chunks.push(bytes), line: () => undefined }, () => 0);
   const bytes = Buffer.from([0, 255, 10]);
-  log.take({ vertexes: [vertex('[1/1] RUN a')], logs: [{ vertex: '[1/1] RUN a', bytes }], transfers: [] });
+  log.take({ vertexes: [vertex('[1/1] RUN a')], logs: [{ vertex: '[1/1] RUN a', at: null, bytes }], transfers: [] });
   assert.deepEqual(Buffer.concat(chunks), bytes);
 });
 

@@ -15,6 +15,8 @@ export interface Vertex {
 
 export interface VertexLog {
   readonly vertex: string;
+  /** When the command said it, ms since the epoch; null when the engine does not tell. */
+  readonly at: number | null;
   readonly bytes: Uint8Array;
 }
 
@@ -53,7 +55,7 @@ interface RawStatus {
     readonly current: number;
     readonly total: number;
   }[];
-  readonly logs?: readonly { readonly vertex: string; readonly msg: Uint8Array }[];
+  readonly logs?: readonly { readonly vertex: string; readonly timestamp?: RawTime | null; readonly msg: Uint8Array }[];
 }
 
 /** The fields that are read; others are skipped by the decoder. */
@@ -78,7 +80,13 @@ const SCHEMA: protobuf.INamespace = {
         total: { type: 'int64', id: 5 },
       },
     },
-    VertexLog: { fields: { vertex: { type: 'string', id: 1 }, msg: { type: 'bytes', id: 4 } } },
+    VertexLog: {
+      fields: {
+        vertex: { type: 'string', id: 1 },
+        timestamp: { type: 'Time', id: 2 },
+        msg: { type: 'bytes', id: 4 },
+      },
+    },
     Status: {
       fields: {
         vertexes: { rule: 'repeated', type: 'Vertex', id: 1 },
@@ -105,11 +113,14 @@ export async function makeStatusDecoder(): Promise<(base64: string) => BuildStat
         seconds: duration(vertex.started, vertex.completed),
         error: vertex.error,
       })),
-      logs: (raw.logs ?? []).map(({ vertex, msg }) => ({ vertex, bytes: msg })),
+      logs: (raw.logs ?? []).map(({ vertex, timestamp, msg }) => ({ vertex, at: momentOf(timestamp), bytes: msg })),
       transfers: (raw.statuses ?? []).map(({ ID: id, vertex, current, total }) => ({ vertex, id, current, total })),
     };
   };
 }
+
+const momentOf = (time: RawTime | null | undefined): number | null =>
+  time == null ? null : time.seconds * 1000 + time.nanos / 1e6;
 
 function duration(started: RawTime | null | undefined, completed: RawTime | null | undefined): number | null {
   if (started == null || completed == null) return null;

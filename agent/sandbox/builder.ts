@@ -7,6 +7,7 @@ import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { pushImage } from '../registry/push.ts';
 import { supplyImages } from './base-images.ts';
+import type { BuiltStep } from './build-log.ts';
 import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile/dockerfile.ts';
 import type { EngineVersion } from './daemon.ts';
@@ -62,7 +63,8 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
     solve(lease, request, { dockerfile, labels, proxyArguments }),
   );
   const [peakMemoryBytes, baseDigests, madeBy, earlier] = await Promise.all([
-    lease.cgroup.peakMemory(),
+    // Without a RUN of its own the group may still hold what an earlier one left in the page cache.
+    steps.some(isRun) ? lease.cgroup.peakMemory() : null,
     digestsOf(lease.engine, Object.keys(baseImages)),
     again === undefined ? [] : commandsOf(lease.engine, reference),
     options.imagesOf(options.engine).list(owner.environmentId),
@@ -79,6 +81,9 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
   for (const line of describeRebuild(rebuild)) log.line(line);
   return { ...image, rebuild };
 }
+
+/** A command that ran, and was not taken from the cache. */
+const isRun = ({ name, cached }: BuiltStep): boolean => !cached && /^\[[^\]]*\] RUN /.test(name);
 
 /** By which those base images that came from a registry are had from it again. */
 async function digestsOf(sandbox: Engine, names: readonly string[]): Promise<Record<string, string>> {

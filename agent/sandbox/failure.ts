@@ -36,10 +36,18 @@ export function explainFailure(
   }
   const exitCode = /exit code: (\d+)/.exec(message)?.[1];
   if (exitCode !== undefined && failed !== null) {
-    const text = `\`${failed.command}\` ended with exit code ${exitCode}.`;
+    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(failed.lastLines)}`;
     return new OrkestrError('ORK_BUILD_FAILED', text, { evidence });
   }
   return new OrkestrError('ORK_BUILD_FAILED', `The build failed${where}: ${short(message)}`, { evidence });
+}
+
+/** `node:lts` has moved on under Dockerfiles that were written for images with more in them. */
+function goneFromNode(lastLines: readonly string[]): string {
+  const program = /\b(corepack|yarn): (?:command )?not found/.exec(lastLines.join('\n'))?.[1];
+  return program === undefined
+    ? ''
+    : ` Images of Node.js 26 have no ${program} any more: put \`RUN npm install --global ${program}\` above it.`;
 }
 
 const short = (message: string): string => `${message.trim().replace(/\.$/, '').slice(0, 500)}.`;

@@ -10,6 +10,7 @@ const nothing: Taken = {
   refusedForks: 0,
   oomKills: 0,
   engineOomKills: 0,
+  engineBytes: 200 * MIB,
   peakBytes: 300 * MIB,
   crowdedMs: 0,
   diskBytes: 0,
@@ -18,6 +19,7 @@ const nothing: Taken = {
   inodeLimit: 2_000_000,
   hostFreeBytes: 9000 * MIB,
   logBytes: 0,
+  behindMs: 0,
 };
 const sentence = (taken: Partial<Taken>): string => {
   const breach = breachIn({ ...nothing, ...taken }, limits);
@@ -52,6 +54,17 @@ test('a host that is nearly full is told as the host, not as the build', () => {
 test('to meet the limit of processes is no breach, to stay at it is one', () => {
   assert.equal(sentence({ processes: 2048, refusedForks: 7, crowdedMs: 1000 }), 'none');
   assert.match(sentence({ processes: 2048, refusedForks: 90, crowdedMs: 5000 }), /^ORK_BUILD_PROCESSES .*: limit 2048/);
+});
+
+test('an engine that fills up while output comes late has a flood in it, and without late output something else', () => {
+  assert.match(sentence({ engineOomKills: 1, logBytes: 40_000, behindMs: 2500 }), /^ORK_BUILD_LOG .*could hold/);
+  assert.match(sentence({ engineBytes: 400 * MIB, behindMs: 2500 }), /^ORK_BUILD_LOG .*could hold/);
+  assert.equal(sentence({ engineBytes: 400 * MIB, logBytes: 20 * MIB }), 'none');
+  assert.equal(
+    sentence({ engineBytes: 300 * MIB, behindMs: 60_000 }),
+    'none',
+    'a long burst that fits is read in the end',
+  );
 });
 
 test('log, image and time have their sentences', () => {

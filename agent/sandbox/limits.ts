@@ -3,13 +3,17 @@ import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import { humanSize } from '../lib/size.ts';
 import type { CgroupReading } from './cgroup/cgroup.ts';
+import { engineMemoryBytes } from './cgroup/shares.ts';
 
 const MIB = 1_048_576;
 /**
- * An engine that ran out of memory after so much output did so by what waits to be read: it takes 150 MiB of its own, whatever
- * it builds. Not more, since on a busy host little of a flood has been read by then.
+ * An engine without memory has a flood of output in it when this much has been read, or what is read comes so late. It takes
+ * 150 MiB of its own, whatever it builds.
  */
 const FLOOD_BYTES = MIB;
+const FLOOD_BEHIND_MS = 1000;
+/** Share of the engine's memory at which a flood is ended: at its limit it does not die at once, it grinds. */
+const FLOODED = 0.75;
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
 const CROWDED_LIMIT_MS = 4000;
 /** With less the disk's file may soon not be written any more, which would damage what is on it; and apps need some too. */
@@ -30,6 +34,8 @@ export interface Taken extends CgroupReading {
   readonly hostFreeBytes: number;
   /** Output of its commands that was read. */
   readonly logBytes: number;
+  /** How old the output was that was read last. */
+  readonly behindMs: number;
 }
 
 export interface Breach {
@@ -40,14 +46,20 @@ export interface Breach {
   readonly hint?: string;
 }
 
+const FLOOD: Breach = {
+  code: 'ORK_BUILD_LOG',
+  what: 'The build said more than its engine could hold until it was read',
+};
+
 /** The first limit that is broken, or null. */
 export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
   if (taken.oomKills > 0) return memoryBreach(taken, limits);
   if (taken.engineOomKills > 0) {
-    return taken.logBytes >= FLOOD_BYTES
-      ? { code: 'ORK_BUILD_LOG', what: 'The build said more than its engine could hold until it was read' }
+    return taken.logBytes >= FLOOD_BYTES || taken.behindMs >= FLOOD_BEHIND_MS
+      ? FLOOD
       : { code: 'ORK_BUILD_MEMORY', what: 'The build made its engine run out of memory' };
   }
+  if (taken.behindMs >= FLOOD_BEHIND_MS && taken.engineBytes >= engineMemoryBytes(limits) * FLOODED) return FLOOD;
   if (taken.diskBytes >= taken.diskLimitBytes * NEARLY) return diskBreach(taken);
   if (taken.inodes >= taken.inodeLimit * NEARLY) return inodeBreach(taken);
   if (taken.hostFreeBytes < HOST_LEAST_BYTES) {

@@ -10,6 +10,7 @@ import { together } from '../lib/together.ts';
 import { dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
+import { engineMemoryBytes } from './cgroup/shares.ts';
 import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
@@ -17,6 +18,9 @@ import { makeRoom } from './room.ts';
 
 /** Endings of a build after which what it made goes at once: it would push out the cache of others. */
 const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_INODES', 'ORK_IMAGE_TOO_LARGE']);
+
+/** Share of its memory with which an engine is not given another build. */
+const BLOATED = 0.5;
 
 export interface SlotOptions {
   /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
@@ -124,20 +128,24 @@ export function makeSlot(options: SlotOptions): Slot {
     });
   };
 
+  /** An engine keeps all that a build has said until it is rid of that build, and does not give all of it back. */
+  const isBloated = async (limits: BuildLimits): Promise<boolean> =>
+    (await cgroup.read()).engineBytes > engineMemoryBytes(limits) * BLOATED;
+
   const ensureRunning = async ({ limits, log }: Omit<SlotUse, 'signal'>): Promise<void> => {
     const pid = await daemon.runningPid();
     if (pid === null) {
       await cgroup.remove(); // what a killed engine left running
       return start(limits, log);
     }
-    if ((await daemon.answers()) && (await cgroup.hasEngine(pid))) {
+    if ((await daemon.answers()) && (await cgroup.hasEngine(pid)) && !(await isBloated(limits))) {
       await together(
         options.alone(() => network.ensure()),
         prepare(limits),
       );
       return;
     }
-    await tearDown(); // it hangs, its namespace is half gone, or no limit holds it
+    await tearDown(); // it hangs, its namespace is half gone, no limit holds it, or its memory is nearly full
     return start(limits, log);
   };
 

@@ -51,7 +51,7 @@ export async function solve(
   let session: BuildSession | null = null;
   const take = (status: BuildStatus): void => {
     step.take(status);
-    for (const { bytes } of status.logs) watch.countLog(bytes);
+    for (const each of status.logs) watch.countLog(each);
     if (!watch.signal.aborted) buildLog.take(status);
   };
   try {

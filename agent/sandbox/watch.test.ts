@@ -17,7 +17,7 @@ interface Seen {
 
 async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Seen; watch: LimitWatch }> {
   const seen: Seen = {
-    group: { processes: 3, refusedForks: 0, oomKills: 0, engineOomKills: 0 },
+    group: { processes: 3, refusedForks: 0, oomKills: 0, engineOomKills: 0, engineBytes: 200 * MIB },
     disk: { usedBytes: 500 * MIB, freeBytes, usedInodes: 1000, freeInodes: 100_000, hostFreeBytes: 9000 * MIB },
   };
   let now = 0;
@@ -36,7 +36,7 @@ async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Se
     disk: { folder: '', ensure: unused, giveBack: unused, release: unused, use: async () => seen.disk },
   };
   const clock = {
-    now: unused,
+    now: () => now,
     monotonic: () => now,
     async sleep(ms: number, signal?: AbortSignal) {
       now += ms;
@@ -93,9 +93,9 @@ test('a build that stays at its limit of processes is ended; one that leaves it 
 
 test('the first breach is the one that is told', async (t) => {
   const { seen, watch: watched } = await watch(t);
-  watched.countLog(Buffer.alloc(MIB));
+  watched.countLog({ bytes: Buffer.alloc(MIB), at: null });
   assert.equal(watched.breach(null), null);
-  watched.countLog(Buffer.alloc(1));
+  watched.countLog({ bytes: Buffer.alloc(1), at: null });
   seen.group = { ...seen.group, oomKills: 1 };
   await turns(50);
   assert.equal(watched.breach(null)?.code, 'ORK_BUILD_LOG');
@@ -107,4 +107,18 @@ test('when the RUN is gone what it took is still known', async (t) => {
   await turns(10);
   seen.disk = { ...seen.disk, usedBytes: 500 * MIB };
   assert.equal((await watched.look()).diskBytes, 70 * MIB);
+});
+
+test('output is late when it was said long before it came, and silence is not late', async (t) => {
+  const { seen, watch: watched } = await watch(t);
+  const bytes = Buffer.from('x');
+  watched.countLog({ bytes, at: 0 });
+  await turns(50);
+  assert.equal((await watched.look()).behindMs, 0, 'it came at once; nothing has come since');
+  watched.countLog({ bytes, at: 0 });
+  assert.ok((await watched.look()).behindMs >= 1000);
+  assert.equal(watched.signal.aborted, false);
+  seen.group = { ...seen.group, engineBytes: 500 * MIB };
+  await turns(10);
+  assert.equal(watched.breach('RUN yes')?.code, 'ORK_BUILD_LOG');
 });

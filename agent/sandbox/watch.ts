@@ -5,6 +5,7 @@
 import type { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { Clock } from '../deployment/ports.ts';
+import type { VertexLog } from './build-status.ts';
 import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
 import type { SandboxLease } from './slot.ts';
 
@@ -14,7 +15,7 @@ export interface LimitWatch {
   /** Aborts at the first breach. */
   readonly signal: AbortSignal;
   /** Counts output of the build's commands. */
-  countLog(output: Uint8Array): void;
+  countLog(output: Pick<VertexLog, 'bytes' | 'at'>): void;
   /** What was taken, now. */
   look(): Promise<Taken>;
   /** The first breach as an error, with `command` as its place; null when there was none. */
@@ -33,6 +34,8 @@ export async function watchLimits(
   const stopped = new AbortController();
   let first: Breach | null = null;
   let logBytes = 0;
+  /** How old the output was that came last: it had to wait behind so much other. */
+  let behindMs = 0;
   let refusedForks = 0;
   let diskBytes = 0;
   let inodes = 0;
@@ -57,6 +60,7 @@ export async function watchLimits(
       inodeLimit: Math.min(limits.inodes, before.freeInodes),
       hostFreeBytes: use.hostFreeBytes,
       logBytes,
+      behindMs,
     };
   };
   const note = (breach: Breach | null): void => {
@@ -77,8 +81,9 @@ export async function watchLimits(
 
   return {
     signal: broken.signal,
-    countLog(output) {
-      logBytes += output.length;
+    countLog({ bytes, at }) {
+      logBytes += bytes.length;
+      behindMs = at === null ? 0 : clock.now() - at;
       note(logBreach(logBytes, limits));
     },
     look,

@@ -1,9 +1,10 @@
 /** Base images for generated Dockerfiles: from a registry when one answers, else made on this machine by the agent. */
-import { BaseImages } from '../../agent/detect/base-images.ts';
+import { BaseImages, withVersion } from '../../agent/detect/base-images.ts';
 import { mustRun } from '../stack/run-program.ts';
 import type { EngineApi } from './engine-api.ts';
 
-export type BaseImageKind = keyof BaseImages;
+/** A kind, or another version of one: `node:24`. */
+export type BaseImageKind = keyof BaseImages | `${keyof BaseImages}:${string}`;
 
 /** How long a registry may take to say its first word, ms. */
 const REGISTRY_ANSWER_MS = 8000;
@@ -20,11 +21,10 @@ export interface BaseImagePlan {
 
 /** @returns what was done, for people */
 export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
-  const names = BaseImages.parse({});
   const missing: BaseImageKind[] = [];
-  for (const kind of plan.kinds) if (!(await plan.engine.hasImage(names[kind]))) missing.push(kind);
+  for (const kind of plan.kinds) if (!(await plan.engine.hasImage(nameOf(kind)))) missing.push(kind);
   if (missing.length === 0) return `${plan.kinds.join(', ')}: there`;
-  const toMake = await pullAll(plan, missing, names);
+  const toMake = await pullAll(plan, missing);
   if (toMake.length === 0) return `pulled ${missing.join(', ')}`;
   plan.say(`making ${toMake.join(', ')} from Debian packages; once per machine`);
   await mustRun('orkestr-agent base-images build', [...plan.agentArgv, 'base-images', 'build', ...toMake], {
@@ -37,21 +37,22 @@ export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
 }
 
 /** Tries the registry with the first; when it does not answer, none of the others is tried. Answers what is still missing. */
-async function pullAll(
-  plan: BaseImagePlan,
-  missing: readonly BaseImageKind[],
-  names: BaseImages,
-): Promise<BaseImageKind[]> {
+async function pullAll(plan: BaseImagePlan, missing: readonly BaseImageKind[]): Promise<BaseImageKind[]> {
   for (const [index, kind] of missing.entries()) {
-    const reason = await plan.engine.pull(names[kind], REGISTRY_ANSWER_MS, (text) =>
-      plan.say(`${names[kind]}: ${text}`),
-    );
+    const name = nameOf(kind);
+    const reason = await plan.engine.pull(name, REGISTRY_ANSWER_MS, (text) => plan.say(`${name}: ${text}`));
     if (reason !== null) {
       plan.say(`no image registry is reachable (${firstLine(reason)})`);
       return missing.slice(index);
     }
   }
   return [];
+}
+
+function nameOf(wanted: BaseImageKind): string {
+  const [kind, version] = wanted.split(':') as [keyof BaseImages, string?];
+  const { [kind]: name } = BaseImages.parse({});
+  return version === undefined ? name : withVersion(name, version);
 }
 
 const firstLine = (text: string): string => (text.split('\n')[0] ?? '').slice(0, 160);

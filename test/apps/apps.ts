@@ -46,7 +46,9 @@ export const BUILT: Readonly<Record<string, App>> = {
   // Package managers and workspaces.
   pnpm: { body: /hello from Koa/, changed: 'server.js' },
   'yarn-classic': { body: /hello from Koa/, changed: 'server.js' },
+  'yarn-3': { body: /hello from Koa/ },
   'yarn-berry': { body: /hello from Koa/ },
+  corepack: { body: /hello from Koa/ },
   bun: { body: /hello from Bun/ },
   'workspace-npm': { body: /hello from a workspace/ },
   'workspace-pnpm-turbo': { body: /hello from a member/ },

@@ -8,14 +8,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { RECIPES } from '../../agent/base-images/recipes/index.ts';
-import type { BaseImageKind } from '../../installer/prepare/base-images.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { PLANNED, planOf } from '../fixtures/plan-of.ts';
 import { withEngine } from '../harness/engine.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 import { BUILT, PLANNED_ONLY } from './apps.ts';
+import { kindsOf } from './kinds.ts';
 import { makeRegistries } from './registries.ts';
 import { tryApp } from './try-app.ts';
 import type { Outcome } from './try-app.ts';
@@ -26,6 +25,7 @@ Pushes every fixture app of test/fixtures/apps to an installation of its own, an
 whose toolchain is not to be had without a foreign registry are only planned: "built" is null, and "reason" says why.
 
   --only A,B   only these
+  --node LINE  apps of Node.js on that line (24, 22) instead of what each asks for
   --keep       leave the apps running until Ctrl-C, and tell their addresses
   --json       only the last line
 
@@ -34,6 +34,7 @@ that it makes stay on the machine.`;
 
 interface Options {
   readonly only: readonly string[];
+  readonly node: string | undefined;
   readonly keep: boolean;
   readonly say: (line: string) => void;
 }
@@ -42,6 +43,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string' },
+      node: { type: 'string' },
       keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -58,7 +60,7 @@ async function main(): Promise<number> {
     return 1;
   }
   const say = (line: string): void => (values.json ? undefined : console.log(line));
-  const outcomes = await tryAll({ only, keep: values.keep, say });
+  const outcomes = await tryAll({ only, node: values.node, keep: values.keep, say });
   console.log(JSON.stringify({ apps: outcomes }));
   const right = outcomes.filter(({ built, answered }) => built !== false && answered !== false);
   return right.length === only.length ? 0 : 1;
@@ -69,11 +71,11 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   const planned = await Promise.all(only.filter((name) => BUILT[name] === undefined).map(planOnly));
   const names = only.filter((name) => BUILT[name] !== undefined);
   if (names.length === 0) return planned;
-  const kinds = RECIPES.map(({ kind }) => kind as BaseImageKind);
+  const kinds = await kindsOf(names, options.node);
   const folder = mkdtempSync(join(tmpdir(), 'ork-apps-'));
   try {
     const built = await withEngine({ kinds, say }, async () =>
-      buildAll(names, await makeRegistries(folder, say), options),
+      buildAll(names, await makeRegistries(folder, kinds, say), options),
     );
     return [...planned, ...built];
   } finally {
@@ -81,14 +83,15 @@ async function tryAll(options: Options): Promise<Outcome[]> {
   }
 }
 
-async function buildAll(names: readonly string[], baseImages: string, { keep, say }: Options): Promise<Outcome[]> {
+async function buildAll(names: readonly string[], baseImages: string, options: Options): Promise<Outcome[]> {
+  const { keep, say } = options;
   const interrupted = stopAsked();
   const stack = await startStack({ env: { agent: { ORKESTR_BASE_IMAGES: baseImages } } });
   try {
     const outcomes: Outcome[] = [];
     for (const name of names) {
       if (interrupted.aborted) break;
-      outcomes.push(await tryOne(stack, name, { keep, say }));
+      outcomes.push(await tryOne(stack, name, options));
     }
     if (keep && !interrupted.aborted) {
       for (const name of names) {
@@ -104,10 +107,10 @@ async function buildAll(names: readonly string[], baseImages: string, { keep, sa
   }
 }
 
-async function tryOne(stack: Stack, name: string, { keep, say }: Omit<Options, 'only'>): Promise<Outcome> {
+async function tryOne(stack: Stack, name: string, { node, keep, say }: Options): Promise<Outcome> {
   const app = BUILT[name];
   if (app === undefined) throw new Error(`${name} is not built`);
-  const outcome = await tryApp(stack, name, app, keep).catch((error: unknown) => ({
+  const outcome = await tryApp(stack, name, app, { node, keep }).catch((error: unknown) => ({
     name,
     detected: '',
     built: false,

@@ -13,13 +13,17 @@ const KINDS = ['python', 'ruby', 'java', 'go'] as const;
 const BUILD_TIMEOUT_MS = 900_000;
 
 /**
- * Builds what is absent, and writes the names of all base images into a file for `ORKESTR_BASE_IMAGES`.
+ * Builds what is absent of the `kinds`, and writes the names of all base images into a file for `ORKESTR_BASE_IMAGES`.
  * @returns the path of that file
  * @throws OrkestrError ORK_PREPARE_FAILED with the end of the build's output
  */
-export async function makeRegistries(folder: string, say: (line: string) => void): Promise<string> {
+export async function makeRegistries(
+  folder: string,
+  kinds: readonly string[],
+  say: (line: string) => void,
+): Promise<string> {
   const names = BaseImages.parse({});
-  for (const kind of KINDS) {
+  for (const kind of KINDS.filter((known) => kinds.includes(known))) {
     const base = names[kind];
     // The tag stays: it tells the version. `name:tag` or `host/name:tag`.
     const name = `orkestr-e2e-${kind}${base.slice(base.lastIndexOf(':'))}`;

@@ -3,6 +3,7 @@ import type { DeploymentDetail } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 import { BuildPlan } from '../../protocol/steps.ts';
+import { planOf as planOfFixture } from '../fixtures/plan-of.ts';
 import type { TestProject } from '../harness/project.ts';
 import type { Stack } from '../harness/stack.ts';
 import type { App } from './apps.ts';
@@ -33,12 +34,20 @@ interface Trial {
   readonly app: App;
 }
 
+export interface TrialOptions {
+  /** Line of Node.js for apps of it; undefined: what each asks for. */
+  readonly node: string | undefined;
+  readonly keep: boolean;
+}
+
 /** Never throws for what the app does: that is its outcome. */
-export async function tryApp(stack: Stack, name: string, app: App, keep: boolean): Promise<Outcome> {
+export async function tryApp(stack: Stack, name: string, app: App, options: TrialOptions): Promise<Outcome> {
+  const { node, keep } = options;
   const files = await filesOf(name);
+  const isNode = node !== undefined && (await planOfFixture(name)).detector === 'node';
   const project = await stack.createProject(files, {
     slug: name,
-    settings: { build: BUILD },
+    settings: { build: BUILD, ...(isNode && { runtimeVersion: node }) },
     ...(app.variables !== undefined && { variables: app.variables }),
   });
   const trial: Trial = { stack, project, app };

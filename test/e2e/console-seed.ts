@@ -215,7 +215,7 @@ export class JobPlayer {
       ...makeRelease(this.id).image,
       bytes: 88_290_304,
       peakMemoryBytes: 412_000_000,
-      baseImages: { 'node:24-bookworm-slim': 'sha256:1' },
+      baseImages: { 'node:26-bookworm-slim': 'sha256:1' },
       exposedPorts: [3000],
     });
     await this.done('deploy', 640, {
@@ -236,23 +236,23 @@ export const PLAN: StepOutputs['analyze'] = {
   confidence: 'certain',
   portGuessed: true,
   framework: 'Express',
-  runtime: 'Node.js 24',
+  runtime: 'Node.js 26',
   port: 3000,
   installCommand: 'npm ci',
   startCommand: 'npm start',
   evidence: [
     { subject: 'framework', value: 'Express', from: 'package.json dependencies.express' },
-    { subject: 'runtime', value: 'Node.js 24', from: 'package.json engines.node' },
+    { subject: 'runtime', value: 'Node.js 26', from: 'package.json engines.node' },
     { subject: 'install', value: 'npm ci', from: 'package-lock.json' },
     { subject: 'start', value: 'npm start', from: 'package.json scripts.start' },
     { subject: 'port', value: '3000', from: 'server.js reads $PORT, else 3000' },
   ],
-  warnings: ['No engines.node in package.json: Node.js 24 is taken.'],
+  warnings: ['No engines.node in package.json: Node.js 26 is taken.'],
   rootDirectory: '.',
   dockerfile: {
     origin: 'generated',
     path: 'Dockerfile',
-    text: 'FROM node:24-bookworm-slim AS build\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nUSER node\nCMD ["npm", "start"]\n',
+    text: 'FROM node:26-bookworm-slim AS build\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nUSER node\nCMD ["npm", "start"]\n',
   },
   files: [],
 };

@@ -39,7 +39,7 @@ export const CASES: readonly Case[] = [
     name: 'ordinary build',
     code: null,
     limits: { memoryMiB: 1024 },
-    dockerfile: ['FROM node:24-bookworm-slim', 'WORKDIR /app', 'COPY . .', 'RUN npm ci', 'RUN npm run build'],
+    dockerfile: ['FROM node:26-bookworm-slim', 'WORKDIR /app', 'COPY . .', 'RUN npm ci', 'RUN npm run build'],
     context: (folder) => cp(VITE_APP, folder, { recursive: true }),
   },
   {

@@ -10,10 +10,10 @@ import { ruby } from './ruby.ts';
 import { rust } from './rust.ts';
 import { staticSite } from './static.ts';
 
-/** Every kind of base image that Debian has packages for; those made from debian come after it. */
+/** Every kind of base image that Debian and npm have packages for. Of a kind with several versions the default is first. */
 export const RECIPES: readonly BaseRecipe[] = [
   debian,
-  node,
+  ...node,
   python,
   go,
   rust,

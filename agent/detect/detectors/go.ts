@@ -6,7 +6,8 @@ import { BINARY, writeGo } from '../dockerfiles/go.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
-import { admits, imageVersion } from '../versions.ts';
+import { imageVersion } from '../base-images.ts';
+import { admits } from '../versions.ts';
 
 /** Go files of one folder that are read to find its package. */
 const MAX_FILES = 50;

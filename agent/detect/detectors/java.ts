@@ -5,7 +5,7 @@ import { writeJava } from '../dockerfiles/java.ts';
 import { firstFile } from '../repository.ts';
 import { chooseRuntime } from '../runtime.ts';
 import type { ChosenRuntime, Runtime, VersionFile } from '../runtime.ts';
-import { withVersion } from '../versions.ts';
+import { withVersion } from '../base-images.ts';
 
 /** What a build asks for is the oldest that will do. `1.8` is 8. */
 const atLeast = (path: string, pattern: RegExp): VersionFile => ({

@@ -19,7 +19,13 @@ import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
 /** Code names of the LTS lines, as nvm knows them. */
-const CODE_NAMES: Readonly<Record<string, string>> = { hydrogen: '18', iron: '20', jod: '22', krypton: '24' };
+const CODE_NAMES: Readonly<Record<string, string>> = {
+  hydrogen: '18',
+  iron: '20',
+  jod: '22',
+  krypton: '24',
+  lithium: '26',
+};
 
 const nvmrc = versionFile('.nvmrc');
 
@@ -27,7 +33,8 @@ export const RUNTIME: Runtime = {
   name: 'Node.js',
   kind: 'node',
   digits: 1,
-  lines: ['24', '22', '20', '18', '26'],
+  lines: ['26', '24', '22', '20', '18'],
+  supported: ['26', '24', '22'],
   standing: 'the current LTS',
   files: [
     {
@@ -190,13 +197,23 @@ function evidenceOf(facts: Facts, { app, running, build, manager, recipe, runtim
 }
 
 function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] {
-  const warnings = [...app.warnings, ...(recipe.install === null ? [] : manager.warnings), ...runtime.warnings];
-  if (recipe.developmentProgram !== null) {
-    const { developmentProgram } = recipe;
-    warnings.push(
-      `The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`,
-    );
-  }
   const own = running.framework?.warning?.(app.manifest);
-  return own ? [...warnings, own] : warnings;
+  return [
+    ...app.warnings,
+    ...(recipe.install === null ? [] : manager.warnings),
+    ...runtime.warnings,
+    ...developmentWarning(app, manager, recipe),
+    ...(own ? [own] : []),
+  ];
+}
+
+function developmentWarning(app: NodeApp, { prunes }: ChosenManager, recipe: NodeRecipe): string[] {
+  const { developmentProgram, output } = recipe;
+  if (developmentProgram !== null) {
+    return [`The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`];
+  }
+  const has = [app.manifest, app.rootManifest].some(({ devDependencies }) => Object.keys(devDependencies).length > 0);
+  return has && !prunes && output === null
+    ? ['Before Yarn 4 nothing leaves development dependencies out: all of them stay in the image.']
+    : [];
 }

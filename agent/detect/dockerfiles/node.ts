@@ -4,6 +4,7 @@ import type { StaticOutput } from '../node/framework.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { managerOf } from '../node/package-manager.ts';
 import { cacheMount, runAs, stages, USER } from './common.ts';
+import { INSTALL_COREPACK, installManager } from './package-manager.ts';
 import { STATIC_PORT, writeStatic } from './static.ts';
 
 export interface NodeRecipe {
@@ -17,6 +18,8 @@ export interface NodeRecipe {
   readonly manifests: readonly string[];
   /** Why the install needs all files instead, or null. */
   readonly sourcesFirst: string | null;
+  /** Texts of the scripts that an install or a build may run. */
+  readonly scripts: readonly string[];
   /** The package has scripts that run at install, which may need development dependencies. */
   readonly installScripts: boolean;
   /** Program of the start command when it comes from a development dependency. */
@@ -87,7 +90,8 @@ function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surro
   const lines = [`FROM ${image} AS build`, 'WORKDIR /app', `ENV ${binPath(folder)}`];
   // Plug'n'Play would need its loader at run time; a plain node_modules folder runs everywhere.
   if (name === 'berry') lines.push('ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0');
-  if (setup !== null && install !== null) lines.push(`RUN npm install --global --no-fund --no-audit ${setup}`);
+  if (setup !== null && install !== null) lines.push(...installManager(setup));
+  if (callsCorepack(install, buildCommand, ...recipe.scripts)) lines.push(INSTALL_COREPACK);
   if (install !== null) {
     if (sourcesFirst !== null) lines.push(`# All files before the install: ${sourcesFirst}.`, 'COPY . .');
     else lines.push(...copyManifests(recipe.manifests));
@@ -102,6 +106,9 @@ function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surro
   }
   return lines;
 }
+
+const callsCorepack = (...commands: readonly (string | null | undefined)[]): boolean =>
+  commands.some((command) => /\bcorepack\b/.test(command ?? ''));
 
 const inFolder = (folder: string, lines: readonly string[]): string[] =>
   folder === '.' ? [...lines] : [`WORKDIR ${folderIn(folder)}`, ...lines, 'WORKDIR /app'];
@@ -126,8 +133,14 @@ function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined):
 
 /** Whether they are taken out again: not when the app needs them, nor when only built files go on. */
 function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
-  const { install, developmentProgram, output } = recipe;
-  return install !== null && developmentProgram === null && output === null && keepsDevelopment(recipe, buildCommand);
+  const { install, manager, developmentProgram, output } = recipe;
+  return (
+    install !== null &&
+    manager.prunes &&
+    developmentProgram === null &&
+    output === null &&
+    keepsDevelopment(recipe, buildCommand)
+  );
 }
 
 /** The stage that runs. `context`: the folder it takes from the repository directly; null: from the build stage. */
@@ -140,9 +153,8 @@ function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string 
     `FROM ${image}`,
     `ENV ${set.join(' ')} ${binPath(folder)}`,
     // A start command that calls the package manager finds it.
-    ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand)
-      ? [`RUN npm install --global --no-fund --no-audit ${manager.setup}`]
-      : []),
+    ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand) ? installManager(manager.setup) : []),
+    ...(callsCorepack(startCommand) ? [INSTALL_COREPACK] : []),
     context === null ? `COPY --from=build --chown=${USER} /app /app` : `COPY --chown=${USER} ${context} /app`,
     ...runAs(startCommand, folderIn(folder)),
   ];

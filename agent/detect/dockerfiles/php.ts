@@ -1,6 +1,8 @@
 /** Generated Dockerfile for PHP: Apache with PHP inside, as any user, on $PORT. */
 import type { Generated, WriteRequest } from '../detector.ts';
+import type { ManagerSetup } from '../node/package-manager.ts';
 import { cacheMount, runAs, stages, USER } from './common.ts';
+import { installManager } from './package-manager.ts';
 
 export interface PhpRecipe {
   readonly image: string;
@@ -12,7 +14,7 @@ export interface PhpRecipe {
   readonly assets: {
     readonly manifests: readonly string[];
     readonly install: string;
-    readonly setup: string | null;
+    readonly setup: ManagerSetup | null;
     readonly build: string;
   } | null;
 }
@@ -42,7 +44,7 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
       : [
           `FROM ${baseImages.node} AS assets`,
           'WORKDIR /app',
-          ...(assets.setup === null ? [] : [`RUN npm install --global --no-fund --no-audit ${assets.setup}`]),
+          ...(assets.setup === null ? [] : installManager(assets.setup)),
           `COPY ${assets.manifests.join(' ')} ./`,
           `RUN ${cacheMount(cacheScope, 'npm', '/root/.npm')} ${assets.install}`,
           'COPY . .',

@@ -59,6 +59,7 @@ export async function recipeOf(
       ...members.slice(0, MAX_MANIFESTS).map((member) => `${member}/package.json`),
     ],
     sourcesFirst: await whySourcesFirst(root, { installs, members: members.length, dependencies }),
+    scripts: [...Object.values(rootManifest.scripts), ...Object.values(manifest.scripts)],
     installScripts: installs.length > 0,
     developmentProgram: Object.hasOwn(manifest.devDependencies, program) ? program : null,
     output,

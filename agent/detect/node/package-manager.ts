@@ -1,6 +1,9 @@
 /** Package managers of Node.js: which one a repository uses, and its commands. */
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { PackageJson } from './package-json.ts';
+import { pinnedHash } from './pinned-hash.ts';
+import type { PinnedHash } from './pinned-hash.ts';
+import { hasFocus, yarnOf } from './yarn.ts';
 import type { RepositoryView } from '../repository.ts';
 
 /** How to work with one package manager. */
@@ -81,11 +84,20 @@ export const MANAGERS = {
 } as const satisfies Record<string, Manager>;
 export type ManagerName = keyof typeof MANAGERS;
 
+export interface ManagerSetup {
+  /** The npm package that brings it. */
+  readonly package: string;
+  readonly version: string;
+  readonly hash: PinnedHash | null;
+}
+
 export interface ChosenManager {
   readonly name: ManagerName;
-  /** What `npm install -g` gets: `pnpm@9.1.0`; null when the base image has the manager. */
-  readonly setup: string | null;
+  /** How it gets into the image; null when the base image has it. */
+  readonly setup: ManagerSetup | null;
   readonly lockfile: string | null;
+  /** Whether it can leave development dependencies out. */
+  readonly prunes: boolean;
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
 }
@@ -106,26 +118,41 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
   const found = declared ?? fromLockfile(present);
   const { name } = found;
   const lockfile = MANAGERS[name].lockfiles.find((file) => present.has(file)) ?? null;
-  const warnings: string[] = [];
-  if (manifest.packageManager !== undefined && declared === null) {
-    warnings.push(
-      `packageManager "${manifest.packageManager.slice(0, 60)}" of package.json is not supported; using ${name}.`,
-    );
-  }
-  if (lockfile === null)
-    warnings.push('There is no lockfile, so the same commit may get other versions tomorrow. Commit one.');
-  const { package: bringer } = MANAGERS[name];
+  const setup = setupOf(found, declared && manifest.packageManager);
   return {
     name,
-    setup: bringer === null ? null : `${bringer}@${found.version}`,
+    setup,
     lockfile,
-    evidence: {
-      subject: 'packageManager',
-      value: bringer === null ? name : `${name === 'berry' ? 'yarn' : name} ${found.version}`,
-      from: found.from,
-    },
-    warnings,
+    prunes: name !== 'berry' || (await hasFocus(repository, found.version)),
+    evidence: { subject: 'packageManager', value: shown(name, setup), from: found.from },
+    warnings: [
+      ...fieldWarnings(manifest.packageManager, name, setup),
+      ...(lockfile === null
+        ? ['There is no lockfile, so the same commit may get other versions tomorrow. Commit one.']
+        : []),
+    ],
   };
+}
+
+function setupOf({ name, version }: Choice, field: string | null | undefined): ManagerSetup | null {
+  const { package: bringer } = MANAGERS[name];
+  return bringer === null ? null : { package: bringer, version, hash: pinnedHash(field ?? '') };
+}
+
+function shown(name: ManagerName, setup: ManagerSetup | null): string {
+  if (setup === null) return name;
+  const { version, hash } = setup;
+  return `${name === 'berry' ? 'yarn' : name} ${version}${hash === null ? '' : `, pinned by ${hash.algorithm}`}`;
+}
+
+function fieldWarnings(field: string | undefined, name: ManagerName, setup: ManagerSetup | null): string[] {
+  if (field === undefined) return [];
+  if (fromField(field) === null) {
+    return [`packageManager "${field.slice(0, 60)}" of package.json is not supported; using ${name}.`];
+  }
+  return setup?.hash === null && field.includes('+')
+    ? ['The hash in packageManager of package.json is none that can be checked, like sha512 with its 128 hex digits.']
+    : [];
 }
 
 interface Choice {
@@ -148,7 +175,7 @@ function fromLockfile(present: ReadonlyMap<string, string>): Choice {
   for (const file of MANAGERS.npm.lockfiles) if (present.has(file)) return { name: 'npm', version: '', from: file };
   const pnpm = present.get('pnpm-lock.yaml');
   if (pnpm !== undefined) {
-    // pnpm 9 and 10 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
+    // pnpm 9 to 12 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
     const format = Number.parseInt(/lockfileVersion:\s*'?(\d+)/.exec(pnpm)?.[1] ?? '9', 10);
     return { name: 'pnpm', version: format >= 9 ? '9' : format >= 6 ? '8' : '7', from: 'pnpm-lock.yaml' };
   }
@@ -156,6 +183,6 @@ function fromLockfile(present: ReadonlyMap<string, string>): Choice {
   const yarn = present.get('yarn.lock');
   if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };
   return yarn.includes('__metadata:')
-    ? { name: 'berry', version: '4', from: 'yarn.lock' }
+    ? { name: 'berry', version: yarnOf(yarn), from: 'yarn.lock' }
     : { name: 'yarn', version: '1', from: 'yarn.lock' };
 }

@@ -27,6 +27,8 @@ export interface CgroupReading {
   readonly oomKills: number;
   /** Processes of the engine that it killed so. */
   readonly engineOomKills: number;
+  /** Memory of the engine that is no cache, bytes. */
+  readonly engineBytes: number;
 }
 
 export interface BuildCgroup {
@@ -41,7 +43,7 @@ export interface BuildCgroup {
   /** Kills every process of RUN. A fork bomb cannot outrun it: the group takes no new process meanwhile. */
   killAll(): Promise<void>;
   read(): Promise<CgroupReading>;
-  /** Most memory that RUN had at once since `prepare`, bytes; null where the kernel does not tell. */
+  /** Most memory that RUN had at once since `prepare`, bytes; null where the kernel does not tell, and when it had none. */
   peakMemory(): Promise<number | null>;
   /** Kills what is in them and takes the groups away. */
   remove(): Promise<void>;

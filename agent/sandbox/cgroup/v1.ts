@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { oomKills, peakMemory } from '../../lib/cgroup.ts';
+import { heldMemory, oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
 import { killsIn, lastRecord } from './kernel-log.ts';
@@ -42,6 +42,8 @@ export function makeV1(name: string, root: string): BuildCgroup {
       await writeFile(join(group('cpu', 'engine'), 'cpu.shares'), String(ENGINE_CPU_SHARES));
       await limitMemory(group('memory', 'run'), memoryBytes(limits));
       await limitMemory(group('memory', 'engine'), engineMemoryBytes(limits));
+      // What an earlier build left in the page cache is none of this one's.
+      await writeIfThere(join(group('memory', 'run'), 'memory.force_empty'), '0');
       await writeFile(join(group('memory', 'run'), 'memory.max_usage_in_bytes'), '0');
       await writeFile(pidsMax, String(limits.pids));
       since = lastRecord();
@@ -59,6 +61,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
       refusedForks: await forkRefusals(group('pids', 'run')),
       oomKills: killsIn(parent, since),
       engineOomKills: (await engineKills()) - engineKillsBefore,
+      engineBytes: (await heldMemory(group('memory', 'engine'))) ?? 0,
     }),
     peakMemory: () => peakMemory(group('memory', 'run')),
     async remove() {

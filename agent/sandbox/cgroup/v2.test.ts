@@ -109,6 +109,17 @@ test('the counters are read, refusals of the groups below too', async (t) => {
   writeFileSync(join(run, 'memory.peak'), '123456\n');
   writeFileSync(join(run, 'pids.current'), '77\n');
   writeFileSync(join(run, 'container', 'pids.events'), 'max 5\n');
-  assert.deepEqual(await group.read(), { processes: 77, refusedForks: 5, oomKills: 2, engineOomKills: 0 });
+  writeFileSync(join(root, NAME, 'engine', 'memory.stat'), 'anon 8192\nfile 4096\n');
+  assert.deepEqual(await group.read(), {
+    processes: 77,
+    refusedForks: 5,
+    oomKills: 2,
+    engineOomKills: 0,
+    engineBytes: 8192,
+  });
   assert.equal(await group.peakMemory(), 123_456);
+  writeFileSync(join(run, 'memory.peak'), '0\n');
+  assert.equal(await group.peakMemory(), null, 'nothing ran');
+  rmSync(join(run, 'memory.peak'));
+  assert.equal(await group.peakMemory(), null, 'a kernel before 5.19');
 });

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { oomKills, peakMemory } from '../../lib/cgroup.ts';
+import { heldMemory, oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
 import { forkRefusals, hasProcess, killTree, processCount, processesOf, removeTree } from './processes.ts';
@@ -49,6 +49,7 @@ export function makeV2(name: string, root: string): BuildCgroup {
       refusedForks: await forkRefusals(run),
       oomKills: (await oomKills(run)) ?? 0,
       engineOomKills: (await engineKills()) - engineKillsBefore,
+      engineBytes: (await heldMemory(engine)) ?? 0,
     }),
     peakMemory: () => peakMemory(run),
     async remove() {

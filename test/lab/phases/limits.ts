@@ -36,7 +36,7 @@ async function build(app: App, { build: limits, script, code, told }: Excess): P
   await app.set({ build: limits });
   const argv = JSON.stringify(['bash', '-c', script]);
   const { status, error } = await app.ended(
-    await app.push({ Dockerfile: `FROM node:24-bookworm-slim\nRUN ${argv}\n` }),
+    await app.push({ Dockerfile: `FROM node:26-bookworm-slim\nRUN ${argv}\n` }),
   );
   if (status !== 'failed' || error?.code !== code || !told.test(error.message)) {
     throw new Error(`${status}, not ${code} with ${told}: ${JSON.stringify(error)}`);

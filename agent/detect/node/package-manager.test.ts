@@ -1,0 +1,95 @@
+/** How the package manager gets into the image. That it does is shown by `npm run e2e:apps`. */
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+const APP = { scripts: { start: 'node server.js' }, dependencies: { koa: '2' }, devDependencies: { tap: '1' } };
+
+const node = (manifest: object, files: Record<string, string> = {}, settings = {}): Promise<BuildPlan> =>
+  repository.plan(
+    { 'package.json': JSON.stringify({ ...APP, ...manifest }), 'package-lock.json': '{}', ...files },
+    settings,
+  );
+const yarn = (files: Record<string, string>): Promise<BuildPlan> =>
+  repository.plan({ 'package.json': JSON.stringify(APP), ...files });
+const manager = ({ evidence }: BuildPlan): string =>
+  evidence.find(({ subject }) => subject === 'packageManager')?.value ?? '';
+const runs = ({ dockerfile }: BuildPlan): string[] =>
+  dockerfile.text.split('\n').filter((line) => line.startsWith('RUN ') && !line.startsWith('RUN --mount'));
+
+test('packageManager decides the version, and a strange one is a warning and never a command', async () => {
+  assert.equal(manager(await node({ packageManager: 'pnpm@9.1.0' }, { 'pnpm-lock.yaml': '' })), 'pnpm 9.1.0');
+  const hostile = await node({ packageManager: 'pnpm@9.1.0 && curl evil' });
+  assert.match(hostile.warnings.join(), /is not supported; using npm/);
+  assert.doesNotMatch(hostile.dockerfile.text, /evil/);
+});
+
+test('a hash in packageManager is checked against the archive that npm brings, before it is installed', async () => {
+  const hash = 'ab'.repeat(64);
+  const plan = await node({ packageManager: `pnpm@9.1.0+sha512.${hash}` });
+  assert.equal(manager(plan), 'pnpm 9.1.0, pinned by sha512');
+  assert.deepEqual(runs(plan), [
+    `RUN npm pack --silent --pack-destination=/tmp pnpm@9.1.0 && echo "${hash}  /tmp/pnpm-9.1.0.tgz" | sha512sum -c && npm install --global --no-fund --no-audit /tmp/pnpm-9.1.0.tgz && rm /tmp/pnpm-9.1.0.tgz`,
+  ]);
+});
+
+test('that of Yarn 2 and later is the hash of its one program, as corepack defines it', async () => {
+  const hash = 'cd'.repeat(28);
+  const [line = ''] = runs(await node({ packageManager: `yarn@4.6.0+sha224.${hash}` }));
+  assert.match(line, /cli-dist@4\.6\.0 && echo "(?:cd){28} {2}\/usr\S+cli-dist\/bin\/yarn\.js" \| sha224sum -c$/);
+});
+
+test('a hash that cannot be checked is a warning, and nothing of it is a command', async () => {
+  for (const hash of ['sha512.ab', 'md5.d41d8cd98f00b204e9800998ecf8427e', `sha512.${'AB'.repeat(64)}`]) {
+    const plan = await node({ packageManager: `pnpm@9.1.0+${hash}` });
+    assert.match(plan.warnings.join(), /hash in packageManager .* none that can be checked/, hash);
+    assert.deepEqual(runs(plan), ['RUN npm install --global --no-fund --no-audit pnpm@9.1.0']);
+  }
+});
+
+test('yarn is written over the one that official images before Node.js 26 have', async () => {
+  assert.deepEqual(runs(await node({ packageManager: 'yarn@1.22.22' })), [
+    'RUN npm install --global --no-fund --no-audit --force yarn@1.22.22',
+  ]);
+});
+
+test('corepack is brought along where a command calls it, and only there', async () => {
+  const line = /^RUN command -v corepack \|\| \{ npm install .* corepack@0 && ln -s .*; \}$/;
+  const called = await node({ scripts: { ...APP.scripts, preinstall: 'corepack enable' } });
+  assert.ok(runs(called).some((run) => line.test(run)));
+  const stated = await node({}, {}, { installCommand: 'corepack pnpm install' });
+  assert.ok(runs(stated).some((run) => line.test(run)));
+  const started = await node({ scripts: { start: 'corepack pnpm serve' } });
+  assert.match(started.dockerfile.text.split(/^FROM /m).at(-1) ?? '', /command -v corepack/);
+  assert.doesNotMatch((await node({})).dockerfile.text, /corepack/);
+});
+
+test('a lockfile of Yarn 2 and later is read by the release that wrote it', async () => {
+  for (const [format, major] of Object.entries({ 4: '2', 6: '3', 8: '4', 10: '4' })) {
+    const lock = `# generated\n\n__metadata:\n  version: ${format}\n  cacheKey: 8\n`;
+    assert.equal(manager(await yarn({ 'yarn.lock': lock })), `yarn ${major}`);
+  }
+});
+
+test('before Yarn 4 development dependencies stay, with a warning, unless the repository has the plugin', async () => {
+  const three = { 'yarn.lock': '__metadata:\n  version: 6\n' };
+  const kept = await yarn(three);
+  assert.doesNotMatch(kept.dockerfile.text, /focus/);
+  assert.match(kept.warnings.join(), /development dependencies out: all of them stay/);
+  const plugin = { ...three, '.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs': '' };
+  assert.match((await yarn(plugin)).dockerfile.text, /yarn workspaces focus --all --production$/m);
+  const four = { ...three, '.yarnrc.yml': 'yarnPath: .yarn/releases/yarn-4.1.0.cjs\n' };
+  assert.match((await yarn(four)).dockerfile.text, /focus/, 'its own Yarn is the one that runs');
+  const three2 = {
+    'yarn.lock': '__metadata:\n  version: 8\n',
+    '.yarnrc.yml': 'yarnPath: ".yarn/releases/yarn-3.8.7.cjs"',
+  };
+  assert.doesNotMatch((await yarn(three2)).dockerfile.text, /focus/);
+});

@@ -1,0 +1,17 @@
+/** What differs between the releases of Yarn 2 and later. */
+import type { RepositoryView } from '../repository.ts';
+
+/** The release that wrote a lockfile, by the version in its metadata: another one would want to change it. */
+export function yarnOf(lockfile: string): string {
+  const format = Number(/^__metadata:\s+version: (\d+)/m.exec(lockfile)?.[1] ?? 8);
+  return format >= 8 ? '4' : format >= 6 ? '3' : '2';
+}
+
+const FOCUS_PLUGIN = '.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs';
+
+/** Whether `yarn workspaces focus` is there, which leaves development dependencies out: since Yarn 4, before in a plugin. */
+export async function hasFocus(repository: RepositoryView, version: string): Promise<boolean> {
+  // The Yarn of the repository itself, which any other one hands over to.
+  const own = /^yarnPath:.*\byarn-(\d+)\./m.exec((await repository.text('.yarnrc.yml')) ?? '')?.[1];
+  return Number.parseInt(own ?? version, 10) >= 4 || repository.has(FOCUS_PLUGIN);
+}

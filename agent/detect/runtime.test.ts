@@ -1,0 +1,104 @@
+/** Which version of a runtime an app gets, shown with Node.js. */
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import type { BuildPlan } from '../../protocol/steps.ts';
+import { RUNTIME } from './detectors/node.ts';
+import { RepositoryFolder } from './test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+/** A plan for an app that starts, with version files and settings. */
+const node = (asked: { engines?: string; files?: Record<string, string> }, settings = {}): Promise<BuildPlan> => {
+  const { engines, files } = asked;
+  const manifest = {
+    scripts: { start: 'node server.js' },
+    ...(engines !== undefined && { engines: { node: engines } }),
+  };
+  return repository.plan({ 'package.json': JSON.stringify(manifest), ...files }, settings);
+};
+const version = ({ evidence }: BuildPlan): string => {
+  const { value, from } = evidence.find(({ subject }) => subject === 'version') ?? { value: '', from: '' };
+  return `${value} (${from})`;
+};
+const image = ({ dockerfile }: BuildPlan): string => /^FROM (\S+)$/m.exec(dockerfile.text)?.[1] ?? '';
+
+test('an app that asks for nothing gets the current LTS, and the plan says so', async () => {
+  const plan = await node({});
+  assert.equal(version(plan), '26 (default: the current LTS)');
+  assert.deepEqual([image(plan), plan.warnings], ['node:26-bookworm-slim', []]);
+});
+
+test('the version that is asked for becomes the tag of the base image', async () => {
+  const plan = await node({ engines: '^24' });
+  assert.equal(image(plan), 'node:24-bookworm-slim');
+  assert.equal(version(plan), '24 (package.json engines.node: ^24)');
+});
+
+test('of a range the newest LTS is taken that is in it', async () => {
+  const ranges = { '>=18': '26', '>=20 <26': '24', '>=18 <24': '22', '18 || 20': '20', '22.x': '22', '>=27': '27' };
+  for (const [range, line] of Object.entries(ranges)) {
+    assert.equal(image(await node({ engines: range })), `node:${line}-bookworm-slim`, range);
+  }
+});
+
+test('a version file says it before engines do, and a setting before both', async () => {
+  const asked = { engines: '>=18', files: { '.nvmrc': 'lts/jod\n' } };
+  assert.equal(version(await node(asked)), '22 (.nvmrc: 22)');
+  assert.equal(version(await node(asked, { runtimeVersion: '24' })), '24 (environment setting: 24)');
+  const files = { '.nvmrc': '', '.tool-versions': 'ruby 3\nnodejs 22.1.0\n' };
+  assert.equal(version(await node({ ...asked, files })), '22 (.tool-versions: 22.1.0)');
+});
+
+test('the code names of nvm are known up to the current LTS', async () => {
+  assert.equal(version(await node({ files: { '.nvmrc': 'lts/lithium' } })), '26 (.nvmrc: 26)');
+  assert.equal(version(await node({ files: { '.nvmrc': 'lts/Krypton' } })), '24 (.nvmrc: 24)');
+  assert.equal(version(await node({ files: { '.nvmrc': 'lts/*' } })), '26 (.nvmrc: lts/*)');
+});
+
+test('a version without security fixes is a warning that names what to ask for', async () => {
+  for (const old of ['20', '18', '25', '16']) {
+    const { warnings } = await node({ files: { '.nvmrc': old } });
+    assert.deepEqual(warnings, [
+      `Node.js ${old} (.nvmrc: ${old}) gets no security fixes any more. Ask for 26 or 24 or 22.`,
+    ]);
+  }
+  for (const line of RUNTIME.supported ?? []) assert.deepEqual((await node({ engines: line })).warnings, []);
+  assert.deepEqual((await node({ engines: '27' })).warnings, [], 'newer than what we know of');
+});
+
+test('on a host that made its base images itself, another version is one warning', async () => {
+  const madeHere = ['node:26-bookworm-slim'];
+  const plan = await node({ engines: '^20' }, { madeHere });
+  assert.deepEqual(plan.warnings, [
+    'package.json engines.node asks for Node.js ^20, but this host made its base images itself, and has 26.',
+  ]);
+  assert.equal(image(plan), 'node:26-bookworm-slim');
+  const made = await node({ engines: '^24' }, { madeHere });
+  assert.match(made.warnings.join('\n'), /orkestr-agent base-images build node:24`\.$/);
+});
+
+test('a further version that such a host made is taken', async () => {
+  const plan = await node({ engines: '^24' }, { madeHere: ['node:26-bookworm-slim', 'node:24-bookworm-slim'] });
+  assert.deepEqual([image(plan), plan.warnings], ['node:24-bookworm-slim', []]);
+});
+
+test('such a host goes on with what it has made when the default has moved on, and is told what to make', async () => {
+  const madeHere = ['node:24-bookworm-slim', 'node:22-bookworm-slim'];
+  const plan = await node({}, { madeHere });
+  assert.deepEqual([image(plan), version(plan)], ['node:24-bookworm-slim', '24 (base image of this host)']);
+  assert.deepEqual(plan.warnings, [
+    'This host made its base images itself, and has Node.js 24, not 26. Make it: `orkestr-agent base-images build node`.',
+  ]);
+  assert.deepEqual((await node({ engines: '>=18' }, { madeHere })).warnings, []);
+  assert.equal(image(await node({ engines: '<24' }, { madeHere })), 'node:22-bookworm-slim');
+});
+
+test('a host may have another default, which is not called the current LTS', async () => {
+  const plan = await node({}, { baseImages: { node: 'mirror.example/node:24-slim' } });
+  assert.equal(version(plan), '24 (default of this host)');
+  assert.equal(image(plan), 'mirror.example/node:24-slim');
+});

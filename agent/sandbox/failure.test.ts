@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BuildLimits } from '../../protocol/job.ts';
+import { explainFailure } from './failure.ts';
+import type { Taken } from './limits.ts';
+
+const limits = BuildLimits.parse({});
+const nothing: Taken = {
+  processes: 0,
+  refusedForks: 0,
+  oomKills: 0,
+  engineOomKills: 0,
+  engineBytes: 0,
+  peakBytes: null,
+  crowdedMs: 0,
+  diskBytes: 0,
+  diskLimitBytes: 1e10,
+  inodes: 0,
+  inodeLimit: 1e6,
+  hostFreeBytes: 1e10,
+  logBytes: 0,
+  behindMs: 0,
+};
+
+const sentence = (command: string, exitCode: number, ...lastLines: string[]): string => {
+  const error = `executor failed running [/bin/sh -c ${command}]: exit code: ${exitCode}`;
+  return explainFailure(error, { command: `RUN ${command}`, error, lastLines }, nothing, limits).message;
+};
+
+test('a command is named with its exit code', () => {
+  assert.equal(sentence('npm run build', 1, 'boom'), '`RUN npm run build` ended with exit code 1.');
+});
+
+test('what images of Node.js had once, and have no more, is told with what to do', () => {
+  assert.equal(
+    sentence('corepack enable', 127, '/bin/sh: 1: corepack: not found'),
+    '`RUN corepack enable` ended with exit code 127. Images of Node.js 26 have no corepack any more: put `RUN npm install --global corepack` above it.',
+  );
+  assert.match(sentence('yarn', 127, 'bash: line 1: yarn: command not found'), /no yarn any more/);
+  assert.doesNotMatch(sentence('make', 127, '/bin/sh: 1: make: not found'), /Node/);
+});
