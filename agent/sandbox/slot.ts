@@ -117,15 +117,18 @@ export function makeSlot(options: SlotOptions): Slot {
       disk.ensure((text) => log.line(text)),
       prepare(limits),
     );
-    await daemon.start({
-      namespacePath: network.namespacePath,
-      cgroupParent: cgroup.parent,
-      joinGroup: (pid) => cgroup.addEngine(pid),
-      scope: name,
-      mtu,
-      nameServers,
-      cacheBytes: Math.floor((await sizeOf(disk)) / 2),
-    });
+    const cacheBytes = Math.floor((await sizeOf(disk)) / 2);
+    await options.priority.hurry(() =>
+      daemon.start({
+        namespacePath: network.namespacePath,
+        cgroupParent: cgroup.parent,
+        joinGroup: (pid) => cgroup.addEngine(pid),
+        scope: name,
+        mtu,
+        nameServers,
+        cacheBytes,
+      }),
+    );
   };
 
   /** An engine keeps all that a build has said until it is rid of that build, and does not give all of it back. */

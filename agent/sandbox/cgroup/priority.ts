@@ -19,8 +19,8 @@ export interface BuildPriority {
   /** False: builds take what apps leave. True: a share of their own. */
   insist(on: boolean): Promise<void>;
   /**
-   * Insists while `work` ends a build, if that takes longer than a moment: who is killed needs a processor to die, and a build is
-   * to end within seconds. Most hosts leave them one, and then apps need not notice.
+   * Insists while `work` starts an engine or ends a build, if that takes longer than a moment: who is killed needs a processor to
+   * die, and both are to be done within seconds. Most hosts leave them one, and then apps need not notice.
    */
   hurry<T>(work: () => Promise<T>): Promise<T>;
   /** Processor time of all builds until now, ms; null while there is no group. */
@@ -35,7 +35,7 @@ interface GroupFiles {
   readonly cpuMs: () => Promise<number | null>;
 }
 
-/** @param hurryAfterMs what the processes of a build that is ended get to die by themselves */
+/** @param hurryAfterMs what an engine gets to start by itself, and the processes of a build that is ended to die */
 export function makeBuildPriority(
   { atTop }: BuildGroup,
   root: string = CGROUP_ROOT,
