@@ -1,7 +1,8 @@
 /** `npm run e2e:sandbox`: see HELP. The last line of its output is one JSON object. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -30,6 +31,14 @@ Examples:
 The last line is a JSON object: {"cases":[{"name","code","secondsPastLimit","p99Ratio","failedRequests","diskBackPercent"}]}.
 Exits 1 when a case ended by another code, later than 10 s after its limit, or with a failed request.`;
 
+/** Of orkestr-agent.service: this process does the agent's work. */
+const AGENT_NICE = 5;
+
+/** All threads that there are: those to come have it from them. */
+function beAsNiceAsTheAgent(): void {
+  for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), AGENT_NICE);
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { only: { type: 'string', multiple: true, default: [''] }, help: { type: 'boolean', default: false } },
@@ -38,6 +47,7 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  beAsNiceAsTheAgent();
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`${name} came`)));
   const wanted = (name: string): boolean => values.only.some((text) => name.includes(text));
