@@ -84,5 +84,5 @@ export function chainIds(diffIds: readonly string[]): string[] {
   return chain;
 }
 
-const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+export const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const hexOf = (digest: string): string => digest.slice('sha256:'.length);

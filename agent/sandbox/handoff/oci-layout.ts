@@ -2,10 +2,10 @@
  * An image in the layout of OCI (image specification: image-layout.md, manifest.md), with layers as they are, not packed: so
  * the digest of a layer is its diff id, and what one image brought into a content store, the next need not bring again.
  */
-import { createHash } from 'node:crypto';
 import { nameParts } from '../image-name.ts';
 import { registryOf } from '../../registry/login.ts';
 import type { Layout } from './archive.ts';
+import { digestOf } from './layer-store.ts';
 import type { StoredImage } from './layer-store.ts';
 
 const TYPE = {
@@ -69,7 +69,6 @@ function namesOf(reference: string): Readonly<Record<string, string>> {
 }
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
-const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const describe = (mediaType: string, bytes: Buffer): Descriptor => ({
   mediaType,
   digest: digestOf(bytes),
