@@ -56,7 +56,7 @@ export function makePlainScript(project: TestProject, name: string, folder: stri
         mustRun('docker build', [DOCKER, 'build', '--quiet', `--tag=${name}`, checkout], { env: buildEnv }),
       );
       await step('run', () => mustRun('docker run', [DOCKER, 'run', '--detach', `--name=${name}`, name]));
-      const format = '--format={{.NetworkSettings.IPAddress}}';
+      const format = '--format={{.NetworkSettings.Networks.bridge.IPAddress}}';
       const address = (await mustRun('docker inspect', [DOCKER, 'inspect', format, name])).trim();
       await step('answer', async () => {
         for (const until = performance.now() + LIMIT_MS; performance.now() < until; await sleep(LOOK_MS)) {
