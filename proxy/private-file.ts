@@ -2,6 +2,7 @@
 import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OrkestrError } from '../protocol/errors.ts';
+import { isDiskFull } from '../protocol/service/disk-full.ts';
 
 /** Makes a folder (and those above it) that only its owner may enter; takes others' rights from one that is there. */
 export async function makePrivateFolder(path: string): Promise<void> {
@@ -18,8 +19,7 @@ export async function writePrivateFile(path: string, content: string | Buffer): 
   try {
     await replace(path, content);
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error;
+    if (!isDiskFull(error)) throw error;
     throw new OrkestrError('ORK_DISK_FULL', `There is no room to write ${path}.`, { cause: error });
   }
 }
