@@ -31,8 +31,10 @@ export interface Shared {
   readonly ids: RequestIds;
   /** Peers that are believed when they say for whom they ask. */
   readonly trusted: AddressRanges;
-  /** True while the proxy drains. */
+  /** True while the proxy drains: each answer that begins now is the last one of its connection, and says so. */
   readonly closing: boolean;
+  /** True when it does so in haste: a connection is closed after its answer also when that could not say so. */
+  readonly closesIdle: boolean;
   /** Has what is read of a connection given to `read`, valid during the call; false: no more until it is resumed. */
   listen(socket: Socket, read: (bytes: Buffer, start: number, end: number) => boolean): void;
   /** Goes on with a connection in the general engine. */
@@ -128,7 +130,8 @@ export class ClientConnection {
     if (this.#state !== 'open') return;
     this.#since = this.#shared.pools.now;
     this.#progress = this.#since;
-    if (close || this.#shared.closing) this.#leave();
+    // A client that was not told may have sent its next request already, which would be lost with the connection.
+    if (close || this.#shared.closesIdle) this.#leave();
     else if (this.#queued !== null && !this.#consuming) this.#unqueue(this.#queued);
     // The target took no more of the body for a while, and never will now.
     else if (!this.#exchange.goesOn) this.resume();

@@ -27,6 +27,7 @@ export class FastEngine implements Shared {
   readonly head = new RequestHead();
   readonly ids = new RequestIds();
   closing = false;
+  closesIdle = false;
   readonly #general: GeneralServer;
   /** One octet more than a read fills: the end of the bytes is marked there. */
   readonly #in = Buffer.allocUnsafeSlow(READ_BYTES + 1);
@@ -79,7 +80,7 @@ export class FastEngine implements Shared {
     return this.#clients.size;
   }
 
-  /** From now on each answer is the last one of its connection. Resolves when no connection is left. */
+  /** From now on each answer that begins is the last one of its connection. Resolves when no connection is left. */
   async close(): Promise<void> {
     this.closing = true;
     if (this.#clients.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
@@ -87,8 +88,9 @@ export class FastEngine implements Shared {
     this.pools.close();
   }
 
-  /** Closes the connections that are between two requests. */
+  /** Closes the connections that are between two requests, also those that come to be so. */
   closeIdle(): void {
+    this.closesIdle = true;
     for (const client of this.#clients) client.closeIdle();
   }
 

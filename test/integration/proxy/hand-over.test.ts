@@ -98,6 +98,28 @@ for (const engine of ['fast', 'http-proxy']) {
   });
 }
 
+for (const engine of ['fast', 'http-proxy']) {
+  test(`an answer that has begun before a hand-over does not take its connection along untold (${engine})`, async (t) => {
+    const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_ENGINE: engine });
+    const [slow, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
+    await flipTo(proxy, 1, slow.port);
+    const client = (await proxy.connect()).send(GET);
+    const wire = await slow.wire(0);
+    await wire.sees('\r\n\r\n');
+    wire.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab');
+    await client.sees(/ab$/);
+    await handOver(proxy);
+    // Longer than the newest connections are waited for: each answer that begins now says that it is the last.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    wire.send('cd');
+    await client.sees(/abcd$/);
+    await flipTo(proxy, 2, young.port);
+    client.send(GET);
+    await client.sees(/Connection: close.*v2$/is);
+    await eventually('the end of the old process', () => proxy.child.exitCode !== null);
+  });
+}
+
 test('the way back of a flip, its receipt and a hold outlive a hand-over', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
