@@ -53,6 +53,8 @@ async function serve(): Promise<void> {
   const onHandedOver = (pid: number): void => {
     log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
     supervisor.mainPid(pid);
+    // A successor that hangs must not be kept alive by this one's pings, for as long as this one drains.
+    if (watchdog) clearInterval(watchdog);
     void proxy
       .close(HAND_OVER_MS)
       .then(

@@ -7,7 +7,10 @@ export interface Supervisor {
   ready(status: string): void;
   status(text: string): void;
   stopping(): void;
-  /** Another process is the unit's main one from now on. */
+  /**
+   * Another process is the unit's main one from now on. Its time until its first ping begins now: the watchdog is the unit's, and
+   * this one's last ping may be nearly as long ago as it allows.
+   */
   mainPid(pid: number): void;
   /** Call when work is provably alive; systemd restarts a unit whose pings stop (WatchdogSec). */
   watchdog(): void;
@@ -27,15 +30,15 @@ export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
   }
   const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not told');
   // The package knows READY and STATUS only; the rest goes through the same program by argv.
-  const send = (assignment: string): void => {
-    spawn('systemd-notify', [assignment], { stdio: 'ignore' }).on('error', failed);
+  const send = (...assignments: readonly string[]): void => {
+    spawn('systemd-notify', assignments, { stdio: 'ignore' }).on('error', failed);
   };
   const usec = Number(env.WATCHDOG_USEC ?? 0);
   return {
     ready: (status) => void notify({ ready: true, status }).catch(failed),
     status: (status) => void notify({ status }).catch(failed),
     stopping: () => send('STOPPING=1'),
-    mainPid: (pid) => send(`MAINPID=${pid}`),
+    mainPid: (pid) => send(`MAINPID=${pid}`, 'WATCHDOG=1'),
     watchdog: () => send('WATCHDOG=1'),
     watchdogMs: usec > 0 ? usec / 2000 : null,
   };

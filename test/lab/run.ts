@@ -1,4 +1,5 @@
 /** What is done in a lab, phase by phase. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../hub/cli/client.ts';
 import { App } from './app.ts';
 import { giveBaseImage, hubUrlOf, installHub, joinByOneLine, online, pruneImages } from './fleet.ts';
@@ -71,6 +72,15 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await lab.phase('hand-over of the proxy', () =>
       app.under(() => web.must(['systemctl', 'reload', 'orkestr-proxy.service']).then(() => undefined)),
     );
+    // Each before the first ping of the one before it: longer in all than the watchdog waits.
+    await lab.phase('hand-overs in a row', () =>
+      app.under(async () => {
+        for (let count = 0; count < 4; count += 1) {
+          await web.must(['systemctl', 'reload', 'orkestr-proxy.service']);
+          await sleep(BEFORE_FIRST_PING_MS);
+        }
+      }),
+    );
     for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
     // Visitors of the other host feel nothing of it.
     await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
@@ -105,6 +115,9 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
 const restart = async (host: LabHost, unit: string): Promise<void> => {
   await host.must(['systemctl', 'restart', unit]);
 };
+
+/** A proxy pings every 15 s, and its unit has WatchdogSec=30. */
+const BEFORE_FIRST_PING_MS = 12_000;
 
 /** What systemd-analyze(1) calls exposure: 0 is none, 10 is all. */
 const MOST_EXPOSED = 4;
