@@ -14,8 +14,8 @@ export interface CpuPlan {
   readonly cases: readonly CaseName[];
   readonly rounds: number;
   readonly seconds: number;
-  /** By name, with the number of rounds that it takes part in when it is not all. */
-  readonly proxies: ReadonlyMap<string, { readonly proxy: RunningProxy; readonly rounds?: number }>;
+  /** By name. */
+  readonly proxies: ReadonlyMap<string, RunningProxy>;
 }
 
 /** Microseconds of CPU per request, a sample per round, by case and proxy. No samples: it cannot do the case, or failed. */
@@ -50,9 +50,9 @@ export async function measureCpu(plan: CpuPlan, log: Log): Promise<CpuSamples> {
   for (let round = 0; round <= plan.rounds; round += 1) {
     for (const name of plan.cases) {
       const line: string[] = [];
-      for (const [label, { proxy, rounds = plan.rounds }] of inTurn([...plan.proxies], round)) {
+      for (const [label, proxy] of inTurn([...plan.proxies], round)) {
         const served = !CASES[name].secure || proxy.ports.https !== null;
-        if (round > rounds || !served || samples.hasFailed(name, label)) continue;
+        if (!served || samples.hasFailed(name, label)) continue;
         try {
           const { microseconds, busy } = await sample(plan, name, proxy, round === 0 ? WARM_UP_SECONDS : plan.seconds);
           if (round > 0) samples.add(name, label, microseconds);

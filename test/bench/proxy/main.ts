@@ -63,10 +63,7 @@ class Bench {
 
   async #cpu(running: ReadonlyMap<string, RunningProxy>): Promise<CpuSamples> {
     const { cases, rounds, seconds } = this.#options;
-    const proxies = new Map(
-      [...running].map(([name, proxy]) => [name, name === UNTUNED ? { proxy, rounds: 1 } : { proxy }]),
-    );
-    const samples = await measureCpu({ lab: this.#lab, cases, rounds, seconds, proxies }, toStderr);
+    const samples = await measureCpu({ lab: this.#lab, cases, rounds, seconds, proxies: running }, toStderr);
     this.#failures.push(...samples.failures);
     return samples;
   }

@@ -18,7 +18,7 @@ export interface Options {
   readonly cases: readonly CaseName[];
   readonly extras: readonly Extra[];
   readonly proxies: readonly ProxyName[];
-  /** Also run nginx untuned, once per case. */
+  /** Also run nginx untuned. */
   readonly untuned: boolean;
   readonly build: Build;
 }
