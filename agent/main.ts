@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
+import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
 import { isInstalled } from '../protocol/service/installation.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
@@ -78,6 +79,7 @@ async function serve(): Promise<void> {
   await agent.start();
   log.info({ hostId: agent.identity.hostId, socket: config.agentSocket, pid: process.pid }, 'ready');
   supervisor.ready('ready');
+  tidyAtFirstRest();
 }
 
 async function enrolHost({ hub, token, name }: { hub: string; token: string; name: string }): Promise<void> {

@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { toErrorReport, toProblem } from '../protocol/errors.ts';
+import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
@@ -57,6 +58,7 @@ async function serve(): Promise<void> {
   log.info({ url: hub.listenUrl, publicUrl: hub.deps.hubUrl(), pid: process.pid }, 'listening');
   if (!(await hasAnyUser(db))) log.warn('nobody can log in yet: run the command setup');
   supervisor.ready(`listening on ${hub.listenUrl}`);
+  tidyAtFirstRest();
 }
 
 interface SetupOptions {

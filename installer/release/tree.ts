@@ -8,8 +8,9 @@ import { PROXY_FLAGS } from '../stack/proxy-program.ts';
 /**
  * The small memory of a daemon that mostly waits: young objects in 1 MiB, one helper thread of V8's, and only the quick
  * compiler for WebAssembly. The one for hot code takes 12 MB to make undici's HTTP parser faster than anybody needs here.
+ * `--expose-gc` is for protocol/service/first-rest.ts.
  */
-const SMALL = ['--max-semi-space-size=1', '--v8-pool-size=1', '--liftoff-only'] as const;
+const SMALL = ['--max-semi-space-size=1', '--v8-pool-size=1', '--liftoff-only', '--expose-gc'] as const;
 
 interface Program {
   readonly name: string;

@@ -6,7 +6,7 @@ export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
 /**
  * Memory first, as far as it costs no request anything (docs/performance.md): young objects in 1 MiB, one thread of V8's
  * beside the main one, and a compiler for hot code that waits until code is hot and not just used at the start.
- * `--expose-gc` is for proxy/first-rest.ts. Workers and successors are started with the same.
+ * `--expose-gc` is for protocol/service/first-rest.ts. Workers and successors are started with the same.
  */
 export const PROXY_FLAGS = [
   '--max-semi-space-size=1',
