@@ -32,7 +32,7 @@ describe('orkestr-agent analyze', () => {
 
   test('takes settings as an environment has them', async () => {
     const { stdout } = await agent(appFolder('workspace-npm'), '--root', 'apps/web', '--runtime-version', '22');
-    assert.match(stdout, /^ {2}FROM node:22-bookworm-slim AS build$/m);
+    assert.match(stdout, /^ {2}FROM node:22-trixie-slim AS build$/m);
   });
 
   test('says why there is no plan, and what to do, with exit code 1', async () => {

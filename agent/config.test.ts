@@ -16,7 +16,7 @@ test('without any variable the defaults of a packaged host hold', () => {
   assert.equal(config.proxySocket, '/run/orkestr/proxy.sock');
   assert.equal(config.dockerSocket, '/var/run/docker.sock');
   assert.equal(config.failpoint, null);
-  assert.equal(config.baseImages.node, 'node:26-bookworm-slim');
+  assert.equal(config.baseImages.node, 'node:26-trixie-slim');
 });
 
 test('an empty variable counts as not set', () => {
@@ -38,5 +38,5 @@ test('a host may point single base images at its own mirror', (t) => {
   writeFileSync(path, '{"node":"mirror.example.com/node:24"}');
   const { baseImages } = readConfig({ ORKESTR_BASE_IMAGES: path });
   assert.equal(baseImages.node, 'mirror.example.com/node:24');
-  assert.equal(baseImages.go, 'golang:1.19-bookworm');
+  assert.equal(baseImages.go, 'golang:1.27-trixie');
 });

@@ -23,19 +23,36 @@ test('there is a recipe for every kind that detectors start from but Ubuntu, and
   assert.deepEqual(made, new Set(Object.keys(BaseImages.parse({}))));
 });
 
-test("the mirror is apt's own; foreign repositories and other releases are left out", () => {
+test("the mirror is apt's own; foreign repositories are left out", () => {
   const targets = [
     'http://mirror.example/debian/ bookworm main',
     'http://mirror.example/debian/ bookworm-updates main',
     'http://mirror.example/debian-security/ bookworm-security main',
     'http://mirror.example/debian/ bookworm contrib',
-    'http://mirror.example/debian/ trixie main',
     'https://packages.example/ cloud-sdk-bookworm main',
     'file:/srv/repo bookworm main',
   ];
   assert.deepEqual(
-    parseTargets(targets.join('\n'), 'bookworm').map(({ suite }) => suite),
+    parseTargets(targets.join('\n')).map(({ suite }) => suite),
     ['bookworm', 'bookworm-updates', 'bookworm-security'],
+  );
+});
+
+test('a release that apt does not know comes from where the machine has its own one', async () => {
+  const stdout = [
+    'http://mirror.example/debian/ bookworm main',
+    'http://mirror.example/debian-security/ bookworm-security main',
+  ].join('\n');
+  const bookworm: Exec = async () => ({ exitCode: 0, stdout, stderr: '', timedOut: false });
+  const { main, sources } = await findMirror('trixie', bookworm);
+  assert.equal(main, 'http://mirror.example/debian/');
+  assert.deepEqual(
+    sources.map(({ uri, suite }) => `${uri} ${suite}`),
+    [
+      'http://mirror.example/debian/ trixie',
+      'http://mirror.example/debian/ trixie-updates',
+      'http://mirror.example/debian-security/ trixie-security',
+    ],
   );
 });
 

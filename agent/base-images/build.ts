@@ -10,20 +10,11 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import { chooseRecipe, type Chosen } from './choose.ts';
-import { findMirror } from './mirror.ts';
+import { findMirror, withSuite } from './mirror.ts';
 import { installNpmPackage } from './npm.ts';
-import { type BaseRecipe, CA_BUNDLE } from './recipe.ts';
+import { type BaseRecipe, CA_BUNDLE, DEBIAN_RELEASE } from './recipe.ts';
 import { RECIPES } from './recipes/index.ts';
-import {
-  DEBIAN_RELEASE,
-  applyRecipe,
-  bootstrap,
-  copyTrust,
-  installPackages,
-  packTree,
-  slim,
-  unpackTree,
-} from './tree.ts';
+import { applyRecipe, bootstrap, copyTrust, installPackages, packTree, slim, unpackTree } from './tree.ts';
 
 /** Import of a whole tree on a slow disk. */
 const IMPORT_TIMEOUT_MS = 10 * 60_000;
@@ -100,17 +91,19 @@ async function ensureImage(making: Making, chosen: Chosen): Promise<BaseImage> {
 }
 
 async function makeTree({ engine, options }: Making, { recipe, name }: Chosen, work: string): Promise<void> {
-  const mirror = await findMirror(DEBIAN_RELEASE);
+  const { suite } = recipe;
+  const release = await findMirror(DEBIAN_RELEASE);
+  const mirror = suite === undefined ? release : withSuite(release, suite);
   const tree = join(work, 'tree');
   if (recipe.from === 'debootstrap') {
     options.onProgress(`${name}: Debian from ${mirror.main}`);
-    await failAsBaseImage(name, bootstrap(tree, mirror, recipe.packages));
+    await failAsBaseImage(name, bootstrap(tree, mirror, recipe.packages, DEBIAN_RELEASE));
   } else {
     const debian = chooseRecipe('debian', options.names).name;
     options.onProgress(`${name}: taking ${debian}`);
     await unpackTree(tree, await exportImage(engine, debian));
     options.onProgress(`${name}: installing ${recipe.packages.join(' ')}`);
-    await failAsBaseImage(name, installPackages(tree, mirror, recipe.packages));
+    await failAsBaseImage(name, installPackages(tree, mirror, recipe.packages, suite));
   }
   for (const wanted of recipe.npmPackages ?? []) {
     if (wanted.cpu !== undefined && wanted.cpu !== process.arch) continue;

@@ -20,9 +20,9 @@ const refusal = (wanted: string, names: Record<string, string> = NAMES): Orkestr
 };
 
 test('a kind is made in the version of its name, and another version under a name of its own', () => {
-  assert.equal(chosen('node'), 'node 26 as node:26-bookworm-slim');
-  assert.equal(chosen('node:24'), 'node 24 as node:24-bookworm-slim');
-  assert.equal(chosen('python'), 'python - as python:3.11-slim-bookworm');
+  assert.equal(chosen('node'), 'node 26 as node:26-trixie-slim');
+  assert.equal(chosen('node:24'), 'node 24 as node:24-trixie-slim');
+  assert.equal(chosen('python'), 'python - as python:3.13-slim-trixie');
 });
 
 test('a host with another name for a kind gets the version that the name tells', () => {

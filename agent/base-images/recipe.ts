@@ -1,11 +1,16 @@
 /** What a base image is made of, as data. A new kind is one file in recipes/ and one line in recipes/index.ts. */
 
+/** The release of Debian that all base images are. */
+export const DEBIAN_RELEASE = 'trixie';
+
 export interface BaseRecipe {
   readonly kind: string;
   /** Its line of versions, where a kind has recipes for several. */
   readonly version?: string;
   /** What it starts from: nothing (debootstrap) or the debian image. */
   readonly from: 'debootstrap' | 'debian';
+  /** Where its packages are taken from before the release itself: `trixie-backports`. */
+  readonly suite?: string;
   /** Debian packages, installed without their recommendations. */
   readonly packages: readonly string[];
   /** Files with a fixed text: path in the image → text. */

@@ -8,8 +8,6 @@ import { run } from '../lib/exec.ts';
 import { type Mirror, sourcesList } from './mirror.ts';
 import { CA_BUNDLE, type BaseRecipe } from './recipe.ts';
 
-export const DEBIAN_RELEASE = 'bookworm';
-
 /** apt and dpkg may take long on a small machine and a slow line. */
 const PACKAGES_TIMEOUT_MS = 20 * 60_000;
 const FILES_TIMEOUT_MS = 5 * 60_000;
@@ -47,7 +45,7 @@ export async function bootstrap(
   tree: string,
   mirror: Mirror,
   packages: readonly string[],
-  release: string = DEBIAN_RELEASE,
+  release: string,
 ): Promise<void> {
   await run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, release, tree, mirror.main], {
     timeoutMs: PACKAGES_TIMEOUT_MS,
@@ -84,7 +82,13 @@ export function packTree(tree: string): { tar: Readable; done: Promise<void> } {
   return { tar: child.stdout, done };
 }
 
-export async function installPackages(tree: string, mirror: Mirror, packages: readonly string[]): Promise<void> {
+/** @param suite that goes before the others of the mirror; absent: the release itself */
+export async function installPackages(
+  tree: string,
+  mirror: Mirror,
+  packages: readonly string[],
+  suite?: string,
+): Promise<void> {
   if (packages.length === 0) return;
   await writeInto(tree, '/etc/apt/sources.list', sourcesList(mirror));
   for (const name of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(name, join(tree, name));
@@ -96,7 +100,8 @@ export async function installPackages(tree: string, mirror: Mirror, packages: re
       env: CHROOT_ENV,
     });
   await apt(['update']);
-  await apt(['install', '--no-install-recommends', '--', ...packages]);
+  const target = suite === undefined ? [] : [`--target-release=${suite}`];
+  await apt(['install', '--no-install-recommends', ...target, '--', ...packages]);
 }
 
 /** Everything of a recipe that is no package. */

@@ -6,32 +6,35 @@ const ImageName = z
   .max(300)
   .regex(/^[a-z0-9][A-Za-z0-9._:/@-]*$/, 'an image name');
 
-/** Base image per kind. A host may point each at its own registry mirror; what is absent keeps its default. */
+/**
+ * Base image per kind: a line that gets security fixes, and that Debian 13 packages too, so that a host without a registry can make
+ * the same one itself (docs/analyze.md has the dates). A host may point each at its own registry mirror; what is absent keeps its default.
+ */
 export const BaseImages = z.object({
-  node: ImageName.default('node:26-bookworm-slim'),
-  python: ImageName.default('python:3.11-slim-bookworm'),
-  go: ImageName.default('golang:1.19-bookworm'),
-  rust: ImageName.default('rust:1.96-slim-bookworm'),
-  ruby: ImageName.default('ruby:3.1-slim-bookworm'),
-  php: ImageName.default('php:8.2-apache-bookworm'),
+  node: ImageName.default('node:26-trixie-slim'),
+  python: ImageName.default('python:3.13-slim-trixie'),
+  go: ImageName.default('golang:1.27-trixie'),
+  rust: ImageName.default('rust:1.96-slim-trixie'),
+  ruby: ImageName.default('ruby:3.3-slim-trixie'),
+  php: ImageName.default('php:8.4-apache-trixie'),
   composer: ImageName.default('composer:2'),
   /** A JDK that builds, and the JRE that runs. */
-  java: ImageName.default('eclipse-temurin:17-jdk'),
-  jre: ImageName.default('eclipse-temurin:17-jre'),
-  elixir: ImageName.default('elixir:1.14-slim'),
+  java: ImageName.default('eclipse-temurin:25-jdk'),
+  jre: ImageName.default('eclipse-temurin:25-jre'),
+  elixir: ImageName.default('elixir:1.18-slim'),
   /** Has the .NET SDK and runtime among its packages. */
   ubuntu: ImageName.default('ubuntu:24.04'),
-  static: ImageName.default('nginx:1.28-bookworm'),
-  debian: ImageName.default('debian:bookworm-slim'),
+  static: ImageName.default('nginx:1.30-trixie'),
+  debian: ImageName.default('debian:trixie-slim'),
 });
 export type BaseImages = z.infer<typeof BaseImages>;
 
-/** Version in the tag of an image name: `node:26-bookworm-slim` → `26`. Null when the name does not tell. */
+/** Version in the tag of an image name: `node:26-trixie-slim` → `26`. Null when the name does not tell. */
 export function imageVersion(name: string): string | null {
   return /:v?(\d+(?:\.\d+)*)(?:-[A-Za-z0-9._-]+)?$/.exec(name)?.[1] ?? null;
 }
 
-/** The same image name with another version in its tag: `node:26-bookworm-slim` → `node:24-bookworm-slim`. */
+/** The same image name with another version in its tag: `node:26-trixie-slim` → `node:24-trixie-slim`. */
 export function withVersion(name: string, version: string): string {
   return name.replace(/:(v?)\d+(?:\.\d+)*(-[A-Za-z0-9._-]+)?$/, `:$1${version}$2`);
 }

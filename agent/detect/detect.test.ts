@@ -61,7 +61,7 @@ describe('plans of the fixture apps', () => {
       assert.match(last, /^STOPSIGNAL SIG[A-Z]+$/m, name);
       assert.match(last, /^ENTRYPOINT \[\]\nCMD \[".*\]$/m, name);
       for (const [, image = ''] of dockerfile.text.matchAll(/^FROM (\S+)/gm)) {
-        assert.match(image, /:[a-z]*-?\d|^debian:bookworm-slim$|^deno$/, `${name}: ${image}`);
+        assert.match(image, /:[a-z]*-?\d|^debian:trixie-slim$|^deno$/, `${name}: ${image}`);
       }
     }
   });
@@ -319,7 +319,7 @@ describe('detector python', () => {
   test('FastAPI from pyproject.toml is served by uvicorn, and its dependencies are installed', async () => {
     const made = await plan({
       'pyproject.toml':
-        '[project]\nname = "x"\nrequires-python = ">=3.12"\ndependencies = ["fastapi[standard]>=0.100"]\n',
+        '[project]\nname = "x"\nrequires-python = ">=3.14"\ndependencies = ["fastapi[standard]>=0.100"]\n',
       'app/main.py': 'api: FastAPI = FastAPI()',
     });
     assert.equal(made.startCommand, 'uvicorn --host 0.0.0.0 --port $PORT app.main:api');
@@ -327,7 +327,7 @@ describe('detector python', () => {
       made.files.find(({ path }) => path.endsWith('requirements.txt'))?.text,
       'fastapi[standard]>=0.100\n',
     );
-    assert.match(made.dockerfile.text, /^FROM python:3\.12-slim-bookworm$/m);
+    assert.match(made.dockerfile.text, /^FROM python:3\.14-slim-trixie$/m);
   });
 
   test('Django is known by manage.py and served by its wsgi module', async () => {
@@ -396,9 +396,15 @@ describe('detector go', () => {
 
   test('a newer go is the tag of the base image, or a warning where there is only one', async () => {
     const files = { 'go.mod': 'module x\n\ngo 1.22.1\n', 'main.go': 'package main' };
-    const made = await plan(files, { madeHere: ['golang:1.19-bookworm'] });
+    const old = 'golang:1.19-bookworm';
+    const made = await plan(files, { baseImages: { go: old }, madeHere: [old] });
     assert.match(made.warnings.join(' '), /asks for Go >=1\.22\.1.*Go 1\.19 cannot read this go\.mod/);
-    assert.match((await plan(files)).dockerfile.text, /^FROM golang:1\.22-bookworm AS build$/m);
+    assert.match(
+      (await plan(files, { baseImages: { go: old } })).dockerfile.text,
+      /^FROM golang:1\.22-bookworm AS build$/m,
+    );
+    // Go keeps what older modules rely on.
+    assert.match((await plan(files)).dockerfile.text, /^FROM golang:1\.27-trixie AS build$/m);
   });
 });
 

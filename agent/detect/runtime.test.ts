@@ -1,4 +1,4 @@
-/** Which version of a runtime an app gets, shown with Node.js. */
+/** Which version of a runtime an app gets, shown with Node.js and, where they differ, with others. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import type { BuildPlan } from '../../protocol/steps.ts';
@@ -29,19 +29,19 @@ const image = ({ dockerfile }: BuildPlan): string => /^FROM (\S+)$/m.exec(docker
 test('an app that asks for nothing gets the current LTS, and the plan says so', async () => {
   const plan = await node({});
   assert.equal(version(plan), '26 (default: the current LTS)');
-  assert.deepEqual([image(plan), plan.warnings], ['node:26-bookworm-slim', []]);
+  assert.deepEqual([image(plan), plan.warnings], ['node:26-trixie-slim', []]);
 });
 
 test('the version that is asked for becomes the tag of the base image', async () => {
   const plan = await node({ engines: '^24' });
-  assert.equal(image(plan), 'node:24-bookworm-slim');
+  assert.equal(image(plan), 'node:24-trixie-slim');
   assert.equal(version(plan), '24 (package.json engines.node: ^24)');
 });
 
 test('of a range the newest LTS is taken that is in it', async () => {
   const ranges = { '>=18': '26', '>=20 <26': '24', '>=18 <24': '22', '18 || 20': '20', '22.x': '22', '>=27': '27' };
   for (const [range, line] of Object.entries(ranges)) {
-    assert.equal(image(await node({ engines: range })), `node:${line}-bookworm-slim`, range);
+    assert.equal(image(await node({ engines: range })), `node:${line}-trixie-slim`, range);
   }
 });
 
@@ -71,34 +71,72 @@ test('a version without security fixes is a warning that names what to ask for',
 });
 
 test('on a host that made its base images itself, another version is one warning', async () => {
-  const madeHere = ['node:26-bookworm-slim'];
+  const madeHere = ['node:26-trixie-slim'];
   const plan = await node({ engines: '^20' }, { madeHere });
   assert.deepEqual(plan.warnings, [
     'package.json engines.node asks for Node.js ^20, but this host made its base images itself, and has 26.',
   ]);
-  assert.equal(image(plan), 'node:26-bookworm-slim');
+  assert.equal(image(plan), 'node:26-trixie-slim');
   const made = await node({ engines: '^24' }, { madeHere });
   assert.match(made.warnings.join('\n'), /orkestr-agent base-images build node:24`\.$/);
 });
 
 test('a further version that such a host made is taken', async () => {
-  const plan = await node({ engines: '^24' }, { madeHere: ['node:26-bookworm-slim', 'node:24-bookworm-slim'] });
-  assert.deepEqual([image(plan), plan.warnings], ['node:24-bookworm-slim', []]);
+  const plan = await node({ engines: '^24' }, { madeHere: ['node:26-trixie-slim', 'node:24-trixie-slim'] });
+  assert.deepEqual([image(plan), plan.warnings], ['node:24-trixie-slim', []]);
 });
 
 test('such a host goes on with what it has made when the default has moved on, and is told what to make', async () => {
-  const madeHere = ['node:24-bookworm-slim', 'node:22-bookworm-slim'];
+  const madeHere = ['node:24-trixie-slim', 'node:22-trixie-slim'];
   const plan = await node({}, { madeHere });
-  assert.deepEqual([image(plan), version(plan)], ['node:24-bookworm-slim', '24 (base image of this host)']);
+  assert.deepEqual([image(plan), version(plan)], ['node:24-trixie-slim', '24 (base image of this host)']);
   assert.deepEqual(plan.warnings, [
     'This host made its base images itself, and has Node.js 24, not 26. Make it: `orkestr-agent base-images build node`.',
   ]);
   assert.deepEqual((await node({ engines: '>=18' }, { madeHere })).warnings, []);
-  assert.equal(image(await node({ engines: '<24' }, { madeHere })), 'node:22-bookworm-slim');
+  assert.equal(image(await node({ engines: '<24' }, { madeHere })), 'node:22-trixie-slim');
 });
 
 test('a host may have another default, which is not called the current LTS', async () => {
   const plan = await node({}, { baseImages: { node: 'mirror.example/node:24-slim' } });
   assert.equal(version(plan), '24 (default of this host)');
   assert.equal(image(plan), 'mirror.example/node:24-slim');
+});
+
+test('a line of two numbers is old, supported or newer than all that is known here', async () => {
+  const warnings = async (line: string): Promise<readonly string[]> =>
+    (await repository.plan({ 'main.py': 'print(1)', '.python-version': line })).warnings.filter((text) =>
+      text.includes('security'),
+    );
+  for (const line of ['3.13', '3.12', '3.15', '3.16']) assert.deepEqual(await warnings(line), [], line);
+  assert.deepEqual(await warnings('3.9'), [
+    'Python 3.9 (.python-version: 3.9) gets no security fixes any more. Ask for 3.15 or 3.14 or 3.13 or 3.12 or 3.11.',
+  ]);
+});
+
+test('Java is the oldest LTS that fits what the build asks for, and none that its Gradle does not run on', async () => {
+  const wrapper = 'gradle/wrapper/gradle-wrapper.properties';
+  const gradle = (version: string): string =>
+    `distributionUrl=https\\://services.gradle.org/distributions/gradle-${version}-bin.zip\n`;
+  const plugin = "plugins { id 'org.springframework.boot' version '3.5.0' }\n";
+  const lines: readonly [files: Record<string, string>, line: string][] = [
+    [{ 'build.gradle': plugin }, '25'],
+    [{ 'build.gradle': plugin, [wrapper]: gradle('9.1.0') }, '25'],
+    [{ 'build.gradle': plugin, [wrapper]: gradle('8.14.3') }, '21'],
+    [{ 'build.gradle': plugin, [wrapper]: gradle('7.6') }, '17'],
+    [{ 'build.gradle': `${plugin}sourceCompatibility = '17'\n`, [wrapper]: gradle('9.1.0') }, '17'],
+    [{ 'build.gradle': `${plugin}sourceCompatibility = '18'\n` }, '21'],
+  ];
+  for (const [files, line] of lines) {
+    const { dockerfile, warnings } = await repository.plan(files);
+    assert.match(
+      dockerfile.text,
+      new RegExp(`^FROM eclipse-temurin:${line}-jdk AS build$`, 'm'),
+      JSON.stringify(files),
+    );
+    assert.deepEqual(
+      warnings.filter((text) => text.includes('security')),
+      [],
+    );
+  }
 });

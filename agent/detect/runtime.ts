@@ -16,8 +16,12 @@ export interface Runtime {
   readonly digits: 1 | 2;
   /** Lines that may be chosen when the default one does not fit, the best first: the next newer one, then further ones. */
   readonly lines: readonly string[];
+  /** What was written for an older line may not run on a newer one: the first of `lines` that fits goes before the default. */
+  readonly nearest?: boolean;
   /** Lines that get security fixes, the newest first. An older one that is not here is a warning; absent: no warnings. */
   readonly supported?: readonly string[];
+  /** Lines that a host can make an image of itself, beside the default's (agent/base-images/). */
+  readonly makeable?: readonly string[];
   /** What the default is, said where nothing asks for a version. */
   readonly standing: string;
   /** Where a repository says the version, the most exact place first. */
@@ -113,8 +117,9 @@ function amongAll({ runtime, standard, have, wanted }: Asked): Choice {
   const usual = { image: standard, version: have };
   if (wanted === null) return { ...usual, from: defaultOf(runtime, standard) };
   const from = saidBy(wanted);
-  if (have === null || admits(wanted.value, have)) return { ...usual, from };
   const line = lineFor(wanted.value, runtime);
+  const isNearest = runtime.nearest !== true || line === have;
+  if (have === null || (isNearest && admits(wanted.value, have))) return { ...usual, from };
   if (line !== null) return { image: withVersion(standard, line), version: line, from };
   const warning = `${asksFor(wanted, runtime)}, which no base image is known for; it gets ${have}.`;
   return { ...usual, from: 'default', warnings: [warning] };
@@ -133,7 +138,7 @@ function amongMade({ runtime, standard, have, made, wanted }: Asked): Choice {
     return { ...found, from: HOST, warnings: [warning] };
   }
   const other = lineFor(wanted.value, runtime);
-  const mend = other !== null && runtime.supported?.includes(other) ? ` ${missing(`${kind}:${other}`)}` : '';
+  const mend = other !== null && runtime.makeable?.includes(other) ? ` ${missing(`${kind}:${other}`)}` : '';
   const warning = `${asksFor(wanted, runtime)}, but this host made its base images itself, and has ${made.join(', ')}.${mend}`;
   return { ...found, from: HOST, warnings: [warning] };
 }
@@ -148,12 +153,12 @@ const defaultOf = ({ kind, standing }: Runtime, standard: string): string =>
 /** None on a host that takes its images from a registry. */
 async function linesMadeHere(
   { isMadeHere }: DetectRequest['surroundings'],
-  { supported = [] }: Runtime,
+  { makeable = [] }: Runtime,
   standard: string,
 ): Promise<string[]> {
   const have = imageVersion(standard);
   if (have === null) return [];
-  const lines = [...new Set([have, ...supported])];
+  const lines = [...new Set([have, ...makeable])];
   const made = await Promise.all(lines.map((line) => isMadeHere(withVersion(standard, line))));
   return lines.filter((_line, index) => made[index]);
 }
@@ -162,7 +167,7 @@ async function linesMadeHere(
 function endOfLife({ name, supported = [] }: Runtime, version: string | null, from: string): string[] {
   const [newest] = supported;
   if (version === null || newest === undefined || supported.some((line) => admits(line, version))) return [];
-  if (Number.parseInt(version, 10) > Number.parseInt(newest, 10)) return [];
+  if (admits(`>${newest}`, version)) return [];
   return [`${name} ${version} (${from}) gets no security fixes any more. Ask for ${supported.join(' or ')}.`];
 }
 

@@ -17,7 +17,7 @@ import { makeEngine } from './engine.ts';
 import { makeImageStore } from './images.ts';
 import { bridgeName } from './networks.ts';
 
-const IMAGE = 'debian:bookworm-slim';
+const IMAGE = 'debian:trixie-slim';
 const scope = randomBytes(4).toString('hex');
 const projectId = randomUUID();
 const networkName = `orkestr-${projectId}`;

@@ -26,7 +26,7 @@ async function start(script: string): Promise<{ name: string; pid: number }> {
   const { pid } = await runtime.start({
     owner: { deploymentId, environmentId: randomUUID(), projectId },
     name,
-    imageId: 'debian:bookworm-slim',
+    imageId: 'debian:trixie-slim',
     env: {},
     command: ['bash', '-c', script],
     limits: { memoryMiB: 64, cpus: 0.5, pids: 64 },

@@ -44,7 +44,7 @@ describe('what goes into a build', () => {
   test('every command of a generated Dockerfile that sees the files has the secrets as variables', async () => {
     const { text, image } = await builder.build(
       [
-        'FROM debian:bookworm-slim AS build',
+        'FROM debian:trixie-slim AS build',
         'RUN echo "before=${A:-none}"',
         'COPY . .',
         'RUN --mount=type=cache,target=/c echo "after=${#A} ${#B}" && env | grep -c "^A="',

@@ -104,7 +104,7 @@ async function assertNothingRuns(): Promise<void> {
 
 describe('builds in a real sandbox', () => {
   before(async () => {
-    for (const name of ['debian:bookworm-slim', 'node:26-bookworm-slim']) {
+    for (const name of ['debian:trixie-slim', 'node:26-trixie-slim']) {
       assert.ok(await images.find(name), `the base image ${name} is needed: orkestr-agent base-images build node`);
     }
     folder = await mkdtemp(join(tmpdir(), 'ork-build-'));
@@ -135,7 +135,7 @@ describe('builds in a real sandbox', () => {
     const { image, text } = await build(
       [
         '# syntax=docker/dockerfile:1',
-        'FROM debian:bookworm-slim AS made',
+        'FROM debian:trixie-slim AS made',
         'COPY . /app',
         'RUN --mount=type=cache,target=/cache cat /app/app.txt /app/.orkestr/settings; echo " out"',
         'FROM made',
@@ -147,7 +147,7 @@ describe('builds in a real sandbox', () => {
     assert.match(text, /COPY \. \/app\ndone in .* s\n/);
     assert.match(text, /RUN --mount=type=cache.*\nfrom the checkoutfrom the plan out\n/);
     assert.deepEqual([image.exposedPorts, image.hasHealthcheck], [[3000], true]);
-    assert.match(image.baseImages['debian:bookworm-slim'] ?? '', /^sha256:/);
+    assert.match(image.baseImages['debian:trixie-slim'] ?? '', /^sha256:/);
     assert.ok((image.peakMemoryBytes ?? 1) > 0 && image.bytes > 1_000_000);
     const info = await host.call('inspect', (docker) => docker.getImage(image.reference).inspect());
     assert.equal(info.Id, image.id);
@@ -166,7 +166,7 @@ describe('builds in a real sandbox', () => {
 
   test('a lost result is found on the host and not built again', async () => {
     const deploymentId = randomUUID();
-    const lines = ['FROM debian:bookworm-slim', `RUN echo ${deploymentId}`];
+    const lines = ['FROM debian:trixie-slim', `RUN echo ${deploymentId}`];
     const first = await build(lines, { deploymentId });
     const second = await build(lines, { deploymentId });
     assert.equal(second.image.id, first.image.id);
@@ -175,24 +175,24 @@ describe('builds in a real sandbox', () => {
   });
 
   test('what did not change comes from the cache', async () => {
-    const lines = ['FROM debian:bookworm-slim', `RUN echo ${randomUUID()}`];
+    const lines = ['FROM debian:trixie-slim', `RUN echo ${randomUUID()}`];
     await build(lines);
     assert.match((await build(lines)).text, /RUN echo .* \(cached\)/);
   });
 
   test('of a build that ran nothing no peak memory is told, whatever an earlier one left in memory', async () => {
-    const ran = await build(['FROM debian:bookworm-slim', `RUN head -c 30000000 /dev/zero > /${randomUUID()}`]);
+    const ran = await build(['FROM debian:trixie-slim', `RUN head -c 30000000 /dev/zero > /${randomUUID()}`]);
     assert.ok((ran.image.peakMemoryBytes ?? 0) > 0);
     assert.match(ran.text, /^peak memory .* of 256 MiB$/m);
-    const { image, text } = await build(['FROM debian:bookworm-slim', `ENV ID=${randomUUID()}`, 'COPY app.txt /']);
+    const { image, text } = await build(['FROM debian:trixie-slim', `ENV ID=${randomUUID()}`, 'COPY app.txt /']);
     assert.equal(image.peakMemoryBytes, null);
     assert.doesNotMatch(text, /peak memory/);
-    const small = await build(['FROM debian:bookworm-slim', `RUN echo ${randomUUID()}`]);
+    const small = await build(['FROM debian:trixie-slim', `RUN echo ${randomUUID()}`]);
     assert.ok((small.image.peakMemoryBytes ?? 0) < 25_000_000, `${small.image.peakMemoryBytes} bytes for an echo`);
   });
 
   test('a damaged layer never reaches the host, and the next build makes it anew', async () => {
-    const lines = ['FROM debian:bookworm-slim', `RUN echo whole > /made-${scope}`];
+    const lines = ['FROM debian:trixie-slim', `RUN echo whole > /made-${scope}`];
     const { image } = await build(lines);
     await images.remove(image.id);
     const store = join(files.stateDirectory, 'a/disk/data/overlay2');
@@ -213,7 +213,7 @@ describe('builds in a real sandbox', () => {
       const Cmd = ['sh', '-c', `echo ${word} > /base`];
       const [repo, tag] = base.split(':') as [string, string];
       await host.call('make a base image', async (docker) => {
-        const container = await docker.createContainer({ Image: 'debian:bookworm-slim', Cmd });
+        const container = await docker.createContainer({ Image: 'debian:trixie-slim', Cmd });
         await container.start();
         await container.wait();
         made.push(((await container.commit({ repo, tag })) as { Id: string }).Id);
@@ -239,24 +239,24 @@ describe('builds in a real sandbox', () => {
   });
 
   test('a failing command is named with its exit code and last lines', async () => {
-    const error = await failure(build(['FROM debian:bookworm-slim', 'RUN echo why; exit 7']));
+    const error = await failure(build(['FROM debian:trixie-slim', 'RUN echo why; exit 7']));
     assert.equal(error.code, 'ORK_BUILD_FAILED');
     assert.match(error.message, /`RUN echo why; exit 7` ended with exit code 7/);
     assert.ok(error.evidence.includes('why'));
   });
 
   test('want of memory is told even when the command hides it, with the limit', async () => {
-    const error = await failure(build(['FROM debian:bookworm-slim', 'RUN tail /dev/zero || exit 1']));
+    const error = await failure(build(['FROM debian:trixie-slim', 'RUN tail /dev/zero || exit 1']));
     assert.equal(error.code, 'ORK_BUILD_MEMORY');
     assert.match(error.message, /limit 256 MiB, peak 256 MiB, in `RUN tail \/dev\/zero/);
     // The next build begins with counters of its own.
-    assert.equal((await failure(build(['FROM debian:bookworm-slim', 'RUN exit 1']))).code, 'ORK_BUILD_FAILED');
+    assert.equal((await failure(build(['FROM debian:trixie-slim', 'RUN exit 1']))).code, 'ORK_BUILD_FAILED');
   });
 
   test('a fork bomb meets the limit of processes', async () => {
     const script = 'for i in $(seq 400); do sleep 30 & done; wait';
     const error = await failure(
-      build(['FROM debian:bookworm-slim', `RUN bash -c '${script}'`], { limits: { pids: 64, timeoutSeconds: 20 } }),
+      build(['FROM debian:trixie-slim', `RUN bash -c '${script}'`], { limits: { pids: 64, timeoutSeconds: 20 } }),
     );
     assert.equal(error.code, 'ORK_BUILD_PROCESSES');
     assert.match(error.message, /too many processes: limit 64, in `RUN bash/);
@@ -265,22 +265,22 @@ describe('builds in a real sandbox', () => {
 
   test('a build that fills its disk is ended with disk, limit and command, and the host has its bytes back', async () => {
     const held = async (): Promise<number> => (await stat(join(files.stateDirectory, 'a', 'disk.img'))).blocks * 512;
-    await build(['FROM debian:bookworm-slim', 'RUN true']);
+    await build(['FROM debian:trixie-slim', 'RUN true']);
     const before = await held();
     const error = await failure(
-      build(['FROM debian:bookworm-slim', 'RUN cat /dev/zero > /fill'], { limits: { diskMiB: 128 } }),
+      build(['FROM debian:trixie-slim', 'RUN cat /dev/zero > /fill'], { limits: { diskMiB: 128 } }),
     );
     assert.equal(error.code, 'ORK_BUILD_DISK');
     assert.match(error.message, /limit 128 MiB, in `RUN cat \/dev\/zero > \/fill`/);
-    await build(['FROM debian:bookworm-slim', 'RUN true']); // begins when the slot is tidy again
+    await build(['FROM debian:trixie-slim', 'RUN true']); // begins when the slot is tidy again
     assert.ok((await held()) - before < 32 * 1_048_576);
   });
 
   test('a flood of output and an image that is too large end a build by their codes', async () => {
-    const flood = await failure(build(['FROM debian:bookworm-slim', 'RUN yes'], { limits: { logMiB: 1 } }));
+    const flood = await failure(build(['FROM debian:trixie-slim', 'RUN yes'], { limits: { logMiB: 1 } }));
     assert.equal(flood.code, 'ORK_BUILD_LOG');
     const large = await failure(
-      build(['FROM debian:bookworm-slim', 'RUN head -c 30000000 /dev/urandom > /large'], { limits: { imageMiB: 90 } }),
+      build(['FROM debian:trixie-slim', 'RUN head -c 30000000 /dev/urandom > /large'], { limits: { imageMiB: 90 } }),
     );
     assert.equal(large.code, 'ORK_IMAGE_TOO_LARGE');
     assert.match(large.message, /limit 90 MiB/);
@@ -288,11 +288,11 @@ describe('builds in a real sandbox', () => {
 
   test('a flood that the engine cannot hold until it is read ends as one, and the next build gets an engine with room', async () => {
     const flood = await failure(
-      build(['FROM debian:bookworm-slim', 'RUN cat /dev/urandom'], { limits: { logMiB: 1024 } }),
+      build(['FROM debian:trixie-slim', 'RUN cat /dev/urandom'], { limits: { logMiB: 1024 } }),
     );
     assert.equal(flood.code, 'ORK_BUILD_LOG');
     assert.match(flood.message, /said more than its engine could hold until it was read, in `RUN cat/);
-    await build(['FROM debian:bookworm-slim', 'RUN true']);
+    await build(['FROM debian:trixie-slim', 'RUN true']);
     assert.ok((await readGroup()).engineBytes < 256 * 1_048_576);
   });
 
@@ -300,7 +300,7 @@ describe('builds in a real sandbox', () => {
     const folderOfMany = join(folder, 'context', 'many');
     await mkdir(folderOfMany);
     for (let number = 0; number < 1001; number += 1) await writeFile(join(folderOfMany, `${number}`), '');
-    const error = await failure(build(['FROM debian:bookworm-slim', 'COPY . /'], { limits: { contextFiles: 1000 } }));
+    const error = await failure(build(['FROM debian:trixie-slim', 'COPY . /'], { limits: { contextFiles: 1000 } }));
     await rm(folderOfMany, { recursive: true });
     assert.equal(error.code, 'ORK_CONTEXT_TOO_LARGE');
     assert.match(error.message, /1002 files, limit 1000/);
@@ -308,7 +308,7 @@ describe('builds in a real sandbox', () => {
 
   test('a build that never ends is ended at its limit, and its processes are gone', async () => {
     const error = await failure(
-      build(['FROM debian:bookworm-slim', 'RUN sleep 98765'], { limits: { timeoutSeconds: 5 } }),
+      build(['FROM debian:trixie-slim', 'RUN sleep 98765'], { limits: { timeoutSeconds: 5 } }),
     );
     assert.equal(error.code, 'ORK_BUILD_TIMEOUT');
     await assertNothingRuns();
@@ -317,7 +317,7 @@ describe('builds in a real sandbox', () => {
   test('a cancelled build ends at once, and its processes are gone', async () => {
     const stop = new AbortController();
     const error = await failure(
-      build(['FROM debian:bookworm-slim', 'RUN echo begun; sleep 98764'], {
+      build(['FROM debian:trixie-slim', 'RUN echo begun; sleep 98764'], {
         signal: stop.signal,
         onLog: (text) => text.includes('begun\n') && stop.abort(),
       }),
@@ -333,13 +333,13 @@ describe('builds in a real sandbox', () => {
   });
 
   test("another deployment's image is nobody's base image", async () => {
-    const { image } = await build(['FROM debian:bookworm-slim', 'RUN echo secret > /secret']);
+    const { image } = await build(['FROM debian:trixie-slim', 'RUN echo secret > /secret']);
     const error = await failure(build([`FROM ${image.reference}`, 'RUN cat /secret']));
     assert.equal(error.code, 'ORK_BASE_IMAGE');
   });
 
   test('a Dockerfile that cannot be read, and one with a foreign frontend, are refused', async () => {
-    const broken = await failure(build(['FROM debian:bookworm-slim', 'RUNX true']));
+    const broken = await failure(build(['FROM debian:trixie-slim', 'RUNX true']));
     assert.equal(broken.code, 'ORK_DOCKERFILE_REFUSED');
     assert.match(broken.message, /line 2.*RUNX/);
     assert.equal((await failure(build(['# syntax=evil/x', 'FROM scratch']))).code, 'ORK_DOCKERFILE_REFUSED');
@@ -347,7 +347,7 @@ describe('builds in a real sandbox', () => {
 
   test('host network and privileges are not to be had', async () => {
     for (const option of ['--network=host', '--security=insecure']) {
-      const error = await failure(build(['FROM debian:bookworm-slim', `RUN ${option} true`]));
+      const error = await failure(build(['FROM debian:trixie-slim', `RUN ${option} true`]));
       assert.match(error.code, /ORK_BUILD_FAILED|ORK_DOCKERFILE_REFUSED/, option);
     }
   });
@@ -358,13 +358,13 @@ describe('builds in a real sandbox', () => {
     t.after(() => server.close());
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
-    await build(['FROM debian:bookworm-slim', 'RUN true']); // so that the sandbox is up and has its addresses
+    await build(['FROM debian:trixie-slim', 'RUN true']); // so that the sandbox is up and has its addresses
     const probe = (name: string, address: string, number: number): string =>
       `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${number}; cat <&3' && echo ${name}=yes || echo ${name}=no)`;
     // A host may have no address but those of the ranges that engines use: then there is nothing more to try.
     const hosts = (await hostAddresses()).map((address, index) => ({ name: `host${index}`, address }));
     const { text } = await build([
-      'FROM node:26-bookworm-slim',
+      'FROM node:26-trixie-slim',
       `RUN ${probe('metadata', '169.254.169.254', 80)}; ${probe('veth', vethAddress(), port)}; ${probe('docker0', '172.17.0.1', port)}`,
       `RUN ${['true', ...hosts.map(({ name, address }) => probe(name, address, port))].join('; ')}`,
       'RUN npm view is-odd@3.0.1 name',
@@ -376,31 +376,31 @@ describe('builds in a real sandbox', () => {
   });
 
   test('a sandbox that lived on without its agent is adopted', async () => {
-    await build(['FROM debian:bookworm-slim', 'RUN echo one']);
+    await build(['FROM debian:trixie-slim', 'RUN echo one']);
     const pid = sandboxPid();
     parts = makeParts();
-    await build(['FROM debian:bookworm-slim', 'RUN echo two']);
+    await build(['FROM debian:trixie-slim', 'RUN echo two']);
     assert.equal(sandboxPid(), pid);
   });
 
   test('an engine that was killed in a build is replaced, and nothing of the build lives on', async () => {
     const killed = failure(
-      build(['FROM debian:bookworm-slim', 'RUN echo begun; sleep 98763'], {
+      build(['FROM debian:trixie-slim', 'RUN echo begun; sleep 98763'], {
         onLog: (text) => {
           if (text.includes('begun\n')) process.kill(sandboxPid(), 'SIGKILL');
         },
       }),
     );
     assert.equal((await killed).code, 'ORK_SANDBOX');
-    await build(['FROM debian:bookworm-slim', 'RUN echo three']);
+    await build(['FROM debian:trixie-slim', 'RUN echo three']);
     await assertNothingRuns();
   });
 
   test('an engine that hangs is replaced', async () => {
-    await build(['FROM debian:bookworm-slim', 'RUN echo four']);
+    await build(['FROM debian:trixie-slim', 'RUN echo four']);
     const pid = sandboxPid();
     process.kill(pid, 'SIGSTOP');
-    await build(['FROM debian:bookworm-slim', 'RUN echo five']);
+    await build(['FROM debian:trixie-slim', 'RUN echo five']);
     assert.notEqual(sandboxPid(), pid);
     assert.ok(!existsSync(`/proc/${pid}`));
   });
@@ -412,7 +412,7 @@ describe('builds in a real sandbox', () => {
     await writeFile(join(files.runDirectory, 'a', 'dockerd.pid'), String(other.pid));
     assert.equal(await parts.sandbox.isRunning(), false);
     await parts.sandbox.stop();
-    await build(['FROM debian:bookworm-slim', 'RUN echo six']);
+    await build(['FROM debian:trixie-slim', 'RUN echo six']);
     assert.equal(other.exitCode, null);
     assert.ok(existsSync(`/proc/${other.pid}`));
   });

@@ -17,7 +17,7 @@ import { contentOf, usesContainerdStore } from './image-content.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 import { transferImage } from './transfer.ts';
 
-const BASE = 'debian:bookworm-slim';
+const BASE = 'debian:trixie-slim';
 const scope = randomBytes(4).toString('hex');
 const host = makeEngine({ socketPath: '/var/run/docker.sock' });
 const never = new AbortController().signal;

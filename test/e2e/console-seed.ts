@@ -215,7 +215,7 @@ export class JobPlayer {
       ...makeRelease(this.id).image,
       bytes: 88_290_304,
       peakMemoryBytes: 412_000_000,
-      baseImages: { 'node:26-bookworm-slim': 'sha256:1' },
+      baseImages: { 'node:26-trixie-slim': 'sha256:1' },
       exposedPorts: [3000],
     });
     await this.done('deploy', 640, {
@@ -252,7 +252,7 @@ export const PLAN: StepOutputs['analyze'] = {
   dockerfile: {
     origin: 'generated',
     path: 'Dockerfile',
-    text: 'FROM node:26-bookworm-slim AS build\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nUSER node\nCMD ["npm", "start"]\n',
+    text: 'FROM node:26-trixie-slim AS build\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nUSER node\nCMD ["npm", "start"]\n',
   },
   files: [],
 };

@@ -17,7 +17,7 @@ import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
 import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 
 const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
-export const DEBIAN = 'debian:bookworm-slim';
+export const DEBIAN = 'debian:trixie-slim';
 
 export interface TestBuild {
   readonly environmentId?: string;

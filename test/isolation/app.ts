@@ -20,7 +20,7 @@ createServer(async (request, response) => {
 /** Files of its repository. @param more lines of the Dockerfile, before the last stage's command */
 export function appFiles(targets: TargetLists, more: readonly string[] = []): Record<string, string> {
   const dockerfile = [
-    'FROM node:26-bookworm-slim',
+    'FROM node:26-trixie-slim',
     'COPY . /srv',
     'RUN node /srv/prober.mjs build',
     ...more,

@@ -137,7 +137,7 @@ async function openGuest(t: Ending, name: string, network: string): Promise<Gues
   const container = await engine().call('make a container', (docker) =>
     docker.createContainer({
       name,
-      Image: 'node:26-bookworm-slim',
+      Image: 'node:26-trixie-slim',
       Cmd: ['node', '-e', `${ECHO_SERVER}.listen(${CONTAINER_PORT})`],
       ExposedPorts: { [key]: {} },
       HostConfig: { NetworkMode: network, PortBindings: { [key]: [{ HostPort: '' }] } },

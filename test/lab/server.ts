@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { sourcesList } from '../../agent/base-images/mirror.ts';
 import type { Mirror } from '../../agent/base-images/mirror.ts';
 
+/** The release of Debian that hosts are, unless a run asks for another: the oldest whose engine is wide-spread. */
+export const HOST_RELEASE = 'bookworm';
 /** What every provider's image has beside Debian's own minimum. */
 export const BARE = ['systemd', 'systemd-sysv', 'dbus', 'curl', 'ca-certificates', 'iproute2', 'procps', 'kmod'];
 /** What the installer would fetch: there already where a run is about something else than fetching. */

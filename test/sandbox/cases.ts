@@ -28,9 +28,9 @@ export interface Case {
   readonly context?: (folder: string) => Promise<void>;
 }
 
-const from = (command: string): readonly string[] => ['FROM debian:bookworm-slim', `RUN ${command}`];
+const from = (command: string): readonly string[] => ['FROM debian:trixie-slim', `RUN ${command}`];
 const bash = (script: string): readonly string[] => [
-  'FROM debian:bookworm-slim',
+  'FROM debian:trixie-slim',
   `RUN ["bash", "-c", ${JSON.stringify(script)}]`,
 ];
 
@@ -39,7 +39,7 @@ export const CASES: readonly Case[] = [
     name: 'ordinary build',
     code: null,
     limits: { memoryMiB: 1024 },
-    dockerfile: ['FROM node:26-bookworm-slim', 'WORKDIR /app', 'COPY . .', 'RUN npm ci', 'RUN npm run build'],
+    dockerfile: ['FROM node:26-trixie-slim', 'WORKDIR /app', 'COPY . .', 'RUN npm ci', 'RUN npm run build'],
     context: (folder) => cp(VITE_APP, folder, { recursive: true }),
   },
   {
@@ -89,7 +89,7 @@ export const CASES: readonly Case[] = [
     name: 'huge context: files',
     code: 'ORK_CONTEXT_TOO_LARGE',
     limits: { contextFiles: 20_000 },
-    dockerfile: ['FROM debian:bookworm-slim', 'COPY . /app'],
+    dockerfile: ['FROM debian:trixie-slim', 'COPY . /app'],
     async context(folder) {
       for (let made = 0; made < FILES; made += FILES_PER_FOLDER) {
         const below = join(folder, `d${made}`);
@@ -104,7 +104,7 @@ export const CASES: readonly Case[] = [
     name: 'huge context: bytes',
     code: 'ORK_CONTEXT_TOO_LARGE',
     limits: { contextMiB: 100 },
-    dockerfile: ['FROM debian:bookworm-slim', 'COPY . /app'],
+    dockerfile: ['FROM debian:trixie-slim', 'COPY . /app'],
     async context(folder) {
       await writeFile(join(folder, 'video.bin'), '');
       await truncate(join(folder, 'video.bin'), 10 * 1024 * MIB);

@@ -7,7 +7,7 @@ import { LABEL } from '../../agent/lib/labels.ts';
 import { takePrecedence } from '../harness/precedence.ts';
 import type { Visit, Visits } from './visitor.ts';
 
-const IMAGE = 'node:26-bookworm-slim';
+const IMAGE = 'node:26-trixie-slim';
 const PORT = 8080;
 const PROGRAM = `require('node:http').createServer((q, a) => a.end('hello')).listen(${PORT})`;
 const READY_TRIES = 200;

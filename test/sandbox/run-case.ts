@@ -91,7 +91,7 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
 export async function warmUp(bench: Bench, environmentId: string): Promise<void> {
   const context = join(bench.folder, randomUUID());
   await mkdir(context);
-  const one: Case = { name: 'warm-up', code: null, limits: {}, dockerfile: ['FROM debian:bookworm-slim'] };
+  const one: Case = { name: 'warm-up', code: null, limits: {}, dockerfile: ['FROM debian:trixie-slim'] };
   const watched = watchedSandbox(bench, one, LIMITS);
   await build(bench, watched, one, { limits: LIMITS, context, environmentId, signal: bench.signal });
   await watched.observer?.stop();

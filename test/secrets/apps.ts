@@ -28,9 +28,7 @@ export function mounting(names: readonly string[]): Record<string, string> {
     (name) => `RUN --mount=type=secret,id=${name},required=true cat /run/secrets/${name}; echo; echo told`,
   );
   return {
-    Dockerfile: ['FROM node:26-bookworm-slim', 'COPY server.js /', ...runs, 'CMD ["node", "/server.js"]', ''].join(
-      '\n',
-    ),
+    Dockerfile: ['FROM node:26-trixie-slim', 'COPY server.js /', ...runs, 'CMD ["node", "/server.js"]', ''].join('\n'),
     ...QUIET_SERVER,
   };
 }

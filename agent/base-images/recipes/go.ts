@@ -1,9 +1,10 @@
-import type { BaseRecipe } from '../recipe.ts';
+import { DEBIAN_RELEASE, type BaseRecipe } from '../recipe.ts';
 
-/** Go of Debian, without a C compiler: hence CGO off. */
+/** Go of Debian's backports, as the release has one without security fixes. Without a C compiler: hence CGO off. */
 export const go: BaseRecipe = {
   kind: 'go',
   from: 'debian',
+  suite: `${DEBIAN_RELEASE}-backports`,
   packages: ['golang-go'],
   env: {
     GOPATH: '/go',

@@ -4,7 +4,7 @@ import type { BaseRecipe } from '../recipe.ts';
 export const java: BaseRecipe = {
   kind: 'java',
   from: 'debian',
-  packages: ['openjdk-17-jdk-headless', 'maven'],
+  packages: ['openjdk-25-jdk-headless', 'maven'],
   env: {},
   command: ['bash'],
 };
@@ -12,7 +12,7 @@ export const java: BaseRecipe = {
 export const jre: BaseRecipe = {
   kind: 'jre',
   from: 'debian',
-  packages: ['openjdk-17-jre-headless'],
+  packages: ['openjdk-25-jre-headless'],
   env: {},
   command: ['java', '-version'],
 };

@@ -6,7 +6,7 @@ export const python: BaseRecipe = {
   from: 'debian',
   packages: ['python3', 'python-is-python3', 'python3-pip', 'python3-venv'],
   // PEP 668 guards a machine's Python; in an image pip owns it, as in the upstream python images.
-  remove: ['/usr/lib/python3.11/EXTERNALLY-MANAGED'],
+  remove: ['/usr/lib/python3.13/EXTERNALLY-MANAGED'],
   env: {
     PYTHONUNBUFFERED: '1',
     PIP_NO_CACHE_DIR: '1',

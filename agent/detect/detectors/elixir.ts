@@ -12,8 +12,9 @@ const RUNTIME: Runtime = {
   name: 'Elixir',
   kind: 'elixir',
   digits: 2,
-  lines: ['1.18', '1.17', '1.16', '1.15', '1.14'],
-  standing: 'the version of Debian 12',
+  lines: ['1.19', '1.20', '1.17', '1.16', '1.15', '1.14'],
+  supported: ['1.20', '1.19', '1.18', '1.17', '1.16'],
+  standing: 'a version with security fixes',
   files: [toolVersions('elixir'), { path: '.elixir-version', read: (text) => /\d[\d.]*/.exec(text)?.[0] }],
 };
 

@@ -19,8 +19,9 @@ const RUNTIME: Runtime = {
   kind: 'go',
   digits: 2,
   // go.mod names the oldest that will do, so the oldest comes first.
-  lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26'],
-  standing: 'the version of Debian 12',
+  lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26', '1.27'],
+  supported: ['1.27', '1.26'],
+  standing: 'the current version',
   files: [],
 };
 

@@ -22,12 +22,23 @@ const atLeast = (path: string, pattern: RegExp): VersionFile => ({
 const GRADLE_VERSION =
   /JavaLanguageVersion\.of\((\d+)\)|jvmToolchain\((\d+)\)|(?:source|target)Compatibility\s*=\s*(?:JavaVersion\.VERSION_)?["']?([\d.]+)/;
 
+/** The newest LTS that a Gradle runs on (its compatibility matrix); null: on the current one. */
+function newestForGradle(wrapper: string): string | null {
+  const [, major, minor = '0'] = /gradle-(\d+)(?:\.(\d+))?[\d.]*-(?:bin|all)\.zip/.exec(wrapper) ?? [];
+  if (major === undefined) return null;
+  const version = Number(major) * 100 + Number(minor);
+  if (version >= 901) return null;
+  return version >= 805 ? '21' : '17';
+}
+
 const RUNTIME: Runtime = {
   name: 'Java',
   kind: 'java',
   digits: 1,
-  lines: ['17', '21', '25'],
-  standing: 'an LTS, the version of Debian 12',
+  lines: ['8', '11', '17', '21', '25'],
+  nearest: true,
+  supported: ['25', '21', '17', '11', '8'],
+  standing: 'the current LTS',
   files: [
     atLeast('system.properties', /java\.runtime\.version\s*=\s*([\d.]+)/),
     atLeast('.java-version', /^(?:[a-z]+-)?(\d+)/),
@@ -35,6 +46,7 @@ const RUNTIME: Runtime = {
     atLeast('pom.xml', /<(?:java\.version|maven\.compiler\.(?:release|source)|release)>\s*([\d.]+)\s*</),
     atLeast('build.gradle', GRADLE_VERSION),
     atLeast('build.gradle.kts', GRADLE_VERSION),
+    { path: 'gradle/wrapper/gradle-wrapper.properties', read: newestForGradle },
   ],
 };
 

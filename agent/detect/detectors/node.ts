@@ -35,6 +35,7 @@ export const RUNTIME: Runtime = {
   digits: 1,
   lines: ['26', '24', '22', '20', '18'],
   supported: ['26', '24', '22'],
+  makeable: ['26', '24', '22'],
   standing: 'the current LTS',
   files: [
     {

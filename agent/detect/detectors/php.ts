@@ -17,8 +17,9 @@ const RUNTIME: Runtime = {
   name: 'PHP',
   kind: 'php',
   digits: 2,
-  lines: ['8.3', '8.4', '8.1'],
-  standing: 'the version of Debian 12',
+  lines: ['8.5', '8.3', '8.2', '8.1'],
+  supported: ['8.5', '8.4', '8.3', '8.2'],
+  standing: 'a version with security fixes until the end of 2028',
   files: [versionFile('.php-version'), toolVersions('php')],
 };
 

@@ -12,8 +12,9 @@ const RUNTIME: Runtime = {
   name: 'Ruby',
   kind: 'ruby',
   digits: 2,
-  lines: ['3.2', '3.3', '3.4'],
-  standing: 'the version of Debian 12',
+  lines: ['3.4', '4.0', '3.2'],
+  supported: ['4.0', '3.4', '3.3'],
+  standing: 'a version with security fixes until March 2027',
   files: [versionFile('.ruby-version'), toolVersions('ruby')],
 };
 

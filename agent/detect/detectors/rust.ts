@@ -28,7 +28,7 @@ const RUNTIME: Runtime = {
   kind: 'rust',
   digits: 2,
   lines: [],
-  standing: 'the version of Debian 12',
+  standing: 'a recent stable version',
   files: [
     { path: 'rust-toolchain.toml', read: channel },
     { path: 'rust-toolchain', read: channel },

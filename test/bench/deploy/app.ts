@@ -7,7 +7,7 @@ export const FIXTURE = 'express';
 /** Where the app listens. */
 export const PORT = 3000;
 
-const DOCKERFILE = `FROM node:26-bookworm-slim
+const DOCKERFILE = `FROM node:26-trixie-slim
 ENV NODE_ENV=production BENCH_ROUND=ROUND
 WORKDIR /app
 COPY package.json package-lock.json ./

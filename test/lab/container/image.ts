@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { findMirror } from '../../../agent/base-images/mirror.ts';
-import { bootstrap, copyTrust, DEBIAN_RELEASE, packTree } from '../../../agent/base-images/tree.ts';
+import { bootstrap, copyTrust, packTree } from '../../../agent/base-images/tree.ts';
 import { runProgram } from '../../../installer/stack/run-program.ts';
 import type { HostImage } from '../host.ts';
-import { BARE, layBare } from '../server.ts';
+import { BARE, HOST_RELEASE, layBare } from '../server.ts';
 import { ContainerHost } from './host.ts';
 
 const BUILD_VERSION = 1;
@@ -26,16 +26,16 @@ export async function containerImage(extra: readonly string[], say: (text: strin
 async function ensureImage(extra: readonly string[], say: (text: string) => void): Promise<string> {
   const packages = [...BARE, ...extra];
   const key = createHash('sha256')
-    .update(JSON.stringify([BUILD_VERSION, DEBIAN_RELEASE, packages]))
+    .update(JSON.stringify([BUILD_VERSION, HOST_RELEASE, packages]))
     .digest('hex');
   const name = `orkestr-lab:${key.slice(0, 12)}`;
   if ((await runProgram(['docker', 'image', 'inspect', '--format', '{{.Id}}', name])).code === 0) return name;
-  say(`making the image of a lab host (${DEBIAN_RELEASE}, ${packages.length} packages); once per machine`);
+  say(`making the image of a lab host (${HOST_RELEASE}, ${packages.length} packages); once per machine`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-lab-image-'));
   try {
     const tree = join(folder, 'tree');
-    const mirror = await findMirror(DEBIAN_RELEASE);
-    await bootstrap(tree, mirror, packages);
+    const mirror = await findMirror(HOST_RELEASE);
+    await bootstrap(tree, mirror, packages, HOST_RELEASE);
     await copyTrust(tree);
     layBare(tree, mirror);
     await importTree(tree, name);

@@ -35,9 +35,7 @@ export const limitPhases = (app: App): readonly (readonly [string, () => Promise
 async function build(app: App, { build: limits, script, code, told }: Excess): Promise<void> {
   await app.set({ build: limits });
   const argv = JSON.stringify(['bash', '-c', script]);
-  const { status, error } = await app.ended(
-    await app.push({ Dockerfile: `FROM node:26-bookworm-slim\nRUN ${argv}\n` }),
-  );
+  const { status, error } = await app.ended(await app.push({ Dockerfile: `FROM node:26-trixie-slim\nRUN ${argv}\n` }));
   if (status !== 'failed' || error?.code !== code || !told.test(error.message)) {
     throw new Error(`${status}, not ${code} with ${told}: ${JSON.stringify(error)}`);
   }
