@@ -1,12 +1,13 @@
 /** What agent and proxy of a release take on a host on which nothing happens. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { archiveName, ReleaseTarget } from '../../protocol/release.ts';
 import { mustRun } from '../stack/run-program.ts';
-import { Service } from '../stack/service.ts';
+import type { Service } from '../stack/service.ts';
+import { ReleasedHost } from './released-host.ts';
+import type { ProgramName } from './released-host.ts';
 
 export interface Idle {
   /** Resident sets, bytes. */
@@ -31,10 +32,10 @@ export async function measure(release: string, version: string): Promise<Idle> {
   try {
     const archive = join(release, archiveName(version, target));
     await mustRun('tar', ['tar', '--extract', '--file', archive, '--directory', folder]);
-    const host = new IdleHost(folder, join(folder, archiveName(version, target).replace('.tar.xz', ''), 'bin'));
-    const start = async (name: string, ready: string): Promise<Service> => {
-      const logFile = join(folder, `${name}.log`);
-      const service = await Service.start({ name, argv: [host.program(name), 'serve'], env: host.env, logFile });
+    const bin = join(folder, archiveName(version, target).replace('.tar.xz', ''), 'bin');
+    const host = new ReleasedHost(folder, (name) => [join(bin, name)]);
+    const start = async (name: ProgramName, ready: string): Promise<Service> => {
+      const service = await host.serve(name);
       started.push(service);
       await service.waitFor(ready);
       return service;
@@ -52,50 +53,6 @@ export async function measure(release: string, version: string): Promise<Idle> {
   } finally {
     for (const service of started.toReversed()) await service.stop();
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-const Setup = z.object({ token: z.string() });
-const Added = z.object({ joinToken: z.string() });
-
-/** A release's programs, with all of their state in one folder. */
-class IdleHost {
-  readonly env: NodeJS.ProcessEnv;
-  readonly #bin: string;
-
-  constructor(folder: string, bin: string) {
-    const runFolder = join(folder, 'run');
-    mkdirSync(runFolder);
-    this.#bin = bin;
-    this.env = {
-      PATH: process.env['PATH'],
-      HOME: folder,
-      ORKESTR_HUB_STATE: join(folder, 'hub'),
-      ORKESTR_HUB_LISTEN: '127.0.0.1:0',
-      ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
-      ORKESTR_PROXY_STATE: join(folder, 'proxy'),
-      ORKESTR_PROXY_SOCKET: join(runFolder, 'proxy.sock'),
-      ORKESTR_AGENT_STATE: join(folder, 'agent'),
-      ORKESTR_AGENT_RUN: runFolder,
-    };
-  }
-
-  program(name: string): string {
-    return join(this.#bin, name);
-  }
-
-  async join(hub: string): Promise<void> {
-    const setup = await this.#run('orkestr-hub', ['setup', '--email', 'idle@localhost', '--team', 'Idle', '--json']);
-    const { token } = Setup.parse(JSON.parse(setup));
-    const added = await this.#run('orkestr', ['hosts', 'add', 'idle', '--json'], {
-      env: { ORKESTR_URL: hub, ORKESTR_TOKEN: token },
-    });
-    const { joinToken } = Added.parse(JSON.parse(added));
-    await this.#run('orkestr-agent', ['join', '--hub', hub, '--token', '-'], { input: joinToken });
-  }
-
-  #run(name: string, args: readonly string[], more: { env?: NodeJS.ProcessEnv; input?: string } = {}): Promise<string> {
-    return mustRun(name, [this.program(name), ...args], { ...more, env: { ...this.env, ...more.env } });
   }
 }
 

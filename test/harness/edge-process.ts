@@ -16,6 +16,8 @@ export interface EdgeSettings {
   /** Holds socket, state and log; the caller makes and removes it. */
   readonly folder: string;
   readonly engine: EngineName;
+  /** What starts it instead of these sources: a release's program. */
+  readonly argv?: readonly [string, ...string[]];
   /** More of the proxy's settings, as environment variables. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -45,13 +47,13 @@ export class EdgeProcess {
     this.#socket = socket;
   }
 
-  static async start({ name, folder, engine, env = {} }: EdgeSettings): Promise<EdgeProcess> {
+  static async start({ name, folder, engine, argv, env = {} }: EdgeSettings): Promise<EdgeProcess> {
     mkdirSync(folder, { recursive: true });
     const socket = join(folder, 'admin.sock');
-    await buildProxy(ROOT, () => undefined);
+    if (argv === undefined) await buildProxy(ROOT, () => undefined);
     const service = await Service.start({
       name,
-      argv: [...proxyArgv(), 'serve'],
+      argv: argv ?? [...proxyArgv(), 'serve'],
       env: {
         ...process.env,
         ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
