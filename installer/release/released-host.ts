@@ -61,7 +61,9 @@ export class ReleasedHost {
     const setup = await this.run('orkestr-hub', ['setup', '--email', 'owner@localhost', '--team', 'Owners', '--json']);
     const { token } = Setup.parse(JSON.parse(setup));
     const env = { ORKESTR_URL: hub, ORKESTR_TOKEN: token };
-    const { joinToken } = Added.parse(JSON.parse(await this.run('orkestr', ['hosts', 'add', 'one', '--json'], { env })));
+    const { joinToken } = Added.parse(
+      JSON.parse(await this.run('orkestr', ['hosts', 'add', 'one', '--json'], { env })),
+    );
     await this.run('orkestr-agent', ['join', '--hub', hub, '--token', '-'], { input: joinToken });
     return token;
   }

@@ -23,7 +23,8 @@ async function main(plan: Plan): Promise<number> {
     const began = performance.now();
     const [ok, said] = await check({ plan, host, state }).then(
       (text) => [true, text] as const,
-      (error: unknown) => [false, error instanceof Error ? `${error.message}\n${reasonOf(error)}`.trim() : String(error)] as const,
+      (error: unknown) =>
+        [false, error instanceof Error ? `${error.message}\n${reasonOf(error)}`.trim() : String(error)] as const,
     );
     const seconds = Math.round((performance.now() - began) / 100) / 10;
     process.stderr.write(`${ok ? '✓' : '✗'} ${name.padEnd(50)} ${seconds.toFixed(1).padStart(5)} s  ${said}\n`);

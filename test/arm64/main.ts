@@ -51,7 +51,15 @@ async function unpackedRelease(folder: string): Promise<Pick<Plan, 'release' | '
   const release = join(folder, 'release');
   const keyFile = join(folder, 'key.pem');
   makeReleaseKey(keyFile);
-  const { version } = await makeRelease({ root: ROOT, out: release, targets: [TARGET], keyFile, url: '', preset: 0, say });
+  const { version } = await makeRelease({
+    root: ROOT,
+    out: release,
+    targets: [TARGET],
+    keyFile,
+    url: '',
+    preset: 0,
+    say,
+  });
   const archive = archiveName(version, TARGET);
   await mustRun('tar', ['tar', '--extract', '--file', join(release, archive), '--directory', folder]);
   return { release, version, unpacked: join(folder, archive.replace('.tar.xz', '')) };

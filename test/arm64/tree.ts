@@ -6,7 +6,7 @@ import { CA_BUNDLE, DEBIAN_RELEASE } from '../../agent/base-images/recipe.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 
 /** What a release uses of a host, and what its install.sh asks it with. */
-const PACKAGES = ['ca-certificates', 'curl', 'git', 'iproute2', 'openssl', 'procps', 'xz-utils'];
+const PACKAGES = ['ca-certificates', 'curl', 'git', 'iproute2', 'openssl', 'procps', 'systemd', 'xz-utils'];
 const ARCHIVES = 'var/cache/apt/archives';
 const MAKING_MS = 15 * 60_000;
 

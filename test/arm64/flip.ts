@@ -1,0 +1,85 @@
+/** The emulated proxy, flipped from one version of an app to the next while clients ask on. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, createServer, get } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FlipRequest } from '../../protocol/proxy-admin.ts';
+import type { DrainAnswer } from '../../protocol/proxy-admin.ts';
+import { EdgeProcess } from '../harness/edge-process.ts';
+import type { Subject } from './subject.ts';
+
+const HOST = 'app.localhost';
+const REQUESTS = 400;
+const CLIENTS = 8;
+
+export async function flip({ host, state }: Subject): Promise<string> {
+  const argv = host.argv('orkestr-proxy', 'serve');
+  const edge = await EdgeProcess.start({ name: 'proxy', folder: join(state, 'edge'), engine: 'fast', argv });
+  const apps = [await startApp('old'), await startApp('new')] as const;
+  const agent = new Agent({ keepAlive: true });
+  const answers: string[] = [];
+  const ask = async (): Promise<void> => void answers.push(await answerOf(edge.port, agent));
+  const client = async (): Promise<void> => {
+    for (let sent = 0; sent < REQUESTS / CLIENTS; sent += 1) await ask();
+  };
+  const flipOver = async (): Promise<DrainAnswer> => {
+    while (answers.length < REQUESTS / 2) await delay(5);
+    await edge.flip(flipTo(apps, 1));
+    return edge.drain({
+      upstreamId: UPSTREAM,
+      targetId: TARGETS[0],
+      deadlineSeconds: 10,
+      streamDeadlineSeconds: 0,
+      spreadSeconds: 0,
+    });
+  };
+  try {
+    await edge.flip(flipTo(apps, 0));
+    const [{ forced }] = await Promise.all([flipOver(), ...Array.from({ length: CLIENTS }, client)]);
+    const count = (text: string): number => answers.filter((answer) => answer === text).length;
+    assert.deepEqual([...new Set(answers)].toSorted(), ['200 new', '200 old']);
+    assert.equal(answers.at(-1), '200 new');
+    assert.equal(forced, 0);
+    return `${count('200 old')} answers of the old version, ${count('200 new')} of the new, none failed`;
+  } finally {
+    agent.destroy();
+    for (const app of apps) app.close();
+    await edge.stop();
+  }
+}
+
+const UPSTREAM = '01a00000-0000-7000-8000-000000000000';
+const TARGETS = ['01a00000-0000-7000-8000-000000000001', '01a00000-0000-7000-8000-000000000002'] as const;
+
+const flipTo = (apps: readonly [Server, Server], index: 0 | 1): FlipRequest =>
+  FlipRequest.parse({
+    expectedGeneration: index,
+    entry: {
+      id: UPSTREAM,
+      generation: index + 1,
+      targets: [{ id: TARGETS[index], address: '127.0.0.1', port: (apps[index].address() as AddressInfo).port }],
+      routes: [{ host: HOST }],
+    },
+  });
+
+async function startApp(greeting: string): Promise<Server> {
+  const app = createServer((_req, res) => res.end(greeting)).listen(0, '127.0.0.1');
+  await once(app, 'listening');
+  return app;
+}
+
+/** Its status and body, or why there is none. */
+function answerOf(port: number, agent: Agent): Promise<string> {
+  return new Promise((resolve) => {
+    get({ host: '127.0.0.1', port, agent, headers: { host: HOST } }, (res) => {
+      text(res).then(
+        (body) => resolve(`${res.statusCode} ${body}`),
+        (error: unknown) => resolve(String(error)),
+      );
+    }).once('error', (error) => resolve(String(error)));
+  });
+}
