@@ -6,8 +6,8 @@ import { z } from 'zod';
 import { buildProxy } from '../../installer/prepare/proxy-bundle.ts';
 import { proxyArgv, ROOT } from '../../installer/stack/stack.ts';
 import { Service } from '../../installer/stack/service.ts';
-import { DrainAnswer, FlipAnswer, TableView } from '../../protocol/proxy-admin.ts';
-import type { DrainRequest, FlipRequest } from '../../protocol/proxy-admin.ts';
+import { DrainAnswer, FlipAnswer, HandOverAnswer, TableView } from '../../protocol/proxy-admin.ts';
+import type { DrainRequest, FlipRequest, HandOverRequest } from '../../protocol/proxy-admin.ts';
 
 export type EngineName = 'fast' | 'http-proxy';
 
@@ -33,6 +33,7 @@ export interface EdgeUrls {
 const Listening = z.object({ url: z.url(), urls: z.array(z.url()) });
 /** Longest wait for an answer of the admin API, ms; a drain may take its deadlines and this. */
 const ADMIN_MS = 10_000;
+const HAND_OVER_MS = 60_000;
 
 export class EdgeProcess {
   readonly port: number;
@@ -101,6 +102,12 @@ export class EdgeProcess {
     const { deadlineSeconds, streamDeadlineSeconds, spreadSeconds } = drain;
     const longest = (Math.max(deadlineSeconds, streamDeadlineSeconds) + spreadSeconds) * 1000 + ADMIN_MS;
     return DrainAnswer.parse(JSON.parse(await this.#call('POST', '/v1/drain', JSON.stringify(drain), longest)));
+  }
+
+  /** A successor takes its connections over; this process ends when it has nothing left. @returns the successor's pid */
+  async handOver(successor: HandOverRequest): Promise<number> {
+    const answer = await this.#call('POST', '/v1/hand-over', JSON.stringify(successor), HAND_OVER_MS);
+    return HandOverAnswer.parse(JSON.parse(answer)).pid;
   }
 
   async table(): Promise<TableView> {
