@@ -43,6 +43,8 @@ export async function flip({ plan, host, state }: Subject): Promise<string> {
     await more();
     asking.abort();
     await Promise.all(clients);
+    // A new connection: those that were kept may be the old process's still.
+    answers.push(await answerOf(edge.port, false));
     const count = (answer: string): number => answers.filter((one) => one === answer).length;
     assert.deepEqual([...new Set(answers)].toSorted(), ['200 new', '200 old']);
     assert.equal(answers.at(-1), '200 new');
@@ -86,7 +88,7 @@ async function startApp(greeting: string): Promise<Server> {
 }
 
 /** Its status and body, or why there is none. */
-function answerOf(port: number, agent: Agent): Promise<string> {
+function answerOf(port: number, agent: Agent | false): Promise<string> {
   return new Promise((resolve) => {
     get({ host: '127.0.0.1', port, agent, headers: { host: HOST } }, (res) => {
       text(res).then(

@@ -1,7 +1,6 @@
 /**
- * `npm run test:arm64`: the release for arm64, run on this machine by QEMU's user-mode emulation. Which interpreter runs the
- * programs of another processor is told to the kernel in a user namespace only, so nothing of it stays on the machine but the
- * tree. See HELP. The last line of its output is JSON.
+ * `npm run test:arm64`: the release for arm64, run on this machine by QEMU's user-mode emulation. It is told to the kernel in a
+ * user namespace of its own, so nothing stays on the machine but the tree. See HELP. The last line of its output is JSON.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -44,6 +43,8 @@ async function main(): Promise<number> {
     return await runIn({ tree, folder, ...(await unpackedRelease(folder)) });
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    // Where it was mounted.
+    rmSync(join(tree, folder), { recursive: true, force: true });
   }
 }
 
