@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrkestrError } from '../../protocol/errors.ts';
-import { checkContextSize } from './context-size.ts';
+import { takeContext } from './context-size.ts';
 
 const MIB = 1_048_576;
 const limits = { contextMiB: 10, contextFiles: 1000 };
 
-async function* files(count: number, bytes: number): AsyncGenerator<number> {
-  for (let made = 0; made < count; made += 1) yield bytes;
+async function* files(count: number, bytes: number): AsyncGenerator<{ kind: 'file'; size: number }> {
+  for (let made = 0; made < count; made += 1) yield { kind: 'file', size: bytes };
 }
 
 const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => {
   let now = 0;
-  return checkContextSize(files(count, bytes), limits, { monotonic: () => (now += msPerLook) }).then(
+  return takeContext(files(count, bytes), limits, { monotonic: () => (now += msPerLook) }).then(
     () => 'fine',
     ({ code, message }: OrkestrError) => `${code} ${message}`,
   );
