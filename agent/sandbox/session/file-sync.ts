@@ -118,19 +118,20 @@ function makeWanted(
   record: SyncRecord,
   fail: (error: unknown) => void,
 ): { ask(id: number): void } {
-  const asked = new Set<number>();
-  /** Not begun yet; `asked` bounds it by the number of files. */
-  const waiting = asked.values();
+  const known = new Set<number>();
+  /** In the order in which they were asked for: each file once, so there are no more of them than files. */
+  const asked: { readonly id: number; readonly file: ContextFile }[] = [];
+  let begun = 0;
   let running = 0;
 
   const work = async (): Promise<void> => {
     running += 1;
     try {
-      for (let { value: id, done } = waiting.next(); done !== true; { value: id, done } = waiting.next()) {
-        const file = tree[id as number] as ContextFile;
+      for (let next = asked[begun]; next !== undefined; next = asked[begun]) {
+        begun += 1;
         record.files += 1;
-        record.bytes += file.size;
-        await sendFile(id as number, file, sender, packets);
+        record.bytes += next.file.size;
+        await sendFile(next.id, next.file, sender, packets);
       }
     } finally {
       running -= 1;
@@ -139,10 +140,12 @@ function makeWanted(
 
   return {
     ask(id) {
-      if (tree[id]?.kind !== 'file' || asked.has(id)) {
+      const file = tree[id];
+      if (file?.kind !== 'file' || known.has(id)) {
         throw new GrpcStatus(GRPC.notFound, `There is no file ${id} that was not asked for yet.`);
       }
-      asked.add(id);
+      known.add(id);
+      asked.push({ id, file });
       if (running < READ_AT_ONCE) work().catch(fail);
     },
   };
