@@ -13,6 +13,7 @@ import { makeCurrentStep } from './current-step.ts';
 import type { Dockerfile } from './dockerfile/dockerfile.ts';
 import type { ProxyArguments } from './egress/build-egress.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
+import { humanSize } from '../lib/size.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
@@ -75,6 +76,7 @@ export async function solve(
     if (built.imageId === null)
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
+    log.line(describeSync(context, session.sync));
     await checkImage(engine, request.reference, limits);
     return buildLog.steps();
   } catch (error) {
@@ -118,6 +120,11 @@ function sessionFor(
     registries,
   };
   return openSession(engine, content, signal);
+}
+
+function describeSync(context: readonly ContextEntry[], { files, bytes }: BuildSession['sync']): string {
+  const all = context.filter(({ kind }) => kind === 'file').length;
+  return `context of ${all} files, ${files} of them new to the build engine: ${humanSize(bytes)}`;
 }
 
 const contextChanged = (cause: Error): OrkestrError =>

@@ -17,32 +17,39 @@ const CHUNK_BYTES = 65_536;
 /** Entries of a tree, folders before what is in them, names in the order of their bytes. */
 export type Tree = readonly ContextEntry[];
 
-/** What the engine asked for, and what became of it. */
+/** What became of a sync. */
 export interface SyncRecord {
-  /** Files whose content was asked for, and their bytes. */
+  /** Files whose content the engine asked for, and their bytes. */
   files: number;
   bytes: number;
-  /** Why a tree could not be sent. The build fails by it, and the engine says so in fewer words. */
+  /** Why the tree could not be sent. The build fails by it, and the engine says so in fewer words. */
   failure: Error | null;
+}
+
+export const newRecord = (): SyncRecord => ({ files: 0, bytes: 0, failure: null });
+
+export interface Sync {
+  readonly tree: Tree;
+  readonly record: SyncRecord;
 }
 
 /**
  * The method DiffCopy.
- * @param treeFor answers the tree of a call, by its `dir-name` and the paths that are wanted ("followpaths"); null: there is none
+ * @param syncFor answers what a call is to get, by its `dir-name` and the paths that are wanted ("followpaths"); null: nothing
  */
 export function fileSync(
   packets: FilePackets,
-  treeFor: (name: string, paths: readonly string[]) => Tree | null,
-  record: SyncRecord,
+  syncFor: (name: string, paths: readonly string[]) => Sync | null,
 ): Method {
   return async (call) => {
-    const tree = treeFor(valuesOf(call, 'dir-name')[0] ?? '', valuesOf(call, 'followpaths'));
-    if (tree === null) throw new GrpcStatus(GRPC.notFound, 'There is no such folder.');
+    const sync = syncFor(valuesOf(call, 'dir-name')[0] ?? '', valuesOf(call, 'followpaths'));
+    if (sync === null) throw new GrpcStatus(GRPC.notFound, 'There is no such folder.');
     try {
-      await sendTree(tree, call, packets, record);
+      await sendTree(sync, call, packets);
     } catch (error) {
-      if (error instanceof ContextChanged) record.failure ??= error;
-      throw error instanceof ContextChanged ? new GrpcStatus(GRPC.internal, error.message) : error;
+      if (!(error instanceof ContextChanged)) throw error;
+      sync.record.failure ??= error;
+      throw new GrpcStatus(GRPC.internal, error.message);
     }
   };
 }
@@ -68,12 +75,12 @@ function decoded(value: string): string {
 }
 
 /** Sends the stats, and beside that what is asked for, until the engine says that it has all or something goes wrong. */
-async function sendTree(tree: Tree, call: Call, packets: FilePackets, record: SyncRecord): Promise<void> {
+async function sendTree(sync: Sync, call: Call, packets: FilePackets): Promise<void> {
   const failed = Promise.withResolvers<never>();
-  const wanted = makeWanted(tree, call.sender, packets, record, failed.reject);
+  const wanted = makeWanted(sync, call.sender, packets, failed.reject);
   const requests = readRequests(call, packets, wanted.ask);
   // Whichever fails first is the reason; what the others say when they meet the end of the call is nobody's.
-  await Promise.race([Promise.all([sendStats(tree, call.sender, packets), requests]), failed.promise]);
+  await Promise.race([Promise.all([sendStats(sync.tree, call.sender, packets), requests]), failed.promise]);
   await call.sender.send(frame(packets.end));
 }
 
@@ -112,10 +119,9 @@ function packetIn(packets: FilePackets, message: Uint8Array): ReturnType<FilePac
 
 /** The files that the engine asks for, each once, a few of them read at a time. */
 function makeWanted(
-  tree: Tree,
+  { tree, record }: Sync,
   sender: Sender,
   packets: FilePackets,
-  record: SyncRecord,
   fail: (error: unknown) => void,
 ): { ask(id: number): void } {
   const known = new Set<number>();

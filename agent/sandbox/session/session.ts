@@ -10,7 +10,7 @@ import type { RegistryLogin } from '../../../protocol/job.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { findLogin } from '../../registry/login.ts';
 import { type FilePackets, loadFilePackets } from './file-packets.ts';
-import { type SyncRecord, type Tree, fileSync } from './file-sync.ts';
+import { type Sync, type SyncRecord, type Tree, fileSync, newRecord } from './file-sync.ts';
 import { type Method, serveGrpc, unary } from './grpc.ts';
 import { GRPC, GrpcStatus } from './grpc-status.ts';
 import { type SessionMessages, loadMessages } from './messages.ts';
@@ -46,7 +46,7 @@ export interface BuildSession {
  * @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT, ORK_CANCELLED
  */
 export async function openSession(engine: Engine, content: SessionContent, signal: AbortSignal): Promise<BuildSession> {
-  const sync: SyncRecord = { files: 0, bytes: 0, failure: null };
+  const sync = newRecord();
   const methods = methodsFor(content, sync, await loadMessages(), await loadFilePackets());
   const id = randomUUID();
   const connection = await engine.call(
@@ -67,7 +67,7 @@ function methodsFor(
   const { secrets, registries } = content;
   return new Map<string, Method>([
     ['/grpc.health.v1.Health/Check', unary(() => messages.writeHealthAnswer({ status: SERVING }))],
-    ['/moby.filesync.v1.FileSync/DiffCopy', fileSync(packets, (name, paths) => treeOf(content, name, paths), sync)],
+    ['/moby.filesync.v1.FileSync/DiffCopy', fileSync(packets, (name, paths) => syncOf(content, sync, name, paths))],
     [
       '/moby.buildkit.secrets.v1.Secrets/GetSecret',
       unary((bytes) => {
@@ -92,12 +92,16 @@ function methodsFor(
  * All of the context, whatever part of it the Dockerfile copies and whatever patterns .dockerignore has: what it names is
  * left out already, and what the engine holds stays comparable when the Dockerfile changes.
  */
-function treeOf({ context, dockerfile }: SessionContent, name: string, paths: readonly string[]): Tree | null {
-  if (name === 'dockerfile') return dockerfile;
+function syncOf(
+  { context, dockerfile }: SessionContent,
+  record: SyncRecord,
+  name: string,
+  paths: readonly string[],
+): Sync | null {
+  if (name === 'dockerfile') return { tree: dockerfile, record: newRecord() };
   if (name !== 'context') return null;
-  return paths.length === 1 && paths[0] === IGNORE_FILE
-    ? context.filter((entry) => entry.name === IGNORE_FILE)
-    : context;
+  if (paths.length !== 1 || paths[0] !== IGNORE_FILE) return { tree: context, record };
+  return { tree: context.filter((entry) => entry.name === IGNORE_FILE), record: newRecord() };
 }
 
 /** POST /session of the engine's API, upgraded to HTTP/2, on which the engine is the client. */
