@@ -87,23 +87,28 @@ function putFolders(files: ContextRequest['files']): Map<string, Set<string>> {
 }
 
 async function* entriesBelow(folder: string, walk: Walk, isThere = true): AsyncGenerator<ContextEntry> {
-  for await (const { name, stats } of lookInto(folder, walk, isThere)) {
+  for await (const found of lookInto(folder, walk, isThere)) {
+    const { name, stats } = found;
     const text = walk.files.get(name);
-    const ignored = walk.rules.ignores(name);
     if (text !== undefined) {
       yield* sure(walk, putFile(name, text, walk.revision));
     } else if (stats?.isDirectory() === true || walk.put.has(name)) {
-      if (ignored && !walk.rules.hasExceptions && !walk.put.has(name)) continue;
-      const entry = folderEntry(name, stats, walk);
-      if (ignored) walk.unsure.push(entry);
-      else yield* sure(walk, entry);
-      yield* entriesBelow(name, walk, stats?.isDirectory() === true);
-      if (walk.unsure.at(-1) === entry) walk.unsure.pop();
-    } else if (stats !== null && !ignored) {
+      yield* folderAndBelow(found, walk);
+    } else if (stats !== null && !walk.rules.ignores(name)) {
       const entry = await leafEntry(name, stats, walk);
       if (entry !== null) yield* sure(walk, entry);
     }
   }
+}
+
+async function* folderAndBelow({ name, stats }: Found, walk: Walk): AsyncGenerator<ContextEntry> {
+  const ignored = walk.rules.ignores(name);
+  if (ignored && !walk.rules.hasExceptions && !walk.put.has(name)) return;
+  const entry = folderEntry(name, stats, walk);
+  if (ignored) walk.unsure.push(entry);
+  else yield* sure(walk, entry);
+  yield* entriesBelow(name, walk, stats?.isDirectory() === true);
+  if (walk.unsure.at(-1) === entry) walk.unsure.pop();
 }
 
 function* sure({ unsure }: Walk, entry: ContextEntry): Generator<ContextEntry> {

@@ -54,7 +54,7 @@ export interface FilePackets {
 export async function loadFilePackets(): Promise<FilePackets> {
   const { default: library } = await import('protobufjs/light.js');
   const type = library.Root.fromJSON(SCHEMA).lookupType('Packet');
-  const write = (message: object): Uint8Array => type.encode(message as protobuf.Message).finish();
+  const write = (message: object): Uint8Array => type.encode(message).finish();
   return {
     read: (bytes) => type.toObject(type.decode(bytes), { defaults: true }) as PacketIn,
     stat: (entry) => write({ type: PACKET.stat, stat: statOf(entry) }),

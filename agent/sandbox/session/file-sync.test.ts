@@ -34,8 +34,8 @@ interface Packet {
   readonly data: Buffer;
 }
 
-const request = (id: number): Buffer => frame(SCHEMA.encode({ type: PACKET.request, ID: id } as never).finish());
-const END = frame(SCHEMA.encode({ type: PACKET.end } as never).finish());
+const request = (id: number): Buffer => frame(SCHEMA.encode({ type: PACKET.request, ID: id }).finish());
+const END = frame(SCHEMA.encode({ type: PACKET.end }).finish());
 
 /** What the server has to say in one call. */
 class Receiver {

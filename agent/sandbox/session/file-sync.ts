@@ -77,8 +77,8 @@ function decoded(value: string): string {
 /** Sends the stats, and beside that what is asked for, until the engine says that it has all or something goes wrong. */
 async function sendTree(sync: Sync, call: Call, packets: FilePackets): Promise<void> {
   const failed = Promise.withResolvers<never>();
-  const wanted = makeWanted(sync, call.sender, packets, failed.reject);
-  const requests = readRequests(call, packets, wanted.ask);
+  const ask = makeWanted(sync, call.sender, packets, failed.reject);
+  const requests = readRequests(call, packets, ask);
   // Whichever fails first is the reason; what the others say when they meet the end of the call is nobody's.
   await Promise.race([Promise.all([sendStats(sync.tree, call.sender, packets), requests]), failed.promise]);
   await call.sender.send(frame(packets.end));
@@ -123,7 +123,7 @@ function makeWanted(
   sender: Sender,
   packets: FilePackets,
   fail: (error: unknown) => void,
-): { ask(id: number): void } {
+): (id: number) => void {
   const known = new Set<number>();
   /** In the order in which they were asked for: each file once, so there are no more of them than files. */
   const asked: { readonly id: number; readonly file: ContextFile }[] = [];
@@ -144,16 +144,14 @@ function makeWanted(
     }
   };
 
-  return {
-    ask(id) {
-      const file = tree[id];
-      if (file?.kind !== 'file' || known.has(id)) {
-        throw new GrpcStatus(GRPC.notFound, `There is no file ${id} that was not asked for yet.`);
-      }
-      known.add(id);
-      asked.push({ id, file });
-      if (running < READ_AT_ONCE) work().catch(fail);
-    },
+  return (id) => {
+    const file = tree[id];
+    if (file?.kind !== 'file' || known.has(id)) {
+      throw new GrpcStatus(GRPC.notFound, `There is no file ${id} that was not asked for yet.`);
+    }
+    known.add(id);
+    asked.push({ id, file });
+    if (running < READ_AT_ONCE) work().catch(fail);
   };
 }
 
