@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrkestrError } from '../../protocol/errors.ts';
+import type { ContextEntry, ContextFile } from './context.ts';
 import { takeContext } from './context-size.ts';
 
 const MIB = 1_048_576;
 const limits = { contextMiB: 10, contextFiles: 1000 };
 
-async function* files(count: number, bytes: number): AsyncGenerator<{ kind: 'file'; size: number }> {
-  for (let made = 0; made < count; made += 1) yield { kind: 'file', size: bytes };
+const file = (size: number, content: ContextFile['content'] = { path: '/f' }): ContextFile => ({
+  kind: 'file',
+  name: 'f',
+  mode: 0o644,
+  modifiedAt: 0n,
+  size,
+  content,
+});
+
+async function* files(count: number, bytes: number): AsyncGenerator<ContextEntry> {
+  yield { kind: 'folder', name: 'd', mode: 0o755, modifiedAt: 0n };
+  yield file(20 * MIB, { bytes: Buffer.alloc(0) }); // of the plan
+  for (let made = 0; made < count; made += 1) yield file(bytes);
 }
 
 const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => {

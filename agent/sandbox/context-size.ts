@@ -12,22 +12,24 @@ const COUNT_ON_MS = 3000;
 export type ContextLimits = Pick<BuildLimits, 'contextMiB' | 'contextFiles'>;
 
 /**
- * All of a context that keeps within its limits. Links count as files without bytes.
+ * All of a context that keeps within its limits. Links count as files without bytes, files of the plan do not count.
  * @throws OrkestrError ORK_CONTEXT_TOO_LARGE
  */
-export async function takeContext<T extends Pick<ContextEntry, 'kind'> & { readonly size?: number }>(
-  entries: AsyncIterable<T>,
+export async function takeContext(
+  entries: AsyncIterable<ContextEntry>,
   limits: ContextLimits,
   clock: Pick<Clock, 'monotonic'>,
-): Promise<readonly T[]> {
-  const taken: T[] = [];
+): Promise<readonly ContextEntry[]> {
+  const taken: ContextEntry[] = [];
   let files = 0;
   let bytes = 0;
   let brokenAt: number | null = null;
   let whole = true;
   for await (const entry of entries) {
-    if (entry.kind !== 'folder') files += 1;
-    bytes += entry.size ?? 0;
+    if (isOfCheckout(entry)) {
+      files += 1;
+      bytes += entry.kind === 'file' ? entry.size : 0;
+    }
     if (files <= limits.contextFiles && bytes <= limits.contextMiB * MIB) {
       taken.push(entry);
       continue;
@@ -43,3 +45,6 @@ export async function takeContext<T extends Pick<ContextEntry, 'kind'> & { reado
   const text = `The build context is too large: ${whole ? '' : 'more than '}${found}, limit ${limit}.`;
   throw new OrkestrError('ORK_CONTEXT_TOO_LARGE', text);
 }
+
+const isOfCheckout = (entry: ContextEntry): boolean =>
+  entry.kind === 'link' || (entry.kind === 'file' && 'path' in entry.content);
