@@ -27,6 +27,9 @@ const SCHEMA = protobuf.Root.fromJSON({
   },
 }).lookupType('Packet');
 
+/** A call that should end and does not is a failure too. */
+const LIMITED = { timeout: 15_000 };
+
 interface Packet {
   readonly type: number;
   readonly stat?: { readonly path: string; readonly mode: number } | null;
@@ -112,7 +115,7 @@ async function sync(t: TestContext, files: Record<string, Buffer>, name = 'conte
   return { receiver: new Receiver(stream), record, folder };
 }
 
-test('the engine is told of all and gets what it asks for, also after a lull, and nothing else', async (t) => {
+test('the engine is told of all and gets what it asks for, also after a lull, and nothing else', LIMITED, async (t) => {
   const large = Buffer.alloc(300_000, 'large');
   const { receiver, record } = await sync(t, { b: Buffer.from('b'), c: large, d: Buffer.alloc(0) });
   await receiver.saw(isLastStat);
@@ -138,7 +141,7 @@ test('the engine is told of all and gets what it asks for, also after a lull, an
   assert.deepEqual(record, { files: 2, bytes: large.length, failure: null });
 });
 
-test('a folder that is not served and requests that no engine has are refused with a status', async (t) => {
+test('a folder that is not served and requests that no engine has are refused with a status', LIMITED, async (t) => {
   const other = await sync(t, {}, 'elsewhere');
   assert.equal((await other.receiver.ended).status, String(GRPC.notFound));
   const tooLong = Buffer.alloc(5);
@@ -159,7 +162,7 @@ test('a folder that is not served and requests that no engine has are refused wi
   }
 });
 
-test('a file that is gone, shorter, or a link now ends the call and is named', async (t) => {
+test('a file that is gone, shorter, or a link now ends the call and is named', LIMITED, async (t) => {
   const changes: Record<string, (path: string) => Promise<void>> = {
     'cannot be read any more': (path) => unlink(path),
     'has less than the 5 bytes': (path) => truncate(path, 3),
@@ -181,7 +184,7 @@ test('a file that is gone, shorter, or a link now ends the call and is named', a
   }
 });
 
-test('of a file that has grown as much is sent as was told of', async (t) => {
+test('of a file that has grown as much is sent as was told of', LIMITED, async (t) => {
   const { receiver, folder } = await sync(t, { b: Buffer.from('12345') });
   await receiver.saw(isLastStat);
   await writeFile(join(folder, 'b'), '1234567');
@@ -190,15 +193,19 @@ test('of a file that has grown as much is sent as was told of', async (t) => {
   assert.equal(receiver.content(1).toString(), '12345');
 });
 
-test('an engine that does not read is not sent more than the connection holds, and its end ends the reading', async (t) => {
-  const { receiver, record } = await sync(t, { b: Buffer.alloc(64 * 1_048_576) });
-  await receiver.saw(isLastStat);
-  receiver.stream.pause();
-  const before = process.memoryUsage.rss();
-  receiver.stream.write(request(1));
-  await delay(300);
-  assert.ok(process.memoryUsage.rss() - before < 32 * 1_048_576);
-  receiver.stream.close(8); // CANCEL
-  await receiver.ended;
-  assert.equal(record.failure, null);
-});
+test(
+  'an engine that does not read is not sent more than the connection holds, and its end ends the reading',
+  LIMITED,
+  async (t) => {
+    const { receiver, record } = await sync(t, { b: Buffer.alloc(64 * 1_048_576) });
+    await receiver.saw(isLastStat);
+    receiver.stream.pause();
+    const before = process.memoryUsage.rss();
+    receiver.stream.write(request(1));
+    await delay(300);
+    assert.ok(process.memoryUsage.rss() - before < 32 * 1_048_576);
+    receiver.stream.close(8); // CANCEL
+    await receiver.ended;
+    assert.equal(record.failure, null);
+  },
+);
