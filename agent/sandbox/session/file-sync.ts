@@ -37,12 +37,9 @@ export interface Sync {
  * The method DiffCopy.
  * @param syncFor answers what a call is to get, by its `dir-name` and the paths that are wanted ("followpaths"); null: nothing
  */
-export function fileSync(
-  packets: FilePackets,
-  syncFor: (name: string, paths: readonly string[]) => Sync | null,
-): Method {
+export function fileSync(packets: FilePackets, syncFor: (name: string, paths: string) => Sync | null): Method {
   return async (call) => {
-    const sync = syncFor(valuesOf(call, 'dir-name')[0] ?? '', valuesOf(call, 'followpaths'));
+    const sync = syncFor(headerOf(call, 'dir-name'), headerOf(call, 'followpaths'));
     if (sync === null) throw new GrpcStatus(GRPC.notFound, 'There is no such folder.');
     try {
       await sendTree(sync, call, packets);
@@ -57,21 +54,10 @@ export function fileSync(
 /** A file is not any more what was told of it. */
 export class ContextChanged extends Error {}
 
-/** Metadata of the call. BuildKit escapes what is not ASCII, and marks that. */
-function valuesOf({ headers }: Call, key: string): string[] {
-  const value = headers[key];
-  if (value === undefined) return [];
-  // node:http2 joins a header that comes several times.
-  const values = Array.isArray(value) ? value : value.split(', ');
-  return headers[`${key}-encoded`] === '1' ? values.map(decoded) : values;
-}
-
-function decoded(value: string): string {
-  try {
-    return decodeURIComponent(value.replaceAll('+', ' '));
-  } catch {
-    return value; // not escaped as it should be: then it names nothing that we have
-  }
+/** Several values are one here, with commas between them. BuildKit escapes what is not ASCII; no name that counts is such. */
+function headerOf({ headers }: Call, key: string): string {
+  const value = headers[key] ?? '';
+  return Array.isArray(value) ? value.join(', ') : value;
 }
 
 /** Sends the stats, and beside that what is asked for, until the engine says that it has all or something goes wrong. */

@@ -92,15 +92,10 @@ function methodsFor(
  * All of the context, whatever part of it the Dockerfile copies and whatever patterns .dockerignore has: what it names is
  * left out already, and what the engine holds stays comparable when the Dockerfile changes.
  */
-function syncOf(
-  { context, dockerfile }: SessionContent,
-  record: SyncRecord,
-  name: string,
-  paths: readonly string[],
-): Sync | null {
+function syncOf({ context, dockerfile }: SessionContent, record: SyncRecord, name: string, paths: string): Sync | null {
   if (name === 'dockerfile') return { tree: dockerfile, record: newRecord() };
   if (name !== 'context') return null;
-  if (paths.length !== 1 || paths[0] !== IGNORE_FILE) return { tree: context, record };
+  if (paths !== IGNORE_FILE) return { tree: context, record };
   return { tree: context.filter((entry) => entry.name === IGNORE_FILE), record: newRecord() };
 }
 
