@@ -118,7 +118,8 @@ async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string):
     status = response.statusCode;
     answer = await response.body.json();
   } catch (cause) {
-    throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} gave no usable answer.`, { cause });
+    const evidence = [cause instanceof Error ? cause.message : String(cause)];
+    throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} gave no usable answer.`, { evidence, cause });
   }
   const enrolled = EnrolAnswer.safeParse(answer);
   if (status < 300 && enrolled.success) return enrolled.data;

@@ -191,6 +191,12 @@ export const ERRORS = {
     413,
     'Name what the build does not need in .dockerignore, or raise the limit of the context.',
   ),
+  ORK_CONTEXT_CHANGED: kind(
+    'host',
+    500,
+    'Something on the host changed the files of the checkout, or they cannot be read. Deploy again.',
+    true,
+  ),
   ORK_IMAGE_TOO_LARGE: kind(
     'repository',
     413,

@@ -60,8 +60,8 @@ export interface BuildRequest {
   /** Absolute path of the build context. */
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
-  /** Time of the files of the context, which is another one with each checkout. Absent: each file's own. */
-  readonly modifiedAt?: Date;
+  /** What the checkout is of: gives the files their time, which is another one with each checkout. Absent: each file's own. */
+  readonly revision?: { readonly commit: string; readonly committedAt: Date };
   /** The release whose image is built again: its base images are taken while they are to be had, and the result is compared. */
   readonly again?: { readonly deploymentId: string; readonly image: Image };
   readonly limits: BuildLimits;

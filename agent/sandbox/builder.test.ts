@@ -74,7 +74,7 @@ async function build(lines: readonly string[], options: BuildOptions = {}): Prom
     secrets: {},
     registries: [],
     log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
-    modifiedAt: new Date('2026-01-02T03:04:05Z'),
+    revision: { commit: 'c'.repeat(40), committedAt: new Date('2026-01-02T03:04:05Z') },
     ...(options.again && { again: { deploymentId: PREVIOUS, image: options.again } }),
     signal: options.signal ?? new AbortController().signal,
     plan: planFor(lines, { files: [{ path: '.orkestr/settings', text: 'from the plan' }] }),

@@ -1,18 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrkestrError } from '../../protocol/errors.ts';
-import { checkContextSize } from './context-size.ts';
+import type { ContextEntry, ContextFile } from './context.ts';
+import { takeContext } from './context-size.ts';
 
 const MIB = 1_048_576;
 const limits = { contextMiB: 10, contextFiles: 1000 };
 
-async function* files(count: number, bytes: number): AsyncGenerator<number> {
-  for (let made = 0; made < count; made += 1) yield bytes;
+const file = (size: number, content: ContextFile['content'] = { path: '/f' }): ContextFile => ({
+  kind: 'file',
+  name: 'f',
+  mode: 0o644,
+  modifiedAt: 0n,
+  size,
+  content,
+});
+
+async function* files(count: number, bytes: number): AsyncGenerator<ContextEntry> {
+  yield { kind: 'folder', name: 'd', mode: 0o755, modifiedAt: 0n };
+  yield file(20 * MIB, { bytes: Buffer.alloc(0) }); // of the plan
+  for (let made = 0; made < count; made += 1) yield file(bytes);
 }
 
 const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => {
   let now = 0;
-  return checkContextSize(files(count, bytes), limits, { monotonic: () => (now += msPerLook) }).then(
+  return takeContext(files(count, bytes), limits, { monotonic: () => (now += msPerLook) }).then(
     () => 'fine',
     ({ code, message }: OrkestrError) => `${code} ${message}`,
   );

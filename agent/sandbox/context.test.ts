@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { pipeline } from 'node:stream/promises';
-import { extract } from 'tar-stream';
 import { exec } from '../lib/exec.ts';
-import { packContext } from './context.ts';
+import { type ContextEntry, type ContextFile, type ContextRequest, contextEntries } from './context.ts';
 
 async function checkout(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ork-context-'));
@@ -18,30 +16,38 @@ async function checkout(t: TestContext, files: Readonly<Record<string, string>>)
   return folder;
 }
 
-/** Entry name → text, or "-> target" of a link, or "/" of a folder. */
+/** Entry name → text, or "-> target" of a link, or "/" of a folder, in the order in which they come. */
 async function entries(
   directory: string,
   added: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  const reader = extract();
-  reader.on('entry', (header, stream, next) => {
-    const chunks: Buffer[] = [];
-    stream.on('data', (chunk) => void chunks.push(chunk as Buffer));
-    stream.on('end', () => {
-      const name = header.name.replace(/\/$/, '');
-      assert.ok(!(name in found), `${name} is there twice`);
-      if (header.type === 'directory') found[name] = '/';
-      else found[name] = header.type === 'symlink' ? `-> ${header.linkname}` : Buffer.concat(chunks).toString();
-      next();
-    });
-  });
-  const files = new Map(Object.entries({ Dockerfile: 'FROM scratch', ...added }));
-  await pipeline(packContext({ directory, dockerfilePath: 'Dockerfile', files }), reader);
+  for await (const entry of contextOf(directory, { Dockerfile: 'FROM scratch', ...added })) {
+    assert.ok(!(entry.name in found), `${entry.name} is there twice`);
+    if (entry.kind === 'folder') found[entry.name] = '/';
+    else if (entry.kind === 'link') found[entry.name] = `-> ${entry.target}`;
+    else found[entry.name] = await textOf(entry);
+  }
   return found;
 }
 
-test('files, empty files and folders are packed, and what is put in replaces what is there', async (t) => {
+const contextOf = (
+  directory: string,
+  files: Readonly<Record<string, string>>,
+  revision?: ContextRequest['revision'],
+): AsyncGenerator<ContextEntry> =>
+  contextEntries({
+    directory,
+    dockerfilePath: 'Dockerfile',
+    rootDirectory: '.',
+    files: new Map(Object.entries(files)),
+    revision,
+  });
+
+const textOf = async ({ content }: ContextFile): Promise<string> =>
+  'bytes' in content ? content.bytes.toString() : readFile(content.path, 'utf8');
+
+test('files, empty files and folders are in it, and what is put in replaces what is there', async (t) => {
   const folder = await checkout(t, { 'a.txt': 'a', empty: '', 'sub/b.txt': 'b', Dockerfile: 'FROM evil' });
   assert.deepEqual(await entries(folder, { '.orkestr/nginx.conf': 'conf' }), {
     'a.txt': 'a',
@@ -49,11 +55,12 @@ test('files, empty files and folders are packed, and what is put in replaces wha
     sub: '/',
     'sub/b.txt': 'b',
     Dockerfile: 'FROM scratch',
+    '.orkestr': '/',
     '.orkestr/nginx.conf': 'conf',
   });
 });
 
-test('links are packed as links: what they point to is never read', async (t) => {
+test('links are links: what they point to is never read', async (t) => {
   const folder = await checkout(t, { 'a.txt': 'a' });
   await symlink('/etc/passwd', join(folder, 'out'));
   await symlink('/etc', join(folder, 'outdir'));
@@ -67,6 +74,7 @@ test('a link where a folder of ours goes is left out', async (t) => {
   assert.deepEqual(await entries(folder, { '.orkestr/x': 'x' }), {
     'a.txt': 'a',
     Dockerfile: 'FROM scratch',
+    '.orkestr': '/',
     '.orkestr/x': 'x',
   });
 });
@@ -84,6 +92,8 @@ test('.dockerignore is honoured with its exceptions, but not for what is put in'
     Dockerfile: 'FROM scratch',
     src: '/',
     'src/b.js': 'b',
+    logs: '/',
+    'logs/keep': '/',
     'logs/keep/me': 'kept',
   });
 });
@@ -112,22 +122,41 @@ test('pipes and other special files stay out', async (t) => {
   assert.deepEqual(Object.keys(await entries(folder)).sort(), ['Dockerfile', 'a']);
 });
 
-test('a folder that cannot be read breaks the stream instead of giving half of it', async () => {
+test('a folder that cannot be read ends it with an error instead of giving half of it', async () => {
   await assert.rejects(entries('/no/such/folder'), /ENOENT/);
 });
 
-test('every entry has the time that is asked for, so that a checkout is the same each time', async (t) => {
+test('every entry has the second of the commit, so that a checkout is the same each time', async (t) => {
   const directory = await checkout(t, { 'sub/a.txt': 'a' });
   await symlink('sub', join(directory, 'link'));
-  const modifiedAt = new Date('2026-01-02T03:04:05Z');
-  const times: Record<string, string> = {};
-  const reader = extract();
-  reader.on('entry', (header, stream, next) => {
-    times[header.name.replace(/\/$/, '')] = header.mtime?.toISOString() ?? 'none';
-    stream.on('end', next).resume();
-  });
-  const files = new Map([['Dockerfile', 'FROM scratch']]);
-  await pipeline(packContext({ directory, dockerfilePath: 'Dockerfile', files, modifiedAt }), reader);
-  const at = modifiedAt.toISOString();
-  assert.deepEqual(times, { Dockerfile: at, link: at, sub: at, 'sub/a.txt': at });
+  const committedAt = new Date('2026-01-02T03:04:05Z');
+  const times = async (commit: string, files: Record<string, string>): Promise<Map<string, bigint>> => {
+    const found = new Map<string, bigint>();
+    for await (const { name, modifiedAt } of contextOf(directory, files, { commit, committedAt })) {
+      found.set(name, modifiedAt);
+    }
+    return found;
+  };
+  const first = await times('a', { Dockerfile: 'FROM scratch' });
+  assert.deepEqual([...first.keys()], ['Dockerfile', 'link', 'sub', 'sub/a.txt']);
+  for (const [name, time] of first) {
+    assert.equal(time / 1_000_000_000n, BigInt(committedAt.getTime() / 1000), name);
+  }
+  assert.deepEqual(await times('a', { Dockerfile: 'FROM scratch' }), first);
+  // What is not the same must not look the same to an engine that compares size and time.
+  const amended = await times('b', { Dockerfile: 'FROM scratch' });
+  assert.notEqual(amended.get('sub/a.txt'), first.get('sub/a.txt'));
+  assert.notEqual((await times('a', { Dockerfile: 'FROM scratcH' })).get('Dockerfile'), first.get('Dockerfile'));
+});
+
+test('names come in the order of their bytes, a folder before what is in it, and modes as they are', async (t) => {
+  const folder = await checkout(t, { 'a/b': '', 'a.txt': '', 'a-b': '', '\u{ff5e}': '', '\u{1f600}': '', B: '' });
+  await chmod(join(folder, 'a.txt'), 0o4711);
+  const modes: [string, string][] = [];
+  for await (const { name, mode } of contextOf(folder, { 'a/ours/x': 'x' })) modes.push([name, mode.toString(8)]);
+  assert.deepEqual(
+    modes.map(([name]) => name),
+    ['B', 'a', 'a/b', 'a/ours', 'a/ours/x', 'a-b', 'a.txt', '\u{ff5e}', '\u{1f600}'],
+  );
+  assert.equal(new Map(modes).get('a.txt'), '4711');
 });

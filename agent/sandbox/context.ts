@@ -1,134 +1,163 @@
-/** The build context as a tar stream: the checkout without what .dockerignore names, and the files of the plan. */
-import { createReadStream } from 'node:fs';
+/** The build context: the checkout without what .dockerignore names, and the files of the plan. */
 import type { Stats } from 'node:fs';
-import { lstat, readFile, readdir, readlink } from 'node:fs/promises';
+import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import dockerignore from '@balena/dockerignore';
-import { type Pack, pack } from 'tar-stream';
+import { type IgnoreRules, ignoreRules } from './context-ignore.ts';
+import { type Revision, contextTime } from './context-time.ts';
+
+/** Files of a folder that are looked at side by side. */
+const LOOKED_AT = 32;
+const FOLDER_MODE = 0o755;
+const FILE_MODE = 0o644;
+const LINK_MODE = 0o777;
 
 export interface ContextRequest {
   readonly directory: string;
-  /** Path of the Dockerfile in the context: `<path>.dockerignore` goes before `.dockerignore`, as BuildKit has it. */
   readonly dockerfilePath: string;
+  /** Part of the repository that `directory` is. */
+  readonly rootDirectory: string;
   /** Files that are put in whatever .dockerignore says, instead of those of the checkout: path → text. */
   readonly files: ReadonlyMap<string, string>;
-  /** Time of all entries; absent: each one's own. */
-  readonly modifiedAt?: Date | undefined;
+  /** Gives all entries their time; absent: each one's own. */
+  readonly revision?: Revision | undefined;
 }
 
-/** Links are sent as links and never followed; sockets, pipes and devices stay out. */
-export function packContext(request: ContextRequest): Readable {
-  const tar = pack();
-  fill(tar, request).then(
-    () => tar.finalize(),
-    (error: Error) => tar.destroy(error), // the reader of the stream gets it
-  );
-  return Readable.from(tar);
-}
-
-/** Sizes of the files of the checkout that {@link packContext} would send, bytes; 0 for links. */
-export async function* contextSizes(request: ContextRequest): AsyncGenerator<number> {
-  for await (const { stats } of entriesBelow(request.directory, '', await selectionOf(request))) {
-    if (!stats.isDirectory()) yield stats.isFile() ? stats.size : 0;
-  }
-}
-
-async function fill(tar: Pack, request: ContextRequest): Promise<void> {
-  const { directory, files, modifiedAt } = request;
-  for (const [name, text] of files) await addEntry(tar, { name, mode: 0o644, mtime: modifiedAt }, text);
-  const selection = await selectionOf(request);
-  for await (const found of entriesBelow(directory, '', selection)) {
-    await addFound(tar, found, modifiedAt ?? found.stats.mtime);
-  }
-}
-
-interface Selection {
-  readonly rules: IgnoreRules;
-  readonly files: ReadonlyMap<string, string>;
-  /** Folders of those files: what the checkout has of that name must be a folder too. */
-  readonly ownFolders: ReadonlySet<string>;
-}
-
-async function selectionOf({ directory, dockerfilePath, files }: ContextRequest): Promise<Selection> {
-  const ownFolders = new Set([...files.keys()].flatMap(foldersAbove));
-  return { rules: await ignoreRules(directory, dockerfilePath, files), files, ownFolders };
-}
-
-/** `a/b/c` is in `a` and `a/b`. */
-function foldersAbove(path: string): string[] {
-  const parts = path.split('/').slice(0, -1);
-  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
-}
-
-interface Found {
+interface EntryBase {
   /** Path in the context. */
   readonly name: string;
-  readonly path: string;
-  readonly stats: Stats;
+  /** Permission bits, with setuid, setgid and sticky. */
+  readonly mode: number;
+  /** Nanoseconds since the epoch. */
+  readonly modifiedAt: bigint;
 }
 
-/** What of the checkout belongs to the context: folders before what is in them. */
-async function* entriesBelow(root: string, folder: string, selection: Selection): AsyncGenerator<Found> {
-  const names = (await readdir(join(root, folder))).sort();
-  for (const entry of names) {
-    const name = folder === '' ? entry : `${folder}/${entry}`;
-    if (selection.files.has(name)) continue;
-    const path = join(root, name);
-    const stats = await lstat(path);
-    const ignored = selection.rules.ignores(name);
-    if (stats.isDirectory()) {
-      if (ignored && !selection.rules.hasExceptions) continue;
-      if (!ignored) yield { name, path, stats };
-      yield* entriesBelow(root, name, selection);
-    } else if (!ignored && !selection.ownFolders.has(name)) {
-      yield { name, path, stats };
+export type ContextFile = EntryBase & {
+  readonly kind: 'file';
+  /** Bytes. */
+  readonly size: number;
+  /** Where it is, or what is in it. */
+  readonly content: { readonly path: string } | { readonly bytes: Buffer };
+};
+
+export type ContextEntry =
+  | ContextFile
+  | (EntryBase & { readonly kind: 'folder' })
+  | (EntryBase & { readonly kind: 'link'; readonly target: string });
+
+/**
+ * What belongs to the context, folders before what is in them and names in the order of their bytes, as BuildKit asks for.
+ * Links are links and never followed; sockets, pipes and devices stay out.
+ */
+export async function* contextEntries(request: ContextRequest): AsyncGenerator<ContextEntry> {
+  const rules = await ignoreRules(request.directory, request.dockerfilePath, request.files);
+  const { revision, rootDirectory, files } = request;
+  const time = revision === undefined ? null : contextTime(revision, [rootDirectory]);
+  yield* entriesBelow('', { ...request, rules, time, put: putFolders(files), unsure: [] });
+}
+
+/** The Dockerfile that is built, in its folders, and nothing else. */
+export function dockerfileTree(path: string, text: string): ContextEntry[] {
+  const parts = path.split('/');
+  const above = parts.slice(0, -1).map((_, index) => parts.slice(0, index + 1).join('/'));
+  const folders = above.map((name) => ({ kind: 'folder', name, mode: FOLDER_MODE, modifiedAt: 0n }) as const);
+  return [...folders, putFile(path, text, undefined)];
+}
+
+interface Walk extends ContextRequest {
+  readonly rules: IgnoreRules;
+  /** Of what the checkout has; null: each one's own. */
+  readonly time: bigint | null;
+  /** Folders that the plan's files need → names that those have in them. */
+  readonly put: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Ignored folders around the place that is looked at: they come in with the first thing in them that does. */
+  readonly unsure: ContextEntry[];
+}
+
+/** `a/b/c` is `a` in the root, `b` in `a` and `c` in `a/b`. */
+function putFolders(files: ContextRequest['files']): Map<string, Set<string>> {
+  const folders = new Map<string, Set<string>>();
+  for (const path of files.keys()) {
+    const parts = path.split('/');
+    for (const [index, name] of parts.entries()) {
+      const folder = parts.slice(0, index).join('/');
+      folders.set(folder, (folders.get(folder) ?? new Set()).add(name));
+    }
+  }
+  return folders;
+}
+
+async function* entriesBelow(folder: string, walk: Walk, isThere = true): AsyncGenerator<ContextEntry> {
+  for await (const found of lookInto(folder, walk, isThere)) {
+    const { name, stats } = found;
+    const text = walk.files.get(name);
+    if (text !== undefined) {
+      yield* sure(walk, putFile(name, text, walk.revision));
+    } else if (stats?.isDirectory() === true || walk.put.has(name)) {
+      yield* folderAndBelow(found, walk);
+    } else if (stats !== null && !walk.rules.ignores(name)) {
+      const entry = await leafEntry(name, stats, walk);
+      if (entry !== null) yield* sure(walk, entry);
     }
   }
 }
 
-async function addFound(tar: Pack, { name, path, stats }: Found, mtime: Date): Promise<void> {
-  const { size } = stats;
-  const mode = stats.mode & 0o7777;
-  if (stats.isDirectory()) {
-    await addEntry(tar, { name, type: 'directory', mode, mtime });
-  } else if (stats.isSymbolicLink()) {
-    await addEntry(tar, { name, type: 'symlink', linkname: await readlink(path), mtime });
-  } else if (stats.isFile()) {
-    const header = { name, size, mode, mtime };
-    // A file that grows meanwhile must not break the archive: no more than its header says.
-    if (size === 0) await addEntry(tar, header);
-    else await pipeline(createReadStream(path, { end: size - 1 }), tar.entry(header));
+async function* folderAndBelow({ name, stats }: Found, walk: Walk): AsyncGenerator<ContextEntry> {
+  const ignored = walk.rules.ignores(name);
+  if (ignored && !walk.rules.hasExceptions && !walk.put.has(name)) return;
+  const entry = folderEntry(name, stats, walk);
+  if (ignored) walk.unsure.push(entry);
+  else yield* sure(walk, entry);
+  yield* entriesBelow(name, walk, stats?.isDirectory() === true);
+  if (walk.unsure.at(-1) === entry) walk.unsure.pop();
+}
+
+function* sure({ unsure }: Walk, entry: ContextEntry): Generator<ContextEntry> {
+  yield* unsure.splice(0);
+  yield entry;
+}
+
+interface Found {
+  readonly name: string;
+  /** Null: the checkout has nothing of this name. */
+  readonly stats: Stats | null;
+}
+
+/** What the checkout and the plan have in a folder. */
+async function* lookInto(folder: string, { directory, put }: Walk, isThere: boolean): AsyncGenerator<Found> {
+  const own = isThere ? await readdir(join(directory, folder), { encoding: 'buffer' }) : [];
+  const there = new Set(own.map(String));
+  const added = [...(put.get(folder) ?? [])].filter((name) => !there.has(name)).map((name) => Buffer.from(name));
+  const names = [...own, ...added].sort((one, other) => one.compare(other)).map(String);
+  for (let from = 0; from < names.length; from += LOOKED_AT) {
+    yield* await Promise.all(
+      names.slice(from, from + LOOKED_AT).map(async (part) => {
+        const name = folder === '' ? part : `${folder}/${part}`;
+        return { name, stats: there.has(part) ? await lstat(join(directory, name)) : null };
+      }),
+    );
   }
 }
 
-function addEntry(tar: Pack, header: Parameters<Pack['entry']>[0], content = ''): Promise<void> {
-  return new Promise((resolve, reject) => {
-    tar.entry(header, content, (error) => (error ? reject(error) : resolve()));
-  });
+function putFile(name: string, text: string, revision: Revision | undefined): ContextFile {
+  const bytes = Buffer.from(text);
+  const modifiedAt = contextTime(revision, [text]);
+  return { kind: 'file', name, mode: FILE_MODE, size: bytes.length, modifiedAt, content: { bytes } };
 }
 
-interface IgnoreRules {
-  ignores(name: string): boolean;
-  /** With `!` patterns something inside an ignored folder may be wanted after all. */
-  readonly hasExceptions: boolean;
+function folderEntry(name: string, stats: Stats | null, walk: Walk): ContextEntry {
+  // What the checkout has in a folder's place is another thing: then the folder is one of ours.
+  const own = stats?.isDirectory() === true ? stats : null;
+  return { kind: 'folder', name, mode: own === null ? FOLDER_MODE : bitsOf(own), modifiedAt: timeOf(own, walk) };
 }
 
-async function ignoreRules(
-  directory: string,
-  dockerfilePath: string,
-  files: ContextRequest['files'],
-): Promise<IgnoreRules> {
-  const textOf = async (name: string): Promise<string | null> =>
-    files.get(name) ?? (await readIfThere(join(directory, name)));
-  const text = (await textOf(`${dockerfilePath}.dockerignore`)) ?? (await textOf('.dockerignore')) ?? '';
-  const rules = dockerignore.default().add(text);
-  return { ignores: (name) => rules.ignores(name), hasExceptions: /^\s*!/m.test(text) };
+async function leafEntry(name: string, stats: Stats, walk: Walk): Promise<ContextEntry | null> {
+  const path = join(walk.directory, name);
+  const modifiedAt = timeOf(stats, walk);
+  if (stats.isSymbolicLink()) return { kind: 'link', name, mode: LINK_MODE, modifiedAt, target: await readlink(path) };
+  if (!stats.isFile()) return null;
+  return { kind: 'file', name, mode: bitsOf(stats), size: stats.size, modifiedAt, content: { path } };
 }
 
-/** Text of a regular file; a link in its place is not followed. */
-async function readIfThere(path: string): Promise<string | null> {
-  const found = await lstat(path).catch(() => null); // not there: most repositories have none
-  return found?.isFile() === true ? readFile(path, 'utf8') : null;
-}
+const bitsOf = (stats: Stats): number => stats.mode & 0o7777;
+
+const timeOf = (stats: Stats | null, { time }: Walk): bigint => time ?? BigInt(Math.round((stats?.mtimeMs ?? 0) * 1e6));

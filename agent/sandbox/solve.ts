@@ -1,4 +1,5 @@
 /** One build by BuildKit in the sandbox: context in, log out, and every way it can fail under its own code. */
+import { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
@@ -6,12 +7,13 @@ import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type BuiltStep, makeBuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
-import { type ContextRequest, contextSizes, packContext } from './context.ts';
-import { checkContextSize } from './context-size.ts';
+import { type ContextEntry, contextEntries, dockerfileTree } from './context.ts';
+import { takeContext } from './context-size.ts';
 import { makeCurrentStep } from './current-step.ts';
 import type { Dockerfile } from './dockerfile/dockerfile.ts';
 import type { ProxyArguments } from './egress/build-egress.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
+import { humanSize } from '../lib/size.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
@@ -43,11 +45,9 @@ export async function solve(
   const decode = await makeStatusDecoder();
   const buildLog = makeBuildLog(log, () => performance.now());
   const step = makeCurrentStep();
-  const wanted = contextOf(request, dockerfile);
-  await checkContextSize(contextSizes(wanted), limits, systemClock);
+  const context = await takeContext(contextOf(request, dockerfile), limits, systemClock);
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const watch = await watchLimits(lease, limits, systemClock);
-  const context = packContext(wanted);
   let session: BuildSession | null = null;
   const take = (status: BuildStatus): void => {
     step.take(status);
@@ -55,13 +55,13 @@ export async function solve(
     if (!watch.signal.aborted) buildLog.take(status);
   };
   try {
-    session = await sessionFor(engine, request, dockerfile);
-    const query = { ...queryOf(request, input), ...(session !== null && { session: session.id }) };
+    session = await sessionFor(engine, request, dockerfile, context);
+    const query = { ...queryOf(request, input), remote: 'client-session', session: session.id };
     const built = { imageId: null as string | null };
     const { error } = await engine.call(
       'build an image',
       async (docker, abortSignal) =>
-        readAnswer(await docker.buildImage(context, { ...query, abortSignal }), ({ id, aux }) => {
+        readAnswer(await docker.buildImage(Readable.from([]), { ...query, abortSignal }), ({ id, aux }) => {
           if (id === 'moby.buildkit.trace' && typeof aux === 'string') take(inWordsOfSource(decode(aux), dockerfile));
           if (id === 'moby.image.id' && typeof aux === 'object') built.imageId = aux.ID ?? null;
         }),
@@ -71,10 +71,12 @@ export async function solve(
       },
     );
     const taken = await watch.look();
+    if (session.sync.failure !== null) throw contextChanged(session.sync.failure);
     if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits);
     if (built.imageId === null)
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
+    log.line(describeSync(context, session.sync));
     await checkImage(engine, request.reference, limits);
     return buildLog.steps();
   } catch (error) {
@@ -85,7 +87,6 @@ export async function solve(
     watch.stop();
     buildLog.end();
     session?.close();
-    context.destroy();
   }
 }
 
@@ -103,16 +104,31 @@ function queryOf({ reference, plan }: BuildRequest, { labels, proxyArguments }: 
   };
 }
 
-/** Only for builds that have something to ask for. */
-async function sessionFor(
+/** Over it the engine asks for all that it builds from. */
+function sessionFor(
   engine: Engine,
-  { secrets, registries, signal }: BuildRequest,
+  { owner, plan, secrets, registries, signal }: BuildRequest,
   dockerfile: Dockerfile,
-): Promise<BuildSession | null> {
-  if (dockerfile.secrets.length === 0 && registries.length === 0) return null;
+  context: readonly ContextEntry[],
+): Promise<BuildSession> {
   const byId = new Map(Object.entries(secrets).map(([name, value]) => [dockerfile.secretId(name), value]));
-  return openSession(engine, { secrets: byId, registries }, signal);
+  const content = {
+    sharedKey: owner.environmentId,
+    context,
+    dockerfile: dockerfileTree(plan.dockerfile.path, dockerfile.text),
+    secrets: byId,
+    registries,
+  };
+  return openSession(engine, content, signal);
 }
+
+function describeSync(context: readonly ContextEntry[], { files, bytes }: BuildSession['sync']): string {
+  const all = context.filter(({ kind }) => kind === 'file').length;
+  return `context of ${all} files, ${files} of them new to the build engine: ${humanSize(bytes)}`;
+}
+
+const contextChanged = (cause: Error): OrkestrError =>
+  new OrkestrError('ORK_CONTEXT_CHANGED', `The checkout changed while it was built: ${cause.message}`, { cause });
 
 /** The engine speaks of the text that it builds; people know the one that they wrote. */
 function inWordsOfSource(status: BuildStatus, dockerfile: Dockerfile): BuildStatus {
@@ -151,9 +167,16 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
   return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause });
 }
 
-function contextOf(request: BuildRequest, dockerfile: Dockerfile): ContextRequest {
-  const { plan, contextDirectory, modifiedAt } = request;
+function contextOf(request: BuildRequest, dockerfile: Dockerfile): AsyncGenerator<ContextEntry> {
+  const { plan, contextDirectory, revision } = request;
   const files = new Map(plan.files.map(({ path, text }) => [path, text]));
   files.set(plan.dockerfile.path, dockerfile.text);
-  return { directory: contextDirectory, dockerfilePath: plan.dockerfile.path, files, modifiedAt };
+  const { rootDirectory } = plan;
+  return contextEntries({
+    directory: contextDirectory,
+    dockerfilePath: plan.dockerfile.path,
+    rootDirectory,
+    files,
+    revision,
+  });
 }

@@ -6,8 +6,8 @@ import { hasHub, programOf } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { TrialReport } from './trial.ts';
 
-const PROGRAM_MS = 20_000;
-const TRIAL_MS = 60_000;
+const PROGRAM_MS = 60_000;
+const TRIAL_MS = 120_000;
 /** Of what a program said: an error of Node's with its stack. */
 const MOST_LINES = 25;
 

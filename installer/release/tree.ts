@@ -12,6 +12,9 @@ import { PROXY_FLAGS } from '../stack/proxy-program.ts';
  */
 const SMALL = ['--max-semi-space-size=1', '--v8-pool-size=1', '--liftoff-only', '--expose-gc'] as const;
 
+/** Who has a certificate authority of their own made the host trust it; that counts beside what Node brings along. */
+const TRUST = '--use-system-ca';
+
 interface Program {
   readonly name: string;
   /** Below lib/. */
@@ -20,9 +23,9 @@ interface Program {
 }
 
 const PROGRAMS: readonly Program[] = [
-  { name: 'orkestr', script: 'cli.cjs', flags: [] },
-  { name: 'orkestr-agent', script: 'agent.cjs', flags: SMALL },
-  { name: 'orkestr-hub', script: 'hub.cjs', flags: SMALL },
+  { name: 'orkestr', script: 'cli.cjs', flags: [TRUST] },
+  { name: 'orkestr-agent', script: 'agent.cjs', flags: [...SMALL, TRUST] },
+  { name: 'orkestr-hub', script: 'hub.cjs', flags: [...SMALL, TRUST] },
   { name: 'orkestr-proxy', script: 'proxy/main.cjs', flags: PROXY_FLAGS },
 ];
 

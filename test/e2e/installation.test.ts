@@ -12,6 +12,20 @@ import { PREPARED } from '../lab/server.ts';
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
 
+const OWN_AUTHORITIES = '/usr/local/share/ca-certificates';
+/** An authority that nobody knows, and what it signed for localhost. */
+const PRIVATE_AUTHORITY = `
+mkdir -m 700 /tls && cd /tls
+cp -a /etc/ssl/certs .
+new="openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+$new -subj "/CN=Private authority" -keyout ca.key -out ca.pem
+$new -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \\
+  -CA ca.pem -CAkey ca.key -keyout key.pem -out cert.pem`;
+const SECURE_SERVER = `
+const { readFileSync } = require('node:fs');
+const files = { key: readFileSync('/tls/key.pem'), cert: readFileSync('/tls/cert.pem') };
+require('node:https').createServer(files, (request, answer) => answer.writeHead(418).end('{}')).listen(8443);`;
+
 describe('install.sh on a host of its own', () => {
   let lab: Lab;
   let host: LabHost;
@@ -109,6 +123,27 @@ describe('install.sh on a host of its own', () => {
         (await host.must(['systemctl', 'show', '--property=User', '--value', unit])).trim(),
         unit.slice(0, -8),
       );
+    }
+  });
+
+  test('an authority that the host trusts is trusted by our programs', async () => {
+    const join = ['env', 'ORKESTR_AGENT_STATE=/tls/agent', 'orkestr-agent', 'join', '--hub', 'https://localhost:8443'];
+    const told = async (): Promise<string> => (await host.run([...join, '--token', 'x'])).stderr;
+    await host.must(['sh', '-ec', PRIVATE_AUTHORITY]);
+    const server = ['/opt/orkestr/current/bin/node', '-e', SECURE_SERVER];
+    await host.must(['systemd-run', '--quiet', '--unit=private-hub', ...server]);
+    try {
+      assert.match(await told(), /certificate/);
+      await host.must(['sh', '-ec', `cp /tls/ca.pem ${OWN_AUTHORITIES}/private.crt && update-ca-certificates`]);
+      assert.doesNotMatch(await told(), /certificate/);
+      assert.match(await told(), /status 418\) is not an orkestr hub/);
+    } finally {
+      await host.must(['systemctl', 'stop', 'private-hub']);
+      await host.must([
+        'sh',
+        '-ec',
+        `rm -rf ${OWN_AUTHORITIES}/private.crt /etc/ssl/certs; mv /tls/certs /etc/ssl/certs; rm -r /tls`,
+      ]);
     }
   });
 

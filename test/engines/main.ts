@@ -36,6 +36,7 @@ const FILES = [
   'agent/docker/',
   'agent/sandbox/build-inputs',
   'agent/sandbox/builder',
+  'agent/sandbox/context-sync',
   'agent/sandbox/private-images',
   'agent/sandbox/sandbox.test',
   'agent/sandbox/transfer',

@@ -29,6 +29,9 @@ export interface TestBuild {
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly push?: BuildRequest['push'];
   readonly forElsewhere?: boolean;
+  readonly revision?: BuildRequest['revision'];
+  /** Of the plan. */
+  readonly files?: BuildPlan['files'];
   readonly signal?: AbortSignal;
   readonly onLog?: (text: string) => void;
 }
@@ -103,6 +106,7 @@ export class TestBuilder {
       registries,
       ...(options.push !== undefined && { push: options.push }),
       ...(options.forElsewhere !== undefined && { forElsewhere: options.forElsewhere }),
+      ...(options.revision !== undefined && { revision: options.revision }),
       log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
       signal: options.signal ?? new AbortController().signal,
       plan: planFor(lines, {
@@ -111,6 +115,7 @@ export class TestBuilder {
           path: '.orkestr/Dockerfile',
           text: lines.join('\n'),
         },
+        ...(options.files !== undefined && { files: options.files }),
         ...(options.target !== undefined && { target: options.target }),
         ...(options.buildArgs !== undefined && { buildArgs: options.buildArgs }),
       }),

@@ -15,7 +15,7 @@ export const build: Step<'build'> = {
 
   async run({ job, output, ports, log, signal }) {
     const plan = output('analyze');
-    const { committedAt } = output('clone');
+    const { commit, committedAt } = output('clone');
     const { registry } = job.settings;
     if (job.kind === 'build' && registry === undefined) {
       throw new OrkestrError(
@@ -29,7 +29,7 @@ export const build: Step<'build'> = {
       reference: names.image(job.environment.id, job.deploymentId),
       contextDirectory: join(ports.workspaces.checkoutDirectory(job.deploymentId), plan.rootDirectory),
       plan,
-      ...(committedAt !== undefined && { modifiedAt: new Date(committedAt) }),
+      ...(committedAt !== undefined && { revision: { commit, committedAt: new Date(committedAt) } }),
       ...(job.kind === 'rollback' && { again: job.release }),
       limits: job.settings.build,
       buildHosts: job.settings.buildHosts,

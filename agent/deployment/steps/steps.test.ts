@@ -174,8 +174,8 @@ describe('the step build', () => {
       ports: {
         workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => '/checkout' }),
         builder: scripted<Ports['builder']>('builder', {
-          build: async ({ reference, contextDirectory, owner, modifiedAt, again }) => {
-            requests.push({ reference, contextDirectory, owner, modifiedAt, again });
+          build: async ({ reference, contextDirectory, owner, revision, again }) => {
+            requests.push({ reference, contextDirectory, owner, revision, again });
             return image;
           },
         }),
@@ -187,7 +187,7 @@ describe('the step build', () => {
         reference: `orkestr/${IDS.environment}:${IDS.deployment}`,
         contextDirectory: '/checkout/web',
         owner: { deploymentId: IDS.deployment, environmentId: IDS.environment, projectId: IDS.project },
-        modifiedAt: new Date('2026-01-02T03:04:05.000Z'),
+        revision: { commit: checkout.commit, committedAt: new Date('2026-01-02T03:04:05.000Z') },
         again: undefined,
       },
     ]);

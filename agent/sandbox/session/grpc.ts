@@ -1,40 +1,49 @@
 /**
- * A server of unary gRPC calls over one connection that exists already, as BuildKit's session needs it: there the engine
- * opened the connection and is the client (gRPC over HTTP/2, PROTOCOL-HTTP2.md of grpc/grpc).
+ * A server of gRPC calls over one connection that exists already, as BuildKit's session needs it: there the engine opened
+ * the connection and is the client (gRPC over HTTP/2, PROTOCOL-HTTP2.md of grpc/grpc).
  */
 import { performServerHandshake } from 'node:http2';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { GRPC, GrpcStatus } from './grpc-status.ts';
+import { type Sender, frame, makeSender, messagesOf } from './grpc-stream.ts';
 
-/** Requests are names of secrets and hosts: what is longer is no request. */
-const MAX_REQUEST_BYTES = 65_536;
-/** One byte "compressed", four bytes of length. */
-const PREFIX_BYTES = 5;
 const MAX_STREAMS = 100;
 /** Headers and buffers of all streams of a connection together, in megabytes (node:http2). */
 const MAX_SESSION_MEMORY = 4;
 
-/** The status codes that are used here (statuscodes.md of grpc/grpc). */
-export const GRPC = { ok: 0, notFound: 5, resourceExhausted: 8, unimplemented: 12, internal: 13 } as const;
-
-/** Thrown by a method: the call ends with this status. */
-export class GrpcStatus extends Error {
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
+/** A call in which both sides send as many messages as they like. */
+export interface Call {
+  readonly headers: IncomingHttpHeaders;
+  /** Until the client has sent all. Read it: a client that sends more than it may ends the call. */
+  readonly messages: AsyncGenerator<Buffer>;
+  readonly sender: Sender;
 }
 
-/** From the bytes of the request message to those of the answer. May throw {@link GrpcStatus}. */
-export type UnaryMethod = (request: Buffer) => Uint8Array;
+/** Resolves when all is said. May throw {@link GrpcStatus}; whatever else it throws, the client learns only that it failed. */
+export type Method = (call: Call) => Promise<void>;
+
+/** A method with one message and one answer. */
+export function unary(answer: (request: Buffer) => Uint8Array): Method {
+  return async ({ messages, sender }) => {
+    const requests: Buffer[] = [];
+    for await (const message of messages) {
+      requests.push(message);
+      if (requests.length > 1) break;
+    }
+    const [request] = requests;
+    if (request === undefined || requests.length > 1) {
+      throw new GrpcStatus(GRPC.internal, 'The request is not one message.');
+    }
+    await sender.send(frame(answer(request)));
+  };
+}
 
 /**
  * Serves `methods` ("/package.Service/Method" → what answers it) on `connection` until it is closed.
  * A broken connection is no error here: the build that needs it tells.
  */
-export function serveGrpc(connection: Duplex, methods: ReadonlyMap<string, UnaryMethod>): { close(): void } {
+export function serveGrpc(connection: Duplex, methods: ReadonlyMap<string, Method>): { close(): void } {
   const session = performServerHandshake(connection, {
     maxSessionMemory: MAX_SESSION_MEMORY,
     settings: { maxConcurrentStreams: MAX_STREAMS, enablePush: false },
@@ -52,54 +61,30 @@ export function serveGrpc(connection: Duplex, methods: ReadonlyMap<string, Unary
   };
 }
 
+const HEADERS: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'application/grpc' };
+
 async function answer(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  methods: ReadonlyMap<string, UnaryMethod>,
+  methods: ReadonlyMap<string, Method>,
 ): Promise<void> {
+  let status = new GrpcStatus(GRPC.ok, '');
+  stream.on('wantTrailers', () => stream.sendTrailers(trailersOf(status)));
   try {
     const method = methods.get(headers[':path'] ?? '');
     if (method === undefined) throw new GrpcStatus(GRPC.unimplemented, 'There is no such method.');
-    succeed(stream, method(await readMessage(stream)));
+    stream.respond(HEADERS, { waitForTrailers: true });
+    await method({ headers, messages: messagesOf(stream), sender: makeSender(stream) });
   } catch (error) {
-    fail(stream, error instanceof GrpcStatus ? error : new GrpcStatus(GRPC.internal, 'The call failed.'));
+    status = error instanceof GrpcStatus ? error : new GrpcStatus(GRPC.internal, 'The call failed.');
   }
-}
-
-/** The one message of a unary call. */
-async function readMessage(stream: ServerHttp2Stream): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  // Not destroyed on the way out: the answer to what is too long goes over the same stream.
-  for await (const part of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > PREFIX_BYTES + MAX_REQUEST_BYTES) {
-      throw new GrpcStatus(GRPC.resourceExhausted, `A request has more than ${MAX_REQUEST_BYTES} bytes.`);
-    }
-    parts.push(part);
-  }
-  const frame = Buffer.concat(parts);
-  const isWhole = frame.length >= PREFIX_BYTES && frame.readUInt32BE(1) === frame.length - PREFIX_BYTES;
-  // No encoding was offered to the client, so it may not compress.
-  if (!isWhole || frame[0] !== 0) throw new GrpcStatus(GRPC.internal, 'The request is not one plain message.');
-  return frame.subarray(PREFIX_BYTES);
-}
-
-const HEADERS: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'application/grpc' };
-
-function succeed(stream: ServerHttp2Stream, message: Uint8Array): void {
   if (stream.destroyed) return;
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32BE(message.length, 1);
-  stream.respond(HEADERS, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': String(GRPC.ok) }));
-  stream.end(Buffer.concat([prefix, message]));
-}
-
-/** "Trailers-Only": an answer without a message. */
-function fail(stream: ServerHttp2Stream, { code, message }: GrpcStatus): void {
-  if (stream.destroyed || stream.headersSent) return;
-  const status = { 'grpc-status': String(code), 'grpc-message': encodeURIComponent(message) };
-  stream.respond({ ...HEADERS, ...status }, { endStream: true });
+  if (stream.headersSent) stream.end();
+  else stream.respond({ ...HEADERS, ...trailersOf(status) }, { endStream: true }); // "Trailers-Only"
   stream.resume(); // the rest of a request that nobody reads
 }
+
+const trailersOf = ({ code, message }: GrpcStatus): OutgoingHttpHeaders => ({
+  'grpc-status': String(code),
+  ...(message !== '' && { 'grpc-message': encodeURIComponent(message) }),
+});

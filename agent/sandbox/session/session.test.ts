@@ -1,43 +1,11 @@
 /** A session as the engine sees it: a gRPC client of another make on a real socket. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
-import { connect, createServer, type Socket } from 'node:net';
-import { type TestContext, test } from 'node:test';
-import { GRPC, GrpcStatus, serveGrpc, type UnaryMethod } from './grpc.ts';
-
-/** Two ends of one connection. */
-async function connection(t: TestContext): Promise<{ ours: Socket; engine: Socket }> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const engine = connect((server.address() as { port: number }).port, '127.0.0.1');
-  const [ours] = await accepted;
-  t.after(() => {
-    ours.destroy();
-    engine.destroy();
-    server.close();
-  });
-  return { ours, engine };
-}
-
-async function serve(t: TestContext, methods: Record<string, UnaryMethod>): Promise<ClientHttp2Session> {
-  const { ours, engine } = await connection(t);
-  const server = serveGrpc(ours, new Map(Object.entries(methods)));
-  const client = connectHttp2('http://localhost', { createConnection: () => engine });
-  client.on('error', () => undefined); // some tests break it
-  t.after(() => {
-    client.destroy();
-    server.close();
-  });
-  return client;
-}
-
-function frame(message: Uint8Array, length = message.length): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(length, 1);
-  return Buffer.concat([prefix, message]);
-}
+import type { ClientHttp2Session } from 'node:http2';
+import { test } from 'node:test';
+import { serveGrpc, unary } from './grpc.ts';
+import { GRPC, GrpcStatus } from './grpc-status.ts';
+import { connection, frame, serve } from './test-client.ts';
 
 async function call(
   client: ClientHttp2Session,
@@ -66,7 +34,7 @@ async function call(
 }
 
 test('a method gets the message and its answer comes framed, with status 0 in the trailers', async (t) => {
-  const client = await serve(t, { '/a.B/C': (bytes) => Buffer.from(`<${bytes.toString()}>`) });
+  const client = await serve(t, { '/a.B/C': unary((bytes) => Buffer.from(`<${bytes.toString()}>`)) });
   const answer = await call(client, '/a.B/C', frame(Buffer.from('ask')));
   assert.equal(answer.status, '0');
   assert.deepEqual(answer.body, frame(Buffer.from('<ask>')));
@@ -74,7 +42,7 @@ test('a method gets the message and its answer comes framed, with status 0 in th
 
 test('a large answer arrives whole, and many calls at once get their own answers', async (t) => {
   const large = Buffer.alloc(500_000, 'x');
-  const client = await serve(t, { '/a.B/C': (bytes) => Buffer.concat([bytes, large]) });
+  const client = await serve(t, { '/a.B/C': unary((bytes) => Buffer.concat([bytes, large])) });
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, index) => call(client, '/a.B/C', frame(Buffer.from([index])))),
   );
@@ -86,12 +54,12 @@ test('a large answer arrives whole, and many calls at once get their own answers
 
 test('an unknown method, a status that is thrown and any other error end the call, and say nothing of what failed', async (t) => {
   const client = await serve(t, {
-    '/a.B/None': () => {
+    '/a.B/None': unary(() => {
       throw new GrpcStatus(GRPC.notFound, 'There is no such secret.');
-    },
-    '/a.B/Bug': () => {
+    }),
+    '/a.B/Bug': unary(() => {
       throw new Error('hunter2');
-    },
+    }),
   });
   assert.equal((await call(client, '/a.B/X', frame(Buffer.alloc(0)))).status, String(GRPC.unimplemented));
   const none = await call(client, '/a.B/None', frame(Buffer.alloc(0)));
@@ -105,7 +73,7 @@ test('an unknown method, a status that is thrown and any other error end the cal
 });
 
 test('a request that is too long, cut, or compressed is refused, and the next one is answered', async (t) => {
-  const client = await serve(t, { '/a.B/C': () => Buffer.from('ok') });
+  const client = await serve(t, { '/a.B/C': unary(() => Buffer.from('ok')) });
   assert.equal((await call(client, '/a.B/C', frame(Buffer.alloc(70_000)))).status, String(GRPC.resourceExhausted));
   for (const broken of [Buffer.alloc(3), frame(Buffer.alloc(4), 9), Buffer.from([1, 0, 0, 0, 1, 7])]) {
     assert.equal((await call(client, '/a.B/C', broken)).status, String(GRPC.internal));

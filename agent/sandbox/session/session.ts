@@ -1,6 +1,7 @@
 /**
- * A build session (moby/buildkit session/): a connection on which the engine asks us, while it builds, for the secrets of
- * `RUN --mount=type=secret` and for logins of registries. So they are in no argument, no build arg and no layer.
+ * A build session (moby/buildkit session/): a connection on which the engine asks us, while it builds, for the Dockerfile
+ * and the files of the context, for the secrets of `RUN --mount=type=secret` and for logins of registries. So secrets and
+ * logins are in no argument, no build arg and no layer.
  */
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -8,13 +9,24 @@ import type { Duplex } from 'node:stream';
 import type { RegistryLogin } from '../../../protocol/job.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { findLogin } from '../../registry/login.ts';
-import { GRPC, GrpcStatus, type UnaryMethod, serveGrpc } from './grpc.ts';
-import { loadMessages } from './messages.ts';
+import { type FilePackets, loadFilePackets } from './file-packets.ts';
+import { type Sync, type SyncRecord, type Tree, fileSync, newRecord } from './file-sync.ts';
+import { type Method, serveGrpc, unary } from './grpc.ts';
+import { GRPC, GrpcStatus } from './grpc-status.ts';
+import { type SessionMessages, loadMessages } from './messages.ts';
 
 /** ServingStatus SERVING of grpc.health.v1. The engine drops a session that does not say so every few seconds. */
 const SERVING = 1;
 
+/** The only file that the engine asks for by itself before it asks for the context. */
+const IGNORE_FILE = '.dockerignore';
+
 export interface SessionContent {
+  /** Whose last context the engine compares this one with. Builds with another key see nothing of it. */
+  readonly sharedKey: string;
+  readonly context: Tree;
+  /** The folder that the Dockerfile is in, with nothing else. */
+  readonly dockerfile: Tree;
   /** Secret id as the Dockerfile that is built names it → value. */
   readonly secrets: ReadonlyMap<string, string>;
   readonly registries: readonly RegistryLogin[];
@@ -23,6 +35,8 @@ export interface SessionContent {
 export interface BuildSession {
   /** What the build names as its `session`. */
   readonly id: string;
+  /** What of the context the engine has asked for. */
+  readonly sync: Readonly<SyncRecord>;
   /** Ends it: the engine gets nothing more. */
   close(): void;
 }
@@ -32,43 +46,67 @@ export interface BuildSession {
  * @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT, ORK_CANCELLED
  */
 export async function openSession(engine: Engine, content: SessionContent, signal: AbortSignal): Promise<BuildSession> {
-  const methods = await methodsFor(content);
+  const sync = newRecord();
+  const methods = methodsFor(content, sync, await loadMessages(), await loadFilePackets());
   const id = randomUUID();
   const connection = await engine.call(
     'open a build session',
-    (_docker, abortSignal) => upgrade(engine.socketPath, id, [...methods.keys()], abortSignal),
+    (_docker, abortSignal) => upgrade(engine.socketPath, id, content.sharedKey, [...methods.keys()], abortSignal),
     { signal },
   );
   const server = serveGrpc(connection, methods);
-  return { id, close: () => server.close() };
+  return { id, sync, close: () => server.close() };
 }
 
-async function methodsFor({ secrets, registries }: SessionContent): Promise<ReadonlyMap<string, UnaryMethod>> {
-  const messages = await loadMessages();
-  return new Map<string, UnaryMethod>([
-    ['/grpc.health.v1.Health/Check', () => messages.writeHealthAnswer({ status: SERVING })],
+function methodsFor(
+  content: SessionContent,
+  sync: SyncRecord,
+  messages: SessionMessages,
+  packets: FilePackets,
+): ReadonlyMap<string, Method> {
+  const { secrets, registries } = content;
+  return new Map<string, Method>([
+    ['/grpc.health.v1.Health/Check', unary(() => messages.writeHealthAnswer({ status: SERVING }))],
+    ['/moby.filesync.v1.FileSync/DiffCopy', fileSync(packets, (name, paths) => syncOf(content, sync, name, paths))],
     [
       '/moby.buildkit.secrets.v1.Secrets/GetSecret',
-      (bytes) => {
+      unary((bytes) => {
         const value = secrets.get(messages.readSecretRequest(bytes).id);
         // The engine then mounts nothing, or fails when the mount is required.
         if (value === undefined) throw new GrpcStatus(GRPC.notFound, 'There is no such secret.');
         return messages.writeSecretAnswer({ data: Buffer.from(value) });
-      },
+      }),
     ],
     [
       '/moby.filesync.v1.Auth/Credentials',
-      (bytes) => {
+      unary((bytes) => {
         const login = findLogin(registries, messages.readLoginRequest(bytes).host);
         // Empty: the engine asks the registry as nobody.
         return messages.writeLoginAnswer({ username: login?.username ?? '', secret: login?.password ?? '' });
-      },
+      }),
     ],
   ]);
 }
 
+/**
+ * All of the context, whatever part of it the Dockerfile copies and whatever patterns .dockerignore has: what it names is
+ * left out already, and what the engine holds stays comparable when the Dockerfile changes.
+ */
+function syncOf({ context, dockerfile }: SessionContent, record: SyncRecord, name: string, paths: string): Sync | null {
+  if (name === 'dockerfile') return { tree: dockerfile, record: newRecord() };
+  if (name !== 'context') return null;
+  if (paths !== IGNORE_FILE) return { tree: context, record };
+  return { tree: context.filter((entry) => entry.name === IGNORE_FILE), record: newRecord() };
+}
+
 /** POST /session of the engine's API, upgraded to HTTP/2, on which the engine is the client. */
-function upgrade(socketPath: string, id: string, methods: readonly string[], signal: AbortSignal): Promise<Duplex> {
+function upgrade(
+  socketPath: string,
+  id: string,
+  sharedKey: string,
+  methods: readonly string[],
+  signal: AbortSignal,
+): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const call = httpRequest({
       socketPath,
@@ -80,6 +118,7 @@ function upgrade(socketPath: string, id: string, methods: readonly string[], sig
         upgrade: 'h2c',
         'x-docker-expose-session-uuid': id,
         'x-docker-expose-session-name': 'orkestr',
+        'x-docker-expose-session-sharedkey': sharedKey,
         'x-docker-expose-session-grpc-method': [...methods],
       },
     });

@@ -2,6 +2,7 @@
 # Called as: ruby gems.rb FOLDER
 require 'fileutils'
 require 'rubygems/package'
+require 'rubygems/util'
 require 'tmpdir'
 
 target = File.join(ARGV.fetch(0), 'gems')
@@ -54,4 +55,15 @@ rescue StandardError => e
   warn "#{spec.full_name}: #{e.message}"
 end
 
-system('gem', 'generate_index', '--silent', '--directory', ARGV.fetch(0), exception: true)
+# What a gem server tells of its gems (Gem::Indexer did this until it left rubygems for a gem of its own).
+root = ARGV.fetch(0)
+specs = Dir.glob(File.join(target, '*.gem')).map { |path| Gem::Package.new(path).spec }
+tuples = specs.map { |spec| [spec.name, spec.version, spec.original_platform.to_s] }
+{ 'specs' => tuples, 'latest_specs' => tuples, 'prerelease_specs' => [] }.each do |name, list|
+  File.binwrite(File.join(root, "#{name}.4.8.gz"), Gem::Util.gzip(Marshal.dump(list)))
+end
+quick = File.join(root, 'quick/Marshal.4.8')
+FileUtils.mkdir_p(quick)
+specs.each do |spec|
+  File.binwrite(File.join(quick, "#{spec.original_name}.gemspec.rz"), Gem.deflate(Marshal.dump(spec)))
+end
