@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { BaseImages } from '../../agent/detect/base-images.ts';
 import { archiveName, ReleaseTarget } from '../../protocol/release.ts';
 import type { ReleaseManifest } from '../../protocol/release.ts';
 import { mustRun, runProgram } from '../stack/run-program.ts';
@@ -79,7 +80,7 @@ describe('a release', () => {
     before(async () => {
       const release = `--volume=${join(folder, 'one')}:/release:ro`;
       const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', release] as const;
-      const started = await mustRun('docker run', [...run, 'debian:bookworm-slim', 'sleep', '600']);
+      const started = await mustRun('docker run', [...run, BaseImages.parse({}).debian, 'sleep', '600']);
       container = started.trim();
       // xz-utils is one of the packages that install.sh brings; here the archive is unpacked from outside.
       const unpacked = join(folder, 'unpacked');
