@@ -63,7 +63,14 @@ async function main({ tree, store, images, files }: Plan): Promise<number> {
   console.log(`engine ${await startEngine(store)}`);
   await mustRun('docker load', ['docker', 'load', '--quiet', `--input=${images}`], { timeoutMs: LOAD_MS });
   const options = ['--test', '--test-concurrency=1', `--test-skip-pattern=${LEFT_OUT}`];
-  const env = { ...process.env, TMPDIR: '/var/tmp', NO_COLOR: '1', NODE_DISABLE_COMPILE_CACHE: '1' };
+  const env = {
+    ...process.env,
+    TMPDIR: '/var/tmp',
+    NO_COLOR: '1',
+    NODE_DISABLE_COMPILE_CACHE: '1',
+    // Else the runner takes itself for a part of one that runs this.
+    NODE_TEST_CONTEXT: undefined,
+  };
   const tests = spawn(process.execPath, [...options, ...files], { cwd: ROOT, stdio: 'inherit', env });
   const [code] = (await once(tests, 'close')) as [number | null];
   return code ?? 1;
