@@ -60,6 +60,36 @@ test('what was saved last is restored, the one before is kept, and nothing else 
   assert.deepEqual(await restore(path), { from: 'file', table: table(2) });
 });
 
+test('copies that are absent are made ahead, so that the first flips are written in place', async (t) => {
+  const inodes = (path: string): Promise<number[]> =>
+    Promise.all([A, B].map(async (name) => (await stat(join(path, name))).ino));
+  for (const generations of [[], [1]]) {
+    const path = await saved(t, ...generations);
+    const file = new TableFile(path, log);
+    const restored = await file.restore();
+    assert.ok(restored.from !== 'unreadable');
+    await file.fill(restored.table);
+    assert.deepEqual((await restore(path)).from, 'file');
+    const before = await inodes(path);
+    for (const generation of [2, 3]) {
+      await file.save(table(generation));
+      assert.deepEqual(await restore(path), { from: 'file', table: table(generation) });
+    }
+    assert.deepEqual(await inodes(path), before);
+  }
+});
+
+test('a copy that cannot be made ahead is made by the next flip', async (t) => {
+  const path = await folder(t);
+  let isFull = true;
+  const file = new TableFile(path, log, (...args) => (isFull ? Promise.reject(new Error('full')) : writeCopy(...args)));
+  await file.restore();
+  await file.fill(table(0));
+  isFull = false;
+  await file.save(table(1));
+  assert.deepEqual(await restore(path), { from: 'file', table: table(1) });
+});
+
 test('files and folder are for their owner only', async (t) => {
   const path = await saved(t, 1, 2);
   assert.equal((await stat(path)).mode & 0o777, 0o700);

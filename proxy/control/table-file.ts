@@ -62,6 +62,22 @@ export class TableFile {
   }
 
   /**
+   * Makes the copies that are absent, of the table as it was restored: the first flips need not wait for new files. What stands
+   * in their way is the next flip's matter.
+   */
+  async fill(table: Table): Promise<void> {
+    const serial = Math.max(0, ...this.#slots.map((slot) => slot.serial));
+    for (const slot of this.#slots.filter((each) => each.serial < 0 && !each.isDamaged)) {
+      try {
+        await this.#write(slot.path, serial, table);
+        slot.serial = serial;
+      } catch (error) {
+        this.#log.warn({ err: error, path: slot.path }, 'a copy of the table could not be made ahead');
+      }
+    }
+  }
+
+  /**
    * Resolves when the table is on disk. Rejects when it is not; then a restart finds the one before. A flip waits for this.
    * @throws OrkestrError ORK_DISK_FULL, or what the system says
    */

@@ -78,7 +78,10 @@ export class Table {
     if (restored.from === 'unreadable') {
       table.#unreadable = restored.evidence;
       await planes.lose(true);
-    } else for (const entry of restored.table.upstreams) await table.#put(entry, null);
+    } else {
+      for (const entry of restored.table.upstreams) await table.#put(entry, null);
+      await file.fill(restored.table);
+    }
     return table;
   }
 
