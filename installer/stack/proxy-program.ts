@@ -6,11 +6,14 @@ export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
 /**
  * Memory first, as far as it costs no request anything (docs/performance.md): young objects in 1 MiB, one thread of V8's
  * beside the main one, and a compiler for hot code that waits until code is hot and not just used at the start.
- * `--expose-gc` is for protocol/service/first-rest.ts. Workers and successors are started with the same.
+ * `--expose-gc` is for protocol/service/first-rest.ts. And code that is seldom run stays compiled: after six collections, some
+ * seconds under load, V8 throws it away, and a flip that comes once in an hour would be compiled while visitors wait (4 ms).
+ * Workers and successors are started with the same.
  */
 export const PROXY_FLAGS = [
   '--max-semi-space-size=1',
   '--v8-pool-size=1',
   '--invocation-count-for-maglev=5000',
   '--expose-gc',
+  '--no-flush-bytecode',
 ] as const;

@@ -3,8 +3,8 @@
  * a copy that has its size already is overwritten in place, which needs neither a name nor the file system's journal.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, openSync, write } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { closeSync, constants, openSync, statSync, write } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { Table } from '../../protocol/proxy-admin.ts';
@@ -42,12 +42,13 @@ export async function writeCopy(path: string, serial: number, table: Table): Pro
   const size = Math.ceil(Buffer.byteLength(text) / STEP_BYTES) * STEP_BYTES;
   const bytes = Buffer.alloc(size, ' ');
   bytes.write(text);
-  if ((await sizeOf(path)) === size) await overwrite(path, bytes);
+  if (sizeOf(path) === size) await overwrite(path, bytes);
   else await writePrivateFile(path, bytes);
 }
 
-async function sizeOf(path: string): Promise<number | null> {
-  const found = await stat(path).catch(() => null); // not there yet
+/** Synchronous, as it takes microseconds: each answer of the thread pool waits for a turn of a loop that is under load. */
+function sizeOf(path: string): number | null {
+  const found = statSync(path, { throwIfNoEntry: false });
   return found?.isFile() === true ? found.size : null;
 }
 

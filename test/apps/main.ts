@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { PLANNED, planOf } from '../fixtures/plan-of.ts';
 import { withEngine } from '../harness/engine.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 import { BUILT, PLANNED_ONLY } from './apps.ts';
@@ -136,4 +137,4 @@ function stopAsked(): AbortSignal {
   return stop.signal;
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

@@ -13,6 +13,7 @@ import { makeReleaseKey } from '../../installer/release/signature.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import { archiveName } from '../../protocol/release.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import type { Plan } from './plan.ts';
 import { arm64Tree } from './tree.ts';
 
@@ -77,4 +78,4 @@ async function runIn(plan: Plan): Promise<number> {
   return child.exitCode ?? 1;
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { withEngine } from '../harness/engine.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { testFiles } from '../runner/test-files.ts';
 import { STORES } from './plan.ts';
 import { KINDS, runInEngines } from './run.ts';
@@ -65,4 +66,4 @@ async function main(): Promise<number> {
   return outcomes.every(({ passed, failed }) => failed === 0 && passed > 0) ? 0 : 1;
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

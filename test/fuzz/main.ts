@@ -20,6 +20,7 @@ import {
 import { makeCertificate } from '../harness/certificates.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { Findings, readRecording } from './findings.ts';
 import type { FuzzCase, H2Case, RequestCase, ResponseCase } from './findings.ts';
 import { h2Cases } from './h2-cases.ts';
@@ -266,4 +267,4 @@ async function route(edge: EdgeProcess, number: number, port: number, hosts: rea
   await edge.flip({ entry, expectedGeneration: 0 });
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

@@ -14,6 +14,7 @@ import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
 import { withEngine } from '../harness/engine.ts';
 import { interrupted } from '../harness/interrupted.ts';
 import type { TestProject } from '../harness/project.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { type TargetLists, appFiles, readResults } from './app.ts';
 import { probeAll } from './prober.mjs';
@@ -223,4 +224,4 @@ function report(results: readonly Result[]): number {
   return summary.forbiddenReached === 0 && summary.allowed === summary.allowedReached ? 0 : 1;
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { withEngine } from '../harness/engine.ts';
 import { interrupted } from '../harness/interrupted.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { containerImage } from './container/image.ts';
 import type { HostImage } from './host.ts';
 import { Lab } from './lab.ts';
@@ -96,4 +97,4 @@ function machineImage(suite: Suite, packages: readonly string[]): Promise<HostIm
 }
 
 // What is still under way after a signal holds nothing up.
-process.exit(await main());
+process.exit(await exitCodeOf(main));

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
 import { withEngine } from '../harness/engine.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { CASES, TOGETHER } from './cases.ts';
 import { startLiveApp } from './live-app.ts';
 import { type Bench, type CaseResult, runCase, warmUp } from './run-case.ts';
@@ -117,7 +118,4 @@ async function withBench<T>(socketPath: string, signal: AbortSignal, work: (benc
   }
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.stack : String(error));
-  return 1;
-});
+process.exitCode = await exitCodeOf(main);

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { withEngine } from '../harness/engine.ts';
 import { interrupted } from '../harness/interrupted.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { Trial } from './trial.ts';
 
 const HELP = `npm run e2e:secrets
@@ -33,4 +34,4 @@ async function tryAll(): Promise<number> {
   }
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

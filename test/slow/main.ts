@@ -14,6 +14,7 @@ import { mustRun } from '../../installer/stack/run-program.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';
+import { exitCodeOf } from '../harness/script.ts';
 import { gather } from './crowd.ts';
 import { attack, MODES, RAMP_SECONDS } from './modes.ts';
 import type { Mode } from './modes.ts';
@@ -296,4 +297,4 @@ const entryFor = (number: number, port: number, hosts: readonly string[]) => ({
 
 const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

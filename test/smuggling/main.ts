@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineName } from '../harness/edge-process.ts';
+import { exitCodeOf, WrongCall } from '../harness/script.ts';
 import { readCorpus } from './corpus.ts';
 import { runSuite } from './suite.ts';
 import { UPSTREAMS } from './upstreams/index.ts';
@@ -49,13 +50,13 @@ async function main(): Promise<number> {
 
 function upstreamNamed(name: string): (typeof UPSTREAMS)[number] {
   const found = UPSTREAMS.find((kind) => kind.name === name);
-  if (!found) throw new Error(`no upstream is called ${name}\n${HELP}`);
+  if (!found) throw new WrongCall(`No upstream is called ${name}.`);
   return found;
 }
 
 function engineNamed(name: string): EngineName {
   if (name === 'fast' || name === 'http-proxy') return name;
-  throw new Error(`no engine is called ${name}\n${HELP}`);
+  throw new WrongCall(`No engine is called ${name}.`);
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

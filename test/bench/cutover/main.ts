@@ -1,5 +1,6 @@
 /** `npm run bench:cutover`: see HELP. The last line of its output is one JSON object. */
 import { parseArgs } from 'node:util';
+import { exitCodeOf, WrongCall } from '../../harness/script.ts';
 import { benchCutover, FULL } from './bench.ts';
 import type { CutoverReport } from './bench.ts';
 import { percentile } from './client/tally.ts';
@@ -16,6 +17,9 @@ Flips one proxy process between versions of an app while clients of all kinds us
   --help              this text
 
 The last line is a JSON object. Exits 1 when one of failed, truncated, lateOld, newSocketsCut, noCloseFrame is not 0.`;
+
+/** Flips that are told one by one. */
+const SLOWEST = 6;
 
 const OPTIONS = {
   flips: { type: 'string', default: String(FULL.flips) },
@@ -50,7 +54,7 @@ async function main(): Promise<number> {
   for (const [kind, requests] of Object.entries(tally.byKind)) console.log(`${String(requests).padStart(8)} ${kind}`);
   const { versions, opened, closed, skipped } = tally;
   const ofFlips = [0.5, 0.9, 0.99].map((share) => `p${share * 100} ${percentile(flipMs, share)}`);
-  console.log(`flips, ms: ${ofFlips.join(', ')}`);
+  console.log(`flips, ms: ${ofFlips.join(', ')}; the slowest: ${slowest(flipMs).join(', ')}`);
   console.log(`${versions} versions answered; ${closed} of ${opened} long connections were closed by a drain`);
   if (skipped > 0) console.log(`${skipped} requests were not sent: the client had no time`);
   for (const fault of faults) console.log(fault);
@@ -61,13 +65,18 @@ async function main(): Promise<number> {
 const isRight = ({ failed, truncated, lateOld, newSocketsCut, noCloseFrame }: CutoverReport): boolean =>
   failed + truncated + lateOld + newSocketsCut + noCloseFrame === 0;
 
+/** Which flips took longest: "12.3 (flip 1)". A first one that is slow has other causes than one among many. */
+const slowest = (flipMs: readonly number[]): string[] =>
+  flipMs
+    .map((ms, index) => ({ ms, flip: index + 1 }))
+    .toSorted((a, b) => b.ms - a.ms)
+    .slice(0, SLOWEST)
+    .map(({ ms, flip }) => `${ms.toFixed(1)} (flip ${flip})`);
+
 function count(name: string, text: string, most: number): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= 1 && number <= most) return number;
-  throw new Error(`${name} ${text}: a whole number from 1 to ${most}`);
+  throw new WrongCall(`${name} ${text}: a whole number from 1 to ${most}`);
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : String(error));
-  return 1;
-});
+process.exitCode = await exitCodeOf(main);

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { toErrorReport } from '../../../protocol/errors.ts';
 import { withEngine } from '../../harness/engine.ts';
 import type { TestProject } from '../../harness/project.ts';
+import { exitCodeOf } from '../../harness/script.ts';
 import { startStack } from '../../harness/stack.ts';
 import type { Stack } from '../../harness/stack.ts';
 import { FIXTURE, filesOf } from './app.ts';
@@ -113,8 +113,4 @@ const describe = ({ ms, steps }: Deployed): string =>
     .map(([step, stepMs]) => `${step} ${stepMs}`)
     .join(', ')})`;
 
-process.exitCode = await main().catch((error: unknown) => {
-  const { message, evidence } = toErrorReport(error);
-  console.error([message, ...evidence].join('\n'));
-  return 1;
-});
+process.exitCode = await exitCodeOf(main);

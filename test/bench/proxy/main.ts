@@ -1,4 +1,5 @@
 /** `npm run bench:proxy`: our proxy beside nginx, haproxy and Caddy. */
+import { exitCodeOf } from '../../harness/script.ts';
 import { measureCpu } from './cpu.ts';
 import type { CpuSamples } from './cpu.ts';
 import { Lab } from './lab.ts';
@@ -164,4 +165,4 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

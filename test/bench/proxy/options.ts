@@ -1,6 +1,7 @@
 /** What `npm run bench:proxy` can be told. */
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../../installer/stack/stack.ts';
+import { WrongCall } from '../../harness/script.ts';
 import { CASE_NAMES } from './cases.ts';
 import type { CaseName } from './cases.ts';
 import { PROXY_NAMES } from './proxies/proxies.ts';
@@ -45,7 +46,7 @@ const DEFAULTS = {
   proxies: PROXY_NAMES.join(),
 };
 
-/** Null: help is asked for. @throws Error saying what is wrong */
+/** Null: help is asked for. @throws WrongCall saying what is wrong */
 export function readOptions(args: readonly string[]): Options | null {
   const { values } = parseArgs({
     args: [...args],
@@ -77,7 +78,7 @@ export function readOptions(args: readonly string[]): Options | null {
 function listOf<T extends string>(what: string, text: string, known: readonly T[]): T[] {
   const names = text.split(',').filter(Boolean);
   const strange = names.find((name) => !known.some((item) => item === name));
-  if (strange !== undefined) throw new Error(`There is no ${what} ${strange}. There are: ${known.join(' ')}`);
+  if (strange !== undefined) throw new WrongCall(`There is no ${what} ${strange}. There are: ${known.join(' ')}`);
   return known.filter((name) => names.includes(name));
 }
 
@@ -85,5 +86,5 @@ function listOf<T extends string>(what: string, text: string, known: readonly T[
 function numberOf(option: string, text: string, max: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new Error(`${option} is a whole number from 1 to ${max}, not ${text}`);
+  throw new WrongCall(`${option} is a whole number from 1 to ${max}, not ${text}`);
 }

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import { EdgeProcess } from '../../harness/edge-process.ts';
+import { exitCodeOf } from '../../harness/script.ts';
 import { entryFor, uuid } from '../../integration/proxy/harness.ts';
 import { Activated } from './activated.ts';
 import { Visits } from './visits.ts';
@@ -90,4 +91,4 @@ async function portOf(server: ReturnType<typeof createServer>): Promise<number> 
   return (server.address() as AddressInfo).port;
 }
 
-process.exitCode = await main();
+process.exitCode = await exitCodeOf(main);

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../../installer/stack/stack.ts';
+import { exitCodeOf } from '../../harness/script.ts';
 import { Lab, freePort } from '../proxy/lab.ts';
 import { toStderr } from '../proxy/log.ts';
 import { median } from '../proxy/median.ts';
@@ -84,7 +85,7 @@ async function clients(
   }
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       count: { type: 'string', default: '5000' },
@@ -95,7 +96,10 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return console.log(HELP);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
   const engine = values.engine === 'http-proxy' ? 'http-proxy' : 'fast';
   const checkouts = values.checkout.split(',');
   const costs: Cost[][] = checkouts.map(() => []);
@@ -130,6 +134,7 @@ async function main(): Promise<void> {
     };
   });
   console.log(JSON.stringify({ engine, tls: values.tls, count: Number(values.count), medians }));
+  return 0;
 }
 
-await main();
+process.exitCode = await exitCodeOf(main);
