@@ -183,7 +183,7 @@ export class Processes implements Services {
   async state(unit: string): Promise<UnitState> {
     const child = this.#children.get(unit);
     const failed = child !== undefined && (child.exitCode ?? 0) !== 0;
-    return { failed, active: child !== undefined && child.exitCode === null, mainPid: child?.pid ?? null };
+    return { failed, restarts: 0, active: child !== undefined && child.exitCode === null, mainPid: child?.pid ?? null };
   }
 
   async lines(unit: string): Promise<readonly string[]> {

@@ -163,6 +163,14 @@ Result=success
 NRestarts=0
 UnitFileState=disabled
 
+Id=docker.service
+LoadState=loaded
+ActiveState=activating
+SubState=auto-restart
+Result=exit-code
+NRestarts=2
+UnitFileState=static
+
 Id=orkestr-hub.service
 LoadState=not-found
 ActiveState=inactive
@@ -175,7 +183,7 @@ ActiveState=inactive
   const systemd = temporaryFolder(t);
   const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, systemd }, exec });
   const outcome = await units.run(subject, AbortSignal.timeout(5000));
-  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled']);
+  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled', 'restarting']);
   assert.deepEqual(
     asked.map(([program, verb]) => [program, verb]),
     [['systemctl', 'show']],
