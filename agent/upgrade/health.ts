@@ -30,7 +30,7 @@ const LOG_LINES = 15;
 /** What an upgrade works with. */
 export interface UpgradeParts {
   readonly layout: Layout;
-  readonly config: Pick<Config, 'stateFolder' | 'agentSocket' | 'proxySocket' | 'dockerSocket'>;
+  readonly config: Pick<Config, 'stateFolder' | 'agentSocket' | 'proxySocket' | 'dockerSocket' | 'channel'>;
   readonly services: Services;
   readonly clock: Clock;
   readonly patience: Patience;

@@ -59,6 +59,7 @@ export async function startTestHost(t: TestContext, flaw?: Flaw): Promise<TestHo
     agentSocket: join(root, 'agent.sock'),
     proxySocket: join(root, 'proxy.sock'),
     dockerSocket: join(root, 'docker.sock'),
+    channel: 'stable',
   };
   for (const folder of [layout.releases, layout.units, config.stateFolder]) mkdirSync(folder, { recursive: true });
   const { privateKey: key } = makeKeyPair();
