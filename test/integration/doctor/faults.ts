@@ -376,6 +376,17 @@ export const FAULTS: readonly Fault[] = [
     tells: /has 0 of 2 rules/,
   },
   {
+    name: 'a firewall rule of ours lets through what it should drop',
+    async inject(host, undo) {
+      undo(() => mend(host.subject(), { checks: CHECKS, confirmed: false }));
+      const rule = [`ORKESTR-${host.scope}`, '2', '-j', 'ACCEPT'];
+      await host.inside('iptables', ['-w', '5', '-t', 'mangle', '-R', ...rule], { timeoutMs: 10_000 });
+    },
+    finds: ['firewall/missing'],
+    mend: /doctor --fix/,
+    tells: /has "-j ACCEPT" where "-j DROP" belongs/,
+  },
+  {
     name: 'the journal is damaged',
     inject(host, undo) {
       const path = join(host.state, 'journal.sqlite');
