@@ -10,6 +10,7 @@ import { drift } from './drift.ts';
 import { engine } from './engine.ts';
 import { files } from './files.ts';
 import { firewall } from './firewall.ts';
+import { hostFirewall } from './host-firewall.ts';
 import { hubRoute } from './hub-route.ts';
 import { hub } from './hub.ts';
 import { journal } from './journal.ts';
@@ -43,6 +44,7 @@ export const CHECKS: readonly Check[] = [
   orphans,
   journal,
   firewall,
+  hostFirewall,
   disk,
   memory,
   cgroup,

@@ -387,6 +387,19 @@ export const FAULTS: readonly Fault[] = [
     tells: /has "-j ACCEPT" where "-j DROP" belongs/,
   },
   {
+    name: 'ufw keeps visitors out',
+    async inject(host, undo) {
+      const iptables = (...args: string[]): Promise<unknown> =>
+        host.inside('iptables', ['-w', '5', ...args], { timeoutMs: 10_000 });
+      undo(() => iptables('-P', 'INPUT', 'ACCEPT'));
+      undo(() => iptables('-X', 'ufw-user-input'));
+      await iptables('-N', 'ufw-user-input');
+      await iptables('-P', 'INPUT', 'DROP');
+    },
+    finds: ['host-firewall/ufw'],
+    mend: /`ufw allow \d+\/tcp`/,
+  },
+  {
     name: 'the journal is damaged',
     inject(host, undo) {
       const path = join(host.state, 'journal.sqlite');
