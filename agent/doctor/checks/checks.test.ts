@@ -1,6 +1,6 @@
 /** Judgements on facts that a test machine does not have; faults put into a real host are in test/integration/doctor/. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
@@ -9,9 +9,10 @@ import { temporaryFolder } from '../../test-bench.ts';
 import type { Skipped, Verdict } from '../check.ts';
 import type { EngineVersion } from '../engine-facts.ts';
 import { HOST_PLACES } from '../subject.ts';
-import type { Subject } from '../subject.ts';
+import type { Subject, SubjectConfig } from '../subject.ts';
 import { certificates } from './certificates.ts';
 import { clock } from './clock.ts';
+import { disk } from './disk.ts';
 import { dns } from './dns.ts';
 import { engine } from './engine.ts';
 import { hub } from './hub.ts';
@@ -131,6 +132,27 @@ test('memory that is low, and processes that wait for it, are told', async (t) =
   );
   const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, proc } });
   assert.deepEqual(problems(await memory.run(subject, AbortSignal.timeout(5000))), ['low', 'pressed']);
+});
+
+test('the disks of programs and of the hub are looked at where they are', async (t) => {
+  const [here, other] = [temporaryFolder(t), mkdtempSync('/dev/shm/ork-')];
+  t.after(() => rmSync(other, { recursive: true }));
+  const lookedAt = async (): Promise<string> => {
+    const subject = scripted<Subject>('subject', {
+      config: scripted<SubjectConfig>('config', { stateFolder: join(here, 'agent'), agentSocket: join(here, 'sock') }),
+      places: { ...HOST_PLACES, root: here },
+      engine: scripted<Subject['engine']>('engine', { info: () => Promise.reject(new Error('away')) }),
+    });
+    const outcome = await disk.run(subject, AbortSignal.timeout(5000));
+    return 'skipped' in outcome ? '' : outcome.summary;
+  };
+  assert.doesNotMatch(await lookedAt(), /hub|programs/);
+  symlinkSync(other, join(here, 'hub'));
+  assert.match(await lookedAt(), /hub state/);
+  rmSync(join(here, 'hub'));
+  mkdirSync(join(here, 'opt/orkestr'), { recursive: true });
+  symlinkSync(other, join(here, 'opt/orkestr/releases'));
+  assert.match(await lookedAt(), /programs/);
 });
 
 test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
