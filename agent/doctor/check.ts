@@ -4,6 +4,7 @@
  * docs/troubleshooting.md is made from it.
  */
 import { shellWord } from '../../protocol/shell-word.ts';
+import type { Mend } from './mend-text.ts';
 import type { Subject } from './subject.ts';
 
 /** skipped: what it looks at is not there or does not answer, and another check says so. */
@@ -14,8 +15,8 @@ export interface ProblemKind {
   readonly level: 'warn' | 'fail';
   /** One sentence: what is wrong. */
   readonly says: string;
-  /** What to do: a sentence, or commands that can be pasted between backticks. */
-  readonly mend: string;
+  /** What to do. */
+  readonly mend: Mend;
   /** `safe`: `--fix` mends it. `confirmed`: `--fix --yes` does, since something is taken away. */
   readonly fix?: 'safe' | 'confirmed';
 }
