@@ -8,6 +8,7 @@ import type { Exec } from '../../lib/exec.ts';
 import { temporaryFolder } from '../../test-bench.ts';
 import type { Skipped, Verdict } from '../check.ts';
 import type { EngineVersion } from '../engine-facts.ts';
+import type { NameServer } from '../name-server.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';
 import { certificates } from './certificates.ts';
@@ -114,12 +115,23 @@ test('a clock is skewed from 5 s on and far off from 120 s on, either way', () =
   assert.deepEqual([4400, -5000, 121_000, null].map(judged), [[], ['skewed'], ['far-off'], ['skipped']]);
 });
 
-test('one silent name server of two is a warning, both are a failure', () => {
-  const judged = (...errors: (string | null)[]): string[] =>
-    problems(
-      dns.judge({ file: 'f', host: 'h', hubError: null, servers: errors.map((error) => ({ address: '1', error })) }),
-    );
-  assert.deepEqual([judged(null, 'ETIMEOUT'), judged('ETIMEOUT', 'ETIMEOUT')], [['some-silent'], ['silent']]);
+test('one name server of two that is of no use is a warning, both are a failure', () => {
+  const judged = (...states: NameServer['state'][]): string[] => {
+    const servers = states.map((state): NameServer => ({ address: '192.0.2.1', state, why: '' }));
+    return problems(dns.judge({ file: 'f', host: 'h', hubError: null, servers }));
+  };
+  assert.deepEqual(judged('answers', 'silent'), ['some-silent']);
+  assert.deepEqual(judged('answers', 'failing'), ['some-failing']);
+  assert.deepEqual(judged('answers', 'late'), []);
+  assert.deepEqual(judged('silent', 'silent'), ['silent']);
+  assert.deepEqual(judged('silent', 'failing'), ['failing']);
+  assert.deepEqual(judged('silent', 'late'), ['late']);
+});
+
+test('the mend for what systemd-resolved does not find is not another line in the file that it writes', () => {
+  const judged = (state: NameServer['state']): string[] =>
+    problems(dns.judge({ file: 'f', host: 'h', hubError: null, servers: [{ address: '127.0.0.53', state, why: '' }] }));
+  assert.deepEqual([judged('silent'), judged('failing'), judged('late')], [['resolved'], ['resolved'], ['late']]);
 });
 
 test('memory that is low, and processes that wait for it, are told', async (t) => {
