@@ -198,4 +198,23 @@ describe('install.sh on a host of its own', () => {
     assert.doesNotMatch(said, /FAILED/);
     await untouched();
   });
+
+  test('uninstall waits for Docker Engine that is down, and not for one that was taken off', async () => {
+    await host.must(HUB_HERE);
+    const program = (await host.must(['sh', '-c', 'readlink -f "$(command -v dockerd)"'])).trim();
+    await host.must(['systemctl', 'stop', 'docker.socket', 'docker.service']);
+    const down = await host.run(['orkestr-agent', 'uninstall', '--purge']);
+    assert.equal(down.code, 1);
+    assert.match(down.stdout, /^FAILED {3}engine: Docker Engine is down.*systemctl start docker/m);
+    await host.must(['mv', program, `${program}.off`]);
+    try {
+      const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
+      assert.match(said, /^warning {2}engine: Docker Engine is not installed any more/m);
+      assert.doesNotMatch(said, /FAILED/);
+    } finally {
+      await host.must(['mv', `${program}.off`, program]);
+      await host.must(['systemctl', 'start', 'docker.socket', 'docker.service']);
+    }
+    await untouched();
+  });
 });
