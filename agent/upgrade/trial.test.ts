@@ -36,7 +36,10 @@ test('an engine that gives no answer at first is asked again before the trial ha
   const engine = createServer((_request, response) => {
     asked += 1;
     if (asked === 1) response.destroy();
-    else response.writeHead(200, { 'content-type': 'application/json' }).end('{"ServerVersion":"99.0.0","LiveRestoreEnabled":true}');
+    else
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end('{"ServerVersion":"99.0.0","LiveRestoreEnabled":true}');
   }).listen(socketPath);
   t.after(() => engine.close());
   const config = readConfig({
