@@ -327,7 +327,7 @@ for (const workers of [1, 2]) {
     const drain = { upstreamId: uuid(1), targetId: uuid(1001), deadlineSeconds: 1 };
     assert.equal((await call(edge, 'POST', '/v1/drain', drain)).status, 200);
     const { text } = await call(edge, 'GET', '/v1/metrics');
-    assert.deepEqual([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name).toSorted(), METRICS.toSorted());
+    assert.deepEqual(new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name)), new Set(METRICS));
     assert.match(text, new RegExp(`orkestr_proxy_drains_total\\{upstream="${uuid(1)}"\\} 1\n`));
     assert.match(text, /orkestr_proxy_connections [1-9]/);
     assert.match(text, new RegExp(`orkestr_proxy_in_flight\\{upstream="${uuid(1)}",role="active"\\} 0\n`));
