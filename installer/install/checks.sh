@@ -24,7 +24,7 @@ check_host() {
   check_room
   check_ports
   check_time
-  if [ -n "$hub" ] && is_joined && ! grep -qF "\"url\": \"$hub\"" "$IDENTITY"; then
+  if [ -n "$hub" ] && is_joined && ! is_of_hub; then
     problem "This host has joined another hub than $hub." 'Take it off that one first: orkestr-agent uninstall'
   fi
   [ -n "$hub_here" ] || [ -z "$hub" ] || check_hub
