@@ -48,6 +48,8 @@ CONFIG_FOLDER=/etc/orkestr
 STATE_FOLDER=/var/lib/orkestr
 RUN_FOLDER=/run/orkestr
 UNIT_FOLDER=/etc/systemd/system
+PROCESS_FOLDER=/proc
+ENGINE_SETTINGS=/etc/docker/daemon.json
 
 hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' public_url=''
 allow_http='' offline='' version='' channel='' dry_run=''
@@ -131,7 +133,7 @@ must_match() {
 
 # @parts
 here=$(dirname -- "$0")/install
-for part in say settings checks packages release host hub; do
+for part in say settings checks ports packages engine release host hub; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -153,6 +155,7 @@ main() {
   read_options "$@"
   check_host
   install_packages
+  check_hub_late
   install_engine
   install_release
   install_host
