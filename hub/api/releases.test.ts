@@ -64,6 +64,19 @@ test('a host is told what it needs to join, and a new one the line to paste', as
   assert.equal(host.json.installCommand, line);
 });
 
+test('a new host asks for certificates with the e-mail address that the hub knows, which it tells its own team only', async (t) => {
+  for (const [email, word] of [
+    ['you@example.com', 'you@example.com'],
+    ["o'neill$(id)@example.com", String.raw`'o'\''neill$(id)@example.com'`],
+  ] as const) {
+    const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t), ORKESTR_HUB_ACME_EMAIL: email });
+    const { token } = await api.account('team');
+    const host = await api.call(token, 'POST', '/hosts', { name: 'vps' });
+    assert.ok(host.json.installCommand.includes(` --email ${word} `), host.json.installCommand);
+    assert.ok(!(await api.fetch({ path: '/join' })).text.includes('example.com'));
+  }
+});
+
 test('a hub without a release says so', async (t) => {
   const api = await startTestApi(t);
   for (const path of ['/join', '/install.sh', '/releases/release.json']) {

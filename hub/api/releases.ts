@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { INSTALLER_FILE, MANIFEST_FILE, ReleaseFile, ReleaseManifest, SUMS_FILE } from '../../protocol/release.ts';
+import { shellWord } from '../../protocol/shell-word.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 
 const JoinFacts = z.object({
@@ -17,9 +18,13 @@ const JoinFacts = z.object({
   files: z.array(ReleaseFile),
 });
 
-/** A line for the shell of the host that is to join. */
-export const joinCommand = (hubUrl: string, token: string): string =>
+/**
+ * A line for the shell of the host that is to join.
+ * @param email the CA of the host's certificates may write there: without one it asks for none
+ */
+export const joinCommand = (hubUrl: string, token: string, email?: string): string =>
   `curl -fsSL ${hubUrl}/${INSTALLER_FILE} | sudo sh -s -- --hub ${hubUrl} --token ${token}` +
+  (email === undefined ? '' : ` --email ${shellWord(email)}`) +
   (hubUrl.startsWith('https:') ? '' : ' --allow-http');
 
 export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 'config' | 'hubUrl'>): void {
@@ -29,6 +34,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
     { schema: { summary: 'What a host needs to join', tags: ['hosts'], response: { 200: JoinFacts } } },
     () => {
       const { version, publicKey, files } = readManifest(folder);
+      // Anybody may ask: the address of the owner is not for all.
       return { hubUrl: hubUrl(), version, releaseKey: publicKey, command: joinCommand(hubUrl(), 'TOKEN'), files };
     },
   );
