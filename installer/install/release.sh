@@ -67,7 +67,7 @@ get_file() {
   else
     fail "Nothing says where orkestr $version is to be had." 'Give --offline FOLDER with the files of the release.'
   fi
-  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." 'Check that address, and the network of this host.'
+  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." "Check that address, and the network of this host. With 404 it has no $version for $target."
 }
 
 unpack_release() {
@@ -91,6 +91,11 @@ unpack_release() {
 # First who made the list of sums, then the sum of the archive: nothing of it is unpacked before.
 check_release() {
   check_signature "$1"
+  check_sum "$1" "$2"
+}
+
+# check_sum FOLDER NAME
+check_sum() {
   (cd "$1" && grep -F "  $2" SHA256SUMS | sha256sum --check --status) ||
     fail "$2 is not what the release's list of sums names." 'Fetch it again; if it stays so, do not use it.'
 }
@@ -111,7 +116,7 @@ check_signature() {
   fi
 }
 
-# What a hub on this host hands on to others.
+# What a hub on this host hands on to others, which may be machines of the other kind.
 keep_served() {
   [ -n "$hub_here" ] || return 0
   served=$ROOT_FOLDER/served
@@ -119,9 +124,19 @@ keep_served() {
   mkdir -p "$served.new"
   for file in release.json install.sh; do get_file "$file" "$served.new"; done
   cp -- "$making/SHA256SUMS" "$making/SHA256SUMS.sig" "$making/$archive" "$served.new/"
+  for other in $(other_archives); do
+    # A folder for hosts without internet need not have them all.
+    [ -z "$offline" ] || [ -f "$offline/$other" ] || continue
+    get_file "$other" "$served.new"
+    check_sum "$served.new" "$other"
+  done
   chmod -R a+rX "$served.new"
   rm -rf "$served"
   mv "$served.new" "$served"
+}
+
+other_archives() {
+  sed -n 's/^[0-9a-f]*  \(orkestr-[A-Za-z0-9.-]*\.tar\.xz\)$/\1/p' "$making/SHA256SUMS" | grep -vxF -- "$archive" || true
 }
 
 make_current() {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -63,4 +64,38 @@ test('a newer version that is here stays, unless the older one is named', async 
       present,
     );
   }
+});
+
+const ARCHIVES = { x64: 'orkestr-1.2.0-linux-x64.tar.xz', arm64: 'orkestr-1.2.0-linux-arm64.tar.xz' };
+const HUB_OPTIONS = ['--hub-here', '--offline'];
+const keep = 'version=1.2.0; archive=orkestr-1.2.0-linux-x64.tar.xz; making=$ROOT_FOLDER/making; keep_served';
+
+/** A folder with a release for hosts without internet, and what was checked of it. */
+function offline(t: TestContext, arm64: string): ScriptedHost {
+  const host = hostWith(t);
+  const sums = Object.values(ARCHIVES).map((name) => `${createHash('sha256').update(name).digest('hex')}  ${name}\n`);
+  for (const [name, text] of Object.entries({ SHA256SUMS: sums.join(''), 'SHA256SUMS.sig': 'signature' }))
+    host.file(`opt/orkestr/making/${name}`, text);
+  host.file(`opt/orkestr/making/${ARCHIVES.x64}`, ARCHIVES.x64);
+  for (const name of ['release.json', 'install.sh']) host.file(`given/${name}`, name);
+  if (arm64 !== '') host.file(`given/${ARCHIVES.arm64}`, arm64);
+  return host;
+}
+
+test('a hub hands on the archives for all kinds of machines, as far as they are given', async (t) => {
+  for (const arm64 of [ARCHIVES.arm64, '']) {
+    const host = offline(t, arm64);
+    const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
+    assert.equal(code, 0, stderr);
+    const served = (name: string): boolean => existsSync(join(host.root, 'opt/orkestr/served', name));
+    assert.deepEqual([served(ARCHIVES.x64), served(ARCHIVES.arm64), served('SHA256SUMS')], [true, arm64 !== '', true]);
+  }
+});
+
+test('an archive for others that is not the released one is not handed on', async (t) => {
+  const host = offline(t, 'something else');
+  const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
+  assert.equal(code, 1);
+  assert.match(stderr, /arm64\.tar\.xz is not what the release's list of sums names/);
+  assert.equal(existsSync(join(host.root, 'opt/orkestr/served')), false);
 });
