@@ -21,7 +21,8 @@ refuse_snap() {
     "Take it off (snap remove docker: what its containers and volumes hold goes with it). The distribution's is then installed."
 }
 
-has_unit() { systemctl cat "$1" >/dev/null 2>&1; }
+# By what it prints: in a chroot systemctl ends well without having looked.
+has_unit() { [ -n "$(systemctl cat "$1" 2>/dev/null)" ]; }
 has_engine() { has dockerd || has_unit docker.service; }
 has_moby() { has dnf && dnf -q list moby-engine >/dev/null 2>&1; }
 

@@ -54,6 +54,13 @@ test('one of a snap is refused before anything changes, whether it runs or not',
   }
 });
 
+test('a systemctl that looks at nothing, as in a chroot, is not taken for an answer', async (t) => {
+  const host = hostWith(t, NONE);
+  host.program('systemctl', { '*': { code: 0, stderr: 'Running in chroot, ignoring command\n' } });
+  host.program('apt-get', {});
+  assert.equal((await host.run('check_engine')).stderr, '');
+});
+
 test('a distribution without an engine is told in the checks, with the mend', async (t) => {
   const host = hostWith(t, NONE);
   host.program('dnf', { '-q list moby-engine': [ABSENT, 'moby-engine.x86_64\n'] });

@@ -71,20 +71,24 @@ start_units() {
   for unit in "$@"; do
     if ! systemctl is-active --quiet "$unit" || ! systemctl is-enabled --quiet "$unit" 2>/dev/null; then
       act "start $unit" enable_unit "$unit"
-    elif has_new_settings "$unit"; then
-      act "restart $unit with its new settings" systemctl restart "$unit"
+    elif is_to_restart "$unit"; then
+      act "restart $unit with its new settings" restart_unit "$unit"
     elif [ -n "$restart_needed" ] && [ "${unit%.service}" != "$unit" ]; then
       act "take the new release into $unit" systemctl reload-or-restart "$unit"
     fi
   done
 }
 
-has_new_settings() {
-  case $restarts in *" $1 "*) ;; *) return 1 ;; esac
+restart_unit() {
+  systemctl restart "$1" || fail "$1 does not start with its new settings." "journalctl -u $1 says why."
+  is_restarted "$1"
 }
 
 enable_unit() {
-  if systemctl enable --quiet "$1" && systemctl start "$1"; then return 0; fi
+  if systemctl enable --quiet "$1" && systemctl start "$1"; then
+    is_restarted "$1"
+    return 0
+  fi
   fail "$1 does not start." "journalctl -u $1 says why."
 }
 

@@ -31,7 +31,7 @@ interface Run {
 
 /** Programs that only work on text and on files that they are told: real ones. */
 const HARMLESS = (
-  'awk cat chmod cmp cp date dirname env grep head ln mkdir mktemp mv paste printf readlink rm sed sh sort stat sync ' +
+  'awk cat chmod cmp cp date dirname env grep head ln ls mkdir mktemp mv paste printf readlink rm sed sh sort stat sync ' +
   'tail tr uname wc sha256sum'
 ).split(' ');
 const FOLDERS = /^((?:\w+_FOLDER|ENGINE_SETTINGS)=)(?=\/)/gm;
@@ -50,7 +50,8 @@ export class ScriptedHost {
     this.root = mkdtempSync(join(tmpdir(), 'ork-install-test-'));
     t.after(() => rmSync(this.root, { recursive: true, force: true }));
     this.#programs = join(this.root, 'programs');
-    for (const folder of ['programs', 'tmp', 'etc/orkestr']) mkdirSync(join(this.root, folder), { recursive: true });
+    for (const folder of ['programs', 'tmp', 'etc/orkestr', 'run/orkestr'])
+      mkdirSync(join(this.root, folder), { recursive: true });
     for (const name of HARMLESS) symlinkSync(this.#find(name), join(this.#programs, name));
     this.program('id', { '-u': '0\n' });
   }

@@ -32,8 +32,8 @@ END
   if ! is_joined; then
     [ -n "$dry_run" ] || token=$(join_token)
   elif ! grep -qF "\"url\": \"$hub\"" "$IDENTITY"; then
-    act "tell the agent that the hub is at $hub" replace_text "$IDENTITY" "$(sed "s|\"url\": \"[^\"]*\"|\"url\": \"$hub\"|" "$IDENTITY")"
-    restarts="$restarts orkestr-agent.service "
+    act "tell the agent that the hub is at $hub" change_for orkestr-agent.service "$IDENTITY" \
+      "$(sed "s|\"url\": \"[^\"]*\"|\"url\": \"$hub\"|" "$IDENTITY")"
   fi
 }
 

@@ -1,8 +1,5 @@
 # Files of settings: made once, and from then on their owner's.
 
-# Units to be restarted for their new settings.
-restarts=''
-
 # settings FILE UNIT GIVEN: a file that is not there is made of standard input, with the lines NAME=VALUE of GIVEN in it. In one
 # that is there only what was given with this run is set; without options a run changes nothing.
 settings() {
@@ -13,9 +10,18 @@ settings() {
   fi
   wanted=$(printf '%s\n' "$3" | settings_unlike "$1")
   [ -n "$wanted" ] || return 0
-  act "set $(printf '%s\n' "$wanted" | paste -s -d ' ') in $1" replace_text "$1" "$(with_settings "$wanted" <"$1")"
-  restarts="$restarts $2 "
+  act "set $(printf '%s\n' "$wanted" | paste -s -d ' ') in $1, for which $2 is restarted" \
+    change_for "$2" "$1" "$(with_settings "$wanted" <"$1")"
 }
+
+# change_for UNIT FILE TEXT: start_units restarts the unit, also in the next run when this one is cut off before. A reboot does as well.
+change_for() {
+  : >"$RUN_FOLDER/restart-$1"
+  replace_text "$2" "$3"
+}
+
+is_to_restart() { [ -e "$RUN_FOLDER/restart-$1" ]; }
+is_restarted() { rm -f "$RUN_FOLDER/restart-$1"; }
 
 # setting FILE NAME: its value there; nothing when there is none.
 setting() {

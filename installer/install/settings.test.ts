@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chownSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
+import { chownSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedHost } from './host.testing.ts';
@@ -30,13 +30,7 @@ test('a file of settings that is not there is made with what was given, for root
 test('what is given later is set in the file that is there, and nothing else in it', async (t) => {
   const host = new ScriptedHost(t);
   host.file(HUB_ENV, EDITED, 0o640);
-  const { stdout } = await host.run(
-    `${set}echo "restart:$restarts"`,
-    '--hub-here',
-    ...WITH_DOMAIN,
-    '--listen',
-    '127.0.0.1:7700',
-  );
+  const { stdout } = await host.run(set, '--hub-here', ...WITH_DOMAIN, '--listen', '127.0.0.1:7700');
   assert.equal(
     host.read(HUB_ENV),
     `${EDITED.replace('http://localhost', 'https://hub.example.com')}\n` +
@@ -48,15 +42,16 @@ test('what is given later is set in the file that is there, and nothing else in 
     /set ORKESTR_HUB_URL=https:\/\/hub\.example\.com ORKESTR_APPS_URL=https:\S+ ORKESTR_HUB_ACME_EMAIL/,
   );
   assert.doesNotMatch(stdout, /LISTEN/);
-  assert.match(stdout, /restart: orkestr-hub\.service/);
+  assert.deepEqual(readdirSync(join(host.root, 'run/orkestr')), ['restart-orkestr-hub.service']);
 });
 
 test('without options, and with those that hold already, nothing is set', async (t) => {
   for (const options of [[], ['--listen', '127.0.0.1:7700']]) {
     const host = new ScriptedHost(t);
     host.file(HUB_ENV, EDITED);
-    const { stdout } = await host.run(`${set}echo "restart:$restarts"`, '--hub-here', ...options);
-    assert.equal(stdout, 'restart:\n');
+    const { stdout } = await host.run(set, '--hub-here', ...options);
+    assert.equal(stdout, '');
+    assert.deepEqual(readdirSync(join(host.root, 'run/orkestr')), []);
     assert.equal(host.read(HUB_ENV), EDITED);
   }
 });
@@ -112,19 +107,31 @@ test('an agent host gets certificates once an address is given, from the authori
   );
 });
 
-test('the unit that reads new settings is restarted, others are not', async (t) => {
+test('the unit that reads new settings is restarted, by the next run when this one was cut off, and then no more', async (t) => {
   const host = new ScriptedHost(t);
   host.file(JOINED, '{}');
-  host.program('systemctl', {
-    'is-active --quiet orkestr-hub.service': '',
-    'is-enabled --quiet orkestr-hub.service': '',
-    'is-active --quiet orkestr-proxy.service': '',
-    'is-enabled --quiet orkestr-proxy.service': '',
-    'restart orkestr-hub.service': '',
-  });
-  const { code } = await host.run(
-    "restarts=' orkestr-hub.service '; start_units orkestr-hub.service orkestr-proxy.service",
+  host.file('run/orkestr/restart-orkestr-hub.service', '');
+  const running = ['orkestr-hub.service', 'orkestr-proxy.service'].flatMap((unit) =>
+    ['is-active', 'is-enabled'].map((verb) => [`${verb} --quiet ${unit}`, '']),
   );
-  assert.equal(code, 0);
-  assert.ok(host.calls().includes('systemctl restart orkestr-hub.service'));
+  host.program('systemctl', { ...Object.fromEntries(running), 'restart orkestr-hub.service': [{ code: 1 }, ''] });
+  const start = 'start_units orkestr-hub.service orkestr-proxy.service';
+  const failed = await host.run(start);
+  assert.equal(failed.code, 1);
+  assert.match(failed.stderr, /orkestr-hub\.service does not start with its new settings\.\n.*journalctl/);
+  assert.equal((await host.run(start)).stdout, 'doing    restart orkestr-hub.service with its new settings\n');
+  assert.equal((await host.run(start)).stdout, '');
+});
+
+test('a unit that is started anew has read its settings', async (t) => {
+  const host = new ScriptedHost(t);
+  host.file(JOINED, '{}');
+  host.file('run/orkestr/restart-orkestr-hub.service', '');
+  host.program('systemctl', {
+    'is-active --quiet orkestr-hub.service': { code: 3 },
+    'enable --quiet orkestr-hub.service': '',
+    'start orkestr-hub.service': '',
+  });
+  await host.run('start_units orkestr-hub.service');
+  assert.deepEqual(readdirSync(join(host.root, 'run/orkestr')), []);
 });
