@@ -52,6 +52,17 @@ test('files of the release are served to everybody, and nothing that is not name
   }
 });
 
+test('an archive that the hub was installed without is not offered, and whoever asks for it is told', async (t) => {
+  const folder = release(t);
+  rmSync(join(folder, ARCHIVE));
+  const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: folder });
+  const names = (await api.fetch({ path: '/join' })).json.files.map(({ name }: { name: string }) => name);
+  assert.deepEqual(names, ['SHA256SUMS', 'install.sh']);
+  const answer = await api.fetch({ path: `/releases/${ARCHIVE}` });
+  assert.equal(answer.status, 404);
+  assert.match(answer.text, /has no file orkestr-1\.2\.3-linux-x64/);
+});
+
 test('a host is told what it needs to join, and a new one the line to paste', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
   const { json } = await api.fetch({ path: '/join' });

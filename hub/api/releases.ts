@@ -1,6 +1,6 @@
 /** The release that this hub hands on, so that a host needs to reach nothing but the hub: installer, archives, sums. */
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -62,7 +62,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
 }
 
 /**
- * Read anew each time: another version may have been put there.
+ * Read anew each time: another version may have been put there. Archives that the hub was installed without are not in it.
  * @throws OrkestrError ORK_NOT_FOUND when the hub has none
  */
 export function readManifest(folder: string | undefined): ReleaseManifest {
@@ -73,7 +73,8 @@ export function readManifest(folder: string | undefined): ReleaseManifest {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
     throw new OrkestrError('ORK_NOT_FOUND', `There is no release in ${folder}.`, { cause });
   }
-  return ReleaseManifest.parse(JSON.parse(text));
+  const manifest = ReleaseManifest.parse(JSON.parse(text));
+  return { ...manifest, files: manifest.files.filter(({ name }) => existsSync(join(required(folder), name))) };
 }
 
 /** The version that hosts get here; null: none. */

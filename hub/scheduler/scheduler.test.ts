@@ -289,6 +289,10 @@ test('a rollback is refused by the plan, for what never went live, and for other
   const problem = (await answer.json()) as { code: string; detail: string };
   assert.equal(problem.code, 'ORK_PLAN_LIMIT');
   assert.match(problem.detail, /Free/);
+  // What is live is no way back: the plan has nothing to say there, but this one has left no release.
+  await on.deps.db.updateTable('deployment').set({ status: 'live' }).execute();
+  assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
+  await on.deps.db.updateTable('deployment').set({ status: 'queued' }).execute();
   await on.deps.db.updateTable('team').set({ plan: 'pro' }).execute();
   assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
   assert.equal((await on.api('POST', `/deployments/${randomUUIDv7()}/rollback`)).status, 404);
