@@ -209,12 +209,11 @@ function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] 
 }
 
 function developmentWarning(app: NodeApp, { prunes }: ChosenManager, recipe: NodeRecipe): string[] {
-  const { developmentProgram, output } = recipe;
-  if (developmentProgram !== null) {
-    return [`The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`];
-  }
+  const { whyKept, output } = recipe;
+  if (output !== null) return [];
+  if (whyKept !== null) return [`${whyKept}: all of them stay in the image.`];
   const has = [app.manifest, app.rootManifest].some(({ devDependencies }) => Object.keys(devDependencies).length > 0);
-  return has && !prunes && output === null
+  return has && !prunes
     ? ['Before Yarn 4 nothing leaves development dependencies out: all of them stay in the image.']
     : [];
 }

@@ -22,8 +22,8 @@ export interface NodeRecipe {
   readonly scripts: readonly string[];
   /** The package has scripts that run at install, which may need development dependencies. */
   readonly installScripts: boolean;
-  /** Program of the start command when it comes from a development dependency. */
-  readonly developmentProgram: string | null;
+  /** Why development dependencies stay in the image, or null. */
+  readonly whyKept: string | null;
   /** What the build leaves when it is only files; null for a server. */
   readonly output: StaticOutput | null;
   /** Further variables of the final stage. */
@@ -101,8 +101,7 @@ function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surro
   if (install === null || sourcesFirst === null) lines.push('COPY . .');
   if (buildCommand !== undefined) lines.push(...inFolder(folder, [`RUN ${buildCommand}`]));
   if (prunesAfterwards(recipe, buildCommand)) {
-    const { prune, pruneWorkspace } = manager;
-    lines.push(`RUN ${mount} ${folder === '.' ? prune : (pruneWorkspace ?? prune)}`);
+    lines.push(`RUN ${mount} ${manager.prune}`);
   }
   return lines;
 }
@@ -126,20 +125,14 @@ function copyManifests(manifests: readonly string[]): string[] {
 /** Whether development dependencies are installed at first. */
 function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
   const { productionOnly } = managerOf(recipe.manager);
-  return (
-    buildCommand !== undefined || recipe.installScripts || recipe.developmentProgram !== null || productionOnly === null
-  );
+  return buildCommand !== undefined || recipe.installScripts || recipe.whyKept !== null || productionOnly === null;
 }
 
 /** Whether they are taken out again: not when the app needs them, nor when only built files go on. */
 function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
-  const { install, manager, developmentProgram, output } = recipe;
+  const { install, manager, whyKept, output } = recipe;
   return (
-    install !== null &&
-    manager.prunes &&
-    developmentProgram === null &&
-    output === null &&
-    keepsDevelopment(recipe, buildCommand)
+    install !== null && manager.prunes && whyKept === null && output === null && keepsDevelopment(recipe, buildCommand)
   );
 }
 

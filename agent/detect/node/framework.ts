@@ -29,13 +29,15 @@ export interface Framework {
   readonly build?: string;
   /** The build as files; null when this project's build is a server. Absent: always a server. */
   readonly output?: (manifest: PackageJson, config: ConfigFile) => StaticOutput | null;
+  /** Package that its server needs when it starts, beside its own. */
+  readonly needsAtStart?: (config: ConfigFile) => string | null;
   /** Scripts that may start it, before `start`. */
   readonly startScripts?: readonly string[];
   /** Start command when no script does. */
   readonly start?: string | ((manifest: PackageJson, config: ConfigFile) => string | null);
   /** Scripts like this are for development and never start it in production. */
   readonly development?: RegExp;
-  /** Its configuration files, read for `output`. */
+  /** Its configuration files; the first that is there is read. */
   readonly config?: readonly string[];
   /** Environment variables that make the server reachable. */
   readonly env?: Readonly<Record<string, string>>;

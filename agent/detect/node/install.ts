@@ -3,13 +3,11 @@ import type { NodeRecipe } from '../dockerfiles/node.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { NodeApp } from './app.ts';
+import { installScriptsOf, whyKept } from './development.ts';
 import type { PackageJson } from './package-json.ts';
 import { MANAGERS } from './package-manager.ts';
 import type { ChosenManager, ManagerName } from './package-manager.ts';
 import type { Running } from './start.ts';
-
-/** Scripts that npm runs by itself during an install: they may need any file of the repository. */
-const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare'];
 
 /** Members whose manifests are copied one by one; with more of them all files come first. */
 const MAX_MANIFESTS = 40;
@@ -39,15 +37,15 @@ export async function buildOf(app: NodeApp, manager: ManagerName): Promise<Comma
 
 export async function recipeOf(
   app: NodeApp,
-  { framework, output, start }: Running,
+  running: Running,
   { manager, image }: { readonly manager: ChosenManager; readonly image: string },
 ): Promise<NodeRecipe> {
   const { root, rootManifest, manifest, folder, workspace } = app;
   const { install, installWithoutLock } = MANAGERS[manager.name];
-  const installs = INSTALL_SCRIPTS.filter((name) => Object.hasOwn(rootManifest.scripts, name));
+  const { framework, output } = running;
+  const installs = installScriptsOf(rootManifest);
   const dependencies = { ...dependenciesOf(rootManifest), ...dependenciesOf(manifest) };
   const nothing = Object.keys(dependencies).length === 0 && installs.length === 0 && workspace === null;
-  const [program = ''] = (start?.command ?? '').split(/\s+/);
   const members = workspace?.members ?? [];
   return {
     image,
@@ -61,7 +59,7 @@ export async function recipeOf(
     sourcesFirst: await whySourcesFirst(root, { installs, members: members.length, dependencies }),
     scripts: [...Object.values(rootManifest.scripts), ...Object.values(manifest.scripts)],
     installScripts: installs.length > 0,
-    developmentProgram: Object.hasOwn(manifest.devDependencies, program) ? program : null,
+    whyKept: whyKept(app, running, manager),
     output,
     env: framework?.env ?? {},
   };

@@ -17,8 +17,8 @@ interface Manager {
   readonly productionOnly: string | null;
   /** Takes development dependencies out again. */
   readonly prune: string;
-  /** The same in a workspace, where it is another command. */
-  readonly pruneWorkspace?: string;
+  /** It installs all anew, without what scripts have put into packages since. */
+  readonly pruneInstallsAnew?: true;
   readonly run: string;
   readonly cacheDirectory: string;
 }
@@ -42,10 +42,9 @@ export const MANAGERS = {
     install: `pnpm install --frozen-lockfile --store-dir=${PNPM_STORE}`,
     installWithoutLock: `pnpm install --no-frozen-lockfile --store-dir=${PNPM_STORE}`,
     productionOnly: '--prod',
-    // Without CI it asks before it removes anything.
-    prune: 'CI=1 pnpm prune --prod --ignore-scripts',
-    // Its prune knows nothing of members.
-    pruneWorkspace: `CI=1 pnpm install --prod --ignore-scripts --store-dir=${PNPM_STORE}`,
+    // Its prune makes every package anew, without what install scripts and Prisma put there, and knows nothing of members.
+    // This one leaves the others as they are; unused ones would stay for a week. Without CI it asks before it removes anything.
+    prune: `CI=1 pnpm install --prod --ignore-scripts --config.modules-cache-max-age=0 --store-dir=${PNPM_STORE}`,
     run: 'pnpm run',
     cacheDirectory: PNPM_STORE,
   },
@@ -76,8 +75,9 @@ export const MANAGERS = {
     install: 'bun install --frozen-lockfile',
     installWithoutLock: 'bun install',
     productionOnly: '--production',
-    // It has no prune.
-    prune: 'rm -rf node_modules && bun install --production --frozen-lockfile --ignore-scripts',
+    // It has no prune. Packages that are built at their install are built again.
+    prune: 'rm -rf node_modules && bun install --production --frozen-lockfile',
+    pruneInstallsAnew: true,
     run: 'bun run',
     cacheDirectory: '/root/.bun/install/cache',
   },

@@ -15,6 +15,8 @@ export const FULL_STACK: readonly Framework[] = [
         ? { folder: named(config, 'distDir') ?? 'out', singlePage: false, hashed: '_next/static' }
         : null,
     start: 'next start',
+    // Next.js reads it again when it starts, and would install the compiler then, which nobody may here.
+    needsAtStart: ({ path }) => (/\.m?ts$/.test(path) ? 'typescript' : null),
     development: /\bnext(?: dev\b|$)/,
   },
   {

@@ -33,21 +33,25 @@ export interface Start {
 
 export interface Running {
   readonly framework: Framework | undefined;
+  /** The framework's configuration file. */
+  readonly config: ConfigFile;
   readonly output: StaticOutput | null;
   readonly start: Start | null;
 }
 
+const NO_CONFIG: ConfigFile = { path: '', text: '' };
+
 export async function howItRuns(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {
   for (const framework of FRAMEWORKS) {
     if (!lists(manifest, ...framework.packages)) continue;
-    const config = (await firstFile(repository, framework.config ?? [])) ?? { path: '', text: '' };
+    const config = (await firstFile(repository, framework.config ?? [])) ?? NO_CONFIG;
     const start = await startOf(repository, manifest, { framework, config, bun });
     const output = framework.output?.(manifest, config) ?? null;
-    if (output === null) return { framework, output, start };
+    if (output === null) return { framework, config, output, start };
     // A start command that the repository itself gives wins over the files: then this framework is only its build tool.
-    if (start?.chosen !== true) return { framework, output, start: null };
+    if (start?.chosen !== true) return { framework, config, output, start: null };
   }
-  return { framework: undefined, output: null, start: await startOf(repository, manifest, { bun }) };
+  return { framework: undefined, config: NO_CONFIG, output: null, start: await startOf(repository, manifest, { bun }) };
 }
 
 /** What the repository says itself, then the framework's default, then a file that looks like it. */
@@ -56,7 +60,7 @@ async function startOf(
   manifest: PackageJson,
   known: { readonly framework?: Framework; readonly config?: ConfigFile; readonly bun: boolean },
 ): Promise<Start | null> {
-  const { framework, config = { path: '', text: '' } } = known;
+  const { framework, config = NO_CONFIG } = known;
   const web = await procfileWeb(repository);
   if (web !== null) return { command: web, from: 'Procfile', chosen: true };
   const script = scriptStart(manifest, framework);
