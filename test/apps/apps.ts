@@ -33,7 +33,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   'astro-server': { body: /hello from Astro on Node/ },
   'solid-start': { body: /hello from SolidStart/ },
   // Node.js: sites.
-  'vite-static': { body: /<div id="(?:app|root)"/ },
+  'vite-static': { body: /hello from a public variable/, variables: { VITE_GREETING: 'hello from a public variable' } },
   'next-export': { body: /hello from Next\.js/ },
   astro: { body: /hello from Astro/ },
   eleventy: { body: /hello from Eleventy/ },

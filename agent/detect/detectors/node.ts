@@ -1,4 +1,5 @@
 /** Detector: Node.js, by package.json. */
+import type { PublicPrefix } from '../../../protocol/public-variables.ts';
 import type { Confidence, Evidence } from '../../../protocol/steps.ts';
 import type { DetectRequest, Detector, Facts, Finding, Miss } from '../detector.ts';
 import { versionFact } from '../evidence.ts';
@@ -71,6 +72,7 @@ export const node: Detector = {
       evidence: evidenceOf(facts, told),
       warnings: warningsOf(told),
       context: app.context,
+      publicPrefixes: publicPrefixesOf(app.manifest),
       dockerfile: { origin: 'generated', write: (final) => writeNode(recipe, final) },
     };
   },
@@ -119,6 +121,13 @@ async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<Chosen
   const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
   return chooseRuntime(request, files, RUNTIME, said || null);
 }
+
+/** Of all that are listed: a server may have its pages built by another framework. */
+const publicPrefixesOf = (manifest: NodeApp['manifest']): PublicPrefix[] => [
+  ...new Set(
+    FRAMEWORKS.flatMap(({ packages, publicPrefixes = [] }) => (lists(manifest, ...packages) ? publicPrefixes : [])),
+  ),
+];
 
 function confidenceOf({ framework, output, start }: Running): Confidence {
   if (output !== null) return framework?.bundler === true ? 'likely' : 'certain';

@@ -82,7 +82,9 @@ function withSettings(recipe: NodeRecipe, { facts, stated }: WriteRequest): Node
       };
 }
 
-function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surroundings }: WriteRequest): string[] {
+function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
+  const { facts, stated, surroundings, publicVariables } = request;
+  const { buildCommand } = facts;
   const { image, folder, install, sourcesFirst } = recipe;
   const { name, setup } = recipe.manager;
   const manager = managerOf(recipe.manager);
@@ -99,7 +101,11 @@ function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surro
     lines.push(`RUN ${mount} ${install}${whole ? '' : ` ${manager.productionOnly}`}`);
   }
   if (install === null || sourcesFirst === null) lines.push('COPY . .');
-  if (buildCommand !== undefined) lines.push(...inFolder(folder, [`RUN ${buildCommand}`]));
+  if (buildCommand !== undefined) {
+    // Behind the install, which a changed value does not repeat.
+    const args = publicVariables.map((name) => `ARG ${name}`);
+    lines.push(...inFolder(folder, [...args, `RUN ${buildCommand}`]));
+  }
   if (prunesAfterwards(recipe, buildCommand)) {
     lines.push(`RUN ${mount} ${manager.prune}`);
   }

@@ -1,4 +1,5 @@
 /** What a framework of Node.js is, as data: how it is known, and what its build leaves behind. */
+import type { PublicPrefix } from '../../../protocol/public-variables.ts';
 import type { PackageJson } from './package-json.ts';
 
 /** What the build leaves when it is only files. */
@@ -39,6 +40,8 @@ export interface Framework {
   readonly development?: RegExp;
   /** Its configuration files; the first that is there is read. */
   readonly config?: readonly string[];
+  /** How names of variables begin that its build writes into files for the browser. */
+  readonly publicPrefixes?: readonly PublicPrefix[];
   /** Environment variables that make the server reachable. */
   readonly env?: Readonly<Record<string, string>>;
   readonly warning?: (manifest: PackageJson) => string | null;

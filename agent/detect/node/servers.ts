@@ -7,6 +7,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Next.js',
     packages: ['next'],
+    publicPrefixes: ['NEXT_PUBLIC_'],
     port: 3000,
     build: 'next build',
     config: withExtensions('next.config'),
@@ -22,6 +23,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Nuxt',
     packages: ['nuxt'],
+    publicPrefixes: ['NUXT_PUBLIC_', 'VITE_'],
     port: 3000,
     build: 'nuxt build',
     output: ({ scripts }) =>
@@ -34,6 +36,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'SvelteKit',
     packages: ['@sveltejs/kit'],
+    publicPrefixes: ['PUBLIC_', 'VITE_'],
     port: 3000,
     build: 'vite build',
     output: (manifest) =>
@@ -50,6 +53,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'React Router',
     packages: ['@react-router/serve'],
+    publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'react-router build',
     start: 'react-router-serve ./build/server/index.js',
@@ -58,6 +62,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'React Router',
     packages: ['@react-router/dev'],
+    publicPrefixes: ['VITE_'],
     build: 'react-router build',
     output: () => ({ folder: 'build/client', singlePage: true, hashed: 'assets' }),
     development: /\breact-router dev\b/,
@@ -65,6 +70,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Remix',
     packages: ['@remix-run/serve', '@remix-run/node'],
+    publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'remix vite:build',
     start: 'remix-serve ./build/server/index.js',
@@ -73,6 +79,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Astro',
     packages: ['astro'],
+    publicPrefixes: ['PUBLIC_'],
     port: 4321,
     build: 'astro build',
     config: withExtensions('astro.config'),
@@ -87,6 +94,7 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'SolidStart',
     packages: ['@solidjs/start'],
+    publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'vinxi build',
     start: 'node .output/server/index.mjs',

@@ -24,6 +24,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Gatsby',
     packages: ['gatsby'],
+    publicPrefixes: ['GATSBY_'],
     build: 'gatsby build',
     output: () => ({ folder: 'public', singlePage: false, hashed: 'static' }),
     development: /\bgatsby (?:develop|serve)\b/,
@@ -38,6 +39,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'VitePress',
     packages: ['vitepress'],
+    publicPrefixes: ['VITE_'],
     build: 'vitepress build',
     config: [...withExtensions('.vitepress/config'), ...withExtensions('docs/.vitepress/config')],
     output: (_manifest, { path }) => ({
@@ -58,6 +60,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Angular',
     packages: ['@angular/core'],
+    publicPrefixes: ['NG_APP_'],
     port: 4000,
     build: 'ng build',
     config: ['angular.json'],
@@ -69,6 +72,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Create React App',
     packages: ['react-scripts'],
+    publicPrefixes: ['REACT_APP_'],
     bundler: true,
     build: 'react-scripts build',
     output: () => ({ folder: 'build', singlePage: true, hashed: 'static' }),
@@ -77,6 +81,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Vue CLI',
     packages: ['@vue/cli-service'],
+    publicPrefixes: ['VUE_APP_'],
     bundler: true,
     build: 'vue-cli-service build',
     config: withExtensions('vue.config'),
@@ -86,6 +91,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Solid',
     packages: ['vite-plugin-solid'],
+    publicPrefixes: ['VITE_'],
     bundler: true,
     build: 'vite build',
     config: viteConfig,
@@ -95,6 +101,7 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Vite',
     packages: ['vite'],
+    publicPrefixes: ['VITE_'],
     bundler: true,
     build: 'vite build',
     config: viteConfig,
