@@ -2,6 +2,7 @@
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { PackageJson } from './package-json.ts';
 import { pinnedHash } from './pinned-hash.ts';
+import { pnpmOf } from './pnpm.ts';
 import type { PinnedHash } from './pinned-hash.ts';
 import { hasFocus, yarnOf } from './yarn.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -104,8 +105,8 @@ export interface ChosenManager {
 
 export const managerOf = ({ name }: Pick<ChosenManager, 'name'>): Manager => MANAGERS[name];
 
-/** Enough of a lockfile to see its format. */
-const HEAD_BYTES = 512;
+/** Enough of a lockfile to see its format, and what pnpm writes in front of its packages. */
+const HEAD_BYTES = 16_384;
 
 /** The `packageManager` field first, then the lockfile, else npm. */
 export async function choosePackageManager(repository: RepositoryView, manifest: PackageJson): Promise<ChosenManager> {
@@ -115,7 +116,7 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
     if (head !== null) present.set(lockfile, head);
   }
   const declared = fromField(manifest.packageManager);
-  const found = declared ?? fromLockfile(present);
+  const found = declared ?? fromLockfile(present, manifest);
   const { name } = found;
   const lockfile = MANAGERS[name].lockfiles.find((file) => present.has(file)) ?? null;
   const setup = setupOf(found, declared && manifest.packageManager);
@@ -171,14 +172,10 @@ function fromField(field: string | undefined): Choice | null {
   return { name: name === 'pnpm' || name === 'bun' ? name : 'npm', version, from };
 }
 
-function fromLockfile(present: ReadonlyMap<string, string>): Choice {
+function fromLockfile(present: ReadonlyMap<string, string>, { engines }: PackageJson): Choice {
   for (const file of MANAGERS.npm.lockfiles) if (present.has(file)) return { name: 'npm', version: '', from: file };
   const pnpm = present.get('pnpm-lock.yaml');
-  if (pnpm !== undefined) {
-    // pnpm 9 to 12 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
-    const format = Number.parseInt(/lockfileVersion:\s*'?(\d+)/.exec(pnpm)?.[1] ?? '9', 10);
-    return { name: 'pnpm', version: format >= 9 ? '9' : format >= 6 ? '8' : '7', from: 'pnpm-lock.yaml' };
-  }
+  if (pnpm !== undefined) return { name: 'pnpm', version: pnpmOf(pnpm, engines.pnpm), from: 'pnpm-lock.yaml' };
   for (const file of MANAGERS.bun.lockfiles) if (present.has(file)) return { name: 'bun', version: '1', from: file };
   const yarn = present.get('yarn.lock');
   if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };
