@@ -44,7 +44,7 @@ export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
   const build = buildStage(recipe, request);
   // With a start command that somebody stated even a site of files is run as it says.
   if (recipe.output !== null && stated.startCommand === undefined) {
-    const { folder, singlePage, hashed } = recipe.output;
+    const { folder, ...output } = recipe.output;
     const site = writeStatic({
       base: surroundings.baseImages.static,
       port: facts.port ?? STATIC_PORT,
@@ -52,8 +52,7 @@ export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
         stage: 'build',
         folder: folder === '.' ? folderIn(recipe.folder) : `${folderIn(recipe.folder)}/${folder}`,
       },
-      singlePage,
-      ...(hashed !== undefined && { hashed }),
+      ...output,
     });
     return { text: `${stages(build)}\n${site.text}`, files: site.files };
   }

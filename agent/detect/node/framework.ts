@@ -7,8 +7,12 @@ export interface StaticOutput {
   readonly folder: string;
   /** Unknown paths get index.html: the app routes in the browser. */
   readonly singlePage: boolean;
-  /** Folder of files whose names change with their content. */
+  /** The page that unknown paths get then, when it is not index.html. */
+  readonly fallback?: string;
+  /** Folder of files whose names all change with their content. */
   readonly hashed?: string;
+  /** Folder with such files and others: bundlers put `public/assets` there as it is. */
+  readonly partlyHashed?: string;
 }
 
 /** The first of a framework's configuration files that is there; empty without any. */

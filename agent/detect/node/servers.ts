@@ -64,7 +64,7 @@ export const FULL_STACK: readonly Framework[] = [
     packages: ['@react-router/dev'],
     publicPrefixes: ['VITE_'],
     build: 'react-router build',
-    output: () => ({ folder: 'build/client', singlePage: true, hashed: 'assets' }),
+    output: () => ({ folder: 'build/client', singlePage: true, partlyHashed: 'assets' }),
     development: /\breact-router dev\b/,
   },
   {

@@ -9,7 +9,7 @@ const viteConfig = withExtensions('vite.config');
 const viteOutput = (_manifest: PackageJson, config: ConfigFile): StaticOutput => ({
   folder: named(config, 'outDir') ?? 'dist',
   singlePage: true,
-  hashed: named(config, 'assetsDir') ?? 'assets',
+  partlyHashed: named(config, 'assetsDir') ?? 'assets',
 });
 
 const viteDevelopment = /\bvite(?: (?:dev|serve|preview)\b|$| -)/;
@@ -26,14 +26,14 @@ export const SITES: readonly Framework[] = [
     packages: ['gatsby'],
     publicPrefixes: ['GATSBY_'],
     build: 'gatsby build',
-    output: () => ({ folder: 'public', singlePage: false, hashed: 'static' }),
+    output: () => ({ folder: 'public', singlePage: false, partlyHashed: 'static' }),
     development: /\bgatsby (?:develop|serve)\b/,
   },
   {
     name: 'Docusaurus',
     packages: ['@docusaurus/core'],
     build: 'docusaurus build',
-    output: () => ({ folder: 'build', singlePage: false, hashed: 'assets' }),
+    output: () => ({ folder: 'build', singlePage: false, partlyHashed: 'assets' }),
     development: /\bdocusaurus (?:start|serve)\b/,
   },
   {
@@ -45,7 +45,7 @@ export const SITES: readonly Framework[] = [
     output: (_manifest, { path }) => ({
       folder: path.startsWith('docs/') ? 'docs/.vitepress/dist' : '.vitepress/dist',
       singlePage: false,
-      hashed: 'assets',
+      partlyHashed: 'assets',
     }),
     development: /\bvitepress (?:dev|serve|preview)\b/,
   },
@@ -75,7 +75,7 @@ export const SITES: readonly Framework[] = [
     publicPrefixes: ['REACT_APP_'],
     bundler: true,
     build: 'react-scripts build',
-    output: () => ({ folder: 'build', singlePage: true, hashed: 'static' }),
+    output: () => ({ folder: 'build', singlePage: true, partlyHashed: 'static' }),
     development: /\breact-scripts start\b/,
   },
   {
