@@ -295,9 +295,16 @@ describe('detector node', () => {
     const vite = { devDependencies: { vite: '8' } };
     const made = await node(vite, { 'vite.config.ts': "export default { build: { outDir: './public_html' } }" });
     assert.match(made.dockerfile.text, /--from=build \S+ \/app\/public_html\/ /);
-    for (const outDir of ['../../etc', 'dist/../../../etc', '/etc', 'a b; rm']) {
+    for (const outDir of ['/etc', 'a b; rm']) {
       const hostile = await node(vite, { 'vite.config.ts': `export default { build: { outDir: '${outDir}' } }` });
       assert.match(hostile.dockerfile.text, / \/app\/dist\/ /);
+    }
+    for (const outDir of ['../../etc', 'dist/../../../etc']) {
+      const error = await refusal({
+        'package.json': json(vite),
+        'vite.config.ts': `export default { build: { outDir: '${outDir}' } }`,
+      });
+      assert.match(error.message, /vite\.config\.ts puts the build into [./]+etc, outside of what is built/);
     }
   });
 });

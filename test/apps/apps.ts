@@ -28,6 +28,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   next: { body: /hello from Next\.js/ },
   nuxt: { body: /hello from Nuxt/ },
   sveltekit: { body: /hello from SvelteKit/ },
+  'sveltekit-auto': { body: /hello from SvelteKit/ },
   'react-router': { body: /hello from React Router/ },
   remix: { body: /hello from Remix/ },
   'astro-server': { body: /hello from Astro on Node/ },
@@ -35,6 +36,9 @@ export const BUILT: Readonly<Record<string, App>> = {
   // Node.js: sites.
   'vite-static': { body: /hello from a public variable/, variables: { VITE_GREETING: 'hello from a public variable' } },
   'next-export': { body: /hello from Next\.js/ },
+  // Their pages are made in the browser.
+  'sveltekit-spa': { body: /_app\/immutable/ },
+  'react-router-spa': { body: /<script/ },
   astro: { body: /hello from Astro/ },
   eleventy: { body: /hello from Eleventy/ },
   vitepress: { body: /hello from VitePress/ },

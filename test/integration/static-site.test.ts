@@ -95,13 +95,22 @@ test('a page goes before a folder of its name, with and without a slash, and a f
 
 test('unknown paths of a single-page site get its page, or the one that its framework names', async (t) => {
   const files = ['index.html', '200.html', 'img/a.png'];
-  for (const fallback of ['index.html', '200.html']) {
+  for (const [fallback, page] of Object.entries({
+    'index.html': 'index.html',
+    '200.html': '200.html',
+    'none.html': 'index.html',
+  })) {
     const ask = await serve(t, files, { singlePage: true, fallback });
     for (const path of ['/orders/17', '/orders/', '/img/']) {
       const { status, text } = await ask(path);
-      assert.deepEqual([status, text], [200, fallback], path);
+      assert.deepEqual([status, text], [200, page], path);
     }
   }
+});
+
+test('a single page of another name is the front page too', async (t) => {
+  const ask = await serve(t, ['200.html'], { singlePage: true, fallback: '200.html' });
+  assert.deepEqual([(await ask('/')).status, (await ask('/')).text], [200, '200.html']);
 });
 
 test('for ever kept are only names with a hash, where other files lie beside them', async (t) => {

@@ -1,4 +1,6 @@
 /** Detector: Node.js, by package.json. */
+import { posix } from 'node:path';
+import { OrkestrError } from '../../../protocol/errors.ts';
 import type { PublicPrefix } from '../../../protocol/public-variables.ts';
 import type { Confidence, Evidence } from '../../../protocol/steps.ts';
 import type { DetectRequest, Detector, Facts, Finding, Miss } from '../detector.ts';
@@ -55,8 +57,12 @@ export const node: Detector = {
 
   async detect(request): Promise<Finding | Miss> {
     const app = await findApp(request);
-    if (app === null) return { missed: 'no package.json' };
+    if (app === null) return { missed: `no package.json${(await isOfNx(request)) ? `; ${NX_MEND}` : ''}` };
     const running = statedRunning(app.running, request);
+    refuseUnfit(app, running, request);
+    if (request.stated.outputDirectory === undefined && (await isRootOfNx(app, running))) return { missed: NX_MEND };
+    const outside = outsideBuild(app, running);
+    if (outside !== null) return { missed: outside };
     if (running.start === null && running.output === null) {
       return { missed: await whyNot(app) };
     }
@@ -78,17 +84,38 @@ export const node: Detector = {
   },
 };
 
+/** A plan whose build nothing here can run would only fail later, and say less. @throws OrkestrError ORK_MANIFEST_INVALID */
+function refuseUnfit({ manifest }: NodeApp, { framework, config, start }: Running, { stated }: DetectRequest): void {
+  if (start?.chosen === true || stated.outputDirectory !== undefined) return;
+  const why = framework?.unfit?.(manifest, config) ?? null;
+  if (why !== null) throw new OrkestrError('ORK_MANIFEST_INVALID', why);
+}
+
+/** Its projects are described by files of its plugins, each in their own way. */
+const NX_MEND =
+  'for a project of Nx that is no package, leave the root directory at that of nx.json, and say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json';
+
+const isOfNx = async ({ checkout }: DetectRequest): Promise<boolean> =>
+  checkout.rootDirectory !== '.' && checkout.repository.has('nx.json');
+
+/** The tools of all projects are listed at the root of Nx, where there is no page of any. */
+async function isRootOfNx({ root, folder }: NodeApp, { framework, output }: Running): Promise<boolean> {
+  const bundled = output !== null && framework?.bundler === true && folder === '.';
+  return bundled && (await root.has('nx.json')) && !(await root.has('index.html'));
+}
+
+/** Another runtime may have its assets built so; without one, this is why there is no plan. */
+function outsideBuild({ folder }: NodeApp, { config, output }: Running): string | null {
+  if (output === null || !posix.join(folder, output.folder).startsWith('..')) return null;
+  return `${config.path || 'the build script'} puts the build into ${output.folder}, outside of what is built: let it stay inside, or set the root directory further up`;
+}
+
 async function whyNot({ workspace, root }: NodeApp): Promise<string> {
   const reasons = [
     `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
   ];
   if (workspace !== null) reasons.push(`no app among the ${workspace.members.length} members of its workspace`);
-  // Its projects are described by files of its plugins, each in their own way.
-  else if (await root.has('nx.json')) {
-    reasons.push(
-      'for a project of Nx that is no package, say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json',
-    );
-  }
+  else if (await root.has('nx.json')) reasons.push(NX_MEND);
   return reasons.join('; ');
 }
 
@@ -207,7 +234,7 @@ function evidenceOf(facts: Facts, { app, running, build, manager, recipe, runtim
 }
 
 function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] {
-  const own = running.framework?.warning?.(app.manifest);
+  const own = running.framework?.warning?.(app.manifest, running.config);
   return [
     ...app.warnings,
     ...(recipe.install === null ? [] : manager.warnings),

@@ -1,4 +1,5 @@
 /** Generated Dockerfile for Node.js: install and build in one stage, what production needs in the other. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
@@ -26,6 +27,8 @@ export interface NodeRecipe {
   readonly whyKept: string | null;
   /** What the build leaves when it is only files; null for a server. */
   readonly output: StaticOutput | null;
+  /** Variables of the build command. */
+  readonly buildEnv: Readonly<Record<string, string>>;
   /** Further variables of the final stage. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -48,10 +51,7 @@ export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
     const site = writeStatic({
       base: surroundings.baseImages.static,
       port: facts.port ?? STATIC_PORT,
-      source: {
-        stage: 'build',
-        folder: folder === '.' ? folderIn(recipe.folder) : `${folderIn(recipe.folder)}/${folder}`,
-      },
+      source: { stage: 'build', folder: posix.join(folderIn(recipe.folder), folder) },
       ...output,
     });
     return { text: `${stages(build)}\n${site.text}`, files: site.files };
@@ -103,12 +103,17 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   if (buildCommand !== undefined) {
     // Behind the install, which a changed value does not repeat.
     const args = publicVariables.map((name) => `ARG ${name}`);
-    lines.push(...inFolder(folder, [...args, `RUN ${buildCommand}`]));
+    lines.push(...inFolder(folder, [...environment(recipe.buildEnv), ...args, `RUN ${buildCommand}`]));
   }
   if (prunesAfterwards(recipe, buildCommand)) {
     lines.push(`RUN ${mount} ${manager.prune}`);
   }
   return lines;
+}
+
+function environment(variables: Readonly<Record<string, string>>): string[] {
+  const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return set.length === 0 ? [] : [`ENV ${set.join(' ')}`];
 }
 
 const callsCorepack = (...commands: readonly (string | null | undefined)[]): boolean =>
@@ -146,10 +151,9 @@ function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string 
   const { image, folder, manager, env } = recipe;
   const { startCommand = '' } = facts;
   const variables = { NODE_ENV: 'production', HOME: '/tmp', ...env };
-  const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   return [
     `FROM ${image}`,
-    `ENV ${set.join(' ')} ${binPath(folder)}`,
+    `${environment(variables).join('')} ${binPath(folder)}`,
     // A start command that calls the package manager finds it.
     ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand) ? installManager(manager.setup) : []),
     ...(callsCorepack(startCommand) ? [INSTALL_COREPACK] : []),

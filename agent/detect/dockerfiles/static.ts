@@ -44,8 +44,10 @@ const HASHED_NAME =
   '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})(?:\\.[a-z0-9]+)+$';
 
 /** Writes only below /tmp, so that it runs unprivileged and on a read-only root. */
-function nginxConf({ port, singlePage, fallback = 'index.html', hashed, partlyHashed }: StaticRequest): string {
-  const unknown = singlePage ? `/${fallback}` : '=404';
+function nginxConf({ port, singlePage, fallback, hashed, partlyHashed }: StaticRequest): string {
+  // Whether the build makes its fallback is its own affair, so index.html stands behind it.
+  const pages = [...(fallback === undefined ? [] : [`/${fallback}`]), '/index.html'];
+  const unknown = singlePage ? pages.join(' ') : '=404';
   const forever = [
     ...(hashed === undefined ? [] : [`/${hashed}/`]),
     ...(partlyHashed === undefined ? [] : [`~ "^/${partlyHashed.replaceAll('.', '\\.')}/${HASHED_NAME}"`]),
@@ -97,6 +99,9 @@ ${forever.join('')}
     # Anything else is asked for anew, and answered 304 when nothing changed.
     add_header Cache-Control "no-cache";
     # The page blog.html goes before a folder blog, in which its articles may be.
+    location = / {
+      try_files /index.html ${unknown};
+    }
     location / {
       try_files $uri $uri.html $uri/ ${unknown};
     }

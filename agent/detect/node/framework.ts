@@ -30,8 +30,10 @@ export interface Framework {
   readonly bundler?: true;
   /** Port that its server listens on when nothing says another one. */
   readonly port?: number;
-  /** Build command when package.json has no `build` script. */
-  readonly build?: string;
+  /** Build command when package.json has no script for it. */
+  readonly build?: string | ((config: ConfigFile) => string);
+  /** Scripts that build it, when there is no `build`. */
+  readonly buildScripts?: readonly string[];
   /** The build as files; null when this project's build is a server. Absent: always a server. */
   readonly output?: (manifest: PackageJson, config: ConfigFile) => StaticOutput | null;
   /** Package that its server needs when it starts, beside its own. */
@@ -40,15 +42,25 @@ export interface Framework {
   readonly startScripts?: readonly string[];
   /** Start command when no script does. */
   readonly start?: string | ((manifest: PackageJson, config: ConfigFile) => string | null);
-  /** Scripts like this are for development and never start it in production. */
-  readonly development?: RegExp;
+  /** Scripts like this are for development, or for a server that its build does not make, and never start it in production. */
+  readonly development?: RegExp | ((config: ConfigFile) => RegExp);
   /** Its configuration files; the first that is there is read. */
   readonly config?: readonly string[];
   /** How names of variables begin that its build writes into files for the browser. */
   readonly publicPrefixes?: readonly PublicPrefix[];
   /** Environment variables that make the server reachable. */
   readonly env?: Readonly<Record<string, string>>;
-  readonly warning?: (manifest: PackageJson) => string | null;
+  /** Variables that its build command gets. */
+  readonly buildEnv?: (manifest: PackageJson, config: ConfigFile) => Readonly<Record<string, string>> | null;
+  readonly warning?: (manifest: PackageJson, config: ConfigFile) => string | null;
+  /** Why its build cannot run here, with the mend; asked where nobody says how it starts. */
+  readonly unfit?: (manifest: PackageJson, config: ConfigFile) => string | null;
+}
+
+/** A configuration as text without its comments, in which other settings are often kept. JSON has none that matter. */
+export function withoutComments({ path, text }: ConfigFile): ConfigFile {
+  if (path.endsWith('.json')) return { path, text };
+  return { path, text: text.replace(/(^|\s)(?:\/\*[^]*?\*\/|\/\/.*)/g, '$1') };
 }
 
 export const withExtensions = (name: string): string[] =>

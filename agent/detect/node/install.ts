@@ -5,7 +5,7 @@ import type { RepositoryView } from '../repository.ts';
 import type { NodeApp } from './app.ts';
 import { installScriptsOf, whyKept } from './development.ts';
 import type { PackageJson } from './package-json.ts';
-import { MANAGERS } from './package-manager.ts';
+import { MANAGERS, PNPM_STORE_VARIABLES } from './package-manager.ts';
 import type { ChosenManager, ManagerName } from './package-manager.ts';
 import type { Running } from './start.ts';
 
@@ -21,19 +21,25 @@ export interface Command {
 export async function buildOf(app: NodeApp, manager: ManagerName): Promise<Command | null> {
   const { manifest, folder, root, running } = app;
   const { framework } = running;
-  if (!Object.hasOwn(manifest.scripts, 'build')) {
-    return framework?.build === undefined ? null : { command: framework.build, from: `${framework.name} default` };
+  const script = buildScriptOf(app);
+  if (script === undefined) {
+    const { build, name } = framework ?? {};
+    const command = typeof build === 'function' ? build(running.config) : build;
+    return command === undefined ? null : { command, from: `${name} default` };
   }
-  const from = folder === '.' ? 'package.json scripts.build' : `${folder}/package.json scripts.build`;
+  const from = `${folder === '.' ? '' : `${folder}/`}package.json scripts.${script}`;
   const name = manifest.name ?? '';
   if (folder !== '.' && /^(?:@[a-z0-9._-]+\/)?[a-z0-9][a-z0-9._-]*$/i.test(name)) {
     if (await root.has('turbo.json'))
-      return { command: `turbo run build --filter=${name}`, from: `turbo.json, ${from}` };
-    if (await root.has('nx.json')) return { command: `nx run ${name}:build`, from: `nx.json, ${from}` };
-    if (manager === 'pnpm') return { command: `pnpm --filter ${name}... run build`, from };
+      return { command: `turbo run ${script} --filter=${name}`, from: `turbo.json, ${from}` };
+    if (await root.has('nx.json')) return { command: `nx run ${name}:${script}`, from: `nx.json, ${from}` };
+    if (manager === 'pnpm') return { command: `pnpm --filter ${name}... run ${script}`, from };
   }
-  return { command: `${MANAGERS[manager].run} build`, from };
+  return { command: `${MANAGERS[manager].run} ${script}`, from };
 }
+
+const buildScriptOf = ({ manifest, running: { framework } }: NodeApp): string | undefined =>
+  ['build', ...(framework?.buildScripts ?? [])].find((name) => Object.hasOwn(manifest.scripts, name));
 
 export async function recipeOf(
   app: NodeApp,
@@ -61,8 +67,19 @@ export async function recipeOf(
     installScripts: installs.length > 0,
     whyKept: whyKept(app, running, manager),
     output,
+    buildEnv: buildEnvOf(app, running, manager),
     env: framework?.env ?? {},
   };
+}
+
+/** What an app is built with may install something itself: pnpm refuses to from another store than the install's. */
+function buildEnvOf(
+  { manifest }: NodeApp,
+  { framework, config }: Running,
+  { name }: ChosenManager,
+): NodeRecipe['buildEnv'] {
+  const own = framework?.buildEnv?.(manifest, config) ?? {};
+  return name === 'pnpm' && Object.keys(own).length > 0 ? { ...own, ...PNPM_STORE_VARIABLES } : own;
 }
 
 const dependenciesOf = (manifest: PackageJson): Readonly<Record<string, string>> => ({

@@ -25,6 +25,8 @@ interface Manager {
 }
 
 const PNPM_STORE = '/root/.pnpm-store';
+/** Up to pnpm 10, and from pnpm 11 on. */
+export const PNPM_STORE_VARIABLES = { npm_config_store_dir: PNPM_STORE, PNPM_CONFIG_STORE_DIR: PNPM_STORE };
 
 export const MANAGERS = {
   npm: {

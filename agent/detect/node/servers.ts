@@ -1,7 +1,13 @@
 /** Frameworks of Node.js whose build is a server, at least by default; and libraries that serve. */
 import { named, withExtensions } from './framework.ts';
-import type { Framework } from './framework.ts';
+import type { ConfigFile, Framework } from './framework.ts';
 import { lists } from './package-json.ts';
+import { REACT_ROUTER } from './react-router.ts';
+import { SVELTEKIT } from './sveltekit.ts';
+
+const isExport = ({ text }: ConfigFile): boolean => /\boutput\s*:\s*['"]export['"]/.test(text);
+
+const ASTRO_ADAPTERS = ['@astrojs/vercel', '@astrojs/netlify', '@astrojs/cloudflare', '@deno/astro-adapter'];
 
 export const FULL_STACK: readonly Framework[] = [
   {
@@ -12,13 +18,14 @@ export const FULL_STACK: readonly Framework[] = [
     build: 'next build',
     config: withExtensions('next.config'),
     output: (_manifest, config) =>
-      /\boutput\s*:\s*['"]export['"]/.test(config.text)
+      isExport(config)
         ? { folder: named(config, 'distDir') ?? 'out', singlePage: false, hashed: '_next/static' }
         : null,
     start: 'next start',
     // Next.js reads it again when it starts, and would install the compiler then, which nobody may here.
     needsAtStart: ({ path }) => (/\.m?ts$/.test(path) ? 'typescript' : null),
-    development: /\bnext(?: dev\b|$)/,
+    // Of an export there is no server: its template keeps `next start` all the same.
+    development: (config) => (isExport(config) ? /\bnext(?: (?:dev|start)\b|$)/ : /\bnext(?: dev\b|$)/),
   },
   {
     name: 'Nuxt',
@@ -31,42 +38,10 @@ export const FULL_STACK: readonly Framework[] = [
         ? { folder: '.output/public', singlePage: false, hashed: '_nuxt' }
         : null,
     start: 'node .output/server/index.mjs',
-    development: /\bnuxi? (?:dev|preview|start)\b|\bnuxt$/,
+    development: /\bnux[ti] (?:dev|preview|start)\b|\bnuxt$/,
   },
-  {
-    name: 'SvelteKit',
-    packages: ['@sveltejs/kit'],
-    publicPrefixes: ['PUBLIC_', 'VITE_'],
-    port: 3000,
-    build: 'vite build',
-    output: (manifest) =>
-      lists(manifest, '@sveltejs/adapter-static')
-        ? { folder: 'build', singlePage: false, hashed: '_app/immutable' }
-        : null,
-    start: 'node build',
-    development: /\bvite\b/,
-    warning: (manifest) =>
-      lists(manifest, '@sveltejs/adapter-node', '@sveltejs/adapter-static')
-        ? null
-        : 'SvelteKit needs @sveltejs/adapter-node (or adapter-static) to run here; package.json lists neither.',
-  },
-  {
-    name: 'React Router',
-    packages: ['@react-router/serve'],
-    publicPrefixes: ['VITE_'],
-    port: 3000,
-    build: 'react-router build',
-    start: 'react-router-serve ./build/server/index.js',
-    development: /\breact-router dev\b/,
-  },
-  {
-    name: 'React Router',
-    packages: ['@react-router/dev'],
-    publicPrefixes: ['VITE_'],
-    build: 'react-router build',
-    output: () => ({ folder: 'build/client', singlePage: true, partlyHashed: 'assets' }),
-    development: /\breact-router dev\b/,
-  },
+  SVELTEKIT,
+  REACT_ROUTER,
   {
     name: 'Remix',
     packages: ['@remix-run/serve', '@remix-run/node'],
@@ -83,6 +58,13 @@ export const FULL_STACK: readonly Framework[] = [
     port: 4321,
     build: 'astro build',
     config: withExtensions('astro.config'),
+    // An adapter of another platform makes what only that platform runs.
+    unfit: (manifest, config) => {
+      const adapter = ASTRO_ADAPTERS.find((name) => lists(manifest, name) && config.text.includes(name));
+      return adapter === undefined
+        ? null
+        : `${config.path} names ${adapter}, whose build runs on another platform. Run \`npx astro add node\`; if all pages are static, take the adapter out.`;
+    },
     output: (manifest, config) =>
       lists(manifest, '@astrojs/node')
         ? null
