@@ -146,8 +146,13 @@ async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<Chosen
       ? wanted && { value: wanted.slice(0, 60), from: 'package.json engines.node' }
       : { value: pinned.slice(0, 60), from: 'package.json volta.node' };
   const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
-  return chooseRuntime(request, files, RUNTIME, said || null);
+  const chosen = await chooseRuntime(request, files, RUNTIME, said || null);
+  const isHosts = chosen.image === request.surroundings.baseImages.node;
+  return isHosts || isOnTrixie(chosen) ? chosen : { ...chosen, image: chosen.image.replace(/-trixie(?=-|$)/, '') };
 }
+
+/** Lines that ended before Debian 13 came have no official image with its name, but `node:18-slim` on the release of their time. */
+const isOnTrixie = ({ version }: ChosenRuntime): boolean => Number(version) >= 20 && !['21', '23'].includes(version);
 
 /** Of all that are listed: a server may have its pages built by another framework. */
 const publicPrefixesOf = (manifest: NodeApp['manifest']): PublicPrefix[] => [
