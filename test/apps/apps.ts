@@ -33,6 +33,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   remix: { body: /hello from Remix/ },
   'astro-server': { body: /hello from Astro on Node/ },
   'solid-start': { body: /hello from SolidStart/ },
+  'tanstack-start': { body: /hello from TanStack Start/ },
   // Node.js: sites.
   'vite-static': { body: /hello from a public variable/, variables: { VITE_GREETING: 'hello from a public variable' } },
   'next-export': { body: /hello from Next\.js/ },

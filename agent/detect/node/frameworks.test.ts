@@ -112,6 +112,15 @@ describe('builds without a server', () => {
     assert.equal(server.startCommand, 'react-router-serve ./build/server/index.js');
   });
 
+  test('TanStack Start is no site: a server with Nitro, an error with the mend without it', async () => {
+    const start = { dependencies: { '@tanstack/react-start': '1' }, devDependencies: { vite: '8' } };
+    assert.match((await refusal(start)).message, /npm install -D @tanstack\/nitro-v2-vite-plugin/);
+    const nitro = { ...start, devDependencies: { vite: '8', '@tanstack/nitro-v2-vite-plugin': '1' } };
+    assert.equal((await plan(nitro)).startCommand, 'node .output/server/index.mjs');
+    const spa = await plan(start, { 'vite.config.ts': 'tanstackStart({ spa: { enabled: true } })' });
+    assert.deepEqual(site(spa), ['static', 'dist/client', '/_shell.html /index.html']);
+  });
+
   test('nuxt dev is no start line', async () => {
     const made = await plan({ scripts: { start: 'nuxt dev' }, dependencies: { nuxt: '4' } });
     assert.equal(made.startCommand, 'node .output/server/index.mjs');

@@ -4,6 +4,7 @@ import type { ConfigFile, Framework } from './framework.ts';
 import { lists } from './package-json.ts';
 import { REACT_ROUTER } from './react-router.ts';
 import { SVELTEKIT } from './sveltekit.ts';
+import { TANSTACK_START } from './tanstack-start.ts';
 
 const isExport = ({ text }: ConfigFile): boolean => /\boutput\s*:\s*['"]export['"]/.test(text);
 
@@ -82,6 +83,7 @@ export const FULL_STACK: readonly Framework[] = [
     start: 'node .output/server/index.mjs',
     development: /\bvinxi dev\b/,
   },
+  TANSTACK_START,
   {
     name: 'NestJS',
     packages: ['@nestjs/core'],
