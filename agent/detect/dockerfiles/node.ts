@@ -19,6 +19,8 @@ export interface NodeRecipe {
   readonly manifests: readonly string[];
   /** Why the install needs all files instead, or null. */
   readonly sourcesFirst: string | null;
+  /** Scripts of the app that run at its install, and wait until all files are there. */
+  readonly lateScripts: readonly string[];
   /** Texts of the scripts that an install or a build may run. */
   readonly scripts: readonly string[];
   /** The package has scripts that run at install, which may need development dependencies. */
@@ -95,11 +97,13 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   if (callsCorepack(install, buildCommand, ...recipe.scripts)) lines.push(INSTALL_COREPACK);
   if (install !== null) {
     if (sourcesFirst !== null) lines.push(`# All files before the install: ${sourcesFirst}.`, 'COPY . .');
-    else lines.push(...copyManifests(recipe.manifests));
+    else lines.push(...copyManifests(recipe.manifests), ...withoutScripts(recipe.lateScripts));
     const whole = keepsDevelopment(recipe, buildCommand) || stated.installCommand !== undefined;
     lines.push(`RUN ${mount} ${install}${whole ? '' : ` ${manager.productionOnly}`}`);
   }
   if (install === null || sourcesFirst === null) lines.push('COPY . .');
+  if (install !== null && sourcesFirst === null)
+    lines.push(...recipe.lateScripts.map((script) => `RUN ${manager.run} ${script}`));
   if (buildCommand !== undefined) {
     // Behind the install, which a changed value does not repeat.
     const args = publicVariables.map((name) => `ARG ${name}`);
@@ -121,6 +125,10 @@ const callsCorepack = (...commands: readonly (string | null | undefined)[]): boo
 
 const inFolder = (folder: string, lines: readonly string[]): string[] =>
   folder === '.' ? [...lines] : [`WORKDIR ${folderIn(folder)}`, ...lines, 'WORKDIR /app'];
+
+/** Only packages run theirs at the install then. The next COPY brings the manifest back as it is. */
+const withoutScripts = (scripts: readonly string[]): string[] =>
+  scripts.length === 0 ? [] : [`RUN npm pkg delete ${scripts.map((script) => `scripts.${script}`).join(' ')}`];
 
 /** Each manifest to the folder where it lies. */
 function copyManifests(manifests: readonly string[]): string[] {

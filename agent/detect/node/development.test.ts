@@ -80,6 +80,13 @@ test('pnpm takes development dependencies out without making the others anew', a
   assert.doesNotMatch(dockerfile.text, /pnpm prune/);
 });
 
+test('Yarn 4 would run the own scripts of an app again, and keeps what they may need', async () => {
+  const manifest = { scripts: { postinstall: 'nuxt prepare', start: 'node a.js' }, dependencies: { koa: '2' } };
+  const berry = { 'yarn.lock': '__metadata:\n  version: 8\n' };
+  assert.match(kept(await plan(manifest, berry)), /^yarn would run scripts\.postinstall again/);
+  assert.ok(prunes(await plan({ ...manifest, scripts: { prepare: 'husky', start: 'node a.js' } }, berry)));
+});
+
 test('bun installs production anew, unless something that was made since would be lost', async () => {
   const bun = { 'bun.lock': '{}' };
   const manifest = { scripts: { build: 'tsc', start: 'bun main.js' }, dependencies: { hono: '4' } };

@@ -2,8 +2,8 @@
 import type { NodeApp } from './app.ts';
 import { lists } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
-import type { ChosenManager } from './package-manager.ts';
-import { managerOf } from './package-manager.ts';
+import { managerOf, shownName } from './package-manager.ts';
+import type { ChosenManager, ManagerName } from './package-manager.ts';
 import type { Running } from './start.ts';
 
 /** Packages behind programs of another name, and what programs need beside their own package. */
@@ -43,27 +43,29 @@ export function whyKept(
   if (needed !== null && isDevelopment(needed)) {
     return `${config.path} needs ${needed} at the start, a development dependency`;
   }
-  return managerOf(manager).pruneInstallsAnew === true ? whyNotAnew(app, manifests, manager.name) : null;
+  return whyNotPruned(app, manifests, manager.name);
 }
 
-/** A second install makes nothing again that the build has put into packages, and cannot run scripts of development tools. */
-function whyNotAnew({ workspace }: NodeApp, manifests: Manifests, manager: string): string | null {
-  if (manifests.some((manifest) => lists(manifest, 'prisma', '@prisma/client'))) {
-    return `${manager} would take the client that Prisma generates out with development dependencies`;
+/** Some can only take them out by another install, which knows nothing of what was made since the first. */
+function whyNotPruned({ workspace }: NodeApp, manifests: Manifests, name: ManagerName): string | null {
+  const { pruneInstallsAnew, pruneRunsScripts } = managerOf({ name });
+  if (pruneInstallsAnew === true && manifests.some((manifest) => lists(manifest, 'prisma', '@prisma/client'))) {
+    return `${shownName(name)} would take the client that Prisma generates out with development dependencies`;
   }
-  if (workspace !== null)
-    return `${manager} would install every member again, without the tools that it was built with`;
-  const script = manifests.flatMap((manifest) => installScriptsOf(manifest))[0];
-  return script === undefined
+  if (pruneInstallsAnew === true && workspace !== null) {
+    return `${shownName(name)} would install every member again, without the tools that it was built with`;
+  }
+  const script = manifests.flatMap((manifest) => installScriptsOf(manifest, name))[0];
+  return pruneRunsScripts !== true || script === undefined
     ? null
-    : `${manager} would run scripts.${script} again, without the development dependencies that it may need`;
+    : `${shownName(name)} would run scripts.${script} again, without the development dependencies that it may need`;
 }
 
 /** Scripts that package managers run by themselves during an install: they may need any file of the repository. */
-const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare'];
-
-export const installScriptsOf = ({ scripts }: PackageJson): string[] =>
-  INSTALL_SCRIPTS.filter((name) => Object.hasOwn(scripts, name));
+export function installScriptsOf({ scripts }: PackageJson, manager: ManagerName): string[] {
+  const names = ['preinstall', 'install', 'postinstall', ...(manager === 'berry' ? [] : ['prepare'])];
+  return names.filter((name) => Object.hasOwn(scripts, name));
+}
 
 /** A start command and the scripts that it calls. */
 function linesOf(manifests: Manifests, command: string): string[] {

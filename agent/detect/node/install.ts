@@ -1,5 +1,6 @@
 /** How the packages of an app get installed and the app built. */
 import type { NodeRecipe } from '../dockerfiles/node.ts';
+import { imageVersion } from '../base-images.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { NodeApp } from './app.ts';
@@ -49,7 +50,9 @@ export async function recipeOf(
   const { root, rootManifest, manifest, folder, workspace } = app;
   const { install, installWithoutLock } = MANAGERS[manager.name];
   const { framework, output } = running;
-  const installs = installScriptsOf(rootManifest);
+  const installs = installScriptsOf(rootManifest, manager.name);
+  const scripts = [...Object.values(rootManifest.scripts), ...Object.values(manifest.scripts)];
+  const wait = canWait(installs, app, image);
   const dependencies = { ...dependenciesOf(rootManifest), ...dependenciesOf(manifest) };
   const nothing = Object.keys(dependencies).length === 0 && installs.length === 0 && workspace === null;
   const members = workspace?.members ?? [];
@@ -62,8 +65,14 @@ export async function recipeOf(
       ...(await manifestsOf(root, manager.lockfile)),
       ...members.slice(0, MAX_MANIFESTS).map((member) => `${member}/package.json`),
     ],
-    sourcesFirst: await whySourcesFirst(root, { installs, members: members.length, dependencies }),
-    scripts: [...Object.values(rootManifest.scripts), ...Object.values(manifest.scripts)],
+    sourcesFirst: await whySourcesFirst(root, {
+      installs: wait ? [] : installs,
+      members: members.length,
+      dependencies,
+      scripts,
+    }),
+    lateScripts: wait ? installs : [],
+    scripts,
     installScripts: installs.length > 0,
     whyKept: whyKept(app, running, manager),
     output,
@@ -93,6 +102,17 @@ async function manifestsOf(repository: RepositoryView, lockfile: string | null):
   return ['package.json', ...(lockfile === null ? [] : [lockfile]), ...others];
 }
 
+/**
+ * Whether the app's own install scripts can run behind the install, when all files are there: they do by themselves, but for
+ * `preinstall`. Members of a workspace may have some too, and npm before Node.js 16 cannot take them out of package.json.
+ */
+function canWait(installs: readonly string[], { workspace, folder }: NodeApp, image: string): boolean {
+  const isAlone = workspace === null && folder === '.';
+  return isAlone && !installs.includes('preinstall') && Number(imageVersion(image) ?? MIN_NODE) >= MIN_NODE;
+}
+
+const MIN_NODE = 16;
+
 /** Why the install needs more than the manifests, or null. */
 async function whySourcesFirst(
   repository: RepositoryView,
@@ -100,12 +120,20 @@ async function whySourcesFirst(
     readonly installs: readonly string[];
     readonly members: number;
     readonly dependencies: Readonly<Record<string, string>>;
+    readonly scripts: readonly string[];
   },
 ): Promise<string | null> {
   if (told.installs.length > 0) return `scripts.${told.installs[0]} may need any file`;
   if (told.members > MAX_MANIFESTS) return 'the manifests of all workspaces are needed';
   if (Object.values(told.dependencies).some((range) => /^(?:file|link|portal|patch):/.test(range))) {
     return 'a dependency is a folder of the repository';
+  }
+  // Up to version 6 it does so unasked; without its schema it only says that there is none.
+  if (
+    Object.hasOwn(told.dependencies, '@prisma/client') &&
+    !told.scripts.some((line) => line.includes('prisma generate'))
+  ) {
+    return 'the client that Prisma generates at the install needs its schema';
   }
   const folders = await repository.entries('.');
   return folders.includes('.yarn/') || folders.includes('patches/') ? 'the package manager has files of its own' : null;

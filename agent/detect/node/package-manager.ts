@@ -20,6 +20,8 @@ interface Manager {
   readonly prune: string;
   /** It installs all anew, without what scripts have put into packages since. */
   readonly pruneInstallsAnew?: true;
+  /** It runs the app's own install scripts again. */
+  readonly pruneRunsScripts?: true;
   readonly run: string;
   readonly cacheDirectory: string;
 }
@@ -69,6 +71,7 @@ export const MANAGERS = {
     installWithoutLock: 'yarn install --no-immutable',
     productionOnly: null,
     prune: 'yarn workspaces focus --all --production',
+    pruneRunsScripts: true,
     run: 'yarn run',
     cacheDirectory: '/root/.yarn/berry/cache',
   },
@@ -81,6 +84,7 @@ export const MANAGERS = {
     // It has no prune. Packages that are built at their install are built again.
     prune: 'rm -rf node_modules && bun install --production --frozen-lockfile',
     pruneInstallsAnew: true,
+    pruneRunsScripts: true,
     run: 'bun run',
     cacheDirectory: '/root/.bun/install/cache',
   },
@@ -104,6 +108,9 @@ export interface ChosenManager {
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
 }
+
+/** As people call it. */
+export const shownName = (name: ManagerName): string => (name === 'berry' ? 'yarn' : name);
 
 export const managerOf = ({ name }: Pick<ChosenManager, 'name'>): Manager => MANAGERS[name];
 
@@ -145,7 +152,7 @@ function setupOf({ name, version }: Choice, field: string | null | undefined): M
 function shown(name: ManagerName, setup: ManagerSetup | null): string {
   if (setup === null) return name;
   const { version, hash } = setup;
-  return `${name === 'berry' ? 'yarn' : name} ${version}${hash === null ? '' : `, pinned by ${hash.algorithm}`}`;
+  return `${shownName(name)} ${version}${hash === null ? '' : `, pinned by ${hash.algorithm}`}`;
 }
 
 function fieldWarnings(field: string | undefined, name: ManagerName, setup: ManagerSetup | null): string[] {
