@@ -9,7 +9,7 @@ import type { PlanRequest } from './index.ts';
 
 /** Settings, and what else a plan is asked with. */
 export type Asked = PlanRequest['settings'] &
-  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget'>> & {
+  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget' | 'variables'>> & {
     /** Base images that the host made itself. */
     readonly madeHere?: readonly string[];
     readonly baseImages?: Partial<BaseImages>;
@@ -50,6 +50,7 @@ export class RepositoryFolder {
     madeHere = [],
     baseImages = {},
     budget,
+    variables,
     ...settings
   }: Asked = {}): Promise<BuildPlan> {
     return planBuild({
@@ -62,6 +63,7 @@ export class RepositoryFolder {
         isMadeHere: async (image) => madeHere.includes(image),
         cacheScope: 'scope',
       },
+      ...(variables && { variables }),
       ...(budget && { budget }),
     });
   }
