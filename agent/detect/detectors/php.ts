@@ -18,6 +18,7 @@ const RUNTIME: Runtime = {
   kind: 'php',
   digits: 2,
   lines: ['8.5', '8.3', '8.2', '8.1'],
+  trixieSince: '8.1',
   supported: ['8.5', '8.4', '8.3', '8.2'],
   standing: 'a version with security fixes until the end of 2028',
   files: [versionFile('.php-version'), toolVersions('php')],

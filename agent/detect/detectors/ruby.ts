@@ -13,6 +13,8 @@ const RUNTIME: Runtime = {
   kind: 'ruby',
   digits: 2,
   lines: ['3.4', '4.0', '3.2'],
+  trixieSince: '3.2',
+  exactFor: 'bundler',
   supported: ['4.0', '3.4', '3.3'],
   standing: 'a version with security fixes until March 2027',
   files: [versionFile('.ruby-version'), toolVersions('ruby')],
