@@ -87,6 +87,8 @@ export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   'flask-pdm': 'a lockfile of pdm names files of the Python registry',
   'starlette-poetry': 'a lockfile of poetry names files of the Python registry',
   streamlit: `Streamlit ${NO_REGISTRY}`,
+  'go-cgo': "Debian's package of go-sqlite3 has no SQLite in it",
+  'rust-workspace': `Axum ${NO_REGISTRY}`,
   'actix-web': `Actix Web ${NO_REGISTRY}`,
   axum: `Axum ${NO_REGISTRY}`,
   rocket: `Rocket ${NO_REGISTRY}`,
