@@ -73,6 +73,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   'go-modules': { body: /hello from Go/, changed: 'main.go' },
   'rust-plain': { body: /hello from Rust/ },
   'php-plain': { body: /hello from PHP/ },
+  'php-database': { body: /hello from PHP with databases/ },
   'ruby-plain': { body: /hello from Ruby/ },
   rack: { body: /hello from Rack/ },
   sinatra: { body: /hello from Sinatra/, changed: 'app.rb' },

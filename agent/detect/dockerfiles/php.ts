@@ -1,7 +1,8 @@
 /** Generated Dockerfile for PHP: Apache with PHP inside, as any user, on $PORT. */
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { ManagerSetup } from '../node/package-manager.ts';
-import { cacheMount, runAs, stages, USER } from './common.ts';
+import type { ExtensionSetup } from '../php/extensions.ts';
+import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 import { installManager } from './package-manager.ts';
 
 export interface PhpRecipe {
@@ -10,6 +11,9 @@ export interface PhpRecipe {
   readonly documentRoot: string;
   /** The files that composer installs from; empty without composer.json. */
   readonly manifests: readonly string[];
+  readonly extensions: ExtensionSetup;
+  /** What the framework is told: `APP_ENV=prod`. */
+  readonly environment: string | undefined;
   /** How the assets of the front end are built, into public/; null without any. */
   readonly assets: {
     readonly manifests: readonly string[];
@@ -53,7 +57,8 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
         ];
   const run = [
     `FROM ${recipe.image}`,
-    'ENV HOME=/tmp',
+    ...installExtensions(recipe.extensions),
+    `ENV HOME=/tmp${recipe.environment === undefined ? '' : ` ${recipe.environment}`}`,
     'COPY .orkestr/apache.conf /etc/orkestr/apache.conf',
     `COPY --chown=${USER} . /app`,
     ...(manifests.length === 0 ? [] : [`COPY --from=vendor --chown=${USER} /app/vendor /app/vendor`]),
@@ -64,6 +69,16 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
   ];
   const root = documentRoot === '.' ? '/app' : `/app/${documentRoot}`;
   return { text: stages(vendor, front, run), files: [{ path: '.orkestr/apache.conf', text: apacheConf(root) }] };
+}
+
+/** By the programs of the official image; base images that a host made itself have some of the same names. */
+function installExtensions({ packages, configure, own, pecl }: ExtensionSetup): string[] {
+  return [
+    ...aptInstall(packages),
+    ...configure.map((extension) => `RUN docker-php-ext-configure ${extension}`),
+    ...(own.length === 0 ? [] : [`RUN docker-php-ext-install -j"$(nproc)" ${own.join(' ')}`]),
+    ...(pecl.length === 0 ? [] : [`RUN pecl install ${pecl.join(' ')} && docker-php-ext-enable ${pecl.join(' ')}`]),
+  ];
 }
 
 /** Writes only below /tmp. Modules are those that the image has switched on. */
