@@ -97,6 +97,7 @@ export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   axum: `Axum ${NO_REGISTRY}`,
   rocket: `Rocket ${NO_REGISTRY}`,
   warp: `Warp ${NO_REGISTRY}`,
+  'rails-bundled': `jsbundling-rails ${NO_REGISTRY}`,
   laravel: "Debian's packages of PHP are no repository of composer",
   slim: "Debian's packages of PHP are no repository of composer",
   symfony: "Debian's packages of PHP are no repository of composer",

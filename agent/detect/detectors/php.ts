@@ -4,11 +4,11 @@ import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { PHP_START, writePhp } from '../dockerfiles/php.ts';
 import type { PhpRecipe } from '../dockerfiles/php.ts';
+import { frontEndOf } from '../front-end.ts';
 import { parseJson } from '../manifests.ts';
 import { extensionSetup } from '../php/extensions.ts';
 import { neededExtensions } from '../php/needs.ts';
 import { readPackageJson } from '../node/package-json.ts';
-import { choosePackageManager, MANAGERS } from '../node/package-manager.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -135,14 +135,8 @@ async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']
   const manifest = await readPackageJson(repository);
   if (manifest === null || !Object.hasOwn(manifest.scripts, 'build') || !(await repository.has('public/index.php')))
     return null;
-  const { name, setup, lockfile } = await choosePackageManager(repository, manifest);
-  const { install, installWithoutLock, run } = MANAGERS[name];
-  return {
-    manifests: ['package.json', ...(lockfile === null ? [] : [lockfile])],
-    install: lockfile === null ? installWithoutLock : install,
-    setup,
-    build: `${run} build`,
-  };
+  const frontEnd = await frontEndOf(repository, manifest);
+  return { frontEnd, build: `${frontEnd.run} build` };
 }
 
 function extensionWarning(unknown: readonly string[]): string[] {

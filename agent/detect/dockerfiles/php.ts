@@ -1,9 +1,9 @@
 /** Generated Dockerfile for PHP: Apache with PHP inside, as any user, on $PORT. */
 import type { Generated, WriteRequest } from '../detector.ts';
-import type { ManagerSetup } from '../node/package-manager.ts';
+import type { FrontEnd } from '../front-end.ts';
 import type { ExtensionSetup } from '../php/extensions.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
-import { installManager } from './package-manager.ts';
+import { installFrontEnd } from './front-end.ts';
 
 export interface PhpRecipe {
   readonly image: string;
@@ -15,12 +15,7 @@ export interface PhpRecipe {
   /** What the framework is told: `APP_ENV=prod`. */
   readonly environment: string | undefined;
   /** How the assets of the front end are built, into public/; null without any. */
-  readonly assets: {
-    readonly manifests: readonly string[];
-    readonly install: string;
-    readonly setup: ManagerSetup | null;
-    readonly build: string;
-  } | null;
+  readonly assets: { readonly frontEnd: FrontEnd; readonly build: string } | null;
 }
 
 export const PHP_START = 'apache2 -DFOREGROUND -f /etc/orkestr/apache.conf';
@@ -48,9 +43,7 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
       : [
           `FROM ${baseImages.node} AS assets`,
           'WORKDIR /app',
-          ...(assets.setup === null ? [] : installManager(assets.setup)),
-          `COPY ${assets.manifests.join(' ')} ./`,
-          `RUN ${cacheMount(cacheScope, 'npm', '/root/.npm')} ${assets.install}`,
+          ...installFrontEnd(assets.frontEnd, cacheScope),
           'COPY . .',
           ...(manifests.length === 0 ? [] : ['COPY --from=vendor /app/vendor vendor']),
           `RUN ${assets.build}`,
