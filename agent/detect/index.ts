@@ -26,6 +26,8 @@ export interface PlanRequest {
   readonly settings: BuildSettings;
   /** The port that the environment asks for, and where it says so. */
   readonly port?: Stated<number> | undefined;
+  /** Linux capabilities that the environment gives its container. */
+  readonly capabilities?: readonly string[];
   readonly surroundings: Surroundings;
   /** Counts what is read; a test looks at it. */
   readonly budget?: ReadingBudget;
@@ -89,6 +91,7 @@ async function detectRequest(request: PlanRequest, budget: ReadingBudget): Promi
     repository,
     checkout: { repository: checkout, rootDirectory },
     stated: stateSettings(request.settings, request.port, file),
+    capabilities: request.capabilities ?? [],
     surroundings: request.surroundings,
   };
 }

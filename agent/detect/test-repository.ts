@@ -9,7 +9,7 @@ import type { PlanRequest } from './index.ts';
 
 /** Settings, and what else a plan is asked with. */
 export type Asked = PlanRequest['settings'] &
-  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget'>> & {
+  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'capabilities' | 'budget'>> & {
     /** Base images that the host made itself. */
     readonly madeHere?: readonly string[];
     readonly baseImages?: Partial<BaseImages>;
@@ -49,6 +49,7 @@ export class RepositoryFolder {
     rootDirectory = '.',
     madeHere = [],
     baseImages = {},
+    capabilities = [],
     budget,
     ...settings
   }: Asked = {}): Promise<BuildPlan> {
@@ -57,6 +58,7 @@ export class RepositoryFolder {
       rootDirectory,
       settings,
       port,
+      capabilities,
       surroundings: {
         baseImages: BaseImages.parse(baseImages),
         isMadeHere: async (image) => madeHere.includes(image),

@@ -21,6 +21,7 @@ export const analyze: Step<'analyze'> = {
       rootDirectory: settings.rootDirectory,
       settings,
       port: askedPort(job),
+      capabilities: settings.capabilities,
       surroundings: {
         baseImages: ports.baseImages,
         isMadeHere: (image) => ports.images.isMadeHere(image),
