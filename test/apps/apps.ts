@@ -55,6 +55,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   'workspace-yarn-nx': { body: /hello from a member/ },
   // Said by the repository.
   procfile: { body: /hello from a Procfile/ },
+  'below-root': { body: /hello from Flask/ },
   overridden: { body: /hello from orkestr\.json/ },
   'dockerfile-own': { body: /./ },
   'dockerfile-prod': { body: /hello/ },
