@@ -103,6 +103,7 @@ export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   slim: "Debian's packages of PHP are no repository of composer",
   symfony: "Debian's packages of PHP are no repository of composer",
   'spring-boot-maven': `Spring Boot ${NO_REGISTRY}`,
+  'spring-boot-modules': `Spring Boot ${NO_REGISTRY}`,
   'spring-boot-gradle': `Spring Boot ${NO_REGISTRY}`,
   quarkus: `Quarkus ${NO_REGISTRY}`,
   micronaut: `Micronaut ${NO_REGISTRY}`,
