@@ -5,7 +5,7 @@ import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
 import { ENTRY_FILES } from '../python/app.ts';
-import { DJANGO, djangoBuild } from '../python/django.ts';
+import { COLLECT_ADVICE, DJANGO, djangoBuild } from '../python/django.ts';
 import type { DjangoBuild } from '../python/django.ts';
 import type { PythonStart } from '../python/frameworks.ts';
 import { headlessWarning, systemPackages } from '../python/libraries.ts';
@@ -46,7 +46,7 @@ export const python: Detector = {
       image: runtime.image,
       dependencies,
       packages: systemPackages({ names, needsGit }),
-      advice: build?.advice,
+      advice: build === null ? undefined : COLLECT_ADVICE,
     };
     return {
       confidence: start.framework === 'Python' && start.from !== 'Procfile' ? 'likely' : 'certain',

@@ -12,9 +12,9 @@ const SETTINGS =
 const COLLECT = 'python manage.py collectstatic --noinput';
 
 /** What a build says when collectstatic fails: it stops, since without its files pages fail too. */
-const adviceFor = (command: string): string =>
-  'collectstatic failed. When your settings need further variables, give it some in the buildCommand of orkestr.json: ' +
-  `"DATABASE_URL=sqlite:///build.sqlite3 ${command}". The buildCommand "true" leaves it out.`;
+export const COLLECT_ADVICE =
+  'collectstatic failed. Variables that your settings need are given to the build by: orkestr env set --build NAME=- ' +
+  'To build without it, write "buildCommand": "true" into orkestr.json.';
 
 export async function djangoStart(
   repository: RepositoryView,
@@ -47,8 +47,6 @@ async function listedServer(
 export interface DjangoBuild {
   readonly command: string;
   readonly from: string;
-  /** What the build says when it fails. */
-  readonly advice: string;
   readonly warnings: readonly string[];
 }
 
@@ -73,7 +71,6 @@ export async function djangoBuild(repository: RepositoryView, names: ReadonlySet
   const command = [...environment, COLLECT].join(' ');
   return {
     command,
-    advice: adviceFor(command),
     from: `STATIC_ROOT in ${from}`,
     warnings: names.has('whitenoise') ? [] : [unserved],
   };
