@@ -108,6 +108,23 @@ describe('diagnosis of an app that ended', () => {
     assert.ok(error.evidence.includes('app: connecting'));
   });
 
+  test('an app that may not change its user is told what lets it', () => {
+    const lines = [
+      'nginx: [emerg] chown("/var/cache/nginx/client_temp", 101) failed (1: Operation not permitted)',
+      '(1)Operation not permitted: AH02156: setgid: unable to set group id to Group 33',
+      'error: failed switching to "redis": operation not permitted',
+      "chown: changing ownership of '/data': Operation not permitted",
+    ];
+    for (const line of lines) {
+      const { message } = diagnoseExit({ exitCode: 1, oomKilled: false }, 512, [line, 'stopped']);
+      assert.match(message, /environment set --setting 'capabilities=\["CHOWN","SETGID","SETUID"\]'$/, line);
+      assert.match(diagnose({ ...facts([]), tail: [line] }).message, /capabilities=/, line);
+    }
+    for (const line of ['open /dev/kvm: operation not permitted', 'chown: no such user']) {
+      assert.doesNotMatch(diagnoseExit({ exitCode: 1, oomKilled: false }, 512, [line]).message, /capabilities/, line);
+    }
+  });
+
   test('an exit by a signal names the signal', () => {
     const error = diagnoseExit({ exitCode: 139, oomKilled: false }, 512, []);
     assert.match(error.message, /by signal SIGSEGV \(exit code 139\).*It wrote nothing/);

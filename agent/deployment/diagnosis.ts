@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Listener } from '../../protocol/steps.ts';
+import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
 import type { ContainerState } from './ports.ts';
 
 /** Log lines of the app that an error carries. */
@@ -48,6 +49,15 @@ export function tailEvidence(tail: readonly string[]): string[] {
   return tail.slice(-TAIL_LINES).map((line) => `app: ${line}`);
 }
 
+/** As nginx, Apache, gosu, su-exec, setpriv and chown say what they may not. */
+const CHANGE = /chown|changing ownership|set(?:res)?[ug]id|setgroups|switching to|set (?:user|group) id/i;
+
+/** What to do about an app that wanted to change its user, or the owner of its files; nothing for others. */
+function capabilityHint(tail: readonly string[]): string {
+  if (!tail.some((line) => CHANGE.test(line) && /operation not permitted/i.test(line))) return '';
+  return ` It starts as root and changes its user, or the owner of files, which takes capabilities: ${capabilityCommand(CHANGE_USER)}`;
+}
+
 /** The reason why a running app did not become healthy in its time. */
 export function diagnose(facts: UnhealthyFacts): OrkestrError {
   const { port, portFrom, budgetSeconds } = facts;
@@ -58,7 +68,7 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
     ...tailEvidence(facts.tail),
   ];
   const because = (code: 'ORK_PORT_CLOSED' | 'ORK_PORT_WRONG' | 'ORK_PORT_LOOPBACK' | 'ORK_UNHEALTHY', text: string) =>
-    new OrkestrError(code, text, { evidence });
+    new OrkestrError(code, text + capabilityHint(facts.tail), { evidence });
 
   const atPort = open?.filter((one) => one.port === port) ?? [];
   if (open === null || atPort.some(({ address }) => !isLoopback(address))) {
@@ -112,5 +122,7 @@ export function diagnoseExit(
   const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
   const said = tail.findLast((line) => line.trim() !== '')?.trim();
   const last = said === undefined ? 'It wrote nothing.' : `Its last line: ${said.slice(0, 300)}`;
-  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${last}`, { evidence });
+  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${last}${capabilityHint(tail)}`, {
+    evidence,
+  });
 }

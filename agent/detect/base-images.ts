@@ -38,3 +38,11 @@ export function imageVersion(name: string): string | null {
 export function withVersion(name: string, version: string): string {
   return name.replace(/:(v?)\d+(?:\.\d+)*(-[A-Za-z0-9._-]+)?$/, `:$1${version}$2`);
 }
+
+/**
+ * The same image name without the Debian release that ours have. Every version was published under such a name, but only
+ * those of the release's own time with it: `rust:1.80-slim-trixie` is none, `rust:1.80-slim` is one.
+ */
+export function withoutRelease(name: string): string {
+  return name.replace(/-trixie(?=-|$)/, '');
+}

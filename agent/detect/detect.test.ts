@@ -445,6 +445,18 @@ describe('detector static', () => {
   });
 });
 
+describe('a Procfile', () => {
+  test('that a language does not start by is a warning with what starts the app', async () => {
+    const files = { 'go.mod': 'module x\n', 'main.go': 'package main', Procfile: 'web: bin/x -v\n' };
+    assert.deepEqual((await plan(files)).warnings, [
+      'The web line of the Procfile is not used: /usr/local/bin/app starts the app. Set startCommand if it needs another.',
+    ]);
+    assert.deepEqual((await plan(files, { startCommand: 'bin/x -v' })).warnings, []);
+    const python = { 'app.py': '', 'requirements.txt': 'flask', Procfile: 'web: python app.py\n' };
+    assert.deepEqual((await plan(python)).warnings, []);
+  });
+});
+
 describe('several that match', () => {
   test('a warning names what else would have fitted, and why', async () => {
     const made = await plan({
@@ -512,6 +524,13 @@ describe('detector elixir', () => {
     const standard = await plan({ 'mix.exs': mix('version: "1.0.0"') });
     assert.match(standard.buildCommand ?? '', /mix release --overwrite$/);
     assert.equal(standard.startCommand, 'bin/shop start');
+  });
+
+  test('Phoenix with a database needs its address too, and the plan says so', async () => {
+    const needs = async (deps: string): Promise<string> =>
+      (await plan({ 'mix.exs': mix(`deps: [{:phoenix, "~> 1.8"}${deps}]`) })).warnings.join();
+    assert.match(await needs(', {:ecto_sql, "~> 3.10"}'), /needs DATABASE_URL, SECRET_KEY_BASE and PHX_HOST/);
+    assert.doesNotMatch(await needs(''), /DATABASE_URL/);
   });
 
   test('dependencies are compiled under the configuration of production', async () => {

@@ -75,6 +75,8 @@ export interface DetectRequest {
   /** The whole checkout, and where in it the root directory is. */
   readonly checkout: { readonly repository: RepositoryView; readonly rootDirectory: string };
   readonly stated: StatedSettings;
+  /** Linux capabilities that the app's container will have. */
+  readonly capabilities: readonly string[];
   readonly surroundings: Surroundings;
 }
 

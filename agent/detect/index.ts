@@ -3,6 +3,8 @@ import type { BuildSettings } from '../../protocol/build-settings.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { EnvVars } from '../../protocol/ids.ts';
 import type { BuildPlan } from '../../protocol/steps.ts';
+import { appsBelow, describeApps, onlyApp } from './apps-below.ts';
+import type { AppBelow } from './apps-below.ts';
 import { composeFile } from './compose-file.ts';
 import type { DetectRequest, Detector, Finding, Stated, StatedSettings, Surroundings } from './detector.ts';
 import { DETECTORS } from './detectors/index.ts';
@@ -30,6 +32,8 @@ export interface PlanRequest {
   readonly port?: Stated<number> | undefined;
   /** Of the app: those that are public by its framework's definition become build args of a generated Dockerfile. */
   readonly variables?: EnvVars;
+  /** Linux capabilities that the environment gives its container. */
+  readonly capabilities?: readonly string[];
   readonly surroundings: Surroundings;
   /** Counts what is read; a test looks at it. */
   readonly budget?: ReadingBudget;
@@ -47,7 +51,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   const outcomes = await askAll(detect);
   const ranked = rank(outcomes);
   const [winner] = ranked;
-  if (winner === undefined) throw await nothingFound(detect, outcomes);
+  if (winner === undefined) return planBelow({ ...request, budget }, detect, outcomes);
   if (winner.kind === 'failed') throw winner.error;
   const { detector, finding } = winner;
   const { facts, evidence } = applySettings(finding, detect.stated);
@@ -80,6 +84,21 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   };
 }
 
+/** The plan of the only app below the root of the repository. @throws OrkestrError ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE */
+async function planBelow(
+  request: PlanRequest,
+  detect: DetectRequest,
+  outcomes: readonly Outcome<Finding>[],
+): Promise<BuildPlan> {
+  const isRoot = detect.checkout.rootDirectory === '.';
+  const apps = isRoot ? await appsBelow(detect, async (below) => rank(await askAll(below))) : [];
+  const only = (await composeFile(detect.repository)) === null ? onlyApp(apps) : null;
+  if (only === null) throw await nothingFound(detect, outcomes, apps);
+  const plan = await planBuild({ ...request, rootDirectory: only.folder });
+  const taken = `The root directory is ${only.folder}, the only folder with an app, since there is none at the root of the repository. Write "rootDirectory": "${only.folder}" into an orkestr.json there to be sure.`;
+  return { ...plan, warnings: [taken, ...plan.warnings] };
+}
+
 async function detectRequest(request: PlanRequest, budget: ReadingBudget): Promise<DetectRequest> {
   const checkout = openRepository(await folderOf(request.checkout, '.'), budget);
   const outer = await readOrkestrJson(checkout);
@@ -97,6 +116,7 @@ async function detectRequest(request: PlanRequest, budget: ReadingBudget): Promi
     repository,
     checkout: { repository: checkout, rootDirectory },
     stated: stateSettings(request.settings, request.port, file),
+    capabilities: request.capabilities ?? [],
     surroundings: request.surroundings,
   };
 }
@@ -135,6 +155,7 @@ function asked({ detector: named, dockerfile }: StatedSettings): readonly Detect
 async function nothingFound(
   { repository, checkout }: DetectRequest,
   outcomes: readonly Outcome<Finding>[],
+  apps: readonly AppBelow[],
 ): Promise<OrkestrError> {
   const where = checkout.rootDirectory === '.' ? 'the repository' : checkout.rootDirectory;
   const compose = await composeFile(repository);
@@ -142,13 +163,13 @@ async function nothingFound(
     const services = compose.services.length === 0 ? '' : ` Its services: ${compose.services.join(', ')}.`;
     return new OrkestrError(
       'ORK_COMPOSE_FILE',
-      `${where} is built by ${compose.path}, and orkestr runs one container per environment.${services}`,
+      `${where} is built by ${compose.path}, and orkestr runs one container per environment.${services}${describeApps(apps)}`,
     );
   }
   const missed = outcomes.flatMap((one) => (one.kind === 'missed' ? [`${one.detector.name}: ${one.why}`] : []));
   return new OrkestrError(
     'ORK_NOTHING_DETECTED',
-    `Nothing in ${where} says how to build and start the app. Looked for: ${missed.join('; ')}.`,
+    `Nothing in ${where} says how to build and start the app. Looked for: ${missed.join('; ')}.${describeApps(apps)}`,
     { evidence: missed },
   );
 }

@@ -51,6 +51,9 @@ function spent(what: string): OrkestrError {
   return new OrkestrError('ORK_REPO_TOO_LARGE', `To analyze the repository, more than ${what} would have to be read.`);
 }
 
+/** PowerShell writes it in front of `pip freeze > requirements.txt`, and pip reads such a file. Nobody else reads theirs. */
+const UTF_16_MARK = Buffer.from([0xff, 0xfe]);
+
 /** Errors of the file system that mean "there is nothing to read here". */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES']);
 
@@ -119,8 +122,9 @@ export function openRepository(directory: string, budget = new ReadingBudget()):
       if (found.size > MAX_FILE_BYTES) {
         throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} is larger than ${MAX_FILE_BYTES} bytes.`);
       }
+      const encoding = path.endsWith('.txt') && found.data.indexOf(UTF_16_MARK) === 0 ? 'utf-16le' : 'utf-8';
       try {
-        return new TextDecoder('utf-8', { fatal: true }).decode(found.data);
+        return new TextDecoder(encoding, { fatal: true }).decode(found.data);
       } catch (cause) {
         throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} is not UTF-8 text.`, { cause });
       }

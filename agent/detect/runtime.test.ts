@@ -147,3 +147,32 @@ test('Java is the oldest LTS that fits what the build asks for, and none that it
     );
   }
 });
+
+test('a version that was gone before Debian 13 came has an image without its name', async () => {
+  const php = { 'index.php': '' };
+  const lines: readonly [files: Record<string, string>, image: string][] = [
+    [{ 'main.py': '', '.python-version': '3.8' }, 'python:3.8-slim'],
+    [{ 'main.py': '', '.python-version': '3.9' }, 'python:3.9-slim-trixie'],
+    [{ ...php, '.php-version': '8.0' }, 'php:8.0-apache'],
+    [{ ...php, '.php-version': '8.1' }, 'php:8.1-apache-trixie'],
+    [{ Gemfile: '', 'app.rb': '', '.ruby-version': '3.1' }, 'ruby:3.1-slim'],
+    [{ Gemfile: '', 'app.rb': '', '.ruby-version': '3.2' }, 'ruby:3.2-slim-trixie'],
+  ];
+  for (const [files, image] of lines) {
+    const { dockerfile } = await repository.plan(files);
+    assert.match(dockerfile.text, new RegExp(`^FROM ${image}$`, 'm'));
+  }
+});
+
+test('bundler refuses any other patch than the one that is asked for, so Ruby is exactly that', async () => {
+  const ruby = (said: string, settings = {}): Promise<BuildPlan> =>
+    repository.plan({ Gemfile: `ruby "${said}"\ngem "sinatra"\n`, 'app.rb': '' }, settings);
+  assert.equal(image(await ruby('3.2.2')), 'ruby:3.2.2-slim');
+  assert.equal(image(await ruby('3.3.1')), 'ruby:3.3.1-slim');
+  assert.equal(image(await ruby('~> 3.3.0')), 'ruby:3.3-slim-trixie');
+  const file = await repository.plan({ Gemfile: '', 'app.rb': '', '.ruby-version': 'ruby-3.4.2\n' });
+  assert.equal(image(file), 'ruby:3.4.2-slim');
+  const here = await ruby('3.3.1', { madeHere: ['ruby:3.3-slim-trixie'] });
+  assert.equal(image(here), 'ruby:3.3-slim-trixie');
+  assert.match(here.warnings.join('\n'), /bundler refuses any other.*Ask for "~> 3\.3\.0"\./);
+});

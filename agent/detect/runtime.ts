@@ -1,6 +1,6 @@
 /** Which version of a runtime an app gets: what the repository asks for, and the base image that has it. */
 import type { Evidence } from '../../protocol/steps.ts';
-import { BaseImages, imageVersion, withVersion } from './base-images.ts';
+import { BaseImages, imageVersion, withoutRelease, withVersion } from './base-images.ts';
 import type { DetectRequest, Stated } from './detector.ts';
 import type { RepositoryView } from './repository.ts';
 import { admits } from './versions.ts';
@@ -20,6 +20,10 @@ export interface Runtime {
   readonly nearest?: boolean;
   /** Lines that get security fixes, the newest first. An older one that is not here is a warning; absent: no warnings. */
   readonly supported?: readonly string[];
+  /** First line that has official images on Debian 13; absent: those for which names are made all have. */
+  readonly trixieSince?: string;
+  /** The program that refuses any version but the very one that is asked for; absent: a line is enough. */
+  readonly exactFor?: string;
   /** Lines that a host can make an image of itself, beside the default's (agent/base-images/). */
   readonly makeable?: readonly string[];
   /** What the default is, said where nothing asks for a version. */
@@ -117,12 +121,26 @@ function amongAll({ runtime, standard, have, wanted }: Asked): Choice {
   const usual = { image: standard, version: have };
   if (wanted === null) return { ...usual, from: defaultOf(runtime, standard) };
   const from = saidBy(wanted);
+  const exact = exactVersion(wanted.value, runtime);
+  if (have !== null && exact !== null)
+    return { image: withoutRelease(withVersion(standard, exact)), version: exact, from };
   const line = lineFor(wanted.value, runtime);
   const isNearest = runtime.nearest !== true || line === have;
   if (have === null || (isNearest && admits(wanted.value, have))) return { ...usual, from };
-  if (line !== null) return { image: withVersion(standard, line), version: line, from };
+  if (line !== null) return { image: publishedImage(standard, line, runtime), version: line, from };
   const warning = `${asksFor(wanted, runtime)}, which no base image is known for; it gets ${have}.`;
   return { ...usual, from: 'default', warnings: [warning] };
+}
+
+/** The version when it is one and not a range, for a runtime where that matters. */
+function exactVersion(wanted: string, { exactFor }: Runtime): string | null {
+  return exactFor === undefined ? null : (/^[v=\s]*(\d+\.\d+\.\d+)$/.exec(wanted)?.[1] ?? null);
+}
+
+/** The image of a line: what was gone before Debian 13 came has none with its name. */
+function publishedImage(standard: string, line: string, { trixieSince }: Runtime): string {
+  const image = withVersion(standard, line);
+  return trixieSince === undefined || admits(`>=${trixieSince}`, line) ? image : withoutRelease(image);
 }
 
 /** On a host that makes its images itself: it has no others. */
@@ -131,7 +149,12 @@ function amongMade({ runtime, standard, have, made, wanted }: Asked): Choice {
   const line = made.find((version) => wanted === null || admits(wanted.value, version)) ?? made[0] ?? '';
   const found = { image: withVersion(standard, line), version: line };
   const missing = (which: string): string => `Make it: \`orkestr-agent base-images build ${which}\`.`;
-  if (wanted !== null && admits(wanted.value, line)) return { ...found, from: saidBy(wanted) };
+  if (wanted !== null && admits(wanted.value, line)) {
+    const from = saidBy(wanted);
+    if (exactVersion(wanted.value, runtime) === null) return { ...found, from };
+    const refused = `${asksFor(wanted, runtime)}, and ${runtime.exactFor} refuses any other. This host made its base images itself: its ${name} ${line} may be another patch. Ask for "~> ${line}.0".`;
+    return { ...found, from, warnings: [refused] };
+  }
   if (wanted === null) {
     if (line === have) return { ...found, from: defaultOf(runtime, standard) };
     const warning = `This host made its base images itself, and has ${name} ${line}, not ${have}. ${missing(kind)}`;

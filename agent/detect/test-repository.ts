@@ -9,7 +9,7 @@ import type { PlanRequest } from './index.ts';
 
 /** Settings, and what else a plan is asked with. */
 export type Asked = PlanRequest['settings'] &
-  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'budget' | 'variables'>> & {
+  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'capabilities' | 'budget' | 'variables'>> & {
     /** Base images that the host made itself. */
     readonly madeHere?: readonly string[];
     readonly baseImages?: Partial<BaseImages>;
@@ -49,6 +49,7 @@ export class RepositoryFolder {
     rootDirectory = '.',
     madeHere = [],
     baseImages = {},
+    capabilities = [],
     budget,
     variables,
     ...settings
@@ -58,6 +59,7 @@ export class RepositoryFolder {
       rootDirectory,
       settings,
       port,
+      capabilities,
       surroundings: {
         baseImages: BaseImages.parse(baseImages),
         isMadeHere: async (image) => madeHere.includes(image),

@@ -2,6 +2,7 @@
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { composeFile } from './compose-file.ts';
 import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
+import { procfileWeb } from './procfile.ts';
 import type { rank } from './rank.ts';
 
 /** Warnings about what else would have fitted or could not be read, so that a wrong guess is easy to see. */
@@ -23,16 +24,35 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
 }
 
 /** Warnings about files that people expect to be used. */
-export async function unusedFiles({ repository }: DetectRequest, { dockerfile }: Finding): Promise<string[]> {
+export async function unusedFiles(
+  { repository, stated }: DetectRequest,
+  { dockerfile, evidence }: Finding,
+): Promise<string[]> {
   const warnings: string[] = [];
   const compose = await composeFile(repository);
   if (compose !== null) {
     const others = compose.services.length > 1 ? ` (${compose.services.join(', ')})` : '';
     warnings.push(`${compose.path} is not used: its other services${others} need environments of their own.`);
   }
-  if (dockerfile.origin === 'generated' && /^release:/m.test((await repository.text('Procfile')) ?? '')) {
-    warnings.push('The release line of the Procfile is not run: let the start command do it, or the build.');
+  if (dockerfile.origin === 'generated') warnings.push(...(await unusedProcesses({ repository, stated }, evidence)));
+  return warnings;
+}
+
+/** What a Procfile says and nobody does: other languages start what was built, not what another host would have put there. */
+async function unusedProcesses(
+  { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
+  evidence: Finding['evidence'],
+): Promise<string[]> {
+  const warnings: string[] = [];
+  const start = evidence.find(({ subject }) => subject === 'start');
+  const isOurs = stated.startCommand === undefined;
+  if (isOurs && start !== undefined && start.from !== 'Procfile' && (await procfileWeb(repository)) !== null) {
+    warnings.push(
+      `The web line of the Procfile is not used: ${start.value} starts the app. Set startCommand if it needs another.`,
+    );
   }
+  if (/^release:/m.test((await repository.text('Procfile')) ?? ''))
+    warnings.push('The release line of the Procfile is not run: let the start command do it, or the build.');
   return warnings;
 }
 

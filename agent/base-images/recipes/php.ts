@@ -1,22 +1,45 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** PHP of Debian inside of Apache; the app's Dockerfile brings the configuration. */
+/**
+ * Installs extensions as the program of this name in the official image does, which compiles them: here they are packages
+ * of Debian, or part of its PHP.
+ */
+const INSTALL_EXTENSIONS = `#!/bin/sh
+set -eu
+wanted=$*
+set --
+for name in $wanted; do
+  case $name in
+    -*|calendar|exif|gettext|pcntl|shmop|sockets|sysvmsg|sysvsem|sysvshm) continue ;;
+    mysqli|pdo_mysql) set -- "$@" php-mysql ;;
+    pgsql|pdo_pgsql) set -- "$@" php-pgsql ;;
+    xsl) set -- "$@" php-xml ;;
+    *) set -- "$@" "php-$name" ;;
+  esac
+done
+[ $# -gt 0 ] || exit 0
+apt-get update
+apt-get install -y --no-install-recommends "$@"
+rm -rf /var/lib/apt/lists/*
+`;
+
+const PECL = `#!/bin/sh
+set -eu
+[ "$1" = install ]
+shift
+exec docker-php-ext-install "$@"
+`;
+
+/** PHP of Debian inside of Apache, with the extensions of the official image; the app's Dockerfile brings the configuration. */
 export const php: BaseRecipe = {
   kind: 'php',
   from: 'debian',
-  packages: [
-    'apache2',
-    'libapache2-mod-php',
-    'php-curl',
-    'php-gd',
-    'php-intl',
-    'php-mbstring',
-    'php-mysql',
-    'php-pgsql',
-    'php-sqlite3',
-    'php-xml',
-    'php-zip',
-  ],
+  packages: ['apache2', 'libapache2-mod-php', 'php-curl', 'php-mbstring', 'php-sqlite3', 'php-xml'],
+  files: { '/usr/local/bin/docker-php-ext-install': INSTALL_EXTENSIONS, '/usr/local/bin/pecl': PECL },
+  links: {
+    '/usr/local/bin/docker-php-ext-configure': '/bin/true',
+    '/usr/local/bin/docker-php-ext-enable': '/bin/true',
+  },
   remove: ['/var/www/html'],
   env: {},
   command: ['apache2', '-v'],

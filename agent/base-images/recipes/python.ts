@@ -1,10 +1,10 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** Python of Debian with pip and venv. */
+/** Python of Debian with pip and venv, and as in the upstream images its headers: compilers are the build stage's own matter. */
 export const python: BaseRecipe = {
   kind: 'python',
   from: 'debian',
-  packages: ['python3', 'python-is-python3', 'python3-pip', 'python3-venv'],
+  packages: ['python3', 'python-is-python3', 'python3-pip', 'python3-venv', 'python3-dev'],
   // PEP 668 guards a machine's Python; in an image pip owns it, as in the upstream python images.
   remove: ['/usr/lib/python3.13/EXTERNALLY-MANAGED'],
   env: {

@@ -22,6 +22,7 @@ export const analyze: Step<'analyze'> = {
       settings,
       port: askedPort(job),
       variables: job.env,
+      capabilities: settings.capabilities,
       surroundings: {
         baseImages: ports.baseImages,
         isMadeHere: (image) => ports.images.isMadeHere(image),

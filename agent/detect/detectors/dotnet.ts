@@ -1,16 +1,22 @@
 /** Detector: .NET, by a project file. */
-import { z } from 'zod';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
 import { writeDotnet } from '../dockerfiles/dotnet.ts';
-import { parseJsonWithComments } from '../manifests.ts';
+import { versionOf } from '../dotnet/version.ts';
+import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
-const GlobalJson = z.looseObject({ sdk: z.looseObject({ version: z.string().optional() }).optional() });
-
-/** The LTS lines among Ubuntu's packages, the current one first. */
-const VERSIONS = ['10.0', '8.0'];
+/** What a restore reads beside the project. */
+const MANIFESTS = [
+  'Directory.Build.props',
+  'Directory.Build.targets',
+  'Directory.Packages.props',
+  'NuGet.config',
+  'NuGet.Config',
+  'nuget.config',
+  'packages.lock.json',
+];
 const MAX_FOLDERS = 50;
 const PORT = 8080;
 
@@ -36,6 +42,7 @@ export const dotnet: Detector = {
       throw new OrkestrError('ORK_APP_AMBIGUOUS', `Several projects could be meant: ${paths.slice(0, 20).join(', ')}.`);
     }
     const version = await versionOf(repository, project, stated.runtimeVersion);
+    const { target } = version;
     const assembly = /<AssemblyName>\s*([A-Za-z0-9._-]+)\s*</.exec(project.text)?.[1] ?? nameOf(project.path);
     const facts: Facts = {
       framework: project.web ? 'ASP.NET Core' : '.NET',
@@ -43,10 +50,17 @@ export const dotnet: Detector = {
       version: version.value,
       ...(project.web && { port: PORT }),
       installCommand: `dotnet restore ${project.path}`,
-      buildCommand: `dotnet publish ${project.path} -c Release -o /out`,
+      buildCommand: `dotnet publish ${project.path} -c Release${target === null ? '' : ` -f ${target}`} -o /out`,
       startCommand: `dotnet ${assembly}.dll${project.web ? ' --urls http://0.0.0.0:$PORT' : ''}`,
     };
-    const recipe = { version: version.value, project: project.path, web: project.web };
+    const recipe = {
+      version: version.value,
+      project: project.path,
+      manifests: await present(repository, MANIFESTS),
+      web: project.web,
+      rollsForward: version.rollsForward,
+      globalJson: version.globalJson,
+    };
     return {
       confidence: project.web ? 'certain' : 'likely',
       facts,
@@ -81,27 +95,4 @@ async function projectsOf(repository: RepositoryView): Promise<Project[]> {
     if (folder === '.' && found.length > 0) return found;
   }
   return found.filter(({ text }) => /<OutputType>\s*Exe|Sdk\.Web"/i.test(text));
-}
-
-async function versionOf(
-  repository: RepositoryView,
-  { path, text }: Project,
-  stated: { readonly value: string; readonly from: string } | undefined,
-): Promise<{ value: string; from: string; warnings: string[] }> {
-  const [standard = ''] = VERSIONS;
-  const global = await repository.text('global.json');
-  const sdk = global === null ? undefined : parseJsonWithComments('global.json', global, GlobalJson).sdk?.version;
-  const wanted = stated ?? {
-    value: sdk ?? /<TargetFrameworks?>\s*net(\d+\.\d+)/.exec(text)?.[1] ?? '',
-    from: sdk === undefined ? path : 'global.json',
-  };
-  const line = /^\D{0,2}(\d{1,2})/.exec(wanted.value)?.[1];
-  if (line === undefined) return { value: standard, from: 'default: the current LTS', warnings: [] };
-  const value = `${line}.0`;
-  const known = VERSIONS.includes(value);
-  return {
-    value,
-    from: `${wanted.from}: ${wanted.value.slice(0, 60)}`,
-    warnings: known ? [] : [`.NET ${value} is no LTS that Ubuntu has packages of: the build may not find it.`],
-  };
 }

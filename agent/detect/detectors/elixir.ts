@@ -61,14 +61,17 @@ export const elixir: Detector = {
         },
         { runtime: 'Elixir', version: runtime.evidence },
       ),
-      warnings: [
-        ...runtime.warnings,
-        ...(phoenix ? ['Phoenix needs SECRET_KEY_BASE and PHX_HOST: set them as variables of the environment.'] : []),
-      ],
+      warnings: [...runtime.warnings, ...(phoenix ? [variablesWarning(text)] : [])],
       dockerfile: { origin: 'generated', write: (final) => writeElixir(recipe, final) },
     };
   },
 };
+
+/** What config/runtime.exs of a new Phoenix app raises without. */
+function variablesWarning(mix: string): string {
+  const database = /\{\s*:(?:ecto_sql|phoenix_ecto|postgrex|myxql)\s*,/.test(mix) ? 'DATABASE_URL, ' : '';
+  return `Phoenix needs ${database}SECRET_KEY_BASE and PHX_HOST: set them as variables of the environment.`;
+}
 
 /** What the layer of dependencies is made from. */
 async function sourcesOf(

@@ -3,8 +3,9 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { BINARY, writeGo } from '../dockerfiles/go.ts';
+import type { GoRecipe } from '../dockerfiles/go.ts';
 import type { RepositoryView } from '../repository.ts';
-import { chooseRuntime } from '../runtime.ts';
+import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 import { imageVersion } from '../base-images.ts';
 import { admits } from '../versions.ts';
@@ -20,9 +21,25 @@ const RUNTIME: Runtime = {
   digits: 2,
   // go.mod names the oldest that will do, so the oldest comes first.
   lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26', '1.27'],
+  trixieSince: '1.23',
   supported: ['1.27', '1.26'],
   standing: 'the current version',
-  files: [],
+  files: [toolVersions('golang', 'go')],
+};
+
+/** Modules that are C beneath, and the Debian packages of their libraries: to build, and to run. */
+const CGO_MODULES: Readonly<Record<string, readonly [build: readonly string[], run: readonly string[]]>> = {
+  'github.com/mattn/go-sqlite3': [[], []],
+  'github.com/mutecomm/go-sqlcipher': [[], []],
+  'github.com/tursodatabase/go-libsql': [[], []],
+  'github.com/marcboeker/go-duckdb': [[], []],
+  'github.com/duckdb/duckdb-go': [[], []],
+  'github.com/confluentinc/confluent-kafka-go': [[], []],
+  'github.com/tree-sitter/go-tree-sitter': [[], []],
+  'github.com/smacker/go-tree-sitter': [[], []],
+  'github.com/DataDog/zstd': [[], []],
+  'github.com/davidbyttow/govips': [['pkg-config', 'libvips-dev'], ['libvips42']],
+  'github.com/h2non/bimg': [['pkg-config', 'libvips-dev'], ['libvips42']],
 };
 
 export const go: Detector = {
@@ -63,6 +80,7 @@ export const go: Detector = {
         !/=>[ \t]*\.{1,2}\//.test(text) &&
         !(await repository.has('vendor/modules.txt')),
       hasSum: await repository.has('go.sum'),
+      cgo: cgoOf(text),
     };
     return {
       confidence: 'certain',
@@ -106,6 +124,22 @@ async function mainFile(repository: RepositoryView, folder: string): Promise<str
     if (/^package\s+main\b/m.test(head) && !/^\/\/go:build\s+ignore\b/m.test(head)) return path;
   }
   return null;
+}
+
+/** Built without C they compile as well, and fail when they are used. */
+function cgoOf(text: string): GoRecipe['cgo'] {
+  const required = new Set(
+    [...text.matchAll(/^[ \t]*(?:require[ \t]+)?([a-z0-9.-]+\/\S+)[ \t]+v\d/gm)].map(([, path = '']) => path),
+  );
+  const known = [...required].flatMap((path) => {
+    const packages = CGO_MODULES[path.replace(/\/v\d+$/, '')];
+    return packages === undefined ? [] : [packages];
+  });
+  if (known.length === 0) return null;
+  return {
+    build: [...new Set(['g++', 'libc6-dev', ...known.flatMap(([build]) => build)])],
+    run: [...new Set(known.flatMap(([, run]) => run))],
+  };
 }
 
 function severalWarnings(mains: readonly MainPackage[]): string[] {

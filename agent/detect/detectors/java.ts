@@ -2,7 +2,10 @@
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeJava } from '../dockerfiles/java.ts';
-import { firstFile } from '../repository.ts';
+import { modulesOf } from '../java/module.ts';
+import type { BuildFile, Modules } from '../java/module.ts';
+import { firstFile, within } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime } from '../runtime.ts';
 import type { ChosenRuntime, Runtime, VersionFile } from '../runtime.ts';
 import { withVersion } from '../base-images.ts';
@@ -63,6 +66,8 @@ const FRAMEWORKS: readonly Framework[] = [
   { name: 'Micronaut', pattern: /io\.micronaut/, options: '-Dmicronaut.server.port=$PORT ' },
   { name: 'Ktor', pattern: /io\.ktor/, options: '' },
 ];
+/** Files that name the modules of Gradle. */
+const SETTINGS = ['settings.gradle.kts', 'settings.gradle'];
 const PORT = 8080;
 
 export const java: Detector = {
@@ -72,12 +77,12 @@ export const java: Detector = {
 
   async detect(request): Promise<Finding | Miss> {
     const { repository } = request;
-    const manifest = await firstFile(repository, ['pom.xml', 'build.gradle.kts', 'build.gradle']);
-    if (manifest === null) return { missed: 'no pom.xml, build.gradle or build.gradle.kts' };
-    const tool = manifest.path === 'pom.xml' ? 'maven' : 'gradle';
-    const framework = FRAMEWORKS.find(({ pattern }) => pattern.test(manifest.text));
+    const build = await readBuild(repository);
+    if (build === null) return { missed: 'no pom.xml, build.gradle or build.gradle.kts' };
+    const { tool, manifest, modules, framework, folder } = build;
     const wrapper = await repository.has(tool === 'maven' ? 'mvnw' : 'gradlew');
-    const runtime = await chooseRuntime(request, [repository], RUNTIME);
+    const folders = folder === null ? [repository] : [within(repository, folder), repository];
+    const runtime = await chooseRuntime(request, folders, RUNTIME);
     const quarkus = framework?.name === 'Quarkus';
     const jar = quarkus ? 'quarkus-run.jar' : 'app.jar';
     const facts: Facts = {
@@ -85,7 +90,7 @@ export const java: Detector = {
       runtime: 'java',
       ...versionFact(runtime),
       port: PORT,
-      buildCommand: buildCommand(tool, wrapper),
+      buildCommand: buildCommand(tool, wrapper, folder),
       startCommand: `java ${framework?.options ?? ''}-jar ${jar}`,
     };
     const recipe = {
@@ -94,6 +99,7 @@ export const java: Detector = {
       tool,
       wrapper,
       quarkus,
+      module: folder,
     } as const;
     return {
       confidence: framework === undefined ? 'likely' : 'certain',
@@ -103,7 +109,7 @@ export const java: Detector = {
         {
           framework: manifest.path,
           runtime: manifest.path,
-          build: `${tool} default`,
+          build: modules.app?.file.path ?? `${tool} default`,
           start: `${facts.framework} default`,
         },
         {
@@ -112,23 +118,56 @@ export const java: Detector = {
           manager: { value: tool, from: wrapper ? `${tool} wrapper` : manifest.path },
         },
       ),
-      warnings: [...runtime.warnings, ...modulesWarning(manifest)],
+      warnings: [...runtime.warnings, ...modulesWarning(modules, tool)],
       dockerfile: { origin: 'generated', write: (final) => writeJava(recipe, final) },
     };
   },
 };
 
-function modulesWarning({ path, text }: { readonly path: string; readonly text: string }): string[] {
-  if (path !== 'pom.xml' || !/<modules>/.test(text)) return [];
+interface Build {
+  readonly tool: 'maven' | 'gradle';
+  readonly manifest: BuildFile;
+  readonly modules: Modules;
+  readonly framework: Framework | undefined;
+  /** Of the module that is the app; null: the root. */
+  readonly folder: string | null;
+}
+
+/** The build file at the root, and the module that is the app; null without any. */
+async function readBuild(repository: RepositoryView): Promise<Build | null> {
+  const manifest = await firstFile(repository, ['pom.xml', 'build.gradle.kts', 'build.gradle', ...SETTINGS]);
+  if (manifest === null) return null;
+  const tool = manifest.path === 'pom.xml' ? 'maven' : 'gradle';
+  const settings = tool === 'maven' ? manifest : await firstFile(repository, SETTINGS);
+  const modules = await modulesOf(repository, tool, settings?.text ?? '');
+  // Settings alone build nothing.
+  if (SETTINGS.includes(manifest.path) && modules.runnable.length === 0) return null;
+  // What a module does not say itself stands in the build file of all.
+  const texts = [modules.app?.file.text ?? '', manifest.text];
+  const framework = FRAMEWORKS.find(({ pattern }) => texts.some((text) => pattern.test(text)));
+  return { tool, manifest, modules, framework, folder: modules.app?.folder ?? null };
+}
+
+function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle'): string[] {
+  if (tool === 'maven' && all.length > 0 && runnable.length === 0) {
+    return [
+      'pom.xml has modules, of which none is packaged by the plugin of a framework, and the jar is looked for in target/ of the root directory: add a Dockerfile that copies the one that is meant.',
+    ];
+  }
+  if (app !== null || runnable.length === 0) return [];
   return [
-    'pom.xml has modules, and the jar is looked for in target/ of the root directory: set that to the module of the app.',
+    `The build has several modules that could be the app: ${runnable.join(', ')}. ${tool} builds all, and the jar is looked for at the root: add a Dockerfile that copies the one that is meant.`,
   ];
 }
 
 /** Wrappers are run by sh: not every repository keeps their executable bit. */
-function buildCommand(tool: 'maven' | 'gradle', wrapper: boolean): string {
-  if (tool === 'maven') return `${wrapper ? 'sh ./mvnw' : 'mvn'} -B -DskipTests package`;
-  return `${wrapper ? 'sh ./gradlew' : 'gradle'} --no-daemon -x test build`;
+function buildCommand(tool: 'maven' | 'gradle', wrapper: boolean, module: string | null): string {
+  if (tool === 'maven') {
+    const only = module === null ? '' : ` -pl ${module} -am`;
+    return `${wrapper ? 'sh ./mvnw' : 'mvn'} -B -DskipTests package${only}`;
+  }
+  const task = module === null ? '-x test build' : `:${module.replaceAll('/', ':')}:build -x test`;
+  return `${wrapper ? 'sh ./gradlew' : 'gradle'} --no-daemon ${task}`;
 }
 
 /** The JRE of the version that the JDK has. */

@@ -4,9 +4,11 @@ import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { PHP_START, writePhp } from '../dockerfiles/php.ts';
 import type { PhpRecipe } from '../dockerfiles/php.ts';
+import { frontEndOf } from '../front-end.ts';
 import { parseJson } from '../manifests.ts';
+import { extensionSetup } from '../php/extensions.ts';
+import { neededExtensions } from '../php/needs.ts';
 import { readPackageJson } from '../node/package-json.ts';
-import { choosePackageManager, MANAGERS } from '../node/package-manager.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -18,6 +20,7 @@ const RUNTIME: Runtime = {
   kind: 'php',
   digits: 2,
   lines: ['8.5', '8.3', '8.2', '8.1'],
+  trixieSince: '8.1',
   supported: ['8.5', '8.4', '8.3', '8.2'],
   standing: 'a version with security fixes until the end of 2028',
   files: [versionFile('.php-version'), toolVersions('php')],
@@ -29,13 +32,13 @@ const FRAMEWORKS: readonly (readonly [name: string, dependency: string])[] = [
   ['Slim', 'slim/slim'],
 ];
 
+/** What the packages that `--no-dev` leaves need to know. */
+const ENVIRONMENT: Readonly<Record<string, string>> = { Symfony: 'APP_ENV=prod' };
+
 const KEY_WARNINGS: Readonly<Record<string, readonly string[]>> = {
   Laravel: ['Laravel needs APP_KEY: set it as a variable of the environment.'],
 };
 
-/** Extensions that every build of PHP has. */
-const BUILT_IN =
-  /^ext-(?:ctype|curl|dom|fileinfo|filter|hash|iconv|json|libxml|mbstring|openssl|pcre|pdo|phar|session|simplexml|tokenizer|xml\w*)$/;
 const PORT = 8080;
 /** Folders that are served, the likeliest first. */
 const DOCUMENT_ROOTS = ['public', 'web', 'htdocs', '.'];
@@ -70,7 +73,15 @@ export const php: Detector = {
       startCommand: PHP_START,
     };
     const assets = await assetsOf(repository);
-    const recipe = { image: runtime.image, documentRoot, manifests, assets };
+    const extensions = extensionSetup(await neededExtensions(repository, packages, documentRoot));
+    const recipe = {
+      image: runtime.image,
+      documentRoot,
+      manifests,
+      assets,
+      extensions,
+      environment: ENVIRONMENT[framework],
+    };
     const index = documentRoot === '.' ? 'index.php' : `${documentRoot}/index.php`;
     return {
       confidence: manifests.length === 0 ? 'likely' : 'certain',
@@ -89,7 +100,7 @@ export const php: Detector = {
       warnings: [
         ...runtime.warnings,
         ...lockWarning('composer.lock', manifests.length !== 1),
-        ...extensionWarning(packages),
+        ...extensionWarning(extensions.unknown),
         ...(KEY_WARNINGS[framework] ?? []),
       ],
       ...(assets && { includes: ['node'] }),
@@ -124,20 +135,12 @@ async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']
   const manifest = await readPackageJson(repository);
   if (manifest === null || !Object.hasOwn(manifest.scripts, 'build') || !(await repository.has('public/index.php')))
     return null;
-  const { name, setup, lockfile } = await choosePackageManager(repository, manifest);
-  const { install, installWithoutLock, run } = MANAGERS[name];
-  return {
-    manifests: ['package.json', ...(lockfile === null ? [] : [lockfile])],
-    install: lockfile === null ? installWithoutLock : install,
-    setup,
-    build: `${run} build`,
-  };
+  const frontEnd = await frontEndOf(repository, manifest);
+  return { frontEnd, build: `${frontEnd.run} build` };
 }
 
-function extensionWarning(require: Readonly<Record<string, string>>): string[] {
-  const extensions = Object.keys(require).filter((name) => /^ext-[a-z0-9_]+$/.test(name) && !BUILT_IN.test(name));
-  if (extensions.length === 0) return [];
-  return [
-    `composer.json asks for ${extensions.slice(0, 10).join(', ')}: the base image may lack them. Then add a Dockerfile.`,
-  ];
+function extensionWarning(unknown: readonly string[]): string[] {
+  if (unknown.length === 0) return [];
+  const names = unknown.slice(0, 10).map((name) => `ext-${name}`);
+  return [`composer asks for ${names.join(', ')}, which orkestr cannot install. Add a Dockerfile if the app needs it.`];
 }

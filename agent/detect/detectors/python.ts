@@ -4,15 +4,21 @@ import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
-import { ENTRY_FILES, PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
+import { ENTRY_FILES } from '../python/app.ts';
+import { COLLECT_ADVICE, DJANGO, djangoBuild } from '../python/django.ts';
+import type { DjangoBuild } from '../python/django.ts';
+import type { PythonStart } from '../python/frameworks.ts';
+import { headlessWarning, systemPackages } from '../python/libraries.ts';
+import { PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
-import type { Runtime } from '../runtime.ts';
+import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
 const RUNTIME: Runtime = {
   name: 'Python',
   kind: 'python',
   digits: 2,
   lines: ['3.14', '3.15', '3.12', '3.11', '3.10'],
+  trixieSince: '3.9',
   supported: ['3.15', '3.14', '3.13', '3.12', '3.11'],
   standing: 'a version with security fixes until October 2029',
   files: [versionFile('.python-version'), versionFile('runtime.txt'), toolVersions('python')],
@@ -33,21 +39,26 @@ export const python: Detector = {
     }
     const runtime = await chooseRuntime(request, [repository], RUNTIME, dependencies?.python ?? null);
     const install = installOf(dependencies);
-    const facts: Facts = {
-      framework: start.framework,
-      runtime: 'python',
-      ...versionFact(runtime),
-      ...(start.port && { port: start.port }),
-      ...(install && { installCommand: install }),
-      startCommand: start.command,
+    const { names, needsGit } = dependencies ?? { names: new Set<string>(), needsGit: false };
+    const build = start.framework === DJANGO.name ? await djangoBuild(repository, names) : null;
+    const facts = factsOf({ start, build, install, runtime });
+    const recipe = {
+      image: runtime.image,
+      dependencies,
+      packages: systemPackages({ names, needsGit }),
+      advice: build === null ? undefined : COLLECT_ADVICE,
     };
-    const recipe = { image: runtime.image, dependencies };
     return {
       confidence: start.framework === 'Python' && start.from !== 'Procfile' ? 'likely' : 'certain',
       facts,
       evidence: evidenceFor(
         facts,
-        { framework: start.frameworkFrom, runtime: dependencies?.file ?? start.from, start: start.from },
+        {
+          framework: start.frameworkFrom,
+          runtime: dependencies?.file ?? start.from,
+          ...(build && { build: build.from }),
+          start: start.from,
+        },
         {
           runtime: 'Python',
           version: runtime.evidence,
@@ -55,16 +66,39 @@ export const python: Detector = {
             dependencies !== null && { manager: { value: dependencies.manager.name, from: dependencies.file } }),
         },
       ),
-      warnings: [...(start.warning === undefined ? [] : [start.warning]), ...runtime.warnings],
+      warnings: [...warningsOf(start, build), ...headlessWarning(names), ...runtime.warnings],
       dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
     };
   },
 };
 
+interface Found {
+  readonly start: PythonStart;
+  readonly build: DjangoBuild | null;
+  readonly install: string | null;
+  readonly runtime: ChosenRuntime;
+}
+
+function factsOf({ start, build, install, runtime }: Found): Facts {
+  return {
+    framework: start.framework,
+    runtime: 'python',
+    ...versionFact(runtime),
+    ...(start.port && { port: start.port }),
+    ...(install && { installCommand: install }),
+    ...(build && { buildCommand: build.command }),
+    startCommand: start.command,
+  };
+}
+
+function warningsOf({ warning }: PythonStart, build: DjangoBuild | null): string[] {
+  return [...(warning === undefined ? [] : [warning]), ...(build?.warnings ?? [])];
+}
+
 function installOf(dependencies: PythonDependencies | null): string | null {
   if (dependencies === null) return null;
-  const { install } = dependencies;
-  if (install.kind === 'requirements') return 'pip install -r requirements.txt';
+  const { install, file } = dependencies;
+  if (install.kind === 'requirements') return `pip install -r ${file}`;
   if (install.kind === 'project') return 'pip install .';
   if (install.kind === 'locked') return install.command;
   return install.lines.length === 0 ? null : `pip install -r ${REQUIREMENTS}`;

@@ -2,6 +2,9 @@
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { writeRuby } from '../dockerfiles/ruby.ts';
+import { frontEndOf } from '../front-end.ts';
+import type { FrontEnd } from '../front-end.ts';
+import { readPackageJson } from '../node/package-json.ts';
 import { procfileWeb } from '../procfile.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -13,6 +16,8 @@ const RUNTIME: Runtime = {
   kind: 'ruby',
   digits: 2,
   lines: ['3.4', '4.0', '3.2'],
+  trixieSince: '3.2',
+  exactFor: 'bundler',
   supported: ['4.0', '3.4', '3.3'],
   standing: 'a version with security fixes until March 2027',
   files: [versionFile('.ruby-version'), toolVersions('ruby')],
@@ -26,6 +31,11 @@ const LIBRARIES: Readonly<Record<string, readonly [build: string, run: string]>>
   'ruby-vips': ['libvips-dev', 'libvips42'],
   image_processing: ['libvips-dev', 'libvips42'],
 };
+
+/** Gems that have something to precompile, and those of them that call Node.js for it. */
+const ASSETS =
+  /^(?:sprockets|propshaft|importmap-rails|tailwindcss-rails|shakapacker|webpacker|vite_(?:rails|ruby)|.*bundling-rails)/;
+const BUNDLERS = /^(?:jsbundling-rails|cssbundling-rails|shakapacker|webpacker|vite_rails|vite_ruby)$/;
 
 interface Way {
   readonly framework: string;
@@ -53,8 +63,8 @@ export const ruby: Detector = {
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
     const rails = way.framework === 'Rails';
     const hasLock = await repository.has('Gemfile.lock');
-    const assets =
-      rails && [...gems].some((gem) => /^(?:sprockets|propshaft|importmap-rails|.*bundling-rails)/.test(gem));
+    const assets = rails && [...gems].some((gem) => ASSETS.test(gem));
+    const frontEnd = assets ? await bundled(repository, gems) : null;
     const facts: Facts = {
       framework: way.framework,
       runtime: 'ruby',
@@ -73,9 +83,10 @@ export const ruby: Detector = {
     ];
     const recipe = {
       image: runtime.image,
-      manifests: await present(repository, ['Gemfile', 'Gemfile.lock', '.ruby-version']),
+      manifests: await present(repository, ['Gemfile', 'Gemfile.lock', '.ruby-version', '.tool-versions']),
       hasLock,
       rails,
+      frontEnd,
       buildPackages: libraries.map(([, [build]]) => build),
       runPackages: libraries.map(([, [, run]]) => run),
     };
@@ -93,10 +104,18 @@ export const ruby: Detector = {
         { runtime: 'Ruby', version: runtime.evidence },
       ),
       warnings: [...runtime.warnings, ...lockWarning('Gemfile.lock', hasLock)],
+      ...(frontEnd && { includes: ['node'] }),
       dockerfile: { origin: 'generated', write: (final) => writeRuby(recipe, final) },
     };
   },
 };
+
+/** What Node.js builds for the gems that call it. */
+async function bundled(repository: RepositoryView, gems: ReadonlySet<string>): Promise<FrontEnd | null> {
+  const manifest = await readPackageJson(repository);
+  if (manifest === null || ![...gems].some((gem) => BUNDLERS.test(gem))) return null;
+  return frontEndOf(repository, manifest);
+}
 
 /** A Procfile says it; else the framework is known by its gem, and how it starts by what lies there. */
 async function wayOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {

@@ -7,7 +7,7 @@ import { writeRust } from '../dockerfiles/rust.ts';
 import { parseToml } from '../manifests.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
-import type { Runtime } from '../runtime.ts';
+import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/, 'a name of letters, digits, - and _');
 
@@ -21,13 +21,16 @@ const Cargo = z.looseObject({
 });
 type Cargo = z.infer<typeof Cargo>;
 
-const channel = (text: string): string | undefined => /(?:channel\s*=\s*")?\b(\d+\.\d+(?:\.\d+)?)\b/.exec(text)?.[1];
+/** `1.80.0`, or a channel: `stable`, `nightly-2026-01-31`. */
+const channel = (text: string): string | undefined =>
+  /(?:channel\s*=\s*")?\b(\d+\.\d+(?:\.\d+)?|(?:stable|beta|nightly)(?:-\d{4}-\d\d-\d\d)?)\b/.exec(text)?.[1];
 
 const RUNTIME: Runtime = {
   name: 'Rust',
   kind: 'rust',
   digits: 2,
   lines: [],
+  trixieSince: '1.89',
   standing: 'a recent stable version',
   files: [
     { path: 'rust-toolchain.toml', read: channel },
@@ -36,16 +39,25 @@ const RUNTIME: Runtime = {
   ],
 };
 
-const FRAMEWORKS: readonly (readonly [name: string, crate: string, port: number])[] = [
-  ['Axum', 'axum', 3000],
-  ['Actix Web', 'actix-web', 8080],
-  ['Rocket', 'rocket', 8000],
-  ['Warp', 'warp', 3030],
+interface Framework {
+  readonly name: string;
+  readonly crate: string;
+  readonly port: number;
+  /** What the program is told where to listen by; most are told in their code. */
+  readonly environment?: string;
+}
+
+const FRAMEWORKS: readonly Framework[] = [
+  { name: 'Axum', crate: 'axum', port: 3000 },
+  { name: 'Actix Web', crate: 'actix-web', port: 8080 },
+  // Its release profile listens on 127.0.0.1 too.
+  { name: 'Rocket', crate: 'rocket', port: 8000, environment: 'ROCKET_ADDRESS=0.0.0.0 ROCKET_PORT=$PORT ' },
+  { name: 'Warp', crate: 'warp', port: 3030 },
 ];
 
 export const rust: Detector = {
   name: 'rust',
-  frameworks: ['Rust', ...FRAMEWORKS.map(([name]) => name)],
+  frameworks: ['Rust', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {
@@ -54,19 +66,20 @@ export const rust: Detector = {
     if (text === null) return { missed: 'no Cargo.toml' };
     const cargo = parseToml('Cargo.toml', text, Cargo);
     const [target, ...others] = await binaries(repository, cargo);
-    if (target === undefined) return { missed: 'Cargo.toml, but no src/main.rs and no binary in a member' };
+    if (target === undefined)
+      return { missed: 'Cargo.toml, but no src/main.rs, nothing in src/bin and no binary in a member' };
     const minimum = cargo.package?.['rust-version'];
     const said = minimum === undefined ? null : { value: `>=${minimum}`, from: 'Cargo.toml rust-version' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
     const lock = await repository.head('Cargo.lock', 1_048_576);
-    const [framework, crate, port] = FRAMEWORKS.find(([, crate]) => crate in target.dependencies) ?? ['Rust'];
+    const framework = frameworkOf(target);
     const facts: Facts = {
-      framework,
+      framework: framework?.name ?? 'Rust',
       runtime: 'rust',
       ...versionFact(runtime),
-      ...(port && { port }),
+      ...(framework && { port: framework.port }),
       buildCommand: `cargo build --release${lock === null ? '' : ' --locked'} --bin ${target.binary}`,
-      startCommand: BINARY,
+      startCommand: `${framework?.environment ?? ''}${BINARY}`,
     };
     const recipe = {
       image: runtime.image,
@@ -79,18 +92,34 @@ export const rust: Detector = {
       evidence: evidenceFor(
         facts,
         {
-          framework: crate === undefined ? 'Cargo.toml' : `${target.file} lists ${crate}`,
+          framework: framework === undefined ? 'Cargo.toml' : `${target.file} lists ${framework.crate}`,
           runtime: 'Cargo.toml',
           build: target.file,
           start: 'cargo build',
         },
         { runtime: 'Rust', version: runtime.evidence },
       ),
-      warnings: [...runtime.warnings, ...severalWarning(target, others), ...lockWarning('Cargo.lock', lock !== null)],
+      warnings: [
+        ...runtime.warnings,
+        ...channelWarning(runtime),
+        ...severalWarning(target, others),
+        ...lockWarning('Cargo.lock', lock !== null),
+      ],
       dockerfile: { origin: 'generated', write: (final) => writeRust(recipe, final) },
     };
   },
 };
+
+const frameworkOf = ({ dependencies }: Binary): Framework | undefined =>
+  FRAMEWORKS.find(({ crate }) => crate in dependencies);
+
+/** The images have a stable version, whose rustup fetches what the file asks for. */
+function channelWarning({ evidence: { from }, version }: ChosenRuntime): string[] {
+  if (!/: (?:beta|nightly)\b/.test(from)) return [];
+  return [
+    `${from} is fetched in each build, which takes a while; a host that made its base images itself builds with ${version} instead. Name a version in that file if a stable one will do.`,
+  ];
+}
 
 function severalWarning({ binary }: Binary, others: readonly Binary[]): string[] {
   if (others.length === 0) return [];
@@ -103,8 +132,15 @@ interface Binary {
   readonly dependencies: Readonly<Record<string, unknown>>;
 }
 
-/** Binaries of the package, then of the members that are folders named one by one or by `dir/*`; at most 20. */
+/** Binaries of the package, then of the members; those with a web framework first. */
 async function binaries(repository: RepositoryView, cargo: Cargo): Promise<Binary[]> {
+  const found = await allBinaries(repository, cargo);
+  const isServer = (binary: Binary): number => (frameworkOf(binary) === undefined ? 0 : 1);
+  return found.toSorted((a, b) => isServer(b) - isServer(a));
+}
+
+/** Members are folders that are named one by one or by `dir/*`; at most 20. */
+async function allBinaries(repository: RepositoryView, cargo: Cargo): Promise<Binary[]> {
   const found = await binariesOf(repository, '.', cargo);
   for (const member of cargo.workspace?.members.slice(0, 50) ?? []) {
     for (const folder of await foldersOf(repository, member)) {
@@ -129,6 +165,9 @@ async function binariesOf(repository: RepositoryView, folder: string, cargo: Car
   if (cargo.package === undefined) return [];
   const at = (path: string): string => (folder === '.' ? path : `${folder}/${path}`);
   const main = (await repository.has(at('src/main.rs'))) ? [cargo.package.name] : [];
-  const names = [...new Set([cargo.package['default-run'] ?? [], cargo.bin.map(({ name }) => name), main].flat())];
+  const entries = await repository.entries(at('src/bin'));
+  const further = entries.flatMap((name) => /^([A-Za-z0-9_][A-Za-z0-9_-]{0,63})\.rs$/.exec(name)?.[1] ?? []);
+  const said = cargo.bin.map(({ name }) => name);
+  const names = [...new Set([cargo.package['default-run'] ?? [], said, main, further].flat())];
   return names.map((binary) => ({ binary, file: at('Cargo.toml'), dependencies: cargo.dependencies }));
 }

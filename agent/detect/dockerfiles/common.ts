@@ -29,6 +29,12 @@ export function aptInstall(packages: readonly string[]): string[] {
   ];
 }
 
+/** Where programs of Debian look for the certificates that they trust. */
+const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+
+/** The official images to build with have it, Debian's own and Elixir's have not: without it no HTTPS request goes out. */
+export const COPY_CA_BUNDLE = `COPY --from=build ${CA_BUNDLE} ${CA_BUNDLE}`;
+
 /**
  * The end of every stage that runs. The engine puts an init in front (`--init`), which reaps children and passes signals
  * on, so none is in the image.

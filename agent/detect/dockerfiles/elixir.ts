@@ -1,6 +1,6 @@
 /** Generated Dockerfile for Elixir: a release, which has all it needs but the libraries of its base image. */
 import type { Generated, WriteRequest } from '../detector.ts';
-import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
+import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
 
 export interface ElixirRecipe {
   readonly image: string;
@@ -21,7 +21,7 @@ export function writeElixir(
   const packages = cacheMount(surroundings.cacheScope, 'hex', '/root/.hex/packages');
   const build = [
     `FROM ${image} AS build`,
-    ...aptInstall(['build-essential', 'git']),
+    ...aptInstall(['build-essential', 'ca-certificates', 'git']),
     'WORKDIR /src',
     'ENV MIX_ENV=prod LANG=C.UTF-8',
     ...(downloads ? ['RUN mix local.hex --force && mix local.rebar --force'] : []),
@@ -34,6 +34,7 @@ export function writeElixir(
   const run = [
     `FROM ${image}`,
     `ENV HOME=/tmp LANG=C.UTF-8 MIX_ENV=prod RELEASE_TMP=/tmp${phoenix ? ' PHX_SERVER=true' : ''}`,
+    COPY_CA_BUNDLE,
     `COPY --from=build --chown=${USER} /src/_build/prod/rel/${release} /app`,
     ...runAs(startCommand),
   ];

@@ -1,6 +1,6 @@
-/** Generated Dockerfile for Go: one static binary, and an image with little else. */
+/** Generated Dockerfile for Go: one binary, static where no package needs C, and an image with little else. */
 import type { Generated, WriteRequest } from '../detector.ts';
-import { cacheMount, runAs, stages, USER } from './common.ts';
+import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
 
 /** Where the binary lies: outside /app, where the repository may have any name. */
 export const BINARY = '/usr/local/bin/app';
@@ -10,24 +10,30 @@ export interface GoRecipe {
   /** The module needs others, and they are not vendored. */
   readonly downloads: boolean;
   readonly hasSum: boolean;
+  /** Debian packages for what is written in C: to build it, and to run it; null when nothing is. */
+  readonly cgo: { readonly build: readonly string[]; readonly run: readonly string[] } | null;
 }
 
-export function writeGo({ image, downloads, hasSum }: GoRecipe, { facts, surroundings }: WriteRequest): Generated {
+export function writeGo(recipe: GoRecipe, { facts, surroundings }: WriteRequest): Generated {
+  const { image, downloads, hasSum, cgo } = recipe;
   const { installCommand = 'go mod download', buildCommand = '', startCommand = '' } = facts;
   const { baseImages, cacheScope } = surroundings;
   const modules = cacheMount(cacheScope, 'go-modules', '/go/pkg/mod');
   const objects = cacheMount(cacheScope, 'go-build', '/root/.cache/go-build');
   const build = [
     `FROM ${image} AS build`,
+    ...aptInstall(cgo?.build ?? []),
     'WORKDIR /src',
-    'ENV CGO_ENABLED=0 GOPATH=/go GOCACHE=/root/.cache/go-build GOFLAGS=-buildvcs=false',
+    `ENV CGO_ENABLED=${cgo === null ? 0 : 1} GOPATH=/go GOCACHE=/root/.cache/go-build GOFLAGS=-buildvcs=false`,
     ...(downloads ? [`COPY go.mod ${hasSum ? 'go.sum ' : ''}./`, `RUN ${modules} ${installCommand}`] : []),
     'COPY . .',
     `RUN ${modules} ${objects} ${buildCommand}`,
   ];
   const run = [
     `FROM ${baseImages.debian}`,
+    ...aptInstall(cgo?.run ?? []),
     'ENV HOME=/tmp',
+    COPY_CA_BUNDLE,
     // The sources come along for the files that apps read at run time: templates, migrations, assets.
     `COPY --chown=${USER} . /app`,
     `COPY --from=build --chown=${USER} /out/app ${BINARY}`,

@@ -10,6 +10,8 @@ export interface JavaRecipe {
   readonly wrapper: boolean;
   /** The folder that Quarkus leaves, instead of one jar. */
   readonly quarkus: boolean;
+  /** Folder of the module that is the app; null: the root. */
+  readonly module: string | null;
 }
 
 const CACHE = { maven: '/root/.m2', gradle: '/root/.gradle' };
@@ -18,10 +20,11 @@ const QUARKUS = { maven: 'target/quarkus-app', gradle: 'build/quarkus-app' };
 
 export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequest): Generated {
   const { tool, wrapper, quarkus, image, jre } = recipe;
+  const at = recipe.module === null ? '' : `${recipe.module}/`;
   const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const program = tool === 'maven' ? 'mvn' : 'gradle';
   // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies.
-  const jar = `ls ${OUTPUT[tool]}/*.jar ${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
+  const jar = `ls ${at}${OUTPUT[tool]}/*.jar ${at}${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
   const build = [
     `FROM ${image} AS build`,
     ...(wrapper
@@ -33,7 +36,7 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
     // The dependencies are in the cache, not in a layer: which files of a build of many modules name them is hard to tell.
     `RUN ${cacheMount(surroundings.cacheScope, tool, CACHE[tool])} ${buildCommand}`,
     quarkus
-      ? `RUN mkdir -p /out && cp -r ${QUARKUS[tool]}/. /out/`
+      ? `RUN mkdir -p /out && cp -r ${at}${QUARKUS[tool]}/. /out/`
       : `RUN mkdir -p /out && cp "$(${jar})" /out/app.jar`,
   ];
   const run = [

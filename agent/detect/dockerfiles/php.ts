@@ -1,8 +1,9 @@
 /** Generated Dockerfile for PHP: Apache with PHP inside, as any user, on $PORT. */
 import type { Generated, WriteRequest } from '../detector.ts';
-import type { ManagerSetup } from '../node/package-manager.ts';
-import { cacheMount, runAs, stages, USER } from './common.ts';
-import { installManager } from './package-manager.ts';
+import type { FrontEnd } from '../front-end.ts';
+import type { ExtensionSetup } from '../php/extensions.ts';
+import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
+import { installFrontEnd } from './front-end.ts';
 
 export interface PhpRecipe {
   readonly image: string;
@@ -10,13 +11,11 @@ export interface PhpRecipe {
   readonly documentRoot: string;
   /** The files that composer installs from; empty without composer.json. */
   readonly manifests: readonly string[];
+  readonly extensions: ExtensionSetup;
+  /** What the framework is told: `APP_ENV=prod`. */
+  readonly environment: string | undefined;
   /** How the assets of the front end are built, into public/; null without any. */
-  readonly assets: {
-    readonly manifests: readonly string[];
-    readonly install: string;
-    readonly setup: ManagerSetup | null;
-    readonly build: string;
-  } | null;
+  readonly assets: { readonly frontEnd: FrontEnd; readonly build: string } | null;
 }
 
 export const PHP_START = 'apache2 -DFOREGROUND -f /etc/orkestr/apache.conf';
@@ -44,16 +43,15 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
       : [
           `FROM ${baseImages.node} AS assets`,
           'WORKDIR /app',
-          ...(assets.setup === null ? [] : installManager(assets.setup)),
-          `COPY ${assets.manifests.join(' ')} ./`,
-          `RUN ${cacheMount(cacheScope, 'npm', '/root/.npm')} ${assets.install}`,
+          ...installFrontEnd(assets.frontEnd, cacheScope),
           'COPY . .',
           ...(manifests.length === 0 ? [] : ['COPY --from=vendor /app/vendor vendor']),
           `RUN ${assets.build}`,
         ];
   const run = [
     `FROM ${recipe.image}`,
-    'ENV HOME=/tmp',
+    ...installExtensions(recipe.extensions),
+    `ENV HOME=/tmp${recipe.environment === undefined ? '' : ` ${recipe.environment}`}`,
     'COPY .orkestr/apache.conf /etc/orkestr/apache.conf',
     `COPY --chown=${USER} . /app`,
     ...(manifests.length === 0 ? [] : [`COPY --from=vendor --chown=${USER} /app/vendor /app/vendor`]),
@@ -64,6 +62,16 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
   ];
   const root = documentRoot === '.' ? '/app' : `/app/${documentRoot}`;
   return { text: stages(vendor, front, run), files: [{ path: '.orkestr/apache.conf', text: apacheConf(root) }] };
+}
+
+/** By the programs of the official image; base images that a host made itself have some of the same names. */
+function installExtensions({ packages, configure, own, pecl }: ExtensionSetup): string[] {
+  return [
+    ...aptInstall(packages),
+    ...configure.map((extension) => `RUN docker-php-ext-configure ${extension}`),
+    ...(own.length === 0 ? [] : [`RUN docker-php-ext-install -j"$(nproc)" ${own.join(' ')}`]),
+    ...(pecl.length === 0 ? [] : [`RUN pecl install ${pecl.join(' ')} && docker-php-ext-enable ${pecl.join(' ')}`]),
+  ];
 }
 
 /** Writes only below /tmp. Modules are those that the image has switched on. */

@@ -1,29 +1,33 @@
 /** Generated Dockerfile for Python: dependencies go into a virtual environment in one stage, which the other takes over. */
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
-import { cacheMount, runAs, stages, USER } from './common.ts';
+import type { SystemPackages } from '../python/libraries.ts';
+import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 
 export const REQUIREMENTS = '.orkestr/requirements.txt';
 
 export interface PythonRecipe {
   readonly image: string;
   readonly dependencies: PythonDependencies | null;
+  readonly packages: SystemPackages;
+  /** What is said when the build command that was found fails. */
+  readonly advice: string | undefined;
 }
 
-export function writePython(
-  { image, dependencies }: PythonRecipe,
-  { facts, stated, surroundings }: WriteRequest,
-): Generated {
-  const { installCommand, buildCommand, startCommand = '' } = facts;
-  const own = stated.installCommand !== undefined;
-  const build = installCommand === undefined ? [] : buildStage(image, dependencies, installCommand, own, surroundings);
+export function writePython(recipe: PythonRecipe, request: WriteRequest): Generated {
+  const { image, dependencies } = recipe;
+  const { installCommand, buildCommand, startCommand = '' } = request.facts;
+  const build = installCommand === undefined ? [] : buildStage(recipe, installCommand, request);
+  const advice = request.stated.buildCommand === undefined ? recipe.advice : undefined;
+  const orSay = advice === undefined ? '' : ` || { echo '${advice}' >&2; exit 1; }`;
   const run = [
     `FROM ${image}`,
+    ...aptInstall(recipe.packages.run),
     // Output at once, not when a buffer is full: the last lines before a crash are the ones that matter.
     `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
     ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,
-    ...(buildCommand === undefined ? [] : ['WORKDIR /app', `RUN ${buildCommand} && chown -R ${USER} /app`]),
+    ...(buildCommand === undefined ? [] : ['WORKDIR /app', `RUN ${buildCommand} && chown -R ${USER} /app${orSay}`]),
     ...runAs(startCommand),
   ];
   const lines = dependencies?.install.kind === 'lines' && build.length > 0 ? dependencies.install.lines : null;
@@ -34,15 +38,15 @@ export function writePython(
 }
 
 function buildStage(
-  image: string,
-  dependencies: PythonDependencies | null,
+  { image, dependencies, packages }: PythonRecipe,
   installCommand: string,
-  own: boolean,
-  { cacheScope }: WriteRequest['surroundings'],
+  { stated, surroundings }: WriteRequest,
 ): string[] {
   const tool = dependencies?.manager.tool ?? null;
+  const own = stated.installCommand !== undefined;
   return [
     `FROM ${image} AS build`,
+    ...aptInstall(packages.build),
     'WORKDIR /app',
     'RUN python3 -m venv /venv',
     'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore',
@@ -52,13 +56,13 @@ function buildStage(
       : [`RUN python3 -m venv /tools && /tools/bin/pip install ${tool}`, 'ENV PATH=$PATH:/tools/bin']),
     ...Object.entries(dependencies?.manager.env ?? {}).map(([name, value]) => `ENV ${name}=${value}`),
     `COPY ${own || dependencies === null ? '. .' : sources(dependencies)}`,
-    `RUN ${cacheMount(cacheScope, 'pip', '/root/.cache')} ${installCommand}`,
+    `RUN ${cacheMount(surroundings.cacheScope, 'pip', '/root/.cache')} ${installCommand}`,
   ];
 }
 
 /** What the install needs, so that its layer is kept while that does not change. */
 function sources({ install, file }: PythonDependencies): string {
   if (install.kind === 'lines') return `${REQUIREMENTS} ${REQUIREMENTS}`;
-  if (install.kind === 'locked') return `${install.files.join(' ')} ./`;
-  return install.kind === 'requirements' && !install.needsSources ? `${file} ./` : '. .';
+  if (install.kind === 'project' || install.needsSources) return '. .';
+  return install.kind === 'locked' ? `${install.files.join(' ')} ./` : `${file} ${file.includes('/') ? file : './'}`;
 }

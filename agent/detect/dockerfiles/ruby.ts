@@ -1,6 +1,8 @@
 /** Generated Dockerfile for Ruby: gems are built in one stage with compilers, and run in one without. */
 import type { Generated, WriteRequest } from '../detector.ts';
+import type { FrontEnd } from '../front-end.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
+import { installFrontEnd } from './front-end.ts';
 
 export interface RubyRecipe {
   readonly image: string;
@@ -8,6 +10,8 @@ export interface RubyRecipe {
   readonly manifests: readonly string[];
   readonly hasLock: boolean;
   readonly rails: boolean;
+  /** Packages of Node.js that the assets are built with; null without any. */
+  readonly frontEnd: FrontEnd | null;
   /** Debian packages of the gems: to build them, and to run them. */
   readonly buildPackages: readonly string[];
   readonly runPackages: readonly string[];
@@ -17,10 +21,12 @@ const GEMS = '/bundle';
 
 export function writeRuby(recipe: RubyRecipe, { facts, stated, surroundings }: WriteRequest): Generated {
   const { installCommand = '', buildCommand, startCommand = '' } = facts;
-  const { image, hasLock, rails } = recipe;
+  const { image, hasLock, rails, frontEnd } = recipe;
+  const { baseImages, cacheScope } = surroundings;
   const bundle = `BUNDLE_PATH=${GEMS} BUNDLE_WITHOUT=development:test${hasLock ? ' BUNDLE_DEPLOYMENT=1' : ''}`;
   const env = `ENV ${bundle} RACK_ENV=production${rails ? ' RAILS_ENV=production RAILS_LOG_TO_STDOUT=1' : ''}`;
-  const cache = cacheMount(surroundings.cacheScope, 'gems', '/root/.bundle/cache');
+  const cache = cacheMount(cacheScope, 'gems', '/root/.bundle/cache');
+  const node = frontEnd === null ? [] : [`FROM ${baseImages.node} AS node`];
   const build = [
     `FROM ${image} AS build`,
     ...aptInstall(['build-essential', 'git', 'libyaml-dev', 'pkg-config', ...recipe.buildPackages]),
@@ -28,6 +34,8 @@ export function writeRuby(recipe: RubyRecipe, { facts, stated, surroundings }: W
     env,
     stated.installCommand === undefined ? `COPY ${recipe.manifests.join(' ')} ./` : 'COPY . .',
     `RUN ${cache} ${installCommand}`,
+    // The gems call Node.js while they build the assets.
+    ...(frontEnd === null ? [] : ['COPY --from=node /usr/local /usr/local', ...installFrontEnd(frontEnd, cacheScope)]),
     'COPY . .',
     ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
   ];
@@ -39,5 +47,5 @@ export function writeRuby(recipe: RubyRecipe, { facts, stated, surroundings }: W
     `COPY --from=build --chown=${USER} /app /app`,
     ...runAs(startCommand),
   ];
-  return { text: stages(build, run), files: [] };
+  return { text: stages(node, build, run), files: [] };
 }

@@ -1,6 +1,6 @@
 /** Generated Dockerfile for Rust: one binary, built with the dependencies kept in a cache. */
 import type { Generated, WriteRequest } from '../detector.ts';
-import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
+import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
 import { BINARY } from './go.ts';
 
 export interface RustRecipe {
@@ -32,6 +32,7 @@ export function writeRust({ image, binary, openssl }: RustRecipe, { facts, surro
     `FROM ${baseImages.debian}`,
     ...aptInstall(openssl ? ['ca-certificates', 'libssl3'] : []),
     'ENV HOME=/tmp',
+    COPY_CA_BUNDLE,
     `COPY --chown=${USER} . /app`,
     `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
     ...runAs(startCommand),

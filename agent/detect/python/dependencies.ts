@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Stated } from '../detector.ts';
 import { parseToml } from '../manifests.ts';
+import { firstFile } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { PYTHON_MANAGERS } from './managers.ts';
 import type { LockedManager, PythonManager } from './managers.ts';
@@ -19,8 +20,15 @@ export interface PythonDependencies {
   readonly install:
     | { readonly kind: 'requirements'; readonly needsSources: boolean }
     | { readonly kind: 'lines'; readonly lines: readonly string[] }
-    | { readonly kind: 'locked'; readonly files: readonly string[]; readonly command: string }
+    | {
+        readonly kind: 'locked';
+        readonly files: readonly string[];
+        readonly command: string;
+        readonly needsSources: boolean;
+      }
     | { readonly kind: 'project' };
+  /** Something is fetched from a git repository. */
+  readonly needsGit: boolean;
   /** `>=3.11`, and where that is said. */
   readonly python: Stated<string> | null;
 }
@@ -42,18 +50,30 @@ const Pipfile = z.looseObject({
 /** True when a requirements file has nothing but comments. */
 const isBlank = (text: string): boolean => text.split('\n').every((line) => /^\s*(?:#|$)/.test(line));
 
+/** Requirements of a project that keeps several, those for production first. */
+const NESTED = ['production', 'prod', 'requirements', 'base'].map((name) => `requirements/${name}.txt`);
+
+/** `{ git = "…" }`, `git+https://…`, in a manifest of any kind. */
+const FROM_GIT = /\bgit\+|\{[^}\n]*\bgit\s*=/;
+/** `{ path = "…" }`, `{ workspace = true }`: packages in folders of the repository. */
+const FROM_FOLDER = /\{[^}\n]*\b(?:path|workspace)\s*=|@\s*file:/;
+
 /** The dependencies, or null when no file lists any. requirements.txt wins: it is what people keep for deployments. */
 export async function pythonDependencies(repository: RepositoryView): Promise<PythonDependencies | null> {
   const text = await repository.text('pyproject.toml');
   const pyproject = text === null ? null : parseToml('pyproject.toml', text, Pyproject);
   const requirements = await repository.text('requirements.txt');
-  if (requirements !== null) return fromRequirements(repository, requirements, pyproject);
+  if (requirements !== null)
+    return fromRequirements(repository, { path: 'requirements.txt', text: requirements }, pyproject);
   const fromLock = await fromLockfile(repository, pyproject);
   if (fromLock !== null) return fromLock;
+  const nested = pyproject?.project === undefined ? await firstFile(repository, NESTED) : null;
+  if (nested !== null) return fromRequirements(repository, nested, pyproject);
   if (pyproject?.project === undefined && pyproject?.tool?.poetry === undefined) return null;
   const lines = pyproject.project?.dependencies;
   const install = lines === undefined ? ({ kind: 'project' } as const) : ({ kind: 'lines', lines } as const);
-  return { ...declared(pyproject), file: 'pyproject.toml', manager: PYTHON_MANAGERS.pip, install };
+  const needsGit = FROM_GIT.test(text ?? '');
+  return { ...declared(pyproject), file: 'pyproject.toml', manager: PYTHON_MANAGERS.pip, install, needsGit };
 }
 
 async function fromLockfile(
@@ -63,18 +83,22 @@ async function fromLockfile(
   const locked = await lockedManager(repository);
   if (locked === null) return null;
   const { manager, files, command } = locked;
-  const common = { file: files.at(-1) ?? manager.file, manager, install: { kind: 'locked', files, command } } as const;
+  const manifest = (await repository.text(manager.file)) ?? '';
+  const common = {
+    file: files.at(-1) ?? manager.file,
+    manager,
+    install: { kind: 'locked', files, command, needsSources: FROM_FOLDER.test(manifest) },
+    needsGit: FROM_GIT.test(manifest),
+  } as const;
   if (manager.file === 'pyproject.toml') return pyproject === null ? null : { ...declared(pyproject), ...common };
-  const pipfile = await repository.text('Pipfile');
-  return pipfile === null ? null : { ...fromPipfile(pipfile), ...common };
+  return { ...fromPipfile(manifest), ...common };
 }
 
 async function fromRequirements(
   repository: RepositoryView,
-  requirements: string,
+  { path: file, text: requirements }: { readonly path: string; readonly text: string },
   pyproject: Pyproject | null,
 ): Promise<PythonDependencies> {
-  const file = 'requirements.txt';
   const names = await requirementNames(repository, file, requirements);
   // Options (other files, editable installs, folders of wheels) and local paths need more than this one file.
   const needsSources = /^[ \t]*(?:-|\.|file:)|@\s*file:/m.test(requirements);
@@ -86,6 +110,7 @@ async function fromRequirements(
     manager: PYTHON_MANAGERS.pip,
     names,
     install,
+    needsGit: FROM_GIT.test(requirements),
     python: pyproject === null ? null : declared(pyproject).python,
   };
 }
@@ -132,24 +157,31 @@ function fromPipfile(text: string): Pick<PythonDependencies, 'names' | 'python'>
 
 const normalise = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
 
+/** What extras bring along that matters here. */
+const BROUGHT_ALONG: readonly (readonly [name: string, extra: RegExp, packages: readonly string[]])[] = [
+  ['fastapi', /\b(?:standard|all)\b/, ['uvicorn']],
+  ['psycopg', /\bc\b/, ['psycopg-c']],
+];
+
 /** The name at the start of a PEP 508 requirement, or nothing for options and comments. */
 function requirementName(line: string): string[] {
   const [, name, extras = ''] = /^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?/.exec(line) ?? [];
   if (name === undefined) return [];
-  // fastapi[standard] brings uvicorn along.
-  return normalise(name) === 'fastapi' && /\b(?:standard|all)\b/.test(extras)
-    ? ['fastapi', 'uvicorn']
-    : [normalise(name)];
+  return [
+    normalise(name),
+    ...(BROUGHT_ALONG.find(([known, extra]) => known === normalise(name) && extra.test(extras))?.[2] ?? []),
+  ];
 }
 
 /** Names of a requirements file and of those that it includes with `-r`, one level deep. */
 async function requirementNames(repository: RepositoryView, path: string, text: string): Promise<Set<string>> {
   const names = new Set<string>();
   const included = new Set<string>();
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
   const read = (source: string, follow: boolean): void => {
     for (const line of source.split('\n')) {
       const other = /^\s*(?:-r|--requirement)[ =]\s*([A-Za-z0-9_][A-Za-z0-9._/-]*)\s*$/.exec(line)?.[1];
-      if (other !== undefined && follow && included.size < 10) included.add(other);
+      if (other !== undefined && follow && included.size < 10) included.add(`${folder}${other}`);
       for (const name of requirementName(line)) names.add(name);
     }
   };

@@ -1,0 +1,61 @@
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { RepositoryFolder } from './test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+const go = (folder: string): Record<string, string> => ({
+  [`${folder}/go.mod`]: 'module x\n',
+  [`${folder}/main.go`]: 'package main',
+});
+
+async function refusal(files: Record<string, string>): Promise<OrkestrError> {
+  const error = await repository.plan(files).then(
+    () => assert.fail('a plan was made'),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof OrkestrError, String(error));
+  return error;
+}
+
+test('the only folder with an app is the root directory, and the plan says so', async () => {
+  const plan = await repository.plan({ 'README.md': '', ...go('backend'), 'docs/intro.md': '' });
+  assert.deepEqual([plan.detector, plan.rootDirectory], ['go', 'backend']);
+  assert.match(plan.warnings[0] ?? '', /^The root directory is backend, the only folder with an app/);
+});
+
+test('several are an error that names each, and how to choose', async () => {
+  const error = await refusal({ ...go('server'), 'client/package.json': '{ "scripts": { "start": "node a.js" } }' });
+  assert.equal(error.code, 'ORK_NOTHING_DETECTED');
+  assert.match(
+    error.message,
+    /below: client \(Node\.js\), server \(Go\)\. Set rootDirectory, as in "rootDirectory": "client"/,
+  );
+});
+
+test('a folder that is but a guess, or that cannot be read, is named and not entered', async () => {
+  assert.match((await refusal({ 'landing/index.html': '' })).message, /below: landing \(Static site\)/);
+  const broken = await refusal({ 'app/package.json': '{' });
+  assert.match(broken.message, /below: app\. Set rootDirectory/);
+});
+
+test('a compose file is not passed over for the one folder that is an app', async () => {
+  const error = await refusal({ 'compose.yaml': 'services:\n  web:\n    build: web\n', ...go('web') });
+  assert.equal(error.code, 'ORK_COMPOSE_FILE');
+  assert.match(error.message, /below: web \(Go\)/);
+});
+
+test('a root directory that was named is not left for one below it', async () => {
+  await repository.replaceFiles(go('apps/api'));
+  await assert.rejects(repository.planAsItIs({ rootDirectory: 'apps' }), /Nothing in apps says/);
+});
+
+test('folders that help with an app are none', async () => {
+  const { message } = await refusal({ 'docker/Dockerfile': 'FROM a:1', 'tests/app.py': '' });
+  assert.doesNotMatch(message, /folders below/);
+});

@@ -1,0 +1,62 @@
+/** Apps in folders of a repository that has none at its root: `backend/`, `mysite/manage.py`. */
+import type { DetectRequest, Finding } from './detector.ts';
+import type { rank } from './rank.ts';
+import { within } from './repository.ts';
+
+const MAX_FOLDERS = 20;
+/** Folders that have what helps with an app, and not the app. */
+const NO_APP =
+  /^(?:build|ci|deploy\w*|docker|docs?|examples?|infra\w*|node_modules|scripts|templates?|tests?|tools|vendor|venv|env)$/i;
+
+export interface AppBelow {
+  readonly folder: string;
+  /** What it is taken for; null when it cannot be read. */
+  readonly framework: string | null;
+  /** It is more than an index.html. */
+  readonly sure: boolean;
+}
+
+type Ranked = ReturnType<typeof rank<Finding>>;
+
+/** @param rankedOf asks the detectors about a folder, the one that decides first */
+export async function appsBelow(
+  request: DetectRequest,
+  rankedOf: (request: DetectRequest) => Promise<Ranked>,
+): Promise<AppBelow[]> {
+  const { repository, checkout } = request;
+  const folders = (await repository.entries('.'))
+    .filter((entry) => /^[A-Za-z0-9_][A-Za-z0-9._-]*\/$/.test(entry))
+    .map((entry) => entry.slice(0, -1))
+    .filter((folder) => !NO_APP.test(folder));
+  const found: AppBelow[] = [];
+  for (const folder of folders.slice(0, MAX_FOLDERS)) {
+    const [winner] = await rankedOf({
+      ...request,
+      repository: within(repository, folder),
+      checkout: { ...checkout, rootDirectory: folder },
+    });
+    if (winner === undefined) continue;
+    const finding = winner.kind === 'found' ? winner.finding : null;
+    found.push({
+      folder,
+      framework: finding?.facts.framework ?? null,
+      sure: finding !== null && finding.confidence !== 'guess',
+    });
+  }
+  return found;
+}
+
+/** The one that is meant without a word: nothing else is there. */
+export function onlyApp(apps: readonly AppBelow[]): AppBelow | null {
+  const [first, second] = apps;
+  return first !== undefined && second === undefined && first.sure ? first : null;
+}
+
+/** A sentence that names them, with what to do; empty for none. */
+export function describeApps(apps: readonly AppBelow[]): string {
+  const [first] = apps;
+  if (first === undefined) return '';
+  const all = apps.map(({ folder, framework }) => (framework === null ? folder : `${folder} (${framework})`));
+  const several = apps.length === 1 ? '' : ' Each of them is an environment of its own.';
+  return ` Apps are in folders below: ${all.join(', ')}. Set rootDirectory, as in "rootDirectory": "${first.folder}" of an orkestr.json.${several}`;
+}

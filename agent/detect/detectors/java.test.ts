@@ -1,0 +1,63 @@
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+const plan = (files: Record<string, string>): Promise<BuildPlan> => repository.plan(files);
+const pom = (...modules: readonly string[]): string =>
+  `<project><modules>${modules.map((name) => `<module>${name}</module>`).join('')}</modules></project>`;
+const boot = '<plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin>';
+
+test('of a Maven build with modules the one that is packaged to run is the app', async () => {
+  const made = await plan({
+    'pom.xml': pom('shared', 'services/web', '../outside'),
+    'shared/pom.xml': '<project/>',
+    'services/web/pom.xml': `<java.version>17</java.version>${boot}`,
+  });
+  assert.deepEqual([made.framework, made.version, made.warnings], ['Spring Boot', '17', []]);
+  assert.equal(made.buildCommand, 'mvn -B -DskipTests package -pl services/web -am');
+  assert.match(made.dockerfile.text, /ls services\/web\/target\/\*\.jar services\/web\/target\/\*\.war /);
+});
+
+test('several of them are a warning that names each', async () => {
+  const made = await plan({ 'pom.xml': pom('a', 'b'), 'a/pom.xml': boot, 'b/pom.xml': boot });
+  assert.match(made.warnings.join(), /several modules that could be the app: a, b\./);
+  assert.equal(made.buildCommand, 'mvn -B -DskipTests package');
+});
+
+test('of a Gradle build whose root has only settings too', async () => {
+  const made = await plan({
+    'settings.gradle.kts': 'rootProject.name = "shop"\ninclude("lib", ":app")\n',
+    gradlew: '',
+    'lib/build.gradle.kts': 'plugins { `java-library` }',
+    'app/build.gradle.kts': 'plugins {\n  id("org.springframework.boot") version "3.5.0"\n}\n',
+  });
+  assert.equal(made.framework, 'Spring Boot');
+  assert.equal(made.buildCommand, 'sh ./gradlew --no-daemon :app:build -x test');
+  assert.match(made.dockerfile.text, /ls app\/build\/libs\/\*\.jar /);
+});
+
+test('modules of which none is packaged to run are a warning for Maven, and no app for settings alone', async () => {
+  const made = await plan({ 'pom.xml': pom('a'), 'a/pom.xml': '<project/>' });
+  assert.match(made.warnings.join(), /none is packaged by the plugin of a framework/);
+  await assert.rejects(
+    plan({ 'settings.gradle': "include 'a', 'b'\n", 'a/build.gradle': '', 'b/build.gradle': '' }),
+    /java: no pom\.xml/,
+  );
+});
+
+test('a plugin that is only named for the modules makes no program of the root', async () => {
+  const made = await plan({
+    'settings.gradle': "include 'a'\ninclude 'b'\n",
+    'build.gradle': "plugins { id 'org.springframework.boot' version '3.5.0' apply false }\n",
+    'a/build.gradle': "plugins { id 'org.springframework.boot' apply false }\n",
+    'b/build.gradle': "plugins { id 'org.springframework.boot' }\n",
+  });
+  assert.match(made.buildCommand ?? '', / :b:build -x test$/);
+});

@@ -1,0 +1,190 @@
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+type Files = Parameters<RepositoryFolder['plan']>[0];
+const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
+/** The stage that installs, and the one that runs. */
+const stagesOf = ({ dockerfile }: BuildPlan): string[] => dockerfile.text.split(/^FROM /m).slice(1);
+
+describe('Django', () => {
+  const settings = "SECRET_KEY = os.environ['SECRET_KEY']\nSTATIC_ROOT = BASE_DIR / 'static'\n";
+  const django = (files: Files = {}, requirements = 'django\ngunicorn\nwhitenoise\n'): Promise<BuildPlan> =>
+    plan({
+      'requirements.txt': requirements,
+      'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
+      'shop/settings.py': settings,
+      ...files,
+    });
+
+  test('static files are collected in the build, with a secret key of its own', async () => {
+    const made = await django();
+    assert.equal(made.buildCommand, 'SECRET_KEY=only-for-this-build python manage.py collectstatic --noinput');
+    assert.deepEqual(made.warnings, []);
+    assert.equal((await django({ 'shop/settings.py': '# STATIC_ROOT = x' })).buildCommand, undefined);
+  });
+
+  test('a build that cannot collect them says what to do', async () => {
+    const { dockerfile } = await django();
+    assert.match(
+      dockerfile.text,
+      /collectstatic --noinput && .* \|\| \{ echo 'collectstatic failed\..*' >&2; exit 1; \}$/m,
+    );
+    const stated = await plan(
+      { 'requirements.txt': 'django', 'manage.py': '', 'shop/settings.py': settings },
+      { buildCommand: 'true' },
+    );
+    assert.match(stated.dockerfile.text, /^RUN true && chown -R 10001:10001 \/app$/m);
+  });
+
+  test('the settings are those that serve the app, not those of manage.py', async () => {
+    const made = await django({
+      'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.local')",
+      'config/wsgi.py': 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")',
+      'config/settings/base.py': 'STATIC_ROOT = "x"\nSECRET_KEY = env("DJANGO_KEY")\n',
+      'config/settings/production.py': 'from .base import *',
+    });
+    assert.equal(
+      made.buildCommand,
+      'DJANGO_SETTINGS_MODULE=config.settings.production DJANGO_KEY=only-for-this-build python manage.py collectstatic --noinput',
+    );
+  });
+
+  test('static files that are kept elsewhere are not uploaded by a build', async () => {
+    const storages = 'STORAGES = {"staticfiles": {"BACKEND": "storages.backends.s3.S3Storage"}}\n';
+    assert.equal((await django({ 'shop/settings.py': settings + storages })).buildCommand, undefined);
+  });
+
+  test('static files that nothing serves are a warning', async () => {
+    assert.match((await django({}, 'django\ngunicorn\n')).warnings.join(), /whitenoise is not listed/);
+  });
+
+  test('an ASGI server that is listed serves the app, when gunicorn is not', async () => {
+    const asgi = { 'shop/asgi.py': '' };
+    assert.equal(
+      (await django(asgi, 'django\nuvicorn\n')).startCommand,
+      'uvicorn --host 0.0.0.0 --port $PORT shop.asgi:application',
+    );
+    assert.equal(
+      (await django(asgi, 'django\ndaphne\n')).startCommand,
+      'daphne -b 0.0.0.0 -p $PORT shop.asgi:application',
+    );
+    assert.match((await django(asgi)).startCommand ?? '', /^gunicorn .* shop\.wsgi:application$/);
+    assert.match((await django({}, 'django\nuvicorn\n')).startCommand ?? '', /runserver/);
+  });
+});
+
+describe('requirements', () => {
+  test('of several files the one for production is installed, with what it includes', async () => {
+    const made = await plan({
+      'requirements/base.txt': 'flask\n',
+      'requirements/production.txt': '-r base.txt\ngunicorn\n',
+      'app.py': 'app = Flask(__name__)',
+    });
+    assert.equal(made.installCommand, 'pip install -r requirements/production.txt');
+    assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT app:app');
+    const one = await plan({ 'requirements/prod.txt': 'flask\n', 'app.py': 'app = Flask(__name__)' });
+    assert.match(one.dockerfile.text, /^COPY requirements\/prod\.txt requirements\/prod\.txt$/m);
+  });
+
+  test('a file that PowerShell wrote is read', async () => {
+    const text = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('flask==3.0\r\ngunicorn\r\n', 'utf16le')]);
+    const made = await plan({ 'requirements.txt': text, 'app.py': 'app = Flask(__name__)' });
+    assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT app:app');
+  });
+
+  test('packages that are C beneath get what they are built with, and what they run with', async () => {
+    const [build = '', run = ''] = stagesOf(await plan({ 'requirements.txt': 'psycopg2==2.9\n', 'app.py': '' }));
+    assert.match(build, / gcc libc6-dev libpq-dev /);
+    assert.match(run, / libpq5 /);
+    assert.doesNotMatch(run, /gcc/);
+    const [binary = ''] = stagesOf(await plan({ 'requirements.txt': 'psycopg2-binary\n', 'app.py': '' }));
+    assert.doesNotMatch(binary, /apt-get/);
+    const [c = ''] = stagesOf(await plan({ 'requirements.txt': 'psycopg[c,pool]>=3\n', 'app.py': '' }));
+    assert.match(c, /libpq-dev/);
+  });
+
+  test('OpenCV gets the libraries of a screen, and the plan names what does without', async () => {
+    const made = await plan({ 'requirements.txt': 'opencv-python\n', 'app.py': '' });
+    assert.match(stagesOf(made)[1] ?? '', /libgl1 libglib2\.0-0/);
+    assert.match(made.warnings.join(), /opencv-python-headless does without/);
+  });
+
+  test('what comes from a git repository brings git', async () => {
+    const project = (text: string): Files => ({ 'pyproject.toml': text, 'main.py': '' });
+    const lists: readonly Files[] = [
+      { 'requirements.txt': 'x @ git+https://git.example/x\n', 'main.py': '' },
+      project('[project]\nname = "a"\ndependencies = ["x @ git+https://git.example/x"]\n'),
+      {
+        ...project('[tool.uv.sources]\nx = { git = "https://git.example/x" }\n[project]\nname = "a"\n'),
+        'uv.lock': '',
+      },
+    ];
+    for (const files of lists)
+      assert.match(stagesOf(await plan(files))[0] ?? '', /recommends git &&/, JSON.stringify(files));
+    assert.doesNotMatch((await plan({ 'requirements.txt': 'gitpython\n', 'main.py': '' })).dockerfile.text, /apt-get/);
+  });
+
+  test('packages in folders of the repository are there when a lockfile is installed', async () => {
+    const locked = (source: string): Promise<BuildPlan> =>
+      plan({ 'pyproject.toml': `[project]\nname = "a"\n${source}`, 'uv.lock': '', 'main.py': '' });
+    assert.match(
+      (await locked('[tool.uv.sources]\nx = { path = "libs/x" }\n')).dockerfile.text,
+      /^COPY \. \.\nRUN .* uv sync/m,
+    );
+    assert.match(
+      (await locked('[tool.uv.sources]\nx = { workspace = true }\n')).dockerfile.text,
+      /^COPY \. \.\nRUN .* uv sync/m,
+    );
+    assert.match((await locked('')).dockerfile.text, /^COPY pyproject\.toml uv\.lock \.\/$/m);
+  });
+});
+
+describe('where the app is', () => {
+  const flask = async (files: Files): Promise<string | undefined> =>
+    (await plan({ 'requirements.txt': 'flask\ngunicorn\n', ...files })).startCommand;
+  const factory = 'def create_app():\n    app = Flask(__name__)\n    return app\n';
+
+  test('a module that keeps what create_app returns', async () => {
+    const wsgi = 'from shop import create_app\n\napp = create_app()\n';
+    assert.equal(
+      await flask({ 'wsgi.py': wsgi, 'shop/__init__.py': factory }),
+      'gunicorn --bind 0.0.0.0:$PORT wsgi:app',
+    );
+    assert.equal(await flask({ 'run.py': wsgi, 'shop/__init__.py': factory }), 'gunicorn --bind 0.0.0.0:$PORT run:app');
+  });
+
+  test('a function alone is given to the server, when it needs no arguments', async () => {
+    assert.equal(await flask({ 'app/__init__.py': factory }), 'gunicorn --bind 0.0.0.0:$PORT "app:create_app()"');
+    const optional = factory.replace('()', '(config=None, *, debug=False)');
+    assert.equal(await flask({ 'app/__init__.py': optional }), 'gunicorn --bind 0.0.0.0:$PORT "app:create_app()"');
+    const needed = { 'app/__init__.py': factory.replace('()', '(config)'), 'run.py': '' };
+    assert.equal(await flask(needed), 'python run.py');
+  });
+
+  test('an instance in a package, in the root directory or below src', async () => {
+    const app = 'app = Flask(__name__)\n';
+    assert.equal(await flask({ 'shop/__init__.py': app }), 'gunicorn --bind 0.0.0.0:$PORT shop:app');
+    const made = await plan({ 'requirements.txt': 'fastapi\nuvicorn\n', 'src/shop/main.py': 'app = FastAPI()\n' });
+    assert.equal(made.startCommand, 'PYTHONPATH=src uvicorn --host 0.0.0.0 --port $PORT shop.main:app');
+    assert.match(made.dockerfile.text, /CMD \["sh","-c","exec env PYTHONPATH=src uvicorn /);
+  });
+
+  test('of Streamlit any script in the root directory that imports it', async () => {
+    const script = 'import streamlit as st\n';
+    const start = async (files: Files): Promise<string | undefined> =>
+      (await plan({ 'requirements.txt': 'streamlit\n', ...files })).startCommand;
+    assert.match((await start({ 'Home.py': script, 'about.py': script })) ?? '', /^streamlit run Home\.py /);
+    assert.match(
+      (await start({ 'dashboard.py': script, 'clean.py': 'import pandas' })) ?? '',
+      /^streamlit run dashboard\.py /,
+    );
+  });
+});

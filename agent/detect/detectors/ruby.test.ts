@@ -1,0 +1,45 @@
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+const rails = (gems: readonly string[], files: Record<string, string> = {}): Promise<BuildPlan> =>
+  repository.plan({
+    Gemfile: ['rails', ...gems].map((gem) => `gem "${gem}"\n`).join(''),
+    'config/application.rb': '',
+    ...files,
+  });
+const packageJson = {
+  'package.json': '{ "scripts": { "build": "esbuild app.js", "start": "node x" } }',
+  'yarn.lock': '',
+};
+
+test('gems that call Node.js for the assets have it in the stage that builds, with its packages', async () => {
+  const made = await rails(['propshaft', 'jsbundling-rails'], packageJson);
+  const [node = '', build = '', run = ''] = made.dockerfile.text.split(/^FROM /m).slice(1);
+  assert.equal(node, 'node:26-trixie-slim AS node\n\n');
+  assert.match(
+    build,
+    /^COPY --from=node \/usr\/local \/usr\/local\n.*yarn@1\nCOPY package\.json yarn\.lock \.\/\nRUN .* yarn install --frozen-lockfile\nCOPY \. \.\n.*assets:precompile/m,
+  );
+  assert.doesNotMatch(run, /node/);
+  assert.doesNotMatch(made.warnings.join(), /node fits too/);
+});
+
+test('an app whose gems do without Node.js gets none, though a package.json is there', async () => {
+  const made = await rails(['propshaft', 'importmap-rails'], packageJson);
+  assert.doesNotMatch(made.dockerfile.text, /FROM node/);
+  assert.match(made.dockerfile.text, /assets:precompile/);
+});
+
+test('assets of vite_rails and tailwindcss-rails are precompiled too', async () => {
+  for (const gem of ['vite_rails', 'shakapacker', 'tailwindcss-rails']) {
+    assert.match((await rails([gem])).buildCommand ?? '', /assets:precompile$/, gem);
+  }
+});

@@ -1,0 +1,60 @@
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+const cargo = (name: string, dependency = ''): string =>
+  `[package]\nname = "${name}"\nversion = "1.0.0"\n[dependencies]\n${dependency}\n`;
+const plan = (files: Record<string, string>): Promise<BuildPlan> => repository.plan(files);
+const app = (files: Record<string, string> = {}, dependency = ''): Promise<BuildPlan> =>
+  plan({ 'Cargo.toml': cargo('web', dependency), 'src/main.rs': '', ...files });
+
+test('a program in Rust trusts the certificates that it was built with', async () => {
+  const [, run = ''] = (await app()).dockerfile.text.split(/^FROM debian/m);
+  assert.match(run, /^COPY --from=build \/etc\/ssl\/certs\/ca-certificates\.crt /m);
+});
+
+test('programs in src/bin are binaries too, and src/main.rs goes before them', async () => {
+  const files = { 'Cargo.toml': cargo('shop'), 'src/lib.rs': '', 'src/bin/serve.rs': '' };
+  assert.match((await plan(files)).buildCommand ?? '', /--bin serve$/);
+  assert.match((await plan({ ...files, 'src/main.rs': '' })).buildCommand ?? '', /--bin shop$/);
+});
+
+test('of a workspace the program with a web framework is taken', async () => {
+  const made = await plan({
+    'Cargo.toml': '[workspace]\nmembers = ["a", "z"]\n',
+    'a/Cargo.toml': cargo('migrate'),
+    'a/src/main.rs': '',
+    'z/Cargo.toml': cargo('server', 'axum = "0.8"'),
+    'z/src/main.rs': '',
+  });
+  assert.match(made.buildCommand ?? '', /--bin server$/);
+  assert.equal(made.framework, 'Axum');
+  assert.match(made.warnings.join(), /building server, not migrate/);
+});
+
+test('Rocket is told to listen where visitors come from', async () => {
+  const made = await app({}, 'rocket = "0.5"');
+  assert.match(made.dockerfile.text, /CMD \["sh","-c","exec env ROCKET_ADDRESS=0\.0\.0\.0 ROCKET_PORT=\$PORT /);
+});
+
+test('a channel is named as the version, and one that is not stable is a warning', async () => {
+  const version = ({ evidence }: BuildPlan): string =>
+    evidence.find(({ subject }) => subject === 'version')?.from ?? '';
+  const stable = await app({ 'rust-toolchain.toml': '[toolchain]\nchannel = "stable"\n', 'Cargo.lock': '' });
+  assert.deepEqual([version(stable), stable.warnings], ['rust-toolchain.toml: stable', []]);
+  const nightly = await app({ 'rust-toolchain': 'nightly-2026-01-31\n', 'Cargo.lock': '' });
+  assert.match(nightly.dockerfile.text, /^FROM rust:1\.96-slim-trixie AS build$/m);
+  assert.match(nightly.warnings.join(), /rust-toolchain: nightly-2026-01-31 is fetched in each build/);
+});
+
+test('a version from before Debian 13 has an image without its name', async () => {
+  const made = await app({ 'rust-toolchain.toml': '[toolchain]\nchannel = "1.80.1"\n' });
+  assert.match(made.dockerfile.text, /^FROM rust:1\.80-slim AS build$/m);
+});

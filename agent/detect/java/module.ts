@@ -1,0 +1,64 @@
+/** Which module of a build is the app: of Maven's `<modules>` and Gradle's `include` the only one that is packaged to run. */
+import { firstFile } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
+
+const MAX_MODULES = 30;
+const FOLDER = /^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._/-]{0,200}$/;
+
+export interface BuildFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Modules {
+  /** Folder of the app and its build file; null when none or several are packaged to run. */
+  readonly app: { readonly folder: string; readonly file: BuildFile } | null;
+  /** Folders of all modules, and of those that are packaged to run. */
+  readonly all: readonly string[];
+  readonly runnable: readonly string[];
+}
+
+interface Tool {
+  readonly files: readonly string[];
+  /** Folders of the modules that a build file names. */
+  readonly modules: (text: string) => string[];
+  /** What makes a program of a module, and no library. */
+  readonly runnable: RegExp;
+}
+
+const TOOLS: Readonly<Record<'maven' | 'gradle', Tool>> = {
+  maven: {
+    files: ['pom.xml'],
+    modules: (text) => [...text.matchAll(/<module>\s*([^<\s]+)\s*<\/module>/g)].map(([, name = '']) => name),
+    runnable: /<artifactId>\s*(?:spring-boot|quarkus|micronaut)-maven-plugin\s*</,
+  },
+  gradle: {
+    files: ['build.gradle.kts', 'build.gradle'],
+    modules: (text) =>
+      [...text.matchAll(/^[ \t]*include[ \t(]+([^)\n]+)/gm)].flatMap(([, list = '']) =>
+        [...list.matchAll(/["']:?([^"']+)["']/g)].map(([, name = '']) => name.replaceAll(':', '/')),
+      ),
+    runnable:
+      /^(?!.*\bapply\s+false).*(?:org\.springframework\.boot|io\.ktor\.plugin|io\.micronaut\.application|io\.quarkus["']|libs\.plugins\.(?:spring|ktor|quarkus|micronaut))/m,
+  },
+};
+
+/** @param names the text that names the modules: the pom, or Gradle's settings */
+export async function modulesOf(repository: RepositoryView, tool: 'maven' | 'gradle', names: string): Promise<Modules> {
+  const { files, modules, runnable } = TOOLS[tool];
+  const folders = modules(names).filter((folder) => FOLDER.test(folder));
+  const found: { folder: string; file: BuildFile }[] = [];
+  for (const folder of folders.slice(0, MAX_MODULES)) {
+    const file = await firstFile(
+      repository,
+      files.map((name) => `${folder}/${name}`),
+    );
+    if (file !== null && runnable.test(file.text)) found.push({ folder, file });
+  }
+  const [app, second] = found;
+  return {
+    app: second === undefined ? (app ?? null) : null,
+    all: folders,
+    runnable: found.map(({ folder }) => folder),
+  };
+}

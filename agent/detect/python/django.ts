@@ -1,0 +1,102 @@
+/** Django: what serves it, and its static files. */
+import { present } from '../repository.ts';
+import type { RepositoryView } from '../repository.ts';
+import type { PythonDependencies } from './dependencies.ts';
+import { NO_SERVER } from './frameworks.ts';
+import type { PythonStart } from './frameworks.ts';
+
+export const DJANGO = { name: 'Django', package: 'django', port: 8000 };
+
+const SETTINGS =
+  /DJANGO_SETTINGS_MODULE['"]\s*(?:,|\]\s*=)\s*['"]([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)['"]/;
+const COLLECT = 'python manage.py collectstatic --noinput';
+
+/** What a build says when collectstatic fails: it stops, since without its files pages fail too. */
+export const COLLECT_ADVICE =
+  'collectstatic failed. Variables that your settings need are given to the build by: orkestr env set --build NAME=- ' +
+  'To build without it, write "buildCommand": "true" into orkestr.json.';
+
+export async function djangoStart(
+  repository: RepositoryView,
+  dependencies: PythonDependencies | null,
+): Promise<PythonStart | null> {
+  const manage = await repository.text('manage.py');
+  if (manage === null) return null;
+  const project = /^([^.]+)\./.exec(SETTINGS.exec(manage)?.[1] ?? '')?.[1];
+  const common = { framework: DJANGO.name, frameworkFrom: 'manage.py', from: 'manage.py', port: DJANGO.port };
+  const listed = project === undefined ? null : await listedServer(repository, project, dependencies);
+  if (listed !== null) return { ...common, command: listed };
+  return {
+    ...common,
+    command: 'python manage.py runserver --noreload 0.0.0.0:$PORT',
+    warning: `gunicorn ${NO_SERVER}`,
+  };
+}
+
+async function listedServer(
+  repository: RepositoryView,
+  project: string,
+  dependencies: PythonDependencies | null,
+): Promise<string | null> {
+  if (dependencies?.names.has('gunicorn')) return `gunicorn --bind 0.0.0.0:$PORT ${project}.wsgi:application`;
+  if (!(await repository.has(`${project}/asgi.py`))) return null;
+  if (dependencies?.names.has('uvicorn')) return `uvicorn --host 0.0.0.0 --port $PORT ${project}.asgi:application`;
+  return dependencies?.names.has('daphne') ? `daphne -b 0.0.0.0 -p $PORT ${project}.asgi:application` : null;
+}
+
+export interface DjangoBuild {
+  readonly command: string;
+  readonly from: string;
+  readonly warnings: readonly string[];
+}
+
+/** The gathering of static files, where the settings name a folder for them. */
+export async function djangoBuild(repository: RepositoryView, names: ReadonlySet<string>): Promise<DjangoBuild | null> {
+  const manage = SETTINGS.exec((await repository.text('manage.py')) ?? '')?.[1];
+  if (manage === undefined) return null;
+  // manage.py often names the settings for development, and what serves the app those for production.
+  const served = await servedSettings(repository, manage);
+  const files = await settingsFiles(repository, served);
+  const texts = await Promise.all(files.map(async (path) => (await repository.text(path)) ?? ''));
+  const from = files.find((_path, index) => /^[ \t]*STATIC_ROOT\s*[:=]/m.test(texts[index] ?? ''));
+  const all = texts.join('\n');
+  if (from === undefined || UPLOADED.test(all)) return null;
+  const environment = [
+    ...(served === manage ? [] : [`DJANGO_SETTINGS_MODULE=${served}`]),
+    ...[...new Set(texts.flatMap((text) => SECRET_KEY.exec(text)?.[1] ?? []))].map(
+      (name) => `${name}=only-for-this-build`,
+    ),
+  ];
+  const unserved = `STATIC_ROOT is set, and whitenoise is not listed: nothing serves the static files unless your code does. Add it to your dependencies and to MIDDLEWARE.`;
+  const command = [...environment, COLLECT].join(' ');
+  return {
+    command,
+    from: `STATIC_ROOT in ${from}`,
+    warnings: names.has('whitenoise') ? [] : [unserved],
+  };
+}
+
+/** The variable that the secret key is read from: `SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]`. */
+const SECRET_KEY = /^[ \t]*SECRET_KEY\s*=\s*(?:[\w.]+[([]\s*)+["']([A-Z][A-Z0-9_]*)["']/m;
+/** django-storages has the static files: collecting them would be an upload, which a build has no credentials for. */
+const UPLOADED = /(?:STATICFILES_STORAGE\s*=|["']staticfiles["']\s*:\s*\{[^}]*["']BACKEND["']\s*:)\s*["']storages\./;
+
+async function servedSettings(repository: RepositoryView, manage: string): Promise<string> {
+  const [project = ''] = manage.split('.');
+  for (const file of ['wsgi.py', 'asgi.py']) {
+    const module = SETTINGS.exec((await repository.text(`${project}/${file}`)) ?? '')?.[1];
+    if (module !== undefined) return module;
+  }
+  return manage;
+}
+
+/** The file of a settings module, and those beside it that it is likely made from. */
+async function settingsFiles(repository: RepositoryView, module: string): Promise<string[]> {
+  const path = module.replaceAll('.', '/');
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const shared = folder.endsWith('settings/')
+    ? ['base', 'common', '__init__'].map((name) => `${folder}${name}.py`)
+    : [];
+  const inside = ['__init__', 'base', 'common'].map((name) => `${path}/${name}.py`);
+  return present(repository, [...new Set([`${path}.py`, ...inside, ...shared])]);
+}

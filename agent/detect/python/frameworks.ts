@@ -1,0 +1,28 @@
+/** Frameworks of Python whose app is an object in a module, and what a start of any app is. */
+
+export interface Framework {
+  readonly name: string;
+  readonly package: string;
+  readonly port: number;
+  /** The class whose instance is the app: `app = Flask(__name__)`. */
+  readonly constructor: string;
+  readonly kind: 'wsgi' | 'asgi';
+}
+
+export const FRAMEWORKS: readonly Framework[] = [
+  { name: 'FastAPI', package: 'fastapi', port: 8000, constructor: 'FastAPI', kind: 'asgi' },
+  { name: 'Flask', package: 'flask', port: 5000, constructor: 'Flask', kind: 'wsgi' },
+  { name: 'Starlette', package: 'starlette', port: 8000, constructor: 'Starlette', kind: 'asgi' },
+];
+
+export interface PythonStart {
+  readonly framework: string;
+  readonly frameworkFrom: string;
+  /** Port of the framework when nothing says another one. */
+  readonly port?: number;
+  readonly command: string;
+  readonly from: string;
+  readonly warning?: string;
+}
+
+export const NO_SERVER = 'is not listed, so the development server is used. Add it to your dependencies.';

@@ -1,0 +1,40 @@
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import { RepositoryFolder } from './test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+const warnings = async (dockerfile: string, asked = {}): Promise<string> =>
+  (await repository.plan({ Dockerfile: dockerfile }, asked)).warnings.join('\n');
+
+test('an image that starts as root and changes its user is a warning with the command that lets it', async () => {
+  const said = await warnings('FROM node:26 AS build\nFROM docker.io/library/nginx:1.30-alpine\nEXPOSE 80');
+  assert.match(said, /nginx:1\.30-alpine starts as root/);
+  assert.match(said, /orkestr environment set --setting 'capabilities=\["CHOWN","SETGID","SETUID"\]'/);
+  for (const image of ['nginx', 'php:8.4-apache', 'php:8.4-fpm', 'httpd:2', 'wordpress:6', 'nginx:1@sha256:0123'])
+    assert.match(await warnings(`FROM ${image}`), /capabilities=/, image);
+});
+
+test('it is none where the environment gives what is needed, and where the image has another user', async () => {
+  const nginx = 'FROM nginx:1\n';
+  assert.equal(await warnings(nginx, { capabilities: ['SETUID', 'SETGID', 'CHOWN'] }), '');
+  assert.match(await warnings(nginx, { capabilities: ['SETUID'] }), /capabilities=/);
+  assert.equal(await warnings(`${nginx}USER 101\n`), '');
+  assert.match(await warnings(`${nginx}USER root\n`), /capabilities=/);
+  for (const image of ['nginxinc/nginx-unprivileged:1', 'my/nginx:1', 'php:8.4-cli', 'node:26', 'nginx-exporter:1'])
+    assert.equal(await warnings(`FROM ${image}`), '', image);
+});
+
+test('a stage that is made from another one is of its image, and has its user', async () => {
+  assert.match(await warnings('FROM nginx:1 AS base\nFROM node:26 AS build\nFROM base\n'), /nginx:1 starts as root/);
+  assert.equal(await warnings('FROM nginx:1 AS base\nUSER 101\nFROM base\n'), '');
+  assert.equal(await warnings('FROM nginx:1 AS site\nFROM node:26\n'), '');
+});
+
+test('a program that is marked with a capability needs it as any user', async () => {
+  assert.match(await warnings('FROM caddy:2\nUSER 1000\n'), /capabilities=\["NET_BIND_SERVICE"\]/);
+});

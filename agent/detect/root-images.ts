@@ -1,0 +1,35 @@
+/** Images whose programs need Linux capabilities, of which an app's container has none unless its environment asks. */
+import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
+
+interface RootImage {
+  readonly name: RegExp;
+  readonly needs: readonly string[];
+  /** Programs that are marked with a capability do not start without it, whoever starts them. */
+  readonly marked?: true;
+  readonly instead?: string;
+}
+
+const IMAGES: readonly RootImage[] = [
+  { name: /^nginx(?::|$)/, needs: CHANGE_USER, instead: 'nginxinc/nginx-unprivileged' },
+  { name: /^wordpress(?::(?!.*cli)|$)/, needs: CHANGE_USER },
+  { name: /^(?:httpd(?::|$)|php:.*(?:apache|fpm))/, needs: ['SETGID', 'SETUID'] },
+  { name: /^caddy(?::|$)/, needs: ['NET_BIND_SERVICE'], marked: true },
+];
+
+/** A warning when the app's image is one of them, and the environment gives it less than it needs. */
+export function capabilityWarning(
+  { base, user }: { readonly base: string; readonly user: string | undefined },
+  given: readonly string[],
+): string[] {
+  const name = base.replace(/^(?:(?:index\.)?docker\.io\/)?(?:library\/)?/, '').replace(/@.*$/, '');
+  const image = IMAGES.find((one) => one.name.test(name));
+  if (image === undefined || image.needs.every((need) => given.includes(need))) return [];
+  const isRoot = user === undefined || /^(?:root|0)(?::|$)/.test(user);
+  if (!isRoot && image.marked === undefined) return [];
+  const why =
+    image.marked === undefined ? 'starts as root and goes on as another user' : 'has a program that is marked with one';
+  const instead = image.instead === undefined ? '' : ` ${image.instead} does without, on port 8080.`;
+  return [
+    `${base} ${why}, and containers have no capabilities: give the environment those it needs by ${capabilityCommand(image.needs)}.${instead}`,
+  ];
+}
