@@ -192,7 +192,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     });
   const dial = (): void => {
     if (identity.hub === null) {
-      stopTaking = takeReports(journal.outbox, logs, () => undefined);
+      stopTaking = takeReports(journal.outbox, logs, () => undefined, log);
       return;
     }
     link = startHubLink({
@@ -223,7 +223,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     journal,
     status,
     proveAlive: () => journal.ping(),
-    takeReports: (take) => takeReports(journal.outbox, logs, take),
+    takeReports: (take) => takeReports(journal.outbox, logs, take, log),
     async start() {
       const api = await serveLocalApi(config.agentSocket, {
         status,

@@ -15,6 +15,7 @@ test('without any variable the defaults of a packaged host hold', () => {
   assert.equal(config.agentSocket, '/run/orkestr/agent.sock');
   assert.equal(config.proxySocket, '/run/orkestr/proxy.sock');
   assert.equal(config.dockerSocket, '/var/run/docker.sock');
+  assert.equal(config.channel, 'stable');
   assert.equal(config.failpoint, null);
   assert.equal(config.baseImages.node, 'node:26-trixie-slim');
 });
@@ -25,6 +26,7 @@ test('an empty variable counts as not set', () => {
 
 test('a wrong setting is refused and named', (t) => {
   assert.throws(() => readConfig({ ORKESTR_LOG_LEVEL: 'loud' }), refused(/ORKESTR_LOG_LEVEL/));
+  assert.throws(() => readConfig({ ORKESTR_CHANNEL: '../stable' }), refused(/ORKESTR_CHANNEL/));
   assert.throws(() => readConfig({ ORKESTR_FAILPOINT: 'build:sometime' }), refused(/ORKESTR_FAILPOINT/));
   assert.throws(() => readConfig({ ORKESTR_AGENT_RUN: `/run/${'x'.repeat(100)}` }), refused(/ORKESTR_AGENT_RUN/));
   const path = join(temporaryFolder(t), 'images.json');

@@ -27,6 +27,10 @@ const Settings = z.object({
     .max(16_777_216)
     .refine((size) => size === 0 || size >= 256, 'at least 256, or 0 for no disk of its own')
     .optional(),
+  ORKESTR_CHANNEL: z
+    .string()
+    .regex(/^[a-z0-9-]{1,30}$/, 'the name of a channel: small letters, digits and dashes')
+    .default('stable'),
   ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   ORKESTR_FAILPOINT: z.enum(ALL_FAILPOINTS as [FailpointName, ...FailpointName[]]).optional(),
 });
@@ -43,6 +47,8 @@ export interface Config {
   readonly proxySocket: string;
   readonly dockerSocket: string;
   readonly baseImages: BaseImages;
+  /** Whose newest version an upgrade takes that nobody names one for. */
+  readonly channel: string;
   readonly logLevel: string;
   readonly failpoint: FailpointName | null;
   readonly supervisor: SupervisorEnv;
@@ -70,6 +76,7 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('agent', pr
     proxySocket: socketPath('ORKESTR_PROXY_SOCKET', resolve(data.ORKESTR_PROXY_SOCKET)),
     dockerSocket: socketPath('ORKESTR_DOCKER_SOCKET', resolve(data.ORKESTR_DOCKER_SOCKET)),
     baseImages: readBaseImages(data.ORKESTR_BASE_IMAGES),
+    channel: data.ORKESTR_CHANNEL,
     logLevel: data.ORKESTR_LOG_LEVEL,
     failpoint: data.ORKESTR_FAILPOINT ?? null,
     supervisor: { NOTIFY_SOCKET: env['NOTIFY_SOCKET'], WATCHDOG_USEC: env['WATCHDOG_USEC'] },

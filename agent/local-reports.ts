@@ -1,5 +1,6 @@
 /** On a host without a hub nobody acknowledges reports: this end takes them instead, so that they do not pile up. */
 import type { Report } from '../protocol/agent-link.ts';
+import type { Logger } from '../protocol/service/logger.ts';
 import type { StepName } from '../protocol/steps.ts';
 import type { Outbox } from './journal/outbox.ts';
 
@@ -14,7 +15,12 @@ export interface ReadLog {
 }
 
 /** Takes what is there and what comes, in order. Call the answer to take what is left and stop. */
-export function takeReports(outbox: Outbox, logs: ReadLog, take: (report: LocalReport) => void): () => void {
+export function takeReports(
+  outbox: Outbox,
+  logs: ReadLog,
+  take: (report: LocalReport) => void,
+  log: Pick<Logger, 'error'>,
+): () => void {
   const drain = (): void => {
     for (let rows = outbox.after(0, BATCH); rows.length > 0; rows = outbox.after(0, BATCH)) {
       for (const row of rows) {
@@ -32,7 +38,12 @@ export function takeReports(outbox: Outbox, logs: ReadLog, take: (report: LocalR
   outbox.onAdded(() => {
     scheduled ??= setImmediate(() => {
       scheduled = null;
-      drain();
+      try {
+        drain();
+      } catch (error) {
+        // They stay where they are, and are taken with the next ones.
+        log.error({ err: error }, 'reports could not be taken');
+      }
     });
   });
   drain();

@@ -210,3 +210,17 @@ test('two calls make one round', async () => {
   await reconciler.stop();
   assert.equal(rounds, 1);
 });
+
+test('a journal that cannot be read ends the round and nothing else: what is not known is left as it is', async () => {
+  const { reconciler, removed } = bench(
+    { containers: [container(STRAY)], table: tableWith('172.30.0.2') },
+    {
+      remembered: () => {
+        throw new Error('disk I/O error');
+      },
+    },
+  );
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(removed, []);
+});

@@ -35,9 +35,12 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
   const stopped = new AbortController();
   let round: Promise<void> | null = null;
   const run = (): Promise<void> => {
-    round ??= reconcile(parts, stopped.signal).finally(() => {
-      round = null;
-    });
+    round ??= reconcile(parts, stopped.signal)
+      // What is not known for sure is left as it is: a journal that cannot be read is no list of what may go.
+      .catch((error: unknown) => parts.log.error({ err: error }, 'reconcile could not look at the journal'))
+      .finally(() => {
+        round = null;
+      });
     return round;
   };
   const timer = setInterval(() => void run(), everyMs);

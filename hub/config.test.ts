@@ -19,6 +19,7 @@ test('addresses are read, of both families', () => {
 const wrong = {
   ORKESTR_HUB_LISTEN: ['7700', '127.0.0.1', '127.0.0.1:70000', 'a b:1'],
   ORKESTR_HUB_URL: ['hub.example.com', 'ftp://x', 'https://x/path', 'https://u:p@x', 'https://x?a=b'],
+  ORKESTR_HUB_ACME_EMAIL: ['you', 'a@b@c', 'a b@c', 'a@b\nX=1'],
   ORKESTR_APPS_URL: ['', 'http://x/y'],
   ORKESTR_ALLOW_HTTP_REPOSITORIES: ['yes', ''],
   ORKESTR_LOG_LEVEL: ['loud'],

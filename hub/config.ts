@@ -22,12 +22,16 @@ const listenAddress = z
   })
   .refine(({ port }) => port <= 65_535, 'a port is at most 65535');
 
+/** As install.sh takes it. */
+const emailAddress = z.string().regex(/^[^\s@"]+@[^\s@"]+$/, 'an e-mail address');
+
 const flag = z.enum(['0', '1']).transform((text) => text === '1');
 
 const Environment = z.object({
   ORKESTR_HUB_STATE: z.string().min(1).default('/var/lib/orkestr/hub'),
   ORKESTR_HUB_LISTEN: listenAddress.prefault('127.0.0.1:7700'),
   ORKESTR_HUB_URL: baseUrl.optional(),
+  ORKESTR_HUB_ACME_EMAIL: emailAddress.optional(),
   ORKESTR_APPS_URL: baseUrl.prefault('http://localhost:8080'),
   ORKESTR_ALLOW_HTTP_REPOSITORIES: flag.prefault('0'),
   ORKESTR_HUB_RELEASES: z.string().startsWith('/', 'an absolute path').optional(),
@@ -43,6 +47,8 @@ export interface HubConfig {
   readonly listen: { readonly host: string; readonly port: number };
   /** Public URL; undefined: http and the address it listens on. */
   readonly publicUrl: string | undefined;
+  /** Whom the CA of certificates may write to; undefined: nobody, and hosts that join ask for none. */
+  readonly acmeEmail: string | undefined;
   /** Scheme, host and port below which apps without a domain of their own are reached. */
   readonly appsUrl: string;
   /** Whether external repositories may be fetched without TLS. */
@@ -69,6 +75,7 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', proc
     stateFolder: data.ORKESTR_HUB_STATE,
     listen: data.ORKESTR_HUB_LISTEN,
     publicUrl: data.ORKESTR_HUB_URL,
+    acmeEmail: data.ORKESTR_HUB_ACME_EMAIL,
     appsUrl: data.ORKESTR_APPS_URL,
     allowHttpRepositories: data.ORKESTR_ALLOW_HTTP_REPOSITORIES,
     releaseFolder: data.ORKESTR_HUB_RELEASES,

@@ -23,7 +23,7 @@ Installs orkestr on this host. As root:
   --name NAME        what the hub calls this host (default: its host name)
   --hub-here         install the hub on this host, too
   --domain NAME      the hub's domain: https by ACME, apps get names below it
-  --email ADDRESS    of the first user, and for the certificates' CA
+  --email ADDRESS    for the certificates' CA: without it apps have no https; and of the first user
   --listen ADDR:PORT where the hub listens (default 127.0.0.1:7700)
   --public-url URL   address of the hub for others, where that is not https://DOMAIN
   --allow-http       take a hub without TLS: for a private network or a test only
@@ -37,6 +37,7 @@ Examples:
   sh install.sh --dry-run --hub https://hub.example.com --token -
   sh install.sh --hub-here                                    # then: ssh -L 7700:127.0.0.1:7700 this-host
   sh install.sh --hub-here --offline /root/orkestr-release    # a host without internet that has Docker
+  sh install.sh --email you@example.com                       # later: sets what is given, leaves the rest
 
 Off again: orkestr-agent uninstall
 END
@@ -47,9 +48,11 @@ CONFIG_FOLDER=/etc/orkestr
 STATE_FOLDER=/var/lib/orkestr
 RUN_FOLDER=/run/orkestr
 UNIT_FOLDER=/etc/systemd/system
+PROCESS_FOLDER=/proc
+ENGINE_SETTINGS=/etc/docker/daemon.json
 
-hub=$HUB_URL token='' name='' hub_here='' domain='' email='root@localhost' listen='127.0.0.1:7700' public_url=''
-allow_http='' offline='' version=$RELEASE_VERSION channel='' dry_run=''
+hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' public_url=''
+allow_http='' offline='' version='' channel='' dry_run=''
 
 read_options() {
   while [ $# -gt 0 ]; do
@@ -85,33 +88,41 @@ set_option() {
   esac
 }
 
+VERSION_PATTERN='^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$'
 URL_PATTERN='^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?$|^$'
 
 # What becomes part of a path, a URL or a configuration file is checked before it does.
 check_options() {
-  must_match version "$version" '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$|^$'
+  must_match version "$version" "$VERSION_PATTERN|^\$"
   must_match channel "$channel" '^[a-z0-9-]{0,30}$'
   must_match hub "$hub" "$URL_PATTERN"
   must_match public-url "$public_url" "$URL_PATTERN"
   must_match domain "$domain" '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$|^$'
-  must_match email "$email" '^[^[:space:]@"]+@[^[:space:]@"]+$'
-  must_match listen "$listen" '^[A-Za-z0-9.:-]+:[0-9]+$'
+  must_match email "$email" '^[^[:space:]@"]+@[^[:space:]@"]+$|^$'
+  must_match listen "$listen" '^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$|^$'
   must_match name "$name" '^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$|^$'
   [ -n "$name" ] || name=$(uname -n)
-  [ -z "$domain" ] || [ "$email" != root@localhost ] ||
+  [ -z "$domain" ] || [ -n "$email" ] ||
     fail '--domain needs --email.' 'The CA that gives the certificate writes there before it ends.'
   if [ -n "$hub_here" ]; then
-    hub=http://127.0.0.1:${listen##*:}
+    hub=$(hub_at "$(listens_at)")
+    [ -z "$domain" ] || hub_target | grep -Eq '^[0-9.]+$' ||
+      fail "The proxy cannot serve a hub at $(listens_at): it reaches it by an IPv4 address only." 'Give one: --listen 127.0.0.1:7700'
   elif [ -z "$hub" ] && ! is_joined; then
     fail 'Neither a hub to join nor --hub-here is given.' 'sh install.sh --help shows both.'
+  else
+    must_be_safe "$hub"
   fi
-  for address in "$hub" "$public_url"; do
-    case $address in
-      http://127.0.0.1:* | https://* | '') ;;
-      *) [ -n "$allow_http" ] || fail "The hub $address has no TLS: whoever is between could read and change everything." \
-        'Give its https address, or --allow-http in a private network.' ;;
-    esac
-  done
+  must_be_safe "$public_url"
+}
+
+# must_be_safe ADDRESS
+must_be_safe() {
+  case $1 in
+    http://127.0.0.1:* | 'http://[::1]:'* | https://* | '') ;;
+    *) [ -n "$allow_http" ] || fail "The hub $1 has no TLS: whoever is between could read and change everything." \
+      'Give its https address, or --allow-http in a private network.' ;;
+  esac
 }
 
 # must_match OPTION VALUE PATTERN: grep looks at lines, so a value has to be one.
@@ -122,16 +133,29 @@ must_match() {
 
 # @parts
 here=$(dirname -- "$0")/install
-for part in say checks packages release host hub; do
+for part in say settings checks ports packages engine release host hub; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
 # @end
 
+# `su` without a hyphen keeps the PATH of a user, which lacks the administrator's programs.
+complete_path() {
+  for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
+    case :${PATH-}: in
+      *:$folder:*) ;;
+      *) PATH=${PATH:+$PATH:}$folder ;;
+    esac
+  done
+  export PATH
+}
+
 main() {
+  complete_path
   read_options "$@"
   check_host
   install_packages
+  check_hub_late
   install_engine
   install_release
   install_host

@@ -6,7 +6,7 @@
  * and acknowledged; everything else may be lost with the connection. What may change here, and how: docs/protocol.md.
  */
 import { z } from 'zod';
-import { ErrorCode, ErrorReport as StoredErrorReport } from './errors.ts';
+import { ReadErrorReport } from './errors.ts';
 import { Timestamp, Uuid } from './ids.ts';
 import { SignedJob } from './job.ts';
 import { ReleaseVersion } from './release.ts';
@@ -21,10 +21,6 @@ export const MAX_LOG_CHUNK_BYTES = 65_536;
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{32,64}$/);
 const signature = z.string().max(200);
-
-/** A code that a newer peer has and this side does not must not cost the message that carries it: its words still tell. */
-const LinkErrorCode = ErrorCode.catch('ORK_CODE_UNKNOWN');
-const ErrorReport = StoredErrorReport.extend({ code: LinkErrorCode });
 
 export const DeploymentStatus = z.enum(['queued', 'running', 'live', 'superseded', 'failed', 'cancelled', 'skipped']);
 export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
@@ -42,7 +38,7 @@ export const Report = z.discriminatedUnion('kind', [
     /** The step's output (see StepOutputs) when done; a reason in words when skipped. */
     output: z.unknown().optional(),
     note: z.string().max(1000).optional(),
-    error: ErrorReport.optional(),
+    error: ReadErrorReport.optional(),
   }),
   z.object({
     kind: z.literal('deployment'),
@@ -54,7 +50,7 @@ export const Report = z.discriminatedUnion('kind', [
      */
     status: z.enum(['running', 'built', 'live', 'failed', 'cancelled', 'superseded']),
     at: Timestamp,
-    error: ErrorReport.optional(),
+    error: ReadErrorReport.optional(),
     release: Release.optional(),
   }),
   z.object({
@@ -100,7 +96,7 @@ export const UpgradeNews = z.object({
   version: ReleaseVersion,
   state: HostUpgradeState,
   /** Why it was reverted or failed. */
-  error: ErrorReport.optional(),
+  error: ReadErrorReport.optional(),
 });
 export type UpgradeNews = z.infer<typeof UpgradeNews>;
 
@@ -123,7 +119,7 @@ export const HubMessage = z.discriminatedUnion('type', [
   UpgradeOrder,
   /** Every report up to and including `sequence` is stored. */
   z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
-  z.object({ type: z.literal('error'), code: LinkErrorCode, message: z.string().max(2000) }),
+  z.object({ type: z.literal('error'), code: ReadErrorReport.shape.code, message: z.string().max(2000) }),
 ]);
 export type HubMessage = z.infer<typeof HubMessage>;
 

@@ -361,6 +361,9 @@ export const ErrorReport = z.object({
 });
 export type ErrorReport = z.infer<typeof ErrorReport>;
 
+/** As it is read: a code that a newer version has and this one does not must not cost what carries it, its words still tell. */
+export const ReadErrorReport = ErrorReport.extend({ code: ErrorCode.catch('ORK_CODE_UNKNOWN') });
+
 /** The one error class of orkestr. Whatever else is thrown is a bug and becomes `ORK_INTERNAL` at the border. */
 export class OrkestrError extends Error {
   readonly code: ErrorCode;

@@ -12,6 +12,7 @@ import { meetPredecessor } from './hand-over/successor.ts';
 import type { Listening } from './listen/sockets.ts';
 import { openProcessLog } from './observe/process-log.ts';
 import { startProxy } from './proxy.ts';
+import { surviveUncaught } from './uncaught.ts';
 
 /** What is in flight at a hand-over may take this long to end, ms: WebSockets and event streams live on as they were. */
 const HAND_OVER_MS = 3_600_000;
@@ -32,6 +33,7 @@ Environment:
   ORKESTR_PROXY_WORKERS       processes that serve (default 1)
   ORKESTR_PROXY_TRUSTED       addresses and networks whose X-Forwarded-* are believed (default none)
   ORKESTR_PROXY_PROTOCOL      accept: connections from those begin with a PROXY protocol header (default off)
+  ORKESTR_PROXY_CONNECTIONS_PER_ADDRESS  of one client at once (default 2000), trusted addresses aside
   ORKESTR_PROXY_ACCESS_LOG    off, errors, all, or errors and a share of the rest (default 0.01)
   ORKESTR_PROXY_CERTIFICATES  folder of certificates and keys (default none)
   ORKESTR_PROXY_ACME          directory URLs of the CAs to ask, in turn (default none)
@@ -81,6 +83,7 @@ async function serve(): Promise<void> {
   process.on('SIGUSR2', () => {
     proxy.handOver({}).catch((error: unknown) => log.error({ err: error }, 'could not hand over; serving on'));
   });
+  surviveUncaught(log, () => proxy.handOver({}));
   // A process that is killed writes nothing, and it is the one after it that must start fast.
   flushCompileCache();
   tidyAtFirstRest();

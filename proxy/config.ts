@@ -154,6 +154,12 @@ const Environment = z.object({
   ORKESTR_PROXY_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
   ORKESTR_PROXY_TRUSTED: z.string().transform(list).pipe(z.array(AddressRange).max(1000)).default([]),
   ORKESTR_PROXY_PROTOCOL: z.enum(['off', 'accept']).default('off'),
+  ORKESTR_PROXY_CONNECTIONS_PER_ADDRESS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(DEFAULT_LIMITS.connectionsPerAddress),
   ORKESTR_PROXY_ACCESS_LOG: AccessLog.default({ share: 0.01 }),
   ORKESTR_PROXY_CERTIFICATES: z.string().startsWith('/', 'an absolute path').optional(),
   ORKESTR_PROXY_ACME: z
@@ -220,7 +226,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
     stateDirectory: settings.ORKESTR_PROXY_STATE,
     logLevel: settings.ORKESTR_LOG_LEVEL,
     timeouts: DEFAULT_TIMEOUTS,
-    limits: DEFAULT_LIMITS,
+    limits: { ...DEFAULT_LIMITS, connectionsPerAddress: settings.ORKESTR_PROXY_CONNECTIONS_PER_ADDRESS },
     supervisor: { NOTIFY_SOCKET: env.NOTIFY_SOCKET, WATCHDOG_USEC: env.WATCHDOG_USEC },
   };
 }

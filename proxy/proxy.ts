@@ -2,7 +2,13 @@
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { OrkestrError } from '../protocol/errors.ts';
-import type { CertificateList, HandOverAnswer, HandOverRequest } from '../protocol/proxy-admin.ts';
+import type {
+  CertificateList,
+  DrainAnswer,
+  DrainRequest,
+  HandOverAnswer,
+  HandOverRequest,
+} from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Clock } from './clock.ts';
 import { successorEnvironment } from './config.ts';
@@ -124,6 +130,12 @@ class Running implements Proxy, Control {
     predecessor.onGone(() => this.planes.leave(planes));
     this.#admin = await this.#openAdmin('replace');
     predecessor.relieve();
+  }
+
+  async drain(request: DrainRequest, given: AbortSignal): Promise<DrainAnswer> {
+    const answer = await this.planes.drain(request, given);
+    this.planes.drained(request.upstreamId, answer);
+    return answer;
   }
 
   certificates(): CertificateList {

@@ -7,6 +7,7 @@ import { FailureLog } from './failure-log.ts';
 import { Edge } from './listen/edge.ts';
 import type { ListenSocket } from './listen/sockets.ts';
 import { EdgeObserver } from './observe/edge-observer.ts';
+import { planeFamilies } from './observe/plane-metrics.ts';
 import { localPlanes } from './planes/local.ts';
 import type { Planes } from './planes/planes.ts';
 import { Plane } from './plane.ts';
@@ -40,16 +41,18 @@ export function makeServing(
 ): Serving {
   const { limits, timeouts, accessLog, workers } = settings;
   const observer = new EdgeObserver({ accessLog, accessLogFd: STDOUT }, clock);
+  const rates = new ClientRates();
   const compile = makeCompiler(timeouts, {
     clock,
     hasCertificate: terminator && ((host) => terminator.covers(host)),
     isOpenChallenge: terminator && ((token) => terminator.httpChallenge(token) !== null),
     httpsPort: settings.httpsPort,
-    rates: new ClientRates(),
+    rates,
     passwords: new PasswordCheck(clock),
     shareOf: workers,
   });
   const plane = new Plane(clock, observer, compile);
+  observer.register(() => planeFamilies(plane.counts()));
   const failures = new FailureLog(log, clock);
   const tableUnreadable = (): boolean => plane.isTableLost;
   const edge = new Edge(
@@ -57,9 +60,10 @@ export function makeServing(
     settings,
     terminator,
   );
+  observer.register(edge.collect);
   return {
     plane,
-    planes: localPlanes(plane, () => observer.snapshot(), terminator),
+    planes: localPlanes({ plane, rates, snapshot: () => observer.snapshot(), terminator }),
     listen: ({ kind, handle }) => edge.listen(handle, kind),
     close: async (shutdownMs) => {
       await edge.close(shutdownMs);

@@ -3,6 +3,7 @@ import type { BuildPlan } from '../../protocol/steps.ts';
 
 export function describePlan(plan: BuildPlan): string[] {
   const { origin, path, text } = plan.dockerfile;
+  const names = Object.keys(plan.buildArgs ?? {});
   return [
     `${plan.framework} (${plan.runtime}), detected as ${plan.detector} (${plan.confidence})`,
     ...plan.evidence.map(({ subject, value, from }) => `${subject}: ${value} (${from})`),
@@ -10,6 +11,7 @@ export function describePlan(plan: BuildPlan): string[] {
     ...(origin === 'repository'
       ? [`building the repository's own ${path}${details(plan)}`]
       : [
+          ...(names.length === 0 ? [] : [`${publicOnes(names.length)} into the build: ${names.join(', ')}`]),
           'generated Dockerfile:',
           ...text
             .trimEnd()
@@ -18,6 +20,8 @@ export function describePlan(plan: BuildPlan): string[] {
         ]),
   ];
 }
+
+const publicOnes = (count: number): string => (count === 1 ? '1 public variable goes' : `${count} public variables go`);
 
 const details = ({ target, buildArgs = {} }: BuildPlan): string => {
   const names = Object.keys(buildArgs);

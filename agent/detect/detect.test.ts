@@ -137,8 +137,8 @@ describe('detector dockerfile', () => {
 
 describe('detector node', () => {
   const start = { scripts: { start: 'node server.js' } };
-  const node = async (manifest: object, files: Files = {}): Promise<BuildPlan> =>
-    plan({ 'package.json': json(manifest), ...files });
+  const node = async (manifest: object, files: Files = {}, settings = {}): Promise<BuildPlan> =>
+    plan({ 'package.json': json(manifest), ...files }, settings);
 
   test('a start script is run directly, without npm between the engine and the app', async () => {
     assert.match((await node(start)).dockerfile.text, /CMD \["node","server\.js"\]/);
@@ -206,9 +206,32 @@ describe('detector node', () => {
     assert.match(text, /npm ci\nCOPY \. \.\nRUN npm run build\nRUN \S+ npm prune --omit=dev --ignore-scripts\n/);
   });
 
-  test('install scripts and folders as dependencies get all files before the install', async () => {
-    const scripts = await node({ ...withDependency, scripts: { ...start.scripts, postinstall: 'node fix.js' } });
-    assert.match(scripts.dockerfile.text, /COPY \. \.\nRUN \S+ npm install\n/);
+  test("an app's own install scripts wait for all files, so that the install does not", async () => {
+    const scripts = { ...start.scripts, prepare: 'husky', postinstall: 'node fix.js' };
+    const { text } = (await node({ ...withDependency, scripts })).dockerfile;
+    assert.match(
+      text,
+      /COPY package\.json \.\/\nRUN npm pkg delete scripts\.postinstall scripts\.prepare\nRUN \S+ npm install\nCOPY \. \.\nRUN npm run postinstall\nRUN npm run prepare\n/,
+    );
+    const stated = await node({ ...withDependency, scripts }, {}, { installCommand: 'npm ci --foreground-scripts' });
+    assert.match(stated.dockerfile.text, /COPY \. \.\nRUN \S+ npm ci --foreground-scripts\n/);
+    assert.doesNotMatch(stated.dockerfile.text, /npm run|npm pkg/, 'a stated command runs them itself');
+  });
+
+  test('Prisma makes its client at the install, from its schema, unless a script does it later', async () => {
+    const prisma = { ...start, dependencies: { '@prisma/client': '6' } };
+    assert.match((await node(prisma)).dockerfile.text, /COPY \. \.\nRUN \S+ npm install/);
+    const later = { ...prisma, scripts: { ...start.scripts, build: 'prisma generate && tsc' } };
+    assert.match((await node(later)).dockerfile.text, /COPY package\.json \.\/\nRUN \S+ npm install/);
+  });
+
+  test('what runs before the install, scripts beside those of members, and folders as dependencies get all files first', async () => {
+    const sourcesFirst = /COPY \. \.\nRUN \S+ npm install\n/;
+    const before = await node({ ...withDependency, scripts: { ...start.scripts, preinstall: 'node fix.js' } });
+    assert.match(before.dockerfile.text, sourcesFirst);
+    const prepared = { ...withDependency, scripts: { ...start.scripts, prepare: 'node fix.js' } };
+    assert.match((await node({ ...prepared, workspaces: ['packages/*'] })).dockerfile.text, sourcesFirst);
+    assert.match((await node({ ...prepared, engines: { node: '14' } })).dockerfile.text, sourcesFirst);
     const linked = await node({ ...withDependency, dependencies: { ours: 'file:./ours' } });
     assert.match(linked.dockerfile.text, /COPY \. \.\nRUN/);
   });
@@ -295,9 +318,16 @@ describe('detector node', () => {
     const vite = { devDependencies: { vite: '8' } };
     const made = await node(vite, { 'vite.config.ts': "export default { build: { outDir: './public_html' } }" });
     assert.match(made.dockerfile.text, /--from=build \S+ \/app\/public_html\/ /);
-    for (const outDir of ['../../etc', 'dist/../../../etc', '/etc', 'a b; rm']) {
+    for (const outDir of ['/etc', 'a b; rm']) {
       const hostile = await node(vite, { 'vite.config.ts': `export default { build: { outDir: '${outDir}' } }` });
       assert.match(hostile.dockerfile.text, / \/app\/dist\/ /);
+    }
+    for (const outDir of ['../../etc', 'dist/../../../etc']) {
+      const error = await refusal({
+        'package.json': json(vite),
+        'vite.config.ts': `export default { build: { outDir: '${outDir}' } }`,
+      });
+      assert.match(error.message, /vite\.config\.ts puts the build into [./]+etc, outside of what is built/);
     }
   });
 });

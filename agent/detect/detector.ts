@@ -1,5 +1,6 @@
 /** The contract of a detector: it reads a repository and gives facts with their evidence, or says why it does not match. */
 import type { BuildSettings } from '../../protocol/build-settings.ts';
+import type { PublicPrefix } from '../../protocol/public-variables.ts';
 import type { BuildPlan, Confidence, Evidence } from '../../protocol/steps.ts';
 import type { BaseImages } from './base-images.ts';
 import type { RepositoryView } from './repository.ts';
@@ -38,6 +39,8 @@ export interface WriteRequest {
   readonly facts: Facts;
   readonly stated: StatedSettings;
   readonly surroundings: Surroundings;
+  /** Names of variables that its build commands get as build args. */
+  readonly publicVariables: readonly string[];
 }
 
 export interface Generated {
@@ -52,6 +55,8 @@ export interface Finding {
   readonly warnings: readonly string[];
   /** Detectors whose part is done too: the assets of a PHP app are built by Node.js. */
   readonly includes?: readonly string[];
+  /** Variables of the app with names like these are public, and its build reads them. */
+  readonly publicPrefixes?: readonly PublicPrefix[];
   /** Folder of the build context from the root of the repository, when it is not the root directory: a workspace's root. */
   readonly context?: string;
   readonly dockerfile:

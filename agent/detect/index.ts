@@ -1,6 +1,7 @@
 /** From a checkout to a build plan: every detector is asked, one function ranks them, and settings override what was found. */
 import type { BuildSettings } from '../../protocol/build-settings.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { EnvVars } from '../../protocol/ids.ts';
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { appsBelow, describeApps, onlyApp } from './apps-below.ts';
 import type { AppBelow } from './apps-below.ts';
@@ -8,6 +9,7 @@ import { composeFile } from './compose-file.ts';
 import type { DetectRequest, Detector, Finding, Stated, StatedSettings, Surroundings } from './detector.ts';
 import { DETECTORS } from './detectors/index.ts';
 import { dockerIgnore } from './dockerfiles/common.ts';
+import { publicBuildArgs } from './public-build-args.ts';
 import { rank } from './rank.ts';
 import type { Outcome } from './rank.ts';
 import { openRepository, ReadingBudget } from './repository.ts';
@@ -30,6 +32,8 @@ export interface PlanRequest {
   readonly port?: Stated<number> | undefined;
   /** Linux capabilities that the environment gives its container. */
   readonly capabilities?: readonly string[];
+  /** Of the app: those that are public by its framework's definition become build args of a generated Dockerfile. */
+  readonly variables?: EnvVars;
   readonly surroundings: Surroundings;
   /** Counts what is read; a test looks at it. */
   readonly budget?: ReadingBudget;
@@ -52,26 +56,30 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   const { detector, finding } = winner;
   const { facts, evidence } = applySettings(finding, detect.stated);
   const context = finding.context ?? rootDirectory;
-  const write = { facts, stated: detect.stated, surroundings: detect.surroundings };
+  const { args, warnings } = publicBuildArgs(request.variables ?? {}, finding, facts);
+  const { stated, surroundings } = detect;
+  const write = { facts, stated, surroundings, publicVariables: Object.keys(args) };
   const { dockerfile, files } = await written(finding, write, context, detect);
+  const buildArgs = dockerfile.origin === 'repository' ? stated.buildArgs?.value : args;
   return {
     detector: detector.name,
     confidence: finding.confidence,
     ...facts,
-    portGuessed: isGuessed(evidence, detect.stated),
+    portGuessed: isGuessed(evidence, stated),
     evidence,
     warnings: [
       ...finding.warnings,
       ...othersOf(ranked),
       ...(await unusedFiles(detect, finding)),
-      ...unusedSettings(detect.stated, { ...facts, dockerfile }),
-      ...secretBuildArgs(detect.stated),
+      ...unusedSettings(stated, { ...facts, dockerfile }),
+      ...secretBuildArgs(stated),
+      ...warnings,
       ...budget.notes,
     ],
     rootDirectory: context,
     dockerfile,
-    ...(detect.stated.target !== undefined && { target: detect.stated.target.value }),
-    ...(detect.stated.buildArgs !== undefined && { buildArgs: detect.stated.buildArgs.value }),
+    ...(stated.target !== undefined && { target: stated.target.value }),
+    ...(buildArgs !== undefined && Object.keys(buildArgs).length > 0 && { buildArgs }),
     files,
   };
 }

@@ -45,6 +45,13 @@ test('of a range the newest LTS is taken that is in it', async () => {
   }
 });
 
+test('a line that ended before Debian 13 came gets the image that was published of it', async () => {
+  for (const line of ['14', '16', '18', '21', '23'])
+    assert.equal(image(await node({ engines: line })), `node:${line}-slim`);
+  assert.equal(image(await node({ engines: '18.x' }, { baseImages: { node: 'node:24' } })), 'node:18');
+  assert.equal(image(await node({ engines: '18' }, { baseImages: { node: 'mine:18-trixie' } })), 'mine:18-trixie');
+});
+
 test('a version file says it before engines do, and a setting before both', async () => {
   const asked = { engines: '>=18', files: { '.nvmrc': 'lts/jod\n' } };
   assert.equal(version(await node(asked)), '22 (.nvmrc: 22)');

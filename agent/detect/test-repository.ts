@@ -9,7 +9,7 @@ import type { PlanRequest } from './index.ts';
 
 /** Settings, and what else a plan is asked with. */
 export type Asked = PlanRequest['settings'] &
-  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'capabilities' | 'budget'>> & {
+  Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'capabilities' | 'budget' | 'variables'>> & {
     /** Base images that the host made itself. */
     readonly madeHere?: readonly string[];
     readonly baseImages?: Partial<BaseImages>;
@@ -51,6 +51,7 @@ export class RepositoryFolder {
     baseImages = {},
     capabilities = [],
     budget,
+    variables,
     ...settings
   }: Asked = {}): Promise<BuildPlan> {
     return planBuild({
@@ -64,6 +65,7 @@ export class RepositoryFolder {
         isMadeHere: async (image) => madeHere.includes(image),
         cacheScope: 'scope',
       },
+      ...(variables && { variables }),
       ...(budget && { budget }),
     });
   }

@@ -29,9 +29,12 @@ export async function execIn(
         cause,
       });
     });
-  const stream: Duplex = await engine.call(`run a command in ${name}`, () =>
-    exec.start({ hijack: true, stdin: false }),
-  );
+  const stream: Duplex = await engine.call(`run a command in ${name}`, async (_docker, abortSignal) => {
+    const started: Duplex = await exec.start({ hijack: true, stdin: false });
+    // The engine may answer after whoever asked has given up: nobody has this connection then.
+    if (abortSignal.aborted) started.on('error', () => undefined).destroy();
+    return started;
+  });
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;

@@ -12,18 +12,21 @@ export interface Purged {
   readonly networks: number;
 }
 
-/** Others' things are never touched. Calling it again is fine. */
+/**
+ * Others' things are never touched. Calling it again is fine.
+ * @param keepData images stay, and volumes that containers have without a name: what an app wrote there is its owner's
+ */
 export async function purgeEngine(
   engine: Engine,
   scope: string,
-  { keepImages }: { readonly keepImages: boolean },
+  { keepData }: { readonly keepData: boolean },
 ): Promise<Purged> {
   const filters = { label: [`${LABEL.scope}=${scope}`] };
   const containers = await engine.call('list containers', (docker, abortSignal) =>
     docker.listContainers({ all: true, filters, abortSignal }),
   );
-  for (const { Id } of containers) await removeContainer(engine, Id);
-  const images = keepImages
+  for (const { Id } of containers) await removeContainer(engine, Id, !keepData);
+  const images = keepData
     ? []
     : [
         ...(await engine.call('list images', (docker, abortSignal) => docker.listImages({ filters, abortSignal }))),
@@ -44,7 +47,7 @@ export async function purgeEngine(
   return { containers: containers.length, images: new Set(ours.map(({ Id }) => Id)).size, networks: networks.length };
 }
 
-async function removeContainer(engine: Engine, id: string): Promise<void> {
+async function removeContainer(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const timeoutMs = REMOVE_TIMEOUT_MS;
   // A container that stands still already answers 304, which dockerode throws: removing by force covers both.
   await engine
@@ -53,7 +56,7 @@ async function removeContainer(engine: Engine, id: string): Promise<void> {
   await orNull(
     engine.call(
       `remove ${id}`,
-      (docker, abortSignal) => docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
+      (docker, abortSignal) => docker.getContainer(id).remove({ force: true, v: withVolumes, abortSignal }),
       {
         timeoutMs,
       },

@@ -3,6 +3,8 @@
  * only part that touches the host) and judges them (pure). What can be wrong stands in the check as data, so that
  * docs/troubleshooting.md is made from it.
  */
+import { shellWord } from '../../protocol/shell-word.ts';
+import type { Mend } from './mend-text.ts';
 import type { Subject } from './subject.ts';
 
 /** skipped: what it looks at is not there or does not answer, and another check says so. */
@@ -13,8 +15,8 @@ export interface ProblemKind {
   readonly level: 'warn' | 'fail';
   /** One sentence: what is wrong. */
   readonly says: string;
-  /** What to do: a sentence, or commands that can be pasted between backticks. */
-  readonly mend: string;
+  /** What to do. */
+  readonly mend: Mend;
   /** `safe`: `--fix` mends it. `confirmed`: `--fix --yes` does, since something is taken away. */
   readonly fix?: 'safe' | 'confirmed';
 }
@@ -71,15 +73,11 @@ export function fill(text: string, values: Finding['values'] = {}): string {
       part.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
         const value = values[name];
         if (value === undefined) return whole;
-        return index % 2 === 1 ? quoted(String(value)) : String(value);
+        return index % 2 === 1 ? shellWord(String(value)) : String(value);
       }),
     )
     .join('`');
 }
-
-/** As one word of a POSIX shell (XCU 2.2.2). */
-const quoted = (word: string): string =>
-  /^[\w./:@=,+%-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 /** The finding when `holds`, as a list to be spread among others. */
 export const when = <const P extends string>(holds: boolean, finding: Finding<P>): Finding<P>[] =>

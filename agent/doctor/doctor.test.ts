@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { scripted } from '../deployment/test-context.ts';
 import { systemClock } from '../lib/clock.ts';
+import { temporaryFolder } from '../test-bench.ts';
 import { defineCheck, fill } from './check.ts';
 import type { Check } from './check.ts';
 import { examine, exitCode } from './doctor.ts';
 import { mend } from './fix.ts';
+import { mendFor } from './mend-text.ts';
+import { programsAt } from './programs.ts';
+import type { HasProgram } from './programs.ts';
 import type { Subject } from './subject.ts';
 import { renderDoctor } from './text.ts';
 
-const subject = scripted<Subject>('subject', { clock: systemClock });
+const subject = scripted<Subject>('subject', { clock: systemClock, has: () => true });
 
 /** A check that looks by `gather`; what that gives is the problem, null is none. */
 const check = (name: string, gather: () => Promise<'bad' | 'worse' | null>, fix?: Check['fix']): Check =>
@@ -96,4 +102,26 @@ test('values in commands are one word for a shell; in sentences they stay as the
     fill('{path}: `chmod {mode} {path}`, {other}', values),
     String.raw`/tmp/it's here; rm -rf /: ${'`'}chmod 0600 '/tmp/it'\''s here; rm -rf /'${'`'}, {other}`,
   );
+});
+
+test('a mend names what the host has: its package manager, and the client of Docker or how to get it', () => {
+  const having =
+    (...programs: string[]): HasProgram =>
+    (name) =>
+      programs.includes(name);
+  const mend = { apt: '`apt-get install x`', dnf: '`dnf install x`' };
+  assert.equal(mendFor(mend, having('apt-get')), '`apt-get install x`');
+  assert.equal(mendFor(mend, having('dnf')), '`dnf install x`');
+  assert.equal(mendFor(mend, having('apt-get', 'dnf')), '`apt-get install x`', 'dnf can be had on Debian');
+  assert.equal(mendFor('`docker rm x`', having('docker')), '`docker rm x`');
+  assert.match(mendFor('`docker rm x`', having('apt-get')), /^`docker rm x` .*`apt-get install docker-cli`/);
+  assert.match(mendFor('`docker rm x`', having('dnf')), /`dnf install docker-ce-cli`/);
+  assert.equal(mendFor('`systemctl restart docker`', having()), '`systemctl restart docker`');
+});
+
+test('programs are found where root has them', (t) => {
+  const root = temporaryFolder(t);
+  mkdirSync(join(root, 'usr/sbin'), { recursive: true });
+  writeFileSync(join(root, 'usr/sbin/iptables'), '');
+  assert.deepEqual(['iptables', 'ufw'].map(programsAt(root)), [true, false]);
 });

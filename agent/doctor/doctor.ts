@@ -3,6 +3,8 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { Check, Finding, Level, ProblemKind, Skipped, Verdict } from './check.ts';
 import { fill } from './check.ts';
+import { mendFor } from './mend-text.ts';
+import type { HasProgram } from './programs.ts';
 import type { Subject } from './subject.ts';
 
 /** For one check, ms: with the start of the process all of it stays below 2 s. */
@@ -81,7 +83,7 @@ async function examineOne(check: Check, subject: Subject, deadlineMs: number): P
   const ms = Math.round(subject.clock.monotonic() - began);
   const { name } = check;
   if ('skipped' in outcome) return { name, level: 'skipped', summary: outcome.skipped, problems: [], ms };
-  const problems = outcome.findings.map((finding) => tell(check, finding));
+  const problems = outcome.findings.map((finding) => tell(check, finding, subject.has));
   return { name, level: worstOf(problems.map(({ level }) => level)), summary: outcome.summary, problems, ms };
 }
 
@@ -111,13 +113,13 @@ export function kindOf(check: Check, problem: string): ProblemKind {
   return kind;
 }
 
-function tell(check: Check, { problem, values, evidence = [] }: Finding): ToldProblem {
+function tell(check: Check, { problem, values, evidence = [] }: Finding, has: HasProgram): ToldProblem {
   const { level, says, mend, fix } = kindOf(check, problem);
   return {
     id: `${check.name}/${problem}`,
     level,
     says: fill(says, values),
-    mend: fill(mend, values),
+    mend: fill(mendFor(mend, has), values),
     evidence,
     fix: fix ?? null,
   };

@@ -16,6 +16,8 @@ import type { EngineAsked } from './engine-facts.ts';
 import { askHub } from './hub-answer.ts';
 import type { HubAnswer } from './hub-answer.ts';
 import { once } from './once.ts';
+import { programsAt } from './programs.ts';
+import type { HasProgram } from './programs.ts';
 
 /** Where the kernel and the system tell things. */
 export interface Places {
@@ -49,6 +51,7 @@ export interface Subject {
   readonly places: Places;
   readonly clock: Clock;
   readonly exec: Exec;
+  readonly has: HasProgram;
   /** Null: this host has not joined a hub. @throws OrkestrError ORK_CONFIG when it is not readable */
   readonly identity: () => Identity | null;
   /** What marks the things of this agent; null without an identity. */
@@ -86,6 +89,7 @@ export function makeSubject(parts: SubjectParts): Subject {
     places,
     clock,
     exec,
+    has: programsAt(places.root),
     identity,
     scope() {
       const known = identity();

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { exec, type Exec, run } from '../lib/exec.ts';
+import { lacksOf, makeChainKeeper, removeChain } from '../lib/iptables.ts';
+import type { Chain } from '../lib/iptables.ts';
 import { makeFirewall } from './firewall.ts';
 
 /** Rules of both families that name `word`, with how often each stands there. */
@@ -73,6 +75,44 @@ test('nothing is written while all is as it was left, and a rule that was change
   // As many rules as before, and one of them lets through what it should drop.
   const iptables = (...args: string[]) => run('iptables', ['-w', '10', '-t', 'mangle', ...args], { timeoutMs: 10_000 });
   await iptables('-R', `ORKESTR-${scope}`, '2', '-j', 'ACCEPT');
+  assert.deepEqual(await firewall.lacks(), [
+    `iptables -t mangle: chain ORKESTR-${scope} has "-j ACCEPT" where "-j DROP" belongs`,
+  ]);
   assert.deepEqual([await writes(), await writes()], [1, 0]);
   assert.deepEqual(await rules(scope), all);
+});
+
+test('a rule of others before ours is told, and ours comes before it again', async (t) => {
+  const scope = randomBytes(4).toString('hex');
+  const firewall = makeFirewall({ scope });
+  t.after(() => firewall.remove());
+  await firewall.ensure();
+  assert.deepEqual(await firewall.lacks(), []);
+  const foreign = ['INPUT', '-i', `nobody${scope}`, '-j', 'ACCEPT'];
+  const iptables = (...args: string[]) => run('iptables', ['-w', '10', '-t', 'mangle', ...args], { timeoutMs: 10_000 });
+  await iptables('-I', ...foreign);
+  t.after(() => iptables('-D', ...foreign));
+  assert.deepEqual(await firewall.lacks(), [
+    `iptables -t mangle: "-A ${foreign.join(' ')}" comes before the way to chain ORKESTR-${scope}`,
+  ]);
+  await firewall.ensure();
+  assert.deepEqual(await firewall.lacks(), []);
+  assert.equal((await rules(`-j ORKESTR-${scope}`)).length, 4, 'it was moved');
+});
+
+test('rules that the kernel tells in other words than they were given in are known all the same', async (t) => {
+  const scope = randomBytes(4).toString('hex');
+  const words = ['-p', 'tcp', '--dport', '53', '-m', 'conntrack', '--ctstate', 'ESTABLISHED,NEW', '-j', 'DROP'];
+  const chain: Chain = {
+    version: 4,
+    table: 'mangle',
+    name: `ORKESTR-${scope}-T`,
+    rules: [words, ['-j', 'RETURN']],
+    jump: { from: 'FORWARD', match: ['-i', `none${scope}`] },
+  };
+  t.after(() => removeChain(chain, exec));
+  await makeChainKeeper(exec).ensure([chain]);
+  assert.deepEqual(await lacksOf([chain], exec), []);
+  const udp = words.map((word) => (word === 'tcp' ? 'udp' : word));
+  assert.match((await lacksOf([{ ...chain, rules: [udp, ['-j', 'RETURN']] }], exec)).join(), /has "-p tcp .* belongs$/);
 });

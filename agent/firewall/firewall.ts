@@ -8,7 +8,7 @@ import { type Chain, hasIpv6, lacksOf, makeChainKeeper, removeChain } from '../l
 import { exec, type Exec } from '../lib/exec.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
-const REPLIES = ['-m', 'conntrack', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'RETURN'] as const;
+const REPLIES = ['-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'RETURN'] as const;
 
 export interface Firewall {
   /**

@@ -172,6 +172,14 @@ function makeTalk(
         throw new OrkestrError('ORK_PROTOCOL', `The hub sent ${message.type} after the handshake.`);
     }
   };
+  const dueLeases = (): readonly string[] | null => {
+    try {
+      return leases.due();
+    } catch (error) {
+      end(error as Error); // the journal cannot be read: it is tried again with the next connection
+      return null;
+    }
+  };
   const watch = (): void => {
     const now = monotonic();
     if (!welcome) {
@@ -182,7 +190,7 @@ function makeTalk(
     const waiting = sender?.waitingSince() ?? null;
     if (waiting !== null && now - waiting > timing.deadMs) return end(new Error('a report was never acknowledged'));
     if (socket.readyState === WebSocket.OPEN) socket.ping();
-    const due = leases.due();
+    const due = dueLeases();
     if (due) send({ type: 'renew', deploymentIds: [...due] });
     if (now - statusAt >= welcome.heartbeatSeconds * 1000) {
       statusAt = now;

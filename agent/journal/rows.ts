@@ -1,6 +1,6 @@
 /** Rows of the journal's tables as the domain's records, and a step as the report of it. */
 import type { Report } from '../../protocol/agent-link.ts';
-import { ErrorReport } from '../../protocol/errors.ts';
+import { ReadErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 import { HealthCheck } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
@@ -53,7 +53,7 @@ export const jobFromRow = (row: JobRow): JobRecord => ({
   state: row.state,
   previousId: row.previous_id,
   cancelRequested: row.cancel_requested === 1,
-  error: row.error === null ? null : ErrorReport.parse(JSON.parse(row.error)),
+  error: row.error === null ? null : ReadErrorReport.parse(JSON.parse(row.error)),
 });
 
 export const stepFromRow = (row: StepRow): StepRecord => ({
@@ -61,7 +61,7 @@ export const stepFromRow = (row: StepRow): StepRecord => ({
   state: row.state,
   output: row.output === null ? null : (JSON.parse(row.output) as unknown),
   note: row.note,
-  error: row.error === null ? null : ErrorReport.parse(JSON.parse(row.error)),
+  error: row.error === null ? null : ReadErrorReport.parse(JSON.parse(row.error)),
   startedAt: row.started_at,
   ms: row.ms,
   undone: row.undone === 1,

@@ -4,6 +4,8 @@ import { type Exec, ExecError, run } from './exec.ts';
 import { together } from './together.ts';
 
 const TIMEOUT_MS = 15_000;
+/** Begin of the names of all chains of orkestr, also of another agent's. */
+const OURS = 'ORKESTR-';
 /** Of a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
 
@@ -15,15 +17,15 @@ export interface Chain {
   readonly version: IpVersion;
   readonly table: Table;
   readonly name: string;
-  /** Matches and target of each rule, in order. */
+  /** Matches and target of each rule, in order, best in the kernel's own words: `iptables -S` shows them. */
   readonly rules: readonly (readonly string[])[];
   readonly jump: { readonly from: string; readonly match: readonly string[] };
 }
 
 export interface ChainKeeper {
   /**
-   * Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent. Nothing is written while
-   * the same chains are wanted as last time and the kernel tells of them as it did then: looking is several times cheaper
+   * Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent or, in `mangle`, comes after
+   * one of others: only there nothing of others has to be before it. Nothing is written while the same chains are wanted as last time and the kernel tells of them as it did then: looking is several times cheaper
    * (in the kernel too, which swaps whole tables), and what somebody else took away or changed is seen by it.
    */
   ensure(chains: readonly Chain[]): Promise<void>;
@@ -37,9 +39,9 @@ export function makeChainKeeper(by: Exec): ChainKeeper {
     const wanted = JSON.stringify(chains);
     const there = await rulesOf(version, by);
     const last = kept.get(version);
-    if (last?.wanted === wanted && last.told === rulesAbout(chains, there)) return;
+    if (last?.wanted === wanted && last.told === rulesAbout(chains, there) && areComplete(chains, there)) return;
     kept.delete(version);
-    await write(version, chains, new Set(there), by);
+    await write(version, chains, there, by);
     const after = await rulesOf(version, by);
     // Else somebody changed them at the same time: then they are written anew by the next call, too.
     if (areComplete(chains, after)) kept.set(version, { wanted, told: rulesAbout(chains, after) });
@@ -53,12 +55,7 @@ export function makeChainKeeper(by: Exec): ChainKeeper {
   };
 }
 
-async function write(
-  version: IpVersion,
-  chains: readonly Chain[],
-  there: ReadonlySet<string>,
-  by: Exec,
-): Promise<void> {
+async function write(version: IpVersion, chains: readonly Chain[], there: readonly string[], by: Exec): Promise<void> {
   const tables = [...new Set(chains.map(({ table }) => table))];
   const lines = tables.flatMap((table) => linesOf(table, chains, there));
   await run(
@@ -76,25 +73,40 @@ function rulesAbout(chains: readonly Chain[], rules: readonly string[]): string 
   return rules.filter(isAbout).join('\n');
 }
 
-/** Rules are counted: the kernel tells them in other words than they were given in. */
+/** Rules are counted: the kernel may tell them in other words than they were given in. */
 const areComplete = (chains: readonly Chain[], rules: readonly string[]): boolean =>
   chains.every(
     (chain) =>
       rules.filter((rule) => rule.startsWith(ruleOf(chain))).length === chain.rules.length &&
-      rules.includes(`${chain.table} -A ${jumpOf(chain)}`),
+      rules.includes(`${chain.table} -A ${jumpOf(chain)}`) &&
+      !isLate(chain, rules),
   );
+
+/** Whether the jump of a chain comes after a rule of others, where it must not. */
+const isLate = (chain: Chain, rules: readonly string[]): boolean =>
+  chain.table === 'mangle' && beforeJump(chain, rules, `${chain.table} -A `) !== undefined;
+
+/** The first rule of others that stands before a jump. @param start of each line that is a rule */
+function beforeJump(chain: Chain, rules: readonly string[], start: string): string | undefined {
+  const siblings = rules.filter((rule) => rule.startsWith(`${start}${chain.jump.from} `));
+  return siblings
+    .slice(0, Math.max(0, siblings.indexOf(start + jumpOf(chain))))
+    .find((rule) => !rule.includes(` -j ${OURS}`));
+}
 
 const ruleOf = ({ table, name }: Chain): string => `${table} -A ${name} `;
 
 /** For iptables-restore: one transaction per table, so at no moment is a chain empty. */
-function linesOf(table: Table, chains: readonly Chain[], there: ReadonlySet<string>): string[] {
+function linesOf(table: Table, chains: readonly Chain[], there: readonly string[]): string[] {
   const own = chains.filter((chain) => chain.table === table);
-  const missing = own.filter((chain) => !there.has(`${table} -A ${jumpOf(chain)}`));
+  const late = own.filter((chain) => isLate(chain, there));
+  const missing = own.filter((chain) => !there.includes(`${table} -A ${jumpOf(chain)}`));
   return [
     `*${table}`,
     ...own.map(({ name }) => `:${name} - [0:0]`),
     ...own.flatMap(({ name, rules }) => rules.map((rule) => `-A ${name} ${rule.join(' ')}`)),
-    ...missing.map((chain) => `-I ${jumpOf(chain)}`),
+    ...late.map((chain) => `-D ${jumpOf(chain)}`),
+    ...[...missing, ...late].map((chain) => `-I ${jumpOf(chain)}`),
     'COMMIT',
   ];
 }
@@ -124,30 +136,44 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
   await call(chain, ['-X', chain.name], by);
 }
 
-/**
- * What is not as {@link ChainKeeper.ensure} leaves it, in words; changes nothing. Rules are counted, not compared: the kernel
- * tells them in other words than they were given in.
- */
+/** What is not as {@link ChainKeeper.ensure} leaves it, in words; changes nothing. */
 export async function lacksOf(chains: readonly Chain[], by: Exec): Promise<readonly string[]> {
   const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
   const tables = Map.groupBy(chains, (chain) => `${program(chain)} -t ${chain.table}`);
   const lacks = await Promise.all(
-    [...tables].map(async ([name, [first, ...more]]) => {
+    [...tables].map(async ([name, own]) => {
+      const [first] = own;
       if (first === undefined) return [];
       const { stdout } = await run(program(first), argv(first, ['-S']), options, by);
-      return [first, ...more].flatMap((chain) => lackIn(stdout.split('\n'), chain, name));
+      const lines = stdout.split('\n');
+      const found = await Promise.all(own.map((chain) => lackIn(lines, chain, by)));
+      return found.filter((lack) => lack !== null).map((lack) => `${name}: ${lack}`);
     }),
   );
   return lacks.flat();
 }
 
-function lackIn(rules: readonly string[], { name, rules: wanted, jump }: Chain, table: string): string[] {
-  const where = `${table}: chain ${name}`;
-  if (!rules.includes(`-N ${name}`)) return [`${where} is not there`];
-  const found = rules.filter((rule) => rule.startsWith(`-A ${name} `)).length;
-  if (found !== wanted.length) return [`${where} has ${found} of ${wanted.length} rules`];
-  const reached = rules.some((rule) => rule.startsWith(`-A ${jump.from} `) && rule.endsWith(` -j ${name}`));
-  return reached ? [] : [`nothing leads from ${jump.from} to ${where}`];
+async function lackIn(lines: readonly string[], chain: Chain, by: Exec): Promise<string | null> {
+  const { name, rules: wanted, jump } = chain;
+  if (!lines.includes(`-N ${name}`)) return `chain ${name} is not there`;
+  const start = `-A ${name} `;
+  const told = lines.filter((line) => line.startsWith(start)).map((line) => line.slice(start.length));
+  if (told.length !== wanted.length) return `chain ${name} has ${told.length} of ${wanted.length} rules`;
+  for (const [index, rule] of wanted.entries()) {
+    const there = told[index] ?? '';
+    if (!(await isRule(chain, there, rule, by))) {
+      return `chain ${name} has "${there}" where "${rule.join(' ')}" belongs`;
+    }
+  }
+  if (!lines.includes(`-A ${jumpOf(chain)}`)) return `nothing leads from ${jump.from} to chain ${name}`;
+  const before = beforeJump(chain, lines, '-A ');
+  return before === undefined ? null : `"${before}" comes before the way to chain ${name}`;
+}
+
+/** One that the kernel tells in other words is asked for: then place and verdict have to be the same, and it has to be there. */
+async function isRule(chain: Chain, told: string, rule: readonly string[], by: Exec): Promise<boolean> {
+  if (told === rule.join(' ')) return true;
+  return told.endsWith(` -j ${rule.at(-1)}`) && succeeds(chain, ['-C', chain.name, ...rule], by);
 }
 
 /** Whether the kernel has IPv6 at all. */

@@ -33,7 +33,19 @@ export async function metadataRules(match: readonly string[]): Promise<Rules> {
   const servers = (await reachableNameServers()).filter((server) => networks.check(server, 'ipv4'));
   return [
     ...servers.flatMap((server) =>
-      ['udp', 'tcp'].map((kind) => [...match, '-d', server, '-p', kind, '--dport', '53', '-j', 'ACCEPT']),
+      ['udp', 'tcp'].map((kind) => [
+        ...match,
+        '-d',
+        `${server}/32`,
+        '-p',
+        kind,
+        '-m',
+        kind,
+        '--dport',
+        '53',
+        '-j',
+        'ACCEPT',
+      ]),
     ),
     ...METADATA_NETWORKS.map((network) => [...match, '-d', network, '-j', 'DROP']),
   ];

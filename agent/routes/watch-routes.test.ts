@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { HUB_UPSTREAM } from '../../protocol/hub-upstream.ts';
 import { IDS } from '../test-bench.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
 import { showRoutes } from './watch-routes.ts';
@@ -32,6 +33,13 @@ test('without a terminal it is one snapshot', async () => {
   const { parts, written } = bench();
   await showRoutes(parts, { signal: forever });
   assert.match(written(), /^ROUTE [^\n]+\nshop\.example\.com  shop\/production  172\.30\.0\.2:8080 [^\n]+\n$/);
+});
+
+test("the hub's own route has a name", async () => {
+  const table = tableView(upstreamView({ id: HUB_UPSTREAM, routes: [{ host: 'hub.example.com', pathPrefix: '/' }] }));
+  const { parts, written } = bench({ proxy: { table: async () => table } });
+  await showRoutes(parts, { once: true, signal: forever });
+  assert.match(written(), /^hub\.example\.com  orkestr hub$/m);
 });
 
 test('--json is the table with names and without settings', async () => {

@@ -1,6 +1,7 @@
 /** `orkestr-agent routes`: who serves what, from the proxy's own table. The agent is asked for names only. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toErrorReport } from '../../protocol/errors.ts';
+import { HUB_UPSTREAM } from '../../protocol/hub-upstream.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 import { renderRoutes } from './view.ts';
@@ -30,13 +31,13 @@ export interface RoutesOptions {
  * @throws OrkestrError ORK_PROXY_UNREACHABLE from a snapshot; the live view waits for the proxy
  */
 export async function showRoutes(parts: RoutesParts, { json, once, signal }: RoutesOptions): Promise<void> {
-  const { proxy, out, names } = parts;
+  const { proxy, out } = parts;
   if (json === true) {
-    const [table, known] = await Promise.all([proxy.table(), names()]);
+    const [table, known] = await Promise.all([proxy.table(), namesFor(parts)]);
     out.write(`${JSON.stringify(withNames(table, known))}\n`);
   } else if (once === true || out.isTTY !== true) {
     const look = await lookAt(parts);
-    out.write(`${renderRoutes(look, null, await names())}\n`);
+    out.write(`${renderRoutes(look, null, await namesFor(parts))}\n`);
   } else await live(parts, signal);
 }
 
@@ -47,7 +48,7 @@ async function live(parts: RoutesParts, signal: AbortSignal): Promise<void> {
     let screen: string;
     try {
       const look = await lookAt(parts);
-      if (look.table.upstreams.some(({ id }) => !known.has(id))) known = await parts.names();
+      if (look.table.upstreams.some(({ id }) => !known.has(id))) known = await namesFor(parts);
       screen = renderRoutes(look, before, known);
       before = look;
     } catch (error) {
@@ -59,6 +60,10 @@ async function live(parts: RoutesParts, signal: AbortSignal): Promise<void> {
   }
   parts.out.write('\n');
 }
+
+/** Also of what is no environment. */
+const namesFor = async ({ names }: RoutesParts): Promise<Names> =>
+  new Map([[HUB_UPSTREAM, 'orkestr hub'], ...(await names())]);
 
 async function lookAt({ proxy, monotonic }: RoutesParts): Promise<Look> {
   const table = await proxy.table();

@@ -4,30 +4,33 @@ import type { Config } from '../config.ts';
 import { purgeEngine } from '../docker/purge.ts';
 import { scopeOf } from '../identity.ts';
 import type { Cleanup } from './cleanup.ts';
+import { inEngine } from './in-engine.ts';
 
 /** `keepData`: images stay, and what builds may use again. */
 export function agentThings(config: Config, hostId: string, keepData: boolean): readonly Cleanup[] {
   const { engine, firewall, sandbox, ports } = buildHost(config, hostId);
   const routes: Cleanup = {
     what: 'routes',
-    async run() {
-      const table = await ports.proxy.table().catch(() => null);
-      // Its routes go with its own state folder: a proxy that does not run serves nobody.
-      if (table === null) return 'the proxy does not run';
-      const ours = new Set((await ports.containers.list()).map(({ environmentId }) => environmentId));
-      for (const { id } of table.upstreams) if (ours.has(id)) await ports.proxy.remove(id);
-      return `${ours.size} taken off the proxy`;
-    },
+    run: () =>
+      inEngine(async () => {
+        const table = await ports.proxy.table().catch(() => null);
+        // Its routes go with its own state folder: a proxy that does not run serves nobody.
+        if (table === null) return 'the proxy does not run';
+        const ours = new Set((await ports.containers.list()).map(({ environmentId }) => environmentId));
+        for (const { id } of table.upstreams) if (ours.has(id)) await ports.proxy.remove(id);
+        return `${ours.size} taken off the proxy`;
+      }),
   };
   return [
     // With the data stays the table: the next agent finds in it what served.
     ...(keepData ? [] : [routes]),
     {
       what: 'engine',
-      async run() {
-        const { containers, images, networks } = await purgeEngine(engine, scopeOf(hostId), { keepImages: keepData });
-        return `${containers} containers, ${images} images, ${networks} networks removed`;
-      },
+      run: () =>
+        inEngine(async () => {
+          const { containers, images, networks } = await purgeEngine(engine, scopeOf(hostId), { keepData });
+          return `${containers} containers, ${images} images, ${networks} networks removed`;
+        }),
     },
     {
       what: 'build sandbox',

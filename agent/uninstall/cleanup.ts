@@ -4,12 +4,17 @@ import { toErrorReport } from '../../protocol/errors.ts';
 export interface Cleanup {
   readonly what: string;
   /** @returns what was done, for people */
-  run(): Promise<string>;
+  run(): Promise<string | Warning>;
+}
+
+/** It is as removed as it can be; its owner is to know what that means. */
+export interface Warning {
+  readonly warning: string;
 }
 
 export interface CleanupResult {
   readonly what: string;
-  readonly ok: boolean;
+  readonly level: 'done' | 'warning' | 'failed';
   readonly told: string;
 }
 
@@ -22,8 +27,9 @@ export async function uninstall(
   for (const cleanup of cleanups) {
     const { what } = cleanup;
     const result = await cleanup.run().then(
-      (told) => ({ what, ok: true, told }),
-      (error: unknown) => ({ what, ok: false, told: toErrorReport(error).message }),
+      (told): CleanupResult =>
+        typeof told === 'string' ? { what, level: 'done', told } : { what, level: 'warning', told: told.warning },
+      (error: unknown): CleanupResult => ({ what, level: 'failed', told: toErrorReport(error).message }),
     );
     results.push(result);
     onResult(result);

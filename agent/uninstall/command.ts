@@ -20,6 +20,8 @@ export interface UninstallOptions {
   readonly keepData?: true;
 }
 
+const WORDS = { done: 'done', warning: 'warning', failed: 'FAILED' } as const;
+
 /** @throws OrkestrError ORK_INVALID when it is not said plainly what is to become of the data */
 export async function uninstallHost(config: Config, options: UninstallOptions): Promise<void> {
   const keepData = options.keepData === true;
@@ -40,7 +42,7 @@ export async function uninstallHost(config: Config, options: UninstallOptions): 
   rmSync(config.agentSocket, { force: true });
   if (!keepData) rmSync(config.stateFolder, { recursive: true, force: true });
   if (installed) removeFolders(keepData);
-  process.stdout.write(`done    state: ${config.stateFolder} ${keepData ? 'kept' : 'removed'}\n`);
+  process.stdout.write(`done     state: ${config.stateFolder} ${keepData ? 'kept' : 'removed'}\n`);
 }
 
 /** What the agent has made; the state folder is its own for as long as this takes. */
@@ -56,10 +58,10 @@ async function removeMade(config: Config, keepData: boolean): Promise<boolean> {
 }
 
 async function tell(cleanups: readonly Cleanup[]): Promise<boolean> {
-  const results = await uninstall(cleanups, ({ what, ok, told }) =>
-    process.stdout.write(`${ok ? 'done  ' : 'FAILED'}  ${what}: ${told}\n`),
+  const results = await uninstall(cleanups, ({ what, level, told }) =>
+    process.stdout.write(`${WORDS[level].padEnd(7)}  ${what}: ${told}\n`),
   );
-  return results.every(({ ok }) => ok);
+  return results.every(({ level }) => level !== 'failed');
 }
 
 async function askForData(): Promise<void> {

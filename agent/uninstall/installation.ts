@@ -10,6 +10,7 @@ import { layoutAt } from '../upgrade/layout.ts';
 import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
+import { inEngine } from './in-engine.ts';
 
 const RELEASES = '/opt/orkestr';
 const SETTINGS = '/etc/orkestr';
@@ -41,7 +42,7 @@ export const stopAgent: Cleanup = {
 
 /** In this order: what runs, what it ran from, who it ran as. */
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
-  ...(keepData ? [] : [{ what: 'base images', run: () => removeBaseImages(engine) }]),
+  ...(keepData ? [] : [{ what: 'base images', run: () => inEngine(() => removeBaseImages(engine)) }]),
   { what: 'units', run: removeUnits },
   { what: 'engine settings', run: () => restoreEngineSettings(engine) },
   { what: 'programs', run: () => Promise.resolve(removePrograms()) },

@@ -23,12 +23,14 @@ export interface Patience {
 export const DEFAULT_PATIENCE: Patience = { healthyMs: 60_000, steadyMs: 3000, everyMs: 250 };
 
 const ANSWER_MS = 3000;
+/** One that has ended as often has not come to serve, and will not: systemd goes on starting it, the upgrade does not wait. */
+const MOST_RESTARTS = 4;
 const LOG_LINES = 15;
 
 /** What an upgrade works with. */
 export interface UpgradeParts {
   readonly layout: Layout;
-  readonly config: Pick<Config, 'stateFolder' | 'agentSocket' | 'proxySocket' | 'dockerSocket'>;
+  readonly config: Pick<Config, 'stateFolder' | 'agentSocket' | 'proxySocket' | 'dockerSocket' | 'channel'>;
   readonly services: Services;
   readonly clock: Clock;
   readonly patience: Patience;
@@ -55,6 +57,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
   let why = 'It was not looked at.';
   let run: string | null = null;
   let since = began;
+  let restartsBefore: number | null = null;
   for (;;) {
     const found = await patient.look();
     const now = clock.monotonic();
@@ -65,9 +68,12 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
       run = null;
       why = found.why;
     }
-    const failed = await isGivenUp(services, unit);
-    if (failed || now - began > patience.healthyMs) {
-      const how = failed ? 'systemd gave up on it' : `not healthy in ${patience.healthyMs / 1000} s`;
+    // systemd that does not answer starts itself anew, when its package is updated: it is asked again at the next look.
+    const state = await services.state(unit).catch(() => null);
+    restartsBefore ??= state?.restarts ?? null;
+    const isHopeless = state !== null && (state.failed || state.restarts - (restartsBefore ?? 0) >= MOST_RESTARTS);
+    if (isHopeless || now - began > patience.healthyMs) {
+      const how = isHopeless ? 'it ends again and again' : `not healthy in ${patience.healthyMs / 1000} s`;
       throw new OrkestrError('ORK_UPGRADE_UNHEALTHY', `${unit}: ${how}. ${why}`, {
         evidence: await services.lines(unit, LOG_LINES),
       });
@@ -75,13 +81,6 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
     await clock.sleep(patience.everyMs);
   }
 }
-
-/** systemd that does not answer has given up on nothing: it starts itself anew when its package is updated. */
-const isGivenUp = (services: Services, unit: string): Promise<boolean> =>
-  services.state(unit).then(
-    ({ failed }) => failed,
-    () => false, // asked again at the next look
-  );
 
 const ill = (why: string, silent = false): Look => ({ well: false, why, silent });
 
@@ -113,7 +112,7 @@ export const hubPatient = (
 ): Patient => ({
   unit: HUB_UNIT,
   async look() {
-    const state = await services.state(HUB_UNIT).catch(() => null); // see isGivenUp
+    const state = await services.state(HUB_UNIT).catch(() => null); // see untilWell
     if (state === null) return ill('systemd does not answer.');
     const { active, mainPid } = state;
     if (!active || mainPid === null) return ill('The hub is not ready.');

@@ -20,6 +20,8 @@ export interface Layout {
   readonly units: string;
   /** The last upgrade. */
   readonly record: string;
+  /** Folder of the services' settings. */
+  readonly settings: string;
   /** Folder of the hub's database. */
   readonly hubState: string;
 }
@@ -36,6 +38,7 @@ export function layoutAt(root = '/'): Layout {
     served: join(programs, 'served'),
     units: join(root, 'etc/systemd/system'),
     record: join(state, 'upgrade.json'),
+    settings: join(root, 'etc/orkestr'),
     hubState: join(state, 'hub'),
   };
 }

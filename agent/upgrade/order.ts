@@ -29,8 +29,6 @@ export interface UpgradePlan {
   readonly source: ReleaseSource;
 }
 
-const CHANNEL = 'stable';
-
 /**
  * Changes nothing.
  * @returns `version` equal to `from` when there is nothing to do
@@ -78,11 +76,11 @@ async function inPlace({ clock }: UpgradeParts, source: ReleaseSource, version: 
   throw new OrkestrError('ORK_UPGRADE_SOURCE', `${MANIFEST_FILE} there is not the list of a release.`);
 }
 
-async function newest({ clock }: UpgradeParts, url: string): Promise<string> {
-  const text = await fetchText({ kind: 'url', url: `${url}/channels` }, CHANNEL, clock);
+async function newest({ clock, config: { channel } }: UpgradeParts, url: string): Promise<string> {
+  const text = await fetchText({ kind: 'url', url: `${url}/channels` }, channel, clock);
   const version = ReleaseVersion.safeParse(text.trim());
   if (version.success) return version.data;
-  throw new OrkestrError('ORK_UPGRADE_SOURCE', `${url}/channels/${CHANNEL} does not name a version.`);
+  throw new OrkestrError('ORK_UPGRADE_SOURCE', `${url}/channels/${channel} does not name a version.`);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The last upgrade of this host, on disk: what it is to do, how far it is, how it ended. Written whole at every step. */
-import { existsSync, readFileSync, watch } from 'node:fs';
+import { existsSync, readFileSync, unwatchFile, watch, watchFile } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { HostUpgradeState } from '../../protocol/agent-link.ts';
@@ -65,12 +66,22 @@ export function lastUpgrade(file: string): Upgrade | null {
 export const upgradeLine = ({ from, version, state, changedAt, doing }: Upgrade): string =>
   `${from} to ${version}: ${state} (${doing}), ${changedAt}`;
 
+/** Where the kernel does not tell of changes, ms. */
+const LOOK_MS = 1000;
+
 /** Calls `changed` after each change of the file, until the answer is called. The folder must be there. */
 export function watchUpgrade(file: string, changed: () => void): () => void {
-  // The folder: every write is a new file under the old name.
-  const watcher = watch(dirname(file), (_event, name) => {
-    if (name === null || name === basename(file)) changed();
-  });
+  let watcher: FSWatcher;
+  try {
+    // The folder: every write is a new file under the old name.
+    watcher = watch(dirname(file), (_event, name) => {
+      if (name === null || name === basename(file)) changed();
+    });
+  } catch {
+    // A host has 128 instances of inotify(7) per user, and apps that run as root share root's.
+    watchFile(file, { interval: LOOK_MS }, changed);
+    return () => unwatchFile(file, changed);
+  }
   watcher.on('error', () => watcher.close()); // the folder is gone: nothing will change in it any more
   return () => watcher.close();
 }

@@ -6,10 +6,14 @@ export const AGENT_UNIT = 'orkestr-agent.service';
 export const HUB_UNIT = 'orkestr-hub.service';
 export const PROXY_UNIT = 'orkestr-proxy.service';
 export const UPGRADE_UNIT = 'orkestr-upgrade.service';
+/** Only on a host with the hub. */
+export const HUB_UNITS: readonly string[] = [HUB_UNIT, 'orkestr-hub-backup.service', 'orkestr-hub-backup.timer'];
 
 export interface UnitState {
-  /** systemd gave up on it: no start comes by itself. */
+  /** systemd gave up on it, as units of older releases say: no start comes by itself. */
   readonly failed: boolean;
+  /** How often systemd has started it again by itself. */
+  readonly restarts: number;
   readonly active: boolean;
   /** Null: none runs. */
   readonly mainPid: number | null;
@@ -39,11 +43,12 @@ export const systemServices: Services = {
     await systemctl('start', '--no-block', unit);
   },
   async state(unit) {
-    const properties = '--property=ActiveState,MainPID';
+    const properties = '--property=ActiveState,MainPID,NRestarts';
     const { stdout } = await run('systemctl', ['show', properties, '--', unit], { timeoutMs: LOOK_MS });
     const pid = Number(/^MainPID=(\d+)$/m.exec(stdout)?.[1] ?? 0);
+    const restarts = Number(/^NRestarts=(\d+)$/m.exec(stdout)?.[1] ?? 0);
     const state = /^ActiveState=(\S+)$/m.exec(stdout)?.[1];
-    return { failed: state === 'failed', active: state === 'active', mainPid: pid > 0 ? pid : null };
+    return { failed: state === 'failed', restarts, active: state === 'active', mainPid: pid > 0 ? pid : null };
   },
   async lines(unit, count) {
     const args = ['--unit', unit, '--lines', String(count), '--output', 'cat', '--no-pager', '--quiet'];

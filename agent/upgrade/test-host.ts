@@ -59,6 +59,7 @@ export async function startTestHost(t: TestContext, flaw?: Flaw): Promise<TestHo
     agentSocket: join(root, 'agent.sock'),
     proxySocket: join(root, 'proxy.sock'),
     dockerSocket: join(root, 'docker.sock'),
+    channel: 'stable',
   };
   for (const folder of [layout.releases, layout.units, config.stateFolder]) mkdirSync(folder, { recursive: true });
   const { privateKey: key } = makeKeyPair();
@@ -183,7 +184,7 @@ export class Processes implements Services {
   async state(unit: string): Promise<UnitState> {
     const child = this.#children.get(unit);
     const failed = child !== undefined && (child.exitCode ?? 0) !== 0;
-    return { failed, active: child !== undefined && child.exitCode === null, mainPid: child?.pid ?? null };
+    return { failed, restarts: 0, active: child !== undefined && child.exitCode === null, mainPid: child?.pid ?? null };
   }
 
   async lines(unit: string): Promise<readonly string[]> {

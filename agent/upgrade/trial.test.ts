@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeLogger } from '../../protocol/service/logger.ts';
@@ -26,4 +27,30 @@ test('what a trial that was killed has left is removed by the next one; one that
     { name: 'journal', ok: true, told: 'none yet' },
   );
   assert.deepEqual(readdirSync(state), ['trial-beside']);
+});
+
+test('an engine that gives no answer at first is asked again before the trial has failed', async (t) => {
+  const state = temporaryFolder(t);
+  const socketPath = join(state, 'engine');
+  let asked = 0;
+  const engine = createServer((_request, response) => {
+    asked += 1;
+    if (asked === 1) response.destroy();
+    else
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end('{"ServerVersion":"99.0.0","LiveRestoreEnabled":true}');
+  }).listen(socketPath);
+  t.after(() => engine.close());
+  const config = readConfig({
+    ORKESTR_AGENT_STATE: join(state, 'agent'),
+    ORKESTR_PROXY_SOCKET: join(state, 'no-proxy'),
+    ORKESTR_DOCKER_SOCKET: socketPath,
+  });
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  const { checks } = await runTrial({ version: '1.0.0', config, clock, log: makeLogger('agent', 'silent') });
+  assert.deepEqual(
+    checks.find(({ name }) => name === 'engine'),
+    { name: 'engine', ok: true, told: 'Docker Engine 99.0.0' },
+  );
 });

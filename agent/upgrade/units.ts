@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/files.ts';
 import { hasHub, releaseFolder } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { HUB_UNIT } from './services.ts';
+import { HUB_UNITS } from './services.ts';
 
 const UNIT_MODE = 0o644;
 
@@ -13,7 +13,7 @@ const UNIT_MODE = 0o644;
  * @returns whether anything changed: systemd has to read them anew then
  */
 export function installUnits(layout: Layout, to: string, from: string): boolean {
-  const [wanted, gone] = [unitsOf(layout, to), unitsOf(layout, from)];
+  const wanted = unitsOf(layout, to);
   let changed = false;
   for (const [name, text] of wanted) {
     const path = join(layout.units, name);
@@ -22,7 +22,7 @@ export function installUnits(layout: Layout, to: string, from: string): boolean 
     chmodSync(path, UNIT_MODE); // whatever the umask
     changed = true;
   }
-  for (const name of gone.keys()) {
+  for (const name of namesOf(layout, from)) {
     const path = join(layout.units, name);
     if (wanted.has(name) || !existsSync(path)) continue;
     rmSync(path);
@@ -33,7 +33,9 @@ export function installUnits(layout: Layout, to: string, from: string): boolean 
 
 /** Of a release, for this host: name → text. */
 function unitsOf(layout: Layout, version: string): ReadonlyMap<string, string> {
-  const folder = join(releaseFolder(layout, version), 'units');
-  const names = readdirSync(folder).filter((name) => name !== HUB_UNIT || hasHub(layout));
-  return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
+  const names = namesOf(layout, version).filter((name) => !HUB_UNITS.includes(name) || hasHub(layout));
+  return new Map(names.map((name) => [name, readFileSync(join(folderOf(layout, version), name), 'utf8')]));
 }
+
+const folderOf = (layout: Layout, version: string): string => join(releaseFolder(layout, version), 'units');
+const namesOf = (layout: Layout, version: string): readonly string[] => readdirSync(folderOf(layout, version));

@@ -99,6 +99,22 @@ test('a release whose agent does not start is taken back: programs, units and jo
   assert.deepEqual(readdirSync(layout.releases), ['1.0.0'], 'nothing is left of what does not run');
 });
 
+test('an agent that ends each time it is started is not waited for, though systemd goes on starting it', async (t) => {
+  const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
+  const state = host.processes.state.bind(host.processes);
+  let looks = 0;
+  // Some were before the upgrade: they count for nothing.
+  t.mock.method(host.processes, 'state', async (unit: string) => {
+    const isNew = unit === AGENT_UNIT && linkedVersion(host.parts.layout.current) === '1.1.0';
+    return { ...(await state(unit)), failed: false, restarts: isNew ? 7 + looks++ : 100 };
+  });
+  const { ended } = await upgrade(host, folder, '1.1.0');
+  assert.equal(ended.state, 'reverted');
+  assert.match(ended.error?.message ?? '', /ends again and again\. No agent runs/);
+  assert.equal(looks, 5);
+  await runs(host, '1.0.0');
+});
+
 test('an agent that answers as another version is not taken for the new one', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-other-version' });
   const { ended } = await upgrade(host, folder, '1.1.0');

@@ -110,7 +110,8 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
       ...requireScope('deploy'),
       schema: {
         summary: 'Go back to what this deployment released',
-        description: 'Makes a new deployment. Needs a plan that has rollbacks.',
+        description:
+          'Makes a new deployment. Needs a plan that has rollbacks, but for what is live: that is deployed again, with the settings of now.',
         tags,
         params: IdParams,
         body: NewRollback.nullish(),
@@ -138,7 +139,9 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
 async function checkRollback({ db }: HubDeps, { deployment, project }: DeploymentContext): Promise<void> {
   const team = await db.selectFrom('team').select('plan').where('id', '=', project.team_id).executeTakeFirstOrThrow();
   const plan = planOf(team);
-  if (!plan.rollback) throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} has no rollbacks.`);
+  // What is live once more is no way back.
+  if (!plan.rollback && deployment.status !== 'live')
+    throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} has no rollbacks.`);
   if ((await findRelease(db, deployment.id)) !== null) return;
   throw new OrkestrError('ORK_CONFLICT', `The deployment never went live (${deployment.status}): it left no release.`);
 }

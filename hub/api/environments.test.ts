@@ -193,7 +193,7 @@ test('settings of the edge merge field by field; wildcards and stripped prefixes
   const edge = { ratePerClient: { requests: 10 }, allowFrom: ['10.0.0.0/8', '2001:db8::/32'], compression: true };
   assert.equal((await change({ edge })).status, 200);
   const after = await change({
-    edge: { ratePerClient: { burst: 5 }, errorPages: { 404: '<h1>Not here</h1>' } },
+    edge: { ratePerClient: { burst: 5 }, errorPages: { 503: '<h1>Not now</h1>' } },
     streamDrainSeconds: 120,
     domains: [{ host: '*.shop.example.com' }, { host: 'example.com', pathPrefix: '/shop', stripPrefix: true }],
   });
@@ -201,7 +201,7 @@ test('settings of the edge merge field by field; wildcards and stripped prefixes
   const { settings } = after.json;
   assert.deepEqual(settings.edge.ratePerClient, { requests: 10, perSeconds: 1, burst: 5 });
   assert.deepEqual([settings.edge.allowFrom, settings.edge.compression], [edge.allowFrom, true]);
-  assert.deepEqual(settings.edge.errorPages, { 404: '<h1>Not here</h1>' });
+  assert.deepEqual(settings.edge.errorPages, { 503: '<h1>Not now</h1>' });
   assert.deepEqual(settings.domains[1], { host: 'example.com', pathPrefix: '/shop', stripPrefix: true });
   assert.deepEqual(after.json.urls, ['http://*.shop.example.com:8080', 'http://example.com:8080/shop']);
   for (const wrong of [

@@ -22,7 +22,8 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
     const joinToken = makeSecretToken(JOIN_TOKEN_PREFIX);
     const joinTokenExpiresAt = new Date(clock.now().getTime() + JOIN_TOKEN_MS).toISOString();
     await setJoinToken(db, row.id, hashSecretToken(joinToken), joinTokenExpiresAt);
-    const installCommand = deps.config.releaseFolder === undefined ? null : joinCommand(deps.hubUrl(), joinToken);
+    const { releaseFolder, acmeEmail } = deps.config;
+    const installCommand = releaseFolder === undefined ? null : joinCommand(deps.hubUrl(), joinToken, acmeEmail);
     return { ...view(row), joinToken, joinTokenExpiresAt, installCommand };
   };
 

@@ -52,6 +52,17 @@ test('files of the release are served to everybody, and nothing that is not name
   }
 });
 
+test('an archive that the hub was installed without is not offered, and whoever asks for it is told', async (t) => {
+  const folder = release(t);
+  rmSync(join(folder, ARCHIVE));
+  const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: folder });
+  const names = (await api.fetch({ path: '/join' })).json.files.map(({ name }: { name: string }) => name);
+  assert.deepEqual(names, ['SHA256SUMS', 'install.sh']);
+  const answer = await api.fetch({ path: `/releases/${ARCHIVE}` });
+  assert.equal(answer.status, 404);
+  assert.match(answer.text, /has no file orkestr-1\.2\.3-linux-x64/);
+});
+
 test('a host is told what it needs to join, and a new one the line to paste', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
   const { json } = await api.fetch({ path: '/join' });
@@ -62,6 +73,19 @@ test('a host is told what it needs to join, and a new one the line to paste', as
   const host = await api.call(token, 'POST', '/hosts', { name: 'vps; rm -rf /' });
   const line = `curl -fsSL ${api.url}/install.sh | sudo sh -s -- --hub ${api.url} --token ${host.json.joinToken} --allow-http`;
   assert.equal(host.json.installCommand, line);
+});
+
+test('a new host asks for certificates with the e-mail address that the hub knows, which it tells its own team only', async (t) => {
+  for (const [email, word] of [
+    ['you@example.com', 'you@example.com'],
+    ["o'neill$(id)@example.com", String.raw`'o'\''neill$(id)@example.com'`],
+  ] as const) {
+    const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t), ORKESTR_HUB_ACME_EMAIL: email });
+    const { token } = await api.account('team');
+    const host = await api.call(token, 'POST', '/hosts', { name: 'vps' });
+    assert.ok(host.json.installCommand.includes(` --email ${word} `), host.json.installCommand);
+    assert.ok(!(await api.fetch({ path: '/join' })).text.includes('example.com'));
+  }
 });
 
 test('a hub without a release says so', async (t) => {

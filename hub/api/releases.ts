@@ -1,10 +1,11 @@
 /** The release that this hub hands on, so that a host needs to reach nothing but the hub: installer, archives, sums. */
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { INSTALLER_FILE, MANIFEST_FILE, ReleaseFile, ReleaseManifest, SUMS_FILE } from '../../protocol/release.ts';
+import { shellWord } from '../../protocol/shell-word.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 
 const JoinFacts = z.object({
@@ -17,9 +18,13 @@ const JoinFacts = z.object({
   files: z.array(ReleaseFile),
 });
 
-/** A line for the shell of the host that is to join. */
-export const joinCommand = (hubUrl: string, token: string): string =>
+/**
+ * A line for the shell of the host that is to join.
+ * @param email the CA of the host's certificates may write there: without one it asks for none
+ */
+export const joinCommand = (hubUrl: string, token: string, email?: string): string =>
   `curl -fsSL ${hubUrl}/${INSTALLER_FILE} | sudo sh -s -- --hub ${hubUrl} --token ${token}` +
+  (email === undefined ? '' : ` --email ${shellWord(email)}`) +
   (hubUrl.startsWith('https:') ? '' : ' --allow-http');
 
 export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 'config' | 'hubUrl'>): void {
@@ -29,6 +34,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
     { schema: { summary: 'What a host needs to join', tags: ['hosts'], response: { 200: JoinFacts } } },
     () => {
       const { version, publicKey, files } = readManifest(folder);
+      // Anybody may ask: the address of the owner is not for all.
       return { hubUrl: hubUrl(), version, releaseKey: publicKey, command: joinCommand(hubUrl(), 'TOKEN'), files };
     },
   );
@@ -56,7 +62,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
 }
 
 /**
- * Read anew each time: another version may have been put there.
+ * Read anew each time: another version may have been put there. Archives that the hub was installed without are not in it.
  * @throws OrkestrError ORK_NOT_FOUND when the hub has none
  */
 export function readManifest(folder: string | undefined): ReleaseManifest {
@@ -67,7 +73,8 @@ export function readManifest(folder: string | undefined): ReleaseManifest {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
     throw new OrkestrError('ORK_NOT_FOUND', `There is no release in ${folder}.`, { cause });
   }
-  return ReleaseManifest.parse(JSON.parse(text));
+  const manifest = ReleaseManifest.parse(JSON.parse(text));
+  return { ...manifest, files: manifest.files.filter(({ name }) => existsSync(join(required(folder), name))) };
 }
 
 /** The version that hosts get here; null: none. */

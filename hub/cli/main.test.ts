@@ -444,6 +444,22 @@ test('rollback goes to the previous release unless another is named', async () =
   assert.equal((await home.run(['rollback', '--variables', 'none', ...SHOP])).code, 2);
 });
 
+test('deploy --again deploys what is live, and nothing where nothing is', async () => {
+  const made = sampleDeployment({ kind: 'rollback' });
+  const list: Script = () => [
+    sampleDeployment({ status: 'failed' }),
+    sampleDeployment({ id: IDS.older, status: 'live' }),
+  ];
+  const routes = { [`GET ${DEPLOYMENTS}`]: list, [`POST /deployments/${IDS.older}/rollback`]: () => made };
+  const result = await run(['deploy', '--again', '--detach', ...SHOP], routes);
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(hub?.asked.at(-1)?.body, { variables: 'current' });
+  assert.equal((await home.run(['deploy', '--again', '--commit', 'a'.repeat(40), ...SHOP])).code, 2);
+  await hub?.stop();
+  const nothing = await run(['deploy', '--again', '--json', ...SHOP], { [`GET ${DEPLOYMENTS}`]: () => [] });
+  assert.deepEqual([nothing.code, JSON.parse(nothing.stdout).code], [1, 'ORK_NOT_FOUND']);
+});
+
 test('a rollback that the plan does not have is told with its code', async () => {
   const result = await run(['rollback', IDS.older, '--json'], {
     [`POST /deployments/${IDS.older}/rollback`]: refuse('ORK_PLAN_LIMIT', 'The plan Free has no rollbacks.'),

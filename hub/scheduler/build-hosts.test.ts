@@ -97,17 +97,20 @@ async function build(agent: ScriptedAgent, job: Job): Promise<void> {
   await done(agent, job, 'build', { ...image, registryReference: REFERENCE });
 }
 
+/** Variables of the app that its build reads too: the port, and what goes to every browser anyway. */
+const ITS_BUILD = { PORT: '4000', VITE_API_URL: 'https://api.example.com' };
+
 test('the host that builds gets a build job, the one that serves gets its image, and it is one deployment', async (t) => {
   const { on, builder } = await hub(t);
   const { db, sealer } = on.deps;
-  await changeVariables(db, sealer, on.environmentId, 'app', { PORT: '4000', KEY: 'of the app' }, AT);
+  await changeVariables(db, sealer, on.environmentId, 'app', { ...ITS_BUILD, KEY: 'of the app' }, AT);
   await changeVariables(db, sealer, on.environmentId, 'build', { NPM_TOKEN: 'of the build' }, AT);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
   const first = await building.job();
   assert.ok(first.kind === 'build');
   assert.deepEqual([first.deploymentId, first.hostId], [id, builder.id]);
-  assert.deepEqual([first.env, first.buildSecrets], [{ PORT: '4000' }, { NPM_TOKEN: 'of the build' }]);
+  assert.deepEqual([first.env, first.buildSecrets], [ITS_BUILD, { NPM_TOKEN: 'of the build' }]);
   assert.ok(first.source.auth);
   assert.deepEqual(first.notices, ['builder-1 builds it for vps-1']);
   await build(building, first);
@@ -118,7 +121,7 @@ test('the host that builds gets a build job, the one that serves gets its image,
   assert.ok(second.kind === 'serve');
   assert.deepEqual([second.deploymentId, second.hostId, second.generation], [id, on.hostId, first.generation]);
   assert.equal(second.built.image.registryReference, REFERENCE);
-  assert.deepEqual(second.env, { PORT: '4000', KEY: 'of the app' });
+  assert.deepEqual(second.env, { ...ITS_BUILD, KEY: 'of the app' });
   assert.deepEqual([second.buildSecrets, second.source.auth], [{}, undefined]);
   await serving.live(second);
   const shown = await show(on, id);

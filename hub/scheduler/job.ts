@@ -2,6 +2,7 @@
 import { Built, type DeployJob, type Job, JOB_VERSION, type Source } from '../../protocol/job.ts';
 import { EnvVars } from '../../protocol/ids.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { publicVariables } from '../../protocol/public-variables.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
 import type { Release } from '../../protocol/steps.ts';
 import type { Step } from '../api/schemas.ts';
@@ -27,7 +28,12 @@ export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promi
   if (deployment.build_host_id !== null) {
     return deployment.host_id === environment.host_id
       ? serveJob(job, await findBuilt(deps.db, deployment.id))
-      : { ...job, kind: 'build', env: portOf(job.env), notices: [await whoBuilds(deps.db, context), ...job.notices] };
+      : {
+          ...job,
+          kind: 'build',
+          env: variablesOfBuild(job.env),
+          notices: [await whoBuilds(deps.db, context), ...job.notices],
+        };
   }
   if (deployment.kind === 'deploy') return job;
   const release = deployment.release_of === null ? null : await findRelease(deps.db, deployment.release_of);
@@ -67,8 +73,11 @@ async function whoBuilds(db: Db, { deployment, environment }: DeploymentContext)
   return `${builder} builds it for ${server}`;
 }
 
-/** What a build on another host has no use for does not go there: of the app's variables it reads the port. */
-const portOf = ({ PORT }: EnvVars): EnvVars => (PORT === undefined ? {} : { PORT });
+/** What a build on another host has no use for does not go there: of the app's variables it reads the port and the public ones. */
+const variablesOfBuild = (env: EnvVars): EnvVars => ({
+  ...(env['PORT'] !== undefined && { PORT: env['PORT'] }),
+  ...publicVariables(env),
+});
 
 /** Nor does the host that serves get the way to the code, or the secrets of its build. */
 function serveJob(job: DeployJob, built: Built): Job {

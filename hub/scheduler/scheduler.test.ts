@@ -289,6 +289,10 @@ test('a rollback is refused by the plan, for what never went live, and for other
   const problem = (await answer.json()) as { code: string; detail: string };
   assert.equal(problem.code, 'ORK_PLAN_LIMIT');
   assert.match(problem.detail, /Free/);
+  // What is live is no way back: the plan has nothing to say there, but this one has left no release.
+  await on.deps.db.updateTable('deployment').set({ status: 'live' }).execute();
+  assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
+  await on.deps.db.updateTable('deployment').set({ status: 'queued' }).execute();
   await on.deps.db.updateTable('team').set({ plan: 'pro' }).execute();
   assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
   assert.equal((await on.api('POST', `/deployments/${randomUUIDv7()}/rollback`)).status, 404);
@@ -429,3 +433,20 @@ const generation = (rows: readonly { id: string; generation: number }[], id: str
 const hasOpen = async (on: TestHub): Promise<boolean> =>
   (await on.deps.db.selectFrom('deployment').select('id').where('status', 'in', ['queued', 'running']).execute())
     .length > 0;
+
+test('an environment whose settings cannot be read keeps no other one of its host from its turn', async (t) => {
+  const on = await hub(t);
+  const other = await on.addEnvironment('staging', 'develop');
+  const broken = await create(on);
+  await on.deps.db.updateTable('environment').set({ settings: '{' }).where('id', '=', on.environmentId).execute();
+  const waiting = await on.deps.scheduler.create({
+    environmentId: other,
+    trigger: 'manual',
+    commit: COMMIT,
+    branch: 'develop',
+    userId: on.account.userId,
+  });
+  const agent = await on.connect();
+  assert.equal((await agent.job()).deploymentId, waiting);
+  assert.notEqual(await statusOf(on, broken), 'running');
+});

@@ -62,6 +62,17 @@ export function makeScheduler(
     }
   }
 
+  /** One that cannot be settled, as its settings cannot be read, does not keep others from their turn. */
+  async function settleAll(environmentIds: readonly string[]): Promise<void> {
+    for (const environmentId of environmentIds) {
+      try {
+        await settle(environmentId);
+      } catch (error) {
+        log.error({ err: error, environmentId }, 'the deployments of an environment cannot go on');
+      }
+    }
+  }
+
   async function takeTurn(trx: Db, environmentId: string): Promise<TakenTurn> {
     const open = await listOpen(trx, environmentId);
     const turn = decideTurn(open);
@@ -168,11 +179,11 @@ export function makeScheduler(
     for (const deployment of sent) {
       // A host that has it already knows it by its id; one that lost the message gets it now.
       if (!running.includes(deployment.id) && !(await sendOrFail(deployment.id)))
-        await settle(deployment.environment_id);
+        await settleAll([deployment.environment_id]);
       if (deployment.cancel_requested === 1) links.send(hostId, { type: 'cancel', deploymentId: deployment.id });
     }
     await dispatch.removals(hostId);
-    for (const environmentId of await listWaitingEnvironments(db, hostId)) await settle(environmentId);
+    await settleAll(await listWaitingEnvironments(db, hostId));
   }
 
   async function renewLeases(hostId: string, ids: readonly string[]): Promise<readonly string[]> {
@@ -199,14 +210,14 @@ export function makeScheduler(
       } else {
         await fail(deployment.id, hostLost(), deployment.lease_expires_at);
       }
-      await settle(deployment.environment_id);
+      await settleAll([deployment.environment_id]);
     }
   }
 
   return {
     async start() {
       startedAt = clock.now();
-      for (const environmentId of await listWaitingEnvironments(db)) await settle(environmentId);
+      await settleAll(await listWaitingEnvironments(db));
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.error({ err: error }, 'looking at the leases failed'));
       }, sweepMs).unref();

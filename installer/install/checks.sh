@@ -11,6 +11,7 @@ WANTED_MEMORY_MB=900
 MOST_SKEW_SECONDS=60
 
 problems=0
+hub_checked=''
 
 problem() {
   problems=$((problems + 1))
@@ -22,12 +23,15 @@ check_host() {
   [ -d /run/systemd/system ] || problem 'systemd does not run here.' 'orkestr needs a host that systemd has started.'
   check_machine
   check_room
+  check_packages
+  check_engine
   check_ports
+  check_firewalls
   check_time
-  if [ -n "$hub" ] && is_joined && ! grep -qF "\"url\": \"$hub\"" "$IDENTITY"; then
+  if [ -n "$hub" ] && is_joined && ! is_of_hub; then
     problem "This host has joined another hub than $hub." 'Take it off that one first: orkestr-agent uninstall'
   fi
-  [ -n "$hub_here" ] || [ -z "$hub" ] || check_hub
+  ! has curl || check_hub
   [ "$problems" = 0 ] || fail "$problems of this host's checks failed; nothing was changed." 'Mend them and run the same line again.'
 }
 
@@ -66,22 +70,21 @@ check_room() {
   fi
 }
 
-check_ports() {
-  for unit_port in orkestr-proxy.socket=80 orkestr-proxy-tls.socket=443; do
-    port=${unit_port#*=}
-    systemctl is-active --quiet "${unit_port%=*}" 2>/dev/null && continue
-    holder=$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (process \2)/p' | head -n 1)
-    [ -z "$holder" ] || problem "Port $port is held by $holder." "Stop it, for example: systemctl disable --now ${holder%% *}"
-  done
-}
-
 check_time() {
   [ "$(timedatectl show --property NTPSynchronized --value 2>/dev/null)" != no ] ||
     warn 'The clock is not kept in time.' 'timedatectl set-ntp true (Debian: apt-get install systemd-timesyncd)'
 }
 
+# A host that has fetched this file by wget has no curl before the packages are there.
+check_hub_late() {
+  [ -z "$hub_checked" ] && has curl || return 0
+  check_hub
+  [ "$problems" = 0 ] || fail 'The hub cannot be joined; nothing but packages was installed.' 'Mend that and run the same line again.'
+}
+
 check_hub() {
-  has curl || { problem 'curl is not there.' 'Install it with the package manager.' && return 0; }
+  hub_checked=1
+  [ -z "$hub_here" ] && [ -n "$hub" ] || return 0
   code=0
   answer=$(curl -sS --max-time 15 -D - -o /dev/null "$hub/healthz" 2>&1) || code=$?
   case $code in

@@ -6,6 +6,15 @@ units_changed=''
 IDENTITY=$STATE_FOLDER/agent/identity.json
 is_joined() { [ -f "$IDENTITY" ]; }
 
+# is_of_hub: whether the hub that this host has joined is the one that is meant. That of the host itself may move.
+is_of_hub() {
+  joined=$(sed -n 's/.*"url": "\([^"]*\)".*/\1/p' "$IDENTITY")
+  [ "$joined" != "$hub" ] || return 0
+  [ -n "$hub_here" ] || return 1
+  listened=$(setting "$CONFIG_FOLDER/hub.env" ORKESTR_HUB_LISTEN)
+  [ "$joined" = "$(hub_at "$listened")" ] || [ "$joined" = "http://127.0.0.1:${listened##*:}" ]
+}
+
 install_host() {
   add_user orkestr-proxy
   [ -z "$hub_here" ] || add_user orkestr-hub
@@ -14,15 +23,14 @@ install_host() {
   make_folder "$STATE_FOLDER" 711
   make_folder "$RUN_FOLDER" 711
   keep_containers
-  new_settings "$CONFIG_FOLDER/agent.env" <<END
+  settings "$CONFIG_FOLDER/agent.env" orkestr-agent.service "${channel:+ORKESTR_CHANNEL=$channel}" <<END
 # Settings of orkestr-agent: orkestr-agent --help names them all.
 ORKESTR_LOG_LEVEL=info
 END
-  new_settings "$CONFIG_FOLDER/proxy.env" <<END
+  settings "$CONFIG_FOLDER/proxy.env" orkestr-proxy.service "$(acme_settings)" <<END
 # Settings of orkestr-proxy: orkestr-proxy --help names them all.
 ORKESTR_LOG_LEVEL=info
 ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
-$(acme_settings)
 END
   install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service \
     orkestr-build.slice orkestr-build.service orkestr-upgrade.service orkestr-firewall.service \
@@ -30,10 +38,11 @@ END
   start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
 }
 
-# Certificates are asked for once there is somebody whom the CA can write to.
+# Certificates are asked for once there is somebody whom the CA can write to. CAs of the owner's choice stay.
 acme_settings() {
-  [ "$email" != root@localhost ] || return 0
-  echo "ORKESTR_PROXY_ACME=https://acme-v02.api.letsencrypt.org/directory"
+  [ -n "$email" ] || return 0
+  [ -n "$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_ACME)" ] ||
+    echo "ORKESTR_PROXY_ACME=https://acme-v02.api.letsencrypt.org/directory"
   echo "ORKESTR_PROXY_ACME_EMAIL=$email"
 }
 
@@ -56,19 +65,30 @@ install_units() {
   [ -z "$units_changed" ] || [ -n "$dry_run" ] || systemctl daemon-reload
 }
 
-# The proxy hands over to the new release without a refused connection; the others are restarted.
+# The proxy hands over to the new release without a refused connection; the others are restarted. New settings are read by a
+# start only: meanwhile the sockets hold who comes to the proxy.
 start_units() {
   for unit in "$@"; do
     if ! systemctl is-active --quiet "$unit" || ! systemctl is-enabled --quiet "$unit" 2>/dev/null; then
       act "start $unit" enable_unit "$unit"
+    elif is_to_restart "$unit"; then
+      act "restart $unit with its new settings" restart_unit "$unit"
     elif [ -n "$restart_needed" ] && [ "${unit%.service}" != "$unit" ]; then
       act "take the new release into $unit" systemctl reload-or-restart "$unit"
     fi
   done
 }
 
+restart_unit() {
+  systemctl restart "$1" || fail "$1 does not start with its new settings." "journalctl -u $1 says why."
+  is_restarted "$1"
+}
+
 enable_unit() {
-  if systemctl enable --quiet "$1" && systemctl start "$1"; then return 0; fi
+  if systemctl enable --quiet "$1" && systemctl start "$1"; then
+    is_restarted "$1"
+    return 0
+  fi
   fail "$1 does not start." "journalctl -u $1 says why."
 }
 

@@ -2,30 +2,53 @@
 
 TOKEN_FILE=$CONFIG_FOLDER/admin-token
 
+# listens_at: where the hub of this host listens: as given now, or before, or by default.
+listens_at() {
+  present=${listen:-$(setting "$CONFIG_FOLDER/hub.env" ORKESTR_HUB_LISTEN)}
+  echo "${present:-127.0.0.1:7700}"
+}
+
+# hub_at ADDRESS:PORT: how a hub that listens there is reached on its own host.
+hub_at() {
+  case ${1%:*} in
+    0.0.0.0) echo "http://127.0.0.1:${1##*:}" ;;
+    '[::]') echo "http://[::1]:${1##*:}" ;;
+    *) echo "http://$1" ;;
+  esac
+}
+
 install_hub() {
-  new_settings "$CONFIG_FOLDER/hub.env" <<END
+  settings "$CONFIG_FOLDER/hub.env" orkestr-hub.service "$(hub_settings)" <<END
 # Settings of orkestr-hub: orkestr-hub --help names them all.
 ORKESTR_LOG_LEVEL=info
-ORKESTR_HUB_LISTEN=$listen
+ORKESTR_HUB_LISTEN=127.0.0.1:7700
 ORKESTR_HUB_RELEASES=$ROOT_FOLDER/served
-$(public_addresses)
+ORKESTR_APPS_URL=http://localhost
 END
   install_units orkestr-hub.service orkestr-hub-backup.service orkestr-hub-backup.timer
   start_units orkestr-hub.service
   [ -f "$TOKEN_FILE" ] || act 'make the first user' make_first_user
   [ -z "$domain" ] || is_routed || act "serve the hub at https://$domain" route_domain
-  is_joined || [ -n "$dry_run" ] || token=$(join_token)
+  if ! is_joined; then
+    [ -n "$dry_run" ] || token=$(join_token)
+  elif ! grep -qF "\"url\": \"$hub\"" "$IDENTITY"; then
+    act "tell the agent that the hub is at $hub" change_for orkestr-agent.service "$IDENTITY" \
+      "$(sed "s|\"url\": \"[^\"]*\"|\"url\": \"$hub\"|" "$IDENTITY")"
+  fi
 }
 
-public_addresses() {
+# What was given with this run.
+hub_settings() {
+  [ -z "$listen" ] || echo "ORKESTR_HUB_LISTEN=$listen"
   [ -z "${public_url:-$domain}" ] || echo "ORKESTR_HUB_URL=${public_url:-https://$domain}"
-  echo "ORKESTR_APPS_URL=$([ -n "$domain" ] && echo "https://$domain" || echo http://localhost)"
+  [ -z "$domain" ] || echo "ORKESTR_APPS_URL=https://$domain"
+  [ -z "$email" ] || echo "ORKESTR_HUB_ACME_EMAIL=$email"
 }
 
 # As the hub's user, since what it makes must be the hub's. Its answer, the token, is shown once: it is kept for root.
 make_first_user() {
   answer=$(setpriv --reuid orkestr-hub --regid orkestr-hub --clear-groups --inh-caps=-all \
-    "$ROOT_FOLDER/current/bin/orkestr-hub" setup --email "$email" --team "$name" --json) ||
+    "$ROOT_FOLDER/current/bin/orkestr-hub" setup --email "${email:-root@localhost}" --team "$name" --json) ||
     fail 'The first user could not be made.' "A hub that was never used can begin anew: systemctl stop orkestr-hub; rm -r $STATE_FOLDER/hub"
   (umask 077 && printf '%s\n' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p' >"$TOKEN_FILE")
   say "The admin token is in $TOKEN_FILE: orkestr login URL --token - <$TOKEN_FILE"
@@ -33,8 +56,11 @@ make_first_user() {
 
 # A host of that name is one that a run before this one has added without joining it.
 join_token() {
-  { hub_command hosts add "$name" || hub_command hosts join-token "$name"; } 2>/dev/null |
-    sed -n 's/.*"joinToken": *"\([^"]*\)".*/\1/p'
+  added=$(hub_command hosts add "$name" 2>&1) || {
+    told=$added
+    added=$(hub_command hosts join-token "$name" 2>&1) || fail "The hub gives no join token for $name: $told" "$added"
+  }
+  printf '%s\n' "$added" | sed -n 's/.*"joinToken": *"\([^"]*\)".*/\1/p'
 }
 
 hub_command() {
@@ -46,15 +72,25 @@ HUB_UPSTREAM=00000000-0000-4000-8000-000000000001
 
 proxy_admin() { curl -fsS --max-time 15 --unix-socket "$RUN_FOLDER/proxy.sock" "$@"; }
 
+# The proxy reaches the hub by IPv4 only; one that listens everywhere by IPv6 is there by IPv4 as well.
+hub_target() {
+  case $(listens_at) in
+    0.0.0.0:* | '[::]:'* | localhost:*) echo 127.0.0.1 ;;
+    *) listens_at | sed 's/:[0-9]*$//' ;;
+  esac
+}
+
 is_routed() {
-  proxy_admin http://proxy/v1/table 2>/dev/null | grep -qF "\"id\":\"$HUB_UPSTREAM\",\"generation\":1,\"routes\":[{\"host\":\"$domain\""
+  table=$(proxy_admin http://proxy/v1/table 2>/dev/null) || return 1
+  case $table in *"\"id\":\"$HUB_UPSTREAM\",\"generation\":1,\"routes\":[{\"host\":\"$domain\""*) ;; *) return 1 ;; esac
+  case $table in *"\"id\":\"$HUB_UPSTREAM\",\"address\":\"$(hub_target)\",\"port\":${hub##*:}"[!0-9]*) ;; *) return 1 ;; esac
 }
 
 route_domain() {
   # One for another domain was there: it goes first, since a flip only replaces an older generation.
   proxy_admin -X DELETE "http://proxy/v1/upstreams/$HUB_UPSTREAM" >/dev/null 2>&1 || true
-  entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"127.0.0.1","port":%s}],"routes":[{"host":"%s"}]}' \
-    "$HUB_UPSTREAM" "$HUB_UPSTREAM" "${listen##*:}" "$domain")
+  entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"%s","port":%s}],"routes":[{"host":"%s"}]}' \
+    "$HUB_UPSTREAM" "$HUB_UPSTREAM" "$(hub_target)" "${hub##*:}" "$domain")
   printf '{"expectedGeneration":0,"entry":%s}' "$entry" | proxy_admin --data-binary @- http://proxy/v1/flip >/dev/null ||
     fail "The proxy does not take the route of $domain." 'journalctl -u orkestr-proxy.service says why.'
 }

@@ -1,95 +1,86 @@
-# What orkestr needs of the distribution: programs, and a Docker Engine when there is none.
+# Programs that orkestr needs of the distribution.
 
 # program=Debian package=package of RHEL-likes
-NEEDED='curl=curl=curl xz=xz-utils=xz git=git=git iptables=iptables=iptables-nft ip=iproute2=iproute nsenter=util-linux=util-linux fstrim=util-linux=util-linux mkfs.ext4=e2fsprogs=e2fsprogs openssl=openssl=openssl'
+NEEDED='curl=curl=curl update-ca-certificates=ca-certificates=- update-ca-trust=-=ca-certificates tar=tar=tar cmp=diffutils=diffutils xz=xz-utils=xz git=git=git iptables=iptables=iptables-nft ip=iproute2=iproute ss=iproute2=iproute nsenter=util-linux=util-linux fstrim=util-linux=util-linux mkfs.ext4=e2fsprogs=e2fsprogs openssl=openssl=openssl'
 
-install_packages() {
-  missing=''
-  for entry in $NEEDED; do
-    has "${entry%%=*}" || missing="$missing $(package_of "$entry")"
-  done
-  [ -z "$missing" ] || act "install$missing" add_packages "$missing"
+# How long to wait for another package manager: a young machine begins with its updates by itself.
+LOCK_SECONDS=600
+LOCK_PAUSE_SECONDS=5
+LOCK_PATTERN='Could not get lock|locked by another process'
+
+packages_mended=''
+
+check_packages() {
+  missing=$(missing_packages)
+  [ -z "$missing" ] || has apt-get || has dnf ||
+    problem "There is neither apt-get nor dnf to install: $missing" 'Install them by hand.'
 }
 
-# package_of program=debian=rhel
+install_packages() {
+  missing=$(missing_packages)
+  [ -z "$missing" ] || add_packages "$missing"
+}
+
+missing_packages() {
+  for entry in $NEEDED; do
+    has "${entry%%=*}" || package_of "$entry"
+  done | grep -vx -- - | sort -u | paste -s -d ' '
+}
+
+# package_of program=debian=rhel: - where no package of that distribution has it.
 package_of() {
   names=${1#*=}
   if has apt-get; then echo "${names%=*}"; else echo "${names#*=}"; fi
 }
 
+# add_packages "NAME…"
 add_packages() {
-  log=$(mktemp)
+  mend_packages
+  act "install $1" get_packages "$1"
+}
+
+# apt installs nothing beside packages that another run has left half done.
+mend_packages() {
+  if has apt-get && [ -n "$(dpkg --audit)" ] && [ -z "$packages_mended" ]; then
+    packages_mended=1
+    act 'finish what an interrupted run of dpkg has left: dpkg --configure -a' run_manager 'finish its interrupted run' \
+      dpkg --configure -a --force-confdef --force-confold
+  fi
+}
+
+get_packages() {
   # Split on purpose: a list of names.
   # shellcheck disable=SC2086
   if has apt-get; then
-    { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends -- $1; } >"$log" 2>&1
-  elif has dnf; then
-    dnf -q -y install -- $1 >"$log" 2>&1
+    run_manager 'read its lists' apt-get -q update
+    run_manager "install $1" apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+      install --no-install-recommends -- $1
   else
-    rm -f "$log"
-    fail "There is neither apt-get nor dnf to install:$1" 'Install them by hand and run the same line again.'
-  fi || {
+    run_manager "install $1" dnf -q -y install -- $1
+  fi
+}
+
+# run_manager WHAT COMMAND…: asks nothing, restarts nothing of others, and reads nothing: standard input may have the join token.
+run_manager() {
+  doing=$1
+  shift
+  log=$(mktemp)
+  wait_for_lock env LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l "$@" || {
     tail -n 15 "$log" >&2
     rm -f "$log"
-    fail "The package manager could not install:$1" 'Its last lines say why.'
+    fail "The package manager could not $doing." 'Its last lines say why.'
   }
   rm -f "$log"
 }
 
-install_engine() {
-  if ! has dockerd; then
-    act 'install Docker Engine from the distribution' add_engine
-  fi
-  engine_info >/dev/null || act 'start Docker Engine' start_engine
-}
-
-start_engine() {
-  systemctl enable --quiet --now docker.service ||
-    fail 'Docker Engine does not start.' 'journalctl -u docker.service says why.'
-}
-
-add_engine() {
-  if has apt-get; then
-    add_packages docker.io
-  elif dnf -q list moby-engine >/dev/null 2>&1; then
-    add_packages moby-engine
-  else
-    fail 'This distribution has no Docker Engine of its own.' 'Install docker-ce as docs.docker.com says, then run the same line again.'
-  fi
-}
-
-# With live-restore containers outlive the engine. It is switched on by a reload: nothing that runs is restarted.
-# Needs the release: its Node edits the engine's file without losing what else is in it.
-keep_containers() {
-  [ "$(live_restore)" != true ] || return 0
-  act 'switch live-restore of Docker Engine on' set_live_restore
-  if [ -z "$dry_run" ] && [ "$(live_restore)" != true ]; then
-    warn 'Docker Engine does not take live-restore.' 'Apps stop while it is restarted. A swarm is one reason: docker swarm leave'
-  fi
-}
-
-live_restore() { engine_info | sed -n 's/.*"LiveRestoreEnabled":\([a-z]*\).*/\1/p'; }
-
-# Of its API and not of the program `docker`: since Debian 13 that is a package of its own, which nothing of ours needs.
-# In a dry run on a bare host there is no curl either.
-engine_info() { curl -fsS --max-time 30 --unix-socket /run/docker.sock http://localhost/info 2>/dev/null; }
-
-set_live_restore() {
-  [ -e /etc/docker/daemon.json ] && before=there || before=absent
-  # What uninstall takes back: the whole file, or the one setting.
-  write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
-  mkdir -p /etc/docker
-  "$ROOT_FOLDER/current/bin/node" -e '
-    const fs = require("node:fs");
-    const [file] = process.argv.slice(1);
-    const settings = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : {};
-    fs.writeFileSync(file + ".new", JSON.stringify({ ...settings, "live-restore": true }, null, 2) + "\n");
-    fs.renameSync(file + ".new", file);
-  ' /etc/docker/daemon.json || fail '/etc/docker/daemon.json is not readable JSON.' 'Correct it and run the same line again.'
-  systemctl reload docker.service
-  # It reads its settings a moment later.
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ "$(live_restore)" != true ] || return 0
-    sleep 0.5
+# DPkg::Lock::Timeout of apt would not do: it is not for the lock of the lists, and says nothing.
+wait_for_lock() {
+  waited=0
+  until "$@" </dev/null >"$log" 2>&1; do
+    held=$(grep -E -m 1 -- "$LOCK_PATTERN" "$log") || return 1
+    [ "$waited" -lt "$LOCK_SECONDS" ] || return 1
+    [ "$waited" != 0 ] || say "waiting  for another package manager, $((LOCK_SECONDS / 60)) minutes at most: $held"
+    sleep "$LOCK_PAUSE_SECONDS"
+    waited=$((waited + LOCK_PAUSE_SECONDS))
   done
 }

@@ -1,7 +1,10 @@
 # The release: fetched, checked, unpacked beside the ones before it, and made the current one.
 
+version_is_given=''
+
 install_release() {
   choose_version
+  keep_newer
   release=$ROOT_FOLDER/releases/$version
   if [ ! -d "$release" ]; then
     act "unpack orkestr $version" unpack_release
@@ -16,12 +19,37 @@ install_release() {
 }
 
 choose_version() {
-  if [ -n "$channel" ]; then
-    [ -n "$RELEASE_URL" ] || fail 'This installer knows no place where releases are published.' 'Give --version, or take the installer from there.'
-    version=$(fetch "$RELEASE_URL/channels/$channel" | head -n 1)
-    must_match version "$version" '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$'
+  if [ -n "$version" ]; then
+    version_is_given=1
+  elif [ -n "$channel" ]; then
+    version=$(newest_version)
+  else
+    version=$RELEASE_VERSION
   fi
   [ -n "$version" ] || fail 'This installer belongs to no release.' 'Take install.sh of a release or of a hub, or give --version.'
+}
+
+newest_version() {
+  [ -n "$RELEASE_URL" ] || fail 'This installer knows no place where releases are published.' 'Give --version, or take the installer from there.'
+  list=$RELEASE_URL/channels/$channel
+  newest=$(fetch "$list") || fail "$list could not be fetched." 'Check the name of the channel and the network of this host, or give --version.'
+  newest=$(printf '%s\n' "$newest" | head -n 1)
+  printf '%s\n' "$newest" | grep -Eq -- "$VERSION_PATTERN" || fail "$list does not name a version." 'Give --version.'
+  echo "$newest"
+}
+
+# An older version may not read what the newer one has written: nobody gets there by pasting an old line again.
+keep_newer() {
+  present=$(readlink "$ROOT_FOLDER/current" 2>/dev/null) || return 0
+  present=${present##*/}
+  [ -z "$version_is_given" ] && is_newer "$present" "$version" || return 0
+  warn "orkestr $present is here, which is newer than $version: it stays." "Back to the older one: --version $version"
+  version=$present
+}
+
+# is_newer VERSION OTHER: as semver.org says, 1.0.0-rc.1 is before 1.0.0. That is what `sort` makes of ~.
+is_newer() {
+  [ "$1" != "$2" ] && at_least "$(printf '%s\n' "$1" | sed 's/-/~/')" "$(printf '%s\n' "$2" | sed 's/-/~/')"
 }
 
 fetch() { curl -fsSL --retry 3 --max-time 600 -- "$1"; }
@@ -39,7 +67,7 @@ get_file() {
   else
     fail "Nothing says where orkestr $version is to be had." 'Give --offline FOLDER with the files of the release.'
   fi
-  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." 'Check that address, and the network of this host.'
+  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." "Check that address, and the network of this host. With 404 it has no $version for $target."
 }
 
 unpack_release() {
@@ -63,6 +91,11 @@ unpack_release() {
 # First who made the list of sums, then the sum of the archive: nothing of it is unpacked before.
 check_release() {
   check_signature "$1"
+  check_sum "$1" "$2"
+}
+
+# check_sum FOLDER NAME
+check_sum() {
   (cd "$1" && grep -F "  $2" SHA256SUMS | sha256sum --check --status) ||
     fail "$2 is not what the release's list of sums names." 'Fetch it again; if it stays so, do not use it.'
 }
@@ -83,7 +116,7 @@ check_signature() {
   fi
 }
 
-# What a hub on this host hands on to others.
+# What a hub on this host hands on to others, which may be machines of the other kind.
 keep_served() {
   [ -n "$hub_here" ] || return 0
   served=$ROOT_FOLDER/served
@@ -91,9 +124,19 @@ keep_served() {
   mkdir -p "$served.new"
   for file in release.json install.sh; do get_file "$file" "$served.new"; done
   cp -- "$making/SHA256SUMS" "$making/SHA256SUMS.sig" "$making/$archive" "$served.new/"
+  for other in $(other_archives); do
+    # A folder for hosts without internet need not have them all.
+    [ -z "$offline" ] || [ -f "$offline/$other" ] || continue
+    get_file "$other" "$served.new"
+    check_sum "$served.new" "$other"
+  done
   chmod -R a+rX "$served.new"
   rm -rf "$served"
   mv "$served.new" "$served"
+}
+
+other_archives() {
+  sed -n 's/^[0-9a-f]*  \(orkestr-[A-Za-z0-9.-]*\.tar\.xz\)$/\1/p' "$making/SHA256SUMS" | grep -vxF -- "$archive" || true
 }
 
 make_current() {

@@ -19,7 +19,7 @@ import {
   ResumeRequest,
   WatchRequest,
 } from '../../protocol/proxy-admin.ts';
-import type { CertificateList, HandOverAnswer, HealthAnswer } from '../../protocol/proxy-admin.ts';
+import type { CertificateList, DrainAnswer, HandOverAnswer, HealthAnswer } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { METRICS_TYPE, renderMetrics } from '../observe/snapshot.ts';
 import type { Planes } from '../planes/planes.ts';
@@ -35,6 +35,7 @@ const LAST_ANSWERS_MS = 250;
 export interface Control {
   readonly table: Table;
   readonly planes: Planes;
+  drain(request: DrainRequest, given: AbortSignal): Promise<DrainAnswer>;
   certificates(): CertificateList;
   handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
@@ -137,7 +138,7 @@ async function listenPrivately(server: Server, on: string | { readonly fd: numbe
   const before = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      server.on('error', reject);
       server.listen(on, resolve);
       process.umask(before);
     });
@@ -169,7 +170,7 @@ const CALLS: Readonly<Record<string, Handler>> = {
   'POST /v1/flip': async ({ control, body }) => control.table.flip(await body(FlipRequest)),
   'POST /v1/flip-back': async ({ control, body }) => control.table.flipBack(await body(FlipBackRequest)),
   'POST /v1/canary': async ({ control, body }) => control.table.canary(await body(CanaryRequest)),
-  'POST /v1/drain': async ({ control, body, given }) => control.planes.drain(await body(DrainRequest), given),
+  'POST /v1/drain': async ({ control, body, given }) => control.drain(await body(DrainRequest), given),
   'POST /v1/watch': async ({ control, body, given }) => control.table.watch(await body(WatchRequest), given),
   'POST /v1/hold': async ({ control, body }) => control.planes.hold(await body(HoldRequest)),
   'POST /v1/hand-over': async ({ control, body }) => control.handOver(await body(HandOverRequest)),

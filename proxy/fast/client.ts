@@ -71,6 +71,8 @@ export class ClientConnection {
   /** Coarse times, ms: since when this wait lasts, and the last sign of progress in it. */
   #since: number;
   #progress: number;
+  /** Bytes that waited for a slow reader when it was last looked at. */
+  #queuedBytes = 0;
 
   /**
    * @param socket whose reads are given to {@link ClientConnection.read}
@@ -197,6 +199,9 @@ export class ClientConnection {
   #checkExchange(now: number, { clientStallMs, bodyGraceMs }: Timeouts): void {
     const isReading = !this.#exchange.hasBody && this.#exchange.goesOn;
     if (!isReading && !this.#outlet.isPending) return;
+    const { queued } = this.#outlet;
+    if (queued !== this.#queuedBytes) this.#progress = now;
+    this.#queuedBytes = queued;
     // With an answer on its way the two may be a conversation: then silence is what counts.
     const isSlow =
       isReading && this.#exchange.isAsking && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);

@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net';
 import type { Timeouts } from '../config.ts';
+import { Gathered } from '../gathered.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { CR, LF } from './bytes.ts';
@@ -52,6 +53,8 @@ export class TargetConnection implements Call {
   /** The head as sent, for the one retry; empty when there is none. */
   #sent = EMPTY;
   #sentLength = 0;
+  /** What is to follow once the target has taken what waits for it. */
+  #behind = new Gathered();
   /** Bytes of a head that is not complete. */
   #partial: Buffer | null = null;
   #interim = 0;
@@ -168,7 +171,7 @@ export class TargetConnection implements Call {
   }
 
   #outletOf(socket: Socket): Outlet {
-    return new Outlet(socket, () => this.#socket === socket && this.#sink?.drain());
+    return new Outlet(socket, () => this.#socket === socket && this.#flushed());
   }
 
   #awaitHead(): void {
@@ -191,7 +194,15 @@ export class TargetConnection implements Call {
   }
 
   #send(bytes: Buffer): boolean {
-    return this.#outlet.write(bytes, 0, bytes.length);
+    if (!this.#outlet.isPending) return this.#outlet.write(bytes, 0, bytes.length);
+    this.#behind.add(bytes);
+    return false;
+  }
+
+  /** The target has taken what waited for it. */
+  #flushed(): void {
+    const bytes = this.#behind.take();
+    if (bytes.length === 0 || this.#outlet.write(bytes, 0, bytes.length)) this.#sink?.drain();
   }
 
   /** @returns false to read no more for now */
@@ -398,6 +409,7 @@ export class TargetConnection implements Call {
     this.#isOpen = true;
     this.#error = null;
     this.#reads = new Reads(this.#home.buffers);
+    this.#behind = new Gathered();
     this.#socket = this.#connect();
     this.#outlet = this.#outletOf(this.#socket);
     this.#deadline = this.#home.now + this.#home.timeouts.connectMs;

@@ -393,7 +393,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const upstream = (this.#route as Route).upstream;
     this.#call?.abort();
     if (!isOurs) {
-      if (this.#phase === 'asking') upstream.countFailure();
+      upstream.countFailure();
       context.failures.record(upstream.id, this.targetId, failure, cause);
     }
     const outcome = isOurs ? 'abandoned' : 'failed';

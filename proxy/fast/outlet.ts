@@ -10,6 +10,10 @@ import { TLSSocket } from 'node:tls';
 /** What is behind a socket. Undocumented, and as old as node: the descriptor, valid while the socket has this handle. */
 interface Handle {
   readonly fd?: number;
+  /** Bytes that were given to the kernel and are not taken, which is what node's own socket timeouts look at. */
+  readonly writeQueueSize?: number;
+  /** With TLS: the connection under it. */
+  readonly _parent?: Handle | null;
 }
 
 /** Bytes that may wait in a TLS connection before its reader counts as slow: the read of a target, and some. */
@@ -45,6 +49,12 @@ export class Outlet {
 
   get isPending(): boolean {
     return this.#isPending;
+  }
+
+  /** Bytes that the kernel has not taken yet. A reader that is slow and not gone makes it less from time to time. */
+  get queued(): number {
+    const handle = this.#socket._handle ?? null;
+    return (handle?._parent ?? handle)?.writeQueueSize ?? 0;
   }
 
   /** @returns false while too much of it waits */

@@ -47,14 +47,18 @@ export class RequestBody {
     return start + length;
   }
 
+  /** What the chunks of one read bring is moved together there, and written as one: a client may make them as small as it likes. */
   #takeChunks(chunks: ChunkScanner, bytes: Buffer, start: number, end: number, call: Call): number {
     let at = start;
+    let gathered = start;
     while (at < end && chunks.state !== 'end' && chunks.state !== 'bad') {
       at = chunks.step(bytes, at, end);
       const { dataStart, dataEnd } = chunks;
-      this.bytes += dataEnd - dataStart;
-      if (dataEnd > dataStart) this.goesOn = call.write(bytes.subarray(dataStart, dataEnd));
+      bytes.copyWithin(gathered, dataStart, dataEnd);
+      gathered += dataEnd - dataStart;
     }
+    this.bytes += gathered - start;
+    if (gathered > start) this.goesOn = call.write(bytes.subarray(start, gathered));
     this.bad = chunks.state === 'bad';
     return chunks.state === 'end' && at < end ? this.#takeTrailers(bytes, at, end, call) : at;
   }

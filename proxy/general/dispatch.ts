@@ -57,7 +57,7 @@ export class Dispatch {
       answer = await verdict;
     } catch (error) {
       // scrypt found no memory or no thread: nobody knows whether the password is right.
-      exchange.noteFailure(APP_UNAVAILABLE, error, true, null);
+      exchange.noteFailure(APP_UNAVAILABLE, error, null);
       if (!res.closed) exchange.refuse(APP_UNAVAILABLE);
       return;
     } finally {

@@ -166,8 +166,13 @@ export class Guard implements InFlight, Waiter, Limited {
     const headers = this.#headers();
     const isH2c = this.#route.edge.appProtocol === 'h2c';
     const agent = isH2c ? h2c.of(target) : pooled ? pools.of(target) : pools.fresh;
+    const to = { address: target.address, port: target.port, agent };
+    this.#trySending(() => engine.launch(req, res, headers, to, this.#watch()));
+  }
+
+  #trySending(send: () => void): void {
     try {
-      engine.launch(req, res, headers, { address: target.address, port: target.port, agent }, this.#watch());
+      send();
     } catch (error) {
       // node:http refuses to send something that its parser had let in (none is known); the visitor is told.
       this.fail(APP_UNREACHABLE, error);
@@ -197,7 +202,7 @@ export class Guard implements InFlight, Waiter, Limited {
       opened: (request) => {
         upstream = request;
         this.upstream = request;
-        this.#opened(request);
+        this.#trySending(() => this.#opened(request));
       },
       response: (response) => {
         if (isCurrent()) this.#response(response);
@@ -335,7 +340,7 @@ export class Guard implements InFlight, Waiter, Limited {
     this.#limits.clear();
     req.unpipe();
     this.upstream?.destroy();
-    if (!res.destroyed && !isClients(failure)) this.exchange.noteFailure(failure, cause, isAnswered, this.#target);
+    if (!res.destroyed && !isClients(failure)) this.exchange.noteFailure(failure, cause, this.#target);
     if (isAnswered) this.exchange.refuse(failure);
     else abort(this.exchange);
   }

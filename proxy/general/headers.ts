@@ -10,6 +10,7 @@ const HOP_BY_HOP = new Set([
   'te',
   'transfer-encoding',
   'upgrade',
+  'http2-settings',
 ]);
 
 /**
@@ -39,6 +40,12 @@ const NEVER_IN_TRAILERS = new Set([
   'set-cookie',
   'trailer',
 ]);
+
+/**
+ * Announces trailers, for which only chunks have room (RFC 9112 section 7.1.2). Node throws at it elsewhere, and not before it
+ * writes the head, where nobody catches that.
+ */
+export const TRAILER = 'trailer';
 
 type Pair = readonly [name: string, value: string];
 
@@ -102,6 +109,7 @@ export function requestHeaders(
 ): Record<string, string | string[]> {
   const all = pairs(rawHeaders);
   const dropped = nominated(all);
+  if (upgrade || !all.some(([name]) => name.toLowerCase() === 'transfer-encoding')) dropped.add(TRAILER);
   // A Map: a field may be named like a property that every object has.
   const headers = new Map<string, string | string[]>();
   for (const [name, value] of all) {
@@ -152,6 +160,17 @@ export function responseHeaders(rawHeaders: readonly string[], status: number): 
       return !(HOP_BY_HOP.has(key) || dropped.has(key) || (key === 'content-length' && isEmpty));
     })
     .flat();
+}
+
+/** @param name lower-case @param fields names and values in turn */
+export function without(name: string, fields: readonly string[]): string[] {
+  const isDropped = (index: number): boolean => fields[index - (index % 2)]?.toLowerCase() === name;
+  return fields.filter((_, index) => !isDropped(index));
+}
+
+/** RFC 9112 section 6.3: no body, whatever the fields say. @param method of the request */
+export function isBodyless(method: string | undefined, status: number | undefined): boolean {
+  return method === 'HEAD' || status === 204 || status === 304;
 }
 
 /** The trailers that pass, as `addTrailers` takes them. */

@@ -5,7 +5,7 @@ import { decideCompression } from '../policy/compression.ts';
 import type { Coding, Compressors } from '../policy/compression.ts';
 import { resetConnection } from '../listen/reset.ts';
 import type { Exchange } from './exchange.ts';
-import { passedTrailers, responseHeaders } from './headers.ts';
+import { isBodyless, passedTrailers, responseHeaders, TRAILER, without } from './headers.ts';
 
 /** How a response ended on the target's side. */
 export interface ResponseEnd {
@@ -39,7 +39,7 @@ export function passResponse(
   response.once('error', (error) => end.broken(error));
   // The head goes out at once, for event streams whose first event may be far away.
   res.flushHeaders();
-  if (isBodyless(exchange, response)) {
+  if (isBodyless(exchange.method, response.statusCode)) {
     // Whole as it is: an app that sends a body nevertheless loses its connection, and nobody else anything.
     end.whole();
     response.resume();
@@ -59,11 +59,6 @@ export function passResponse(
   body.pipe(res);
 }
 
-/** RFC 9112 section 6.3: no body, whatever the fields say. */
-function isBodyless({ method }: Exchange, { statusCode }: IncomingMessage): boolean {
-  return method === 'HEAD' || statusCode === 204 || statusCode === 304;
-}
-
 function compress(response: IncomingMessage, compressor: Transform, res: ServerResponse, end: ResponseEnd): Transform {
   compressor.once('error', (error) => {
     end.broken(error);
@@ -79,7 +74,7 @@ function writeHead(exchange: Exchange, response: IncomingMessage, compressors: C
   const { req, res, method, expectsContinue, isClosing } = exchange;
   const status = response.statusCode ?? 0;
   const all = responseHeaders(response.rawHeaders, status);
-  const headers = mayHaveTrailers(exchange, response) ? all : without('trailer', all);
+  const headers = mayHaveTrailers(exchange, response) ? all : without(TRAILER, all);
   const acceptEncoding = exchange.header('accept-encoding');
   const { coding, headers: coded } = compressors
     ? decideCompression({ method, acceptEncoding, status, headers }, compressors.hasRoom)
@@ -92,13 +87,7 @@ function writeHead(exchange: Exchange, response: IncomingMessage, compressors: C
 /** Only chunks have room for trailers (RFC 9112 section 7.1.2). Node refuses to announce them elsewhere. */
 function mayHaveTrailers(exchange: Exchange, response: IncomingMessage): boolean {
   const isChunked = response.headers['transfer-encoding'] !== undefined;
-  return isChunked && exchange.req.httpVersion === '1.1' && !isBodyless(exchange, response);
-}
-
-/** @param name lower-case @param fields names and values in turn */
-function without(name: string, fields: readonly string[]): string[] {
-  const isDropped = (index: number): boolean => fields[index - (index % 2)]?.toLowerCase() === name;
-  return fields.filter((_, index) => !isDropped(index));
+  return isChunked && exchange.req.httpVersion === '1.1' && !isBodyless(exchange.method, response.statusCode);
 }
 
 /**
@@ -118,9 +107,11 @@ export function passInformation({ req, res, expectsContinue }: Exchange, info: I
   if (info.statusCode === 103) passEarlyHints(res, info);
 }
 
-function passEarlyHints(res: ServerResponse, { rawHeaders }: InformationEvent): void {
+/** 103 Early Hints with the links of an app. @param rawHeaders names and values in turn */
+export function passEarlyHints(res: ServerResponse, { rawHeaders }: { readonly rawHeaders: readonly string[] }): void {
   const links = rawHeaders.flatMap((name, index) =>
-    index % 2 === 0 && name.toLowerCase() === 'link' ? [rawHeaders[index + 1] ?? ''] : [],
+    // Node knows no list of links in one field.
+    index % 2 === 0 && name.toLowerCase() === 'link' ? (rawHeaders[index + 1] ?? '').split(/,\s*(?=<)/) : [],
   );
   try {
     if (links.length > 0) res.writeEarlyHints({ link: links });

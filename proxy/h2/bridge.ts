@@ -7,6 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex, Readable, Writable } from 'node:stream';
+import { Gathered } from '../gathered.ts';
+import { TRAILER, without } from '../general/headers.ts';
 import { addLinks, asObject, passedFields, passedTrailerFields } from './fields.ts';
 import { MemorySocket } from './memory-socket.ts';
 import type { Request } from './request.ts';
@@ -43,7 +45,7 @@ class Bridge implements StreamSink {
   /** Where the bytes of the client go; null: they wait for the answer to a WebSocket handshake. */
   #to: Writable | null = null;
   /** Those that wait; the client's window bounds them. */
-  #early: Buffer[] = [];
+  #behind = new Gathered();
   /** Where the bytes for the client come from. */
   #from: Readable | null = null;
   #tunnel: Duplex | null = null;
@@ -69,9 +71,9 @@ class Bridge implements StreamSink {
   }
 
   data(bytes: Buffer, start: number, end: number): boolean {
-    const chunk = Buffer.from(bytes.subarray(start, end));
-    if (this.#to !== null) return this.#give(this.#to, chunk);
-    this.#early.push(chunk);
+    const part = bytes.subarray(start, end);
+    if (this.#to !== null && !this.#isFull) return this.#give(this.#to, Buffer.from(part));
+    this.#behind.add(part);
     return false;
   }
 
@@ -79,12 +81,16 @@ class Bridge implements StreamSink {
     const passed = passedTrailerFields(trailers);
     const mayTrail = this.#to === this.#upstream && this.#request.contentLength === null;
     if (passed.length > 0 && mayTrail) this.#upstream.addTrailers(asObject(passed));
+    if (!this.#behind.isEmpty) this.#to?.write(this.#behind.take());
     this.#to?.end();
   }
 
   sent(): void {
     this.#from?.resume();
   }
+
+  /** The limits are the general engine's. */
+  tick(): void {}
 
   closed(): void {
     // A reset of the client, or all is done and this is of no consequence.
@@ -106,13 +112,12 @@ class Bridge implements StreamSink {
 
   #give(to: Writable, chunk: Buffer): boolean {
     if (to.write(chunk)) return true;
-    if (!this.#isFull) {
-      this.#isFull = true;
-      to.once('drain', () => {
-        this.#isFull = false;
-        this.#client.resume();
-      });
-    }
+    this.#isFull = true;
+    to.once('drain', () => {
+      this.#isFull = false;
+      const bytes = this.#behind.take();
+      if (bytes.length === 0 || this.#give(to, bytes)) this.#client.resume();
+    });
     return false;
   }
 
@@ -142,10 +147,10 @@ class Bridge implements StreamSink {
     if (head.length > 0) client.write(head, 0, head.length);
     this.#flow(socket, () => client.end());
     this.#to = socket;
-    for (const chunk of this.#early) this.#give(socket, chunk);
-    this.#early = [];
+    const early = this.#behind.take();
+    const isTaken = early.length === 0 || this.#give(socket, early);
     if (client.isRequestEnded) socket.end();
-    else if (!this.#isFull) client.resume();
+    else if (isTaken) client.resume();
   }
 
   /** From the general engine to the client. */
@@ -164,9 +169,11 @@ class Bridge implements StreamSink {
 
 function plainHead(request: Request): string[] {
   const { contentLength, hasBody, expectsContinue, takesTrailers } = request;
-  const head = [...commonFields(request), 'connection', 'close'];
+  const isChunked = hasBody && contentLength === null;
+  const fields = commonFields(request);
+  const head = [...(isChunked ? fields : without(TRAILER, fields)), 'connection', 'close'];
   if (contentLength !== null) head.push('content-length', String(contentLength));
-  else if (hasBody) head.push('transfer-encoding', 'chunked');
+  else if (isChunked) head.push('transfer-encoding', 'chunked');
   if (expectsContinue) head.push('expect', '100-continue');
   if (takesTrailers) head.push('te', 'trailers');
   return head;
@@ -175,7 +182,8 @@ function plainHead(request: Request): string[] {
 /** RFC 8441 section 5: what HTTP/1.1 wants of a handshake beside what the client sent. */
 function handshakeHead(request: Request): string[] {
   const key = randomBytes(16).toString('base64');
-  return [...commonFields(request), 'connection', 'Upgrade', 'upgrade', 'websocket', 'sec-websocket-key', key];
+  const fields = without(TRAILER, commonFields(request));
+  return [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket', 'sec-websocket-key', key];
 }
 
 function commonFields({ authority, fields, cookie }: Request): string[] {

@@ -49,6 +49,7 @@ class Notes implements Handler {
         answer(stream);
       },
       sent: () => undefined,
+      tick: () => undefined,
       closed: (code) => this.lines.push(`${id} ends with ${code} after ${body}`),
     };
     if (!hasBody) answer(stream);

@@ -64,6 +64,7 @@ class Echo implements Handler {
         this.#answer(stream);
       },
       sent: () => undefined,
+      tick: () => undefined,
       closed: () => undefined,
     };
   }

@@ -120,8 +120,10 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     try {
       this.#reader.read(bytes, start, end);
     } catch (error) {
-      if (!(error instanceof ConnectionError)) throw error;
-      this.fail(error.code);
+      const isClients = error instanceof ConnectionError;
+      this.fail(isClients ? error.code : CODE.internalError);
+      // A mistake of ours: this client's connection has ended, and whoever runs the process is told (uncaught.ts).
+      if (!isClients) throw error;
     }
     return !this.isOpen || this.#socket.writableLength < MAX_BACKLOG;
   }

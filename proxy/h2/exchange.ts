@@ -2,6 +2,7 @@
  * One request of an HTTP/2 client on its way to a target and back. It owns the claim and both ends: whatever happens,
  * the client sees a complete answer or a reset stream, and the claim is released once.
  */
+import { isTooSlow } from '../body-rate.ts';
 import type { CallFailure, CallSink } from '../fast/call.ts';
 import type { ResponseHead } from '../fast/response-head.ts';
 import type { Context } from '../context.ts';
@@ -160,6 +161,15 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     if (this.#isUnderWay) this.#leg?.end(passedTrailerFields(trailers));
   }
 
+  /** Messages of a gRPC call may be far apart, and a body that the target does not take is not its client's fault. */
+  tick(): void {
+    const isReading = this.#phase === 'asking' && !this.client.isRequestEnded && !this.#targetFull;
+    if (!isReading || this.stream === 'grpc') return;
+    const { bodyGraceMs } = this.#carrier.context.timeouts;
+    if (isTooSlow(this.bytesIn, this.ageMs, bodyGraceMs))
+      this.#fail(CLIENT_TIMEOUT, 'the body of the request trickles');
+  }
+
   drain(): void {
     if (!this.#targetFull) return;
     this.#targetFull = false;
@@ -253,7 +263,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.outcome = isClients ? 'abandoned' : 'failed';
     this.#phase = 'failed';
     this.#leg?.abort();
-    if (!isClients) this.noteFailure(failure, cause, answered, this.#target);
+    if (!isClients) this.noteFailure(failure, cause, this.#target);
     if (answered) this.refuse(failure);
     else this.client.break();
   }

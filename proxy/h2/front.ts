@@ -1,5 +1,6 @@
 /** HTTP/2 to clients, on bytes (ADR 15). */
 import type { Socket } from 'node:net';
+import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import { RequestIds } from '../fast/request-ids.ts';
@@ -29,8 +30,11 @@ export class Http2Front {
   #closing = false;
   #whenEmpty: (() => void)[] = [];
 
-  /** @param general takes requests that need features of the general engine, over connections within the process */
-  constructor(context: Context, calls: Calls, general: Acceptor) {
+  /**
+   * @param general takes requests that need features of the general engine, over connections within the process
+   * @param engine `http-proxy`: it takes all
+   */
+  constructor(context: Context, calls: Calls, general: Acceptor, engine: Config['engine'] = 'fast') {
     const { clock, timeouts, limits } = context;
     // More than we take, so that a head that is a little too large gets a page and not a reset.
     const maxListBytes = 4 * limits.headBytes;
@@ -40,6 +44,7 @@ export class Http2Front {
       calls,
       sessions: new TargetSessions(timeouts, clock),
       general,
+      engine,
       ids: new RequestIds(),
       tools: { clock, outputs: new Outputs(), fields, block: new FieldBlock(), maxListBytes },
     };

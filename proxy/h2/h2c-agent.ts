@@ -8,6 +8,8 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
 import type { CallFailure } from '../fast/call.ts';
+import { isBodyless, TRAILER, without } from '../general/headers.ts';
+import { passEarlyHints } from '../general/response.ts';
 import type { Target } from '../upstream/target.ts';
 import { asObject, passedTrailerFields } from './fields.ts';
 import type { Leg, LegSink } from './leg.ts';
@@ -107,12 +109,12 @@ class Http1Answer implements LegSink {
   }
 
   informed(fields: readonly string[]): void {
-    const links = fields.filter((_, index) => fields[index - 1] === 'link' && index % 2 === 1);
-    if (links.length > 0) this.#res.writeEarlyHints({ link: links });
+    passEarlyHints(this.#res, { rawHeaders: fields });
   }
 
   answered(status: number, fields: readonly string[], isWhole: boolean): void {
-    this.#res.writeHead(status, [...fields]);
+    const hasNoChunks = isBodyless(this.#req.method, status) || fields.includes('content-length');
+    this.#res.writeHead(status, hasNoChunks ? without(TRAILER, fields) : [...fields]);
     if (!isWhole) this.#res.flushHeaders();
   }
 

@@ -3,6 +3,7 @@ import { constants } from 'node:http2';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import type { CallFailure } from '../fast/call.ts';
+import { Gathered } from '../gathered.ts';
 import { asObject, passedFields, passedTrailerFields } from './fields.ts';
 import type { Leg, LegSink } from './leg.ts';
 import type { TargetSession } from './target-sessions.ts';
@@ -34,6 +35,8 @@ export class Http2Leg implements Leg {
   #phase: 'head' | 'body' | 'over' = 'head';
   #requestEnded: boolean;
   #written = 0;
+  /** What is to follow once the app has taken what waits for it. */
+  readonly #behind = new Gathered();
   #retried = false;
   #movedAt: number;
   /** Declared bytes of the answer's body that are still to come; null: not declared. */
@@ -64,14 +67,19 @@ export class Http2Leg implements Leg {
   write(bytes: Buffer): boolean {
     this.#written += bytes.length;
     this.#movedAt = this.#clock.monotonic();
+    const stream = this.#stream;
+    if (stream === null) return true;
     // Node keeps what it is given.
-    return this.#stream?.write(Buffer.from(bytes)) ?? true;
+    if (!stream.writableNeedDrain) return stream.write(Buffer.from(bytes));
+    this.#behind.add(bytes);
+    return false;
   }
 
   end(trailers: readonly string[] = []): void {
     this.#requestEnded = true;
     this.#movedAt = this.#clock.monotonic();
     this.#trailers = trailers;
+    if (!this.#behind.isEmpty) this.#stream?.write(this.#behind.take());
     this.#stream?.end();
   }
 
@@ -119,11 +127,26 @@ export class Http2Leg implements Leg {
         this.#answerTrailers = passedTrailerFields(list);
       }),
     );
-    stream.on('wantTrailers', () => stream.sendTrailers(asObject(this.#trailers)));
-    stream.on('drain', () => this.#phase !== 'over' && this.#sink.drain());
+    stream.on('wantTrailers', () => this.#sendTrailers(stream));
+    stream.on('drain', () => this.#drained(stream));
     // `close` follows.
     stream.on('error', () => undefined);
     stream.on('close', () => this.#closed(session, stream.rstCode));
+  }
+
+  #drained(stream: ClientHttp2Stream): void {
+    const bytes = this.#behind.take();
+    if (this.#phase !== 'over' && (bytes.length === 0 || stream.write(bytes))) this.#sink.drain();
+  }
+
+  #sendTrailers(stream: ClientHttp2Stream): void {
+    try {
+      stream.sendTrailers(asObject(this.#trailers));
+    } catch (error) {
+      // A field that node knows to be there once, given twice by the client.
+      this.#fail('malformed', error);
+      this.#cancel();
+    }
   }
 
   #informed(status: number, list: readonly string[]): void {

@@ -1,5 +1,6 @@
 /** One HTTP/2 connection of a client: where its requests go, and how long it may stay. */
 import type { Socket } from 'node:net';
+import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
@@ -40,6 +41,8 @@ export interface Shared {
   /** To apps that speak HTTP/2. */
   readonly sessions: TargetSessions;
   readonly general: Acceptor;
+  /** `http-proxy`: the general one has every request. */
+  readonly engine: Config['engine'];
   readonly ids: RequestIds;
   readonly tools: Tools;
 }
@@ -144,7 +147,7 @@ export class ClientSession implements Carrier, Handler {
     }
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
-    const isRare = request.expectsContinue || request.protocol === 'websocket';
+    const isRare = request.expectsContinue || request.protocol === 'websocket' || this.#shared.engine === 'http-proxy';
     if (request.failure === null && (isRare || isGeneral(route))) bridge(stream, request, this.#shared);
     else this.#serve(stream, request, route);
   }
@@ -163,7 +166,8 @@ export class ClientSession implements Carrier, Handler {
   ask(exchange: Exchange, target: Target): Leg {
     const { request, route } = exchange;
     const { timeouts } = this.context;
-    const responseHeadMs = route?.responseHeadMs ?? timeouts.responseHeadMs;
+    // Calls of gRPC have deadlines of their own, and those of streams may be silent for as long as there is no news.
+    const responseHeadMs = exchange.stream === 'grpc' ? Infinity : (route?.responseHeadMs ?? timeouts.responseHeadMs);
     const idleMs = route?.idleMs ?? timeouts.streamIdleMs;
     if (route?.edge.appProtocol === 'h2c') {
       const head = http2Head(request, exchange.requestId);
@@ -198,6 +202,7 @@ export class ClientSession implements Carrier, Handler {
   }
 
   #watch(stream: ServerStream, now: number, stallMs: number): void {
+    stream.sink.tick();
     const stall = this.#stalls.get(stream);
     if (stream.waiting === 0) this.#stalls.delete(stream);
     else if (stall === undefined || stream.sent - stall.sent >= STALL_BYTES) {
@@ -224,7 +229,8 @@ export class ClientSession implements Carrier, Handler {
     if (request.failure) return exchange.refuse(request.failure);
     if (request.protocol !== null) return exchange.refuse(NO_PROTOCOL);
     if (route === null) return exchange.refuse(this.context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
-    const answer = route.policy?.judge(request) ?? null;
+    // One that waits is judged where it does: a rate would count it twice.
+    const answer = route.upstream.refusal === 'held' ? null : (route.policy?.judge(request) ?? null);
     if (answer !== null) return exchange.answer(answer);
     if (!exchange.forward()) bridge(stream, request, this.#shared);
     return undefined;

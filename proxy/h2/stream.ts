@@ -11,6 +11,8 @@ export interface StreamSink {
   ended(trailers: readonly string[]): void;
   /** All that was written has gone out, after a write that answered false. */
   sent(): void;
+  /** Once per second or so, for limits of time. */
+  tick(): void;
   /** It is over. @param code of the RST_STREAM that ended it, from either side; 0: request and answer are complete */
   closed(code: number): void;
 }
@@ -34,7 +36,13 @@ export interface StreamHome {
 /** How long a client that has its answer may still send its request, ms. */
 const LINGER_MS = 200;
 const EMPTY = Buffer.alloc(0);
-const NOBODY: StreamSink = { data: () => true, ended: () => undefined, sent: () => undefined, closed: () => undefined };
+const NOBODY: StreamSink = {
+  data: () => true,
+  ended: () => undefined,
+  sent: () => undefined,
+  tick: () => undefined,
+  closed: () => undefined,
+};
 
 export class ServerStream {
   readonly id: number;

@@ -17,25 +17,49 @@ export class ConnectionCaps {
     return { open: this.#count, refused: this.#refused };
   }
 
-  /** Counts a connection in; false when it is one too many. */
-  admit(address: string): boolean {
-    const key = clientNetwork(address);
-    const same = this.#byAddress.get(key) ?? 0;
-    if (this.#count >= this.#limits.connections || same >= this.#limits.connectionsPerAddress) {
-      this.#refused += 1;
-      return false;
-    }
+  /**
+   * Counts a connection in; false when it is one too many.
+   * @param address null: of a sender that speaks for many clients, which has no cap but that of all
+   */
+  admit(address: string | null): boolean {
+    if (this.#count >= this.#limits.connections || (address !== null && !this.#hasRoom(address))) return this.refuse();
     this.#count += 1;
-    this.#byAddress.set(key, same + 1);
+    if (address !== null) this.#add(address, 1);
     return true;
   }
 
   /** A connection that was admitted has closed. */
-  left(address: string): void {
-    const key = clientNetwork(address);
-    const same = this.#byAddress.get(key) ?? 0;
+  left(address: string | null): void {
     this.#count -= 1;
-    if (same > 1) this.#byAddress.set(key, same - 1);
+    if (address !== null) this.#add(address, -1);
+  }
+
+  /** The sender of an admitted connection has said for which client it speaks; false when that has too many. */
+  name(client: string): boolean {
+    if (!this.#hasRoom(client)) return this.refuse();
+    this.#add(client, 1);
+    return true;
+  }
+
+  /** A connection that was named has closed. */
+  unname(client: string): void {
+    this.#add(client, -1);
+  }
+
+  /** Counts a connection that was not to be had. */
+  refuse(): false {
+    this.#refused += 1;
+    return false;
+  }
+
+  #hasRoom(address: string): boolean {
+    return (this.#byAddress.get(clientNetwork(address)) ?? 0) < this.#limits.connectionsPerAddress;
+  }
+
+  #add(address: string, connections: 1 | -1): void {
+    const key = clientNetwork(address);
+    const now = (this.#byAddress.get(key) ?? 0) + connections;
+    if (now > 0) this.#byAddress.set(key, now);
     else this.#byAddress.delete(key);
   }
 }

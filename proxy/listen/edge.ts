@@ -11,6 +11,9 @@ import { plainAddress } from '../general/headers.ts';
 import type { Client } from '../policy/client-address.ts';
 import { GeneralServer } from '../general/server.ts';
 import { Http2Front } from '../h2/front.ts';
+import { connectionFamilies } from '../observe/connection-metrics.ts';
+import type { Collect } from '../observe/metrics.ts';
+import { TlsMetrics } from '../observe/tls-metrics.ts';
 import { makeRanges } from '../policy/allow-list.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import { attachTls, secureServerOptions } from '../tls/secure-server.ts';
@@ -42,6 +45,8 @@ export class Edge {
   readonly #http2: Http2Front;
   readonly #tls: TlsServer | null;
   readonly #detachTls: () => void;
+  readonly #pools: Pools;
+  readonly #handshakes = new TlsMetrics();
   readonly #listeners: Server[] = [];
   /** Client connections, and since when (monotonic, ms) they are open. */
   readonly #open = new Map<Socket, number>();
@@ -59,15 +64,23 @@ export class Edge {
     this.#trusted = makeRanges(settings.trusted);
     this.#caps = new ConnectionCaps(context.limits);
     const pools = new Pools(context.limits, context.timeouts, context.clock);
+    this.#pools = pools;
     this.#general = new GeneralServer(context, this.#trusted);
     this.#fast = new FastEngine(context, this.#trusted, this.#general, pools);
-    this.#http2 = new Http2Front(context, pools, this.#general);
+    this.#http2 = new Http2Front(context, pools, this.#general, settings.engine);
     this.#tls = terminator && createTlsServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }));
     this.#detachTls = terminator && this.#tls ? attachTls(this.#tls, terminator) : () => undefined;
     this.#tls?.on('secureConnection', (socket) => this.#secured(socket));
+    if (this.#tls) this.#handshakes.watch(this.#tls);
     // A handshake that fails is the client's concern; its connection is closed.
     this.#tls?.on('tlsClientError', (_error, socket) => socket.destroy());
   }
+
+  /** Of connections on both sides, for the metrics. */
+  readonly collect: Collect = () => [
+    ...connectionFamilies(this.#caps.counts, this.#pools.counts),
+    ...(this.#tls ? this.#handshakes.collect() : []),
+  ];
 
   /**
    * @param on an address, a bound socket, or the descriptor of one that was handed to this process
@@ -81,7 +94,8 @@ export class Edge {
     const accepted = (socket: Socket): void => this.#admit(socket, kind);
     const server = createServer({ noDelay: true, allowHalfOpen: kind === 'http' }, accepted);
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      // Once it listens: a connection that could not be accepted, for want of memory or descriptors. Others come.
+      server.on('error', (error) => (server.listening ? this.#caps.refuse() : reject(error)));
       server.listen(on, BACKLOG, resolve);
     });
     this.#listeners.push(server);
@@ -130,17 +144,29 @@ export class Edge {
 
   #admit(socket: Socket, kind: ListenerKind): void {
     const address = plainAddress(socket.remoteAddress ?? '');
-    if (!this.#caps.admit(address)) {
+    const isSender = this.#trusted.has(address);
+    const counted = isSender ? null : address;
+    if (!this.#caps.admit(counted)) {
       socket.destroy();
       return;
     }
-    this.#opened(socket, address);
-    if (this.#settings.proxyProtocol && this.#trusted.has(address)) {
-      readProxied(socket, this.#context.timeouts, (client) => this.#begin(socket, kind, client));
+    this.#opened(socket, counted);
+    if (this.#settings.proxyProtocol && isSender) {
+      readProxied(socket, this.#context.timeouts, (client) => this.#beginNamed(socket, kind, client));
     } else this.#begin(socket, kind, null);
   }
 
-  #opened(socket: Socket, address: string): void {
+  /** @param client null: the sender speaks for itself, as when it looks whether we are well */
+  #beginNamed(socket: Socket, kind: ListenerKind, client: string | null): void {
+    if (client !== null && !this.#caps.name(client)) {
+      socket.destroy();
+      return;
+    }
+    if (client !== null) socket.on('close', () => this.#caps.unname(client));
+    this.#begin(socket, kind, client);
+  }
+
+  #opened(socket: Socket, address: string | null): void {
     this.#open.set(socket, this.#context.clock.monotonic());
     socket.on('close', () => {
       this.#open.delete(socket);

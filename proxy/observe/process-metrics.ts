@@ -1,5 +1,6 @@
 /** What one process of the proxy uses. Names as Prometheus' own clients have them, so that dashboards fit. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { uncaughtErrors } from '../uncaught.ts';
 import type { Collect } from './metrics.ts';
 import { counter, gauge } from './snapshot.ts';
 
@@ -22,6 +23,7 @@ export function watchProcess(): { readonly collect: Collect; close(): void } {
     delays.reset();
     return [
       counter('process_cpu_seconds_total', 'CPU time, user and system.', (user + system) / 1e6),
+      counter('orkestr_proxy_uncaught_total', 'Errors that nobody caught; each is in the log.', uncaughtErrors()),
       gauge('process_resident_memory_bytes', 'Memory that is really there.', process.memoryUsage.rss()),
       gauge('process_start_time_seconds', 'Start, since the epoch.', startedAt, 'max'),
       gauge('orkestr_proxy_event_loop_delay_seconds', 'How late work began, since the last scrape.', late, 'max'),

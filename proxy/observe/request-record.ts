@@ -54,6 +54,11 @@ export abstract class RequestRecord<R extends Read> implements Ended {
     return this.request.secure;
   }
 
+  /** Since the head of the request, ms. */
+  protected get ageMs(): number {
+    return this.#context.clock.monotonic() - this.#startedAt;
+  }
+
   /** The observer was told, or will not be. */
   get isOver(): boolean {
     return this.#isOver;
@@ -62,17 +67,14 @@ export abstract class RequestRecord<R extends Read> implements Ended {
   /** The head of the app's answer has come. */
   noteAnswer(status: number): void {
     this.status = status;
-    this.appMs = this.#context.clock.monotonic() - this.#startedAt;
+    this.appMs = this.ageMs;
   }
 
-  /**
-   * A failure that the proxy answers, or has to break the answer for.
-   * @param isAnswered false: the answer had begun
-   */
-  noteFailure(failure: Failure, cause: unknown, isAnswered: boolean, target: Target | null): void {
+  /** A failure that the proxy answers, or has to break the answer for. */
+  noteFailure(failure: Failure, cause: unknown, target: Target | null): void {
     if (this.route === null) return;
     const { upstream } = this.route;
-    if (isAnswered) upstream.countFailure();
+    upstream.countFailure();
     this.#context.failures.record(upstream.id, target?.id ?? null, failure, cause);
   }
 
@@ -81,7 +83,7 @@ export abstract class RequestRecord<R extends Read> implements Ended {
     if (this.#isOver) return;
     this.#isOver = true;
     this.outcome = outcome;
-    this.durationMs = this.#context.clock.monotonic() - this.#startedAt;
+    this.durationMs = this.ageMs;
     if (this.route) this.route.metrics.ended(this);
     else this.#context.observer.unrouted(this);
   }

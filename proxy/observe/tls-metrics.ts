@@ -11,11 +11,8 @@ export class TlsMetrics {
   readonly #resumed = new Map<string, number>();
   #failed = 0;
 
-  /**
-   * Counts the handshakes of a listener.
-   * @returns what ends it
-   */
-  watch(server: Server): () => void {
+  /** Counts the handshakes of a server, for as long as it lives. */
+  watch(server: Server): void {
     const done = (socket: TLSSocket): void => {
       const counts = socket.isSessionReused() ? this.#resumed : this.#full;
       const protocol = PROTOCOLS.find((known) => known === socket.getProtocol()) ?? 'other';
@@ -26,10 +23,6 @@ export class TlsMetrics {
     };
     server.on('secureConnection', done);
     server.on('tlsClientError', failed);
-    return () => {
-      server.off('secureConnection', done);
-      server.off('tlsClientError', failed);
-    };
   }
 
   readonly collect: Collect = () => {

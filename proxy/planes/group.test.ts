@@ -12,6 +12,7 @@ import type { InFlight } from '../upstream/target.ts';
 import type { Tally } from '../upstream/tally.ts';
 import type { Channel } from './channel.ts';
 import { PlaneGroup } from './group.ts';
+import { ClientRates } from '../policy/client-rates.ts';
 import { localPlanes } from './local.ts';
 import { RemotePlanes } from './remote.ts';
 import { servePlanes } from './serve.ts';
@@ -56,7 +57,7 @@ function remotePlane() {
   const { ours, theirs, cut } = pipe();
   servePlanes(
     theirs,
-    localPlanes(plane, () => ({ families: [] }), null),
+    localPlanes({ plane, rates: new ClientRates(), snapshot: () => ({ families: [] }), terminator: null }),
   );
   const hangs: string[] = [];
   const remote = new RemotePlanes(ours, (call) => hangs.push(call));

@@ -4,6 +4,7 @@
  */
 import type { DrainAnswer, FlipAnswer, HoldAnswer, HoldRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
+import { DrainMetrics } from '../observe/drain-metrics.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import { sumCounts } from '../upstream/counts.ts';
@@ -25,6 +26,7 @@ export class PlaneGroup implements Planes {
   readonly #holds = new Map<string, HoldRequest>();
   readonly #watches = new Set<OpenWatch>();
   readonly #departed = new Departed();
+  readonly #drains = new DrainMetrics();
   readonly #shares: number;
   readonly #log: Logger;
   #lost = false;
@@ -84,6 +86,7 @@ export class PlaneGroup implements Planes {
   async remove(id: string): Promise<string[]> {
     this.#entries.delete(id);
     this.#departed.removed(id);
+    this.#drains.forget(id);
     this.#holds.delete(id);
     return [...new Set((await this.#all((member) => member.remove(id))).flat())];
   }
@@ -102,6 +105,11 @@ export class PlaneGroup implements Planes {
       },
       requests: { served: sum(({ requests }) => requests.served), failed: sum(({ requests }) => requests.failed) },
     };
+  }
+
+  /** A drain that was asked of this process, and not by its successor: that counts its own. */
+  drained(upstreamId: string, answer: DrainAnswer): void {
+    this.#drains.ended(upstreamId, answer);
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {
@@ -139,7 +147,7 @@ export class PlaneGroup implements Planes {
       if (this.#members.has(member)) this.#departed.hearMetrics(member, metrics);
       return metrics;
     });
-    return [...all.flat(), this.#departed.metrics];
+    return [...all.flat(), this.#departed.metrics, { families: this.#drains.collect() }];
   }
 
   async lose(lost: boolean): Promise<void> {

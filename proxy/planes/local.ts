@@ -1,22 +1,27 @@
 /** The plane of this very process: every call is a direct one. */
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Plane } from '../plane.ts';
+import type { ClientRates } from '../policy/client-rates.ts';
 import type { StaticTerminator } from '../tls/static-terminator.ts';
 import type { Planes } from './planes.ts';
 
-/**
- * @param snapshot of this process's metrics
- * @param terminator null: this process speaks no TLS
- */
-export function localPlanes(
-  plane: Plane,
-  snapshot: () => MetricsSnapshot,
-  terminator: StaticTerminator | null,
-): Planes {
+interface Parts {
+  readonly plane: Plane;
+  readonly rates: ClientRates;
+  /** Of this process's metrics. */
+  readonly snapshot: () => MetricsSnapshot;
+  /** Null: this process speaks no TLS. */
+  readonly terminator: StaticTerminator | null;
+}
+
+export function localPlanes({ plane, rates, snapshot, terminator }: Parts): Planes {
   return {
     put: async (entry) => plane.put(entry),
     amend: async (entry) => plane.amend(entry),
-    remove: async (id) => plane.remove(id),
+    remove: async (id) => {
+      rates.forget(id);
+      return plane.remove(id);
+    },
     drain: (request, given) => plane.drain(request, given),
     hold: async (request) => plane.hold(request),
     resume: async (id) => plane.resume(id),

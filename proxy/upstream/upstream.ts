@@ -118,7 +118,7 @@ export class Upstream {
     return { held, changed };
   }
 
-  /** A response 502, 503 or 504 that the proxy gave itself. */
+  /** A request that app or proxy broke: answered 502, 503 or 504 by the proxy, or cut in the middle of its answer. */
   countFailure(): void {
     this.#failed += 1;
   }

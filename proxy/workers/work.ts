@@ -14,6 +14,7 @@ import { lastWordsOf } from '../planes/planes.ts';
 import { servePlanes } from '../planes/serve.ts';
 import { makeServing } from '../serving.ts';
 import type { Serving } from '../serving.ts';
+import { surviveUncaught } from '../uncaught.ts';
 import { StaticTerminator } from '../tls/static-terminator.ts';
 import { ToWorker } from './messages.ts';
 import type { FromWorker } from './messages.ts';
@@ -42,6 +43,7 @@ function work(channel: Channel): void {
       }
       tell({ type: 'listening', addresses });
       tidyAtFirstRest();
+      if (log) surviveUncaught(log.log, null);
     } catch (error) {
       tell({ type: 'failed', message: String(error) });
     }

@@ -98,26 +98,38 @@ describe('the pages of docs/', () => {
   const visit = (host = APP_HOST): Promise<string> =>
     first.must(['curl', '-fsSL', '--max-time', '10', '--header', `host: ${host}`, 'http://127.0.0.1/']);
   const token = async (): Promise<string> => first.must(['cat', '/etc/orkestr/admin-token']);
+  const installOffline = (command: string): Promise<string> =>
+    type(`${command.replace('install.sh', `${RELEASE_ON_HOST}/install.sh`)} --offline ${RELEASE_ON_HOST}`);
   const installHub = (): Promise<string> => {
-    // A lab has no domain that a CA could look up: the hub is reached without TLS, its release is a folder.
-    const lab = `--listen 0.0.0.0:7700 --public-url ${hubUrl} --allow-http --offline ${RELEASE_ON_HOST}`;
-    return type(
-      INSTALL_HUB.replace('--domain hub.example.com', lab).replace('install.sh', `${RELEASE_ON_HOST}/install.sh`),
-    );
+    // A lab has no domain that a CA could look up: the hub is reached without TLS.
+    const lab = `--listen 0.0.0.0:7700 --public-url ${hubUrl} --allow-http`;
+    return installOffline(INSTALL_HUB.replace('--domain hub.example.com', lab));
   };
 
   test('install.md', async () => {
+    const fetch = install.take('curl -fsSLO https://releases.example.com/orkestr/1.0.0/install.sh');
+    await type(
+      `cd /tmp && ${fetch.replace('https://releases.example.com/orkestr/1.0.0', `file://${RELEASE_ON_HOST}`)}`,
+    );
+    await first.must(['cmp', '/tmp/install.sh', `${RELEASE_ON_HOST}/install.sh`]);
+    await installOffline(install.take('sh install.sh --hub-here'));
     install.take(INSTALL_HUB);
     await installHub();
     await type(install.take(`orkestr login ${HUB_URL} --token - </etc/orkestr/admin-token`));
     const line = await type(`${install.take('orkestr hosts add vps-2')} --json`);
     const { installCommand } = JSON.parse(line) as { installCommand: string };
-    const onPage = install.take(`curl -fsSL ${HUB_URL}/install.sh | sudo sh -s -- --hub ${HUB_URL} --token TOKEN`);
+    const email = ' --email you@example.com';
+    const onPage = install.take(
+      `curl -fsSL ${HUB_URL}/install.sh | sudo sh -s -- --hub ${HUB_URL} --token TOKEN${email}`,
+    );
     assert.equal(
       installCommand.replaceAll(hubUrl, HUB_URL).replace(/--token \S+/, '--token TOKEN'),
       `${onPage} --allow-http`,
     );
-    await type(installCommand, second);
+    // As of a hub that was installed without one: it comes later.
+    await type(installCommand.replace(email, ''), second);
+    const later = install.take(`curl -fsSL ${HUB_URL}/install.sh | sudo sh -s --${email}`);
+    assert.match(await type(`${later} --allow-http`, second), /set .*ORKESTR_PROXY_ACME_EMAIL=you@example\.com in/);
     assert.deepEqual(install.left, []);
   });
 

@@ -107,6 +107,27 @@ describe('install.sh on a host of its own', () => {
     assert.match(await host.must(['cat', '/etc/orkestr/agent.env']), /# mine/);
   });
 
+  test('a second run with more options sets them, also where the hub listens, and its agent and its edge follow', async () => {
+    const kept = '/etc/orkestr/hub.env /etc/orkestr/proxy.env /var/lib/orkestr/agent/identity.json';
+    await host.must(['sh', '-c', `tar -cf /kept.tar ${kept}`]);
+    const domain = ['--domain', 'hub.example.com', '--email', 'you@example.com'];
+    const said = await host.must([...HUB_HERE, '--listen', '0.0.0.0:7701', ...domain]);
+    assert.match(
+      said,
+      /^doing {4}set ORKESTR_HUB_LISTEN=0\.0\.0\.0:7701 ORKESTR_HUB_URL=https:\/\/hub\.example\.com /m,
+    );
+    const byEdge = ['curl', '-sS', '-H', 'Host: hub.example.com', 'http://127.0.0.1/healthz'];
+    assert.match(await host.must(byEdge), /"status":"ok"/);
+    const { checks } = JSON.parse((await host.run(['orkestr-agent', 'status', '--json'])).stdout);
+    assert.equal(checks.hub.level, 'ok');
+    assert.match(await host.must(HUB_HERE), /nothing was to be done/);
+
+    const upstream = 'http://proxy/v1/upstreams/00000000-0000-4000-8000-000000000001';
+    await host.must(['curl', '-fsS', '-X', 'DELETE', '--unix-socket', '/run/orkestr/proxy.sock', upstream]);
+    await host.must(['sh', '-c', 'tar -xpf /kept.tar -C / && rm /kept.tar']);
+    await host.must(['systemctl', 'restart', 'orkestr-proxy', 'orkestr-hub', 'orkestr-agent']);
+  });
+
   test('what is secret is readable by its owner only, and the edge and the hub are fenced in', async () => {
     const modes = await host.must(['sh', '-c', 'stat -c "%n %a %U" /etc/orkestr/* /var/lib/orkestr/* /run/orkestr/*']);
     const open = modes
@@ -196,6 +217,25 @@ describe('install.sh on a host of its own', () => {
   test('uninstall --purge leaves the host as it was', async () => {
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
     assert.doesNotMatch(said, /FAILED/);
+    await untouched();
+  });
+
+  test('uninstall waits for Docker Engine that is down, and not for one that was taken off', async () => {
+    await host.must(HUB_HERE);
+    const program = (await host.must(['sh', '-c', 'readlink -f "$(command -v dockerd)"'])).trim();
+    await host.must(['systemctl', 'stop', 'docker.socket', 'docker.service']);
+    const down = await host.run(['orkestr-agent', 'uninstall', '--purge']);
+    assert.equal(down.code, 1);
+    assert.match(down.stdout, /^FAILED {3}engine: Docker Engine is down.*systemctl start docker/m);
+    await host.must(['mv', program, `${program}.off`]);
+    try {
+      const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
+      assert.match(said, /^warning {2}engine: Docker Engine is not installed any more/m);
+      assert.doesNotMatch(said, /FAILED/);
+    } finally {
+      await host.must(['mv', `${program}.off`, program]);
+      await host.must(['systemctl', 'start', 'docker.socket', 'docker.service']);
+    }
     await untouched();
   });
 });

@@ -1,7 +1,7 @@
 /** Back to an earlier release: at once while its image is on the host, else by building its commit again. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
-import { Deployment } from '../../hub/api/schemas.ts';
+import { Deployment, Environment } from '../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
@@ -55,6 +55,19 @@ describe('a rollback', () => {
     const deployment = await rollback('release');
     assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
     assert.equal((await project.get()).body, 'one hello-then');
+  });
+
+  test('to what is live makes settings of now active without a build', async () => {
+    const live = await rollback();
+    const environment = apiPath('projects', project.slug, 'environments', 'production');
+    const again = async (maintenance: boolean): Promise<number> => {
+      await stack.client.patch(environment, { settings: { edge: { maintenance } } }, Environment);
+      const asked = await stack.client.post(`${apiPath('deployments', live.id)}/rollback`, {}, Deployment);
+      assert.deepEqual(skipped(await stack.waitForDeployment(asked.id)), ['clone', 'analyze', 'build']);
+      return (await project.get()).status;
+    };
+    assert.equal(await again(true), 503);
+    assert.equal(await again(false), 200);
   });
 
   test('builds the exact commit again when the image is gone, and says that it is the same', async () => {

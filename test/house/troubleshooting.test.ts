@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHECKS } from '../../agent/doctor/checks/index.ts';
+import { mendForAll } from '../../agent/doctor/mend-text.ts';
 import { readSource, repositoryFiles } from './sources.ts';
 import { TROUBLESHOOTING_FILE, troubleshootingDocument } from './troubleshooting.ts';
 
@@ -18,9 +19,10 @@ test('every file of agent/doctor/checks is a check that is asked, named as its f
 test('every problem says what is wrong in a sentence and has a mend that is a command or a sentence', () => {
   const wrong = CHECKS.flatMap(({ name, problems, fix }) =>
     Object.entries(problems)
-      .filter(
-        ([, kind]) => !/[.!]$/.test(kind.says) || !/[.`]$/.test(kind.mend) || kind.mend.split('`').length % 2 === 0,
-      )
+      .filter(([, { says, mend }]) => {
+        const text = mendForAll(mend);
+        return !/[.!]$/.test(says) || !/[.`]$/.test(text) || text.split('`').length % 2 === 0;
+      })
       .map(([problem]) => `${name}/${problem}`)
       .concat(Object.values(problems).some((kind) => kind.fix) === (fix !== undefined) ? [] : [`${name}: fix`]),
   );

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check, ProblemKind } from '../../agent/doctor/check.ts';
 import { CHECKS } from '../../agent/doctor/checks/index.ts';
+import { mendForAll } from '../../agent/doctor/mend-text.ts';
 import { LOOKING } from '../../agent/doctor/doctor.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 
@@ -49,7 +50,7 @@ function sectionOf({ name, about, problems }: Check): string {
 function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>): string {
   const rows = Object.entries(problems).map(([problem, { level, says, mend, fix }]) => {
     const by = { safe: ' Also: `--fix`.', confirmed: ' Also: `--fix --yes`.' };
-    const cells = [`\`${check}/${problem}\``, level, says, mend + (fix === undefined ? '' : by[fix])];
+    const cells = [`\`${check}/${problem}\``, level, says, mendForAll(mend) + (fix === undefined ? '' : by[fix])];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   return ['| name | level | what is wrong | mend |', '|---|---|---|---|', ...rows].join('\n');

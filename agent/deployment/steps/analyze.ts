@@ -22,6 +22,7 @@ export const analyze: Step<'analyze'> = {
       settings,
       port: askedPort(job),
       capabilities: settings.capabilities,
+      variables: job.env,
       surroundings: {
         baseImages: ports.baseImages,
         isMadeHere: (image) => ports.images.isMadeHere(image),

@@ -120,7 +120,10 @@ describe('the step analyze', () => {
   const analyzeIn = (checkout: string, parts: Parameters<typeof aJob>[0] = {}) => {
     const context = aContext({
       job: aJob(parts),
-      ports: { workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => checkout }) },
+      ports: {
+        workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => checkout }),
+        images: scripted<Ports['images']>('images', { isMadeHere: async () => false }),
+      },
     });
     return { context, plan: analyze.run(context) };
   };
@@ -135,6 +138,16 @@ describe('the step analyze', () => {
     assert.match((await plan).detectorVersion ?? '', /^\d+\.\d+\.\d+/);
     assert.ok(context.lines.includes('port: 9000 (environment setting)'), context.lines.join('\n'));
     assert.ok(context.lines.some((line) => line.startsWith('  FROM ')));
+  });
+
+  test('of the variables only public ones go into the build, and the log has their names alone', async (t) => {
+    const checkout = await folder(t);
+    await writeFile(join(checkout, 'package.json'), '{"devDependencies":{"vite":"8"}}');
+    const env = { VITE_API_URL: 'https://api.example', DATABASE_URL: 'postgres://secret', VITEST: '1' };
+    const { context, plan } = analyzeIn(checkout, { env });
+    assert.deepEqual((await plan).buildArgs, { VITE_API_URL: 'https://api.example' });
+    assert.ok(context.lines.includes('1 public variable goes into the build: VITE_API_URL'));
+    assert.doesNotMatch(context.lines.join('\n'), /api\.example|postgres/);
   });
 
   test('a rollback keeps the plan of its release, though the repository says something else today', async () => {

@@ -1,5 +1,9 @@
 /** Detector: Node.js, by package.json. */
+import { posix } from 'node:path';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { PublicPrefix } from '../../../protocol/public-variables.ts';
 import type { Confidence, Evidence } from '../../../protocol/steps.ts';
+import { withoutRelease } from '../base-images.ts';
 import type { DetectRequest, Detector, Facts, Finding, Miss } from '../detector.ts';
 import { versionFact } from '../evidence.ts';
 import { writeNode } from '../dockerfiles/node.ts';
@@ -54,8 +58,12 @@ export const node: Detector = {
 
   async detect(request): Promise<Finding | Miss> {
     const app = await findApp(request);
-    if (app === null) return { missed: 'no package.json' };
+    if (app === null) return { missed: `no package.json${(await isOfNx(request)) ? `; ${NX_MEND}` : ''}` };
     const running = statedRunning(app.running, request);
+    refuseUnfit(app, running, request);
+    if (request.stated.outputDirectory === undefined && (await isRootOfNx(app, running))) return { missed: NX_MEND };
+    const outside = outsideBuild(app, running);
+    if (outside !== null) return { missed: outside };
     if (running.start === null && running.output === null) {
       return { missed: await whyNot(app) };
     }
@@ -71,22 +79,44 @@ export const node: Detector = {
       evidence: evidenceOf(facts, told),
       warnings: warningsOf(told),
       context: app.context,
+      publicPrefixes: publicPrefixesOf(app.manifest),
       dockerfile: { origin: 'generated', write: (final) => writeNode(recipe, final) },
     };
   },
 };
+
+/** A plan whose build nothing here can run would only fail later, and say less. @throws OrkestrError ORK_MANIFEST_INVALID */
+function refuseUnfit({ manifest }: NodeApp, { framework, config, start }: Running, { stated }: DetectRequest): void {
+  if (start?.chosen === true || stated.outputDirectory !== undefined) return;
+  const why = framework?.unfit?.(manifest, config) ?? null;
+  if (why !== null) throw new OrkestrError('ORK_MANIFEST_INVALID', why);
+}
+
+/** Its projects are described by files of its plugins, each in their own way. */
+const NX_MEND =
+  'for a project of Nx that is no package, leave the root directory at that of nx.json, and say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json';
+
+const isOfNx = async ({ checkout }: DetectRequest): Promise<boolean> =>
+  checkout.rootDirectory !== '.' && checkout.repository.has('nx.json');
+
+/** The tools of all projects are listed at the root of Nx, where there is no page of any. */
+async function isRootOfNx({ root, folder }: NodeApp, { framework, output }: Running): Promise<boolean> {
+  const bundled = output !== null && framework?.bundler === true && folder === '.';
+  return bundled && (await root.has('nx.json')) && !(await root.has('index.html'));
+}
+
+/** Another runtime may have its assets built so; without one, this is why there is no plan. */
+function outsideBuild({ folder }: NodeApp, { config, output }: Running): string | null {
+  if (output === null || !posix.join(folder, output.folder).startsWith('..')) return null;
+  return `${config.path || 'the build script'} puts the build into ${output.folder}, outside of what is built: let it stay inside, or set the root directory further up`;
+}
 
 async function whyNot({ workspace, root }: NodeApp): Promise<string> {
   const reasons = [
     `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
   ];
   if (workspace !== null) reasons.push(`no app among the ${workspace.members.length} members of its workspace`);
-  // Its projects are described by files of its plugins, each in their own way.
-  else if (await root.has('nx.json')) {
-    reasons.push(
-      'for a project of Nx that is no package, say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json',
-    );
-  }
+  else if (await root.has('nx.json')) reasons.push(NX_MEND);
   return reasons.join('; ');
 }
 
@@ -117,8 +147,20 @@ async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<Chosen
       ? wanted && { value: wanted.slice(0, 60), from: 'package.json engines.node' }
       : { value: pinned.slice(0, 60), from: 'package.json volta.node' };
   const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
-  return chooseRuntime(request, files, RUNTIME, said || null);
+  const chosen = await chooseRuntime(request, files, RUNTIME, said || null);
+  const isHosts = chosen.image === request.surroundings.baseImages.node;
+  return isHosts || isOnTrixie(chosen) ? chosen : { ...chosen, image: withoutRelease(chosen.image) };
 }
+
+/** Lines that ended before Debian 13 came have no official image with its name, but `node:18-slim` on the release of their time. */
+const isOnTrixie = ({ version }: ChosenRuntime): boolean => Number(version) >= 20 && !['21', '23'].includes(version);
+
+/** Of all that are listed: a server may have its pages built by another framework. */
+const publicPrefixesOf = (manifest: NodeApp['manifest']): PublicPrefix[] => [
+  ...new Set(
+    FRAMEWORKS.flatMap(({ packages, publicPrefixes = [] }) => (lists(manifest, ...packages) ? publicPrefixes : [])),
+  ),
+];
 
 function confidenceOf({ framework, output, start }: Running): Confidence {
   if (output !== null) return framework?.bundler === true ? 'likely' : 'certain';
@@ -198,7 +240,7 @@ function evidenceOf(facts: Facts, { app, running, build, manager, recipe, runtim
 }
 
 function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] {
-  const own = running.framework?.warning?.(app.manifest);
+  const own = running.framework?.warning?.(app.manifest, running.config);
   return [
     ...app.warnings,
     ...(recipe.install === null ? [] : manager.warnings),
@@ -209,12 +251,11 @@ function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] 
 }
 
 function developmentWarning(app: NodeApp, { prunes }: ChosenManager, recipe: NodeRecipe): string[] {
-  const { developmentProgram, output } = recipe;
-  if (developmentProgram !== null) {
-    return [`The start command needs ${developmentProgram}, a development dependency: all of them stay in the image.`];
-  }
+  const { whyKept, output } = recipe;
+  if (output !== null) return [];
+  if (whyKept !== null) return [`${whyKept}: all of them stay in the image.`];
   const has = [app.manifest, app.rootManifest].some(({ devDependencies }) => Object.keys(devDependencies).length > 0);
-  return has && !prunes && output === null
+  return has && !prunes
     ? ['Before Yarn 4 nothing leaves development dependencies out: all of them stay in the image.']
     : [];
 }

@@ -1,5 +1,6 @@
 /** Detector: a folder of finished files with an index.html. */
 import type { Detector } from '../detector.ts';
+import type { RepositoryView } from '../repository.ts';
 import { STATIC_PORT, writeStatic } from '../dockerfiles/static.ts';
 
 /** Where finished sites lie, the likeliest first. */
@@ -16,6 +17,8 @@ export const staticSite: Detector = {
     for (const folder of folders) {
       const path = folder === '.' ? 'index.html' : `${folder}/index.html`;
       if (!(await repository.has(path))) continue;
+      const source = stated.outputDirectory === undefined ? await sourceIn(repository, path) : null;
+      if (source !== null) return { missed: `${path} loads ${source}, which has to be built first` };
       return {
         confidence: stated.outputDirectory === undefined ? 'guess' : 'stated',
         facts: { framework: 'Static site', runtime: 'static', port: STATIC_PORT, outputDirectory: folder },
@@ -40,3 +43,13 @@ export const staticSite: Detector = {
     return { missed: `no index.html in ${folders.join(', ')}` };
   },
 };
+
+/** Enough of a page to see its scripts. */
+const HEAD_BYTES = 65_536;
+
+/** A module that no browser can run as it is, or that lies where bundlers have their sources: then the page is a source too. */
+async function sourceIn(repository: RepositoryView, path: string): Promise<string | null> {
+  const page = (await repository.head(path, HEAD_BYTES)) ?? '';
+  const scripts = [...page.matchAll(/<script\b[^>]*\bsrc=["']?([^"'\s>]{1,200})/g)].map(([, src = '']) => src);
+  return scripts.find((src) => /^\/src\/|^(?:\.?\/)?[^:?#]*\.(?:tsx?|jsx|vue|svelte)$/.test(src)) ?? null;
+}

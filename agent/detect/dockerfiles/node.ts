@@ -1,4 +1,5 @@
 /** Generated Dockerfile for Node.js: install and build in one stage, what production needs in the other. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
@@ -18,14 +19,18 @@ export interface NodeRecipe {
   readonly manifests: readonly string[];
   /** Why the install needs all files instead, or null. */
   readonly sourcesFirst: string | null;
+  /** Scripts of the app that run at its install, and wait until all files are there. */
+  readonly lateScripts: readonly string[];
   /** Texts of the scripts that an install or a build may run. */
   readonly scripts: readonly string[];
   /** The package has scripts that run at install, which may need development dependencies. */
   readonly installScripts: boolean;
-  /** Program of the start command when it comes from a development dependency. */
-  readonly developmentProgram: string | null;
+  /** Why development dependencies stay in the image, or null. */
+  readonly whyKept: string | null;
   /** What the build leaves when it is only files; null for a server. */
   readonly output: StaticOutput | null;
+  /** Variables of the build command. */
+  readonly buildEnv: Readonly<Record<string, string>>;
   /** Further variables of the final stage. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -44,16 +49,12 @@ export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
   const build = buildStage(recipe, request);
   // With a start command that somebody stated even a site of files is run as it says.
   if (recipe.output !== null && stated.startCommand === undefined) {
-    const { folder, singlePage, hashed } = recipe.output;
+    const { folder, ...output } = recipe.output;
     const site = writeStatic({
       base: surroundings.baseImages.static,
       port: facts.port ?? STATIC_PORT,
-      source: {
-        stage: 'build',
-        folder: folder === '.' ? folderIn(recipe.folder) : `${folderIn(recipe.folder)}/${folder}`,
-      },
-      singlePage,
-      ...(hashed !== undefined && { hashed }),
+      source: { stage: 'build', folder: posix.join(folderIn(recipe.folder), folder) },
+      ...output,
     });
     return { text: `${stages(build)}\n${site.text}`, files: site.files };
   }
@@ -82,7 +83,9 @@ function withSettings(recipe: NodeRecipe, { facts, stated }: WriteRequest): Node
       };
 }
 
-function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surroundings }: WriteRequest): string[] {
+function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
+  const { facts, stated, surroundings, publicVariables } = request;
+  const { buildCommand } = facts;
   const { image, folder, install, sourcesFirst } = recipe;
   const { name, setup } = recipe.manager;
   const manager = managerOf(recipe.manager);
@@ -94,17 +97,27 @@ function buildStage(recipe: NodeRecipe, { facts: { buildCommand }, stated, surro
   if (callsCorepack(install, buildCommand, ...recipe.scripts)) lines.push(INSTALL_COREPACK);
   if (install !== null) {
     if (sourcesFirst !== null) lines.push(`# All files before the install: ${sourcesFirst}.`, 'COPY . .');
-    else lines.push(...copyManifests(recipe.manifests));
+    else lines.push(...copyManifests(recipe.manifests), ...withoutScripts(recipe.lateScripts));
     const whole = keepsDevelopment(recipe, buildCommand) || stated.installCommand !== undefined;
     lines.push(`RUN ${mount} ${install}${whole ? '' : ` ${manager.productionOnly}`}`);
   }
   if (install === null || sourcesFirst === null) lines.push('COPY . .');
-  if (buildCommand !== undefined) lines.push(...inFolder(folder, [`RUN ${buildCommand}`]));
+  if (install !== null && sourcesFirst === null)
+    lines.push(...recipe.lateScripts.map((script) => `RUN ${manager.run} ${script}`));
+  if (buildCommand !== undefined) {
+    // Behind the install, which a changed value does not repeat.
+    const args = publicVariables.map((name) => `ARG ${name}`);
+    lines.push(...inFolder(folder, [...environment(recipe.buildEnv), ...args, `RUN ${buildCommand}`]));
+  }
   if (prunesAfterwards(recipe, buildCommand)) {
-    const { prune, pruneWorkspace } = manager;
-    lines.push(`RUN ${mount} ${folder === '.' ? prune : (pruneWorkspace ?? prune)}`);
+    lines.push(`RUN ${mount} ${manager.prune}`);
   }
   return lines;
+}
+
+function environment(variables: Readonly<Record<string, string>>): string[] {
+  const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return set.length === 0 ? [] : [`ENV ${set.join(' ')}`];
 }
 
 const callsCorepack = (...commands: readonly (string | null | undefined)[]): boolean =>
@@ -112,6 +125,10 @@ const callsCorepack = (...commands: readonly (string | null | undefined)[]): boo
 
 const inFolder = (folder: string, lines: readonly string[]): string[] =>
   folder === '.' ? [...lines] : [`WORKDIR ${folderIn(folder)}`, ...lines, 'WORKDIR /app'];
+
+/** Only packages run theirs at the install then. The next COPY brings the manifest back as it is. */
+const withoutScripts = (scripts: readonly string[]): string[] =>
+  scripts.length === 0 ? [] : [`RUN npm pkg delete ${scripts.map((script) => `scripts.${script}`).join(' ')}`];
 
 /** Each manifest to the folder where it lies. */
 function copyManifests(manifests: readonly string[]): string[] {
@@ -126,20 +143,14 @@ function copyManifests(manifests: readonly string[]): string[] {
 /** Whether development dependencies are installed at first. */
 function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
   const { productionOnly } = managerOf(recipe.manager);
-  return (
-    buildCommand !== undefined || recipe.installScripts || recipe.developmentProgram !== null || productionOnly === null
-  );
+  return buildCommand !== undefined || recipe.installScripts || recipe.whyKept !== null || productionOnly === null;
 }
 
 /** Whether they are taken out again: not when the app needs them, nor when only built files go on. */
 function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
-  const { install, manager, developmentProgram, output } = recipe;
+  const { install, manager, whyKept, output } = recipe;
   return (
-    install !== null &&
-    manager.prunes &&
-    developmentProgram === null &&
-    output === null &&
-    keepsDevelopment(recipe, buildCommand)
+    install !== null && manager.prunes && whyKept === null && output === null && keepsDevelopment(recipe, buildCommand)
   );
 }
 
@@ -148,10 +159,9 @@ function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string 
   const { image, folder, manager, env } = recipe;
   const { startCommand = '' } = facts;
   const variables = { NODE_ENV: 'production', HOME: '/tmp', ...env };
-  const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   return [
     `FROM ${image}`,
-    `ENV ${set.join(' ')} ${binPath(folder)}`,
+    `${environment(variables).join('')} ${binPath(folder)}`,
     // A start command that calls the package manager finds it.
     ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand) ? installManager(manager.setup) : []),
     ...(callsCorepack(startCommand) ? [INSTALL_COREPACK] : []),

@@ -3,6 +3,7 @@
  * for: finish what you have, then end.
  */
 import type { Generated } from '../detector.ts';
+import type { StaticOutput } from '../node/framework.ts';
 import { USER } from './common.ts';
 
 /** Unprivileged, so above 1023. nginx reads no environment: the port is written into its configuration. */
@@ -10,19 +11,16 @@ export const STATIC_PORT = 8080;
 
 const ROOT = '/srv/www';
 
-export interface StaticRequest {
+export interface StaticRequest extends Omit<StaticOutput, 'folder'> {
   readonly base: string;
   readonly port: number;
   /** A folder of the build context, or of an earlier stage (then absolute). */
   readonly source: { readonly stage: string | null; readonly folder: string };
-  /** True when the app routes in the browser: unknown paths get index.html. */
-  readonly singlePage: boolean;
-  /** Folder of files with a hash in their names, which may be cached for ever: `assets`. */
-  readonly hashed?: string;
 }
 
 /** The stage and the files it needs. */
-export function writeStatic({ base, port, source, singlePage, hashed }: StaticRequest): Generated {
+export function writeStatic(request: StaticRequest): Generated {
+  const { base, source } = request;
   const from = source.stage === null ? '' : ` --from=${source.stage}`;
   const folder = source.folder.endsWith('/') ? source.folder : `${source.folder}/`;
   return {
@@ -34,21 +32,33 @@ STOPSIGNAL SIGQUIT
 ENTRYPOINT []
 CMD ["nginx","-e","stderr","-c","/etc/orkestr/nginx.conf"]
 `,
-    files: [{ path: '.orkestr/nginx.conf', text: nginxConf(port, singlePage, hashed) }],
+    files: [{ path: '.orkestr/nginx.conf', text: nginxConf(request) }],
   };
 }
 
+/**
+ * The end of a name with a hash in it, as bundlers write it: eight characters of base64url (`index-BfX3a9_k.js`), or hexadecimal
+ * digits (`main.1a2b3c4d.js`). A word or a date is none; a hash that looks like one is asked for anew.
+ */
+const HASHED_NAME =
+  '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})(?:\\.[a-z0-9]+)+$';
+
 /** Writes only below /tmp, so that it runs unprivileged and on a read-only root. */
-function nginxConf(port: number, singlePage: boolean, hashed: string | undefined): string {
-  const forever =
-    hashed === undefined
-      ? ''
-      : `
+function nginxConf({ port, singlePage, fallback, hashed, partlyHashed }: StaticRequest): string {
+  // Whether the build makes its fallback is its own affair, so index.html stands behind it.
+  const pages = [...(fallback === undefined ? [] : [`/${fallback}`]), '/index.html'];
+  const unknown = singlePage ? pages.join(' ') : '=404';
+  const forever = [
+    ...(hashed === undefined ? [] : [`/${hashed}/`]),
+    ...(partlyHashed === undefined ? [] : [`~ "^/${partlyHashed.replaceAll('.', '\\.')}/${HASHED_NAME}"`]),
+  ].map(
+    (which) => `
     # Their names change with their content.
-    location /${hashed}/ {
+    location ${which} {
       add_header Cache-Control "public, max-age=31536000, immutable";
     }
-`;
+`,
+  );
   return `# Written by orkestr.
 daemon off;
 worker_processes 1;
@@ -85,11 +95,18 @@ http {
     location ~ /\\.(?!well-known/) {
       return 404;
     }
-${forever}
+${forever.join('')}
     # Anything else is asked for anew, and answered 304 when nothing changed.
+    add_header Cache-Control "no-cache";
+    # The page blog.html goes before a folder blog, in which its articles may be.
+    location = / {
+      try_files /index.html ${unknown};
+    }
     location / {
-      add_header Cache-Control "no-cache";
-      try_files $uri $uri/ ${singlePage ? '/index.html' : '$uri.html =404'};
+      try_files $uri $uri.html $uri/ ${unknown};
+    }
+    location ~ "^(?<folder>/.+)/$" {
+      try_files $folder/index.html $folder.html ${unknown};
     }
   }
 }

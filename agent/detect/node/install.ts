@@ -1,15 +1,14 @@
 /** How the packages of an app get installed and the app built. */
 import type { NodeRecipe } from '../dockerfiles/node.ts';
+import { imageVersion } from '../base-images.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { NodeApp } from './app.ts';
+import { installScriptsOf, whyKept } from './development.ts';
 import type { PackageJson } from './package-json.ts';
-import { MANAGERS } from './package-manager.ts';
+import { MANAGERS, PNPM_STORE_VARIABLES } from './package-manager.ts';
 import type { ChosenManager, ManagerName } from './package-manager.ts';
 import type { Running } from './start.ts';
-
-/** Scripts that npm runs by itself during an install: they may need any file of the repository. */
-const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare'];
 
 /** Members whose manifests are copied one by one; with more of them all files come first. */
 const MAX_MANIFESTS = 40;
@@ -23,31 +22,39 @@ export interface Command {
 export async function buildOf(app: NodeApp, manager: ManagerName): Promise<Command | null> {
   const { manifest, folder, root, running } = app;
   const { framework } = running;
-  if (!Object.hasOwn(manifest.scripts, 'build')) {
-    return framework?.build === undefined ? null : { command: framework.build, from: `${framework.name} default` };
+  const script = buildScriptOf(app);
+  if (script === undefined) {
+    const { build, name } = framework ?? {};
+    const command = typeof build === 'function' ? build(running.config) : build;
+    return command === undefined ? null : { command, from: `${name} default` };
   }
-  const from = folder === '.' ? 'package.json scripts.build' : `${folder}/package.json scripts.build`;
+  const from = `${folder === '.' ? '' : `${folder}/`}package.json scripts.${script}`;
   const name = manifest.name ?? '';
   if (folder !== '.' && /^(?:@[a-z0-9._-]+\/)?[a-z0-9][a-z0-9._-]*$/i.test(name)) {
     if (await root.has('turbo.json'))
-      return { command: `turbo run build --filter=${name}`, from: `turbo.json, ${from}` };
-    if (await root.has('nx.json')) return { command: `nx run ${name}:build`, from: `nx.json, ${from}` };
-    if (manager === 'pnpm') return { command: `pnpm --filter ${name}... run build`, from };
+      return { command: `turbo run ${script} --filter=${name}`, from: `turbo.json, ${from}` };
+    if (await root.has('nx.json')) return { command: `nx run ${name}:${script}`, from: `nx.json, ${from}` };
+    if (manager === 'pnpm') return { command: `pnpm --filter ${name}... run ${script}`, from };
   }
-  return { command: `${MANAGERS[manager].run} build`, from };
+  return { command: `${MANAGERS[manager].run} ${script}`, from };
 }
+
+const buildScriptOf = ({ manifest, running: { framework } }: NodeApp): string | undefined =>
+  ['build', ...(framework?.buildScripts ?? [])].find((name) => Object.hasOwn(manifest.scripts, name));
 
 export async function recipeOf(
   app: NodeApp,
-  { framework, output, start }: Running,
+  running: Running,
   { manager, image }: { readonly manager: ChosenManager; readonly image: string },
 ): Promise<NodeRecipe> {
   const { root, rootManifest, manifest, folder, workspace } = app;
   const { install, installWithoutLock } = MANAGERS[manager.name];
-  const installs = INSTALL_SCRIPTS.filter((name) => Object.hasOwn(rootManifest.scripts, name));
+  const { framework, output } = running;
+  const installs = installScriptsOf(rootManifest, manager.name);
+  const scripts = [...Object.values(rootManifest.scripts), ...Object.values(manifest.scripts)];
+  const wait = canWait(installs, app, image);
   const dependencies = { ...dependenciesOf(rootManifest), ...dependenciesOf(manifest) };
   const nothing = Object.keys(dependencies).length === 0 && installs.length === 0 && workspace === null;
-  const [program = ''] = (start?.command ?? '').split(/\s+/);
   const members = workspace?.members ?? [];
   return {
     image,
@@ -58,13 +65,30 @@ export async function recipeOf(
       ...(await manifestsOf(root, manager.lockfile)),
       ...members.slice(0, MAX_MANIFESTS).map((member) => `${member}/package.json`),
     ],
-    sourcesFirst: await whySourcesFirst(root, { installs, members: members.length, dependencies }),
-    scripts: [...Object.values(rootManifest.scripts), ...Object.values(manifest.scripts)],
+    sourcesFirst: await whySourcesFirst(root, {
+      installs: wait ? [] : installs,
+      members: members.length,
+      dependencies,
+      scripts,
+    }),
+    lateScripts: wait ? installs : [],
+    scripts,
     installScripts: installs.length > 0,
-    developmentProgram: Object.hasOwn(manifest.devDependencies, program) ? program : null,
+    whyKept: whyKept(app, running, manager),
     output,
+    buildEnv: buildEnvOf(app, running, manager),
     env: framework?.env ?? {},
   };
+}
+
+/** What an app is built with may install something itself: pnpm refuses to from another store than the install's. */
+function buildEnvOf(
+  { manifest }: NodeApp,
+  { framework, config }: Running,
+  { name }: ChosenManager,
+): NodeRecipe['buildEnv'] {
+  const own = framework?.buildEnv?.(manifest, config) ?? {};
+  return name === 'pnpm' && Object.keys(own).length > 0 ? { ...own, ...PNPM_STORE_VARIABLES } : own;
 }
 
 const dependenciesOf = (manifest: PackageJson): Readonly<Record<string, string>> => ({
@@ -78,6 +102,17 @@ async function manifestsOf(repository: RepositoryView, lockfile: string | null):
   return ['package.json', ...(lockfile === null ? [] : [lockfile]), ...others];
 }
 
+/**
+ * Whether the app's own install scripts can run behind the install, when all files are there: they do by themselves, but for
+ * `preinstall`. Members of a workspace may have some too, and npm before Node.js 16 cannot take them out of package.json.
+ */
+function canWait(installs: readonly string[], { workspace, folder }: NodeApp, image: string): boolean {
+  const isAlone = workspace === null && folder === '.';
+  return isAlone && !installs.includes('preinstall') && Number(imageVersion(image) ?? MIN_NODE) >= MIN_NODE;
+}
+
+const MIN_NODE = 16;
+
 /** Why the install needs more than the manifests, or null. */
 async function whySourcesFirst(
   repository: RepositoryView,
@@ -85,12 +120,20 @@ async function whySourcesFirst(
     readonly installs: readonly string[];
     readonly members: number;
     readonly dependencies: Readonly<Record<string, string>>;
+    readonly scripts: readonly string[];
   },
 ): Promise<string | null> {
   if (told.installs.length > 0) return `scripts.${told.installs[0]} may need any file`;
   if (told.members > MAX_MANIFESTS) return 'the manifests of all workspaces are needed';
   if (Object.values(told.dependencies).some((range) => /^(?:file|link|portal|patch):/.test(range))) {
     return 'a dependency is a folder of the repository';
+  }
+  // Up to version 6 it does so unasked; without its schema it only says that there is none.
+  if (
+    Object.hasOwn(told.dependencies, '@prisma/client') &&
+    !told.scripts.some((line) => line.includes('prisma generate'))
+  ) {
+    return 'the client that Prisma generates at the install needs its schema';
   }
   const folders = await repository.entries('.');
   return folders.includes('.yarn/') || folders.includes('patches/') ? 'the package manager has files of its own' : null;

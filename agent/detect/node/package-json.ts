@@ -13,7 +13,7 @@ const PackageJson = z.looseObject({
   dependencies: Words,
   devDependencies: Words,
   optionalDependencies: Words,
-  engines: z.looseObject({ node: z.string().optional() }).default({}),
+  engines: z.looseObject({ node: z.string().optional(), pnpm: z.string().optional() }).default({}),
   volta: z.looseObject({ node: z.string().optional() }).default({}),
   packageManager: z.string().optional(),
   workspaces: z.unknown().optional(),

@@ -31,6 +31,33 @@ test('packageManager decides the version, and a strange one is a warning and nev
   assert.doesNotMatch(hostile.dockerfile.text, /evil/);
 });
 
+test('a lockfile of pnpm is read by a pnpm that reads it as the one did that wrote it', async () => {
+  const patched = (hash: string): string =>
+    `lockfileVersion: '9.0'\n\npatchedDependencies:\n  koa@2.0.0${hash}\n\nimporters:\n`;
+  const sha256 = 'c1'.repeat(32);
+  const written: Record<string, string> = {
+    "lockfileVersion: '9.0'\n": '10',
+    "lockfileVersion: '6.0'\n": '8',
+    'lockfileVersion: 5.4\n': '7',
+    "lockfileVersion: '9.0'\n\npackageExtensionsChecksum: c8360b866a3f56c5067c56436d235a6c\n": '9',
+    "lockfileVersion: '9.0'\n\npackageExtensionsChecksum: sha256-fR/w1H814mDYWQXj0fiqvOyMaQXd+cbOWNj3tTvGtO4=\n": '10',
+    [patched(':\n    hash: ubj3vdwterej6hpjelfobyj73e\n    path: koa.patch')]: '9',
+    [patched(`:\n    hash: ${sha256}\n    path: koa.patch`)]: '10',
+    [patched(`: ${sha256}`)]: '11',
+  };
+  for (const [lockfile, major] of Object.entries(written)) {
+    assert.equal(manager(await yarn({ 'pnpm-lock.yaml': lockfile })), `pnpm ${major}`, lockfile);
+  }
+});
+
+test('engines.pnpm decides where several could read the lockfile', async () => {
+  const lock = "lockfileVersion: '9.0'\n";
+  for (const [pnpm, major] of Object.entries({ '9': '9', '^9.4': '9', '>=9': '10', '>=11': '11', '>=99': '10' })) {
+    const manifest = JSON.stringify({ ...APP, engines: { pnpm } });
+    assert.equal(manager(await repository.plan({ 'package.json': manifest, 'pnpm-lock.yaml': lock })), `pnpm ${major}`);
+  }
+});
+
 test('a hash in packageManager is checked against the archive that npm brings, before it is installed', async () => {
   const hash = 'ab'.repeat(64);
   const plan = await node({ packageManager: `pnpm@9.1.0+sha512.${hash}` });

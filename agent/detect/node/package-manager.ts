@@ -2,6 +2,7 @@
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { PackageJson } from './package-json.ts';
 import { pinnedHash } from './pinned-hash.ts';
+import { pnpmOf } from './pnpm.ts';
 import type { PinnedHash } from './pinned-hash.ts';
 import { hasFocus, yarnOf } from './yarn.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -17,13 +18,17 @@ interface Manager {
   readonly productionOnly: string | null;
   /** Takes development dependencies out again. */
   readonly prune: string;
-  /** The same in a workspace, where it is another command. */
-  readonly pruneWorkspace?: string;
+  /** It installs all anew, without what scripts have put into packages since. */
+  readonly pruneInstallsAnew?: true;
+  /** It runs the app's own install scripts again. */
+  readonly pruneRunsScripts?: true;
   readonly run: string;
   readonly cacheDirectory: string;
 }
 
 const PNPM_STORE = '/root/.pnpm-store';
+/** Up to pnpm 10, and from pnpm 11 on. */
+export const PNPM_STORE_VARIABLES = { npm_config_store_dir: PNPM_STORE, PNPM_CONFIG_STORE_DIR: PNPM_STORE };
 
 export const MANAGERS = {
   npm: {
@@ -42,10 +47,9 @@ export const MANAGERS = {
     install: `pnpm install --frozen-lockfile --store-dir=${PNPM_STORE}`,
     installWithoutLock: `pnpm install --no-frozen-lockfile --store-dir=${PNPM_STORE}`,
     productionOnly: '--prod',
-    // Without CI it asks before it removes anything.
-    prune: 'CI=1 pnpm prune --prod --ignore-scripts',
-    // Its prune knows nothing of members.
-    pruneWorkspace: `CI=1 pnpm install --prod --ignore-scripts --store-dir=${PNPM_STORE}`,
+    // Its prune makes every package anew, without what install scripts and Prisma put there, and knows nothing of members.
+    // This one leaves the others as they are; unused ones would stay for a week. Without CI it asks before it removes anything.
+    prune: `CI=1 pnpm install --prod --ignore-scripts --config.modules-cache-max-age=0 --store-dir=${PNPM_STORE}`,
     run: 'pnpm run',
     cacheDirectory: PNPM_STORE,
   },
@@ -67,6 +71,7 @@ export const MANAGERS = {
     installWithoutLock: 'yarn install --no-immutable',
     productionOnly: null,
     prune: 'yarn workspaces focus --all --production',
+    pruneRunsScripts: true,
     run: 'yarn run',
     cacheDirectory: '/root/.yarn/berry/cache',
   },
@@ -76,8 +81,10 @@ export const MANAGERS = {
     install: 'bun install --frozen-lockfile',
     installWithoutLock: 'bun install',
     productionOnly: '--production',
-    // It has no prune.
-    prune: 'rm -rf node_modules && bun install --production --frozen-lockfile --ignore-scripts',
+    // It has no prune. Packages that are built at their install are built again.
+    prune: 'rm -rf node_modules && bun install --production --frozen-lockfile',
+    pruneInstallsAnew: true,
+    pruneRunsScripts: true,
     run: 'bun run',
     cacheDirectory: '/root/.bun/install/cache',
   },
@@ -102,10 +109,13 @@ export interface ChosenManager {
   readonly warnings: readonly string[];
 }
 
+/** As people call it. */
+export const shownName = (name: ManagerName): string => (name === 'berry' ? 'yarn' : name);
+
 export const managerOf = ({ name }: Pick<ChosenManager, 'name'>): Manager => MANAGERS[name];
 
-/** Enough of a lockfile to see its format. */
-const HEAD_BYTES = 512;
+/** Enough of a lockfile to see its format, and what pnpm writes in front of its packages. */
+const HEAD_BYTES = 16_384;
 
 /** The `packageManager` field first, then the lockfile, else npm. */
 export async function choosePackageManager(repository: RepositoryView, manifest: PackageJson): Promise<ChosenManager> {
@@ -115,7 +125,7 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
     if (head !== null) present.set(lockfile, head);
   }
   const declared = fromField(manifest.packageManager);
-  const found = declared ?? fromLockfile(present);
+  const found = declared ?? fromLockfile(present, manifest);
   const { name } = found;
   const lockfile = MANAGERS[name].lockfiles.find((file) => present.has(file)) ?? null;
   const setup = setupOf(found, declared && manifest.packageManager);
@@ -142,7 +152,7 @@ function setupOf({ name, version }: Choice, field: string | null | undefined): M
 function shown(name: ManagerName, setup: ManagerSetup | null): string {
   if (setup === null) return name;
   const { version, hash } = setup;
-  return `${name === 'berry' ? 'yarn' : name} ${version}${hash === null ? '' : `, pinned by ${hash.algorithm}`}`;
+  return `${shownName(name)} ${version}${hash === null ? '' : `, pinned by ${hash.algorithm}`}`;
 }
 
 function fieldWarnings(field: string | undefined, name: ManagerName, setup: ManagerSetup | null): string[] {
@@ -171,14 +181,10 @@ function fromField(field: string | undefined): Choice | null {
   return { name: name === 'pnpm' || name === 'bun' ? name : 'npm', version, from };
 }
 
-function fromLockfile(present: ReadonlyMap<string, string>): Choice {
+function fromLockfile(present: ReadonlyMap<string, string>, { engines }: PackageJson): Choice {
   for (const file of MANAGERS.npm.lockfiles) if (present.has(file)) return { name: 'npm', version: '', from: file };
   const pnpm = present.get('pnpm-lock.yaml');
-  if (pnpm !== undefined) {
-    // pnpm 9 to 12 write format 9.0, pnpm 8 wrote 6.0, pnpm 7 wrote 5.4.
-    const format = Number.parseInt(/lockfileVersion:\s*'?(\d+)/.exec(pnpm)?.[1] ?? '9', 10);
-    return { name: 'pnpm', version: format >= 9 ? '9' : format >= 6 ? '8' : '7', from: 'pnpm-lock.yaml' };
-  }
+  if (pnpm !== undefined) return { name: 'pnpm', version: pnpmOf(pnpm, engines.pnpm), from: 'pnpm-lock.yaml' };
   for (const file of MANAGERS.bun.lockfiles) if (present.has(file)) return { name: 'bun', version: '1', from: file };
   const yarn = present.get('yarn.lock');
   if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };

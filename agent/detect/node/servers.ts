@@ -1,25 +1,37 @@
 /** Frameworks of Node.js whose build is a server, at least by default; and libraries that serve. */
 import { named, withExtensions } from './framework.ts';
-import type { Framework } from './framework.ts';
+import type { ConfigFile, Framework } from './framework.ts';
 import { lists } from './package-json.ts';
+import { REACT_ROUTER } from './react-router.ts';
+import { SVELTEKIT } from './sveltekit.ts';
+import { TANSTACK_START } from './tanstack-start.ts';
+
+const isExport = ({ text }: ConfigFile): boolean => /\boutput\s*:\s*['"]export['"]/.test(text);
+
+const ASTRO_ADAPTERS = ['@astrojs/vercel', '@astrojs/netlify', '@astrojs/cloudflare', '@deno/astro-adapter'];
 
 export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Next.js',
     packages: ['next'],
+    publicPrefixes: ['NEXT_PUBLIC_'],
     port: 3000,
     build: 'next build',
     config: withExtensions('next.config'),
     output: (_manifest, config) =>
-      /\boutput\s*:\s*['"]export['"]/.test(config.text)
+      isExport(config)
         ? { folder: named(config, 'distDir') ?? 'out', singlePage: false, hashed: '_next/static' }
         : null,
     start: 'next start',
-    development: /\bnext(?: dev\b|$)/,
+    // Next.js reads it again when it starts, and would install the compiler then, which nobody may here.
+    needsAtStart: ({ path }) => (/\.m?ts$/.test(path) ? 'typescript' : null),
+    // Of an export there is no server: its template keeps `next start` all the same.
+    development: (config) => (isExport(config) ? /\bnext(?: (?:dev|start)\b|$)/ : /\bnext(?: dev\b|$)/),
   },
   {
     name: 'Nuxt',
     packages: ['nuxt'],
+    publicPrefixes: ['NUXT_PUBLIC_', 'VITE_'],
     port: 3000,
     build: 'nuxt build',
     output: ({ scripts }) =>
@@ -27,42 +39,14 @@ export const FULL_STACK: readonly Framework[] = [
         ? { folder: '.output/public', singlePage: false, hashed: '_nuxt' }
         : null,
     start: 'node .output/server/index.mjs',
-    development: /\bnuxi? (?:dev|preview|start)\b|\bnuxt$/,
+    development: /\bnux[ti] (?:dev|preview|start)\b|\bnuxt$/,
   },
-  {
-    name: 'SvelteKit',
-    packages: ['@sveltejs/kit'],
-    port: 3000,
-    build: 'vite build',
-    output: (manifest) =>
-      lists(manifest, '@sveltejs/adapter-static')
-        ? { folder: 'build', singlePage: false, hashed: '_app/immutable' }
-        : null,
-    start: 'node build',
-    development: /\bvite\b/,
-    warning: (manifest) =>
-      lists(manifest, '@sveltejs/adapter-node', '@sveltejs/adapter-static')
-        ? null
-        : 'SvelteKit needs @sveltejs/adapter-node (or adapter-static) to run here; package.json lists neither.',
-  },
-  {
-    name: 'React Router',
-    packages: ['@react-router/serve'],
-    port: 3000,
-    build: 'react-router build',
-    start: 'react-router-serve ./build/server/index.js',
-    development: /\breact-router dev\b/,
-  },
-  {
-    name: 'React Router',
-    packages: ['@react-router/dev'],
-    build: 'react-router build',
-    output: () => ({ folder: 'build/client', singlePage: true, hashed: 'assets' }),
-    development: /\breact-router dev\b/,
-  },
+  SVELTEKIT,
+  REACT_ROUTER,
   {
     name: 'Remix',
     packages: ['@remix-run/serve', '@remix-run/node'],
+    publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'remix vite:build',
     start: 'remix-serve ./build/server/index.js',
@@ -71,9 +55,17 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Astro',
     packages: ['astro'],
+    publicPrefixes: ['PUBLIC_'],
     port: 4321,
     build: 'astro build',
     config: withExtensions('astro.config'),
+    // An adapter of another platform makes what only that platform runs.
+    unfit: (manifest, config) => {
+      const adapter = ASTRO_ADAPTERS.find((name) => lists(manifest, name) && config.text.includes(name));
+      return adapter === undefined
+        ? null
+        : `${config.path} names ${adapter}, whose build runs on another platform. Run \`npx astro add node\`; if all pages are static, take the adapter out.`;
+    },
     output: (manifest, config) =>
       lists(manifest, '@astrojs/node')
         ? null
@@ -85,11 +77,13 @@ export const FULL_STACK: readonly Framework[] = [
   {
     name: 'SolidStart',
     packages: ['@solidjs/start'],
+    publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'vinxi build',
     start: 'node .output/server/index.mjs',
     development: /\bvinxi dev\b/,
   },
+  TANSTACK_START,
   {
     name: 'NestJS',
     packages: ['@nestjs/core'],

@@ -1,49 +1,53 @@
 /** Frameworks of Node.js whose build can be files alone. */
-import { named, shortName, withExtensions } from './framework.ts';
-import type { ConfigFile, Framework, StaticOutput } from './framework.ts';
+import { ANGULAR } from './angular.ts';
+import { named, withExtensions } from './framework.ts';
+import type { ConfigFile, Framework } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
-import { lists } from './package-json.ts';
+import { VITE_CONFIG, VITE_DEVELOPMENT, viteOutput } from './vite.ts';
 
-const viteConfig = withExtensions('vite.config');
-
-const viteOutput = (_manifest: PackageJson, config: ConfigFile): StaticOutput => ({
-  folder: named(config, 'outDir') ?? 'dist',
-  singlePage: true,
-  hashed: named(config, 'assetsDir') ?? 'assets',
-});
-
-const viteDevelopment = /\bvite(?: (?:dev|serve|preview)\b|$| -)/;
-
-/** Since version 17 the builder `application` puts the files of the browser into a folder of their own. */
-function angularOutput(manifest: PackageJson, config: ConfigFile): string {
-  const base = named(config, 'outputPath') ?? named(config, 'base') ?? `dist/${shortName(manifest)}`;
-  return /:application"/.test(config.text) ? `${base}/browser` : base;
+/** The folder that `vitepress build` is given, by the script or by where its configuration is. */
+function pressFolder({ scripts }: PackageJson, { path }: ConfigFile): string {
+  const script = PRESS_SCRIPTS.map((name) => scripts[name]).find((line) => line !== undefined);
+  const said = /\bvitepress build(?: +(?:\.\/)?([A-Za-z0-9_][\w./-]*))?/.exec(script ?? '');
+  return said === null ? folderOfConfig(path) : (said[1]?.replace(/\/$/, '') ?? '.');
 }
+
+const PRESS_SCRIPTS = ['build', 'docs:build'];
+const PRESS_FOLDERS = ['.', 'docs'];
+
+/** `docs/.vitepress/config.mts` → `docs`. */
+const folderOfConfig = (path: string): string => /^(.+)\/\.vitepress\//.exec(path)?.[1] ?? '.';
+
+const inside = (folder: string, path: string): string => (folder === '.' ? path : `${folder}/${path}`);
 
 export const SITES: readonly Framework[] = [
   {
     name: 'Gatsby',
     packages: ['gatsby'],
+    publicPrefixes: ['GATSBY_'],
     build: 'gatsby build',
-    output: () => ({ folder: 'public', singlePage: false, hashed: 'static' }),
+    output: () => ({ folder: 'public', singlePage: false, partlyHashed: 'static' }),
     development: /\bgatsby (?:develop|serve)\b/,
   },
   {
     name: 'Docusaurus',
     packages: ['@docusaurus/core'],
     build: 'docusaurus build',
-    output: () => ({ folder: 'build', singlePage: false, hashed: 'assets' }),
+    output: () => ({ folder: 'build', singlePage: false, partlyHashed: 'assets' }),
     development: /\bdocusaurus (?:start|serve)\b/,
   },
   {
     name: 'VitePress',
     packages: ['vitepress'],
-    build: 'vitepress build',
-    config: [...withExtensions('.vitepress/config'), ...withExtensions('docs/.vitepress/config')],
-    output: (_manifest, { path }) => ({
-      folder: path.startsWith('docs/') ? 'docs/.vitepress/dist' : '.vitepress/dist',
+    publicPrefixes: ['VITE_'],
+    build: ({ path }) =>
+      `vitepress build${path === '' || folderOfConfig(path) === '.' ? '' : ` ${folderOfConfig(path)}`}`,
+    buildScripts: ['docs:build'],
+    config: PRESS_FOLDERS.flatMap((folder) => withExtensions(inside(folder, '.vitepress/config'))),
+    output: (manifest, config) => ({
+      folder: inside(pressFolder(manifest, config), named(config, 'outDir') ?? '.vitepress/dist'),
       singlePage: false,
-      hashed: 'assets',
+      partlyHashed: 'assets',
     }),
     development: /\bvitepress (?:dev|serve|preview)\b/,
   },
@@ -55,28 +59,20 @@ export const SITES: readonly Framework[] = [
     output: (_manifest, config) => ({ folder: named(config, 'output') ?? '_site', singlePage: false }),
     development: /\beleventy\b/,
   },
-  {
-    name: 'Angular',
-    packages: ['@angular/core'],
-    port: 4000,
-    build: 'ng build',
-    config: ['angular.json'],
-    output: (manifest, config) =>
-      lists(manifest, '@angular/ssr') ? null : { folder: angularOutput(manifest, config), singlePage: true },
-    start: (manifest, config) => `node ${angularOutput(manifest, config).replace(/\/browser$/, '')}/server/server.mjs`,
-    development: /\bng (?:serve|s)\b|\bng$/,
-  },
+  ANGULAR,
   {
     name: 'Create React App',
     packages: ['react-scripts'],
+    publicPrefixes: ['REACT_APP_'],
     bundler: true,
     build: 'react-scripts build',
-    output: () => ({ folder: 'build', singlePage: true, hashed: 'static' }),
+    output: () => ({ folder: 'build', singlePage: true, partlyHashed: 'static' }),
     development: /\breact-scripts start\b/,
   },
   {
     name: 'Vue CLI',
     packages: ['@vue/cli-service'],
+    publicPrefixes: ['VUE_APP_'],
     bundler: true,
     build: 'vue-cli-service build',
     config: withExtensions('vue.config'),
@@ -86,19 +82,21 @@ export const SITES: readonly Framework[] = [
   {
     name: 'Solid',
     packages: ['vite-plugin-solid'],
+    publicPrefixes: ['VITE_'],
     bundler: true,
     build: 'vite build',
-    config: viteConfig,
+    config: VITE_CONFIG,
     output: viteOutput,
-    development: viteDevelopment,
+    development: VITE_DEVELOPMENT,
   },
   {
     name: 'Vite',
     packages: ['vite'],
+    publicPrefixes: ['VITE_'],
     bundler: true,
     build: 'vite build',
-    config: viteConfig,
+    config: VITE_CONFIG,
     output: viteOutput,
-    development: viteDevelopment,
+    development: VITE_DEVELOPMENT,
   },
 ];

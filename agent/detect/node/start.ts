@@ -2,6 +2,7 @@
 import { procfileWeb } from '../procfile.ts';
 import { firstFile } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
+import { withoutComments } from './framework.ts';
 import type { ConfigFile, Framework, StaticOutput } from './framework.ts';
 import { FRAMEWORKS } from './frameworks.ts';
 import { lists, resolveScript } from './package-json.ts';
@@ -33,21 +34,25 @@ export interface Start {
 
 export interface Running {
   readonly framework: Framework | undefined;
+  /** The framework's configuration file. */
+  readonly config: ConfigFile;
   readonly output: StaticOutput | null;
   readonly start: Start | null;
 }
 
+const NO_CONFIG: ConfigFile = { path: '', text: '' };
+
 export async function howItRuns(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {
   for (const framework of FRAMEWORKS) {
     if (!lists(manifest, ...framework.packages)) continue;
-    const config = (await firstFile(repository, framework.config ?? [])) ?? { path: '', text: '' };
+    const config = withoutComments((await firstFile(repository, framework.config ?? [])) ?? NO_CONFIG);
     const start = await startOf(repository, manifest, { framework, config, bun });
     const output = framework.output?.(manifest, config) ?? null;
-    if (output === null) return { framework, output, start };
+    if (output === null) return { framework, config, output, start };
     // A start command that the repository itself gives wins over the files: then this framework is only its build tool.
-    if (start?.chosen !== true) return { framework, output, start: null };
+    if (start?.chosen !== true) return { framework, config, output, start: null };
   }
-  return { framework: undefined, output: null, start: await startOf(repository, manifest, { bun }) };
+  return { framework: undefined, config: NO_CONFIG, output: null, start: await startOf(repository, manifest, { bun }) };
 }
 
 /** What the repository says itself, then the framework's default, then a file that looks like it. */
@@ -56,10 +61,10 @@ async function startOf(
   manifest: PackageJson,
   known: { readonly framework?: Framework; readonly config?: ConfigFile; readonly bun: boolean },
 ): Promise<Start | null> {
-  const { framework, config = { path: '', text: '' } } = known;
+  const { framework, config = NO_CONFIG } = known;
   const web = await procfileWeb(repository);
   if (web !== null) return { command: web, from: 'Procfile', chosen: true };
-  const script = scriptStart(manifest, framework);
+  const script = scriptStart(manifest, framework, config);
   if (script !== null) return script;
   const standard = typeof framework?.start === 'function' ? framework.start(manifest, config) : framework?.start;
   if (framework !== undefined && standard) {
@@ -68,10 +73,12 @@ async function startOf(
   return entryStart(repository, manifest, known.bun);
 }
 
-function scriptStart(manifest: PackageJson, framework: Framework | undefined): Start | null {
+function scriptStart(manifest: PackageJson, framework: Framework | undefined, config: ConfigFile): Start | null {
+  const { development } = framework ?? {};
+  const never = typeof development === 'function' ? development(config) : development;
   for (const name of [...(framework?.startScripts ?? []), 'start']) {
     const script = resolveScript(manifest, name);
-    if (script === null || framework?.development?.test(script.line) === true) continue;
+    if (script === null || never?.test(script.line) === true) continue;
     if (MONOREPO_START.test(script.line)) continue;
     // The line itself, not `npm run`: npm and its shell keep SIGTERM from the app. So what npm would run before comes along.
     const before = manifest.scripts[`pre${script.name}`]?.trim();

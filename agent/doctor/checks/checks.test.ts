@@ -1,6 +1,6 @@
 /** Judgements on facts that a test machine does not have; faults put into a real host are in test/integration/doctor/. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
@@ -8,10 +8,12 @@ import type { Exec } from '../../lib/exec.ts';
 import { temporaryFolder } from '../../test-bench.ts';
 import type { Skipped, Verdict } from '../check.ts';
 import type { EngineVersion } from '../engine-facts.ts';
+import type { NameServer } from '../name-server.ts';
 import { HOST_PLACES } from '../subject.ts';
-import type { Subject } from '../subject.ts';
+import type { Subject, SubjectConfig } from '../subject.ts';
 import { certificates } from './certificates.ts';
 import { clock } from './clock.ts';
+import { disk } from './disk.ts';
 import { dns } from './dns.ts';
 import { engine } from './engine.ts';
 import { hub } from './hub.ts';
@@ -113,12 +115,23 @@ test('a clock is skewed from 5 s on and far off from 120 s on, either way', () =
   assert.deepEqual([4400, -5000, 121_000, null].map(judged), [[], ['skewed'], ['far-off'], ['skipped']]);
 });
 
-test('one silent name server of two is a warning, both are a failure', () => {
-  const judged = (...errors: (string | null)[]): string[] =>
-    problems(
-      dns.judge({ file: 'f', host: 'h', hubError: null, servers: errors.map((error) => ({ address: '1', error })) }),
-    );
-  assert.deepEqual([judged(null, 'ETIMEOUT'), judged('ETIMEOUT', 'ETIMEOUT')], [['some-silent'], ['silent']]);
+test('one name server of two that is of no use is a warning, both are a failure', () => {
+  const judged = (...states: NameServer['state'][]): string[] => {
+    const servers = states.map((state): NameServer => ({ address: '192.0.2.1', state, why: '' }));
+    return problems(dns.judge({ file: 'f', host: 'h', hubError: null, servers }));
+  };
+  assert.deepEqual(judged('answers', 'silent'), ['some-silent']);
+  assert.deepEqual(judged('answers', 'failing'), ['some-failing']);
+  assert.deepEqual(judged('answers', 'late'), []);
+  assert.deepEqual(judged('silent', 'silent'), ['silent']);
+  assert.deepEqual(judged('silent', 'failing'), ['failing']);
+  assert.deepEqual(judged('silent', 'late'), ['late']);
+});
+
+test('the mend for what systemd-resolved does not find is not another line in the file that it writes', () => {
+  const judged = (state: NameServer['state']): string[] =>
+    problems(dns.judge({ file: 'f', host: 'h', hubError: null, servers: [{ address: '127.0.0.53', state, why: '' }] }));
+  assert.deepEqual([judged('silent'), judged('failing'), judged('late')], [['resolved'], ['resolved'], ['late']]);
 });
 
 test('memory that is low, and processes that wait for it, are told', async (t) => {
@@ -131,6 +144,27 @@ test('memory that is low, and processes that wait for it, are told', async (t) =
   );
   const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, proc } });
   assert.deepEqual(problems(await memory.run(subject, AbortSignal.timeout(5000))), ['low', 'pressed']);
+});
+
+test('the disks of programs and of the hub are looked at where they are', async (t) => {
+  const [here, other] = [temporaryFolder(t), mkdtempSync('/dev/shm/ork-')];
+  t.after(() => rmSync(other, { recursive: true }));
+  const lookedAt = async (): Promise<string> => {
+    const subject = scripted<Subject>('subject', {
+      config: scripted<SubjectConfig>('config', { stateFolder: join(here, 'agent'), agentSocket: join(here, 'sock') }),
+      places: { ...HOST_PLACES, root: here },
+      engine: scripted<Subject['engine']>('engine', { info: () => Promise.reject(new Error('away')) }),
+    });
+    const outcome = await disk.run(subject, AbortSignal.timeout(5000));
+    return 'skipped' in outcome ? '' : outcome.summary;
+  };
+  assert.doesNotMatch(await lookedAt(), /hub|programs/);
+  symlinkSync(other, join(here, 'hub'));
+  assert.match(await lookedAt(), /hub state/);
+  rmSync(join(here, 'hub'));
+  mkdirSync(join(here, 'opt/orkestr'), { recursive: true });
+  symlinkSync(other, join(here, 'opt/orkestr/releases'));
+  assert.match(await lookedAt(), /programs/);
 });
 
 test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
@@ -163,6 +197,14 @@ Result=success
 NRestarts=0
 UnitFileState=disabled
 
+Id=docker.service
+LoadState=loaded
+ActiveState=activating
+SubState=auto-restart
+Result=exit-code
+NRestarts=2
+UnitFileState=static
+
 Id=orkestr-hub.service
 LoadState=not-found
 ActiveState=inactive
@@ -175,7 +217,7 @@ ActiveState=inactive
   const systemd = temporaryFolder(t);
   const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, systemd }, exec });
   const outcome = await units.run(subject, AbortSignal.timeout(5000));
-  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled']);
+  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled', 'restarting']);
   assert.deepEqual(
     asked.map(([program, verb]) => [program, verb]),
     [['systemctl', 'show']],

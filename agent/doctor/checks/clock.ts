@@ -4,7 +4,10 @@ import { defineCheck } from '../check.ts';
 const SKEWED_SECONDS = 5;
 const FAR_OFF_SECONDS = 120;
 
-const MEND = '`timedatectl set-ntp true`; without systemd-timesyncd first `apt-get install systemd-timesyncd`.';
+const MEND = {
+  apt: '`timedatectl set-ntp true`; without systemd-timesyncd first `apt-get install systemd-timesyncd`.',
+  dnf: '`systemctl enable --now chronyd`; without it first `dnf install chrony`.',
+};
 
 export const clock = defineCheck({
   name: 'clock',

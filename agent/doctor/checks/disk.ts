@@ -6,6 +6,7 @@ import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { disk as readDisk, gibibytes, share } from '../../status/host.ts';
 import type { DiskFacts } from '../../status/host.ts';
+import { layoutAt } from '../../upgrade/layout.ts';
 import type { Subject } from '../subject.ts';
 
 const LOW = 0.1;
@@ -23,7 +24,7 @@ type Problem = 'full' | 'low' | 'inodes-full' | 'inodes-low' | 'read-only';
 
 export const disk = defineCheck({
   name: 'disk',
-  about: 'The file systems of state, sockets and Docker have room for bytes and files, and can be written.',
+  about: 'The file systems of programs, state, sockets and Docker have room for bytes and files, and can be written.',
   problems: {
     full: {
       level: 'fail',
@@ -86,15 +87,22 @@ interface Place {
   readonly path: string;
 }
 
-async function placesOf({ config, engine }: Subject): Promise<Place[]> {
+async function placesOf({ config, engine, places }: Subject): Promise<Place[]> {
   // Without an engine its usual place.
   const dockerRoot = await engine.info().then(
     ({ DockerRootDir }) => DockerRootDir,
     () => '/var/lib/docker',
   );
+  const state = dirname(config.stateFolder);
+  // Not every host has the hub, and what runs from sources has no releases.
+  const perhaps = [
+    { what: 'hub state', path: join(state, 'hub') },
+    { what: 'programs', path: layoutAt(places.root).releases },
+  ];
   return [
     { what: 'state', path: nearest(config.stateFolder) },
-    { what: 'proxy state', path: nearest(join(dirname(config.stateFolder), 'proxy')) },
+    { what: 'proxy state', path: nearest(join(state, 'proxy')) },
+    ...perhaps.filter(({ path }) => existsSync(path)),
     { what: 'build engine', path: nearest(join(config.stateFolder, 'sandbox')) },
     { what: 'Docker', path: nearest(dockerRoot) },
     { what: 'sockets', path: nearest(dirname(config.agentSocket)) },

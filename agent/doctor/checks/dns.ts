@@ -1,20 +1,14 @@
 /** Names: are there servers, do they answer, and do they know the hub. */
-import { lookup, Resolver } from 'node:dns/promises';
+import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { defineCheck, when } from '../check.ts';
+import type { Finding } from '../check.ts';
+import { askServer } from '../name-server.ts';
+import type { NameServer } from '../name-server.ts';
 
-const ANSWER_MS = 700;
-/** Any answer will do, also that there is no such name (RFC 6761, 6.5). */
-const ANY_NAME = 'example.com';
-/** Answers of a server that works. */
-const ANSWERED = ['ENOTFOUND', 'ENODATA', 'EREFUSED', 'ESERVFAIL', 'EFORMERR', 'ENOTIMP'];
-
-interface Server {
-  readonly address: string;
-  /** Null: it answers. */
-  readonly error: string | null;
-}
+/** systemd-resolved on the host itself (systemd-resolved.service(8)): which servers it asks, resolv.conf does not tell. */
+const STUBS = ['127.0.0.53', '127.0.0.54'];
 
 export const dns = defineCheck({
   name: 'dns',
@@ -35,6 +29,26 @@ export const dns = defineCheck({
       says: 'The name server {server} of {file} does not answer: every look-up that asks it first is slow.',
       mend: 'Take it out of {file}, or mend the way there: `ping -c1 {server}`.',
     },
+    failing: {
+      level: 'fail',
+      says: 'No name server of {file} finds any name.',
+      mend: 'Mend the name server {server}, or write another `nameserver` line into {file}.',
+    },
+    'some-failing': {
+      level: 'warn',
+      says: 'The name server {server} of {file} finds no name: the next one is asked each time.',
+      mend: 'Take it out of {file}, or mend it.',
+    },
+    resolved: {
+      level: 'fail',
+      says: 'systemd-resolved ({server} in {file}) finds no name.',
+      mend: '`resolvectl status` shows which name servers it asks, `resolvectl query example.com` what comes of it. Mend the way there, or name others as `DNS=` in /etc/systemd/resolved.conf and `systemctl restart systemd-resolved`.',
+    },
+    late: {
+      level: 'warn',
+      says: 'The name server {server} of {file} is there, and had not found a name in time.',
+      mend: 'Ask again: what it has found it knows. When it stays late, the servers that it asks are slow or cannot be reached (systemd-resolved: `resolvectl status` shows them).',
+    },
     'hub-unknown': {
       level: 'fail',
       says: 'The name of the hub, {host}, leads nowhere.',
@@ -45,22 +59,21 @@ export const dns = defineCheck({
     const text = await readFile(places.resolvConf, 'utf8').catch(() => ''); // absent: no server is named, which is the finding
     const url = identity()?.hub?.url;
     const host = url === undefined ? null : new URL(url).hostname;
+    // One that has its address in place of a name needs no name server.
+    const name = host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : host;
     const [servers, hubError] = await Promise.all([
-      Promise.all(serversOf(text).map(askServer)),
-      host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : lookupError(host),
+      Promise.all(serversOf(text).map((address) => askServer(address, name === null ? [] : [name]))),
+      name === null ? null : lookupError(name),
     ]);
     return { file: places.resolvConf, servers, host, hubError };
   },
   judge({ file, servers, host, hubError }) {
-    const silent = servers.filter(({ error }) => error !== null);
-    const evidence = silent.map(({ address, error }) => `${address}: ${error}`);
-    const server = silent[0]?.address ?? '';
-    const all = silent.length === servers.length;
+    const answering = servers.filter(({ state }) => state === 'answers');
     return {
-      summary: `${servers.length - silent.length} of ${servers.length} name servers answer`,
+      summary: `${answering.length} of ${servers.length} name servers answer`,
       findings: [
         ...when(servers.length === 0, { problem: 'no-servers', values: { file } }),
-        ...when(silent.length > 0, { problem: all ? 'silent' : 'some-silent', values: { file, server }, evidence }),
+        ...(answering.length === 0 ? ofAll(servers, file) : ofSome(servers, file)),
         ...when(hubError !== null, {
           problem: 'hub-unknown',
           values: { host: host ?? '' },
@@ -71,21 +84,37 @@ export const dns = defineCheck({
   },
 });
 
+type ServerProblem = 'silent' | 'some-silent' | 'failing' | 'some-failing' | 'resolved' | 'late';
+
+/** None answers. One that is late may well be asked; else what one says is worse than that another is not there. */
+function ofAll(servers: readonly NameServer[], file: string): Finding<ServerProblem>[] {
+  const worst = (['late', 'failing', 'silent'] as const)
+    .map((state) => servers.find((server) => server.state === state))
+    .find((server) => server !== undefined);
+  if (worst === undefined || worst.state === 'answers') return [];
+  const { address, state } = worst;
+  const problem = state !== 'late' && STUBS.includes(address) ? 'resolved' : state;
+  return [
+    { problem, values: { file, server: address }, evidence: servers.map(({ address: at, why }) => `${at}: ${why}`) },
+  ];
+}
+
+/** Others answer: one that is late is no matter then. */
+function ofSome(servers: readonly NameServer[], file: string): Finding<ServerProblem>[] {
+  return (['silent', 'failing'] as const).flatMap((state): Finding<ServerProblem>[] => {
+    const found = servers.filter((server) => server.state === state);
+    const evidence = found.map(({ address, why }) => `${address}: ${why}`);
+    return when(found.length > 0, {
+      problem: `some-${state}`,
+      values: { file, server: found[0]?.address ?? '' },
+      evidence,
+    });
+  });
+}
+
 /** Addresses of the nameserver lines of a resolv.conf(5), of both kinds. */
 const serversOf = (text: string): string[] =>
   [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, server = '']) => (isIP(server) === 0 ? [] : [server]));
-
-async function askServer(address: string): Promise<Server> {
-  const resolver = new Resolver({ timeout: ANSWER_MS, tries: 1 });
-  resolver.setServers([address]);
-  try {
-    await resolver.resolve4(ANY_NAME);
-    return { address, error: null };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    return { address, error: ANSWERED.includes(code) ? null : code };
-  }
-}
 
 /** As the agent itself looks the name up: with /etc/hosts. */
 const lookupError = (host: string): Promise<string | null> =>

@@ -1,4 +1,5 @@
 /** Whether the proxy's table, the journal and Docker say the same about what serves: the agent's own plan tells what differs. */
+import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { observedOf, rememberedOf } from '../observed.ts';
@@ -66,12 +67,12 @@ function toFinding(action: Action): Finding<Problem>[] {
   }
 }
 
-/** Upstreams of an environment that nobody knows. Without Docker's word it cannot be told. */
+/** Upstreams of an environment that nobody knows; the hub's own is of none. Without Docker's word it cannot be told. */
 function routesToNothing({ containers, table }: Observed, { live, unfinished }: Remembered): Finding<Problem>[] {
   if (containers === null || table === null) return [];
   const known = new Set([...live, ...unfinished, ...containers].map(({ environmentId }) => environmentId));
   return table.upstreams
-    .filter(({ id }) => !known.has(id))
+    .filter(({ id }) => id !== HUB_UPSTREAM && !known.has(id))
     .map(({ id, targets }) => ({
       problem: 'route-to-nothing',
       values: {

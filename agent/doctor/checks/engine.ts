@@ -23,7 +23,10 @@ export const engine = defineCheck({
     'api-too-old': {
       level: 'fail',
       says: 'Docker Engine {version} speaks API {api}; orkestr needs {oldest} (Docker 20.10) or newer.',
-      mend: 'Upgrade it: `apt-get install --only-upgrade docker.io` or `apt-get install --only-upgrade docker-ce`.',
+      mend: {
+        apt: 'Upgrade it: `apt-get install --only-upgrade docker.io` or `apt-get install --only-upgrade docker-ce`.',
+        dnf: 'Upgrade it: `dnf upgrade docker-ce` or `dnf upgrade moby-engine`.',
+      },
     },
     'api-too-new': {
       level: 'fail',

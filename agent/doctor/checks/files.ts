@@ -1,15 +1,18 @@
 /** Who may read and write our files and sockets. */
-import { chmod, lstat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, lstat, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { layoutAt } from '../../upgrade/layout.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
-import type { SubjectConfig } from '../subject.ts';
+import type { Subject } from '../subject.ts';
 
 interface Rule {
   readonly path: string;
   /** Bits that it may have at most. */
   readonly mode: number;
   readonly kind: 'ours' | 'engine';
+  /** Of a service that is not the agent: the user whose it has to be. */
+  readonly user?: string;
 }
 
 interface Found extends Rule {
@@ -17,21 +20,24 @@ interface Found extends Rule {
   readonly owner: number;
 }
 
+/** Name → number. */
+type Users = ReadonlyMap<string, number>;
+
 type Problem = 'too-open' | 'wrong-owner' | 'engine-open';
 
 export const files = defineCheck({
   name: 'files',
-  about: 'Keys, journal, logs and sockets can be read by their owner only.',
+  about: 'Keys, tokens, settings, sockets, and the state of agent, proxy and hub can be read by their owner only.',
   problems: {
     'too-open': {
       level: 'fail',
       says: '{path} has mode {actual}: others on this host can get at it.',
-      mend: '`chmod {mode} {path}`. If others have accounts here, enrol the host again: they may have read its keys.',
+      mend: '`chmod {mode} {path}`. If others have accounts here they may have read it: enrol the host again (its keys), make new tokens (settings, the hub).',
       fix: 'safe',
     },
     'wrong-owner': {
       level: 'fail',
-      says: '{path} belongs to user {owner}, not to the user of the agent ({user}).',
+      says: '{path} belongs to user {owner}, not to user {user}.',
       mend: '`chown {user} {path}`.',
     },
     'engine-open': {
@@ -41,13 +47,14 @@ export const files = defineCheck({
       fix: 'safe',
     },
   },
-  async gather({ config }) {
-    const found = await Promise.all(rulesOf(config).map(lookAt));
-    return { found: found.filter((one) => one !== null), user: process.geteuid?.() ?? 0 };
+  async gather(subject) {
+    const found = await Promise.all(rulesOf(subject).map(lookAt));
+    const users = await usersIn(join(subject.places.root, 'etc/passwd'));
+    return { found: found.filter((one) => one !== null), self: process.geteuid?.() ?? 0, users };
   },
-  judge: ({ found, user }) => ({
+  judge: ({ found, self, users }) => ({
     summary: `${found.length} files and sockets looked at`,
-    findings: found.flatMap((one) => judgeOne(one, user)),
+    findings: found.flatMap((one) => judgeOne(one, self, users)),
   }),
   async fix({ values }) {
     const [path, mode] = [String(values?.['path']), String(values?.['mode'])];
@@ -56,8 +63,12 @@ export const files = defineCheck({
   },
 });
 
-/** Deeper ones are behind the state folder, which nobody else may enter. */
-const rulesOf = ({ stateFolder, agentSocket, proxySocket, dockerSocket, sandboxFolder }: SubjectConfig): Rule[] => [
+/** Deeper ones are behind a state folder, which nobody else may enter. What is not on this host is not looked at. */
+const rulesOf = (subject: Subject): Rule[] => [...agentRules(subject), ...serviceRules(subject)];
+
+const agentRules = ({
+  config: { stateFolder, agentSocket, proxySocket, dockerSocket, sandboxFolder },
+}: Subject): Rule[] => [
   { path: stateFolder, mode: 0o700, kind: 'ours' },
   ...['identity.json', 'host-key.pem', 'secret.key'].map((name): Rule => ({
     path: join(stateFolder, name),
@@ -70,6 +81,33 @@ const rulesOf = ({ stateFolder, agentSocket, proxySocket, dockerSocket, sandboxF
   { path: dockerSocket, mode: 0o660, kind: 'engine' },
 ];
 
+/** As installer/install/ and the units make them. Only there hub and proxy have users of their own. */
+function serviceRules({ config, places }: Subject): Rule[] {
+  const { settings, hubState } = layoutAt(places.root);
+  const state = dirname(config.stateFolder);
+  const isInstalled = dirname(hubState) === state;
+  return [
+    ...['agent.env', 'proxy.env', 'hub.env', 'admin-token'].map((name): Rule => ({
+      path: join(settings, name),
+      mode: 0o600,
+      kind: 'ours',
+      user: 'root',
+    })),
+    ...['hub', 'proxy'].map((name): Rule => ({
+      path: join(state, name),
+      mode: 0o700,
+      kind: 'ours',
+      ...(isInstalled && { user: `orkestr-${name}` }),
+    })),
+  ];
+}
+
+/** By passwd(5). Without the file whose a folder is cannot be told, and is not. */
+async function usersIn(file: string): Promise<Users> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
+}
+
 async function lookAt(rule: Rule): Promise<Found | null> {
   try {
     const { mode, uid } = await lstat(rule.path);
@@ -81,9 +119,11 @@ async function lookAt(rule: Rule): Promise<Found | null> {
   }
 }
 
-function judgeOne({ path, mode, kind, actual, owner }: Found, user: number): Finding<Problem>[] {
-  const values = { path, actual: octal(actual), mode: octal(actual & mode), owner, user };
-  const foreign = owner !== user && owner !== 0 && kind === 'ours' && !path.endsWith('.sock');
+function judgeOne({ path, mode, kind, actual, owner, user }: Found, self: number, users: Users): Finding<Problem>[] {
+  const values = { path, actual: octal(actual), mode: octal(actual & mode), owner, user: user ?? self };
+  // Root may have the agent's: it reads them all the same.
+  const rightful = user === undefined ? [self, 0] : [users.get(user) ?? owner];
+  const foreign = !rightful.includes(owner) && kind === 'ours' && !path.endsWith('.sock');
   return [
     ...when((actual & ~mode) !== 0, { problem: kind === 'ours' ? 'too-open' : 'engine-open', values }),
     ...when(foreign, { problem: 'wrong-owner', values }),

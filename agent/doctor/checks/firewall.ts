@@ -9,7 +9,7 @@ const LOOK_MS = 1000;
 export const firewall = defineCheck({
   name: 'firewall',
   about:
-    "Apps are kept from the host's ports and from the metadata service of the cloud: chains of ours behind INPUT and FORWARD of the table mangle.",
+    "Apps are kept from the host's ports and from the metadata service of the cloud: chains of ours, before everything else in INPUT and FORWARD of the table mangle.",
   problems: {
     missing: {
       level: 'fail',

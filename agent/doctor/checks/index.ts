@@ -10,6 +10,8 @@ import { drift } from './drift.ts';
 import { engine } from './engine.ts';
 import { files } from './files.ts';
 import { firewall } from './firewall.ts';
+import { hostFirewall } from './host-firewall.ts';
+import { hubRoute } from './hub-route.ts';
 import { hub } from './hub.ts';
 import { journal } from './journal.ts';
 import { keys } from './keys.ts';
@@ -29,6 +31,7 @@ export const CHECKS: readonly Check[] = [
   ports,
   certificates,
   drift,
+  hubRoute,
   agent,
   hub,
   clock,
@@ -41,6 +44,7 @@ export const CHECKS: readonly Check[] = [
   orphans,
   journal,
   firewall,
+  hostFirewall,
   disk,
   memory,
   cgroup,

@@ -1,6 +1,7 @@
 /** The proxy: does it answer, and has every route somebody to answer it. */
 import { existsSync } from 'node:fs';
 import { OrkestrError } from '../../../protocol/errors.ts';
+import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
 import type { TableView } from '../../../protocol/proxy-admin.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Subject } from '../subject.ts';
@@ -51,10 +52,8 @@ export const proxy = defineCheck({
       return { summary: 'does not answer', findings: [{ problem: away, values: { socket }, evidence: [why] }] };
     }
     const { upstreams, startedAt } = facts.table;
-    const empty = upstreams.filter(
-      ({ targets, held }) =>
-        held === null && !targets.some(({ state, suspended }) => state === 'healthy' && !suspended),
-    );
+    // The hub's own: another check.
+    const empty = upstreams.filter((one) => one.id !== HUB_UPSTREAM && !takesRequests(one));
     return {
       summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
       findings: [
@@ -71,6 +70,10 @@ export const proxy = defineCheck({
     };
   },
 });
+
+/** Whether a request would be sent somewhere, now or when the hold on it ends. */
+export const takesRequests = ({ targets, held }: TableView['upstreams'][number]): boolean =>
+  held !== null || targets.some(({ state, suspended }) => state === 'healthy' && !suspended);
 
 /** What the proxy says about its table file; empty: nothing is wrong with it. */
 async function unreadableTable({ proxy: asked }: Subject): Promise<readonly string[]> {

@@ -27,8 +27,10 @@ const BUILDKIT: readonly Escape[] = [
 ];
 
 const SAYS = '{part} {version} has, by its version number, known ways out of a container: {cves}.';
-const MEND =
-  'Your distribution may have mended it without a new number: look at `apt-get changelog {package}`. Else `apt-get update && apt-get install --only-upgrade {package}`.';
+const MEND = {
+  apt: 'Your distribution may have mended it without a new number: look at `apt-get changelog {package}`. Else `apt-get update && apt-get install --only-upgrade {package}`.',
+  dnf: 'Your distribution may have mended it without a new number: look at `dnf updateinfo list --installed`. Else `dnf upgrade docker-ce containerd.io`, or whatever package it came in: `rpm -qf "$(command -v runc)"`.',
+};
 
 export const runtime = defineCheck({
   name: 'runtime',

@@ -29,6 +29,11 @@ export const units = defineCheck({
       says: '{unit} has failed ({result}).',
       mend: '`journalctl -u {unit} -n 50 --no-pager` says why; then `systemctl reset-failed {unit} && systemctl start {unit}`.',
     },
+    restarting: {
+      level: 'fail',
+      says: '{unit} has ended ({result}) and is about to be started again.',
+      mend: '`journalctl -u {unit} -n 50 --no-pager` says why; it is started until it stays.',
+    },
     inactive: { level: 'fail', says: '{unit} is not active ({state}).', mend: '`systemctl start {unit}`.' },
     disabled: {
       level: 'warn',
@@ -68,12 +73,13 @@ const unitsOf = (text: string): readonly Unit[] =>
       ),
     );
 
-function judgeUnit(fields: Unit): Finding<'failed' | 'inactive' | 'disabled' | 'restarts'>[] {
+function judgeUnit(fields: Unit): Finding<'failed' | 'restarting' | 'inactive' | 'disabled' | 'restarts'>[] {
   const { Id: unit = '', ActiveState: state = '', SubState: sub = '', Result: result = '' } = fields;
   const enabled = fields['UnitFileState'] ?? '';
   const restarts = Number(fields['NRestarts'] ?? 0);
   return [
     ...when(state === 'failed', { problem: 'failed', values: { unit, result } }),
+    ...when(sub === 'auto-restart', { problem: 'restarting', values: { unit, result } }),
     ...when(state === 'inactive', { problem: 'inactive', values: { unit, state: `${state}, ${sub}` } }),
     ...when(enabled === 'disabled' || enabled === 'masked', { problem: 'disabled', values: { unit, state: enabled } }),
     ...when(restarts >= MANY_RESTARTS, { problem: 'restarts', values: { unit, count: restarts } }),

@@ -11,7 +11,13 @@ import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
 import { shortCommit } from '../text/format.ts';
 
-type Options = PlaceOptions & { json?: boolean; detach?: boolean; commit?: string; variables?: 'current' | 'release' };
+interface Options extends PlaceOptions {
+  readonly json?: boolean;
+  readonly detach?: boolean;
+  readonly commit?: string;
+  readonly again?: boolean;
+  readonly variables?: 'current' | 'release';
+}
 
 export const addDeployCommands: AddCommands = (program, context, outcome) => {
   const settle = async (output: Output, options: Options, made: Deployment): Promise<number | void> => {
@@ -27,6 +33,7 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
       'orkestr deploy',
       'orkestr deploy --project shop --environment staging',
       'orkestr deploy --commit 1f0c6ad1f0c6ad1f0c6ad1f0c6ad1f0c6ad1f0c6 --detach',
+      'orkestr deploy --again    # new settings and variables for what is live, without a build',
       'orkestr deploy --json | jq -c \'select(.kind == "step") | .step | {name, status, ms}\'',
       '',
       'Exits 0 when live, 1 failed, 2 wrong usage, 3 cancelled or skipped, 4 hub not reachable, 130 detached by Ctrl-C.',
@@ -34,11 +41,22 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     ]),
   )
     .option('--commit <sha>', 'this commit instead of the newest')
+    .option('--again', 'what is live once more, from its image: with the settings and variables of now')
     .option('-d, --detach', 'do not wait for the end');
   action<Options>(deploy, context, outcome, async (output, options) => {
+    if (options.again === true) return settle(output, options, await deployAgain(options));
     const path = await environmentPath(context, options, 'deployments');
     return settle(output, options, await context.hub().post(path, { commit: options.commit }, Deployment));
   });
+
+  async function deployAgain(options: Options): Promise<Deployment> {
+    if (options.commit !== undefined) {
+      throw new OrkestrError('ORK_INVALID', '--again is for the commit that is live: leave --commit out.');
+    }
+    const live = await findDeployment(context, options, ({ status }) => status === 'live');
+    if (live === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing is live here yet: orkestr deploy');
+    return context.hub().post(`${apiPath('deployments', live.id)}/rollback`, { variables: 'current' }, Deployment);
+  }
 
   const rollback = withPlace(
     leaf(

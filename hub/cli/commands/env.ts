@@ -61,7 +61,8 @@ async function change(
   const now = await context.hub().patch(path, { kind, variables: Object.fromEntries(variables) }, z.array(Variable));
   show(context, output, now);
   const what = options.build === true ? 'build secret' : 'variable';
-  output.line(`\n${count(variables.size, what)} changed; active at the next deployment: orkestr deploy`);
+  const again = options.build === true ? '' : ', or without a build: orkestr deploy --again';
+  output.line(`\n${count(variables.size, what)} changed; active at the next deployment: orkestr deploy${again}`);
 }
 
 function show(context: Context, output: Output, variables: Variable[]): void {

@@ -59,7 +59,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     // The hub lays the changes over what is there (JSON Merge Patch, RFC 7396): null takes a setting back to its default.
     const body = { branch: options.branch, settings: changes };
     show(output, await context.hub().patch(await pathOf(context, options, slug), body, Environment));
-    output.line('\nActive at the next deployment: orkestr deploy');
+    output.line('\nActive at the next deployment: orkestr deploy, or without a build: orkestr deploy --again');
   });
 
   const remove = withProject(

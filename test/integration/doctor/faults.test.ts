@@ -22,7 +22,7 @@ describe('doctor', () => {
       JSON.stringify(report, null, 1),
     );
     const skipped = report.checks.filter(({ level }) => level === 'skipped').map(({ name }) => name);
-    assert.deepEqual(skipped, ['registry', 'units', 'upgrade']);
+    assert.deepEqual(skipped, ['hub-route', 'registry', 'units', 'upgrade']);
   });
 
   for (const fault of FAULTS) {

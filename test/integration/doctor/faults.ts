@@ -376,6 +376,30 @@ export const FAULTS: readonly Fault[] = [
     tells: /has 0 of 2 rules/,
   },
   {
+    name: 'a firewall rule of ours lets through what it should drop',
+    async inject(host, undo) {
+      undo(() => mend(host.subject(), { checks: CHECKS, confirmed: false }));
+      const rule = [`ORKESTR-${host.scope}`, '2', '-j', 'ACCEPT'];
+      await host.inside('iptables', ['-w', '5', '-t', 'mangle', '-R', ...rule], { timeoutMs: 10_000 });
+    },
+    finds: ['firewall/missing'],
+    mend: /doctor --fix/,
+    tells: /has "-j ACCEPT" where "-j DROP" belongs/,
+  },
+  {
+    name: 'ufw keeps visitors out',
+    async inject(host, undo) {
+      const iptables = (...args: string[]): Promise<unknown> =>
+        host.inside('iptables', ['-w', '5', ...args], { timeoutMs: 10_000 });
+      undo(() => iptables('-P', 'INPUT', 'ACCEPT'));
+      undo(() => iptables('-X', 'ufw-user-input'));
+      await iptables('-N', 'ufw-user-input');
+      await iptables('-P', 'INPUT', 'DROP');
+    },
+    finds: ['host-firewall/ufw'],
+    mend: /`ufw allow \d+\/tcp`/,
+  },
+  {
     name: 'the journal is damaged',
     inject(host, undo) {
       const path = join(host.state, 'journal.sqlite');

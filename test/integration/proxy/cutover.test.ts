@@ -135,7 +135,7 @@ test('at the deadline of a drain a waiting client gets 503, a begun response is 
   await other.sees(/^HTTP\/1.1 503 .*ORK_APP_UNAVAILABLE/s);
   await first.end();
   await second.end();
-  assert.equal(viewOf(edge)?.failed, 1);
+  assert.equal(viewOf(edge)?.failed, 2);
 });
 
 testBoth('at the deadline of a drain WebSockets end with FIN, never with a reset', async (t) => {

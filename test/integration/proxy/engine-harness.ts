@@ -39,6 +39,7 @@ export interface ServingSettings {
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: Partial<Limits>;
   readonly trusted?: readonly string[];
+  readonly proxyProtocol?: boolean;
   /** Open HTTP-01 challenges: token → body. */
   readonly challenges?: ReadonlyMap<string, string>;
 }
@@ -74,7 +75,8 @@ export async function startServing(t: TestContext, settings: ServingSettings = {
     terminator: challenging(challenges),
     tableUnreadable: () => false,
   };
-  const edge = new Edge(context, { engine: engineOf(t), trusted: settings.trusted ?? [], proxyProtocol: false }, null);
+  const { trusted = [], proxyProtocol = false } = settings;
+  const edge = new Edge(context, { engine: engineOf(t), trusted, proxyProtocol }, null);
   const { port } = await edge.listen({ host: '127.0.0.1', port: 0 });
   const wires: Wire[] = [];
   t.after(async () => {

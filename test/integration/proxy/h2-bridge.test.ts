@@ -204,6 +204,45 @@ test('a request to a held upstream waits, and goes on when the hold ends', async
   assert.equal((await answer).status, 200);
 });
 
+test('a request that waits in a hold is rated once', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const app = await scriptedUpstream(t, answering(OK));
+  const ratePerClient = { requests: 1, perSeconds: 60, burst: 0 };
+  edge.plane.put(entryFor(app.port, { edge: EdgeSettings.parse({ ratePerClient }) }));
+  const upstream = edge.plane.routesOf('app.test')?.find('/')?.upstream;
+  upstream?.hold({ maxRequests: 10, maxBytes: 1_000_000, maxMs: 10_000 });
+  const session = await edge.connect();
+  const answer = ask(session, {});
+  await eventually('it waits', () => upstream?.counts().held === 1);
+  upstream?.resume();
+  assert.equal((await answer).status, 200);
+  assert.equal((await ask(session, {})).status, 429);
+});
+
+test('with the engine http-proxy every request goes its way', async (t) => {
+  const edge = await startHttp2Edge(t, { engine: 'http-proxy' });
+  const app = await scriptedUpstream(t, answering(OK));
+  edge.plane.put(entryFor(app.port));
+  assert.equal((await ask(await edge.connect(), {})).status, 200);
+  await eventually('it is told', () => edge.seen.length === 1);
+  assert.equal(edge.seen[0]?.engine, 'general');
+});
+
+test('a body that trickles is 408 once its grace is over, and its app is let off', async (t) => {
+  let aheadMs = 0;
+  const edge = await startHttp2Edge(t, { aheadMs: () => aheadMs });
+  const app = await scriptedUpstream(t);
+  edge.plane.put(entryFor(app.port));
+  const session = await edge.connect();
+  const stream = session.request({ ':method': 'POST', ':authority': 'app.test', ':path': '/' }, { endStream: false });
+  stream.write('a');
+  await (await app.wire(0)).sees('a');
+  aheadMs = 30_000;
+  stream.write('b');
+  assert.equal((await reply(stream)).status, 408);
+  await (await app.wire(0)).end();
+});
+
 test('a closing proxy lets what is in flight finish and says GOAWAY without an error', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer as createHttp2Server } from 'node:http2';
 import type { ServerHttp2Session } from 'node:http2';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { EdgeSettings } from '../../../protocol/edge.ts';
@@ -56,6 +57,9 @@ async function grpcApp(t: TestContext): Promise<{ port: number; cancelled: () =>
   return { port, cancelled: () => cancelled };
 }
 
+/** Deadlines are looked at once a second. */
+const LOOKED_AT_MS = 1500;
+
 function h2cEntry(port: number, changes: Partial<UpstreamEntry> = {}): UpstreamEntry {
   return entryFor(port, { edge: EdgeSettings.parse({ appProtocol: 'h2c' }), ...changes });
 }
@@ -106,6 +110,21 @@ test('gRPC calls go through: unary, trailers, errors, and streams in both direct
   assert.equal(code, grpc.status.OK);
   await eventually('all are counted', () => edge.seen.length === 3);
   assert.ok(edge.seen.every(({ outcome }) => outcome === 'served'));
+});
+
+test('a stream of messages may be quiet before its first one for longer than an answer may take to begin', async (t) => {
+  let aheadMs = 0;
+  const edge = await startHttp2Edge(t, { aheadMs: () => aheadMs });
+  const { port } = await grpcApp(t);
+  edge.plane.put(h2cEntry(port, { edge: EdgeSettings.parse({ appProtocol: 'h2c', responseSeconds: 60 }) }));
+  const chat = grpcClient(t, edge).makeBidiStreamRequest(ECHO.chat.path, text.serialize, text.deserialize);
+  const route = edge.plane.routesOf('app.test')?.find('/');
+  await eventually('it is under way', () => route?.upstream.counts().targets[0]?.inFlight === 1);
+  aheadMs = 300_000;
+  await delay(LOOKED_AT_MS);
+  chat.write('one');
+  assert.deepEqual(await once(chat, 'data'), ['echo one']);
+  chat.end();
 });
 
 test('a client that cancels a call cancels it at the app', async (t) => {

@@ -25,7 +25,10 @@ import { makeCertificate } from '../../harness/certificates.ts';
 import { listen, temporaryFolder } from './harness.ts';
 
 /** What the observer was told, copied. */
-export type Seen = Pick<Ended, 'method' | 'status' | 'outcome' | 'targetId' | 'bytesIn' | 'bytesOut' | 'httpVersion'>;
+export type Seen = Pick<
+  Ended,
+  'method' | 'status' | 'outcome' | 'targetId' | 'bytesIn' | 'bytesOut' | 'httpVersion' | 'engine'
+>;
 
 export interface Http2Edge {
   readonly context: Context;
@@ -43,12 +46,13 @@ export interface Http2Settings {
   readonly aheadMs?: () => number;
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: Partial<Limits>;
+  readonly engine?: 'fast' | 'http-proxy';
 }
 
 export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {}): Promise<Http2Edge> {
   const seen: Seen[] = [];
-  const note = ({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion }: Ended): void => {
-    seen.push({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion });
+  const note = ({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion, engine }: Ended): void => {
+    seen.push({ method, status, outcome, targetId, bytesIn, bytesOut, httpVersion, engine });
   };
   const observer = { upstream: () => ({ ended: note }), unrouted: note, forget: () => undefined };
   const limits = { ...DEFAULT_LIMITS, ...settings.limits };
@@ -77,7 +81,7 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
   const pools = new Pools(limits, timeouts, systemClock);
   const sweep = setInterval(() => pools.tick(), 50);
   const general = new GeneralServer(context);
-  const front = new Http2Front(context, pools, general);
+  const front = new Http2Front(context, pools, general, settings.engine);
   const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test', 'DNS:b.test']);
   const server = createServer({ cert, key, ALPNProtocols: ['h2'], noDelay: true }, (socket) => front.accept(socket));
   // Handshakes that clients of tests break off.

@@ -1,12 +1,14 @@
-/** Writing to TLS connections whose reader is slow. */
+/** Writing to connections whose reader is slow. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createConnection, createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { connect, createSecureContext, TLSSocket } from 'node:tls';
+import { connect, createSecureContext, createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { Outlet } from '../../../proxy/fast/outlet.ts';
 import { makeCertificate } from '../../harness/certificates.ts';
-import { eventually, temporaryFolder } from './harness.ts';
+import { eventually, listen, temporaryFolder } from './harness.ts';
 
 /** One end of a connection that takes a write only when it is let. */
 class Gated extends Duplex {
@@ -64,3 +66,29 @@ test('a small write behind a large one that waits does not keep the end of the w
   }
   assert.equal(told, 1);
 });
+
+for (const isSecure of [false, true]) {
+  const kind = isSecure ? 'TLS' : 'a plain connection';
+  test(`what the kernel has not taken of ${kind} grows less while a slow reader reads`, async (t) => {
+    const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test']);
+    const server = isSecure ? createTlsServer({ cert, key }) : createServer();
+    const port = await listen(server);
+    t.after(() => server.close());
+    const accepted = once(server, isSecure ? 'secureConnection' : 'connection') as Promise<[Socket]>;
+    const reader = isSecure ? connect({ port, ca: cert, servername: 'app.test' }) : createConnection(port);
+    const [socket] = await accepted;
+    t.after(() => [reader, socket].forEach((each) => each.destroy()));
+    reader.pause();
+    const outlet = new Outlet(socket, () => undefined);
+    if (!isSecure) outlet.open();
+    // More than the kernel keeps for both ends.
+    const large = Buffer.alloc(2 ** 25);
+    assert.equal(outlet.write(large, 0, large.length), false);
+    await eventually('the kernel is full', () => outlet.queued > 0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const before = outlet.queued;
+    reader.resume();
+    await eventually('some of it has gone', () => outlet.queued < before);
+    await eventually('all of it has gone', () => outlet.queued === 0);
+  });
+}

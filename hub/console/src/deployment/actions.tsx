@@ -20,19 +20,27 @@ export function CancelButton({ deployment, done }: { deployment: Deployment; don
   );
 }
 
-/** Back to a release that has been live and is not any more. */
+/** Back to a release that has been live; or what is live once more, for settings and variables that have changed. */
 export function RollbackButton({ deployment }: { deployment: Deployment }) {
   const { route } = useLocation();
-  if (deployment.status !== 'superseded') return null;
+  const { status, environment } = deployment;
+  if (status !== 'superseded' && status !== 'live') return null;
   const rollback = async (): Promise<void> => {
     const made = await call<Deployment>('POST', `${apiPath('deployments', deployment.id)}/rollback`, {});
     route(`/deployments/${made.id}`);
   };
   const commit = shortCommit(deployment.commit);
-  const question = `Roll ${deployment.environment.slug} back to ${commit}? Today's variables are used.`;
+  const { yes, label, question } =
+    status === 'live'
+      ? {
+          yes: 'Deploy again',
+          label: `Deploy ${commit} again`,
+          question: `Deploy ${commit} again, with today's settings?`,
+        }
+      : { yes: 'Roll back', label: `Roll back to ${commit}`, question: `Roll ${environment.slug} back to ${commit}?` };
   return (
-    <ActionButton act={rollback} confirm={{ question, yes: 'Roll back' }} label={`Roll back to ${commit}`}>
-      Roll back
+    <ActionButton act={rollback} confirm={{ question: `${question} Today's variables are used.`, yes }} label={label}>
+      {yes}
     </ActionButton>
   );
 }

@@ -1,0 +1,88 @@
+/** Angular: what `ng build` leaves, as angular.json says it of its project. */
+import { z } from 'zod';
+import { parseJsonWithComments } from '../manifests.ts';
+import { shortName } from './framework.ts';
+import type { ConfigFile, Framework } from './framework.ts';
+import { lists } from './package-json.ts';
+import type { PackageJson } from './package-json.ts';
+
+const OutputPath = z.union([
+  z.string(),
+  z.looseObject({ base: z.string(), browser: z.string().optional(), server: z.string().optional() }),
+]);
+const Targets = z.looseObject({
+  build: z
+    .looseObject({
+      builder: z.string().default(''),
+      options: z.looseObject({ outputPath: OutputPath.optional(), outputMode: z.string().optional() }).default({}),
+    })
+    .optional(),
+});
+const Project = z.looseObject({
+  projectType: z.string().optional(),
+  architect: Targets.optional(),
+  targets: Targets.optional(),
+});
+const AngularJson = z.looseObject({
+  defaultProject: z.string().optional(),
+  projects: z.record(z.string(), Project).default({}),
+});
+
+interface Build {
+  /** Folder with what the browser gets. */
+  readonly browser: string;
+  /** Start file of a server, if one is built. */
+  readonly server: string;
+  /** All pages are rendered by the build. */
+  readonly isStatic: boolean;
+}
+
+/** The project that `ng build` builds: the one that the script names, the default one, else the first that is an app. */
+function projectOf({ scripts }: PackageJson, { path, text }: ConfigFile) {
+  const all = text === '' ? AngularJson.parse({}) : parseJsonWithComments(path, text, AngularJson);
+  const { defaultProject, projects } = all;
+  const apps = Object.keys(projects).filter((name) => projects[name]?.projectType !== 'library');
+  const said = /\bng build ([\w@./-]+)/.exec(scripts['build'] ?? '')?.[1];
+  const name = [said, defaultProject].find((one) => one !== undefined && apps.includes(one)) ?? apps[0];
+  const project = name === undefined ? undefined : projects[name];
+  return { name, build: (project?.architect ?? project?.targets)?.build };
+}
+
+function buildOf(manifest: PackageJson, config: ConfigFile): Build {
+  const { name = shortName(manifest), build } = projectOf(manifest, config);
+  const { outputPath = `dist/${name}`, outputMode } = build?.options ?? {};
+  const said: Exclude<z.infer<typeof OutputPath>, string> = typeof outputPath === 'string'
+    ? { base: outputPath }
+    : outputPath;
+  const base = safe(said.base);
+  // Since version 17 the builder `application` puts the files of the browser into a folder of their own.
+  const browser = build?.builder.endsWith(':application') === true ? (said.browser ?? 'browser') : '';
+  return {
+    browser: browser === '' ? base : `${base}/${safe(browser)}`,
+    server: `${base}/${safe(said.server ?? 'server')}/server.mjs`,
+    isStatic: outputMode === 'static',
+  };
+}
+
+/** It stands in a Dockerfile. */
+function safe(folder: string): string {
+  const path = folder.replace(/^\.\//, '').replace(/\/$/, '');
+  return /^[A-Za-z0-9_@][A-Za-z0-9._/@-]*$/.test(path) && !path.split('/').includes('..') ? path : 'dist';
+}
+
+export const ANGULAR: Framework = {
+  name: 'Angular',
+  packages: ['@angular/core'],
+  publicPrefixes: ['NG_APP_'],
+  port: 4000,
+  build: 'ng build',
+  config: ['angular.json'],
+  output(manifest, config) {
+    const { browser, isStatic } = buildOf(manifest, config);
+    if (lists(manifest, '@angular/ssr') && !isStatic) return null;
+    // For paths that are not rendered by the build, where index.html is one that was.
+    return { folder: browser, singlePage: true, fallback: 'index.csr.html' };
+  },
+  start: (manifest, config) => `node ${buildOf(manifest, config).server}`,
+  development: /\bng (?:serve|s)\b|\bng$/,
+};

@@ -1,0 +1,105 @@
+/** Which apps keep their development dependencies in the image. What package managers do is shown by `npm run e2e:apps`. */
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+type Files = Record<string, string>;
+
+const plan = (manifest: object, files: Files = { 'package-lock.json': '{}' }, asked = {}): Promise<BuildPlan> =>
+  repository.plan({ 'package.json': JSON.stringify(manifest), ...files }, asked);
+const prunes = ({ dockerfile }: BuildPlan): boolean => /prune|--omit=dev|--prod|focus/.test(dockerfile.text);
+const kept = ({ warnings }: BuildPlan): string =>
+  warnings.find((text) => text.endsWith('all of them stay in the image.')) ?? '';
+
+test('a start line that needs a development dependency anywhere keeps them all, and says which', async () => {
+  const lines: Record<string, string> = {
+    'tsx main.ts': 'tsx',
+    'NODE_ENV=production tsx main.ts': 'tsx',
+    'node --import tsx main.ts': 'tsx',
+    'node --import=tsx/esm main.ts': 'tsx',
+    'node -r @swc-node/register main.ts': '@swc-node/register',
+    'prisma migrate deploy && node main.js': 'prisma',
+    'npx tsc && node main.js': 'typescript',
+    './node_modules/.bin/tsx main.ts': 'tsx',
+    'npm run compile && node main.js': 'typescript',
+  };
+  const devDependencies = { tsx: '4', prisma: '6', typescript: '5', '@swc-node/register': '1' };
+  for (const [start, name] of Object.entries(lines)) {
+    const made = await plan({ scripts: { start, compile: 'yarn run tsc', tsc: 'tsc -p .' }, devDependencies });
+    assert.equal(
+      kept(made),
+      `The start command needs ${name}, a development dependency: all of them stay in the image.`,
+      start,
+    );
+    assert.ok(!prunes(made), start);
+  }
+  const plain = await plan({ scripts: { start: 'node main.js', compile: 'tsc' }, devDependencies });
+  assert.deepEqual([kept(plain), prunes(plain)], ['', true]);
+});
+
+test('what runs before the start counts, and so do the tools of the workspace', async () => {
+  const scripts = { prestart: 'tsc', start: 'node main.js' };
+  assert.match(kept(await plan({ scripts, devDependencies: { typescript: '5' } })), /needs typescript/);
+  const files = {
+    'package-lock.json': '{}',
+    'apps/api/package.json': JSON.stringify({ name: 'api', scripts: { start: 'tsx main.ts' } }),
+  };
+  const member = await plan({ workspaces: ['apps/*'], devDependencies: { tsx: '4' } }, files);
+  assert.match(kept(member), /needs tsx/);
+});
+
+test('what is a dependency of production too needs no development', async () => {
+  const both = { scripts: { start: 'tsx main.ts' }, dependencies: { tsx: '4' }, devDependencies: { tap: '1' } };
+  assert.equal(kept(await plan(both)), '');
+});
+
+test('Next.js reads its configuration when it starts, and keeps the compiler for one in TypeScript', async () => {
+  const manifest = {
+    scripts: { start: 'next start' },
+    dependencies: { next: '16' },
+    devDependencies: { typescript: '5' },
+  };
+  const lock = { 'package-lock.json': '{}' };
+  const typed = await plan(manifest, { ...lock, 'next.config.ts': 'export default {}' });
+  assert.match(kept(typed), /^next\.config\.ts needs typescript at the start, a development dependency/);
+  assert.ok(!prunes(typed));
+  assert.ok(prunes(await plan(manifest, { ...lock, 'next.config.mjs': 'export default {}' })));
+});
+
+test('pnpm takes development dependencies out without making the others anew', async () => {
+  const manifest = { scripts: { build: 'tsc', start: 'node main.js' }, dependencies: { '@prisma/client': '6' } };
+  const { dockerfile } = await plan(manifest, { 'pnpm-lock.yaml': "lockfileVersion: '9.0'" });
+  assert.match(dockerfile.text, / CI=1 pnpm install --prod --ignore-scripts --config\.modules-cache-max-age=0 /);
+  assert.doesNotMatch(dockerfile.text, /pnpm prune/);
+});
+
+test('Yarn 4 would run the own scripts of an app again, and keeps what they may need', async () => {
+  const manifest = { scripts: { postinstall: 'nuxt prepare', start: 'node a.js' }, dependencies: { koa: '2' } };
+  const berry = { 'yarn.lock': '__metadata:\n  version: 8\n' };
+  assert.match(kept(await plan(manifest, berry)), /^yarn would run scripts\.postinstall again/);
+  assert.ok(prunes(await plan({ ...manifest, scripts: { prepare: 'husky', start: 'node a.js' } }, berry)));
+});
+
+test('bun installs production anew, unless something that was made since would be lost', async () => {
+  const bun = { 'bun.lock': '{}' };
+  const manifest = { scripts: { build: 'tsc', start: 'bun main.js' }, dependencies: { hono: '4' } };
+  const anew = /rm -rf node_modules && bun install --production --frozen-lockfile$/m;
+  assert.match((await plan(manifest, bun)).dockerfile.text, anew);
+  const others: [object, RegExp][] = [
+    [{ ...manifest, dependencies: { '@prisma/client': '6' } }, /^bun would take the client that Prisma generates out/],
+    [{ ...manifest, scripts: { ...manifest.scripts, prepare: 'husky' } }, /^bun would run scripts\.prepare again/],
+    [{ ...manifest, workspaces: ['packages/*'] }, /^bun would install every member again/],
+  ];
+  for (const [other, why] of others) {
+    const made = await plan(other, bun);
+    assert.match(kept(made), why);
+    assert.doesNotMatch(made.dockerfile.text, anew);
+  }
+});

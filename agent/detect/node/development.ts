@@ -1,0 +1,98 @@
+/** Why development dependencies stay in the image: what runs needs one of them, or taking them out would take more along. */
+import type { NodeApp } from './app.ts';
+import { lists } from './package-json.ts';
+import type { PackageJson } from './package-json.ts';
+import { managerOf, shownName } from './package-manager.ts';
+import type { ChosenManager, ManagerName } from './package-manager.ts';
+import type { Running } from './start.ts';
+
+/** Packages behind programs of another name, and what programs need beside their own package. */
+const PACKAGES_OF: Readonly<Record<string, readonly string[]>> = {
+  'babel-node': ['@babel/node'],
+  dotenv: ['dotenv-cli'],
+  'mikro-orm': ['@mikro-orm/cli'],
+  nest: ['@nestjs/cli'],
+  ng: ['@angular/cli'],
+  'run-p': ['npm-run-all', 'npm-run-all2'],
+  'run-s': ['npm-run-all', 'npm-run-all2'],
+  sequelize: ['sequelize-cli'],
+  swc: ['@swc/cli'],
+  'ts-node': ['typescript'],
+  'ts-node-dev': ['typescript'],
+  tsc: ['typescript'],
+  'vue-cli-service': ['@vue/cli-service'],
+  webpack: ['webpack-cli'],
+};
+
+/** Of the app, and of the root of its workspace. */
+type Manifests = readonly PackageJson[];
+
+/** The beginning of a warning, or null when they can be taken out. */
+export function whyKept(
+  app: NodeApp,
+  { config, framework, start }: Running,
+  manager: Pick<ChosenManager, 'name'>,
+): string | null {
+  const manifests = app.folder === '.' ? [app.manifest] : [app.manifest, app.rootManifest];
+  const isDevelopment = (name: string): boolean =>
+    manifests.some(({ devDependencies }) => Object.hasOwn(devDependencies, name)) &&
+    !manifests.some(({ dependencies }) => Object.hasOwn(dependencies, name));
+  const program = packagesIn(linesOf(manifests, start?.command ?? '')).find(isDevelopment);
+  if (program !== undefined) return `The start command needs ${program}, a development dependency`;
+  const needed = framework?.needsAtStart?.(config) ?? null;
+  if (needed !== null && isDevelopment(needed)) {
+    return `${config.path} needs ${needed} at the start, a development dependency`;
+  }
+  return whyNotPruned(app, manifests, manager.name);
+}
+
+/** Some can only take them out by another install, which knows nothing of what was made since the first. */
+function whyNotPruned({ workspace }: NodeApp, manifests: Manifests, name: ManagerName): string | null {
+  const { pruneInstallsAnew, pruneRunsScripts } = managerOf({ name });
+  if (pruneInstallsAnew === true && manifests.some((manifest) => lists(manifest, 'prisma', '@prisma/client'))) {
+    return `${shownName(name)} would take the client that Prisma generates out with development dependencies`;
+  }
+  if (pruneInstallsAnew === true && workspace !== null) {
+    return `${shownName(name)} would install every member again, without the tools that it was built with`;
+  }
+  const script = manifests.flatMap((manifest) => installScriptsOf(manifest, name))[0];
+  return pruneRunsScripts !== true || script === undefined
+    ? null
+    : `${shownName(name)} would run scripts.${script} again, without the development dependencies that it may need`;
+}
+
+/** Scripts that package managers run by themselves during an install: they may need any file of the repository. */
+export function installScriptsOf({ scripts }: PackageJson, manager: ManagerName): string[] {
+  const names = ['preinstall', 'install', 'postinstall', ...(manager === 'berry' ? [] : ['prepare'])];
+  return names.filter((name) => Object.hasOwn(scripts, name));
+}
+
+/** A start command and the scripts that it calls. */
+function linesOf(manifests: Manifests, command: string): string[] {
+  const lines = [command];
+  const called = new Set<string>();
+  // The list grows while it is walked; each script is in it once, however they call each other.
+  for (const line of lines) {
+    for (const [, name = ''] of line.matchAll(/\b(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)? ([\w:.-]+)/g)) {
+      if (called.has(name)) continue;
+      called.add(name);
+      for (const { scripts } of manifests) {
+        lines.push(...[`pre${name}`, name, `post${name}`].flatMap((script) => ownScript(scripts, script)));
+      }
+    }
+  }
+  return lines;
+}
+
+const ownScript = (scripts: PackageJson['scripts'], name: string): string[] =>
+  Object.hasOwn(scripts, name) ? [scripts[name] ?? ''] : [];
+
+/** Names of packages that words of the lines may stand for: `tsx`, `dotenv/config`, `--import=@swc-node/register/esm`. */
+function packagesIn(lines: readonly string[]): string[] {
+  const words = lines.flatMap((line) => line.split(/[\s"'=;&|(){}]+/));
+  return words.flatMap((word) => {
+    const path = word.replace(/^(?:\.\/)?node_modules\/(?:\.bin\/)?/, '');
+    const name = /^(?:@[\w.-]+\/)?[\w.-]+/.exec(path)?.[0];
+    return name === undefined ? [] : [name, ...(Object.hasOwn(PACKAGES_OF, name) ? (PACKAGES_OF[name] ?? []) : [])];
+  });
+}

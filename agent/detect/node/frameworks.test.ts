@@ -1,0 +1,247 @@
+/** What builds of frameworks leave, as their templates of today and their configuration files say it. */
+import { strict as assert } from 'node:assert';
+import { after, before, describe, test } from 'node:test';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { RepositoryFolder } from '../test-repository.ts';
+
+let repository: RepositoryFolder;
+before(async () => {
+  repository = await RepositoryFolder.make();
+});
+after(() => repository.remove());
+
+type Files = Record<string, string>;
+
+const plan = (manifest: object, files: Files = {}, asked = {}): Promise<BuildPlan> =>
+  repository.plan({ 'package.json': JSON.stringify(manifest), 'package-lock.json': '{}', ...files }, asked);
+
+async function refusal(manifest: object, files: Files = {}, asked = {}): Promise<OrkestrError> {
+  const error: unknown = await plan(manifest, files, asked).then(
+    () => assert.fail('a plan was made'),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof OrkestrError, String(error));
+  return error;
+}
+
+const site = ({ runtime, outputDirectory, files }: BuildPlan): [string, string | undefined, string] => {
+  const text = files.find(({ path }) => path.endsWith('nginx.conf'))?.text ?? '';
+  return [runtime, outputDirectory, /try_files \$uri \S+ \S+ (.*);/.exec(text)?.[1] ?? ''];
+};
+
+describe('SvelteKit', () => {
+  const kit = (...adapters: string[]): object => ({
+    scripts: { build: 'vite build' },
+    devDependencies: Object.fromEntries(['@sveltejs/kit', 'vite', ...adapters].map((name) => [name, '1'])),
+  });
+  const config = (adapter: string, options = ''): Files => ({
+    'svelte.config.js': `import adapter from '${adapter}';\nexport default { kit: { adapter: adapter(${options}) } };\n`,
+  });
+
+  test('adapter-auto, which its template has, is told to build a server, with a warning that it is not locked', async () => {
+    const made = await plan(kit('@sveltejs/adapter-auto'), {
+      'vite.config.ts': "import adapter from '@sveltejs/adapter-auto';\n",
+    });
+    assert.equal(made.startCommand, 'node build');
+    assert.match(made.dockerfile.text, /^ENV GCP_BUILDPACKS=orkestr\nRUN npm run build$/m);
+    assert.match(made.warnings.join(), /npm install -D @sveltejs\/adapter-node/);
+  });
+
+  test('under pnpm it installs into the store that is there', async () => {
+    const made = await plan(kit('@sveltejs/adapter-auto'), { 'pnpm-lock.yaml': '', 'package-lock.json': '' }, {});
+    assert.doesNotMatch(made.dockerfile.text, /store_dir/, 'npm has none');
+    const lock = { 'package.json': JSON.stringify(kit('@sveltejs/adapter-auto')), 'pnpm-lock.yaml': '' };
+    assert.match(
+      (await repository.plan(lock)).dockerfile.text,
+      /ENV GCP_BUILDPACKS=orkestr npm_config_store_dir=\/root\/\.pnpm-store PNPM_CONFIG_STORE_DIR=\/root\/\.pnpm-store\n/,
+    );
+  });
+
+  test('adapter-node is started where its configuration puts it', async () => {
+    const made = await plan(
+      kit('@sveltejs/adapter-auto', '@sveltejs/adapter-node'),
+      config('@sveltejs/adapter-node', "{ out: 'server' }"),
+    );
+    assert.deepEqual([made.startCommand, made.warnings], ['node server', []]);
+    assert.doesNotMatch(made.dockerfile.text, /GCP_BUILDPACKS/);
+  });
+
+  test('adapter-static has its folder and its fallback read, so that deep links of an app work', async () => {
+    const spa = await plan(
+      kit('@sveltejs/adapter-static'),
+      config('@sveltejs/adapter-static', "{ pages: 'out', fallback: '200.html' }"),
+    );
+    assert.deepEqual(site(spa), ['static', 'out', '/200.html /index.html']);
+    const missing = await plan(
+      kit('@sveltejs/adapter-static'),
+      config('@sveltejs/adapter-static', "{ fallback: '404.html' }"),
+    );
+    assert.deepEqual(site(missing), ['static', 'build', '=404']);
+  });
+
+  test('an adapter of another platform is an error with the mend, unless somebody says how to start', async () => {
+    const vercel = kit('@sveltejs/adapter-vercel');
+    const error = await refusal(vercel);
+    assert.equal(error.code, 'ORK_MANIFEST_INVALID');
+    assert.match(error.message, /npm install -D @sveltejs\/adapter-node/);
+    assert.equal((await plan(vercel, {}, { startCommand: 'node mine.js' })).startCommand, 'node mine.js');
+    const own = { ...kit('svelte-adapter-bun'), scripts: { build: 'vite build', start: 'node build/index.js' } };
+    assert.equal((await plan(own)).startCommand, 'node build/index.js');
+  });
+});
+
+describe('builds without a server', () => {
+  test('an export of Next.js is files, though its template keeps next start', async () => {
+    const manifest = { scripts: { build: 'next build', start: 'next start' }, dependencies: { next: '16' } };
+    const made = await plan(manifest, { 'next.config.ts': "export default { output: 'export' }" });
+    assert.deepEqual(site(made), ['static', 'out', '=404']);
+    const server = await plan(manifest, { 'next.config.ts': "export default {\n  // output: 'export',\n}" });
+    assert.equal(server.startCommand, 'next start', 'what stands in a comment does not count');
+  });
+
+  test('React Router with ssr: false is a single page, though its template keeps a start script', async () => {
+    const manifest = {
+      scripts: { build: 'react-router build', start: 'react-router-serve ./build/server/index.js' },
+      dependencies: { '@react-router/serve': '7' },
+      devDependencies: { '@react-router/dev': '7', vite: '7' },
+    };
+    const made = await plan(manifest, { 'react-router.config.ts': 'export default { ssr: false } satisfies Config;' });
+    assert.deepEqual(site(made), ['static', 'build/client', '/__spa-fallback.html /index.html']);
+    const server = await plan(manifest, { 'react-router.config.ts': 'export default { ssr: true };' });
+    assert.equal(server.startCommand, 'react-router-serve ./build/server/index.js');
+  });
+
+  test('TanStack Start is no site: a server with Nitro, an error with the mend without it', async () => {
+    const start = { dependencies: { '@tanstack/react-start': '1' }, devDependencies: { vite: '8' } };
+    assert.match((await refusal(start)).message, /npm install -D @tanstack\/nitro-v2-vite-plugin/);
+    const nitro = { ...start, devDependencies: { vite: '8', '@tanstack/nitro-v2-vite-plugin': '1' } };
+    assert.equal((await plan(nitro)).startCommand, 'node .output/server/index.mjs');
+    const spa = await plan(start, { 'vite.config.ts': 'tanstackStart({ spa: { enabled: true } })' });
+    assert.deepEqual(site(spa), ['static', 'dist/client', '/_shell.html /index.html']);
+  });
+
+  test('nuxt dev is no start line', async () => {
+    const made = await plan({ scripts: { start: 'nuxt dev' }, dependencies: { nuxt: '4' } });
+    assert.equal(made.startCommand, 'node .output/server/index.mjs');
+  });
+
+  test('Astro with an adapter of another platform is an error with the mend, unless it is not used', async () => {
+    const manifest = { dependencies: { astro: '5', '@astrojs/vercel': '9' } };
+    const error = await refusal(manifest, { 'astro.config.mjs': "import vercel from '@astrojs/vercel';" });
+    assert.match(error.message, /astro\.config\.mjs names @astrojs\/vercel.*npx astro add node/);
+    assert.equal((await plan(manifest, { 'astro.config.mjs': 'export default {}' })).runtime, 'static');
+  });
+
+  test('VitePress in docs/ is built by the script that its init writes, and found where that puts it', async () => {
+    const manifest = { scripts: { 'docs:build': 'vitepress build docs' }, devDependencies: { vitepress: '1' } };
+    const files = { 'docs/.vitepress/config.mts': 'export default {}' };
+    const made = await plan(manifest, files);
+    assert.deepEqual([made.buildCommand, made.outputDirectory], ['npm run docs:build', 'docs/.vitepress/dist']);
+    const bare = await plan({ devDependencies: { vitepress: '1' } }, files);
+    assert.deepEqual([bare.buildCommand, bare.outputDirectory], ['vitepress build docs', 'docs/.vitepress/dist']);
+    const here = await plan({ ...manifest, scripts: { build: 'vitepress build' } }, { '.vitepress/config.ts': '' });
+    assert.deepEqual([here.buildCommand, here.outputDirectory], ['npm run build', '.vitepress/dist']);
+    const other = await plan({ ...manifest, scripts: { 'docs:build': 'vitepress build site' } });
+    assert.equal(other.outputDirectory, 'site/.vitepress/dist');
+  });
+});
+
+describe('Angular', () => {
+  const angular = (options: object, more = {}): Files => ({
+    'angular.json': JSON.stringify({
+      projects: {
+        ui: { projectType: 'library', architect: { build: { builder: '@angular/build:ng-packagr' } } },
+        shop: { projectType: 'application', architect: { build: { builder: '@angular/build:application', options } } },
+        ...more,
+      },
+    }),
+  });
+  const manifest = { name: 'shop-frontend', scripts: { build: 'ng build' }, dependencies: { '@angular/core': '20' } };
+  const ssr = { ...manifest, dependencies: { ...manifest.dependencies, '@angular/ssr': '20' } };
+
+  test('the folder is named by its project, not by its package', async () => {
+    assert.deepEqual(site(await plan(manifest, angular({}))), [
+      'static',
+      'dist/shop/browser',
+      '/index.csr.html /index.html',
+    ]);
+  });
+
+  test('an output path may be written out, with no folder of its own for the browser', async () => {
+    const made = await plan(manifest, angular({ outputPath: { base: 'out', browser: '' } }));
+    assert.equal(made.outputDirectory, 'out');
+    assert.equal((await plan(manifest, angular({ outputPath: 'www' }))).outputDirectory, 'www/browser');
+    assert.equal((await plan(manifest, angular({ outputPath: '../etc' }))).outputDirectory, 'dist/browser');
+  });
+
+  test('with @angular/ssr it is a server, unless all pages are rendered by the build', async () => {
+    assert.equal((await plan(ssr, angular({ outputMode: 'server' }))).startCommand, 'node dist/shop/server/server.mjs');
+    assert.equal((await plan(ssr, angular({ outputMode: 'static' }))).outputDirectory, 'dist/shop/browser');
+  });
+
+  test('of several apps it is the one that the script builds', async () => {
+    const more = {
+      admin: { projectType: 'application', architect: { build: { builder: '@angular/build:application' } } },
+    };
+    const made = await plan({ ...manifest, scripts: { build: 'ng build admin' } }, angular({}, more));
+    assert.equal(made.outputDirectory, 'dist/admin/browser');
+  });
+});
+
+describe('Vite', () => {
+  const vite = { devDependencies: { vite: '8' } };
+  const folder = async (config: string, manifest: object = vite): Promise<string | undefined> =>
+    (await plan(manifest, { 'vite.config.ts': config })).outputDirectory;
+
+  test('its root and its folder are read together', async () => {
+    assert.equal(await folder("{ root: 'client' }"), 'client/dist');
+    assert.equal(await folder("{ root: './client', build: { outDir: '../dist' } }"), 'dist');
+    assert.equal(
+      await folder("{ root: 'src', build: { outDir: path.resolve(__dirname, 'public_html') } }"),
+      'public_html',
+    );
+    assert.equal(await folder('{}', { ...vite, scripts: { build: 'vite build --outDir www' } }), 'www');
+  });
+
+  test('a folder outside of what is built is told before the build, and one in the workspace is taken', async () => {
+    const error = await refusal(vite, { 'vite.config.ts': "{ build: { outDir: '../public' } }" });
+    assert.match(error.message, /vite\.config\.ts puts the build into \.\.\/public, outside of what is built/);
+    const member = {
+      'apps/web/package.json': JSON.stringify({ name: 'web', ...vite }),
+      'apps/web/index.html': '',
+      'apps/web/vite.config.ts': "{ build: { outDir: '../../dist/web' } }",
+    };
+    const made = await plan({ workspaces: ['apps/*'] }, member);
+    assert.match(made.dockerfile.text, /--from=build \S+ \/app\/dist\/web\/ /);
+  });
+
+  test('a page that loads sources is no site to serve as it is', async () => {
+    for (const src of ['/src/main.js', '/src/main.tsx', './main.ts', 'app.jsx']) {
+      const page = `<!doctype html><script type="module" crossorigin src="${src}"></script>`;
+      const error = await repository.plan({ 'index.html': page }).then(
+        () => assert.fail(src),
+        (thrown: unknown) => String(thrown),
+      );
+      assert.ok(error.includes(`index.html loads ${src}, which has to be built first`), error);
+      assert.equal((await repository.plan({ 'index.html': page }, { outputDirectory: '.' })).runtime, 'static');
+    }
+    for (const src of ['app.js', 'src/app.js', 'https://cdn.example/x.ts?a', '/assets/index-BfX3a9_k.js']) {
+      assert.equal((await repository.plan({ 'index.html': `<script src="${src}"></script>` })).runtime, 'static', src);
+    }
+  });
+
+  test('a project of Nx is asked for, at the root and in its folder', async () => {
+    const files = {
+      'nx.json': '{}',
+      'apps/web/project.json': '{"name":"web"}',
+      'apps/web/index.html': '<script type="module" src="/src/main.tsx"></script>',
+      'apps/web/vite.config.ts': '',
+    };
+    const mend = /leave the root directory at that of nx\.json, and say buildCommand \("nx build web"\)/;
+    assert.match((await refusal(vite, files)).message, mend);
+    assert.match((await refusal(vite, files, { rootDirectory: 'apps/web' })).message, mend);
+    const told = await plan(vite, files, { buildCommand: 'nx build web', outputDirectory: 'dist/apps/web' });
+    assert.match(told.dockerfile.text, /RUN nx build web\n[^]* \/app\/dist\/apps\/web\/ /);
+  });
+});

@@ -1,0 +1,53 @@
+/** SvelteKit: what its build leaves is a matter of its adapter. */
+import { named, withExtensions } from './framework.ts';
+import type { ConfigFile, Framework, StaticOutput } from './framework.ts';
+import { lists } from './package-json.ts';
+import type { PackageJson } from './package-json.ts';
+
+type Adapter = 'node' | 'static' | 'auto';
+const ADAPTERS: readonly Adapter[] = ['node', 'static', 'auto'];
+
+const packageOf = (adapter: Adapter): string => `@sveltejs/adapter-${adapter}`;
+
+/** The one that the configuration names, else the first that is listed; null for those of other platforms. */
+function adapterOf(manifest: PackageJson, { text }: ConfigFile): Adapter | null {
+  const listed = ADAPTERS.filter((adapter) => lists(manifest, packageOf(adapter)));
+  return listed.find((adapter) => text.includes(packageOf(adapter))) ?? listed[0] ?? null;
+}
+
+function pagesOf(config: ConfigFile): StaticOutput {
+  const fallback = named(config, 'fallback');
+  return {
+    folder: named(config, 'pages') ?? 'build',
+    // A page for what is missing is no page for all paths.
+    singlePage: fallback !== null && fallback !== '404.html',
+    ...(fallback !== null && fallback !== '404.html' && { fallback }),
+    hashed: '_app/immutable',
+  };
+}
+
+const MEND =
+  'Run `npm install -D @sveltejs/adapter-node` and name it as the adapter in svelte.config.js or vite.config.js';
+
+export const SVELTEKIT: Framework = {
+  name: 'SvelteKit',
+  packages: ['@sveltejs/kit'],
+  publicPrefixes: ['PUBLIC_', 'VITE_'],
+  port: 3000,
+  build: 'vite build',
+  config: [...withExtensions('svelte.config'), ...withExtensions('vite.config')],
+  output: (manifest, config) => (adapterOf(manifest, config) === 'static' ? pagesOf(config) : null),
+  // Of the platforms that adapter-auto knows, this one's is a plain server of Node.js: it takes adapter-node there.
+  buildEnv: (manifest, config) => (adapterOf(manifest, config) === 'auto' ? { GCP_BUILDPACKS: 'orkestr' } : null),
+  start: (manifest, config) =>
+    adapterOf(manifest, config) === null ? null : `node ${named(config, 'out') ?? 'build'}`,
+  development: /\bvite\b/,
+  warning: (manifest, config) =>
+    adapterOf(manifest, config) === 'auto'
+      ? `@sveltejs/adapter-auto takes @sveltejs/adapter-node from the registry during the build, in a version that no lockfile fixes. ${MEND}.`
+      : null,
+  unfit: (manifest, config) =>
+    adapterOf(manifest, config) === null
+      ? `SvelteKit runs here with an adapter for Node.js or for static files, and package.json lists none of them. ${MEND}, or say startCommand in orkestr.json.`
+      : null,
+};

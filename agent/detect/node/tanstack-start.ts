@@ -1,0 +1,35 @@
+/** TanStack Start: its build is a server only with Nitro; without it, a function that some other server has to call. */
+import { withExtensions } from './framework.ts';
+import type { ConfigFile, Framework } from './framework.ts';
+import { lists } from './package-json.ts';
+import type { PackageJson } from './package-json.ts';
+
+/** `vinxi` in its versions before 1.121. */
+const hasServer = (manifest: PackageJson): boolean =>
+  lists(manifest, 'nitro', '@tanstack/nitro-v2-vite-plugin', 'vinxi');
+
+const isSinglePage = ({ text }: ConfigFile): boolean => /\bspa\s*:\s*\{\s*enabled\s*:\s*true\b/.test(text);
+
+export const TANSTACK_START: Framework = {
+  name: 'TanStack Start',
+  packages: ['@tanstack/react-start', '@tanstack/solid-start'],
+  publicPrefixes: ['VITE_'],
+  port: 3000,
+  build: 'vite build',
+  config: withExtensions('vite.config'),
+  output: (manifest, config) =>
+    isSinglePage(config)
+      ? {
+          folder: hasServer(manifest) ? '.output/public' : 'dist/client',
+          singlePage: true,
+          fallback: '_shell.html',
+          partlyHashed: 'assets',
+        }
+      : null,
+  start: (manifest) => (hasServer(manifest) ? 'node .output/server/index.mjs' : null),
+  development: /\b(?:vite|vinxi)\b/,
+  unfit: (manifest, config) =>
+    hasServer(manifest) || isSinglePage(config)
+      ? null
+      : 'TanStack Start runs here with Nitro, and package.json does not list it. Run `npm install -D @tanstack/nitro-v2-vite-plugin` and add nitroV2Plugin() to the plugins in vite.config, or say startCommand in orkestr.json.',
+};

@@ -1,0 +1,36 @@
+/** Where a build of Vite goes, as its configuration says it; read as text, so only what is written out counts. */
+import { posix } from 'node:path';
+import { named, withExtensions } from './framework.ts';
+import type { ConfigFile, StaticOutput } from './framework.ts';
+import type { PackageJson } from './package-json.ts';
+
+export const VITE_CONFIG = withExtensions('vite.config');
+
+export const VITE_DEVELOPMENT = /\bvite(?: (?:dev|serve|preview)\b|$| -)/;
+
+const PATH = String.raw`([A-Za-z0-9_@.][A-Za-z0-9._/@-]*)`;
+
+/** `key: 'folder'`. */
+const literal = ({ text }: ConfigFile, key: string): string | undefined =>
+  new RegExp(String.raw`\b${key}["']?\s*:\s*["'\x60]${PATH}["'\x60]`).exec(text)?.[1];
+
+/** `key: path.resolve(__dirname, 'folder')`. */
+const resolved = ({ text }: ConfigFile, key: string): string | undefined =>
+  new RegExp(
+    String.raw`\b${key}["']?\s*:\s*(?:path\.)?(?:resolve|join)\(\s*(?:__dirname|import\.meta\.dirname|process\.cwd\(\))\s*,\s*["']${PATH}["']\s*\)`,
+  ).exec(text)?.[1];
+
+/** From the folder of the app; it may lead out of it, as in a workspace with one folder for all builds. */
+function folderOf({ scripts }: PackageJson, config: ConfigFile): string {
+  const root = literal(config, 'root') ?? resolved(config, 'root') ?? '.';
+  const said = /\s--outDir[= ]["']?([A-Za-z0-9_@.][\w./@-]*)/.exec(scripts['build'] ?? '')?.[1];
+  const fixed = said === undefined ? resolved(config, 'outDir') : undefined;
+  const folder = fixed ?? posix.join(root, said ?? literal(config, 'outDir') ?? 'dist');
+  return posix.normalize(folder).replace(/(.)\/$/, '$1');
+}
+
+export const viteOutput = (manifest: PackageJson, config: ConfigFile): StaticOutput => ({
+  folder: folderOf(manifest, config),
+  singlePage: true,
+  partlyHashed: named(config, 'assetsDir') ?? 'assets',
+});

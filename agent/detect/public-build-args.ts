@@ -1,0 +1,31 @@
+/** The app's variables that go into its build: those that its framework writes into files for the browser anyway. */
+import { BuildArgs } from '../../protocol/build-settings.ts';
+import type { EnvVars } from '../../protocol/ids.ts';
+import { publicVariables } from '../../protocol/public-variables.ts';
+import type { Facts, Finding } from './detector.ts';
+
+/**
+ * As build args of a generated Dockerfile that has a build command. They are part of the plan, so that a release is built
+ * again with the values that it had.
+ */
+export function publicBuildArgs(
+  variables: EnvVars,
+  { dockerfile, publicPrefixes = [] }: Finding,
+  { buildCommand }: Facts,
+): { readonly args: EnvVars; readonly warnings: readonly string[] } {
+  if (dockerfile.origin === 'repository' || buildCommand === undefined) return { args: {}, warnings: [] };
+  const found = Object.entries(publicVariables(variables, publicPrefixes));
+  const args: Record<string, string> = {};
+  const leftOut: string[] = [];
+  for (const [name, value] of found) {
+    if (BuildArgs.safeParse({ ...args, [name]: value }).success) args[name] = value;
+    else leftOut.push(name);
+  }
+  if (leftOut.length === 0) return { args, warnings: [] };
+  return {
+    args,
+    warnings: [
+      `The public variables ${leftOut.join(', ')} do not go into the build: it takes 100, of up to 8192 characters each.`,
+    ],
+  };
+}

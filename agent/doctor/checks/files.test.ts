@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { scripted } from '../../deployment/test-context.ts';
+import { temporaryFolder } from '../../test-bench.ts';
+import { HOST_PLACES } from '../subject.ts';
+import type { Subject, SubjectConfig } from '../subject.ts';
+import { files } from './files.ts';
+
+const HUB_USER = 4711;
+
+/** A host on which install.sh has made the hub: settings, a token, state folders. @returns its root */
+function installed(t: TestContext): string {
+  const root = temporaryFolder(t);
+  for (const folder of ['etc/orkestr', 'var/lib/orkestr/agent', 'var/lib/orkestr/hub']) {
+    mkdirSync(join(root, folder), { recursive: true, mode: 0o700 });
+  }
+  writeFileSync(join(root, 'etc/passwd'), `root:x:0:0::/root:/bin/sh\norkestr-hub:x:${HUB_USER}:4711::/:/bin/false\n`);
+  for (const name of ['agent.env', 'hub.env', 'admin-token']) {
+    writeFileSync(join(root, 'etc/orkestr', name), '', { mode: 0o600 });
+  }
+  chownSync(join(root, 'var/lib/orkestr/hub'), HUB_USER, HUB_USER);
+  return root;
+}
+
+async function found(root: string): Promise<unknown[]> {
+  const nowhere = join(root, 'nowhere');
+  const config = scripted<SubjectConfig>('config', {
+    stateFolder: join(root, 'var/lib/orkestr/agent'),
+    agentSocket: nowhere,
+    proxySocket: nowhere,
+    dockerSocket: nowhere,
+    sandboxFolder: nowhere,
+  });
+  const subject = scripted<Subject>('subject', { config, places: { ...HOST_PLACES, root } });
+  const outcome = await files.run(subject, AbortSignal.timeout(5000));
+  if ('skipped' in outcome) return ['skipped'];
+  return outcome.findings.map(({ problem, values }) => [problem, String(values?.['path']).slice(root.length + 1)]);
+}
+
+test('settings, tokens and the state of hub and proxy are for their owners alone', async (t) => {
+  const root = installed(t);
+  assert.deepEqual(await found(root), []);
+  chmodSync(join(root, 'etc/orkestr/hub.env'), 0o644);
+  chmodSync(join(root, 'etc/orkestr/admin-token'), 0o640);
+  chmodSync(join(root, 'var/lib/orkestr/hub'), 0o755);
+  assert.deepEqual(await found(root), [
+    ['too-open', 'etc/orkestr/hub.env'],
+    ['too-open', 'etc/orkestr/admin-token'],
+    ['too-open', 'var/lib/orkestr/hub'],
+  ]);
+});
+
+test('a state folder that is not of the user of its service is told, and settings that another user can change', async (t) => {
+  const root = installed(t);
+  chownSync(join(root, 'var/lib/orkestr/hub'), 0, 0);
+  chownSync(join(root, 'etc/orkestr/agent.env'), HUB_USER, HUB_USER);
+  assert.deepEqual(await found(root), [
+    ['wrong-owner', 'etc/orkestr/agent.env'],
+    ['wrong-owner', 'var/lib/orkestr/hub'],
+  ]);
+});

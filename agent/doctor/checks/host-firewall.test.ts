@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hostFirewall } from './host-firewall.ts';
+
+/** Of ufw 0.36 on Debian 12, `ufw default deny`; the lines that are not about what comes in are left out. */
+const UFW = `-P INPUT DROP
+-P FORWARD DROP
+-P OUTPUT ACCEPT
+-N ufw-before-input
+-N ufw-user-input
+-N ufw-user-limit-accept
+-A INPUT -j ufw-before-input
+-A ufw-before-input -i lo -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-input -p udp -m udp --sport 67 --dport 68 -j ACCEPT
+-A ufw-before-input -j ufw-user-input
+-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT
+-A ufw-user-input -s 10.0.0.0/8 -j ACCEPT
+-A ufw-user-limit-accept -j ACCEPT
+`;
+
+/** Of firewalld 1.3 on RHEL 9. */
+const FIREWALLD = `public (active)
+  target: default
+  icmp-block-inversion: no
+  interfaces: eth0
+  sources:
+  services: cockpit dhcpv6-client ssh
+  ports: 8080/tcp 80/udp
+  protocols:
+  forward: yes
+  masquerade: no
+  forward-ports:
+  source-ports:
+  icmp-blocks:
+  rich rules:
+`;
+
+function found(facts: { rules?: string; zone?: string }): unknown[] {
+  const outcome = hostFirewall.judge({ ports: [80, 443], rules: null, zone: null, ...facts });
+  return 'skipped' in outcome ? [] : outcome.findings.map(({ problem, values }) => [problem, values?.['ports']]);
+}
+
+const allowed = (...rules: string[]): unknown[] =>
+  found({ rules: UFW + rules.map((rule) => `-A ufw-user-input ${rule}\n`).join('') });
+
+test('ufw that lets nobody to the ports of visitors is told with the ports that are closed', () => {
+  assert.deepEqual(allowed(), [['ufw', '80,443']]);
+  assert.deepEqual(allowed('-p tcp -m tcp --dport 80 -j ACCEPT'), [['ufw', '443']]);
+  assert.deepEqual(allowed('-p udp -m multiport --dports 80,443 -j ACCEPT'), [['ufw', '80,443']]);
+  assert.deepEqual(allowed('-p tcp -m multiport --dports 80,443 -j DROP'), [['ufw', '80,443']]);
+});
+
+test('ufw that lets them through, in whichever way that was said, is no problem; neither is one that is off', () => {
+  for (const rule of [
+    '-p tcp -m multiport --dports 80,443 -j ACCEPT',
+    `-p tcp -m multiport --dports 80,443 -m comment --comment "\\'dapp_Nginx%20Full\\'" -j ACCEPT`,
+    '-p tcp -m multiport --dports 22,80:443 -j ACCEPT',
+    '-i eth0 -j ACCEPT',
+    '-s 192.0.2.0/24 -p tcp -m multiport --dports 80,443 -j ACCEPT',
+    '-p tcp -m multiport --dports 80,443 -j ufw-user-limit-accept',
+  ]) {
+    assert.deepEqual(allowed(rule), [], rule);
+  }
+  assert.deepEqual(found({ rules: UFW.replace('INPUT DROP', 'INPUT ACCEPT') }), []);
+  assert.deepEqual(found({ rules: '-P INPUT DROP\n' }), [], 'rules that nobody of whom we know has made');
+});
+
+test('firewalld that has neither services nor ports for visitors is told', () => {
+  assert.deepEqual(found({ zone: FIREWALLD }), [['firewalld', '80,443']]);
+  assert.deepEqual(found({ zone: FIREWALLD.replace('ssh', 'http ssh') }), [['firewalld', '443']]);
+  const forward = '  forward-ports: port=8080:proto=tcp:toport=443:toaddr=';
+  assert.deepEqual(found({ zone: FIREWALLD.replace('  forward-ports:', forward) }), [['firewalld', '80,443']]);
+  for (const zone of [
+    FIREWALLD.replace('ssh', 'http https ssh'),
+    FIREWALLD.replace('8080/tcp', '80/tcp 443/tcp'),
+    FIREWALLD.replace('8080/tcp', '80-500/tcp'),
+    FIREWALLD.replace('target: default', 'target: ACCEPT'),
+    `${FIREWALLD}\trule family="ipv4" port port="80" protocol="tcp" accept\n\trule service name="https" accept\n`,
+  ]) {
+    assert.deepEqual(found({ zone }), [], zone);
+  }
+});

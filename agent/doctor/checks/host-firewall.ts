@@ -1,0 +1,93 @@
+/** Firewalls of the host's owner that keep visitors from the proxy: ufw by what it has put into the kernel, firewalld by its word. */
+import { run } from '../../lib/exec.ts';
+import type { Exec } from '../../lib/exec.ts';
+import { defineCheck, when } from '../check.ts';
+
+/** firewall-cmd is a Python program that asks over the message bus. */
+const LOOK_MS = 1000;
+/** Of a host with tens of thousands of rules. */
+const MAX_RULES_BYTES = 16_777_216;
+const FIREWALLD_SERVICES: Readonly<Record<number, string>> = { 80: 'http', 443: 'https' };
+
+export const hostFirewall = defineCheck({
+  name: 'host-firewall',
+  about: 'Neither ufw nor firewalld keeps visitors from the ports on which they come (80 and 443).',
+  problems: {
+    ufw: {
+      level: 'warn',
+      says: 'ufw drops what comes to {ports}: visitors do not get through.',
+      mend: '`ufw allow {ports}/tcp`.',
+    },
+    firewalld: {
+      level: 'warn',
+      says: 'firewalld refuses what comes to {ports}: visitors do not get through.',
+      mend: '`firewall-cmd --permanent --add-service=http --add-service=https && firewall-cmd --reload`.',
+    },
+  },
+  async gather({ places, exec, has }) {
+    const [rules, zone] = await Promise.all([
+      has('iptables') ? told(exec, 'iptables', ['-w', '5', '-S']) : null,
+      has('firewall-cmd') ? told(exec, 'firewall-cmd', ['--list-all']) : null,
+    ]);
+    return { ports: places.ports, rules, zone };
+  },
+  judge({ ports, rules, zone }) {
+    const ufw = rules === null ? [] : closedByUfw(rules, ports);
+    const firewalld = zone === null ? [] : closedByFirewalld(zone, ports);
+    const closed = [...ufw, ...firewalld];
+    return {
+      summary: closed.length === 0 ? 'none that keeps visitors out' : `closed: ${closed.join(', ')}`,
+      findings: [
+        ...when(ufw.length > 0, { problem: 'ufw', values: { ports: ufw.join(',') } }),
+        ...when(firewalld.length > 0, { problem: 'firewalld', values: { ports: firewalld.join(',') } }),
+      ],
+    };
+  },
+});
+
+/** What a program says; null: it does not run (firewalld is installed and off), or is too busy to say it now. */
+const told = (exec: Exec, program: string, args: readonly string[]): Promise<string | null> =>
+  run(program, args, { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES }, exec).then(
+    ({ stdout }) => stdout,
+    () => null, // nothing is said that is not known
+  );
+
+/** Chains that let in before the policy drops; in the last one stands what its owner has allowed. */
+const UFW_CHAINS = ['INPUT', 'ufw-before-input', 'ufw-after-input', 'ufw-user-input'];
+
+/** By `iptables -S`: switched off, ufw takes its users' chain away and sets the policy to ACCEPT. */
+function closedByUfw(rules: string, ports: readonly number[]): readonly number[] {
+  const lines = rules.split('\n');
+  if (!lines.includes('-N ufw-user-input') || lines.includes('-P INPUT ACCEPT')) return [];
+  const allowing = lines.filter(
+    (line) => UFW_CHAINS.includes(line.split(' ')[1] ?? '') && / -j (?:ACCEPT|ufw-user-limit-accept)$/.test(line),
+  );
+  return ports.filter((port) => !allowing.some((rule) => allows(rule, port)));
+}
+
+/** Some addresses are enough: whom to let in is the owner's to say. */
+function allows(rule: string, port: number): boolean {
+  if (/ -p (?!tcp )/.test(rule)) return false;
+  const given = / --dports? (\S+)/.exec(rule)?.[1];
+  if (given !== undefined) return given.split(',').some((range) => isIn(range, port, ':'));
+  return rule.startsWith('-A ufw-user-input ') && !/ -[sd] /.test(rule);
+}
+
+/** By `firewall-cmd --list-all`: the zone of what is in no other one. */
+function closedByFirewalld(zone: string, ports: readonly number[]): readonly number[] {
+  const words = (name: string): string[] => new RegExp(`^\\s*${name}: *(.*)$`, 'm').exec(zone)?.[1]?.split(/\s+/) ?? [];
+  if (words('target')[0] === 'ACCEPT') return [];
+  const open = words('ports').flatMap((entry) => (entry.endsWith('/tcp') ? [entry.slice(0, -4)] : []));
+  return ports.filter((port) => {
+    const service = FIREWALLD_SERVICES[port];
+    const isServed = service !== undefined && words('services').includes(service);
+    const isNamed = new RegExp(`(?<!to-?)port="?${port}\\b|service name="${service}"`).test(zone);
+    return !isServed && !isNamed && !open.some((range) => isIn(range, port, '-'));
+  });
+}
+
+/** Whether `port` is in `80` or in `8000:8100`. */
+function isIn(range: string, port: number, between: string): boolean {
+  const [from, to = from] = range.split(between).map(Number);
+  return from !== undefined && to !== undefined && from <= port && port <= to;
+}

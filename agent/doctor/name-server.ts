@@ -1,0 +1,37 @@
+/** Asks one name server, and tells one that works from one that finds nothing, is late, or is not there. */
+import { Resolver } from 'node:dns/promises';
+
+/** A check has little more. */
+const ANSWER_MS = 900;
+/** Known to every server that reaches the internet; that there is no such name is an answer, too. */
+const ANY_NAME = 'example.com';
+/** A server has this one itself (RFC 6761, 6.3): what it says, and be it a failure, tells that it is there. */
+const NEAR_NAME = 'localhost';
+/** Of a server that looked and knows. The others (SERVFAIL, REFUSED, …) send whoever asks to the next server. */
+const FOUND = ['ENOTFOUND', 'ENODATA'];
+const AWAY = ['ETIMEOUT', 'ECONNREFUSED'];
+
+export interface NameServer {
+  readonly address: string;
+  /** late: it is there and still looks, as it does for a name that nobody has asked it for before. */
+  readonly state: 'answers' | 'late' | 'failing' | 'silent';
+  /** How that is known; empty: it answers. */
+  readonly why: string;
+}
+
+/** @param names that it should find beside those that everybody knows: of a network without internet it may be the only one */
+export async function askServer(address: string, names: readonly string[]): Promise<NameServer> {
+  const resolver = new Resolver({ timeout: ANSWER_MS, tries: 1 });
+  resolver.setServers([address]);
+  const ask = (name: string): Promise<string | null> =>
+    resolver.resolve4(name).then(
+      () => null,
+      (error: NodeJS.ErrnoException) => (FOUND.includes(error.code ?? '') ? null : (error.code ?? error.message)),
+    );
+  const [near, ...answers] = await Promise.all([NEAR_NAME, ANY_NAME, ...names].map(ask));
+  if (answers.includes(null)) return { address, state: 'answers', why: '' };
+  const failure = answers.find((code) => !AWAY.includes(code ?? ''));
+  if (failure) return { address, state: 'failing', why: `${failure} for ${[ANY_NAME, ...names].join(', ')}` };
+  const isThere = !AWAY.includes(near ?? '');
+  return { address, state: isThere ? 'late' : 'silent', why: `${answers[0]} in ${ANSWER_MS} ms` };
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { uninstall } from './cleanup.ts';
+import type { CleanupResult } from './cleanup.ts';
+import { inEngine } from './in-engine.ts';
+
+const away = (): Promise<never> => Promise.reject(new OrkestrError('ORK_ENGINE_UNREACHABLE', 'not reachable'));
+
+/** What is told of three parts, the second of which is in the engine. */
+const told = (work: () => Promise<string>, isInstalled: boolean): Promise<readonly CleanupResult[]> =>
+  uninstall(
+    [
+      { what: 'before', run: async () => 'gone' },
+      { what: 'engine', run: () => inEngine(work, () => isInstalled) },
+      { what: 'after', run: async () => 'gone' },
+    ],
+    () => undefined,
+  );
+
+const levels = (results: readonly CleanupResult[]): string[] => results.map(({ level }) => level);
+
+test('an engine that was taken off the host keeps nothing from being removed, and its owner is told', async () => {
+  const results = await told(away, false);
+  assert.deepEqual(levels(results), ['done', 'warning', 'done']);
+  assert.match(results[1]?.told ?? '', /not installed any more/);
+});
+
+test('an engine that is only down is a failure, with the mend: what is in it would come back', async () => {
+  const results = await told(away, true);
+  assert.deepEqual(levels(results), ['done', 'failed', 'done']);
+  assert.match(results[1]?.told ?? '', /is down.*systemctl start docker/);
+});
+
+test('what fails in an engine that answers fails', async () => {
+  const hangs = (): Promise<never> => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'It hangs.'));
+  assert.deepEqual(levels(await told(hangs, false)), ['done', 'failed', 'done']);
+});

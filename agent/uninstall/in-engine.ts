@@ -1,0 +1,35 @@
+/** What is to be removed from a Docker Engine that may have been taken off the host before orkestr. */
+import { existsSync } from 'node:fs';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Cleanup } from './cleanup.ts';
+
+/** Where distributions, Docker's own packages and static binaries put it; the last one is the snap. */
+const ENGINES = [
+  ...['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/opt/bin'].map((folder) => `${folder}/dockerd`),
+  '/snap/docker',
+];
+
+const isEngineInstalled = (): boolean => ENGINES.some((path) => existsSync(path));
+
+/**
+ * An engine that is not on the host any more has nothing that could be removed. One that is only down has it still, and
+ * starts it with the next boot.
+ * @throws OrkestrError ORK_ENGINE_UNREACHABLE with the mend
+ */
+export async function inEngine(
+  work: () => Promise<string>,
+  isInstalled = isEngineInstalled,
+): ReturnType<Cleanup['run']> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof OrkestrError) || cause.code !== 'ORK_ENGINE_UNREACHABLE') throw cause;
+    if (!isInstalled()) {
+      return {
+        warning: 'Docker Engine is not installed any more; what it has not taken along lies in its data folder',
+      };
+    }
+    const mend = 'Start it (systemctl start docker), then uninstall again.';
+    throw new OrkestrError(cause.code, `Docker Engine is down, and this is still in it. ${mend}`, { cause });
+  }
+}

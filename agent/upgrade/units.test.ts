@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { temporaryFolder } from '../test-bench.ts';
+import { layoutAt, releaseFolder } from './layout.ts';
+import { HUB_UNITS } from './services.ts';
+import { installUnits } from './units.ts';
+
+const UNITS = join(import.meta.dirname, '../../installer/units');
+const NAMES = readdirSync(UNITS);
+
+test('what has to be there is started again for as long as it takes', () => {
+  const always = NAMES.filter((name) => /^Restart=always$/m.test(readFileSync(join(UNITS, name), 'utf8')));
+  assert.deepEqual(always.toSorted(), ['orkestr-agent.service', 'orkestr-hub.service', 'orkestr-proxy.service']);
+  for (const name of always) assert.match(readFileSync(join(UNITS, name), 'utf8'), /^StartLimitIntervalSec=0$/m, name);
+});
+
+test("a host without the hub gets none of the hub's units, and loses those that an upgrade has brought it", (t) => {
+  const layout = layoutAt(temporaryFolder(t));
+  mkdirSync(layout.units, { recursive: true });
+  for (const version of ['1.0.0', '1.1.0']) {
+    const folder = join(releaseFolder(layout, version), 'units');
+    mkdirSync(folder, { recursive: true });
+    for (const name of NAMES) writeFileSync(join(folder, name), `${version} ${name}\n`);
+  }
+  const left = join(layout.units, 'orkestr-hub-backup.timer');
+  writeFileSync(left, 'of an upgrade before\n');
+  const others = NAMES.filter((name) => !name.startsWith('orkestr-hub'));
+  assert.equal(installUnits(layout, '1.1.0', '1.0.0'), true);
+  assert.deepEqual(readdirSync(layout.units).toSorted(), others.toSorted());
+  assert.equal(installUnits(layout, '1.1.0', '1.0.0'), false);
+
+  writeFileSync(join(layout.units, 'orkestr-hub.service'), 'the hub is here\n');
+  installUnits(layout, '1.1.0', '1.0.0');
+  assert.deepEqual(readdirSync(layout.units).toSorted(), NAMES.toSorted());
+  assert.equal(readFileSync(left, 'utf8'), '1.1.0 orkestr-hub-backup.timer\n');
+});
+
+test("the hub's units are known by name", () => {
+  assert.deepEqual(
+    HUB_UNITS.toSorted(),
+    NAMES.filter((name) => name.startsWith('orkestr-hub')),
+  );
+});

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const HEALTH = '-sS --max-time 15 -D - -o /dev/null https://hub.example.com/healthz';
+const TO_HUB = ['--hub', 'https://hub.example.com', '--token', '-'];
+
+test('the PATH of a plain su gets what it lacks, behind what the owner has', async (t) => {
+  const { stdout } = await new ScriptedHost(t).runBare('PATH=/mine:/usr/bin:/bin; complete_path; echo "$PATH"');
+  assert.equal(stdout, '/mine:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin\n');
+});
+
+test('without curl the hub is looked at once the packages are there', async (t) => {
+  const host = new ScriptedHost(t);
+  const curl = `${host.root}/programs/curl`;
+  const bring = `printf '%s\\n' '#!/bin/sh' 'echo "Could not resolve host"; exit 6' >"${curl}"; chmod 755 "${curl}"`;
+  const { code, stderr } = await host.run(
+    `! has curl || check_hub; echo between >&2; ${bring}; check_hub_late; echo not reached >&2`,
+    ...TO_HUB,
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^between\nproblem {2}The name of the hub .* is not known here[^]*nothing but packages was installed/,
+  );
+  assert.doesNotMatch(stderr, /not reached/);
+});
+
+test('with curl it is looked at once, before', async (t) => {
+  const host = new ScriptedHost(t);
+  host.program('curl', { [HEALTH]: 'HTTP/2 200\n' });
+  assert.equal((await host.run('! has curl || check_hub; check_hub_late', ...TO_HUB)).code, 0);
+  assert.equal(host.calls().filter((call) => call.startsWith('curl')).length, 1);
+});

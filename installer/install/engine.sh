@@ -1,0 +1,94 @@
+# Docker Engine: the one that is there, or the distribution's.
+
+SNAP_UNIT=snap.docker.dockerd.service
+
+check_engine() {
+  case $(engine_info) in
+    *'"DockerRootDir":"/var/snap/'*) refuse_snap ;;
+    '')
+      if has_unit "$SNAP_UNIT"; then
+        refuse_snap
+      elif ! has_engine && ! has apt-get && ! has_moby; then
+        problem 'There is no Docker Engine, and this distribution has none of its own.' \
+          'Install docker-ce as docs.docker.com/engine/install says: systemctl enable --now docker.'
+      fi
+      ;;
+  esac
+}
+
+refuse_snap() {
+  problem 'Docker Engine is a snap here: it sees no files of orkestr, and its updates stop what it runs.' \
+    "Take it off (snap remove docker: what its containers and volumes hold goes with it). The distribution's is then installed."
+}
+
+# By what it prints: in a chroot systemctl ends well without having looked.
+has_unit() { [ -n "$(systemctl cat "$1" 2>/dev/null)" ]; }
+has_engine() { has dockerd || has_unit docker.service; }
+has_moby() { has dnf && dnf -q list moby-engine >/dev/null 2>&1; }
+
+install_engine() {
+  if engine_info >/dev/null; then return 0; fi
+  if ! has_engine; then
+    add_engine
+  fi
+  engine_info >/dev/null || act 'start Docker Engine' start_engine
+}
+
+start_engine() {
+  systemctl enable --quiet --now docker.service ||
+    fail 'Docker Engine does not start.' 'journalctl -u docker.service says why.'
+}
+
+add_engine() {
+  if has apt-get; then
+    add_packages docker.io
+    # Since Debian 13 a package of its own. Nothing of ours needs it, but what we tell people to type does.
+    [ -n "$dry_run" ] || has docker || add_packages docker-cli
+  else
+    add_packages moby-engine
+  fi
+}
+
+# With live-restore containers outlive the engine. It is switched on by a reload: nothing that runs is restarted.
+# Needs the release: its Node edits the engine's file without losing what else is in it.
+keep_containers() {
+  [ "$(live_restore)" != true ] || return 0
+  act 'switch live-restore of Docker Engine on' set_live_restore
+  if [ -z "$dry_run" ] && [ "$(live_restore)" != true ]; then
+    warn 'Docker Engine does not take live-restore.' 'Apps stop while it is restarted. A swarm is one reason: docker swarm leave'
+  fi
+}
+
+live_restore() { engine_info | sed -n 's/.*"LiveRestoreEnabled":\([a-z]*\).*/\1/p'; }
+
+# Of its API and not of the program `docker`, which may be missing. In a dry run on a bare host there is no curl either.
+engine_info() { curl -fsS --max-time 30 --unix-socket /run/docker.sock http://localhost/info 2>/dev/null; }
+
+set_live_restore() {
+  [ -e "$ENGINE_SETTINGS" ] && before=there || before=absent
+  # What uninstall takes back: the whole file, or the one setting.
+  write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
+  if [ "$before" = there ]; then
+    text=$(with_live_restore) || fail "$ENGINE_SETTINGS is not readable JSON." 'Correct it and run the same line again.'
+    replace_text "$ENGINE_SETTINGS" "$text"
+  else
+    mkdir -p "${ENGINE_SETTINGS%/*}"
+    printf '{\n  "live-restore": true\n}\n' >"$ENGINE_SETTINGS.new"
+    mv -f "$ENGINE_SETTINGS.new" "$ENGINE_SETTINGS"
+  fi
+  systemctl reload docker.service || return 0
+  # It reads its settings a moment later.
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ "$(live_restore)" != true ] || return 0
+    sleep 0.5
+  done
+}
+
+# An empty file is as good as none to the engine.
+with_live_restore() {
+  "$ROOT_FOLDER/current/bin/node" -e '
+    const text = require("node:fs").readFileSync(process.argv[1], "utf8");
+    const settings = text.trim() === "" ? {} : JSON.parse(text);
+    console.log(JSON.stringify({ ...settings, "live-restore": true }, null, 2));
+  ' "$ENGINE_SETTINGS"
+}

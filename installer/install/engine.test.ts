@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { lstatSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const INFO = '-fsS --max-time 30 --unix-socket /run/docker.sock http://localhost/info';
+const SETTINGS = 'etc/docker/daemon.json';
+const SNAP = 'cat snap.docker.dockerd.service';
+const DOCKER = 'cat docker.service';
+const NONE = { code: 7 };
+const ABSENT = { code: 1 };
+
+function hostWith(
+  t: TestContext,
+  info: Parameters<ScriptedHost['program']>[1][string],
+  units: string[] = [],
+): ScriptedHost {
+  const host = new ScriptedHost(t);
+  host.file('var/lib/orkestr/agent/identity.json', '{}');
+  host.program('curl', { [INFO]: info });
+  const unit = (name: string): string | typeof ABSENT => (units.includes(name) ? '[Unit]\n' : ABSENT);
+  host.program('systemctl', { [SNAP]: unit(SNAP), [DOCKER]: unit(DOCKER), 'enable --quiet --now docker.service': '' });
+  return host;
+}
+
+test('an engine that answers is taken as it is, wherever its program stands', async (t) => {
+  const host = hostWith(t, '{"DockerRootDir":"/var/lib/docker"}');
+  const { stdout, stderr } = await host.run('check_engine; install_engine');
+  assert.equal(stdout + stderr, '');
+});
+
+test('one that does not run is started, not installed', async (t) => {
+  const host = hostWith(t, NONE, [DOCKER]);
+  const { stdout } = await host.run('check_engine; install_engine');
+  assert.equal(stdout, 'doing    start Docker Engine\n');
+});
+
+test('where there is none it is installed, with the client where that is a package of its own', async (t) => {
+  const host = hostWith(t, [NONE, NONE, '{}']);
+  host.program('apt-get', {});
+  const { stdout } = await host.run('check_engine; get_packages() { :; }; mend_packages() { :; }; install_engine');
+  assert.equal(stdout, 'doing    install docker.io\ndoing    install docker-cli\n');
+});
+
+test('one of a snap is refused before anything changes, whether it runs or not', async (t) => {
+  for (const host of [
+    hostWith(t, '{"DockerRootDir":"/var/snap/docker/common/var-lib-docker"}'),
+    hostWith(t, NONE, [SNAP]),
+  ]) {
+    const { stderr } = await host.run('check_engine; echo "$problems" >&2');
+    assert.match(stderr, /^problem {2}Docker Engine is a snap here.*\n.*snap remove docker[^]*\n1\n$/);
+  }
+});
+
+test('a systemctl that looks at nothing, as in a chroot, is not taken for an answer', async (t) => {
+  const host = hostWith(t, NONE);
+  host.program('systemctl', { '*': { code: 0, stderr: 'Running in chroot, ignoring command\n' } });
+  host.program('apt-get', {});
+  assert.equal((await host.run('check_engine')).stderr, '');
+});
+
+test('a distribution without an engine is told in the checks, with the mend', async (t) => {
+  const host = hostWith(t, NONE);
+  host.program('dnf', { '-q list moby-engine': [ABSENT, 'moby-engine.x86_64\n'] });
+  const { stderr } = await host.run('check_engine; check_engine; echo "$problems" >&2', '--dry-run');
+  assert.match(stderr, /^problem {2}There is no Docker Engine, .* none of its own\.\n.*docker-ce.*\n1\n$/);
+});
+
+test('live-restore goes into the settings that are there: mode, link and the rest stay', async (t) => {
+  const host = hostWith(t, '{"LiveRestoreEnabled":true}');
+  host.program('systemctl', { 'reload docker.service': '' });
+  mkdirSync(join(host.root, 'opt/orkestr/current/bin'), { recursive: true });
+  symlinkSync(process.execPath, join(host.root, 'opt/orkestr/current/bin/node'));
+  host.file('srv/daemon.json', '{"log-driver":"local"}\n', 0o640);
+  mkdirSync(join(host.root, 'etc/docker'));
+  symlinkSync('../../srv/daemon.json', join(host.root, SETTINGS));
+  await host.run('set_live_restore');
+  assert.deepEqual(JSON.parse(host.read('srv/daemon.json')), { 'log-driver': 'local', 'live-restore': true });
+  assert.equal(statSync(join(host.root, 'srv/daemon.json')).mode & 0o777, 0o640);
+  assert.ok(lstatSync(join(host.root, SETTINGS)).isSymbolicLink());
+  assert.equal(host.read('etc/orkestr/engine-settings-were'), 'there\n');
+
+  host.file('srv/daemon.json', '');
+  await host.run('set_live_restore');
+  assert.deepEqual(JSON.parse(host.read('srv/daemon.json')), { 'live-restore': true });
+
+  host.file('srv/daemon.json', '{ no JSON');
+  const { code, stderr } = await host.run('set_live_restore');
+  assert.equal(code, 1);
+  assert.match(stderr, /daemon\.json is not readable JSON/);
+  assert.equal(host.read('srv/daemon.json'), '{ no JSON');
+});
+
+test('settings that were not there are made', async (t) => {
+  const host = hostWith(t, '{"LiveRestoreEnabled":true}');
+  host.program('systemctl', { 'reload docker.service': '' });
+  assert.equal((await host.run('set_live_restore')).code, 0);
+  assert.deepEqual(JSON.parse(host.read(SETTINGS)), { 'live-restore': true });
+  assert.equal(host.read('etc/orkestr/engine-settings-were'), 'absent\n');
+});

@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const install =
+  'for step in add_user make_folder keep_containers install_units start_units; do eval "$step() { :; }"; done; install_host';
+
+test('a channel that was given is kept for upgrades', async (t) => {
+  const host = new ScriptedHost(t);
+  host.file('var/lib/orkestr/agent/identity.json', '{}');
+  await host.run(install);
+  assert.doesNotMatch(host.read('etc/orkestr/agent.env'), /ORKESTR_CHANNEL/);
+  await host.run(install, '--channel', 'beta');
+  assert.match(host.read('etc/orkestr/agent.env'), /^ORKESTR_LOG_LEVEL=info\nORKESTR_CHANNEL=beta$/m);
+});

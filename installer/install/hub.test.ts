@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const HUB_ENV = 'etc/orkestr/hub.env';
+const IDENTITY = 'var/lib/orkestr/agent/identity.json';
+const TABLE = '-fsS --max-time 15 --unix-socket ROOT/run/orkestr/proxy.sock http://proxy/v1/table';
+const UPSTREAM = '00000000-0000-4000-8000-000000000001';
+const WITH_DOMAIN = ['--hub-here', '--domain', 'hub.example.com', '--email', 'a@example.com'];
+
+test('the hub is reached where it listens: as given, as set before, or by default', async (t) => {
+  const cases = [
+    ['127.0.0.1:7700', 'http://127.0.0.1:7700'],
+    ['0.0.0.0:80', 'http://127.0.0.1:80'],
+    ['[::]:7700', 'http://[::1]:7700'],
+    ['[::1]:7700', 'http://[::1]:7700'],
+    ['10.0.0.5:7701', 'http://10.0.0.5:7701'],
+  ] as const;
+  for (const [listen, url] of cases) {
+    const host = new ScriptedHost(t);
+    assert.equal((await host.run('echo "$hub"', '--hub-here')).stdout, 'http://127.0.0.1:7700\n');
+    assert.equal((await host.run('echo "$hub"', '--hub-here', '--listen', listen)).stdout, `${url}\n`);
+    host.file(HUB_ENV, `ORKESTR_HUB_LISTEN=${listen}\n`);
+    assert.equal((await host.run('echo "$hub"', '--hub-here')).stdout, `${url}\n`);
+  }
+});
+
+test('an address that the hub would not take is refused', async (t) => {
+  for (const listen of ['::1:7700', '[::1]', '10.0.0.5', '[x]:1', '10.0.0.5:']) {
+    const { code, stderr } = await new ScriptedHost(t).run('', '--hub-here', '--listen', listen);
+    assert.equal(code, 1, listen);
+    assert.match(stderr, /--listen: .* is not valid/);
+  }
+  const { stderr } = await new ScriptedHost(t).run('', ...WITH_DOMAIN, '--listen', '[::1]:7700');
+  assert.match(stderr, /cannot serve a hub at \[::1\]:7700/);
+});
+
+function routedHost(t: TestContext, address: string, port: number): ScriptedHost {
+  const host = new ScriptedHost(t);
+  const target = { id: UPSTREAM, address, port, state: 'healthy' };
+  const upstream = { id: UPSTREAM, generation: 1, routes: [{ host: 'hub.example.com' }], edge: {}, targets: [target] };
+  const table = JSON.stringify({ version: 1, upstreams: [upstream] });
+  host.program('curl', { [TABLE.replace('ROOT', host.root)]: table });
+  return host;
+}
+
+test('the proxy leads the domain to where the hub listens', async (t) => {
+  const routed = 'if is_routed; then echo routed; fi';
+  const cases = [
+    ['127.0.0.1', 7700, [], 'routed\n'],
+    ['127.0.0.1', 77001, [], ''],
+    ['127.0.0.1', 7700, ['--listen', '[::]:7700'], 'routed\n'],
+    ['127.0.0.1', 7700, ['--listen', '127.0.0.1:7701'], ''],
+    ['127.0.0.1', 7700, ['--listen', '10.0.0.5:7700'], ''],
+    ['10.0.0.5', 7700, ['--listen', '10.0.0.5:7700'], 'routed\n'],
+  ] as const;
+  for (const [address, port, options, said] of cases) {
+    const { stdout } = await routedHost(t, address, port).run(routed, ...WITH_DOMAIN, ...options);
+    assert.equal(stdout, said, `${address}:${port} ${options.join(' ')}`);
+  }
+});
+
+const identity = (url: string): string => JSON.stringify({ hostId: 'x', hub: { url, publicKey: 'k' } }, null, 2);
+/** What install_hub does beside settings and the agent. */
+const ONLY_AGENT = 'install_units() { :; }; start_units() { :; }; : >"$TOKEN_FILE"; install_hub; ls "$RUN_FOLDER"';
+
+test('a hub that listens elsewhere from now on takes its own agent along', async (t) => {
+  const host = new ScriptedHost(t);
+  host.file(HUB_ENV, 'ORKESTR_HUB_LISTEN=127.0.0.1:7700\n');
+  host.file(IDENTITY, `${identity('http://127.0.0.1:7700')}\n`);
+  const { stdout } = await host.run(`is_of_hub; ${ONLY_AGENT}`, '--hub-here', '--listen', '10.0.0.5:7700');
+  assert.equal(host.read(IDENTITY), `${identity('http://10.0.0.5:7700')}\n`);
+  assert.equal(statSync(join(host.root, IDENTITY)).mode & 0o777, 0o600);
+  assert.match(stdout, /^restart-orkestr-agent\.service\nrestart-orkestr-hub\.service\n$/m);
+
+  assert.equal((await host.run('is_of_hub', '--hub', 'https://other.example.com')).code, 1, 'not of just any hub');
+  const again = await host.run(`is_of_hub; ${ONLY_AGENT}`, '--hub-here');
+  assert.doesNotMatch(again.stdout, /doing/);
+});
+
+test('a host of another hub is not taken for one of its own', async (t) => {
+  for (const options of [['--hub-here'], ['--hub', 'https://other.example.com']]) {
+    const host = new ScriptedHost(t);
+    host.file(IDENTITY, identity('https://hub.example.com'));
+    assert.equal((await host.run('is_of_hub', ...options)).code, 1);
+    assert.equal((await host.run('is_of_hub', '--hub', 'https://hub.example.com')).code, 0);
+  }
+});
+
+test('what the hub says when it gives no join token is shown', async (t) => {
+  const host = new ScriptedHost(t);
+  host.file('etc/orkestr/admin-token', 'secret');
+  const cli = join(host.root, 'opt/orkestr/current/bin/orkestr');
+  const answer = (lines: string): void => {
+    mkdirSync(join(cli, '..'), { recursive: true });
+    writeFileSync(cli, `#!/bin/sh\n${lines}\n`);
+    chmodSync(cli, 0o755);
+  };
+  const join_token = 'token=$(join_token); echo "$token"';
+  answer('echo "{\\"joinToken\\": \\"orkj_1\\"}"');
+  assert.equal((await host.run(join_token, '--hub-here', '--name', 'vps')).stdout, 'orkj_1\n');
+  answer('case $2 in add) echo "there is one" >&2; exit 1 ;; *) echo "{\\"joinToken\\": \\"orkj_2\\"}" ;; esac');
+  assert.equal((await host.run(join_token, '--hub-here', '--name', 'vps')).stdout, 'orkj_2\n');
+  answer('echo "The token was revoked." >&2; exit 1');
+  const { code, stdout, stderr } = await host.run(join_token, '--hub-here', '--name', 'vps');
+  assert.equal(code, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /gives no join token for vps: The token was revoked\./);
+});

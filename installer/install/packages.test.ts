@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const JOINED = 'var/lib/orkestr/agent/identity.json';
+const UPDATE = '-q update';
+const INSTALL =
+  '-q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install --no-install-recommends --';
+const LISTS_LOCKED = {
+  code: 100,
+  stderr: 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)\n',
+};
+
+/** A Debian with all that is needed except for what is named. */
+function debian(t: import('node:test').TestContext, ...without: string[]): ScriptedHost {
+  const host = new ScriptedHost(t);
+  host.file(JOINED, '{}');
+  const needed = 'curl update-ca-certificates tar xz git iptables ip ss nsenter fstrim mkfs.ext4 openssl'.split(' ');
+  for (const name of needed.filter((name) => !without.includes(name))) host.program(name, {});
+  host.program('dpkg', { '--audit': '' });
+  host.program('sleep', { 5: '' });
+  return host;
+}
+
+test('where everything is there the package manager is not called', async (t) => {
+  const host = debian(t);
+  host.program('apt-get', {});
+  assert.equal((await host.run('check_packages; install_packages')).stdout, '');
+});
+
+test('what a minimal image lacks is installed, each package once', async (t) => {
+  const host = debian(t, 'update-ca-certificates', 'ip', 'ss', 'nsenter', 'fstrim', 'curl');
+  host.program('apt-get', { [UPDATE]: '', [`${INSTALL} ca-certificates curl iproute2 util-linux`]: '' });
+  const { code, stdout } = await host.run('check_packages; install_packages');
+  assert.equal(stdout, 'doing    install ca-certificates curl iproute2 util-linux\n');
+  assert.equal(code, 0);
+});
+
+test('RHEL-likes have names of their own for packages', async (t) => {
+  const host = debian(t, 'update-ca-certificates', 'xz', 'iptables');
+  host.program('dnf', { '-q -y install -- ca-certificates iptables-nft xz': '' });
+  const { code, stderr } = await host.run('check_packages; install_packages');
+  assert.equal(code, 0, stderr);
+});
+
+test('without a package manager what is missing is told before anything changes', async (t) => {
+  const host = debian(t, 'xz');
+  host.program('update-ca-trust', {});
+  const { stderr } = await host.run('check_packages; echo "$problems" >&2');
+  assert.match(stderr, /neither apt-get nor dnf to install: xz\n.*\n1\n/);
+});
+
+test('another package manager is waited for, which is said once', async (t) => {
+  const host = debian(t, 'git');
+  const dpkgLocked = {
+    code: 100,
+    stderr: 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 9 (x)\n',
+  };
+  host.program('apt-get', {
+    [UPDATE]: [LISTS_LOCKED, LISTS_LOCKED, LISTS_LOCKED, ''],
+    [`${INSTALL} git`]: [dpkgLocked, ''],
+  });
+  const { code, stdout } = await host.run('install_packages');
+  assert.equal(code, 0);
+  assert.equal(stdout.match(/^waiting/gm)?.length, 2, 'once for each lock');
+  assert.match(stdout, /^waiting {2}for another package manager, 10 minutes at most: .*812 \(apt-get\)$/m);
+  assert.equal(host.calls().filter((call) => call === 'sleep 5').length, 4);
+});
+
+test('a lock that is never given up ends the run, with who has it', async (t) => {
+  const host = debian(t, 'git');
+  host.program('apt-get', { [UPDATE]: LISTS_LOCKED });
+  const { code, stderr } = await host.run('LOCK_SECONDS=10; install_packages');
+  assert.equal(code, 1);
+  assert.match(stderr, /held by process 812[^]*The package manager could not read its lists/);
+});
+
+test('another failure is not waited on', async (t) => {
+  const host = debian(t, 'git');
+  host.program('apt-get', {
+    [UPDATE]: '',
+    [`${INSTALL} git`]: { code: 100, stderr: 'E: Unable to locate package git\n' },
+  });
+  const { code, stderr } = await host.run('install_packages');
+  assert.equal(code, 1);
+  assert.match(stderr, /Unable to locate[^]*could not install git/);
+  assert.ok(!host.calls().includes('sleep 5'));
+});
+
+test('an interrupted run of dpkg is finished before the first package, and waits for its lock as well', async (t) => {
+  const host = debian(t, 'git');
+  const configure = '--configure -a --force-confdef --force-confold';
+  const locked = { code: 2, stderr: 'dpkg: error: dpkg frontend lock was locked by another process with pid 7\n' };
+  host.program('dpkg', { '--audit': 'The following packages are only half configured:\n', [configure]: [locked, ''] });
+  host.program('apt-get', { [UPDATE]: '', [`${INSTALL} git`]: '' });
+  const { code, stdout } = await host.run('install_packages');
+  assert.equal(code, 0);
+  assert.match(stdout, /^doing {4}finish what an interrupted run of dpkg[^]*^doing {4}install git$/m);
+  const managers = host.calls().filter((call) => !/^sleep|audit/.test(call));
+  assert.deepEqual(managers.slice(0, 3), [`dpkg ${configure}`, `dpkg ${configure}`, `apt-get ${UPDATE}`]);
+});
+
+test('a dry run tells both, and does neither', async (t) => {
+  const host = debian(t, 'git');
+  host.program('dpkg', { '--audit': 'half configured\n' });
+  host.program('apt-get', {});
+  const { stdout } = await host.run('install_packages; add_packages docker.io', '--dry-run');
+  assert.match(stdout, /^would {4}finish .*dpkg --configure -a\nwould {4}install git\nwould {4}install docker\.io\n$/);
+});
+
+test('a package manager asks nothing, restarts nothing of others, and does not read the join token', async (t) => {
+  const host = debian(t, 'git');
+  host.programText('apt-get', `echo "$DEBIAN_FRONTEND $NEEDRESTART_MODE $LC_ALL read:$(cat)" >>${host.root}/seen`);
+  await host.runBare('echo token | { install_packages; cat >"$TMPDIR/token"; }');
+  assert.equal(host.read('seen'), 'noninteractive l C read:\n'.repeat(2));
+  assert.equal(host.read('tmp/token'), 'token\n');
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+function hostWith(t: TestContext): ScriptedHost {
+  const host = new ScriptedHost(t);
+  host.file('var/lib/orkestr/agent/identity.json', '{}');
+  return host;
+}
+
+test('who holds a port is told with the mend that fits: only a unit that exists is to be disabled', async (t) => {
+  const cases = [
+    ['nginx', 812, '0::/system.slice/nginx.service', /Stop it: systemctl disable --now nginx\.service/],
+    ['nginx', 812, '1:name=systemd:/system.slice/web.service\n0::/x', /disable --now web\.service/],
+    ['docker-proxy', 900, '0::/system.slice/docker.service', /docker ps --filter publish=80 names it/],
+    ['node', 77, '0::/user.slice/user-0.slice/session-4.scope', /Stop it; ps -f -p 77 shows/],
+    ['systemd', 1, '0::/init.scope', /systemctl list-sockets names it/],
+  ] as const;
+  for (const [program, pid, group, mend] of cases) {
+    const host = hostWith(t);
+    const held = `LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("${program}",pid=${pid},fd=6))\n`;
+    host.program('ss', { '-Hltnp sport = :80': held, '-Hltnp sport = :443': '' });
+    host.program('systemctl', { '*': { code: 3 } });
+    host.file(`proc/${pid}/cgroup`, `${group}\n`);
+    const { stderr } = await host.run('check_ports');
+    assert.match(stderr, new RegExp(`^problem  Port 80 is held by ${program} \\(process ${pid}\\)\\.`));
+    assert.match(stderr, mend);
+    assert.equal(stderr.match(/^problem/gm)?.length, 1);
+  }
+});
+
+const ufw = (...rules: string[]): string =>
+  ['Status: active', 'Default: deny (incoming), allow (outgoing)', '', 'To      Action      From', ...rules, ''].join(
+    '\n',
+  );
+const ANYWHERE = 'ALLOW IN    Anywhere';
+const UFW_CASES: readonly [what: string, said: string, closed: string][] = [
+  ['it is off', 'Status: inactive\n', ''],
+  ['it lets in whatever no rule is about', 'Status: active\nDefault: allow (incoming), allow (outgoing)\n', ''],
+  ['nothing is open', ufw('22/tcp   ALLOW IN    Anywhere'), '80,443'],
+  ['one is', ufw(`80/tcp    ${ANYWHERE}`), '443'],
+  ['both are, by a list', ufw(`80,443/tcp (Nginx Full)   ${ANYWHERE}`), ''],
+  ['both are, by a range', ufw(`1:1000/tcp   ${ANYWHERE}`), ''],
+  ['everything is', ufw(`Anywhere    ${ANYWHERE}`), ''],
+  ['only for some', ufw('80,443/tcp    ALLOW IN    10.0.0.0/8'), '80,443'],
+  [
+    'only for UDP, IPv6 and outwards',
+    ufw(`80/udp ${ANYWHERE}`, `80/tcp (v6)  ${ANYWHERE} (v6)`, '443/tcp  ALLOW OUT   Anywhere'),
+    '80,443',
+  ],
+  ['the first rule counts', ufw('80/tcp   DENY IN     Anywhere', `80,443/tcp   ${ANYWHERE}`), '80'],
+];
+
+test('a port that ufw does not open is warned of, with the line that opens it', async (t) => {
+  for (const [what, said, closed] of UFW_CASES) {
+    const host = hostWith(t);
+    host.program('ufw', { 'status verbose': said });
+    const { code, stderr } = await host.run('check_firewalls; [ "$problems" = 0 ]');
+    assert.equal(code, 0, `${what}: no problem`);
+    const mend = /^ +(ufw allow .*)$/m.exec(stderr)?.[1];
+    assert.equal(mend, closed === '' ? undefined : `ufw allow ${closed}/tcp`, what);
+  }
+});
+
+test('firewalld is warned of likewise', async (t) => {
+  const host = hostWith(t);
+  host.program('firewall-cmd', {
+    '--state': 'running\n',
+    '--quiet --query-service=http': '',
+    '--quiet --query-service=https': { code: 1 },
+    '--quiet --query-port=443/tcp': { code: 1 },
+    '--quiet --query-port=7700/tcp': { code: 1 },
+  });
+  const { stderr } = await host.run('check_firewalls', '--hub-here', '--listen', '0.0.0.0:7700');
+  assert.match(stderr, /^warning {2}The firewall firewalld does not let others in at port 443,7700\.$/m);
+  assert.match(
+    stderr,
+    /^ +firewall-cmd --permanent --add-service=https --add-port=7700\/tcp && firewall-cmd --reload$/m,
+  );
+  const byPort = hostWith(t);
+  byPort.program('firewall-cmd', {
+    '--state': 'running\n',
+    '--quiet --query-service=http': '',
+    '--quiet --query-service=https': { code: 1 },
+    '--quiet --query-port=443/tcp': '',
+  });
+  assert.equal((await byPort.run('check_firewalls')).stderr, '');
+  const off = hostWith(t);
+  off.program('firewall-cmd', { '--state': { code: 252, stderr: 'not running\n' } });
+  assert.equal((await off.run('check_firewalls')).stderr, '');
+});
+
+test("a hub's own port matters where others reach the hub by it", async (t) => {
+  const cases: [string[], string][] = [
+    [[], '80 443\n'],
+    [['--hub-here'], '80 443\n'],
+    [['--hub-here', '--listen', '[::1]:7700'], '80 443\n'],
+    [['--hub-here', '--listen', '10.0.0.5:7701'], '80 443\n7701\n'],
+    [['--hub-here', '--listen', '[::]:7700'], '80 443\n7700\n'],
+    [['--hub-here', '--listen', '0.0.0.0:7700', '--domain', 'a.example.com', '--email', 'a@example.com'], '80 443\n'],
+  ];
+  for (const [options, ports] of cases) assert.equal((await hostWith(t).run('open_ports', ...options)).stdout, ports);
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const CHANNEL = '-fsSL --retry 3 --max-time 600 -- https://releases.example.com/channels/stable';
+
+function hostWith(t: TestContext, present?: string): ScriptedHost {
+  const host = new ScriptedHost(t);
+  host.file('var/lib/orkestr/agent/identity.json', '{}');
+  mkdirSync(join(host.root, 'opt/orkestr'), { recursive: true });
+  if (present !== undefined) symlinkSync(`releases/${present}`, join(host.root, 'opt/orkestr/current'));
+  return host;
+}
+
+const choose = 'choose_version; keep_newer; echo "$version"';
+
+test('the version is the one of this installer, of a channel, or the one that is named', async (t) => {
+  const host = hostWith(t);
+  host.program('curl', { [CHANNEL]: '1.4.0\n' });
+  assert.equal((await host.run(choose)).stdout, '1.2.0\n');
+  assert.equal((await host.run(choose, '--channel', 'stable')).stdout, '1.4.0\n');
+  assert.equal((await host.run(choose, '--channel', 'stable', '--version', '1.0.0')).stdout, '1.0.0\n');
+});
+
+test('a channel that cannot be read, or names no version, is told as that', async (t) => {
+  const cases = [
+    [{ code: 22, stderr: 'curl: (22) 404\n' }, /channels\/stable could not be fetched\.\n.*--version/],
+    ['<html>', /channels\/stable does not name a version/],
+    ['', /channels\/stable does not name a version/],
+  ] as const;
+  for (const [answer, told] of cases) {
+    const host = hostWith(t);
+    host.program('curl', { [CHANNEL]: answer });
+    const { code, stdout, stderr } = await host.run(choose, '--channel', 'stable');
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    assert.match(stderr, told);
+  }
+  const { code, stderr } = await hostWith(t).run(choose, '--channel', 'stable');
+  assert.equal(code, 1);
+  assert.match(stderr, /could not be fetched/);
+});
+
+test('a newer version that is here stays, unless the older one is named', async (t) => {
+  const cases = [
+    ['1.10.0', [], '1.10.0'],
+    ['1.2.0', [], '1.2.0'],
+    ['1.1.9', [], '1.2.0'],
+    ['1.2.0-rc.2', [], '1.2.0'],
+    ['1.3.0-rc.2', [], '1.3.0-rc.2'],
+    ['1.10.0', ['--version', '1.2.0'], '1.2.0'],
+    ['1.2.0', ['--version', '1.2.0-rc.1'], '1.2.0-rc.1'],
+  ] as const;
+  for (const [present, options, wanted] of cases) {
+    const { stdout, stderr } = await hostWith(t, present).run(choose, ...options);
+    assert.equal(stdout, `${wanted}\n`, present);
+    assert.equal(
+      /newer than 1\.2\.0: it stays\.\n.*--version 1\.2\.0/.test(stderr),
+      present === wanted && present !== '1.2.0',
+      present,
+    );
+  }
+});
+
+const ARCHIVES = { x64: 'orkestr-1.2.0-linux-x64.tar.xz', arm64: 'orkestr-1.2.0-linux-arm64.tar.xz' };
+const HUB_OPTIONS = ['--hub-here', '--offline'];
+const keep = 'version=1.2.0; archive=orkestr-1.2.0-linux-x64.tar.xz; making=$ROOT_FOLDER/making; keep_served';
+
+/** A folder with a release for hosts without internet, and what was checked of it. */
+function offline(t: TestContext, arm64: string): ScriptedHost {
+  const host = hostWith(t);
+  const sums = Object.values(ARCHIVES).map((name) => `${createHash('sha256').update(name).digest('hex')}  ${name}\n`);
+  for (const [name, text] of Object.entries({ SHA256SUMS: sums.join(''), 'SHA256SUMS.sig': 'signature' }))
+    host.file(`opt/orkestr/making/${name}`, text);
+  host.file(`opt/orkestr/making/${ARCHIVES.x64}`, ARCHIVES.x64);
+  for (const name of ['release.json', 'install.sh']) host.file(`given/${name}`, name);
+  if (arm64 !== '') host.file(`given/${ARCHIVES.arm64}`, arm64);
+  return host;
+}
+
+test('a hub hands on the archives for all kinds of machines, as far as they are given', async (t) => {
+  for (const arm64 of [ARCHIVES.arm64, '']) {
+    const host = offline(t, arm64);
+    const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
+    assert.equal(code, 0, stderr);
+    const served = (name: string): boolean => existsSync(join(host.root, 'opt/orkestr/served', name));
+    assert.deepEqual([served(ARCHIVES.x64), served(ARCHIVES.arm64), served('SHA256SUMS')], [true, arm64 !== '', true]);
+  }
+});
+
+test('an archive for others that is not the released one is not handed on', async (t) => {
+  const host = offline(t, 'something else');
+  const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
+  assert.equal(code, 1);
+  assert.match(stderr, /arm64\.tar\.xz is not what the release's list of sums names/);
+  assert.equal(existsSync(join(host.root, 'opt/orkestr/served')), false);
+});

@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { HUB_UPSTREAM } from './hub-upstream.ts';
+import { Uuid } from './ids.ts';
+
+test("the installer gives the hub's route by the name that everybody else knows it by", () => {
+  const installer = readFileSync(new URL('../installer/install/hub.sh', import.meta.url), 'utf8');
+  assert.equal(/^HUB_UPSTREAM=(.*)$/m.exec(installer)?.[1], HUB_UPSTREAM);
+  assert.equal(Uuid.parse(HUB_UPSTREAM), HUB_UPSTREAM);
+});

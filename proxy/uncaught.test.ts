@@ -1,0 +1,31 @@
+/** Each case is a process of its own: the errors would be the test runner's otherwise. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const MODULE = new URL('uncaught.ts', import.meta.url).href;
+
+/** @param minutes the process's age @param throws how many errors are thrown in the same moment */
+async function told(minutes: number, throws: number): Promise<string[]> {
+  const program = `
+    import { surviveUncaught, uncaughtErrors } from '${MODULE}';
+    const now = performance.now.bind(performance);
+    performance.now = () => now() + ${minutes * 60_000};
+    const log = { error: ({ err, suppressedBefore }, text) => console.log(err.message, text, suppressedBefore) };
+    surviveUncaught(log, async () => console.log('handed over'));
+    for (let at = 0; at < ${throws}; at += 1) setImmediate(() => { throw new Error('oops'); });
+    setTimeout(() => console.log('still here', uncaughtErrors()), 20);
+  `;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program]);
+  return stdout.trim().split('\n');
+}
+
+test('a process serves on after errors that nobody caught, and tells one of those that come together', async () => {
+  assert.deepEqual(await told(0, 3), ['oops nobody caught this; serving on 0', 'still here 3']);
+});
+
+test('one that has served for a while hands over, once', async () => {
+  assert.deepEqual(await told(11, 2), ['oops nobody caught this; serving on 0', 'handed over', 'still here 2']);
+});

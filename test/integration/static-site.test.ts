@@ -1,0 +1,142 @@
+/** The generated nginx configuration, asked over HTTP: which file a path gets, and how long it may be kept. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { writeStatic } from '../../agent/detect/dockerfiles/static.ts';
+import type { StaticRequest } from '../../agent/detect/dockerfiles/static.ts';
+
+const FOREVER = 'public, max-age=31536000, immutable';
+
+type Ask = (path: string) => Promise<{ status: number; text: string; kept: string | null; location: string | null }>;
+
+/** A site of these files, each of which holds its own path. */
+async function serve(
+  t: TestContext,
+  files: readonly string[],
+  output: Pick<StaticRequest, 'singlePage'> & Partial<StaticRequest>,
+): Promise<Ask> {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-site-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const file of files) {
+    mkdirSync(join(folder, 'www', dirname(file)), { recursive: true });
+    writeFileSync(join(folder, 'www', file), file);
+  }
+  const port = await freePort();
+  const site = writeStatic({ base: 'nginx:1', port, source: { stage: null, folder: '.' }, ...output });
+  const conf = join(folder, 'nginx.conf');
+  const text = site.files.map((file) => file.text).join('');
+  writeFileSync(conf, text.replaceAll('/srv/www', join(folder, 'www')).replaceAll('/tmp/nginx', join(folder, 'nginx')));
+  // The master process runs as root here, and its worker must read the folder as well.
+  const server = spawn('nginx', ['-e', 'stderr', '-c', conf, '-g', 'user root;'], { stdio: 'ignore' });
+  t.after(() => ended(server));
+  const ask: Ask = async (path) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual' });
+    const { status, headers } = answer;
+    return {
+      status,
+      text: await answer.text(),
+      kept: headers.get('cache-control'),
+      location: headers.get('location'),
+    };
+  };
+  await untilItAnswers(ask);
+  return ask;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  assert.ok(typeof address === 'object' && address !== null);
+  return address.port;
+}
+
+async function untilItAnswers(ask: Ask, tries = 100): Promise<void> {
+  try {
+    await ask('/');
+  } catch (error) {
+    if (tries === 0) throw error;
+    await delay(50);
+    await untilItAnswers(ask, tries - 1);
+  }
+}
+
+async function ended(server: ChildProcess): Promise<void> {
+  const exit = new Promise((done) => server.once('exit', done));
+  if (server.kill('SIGTERM')) await exit;
+}
+
+test('a page goes before a folder of its name, with and without a slash, and a folder with a page is redirected to', async (t) => {
+  const ask = await serve(
+    t,
+    ['index.html', '404.html', 'blog.html', 'blog/first.html', 'docs/index.html', 'img/a.png'],
+    { singlePage: false },
+  );
+  const files = { '/': 'index.html', '/blog': 'blog.html', '/blog/': 'blog.html', '/blog/first': 'blog/first.html' };
+  for (const [path, file] of Object.entries({ ...files, '/docs/': 'docs/index.html', '/img/a.png': 'img/a.png' })) {
+    const { status, text, kept } = await ask(path);
+    assert.deepEqual([status, text, kept], [200, file, 'no-cache'], path);
+  }
+  const { status, location } = await ask('/docs?a=1');
+  assert.deepEqual([status, location], [301, '/docs/?a=1']);
+  for (const path of ['/img/', '/none', '/none/']) {
+    const missing = await ask(path);
+    assert.deepEqual([missing.status, missing.text], [404, '404.html'], path);
+  }
+});
+
+test('unknown paths of a single-page site get its page, or the one that its framework names', async (t) => {
+  const files = ['index.html', '200.html', 'img/a.png'];
+  for (const [fallback, page] of Object.entries({
+    'index.html': 'index.html',
+    '200.html': '200.html',
+    'none.html': 'index.html',
+  })) {
+    const ask = await serve(t, files, { singlePage: true, fallback });
+    for (const path of ['/orders/17', '/orders/', '/img/']) {
+      const { status, text } = await ask(path);
+      assert.deepEqual([status, text], [200, page], path);
+    }
+  }
+});
+
+test('a single page of another name is the front page too', async (t) => {
+  const ask = await serve(t, ['200.html'], { singlePage: true, fallback: '200.html' });
+  assert.deepEqual([(await ask('/')).status, (await ask('/')).text], [200, '200.html']);
+});
+
+test('for ever kept are only names with a hash, where other files lie beside them', async (t) => {
+  const hashed = [
+    'index-BfX3a9_k.js',
+    'main.1a2b3c4d.js',
+    'js/17896441.5e33d8a8.js',
+    'app.B-xT3_9q.lean.js',
+    '1a2b3c4d.css',
+  ];
+  const others = [
+    'logo.png',
+    'my-background.png',
+    'photo-20240101.jpg',
+    'logo-1024x768.png',
+    'my-sunshine.png',
+    'a-IMG_0012.png',
+  ];
+  const files = [...hashed, ...others].map((name) => `assets/${name}`);
+  const ask = await serve(t, ['index.html', ...files], { singlePage: true, partlyHashed: 'assets' });
+  for (const name of hashed) assert.equal((await ask(`/assets/${name}`)).kept, FOREVER, name);
+  for (const name of others) assert.equal((await ask(`/assets/${name}`)).kept, 'no-cache', name);
+  assert.equal((await ask('/assets/gone-BfX3a9_k.js')).status, 404);
+});
+
+test('a folder that only the framework writes to is kept for ever as a whole', async (t) => {
+  const ask = await serve(t, ['index.html', '_next/static/a.js'], { singlePage: false, hashed: '_next/static' });
+  assert.equal((await ask('/_next/static/a.js')).kept, FOREVER);
+});
