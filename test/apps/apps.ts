@@ -109,6 +109,7 @@ export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   symfony: "Debian's packages of PHP are no repository of composer",
   'spring-boot-maven': `Spring Boot ${NO_REGISTRY}`,
   'spring-boot-modules': `Spring Boot ${NO_REGISTRY}`,
+  'gradle-init': 'Gradle downloads itself, from elsewhere than a registry',
   'spring-boot-gradle': `Spring Boot ${NO_REGISTRY}`,
   quarkus: `Quarkus ${NO_REGISTRY}`,
   micronaut: `Micronaut ${NO_REGISTRY}`,

@@ -39,7 +39,7 @@ test('of a Gradle build whose root has only settings too', async () => {
     'app/build.gradle.kts': 'plugins {\n  id("org.springframework.boot") version "3.5.0"\n}\n',
   });
   assert.equal(made.framework, 'Spring Boot');
-  assert.equal(made.buildCommand, 'sh ./gradlew --no-daemon :app:build -x test');
+  assert.equal(made.buildCommand, 'sh ./gradlew --no-daemon -x test :app:build');
   assert.match(made.dockerfile.text, /ls app\/build\/libs\/\*\.jar /);
 });
 
@@ -59,5 +59,22 @@ test('a plugin that is only named for the modules makes no program of the root',
     'a/build.gradle': "plugins { id 'org.springframework.boot' apply false }\n",
     'b/build.gradle': "plugins { id 'org.springframework.boot' }\n",
   });
-  assert.match(made.buildCommand ?? '', / :b:build -x test$/);
+  assert.match(made.buildCommand ?? '', / -x test :b:build$/);
+});
+
+test('a program of Gradle without a plugin for one jar runs by its start script', async () => {
+  const settings = { 'settings.gradle.kts': 'include("app")\n', gradlew: '' };
+  const plugins = (...lines: readonly string[]): string =>
+    `plugins {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`;
+  const made = await plan({ ...settings, 'app/build.gradle.kts': plugins('application', 'kotlin("jvm")') });
+  assert.deepEqual([made.startCommand, made.rootDirectory], ['bin/app', '.']);
+  assert.equal(made.buildCommand, 'sh ./gradlew --no-daemon -x test :app:installDist');
+  assert.match(
+    made.dockerfile.text,
+    /cp -r app\/build\/install\/\*\/\. \/out\/ .* mv \/out\/bin\/\* \/out\/bin\/app$/m,
+  );
+  const shadow = plugins("id 'application'", "id 'com.gradleup.shadow' version '9.0.0'");
+  assert.match((await plan({ 'build.gradle': shadow })).startCommand ?? '', /-jar app\.jar$/);
+  assert.equal((await plan({ 'build.gradle': plugins("id 'application'") })).startCommand, 'bin/app');
+  assert.match((await plan({ 'build.gradle': plugins("id 'java'") })).startCommand ?? '', /-jar app\.jar$/);
 });

@@ -2,7 +2,7 @@
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeJava } from '../dockerfiles/java.ts';
-import { modulesOf } from '../java/module.ts';
+import { hasStartScript, modulesOf } from '../java/module.ts';
 import type { BuildFile, Modules } from '../java/module.ts';
 import { firstFile, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -79,7 +79,7 @@ export const java: Detector = {
     const { repository } = request;
     const build = await readBuild(repository);
     if (build === null) return { missed: 'no pom.xml, build.gradle or build.gradle.kts' };
-    const { tool, manifest, modules, framework, folder } = build;
+    const { tool, manifest, modules, framework, folder, startScript } = build;
     const wrapper = await repository.has(tool === 'maven' ? 'mvnw' : 'gradlew');
     const folders = folder === null ? [repository] : [within(repository, folder), repository];
     const runtime = await chooseRuntime(request, folders, RUNTIME);
@@ -90,8 +90,8 @@ export const java: Detector = {
       runtime: 'java',
       ...versionFact(runtime),
       port: PORT,
-      buildCommand: buildCommand(tool, wrapper, folder),
-      startCommand: `java ${framework?.options ?? ''}-jar ${jar}`,
+      buildCommand: buildCommand(build, wrapper),
+      startCommand: startScript ? 'bin/app' : `java ${framework?.options ?? ''}-jar ${jar}`,
     };
     const recipe = {
       image: runtime.image,
@@ -99,6 +99,7 @@ export const java: Detector = {
       tool,
       wrapper,
       quarkus,
+      startScript,
       module: folder,
     } as const;
     return {
@@ -131,6 +132,8 @@ interface Build {
   readonly framework: Framework | undefined;
   /** Of the module that is the app; null: the root. */
   readonly folder: string | null;
+  /** Gradle leaves a start script with the jars that it needs, and no jar that runs alone. */
+  readonly startScript: boolean;
 }
 
 /** The build file at the root, and the module that is the app; null without any. */
@@ -145,7 +148,8 @@ async function readBuild(repository: RepositoryView): Promise<Build | null> {
   // What a module does not say itself stands in the build file of all.
   const texts = [modules.app?.file.text ?? '', manifest.text];
   const framework = FRAMEWORKS.find(({ pattern }) => texts.some((text) => pattern.test(text)));
-  return { tool, manifest, modules, framework, folder: modules.app?.folder ?? null };
+  const startScript = tool === 'gradle' && hasStartScript(modules.app?.file.text ?? manifest.text);
+  return { tool, manifest, modules, framework, folder: modules.app?.folder ?? null, startScript };
 }
 
 function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle'): string[] {
@@ -161,13 +165,13 @@ function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle
 }
 
 /** Wrappers are run by sh: not every repository keeps their executable bit. */
-function buildCommand(tool: 'maven' | 'gradle', wrapper: boolean, module: string | null): string {
+function buildCommand({ tool, folder, startScript }: Build, wrapper: boolean): string {
   if (tool === 'maven') {
-    const only = module === null ? '' : ` -pl ${module} -am`;
+    const only = folder === null ? '' : ` -pl ${folder} -am`;
     return `${wrapper ? 'sh ./mvnw' : 'mvn'} -B -DskipTests package${only}`;
   }
-  const task = module === null ? '-x test build' : `:${module.replaceAll('/', ':')}:build -x test`;
-  return `${wrapper ? 'sh ./gradlew' : 'gradle'} --no-daemon ${task}`;
+  const task = `${folder === null ? '' : `:${folder.replaceAll('/', ':')}:`}${startScript ? 'installDist' : 'build'}`;
+  return `${wrapper ? 'sh ./gradlew' : 'gradle'} --no-daemon -x test ${task}`;
 }
 
 /** The JRE of the version that the JDK has. */

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { PublicPrefix } from '../../../protocol/public-variables.ts';
 import type { Confidence, Evidence } from '../../../protocol/steps.ts';
+import { withoutRelease } from '../base-images.ts';
 import type { DetectRequest, Detector, Facts, Finding, Miss } from '../detector.ts';
 import { versionFact } from '../evidence.ts';
 import { writeNode } from '../dockerfiles/node.ts';
@@ -148,7 +149,7 @@ async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<Chosen
   const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
   const chosen = await chooseRuntime(request, files, RUNTIME, said || null);
   const isHosts = chosen.image === request.surroundings.baseImages.node;
-  return isHosts || isOnTrixie(chosen) ? chosen : { ...chosen, image: chosen.image.replace(/-trixie(?=-|$)/, '') };
+  return isHosts || isOnTrixie(chosen) ? chosen : { ...chosen, image: withoutRelease(chosen.image) };
 }
 
 /** Lines that ended before Debian 13 came have no official image with its name, but `node:18-slim` on the release of their time. */

@@ -105,8 +105,10 @@ describe('requirements', () => {
     assert.match(build, / gcc libc6-dev libpq-dev /);
     assert.match(run, / libpq5 /);
     assert.doesNotMatch(run, /gcc/);
-    const [binary = ''] = stagesOf(await plan({ 'requirements.txt': 'psycopg2-binary\n', 'app.py': '' }));
-    assert.doesNotMatch(binary, /apt-get/);
+    for (const binary of ['psycopg2-binary', 'psycopg[binary]>=3']) {
+      const made = await plan({ 'requirements.txt': `${binary}\n`, 'app.py': '' });
+      assert.doesNotMatch(made.dockerfile.text, /apt-get/, binary);
+    }
     const [c = ''] = stagesOf(await plan({ 'requirements.txt': 'psycopg[c,pool]>=3\n', 'app.py': '' }));
     assert.match(c, /libpq-dev/);
   });

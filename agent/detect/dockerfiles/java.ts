@@ -10,6 +10,8 @@ export interface JavaRecipe {
   readonly wrapper: boolean;
   /** The folder that Quarkus leaves, instead of one jar. */
   readonly quarkus: boolean;
+  /** The folder of a start script and its jars that Gradle leaves. */
+  readonly startScript: boolean;
   /** Folder of the module that is the app; null: the root. */
   readonly module: string | null;
 }
@@ -19,12 +21,9 @@ const OUTPUT = { maven: 'target', gradle: 'build/libs' };
 const QUARKUS = { maven: 'target/quarkus-app', gradle: 'build/quarkus-app' };
 
 export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequest): Generated {
-  const { tool, wrapper, quarkus, image, jre } = recipe;
-  const at = recipe.module === null ? '' : `${recipe.module}/`;
+  const { tool, wrapper, image, jre } = recipe;
   const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const program = tool === 'maven' ? 'mvn' : 'gradle';
-  // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies.
-  const jar = `ls ${at}${OUTPUT[tool]}/*.jar ${at}${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
   const build = [
     `FROM ${image} AS build`,
     ...(wrapper
@@ -35,9 +34,7 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
     ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
     // The dependencies are in the cache, not in a layer: which files of a build of many modules name them is hard to tell.
     `RUN ${cacheMount(surroundings.cacheScope, tool, CACHE[tool])} ${buildCommand}`,
-    quarkus
-      ? `RUN mkdir -p /out && cp -r ${at}${QUARKUS[tool]}/. /out/`
-      : `RUN mkdir -p /out && cp "$(${jar})" /out/app.jar`,
+    `RUN mkdir -p /out && ${collected(recipe)}`,
   ];
   const run = [
     `FROM ${jre}`,
@@ -46,4 +43,15 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
     ...runAs(startCommand),
   ];
   return { text: stages(build, run), files: [] };
+}
+
+/** Puts what runs into /out. */
+function collected({ tool, quarkus, startScript, module }: JavaRecipe): string {
+  const at = module === null ? '' : `${module}/`;
+  if (quarkus) return `cp -r ${at}${QUARKUS[tool]}/. /out/`;
+  // The script is named like the project, and finds the jars from where it stands.
+  if (startScript) return `cp -r ${at}build/install/*/. /out/ && rm -f /out/bin/*.bat && mv /out/bin/* /out/bin/app`;
+  // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies.
+  const jar = `ls ${at}${OUTPUT[tool]}/*.jar ${at}${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
+  return `cp "$(${jar})" /out/app.jar`;
 }

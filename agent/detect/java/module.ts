@@ -18,19 +18,28 @@ export interface Modules {
   readonly runnable: readonly string[];
 }
 
+/** Gradle's own plugin for programs: it packages a start script beside the jars. */
+const APPLICATION = /^[ \t]*(?:application[ \t]*$|(?:id|apply plugin:)[ \t(]*["']application["'])/m;
+/** Plugins that package a jar which runs by itself. */
+const ONE_JAR =
+  /^(?!.*\bapply\s+false).*(?:org\.springframework\.boot|io\.ktor\.plugin|io\.micronaut\.application|io\.quarkus["']|\.shadow["']|libs\.plugins\.(?:spring|ktor|quarkus|micronaut|shadow))/m;
+
+/** True for a build file of Gradle whose program is a start script, and no jar alone. */
+export const hasStartScript = (text: string): boolean => APPLICATION.test(text) && !ONE_JAR.test(text);
+
 interface Tool {
   readonly files: readonly string[];
   /** Folders of the modules that a build file names. */
   readonly modules: (text: string) => string[];
   /** What makes a program of a module, and no library. */
-  readonly runnable: RegExp;
+  readonly runnable: (text: string) => boolean;
 }
 
 const TOOLS: Readonly<Record<'maven' | 'gradle', Tool>> = {
   maven: {
     files: ['pom.xml'],
     modules: (text) => [...text.matchAll(/<module>\s*([^<\s]+)\s*<\/module>/g)].map(([, name = '']) => name),
-    runnable: /<artifactId>\s*(?:spring-boot|quarkus|micronaut)-maven-plugin\s*</,
+    runnable: (text) => /<artifactId>\s*(?:spring-boot|quarkus|micronaut)-maven-plugin\s*</.test(text),
   },
   gradle: {
     files: ['build.gradle.kts', 'build.gradle'],
@@ -38,8 +47,7 @@ const TOOLS: Readonly<Record<'maven' | 'gradle', Tool>> = {
       [...text.matchAll(/^[ \t]*include[ \t(]+([^)\n]+)/gm)].flatMap(([, list = '']) =>
         [...list.matchAll(/["']:?([^"']+)["']/g)].map(([, name = '']) => name.replaceAll(':', '/')),
       ),
-    runnable:
-      /^(?!.*\bapply\s+false).*(?:org\.springframework\.boot|io\.ktor\.plugin|io\.micronaut\.application|io\.quarkus["']|libs\.plugins\.(?:spring|ktor|quarkus|micronaut))/m,
+    runnable: (text) => ONE_JAR.test(text) || APPLICATION.test(text),
   },
 };
 
@@ -53,7 +61,7 @@ export async function modulesOf(repository: RepositoryView, tool: 'maven' | 'gra
       repository,
       files.map((name) => `${folder}/${name}`),
     );
-    if (file !== null && runnable.test(file.text)) found.push({ folder, file });
+    if (file !== null && runnable(file.text)) found.push({ folder, file });
   }
   const [app, second] = found;
   return {

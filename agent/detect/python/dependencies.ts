@@ -161,6 +161,7 @@ const normalise = (name: string): string => name.toLowerCase().replace(/[-_.]+/g
 const BROUGHT_ALONG: readonly (readonly [name: string, extra: RegExp, packages: readonly string[]])[] = [
   ['fastapi', /\b(?:standard|all)\b/, ['uvicorn']],
   ['psycopg', /\bc\b/, ['psycopg-c']],
+  ['psycopg', /\bbinary\b/, ['psycopg-binary']],
 ];
 
 /** The name at the start of a PEP 508 requirement, or nothing for options and comments. */

@@ -28,7 +28,9 @@ export interface SystemPackages {
 
 /** The Debian packages for what is listed: to install it, and to run it. */
 export function systemPackages({ names, needsGit }: Pick<PythonDependencies, 'names' | 'needsGit'>): SystemPackages {
-  const known = Object.entries(LIBRARIES).filter(([name]) => names.has(name));
+  // psycopg[binary] has its library in it.
+  const isNeeded = (name: string): boolean => names.has(name) && !names.has(`${name}-binary`);
+  const known = Object.entries(LIBRARIES).filter(([name]) => isNeeded(name));
   return {
     build: [...new Set([...known.flatMap(([, [build]]) => build), ...(needsGit ? ['git'] : [])])],
     run: [...new Set(known.flatMap(([, [, run]]) => run))],
