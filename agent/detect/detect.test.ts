@@ -196,6 +196,12 @@ describe('detector node', () => {
     );
   });
 
+  test('what a package manager reads beside them is copied with the manifests', async () => {
+    const files = { 'pnpm-lock.yaml': '', '.npmrc': '', '.pnpmfile.cjs': '', 'bunfig.toml': '', 'server.js': '' };
+    const { text } = (await node(withDependency, files)).dockerfile;
+    assert.match(text, /^COPY package\.json pnpm-lock\.yaml \.npmrc \.pnpmfile\.cjs bunfig\.toml \.\/$/m);
+  });
+
   test('no lockfile is a warning', async () => {
     assert.match((await node(withDependency)).warnings.join(), /no lockfile/);
   });

@@ -86,6 +86,8 @@ describe('SvelteKit', () => {
     assert.equal(error.code, 'ORK_MANIFEST_INVALID');
     assert.match(error.message, /npm install -D @sveltejs\/adapter-node/);
     assert.equal((await plan(vercel, {}, { startCommand: 'node mine.js' })).startCommand, 'node mine.js');
+    const member = { 'apps/web/package.json': JSON.stringify(vercel) };
+    assert.match((await refusal({ workspaces: ['apps/*'] }, member)).message, /npm install -D @sveltejs\/adapter-node/);
     const own = { ...kit('svelte-adapter-bun'), scripts: { build: 'vite build', start: 'node build/index.js' } };
     assert.equal((await plan(own)).startCommand, 'node build/index.js');
   });

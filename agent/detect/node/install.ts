@@ -97,8 +97,19 @@ const dependenciesOf = (manifest: PackageJson): Readonly<Record<string, string>>
   ...manifest.optionalDependencies,
 });
 
+/** Settings of package managers, and code that pnpm has in the sums of its lockfile. */
+const MANAGER_FILES = [
+  '.npmrc',
+  '.yarnrc',
+  '.yarnrc.yml',
+  'pnpm-workspace.yaml',
+  '.pnpmfile.cjs',
+  '.pnpmfile.mjs',
+  'bunfig.toml',
+];
+
 async function manifestsOf(repository: RepositoryView, lockfile: string | null): Promise<string[]> {
-  const others = await present(repository, ['.npmrc', '.yarnrc', '.yarnrc.yml', 'pnpm-workspace.yaml']);
+  const others = await present(repository, MANAGER_FILES);
   return ['package.json', ...(lockfile === null ? [] : [lockfile]), ...others];
 }
 

@@ -39,8 +39,7 @@ export const SVELTEKIT: Framework = {
   output: (manifest, config) => (adapterOf(manifest, config) === 'static' ? pagesOf(config) : null),
   // Of the platforms that adapter-auto knows, this one's is a plain server of Node.js: it takes adapter-node there.
   buildEnv: (manifest, config) => (adapterOf(manifest, config) === 'auto' ? { GCP_BUILDPACKS: 'orkestr' } : null),
-  start: (manifest, config) =>
-    adapterOf(manifest, config) === null ? null : `node ${named(config, 'out') ?? 'build'}`,
+  start: (_manifest, config) => `node ${named(config, 'out') ?? 'build'}`,
   development: /\bvite\b/,
   warning: (manifest, config) =>
     adapterOf(manifest, config) === 'auto'

@@ -26,7 +26,7 @@ export const TANSTACK_START: Framework = {
           partlyHashed: 'assets',
         }
       : null,
-  start: (manifest) => (hasServer(manifest) ? 'node .output/server/index.mjs' : null),
+  start: 'node .output/server/index.mjs',
   development: /\b(?:vite|vinxi)\b/,
   unfit: (manifest, config) =>
     hasServer(manifest) || isSinglePage(config)
