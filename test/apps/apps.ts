@@ -28,7 +28,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   next: { body: /hello from Next\.js/ },
   nuxt: { body: /hello from Nuxt/ },
   sveltekit: { body: /hello from SvelteKit/ },
-  'sveltekit-auto': { body: /hello from SvelteKit/ },
+  'sveltekit-auto': { body: /hello from SvelteKit/, changed: 'src/routes/+page.svelte' },
   'react-router': { body: /hello from React Router/ },
   remix: { body: /hello from Remix/ },
   'astro-server': { body: /hello from Astro on Node/ },
