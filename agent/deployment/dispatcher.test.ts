@@ -75,6 +75,20 @@ test('an older generation never runs, whatever the order of arrival', async (t) 
   assert.equal(journal.live(IDS.environment)?.entry.generation, 7);
 });
 
+test('a job that was too old for this host runs when the hub sends it again above what the host has had', async (t) => {
+  const { dispatcher, finals, journal } = await bench(t);
+  dispatcher.accept(deployJob({ generation: 7 }));
+  await dispatcher.idle();
+  const behind = deployJob({ generation: 3 });
+  dispatcher.accept(behind);
+  const refusal = journal.outbox.after(0, 1000).at(-1);
+  assert.ok(refusal?.kind === 'report' && refusal.report.kind === 'deployment');
+  assert.equal(refusal.report.newest, 7);
+  dispatcher.accept({ ...behind, generation: 8 });
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['live', 'failed ORK_GENERATION_STALE', 'live']);
+});
+
 test('shuffled jobs of many environments: generations that go live only grow', async (t) => {
   const { dispatcher, journal } = await bench(t, {}, { maxRunning: 4, maxWaiting: 1000 });
   const environments = [IDS.environment, IDS.project, IDS.host];

@@ -82,14 +82,14 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
 
   const acceptNew = (job: Job): void => {
     queue.checkRoom();
-    const acceptance = intake.accept(job);
-    if (acceptance === 'stale') {
-      throw new OrkestrError(
-        'ORK_GENERATION_STALE',
-        `Generation ${job.generation} is not newer than what this host had for the environment.`,
-      );
-    }
+    if (intake.accept(job) === 'stale') return refuseStale(job);
     queue.add({ deploymentId: job.deploymentId, environmentId: job.environment.id });
+  };
+
+  const refuseStale = ({ deploymentId, generation, environment }: Job): void => {
+    const newest = intake.nextGeneration(environment.id) - 1;
+    const message = `Generation ${generation} is not newer than what this host had for the environment, ${newest}.`;
+    refuse({ deploymentId, generation, newest }, toErrorReport(new OrkestrError('ORK_GENERATION_STALE', message)));
   };
 
   return {

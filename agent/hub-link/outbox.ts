@@ -8,7 +8,7 @@ import type { OutboxRow } from '../deployment/records.ts';
 
 /** The part of the journal's outbox that sending needs. */
 export interface OutboxStore {
-  after(sequence: number, limit: number): readonly OutboxRow[];
+  following(sequence: number, limit: number): readonly OutboxRow[];
   acknowledge(sequence: number): void;
   resume(acknowledged: number): void;
   markSent(sequence: number): void;
@@ -48,7 +48,7 @@ export function startSender(options: SenderOptions, hubHas: number): OutboxSende
   const pump = (): void => {
     scheduled = false;
     if (stopped) return;
-    const rows = store.after(sent, window - inFlight.length);
+    const rows = store.following(sent, window - inFlight.length);
     for (const row of rows) {
       options.send({ type: 'report', sequence: row.sequence, report: toReport(row, options.readLog) });
       sent = row.sequence;

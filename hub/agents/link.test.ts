@@ -240,6 +240,36 @@ test('reports about what is not on this host, was never sent or is of another ge
   assert.equal(await statusOf(on, second), 'queued');
 });
 
+test('what a host refuses as older than it knows is sent again above that, and what waits stays behind', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const [first, second] = [await deploy(on), await deploy(on)];
+  const job = await agent.job();
+  const stale: Report = {
+    kind: 'deployment',
+    deploymentId: first,
+    generation: 1,
+    status: 'failed',
+    at: AT,
+    error: { code: 'ORK_GENERATION_STALE', message: 'So it is.', evidence: [] },
+  };
+  await agent.report({ ...stale, newest: 7 });
+  await agent.report({ ...stale, newest: 7 }); // of the same job, delivered twice
+  const again = await agent.job();
+  assert.deepEqual([again.deploymentId, again.generation], [job.deploymentId, 8]);
+  await agent.live(again);
+  const next = await agent.job();
+  assert.deepEqual([next.deploymentId, next.generation], [second, 9]);
+  await agent.report({ ...stale, deploymentId: second, generation: 9 });
+  assert.equal(await statusOf(on, second), 'failed', 'a host that does not tell its newest');
+  const third = await deploy(on);
+  const begun = { ...stale, deploymentId: third, generation: 10 };
+  assert.equal((await agent.job()).generation, 10);
+  await agent.report({ kind: 'deployment', deploymentId: third, generation: 10, status: 'running', at: AT });
+  await agent.report({ ...begun, newest: 20 });
+  assert.equal(await statusOf(on, third), 'failed', 'what was begun is not run a second time');
+});
+
 test('a later live one supersedes the one before', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();

@@ -136,7 +136,7 @@ export class HostSession implements Session {
     const effects = await applyReports(db, log, this.hostId, reports, clock.now().toISOString());
     this.send({ type: 'ack', sequence: effects.acknowledged });
     for (const id of effects.changed) news.tell(id);
-    for (const id of effects.built) await scheduler.handOn(id);
+    for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);
     for (const environmentId of effects.ended) await scheduler.settle(environmentId);
   }
 
