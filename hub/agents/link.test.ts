@@ -223,6 +223,18 @@ test('replayed reports change nothing, and a gap is refused', async (t) => {
   assert.equal(again.acknowledged, 4);
 });
 
+test('a report that cannot be read is counted, and those after it are stored', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  await agent.job();
+  const strange = { kind: 'step', deploymentId: id, step: 'of tomorrow', status: 'done', startedAt: AT, ms: 1 };
+  agent.socket.send(JSON.stringify({ type: 'report', sequence: 1, report: strange }));
+  agent.say({ type: 'report', sequence: 2, report: log(id, 0, 'stored') });
+  await agent.stored(2);
+  assert.equal(await logText(on, id), 'stored');
+});
+
 test('reports about what is not on this host, was never sent or is of another generation are counted and change nothing', async (t) => {
   const on = await hub(t);
   const waiting = await deploy(on); // offline: never sent

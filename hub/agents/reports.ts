@@ -14,8 +14,9 @@ import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
 import { putStep } from '../store/steps.ts';
+import type { UnreadableReport } from './frames.ts';
 
-export type NumberedReport = Extract<AgentMessage, { type: 'report' }>;
+export type NumberedReport = Extract<AgentMessage, { type: 'report' }> | UnreadableReport;
 
 /** What a batch of reports has changed; to be acted on once it is committed. */
 export interface ReportEffects {
@@ -61,12 +62,14 @@ export async function applyReports(
   const acknowledged = await db.transaction().execute(async (trx) => {
     const host = await trx.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
     let last = host.acknowledged;
-    for (const { sequence, report } of reports) {
+    for (const message of reports) {
+      const { sequence, report } = message;
       if (sequence <= last) continue;
       if (sequence !== last + 1) {
         throw new OrkestrError('ORK_PROTOCOL', `Report ${sequence} came after ${last}: those between are missing.`);
       }
-      await applyReport({ db: trx, log, hostId, now, changed, built, renumbered, ended }, report);
+      if (report === null) log.error({ hostId, sequence, problem: message.problem }, 'an unreadable report is lost');
+      else await applyReport({ db: trx, log, hostId, now, changed, built, renumbered, ended }, report);
       last = sequence;
     }
     await trx.updateTable('host').set({ acknowledged: last }).where('id', '=', hostId).execute();

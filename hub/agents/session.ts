@@ -1,6 +1,6 @@
 /** One connection of one host after its handshake: heartbeat, bounded intake, reports into the store, acknowledgement. */
 import type { WebSocket } from 'ws';
-import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
+import type { HubMessage } from '../../protocol/agent-link.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { inVersion } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
@@ -28,8 +28,10 @@ const MISSED_HEARTBEATS = 2;
 /** How long the other side may take to answer a close frame, ms. */
 const CLOSE_MS = 2_000;
 
+type Heard = ReturnType<typeof readAgentMessage>;
+
 interface Waiting {
-  readonly message: AgentMessage;
+  readonly message: Heard;
   readonly bytes: number;
 }
 
@@ -102,7 +104,7 @@ export class HostSession implements Session {
   }
 
   /** One message, or as many reports as follow each other. */
-  #takeBatch(): readonly AgentMessage[] {
+  #takeBatch(): readonly Heard[] {
     const end = this.#waiting.findIndex(({ message }) => message.type !== 'report');
     const reports = end === -1 ? this.#waiting.length : end;
     const batch = this.#waiting.splice(0, Math.min(Math.max(reports, 1), BATCH));
@@ -110,7 +112,7 @@ export class HostSession implements Session {
     return batch.map(({ message }) => message);
   }
 
-  async #handle(batch: readonly AgentMessage[]): Promise<void> {
+  async #handle(batch: readonly Heard[]): Promise<void> {
     const { db, clock, scheduler } = this.#deps;
     const [first] = batch;
     switch (first?.type) {
