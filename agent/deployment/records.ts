@@ -4,7 +4,7 @@
  */
 import type { Report } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import type { HealthCheck, Job } from '../../protocol/job.ts';
+import type { HealthCheck, Job, RemoveJob } from '../../protocol/job.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { Release, StepName } from '../../protocol/steps.ts';
 import type { DeploymentState } from './deployment.ts';
@@ -95,6 +95,8 @@ export interface JobIntake {
    * remembered, for the hub may send it again under a newer generation.
    */
   refuse(job: RefusedJob, error: ErrorReport, at: string): void;
+  /** A removal that failed, or was refused, is `queued` once more. */
+  requeue(removal: RemoveJob): void;
   /** The first generation that `accept` takes for an environment. */
   nextGeneration(environmentId: string): number;
   requestCancel(deploymentId: string): void;

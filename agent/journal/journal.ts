@@ -138,6 +138,17 @@ function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobInt
   return {
     accept: (job) => accept.immediate(job),
     refuse,
+    requeue(removal) {
+      const { deploymentId, environment, project } = removal;
+      const sealed = sealer.seal(JSON.stringify(removal), deploymentId);
+      // All of it: the payload went with the failure, and of one that was refused there is the id alone.
+      database
+        .prepare(
+          `UPDATE job SET environment_id = ?, project_id = ?, kind = 'remove', payload = ?, state = 'queued', error = NULL,
+             final = NULL WHERE deployment_id = ? AND state = 'failed'`,
+        )
+        .run(environment.id, project.id, sealed, deploymentId);
+    },
     nextGeneration: (environmentId) => newestGeneration(database, environmentId).generation + 1,
     requestCancel(deploymentId) {
       database.prepare('UPDATE job SET cancel_requested = 1 WHERE deployment_id = ?').run(deploymentId);

@@ -7,7 +7,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
-import { deleteRemoval } from '../scheduler/removals.ts';
+import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
 import { changeStatus, findOnHost, isOpen, raiseGenerations } from '../store/deployments.ts';
 import { addLogChunk } from '../store/logs.ts';
@@ -17,6 +17,8 @@ import { putStep } from '../store/steps.ts';
 import type { UnreadableReport } from './frames.ts';
 
 export type NumberedReport = Extract<AgentMessage, { type: 'report' }> | UnreadableReport;
+
+type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
 /** What a batch of reports has changed; to be acted on once it is committed. */
 export interface ReportEffects {
@@ -99,13 +101,23 @@ async function applyReport(batch: Batch, report: Report): Promise<void> {
 }
 
 async function applyElsewhere(batch: Batch, report: Report): Promise<void> {
-  const { hostId, log } = batch;
-  const removed = report.kind === 'deployment' && report.status === 'superseded';
-  if (removed && (await deleteRemoval(batch.db, hostId, report.deploymentId))) return;
+  const { db, hostId, log } = batch;
+  const removal = await findRemoval(db, hostId, report.deploymentId);
+  if (removal !== undefined && report.kind === 'deployment') return applyRemoval(batch, removal, report);
   log.warn(
     { hostId, deploymentId: report.deploymentId, kind: report.kind },
     'a report about nothing that this host has',
   );
+}
+
+async function applyRemoval(
+  { db, hostId, log }: Batch,
+  { id, environment_id: environmentId }: Row<'removal'>,
+  { status, error }: StatusReport,
+): Promise<void> {
+  if (status === 'superseded') return deleteRemoval(db, id);
+  if (status !== 'failed') return;
+  log.warn({ hostId, environmentId, error }, 'a deleted environment is not off its host yet; the host is asked again');
 }
 
 async function applyStep(
@@ -160,8 +172,6 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   if (report.release?.deploymentId === deployment.id)
     await insertRelease(db, deployment.environment_id, report.release);
 }
-
-type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
 /** The host refused what it has not begun, for it has had newer ones than this hub knows: the hub was put back from a backup. */
 const isBehind = (

@@ -39,7 +39,7 @@ interface TakenTurn {
   readonly impossible?: { readonly id: string; readonly error: OrkestrError };
 }
 
-/** How often leases are looked at, ms. */
+/** How often leases, and what must still go from its host, are looked at, ms. */
 const SWEEP_MS = 15_000;
 
 export function makeScheduler(
@@ -201,6 +201,7 @@ export function makeScheduler(
       }
       await settle(deployment.environment_id);
     }
+    await dispatch.dueRemovals();
   }
 
   return {
@@ -208,7 +209,7 @@ export function makeScheduler(
       startedAt = clock.now();
       for (const environmentId of await listWaitingEnvironments(db)) await settle(environmentId);
       timer = setInterval(() => {
-        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at the leases failed'));
+        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at leases and removals failed'));
       }, sweepMs).unref();
     },
     async stop() {
