@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import type { Report } from '../../protocol/agent-link.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { Host } from '../api/schemas.ts';
@@ -231,8 +232,12 @@ test('a report that cannot be read is counted, and those after it are stored', a
   const strange = { kind: 'step', deploymentId: id, step: 'of tomorrow', status: 'done', startedAt: AT, ms: 1 };
   agent.socket.send(JSON.stringify({ type: 'report', sequence: 1, report: strange }));
   agent.say({ type: 'report', sequence: 2, report: log(id, 0, 'stored') });
-  await agent.stored(2);
+  const error: ErrorReport = { code: 'ORK_INTERNAL', message: 'x'.repeat(4001), evidence: [] };
+  const end: Report = { kind: 'deployment', deploymentId: id, generation: 1, status: 'failed', at: AT, error };
+  agent.say({ type: 'report', sequence: 3, report: end });
+  await agent.stored(3);
   assert.equal(await logText(on, id), 'stored');
+  assert.equal(await statusOf(on, id), 'failed', 'what can be read of a report counts');
 });
 
 test('reports about what is not on this host, was never sent or is of another generation are counted and change nothing', async (t) => {

@@ -2,7 +2,7 @@
  * Stores what hosts report. Reports come numbered and in order, may come again, and say the truth: where the hub had
  * to assume (ORK_HOST_LOST), they win.
  */
-import type { AgentMessage, Report } from '../../protocol/agent-link.ts';
+import type { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
@@ -14,9 +14,7 @@ import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
 import { putStep } from '../store/steps.ts';
-import type { UnreadableReport } from './frames.ts';
-
-export type NumberedReport = Extract<AgentMessage, { type: 'report' }> | UnreadableReport;
+import type { NumberedReport } from './frames.ts';
 
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
@@ -64,14 +62,13 @@ export async function applyReports(
   const acknowledged = await db.transaction().execute(async (trx) => {
     const host = await trx.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
     let last = host.acknowledged;
-    for (const message of reports) {
-      const { sequence, report } = message;
+    for (const { sequence, report, problem } of reports) {
       if (sequence <= last) continue;
       if (sequence !== last + 1) {
         throw new OrkestrError('ORK_PROTOCOL', `Report ${sequence} came after ${last}: those between are missing.`);
       }
-      if (report === null) log.error({ hostId, sequence, problem: message.problem }, 'an unreadable report is lost');
-      else await applyReport({ db: trx, log, hostId, now, changed, built, renumbered, ended }, report);
+      if (problem !== undefined) log.error({ hostId, sequence, problem }, 'a report cannot be read, or not whole');
+      if (report !== null) await applyReport({ db: trx, log, hostId, now, changed, built, renumbered, ended }, report);
       last = sequence;
     }
     await trx.updateTable('host').set({ acknowledged: last }).where('id', '=', hostId).execute();

@@ -6,8 +6,8 @@ import { inVersion } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
-import { readAgentMessage } from './frames.ts';
-import { applyReports, type NumberedReport } from './reports.ts';
+import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
+import { applyReports } from './reports.ts';
 import type { Session } from './sessions.ts';
 
 export interface SessionDeps extends CoreDeps {
@@ -27,8 +27,6 @@ const BATCH = 64;
 const MISSED_HEARTBEATS = 2;
 /** How long the other side may take to answer a close frame, ms. */
 const CLOSE_MS = 2_000;
-
-type Heard = ReturnType<typeof readAgentMessage>;
 
 interface Waiting {
   readonly message: Heard;
