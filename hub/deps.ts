@@ -70,7 +70,7 @@ export interface Scheduler {
   hostConnected(hostId: string, running: readonly string[]): Promise<void>;
   /** The host works on these still. Answers those of them that it holds a lease for. */
   renewLeases(hostId: string, deploymentIds: readonly string[]): Promise<readonly string[]>;
-  /** It is built: the host that serves it gets the second job of it. */
+  /** Its host gets its job: the second one when it is built, the first one again when it has another generation now. */
   handOn(deploymentId: string): Promise<void>;
   /** Something of this environment ended: see what is next. */
   settle(environmentId: string): Promise<void>;

@@ -52,6 +52,11 @@ export const Report = z.discriminatedUnion('kind', [
     at: Timestamp,
     error: ReadErrorReport.optional(),
     release: Release.optional(),
+    /**
+     * With ORK_GENERATION_STALE: the newest generation of the environment that the host has had. A hub that was put back from
+     * a backup numbers on from there and sends the job again.
+     */
+    newest: z.int().optional(),
   }),
   z.object({
     kind: z.literal('log'),

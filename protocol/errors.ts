@@ -352,10 +352,13 @@ export type ErrorCode = keyof typeof ERRORS;
 export const ErrorCode = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
 
 /** An error as it is stored, sent and shown. */
+/** Characters of a report's message at most. */
+const MAX_MESSAGE = 4000;
+
 export const ErrorReport = z.object({
   code: ErrorCode,
   /** One plain sentence: what happened. */
-  message: z.string().max(4000),
+  message: z.string().max(MAX_MESSAGE),
   /** Facts behind it, one line each: exit code, last log lines, listening sockets. */
   evidence: z.array(z.string().max(2000)).max(60).default([]),
 });
@@ -385,12 +388,21 @@ export class OrkestrError extends Error {
 export function toErrorReport(error: unknown, fallback: ErrorCode = 'ORK_INTERNAL'): ErrorReport {
   const message = error instanceof Error ? error.message : String(error);
   const known = error instanceof OrkestrError ? error : undefined;
-  return {
-    code: known?.code ?? fallback,
-    message: message.slice(0, 4000),
-    evidence: (known?.evidence ?? []).slice(0, 60).map((line) => line.slice(0, 2000)),
-  };
+  return withinBounds({ code: known?.code ?? fallback, message, evidence: [...(known?.evidence ?? [])] });
 }
+
+/** Cut to the bounds of its schema. */
+export const withinBounds = ({ code, message, evidence }: ErrorReport): ErrorReport => ({
+  code,
+  message: message.slice(0, MAX_MESSAGE),
+  evidence: evidence.slice(0, 60).map((line) => line.slice(0, 2000)),
+});
+
+/** The report with a sentence at the end of its message, which gives way when there is no room. */
+export const withSentence = (error: ErrorReport, sentence: string): ErrorReport => ({
+  ...error,
+  message: `${error.message.slice(0, MAX_MESSAGE - 1 - sentence.length)} ${sentence}`,
+});
 
 /** RFC 9457 problem document, as the hub's API and the proxy's admin API answer it. */
 export const Problem = z.object({

@@ -9,7 +9,8 @@
  *                  ▼
  *              cancelled
  *
- * A remove job takes the same road and ends `superseded`: nothing of its environment is left. A build job ends `built`: the image
+ * A remove job takes the same road and ends `superseded`: nothing of its environment is left. One that failed begins anew, as
+ * often as the hub asks. A build job ends `built`: the image
  * is in its registry, and another host goes on.
  */
 import { OrkestrError } from '../../protocol/errors.ts';

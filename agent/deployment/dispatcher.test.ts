@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { RemoveJob } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { Journal } from '../journal/journal.ts';
 import { deployJob, IDS, openTestJournal, runnerParts, scriptedPipeline, temporaryFolder } from '../test-bench.ts';
 import type { ScriptedStep } from '../test-bench.ts';
 import { makeDispatcher } from './dispatcher.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { Ports } from './ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from './queue.ts';
+
+const AT = new Date(0).toISOString();
 
 interface Bench {
   readonly journal: Journal;
@@ -21,12 +27,13 @@ async function bench(
   script: Partial<Record<StepName, ScriptedStep>> = {},
   limits = DEFAULT_QUEUE_LIMITS,
   wrap: (journal: Journal) => Journal = (journal) => journal,
+  ports: Partial<Ports> = {},
 ): Promise<Bench> {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   const pipeline = scriptedPipeline(script);
   const dispatcher = makeDispatcher({
-    parts: runnerParts({ folder, journal: wrap(journal), pipeline }),
+    parts: runnerParts({ folder, journal: wrap(journal), pipeline, ports }),
     intake: journal,
     limits,
     onEnded: () => undefined,
@@ -75,6 +82,20 @@ test('an older generation never runs, whatever the order of arrival', async (t) 
   assert.equal(journal.live(IDS.environment)?.entry.generation, 7);
 });
 
+test('a job that was too old for this host runs when the hub sends it again above what the host has had', async (t) => {
+  const { dispatcher, finals, journal } = await bench(t);
+  dispatcher.accept(deployJob({ generation: 7 }));
+  await dispatcher.idle();
+  const behind = deployJob({ generation: 3 });
+  dispatcher.accept(behind);
+  const refusal = journal.outbox.after(0, 1000).at(-1);
+  assert.ok(refusal?.kind === 'report' && refusal.report.kind === 'deployment');
+  assert.equal(refusal.report.newest, 7);
+  dispatcher.accept({ ...behind, generation: 8 });
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['live', 'failed ORK_GENERATION_STALE', 'live']);
+});
+
 test('shuffled jobs of many environments: generations that go live only grow', async (t) => {
   const { dispatcher, journal } = await bench(t, {}, { maxRunning: 4, maxWaiting: 1000 });
   const environments = [IDS.environment, IDS.project, IDS.host];
@@ -108,6 +129,56 @@ test('when too many wait, the next one is told so and does not run later', async
   blocked.resolve(undefined);
   await dispatcher.idle();
   assert.deepEqual(finals().sort(), ['failed ORK_QUEUE_FULL', 'live', 'live']);
+});
+
+test('a removal that failed, or met a full queue once, is done when the hub asks again', async (t) => {
+  let broken = true;
+  const blocked = Promise.withResolvers<undefined>();
+  const nothing = { list: async () => [], removeNetwork: async () => undefined };
+  const { dispatcher, finals, journal } = await bench(
+    t,
+    { clone: { run: () => blocked.promise } },
+    { maxRunning: 1, maxWaiting: 1 },
+    undefined,
+    {
+      proxy: {
+        async remove() {
+          if (broken) throw new OrkestrError('ORK_TABLE_UNREADABLE', 'Both copies are damaged.');
+        },
+      } as unknown as Ports['proxy'],
+      containers: nothing as unknown as Ports['containers'],
+      images: nothing as unknown as Ports['images'],
+    },
+  );
+  const removal = RemoveJob.parse({ ...deployJob({ generation: 2 }), kind: 'remove' });
+  journal.refuse(removal, { code: 'ORK_QUEUE_FULL', message: 'By an older agent.', evidence: [] }, AT);
+  dispatcher.accept(removal);
+  await dispatcher.idle();
+  const busy = { id: IDS.project, slug: 'busy' };
+  for (const generation of [1, 2]) dispatcher.accept(deployJob({ environment: busy, generation }));
+  broken = false;
+  dispatcher.accept(removal);
+  dispatcher.accept({ ...removal, deploymentId: randomUUIDv7(), environment: { id: IDS.host, slug: 'other' } });
+  blocked.resolve(undefined);
+  await dispatcher.idle();
+  dispatcher.accept(removal);
+  await dispatcher.idle();
+  assert.deepEqual(finals(), [
+    'failed ORK_QUEUE_FULL',
+    'failed ORK_TABLE_UNREADABLE',
+    'live',
+    'live',
+    'superseded',
+    'superseded',
+    'superseded', // said again, not done again
+  ]);
+});
+
+test('a removal is done whatever its generation: a hub that was put back counts from an older one', async (t) => {
+  const { journal } = await bench(t);
+  assert.equal(journal.accept(deployJob({ generation: 7 })), 'new');
+  assert.equal(journal.accept(RemoveJob.parse({ ...deployJob({ generation: 3 }), kind: 'remove' })), 'new');
+  assert.equal(journal.nextGeneration(IDS.environment), 8);
 });
 
 test('a cancel reaches what runs and what waits', async (t) => {

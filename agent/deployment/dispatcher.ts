@@ -1,7 +1,7 @@
 /** What happens to a job that arrives: known, stale, refused or queued; and to those that a restart cut off. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import type { Job } from '../../protocol/job.ts';
+import type { Job, RemoveJob } from '../../protocol/job.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { isEnded } from './deployment.ts';
 import { makeQueue } from './queue.ts';
@@ -80,24 +80,35 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     intake.refuse(job, error, timestampOf(parts.ports));
   };
 
+  const enqueue = ({ deploymentId, environment, kind }: Job): void =>
+    queue.add({ deploymentId, environmentId: environment.id, kind });
+
   const acceptNew = (job: Job): void => {
-    queue.checkRoom();
-    const acceptance = intake.accept(job);
-    if (acceptance === 'stale') {
-      throw new OrkestrError(
-        'ORK_GENERATION_STALE',
-        `Generation ${job.generation} is not newer than what this host had for the environment.`,
-      );
-    }
-    queue.add({ deploymentId: job.deploymentId, environmentId: job.environment.id });
+    if (job.kind !== 'remove') queue.checkRoom();
+    if (intake.accept(job) === 'stale') return refuseStale(job);
+    enqueue(job);
+  };
+
+  /** Until it is done an app that was deleted goes on serving. */
+  const removeAgain = (removal: RemoveJob): void => {
+    if (queue.isIn(removal.deploymentId)) return; // just about to end; the hub asks again
+    intake.requeue(removal);
+    enqueue(removal);
+  };
+
+  const refuseStale = ({ deploymentId, generation, environment }: Job): void => {
+    const newest = intake.nextGeneration(environment.id) - 1;
+    const message = `Generation ${generation} is not newer than what this host had for the environment, ${newest}.`;
+    refuse({ deploymentId, generation, newest }, toErrorReport(new OrkestrError('ORK_GENERATION_STALE', message)));
   };
 
   return {
     accept(job) {
       const known = intake.job(job.deploymentId);
       if (known) {
-        // The hub asks again: what runs will report, what has ended reports once more.
-        if (isEnded(known.state)) intake.reannounce(job.deploymentId);
+        // The hub asks again: what runs will report, what has ended reports once more, what must go is tried again.
+        if (job.kind === 'remove' && known.state === 'failed') removeAgain(job);
+        else if (isEnded(known.state)) intake.reannounce(job.deploymentId);
         return;
       }
       try {
@@ -113,7 +124,8 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
       cancels.get(deploymentId)?.abort(cancelled());
     },
     resume() {
-      for (const { deploymentId, environmentId } of intake.unfinished()) queue.add({ deploymentId, environmentId });
+      for (const { deploymentId, environmentId, kind } of intake.unfinished())
+        queue.add({ deploymentId, environmentId, kind });
     },
     unfinished: () => intake.unfinished(),
     isBusy: (environmentId) => queue.environments().has(environmentId),

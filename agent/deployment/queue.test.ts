@@ -19,7 +19,11 @@ function bench(limits = { maxRunning: 2, maxWaiting: 3 }) {
   return { queue, started, end };
 }
 
-const item = (deploymentId: string, environmentId = deploymentId): QueueItem => ({ deploymentId, environmentId });
+const item = (deploymentId: string, environmentId = deploymentId): QueueItem => ({
+  deploymentId,
+  environmentId,
+  kind: 'deploy',
+});
 
 test('of one environment only one runs at a time, in order of arrival', async () => {
   const { queue, started, end } = bench();
@@ -56,6 +60,13 @@ test('a full queue says so by its code', () => {
     () => queue.checkRoom(),
     (error) => error instanceof OrkestrError && error.code === 'ORK_QUEUE_FULL',
   );
+});
+
+test('removals are not counted: one always finds room, and takes none from a deployment', () => {
+  const { queue } = bench({ maxRunning: 1, maxWaiting: 1 });
+  queue.add(item('running'));
+  for (const id of ['gone-1', 'gone-2']) queue.add({ ...item(id), kind: 'remove' });
+  assert.doesNotThrow(() => queue.checkRoom());
 });
 
 test('the same deployment is not queued twice, waiting or running', () => {

@@ -1,8 +1,10 @@
 /** Which deployment runs next: one at a time per environment, a few at once, a bounded number waiting, in order of arrival. */
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { Job } from '../../protocol/job.ts';
 
 export interface QueueLimits {
   readonly maxRunning: number;
+  /** Removals are not counted: each has to be done, and takes no room. */
   readonly maxWaiting: number;
 }
 
@@ -11,6 +13,7 @@ export const DEFAULT_QUEUE_LIMITS: QueueLimits = { maxRunning: 2, maxWaiting: 10
 export interface QueueItem {
   readonly deploymentId: string;
   readonly environmentId: string;
+  readonly kind: Job['kind'];
 }
 
 export interface DeploymentQueue {
@@ -51,7 +54,7 @@ export function makeQueue(limits: QueueLimits, run: (item: QueueItem) => Promise
 
   return {
     checkRoom() {
-      if (waiting.length < limits.maxWaiting) return;
+      if (waiting.filter(({ kind }) => kind !== 'remove').length < limits.maxWaiting) return;
       throw new OrkestrError('ORK_QUEUE_FULL', `${limits.maxWaiting} deployments wait on this host already.`);
     },
     add(item) {

@@ -4,7 +4,7 @@
  */
 import type { Report } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import type { HealthCheck, Job } from '../../protocol/job.ts';
+import type { HealthCheck, Job, RemoveJob } from '../../protocol/job.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { Release, StepName } from '../../protocol/steps.ts';
 import type { DeploymentState } from './deployment.ts';
@@ -85,10 +85,20 @@ export interface DeploymentJournal {
 export type Acceptance = 'new' | 'known' | 'stale';
 
 export interface JobIntake {
-  /** Store a job as `queued` unless its id is known or its generation is not above all before it in its environment. */
+  /**
+   * Store a job as `queued` unless its id is known or its generation is not above all before it in its environment. A removal
+   * is never stale: an environment that the hub has deleted does not come back.
+   */
   accept(job: Job): Acceptance;
-  /** Remember a job that is not run, with the report that says why. A known id is left as it is. */
+  /**
+   * Remember a job that is not run, with the report that says why. A known id is left as it is; a job that is `stale` is not
+   * remembered, for the hub may send it again under a newer generation.
+   */
   refuse(job: RefusedJob, error: ErrorReport, at: string): void;
+  /** A removal that failed, or was refused, is `queued` once more. */
+  requeue(removal: RemoveJob): void;
+  /** The first generation that `accept` takes for an environment. */
+  nextGeneration(environmentId: string): number;
   requestCancel(deploymentId: string): void;
   /** Reports of an ended deployment once more, for a hub that asks again. */
   reannounce(deploymentId: string): void;
@@ -101,6 +111,8 @@ export interface JobIntake {
 export interface RefusedJob {
   readonly deploymentId: string;
   readonly generation: number;
+  /** The newest generation of its environment here, when that is why. */
+  readonly newest?: number;
 }
 
 /** A report that waits in the outbox. Of log ranges only the place is stored: their bytes are in the log files. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import type { Report } from '../../protocol/agent-link.ts';
+import { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { Release } from '../../protocol/steps.ts';
@@ -337,6 +337,18 @@ test('finalize that fails for good leaves the new one serving: failed, nothing u
   assert.match((last?.kind === 'deployment' && last.error?.message) || '', /new version serves all the same/);
   // Its env is still needed to start it again.
   assert.equal(journal.payload(job.deploymentId).deploymentId, job.deploymentId);
+});
+
+test('a failure that is told at full length after the flip keeps within the bounds of a report', async (t) => {
+  const fail = async (): Promise<never> => {
+    throw new OrkestrError('ORK_INTERNAL', 'x'.repeat(5000));
+  };
+  const { journal, run, reports } = await bench(t, { finalize: { run: fail } });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.match(journal.job(job.deploymentId)?.error?.message ?? '', /^x+ The new version serves all the same\.$/);
+  assert.deepEqual(Report.parse(reports().at(-1)), reports().at(-1));
 });
 
 test('the next deployment supersedes the one before and knows it as previous, also after a restart', async (t) => {

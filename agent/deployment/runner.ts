@@ -3,7 +3,7 @@
  * the run goes on at the first step that is not done. A failure or a cancel before the flip takes back what was done, in
  * reverse order; after the flip there is only forward.
  */
-import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport, withSentence } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
@@ -304,7 +304,7 @@ function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
 /** It serves, but it could not be brought to its end: failed, with nothing undone, and remembered as what is live. */
 function lostChange(run: Run, step: StepRecord, error: ErrorReport): Change {
   const { deploymentId, generation } = run.job;
-  const told = { ...error, message: `${error.message} The new version serves all the same.` };
+  const told = withSentence(error, 'The new version serves all the same.');
   return {
     deploymentId,
     steps: [step],

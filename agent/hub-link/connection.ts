@@ -144,7 +144,7 @@ function makeTalk(
     if ('hello' in step) return send(step.hello);
     welcome = step.welcome;
     sender = startSender(
-      { store: options.outbox, readLog: options.readLog, send, failed: end, monotonic, window: WINDOW },
+      { store: options.outbox, readLog: options.readLog, send, failed: end, monotonic, window: WINDOW, log },
       welcome.acknowledged,
     );
     onWelcome(welcome.protocol);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Report } from '../../protocol/agent-link.ts';
+import { MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 import { makeKeyPair, signJob, signText } from '../../protocol/signing.ts';
@@ -189,6 +190,33 @@ test('lost acknowledgements: the next connection starts where the hub says, and 
   await hub.until(() => hub.received.length === 8);
   assert.deepEqual(hub.received, [1, 2, 3, 4, 5, 3, 4, 5]);
   assert.equal(hub.stored.size, 5);
+});
+
+test('what the hub would not take is told without what is too much of it, and holds nothing up', async (t) => {
+  const { hub } = await bench(t, {}, {}, ({ outbox }) => {
+    const step = {
+      kind: 'step',
+      deploymentId: RUNNING,
+      step: 'analyze',
+      status: 'done',
+      startedAt: AT,
+      ms: 1,
+    } as const;
+    const error = {
+      code: 'ORK_INTERNAL',
+      message: 'm'.repeat(5000),
+      evidence: Array<string>(70).fill('e'.repeat(3000)),
+    } as const;
+    outbox.add({ ...step, output: { text: 'x'.repeat(MAX_FRAME_BYTES) } });
+    outbox.add({ ...step, output: 'kept', note: 'taken as it is' });
+    outbox.add({ ...step, note: 'n'.repeat(1001) });
+    outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status: 'failed', at: AT, error });
+  });
+  await hub.until(() => hub.connections() > 1 || hub.stored.size === 4);
+  assert.equal(hub.connections(), 1);
+  assert.partialDeepStrictEqual(hub.stored.get(1), { kind: 'step', status: 'done' });
+  assert.partialDeepStrictEqual(hub.stored.get(2), { output: 'kept', note: 'taken as it is' });
+  assert.partialDeepStrictEqual(hub.stored.get(4), { status: 'failed', error: { message: 'm'.repeat(4000) } });
 });
 
 test('a hub that was away gets everything in order when it is back', async (t) => {

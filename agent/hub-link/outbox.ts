@@ -4,11 +4,13 @@
  */
 import type { AgentMessage, Report } from '../../protocol/agent-link.ts';
 import type { StepName } from '../../protocol/steps.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
 import type { OutboxRow } from '../deployment/records.ts';
+import { fitting } from './fitting.ts';
 
 /** The part of the journal's outbox that sending needs. */
 export interface OutboxStore {
-  after(sequence: number, limit: number): readonly OutboxRow[];
+  following(sequence: number, limit: number): readonly OutboxRow[];
   acknowledge(sequence: number): void;
   resume(acknowledged: number): void;
   markSent(sequence: number): void;
@@ -35,6 +37,7 @@ export interface SenderOptions {
   readonly monotonic: () => number;
   /** Most reports on the wire without acknowledgement. */
   readonly window: number;
+  readonly log: Logger;
 }
 
 /** Starts sending after what the hub has. */
@@ -48,9 +51,9 @@ export function startSender(options: SenderOptions, hubHas: number): OutboxSende
   const pump = (): void => {
     scheduled = false;
     if (stopped) return;
-    const rows = store.after(sent, window - inFlight.length);
+    const rows = store.following(sent, window - inFlight.length);
     for (const row of rows) {
-      options.send({ type: 'report', sequence: row.sequence, report: toReport(row, options.readLog) });
+      options.send({ type: 'report', sequence: row.sequence, report: toReport(row, options) });
       sent = row.sequence;
       inFlight.push({ sequence: sent, at: options.monotonic() });
     }
@@ -88,8 +91,8 @@ export function startSender(options: SenderOptions, hubHas: number): OutboxSende
   };
 }
 
-function toReport(row: OutboxRow, readLog: ReadLog): Report {
-  if (row.kind === 'report') return row.report;
+function toReport(row: OutboxRow, { readLog, log }: SenderOptions): Report {
+  if (row.kind === 'report') return fitting(row.report, log);
   const { deploymentId, step, offset, length } = row;
   return { kind: 'log', deploymentId, step, offset, data: bytesOf(row, readLog, length).toString('base64') };
 }

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
-import { AgentMessage, helloProof, welcomeProof } from '../../protocol/agent-link.ts';
+import { AgentMessage, helloProof, MAX_FRAME_BYTES, welcomeProof } from '../../protocol/agent-link.ts';
 import type { HubMessage, Report } from '../../protocol/agent-link.ts';
 import { isSignedBy, makeKeyPair, signText } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
@@ -47,7 +47,7 @@ export interface TestHubBehaviour {
 
 export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub> {
   const keys = makeKeyPair();
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: MAX_FRAME_BYTES });
   await once(server, 'listening');
   const stored = new Map<number, Report>();
   const received: number[] = [];
@@ -72,7 +72,9 @@ export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub
     const nonce = randomBytes(32).toString('base64url');
     client.on('error', () => undefined); // a cut connection is what many tests are about
     client.on('message', (data: Buffer) => {
-      const message = AgentMessage.parse(JSON.parse(data.toString('utf8')));
+      const parsed = AgentMessage.safeParse(JSON.parse(data.toString('utf8')));
+      if (!parsed.success) return client.close(1008, 'not a message of an agent');
+      const message = parsed.data;
       messages.push(message);
       if (message.type === 'hello') greet(client, nonce, message);
       if (message.type === 'report') {

@@ -258,6 +258,12 @@ test('too much waiting log is given up oldest first, as one mark; reports never 
     ],
   );
   assert.equal(logs.length, 11);
+  const sequences = journal.outbox.following(0, 1000).map(({ sequence }) => sequence);
+  assert.deepEqual(
+    sequences,
+    rows.map((_, index) => index + 1),
+    'the hub would miss those between for ever',
+  );
 });
 
 test('what is on the wire already is not given up', async (t) => {
@@ -295,6 +301,24 @@ test('a sequence number is never given twice, also when all before it is acknowl
   again.outbox.resume(2);
   again.outbox.add(report);
   assert.equal(again.outbox.after(0, 10)[0]?.sequence, 3);
+});
+
+test('what waits follows what the hub has, also when the hub was put back from a backup', async (t) => {
+  const report = { kind: 'deployment', deploymentId: IDS.host, generation: 1, status: 'running', at: AT } as const;
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const { outbox } = journal;
+  const numbersAfter = (last: number): number[] => outbox.following(last, 10).map(({ sequence }) => sequence);
+  outbox.resume(0);
+  for (let count = 0; count < 7; count++) outbox.add(report);
+  outbox.acknowledge(5);
+  outbox.resume(2);
+  assert.deepEqual(numbersAfter(2), [3, 4]);
+  outbox.add(report);
+  outbox.acknowledge(5);
+  outbox.resume(1);
+  outbox.add(report);
+  assert.deepEqual(numbersAfter(1), [2], 'also when nothing waited');
 });
 
 test('a second agent on the same state folder is refused and names the first', async (t) => {

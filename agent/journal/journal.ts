@@ -38,8 +38,6 @@ export interface Journal extends DeploymentJournal, JobIntake {
   places(): readonly { readonly environmentId: string; readonly projectId: string }[];
   /** Forget ended deployments beyond the newest `keep` of each environment; their ids, whose logs may go too. */
   prune(keep: number): readonly string[];
-  /** The first generation that `accept` takes for an environment. */
-  nextGeneration(environmentId: string): number;
   /** Proof that the journal answers; throws when not. Reads only: a full disk is nothing that a restart mends. */
   ping(): void;
   close(): void;
@@ -67,7 +65,6 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     deployments: (limit) =>
       database.prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?').all(limit).map(jobFromRow),
     prune: (keep) => prune(database, outbox, keep),
-    nextGeneration: (environmentId) => newestGeneration(database, environmentId).generation + 1,
     ping: () => void database.prepare('SELECT count(*) FROM live').get(),
     close: () => void database.close(),
   };
@@ -120,25 +117,39 @@ function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobInt
     const newest = newestGeneration(database, job.environment.id);
     // An adopted live deployment has a generation and no job: its own job, sent again, is welcome.
     const own = newest.deploymentId === job.deploymentId && newest.generation === job.generation;
-    if (job.generation <= newest.generation && !own) return 'stale';
+    if (job.kind !== 'remove' && job.generation <= newest.generation && !own) return 'stale';
     const sealed = sealer.seal(JSON.stringify(job), job.deploymentId);
     insert.run(job.deploymentId, job.environment.id, job.project.id, job.generation, job.kind, sealed, 'queued');
     database
       .prepare(
         `INSERT INTO environment (id, project_id, generation) VALUES (?, ?, ?)
-         ON CONFLICT DO UPDATE SET generation = excluded.generation`,
+         ON CONFLICT DO UPDATE SET generation = max(generation, excluded.generation)`,
       )
       .run(job.environment.id, job.project.id, job.generation);
     return 'new';
   });
   const refuse = database.transaction((job: RefusedJob, error: ErrorReport, at: string) => {
-    const { deploymentId, generation } = job;
-    if (!known(deploymentId)) insert.run(deploymentId, '', '', generation, 'deploy', '', 'failed');
-    addReport(database, outbox, { kind: 'deployment', deploymentId, generation, status: 'failed', at, error });
+    const { deploymentId, generation, newest } = job;
+    if (newest === undefined && !known(deploymentId))
+      insert.run(deploymentId, '', '', generation, 'deploy', '', 'failed');
+    const about = { deploymentId, generation, ...(newest !== undefined && { newest }) };
+    addReport(database, outbox, { kind: 'deployment', ...about, status: 'failed', at, error });
   });
   return {
     accept: (job) => accept.immediate(job),
     refuse,
+    requeue(removal) {
+      const { deploymentId, environment, project } = removal;
+      const sealed = sealer.seal(JSON.stringify(removal), deploymentId);
+      // All of it: the payload went with the failure, and of one that was refused there is the id alone.
+      database
+        .prepare(
+          `UPDATE job SET environment_id = ?, project_id = ?, kind = 'remove', payload = ?, state = 'queued', error = NULL,
+             final = NULL WHERE deployment_id = ? AND state = 'failed'`,
+        )
+        .run(environment.id, project.id, sealed, deploymentId);
+    },
+    nextGeneration: (environmentId) => newestGeneration(database, environmentId).generation + 1,
     requestCancel(deploymentId) {
       database.prepare('UPDATE job SET cancel_requested = 1 WHERE deployment_id = ?').run(deploymentId);
     },

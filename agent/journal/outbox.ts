@@ -20,10 +20,15 @@ export interface Outbox {
   /** Bytes of a step's log that were handed over so far, also those acknowledged. */
   logEnd(deploymentId: string, step: StepName): number;
   after(sequence: number, limit: number): readonly OutboxRow[];
+  /**
+   * What is to be sent after `sequence`, which the hub has or is about to get: numbered on from there, for it refuses a gap.
+   * There is one where log was given up, and where the hub was put back from a backup and knows less than it did.
+   */
+  following(sequence: number, limit: number): readonly OutboxRow[];
   acknowledge(sequence: number): void;
   /**
-   * The hub's word on what it has. A journal that is newer or older than the hub's memory of this host (lost, damaged, put
-   * back from a copy) would give numbers again that the hub takes for replays: then its rows are numbered on from there.
+   * The hub's word on what it has: that goes. A journal that is newer or older than the hub's memory of this host (lost, damaged,
+   * put back from a copy) would give numbers again that the hub takes for replays: then all its rows are numbered on from there.
    */
   resume(acknowledged: number): void;
   /** Rows up to here are on the wire: they are no longer given up. */
@@ -101,6 +106,12 @@ export function makeOutbox(database: Database, limits: OutboxLimits): Outbox {
     },
     logEnd: (deploymentId, step) => getLogEnd.get(deploymentId, step) ?? 0,
     after: (sequence, limit) => select.all(sequence, limit).map(toOutboxRow),
+    following(sequence, limit) {
+      const rows = select.all(sequence, limit);
+      if (isWithoutGap(rows, sequence)) return rows.map(toOutboxRow);
+      database.transaction(() => numberOn(database, sequence))();
+      return select.all(sequence, limit).map(toOutboxRow);
+    },
     acknowledge(sequence) {
       remove.run(sequence);
       waiting = waitingLogs.get() ?? waiting;
@@ -156,15 +167,28 @@ function resume(database: Database, acknowledged: number): void {
       database.prepare('DELETE FROM outbox WHERE sequence <= ?').run(acknowledged);
       return;
     }
-    // Newest first, so that no row is moved onto another.
-    const sequences = database.prepare<[], number>('SELECT sequence FROM outbox ORDER BY sequence DESC').pluck().all();
-    const move = database.prepare('UPDATE outbox SET sequence = ? WHERE sequence = ?');
-    for (const sequence of sequences) move.run(sequence + acknowledged, sequence);
-    database.prepare("DELETE FROM sqlite_sequence WHERE name = 'outbox'").run();
-    database.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)").run(newest + acknowledged);
+    numberOn(database, acknowledged, 0);
     database.prepare("INSERT OR IGNORE INTO meta (key, value) VALUES ('hub-met', '1')").run();
   })();
 }
+
+/** The rows above `from`, and whatever is added later, follow `last` without a gap. */
+function numberOn(database: Database, last: number, from = last): void {
+  const rows = database
+    .prepare<[number], Pick<Row, 'sequence'>>('SELECT sequence FROM outbox WHERE sequence > ? ORDER BY sequence')
+    .all(from);
+  if (!isWithoutGap(rows, last)) {
+    // By way of negative numbers, so that no row is moved onto another.
+    database.prepare('UPDATE outbox SET sequence = -sequence WHERE sequence > ?').run(from);
+    const move = database.prepare('UPDATE outbox SET sequence = ? WHERE sequence = ?');
+    rows.forEach(({ sequence }, index) => move.run(last + 1 + index, -sequence));
+  }
+  database.prepare("DELETE FROM sqlite_sequence WHERE name = 'outbox'").run();
+  database.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)").run(last + rows.length);
+}
+
+const isWithoutGap = (rows: readonly Pick<Row, 'sequence'>[], last: number): boolean =>
+  rows.every(({ sequence }, index) => sequence === last + 1 + index);
 
 function toOutboxRow(row: Row): OutboxRow {
   return row.body === null

@@ -1,15 +1,44 @@
 /** From the bytes of a frame to a message that has been checked. */
-import { AgentMessage } from '../../protocol/agent-link.ts';
+import { z } from 'zod';
+import { AgentMessage, Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 
+export interface NumberedReport {
+  readonly type: 'report';
+  readonly sequence: number;
+  /** Null when it cannot be read. It is counted like any other, or the host would send it first for ever. */
+  readonly report: Report | null;
+  /** Why it cannot be read, or not whole. */
+  readonly problem?: string;
+}
+
+export type Heard = Exclude<AgentMessage, { type: 'report' }> | NumberedReport;
+
+const Numbered = z.object({
+  type: z.literal('report'),
+  sequence: z.int().min(1),
+  report: z.record(z.string(), z.unknown()).catch({}),
+});
+
+/** Fields without which a report still tells how something stands. */
+const DETAILS: ReadonlySet<string> = new Set(['output', 'note', 'error', 'release']);
+
 /** @throws OrkestrError ORK_PROTOCOL for everything that is not a message of an agent */
-export function readAgentMessage(data: Buffer, isBinary: boolean): AgentMessage {
+export function readAgentMessage(data: Buffer, isBinary: boolean): Heard {
   if (isBinary) throw new OrkestrError('ORK_PROTOCOL', 'Messages are JSON text frames; this one was binary.');
-  const message = AgentMessage.safeParse(parseJson(data.toString('utf8')));
+  const body = parseJson(data.toString('utf8'));
+  const message = AgentMessage.safeParse(body);
   if (message.success) return message.data;
   const [issue] = message.error.issues;
-  const place = issue?.path.join('.') ?? '';
-  throw new OrkestrError('ORK_PROTOCOL', `Not a message of an agent: ${place} ${issue?.message ?? 'unknown'}.`);
+  const problem = `${issue?.path.join('.') ?? ''} ${issue?.message ?? 'unknown'}`;
+  const numbered = Numbered.safeParse(body);
+  if (numbered.success) return { ...numbered.data, report: bareReport(numbered.data.report), problem };
+  throw new OrkestrError('ORK_PROTOCOL', `Not a message of an agent: ${problem}.`);
+}
+
+function bareReport(report: Readonly<Record<string, unknown>>): Report | null {
+  const bare = Object.entries(report).filter(([field]) => !DETAILS.has(field));
+  return Report.safeParse(Object.fromEntries(bare)).data ?? null;
 }
 
 function parseJson(text: string): unknown {

@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import type { Report } from '../../protocol/agent-link.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { Host } from '../api/schemas.ts';
@@ -223,6 +224,22 @@ test('replayed reports change nothing, and a gap is refused', async (t) => {
   assert.equal(again.acknowledged, 4);
 });
 
+test('a report that cannot be read is counted, and those after it are stored', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  await agent.job();
+  const strange = { kind: 'step', deploymentId: id, step: 'of tomorrow', status: 'done', startedAt: AT, ms: 1 };
+  agent.socket.send(JSON.stringify({ type: 'report', sequence: 1, report: strange }));
+  agent.say({ type: 'report', sequence: 2, report: log(id, 0, 'stored') });
+  const error: ErrorReport = { code: 'ORK_INTERNAL', message: 'x'.repeat(4001), evidence: [] };
+  const end: Report = { kind: 'deployment', deploymentId: id, generation: 1, status: 'failed', at: AT, error };
+  agent.say({ type: 'report', sequence: 3, report: end });
+  await agent.stored(3);
+  assert.equal(await logText(on, id), 'stored');
+  assert.equal(await statusOf(on, id), 'failed', 'what can be read of a report counts');
+});
+
 test('reports about what is not on this host, was never sent or is of another generation are counted and change nothing', async (t) => {
   const on = await hub(t);
   const waiting = await deploy(on); // offline: never sent
@@ -238,6 +255,36 @@ test('reports about what is not on this host, was never sent or is of another ge
   assert.equal(agent.acknowledged, 4);
   assert.equal(await statusOf(on, waiting), 'queued');
   assert.equal(await statusOf(on, second), 'queued');
+});
+
+test('what a host refuses as older than it knows is sent again above that, and what waits stays behind', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const [first, second] = [await deploy(on), await deploy(on)];
+  const job = await agent.job();
+  const stale: Report = {
+    kind: 'deployment',
+    deploymentId: first,
+    generation: 1,
+    status: 'failed',
+    at: AT,
+    error: { code: 'ORK_GENERATION_STALE', message: 'So it is.', evidence: [] },
+  };
+  await agent.report({ ...stale, newest: 7 });
+  await agent.report({ ...stale, newest: 7 }); // of the same job, delivered twice
+  const again = await agent.job();
+  assert.deepEqual([again.deploymentId, again.generation], [job.deploymentId, 8]);
+  await agent.live(again);
+  const next = await agent.job();
+  assert.deepEqual([next.deploymentId, next.generation], [second, 9]);
+  await agent.report({ ...stale, deploymentId: second, generation: 9 });
+  assert.equal(await statusOf(on, second), 'failed', 'a host that does not tell its newest');
+  const third = await deploy(on);
+  const begun = { ...stale, deploymentId: third, generation: 10 };
+  assert.equal((await agent.job()).generation, 10);
+  await agent.report({ kind: 'deployment', deploymentId: third, generation: 10, status: 'running', at: AT });
+  await agent.report({ ...begun, newest: 20 });
+  assert.equal(await statusOf(on, third), 'failed', 'what was begun is not run a second time');
 });
 
 test('a later live one supersedes the one before', async (t) => {

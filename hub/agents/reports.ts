@@ -2,20 +2,21 @@
  * Stores what hosts report. Reports come numbered and in order, may come again, and say the truth: where the hub had
  * to assume (ORK_HOST_LOST), they win.
  */
-import type { AgentMessage, Report } from '../../protocol/agent-link.ts';
+import type { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
-import { deleteRemoval } from '../scheduler/removals.ts';
+import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
-import { changeStatus, findOnHost, isOpen } from '../store/deployments.ts';
+import { changeStatus, findOnHost, isOpen, raiseGenerations } from '../store/deployments.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
 import { putStep } from '../store/steps.ts';
+import type { NumberedReport } from './frames.ts';
 
-export type NumberedReport = Extract<AgentMessage, { type: 'report' }>;
+type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
 /** What a batch of reports has changed; to be acted on once it is committed. */
 export interface ReportEffects {
@@ -25,6 +26,8 @@ export interface ReportEffects {
   readonly changed: ReadonlySet<string>;
   /** Deployments that are built, and that the host which serves them goes on with. */
   readonly built: ReadonlySet<string>;
+  /** Deployments that have a newer generation now, under which their job is to be sent again. */
+  readonly renumbered: ReadonlySet<string>;
   /** Environments in which one ended, so that the next may start. */
   readonly ended: ReadonlySet<string>;
 }
@@ -36,6 +39,7 @@ interface Batch {
   readonly now: string;
   readonly changed: Set<string>;
   readonly built: Set<string>;
+  readonly renumbered: Set<string>;
   readonly ended: Set<string>;
 }
 
@@ -53,22 +57,24 @@ export async function applyReports(
 ): Promise<ReportEffects> {
   const changed = new Set<string>();
   const built = new Set<string>();
+  const renumbered = new Set<string>();
   const ended = new Set<string>();
   const acknowledged = await db.transaction().execute(async (trx) => {
     const host = await trx.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
     let last = host.acknowledged;
-    for (const { sequence, report } of reports) {
+    for (const { sequence, report, problem } of reports) {
       if (sequence <= last) continue;
       if (sequence !== last + 1) {
         throw new OrkestrError('ORK_PROTOCOL', `Report ${sequence} came after ${last}: those between are missing.`);
       }
-      await applyReport({ db: trx, log, hostId, now, changed, built, ended }, report);
+      if (problem !== undefined) log.error({ hostId, sequence, problem }, 'a report cannot be read, or not whole');
+      if (report !== null) await applyReport({ db: trx, log, hostId, now, changed, built, renumbered, ended }, report);
       last = sequence;
     }
     await trx.updateTable('host').set({ acknowledged: last }).where('id', '=', hostId).execute();
     return last;
   });
-  return { acknowledged, changed, built, ended };
+  return { acknowledged, changed, built, renumbered, ended };
 }
 
 async function applyReport(batch: Batch, report: Report): Promise<void> {
@@ -92,13 +98,23 @@ async function applyReport(batch: Batch, report: Report): Promise<void> {
 }
 
 async function applyElsewhere(batch: Batch, report: Report): Promise<void> {
-  const { hostId, log } = batch;
-  const removed = report.kind === 'deployment' && report.status === 'superseded';
-  if (removed && (await deleteRemoval(batch.db, hostId, report.deploymentId))) return;
+  const { db, hostId, log } = batch;
+  const removal = await findRemoval(db, hostId, report.deploymentId);
+  if (removal !== undefined && report.kind === 'deployment') return applyRemoval(batch, removal, report);
   log.warn(
     { hostId, deploymentId: report.deploymentId, kind: report.kind },
     'a report about nothing that this host has',
   );
+}
+
+async function applyRemoval(
+  { db, hostId, log }: Batch,
+  { id, environment_id: environmentId }: Row<'removal'>,
+  { status, error }: StatusReport,
+): Promise<void> {
+  if (status === 'superseded') return deleteRemoval(db, id);
+  if (status !== 'failed') return;
+  log.warn({ hostId, environmentId, error }, 'a deleted environment is not off its host yet; the host is asked again');
 }
 
 async function applyStep(
@@ -129,14 +145,11 @@ function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>):
   return null;
 }
 
-async function applyStatus(
-  batch: Batch,
-  deployment: Row<'deployment'>,
-  report: Extract<Report, { kind: 'deployment' }>,
-): Promise<void> {
+async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: StatusReport): Promise<void> {
   const lost = isLostAssumption(deployment);
   const stale = report.generation !== deployment.generation;
   if (stale || !(isOpen(deployment) || lost)) return; // it has ended, and an end is final
+  if (isBehind(deployment, report)) return renumber(batch, deployment, report.newest);
   const { db } = batch;
   const started_at = deployment.started_at ?? report.at;
   if (report.status === 'running') {
@@ -155,6 +168,23 @@ async function applyStatus(
   await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
   if (report.release?.deploymentId === deployment.id)
     await insertRelease(db, deployment.environment_id, report.release);
+}
+
+/** The host refused what it has not begun, for it has had newer ones than this hub knows: the hub was put back from a backup. */
+const isBehind = (
+  deployment: Row<'deployment'>,
+  report: StatusReport,
+): report is StatusReport & { readonly newest: number } =>
+  report.error?.code === 'ORK_GENERATION_STALE' &&
+  report.newest !== undefined &&
+  deployment.status === 'queued' &&
+  deployment.cancel_requested === 0;
+
+async function renumber({ db, log, hostId, renumbered }: Batch, deployment: Row<'deployment'>, newest: number) {
+  const { id, environment_id: environmentId, generation } = deployment;
+  log.warn({ hostId, environmentId, generation, newest }, 'the host has had newer generations: numbered on from there');
+  await raiseGenerations(db, deployment, newest + 1);
+  renumbered.add(id);
 }
 
 /** From now on the host that serves has the job. One that was given up meanwhile, or cancelled at the last moment, ends here. */

@@ -1,13 +1,13 @@
 /** One connection of one host after its handshake: heartbeat, bounded intake, reports into the store, acknowledgement. */
 import type { WebSocket } from 'ws';
-import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
+import type { HubMessage } from '../../protocol/agent-link.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { inVersion } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
-import { readAgentMessage } from './frames.ts';
-import { applyReports, type NumberedReport } from './reports.ts';
+import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
+import { applyReports } from './reports.ts';
 import type { Session } from './sessions.ts';
 
 export interface SessionDeps extends CoreDeps {
@@ -29,7 +29,7 @@ const MISSED_HEARTBEATS = 2;
 const CLOSE_MS = 2_000;
 
 interface Waiting {
-  readonly message: AgentMessage;
+  readonly message: Heard;
   readonly bytes: number;
 }
 
@@ -102,7 +102,7 @@ export class HostSession implements Session {
   }
 
   /** One message, or as many reports as follow each other. */
-  #takeBatch(): readonly AgentMessage[] {
+  #takeBatch(): readonly Heard[] {
     const end = this.#waiting.findIndex(({ message }) => message.type !== 'report');
     const reports = end === -1 ? this.#waiting.length : end;
     const batch = this.#waiting.splice(0, Math.min(Math.max(reports, 1), BATCH));
@@ -110,7 +110,7 @@ export class HostSession implements Session {
     return batch.map(({ message }) => message);
   }
 
-  async #handle(batch: readonly AgentMessage[]): Promise<void> {
+  async #handle(batch: readonly Heard[]): Promise<void> {
     const { db, clock, scheduler } = this.#deps;
     const [first] = batch;
     switch (first?.type) {
@@ -136,7 +136,7 @@ export class HostSession implements Session {
     const effects = await applyReports(db, log, this.hostId, reports, clock.now().toISOString());
     this.send({ type: 'ack', sequence: effects.acknowledged });
     for (const id of effects.changed) news.tell(id);
-    for (const id of effects.built) await scheduler.handOn(id);
+    for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);
     for (const environmentId of effects.ended) await scheduler.settle(environmentId);
   }
 

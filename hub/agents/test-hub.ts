@@ -86,7 +86,7 @@ export interface TestHubOptions {
   readonly timing?: AgentTiming;
   readonly sizeLimit?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** A stopped hub whose state is taken over. */
+  /** A stopped hub whose state and address are taken over. */
   readonly resume?: TestHub;
 }
 
@@ -122,7 +122,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   await scheduler.start();
   await upgrades.start();
   const app = await buildApp(deps, join(folder, 'no-console'));
-  url = await app.listen({ host: '127.0.0.1', port: 0 });
+  url = await app.listen({ host: '127.0.0.1', port: resume === undefined ? 0 : Number(new URL(resume.url).port) });
 
   const place = resume ?? (await seed(core, options.plan ?? 'pro'));
   const { account, hostId, hostKey, projectId, environmentId } = place;

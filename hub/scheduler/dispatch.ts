@@ -7,18 +7,25 @@ import type { CoreDeps, HostLinks } from '../deps.ts';
 import type { DeploymentContext } from '../store/deployments.ts';
 import { makeJob, makeRemoveJob } from './job.ts';
 import { LEASE_SECONDS } from './lease.ts';
-import { listRemovals } from './removals.ts';
+import { listRemovalHosts, listRemovals } from './removals.ts';
 
 export interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */
   job(context: DeploymentContext): Promise<void>;
   /** Everything that must still go from a host. Sent on each connection until the host says that it is done. */
   removals(hostId: string): Promise<void>;
+  /** The same to every host that is connected and was last sent it some time ago: one that failed is tried again. */
+  dueRemovals(): Promise<void>;
 }
 
+/** Between two times that a host is sent what must go, ms. */
+const REMOVALS_PAUSE_MS = 10 * 60_000;
+
 export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Dispatch {
+  const { db, clock, links } = deps;
+  const removalsSentAt = new Map<string, number>();
   const send = (hostId: string, job: Job): void => {
-    mustKnow(deps.links.peer(hostId)?.protocol, job);
+    mustKnow(links.peer(hostId)?.protocol, job);
     const message: HubMessage = {
       type: 'job',
       envelope: signJob(job, deps.hubKey.privateKey),
@@ -30,14 +37,22 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
         'Variables, settings and release are too large for a job of 900,000 bytes.',
       );
     }
-    deps.links.send(hostId, message);
+    links.send(hostId, message);
+  };
+  const removals = async (hostId: string): Promise<void> => {
+    removalsSentAt.set(hostId, clock.now().getTime());
+    for (const removal of await listRemovals(db, hostId)) send(hostId, makeRemoveJob(removal, clock.now()));
   };
   return {
     async job(context) {
       send(context.deployment.host_id ?? context.environment.host_id, await makeJob(deps, context));
     },
-    async removals(hostId) {
-      for (const removal of await listRemovals(deps.db, hostId)) send(hostId, makeRemoveJob(removal, deps.clock.now()));
+    removals,
+    async dueRemovals() {
+      const due = clock.now().getTime() - REMOVALS_PAUSE_MS;
+      for (const hostId of await listRemovalHosts(db)) {
+        if (links.isOnline(hostId) && (removalsSentAt.get(hostId) ?? 0) <= due) await removals(hostId);
+      }
     },
   };
 }

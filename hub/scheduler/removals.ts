@@ -56,8 +56,17 @@ export function listRemovals(db: Db, hostId: string): Promise<Row<'removal'>[]> 
   return db.selectFrom('removal').selectAll().where('host_id', '=', hostId).orderBy('id').limit(MOST_AT_ONCE).execute();
 }
 
-/** The host says that it is done. False when the host has no such removal. */
-export async function deleteRemoval(db: Db, hostId: string, id: string): Promise<boolean> {
-  const result = await db.deleteFrom('removal').where('id', '=', id).where('host_id', '=', hostId).executeTakeFirst();
-  return result.numDeletedRows > 0n;
+/** Hosts from which something must still go. */
+export async function listRemovalHosts(db: Db): Promise<string[]> {
+  const rows = await db.selectFrom('removal').select('host_id').distinct().execute();
+  return rows.map(({ host_id }) => host_id);
+}
+
+export function findRemoval(db: Db, hostId: string, id: string): Promise<Row<'removal'> | undefined> {
+  return db.selectFrom('removal').selectAll().where('id', '=', id).where('host_id', '=', hostId).executeTakeFirst();
+}
+
+/** The host says that it is done. */
+export async function deleteRemoval(db: Db, id: string): Promise<void> {
+  await db.deleteFrom('removal').where('id', '=', id).execute();
 }

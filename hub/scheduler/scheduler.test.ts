@@ -218,6 +218,28 @@ test('an environment goes from its host however long that is away', async (t) =>
   assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
 });
 
+test('a host that could not remove an environment is asked again after a pause, while it stays connected', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  await create(on);
+  await agent.live(await agent.job());
+  await on.deps.scheduler.removeEnvironment(on.environmentId);
+  await deleteEnvironment(on.deps.db, on.environmentId);
+  const removal = await agent.job();
+  await agent.end(removal, 'failed');
+  await on.deps.scheduler.sweep();
+  on.pass(10 * 60_000);
+  await on.deps.scheduler.sweep();
+  await agent.end(await agent.job(), 'superseded');
+  on.pass(10 * 60_000);
+  await on.deps.scheduler.sweep();
+  assert.deepEqual(
+    agent.jobs.map(({ kind }) => kind),
+    ['deploy', 'remove', 'remove'],
+  );
+  assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
+});
+
 test('an environment that was never sent anywhere leaves nothing to remove', async (t) => {
   const on = await hub(t);
   await create(on);

@@ -39,7 +39,7 @@ interface TakenTurn {
   readonly impossible?: { readonly id: string; readonly error: OrkestrError };
 }
 
-/** How often leases are looked at, ms. */
+/** How often leases, and what must still go from its host, are looked at, ms. */
 const SWEEP_MS = 15_000;
 
 export function makeScheduler(
@@ -212,6 +212,7 @@ export function makeScheduler(
       }
       await settleAll([deployment.environment_id]);
     }
+    await dispatch.dueRemovals();
   }
 
   return {
@@ -219,7 +220,7 @@ export function makeScheduler(
       startedAt = clock.now();
       await settleAll(await listWaitingEnvironments(db));
       timer = setInterval(() => {
-        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at the leases failed'));
+        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at leases and removals failed'));
       }, sweepMs).unref();
     },
     async stop() {

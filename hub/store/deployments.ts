@@ -59,6 +59,29 @@ export async function insertDeployment(
   return deployment;
 }
 
+/**
+ * Give a deployment a newer generation, and with it all that came after it in its environment, or is to come. Call it in a
+ * transaction.
+ */
+export async function raiseGenerations(
+  db: Db,
+  { environment_id, generation }: Pick<Row<'deployment'>, 'environment_id' | 'generation'>,
+  to: number,
+): Promise<void> {
+  const by = Math.max(0, to - generation);
+  await db
+    .updateTable('deployment')
+    .set((row) => ({ generation: row('generation', '+', by) }))
+    .where('environment_id', '=', environment_id)
+    .where('generation', '>=', generation)
+    .execute();
+  await db
+    .updateTable('environment')
+    .set((row) => ({ generation: row('generation', '+', by) }))
+    .where('id', '=', environment_id)
+    .execute();
+}
+
 /** Change the status, and what comes with it, and write the event. Call it in a transaction. */
 export async function changeStatus(
   db: Db,

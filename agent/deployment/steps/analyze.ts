@@ -3,6 +3,7 @@ import manifest from '../../../package.json' with { type: 'json' };
 import type { BuildPlan, Release } from '../../../protocol/steps.ts';
 import { describePlan } from '../../detect/describe.ts';
 import { planBuild } from '../../detect/index.ts';
+import { boundedPlan } from '../plan-size.ts';
 import { askedPort } from '../port.ts';
 import type { StepLog } from '../ports.ts';
 import type { Step } from '../step.ts';
@@ -16,7 +17,7 @@ export const analyze: Step<'analyze'> = {
     // A rebuild is of what was released: the same Dockerfile, whatever today's detectors would write.
     if (job.kind === 'rollback') return keptPlan(job.release, log);
     const { settings } = job;
-    const plan = await planBuild({
+    const found = await planBuild({
       checkout: ports.workspaces.checkoutDirectory(job.deploymentId),
       rootDirectory: settings.rootDirectory,
       settings,
@@ -29,6 +30,7 @@ export const analyze: Step<'analyze'> = {
         cacheScope: job.project.id,
       },
     });
+    const plan = boundedPlan(found);
     for (const line of describePlan(plan)) log.line(line);
     return { ...plan, detectorVersion: VERSION };
   },

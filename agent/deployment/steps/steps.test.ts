@@ -157,6 +157,15 @@ describe('the step analyze', () => {
     assert.match(context.lines.join(), new RegExp(`the plan of deployment ${IDS.previous} is kept`));
   });
 
+  test('a Dockerfile that is too long for a plan is named', async (t) => {
+    const checkout = await folder(t);
+    await writeFile(join(checkout, 'Dockerfile'), `FROM scratch\n${'# long\n'.repeat(50_000)}`);
+    await assert.rejects(analyzeIn(checkout).plan, {
+      code: 'ORK_MANIFEST_INVALID',
+      message: /^Dockerfile has \d+ bytes, and a build plan holds 262144 in all/,
+    });
+  });
+
   test('a root directory that is not there, or is a file, is named', async (t) => {
     const checkout = await folder(t);
     await writeFile(join(checkout, 'web'), '');
