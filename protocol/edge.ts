@@ -63,7 +63,7 @@ export const EdgeSettings = z.object({
   maintenance: z.boolean().default(false),
   /** Own pages, by the status that the proxy itself gives: HTML, at most 32 KiB each. */
   errorPages: z
-    .partialRecord(z.enum(['401', '403', '408', '413', '429', '502', '503', '504']), z.string().max(32_768))
+    .partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768))
     .default({}),
 });
 export type EdgeSettings = z.infer<typeof EdgeSettings>;
