@@ -62,9 +62,7 @@ export const EdgeSettings = z.object({
   /** Every request is answered 503 with the maintenance page. */
   maintenance: z.boolean().default(false),
   /** Own pages, by the status that the proxy itself gives: HTML, at most 32 KiB each. */
-  errorPages: z
-    .partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768))
-    .default({}),
+  errorPages: z.partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768)).default({}),
 });
 export type EdgeSettings = z.infer<typeof EdgeSettings>;
 
