@@ -37,6 +37,8 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** For a whole request: a large push over a slow line takes its time. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
 
+const NOTHING_TO_UPGRADE = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+
 /** Each resource of the API is one file and one line here. */
 const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerSession,
@@ -101,7 +103,8 @@ function makeServer({ git, agents, log }: HubDeps, handler: RequestListener): Se
   server.on('upgrade', (request: IncomingMessage, socket, head) => {
     socket.on('error', (error) => log.debug({ err: error }, 'upgraded connection failed'));
     if (request.url?.split('?', 1)[0] === AGENT_LINK_PATH) agents.upgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    // Node watches over an upgraded connection no more: it ends here, whatever the other side does.
+    else socket.end(NOTHING_TO_UPGRADE, () => socket.destroy());
   });
   return server;
 }

@@ -202,6 +202,33 @@ test('a cancel reaches what runs and what waits', async (t) => {
   assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'cancelled ORK_CANCELLED']);
 });
 
+test('while two drain for long, a third environment is deployed', async (t) => {
+  const drained = Promise.withResolvers<undefined>();
+  const third = deployJob({ environment: { id: IDS.host, slug: 'c' } });
+  const { dispatcher, journal } = await bench(t, {
+    cutover: {
+      run({ job, leaveSlot }) {
+        if (job.deploymentId === third.deploymentId) return Promise.resolve(undefined);
+        leaveSlot();
+        return drained.promise;
+      },
+    },
+  });
+  dispatcher.accept(deployJob());
+  dispatcher.accept(deployJob({ environment: { id: IDS.project, slug: 'b' } }));
+  dispatcher.accept(third);
+  const deadline = performance.now() + 10_000;
+  while (journal.job(third.deploymentId)?.state !== 'live' && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.equal(journal.job(third.deploymentId)?.state, 'live');
+  assert.equal(dispatcher.unfinished().length, 2);
+  assert.ok(dispatcher.isBusy(IDS.environment), 'its environment takes no other one before it has drained');
+  drained.resolve(undefined);
+  await dispatcher.idle();
+  assert.equal(dispatcher.unfinished().length, 0);
+});
+
 test('a journal that cannot be written for a while: the deployment waits, goes on, and ends once', async (t) => {
   let failures = 3;
   const { dispatcher, finals, calls } = await bench(t, {}, DEFAULT_QUEUE_LIMITS, (journal) => ({

@@ -8,7 +8,7 @@ import { makeQueue } from './queue.ts';
 import type { QueueItem, QueueLimits } from './queue.ts';
 import type { DeploymentJournal, JobIntake, JobRecord, RefusedJob } from './records.ts';
 import { timestampOf } from './run.ts';
-import type { RunnerParts } from './run.ts';
+import type { RunnerParts, RunSignals } from './run.ts';
 import { runDeployment } from './runner.ts';
 
 /** Pace of trying again when the journal itself fails (disk full). */
@@ -45,13 +45,12 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
   const shutdown = new AbortController();
   const cancels = new Map<string, AbortController>();
 
-  const run = async (item: QueueItem): Promise<void> => {
+  const run = async (item: QueueItem, leaveSlot: () => void): Promise<void> => {
     const { deploymentId } = item;
     const cancel = new AbortController();
     cancels.set(deploymentId, cancel);
-    if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
     try {
-      await untilRecorded(deploymentId, cancel.signal);
+      await untilRecorded(deploymentId, cancel, leaveSlot);
       if (!shutdown.signal.aborted) options.onEnded(deploymentId);
     } catch (error) {
       if (!shutdown.signal.aborted) parts.log.error({ err: error, deploymentId }, 'after the end of a deployment');
@@ -60,14 +59,20 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     }
   };
 
-  /** Runs it; when the journal cannot take the result, waits and goes on from where it stands there. */
-  const untilRecorded = async (deploymentId: string, cancel: AbortSignal): Promise<void> => {
+  /** Runs it; when the journal cannot be read or take the result, waits and goes on from where it stands there. */
+  const untilRecorded = async (
+    deploymentId: string,
+    cancel: AbortController,
+    leaveSlot: RunSignals['leaveSlot'],
+  ): Promise<void> => {
+    const signals = { cancel: cancel.signal, shutdown: shutdown.signal, leaveSlot };
     for (let failures = 0; ; failures++) {
       try {
-        return await runDeployment(parts, deploymentId, { cancel, shutdown: shutdown.signal });
+        if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
+        return await runDeployment(parts, deploymentId, signals);
       } catch (error) {
         if (shutdown.signal.aborted) return;
-        parts.log.error({ err: error, deploymentId }, 'the journal does not take what happened; trying again');
+        parts.log.error({ err: error, deploymentId }, 'the journal does not say or take what happened; trying again');
         await clock.sleep(backoffMs(failures, STALLED_PACE, parts.random), shutdown.signal);
       }
     }

@@ -4,19 +4,31 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { makeQueue } from './queue.ts';
 import type { QueueItem } from './queue.ts';
 
-/** A queue whose items end when told to. */
+/** A queue whose items leave their slot and end when told to. */
 function bench(limits = { maxRunning: 2, maxWaiting: 3 }) {
   const started: string[] = [];
   const ends = new Map<string, () => void>();
-  const queue = makeQueue(limits, ({ deploymentId }) => {
+  const slots = new Map<string, () => void>();
+  const queue = makeQueue(limits, ({ deploymentId }, leaveSlot) => {
     started.push(deploymentId);
+    slots.set(deploymentId, leaveSlot);
     return new Promise((resolve) => ends.set(deploymentId, resolve));
   });
   const end = async (deploymentId: string): Promise<void> => {
     ends.get(deploymentId)?.();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { queue, started, end };
+  const leave = (deploymentId: string): void => slots.get(deploymentId)?.();
+  return { queue, started, end, leave };
+}
+
+/** The same numbers for the same seed, each below `n` (a linear congruential generator). */
+function seeded(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return Math.floor((state / 2 ** 31) * n);
+  };
 }
 
 const item = (deploymentId: string, environmentId = deploymentId): QueueItem => ({
@@ -48,6 +60,77 @@ test('no more than the limit run at once', async () => {
   assert.deepEqual(started, ['a', 'b']);
   await end('a');
   assert.deepEqual(started, ['a', 'b', 'c']);
+});
+
+test('what has left its slot makes room for another environment, once, and keeps its own busy until it has ended', async () => {
+  const { queue, started, end, leave } = bench({ maxRunning: 1, maxWaiting: 9 });
+  for (const [id, environment] of [
+    ['a1', 'a'],
+    ['a2', 'a'],
+    ['b1', 'b'],
+    ['c1', 'c'],
+  ])
+    queue.add(item(id ?? '', environment));
+  leave('a1');
+  leave('a1');
+  assert.deepEqual(started, ['a1', 'b1']);
+  assert.ok(queue.isIn('a1'));
+  await end('a1');
+  assert.deepEqual(started, ['a1', 'b1'], 'its end frees no second slot');
+  await end('b1');
+  leave('a1');
+  assert.deepEqual(started, ['a1', 'b1', 'a2'], 'and it cannot give away the slot of the next of its environment');
+});
+
+test('whatever order things come in: one per environment, never more slots than there are, and all run', async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const dice = seeded(seed);
+    const maxRunning = 1 + dice(3);
+    const { queue, started, end, leave } = bench({ maxRunning, maxWaiting: 99 });
+    const running = new Map<string, string>();
+    const inSlots = new Set<string>();
+    let told = 0;
+    const look = (): void => {
+      for (const id of started.slice(told)) {
+        const environment = id.slice(0, 1);
+        assert.ok(!running.has(environment), `seed ${seed}: ${id} beside ${running.get(environment)}`);
+        running.set(environment, id);
+        inSlots.add(id);
+      }
+      told = started.length;
+      assert.ok(inSlots.size <= maxRunning, `seed ${seed}: ${[...inSlots].join()} in ${maxRunning} slots`);
+    };
+    const ids = Array.from({ length: 12 }, (_, n) => `${'abcd'[dice(4)]}${n}`);
+    const waiting = [...ids];
+    while (waiting.length > 0 || running.size > 0) {
+      const one = [...running.values()][dice(running.size)];
+      const move = dice(3);
+      if (move === 0 && waiting.length > 0) queue.add(item(waiting[0] ?? '', waiting.shift()?.slice(0, 1)));
+      if (move === 1 && one !== undefined) {
+        inSlots.delete(one);
+        leave(one);
+      }
+      if (move === 2 && one !== undefined) {
+        inSlots.delete(one);
+        running.delete(one.slice(0, 1));
+        await end(one);
+      }
+      look();
+    }
+    assert.deepEqual(started.toSorted(), ids.toSorted());
+  }
+});
+
+test('a queue is idle only when what has left its slot has ended too', async () => {
+  const { queue, end, leave } = bench();
+  queue.add(item('a'));
+  leave('a');
+  let isIdle = false;
+  const idle = queue.idle().then(() => (isIdle = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isIdle, false);
+  await end('a');
+  await idle;
 });
 
 test('a full queue says so by its code', () => {

@@ -3,6 +3,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 
 export interface QueueLimits {
+  /** Slots: a deployment that only waits for a drain has left its own. */
   readonly maxRunning: number;
   /** Removals are not counted: each has to be done, and takes no room. */
   readonly maxWaiting: number;
@@ -30,27 +31,42 @@ export interface DeploymentQueue {
   idle(): Promise<void>;
 }
 
-/** @param run never rejects: what goes wrong with a deployment is its own affair. */
-export function makeQueue(limits: QueueLimits, run: (item: QueueItem) => Promise<void>): DeploymentQueue {
+/**
+ * @param run never rejects: what goes wrong with a deployment is its own affair. It may call `leaveSlot` when what is left of
+ * it costs the host nothing; its environment stays busy until it has ended.
+ */
+export function makeQueue(
+  limits: QueueLimits,
+  run: (item: QueueItem, leaveSlot: () => void) => Promise<void>,
+): DeploymentQueue {
   const waiting: QueueItem[] = [];
-  const running = new Map<string, { readonly item: QueueItem; readonly ended: Promise<void> }>();
+  /** By environment. */
+  const running = new Map<string, QueueItem>();
+  const inSlots = new Set<QueueItem>();
+  const ends = new Set<Promise<void>>();
   let closed = false;
 
   const startNext = (): void => {
-    while (running.size < limits.maxRunning) {
+    while (inSlots.size < limits.maxRunning) {
       const index = closed ? -1 : waiting.findIndex((item) => !running.has(item.environmentId));
       const [item] = index === -1 ? [] : waiting.splice(index, 1);
       if (!item) return;
-      const ended = run(item).finally(() => {
+      running.set(item.environmentId, item);
+      inSlots.add(item);
+      const ended = run(item, () => leaveSlot(item)).finally(() => {
+        ends.delete(ended);
         running.delete(item.environmentId);
-        startNext();
+        leaveSlot(item);
       });
-      running.set(item.environmentId, { item, ended });
+      ends.add(ended);
     }
   };
+  const leaveSlot = (item: QueueItem): void => {
+    inSlots.delete(item);
+    startNext();
+  };
   const isIn = (deploymentId: string): boolean =>
-    [...running.values()].some(({ item }) => item.deploymentId === deploymentId) ||
-    waiting.some((item) => item.deploymentId === deploymentId);
+    [...running.values(), ...waiting].some((item) => item.deploymentId === deploymentId);
 
   return {
     checkRoom() {
@@ -68,7 +84,7 @@ export function makeQueue(limits: QueueLimits, run: (item: QueueItem) => Promise
       closed = true;
     },
     async idle() {
-      while (running.size > 0) await Promise.allSettled([...running.values()].map(({ ended }) => ended));
+      while (ends.size > 0) await Promise.allSettled(ends);
     },
   };
 }

@@ -64,6 +64,47 @@ test('a target that does well, or was replaced by somebody else, is not flipped 
   }
 });
 
+test('the slot is left once the window is over, however long the drain goes on', async () => {
+  const { proxy, context } = aScene();
+  const watching = Promise.withResolvers<void>();
+  const draining = Promise.withResolvers<void>();
+  const real = proxy.port();
+  context.ports.proxy.watch = async (...request) => {
+    await watching.promise;
+    return real.watch(...request);
+  };
+  context.ports.proxy.drain = async (...request) => {
+    await draining.promise;
+    return real.drain(...request);
+  };
+  const ended = cutover.run(context);
+  const { clock } = context.ports;
+  await clock.sleep(1000);
+  assert.equal(context.hasLeftSlot(), false, 'it may still have to be flipped back');
+  watching.resolve();
+  await clock.sleep(1000);
+  assert.equal(context.hasLeftSlot(), true);
+  draining.resolve();
+  await ended;
+});
+
+test('after a flip back the slot is left while the new target drains', async () => {
+  const { proxy, context } = aScene();
+  proxy.verdict = 'refuses';
+  const left: boolean[] = [];
+  const real = proxy.port();
+  context.ports.proxy.flipBack = (...request) => {
+    left.push(context.hasLeftSlot());
+    return real.flipBack(...request);
+  };
+  context.ports.proxy.drain = (request, signal) => {
+    if (request.targetId === IDS.deployment) left.push(context.hasLeftSlot());
+    return real.drain(request, signal);
+  };
+  await assert.rejects(cutover.run(context), regressed);
+  assert.deepEqual(left, [false, true]);
+});
+
 test('what makes a target bad is for the environment to say', async () => {
   const watch = { refusals: 9, errorRatio: 0.5, errorFactor: 2, minRequests: 100 };
   const { context } = aScene({ settings: { watch, watchSeconds: 7 } });

@@ -42,6 +42,7 @@ export async function watchWindow(context: StepContext, previousId: string, sign
     throw await regressed(context, [reason]);
   }
   log.line(`flipped back: ${previousId} serves again`);
+  context.leaveSlot();
   await drainTarget(context, job.deploymentId, signal);
   throw await regressed(context, [reason, ...(await visitorsMet(context))]);
 }
@@ -56,6 +57,7 @@ export function wasFlippedBack(upstream: UpstreamView | undefined, { job, previo
 /** For a step that finds its flip taken back, after a crash or by an admin: empties the new target; the error to end with. */
 export async function endAfterFlipBack(context: StepContext): Promise<OrkestrError> {
   const { job, signal } = context;
+  context.leaveSlot();
   await drainTarget(context, job.deploymentId, signal);
   const reason = 'its flip was taken back before this step ended; the log above may say why';
   return regressed(context, [reason, ...(await visitorsMet(context))]);

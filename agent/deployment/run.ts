@@ -21,10 +21,12 @@ export interface RunnerParts {
   readonly log: Logger;
 }
 
-/** Who may end a run from outside. After the flip only the shutdown counts. */
+/** What a run and its surroundings tell each other: who may end it from outside (after the flip only the shutdown counts). */
 export interface RunSignals {
   readonly cancel: AbortSignal;
   readonly shutdown: AbortSignal;
+  /** Called when the run only waits from there on; more than once is fine. */
+  readonly leaveSlot?: () => void;
 }
 
 /** The agent stops: nothing is recorded, the journal says where to go on. */
@@ -60,7 +62,10 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 ];
 
 export function contextOf(
-  run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & { parts: Pick<RunnerParts, 'ports'> },
+  run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
+    parts: Pick<RunnerParts, 'ports'>;
+    signals?: Pick<RunSignals, 'leaveSlot'>;
+  },
   log: StepLog,
   signal: AbortSignal,
 ): StepContext {
@@ -73,6 +78,7 @@ export function contextOf(
     previous: run.previousId === null ? null : { deploymentId: run.previousId, foundPort: run.foundPort },
     ports: run.parts.ports,
     signal,
+    leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
     log,
   };
 }

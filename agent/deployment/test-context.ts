@@ -109,6 +109,8 @@ export function aJob(
 }
 
 export interface ScriptedContext extends StepContext {
+  /** Whether the step has said that it only waits. */
+  readonly hasLeftSlot: () => boolean;
   /** Lines that the step wrote into its log. */
   readonly lines: string[];
 }
@@ -124,6 +126,7 @@ export function aContext(parts: {
   const lines: string[] = [];
   const log: StepLog = { line: (text) => void lines.push(text), write: () => undefined };
   const outputs = parts.outputs ?? {};
+  let left = false;
   return {
     job: parts.job ?? aJob(),
     output<N extends StepName>(step: N): StepOutputs[N] {
@@ -134,6 +137,8 @@ export function aContext(parts: {
     previous: parts.previous ?? null,
     ports: scripted<Ports>('ports', { clock: new VirtualClock(), baseImages: BaseImages.parse({}), ...parts.ports }),
     signal: parts.signal ?? new AbortController().signal,
+    leaveSlot: () => void (left = true),
+    hasLeftSlot: () => left,
     log,
     lines,
   };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { JOURNAL_FILE, loadSqlite } from './database.ts';
 
 /**
- * By SQLite's backup API (sqlite.org/backup.html): whole, whatever the agent writes meanwhile.
+ * All of one moment, however much the agent writes meanwhile (sqlite.org/lang_vacuum.html).
  * @returns false when this state folder has no journal
  */
 export async function copyJournal(stateFolder: string, toFolder: string): Promise<boolean> {
@@ -13,7 +13,7 @@ export async function copyJournal(stateFolder: string, toFolder: string): Promis
   const Sqlite = await loadSqlite();
   const database = new Sqlite(path, { readonly: true, timeout: 5000 });
   try {
-    await database.backup(join(toFolder, JOURNAL_FILE));
+    database.prepare('VACUUM INTO ?').run(join(toFolder, JOURNAL_FILE));
   } finally {
     database.close();
   }

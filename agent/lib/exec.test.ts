@@ -69,3 +69,24 @@ test('`run` throws on an exit code with the last words of the program', async ()
   );
   await assert.rejects(run('/no/such/program', [], limits), /ENOENT/);
 });
+
+/** Run by another process, which has few file descriptors. */
+const STARVED = `
+  import { closeSync, openSync } from 'node:fs';
+  import { exec } from ${JSON.stringify(new URL('exec.ts', import.meta.url).href)};
+  const start = () => exec('true', [], { timeoutMs: 30_000 }).then(({ exitCode }) => exitCode, ({ code }) => code);
+  const before = await start();
+  const taken = [];
+  try {
+    for (;;) taken.push(openSync('/dev/null'));
+  } catch {}
+  const starved = await start();
+  for (const fd of taken) closeSync(fd);
+  console.log(before, starved, await start());
+`;
+
+test('without a file descriptor left it rejects, and this process lives on', async () => {
+  const argv = ['--nofile=64', '--', node, '--input-type=module', '-e', STARVED];
+  const { stdout, stderr } = await exec('prlimit', argv, limits);
+  assert.equal(stdout, '0 EMFILE 0\n', stderr);
+});

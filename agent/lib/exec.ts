@@ -1,5 +1,5 @@
 /** Run a program by argv: no shell, a time limit, bounded output, and the child gone when the caller loses interest. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 
 export interface ExecOptions {
   /** Kill the program (SIGKILL) after this many ms. */
@@ -46,7 +46,13 @@ const DEFAULT_OUTPUT_BYTES = 65_536;
 export const exec: Exec = (program, args, options) =>
   new Promise((resolve, reject) => {
     options.signal?.throwIfAborted();
-    const child = spawn(program, args, { cwd: options.cwd, env: options.env, stdio: 'pipe', shell: false });
+    // Out of file descriptors it has no streams, and an error that nobody listens to would end this process.
+    const child: ChildProcess = spawn(program, args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: 'pipe',
+      shell: false,
+    });
     const limit = options.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES;
     const stdout = tailBuffer(limit);
     const stderr = tailBuffer(limit);
@@ -62,17 +68,17 @@ export const exec: Exec = (program, args, options) =>
       options.signal?.removeEventListener('abort', abort);
     };
 
-    child.stdout.on('data', (chunk: Buffer) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
       stdout.push(chunk);
       options.onOutput?.(chunk);
     });
-    child.stderr.on('data', (chunk: Buffer) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
       stderr.push(chunk);
       options.onOutput?.(chunk);
     });
     // A program that ends without reading its input closes the pipe (EPIPE): its exit code tells what happened.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input);
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input);
     child.on('error', (error) => {
       settle();
       reject(error);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { WebSocket } from 'ws';
 import { z } from 'zod';
-import type { Report } from '../../protocol/agent-link.ts';
+import { AGENT_LINK_PATH, type Report } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
@@ -146,6 +149,39 @@ test('a host that is revoked is cut off', async (t) => {
   on.deps.agents.disconnect(on.hostId);
   assert.equal(await agent.closed, 4003);
   assert.equal(on.deps.agents.isOnline(on.hostId), false);
+});
+
+test('connections that say nothing do not shut agents out: the oldest goes, first of its own address', async (t) => {
+  const on = await hub(t);
+  const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
+  const closed: string[] = [];
+  const sit = async (address: string, name: string): Promise<void> => {
+    const socket = new WebSocket(path, { localAddress: address });
+    socket.on('error', () => undefined).on('close', () => closed.push(name));
+    await once(socket, 'open');
+  };
+  for (let n = 0; n < 33; n += 1) await sit('127.0.0.2', `two ${n}`);
+  await until(() => closed.length === 1);
+  for (let n = 0; n < 33; n += 1) await sit('127.0.0.3', `three ${n}`);
+  await until(() => closed.length === 2);
+  assert.deepEqual(closed, ['two 0', 'three 0']);
+  await on.connect();
+  await until(() => closed.length === 3);
+  assert.equal(closed[2], 'two 1');
+});
+
+test('an upgrade to something else is answered, and its connection ended whatever the other side does', async (t) => {
+  const on = await hub(t);
+  const socket = connect({ port: Number(new URL(on.url).port), host: '127.0.0.1', allowHalfOpen: true });
+  let answer = '';
+  socket.on('data', (data: Buffer) => (answer += data.toString('latin1'))).on('error', () => undefined);
+  socket.write('GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  await once(socket, 'end');
+  assert.match(answer, /^HTTP\/1.1 404/);
+  await until(() => {
+    if (!socket.destroyed) socket.write('still here');
+    return socket.destroyed;
+  });
 });
 
 test('a host that answers no ping is given up after two', async (t) => {

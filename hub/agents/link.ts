@@ -1,6 +1,7 @@
 /** The hub's end of the agent link: takes WebSocket upgrades, proves both sides, and hands the host to the scheduler. */
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
 import {
   type AgentMessage,
@@ -34,23 +35,28 @@ export interface AgentTiming {
 }
 
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
-/** Connections that have not proved who they are. */
+/** Connections that have not proved who they are, in all and of one address: a new one takes the place of the oldest. */
 const MOST_UNPROVEN = 64;
+const MOST_OF_ADDRESS = 32;
 /** Close code for going away, RFC 6455 section 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
+
+const LOOPBACK = /^(?:::1$|(?:::ffff:)?127\.)/;
 
 type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
 export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
   const { sessions, scheduler, log } = deps;
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
-  const unproven = new Set<WebSocket>();
+  /** With the address that each came from, oldest first. */
+  const unproven = new Map<WebSocket, string>();
 
-  function accept(socket: WebSocket): void {
+  function accept(socket: WebSocket, request: IncomingMessage): void {
     // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
-    if (unproven.size >= MOST_UNPROVEN) return socket.terminate();
-    unproven.add(socket);
+    const address = addressOf(request);
+    makeRoom(address);
+    unproven.set(socket, address);
     const deadline = setTimeout(() => socket.terminate(), timing.handshakeMs);
     socket.once('close', () => {
       clearTimeout(deadline);
@@ -64,6 +70,19 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
       greet(socket, nonce, data, isBinary);
     });
     send(socket, { type: 'challenge', nonce });
+  }
+
+  /** An agent has proved itself in a moment, so the oldest is the least likely to be one. */
+  function makeRoom(address: string): void {
+    const neighbours = [...unproven].filter(([, other]) => other === address);
+    const crowd = neighbours.length >= MOST_OF_ADDRESS ? neighbours : [...unproven];
+    if (crowd === neighbours || crowd.length >= MOST_UNPROVEN) evict(crowd[0]?.[0]);
+  }
+
+  function evict(socket: WebSocket | undefined): void {
+    if (socket === undefined) return;
+    unproven.delete(socket);
+    socket.terminate();
   }
 
   function greet(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): void {
@@ -155,6 +174,16 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
       await Promise.all(open);
     },
   };
+}
+
+/** Only a proxy on this machine may say whom it speaks for; the last address is the one that it has added itself. */
+function addressOf({ socket, headers }: IncomingMessage): string {
+  const address = socket.remoteAddress ?? '';
+  const named = String(headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .at(-1)
+    ?.trim();
+  return LOOPBACK.test(address) && named ? named : address;
 }
 
 /** @throws OrkestrError ORK_PROTOCOL */

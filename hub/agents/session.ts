@@ -8,7 +8,7 @@ import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
 import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
 import { applyReports } from './reports.ts';
-import type { Session } from './sessions.ts';
+import { CLOSE_REVOKED, type Session } from './sessions.ts';
 
 export interface SessionDeps extends CoreDeps {
   readonly news: News;
@@ -72,6 +72,8 @@ export class HostSession implements Session {
   }
 
   close(code: number, reason: string): void {
+    // What a host sent before its key was revoked counts no more than what it would send after.
+    if (code === CLOSE_REVOKED) this.#waiting.length = 0;
     closeSoon(this.#socket, code, reason);
   }
 

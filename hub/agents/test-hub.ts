@@ -85,6 +85,8 @@ export interface TestHubOptions {
   readonly plan?: PlanKey;
   readonly timing?: AgentTiming;
   readonly sizeLimit?: number;
+  /** How long a push waits for another one. */
+  readonly turnMs?: number;
   readonly env?: Readonly<Record<string, string>>;
   /** A stopped hub whose state and address are taken over. */
   readonly resume?: TestHub;
@@ -114,7 +116,10 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const agents = makeAgents({ ...core, sessions, scheduler, news, upgrades }, options.timing ?? TIMING);
   const git = makeGitRemotes(
     { ...core, repositories, scheduler, links: sessions },
-    options.sizeLimit === undefined ? {} : { sizeLimit: options.sizeLimit },
+    {
+      ...(options.sizeLimit !== undefined && { sizeLimit: options.sizeLimit }),
+      ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
+    },
   );
   const resolver = makeCommitResolver({ ...core, repositories });
   const deps = { ...core, scheduler, agents, git, resolver, news, upgrades };

@@ -13,6 +13,7 @@ import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { registerEvents } from './events.ts';
+import { registerProblems } from './problem.ts';
 import { DeploymentEvent } from './schemas.ts';
 
 async function hub(t: TestContext): Promise<TestHub> {
@@ -178,7 +179,7 @@ test('one who takes nothing is dropped, not buffered for', async (t) => {
   app.setValidatorCompiler(validatorCompiler);
   app.decorateRequest('cookies');
   registerAuth(app, on.deps);
-  registerEvents(app, on.deps, { heartbeatMs: 15_000, stuckMs: 50, followers: 1 });
+  registerEvents(app, on.deps, { heartbeatMs: 15_000, stuckMs: 50, followers: 1, followersOfToken: 1 });
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => app.close());
   const { port } = app.server.address() as AddressInfo;
@@ -199,6 +200,33 @@ test('one who takes nothing is dropped, not buffered for', async (t) => {
   stuck.on('data', (part: Buffer) => (received += part.length)).resume();
   await closed;
   assert.ok(received < 20_000_000, 'the rest was never written');
+});
+
+test('one token cannot take the places of all, and a stream ends soon after its token is revoked', async (t) => {
+  const on = await hub(t);
+  const id = await create(on);
+  const app: HubApp = fastify().withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.decorateRequest('cookies');
+  registerProblems(app);
+  registerAuth(app, on.deps);
+  registerEvents(app, on.deps, { heartbeatMs: 20, stuckMs: 5000, followers: 9, followersOfToken: 1 });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  t.after(() => app.close());
+  const made = await on.api('POST', '/tokens', { name: 'second', scopes: ['read'] });
+  const second = (await made.json()) as { id: string; token: string };
+  const ask = (token: string) =>
+    fetch(`${url}/deployments/${id}/events`, { headers: { authorization: `Bearer ${token}` } });
+  const first = await ask(on.account.token);
+  assert.equal(first.status, 200);
+  assert.equal((await ask(on.account.token)).status, 429);
+  const other = await ask(second.token);
+  assert.equal(other.status, 200, 'another token has its own places');
+  assert.equal((await on.api('DELETE', `/tokens/${second.id}`)).status, 204);
+  assert.match(await other.text(), /still here|status/, 'it ends, and had been followed');
+  const reader = first.body?.getReader();
+  for (let n = 0; n < 3; n += 1) assert.equal((await reader?.read())?.done, false, 'the other one goes on');
+  await reader?.cancel();
 });
 
 test('a stopping hub ends its streams at once', async () => {

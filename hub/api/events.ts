@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { requireScope } from '../auth/hook.ts';
+import { isStillIn, requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { type DeploymentContext, getDeployment, isOpen } from '../store/deployments.ts';
 import { listEvents, type StoredEvent } from '../store/events.ts';
@@ -21,16 +21,19 @@ export interface EventLimits {
   readonly stuckMs: number;
   /** Followers of all deployments together. */
   readonly followers: number;
+  /** Those of one token, so that one user leaves room for others. */
+  readonly followersOfToken: number;
 }
 
-const LIMITS: EventLimits = { heartbeatMs: 15_000, stuckMs: 30_000, followers: 500 };
+const LIMITS: EventLimits = { heartbeatMs: 15_000, stuckMs: 30_000, followers: 500, followersOfToken: 100 };
 /** Events read at once: log chunks are up to 64 KiB each. */
 const PAGE = 32;
 
 export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
-  const open = new Set<AbortController>();
+  /** Each with the token that it came with. */
+  const open = new Map<AbortController, string>();
   app.addHook('preClose', (done) => {
-    for (const follower of open) follower.abort();
+    for (const follower of open.keys()) follower.abort();
     done();
   });
 
@@ -51,12 +54,19 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
       if (open.size >= limits.followers) {
         throw new OrkestrError('ORK_TOO_MANY_REQUESTS', 'The hub has as many followers as it can. Try again soon.');
       }
+      const { tokenId } = request.identity;
+      if ([...open.values()].filter((id) => id === tokenId).length >= limits.followersOfToken) {
+        throw new OrkestrError(
+          'ORK_TOO_MANY_REQUESTS',
+          'This token follows as many deployments as it may. End some first.',
+        );
+      }
       reply.hijack();
       const follower = new AbortController();
-      open.add(follower);
+      open.set(follower, tokenId);
       reply.raw.on('close', () => follower.abort());
       try {
-        await follow(deps, limits, reply.raw, follower.signal, context, after);
+        await follow({ deps, limits, request, response: reply.raw, signal: follower.signal }, context, after);
       } catch (error) {
         if (!follower.signal.aborted) request.log.error({ err: error }, 'following a deployment failed');
       } finally {
@@ -75,11 +85,16 @@ function lastEventId(request: FastifyRequest): number {
   throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id that the stream gave.');
 }
 
+interface Follower {
+  readonly deps: HubDeps;
+  readonly limits: EventLimits;
+  readonly request: FastifyRequest;
+  readonly response: ServerResponse;
+  readonly signal: AbortSignal;
+}
+
 async function follow(
-  deps: HubDeps,
-  limits: EventLimits,
-  response: ServerResponse,
-  signal: AbortSignal,
+  { deps, limits, request, response, signal }: Follower,
   context: DeploymentContext,
   after: number,
 ): Promise<void> {
@@ -99,6 +114,7 @@ async function follow(
     const waking = new AbortController();
     const next = news.next(id, limits.heartbeatMs, AbortSignal.any([signal, waking.signal]));
     try {
+      if (!(await isStillIn(deps, request))) return;
       // Read before the events: a deployment that has ended by now has all its events in the store.
       const now = await getDeployment(db, context.project.team_id, id);
       const events = await listEvents(db, id, position, PAGE);

@@ -54,12 +54,19 @@ export function registerAuth(app: HubApp, deps: HubDeps): void {
   });
 }
 
-/** A bearer token wins over a cookie: a program that sends one means it. */
+/** Whether who asked would be let in again: a token may be revoked, and a session end, while a long answer goes on. */
+export const isStillIn = async (deps: HubDeps, request: FastifyRequest): Promise<boolean> =>
+  (await identify(deps, request, deps.hubUrl())) !== undefined;
+
 async function authenticate(deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity> {
-  const identity = (await byBearer(deps, request)) ?? (await byCookie(deps, request, hubUrl));
+  const identity = await identify(deps, request, hubUrl);
   if (identity !== undefined) return identity;
   throw new OrkestrError('ORK_UNAUTHENTICATED', 'The token or session is missing, unknown, revoked or expired.');
 }
+
+/** A bearer token wins over a cookie: a program that sends one means it. */
+const identify = async (deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity | undefined> =>
+  (await byBearer(deps, request)) ?? (await byCookie(deps, request, hubUrl));
 
 async function byBearer(deps: AuthDeps, request: FastifyRequest): Promise<Identity | undefined> {
   const token = /^Bearer ([!-~]{1,200})$/i.exec(request.headers.authorization ?? '')?.[1];

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { Repositories } from '../git/repositories.ts';
 import { lockState, prepareState } from '../state.ts';
@@ -91,6 +92,27 @@ test('a backup made beside an open hub brings all of it back: accounts, keys, ev
   await repositories.prepare();
   assert.equal(await repositories.resolve(PROJECT, 'main'), commits.kept);
   assert.ok(await repositories.hasCommit(PROJECT, commits.forced));
+});
+
+test('a backup comes to its end beside a hub that never stops writing', async (t) => {
+  const { hub, file } = await makeBench(t);
+  const { default: Sqlite } = await import('better-sqlite3');
+  const writer = new Sqlite(prepareState(hub).database);
+  writer.pragma('synchronous = OFF');
+  writer.exec('CREATE TABLE filler (bytes BLOB)');
+  const write = writer.prepare('INSERT INTO filler VALUES (zeroblob(?))');
+  for (let n = 0; n < 20; n += 1) write.run(100_000);
+  let turn = setImmediate(function again() {
+    write.run(1);
+    turn = setImmediate(again);
+  });
+  const late = new AbortController();
+  t.after(() => late.abort());
+  const limit = sleep(10_000, 'never', { signal: late.signal });
+  const made = await Promise.race([makeBackup(hub, file, NOW), limit]);
+  clearImmediate(turn);
+  writer.close();
+  assert.deepEqual(made, { file, repositories: 1 });
 });
 
 test('what is there is never written over: neither a file by a backup nor a hub by a restore', async (t) => {

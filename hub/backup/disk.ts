@@ -1,4 +1,4 @@
-/** Room on a disk for what a backup writes, and none taken from the hub, which goes on writing to its own. */
+/** Room on a disk for what a backup or a push writes, and none taken from the hub, which goes on writing to its own. */
 import { execFile } from 'node:child_process';
 import { stat, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -57,6 +57,12 @@ export async function mustLeaveRoom(folder: string, bytes: number): Promise<void
     'ORK_DISK_FULL',
     `The disk of ${folder} has ${told(free)} free: ${needed} and ${HUBS_INODES} inodes have to stay free for the hub.`,
   );
+}
+
+/** Bytes that may be written to the disk of the hub. @throws OrkestrError ORK_DISK_FULL when there are none */
+export async function roomBesideHub(folder: string): Promise<number> {
+  await mustLeaveRoom(folder, 1);
+  return (await freeAt(folder)).bytes - HUBS_BYTES;
 }
 
 /** For the way to a file in `folder`: ends with ORK_DISK_FULL before it takes the room of a hub on the same disk. */

@@ -2,16 +2,28 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Longest header block that the backend may answer, bytes. */
 const MOST_HEADER_BYTES = 16_384;
 const HEADERS_PASSED_ON = new Set(['content-type', 'cache-control', 'expires', 'pragma']);
 /** A transfer that takes longer is ended, ms. */
 const DEADLINE_MS = 60 * 60 * 1000;
+/**
+ * What the processes are ended by, and how long each may take, ms. First by the end of their input: then receive-pack removes
+ * the objects that it has taken in, which git 2.39 does not on SIGTERM (measured).
+ */
+const ENDINGS = [
+  [0, 5_000],
+  ['SIGTERM', 1_000],
+  ['SIGKILL', 1_000],
+] as const;
+/** Between two looks whether they have, ms. */
+const LOOK_MS = 20;
 
 /**
- * Resolves once the backend has ended. Answers 502 when it ends without an answer.
+ * Resolves once the backend has ended. Answers 502 when it ends without an answer, or cannot be started.
  * @param env the backend's whole environment, CGI variables included
  */
 export async function serveByBackend(
@@ -20,21 +32,32 @@ export async function serveByBackend(
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
   // A process group of its own, so that receive-pack and index-pack end with it.
-  const child = spawn('git', ['http-backend'], { env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  child.once('error', () => child.stdout.destroy()); // never started: answered as an early end below
-  const deadline = setTimeout(() => killGroup(child), DEADLINE_MS);
+  const child: ChildProcess = spawn('git', ['http-backend'], {
+    env,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  // One that never started is answered as an early end below; out of file descriptors, it has no streams and never closes.
+  const ended = new Promise<void>((resolve) => child.once('close', resolve).once('error', resolve));
+  child.once('error', () => child.stdout?.destroy());
+  const deadline = setTimeout(() => {
+    child.stdout?.destroy();
+    response.destroy();
+  }, DEADLINE_MS);
   feed(request, child);
   try {
-    const { status, headers, rest } = await readHead(child.stdout);
+    const { stdout } = child;
+    if (!stdout) throw new Error('the backend was not started');
+    const { status, headers, rest } = await readHead(stdout);
     response.writeHead(status, headers);
     response.write(rest);
-    await pipeline(child.stdout, response);
+    stdout.pipe(response);
+    await finished(response);
   } catch {
     // The client went away or the backend died: what was not sent cannot be mended, and nobody waits for the rest.
-    killGroup(child);
     if (response.headersSent) response.destroy();
     else response.writeHead(502, { 'content-type': 'text/plain' }).end('The git backend gave no answer.\n');
+    await endGroup(child);
   } finally {
     clearTimeout(deadline);
     await ended;
@@ -43,7 +66,7 @@ export async function serveByBackend(
 
 function feed(request: IncomingMessage, child: ChildProcess): void {
   const { stdin } = child;
-  if (stdin === null) return;
+  if (!stdin) return;
   request.pipe(stdin);
   stdin.on('error', () => {
     // The backend has heard enough (pack too large, refused). The rest is read off, so that the client sees its answer.
@@ -94,11 +117,29 @@ function nextChunk(stdout: Readable): Promise<Buffer> {
   });
 }
 
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
+/** Settles when nothing of the child's group is left: what it writes to may be looked at, and written by others. */
+async function endGroup({ pid, stdin, stdout }: ChildProcess): Promise<void> {
+  if (pid === undefined) return;
+  stdin?.destroy();
+  // Read to its end: a receive-pack that is not heard dies of that before it has removed anything.
+  stdout?.unpipe().resume();
+  for (const [signal, ms] of ENDINGS) {
+    const until = performance.now() + ms;
+    let isThere = signalGroup(pid, signal);
+    while (isThere && performance.now() < until) {
+      await sleep(LOOK_MS);
+      isThere = signalGroup(pid, 0);
+    }
+    if (!isThere) return;
+  }
+}
+
+/** False when the group has ended. */
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    return process.kill(-pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // the group has ended by itself
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }

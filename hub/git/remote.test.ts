@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -261,6 +261,82 @@ test('a client that goes away in the middle leaves no process behind', async (t)
   socket.destroy();
   await until(() => gitProcesses(path) === 0);
 });
+
+test('a push that is broken off leaves nothing in the repository', async (t) => {
+  const on = await hub(t);
+  const socket = await brokenPush(on);
+  socket.destroy();
+  await until(() => unfinished(on).length === 0);
+  await until(() => gitProcesses(on.repositories.path(on.projectId)) === 0);
+});
+
+test('what a killed push left counts for nothing, and the next push removes it', async (t) => {
+  const on = await hub(t, { sizeLimit: 1024 * 1024 });
+  await on.deps.git.createRepository(on.projectId);
+  const left = join(on.repositories.path(on.projectId), 'objects', 'tmp_objdir-incoming-AbCdEf', 'pack');
+  await mkdir(left, { recursive: true });
+  writeFileSync(join(left, 'tmp_pack_x'), randomBytes(1024 * 1024));
+  assert.ok((await on.repositories.size(on.projectId)) < 100_000);
+  const folder = await checkout(on);
+  await commit(folder);
+  const pushed = await git(folder, 'push', remote(on), 'main');
+  assert.ok(pushed.ok, pushed.out);
+  assert.deepEqual(unfinished(on), []);
+});
+
+test('two pushes into one repository do not run side by side: the second is asked to come again', async (t) => {
+  const on = await hub(t, { turnMs: 50 });
+  const folder = await checkout(on);
+  await commit(folder);
+  const socket = await brokenPush(on);
+  const second = await git(folder, 'push', remote(on), 'main');
+  assert.match(second.out, /429/);
+  assert.match(second.out, /remote: .*Another push into this repository is under way/);
+  assert.equal(unfinished(on).length, 1, 'the first one goes on');
+  assert.ok((await git(folder, 'ls-remote', remote(on))).ok, 'reading waits for nobody');
+  socket.destroy();
+  await until(() => unfinished(on).length === 0);
+  await until(async () => (await git(folder, 'push', remote(on), 'main')).ok);
+});
+
+test('a push leaves the hub its room on the disk', async (t) => {
+  const on = await startTestHub();
+  const root = join(on.folder, 'git');
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=68m,mode=700', 'tmpfs', root]);
+  t.after(async () => {
+    execFileSync('umount', [root]);
+    await on.stop();
+  });
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(6_000_000));
+  const large = await git(folder, 'push', remote(on), 'main');
+  assert.match(large.out, /pack exceeds maximum allowed size/);
+  writeFileSync(join(root, 'filler'), randomBytes(5_000_000));
+  const full = await git(folder, 'push', remote(on), 'main');
+  assert.match(full.out, /507/);
+  assert.match(full.out, /64\.0 MiB and 100 inodes have to stay free for the hub/);
+});
+
+/** A push of which only the beginning comes: its objects wait in a folder of their own. */
+async function brokenPush(on: TestHub): Promise<Socket> {
+  const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
+  const command = `${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/main\0report-status`;
+  const length = (command.length + 4).toString(16).padStart(4, '0');
+  const pack = Buffer.concat([Buffer.from('PACK'), Buffer.from([0, 0, 0, 2, 0, 0, 0, 9])]);
+  const socket = connect(Number(new URL(on.url).port), '127.0.0.1');
+  socket.on('error', () => undefined); // the hub may cut it off
+  socket.write(
+    `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n${length}${command}0000`,
+  );
+  socket.write(pack);
+  await until(() => unfinished(on).length > 0);
+  return socket;
+}
+
+const unfinished = (on: TestHub): string[] => {
+  const objects = join(on.repositories.path(on.projectId), 'objects');
+  return existsSync(objects) ? readdirSync(objects).filter((name) => name.startsWith('tmp_')) : [];
+};
 
 test('a hub that is killed in the middle of a push leaves no process behind either', async (t) => {
   const state = mkdtempSync(join(tmpdir(), 'orkestr-killed-'));

@@ -1,6 +1,7 @@
 /** The hub's own git remote: smart HTTP (gitprotocol-http(5)) in front of git http-backend, with tokens and a size limit. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { roomBesideHub } from '../backup/disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
 import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
@@ -8,6 +9,7 @@ import { PushHook } from './push-hook.ts';
 import { deployPush } from './push.ts';
 import type { Repositories } from './repositories.ts';
 import { type GitRequest, readGitRequest } from './request.ts';
+import { Turns } from './turns.ts';
 
 export interface RemoteDeps extends CoreDeps {
   readonly repositories: Repositories;
@@ -19,10 +21,17 @@ export interface RemoteDeps extends CoreDeps {
 export const PROJECT_SIZE_LIMIT = 1024 ** 3;
 /** git processes at once. */
 const MOST_AT_ONCE = 32;
+/** How long a push waits for another one into the same repository, ms. */
+const TURN_MS = 10_000;
+
+export interface RemoteLimits {
+  readonly sizeLimit?: number;
+  readonly turnMs?: number;
+}
 
 export function makeGitRemotes(
   deps: RemoteDeps,
-  { sizeLimit = PROJECT_SIZE_LIMIT }: { readonly sizeLimit?: number } = {},
+  { sizeLimit = PROJECT_SIZE_LIMIT, turnMs = TURN_MS }: RemoteLimits = {},
 ): GitRemotes {
   const { repositories, log } = deps;
   const hook = new PushHook({
@@ -31,6 +40,7 @@ export function makeGitRemotes(
     onPush: (push, updates) => deployPush(deps, push, updates),
   });
   const running = new Set<ServerResponse>();
+  const turns = new Turns(turnMs);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const wanted = readGitRequest(request);
@@ -42,17 +52,25 @@ export function makeGitRemotes(
     try {
       await repositories.create(access.projectId);
       const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
-      if (access.push === undefined) return await serveByBackend(request, response, env);
-      const limit = await roomLeft(access.projectId);
-      await hook.during(access.push, (secret) => serveByBackend(request, response, { ...env, ...limit, ...secret }));
+      const { push } = access;
+      if (push === undefined) return await serveByBackend(request, response, env);
+      await turns.take(access.projectId, closing(response), async () => {
+        await repositories.sweep(access.projectId);
+        const limit = await roomLeft(access.projectId);
+        await hook.during(push, (secret) => serveByBackend(request, response, { ...env, ...limit, ...secret }));
+      });
     } finally {
       running.delete(response);
     }
   }
 
-  /** What is left of the project's size becomes the limit of this push: git names it when it refuses. */
+  /**
+   * What is left of the project's size, and of the disk, becomes the limit of this push: git names it when it refuses. No
+   * other push may run beside it, or each would have all that is left.
+   */
   async function roomLeft(projectId: string): Promise<Record<string, string>> {
-    const left = sizeLimit - (await repositories.size(projectId));
+    const onDisk = await roomBesideHub(repositories.root);
+    const left = Math.min(onDisk, sizeLimit - (await repositories.size(projectId)));
     if (left > 0) {
       return { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'receive.maxInputSize', GIT_CONFIG_VALUE_0: String(left) };
     }
@@ -74,6 +92,12 @@ export function makeGitRemotes(
       answer(request, response).catch((error: unknown) => refuse(deps, response, error));
     },
   };
+}
+
+function closing(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 /**

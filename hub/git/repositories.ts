@@ -7,6 +7,8 @@ import { fsckTolerance, gitEnvironment, hardenedGitConfig } from '../../protocol
 import { runGit, type GitResult } from './run.ts';
 
 const TIMEOUT_MS = 20_000;
+/** How the folder begins in which git keeps the objects of a push until it has all (git's tmp-objdir.c), below `objects`. */
+const UNFINISHED = 'tmp_objdir-incoming-';
 /** Branches named in an error at most. */
 const MOST_NAMED = 20;
 
@@ -65,13 +67,20 @@ export class Repositories {
     return (await this.#in(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
   }
 
-  /** Bytes on disk. */
+  /** Bytes on disk, without what a push has not finished. */
   async size(projectId: string): Promise<number> {
     const path = this.path(projectId);
     const names = await readdir(path, { recursive: true });
     let bytes = 0;
-    for (const name of names) bytes += await sizeOf(join(path, name));
+    for (const name of names) if (!name.includes(UNFINISHED)) bytes += await sizeOf(join(path, name));
     return bytes;
+  }
+
+  /** Removes what pushes left that were killed. Call it when none of this repository runs. */
+  async sweep(projectId: string): Promise<void> {
+    const objects = join(this.path(projectId), 'objects');
+    const left = (await readdir(objects)).filter((name) => name.startsWith(UNFINISHED));
+    for (const name of left) await rm(join(objects, name), { recursive: true, force: true });
   }
 
   #in(projectId: string, argv: readonly string[]): Promise<GitResult> {

@@ -10,7 +10,7 @@ export interface GitResult {
 
 const MOST_OUTPUT_BYTES = 4 * 1024 * 1024;
 
-/** Never throws for what git answers; a missing git is an error. `timeoutMs` ends in SIGKILL. */
+/** Never throws for what git answers; a git that cannot be started is an error. `timeoutMs` ends in SIGKILL. */
 export function runGit(
   argv: readonly string[],
   options: { readonly env: Readonly<Record<string, string>>; readonly timeoutMs: number; readonly cwd?: string },
@@ -23,7 +23,7 @@ export function runGit(
       { env, cwd, timeout, killSignal: 'SIGKILL', maxBuffer: MOST_OUTPUT_BYTES, encoding: 'utf8' },
       (error, stdout, stderr) => {
         if (error === null) return resolve({ ok: true, stdout, stderr });
-        if (error.code === 'ENOENT') return reject(error);
+        if (error.syscall?.startsWith('spawn')) return reject(error);
         const stopped = error.killed === true ? `\ntoo slow: stopped after ${timeout} ms` : '';
         resolve({ ok: false, stdout, stderr: stderr + stopped });
       },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { sql } from 'kysely';
 import { COMMIT, startTestHub } from '../agents/test-hub.ts';
-import { addLogChunk, forgetOldLogs, readLog } from './logs.ts';
+import { addLogChunk, deleteLogs, forgetOldLogs, readLog } from './logs.ts';
 
 test('only the newest deployments keep their logs, and one that has not ended keeps its own whatever its age', async (t) => {
   const hub = await startTestHub();
@@ -45,4 +46,54 @@ test('only the newest deployments keep their logs, and one that has not ended ke
     .where('kind', '=', 'status')
     .execute();
   assert.ok(status.length > 0, 'what became of it stays');
+});
+
+async function hubWithLogs(t: TestContext, chunks: number) {
+  const hub = await startTestHub();
+  t.after(() => hub.stop());
+  const { db, scheduler } = hub.deps;
+  const other = await hub.addEnvironment('staging', 'main');
+  const ids: string[] = [];
+  for (const environmentId of [hub.environmentId, other]) {
+    const { userId } = hub.account;
+    const id = await scheduler.create({ environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId });
+    await db.transaction().execute(async (trx) => {
+      for (let n = 0; n < chunks; n += 1)
+        await addLogChunk(trx, id, { step: 'build', offset: n, bytes: Buffer.from('x') });
+    });
+    ids.push(id);
+  }
+  const left = async (): Promise<number[]> => {
+    const rows = [
+      ...(await db.selectFrom('log_chunk').select('deployment_id').execute()),
+      ...(await db.selectFrom('event').select('deployment_id').where('kind', '=', 'log').execute()),
+    ];
+    return ids.map((id) => rows.filter(({ deployment_id }) => deployment_id === id).length);
+  };
+  return { hub, left };
+}
+
+test('the logs of an environment are deleted bit by bit, those of others stay, and the hub does other things meanwhile', async (t) => {
+  const { hub, left } = await hubWithLogs(t, 300);
+  let turns = 0;
+  let next = setImmediate(function again() {
+    turns += 1;
+    next = setImmediate(again);
+  });
+  await deleteLogs(hub.deps.db, hub.environmentId);
+  clearImmediate(next);
+  assert.ok(turns >= 6, `${turns} turns`);
+  assert.deepEqual(await left(), [0, 600]);
+});
+
+test('an environment or a project is deleted only once its logs are gone', async (t) => {
+  const { hub } = await hubWithLogs(t, 3);
+  const { db } = hub.deps;
+  await sql`create table seen (chunks integer)`.execute(db);
+  await sql`create trigger look before delete on deployment begin
+    insert into seen select count(*) from log_chunk where deployment_id = old.id; end`.execute(db);
+  assert.equal((await hub.api('DELETE', '/projects/shop/environments/production')).status, 204);
+  assert.equal((await hub.api('DELETE', '/projects/shop')).status, 204);
+  const { rows } = await sql<{ chunks: number }>`select chunks from seen`.execute(db);
+  assert.deepEqual(rows, [{ chunks: 0 }, { chunks: 0 }]);
 });

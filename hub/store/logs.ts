@@ -1,4 +1,6 @@
 /** Log chunks: raw bytes by deployment, step and byte offset. The same chunk twice is one. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { sql, type RawBuilder } from 'kysely';
 import { STEP_NAMES, type StepName } from '../../protocol/steps.ts';
 import type { Db } from './database.ts';
 import { addLogEvent } from './events.ts';
@@ -8,6 +10,8 @@ export const LOG_CAP_BYTES = 16 * 1024 * 1024;
 const CUT_MARK = '\n[orkestr: the log was cut here, it reached 16 MiB]\n';
 /** Deployments of an environment whose logs stay; with the cap above an environment's logs have a largest size. */
 export const LOGS_KEPT = 100;
+/** Chunks deleted at once: at most 8 MiB. */
+const DELETED_AT_ONCE = 128;
 /** Chunks read at once for a download. */
 const PAGE = 64;
 
@@ -80,6 +84,27 @@ export async function forgetOldLogs(db: Db, environmentId: string, kept = LOGS_K
     .where('finished_at', 'is not', null);
   await db.deleteFrom('log_chunk').where('deployment_id', 'in', old).execute();
   await db.deleteFrom('event').where('deployment_id', 'in', old).where('kind', '=', 'log').execute();
+}
+
+/**
+ * Deletes the logs of an environment bit by bit, and lets the hub do other things in between: together they may be more than
+ * a GiB. For one that is about to be deleted; not in a transaction.
+ */
+export async function deleteLogs(db: Db, environmentId: string): Promise<void> {
+  const chunks = sql`select log_chunk.rowid from deployment join log_chunk on log_chunk.deployment_id = deployment.id
+    where deployment.environment_id = ${environmentId} limit ${DELETED_AT_ONCE}`;
+  const events = sql`select event.id from deployment join event on event.deployment_id = deployment.id
+    where deployment.environment_id = ${environmentId} and event.kind = 'log' limit ${DELETED_AT_ONCE}`;
+  await untilNone(db, sql`delete from log_chunk where rowid in (${chunks})`);
+  await untilNone(db, sql`delete from event where id in (${events})`);
+}
+
+async function untilNone(db: Db, deletion: RawBuilder<unknown>): Promise<void> {
+  for (;;) {
+    const { numAffectedRows = 0n } = await deletion.execute(db);
+    if (numAffectedRows === 0n) return;
+    await turn();
+  }
 }
 
 async function takeRoom(db: Db, deploymentId: string, bytes: number): Promise<boolean> {

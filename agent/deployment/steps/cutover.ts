@@ -103,11 +103,12 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
   const { targetId, inFlight, streams } = previous;
   context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);
   const over = new AbortController();
-  const work = [
-    drainTarget(context, targetId, over.signal),
-    // Only a container that the journal knows is surely kept until the next step.
-    context.previous?.deploymentId === targetId ? watchWindow(context, targetId, over.signal) : Promise.resolve(),
-  ] as const;
+  // Only a container that the journal knows is surely kept until the next step.
+  const isKept = context.previous?.deploymentId === targetId;
+  const drained = drainTarget(context, targetId, over.signal);
+  const watched = isKept ? watchWindow(context, targetId, over.signal) : Promise.resolve();
+  // Streams may take a day to drain: once all else is done, no other deployment is to wait for them.
+  const work = [drained, watched.then(context.leaveSlot)] as const;
   try {
     return (await Promise.all(work))[0];
   } finally {

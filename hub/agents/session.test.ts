@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { test } from 'node:test';
+import type { WebSocket } from 'ws';
+import { HostSession, type SessionDeps } from './session.ts';
+import { CLOSE_REPLACED, CLOSE_REVOKED } from './sessions.ts';
+
+/** How many of three frames are taken up when the session is closed while the hub works on the first. */
+async function takenUp(code: number): Promise<number> {
+  const nothing = (): void => undefined;
+  const socket = Object.assign(new EventEmitter(), { close: nothing, resume: nothing, terminate: nothing });
+  const first = Promise.withResolvers<void>();
+  let taken = 0;
+  const renewLeases = async (): Promise<string[]> => {
+    taken += 1;
+    await first.promise;
+    return [];
+  };
+  const peer = { agentVersion: '1', protocol: 1, since: new Date(0) };
+  const deps = { scheduler: { renewLeases } } as unknown as SessionDeps;
+  const session = new HostSession(socket as unknown as WebSocket, { id: randomUUIDv7(), peer }, deps, 60_000);
+  const frame = Buffer.from(JSON.stringify({ type: 'renew', deploymentIds: [randomUUIDv7()] }));
+  for (let n = 0; n < 3; n += 1) session.receive(frame, false);
+  session.close(code, 'the end');
+  socket.emit('close');
+  first.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  return taken;
+}
+
+test('what a host had sent before it was revoked is not applied after; before a newer session it is', async () => {
+  assert.equal(await takenUp(CLOSE_REVOKED), 1);
+  assert.equal(await takenUp(CLOSE_REPLACED), 3);
+});
