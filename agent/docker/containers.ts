@@ -196,13 +196,16 @@ async function describe(info: ContainerInspectInfo, engine: Engine): Promise<Con
   return toState(info, suspicious && (await toldOfOom(engine, info)));
 }
 
+/** How much later than the end of its container an OOM kill may be told, on a host that has no time. */
+const LATE_SECONDS = 2;
+
 /** Whether the engine told of an OOM kill in this container's last run: it keeps its last 256 events. */
 async function toldOfOom(engine: Engine, info: ContainerInspectInfo): Promise<boolean> {
   const seconds = (moment: string): number => Date.parse(moment) / 1000;
   return engine.call('events of a container', async (docker: Docker, abortSignal) => {
     const events = await docker.getEvents({
       since: Math.floor(seconds(info.State.StartedAt)),
-      until: Math.ceil(seconds(info.State.FinishedAt)) + 1,
+      until: Math.ceil(seconds(info.State.FinishedAt)) + LATE_SECONDS,
       filters: { container: [info.Id], event: ['oom'] },
       abortSignal,
     });
