@@ -271,7 +271,8 @@ testBoth('a chunked body beyond the limit is 413, its connections end, and the c
   const client = await edge.send(`POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
   const chunk = `1f4\r\n${'x'.repeat(500)}\r\n`;
   client.send(chunk + chunk);
-  await (await upstream.wire(0)).sees(chunk + chunk);
+  // What comes in one read may go on as one chunk.
+  await (await upstream.wire(0)).sees(/x{500}(?:\r\n1f4\r\n)?x{500}\r\n$/);
   for (let sent = 0; sent < 20; sent += 1) client.send(chunk);
   await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
   assert.equal(await client.end(), 'fin');

@@ -66,7 +66,7 @@ for (const [framing, response] of [
     wire.socket.end();
     await client.end();
     assert.doesNotMatch(client.received, /\r\n0\r\n\r\n$/);
-    assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 1, inFlight: 0 });
+    assert.deepEqual(counts(edge), { failed: 1, served: 0, targetFailed: 1, inFlight: 0 });
   });
 
   testBoth(

@@ -61,6 +61,7 @@ test('a request reaches the app as HTTP/1.1 with the fields of the proxy, and it
     bytesIn: 0,
     bytesOut: 2,
     httpVersion: '2',
+    engine: 'h2',
   });
 });
 

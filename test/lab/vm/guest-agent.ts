@@ -89,10 +89,13 @@ class Connection {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    lines.on('line', (line) => {
       this.#lines.push(line);
       this.#wake();
     });
+    // It passes on that of the socket, as when the power of the machine is cut. The `close` that follows tells.
+    lines.on('error', () => undefined);
     socket.on('close', () => this.#wake());
   }
 
