@@ -150,6 +150,7 @@ describe('the pages of docs/', () => {
     assert.match(await type(page.take('orkestr project show shop')), new RegExp(APP_HOST));
     assert.match(await visit(), /one/);
     await type(page.take('orkestr env set LOG_LEVEL=debug'));
+    await type(page.take('orkestr deploy --again'));
     await type(page.take('orkestr environment set --memory 512'));
     await type(page.take('orkestr deploy'));
     assert.match(await type(page.take('orkestr deployments list')), /live/);
