@@ -29,3 +29,17 @@ test('a process serves on after errors that nobody caught, and tells one of thos
 test('one that has served for a while hands over, once', async () => {
   assert.deepEqual(await told(11, 2), ['oops nobody caught this; serving on 0', 'handed over', 'still here 2']);
 });
+
+test('a hand-over that fails is tried again with the next error', async () => {
+  const program = `
+    import { surviveUncaught } from '${MODULE}';
+    let now = 11 * 60_000;
+    performance.now = () => (now += 2_000);
+    const log = { error: () => undefined };
+    surviveUncaught(log, async () => { console.log('tried'); throw new Error('no memory'); });
+    for (const ms of [0, 20]) setTimeout(() => { throw new Error('oops'); }, ms);
+    setTimeout(() => undefined, 60);
+  `;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program]);
+  assert.equal(stdout, 'tried\ntried\n');
+});

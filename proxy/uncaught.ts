@@ -34,6 +34,9 @@ export function surviveUncaught(log: Logger, replace: (() => Promise<unknown>) |
     untold = 0;
     if (replace === null || isReplaced || now < REPLACED_FROM_MS) return;
     isReplaced = true;
-    replace().catch((failure: unknown) => log.error({ err: failure }, 'could not hand over; serving on'));
+    replace().catch((failure: unknown) => {
+      isReplaced = false; // the next error tries it again
+      log.error({ err: failure }, 'could not hand over; serving on');
+    });
   });
 }
