@@ -22,6 +22,7 @@ import { registerProjects } from './api/projects.ts';
 import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
 import { registerReleases } from './api/releases.ts';
+import { registerCli } from './api/cli.ts';
 import { API_PREFIX } from './api/schemas.ts';
 import { registerSession } from './api/session.ts';
 import { registerTokens } from './api/tokens.ts';
@@ -56,8 +57,14 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerEvents,
 ];
 
-/** `consoleFolder`: where the built console is; it may be absent. */
-export async function buildApp(deps: HubDeps, consoleFolder: string): Promise<HubApp> {
+/** What builds made for the hub to hand out; each may be absent. */
+export interface MadeFiles {
+  readonly consoleFolder: string;
+  /** The CLI as one program. */
+  readonly cliFile: string;
+}
+
+export async function buildApp(deps: HubDeps, { consoleFolder, cliFile }: MadeFiles): Promise<HubApp> {
   const loggerInstance: FastifyBaseLogger = deps.log;
   const app: HubApp = fastify({
     loggerInstance,
@@ -80,6 +87,7 @@ export async function buildApp(deps: HubDeps, consoleFolder: string): Promise<Hu
   registerAuth(app, deps);
   registerHealth(app, deps);
   registerReleases(app, deps);
+  registerCli(app, cliFile);
   await app.register(
     (api, _options, done) => {
       for (const register of RESOURCES) register(api, deps);

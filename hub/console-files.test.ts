@@ -15,7 +15,7 @@ function builtConsole(t: TestContext): string {
 }
 
 test('the console is served, with its start page for each of its own paths', async (t) => {
-  const api = await startTestApi(t, {}, builtConsole(t));
+  const api = await startTestApi(t, {}, { consoleFolder: builtConsole(t) });
   for (const path of ['/', '/projects/shop', '/deployments/1?step=build']) {
     const page = await api.fetch({ path });
     assert.equal(page.status, 200, path);
@@ -31,7 +31,7 @@ test('the console is served, with its start page for each of its own paths', asy
 });
 
 test('what is not the console’s is not answered with its page', async (t) => {
-  const api = await startTestApi(t, {}, builtConsole(t));
+  const api = await startTestApi(t, {}, { consoleFolder: builtConsole(t) });
   for (const path of ['/api/none', '/assets/gone.js', '/agent', '/healthz/x']) {
     const answer = await api.fetch({ path });
     assert.equal(answer.status, 404, path);
@@ -42,7 +42,7 @@ test('what is not the console’s is not answered with its page', async (t) => {
 });
 
 test('no path leads out of its folder', async (t) => {
-  const api = await startTestApi(t, {}, join(builtConsole(t), 'assets', '..'));
+  const api = await startTestApi(t, {}, { consoleFolder: join(builtConsole(t), 'assets', '..') });
   for (const path of ['/..%2f..%2fetc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/assets/..%2f..%2f..%2fetc/passwd']) {
     const answer = await api.fetch({ path });
     assert.ok(!answer.text.includes('root:'), path);

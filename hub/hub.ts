@@ -22,7 +22,11 @@ import { makeUpgrades } from './upgrades/upgrades.ts';
 /** How long requests that are being answered may take to end when the hub stops, ms. */
 const CLOSE_MS = 3_000;
 
-const CONSOLE_FOLDER = fileURLToPath(new URL('./console/dist', import.meta.url));
+/** Only a release has the CLI as one file. */
+const MADE = {
+  consoleFolder: fileURLToPath(new URL('./console/dist', import.meta.url)),
+  cliFile: fileURLToPath(new URL('./cli/orkestr.cjs', import.meta.url)),
+};
 
 export const systemClock: Clock = { now: () => new Date() };
 
@@ -55,7 +59,7 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
       hubKey: loadHubKey(paths.hubKey),
       hubUrl: () => config.publicUrl ?? listenUrl ?? unknownUrl(),
     });
-    const app = await buildApp(deps, CONSOLE_FOLDER);
+    const app = await buildApp(deps, MADE);
     ends.defer(() => close(app));
     await deps.git.start();
     ends.defer(() => deps.git.stop());

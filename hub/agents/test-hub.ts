@@ -126,7 +126,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   await git.start();
   await scheduler.start();
   await upgrades.start();
-  const app = await buildApp(deps, join(folder, 'no-console'));
+  const app = await buildApp(deps, { consoleFolder: join(folder, 'no-console'), cliFile: join(folder, 'no-cli') });
   url = await app.listen({ host: '127.0.0.1', port: resume === undefined ? 0 : Number(new URL(resume.url).port) });
 
   const place = resume ?? (await seed(core, options.plan ?? 'pro'));

@@ -8,7 +8,7 @@ import type { Dispatcher } from 'undici';
 import { makeSealer } from '../../protocol/sealing.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
-import { buildApp } from '../app.ts';
+import { buildApp, type MadeFiles } from '../app.ts';
 import { readConfig } from '../config.ts';
 import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler, Upgrades } from '../deps.ts';
 import type { PlanKey } from '../plans.ts';
@@ -52,11 +52,16 @@ export interface TestApi {
   call(token: string, method: string, path: string, body?: unknown): Promise<Answer>;
 }
 
+const NOTHING_MADE: MadeFiles = {
+  consoleFolder: join(tmpdir(), 'no-console-is-here'),
+  cliFile: join(tmpdir(), 'no-cli-is-here'),
+};
+
 /** It ends with the test. */
 export async function startTestApi(
   t: TestContext,
   env: Readonly<Record<string, string>> = {},
-  consoleFolder = join(tmpdir(), 'no-console-is-here'),
+  made: Partial<MadeFiles> = {},
 ): Promise<TestApi> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-api-'));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -76,7 +81,7 @@ export async function startTestApi(
     hubUrl: () => deps.config.publicUrl ?? url,
     ...fakes({ asked, failing, online }),
   };
-  const app = await buildApp(deps, consoleFolder);
+  const app = await buildApp(deps, { ...NOTHING_MADE, ...made });
   t.after(() => app.close());
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const fetch = async ({ method = 'GET', path, body, token, headers }: Call): Promise<Answer> => {

@@ -1,5 +1,5 @@
 /**
- * How rolldown makes agent, hub and CLI for a release (docs/adr/0021): CommonJS and minified for the same reasons as the
+ * How rolldown makes agent and hub for a release (docs/adr/0021): CommonJS and minified for the same reasons as the
  * proxy (proxy/bundle.config.mjs), in one folder, so that what they share is there once.
  */
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ const ABSENT = [
 const ABSENT_MARK = '\0absent:';
 
 export default {
-  input: { agent: 'agent/main.ts', hub: 'hub/main.ts', cli: 'hub/cli/main.ts' },
+  input: { agent: 'agent/main.ts', hub: 'hub/main.ts' },
   platform: 'node',
   transform: { define: { 'import.meta.main': 'true' } },
   treeshake: { manualPureFunctions: ['z'] },

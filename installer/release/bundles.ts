@@ -1,4 +1,4 @@
-/** The JavaScript of a release: three bundles by rolldown and vite, the same bytes for every target. */
+/** The JavaScript of a release: four bundles by rolldown and vite, the same bytes for every target. */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../stack/run-program.ts';
@@ -14,7 +14,8 @@ interface Bundle {
 const BUNDLES: readonly Bundle[] = [
   { tool: 'rolldown', config: 'installer/release/bundle.config.ts', folder: '.' },
   { tool: 'rolldown', config: 'installer/release/proxy-bundle.config.ts', folder: 'proxy' },
-  // Where the hub looks for it, from its own bundle.
+  // Where the hub looks for these two, from its own bundle.
+  { tool: 'rolldown', config: 'installer/release/cli-bundle.config.ts', folder: 'cli' },
   { tool: 'vite', config: 'installer/release/console.config.ts', folder: 'console/dist' },
 ];
 

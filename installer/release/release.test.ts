@@ -115,6 +115,24 @@ describe('a release', () => {
       assert.match(await fetched('/'), /<script type="module"/);
     });
 
+    test('the CLI that its hub hands on needs nothing beside it, and an old Node.js is told', async () => {
+      const save = `fetch('http://127.0.0.1:7700/cli').then((r) => r.text()).then((text) => fs.writeFileSync('/tmp/orkestr', text))`;
+      const node = '/opt/orkestr/bin/node';
+      await inside(node, '-e', save);
+      const { code, stdout, stderr } = await inside(node, '/tmp/orkestr', '--version');
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout.trim(), made.version);
+      assert.match((await inside('head', '-1', '/tmp/orkestr')).stdout, /^#!\/usr\/bin\/env node$/m);
+      await inside(
+        'sh',
+        '-c',
+        "echo \"Object.defineProperty(process.versions, 'node', { value: '20.1.0' })\" >/tmp/old.js",
+      );
+      const old = await inside(node, '--require=/tmp/old.js', '/tmp/orkestr', '--version');
+      assert.equal(old.code, 1);
+      assert.match(old.stderr, /^orkestr needs Node\.js 22/);
+    });
+
     test('its agent says how the host is, also where nothing runs', async () => {
       const { stdout } = await inside('/opt/orkestr/bin/orkestr-agent', 'status', '--json');
       assert.equal(JSON.parse(stdout).level, 'down');

@@ -23,7 +23,7 @@ interface Program {
 }
 
 const PROGRAMS: readonly Program[] = [
-  { name: 'orkestr', script: 'cli.cjs', flags: [TRUST] },
+  { name: 'orkestr', script: 'cli/orkestr.cjs', flags: [TRUST] },
   { name: 'orkestr-agent', script: 'agent.cjs', flags: [...SMALL, TRUST] },
   { name: 'orkestr-hub', script: 'hub.cjs', flags: [...SMALL, TRUST] },
   { name: 'orkestr-proxy', script: 'proxy/main.cjs', flags: PROXY_FLAGS },

@@ -135,6 +135,14 @@ describe('the pages of docs/', () => {
 
   test('first-deployment.md', async () => {
     const page = new Page('first-deployment');
+    // The other host stands in for a computer of somebody's own, which has Node.js.
+    await type(
+      page.take(`curl -fsSL --create-dirs ${HUB_URL}/cli -o ~/.local/bin/orkestr && chmod +x ~/.local/bin/orkestr`),
+      second,
+    );
+    const own = (line: string): string => `PATH=/opt/orkestr/current/bin:$PATH ~/.local/bin/${line}`;
+    await type(own(`orkestr login ${HUB_URL} --token -`), second, await token());
+    assert.match(await type(own('orkestr hosts list'), second), /vps-1/);
     await type(page.take(`orkestr login ${HUB_URL} --token -`), first, await token());
     const { hosts } = JSON.parse(await type('orkestr hosts list --json')) as { hosts: { id: string; name: string }[] };
     hostId = String(hosts.find(({ name }) => name === 'vps-1')?.id);

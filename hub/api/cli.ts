@@ -1,0 +1,18 @@
+/** The CLI for computers that are no host of orkestr: one file for Node.js, of the version that this hub is of. */
+import { createReadStream, existsSync } from 'node:fs';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { HubApp } from '../deps.ts';
+
+/** @param file absent where the hub runs from its sources */
+export function registerCli(app: HubApp, file: string): void {
+  app.get('/cli', { schema: { hide: true } }, (_request, reply) => {
+    if (!existsSync(file)) {
+      throw new OrkestrError('ORK_NOT_FOUND', 'This hub runs from its sources, where the CLI is hub/cli/main.ts.');
+    }
+    return reply
+      .type('text/javascript; charset=utf-8')
+      .header('content-disposition', 'attachment; filename="orkestr"')
+      .header('cache-control', 'no-cache')
+      .send(createReadStream(file));
+  });
+}
