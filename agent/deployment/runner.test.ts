@@ -279,6 +279,29 @@ test('a cancel that meets the drain is too late: the step is heard out once and 
   assert.equal(pipeline.calls.filter((call) => call === 'run cutover').length, 1);
 });
 
+test('what has taken over is live before its cutover is done: cut off and failing then, nothing is taken back', async (t) => {
+  const shutdown = new AbortController();
+  const { journal, run, pipeline } = await bench(t, {
+    cutover: {
+      async run({ takeOver, signal }) {
+        if (shutdown.signal.aborted) throw new OrkestrError('ORK_INTERNAL', 'it does not drain');
+        takeOver();
+        shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
+  assert.equal(journal.job(job.deploymentId)?.state, 'running');
+  assert.equal(journal.live(IDS.environment)?.entry.targets[0]?.id, job.deploymentId);
+  await run(job.deploymentId);
+  assert.equal(journal.live(IDS.environment)?.deploymentId, job.deploymentId);
+  assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
+});
+
 test('cutover fails and the proxy says it has not flipped: everything is undone', async (t) => {
   const { journal, run } = await bench(t, { cutover: failing('ORK_INTERNAL') }, { hasFlipped: async () => false });
   const job = deployJob();

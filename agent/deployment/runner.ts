@@ -218,7 +218,7 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
   const { parts, signals, job } = run;
   const seconds = stage.seconds(job);
   const output = await attempt<unknown>({
-    act: async (signal) => stage.step.run(contextOf(run, log, signal)),
+    act: async (signal) => stage.step.run(contextOf({ ...run, takeOver: () => takeOver(run) }, log, signal)),
     limitMs: seconds * 1000,
     // A cancel that comes while the old target drains is too late: the step is heard out, not left behind and repeated.
     ...(stage.step.name === 'cutover' && { abandonMs: seconds * 1000 }),
@@ -259,6 +259,10 @@ async function pause({ parts, signals }: Run, failures: number): Promise<void> {
     throw new Interrupted(); // the only thing that ends this sleep early is the shutdown
   }
 }
+
+/** From now on reconcile looks after it: its cutover may go on for a day, until the last stream has drained. */
+const takeOver = (run: Run): void =>
+  run.parts.journal.record({ deploymentId: run.job.deploymentId, live: liveOf(run, null) });
 
 /** What changes beside the step's own record when it is done, in the same transaction. */
 function consequences(run: Run, name: StepName): Omit<Change, 'deploymentId' | 'steps'> {

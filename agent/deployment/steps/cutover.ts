@@ -7,12 +7,13 @@
  * visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is called again; when it
  * throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
  */
-import { OrkestrError } from '../../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { drainTarget } from '../drain.ts';
 import { servingPort } from '../port.ts';
 import { describeReceipt, makeReceipt } from '../receipt.ts';
 import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts';
+import { names } from '../step.ts';
 import type { Step, StepContext } from '../step.ts';
 
 /** How often the flip is tried when its answer was lost or something else changed the upstream in between. */
@@ -107,8 +108,7 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
   const isKept = context.previous?.deploymentId === targetId;
   const drained = drainTarget(context, targetId, over.signal);
   const watched = isKept ? watchWindow(context, targetId, over.signal) : Promise.resolve();
-  // Streams may take a day to drain: once all else is done, no other deployment is to wait for them.
-  const work = [drained, watched.then(context.leaveSlot)] as const;
+  const work = [drained, watched.then(() => stay(context))] as const;
   try {
     return (await Promise.all(work))[0];
   } finally {
@@ -117,4 +117,20 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
     over.abort();
     await Promise.allSettled(work);
   }
+}
+
+/**
+ * What is left is the drain, and streams may take a day to end: meanwhile no other deployment is to wait for them, and an app
+ * that crashes is started again as any that is live.
+ */
+async function stay(context: StepContext): Promise<void> {
+  const { job, ports, log } = context;
+  try {
+    await ports.containers.keepRunning(names.container(job.deploymentId));
+  } catch (error) {
+    // The last step does it again; nothing of the drain depends on it.
+    log.line(`the engine does not take that the app is to be kept running: ${toErrorReport(error).message}`);
+  }
+  context.takeOver();
+  context.leaveSlot();
 }
