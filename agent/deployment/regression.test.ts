@@ -161,7 +161,9 @@ test('what makes a target bad is for the environment to say', async () => {
 
 test('a container that ends in the window is seen without a single visitor', async () => {
   const scene = aScene();
-  scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
+  scene.proxy.around = (call) => {
+    if (call === 'flip') scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
+  };
   scene.context.ports.proxy.watch = (_request, signal) =>
     new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error));

@@ -39,12 +39,12 @@ interface Bench {
 async function bench(
   t: TestContext,
   script: Script = {},
-  options: { hasFlipped?: Pipeline['hasFlipped']; ports?: Partial<Ports>; clock?: Clock } = {},
+  options: Partial<Pick<Pipeline, 'hasFlipped' | 'stands'>> & { ports?: Partial<Ports>; clock?: Clock } = {},
 ): Promise<Bench> {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
-  const pipeline = scriptedPipeline(script, options.hasFlipped);
+  const pipeline = scriptedPipeline(script, options.hasFlipped, options.stands);
   const parts = runnerParts({
     folder,
     journal,
@@ -469,6 +469,28 @@ test('an agent that stops in the middle records no end, and the next start goes 
     STEP_NAMES.slice(2).map((name) => `run ${name}`),
   );
   assert.equal(journal.job(job.deploymentId)?.state, 'live');
+});
+
+test('a target that a reboot has stopped before the flip is deployed and probed again; one that stands is not', async (t) => {
+  for (const stands of [true, false]) {
+    const shutdown = new AbortController();
+    const health: ScriptedStep = {
+      async run({ signal }) {
+        if (shutdown.signal.aborted) return undefined;
+        shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    };
+    const { journal, run, pipeline } = await bench(t, { health }, { stands: async () => stands });
+    const job = deployJob();
+    journal.accept(job);
+    await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
+    pipeline.calls.length = 0;
+    await run(job.deploymentId);
+    assert.deepEqual(pipeline.calls, [...(stands ? [] : ['run deploy']), 'run health', 'run cutover', 'run finalize']);
+    assert.equal(journal.job(job.deploymentId)?.state, 'live');
+  }
 });
 
 test('a deployment that was cancelled while it waited never starts', async (t) => {

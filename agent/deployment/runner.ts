@@ -16,6 +16,7 @@ import type { OpenLog } from './log.ts';
 import type { AnyStage } from './pipeline.ts';
 import type { Change, JobRecord, LiveRecord, StepRecord } from './records.ts';
 import { servingPort } from './port.ts';
+import { startAgainWhatFell } from './resume.ts';
 import { removeEnvironment } from './removal.ts';
 import { stepsBehind } from './retained.ts';
 import { contextOf, emptyStep, Interrupted, outputsOf, timestampOf } from './run.ts';
@@ -69,6 +70,7 @@ async function runRelease(
     if (!started) return;
   }
   if (record.state === 'undoing') return takeBack(run, record.error ?? INTERRUPTED);
+  if (record.state === 'running') await startAgainWhatFell(run);
   for (const stage of stagesOf(parts.pipeline, run.job)) {
     if (run.outputs.has(stage.step.name)) continue;
     if (!(await advance(run, stage))) return;

@@ -13,6 +13,7 @@ import { drainTarget } from '../drain.ts';
 import { servingPort } from '../port.ts';
 import { describeReceipt, makeReceipt } from '../receipt.ts';
 import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts';
+import { addressNow, standUp } from '../standing.ts';
 import { names } from '../step.ts';
 import type { Step, StepContext } from '../step.ts';
 
@@ -52,15 +53,7 @@ function isOurs(upstream: UpstreamView | undefined, { job }: StepContext): boole
 /** Flip, whatever happens to the answers. */
 async function flip(context: StepContext): Promise<FlipAnswer> {
   const { job, output, ports, log, signal } = context;
-  const target = output('deploy');
-  const port = servingPort(target, output('health'));
-  const entry = {
-    id: job.environment.id,
-    generation: job.generation,
-    targets: [{ id: job.deploymentId, address: target.address, port }],
-    routes: job.settings.domains,
-    edge: job.settings.edge,
-  };
+  const port = servingPort(output('deploy'), output('health'));
   for (let attempt = 1; ; attempt += 1) {
     // Read anew each time: a lost answer may hide a flip that was done, and the proxy answers that one again.
     const before = await upstreamOf(context);
@@ -69,6 +62,14 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
     if (seen > job.generation || (seen === job.generation && !isOurs(before, context))) throw stale(seen, context);
     // The last moment to turn back. After the call below a cancellation comes too late.
     if (!isOurs(before, context)) signal.throwIfAborted();
+    const address = await addressNow(context, isOurs(before, context));
+    const entry = {
+      id: job.environment.id,
+      generation: job.generation,
+      targets: [{ id: job.deploymentId, address, port }],
+      routes: job.settings.domains,
+      edge: job.settings.edge,
+    };
     try {
       const answer = await ports.proxy.flip({ entry, expectedGeneration: seen });
       log.line(`generation ${answer.generation} serves${answer.changed ? '' : ' (it had been flipped before)'}`);
@@ -100,7 +101,11 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
  * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
  */
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
-  if (previous === null || previous.targetId === context.job.deploymentId) return null;
+  if (previous === null || previous.targetId === context.job.deploymentId) {
+    // After a reboot it has no restart policy yet, and may come up at another address.
+    if (await standUp(context)) await flip(context);
+    return null;
+  }
   const { targetId, inFlight, streams } = previous;
   context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);
   const over = new AbortController();
