@@ -165,7 +165,7 @@ test('a remove job takes the route first, then containers, images, network, and 
       removeNetwork: tell('network'),
     } as unknown as Ports['containers'],
     images: {
-      list: async () => [{ id: 'sha256:1', reference: 'r', deploymentId: job.deploymentId, createdAt: 0 }],
+      list: async () => [{ id: 'sha256:1', reference: 'r', deploymentId: job.deploymentId }],
       remove: tell('image'),
     } as unknown as Ports['images'],
     workspaces: { remove: tell('workspace') } as unknown as Ports['workspaces'],

@@ -126,6 +126,20 @@ test('a failure before the flip undoes in reverse order and keeps its cause', as
   assert.deepEqual(last.error?.evidence, ['exit code 1']);
 });
 
+test('an undo has time for an app that uses up its grace', async (t) => {
+  const waits: number[] = [];
+  const hasty = hastyClock();
+  const sleep: Clock['sleep'] = (ms, signal) => {
+    waits.push(ms);
+    return hasty.sleep(ms, signal);
+  };
+  const { journal, run } = await bench(t, { health: failing('ORK_UNHEALTHY') }, { clock: { ...hasty, sleep } });
+  const job = deployJob({ settings: { ...deployJob().settings, stopGraceSeconds: 600 } });
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.ok(waits.includes(660_000));
+});
+
 test('an undo that fails is told in the evidence, the cause stays the cause, and the others are undone', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t, {
     health: failing('ORK_UNHEALTHY'),

@@ -57,7 +57,5 @@ async function prune(context: StepContext): Promise<string[]> {
  * Ids beyond the `keep` that stay: the live one, whatever its age, and the newest of the others. Counted by id, for a build
  * without any change gives one image two names.
  */
-export function surplus(images: readonly OwnedImage[], live: string, keep: number): string[] {
-  const newestFirst = images.toSorted((a, b) => b.createdAt - a.createdAt).map(({ id }) => id);
-  return [...new Set([live, ...newestFirst])].slice(keep);
-}
+export const surplus = (newestFirst: readonly OwnedImage[], live: string, keep: number): string[] =>
+  [...new Set([live, ...newestFirst.map(({ id }) => id)])].slice(keep);
