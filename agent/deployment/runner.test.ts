@@ -8,6 +8,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { Release } from '../../protocol/steps.ts';
 import type { Journal } from '../journal/journal.ts';
+import { systemClock } from '../lib/clock.ts';
 import {
   deployJob,
   hastyClock,
@@ -224,6 +225,35 @@ test('a step that is not over in time is ended with the code of its stage', asyn
   const last = reports().at(-1);
   assert.ok(last?.kind === 'deployment');
   assert.match(last.error?.message ?? '', /build was not done within 60 s/);
+});
+
+test('a step that an engine without an answer has used up is ended with the code of the engine', async (t) => {
+  const hasty = hastyClock();
+  const clock: Clock = {
+    ...hasty,
+    sleep: (ms, signal) => (ms >= 60_000 ? systemClock.sleep(30, signal) : hasty.sleep(ms, signal)),
+  };
+  let calls = 0;
+  const { journal, run } = await bench(
+    t,
+    {
+      health: {
+        run({ signal }) {
+          calls += 1;
+          if (calls === 1) throw new OrkestrError('ORK_ENGINE_TIMEOUT', 'Docker Engine is silent.');
+          return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        },
+      },
+    },
+    { clock },
+  );
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const error = journal.job(job.deploymentId)?.error;
+  assert.equal(error?.code, 'ORK_ENGINE_TIMEOUT');
+  assert.match(error.message, /health was not done within 60 s/);
+  assert.ok(error.evidence.includes('Docker Engine is silent.'));
 });
 
 test('a step that never heeds its signal is left behind, and the deployment still ends', async (t) => {

@@ -9,7 +9,7 @@ import type { ReleaseJob } from '../../protocol/job.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
 import { backoffMs } from '../lib/backoff.ts';
-import { attempt, RETRY_PACE } from './attempt.ts';
+import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
 import { handOn, stagesOf } from './build-job.ts';
 import { isEnded, transition } from './deployment.ts';
 import type { OpenLog } from './log.ts';
@@ -225,10 +225,15 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
     // A cancel that comes while the old target drains is too late: the step is heard out, not left behind and repeated.
     ...(stage.step.name === 'cutover' && { abandonMs: seconds * 1000 }),
     timeoutError: (last) =>
-      new OrkestrError(stage.timeoutCode, `The step ${stage.step.name} was not done within ${seconds} s.`, {
-        evidence: [toErrorReport(last).message],
-        cause: last,
-      }),
+      // Whoever did not answer is to blame for it, and not the app.
+      new OrkestrError(
+        isPassing(last) ? last.code : stage.timeoutCode,
+        `The step ${stage.step.name} was not done within ${seconds} s.`,
+        {
+          evidence: [toErrorReport(last).message],
+          cause: last,
+        },
+      ),
     signal: flipped ? signals.shutdown : AbortSignal.any([signals.cancel, signals.shutdown]),
     clock: parts.ports.clock,
     random: parts.random,
