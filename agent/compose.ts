@@ -20,6 +20,7 @@ import { makeContainerRuntime } from './docker/containers.ts';
 import { makeEngine } from './docker/engine.ts';
 import type { Engine } from './lib/engine.ts';
 import { makeImageStore } from './docker/images.ts';
+import { watchStarts } from './docker/starts.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { makeSourceControl } from './git/source-control.ts';
@@ -175,6 +176,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   });
   const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
+  const stopped = new AbortController();
   let link: HubLink | null = null;
   let closeApi: (() => Promise<void>) | null = null;
   let stopTaking: (() => void) | null = null;
@@ -232,12 +234,21 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       });
       closeApi = () => api.close();
       dispatcher.resume();
+      const onStart = (deploymentId: string | null): void => {
+        // Of what is on its way to be live its own deployment takes care.
+        if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
+          reconciler.look();
+      };
+      const { clock } = ports;
+      const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
+      void watchStarts(host.engine, watch, stopped.signal);
       await within(FIRST_ROUND_MS, reconciler.run());
       // A build engine that an earlier agent left running: jobs that need it start it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();
     },
     async stop() {
+      stopped.abort();
       await link?.stop();
       stopTaking?.();
       // A round that waits for a silent engine is left behind: it only does again what the next start does.
