@@ -1,5 +1,5 @@
 /** The composition root: the only place where the real adapters are built and plugged together. */
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
@@ -70,6 +70,7 @@ const STOP_SANDBOX_MS = 8000;
 const STOP_ROUND_MS = 2000;
 
 export const logFolder = (config: Config): string => join(config.stateFolder, 'logs');
+const gitFolder = (config: Config): string => join(config.stateFolder, 'git');
 
 /** What this agent has on its machine, marked with its scope. */
 export interface Host {
@@ -100,7 +101,7 @@ export function buildHost(config: Config, hostId: string): Host {
     sandbox,
     listWorkspaces: () => workspaces.list(),
     ports: {
-      sourceControl: makeSourceControl({ privateDirectory: join(config.stateFolder, 'git') }),
+      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config) }),
       builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
       images,
       registry: makeImageRegistry(engine, { scope }),
@@ -138,6 +139,8 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
   makePrivateFolder(dirname(config.agentSocket));
   const lock = await lockState(config.stateFolder);
   try {
+    // What a killed agent left of a checkout: its configuration for git holds the token.
+    rmSync(gitFolder(config), { recursive: true, force: true });
     const sealer = sealerFromKeyFile(join(config.stateFolder, 'secret.key'));
     const { stateFolder } = config;
     const journal = await openJournal({ stateFolder, sealer, log, now: systemClock.now });
