@@ -200,6 +200,17 @@ test('a git server that restarts is waited for, one that does not exist ends the
   assert.equal(missing.journal.job(job.deploymentId)?.error?.code, 'ORK_REPO_UNREACHABLE');
 });
 
+test('a disk without room for another file is the matter of the host, whichever step meets it', async (t) => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, mkdtemp'), { code: 'ENOSPC' });
+  const { journal, run } = await bench(t, { clone: { run: () => Promise.reject(full) } });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const error = journal.job(job.deploymentId)?.error;
+  assert.equal(error?.code, 'ORK_DISK_FULL');
+  assert.match(error.message, /^The disk of the host is full: .*mkdtemp/);
+});
+
 test('a failing build is not tried again', async (t) => {
   const { journal, run, pipeline } = await bench(t, { build: failing('ORK_BUILD_FAILED') });
   const job = deployJob();

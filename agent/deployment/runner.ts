@@ -8,6 +8,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
 import { handOn, stagesOf } from './build-job.ts';
@@ -206,7 +207,7 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unkno
       return await callStep(run, stage, log, flipped);
     } catch (cause) {
       if (run.signals.shutdown.aborted) throw new Interrupted();
-      const error = withoutSecrets(cause, run.secrets);
+      const error = withoutSecrets(explained(cause), run.secrets);
       parts.log.info({ err: error, deploymentId: run.job.deploymentId, step: stage.step.name }, 'step failed');
       flipped ||= stage.step.name === 'cutover' && (await askWhetherFlipped(run, log));
       if (!flipped || failures >= FORWARD_TRIES) throw new StepFailed(error, flipped);
@@ -215,6 +216,12 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unkno
     }
   }
 }
+
+/** What the file system says is a matter of the host, whoever met it. */
+const explained = (cause: unknown): unknown =>
+  cause instanceof OrkestrError || !isDiskFull(cause)
+    ? cause
+    : new OrkestrError('ORK_DISK_FULL', `The disk of the host is full: ${toErrorReport(cause).message}.`, { cause });
 
 async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolean): Promise<unknown> {
   const { parts, signals, job } = run;
