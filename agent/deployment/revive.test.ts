@@ -138,6 +138,35 @@ test('the job of an adopted deployment that comes again runs forward only: a fai
   assert.equal(journal.live(IDS.environment)?.deploymentId, IDS.host);
 });
 
+test('a removal that fails behind the route leaves nothing that would be brought back for visitors', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  const pipeline = scriptedPipeline();
+  await runDeployment(runnerParts({ folder, journal, pipeline }), job.deploymentId, noSignals());
+  const removal = RemoveJob.parse({ ...deployJob({ generation: 2 }), kind: 'remove' });
+  journal.accept(removal);
+  const remove = async (): Promise<void> => undefined;
+  let list = (): Promise<[]> => Promise.reject(new Error('driver failed to remove root filesystem'));
+  const ports = {
+    proxy: { remove } as unknown as Ports['proxy'],
+    containers: { list: async () => list(), removeNetwork: remove } as unknown as Ports['containers'],
+    images: { list: async () => [] } as unknown as Ports['images'],
+  };
+  const run = () => runDeployment(runnerParts({ folder, journal, pipeline, ports }), removal.deploymentId, noSignals());
+  await run();
+  assert.equal(journal.job(removal.deploymentId)?.state, 'failed');
+  assert.equal(journal.live(IDS.environment), null);
+  assert.equal(journal.job(job.deploymentId)?.state, 'superseded');
+
+  list = async () => [];
+  journal.requeue(removal);
+  await run();
+  assert.equal(journal.job(removal.deploymentId)?.state, 'superseded');
+});
+
 test('a remove job takes the route first, then containers, images, network, and only of its environment', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
