@@ -337,7 +337,12 @@ describe('the step deploy', () => {
 });
 
 describe('the step finalize', () => {
-  const finalizeWith = async (parts: { listed?: OwnedImage[]; keepImages?: number; inUse?: string[] }) => {
+  const finalizeWith = async (parts: {
+    listed?: OwnedImage[];
+    keepImages?: number;
+    inUse?: string[];
+    broken?: string[];
+  }) => {
     const calls: string[] = [];
     const context = aContext({
       job: aJob({ keepImages: parts.keepImages ?? 2 }),
@@ -361,6 +366,7 @@ describe('the step finalize', () => {
           list: async () => parts.listed ?? [],
           remove: async (imageId) => {
             calls.push(`prune ${imageId}`);
+            if (parts.broken?.includes(imageId) === true) throw new Error('unrecognized image ID');
             return parts.inUse?.includes(imageId) !== true;
           },
         }),
@@ -394,6 +400,12 @@ describe('the step finalize', () => {
     const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
     const { release, calls } = await finalizeWith({ listed, inUse: [id('c')] });
     assert.ok(calls.includes(`prune ${id('c')}`));
+    assert.deepEqual(release.prunedImages, [id('d')]);
+  });
+
+  test('an old image that the engine cannot let go fails no deployment, and keeps no other from going', async () => {
+    const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
+    const { release } = await finalizeWith({ listed, broken: [id('c')] });
     assert.deepEqual(release.prunedImages, [id('d')]);
   });
 
