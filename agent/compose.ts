@@ -1,5 +1,5 @@
 /** The composition root: the only place where the real adapters are built and plugged together. */
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
@@ -20,6 +20,7 @@ import { makeContainerRuntime } from './docker/containers.ts';
 import { makeEngine } from './docker/engine.ts';
 import type { Engine } from './lib/engine.ts';
 import { makeImageStore } from './docker/images.ts';
+import { watchStarts } from './docker/starts.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { makeSourceControl } from './git/source-control.ts';
@@ -69,6 +70,7 @@ const STOP_SANDBOX_MS = 8000;
 const STOP_ROUND_MS = 2000;
 
 export const logFolder = (config: Config): string => join(config.stateFolder, 'logs');
+const gitFolder = (config: Config): string => join(config.stateFolder, 'git');
 
 /** What this agent has on its machine, marked with its scope. */
 export interface Host {
@@ -99,7 +101,7 @@ export function buildHost(config: Config, hostId: string): Host {
     sandbox,
     listWorkspaces: () => workspaces.list(),
     ports: {
-      sourceControl: makeSourceControl({ privateDirectory: join(config.stateFolder, 'git') }),
+      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config) }),
       builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
       images,
       registry: makeImageRegistry(engine, { scope }),
@@ -137,6 +139,8 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
   makePrivateFolder(dirname(config.agentSocket));
   const lock = await lockState(config.stateFolder);
   try {
+    // What a killed agent left of a checkout: its configuration for git holds the token.
+    rmSync(gitFolder(config), { recursive: true, force: true });
     const sealer = sealerFromKeyFile(join(config.stateFolder, 'secret.key'));
     const { stateFolder } = config;
     const journal = await openJournal({ stateFolder, sealer, log, now: systemClock.now });
@@ -175,6 +179,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   });
   const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
+  const stopped = new AbortController();
   let link: HubLink | null = null;
   let closeApi: (() => Promise<void>) | null = null;
   let stopTaking: (() => void) | null = null;
@@ -232,12 +237,21 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       });
       closeApi = () => api.close();
       dispatcher.resume();
+      const onStart = (deploymentId: string | null): void => {
+        // Of what is on its way to be live its own deployment takes care.
+        if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
+          reconciler.look();
+      };
+      const { clock } = ports;
+      const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
+      void watchStarts(host.engine, watch, stopped.signal);
       await within(FIRST_ROUND_MS, reconciler.run());
       // A build engine that an earlier agent left running: jobs that need it start it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();
     },
     async stop() {
+      stopped.abort();
       await link?.stop();
       stopTaking?.();
       // A round that waits for a silent engine is left behind: it only does again what the next start does.

@@ -176,6 +176,77 @@ test('a newer flip during the revival is left alone', async () => {
   assert.deepEqual([flips, moved], [[], []]);
 });
 
+test('an environment that is removed while its app takes its time gets no route again', async () => {
+  const seen = { containers: [container(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
+  let removal: 'none' | 'under way' | 'done' = 'none';
+  for (const becomes of ['under way', 'done'] as const) {
+    removal = 'none';
+    const { reconciler, flips } = bench(seen, {
+      remembered: () => ({
+        live: removal === 'done' ? [] : [live],
+        unfinished:
+          removal === 'under way' ? [{ deploymentId: STRAY, environmentId: IDS.environment, kind: 'remove' }] : [],
+      }),
+      revive: async () => {
+        removal = becomes;
+        return '172.30.0.7';
+      },
+    });
+    await reconciler.run();
+    await reconciler.stop();
+    assert.deepEqual(flips, [], `removal ${becomes}`);
+  }
+});
+
+test('an app that does not get healthy holds up no other one, and is not started twice meanwhile', async () => {
+  const other: LiveRecord = { ...live, environmentId: IDS.host, deploymentId: STRAY };
+  const sick = Promise.withResolvers<string>();
+  const begun: string[] = [];
+  const containers = [LIVE, STRAY].map((id) => container(id, { running: false, address: null }));
+  const { reconciler } = bench(
+    { containers, table: tableView() },
+    {
+      remembered: () => ({ live: [live, other], unfinished: [] }),
+      revive: ({ deploymentId }) => {
+        begun.push(deploymentId);
+        return deploymentId === LIVE ? sick.promise : Promise.reject(new Error('not healthy'));
+      },
+    },
+  );
+  void reconciler.run();
+  await systemClock.sleep(20);
+  assert.deepEqual(begun, [LIVE, STRAY]);
+  reconciler.look();
+  await systemClock.sleep(400);
+  assert.deepEqual(begun, [LIVE, STRAY, STRAY], 'the next round is not held up either');
+  sick.reject(new Error('not healthy'));
+  await reconciler.stop();
+});
+
+test('what changes during a round is looked at after it, in one round more', async () => {
+  let rounds = 0;
+  const first = Promise.withResolvers<void>();
+  const { reconciler } = bench(
+    { containers: [container(LIVE)], table: tableWith('172.30.0.2') },
+    {
+      before: async () => {
+        rounds += 1;
+        if (rounds === 1) await first.promise;
+      },
+    },
+  );
+  const round = reconciler.run();
+  reconciler.look();
+  reconciler.look();
+  await systemClock.sleep(400);
+  assert.equal(rounds, 1);
+  first.resolve();
+  await round;
+  await systemClock.sleep(20);
+  assert.equal(rounds, 2);
+  await reconciler.stop();
+});
+
 test('a stray that a job needs by the time its turn comes is kept', async () => {
   let looks = 0;
   const { reconciler, removed } = bench(
@@ -185,7 +256,7 @@ test('a stray that a job needs by the time its turn comes is kept', async () => 
         looks += 1;
         return {
           live: [live],
-          unfinished: looks === 1 ? [] : [{ deploymentId: STRAY, environmentId: IDS.environment }],
+          unfinished: looks === 1 ? [] : [{ deploymentId: STRAY, environmentId: IDS.environment, kind: 'deploy' }],
         };
       },
     },

@@ -1,15 +1,20 @@
-/** Observe, plan, do: makes the host agree with the journal, at boot and every minute. One round at a time. */
+/**
+ * Observe, plan, do: makes the host agree with the journal, at boot, every minute and when something has changed. One round at
+ * a time; what is revived in it goes on beside the next ones, since an app may take an hour to start or never get healthy.
+ */
 import type { FlipRequest, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import { canaryOf } from './deployment/entry.ts';
 import type { Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
 import type { Action, Observed, Remembered } from './reconcile/plan.ts';
-import { isServedAt, plan } from './reconcile/plan.ts';
+import { isBeingRemoved, isServedAt, plan } from './reconcile/plan.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
 const REMOVE_GRACE_SECONDS = 10;
+/** Changes come several at a time: when a host has booted, or a whole engine has come back. */
+const SOON_MS = 200;
 
 export interface ReconcileParts {
   readonly ports: Pick<Ports, 'containers' | 'proxy' | 'workspaces' | 'clock'>;
@@ -25,42 +30,88 @@ export interface ReconcileParts {
 }
 
 export interface Reconciler {
-  /** One round; a call during a round waits for that one and does no second. Never throws. */
+  /** One round and what it revives; a call during a round waits for that one and does no second. Never throws. */
   run(): Promise<void>;
+  /** Something has changed: a round soon, and after the one that is under way. */
+  look(): void;
   stop(): Promise<void>;
 }
 
 /** @param everyMs pause between rounds; the first is the caller's, who knows when the rest is ready */
 export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconciler {
   const stopped = new AbortController();
+  const revivals = makeRevivals(parts, stopped.signal);
   let round: Promise<void> | null = null;
-  const run = (): Promise<void> => {
-    round ??= reconcile(parts, stopped.signal)
+  let soon: NodeJS.Timeout | null = null;
+  const begin = async (): Promise<void> => {
+    if (stopped.signal.aborted) return;
+    round ??= reconcile(parts, revivals, stopped.signal)
       // What is not known for sure is left as it is: a journal that cannot be read is no list of what may go.
       .catch((error: unknown) => parts.log.error({ err: error }, 'reconcile could not look at the journal'))
       .finally(() => {
         round = null;
       });
-    return round;
+    await round;
   };
-  const timer = setInterval(() => void run(), everyMs);
+  const timer = setInterval(() => void begin(), everyMs);
   return {
-    run,
+    async run() {
+      await begin();
+      await revivals.ended();
+    },
+    look() {
+      soon ??= setTimeout(() => {
+        soon = null;
+        void (round ?? Promise.resolve()).then(begin);
+      }, SOON_MS);
+    },
     async stop() {
       clearInterval(timer);
+      if (soon) clearTimeout(soon);
       stopped.abort();
       await round;
+      await revivals.ended();
     },
   };
 }
 
-async function reconcile(parts: ReconcileParts, signal: AbortSignal): Promise<void> {
+interface Revivals {
+  /** One at a time for an environment. */
+  begin(live: LiveRecord): void;
+  /** Settles when those under way have ended. */
+  ended(): Promise<void>;
+}
+
+function makeRevivals(parts: ReconcileParts, signal: AbortSignal): Revivals {
+  /** By environment. */
+  const running = new Map<string, Promise<void>>();
+  const revive = async (live: LiveRecord): Promise<void> => {
+    try {
+      await restore(parts, live, signal);
+    } catch (error) {
+      // It must not keep others from their turn; the next round tries it again.
+      parts.log.warn({ err: error, action: 'revive', on: live.deploymentId }, 'reconcile');
+    } finally {
+      running.delete(live.environmentId);
+    }
+  };
+  return {
+    begin(live) {
+      if (!running.has(live.environmentId)) running.set(live.environmentId, revive(live));
+    },
+    async ended() {
+      await Promise.all(running.values());
+    },
+  };
+}
+
+async function reconcile(parts: ReconcileParts, revivals: Revivals, signal: AbortSignal): Promise<void> {
   await parts.before().catch((error: unknown) => parts.log.warn({ err: error }, 'the firewall is not in place'));
   const observed = await observe(parts);
   for (const action of plan(observed, parts.remembered())) {
     if (signal.aborted) return;
     try {
-      await perform(parts, action, signal);
+      await perform(parts, revivals, action);
     } catch (error) {
       // One that fails must not keep the others from their turn; the next round tries it again.
       parts.log.warn({ err: error, action: action.kind, on: subjectOf(action) }, 'reconcile');
@@ -86,7 +137,7 @@ async function observe({ ports, listWorkspaces, log }: ReconcileParts): Promise<
   return { containers, table, workspaces: workspaces ?? [] };
 }
 
-async function perform(parts: ReconcileParts, action: Action, signal: AbortSignal): Promise<void> {
+async function perform(parts: ReconcileParts, revivals: Revivals, action: Action): Promise<void> {
   parts.log.info(
     { action: action.kind, on: subjectOf(action), ...('why' in action && { why: action.why }) },
     'reconcile',
@@ -95,7 +146,7 @@ async function perform(parts: ReconcileParts, action: Action, signal: AbortSigna
     case 'adopt':
       return parts.adopt(action.live);
     case 'revive':
-      return restore(parts, action.live, signal);
+      return revivals.begin(action.live);
     case 'remove-container':
       if (isNeededNow(parts, action.deploymentId)) return;
       return parts.ports.containers.stopAndRemove(action.name, REMOVE_GRACE_SECONDS);
@@ -125,11 +176,18 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   const active = seen?.targets.find(({ state }) => state === 'healthy');
   const isOurs = seen !== undefined && active?.id === live.deploymentId;
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
+  // Nor does a route come back that was removed while the app took its time.
+  if (!isStillLive(parts, live)) return;
   const isRight = isOurs && isServedAt(seen, live.deploymentId, address) && seen.generation >= entry.generation;
   if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
   // A deployment that could not take its hold back: now there is somebody to serve again.
   else if (seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
+}
+
+function isStillLive({ remembered }: ReconcileParts, { deploymentId, environmentId }: LiveRecord): boolean {
+  const { live, unfinished } = remembered();
+  return live.some((one) => one.deploymentId === deploymentId) && !isBeingRemoved(environmentId, unfinished);
 }
 
 function moveTo(address: string, entry: UpstreamEntry, seen: UpstreamView | undefined): FlipRequest {

@@ -23,6 +23,13 @@ export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;
 /** How long a call may take to notice that it was aborted, ms, unless it says otherwise. After that it is left behind. */
 const ABANDON_MS = 10_000;
 
+/** A try that was cut off so soon had no time for a word of its own: engine and proxy are given half of it for each call, ms. */
+const CUT_SHORT_MS = 60_000;
+
+/** Whether it says who did not answer, and nothing about the deployment. */
+export const isPassing = (error: unknown): error is OrkestrError =>
+  error instanceof OrkestrError && PASSING.has(error.code);
+
 export interface Attempt<T> {
   act(signal: AbortSignal): Promise<T>;
   readonly limitMs: number;
@@ -62,13 +69,17 @@ export async function attempt<T>(options: Attempt<T>): Promise<T> {
 async function tryUntil<T>(options: Attempt<T>, signal: AbortSignal): Promise<T> {
   const { clock } = options;
   const began = clock.monotonic();
+  let before: OrkestrError | null = null;
   for (let failures = 0; ; failures++) {
     signal.throwIfAborted();
+    const tried = clock.monotonic();
     try {
       return await abandonable(options, signal);
     } catch (error) {
+      if (signal.aborted && before !== null && clock.monotonic() - tried < CUT_SHORT_MS) throw before;
       if (signal.aborted || !(error instanceof OrkestrError)) throw error;
       if (clock.monotonic() - began >= (PASSING.get(error.code) ?? 0)) throw error;
+      before = error;
       const waitMs = backoffMs(failures, RETRY_PACE, options.random);
       options.onRetry(error, waitMs);
       try {

@@ -202,6 +202,30 @@ test('a cancel reaches what runs and what waits', async (t) => {
   assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'cancelled ORK_CANCELLED']);
 });
 
+test('a disk on which no cancel can be noted keeps nothing from being cancelled', async (t) => {
+  const started = Promise.withResolvers<void>();
+  const { dispatcher, journal, finals } = await bench(t, {
+    build: {
+      run: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+          started.resolve();
+        }),
+    },
+  });
+  Object.assign(journal, {
+    requestCancel() {
+      throw new Error('database or disk is full');
+    },
+  });
+  const job = deployJob();
+  dispatcher.accept(job);
+  await started.promise;
+  assert.throws(() => dispatcher.cancel(job.deploymentId), /disk is full/);
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['cancelled ORK_CANCELLED']);
+});
+
 test('while two drain for long, a third environment is deployed', async (t) => {
   const drained = Promise.withResolvers<undefined>();
   const third = deployJob({ environment: { id: IDS.host, slug: 'c' } });

@@ -125,8 +125,9 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     },
     refuse,
     cancel(deploymentId) {
-      intake.requestCancel(deploymentId);
+      // First what needs no room on the disk: what fills it may be this very build.
       cancels.get(deploymentId)?.abort(cancelled());
+      intake.requestCancel(deploymentId);
     },
     resume() {
       for (const { deploymentId, environmentId, kind } of intake.unfinished())

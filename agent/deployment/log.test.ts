@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -84,6 +84,20 @@ test('a line of many megabytes is cut with a mark, and the next line is whole', 
   log.write(Buffer.from('\nnext\n'));
   log.close();
   assert.equal(text(), `${'x'.repeat(1000)} [orkestr: line cut at 1000 bytes]\nnext\n`);
+  checkRanges();
+});
+
+test('a log that cannot be opened fails nothing, and says what it lacks once it can', (t) => {
+  const { logs, folder, text, checkRanges } = bench(t, { flushBytes: 1 });
+  // As on a disk without an inode left: no folder can be made.
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, '');
+  const log = logs.open(ID, 'build', []);
+  log.line('not kept');
+  rmSync(folder);
+  log.line('kept');
+  log.close();
+  assert.equal(text(), '\n[orkestr: 9 bytes of log could not be written]\nkept\n');
   checkRanges();
 });
 

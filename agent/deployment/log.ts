@@ -2,7 +2,18 @@
  * The log of one step: raw bytes in `<folder>/<deployment id>/<step>.log`, secrets taken out, lines and whole bounded. What
  * is written is handed to the outbox as a range of the file; the bytes are copied nowhere.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { StepName } from '../../protocol/steps.ts';
@@ -68,12 +79,13 @@ export const logPath = (folder: string, deploymentId: string, step: StepName): s
 
 function openLog(options: LogOptions, deploymentId: string, step: StepName, secrets: Iterable<string>): OpenLog {
   const { limits } = options;
-  const folder = join(options.folder, deploymentId);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = openRanges(options, deploymentId, step);
   const redactor = makeRedactor(secrets);
   const limitLines = makeLineLimiter(limits.lineBytes);
-  let room = Math.max(limits.deploymentBytes - bytesIn(folder), limits.stepReserveBytes - file.size());
+  let room = Math.max(
+    limits.deploymentBytes - bytesIn(join(options.folder, deploymentId)),
+    limits.stepReserveBytes - file.size(),
+  );
   let full = room <= 0;
   let pending: Buffer[] = [];
   let pendingBytes = 0;
@@ -126,19 +138,34 @@ interface RangeFile {
   close(): void;
 }
 
-/** A log file whose every byte is handed to the index once: first the file, then the range, so a crash loses neither. */
+/**
+ * A log file whose every byte is handed to the index once: first the file, then the range, so a crash loses neither. Where it cannot even
+ * be opened, as no inode is left, that is tried again with the next bytes.
+ */
 function openRanges({ folder, index, log }: LogOptions, deploymentId: string, step: StepName): RangeFile {
-  const fd = openSync(logPath(folder, deploymentId, step), 'a', 0o600);
-  let end = fstatSync(fd).size;
+  let fd: number | null = null;
+  let end = 0;
   let handed = index.logEnd(deploymentId, step);
   let lost = 0;
 
+  const opened = (): number => {
+    if (fd !== null) return fd;
+    mkdirSync(join(folder, deploymentId), { recursive: true, mode: 0o700 });
+    fd = openSync(logPath(folder, deploymentId, step), 'a', 0o600);
+    end = fstatSync(fd).size;
+    return fd;
+  };
   const append = (bytes: Buffer): void => {
     try {
-      const whole = lost === 0 ? bytes : Buffer.concat([lostMark(lost), bytes]);
+      const file = opened();
+      // A power cut may take bytes of the file whose range was handed over: offsets must never be given twice.
+      const before = [end < handed && filler(handed - end), lost > 0 && lostMark(lost)].filter(
+        (part) => part !== false,
+      );
+      const whole = Buffer.concat([...before, bytes]);
       // `end` moves with each write, so that it is right also when the disk is full in the middle.
       for (let at = 0; at < whole.length;) {
-        const written = writeSync(fd, whole, at);
+        const written = writeSync(file, whole, at);
         at += written;
         end += written;
       }
@@ -160,9 +187,14 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
       log.warn({ err: error, deploymentId, step }, 'the step log cannot be handed over');
     }
   };
-  // A power cut may take bytes of the file whose range was handed over: offsets must never be given twice.
-  if (end < handed) append(filler(handed - end));
-  return { size: () => end, append, close: () => closeSync(fd) };
+  append(Buffer.alloc(0));
+  return {
+    size: () => end,
+    append,
+    close() {
+      if (fd !== null) closeSync(fd);
+    },
+  };
 }
 
 const lostMark = (bytes: number): Buffer => Buffer.from(`\n[orkestr: ${bytes} bytes of log could not be written]\n`);
@@ -174,6 +206,7 @@ function filler(length: number): Buffer {
 }
 
 function bytesIn(folder: string): number {
+  if (!existsSync(folder)) return 0;
   return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 

@@ -5,6 +5,7 @@ import type { StepName } from '../../protocol/steps.ts';
 import { drainLimitSeconds } from './drain.ts';
 import { mayPull, REGISTRY_SECONDS } from './image.ts';
 import { roomSeconds } from './room.ts';
+import { stands } from './standing.ts';
 import type { Step, StepContext } from './step.ts';
 import { analyze } from './steps/analyze.ts';
 import { build } from './steps/build.ts';
@@ -29,6 +30,8 @@ export interface Pipeline {
   readonly stages: readonly AnyStage[];
   /** Whether the flip of this deployment is done. Throws when the proxy does not tell. */
   hasFlipped(context: StepContext): Promise<boolean>;
+  /** Whether what the step deploy has started still runs where it did. */
+  stands(context: StepContext): Promise<boolean>;
 }
 
 /** Names of the steps whose outputs a release keeps: a rollback with its image on the host does not repeat them. */
@@ -69,4 +72,5 @@ export const PIPELINE: Pipeline = {
     { step: finalize, seconds: ({ settings }) => settings.stopGraceSeconds + 300, timeoutCode: 'ORK_ENGINE_TIMEOUT' },
   ],
   hasFlipped,
+  stands,
 };

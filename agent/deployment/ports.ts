@@ -127,7 +127,6 @@ export interface OwnedImage {
   readonly id: string;
   readonly reference: string;
   readonly deploymentId: string;
-  readonly createdAt: number;
 }
 
 export interface ContainerRequest {

@@ -13,6 +13,8 @@ interface Scene {
   readonly proxy: ModelProxy;
   readonly context: ScriptedContext;
   container: ContainerState | null;
+  /** Containers that the engine is to start again when they end. */
+  readonly kept: string[];
 }
 
 function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
@@ -20,6 +22,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
   const containers = scripted<ContainerRuntime>('containers', {
     inspect: async () => scene.container,
     tail: async () => ['Error: no database', '    at start'],
+    keepRunning: async (name) => void scene.kept.push(name),
   });
   const context = aContext({
     job: aJob(settings),
@@ -27,7 +30,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
     outputs: SERVING,
     previous: { deploymentId: IDS.previous },
   });
-  const scene: Scene = { proxy, context, container: RUNNING };
+  const scene: Scene = { proxy, context, container: RUNNING, kept: [] };
   return scene;
 }
 
@@ -88,6 +91,45 @@ test('the slot is left once the window is over, however long the drain goes on',
   await ended;
 });
 
+test('once the window is over the new target is kept running and looked after, however long streams drain', async () => {
+  const { proxy, context, kept } = aScene();
+  const draining = Promise.withResolvers<void>();
+  const real = proxy.port();
+  context.ports.proxy.watch = async (...request) => {
+    await context.ports.clock.sleep(3000);
+    return real.watch(...request);
+  };
+  context.ports.proxy.drain = async (...request) => {
+    await draining.promise;
+    return real.drain(...request);
+  };
+  const ended = cutover.run(context);
+  await context.ports.clock.sleep(2000);
+  assert.deepEqual(
+    [kept, context.hasTakenOver()],
+    [[], false],
+    'a crash must be seen as one, and it may be flipped back',
+  );
+  await context.ports.clock.sleep(2000);
+  assert.deepEqual([kept, context.hasTakenOver()], [[`orkestr-${IDS.deployment}`], true]);
+  draining.resolve();
+  await ended;
+});
+
+test('an engine that is away when the window is over holds up neither the drain nor what comes after it', async () => {
+  const { context } = aScene();
+  context.ports.containers.keepRunning = () => Promise.reject(new OrkestrError('ORK_ENGINE_UNREACHABLE', 'away'));
+  await cutover.run(context);
+  assert.equal(context.hasTakenOver(), true);
+});
+
+test('a target that was flipped back from is not what is live', async () => {
+  const { proxy, context, kept } = aScene();
+  proxy.verdict = 'refuses';
+  await assert.rejects(cutover.run(context), regressed);
+  assert.deepEqual([kept, context.hasTakenOver()], [[], false]);
+});
+
 test('after a flip back the slot is left while the new target drains', async () => {
   const { proxy, context } = aScene();
   proxy.verdict = 'refuses';
@@ -119,7 +161,9 @@ test('what makes a target bad is for the environment to say', async () => {
 
 test('a container that ends in the window is seen without a single visitor', async () => {
   const scene = aScene();
-  scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
+  scene.proxy.around = (call) => {
+    if (call === 'flip') scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
+  };
   scene.context.ports.proxy.watch = (_request, signal) =>
     new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error));

@@ -4,8 +4,7 @@ import type { RemoveJob } from '../../protocol/job.ts';
 import { attempt } from './attempt.ts';
 import { transition } from './deployment.ts';
 import type { DeploymentState } from './deployment.ts';
-import type { Ports } from './ports.ts';
-import type { DeploymentReport, JobRecord } from './records.ts';
+import type { DeploymentJournal, DeploymentReport, JobRecord } from './records.ts';
 import { Interrupted, timestampOf } from './run.ts';
 import type { RunnerParts, RunSignals } from './run.ts';
 import { names } from './step.ts';
@@ -32,7 +31,7 @@ export async function removeEnvironment(
   if (record.state === 'queued') journal.record({ deploymentId, state: running, report: report('running') });
   try {
     await attempt({
-      act: async () => removeAll(ports, job),
+      act: async () => removeAll(parts, job),
       limitMs: REMOVE_SECONDS * 1000,
       timeoutError: (last) =>
         new OrkestrError('ORK_ENGINE_TIMEOUT', `The environment was not removed within ${REMOVE_SECONDS} s.`, {
@@ -55,20 +54,14 @@ export async function removeEnvironment(
     });
     return;
   }
-  const live = journal.live(job.environment.id);
-  const served = live === null ? null : journal.job(live.deploymentId);
-  journal.record({
-    deploymentId,
-    state: transition(running, 'supersede'),
-    notLive: job.environment.id,
-    superseded: served?.state === 'live' || served?.state === 'failed' ? [served.deploymentId] : [],
-    report: report('superseded'),
-  });
+  journal.record({ deploymentId, state: transition(running, 'supersede'), report: report('superseded') });
 }
 
 /** First the route, so that no request meets a container that is being stopped. */
-async function removeAll(ports: Ports, { environment, project }: RemoveJob): Promise<void> {
+async function removeAll({ journal, ports }: RunnerParts, job: RemoveJob): Promise<void> {
+  const { environment, project } = job;
   await ports.proxy.remove(environment.id);
+  forgetLive(journal, job);
   for (const container of await ports.containers.list()) {
     if (container.environmentId !== environment.id) continue;
     await ports.containers.stopAndRemove(container.name, GRACE_SECONDS);
@@ -80,4 +73,15 @@ async function removeAll(ports: Ports, { environment, project }: RemoveJob): Pro
   if (!left.some((container) => container.projectId === project.id)) {
     await ports.containers.removeNetwork(names.network(project.id));
   }
+}
+
+/** As soon as visitors are gone, so that nothing brings it back for them should the rest fail. */
+function forgetLive(journal: DeploymentJournal, { deploymentId, environment }: RemoveJob): void {
+  const live = journal.live(environment.id);
+  const served = live === null ? null : journal.job(live.deploymentId);
+  journal.record({
+    deploymentId,
+    notLive: environment.id,
+    superseded: served?.state === 'live' || served?.state === 'failed' ? [served.deploymentId] : [],
+  });
 }

@@ -19,7 +19,7 @@ import {
   temporaryFolder,
 } from '../test-bench.ts';
 import type { ContainerRequest, ContainerState, Ports } from './ports.ts';
-import type { LiveRecord } from './records.ts';
+import type { JobRecord, LiveRecord } from './records.ts';
 import { revive } from './revive.ts';
 import { runDeployment } from './runner.ts';
 
@@ -41,7 +41,7 @@ const container = (deploymentId: string, changes: Partial<ContainerState> = {}):
   ...changes,
 });
 
-test('what is live is revived by the steps deploy and health, with its journaled outputs and env', async (t) => {
+test('what is live is revived by the steps deploy and health, with its journaled outputs and env, and kept running', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
@@ -67,9 +67,11 @@ test('what is live is revived by the steps deploy and health, with its journaled
   assert.ok(live);
   pipeline.calls.length = 0;
   seen.length = 0;
-  const parts = { journal, ports: refusingPorts({}, hastyClock()), pipeline, log: quiet };
+  const keepRunning = async (name: string): Promise<void> => void pipeline.calls.push(`keep ${name}`);
+  const containers = { keepRunning } as unknown as Ports['containers'];
+  const parts = { journal, ports: refusingPorts({ containers }, hastyClock()), pipeline, log: quiet };
   assert.equal(await revive(parts, live, new AbortController().signal), '172.30.0.9');
-  assert.deepEqual(pipeline.calls, ['run deploy', 'run health']);
+  assert.deepEqual(pipeline.calls, ['run deploy', 'run health', `keep orkestr-${job.deploymentId}`]);
   assert.deepEqual(seen, [job.env, outputFor('build', { job }).id, '172.30.0.9']);
 });
 
@@ -87,7 +89,7 @@ const adopted = (port: number): LiveRecord => ({
   release: null,
 });
 
-test('what was adopted without its job is started as it is, and answers before anything is flipped to it', async (t) => {
+test('what was adopted without its job, or has one that cannot be read, is started as it is, and answers before anything is flipped to it', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
@@ -100,11 +102,17 @@ test('what was adopted without its job is started as it is, and answers before a
       started.push(request);
       return container(IDS.host);
     },
+    keepRunning: async () => undefined,
   } as unknown as Ports['containers'];
   const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
   const { port } = app.address() as AddressInfo;
   assert.equal(await revive(parts, adopted(port), new AbortController().signal), '127.0.0.1');
   assert.equal(started[0]?.name, `orkestr-${IDS.host}`);
+
+  // As after a state folder was put back without its key.
+  const lost = { ...journal, job: () => ({}) as JobRecord, payload: () => assert.fail('sealed with another key') };
+  assert.equal(await revive({ ...parts, journal: lost }, adopted(port), new AbortController().signal), '127.0.0.1');
+  assert.equal(started.length, 2);
 });
 
 test('an adopted container that is gone cannot be made anew, and that is said', async (t) => {
@@ -128,6 +136,35 @@ test('the job of an adopted deployment that comes again runs forward only: a fai
   await runDeployment(runnerParts({ folder, journal, pipeline }), job.deploymentId, noSignals());
   assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
   assert.equal(journal.live(IDS.environment)?.deploymentId, IDS.host);
+});
+
+test('a removal that fails behind the route leaves nothing that would be brought back for visitors', async (t) => {
+  const folder = temporaryFolder(t);
+  const journal = await openTestJournal(folder);
+  t.after(() => journal.close());
+  const job = deployJob();
+  journal.accept(job);
+  const pipeline = scriptedPipeline();
+  await runDeployment(runnerParts({ folder, journal, pipeline }), job.deploymentId, noSignals());
+  const removal = RemoveJob.parse({ ...deployJob({ generation: 2 }), kind: 'remove' });
+  journal.accept(removal);
+  const remove = async (): Promise<void> => undefined;
+  let list = (): Promise<[]> => Promise.reject(new Error('driver failed to remove root filesystem'));
+  const ports = {
+    proxy: { remove } as unknown as Ports['proxy'],
+    containers: { list: async () => list(), removeNetwork: remove } as unknown as Ports['containers'],
+    images: { list: async () => [] } as unknown as Ports['images'],
+  };
+  const run = () => runDeployment(runnerParts({ folder, journal, pipeline, ports }), removal.deploymentId, noSignals());
+  await run();
+  assert.equal(journal.job(removal.deploymentId)?.state, 'failed');
+  assert.equal(journal.live(IDS.environment), null);
+  assert.equal(journal.job(job.deploymentId)?.state, 'superseded');
+
+  list = async () => [];
+  journal.requeue(removal);
+  await run();
+  assert.equal(journal.job(removal.deploymentId)?.state, 'superseded');
 });
 
 test('a remove job takes the route first, then containers, images, network, and only of its environment', async (t) => {
@@ -157,7 +194,7 @@ test('a remove job takes the route first, then containers, images, network, and 
       removeNetwork: tell('network'),
     } as unknown as Ports['containers'],
     images: {
-      list: async () => [{ id: 'sha256:1', reference: 'r', deploymentId: job.deploymentId, createdAt: 0 }],
+      list: async () => [{ id: 'sha256:1', reference: 'r', deploymentId: job.deploymentId }],
       remove: tell('image'),
     } as unknown as Ports['images'],
     workspaces: { remove: tell('workspace') } as unknown as Ports['workspaces'],

@@ -1,13 +1,15 @@
 /**
- * Brings what should be live back: container started, probed, and the proxy pointed at the address it has now. The same steps
- * as in a deployment, without journal and without a new generation.
+ * Brings what should be live back: container started, probed, kept running, and the proxy pointed at the address it has now. The
+ * same steps as in a deployment, without journal and without a new generation.
  */
-import { OrkestrError } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { Job } from '../../protocol/job.ts';
 import type { AnyStage, Pipeline } from './pipeline.ts';
 import type { Ports, StepLog } from './ports.ts';
 import type { DeploymentJournal, LiveRecord } from './records.ts';
 import { restart } from './restart.ts';
 import { contextOf, outputsOf } from './run.ts';
+import { names } from './step.ts';
 
 export interface ReviveParts {
   readonly journal: DeploymentJournal;
@@ -23,12 +25,34 @@ export interface ReviveParts {
  * @throws OrkestrError when it cannot be started or does not get healthy: nothing is flipped then
  */
 export async function revive(parts: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
-  const job = parts.journal.job(live.deploymentId);
-  return job === null ? reviveAdopted(parts, live, signal) : reviveFromJournal(parts, live, signal);
+  const payload = payloadOf(parts, live);
+  const address = await (payload === null
+    ? reviveAsItIs(parts, live, signal)
+    : reviveFromJournal(parts, live, payload, signal));
+  // One that was made anew has no word yet of what is to become of it when it ends.
+  await parts.ports.containers.keepRunning(names.container(live.deploymentId));
+  return address;
 }
 
-async function reviveFromJournal(parts: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
-  const payload = parts.journal.payload(live.deploymentId);
+/** Null when the journal, or the key that it was sealed with, was lost: the container still is what it was. */
+function payloadOf({ journal, log }: ReviveParts, { deploymentId }: LiveRecord): Job | null {
+  if (journal.job(deploymentId) === null) return null;
+  try {
+    return journal.payload(deploymentId);
+  } catch (error) {
+    log.line(
+      `the job of ${deploymentId} cannot be read, so its container is started as it is: ${toErrorReport(error).message}`,
+    );
+    return null;
+  }
+}
+
+async function reviveFromJournal(
+  parts: ReviveParts,
+  live: LiveRecord,
+  payload: Job,
+  signal: AbortSignal,
+): Promise<string> {
   if (payload.kind === 'remove') throw new OrkestrError('ORK_INTERNAL', 'A remove job cannot be live.');
   const run = {
     parts,
@@ -52,10 +76,10 @@ function stageOf<N extends AnyStage['step']['name']>(pipeline: Pipeline, name: N
   return stage as StageNamed<N>;
 }
 
-const ADOPTED_TRIES = 60;
+/** Once a second. */
+const TRIES = 60;
 
-/** The journal was lost and its job with it: the container still is what it was, so starting it again is enough. */
-async function reviveAdopted({ ports }: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
+async function reviveAsItIs({ ports }: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
   const { deploymentId, entry } = live;
-  return restart(ports, { deploymentId, port: entry.targets[0]?.port ?? 0, tries: ADOPTED_TRIES }, signal);
+  return restart(ports, { deploymentId, port: entry.targets[0]?.port ?? 0, tries: TRIES }, signal);
 }

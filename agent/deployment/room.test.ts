@@ -26,6 +26,8 @@ class SmallHost {
   addressAfterStart = '127.0.0.1';
   address = '127.0.0.1';
   crashAt = Infinity;
+  /** What the container that was removed last was given. */
+  graceSeconds = -1;
   #calls = 0;
   readonly #port: number;
 
@@ -81,8 +83,9 @@ class SmallHost {
       this.#note(`stop ${name}`);
       this.running.delete(name);
     },
-    stopAndRemove: async (name) => {
+    stopAndRemove: async (name, graceSeconds) => {
       this.#note(`remove ${name}`);
+      this.graceSeconds = graceSeconds;
       this.running.delete(name);
       this.made.delete(name);
     },
@@ -125,7 +128,7 @@ async function listen(t: TestContext, address: string, port = 0): Promise<number
 async function aScene(t: TestContext, cutover: 'hold' | 'overlap' = 'hold') {
   const port = await listen(t, '127.0.0.1');
   const host = new SmallHost(port);
-  const job = aJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 3 } });
+  const job = aJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 30 } });
   const context = aContext({
     job,
     ports: { proxy: host.proxy, containers: host.containers },
@@ -141,7 +144,7 @@ const NEW = nameOf(IDS.deployment);
 test('visitors are held, what is in flight ends, the old container stops, the new one starts in its place', async (t) => {
   const { host, context } = await aScene(t);
   await deploy.run(context);
-  assert.deepEqual(host.did, ['hold 68', `stop ${OLD}`, `start ${NEW}`]);
+  assert.deepEqual(host.did, ['hold 95', `stop ${OLD}`, `start ${NEW}`]);
   assert.equal(host.inFlight, 0);
   assert.ok(host.held, 'the flip will end it');
 });
@@ -161,6 +164,7 @@ test('the way back: the new container goes, the old one runs again, visitors are
   await deploy.undo?.(context);
   assert.deepEqual(host.did, [`remove ${NEW}`, `start ${OLD}`, 'resume']);
   assert.ok(!host.held);
+  assert.equal(host.graceSeconds, 5, 'visitors wait while it ends, and it has served nobody');
 });
 
 test('an old container that comes back at another address is followed there', async (t) => {
@@ -187,6 +191,7 @@ test('where both copies have room nothing of it happens', async (t) => {
   await deploy.run(context);
   await deploy.undo?.(context);
   assert.deepEqual(host.did, [`start ${NEW}`, `remove ${NEW}`]);
+  assert.equal(host.graceSeconds, 30);
 });
 
 test('a crash after every effect: the step that runs again, or is taken back, ends as without it', async (t) => {

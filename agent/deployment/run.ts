@@ -65,6 +65,7 @@ export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
     parts: Pick<RunnerParts, 'ports'>;
     signals?: Pick<RunSignals, 'leaveSlot'>;
+    takeOver?: () => void;
   },
   log: StepLog,
   signal: AbortSignal,
@@ -79,6 +80,7 @@ export function contextOf(
     ports: run.parts.ports,
     signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
+    takeOver: run.takeOver ?? (() => undefined),
     log,
   };
 }

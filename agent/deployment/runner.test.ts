@@ -8,6 +8,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { Release } from '../../protocol/steps.ts';
 import type { Journal } from '../journal/journal.ts';
+import { systemClock } from '../lib/clock.ts';
 import {
   deployJob,
   hastyClock,
@@ -39,12 +40,12 @@ interface Bench {
 async function bench(
   t: TestContext,
   script: Script = {},
-  options: { hasFlipped?: Pipeline['hasFlipped']; ports?: Partial<Ports>; clock?: Clock } = {},
+  options: Partial<Pick<Pipeline, 'hasFlipped' | 'stands'>> & { ports?: Partial<Ports>; clock?: Clock } = {},
 ): Promise<Bench> {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
-  const pipeline = scriptedPipeline(script, options.hasFlipped);
+  const pipeline = scriptedPipeline(script, options.hasFlipped, options.stands);
   const parts = runnerParts({
     folder,
     journal,
@@ -126,6 +127,20 @@ test('a failure before the flip undoes in reverse order and keeps its cause', as
   assert.deepEqual(last.error?.evidence, ['exit code 1']);
 });
 
+test('an undo has time for an app that uses up its grace', async (t) => {
+  const waits: number[] = [];
+  const hasty = hastyClock();
+  const sleep: Clock['sleep'] = (ms, signal) => {
+    waits.push(ms);
+    return hasty.sleep(ms, signal);
+  };
+  const { journal, run } = await bench(t, { health: failing('ORK_UNHEALTHY') }, { clock: { ...hasty, sleep } });
+  const job = deployJob({ settings: { ...deployJob().settings, stopGraceSeconds: 600 } });
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.ok(waits.includes(660_000));
+});
+
 test('an undo that fails is told in the evidence, the cause stays the cause, and the others are undone', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t, {
     health: failing('ORK_UNHEALTHY'),
@@ -185,6 +200,17 @@ test('a git server that restarts is waited for, one that does not exist ends the
   assert.equal(missing.journal.job(job.deploymentId)?.error?.code, 'ORK_REPO_UNREACHABLE');
 });
 
+test('a disk without room for another file is the matter of the host, whichever step meets it', async (t) => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, mkdtemp'), { code: 'ENOSPC' });
+  const { journal, run } = await bench(t, { clone: { run: () => Promise.reject(full) } });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const error = journal.job(job.deploymentId)?.error;
+  assert.equal(error?.code, 'ORK_DISK_FULL');
+  assert.match(error.message, /^The disk of the host is full: .*mkdtemp/);
+});
+
 test('a failing build is not tried again', async (t) => {
   const { journal, run, pipeline } = await bench(t, { build: failing('ORK_BUILD_FAILED') });
   const job = deployJob();
@@ -210,6 +236,35 @@ test('a step that is not over in time is ended with the code of its stage', asyn
   const last = reports().at(-1);
   assert.ok(last?.kind === 'deployment');
   assert.match(last.error?.message ?? '', /build was not done within 60 s/);
+});
+
+test('a step that an engine without an answer has used up is ended with the code of the engine', async (t) => {
+  const hasty = hastyClock();
+  const clock: Clock = {
+    ...hasty,
+    sleep: (ms, signal) => (ms >= 60_000 ? systemClock.sleep(30, signal) : hasty.sleep(ms, signal)),
+  };
+  let calls = 0;
+  const { journal, run } = await bench(
+    t,
+    {
+      health: {
+        run({ signal }) {
+          calls += 1;
+          if (calls === 1) throw new OrkestrError('ORK_ENGINE_TIMEOUT', 'Docker Engine is silent.');
+          return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        },
+      },
+    },
+    { clock },
+  );
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const error = journal.job(job.deploymentId)?.error;
+  assert.equal(error?.code, 'ORK_ENGINE_TIMEOUT');
+  assert.match(error.message, /health was not done within 60 s/);
+  assert.ok(error.evidence.includes('Docker Engine is silent.'));
 });
 
 test('a step that never heeds its signal is left behind, and the deployment still ends', async (t) => {
@@ -277,6 +332,29 @@ test('a cancel that meets the drain is too late: the step is heard out once and 
   await run(job.deploymentId, { ...noSignals(), cancel: cancel.signal });
   assert.equal(journal.job(job.deploymentId)?.state, 'live');
   assert.equal(pipeline.calls.filter((call) => call === 'run cutover').length, 1);
+});
+
+test('what has taken over is live before its cutover is done: cut off and failing then, nothing is taken back', async (t) => {
+  const shutdown = new AbortController();
+  const { journal, run, pipeline } = await bench(t, {
+    cutover: {
+      async run({ takeOver, signal }) {
+        if (shutdown.signal.aborted) throw new OrkestrError('ORK_INTERNAL', 'it does not drain');
+        takeOver();
+        shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
+  assert.equal(journal.job(job.deploymentId)?.state, 'running');
+  assert.equal(journal.live(IDS.environment)?.entry.targets[0]?.id, job.deploymentId);
+  await run(job.deploymentId);
+  assert.equal(journal.live(IDS.environment)?.deploymentId, job.deploymentId);
+  assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
 });
 
 test('cutover fails and the proxy says it has not flipped: everything is undone', async (t) => {
@@ -446,6 +524,28 @@ test('an agent that stops in the middle records no end, and the next start goes 
     STEP_NAMES.slice(2).map((name) => `run ${name}`),
   );
   assert.equal(journal.job(job.deploymentId)?.state, 'live');
+});
+
+test('a target that a reboot has stopped before the flip is deployed and probed again; one that stands is not', async (t) => {
+  for (const stands of [true, false]) {
+    const shutdown = new AbortController();
+    const health: ScriptedStep = {
+      async run({ signal }) {
+        if (shutdown.signal.aborted) return undefined;
+        shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    };
+    const { journal, run, pipeline } = await bench(t, { health }, { stands: async () => stands });
+    const job = deployJob();
+    journal.accept(job);
+    await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
+    pipeline.calls.length = 0;
+    await run(job.deploymentId);
+    assert.deepEqual(pipeline.calls, [...(stands ? [] : ['run deploy']), 'run health', 'run cutover', 'run finalize']);
+    assert.equal(journal.job(job.deploymentId)?.state, 'live');
+  }
 });
 
 test('a deployment that was cancelled while it waited never starts', async (t) => {

@@ -8,14 +8,16 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { backoffMs } from '../lib/backoff.ts';
-import { attempt, RETRY_PACE } from './attempt.ts';
+import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
 import { handOn, stagesOf } from './build-job.ts';
 import { isEnded, transition } from './deployment.ts';
 import type { OpenLog } from './log.ts';
 import type { AnyStage } from './pipeline.ts';
 import type { Change, JobRecord, LiveRecord, StepRecord } from './records.ts';
 import { servingPort } from './port.ts';
+import { startAgainWhatFell } from './resume.ts';
 import { removeEnvironment } from './removal.ts';
 import { stepsBehind } from './retained.ts';
 import { contextOf, emptyStep, Interrupted, outputsOf, timestampOf } from './run.ts';
@@ -69,6 +71,7 @@ async function runRelease(
     if (!started) return;
   }
   if (record.state === 'undoing') return takeBack(run, record.error ?? INTERRUPTED);
+  if (record.state === 'running') await startAgainWhatFell(run);
   for (const stage of stagesOf(parts.pipeline, run.job)) {
     if (run.outputs.has(stage.step.name)) continue;
     if (!(await advance(run, stage))) return;
@@ -204,7 +207,7 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unkno
       return await callStep(run, stage, log, flipped);
     } catch (cause) {
       if (run.signals.shutdown.aborted) throw new Interrupted();
-      const error = withoutSecrets(cause, run.secrets);
+      const error = withoutSecrets(explained(cause), run.secrets);
       parts.log.info({ err: error, deploymentId: run.job.deploymentId, step: stage.step.name }, 'step failed');
       flipped ||= stage.step.name === 'cutover' && (await askWhetherFlipped(run, log));
       if (!flipped || failures >= FORWARD_TRIES) throw new StepFailed(error, flipped);
@@ -214,19 +217,30 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unkno
   }
 }
 
+/** What the file system says is a matter of the host, whoever met it. */
+const explained = (cause: unknown): unknown =>
+  cause instanceof OrkestrError || !isDiskFull(cause)
+    ? cause
+    : new OrkestrError('ORK_DISK_FULL', `The disk of the host is full: ${toErrorReport(cause).message}.`, { cause });
+
 async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolean): Promise<unknown> {
   const { parts, signals, job } = run;
   const seconds = stage.seconds(job);
   const output = await attempt<unknown>({
-    act: async (signal) => stage.step.run(contextOf(run, log, signal)),
+    act: async (signal) => stage.step.run(contextOf({ ...run, takeOver: () => takeOver(run) }, log, signal)),
     limitMs: seconds * 1000,
     // A cancel that comes while the old target drains is too late: the step is heard out, not left behind and repeated.
     ...(stage.step.name === 'cutover' && { abandonMs: seconds * 1000 }),
     timeoutError: (last) =>
-      new OrkestrError(stage.timeoutCode, `The step ${stage.step.name} was not done within ${seconds} s.`, {
-        evidence: [toErrorReport(last).message],
-        cause: last,
-      }),
+      // Whoever did not answer is to blame for it, and not the app.
+      new OrkestrError(
+        isPassing(last) ? last.code : stage.timeoutCode,
+        `The step ${stage.step.name} was not done within ${seconds} s.`,
+        {
+          evidence: [toErrorReport(last).message],
+          cause: last,
+        },
+      ),
     signal: flipped ? signals.shutdown : AbortSignal.any([signals.cancel, signals.shutdown]),
     clock: parts.ports.clock,
     random: parts.random,
@@ -259,6 +273,10 @@ async function pause({ parts, signals }: Run, failures: number): Promise<void> {
     throw new Interrupted(); // the only thing that ends this sleep early is the shutdown
   }
 }
+
+/** From now on reconcile looks after it: its cutover may go on for a day, until the last stream has drained. */
+const takeOver = (run: Run): void =>
+  run.parts.journal.record({ deploymentId: run.job.deploymentId, live: liveOf(run, null) });
 
 /** What changes beside the step's own record when it is done, in the same transaction. */
 function consequences(run: Run, name: StepName): Omit<Change, 'deploymentId' | 'steps'> {

@@ -111,6 +111,8 @@ export function aJob(
 export interface ScriptedContext extends StepContext {
   /** Whether the step has said that it only waits. */
   readonly hasLeftSlot: () => boolean;
+  /** Whether the step has said that visitors stay on this deployment. */
+  readonly hasTakenOver: () => boolean;
   /** Lines that the step wrote into its log. */
   readonly lines: string[];
 }
@@ -127,6 +129,7 @@ export function aContext(parts: {
   const log: StepLog = { line: (text) => void lines.push(text), write: () => undefined };
   const outputs = parts.outputs ?? {};
   let left = false;
+  let over = false;
   return {
     job: parts.job ?? aJob(),
     output<N extends StepName>(step: N): StepOutputs[N] {
@@ -139,6 +142,8 @@ export function aContext(parts: {
     signal: parts.signal ?? new AbortController().signal,
     leaveSlot: () => void (left = true),
     hasLeftSlot: () => left,
+    takeOver: () => void (over = true),
+    hasTakenOver: () => over,
     log,
     lines,
   };

@@ -7,6 +7,7 @@ import type { AnyStage } from './pipeline.ts';
 import { contextOf, Interrupted, timestampOf } from './run.ts';
 import type { Run } from './run.ts';
 
+/** Beside the grace of the container, which an app that ignores SIGTERM uses up. */
 const UNDO_SECONDS = 60;
 
 /** From `undoing` to `failed` or `cancelled`. Goes on where an earlier call was cut off. */
@@ -44,13 +45,14 @@ async function undoStep(run: Run, { step }: AnyStage): Promise<string | null> {
   const { parts, job, signals } = run;
   const { deploymentId } = job;
   const log = parts.logs.open(deploymentId, step.name, run.secrets);
+  const seconds = UNDO_SECONDS + job.settings.stopGraceSeconds;
   try {
     log.line('taking this step back');
     await attempt({
       act: async (signal) => step.undo?.(contextOf(run, log, signal)),
-      limitMs: UNDO_SECONDS * 1000,
+      limitMs: seconds * 1000,
       timeoutError: (last) =>
-        new OrkestrError('ORK_INTERNAL', `Not taken back within ${UNDO_SECONDS} s.`, {
+        new OrkestrError('ORK_INTERNAL', `Not taken back within ${seconds} s.`, {
           evidence: [toErrorReport(last).message],
           cause: last,
         }),

@@ -30,7 +30,7 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
           .flatMap(builtHere),
         ...(await list({ reference: [pulledRepository(scope, environmentId)] })).flatMap((info) => pulled(info, scope)),
       ];
-      // Deployment ids are UUIDv7: their order is the order of creation. `Created` may be that of a cached layer.
+      // Deployment ids are UUIDv7: their order is the order of creation. `Created` is that of the last layer, which may be a cached one.
       return owned.sort((a, b) => (a.deploymentId < b.deploymentId ? 1 : -1));
     },
 
@@ -47,19 +47,18 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
   };
 }
 
-function builtHere({ Id, RepoTags, Labels, Created }: ImageInfo): OwnedImage[] {
+function builtHere({ Id, RepoTags, Labels }: ImageInfo): OwnedImage[] {
   const deploymentId = Labels?.[LABEL.deployment];
   const reference = RepoTags?.find((tag) => tag.startsWith('orkestr/')) ?? Id;
-  return deploymentId === undefined ? [] : [{ id: Id, reference, deploymentId, createdAt: Created * 1000 }];
+  return deploymentId === undefined ? [] : [{ id: Id, reference, deploymentId }];
 }
 
 /** One for each deployment that pulled it. */
-function pulled({ Id, RepoTags, Created }: ImageInfo, scope: string): OwnedImage[] {
+function pulled({ Id, RepoTags }: ImageInfo, scope: string): OwnedImage[] {
   return pulledNames(scope, RepoTags).map((reference) => ({
     id: Id,
     reference,
     deploymentId: reference.slice(reference.lastIndexOf(':') + 1),
-    createdAt: Created * 1000,
   }));
 }
 

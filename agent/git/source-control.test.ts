@@ -344,6 +344,24 @@ describe('clone', () => {
     assert.match(log, /1 submodule/);
   });
 
+  test('a disk that takes no more files is told as one', async (t) => {
+    const repo = await repository('no-inode');
+    const commit = await repo.commit();
+    const folder = await mkdtemp(join(root, 'full-'));
+    // Itself, the folder below and that of the checkout: none is left for git's configuration.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3', 'tmpfs', folder]);
+    t.after(() => execFileSync('umount', [folder]));
+    const { signal } = new AbortController();
+    const checkedOut = makeSourceControl({ privateDirectory: join(folder, 'private') }).checkout({
+      source: { origin: 'external', url: repo.url, branch: 'main' },
+      commit,
+      directory: join(folder, 'checkout'),
+      signal,
+      log: { write: () => undefined, line: () => undefined },
+    });
+    await assert.rejects(checkedOut, { code: 'ORK_DISK_FULL', message: /no space left on device/ });
+  });
+
   test('a submodule that would run a command is refused with its reason', async (t) => {
     const repo = await repository('hostile-update');
     const commit = await repo.commit({

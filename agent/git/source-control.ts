@@ -6,6 +6,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
 import { BranchName, CommitSha, GitUrl } from '../../protocol/ids.ts';
 import type { Source } from '../../protocol/job.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Checkout } from '../../protocol/steps.ts';
 import type { SourceControl } from '../deployment/ports.ts';
 import { fetchCommit } from './fetch.ts';
@@ -156,7 +157,8 @@ function asCloneError(error: unknown, source: Source): unknown {
   // git tells the reason first and then what followed from it.
   const reason = lines.find((line) => /^(?:fatal|error|remote): /.test(line)) ?? lines[0] ?? '';
   const message = `git could not fetch ${source.url}: ${reason.slice(0, 500)}`;
-  return new OrkestrError(explainGitFailure(error.message), message, { evidence: lines, cause: error });
+  const code = isDiskFull(error) ? 'ORK_DISK_FULL' : explainGitFailure(error.message);
+  return new OrkestrError(code, message, { evidence: lines, cause: error });
 }
 
 const cut = (text: string): string => text.slice(0, MAX_TEXT);

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { RemoveJob } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { makeSealer } from '../../protocol/sealing.ts';
 import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
@@ -210,6 +211,21 @@ test('old deployments are forgotten, but never what is live, runs, or still has 
   assert.deepEqual([...journal.prune(2)].sort(), rest.slice(0, 2).sort());
   assert.equal(journal.job(rest[0] ?? ''), null);
   assert.notEqual(journal.job(live ?? ''), null);
+});
+
+test('of an environment that was removed the removal alone is kept, however many come and go', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const [deployed, kept] = [deployJob(), deployJob({ environment: { id: IDS.host, slug: 'other' } })];
+  const removal = RemoveJob.parse({ ...deployJob({ generation: 2 }), kind: 'remove' });
+  for (const job of [deployed, kept, removal]) journal.accept(job);
+  for (const { deploymentId } of [deployed, kept]) journal.record({ deploymentId, state: 'failed' });
+  journal.record({ deploymentId: removal.deploymentId, state: 'failed' });
+  assert.deepEqual(journal.prune(20), [], 'a removal that failed is tried again, and says what of');
+  journal.record({ deploymentId: removal.deploymentId, state: 'superseded' });
+  assert.deepEqual(journal.prune(20), [deployed.deploymentId]);
+  assert.equal(journal.accept(removal), 'known', 'the hub may ask again');
+  assert.equal(journal.accept(deployed), 'stale');
 });
 
 test('a refused job is remembered, reported, and not run when it comes again', async (t) => {

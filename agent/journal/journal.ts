@@ -36,7 +36,10 @@ export interface Journal extends DeploymentJournal, JobIntake {
   deployments(limit: number): readonly JobRecord[];
   /** Every environment and project that ever had a job here. */
   places(): readonly { readonly environmentId: string; readonly projectId: string }[];
-  /** Forget ended deployments beyond the newest `keep` of each environment; their ids, whose logs may go too. */
+  /**
+   * Forget ended deployments beyond the newest `keep` of each environment, and all but the removal of one that was removed;
+   * their ids, whose logs may go too.
+   */
   prune(keep: number): readonly string[];
   /** Proof that the journal answers; throws when not. Reads only: a full disk is nothing that a restart mends. */
   ping(): void;
@@ -269,8 +272,10 @@ function prune(database: Database, outbox: Outbox, keep: number): readonly strin
   const old = database
     .prepare<[number], { deployment_id: string }>(
       `SELECT deployment_id FROM (
-         SELECT deployment_id, state, row_number() OVER (PARTITION BY environment_id ORDER BY position DESC) AS age FROM job
-       ) WHERE age > ? AND state NOT IN ('queued', 'running', 'undoing')
+         SELECT deployment_id, state, row_number() OVER newest AS age,
+           first_value(kind || ' ' || state) OVER newest AS last FROM job
+         WINDOW newest AS (PARTITION BY environment_id ORDER BY position DESC)
+       ) WHERE age > iif(last = 'remove superseded', 1, ?) AND state NOT IN ('queued', 'running', 'undoing')
          AND deployment_id NOT IN (SELECT deployment_id FROM live)
          AND deployment_id NOT IN (SELECT previous_id FROM job
              WHERE previous_id IS NOT NULL AND state IN ('queued', 'running', 'undoing'))`,

@@ -1,4 +1,4 @@
-/** The JSON lines that an engine answers to build, load, push and pull. An error among them comes with status 200. */
+/** The JSON lines that an engine answers to build, load, push and pull, and as which it tells of events. An error among them comes with status 200. */
 import { z } from 'zod';
 
 const MAX_LINE_BYTES = 16 * 1_048_576;
@@ -22,20 +22,23 @@ export async function readAnswer(
   onLine: (line: AnswerLine) => void = () => undefined,
 ): Promise<{ readonly error: string | null }> {
   let error: string | null = null;
-  let rest = '';
-  const take = (text: string): void => {
-    if (text.trim() === '') return;
+  for await (const text of linesOf(stream)) {
     const line = AnswerLine.parse(JSON.parse(text));
     error ??= line.error ?? null;
     onLine(line);
-  };
+  }
+  return { error };
+}
+
+/** Lines of a stream as they come, without empty ones. */
+export async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
+  let rest = '';
   stream.setEncoding('utf8');
   for await (const chunk of stream as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE_BYTES) throw new Error('The engine sent an endless line.');
-    for (const line of lines) take(line);
+    yield* lines.filter((line) => line.trim() !== '');
   }
-  take(rest);
-  return { error };
+  if (rest.trim() !== '') yield rest;
 }

@@ -62,9 +62,10 @@ const observed = (changes: Partial<Observed> = {}): Observed => ({
 });
 
 const NOTHING: Remembered = { live: [], unfinished: [] };
-const unfinished = (deployment: string, environment: string) => ({
+const unfinished = (deployment: string, environment: string, kind: 'deploy' | 'remove' = 'deploy') => ({
   deploymentId: uuid(deployment),
   environmentId: uuid(environment),
+  kind,
 });
 const kinds = (actions: readonly Action[]): string[] =>
   actions.map((action) => (action.kind === 'revive' ? `revive: ${action.why}` : action.kind));
@@ -85,6 +86,12 @@ test('a live container that does not run is revived', () => {
   assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers }, WHOLE.remembered)), [
     'revive: its container does not run',
   ]);
+});
+
+test('what is being removed is not revived beside its removal, nor swept up before it', () => {
+  const seen = { ...WHOLE.observed, containers: [container('d1', 'e', { running: false, address: null })] };
+  const remembered = { ...WHOLE.remembered, unfinished: [unfinished('r', 'e', 'remove')] };
+  assert.deepEqual(plan(seen, remembered), []);
 });
 
 test('a live container that is gone is revived, which makes it anew', () => {

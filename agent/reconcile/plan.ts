@@ -4,7 +4,7 @@
  */
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
-import type { LiveRecord } from '../deployment/records.ts';
+import type { JobRecord, LiveRecord } from '../deployment/records.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
@@ -23,10 +23,12 @@ export interface Observed {
   readonly workspaces: readonly string[];
 }
 
+type Unfinished = Pick<JobRecord, 'deploymentId' | 'environmentId' | 'kind'>;
+
 export interface Remembered {
   readonly live: readonly LiveRecord[];
   /** Deployments that wait or run, and their environments: nothing of those is taken away. */
-  readonly unfinished: readonly { readonly deploymentId: string; readonly environmentId: string }[];
+  readonly unfinished: readonly Unfinished[];
 }
 
 export type Action =
@@ -90,10 +92,15 @@ function revivals(observed: Observed, { unfinished }: Remembered, live: readonly
     // A deployment holds the visitors: it has stopped the container itself, to make room, or has yet to start it again.
     const upstream = observed.table?.upstreams.find(({ id }) => id === one.entry.id);
     if (busy.has(one.environmentId) && typeof upstream?.held === 'number') return [];
+    if (isBeingRemoved(one.environmentId, unfinished)) return [];
     const why = whyRevive(observed, one);
     return why === null ? [] : [{ kind: 'revive', live: one, why }];
   });
 }
+
+/** What a removal takes off the host is not brought back beside it. */
+export const isBeingRemoved = (environmentId: string, unfinished: readonly Unfinished[]): boolean =>
+  unfinished.some((one) => one.kind === 'remove' && one.environmentId === environmentId);
 
 /** Null when the live target runs and the table names it, or when that cannot be seen. */
 function whyRevive({ containers, table }: Observed, live: LiveRecord): string | null {

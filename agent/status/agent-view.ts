@@ -1,4 +1,5 @@
 /** What a running agent tells of itself: read from its journal and its link, asking nobody. */
+import type { Job } from '../../protocol/job.ts';
 import type { JobRecord } from '../deployment/records.ts';
 import type { LinkState } from '../hub-link/session.ts';
 import type { Identity } from '../identity.ts';
@@ -54,13 +55,21 @@ const recent = (
   errorCode: error?.code ?? null,
 });
 
-/** What is live, by the names that the hub gave with its job. What was adopted without one has none. */
+/** What is live, by the names that the hub gave with its job. What was adopted without a readable one has none. */
 export function namesOf(journal: Journal): ReadonlyMap<string, string> {
   return new Map(
     journal.allLive().flatMap(({ environmentId, deploymentId }): [string, string][] => {
-      if (journal.job(deploymentId) === null) return [];
-      const { project, environment } = journal.payload(deploymentId);
-      return [[environmentId, `${project.slug}/${environment.slug}`]];
+      const job = jobOf(journal, deploymentId);
+      return job === null ? [] : [[environmentId, `${job.project.slug}/${job.environment.slug}`]];
     }),
   );
+}
+
+function jobOf(journal: Journal, deploymentId: string): Job | null {
+  if (journal.job(deploymentId) === null) return null;
+  try {
+    return journal.payload(deploymentId);
+  } catch {
+    return null; // sealed with a key that is gone: an id does as well as a name, and the rest is to be told all the same
+  }
 }

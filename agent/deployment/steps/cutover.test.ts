@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
-import type { EdgeProxy } from '../ports.ts';
+import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import type { ScriptedContext } from '../test-context.ts';
 import { tableView as tableOf, targetView, upstreamView } from '../../test-table.ts';
@@ -45,14 +47,23 @@ const RESTARTED: Partial<EdgeProxy> = {
 
 const AT = '2030-01-01T00:00:01.000Z';
 
-function contextWith(proxy: Partial<EdgeProxy>, signal?: AbortSignal): ScriptedContext {
+const UP = { running: true, address: '172.20.0.3' } as ContainerState;
+
+function contextWith(
+  proxy: Partial<EdgeProxy>,
+  signal?: AbortSignal,
+  containers: Partial<ContainerRuntime> = { inspect: async () => UP },
+): ScriptedContext {
   const domains = [
     { host: 'shop.example', pathPrefix: '/' },
     { host: 'example.org', pathPrefix: '/shop' },
   ];
   return aContext({
     job: aJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
-    ports: { proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }) },
+    ports: {
+      proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }),
+      containers: scripted<ContainerRuntime>('containers', { keepRunning: async () => undefined, ...containers }),
+    },
     outputs: RUNNING,
     ...(signal && { signal }),
   });
@@ -123,6 +134,52 @@ describe('the step cutover', () => {
     assert.equal(flips[0]?.expectedGeneration, 0);
     assert.equal(receipt.previous, null);
     assert.equal(receipt.drain, null);
+  });
+
+  test('an app that has ended since its last check is not flipped to', async () => {
+    const context = contextWith({ table: inTurn(tableOf(upstream(1, IDS.previous))) }, undefined, {
+      inspect: async () => ({ ...UP, running: false, address: null, exitCode: 3, oomKilled: false }),
+      tail: async () => ['no database'],
+    });
+    await assert.rejects(cutover.run(context), {
+      code: 'ORK_APP_EXITED',
+      message: /ended with exit code 3 between its last check and the flip\. Its last line: no database/,
+    });
+  });
+
+  test('an engine that does not answer before the flip holds it up no more than after it', async () => {
+    const context = contextWith({ table: inTurn(tableOf()), flip: async () => answer({ previous: null }) }, undefined, {
+      inspect: () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'silent')),
+    });
+    assert.equal((await cutover.run(context)).generation, 2);
+  });
+
+  test('a reboot after the flip: the app is started again, at its new address, though the proxy knows no way back', async (t) => {
+    const app = createServer((socket) => socket.destroy()).listen(8080, '127.0.0.7');
+    t.after(() => app.close());
+    await once(app, 'listening');
+    const flips: string[] = [];
+    let running = false;
+    const state = () => ({ ...UP, running, address: running ? '127.0.0.7' : null }) as ContainerState;
+    const context = contextWith(
+      {
+        table: inTurn(tableOf(upstream(2, IDS.deployment))),
+        flip: async ({ entry }) => {
+          flips.push(entry.targets[0]?.address ?? '');
+          return answer({ changed: false, previous: null });
+        },
+      },
+      undefined,
+      {
+        inspect: async () => state(),
+        start: async () => {
+          running = true;
+          return state();
+        },
+      },
+    );
+    await cutover.run(context);
+    assert.deepEqual(flips, ['172.20.0.3', '127.0.0.7']);
   });
 
   test('a newer generation that serves already: stale, and nothing is flipped', async () => {

@@ -7,12 +7,14 @@
  * visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is called again; when it
  * throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
  */
-import { OrkestrError } from '../../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { drainTarget } from '../drain.ts';
 import { servingPort } from '../port.ts';
 import { describeReceipt, makeReceipt } from '../receipt.ts';
 import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts';
+import { addressNow, standUp } from '../standing.ts';
+import { names } from '../step.ts';
 import type { Step, StepContext } from '../step.ts';
 
 /** How often the flip is tried when its answer was lost or something else changed the upstream in between. */
@@ -51,15 +53,7 @@ function isOurs(upstream: UpstreamView | undefined, { job }: StepContext): boole
 /** Flip, whatever happens to the answers. */
 async function flip(context: StepContext): Promise<FlipAnswer> {
   const { job, output, ports, log, signal } = context;
-  const target = output('deploy');
-  const port = servingPort(target, output('health'));
-  const entry = {
-    id: job.environment.id,
-    generation: job.generation,
-    targets: [{ id: job.deploymentId, address: target.address, port }],
-    routes: job.settings.domains,
-    edge: job.settings.edge,
-  };
+  const port = servingPort(output('deploy'), output('health'));
   for (let attempt = 1; ; attempt += 1) {
     // Read anew each time: a lost answer may hide a flip that was done, and the proxy answers that one again.
     const before = await upstreamOf(context);
@@ -68,6 +62,14 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
     if (seen > job.generation || (seen === job.generation && !isOurs(before, context))) throw stale(seen, context);
     // The last moment to turn back. After the call below a cancellation comes too late.
     if (!isOurs(before, context)) signal.throwIfAborted();
+    const address = await addressNow(context, isOurs(before, context));
+    const entry = {
+      id: job.environment.id,
+      generation: job.generation,
+      targets: [{ id: job.deploymentId, address, port }],
+      routes: job.settings.domains,
+      edge: job.settings.edge,
+    };
     try {
       const answer = await ports.proxy.flip({ entry, expectedGeneration: seen });
       log.line(`generation ${answer.generation} serves${answer.changed ? '' : ' (it had been flipped before)'}`);
@@ -99,7 +101,11 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
  * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
  */
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
-  if (previous === null || previous.targetId === context.job.deploymentId) return null;
+  if (previous === null || previous.targetId === context.job.deploymentId) {
+    // After a reboot it has no restart policy yet, and may come up at another address.
+    if (await standUp(context)) await flip(context);
+    return null;
+  }
   const { targetId, inFlight, streams } = previous;
   context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);
   const over = new AbortController();
@@ -107,8 +113,7 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
   const isKept = context.previous?.deploymentId === targetId;
   const drained = drainTarget(context, targetId, over.signal);
   const watched = isKept ? watchWindow(context, targetId, over.signal) : Promise.resolve();
-  // Streams may take a day to drain: once all else is done, no other deployment is to wait for them.
-  const work = [drained, watched.then(context.leaveSlot)] as const;
+  const work = [drained, watched.then(() => stay(context))] as const;
   try {
     return (await Promise.all(work))[0];
   } finally {
@@ -117,4 +122,20 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
     over.abort();
     await Promise.allSettled(work);
   }
+}
+
+/**
+ * What is left is the drain, and streams may take a day to end: meanwhile no other deployment is to wait for them, and an app
+ * that crashes is started again as any that is live.
+ */
+async function stay(context: StepContext): Promise<void> {
+  const { job, ports, log } = context;
+  try {
+    await ports.containers.keepRunning(names.container(job.deploymentId));
+  } catch (error) {
+    // The last step does it again; nothing of the drain depends on it.
+    log.line(`the engine does not take that the app is to be kept running: ${toErrorReport(error).message}`);
+  }
+  context.takeOver();
+  context.leaveSlot();
 }

@@ -1,4 +1,5 @@
 /** Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../room.ts). */
+import type { Settings } from '../../../protocol/job.ts';
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
 import { ownerOf } from '../owner.ts';
@@ -7,6 +8,8 @@ import { choosePort } from '../port.ts';
 import { giveRoomBack, makeRoom } from '../room.ts';
 import type { Step, StepContext } from '../step.ts';
 import { names } from '../step.ts';
+
+const HELD_GRACE_SECONDS = 5;
 
 export const deploy: Step<'deploy'> = {
   name: 'deploy',
@@ -48,7 +51,7 @@ export const deploy: Step<'deploy'> = {
 
   async undo(context) {
     const { job, ports } = context;
-    await ports.containers.stopAndRemove(names.container(job.deploymentId), job.settings.stopGraceSeconds);
+    await ports.containers.stopAndRemove(names.container(job.deploymentId), graceSeconds(job.settings));
     await giveRoomBack(context);
     // Of the others the step build takes back what it made.
     if (mayPull(job)) await dropImages(context);
@@ -58,6 +61,10 @@ export const deploy: Step<'deploy'> = {
     await ports.containers.removeNetwork(names.network(job.project.id));
   },
 };
+
+/** Where visitors are held they wait for this, and none of them has been on it yet. */
+const graceSeconds = ({ cutover, stopGraceSeconds }: Settings): number =>
+  cutover === 'hold' ? Math.min(stopGraceSeconds, HELD_GRACE_SECONDS) : stopGraceSeconds;
 
 /** The port that was found by the release a rollback goes back to, or by the deployment that is live. */
 function foundEarlier({ job, previous }: StepContext): number | null {

@@ -2,6 +2,7 @@
  * Step 7, finalize: the deployment is live. Keep it running, stop and remove what it supersedes, prune images, free the
  * workspace. Comes after the point of no return, so there is no undo: it is called again until it is done.
  */
+import { toErrorReport } from '../../../protocol/errors.ts';
 import { portToRemember } from '../port.ts';
 import type { OwnedImage } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
@@ -41,14 +42,21 @@ async function removeSuperseded({ job, ports, log }: StepContext): Promise<void>
 /** The image as this host names it. */
 const imageIdOf = ({ output }: StepContext): string => output('deploy').imageId ?? output('build').id;
 
-/** Removes images beyond the plan's number; the ids of those that went. An image in use stays, as the engine refuses it. */
+/**
+ * Removes images beyond the plan's number; the ids of those that went. An image in use stays, as the engine refuses it. One that the
+ * engine cannot let go is no failure of a deployment that serves: the next one tries again.
+ */
 async function prune(context: StepContext): Promise<string[]> {
   const { job, ports, log } = context;
   const pruned: string[] = [];
   for (const id of surplus(await ports.images.list(job.environment.id), imageIdOf(context), job.keepImages)) {
-    if (!(await ports.images.remove(id))) continue;
-    log.line(`removed image ${id}`);
-    pruned.push(id);
+    try {
+      if (!(await ports.images.remove(id))) continue;
+      log.line(`removed image ${id}`);
+      pruned.push(id);
+    } catch (error) {
+      log.line(`image ${id} could not be removed: ${toErrorReport(error).message}`);
+    }
   }
   return pruned;
 }
@@ -57,7 +65,5 @@ async function prune(context: StepContext): Promise<string[]> {
  * Ids beyond the `keep` that stay: the live one, whatever its age, and the newest of the others. Counted by id, for a build
  * without any change gives one image two names.
  */
-export function surplus(images: readonly OwnedImage[], live: string, keep: number): string[] {
-  const newestFirst = images.toSorted((a, b) => b.createdAt - a.createdAt).map(({ id }) => id);
-  return [...new Set([live, ...newestFirst])].slice(keep);
-}
+export const surplus = (newestFirst: readonly OwnedImage[], live: string, keep: number): string[] =>
+  [...new Set([live, ...newestFirst.map(({ id }) => id)])].slice(keep);

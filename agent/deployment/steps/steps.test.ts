@@ -239,7 +239,7 @@ describe('the step build', () => {
     await build.undo?.(aContext({ ports: { images } }));
     return removed;
   };
-  const owned = (deploymentId: string): OwnedImage => ({ id: image.id, reference: 'r', deploymentId, createdAt: 1 });
+  const owned = (deploymentId: string): OwnedImage => ({ id: image.id, reference: 'r', deploymentId });
 
   test('undo removes its image', async () => {
     assert.deepEqual(await undoWith(image, [owned(IDS.deployment)]), [image.id]);
@@ -337,7 +337,12 @@ describe('the step deploy', () => {
 });
 
 describe('the step finalize', () => {
-  const finalizeWith = async (parts: { listed?: OwnedImage[]; keepImages?: number; inUse?: string[] }) => {
+  const finalizeWith = async (parts: {
+    listed?: OwnedImage[];
+    keepImages?: number;
+    inUse?: string[];
+    broken?: string[];
+  }) => {
     const calls: string[] = [];
     const context = aContext({
       job: aJob({ keepImages: parts.keepImages ?? 2 }),
@@ -361,6 +366,7 @@ describe('the step finalize', () => {
           list: async () => parts.listed ?? [],
           remove: async (imageId) => {
             calls.push(`prune ${imageId}`);
+            if (parts.broken?.includes(imageId) === true) throw new Error('unrecognized image ID');
             return parts.inUse?.includes(imageId) !== true;
           },
         }),
@@ -369,11 +375,10 @@ describe('the step finalize', () => {
     });
     return { release: await finalize.run(context), calls };
   };
-  const owned = (imageId: string, createdAt: number): OwnedImage => ({
+  const owned = (imageId: string): OwnedImage => ({
     id: imageId,
     reference: 'r',
     deploymentId: IDS.previous,
-    createdAt,
   });
 
   test('keeps the new container, removes the others of the environment only, and tells the release', async () => {
@@ -392,20 +397,31 @@ describe('the step finalize', () => {
   });
 
   test('prunes images beyond the number and tells those that really went', async () => {
-    const listed = [owned(image.id, 4), owned(id('b'), 3), owned(id('c'), 2), owned(id('d'), 1)];
+    const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
     const { release, calls } = await finalizeWith({ listed, inUse: [id('c')] });
     assert.ok(calls.includes(`prune ${id('c')}`));
     assert.deepEqual(release.prunedImages, [id('d')]);
   });
 
+  test('an old image that the engine cannot let go fails no deployment, and keeps no other from going', async () => {
+    const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
+    const { release } = await finalizeWith({ listed, broken: [id('c')] });
+    assert.deepEqual(release.prunedImages, [id('d')]);
+  });
+
+  test('of the others those of the newest deployments stay, in the order of the store', () => {
+    assert.deepEqual(surplus([owned(image.id), owned(id('b')), owned(id('c'))], image.id, 2), [id('c')]);
+    assert.deepEqual(surplus([owned(image.id), owned(id('c')), owned(id('b'))], image.id, 2), [id('b')]);
+  });
+
   test('after a rollback the live image stays, though it is the oldest', () => {
-    const listed = [owned(id('b'), 3), owned(id('c'), 2), owned(image.id, 1)];
+    const listed = [owned(id('b')), owned(id('c')), owned(image.id)];
     assert.deepEqual(surplus(listed, image.id, 2), [id('c')]);
     assert.deepEqual(surplus(listed, image.id, 1), [id('b'), id('c')]);
   });
 
   test('one image under two names counts once and is never pruned for its older name', () => {
-    const listed = [owned(image.id, 3), owned(id('b'), 2), owned(image.id, 1)];
+    const listed = [owned(image.id), owned(id('b')), owned(image.id)];
     assert.deepEqual(surplus(listed, image.id, 2), []);
   });
 

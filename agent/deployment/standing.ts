@@ -1,0 +1,57 @@
+/**
+ * Whether the target of a deployment still stands where it was probed. Until it has taken over nobody starts it again: a reboot, or
+ * an engine that took its containers with it, stops it, and its address may be another one's then.
+ */
+import { toErrorReport } from '../../protocol/errors.ts';
+import { diagnoseExit, TAIL_LINES } from './diagnosis.ts';
+import { servingPort } from './port.ts';
+import type { ContainerState } from './ports.ts';
+import { restart } from './restart.ts';
+import type { StepContext } from './step.ts';
+
+/** Once a second: it has started before. */
+const RESTART_TRIES = 60;
+
+/** Whether it runs, at the address that the step deploy has told. */
+export async function stands(context: StepContext): Promise<boolean> {
+  const state = await look(context);
+  return state?.running === true && state.address === context.output('deploy').address;
+}
+
+/**
+ * Its address, now that visitors are to come.
+ * @throws OrkestrError ORK_APP_EXITED, ORK_APP_MEMORY when it does not run and none has come yet
+ */
+export async function addressNow(context: StepContext, hasFlipped: boolean): Promise<string> {
+  const { job, output, ports } = context;
+  const { address, containerName } = output('deploy');
+  const state = await look(context);
+  if (state === undefined || hasFlipped || state?.running === true) return state?.address ?? address;
+  const tail = state === null ? [] : await ports.containers.tail(containerName, TAIL_LINES);
+  throw diagnoseExit(state, job.settings.limits.memoryMiB, tail, 'between its last check and the flip');
+}
+
+/**
+ * Past the flip, where there is no target to go back to, it is started again.
+ * @returns whether it had to be
+ * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED
+ */
+export async function standUp(context: StepContext): Promise<boolean> {
+  const { job, output, ports, log, signal } = context;
+  const state = await look(context);
+  if (state === undefined || state?.running === true) return false;
+  log.line('visitors are on it and it does not run: starting it again');
+  const port = servingPort(output('deploy'), output('health'));
+  await restart(ports, { deploymentId: job.deploymentId, port, tries: RESTART_TRIES }, signal);
+  return true;
+}
+
+/** Null: it is gone. Undefined: the engine does not answer, which says nothing about an app that was healthy a moment ago. */
+async function look({ output, ports, log }: StepContext): Promise<ContainerState | null | undefined> {
+  try {
+    return await ports.containers.inspect(output('deploy').containerName);
+  } catch (error) {
+    log.line(`no look at the container before visitors come: ${toErrorReport(error).message}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { LABEL } from '../lib/labels.ts';
+import { systemClock } from '../lib/clock.ts';
+import { silent } from '../test-bench.ts';
+import { makeEngine } from './engine.ts';
+import { watchStarts } from './starts.ts';
+
+/** An engine whose events the test writes. */
+async function aScene(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'ork-starts-'));
+  const listeners: ServerResponse[] = [];
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    if (request.url === '/version') return response.end(JSON.stringify({ ApiVersion: '1.41', MinAPIVersion: '1.12' }));
+    asked.push(decodeURIComponent(request.url ?? ''));
+    response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+    listeners.push(response);
+    return response;
+  }).listen(join(folder, 's'));
+  await once(server, 'listening');
+  const told: (string | null)[] = [];
+  const stop = new AbortController();
+  const watch = {
+    scope: '0a0b0c0d',
+    onStart: (deploymentId: string | null) => void told.push(deploymentId),
+    clock: { sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(1, signal) },
+    random: () => 0.5,
+    log: silent,
+  };
+  const ended = watchStarts(makeEngine({ socketPath: join(folder, 's') }), watch, stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await ended;
+    server.closeAllConnections();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const until = async (holds: () => boolean): Promise<void> => {
+    for (let looks = 0; !holds(); looks += 1) {
+      assert.ok(looks < 500, 'in time');
+      await delay(10);
+    }
+  };
+  return { listeners, asked, told, stop, ended, until };
+}
+
+const start = (deploymentId: string): string =>
+  `${JSON.stringify({ Action: 'start', Actor: { Attributes: { [LABEL.deployment]: deploymentId } } })}\n`;
+
+test('starts of this agent are told as they come, also where one comes in pieces', async (t) => {
+  const { listeners, asked, told, until } = await aScene(t);
+  await until(() => listeners.length === 1);
+  assert.match(asked[0] ?? '', /"event":\["start"\].*"orkestr\.scope=0a0b0c0d"/);
+  const [first, second] = [start('a'), start('b')];
+  listeners[0]?.write(first + second.slice(0, 20));
+  await until(() => told.length === 1);
+  listeners[0]?.write(second.slice(20));
+  await until(() => told.length === 2);
+  assert.deepEqual(told, ['a', 'b']);
+});
+
+test('an engine that was away is listened to again, and what may have been missed is told', async (t) => {
+  const { listeners, told, until } = await aScene(t);
+  await until(() => listeners.length === 1);
+  listeners[0]?.destroy();
+  await until(() => listeners.length === 2);
+  listeners[1]?.write(start('c'));
+  await until(() => told.length === 2);
+  assert.deepEqual(told, [null, 'c']);
+  // Something else than an event is an engine that is away, too.
+  listeners[1]?.write('no JSON\n');
+  await until(() => listeners.length === 3);
+});
+
+test('the end of the watch closes its connection', async (t) => {
+  const { listeners, stop, ended, until } = await aScene(t);
+  await until(() => listeners.length === 1);
+  stop.abort();
+  await ended;
+  await until(() => listeners[0]?.destroyed === true);
+});
