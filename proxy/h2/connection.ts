@@ -155,8 +155,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     return this.#turns.allowance(most);
   }
 
-  spend(octets: number): void {
-    this.#toll.sent(octets);
+  spend(octets: number, isCut: boolean): void {
+    this.#toll.sent(octets, isCut);
     this.#turns.spend(octets);
   }
 

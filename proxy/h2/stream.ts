@@ -24,7 +24,8 @@ export interface StreamHome {
   readonly block: FieldBlock;
   /** Octets of a body that the connection would send now, at most so many; nothing while others wait for their turn. */
   allowance(most: number): number;
-  spend(octets: number): void;
+  /** @param isCut there was more, which a window had no room for */
+  spend(octets: number, isCut: boolean): void;
   /** It has something to send, and will be asked to. */
   enqueue(stream: ServerStream): void;
   /** The client broke a rule of the protocol that concerns this stream. */
@@ -263,8 +264,8 @@ export class ServerStream {
       if (length <= 0) break;
       this.#frameAt = this.#home.output.data(this.id, bytes, at, at + length, 0);
       this.#window -= length;
-      this.#home.spend(length);
       at += length;
+      this.#home.spend(length, at < last);
     }
     this.sent += at - start;
     return at;

@@ -182,6 +182,21 @@ test('rapid resets end the connection before they cost the app much (CVE-2023-44
   assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM);
 });
 
+test('a client that cancels one request in five, as with deadlines, is no attacker', async (t) => {
+  const { edge } = await lab(t);
+  const client = await RawClient.open(t, edge);
+  for (let round = 0; round < 40 && !client.ended; round += 1) {
+    const first = 200 * round + 1;
+    for (let stream = first; stream < first + 200; stream += 2) {
+      client.request(stream, GET);
+      if (stream % 10 === 1) client.send(frame(FRAME.reset, 0, stream, number(8)));
+    }
+    const last = first + 198;
+    await eventually('the last answer', () => client.ended || client.of(last, FRAME.data).length > 0);
+  }
+  assert.equal(client.ended, false);
+});
+
 test('streams that a client makes us reset count too (CVE-2025-8671)', async (t) => {
   const { edge } = await lab(t, () => undefined);
   const client = await RawClient.open(t, edge);
@@ -300,6 +315,41 @@ test('a client that measures and widens its windows with every frame of a large 
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.deepEqual([got, client.ended], [size, false]);
+});
+
+test('a client that widens its windows and measures with every small message of a stream is no flood', async (t) => {
+  const messages = 2000;
+  const { edge } = await lab(t, (wire) =>
+    wire.socket.once('data', () => {
+      wire.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      wire.send(`5\r\nhello\r\n`.repeat(messages));
+    }),
+  );
+  const client = await RawClient.open(t, edge);
+  // As gRPC does in Go and in Dart, each message in a frame of its own.
+  for (let round = 0; round < 3; round += 1) {
+    client.frames.length = 0;
+    const stream = 2 * round + 1;
+    client.request(stream, GET);
+    await eventually('all messages', () => client.ended || client.of(stream, FRAME.data).length === messages);
+    for (let index = 0; index < messages; index += 1) {
+      client.send(update(0, 5), update(stream, 5), frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    }
+    await eventually('all answers', () => client.ended || client.of(0, FRAME.ping).length === messages);
+  }
+  assert.equal(client.ended, false);
+});
+
+test('a client that wants a large answer octet by octet is cut off', async (t) => {
+  const { edge } = await lab(t, answering(`HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(50_000)}`));
+  const client = await RawClient.open(t, edge, setting(4, 1));
+  client.request(1, GET);
+  for (let round = 0; round < 5000 && !client.ended; round += 1) {
+    client.send(update(1, 1));
+    if (round % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await eventually('its end', () => client.ended);
+  assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM);
 });
 
 test('a client that reads no answers is not read either, and gets them all when it does', async (t) => {
