@@ -47,6 +47,8 @@ const MAX_STREAMS = 128;
  * a client's uploads together have as much per round trip.
  */
 const CONNECTION_WINDOW = 1_048_576;
+/** By how much the windows of its uploads may be larger than the protocol's, in all: what is held for apps that stop. */
+const LENT_WINDOW = 1_048_576;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
 export class Http2Connection implements FrameSink, BlockSink, StreamHome {
@@ -76,6 +78,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
    * they are given back as they come, and its window is never used up.
    */
   #used = 0;
+  #lendable = LENT_WINDOW;
   #tableIsEmpty = false;
   /** The client has acknowledged our settings, and so our limits. */
   #limitsKnown = false;
@@ -160,6 +163,12 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#turns.spend(octets);
   }
 
+  lend(most: number): number {
+    const lent = Math.min(most, this.#lendable);
+    this.#lendable -= lent;
+    return lent;
+  }
+
   enqueue(stream: ServerStream): void {
     this.#turns.add(stream);
   }
@@ -171,6 +180,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   closed(stream: ServerStream, byUs: boolean): void {
     this.streams.delete(stream.id);
+    this.#lendable += stream.lent;
     this.#turns.remove(stream);
     if (byUs) this.#reset.add(stream.id);
     this.#handler.streamClosed(stream);
