@@ -71,6 +71,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   /** Of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
   #lastStream = 0;
+  /** The newest gap between two streams: what is in it was never used and never will be (RFC 9113 section 5.1.1). */
+  #passedOver = { after: 0, before: 0 };
   /** Streams above it are not served; we have said so. */
   #lastServed = MAX_WINDOW;
   /**
@@ -209,7 +211,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
         return this.#priority(id, end - start);
       case FRAME.goaway:
         check(id === 0, CODE.protocolError, 'GOAWAY of a stream');
-        return check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
+        check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
+        return this.#toll.frame();
       case FRAME.pushPromise:
         throw new ConnectionError(CODE.protocolError, 'a client pushes');
       default:
@@ -272,16 +275,18 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#decoder.decode(bytes, start, end, fields);
     const stream = this.streams.get(id);
     if (stream !== undefined) this.#trailers(stream, isLast, fields);
-    else if (id <= this.#lastStream) this.#late(id);
+    else if (id <= this.#lastStream) this.#behind(id);
     else if (id <= this.#lastServed) this.#open(id, isLast, fields);
     else {
       // We have said so: its client asks elsewhere.
       this.#lastStream = id;
       this.#reset.add(id);
+      this.#toll.frame();
     }
   }
 
   #open(id: number, isLast: boolean, fields: FieldList): void {
+    if (id > this.#lastStream + 2) this.#passedOver = { after: this.#lastStream, before: id };
     this.#lastStream = id;
     if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
@@ -292,6 +297,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       if (isLast) stream.requestEnds([]);
       this.#handler.request(stream, fields, !isLast);
     }
+  }
+
+  /** HEADERS of a stream that was there, or that was passed over. */
+  #behind(id: number): void {
+    const { after, before } = this.#passedOver;
+    check(id <= after || id >= before, CODE.protocolError, 'a stream that was passed over');
+    this.#late(id);
   }
 
   #trailers(stream: ServerStream, isLast: boolean, fields: FieldList): void {
