@@ -64,7 +64,7 @@ function readAddress(req: IncomingMessage, client: Client): Request | Failure {
   const header = req.headers.host;
   const host = header === undefined ? null : normalizeHost(header);
   if (named !== 1 || header === undefined || host === null) return refused(400, 'The request needs one valid Host.');
-  const target = originForm(req.url ?? '', host);
+  const target = originForm(req.url ?? '', host, client.secure);
   if (target === null) return refused(400, 'The request target is not a path, or not of the host that Host names.');
   return {
     host,
@@ -80,10 +80,14 @@ function readAddress(req: IncomingMessage, client: Client): Request | Failure {
 /** Characters that a request target may have: RFC 9112 section 3.2 without the fragment, and raw bytes of UTF-8 paths. */
 const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
+/** What is asked for by https is not answered in the clear. */
+const PLAIN_SCHEME = /^http:\/\/([^/?#]+)([^#]*)$/i;
+const ANY_SCHEME = /^https?:\/\/([^/?#]+)([^#]*)$/i;
+
 /** Absolute form (RFC 9112 section 3.2.2) becomes origin form; it must name the same host as Host. Null: refused. */
-function originForm(url: string, host: string): string | null {
+function originForm(url: string, host: string, secure: boolean): string | null {
   if (url.startsWith('/')) return ORIGIN_FORM.test(url) ? url : null;
-  const [, authority, rest] = /^http:\/\/([^/?#]+)([^#]*)$/i.exec(url) ?? [];
+  const [, authority, rest] = (secure ? ANY_SCHEME : PLAIN_SCHEME).exec(url) ?? [];
   if (authority === undefined || normalizeHost(authority) !== host) return null;
-  return originForm(rest?.startsWith('/') ? rest : `/${rest ?? ''}`, host);
+  return originForm(rest?.startsWith('/') ? rest : `/${rest ?? ''}`, host, secure);
 }

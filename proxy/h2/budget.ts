@@ -1,7 +1,10 @@
 /** A credit that comes back with time. */
 export interface BudgetLimits {
+  /** At the beginning, and at most by time alone. */
   readonly burst: number;
   readonly perSecond: number;
+  /** At most with what was earned; `burst` when absent. */
+  readonly most?: number;
 }
 
 export class Budget {
@@ -19,7 +22,7 @@ export class Budget {
   /** False when it is used up. */
   take(now: number, cost = 1): boolean {
     const { burst, perSecond } = this.#limits;
-    this.#credit = Math.min(burst, this.#credit + ((now - this.#at) * perSecond) / 1000);
+    if (this.#credit < burst) this.#credit = Math.min(burst, this.#credit + ((now - this.#at) * perSecond) / 1000);
     this.#at = now;
     if (this.#credit < cost) return false;
     this.#credit -= cost;
@@ -28,6 +31,7 @@ export class Budget {
 
   /** Some of it comes back by what was done for it. */
   earn(credit: number): void {
-    this.#credit = Math.min(this.#limits.burst, this.#credit + credit);
+    const { burst, most = burst } = this.#limits;
+    this.#credit = Math.min(most, this.#credit + credit);
   }
 }

@@ -47,6 +47,8 @@ const MAX_STREAMS = 128;
  * a client's uploads together have as much per round trip.
  */
 const CONNECTION_WINDOW = 1_048_576;
+/** By how much the windows of its uploads may be larger than the protocol's, in all: what is held for apps that stop. */
+const LENT_WINDOW = 1_048_576;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
 export class Http2Connection implements FrameSink, BlockSink, StreamHome {
@@ -69,6 +71,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   /** Of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
   #lastStream = 0;
+  /** The newest gap between two streams: what is in it was never used and never will be (RFC 9113 section 5.1.1). */
+  #passedOver = { after: 0, before: 0 };
   /** Streams above it are not served; we have said so. */
   #lastServed = MAX_WINDOW;
   /**
@@ -76,6 +80,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
    * they are given back as they come, and its window is never used up.
    */
   #used = 0;
+  #lendable = LENT_WINDOW;
   #tableIsEmpty = false;
   /** The client has acknowledged our settings, and so our limits. */
   #limitsKnown = false;
@@ -155,9 +160,15 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     return this.#turns.allowance(most);
   }
 
-  spend(octets: number): void {
-    this.#toll.sent(octets);
+  spend(octets: number, isCut: boolean): void {
+    this.#toll.sent(octets, isCut);
     this.#turns.spend(octets);
+  }
+
+  lend(most: number): number {
+    const lent = Math.min(most, this.#lendable);
+    this.#lendable -= lent;
+    return lent;
   }
 
   enqueue(stream: ServerStream): void {
@@ -171,6 +182,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   closed(stream: ServerStream, byUs: boolean): void {
     this.streams.delete(stream.id);
+    this.#lendable += stream.lent;
     this.#turns.remove(stream);
     if (byUs) this.#reset.add(stream.id);
     this.#handler.streamClosed(stream);
@@ -199,7 +211,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
         return this.#priority(id, end - start);
       case FRAME.goaway:
         check(id === 0, CODE.protocolError, 'GOAWAY of a stream');
-        return check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
+        check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
+        return this.#toll.frame();
       case FRAME.pushPromise:
         throw new ConnectionError(CODE.protocolError, 'a client pushes');
       default:
@@ -262,16 +275,18 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#decoder.decode(bytes, start, end, fields);
     const stream = this.streams.get(id);
     if (stream !== undefined) this.#trailers(stream, isLast, fields);
-    else if (id <= this.#lastStream) this.#late(id);
+    else if (id <= this.#lastStream) this.#behind(id);
     else if (id <= this.#lastServed) this.#open(id, isLast, fields);
     else {
       // We have said so: its client asks elsewhere.
       this.#lastStream = id;
       this.#reset.add(id);
+      this.#toll.frame();
     }
   }
 
   #open(id: number, isLast: boolean, fields: FieldList): void {
+    if (id > this.#lastStream + 2) this.#passedOver = { after: this.#lastStream, before: id };
     this.#lastStream = id;
     if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
@@ -282,6 +297,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       if (isLast) stream.requestEnds([]);
       this.#handler.request(stream, fields, !isLast);
     }
+  }
+
+  /** HEADERS of a stream that was there, or that was passed over. */
+  #behind(id: number): void {
+    const { after, before } = this.#passedOver;
+    check(id <= after || id >= before, CODE.protocolError, 'a stream that was passed over');
+    this.#late(id);
   }
 
   #trailers(stream: ServerStream, isLast: boolean, fields: FieldList): void {

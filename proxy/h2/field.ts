@@ -8,19 +8,10 @@ import { isClients } from '../general/headers.ts';
 export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';
 
 /**
- * What a regular field is to a request. `plain`: text between client and app. `dropped`: no field by its grammar, as if it
- * was not there. `malformed`: the request that has it is.
+ * What a regular field is to a request. `plain`: text between client and app. `malformed`: the request that has it is, as
+ * with all that is no field by its grammar (RFC 9113 section 8.2.1): an app would miss what was passed over.
  */
-export type Kind =
-  | 'cookie'
-  | 'host'
-  | 'content-length'
-  | 'content-type'
-  | 'te'
-  | 'expect'
-  | 'plain'
-  | 'dropped'
-  | 'malformed';
+export type Kind = 'cookie' | 'host' | 'content-length' | 'content-type' | 'te' | 'expect' | 'plain' | 'malformed';
 
 const PSEUDO: ReadonlyMap<string, Pseudo> = new Map([
   [':method', 'method'],
@@ -46,7 +37,6 @@ const KNOWN: ReadonlyMap<string, Kind> = new Map([
 
 /** A token without upper-case letters (RFC 9113 section 8.2). */
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-const UPPER_CASE = /[A-Z]/;
 /** No control but the tab (RFC 9110 section 5.5), and no white space at either end (RFC 9113 section 8.2.1). */
 // oxlint-disable-next-line no-control-regex -- they are what must not be there
 const VALUE = /^(?![\t ])[\t\x20-\x7e\x80-\xff]*$(?<![\t ])/;
@@ -82,20 +72,17 @@ export class Field {
   }
 }
 
-/** Paths and authorities are looked at by the request: they are answered, not reset. */
+/** Null: malformed. What paths and authorities say is looked at by the request: that is answered, not reset. */
 function pseudoOf(name: string, value: string): Pseudo | null {
   const pseudo = PSEUDO.get(name) ?? null;
   if (pseudo === 'method') return METHOD.test(value) ? pseudo : null;
   if (pseudo === 'scheme') return value === 'https' || value === 'http' ? pseudo : null;
-  return VALUE.test(value) ? pseudo : null;
+  return value !== '' && VALUE.test(value) ? pseudo : null;
 }
 
 function kindOf(name: string, value: string): Kind {
   const known = KNOWN.get(name);
-  if (known === undefined) {
-    if (NAME.test(name)) return VALUE.test(value) ? 'plain' : 'dropped';
-    return UPPER_CASE.test(name) ? 'malformed' : 'dropped';
-  }
+  if (known === undefined) return NAME.test(name) && VALUE.test(value) ? 'plain' : 'malformed';
   if (known === 'content-length') return LENGTH.test(value) ? known : 'malformed';
   if (known === 'te') return value.toLowerCase() === 'trailers' ? known : 'malformed';
   return VALUE.test(value) ? known : 'malformed';

@@ -4,12 +4,13 @@ import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import type { CallFailure } from '../fast/call.ts';
 import { Gathered } from '../gathered.ts';
+import { isBodyless } from '../general/headers.ts';
 import { asObject, passedFields, passedTrailerFields } from './fields.ts';
 import type { Leg, LegSink } from './leg.ts';
 import type { TargetSession } from './target-sessions.ts';
 
 export interface Http2Ask {
-  /** Names and values in turn, pseudo fields in front. */
+  /** Names and values in turn, pseudo fields in front, the method first. */
   readonly head: string[];
   readonly hasBody: boolean;
   /** ms from the last byte sent to the head of the answer. */
@@ -161,7 +162,9 @@ export class Http2Leg implements Leg {
     const fields = passedFields(list, status);
     const isEmpty = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const declared = fields.indexOf('content-length');
-    if (!isEmpty && declared >= 0) this.#left = Number(fields[declared + 1]);
+    // With HEAD and 304 it is of a body that is not sent, and an app may end such an answer in a frame of its own.
+    const hasBody = !isEmpty && !isBodyless(this.#ask.head[1], status);
+    if (hasBody && declared >= 0) this.#left = Number(fields[declared + 1]);
     this.#sink.answered(status, fields, isEmpty);
     stream.on('data', (bytes: Buffer) => this.#body(stream, bytes));
     stream.on('end', () => this.#bodyEnded());

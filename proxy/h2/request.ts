@@ -145,8 +145,6 @@ export class Request implements Asked {
       case 'content-type':
         this.isGrpc = isGrpc(value);
         break;
-      case 'dropped':
-        return true;
       case 'malformed':
         return false;
       case 'plain':

@@ -24,7 +24,10 @@ export interface StreamHome {
   readonly block: FieldBlock;
   /** Octets of a body that the connection would send now, at most so many; nothing while others wait for their turn. */
   allowance(most: number): number;
-  spend(octets: number): void;
+  /** @param isCut there was more, which a window had no room for */
+  spend(octets: number, isCut: boolean): void;
+  /** Octets by which the window of an upload may grow, at most so many; they are the stream's until it is over. */
+  lend(most: number): number;
   /** It has something to send, and will be asked to. */
   enqueue(stream: ServerStream): void;
   /** The client broke a rule of the protocol that concerns this stream. */
@@ -80,6 +83,8 @@ export class ServerStream {
   /** What the client may still send, and what it may be told that it may send again. */
   #credit = DEFAULT_WINDOW;
   #used = 0;
+  /** By how much it is more than at the beginning. */
+  lent = 0;
   #isPaused = false;
   #isDropping = false;
   #lingers: NodeJS.Timeout | null = null;
@@ -152,7 +157,7 @@ export class ServerStream {
   /** The sink takes data again. */
   resume(): void {
     this.#isPaused = false;
-    this.#giveBack();
+    this.#giveBack(false);
   }
 
   /**
@@ -220,7 +225,7 @@ export class ServerStream {
 
   /** A frame is whole, and not the last one. */
   taken(): void {
-    if (!this.#isPaused) this.#giveBack();
+    if (!this.#isPaused) this.#giveBack(true);
   }
 
   requestEnds(trailers: readonly string[]): void {
@@ -263,8 +268,8 @@ export class ServerStream {
       if (length <= 0) break;
       this.#frameAt = this.#home.output.data(this.id, bytes, at, at + length, 0);
       this.#window -= length;
-      this.#home.spend(length);
       at += length;
+      this.#home.spend(length, at < last);
     }
     this.sent += at - start;
     return at;
@@ -283,11 +288,16 @@ export class ServerStream {
     this.#lingers ??= setTimeout(() => this.reset(CODE.noError), LINGER_MS);
   }
 
-  /** Lets the client send again what was taken, when it is worth a frame. */
-  #giveBack(): void {
+  /**
+   * Lets the client send again what was taken, when it is worth a frame.
+   * @param grows as much again, when the sink keeps up: so the window doubles per round trip
+   */
+  #giveBack(grows: boolean): void {
     if (!this.isOpen || this.#isRequestEnded || this.#used < DEFAULT_WINDOW / 2) return;
-    this.#home.output.windowUpdate(this.id, this.#used);
-    this.#credit += this.#used;
+    const more = grows && !this.#isDropping ? this.#home.lend(this.#used) : 0;
+    this.#home.output.windowUpdate(this.id, this.#used + more);
+    this.#credit += this.#used + more;
+    this.lent += more;
     this.#used = 0;
   }
 

@@ -4,7 +4,7 @@ import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 
 const DAY_MS = 86_400_000;
-/** ACME certificates are asked for anew 30 days before their end: with 14 left something keeps failing. */
+/** Of a certificate that nobody renews, or whose renewal keeps failing. */
 const SOON_DAYS = 14;
 
 export const certificates = defineCheck({
@@ -43,9 +43,11 @@ export const certificates = defineCheck({
   }),
 });
 
-function judgeOne({ host, notAfter, lastError }: CertificateView, now: number): Finding<'ended' | 'ends'>[] {
+function judgeOne({ host, notAfter, renewAt, lastError }: CertificateView, now: number): Finding<'ended' | 'ends'>[] {
   const days = Math.floor((Date.parse(notAfter) - now) / DAY_MS);
-  if (days >= SOON_DAYS) return [];
+  // Those of some CAs are good for a week or a day, and it is not their turn yet.
+  const isInTime = renewAt !== null && now < Date.parse(renewAt) && Date.parse(renewAt) < Date.parse(notAfter);
+  if (days >= SOON_DAYS || (days >= 0 && isInTime)) return [];
   const evidence = [`ends ${notAfter}`, ...(lastError === null ? [] : [`last try: ${lastError}`])];
   return [{ problem: days < 0 ? 'ended' : 'ends', values: { host, days }, evidence }];
 }

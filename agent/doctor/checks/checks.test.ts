@@ -80,6 +80,22 @@ test('a file system without types of folder entries is told', () => {
   assert.deepEqual(problems(judged), ['no-file-types']);
 });
 
+test('a certificate that is good for a week and renewed in time is no finding, one whose renewal is late is', () => {
+  const renewed = (renewAt: string) => {
+    const certificate = {
+      host: 'a.test',
+      source: 'acme',
+      issuer: 'x',
+      notAfter: '2030-01-04T00:00:00Z',
+      lastError: null,
+    } as const;
+    const list = { certificates: [{ ...certificate, renewAt }], missing: [] };
+    return problems(certificates.judge({ now: Date.parse('2030-01-01T00:00:00Z'), list }));
+  };
+  assert.deepEqual(renewed('2030-01-02T00:00:00Z'), []);
+  assert.deepEqual(renewed('2029-12-31T00:00:00Z'), ['ends']);
+});
+
 test('certificates are told before their end and after it, and domains without one', () => {
   const certificate = (notAfter: string) =>
     ({ host: 'a.test', source: 'acme', issuer: 'x', notAfter, renewAt: null, lastError: 'ORK_ACME_DNS' }) as const;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { CODE, ConnectionError } from './codes.ts';
 import { FieldBlock } from './field-block.ts';
 import { FieldList, HpackDecoder } from './hpack-decoder.ts';
@@ -167,4 +169,20 @@ test('what we encode is read as the same fields', () => {
   // A secret that nobody on the way may index (RFC 7541 section 7.1.3).
   block.begin(200).add('set-cookie', 'a=1');
   assert.equal((block.bytes[1] ?? 0) & 0xf0, 0x10);
+});
+
+test('a block is not kept once it was read: it may be 64 KiB, and its connection at rest for long', async () => {
+  const decoder = new HpackDecoder();
+  const read = (bytes: Buffer): WeakRef<Buffer> => {
+    decoder.decode(bytes, 0, bytes.length, new FieldList(LIST_BYTES));
+    return new WeakRef(bytes);
+  };
+  const kept = read(Buffer.from([0x82]));
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  assert.equal(kept.deref(), undefined);
+  // It lives on.
+  assert.deepEqual(decoded(decoder, '82'), [':method: GET']);
 });

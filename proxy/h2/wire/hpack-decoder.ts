@@ -11,6 +11,8 @@ const TABLE_ENTRIES = TABLE_BYTES / 32;
 /** Larger numbers than this mean nothing in a field block. */
 const MAX_NUMBER = 2 ** 24;
 
+const NOTHING = Buffer.alloc(0);
+
 const STATIC: readonly Field[] = STATIC_FIELDS.map(([name, value]) => new Field(name, value));
 
 /** Where a block is decoded to. It is used again for the next block: who keeps fields takes them out of it. */
@@ -69,7 +71,7 @@ export class HpackDecoder {
   #entries = 0;
   #tableBytes = 0;
   #maxTableBytes = TABLE_BYTES;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   #at = 0;
   #end = 0;
 
@@ -94,6 +96,8 @@ export class HpackDecoder {
       } else throw bad('the size of the table changes within a block');
       isFirst = false;
     }
+    // A connection at rest keeps no block.
+    this.#bytes = NOTHING;
   }
 
   #indexed(index: number): Field {

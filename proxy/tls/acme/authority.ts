@@ -12,7 +12,7 @@ import { LONGEST_WAIT_MS, waitAfter, waitAfterInterruption } from './back-off.ts
 import type { Challenges } from './challenges.ts';
 import type { Ledger } from './ledger.ts';
 import { placeOrder } from './order.ts';
-import type { ChallengeType, Issued } from './order.ts';
+import type { BegunOrder, ChallengeType, Issued } from './order.ts';
 import { AcmeProblem } from './problem.ts';
 import { askRenewalInfo, certificateIdOf, renewAtOf } from './renewal.ts';
 import type { CertificateStore } from './store.ts';
@@ -20,6 +20,8 @@ import type { Transport } from './transport.ts';
 
 /** How long a directory that did not answer is passed over, when it does not say it, ms. */
 const REST_MS = 300_000;
+/** How long one is that has told two hosts of a limit, at most, ms: the limit may be over before it said, or not be everybody's. */
+const LIMIT_REST_MS = 3_600_000;
 
 export interface AuthorityDependencies {
   readonly directories: readonly string[];
@@ -47,6 +49,10 @@ export class Authority {
   readonly #certificates: Map<string, Certificate>;
   /** Hosts whose certificate the disk did not take yet. */
   readonly #unsaved = new Map<string, Issued>();
+  /** Orders by host that their CA has not decided yet. Another in their place would count against its limits. */
+  readonly #begun = new Map<string, BegunOrder & { readonly directory: string }>();
+  /** Directories with the host that they last told of a limit. */
+  readonly #limited = new Map<string, string>();
   #wanted: readonly string[] | null = null;
   #running: Promise<void> | null = null;
   #again = false;
@@ -154,7 +160,8 @@ export class Authority {
   /** The directories in turn. A failed validation would fail at the others as well: it is the host's. */
   async #issue(host: string, offset: number): Promise<Issued & { directory: string }> {
     const { ledger, directories } = this.#deps;
-    let last = new AcmeProblem('ORK_ACME_UNREACHABLE', 'No CA directory answered lately', {
+    const why = 'No CA takes an order now: each did not answer, or told of a limit, and is left alone for a while';
+    let last = new AcmeProblem('ORK_ACME_UNREACHABLE', why, {
       retryAfterMs: Math.max(
         0,
         Math.min(...directories.map((url) => this.#notBefore(ledger.restOf(url)))) - this.#now(),
@@ -163,21 +170,46 @@ export class Authority {
     for (const directory of directories) {
       if (this.#notBefore(ledger.restOf(directory)) > this.#now()) continue;
       try {
-        return { ...(await this.#order(host, directory, offset)), directory };
+        const issued = await this.#order(host, directory, offset);
+        this.#limited.delete(directory);
+        return { ...issued, directory };
       } catch (error) {
         if (!(error instanceof AcmeProblem) || error.code === 'ORK_ACME_CHALLENGE' || this.#closed) throw error;
         last = error;
-        if (error.code === 'ORK_ACME_UNREACHABLE') {
-          const until = this.#inFuture(error.retryAfterMs ?? REST_MS);
-          await this.#write('rest', () => ledger.setRest(directory, until));
-        }
+        const restMs = this.#restAfter(error, host, directory);
+        if (restMs > 0) await this.#write('rest', () => ledger.setRest(directory, this.#inFuture(restMs)));
         this.#deps.log.warn({ host, directory, code: error.code, error: error.message }, 'a CA did not issue');
       }
     }
     throw last;
   }
 
+  /**
+   * How long a directory is left alone, ms. A limit may be of one name, or of the account or of this address: what a second
+   * host is told of right after the first is no matter of theirs, and the others need not ask.
+   */
+  #restAfter({ code, retryAfterMs }: AcmeProblem, host: string, directory: string): number {
+    if (code === 'ORK_ACME_UNREACHABLE') return retryAfterMs ?? REST_MS;
+    if (code !== 'ORK_ACME_LIMIT') return 0;
+    const before = this.#limited.get(directory) ?? host;
+    this.#limited.set(directory, host);
+    return before === host ? 0 : Math.min(retryAfterMs ?? LIMIT_REST_MS, LIMIT_REST_MS);
+  }
+
   async #order(host: string, directory: string, offset: number): Promise<Issued> {
+    const begun = this.#begun.get(host);
+    try {
+      const issued = await this.#place(host, directory, offset, begun?.directory === directory ? begun : null);
+      this.#begun.delete(host);
+      return issued;
+    } catch (error) {
+      // One that is late, or whose CA is away, may still be issued.
+      if (!(error instanceof AcmeProblem) || error.code !== 'ORK_ACME_UNREACHABLE') this.#begun.delete(host);
+      throw error;
+    }
+  }
+
+  async #place(host: string, directory: string, offset: number, begun: BegunOrder | null): Promise<Issued> {
     const { accounts, challenges, challengeTypes, ledger, sleep } = this.#deps;
     const replaced = this.#certificates.get(host);
     // Only the CA that issued it knows it.
@@ -187,19 +219,23 @@ export class Authority {
     const types = [...challengeTypes.slice(at), ...challengeTypes.slice(0, at)];
     return accounts.use(directory, (client) =>
       placeOrder(
-        { host, challengeTypes: types, replaces },
-        { client, challenges, sleep, who: new URL(directory).host },
+        { host, challengeTypes: types, replaces, begun },
+        {
+          client,
+          challenges,
+          sleep,
+          begun: (order) => this.#begun.set(host, { ...order, directory }),
+          who: new URL(directory).host,
+        },
       ),
     );
   }
 
   async #accept(host: string, { directory, ...issued }: Issued & { directory: string }): Promise<void> {
     const certificate = readCertificate('acme', issued.chain, issued.privateKey);
-    if (!certificate.hosts.includes(host) || certificate.notAfter <= this.#now()) {
-      throw new AcmeProblem(
-        'ORK_ACME_REFUSED',
-        `${new URL(directory).host} sent a certificate that is not for ${host}`,
-      );
+    const fault = this.#faultOf(certificate, host);
+    if (fault !== null) {
+      throw new AcmeProblem('ORK_ACME_REFUSED', `${new URL(directory).host} sent a certificate that ${fault}`);
     }
     this.#certificates.set(host, certificate);
     this.#unsaved.set(host, issued);
@@ -218,6 +254,12 @@ export class Authority {
         askAgainAt: now,
       });
     });
+  }
+
+  #faultOf({ hosts, notAfter }: Certificate, host: string): string | null {
+    if (!hosts.includes(host)) return `is not for ${host} but for ${hosts.join(', ')}`;
+    if (notAfter > this.#now()) return null;
+    return `ended at ${new Date(notAfter).toISOString()} by the clock of this machine`;
   }
 
   /** A certificate that the disk does not take is used from memory, and tried again to save. */

@@ -39,6 +39,10 @@ test('waits grow, stay within their bounds, and are never shorter than the CA as
   assert.equal(waitAfterInterruption(100), 60 * MINUTE_MS);
 });
 
+test('a disk that is full keeps no host waiting for long when it has room again', () => {
+  assert.ok(waitAfter('ORK_DISK_FULL', 100, null, 1) <= 11 * MINUTE_MS);
+});
+
 test('Retry-After is seconds or a date, and nothing else', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
   assert.equal(readRetryAfter('120', now), 120_000);

@@ -5,13 +5,14 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /**
- * First wait and longest wait by what went wrong, ms. A name that does not point here, or a CA that is down, costs no
- * CA anything, and is soon looked at again. A failed validation is counted by CAs (Let's Encrypt takes five per host
+ * First wait and longest wait by what went wrong, ms. A name that does not point here, a CA that is down, or a disk that is
+ * full before a CA was asked costs no CA anything, and is soon looked at again. A failed validation is counted by CAs (Let's Encrypt takes five per host
  * and hour), and doubling from five minutes on gives four in the first hour. A limit is told in hours or days.
  */
 const WAITS = new Map<ErrorCode, readonly [first: number, longest: number]>([
   ['ORK_ACME_DNS', [MINUTE_MS, HOUR_MS]],
   ['ORK_ACME_UNREACHABLE', [MINUTE_MS, HOUR_MS]],
+  ['ORK_DISK_FULL', [MINUTE_MS, 10 * MINUTE_MS]],
   ['ORK_ACME_CHALLENGE', [5 * MINUTE_MS, 24 * HOUR_MS]],
   ['ORK_ACME_LIMIT', [HOUR_MS, 7 * 24 * HOUR_MS]],
 ]);

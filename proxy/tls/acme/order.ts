@@ -14,6 +14,14 @@ export interface OrderRequest {
   readonly challengeTypes: readonly ChallengeType[];
   /** Id of the certificate that this one is for (RFC 9773 section 5): such orders are free of the CA's limits. */
   readonly replaces: string | null;
+  /** What an earlier try for the host has left: no other order is made. */
+  readonly begun: BegunOrder | null;
+}
+
+/** An order whose host was proved, and the key that its certificate is for. */
+export interface BegunOrder {
+  readonly order: Order;
+  readonly privateKey: string;
 }
 
 export interface OrderContext {
@@ -21,6 +29,8 @@ export interface OrderContext {
   readonly challenges: Challenges;
   /** Resolves after that many ms; rejects when the proxy ends. */
   readonly sleep: (ms: number) => Promise<void>;
+  /** Told as soon as the CA may issue, however long it takes. */
+  readonly begun: (order: BegunOrder) => void;
   /** Name of the CA in sentences. */
   readonly who: string;
 }
@@ -39,19 +49,15 @@ const POLLS_MS = [
 /** @throws AcmeProblem with what the CA said */
 export async function placeOrder(request: OrderRequest, context: OrderContext): Promise<Issued> {
   const { client, who } = context;
-  const { crypto } = await loadAcme();
-  const order = await createOrder(request, client);
-  await authorize(request, order, context);
+  const { order, privateKey } = request.begun ?? (await begin(request, context));
   const ready = await poll(
     context,
     () => client.getOrder(order),
     ({ status }) => status !== 'pending',
   );
   if (ready.status === 'invalid') throw refusalOf(who, ready.error);
-  // A new key each time: one that got lost opens nothing any more after the renewal.
-  const privateKey = makeKey();
-  const [, csr] = await crypto.createCsr({ altNames: [request.host] }, privateKey);
-  await client.finalizeOrder(order, csr);
+  // One that was gone on with has it already.
+  if (ready.status === 'ready') await finalize(request.host, { order, privateKey }, client);
   const done = await poll(
     context,
     () => client.getOrder(order),
@@ -59,6 +65,21 @@ export async function placeOrder(request: OrderRequest, context: OrderContext): 
   );
   if (done.status !== 'valid') throw refusalOf(who, done.error);
   return { chain: await client.getCertificate(done), privateKey };
+}
+
+async function begin(request: OrderRequest, context: OrderContext): Promise<BegunOrder> {
+  const order = await createOrder(request, context.client);
+  await authorize(request, order, context);
+  // A new key each time: one that got lost opens nothing any more after the renewal.
+  const begun = { order, privateKey: makeKey() };
+  context.begun(begun);
+  return begun;
+}
+
+async function finalize(host: string, { order, privateKey }: BegunOrder, client: Client): Promise<void> {
+  const { crypto } = await loadAcme();
+  const [, csr] = await crypto.createCsr({ altNames: [host] }, privateKey);
+  await client.finalizeOrder(order, csr);
 }
 
 /** PEM of a new P-256 key: the quickest at handshakes that every client takes. */
@@ -73,9 +94,9 @@ async function createOrder({ host, replaces }: OrderRequest, client: Client): Pr
   try {
     return await client.createOrder({ ...order, replaces } as typeof order);
   } catch (error) {
-    // RFC 9773 section 5: a CA may refuse the field (the certificate was replaced, or is of another account); then it
-    // is an order like any other.
-    if (!(error instanceof AcmeProblem) || !['alreadyReplaced', 'malformed'].includes(error.type)) throw error;
+    // RFC 9773 section 5: a CA may refuse the field, each with a type of its own (the certificate was replaced already,
+    // or is of an account that was lost); then it is an order like any other.
+    if (!(error instanceof AcmeProblem) || error.code !== 'ORK_ACME_REFUSED') throw error;
     return client.createOrder(order);
   }
 }

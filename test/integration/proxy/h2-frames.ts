@@ -41,7 +41,11 @@ export class RawClient {
   }
 
   /** @param settings null: says nothing at all */
-  static async open(t: TestContext, edge: Http2Edge, settings: Buffer | null = Buffer.alloc(0)): Promise<RawClient> {
+  static async open(
+    t: TestContext,
+    edge: Pick<Http2Edge, 'port' | 'cert'>,
+    settings: Buffer | null = Buffer.alloc(0),
+  ): Promise<RawClient> {
     const socket = connect({
       port: edge.port,
       host: '127.0.0.1',

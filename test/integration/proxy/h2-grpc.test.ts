@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttp2Server } from 'node:http2';
 import type { ServerHttp2Session } from 'node:http2';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
+import { FLAG, FRAME, FRAME_HEAD_BYTES, PREFACE } from '../../../proxy/h2/wire/codes.ts';
+import { block, frame } from '../../../proxy/h2/wire/test-frames.ts';
 import { ask, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge } from './h2-harness.ts';
 import { entryFor, eventually, listen, uuid } from './harness.ts';
@@ -279,4 +282,41 @@ test('an HTTP/2 app that stays silent is 504, and a body goes through with back-
   assert.equal((await ask(session, { ':path': '/silent' })).status, 504);
   const size = 3_000_000;
   assert.equal((await ask(session, { ':method': 'POST' }, Buffer.alloc(size, 'x'))).text.length, size);
+});
+
+/** An app that speaks HTTP/2 frame by frame: each request is answered by these, all of stream `id`. */
+async function framedApp(t: TestContext, answer: (id: number) => Buffer): Promise<number> {
+  const server = createServer((socket) => {
+    let rest = Buffer.alloc(0);
+    let at = PREFACE.length;
+    socket.write(frame(FRAME.settings, 0, 0));
+    socket.on('error', () => undefined);
+    socket.on('data', (bytes: Buffer) => {
+      rest = Buffer.concat([rest, bytes]);
+      for (; rest.length >= at + FRAME_HEAD_BYTES; at += FRAME_HEAD_BYTES + rest.readUIntBE(at, 3)) {
+        if (rest[at + 3] === FRAME.headers) socket.write(answer(rest.readUInt32BE(at + 5)));
+      }
+    });
+    t.after(() => socket.destroy());
+  });
+  t.after(() => server.close());
+  return listen(server);
+}
+
+test('an HTTP/2 app may end an answer to HEAD, or a 304, behind its head, and tell the length of the body', async (t) => {
+  const edge = await startHttp2Edge(t);
+  for (const [method, status, coded] of [
+    ['HEAD', 200, 0x88],
+    ['GET', 304, 0x8b],
+  ] as const) {
+    const head = Buffer.concat([Buffer.from([coded]), block([['content-length', '5']])]);
+    const port = await framedApp(t, (id) =>
+      Buffer.concat([frame(FRAME.headers, FLAG.endHeaders, id, head), frame(FRAME.data, FLAG.endStream, id)]),
+    );
+    edge.plane.put(h2cEntry(port));
+    const { status: got, headers } = await ask(await edge.connect(), { ':method': method });
+    assert.deepEqual([got, headers['content-length']], [status, '5']);
+    edge.plane.remove(uuid(1));
+  }
+  await eventually('both are served', () => edge.seen.filter(({ outcome }) => outcome === 'served').length === 2);
 });

@@ -1,5 +1,6 @@
 /** What breaks the protocol (RFC 9113) ends a stream or the connection, with the code that the RFC has for it. */
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CODE, FLAG, FRAME, MAX_WINDOW, SETTING } from '../../../proxy/h2/wire/codes.ts';
@@ -7,7 +8,7 @@ import { block, frame, number, setting } from '../../../proxy/h2/wire/test-frame
 import { GET, RawClient } from './h2-frames.ts';
 import { ask, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge } from './h2-harness.ts';
-import { answering, entryFor, eventually, OK, scriptedUpstream } from './harness.ts';
+import { answering, entryFor, eventually, listen, OK, scriptedUpstream } from './harness.ts';
 
 const END = FLAG.endStream | FLAG.endHeaders;
 const POST = GET.map(([name, value]): [string, string] => [name, name === ':method' ? 'POST' : value]);
@@ -234,6 +235,41 @@ test('an answer keeps to the windows of stream and connection, and goes on when 
   client.send(update(0, 1_000_000));
   await client.sees(({ type, stream, flags }) => type === FRAME.data && stream === 1 && flags === FLAG.endStream);
   assert.equal(got(1), 100_000);
+});
+
+/** Sends a body from one offset to another, all that its window allows at a time. @returns how large the window was at most */
+async function upload(client: RawClient, stream: number, from: number, to: number): Promise<number> {
+  let sent = from;
+  let largest = 0;
+  const updates = (): number =>
+    client.of(stream, FRAME.windowUpdate).reduce((sum, one) => sum + one.payload.readUInt32BE(), 0);
+  const window = (): number => 65_535 + updates() - sent;
+  while (sent < to) {
+    largest = Math.max(largest, window());
+    const length = Math.min(window(), to - sent);
+    for (let left = length; left > 0; left -= 16_384) client.send(data(stream, Math.min(left, 16_384)));
+    sent += length;
+    await eventually('the app takes most of it', () => window() >= 32_768);
+  }
+  return largest;
+}
+
+test('the window of an upload grows while its app takes all of it, out of what all of a connection share', async (t) => {
+  const app = createServer((req) => req.resume());
+  const port = await listen(app);
+  t.after(() => {
+    app.closeAllConnections();
+    app.close();
+  });
+  const edge = await startHttp2Edge(t);
+  edge.plane.put(entryFor(port));
+  const client = await RawClient.open(t, edge);
+  client.send(open(1), open(3));
+  const first = await upload(client, 1, 0, 10_000_000);
+  assert.ok(first > 900_000 && first <= 65_535 + 1_048_576, String(first));
+  assert.ok((await upload(client, 3, 0, 1_000_000)) <= 65_535);
+  client.send(frame(FRAME.reset, 0, 1, number(8)));
+  assert.ok((await upload(client, 3, 1_000_000, 10_000_000)) > 900_000);
 });
 
 test('streams take turns: a large answer does not hold up others', async (t) => {

@@ -104,6 +104,24 @@ testBoth(
   },
 );
 
+testBoth('absolute form may name https where https is spoken, and only there', async (t) => {
+  const { edge, client } = await startTls(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  for (const [target, origin] of [
+    ['https://APP.test:443/a?b', '/a?b'],
+    ['http://app.test', '/'],
+  ]) {
+    const socket = await client();
+    const ended = untilEnd(socket);
+    socket.write(`GET ${target} ${HEAD}Connection: close\r\n\r\n`);
+    assert.match((await ended).text, /^HTTP\/1\.1 200 /, target);
+    const seen = upstream.wires.map(({ received }) => received).join('');
+    assert.ok(seen.includes(`GET ${origin} HTTP/1.1\r\n`), origin);
+  }
+  await (await edge.send(`GET https://app.test/ ${HEAD}\r\n`)).sees(/^HTTP\/1\.1 400 /);
+});
+
 test('what a trusted sender says over HTTP/2 about its clients is believed, request by request', async (t) => {
   for (const [trusted, addresses] of [
     [['127.0.0.0/8'], ['203.0.113.1', '203.0.113.2', '127.0.0.1']],
