@@ -157,6 +157,7 @@ export function listDeployments(
         q
           .selectFrom('deployment as last')
           .select('last.generation')
+          .where('last.environment_id', '=', environmentId)
           .where('last.id', '=', page.before ?? ''),
       ),
     )
