@@ -59,7 +59,10 @@ export interface Scheduler {
   removeEnvironment(environmentId: string): Promise<void>;
   /** The same for a project and all of its environments. */
   removeProject(projectId: string): Promise<void>;
-  /** Store a deployment and let it run when its turn is there. Answers its id. */
+  /**
+   * Store a deployment and let it run when its turn is there. Answers its id.
+   * @throws OrkestrError ORK_NOT_FOUND; ORK_TOO_MANY_REQUESTS when many wait there that no push replaces
+   */
   create(request: DeploymentRequest): Promise<string>;
   /**
    * A waiting one ends at once, a running one when its host has heard of it.

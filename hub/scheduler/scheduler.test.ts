@@ -286,6 +286,19 @@ test('a cancel that comes while the job is made is said again after it', async (
   assert.equal((await agent.next('cancel')).deploymentId, out.id);
 });
 
+test('so many wait in an environment and no more; pushes replace each other and are always taken', async (t) => {
+  const on = await hub(t);
+  for (let n = 0; n < 50; n += 1) await create(on);
+  await assert.rejects(create(on), { code: 'ORK_TOO_MANY_REQUESTS', message: /^50 deployments wait/ });
+  const push = await create(on, 'push');
+  await create(on, 'push');
+  assert.equal(await statusOf(on, push), 'skipped');
+  const agent = await on.connect();
+  await agent.live(await agent.job());
+  await agent.job();
+  await create(on);
+});
+
 test('an environment that was never sent anywhere leaves nothing to remove', async (t) => {
   const on = await hub(t);
   await create(on);

@@ -24,6 +24,7 @@ import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './leas
 import { placeDeployment } from './placement.ts';
 import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
+import { mustMayWait } from './waiting.ts';
 
 export interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
@@ -135,6 +136,7 @@ export function makeScheduler(
   async function create(request: DeploymentRequest): Promise<string> {
     const id = randomUUIDv7();
     await db.transaction().execute(async (trx) => {
+      await mustMayWait(trx, request);
       await insertDeployment(trx, id, request, now());
       await forgetOldLogs(trx, request.environmentId);
     });
