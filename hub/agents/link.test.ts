@@ -337,6 +337,10 @@ test('what a host refuses as older than it knows is sent again above that, and w
   await agent.report({ kind: 'deployment', deploymentId: third, generation: 10, status: 'running', at: AT });
   await agent.report({ ...begun, newest: 20 });
   assert.equal(await statusOf(on, third), 'failed', 'what was begun is not run a second time');
+  const fourth = await deploy(on);
+  await agent.report({ ...begun, deploymentId: fourth, generation: 11, newest: Number.MAX_SAFE_INTEGER });
+  assert.equal(await statusOf(on, fourth), 'failed', 'a number that nobody could count on from');
+  assert.equal((await findDeployment(on.deps.db, await deploy(on)))?.generation, 12);
 });
 
 test('a later live one supersedes the one before', async (t) => {
