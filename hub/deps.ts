@@ -53,11 +53,16 @@ export interface Scheduler {
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
-   * Take everything of an environment off its host, before its rows are deleted. Resolves once the removal is stored:
-   * an offline host gets it when it is back. Nothing to do when nothing of it was ever sent there.
+   * Delete an environment with all that hangs on it, and take it off its host. One transaction, so that nothing is deployed in
+   * between; an offline host hears of it when it is back. @throws OrkestrError ORK_NOT_FOUND
    */
   removeEnvironment(environmentId: string): Promise<void>;
-  /** Store a deployment and let it run when its turn is there. Answers its id. */
+  /** The same for a project and all of its environments. */
+  removeProject(projectId: string): Promise<void>;
+  /**
+   * Store a deployment and let it run when its turn is there. Answers its id.
+   * @throws OrkestrError ORK_NOT_FOUND; ORK_TOO_MANY_REQUESTS when many wait there that no push replaces
+   */
   create(request: DeploymentRequest): Promise<string>;
   /**
    * A waiting one ends at once, a running one when its host has heard of it.

@@ -170,6 +170,22 @@ test('connections that say nothing do not shut agents out: the oldest goes, firs
   assert.equal(closed[2], 'two 1');
 });
 
+test('a client that has a whole network of IPv6 addresses is one client', async (t) => {
+  const on = await hub(t);
+  const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
+  const closed: string[] = [];
+  const sit = async (address: string): Promise<void> => {
+    // As the proxy on this machine names whom it speaks for.
+    const socket = new WebSocket(path, { headers: { 'x-forwarded-for': `192.0.2.1, ${address}` } });
+    socket.on('error', () => undefined).on('close', () => closed.push(address));
+    await once(socket, 'open');
+  };
+  await sit('2001:db8:1:1::1');
+  for (let n = 1; n <= 33; n += 1) await sit(`2001:db8:1:2::${n}`);
+  await until(() => closed.length === 1);
+  assert.deepEqual(closed, ['2001:db8:1:2::1'], 'its own oldest one goes, not that of a neighbour');
+});
+
 test('an upgrade to something else is answered, and its connection ended whatever the other side does', async (t) => {
   const on = await hub(t);
   const socket = connect({ port: Number(new URL(on.url).port), host: '127.0.0.1', allowHalfOpen: true });
@@ -321,6 +337,10 @@ test('what a host refuses as older than it knows is sent again above that, and w
   await agent.report({ kind: 'deployment', deploymentId: third, generation: 10, status: 'running', at: AT });
   await agent.report({ ...begun, newest: 20 });
   assert.equal(await statusOf(on, third), 'failed', 'what was begun is not run a second time');
+  const fourth = await deploy(on);
+  await agent.report({ ...begun, deploymentId: fourth, generation: 11, newest: Number.MAX_SAFE_INTEGER });
+  assert.equal(await statusOf(on, fourth), 'failed', 'a number that nobody could count on from');
+  assert.equal((await findDeployment(on.deps.db, await deploy(on)))?.generation, 12);
 });
 
 test('a later live one supersedes the one before', async (t) => {

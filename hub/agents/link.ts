@@ -10,6 +10,7 @@ import {
   welcomeProof,
   type HubMessage,
 } from '../../protocol/agent-link.ts';
+import { canonicalAddress, clientNetwork } from '../../protocol/client-network.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isSignedBy, signText } from '../../protocol/signing.ts';
 import { agreeWithAgent, OLDEST_PROTOCOL, spokenBy } from '../../protocol/versions.ts';
@@ -35,28 +36,28 @@ export interface AgentTiming {
 }
 
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
-/** Connections that have not proved who they are, in all and of one address: a new one takes the place of the oldest. */
+/** Connections that have not proved who they are, in all and of one client: a new one takes the place of the oldest. */
 const MOST_UNPROVEN = 64;
-const MOST_OF_ADDRESS = 32;
+const MOST_OF_CLIENT = 32;
 /** Close code for going away, RFC 6455 section 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
 
-const LOOPBACK = /^(?:::1$|(?:::ffff:)?127\.)/;
+const LOOPBACK = /^(?:::1$|127\.)/;
 
 type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
 export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
   const { sessions, scheduler, log } = deps;
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
-  /** With the address that each came from, oldest first. */
+  /** With the client that each came from, oldest first. */
   const unproven = new Map<WebSocket, string>();
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
     // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
-    const address = addressOf(request);
-    makeRoom(address);
-    unproven.set(socket, address);
+    const client = clientOf(request);
+    makeRoom(client);
+    unproven.set(socket, client);
     const deadline = setTimeout(() => socket.terminate(), timing.handshakeMs);
     socket.once('close', () => {
       clearTimeout(deadline);
@@ -73,9 +74,9 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   }
 
   /** An agent has proved itself in a moment, so the oldest is the least likely to be one. */
-  function makeRoom(address: string): void {
-    const neighbours = [...unproven].filter(([, other]) => other === address);
-    const crowd = neighbours.length >= MOST_OF_ADDRESS ? neighbours : [...unproven];
+  function makeRoom(client: string): void {
+    const neighbours = [...unproven].filter(([, other]) => other === client);
+    const crowd = neighbours.length >= MOST_OF_CLIENT ? neighbours : [...unproven];
     if (crowd === neighbours || crowd.length >= MOST_UNPROVEN) evict(crowd[0]?.[0]);
   }
 
@@ -177,13 +178,14 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
 }
 
 /** Only a proxy on this machine may say whom it speaks for; the last address is the one that it has added itself. */
-function addressOf({ socket, headers }: IncomingMessage): string {
-  const address = socket.remoteAddress ?? '';
-  const named = String(headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .at(-1)
-    ?.trim();
-  return LOOPBACK.test(address) && named ? named : address;
+function clientOf({ socket, headers }: IncomingMessage): string {
+  const peer = canonicalAddress(socket.remoteAddress ?? '') ?? '';
+  const last =
+    String(headers['x-forwarded-for'] ?? '')
+      .split(',')
+      .at(-1) ?? '';
+  const named = LOOPBACK.test(peer) ? canonicalAddress(last.trim()) : null;
+  return clientNetwork(named ?? peer);
 }
 
 /** @throws OrkestrError ORK_PROTOCOL */

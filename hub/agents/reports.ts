@@ -16,6 +16,9 @@ import type { Row } from '../store/schema.ts';
 import { putStep } from '../store/steps.ts';
 import type { NumberedReport } from './frames.ts';
 
+/** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
+const MOST_GENERATIONS = 2 ** 31;
+
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
 /** What a batch of reports has changed; to be acted on once it is committed. */
@@ -145,10 +148,14 @@ function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>):
   return null;
 }
 
+/** Not what is of an older try, nor what has ended: an end is final. Nor does a host serve what it only builds, whatever it says. */
+const countsFor = (deployment: Row<'deployment'>, { generation, status }: StatusReport): boolean =>
+  generation === deployment.generation &&
+  (isOpen(deployment) || isLostAssumption(deployment)) &&
+  !(status === 'live' && deployment.host_id === deployment.build_host_id);
+
 async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: StatusReport): Promise<void> {
-  const lost = isLostAssumption(deployment);
-  const stale = report.generation !== deployment.generation;
-  if (stale || !(isOpen(deployment) || lost)) return; // it has ended, and an end is final
+  if (!countsFor(deployment, report)) return;
   if (isBehind(deployment, report)) return renumber(batch, deployment, report.newest);
   const { db } = batch;
   const started_at = deployment.started_at ?? report.at;
@@ -177,6 +184,7 @@ const isBehind = (
 ): report is StatusReport & { readonly newest: number } =>
   report.error?.code === 'ORK_GENERATION_STALE' &&
   report.newest !== undefined &&
+  report.newest < MOST_GENERATIONS &&
   deployment.status === 'queued' &&
   deployment.cancel_requested === 0;
 

@@ -7,6 +7,48 @@ import { Scope } from './schemas.ts';
 import { API_PREFIX } from './schemas.ts';
 import { startTestApi, type Call, type TestApi } from './test-api.ts';
 
+/** Who may do what, by the scope of the token. A route that changes something is never for `read`. */
+const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
+  'POST /session': undefined,
+  'DELETE /session': undefined,
+  'POST /enrol': undefined,
+  'GET /me': 'any',
+  'GET /tokens': 'admin',
+  'POST /tokens': 'admin',
+  'DELETE /tokens/{id}': 'admin',
+  'GET /hosts': 'read',
+  'POST /hosts': 'admin',
+  'POST /hosts/{id}/join-token': 'admin',
+  'PATCH /hosts/{id}': 'admin',
+  'DELETE /hosts/{id}': 'admin',
+  'GET /upgrades': 'read',
+  'POST /upgrades': 'admin',
+  'GET /upgrades/{id}': 'read',
+  'POST /upgrades/{id}/resume': 'admin',
+  'POST /upgrades/{id}/skip': 'admin',
+  'POST /upgrades/{id}/cancel': 'admin',
+  'GET /projects': 'read',
+  'POST /projects': 'write',
+  'GET /projects/{project}': 'read',
+  'DELETE /projects/{project}': 'write',
+  'POST /projects/{project}/environments': 'write',
+  'GET /projects/{project}/environments/{environment}': 'read',
+  'PATCH /projects/{project}/environments/{environment}': 'write',
+  'DELETE /projects/{project}/environments/{environment}': 'write',
+  'GET /projects/{project}/environments/{environment}/variables': 'read',
+  'PATCH /projects/{project}/environments/{environment}/variables': 'write',
+  'GET /projects/{project}/registries': 'read',
+  'PUT /projects/{project}/registries/{host}': 'write',
+  'DELETE /projects/{project}/registries/{host}': 'write',
+  'GET /projects/{project}/environments/{environment}/deployments': 'read',
+  'POST /projects/{project}/environments/{environment}/deployments': 'deploy',
+  'GET /deployments/{id}': 'read',
+  'POST /deployments/{id}/cancel': 'deploy',
+  'POST /deployments/{id}/rollback': 'deploy',
+  'GET /deployments/{id}/logs': 'read',
+  'GET /deployments/{id}/events': 'read',
+};
+
 interface Operation {
   readonly name: string;
   readonly method: string;
@@ -105,6 +147,23 @@ async function start(t: TestContext) {
   assert.ok(all.length > 20, 'The document has the routes.');
   return { api, all };
 }
+
+test('each route needs the scope that the table says, and no route is missing there', async (t) => {
+  const { all } = await start(t);
+  assert.deepEqual(Object.fromEntries(all.map(({ name, scope }) => [name, scope])), NEEDED);
+});
+
+test('no cache keeps an answer of the API, whatever it is', async (t) => {
+  const { api, all } = await start(t);
+  const owner = await fullTeam(api, 'owner');
+  for (const operation of all.filter(({ method }) => method !== 'DELETE')) {
+    const [values = {}] = operation.path.includes('{') ? fillings(operation, owner) : [];
+    for (const token of [owner.token, 'ork_wrong']) {
+      const answer = await api.fetch({ ...callOf(operation, values), token });
+      assert.equal(answer.headers['cache-control'], 'no-store', `${operation.name}: ${answer.status}`);
+    }
+  }
+});
 
 test('what belongs to another team is not found, on every route', async (t) => {
   const { api, all } = await start(t);

@@ -5,6 +5,8 @@ import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts
 import type { HubApp } from '../deps.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
+/** What is told to who comes when there is no room, s. */
+export const RETRY_AFTER = '5';
 
 export function registerProblems(app: HubApp): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toOrkestrError(error, request)));
@@ -19,6 +21,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   const problem = toProblem(toErrorReport(error));
   if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="orkestr"');
+  if (problem.status === 429 && !reply.hasHeader('retry-after')) reply.header('retry-after', RETRY_AFTER);
   return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 

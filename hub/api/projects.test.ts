@@ -102,17 +102,12 @@ test('the default domain of a second team gives way to the one that is there', a
   assert.match(made.json.environments[0].urls[0], /^http:\/\/shop-[0-9a-f]{6}\.localhost:8080$/);
 });
 
-test('deleting takes every environment off its host first, then the rows, then the repository', async (t) => {
+test('deleting takes the project off its hosts, then goes the repository', async (t) => {
   const { api, token, post } = await start(t);
-  const { id, environments } = (await post({ slug: 'shop' })).json;
-  const staging = (await api.call(token, 'POST', '/projects/shop/environments', { slug: 'staging' })).json;
+  const { id } = (await post({ slug: 'shop' })).json;
   api.asked.length = 0;
   assert.equal((await api.call(token, 'DELETE', '/projects/shop')).status, 204);
-  assert.deepEqual(api.asked, [
-    `removeEnvironment ${environments[0].id}`,
-    `removeEnvironment ${staging.id}`,
-    `removeRepository ${id}`,
-  ]);
+  assert.deepEqual(api.asked, [`removeProject ${id}`, `removeRepository ${id}`]);
   assert.equal((await api.call(token, 'GET', '/projects/shop')).status, 404);
   assert.equal((await post({ slug: 'shop' })).json.environments[0].urls[0], 'http://shop.localhost:8080');
 });

@@ -7,7 +7,7 @@ import type { HubApp, HubDeps } from '../deps.ts';
 import { checkProjectSlug } from '../domains.ts';
 import { listEnvironments } from '../store/environments.ts';
 import { deleteLogs } from '../store/logs.ts';
-import { deleteProject, getProject, insertProject, listProjects, sealRepositoryAuth } from '../store/projects.ts';
+import { getProject, insertProject, listProjects, sealRepositoryAuth } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 import { ProjectParams } from './params.ts';
 import { storedSettings } from './edge-users.ts';
@@ -79,10 +79,9 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
     },
     async (request, reply) => {
       const project = await getProject(db, request.identity.teamId, request.params.project);
-      const environments = await listEnvironments(db, [project.id]);
-      for (const { id } of environments) await deleteLogs(db, id);
-      for (const { id } of environments) await scheduler.removeEnvironment(id);
-      await deleteProject(db, project.id);
+      // First: all the rest goes in one transaction, for which they may be too much.
+      for (const { id } of await listEnvironments(db, [project.id])) await deleteLogs(db, id);
+      await scheduler.removeProject(project.id);
       if (project.origin === 'hub') await git.removeRepository(project.id);
       return reply.code(204).send(null);
     },

@@ -14,7 +14,9 @@ import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler, Upgr
 import type { PlanKey } from '../plans.ts';
 import { createAccount } from '../setup.ts';
 import type { Account } from '../setup.ts';
-import { openDatabase } from '../store/database.ts';
+import { openDatabase, type Db } from '../store/database.ts';
+import { deleteEnvironment } from '../store/environments.ts';
+import { deleteProject } from '../store/projects.ts';
 import { API_PREFIX } from './schemas.ts';
 
 export interface Answer {
@@ -79,7 +81,7 @@ export async function startTestApi(
     log: makeLogger('hub', 'silent'),
     hubKey: makeKeyPair(),
     hubUrl: () => deps.config.publicUrl ?? url,
-    ...fakes({ asked, failing, online }),
+    ...fakes(db, { asked, failing, online }),
   };
   const app = await buildApp(deps, { ...NOTHING_MADE, ...made });
   t.after(() => app.close());
@@ -117,21 +119,26 @@ export async function startTestApi(
   };
 }
 
-function fakes({
-  asked,
-  failing,
-  online,
-}: Pick<TestApi, 'asked' | 'failing' | 'online'>): Pick<
-  HubDeps,
-  'scheduler' | 'agents' | 'git' | 'resolver' | 'news' | 'upgrades'
-> {
+function fakes(
+  db: Db,
+  { asked, failing, online }: Pick<TestApi, 'asked' | 'failing' | 'online'>,
+): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news' | 'upgrades'> {
   const note = (what: string, id: string): Promise<void> => {
     const line = `${what} ${id}`;
     asked.push(line);
     return failing.has(line) ? Promise.reject(new Error(`${line} fails`)) : Promise.resolve();
   };
   return {
-    scheduler: unscripted<Scheduler>('scheduler', { removeEnvironment: (id) => note('removeEnvironment', id) }),
+    scheduler: unscripted<Scheduler>('scheduler', {
+      async removeEnvironment(id) {
+        await note('removeEnvironment', id);
+        await deleteEnvironment(db, id);
+      },
+      async removeProject(id) {
+        await note('removeProject', id);
+        await deleteProject(db, id);
+      },
+    }),
     agents: unscripted<Agents>('agents', {
       isOnline: (id) => online.has(id),
       peer: () => undefined,

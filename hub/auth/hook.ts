@@ -46,9 +46,12 @@ export function registerAuth(app: HubApp, deps: HubDeps): void {
       throw new Error(`Route ${String(route.method)} ${route.url} says none of requireScope, anyScope, publicRoute.`);
     }
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const { scope } = request.routeOptions.config;
-    if (scope === undefined || scope === 'public') return;
+    if (scope === undefined) return;
+    // Answers are for who asked, and some hold a token that is shown this once: no cache on the way keeps them.
+    reply.header('cache-control', 'no-store');
+    if (scope === 'public') return;
     request.authenticated = await authenticate(deps, request, deps.hubUrl());
     if (scope !== 'any') checkScope(request.authenticated, scope);
   });

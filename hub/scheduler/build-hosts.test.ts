@@ -8,6 +8,7 @@ import type { StepName, StepOutputs } from '../../protocol/steps.ts';
 import { AT, COMMIT, makeRelease, ScriptedAgent, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { insertHost, setBuilds } from '../store/hosts.ts';
+import { findRelease } from '../store/releases.ts';
 import { changeVariables } from '../store/variables.ts';
 import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
 
@@ -146,6 +147,18 @@ test('reports of the host that built count no more once the other one has the jo
   await serving.job();
   await building.end(job, 'failed');
   assert.equal(await statusOf(on, id), 'running');
+});
+
+test('a host that only builds cannot say that it serves', async (t) => {
+  const { on, builder } = await hub(t);
+  await on.connect();
+  const building = await builder.connect();
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await building.live(job);
+  assert.equal(await statusOf(on, id), 'running');
+  assert.equal(await findRelease(on.deps.db, id), null);
 });
 
 test('it waits until both hosts are there, and says for which', async (t) => {

@@ -2,21 +2,38 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Db } from '../store/database.ts';
 import { listSent, type SentDeployment } from '../store/deployments.ts';
+import { deleteEnvironment, listEnvironments } from '../store/environments.ts';
 import { notFound } from '../store/not-found.ts';
+import { deleteProject } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 
 /** Removals sent at once: more wait for the next connection. */
 const MOST_AT_ONCE = 1000;
 
-/**
- * Note that everything of the environment must go from its host, if anything was ever sent there. Call it in a
- * transaction, before the rows are deleted. Answers the host, and what still runs for it anywhere.
- */
-export async function addRemoval(
-  db: Db,
-  environmentId: string,
-  now: string,
-): Promise<{ readonly hostId: string; readonly running: readonly SentDeployment[] }> {
+/** What was deleted, and is to be told to hosts. */
+export interface Removed {
+  /** Where the environment was. */
+  readonly hostId: string;
+  /** What still runs for it anywhere. */
+  readonly running: readonly SentDeployment[];
+}
+
+/** Deletes the environment; everything of it must go from its host, if anything was ever sent there. Call it in a transaction. */
+export async function removeEnvironment(db: Db, environmentId: string, now: string): Promise<Removed> {
+  const removed = await addRemoval(db, environmentId, now);
+  await deleteEnvironment(db, environmentId);
+  return removed;
+}
+
+/** Deletes the project in the same way, with the environments that it has now. Call it in a transaction. */
+export async function removeProject(db: Db, projectId: string, now: string): Promise<Removed[]> {
+  const removed: Removed[] = [];
+  for (const { id } of await listEnvironments(db, [projectId])) removed.push(await removeEnvironment(db, id, now));
+  await deleteProject(db, projectId);
+  return removed;
+}
+
+async function addRemoval(db: Db, environmentId: string, now: string): Promise<Removed> {
   const found = await db
     .selectFrom('environment')
     .innerJoin('project', 'project.id', 'environment.project_id')

@@ -5,7 +5,6 @@ import * as fc from 'fast-check';
 import type { Job } from '../../protocol/job.ts';
 import { AT, COMMIT, startTestHub, type ScriptedAgent, type TestHub, until } from '../agents/test-hub.ts';
 import { findDeployment } from '../store/deployments.ts';
-import { deleteEnvironment } from '../store/environments.ts';
 import type { Trigger } from '../store/schema.ts';
 import { putRegistry } from '../store/registries.ts';
 import { changeVariables } from '../store/variables.ts';
@@ -204,7 +203,6 @@ test('an environment goes from its host however long that is away', async (t) =>
   await agent.leave();
   await until(() => !on.deps.agents.isOnline(on.hostId));
   await on.deps.scheduler.removeEnvironment(on.environmentId);
-  await deleteEnvironment(on.deps.db, on.environmentId);
   for (const attempt of ['first', 'again, since nothing was heard']) {
     const back = await on.connect();
     const removal = await back.job();
@@ -224,7 +222,6 @@ test('a host that could not remove an environment is asked again after a pause, 
   await create(on);
   await agent.live(await agent.job());
   await on.deps.scheduler.removeEnvironment(on.environmentId);
-  await deleteEnvironment(on.deps.db, on.environmentId);
   const removal = await agent.job();
   await agent.end(removal, 'failed');
   await on.deps.scheduler.sweep();
@@ -238,6 +235,68 @@ test('a host that could not remove an environment is asked again after a pause, 
     ['deploy', 'remove', 'remove'],
   );
   assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
+});
+
+test('what is deployed while its environment or project is deleted never goes out', async (t) => {
+  for (const which of ['removeEnvironment', 'removeProject'] as const) {
+    const on = await hub(t);
+    const agent = await on.connect();
+    await create(on);
+    await agent.live(await agent.job());
+    const removed = on.deps.scheduler[which](which === 'removeProject' ? on.projectId : on.environmentId);
+    const late = create(on);
+    await assert.rejects(late, { code: 'ORK_NOT_FOUND' });
+    await removed;
+    assert.equal((await agent.job()).kind, 'remove');
+    assert.equal(agent.jobs.length, 2);
+    assert.equal((await on.api('GET', '/projects/shop/environments/production')).status, 404);
+  }
+});
+
+test('a project goes from the hosts of all its environments', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const staging = await on.addEnvironment('staging', 'main');
+  for (const environmentId of [on.environmentId, staging]) {
+    const { userId } = on.account;
+    await on.deps.scheduler.create({ environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId });
+    await agent.live(await agent.job());
+  }
+  assert.equal((await on.api('DELETE', '/projects/shop')).status, 204);
+  const removals = [await agent.job(), await agent.job()];
+  assert.deepEqual(
+    removals.map(({ kind, environment }) => [kind, environment.id]),
+    [on.environmentId, staging].map((id) => ['remove', id]),
+  );
+});
+
+test('a cancel that comes while the job is made is said again after it', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const created = create(on);
+  // Its turn is taken in the store, and the job is not on the wire yet.
+  const sent = () =>
+    on.deps.db.selectFrom('deployment').select('id').where('sent_at', 'is not', null).executeTakeFirst();
+  let out = await sent();
+  while (out === undefined) out = await sent();
+  assert.deepEqual(agent.jobs, []);
+  await on.deps.scheduler.cancel(out.id);
+  await created;
+  await agent.job();
+  assert.equal((await agent.next('cancel')).deploymentId, out.id);
+});
+
+test('so many wait in an environment and no more; pushes replace each other and are always taken', async (t) => {
+  const on = await hub(t);
+  for (let n = 0; n < 50; n += 1) await create(on);
+  await assert.rejects(create(on), { code: 'ORK_TOO_MANY_REQUESTS', message: /^50 deployments wait/ });
+  const push = await create(on, 'push');
+  await create(on, 'push');
+  assert.equal(await statusOf(on, push), 'skipped');
+  const agent = await on.connect();
+  await agent.live(await agent.job());
+  await agent.job();
+  await create(on);
 });
 
 test('an environment that was never sent anywhere leaves nothing to remove', async (t) => {

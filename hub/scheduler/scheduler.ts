@@ -22,8 +22,9 @@ import { makeDispatch } from './dispatch.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
 import { placeDeployment } from './placement.ts';
-import { addRemoval } from './removals.ts';
+import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
+import { mustMayWait } from './waiting.ts';
 
 export interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
@@ -105,12 +106,20 @@ export function makeScheduler(
     try {
       const context = await findContext(db, id);
       if (context !== undefined) await dispatch.job(context);
+      await repeatCancel(id);
       return true;
     } catch (error) {
       log.warn({ err: error, deploymentId: id }, 'no job could be made of the deployment');
       await fail(id, toErrorReport(error));
       return false;
     }
+  }
+
+  /** A host forgets the cancel of a job that it does not have yet: one that went out while the job was made is said again. */
+  async function repeatCancel(id: string): Promise<void> {
+    const deployment = await findDeployment(db, id);
+    if (deployment === undefined || deployment.host_id === null || deployment.cancel_requested === 0) return;
+    links.send(deployment.host_id, { type: 'cancel', deploymentId: id });
   }
 
   /** `lease`: as it was when this was decided; a host that renewed it or reported in between is right, and nothing is done. */
@@ -127,6 +136,7 @@ export function makeScheduler(
   async function create(request: DeploymentRequest): Promise<string> {
     const id = randomUUIDv7();
     await db.transaction().execute(async (trx) => {
+      await mustMayWait(trx, request);
       await insertDeployment(trx, id, request, now());
       await forgetOldLogs(trx, request.environmentId);
     });
@@ -149,6 +159,13 @@ export function makeScheduler(
     if (deployment.host_id === null) return settle(deployment.environment_id);
     // An offline host gets it on its next connection.
     links.send(deployment.host_id, { type: 'cancel', deploymentId: id });
+  }
+
+  async function remove(rows: (trx: Db) => Promise<readonly Removed[]>): Promise<void> {
+    const removed = await db.transaction().execute(rows);
+    for (const { id, host_id } of removed.flatMap(({ running }) => running))
+      links.send(host_id, { type: 'cancel', deploymentId: id });
+    for (const hostId of new Set(removed.map((one) => one.hostId))) await dispatch.removals(hostId);
   }
 
   /** What was taken for lost and is alive runs again, before anything else can be sent to that host. */
@@ -178,9 +195,8 @@ export function makeScheduler(
     );
     for (const deployment of sent) {
       // A host that has it already knows it by its id; one that lost the message gets it now.
-      if (!running.includes(deployment.id) && !(await sendOrFail(deployment.id)))
-        await settleAll([deployment.environment_id]);
-      if (deployment.cancel_requested === 1) links.send(hostId, { type: 'cancel', deploymentId: deployment.id });
+      if (running.includes(deployment.id)) await repeatCancel(deployment.id);
+      else if (!(await sendOrFail(deployment.id))) await settleAll([deployment.environment_id]);
     }
     await dispatch.removals(hostId);
     await settleAll(await listWaitingEnvironments(db, hostId));
@@ -227,11 +243,8 @@ export function makeScheduler(
       clearInterval(timer);
       await Promise.resolve();
     },
-    async removeEnvironment(environmentId) {
-      const removed = await db.transaction().execute((trx) => addRemoval(trx, environmentId, now()));
-      for (const { id, host_id } of removed.running) links.send(host_id, { type: 'cancel', deploymentId: id });
-      await dispatch.removals(removed.hostId);
-    },
+    removeEnvironment: (id) => remove(async (trx) => [await removeEnvironment(trx, id, now())]),
+    removeProject: (id) => remove((trx) => removeProject(trx, id, now())),
     async handOn(id) {
       const deployment = await findDeployment(db, id);
       if (deployment !== undefined && !(await sendOrFail(id))) await settle(deployment.environment_id);

@@ -1,10 +1,24 @@
-/** Why a queued deployment has not started, in words that end the sentence "it waits for ...". */
-import type { HostLinks } from '../deps.ts';
+/** Which deployments may wait for their turn, and what for. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { DeploymentRequest, HostLinks } from '../deps.ts';
 import type { Db } from '../store/database.ts';
-import { type DeploymentContext, listOpen } from '../store/deployments.ts';
+import { countKeptWaiting, type DeploymentContext, listOpen } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { placeDeployment } from './placement.ts';
 
+/** Deployments that people, or their programs, have asked for in one environment: each is built in its turn. */
+const MOST_WAITING = 50;
+
+/** A push may always: it takes the place of one that waits. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+export async function mustMayWait(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
+  if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
+  throw new OrkestrError(
+    'ORK_TOO_MANY_REQUESTS',
+    `${MOST_WAITING} deployments wait in this environment already. Let them run, or cancel some.`,
+  );
+}
+
+/** Why a queued deployment has not started, in words that end the sentence "it waits for ...". */
 export async function waitingFor(
   db: Db,
   links: HostLinks,

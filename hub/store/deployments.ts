@@ -109,6 +109,19 @@ export function findDeployment(db: Db, id: string): Promise<Row<'deployment'> | 
   return db.selectFrom('deployment').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
+/** How many of an environment wait that only a person ends: a newer one does not replace them, as it does pushes. */
+export async function countKeptWaiting(db: Db, environmentId: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('deployment')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('environment_id', '=', environmentId)
+    .where('status', '=', 'queued')
+    .where('sent_at', 'is', null)
+    .where('trigger', '!=', 'push')
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
 /** Those of an environment that have not ended, by generation. */
 export function listOpen(db: Db, environmentId: string): Promise<Row<'deployment'>[]> {
   return db
@@ -157,6 +170,7 @@ export function listDeployments(
         q
           .selectFrom('deployment as last')
           .select('last.generation')
+          .where('last.environment_id', '=', environmentId)
           .where('last.id', '=', page.before ?? ''),
       ),
     )

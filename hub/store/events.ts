@@ -28,6 +28,9 @@ export type StoredEvent =
       readonly bytes: Uint8Array;
     };
 
+/** Of one deployment: each step begins and ends, and begins anew when its host restarts. What a step is at last is kept beside. */
+const MOST_STEP_EVENTS = 200;
+
 export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Promise<void> {
   const change: StatusChange = {
     status: deployment.status,
@@ -39,8 +42,15 @@ export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Pro
   await add(db, deployment.id, 'status', change);
 }
 
+/** Without a word when there are as many as an honest host never tells. */
 export async function addStepEvent(db: Db, deploymentId: string, step: Step): Promise<void> {
-  await add(db, deploymentId, 'step', step);
+  const { count } = await db
+    .selectFrom('event')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('deployment_id', '=', deploymentId)
+    .where('kind', '=', 'step')
+    .executeTakeFirstOrThrow();
+  if (count < MOST_STEP_EVENTS) await add(db, deploymentId, 'step', step);
 }
 
 /** The bytes stay in log_chunk; the event only names the chunk. */

@@ -96,11 +96,6 @@ export interface Passage {
   readonly prefix?: string | null;
 }
 
-/** An IPv4 address of a dual-stack socket without its IPv6 dress. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-}
-
 /** The fields of the request as the target gets it, by lower-case name (which node:http and http-proxy look for). */
 export function requestHeaders(
   rawHeaders: readonly string[],

@@ -16,7 +16,7 @@ import { Exchange } from './exchange.ts';
 import type { Arrival } from './exchange.ts';
 import { makeGeneral } from './general.ts';
 import type { General } from './general.ts';
-import { plainAddress } from './headers.ts';
+import { plainAddress } from '../../protocol/client-network.ts';
 import { linger } from './linger.ts';
 import { isFailure, readRequest, unread } from './request.ts';
 import { Turns } from './turns.ts';

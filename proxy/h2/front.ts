@@ -4,7 +4,7 @@ import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
 import { RequestIds } from '../fast/request-ids.ts';
-import { plainAddress } from '../general/headers.ts';
+import { plainAddress } from '../../protocol/client-network.ts';
 import { SharedReads } from '../listen/reads.ts';
 import type { Acceptor } from './bridge.ts';
 import { ClientSession } from './session.ts';

@@ -1,6 +1,6 @@
 /** How many connections there may be: in all, and of one client address, so that one client cannot take all of them. */
 import type { Limits } from '../config.ts';
-import { clientNetwork } from '../policy/client-address.ts';
+import { clientNetwork } from '../../protocol/client-network.ts';
 
 export class ConnectionCaps {
   readonly #limits: Limits;

@@ -7,7 +7,7 @@ import type { Config, ListenAddress } from '../config.ts';
 import type { Context } from '../context.ts';
 import { FastEngine } from '../fast/engine.ts';
 import { Pools } from '../fast/pool.ts';
-import { plainAddress } from '../general/headers.ts';
+import { plainAddress } from '../../protocol/client-network.ts';
 import type { Client } from '../policy/client-address.ts';
 import { GeneralServer } from '../general/server.ts';
 import { Http2Front } from '../h2/front.ts';

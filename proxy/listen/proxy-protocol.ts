@@ -4,7 +4,7 @@
  * all bytes that have come so far and keeps nothing.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { canonicalAddress } from '../policy/client-address.ts';
+import { canonicalAddress } from '../../protocol/client-network.ts';
 
 /** The client that the sender speaks for. */
 export interface ProxiedSource {

@@ -6,7 +6,7 @@ import type { EdgeSettings } from '../../protocol/edge.ts';
 import { APP_UNAVAILABLE, pageAnswer, PASSWORD_NEEDED, TOO_MANY_REQUESTS } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import { challengeToken } from './challenge.ts';
-import { clientNetwork } from './client-address.ts';
+import { clientNetwork } from '../../protocol/client-network.ts';
 import type { PolicyDeps } from './compile.ts';
 import { makeUsers } from './password-check.ts';
 import type { PasswordCheck, Verdict } from './password-check.ts';

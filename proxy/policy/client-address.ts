@@ -1,6 +1,5 @@
 /** Who the client is: the socket's peer, or what proxies that we trust say about it. Pure functions. */
-import { isIP, SocketAddress } from 'node:net';
-import { plainAddress } from '../general/headers.ts';
+import { canonicalAddress } from '../../protocol/client-network.ts';
 import type { AddressRanges } from './allow-list.ts';
 
 /** The far end of a connection, or of the one before it. */
@@ -75,25 +74,4 @@ function forwardedParameters(forwarded: string | undefined, wanted: string): str
 function readNode(node: string): string | null {
   const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(node)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(node)?.[1] ?? node;
   return canonicalAddress(bare);
-}
-
-/** One text per address, so that counts and lists do not see two. Null when it is none. */
-export function canonicalAddress(address: string): string | null {
-  const family = isIP(address);
-  if (family !== 6) return family === 4 ? address : null;
-  const [plain = ''] = address.split('%', 1);
-  return plainAddress(new SocketAddress({ address: plain, family: 'ipv6' }).address);
-}
-
-/**
- * What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which is the least that one subscriber has.
- * @param address as {@link Client} has it
- */
-export function clientNetwork(address: string): string {
-  if (!address.includes(':')) return address;
-  const [left = '', right] = address.split('::', 2);
-  const head = left === '' ? [] : left.split(':');
-  const tail = right === undefined || right === '' ? [] : right.split(':');
-  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
-  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
 }

@@ -1,5 +1,5 @@
 /** Which side of a canary a visitor is on. */
-import { clientNetwork } from '../policy/client-address.ts';
+import { clientNetwork } from '../../protocol/client-network.ts';
 
 /** Who asks, as far as a canary must know. What policies are asked with (`Asked`) fits. */
 export interface Visitor {

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AT, COMMIT, startTestHub } from '../agents/test-hub.ts';
+import { listSteps, putStep } from './steps.ts';
+
+test('a host that tells of a step without end fills no disk, and what it says last is what is shown', async (t) => {
+  const hub = await startTestHub();
+  t.after(() => hub.stop());
+  const { db, scheduler } = hub.deps;
+  const { environmentId, account } = hub;
+  const request = { environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId: account.userId } as const;
+  const id = await scheduler.create(request);
+  const step = { name: 'build', status: 'running', startedAt: AT, output: null, error: null, ms: null } as const;
+  await db.transaction().execute(async (trx) => {
+    for (let n = 0; n < 300; n += 1) await putStep(trx, id, { ...step, note: `note ${n}` });
+  });
+  const events = await db.selectFrom('event').select('id').where('kind', '=', 'step').execute();
+  assert.equal(events.length, 200);
+  assert.equal((await listSteps(db, id))[0]?.note, 'note 299');
+});
