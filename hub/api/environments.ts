@@ -10,7 +10,7 @@ import {
   readSettings,
   updateEnvironment,
 } from '../store/environments.ts';
-import { deleteLogs } from '../store/logs.ts';
+import { deleteTold } from '../store/logs.ts';
 import { getProject } from '../store/projects.ts';
 import { storedSettings, userChangeOf, withUsers } from './edge-users.ts';
 import type { UserChange } from './edge-users.ts';
@@ -99,7 +99,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
     async ({ identity, params }, reply) => {
       const { environment } = await getEnvironment(db, identity.teamId, params.project, params.environment);
       // First, for between the other two nothing may come.
-      await deleteLogs(db, environment.id);
+      await deleteTold(db, environment.id);
       await scheduler.removeEnvironment(environment.id);
       await deleteEnvironment(db, environment.id);
       return reply.code(204).send(null);
