@@ -18,6 +18,7 @@ import type { Agents, CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.
 import { findHostById } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { readAgentMessage } from './frames.ts';
+import { Intake } from './intake.ts';
 import { closeSoon, HostSession, refuse } from './session.ts';
 import { CLOSE_REVOKED, type Sessions } from './sessions.ts';
 
@@ -48,6 +49,7 @@ type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
 export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
   const { sessions, scheduler, log } = deps;
+  const intake = new Intake();
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   /** With the client that each came from, oldest first. */
   const unproven = new Map<WebSocket, string>();
@@ -130,7 +132,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   }
 
   function open(socket: WebSocket, host: Row<'host'>, peer: Peer, agentNonce: string): void {
-    const session = new HostSession(socket, { id: host.id, peer }, deps, timing.heartbeatMs);
+    const session = new HostSession(socket, { id: host.id, peer }, { ...deps, intake }, timing.heartbeatMs);
     const sessionId = randomUUIDv7();
     session.send({
       type: 'welcome',

@@ -33,3 +33,28 @@ test('what a host had sent before it was revoked is not applied after; before a 
   assert.equal(await takenUp(CLOSE_REVOKED), 1);
   assert.equal(await takenUp(CLOSE_REPLACED), 3);
 });
+
+test('reports of a host wait for their turn among those of others, a batch at a time', async () => {
+  const nothing = (): void => undefined;
+  const socket = Object.assign(new EventEmitter(), {
+    pause: nothing,
+    resume: nothing,
+    terminate: nothing,
+    isPaused: false,
+  });
+  const turn = Promise.withResolvers<never>();
+  let brought = 0;
+  const take = (): Promise<never> => {
+    brought += 1;
+    return turn.promise;
+  };
+  const peer = { agentVersion: '1', protocol: 1, since: new Date(0) };
+  const deps = { intake: { take }, clock: { now: () => new Date(0) } } as unknown as SessionDeps;
+  const session = new HostSession(socket as unknown as WebSocket, { id: randomUUIDv7(), peer }, deps, 60_000);
+  for (let sequence = 1; sequence <= 200; sequence += 1) {
+    session.receive(Buffer.from(JSON.stringify({ type: 'report', sequence, report: {} })), false);
+  }
+  socket.emit('close');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(brought, 1);
+});

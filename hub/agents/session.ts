@@ -7,6 +7,7 @@ import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
 import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
+import type { Intake } from './intake.ts';
 import { applyReports } from './reports.ts';
 import { CLOSE_REVOKED, type Session } from './sessions.ts';
 
@@ -14,6 +15,7 @@ export interface SessionDeps extends CoreDeps {
   readonly news: News;
   readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases' | 'handOn'>;
   readonly upgrades: Pick<Upgrades, 'heard'>;
+  readonly intake: Intake;
 }
 
 /** Unhandled messages at which the socket is read no further until there is room again. */
@@ -134,8 +136,8 @@ export class HostSession implements Session {
   }
 
   async #store(reports: readonly NumberedReport[]): Promise<void> {
-    const { db, log, clock, news, scheduler } = this.#deps;
-    const effects = await applyReports(db, log, this.hostId, reports, clock.now().toISOString());
+    const { db, log, clock, news, scheduler, intake } = this.#deps;
+    const effects = await intake.take(() => applyReports(db, log, this.hostId, reports, clock.now().toISOString()));
     this.send({ type: 'ack', sequence: effects.acknowledged });
     for (const id of effects.changed) news.tell(id);
     for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);

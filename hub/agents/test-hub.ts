@@ -1,4 +1,5 @@
 /** For tests: the whole flow of the hub, real but for its clock, and an agent whose every word the test writes. */
+import assert from 'node:assert/strict';
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,6 +33,7 @@ import { openDatabase } from '../store/database.ts';
 import { insertEnvironment } from '../store/environments.ts';
 import { insertHost } from '../store/hosts.ts';
 import { insertProject } from '../store/projects.ts';
+import { watchPlans } from '../store/test-plans.ts';
 import { makeUpgrades } from '../upgrades/upgrades.ts';
 import { type AgentTiming, makeAgents } from './link.ts';
 import { Sessions } from './sessions.ts';
@@ -99,8 +101,10 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const folder = resume?.folder ?? mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
   let offset = 0;
   let url = 'http://127.0.0.1:1';
+  const db = await openDatabase(join(folder, 'hub.sqlite'));
+  const watched = watchPlans(db);
   const core = {
-    db: await openDatabase(join(folder, 'hub.sqlite')),
+    db: watched.db,
     sealer: makeSealer(Buffer.alloc(32, 7)),
     config: readConfig({ ORKESTR_HUB_STATE: folder, ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ...options.env }),
     clock: { now: () => new Date(Date.UTC(2030, 0, 1) + offset) },
@@ -129,14 +133,16 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const app = await buildApp(deps, { consoleFolder: join(folder, 'no-console'), cliFile: join(folder, 'no-cli') });
   url = await app.listen({ host: '127.0.0.1', port: resume === undefined ? 0 : Number(new URL(resume.url).port) });
 
-  const place = resume ?? (await seed(core, options.plan ?? 'pro'));
+  // What the test itself asks is not watched.
+  const own = { ...core, db };
+  const place = resume ?? (await seed(own, options.plan ?? 'pro'));
   const { account, hostId, hostKey, projectId, environmentId } = place;
   const opened: ScriptedAgent[] = [];
 
   return {
     url,
     folder,
-    deps,
+    deps: { ...deps, db },
     repositories,
     account,
     hostId,
@@ -153,8 +159,8 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
-    addEnvironment: (slug, branch) => addEnvironment(core, place, slug, branch),
-    addHost: (name) => addHost(core, account.teamId, name),
+    addEnvironment: (slug, branch) => addEnvironment(own, place, slug, branch),
+    addHost: (name) => addHost(own, account.teamId, name),
     async connect({ host = { id: hostId, key: hostKey }, key = host.key, ...introduction } = {}) {
       const agent = new ScriptedAgent(url, core.hubKey.publicKey);
       opened.push(agent);
@@ -168,8 +174,10 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
       await agents.stop();
       await git.stop();
       await app.close();
-      await core.db.destroy();
+      const slow = await watched.slow();
+      await db.destroy();
       if (!keep) rmSync(folder, { recursive: true });
+      assert.deepEqual(slow, [], 'statements that take longer by the day');
     },
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Settings } from '../../protocol/job.ts';
+import { insertDeployment } from '../store/deployments.ts';
 import { readSettings } from '../store/environments.ts';
 import { startTestApi } from './test-api.ts';
 import type { TestApi } from './test-api.ts';
@@ -211,4 +212,26 @@ test('settings of the edge merge field by field; wildcards and stripped prefixes
     { gzip: true },
   ])
     assert.equal((await change({ edge: wrong })).json.code, 'ORK_INVALID', JSON.stringify(wrong));
+});
+
+test('an environment names its newest deployment, whatever became of it', async (t) => {
+  const { api, project, call } = await start(t);
+  const [environment] = project.environments;
+  assert.equal((await call('GET', '/production')).json.latestDeployment, null);
+  const { db } = api.deps;
+  const createdAt = '2030-01-01T00:00:00.000Z';
+  const [older, newer] = ['01a206af-1c15-76ac-a790-087bc48c4501', '01a206af-1c15-76ac-a790-087bc48c4502'];
+  const request = { environmentId: environment.id, trigger: 'manual', branch: 'main', userId: null } as const;
+  await db
+    .transaction()
+    .execute((tx) => insertDeployment(tx, older, { ...request, commit: 'a'.repeat(40) }, createdAt));
+  await db
+    .transaction()
+    .execute((tx) => insertDeployment(tx, newer, { ...request, commit: 'b'.repeat(40) }, createdAt));
+  assert.deepEqual((await call('GET', '/production')).json.latestDeployment, {
+    id: newer,
+    status: 'queued',
+    commit: 'b'.repeat(40),
+    createdAt,
+  });
 });

@@ -1,14 +1,14 @@
 /** Projects and environments as the API shows them. */
 import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
-import { listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
+import { latestDeployments, listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 import { showSettings } from './edge-users.ts';
 import type { Environment, Project } from './schemas.ts';
 
 type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl'>;
 
-/** In the order of `projects`, each with its environments, oldest first. Three queries, however many there are. */
+/** In the order of `projects`, each with its environments, oldest first. A few queries, however many there are. */
 export async function showProjects(deps: ViewDeps, projects: readonly Row<'project'>[]): Promise<Project[]> {
   const rows = await listEnvironments(
     deps.db,
@@ -41,10 +41,9 @@ export async function showEnvironment(deps: ViewDeps, row: Row<'environment'>): 
 }
 
 async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'>[]): Promise<Environment[]> {
-  const live = await liveDeployments(
-    deps.db,
-    rows.map(({ id }) => id),
-  );
+  const ids = rows.map(({ id }) => id);
+  const live = await liveDeployments(deps.db, ids);
+  const latest = await latestDeployments(deps.db, ids);
   return rows.map((row) => {
     const settings = readSettings(row);
     return {
@@ -55,7 +54,20 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
       settings: showSettings(settings),
       urls: environmentUrls(settings, deps.config.appsUrl),
       liveDeploymentId: live.get(row.id) ?? null,
+      latestDeployment: showLatest(latest.get(row.id)),
       createdAt: row.created_at,
     };
   });
 }
+
+type Latest = Awaited<ReturnType<typeof latestDeployments>> extends Map<string, infer T> ? T : never;
+
+const showLatest = (deployment: Latest | undefined): Environment['latestDeployment'] =>
+  deployment === undefined
+    ? null
+    : {
+        id: deployment.id,
+        status: deployment.status,
+        commit: deployment.commit,
+        createdAt: deployment.created_at,
+      };

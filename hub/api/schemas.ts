@@ -120,6 +120,10 @@ export const Environment = z.object({
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
+  /** The one that was asked for last, whatever became of it. */
+  latestDeployment: z
+    .object({ id: Uuid, status: DeploymentStatus, commit: CommitSha, createdAt: Timestamp })
+    .nullable(),
   createdAt: Timestamp,
 });
 export type Environment = z.infer<typeof Environment>;

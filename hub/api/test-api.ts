@@ -1,4 +1,5 @@
 /** For tests: the API on a real port with a real database; other parts of the hub are fakes that note or throw. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import type { Account } from '../setup.ts';
 import { openDatabase, type Db } from '../store/database.ts';
 import { deleteEnvironment } from '../store/environments.ts';
 import { deleteProject } from '../store/projects.ts';
+import { watchPlans } from '../store/test-plans.ts';
 import { API_PREFIX } from './schemas.ts';
 
 export interface Answer {
@@ -68,7 +70,7 @@ export async function startTestApi(
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-api-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const db = await openDatabase(join(folder, 'hub.sqlite'));
-  t.after(() => db.destroy());
+  const watched = watchPlans(db);
   const asked: string[] = [];
   const failing = new Set<string>();
   const online = new Set<string>();
@@ -83,8 +85,13 @@ export async function startTestApi(
     hubUrl: () => deps.config.publicUrl ?? url,
     ...fakes(db, { asked, failing, online }),
   };
-  const app = await buildApp(deps, { ...NOTHING_MADE, ...made });
-  t.after(() => app.close());
+  const app = await buildApp({ ...deps, db: watched.db }, { ...NOTHING_MADE, ...made });
+  t.after(async () => {
+    await app.close();
+    const slow = await watched.slow();
+    await db.destroy();
+    assert.deepEqual(slow, [], 'statements that take longer by the day');
+  });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const fetch = async ({ method = 'GET', path, body, token, headers }: Call): Promise<Answer> => {
     const response = await request(url + path, {

@@ -50,6 +50,7 @@ const environment: Environment = {
   settings: Settings.parse({}),
   urls: ['http://shop.localhost:8080/'],
   liveDeploymentId: null,
+  latestDeployment: null,
   createdAt: AT,
 };
 const project: Project = {

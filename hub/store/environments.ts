@@ -3,6 +3,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { Settings } from '../../protocol/job.ts';
 import { isUniqueViolation } from './database.ts';
 import type { Db } from './database.ts';
+import { byGeneration } from './deployments.ts';
 import { notFound } from './not-found.ts';
 import { getProject } from './projects.ts';
 import { replaceRoutes } from './routes.ts';
@@ -88,10 +89,27 @@ export function readSettings(environment: Pick<Row<'environment'>, 'settings'>):
 export async function liveDeployments(db: Db, environmentIds: readonly string[]): Promise<Map<string, string>> {
   const rows = await db
     .selectFrom('deployment')
-    .select(['id', 'environment_id'])
+    .select(['id', 'environment_id', 'generation'])
     .where('environment_id', 'in', environmentIds)
     .where('status', '=', 'live')
-    .orderBy('generation')
     .execute();
-  return new Map(rows.map((row) => [row.environment_id, row.id]));
+  return new Map(rows.toSorted(byGeneration).map((row) => [row.environment_id, row.id]));
+}
+
+/** Environment id → its newest deployment, whatever became of it, for those that have one. */
+export async function latestDeployments(
+  db: Db,
+  environmentIds: readonly string[],
+): Promise<Map<string, Pick<Row<'deployment'>, 'id' | 'status' | 'commit' | 'created_at'>>> {
+  const rows = await db
+    .selectFrom('environment')
+    .innerJoin('deployment', (join) =>
+      join
+        .onRef('deployment.environment_id', '=', 'environment.id')
+        .onRef('deployment.generation', '=', 'environment.generation'),
+    )
+    .select(['environment_id', 'deployment.id', 'deployment.status', 'deployment.commit', 'deployment.created_at'])
+    .where('environment.id', 'in', environmentIds)
+    .execute();
+  return new Map(rows.map(({ environment_id, ...deployment }) => [environment_id, deployment]));
 }

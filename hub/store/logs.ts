@@ -10,8 +10,16 @@ export const LOG_CAP_BYTES = 16 * 1024 * 1024;
 const CUT_MARK = '\n[orkestr: the log was cut here, it reached 16 MiB]\n';
 /** Deployments of an environment whose logs stay; with the cap above an environment's logs have a largest size. */
 export const LOGS_KEPT = 100;
-/** Chunks deleted at once: at most 8 MiB. */
-const DELETED_AT_ONCE = 128;
+/** Deployments that lose their log at once: more than the one that has just become too old, so that a backlog comes to its end. */
+const FORGOTTEN_AT_ONCE = 4;
+/** Deployments of a deleted environment that are gone through at once. */
+const DEPLOYMENTS_AT_ONCE = 50;
+/** Tables with what a deployment has told, and rows deleted of each at once: chunks are up to 64 KiB each. */
+const TOLD = [
+  ['log_chunk', 128],
+  ['event', 500],
+  ['step', 500],
+] as const;
 /** Chunks read at once for a download. */
 const PAGE = 64;
 
@@ -69,35 +77,56 @@ export async function listLoggedSteps(db: Db, deploymentId: string): Promise<Ste
 export async function forgetOldLogs(db: Db, environmentId: string, kept = LOGS_KEPT): Promise<void> {
   const oldest = await db
     .selectFrom('deployment')
-    .select('id')
+    .select('generation')
     .where('environment_id', '=', environmentId)
-    .orderBy('id', 'desc')
+    .orderBy('generation', 'desc')
     .offset(kept - 1)
     .limit(1)
     .executeTakeFirst();
   if (oldest === undefined) return;
-  const old = db
+  const old = await db
     .selectFrom('deployment')
     .select('id')
     .where('environment_id', '=', environmentId)
-    .where('id', '<', oldest.id)
-    .where('finished_at', 'is not', null);
-  await db.deleteFrom('log_chunk').where('deployment_id', 'in', old).execute();
-  await db.deleteFrom('event').where('deployment_id', 'in', old).where('kind', '=', 'log').execute();
+    .where('generation', '<', oldest.generation)
+    // As the index deployment_with_log has it: those whose log is gone already are not looked at, however many there are.
+    .where((row) => row('log_bytes', '>', row.lit(0)))
+    .where('finished_at', 'is not', null)
+    .orderBy('generation')
+    .limit(FORGOTTEN_AT_ONCE)
+    .execute();
+  for (const { id } of old) {
+    await db.deleteFrom('log_chunk').where('deployment_id', '=', id).execute();
+    await db.deleteFrom('event').where('deployment_id', '=', id).where('kind', '=', 'log').execute();
+    await db.updateTable('deployment').set({ log_bytes: 0 }).where('id', '=', id).execute();
+  }
 }
 
 /**
- * Deletes the logs of an environment bit by bit, and lets the hub do other things in between: together they may be more than
- * a GiB. For one that is about to be deleted; not in a transaction.
+ * Deletes what the deployments of an environment have told, logs and steps, bit by bit, and lets the hub do other things in
+ * between: together it may be more than a GiB. For one that is about to be deleted; not in a transaction.
  */
-export async function deleteLogs(db: Db, environmentId: string): Promise<void> {
-  const chunks = sql`select log_chunk.rowid from deployment join log_chunk on log_chunk.deployment_id = deployment.id
-    where deployment.environment_id = ${environmentId} limit ${DELETED_AT_ONCE}`;
-  const events = sql`select event.id from deployment join event on event.deployment_id = deployment.id
-    where deployment.environment_id = ${environmentId} and event.kind = 'log' limit ${DELETED_AT_ONCE}`;
-  await untilNone(db, sql`delete from log_chunk where rowid in (${chunks})`);
-  await untilNone(db, sql`delete from event where id in (${events})`);
+export async function deleteTold(db: Db, environmentId: string): Promise<void> {
+  let after = 0;
+  for (;;) {
+    const page = await db
+      .selectFrom('deployment')
+      .select(['id', 'generation'])
+      .where('environment_id', '=', environmentId)
+      .where('generation', '>', after)
+      .orderBy('generation')
+      .limit(DEPLOYMENTS_AT_ONCE)
+      .execute();
+    if (page.length === 0) return;
+    const ids = sql.join(page.map(({ id }) => id));
+    for (const [table, rows] of TOLD) await untilNone(db, deletion(table, ids, rows));
+    after = page.at(-1)?.generation ?? after;
+  }
 }
+
+const deletion = (table: string, ids: RawBuilder<unknown>, rows: number): RawBuilder<unknown> =>
+  sql`delete from ${sql.table(table)} where rowid in
+    (select rowid from ${sql.table(table)} where deployment_id in (${ids}) limit ${rows})`;
 
 async function untilNone(db: Db, deletion: RawBuilder<unknown>): Promise<void> {
   for (;;) {

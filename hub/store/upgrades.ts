@@ -75,18 +75,28 @@ export async function findUpgrade(db: Db, id: string): Promise<StoredUpgrade | u
   return upgrade && withHosts(db, upgrade);
 }
 
-/** Ids of those that are not over, and of those that were cancelled while hosts are still under way. */
+/** Ids of those that are not over, and of those that were cancelled while hosts are still under way; of one host or of all. */
 export async function listMovingUpgrades(db: Db, hostId?: string): Promise<string[]> {
   const rows = await db
     .selectFrom('upgrade')
-    // A host may have been deleted since: its upgrade has to come to its end without it.
-    .leftJoin('upgrade_host', 'upgrade_host.upgrade_id', 'upgrade.id')
-    .select('upgrade.id')
-    .distinct()
+    .select('id')
     .where((where) =>
-      where.or([where('upgrade.state', 'in', OPEN), where('upgrade_host.state', 'in', HOST_STATES.filter(isUnderWay))]),
+      where.or([
+        // A host may have been deleted since: its upgrade has to come to its end without it.
+        where('state', 'in', OPEN),
+        where('id', 'in', (row) =>
+          row.selectFrom('upgrade_host').select('upgrade_id').where('state', 'in', HOST_STATES.filter(isUnderWay)),
+        ),
+      ]),
     )
-    .$if(hostId !== undefined, (query) => query.where('upgrade_host.host_id', '=', hostId ?? ''))
+    .$if(hostId !== undefined, (query) =>
+      query.where('id', 'in', (row) =>
+        row
+          .selectFrom('upgrade_host')
+          .select('upgrade_id')
+          .where('host_id', '=', hostId ?? ''),
+      ),
+    )
     .execute();
   return rows.map(({ id }) => id);
 }

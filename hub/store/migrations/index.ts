@@ -5,6 +5,7 @@ import { removals } from './0002-removals.ts';
 import { buildSecrets } from './0003-build-secrets.ts';
 import { buildHosts } from './0004-build-hosts.ts';
 import { upgrades } from './0005-upgrades.ts';
+import { history } from './0006-history.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -12,4 +13,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003-build-secrets': buildSecrets,
   '0004-build-hosts': buildHosts,
   '0005-upgrades': upgrades,
+  '0006-history': history,
 };

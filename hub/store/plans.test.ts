@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { openDatabase } from './database.ts';
+import { listDeployments, listOpen } from './deployments.ts';
+import { liveDeployments } from './environments.ts';
+import { forgetOldLogs } from './logs.ts';
+import { watchPlans, type WatchedDb } from './test-plans.ts';
+
+async function watched(t: TestContext): Promise<WatchedDb> {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-plans-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const db = await openDatabase(join(folder, 'hub.sqlite'));
+  t.after(() => db.destroy());
+  return watchPlans(db);
+}
+
+test('statements that take longer by the day are told: whole tables, whole histories, pages that are sorted', async (t) => {
+  const { db, slow } = await watched(t);
+  await db.selectFrom('host').selectAll().execute();
+  await db.selectFrom('deployment').selectAll().where('environment_id', '=', 'e').limit(1).execute();
+  assert.deepEqual(await slow(), []);
+  await db.selectFrom('event').select('id').execute();
+  await db.selectFrom('step').select('name').where('deployment_id', '=', 'd').orderBy('ms').limit(1).execute();
+  await db.selectFrom('deployment').select('id').where('environment_id', '=', 'e').orderBy('generation').execute();
+  assert.deepEqual(
+    (await slow()).map((told) => told.split('"')[3]),
+    ['event', 'step', 'deployment'],
+  );
+});
+
+test('what an environment shows and decides reads a few of its deployments, however many it has had', async (t) => {
+  const { db, slow, plans } = await watched(t);
+  await listOpen(db, 'e');
+  await liveDeployments(db, ['e']);
+  await listDeployments(db, 'e', { limit: 20, before: 'd' });
+  await listDeployments(db, 'e', { limit: 20 });
+  assert.deepEqual(await slow(), []);
+  assert.equal((await plans()).size, 4);
+});
+
+test('logs that are gone are not looked for again with each deployment', async (t) => {
+  const { db, plans } = await watched(t);
+  const team = { id: 't', slug: 't', name: 'T', plan: 'pro', created_at: '' };
+  await db.insertInto('team').values(team).execute();
+  await db.insertInto('host').values({ id: 'h', team_id: 't', name: 'h', acknowledged: 0, created_at: '' }).execute();
+  const project = { id: 'p', team_id: 't', slug: 'p', origin: 'hub' as const, created_at: '' };
+  await db.insertInto('project').values(project).execute();
+  const place = { project_id: 'p', host_id: 'h', branch: 'main', settings: '{}', created_at: '' };
+  const environment = { ...place, id: 'e', slug: 'e', generation: 0, env_version: 0 };
+  await db.insertInto('environment').values(environment).execute();
+  const row = {
+    environment_id: 'e',
+    kind: 'deploy',
+    trigger: 'push',
+    status: 'failed',
+    commit: '',
+    branch: '',
+  } as const;
+  const ended = {
+    ...row,
+    env_version: 0,
+    variables: 'current',
+    cancel_requested: 0,
+    created_at: '',
+    finished_at: '',
+  } as const;
+  const rows = [1, 2, 3, 4, 5, 6, 7].map((generation) => ({
+    ...ended,
+    id: `${generation}`,
+    generation,
+    log_bytes: 10,
+  }));
+  await db.insertInto('deployment').values(rows).execute();
+  const left = async (): Promise<string[]> => {
+    await forgetOldLogs(db, 'e', 1);
+    const found = await db.selectFrom('deployment').select('id').where('log_bytes', '>', 0).orderBy('id').execute();
+    return found.map(({ id }) => id);
+  };
+  assert.deepEqual(await left(), ['5', '6', '7'], 'the oldest first, some at a time');
+  assert.deepEqual(await left(), ['7']);
+  const steps = [...(await plans()).values()].flat();
+  assert.ok(steps.some((step) => step.includes('deployment_with_log (environment_id=? AND generation<?)')));
+});
