@@ -45,7 +45,7 @@ test('each field that is wrong is named', async (t) => {
 test('the words of a bug stay inside', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
-  await api.deps.db.schema.dropTable('variable').execute();
+  await api.deps.db.schema.alterTable('variable').renameTo('gone').execute();
   await api.call(token, 'POST', '/hosts', { name: 'vps' });
   await api.call(token, 'POST', '/projects', { slug: 'shop' });
   const answer = await api.call(token, 'GET', '/projects/shop/environments/production/variables');
@@ -53,6 +53,7 @@ test('the words of a bug stay inside', async (t) => {
   assert.equal(answer.json.code, 'ORK_INTERNAL');
   assert.ok(!/sqlite|variable|table/i.test(answer.json.detail));
   assert.match(answer.json.evidence[0], /^request: /);
+  await api.deps.db.schema.alterTable('gone').renameTo('variable').execute();
 });
 
 test('bytes that are no HTTP do not end the process', async (t) => {
