@@ -21,10 +21,10 @@ const kind = (fault: Fault, status: number, mend: string, retry = false): ErrorK
 
 export const ERRORS = {
   // Requests
-  ORK_INVALID: kind('user', 400, 'Correct the fields that the answer names and send it again.'),
+  ORK_INVALID: kind('user', 400, 'Correct what the message names and try again.'),
   ORK_UNAUTHENTICATED: kind('user', 401, 'Log in, or send a valid API token.'),
   ORK_FORBIDDEN: kind('user', 403, 'Use a token with the scope that the answer names.'),
-  ORK_NOT_FOUND: kind('user', 404, 'Check the name; list what there is with the same command without it.'),
+  ORK_NOT_FOUND: kind('user', 404, 'Check the name, and list what there is.'),
   ORK_CONFLICT: kind('user', 409, 'Choose another name, or change what stands there already.'),
   ORK_TOO_LARGE: kind('user', 413, 'Send less; the answer names the limit.'),
   ORK_TOO_MANY_REQUESTS: kind('user', 429, 'Wait as long as Retry-After says.', true),
@@ -101,7 +101,7 @@ export const ERRORS = {
   ),
 
   // Wire
-  ORK_PROTOCOL: kind('hub', 400, 'Bring hub and agent to versions that know each other.'),
+  ORK_PROTOCOL: kind('hub', 400, 'Check the address, and bring both sides to versions that know each other.'),
   ORK_PROTOCOL_AGENT_OLD: kind(
     'host',
     400,

@@ -114,6 +114,9 @@ test('a follower sees the history, then what happens, then the end; one who come
   const over = await follow(on, id, late.events.at(-2)?.id);
   await over.ended;
   assert.deepEqual(summary(over), ['end live'], 'a follower that has seen everything is told that it is over');
+  const headers = { authorization: `Bearer ${on.account.token}` };
+  const asked = await fetch(`${on.url}/api/v1/deployments/${id}/events?after=${late.events.at(-2)?.id}`, { headers });
+  assert.doesNotMatch(await asked.text(), /^id:/m, 'who cannot set a header says in the address what was seen');
 });
 
 test('however often the connection breaks, every event comes once and in order', async (t) => {
@@ -246,6 +249,7 @@ test('what is asked wrongly is answered as a problem, and nobody follows what is
     fetch(`${on.url}/api/v1${path}`, { headers: { authorization: `Bearer ${on.account.token}`, ...headers } });
   assert.equal((await ask(`/deployments/${randomUUIDv7()}/events`)).status, 404);
   assert.equal((await ask(`/deployments/${id}/events`, { 'last-event-id': 'x' })).status, 400);
+  assert.equal((await ask(`/deployments/${id}/events?after=x`)).status, 400);
   assert.equal((await ask(`/deployments/${id}/logs?step=nope`)).status, 400);
   const other = await createAccount(on.deps.db, on.deps.clock, { email: 'b@example.com', team: 'Other', plan: 'pro' });
   const headers = { authorization: `Bearer ${other.token}` };

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isStillIn, requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
@@ -29,6 +30,11 @@ const LIMITS: EventLimits = { heartbeatMs: 15_000, stuckMs: 30_000, followers: 5
 /** Events read at once: log chunks are up to 64 KiB each. */
 const PAGE = 32;
 
+/** `Last-Event-ID` counts more: a browser sends it when it comes back to the address that it was given. */
+const Start = z.object({
+  after: z.coerce.number().int().min(0).default(0).describe('for who cannot set `Last-Event-ID`'),
+});
+
 export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
   /** Each with the token that it came with. */
   const open = new Map<AbortController, string>();
@@ -46,11 +52,12 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
         description: 'Everything from its start, or after `Last-Event-ID`; ends with the kind `end`.',
         tags: ['deployments'],
         params: IdParams,
+        querystring: Start,
       },
     },
     async (request, reply) => {
       const context = await getDeployment(deps.db, request.identity.teamId, request.params.id);
-      const after = lastEventId(request);
+      const after = lastEventId(request) ?? request.query.after;
       if (open.size >= limits.followers) {
         throw new OrkestrError('ORK_TOO_MANY_REQUESTS', 'The hub has as many followers as it can. Try again soon.');
       }
@@ -78,9 +85,9 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
 }
 
 /** @throws OrkestrError ORK_INVALID */
-function lastEventId(request: FastifyRequest): number {
+function lastEventId(request: FastifyRequest): number | undefined {
   const text = String(request.headers['last-event-id'] ?? '').trim();
-  if (text === '') return 0;
+  if (text === '') return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id that the stream gave.');
 }

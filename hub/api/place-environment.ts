@@ -75,8 +75,8 @@ export async function checkPlan(db: Db, teamId: string, { build }: Pick<Settings
 async function chooseHost(db: Db, teamId: string, wanted: string | undefined): Promise<string> {
   if (wanted !== undefined) return (await getHost(db, teamId, wanted)).id;
   const [host, ...others] = await listHosts(db, teamId);
-  if (host === undefined) throw invalid(['hostId: the team has no host yet; add one first']);
+  if (host === undefined) throw invalid(['hostId: the team has no host yet; add one first: orkestr hosts add NAME']);
   if (others.length === 0) return host.id;
   const names = [host, ...others].map(({ id, name }) => `${name} (${id})`);
-  throw invalid([`hostId: the team has ${names.length} hosts; name one of ${names.join(', ')}`]);
+  throw invalid([`hostId: the team has ${names.length} hosts; name one (--host): ${names.join(', ')}`]);
 }

@@ -8,6 +8,8 @@ import { OrkestrError, Problem } from '../../protocol/errors.ts';
 /** Largest JSON answer read, bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 const ANSWER_TIMEOUT_MS = 30_000;
+/** The logs of a large project go bit by bit. */
+const DELETE_TIMEOUT_MS = 600_000;
 
 export interface ClientOptions {
   readonly url: string;
@@ -21,6 +23,8 @@ interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Longest wait for an answer, ms. */
+  readonly answerTimeoutMs?: number;
   /** Longest silence inside an answer's body, ms; 0: no limit. */
   readonly bodyTimeoutMs?: number;
 }
@@ -33,7 +37,7 @@ export class Client {
   constructor(options: ClientOptions) {
     this.url = options.url;
     this.#token = options.token;
-    this.#agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: ANSWER_TIMEOUT_MS });
+    this.#agent = new Agent({ connect: { timeout: 10_000 } });
   }
 
   get<T>(path: string, schema: z.ZodType<T>, query?: Call['query']): Promise<T> {
@@ -53,7 +57,7 @@ export class Client {
   }
 
   async delete(path: string): Promise<void> {
-    const answer = await this.open({ method: 'DELETE', path });
+    const answer = await this.open({ method: 'DELETE', path, answerTimeoutMs: DELETE_TIMEOUT_MS });
     await answer.body.dump();
   }
 
@@ -86,6 +90,7 @@ export class Client {
         },
         body: call.body === undefined ? null : JSON.stringify(call.body),
         dispatcher: this.#agent,
+        headersTimeout: call.answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
         bodyTimeout: call.bodyTimeoutMs ?? ANSWER_TIMEOUT_MS,
         ...(call.signal ? { signal: call.signal } : {}),
       });

@@ -42,6 +42,7 @@ test('a stored token is never used for another hub than its own', () => {
 test('a damaged file and a URL that is none are told by name', () => {
   assert.throws(() => read({ ORKESTR_URL: 'ftp://x' }), { code: 'ORK_CONFIG', message: /ORKESTR_URL/ });
   assert.throws(() => read({ ORKESTR_URL: 'https://user:pass@x.example.com' }), { code: 'ORK_CONFIG' });
+  assert.throws(() => read({ ORKESTR_URL: 'localhost:7700' }), { message: /in full: https:\/\/localhost:7700$/ });
   const { path } = read();
   writeLogin(path, { url: 'https://hub.example.com', token: 'secret' });
   writeFileSync(path, '{');

@@ -53,7 +53,8 @@ export function removeLogin(path: string): void {
 export function normalUrl(text: string, source: string): string {
   const url = HubUrl.safeParse(text);
   if (!url.success || new URL(text).username !== '') {
-    throw new OrkestrError('ORK_CONFIG', `${source} is not an http or https URL without user: ${text}`);
+    const full = /^[\w.-]+(?::\d+)?(?:\/|$)/.test(text) ? `; write it in full: https://${text}` : '';
+    throw new OrkestrError('ORK_CONFIG', `${source} is not an http or https URL without user: ${text}${full}`);
   }
   return url.data.replace(/\/+$/, '');
 }

@@ -29,7 +29,7 @@ export function makeContext(parts: Pick<Context, 'terminal' | 'config' | 'cwd' |
       const { url, token } = parts.config;
       if (token === undefined) {
         throw new OrkestrError('ORK_UNAUTHENTICATED', `You are not logged in to ${url}.`, {
-          evidence: [`Log in with: orkestr login ${url} --token -`],
+          evidence: [`Log in with: orkestr login ${url}`],
         });
       }
       client ??= new Client({ url, token });

@@ -8,7 +8,11 @@ export interface Outcome {
   exitCode: number;
 }
 
+/** Ctrl-C at a question. There is nothing to say about it. */
+export class Interrupted extends Error {}
+
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return EXIT.interrupted;
   if (!(error instanceof OrkestrError)) return EXIT.failed;
   if (error.code === 'ORK_INVALID' || error.code === 'ORK_CONFIG') return EXIT.usage;
   return error.code === 'ORK_HUB_UNREACHABLE' ? EXIT.unreachable : EXIT.failed;

@@ -44,10 +44,10 @@ test('what an app writes reaches a terminal without anything but colours', () =>
 
 test('what a deployment waits for is said once', () => {
   const { view, shown } = onTerminal();
-  const waits = statusEvent({ status: 'queued', waitingFor: 'the host vps-1 is offline' });
+  const waits = statusEvent({ status: 'queued', waitingFor: 'the host vps-1, which is offline' });
   view.show(waits);
   view.show(waits);
-  assert.equal(shown(), 'Queued: the host vps-1 is offline\n');
+  assert.equal(shown(), 'Queued: it waits for the host vps-1, which is offline.\n');
 });
 
 test('a step that is told again, as after a reconnect, is shown once', () => {
@@ -56,4 +56,13 @@ test('a step that is told again, as after a reconnect, is shown once', () => {
   view.show(done);
   view.show(done);
   assert.equal(shown(), '✓ clone            5 ms\n');
+});
+
+test('a remark makes way for itself: the line that is rewritten is gone before', () => {
+  const { view, shown } = onTerminal();
+  view.show(stepEvent({ name: 'build', status: 'running' }));
+  view.tick();
+  shown();
+  view.note('The hub does not answer.');
+  assert.equal(shown(), '\r\u001b[2K');
 });

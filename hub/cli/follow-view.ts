@@ -65,6 +65,12 @@ export class FollowView {
     this.#statusLine = true;
   }
 
+  /** A remark beside what is followed. */
+  note(text: string): void {
+    this.#clear();
+    this.#output.note(text);
+  }
+
   /** Ends the view: what stands half written is put out. */
   close(): void {
     for (const name of this.#logs.keys()) this.#endLog(name);
@@ -74,7 +80,8 @@ export class FollowView {
 
   #waiting(deployment: Deployment): void {
     const reason = deployment.status === 'queued' ? deployment.waitingFor : undefined;
-    if (reason !== undefined && reason !== this.#waitsFor && !this.#options.logsOnly) this.#print(`Queued: ${reason}`);
+    if (reason !== undefined && reason !== this.#waitsFor && !this.#options.logsOnly)
+      this.#print(`Queued: it waits for ${reason}.`);
     this.#waitsFor = reason;
   }
 

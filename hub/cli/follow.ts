@@ -1,5 +1,6 @@
 /** Follows a deployment to its end and tells its fate. */
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { Deployment } from '../api/schemas.ts';
 import type { Context } from './context.ts';
 import { followDeployment } from './events.ts';
@@ -23,16 +24,28 @@ export async function follow(
   const forget = context.onInterrupt(() => detach.abort());
   const timer = setInterval(() => view.tick(), FRAME_MS);
   let ended = false;
+  let away = false;
   try {
     const events = followDeployment(context.hub(), deploymentId, {
       signal: detach.signal,
-      onReconnect: (error) => output.note(`${error.message} Trying again …`),
+      onReconnect(error) {
+        if (!away) view.note(`${error.message} Trying again …`);
+        away = true;
+      },
     });
     for await (const event of events) {
+      away = false;
       view.show(event);
       ended = event.kind === 'end';
     }
     return { deployment: view.deployment, ended };
+  } catch (error) {
+    if (!away || !(error instanceof OrkestrError)) throw error;
+    const evidence = [
+      ...error.evidence,
+      `The deployment goes on. Follow it again: orkestr logs ${deploymentId} --follow`,
+    ];
+    throw new OrkestrError(error.code, error.message, { evidence, cause: error });
   } finally {
     clearInterval(timer);
     forget();
@@ -51,7 +64,7 @@ export async function followToFate(context: Context, output: Output, made: Deplo
     output.note(`  cancel  orkestr cancel ${made.id}`);
     return EXIT.interrupted;
   }
-  showFate(output, deployment);
+  for (const line of fateLines(output, deployment)) output.line(line);
   return fateCode(deployment.status);
 }
 
@@ -60,28 +73,22 @@ export const describe = (deployment: Deployment): string =>
   `${deployment.kind === 'rollback' ? 'Rollback' : 'Deploy'} of ${deployment.project.slug} (${deployment.environment.slug}), ` +
   `${deployment.branch} at ${shortCommit(deployment.commit)}`;
 
-function showFate(output: Output, deployment: Deployment): void {
+/** How it ended, after an empty line; of a failed one why, and what to do. */
+export function fateLines(output: Output, deployment: Deployment): string[] {
+  const { status, error, urls, replacedBy } = deployment;
   const ms = elapsed(deployment.startedAt, deployment.finishedAt);
   const time = ms === null ? '' : ` after ${formatDuration(ms)}`;
-  output.line();
-  switch (deployment.status) {
-    case 'live':
-      output.line(`${output.style(['bold', 'green'], 'Live')}${time}`);
-      for (const url of deployment.urls) output.line(`  ${url}`);
-      break;
-    case 'skipped':
-      output.line(`Skipped: a newer one took its place${deployment.replacedBy ? ` (${deployment.replacedBy})` : ''}.`);
-      break;
-    case 'failed':
-      output.line(`${output.style(['bold', 'red'], 'Failed')}${time}. What served before serves on.`);
-      break;
-    case 'cancelled':
-    case 'superseded':
-    case 'queued':
-    case 'running':
-      output.line(`${deployment.status[0]?.toUpperCase()}${deployment.status.slice(1)}${time}.`);
+  if (status === 'live') {
+    return ['', `${output.style(['bold', 'green'], 'Live')}${time}`, ...urls.map((url) => `  ${url}`)];
   }
-  if (deployment.error !== null && deployment.status === 'failed') output.report(deployment.error);
+  if (status === 'skipped') {
+    return ['', `Skipped: a newer one took its place${replacedBy ? ` (${replacedBy})` : ''}.`];
+  }
+  if (status === 'failed') {
+    const failed = `${output.style(['bold', 'red'], 'Failed')}${time}. What served before serves on.`;
+    return ['', failed, ...(error === null ? [] : output.report(error))];
+  }
+  return ['', `${status[0]?.toUpperCase()}${status.slice(1)}${time}.`];
 }
 
 /** Superseded is a success too: it went live, and something newer has followed since. */

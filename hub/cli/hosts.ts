@@ -1,6 +1,8 @@
 /** A host by what a person calls it. */
+import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Host } from '../api/schemas.ts';
+import { Host } from '../api/schemas.ts';
+import type { Context } from './context.ts';
 
 /** @throws OrkestrError ORK_NOT_FOUND; ORK_INVALID when two have the name */
 export function findHost(hosts: readonly Host[], nameOrId: string): Host {
@@ -11,3 +13,11 @@ export function findHost(hosts: readonly Host[], nameOrId: string): Host {
     evidence: [host, ...others].map(({ id }) => id),
   });
 }
+
+/** The host that is called so, or has this id. @throws OrkestrError ORK_NOT_FOUND; ORK_INVALID when two have the name */
+export const namedHost = async (context: Context, nameOrId: string): Promise<Host> =>
+  findHost(await context.hub().get('/hosts', z.array(Host)), nameOrId);
+
+/** The id for `--host`; undefined when it was not given. */
+export const hostOption = async (context: Context, nameOrId: string | undefined): Promise<string | undefined> =>
+  nameOrId === undefined ? undefined : (await namedHost(context, nameOrId)).id;

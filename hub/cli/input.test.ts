@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { EXIT, exitCodeOf } from './exit.ts';
 import { readSecret } from './input.ts';
 
 test('a secret that is typed is asked for and not shown', async () => {
@@ -21,4 +22,13 @@ test('a secret that is piped in is all of it without its last newline', async ()
   stdin.end('hunter2\n');
   const nowhere = new PassThrough();
   assert.equal(await readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Password: '), 'hunter2');
+});
+
+test('Ctrl-C at a question ends the command as Ctrl-C does elsewhere', async () => {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const nowhere = new PassThrough();
+  const secret = readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Password: ');
+  stdin.write('half\u0003');
+  const error = await secret.catch((thrown: unknown) => thrown);
+  assert.equal(exitCodeOf(error), EXIT.interrupted);
 });

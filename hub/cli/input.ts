@@ -2,12 +2,13 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { Interrupted } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
 const MAX_INPUT_BYTES = 65_536;
 
-/** All of stdin without its last newline: for secrets, which have no place in argv. */
-export async function readStdin(terminal: Terminal): Promise<string> {
+/** All of stdin without its last newline. */
+async function readStdin(terminal: Terminal): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of terminal.stdin) {
@@ -21,7 +22,7 @@ export async function readStdin(terminal: Terminal): Promise<string> {
     .replace(/\r?\n$/, '');
 }
 
-/** A secret: typed unseen when a person sits at the terminal, else all of stdin. */
+/** A secret, which has no place in argv: typed unseen when a person sits at the terminal, else all of stdin. */
 export async function readSecret(terminal: Terminal, prompt: string): Promise<string> {
   if (terminal.stdin.isTTY !== true) return readStdin(terminal);
   terminal.stderr.write(prompt);
@@ -29,6 +30,8 @@ export async function readSecret(terminal: Terminal, prompt: string): Promise<st
   const reader = createInterface({ input: terminal.stdin, output: unseen, terminal: true });
   try {
     return await reader.question('');
+  } catch (error) {
+    throw (error as Error).name === 'AbortError' ? new Interrupted() : error;
   } finally {
     reader.close();
     terminal.stderr.write('\n');

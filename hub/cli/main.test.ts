@@ -86,6 +86,16 @@ test('login checks the token with the hub and keeps it in a file that only its o
   assert.equal(existsSync(file), false);
 });
 
+test('login without --token reads it from stdin; an address without https:// is told how to be written', async () => {
+  hub = await startScriptedHub({ 'GET /me': () => me });
+  const result = await home.run(['login', hub.url], { stdin: `${TOKEN}\n` });
+  assert.deepEqual([result.code, result.stderr], [0, '']);
+  assert.equal(hub.asked[0]?.headers.authorization, `Bearer ${TOKEN}`);
+  const short = await home.run(['login', 'hub.example.com'], { stdin: TOKEN });
+  assert.equal(short.code, 2);
+  assert.match(short.stderr, /write it in full: https:\/\/hub\.example\.com$/m);
+});
+
 test('login with a token that the hub refuses keeps nothing', async () => {
   hub = await startScriptedHub({ 'GET /me': refuse('ORK_UNAUTHENTICATED', 'The token is unknown.') });
   const result = await home.run(['login', hub.url, '--token', TOKEN]);
@@ -98,7 +108,7 @@ test('login with a token that the hub refuses keeps nothing', async () => {
 test('without a login every command says how to log in', async () => {
   const result = await home.run(['project', 'list']);
   assert.equal(result.code, 1);
-  assert.match(result.stderr, /orkestr login http:\/\/127\.0\.0\.1:7700 --token -/);
+  assert.match(result.stderr, /orkestr login http:\/\/127\.0\.0\.1:7700$/m);
 });
 
 // Errors and usage
@@ -175,6 +185,18 @@ test('project list is an aligned table; with --json one object', async () => {
   await hub?.stop();
   const json = await run(['project', 'list', '--json'], routes);
   assert.deepEqual(JSON.parse(json.stdout), { projects: [project] });
+});
+
+test('a host is named by its name, too', async () => {
+  const routes: Record<string, Script> = { 'GET /hosts': () => [host], 'POST /projects': () => project };
+  await run(['project', 'create', 'shop', '--host', host.name], routes);
+  assert.partialDeepStrictEqual(hub?.asked[1]?.body, { environment: { hostId: IDS.host } });
+  await hub?.stop();
+  const environments = { ...routes, 'POST /projects/shop/environments': () => environment };
+  await run(['environment', 'create', 'staging', '--host', host.name, ...SHOP], environments);
+  assert.partialDeepStrictEqual(hub?.asked[1]?.body, { hostId: IDS.host });
+  await hub?.stop();
+  assert.match((await run(['project', 'create', 'shop', '--host', 'nobody'], routes)).stderr, /no host nobody/);
 });
 
 test('deleting needs --yes, and asks the hub nothing without it', async () => {
@@ -398,7 +420,7 @@ test('a hub that goes away for a moment does not end deploy', async () => {
     },
   });
   assert.equal(result.code, 0);
-  assert.match(result.stderr, /Trying again/);
+  assert.equal(result.stderr.match(/Trying again/g)?.length, 1);
   assert.equal(result.stdout.match(/│ step 1/g)?.length, 1);
   assert.match(result.stdout, /│ 100%/);
 });
@@ -528,6 +550,30 @@ test('logs --follow prints log lines alone and exits with the fate', async () =>
   );
 });
 
+test('logs tells on stderr why a deployment failed, and what to do; of an app nothing but its words', async () => {
+  const error = {
+    code: 'ORK_APP_EXITED' as const,
+    message: 'Its last line: \u001b[2J\u001b[31mno database\u001b[0m',
+    evidence: ['\u001b]0;title\u0007no database'],
+  };
+  const failed = sampleDeployment({ status: 'failed', error });
+  const events = stream([statusEvent(failed), logEvent('health', 0, 'line\n'), { kind: 'end', status: 'failed' }]);
+  const followed = await run(['logs', IDS.deployment, '--follow'], { [EVENTS]: events });
+  assert.deepEqual([followed.code, followed.stdout], [1, 'line\n']);
+  await hub?.stop();
+  const whole = await run(['logs', ...SHOP], {
+    [`GET ${DEPLOYMENTS}`]: () => [failed],
+    [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end('line\n'),
+  });
+  assert.deepEqual([whole.code, whole.stdout], [0, 'line\n']);
+  for (const { stderr } of [followed, whole]) {
+    assert.match(
+      stderr,
+      /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,
+    );
+  }
+});
+
 // Hosts and tokens
 
 const host = {
@@ -577,6 +623,11 @@ test('hosts list shows each host; an empty list says how to begin', async () => 
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [host] })).stdout, /vps 1 +waits for join +never/);
   await hub?.stop();
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [] })).stdout, /orkestr hosts add NAME/);
+});
+
+test('hosts list says what to do about a host that is not well', async () => {
+  const { stdout } = await run(['hosts', 'list'], { 'GET /hosts': () => [{ ...host, enrolled: true }] });
+  assert.match(stdout, /^vps 1: Its apps run on; deployments wait for it\. Start orkestr-agent on the host/m);
 });
 
 test('hosts list shows the version of each agent, and why one is refused', async () => {

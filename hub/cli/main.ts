@@ -3,7 +3,7 @@
 import { readConfig } from './config.ts';
 import { makeContext } from './context.ts';
 import type { Context } from './context.ts';
-import { exitCodeOf } from './exit.ts';
+import { exitCodeOf, Interrupted } from './exit.ts';
 import type { Outcome } from './exit.ts';
 import { Output } from './output.ts';
 import { buildProgram, usageError } from './program.ts';
@@ -39,6 +39,7 @@ async function main(argv: string[]): Promise<number> {
   } catch (thrown) {
     const error = usageError(thrown);
     if (error === undefined) return outcome.exitCode;
+    if (error instanceof Interrupted) return exitCodeOf(error);
     // The options may be what could not be read, so --json is looked for by hand.
     new Output(terminal, { json: argv.includes('--json'), noColor: true }).failure(error);
     return exitCodeOf(error);

@@ -4,6 +4,7 @@ import { styleText } from 'node:util';
 import { ERRORS, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Terminal } from './terminal.ts';
+import { safeLine } from './text/safe-text.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -73,11 +74,13 @@ export class Output {
     for (const [name, value] of known) this.line(`${this.style('dim', name.padEnd(width))}  ${value}`);
   }
 
-  /** A coded error: what happened, the facts behind it, what to do. */
-  report(report: ErrorReport): void {
-    this.line(`${this.style(['bold', 'red'], report.code)}  ${report.message}`);
-    for (const fact of report.evidence) this.line(this.style('dim', `  │ ${fact}`));
-    this.line(`${this.style('bold', 'What to do:')} ${ERRORS[report.code].mend}`);
+  /** A coded error as lines: what happened, the facts behind it, what to do. An app's own words may be in it. */
+  report({ code, message, evidence }: ErrorReport): string[] {
+    return [
+      `${this.style(['bold', 'red'], code)}  ${safeLine(message, false)}`,
+      ...evidence.map((fact) => this.style('dim', `  │ ${safeLine(fact, false)}`)),
+      `${this.style('bold', 'What to do:')} ${ERRORS[code].mend}`,
+    ];
   }
 
   /** The end of a command that failed: a problem document on stdout with --json, else words on stderr. */
@@ -88,8 +91,8 @@ export class Output {
       return;
     }
     const lines = [
-      `orkestr: ${report.message}`,
-      ...report.evidence.map((fact) => `  │ ${fact}`),
+      `orkestr: ${safeLine(report.message, false)}`,
+      ...report.evidence.map((fact) => `  │ ${safeLine(fact, false)}`),
       `${ERRORS[report.code].mend} (${report.code})`,
     ];
     this.#terminal.stderr.write(`${lines.join('\n')}\n`);

@@ -32,9 +32,15 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
         'Environment: ORKESTR_URL and ORKESTR_TOKEN override the stored login.',
         '',
         'First steps:',
-        '  orkestr login https://hub.example.com --token -',
+        '  orkestr login https://hub.example.com',
         '  orkestr project create shop',
-        '  git push orkestr main',
+        '  git remote add orkestr https://hub.example.com/git/shop.git',
+        '  git push orkestr HEAD:main',
+        '',
+        'When something is wrong:',
+        '  orkestr logs                 # why the last deployment failed, and what to do',
+        '  orkestr rollback             # back to the release before',
+        '  orkestr hosts list           # whether the servers are well',
       ].join('\n'),
     );
   const groups = [

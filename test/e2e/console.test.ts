@@ -1,93 +1,32 @@
 /** The console in a real browser, served by a real hub; the test itself speaks as the agent. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
-import type { Browser, Page } from 'playwright-core';
 import { z } from 'zod';
 import { makeRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
-import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import { HOST_STATUS, NEXT_VERSION, read, seedHub, side } from './console-seed.ts';
+import { logLines, overflow, PHONE, startConsole, startWire, step } from './console-browser.ts';
+import type { ConsoleBrowser, OpenOptions } from './console-browser.ts';
+import { HOST_STATUS, NEXT_VERSION, read, side } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-/** Without these Chromium looks for its maker's servers at every start. */
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const MAX_SCRIPT_BYTES = 60_000;
-const DESKTOP = { width: 1280, height: 800 };
-const PHONE = { width: 390, height: 844 };
 
+let started: ConsoleBrowser;
 let hub: SeededHub;
-let browser: Browser;
 
 before(async () => {
-  await buildConsole(ROOT, () => undefined);
-  hub = await seedHub();
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  started = await startConsole();
+  hub = started.hub;
 });
-after(async () => {
-  await browser?.close();
-  await hub?.stop();
-});
+after(() => started?.stop());
 
-/** A page, logged in; what the browser complains about (policy, scripts) ends up in `complaints`. */
-async function openConsole(path: string, { viewport = DESKTOP, url = hub.url, token = hub.token } = {}) {
-  const context = await browser.newContext({ viewport });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    // The first question is who is logged in, and 401 is its honest answer.
-    if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
-  });
-  await page.goto(url + path);
-  await page.getByLabel('API token').fill(token);
-  await page.getByRole('button', { name: 'Log in' }).click();
-  return { page, complaints, close: () => context.close() };
-}
-
-/** A plain TCP forwarder before the hub that can be cut and mended on the same port. */
-async function startWire(target: string) {
-  const { hostname, port } = new URL(target);
-  const sockets = new Set<Socket>();
-  const server = createServer((inward) => {
-    const outward = connect(Number(port), hostname);
-    for (const [socket, other] of [[inward, outward] as const, [outward, inward] as const]) {
-      sockets.add(socket);
-      socket.on('error', () => other.destroy()); // cut: the other side ends too
-      socket.on('close', () => sockets.delete(socket));
-    }
-    inward.pipe(outward).pipe(inward);
-  });
-  const listen = (at: number): Promise<void> => new Promise((resolve) => server.listen(at, '127.0.0.1', resolve));
-  await listen(0);
-  const own = (server.address() as AddressInfo).port;
-  const cut = async (): Promise<void> => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of sockets) socket.destroy();
-    await closed;
-  };
-  return { url: `http://127.0.0.1:${own}`, cut, mend: () => listen(own), close: cut };
-}
-
-const step = (page: Page, name: string) => page.getByRole('list', { name: 'Steps' }).getByRole('button', { name });
-const logLines = (page: Page): Promise<string[]> => page.locator('.log-lines li').allInnerTexts();
+const openConsole = (path: string, options?: OpenOptions) => started.open(path, options);
 
 test('from login to a deployment whose steps and log lines arrive live, to its receipt', async () => {
   const project = await hub.createProject('shop');
@@ -161,8 +100,7 @@ test('a failed deployment says why, with evidence, what to do, and shows the ste
   assert.match(await alert.innerText(), /ORK_PORT_LOOPBACK[\s\S]*connection refused[\s\S]*Let it bind 0\.0\.0\.0/);
   await page.getByRole('heading', { level: 2, name: 'health' }).waitFor();
   await page.getByText('probe refused').waitFor();
-  const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
-  assert.equal(overflow, 0, 'nothing sticks out on a phone');
+  assert.equal(await overflow(page), 0, 'nothing sticks out on a phone');
   assert.deepEqual(complaints, []);
   await close();
 });
@@ -343,7 +281,7 @@ test('a host is upgraded with a button; what failed is shown with what to do, tr
 });
 
 test('the console asks no other server for anything and its script is small', async () => {
-  const context = await browser.newContext();
+  const context = await started.browser.newContext();
   const page = await context.newPage();
   const asked: string[] = [];
   page.on('request', (request) => asked.push(new URL(request.url()).origin));

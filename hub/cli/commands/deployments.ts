@@ -86,6 +86,6 @@ function showDetail(output: Output, deployment: DeploymentDetail, now: number): 
   }
   if (deployment.error !== null) {
     output.line();
-    output.report(deployment.error);
+    for (const line of output.report(deployment.error)) output.line(line);
   }
 }

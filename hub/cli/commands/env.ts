@@ -6,7 +6,7 @@ import { EnvName } from '../../../protocol/ids.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
-import { readStdin } from '../input.ts';
+import { readSecret } from '../input.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -22,7 +22,7 @@ export const addEnvCommands: AddCommands = (program, context, outcome) => {
   const set = withPlace(
     leaf(env, 'set <assignments...>', 'Set variables; they become active at the next deployment.', [
       'orkestr env set LOG_LEVEL=debug REGION=eu --project shop',
-      'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin',
+      'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin, or is asked for',
       'orkestr env set DEBUG=1 --environment staging',
       'orkestr env set --build NPM_TOKEN=- < token.txt   # for `npm ci`, or RUN --mount=type=secret,id=NPM_TOKEN',
     ]),
@@ -88,7 +88,7 @@ async function readAssignments(context: Context, assignments: string[]): Promise
         throw new OrkestrError('ORK_INVALID', `Only one value can come from stdin: ${fromStdin} and ${name} both ask.`);
       }
       fromStdin = name;
-      value = await readStdin(context.terminal);
+      value = await readSecret(context.terminal, `Value of ${name}: `);
     }
     variables.set(name, value);
   }

@@ -7,6 +7,7 @@ import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { Output } from '../output.ts';
+import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
 import { settingsOf } from '../settings.ts';
 import type { SettingOptions } from '../settings.ts';
@@ -21,11 +22,12 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     leaf(environment, 'create <name>', 'Add an environment to a project.', [
       'orkestr environment create staging --project shop --branch develop',
       'orkestr environment create staging --branch develop --memory 256 --health-path /healthz',
-    ]).option('--host <id>', 'host that runs it (default: the only one)'),
+    ]).option('--host <host>', 'host that runs it, by name or id (default: the only one)'),
   );
   action<Options>(create, context, outcome, async (output, options, [slug]) => {
     const path = apiPath('projects', await projectName(context, options.project), 'environments');
-    const body = { slug, branch: options.branch, hostId: options.host, settings: settingsOf(options) };
+    const hostId = await hostOption(context, options.host);
+    const body = { slug, branch: options.branch, hostId, settings: settingsOf(options) };
     show(output, await context.hub().post(path, body, Environment));
   });
 

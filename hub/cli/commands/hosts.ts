@@ -7,10 +7,11 @@ import { apiPath } from '../client.ts';
 import { action, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
-import { findHost } from '../hosts.ts';
+import { namedHost } from '../hosts.ts';
 import { statusStyle } from '../output.ts';
 import type { Output } from '../output.ts';
 import { formatAge, formatBytes } from '../text/format.ts';
+import { hostHints } from '../text/host-hints.ts';
 import { addUpgradeCommand } from './upgrades.ts';
 
 export const addHostCommands: AddCommands = (program, context, outcome) => {
@@ -27,9 +28,7 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
         found.map((host) => hostRow(host, context.now())),
         (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
       );
-      for (const { name, refusal } of found) {
-        if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${ERRORS[refusal.code].mend}`);
-      }
+      for (const host of found) showWhatToDo(output, host);
     }
   });
 
@@ -77,9 +76,6 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
   });
 };
 
-const namedHost = async (context: Context, nameOrId: string): Promise<Host> =>
-  findHost(await context.hub().get('/hosts', z.array(Host)), nameOrId);
-
 function showJoin(context: Context, output: Output, host: MadeHost): void {
   output.object(host);
   output.line(`Host ${host.name}. Run this on it, as root:`);
@@ -91,6 +87,14 @@ function showJoin(context: Context, output: Output, host: MadeHost): void {
 }
 
 type MadeHost = z.infer<typeof MadeHost>;
+
+function showWhatToDo(output: Output, host: Host): void {
+  const { name, refusal } = host;
+  if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${ERRORS[refusal.code].mend}`);
+  for (const { says, mend } of hostHints(host)) {
+    output.line(`\n${name}: ${says}${mend === undefined ? '' : ` ${ERRORS[mend].mend}`}`);
+  }
+}
 
 /** A word of a command line to copy: quoted for sh(1) when it has to be. */
 const argument = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

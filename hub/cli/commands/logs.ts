@@ -1,12 +1,13 @@
 /** `logs`: what the steps of a deployment wrote. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { StepName } from '../../../protocol/steps.ts';
+import type { Deployment } from '../../api/schemas.ts';
 import { apiPath, unreachable } from '../client.ts';
 import { action, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { fateCode, follow } from '../follow.ts';
+import { fateCode, fateLines, follow } from '../follow.ts';
 import { findDeployment } from '../latest.ts';
 import type { Output } from '../output.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -23,17 +24,24 @@ export const addLogsCommand: AddCommands = (program, context, outcome) => {
       'orkestr logs 01890000-0000-7000-8000-000000000000 --follow',
       '',
       'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
-      "With --follow it exits with the deployment's fate, like deploy.",
+      "With --follow it exits with the deployment's fate, like deploy. How it ended, and why, is told on stderr.",
     ]),
   )
     .option('-s, --step <name>', `only this step: ${StepName.options.join(', ')}`)
     .option('-f, --follow', 'go on until the deployment has ended');
   action<Options>(logs, context, outcome, async (output, options, [given]) => {
     const step = options.step === undefined ? undefined : stepName(options.step);
-    const id = given ?? (await newest(context, options));
-    if (!options.follow) return printLog(context, output, id, step);
+    const latest = given === undefined ? await newest(context, options) : undefined;
+    const id = given ?? String(latest?.id);
+    if (!options.follow) {
+      await printLog(context, output, id, step);
+      if (latest?.status === 'failed') noteFate(output, latest);
+      return EXIT.ok;
+    }
     const { deployment, ended } = await follow(context, output, id, { logsOnly: true, step });
-    return ended && deployment ? fateCode(deployment.status) : EXIT.interrupted;
+    if (!ended || !deployment) return EXIT.interrupted;
+    noteFate(output, deployment);
+    return fateCode(deployment.status);
   });
 };
 
@@ -45,10 +53,15 @@ function stepName(text: string): StepName {
   });
 }
 
-async function newest(context: Context, options: Options): Promise<string> {
+/** Beside the log, which may go into a file. */
+function noteFate(output: Output, deployment: Deployment): void {
+  for (const line of fateLines(output, deployment)) output.note(line);
+}
+
+async function newest(context: Context, options: Options): Promise<Deployment> {
   const found = await findDeployment(context, options, () => true);
   if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no deployment yet.');
-  return found.id;
+  return found;
 }
 
 async function printLog(context: Context, output: Output, id: string, step: StepName | undefined): Promise<void> {

@@ -6,8 +6,9 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
-import { integer, readStdin } from '../input.ts';
+import { integer, readSecret } from '../input.ts';
 import type { Output } from '../output.ts';
+import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
 import { formatAge } from '../text/format.ts';
 
@@ -33,18 +34,22 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
   ])
     .option('--repository <url>', "an https repository elsewhere, instead of the hub's own git remote")
     .option('--repository-user <name>', 'user name that goes with the repository token')
-    .option('--repository-token-stdin', 'read a token that may read the repository from stdin')
+    .option('--repository-token-stdin', 'read a token that may read the repository from stdin, or ask for it')
     .option('--branch <name>', 'branch that is deployed (default: main)')
     .option('--root <folder>', 'folder of the app inside the repository')
     .option('--port <number>', 'port the app listens on (default: found out, and given as $PORT)')
     .option('--domain <host>', 'domain that leads to the app; may be repeated', collect)
-    .option('--host <id>', 'host that runs it (default: the only one)');
+    .option('--host <host>', 'host that runs it, by name or id (default: the only one)');
   action<CreateOptions>(create, context, outcome, async (output, options, [name]) => {
     if (options.repositoryTokenStdin && options.repository === undefined) {
       throw new OrkestrError('ORK_INVALID', '--repository-token-stdin needs --repository.');
     }
-    const token = options.repositoryTokenStdin ? await readStdin(context.terminal) : undefined;
-    const made = await context.hub().post('/projects', newProject(String(name), options, token), Project);
+    const token = options.repositoryTokenStdin
+      ? await readSecret(context.terminal, 'Token of the repository: ')
+      : undefined;
+    const hostId = await hostOption(context, options.host);
+    const body = newProject(String(name), options, { token, hostId });
+    const made = await context.hub().post('/projects', body, Project);
     output.object(made);
     showNextSteps(output, made);
   });
@@ -88,7 +93,11 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
 };
 
 /** The body of POST /projects. What was not given is left out, so that the hub's defaults hold. */
-function newProject(slug: string, options: CreateOptions, token: string | undefined): object {
+function newProject(
+  slug: string,
+  options: CreateOptions,
+  { token, hostId }: { readonly token: string | undefined; readonly hostId: string | undefined },
+): object {
   const auth = token === undefined ? undefined : { username: options.repositoryUser, token };
   return {
     slug,
@@ -96,7 +105,7 @@ function newProject(slug: string, options: CreateOptions, token: string | undefi
     environment: {
       slug: 'production',
       branch: options.branch,
-      hostId: options.host,
+      hostId,
       settings: {
         rootDirectory: options.root,
         port: options.port === undefined ? undefined : integer(options.port, '--port'),

@@ -5,18 +5,20 @@ import { Client } from '../client.ts';
 import { action, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { normalUrl, removeLogin, writeLogin } from '../config.ts';
-import { readStdin } from '../input.ts';
+import { readSecret } from '../input.ts';
 import type { Output } from '../output.ts';
 
 export const addSessionCommands: AddCommands = (program, context, outcome) => {
   const login = leaf(program, 'login [url]', 'Check a token with the hub and keep it.', [
-    'orkestr login https://hub.example.com --token -    # paste the token, then Ctrl-D',
-    'pass show orkestr | orkestr login https://hub.example.com --token -',
-  ]).requiredOption('--token <token>', 'API token; `-` reads it from stdin, which keeps it out of the process list');
+    'orkestr login https://hub.example.com    # asks for the token',
+    'pass show orkestr | orkestr login https://hub.example.com',
+  ]).option('--token <token>', 'API token; `-`: asked for, or read from stdin, so that no process list has it', '-');
   action<{ token: string; json?: boolean }>(login, context, outcome, async (output, options, [given]) => {
     const url = given === undefined ? context.config.url : normalUrl(given, 'The address');
-    const token = (options.token === '-' ? await readStdin(context.terminal) : options.token).trim();
-    if (token === '') throw new OrkestrError('ORK_INVALID', 'No token was given on stdin.');
+    const token = (
+      options.token === '-' ? await readSecret(context.terminal, `API token for ${url}: `) : options.token
+    ).trim();
+    if (token === '') throw new OrkestrError('ORK_INVALID', 'No token was given.');
     const client = new Client({ url, token });
     try {
       const me = await client.get('/me', Me);

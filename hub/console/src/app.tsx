@@ -1,26 +1,64 @@
 /** Which page is shown: the login until the hub knows the browser, then what the path says. */
+import { useEffect, useErrorBoundary } from 'preact/hooks';
 import { LocationProvider, Route, Router } from 'preact-iso';
 import type { Me } from '../../api/schemas.ts';
+import type { ApiError } from './api/client.ts';
 import { useSession } from './api/session.ts';
 import { Layout, PageHead } from './components/layout.tsx';
+import { Loading } from './components/loading.tsx';
 import { ApiProblem } from './components/problem.tsx';
 import { DeploymentPage } from './routes/deployment.tsx';
 import { HostsPage } from './routes/hosts.tsx';
-import { LoginPage } from './routes/login.tsx';
+import { LoginDialog, LoginPage } from './routes/login.tsx';
 import { ProjectPage } from './routes/project.tsx';
 import { ProjectsPage } from './routes/projects.tsx';
 
+/** Between two tries to find the hub, ms. */
+const RETRY_MS = 5000;
+
 export function App() {
-  const session = useSession();
-  const state = session.state.value;
-  if (state.kind === 'unknown') return null;
+  const state = useSession().state.value;
+  const [broken] = useErrorBoundary((error: unknown) => console.error(error));
+  if (broken) return <Broken />;
+  if (state.kind === 'unknown') return <Loading />;
   if (state.kind === 'out') return <LoginPage />;
-  if (state.kind === 'in') return <Pages me={state.me} />;
+  if (state.kind === 'unreachable') return <Unreachable error={state.error} />;
+  const { me, ended } = state;
+  return (
+    <>
+      {/* Somebody else gets pages of their own. */}
+      <Pages key={`${me.user.id} ${me.team.id}`} me={me} />
+      {ended && <LoginDialog />}
+    </>
+  );
+}
+
+function Unreachable({ error }: { error: ApiError }) {
+  const { find } = useSession();
+  useEffect(() => {
+    const timer = setInterval(() => void find(), RETRY_MS);
+    return () => clearInterval(timer);
+  }, []);
   return (
     <main class="page page-narrow">
-      <ApiProblem error={state.error} />
-      <button type="button" class="button" onClick={() => void session.find()}>
-        Try again
+      <ApiProblem error={error} />
+      <p class="faint">It is asked again every few seconds.</p>
+      <button type="button" class="button" onClick={() => void find()}>
+        Try again now
+      </button>
+    </main>
+  );
+}
+
+/** A mistake of ours, or a hub of another version than this page is of. */
+function Broken() {
+  return (
+    <main class="page page-narrow">
+      <p class="card error" role="alert">
+        This page cannot be shown. The hub may have been upgraded since it was opened.
+      </p>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        Load it anew
       </button>
     </main>
   );

@@ -16,26 +16,30 @@ export class ApiError extends Error {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
+/** Longest wait for an answer, ms: on a dead connection a browser waits for minutes. */
+const ANSWER_MS = 60_000;
+
 /** @throws ApiError; status 0 when the hub does not answer. */
 export async function call<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const answer = await send(method, path, body, signal);
+  const { answer, text } = await send(method, path, body, signal);
   if (answer.status === 204) return undefined as T;
-  const text = await answer.text();
   const value = parseJson(text);
   if (answer.ok && value !== undefined) return value as T;
   const problem = (value as Partial<Problem> | undefined)?.code === undefined ? undefined : (value as Problem);
   throw new ApiError(answer.status, problem?.detail ?? `The hub answered with HTTP ${answer.status}.`, problem);
 }
 
-async function send(method: Method, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+async function send(method: Method, path: string, body: unknown, signal?: AbortSignal) {
+  const late = AbortSignal.timeout(ANSWER_MS);
   try {
-    return await fetch(apiUrl(path), {
+    const answer = await fetch(apiUrl(path), {
       method,
       credentials: 'same-origin',
       headers: body === undefined ? {} : { 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(signal ? { signal } : {}),
+      signal: signal ? AbortSignal.any([signal, late]) : late,
     });
+    return { answer, text: await answer.text() };
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'The hub does not answer. What runs on your hosts runs on.');

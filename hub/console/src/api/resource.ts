@@ -1,7 +1,7 @@
 /** Something of the API that a page shows and keeps fresh. */
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from './client.ts';
-import { useSession } from './session.ts';
+import { useSession, useSessionEnded } from './session.ts';
 
 export interface Resource<T> {
   readonly data: T | undefined;
@@ -10,25 +10,36 @@ export interface Resource<T> {
   readonly reload: () => void;
 }
 
-/** Loads at once, again whenever `key` changes, and every `everyMs` while the page is in sight. */
+/** Between two tries while the hub does not answer, ms. */
+const RETRY_MS = 5000;
+
+/**
+ * Loads at once, again whenever `key` changes or somebody logs in again, and every `everyMs` while the page is in sight.
+ * A hub that does not answer is asked until it does.
+ */
 export function useResource<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): Resource<T> {
-  const session = useSession();
+  const { end } = useSession();
+  const ended = useSessionEnded();
   const [state, setState] = useState<{ key: string; data?: T; error?: ApiError }>({ key });
   const [turn, setTurn] = useState(0);
   useEffect(() => {
+    if (ended) return undefined;
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const run = async (): Promise<void> => {
+      let waitMs = everyMs;
       try {
         const data = await load(abort.signal);
         if (!abort.signal.aborted) setState({ key, data });
       } catch (error) {
         if (abort.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
-        if (error.status === 401) session.forget();
-        setState((before) => ({ ...before, key, error }));
+        if (error.status === 401) return end();
+        // What is gone is not shown any more; what could not be asked for is as it was.
+        setState((before) => (before.key === key && error.status !== 404 ? { ...before, error } : { key, error }));
+        if (isPassing(error)) waitMs ??= RETRY_MS;
       }
-      if (everyMs !== undefined && !abort.signal.aborted) timer = setTimeout(next, everyMs);
+      if (waitMs !== undefined && !abort.signal.aborted) timer = setTimeout(next, waitMs);
     };
     const next = (): void => {
       if (document.visibilityState === 'visible') void run();
@@ -41,6 +52,10 @@ export function useResource<T>(key: string, load: (signal: AbortSignal) => Promi
       document.removeEventListener('visibilitychange', next);
     };
     // `load` is a new function at every render; `key` says when it means something else.
-  }, [key, turn, everyMs]);
-  return { data: state.key === key ? state.data : undefined, error: state.error, reload: () => setTurn((n) => n + 1) };
+  }, [key, turn, everyMs, ended]);
+  const known = state.key === key ? state : undefined;
+  return { data: known?.data, error: known?.error, reload: () => setTurn((n) => n + 1) };
 }
+
+/** Nothing answered, or what stands before the hub did, or the hub in trouble. */
+const isPassing = ({ status }: ApiError): boolean => status === 0 || status >= 500;

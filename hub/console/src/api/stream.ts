@@ -11,29 +11,42 @@ export interface StreamListener {
 /** EventSource gives up for good when the hub answers with an error; then we begin anew after this long. */
 const RETRY_MS = 3000;
 
-/** Listens until the deployment's `end` or until the returned function is called. */
+/**
+ * Listens until the deployment's `end` or until the returned function is called. Not while the page is out of sight: a
+ * browser keeps six connections to a server at most, all tabs together, and pages that nobody sees would leave none.
+ */
 export function listen(deploymentId: string, listener: StreamListener): () => void {
+  const url = apiUrl(`${apiPath('deployments', deploymentId)}/events`);
   let source: EventSource | undefined;
   let retry: ReturnType<typeof setTimeout> | undefined;
-  const stop = (): void => {
+  let lastId = '';
+  const close = (): void => {
     source?.close();
     clearTimeout(retry);
   };
   const open = (): void => {
-    source = new EventSource(apiUrl(`${apiPath('deployments', deploymentId)}/events`));
+    source = new EventSource(lastId === '' ? url : `${url}?after=${lastId}`);
     source.addEventListener('open', () => listener.connected(true));
     source.addEventListener('error', () => {
       listener.connected(false);
-      // A new EventSource starts from the first event; whoever listens passes over what was seen.
       if (source?.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
     });
-    const onMessage = (message: MessageEvent<string>): void => {
+    source.addEventListener('message', (message: MessageEvent<string>) => {
+      lastId = message.lastEventId || lastId; // the last event has none
       const event = JSON.parse(message.data) as DeploymentEvent;
-      listener.event(event);
       if (event.kind === 'end') stop();
-    };
-    source.addEventListener('message', onMessage);
+      listener.event(event);
+    });
   };
-  open();
+  const onSight = (): void => {
+    close();
+    if (document.visibilityState === 'visible') open();
+  };
+  const stop = (): void => {
+    close();
+    document.removeEventListener('visibilitychange', onSight);
+  };
+  document.addEventListener('visibilitychange', onSight);
+  onSight();
   return stop;
 }

@@ -1,7 +1,7 @@
 /** A button that calls the hub: it asks first where that matters, cannot be pressed twice, and shows what went wrong. */
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import { ApiError } from '../api/client.ts';
+import { useAction } from '../api/action.ts';
 import { ApiProblem } from './problem.tsx';
 
 interface Props {
@@ -15,38 +15,24 @@ interface Props {
 }
 
 export function ActionButton({ children, act, confirm, tone, label }: Props) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const { busy, error, run, clear } = useAction();
   const dialog = useRef<HTMLDialogElement>(null);
-  const run = async (): Promise<void> => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await act();
-      dialog.current?.close();
-    } catch (thrown) {
-      if (!(thrown instanceof ApiError)) throw thrown;
-      setError(thrown);
-      dialog.current?.showModal();
-    } finally {
-      setBusy(false);
-    }
+  const start = async (): Promise<void> => {
+    if (await run(act)) dialog.current?.close();
   };
+  useEffect(() => {
+    if (error !== undefined) dialog.current?.showModal();
+  }, [error]);
   const onClick = (): void => {
     if (confirm) dialog.current?.showModal();
-    else void run();
+    else void start();
   };
   return (
     <>
       <button type="button" class="button" data-tone={tone} aria-label={label} disabled={busy} onClick={onClick}>
         {children}
       </button>
-      <dialog
-        class="dialog"
-        ref={dialog}
-        aria-label={confirm?.question ?? 'It did not work'}
-        onClose={() => setError(undefined)}
-      >
+      <dialog class="dialog" ref={dialog} aria-label={confirm?.question ?? 'It did not work'} onClose={clear}>
         {confirm && <p>{confirm.question}</p>}
         <ApiProblem error={error} />
         <div class="dialog-actions">
@@ -59,7 +45,7 @@ export function ActionButton({ children, act, confirm, tone, label }: Props) {
               class="button"
               data-tone={tone ?? 'primary'}
               disabled={busy}
-              onClick={() => void run()}
+              onClick={() => void start()}
             >
               {confirm.yes}
             </button>

@@ -1,6 +1,5 @@
 /** A form of a few fields that adds one entry. What was written is sent and forgotten: it is never shown again. */
-import { useState } from 'preact/hooks';
-import { ApiError } from '../api/client.ts';
+import { useAction } from '../api/action.ts';
 import { ApiProblem } from './problem.tsx';
 
 export interface Field {
@@ -20,24 +19,13 @@ interface Props {
 }
 
 export function EntryForm({ label, button, fields, add }: Props) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const { busy, error, run } = useAction();
   const onSubmit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const data = new FormData(form);
     const values = Object.fromEntries(fields.map(({ name }) => [name, textOf(data.get(name))]));
-    setBusy(true);
-    setError(undefined);
-    try {
-      await add(values);
-      form.reset();
-    } catch (thrown) {
-      if (!(thrown instanceof ApiError)) throw thrown;
-      setError(thrown);
-    } finally {
-      setBusy(false);
-    }
+    if (await run(() => add(values))) form.reset();
   };
   return (
     <form class="entry-form" aria-label={label} onSubmit={(event) => void onSubmit(event)}>

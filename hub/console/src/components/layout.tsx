@@ -1,6 +1,6 @@
 /** What stands around every page. */
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import type { Me } from '../../../api/schemas.ts';
 import { useSession } from '../api/session.ts';
@@ -14,6 +14,13 @@ const PAGES = [
 export function Layout({ me, children }: { me: Me; children: ComponentChildren }) {
   const { path } = useLocation();
   const { logOut } = useSession();
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(path);
+  // What was clicked is gone: the next Tab begins at the new page, and screen readers are told of it.
+  useEffect(() => {
+    if (path !== shown.current) main.current?.focus({ preventScroll: true });
+    shown.current = path;
+  }, [path]);
   const isIn = (page: (typeof PAGES)[number]): boolean =>
     path === page.path || page.under.some((prefix) => path.startsWith(prefix));
   return (
@@ -39,26 +46,26 @@ export function Layout({ me, children }: { me: Me; children: ComponentChildren }
           <ActionButton act={logOut}>Log out</ActionButton>
         </div>
       </header>
-      <main id="main" class="page">
+      <main id="main" class="page" ref={main} tabIndex={-1}>
         {children}
       </main>
     </>
   );
 }
 
+interface HeadProps {
+  readonly title: string;
+  /** What the browser's tab says instead, where that tells more. */
+  readonly tab?: string;
+  readonly trail?: ComponentChildren;
+  readonly children?: ComponentChildren;
+}
+
 /** The head of a page, which also names the browser's tab. */
-export function PageHead({
-  title,
-  trail,
-  children,
-}: {
-  title: string;
-  trail?: ComponentChildren;
-  children?: ComponentChildren;
-}) {
+export function PageHead({ title, tab = title, trail, children }: HeadProps) {
   useEffect(() => {
-    document.title = `${title} · orkestr`;
-  }, [title]);
+    document.title = `${tab} · orkestr`;
+  }, [tab]);
   return (
     <div class="page-head">
       <div>

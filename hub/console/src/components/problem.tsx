@@ -1,26 +1,41 @@
 /** Errors for people: what happened, the facts behind it, what to do. */
 import type { ErrorReport } from '../../../../protocol/errors.ts';
+import { safeLine } from '../../../cli/text/safe-text.ts';
 import type { ApiError } from '../api/client.ts';
 
 export function ErrorCard({ error, title }: { error: ErrorReport; title?: string }) {
   return (
     <section class="card error" role="alert" aria-label={title ?? 'Error'}>
       <p class="error-head">
-        <strong>{error.message}</strong> <code>{error.code}</code>
+        <strong>
+          <Words of={plain(error.message)} />
+        </strong>{' '}
+        <code>{error.code}</code>
       </p>
       {error.evidence.length > 0 && (
         <ul class="evidence">
           {error.evidence.map((fact) => (
-            <li key={fact}>{fact}</li>
+            <li key={fact}>{plain(fact)}</li>
           ))}
         </ul>
       )}
       <p class="error-mend">
-        <span class="label">What to do</span> {__MENDS__[error.code] ?? 'Look it up by its code.'}
+        <span class="label">What to do</span> <Mend code={error.code} />
       </p>
     </section>
   );
 }
+
+/** What to do about an error, in one sentence. */
+export const Mend = ({ code }: { code: string }) => <Words of={__MENDS__[code] ?? 'Look it up by its code.'} />;
+
+/** A sentence in which programs and their words stand between backticks. */
+export const Words = ({ of }: { of: string }) => (
+  <>{of.split('`').map((part, index) => (index % 2 === 0 ? part : <code key={index}>{part}</code>))}</>
+);
+
+/** Messages and evidence may hold lines of an app, with their colours. */
+const plain = (text: string): string => safeLine(text, false);
 
 /** A call that failed; nothing when there was none. */
 export function ApiProblem({ error }: { error: ApiError | undefined }) {

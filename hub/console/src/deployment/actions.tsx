@@ -1,13 +1,14 @@
-/** What can be done about a deployment; each shows itself only where it makes sense. */
+/** What can be done about a deployment; each shows itself only where it makes sense, to who may do it. */
 import { useLocation } from 'preact-iso';
 import type { Deployment } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
 import { apiPath, call } from '../api/client.ts';
+import { useScope } from '../api/session.ts';
 import { ActionButton } from '../components/action-button.tsx';
 import { hasEnded } from './progress.ts';
 
 export function CancelButton({ deployment, done }: { deployment: Deployment; done: () => void }) {
-  if (hasEnded(deployment)) return null;
+  if (!useScope('deploy') || hasEnded(deployment)) return null;
   const cancel = async (): Promise<void> => {
     await call('POST', `${apiPath('deployments', deployment.id)}/cancel`, {});
     done();
@@ -20,15 +21,28 @@ export function CancelButton({ deployment, done }: { deployment: Deployment; don
   );
 }
 
+/** The same once more, for what was mended outside of the repository: settings, variables, the host. */
+export function RetryButton({ deployment }: { deployment: Deployment }) {
+  const ask = useAskFor();
+  const { status, project, environment, commit, releaseOf } = deployment;
+  if (!useScope('deploy') || (status !== 'failed' && status !== 'cancelled')) return null;
+  const retry = (): Promise<void> =>
+    releaseOf === null
+      ? ask(apiPath('projects', project.id, 'environments', environment.id, 'deployments'), { commit })
+      : ask(`${apiPath('deployments', releaseOf)}/rollback`, {});
+  return (
+    <ActionButton act={retry} label={`Try ${shortCommit(commit)} again`}>
+      Try again
+    </ActionButton>
+  );
+}
+
 /** Back to a release that has been live; or what is live once more, for settings and variables that have changed. */
 export function RollbackButton({ deployment }: { deployment: Deployment }) {
-  const { route } = useLocation();
+  const ask = useAskFor();
   const { status, environment } = deployment;
-  if (status !== 'superseded' && status !== 'live') return null;
-  const rollback = async (): Promise<void> => {
-    const made = await call<Deployment>('POST', `${apiPath('deployments', deployment.id)}/rollback`, {});
-    route(`/deployments/${made.id}`);
-  };
+  if (!useScope('deploy') || (status !== 'superseded' && status !== 'live')) return null;
+  const rollback = (): Promise<void> => ask(`${apiPath('deployments', deployment.id)}/rollback`, {});
   const commit = shortCommit(deployment.commit);
   const { yes, label, question } =
     status === 'live'
@@ -43,4 +57,13 @@ export function RollbackButton({ deployment }: { deployment: Deployment }) {
       {yes}
     </ActionButton>
   );
+}
+
+/** Asks the hub for a deployment and goes to its page. */
+export function useAskFor(): (path: string, body: unknown) => Promise<void> {
+  const { route } = useLocation();
+  return async (path, body) => {
+    const made = await call<Deployment>('POST', path, body);
+    route(`/deployments/${made.id}`);
+  };
 }

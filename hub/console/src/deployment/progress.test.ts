@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { STEP_NAMES } from '../../../../protocol/steps.ts';
 import { logEvent, sampleDeployment, statusEvent, stepEvent } from '../../../cli/test-cli.ts';
+import type { DeploymentStatus } from '../../../../protocol/agent-link.ts';
 import type { DeploymentEvent } from '../../../api/schemas.ts';
-import { STEPS, fold, startProgress, stepOfInterest } from './progress.ts';
+import { STEPS, fold, refresh, startProgress, stepOfInterest } from './progress.ts';
 
 const after = (...events: DeploymentEvent[]) => events.reduce(fold, startProgress(sampleDeployment(), []));
 
@@ -56,4 +57,17 @@ test('the step to look at is the failed one, else the running one, else the last
   assert.equal(stepOfInterest(after(done, stepEvent({ name: 'analyze', status: 'running' }))), 'analyze');
   assert.equal(stepOfInterest(after(done, failed, stepEvent({ name: 'deploy', status: 'skipped' }))), 'build');
   assert.equal(stepOfInterest(after(done, stepEvent({ name: 'analyze', status: 'done' }))), 'analyze');
+});
+
+test('what is fetched again tells what came after the end, and takes back nothing that an event told', () => {
+  const fetched = (status: DeploymentStatus) => ({ ...sampleDeployment({ status }), steps: [], release: null });
+  const live = after(statusEvent({ status: 'live' }), { kind: 'end', status: 'live' });
+  assert.equal(refresh(live, fetched('superseded')).deployment.status, 'superseded');
+  assert.equal(refresh(live, fetched('running')).deployment.status, 'live');
+  const superseded = refresh(live, fetched('superseded'));
+  assert.equal(fold(superseded, statusEvent({ status: 'live' })).deployment.status, 'superseded');
+  const step = stepEvent({ name: 'build', status: 'done', ms: 5 });
+  assert.ok(step.kind === 'step');
+  const steps = refresh(after(), { ...fetched('running'), steps: [step.step] }).steps;
+  assert.equal(steps.get('build')?.status, 'done');
 });

@@ -1,5 +1,6 @@
 /** What is known of a deployment, and how each event changes it. Pure. */
-import type { Deployment, DeploymentEvent, Step } from '../../../api/schemas.ts';
+import type { DeploymentStatus } from '../../../../protocol/agent-link.ts';
+import type { Deployment, DeploymentDetail, DeploymentEvent, Step } from '../../../api/schemas.ts';
 import type { StepName } from '../../../../protocol/steps.ts';
 
 /** The order of the pipeline (protocol/steps.ts, which the console does not carry along). */
@@ -35,10 +36,18 @@ export function fold(progress: Progress, event: DeploymentEvent): Progress {
   return event.kind === 'end' ? { ...progress, ended: true } : progress;
 }
 
-/** A stream is replayed from its start, so an old status may come after the newer one that was fetched. */
-function newer(known: Deployment, heard: Deployment): Deployment {
-  return hasEnded(known) && !hasEnded(heard) ? known : heard;
+/** The progress after the deployment was fetched again, which may have been on its way while events came in. */
+export function refresh(progress: Progress, detail: DeploymentDetail): Progress {
+  const steps = detail.steps.map((step): DeploymentEvent => ({ kind: 'step', step }));
+  return [{ kind: 'status' as const, deployment: detail }, ...steps].reduce(fold, progress);
 }
+
+/** How far along a status is; every other comes between `running` and `superseded`. */
+const RANK: Partial<Record<DeploymentStatus, number>> = { queued: 0, running: 1, superseded: 3 };
+const rankOf = ({ status }: Deployment): number => RANK[status] ?? 2;
+
+/** A stream is replayed from its start, so an old status may come after the newer one that was fetched. */
+const newer = (known: Deployment, heard: Deployment): Deployment => (rankOf(heard) < rankOf(known) ? known : heard);
 
 /** The same for steps; one that a restarted agent runs again has begun at another time. */
 function newerStep(known: Step | undefined, heard: Step): Step {

@@ -1,13 +1,11 @@
-/** A deployment that is being looked at: fetched once, then kept current by its event stream. */
+/** A deployment that is being looked at: what was fetched of it, kept current by its event stream. */
 import { signal } from '@preact/signals';
-import type { z } from 'zod';
 import type { ReadonlySignal } from '@preact/signals';
 import type { DeploymentDetail } from '../../../api/schemas.ts';
 import type { StepName } from '../../../../protocol/steps.ts';
-import { apiPath, call } from '../api/client.ts';
 import { listen } from '../api/stream.ts';
 import { LogBuffer } from '../log/log-buffer.ts';
-import { STEPS, fold, startProgress } from './progress.ts';
+import { STEPS, fold, refresh, startProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
 
 export interface StepLog {
@@ -19,16 +17,14 @@ export interface StepLog {
 export interface DeploymentView {
   readonly progress: ReadonlySignal<Progress>;
   readonly connected: ReadonlySignal<boolean>;
-  readonly detail: Detail;
   log(step: StepName): StepLog;
-  close(): void;
+  /** Takes in what was fetched anew: what happens after the end of a deployment is in no stream. */
+  refresh(detail: DeploymentDetail): void;
+  /** Follows the stream from where it stands, until its end or until the returned function is called. */
+  follow(): () => void;
 }
 
-type Detail = z.infer<typeof DeploymentDetail>;
-
-/** @throws ApiError when there is no such deployment. */
-export async function openDeployment(id: string, abort: AbortSignal): Promise<DeploymentView> {
-  const detail = await call<Detail>('GET', apiPath('deployments', id), undefined, abort);
+export function makeDeploymentView(detail: DeploymentDetail): DeploymentView {
   const progress = signal(startProgress(detail, detail.steps));
   const connected = signal(true);
   const logs = new Map(STEPS.map((step) => [step, { buffer: new LogBuffer(), version: signal(0) }]));
@@ -37,20 +33,27 @@ export async function openDeployment(id: string, abort: AbortSignal): Promise<De
     if (log === undefined) throw new Error(`There is no step ${step}.`);
     return log;
   };
-  const close = listen(id, {
-    connected: (now) => (connected.value = now),
-    event(event) {
-      progress.value = fold(progress.value, event);
-      if (event.kind === 'log') {
-        logOf(event.step).buffer.append(event.data, event.offset);
-        logOf(event.step).version.value += 1;
-      } else if (event.kind === 'step' && event.step.status !== 'running') {
-        logOf(event.step.name).buffer.end();
-        logOf(event.step.name).version.value += 1;
-      } else if (event.kind === 'end') {
-        connected.value = true; // nothing more to come: a closed stream is as it should be
-      }
-    },
-  });
-  return { progress, connected, detail, log: logOf, close };
+  const follow = (): (() => void) =>
+    listen(detail.id, {
+      connected: (now) => (connected.value = now),
+      event(event) {
+        progress.value = fold(progress.value, event);
+        if (event.kind === 'log') {
+          logOf(event.step).buffer.append(event.data, event.offset);
+          logOf(event.step).version.value += 1;
+        } else if (event.kind === 'step' && event.step.status !== 'running') {
+          logOf(event.step.name).buffer.end();
+          logOf(event.step.name).version.value += 1;
+        } else if (event.kind === 'end') {
+          connected.value = true; // nothing more to come: a closed stream is as it should be
+        }
+      },
+    });
+  return {
+    progress,
+    connected,
+    log: logOf,
+    refresh: (fetched) => (progress.value = refresh(progress.value, fetched)),
+    follow,
+  };
 }

@@ -38,3 +38,10 @@ test('ending twice adds no line', () => {
   log.end();
   assert.deepEqual(log.since(0), ['last']);
 });
+
+test('of long lines fewer are kept, so that a browser can show them', () => {
+  const log = new LogBuffer();
+  const line = 'x'.repeat(10_000);
+  for (let n = 0; n < 300; n += 1) log.append(base64(`${line}\n`), n * 10_001);
+  assert.deepEqual([log.first, log.since(0).length], [100, 200]);
+});

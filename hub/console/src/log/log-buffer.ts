@@ -3,6 +3,8 @@ import { LogLines, freshBytes } from '../../../cli/text/log-lines.ts';
 
 /** Lines kept, and rendered, of one step. The whole log is a download. */
 export const MAX_LINES = 5000;
+/** The same in characters: lines may be long, and a browser that lays out tens of millions of them stands still. */
+const MAX_CHARACTERS = 2_000_000;
 
 export class LogBuffer {
   /** Number of the first line that is still kept; grows when old lines are let go. */
@@ -10,6 +12,7 @@ export class LogBuffer {
   readonly #limit: number;
   readonly #splitter = new LogLines();
   #lines: string[] = [];
+  #characters = 0;
   #bytes = 0;
 
   constructor(limit = MAX_LINES) {
@@ -49,9 +52,16 @@ export class LogBuffer {
   }
 
   #keep(lines: string[]): void {
-    for (const line of lines) this.#lines.push(line);
-    const excess = this.#lines.length - this.#limit;
-    if (excess <= 0) return;
+    for (const line of lines) {
+      this.#lines.push(line);
+      this.#characters += line.length;
+    }
+    let excess = 0;
+    while (this.#lines.length - excess > this.#limit || this.#characters > MAX_CHARACTERS) {
+      this.#characters -= this.#lines[excess]?.length ?? 0;
+      excess += 1;
+    }
+    if (excess === 0) return;
     this.#lines = this.#lines.slice(excess);
     this.first += excess;
   }

@@ -47,10 +47,22 @@ export function LogView({ buffer, version, running, label }: Props) {
 
   const onScroll = (): void => {
     const box = frame.current;
-    if (box) following.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END;
+    if (!box) return;
+    following.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END;
+    // Who reads further up keeps what he reads in sight while old lines go.
+    box.dataset.following = String(following.current);
   };
   return (
-    <div class="log" ref={frame} onScroll={onScroll} tabIndex={0} role="log" aria-label={label} aria-live="off">
+    <div
+      class="log"
+      ref={frame}
+      data-following="true"
+      onScroll={onScroll}
+      tabIndex={0}
+      role="log"
+      aria-label={label}
+      aria-live="off"
+    >
       {cut > 0 && <p class="log-cut">{cut.toLocaleString('en')} earlier lines are in the download.</p>}
       <ol class="log-lines" ref={list} />
       {running && <span class="log-cursor" aria-hidden="true" />}

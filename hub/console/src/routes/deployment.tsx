@@ -1,55 +1,66 @@
 /** One deployment: its steps as they go, what each left behind, its live log, and what went wrong. */
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
-import type { Deployment } from '../../../api/schemas.ts';
+import type { Deployment, DeploymentDetail } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
 import type { StepName } from '../../../../protocol/steps.ts';
-import { ApiError } from '../api/client.ts';
+import { apiPath, call } from '../api/client.ts';
+import { useResource } from '../api/resource.ts';
+import { useSessionEnded } from '../api/session.ts';
 import { Facts } from '../components/facts.tsx';
 import { PageHead } from '../components/layout.tsx';
+import { Pending } from '../components/pending.tsx';
 import { ApiProblem, ErrorCard } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { Age, Duration } from '../components/time.tsx';
-import { CancelButton, RollbackButton } from '../deployment/actions.tsx';
+import { CancelButton, RetryButton, RollbackButton } from '../deployment/actions.tsx';
 import { stepOfInterest } from '../deployment/progress.ts';
 import { StepList } from '../deployment/step-list.tsx';
 import { StepPanel } from '../deployment/step-panel.tsx';
-import { openDeployment } from '../deployment/store.ts';
-import type { DeploymentView } from '../deployment/store.ts';
+import { makeDeploymentView } from '../deployment/store.ts';
+
+/** Its stream tells what happens at once. This is for what comes after its end, and for what it waits for. */
+const REFRESH_MS = 10_000;
 
 export function DeploymentPage() {
   const { params } = useRoute();
-  const id = params.deployment ?? '';
-  const [view, setView] = useState<DeploymentView>();
-  const [error, setError] = useState<ApiError>();
-  useEffect(() => {
-    const abort = new AbortController();
-    let opened: DeploymentView | undefined;
-    openDeployment(id, abort.signal).then(
-      (view) => {
-        opened = view;
-        if (abort.signal.aborted) view.close();
-        else setView(view);
-      },
-      (thrown: unknown) => {
-        if (abort.signal.aborted) return;
-        if (!(thrown instanceof ApiError)) throw thrown;
-        setError(thrown);
-      },
+  const path = apiPath('deployments', params.deployment ?? '');
+  const deployment = useResource(path, (signal) => call<DeploymentDetail>('GET', path, undefined, signal), REFRESH_MS);
+  const { data, error, reload } = deployment;
+  if (data === undefined) {
+    return (
+      <>
+        <PageHead title="Deployment" trail={<a href="/">Projects</a>} />
+        <Pending of={deployment} />
+      </>
     );
-    return () => {
-      abort.abort();
-      opened?.close();
-      setView(undefined);
-      setError(undefined);
-    };
-  }, [id]);
-  if (view === undefined) return <ApiProblem error={error} />;
-  return <DeploymentBody key={id} view={view} />;
+  }
+  return (
+    <>
+      {error?.problem && <ApiProblem error={error} />}
+      <DeploymentBody
+        key={path}
+        detail={data}
+        lost={error !== undefined && error.problem === undefined}
+        reload={reload}
+      />
+    </>
+  );
 }
 
-function DeploymentBody({ view }: { view: DeploymentView }) {
+interface BodyProps {
+  readonly detail: DeploymentDetail;
+  /** The hub did not answer when it was asked last. */
+  readonly lost: boolean;
+  readonly reload: () => void;
+}
+
+function DeploymentBody({ detail, lost, reload }: BodyProps) {
+  const [view] = useState(() => makeDeploymentView(detail));
   const [chosen, choose] = useState<StepName>();
+  const ended = useSessionEnded();
+  useEffect(() => view.refresh(detail), [detail]);
+  useEffect(() => (ended ? undefined : view.follow()), [ended]);
   const progress = view.progress.value;
   const { deployment } = progress;
   const name = chosen ?? stepOfInterest(progress);
@@ -57,10 +68,10 @@ function DeploymentBody({ view }: { view: DeploymentView }) {
   const log = view.log(name);
   return (
     <>
-      <Head deployment={deployment} />
-      {!view.connected.value && !progress.ended && (
+      <Head deployment={deployment} reload={reload} />
+      {(lost || (!view.connected.value && !progress.ended)) && (
         <p class="notice" role="status">
-          The connection to the hub is lost; trying again. The deployment goes on.
+          The connection to the hub is lost; trying again. Deployments and apps go on.
         </p>
       )}
       {deployment.error && <ErrorCard error={deployment.error} title="Why it failed" />}
@@ -72,12 +83,14 @@ function DeploymentBody({ view }: { view: DeploymentView }) {
   );
 }
 
-function Head({ deployment }: { deployment: Deployment }) {
+function Head({ deployment, reload }: { deployment: Deployment; reload: () => void }) {
   const { project, environment } = deployment;
+  const title = `${deployment.kind === 'rollback' ? 'Rollback' : 'Deployment'} of ${shortCommit(deployment.commit)}`;
   return (
     <>
       <PageHead
-        title={`${deployment.kind === 'rollback' ? 'Rollback' : 'Deployment'} of ${shortCommit(deployment.commit)}`}
+        title={title}
+        tab={`${deployment.status} · ${project.slug} ${environment.slug}`}
         trail={
           <>
             <a href="/">Projects</a> <a href={`/projects/${project.slug}`}>{project.slug}</a>{' '}
@@ -85,7 +98,8 @@ function Head({ deployment }: { deployment: Deployment }) {
           </>
         }
       >
-        <CancelButton deployment={deployment} done={() => undefined} />
+        <CancelButton deployment={deployment} done={reload} />
+        <RetryButton deployment={deployment} />
         <RollbackButton deployment={deployment} />
       </PageHead>
       <div class="summary card">
@@ -98,8 +112,9 @@ function Head({ deployment }: { deployment: Deployment }) {
             ['Trigger', deployment.trigger],
             ['Started', <Age at={deployment.createdAt} />],
             ['Took', deployment.startedAt && <Duration from={deployment.startedAt} to={deployment.finishedAt} />],
-            ['Waits', deployment.status === 'queued' && deployment.waitingFor],
+            ['Waits for', deployment.status === 'queued' && deployment.waitingFor],
             ['Serves at', deployment.status === 'live' && deployment.urls.map((url) => <a href={url}>{url}</a>)],
+            ['Visitors', deployment.status === 'failed' && 'what served before serves on'],
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],
             ['Replaced by', deployment.replacedBy && <a href={`/deployments/${deployment.replacedBy}`}>a newer one</a>],
           ]}

@@ -1,11 +1,14 @@
 /** The servers that run the apps, and how they are. */
 import type { Host, Upgrade } from '../../../api/schemas.ts';
 import { formatBytes } from '../../../cli/text/format.ts';
+import { hostHints } from '../../../cli/text/host-hints.ts';
 import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
+import { useScope } from '../api/session.ts';
 import { Facts } from '../components/facts.tsx';
 import { PageHead } from '../components/layout.tsx';
-import { ApiProblem, ErrorCard } from '../components/problem.tsx';
+import { Pending } from '../components/pending.tsx';
+import { ErrorCard, Mend, Words } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { Age } from '../components/time.tsx';
 import { isOpen, UpgradeButton, UpgradePanel } from '../upgrade/panel.tsx';
@@ -25,7 +28,8 @@ export function HostsPage() {
   };
   const upgrade = upgrades.data?.find(isOpen);
   // One upgrade at a time: while one is open there is no button for another.
-  const begin = upgrades.data !== undefined && upgrade === undefined ? reload : undefined;
+  const mayBegin = useScope('admin') && upgrades.data !== undefined && upgrade === undefined;
+  const begin = mayBegin ? reload : undefined;
   const versions = hosts.data?.flatMap(({ upgradeTo }) => upgradeTo ?? []) ?? [];
   return (
     <>
@@ -33,13 +37,12 @@ export function HostsPage() {
         {begin && versions.length > 1 && <UpgradeButton version={versions[0] ?? ''} done={begin} />}
       </PageHead>
       {upgrade && <UpgradePanel upgrade={upgrade} done={reload} />}
-      <ApiProblem error={upgrades.error} />
-      <ApiProblem error={hosts.error} />
+      <Pending of={hosts.error ? hosts : upgrades} />
       {hosts.data?.length === 0 && (
         <section class="card empty">
           <h2>No hosts yet</h2>
           <p>Add one from a terminal; it prints the command to run there:</p>
-          <pre>orkestr hosts add vps-1</pre>
+          <pre tabIndex={0}>{`orkestr login ${location.origin}\norkestr hosts add vps-1`}</pre>
         </section>
       )}
       <ul class="hosts">
@@ -74,6 +77,7 @@ function HostCard({ host, begin }: { host: Host; begin: (() => void) | undefined
         )}
       </header>
       {host.refusal !== null && <ErrorCard error={host.refusal} title="Why it is refused" />}
+      <Hints of={host} />
       {status && (
         <>
           <Facts
@@ -89,14 +93,24 @@ function HostCard({ host, begin }: { host: Host; begin: (() => void) | undefined
               ['Reports waiting', status.outbox > 0 && String(status.outbox)],
             ]}
           />
-          {status.engine.liveRestore === false && (
-            <p class="warning host-warning">Live restore is off: apps stop while Docker Engine restarts.</p>
-          )}
           <Usage name="Memory" total={status.memory.totalBytes} free={status.memory.availableBytes} />
           <Usage name="Disk" total={status.disk.totalBytes} free={status.disk.availableBytes} />
         </>
       )}
     </li>
+  );
+}
+
+/** What a person has to do there, and how. */
+function Hints({ of }: { of: Host }) {
+  return (
+    <>
+      {hostHints(of).map(({ says, mend }) => (
+        <p key={says} class="warning host-warning">
+          <Words of={says} /> {mend && <Mend code={mend} />}
+        </p>
+      ))}
+    </>
   );
 }
 

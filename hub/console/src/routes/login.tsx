@@ -1,50 +1,39 @@
-/** Log in by pasting an API token. It becomes a session cookie that scripts cannot read, and is kept nowhere else. */
-import { useState } from 'preact/hooks';
-import { ApiError } from '../api/client.ts';
-import { useSession } from '../api/session.ts';
-import { ApiProblem } from '../components/problem.tsx';
+/** Log in by pasting an API token: as a page of its own, or before the page whose session has ended. */
+import { useEffect, useRef } from 'preact/hooks';
+import { LoginForm } from '../components/login-form.tsx';
 
 export function LoginPage() {
-  const { logIn } = useSession();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<ApiError>();
-  const onSubmit = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    const field = new FormData(event.currentTarget as HTMLFormElement).get('token');
-    setBusy(true);
-    try {
-      await logIn(typeof field === 'string' ? field.trim() : '');
-    } catch (thrown) {
-      if (!(thrown instanceof ApiError)) throw thrown;
-      setError(thrown);
-    } finally {
-      setBusy(false);
-    }
-  };
+  useEffect(() => {
+    document.title = 'Log in · orkestr';
+  }, []);
   return (
     <main class="login">
-      <form class="card login-card" onSubmit={(event) => void onSubmit(event)}>
+      <section class="card login-card">
         <h1 class="brand">
           <img src="/favicon.svg" alt="" width="28" height="28" /> orkestr
         </h1>
-        <label for="token">API token</label>
-        <input
-          id="token"
-          name="token"
-          type="password"
-          autocomplete="current-password"
-          placeholder="ork_…"
-          required
-          autofocus
-        />
-        <button class="button" data-tone="primary" disabled={busy}>
-          Log in
-        </button>
-        <ApiProblem error={error} />
+        <LoginForm />
         <p class="hint">
-          The first token was printed when the hub was set up. Make more with <code>orkestr tokens create</code>.
+          The first token was printed when the hub was set up; <code>install.sh</code> keeps it in{' '}
+          <code>/etc/orkestr/admin-token</code>. Make more with <code>orkestr tokens create</code>.
         </p>
-      </form>
+      </section>
     </main>
+  );
+}
+
+/** The page behind it keeps what was typed there, out of sight. */
+export function LoginDialog() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const show = (): void => dialog.current?.showModal();
+  useEffect(show, []);
+  return (
+    <dialog class="dialog session-ended" ref={dialog} aria-labelledby="session-ended" onClose={show}>
+      <section class="login-card">
+        <h2 id="session-ended">Your session has ended</h2>
+        <p>Log in to go on where you were. What you have typed is still there.</p>
+        <LoginForm />
+      </section>
+    </dialog>
   );
 }

@@ -1,10 +1,10 @@
 /** All projects, each environment with what serves there and what happened last. */
-import type { Environment, Project } from '../../../api/schemas.ts';
+import type { Environment, Host, Project } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
 import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { PageHead } from '../components/layout.tsx';
-import { ApiProblem } from '../components/problem.tsx';
+import { Pending } from '../components/pending.tsx';
 import { Status } from '../components/status.tsx';
 import { Age } from '../components/time.tsx';
 
@@ -19,7 +19,7 @@ export function ProjectsPage() {
   return (
     <>
       <PageHead title="Projects" />
-      <ApiProblem error={projects.error} />
+      <Pending of={projects} />
       {projects.data?.length === 0 && <Empty />}
       <ul class="projects">
         {projects.data?.map((project) => (
@@ -76,11 +76,28 @@ function EnvironmentRow({ project, environment }: { project: Project; environmen
 }
 
 function Empty() {
+  const hosts = useResource('hosts', (signal) => call<Host[]>('GET', '/hosts', undefined, signal));
   return (
     <section class="card empty">
       <h2>No projects yet</h2>
-      <p>Create one from a terminal, and push to it:</p>
-      <pre>{`orkestr login ${location.origin} --token -\norkestr project create shop\ngit push orkestr main`}</pre>
+      {hosts.data?.length === 0 && (
+        <p>
+          Apps need a host to run on: <a href="/hosts">add one</a> first.
+        </p>
+      )}
+      <p>
+        Create a project from a terminal, and push to it from your repository. The first line is for a computer that is no
+        host of yours; it needs Node.js 22.19 or later.
+      </p>
+      <pre tabIndex={0}>
+        {[
+          `curl -fsSL --create-dirs ${location.origin}/cli -o ~/.local/bin/orkestr && chmod +x ~/.local/bin/orkestr`,
+          `orkestr login ${location.origin}`,
+          'orkestr project create shop',
+          `git remote add orkestr ${location.origin}/git/shop.git`,
+          'git push orkestr HEAD:main',
+        ].join('\n')}
+      </pre>
     </section>
   );
 }

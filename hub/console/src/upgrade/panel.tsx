@@ -1,6 +1,7 @@
 /** The upgrade of hosts that is not over yet: where each host stands, and what can be done about it. */
 import type { Upgrade } from '../../../api/schemas.ts';
 import { apiPath, call } from '../api/client.ts';
+import { useScope } from '../api/session.ts';
 import { ActionButton } from '../components/action-button.tsx';
 import { ErrorCard } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
@@ -8,6 +9,7 @@ import { Status } from '../components/status.tsx';
 export const isOpen = ({ state }: Upgrade): boolean => state === 'running' || state === 'paused';
 
 export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => void }) {
+  const mayAct = useScope('admin');
   const ask = async (what: string, body: unknown = {}): Promise<void> => {
     await call('POST', `${apiPath('upgrades', upgrade.id)}/${what}`, body);
     done();
@@ -19,19 +21,23 @@ export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => 
       <header class="section-head">
         <h2>Upgrade to {upgrade.version}</h2>
         <Status status={upgrade.state} />
-        <span class="actions">
-          {upgrade.state === 'paused' && (
-            <ActionButton tone="primary" act={() => ask('resume')}>
-              {failed.length > 0 ? 'Try again' : 'Go on'}
+        {mayAct && (
+          <span class="actions">
+            {upgrade.state === 'paused' && (
+              <ActionButton tone="primary" act={() => ask('resume')}>
+                {failed.length > 0 ? 'Try again' : 'Go on'}
+              </ActionButton>
+            )}
+            {failed.length > 0 && (
+              <ActionButton act={() => ask('skip', { hosts: failed.map(({ id }) => id) })}>
+                Skip what failed
+              </ActionButton>
+            )}
+            <ActionButton tone="danger" act={() => ask('cancel')} confirm={confirm}>
+              End it
             </ActionButton>
-          )}
-          {failed.length > 0 && (
-            <ActionButton act={() => ask('skip', { hosts: failed.map(({ id }) => id) })}>Skip what failed</ActionButton>
-          )}
-          <ActionButton tone="danger" act={() => ask('cancel')} confirm={confirm}>
-            End it
-          </ActionButton>
-        </span>
+          </span>
+        )}
       </header>
       <ol class="upgrade-hosts">
         {upgrade.hosts.map(({ id, name, state, error }) => (

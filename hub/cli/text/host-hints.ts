@@ -1,0 +1,34 @@
+/** What a person has to do about a host. Pure; the CLI and the console share it. */
+import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { Host } from '../../api/schemas.ts';
+
+export interface HostHint {
+  /** One sentence: what is so. */
+  readonly says: string;
+  /** The error whose mend is what to do, where `says` does not tell it. */
+  readonly mend?: ErrorCode;
+}
+
+/** From this share of the disk on, one image more fills it. */
+const DISK_FULL = 0.95;
+
+/** Why an agent is refused is told apart: {@link Host.refusal}. */
+export function hostHints({ name, enrolled, online, refusal, status }: Host): readonly HostHint[] {
+  if (!enrolled) {
+    const says = `The line to run there was shown when it was added, and is good for an hour; a new one: \`orkestr hosts join-token ${name}\``;
+    return [{ says }];
+  }
+  if (!online) {
+    const offline: HostHint = { says: 'Its apps run on; deployments wait for it.', mend: 'ORK_HOST_OFFLINE' };
+    return refusal === null ? [offline] : [];
+  }
+  if (status === null) return [];
+  const { engine, proxy, disk } = status;
+  const full = disk.totalBytes - disk.availableBytes > disk.totalBytes * DISK_FULL;
+  return [
+    engine.reachable ? [] : [{ says: 'Nothing can be deployed there.', mend: 'ORK_ENGINE_UNREACHABLE' as const }],
+    proxy.reachable ? [] : [{ says: 'The proxy does not answer.', mend: 'ORK_PROXY_UNREACHABLE' as const }],
+    full ? [{ says: 'The disk is nearly full.', mend: 'ORK_DISK_FULL' as const }] : [],
+    engine.liveRestore === false ? [{ says: 'Live restore is off: apps stop while Docker Engine restarts.' }] : [],
+  ].flat();
+}

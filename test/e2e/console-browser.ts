@@ -1,0 +1,110 @@
+/** For the console's tests: a browser, pages that are logged in, and a wire to the hub that can be cut. */
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { chromium } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { buildConsole } from '../../installer/prepare/console.ts';
+import { ROOT } from '../../installer/stack/stack.ts';
+import { seedHub } from './console-seed.ts';
+import type { SeededHub } from './console-seed.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+/** Without these Chromium looks for its maker's servers at every start. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+export const DESKTOP = { width: 1280, height: 800 };
+export const PHONE = { width: 390, height: 844 };
+
+export interface OpenOptions {
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly url?: string;
+  readonly token?: string;
+}
+
+export interface OpenPage {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** What the browser complains about: policy, scripts. */
+  readonly complaints: string[];
+  readonly close: () => Promise<void>;
+}
+
+export interface ConsoleBrowser {
+  readonly hub: SeededHub;
+  readonly browser: Browser;
+  /** A page of the console in a context of its own, logged in. */
+  open(path: string, options?: OpenOptions): Promise<OpenPage>;
+  stop(): Promise<void>;
+}
+
+/** The console as it is built, on a hub of its own. */
+export async function startConsole(): Promise<ConsoleBrowser> {
+  await buildConsole(ROOT, () => undefined);
+  const hub = await seedHub();
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  return {
+    hub,
+    browser,
+    async open(path, { viewport = DESKTOP, url = hub.url, token = hub.token } = {}) {
+      const context = await browser.newContext({ viewport });
+      const page = await context.newPage();
+      const complaints: string[] = [];
+      page.on('pageerror', (error) => complaints.push(error.message));
+      page.on('console', (message) => {
+        // The first question is who is logged in, and 401 is its honest answer.
+        if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
+      });
+      await page.goto(url + path);
+      await logIn(page, token);
+      return { page, context, complaints, close: () => context.close() };
+    },
+    async stop() {
+      await browser.close();
+      await hub.stop();
+    },
+  };
+}
+
+export async function logIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel('API token').fill(token);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+/** A plain TCP forwarder before the hub that can be cut and mended on the same port. */
+export async function startWire(target: string) {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set<Socket>();
+  const server = createServer((inward) => {
+    const outward = connect(Number(port), hostname);
+    for (const [socket, other] of [[inward, outward] as const, [outward, inward] as const]) {
+      sockets.add(socket);
+      socket.on('error', () => other.destroy()); // cut: the other side ends too
+      socket.on('close', () => sockets.delete(socket));
+    }
+    inward.pipe(outward).pipe(inward);
+  });
+  const listen = (at: number): Promise<void> => new Promise((resolve) => server.listen(at, '127.0.0.1', resolve));
+  await listen(0);
+  const own = (server.address() as AddressInfo).port;
+  const cut = async (): Promise<void> => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return { url: `http://127.0.0.1:${own}`, cut, mend: () => listen(own), close: cut };
+}
+
+export const step = (page: Page, name: string) =>
+  page.getByRole('list', { name: 'Steps' }).getByRole('button', { name });
+export const logLines = (page: Page): Promise<string[]> => page.locator('.log-lines li').allInnerTexts();
+
+/** Pixels by which the page is wider than the window. */
+export const overflow = (page: Page): Promise<number> =>
+  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
