@@ -86,8 +86,8 @@ function Empty() {
         </p>
       )}
       <p>
-        Create a project from a terminal, and push to it from your repository. The first line is for a computer that is no
-        host of yours; it needs Node.js 22.19 or later.
+        Create a project from a terminal, and push to it from your repository. The first line is for a computer that is
+        no host of yours; it needs Node.js 22.19 or later.
       </p>
       <pre tabIndex={0}>
         {[
