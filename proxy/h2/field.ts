@@ -9,9 +9,19 @@ export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';
 
 /**
  * What a regular field is to a request. `plain`: text between client and app. `malformed`: the request that has it is, as
- * with all that is no field by its grammar (RFC 9113 section 8.2.1): an app would miss what was passed over.
+ * with all that is no field by its grammar (RFC 9113 section 8.2.1): an app would miss what was passed over. `padded`: it has
+ * white space around its value, which makes it malformed too, but is a mistake that its client is told of.
  */
-export type Kind = 'cookie' | 'host' | 'content-length' | 'content-type' | 'te' | 'expect' | 'plain' | 'malformed';
+export type Kind =
+  | 'cookie'
+  | 'host'
+  | 'content-length'
+  | 'content-type'
+  | 'te'
+  | 'expect'
+  | 'plain'
+  | 'padded'
+  | 'malformed';
 
 const PSEUDO: ReadonlyMap<string, Pseudo> = new Map([
   [':method', 'method'],
@@ -40,6 +50,8 @@ const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 /** No control but the tab (RFC 9110 section 5.5), and no white space at either end (RFC 9113 section 8.2.1). */
 // oxlint-disable-next-line no-control-regex -- they are what must not be there
 const VALUE = /^(?![\t ])[\t\x20-\x7e\x80-\xff]*$(?<![\t ])/;
+// oxlint-disable-next-line no-control-regex -- they are what must not be there
+const TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/;
 const LENGTH = /^\d{1,15}$/;
 /** What HPACK counts beside name and value (RFC 7541 section 4.1), bytes. */
@@ -81,9 +93,9 @@ function pseudoOf(name: string, value: string): Pseudo | null {
 }
 
 function kindOf(name: string, value: string): Kind {
-  const known = KNOWN.get(name);
-  if (known === undefined) return NAME.test(name) && VALUE.test(value) ? 'plain' : 'malformed';
+  const known = KNOWN.get(name) ?? (NAME.test(name) ? 'plain' : 'malformed');
   if (known === 'content-length') return LENGTH.test(value) ? known : 'malformed';
   if (known === 'te') return value.toLowerCase() === 'trailers' ? known : 'malformed';
-  return VALUE.test(value) ? known : 'malformed';
+  if (known === 'malformed' || VALUE.test(value)) return known;
+  return TEXT.test(value) ? 'padded' : 'malformed';
 }

@@ -53,6 +53,8 @@ export class Request implements Asked {
   readonly failure: Failure | null;
   #hostField: string | null = null;
   #scheme = '';
+  /** The first field with white space around its value. */
+  #padded: string | null = null;
 
   /** @param fields are read now, and not kept */
   constructor(fields: FieldList, hasBody: boolean, origin: Origin, limits: RequestLimits) {
@@ -145,6 +147,9 @@ export class Request implements Asked {
       case 'content-type':
         this.isGrpc = isGrpc(value);
         break;
+      case 'padded':
+        this.#padded ??= field.name;
+        return true;
       case 'malformed':
         return false;
       case 'plain':
@@ -169,6 +174,7 @@ export class Request implements Asked {
   }
 
   #judge(): Failure | null {
+    if (this.#padded !== null) return padded(this.#padded);
     if (this.method === 'TRACE') return NO_TRACE;
     if (this.method === 'CONNECT' && this.protocol === null) return NO_CONNECT;
     if (this.authority === '') this.authority = this.#hostField ?? '';
@@ -180,6 +186,9 @@ export class Request implements Asked {
     return TARGET.test(this.target) ? null : NO_PATH;
   }
 }
+
+const padded = (name: string): Failure =>
+  refused(400, `The value of the field ${name} begins or ends with white space. Send it without.`);
 
 function sameText(one: string, other: string): boolean {
   return one === other || one.toLowerCase() === other.toLowerCase();

@@ -6,7 +6,7 @@ export function requestTrailers(fields: FieldList): string[] | null {
   const found: string[] = [];
   for (let index = 0; index < fields.count; index += 1) {
     const { kind, name, value } = fields.at(index);
-    if (kind === 'malformed') return null;
+    if (kind === 'malformed' || kind === 'padded') return null;
     found.push(name, value);
   }
   return found;

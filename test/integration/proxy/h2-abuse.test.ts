@@ -93,6 +93,16 @@ test('fields that could be read as others never reach the app', async (t) => {
   assert.equal(seen.split('\r\n\r\n').length - 1, 1);
 });
 
+test('a client is told which field has white space around its value, and the app gets nothing of the request', async (t) => {
+  const { edge, app } = await lab(t);
+  const client = await RawClient.open(t, edge);
+  client.request(1, get(['x-token', 'secret ']));
+  const page = await client.sees(({ type, stream }) => type === FRAME.data && stream === 1);
+  assert.match(page.payload.toString(), /The value of the field x-token begins or ends with white space/);
+  assert.doesNotMatch(page.payload.toString(), /secret/);
+  assert.equal(app.wires.length, 0);
+});
+
 test('malformed requests are refused, and nothing of them reaches the app', async (t) => {
   const { edge, app } = await lab(t);
   for (const [name, fields] of Object.entries(REFUSED)) {

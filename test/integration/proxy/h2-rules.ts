@@ -192,7 +192,7 @@ const FIELDS: readonly Rule[] = [
     resets('8.2.1', `octet ${octet} in a value`, CODE.protocolError, get(['x', `a${String.fromCharCode(octet)}b`])),
   ),
   ...[' a', 'a ', '\ta', 'a\t'].map((value) =>
-    resets('8.2.1', `white space around ${JSON.stringify(value)}`, CODE.protocolError, get(['x', value])),
+    answers('8.2.1', `white space around ${JSON.stringify(value)}`, 400, get(['x', value])),
   ),
   answers('8.2.1', 'octets beyond ASCII, and a tab within', 200, get(['x', 'caf\xe9\tau lait'])),
   answers('8.2.1', 'an empty value', 200, get(['x', ''])),
@@ -308,6 +308,7 @@ const BODIES: readonly Rule[] = [
   resets('8.1', 'a pseudo field in trailers', CODE.protocolError, post(), head(1, [[':path', '/']])),
   resets('8.1', 'a name in upper case in trailers', CODE.protocolError, post(), head(1, [['X', 'y']])),
   resets('8.1', 'a field of the connection in trailers', CODE.protocolError, post(), head(1, [['connection', 'x']])),
+  resets('8.1', 'white space around a value in trailers', CODE.protocolError, post(), head(1, [['x', 'y ']])),
 ];
 
 export const RULES: readonly Rule[] = [...FRAMES, ...BLOCKS, ...STREAMS, ...FIELDS, ...BODIES];
