@@ -17,7 +17,7 @@ interface Scene {
   readonly kept: string[];
 }
 
-function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
+function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scene {
   const proxy = new ModelProxy(IDS.environment, 1, IDS.previous);
   const containers = scripted<ContainerRuntime>('containers', {
     inspect: async () => scene.container,
@@ -29,6 +29,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}): Scene {
     ports: { proxy: proxy.port(), containers },
     outputs: SERVING,
     previous: { deploymentId: IDS.previous },
+    isLive,
   });
   const scene: Scene = { proxy, context, container: RUNNING, kept: [] };
   return scene;
@@ -121,6 +122,14 @@ test('an engine that is away when the window is over holds up neither the drain 
   context.ports.containers.keepRunning = () => Promise.reject(new OrkestrError('ORK_ENGINE_UNREACHABLE', 'away'));
   await cutover.run(context);
   assert.equal(context.hasTakenOver(), true);
+});
+
+test('what has taken over is not watched again by an agent that was restarted in its drain, for there is no way back', async () => {
+  const { proxy, context } = aScene({}, true);
+  proxy.verdict = 'refuses';
+  await cutover.run(context);
+  assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment]);
+  assert.deepEqual(proxy.drained, [IDS.previous]);
 });
 
 test('a target that was flipped back from is not what is live', async () => {

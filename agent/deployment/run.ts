@@ -65,6 +65,7 @@ export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
     parts: Pick<RunnerParts, 'ports'>;
     signals?: Pick<RunSignals, 'leaveSlot'>;
+    isLive?: boolean;
     takeOver?: () => void;
   },
   log: StepLog,
@@ -80,6 +81,7 @@ export function contextOf(
     ports: run.parts.ports,
     signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
+    isLive: run.isLive === true,
     takeOver: run.takeOver ?? (() => undefined),
     log,
   };

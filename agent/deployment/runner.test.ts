@@ -338,8 +338,9 @@ test('what has taken over is live before its cutover is done: cut off and failin
   const shutdown = new AbortController();
   const { journal, run, pipeline } = await bench(t, {
     cutover: {
-      async run({ takeOver, signal }) {
-        if (shutdown.signal.aborted) throw new OrkestrError('ORK_INTERNAL', 'it does not drain');
+      async run({ isLive, takeOver, signal }) {
+        assert.equal(isLive, shutdown.signal.aborted);
+        if (isLive) throw new OrkestrError('ORK_INTERNAL', 'it does not drain');
         takeOver();
         shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
         signal.throwIfAborted();

@@ -227,7 +227,8 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
   const { parts, signals, job } = run;
   const seconds = stage.seconds(job);
   const output = await attempt<unknown>({
-    act: async (signal) => stage.step.run(contextOf({ ...run, takeOver: () => takeOver(run) }, log, signal)),
+    act: async (signal) =>
+      stage.step.run(contextOf({ ...run, isLive: isPastFlip(run), takeOver: () => takeOver(run) }, log, signal)),
     limitMs: seconds * 1000,
     // A cancel that comes while the old target drains is too late: the step is heard out, not left behind and repeated.
     ...(stage.step.name === 'cutover' && { abandonMs: seconds * 1000 }),

@@ -13,6 +13,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /** Says that the step only waits from here on, so that another deployment may run meanwhile; more than once is fine. */
   readonly leaveSlot: () => void;
+  /** It has taken over before, and there is no way back from it. */
+  readonly isLive: boolean;
   /** Says that visitors stay on this deployment: it is looked after as what is live, however long the step goes on. */
   readonly takeOver: () => void;
   readonly log: StepLog;

@@ -123,6 +123,7 @@ export function aContext(parts: {
   ports?: Partial<Ports>;
   outputs?: Partial<StepOutputs>;
   previous?: StepContext['previous'];
+  isLive?: boolean;
   signal?: AbortSignal;
 }): ScriptedContext {
   const lines: string[] = [];
@@ -142,6 +143,7 @@ export function aContext(parts: {
     signal: parts.signal ?? new AbortController().signal,
     leaveSlot: () => void (left = true),
     hasLeftSlot: () => left,
+    isLive: parts.isLive ?? false,
     takeOver: () => void (over = true),
     hasTakenOver: () => over,
     log,

@@ -60,6 +60,24 @@ describe('kill -9 in the middle of a deployment', () => {
     });
   }
 
+  for (const failpoint of ['deploy:acted', 'health:done', 'cutover:acted']) {
+    test(`of the agent at ${failpoint}, and a reboot stops the new container: it is started again and goes live`, async () => {
+      const agent = await stack.restart('agent', { ORKESTR_FAILPOINT: failpoint });
+      project.tree.write(app());
+      await project.tree.commit(`reboot at ${failpoint}`);
+      const pushed = await project.push();
+      await agent.exited;
+      const started = (await containers()).find(({ Names }) => Names.includes(`/orkestr-${pushed.id}`));
+      assert.ok(started);
+      await engine.stopContainer(started.Id, 0);
+      await stack.start('agent');
+      const deployment = await stack.waitForDeployment(pushed.id);
+      assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
+      assert.equal((await project.get()).body, `${version}`);
+      assert.equal((await containers()).length, 1, 'one container, none doubled, none left over');
+    });
+  }
+
   test('of the hub: the agent finishes without it and reports when it is back', async () => {
     project.tree.write(app());
     await project.tree.commit('hub away');

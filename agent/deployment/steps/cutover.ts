@@ -101,18 +101,17 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
  * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
  */
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
-  if (previous === null || previous.targetId === context.job.deploymentId) {
-    // After a reboot it has no restart policy yet, and may come up at another address.
-    if (await standUp(context)) await flip(context);
-    return null;
-  }
+  const isAlone = previous === null || previous.targetId === context.job.deploymentId;
+  // Where there is no way back. After a reboot it may have no restart policy yet, and come up at another address.
+  if ((isAlone || context.isLive) && (await standUp(context))) await flip(context);
+  if (isAlone) return null;
   const { targetId, inFlight, streams } = previous;
   context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);
   const over = new AbortController();
   // Only a container that the journal knows is surely kept until the next step.
   const isKept = context.previous?.deploymentId === targetId;
   const drained = drainTarget(context, targetId, over.signal);
-  const watched = isKept ? watchWindow(context, targetId, over.signal) : Promise.resolve();
+  const watched = isKept && !context.isLive ? watchWindow(context, targetId, over.signal) : Promise.resolve();
   const work = [drained, watched.then(() => stay(context))] as const;
   try {
     return (await Promise.all(work))[0];
