@@ -108,6 +108,8 @@ function serverConfig(hooksFolder: string): string {
     // Later lines win over the hardened ones: the only hook is ours, and garbage is collected here, before git answers.
     '[core]',
     `  hooksPath = "${hooksFolder.replace(/[\\"]/g, String.raw`\$&`)}"`,
+    // Larger files go through in pieces: a push of some kilobytes may unpack to one of half a gibibyte.
+    '  bigFileThreshold = 16m',
     '[gc]',
     '  auto = 2000',
     '  autoDetach = false',
