@@ -1,14 +1,14 @@
 /** Projects and environments as the API shows them. */
 import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
-import { listEnvironments, liveDeployments, newestDeployments, readSettings } from '../store/environments.ts';
+import { listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 import { showSettings } from './edge-users.ts';
 import type { Environment, Project } from './schemas.ts';
 
 type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl'>;
 
-/** In the order of `projects`, each with its environments, oldest first. Four queries, however many there are. */
+/** In the order of `projects`, each with its environments, oldest first. Three queries, however many there are. */
 export async function showProjects(deps: ViewDeps, projects: readonly Row<'project'>[]): Promise<Project[]> {
   const rows = await listEnvironments(
     deps.db,
@@ -41,11 +41,12 @@ export async function showEnvironment(deps: ViewDeps, row: Row<'environment'>): 
 }
 
 async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'>[]): Promise<Environment[]> {
-  const ids = rows.map(({ id }) => id);
-  const [live, newest] = await Promise.all([liveDeployments(deps.db, ids), newestDeployments(deps.db, ids)]);
+  const live = await liveDeployments(
+    deps.db,
+    rows.map(({ id }) => id),
+  );
   return rows.map((row) => {
     const settings = readSettings(row);
-    const last = newest.get(row.id);
     return {
       id: row.id,
       slug: row.slug,
@@ -54,9 +55,6 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
       settings: showSettings(settings),
       urls: environmentUrls(settings, deps.config.appsUrl),
       liveDeploymentId: live.get(row.id) ?? null,
-      lastDeployment: last
-        ? { id: last.id, status: last.status, commit: last.commit, createdAt: last.created_at }
-        : null,
       createdAt: row.created_at,
     };
   });

@@ -111,7 +111,6 @@ export const ChangedUsers = z
   .max(20)
   .refine(namedOnce, 'a user is named twice');
 
-const LastDeployment = z.object({ id: Uuid, status: DeploymentStatus, commit: CommitSha, createdAt: Timestamp });
 export const Environment = z.object({
   id: Uuid,
   slug: Slug,
@@ -121,8 +120,6 @@ export const Environment = z.object({
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
-  /** The newest one, whatever became of it. */
-  lastDeployment: LastDeployment.nullable().default(null),
   createdAt: Timestamp,
 });
 export type Environment = z.infer<typeof Environment>;

@@ -50,7 +50,6 @@ const environment: Environment = {
   settings: Settings.parse({}),
   urls: ['http://shop.localhost:8080/'],
   liveDeploymentId: null,
-  lastDeployment: null,
   createdAt: AT,
 };
 const project: Project = {

@@ -95,28 +95,3 @@ export async function liveDeployments(db: Db, environmentIds: readonly string[])
     .execute();
   return new Map(rows.map((row) => [row.environment_id, row.id]));
 }
-
-/** Environment id → its newest deployment, whatever became of it, for those that have one. */
-export async function newestDeployments(
-  db: Db,
-  environmentIds: readonly string[],
-): Promise<Map<string, Pick<Row<'deployment'>, 'id' | 'status' | 'commit' | 'created_at'>>> {
-  const rows = await db
-    .selectFrom('environment')
-    .innerJoin('deployment', (join) =>
-      join.on((where) =>
-        where(
-          'deployment.id',
-          '=',
-          where
-            .selectFrom('deployment as one')
-            .select(({ fn }) => fn.max('one.id').as('id'))
-            .whereRef('one.environment_id', '=', 'environment.id'),
-        ),
-      ),
-    )
-    .select(['deployment.environment_id', 'deployment.id', 'status', 'commit', 'deployment.created_at'])
-    .where('environment.id', 'in', environmentIds)
-    .execute();
-  return new Map(rows.map((row) => [row.environment_id, row]));
-}

@@ -1,7 +1,7 @@
 /** All projects, each environment with what serves there and what happened last. */
-import type { Environment, Project } from '../../../api/schemas.ts';
+import type { Deployment, Environment, Project } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
-import { call } from '../api/client.ts';
+import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { PageHead } from '../components/layout.tsx';
 import { ApiProblem } from '../components/problem.tsx';
@@ -40,7 +40,14 @@ export function ProjectsPage() {
 }
 
 function EnvironmentRow({ project, environment }: { project: Project; environment: Environment }) {
-  const { liveDeploymentId: live, lastDeployment: last } = environment;
+  const path = apiPath('projects', project.id, 'environments', environment.id, 'deployments');
+  const latest = useResource(
+    environment.id,
+    (signal) => call<Deployment[]>('GET', `${path}?limit=1`, undefined, signal),
+    REFRESH_MS,
+  );
+  const [last] = latest.data ?? [];
+  const live = environment.liveDeploymentId;
   return (
     <li class="environment">
       <span class="environment-name">
