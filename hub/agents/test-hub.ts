@@ -28,6 +28,7 @@ import { makeCommitResolver } from '../git/resolver.ts';
 import type { PlanKey } from '../plans.ts';
 import { makeNews } from '../scheduler/news.ts';
 import { makeScheduler } from '../scheduler/scheduler.ts';
+import type { SeatLimits } from '../seats.ts';
 import { createAccount, type Account } from '../setup.ts';
 import { openDatabase } from '../store/database.ts';
 import { insertEnvironment } from '../store/environments.ts';
@@ -89,6 +90,8 @@ export interface TestHubOptions {
   readonly sizeLimit?: number;
   /** How long a push waits for another one. */
   readonly turnMs?: number;
+  /** Of requests to the git remote. */
+  readonly seats?: SeatLimits;
   readonly env?: Readonly<Record<string, string>>;
   /** A stopped hub whose state and address are taken over. */
   readonly resume?: TestHub;
@@ -123,6 +126,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     {
       ...(options.sizeLimit !== undefined && { sizeLimit: options.sizeLimit }),
       ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
+      ...(options.seats !== undefined && { seats: options.seats }),
     },
   );
   const resolver = makeCommitResolver({ ...core, repositories });

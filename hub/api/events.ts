@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isStillIn, requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
+import { Seats } from '../seats.ts';
 import { type DeploymentContext, getDeployment, isOpen } from '../store/deployments.ts';
 import { listEvents, type StoredEvent } from '../store/events.ts';
 import { showDeployment } from './deployment-view.ts';
@@ -36,10 +37,16 @@ const Start = z.object({
 });
 
 export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
-  /** Each with the token that it came with. */
-  const open = new Map<AbortController, string>();
+  const open = new Set<AbortController>();
+  const seats = new Seats(
+    { inAll: limits.followers, ofOne: limits.followersOfToken },
+    {
+      inAll: 'The hub has as many followers as it can. Try again soon.',
+      ofOne: 'This token follows as many deployments as it may. End some first.',
+    },
+  );
   app.addHook('preClose', (done) => {
-    for (const follower of open.keys()) follower.abort();
+    for (const follower of open) follower.abort();
     done();
   });
 
@@ -58,28 +65,20 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
     async (request, reply) => {
       const context = await getDeployment(deps.db, request.identity.teamId, request.params.id);
       const after = lastEventId(request) ?? request.query.after;
-      if (open.size >= limits.followers) {
-        throw new OrkestrError('ORK_TOO_MANY_REQUESTS', 'The hub has as many followers as it can. Try again soon.');
-      }
-      const { tokenId } = request.identity;
-      if ([...open.values()].filter((id) => id === tokenId).length >= limits.followersOfToken) {
-        throw new OrkestrError(
-          'ORK_TOO_MANY_REQUESTS',
-          'This token follows as many deployments as it may. End some first.',
-        );
-      }
-      reply.hijack();
-      const follower = new AbortController();
-      open.set(follower, tokenId);
-      reply.raw.on('close', () => follower.abort());
-      try {
-        await follow({ deps, limits, request, response: reply.raw, signal: follower.signal }, context, after);
-      } catch (error) {
-        if (!follower.signal.aborted) request.log.error({ err: error }, 'following a deployment failed');
-      } finally {
-        open.delete(follower);
-        reply.raw.end();
-      }
+      await seats.hold(request.identity.tokenId, async () => {
+        reply.hijack();
+        const follower = new AbortController();
+        open.add(follower);
+        reply.raw.on('close', () => follower.abort());
+        try {
+          await follow({ deps, limits, request, response: reply.raw, signal: follower.signal }, context, after);
+        } catch (error) {
+          if (!follower.signal.aborted) request.log.error({ err: error }, 'following a deployment failed');
+        } finally {
+          open.delete(follower);
+          reply.raw.end();
+        }
+      });
     },
   );
 }

@@ -12,6 +12,8 @@ import type { GitRequest } from './request.ts';
 
 export interface Access {
   readonly projectId: string;
+  /** Whose requests are counted together: the token's, or the deployment's. */
+  readonly asker: string;
   /** GIT_PROJECT_ROOT. */
   readonly root: string;
   /** Set when it may push, and wants to. */
@@ -45,7 +47,7 @@ export async function checkAccess(
     if (pushes || claims.projectId !== wanted.project || context === undefined || !isOpen(context.deployment)) {
       throw new OrkestrError('ORK_FORBIDDEN', 'This token reads one project, for one deployment while that runs.');
     }
-    return { projectId: claims.projectId, root };
+    return { projectId: claims.projectId, asker: claims.deploymentId, root };
   }
   const identity = await authenticateToken(deps, token);
   if (identity === undefined) throw unauthenticated();
@@ -59,6 +61,7 @@ export async function checkAccess(
   }
   return {
     projectId: project.id,
+    asker: identity.tokenId,
     root,
     ...(pushes ? { push: { projectId: project.id, userId: identity.userId } } : {}),
   };

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createGunzip } from 'node:zlib';
 
 /** Longest header block that the backend may answer, bytes. */
 const MOST_HEADER_BYTES = 16_384;
@@ -22,14 +23,18 @@ const ENDINGS = [
 /** Between two looks whether they have, ms. */
 const LOOK_MS = 20;
 
+type Watch = (chunk: Buffer) => boolean;
+
 /**
  * Resolves once the backend has ended. Answers 502 when it ends without an answer, or cannot be started.
  * @param env the backend's whole environment, CGI variables included
+ * @param watch sees the body as it comes, unpacked; false cuts the connection
  */
 export async function serveByBackend(
   request: IncomingMessage,
   response: ServerResponse,
   env: Readonly<Record<string, string>>,
+  watch: Watch = () => true,
 ): Promise<void> {
   // A process group of its own, so that receive-pack and index-pack end with it.
   const child: ChildProcess = spawn('git', ['http-backend'], {
@@ -44,7 +49,7 @@ export async function serveByBackend(
     child.stdout?.destroy();
     response.destroy();
   }, DEADLINE_MS);
-  feed(request, child);
+  const stop = feed(request, child, watch);
   try {
     const { stdout } = child;
     if (!stdout) throw new Error('the backend was not started');
@@ -60,19 +65,35 @@ export async function serveByBackend(
     await endGroup(child);
   } finally {
     clearTimeout(deadline);
+    stop();
     await ended;
   }
 }
 
-function feed(request: IncomingMessage, child: ChildProcess): void {
-  const { stdin } = child;
-  if (!stdin) return;
-  request.pipe(stdin);
-  stdin.on('error', () => {
-    // The backend has heard enough (pack too large, refused). The rest is read off, so that the client sees its answer.
-    request.unpipe(stdin);
-    request.resume();
-  });
+/**
+ * Gives the body to the backend, unpacked: what it takes in is as long as what it may keep in memory, however well that was
+ * packed. Answers what ends it.
+ */
+function feed(request: IncomingMessage, { stdin, stdout }: ChildProcess, watch: Watch): () => void {
+  if (!stdin) return () => undefined;
+  const unpacking = request.headers['content-encoding'] === 'gzip' ? createGunzip() : undefined;
+  const body = unpacking === undefined ? request : request.pipe(unpacking);
+  const look = (chunk: Buffer): void => {
+    if (watch(chunk)) return;
+    stop();
+    stdout?.destroy();
+    request.destroy();
+  };
+  const stop = (): void => {
+    body.off('data', look).unpipe(stdin);
+    request.unpipe().resume();
+    unpacking?.destroy();
+  };
+  body.on('data', look).pipe(stdin);
+  unpacking?.on('error', () => stdin.end());
+  // The backend has heard enough (pack too large, refused). The rest is read off, so that the client sees its answer.
+  stdin.on('error', stop);
+  return stop;
 }
 
 async function readHead(stdout: Readable): Promise<{ status: number; headers: Record<string, string>; rest: Buffer }> {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { createAccount } from '../setup.ts';
 import { makeCloneToken } from './clone-token.ts';
@@ -299,14 +300,126 @@ test('two pushes into one repository do not run side by side: the second is aske
   await until(async () => (await git(folder, 'push', remote(on), 'main')).ok);
 });
 
-test('a push leaves the hub its room on the disk', async (t) => {
+test('one token leaves seats to others', async (t) => {
+  const on = await hub(t, { seats: { inAll: 4, ofOne: 1 } });
+  const socket = await brokenPush(on);
+  const made = await on.api('POST', '/tokens', { name: 'other', scopes: ['read'] });
+  const { token } = (await made.json()) as { token: string };
+  assert.match((await git(on.folder, 'ls-remote', remote(on))).out, /This token has as many git requests under way/);
+  assert.equal((await fetch(...advertisement(on, token))).status, 200);
+  socket.destroy();
+  await until(async () => (await fetch(...advertisement(on, on.account.token))).status === 200);
+});
+
+/** The first request of a clone. */
+const advertisement = (on: TestHub, token: string): Parameters<typeof fetch> => [
+  `${on.url}/git/shop.git/info/refs?service=git-upload-pack`,
+  { headers: { authorization: `Basic ${Buffer.from(`x:${token}`).toString('base64')}` } },
+];
+
+test('a project that is deleted in the middle of a push goes with its repository, and nothing works on it any more', async (t) => {
+  const on = await hub(t);
+  const path = on.repositories.path(on.projectId);
+  await brokenPush(on);
+  assert.equal((await on.api('DELETE', '/projects/shop')).status, 204);
+  assert.equal(gitProcesses(path), 0);
+  assert.equal(existsSync(path), false);
+});
+
+test('a push that names branches without end is ended', async (t) => {
+  const on = await hub(t);
+  const create = `${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/`;
+  const commands = Array.from({ length: 12_000 }, (_, n) => line(`${create}branch-${n}`)).join('');
+  const answer = await post(on, 'git-receive-pack', Buffer.from(commands));
+  await assert.rejects(answer.text(), 'cut off, before git has heard all of them');
+  await until(() => gitProcesses(on.repositories.path(on.projectId)) === 0);
+});
+
+test('a small request that unpacks to a large one is not taken', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  const sha = await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  const fetched = async (haves: number): Promise<string> => {
+    const known = line(`have ${'b'.repeat(40)}\n`).repeat(haves);
+    const request = `${line('command=fetch')}0001${line(`want ${sha}\n`)}${known}${line('done\n')}0000`;
+    const headers = { 'content-encoding': 'gzip', 'git-protocol': 'version=2' };
+    return (await post(on, 'git-upload-pack', gzipSync(request), headers)).text();
+  };
+  assert.match(await fetched(1000), /PACK/);
+  // Of it upload-pack would remember every line.
+  assert.doesNotMatch(await fetched(250_000), /PACK/);
+});
+
+/** A request of a client, as it is. */
+const post = (on: TestHub, service: string, body: Buffer, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${on.url}/git/shop.git/${service}`, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`,
+      'content-type': `application/x-${service}-request`,
+      ...headers,
+    },
+    body,
+  });
+
+/** gitprotocol-common(5): a line begins with its length. */
+const line = (text: string): string => (text.length + 4).toString(16).padStart(4, '0') + text;
+
+/** The hub's repositories on a disk of their own. */
+async function hubOnDisk(t: TestContext, mebibytes: number) {
   const on = await startTestHub();
   const root = join(on.folder, 'git');
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=68m,mode=700', 'tmpfs', root]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=700`, 'tmpfs', root]);
   t.after(async () => {
     execFileSync('umount', [root]);
     await on.stop();
   });
+  return { on, root };
+}
+
+test('what a push may still bring is not promised to a push into another repository', async (t) => {
+  const { on } = await hubOnDisk(t, 70);
+  await on.api('POST', '/projects', { slug: 'other' });
+  // It has said that it brings 4 MB of the 6 MiB, and has brought nothing.
+  const socket = await brokenPush(on, 4_000_000);
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(3_000_000));
+  const push = () =>
+    git(folder, '-c', 'http.postBuffer=8000000', 'push', remote(on, on.account.token, 'other'), 'main');
+  assert.match((await push()).out, /429/);
+  socket.destroy();
+  await until(async () => (await push()).ok);
+});
+
+test('a repository is packed anew where its copy fits beside the room of the hub, and not before', async (t) => {
+  const { on, root } = await hubOnDisk(t, 90);
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(16_000_000));
+  const first = await git(folder, 'push', remote(on), 'main');
+  assert.ok(first.ok, first.out);
+  const packs = join(on.repositories.path(on.projectId), 'objects', 'pack');
+  // More than git suffers without packing anew (gc.autoPackLimit).
+  for (let n = 0; n < 55; n += 1) packOne(on.repositories.path(on.projectId), n);
+  const pushed = async (): Promise<number> => {
+    await commit(folder);
+    const { ok, out } = await git(folder, 'push', remote(on), 'main');
+    assert.ok(ok, out);
+    return readdirSync(packs).filter((name) => name.endsWith('.pack')).length;
+  };
+  assert.ok((await pushed()) > 55);
+  execFileSync('mount', ['-o', 'remount,size=120m', root]);
+  assert.ok((await pushed()) < 10);
+});
+
+/** A pack with one object. */
+function packOne(cwd: string, n: number): void {
+  const id = execFileSync('git', ['hash-object', '-w', '--stdin'], { cwd, input: `object ${n}` });
+  execFileSync('git', ['pack-objects', '-q', 'objects/pack/pack'], { cwd, input: id });
+}
+
+test('a push leaves the hub its room on the disk', async (t) => {
+  const { on, root } = await hubOnDisk(t, 68);
   const folder = await checkout(on);
   await commit(folder, 'a', randomBytes(6_000_000));
   const large = await git(folder, 'push', remote(on), 'main');
@@ -318,15 +431,14 @@ test('a push leaves the hub its room on the disk', async (t) => {
 });
 
 /** A push of which only the beginning comes: its objects wait in a folder of their own. */
-async function brokenPush(on: TestHub): Promise<Socket> {
+async function brokenPush(on: TestHub, length = 1_000_000): Promise<Socket> {
   const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
   const command = `${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/main\0report-status`;
-  const length = (command.length + 4).toString(16).padStart(4, '0');
   const pack = Buffer.concat([Buffer.from('PACK'), Buffer.from([0, 0, 0, 2, 0, 0, 0, 9])]);
   const socket = connect(Number(new URL(on.url).port), '127.0.0.1');
   socket.on('error', () => undefined); // the hub may cut it off
   socket.write(
-    `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n${length}${command}0000`,
+    `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: ${length}\r\nAuthorization: ${authorization}\r\n\r\n${line(command)}0000`,
   );
   socket.write(pack);
   await until(() => unfinished(on).length > 0);
@@ -378,17 +490,40 @@ test('a hub that is killed in the middle of a push leaves no process behind eith
 });
 
 /** Processes that work in, or were started for, that repository. */
-function gitProcesses(path: string): number {
+function gitPids(path: string): string[] {
   const root = path.slice(0, path.lastIndexOf('/'));
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`GIT_PROJECT_ROOT=${root}\0`);
-    } catch {
-      return false; // it has just ended, or is the kernel's
-    }
-  }).length;
+    return readProc(pid, 'environ').includes(`GIT_PROJECT_ROOT=${root}\0`);
+  });
 }
+
+const gitProcesses = (path: string): number => gitPids(path).length;
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+  } catch {
+    return ''; // it has just ended, or is the kernel's
+  }
+}
+
+test('a push of some kilobytes that unpacks to a large file takes no more memory than another one', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder, 'zeros', Buffer.alloc(96 * 1024 ** 2));
+  let peak = 0;
+  const watching = setInterval(() => {
+    for (const pid of gitPids(on.repositories.path(on.projectId))) {
+      const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(readProc(pid, 'status')) ?? [];
+      peak = Math.max(peak, Number(kibibytes ?? 0) / 1024);
+    }
+  }, 10);
+  const pushed = await git(folder, 'push', remote(on), 'main');
+  clearInterval(watching);
+  assert.ok(pushed.ok, pushed.out);
+  assert.ok(peak > 0 && peak < 80, `${peak} MiB`);
+});
 
 test('what holds secrets is for its owner only, and a push leaves its secret nowhere', async (t) => {
   const on = await hub(t);

@@ -1,14 +1,18 @@
 /** The hub's own git remote: smart HTTP (gitprotocol-http(5)) in front of git http-backend, with tokens and a size limit. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { RETRY_AFTER } from '../api/problem.ts';
 import { roomBesideHub } from '../backup/disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
+import { type SeatLimits, Seats } from '../seats.ts';
 import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
-import { PushHook } from './push-hook.ts';
+import { Commands } from './commands.ts';
+import { type Push, PushHook } from './push-hook.ts';
 import { deployPush } from './push.ts';
 import type { Repositories } from './repositories.ts';
 import { type GitRequest, readGitRequest } from './request.ts';
+import { Room, type Share } from './room.ts';
 import { Turns } from './turns.ts';
 
 export interface RemoteDeps extends CoreDeps {
@@ -19,19 +23,20 @@ export interface RemoteDeps extends CoreDeps {
 
 /** Bytes that one project may have here. */
 export const PROJECT_SIZE_LIMIT = 1024 ** 3;
-/** git processes at once. */
-const MOST_AT_ONCE = 32;
+/** Requests at once, each with its git processes: in all, and with one token. */
+const SEATS: SeatLimits = { inAll: 32, ofOne: 16 };
 /** How long a push waits for another one into the same repository, ms. */
 const TURN_MS = 10_000;
 
 export interface RemoteLimits {
   readonly sizeLimit?: number;
   readonly turnMs?: number;
+  readonly seats?: SeatLimits;
 }
 
 export function makeGitRemotes(
   deps: RemoteDeps,
-  { sizeLimit = PROJECT_SIZE_LIMIT, turnMs = TURN_MS }: RemoteLimits = {},
+  { sizeLimit = PROJECT_SIZE_LIMIT, turnMs = TURN_MS, seats: limits = SEATS }: RemoteLimits = {},
 ): GitRemotes {
   const { repositories, log } = deps;
   const hook = new PushHook({
@@ -39,41 +44,68 @@ export function makeGitRemotes(
     log,
     onPush: (push, updates) => deployPush(deps, push, updates),
   });
-  const running = new Set<ServerResponse>();
+  /** With the project that each is about. */
+  const running = new Map<ServerResponse, string>();
+  const seats = new Seats(limits, {
+    inAll: 'The hub serves as many git requests as it can. Try again soon.',
+    ofOne: 'This token has as many git requests under way as it may. Try again when some have ended.',
+  });
   const turns = new Turns(turnMs);
+  const room = new Room(() => roomBesideHub(repositories.root));
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const wanted = readGitRequest(request);
     const access = await checkAccess(deps, wanted, readCredentials(request.headers.authorization));
-    if (running.size >= MOST_AT_ONCE) {
-      throw new OrkestrError('ORK_TOO_MANY_REQUESTS', 'The hub serves as many git requests as it can. Try again soon.');
-    }
-    running.add(response);
-    try {
-      await repositories.create(access.projectId);
-      const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
-      const { push } = access;
-      if (push === undefined) return await serveByBackend(request, response, env);
-      await turns.take(access.projectId, closing(response), async () => {
-        await repositories.sweep(access.projectId);
-        const limit = await roomLeft(access.projectId);
-        await hook.during(push, (secret) => serveByBackend(request, response, { ...env, ...limit, ...secret }));
-      });
-    } finally {
-      running.delete(response);
-    }
+    await seats.hold(access.asker, async () => {
+      running.set(response, access.projectId);
+      try {
+        await serve(request, response, wanted, access);
+      } finally {
+        running.delete(response);
+      }
+    });
   }
 
-  /**
-   * What is left of the project's size, and of the disk, becomes the limit of this push: git names it when it refuses. No
-   * other push may run beside it, or each would have all that is left.
-   */
-  async function roomLeft(projectId: string): Promise<Record<string, string>> {
-    const onDisk = await roomBesideHub(repositories.root);
-    const left = Math.min(onDisk, sizeLimit - (await repositories.size(projectId)));
-    if (left > 0) {
-      return { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'receive.maxInputSize', GIT_CONFIG_VALUE_0: String(left) };
-    }
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    wanted: GitRequest,
+    access: Access,
+  ): Promise<void> {
+    const { projectId, push } = access;
+    await repositories.create(projectId);
+    const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
+    if (push === undefined) return serveByBackend(request, response, env);
+    await turns.take(projectId, closing(response), async () => {
+      await repositories.sweep(projectId);
+      const share = await roomFor(projectId, bytesOf(request));
+      try {
+        await take(request, response, { ...env, ...limitsOf(share) }, { push, share });
+      } finally {
+        share.giveBack();
+      }
+    });
+  }
+
+  async function take(
+    request: IncomingMessage,
+    response: ServerResponse,
+    env: Readonly<Record<string, string>>,
+    { push, share }: { readonly push: Push; readonly share: Share },
+  ): Promise<void> {
+    const commands = new Commands();
+    const watch = (chunk: Buffer): boolean => {
+      share.came(chunk.length);
+      return commands.see(chunk);
+    };
+    await hook.during(push, (secret) => serveByBackend(request, response, { ...env, ...secret }, watch));
+  }
+
+  /** What is left of the project's size, and of the disk. No other push runs into the repository, or each would have it. */
+  async function roomFor(projectId: string, length: number | null): Promise<Share> {
+    const size = await repositories.size(projectId);
+    const most = sizeLimit - size;
+    if (most > 0) return room.share({ size, most, length });
     throw new OrkestrError('ORK_TOO_LARGE', `The repository has reached its limit of ${inMiB(sizeLimit)} MiB.`);
   }
 
@@ -83,14 +115,36 @@ export function makeGitRemotes(
       await hook.start();
     },
     async stop() {
-      for (const response of running) response.destroy();
+      for (const response of running.keys()) response.destroy();
       await hook.stop();
     },
     createRepository: (projectId) => repositories.create(projectId),
-    removeRepository: (projectId) => repositories.remove(projectId),
+    async removeRepository(projectId) {
+      for (const [response, project] of running) if (project === projectId) response.destroy();
+      // A push that ends takes a moment, and writes until then.
+      await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
+    },
     handle(request, response) {
       answer(request, response).catch((error: unknown) => refuse(deps, response, error));
     },
+  };
+}
+
+/** How much a request brings; null: nobody knows before its end. */
+function bytesOf({ method, headers }: IncomingMessage): number | null {
+  if (method === 'GET') return 0;
+  const length = Number(headers['content-length'] ?? Number.NaN);
+  return headers['content-encoding'] === undefined && Number.isSafeInteger(length) ? length : null;
+}
+
+/** The share of a push as git keeps to it: it names the first one when it refuses. */
+function limitsOf({ bytes, mayPack }: Share): Record<string, string> {
+  return {
+    GIT_CONFIG_COUNT: '2',
+    GIT_CONFIG_KEY_0: 'receive.maxInputSize',
+    GIT_CONFIG_VALUE_0: String(bytes),
+    GIT_CONFIG_KEY_1: 'receive.autogc',
+    GIT_CONFIG_VALUE_1: String(mayPack),
   };
 }
 
@@ -101,14 +155,14 @@ function closing(response: ServerResponse): AbortSignal {
 }
 
 /**
- * RFC 3875 section 4.1, and what git-http-backend(1) reads beside it. Nothing of the request but these is passed on.
+ * RFC 3875 section 4.1, and what git-http-backend(1) reads beside it. Nothing of the request but these is passed on. The
+ * body comes unpacked.
  * CONTENT_LENGTH is left out on purpose: with it the backend spins for ever when the hub dies in the middle of a body
  * (git 2.39 takes the end of input for an empty read); without it the end of input is the end of the request.
  */
 function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Access): Record<string, string> {
   const { headers, socket, method = 'GET' } = request;
   const optional = {
-    HTTP_CONTENT_ENCODING: headers['content-encoding'] === 'gzip' ? 'gzip' : undefined,
     GIT_PROTOCOL: /^version=[0-9]$/.exec(String(headers['git-protocol']))?.[0],
     REMOTE_ADDR: socket.remoteAddress,
     REMOTE_USER: access.push?.userId,
@@ -140,7 +194,7 @@ function refuse({ log }: CoreDeps, response: ServerResponse, error: unknown): vo
   response.writeHead(status, {
     'content-type': 'text/plain; charset=utf-8',
     ...(status === 401 ? { 'www-authenticate': 'Basic realm="orkestr", charset="UTF-8"' } : {}),
-    ...(status === 429 ? { 'retry-after': '5' } : {}),
+    ...(status === 429 ? { 'retry-after': RETRY_AFTER } : {}),
     // What is left of a body is not read: the connection ends with the answer.
     connection: 'close',
   });

@@ -16,19 +16,21 @@ export class Repositories {
   /** Folder of all repositories: GIT_PROJECT_ROOT of the backend. */
   readonly root: string;
   readonly hooksFolder: string;
+  /** HOME of git's processes; what a killed hub left in it is gone with the next start. */
+  readonly home: string;
   readonly #configFile: string;
-  readonly #home: string;
 
   constructor(stateFolder: string) {
     this.root = join(stateFolder, 'git');
     this.hooksFolder = join(stateFolder, 'git-hooks');
     this.#configFile = join(stateFolder, 'git.config');
-    this.#home = join(stateFolder, 'git-home');
+    this.home = join(stateFolder, 'git-home');
   }
 
   /** Write folders and the one config that all repositories are served under. */
   async prepare(): Promise<void> {
-    for (const folder of [this.root, this.hooksFolder, this.#home]) {
+    await rm(this.home, { recursive: true, force: true });
+    for (const folder of [this.root, this.hooksFolder, this.home]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     }
     await writeFile(this.#configFile, serverConfig(this.hooksFolder), { mode: 0o600 });
@@ -36,7 +38,7 @@ export class Repositories {
 
   /** The environment of every git child that works on them. */
   get env(): Record<string, string> {
-    return gitEnvironment({ configFile: this.#configFile, home: this.#home });
+    return gitEnvironment({ configFile: this.#configFile, home: this.home });
   }
 
   path(projectId: string): string {
@@ -106,6 +108,8 @@ function serverConfig(hooksFolder: string): string {
     // Later lines win over the hardened ones: the only hook is ours, and garbage is collected here, before git answers.
     '[core]',
     `  hooksPath = "${hooksFolder.replace(/[\\"]/g, String.raw`\$&`)}"`,
+    // Larger files go through in pieces: a push of some kilobytes may unpack to one of half a gibibyte.
+    '  bigFileThreshold = 16m',
     '[gc]',
     '  auto = 2000',
     '  autoDetach = false',

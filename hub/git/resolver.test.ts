@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
-import { startTestHub, type TestHub } from '../agents/test-hub.ts';
+import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { sealRepositoryAuth } from '../store/projects.ts';
 
 async function hub(t: TestContext): Promise<TestHub> {
@@ -68,11 +68,7 @@ test('the branch of an external, private repository is resolved with its token',
   });
   const sha = await there.push('main');
   assert.equal(await resolve(on), sha);
-  assert.deepEqual(
-    readdirSync(on.folder).filter((name) => name.startsWith('resolve-')),
-    [],
-    'no config stays behind',
-  );
+  assert.deepEqual(readdirSync(join(on.folder, 'git-home')), [], 'no config stays behind');
 });
 
 test('a wrong token, none, and a repository that is not there are ORK_REPO_ACCESS', async (t) => {
@@ -131,6 +127,33 @@ test('the token of an external repository is in no argv and no environment while
   assert.equal(seen, `Basic ${encoded}`);
   assert.equal(found, '');
 });
+
+test('a repository that does not answer takes so many seats and no more, and a token that a killed hub left is gone', async (t) => {
+  const on = await hub(t);
+  const left = join(on.folder, 'git-home', 'resolve-killed');
+  mkdirSync(left);
+  writeFileSync(join(left, 'config'), 'a token');
+  await on.deps.git.stop();
+  await on.deps.git.start();
+  assert.deepEqual(readdirSync(join(on.folder, 'git-home')), []);
+
+  const silent = createServer(() => undefined);
+  await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done));
+  await external(on, `http://127.0.0.1:${(silent.address() as AddressInfo).port}/app`);
+  const asked = Array.from({ length: 6 }, () => resolve(on).catch((error: { code: string }) => error.code));
+  await until(() => asking(on) === 4);
+  const other = await on.api('POST', '/projects', { slug: 'other', repository: { url: 'http://127.0.0.1:1/x' } });
+  assert.equal(other.status, 201);
+  const deployed = await on.api('POST', '/projects/other/environments/production/deployments');
+  assert.equal(((await deployed.json()) as { code: string }).code, 'ORK_REPO_UNREACHABLE', 'others have theirs');
+  silent.closeAllConnections();
+  silent.close();
+  const codes = await Promise.all(asked);
+  assert.deepEqual(codes.filter((code) => code === 'ORK_TOO_MANY_REQUESTS').length, 2);
+});
+
+/** Questions that are under way: each has a folder of its own. */
+const asking = (on: TestHub): number => readdirSync(join(on.folder, 'git-home')).length;
 
 function readProc(path: string): string {
   try {

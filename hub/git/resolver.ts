@@ -7,6 +7,7 @@ import { BranchName, GitUrl } from '../../protocol/ids.ts';
 import type { CommitResolver, CoreDeps } from '../deps.ts';
 import { notFound } from '../store/not-found.ts';
 import { openRepositoryAuth, type RepositoryAuth } from '../store/projects.ts';
+import { type SeatLimits, Seats } from '../seats.ts';
 import type { Row } from '../store/schema.ts';
 import { branchUnknown, type Repositories } from './repositories.ts';
 import { runGit } from './run.ts';
@@ -14,6 +15,8 @@ import { runGit } from './run.ts';
 /** A git server that has not answered by then is not there, ms. */
 const TIMEOUT_MS = 20_000;
 const MOST_EVIDENCE = 10;
+/** Questions at once, in all and about one project: a server may be long in answering, or mean not to. */
+const SEATS: SeatLimits = { inAll: 32, ofOne: 4 };
 
 export interface ResolverDeps extends CoreDeps {
   readonly repositories: Repositories;
@@ -21,24 +24,25 @@ export interface ResolverDeps extends CoreDeps {
   readonly gitOptions?: { readonly path?: string; readonly caFile?: string };
 }
 
-export function makeCommitResolver(deps: ResolverDeps): CommitResolver {
+export function makeCommitResolver(deps: ResolverDeps, limits = SEATS): CommitResolver {
   const { repositories } = deps;
+  const seats = new Seats(limits, {
+    inAll: 'The hub asks as many repositories for their branches as it can. Try again soon.',
+    ofOne: 'The repository of this project is being asked for its branches already. Try again when it has answered.',
+  });
   return {
     async resolve(environmentId) {
       const { project, branch } = await source(deps, environmentId);
-      if (project.repository_url === null) {
+      return seats.hold(project.id, async () => {
+        if (project.repository_url !== null) return resolveRemote(deps, project, project.repository_url, branch);
         await repositories.create(project.id);
         return repositories.resolve(project.id, branch);
-      }
-      const auth = openRepositoryAuth(deps.sealer, project);
-      return withConfig(deps, project.repository_url, auth, (env) =>
-        resolveRemote(env, project.repository_url ?? '', branch),
-      );
+      });
     },
     async checkCommit(environmentId, commit) {
       const { project } = await source(deps, environmentId);
       if (project.repository_url !== null) return; // the clone step finds out: asking here would need a fetch
-      if (await repositories.hasCommit(project.id, commit)) return;
+      if (await seats.hold(project.id, () => repositories.hasCommit(project.id, commit))) return;
       throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The repository has no commit ${commit}.`);
     },
   };
@@ -57,6 +61,24 @@ async function source(deps: CoreDeps, id: string): Promise<{ project: Row<'proje
   return { project, branch };
 }
 
+async function resolveRemote(
+  deps: ResolverDeps,
+  project: Row<'project'>,
+  url: string,
+  branch: string,
+): Promise<string> {
+  // Checked when they were stored too; this is the last place before an argv.
+  if (!GitUrl.safeParse(url).success) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
+  if (!BranchName.safeParse(branch).success) throw new OrkestrError('ORK_REF_REFUSED', 'The branch is not allowed.');
+  const reference = `refs/heads/${branch}`;
+  return withConfig(deps, url, openRepositoryAuth(deps.sealer, project), async (env) => {
+    const lines = (await listRemote(env, ['--', url, reference])).split('\n');
+    const commit = lines.map((line) => line.split('\t')).find(([, name]) => name === reference)?.[0];
+    if (commit !== undefined && /^[0-9a-f]{40}$/.test(commit)) return commit;
+    throw branchUnknown(branch, await listRemote(env, ['--heads', '--', url]));
+  });
+}
+
 /** Run with a config of its own, in a folder that only we can read and that is gone afterwards: it may hold a token. */
 async function withConfig<T>(
   deps: ResolverDeps,
@@ -65,7 +87,7 @@ async function withConfig<T>(
   work: (env: Record<string, string>) => Promise<T>,
 ): Promise<T> {
   const allowHttp = deps.config.allowHttpRepositories;
-  const home = await mkdtemp(join(deps.config.stateFolder, 'resolve-'));
+  const home = await mkdtemp(join(deps.repositories.home, 'resolve-'));
   try {
     const configFile = join(home, 'config');
     writePrivateFile(configFile, hardenedGitConfig({ allowHttp, ...(auth && { credentials: { url, ...auth } }) }));
@@ -73,17 +95,6 @@ async function withConfig<T>(
   } finally {
     await rm(home, { recursive: true, force: true });
   }
-}
-
-async function resolveRemote(env: Record<string, string>, url: string, branch: string): Promise<string> {
-  // Checked when they were stored too; this is the last place before an argv.
-  if (!GitUrl.safeParse(url).success) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
-  if (!BranchName.safeParse(branch).success) throw new OrkestrError('ORK_REF_REFUSED', 'The branch is not allowed.');
-  const reference = `refs/heads/${branch}`;
-  const lines = (await listRemote(env, ['--', url, reference])).split('\n');
-  const commit = lines.map((line) => line.split('\t')).find(([, name]) => name === reference)?.[0];
-  if (commit !== undefined && /^[0-9a-f]{40}$/.test(commit)) return commit;
-  throw branchUnknown(branch, await listRemote(env, ['--heads', '--', url]));
 }
 
 async function listRemote(env: Record<string, string>, argv: readonly string[]): Promise<string> {
