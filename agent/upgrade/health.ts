@@ -1,11 +1,13 @@
 /** Whether what was started is well: asked again until it is, or the time is over. */
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isBeingCopied } from '../../protocol/service/database-copy.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { askHub } from '../doctor/hub-answer.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { readEngine } from '../status/engine.ts';
 import { askView } from '../status/local-api.ts';
+import { hubDatabase } from './databases.ts';
 import type { Layout } from './layout.ts';
 import { versionOfProcess } from './releases.ts';
 import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
@@ -36,10 +38,13 @@ export interface UpgradeParts {
   readonly patience: Patience;
 }
 
-/** What a look has found. `run` is another one after each restart; `silent`: there was no answer, so it may be well. */
+/**
+ * What a look has found. `run` is another one after each restart; `silent`: there was no answer, so it may be well; `busy`: with
+ * what takes its time before the start, and gets on.
+ */
 export type Look =
   | { readonly well: true; readonly run: string }
-  | { readonly well: false; readonly why: string; readonly silent: boolean };
+  | { readonly well: false; readonly why: string; readonly silent: boolean; readonly busy?: true };
 
 /** A unit, and how one sees that it is well. */
 export interface Patient {
@@ -53,7 +58,7 @@ export interface Patient {
  */
 export async function untilWell({ clock, patience, services }: UpgradeParts, patient: Patient): Promise<void> {
   const { unit } = patient;
-  const began = clock.monotonic();
+  let began = clock.monotonic();
   let why = 'It was not looked at.';
   let run: string | null = null;
   let since = began;
@@ -67,6 +72,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
     } else {
       run = null;
       why = found.why;
+      if (found.busy) began = now;
     }
     // systemd that does not answer starts itself anew, when its package is updated: it is asked again at the next look.
     const state = await services.state(unit).catch(() => null);
@@ -115,7 +121,12 @@ export const hubPatient = (
     const state = await services.state(HUB_UNIT).catch(() => null); // see untilWell
     if (state === null) return ill('systemd does not answer.');
     const { active, mainPid } = state;
-    if (!active || mainPid === null) return ill('The hub is not ready.');
+    if (!active || mainPid === null) {
+      const isBusy = isBeingCopied(hubDatabase(layout), clock.now());
+      return isBusy
+        ? { ...ill('The hub copies its database before it changes it.'), busy: true }
+        : ill('The hub is not ready.');
+    }
     const runs = versionOfProcess(layout, mainPid);
     if (runs !== version) return ill(`The hub that runs is ${runs ?? 'of no release'}.`);
     const answer = url === null ? null : await askHub(url, clock, ANSWER_MS);

@@ -16,6 +16,11 @@ test('what has to be there is started again for as long as it takes', () => {
   for (const name of always) assert.match(readFileSync(join(UNITS, name), 'utf8'), /^StartLimitIntervalSec=0$/m, name);
 });
 
+test('the hub has the time to copy a database of many GB before it changes it', () => {
+  const unit = readFileSync(join(UNITS, 'orkestr-hub.service'), 'utf8');
+  assert.match(unit, /^TimeoutStartSec=1h$/m);
+});
+
 test("a host without the hub gets none of the hub's units, and loses those that an upgrade has brought it", (t) => {
   const layout = layoutAt(temporaryFolder(t));
   mkdirSync(layout.units, { recursive: true });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { archiveName } from '../../protocol/release.ts';
-import { COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
+import { COPY_SUFFIX, HALF_COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { JOURNAL_FILE } from '../journal/database.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
@@ -85,6 +85,7 @@ test('a release whose agent does not start is taken back: programs, units and jo
       writeFileSync(`${journal}${COPY_SUFFIX}`, 'as it was');
       writeFileSync(journal, 'migrated');
       writeFileSync(`${journal}-wal`, 'of the migrated one');
+      writeFileSync(`${journal}${HALF_COPY_SUFFIX}`, 'of one that was stopped');
     }
     await start(unit);
   });
@@ -95,6 +96,7 @@ test('a release whose agent does not start is taken back: programs, units and jo
   await runs(host, '1.0.0');
   assert.equal(readFileSync(journal, 'utf8'), 'as it was');
   assert.equal(existsSync(`${journal}-wal`), false);
+  assert.equal(existsSync(`${journal}${HALF_COPY_SUFFIX}`), false);
   assert.equal(existsSync(join(layout.units, 'orkestr-new.service')), false);
   assert.deepEqual(readdirSync(layout.releases), ['1.0.0'], 'nothing is left of what does not run');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -30,6 +30,7 @@ test('writes survive a power cut, readers do not wait, references hold', async (
   assert.equal(await pragma('synchronous'), 2); // FULL
   assert.equal(await pragma('foreign_keys'), 1);
   assert.equal(await pragma('busy_timeout'), 5000);
+  assert.equal(await pragma('journal_size_limit'), 64 * 1024 ** 2);
 });
 
 test('a foreign key has an index, so that a delete does not read whole tables', async (t) => {
@@ -108,6 +109,30 @@ test('a copy from before a migration is kept, as the older hub reads it; a new d
   const copy = await openDatabase(`${path}.before`, older);
   t.after(() => copy.destroy());
   assert.equal((await copy.selectFrom('team').selectAll().execute()).length, 1);
+});
+
+test('a disk without room for the copy is told by name, and half a copy does not stay', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-db-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
+  t.after(() => {
+    execFileSync('umount', [folder]);
+    rmSync(folder, { recursive: true });
+  });
+  const path = join(folder, 'hub.sqlite');
+  const [, ...later] = Object.keys(MIGRATIONS).toSorted().toReversed();
+  const before = await openDatabase(path, Object.fromEntries(later.map((name) => [name, MIGRATIONS[name]!])));
+  await sql`create table filler (bytes blob)`.execute(before);
+  await sql`insert into filler values (randomblob(1000000))`.execute(before);
+  await before.destroy();
+  await assert.rejects(openDatabase(path), (error) => {
+    assert.ok(error instanceof OrkestrError && error.code === 'ORK_DISK_FULL');
+    assert.match(error.message, /a copy as large as itself/);
+    return true;
+  });
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('.before')),
+    [],
+  );
 });
 
 test('a database of a newer version is refused and left alone', async (t) => {

@@ -3,6 +3,7 @@ import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { keepCopy } from '../../protocol/service/database-copy.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import type { Database } from './schema.ts';
 
@@ -13,6 +14,9 @@ export type Db = Kysely<Database>;
 const NAPI_NEEDED = 10;
 /** How long a write waits for another process (setup, backup) that writes, ms. */
 const BUSY_TIMEOUT_MS = 5_000;
+
+/** What the write-ahead log keeps of its size once all of it is in the database. */
+const LOG_BYTES_KEPT = 64 * 1024 ** 2;
 
 /** kysely does not count on it, but SQLite rolls back changes of the schema as well: a migration happens whole or not. */
 class TransactionalAdapter extends SqliteAdapter {
@@ -29,7 +33,7 @@ class TransactionalDialect extends SqliteDialect {
 
 /**
  * Open the database file and run those of `migrations` that it has not seen.
- * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version.
+ * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version; ORK_DISK_FULL.
  */
 export async function openDatabase(path: string, migrations = MIGRATIONS): Promise<Db> {
   if (Number(process.versions.napi) < NAPI_NEEDED) {
@@ -53,12 +57,15 @@ export async function openDatabase(path: string, migrations = MIGRATIONS): Promi
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
+    // While a backup reads, the log grows: afterwards it gets small again.
+    sqlite.pragma(`journal_size_limit = ${LOG_BYTES_KEPT}`);
     if (await isOlder(db, migrations)) keepCopy(path, (copy) => sqlite.prepare('VACUUM INTO ?').run(copy));
     await migrate(db, migrations);
     return db;
   } catch (cause) {
     await db.destroy();
     sqlite.close(); // destroy() closes it only once the first query was run
+    if (isDiskFull(cause)) throw new OrkestrError('ORK_DISK_FULL', noRoomFor(path), { cause });
     throw new OrkestrError('ORK_CONFIG', `The database ${path} cannot be used: ${reason(cause)}`, { cause });
   }
 }
@@ -92,6 +99,9 @@ async function migrate(db: Db, migrations: typeof MIGRATIONS): Promise<void> {
     if (error !== undefined) throw error;
   });
 }
+
+const noRoomFor = (path: string): string =>
+  `The disk has no room for ${path}: before a new version changes it, a copy as large as itself is made beside it.`;
 
 function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);

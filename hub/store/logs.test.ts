@@ -86,14 +86,16 @@ test('the logs of an environment are deleted bit by bit, those of others stay, a
   assert.deepEqual(await left(), [0, 1400]);
 });
 
-test('an environment or a project is deleted only once its logs are gone', async (t) => {
+test('an environment or a project is deleted only once its logs, events and steps are gone', async (t) => {
   const { hub } = await hubWithLogs(t, 3);
   const { db } = hub.deps;
-  await sql`create table seen (chunks integer)`.execute(db);
+  await sql`create table seen (told integer)`.execute(db);
   await sql`create trigger look before delete on deployment begin
-    insert into seen select count(*) from log_chunk where deployment_id = old.id; end`.execute(db);
+    insert into seen select (select count(*) from log_chunk where deployment_id = old.id)
+      + (select count(*) from event where deployment_id = old.id)
+      + (select count(*) from step where deployment_id = old.id); end`.execute(db);
   assert.equal((await hub.api('DELETE', '/projects/shop/environments/production')).status, 204);
   assert.equal((await hub.api('DELETE', '/projects/shop')).status, 204);
-  const { rows } = await sql<{ chunks: number }>`select chunks from seen`.execute(db);
-  assert.deepEqual(rows, [{ chunks: 0 }, { chunks: 0 }]);
+  const { rows } = await sql<{ told: number }>`select told from seen`.execute(db);
+  assert.deepEqual(rows, [{ told: 0 }, { told: 0 }]);
 });

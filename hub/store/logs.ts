@@ -92,7 +92,8 @@ export async function forgetOldLogs(db: Db, environmentId: string, kept = LOGS_K
     // As the index deployment_with_log has it: those whose log is gone already are not looked at, however many there are.
     .where((row) => row('log_bytes', '>', row.lit(0)))
     .where('finished_at', 'is not', null)
-    .orderBy('generation')
+    // The newest first: older versions left the count of those whose log is gone, and those that just became too old do not wait for them.
+    .orderBy('generation', 'desc')
     .limit(FORGOTTEN_AT_ONCE)
     .execute();
   for (const { id } of old) {

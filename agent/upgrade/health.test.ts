@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { test, type TestContext } from 'node:test';
+import { HALF_COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { temporaryFolder } from '../test-bench.ts';
+import { hubDatabase } from './databases.ts';
+import { hubPatient, untilWell, type UpgradeParts } from './health.ts';
+import { layoutAt } from './layout.ts';
+
+const MINUTE = 60_000;
+
+/** How long a hub that never comes to serve is waited for, when it writes at a copy of its database for so long; both ms. */
+async function waitedFor(t: TestContext, copies: number): Promise<number> {
+  const layout = layoutAt(temporaryFolder(t));
+  mkdirSync(layout.hubState, { recursive: true });
+  const copy = `${hubDatabase(layout)}${HALF_COPY_SUFFIX}`;
+  let now = Date.UTC(2030, 0, 1);
+  const began = now;
+  const write = (): void => {
+    if (now - began < copies) utimesSync(copy, now / 1000, now / 1000);
+    else rmSync(copy, { force: true });
+  };
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now - began,
+    async sleep(ms) {
+      now += ms;
+      write();
+    },
+  };
+  writeFileSync(copy, '');
+  write();
+  const starting = { failed: false, restarts: 0, active: false, mainPid: 7 };
+  const services = { state: async () => starting, lines: async () => [] };
+  const patience = { healthyMs: MINUTE, steadyMs: 3000, everyMs: 250 };
+  const parts = { layout, clock, services, patience } as unknown as UpgradeParts;
+  await assert.rejects(
+    untilWell(parts, hubPatient(parts, '1.1.0', null)),
+    /not healthy in 60 s\. The hub is not ready/,
+  );
+  return now - began;
+}
+
+test('a hub that copies its database has its minute afterwards', async (t) => {
+  const ms = await waitedFor(t, 10 * MINUTE);
+  assert.ok(ms > 11 * MINUTE - 1000 && ms < 11 * MINUTE + 1000, `${ms} ms`);
+});
+
+test('a hub that copies nothing has a minute', async (t) => {
+  const ms = await waitedFor(t, 0);
+  assert.ok(ms > MINUTE && ms < MINUTE + 1000, `${ms} ms`);
+});
