@@ -169,7 +169,13 @@ export const VariableKind = z.enum(['app', 'build']).default('app');
 export const Variable = z.object({ kind: VariableKind, name: EnvName, updatedAt: Timestamp });
 export type Variable = z.infer<typeof Variable>;
 /** Sets the named ones of the kind, removes those given as null, leaves the rest. */
-export const VariableChange = z.object({ kind: VariableKind, variables: z.record(EnvName, EnvValue.nullable()) });
+export const VariableChange = z.object({
+  kind: VariableKind,
+  variables: z.record(EnvName, EnvValue.nullable(), {
+    // Of a wrong name the rule is told, which the schema library leaves at "Invalid key".
+    error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined),
+  }),
+});
 
 /** A registry that the project's builds log in to. Passwords are written, never read back. */
 export const RegistryEntry = z.object({ host: RegistryHost, username: z.string(), updatedAt: Timestamp });

@@ -152,7 +152,9 @@ test('build secrets and registry logins are set and removed; only their names ar
   await variables.getByText('None yet.').waitFor();
   await variables.getByLabel('Name').fill('not a name');
   await variables.getByRole('button', { name: 'Set' }).click();
-  await variables.getByRole('alert').getByText('ORK_INVALID').waitFor();
+  const refusal = variables.getByRole('alert');
+  await refusal.getByText('ORK_INVALID').waitFor();
+  assert.match(await refusal.innerText(), /not a name: letters, digits and _, not starting with a digit/);
 
   const logins = page.getByRole('region', { name: 'Registry logins' });
   await logins.getByLabel('Registry', { exact: true }).fill('registry.example.com:5000');

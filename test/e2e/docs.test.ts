@@ -141,9 +141,9 @@ describe('the pages of docs/', () => {
       second,
     );
     const own = (line: string): string => `PATH=/opt/orkestr/current/bin:$PATH ~/.local/bin/${line}`;
-    await type(own(`orkestr login ${HUB_URL} --token -`), second, await token());
+    await type(own(`orkestr login ${HUB_URL}`), second, await token());
     assert.match(await type(own('orkestr hosts list'), second), /vps-1/);
-    await type(page.take(`orkestr login ${HUB_URL} --token -`), first, await token());
+    await type(page.take(`orkestr login ${HUB_URL}`), first, await token());
     const { hosts } = JSON.parse(await type('orkestr hosts list --json')) as { hosts: { id: string; name: string }[] };
     hostId = String(hosts.find(({ name }) => name === 'vps-1')?.id);
     const told = await type(`${page.take('orkestr project create shop')} --host ${hostId}`);
@@ -155,6 +155,7 @@ describe('the pages of docs/', () => {
     await type(String(remote?.[0]));
     await type(page.take('git push orkestr main'));
     await type(page.take('orkestr logs --follow'));
+    await type(page.take('orkestr logs'));
     assert.match(await type(page.take('orkestr project show shop')), new RegExp(APP_HOST));
     assert.match(await visit(), /one/);
     await type(page.take('orkestr env set LOG_LEVEL=debug'));
