@@ -2,7 +2,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { request } from 'undici';
 import { z } from 'zod';
 import { EnrolAnswer } from '../protocol/agent-link.ts';
 import type { EnrolRequest } from '../protocol/agent-link.ts';
@@ -109,6 +108,7 @@ async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string):
   let status: number;
   let answer: unknown;
   try {
+    const { request } = await import('undici');
     const response = await request(new URL(ENROL_PATH, hubUrl), {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

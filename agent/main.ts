@@ -12,15 +12,12 @@ import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { printPlan } from './analyze.ts';
 import type { AnalyzeOptions } from './analyze.ts';
-import { buildBaseImages } from './base-images/build.ts';
 import { CHOICES } from './base-images/choose.ts';
 import { buildAgent, logFolder, requireIdentity, upgradeParts, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
-import { doctor } from './doctor/command.ts';
 import { CHECK_MS } from './doctor/doctor.ts';
-import { makeSubject } from './doctor/subject.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import {
   ANALYZE_HELP,
@@ -43,7 +40,6 @@ import { checkAll, exitCode, renderStatus } from './status/index.ts';
 import type { StatusReport } from './status/index.ts';
 import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
-import { uninstallHost } from './uninstall/command.ts';
 import type { UninstallOptions } from './uninstall/command.ts';
 import { upgradeHost } from './upgrade/command.ts';
 import type { UpgradeFlags } from './upgrade/command.ts';
@@ -52,6 +48,8 @@ import { lastUpgrade } from './upgrade/record.ts';
 import { renderTrial, runTrial } from './upgrade/trial.ts';
 
 export { buildAgent } from './compose.ts';
+
+/** What is imported where it is used is of commands that somebody types: an agent that serves has no use for it. */
 
 /** From the first signal to a hard end, ms. */
 const SHUTDOWN_MS = 20_000;
@@ -109,6 +107,10 @@ interface DoctorFlags {
 
 async function examineHost({ json, fix, yes, bundle, wait }: DoctorFlags): Promise<void> {
   const config = readConfig();
+  const [{ doctor }, { makeSubject }] = await Promise.all([
+    import('./doctor/command.ts'),
+    import('./doctor/subject.ts'),
+  ]);
   const code = await doctor(
     {
       subject: (answerMs) => makeSubject({ config, clock: systemClock, exec, answerMs }),
@@ -187,6 +189,7 @@ async function runFile(path: string): Promise<void> {
 
 async function makeBaseImages(kinds: readonly string[], { force }: { force?: true }): Promise<void> {
   const config = readConfig();
+  const { buildBaseImages } = await import('./base-images/build.ts');
   const images = await buildBaseImages(makeEngine({ socketPath: config.dockerSocket }), kinds, {
     names: config.baseImages,
     workDirectory: join(config.stateFolder, 'base-images'),
@@ -218,6 +221,11 @@ async function trial({ json }: { json?: true }): Promise<void> {
   const report = await runTrial({ version: VERSION, config: readConfig(), clock: systemClock, log });
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderTrial(report));
   process.exitCode = report.ok ? 0 : 1;
+}
+
+async function takeOff(options: UninstallOptions): Promise<void> {
+  const { uninstallHost } = await import('./uninstall/command.ts');
+  await uninstallHost(readConfig(), options);
 }
 
 /** @throws InvalidArgumentError what commander tells with the option's name */
@@ -321,7 +329,7 @@ function program(): Command {
     .option('--purge', 'ask nothing')
     .option('--keep-data', 'leave state, settings and images for the next installation')
     .addHelpText('after', UNINSTALL_HELP)
-    .action((options: UninstallOptions) => uninstallHost(readConfig(), options));
+    .action(takeOff);
   return cli;
 }
 

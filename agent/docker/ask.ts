@@ -1,7 +1,7 @@
 /** One question to a Docker Engine, without loading dockerode (250 ms, 30 MB): for looking, not for working. */
-import { Client } from 'undici';
 import type { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { askHttp } from '../lib/http-call.ts';
 
 /** Largest answer that is read, bytes: some thousands of containers. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -20,13 +20,12 @@ export async function askEngine<T>(
   socketPath: string,
   { path, schema, method = 'GET', deadlineMs }: Question<T>,
 ): Promise<T> {
-  const client = new Client('http://docker', { socketPath, maxResponseSize: MAX_ANSWER_BYTES });
   try {
-    const answer = await client.request({ method, path, signal: AbortSignal.timeout(deadlineMs) });
-    const text = await answer.body.text();
-    if (answer.statusCode >= 400) {
+    const call = { peer: { socketPath }, method, path, signal: AbortSignal.timeout(deadlineMs) };
+    const { status, text } = await askHttp(call, MAX_ANSWER_BYTES);
+    if (status >= 400) {
       const said = text.trim().slice(0, 500);
-      throw new OrkestrError('ORK_INTERNAL', `Docker Engine answers with HTTP ${answer.statusCode}: ${said}`);
+      throw new OrkestrError('ORK_INTERNAL', `Docker Engine answers with HTTP ${status}: ${said}`);
     }
     return schema.parse(text === '' ? null : JSON.parse(text));
   } catch (cause) {
@@ -40,7 +39,5 @@ export async function askEngine<T>(
       evidence: [cause instanceof Error ? cause.message : String(cause)],
       cause,
     });
-  } finally {
-    await client.destroy();
   }
 }

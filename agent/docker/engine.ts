@@ -83,9 +83,11 @@ async function negotiate(socketPath: string): Promise<Docker> {
   return new Client({ socketPath, version: `v${version}` });
 }
 
-/** Whether API version `a` ("1.41") is older than `b`. */
+/** Whether API version `a` ("1.41") is older than `b`. Not by `localeCompare`: collation takes 3 MB for good. */
 export function older(a: string, b: string): boolean {
-  return a.localeCompare(b, 'en', { numeric: true }) < 0;
+  const [major = 0, minor = 0] = a.split('.').map(Number);
+  const [majorOfB = 0, minorOfB = 0] = b.split('.').map(Number);
+  return major === majorOfB ? minor < minorOfB : major < majorOfB;
 }
 
 function timeoutError(what: string, timeoutMs: number, socketPath: string): OrkestrError {

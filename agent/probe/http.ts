@@ -1,23 +1,27 @@
 /** Probe `http`: a GET whose status lies in the expected range. Redirects are an answer, never followed. */
-import { Client } from 'undici';
+import { callHttp } from '../lib/http-call.ts';
 import type { Probe } from './probe.ts';
 
-/** What went wrong on the wire, in plain words, by the code of the error (Node's system errors and undici's own). */
+/** What went wrong on the wire, in plain words, by the code of the error. */
 const TROUBLES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused',
   ECONNRESET: 'the connection was reset',
   EHOSTUNREACH: 'the container could not be reached',
   ENETUNREACH: 'the container could not be reached',
   EPIPE: 'the connection was reset',
-  UND_ERR_SOCKET: 'the connection was closed without an answer',
-  UND_ERR_HEADERS_OVERFLOW: 'the answer had too many headers',
+  HPE_HEADER_OVERFLOW: 'the answer had too many headers',
 };
+/** What Node tells of an end of the connection that came before the answer. */
+const HUNG_UP = 'socket hang up';
+/** Begins the codes of what Node's parser of HTTP refuses. */
+const NOT_HTTP = 'HPE_';
 
 export function trouble(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (TROUBLES[code] !== undefined) return TROUBLES[code];
   if (!(error instanceof Error)) return String(error);
-  return error.name === 'HTTPParserError' ? `the answer was not HTTP (${error.message})` : error.message;
+  if (error.message === HUNG_UP) return 'the connection was closed without an answer';
+  const code = 'code' in error ? String(error.code) : '';
+  if (TROUBLES[code] !== undefined) return TROUBLES[code];
+  return code.startsWith(NOT_HTTP) ? `the answer was not HTTP (${error.message})` : error.message;
 }
 
 export const http: Probe<'http'> = {
@@ -25,10 +29,9 @@ export const http: Probe<'http'> = {
   async probe(check, subject, timeoutMs, signal) {
     const started = subject.monotonic();
     const deadline = AbortSignal.timeout(timeoutMs);
-    // One connection per probe: a kept one could outlive the process that answered it.
-    const client = new Client(`http://${subject.address}:${subject.port}`, { pipelining: 0 });
     try {
-      const { statusCode, body } = await client.request({
+      const answer = await callHttp({
+        peer: { host: subject.address, port: subject.port },
         method: 'GET',
         path: check.path,
         headers: {
@@ -38,9 +41,9 @@ export const http: Probe<'http'> = {
         },
         signal: AbortSignal.any([signal, deadline]),
       });
-      // The status is the answer; the body may be endless and is not read. Destroying makes it fail, and that is wanted.
-      body.on('error', () => undefined);
-      body.destroy();
+      // The status is the answer; the body may be endless and is not read.
+      answer.destroy();
+      const { statusCode = 0 } = answer;
       const [lowest, highest] = check.status;
       const ok = statusCode >= lowest && statusCode <= highest;
       const expected = ok ? '' : `, expected ${lowest === highest ? lowest : `${lowest} to ${highest}`}`;
@@ -51,8 +54,6 @@ export const http: Probe<'http'> = {
       signal.throwIfAborted();
       if (deadline.aborted) return { ok: false, got: `no answer to GET ${check.path} within ${timeoutMs} ms` };
       return { ok: false, got: `GET ${check.path}: ${trouble(error)}` };
-    } finally {
-      await client.destroy();
     }
   },
 };

@@ -1,5 +1,4 @@
 /** The proxy's admin API (protocol/proxy-admin.ts) over its unix socket. */
-import { Client } from 'undici';
 import type { z } from 'zod';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import {
@@ -16,6 +15,8 @@ import {
 } from '../../protocol/proxy-admin.ts';
 import type { HandOverRequest } from '../../protocol/proxy-admin.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
+import { askHttp } from '../lib/http-call.ts';
+import type { HttpAnswer } from '../lib/http-call.ts';
 
 /** Deadline of a call that only changes or reads the table, ms. */
 const CALL_MS = 10_000;
@@ -104,31 +105,15 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
 
 async function exchange(
   socketPath: string,
-  { method, path, body, deadlineMs, signal }: Call & { deadlineMs: number },
-): Promise<{ status: number; text: string }> {
-  // undici's own header and body timeouts are off: one deadline covers the whole call, drains included.
-  const client = new Client('http://proxy', { socketPath, headersTimeout: 0, bodyTimeout: 0, pipelining: 0 });
+  { deadlineMs, signal: given, ...call }: Call & { deadlineMs: number },
+): Promise<HttpAnswer> {
+  const signal = AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(given ? [given] : [])]);
   try {
-    const answer = await client.request({
-      method,
-      path,
-      signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal ? [signal] : [])]),
-      ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
-    }
-    return { status: answer.statusCode, text: Buffer.concat(chunks).toString('utf8') };
+    return await askHttp({ ...call, peer: { socketPath }, signal }, MAX_ANSWER_BYTES);
   } catch (cause) {
     const why =
       cause instanceof Error && cause.name === 'TimeoutError' ? `no answer in ${deadlineMs} ms` : String(cause);
     throw unreachable(`The proxy behind ${socketPath} does not answer: ${why}.`, cause);
-  } finally {
-    await client.destroy();
   }
 }
 

@@ -17,7 +17,7 @@ import { humanSize } from '../lib/size.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
-import { type BuildSession, openSession } from './session/session.ts';
+import type { BuildSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
 
 /** The engine's own deadline lies behind ours, which tells whose time ran out. */
@@ -105,7 +105,7 @@ function queryOf({ reference, plan }: BuildRequest, { labels, proxyArguments }: 
 }
 
 /** Over it the engine asks for all that it builds from. */
-function sessionFor(
+async function sessionFor(
   engine: Engine,
   { owner, plan, secrets, registries, signal }: BuildRequest,
   dockerfile: Dockerfile,
@@ -119,6 +119,8 @@ function sessionFor(
     secrets: byId,
     registries,
   };
+  // HTTP/2 and all of it: nothing that an agent has in memory before it builds.
+  const { openSession } = await import('./session/session.ts');
   return openSession(engine, content, signal);
 }
 

@@ -8,14 +8,16 @@
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import { Client } from 'undici';
 import { z } from 'zod';
+import { askHttp } from '../lib/http-call.ts';
 import { AgentView } from './check.ts';
 import type { StatusReport } from './index.ts';
 
 const DEADLINE_MS = 20_000;
 /** Names are asked for while somebody looks on, ms. */
 const NAMES_MS = 1000;
+/** Of the names of some ten thousand environments. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** What the API tells. */
 export interface LocalAnswers {
@@ -126,11 +128,7 @@ export async function askNames(socketPath: string): Promise<ReadonlyMap<string, 
 }
 
 async function ask(socketPath: string, path: string, deadlineMs: number): Promise<unknown> {
-  const client = new Client('http://agent', { socketPath });
-  try {
-    const answer = await client.request({ method: 'GET', path, signal: AbortSignal.timeout(deadlineMs) });
-    return await answer.body.json();
-  } finally {
-    await client.destroy();
-  }
+  const signal = AbortSignal.timeout(deadlineMs);
+  const { text } = await askHttp({ peer: { socketPath }, method: 'GET', path, signal }, MAX_ANSWER_BYTES);
+  return JSON.parse(text);
 }

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { request } from 'undici';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Clock } from '../deployment/ports.ts';
@@ -78,6 +77,7 @@ async function copy(from: string, { path, maxBytes }: FileWish): Promise<void> {
 
 async function download(url: string, { path, maxBytes }: FileWish): Promise<void> {
   try {
+    const { request } = await import('undici');
     const { statusCode, body } = await request(url, {
       signal: AbortSignal.timeout(FILE_MS),
       headersTimeout: IDLE_MS,

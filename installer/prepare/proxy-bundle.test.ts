@@ -81,6 +81,25 @@ test('the same sources give the same bytes, also when two make them at once', as
   assert.deepEqual(bytes(one), bytes(two));
 });
 
+test('it is ASCII: one other character would make the text of a program twice as large in memory', async () => {
+  const root = repository('one');
+  writeFileSync(
+    join(root, 'proxy/said.ts'),
+    `/*! © them */ export class Greeting { readonly text: string = 'grüß … 🙂'; }\n`,
+  );
+  await buildProxy(root, quiet);
+  assert.equal(await outputOf(join(root, PROXY_PROGRAM)), `Greeting { text: 'grüß … 🙂' }`);
+  const made = dirname(join(root, PROXY_PROGRAM));
+  for (const name of readdirSync(made)) {
+    if (!name.endsWith('.cjs')) continue;
+    assert.equal(
+      readFileSync(join(made, name)).findIndex((byte) => byte > 0x7f),
+      -1,
+      name,
+    );
+  }
+});
+
 test('sources that are wrong are told with what rolldown says, and the bundle before them stays', async () => {
   const root = repository('one');
   await buildProxy(root, quiet);

@@ -1,5 +1,5 @@
 /**
- * How rolldown makes agent and hub for a release (docs/adr/0021): CommonJS and minified for the same reasons as the
+ * How rolldown makes agent and hub for a release (docs/adr/0021): CommonJS, minified and ASCII for the same reasons as the
  * proxy (proxy/bundle.config.mjs), in one folder, so that what they share is there once.
  */
 import { createRequire } from 'node:module';
@@ -44,6 +44,9 @@ export default {
   ],
   output: {
     format: 'cjs',
+    charset: 'ascii',
+    // Licences are in a file of the release, by names that are not ASCII.
+    comments: { legal: false },
     minify: { mangle: { keepNames: true }, compress: { keepNames: { function: true, class: true } } },
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name]-[hash].cjs',

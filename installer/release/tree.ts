@@ -11,6 +11,16 @@ import { PROXY_FLAGS } from '../stack/proxy-program.ts';
  * `--expose-gc` is for protocol/service/first-rest.ts.
  */
 const SMALL = ['--max-semi-space-size=1', '--v8-pool-size=1', '--liftoff-only', '--expose-gc'] as const;
+/**
+ * Nobody waits for the agent's own code: it makes no code fast that only its start finds hot, and what the start has compiled is
+ * thrown away at the first rest.
+ */
+const AGENT = [
+  ...SMALL,
+  '--invocation-count-for-maglev=20000',
+  '--bytecode-old-age=1',
+  '--flush-baseline-code',
+] as const;
 
 /** Who has a certificate authority of their own made the host trust it; that counts beside what Node brings along. */
 const TRUST = '--use-system-ca';
@@ -24,7 +34,7 @@ interface Program {
 
 const PROGRAMS: readonly Program[] = [
   { name: 'orkestr', script: 'cli/orkestr.cjs', flags: [TRUST] },
-  { name: 'orkestr-agent', script: 'agent.cjs', flags: [...SMALL, TRUST] },
+  { name: 'orkestr-agent', script: 'agent.cjs', flags: [...AGENT, TRUST] },
   { name: 'orkestr-hub', script: 'hub.cjs', flags: [...SMALL, TRUST] },
   { name: 'orkestr-proxy', script: 'proxy/main.cjs', flags: PROXY_FLAGS },
 ];

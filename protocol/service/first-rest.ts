@@ -3,6 +3,10 @@ import { performance } from 'node:perf_hooks';
 
 /** How often it is looked whether this process rests, ms. */
 const LOOK_MS = 500;
+/** How often whether it has worked since it was tidied, ms: looking is work, too, and a host may rest for weeks. */
+const WORK_LOOK_MS = 5000;
+/** As much as this in that time is work, ms. */
+const WORK_MS = 50;
 /** Of the time since the last look. A collection stops the process for some 40 ms, which a busy one cannot spare. */
 const RESTING_SHARE = 0.1;
 /** After the start itself, and after the flips and the first visitors that follow it. */
@@ -17,14 +21,17 @@ export function tidyAtFirstRest(): void {
   if (!gc) return;
   let before = performance.eventLoopUtilization();
   let [left, isTidy] = [RESTS, false];
-  const looks = setInterval(() => {
-    const isResting = performance.eventLoopUtilization(before).utilization <= RESTING_SHARE;
-    if (isResting && !isTidy) {
+  const look = (): void => {
+    const { active, utilization } = performance.eventLoopUtilization(before);
+    if (isTidy) isTidy = active < WORK_MS;
+    else if (utilization <= RESTING_SHARE) {
       gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
       left -= 1;
-      if (left === 0) clearInterval(looks);
+      isTidy = true;
     }
-    isTidy = isResting;
     before = performance.eventLoopUtilization();
-  }, LOOK_MS).unref();
+    if (left > 0) lookLater();
+  };
+  const lookLater = (): void => void setTimeout(look, isTidy ? WORK_LOOK_MS : LOOK_MS).unref();
+  lookLater();
 }

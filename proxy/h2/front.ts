@@ -26,7 +26,8 @@ export class Http2Front {
   readonly #in = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #reads = new SharedReads(this.#in);
   readonly #sessions = new Set<ClientSession>();
-  readonly #ticker: NodeJS.Timeout;
+  /** Null while there is no session. */
+  #ticker: NodeJS.Timeout | null = null;
   #closing = false;
   #whenEmpty: (() => void)[] = [];
 
@@ -48,7 +49,6 @@ export class Http2Front {
       ids: new RequestIds(),
       tools: { clock, outputs: new Outputs(), fields, block: new FieldBlock(), maxListBytes },
     };
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
   /**
@@ -58,6 +58,7 @@ export class Http2Front {
   accept(socket: Socket, peer: Peer = peerOf(socket)): void {
     const session = new ClientSession(socket, peer, this.#shared, () => this.#left(session));
     this.#sessions.add(session);
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
     if (this.#closing) session.close();
     const begun = socket.read() as Buffer | null;
     this.#reads.attach(socket, (length) => session.read(this.#in, 0, length));
@@ -69,21 +70,26 @@ export class Http2Front {
     this.#closing = true;
     for (const session of this.#sessions) session.close();
     if (this.#sessions.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
-    clearInterval(this.#ticker);
     this.#shared.sessions.close();
   }
 
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
-    clearInterval(this.#ticker);
+    this.#rest();
     this.#shared.sessions.close();
   }
 
   #left(session: ClientSession): void {
     this.#sessions.delete(session);
     if (this.#sessions.size > 0) return;
+    this.#rest();
     for (const resolve of this.#whenEmpty) resolve();
     this.#whenEmpty = [];
+  }
+
+  #rest(): void {
+    if (this.#ticker) clearInterval(this.#ticker);
+    this.#ticker = null;
   }
 
   #tick(): void {

@@ -30,7 +30,6 @@ const makeHalf = (): Half => ({ bytes: Buffer.allocUnsafeSlow(BUFFER_BYTES), len
 export class LogSink {
   readonly #writer: LogWriter;
   readonly #report: (dropped: number) => string;
-  readonly #timer: NodeJS.Timeout;
   #filling = makeHalf();
   #leaving = makeHalf();
   /** From the swap of the buffers until all of `#leaving` is written. */
@@ -38,12 +37,13 @@ export class LogSink {
   #dropped = 0;
   #unreported = 0;
   #whenEmpty: (() => void) | null = null;
+  /** Null while nothing waits: a process at rest is woken by it no more. */
+  #timer: NodeJS.Timeout | null = null;
 
   /** @param report the line, of at most 256 bytes with its line end, that says how many are missing */
   constructor(writer: LogWriter, report: (dropped: number) => string) {
     this.#writer = writer;
     this.#report = report;
-    this.#timer = setInterval(() => this.flush(), FLUSH_MS).unref();
   }
 
   /** Lines dropped so far. */
@@ -58,7 +58,7 @@ export class LogSink {
     else this.#drop(1);
   }
 
-  /** Begins to write what is there, for lines that should not wait for others. It is done anyway every second. */
+  /** Begins to write what is there, for lines that should not wait for others. It is done anyway a second after they came. */
   flush(): void {
     this.#reportDropped();
     this.#flush();
@@ -66,7 +66,7 @@ export class LogSink {
 
   /** Writes what is there, as far as the reader takes it in time. The last call. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    if (this.#timer) clearTimeout(this.#timer);
     await new Promise<void>((resolve) => {
       const deadline = setTimeout(resolve, CLOSE_MS);
       this.#whenEmpty = () => {
@@ -83,6 +83,15 @@ export class LogSink {
   #drop(lines: number): void {
     this.#dropped += lines;
     this.#unreported += lines;
+    this.#soon();
+  }
+
+  #soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.flush();
+      if (this.#filling.length > 0 || this.#unreported > 0) this.#soon();
+    }, FLUSH_MS).unref();
   }
 
   /** @param more bytes that are to follow: a report in the last gap of a full buffer would only be one of many */
@@ -100,6 +109,7 @@ export class LogSink {
   #put(line: string): void {
     const half = this.#filling;
     half.length += half.bytes.write(line, half.length, 'latin1');
+    this.#soon();
   }
 
   #flush(): void {

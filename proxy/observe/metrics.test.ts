@@ -164,3 +164,19 @@ test('a process tells its memory, its CPU time and how late it is', () => {
   for (const quantile of ['0.5', '0.99', '1'])
     assert.ok((all.get(`orkestr_proxy_event_loop_delay_seconds{quantile="${quantile}"}`) ?? -1) >= 0);
 });
+
+test('how late work begins is told from one scrape to the next, and measured for who scrapes', async () => {
+  const watch = watchProcess();
+  const worst = (): number | undefined =>
+    series(renderMetrics([{ families: watch.collect() }])).get('orkestr_proxy_event_loop_delay_seconds{quantile="1"}');
+  const stall = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    for (const end = performance.now() + 300; performance.now() < end;);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  };
+  await stall();
+  assert.equal(worst(), 0, 'nobody has asked yet');
+  await stall();
+  assert.ok((worst() ?? 0) > 0.05);
+  watch.close();
+});

@@ -1,5 +1,4 @@
 /** Registries that the configured base images come from. */
-import { request } from 'undici';
 import { defineCheck } from '../check.ts';
 
 interface Registry {
@@ -42,6 +41,7 @@ export function registryOf(image: string): string[] {
 /** OCI distribution-spec, end-1: any answer of /v2/ tells that it is there; 401 asks for a login. */
 async function ask(host: string, signal: AbortSignal): Promise<Registry> {
   try {
+    const { request } = await import('undici');
     const { statusCode, body } = await request(`https://${host}/v2/`, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(900)]),
     });

@@ -27,12 +27,10 @@ const BY_NAME: ReadonlyMap<string, StaticName> = new Map(
   BY_HASH.flat().map((name) => [Buffer.from(name.text).toString('latin1'), name]),
 );
 /** Index of the whole field by status (RFC 7541 appendix A), 0: not there. */
-const STATUSES = Uint8Array.from({ length: 600 }, (_, status) =>
-  Math.max(
-    0,
-    STATIC_FIELDS.findIndex(([name, value]) => name === ':status' && value === String(status)),
-  ),
-);
+const STATUSES = new Uint8Array(600);
+for (const [index, [name, value]] of STATIC_FIELDS.entries()) {
+  if (name === ':status') STATUSES[Number(value)] = index;
+}
 
 /** One block. It is used again: what was encoded is written into frames before the next one begins. */
 export class FieldBlock {

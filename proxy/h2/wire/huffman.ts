@@ -89,7 +89,7 @@ function put(root: Node, code: number, length: number, octet: number): void {
   node.next[code & 1] = octet;
 }
 
-/** By state (an inner node) and four bits. */
+/** By state (an inner node) and four bits. By doubling: V8 would find a function for each single step hot (docs/performance.md). */
 function steps(): Int32Array {
   const root = tree();
   const nodes: Node[] = [root];
@@ -100,23 +100,22 @@ function steps(): Int32Array {
       nodes.push(next);
     }
   }
-  const table = new Int32Array(nodes.length * 16);
-  for (const { state } of nodes) {
-    for (let bits = 0; bits < 16; bits += 1) table[state * 16 + bits] = step(root, nodes[state] as Node, bits);
-  }
-  return table;
+  const oneBit = Int32Array.from(nodes.flatMap(({ next }) => [step(next[0]), step(next[1])]));
+  return doubled(doubled(oneBit, 2), 4);
 }
 
-function step(root: Node, from: Node, bits: number): number {
-  let node = from;
-  let emitted = 0;
-  for (let bit = 3; bit >= 0; bit -= 1) {
-    const next = node.next[(bits >> bit) & 1] as Node | number;
-    if (next === END) return BAD;
-    if (typeof next === 'number') {
-      emitted = EMITS | (next << OCTET_SHIFT);
-      node = root;
-    } else node = next;
+function step(next: Node | number | undefined): number {
+  if (typeof next === 'object') return next.state | (next.mayEnd ? MAY_END : 0);
+  return next === undefined || next === END ? BAD : EMITS | (next << OCTET_SHIFT) | MAY_END;
+}
+
+/** Of steps that have so many ways to go, two at a time. No code is so short that both complete an octet. */
+function doubled(single: Int32Array, ways: number): Int32Array {
+  const double = new Int32Array(single.length * ways);
+  for (let at = 0; at < double.length; at += 1) {
+    const first = single[Math.trunc(at / ways)] as number;
+    const second = single[(first & STATE_MASK) * ways + (at % ways)] as number;
+    double[at] = (first & ~(STATE_MASK | MAY_END)) | second;
   }
-  return node.state | emitted | (node.mayEnd ? MAY_END : 0);
+  return double;
 }

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { mustRun } from '../stack/run-program.ts';
+import { ROOT } from '../stack/stack.ts';
+import { makeBundles } from './bundles.ts';
+
+describe('the bundles of a release', () => {
+  let lib: string;
+  before(async () => {
+    lib = mkdtempSync(join(tmpdir(), 'ork-bundles-'));
+    await makeBundles(ROOT, lib);
+  });
+  after(() => rmSync(lib, { recursive: true, force: true }));
+
+  test('are ASCII: one other character would make the text of a program twice as large in memory', () => {
+    for (const folder of [lib, join(lib, 'proxy')]) {
+      for (const name of readdirSync(folder).filter((file) => file.endsWith('.cjs'))) {
+        const at = readFileSync(join(folder, name)).findIndex((byte) => byte > 0x7f);
+        assert.equal(at, -1, `${name} at ${at}`);
+      }
+    }
+  });
+
+  test('an agent loads at its start neither undici nor HTTP/2, and no command that it was not asked for', async () => {
+    const tell = `
+      process.argv = [process.execPath, ${JSON.stringify(join(lib, 'agent.cjs'))}, '--version'];
+      process.on('exit', () => console.log(JSON.stringify([Object.keys(require.cache), process.moduleLoadList])));
+      require(process.argv[1]);`;
+    const lines = (await mustRun('agent', [process.execPath, '--eval', tell])).trim().split('\n');
+    const [files, modules] = JSON.parse(lines.at(-1) ?? '') as [string[], string[]];
+    assert.deepEqual(
+      files.map((path) => basename(path)).filter((name) => /^(?:undici|session|command|build)-/.test(name)),
+      [],
+    );
+    assert.ok(!modules.includes('NativeModule http2'));
+  });
+});

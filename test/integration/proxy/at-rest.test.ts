@@ -1,0 +1,36 @@
+/** The proxy as a process of its own that nobody asks for anything (docs/performance.md, memory at rest). */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { proxyArgv } from '../../../installer/stack/stack.ts';
+import { eventually, temporaryFolder } from './harness.ts';
+import { environment } from './proxy-process.ts';
+
+/** What the start needs, and the looks for the first rest. */
+const SETTLE_MS = 3000;
+const WATCH_MS = 5000;
+/** Time limits are looked at twice a second. */
+const MAX_WAKES_PER_SECOND = 3.5;
+
+/** How often the main thread went to sleep. */
+const sleepsOf = (pid: number): number =>
+  Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/task/${pid}/status`, 'utf8'))?.[1]);
+
+test('a proxy at rest has no code compiled as hot, and is woken a few times a second', async (t) => {
+  const [node, ...operands] = proxyArgv();
+  const child = spawn(node, ['--trace-opt', ...operands, 'serve'], { env: environment(await temporaryFolder(t)) });
+  t.after(() => child.kill('SIGKILL'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += String(text)));
+  await eventually(`the listening line in ${output}`, () => output.includes('"msg":"listening"'));
+  await sleep(SETTLE_MS);
+  const pid = child.pid ?? 0;
+  const before = sleepsOf(pid);
+  await sleep(WATCH_MS);
+  const perSecond = (sleepsOf(pid) - before) / (WATCH_MS / 1000);
+  assert.ok(perSecond <= MAX_WAKES_PER_SECOND, `${perSecond} times a second`);
+  // The compilers are 7 MB of node's file, which stay once they have run.
+  assert.doesNotMatch(output, /completed compiling/);
+});
