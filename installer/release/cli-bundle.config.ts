@@ -16,6 +16,8 @@ export default {
   output: {
     ...config.output,
     codeSplitting: false,
+    // It goes without the release's file of licences.
+    comments: { legal: true },
     banner: `if(Number.parseInt(process.versions.node)<${OLDEST}){console.error(${TOO_OLD});process.exit(1)}`,
   },
 };
