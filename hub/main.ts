@@ -76,7 +76,7 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
     process.stdout.write(
       json
         ? `${JSON.stringify(account)}\n`
-        : `Team "${account.teamSlug}" is ready. Its admin token, shown this once:\n\n  ${account.token}\n\nLog in with: orkestr login --token TOKEN\n`,
+        : `Team "${account.teamSlug}" is ready. Its admin token, shown this once:\n\n  ${account.token}\n\nLog in with: orkestr login (it asks for the token), or paste it into the console.\n`,
     );
   } finally {
     await db.destroy();

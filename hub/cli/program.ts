@@ -58,7 +58,13 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     addTokenCommands,
   ];
   for (const add of groups) add(program, context, outcome);
-  forEachCommand(program, (command) => command.exitOverride().configureOutput(quietErrors(context)));
+  forEachCommand(program, (command) =>
+    command
+      .exitOverride((error) => {
+        throw error.code === 'commander.help' && error.exitCode !== 0 ? commandMissing(command) : error;
+      })
+      .configureOutput(quietErrors(context)),
+  );
   return program;
 }
 
@@ -66,9 +72,16 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
 export function usageError(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error;
   if (error.exitCode === 0) return undefined;
-  return error.code === 'commander.help'
-    ? new OrkestrError('ORK_INVALID', 'A command is missing; the list is in `orkestr --help`.')
-    : new OrkestrError('ORK_INVALID', error.message.replace(/^error: /, ''));
+  return new OrkestrError('ORK_INVALID', error.message.replace(/^error: /, ''));
+}
+
+/** A group was called without one of its commands. */
+function commandMissing(group: Command): OrkestrError {
+  const names = group.commands.map((command) => command.name());
+  const words = group.parent ? `${group.parent.name()} ${group.name()}` : group.name();
+  return new OrkestrError('ORK_INVALID', `A command is missing behind "${words}"; \`${words} --help\` tells of each.`, {
+    evidence: [names.join(', ')],
+  });
 }
 
 const quietErrors = (context: Context) => ({
