@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { OrkestrError } from '../../protocol/errors.ts';
 import { statusOf } from '../lib/engine.ts';
-import { makeEngine } from './engine.ts';
+import { makeEngine, older } from './engine.ts';
 
 const code = (expected: string) => (error: unknown) => (error as OrkestrError).code === expected;
 
@@ -125,4 +125,15 @@ test('a full disk is named, other answers keep their status', async (t) => {
   const inspect = (): Promise<unknown> => engine.call('inspect', (docker) => docker.getContainer('x').inspect());
   await assert.rejects(inspect(), code('ORK_DISK_FULL'));
   await assert.rejects(inspect(), (error) => statusOf(error) === 404);
+});
+
+test('versions of the API are compared as numbers', () => {
+  const pairs = [
+    ['1.9', '1.41', true],
+    ['1.41', '1.9', false],
+    ['1.41', '1.41', false],
+    ['2.0', '1.99', false],
+    ['1.99', '2.0', true],
+  ] as const;
+  for (const [a, b, is] of pairs) assert.equal(older(a, b), is, `${a} and ${b}`);
 });

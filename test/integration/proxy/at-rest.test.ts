@@ -12,7 +12,7 @@ import { environment } from './proxy-process.ts';
 const SETTLE_MS = 3000;
 const WATCH_MS = 5000;
 /** Time limits are looked at twice a second. */
-const MAX_WAKES_PER_SECOND = 3.5;
+const MAX_WAKES_PER_SECOND = 3.2;
 
 /** How often the main thread went to sleep. */
 const sleepsOf = (pid: number): number =>
