@@ -1,5 +1,5 @@
 /** The last upgrade of this host, on disk: what it is to do, how far it is, how it ended. Written whole at every step. */
-import { existsSync, readFileSync, unwatchFile, watch, watchFile } from 'node:fs';
+import { existsSync, readFileSync, statSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
@@ -79,11 +79,26 @@ export function watchUpgrade(file: string, changed: () => void): () => void {
     });
   } catch {
     // A host has 128 instances of inotify(7) per user, and apps that run as root share root's.
-    watchFile(file, { interval: LOOK_MS }, changed);
-    return () => unwatchFile(file, changed);
+    return lookAgainAndAgain(file, changed);
   }
   watcher.on('error', () => watcher.close()); // the folder is gone: nothing will change in it any more
   return () => watcher.close();
+}
+
+/** Not by `watchFile`: what changes before its first look, which it takes some time later, it never tells. */
+function lookAgainAndAgain(file: string, changed: () => void): () => void {
+  const look = (): string => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found === undefined ? '' : `${found.ino} ${found.mtimeMs}`;
+  };
+  let seen = look();
+  const timer = setInterval(() => {
+    const now = look();
+    if (now === seen) return;
+    seen = now;
+    changed();
+  }, LOOK_MS);
+  return () => clearInterval(timer);
 }
 
 /** As the hub is told. */
