@@ -45,9 +45,9 @@ export async function solve(
   const decode = await makeStatusDecoder();
   const buildLog = makeBuildLog(log, () => performance.now());
   const step = makeCurrentStep();
-  const context = await takeContext(contextOf(request, dockerfile), limits, systemClock);
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const watch = await watchLimits(lease, limits, systemClock);
+  const ending = AbortSignal.any([request.signal, timeLimit, watch.signal]);
   let session: BuildSession | null = null;
   const take = (status: BuildStatus): void => {
     step.take(status);
@@ -55,6 +55,7 @@ export async function solve(
     if (!watch.signal.aborted) buildLog.take(status);
   };
   try {
+    const context = await takeContext(contextOf(request, dockerfile), limits, systemClock, ending);
     session = await sessionFor(engine, request, dockerfile, context);
     const query = { ...queryOf(request, input), remote: 'client-session', session: session.id };
     const built = { imageId: null as string | null };
@@ -67,7 +68,7 @@ export async function solve(
         }),
       {
         timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS,
-        signal: AbortSignal.any([request.signal, timeLimit, watch.signal]),
+        signal: ending,
       },
     );
     const taken = await watch.look();
