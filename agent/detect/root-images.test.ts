@@ -51,3 +51,11 @@ test('of a target it is the stage of that name or number that counts', async () 
   assert.deepEqual(await made('1'), [3000, 'node:26', []]);
   assert.deepEqual(await made('2'), [8080, 'nginx:1', ['nginx:1']]);
 });
+
+test('a VOLUME of the stage that runs is a warning: what is written there goes with the container', async () => {
+  const said = await warnings(
+    'FROM node:26 AS base\nVOLUME ["/data"]\nFROM node:26 AS other\nFROM base\nVOLUME /more\n',
+  );
+  assert.match(said, /^Dockerfile line 2 has a VOLUME: each deployment begins with an empty one/);
+  assert.equal(await warnings('FROM node:26 AS build\nVOLUME /data\nFROM node:26\n'), '');
+});

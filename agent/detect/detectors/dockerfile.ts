@@ -2,6 +2,7 @@
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { Detector } from '../detector.ts';
+import { volumeWarning } from '../../lib/volumes.ts';
 import { capabilityWarning } from '../root-images.ts';
 
 const DEFAULT_PATH = 'Dockerfile';
@@ -40,6 +41,7 @@ export const dockerfile: Detector = {
           ? []
           : [`${path} exposes several ports: set the port of the environment to one of them.`]),
         ...capabilityWarning({ base: image, user }, capabilities),
+        ...(stage.volumeLine === undefined ? [] : [volumeWarning(`${path} line ${stage.volumeLine} has a VOLUME`)]),
       ],
       dockerfile: { origin: 'repository', path, text },
     };
@@ -56,7 +58,12 @@ interface Stage {
   readonly image: string;
   /** Who runs it, where a stage says so. */
   user: string | undefined;
+  /** Of its first VOLUME, or of the stage that it is made from. */
+  volumeLine: number | undefined;
 }
+
+type Inherited = Pick<Stage, 'image' | 'user' | 'volumeLine'>;
+const fromOutside = (image: string): Inherited => ({ image, user: undefined, volumeLine: undefined });
 
 /**
  * The few instructions that a plan needs, of the stage that is built. Their full meaning is the builder's matter, and so is a
@@ -68,18 +75,22 @@ function readDockerfile(text: string, target: string | undefined): Stage | undef
   for (const [index, line] of text.split('\n').entries()) {
     const [, base, as] = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/i.exec(line) ?? [];
     if (base !== undefined) {
-      const { image, user } = named.get(base.toLowerCase()) ?? { image: base, user: undefined };
-      const stage = { base, baseLine: index + 1, ports: new Map<number, number>(), image, user };
+      const { image, user, volumeLine } = named.get(base.toLowerCase()) ?? fromOutside(base);
+      const stage = { base, baseLine: index + 1, ports: new Map<number, number>(), image, user, volumeLine };
       stages.push(stage);
       if (as !== undefined) named.set(as.toLowerCase(), stage);
     }
     const stage = stages.at(-1);
-    if (stage === undefined) continue;
-    stage.user = /^\s*USER\s+(\S+)/i.exec(line)?.[1] ?? stage.user;
-    for (const port of exposedBy(line)) if (!stage.ports.has(port)) stage.ports.set(port, index + 1);
+    if (stage !== undefined) takeLine(stage, line, index + 1);
   }
   const wanted = target === undefined ? undefined : (named.get(target.toLowerCase()) ?? stages[Number(target)]);
   return wanted ?? stages.at(-1);
+}
+
+function takeLine(stage: Stage, line: string, number: number): void {
+  if (/^\s*VOLUME\s/i.test(line)) stage.volumeLine ??= number;
+  stage.user = /^\s*USER\s+(\S+)/i.exec(line)?.[1] ?? stage.user;
+  for (const port of exposedBy(line)) if (!stage.ports.has(port)) stage.ports.set(port, number);
 }
 
 function exposedBy(line: string): number[] {
