@@ -168,7 +168,11 @@ export const ERRORS = {
 
   // build
   ORK_BUILD_FAILED: kind('repository', 422, 'A command of the build failed. Its output is the end of the build log.'),
-  ORK_BUILD_MEMORY: kind('repository', 422, 'Raise the build memory of the environment, or make the build smaller.'),
+  ORK_BUILD_MEMORY: kind(
+    'repository',
+    422,
+    'Raise the build memory of the environment, or make the build smaller; unless it is the host that had none left.',
+  ),
   ORK_BUILD_TIMEOUT: kind(
     'repository',
     422,

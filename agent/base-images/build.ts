@@ -3,7 +3,7 @@
  * the CA bundle of the machine. Each carries a digest of what it was made from, so a second making has nothing to do.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -15,6 +15,7 @@ import { installNpmPackage } from './npm.ts';
 import { type BaseRecipe, CA_BUNDLE, DEBIAN_RELEASE } from './recipe.ts';
 import { RECIPES } from './recipes/index.ts';
 import { applyRecipe, bootstrap, copyTrust, installPackages, packTree, slim, unpackTree } from './tree.ts';
+import { inWorkFolder } from './work-folder.ts';
 
 /** Import of a whole tree on a slow disk. */
 const IMPORT_TIMEOUT_MS = 10 * 60_000;
@@ -55,7 +56,6 @@ export async function buildBaseImages(
 ): Promise<readonly BaseImage[]> {
   const { names } = options;
   const chosen = [...new Set(kinds)].filter((kind) => kind !== 'debian').map((kind) => chooseRecipe(kind, names));
-  await mkdir(options.workDirectory, { recursive: true });
   const making: Making = { engine, options };
   const made: BaseImage[] = [];
   for (const one of [chooseRecipe('debian', names), ...chosen]) made.push(await ensureImage(making, one));
@@ -75,15 +75,12 @@ async function ensureImage(making: Making, chosen: Chosen): Promise<BaseImage> {
       return { kind: recipe.kind, name, id: present.id, bytes: present.bytes, made: false };
     }
   }
-  const work = await mkdtemp(join(options.workDirectory, `base-${recipe.kind}-`));
-  try {
+  await inWorkFolder(options.workDirectory, async (work) => {
     await makeTree(making, chosen, work);
     options.signal?.throwIfAborted();
     options.onProgress(`${name}: handing it to the engine`);
     await importTree(making.engine, recipe, join(work, 'tree'), name, digest);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  });
   const image = await look(making.engine, name);
   if (image === null) throw new OrkestrError('ORK_BASE_IMAGE', `The engine took ${name} and does not have it.`);
   options.onProgress(`${name}: ${Math.round(image.bytes / 1_000_000)} MB`);

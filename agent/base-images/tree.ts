@@ -41,15 +41,18 @@ const CLEAN = [
   'usr/bin/qemu-debootstrap',
 ];
 
+/** Namespaces with a /proc of their own: no end of this process leaves a program or a mount of it behind (unshare(1)). */
+const apart = (proc: string): string[] => ['--pid', '--fork', '--kill-child', `--mount-proc=${proc}`];
+
 export async function bootstrap(
   tree: string,
   mirror: Mirror,
   packages: readonly string[],
   release: string,
 ): Promise<void> {
-  await run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, release, tree, mirror.main], {
-    timeoutMs: PACKAGES_TIMEOUT_MS,
-  });
+  const argv = ['--variant=minbase', `--include=${packages.join(',')}`, release, tree, mirror.main];
+  // It mounts /proc in the tree, too.
+  await run('unshare', [...apart('/proc'), '--', 'debootstrap', ...argv], { timeoutMs: PACKAGES_TIMEOUT_MS });
 }
 
 /** Unpacks a tar stream into `tree`. */
@@ -92,10 +95,9 @@ export async function installPackages(
   if (packages.length === 0) return;
   await writeInto(tree, '/etc/apt/sources.list', sourcesList(mirror));
   for (const name of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(name, join(tree, name));
-  // Java's packages ask for /proc. It is mounted in a namespace of its own, so that no end of this process leaves it there.
-  const namespaces = ['--pid', '--fork', '--kill-child', `--mount-proc=${join(tree, 'proc')}`];
   const apt = (args: readonly string[]): Promise<unknown> =>
-    run('unshare', [...namespaces, '--', 'chroot', tree, 'apt-get', '-q', '-y', ...args], {
+    // Java's packages ask for /proc.
+    run('unshare', [...apart(join(tree, 'proc')), '--', 'chroot', tree, 'apt-get', '-q', '-y', ...args], {
       timeoutMs: PACKAGES_TIMEOUT_MS,
       env: CHROOT_ENV,
     });

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Listener } from '../../protocol/steps.ts';
 import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
+import { cutText } from '../lib/cut.ts';
 import type { ContainerState } from './ports.ts';
 
 /** Log lines of the app that an error carries. */
@@ -121,7 +122,7 @@ export function diagnoseExit(
   const signal = code === null ? null : signalName(code);
   const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
   const said = tail.findLast((line) => line.trim() !== '')?.trim();
-  const last = said === undefined ? 'It wrote nothing.' : `Its last line: ${said.slice(0, 300)}`;
+  const last = said === undefined ? 'It wrote nothing.' : `Its last line: ${cutText(said, 300)}`;
   return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${last}${capabilityHint(tail)}`, {
     evidence,
   });

@@ -4,6 +4,7 @@
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildPlan } from '../../protocol/steps.ts';
+import { cutText } from '../lib/cut.ts';
 
 /** As JSON, bytes. */
 const MAX_PLAN_BYTES = 262_144;
@@ -47,4 +48,4 @@ function largestPart(plan: BuildPlan): readonly [what: string, bytes: number] {
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
-const cut = (line: string): string => (line.length <= MAX_LINE ? line : `${line.slice(0, MAX_LINE - 1)}…`);
+const cut = (line: string): string => cutText(line, MAX_LINE);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OrkestrError } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import { cutText } from '../lib/cut.ts';
 import { makeRedactor } from '../lib/redactor.ts';
 import { secretsOf, withoutSecrets } from './secrets.ts';
 import { aJob } from './test-context.ts';
@@ -46,4 +47,26 @@ test('every secret of a job is hidden, as it stands and as programs write it', (
     const shown = Buffer.concat([redactor.push(Buffer.from(`${text}\n`)), redactor.end()]).toString();
     assert.match(shown, /^[{"AP:]*\[redacted\]["}]*\n$/, text);
   }
+});
+
+test('a secret that is longer than what is shown of its line is hidden too', () => {
+  const token = Array.from({ length: 600 }, (_, at) => at.toString(36)).join('.');
+  const said = cutText(`Authorization: Bearer ${token} refused`, 500);
+  const error = new OrkestrError('ORK_BUILD_FAILED', `Its last line: ${said}`, { evidence: [said, `cut: ${token}`] });
+  const clean = withoutSecrets(error, [token]);
+  assert.equal(clean.message, 'Its last line: Authorization: Bearer [redacted]…');
+  assert.deepEqual(clean.evidence, ['Authorization: Bearer [redacted]…', 'cut: [redacted]']);
+  // Words of an ordinary line that was not cut stay, and so do a few letters that begin a secret.
+  const usual = new OrkestrError('ORK_BUILD_FAILED', 'listening on postgres', { evidence: ['connecting to post…'] });
+  const shown = withoutSecrets(usual, ['postgres://user:password@host']);
+  assert.deepEqual([shown.message, ...shown.evidence], ['listening on postgres', 'connecting to post…']);
+});
+
+test('an error that is longer than a report is looked through before it is cut', () => {
+  const token = 'token-'.repeat(100);
+  const error = new OrkestrError('ORK_BUILD_FAILED', `${'x'.repeat(3990)}${token}`, {
+    evidence: [`${'x'.repeat(1990)}${token}`],
+  });
+  const { message, evidence } = toErrorReport(withoutSecrets(error, [token]));
+  assert.doesNotMatch(`${message} ${evidence.join('')}`, /token/);
 });

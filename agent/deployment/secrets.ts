@@ -1,7 +1,8 @@
 /** What of a job must never be read in a log or an error. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
-import { makeRedactor, MIN_SECRET_BYTES } from '../lib/redactor.ts';
+import { CUT } from '../lib/cut.ts';
+import { makeRedactor, MARK, MIN_SECRET_BYTES } from '../lib/redactor.ts';
 
 /** Lines of a longer value (a PEM key) are looked for one by one: programs print them so. Shorter ones would be plain words. */
 const MIN_LINE = 16;
@@ -35,15 +36,35 @@ function spellings(value: string): string[] {
 /** A value may hold half a surrogate pair, which no URL can carry. */
 const urlEncoded = (value: string): string => encodeURIComponent(value.toWellFormed());
 
-/** The same error without secrets: an app's last lines are evidence, and apps print what they were given. */
+/**
+ * The same error without secrets: an app's last lines are evidence, and apps print what they were given. Not yet within the
+ * bounds of a report: what is cut off first takes the end of a secret with it, and the rest of it is not found any more.
+ */
 export function withoutSecrets(error: unknown, secrets: readonly string[]): OrkestrError {
-  const redact = (text: string): string => {
-    const redactor = makeRedactor(secrets);
-    return Buffer.concat([redactor.push(Buffer.from(text)), redactor.end()]).toString();
-  };
-  const { code, message, evidence } = toErrorReport(error);
-  const clean = new OrkestrError(code, redact(message), { evidence: evidence.map(redact) });
+  const redact = (text: string): string => withoutCutOne(redactText(text, secrets), secrets);
+  const evidence = error instanceof OrkestrError ? error.evidence : [];
+  const message = error instanceof Error ? error.message : String(error);
+  const clean = new OrkestrError(toErrorReport(error).code, redact(message), { evidence: evidence.map(redact) });
   // Where it was thrown is what a reader of the agent's own log looks for.
   if (error instanceof Error && error.stack !== undefined) clean.stack = redact(error.stack);
   return clean;
+}
+
+function redactText(text: string, secrets: readonly string[]): string {
+  const redactor = makeRedactor(secrets);
+  return Buffer.concat([redactor.push(Buffer.from(text)), redactor.end()]).toString();
+}
+
+/** In front of the mark of a cut may stand the beginning of a secret. */
+function withoutCutOne(text: string, secrets: readonly string[]): string {
+  const at = text.lastIndexOf(CUT);
+  return at === -1 ? text : `${withoutEnd(text.slice(0, at), secrets)}${text.slice(at)}`;
+}
+
+/** Without what a redactor would wait with, for it may go on as a secret. */
+function withoutEnd(text: string, secrets: readonly string[]): string {
+  const redactor = makeRedactor(secrets);
+  const shown = redactor.push(Buffer.from(text));
+  const open = redactor.end();
+  return `${shown.toString()}${open.length < MIN_SECRET_BYTES ? open.toString() : MARK}`;
 }

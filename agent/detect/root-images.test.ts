@@ -38,3 +38,24 @@ test('a stage that is made from another one is of its image, and has its user', 
 test('a program that is marked with a capability needs it as any user', async () => {
   assert.match(await warnings('FROM caddy:2\nUSER 1000\n'), /capabilities=\["NET_BIND_SERVICE"\]/);
 });
+
+test('of a target it is the stage of that name or number that counts', async () => {
+  const dockerfile = 'FROM caddy:2 AS web\nEXPOSE 80\nFROM node:26 AS api\nEXPOSE 3000\nFROM nginx:1\nEXPOSE 8080';
+  const made = async (target: string): Promise<readonly unknown[]> => {
+    const { port, evidence, warnings } = await repository.plan({ Dockerfile: dockerfile }, { target });
+    const base = evidence.find(({ subject }) => subject === 'runtime')?.value;
+    return [port, base, warnings.map((warning) => warning.split(' ', 1)[0])];
+  };
+  assert.deepEqual(await made('api'), [3000, 'node:26', []]);
+  assert.deepEqual(await made('WEB'), [80, 'caddy:2', ['caddy:2']]);
+  assert.deepEqual(await made('1'), [3000, 'node:26', []]);
+  assert.deepEqual(await made('2'), [8080, 'nginx:1', ['nginx:1']]);
+});
+
+test('a VOLUME of the stage that runs is a warning: what is written there goes with the container', async () => {
+  const said = await warnings(
+    'FROM node:26 AS base\nVOLUME ["/data"]\nFROM node:26 AS other\nFROM base\nVOLUME /more\n',
+  );
+  assert.match(said, /^Dockerfile line 2 has a VOLUME: each deployment begins with an empty one/);
+  assert.equal(await warnings('FROM node:26 AS build\nVOLUME /data\nFROM node:26\n'), '');
+});

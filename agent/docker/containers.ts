@@ -4,6 +4,7 @@ import type { ContainerInspectInfo } from 'dockerode';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRequest, ContainerRuntime, ContainerState } from '../deployment/ports.ts';
+import { cutText } from '../lib/cut.ts';
 import { LABEL } from '../lib/labels.ts';
 import { containerConfig } from './container-config.ts';
 import { killedForMemory, toState } from './container-state.ts';
@@ -120,7 +121,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
         : text
             .split('\n')
             .slice(-lines)
-            .map((line) => line.slice(0, MAX_LINE_CHARACTERS));
+            .map((line) => cutText(line, MAX_LINE_CHARACTERS));
     },
 
     async listeners(name) {

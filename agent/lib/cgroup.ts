@@ -26,7 +26,17 @@ export function memoryFolder(text: string): string | null {
 export async function oomKills(folder: string): Promise<number | null> {
   const text =
     (await readIfThere(join(folder, 'memory.events'))) ?? (await readIfThere(join(folder, 'memory.oom_control')));
-  const count = text === null ? undefined : /^oom_kill (\d+)$/m.exec(text)?.[1];
+  return text === null ? null : counterIn(text, 'oom_kill');
+}
+
+/** How often this group met its own limit and had to have a process killed (v2, with those below); null: it is not told. */
+export async function ownOoms(folder: string): Promise<number | null> {
+  const text = await readIfThere(join(folder, 'memory.events'));
+  return text === null ? null : counterIn(text, 'oom');
+}
+
+function counterIn(text: string, name: string): number | null {
+  const count = new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1];
   return count === undefined ? null : Number(count);
 }
 

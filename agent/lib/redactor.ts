@@ -6,7 +6,8 @@
 
 /** Shorter values would turn ordinary words of a log into marks and hardly protect anything. */
 export const MIN_SECRET_BYTES = 6;
-const MARK = Buffer.from('[redacted]');
+/** Stands in the place of a secret. */
+export const MARK = '[redacted]';
 
 export interface Redactor {
   /** What can be given out by now. */
@@ -38,7 +39,7 @@ export function makeRedactor(values: Iterable<string>): Redactor {
     for (const [index, span] of spans.entries()) {
       const marked = index === 0 && masked > 0;
       if (!marked && span.from >= border) break;
-      if (!marked) out.push(text.subarray(at, span.from), MARK);
+      if (!marked) out.push(text.subarray(at, span.from), Buffer.from(MARK));
       at = Math.min(span.to, border);
       if (span.to > border) {
         masked = span.to - border;

@@ -8,6 +8,7 @@ import type { StepLog } from '../deployment/ports.ts';
 import { hasMount } from './dockerfile/mounts.ts';
 import { refused } from './dockerfile/refused.ts';
 import { contentOf } from './image-content.ts';
+import { isPinned } from './image-name.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
@@ -38,7 +39,7 @@ export async function supplyImages(supply: Supply, names: readonly string[]): Pr
 async function supplyImage(supply: Supply, name: string): Promise<string> {
   const { host, sandbox, log, signal, projectId, registries } = supply;
   const login = findLogin(registries, registryOf(name));
-  const [onHost, inSandbox] = [await lookUp(host, name), await lookUp(sandbox, name)];
+  const [onHost, inSandbox] = [isPinned(name) ? null : await lookUp(host, name), await lookUp(sandbox, name)];
   if (onHost !== null) {
     if (onHost.content === inSandbox?.content) return onHost.id;
     log.line(`Taking base image ${name} from this host`);
@@ -114,7 +115,7 @@ async function pull(
 
 /** Without a tag the engine would pull every one of them. */
 function withTag(name: string): string {
-  return name.includes('@') || /:[^/]*$/.test(name) ? name : `${name}:latest`;
+  return isPinned(name) || /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }
 
 /** A copy that stays takes room until the cache is pruned, and nothing else. */
@@ -123,9 +124,9 @@ async function removeQuietly(engine: Engine, id: string): Promise<void> {
 }
 
 function missing(name: string, evidence: readonly string[]): OrkestrError {
-  return new OrkestrError(
-    'ORK_BASE_IMAGE',
-    `The base image ${name} is neither on this host nor can it be pulled. Without a registry make it with \`orkestr-agent base-images build\`; for a private one give a login with \`orkestr registry add\`.`,
-    { evidence },
-  );
+  const why = isPinned(name)
+    ? 'cannot be pulled, and by its digest it is only to be had from a registry. Without one name it by its tag'
+    : 'is neither on this host nor can it be pulled. Without a registry make it with `orkestr-agent base-images build`';
+  const text = `The base image ${name} ${why}; for a private one give a login with \`orkestr registry add\`.`;
+  return new OrkestrError('ORK_BASE_IMAGE', text, { evidence });
 }

@@ -185,7 +185,17 @@ test('a failed command is remembered with its last lines, cut', () => {
   const failed = log.failed();
   assert.equal(failed?.command, 'RUN make');
   assert.equal(failed?.lastLines.length, 25);
-  assert.deepEqual(failed?.lastLines.slice(-2), ['line 4999', 'x'.repeat(500)]);
+  assert.deepEqual(failed?.lastLines.slice(-2), ['line 4999', `${'x'.repeat(499)}…`]);
+});
+
+test('of a failed command no line is remembered whose beginning is not', () => {
+  const run = '[2/2] RUN make';
+  const { log } = record([
+    news(vertex(run)),
+    output(run, `${'secret'.repeat(5000)}\nlast\n`),
+    news(vertex(run, { seconds: 1, error: 'exit code: 2' })),
+  ]);
+  assert.deepEqual(log.failed()?.lastLines, ['last']);
 });
 
 test('bytes that are no text pass unchanged', () => {

@@ -5,6 +5,7 @@
  * several run at once each of their lines begins with whose it is, "[web 2/5] ".
  */
 import type { StepLog } from '../deployment/ports.ts';
+import { cutText } from '../lib/cut.ts';
 import { humanSize } from '../lib/size.ts';
 import { type Lines, makeLines } from './build-line.ts';
 import type { BuildStatus, Vertex, VertexTransfer } from './build-status.ts';
@@ -213,9 +214,9 @@ function moved({ transfers }: Progress): string {
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 
 function linesOf(tail: Buffer): string[] {
-  const lines = tail
-    .toString('utf8')
-    .split(/[\r\n]+/)
-    .filter((line) => line.trim() !== '');
-  return lines.slice(-LAST_LINES).map((line) => line.slice(0, MAX_LINE_CHARACTERS));
+  const lines = tail.toString('utf8').split(/[\r\n]+/);
+  // Of a line without its beginning nobody could tell whether it ends a secret.
+  if (tail.length === TAIL_BYTES) lines.shift();
+  const said = lines.filter((line) => line.trim() !== '');
+  return said.slice(-LAST_LINES).map((line) => cutText(line, MAX_LINE_CHARACTERS));
 }

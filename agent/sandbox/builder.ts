@@ -10,6 +10,7 @@ import { supplyImages } from './base-images.ts';
 import type { BuiltStep } from './build-log.ts';
 import { describeSummary, summarize } from './build-summary.ts';
 import { type Dockerfile, readDockerfile } from './dockerfile/dockerfile.ts';
+import { howToSet } from './dockerfile/mounts.ts';
 import type { EngineVersion } from './daemon.ts';
 import { withEgress } from './egress/build-egress.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
@@ -163,7 +164,8 @@ function dockerfileOf(engine: EngineVersion, { plan, secrets, owner, log }: Buil
     target: plan.target,
   });
   for (const { name, line } of dockerfile.secrets) {
-    if (!Object.hasOwn(secrets, name)) log.line(`Line ${line} asks for the build secret ${name}, which is not set.`);
+    if (Object.hasOwn(secrets, name)) continue;
+    log.line(`Line ${line} asks for the build secret ${name}, which is not set. ${howToSet(name)}`);
   }
   return dockerfile;
 }

@@ -24,7 +24,12 @@ async function* files(count: number, bytes: number): AsyncGenerator<ContextEntry
 
 const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => {
   let now = 0;
-  return takeContext(files(count, bytes), limits, { monotonic: () => (now += msPerLook) }).then(
+  return takeContext(
+    files(count, bytes),
+    limits,
+    { monotonic: () => (now += msPerLook) },
+    new AbortController().signal,
+  ).then(
     () => 'fine',
     ({ code, message }: OrkestrError) => `${code} ${message}`,
   );
@@ -42,4 +47,11 @@ test('too many files and too many bytes are refused with the number and the limi
 
 test('what is counted for too long past its limit is refused with what was counted up to then', async () => {
   assert.match(await check(1_000_000, 0, 100), /more than 10\d\d files, limit 1000/);
+});
+
+test('counting ends when the build does', async () => {
+  const cancelled = new AbortController();
+  const counting = takeContext(files(1_000_000, 0), limits, { monotonic: () => 0 }, cancelled.signal);
+  cancelled.abort(new Error('cancelled'));
+  await assert.rejects(counting, /cancelled/);
 });

@@ -13,12 +13,13 @@ export type ContextLimits = Pick<BuildLimits, 'contextMiB' | 'contextFiles'>;
 
 /**
  * All of a context that keeps within its limits. Links count as files without bytes, files of the plan do not count.
- * @throws OrkestrError ORK_CONTEXT_TOO_LARGE
+ * @throws OrkestrError ORK_CONTEXT_TOO_LARGE; the reason of `signal`
  */
 export async function takeContext(
   entries: AsyncIterable<ContextEntry>,
   limits: ContextLimits,
   clock: Pick<Clock, 'monotonic'>,
+  signal: AbortSignal,
 ): Promise<readonly ContextEntry[]> {
   const taken: ContextEntry[] = [];
   let files = 0;
@@ -26,6 +27,7 @@ export async function takeContext(
   let brokenAt: number | null = null;
   let whole = true;
   for await (const entry of entries) {
+    signal.throwIfAborted();
     if (isOfCheckout(entry)) {
       files += 1;
       bytes += entry.kind === 'file' ? entry.size : 0;

@@ -110,6 +110,12 @@ test('a .dockerignore that is put in holds, since the repository has none', asyn
   assert.deepEqual(Object.keys(found).sort(), ['.dockerignore', 'Dockerfile', 'b']);
 });
 
+test('a .dockerignore that is larger than anybody writes by hand is refused, and not read', async (t) => {
+  const folder = await checkout(t, { '.dockerignore': 'a\n'.repeat(40_000) });
+  const refused = { code: 'ORK_MANIFEST_INVALID', message: '.dockerignore is larger than 65536 bytes.' };
+  await assert.rejects(entries(folder), refused);
+});
+
 test('a link in place of .dockerignore is not followed', async (t) => {
   const folder = await checkout(t, { a: 'a', rules: 'a' });
   await symlink('rules', join(folder, '.dockerignore'));

@@ -9,6 +9,7 @@ const nothing: Taken = {
   processes: 0,
   refusedForks: 0,
   oomKills: 0,
+  hostOomKills: 0,
   engineOomKills: 0,
   engineBytes: 0,
   peakBytes: null,
@@ -38,4 +39,19 @@ test('what images of Node.js had once, and have no more, is told with what to do
   );
   assert.match(sentence('yarn', 127, 'bash: line 1: yarn: command not found'), /no yarn any more/);
   assert.doesNotMatch(sentence('make', 127, '/bin/sh: 1: make: not found'), /Node/);
+});
+
+test('a file that a COPY does not find is named, with where the files of a build come from', () => {
+  const absent = (command: string, message: string): string =>
+    explainFailure(message, { command, error: message, lastLines: [] }, nothing, limits).message;
+  const key = 'failed to compute cache key: ';
+  for (const words of [
+    '"/package.json" not found: not found',
+    'failed to calculate checksum of ref x::y: "/package.json": not found',
+  ])
+    assert.equal(
+      absent('COPY package.json ./', `${key}${words}`),
+      'There is no package.json for `COPY package.json ./`: a build gets the files of the commit from the root directory on, without those that .dockerignore names.',
+    );
+  assert.doesNotMatch(absent('COPY --from=build /app/dist ./', `${key}"/app/dist": not found`), /dockerignore/);
 });

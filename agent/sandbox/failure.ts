@@ -2,7 +2,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { FailedVertex } from './build-log.ts';
-import { breachIn, fullDisk, inodeBreach, processBreach, type Taken, toError } from './limits.ts';
+import { type Breach, breachIn, fullDisk, inodeBreach, processBreach, type Taken, toError } from './limits.ts';
 
 /** Share of the inodes from which on a full disk is one without inodes. */
 const INODES_GONE = 0.95;
@@ -17,29 +17,47 @@ export function explainFailure(
   taken: Taken,
   limits: BuildLimits,
 ): OrkestrError {
-  const command = failed?.command ?? null;
-  const where = command === null ? '' : ` in \`${command}\``;
   const evidence = [message.trim(), ...(failed?.lastLines ?? [])];
-  // A command that met a limit fails in its own words, if it says any.
+  const breach = breachBehind(evidence, taken, limits);
+  return breach === null ? inWords(message, failed, evidence) : toError(breach, failed?.command ?? null, evidence);
+}
+
+/** A command that met a limit fails in its own words, if it says any. */
+function breachBehind(evidence: readonly string[], taken: Taken, limits: BuildLimits): Breach | null {
   const breach = breachIn(taken, limits);
-  if (breach !== null) return toError(breach, command, evidence);
+  if (breach !== null) return breach;
   if (/no space left on device|disk quota exceeded/i.test(evidence.join('\n'))) {
-    const inodes = taken.inodes >= taken.inodeLimit * INODES_GONE;
-    return toError(inodes ? inodeBreach(taken) : fullDisk(taken), command, evidence);
+    return taken.inodes >= taken.inodeLimit * INODES_GONE ? inodeBreach(taken) : fullDisk(taken);
   }
-  if (taken.refusedForks > 0) return toError(processBreach(limits), command, evidence);
+  return taken.refusedForks > 0 ? processBreach(limits) : null;
+}
+
+function inWords(message: string, failed: FailedVertex | null, evidence: readonly string[]): OrkestrError {
   if (/dockerfile parse error|unknown instruction|failed to parse|failed to create LLB definition/i.test(message)) {
     return new OrkestrError('ORK_DOCKERFILE_REFUSED', `The Dockerfile cannot be read: ${short(message)}`, { evidence });
   }
   if (/pull access denied|failed to resolve source metadata|load metadata for/i.test(message)) {
     return new OrkestrError('ORK_BASE_IMAGE', `A base image could not be had: ${short(message)}`, { evidence });
   }
+  const command = failed?.command ?? null;
+  const absent = absentFile(message, command);
+  if (absent !== null) {
+    const text = `There is no ${absent} for \`${command}\`: a build gets the files of the commit from the root directory on, without those that .dockerignore names.`;
+    return new OrkestrError('ORK_BUILD_FAILED', text, { evidence });
+  }
   const exitCode = /exit code: (\d+)/.exec(message)?.[1];
   if (exitCode !== undefined && failed !== null) {
     const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(failed.lastLines)}`;
     return new OrkestrError('ORK_BUILD_FAILED', text, { evidence });
   }
+  const where = command === null ? '' : ` in \`${command}\``;
   return new OrkestrError('ORK_BUILD_FAILED', `The build failed${where}: ${short(message)}`, { evidence });
+}
+
+/** What a COPY wanted of the context; null when it wanted it of a stage, or nothing is missing. */
+function absentFile(message: string, command: string | null): string | null {
+  if (!/^(?:COPY|ADD) (?!.*--from=)/i.test(command ?? '')) return null;
+  return /"\/?([^"]{1,300})":? not found/.exec(message)?.[1] ?? null;
 }
 
 /** `node:lts` has moved on under Dockerfiles that were written for images with more in them. */

@@ -1,5 +1,8 @@
 /** Names of images, as people and Dockerfiles write them. */
 
+/** Whether it names one version by its digest: no engine takes such a name but from a registry. */
+export const isPinned = (name: string): boolean => name.includes('@');
+
 /** "registry:5000/node:24" → its repository and tag. */
 export function nameParts(name: string): { repository: string; tag: string } {
   const [plain = ''] = name.split('@');

@@ -9,6 +9,7 @@ const nothing: Taken = {
   processes: 1,
   refusedForks: 0,
   oomKills: 0,
+  hostOomKills: 0,
   engineOomKills: 0,
   engineBytes: 200 * MIB,
   peakBytes: 300 * MIB,
@@ -37,6 +38,14 @@ test('want of memory is told with limit, peak, place and a next sensible size', 
     'ORK_BUILD_MEMORY The build ran out of memory: limit 1 GiB, peak 1 GiB, in `RUN npm run build`; builds of this size usually need 2 GiB.',
   );
   assert.match(sentence({ engineOomKills: 1 }), /^ORK_BUILD_MEMORY .*its engine/);
+});
+
+test('a host without memory is told as that: a higher limit would not help', () => {
+  assert.equal(
+    sentence({ oomKills: 1, hostOomKills: 1, peakBytes: 512 * MIB }),
+    'ORK_BUILD_MEMORY The host had no memory left for the build: limit 1 GiB, peak 512 MiB, in `RUN npm run build`; give the host swap or more memory, or let another one build (buildHost).',
+  );
+  assert.match(sentence({ oomKills: 2, hostOomKills: 1 }), /The build ran out of memory/);
 });
 
 test('disk and inodes are told with what was taken and the limit', () => {

@@ -69,8 +69,16 @@ export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
   return null;
 }
 
-export function memoryBreach({ peakBytes }: Taken, { memoryMiB }: BuildLimits): Breach {
+export function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB }: BuildLimits): Breach {
   const peak = peakBytes === null ? '' : `, peak ${humanSize(peakBytes)}`;
+  // A limit that is larger than what the host has is never met.
+  if (hostOomKills === oomKills) {
+    return {
+      code: 'ORK_BUILD_MEMORY',
+      what: `The host had no memory left for the build: limit ${humanSize(memoryMiB * MIB)}${peak}`,
+      hint: 'give the host swap or more memory, or let another one build (buildHost)',
+    };
+  }
   return {
     code: 'ORK_BUILD_MEMORY',
     what: `The build ran out of memory: limit ${humanSize(memoryMiB * MIB)}${peak}`,

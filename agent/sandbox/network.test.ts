@@ -12,7 +12,7 @@ import {
   openRemoteHost,
   serveIn,
 } from '../firewall/remote-host.testing.ts';
-import { exec, run } from '../lib/exec.ts';
+import { type Exec, exec, run } from '../lib/exec.ts';
 import { hostAddresses } from '../lib/host-network.ts';
 import { type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
 
@@ -136,6 +136,29 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet
       true,
     ]);
   });
+});
+
+test('a network whose making was broken off is whole after the next try, wherever that was', async (t) => {
+  for (let calls = 1, isDone = false; !isDone; calls += 1) {
+    const name = scope();
+    let left = calls;
+    const dying: Exec = async (program, args, options) => {
+      if (program === 'ip' && left-- === 0) throw new Error('killed');
+      return exec(program, args, options);
+    };
+    isDone = await makeSandboxNetwork(name, dying)
+      .ensure()
+      .then(
+        () => true,
+        () => false,
+      );
+    const network = makeSandboxNetwork(name, exec);
+    t.after(() => network.remove());
+    await network.ensure();
+    const { stdout } = await run('ip', ['-n', `orkb-${name}`, 'addr', 'show', 'eth0'], { timeoutMs: 10_000 });
+    assert.ok(stdout.includes(`${(await network.ends()).engine}/30`), `after ${calls} calls`);
+    await network.remove();
+  }
 });
 
 test('rules that were flushed between two builds are there again before the second', async (t) => {

@@ -58,18 +58,13 @@ export function makeSandboxNetwork(
   const connect = async (mtu: number): Promise<string> => {
     const subnet = await freeSubnet(scope, by);
     await ip('netns', 'add', namespace);
-    await batch(
-      [],
-      [
-        `link add ${outside} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
-        `addr add ${addressIn(subnet, 1)}/30 dev ${outside}`,
-        `link set ${outside} up`,
-      ],
-    );
+    await ip(...`link add ${outside} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`.split(' '));
     await batch(
       ['-n', namespace],
       ['link set lo up', `addr add ${addressIn(subnet, 2)}/30 dev eth0`, 'link set eth0 up'],
     );
+    // The address comes last: a pair that has it is whole, whenever the agent was killed.
+    await batch([], [`link set ${outside} up`, `addr add ${addressIn(subnet, 1)}/30 dev ${outside}`]);
     return subnet;
   };
 

@@ -2,7 +2,7 @@
 import type { Image, Rebuild } from '../../protocol/steps.ts';
 import { orNull } from '../lib/engine.ts';
 import { type Supply, supplyImages } from './base-images.ts';
-import { nameParts } from './image-name.ts';
+import { isPinned, nameParts } from './image-name.ts';
 import { transferImage } from './transfer.ts';
 
 const MAX_DIFFERENCES = 20;
@@ -20,7 +20,7 @@ export async function supplyKept(
   const had: Record<string, string> = {};
   for (const name of names) {
     const id = kept.baseImages[name];
-    if (id === undefined) continue;
+    if (id === undefined || isPinned(name)) continue; // a pinned one is as it was, wherever it comes from
     if (await supplyVersion(supply, name, id, kept.baseDigests?.[name])) had[name] = id;
     else supply.log.line(`The base image ${name} is not to be had any more as it was (${short(id)})`);
   }

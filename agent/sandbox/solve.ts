@@ -14,6 +14,7 @@ import type { Dockerfile } from './dockerfile/dockerfile.ts';
 import type { ProxyArguments } from './egress/build-egress.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { humanSize } from '../lib/size.ts';
+import { volumeWarning } from '../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
@@ -45,9 +46,9 @@ export async function solve(
   const decode = await makeStatusDecoder();
   const buildLog = makeBuildLog(log, () => performance.now());
   const step = makeCurrentStep();
-  const context = await takeContext(contextOf(request, dockerfile), limits, systemClock);
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const watch = await watchLimits(lease, limits, systemClock);
+  const ending = AbortSignal.any([request.signal, timeLimit, watch.signal]);
   let session: BuildSession | null = null;
   const take = (status: BuildStatus): void => {
     step.take(status);
@@ -55,6 +56,7 @@ export async function solve(
     if (!watch.signal.aborted) buildLog.take(status);
   };
   try {
+    const context = await takeContext(contextOf(request, dockerfile), limits, systemClock, ending);
     session = await sessionFor(engine, request, dockerfile, context);
     const query = { ...queryOf(request, input), remote: 'client-session', session: session.id };
     const built = { imageId: null as string | null };
@@ -67,7 +69,7 @@ export async function solve(
         }),
       {
         timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS,
-        signal: AbortSignal.any([request.signal, timeLimit, watch.signal]),
+        signal: ending,
       },
     );
     const taken = await watch.look();
@@ -77,7 +79,7 @@ export async function solve(
       throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
     log.line(describeSync(context, session.sync));
-    await checkImage(engine, request.reference, limits);
+    await checkImage(engine, request, limits);
     return buildLog.steps();
   } catch (error) {
     // BuildKit ends a cancelled RUN within seconds; this ends it now.
@@ -138,9 +140,11 @@ function inWordsOfSource(status: BuildStatus, dockerfile: Dockerfile): BuildStat
 }
 
 /** @throws OrkestrError ORK_IMAGE_TOO_LARGE, and then the image is gone */
-async function checkImage(engine: Engine, reference: string, limits: BuildLimits): Promise<void> {
-  const { Size } = await engine.call('inspect the image', (docker) => docker.getImage(reference).inspect());
+async function checkImage(engine: Engine, { reference, log }: BuildRequest, limits: BuildLimits): Promise<void> {
+  const { Size, Config } = await engine.call('inspect the image', (docker) => docker.getImage(reference).inspect());
   const breach = imageBreach(Size, limits);
+  const volumes = Object.keys(Config.Volumes ?? {});
+  if (volumes.length > 0) log.line(`warning: ${volumeWarning(`The image has the volumes ${volumes.join(', ')}`)}`);
   if (breach === null) return;
   await engine.call('drop the image', (docker) => docker.getImage(reference).remove());
   throw toError(breach, null);

@@ -17,7 +17,7 @@ interface Seen {
 
 async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Seen; watch: LimitWatch }> {
   const seen: Seen = {
-    group: { processes: 3, refusedForks: 0, oomKills: 0, engineOomKills: 0, engineBytes: 200 * MIB },
+    group: { processes: 3, refusedForks: 0, oomKills: 0, hostOomKills: 0, engineOomKills: 0, engineBytes: 200 * MIB },
     disk: { usedBytes: 500 * MIB, freeBytes, usedInodes: 1000, freeInodes: 100_000, hostFreeBytes: 9000 * MIB },
   };
   let now = 0;

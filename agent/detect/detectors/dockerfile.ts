@@ -2,6 +2,7 @@
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { Detector } from '../detector.ts';
+import { volumeWarning } from '../../lib/volumes.ts';
 import { capabilityWarning } from '../root-images.ts';
 
 const DEFAULT_PATH = 'Dockerfile';
@@ -21,69 +22,75 @@ export const dockerfile: Detector = {
         `${path}, the Dockerfile that is named by ${named.from}, is not there.`,
       );
     }
-    const { base, baseLine, ports, origin } = readDockerfile(text);
-    if (base === undefined) throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} has no FROM line.`);
+    const stage = readDockerfile(text, target?.value);
+    if (stage === undefined) throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} has no FROM line.`);
+    const { base, baseLine, image, user } = stage;
     const evidence: Evidence[] = [
       { subject: 'framework', value: 'Dockerfile', from: named?.from ?? path },
       { subject: 'runtime', value: base, from: `${path} line ${baseLine}` },
     ];
-    const [exposed, ...more] = ports;
-    const only = more.length === 0 ? exposed : undefined;
-    if (only) evidence.push({ subject: 'port', value: String(only.port), from: `${path} line ${only.line}` });
+    const [exposed, ...more] = stage.ports;
+    const [port, line] = more.length === 0 ? (exposed ?? []) : [];
+    if (port !== undefined) evidence.push({ subject: 'port', value: String(port), from: `${path} line ${line}` });
     return {
       confidence: 'stated',
-      facts: { framework: 'Dockerfile', runtime: 'dockerfile', ...(only && { port: only.port }) },
+      facts: { framework: 'Dockerfile', runtime: 'dockerfile', ...(port !== undefined && { port }) },
       evidence,
       warnings: [
         ...(more.length === 0
           ? []
           : [`${path} exposes several ports: set the port of the environment to one of them.`]),
-        // Another stage than the last may be of another image.
-        ...(target === undefined ? capabilityWarning(origin, capabilities) : []),
+        ...capabilityWarning({ base: image, user }, capabilities),
+        ...(stage.volumeLine === undefined ? [] : [volumeWarning(`${path} line ${stage.volumeLine} has a VOLUME`)]),
       ],
       dockerfile: { origin: 'repository', path, text },
     };
   },
 };
 
-interface DockerfileFacts {
-  /** What the last stage is made from, and its line. */
-  readonly base: string | undefined;
-  readonly baseLine: number;
-  /** TCP ports of the last stage that are written as numbers. */
-  readonly ports: readonly { port: number; line: number }[];
-  /** Image from outside that the last stage is made from in the end, and who runs it, where a stage says so. */
-  readonly origin: Origin;
-}
-
-interface Origin {
+interface Stage {
+  /** What it is made from, and the line that says so. */
   readonly base: string;
-  readonly user: string | undefined;
+  readonly baseLine: number;
+  /** TCP ports that are written as numbers, each with its line. */
+  readonly ports: Map<number, number>;
+  /** Image from outside that it is made from in the end. */
+  readonly image: string;
+  /** Who runs it, where a stage says so. */
+  user: string | undefined;
+  /** Of its first VOLUME, or of the stage that it is made from. */
+  volumeLine: number | undefined;
 }
 
-/** The few instructions that a plan needs. Their full meaning is the builder's matter. */
-export function readDockerfile(text: string): DockerfileFacts {
-  const stages = new Map<string, Origin>();
-  let base: string | undefined;
-  let name: string | undefined;
-  let baseLine = 0;
-  let ports: { port: number; line: number }[] = [];
-  let origin: Origin = { base: '', user: undefined };
+type Inherited = Pick<Stage, 'image' | 'user' | 'volumeLine'>;
+const fromOutside = (image: string): Inherited => ({ image, user: undefined, volumeLine: undefined });
+
+/**
+ * The few instructions that a plan needs, of the stage that is built. Their full meaning is the builder's matter, and so is a
+ * target that is not there. Undefined without any stage.
+ */
+function readDockerfile(text: string, target: string | undefined): Stage | undefined {
+  const stages: Stage[] = [];
+  const named = new Map<string, Stage>();
   for (const [index, line] of text.split('\n').entries()) {
-    const [, from, as] = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/i.exec(line) ?? [];
-    if (from !== undefined) {
-      if (name !== undefined) stages.set(name, origin);
-      base = from;
-      baseLine = index + 1;
-      ports = [];
-      name = as?.toLowerCase();
-      origin = stages.get(from.toLowerCase()) ?? { base: from, user: undefined };
+    const [, base, as] = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/i.exec(line) ?? [];
+    if (base !== undefined) {
+      const { image, user, volumeLine } = named.get(base.toLowerCase()) ?? fromOutside(base);
+      const stage = { base, baseLine: index + 1, ports: new Map<number, number>(), image, user, volumeLine };
+      stages.push(stage);
+      if (as !== undefined) named.set(as.toLowerCase(), stage);
     }
-    origin = { ...origin, user: /^\s*USER\s+(\S+)/i.exec(line)?.[1] ?? origin.user };
-    for (const port of exposedBy(line))
-      if (!ports.some((one) => one.port === port)) ports.push({ port, line: index + 1 });
+    const stage = stages.at(-1);
+    if (stage !== undefined) takeLine(stage, line, index + 1);
   }
-  return { base, baseLine, ports, origin };
+  const wanted = target === undefined ? undefined : (named.get(target.toLowerCase()) ?? stages[Number(target)]);
+  return wanted ?? stages.at(-1);
+}
+
+function takeLine(stage: Stage, line: string, number: number): void {
+  if (/^\s*VOLUME\s/i.test(line)) stage.volumeLine ??= number;
+  stage.user = /^\s*USER\s+(\S+)/i.exec(line)?.[1] ?? stage.user;
+  for (const port of exposedBy(line)) if (!stage.ports.has(port)) stage.ports.set(port, number);
 }
 
 function exposedBy(line: string): number[] {

@@ -36,7 +36,10 @@ export const dotnet: Detector = {
     const [project, second] =
       projects.filter(({ web }) => web).length > 0 ? projects.filter(({ web }) => web) : projects;
     if (project === undefined)
-      return { missed: 'no project file (.csproj, .fsproj, .vbproj) in the root directory or below' };
+      return {
+        missed:
+          'no project file (.csproj, .fsproj, .vbproj) in the root directory or below, with a path of letters, digits, dots, dashes and _',
+      };
     if (second !== undefined) {
       const paths = projects.map(({ path }) => path);
       throw new OrkestrError('ORK_APP_AMBIGUOUS', `Several projects could be meant: ${paths.slice(0, 20).join(', ')}.`);

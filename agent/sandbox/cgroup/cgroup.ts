@@ -25,6 +25,8 @@ export interface CgroupReading {
   readonly refusedForks: number;
   /** Processes of RUN that the kernel killed for want of memory. */
   readonly oomKills: number;
+  /** Those of them for which no limit was met: the host itself had no memory left. */
+  readonly hostOomKills: number;
   /** Processes of the engine that it killed so. */
   readonly engineOomKills: number;
   /** Memory of the engine that is no cache, bytes. */

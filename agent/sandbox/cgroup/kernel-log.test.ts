@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isKillBelow } from './kernel-log.ts';
+import { isKillBelow, isOfHost } from './kernel-log.ts';
 
 const record = (victim: string): string =>
   `6,900,3767818003,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/a,task_memcg=${victim},task=tail,pid=1,uid=0`;
@@ -10,4 +10,10 @@ test('a kill counts for its own group and those above, and for no namesake', () 
   assert.ok(isKillBelow('/orkestr-build-1', record('/orkestr-build-1')));
   assert.ok(!isKillBelow('/orkestr-build-1', record('/orkestr-build-12/buildkit/x')));
   assert.ok(!isKillBelow('/orkestr-build-1', '6,901,1,-;docker0: port 1 entered disabled state'));
+});
+
+test('a kill because a limit was met is told from one because the host had no memory left', () => {
+  assert.ok(!isOfHost(record('/orkestr-build-1')));
+  const global = 'oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=x,mems_allowed=0,global_oom';
+  assert.ok(isOfHost(`6,900,1,-;${global},task_memcg=/orkestr-build-1,task=node,pid=1,uid=0`));
 });

@@ -3,6 +3,7 @@
  * only in the group of its victim, which is gone with the RUN that died; the log still names it.
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
+import type { CgroupReading } from './cgroup.ts';
 
 const RECORD_BYTES = 8192;
 
@@ -15,14 +16,19 @@ export function lastRecord(): number {
   return last;
 }
 
-/** Kills below control group `parent` ("/name") in the records after `since`. */
-export function killsIn(parent: string, since: number): number {
-  let kills = 0;
+/** Kills below control group `parent` ("/name") in the records after `since`, and those of them that no limit was the cause of. */
+export function killsIn(parent: string, since: number): Pick<CgroupReading, 'oomKills' | 'hostOomKills'> {
+  let [oomKills, hostOomKills] = [0, 0];
   readRecords((sequence, text) => {
-    if (sequence > since && isKillBelow(parent, text)) kills += 1;
+    if (sequence <= since || !isKillBelow(parent, text)) return;
+    oomKills += 1;
+    if (isOfHost(text)) hostOomKills += 1;
   });
-  return kills;
+  return { oomKills, hostOomKills };
 }
+
+/** A group that met its limit is named as the constraint (mm/oom_kill.c of Linux). */
+export const isOfHost = (text: string): boolean => !text.includes('constraint=CONSTRAINT_MEMCG');
 
 export function isKillBelow(parent: string, text: string): boolean {
   const victim = /oom-kill:.*\btask_memcg=([^,]+)/.exec(text)?.[1];

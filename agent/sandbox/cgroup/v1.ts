@@ -59,7 +59,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
     read: async () => ({
       processes: await processCount(group('pids', 'run')),
       refusedForks: await forkRefusals(group('pids', 'run')),
-      oomKills: killsIn(parent, since),
+      ...killsIn(parent, since),
       engineOomKills: (await engineKills()) - engineKillsBefore,
       engineBytes: (await heldMemory(group('memory', 'engine'))) ?? 0,
     }),

@@ -114,6 +114,7 @@ test('the counters are read, refusals of the groups below too', async (t) => {
     processes: 77,
     refusedForks: 5,
     oomKills: 2,
+    hostOomKills: 0,
     engineOomKills: 0,
     engineBytes: 8192,
   });
@@ -122,4 +123,25 @@ test('the counters are read, refusals of the groups below too', async (t) => {
   assert.equal(await group.peakMemory(), null, 'nothing ran');
   rmSync(join(run, 'memory.peak'));
   assert.equal(await group.peakMemory(), null, 'a kernel before 5.19');
+});
+
+test('kills for which the group met no limit of its own are those of a host without memory', async (t) => {
+  const root = fakeRoot(t, 'cpu memory pids');
+  const group = makeBuildCgroup(NAME, root);
+  await group.prepare(limits);
+  writeFileSync(join(root, NAME, 'run', 'memory.events'), 'max 0\noom 0\noom_kill 1\n');
+  const { oomKills, hostOomKills } = await group.read();
+  assert.deepEqual([oomKills, hostOomKills], [1, 1]);
+});
+
+test('a build has no part in what the one before it did, whose group could not be made anew', async (t) => {
+  const root = fakeRoot(t, 'cpu memory pids');
+  const run = join(root, NAME, 'run');
+  mkdirSync(join(run, 'dying'), { recursive: true });
+  writeFileSync(join(run, 'memory.events'), 'oom 3\noom_kill 3\n');
+  writeFileSync(join(run, 'pids.events'), 'max 900\n');
+  const group = makeBuildCgroup(NAME, root);
+  await group.prepare(limits);
+  const { oomKills, hostOomKills, refusedForks } = await group.read();
+  assert.deepEqual([oomKills, hostOomKills, refusedForks], [0, 0, 0]);
 });

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { heldMemory, oomKills, peakMemory } from '../../lib/cgroup.ts';
+import { heldMemory, oomKills, ownOoms, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
 import { forkRefusals, hasProcess, killTree, processCount, processesOf, removeTree } from './processes.ts';
@@ -15,13 +15,19 @@ const KEEPER = 'keeper';
 export function makeV2(name: string, root: string): BuildCgroup {
   const slot = join(root, name);
   const [engine, run] = [join(slot, 'engine'), join(slot, 'run')];
-  let engineKillsBefore = 0;
+  /** What the counters had when the build began: a group that somebody is still in cannot be made anew. */
+  let before: RunCounters & { readonly engineKills: number } = { kills: 0, ooms: 0, refusedForks: 0, engineKills: 0 };
 
   const kill = async (): Promise<void> => {
     await writeIfThere(join(run, 'pids.max'), '0');
     await killTree(run);
   };
   const engineKills = async (): Promise<number> => (await oomKills(engine)) ?? 0;
+  const counters = async (): Promise<RunCounters> => ({
+    kills: (await oomKills(run)) ?? 0,
+    ooms: (await ownOoms(run)) ?? 0,
+    refusedForks: await forkRefusals(run),
+  });
 
   return {
     parent: `/${name}/run`,
@@ -39,18 +45,23 @@ export function makeV2(name: string, root: string): BuildCgroup {
       await limitMemory(run, memoryBytes(limits));
       await limitMemory(engine, engineMemoryBytes(limits));
       await writeFile(join(run, 'pids.max'), String(limits.pids));
-      engineKillsBefore = await engineKills();
+      before = { ...(await counters()), engineKills: await engineKills() };
     },
     addEngine: (pid) => writeFileSync(join(engine, 'cgroup.procs'), String(pid)),
     hasEngine: (pid) => hasProcess(engine, pid),
     killAll: kill,
-    read: async () => ({
-      processes: await processCount(run),
-      refusedForks: await forkRefusals(run),
-      oomKills: (await oomKills(run)) ?? 0,
-      engineOomKills: (await engineKills()) - engineKillsBefore,
-      engineBytes: (await heldMemory(engine)) ?? 0,
-    }),
+    async read() {
+      const { kills, ooms, refusedForks } = await counters();
+      const killed = kills - before.kills;
+      return {
+        processes: await processCount(run),
+        refusedForks: Math.max(0, refusedForks - before.refusedForks),
+        oomKills: killed,
+        hostOomKills: ooms === before.ooms ? killed : 0,
+        engineOomKills: (await engineKills()) - before.engineKills,
+        engineBytes: (await heldMemory(engine)) ?? 0,
+      };
+    },
     peakMemory: () => peakMemory(run),
     async remove() {
       await kill();
@@ -58,6 +69,13 @@ export function makeV2(name: string, root: string): BuildCgroup {
       await removeTree(slot);
     },
   };
+}
+
+/** Of the group of RUN, since it was made. */
+interface RunCounters {
+  readonly kills: number;
+  readonly ooms: number;
+  readonly refusedForks: number;
 }
 
 /** `root`, and each group on the way to `folder`, which is the last. */

@@ -62,6 +62,17 @@ test('secrets are told with their lines; one that is required and not set is ref
   assert.match(refused, /^ORK_BUILD_SECRET: Line 3 .* C, .*orkestr env set --build C=-/);
 });
 
+test('for a secret of a name that none can have it is told what to write instead', () => {
+  for (const [name, allowed] of [
+    ['npm-token', 'npm_token'],
+    ['github.token', 'github_token'],
+    ['2fa', '_2fa'],
+  ] as const) {
+    const refused = refusal(lines(`RUN --mount=type=secret,id=${name},required=true a`));
+    assert.match(refused, new RegExp(`write id=${allowed},target=/run/secrets/${name} .* --build ${allowed}=-`));
+  }
+});
+
 test('what the engine says is told in the words of the source', () => {
   const source = 'RUN --mount=type=cache,target=/c --mount=type=secret,id=A make';
   const { text, shown } = read(lines(source));

@@ -9,6 +9,8 @@ import type { Instruction } from './instructions.ts';
 import { type Fields, readFields, targetOf, writeFields } from './mount-fields.ts';
 import { refused } from './refused.ts';
 
+const MAX_NAME = 128;
+
 /** A piece of the text, and what is built instead. */
 export interface Replacement {
   readonly start: number;
@@ -65,10 +67,22 @@ export const hasMount = (trigger: string): boolean =>
 export function checkSecrets(uses: readonly SecretUse[], names: ReadonlySet<string>): void {
   const missing = uses.find(({ name, required }) => required && !names.has(name));
   if (missing === undefined) return;
-  throw new OrkestrError(
-    'ORK_BUILD_SECRET',
-    `Line ${missing.line} of the Dockerfile requires the build secret ${missing.name.slice(0, 128)}, which is not set. Set it with \`orkestr env set --build ${missing.name.slice(0, 128)}=-\`.`,
-  );
+  const { line } = missing;
+  const name = missing.name.slice(0, MAX_NAME);
+  const text = `Line ${line} of the Dockerfile requires the build secret ${name}, which is not set. ${howToSet(name)}`;
+  throw new OrkestrError('ORK_BUILD_SECRET', text);
+}
+
+/** What to do so that a secret is there: Dockerfiles may ask for names that none can have. */
+export function howToSet(name: string): string {
+  const allowed = name
+    .slice(0, MAX_NAME)
+    .replaceAll(/\W/g, '_')
+    .replace(/^(?=\d|$)/, '_');
+  const command = `\`orkestr env set --build ${allowed}=-\``;
+  return allowed === name
+    ? `Set it with ${command}.`
+    : `A build secret has a name of letters, digits and _: write id=${allowed},target=/run/secrets/${name} there, and set it with ${command}.`;
 }
 
 function cacheValue(fields: Fields, idPrefix: string): string {
