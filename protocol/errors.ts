@@ -22,7 +22,11 @@ const kind = (fault: Fault, status: number, mend: string, retry = false): ErrorK
 export const ERRORS = {
   // Requests
   ORK_INVALID: kind('user', 400, 'Correct the fields that the answer names and send it again.'),
-  ORK_UNAUTHENTICATED: kind('user', 401, 'Log in, or send a valid API token.'),
+  ORK_UNAUTHENTICATED: kind(
+    'user',
+    401,
+    "Log in, or send a valid API token. Where it is lost: `orkestr-hub token`, as root on the hub's host.",
+  ),
   ORK_FORBIDDEN: kind('user', 403, 'Use a token with the scope that the answer names.'),
   ORK_NOT_FOUND: kind('user', 404, 'Check the name; list what there is with the same command without it.'),
   ORK_CONFLICT: kind('user', 409, 'Choose another name, or change what stands there already.'),
