@@ -28,11 +28,14 @@ import {
   DOCTOR_HELP,
   FIREWALL_HELP,
   HELP,
+  HUB_HELP,
+  LEAVE_HELP,
   ROUTES_HELP,
   TRIAL_HELP,
   UNINSTALL_HELP,
   UPGRADE_HELP,
 } from './help.ts';
+import { hubAddress } from './hub-address.ts';
 import { joinHub, localIdentity, scopeOf } from './identity.ts';
 import { systemClock } from './lib/clock.ts';
 import { exec } from './lib/exec.ts';
@@ -43,7 +46,7 @@ import { checkAll, exitCode, renderStatus } from './status/index.ts';
 import type { StatusReport } from './status/index.ts';
 import { showRoutes } from './routes/watch-routes.ts';
 import { askAgent, askNames } from './status/local-api.ts';
-import { uninstallHost } from './uninstall/command.ts';
+import { leaveHub, uninstallHost } from './uninstall/command.ts';
 import type { UninstallOptions } from './uninstall/command.ts';
 import { upgradeHost } from './upgrade/command.ts';
 import type { UpgradeFlags } from './upgrade/command.ts';
@@ -242,6 +245,17 @@ function program(): Command {
     .requiredOption('--token <token>', 'one-time join token; - reads it from stdin')
     .option('--name <name>', 'what the host is called', hostname())
     .action(enrolHost);
+  cli
+    .command('hub [url]')
+    .description('where this host reaches its hub; with an address: the same hub is there from now on')
+    .addHelpText('after', HUB_HELP)
+    .action((url: string | undefined) => hubAddress(readConfig(), url, systemClock));
+  cli
+    .command('leave')
+    .description('take this host off its hub: its apps go, the programs stay; asks for its name first')
+    .option('--yes', 'ask nothing')
+    .addHelpText('after', LEAVE_HELP)
+    .action((options: { yes?: true }) => leaveHub(readConfig(), options));
   cli
     .command('status')
     .description('how this host is: exit code 0 healthy, 1 degraded, 2 down')
