@@ -79,7 +79,7 @@ export const ERRORS = {
   ORK_UPGRADE_SIGNATURE: kind(
     'user',
     400,
-    'Do not use it: it is not from who made the release that runs. Fetch it again from where that one came from.',
+    'Do not use it: it is not from who made the release that runs. Fetch it again from where that one came from. Where its maker has changed the key: docs/upgrade.md.',
   ),
   ORK_UPGRADE_UNPACK: kind('host', 500, 'Free some disk below /opt, then try again.', true),
   ORK_UPGRADE_TRIAL: kind(
