@@ -83,6 +83,20 @@ Examples:
 Identity, journal (a copy is migrated), Docker Engine, proxy and hub are looked at; nothing is changed. Every upgrade does
 it with the new release before anything is switched.`;
 
+export const HUB_HELP = `
+Examples:
+  $ orkestr-agent hub                          # where it is
+  $ orkestr-agent hub https://hub.example.com  # the hub has moved: it is dialled there
+
+Apps run on. It has to be the hub that this host was enrolled with, by its key: another one is refused.`;
+
+export const LEAVE_HELP = `
+Examples:
+  $ orkestr-agent leave
+
+Gone are containers, images, networks, firewall rules, the build engine, and the agent's state. Programs, settings, the proxy, and a
+hub on this host stay: the host can join again.`;
+
 export const UNINSTALL_HELP = `
 Examples:
   $ orkestr-agent uninstall

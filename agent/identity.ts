@@ -49,7 +49,7 @@ export function localIdentity(stateFolder: string, now: number): Identity {
   if (known) return known;
   makePrivateFolder(stateFolder);
   const made: Identity = { hostId: randomUUID(), name: 'local', hub: null, since: new Date(now).toISOString() };
-  store(stateFolder, made);
+  storeIdentity(stateFolder, made);
   return made;
 }
 
@@ -90,7 +90,7 @@ export async function joinHub(
     hub: { url: enrolment.hubUrl, publicKey: answer.hubPublicKey },
     since: new Date(enrolment.now).toISOString(),
   };
-  store(stateFolder, identity);
+  storeIdentity(stateFolder, identity);
   return { identity, joined: true };
 }
 
@@ -99,7 +99,7 @@ function alreadyThere(known: Identity, hubUrl: string): Identity {
   const whose = known.hub === null ? 'is of a host without a hub' : `belongs to the hub ${known.hub.url}`;
   throw new OrkestrError(
     'ORK_CONFLICT',
-    `This state folder ${whose}. Take everything off the host with \`orkestr-agent uninstall --purge\` first.`,
+    `This state folder ${whose}. Where that is the same hub: \`orkestr-agent hub ${hubUrl}\`. Else take the host off it first, with its apps: \`orkestr-agent leave\`.`,
   );
 }
 
@@ -142,7 +142,7 @@ function readKey(stateFolder: string): KeyPairPem | null {
   return { privateKey: text.slice(0, border), publicKey: text.slice(border) };
 }
 
-const store = (stateFolder: string, identity: Identity): void =>
+export const storeIdentity = (stateFolder: string, identity: Identity): void =>
   writeFileAtomic(join(stateFolder, IDENTITY_FILE), `${JSON.stringify(identity, null, 2)}\n`, 0o600);
 
 function readIfThere(path: string): string | null {

@@ -178,6 +178,18 @@ describe('orkestr-agent', () => {
     assert.match(stderr, /ORK_INVALID: .*bad\.json/);
   });
 
+  test('leaves its hub only when told so plainly; then it can join another', async () => {
+    localIdentity(state, 0);
+    const careful = await agent('leave');
+    assert.equal(careful.code, 1);
+    assert.match(careful.stderr, /--yes/);
+    assert.ok(existsSync(state));
+    const { code, stdout } = await agent('leave', '--yes');
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /orkestr hosts add NAME/);
+    assert.ok(!existsSync(state));
+  });
+
   test('uninstalls only when told so plainly, and then leaves nothing of its scope', async () => {
     const { hostId } = localIdentity(state, 0);
     const careful = await agent('uninstall');

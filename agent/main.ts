@@ -25,6 +25,8 @@ import {
   DOCTOR_HELP,
   FIREWALL_HELP,
   HELP,
+  HUB_HELP,
+  LEAVE_HELP,
   ROUTES_HELP,
   TRIAL_HELP,
   UNINSTALL_HELP,
@@ -223,6 +225,16 @@ async function trial({ json }: { json?: true }): Promise<void> {
   process.exitCode = report.ok ? 0 : 1;
 }
 
+async function tellHub(url: string | undefined): Promise<void> {
+  const { hubAddress } = await import('./hub-address.ts');
+  await hubAddress(readConfig(), url, systemClock);
+}
+
+async function leave(options: { yes?: true }): Promise<void> {
+  const { leaveHub } = await import('./uninstall/command.ts');
+  await leaveHub(readConfig(), options);
+}
+
 async function takeOff(options: UninstallOptions): Promise<void> {
   const { uninstallHost } = await import('./uninstall/command.ts');
   await uninstallHost(readConfig(), options);
@@ -250,6 +262,17 @@ function program(): Command {
     .requiredOption('--token <token>', 'one-time join token; - reads it from stdin')
     .option('--name <name>', 'what the host is called', hostname())
     .action(enrolHost);
+  cli
+    .command('hub [url]')
+    .description('where this host reaches its hub; with an address: the same hub is there from now on')
+    .addHelpText('after', HUB_HELP)
+    .action(tellHub);
+  cli
+    .command('leave')
+    .description('take this host off its hub: its apps go, the programs stay; asks for its name first')
+    .option('--yes', 'ask nothing')
+    .addHelpText('after', LEAVE_HELP)
+    .action(leave);
   cli
     .command('status')
     .description('how this host is: exit code 0 healthy, 1 degraded, 2 down')

@@ -122,6 +122,17 @@ test('setup works beside a running hub, once; the token logs in at once', async 
   assert.match(again.stderr, /^ORK_CONFLICT: This hub is set up already\./);
 });
 
+test('another admin token is made beside a running hub, and no hub where there is none', async (t) => {
+  const env = freshState(t);
+  const argv = [MAIN, 'token'];
+  assert.match((await failureOf(run(process.execPath, argv, { env }))).stderr, /^ORK_CONFIG: .*there is no hub in/);
+  const { url } = await serve(t, env);
+  await run(process.execPath, [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home'], { env });
+  const { stdout } = await run(process.execPath, argv, { env });
+  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${stdout.trim()}` } });
+  assert.match(await answer.body.text(), /"slug":"home"/);
+});
+
 test('SIGTERM ends the process in order, with requests open', async (t) => {
   const env = freshState(t);
   const { hub, url } = await serve(t, env);

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The hub process: `orkestr-hub serve` and `orkestr-hub setup`. */
+import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { toErrorReport, toProblem } from '../protocol/errors.ts';
+import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
 import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
@@ -10,7 +11,7 @@ import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { forgetOldest, makeBackup, restoreBackup } from './backup/backup.ts';
 import { readConfig } from './config.ts';
 import { startHub, systemClock } from './hub.ts';
-import { setUp } from './setup.ts';
+import { makeAdminToken, setUp } from './setup.ts';
 import { prepareState } from './state.ts';
 import { openDatabase } from './store/database.ts';
 import { hasAnyUser } from './store/users.ts';
@@ -21,6 +22,7 @@ const SHUTDOWN_MS = 10_000;
 const HELP = `
 Examples:
   $ orkestr-hub setup --email you@example.com --team "Your team"
+  $ orkestr-hub token
   $ orkestr-hub serve
   $ orkestr-hub backup /root/hub.tar.gz
   $ orkestr-hub backup /var/backups/hub --keep 14
@@ -83,6 +85,22 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
   }
 }
 
+/** For whoever has lost theirs. Who may read the hub's state may do everything anyway. */
+async function token({ json }: { readonly json?: true }): Promise<void> {
+  const { stateFolder } = readConfig();
+  const { database } = prepareState(stateFolder);
+  if (!existsSync(database)) {
+    throw new OrkestrError('ORK_CONFIG', `ORKESTR_HUB_STATE: there is no hub in ${stateFolder}.`);
+  }
+  const db = await openDatabase(database);
+  try {
+    const made = await makeAdminToken(db, systemClock);
+    process.stdout.write(`${json ? JSON.stringify({ token: made }) : made}\n`);
+  } finally {
+    await db.destroy();
+  }
+}
+
 interface BackupOptions {
   readonly keep?: number;
   readonly json?: true;
@@ -127,6 +145,11 @@ program
   .requiredOption('--team <name>', 'the team')
   .option('--json', 'one JSON object: userId, teamId, teamSlug, token')
   .action(setup);
+program
+  .command('token')
+  .description('make another admin token, where the one of the setup is lost; it is shown this once')
+  .option('--json', 'one JSON object: token')
+  .action(token);
 
 program
   .command('backup')

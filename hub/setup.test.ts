@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startTestApi } from './api/test-api.ts';
-import { setUp } from './setup.ts';
+import { makeAdminToken, setUp } from './setup.ts';
 
 test('the first account has a team with the plan Pro and a token that may do everything', async (t) => {
   const api = await startTestApi(t);
@@ -32,4 +32,17 @@ test('what is no address or no name is refused by its field', async (t) => {
 test('a name that leaves no slug still gets one', async (t) => {
   const { deps } = await startTestApi(t);
   assert.equal((await setUp(deps.db, deps.clock, { email: 'a@b', team: '東京 42' })).teamSlug, 'team');
+});
+
+test('who has lost the admin token gets another one; those that are there stay', async (t) => {
+  const api = await startTestApi(t);
+  const { db, clock } = api.deps;
+  await assert.rejects(makeAdminToken(db, clock), { code: 'ORK_NOT_FOUND', message: /orkestr-hub setup/ });
+  const account = await setUp(db, clock, { email: 'a@b', team: 'A' });
+  await api.account('other');
+  const me = (await api.call(await makeAdminToken(db, clock), 'GET', '/me')).json;
+  assert.equal(me.user.id, account.userId);
+  assert.equal(me.team.id, account.teamId);
+  assert.deepEqual(me.scopes, ['read', 'deploy', 'write', 'admin', 'git']);
+  assert.equal((await api.call(account.token, 'GET', '/me')).status, 200);
 });

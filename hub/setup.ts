@@ -1,4 +1,4 @@
-/** The first account of a hub: a user, their team, and a token that may do everything. */
+/** The first account of a hub: a user, their team, and tokens that may do everything. */
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
@@ -10,7 +10,7 @@ import type { PlanKey } from './plans.ts';
 import type { Db } from './store/database.ts';
 import { insertTeam } from './store/teams.ts';
 import { insertToken } from './store/tokens.ts';
-import { hasAnyUser, insertMembership, insertUser } from './store/users.ts';
+import { findFirstOwner, hasAnyUser, insertMembership, insertUser } from './store/users.ts';
 
 /** Any address with one @: a hub for one machine may well have root@localhost, which stricter patterns refuse. */
 const Email = z
@@ -32,7 +32,10 @@ export interface Account {
 export async function setUp(db: Db, clock: Clock, wanted: z.input<typeof Wanted>): Promise<Account> {
   return db.transaction().execute(async (tx) => {
     if (await hasAnyUser(tx)) {
-      throw new OrkestrError('ORK_CONFLICT', 'This hub is set up already. Make further tokens with one you have.');
+      throw new OrkestrError(
+        'ORK_CONFLICT',
+        'This hub is set up already. `orkestr-hub token` makes another admin token.',
+      );
     }
     return createAccount(tx, clock, { ...wanted, plan: 'pro' });
   });
@@ -52,22 +55,46 @@ export async function createAccount(
   const { email, team } = parsed.data;
   const created_at = clock.now().toISOString();
   const [userId, teamId, teamSlug] = [randomUUIDv7(), randomUUIDv7(), slugOf(team)];
-  const token = makeSecretToken(API_TOKEN_PREFIX);
   await insertUser(db, { id: userId, email: email.toLowerCase(), name: email.split('@', 1)[0] ?? email, created_at });
   await insertTeam(db, { id: teamId, slug: teamSlug, name: team, plan: wanted.plan, created_at });
   await insertMembership(db, { team_id: teamId, user_id: userId, role: 'owner' });
+  const token = await addAdminToken(db, clock, { name: 'setup', userId, teamId });
+  return { userId, teamId, teamSlug, token };
+}
+
+/**
+ * A further token that may do everything, of the hub's first owner: for whoever has lost theirs. Those that are there stay.
+ * @returns it in plain text, for this once
+ * @throws OrkestrError ORK_NOT_FOUND when the hub has no user yet
+ */
+export async function makeAdminToken(db: Db, clock: Clock): Promise<string> {
+  const owner = await findFirstOwner(db);
+  if (owner === undefined) {
+    throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no user yet: `orkestr-hub setup` makes the first one.');
+  }
+  return addAdminToken(db, clock, { name: 'orkestr-hub token', userId: owner.user_id, teamId: owner.team_id });
+}
+
+interface TokenOwner {
+  readonly name: string;
+  readonly userId: string;
+  readonly teamId: string;
+}
+
+async function addAdminToken(db: Db, clock: Clock, { name, userId, teamId }: TokenOwner): Promise<string> {
+  const token = makeSecretToken(API_TOKEN_PREFIX);
   await insertToken(db, {
     id: randomUUIDv7(),
     team_id: teamId,
     user_id: userId,
-    name: 'setup',
+    name,
     hash: hashSecretToken(token),
     scopes: JSON.stringify(Scope.options),
-    created_at,
+    created_at: clock.now().toISOString(),
     expires_at: null,
     last_used_at: null,
   });
-  return { userId, teamId, teamSlug, token };
+  return token;
 }
 
 /** The nearest slug to a name of any script: "Größe & Co" → "grosse-co"; what leaves nothing becomes "team". */

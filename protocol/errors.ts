@@ -22,7 +22,11 @@ const kind = (fault: Fault, status: number, mend: string, retry = false): ErrorK
 export const ERRORS = {
   // Requests
   ORK_INVALID: kind('user', 400, 'Correct what the message names and try again.'),
-  ORK_UNAUTHENTICATED: kind('user', 401, 'Log in, or send a valid API token.'),
+  ORK_UNAUTHENTICATED: kind(
+    'user',
+    401,
+    "Log in, or send a valid API token. Where it is lost: `orkestr-hub token`, as root on the hub's host.",
+  ),
   ORK_FORBIDDEN: kind('user', 403, 'Use a token with the scope that the answer names.'),
   ORK_NOT_FOUND: kind('user', 404, 'Check the name, and list what there is.'),
   ORK_CONFLICT: kind('user', 409, 'Choose another name, or change what stands there already.'),
@@ -75,7 +79,7 @@ export const ERRORS = {
   ORK_UPGRADE_SIGNATURE: kind(
     'user',
     400,
-    'Do not use it: it is not from who made the release that runs. Fetch it again from where that one came from.',
+    'Do not use it: it is not from who made the release that runs. Fetch it again from where that one came from. Where its maker has changed the key: docs/upgrade.md.',
   ),
   ORK_UPGRADE_UNPACK: kind('host', 500, 'Free some disk below /opt, then try again.', true),
   ORK_UPGRADE_TRIAL: kind(

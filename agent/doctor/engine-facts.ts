@@ -21,6 +21,7 @@ const Info = z.object({
   SwapLimit: z.boolean().default(true),
   CpuCfsQuota: z.boolean().default(true),
   PidsLimit: z.boolean().default(true),
+  Swarm: z.object({ LocalNodeState: z.string() }).default({ LocalNodeState: 'inactive' }),
 });
 
 const Labels = z.record(z.string(), z.string()).nullable().default({});

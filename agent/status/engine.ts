@@ -27,7 +27,7 @@ export const engine: Check = {
       : {
           level: 'degraded',
           summary: `Docker Engine ${version}, live-restore off: apps stop when the engine restarts`,
-          details: ['set "live-restore": true in /etc/docker/daemon.json and reload the engine'],
+          details: ['`orkestr-agent doctor` says what to do'],
           data: { version, liveRestore },
         };
   },

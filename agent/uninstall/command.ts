@@ -1,4 +1,4 @@
-/** `orkestr-agent uninstall`: asks, then takes everything of ours off the host. */
+/** `orkestr-agent uninstall`: asks, then takes everything of ours off the host. And `leave`: only what belongs to its hub. */
 import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createInterface } from 'node:readline/promises';
@@ -11,6 +11,7 @@ import { lockState } from '../journal/lock.ts';
 import { agentThings } from './agent-things.ts';
 import { uninstall } from './cleanup.ts';
 import type { Cleanup } from './cleanup.ts';
+import { removeFolder } from './folder.ts';
 import { installationThings, removeFolders, stopAgent } from './installation.ts';
 
 export interface UninstallOptions {
@@ -26,7 +27,7 @@ const WORDS = { done: 'done', warning: 'warning', failed: 'FAILED' } as const;
 export async function uninstallHost(config: Config, options: UninstallOptions): Promise<void> {
   const keepData = options.keepData === true;
   if (keepData && options.purge) throw new OrkestrError('ORK_INVALID', 'Either --keep-data or --purge.');
-  if (!keepData && !options.purge) await askForData();
+  if (!keepData && !options.purge) await askForData('Say so with --purge, or keep state and images with --keep-data.');
   const installed = isInstalled(process.execPath);
   const ok = !installed || (await tell([stopAgent]));
   if (!ok || !(await removeMade(config, keepData))) {
@@ -40,10 +41,38 @@ export async function uninstallHost(config: Config, options: UninstallOptions): 
     return;
   }
   rmSync(config.agentSocket, { force: true });
-  if (!keepData) rmSync(config.stateFolder, { recursive: true, force: true });
-  if (installed) removeFolders(keepData);
-  process.stdout.write(`done     state: ${config.stateFolder} ${keepData ? 'kept' : 'removed'}\n`);
+  if (keepData) process.stdout.write(`done     state: ${config.stateFolder} kept\n`);
+  else removeState(config);
+  if (installed) tellStays(removeFolders(keepData));
 }
+
+/**
+ * Off its hub: the agent's state goes, with everything that it has made. Programs, the proxy and a hub on this host stay, so that
+ * it can join another hub, or the one that was put in the place of its own.
+ * @throws OrkestrError ORK_INVALID when it is not said plainly that the apps are to go
+ */
+export async function leaveHub(config: Config, { yes }: { readonly yes?: true }): Promise<void> {
+  if (!yes) await askForData('Say so with --yes.');
+  const stopped = !isInstalled(process.execPath) || (await tell([stopAgent]));
+  if (!stopped || !(await removeMade(config, false))) {
+    process.exitCode = 1;
+    return;
+  }
+  rmSync(config.agentSocket, { force: true });
+  removeState(config);
+  process.stdout.write(
+    "To join: run the line of `orkestr hosts add NAME`, or on the hub's own host install.sh --hub-here again.\n",
+  );
+}
+
+function removeState({ stateFolder }: Config): void {
+  tellStays(removeFolder(stateFolder));
+  process.stdout.write(`done     state: ${stateFolder} removed\n`);
+}
+
+const tellStays = (stays: readonly string[]): void => {
+  for (const what of stays) process.stdout.write(`${WORDS.warning.padEnd(7)}  ${what}\n`);
+};
 
 /** What the agent has made; the state folder is its own for as long as this takes. */
 async function removeMade(config: Config, keepData: boolean): Promise<boolean> {
@@ -64,9 +93,8 @@ async function tell(cleanups: readonly Cleanup[]): Promise<boolean> {
   return results.every(({ level }) => level !== 'failed');
 }
 
-async function askForData(): Promise<void> {
-  const plainly = 'Say so with --purge, or keep state and images with --keep-data.';
-  if (!process.stdin.isTTY) throw new OrkestrError('ORK_INVALID', `Everything of this host would go. ${plainly}`);
+async function askForData(plainly: string): Promise<void> {
+  if (!process.stdin.isTTY) throw new OrkestrError('ORK_INVALID', `All apps of this host would go. ${plainly}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const name = await terminal.question(`All apps and data of this host go. Its name, to go on (${hostname()}): `);

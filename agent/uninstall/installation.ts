@@ -10,6 +10,7 @@ import { layoutAt } from '../upgrade/layout.ts';
 import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
+import { removeFolder } from './folder.ts';
 import { inEngine } from './in-engine.ts';
 
 const RELEASES = '/opt/orkestr';
@@ -49,13 +50,16 @@ export const installationThings = (engine: Engine, keepData: boolean): readonly 
   ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
 ];
 
-/** What hub and proxy keep, settings and sockets. Call it last: without them nothing tells what was installed. */
-export function removeFolders(keepData: boolean): void {
+/**
+ * What hub and proxy keep, settings and sockets. Call it last: without them nothing tells what was installed.
+ * @returns what stays
+ */
+export function removeFolders(keepData: boolean): readonly string[] {
   const { record } = layoutAt();
   const last = lastUpgrade(record);
   // Nothing is left that could go on with it.
   if (last !== null && !isEnded(last)) rmSync(record);
-  for (const folder of [RUN, ...(keepData ? [] : [STATE, SETTINGS])]) rmSync(folder, { recursive: true, force: true });
+  return [RUN, ...(keepData ? [] : [STATE, SETTINGS])].flatMap(removeFolder);
 }
 
 const systemctl = (...args: readonly string[]): ReturnType<Exec> => run('systemctl', args, { timeoutMs: TIMEOUT_MS });
@@ -131,8 +135,7 @@ function removePrograms(): string {
   for (const name of ['orkestr', 'orkestr-agent', 'orkestr-hub', 'orkestr-proxy']) {
     rmSync(join(PROGRAMS, name), { force: true });
   }
-  rmSync(RELEASES, { recursive: true, force: true });
-  return `${RELEASES} removed`;
+  return [`${RELEASES} removed`, ...removeFolder(RELEASES)].join('; ');
 }
 
 async function removeUsers(): Promise<string> {

@@ -95,7 +95,7 @@ class Carrier {
     const { layout, config } = this.#parts;
     if (isFirst) forgetCopies(layout, config.stateFolder);
     await moveTo(this.#parts, { from, to: version, back: false }, (doing) => this.#note({ doing }));
-    await publishServed(layout, version);
+    await publishServed(layout, { from, version });
     linkTo(layout.previous, from);
     forgetCopies(layout, config.stateFolder);
   }

@@ -19,7 +19,7 @@ import { syncFileSystem } from '../lib/files.ts';
 import { fetchFile, MAX_ARCHIVE_BYTES } from './fetch.ts';
 import { originOf, releaseFolder } from './layout.ts';
 import type { Layout } from './layout.ts';
-import type { ReleaseSource } from './record.ts';
+import type { ReleaseSource, Upgrade } from './record.ts';
 import { checkSum, sumOf } from './verify.ts';
 import type { Sums } from './verify.ts';
 
@@ -59,13 +59,18 @@ export async function keepServed({ layout, making, archive, sums, source, clock 
  * From now on others get this version. Installer and list of files are made here, of what the signature covers: as they
  * are published nothing is signed. One that was on the host already brought no files: the hub goes on with what it has.
  */
-export async function publishServed(layout: Layout, version: string): Promise<void> {
+export async function publishServed(
+  layout: Layout,
+  { from, version }: Pick<Upgrade, 'from' | 'version'>,
+): Promise<void> {
   const folder = coming(layout);
   if (!existsSync(folder)) return;
   copyFileSync(join(releaseFolder(layout, version), INSTALLER_FILE), join(folder, INSTALLER_FILE));
   const names = readdirSync(folder).filter((name) => name !== MANIFEST_FILE);
   const files = await Promise.all(names.toSorted().map((name) => describe(folder, name)));
-  const { publicKey, protocol } = originOf(layout, version);
+  // Who signed it: the release before it believes that key. Its own file may name the key of the next one.
+  const { publicKey } = originOf(layout, from);
+  const { protocol } = originOf(layout, version);
   const manifest: ReleaseManifest = { version, publicKey, protocol, files };
   writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
   // Whatever the umask: the hub reads it as another user.

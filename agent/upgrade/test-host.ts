@@ -46,7 +46,7 @@ export interface TestHost {
   readonly key: string;
   readonly processes: Processes;
   /** Packs a release into a folder as it is published. @returns the folder */
-  publish(release: SmallRelease, key?: string): Promise<string>;
+  publish(release: SmallRelease, key?: string, nextKey?: string): Promise<string>;
   agentVersion(): Promise<string | null>;
 }
 
@@ -81,10 +81,10 @@ export async function startTestHost(t: TestContext, flaw?: Flaw): Promise<TestHo
     parts,
     key,
     processes,
-    async publish(release, by = key) {
+    async publish(release, by = key, next = by) {
       const folder = join(root, `published-${release.version}`);
       const tree = join(folder, archiveName(release.version, HOST_TARGET).replace('.tar.xz', ''));
-      layOut(tree, release, publicKeyOf(by), config);
+      layOut(tree, release, publicKeyOf(next), config);
       await pack(folder, release.version, by);
       return folder;
     },

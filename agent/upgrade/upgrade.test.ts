@@ -4,18 +4,20 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symli
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { archiveName } from '../../protocol/release.ts';
+import { archiveName, INSTALLER_FILE, MANIFEST_FILE } from '../../protocol/release.ts';
+import type { ReleaseManifest } from '../../protocol/release.ts';
 import { COPY_SUFFIX, HALF_COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { JOURNAL_FILE } from '../journal/database.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { carryOut } from './carry-out.ts';
-import { linkedVersion, linkTo, releaseFolder } from './layout.ts';
+import { linkedVersion, linkTo, originOf, releaseFolder } from './layout.ts';
 import { obtainRelease } from './obtain.ts';
 import { planUpgrade, startUpgrade } from './order.ts';
 import type { UpgradeWish } from './order.ts';
 import { readUpgrade, writeUpgrade } from './record.ts';
 import type { Upgrade } from './record.ts';
+import { publishServed } from './served.ts';
 import { AGENT_UNIT, PROXY_UNIT, UPGRADE_UNIT } from './services.ts';
 import { HOST_TARGET, startTestHost } from './test-host.ts';
 import type { SmallRelease, TestHost } from './test-host.ts';
@@ -186,6 +188,28 @@ test('a release of another maker is not unpacked, nor one whose archive was chan
   assert.equal(second.ended.error?.code, 'ORK_UPGRADE_SIGNATURE');
   assert.match(second.ended.error.message, /not what the release's list of sums names/);
   assert.deepEqual(readdirSync(layout.releases), ['1.0.0']);
+});
+
+test('a new key is believed by way of a release that names it, and by no shorter one', async (t) => {
+  const host = await startTestHost(t);
+  const { layout } = host.parts;
+  const { privateKey: newKey } = makeKeyPair();
+  const naming = await host.publish({ version: '1.1.0' }, host.key, newKey);
+  const after = await host.publish({ version: '1.2.0' }, newKey);
+  const tooFar = await upgrade(host, after, '1.2.0');
+  assert.equal(tooFar.ended.error?.code, 'ORK_UPGRADE_SIGNATURE');
+  assert.equal((await upgrade(host, naming, '1.1.0')).ended.error, null);
+
+  // What a hub hands on of it is told with the key that signed it.
+  mkdirSync(`${layout.served}.new`);
+  writeFileSync(join(layout.releases, '1.1.0', INSTALLER_FILE), '');
+  await publishServed(layout, { from: '1.0.0', version: '1.1.0' });
+  const manifest = JSON.parse(readFileSync(join(layout.served, MANIFEST_FILE), 'utf8')) as ReleaseManifest;
+  assert.equal(manifest.publicKey, originOf(layout, '1.0.0').publicKey);
+  assert.notEqual(manifest.publicKey, originOf(layout, '1.1.0').publicKey);
+
+  assert.equal((await upgrade(host, after, '1.2.0')).ended.error, null);
+  await runs(host, '1.2.0');
 });
 
 /** A record of an upgrade that was cut off in the switch. */

@@ -17,6 +17,11 @@ export async function getUser(db: Db, userId: string): Promise<Row<'user'>> {
   return user;
 }
 
+/** Of the oldest team. */
+export function findFirstOwner(db: Db): Promise<Row<'membership'> | undefined> {
+  return db.selectFrom('membership').selectAll().where('role', '=', 'owner').orderBy('team_id').executeTakeFirst();
+}
+
 export async function hasAnyUser(db: Db): Promise<boolean> {
   return (await db.selectFrom('user').select('id').limit(1).executeTakeFirst()) !== undefined;
 }

@@ -53,11 +53,20 @@ add_engine() {
 # Needs the release: its Node edits the engine's file without losing what else is in it.
 keep_containers() {
   [ "$(live_restore)" != true ] || return 0
+  if is_in_swarm; then
+    # It would take the setting, and refuse to start with it the next time.
+    warn 'Docker Engine is in a swarm, which goes without live-restore: apps stop while the engine restarts.' \
+      'Where nobody needs the swarm: docker swarm leave --force, then run the same line again.'
+    return 0
+  fi
   act 'switch live-restore of Docker Engine on' set_live_restore
   if [ -z "$dry_run" ] && [ "$(live_restore)" != true ]; then
-    warn 'Docker Engine does not take live-restore.' 'Apps stop while it is restarted. A swarm is one reason: docker swarm leave'
+    warn 'Docker Engine does not take live-restore.' 'Apps stop while it is restarted. journalctl -u docker.service says why.'
   fi
 }
+
+# Also one that it has not reached, or that is locked.
+is_in_swarm() { engine_info | grep -Eq '"LocalNodeState":"(active|pending|error|locked)"'; }
 
 live_restore() { engine_info | sed -n 's/.*"LiveRestoreEnabled":\([a-z]*\).*/\1/p'; }
 
@@ -66,8 +75,8 @@ engine_info() { curl -fsS --max-time 30 --unix-socket /run/docker.sock http://lo
 
 set_live_restore() {
   [ -e "$ENGINE_SETTINGS" ] && before=there || before=absent
-  # What uninstall takes back: the whole file, or the one setting.
-  write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
+  # What uninstall takes back: the whole file, or the one setting. A run before this one may have made the file.
+  [ -s "$CONFIG_FOLDER/engine-settings-were" ] || write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
   if [ "$before" = there ]; then
     text=$(with_live_restore) || fail "$ENGINE_SETTINGS is not readable JSON." 'Correct it and run the same line again.'
     replace_text "$ENGINE_SETTINGS" "$text"

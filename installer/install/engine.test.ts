@@ -93,6 +93,32 @@ test('live-restore goes into the settings that are there: mode, link and the res
   assert.equal(host.read('srv/daemon.json'), '{ no JSON');
 });
 
+test('an engine in a swarm is left without live-restore: with both it would not start again', async (t) => {
+  const info = '{"LiveRestoreEnabled":false,"Swarm":{"LocalNodeState":"active"}}';
+  const { code, stdout, stderr } = await hostWith(t, info).run('keep_containers');
+  assert.equal(code, 0);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^warning {2}Docker Engine is in a swarm.*\n.*docker swarm leave --force/);
+
+  const host = hostWith(t, [
+    info.replace('active', 'inactive'),
+    info.replace('active', 'inactive'),
+    '{"LiveRestoreEnabled":true}',
+  ]);
+  host.program('systemctl', { 'reload docker.service': '' });
+  await host.run('keep_containers');
+  assert.deepEqual(JSON.parse(host.read(SETTINGS)), { 'live-restore': true });
+});
+
+test('a run after one that was cut off remembers what was there before the first', async (t) => {
+  const host = hostWith(t, '{"LiveRestoreEnabled":true}');
+  host.program('systemctl', { 'reload docker.service': { code: 1 } });
+  mkdirSync(join(host.root, 'opt/orkestr/current/bin'), { recursive: true });
+  symlinkSync(process.execPath, join(host.root, 'opt/orkestr/current/bin/node'));
+  await host.run('set_live_restore; set_live_restore');
+  assert.equal(host.read('etc/orkestr/engine-settings-were'), 'absent\n');
+});
+
 test('settings that were not there are made', async (t) => {
   const host = hostWith(t, '{"LiveRestoreEnabled":true}');
   host.program('systemctl', { 'reload docker.service': '' });

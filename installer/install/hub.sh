@@ -27,7 +27,7 @@ ORKESTR_APPS_URL=http://localhost
 END
   install_units orkestr-hub.service orkestr-hub-backup.service orkestr-hub-backup.timer
   start_units orkestr-hub.service
-  [ -f "$TOKEN_FILE" ] || act 'make the first user' make_first_user
+  has_admin_token || act 'make an admin token' make_admin_token
   [ -z "$domain" ] || is_routed || act "serve the hub at https://$domain" route_domain
   if ! is_joined; then
     [ -n "$dry_run" ] || token=$(join_token)
@@ -45,13 +45,29 @@ hub_settings() {
   [ -z "$email" ] || echo "ORKESTR_HUB_ACME_EMAIL=$email"
 }
 
-# As the hub's user, since what it makes must be the hub's. Its answer, the token, is shown once: it is kept for root.
-make_first_user() {
-  answer=$(setpriv --reuid orkestr-hub --regid orkestr-hub --clear-groups --inh-caps=-all \
-    "$ROOT_FOLDER/current/bin/orkestr-hub" setup --email "${email:-root@localhost}" --team "$name" --json) ||
-    fail 'The first user could not be made.' "A hub that was never used can begin anew: systemctl stop orkestr-hub; rm -r $STATE_FOLDER/hub"
-  (umask 077 && printf '%s\n' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p' >"$TOKEN_FILE")
+# has_admin_token: whether there is one, and the hub takes it: after a restore it may be another hub's. One that is only away keeps it.
+has_admin_token() {
+  [ -s "$TOKEN_FILE" ] || return 1
+  [ -z "$dry_run" ] || return 0
+  code=0
+  hub_command whoami >/dev/null 2>&1 || code=$?
+  [ "$code" != 1 ]
+}
+
+# The first user's; where there is one, of a run that was cut off or of a backup that was put back, another one for them. It is
+# told this once: it is kept for root.
+make_admin_token() {
+  answer=$(as_hub setup --email "${email:-root@localhost}" --team "$name" --json 2>&1) || {
+    told=$answer
+    answer=$(as_hub token --json 2>&1) || fail "The hub gives no admin token: $answer" "Before that: $told"
+  }
+  write_private "$TOKEN_FILE" "$(printf '%s\n' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')"
   say "The admin token is in $TOKEN_FILE: orkestr login URL --token - <$TOKEN_FILE"
+}
+
+# As the hub's user, since what it makes must be the hub's.
+as_hub() {
+  setpriv --reuid orkestr-hub --regid orkestr-hub --clear-groups --inh-caps=-all "$ROOT_FOLDER/current/bin/orkestr-hub" "$@"
 }
 
 # A host of that name is one that a run before this one has added without joining it.

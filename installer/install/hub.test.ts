@@ -65,7 +65,8 @@ test('the proxy leads the domain to where the hub listens', async (t) => {
 
 const identity = (url: string): string => JSON.stringify({ hostId: 'x', hub: { url, publicKey: 'k' } }, null, 2);
 /** What install_hub does beside settings and the agent. */
-const ONLY_AGENT = 'install_units() { :; }; start_units() { :; }; : >"$TOKEN_FILE"; install_hub; ls "$RUN_FOLDER"';
+const ONLY_AGENT =
+  'install_units() { :; }; start_units() { :; }; has_admin_token() { :; }; install_hub; ls "$RUN_FOLDER"';
 
 test('a hub that listens elsewhere from now on takes its own agent along', async (t) => {
   const host = new ScriptedHost(t);
@@ -90,15 +91,53 @@ test('a host of another hub is not taken for one of its own', async (t) => {
   }
 });
 
+/** Programs of the release on this host: lines of shell each. */
+function programs(host: ScriptedHost, texts: Readonly<Record<string, string>>): void {
+  const folder = join(host.root, 'opt/orkestr/current/bin');
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(texts)) {
+    writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`);
+    chmodSync(join(folder, name), 0o755);
+  }
+}
+
+const TOKEN = 'etc/orkestr/admin-token';
+const MAKE_TOKEN = 'has_admin_token || act "make an admin token" make_admin_token';
+const TAKEN = 'case $ORKESTR_TOKEN in right) exit 0 ;; *) exit 1 ;; esac';
+
+test('an admin token that is lost, empty or refused is made anew, and one that the hub takes is left', async (t) => {
+  const setup = 'echo "ORK_CONFLICT: This hub is set up already." >&2; exit 1';
+  for (const before of [null, '', 'of another hub\n', 'right\n']) {
+    const host = new ScriptedHost(t);
+    host.programText('setpriv', 'shift 6; exec "$@"');
+    programs(host, {
+      orkestr: TAKEN,
+      'orkestr-hub': `case $1 in token) echo '{"token":"new"}' ;; *) ${setup} ;; esac`,
+    });
+    if (before !== null) host.file(TOKEN, before);
+    const { code, stderr } = await host.run(MAKE_TOKEN, '--hub-here');
+    assert.deepEqual([code, stderr, host.read(TOKEN)], [0, '', before === 'right\n' ? before : 'new\n']);
+    assert.equal(statSync(join(host.root, TOKEN)).mode & 0o777, 0o600);
+  }
+});
+
+test('a hub that is away keeps its admin token, and a new one gets its first user', async (t) => {
+  const host = new ScriptedHost(t);
+  host.programText('setpriv', 'shift 6; exec "$@"');
+  programs(host, {
+    orkestr: 'exit 4',
+    'orkestr-hub': `case $1 in setup) echo '{"token":"first"}' ;; *) exit 1 ;; esac`,
+  });
+  await host.run(MAKE_TOKEN, '--hub-here');
+  assert.equal(host.read(TOKEN), 'first\n');
+  const again = await host.run(MAKE_TOKEN, '--hub-here');
+  assert.equal(again.stdout, '');
+});
+
 test('what the hub says when it gives no join token is shown', async (t) => {
   const host = new ScriptedHost(t);
-  host.file('etc/orkestr/admin-token', 'secret');
-  const cli = join(host.root, 'opt/orkestr/current/bin/orkestr');
-  const answer = (lines: string): void => {
-    mkdirSync(join(cli, '..'), { recursive: true });
-    writeFileSync(cli, `#!/bin/sh\n${lines}\n`);
-    chmodSync(cli, 0o755);
-  };
+  host.file(TOKEN, 'secret');
+  const answer = (orkestr: string): void => programs(host, { orkestr });
   const join_token = 'token=$(join_token); echo "$token"';
   answer('echo "{\\"joinToken\\": \\"orkj_1\\"}"');
   assert.equal((await host.run(join_token, '--hub-here', '--name', 'vps')).stdout, 'orkj_1\n');

@@ -56,9 +56,10 @@ with_settings() {
     }'
 }
 
-# write_private FILE TEXT: a new file, for root alone.
+# write_private FILE TEXT: a new file, for root alone, whole or not at all.
 write_private() {
   (umask 077 && printf '%s\n' "$2" >"$1.new")
+  sync -- "$1.new"
   mv -f "$1.new" "$1"
 }
 

@@ -15,6 +15,7 @@ Makes the archives of a release with everything a host needs (no Node, npm or co
 install.sh, SHA256SUMS and its ed25519 signature. The same sources give the same bytes.
 
   --key FILE       private key (PEM, ed25519) that signs; its public half is put into install.sh
+  --next-key FILE  private key that signs the releases after this one: hosts that have this one believe that key from then on
   --make-key FILE  make such a key and stop
   --target NAME    linux-x64 or linux-arm64; may be given twice (default both)
   --out FOLDER     where to (default dist/release)
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       key: { type: 'string' },
+      'next-key': { type: 'string' },
       'make-key': { type: 'string' },
       target: { type: 'string', multiple: true, default: [...ReleaseTarget.options] },
       out: { type: 'string', default: join(ROOT, 'dist/release') },
@@ -68,6 +70,7 @@ async function main(): Promise<number> {
     out,
     targets: values.target.map((name) => ReleaseTarget.parse(name)),
     keyFile: resolve(values.key),
+    ...(values['next-key'] !== undefined && { nextKeyFile: resolve(values['next-key']) }),
     url: values.url.replace(/\/+$/, ''),
     preset,
     say,

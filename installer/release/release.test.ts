@@ -11,7 +11,7 @@ import type { ReleaseManifest } from '../../protocol/release.ts';
 import { mustRun, runProgram } from '../stack/run-program.ts';
 import { ROOT } from '../stack/stack.ts';
 import { makeRelease } from './release.ts';
-import { makeReleaseKey } from './signature.ts';
+import { makeReleaseKey, readReleaseKey } from './signature.ts';
 
 const target = ReleaseTarget.parse(`linux-${arch()}`);
 const LABEL = 'orkestr.release-test';
@@ -20,7 +20,7 @@ describe('a release', () => {
   let folder: string;
   let made: ReleaseManifest;
   let archive: string;
-  const make = (out: string): Promise<ReleaseManifest> =>
+  const make = (out: string, changes: { readonly nextKeyFile?: string } = {}): Promise<ReleaseManifest> =>
     makeRelease({
       root: ROOT,
       out: join(folder, out),
@@ -29,6 +29,7 @@ describe('a release', () => {
       url: 'https://releases.example.com',
       preset: 0,
       say: () => undefined,
+      ...changes,
     });
 
   before(async () => {
@@ -52,6 +53,27 @@ describe('a release', () => {
     assert.ok(verify(null, sums, key, signature));
     assert.ok(!verify(null, Buffer.from(sums.toString().replace('0', '1')), key, signature));
     await mustRun('sha256sum', ['sha256sum', '--check', '--strict', 'SHA256SUMS'], { cwd: join(folder, 'one') });
+  });
+
+  test('may name the key of the releases after it, and is checked by its own', async () => {
+    const nextKeyFile = join(folder, 'next.pem');
+    makeReleaseKey(nextKeyFile);
+    const { publicKey } = await make('three', { nextKeyFile });
+    assert.equal(publicKey, made.publicKey);
+    const origin = `${archive.replace('.tar.xz', '')}/origin.json`;
+    const text = await mustRun('tar', [
+      'tar',
+      '--extract',
+      '--to-stdout',
+      '--file',
+      join(folder, 'three', archive),
+      origin,
+    ]);
+    assert.equal(JSON.parse(text).publicKey, readReleaseKey(nextKeyFile).publicKey);
+    assert.match(
+      readFileSync(join(folder, 'three/install.sh'), 'utf8'),
+      new RegExp(`RELEASE_KEY='${RegExp.escape(publicKey)}'`),
+    );
   });
 
   test('is not larger than what was aimed at', () => {

@@ -25,6 +25,8 @@ export interface ReleasePlan {
   readonly out: string;
   readonly targets: readonly ReleaseTarget[];
   readonly keyFile: string;
+  /** Who signs the releases after this one; the same key where there is none. */
+  readonly nextKeyFile?: string;
   /** Where it will be published, without trailing slash; empty: nowhere. */
   readonly url: string;
   /** Of xz(1), 0 to 9. */
@@ -40,6 +42,7 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
   const { root, out, targets, say } = plan;
   const { version } = manifest;
   const key = readReleaseKey(plan.keyFile);
+  const nextKey = plan.nextKeyFile === undefined ? key : readReleaseKey(plan.nextKeyFile);
   const lock = readLock(root);
   const installer = installerText(root, {
     RELEASE_VERSION: version,
@@ -65,7 +68,7 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
       layOut(folder, {
         root,
         target,
-        origin: { version, publicKey: key.publicKey, protocol: PROTOCOL_VERSION, url: plan.url },
+        origin: { version, publicKey: nextKey.publicKey, protocol: PROTOCOL_VERSION, url: plan.url },
         lib,
         node,
         installer,

@@ -7,7 +7,7 @@ import { scripted } from '../../deployment/test-context.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { temporaryFolder } from '../../test-bench.ts';
 import type { Skipped, Verdict } from '../check.ts';
-import type { EngineVersion } from '../engine-facts.ts';
+import type { EngineInfo, EngineVersion } from '../engine-facts.ts';
 import type { NameServer } from '../name-server.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';
@@ -17,6 +17,7 @@ import { disk } from './disk.ts';
 import { dns } from './dns.ts';
 import { engine } from './engine.ts';
 import { hub } from './hub.ts';
+import { liveRestore } from './live-restore.ts';
 import { memory } from './memory.ts';
 import { ports } from './ports.ts';
 import { registryOf } from './registry.ts';
@@ -66,17 +67,21 @@ test('an engine that is too old or too new is told', () => {
   assert.deepEqual(judged('1.60', '1.51'), ['api-too-new']);
 });
 
+const INFO: EngineInfo = {
+  Driver: 'overlay2',
+  DriverStatus: [],
+  DockerRootDir: '/x',
+  LiveRestoreEnabled: true,
+  CgroupVersion: '2',
+  MemoryLimit: true,
+  SwapLimit: true,
+  CpuCfsQuota: true,
+  PidsLimit: true,
+  Swarm: { LocalNodeState: 'inactive' },
+};
+
 test('a file system without types of folder entries is told', () => {
-  const info = { Driver: 'overlay2', DriverStatus: [['Supports d_type', 'false']], DockerRootDir: '/x' };
-  const judged = storage.judge({
-    ...info,
-    LiveRestoreEnabled: true,
-    CgroupVersion: '2',
-    MemoryLimit: true,
-    SwapLimit: true,
-    CpuCfsQuota: true,
-    PidsLimit: true,
-  });
+  const judged = storage.judge({ ...INFO, DriverStatus: [['Supports d_type', 'false']] });
   assert.deepEqual(problems(judged), ['no-file-types']);
 });
 
@@ -94,6 +99,15 @@ test('a certificate that is good for a week and renewed in time is no finding, o
   };
   assert.deepEqual(renewed('2030-01-02T00:00:00Z'), []);
   assert.deepEqual(renewed('2029-12-31T00:00:00Z'), ['ends']);
+});
+
+test('nobody in a swarm is told to switch live-restore on: an engine with both does not start', () => {
+  const judged = (LiveRestoreEnabled: boolean, LocalNodeState: string): string[] =>
+    problems(liveRestore.judge({ ...INFO, LiveRestoreEnabled, Swarm: { LocalNodeState } }));
+  assert.deepEqual(judged(true, 'inactive'), []);
+  assert.deepEqual(judged(false, 'inactive'), ['off']);
+  assert.deepEqual(judged(false, 'active'), ['off-in-swarm']);
+  assert.deepEqual(judged(true, 'locked'), ['on-in-swarm']);
 });
 
 test('certificates are told before their end and after it, and domains without one', () => {

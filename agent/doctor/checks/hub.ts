@@ -39,7 +39,7 @@ export const hub = defineCheck({
     unreachable: {
       level: 'fail',
       says: 'The hub at {url} does not answer: no deployment comes. Apps and visitors are not affected.',
-      mend: 'Look with `curl -v {url}/healthz`; start the hub there, or open the way (firewall, DNS).',
+      mend: 'Look with `curl -v {url}/healthz`; start the hub there, or open the way (firewall, DNS). Where the hub has moved: `orkestr-agent hub URL`.',
     },
     'certificate-refused': {
       level: 'fail',
@@ -58,8 +58,8 @@ export const hub = defineCheck({
     },
     'other-hub': {
       level: 'fail',
-      says: 'The hub at {url} does not hold the key that this host was enrolled with.',
-      mend: 'If the hub was made anew: `orkestr-agent uninstall --purge`, then `orkestr-agent join --hub {url} --token -`. If not, somebody is in between.',
+      says: 'The hub at {url} is not the one that this host was enrolled with, or does not know it any more.',
+      mend: "If the hub was made anew, or this host was taken off it: `orkestr-agent leave` (the apps go), then the line of `orkestr hosts add NAME`; on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`. If not, somebody is in between.",
     },
     'pinned-key': {
       level: 'fail',

@@ -14,12 +14,12 @@ export const keys = defineCheck({
     'host-key-missing': {
       level: 'fail',
       says: '{path} is not there: this host cannot prove who it is.',
-      mend: 'Restore it from a backup, or `orkestr-agent uninstall --purge` and join again.',
+      mend: 'Restore it from a backup, or `orkestr-agent leave` and join again.',
     },
     'host-key-damaged': {
       level: 'fail',
       says: '{path} is not a whole ed25519 key pair: the hub refuses this host.',
-      mend: 'Restore it from a backup, or `orkestr-agent uninstall --purge` and join again.',
+      mend: 'Restore it from a backup, or `orkestr-agent leave` and join again.',
     },
     'secret-key-damaged': {
       level: 'fail',

@@ -148,7 +148,7 @@ export const FAULTS: readonly Fault[] = [
       undo(() => host.serveAgent());
     },
     finds: ['agent/identity', 'agent/absent'],
-    mend: /orkestr-agent join/,
+    mend: /orkestr-agent leave/,
   },
   {
     name: 'the proxy is stopped',
@@ -336,7 +336,7 @@ export const FAULTS: readonly Fault[] = [
       await host.serveAgent({ hub: { ...link, hubUrl: host.hubUrl, lastError, lastCode: 'ORK_SIGNATURE' } });
     },
     finds: ['hub/other-hub'],
-    mend: /orkestr-agent join/,
+    mend: /orkestr-agent leave/,
   },
   {
     name: "the hub's pinned key is damaged",

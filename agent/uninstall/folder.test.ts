@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { run } from '../lib/exec.ts';
+import { temporaryFolder } from '../test-bench.ts';
+import { removeFolder } from './folder.ts';
+
+const TIMEOUT = { timeoutMs: 10_000 };
+
+function stateAt(folder: string): string {
+  const state = join(folder, 'orkestr');
+  for (const name of ['agent/logs', 'proxy']) mkdirSync(join(state, name), { recursive: true });
+  for (const name of ['agent/logs/1', 'proxy/table', 'upgrade.json']) writeFileSync(join(state, name), '');
+  return state;
+}
+
+test('a folder goes with all that is in it, and one that is not there is no error', (t) => {
+  const state = stateAt(temporaryFolder(t));
+  assert.deepEqual(removeFolder(state), []);
+  assert.ok(!existsSync(state));
+  assert.deepEqual(removeFolder(state), []);
+});
+
+test('state that was moved to another disk by a mount is emptied, and the mount point is told', async (t) => {
+  const state = stateAt(temporaryFolder(t));
+  const disk = join(state, 'hub');
+  mkdirSync(disk);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], TIMEOUT);
+  try {
+    writeFileSync(join(disk, 'secret.key'), '');
+    assert.deepEqual(removeFolder(state), [`${disk} is a mount point: it is empty now, and stays`]);
+    assert.deepEqual(readdirSync(state), ['hub']);
+    assert.deepEqual(readdirSync(disk), []);
+  } finally {
+    await run('umount', [disk], TIMEOUT);
+  }
+});
+
+test('a link goes, what it leads to stays and is told', (t) => {
+  const folder = temporaryFolder(t);
+  const state = stateAt(folder);
+  const disk = join(folder, 'disk');
+  mkdirSync(disk);
+  writeFileSync(join(disk, 'hub.sqlite'), '');
+  symlinkSync(disk, join(state, 'hub'));
+  symlinkSync('nowhere', join(state, 'dangling'));
+  assert.deepEqual(removeFolder(state), [
+    `${join(state, 'hub')} led to ${disk}, and what is there stays: remove it yourself`,
+  ]);
+  assert.ok(!existsSync(state));
+  assert.ok(existsSync(join(disk, 'hub.sqlite')));
+});
