@@ -107,6 +107,11 @@ describe('what goes into a build', () => {
     assert.match(error.message, /no stage "last".*stages are first/);
   });
 
+  test('volumes of an image are told in the log, since they go with their container', async () => {
+    const { text } = await builder.build([`FROM ${DEBIAN}`, 'VOLUME ["/data"]']);
+    assert.match(text, /^warning: The image has the volumes \/data: each deployment begins with an empty one/m);
+  });
+
   test('what the engine is too old for is told with its line and the version, not as a slip of the pen', async () => {
     const { Version } = await builder.host.call('version', (docker) => docker.version());
     if (!Version.startsWith('20.10.')) return;

@@ -56,21 +56,29 @@ describe('the context of a build', () => {
 
   test('of a context that the engine had in the last build only what has changed is sent', async () => {
     const environmentId = randomUUID();
-    assert.equal(sent((await builder.build(COPY_ALL, { environmentId })).text), '4 of 4'); // the Dockerfile too
-    assert.equal(sent((await builder.build(COPY_ALL, { environmentId })).text), '0 of 4');
+    assert.equal(sent((await builder.build(COPY_ALL, { environmentId })).text), '3 of 3');
+    assert.equal(sent((await builder.build(COPY_ALL, { environmentId })).text), '0 of 3');
     await writeFile(inContext('sub/c'), 'other');
     await rm(inContext('a'));
     const lines = [...COPY_ALL, 'RUN cd /app && cat b sub/c && test ! -e a'];
     const { text } = await builder.build(lines, { environmentId });
-    assert.equal(sent(text), '2 of 3');
+    assert.equal(sent(text), '1 of 2');
     assert.match(text, /^bother$/m);
+  });
+
+  test('the Dockerfile that is built is no part of the context: a changed last line builds nothing else anew', async () => {
+    const environmentId = randomUUID();
+    const lines = [...COPY_ALL, 'RUN find /app'];
+    assert.doesNotMatch((await builder.build(lines, { environmentId })).text, /^\/app\/.*Dockerfile/m);
+    const { text } = await builder.build([...lines, 'CMD ["true"]'], { environmentId });
+    assert.match(text, /RUN find \/app \(cached\)/);
   });
 
   test('an environment has nothing of the context of another one', async () => {
     await builder.build(COPY_ALL, { environmentId: randomUUID() });
     await rm(inContext('a'));
     const { text } = await builder.build([...COPY_ALL, 'RUN ls /app'], { environmentId: randomUUID() });
-    assert.equal(sent(text), '3 of 3');
+    assert.equal(sent(text), '2 of 2');
     assert.doesNotMatch(text, /^a$/m);
   });
 
@@ -118,7 +126,6 @@ describe('the context of a build', () => {
       'D deep 755',
       'D deep/er 755',
       'D sub 755',
-      `F .orkestr/Dockerfile 644 0:0 ${at} `,
       `F .orkestr/settings 644 0:0 ${at} `,
       `F a 751 0:0 ${at} `,
       `F deep/er/kept 644 0:0 ${at} `,
@@ -139,6 +146,13 @@ describe('the context of a build', () => {
       },
     );
     assert.match(text, /^of the plan\nplan\nb$/m);
+  });
+
+  test('a file that is not in it is named, as one that a COPY wants of it', async () => {
+    await writeFile(inContext('.dockerignore'), 'a\n');
+    const error = await builder.failure([`FROM ${DEBIAN}`, 'COPY a /']);
+    assert.equal(error.code, 'ORK_BUILD_FAILED');
+    assert.match(error.message, /^There is no a for `COPY a \/`: .*\.dockerignore/);
   });
 
   test('a file that shrinks while it is sent ends the build and is named', async () => {

@@ -56,7 +56,7 @@ export async function solve(
     if (!watch.signal.aborted) buildLog.take(status);
   };
   try {
-    const context = await takeContext(contextOf(request, dockerfile), limits, systemClock, ending);
+    const context = await takeContext(contextOf(request), limits, systemClock, ending);
     session = await sessionFor(engine, request, dockerfile, context);
     const query = { ...queryOf(request, input), remote: 'client-session', session: session.id };
     const built = { imageId: null as string | null };
@@ -173,16 +173,13 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
   return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause });
 }
 
-function contextOf(request: BuildRequest, dockerfile: Dockerfile): AsyncGenerator<ContextEntry> {
-  const { plan, contextDirectory, revision } = request;
-  const files = new Map(plan.files.map(({ path, text }) => [path, text]));
-  files.set(plan.dockerfile.path, dockerfile.text);
-  const { rootDirectory } = plan;
+/** Without the text that is built, which goes over by itself: an image has the Dockerfile that its author wrote, or none. */
+function contextOf({ plan, contextDirectory, revision }: BuildRequest): AsyncGenerator<ContextEntry> {
   return contextEntries({
     directory: contextDirectory,
     dockerfilePath: plan.dockerfile.path,
-    rootDirectory,
-    files,
+    rootDirectory: plan.rootDirectory,
+    files: new Map(plan.files.map(({ path, text }) => [path, text])),
     revision,
   });
 }
