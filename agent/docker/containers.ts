@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRequest, ContainerRuntime, ContainerState } from '../deployment/ports.ts';
 import { cutText } from '../lib/cut.ts';
+import { killedByLimit } from '../lib/kernel-log.ts';
 import { LABEL } from '../lib/labels.ts';
 import { containerConfig } from './container-config.ts';
 import { killedForMemory, toState } from './container-state.ts';
@@ -194,8 +195,12 @@ function refuseForeign(info: ContainerInspectInfo, scope: string, request: Conta
 async function describe(info: ContainerInspectInfo, engine: Engine): Promise<ContainerState> {
   if (info.State.Running) return toState(info, await killedForMemory(info.State.Pid));
   const suspicious = info.State.ExitCode === 137 && !info.State.OOMKilled;
-  return toState(info, suspicious && (await toldOfOom(engine, info)));
+  return toState(info, suspicious && (await wasKilledForMemory(engine, info)));
 }
+
+/** The kernel's word first: an engine that looks too late, when the container's group is gone, never tells of it. */
+const wasKilledForMemory = async (engine: Engine, info: ContainerInspectInfo): Promise<boolean> =>
+  killedByLimit(info.Id, Date.parse(info.State.StartedAt)) || toldOfOom(engine, info);
 
 /** How much later than the end of its container an OOM kill may be told, on a host that has no time. */
 const LATE_SECONDS = 2;

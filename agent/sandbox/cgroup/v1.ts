@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { heldMemory, oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
-import { killsIn, lastRecord } from './kernel-log.ts';
+import { killsIn, lastRecord } from '../../lib/kernel-log.ts';
 import { forkRefusals, hasProcess, killTree, processCount, removeTree } from './processes.ts';
 import { CPU_PERIOD_US, cpuQuotaUs, ENGINE_CPU_SHARES, engineMemoryBytes, memoryBytes } from './shares.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isKillBelow, isOfHost } from './kernel-log.ts';
+import { isKillBelow, isKillOf, isOfHost } from './kernel-log.ts';
 
 const record = (victim: string): string =>
   `6,900,3767818003,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/a,task_memcg=${victim},task=tail,pid=1,uid=0`;
@@ -16,4 +16,12 @@ test('a kill because a limit was met is told from one because the host had no me
   assert.ok(!isOfHost(record('/orkestr-build-1')));
   const global = 'oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=x,mems_allowed=0,global_oom';
   assert.ok(isOfHost(`6,900,1,-;${global},task_memcg=/orkestr-build-1,task=node,pid=1,uid=0`));
+});
+
+test('a kill by the limit of a container is known by its id, however the engine names groups', () => {
+  const id = 'c0ffee'.padEnd(64, '0');
+  assert.ok(isKillOf(id, record(`/docker/${id}`)));
+  assert.ok(isKillOf(id, record(`/orkestr-apps.slice/docker-${id}.scope`)));
+  assert.ok(!isKillOf(id, record(`/docker/${id.replace('c', 'd')}`)));
+  assert.ok(!isKillOf(id, '6,900,1,-;oom-kill:constraint=CONSTRAINT_NONE,task_memcg=/docker/'.concat(id, ',task=x')));
 });

@@ -1,11 +1,13 @@
 /**
  * Out-of-memory kills from the kernel's log (/dev/kmsg, kernel: ABI/testing/dev-kmsg). Under cgroup v1 a kill is counted
- * only in the group of its victim, which is gone with the RUN that died; the log still names it.
+ * only in the group of its victim, which is gone with what died; the log still names it.
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import type { CgroupReading } from './cgroup.ts';
+import { uptime } from 'node:os';
 
 const RECORD_BYTES = 8192;
+/** By how much the kernel's clock and the engine's may differ. */
+const SKEW_MS = 1000;
 
 /** Sequence number of the newest record; -1 where the log cannot be read (a container without the device). */
 export function lastRecord(): number {
@@ -16,8 +18,14 @@ export function lastRecord(): number {
   return last;
 }
 
-/** Kills below control group `parent` ("/name") in the records after `since`, and those of them that no limit was the cause of. */
-export function killsIn(parent: string, since: number): Pick<CgroupReading, 'oomKills' | 'hostOomKills'> {
+export interface Kills {
+  readonly oomKills: number;
+  /** Those of them that no limit was the cause of: the host had no memory left. */
+  readonly hostOomKills: number;
+}
+
+/** Kills below control group `parent` ("/name") in the records after `since`. */
+export function killsIn(parent: string, since: number): Kills {
   let [oomKills, hostOomKills] = [0, 0];
   readRecords((sequence, text) => {
     if (sequence <= since || !isKillBelow(parent, text)) return;
@@ -27,13 +35,35 @@ export function killsIn(parent: string, since: number): Pick<CgroupReading, 'oom
   return { oomKills, hostOomKills };
 }
 
+/**
+ * Whether the limit of a container has killed a process of it from `since` on (ms since the epoch). Engines name its control
+ * group by its id: "/docker/ID", "docker-ID.scope".
+ */
+export function killedByLimit(containerId: string, since: number): boolean {
+  const bootedAt = Date.now() - uptime() * 1000;
+  let found = false;
+  readRecords((_sequence, text) => {
+    found ||= isKillOf(containerId, text) && bootedAt + momentOf(text) >= since - SKEW_MS;
+  });
+  return found;
+}
+
+export const isKillOf = (containerId: string, text: string): boolean =>
+  victimOf(text)?.includes(containerId) === true && !isOfHost(text);
+
+/** ms since the host booted: the third field of a record has microseconds. */
+const momentOf = (text: string): number => Number(text.split(',', 3)[2]) / 1000;
+
 /** A group that met its limit is named as the constraint (mm/oom_kill.c of Linux). */
 export const isOfHost = (text: string): boolean => !text.includes('constraint=CONSTRAINT_MEMCG');
 
 export function isKillBelow(parent: string, text: string): boolean {
-  const victim = /oom-kill:.*\btask_memcg=([^,]+)/.exec(text)?.[1];
+  const victim = victimOf(text);
   return victim !== undefined && (victim === parent || victim.startsWith(`${parent}/`));
 }
+
+/** Control group of the process that was killed. */
+const victimOf = (text: string): string | undefined => /oom-kill:.*\btask_memcg=([^,]+)/.exec(text)?.[1];
 
 /** The log is a ring in memory: reading all of it takes a few milliseconds. */
 function readRecords(each: (sequence: number, text: string) => void): void {
