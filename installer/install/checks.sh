@@ -92,7 +92,11 @@ check_hub() {
     6) problem "The name of the hub $hub is not known here." 'Check the address, and DNS of this host.' && return 0 ;;
     7) problem "Nothing listens at $hub." 'Check address and port, and the firewalls on the way.' && return 0 ;;
     28) problem "The hub $hub did not answer in 15 s." 'Check the firewalls on the way.' && return 0 ;;
-    51 | 60) problem "The certificate of $hub is not trusted here." 'Give the hub one of a known CA, or trust its CA here: update-ca-certificates' && return 0 ;;
+    51 | 60)
+      problem "The certificate of $hub is not trusted here: $(printf '%s\n' "$answer" | head -n 1)" \
+        "Give the hub one of a known CA, or trust its CA here: update-ca-certificates. Not valid yet, or no longer? This host's clock says $(date -u +%F)."
+      return 0
+      ;;
     *) problem "The hub $hub cannot be reached: $answer" 'Check the address, and that the hub runs.' && return 0 ;;
   esac
   case $answer in

@@ -32,3 +32,14 @@ test('with curl it is looked at once, before', async (t) => {
   assert.equal((await host.run('! has curl || check_hub; check_hub_late', ...TO_HUB)).code, 0);
   assert.equal(host.calls().filter((call) => call.startsWith('curl')).length, 1);
 });
+
+test("a certificate that is refused is told with curl's reason, and with this host's date", async (t) => {
+  const host = new ScriptedHost(t);
+  const stdout = 'curl: (60) SSL certificate problem: certificate is not yet valid\nMore details here: …\n';
+  host.program('curl', { [HEALTH]: { code: 60, stdout } });
+  const { stderr } = await host.run('check_hub', ...TO_HUB);
+  assert.match(
+    stderr,
+    /^problem .* not trusted here: .*certificate is not yet valid\n .*clock says \d{4}-\d\d-\d\d\.\n$/,
+  );
+});

@@ -5,8 +5,11 @@ SNAP_UNIT=snap.docker.dockerd.service
 check_engine() {
   case $(engine_info) in
     *'"DockerRootDir":"/var/snap/'*) refuse_snap ;;
+    *'"BuildahVersion"'*) refuse_podman ;;
     '')
-      if has_unit "$SNAP_UNIT"; then
+      if is_podman_docker; then
+        refuse_podman
+      elif has_unit "$SNAP_UNIT"; then
         refuse_snap
       elif ! has_engine && ! has apt-get && ! has_moby; then
         problem 'There is no Docker Engine, and this distribution has none of its own.' \
@@ -20,6 +23,14 @@ refuse_snap() {
   problem 'Docker Engine is a snap here: it sees no files of orkestr, and its updates stop what it runs.' \
     "Take it off (snap remove docker: what its containers and volumes hold goes with it). The distribution's is then installed."
 }
+
+# It answers like Docker Engine and is none: no live-restore, other networks. And its program would be in the way of Docker's package.
+refuse_podman() {
+  problem 'Podman stands in for Docker Engine here: orkestr needs the real one, which runs beside Podman.' \
+    "Take the stand-in off, Podman itself stays: apt-get remove podman-docker (or dnf). The distribution's Docker Engine is then installed."
+}
+
+is_podman_docker() { has docker && head -c 512 "$(command -v docker)" | grep -aq podman; }
 
 # By what it prints: in a chroot systemctl ends well without having looked.
 has_unit() { [ -n "$(systemctl cat "$1" 2>/dev/null)" ]; }

@@ -54,6 +54,16 @@ test('one of a snap is refused before anything changes, whether it runs or not',
   }
 });
 
+test('Podman in the place of Docker Engine is refused before anything changes, whether it answers or not', async (t) => {
+  const standIn = hostWith(t, NONE);
+  standIn.program('apt-get', {});
+  standIn.programText('docker', 'exec /usr/bin/podman "$@"');
+  for (const host of [hostWith(t, '{"BuildahVersion":"1.28.2","LiveRestoreEnabled":false}'), standIn]) {
+    const { stderr } = await host.run('check_engine; echo "$problems" >&2');
+    assert.match(stderr, /^problem {2}Podman stands in .*\n.*apt-get remove podman-docker[^]*\n1\n$/);
+  }
+});
+
 test('a systemctl that looks at nothing, as in a chroot, is not taken for an answer', async (t) => {
   const host = hostWith(t, NONE);
   host.program('systemctl', { '*': { code: 0, stderr: 'Running in chroot, ignoring command\n' } });

@@ -100,11 +100,13 @@ describe('the pages of docs/', () => {
   const token = async (): Promise<string> => first.must(['cat', '/etc/orkestr/admin-token']);
   const installOffline = (command: string): Promise<string> =>
     type(`${command.replace('install.sh', `${RELEASE_ON_HOST}/install.sh`)} --offline ${RELEASE_ON_HOST}`);
-  const installHub = (): Promise<string> => {
-    // A lab has no domain that a CA could look up: the hub is reached without TLS.
-    const lab = `--listen 0.0.0.0:7700 --public-url ${hubUrl} --allow-http`;
-    return installOffline(INSTALL_HUB.replace('--domain hub.example.com', lab));
-  };
+  /** A lab has no domain that a CA could look up: the hub is reached without TLS. */
+  const withoutDomain = (command: string): string =>
+    command.replace(/--domain \S+/, `--listen 0.0.0.0:7700 --public-url ${hubUrl} --allow-http`);
+  const installHub = (): Promise<string> => installOffline(withoutDomain(INSTALL_HUB));
+  /** What wants a terminal to ask on for the name of the host. */
+  const typeWithName = (command: string, on: LabHost): Promise<string> =>
+    type(`printf '${on.name}\\n' | script --quiet --return --command '${command}' /dev/null`, on);
 
   test('install.md', async () => {
     const fetch = install.take('curl -fsSLO https://releases.example.com/orkestr/1.0.0/install.sh');
@@ -235,6 +237,8 @@ describe('the pages of docs/', () => {
     const back = 'orkestr-agent upgrade --version "$(basename "$(readlink /opt/orkestr/previous)")" --allow-downgrade';
     await type(page.take(back), second);
     assert.notEqual(await runs(second), NEXT);
+    await type(page.take('orkestr-agent upgrade --version V').replace('V', NEXT), second);
+    assert.equal(await runs(second), NEXT);
     assert.deepEqual(page.left, []);
   });
 
@@ -259,14 +263,30 @@ describe('the pages of docs/', () => {
     await commit('<h1>two</h1>');
     await type('git push orkestr main && orkestr logs --follow');
     assert.match(await visit(OWN_DOMAIN), /two/);
+
+    const another = (await type(page.take('orkestr-hub token'))).trim();
+    await type(`orkestr login ${HUB_URL} --token -`, first, another);
+    // There is one address in a lab; what is typed is the same.
+    await type(
+      page.take('orkestr-agent hub https://new.example.com').replace('https://new.example.com', hubUrl),
+      second,
+    );
+    const installed = 'sh /opt/orkestr/current/install.sh --hub-here';
+    for (const domain of ['hub', 'new']) {
+      const again = page.take(`${installed} --domain ${domain}.example.com --email you@example.com`);
+      await type(withoutDomain(again));
+    }
+    await typeWithName(page.take('orkestr-agent leave'), second);
+    assert.equal((await second.run(['test', '-e', '/var/lib/orkestr/agent'])).code, 1);
+    const line = await type('orkestr hosts join-token vps-2 --json');
+    await type((JSON.parse(line) as { installCommand: string }).installCommand, second);
+    await type('systemctl is-active orkestr-agent', second);
     assert.deepEqual(page.left, []);
   });
 
   test('uninstall.md', async () => {
     const page = new Page('uninstall');
-    // It wants a terminal to ask on.
-    const asked = page.take('orkestr-agent uninstall');
-    await type(`printf 'vps-2\\n' | script --quiet --return --command '${asked}' /dev/null`, second);
+    await typeWithName(page.take('orkestr-agent uninstall'), second);
     assert.equal((await second.run(['test', '-e', '/opt/orkestr'])).code, 1);
     await type(page.take('orkestr hosts remove vps-2 --yes'));
     await type(page.take('orkestr-agent uninstall --keep-data'));
