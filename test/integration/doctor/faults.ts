@@ -148,7 +148,7 @@ export const FAULTS: readonly Fault[] = [
       undo(() => host.serveAgent());
     },
     finds: ['agent/identity', 'agent/absent'],
-    mend: /orkestr-agent leave/,
+    mend: /orkestr-agent join/,
   },
   {
     name: 'the proxy is stopped',
