@@ -45,8 +45,7 @@ export class CpuSamples {
   }
 }
 
-export async function measureCpu(plan: CpuPlan, log: Log): Promise<CpuSamples> {
-  const samples = new CpuSamples();
+export async function measureCpu(plan: CpuPlan, samples: CpuSamples, log: Log): Promise<void> {
   for (let round = 0; round <= plan.rounds; round += 1) {
     for (const name of plan.cases) {
       const line: string[] = [];
@@ -65,7 +64,6 @@ export async function measureCpu(plan: CpuPlan, log: Log): Promise<CpuSamples> {
       log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${name.padEnd(9)} ${line.join('  ')}`);
     }
   }
-  return samples;
 }
 
 /** The first is another one each round: whoever runs after a heavy neighbour finds the caches as that left them. */
