@@ -8,7 +8,7 @@ import type { Failpoint } from './failpoint.ts';
 import type { DeploymentLogs } from './log.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Ports, StepLog } from './ports.ts';
-import type { DeploymentJournal, StepRecord } from './records.ts';
+import type { DeploymentJournal, DeploymentReport, JobRecord, StepRecord } from './records.ts';
 import type { StepContext } from './step.ts';
 
 export interface RunnerParts {
@@ -87,7 +87,22 @@ export function contextOf(
   };
 }
 
+/**
+ * Visitors are on this deployment: its cutover is recorded, or it was adopted after the loss of the journal and its job came
+ * again. Nothing of it may be taken back then.
+ */
+export const isPastFlip = ({ parts, job }: Run): boolean =>
+  parts.journal.live(job.environment.id)?.deploymentId === job.deploymentId;
+
 export const timestampOf = (ports: Pick<Ports, 'clock'>): string => new Date(ports.clock.now()).toISOString();
+
+/** How a deployment stands from now on, for the hub. @param more its error, or its release */
+export const reportOf = (
+  { ports }: Pick<RunnerParts, 'ports'>,
+  { deploymentId, generation }: Pick<JobRecord, 'deploymentId' | 'generation'>,
+  status: DeploymentReport['status'],
+  more: Pick<DeploymentReport, 'error' | 'release'> = {},
+): DeploymentReport => ({ kind: 'deployment', deploymentId, generation, status, at: timestampOf(ports), ...more });
 
 export const emptyStep = (name: StepName, startedAt: string): StepRecord => ({
   name,
