@@ -64,7 +64,7 @@ const RECONCILE_EVERY_MS = 60_000;
 /** The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. */
 const FIRST_ROUND_MS = 15_000;
 const KEEP_DEPLOYMENTS = 20;
-/** Together with the two below less than main.ts gives for the whole. */
+/** Together with the two below less than serve.ts gives for the whole. */
 const STOP_RUNNING_MS = 8000;
 const STOP_SANDBOX_MS = 8000;
 const STOP_ROUND_MS = 2000;

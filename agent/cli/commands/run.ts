@@ -1,13 +1,48 @@
 /** `orkestr-agent run JOB.json`: one deployment without a hub, through the same runner. */
 import { randomUUIDv7 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { OrkestrError } from '../protocol/errors.ts';
-import { Job, JOB_VERSION } from '../protocol/job.ts';
-import type { StepName } from '../protocol/steps.ts';
-import type { Agent } from './compose.ts';
-import type { DeploymentReport } from './deployment/records.ts';
+import type { Command } from 'commander';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { Job, JOB_VERSION } from '../../../protocol/job.ts';
+import { makeLogger } from '../../../protocol/service/logger.ts';
+import type { StepName } from '../../../protocol/steps.ts';
+import { buildAgent } from '../../compose.ts';
+import type { Agent } from '../../compose.ts';
+import { readConfig } from '../../config.ts';
+import type { DeploymentReport } from '../../deployment/records.ts';
+import { localIdentity } from '../../identity.ts';
+import { systemClock } from '../../lib/clock.ts';
 
-export interface LocalResult {
+/** Adds `run`. */
+export function addRunCommand(cli: Command): void {
+  cli.command('run <job>').description('one deployment from a job file, without a hub').action(runFile);
+}
+
+async function runFile(path: string): Promise<void> {
+  const config = readConfig();
+  const identity = localIdentity(config.stateFolder, systemClock.now());
+  if (identity.hub !== null) {
+    throw new OrkestrError('ORK_CONFLICT', `This host belongs to the hub ${identity.hub.url}: deploy through it.`);
+  }
+  // Progress is on stderr, the result alone on stdout.
+  const agent = await buildAgent(config, identity, makeLogger('agent', 'silent'));
+  try {
+    const job = readJob(
+      path,
+      identity.hostId,
+      (environmentId) => agent.journal.nextGeneration(environmentId),
+      systemClock.now(),
+    );
+    process.once('SIGINT', () => agent.dispatcher.cancel(job.deploymentId));
+    const result = await runJob(agent, job, (text) => void process.stderr.write(text));
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+    process.exitCode = result.ok ? 0 : 1;
+  } finally {
+    await agent.stop();
+  }
+}
+
+interface LocalResult {
   readonly ok: boolean;
   readonly deployment: DeploymentReport;
   /** Duration of each step that ended, ms. */
@@ -18,7 +53,7 @@ export interface LocalResult {
  * The job in `path`. What a hub would set may be left out: ids of the deployment, its generation and the host.
  * @throws OrkestrError ORK_INVALID naming the field
  */
-export function readJob(path: string, hostId: string, generation: (environmentId: string) => number, now: number): Job {
+function readJob(path: string, hostId: string, generation: (environmentId: string) => number, now: number): Job {
   let body: Record<string, unknown>;
   try {
     body = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
@@ -40,7 +75,7 @@ export function readJob(path: string, hostId: string, generation: (environmentId
 }
 
 /** Accepts the job and goes with it to its end. Progress goes to `tell`, line by line or as raw log output. */
-export async function runJob(agent: Agent, job: Job, tell: (text: string | Buffer) => void): Promise<LocalResult> {
+async function runJob(agent: Agent, job: Job, tell: (text: string | Buffer) => void): Promise<LocalResult> {
   const ms: Partial<Record<StepName, number>> = {};
   let final: DeploymentReport | null = null;
   const ended = Promise.withResolvers<void>();

@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { BuildPlan } from '../protocol/steps.ts';
-import { appFolder, planOf } from '../test/fixtures/plan-of.ts';
+import { BuildPlan } from '../../protocol/steps.ts';
+import { appFolder, planOf } from '../../test/fixtures/plan-of.ts';
 
 const run = promisify(execFile);
-const MAIN = join(import.meta.dirname, 'main.ts');
+const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
 const agent = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
   run(process.execPath, [MAIN, 'analyze', ...args], { env: { PATH: '/usr/bin:/bin' } }).then(

@@ -3,12 +3,26 @@ import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { OrkestrError } from '../protocol/errors.ts';
-import { Uuid } from '../protocol/ids.ts';
-import { STEP_NAMES, StepName } from '../protocol/steps.ts';
-import { logPath } from './deployment/log.ts';
+import type { Command } from 'commander';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { Uuid } from '../../../protocol/ids.ts';
+import { STEP_NAMES, StepName } from '../../../protocol/steps.ts';
+import { logFolder } from '../../compose.ts';
+import { readConfig } from '../../config.ts';
+import { logPath } from '../../deployment/log.ts';
 
-export interface LogsRequest {
+/** Adds `logs`. */
+export function addLogsCommand(cli: Command): void {
+  cli
+    .command('logs [deployment]')
+    .description('step logs of a deployment, the newest by default')
+    .option('--step <step>', 'of one step only')
+    .action((deploymentId: string | undefined, { step }: { step?: string }) =>
+      printLogs({ folder: logFolder(readConfig()), deploymentId, step }, process.stdout),
+    );
+}
+
+interface LogsRequest {
   readonly folder: string;
   /** Absent: the one that was written last. */
   readonly deploymentId?: string | undefined;
@@ -17,7 +31,7 @@ export interface LogsRequest {
 }
 
 /** @throws OrkestrError ORK_NOT_FOUND, ORK_INVALID */
-export async function printLogs(request: LogsRequest, out: Writable): Promise<void> {
+async function printLogs(request: LogsRequest, out: Writable): Promise<void> {
   const deploymentId = request.deploymentId ?? newest(request.folder);
   if (!Uuid.safeParse(deploymentId).success) throw new OrkestrError('ORK_INVALID', 'A deployment id is a UUID.');
   const paths = stepsOf(request.step).map((step) => ({ step, path: logPath(request.folder, deploymentId, step) }));

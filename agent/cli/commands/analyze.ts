@@ -1,14 +1,40 @@
 /** `orkestr-agent analyze`: the build plan of a folder, without a deployment, an engine or a hub. */
 import { realpath } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
-import { BuildSettings } from '../protocol/build-settings.ts';
-import { OrkestrError } from '../protocol/errors.ts';
-import { RepositoryPath } from '../protocol/ids.ts';
-import type { BaseImages } from './detect/base-images.ts';
-import { describePlan } from './detect/describe.ts';
-import { planBuild } from './detect/index.ts';
+import type { Command } from 'commander';
+import { BuildSettings } from '../../../protocol/build-settings.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { RepositoryPath } from '../../../protocol/ids.ts';
+import { readConfig } from '../../config.ts';
+import type { BaseImages } from '../../detect/base-images.ts';
+import { describePlan } from '../../detect/describe.ts';
+import { planBuild } from '../../detect/index.ts';
 
-export interface AnalyzeOptions {
+const ANALYZE_HELP = `
+Examples:
+  $ orkestr-agent analyze .                   # plan, where each fact was read, warnings, and the Dockerfile
+  $ orkestr-agent analyze . --root apps/web   # one app of a workspace
+  $ orkestr-agent analyze . --json | jq -r .dockerfile.text
+
+Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;
+
+/** Adds `analyze`. */
+export function addAnalyzeCommand(cli: Command): void {
+  cli
+    .command('analyze <path>')
+    .description('how a repository would be built and started, and why')
+    .option('--json', 'the plan for programs')
+    .option('--root <folder>', 'root directory of the app')
+    .option('--dockerfile <path>', 'another Dockerfile than the one called so')
+    .option('--detector <name>', 'the only one to ask')
+    .option('--runtime-version <version>', 'instead of what the repository asks for')
+    .addHelpText('after', ANALYZE_HELP)
+    .action((path: string, options: AnalyzeOptions) =>
+      printPlan(path, options, readConfig().baseImages, process.stdout),
+    );
+}
+
+interface AnalyzeOptions {
   readonly json?: true;
   readonly root?: string;
   readonly dockerfile?: string;
@@ -17,7 +43,7 @@ export interface AnalyzeOptions {
 }
 
 /** @throws OrkestrError ORK_INVALID, and what an analysis throws */
-export async function printPlan(
+async function printPlan(
   path: string,
   { json, root = '.', ...given }: AnalyzeOptions,
   baseImages: BaseImages,
