@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { EdgeSettings } from '../protocol/edge.ts';
 import { ERRORS } from '../protocol/errors.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
+import { fieldLines } from './field-lines.ts';
 import type { Answer } from './policy/policy.ts';
 
 /** An answer of the proxy in place of the app's. */
@@ -104,6 +105,5 @@ export function sendAnswer(res: ServerResponse, { status, headers, body }: Answe
 export function rawPage(failure: Failure): string {
   const { status, headers, body } = pageAnswer(failure, undefined, {});
   const fields = [...headers, 'Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close'];
-  const lines = fields.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${fields[index + 1] ?? ''}\r\n`] : []));
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(fields)}\r\n${body}`;
 }

@@ -81,6 +81,17 @@ export class Fields {
   valueEnd(index: number): number {
     return this.#at[index * SLOTS + 3] as number;
   }
+
+  /** All values of a field as one, or undefined. @param name lower-case */
+  named(bytes: Buffer, name: string): string | undefined {
+    const values: string[] = [];
+    for (let index = 0; index < this.count; index += 1) {
+      const field = bytes.toString('latin1', this.line(index), this.nameEnd(index));
+      if (field.toLowerCase() !== name) continue;
+      values.push(bytes.toString('latin1', this.valueStart(index), this.valueEnd(index)));
+    }
+    return values.length > 0 ? values.join(', ') : undefined;
+  }
 }
 
 /** Whether the bytes ended where a CR LF was expected. */
