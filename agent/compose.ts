@@ -1,9 +1,8 @@
-/** The composition root: the only place where the real adapters are built and plugged together. */
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+/** The composition root: the parts of the agent, plugged together on its host. */
+import { chmodSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
-import { OrkestrError } from '../protocol/errors.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
 import { isInstalled } from '../protocol/service/installation.ts';
 import type { Logger } from '../protocol/service/logger.ts';
@@ -16,20 +15,15 @@ import { PIPELINE } from './deployment/pipeline.ts';
 import type { Ports } from './deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
 import { revive } from './deployment/revive.ts';
-import { makeContainerRuntime } from './docker/containers.ts';
-import { makeEngine } from './docker/engine.ts';
-import type { Engine } from './lib/engine.ts';
-import { makeImageStore } from './docker/images.ts';
 import { watchStarts } from './docker/starts.ts';
-import { makeFirewall } from './firewall/firewall.ts';
-import type { Firewall } from './firewall/firewall.ts';
-import { makeSourceControl } from './git/source-control.ts';
 import { DEFAULT_TIMING } from './hub-link/connection.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
 import { noUpgrades } from './hub-link/upgrades.ts';
 import type { HostUpgrades } from './hub-link/upgrades.ts';
-import { hostSigner, readIdentity, scopeOf } from './identity.ts';
+import { buildHost, gitFolder } from './host.ts';
+import type { Host } from './host.ts';
+import { hostSigner, scopeOf } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { openJournal } from './journal/journal.ts';
 import type { Journal } from './journal/journal.ts';
@@ -40,9 +34,6 @@ import { takeReports } from './local-reports.ts';
 import type { LocalReport } from './local-reports.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { makeReconciler } from './reconcile.ts';
-import { makeImageRegistry } from './registry/pull.ts';
-import { makeImageBuilder } from './sandbox/builder.ts';
-import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { agentView, namesOf } from './status/agent-view.ts';
 import type { AgentView } from './status/check.ts';
@@ -56,7 +47,6 @@ import { hostUpgrades } from './upgrade/host-upgrades.ts';
 import { layoutAt } from './upgrade/layout.ts';
 import { lastUpgrade } from './upgrade/record.ts';
 import { systemServices } from './upgrade/services.ts';
-import { makeWorkspaces } from './workspaces.ts';
 
 export const VERSION = manifest.version;
 
@@ -70,49 +60,6 @@ const STOP_SANDBOX_MS = 8000;
 const STOP_ROUND_MS = 2000;
 
 export const logFolder = (config: Config): string => join(config.stateFolder, 'logs');
-const gitFolder = (config: Config): string => join(config.stateFolder, 'git');
-
-/** What this agent has on its machine, marked with its scope. */
-export interface Host {
-  readonly engine: Engine;
-  readonly firewall: Firewall;
-  readonly sandbox: Sandbox;
-  readonly ports: Ports;
-  listWorkspaces(): Promise<readonly string[]>;
-}
-
-export function buildHost(config: Config, hostId: string): Host {
-  const scope = scopeOf(hostId);
-  const engine = makeEngine({ socketPath: config.dockerSocket });
-  const firewall = makeFirewall({ scope });
-  const sandbox = makeSandbox({
-    scope,
-    stateDirectory: join(config.stateFolder, 'sandbox'),
-    runDirectory: config.sandboxFolder,
-    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
-    slots: config.buildSlots,
-    diskMiB: config.buildDiskMiB,
-  });
-  const images = makeImageStore(engine, { scope });
-  const workspaces = makeWorkspaces(join(config.stateFolder, 'workspaces'));
-  return {
-    engine,
-    firewall,
-    sandbox,
-    listWorkspaces: () => workspaces.list(),
-    ports: {
-      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config) }),
-      builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
-      images,
-      registry: makeImageRegistry(engine, { scope }),
-      containers: makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() }),
-      proxy: makeProxyClient(config.proxySocket),
-      workspaces,
-      clock: systemClock,
-      baseImages: config.baseImages,
-    },
-  };
-}
 
 export interface Agent {
   readonly identity: Identity;
@@ -326,15 +273,4 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   } finally {
     over.abort();
   }
-}
-
-/** @throws OrkestrError ORK_CONFIG when there is none yet */
-export function requireIdentity(config: Config): Identity {
-  const identity = readIdentity(config.stateFolder);
-  if (identity) return identity;
-  const there = existsSync(config.stateFolder) ? 'has no identity' : 'does not exist';
-  throw new OrkestrError(
-    'ORK_CONFIG',
-    `ORKESTR_AGENT_STATE: ${config.stateFolder} ${there}. Join a hub first: orkestr-agent join --hub URL --token TOKEN.`,
-  );
 }

@@ -1,6 +1,6 @@
 /** Who this host is: its id, its ed25519 key, and the hub it belongs to with that hub's pinned key. */
 import { createHash, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EnrolAnswer } from '../protocol/agent-link.ts';
@@ -41,6 +41,17 @@ export function readIdentity(stateFolder: string): Identity | null {
   } catch (cause) {
     throw new OrkestrError('ORK_CONFIG', `${path} is not a readable identity.`, { cause });
   }
+}
+
+/** @throws OrkestrError ORK_CONFIG when there is none yet */
+export function requireIdentity(stateFolder: string): Identity {
+  const identity = readIdentity(stateFolder);
+  if (identity) return identity;
+  const there = existsSync(stateFolder) ? 'has no identity' : 'does not exist';
+  throw new OrkestrError(
+    'ORK_CONFIG',
+    `ORKESTR_AGENT_STATE: ${stateFolder} ${there}. Join a hub first: orkestr-agent join --hub URL --token TOKEN.`,
+  );
 }
 
 /** The identity of a host without a hub, made when there is none. */

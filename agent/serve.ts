@@ -3,8 +3,9 @@ import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
-import { buildAgent, requireIdentity } from './compose.ts';
+import { buildAgent } from './compose.ts';
 import { readConfig } from './config.ts';
+import { requireIdentity } from './identity.ts';
 
 /** From the first signal to a hard end, ms. */
 const SHUTDOWN_MS = 20_000;
@@ -14,7 +15,7 @@ export async function serve(): Promise<void> {
   const config = readConfig();
   const log = makeLogger('agent', config.logLevel);
   const supervisor = makeSupervisor(config.supervisor, log);
-  const agent = await buildAgent(config, requireIdentity(config), log);
+  const agent = await buildAgent(config, requireIdentity(config.stateFolder), log);
   // Pings only while the event loop turns and the journal answers.
   const ping = (): void => {
     try {

@@ -1,9 +1,8 @@
 /** `orkestr-agent firewall`. */
 import type { Command } from 'commander';
-import { requireIdentity } from '../../compose.ts';
 import { readConfig } from '../../config.ts';
 import { makeFirewall } from '../../firewall/firewall.ts';
-import { scopeOf } from '../../identity.ts';
+import { requireIdentity, scopeOf } from '../../identity.ts';
 
 const FIREWALL_HELP = `
 Examples:
@@ -23,7 +22,7 @@ export function addFirewallCommand(cli: Command): void {
 
 /** At boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service): it needs no other process of ours. */
 async function setRules(): Promise<void> {
-  const { hostId } = requireIdentity(readConfig());
+  const { hostId } = requireIdentity(readConfig().stateFolder);
   await makeFirewall({ scope: scopeOf(hostId) }).ensure();
   process.stdout.write('The rules that keep apps in are in place.\n');
 }
