@@ -26,7 +26,7 @@ export const Identity = z.object({
 export type Identity = z.infer<typeof Identity>;
 
 /** Signs as this host. The key stays inside. */
-export type HostSigner = (text: string) => string;
+type HostSigner = (text: string) => string;
 
 /** First 8 hex digits of SHA-256 of the host id: what marks everything that this agent makes on the machine. */
 export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);
@@ -71,7 +71,7 @@ export function hostSigner(stateFolder: string): HostSigner {
   return (text) => signText(text, pair.privateKey);
 }
 
-export interface Enrolment {
+interface Enrolment {
   readonly hubUrl: string;
   readonly joinToken: string;
   readonly name: string;

@@ -29,7 +29,7 @@ export interface ReconcileParts {
   readonly log: Logger;
 }
 
-export interface Reconciler {
+interface Reconciler {
   /** One round and what it revives; a call during a round waits for that one and does no second. Never throws. */
   run(): Promise<void>;
   /** Something has changed: a round soon, and after the one that is under way. */

@@ -149,7 +149,7 @@ export interface Upgrades {
   hostConnected(hostId: string): Promise<void>;
 }
 
-export interface UpgradeRequest {
+interface UpgradeRequest {
   readonly teamId: string;
   readonly version: string;
   /** In the order in which they are upgraded. */

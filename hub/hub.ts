@@ -30,7 +30,7 @@ const MADE = {
 
 export const systemClock: Clock = { now: () => new Date() };
 
-export interface RunningHub {
+interface RunningHub {
   /** Where it listens; may differ from its public URL. */
   readonly listenUrl: string;
   readonly deps: HubDeps;

@@ -61,7 +61,7 @@ export const HealthCheck = z.discriminatedUnion('kind', [
 export type HealthCheck = z.infer<typeof HealthCheck>;
 
 /** Linux capabilities that an environment may ask for on top of none. A closed list: nothing here escapes a container. */
-export const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);
+const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);
 
 /** Resources of the running app. */
 export const Limits = z.object({

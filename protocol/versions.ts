@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = 2;
 export const OLDEST_PROTOCOL = 1;
 
 /** What a peer can speak, both ends included. */
-export interface SpokenVersions {
+interface SpokenVersions {
   readonly oldest: number;
   readonly newest: number;
 }

@@ -45,7 +45,7 @@ export const BODY_TOO_LARGE = coded('ORK_TOO_LARGE', 'The body of the request is
 export const TOO_MANY_REQUESTS = coded('ORK_TOO_MANY_REQUESTS', 'Too many requests came from your network address.');
 
 /** Pages of an environment that stand in for ours, by status. */
-export type OwnPages = EdgeSettings['errorPages'];
+type OwnPages = EdgeSettings['errorPages'];
 
 interface Page {
   readonly type: string;

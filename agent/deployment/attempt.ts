@@ -30,7 +30,7 @@ const CUT_SHORT_MS = 60_000;
 export const isPassing = (error: unknown): error is OrkestrError =>
   error instanceof OrkestrError && PASSING.has(error.code);
 
-export interface Attempt<T> {
+interface Attempt<T> {
   act(signal: AbortSignal): Promise<T>;
   readonly limitMs: number;
   /** How long it may go on after an abort. */

@@ -1,9 +1,9 @@
 /**
  * What the deployment domain needs from the world, as narrow interfaces. Adapters in docker/, git/, sandbox/,
- * proxy-client/ and journal/ implement them; main.ts builds the real ones. Every call has a deadline inside the adapter
+ * proxy-client/ and journal/ implement them; host.ts builds the real ones. Every call has a deadline inside the adapter
  * and throws OrkestrError with a code that names whose fault it was.
  */
-import type { BuildLimits, Domain, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
+import type { BuildLimits, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
 import type {
   CertificateList,
   DrainAnswer,
@@ -16,7 +16,6 @@ import type {
   HoldRequest,
   ResumeRequest,
   TableView,
-  TargetAddress,
   UpstreamRemoved,
   WatchAnswer,
   WatchRequest,
@@ -231,5 +230,3 @@ export interface Ports {
   /** Image names that generated Dockerfiles start from, from this host's config. */
   readonly baseImages: BaseImages;
 }
-
-export type { BuildPlan, Domain, TargetAddress };

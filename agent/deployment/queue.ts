@@ -17,7 +17,7 @@ export interface QueueItem {
   readonly kind: Job['kind'];
 }
 
-export interface DeploymentQueue {
+interface DeploymentQueue {
   /** @throws OrkestrError ORK_QUEUE_FULL */
   checkRoom(): void;
   /** Queue one; a deployment that waits or runs already is not queued twice. Never refuses: ask `checkRoom` before. */

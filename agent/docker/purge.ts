@@ -6,7 +6,7 @@ import { isOurImage, LABEL, namesOfOurs, pulledRepository } from '../lib/labels.
 const STOP_GRACE_SECONDS = 10;
 const REMOVE_TIMEOUT_MS = 120_000;
 
-export interface Purged {
+interface Purged {
   readonly containers: number;
   readonly images: number;
   readonly networks: number;

@@ -11,7 +11,7 @@ import type { Mended } from './fix.ts';
 import type { Subject } from './subject.ts';
 import { renderDoctor } from './text.ts';
 
-export interface DoctorRequest {
+interface DoctorRequest {
   readonly json: boolean;
   readonly fix: boolean;
   /** With `fix`: also what takes something away. */
@@ -22,7 +22,7 @@ export interface DoctorRequest {
   readonly bundle: string | null;
 }
 
-export interface DoctorParts {
+interface DoctorParts {
   /** Looks anew with every call: what was asked once is not asked again within one. `answerMs`: for what may not answer. */
   readonly subject: (answerMs: number) => Subject;
   readonly out: Writable;

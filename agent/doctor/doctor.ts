@@ -21,7 +21,7 @@ export interface ToldProblem {
   readonly fix: 'safe' | 'confirmed' | null;
 }
 
-export interface CheckReport {
+interface CheckReport {
   readonly name: string;
   readonly level: Level;
   readonly summary: string;
@@ -37,7 +37,7 @@ export interface DoctorReport {
   readonly checks: readonly CheckReport[];
 }
 
-export interface DoctorOptions {
+interface DoctorOptions {
   readonly checks: readonly Check[];
   readonly deadlineMs?: number;
 }

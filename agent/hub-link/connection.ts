@@ -28,7 +28,7 @@ export const DEFAULT_TIMING: LinkTiming = { handshakeMs: 10_000, pingMs: 10_000,
 const WINDOW = 32;
 
 /** What the hub asks for. A handler that throws drops the connection, not the process. */
-export interface HubOrders {
+interface HubOrders {
   job(envelope: SignedJob): void;
   cancel(deploymentId: string): void;
   upgrade(order: UpgradeOrder): void;

@@ -40,7 +40,7 @@ export interface HubLink {
 }
 
 /** What a verified job or an unreadable one leads to. */
-export interface JobSink {
+interface JobSink {
   accept(job: Job): void;
   refuse(job: { readonly deploymentId: string; readonly generation: number }, error: ErrorReport): void;
   cancel(deploymentId: string): void;

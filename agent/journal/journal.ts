@@ -46,7 +46,7 @@ export interface Journal extends DeploymentJournal, JobIntake {
   close(): void;
 }
 
-export interface JournalOptions {
+interface JournalOptions {
   readonly stateFolder: string;
   readonly sealer: Sealer;
   readonly log: Logger;

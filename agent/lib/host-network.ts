@@ -8,7 +8,7 @@ import { type Exec, run } from './exec.ts';
 const TIMEOUT_MS = 15_000;
 
 /** Interface of the default IPv4 route, from /proc/net/route (proc(5)); null without one. */
-export async function defaultInterface(): Promise<string | null> {
+async function defaultInterface(): Promise<string | null> {
   return parseDefaultInterface(await readFile('/proc/net/route', 'utf8'));
 }
 

@@ -36,7 +36,7 @@ interface Call {
   readonly signal?: AbortSignal;
 }
 
-export interface ProxyClientOptions {
+interface ProxyClientOptions {
   /** Deadline of the short calls, ms. */
   readonly callMs?: number;
   readonly marginMs?: number;

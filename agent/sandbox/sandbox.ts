@@ -18,7 +18,7 @@ const DEFAULT_IDLE_MS = 10 * 60_000;
 
 export type { SandboxLease };
 
-export interface SandboxOptions {
+interface SandboxOptions {
   readonly scope: string;
   /** Folder of the slots' disks: with room. */
   readonly stateDirectory: string;
@@ -35,7 +35,7 @@ export interface SandboxOptions {
   readonly exec?: Exec;
 }
 
-export interface SandboxRequest extends SlotUse {
+interface SandboxRequest extends SlotUse {
   readonly environmentId: string;
 }
 

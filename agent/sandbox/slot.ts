@@ -22,7 +22,7 @@ const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_
 /** Share of its memory with which an engine is not given another build. */
 const BLOATED = 0.5;
 
-export interface SlotOptions {
+interface SlotOptions {
   /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
   readonly name: string;
   /** Its control group, below that of all slots. */

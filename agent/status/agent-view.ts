@@ -9,7 +9,7 @@ import type { AgentView } from './check.ts';
 const RECENT_DEPLOYMENTS = 5;
 const NOT_DIALLED = { connected: false, lastError: null, lastCode: null, lastContact: null } as const;
 
-export interface AgentViewSources {
+interface AgentViewSources {
   readonly version: string;
   readonly identity: Identity;
   readonly journal: Journal;

@@ -13,7 +13,7 @@ import { versionOfProcess } from './releases.ts';
 import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
 import type { Services } from './services.ts';
 
-export interface Patience {
+interface Patience {
   /** From its start, ms. */
   readonly healthyMs: number;
   /** It has to be well for this long in one process, ms: one that falls over again and again is well in between. */

@@ -22,7 +22,7 @@ import { Intake } from './intake.ts';
 import { closeSoon, HostSession, refuse } from './session.ts';
 import { CLOSE_REVOKED, type Sessions } from './sessions.ts';
 
-export interface AgentDeps extends CoreDeps {
+interface AgentDeps extends CoreDeps {
   readonly sessions: Sessions;
   readonly news: News;
   readonly scheduler: Scheduler;

@@ -22,7 +22,7 @@ const MOST_GENERATIONS = 2 ** 31;
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
 /** What a batch of reports has changed; to be acted on once it is committed. */
-export interface ReportEffects {
+interface ReportEffects {
   /** Everything up to this number is stored. */
   readonly acknowledged: number;
   /** Deployments with news. */

@@ -65,7 +65,7 @@ export interface TestHub {
 }
 
 /** What an agent says of itself. */
-export interface Introduction {
+interface Introduction {
   readonly running?: readonly string[];
   readonly agentVersion?: string;
   readonly oldest?: number;

@@ -16,7 +16,7 @@ import { showDeployment } from './deployment-view.ts';
 import { IdParams } from './params.ts';
 import type { Deployment, DeploymentEvent } from './schemas.ts';
 
-export interface EventLimits {
+interface EventLimits {
   /** Comment lines keep the connection known as alive, ms. */
   readonly heartbeatMs: number;
   /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */

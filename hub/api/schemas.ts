@@ -164,7 +164,7 @@ export const NewProject = z.object({
 });
 
 /** app: in the environment of the app. build: a secret that only commands of the build see. */
-export const VariableKind = z.enum(['app', 'build']).default('app');
+const VariableKind = z.enum(['app', 'build']).default('app');
 /** A variable without its value: values are written, never read back. */
 export const Variable = z.object({ kind: VariableKind, name: EnvName, updatedAt: Timestamp });
 export type Variable = z.infer<typeof Variable>;

@@ -11,7 +11,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** The logs of a large project go bit by bit. */
 const DELETE_TIMEOUT_MS = 600_000;
 
-export interface ClientOptions {
+interface ClientOptions {
   readonly url: string;
   readonly token: string;
 }

@@ -9,10 +9,10 @@ export const DEFAULT_URL = 'http://127.0.0.1:7700';
 
 const HubUrl = z.url({ protocol: /^https?$/ });
 const Login = z.object({ url: HubUrl, token: z.string().min(1).max(500) });
-export type Login = z.infer<typeof Login>;
+type Login = z.infer<typeof Login>;
 
 /** A source of settings: the process's environment variables. */
-export type Environ = Readonly<Record<string, string | undefined>>;
+type Environ = Readonly<Record<string, string | undefined>>;
 
 export interface Config {
   /** The hub to talk to, without trailing slash. */

@@ -8,7 +8,7 @@ import { DeploymentEvent } from '../api/schemas.ts';
 import { apiPath, unreachable } from './client.ts';
 import type { Client } from './client.ts';
 
-export interface ServerSentEvent {
+interface ServerSentEvent {
   /** Last event id that the stream gave, also by an earlier event. */
   readonly id: string;
   readonly data: string;
@@ -63,7 +63,7 @@ export class EventStreamParser {
   }
 }
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly signal: AbortSignal;
   /** Told when the connection was lost and is tried again. */
   readonly onReconnect?: (error: OrkestrError) => void;

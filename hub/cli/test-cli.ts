@@ -16,7 +16,7 @@ const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 export const TOKEN = 'ork_test-token-that-must-not-be-shown';
 
 /** What was asked of the scripted hub. */
-export interface Asked {
+interface Asked {
   readonly route: string;
   readonly query: string;
   readonly body: unknown;

@@ -7,7 +7,7 @@ import { waitingFor } from '../scheduler/waiting.ts';
 import type { Row } from '../store/schema.ts';
 import type { Push, RefUpdate } from './push-hook.ts';
 
-export interface PushDeps extends CoreDeps {
+interface PushDeps extends CoreDeps {
   readonly scheduler: Pick<Scheduler, 'create'>;
   readonly links: HostLinks;
 }

@@ -9,7 +9,7 @@ import { makeJob, makeRemoveJob } from './job.ts';
 import { LEASE_SECONDS } from './lease.ts';
 import { listRemovalHosts, listRemovals } from './removals.ts';
 
-export interface Dispatch {
+interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */
   job(context: DeploymentContext): Promise<void>;
   /** Everything that must still go from a host. Sent on each connection until the host says that it is done. */

@@ -26,7 +26,7 @@ import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
 import { mustMayWait } from './waiting.ts';
 
-export interface SchedulerDeps extends CoreDeps {
+interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
   readonly news: News;
 }

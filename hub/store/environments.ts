@@ -9,7 +9,7 @@ import { getProject } from './projects.ts';
 import { replaceRoutes } from './routes.ts';
 import type { Row } from './schema.ts';
 
-export interface NewEnvironmentRow extends Pick<
+interface NewEnvironmentRow extends Pick<
   Row<'environment'>,
   'id' | 'project_id' | 'slug' | 'branch' | 'host_id' | 'created_at'
 > {

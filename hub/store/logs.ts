@@ -9,7 +9,7 @@ import { addLogEvent } from './events.ts';
 export const LOG_CAP_BYTES = 16 * 1024 * 1024;
 const CUT_MARK = '\n[orkestr: the log was cut here, it reached 16 MiB]\n';
 /** Deployments of an environment whose logs stay; with the cap above an environment's logs have a largest size. */
-export const LOGS_KEPT = 100;
+const LOGS_KEPT = 100;
 /** Deployments that lose their log at once: more than the one that has just become too old, so that a backlog comes to its end. */
 const FORGOTTEN_AT_ONCE = 4;
 /** Deployments of a deleted environment that are gone through at once. */

@@ -7,7 +7,7 @@ import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { StepName, StepStatus } from '../../protocol/steps.ts';
 import type { HostState, UpgradeState } from '../upgrades/plan.ts';
 
-export interface TeamTable {
+interface TeamTable {
   id: string;
   slug: string;
   name: string;
@@ -16,20 +16,20 @@ export interface TeamTable {
   created_at: string;
 }
 
-export interface UserTable {
+interface UserTable {
   id: string;
   email: string;
   name: string;
   created_at: string;
 }
 
-export interface MembershipTable {
+interface MembershipTable {
   team_id: string;
   user_id: string;
   role: 'owner' | 'member';
 }
 
-export interface ApiTokenTable {
+interface ApiTokenTable {
   id: string;
   team_id: string;
   user_id: string;
@@ -44,7 +44,7 @@ export interface ApiTokenTable {
 }
 
 /** A console login. It ends with its token. */
-export interface SessionTable {
+interface SessionTable {
   /** SHA-256 of the cookie's value, hex. */
   hash: string;
   token_id: string;
@@ -52,7 +52,7 @@ export interface SessionTable {
   expires_at: string;
 }
 
-export interface HostTable {
+interface HostTable {
   id: string;
   team_id: string;
   name: string;
@@ -72,7 +72,7 @@ export interface HostTable {
   created_at: string;
 }
 
-export interface ProjectTable {
+interface ProjectTable {
   id: string;
   team_id: string;
   slug: string;
@@ -84,7 +84,7 @@ export interface ProjectTable {
   created_at: string;
 }
 
-export interface EnvironmentTable {
+interface EnvironmentTable {
   id: string;
   project_id: string;
   slug: string;
@@ -100,7 +100,7 @@ export interface EnvironmentTable {
 }
 
 /** Who has which host name and path. Written with the environment's settings, so that the key keeps them unique. */
-export interface RouteTable {
+interface RouteTable {
   host: string;
   path_prefix: string;
   environment_id: string;
@@ -109,7 +109,7 @@ export interface RouteTable {
 /** app: environment of the container. build: secret of the build, and never in the app. */
 export type VariableKind = 'app' | 'build';
 
-export interface VariableTable {
+interface VariableTable {
   environment_id: string;
   kind: VariableKind;
   name: string;
@@ -118,7 +118,7 @@ export interface VariableTable {
   updated_at: string;
 }
 
-export interface RegistryTable {
+interface RegistryTable {
   project_id: string;
   /** As image names begin with it: registry.example.com:5000. */
   host: string;
@@ -130,7 +130,7 @@ export interface RegistryTable {
 
 export type Trigger = 'push' | 'manual' | 'rollback';
 
-export interface DeploymentTable {
+interface DeploymentTable {
   id: string;
   environment_id: string;
   kind: 'deploy' | 'rollback';
@@ -169,7 +169,7 @@ export interface DeploymentTable {
   finished_at: string | null;
 }
 
-export interface StepTable {
+interface StepTable {
   deployment_id: string;
   name: StepName;
   status: StepStatus;
@@ -182,7 +182,7 @@ export interface StepTable {
   error: string | null;
 }
 
-export interface ReleaseTable {
+interface ReleaseTable {
   deployment_id: string;
   environment_id: string;
   /** Release (protocol/steps.ts), JSON. */
@@ -190,7 +190,7 @@ export interface ReleaseTable {
   created_at: string;
 }
 
-export interface LogChunkTable {
+interface LogChunkTable {
   deployment_id: string;
   step: StepName;
   byte_offset: number;
@@ -198,7 +198,7 @@ export interface LogChunkTable {
 }
 
 /** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
-export interface RemovalTable {
+interface RemovalTable {
   /** Id of the remove job. */
   id: string;
   host_id: string;
@@ -211,7 +211,7 @@ export interface RemovalTable {
 }
 
 /** Order of everything that a follower of a deployment sees; the id is the SSE event id. */
-export interface EventTable {
+interface EventTable {
   id: Generated<number>;
   deployment_id: string;
   /** status | step | log */
@@ -221,7 +221,7 @@ export interface EventTable {
 }
 
 /** An upgrade of some hosts of a team to one version. */
-export interface UpgradeTable {
+interface UpgradeTable {
   id: string;
   team_id: string;
   version: string;
@@ -233,7 +233,7 @@ export interface UpgradeTable {
   finished_at: string | null;
 }
 
-export interface UpgradeHostTable {
+interface UpgradeHostTable {
   upgrade_id: string;
   host_id: string;
   /** Hosts take their turns by it. */

@@ -16,7 +16,7 @@ import {
 } from '../store/upgrades.ts';
 import { decide, hasFailed, isUnderWay, type HostPlan, type SeenHost, type UpgradePlan } from './plan.ts';
 
-export interface UpgradesDeps extends CoreDeps {
+interface UpgradesDeps extends CoreDeps {
   readonly links: HostLinks;
 }
 

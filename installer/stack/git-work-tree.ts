@@ -7,7 +7,7 @@ import type { ProgramResult } from './run-program.ts';
 
 const AUTHOR = { name: 'orkestr', email: 'orkestr@localhost' };
 
-export interface Remote {
+interface Remote {
   readonly url: string;
   readonly token: string;
 }

@@ -41,7 +41,7 @@ export interface Control {
 }
 
 /** `replace`: another proxy listens at that path and knows that it is to be replaced. */
-export type AdminSocket =
+type AdminSocket =
   | { readonly path: string; readonly how: 'new' | 'replace' }
   /** Inherited: nobody but systemd knows its path. */
   | { readonly fd: number };

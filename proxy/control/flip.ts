@@ -3,7 +3,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { FlipBackRequest, FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 
 /** Nothing new, or to be put in place. */
-export type FlipKind = 'replay' | 'apply';
+type FlipKind = 'replay' | 'apply';
 
 /**
  * Compare-and-set, without an effect.

@@ -5,7 +5,7 @@
 import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE } from './bytes.ts';
 
 /** Fields of one head. More are not taken here. */
-export const MAX_FIELDS = 100;
+const MAX_FIELDS = 100;
 /** What a reader gives in place of an offset: the bytes are not of the grammar, or they end too early. */
 export const BAD = -1;
 export const MORE = -2;

@@ -9,7 +9,7 @@ import type { Exchange } from './exchange.ts';
 import { isBodyless, passedTrailers, responseHeaders, TRAILER, without } from './headers.ts';
 
 /** How a response ended on the target's side. */
-export interface ResponseEnd {
+interface ResponseEnd {
   /** All of it came. The client has it when its own `finish` follows. */
   whole(): void;
   /** It cannot be passed on, or broke off. */

@@ -34,7 +34,7 @@ interface Trial {
   readonly app: App;
 }
 
-export interface TrialOptions {
+interface TrialOptions {
   /** Line of Node.js for apps of it; undefined: what each asks for. */
   readonly node: string | undefined;
   readonly keep: boolean;

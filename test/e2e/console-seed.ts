@@ -231,7 +231,7 @@ export class JobPlayer {
 
 const now = (): string => new Date().toISOString();
 
-export const PLAN: StepOutputs['analyze'] = {
+const PLAN: StepOutputs['analyze'] = {
   detector: 'node',
   confidence: 'certain',
   portGuessed: true,

@@ -2,7 +2,7 @@
 import type { Generated, WriteRequest } from '../detector.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 
-export interface DotnetRecipe {
+interface DotnetRecipe {
   /** `8.0` */
   readonly version: string;
   /** Path of the project file from the root directory. */

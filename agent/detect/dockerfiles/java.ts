@@ -2,7 +2,7 @@
 import type { Generated, WriteRequest } from '../detector.ts';
 import { cacheMount, runAs, stages, USER } from './common.ts';
 
-export interface JavaRecipe {
+interface JavaRecipe {
   readonly image: string;
   readonly jre: string;
   readonly tool: 'maven' | 'gradle';

@@ -4,7 +4,7 @@ import type { FrontEnd } from '../front-end.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 import { installFrontEnd } from './front-end.ts';
 
-export interface RubyRecipe {
+interface RubyRecipe {
   readonly image: string;
   /** What bundler reads: Gemfile, its lockfile, a version file that it may refer to. */
   readonly manifests: readonly string[];

@@ -3,7 +3,7 @@ import type { Generated, WriteRequest } from '../detector.ts';
 import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
 import { BINARY } from './go.ts';
 
-export interface RustRecipe {
+interface RustRecipe {
   readonly image: string;
   /** Name of the binary in target/release. */
   readonly binary: string;

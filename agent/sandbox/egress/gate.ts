@@ -7,7 +7,7 @@ import type { HostList } from './host-list.ts';
 /** Addresses of one name that are tried, the first ones. */
 const MAX_ADDRESSES = 4;
 
-export interface GateOptions {
+interface GateOptions {
   readonly hosts: HostList;
   /** All addresses of a name. Only ever asked for names of the list. */
   readonly resolve: (host: string) => Promise<readonly string[]>;

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../../../protocol/errors.ts';
 import type { Host } from '../../api/schemas.ts';
 
-export interface HostHint {
+interface HostHint {
   /** One sentence: what is so. */
   readonly says: string;
   /** The error whose mend is what to do, where `says` does not tell it. */

@@ -31,7 +31,7 @@ const Renewal = z.object({
   window: z.object({ start: Timestamp, end: Timestamp }).nullable(),
   askAgainAt: Timestamp,
 });
-export type Renewal = z.infer<typeof Renewal>;
+type Renewal = z.infer<typeof Renewal>;
 
 const Pages = z.object({
   version: z.literal(1),

@@ -14,12 +14,11 @@ import { openJournal } from '../../../agent/journal/journal.ts';
 import { systemClock } from '../../../agent/lib/clock.ts';
 import { refusingPorts, runnerParts, scriptedPipeline, silent, testSealer } from '../../../agent/test-bench.ts';
 
-/** Generations of the one environment: what becomes of each deployment. */
-export const GOES_LIVE = 1;
-export const IS_UNHEALTHY = 2;
-export const WAITS_IN_BUILD = 3;
+/** Generations of the one environment whose deployments do not go live, as the first does. */
+const IS_UNHEALTHY = 2;
+const WAITS_IN_BUILD = 3;
 
-export interface LinkAgent {
+interface LinkAgent {
   readonly link: HubLink;
   /** Let time pass for its link, ms. */
   pass(ms: number): void;
@@ -28,7 +27,7 @@ export interface LinkAgent {
   stop(): Promise<void>;
 }
 
-export interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
+interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
   readonly folder: string;
   readonly hubUrl: string;
   readonly joinToken: string;

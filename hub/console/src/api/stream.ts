@@ -2,7 +2,7 @@
 import type { DeploymentEvent } from '../../../api/schemas.ts';
 import { apiPath, apiUrl } from './client.ts';
 
-export interface StreamListener {
+interface StreamListener {
   event(event: DeploymentEvent): void;
   /** Whether the connection stands. */
   connected(connected: boolean): void;

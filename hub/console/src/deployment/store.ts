@@ -14,7 +14,7 @@ export interface StepLog {
   readonly version: ReadonlySignal<number>;
 }
 
-export interface DeploymentView {
+interface DeploymentView {
   readonly progress: ReadonlySignal<Progress>;
   readonly connected: ReadonlySignal<boolean>;
   log(step: StepName): StepLog;

@@ -2,7 +2,7 @@
 import { LogLines, freshBytes } from '../../../cli/text/log-lines.ts';
 
 /** Lines kept, and rendered, of one step. The whole log is a download. */
-export const MAX_LINES = 5000;
+const MAX_LINES = 5000;
 /** The same in characters: lines may be long, and a browser that lays out tens of millions of them stands still. */
 const MAX_CHARACTERS = 2_000_000;
 
