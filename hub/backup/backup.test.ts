@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { neverStopWriting } from '../../test/harness/writer.ts';
 import { Repositories } from '../git/repositories.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
@@ -96,22 +97,12 @@ test('a backup made beside an open hub brings all of it back: accounts, keys, ev
 
 test('a backup comes to its end beside a hub that never stops writing', async (t) => {
   const { hub, file } = await makeBench(t);
-  const { default: Sqlite } = await import('better-sqlite3');
-  const writer = new Sqlite(prepareState(hub).database);
-  writer.pragma('synchronous = OFF');
-  writer.exec('CREATE TABLE filler (bytes BLOB)');
-  const write = writer.prepare('INSERT INTO filler VALUES (zeroblob(?))');
-  for (let n = 0; n < 20; n += 1) write.run(100_000);
-  let turn = setImmediate(function again() {
-    write.run(1);
-    turn = setImmediate(again);
-  });
+  const stopWriting = neverStopWriting(prepareState(hub).database);
   const late = new AbortController();
   t.after(() => late.abort());
   const limit = sleep(10_000, 'never', { signal: late.signal });
   const made = await Promise.race([makeBackup(hub, file, NOW), limit]);
-  clearImmediate(turn);
-  writer.close();
+  stopWriting();
   assert.deepEqual(made, { file, repositories: 1 });
 });
 

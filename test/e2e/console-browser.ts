@@ -1,24 +1,13 @@
 /** For the console's tests: a browser, pages that are logged in, and a wire to the hub that can be cut. */
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
+import { launchChromium } from '../harness/chromium.ts';
 import { seedHub } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-/** Without these Chromium looks for its maker's servers at every start. */
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
@@ -48,7 +37,7 @@ export interface ConsoleBrowser {
 export async function startConsole(): Promise<ConsoleBrowser> {
   await buildConsole(ROOT, () => undefined);
   const hub = await seedHub();
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  const browser = await launchChromium();
   return {
     hub,
     browser,

@@ -1,23 +1,16 @@
 /** The console when something is wrong, or nothing is there yet: what it says to do, and to whom. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { Deployment, Environment, MadeHost, MadeToken } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { DESKTOP, overflow, startConsole } from './console-browser.ts';
-import type { ConsoleBrowser } from './console-browser.ts';
 import { HOST_STATUS, read } from './console-seed.ts';
-import type { SeededHub } from './console-seed.ts';
 
 const SMALL = { width: 320, height: 640 };
 
-let started: ConsoleBrowser;
-let hub: SeededHub;
-
-before(async () => {
-  started = await startConsole();
-  hub = started.hub;
-});
-after(() => started?.stop());
+const started = await startConsole();
+const { hub } = started;
+after(() => started.stop());
 
 test('who has nothing yet is told what to type, up to the first push', async () => {
   const { page, close } = await started.open('/');

@@ -1,20 +1,13 @@
 /** The console while things change under an open page: sessions that end, hubs that go, deployments that are replaced. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { MadeToken } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { logIn, logLines, startConsole, startWire } from './console-browser.ts';
-import type { ConsoleBrowser } from './console-browser.ts';
-import type { SeededHub } from './console-seed.ts';
 
-let started: ConsoleBrowser;
-let hub: SeededHub;
-
-before(async () => {
-  started = await startConsole();
-  hub = started.hub;
-});
-after(() => started?.stop());
+const started = await startConsole();
+const { hub } = started;
+after(() => started.stop());
 
 const makeToken = (name: string, scopes: string[]) => hub.client.post('/tokens', { name, scopes }, MadeToken);
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { makeRelease } from '../../hub/agents/test-hub.ts';
@@ -11,20 +11,14 @@ import { apiPath } from '../../hub/cli/client.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { logLines, overflow, PHONE, startConsole, startWire, step } from './console-browser.ts';
-import type { ConsoleBrowser, OpenOptions } from './console-browser.ts';
+import type { OpenOptions } from './console-browser.ts';
 import { HOST_STATUS, NEXT_VERSION, read, side } from './console-seed.ts';
-import type { SeededHub } from './console-seed.ts';
 
 const MAX_SCRIPT_BYTES = 60_000;
 
-let started: ConsoleBrowser;
-let hub: SeededHub;
-
-before(async () => {
-  started = await startConsole();
-  hub = started.hub;
-});
-after(() => started?.stop());
+const started = await startConsole();
+const { hub } = started;
+after(() => started.stop());
 
 const openConsole = (path: string, options?: OpenOptions) => started.open(path, options);
 

@@ -1,20 +1,8 @@
 /** Chromium, as people have it, on the page of the app. */
-import { chromium } from 'playwright-core';
 import type { Browser as Chromium, Page } from 'playwright-core';
+import { launchChromium } from '../../../harness/chromium.ts';
 import { HOST } from './lab.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-/** Without these Chromium looks for its maker's servers at every start. */
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  `--host-resolver-rules=MAP ${HOST} 127.0.0.1`,
-];
 /** Longest stay on a page, ms: it ends when each means has met several versions. */
 const STAY_MS = 20_000;
 const MOST_PAGES = 100;
@@ -39,7 +27,7 @@ export class Browser {
   readonly #chromium: Chromium;
 
   static async start(): Promise<Browser> {
-    return new Browser(await chromium.launch({ executablePath: CHROMIUM, args: FLAGS }));
+    return new Browser(await launchChromium(`--host-resolver-rules=MAP ${HOST} 127.0.0.1`));
   }
 
   private constructor(chromium: Chromium) {

@@ -1,0 +1,19 @@
+/** For tests of copies: a process of its own mind, which never stops writing into the database that is copied. */
+import Sqlite from 'better-sqlite3';
+
+/** Makes the database of `file` large enough to be copied in steps, and writes on in every turn. @returns what ends it */
+export function neverStopWriting(file: string): () => void {
+  const writer = new Sqlite(file);
+  writer.pragma('synchronous = OFF');
+  writer.exec('CREATE TABLE filler (bytes BLOB)');
+  const write = writer.prepare('INSERT INTO filler VALUES (zeroblob(?))');
+  for (let n = 0; n < 20; n += 1) write.run(100_000);
+  let turn = setImmediate(function again() {
+    write.run(1);
+    turn = setImmediate(again);
+  });
+  return () => {
+    clearImmediate(turn);
+    writer.close();
+  };
+}
