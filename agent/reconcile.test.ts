@@ -9,26 +9,11 @@ import { systemClock } from './lib/clock.ts';
 import { makeReconciler } from './reconcile.ts';
 import type { ReconcileParts } from './reconcile.ts';
 import { IDS, refusingPorts, silent } from './test-bench.ts';
+import { containerOf } from './test-container.ts';
 import { tableView, targetView, upstreamView } from './test-table.ts';
 
 const LIVE = '018f0000-0000-7000-8000-0000000000d1';
 const STRAY = '018f0000-0000-7000-8000-0000000000d0';
-
-const container = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({
-  id: deploymentId,
-  name: `orkestr-${deploymentId}`,
-  deploymentId,
-  environmentId: IDS.environment,
-  projectId: IDS.project,
-  running: true,
-  address: '172.30.0.2',
-  exitCode: null,
-  oomKilled: false,
-  imageHealth: null,
-  imageHealthOutput: null,
-  pid: 1,
-  ...changes,
-});
 
 const live: LiveRecord = {
   environmentId: IDS.environment,
@@ -82,7 +67,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
 
 test('a live container at a new address is flipped to under the same generation and target id, and remembered', async () => {
   const { reconciler, flips, moved } = bench({
-    containers: [container(LIVE, { address: '172.30.0.7' })],
+    containers: [containerOf(LIVE, { address: '172.30.0.7' })],
     table: tableWith('172.30.0.2'),
   });
   await reconciler.run();
@@ -96,7 +81,7 @@ test('a live container at a new address is flipped to under the same generation 
 
 test('after a flip that was taken back the move is made under the generation of the table', async () => {
   const { reconciler, flips, moved } = bench({
-    containers: [container(LIVE, { address: '172.30.0.7' })],
+    containers: [containerOf(LIVE, { address: '172.30.0.7' })],
     table: tableWith('172.30.0.2', 4),
   });
   await reconciler.run();
@@ -118,7 +103,7 @@ test('a move keeps the settings of the edge, and a canary that was set meanwhile
   const edge = EdgeSettings.parse({ maintenance: true });
   const strict = { ...live, entry: { ...live.entry, edge } };
   const { reconciler, flips } = bench(
-    { containers: [container(LIVE, { address: '172.30.0.7' })], table },
+    { containers: [containerOf(LIVE, { address: '172.30.0.7' })], table },
     { remembered: () => ({ live: [strict], unfinished: [] }) },
   );
   await reconciler.run();
@@ -137,7 +122,7 @@ test('a hold that a deployment could not take back ends when somebody serves aga
   assert.ok(upstream);
   upstream.held = 2;
   const { reconciler, flips, resumed } = bench({
-    containers: [container(LIVE, { running: false, address: null })],
+    containers: [containerOf(LIVE, { running: false, address: null })],
     table,
   });
   await reconciler.run();
@@ -148,7 +133,7 @@ test('a hold that a deployment could not take back ends when somebody serves aga
 test('what does not get healthy is not flipped to, and the rest of the round goes on', async () => {
   const { reconciler, flips, removed } = bench(
     {
-      containers: [container(LIVE, { running: false, address: null }), container(STRAY)],
+      containers: [containerOf(LIVE, { running: false, address: null }), containerOf(STRAY)],
       table: tableWith('172.30.0.2'),
     },
     {
@@ -164,7 +149,7 @@ test('what does not get healthy is not flipped to, and the rest of the round goe
 });
 
 test('a newer flip during the revival is left alone', async () => {
-  const seen = { containers: [container(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
+  const seen = { containers: [containerOf(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
   const { reconciler, flips, moved } = bench(seen, {
     revive: async () => {
       seen.table = tableWith('172.30.0.3', 4, STRAY);
@@ -177,7 +162,7 @@ test('a newer flip during the revival is left alone', async () => {
 });
 
 test('an environment that is removed while its app takes its time gets no route again', async () => {
-  const seen = { containers: [container(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
+  const seen = { containers: [containerOf(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
   let removal: 'none' | 'under way' | 'done' = 'none';
   for (const becomes of ['under way', 'done'] as const) {
     removal = 'none';
@@ -202,7 +187,7 @@ test('an app that does not get healthy holds up no other one, and is not started
   const other: LiveRecord = { ...live, environmentId: IDS.host, deploymentId: STRAY };
   const sick = Promise.withResolvers<string>();
   const begun: string[] = [];
-  const containers = [LIVE, STRAY].map((id) => container(id, { running: false, address: null }));
+  const containers = [LIVE, STRAY].map((id) => containerOf(id, { running: false, address: null }));
   const { reconciler } = bench(
     { containers, table: tableView() },
     {
@@ -227,7 +212,7 @@ test('what changes during a round is looked at after it, in one round more', asy
   let rounds = 0;
   const first = Promise.withResolvers<void>();
   const { reconciler } = bench(
-    { containers: [container(LIVE)], table: tableWith('172.30.0.2') },
+    { containers: [containerOf(LIVE)], table: tableWith('172.30.0.2') },
     {
       before: async () => {
         rounds += 1;
@@ -250,7 +235,7 @@ test('what changes during a round is looked at after it, in one round more', asy
 test('a stray that a job needs by the time its turn comes is kept', async () => {
   let looks = 0;
   const { reconciler, removed } = bench(
-    { containers: [container(LIVE), container(STRAY)], table: tableWith('172.30.0.2') },
+    { containers: [containerOf(LIVE), containerOf(STRAY)], table: tableWith('172.30.0.2') },
     {
       remembered: () => {
         looks += 1;
@@ -269,7 +254,7 @@ test('a stray that a job needs by the time its turn comes is kept', async () => 
 test('two calls make one round', async () => {
   let rounds = 0;
   const { reconciler } = bench(
-    { containers: [container(LIVE)], table: tableWith('172.30.0.2') },
+    { containers: [containerOf(LIVE)], table: tableWith('172.30.0.2') },
     {
       before: async () => {
         rounds += 1;
@@ -284,7 +269,7 @@ test('two calls make one round', async () => {
 
 test('a journal that cannot be read ends the round and nothing else: what is not known is left as it is', async () => {
   const { reconciler, removed } = bench(
-    { containers: [container(STRAY)], table: tableWith('172.30.0.2') },
+    { containers: [containerOf(STRAY)], table: tableWith('172.30.0.2') },
     {
       remembered: () => {
         throw new Error('disk I/O error');

@@ -18,6 +18,7 @@ import {
   scriptedPipeline,
   temporaryFolder,
 } from '../test-bench.ts';
+import { containerOf } from '../test-container.ts';
 import type { ContainerRequest, ContainerState, Ports } from './ports.ts';
 import type { JobRecord, LiveRecord } from './records.ts';
 import { revive } from './revive.ts';
@@ -25,21 +26,8 @@ import { runDeployment } from './runner.ts';
 
 const quiet = { write: () => undefined, line: () => undefined };
 
-const container = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({
-  id: 'abc',
-  name: `orkestr-${deploymentId}`,
-  deploymentId,
-  environmentId: IDS.environment,
-  projectId: IDS.project,
-  running: true,
-  address: '127.0.0.1',
-  exitCode: null,
-  oomKilled: false,
-  imageHealth: null,
-  imageHealthOutput: null,
-  pid: 1,
-  ...changes,
-});
+const container = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState =>
+  containerOf(deploymentId, { address: '127.0.0.1', ...changes });
 
 test('what is live is revived by the steps deploy and health, with its journaled outputs and env, and kept running', async (t) => {
   const folder = temporaryFolder(t);

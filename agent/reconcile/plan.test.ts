@@ -4,6 +4,7 @@ import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { TableView, TargetState } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
+import { containerOf } from '../test-container.ts';
 import { tableView as table, targetView, upstreamView } from '../test-table.ts';
 import type { UpstreamView } from '../test-table.ts';
 import { plan } from './plan.ts';
@@ -12,21 +13,8 @@ import type { Action, Observed, Remembered } from './plan.ts';
 const uuid = (name: string): string => `018f0000-0000-7000-8000-${Buffer.from(name).toString('hex').padStart(12, '0')}`;
 const PROJECT = uuid('p');
 
-const container = (deployment: string, environment: string, changes: Partial<ContainerState> = {}): ContainerState => ({
-  id: `id-${deployment}`,
-  name: `orkestr-${uuid(deployment)}`,
-  deploymentId: uuid(deployment),
-  environmentId: uuid(environment),
-  projectId: PROJECT,
-  running: true,
-  address: '172.30.0.2',
-  exitCode: null,
-  oomKilled: false,
-  imageHealth: null,
-  imageHealthOutput: null,
-  pid: 1,
-  ...changes,
-});
+const container = (deployment: string, environment: string, changes: Partial<ContainerState> = {}): ContainerState =>
+  containerOf(uuid(deployment), { environmentId: uuid(environment), projectId: PROJECT, ...changes });
 
 const live = (deployment: string, environment: string, generation = 1): LiveRecord => ({
   environmentId: uuid(environment),

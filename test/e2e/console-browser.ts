@@ -25,7 +25,7 @@ interface OpenPage {
   readonly close: () => Promise<void>;
 }
 
-export interface ConsoleBrowser {
+interface ConsoleBrowser {
   readonly hub: SeededHub;
   readonly browser: Browser;
   /** A page of the console in a context of its own, logged in. */

@@ -8,26 +8,14 @@ import type { TestContext } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { HealthCheck } from '../../../protocol/job.ts';
 import { systemClock } from '../../lib/clock.ts';
-import type { Clock, ContainerRuntime, ContainerState, Ports } from '../ports.ts';
+import type { Clock, ContainerRuntime, Ports } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, VirtualClock } from '../test-context.ts';
+import { containerOf } from '../../test-container.ts';
 import { health } from './health.ts';
 
 const NAME = `orkestr-${IDS.deployment}`;
 
-const running: ContainerState = {
-  id: 'c0ffee',
-  name: NAME,
-  deploymentId: IDS.deployment,
-  environmentId: IDS.environment,
-  projectId: IDS.project,
-  running: true,
-  address: '127.0.0.1',
-  exitCode: null,
-  oomKilled: false,
-  imageHealth: null,
-  imageHealthOutput: null,
-  pid: 1,
-};
+const running = containerOf(IDS.deployment, { address: '127.0.0.1' });
 
 /** A port that accepts connections, as an app that is up has it. */
 async function openPort(t: TestContext): Promise<number> {

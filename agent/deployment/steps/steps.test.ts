@@ -8,6 +8,7 @@ import type { RollbackJob } from '../../../protocol/job.ts';
 import type { BuildPlan, Checkout, Image, Release } from '../../../protocol/steps.ts';
 import type { ContainerRequest, ContainerState, ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
+import { containerOf } from '../../test-container.ts';
 import { analyze } from './analyze.ts';
 import { build } from './build.ts';
 import { clone } from './clone.ts';
@@ -65,21 +66,13 @@ function aRollback(): RollbackJob {
   return { ...job, commit, kind: 'rollback', release };
 }
 
-const container = (deploymentId: string, parts: Partial<ContainerState> = {}): ContainerState => ({
-  id: `container of ${deploymentId}`,
-  name: `orkestr-${deploymentId}`,
-  deploymentId,
-  environmentId: IDS.environment,
-  projectId: IDS.project,
-  running: true,
-  address: '172.20.0.3',
-  exitCode: null,
-  oomKilled: false,
-  imageHealth: null,
-  imageHealthOutput: null,
-  pid: 7,
-  ...parts,
-});
+const container = (deploymentId: string, parts: Partial<ContainerState> = {}): ContainerState =>
+  containerOf(deploymentId, {
+    environmentId: IDS.environment,
+    projectId: IDS.project,
+    address: '172.20.0.3',
+    ...parts,
+  });
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'orkestr-steps-'));
