@@ -1,0 +1,178 @@
+/** What a push may cost the hub: its room, its memory, its seats. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { startTestHub, until } from '../agents/test-hub.ts';
+import type { TestHub } from '../agents/test-hub.ts';
+import {
+  brokenPush,
+  checkout,
+  commit,
+  deployments,
+  git,
+  gitPids,
+  gitProcesses,
+  hub,
+  line,
+  post,
+  readProc,
+  remote,
+} from './test-git.ts';
+
+/** The hub's repositories on a disk of their own. */
+async function hubOnDisk(t: TestContext, mebibytes: number) {
+  const on = await startTestHub();
+  const root = join(on.folder, 'git');
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=700`, 'tmpfs', root]);
+  t.after(async () => {
+    execFileSync('umount', [root]);
+    await on.stop();
+  });
+  return { on, root };
+}
+
+/** A pack with one object. */
+function packOne(cwd: string, n: number): void {
+  const id = execFileSync('git', ['hash-object', '-w', '--stdin'], { cwd, input: `object ${n}` });
+  execFileSync('git', ['pack-objects', '-q', 'objects/pack/pack'], { cwd, input: id });
+}
+
+/** The first request of a clone. */
+const advertisement = (on: TestHub, token: string): Parameters<typeof fetch> => [
+  `${on.url}/git/shop.git/info/refs?service=git-upload-pack`,
+  { headers: { authorization: `Basic ${Buffer.from(`x:${token}`).toString('base64')}` } },
+];
+
+test('a project cannot grow beyond its limit, and the answer names it', async (t) => {
+  const on = await hub(t, { sizeLimit: 1024 * 1024 });
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(600_000));
+  assert.ok((await git(folder, 'push', remote(on), 'main')).ok);
+  await commit(folder, 'b', randomBytes(700_000));
+  const over = await git(folder, 'push', remote(on), 'main');
+  assert.equal(over.ok, false);
+  assert.match(over.out, /pack exceeds maximum allowed size/);
+  await on.deps.git.createRepository(on.projectId);
+  writeFileSync(join(on.repositories.path(on.projectId), 'filler'), randomBytes(600_000));
+  const full = await git(folder, 'push', remote(on), 'main');
+  assert.match(full.out, /limit of 1 MiB/);
+  assert.equal((await deployments(on)).length, 1);
+});
+
+test('a pushed object that git finds broken is refused', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder);
+  // A tree with an entry ".git": fsck's hasDotgit.
+  const blob = (await git(folder, 'hash-object', '-w', 'index.html')).out.trim();
+  writeFileSync(join(folder, '..', 'tree'), Buffer.concat([Buffer.from('100644 .git\0'), Buffer.from(blob, 'hex')]));
+  const tree = (await git(folder, 'hash-object', '-t', 'tree', '--literally', '-w', '../tree')).out.trim();
+  const bad = (await git(folder, 'commit-tree', tree, '-m', 'bad')).out.trim();
+  const pushed = await git(folder, 'push', remote(on), `${bad}:refs/heads/main`);
+  assert.equal(pushed.ok, false);
+  assert.match(pushed.out, /hasDotgit|fsck error/);
+});
+
+test('one token leaves seats to others', async (t) => {
+  const on = await hub(t, { seats: { inAll: 4, ofOne: 1 } });
+  const socket = await brokenPush(on);
+  const made = await on.api('POST', '/tokens', { name: 'other', scopes: ['read'] });
+  const { token } = (await made.json()) as { token: string };
+  assert.match((await git(on.folder, 'ls-remote', remote(on))).out, /This token has as many git requests under way/);
+  assert.equal((await fetch(...advertisement(on, token))).status, 200);
+  socket.destroy();
+  await until(async () => (await fetch(...advertisement(on, on.account.token))).status === 200);
+});
+
+test('a push that names branches without end is ended', async (t) => {
+  const on = await hub(t);
+  const create = `${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/`;
+  const commands = Array.from({ length: 12_000 }, (_, n) => line(`${create}branch-${n}`)).join('');
+  const answer = await post(on, 'git-receive-pack', Buffer.from(commands));
+  await assert.rejects(answer.text(), 'cut off, before git has heard all of them');
+  await until(() => gitProcesses(on.repositories.path(on.projectId)) === 0);
+});
+
+test('a small request that unpacks to a large one is not taken', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  const sha = await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  const fetched = async (haves: number): Promise<string> => {
+    const known = line(`have ${'b'.repeat(40)}\n`).repeat(haves);
+    const request = `${line('command=fetch')}0001${line(`want ${sha}\n`)}${known}${line('done\n')}0000`;
+    const headers = { 'content-encoding': 'gzip', 'git-protocol': 'version=2' };
+    return (await post(on, 'git-upload-pack', gzipSync(request), headers)).text();
+  };
+  assert.match(await fetched(1000), /PACK/);
+  // Of it upload-pack would remember every line.
+  assert.doesNotMatch(await fetched(250_000), /PACK/);
+});
+
+test('what a push may still bring is not promised to a push into another repository', async (t) => {
+  const { on } = await hubOnDisk(t, 70);
+  await on.api('POST', '/projects', { slug: 'other' });
+  // It has said that it brings 4 MB of the 6 MiB, and has brought nothing.
+  const socket = await brokenPush(on, 4_000_000);
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(3_000_000));
+  const push = () =>
+    git(folder, '-c', 'http.postBuffer=8000000', 'push', remote(on, on.account.token, 'other'), 'main');
+  assert.match((await push()).out, /429/);
+  socket.destroy();
+  await until(async () => (await push()).ok);
+});
+
+test('a repository is packed anew where its copy fits beside the room of the hub, and not before', async (t) => {
+  const { on, root } = await hubOnDisk(t, 90);
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(16_000_000));
+  const first = await git(folder, 'push', remote(on), 'main');
+  assert.ok(first.ok, first.out);
+  const packs = join(on.repositories.path(on.projectId), 'objects', 'pack');
+  // More than git suffers without packing anew (gc.autoPackLimit).
+  for (let n = 0; n < 55; n += 1) packOne(on.repositories.path(on.projectId), n);
+  const pushed = async (): Promise<number> => {
+    await commit(folder);
+    const { ok, out } = await git(folder, 'push', remote(on), 'main');
+    assert.ok(ok, out);
+    return readdirSync(packs).filter((name) => name.endsWith('.pack')).length;
+  };
+  assert.ok((await pushed()) > 55);
+  execFileSync('mount', ['-o', 'remount,size=120m', root]);
+  assert.ok((await pushed()) < 10);
+});
+
+test('a push leaves the hub its room on the disk', async (t) => {
+  const { on, root } = await hubOnDisk(t, 68);
+  const folder = await checkout(on);
+  await commit(folder, 'a', randomBytes(6_000_000));
+  const large = await git(folder, 'push', remote(on), 'main');
+  assert.match(large.out, /pack exceeds maximum allowed size/);
+  writeFileSync(join(root, 'filler'), randomBytes(5_000_000));
+  const full = await git(folder, 'push', remote(on), 'main');
+  assert.match(full.out, /507/);
+  assert.match(full.out, /64\.0 MiB and 100 inodes have to stay free for the hub/);
+});
+
+test('a push of some kilobytes that unpacks to a large file takes no more memory than another one', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder, 'zeros', Buffer.alloc(96 * 1024 ** 2));
+  let peak = 0;
+  const watching = setInterval(() => {
+    for (const pid of gitPids(on.repositories.path(on.projectId))) {
+      const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(readProc(pid, 'status')) ?? [];
+      peak = Math.max(peak, Number(kibibytes ?? 0) / 1024);
+    }
+  }, 10);
+  const pushed = await git(folder, 'push', remote(on), 'main');
+  clearInterval(watching);
+  assert.ok(pushed.ok, pushed.out);
+  assert.ok(peak > 0 && peak < 80, `${peak} MiB`);
+});
