@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { AGENT_LINK_PATH, type Report } from '../../protocol/agent-link.ts';
@@ -15,13 +15,7 @@ import { listEvents } from '../store/events.ts';
 import { listLoggedSteps, LOG_CAP_BYTES, readLog } from '../store/logs.ts';
 import { findRelease } from '../store/releases.ts';
 import { listSteps } from '../store/steps.ts';
-import { AT, COMMIT, makeRelease, startTestHub, ScriptedAgent, type TestHub, until } from './test-hub.ts';
-
-async function hub(t: TestContext, options: Parameters<typeof startTestHub>[0] = {}): Promise<TestHub> {
-  const started = await startTestHub(options);
-  t.after(() => started.stop());
-  return started;
-}
+import { AT, COMMIT, ScriptedAgent, hub, makeRelease, type TestHub, until } from './test-hub.ts';
 
 const deploy = (on: TestHub, trigger: 'push' | 'manual' = 'manual'): Promise<string> =>
   on.deps.scheduler.create({

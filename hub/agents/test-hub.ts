@@ -4,6 +4,7 @@ import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import {
   AGENT_LINK_PATH,
@@ -98,6 +99,13 @@ export interface TestHubOptions {
 }
 
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
+
+/** A hub that goes with its test. */
+export async function hub(t: TestContext, options: TestHubOptions = {}): Promise<TestHub> {
+  const started = await startTestHub(options);
+  t.after(() => started.stop());
+  return started;
+}
 
 export async function startTestHub(options: TestHubOptions = {}): Promise<TestHub> {
   const { resume } = options;

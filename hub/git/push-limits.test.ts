@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { startTestHub, until } from '../agents/test-hub.ts';
+import { hub, startTestHub, until } from '../agents/test-hub.ts';
 import type { TestHub } from '../agents/test-hub.ts';
 import {
   brokenPush,
@@ -17,7 +17,6 @@ import {
   git,
   gitPids,
   gitProcesses,
-  hub,
   line,
   post,
   readProc,

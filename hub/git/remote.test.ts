@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { createAccount } from '../setup.ts';
 import { makeCloneToken } from './clone-token.ts';
 import type { TestHub } from '../agents/test-hub.ts';
-import { checkout, commit, deployments, git, hub, remote } from './test-git.ts';
+import { hub } from '../agents/test-hub.ts';
+import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
 /** Send bytes as they are (fetch would tidy the path up) and read the whole answer. */
 function raw(on: TestHub, request: string): Promise<string> {

@@ -5,19 +5,12 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { startTestHub, until } from '../agents/test-hub.ts';
+import { until } from '../agents/test-hub.ts';
 import type { TestHub } from '../agents/test-hub.ts';
 
 interface Outcome {
   readonly ok: boolean;
   readonly out: string;
-}
-
-export async function hub(t: TestContext, options: Parameters<typeof startTestHub>[0] = {}): Promise<TestHub> {
-  const started = await startTestHub(options);
-  t.after(() => started.stop());
-  return started;
 }
 
 /** git as a user has it, but with nothing of this machine's config. */

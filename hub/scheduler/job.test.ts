@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test } from 'node:test';
+import { AT, hub } from '../agents/test-hub.ts';
+import { putRegistry } from '../store/registries.ts';
+import { changeVariables } from '../store/variables.ts';
+import { create, find } from './test-scheduler.ts';
+
+test('a deployment of which no job can be made fails by name, and the next one runs', async (t) => {
+  const on = await hub(t);
+  const bad = await create(on);
+  const good = await create(on);
+  await on.deps.db.updateTable('deployment').set({ kind: 'rollback' }).where('id', '=', bad).execute();
+  const agent = await on.connect();
+  assert.equal((await agent.job()).deploymentId, good);
+  assert.match((await find(on, bad)).error ?? '', /ORK_CONFLICT/);
+});
+
+test('a rollback carries the release and the variables that were asked for', async (t) => {
+  const on = await hub(t);
+  const set = (value: string) =>
+    on.deps.db
+      .transaction()
+      .execute((trx) => changeVariables(trx, on.deps.sealer, on.environmentId, 'app', { KEY: value }, AT));
+  await set('then');
+  const agent = await on.connect();
+  const id = await create(on);
+  await agent.live(await agent.job());
+  await set('today');
+  for (const [variables, value] of [
+    ['current', 'today'],
+    ['release', 'then'],
+  ] as const) {
+    const answer = await on.api('POST', `/deployments/${id}/rollback`, { variables });
+    assert.equal(answer.status, 201);
+    const job = await agent.job();
+    assert.ok(job.kind === 'rollback');
+    assert.equal(job.release.deploymentId, id);
+    assert.deepEqual(job.env, { KEY: value });
+    await agent.live(job);
+  }
+});
+
+test('a job has the build secrets as they were when it was sent first, and the logins as they are', async (t) => {
+  const on = await hub(t);
+  const { db, sealer } = on.deps;
+  const { project_id: projectId } = await db.selectFrom('environment').select('project_id').executeTakeFirstOrThrow();
+  const set = async (value: string): Promise<void> => {
+    const change = { NPM_TOKEN: value };
+    await db.transaction().execute((trx) => changeVariables(trx, sealer, on.environmentId, 'build', change, AT));
+    await putRegistry(db, sealer, projectId, { host: 'ghcr.io', username: 'ada', password: value }, AT);
+  };
+  await set('old');
+  const first = await on.connect();
+  await create(on);
+  await first.job();
+  await first.leave();
+  await set('new');
+  const job = await (await on.connect()).job();
+  assert.ok(job.kind === 'deploy');
+  assert.deepEqual([job.env, job.buildSecrets], [{}, { NPM_TOKEN: 'old' }]);
+  assert.deepEqual(job.registries, [{ host: 'ghcr.io', username: 'ada', password: 'new' }]);
+});
+
+test('a rollback is refused by the plan, for what never went live, and for other teams', async (t) => {
+  const on = await hub(t, { plan: 'free' });
+  const id = await create(on);
+  const answer = await on.api('POST', `/deployments/${id}/rollback`);
+  assert.equal(answer.status, 403);
+  const problem = (await answer.json()) as { code: string; detail: string };
+  assert.equal(problem.code, 'ORK_PLAN_LIMIT');
+  assert.match(problem.detail, /Free/);
+  // What is live is no way back: the plan has nothing to say there, but this one has left no release.
+  await on.deps.db.updateTable('deployment').set({ status: 'live' }).execute();
+  assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
+  await on.deps.db.updateTable('deployment').set({ status: 'queued' }).execute();
+  await on.deps.db.updateTable('team').set({ plan: 'pro' }).execute();
+  assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
+  assert.equal((await on.api('POST', `/deployments/${randomUUIDv7()}/rollback`)).status, 404);
+});

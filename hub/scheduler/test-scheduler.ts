@@ -1,0 +1,35 @@
+/** For tests of the scheduler: deployments that are made without a push, and how they stand. */
+import assert from 'node:assert/strict';
+import type { Job } from '../../protocol/job.ts';
+import { AT, COMMIT } from '../agents/test-hub.ts';
+import type { TestHub } from '../agents/test-hub.ts';
+import { findDeployment } from '../store/deployments.ts';
+import type { Trigger } from '../store/schema.ts';
+import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
+
+export const create = (on: TestHub, trigger: Trigger = 'manual', rollback?: string): Promise<string> =>
+  on.deps.scheduler.create({
+    environmentId: on.environmentId,
+    trigger,
+    commit: COMMIT,
+    branch: 'main',
+    userId: on.account.userId,
+    ...(rollback === undefined ? {} : { rollback: { releaseOf: rollback, variables: 'current' } }),
+  });
+
+export const find = async (on: TestHub, id: string) => {
+  const row = await findDeployment(on.deps.db, id);
+  assert.ok(row);
+  return row;
+};
+
+export const running = (job: Job) =>
+  ({
+    kind: 'deployment',
+    deploymentId: job.deploymentId,
+    generation: job.generation,
+    status: 'running',
+    at: AT,
+  }) as const;
+
+export const LOST_MS = (LEASE_SECONDS + GRACE_SECONDS + 1) * 1000;
