@@ -128,6 +128,7 @@ export async function copyTrust(tree: string): Promise<void> {
   await run('cp', ['--archive', '--', own, dirname(join(tree, own))], { timeoutMs: FILES_TIMEOUT_MS });
 }
 
+/** Takes away what no container needs: caches, lists, documentation. */
 export async function slim(tree: string): Promise<void> {
   for (const path of CLEAN) await rm(join(tree, path), { recursive: true, force: true });
   // Folders that packages expect to find.

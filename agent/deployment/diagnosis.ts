@@ -46,6 +46,7 @@ function list(listeners: readonly Listener[]): string {
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
 
+/** The last words of an app as evidence, marked as its own. */
 export function tailEvidence(tail: readonly string[]): string[] {
   return tail.slice(-TAIL_LINES).map((line) => `app: ${line}`);
 }

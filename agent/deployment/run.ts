@@ -61,6 +61,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
   ['build', image],
 ];
 
+/** What a step sees of its run, and nothing else of it. */
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
     parts: Pick<RunnerParts, 'ports'>;

@@ -7,6 +7,7 @@ import { makeRedactor, MARK, MIN_SECRET_BYTES } from '../lib/redactor.ts';
 /** Lines of a longer value (a PEM key) are looked for one by one: programs print them so. Shorter ones would be plain words. */
 const MIN_LINE = 16;
 
+/** What must not stand in any log of the job: values and logins, in the spellings in which programs print them. */
 export function secretsOf(job: ReleaseJob): readonly string[] {
   const { auth } = job.source;
   const logins = job.registries.map(({ username, password }) => ({ username, token: password }));

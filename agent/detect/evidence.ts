@@ -21,6 +21,7 @@ interface Told {
   readonly manager?: { readonly value: string; readonly from: string };
 }
 
+/** Each fact of a plan with the place where it was read; what was not read anywhere has none. */
 export function evidenceFor(facts: Facts, places: Places, { runtime, version, manager }: Told): Evidence[] {
   const { framework, installCommand, buildCommand, startCommand, port } = facts;
   const all: readonly [Evidence['subject'], string | undefined, string | undefined][] = [

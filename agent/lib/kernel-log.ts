@@ -57,6 +57,7 @@ const momentOf = (text: string): number => Number(text.split(',', 3)[2]) / 1000;
 /** A group that met its limit is named as the constraint (mm/oom_kill.c of Linux). */
 export const isOfHost = (text: string): boolean => !text.includes('constraint=CONSTRAINT_MEMCG');
 
+/** Whether a record tells of a process that was killed in the group `parent` or below it. */
 export function isKillBelow(parent: string, text: string): boolean {
   const victim = victimOf(text);
   return victim !== undefined && (victim === parent || victim.startsWith(`${parent}/`));

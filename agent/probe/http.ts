@@ -16,6 +16,7 @@ const HUNG_UP = 'socket hang up';
 /** Begins the codes of what Node's parser of HTTP refuses. */
 const NOT_HTTP = 'HPE_';
 
+/** Why an app gave no answer, in words for its owner. */
 export function trouble(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.message === HUNG_UP) return 'the connection was closed without an answer';

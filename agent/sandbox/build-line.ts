@@ -19,6 +19,7 @@ export interface Lines {
   clear(): void;
 }
 
+/** Lines as a terminal would show them at their end. */
 export function makeLines(): Lines {
   let line: Buffer = Buffer.alloc(0);
   let bar = false;

@@ -67,6 +67,7 @@ export function compareRebuild(deploymentId: string, kept: Image, image: Image, 
   return { of: deploymentId, identical, differences: differences.slice(0, MAX_DIFFERENCES) };
 }
 
+/** For the log of the build. */
 export function describeRebuild({ of, identical, differences }: Rebuild): string[] {
   if (identical) return [`identical to the image of deployment ${of}`];
   return [`not identical to the image of deployment ${of}:`, ...differences.map((one) => `  ${one}`)];

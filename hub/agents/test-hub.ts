@@ -107,6 +107,7 @@ export async function hub(t: TestContext, options: TestHubOptions = {}): Promise
   return started;
 }
 
+/** A hub with an account, a host and the project `shop`; `stop` is the caller's. */
 export async function startTestHub(options: TestHubOptions = {}): Promise<TestHub> {
   const { resume } = options;
   const folder = resume?.folder ?? mkdtempSync(join(tmpdir(), 'orkestr-hub-'));

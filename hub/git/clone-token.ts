@@ -14,6 +14,7 @@ const CONTEXT = 'clone-token';
 const Claims = z.object({ projectId: Uuid, deploymentId: Uuid, expiresAt: z.number() });
 type CloneClaims = Omit<z.infer<typeof Claims>, 'expiresAt'>;
 
+/** A login for clones of one project, for some hours and for nothing else. */
 export function makeCloneToken(sealer: Sealer, claims: CloneClaims, now: Date): string {
   return sealer.seal(JSON.stringify({ ...claims, expiresAt: now.getTime() + LIFETIME_MS }), CONTEXT);
 }

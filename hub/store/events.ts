@@ -31,6 +31,7 @@ export type StoredEvent =
 /** Of one deployment: each step begins and ends, and begins anew when its host restarts. What a step is at last is kept beside. */
 const MOST_STEP_EVENTS = 200;
 
+/** How a deployment stands from now on, for those who follow it. */
 export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Promise<void> {
   const change: StatusChange = {
     status: deployment.status,

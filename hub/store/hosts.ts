@@ -75,6 +75,7 @@ export async function enrolHost(
   return repeated && { hostId: repeated.id, first: false };
 }
 
+/** What a host says of itself; that it was heard of at all counts as seen. */
 export async function recordHostStatus(db: Db, hostId: string, status: HostStatus, now: string): Promise<void> {
   await db
     .updateTable('host')

@@ -47,6 +47,7 @@ export async function deleteProject(db: Db, projectId: string): Promise<void> {
   await db.deleteFrom('project').where('id', '=', projectId).execute();
 }
 
+/** Sealed for this project alone: in the row of another one it does not open. */
 export function sealRepositoryAuth(sealer: Sealer, projectId: string, auth: RepositoryAuth): string {
   return sealer.seal(JSON.stringify(auth), sealContext(projectId));
 }

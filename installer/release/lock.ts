@@ -28,6 +28,7 @@ export interface Lock {
   package(path: string): LockedPackage;
 }
 
+/** @throws when package-lock.json is not there, or not as npm writes it */
 export function readLock(root: string): Lock {
   const { packages } = LockFile.parse(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')));
   return {

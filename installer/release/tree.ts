@@ -59,6 +59,7 @@ interface TreeParts {
   readonly licences: string;
 }
 
+/** Everything of a release, where its programs look for it. */
 export function layOut(folder: string, parts: TreeParts): void {
   const { root, target, lib, node } = parts;
   mkdirSync(join(folder, 'bin'), { recursive: true });

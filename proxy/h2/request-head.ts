@@ -6,6 +6,7 @@ import type { Request } from './request.ts';
 /** Methods with which servers expect a Content-Length even when there is no body (RFC 9110 section 8.6). */
 const ANNOUNCES_NO_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
+/** How a request of HTTP/2, whose frames say it all, is framed on its way to an app. */
 export function framingOf(request: Request): RequestFraming {
   if (!request.hasBody) return 'none';
   return request.contentLength === null ? 'chunked' : 'length';

@@ -33,6 +33,7 @@ export interface MetricsSnapshot {
 /** Of a family beyond this the rest is left out: whatever registers metrics must bound its labels by itself. */
 const MAX_SAMPLES = 50_000;
 
+/** Labels as the text format of Prometheus has them, without the braces. */
 export function labelText(labels: Readonly<Record<string, string | number>>): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)

@@ -54,6 +54,7 @@ export interface LastWords {
   readonly metrics: readonly MetricsSnapshot[];
 }
 
+/** What a process that ends leaves to the one that goes on counting. */
 export async function lastWordsOf(planes: Planes): Promise<LastWords> {
   return { counts: await planes.counts(), metrics: await planes.metrics() };
 }

@@ -26,6 +26,7 @@ export function addWait(counts: WaitCounts, ms: number): void {
   counts.maxMs = Math.max(counts.maxMs, ms);
 }
 
+/** The waits of all processes that serve, as one. */
 export function sumWaits(all: readonly WaitCounts[]): WaitCounts {
   const buckets = Array.from({ length: Math.max(0, ...all.map((one) => one.buckets.length)) }, (_, index) =>
     all.reduce((total, one) => total + (one.buckets[index] ?? 0), 0),

@@ -12,6 +12,7 @@ interface KnownSecrets {
   readonly gaps: readonly string[];
 }
 
+/** All that this host knows of secrets; what could not be read is a gap, which the archive then names. */
 export async function knownSecrets(stateFolder: string): Promise<KnownSecrets> {
   const files = await Promise.all(['host-key.pem', 'secret.key'].map((name) => readOr(join(stateFolder, name))));
   try {

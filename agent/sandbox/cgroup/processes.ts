@@ -57,6 +57,7 @@ async function groupsBelow(folder: string): Promise<string[]> {
   return [...below.flat(), folder];
 }
 
+/** Processes of the group itself; none when it is gone. */
 export async function processesOf(group: string): Promise<number[]> {
   return (await readIfThere(join(group, 'cgroup.procs'))).split('\n').filter(Boolean).map(Number);
 }

@@ -164,6 +164,7 @@ const normal = (path: Buffer): Buffer => {
   return Buffer.from(`/${parts.filter((part) => part !== '' && part !== '.').join('/')}`, 'latin1');
 };
 
+/** For whatever does not fit in the store of the engine; a cause with a code of its own stays what it is. */
 export function damaged(what: string, cause?: unknown): OrkestrError {
   if (cause instanceof OrkestrError) return cause;
   const evidence = cause instanceof Error ? [cause.message] : [];
