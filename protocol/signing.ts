@@ -9,6 +9,7 @@ import {
 import type { KeyObject } from 'node:crypto';
 import { OrkestrError } from './errors.ts';
 import { Job, type SignedJob } from './job.ts';
+import { parseJson } from './json.ts';
 
 export interface KeyPairPem {
   /** PKCS #8 PEM. Store with mode 0600. */
@@ -70,15 +71,6 @@ export function openJob(signed: SignedJob, hubPublicKeyPem: string): Job {
     );
   }
   return job.data;
-}
-
-/** Undefined, which no schema takes, for what is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it with its own error
-  }
 }
 
 const jobProof = (payload: string): string => `orkestr-job-v1\n${payload}`;

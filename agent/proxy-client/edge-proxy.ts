@@ -1,6 +1,7 @@
 /** The proxy's admin API (protocol/proxy-admin.ts) over its unix socket. */
 import type { z } from 'zod';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
 import {
   CertificateList,
   DrainAnswer,
@@ -125,12 +126,4 @@ function refusal(status: number, body: unknown): OrkestrError {
   return problem.success
     ? new OrkestrError(problem.data.code, problem.data.detail, { evidence: problem.data.evidence })
     : unreachable(`The proxy answered with status ${status} and no problem document.`);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // no JSON: the schemas refuse it with a sentence
-  }
 }

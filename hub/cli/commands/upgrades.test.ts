@@ -1,25 +1,13 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
-import type { Host, Upgrade } from '../api/schemas.ts';
-import { IDS, makeCliHome, refuse, startScriptedHub, TOKEN } from './test-cli.ts';
-import type { CliHome, CliOptions, CliResult, Script, ScriptedHub } from './test-cli.ts';
+import { test } from 'node:test';
+import type { Host, Upgrade } from '../../api/schemas.ts';
+import { AT, IDS } from '../test-answers.ts';
+import { refuse, useCli } from '../test-cli.ts';
+import type { Script } from '../test-cli.ts';
 
-let home: CliHome;
-let hub: ScriptedHub | undefined;
-beforeEach(() => (home = makeCliHome()));
-afterEach(async () => {
-  home.remove();
-  const stopping = hub;
-  hub = undefined;
-  await stopping?.stop();
-});
+const cli = useCli();
+const { run } = cli;
 
-async function run(args: string[], routes: Record<string, Script>, options: CliOptions = {}): Promise<CliResult> {
-  hub = await startScriptedHub(routes);
-  return home.run(args, { ...options, env: { ORKESTR_URL: hub.url, ORKESTR_TOKEN: TOKEN } });
-}
-
-const AT = '2030-01-01T00:00:00.000Z';
 const host = (id: string, name: string): Host => ({
   id,
   name,
@@ -62,19 +50,17 @@ test('hosts upgrade takes names in their order, or all; --version and --at-once 
   const routes = { 'GET /hosts': () => HOSTS, 'POST /upgrades': () => upgrade('running', ['ordered', 'waiting']) };
   const named = await run(['hosts', 'upgrade', 'vps-2', 'vps-1', '--version', '2.0.0', '--at-once', '2'], routes);
   assert.equal(named.code, 0, named.stderr);
-  assert.deepEqual(hub?.asked.at(-1)?.body, { version: '2.0.0', atOnce: 2, hosts: [IDS.older, IDS.host] });
+  assert.deepEqual(cli.hub?.asked.at(-1)?.body, { version: '2.0.0', atOnce: 2, hosts: [IDS.older, IDS.host] });
   assert.match(named.stdout, /Upgrade to 2\.0\.0: running/);
   assert.match(named.stdout, /vps-1 +ordered\nvps-2 +waiting\n/);
-  await hub?.stop();
   const all = await run(['host', 'upgrade', '--all', '--json'], routes);
-  assert.deepEqual(hub?.asked.at(-1)?.body, { atOnce: 1 });
+  assert.deepEqual(cli.hub?.asked.at(-1)?.body, { atOnce: 1 });
   assert.equal(JSON.parse(all.stdout).state, 'running');
 });
 
 test('hosts upgrade without hosts, and with both, is wrong usage', async () => {
   for (const args of [[], ['vps-1', '--all'], ['--all', '--at-once', '0']]) {
     assert.equal((await run(['hosts', 'upgrade', ...args], {})).code, 2);
-    await hub?.stop();
   }
 });
 
@@ -93,7 +79,6 @@ test('--follow prints a line for each change and exits with the fate', async () 
     done.stdout,
     /vps-1 {2}ordered\nvps-2 {2}waiting\nvps-1 {2}healthy\nvps-2 {2}ordered\nvps-2 {2}healthy\n\nDone/,
   );
-  await hub?.stop();
   const paused = await run(['upgrades', 'show', IDS.deployment, '--follow'], {
     [ONE]: () => upgrade('paused', ['failed', 'waiting']),
   });
@@ -125,11 +110,10 @@ test('upgrades list, resume, skip and cancel are about the newest one', async ()
     [['cancel'], 'cancel', {}],
     [['skip', 'vps-1'], 'skip', { hosts: [IDS.host] }],
   ] as const) {
-    await hub?.stop();
     const path = `POST /upgrades/${IDS.deployment}/${route}`;
     const result = await run(['upgrades', ...args], { ...newest, 'GET /hosts': () => HOSTS, [path]: () => paused });
     assert.equal(result.code, 0, result.stderr);
-    assert.deepEqual([hub?.asked.at(-1)?.route, hub?.asked.at(-1)?.body], [path, body]);
+    assert.deepEqual([cli.hub?.asked.at(-1)?.route, cli.hub?.asked.at(-1)?.body], [path, body]);
   }
 });
 
