@@ -25,6 +25,8 @@ export interface RunnerParts {
 export interface RunSignals {
   readonly cancel: AbortSignal;
   readonly shutdown: AbortSignal;
+  /** Its environment is to go from the host: nothing of it is waited for any more. */
+  readonly removal?: AbortSignal;
   /** Called when the run only waits from there on; more than once is fine. */
   readonly leaveSlot?: () => void;
 }
@@ -64,7 +66,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
     parts: Pick<RunnerParts, 'ports'>;
-    signals?: Pick<RunSignals, 'leaveSlot'>;
+    signals?: Pick<RunSignals, 'leaveSlot' | 'removal'>;
     isLive?: boolean;
     takeOver?: () => void;
   },
@@ -80,6 +82,7 @@ export function contextOf(
     previous: run.previousId === null ? null : { deploymentId: run.previousId, foundPort: run.foundPort },
     ports: run.parts.ports,
     signal,
+    removal: run.signals?.removal ?? new AbortController().signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
     isLive: run.isLive === true,
     takeOver: run.takeOver ?? (() => undefined),

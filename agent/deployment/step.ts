@@ -11,6 +11,8 @@ export interface StepContext {
   readonly previous: { readonly deploymentId: string; readonly foundPort?: number | null } | null;
   readonly ports: Ports;
   readonly signal: AbortSignal;
+  /** Its environment is to go from the host: visitors who are still there are not worth a wait. */
+  readonly removal: AbortSignal;
   /** Says that the step only waits from here on, so that another deployment may run meanwhile; more than once is fine. */
   readonly leaveSlot: () => void;
   /** It has taken over before, and there is no way back from it. */

@@ -125,6 +125,7 @@ export function aContext(parts: {
   previous?: StepContext['previous'];
   isLive?: boolean;
   signal?: AbortSignal;
+  removal?: AbortSignal;
 }): ScriptedContext {
   const lines: string[] = [];
   const log: StepLog = { line: (text) => void lines.push(text), write: () => undefined };
@@ -141,6 +142,7 @@ export function aContext(parts: {
     previous: parts.previous ?? null,
     ports: scripted<Ports>('ports', { clock: new VirtualClock(), baseImages: BaseImages.parse({}), ...parts.ports }),
     signal: parts.signal ?? new AbortController().signal,
+    removal: parts.removal ?? new AbortController().signal,
     leaveSlot: () => void (left = true),
     hasLeftSlot: () => left,
     isLive: parts.isLive ?? false,

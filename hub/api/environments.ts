@@ -84,7 +84,8 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       ...requireScope('write'),
       schema: {
         summary: 'Delete an environment',
-        description: 'Takes it off its host, and deletes its deployments and logs.',
+        description:
+          'Takes it off its host, and deletes its deployments and logs. What visitors still have open is cut; an offline host does it when it is back.',
         tags,
         params: EnvironmentParams,
         response: { 204: z.null() },

@@ -83,15 +83,23 @@ export const MadeHost = Host.extend({
   installCommand: z.string().nullable(),
 });
 
+/** Of a wrong name in a record the rule is told, which the schema library leaves at "Invalid key". */
+const namedByRule: Parameters<typeof z.record>[2] = {
+  error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined),
+};
+
 /** A name and a password that visitors give to the edge. */
 const UserName = EdgeSettings.shape.basicAuth.unwrap().element.shape.user;
 const Password = z.string().min(8).max(200);
 const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
   new Set(users.map(({ user }) => user)).size === users.length;
 
+export const EdgeUsers = z.array(z.object({ user: UserName }));
+export type EdgeUser = z.infer<typeof EdgeUsers>[number];
+
 /** Settings as the API shows them: passwords are written, never read back. */
 export const ShownSettings = Settings.extend({
-  edge: EdgeSettings.extend({ basicAuth: z.array(z.object({ user: UserName })) }),
+  edge: EdgeSettings.extend({ basicAuth: EdgeUsers }),
 });
 export type ShownSettings = z.infer<typeof ShownSettings>;
 /** Settings as they are given for a new environment, passwords in plain. */
@@ -110,6 +118,13 @@ export const ChangedUsers = z
   .array(z.object({ user: UserName, password: Password.optional() }))
   .max(20)
   .refine(namedOnce, 'a user is named twice');
+
+/** Adds the named ones or changes their passwords, removes those given as null, leaves the rest. */
+export const AccessChange = z.object({
+  users: z
+    .record(UserName, Password.nullable(), namedByRule)
+    .refine((users) => Object.keys(users).length <= 40, 'at most 40 users are changed at once'),
+});
 
 export const Environment = z.object({
   id: Uuid,
@@ -171,10 +186,7 @@ export type Variable = z.infer<typeof Variable>;
 /** Sets the named ones of the kind, removes those given as null, leaves the rest. */
 export const VariableChange = z.object({
   kind: VariableKind,
-  variables: z.record(EnvName, EnvValue.nullable(), {
-    // Of a wrong name the rule is told, which the schema library leaves at "Invalid key".
-    error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined),
-  }),
+  variables: z.record(EnvName, EnvValue.nullable(), namedByRule),
 });
 
 /** A registry that the project's builds log in to. Passwords are written, never read back. */
@@ -245,6 +257,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
  *   GET    /projects · POST /projects · GET|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
+ *   PATCH  /projects/:project/environments/:environment/access
  *   GET|PATCH /projects/:project/environments/:environment/variables
  *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
  *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)

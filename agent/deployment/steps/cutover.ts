@@ -97,7 +97,8 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
 }
 
 /**
- * The old target finishes what it has, and the new one is watched meanwhile. Null when there is no old one.
+ * The old target finishes what it has, and the new one is watched meanwhile. Null when there is no old one, or when nobody
+ * waits for it any more as the environment is to go.
  * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
  */
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
@@ -110,11 +111,16 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
   const over = new AbortController();
   // Only a container that the journal knows is surely kept until the next step.
   const isKept = context.previous?.deploymentId === targetId;
-  const drained = drainTarget(context, targetId, over.signal);
-  const watched = isKept && !context.isLive ? watchWindow(context, targetId, over.signal) : Promise.resolve();
+  const until = AbortSignal.any([over.signal, context.removal]);
+  const drained = drainTarget(context, targetId, until);
+  const watched = isKept && !context.isLive ? watchWindow(context, targetId, until) : Promise.resolve();
   const work = [drained, watched.then(() => stay(context))] as const;
   try {
     return (await Promise.all(work))[0];
+  } catch (error) {
+    if (!context.removal.aborted) throw error;
+    context.log.line('the environment is deleted: what is still in flight is not waited for');
+    return null;
   } finally {
     // The drain of a target that serves again would only end by its deadline. And a step that runs again must not meet a
     // flip back that is still under way.

@@ -16,24 +16,25 @@ test('environment set sends the changes alone', async () => {
   assert.equal((await cli.home.run(['environment', 'set', ...SHOP])).code, 2);
 });
 
-test('access add sends the user with the password of stdin, others keep theirs; list shows names alone', async () => {
+test('access add and remove send that user alone, with the password of stdin; list shows names', async () => {
   const users: Environment = {
     ...environment,
     settings: { ...environment.settings, edge: { ...environment.settings.edge, basicAuth: [{ user: 'grace' }] } },
   };
   const routes: Record<string, Script> = {
     'GET /projects/shop/environments/preview': () => users,
-    'PATCH /projects/shop/environments/preview': () => users,
+    'PATCH /projects/shop/environments/preview/access': () => [{ user: 'grace' }],
   };
   const preview = ['-e', 'preview', ...SHOP];
   const password = 'correct horse battery';
   const added = await run(['access', 'add', 'ada', ...preview], routes, { stdin: `${password}\n` });
   assert.equal(added.code, 0, added.stderr);
   assert.ok(!added.stdout.includes(password));
-  const basicAuth = [{ user: 'grace' }, { user: 'ada', password }];
-  assert.deepEqual(cli.hub?.asked[1]?.body, { settings: { edge: { basicAuth } } });
+  assert.deepEqual(
+    cli.hub?.asked.map(({ body }) => body),
+    [{ users: { ada: password } }],
+  );
   await run(['access', 'remove', 'grace', ...preview], routes);
-  assert.deepEqual(cli.hub?.asked[1]?.body, { settings: { edge: { basicAuth: [] } } });
-  assert.equal((await run(['access', 'remove', 'nobody', ...preview], routes)).code, 1);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { users: { grace: null } });
   assert.equal((await run(['access', 'list', ...preview], routes)).stdout, 'grace\n');
 });
