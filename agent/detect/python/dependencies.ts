@@ -37,7 +37,13 @@ const Requirements = z.array(z.string().regex(/^[^\r\n]*$/, 'a requirement on on
 const Table = z.record(z.string(), z.unknown()).default({});
 
 const Pyproject = z.looseObject({
-  project: z.looseObject({ dependencies: Requirements, 'requires-python': z.string().optional() }).optional(),
+  project: z
+    .looseObject({
+      dependencies: Requirements,
+      dynamic: z.array(z.string()).default([]),
+      'requires-python': z.string().optional(),
+    })
+    .optional(),
   tool: z.looseObject({ poetry: z.looseObject({ dependencies: Table }).optional() }).optional(),
 });
 type Pyproject = z.infer<typeof Pyproject>;
@@ -69,10 +75,16 @@ export async function pythonDependencies(repository: RepositoryView): Promise<Py
   if (fromLock !== null) return fromLock;
   const nested = pyproject?.project === undefined ? await firstFile(repository, NESTED) : null;
   if (nested !== null) return fromRequirements(repository, nested, pyproject);
-  if (pyproject?.project === undefined && pyproject?.tool?.poetry === undefined) return null;
-  const lines = pyproject.project?.dependencies;
+  return pyproject === null ? null : fromProject(pyproject, FROM_GIT.test(text ?? ''));
+}
+
+/** What pip reads of a project without a lockfile. */
+function fromProject(pyproject: Pyproject, needsGit: boolean): PythonDependencies | null {
+  const { project, tool } = pyproject;
+  if (project === undefined && tool?.poetry === undefined) return null;
+  // What poetry lists, or the build of the project finds out, is only known to that build.
+  const lines = project?.dynamic.includes('dependencies') === true ? undefined : project?.dependencies;
   const install = lines === undefined ? ({ kind: 'project' } as const) : ({ kind: 'lines', lines } as const);
-  const needsGit = FROM_GIT.test(text ?? '');
   return { ...declared(pyproject), file: 'pyproject.toml', manager: PYTHON_MANAGERS.pip, install, needsGit };
 }
 
