@@ -115,6 +115,11 @@ describe('detector dockerfile', () => {
     assert.deepEqual(made.files, []);
   });
 
+  test('what it is made from in the end is its runtime, not the name of a stage', async () => {
+    const made = await plan({ Dockerfile: 'ARG V=3.4\nFROM ruby:$V AS base\nFROM base AS build\nFROM base\n' });
+    assert.equal(evidence(made, 'runtime'), 'ruby:$V (Dockerfile line 2)');
+  });
+
   test('only the ports of the last stage count', async () => {
     const made = await plan({
       Dockerfile: 'FROM a AS build\nEXPOSE 1\nfrom --platform=linux/amd64 b\nexpose 3000/tcp 53/udp',
