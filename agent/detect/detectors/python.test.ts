@@ -228,3 +228,13 @@ test('dependencies that only the build of the project knows are installed by it'
   const made = await plan({ 'pyproject.toml': project, 'main.py': '' });
   assert.equal(made.installCommand, 'pip install .');
 });
+
+test('what poetry lists without a lockfile is installed by poetry, which needs no package of the app', async () => {
+  const poetry = '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\nflask = "^3"\n';
+  const made = await plan({ 'pyproject.toml': poetry, 'app.py': 'app = Flask(__name__)\n' });
+  assert.equal(made.framework, 'Flask');
+  assert.match(
+    made.dockerfile.text,
+    /pip install poetry\n[^]*^COPY pyproject\.toml \.\/\nRUN \S+ poetry install --only main --no-root/m,
+  );
+});

@@ -75,17 +75,22 @@ export async function pythonDependencies(repository: RepositoryView): Promise<Py
   if (fromLock !== null) return fromLock;
   const nested = pyproject?.project === undefined ? await firstFile(repository, NESTED) : null;
   if (nested !== null) return fromRequirements(repository, nested, pyproject);
-  return pyproject === null ? null : fromProject(pyproject, FROM_GIT.test(text ?? ''));
+  return pyproject === null ? null : fromProject(pyproject, text ?? '');
 }
 
-/** What pip reads of a project without a lockfile. */
-function fromProject(pyproject: Pyproject, needsGit: boolean): PythonDependencies | null {
+/** What a project without a lockfile lists. */
+function fromProject(pyproject: Pyproject, text: string): PythonDependencies | null {
   const { project, tool } = pyproject;
   if (project === undefined && tool?.poetry === undefined) return null;
-  // What poetry lists, or the build of the project finds out, is only known to that build.
-  const lines = project?.dynamic.includes('dependencies') === true ? undefined : project?.dependencies;
-  const install = lines === undefined ? ({ kind: 'project' } as const) : ({ kind: 'lines', lines } as const);
-  return { ...declared(pyproject), file: 'pyproject.toml', manager: PYTHON_MANAGERS.pip, install, needsGit };
+  const common = { ...declared(pyproject), file: 'pyproject.toml', needsGit: FROM_GIT.test(text) };
+  const { pip, poetry } = PYTHON_MANAGERS;
+  const isDynamic = project?.dynamic.includes('dependencies') === true;
+  if (project !== undefined && !isDynamic)
+    return { ...common, manager: pip, install: { kind: 'lines', lines: project.dependencies } };
+  // What the build of the project finds out is only known to it. What poetry lists it installs itself, also of what is no package.
+  if (tool?.poetry === undefined) return { ...common, manager: pip, install: { kind: 'project' } };
+  const sources = { files: ['pyproject.toml'], needsSources: FROM_FOLDER.test(text) };
+  return { ...common, manager: poetry, install: { kind: 'locked', command: poetry.install, ...sources } };
 }
 
 async function fromLockfile(
