@@ -43,3 +43,16 @@ test('assets of vite_rails and tailwindcss-rails are precompiled too', async () 
     assert.match((await rails([gem])).buildCommand ?? '', /assets:precompile$/, gem);
   }
 });
+
+test('Rails needs what it signs cookies with, unless the repository or the environment has it', async () => {
+  const files = { Gemfile: 'gem "rails"', 'Gemfile.lock': '', 'config/application.rb': '' };
+  const credentials = { ...files, 'config/credentials.yml.enc': '' };
+  assert.match((await repository.plan(files)).warnings.join(), /^Rails needs SECRET_KEY_BASE: /);
+  assert.match(
+    (await repository.plan(credentials)).warnings.join(),
+    /^Rails needs RAILS_MASTER_KEY or SECRET_KEY_BASE: /,
+  );
+  const variables = { RAILS_MASTER_KEY: 'x' };
+  assert.deepEqual((await repository.plan(credentials, { variables })).warnings, []);
+  assert.deepEqual((await repository.plan({ ...credentials, 'config/master.key': '' })).warnings, []);
+});

@@ -4,6 +4,7 @@ import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { writeRuby } from '../dockerfiles/ruby.ts';
 import { frontEndOf } from '../front-end.ts';
 import type { FrontEnd } from '../front-end.ts';
+import type { Need } from '../needs.ts';
 import { readPackageJson } from '../node/package-json.ts';
 import { procfileWeb } from '../procfile.ts';
 import { present } from '../repository.ts';
@@ -104,11 +105,21 @@ export const ruby: Detector = {
         { runtime: 'Ruby', version: runtime.evidence },
       ),
       warnings: [...runtime.warnings, ...lockWarning('Gemfile.lock', hasLock)],
+      needs: rails ? await needsOf(repository) : [],
       ...(frontEnd && { includes: ['node'] }),
       dockerfile: { origin: 'generated', write: (final) => writeRuby(recipe, final) },
     };
   },
 };
+
+/** What Rails signs its cookies with, in production. */
+async function needsOf(repository: RepositoryView): Promise<Need[]> {
+  if (await repository.has('config/master.key')) return [];
+  const encrypted = await repository.has('config/credentials.yml.enc');
+  return encrypted
+    ? [{ anyOf: ['RAILS_MASTER_KEY', 'SECRET_KEY_BASE'], hint: 'config/master.key has the first.' }]
+    : [{ anyOf: ['SECRET_KEY_BASE'], hint: '`bin/rails secret` makes one.' }];
+}
 
 /** What Node.js builds for the gems that call it. */
 async function bundled(repository: RepositoryView, gems: ReadonlySet<string>): Promise<FrontEnd | null> {

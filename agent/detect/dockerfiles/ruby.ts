@@ -2,7 +2,7 @@
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { FrontEnd } from '../front-end.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
-import { installFrontEnd } from './front-end.ts';
+import { COPY_NODE, installFrontEnd } from './front-end.ts';
 
 interface RubyRecipe {
   readonly image: string;
@@ -35,7 +35,7 @@ export function writeRuby(recipe: RubyRecipe, { facts, stated, surroundings }: W
     stated.installCommand === undefined ? `COPY ${recipe.manifests.join(' ')} ./` : 'COPY . .',
     `RUN ${cache} ${installCommand}`,
     // The gems call Node.js while they build the assets.
-    ...(frontEnd === null ? [] : ['COPY --from=node /usr/local /usr/local', ...installFrontEnd(frontEnd, cacheScope)]),
+    ...(frontEnd === null ? [] : [...COPY_NODE, ...installFrontEnd(frontEnd, cacheScope)]),
     'COPY . .',
     ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
   ];
