@@ -20,6 +20,7 @@ import { registerMe } from './api/me.ts';
 import { registerOpenApi } from './api/openapi.ts';
 import { answerUnroutable, registerProblems } from './api/problem.ts';
 import { registerProjects } from './api/projects.ts';
+import { registerReceivers } from './api/receivers.ts';
 import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
 import { registerReleases } from './api/releases.ts';
@@ -54,6 +55,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerAccess,
   registerVariables,
   registerRegistries,
+  registerReceivers,
   registerDeployments,
   registerLogs,
   registerEvents,

@@ -13,7 +13,7 @@ import type { HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
-import type { Trigger } from './store/schema.ts';
+import type { Row, Trigger } from './store/schema.ts';
 
 /**
  * The Fastify instance that API files register their routes on: `registerX(app: HubApp, deps: HubDeps): void`, with
@@ -38,7 +38,16 @@ export interface CoreDeps {
   hubUrl(): string;
 }
 
+/** A part of the hub that works by itself. */
+export interface Part {
+  start(): Promise<void>;
+  /** What is under way is let end. */
+  stop(): Promise<void>;
+}
+
 export interface HubDeps extends CoreDeps {
+  readonly notifier: Notifier;
+  readonly hostWatch: Part;
   readonly scheduler: Scheduler;
   readonly agents: Agents;
   readonly git: GitRemotes;
@@ -155,6 +164,12 @@ interface UpgradeRequest {
   /** In the order in which they are upgraded. */
   readonly hostIds: readonly string[];
   readonly atOnce: number;
+}
+
+/** Sends notifications to their receivers (hub/notify). */
+export interface Notifier extends Part {
+  /** Send a test at once. @throws OrkestrError one of ORK_NOTIFY_…, saying what failed */
+  test(receiver: Row<'receiver'>): Promise<void>;
 }
 
 /** The hub's own git remote (hub/git). */

@@ -341,6 +341,18 @@ export const ERRORS = {
     'Push the repository that the message names again from a clone, or delete its project; then back up again.',
   ),
 
+  // notifications
+  ORK_NOTIFY_ADDRESS: kind(
+    'user',
+    403,
+    'Give an address outside of the hub itself; docs/notifications.md has the rule.',
+  ),
+  ORK_NOTIFY_MAIL: kind('user', 409, 'Set a mail server for the hub: docs/notifications.md.'),
+  ORK_NOTIFY_DNS: kind('user', 502, 'Check the name in the address, and that the hub can look it up.', true),
+  ORK_NOTIFY_UNREACHABLE: kind('user', 502, 'Check that it runs, and that the hub reaches its address and port.', true),
+  ORK_NOTIFY_TLS: kind('user', 502, 'Give it a certificate that the hub trusts: docs/notifications.md.', true),
+  ORK_NOTIFY_ANSWER: kind('user', 502, 'Look at what it says to it. A new address is a new receiver.', true),
+
   // installer
   ORK_MACHINE_UNFIT: kind('host', 500, 'Use root on a 64-bit Linux with glibc 2.34 or newer, such as Debian 12.'),
   ORK_PREPARE_FAILED: kind(

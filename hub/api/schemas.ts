@@ -7,6 +7,7 @@ import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid
 import { RegistryHost, RegistryLogin, Settings } from '../../protocol/job.ts';
 import { ReleaseVersion } from '../../protocol/release.ts';
 import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
+import { DELIVERY_STATES, NOTICE_KINDS, NoticeKind, RECEIVER_KINDS } from '../notify/notice.ts';
 import { HOST_STATES, UPGRADE_STATES } from '../upgrades/plan.ts';
 
 export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
@@ -194,6 +195,47 @@ export const RegistryEntry = z.object({ host: RegistryHost, username: z.string()
 export type RegistryEntry = z.infer<typeof RegistryEntry>;
 export const RegistryChange = RegistryLogin.omit({ host: true });
 
+/** One message to a receiver, with what it tells in short. */
+export const Delivery = z.object({
+  id: Uuid,
+  state: z.enum(DELIVERY_STATES),
+  notices: z.array(z.object({ kind: z.string(), at: Timestamp, summary: z.string() })),
+  /** Notices that had no room. */
+  leftOut: z.int(),
+  attempts: z.int(),
+  /** Why the last try failed. */
+  error: ErrorReport.nullable(),
+  createdAt: Timestamp,
+  /** Null: it has ended. */
+  nextTryAt: Timestamp.nullable(),
+  endedAt: Timestamp.nullable(),
+});
+export type Delivery = z.infer<typeof Delivery>;
+/** Who is told when something goes wrong. Addresses are written, of a URL never read back. */
+export const Receiver = z.object({
+  name: Slug,
+  kind: z.enum(RECEIVER_KINDS),
+  /** True: of the team, and told of all its projects. */
+  everywhere: z.boolean(),
+  /** As much of its address as may be shown. */
+  address: z.string(),
+  notices: z.array(z.string()),
+  /** The last ones, the newest first. */
+  deliveries: z.array(Delivery),
+  createdAt: Timestamp,
+});
+export type Receiver = z.infer<typeof Receiver>;
+/** Nothing said: it is called like its kind, and told of everything but each deployment that goes well. */
+export const NewReceiver = z.object({
+  name: Slug.optional(),
+  kind: z.enum(RECEIVER_KINDS),
+  address: z.string().min(1).max(2000).describe('URL, or one e-mail address'),
+  notices: z.array(NoticeKind).min(1).max(NOTICE_KINDS.length).optional(),
+});
+/** The only answer that ever holds the secret by which a webhook checks signatures; null for kinds that do not sign. */
+export const MadeReceiver = Receiver.extend({ secret: z.string().nullable() });
+export type MadeReceiver = z.infer<typeof MadeReceiver>;
+
 export const Step = z.object({
   name: StepName,
   status: StepStatus,
@@ -260,6 +302,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   PATCH  /projects/:project/environments/:environment/access
  *   GET|PATCH /projects/:project/environments/:environment/variables
  *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
+ *   GET|POST  /receivers, /projects/:project/receivers · DELETE …/:receiver · POST …/:receiver/test
  *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
  *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)

@@ -11,7 +11,18 @@ import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { buildApp, type MadeFiles } from '../app.ts';
 import { readConfig } from '../config.ts';
-import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler, Upgrades } from '../deps.ts';
+import type {
+  Agents,
+  CommitResolver,
+  CoreDeps,
+  GitRemotes,
+  HubDeps,
+  News,
+  Notifier,
+  Part,
+  Scheduler,
+  Upgrades,
+} from '../deps.ts';
 import type { PlanKey } from '../plans.ts';
 import { createAccount } from '../setup.ts';
 import type { Account } from '../setup.ts';
@@ -129,7 +140,7 @@ export async function startTestApi(
 function fakes(
   db: Db,
   { asked, failing, online }: Pick<TestApi, 'asked' | 'failing' | 'online'>,
-): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news' | 'upgrades'> {
+): Omit<HubDeps, keyof CoreDeps> {
   const note = (what: string, id: string): Promise<void> => {
     const line = `${what} ${id}`;
     asked.push(line);
@@ -160,6 +171,8 @@ function fakes(
     resolver: unscripted<CommitResolver>('resolver', {}),
     news: unscripted<News>('news', {}),
     upgrades: unscripted<Upgrades>('upgrades', {}),
+    notifier: unscripted<Notifier>('notifier', { test: ({ id }) => note('test', id) }),
+    hostWatch: unscripted<Part>('hostWatch', {}),
   };
 }
 

@@ -12,6 +12,7 @@ import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHostCommands } from './commands/hosts.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addProjectCommands } from './commands/project.ts';
+import { addNotifyCommands } from './commands/notify.ts';
 import { addRegistryCommands } from './commands/registry.ts';
 import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/tokens.ts';
@@ -56,6 +57,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     addHostCommands,
     addUpgradeCommands,
     addTokenCommands,
+    addNotifyCommands,
   ];
   for (const add of groups) add(program, context, outcome);
   forEachCommand(program, (command) =>

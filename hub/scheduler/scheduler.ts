@@ -5,6 +5,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, DeploymentRequest, HostLinks, News, Scheduler } from '../deps.ts';
+import { tellOfDeployment } from '../notify/deployment-notice.ts';
 import {
   changeStatus,
   findContext,
@@ -129,6 +130,7 @@ export function makeScheduler(
       if (deployment === undefined || !isOpen(deployment)) return;
       if (lease !== undefined && deployment.lease_expires_at !== lease) return;
       await changeStatus(trx, id, { status: 'failed', error, finished_at: now(), lease_expires_at: null });
+      await tellOfDeployment(trx, deployment, now());
     });
     news.tell(id);
   }

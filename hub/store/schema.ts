@@ -5,6 +5,7 @@
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { StepName, StepStatus } from '../../protocol/steps.ts';
+import type { DeliveryState, ReceiverKind } from '../notify/notice.ts';
 import type { HostState, UpgradeState } from '../upgrades/plan.ts';
 
 interface TeamTable {
@@ -69,6 +70,8 @@ interface HostTable {
   acknowledged: number;
   /** 0: it serves only, what it runs is built on others. */
   builds: Generated<number>;
+  /** When it was told that the host is away; null: it is not, or nobody was told. */
+  away_told_at: Generated<string | null>;
   created_at: string;
 }
 
@@ -247,6 +250,46 @@ interface UpgradeHostTable {
   turn_at: string | null;
 }
 
+/** Who is told when something goes wrong. */
+export interface ReceiverTable {
+  id: string;
+  team_id: string;
+  /** Null: told of all projects of the team. */
+  project_id: string | null;
+  /** Unique in its project, or among those of the team. */
+  name: string;
+  kind: ReceiverKind;
+  /** What may be shown of its address. */
+  shown: string;
+  /** Sealed JSON (store/receivers.ts). */
+  settings: string;
+  /** JSON array of kinds of notices that it is told. */
+  kinds: string;
+  /** Until then nothing more is sent, so that what comes meanwhile is told together. */
+  quiet_until: string | null;
+  created_at: string;
+}
+
+/** One message to a receiver. It has one that is collecting and one that is sending at most. */
+export interface DeliveryTable {
+  id: string;
+  receiver_id: string;
+  state: DeliveryState;
+  /** JSON array of notices (notify/notice.ts). */
+  notices: string;
+  /** Notices that had no room any more. */
+  left_out: Generated<number>;
+  attempts: Generated<number>;
+  /** When it is tried next; null: it has ended. */
+  due_at: string | null;
+  /** When it was tried first. */
+  begun_at: string | null;
+  /** ErrorReport of the last try, JSON; null when there was none or it went well. */
+  error: string | null;
+  created_at: string;
+  ended_at: string | null;
+}
+
 export interface Database {
   team: TeamTable;
   user: UserTable;
@@ -267,6 +310,8 @@ export interface Database {
   removal: RemovalTable;
   upgrade: UpgradeTable;
   upgrade_host: UpgradeHostTable;
+  receiver: ReceiverTable;
+  delivery: DeliveryTable;
 }
 
 export type Row<T extends keyof Database> = Selectable<Database[T]>;

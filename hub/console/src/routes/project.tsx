@@ -11,6 +11,7 @@ import { PageHead } from '../components/layout.tsx';
 import { Pending } from '../components/pending.tsx';
 import { useAskFor } from '../deployment/actions.tsx';
 import { Deployments } from '../project/deployments.tsx';
+import { Receivers } from '../project/receivers.tsx';
 import { Registries } from '../project/registries.tsx';
 import { Variables } from '../project/variables.tsx';
 import { bare } from './projects.tsx';
@@ -38,6 +39,7 @@ export function ProjectPage() {
             <EnvironmentSection key={environment.id} path={path} project={data} environment={environment} />
           ))}
           <Registries key={data.id} path={path} />
+          <Receivers key={`${data.id} receivers`} path={path} />
         </>
       )}
     </>
