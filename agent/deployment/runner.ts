@@ -12,6 +12,7 @@ import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
 import { handOn, stagesOf } from './build-job.ts';
+import { edgeNow } from './edge-now.ts';
 import { isEnded, transition } from './deployment.ts';
 import type { OpenLog } from './log.ts';
 import type { AnyStage } from './pipeline.ts';
@@ -301,7 +302,7 @@ function consequences(run: Run, name: StepName): Omit<Change, 'deploymentId' | '
   };
 }
 
-function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
+function liveOf({ job, outputs, parts }: Run, release: Release | null): LiveRecord {
   const target = outputs.get('deploy') as Target;
   const port = servingPort(target, outputs.get('health') as HealthReport);
   return {
@@ -312,8 +313,7 @@ function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
       id: job.environment.id,
       generation: job.generation,
       targets: [{ id: job.deploymentId, address: target.address, port }],
-      routes: job.settings.domains,
-      edge: job.settings.edge,
+      ...edgeNow(parts.journal, job),
     },
     healthCheck: job.settings.healthCheck,
     release,

@@ -111,12 +111,24 @@ export const ChangedUsers = z
   .max(20)
   .refine(namedOnce, 'a user is named twice');
 
+/**
+ * Whether visitors are served by the domains and edge settings of an environment. `sent`: its host has not answered yet. `offline`: they go
+ * to the host when it is back. `deployment`: they wait for the next one, since nothing is live or the host's agent is older.
+ * `failed`: the host could not, and tries again.
+ */
+export const EdgeState = z.object({
+  state: z.enum(['active', 'sent', 'offline', 'deployment', 'failed']),
+  error: ErrorReport.nullable(),
+});
+export type EdgeState = z.infer<typeof EdgeState>;
+
 export const Environment = z.object({
   id: Uuid,
   slug: Slug,
   branch: BranchName,
   hostId: Uuid,
   settings: ShownSettings,
+  edge: EdgeState,
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),

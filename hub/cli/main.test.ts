@@ -48,6 +48,7 @@ const environment: Environment = {
   branch: 'main',
   hostId: IDS.host,
   settings: Settings.parse({}),
+  edge: { state: 'active', error: null },
   urls: ['http://shop.localhost:8080/'],
   liveDeploymentId: null,
   latestDeployment: null,
@@ -298,6 +299,37 @@ test('environment set sends the changes alone', async () => {
   assert.equal(result.code, 0);
   assert.deepEqual(hub?.asked[0]?.body, { settings: { limits: { memoryMiB: 256 }, port: null } });
   assert.equal((await home.run(['environment', 'set', ...SHOP])).code, 2);
+});
+
+test('environment set says what is active already, what waits for a deployment, and why the host has not taken the rest', async () => {
+  const live = { ...environment, liveDeploymentId: IDS.deployment };
+  const state = (edge: Environment['edge']): Environment => ({ ...live, edge });
+  const answers = [state({ state: 'sent', error: null }), state({ state: 'active', error: null })];
+  const routes: Record<string, Script> = {
+    [`PATCH ${ENVIRONMENT}`]: () => answers[0],
+    [`GET ${ENVIRONMENT}`]: () => answers[1],
+  };
+  const set = (...settings: string[]) => [
+    'environment',
+    'set',
+    ...settings.flatMap((one) => ['--setting', one]),
+    ...SHOP,
+  ];
+  const both = await run(set('edge.maintenance=true', 'limits.memoryMiB=64', 'edge.appProtocol=h2c'), routes);
+  assert.match(both.stdout, /^Domains and edge settings: Active on the host\.$/m);
+  assert.match(both.stdout, /^edge\.appProtocol, limits: active at the next deployment.*--again$/m);
+  await hub?.stop();
+  const other = await run(set('edge.appProtocol=h2c'), routes);
+  assert.doesNotMatch(other.stdout, /^Domains and edge/m);
+  await hub?.stop();
+  const error = { code: 'ORK_ROUTE_TAKEN' as const, message: 'Somebody has it.', evidence: [] };
+  answers[0] = state({ state: 'failed', error });
+  const failed = await run(set('edge.maintenance=true'), routes);
+  assert.match(failed.stdout, /^Domains and edge settings: Not active: .*ORK_ROUTE_TAKEN: Somebody has it\.$/m);
+  assert.doesNotMatch(failed.stdout, /next deployment/);
+  await hub?.stop();
+  answers[0] = state({ state: 'offline', error: null });
+  assert.match((await run(set('domains=[]'), routes)).stdout, /settings: The host is not connected: active as soon/);
 });
 
 test('access add sends the user with the password of stdin, others keep theirs; list shows names alone', async () => {

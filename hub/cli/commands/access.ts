@@ -5,6 +5,7 @@ import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { readSecret } from '../input.ts';
+import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -60,9 +61,11 @@ async function usersAt(context: Context, path: string): Promise<Users> {
 
 /** Users that are given without a password keep theirs. */
 async function change(context: Context, output: Output, path: string, basicAuth: Users): Promise<void> {
-  const now = await context.hub().patch(path, { settings: { edge: { basicAuth } } }, Environment);
+  const changes = { edge: { basicAuth } };
+  const changed = await context.hub().patch(path, { settings: changes }, Environment);
+  const now = await untilAnswered(context, path, changed);
   show(output, now.settings.edge.basicAuth);
-  output.line('\nActive at the next deployment: orkestr deploy');
+  tellWhatIsActive(output, now, changes);
 }
 
 function show(output: Output, users: Users): void {
