@@ -3,12 +3,15 @@ import { chmodSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
+import type { Job } from '../protocol/job.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
 import { isInstalled } from '../protocol/service/installation.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Config } from './config.ts';
 import { makeDispatcher } from './deployment/dispatcher.ts';
 import type { Dispatcher } from './deployment/dispatcher.ts';
+import { makeEdgeOrders } from './deployment/edge-orders.ts';
+import type { EdgeOrders } from './deployment/edge-orders.ts';
 import { makeFailpoint } from './deployment/failpoint.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './deployment/log.ts';
 import { PIPELINE } from './deployment/pipeline.ts';
@@ -124,6 +127,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: { ...DEFAULT_QUEUE_LIMITS, maxRunning: Math.max(DEFAULT_QUEUE_LIMITS.maxRunning, config.buildSlots) },
     onEnded: () => journal.prune(KEEP_DEPLOYMENTS).forEach((deploymentId) => logs.remove(deploymentId)),
   });
+  const edgeOrders = makeEdgeOrders({ journal, proxy: ports.proxy, clock: ports.clock, log });
   const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
   const stopped = new AbortController();
@@ -159,7 +163,8 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       readLog: (...range) => logs.read(...range),
       running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
       status: () => tellHost(config, ports, journal),
-      jobs: dispatcher,
+      jobs: { ...dispatcher, accept: (job) => acceptJob(dispatcher, edgeOrders, job) },
+      edge: edgeOrders,
       upgrades: upgradesOf(config, log),
       timing: DEFAULT_TIMING,
       pace: DEFAULT_PACE,
@@ -201,6 +206,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       stopped.abort();
       await link?.stop();
       stopTaking?.();
+      await within(STOP_ROUND_MS, edgeOrders.stop());
       // A round that waits for a silent engine is left behind: it only does again what the next start does.
       await within(STOP_ROUND_MS, reconciler.stop());
       await dispatcher.stop(STOP_RUNNING_MS);
@@ -209,6 +215,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       release();
     },
   };
+}
+
+/** A job may carry newer edge settings than were heard of, or older ones, of which the hub then hears. */
+function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): void {
+  dispatcher.accept(job);
+  if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);
 }
 
 function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<typeof makeReconciler>[0] {

@@ -9,7 +9,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Sealer } from '../protocol/sealing.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
-import type { HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
+import type { EdgeNews, HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
@@ -88,6 +88,10 @@ export interface Scheduler {
   handOn(deploymentId: string): Promise<void>;
   /** Something of this environment ended: see what is next. */
   settle(environmentId: string): Promise<void>;
+  /** Routes or edge settings of the environment are others: its host is told. */
+  edgeChanged(environmentId: string): Promise<void>;
+  /** What the host says of them. */
+  edgeHeard(hostId: string, news: EdgeNews): Promise<void>;
 }
 
 /** What is wanted; everything has been checked. */

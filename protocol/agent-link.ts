@@ -105,6 +105,20 @@ export const UpgradeNews = z.object({
 });
 export type UpgradeNews = z.infer<typeof UpgradeNews>;
 
+/**
+ * How the edge settings of an environment stand on a host. Not durable: told when the hub sends them, and again when it has
+ * changed; a hub that missed it sends them once more.
+ */
+export const EdgeNews = z.object({
+  type: z.literal('edge-state'),
+  environmentId: Uuid,
+  /** The newest that the host has heard of. */
+  revision: z.int().min(0),
+  /** Why visitors do not meet them yet; absent: they do, or nothing of the environment is served here. */
+  error: ReadErrorReport.optional(),
+});
+export type EdgeNews = z.infer<typeof EdgeNews>;
+
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce }),
   z.object({
@@ -122,6 +136,8 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lease'), deploymentId: Uuid, leaseSeconds: z.number() }),
   z.object({ type: z.literal('cancel'), deploymentId: Uuid }),
   UpgradeOrder,
+  /** New edge settings: an `EdgeOrder` (edge-order.ts), signed. */
+  z.object({ type: z.literal('edge'), envelope: SignedJob }),
   /** Every report up to and including `sequence` is stored. */
   z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
   z.object({ type: z.literal('error'), code: ReadErrorReport.shape.code, message: z.string().max(2000) }),
@@ -147,6 +163,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('renew'), deploymentIds: z.array(Uuid).max(1000) }),
   z.object({ type: z.literal('status'), status: HostStatus }),
   UpgradeNews,
+  EdgeNews,
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

@@ -4,6 +4,7 @@ import type { Built, ReleaseJob } from '../../protocol/job.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { StepName, StepOutputs as Outputs } from '../../protocol/steps.ts';
+import { edgeNow } from './edge-now.ts';
 import type { Failpoint } from './failpoint.ts';
 import type { DeploymentLogs } from './log.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -65,7 +66,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
-    parts: Pick<RunnerParts, 'ports'>;
+    parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge'> };
     signals?: Pick<RunSignals, 'leaveSlot' | 'removal'>;
     isLive?: boolean;
     takeOver?: () => void;
@@ -84,6 +85,7 @@ export function contextOf(
     signal,
     removal: run.signals?.removal ?? new AbortController().signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
+    edge: () => edgeNow(run.parts.journal, run.job),
     isLive: run.isLive === true,
     takeOver: run.takeOver ?? (() => undefined),
     log,

@@ -12,6 +12,7 @@ import { makeHandshake } from './handshake.ts';
 import { makeLeases } from './lease.ts';
 import { startSender } from './outbox.ts';
 import type { OutboxSender, OutboxStore, ReadLog } from './outbox.ts';
+import type { HostEdge } from './edge.ts';
 import type { HostUpgrades } from './upgrades.ts';
 
 export interface LinkTiming {
@@ -32,6 +33,7 @@ interface HubOrders {
   job(envelope: SignedJob): void;
   cancel(deploymentId: string): void;
   upgrade(order: UpgradeOrder): void;
+  edge(envelope: SignedJob): void;
 }
 
 export interface ConnectionOptions {
@@ -45,6 +47,7 @@ export interface ConnectionOptions {
   readonly status: () => Promise<HostStatus>;
   readonly orders: HubOrders;
   readonly upgrades: HostUpgrades;
+  readonly edge: HostEdge;
   readonly timing: LinkTiming;
   readonly monotonic: () => number;
   /** Called with everything that comes from a hub that has proved its key. */
@@ -150,6 +153,7 @@ function makeTalk(
     onWelcome(welcome.protocol);
     tellUpgrade();
     options.upgrades.onChanged(tellUpgrade);
+    options.edge.onNews(send);
     watch();
   };
   const obey = (message: HubMessage): void => {
@@ -163,6 +167,8 @@ function makeTalk(
         return options.orders.cancel(message.deploymentId);
       case 'upgrade':
         return options.orders.upgrade(message);
+      case 'edge':
+        return options.orders.edge(message.envelope);
       case 'ack':
         return sender?.acknowledged(message.sequence);
       case 'error':
@@ -219,7 +225,9 @@ function makeTalk(
     watch,
     stop() {
       sender?.stop();
-      if (welcome) options.upgrades.onChanged(null);
+      if (!welcome) return;
+      options.upgrades.onChanged(null);
+      options.edge.onNews(null);
     },
   };
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import type { Report } from '../../protocol/agent-link.ts';
+import type { EdgeNews, Report } from '../../protocol/agent-link.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
+import type { EdgeOrder } from '../../protocol/edge-order.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
-import { makeKeyPair, signJob, signText } from '../../protocol/signing.ts';
+import { makeKeyPair, signEdgeOrder, signJob, signText } from '../../protocol/signing.ts';
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -27,6 +29,7 @@ interface Bench {
   readonly accepted: Job[];
   readonly refused: { deploymentId: string; error: ErrorReport }[];
   readonly cancelled: string[];
+  readonly orders: EdgeOrder[];
   readonly upgrades: HostUpgrades;
   readonly report: (status?: 'running' | 'failed') => void;
 }
@@ -47,6 +50,8 @@ async function bench(
   const accepted: Job[] = [];
   const refused: Bench['refused'] = [];
   const cancelled: string[] = [];
+  const orders: EdgeOrder[] = [];
+  let tellEdge: ((news: EdgeNews) => void) | null = null;
   const link = startHubLink({
     hubUrl: hub.url,
     credentials: {
@@ -73,6 +78,12 @@ async function bench(
       cancel: (deploymentId) => void cancelled.push(deploymentId),
     },
     upgrades,
+    edge: {
+      accept: (order) => void orders.push(order),
+      refuse: ({ environmentId, revision }, error) =>
+        tellEdge?.({ type: 'edge-state', environmentId, revision, error }),
+      onNews: (listener) => void (tellEdge = listener),
+    },
     timing: { ...DEFAULT_TIMING, ...timing },
     pace: { baseMs: 10, capMs: 20 },
     clock,
@@ -88,7 +99,7 @@ async function bench(
     const at = new Date(0).toISOString();
     journal.outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status, at });
   };
-  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, upgrades, report };
+  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, orders, upgrades, report };
 }
 
 const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
@@ -373,4 +384,33 @@ test('leases of running deployments are renewed long before they end', async (t)
   const job = deployJob();
   hub.send({ type: 'job', envelope: signJob(job, hub.keys.privateKey), leaseSeconds: 1 });
   await hub.until(() => hub.messages.some((one) => one.type === 'renew' && one.deploymentIds[0] === RUNNING));
+});
+
+test('edge settings are taken when the hub has signed them for this host; what cannot be read is told', async (t) => {
+  const { hub, orders } = await bench(t);
+  await hub.until(() => hub.messages.length > 1);
+  const order: EdgeOrder = {
+    version: 1,
+    kind: 'edge',
+    hostId: IDS.host,
+    issuedAt: new Date(0).toISOString(),
+    environmentId: IDS.environment,
+    revision: 1,
+    routes: [],
+    edge: EdgeSettings.parse({ maintenance: true }),
+  };
+  const send = (one: object, key = hub.keys.privateKey): void =>
+    hub.send({ type: 'edge', envelope: signEdgeOrder(one as EdgeOrder, key) });
+  send({ ...order, revision: 2 }, makeKeyPair().privateKey);
+  send({ ...order, hostId: RUNNING, revision: 3 });
+  send({ ...order, revision: 4, edge: { https: 'as of tomorrow' } });
+  send(order);
+  await hub.until(() => hub.messages.some(({ type }) => type === 'edge-state'));
+  while (orders.length === 0) await systemClock.sleep(1);
+  assert.deepEqual(orders, [order]);
+  const told = hub.messages.flatMap((message) => (message.type === 'edge-state' ? [message] : []));
+  assert.deepEqual(
+    told.map(({ revision, error }) => [revision, error?.code]),
+    [[4, 'ORK_JOB_REFUSED']],
+  );
 });

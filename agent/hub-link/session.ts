@@ -11,6 +11,7 @@ import type { BackoffLimits } from '../lib/backoff.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { connection } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
+import { takeEdgeOrder } from './edge.ts';
 
 export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
 
@@ -77,6 +78,7 @@ export function startHubLink(options: LinkOptions): HubLink {
     job: (envelope: SignedJob) => takeJob(options, envelope),
     cancel: (deploymentId: string) => options.jobs.cancel(deploymentId),
     upgrade: (order: UpgradeOrder) => options.upgrades.order(order),
+    edge: (envelope: SignedJob) => takeEdgeOrder(options, envelope),
   };
   const monotonic = (): number => clock.monotonic();
 

@@ -11,6 +11,7 @@ import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
 import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
 import { changeStatus, findOnHost, isOpen, raiseGenerations } from '../store/deployments.ts';
+import { raiseApplied } from '../store/edge-revisions.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
@@ -174,6 +175,7 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   }
   const newerIsLive = await supersede(batch, deployment);
   await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
+  if (!newerIsLive) await raiseApplied(db, deployment.environment_id, deployment.edge_revision);
   if (report.release?.deploymentId === deployment.id)
     await insertRelease(db, deployment.environment_id, report.release);
   await tellOfDeployment(db, deployment, batch.now);

@@ -13,7 +13,7 @@ import { CLOSE_REVOKED, type Session } from './sessions.ts';
 
 export interface SessionDeps extends CoreDeps {
   readonly news: News;
-  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases' | 'handOn'>;
+  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases' | 'handOn' | 'edgeChanged' | 'edgeHeard'>;
   readonly upgrades: Pick<Upgrades, 'heard'>;
   readonly intake: Intake;
 }
@@ -132,6 +132,8 @@ export class HostSession implements Session {
         return recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
       case 'upgrade-state':
         return this.#deps.upgrades.heard(this.hostId, first);
+      case 'edge-state':
+        return scheduler.edgeHeard(this.hostId, first);
     }
   }
 
@@ -141,7 +143,11 @@ export class HostSession implements Session {
     this.send({ type: 'ack', sequence: effects.acknowledged });
     for (const id of effects.changed) news.tell(id);
     for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);
-    for (const environmentId of effects.ended) await scheduler.settle(environmentId);
+    for (const environmentId of effects.ended) {
+      // What was changed while it ran, or before anything was live.
+      await scheduler.edgeChanged(environmentId);
+      await scheduler.settle(environmentId);
+    }
   }
 
   #isFull(): boolean {

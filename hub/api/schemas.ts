@@ -95,7 +95,7 @@ const Password = z.string().min(8).max(200);
 const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
   new Set(users.map(({ user }) => user)).size === users.length;
 
-export const EdgeUsers = z.array(z.object({ user: UserName }));
+const EdgeUsers = z.array(z.object({ user: UserName }));
 export type EdgeUser = z.infer<typeof EdgeUsers>[number];
 
 /** Settings as the API shows them: passwords are written, never read back. */
@@ -127,12 +127,24 @@ export const AccessChange = z.object({
     .refine((users) => Object.keys(users).length <= 40, 'at most 40 users are changed at once'),
 });
 
+/**
+ * Whether visitors are served by the domains and edge settings of an environment. `sent`: its host has not answered yet. `offline`: they go
+ * to the host when it is back. `deployment`: they wait for the next one, since nothing is live or the host's agent is older.
+ * `failed`: the host could not, and tries again.
+ */
+export const EdgeState = z.object({
+  state: z.enum(['active', 'sent', 'offline', 'deployment', 'failed']),
+  error: ErrorReport.nullable(),
+});
+export type EdgeState = z.infer<typeof EdgeState>;
+
 export const Environment = z.object({
   id: Uuid,
   slug: Slug,
   branch: BranchName,
   hostId: Uuid,
   settings: ShownSettings,
+  edge: EdgeState,
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),

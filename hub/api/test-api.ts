@@ -152,6 +152,7 @@ function fakes(
         await note('removeEnvironment', id);
         await deleteEnvironment(db, id);
       },
+      edgeChanged: (id) => note('edgeChanged', id),
       async removeProject(id) {
         await note('removeProject', id);
         await deleteProject(db, id);

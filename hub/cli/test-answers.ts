@@ -52,6 +52,7 @@ export const environment: Environment = {
   branch: 'main',
   hostId: IDS.host,
   settings: Settings.parse({}),
+  edge: { state: 'active', error: null },
   urls: ['http://shop.localhost:8080/'],
   liveDeploymentId: null,
   latestDeployment: null,

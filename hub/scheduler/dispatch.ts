@@ -31,12 +31,7 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
       envelope: signJob(job, deps.hubKey.privateKey),
       leaseSeconds: LEASE_SECONDS,
     };
-    if (Buffer.byteLength(JSON.stringify(message)) > MAX_FRAME_BYTES || !HubMessage.safeParse(message).success) {
-      throw new OrkestrError(
-        'ORK_TOO_LARGE',
-        'Variables, settings and release are too large for a job of 900,000 bytes.',
-      );
-    }
+    mustFit(message);
     links.send(hostId, message);
   };
   const removals = async (hostId: string): Promise<void> => {
@@ -55,6 +50,12 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
       }
     },
   };
+}
+
+/** What the agent would refuse by closing the connection is not sent. @throws OrkestrError ORK_TOO_LARGE */
+export function mustFit(message: HubMessage): void {
+  if (Buffer.byteLength(JSON.stringify(message)) <= MAX_FRAME_BYTES && HubMessage.safeParse(message).success) return;
+  throw new OrkestrError('ORK_TOO_LARGE', 'Variables, settings and release are too large for a job of 900,000 bytes.');
 }
 
 /** Jobs of two hosts came with protocol 2: an agent before that would not know what to do with one. */

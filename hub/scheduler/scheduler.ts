@@ -20,6 +20,7 @@ import type { Db } from '../store/database.ts';
 import { forgetOldLogs } from '../store/logs.ts';
 import type { Row } from '../store/schema.ts';
 import { makeDispatch } from './dispatch.ts';
+import { makeEdgeOrders } from './edge-orders.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
 import { placeDeployment } from './placement.ts';
@@ -50,6 +51,7 @@ export function makeScheduler(
 ): Scheduler & { sweep(): Promise<void> } {
   const { db, clock, links, news, log } = deps;
   const dispatch = makeDispatch(deps);
+  const edgeOrders = makeEdgeOrders(deps);
   const now = (): string => clock.now().toISOString();
   let startedAt = clock.now();
   let timer: NodeJS.Timeout | undefined;
@@ -84,7 +86,8 @@ export function makeScheduler(
     const changed = turn.skip.map(({ id }) => id);
     const next = open.find(({ id }) => id === turn.next);
     if (next === undefined) return { changed };
-    const placement = await placeDeployment(trx, links, next, await getEnvironmentRow(trx, environmentId));
+    const environment = await getEnvironmentRow(trx, environmentId);
+    const placement = await placeDeployment(trx, links, next, environment);
     if (placement.kind === 'waits') return { changed };
     if (placement.kind === 'impossible') return { changed, impossible: { id: next.id, error: placement.error } };
     const fixed = await fixVariables(trx, deps.sealer, next);
@@ -92,6 +95,7 @@ export function makeScheduler(
       .updateTable('deployment')
       .set({
         ...fixed,
+        edge_revision: environment.edge_revision,
         sent_at: now(),
         host_id: placement.hostId,
         build_host_id: placement.buildHostId,
@@ -201,6 +205,7 @@ export function makeScheduler(
       else if (!(await sendOrFail(deployment.id))) await settleAll([deployment.environment_id]);
     }
     await dispatch.removals(hostId);
+    await edgeOrders.send({ hostId });
     await settleAll(await listWaitingEnvironments(db, hostId));
   }
 
@@ -231,6 +236,8 @@ export function makeScheduler(
       await settleAll([deployment.environment_id]);
     }
     await dispatch.dueRemovals();
+    // A host that could not store them has nothing to try again.
+    await edgeOrders.send({});
   }
 
   return {
@@ -257,6 +264,8 @@ export function makeScheduler(
     hostConnected,
     renewLeases,
     settle,
+    edgeChanged: (environmentId) => edgeOrders.send({ environmentId }),
+    edgeHeard: (hostId, heard) => edgeOrders.heard(hostId, heard),
     sweep,
   };
 }

@@ -99,6 +99,12 @@ interface EnvironmentTable {
   generation: number;
   /** Grows by one with each change of variables. */
   env_version: number;
+  /** Grows by one with each change of routes or edge settings. */
+  edge_revision: Generated<number>;
+  /** The one that visitors are served by, as the host has said. */
+  edge_applied: Generated<number>;
+  /** ErrorReport, JSON: why the host does not serve by the newest. */
+  edge_error: string | null;
   created_at: string;
 }
 
@@ -149,6 +155,8 @@ interface DeploymentTable {
   /** Sealed JSON of its build secrets, fixed at the same time; null for deployments of older versions. */
   build_secrets: string | null;
   env_version: number;
+  /** Of the edge settings that it was sent with, at least. */
+  edge_revision: Generated<number>;
   /** For rollbacks: the deployment whose release is wanted. */
   release_of: string | null;
   /** Which variables a rollback uses. */

@@ -101,6 +101,8 @@ test('errors of today are told to the version before by codes that it knows, and
 const KEPT_FROM_IT: ReadonlyArray<readonly [pattern: RegExp, why: string]> = [
   [/^HubMessage\/upgrade: not known$/, 'not sent (protocol/version-1.ts)'],
   [/^AgentMessage\/upgrade-state: not known$/, 'not sent (protocol/version-1.ts)'],
+  [/^HubMessage\/edge: not known$/, 'not sent (protocol/version-1.ts)'],
+  [/^AgentMessage\/edge-state: not known$/, 'not sent (protocol/version-1.ts)'],
   [/^HubMessage\/error\.code: the value /, 'said by an older code (protocol/version-1.ts)'],
   [
     /^AgentMessage\/report\.report\/(?:step|deployment)\.error\.code: the value /,
