@@ -8,8 +8,8 @@ import type { Release } from '../../protocol/steps.ts';
 import { deployJob, IDS, noSignals, outputFor, rollbackJob } from '../test-bench.ts';
 import type { ScriptedStep } from '../test-bench.ts';
 import type { Ports } from './ports.ts';
-import { bench, told } from './test-runner.ts';
-import type { Script } from './test-runner.ts';
+import { bench, told } from '../test-runner.ts';
+import type { Script } from '../test-runner.ts';
 
 const releaseOf = (): Release => outputFor('finalize', { job: deployJob() });
 

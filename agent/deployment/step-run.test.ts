@@ -7,8 +7,8 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { deployJob, hastyClock, IDS, noSignals } from '../test-bench.ts';
 import type { Clock } from './ports.ts';
-import { bench, failing, told } from './test-runner.ts';
-import type { Script } from './test-runner.ts';
+import { bench, failing, told } from '../test-runner.ts';
+import type { Script } from '../test-runner.ts';
 
 test('an engine that does not answer for a while is asked again within the step', async (t) => {
   let calls = 0;
