@@ -18,6 +18,7 @@ import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
 import { CHECK_MS } from './doctor/doctor.ts';
+import { endsTlsBefore } from './doctor/edge-sockets.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import {
   ANALYZE_HELP,
@@ -107,7 +108,7 @@ interface DoctorFlags {
   readonly wait: number;
 }
 
-async function examineHost({ json, fix, yes, bundle, wait }: DoctorFlags): Promise<void> {
+async function examineHost(only: readonly string[], { json, fix, yes, bundle, wait }: DoctorFlags): Promise<void> {
   const config = readConfig();
   const [{ doctor }, { makeSubject }] = await Promise.all([
     import('./doctor/command.ts'),
@@ -120,6 +121,7 @@ async function examineHost({ json, fix, yes, bundle, wait }: DoctorFlags): Promi
       status: () => hostReport(config),
     },
     {
+      only,
       json: json === true,
       fix: fix === true,
       yes: yes === true,
@@ -149,6 +151,7 @@ const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport
     agent: null,
     silent,
     lastUpgrade: lastUpgrade(layoutAt().record),
+    endsTlsBefore: endsTlsBefore('/'),
   });
 };
 
@@ -286,7 +289,7 @@ function program(): Command {
     .addHelpText('after', ROUTES_HELP)
     .action(routes);
   cli
-    .command('doctor')
+    .command('doctor [check...]')
     .description('what is wrong on this host and how to mend it: exit code 0 nothing, 1 to look at, 2 to mend')
     .option('--json', 'for programs')
     .option('--fix', 'mend what is safe to mend (file modes, firewall rules), and say what was done')

@@ -169,6 +169,7 @@ main() {
   install_host
   [ -z "$hub_here" ] || install_hub
   join_hub
+  check_nftables
   finish
 }
 

@@ -118,4 +118,11 @@ check_firewalld() {
   done
   [ -z "$closed" ] || warn "The firewall firewalld does not let others in at port ${closed#,}." \
     "firewall-cmd --permanent$adds && firewall-cmd --reload"
+  # Rules of orkestr's keep builds from all that is not theirs.
+  case $(firewall-cmd --get-zone-of-interface=ob+ 2>&1) in
+    *'no zone'*)
+      warn 'The firewall firewalld rejects what builds send: their links (ob…) are in no zone that lets them.' \
+        'firewall-cmd --zone=trusted --add-interface=ob+ && firewall-cmd --permanent --zone=trusted --add-interface=ob+'
+      ;;
+  esac
 }

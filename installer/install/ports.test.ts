@@ -127,6 +127,7 @@ test('firewalld is warned of likewise', async (t) => {
     '--quiet --query-service=https': { code: 1 },
     '--quiet --query-port=443/tcp': { code: 1 },
     '--quiet --query-port=7700/tcp': { code: 1 },
+    '--get-zone-of-interface=ob+': { code: 2, stderr: 'no zone\n' },
   });
   const { stderr } = await host.run('check_firewalls', '--hub-here', '--listen', '0.0.0.0:7700');
   assert.match(stderr, /^warning {2}The firewall firewalld does not let others in at port 443,7700\.$/m);
@@ -134,12 +135,17 @@ test('firewalld is warned of likewise', async (t) => {
     stderr,
     /^ +firewall-cmd --permanent --add-service=https --add-port=7700\/tcp && firewall-cmd --reload$/m,
   );
+  assert.match(
+    stderr,
+    /^warning {2}The firewall firewalld rejects what builds send: .*\n +firewall-cmd --zone=trusted --add-interface=ob\+ && /m,
+  );
   const byPort = hostWith(t);
   byPort.program('firewall-cmd', {
     '--state': 'running\n',
     '--quiet --query-service=http': '',
     '--quiet --query-service=https': { code: 1 },
     '--quiet --query-port=443/tcp': '',
+    '--get-zone-of-interface=ob+': 'trusted\n',
   });
   assert.equal((await byPort.run('check_firewalls')).stderr, '');
   const off = hostWith(t);

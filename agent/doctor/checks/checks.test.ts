@@ -141,9 +141,22 @@ test("the hub's certificate that ends soon, and an agent without a connection, a
 });
 
 test('a clock is skewed from 5 s on and far off from 120 s on, either way', () => {
-  const judged = (skewMs: number | null): string[] =>
-    problems(clock.judge({ reached: true, status: 200, body: '', skewMs, certificateUntil: null }));
+  const judged = (skewMs: number | null): string[] => {
+    const answer = { reached: true, status: 200, body: '', skewMs, certificateUntil: null } as const;
+    return problems(clock.judge({ answer, isKept: null }));
+  };
   assert.deepEqual([4400, -5000, 121_000, null].map(judged), [[], ['skewed'], ['far-off'], ['skipped']]);
+});
+
+test("a clock that nothing keeps in time is told, also on the hub's own host, whose clock is the hub's", async () => {
+  const judged = async (stdout: string, exitCode: number): Promise<string[]> => {
+    const exec: Exec = async () => ({ exitCode, stdout, stderr: '', timedOut: false });
+    const subject = scripted<Subject>('subject', { exec, hub: async () => null });
+    return problems(await clock.run(subject, new AbortController().signal));
+  };
+  assert.deepEqual(await judged('no\n', 0), ['unkept']);
+  assert.deepEqual(await judged('yes\n', 0), []);
+  assert.deepEqual(await judged('', 1), ['skipped'], 'no systemd');
 });
 
 test('one name server of two that is of no use is a warning, both are a failure', () => {
