@@ -19,6 +19,7 @@ import type { Ports } from './deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
 import { revive } from './deployment/revive.ts';
 import { watchStarts } from './docker/starts.ts';
+import { endsTlsBefore } from './doctor/edge-sockets.ts';
 import { DEFAULT_TIMING } from './hub-link/connection.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
@@ -54,7 +55,10 @@ import { systemServices } from './upgrade/services.ts';
 export const VERSION = manifest.version;
 
 const RECONCILE_EVERY_MS = 60_000;
-/** The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. */
+/**
+ * The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. Not for what the round
+ * revives: an app that never gets healthy is no reason to be away from the hub.
+ */
 const FIRST_ROUND_MS = 15_000;
 const KEEP_DEPLOYMENTS = 20;
 /** Together with the two below less than serve.ts gives for the whole. */
@@ -145,6 +149,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       clock: systemClock,
       agent: view(),
       lastUpgrade: lastUpgrade(layoutAt().record),
+      endsTlsBefore: endsTlsBefore('/'),
     });
   const dial = (): void => {
     if (identity.hub === null) {
@@ -192,12 +197,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       const onStart = (deploymentId: string | null): void => {
         // Of what is on its way to be live its own deployment takes care.
         if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
-          reconciler.look();
+          reconciler.lookSoon();
       };
       const { clock } = ports;
       const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
       void watchStarts(host.engine, watch, stopped.signal);
-      await within(FIRST_ROUND_MS, reconciler.run());
+      await within(FIRST_ROUND_MS, reconciler.look());
       // A build engine that an earlier agent left running: jobs that need it start it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();

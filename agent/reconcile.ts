@@ -31,10 +31,12 @@ export interface ReconcileParts {
 }
 
 interface Reconciler {
-  /** One round and what it revives; a call during a round waits for that one and does no second. Never throws. */
+  /** One round; a call during a round waits for that one and does no second. What it revives goes on. Never throws. */
+  look(): Promise<void>;
+  /** One round, and what it revives. */
   run(): Promise<void>;
   /** Something has changed: a round soon, and after the one that is under way. */
-  look(): void;
+  lookSoon(): void;
   stop(): Promise<void>;
 }
 
@@ -56,11 +58,12 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
   };
   const timer = setInterval(() => void begin(), everyMs);
   return {
+    look: begin,
     async run() {
       await begin();
       await revivals.ended();
     },
-    look() {
+    lookSoon() {
       soon ??= setTimeout(() => {
         soon = null;
         void (round ?? Promise.resolve()).then(begin);

@@ -16,6 +16,7 @@ When something is wrong on a host and only a shell is left:
 \`\`\`sh
 orkestr-agent status                        # how the host is, on one screen
 orkestr-agent doctor                        # what is wrong, how that is known, and what to do
+orkestr-agent doctor hub dns                # these checks only
 orkestr-agent doctor --fix                  # mends what is safe to mend, and says what it did
 orkestr-agent doctor --bundle host.tar.gz   # an archive for support, without secrets
 \`\`\`
