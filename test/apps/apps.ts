@@ -83,6 +83,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   'ruby-plain': { body: /hello from Ruby/ },
   rack: { body: /hello from Rack/ },
   sinatra: { body: /hello from Sinatra/, changed: 'app.rb' },
+  jekyll: { body: /hello from Jekyll/ },
   rails: { body: /hello from Rails/, variables: { SECRET_KEY_BASE: 'only-for-the-test' } },
   'java-plain': { body: /hello from Java/ },
   'elixir-plain': { body: /hello from Elixir/ },
