@@ -16,9 +16,9 @@ import {
   listSent,
 } from '../store/deployments.ts';
 import type { Db } from '../store/database.ts';
-import { forgetOldLogs } from '../store/logs.ts';
 import type { Row } from '../store/schema.ts';
 import { makeDispatch } from './dispatch.ts';
+import { Forgetting } from './forgetting.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
 import { placeDeployment } from './placement.ts';
@@ -46,9 +46,10 @@ const SWEEP_MS = 15_000;
 export function makeScheduler(
   deps: SchedulerDeps,
   { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
-): Scheduler & { sweep(): Promise<void> } {
+): Scheduler & { sweep(): Promise<void>; forgotten(): Promise<void> } {
   const { db, clock, links, news, log } = deps;
   const dispatch = makeDispatch(deps);
+  const forgetting = new Forgetting(deps);
   const now = (): string => clock.now().toISOString();
   let startedAt = clock.now();
   let timer: NodeJS.Timeout | undefined;
@@ -138,9 +139,9 @@ export function makeScheduler(
     await db.transaction().execute(async (trx) => {
       await mustMayWait(trx, request);
       await insertDeployment(trx, id, request, now());
-      await forgetOldLogs(trx, request.environmentId);
     });
     news.tell(id);
+    forgetting.begin(request.environmentId);
     await settle(request.environmentId);
     return id;
   }
@@ -241,7 +242,7 @@ export function makeScheduler(
     },
     async stop() {
       clearInterval(timer);
-      await Promise.resolve();
+      await forgetting.stop();
     },
     removeEnvironment: (id) => remove(async (trx) => [await removeEnvironment(trx, id, now())]),
     removeProject: (id) => remove((trx) => removeProject(trx, id, now())),
@@ -256,6 +257,7 @@ export function makeScheduler(
     renewLeases,
     settle,
     sweep,
+    forgotten: () => forgetting.idle(),
   };
 }
 

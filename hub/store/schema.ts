@@ -157,6 +157,8 @@ export interface DeploymentTable {
   cancel_requested: number;
   /** Bytes of log stored; one more than the cap once the mark that the log was cut is there. */
   log_bytes: Generated<number>;
+  /** 0: it is old, and what it told is gone: log, events, outputs of its steps, the variables that it ran with. */
+  details_kept: Generated<number>;
   /** When the job was put on the wire first; null while waiting. */
   sent_at: string | null;
   /** The host that has its job: the environment's, or before that the one that builds for it. Null while waiting. */
@@ -195,6 +197,11 @@ export interface LogChunkTable {
   step: StepName;
   byte_offset: number;
   bytes: Uint8Array;
+}
+
+/** The git repository of no project: of one that is being made, or of one that was deleted and its files still have to go. */
+export interface StrayRepositoryTable {
+  project_id: string;
 }
 
 /** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
@@ -265,6 +272,7 @@ export interface Database {
   log_chunk: LogChunkTable;
   event: EventTable;
   removal: RemovalTable;
+  stray_repository: StrayRepositoryTable;
   upgrade: UpgradeTable;
   upgrade_host: UpgradeHostTable;
 }

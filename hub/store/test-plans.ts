@@ -19,6 +19,7 @@ const SMALL: ReadonlySet<string> = new Set([
   'variable',
   'registry',
   'removal',
+  'stray_repository',
 ]);
 
 export interface WatchedDb {

@@ -6,6 +6,7 @@ import { buildSecrets } from './0003-build-secrets.ts';
 import { buildHosts } from './0004-build-hosts.ts';
 import { upgrades } from './0005-upgrades.ts';
 import { history } from './0006-history.ts';
+import { upkeep } from './0008-upkeep.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -14,4 +15,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004-build-hosts': buildHosts,
   '0005-upgrades': upgrades,
   '0006-history': history,
+  '0008-upkeep': upkeep,
 };
