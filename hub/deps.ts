@@ -182,9 +182,12 @@ export interface GitRemotes {
   start(): Promise<void>;
   /** End what still runs. */
   stop(): Promise<void>;
-  /** Make the empty bare repository; there already is fine. */
+  /**
+   * Make the empty bare repository, which is a stray one until the transaction that stores its project says otherwise
+   * (store/stray-repositories.ts).
+   */
   createRepository(projectId: string): Promise<void>;
-  /** Gone already is fine. */
+  /** Remove that of no project. One that cannot go now goes at the next start. */
   removeRepository(projectId: string): Promise<void>;
   /** Answer a request below /git/, raw: bodies are streamed. */
   handle(request: IncomingMessage, response: ServerResponse): void;

@@ -16,7 +16,7 @@ const TRIES = 3;
 const AGAIN_MS = 5_000;
 
 /** What is read of an order that this version cannot read whole. */
-export type NamedOrder = Pick<EdgeOrder, 'environmentId' | 'revision'>;
+type NamedOrder = Pick<EdgeOrder, 'environmentId' | 'revision'>;
 
 export interface EdgeOrders {
   /** Never throws for what is in the order. */
@@ -32,7 +32,7 @@ export interface EdgeOrders {
   stop(): Promise<void>;
 }
 
-export interface EdgeOrderParts {
+interface EdgeOrderParts {
   readonly journal: {
     edge(environmentId: string): EdgeRecord | null;
     takeEdge(order: EdgeOrder): void;

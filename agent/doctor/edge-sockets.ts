@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export type EdgeSocket = 'orkestr-proxy.socket' | 'orkestr-proxy-tls.socket';
+type EdgeSocket = 'orkestr-proxy.socket' | 'orkestr-proxy-tls.socket';
 
 const UNITS = 'etc/systemd/system';
 const LISTEN = /^[ \t]*ListenStream[ \t]*=[ \t]*(\S+)/gm;

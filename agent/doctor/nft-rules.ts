@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 /** A new TCP connection that comes in. */
-export interface Packet {
+interface Packet {
   readonly hook: 'input' | 'forward';
   /** The beginning of its interface's name; null: one by which visitors come. */
   readonly from: string | null;

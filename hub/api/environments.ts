@@ -5,7 +5,7 @@ import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { getEnvironment, listEnvironments, readSettings, updateEnvironment } from '../store/environments.ts';
-import { deleteTold } from '../store/logs.ts';
+import { deleteTold } from '../store/history.ts';
 import { getProject } from '../store/projects.ts';
 import { storedSettings, userChangeOf, withUsers } from './edge-users.ts';
 import type { UserChange } from './edge-users.ts';

@@ -12,7 +12,7 @@ import type { HubApp, HubDeps } from '../deps.ts';
 import { Seats } from '../seats.ts';
 import { type DeploymentContext, getDeployment, isOpen } from '../store/deployments.ts';
 import { listEvents, type StoredEvent } from '../store/events.ts';
-import { showDeployment } from './deployment-view.ts';
+import { showDeployment, showDeploymentDetail } from './deployment-view.ts';
 import { IdParams } from './params.ts';
 import type { Deployment, DeploymentEvent } from './schemas.ts';
 
@@ -56,7 +56,8 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
       ...requireScope('read'),
       schema: {
         summary: 'Follow a deployment (server-sent events)',
-        description: 'Everything from its start, or after `Last-Event-ID`; ends with the kind `end`.',
+        description:
+          'Everything from its start, or after `Last-Event-ID`; ends with the kind `end`. Of an old one, whose events are gone, what became of it and of its steps.',
         tags: ['deployments'],
         params: IdParams,
         querystring: Start,
@@ -114,6 +115,7 @@ async function follow(
     connection: 'close',
   });
   response.write(': here\n\n');
+  const tell = (text: string): Promise<void> => write(response, signal, limits.stuckMs, text);
   let position = after;
   while (!signal.aborted) {
     // Registered before the store is read: news that come in between are not slept through.
@@ -126,26 +128,29 @@ async function follow(
       const events = await listEvents(db, id, position, PAGE);
       for (const event of events) {
         const view = event.kind === 'status' ? await showDeployment(deps, now) : undefined;
-        await write(
-          response,
-          signal,
-          limits.stuckMs,
-          `id: ${event.id}\ndata: ${JSON.stringify(toEvent(event, view))}\n\n`,
-        );
+        await tell(`id: ${event.id}\n${data(toEvent(event, view))}`);
         position = event.id;
       }
       if (events.length === PAGE) continue;
       if (!isOpen(now.deployment)) {
-        const end: DeploymentEvent = { kind: 'end', status: now.deployment.status };
-        return await write(response, signal, limits.stuckMs, `data: ${JSON.stringify(end)}\n\n`);
+        if (position === 0) for (const event of await withoutCourse(deps, now)) await tell(data(event));
+        return await tell(data({ kind: 'end', status: now.deployment.status }));
       }
-      if (events.length === 0) await write(response, signal, limits.stuckMs, ': still here\n\n');
+      if (events.length === 0) await tell(': still here\n\n');
       await next;
     } finally {
       waking.abort();
     }
   }
 }
+
+/** What became of one whose events are gone. */
+async function withoutCourse(deps: HubDeps, context: DeploymentContext): Promise<DeploymentEvent[]> {
+  const { steps, release: _, ...deployment } = await showDeploymentDetail(deps, context);
+  return [{ kind: 'status', deployment }, ...steps.map((step): DeploymentEvent => ({ kind: 'step', step }))];
+}
+
+const data = (event: DeploymentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 
 function toEvent(event: StoredEvent, view: Deployment | undefined): DeploymentEvent {
   if (event.kind === 'step') return { kind: 'step', step: event.step };

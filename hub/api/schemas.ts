@@ -274,6 +274,8 @@ export const Deployment = z.object({
   error: ErrorReport.nullable(),
   /** Why a queued one has not started yet, in words. */
   waitingFor: z.string().optional(),
+  /** False: it is old, and its log, events, outputs of steps and variables are gone. */
+  detailsKept: z.boolean().default(true),
   urls: z.array(z.string()),
   /** Where a person follows it in the console. */
   consoleUrl: z.string(),

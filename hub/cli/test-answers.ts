@@ -18,6 +18,7 @@ export const sampleDeployment = (change: Partial<Deployment> = {}): Deployment =
   commit: 'a'.repeat(40),
   branch: 'main',
   releaseOf: null,
+  detailsKept: true,
   replacedBy: null,
   error: null,
   urls: ['http://shop.localhost:8080/'],

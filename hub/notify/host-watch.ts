@@ -5,7 +5,7 @@ import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
 import { tellOfHost } from './host-notice.ts';
 
-export interface HostWatchDeps extends CoreDeps {
+interface HostWatchDeps extends CoreDeps {
   readonly links: HostLinks & { refusal(hostId: string): ErrorReport | undefined };
 }
 

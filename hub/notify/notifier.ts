@@ -12,7 +12,7 @@ import { KINDS } from './kinds/index.ts';
 import { type Message, Notice, told } from './notice.ts';
 import { type OutsideOptions, post } from './outside.ts';
 
-export interface NotifierTiming {
+interface NotifierTiming {
   /** How often what is due is looked for, ms. */
   readonly sweepMs: number;
   /** For one try, ms. */

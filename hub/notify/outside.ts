@@ -18,7 +18,7 @@ export interface Post {
   readonly body: string;
 }
 
-export interface Found {
+interface Found {
   readonly address: string;
   readonly family: number;
 }

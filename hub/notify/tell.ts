@@ -11,7 +11,7 @@ import { isWanted, Notice, type NoticeKind } from './notice.ts';
 /** How long a message waits for what comes right after: a burst is one message. */
 const COLLECT_MS = 10_000;
 
-export interface Audience {
+interface Audience {
   readonly teamId: string;
   /** Projects that it is about: their own receivers hear of it, too. */
   readonly projectIds: readonly string[];

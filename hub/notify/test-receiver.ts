@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 
-export interface GotRequest {
+interface GotRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -48,7 +48,7 @@ export async function startReceiver(t: TestContext, keys?: Keys): Promise<TestRe
   return receiver;
 }
 
-export interface TestMailbox {
+interface TestMailbox {
   readonly port: number;
   /** Whole messages as they came. */
   readonly got: string[];

@@ -17,7 +17,7 @@ export const EDGE_PROTOCOL = 2;
 /** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
 const MOST_REVISIONS = 2 ** 31;
 
-export interface EdgeOrders {
+interface EdgeOrders {
   /** Those that their hosts do not have yet, where they are connected. */
   send(of: EdgePlaces): Promise<void>;
   heard(hostId: string, news: EdgeNews): Promise<void>;

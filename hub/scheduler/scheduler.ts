@@ -17,10 +17,10 @@ import {
   listSent,
 } from '../store/deployments.ts';
 import type { Db } from '../store/database.ts';
-import { forgetOldLogs } from '../store/logs.ts';
 import type { Row } from '../store/schema.ts';
 import { makeDispatch } from './dispatch.ts';
 import { makeEdgeOrders } from './edge-orders.ts';
+import { Forgetting } from './forgetting.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
 import { placeDeployment } from './placement.ts';
@@ -48,10 +48,11 @@ const SWEEP_MS = 15_000;
 export function makeScheduler(
   deps: SchedulerDeps,
   { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
-): Scheduler & { sweep(): Promise<void> } {
+): Scheduler & { sweep(): Promise<void>; forgotten(): Promise<void> } {
   const { db, clock, links, news, log } = deps;
   const dispatch = makeDispatch(deps);
   const edgeOrders = makeEdgeOrders(deps);
+  const forgetting = new Forgetting(deps);
   const now = (): string => clock.now().toISOString();
   let startedAt = clock.now();
   let timer: NodeJS.Timeout | undefined;
@@ -144,9 +145,9 @@ export function makeScheduler(
     await db.transaction().execute(async (trx) => {
       await mustMayWait(trx, request);
       await insertDeployment(trx, id, request, now());
-      await forgetOldLogs(trx, request.environmentId);
     });
     news.tell(id);
+    forgetting.begin(request.environmentId);
     await settle(request.environmentId);
     return id;
   }
@@ -250,7 +251,7 @@ export function makeScheduler(
     },
     async stop() {
       clearInterval(timer);
-      await Promise.resolve();
+      await forgetting.stop();
     },
     removeEnvironment: (id) => remove(async (trx) => [await removeEnvironment(trx, id, now())]),
     removeProject: (id) => remove((trx) => removeProject(trx, id, now())),
@@ -267,6 +268,7 @@ export function makeScheduler(
     edgeChanged: (environmentId) => edgeOrders.send({ environmentId }),
     edgeHeard: (hostId, heard) => edgeOrders.heard(hostId, heard),
     sweep,
+    forgotten: () => forgetting.idle(),
   };
 }
 

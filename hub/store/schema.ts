@@ -168,6 +168,8 @@ interface DeploymentTable {
   cancel_requested: number;
   /** Bytes of log stored; one more than the cap once the mark that the log was cut is there. */
   log_bytes: Generated<number>;
+  /** 0: it is old, and what it told is gone: log, events, outputs of its steps, the variables that it ran with. */
+  details_kept: Generated<number>;
   /** When the job was put on the wire first; null while waiting. */
   sent_at: string | null;
   /** The host that has its job: the environment's, or before that the one that builds for it. Null while waiting. */
@@ -206,6 +208,11 @@ interface LogChunkTable {
   step: StepName;
   byte_offset: number;
   bytes: Uint8Array;
+}
+
+/** The git repository of no project: of one that is being made, or of one that was deleted and its files still have to go. */
+interface StrayRepositoryTable {
+  project_id: string;
 }
 
 /** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
@@ -259,7 +266,7 @@ interface UpgradeHostTable {
 }
 
 /** Who is told when something goes wrong. */
-export interface ReceiverTable {
+interface ReceiverTable {
   id: string;
   team_id: string;
   /** Null: told of all projects of the team. */
@@ -279,7 +286,7 @@ export interface ReceiverTable {
 }
 
 /** One message to a receiver. It has one that is collecting and one that is sending at most. */
-export interface DeliveryTable {
+interface DeliveryTable {
   id: string;
   receiver_id: string;
   state: DeliveryState;
@@ -316,6 +323,7 @@ export interface Database {
   log_chunk: LogChunkTable;
   event: EventTable;
   removal: RemovalTable;
+  stray_repository: StrayRepositoryTable;
   upgrade: UpgradeTable;
   upgrade_host: UpgradeHostTable;
   receiver: ReceiverTable;

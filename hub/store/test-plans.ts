@@ -20,6 +20,7 @@ const SMALL: ReadonlySet<string> = new Set([
   'registry',
   'removal',
   'receiver',
+  'stray_repository',
 ]);
 
 export interface WatchedDb {

@@ -52,7 +52,7 @@ export interface DjangoBuild {
 }
 
 /** The settings that serve the app. */
-export interface DjangoSettings {
+interface DjangoSettings {
   readonly module: string;
   /** manage.py names others: mostly those for development. */
   readonly isNamed: boolean;

@@ -7,7 +7,8 @@ import { buildHosts } from './0004-build-hosts.ts';
 import { upgrades } from './0005-upgrades.ts';
 import { history } from './0006-history.ts';
 import { notifications } from './0007-notifications.ts';
-import { edge } from './0008-edge.ts';
+import { upkeep } from './0008-upkeep.ts';
+import { edge } from './0009-edge.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -17,5 +18,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005-upgrades': upgrades,
   '0006-history': history,
   '0007-notifications': notifications,
-  '0008-edge': edge,
+  '0008-upkeep': upkeep,
+  '0009-edge': edge,
 };
