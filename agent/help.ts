@@ -90,6 +90,14 @@ Examples:
 
 Apps run on. It has to be the hub that this host was enrolled with, by its key: another one is refused.`;
 
+export const LOGS_HELP = `
+Examples:
+  $ orkestr-agent logs                                     # why the newest deployment failed
+  $ orkestr-agent logs --app shop/production --follow      # what the app writes
+  $ orkestr-agent logs --app shop/production --since 10m
+
+Neither hub nor agent is needed: deployments' logs are files here, and Docker keeps the last 30 MB of each app's.`;
+
 export const LEAVE_HELP = `
 Examples:
   $ orkestr-agent leave

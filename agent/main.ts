@@ -12,8 +12,10 @@ import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { printPlan } from './analyze.ts';
 import type { AnalyzeOptions } from './analyze.ts';
+import type { AppLogFlags } from './app-log/command.ts';
+import { agoOf, linesOf } from './app-log/flags.ts';
 import { CHOICES } from './base-images/choose.ts';
-import { buildAgent, logFolder, requireIdentity, upgradeParts, VERSION } from './compose.ts';
+import { appLogsOf, buildAgent, buildHost, logFolder, requireIdentity, upgradeParts, VERSION } from './compose.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { makeEngine } from './docker/engine.ts';
@@ -27,6 +29,7 @@ import {
   HELP,
   HUB_HELP,
   LEAVE_HELP,
+  LOGS_HELP,
   ROUTES_HELP,
   TRIAL_HELP,
   UNINSTALL_HELP,
@@ -165,6 +168,37 @@ async function routes({ json, once }: { json?: true; once?: true }): Promise<voi
   await showRoutes(parts, { json: json === true, once: once === true, signal: over.signal });
 }
 
+type LogFlags = { readonly step?: string } & Partial<AppLogFlags>;
+
+async function logs(deploymentId: string | undefined, { step, app, ...flags }: LogFlags): Promise<void> {
+  const config = readConfig();
+  if (app === undefined) return printLogs({ folder: logFolder(config), deploymentId, step }, process.stdout);
+  if (deploymentId !== undefined || step !== undefined) {
+    throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: what an app writes.');
+  }
+  const [{ printAppLog }, { openServing }] = await Promise.all([
+    import('./app-log/command.ts'),
+    import('./journal/serving.ts'),
+  ]);
+  const { hostId } = requireIdentity(config);
+  const serving = await openServing(config.stateFolder);
+  if (serving === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing was ever deployed on this host.');
+  // `| head` closes our stdout: then there is nobody left to write to.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  const over = new AbortController();
+  process.once('SIGINT', () => {
+    process.exitCode = 130;
+    over.abort();
+  });
+  const { engine, ports } = buildHost(config, hostId);
+  try {
+    const appLogs = appLogsOf(engine, ports, serving);
+    await printAppLog({ serving, appLogs, out: process.stdout, signal: over.signal }, { app, ...flags });
+  } finally {
+    serving.close();
+  }
+}
+
 async function runFile(path: string): Promise<void> {
   const config = readConfig();
   const identity = localIdentity(config.stateFolder, systemClock.now());
@@ -297,11 +331,14 @@ function program(): Command {
     .action(examineHost);
   cli
     .command('logs [deployment]')
-    .description('step logs of a deployment, the newest by default')
+    .description('step logs of a deployment, the newest by default; or what an app writes')
     .option('--step <step>', 'of one step only')
-    .action((deploymentId: string | undefined, { step }: { step?: string }) =>
-      printLogs({ folder: logFolder(readConfig()), deploymentId, step }, process.stdout),
-    );
+    .option('--app <project/environment>', 'what this app writes')
+    .option('--tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)', linesOf)
+    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d', agoOf)
+    .option('-f, --follow', 'with --app: go on until Ctrl-C, also across deployments')
+    .addHelpText('after', LOGS_HELP)
+    .action(logs);
   cli.command('run <job>').description('one deployment from a job file, without a hub').action(runFile);
   cli
     .command('analyze <path>')

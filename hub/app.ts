@@ -8,6 +8,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
+import { registerAppLog } from './api/app-log.ts';
 import { registerDeployments } from './api/deployments.ts';
 import { registerEnrol } from './api/enrol.ts';
 import { registerEnvironments } from './api/environments.ts';
@@ -51,6 +52,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerProjects,
   registerEnvironments,
   registerVariables,
+  registerAppLog,
   registerRegistries,
   registerDeployments,
   registerLogs,

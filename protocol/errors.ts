@@ -276,6 +276,15 @@ export const ERRORS = {
   ORK_PORT_LOOPBACK: kind('app', 422, 'The app listens on loopback only. Let it bind 0.0.0.0.'),
   ORK_UNHEALTHY: kind('app', 422, 'The app runs but its health check fails. Mend the app, or change the check.'),
 
+  // app logs
+  ORK_APP_NOT_LIVE: kind('user', 409, 'Deploy it; when a deployment of it failed, `orkestr logs` says why.'),
+  ORK_APP_LOG_GONE: kind(
+    'host',
+    404,
+    'Follow it (`--follow`): the agent starts the app again within a minute. Something else than orkestr removed it.',
+    true,
+  ),
+
   // cutover and finalize
   ORK_APP_REGRESSED: kind('app', 422, 'The old version serves again. Mend what the evidence tells, then deploy again.'),
   ORK_CUTOVER_FAILED: kind('host', 500, 'The proxy refused the new target. The old one serves on.', true),

@@ -42,6 +42,7 @@ const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
   'DELETE /projects/{project}/registries/{host}': 'write',
   'GET /projects/{project}/environments/{environment}/deployments': 'read',
   'POST /projects/{project}/environments/{environment}/deployments': 'deploy',
+  'GET /projects/{project}/environments/{environment}/app-log': 'read',
   'GET /deployments/{id}': 'read',
   'POST /deployments/{id}/cancel': 'deploy',
   'POST /deployments/{id}/rollback': 'deploy',

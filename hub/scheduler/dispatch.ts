@@ -25,7 +25,6 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   const { db, clock, links } = deps;
   const removalsSentAt = new Map<string, number>();
   const send = (hostId: string, job: Job): void => {
-    mustKnow(links.peer(hostId)?.protocol, job);
     const message: HubMessage = {
       type: 'job',
       envelope: signJob(job, deps.hubKey.privateKey),
@@ -55,13 +54,4 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
       }
     },
   };
-}
-
-/** Jobs of two hosts came with protocol 2: an agent before that would not know what to do with one. */
-function mustKnow(protocol: number | undefined, { kind }: Job): void {
-  if (protocol === undefined || protocol >= 2 || (kind !== 'build' && kind !== 'serve')) return;
-  throw new OrkestrError(
-    'ORK_PROTOCOL_AGENT_OLD',
-    `Its host speaks protocol ${protocol}, and cannot ${kind} what another host ${kind === 'build' ? 'serves' : 'builds'}.`,
-  );
 }

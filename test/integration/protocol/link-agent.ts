@@ -65,6 +65,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
     status: async () => STATUS,
     jobs: dispatcher,
+    appLogs: { open: neverOrdered },
     timing: { ...DEFAULT_TIMING, pingMs: 20 },
     pace: { baseMs: 10, capMs: 20 },
     clock,
@@ -86,7 +87,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
 }
 
 function neverOrdered(): never {
-  throw new Error('No upgrade was expected.');
+  throw new Error('Neither an upgrade nor the log of an app was expected.');
 }
 
 const pipeline = () =>
