@@ -7,6 +7,10 @@ import type { Job } from '../protocol/job.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
 import { isInstalled } from '../protocol/service/installation.ts';
 import type { Logger } from '../protocol/service/logger.ts';
+import { makeAppLogs } from './app-log/app-logs.ts';
+import type { AppLogs } from './app-log/app-logs.ts';
+import { secretsOfVersion } from './app-log/secrets.ts';
+import type { KnownVersions } from './app-log/secrets.ts';
 import type { Config } from './config.ts';
 import { makeDispatcher } from './deployment/dispatcher.ts';
 import type { Dispatcher } from './deployment/dispatcher.ts';
@@ -18,6 +22,8 @@ import { PIPELINE } from './deployment/pipeline.ts';
 import type { Ports } from './deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
 import { revive } from './deployment/revive.ts';
+import type { Engine } from './lib/engine.ts';
+import { containerLogs } from './docker/container-log.ts';
 import { watchStarts } from './docker/starts.ts';
 import { endsTlsBefore } from './doctor/edge-sockets.ts';
 import { DEFAULT_TIMING } from './hub-link/connection.ts';
@@ -171,6 +177,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       jobs: { ...dispatcher, accept: (job) => acceptJob(dispatcher, edgeOrders, job) },
       edge: edgeOrders,
       upgrades: upgradesOf(config, log),
+      appLogs: appLogsOf(host.engine, ports, journal),
       timing: DEFAULT_TIMING,
       pace: DEFAULT_PACE,
       clock: systemClock,
@@ -242,6 +249,20 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
     log,
   };
 }
+
+/** Reads what apps write. It needs of the journal what serves, and its jobs. */
+export const appLogsOf = (
+  engine: Engine,
+  { containers, clock }: Pick<Ports, 'containers' | 'clock'>,
+  known: KnownVersions,
+): AppLogs =>
+  makeAppLogs({
+    live: (environmentId) => known.live(environmentId)?.deploymentId ?? null,
+    secrets: (deploymentId) => secretsOfVersion(engine, known, deploymentId),
+    containers,
+    openLog: containerLogs(engine),
+    clock,
+  });
 
 const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: Journal): Promise<HostStatus> =>
   hostStatus({

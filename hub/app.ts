@@ -9,6 +9,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
 import { registerAccess } from './api/access.ts';
+import { registerAppLog } from './api/app-log.ts';
 import { registerDeployments } from './api/deployments.ts';
 import { registerEnrol } from './api/enrol.ts';
 import { registerEnvironments } from './api/environments.ts';
@@ -54,6 +55,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerEnvironments,
   registerAccess,
   registerVariables,
+  registerAppLog,
   registerRegistries,
   registerReceivers,
   registerDeployments,

@@ -10,6 +10,7 @@ import type { Sealer } from '../protocol/sealing.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
 import type { EdgeNews, HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
+import type { AppLogRead, AppLogRequest } from '../protocol/app-log.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
@@ -134,6 +135,11 @@ export interface HostLinks {
 export interface Agents extends HostLinks {
   /** Why a host that proved its key could not connect the last time; undefined when it could. */
   refusal(hostId: string): ErrorReport | undefined;
+  /**
+   * Read the log of an environment's app, live from its host; to be closed when nobody reads on.
+   * @throws OrkestrError ORK_HOST_OFFLINE, ORK_PROTOCOL_AGENT_OLD
+   */
+  readAppLog(hostId: string, request: AppLogRequest): AppLogRead;
   /** End the session of a host whose key is no longer valid. */
   disconnect(hostId: string): void;
   /** Take over a WebSocket upgrade of AGENT_LINK_PATH. */

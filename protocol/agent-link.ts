@@ -6,6 +6,7 @@
  * and acknowledged; everything else may be lost with the connection. What may change here, and how: docs/protocol.md.
  */
 import { z } from 'zod';
+import { AppLogChunk, AppLogClose, AppLogCredit, AppLogEnd, AppLogOrder } from './app-log.ts';
 import { ReadErrorReport } from './errors.ts';
 import { Timestamp, Uuid } from './ids.ts';
 import { SignedJob } from './job.ts';
@@ -138,6 +139,9 @@ export const HubMessage = z.discriminatedUnion('type', [
   UpgradeOrder,
   /** New edge settings: an `EdgeOrder` (edge-order.ts), signed. */
   z.object({ type: z.literal('edge'), envelope: SignedJob }),
+  AppLogOrder,
+  AppLogCredit,
+  AppLogClose,
   /** Every report up to and including `sequence` is stored. */
   z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
   z.object({ type: z.literal('error'), code: ReadErrorReport.shape.code, message: z.string().max(2000) }),
@@ -149,7 +153,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     /** The oldest version that the agent speaks: a hub that knows only that one compares just this. */
     protocol: z.int(),
-    /** The newest one; absent from protocol 1, which is both. */
+    /** The newest one; absent: the same. */
     newest: z.int().optional(),
     hostId: Uuid,
     agentVersion: z.string().max(50),
@@ -164,6 +168,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('status'), status: HostStatus }),
   UpgradeNews,
   EdgeNews,
+  AppLogChunk,
+  AppLogEnd,
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

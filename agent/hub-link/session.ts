@@ -1,7 +1,8 @@
 /** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
 import type { UpgradeOrder } from '../../protocol/agent-link.ts';
 import { openJob } from '../../protocol/signing.ts';
-import type { ErrorCode, ErrorReport } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
 import type { Job, SignedJob } from '../../protocol/job.ts';

@@ -51,6 +51,7 @@ const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
   'POST /projects/{project}/receivers/{receiver}/test': 'write',
   'GET /projects/{project}/environments/{environment}/deployments': 'read',
   'POST /projects/{project}/environments/{environment}/deployments': 'deploy',
+  'GET /projects/{project}/environments/{environment}/app-log': 'read',
   'GET /deployments/{id}': 'read',
   'POST /deployments/{id}/cancel': 'deploy',
   'POST /deployments/{id}/rollback': 'deploy',

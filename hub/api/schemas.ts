@@ -1,6 +1,7 @@
 /** Bodies and answers of the REST API (`/api/v1`). The CLI and the console import their types from here. */
 import { z } from 'zod';
 import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
+import { AppLogLine } from '../../protocol/app-log.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
@@ -305,6 +306,21 @@ export const DeploymentEvent = z.discriminatedUnion('kind', [
 export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
 
 /**
+ * Server-sent events of `GET /projects/:project/environments/:environment/app-log`. Each says by its id up to where it was read;
+ * `Last-Event-ID` goes on behind it.
+ */
+export const AppLogEvent = z.discriminatedUnion('kind', [
+  /** The log of this deployment begins, or goes on after a break. */
+  z.object({ kind: z.literal('version'), deployment: Uuid, commit: CommitSha.nullable() }),
+  z.object({ kind: z.literal('lines'), deployment: Uuid, lines: z.array(AppLogLine) }),
+  /** So many lines were left out here, for the reader was too slow. */
+  z.object({ kind: z.literal('left-out'), lines: z.int() }),
+  /** Nothing more comes. */
+  z.object({ kind: z.literal('end'), error: ErrorReport.nullable() }),
+]);
+export type AppLogEvent = z.infer<typeof AppLogEvent>;
+
+/**
  * The routes, all under /api/v1 and with a bearer token or the console's session cookie:
  *
  *   POST   /session {token} · DELETE /session · GET /me
@@ -318,6 +334,7 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
  *   GET|POST  /receivers, /projects/:project/receivers · DELETE …/:receiver · POST …/:receiver/test
  *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
+ *   GET    /projects/:project/environments/:environment/app-log?tail=&since=&follow=  (SSE, or text)
  *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
  *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)

@@ -163,6 +163,10 @@ function fakes(
       peer: () => undefined,
       refusal: () => undefined,
       disconnect: (id) => void note('disconnect', id),
+      readAppLog(id) {
+        void note('readAppLog', id);
+        return { next: async () => null, close: () => undefined };
+      },
     }),
     git: unscripted<GitRemotes>('git', {
       createRepository: (id) => note('createRepository', id),

@@ -1,6 +1,7 @@
 /** What is told: one thing that happened, in the shape in which it is stored and, with its link, sent. */
 import { z } from 'zod';
-import { ERRORS, ErrorCode, type ErrorReport } from '../../protocol/errors.ts';
+import { ERRORS, ErrorCode } from '../../protocol/error-catalogue.ts';
+import { type ErrorReport } from '../../protocol/errors.ts';
 import { Timestamp } from '../../protocol/ids.ts';
 import { StepName } from '../../protocol/steps.ts';
 import { safeLine } from '../cli/text/safe-text.ts';

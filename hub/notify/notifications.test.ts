@@ -1,7 +1,8 @@
 /** From what happens to what arrives: the whole flow of the hub, and receivers that are really there. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { ErrorCode, ErrorReport } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 import { AT, COMMIT, type ScriptedAgent, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { MadeReceiver, Receiver } from '../api/schemas.ts';

@@ -93,7 +93,7 @@ test('why a host does not serve by them is shown, until it does', async (t) => {
 
 test('an agent of the version before is not asked: the next deployment brings them, and that is shown', async (t) => {
   const on = await hub(t);
-  const agent = await on.connect({ protocol: 1 });
+  const agent = await on.connect({ protocol: 2 });
   await goLive(on, agent);
   assert.equal((await change(on, { edge: { maintenance: true } })).edge.state, 'deployment');
   await goLive(on, agent);

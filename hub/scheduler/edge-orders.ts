@@ -1,6 +1,6 @@
 /**
  * Edge settings go to the host of what is live as soon as they are changed, and again on each connection until the host says
- * that visitors meet them. A host of protocol 1 has no such order: its next deployment brings them.
+ * that visitors meet them. A host of protocol 2 has no such order: its next deployment brings them.
  */
 import type { EdgeNews, HubMessage } from '../../protocol/agent-link.ts';
 import { EDGE_ORDER_VERSION, edgePartOf } from '../../protocol/edge-order.ts';
@@ -13,7 +13,7 @@ import { liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 
 /** The protocol that has the order. */
-export const EDGE_PROTOCOL = 2;
+export const EDGE_PROTOCOL = 3;
 /** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
 const MOST_REVISIONS = 2 ** 31;
 

@@ -27,6 +27,9 @@ nothing needs. It never restarts Docker and never deletes data. Exit codes: 0 al
 2 something to mend (fail). \`--json\` has the same for programs; on a slow host \`--wait 10\` gives each check 10 s. Run it
 as root: others cannot see whose a port is.
 
+What an app writes is read on the host by \`orkestr-agent logs --app PROJECT/ENVIRONMENT\`, also when hub and agent are away
+([observe.md](observe.md)); why a deployment failed, by \`orkestr-agent logs\`.
+
 The archive of \`--bundle\` holds the doctor's report, the status, the last deployments (ids, states, error codes), the
 agent's paths and the last log lines. Known secrets are taken out by value, in every form; what looks like one is, too.
 Names of domains and addresses of visitors are in it: read it before you give it away. An app's own short secrets in a log

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
-import { ERRORS, OrkestrError } from '../../../protocol/errors.ts';
+import { ERRORS } from '../../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
 import { MadeReceiver, Receiver } from '../../api/schemas.ts';
 import { NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../notify/notice.ts';
 import { apiPath } from '../client.ts';

@@ -1,5 +1,5 @@
 /** How a receiver of notifications fares, in words. Pure; the CLI and the console share it. */
-import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { Delivery, Receiver } from '../../api/schemas.ts';
 import { formatAge } from './format.ts';
 

@@ -66,6 +66,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     status: async () => STATUS,
     jobs: dispatcher,
     edge: makeEdgeOrders({ journal, proxy: emptyHost(clock).proxy, clock, log: silent }),
+    appLogs: { open: neverOrdered },
     timing: { ...DEFAULT_TIMING, pingMs: 20 },
     pace: { baseMs: 10, capMs: 20 },
     clock,
@@ -87,7 +88,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
 }
 
 function neverOrdered(): never {
-  throw new Error('No upgrade was expected.');
+  throw new Error('Neither an upgrade nor the log of an app was expected.');
 }
 
 const pipeline = () =>

@@ -70,6 +70,14 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
               {bare(address)}
             </a>
           ))}
+        {environment.liveDeploymentId !== null && (
+          <a
+            href={`/projects/${project.slug}/environments/${environment.slug}/logs`}
+            aria-label={`Logs of ${environment.slug}`}
+          >
+            Logs
+          </a>
+        )}
         {mayDeploy && (
           <span class="actions">
             <ActionButton tone="primary" act={() => ask(deployments, {})} label={`Deploy ${environment.slug}`}>
