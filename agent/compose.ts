@@ -3,19 +3,29 @@ import { chmodSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
+import type { Job } from '../protocol/job.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
 import { isInstalled } from '../protocol/service/installation.ts';
 import type { Logger } from '../protocol/service/logger.ts';
+import { makeAppLogs } from './app-log/app-logs.ts';
+import type { AppLogs } from './app-log/app-logs.ts';
+import { secretsOfVersion } from './app-log/secrets.ts';
+import type { KnownVersions } from './app-log/secrets.ts';
 import type { Config } from './config.ts';
 import { makeDispatcher } from './deployment/dispatcher.ts';
 import type { Dispatcher } from './deployment/dispatcher.ts';
+import { makeEdgeOrders } from './deployment/edge-orders.ts';
+import type { EdgeOrders } from './deployment/edge-orders.ts';
 import { makeFailpoint } from './deployment/failpoint.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './deployment/log.ts';
 import { PIPELINE } from './deployment/pipeline.ts';
 import type { Ports } from './deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
 import { revive } from './deployment/revive.ts';
+import type { Engine } from './lib/engine.ts';
+import { containerLogs } from './docker/container-log.ts';
 import { watchStarts } from './docker/starts.ts';
+import { endsTlsBefore } from './doctor/edge-sockets.ts';
 import { DEFAULT_TIMING } from './hub-link/connection.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
@@ -51,7 +61,10 @@ import { systemServices } from './upgrade/services.ts';
 export const VERSION = manifest.version;
 
 const RECONCILE_EVERY_MS = 60_000;
-/** The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. */
+/**
+ * The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. Not for what the round
+ * revives: an app that never gets healthy is no reason to be away from the hub.
+ */
 const FIRST_ROUND_MS = 15_000;
 const KEEP_DEPLOYMENTS = 20;
 /** Together with the two below less than serve.ts gives for the whole. */
@@ -124,6 +137,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: { ...DEFAULT_QUEUE_LIMITS, maxRunning: Math.max(DEFAULT_QUEUE_LIMITS.maxRunning, config.buildSlots) },
     onEnded: () => journal.prune(KEEP_DEPLOYMENTS).forEach((deploymentId) => logs.remove(deploymentId)),
   });
+  const edgeOrders = makeEdgeOrders({ journal, proxy: ports.proxy, clock: ports.clock, log });
   const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
   const stopped = new AbortController();
@@ -141,6 +155,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       clock: systemClock,
       agent: view(),
       lastUpgrade: lastUpgrade(layoutAt().record),
+      endsTlsBefore: endsTlsBefore('/'),
     });
   const dial = (): void => {
     if (identity.hub === null) {
@@ -159,8 +174,10 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       readLog: (...range) => logs.read(...range),
       running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
       status: () => tellHost(config, ports, journal),
-      jobs: dispatcher,
+      jobs: { ...dispatcher, accept: (job) => acceptJob(dispatcher, edgeOrders, job) },
+      edge: edgeOrders,
       upgrades: upgradesOf(config, log),
+      appLogs: appLogsOf(host.engine, ports, journal),
       timing: DEFAULT_TIMING,
       pace: DEFAULT_PACE,
       clock: systemClock,
@@ -187,12 +204,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       const onStart = (deploymentId: string | null): void => {
         // Of what is on its way to be live its own deployment takes care.
         if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
-          reconciler.look();
+          reconciler.lookSoon();
       };
       const { clock } = ports;
       const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
       void watchStarts(host.engine, watch, stopped.signal);
-      await within(FIRST_ROUND_MS, reconciler.run());
+      await within(FIRST_ROUND_MS, reconciler.look());
       // A build engine that an earlier agent left running: jobs that need it start it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();
@@ -201,6 +218,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       stopped.abort();
       await link?.stop();
       stopTaking?.();
+      await within(STOP_ROUND_MS, edgeOrders.stop());
       // A round that waits for a silent engine is left behind: it only does again what the next start does.
       await within(STOP_ROUND_MS, reconciler.stop());
       await dispatcher.stop(STOP_RUNNING_MS);
@@ -209,6 +227,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       release();
     },
   };
+}
+
+/** A job may carry newer edge settings than were heard of, or older ones, of which the hub then hears. */
+function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): void {
+  dispatcher.accept(job);
+  if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);
 }
 
 function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<typeof makeReconciler>[0] {
@@ -225,6 +249,20 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
     log,
   };
 }
+
+/** Reads what apps write. It needs of the journal what serves, and its jobs. */
+export const appLogsOf = (
+  engine: Engine,
+  { containers, clock }: Pick<Ports, 'containers' | 'clock'>,
+  known: KnownVersions,
+): AppLogs =>
+  makeAppLogs({
+    live: (environmentId) => known.live(environmentId)?.deploymentId ?? null,
+    secrets: (deploymentId) => secretsOfVersion(engine, known, deploymentId),
+    containers,
+    openLog: containerLogs(engine),
+    clock,
+  });
 
 const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: Journal): Promise<HostStatus> =>
   hostStatus({

@@ -42,6 +42,7 @@ export function buildHost(config: Config, hostId: string): Host {
     openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
     slots: config.buildSlots,
     diskMiB: config.buildDiskMiB,
+    ...(config.buildIdleSeconds !== null && { idleMs: config.buildIdleSeconds * 1000 }),
   });
   const images = makeImageStore(engine, { scope });
   const workspaces = makeWorkspaces(join(config.stateFolder, 'workspaces'));

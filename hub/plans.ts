@@ -9,6 +9,8 @@ interface Plan {
   readonly name: string;
   /** Images of an environment that stay on its host, the live one included. */
   readonly keepImages: number;
+  /** Deployments of an environment whose logs, events, outputs of steps and variables stay in the hub, the newest ones. */
+  readonly keepDetails: number;
   readonly rollback: boolean;
   /** The most that an environment may give to its builds. */
   readonly build: Readonly<Record<(typeof BOUNDED)[number], number>>;
@@ -18,18 +20,21 @@ export const PLANS = {
   free: {
     name: 'Free',
     keepImages: 1,
+    keepDetails: 50,
     rollback: false,
     build: { memoryMiB: 2048, cpus: 2, diskMiB: 8192, timeoutSeconds: 1800 },
   },
   pro: {
     name: 'Pro',
     keepImages: 5,
+    keepDetails: 100,
     rollback: true,
     build: { memoryMiB: 8192, cpus: 4, diskMiB: 32_768, timeoutSeconds: 3600 },
   },
   team: {
     name: 'Team',
     keepImages: 20,
+    keepDetails: 200,
     rollback: true,
     build: { memoryMiB: 65_536, cpus: 16, diskMiB: 262_144, timeoutSeconds: 14_400 },
   },

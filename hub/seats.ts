@@ -7,7 +7,7 @@ export interface SeatLimits {
 }
 
 /** What is said to who finds none. */
-interface SeatWords {
+export interface SeatWords {
   readonly inAll: string;
   readonly ofOne: string;
 }

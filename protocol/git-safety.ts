@@ -4,7 +4,7 @@
  * commit with ids.ts first: this is the second line.
  */
 import { writeFileSync } from 'node:fs';
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode } from './error-catalogue.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

@@ -171,6 +171,8 @@ const build = {
   source: Source,
   commit: CommitSha,
   settings: Settings,
+  /** Of the edge settings in it. Absent: of a hub that does not number them, and they are taken as they are. */
+  edgeRevision: z.int().min(0).optional(),
   env: EnvVars,
   /** For the build only, through secret mounts: in no layer and not in the app's environment. */
   buildSecrets: EnvVars.default({}),

@@ -2,8 +2,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { EdgeSettings } from '../protocol/edge.ts';
-import { ERRORS } from '../protocol/errors.ts';
-import type { ErrorCode } from '../protocol/errors.ts';
+import { ERRORS } from '../protocol/error-catalogue.ts';
+import type { ErrorCode } from '../protocol/error-catalogue.ts';
 import { fieldLines } from './field-lines.ts';
 import type { Answer } from './policy/policy.ts';
 

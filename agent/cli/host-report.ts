@@ -1,5 +1,6 @@
 /** How this host is, whether an agent runs on it or not. */
 import type { Config } from '../config.ts';
+import { endsTlsBefore } from '../doctor/edge-sockets.ts';
 import { systemClock } from '../lib/clock.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { checkAll } from '../status/index.ts';
@@ -26,5 +27,6 @@ const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport
     agent: null,
     silent,
     lastUpgrade: lastUpgrade(layoutAt().record),
+    endsTlsBefore: endsTlsBefore('/'),
   });
 };

@@ -37,6 +37,8 @@ Environment (on a host that install.sh made, what is not set is taken from /etc/
   ORKESTR_BUILD_SLOTS    builds at a time, 1 to 4 (default half of the cores)
   ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less when the host has less room;
                          0: no disk of its own and no limit, for hosts without loop devices)
+  ORKESTR_BUILD_IDLE_SECONDS
+                         how long a build engine, 130 MiB, is kept without a build (default 600, at most 604800)
   ORKESTR_CHANNEL        channel that an upgrade takes its version from, where no hub hands one on (default stable)
   ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
 

@@ -1,6 +1,6 @@
 /** One call with a time limit, tried again when what it depends on (engine, proxy, git server) does not answer for a while. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from './ports.ts';
 

@@ -3,6 +3,7 @@ import { withSentence } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
 import { transition } from './deployment.ts';
+import { edgeNow } from './edge-now.ts';
 import { servingPort } from './port.ts';
 import type { Change, LiveRecord, StepRecord } from './records.ts';
 import { isPastFlip, reportOf } from './run.ts';
@@ -23,7 +24,7 @@ export function consequences(run: Run, name: StepName): Omit<Change, 'deployment
   };
 }
 
-function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
+function liveOf({ job, outputs, parts }: Run, release: Release | null): LiveRecord {
   const target = outputs.get('deploy') as Target;
   const port = servingPort(target, outputs.get('health') as HealthReport);
   return {
@@ -34,8 +35,7 @@ function liveOf({ job, outputs }: Run, release: Release | null): LiveRecord {
       id: job.environment.id,
       generation: job.generation,
       targets: [{ id: job.deploymentId, address: target.address, port }],
-      routes: job.settings.domains,
-      edge: job.settings.edge,
+      ...edgeNow(parts.journal, job),
     },
     healthCheck: job.settings.healthCheck,
     release,

@@ -166,10 +166,10 @@ test('a removal that failed, or met a full queue once, is done when the hub asks
   assert.deepEqual(finals(), [
     'failed ORK_QUEUE_FULL',
     'failed ORK_TABLE_UNREADABLE',
-    'live',
-    'live',
     'superseded',
     'superseded',
+    'live',
+    'live',
     'superseded', // said again, not done again
   ]);
 });
@@ -179,6 +179,46 @@ test('a removal is done whatever its generation: a hub that was put back counts 
   assert.equal(journal.accept(deployJob({ generation: 7 })), 'new');
   assert.equal(journal.accept(RemoveJob.parse({ ...deployJob({ generation: 3 }), kind: 'remove' })), 'new');
   assert.equal(journal.nextGeneration(IDS.environment), 8);
+});
+
+test('a removal ends what drains for a day and takes back what is not flipped yet, also when the agent restarts meanwhile', async (t) => {
+  const drains = Promise.withResolvers<void>();
+  const nothing = { list: async () => [], removeNetwork: async () => undefined };
+  const ports = {
+    proxy: { remove: async () => undefined } as unknown as Ports['proxy'],
+    containers: nothing as unknown as Ports['containers'],
+    images: nothing as unknown as Ports['images'],
+  };
+  const untilRemoval: ScriptedStep = {
+    run: ({ removal, leaveSlot }) =>
+      new Promise((resolve) => {
+        leaveSlot();
+        removal.addEventListener('abort', () => resolve(undefined));
+        if (removal.aborted) resolve(undefined);
+        drains.resolve();
+      }),
+  };
+  const { dispatcher, journal, finals } = await bench(
+    t,
+    { cutover: untilRemoval },
+    { maxRunning: 1, maxWaiting: 9 },
+    undefined,
+    ports,
+  );
+  const removalOf = (slug: string, id: string): RemoveJob =>
+    RemoveJob.parse({ ...deployJob({ generation: 9, environment: { id, slug } }), kind: 'remove' });
+  // Cut off by a restart with its removal behind it.
+  journal.accept(deployJob({ environment: { id: IDS.project, slug: 'cut' } }));
+  journal.accept(removalOf('cut', IDS.project));
+  dispatcher.resume();
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'superseded']);
+  dispatcher.accept(deployJob());
+  await drains.promise;
+  dispatcher.accept(removalOf('production', IDS.environment));
+  await dispatcher.idle();
+  assert.deepEqual(finals().slice(2), ['live', 'superseded']);
+  assert.equal(journal.live(IDS.environment), null);
 });
 
 test('a cancel reaches what runs and what waits', async (t) => {

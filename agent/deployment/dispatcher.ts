@@ -8,7 +8,7 @@ import { makeQueue } from './queue.ts';
 import type { QueueItem, QueueLimits } from './queue.ts';
 import type { DeploymentJournal, JobIntake, JobRecord, RefusedJob } from './records.ts';
 import { timestampOf } from './run.ts';
-import type { RunnerParts, RunSignals } from './run.ts';
+import type { RunnerParts } from './run.ts';
 import { runDeployment } from './runner.ts';
 
 /** Pace of trying again when the journal itself fails (disk full). */
@@ -43,32 +43,32 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
   const { parts, intake, limits } = options;
   const { clock } = parts.ports;
   const shutdown = new AbortController();
-  const cancels = new Map<string, AbortController>();
+  /** Of what runs. */
+  const ends = new Map<string, Ends>();
 
   const run = async (item: QueueItem, leaveSlot: () => void): Promise<void> => {
     const { deploymentId } = item;
-    const cancel = new AbortController();
-    cancels.set(deploymentId, cancel);
+    const own: Ends = { item, cancel: new AbortController(), removal: new AbortController() };
+    ends.set(deploymentId, own);
     try {
-      await untilRecorded(deploymentId, cancel, leaveSlot);
+      await untilRecorded(own, leaveSlot);
       if (!shutdown.signal.aborted) options.onEnded(deploymentId);
     } catch (error) {
       if (!shutdown.signal.aborted) parts.log.error({ err: error, deploymentId }, 'after the end of a deployment');
     } finally {
-      cancels.delete(deploymentId);
+      ends.delete(deploymentId);
     }
   };
 
   /** Runs it; when the journal cannot be read or take the result, waits and goes on from where it stands there. */
-  const untilRecorded = async (
-    deploymentId: string,
-    cancel: AbortController,
-    leaveSlot: RunSignals['leaveSlot'],
-  ): Promise<void> => {
-    const signals = { cancel: cancel.signal, shutdown: shutdown.signal, leaveSlot };
+  const untilRecorded = async (own: Ends, leaveSlot: () => void): Promise<void> => {
+    const { cancel, removal, item } = own;
+    const { deploymentId } = item;
+    const signals = { cancel: cancel.signal, removal: removal.signal, shutdown: shutdown.signal, leaveSlot };
     for (let failures = 0; ; failures++) {
       try {
         if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
+        if (isToGo(item)) endFor(own);
         return await runDeployment(parts, deploymentId, signals);
       } catch (error) {
         if (shutdown.signal.aborted) return;
@@ -80,13 +80,24 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
 
   const queue = makeQueue(limits, run);
 
+  /** Whether a removal of its environment waits for it to end. */
+  const isToGo = ({ kind, environmentId }: QueueItem): boolean =>
+    kind !== 'remove' &&
+    intake.unfinished().some((job) => job.kind === 'remove' && job.environmentId === environmentId);
+
   const refuse = (job: RefusedJob, error: ErrorReport): void => {
     parts.log.warn({ deploymentId: job.deploymentId, error }, 'job refused');
     intake.refuse(job, error, timestampOf(parts.ports));
   };
 
-  const enqueue = ({ deploymentId, environment, kind }: Job): void =>
+  const enqueue = ({ deploymentId, environment, kind }: Job): void => {
     queue.add({ deploymentId, environmentId: environment.id, kind });
+    // The hub's cancel may not have come, and is too late for one that drains: that would serve a deleted app for a day.
+    if (kind !== 'remove') return;
+    for (const one of ends.values()) {
+      if (one.item.environmentId === environment.id && one.item.kind !== 'remove') endFor(one);
+    }
+  };
 
   const acceptNew = (job: Job): void => {
     if (job.kind !== 'remove') queue.checkRoom();
@@ -126,7 +137,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     refuse,
     cancel(deploymentId) {
       // First what needs no room on the disk: what fills it may be this very build.
-      cancels.get(deploymentId)?.abort(cancelled());
+      ends.get(deploymentId)?.cancel.abort(cancelled());
       intake.requestCancel(deploymentId);
     },
     resume() {
@@ -145,6 +156,20 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
       over.abort();
     },
   };
+}
+
+/** What ends a run from outside. */
+interface Ends {
+  readonly item: QueueItem;
+  readonly cancel: AbortController;
+  readonly removal: AbortController;
+}
+
+/** Its environment is to go: before the flip it is taken back, after it nothing is waited for. */
+function endFor({ cancel, removal }: Ends): void {
+  const reason = new OrkestrError('ORK_CANCELLED', 'The environment was deleted.');
+  cancel.abort(reason);
+  removal.abort(reason);
 }
 
 const cancelled = (): OrkestrError => new OrkestrError('ORK_CANCELLED', 'The deployment was cancelled.');

@@ -1,5 +1,5 @@
 /** THE ordered list of steps, why they come in this order, and how long each may take. */
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { ReleaseJob, Settings } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { drainLimitSeconds } from './drain.ts';

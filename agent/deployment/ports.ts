@@ -8,6 +8,8 @@ import type {
   CertificateList,
   DrainAnswer,
   DrainRequest,
+  EdgeAnswer,
+  EdgeRequest,
   FlipAnswer,
   FlipBackRequest,
   FlipReceipt,
@@ -189,6 +191,8 @@ export interface EdgeProxy {
   flip(request: FlipRequest): Promise<FlipAnswer>;
   /** @throws OrkestrError ORK_GENERATION_STALE; ORK_CONFLICT when the old target is not kept any more */
   flipBack(request: FlipBackRequest): Promise<FlipAnswer>;
+  /** New routes and settings for what serves. @throws OrkestrError ORK_GENERATION_STALE, ORK_ROUTE_TAKEN */
+  edge(request: EdgeRequest): Promise<EdgeAnswer>;
   /** Answers when it is drained. An aborted wait leaves the drain as it is. */
   drain(request: DrainRequest, signal: AbortSignal): Promise<DrainAnswer>;
   /** Answers at the end of the window, or as soon as the target goes bad. */

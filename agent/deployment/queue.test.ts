@@ -152,6 +152,18 @@ test('removals are not counted: one always finds room, and takes none from a dep
   assert.doesNotThrow(() => queue.checkRoom());
 });
 
+test('a removal waits for no build of another environment, comes after all of its own, and removals go one by one', async () => {
+  const { queue, started, end } = bench({ maxRunning: 1, maxWaiting: 3 });
+  for (const id of ['a1', 'b1', 'c1']) queue.add(item(id, id.slice(0, 1)));
+  for (const id of ['b2', 'c2']) queue.add({ ...item(id, id.slice(0, 1)), kind: 'remove' });
+  assert.deepEqual(started, ['a1', 'b1'], 'what was before it has only to end');
+  await end('b1');
+  assert.deepEqual(started, ['a1', 'b1', 'c1']);
+  await end('c1');
+  await end('b2');
+  assert.deepEqual(started, ['a1', 'b1', 'c1', 'b2', 'c2']);
+});
+
 test('the same deployment is not queued twice, waiting or running', () => {
   const { queue, started } = bench({ maxRunning: 1, maxWaiting: 3 });
   for (const id of ['a', 'a', 'b', 'b']) queue.add(item(id));

@@ -3,7 +3,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 
 export interface QueueLimits {
-  /** Slots: a deployment that only waits for a drain has left its own. */
+  /** Slots: a deployment that only waits for a drain has left its own. Removals have one beside them, so that none waits for builds. */
   readonly maxRunning: number;
   /** Removals are not counted: each has to be done, and takes no room. */
   readonly maxWaiting: number;
@@ -16,6 +16,8 @@ export interface QueueItem {
   readonly environmentId: string;
   readonly kind: Job['kind'];
 }
+
+type Lane = 'releases' | 'removals';
 
 interface DeploymentQueue {
   /** @throws OrkestrError ORK_QUEUE_FULL */
@@ -42,17 +44,24 @@ export function makeQueue(
   const waiting: QueueItem[] = [];
   /** By environment. */
   const running = new Map<string, QueueItem>();
-  const inSlots = new Set<QueueItem>();
+  const inSlots: Record<Lane, Set<QueueItem>> = { releases: new Set(), removals: new Set() };
   const ends = new Set<Promise<void>>();
   let closed = false;
 
+  const slots: Record<Lane, number> = { releases: limits.maxRunning, removals: 1 };
+  /** What is before a removal of its environment has only to end. */
+  const laneOf = ({ environmentId }: QueueItem): Lane =>
+    waiting.some((item) => item.kind === 'remove' && item.environmentId === environmentId) ? 'removals' : 'releases';
+  const mayStart = (item: QueueItem): boolean =>
+    !running.has(item.environmentId) && inSlots[laneOf(item)].size < slots[laneOf(item)];
+
   const startNext = (): void => {
-    while (inSlots.size < limits.maxRunning) {
-      const index = closed ? -1 : waiting.findIndex((item) => !running.has(item.environmentId));
-      const [item] = index === -1 ? [] : waiting.splice(index, 1);
+    for (;;) {
+      const item = closed ? undefined : waiting.find(mayStart);
       if (!item) return;
       running.set(item.environmentId, item);
-      inSlots.add(item);
+      inSlots[laneOf(item)].add(item);
+      waiting.splice(waiting.indexOf(item), 1);
       const ended = run(item, () => leaveSlot(item)).finally(() => {
         ends.delete(ended);
         running.delete(item.environmentId);
@@ -62,7 +71,7 @@ export function makeQueue(
     }
   };
   const leaveSlot = (item: QueueItem): void => {
-    inSlots.delete(item);
+    for (const lane of Object.values(inSlots)) lane.delete(item);
     startNext();
   };
   const isIn = (deploymentId: string): boolean =>

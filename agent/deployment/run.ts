@@ -4,6 +4,7 @@ import type { Built, ReleaseJob } from '../../protocol/job.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { StepName, StepOutputs as Outputs } from '../../protocol/steps.ts';
+import { edgeNow } from './edge-now.ts';
 import type { Failpoint } from './failpoint.ts';
 import type { DeploymentLogs } from './log.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -25,6 +26,8 @@ export interface RunnerParts {
 export interface RunSignals {
   readonly cancel: AbortSignal;
   readonly shutdown: AbortSignal;
+  /** Its environment is to go from the host: nothing of it is waited for any more. */
+  readonly removal?: AbortSignal;
   /** Called when the run only waits from there on; more than once is fine. */
   readonly leaveSlot?: () => void;
 }
@@ -64,8 +67,8 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 /** What a step sees of its run, and nothing else of it. */
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
-    parts: Pick<RunnerParts, 'ports'>;
-    signals?: Pick<RunSignals, 'leaveSlot'>;
+    parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge'> };
+    signals?: Pick<RunSignals, 'leaveSlot' | 'removal'>;
     isLive?: boolean;
     takeOver?: () => void;
   },
@@ -81,7 +84,9 @@ export function contextOf(
     previous: run.previousId === null ? null : { deploymentId: run.previousId, foundPort: run.foundPort },
     ports: run.parts.ports,
     signal,
+    removal: run.signals?.removal ?? new AbortController().signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
+    edge: () => edgeNow(run.parts.journal, run.job),
     isLive: run.isLive === true,
     takeOver: run.takeOver ?? (() => undefined),
     log,

@@ -1,6 +1,7 @@
 /** Fakes for tests of the domain: they answer what the test scripted and throw on every other call. */
 import type { Clock, Ports, StepLog } from './ports.ts';
 import type { StepContext } from './step.ts';
+import { edgePartOf } from '../../protocol/edge-order.ts';
 import type { DeployJob } from '../../protocol/job.ts';
 import { DeployJob as DeployJobSchema } from '../../protocol/job.ts';
 import type { StepName, StepOutputs } from '../../protocol/steps.ts';
@@ -125,6 +126,7 @@ export function aContext(parts: {
   previous?: StepContext['previous'];
   isLive?: boolean;
   signal?: AbortSignal;
+  removal?: AbortSignal;
 }): ScriptedContext {
   const lines: string[] = [];
   const log: StepLog = { line: (text) => void lines.push(text), write: () => undefined };
@@ -141,8 +143,10 @@ export function aContext(parts: {
     previous: parts.previous ?? null,
     ports: scripted<Ports>('ports', { clock: new VirtualClock(), baseImages: BaseImages.parse({}), ...parts.ports }),
     signal: parts.signal ?? new AbortController().signal,
+    removal: parts.removal ?? new AbortController().signal,
     leaveSlot: () => void (left = true),
     hasLeftSlot: () => left,
+    edge: () => edgePartOf((parts.job ?? aJob()).settings),
     isLive: parts.isLive ?? false,
     takeOver: () => void (over = true),
     hasTakenOver: () => over,

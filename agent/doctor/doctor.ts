@@ -1,6 +1,6 @@
 /** Asks all checks at once, each within its deadline, and says what they found together. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Check, Finding, Level, ProblemKind, Skipped, Verdict } from './check.ts';
 import { fill } from './check.ts';
 import { mendFor } from './mend-text.ts';

@@ -5,6 +5,7 @@ import { parseJson } from '../../protocol/json.ts';
 import {
   CertificateList,
   DrainAnswer,
+  EdgeAnswer,
   FlipAnswer,
   FlipReceipt,
   HandOverAnswer,
@@ -71,6 +72,7 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
     table: () => call(TableView, { method: 'GET', path: '/v1/table' }),
     flip: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip', body: request }),
     flipBack: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip-back', body: request }),
+    edge: (request) => call(EdgeAnswer, { method: 'POST', path: '/v1/edge', body: request }),
     drain: (request, signal) =>
       call(DrainAnswer, {
         method: 'POST',

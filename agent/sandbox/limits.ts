@@ -1,5 +1,6 @@
 /** When a build has broken one of its limits, and the sentence that says so. Pure. */
-import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorCode } from '../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import { humanSize } from '../lib/size.ts';
 import type { CgroupReading } from './cgroup/cgroup.ts';

@@ -30,7 +30,7 @@ interface SandboxOptions {
   readonly slots?: number;
   /** Size of a slot's disk, see disk.ts. Default null: as the host has room. */
   readonly diskMiB?: number | null;
-  /** Stop an engine after this many ms without a build. */
+  /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;
   readonly exec?: Exec;
 }

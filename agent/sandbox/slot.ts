@@ -1,7 +1,8 @@
 /** One slot: a build-only engine with its own namespace, control groups and disk. Started on demand, stopped when idle. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorCode } from '../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';

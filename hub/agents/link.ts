@@ -165,6 +165,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     peer: (hostId) => sessions.peer(hostId),
     refusal: (hostId) => sessions.refusal(hostId),
     send: (hostId, message) => sessions.send(hostId, message),
+    readAppLog: (hostId, request) => sessions.readAppLog(hostId, request),
     disconnect: (hostId) => sessions.disconnect(hostId, CLOSE_REVOKED, 'this host is not enrolled any more'),
     upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
     async stop() {

@@ -29,6 +29,7 @@ export async function showDeployment(deps: ViewDeps, context: DeploymentContext)
     replacedBy: deployment.replaced_by,
     error: parseError(deployment.error),
     ...(reason === undefined ? {} : { waitingFor: reason }),
+    detailsKept: deployment.details_kept === 1,
     urls: environmentUrls(readSettings(environment), deps.config.appsUrl),
     consoleUrl: consoleUrl(deps.hubUrl(), deployment.id),
     createdAt: deployment.created_at,

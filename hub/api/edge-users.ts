@@ -2,6 +2,7 @@
  * The users of an environment's basic auth. Their passwords come in plain, are hashed before anything is stored, and go
  * out to nobody but the host: the API shows names.
  */
+import type { z } from 'zod';
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Settings } from '../../protocol/job.ts';
 import { hashPassword } from '../auth/password.ts';
@@ -9,7 +10,7 @@ import { invalid } from './problem.ts';
 import { ChangedUsers } from './schemas.ts';
 import type { GivenSettings, ShownSettings } from './schemas.ts';
 
-type StoredUsers = EdgeSettings['basicAuth'];
+export type StoredUsers = EdgeSettings['basicAuth'];
 type Fields = Readonly<Record<string, unknown>>;
 
 export const showSettings = (settings: Settings): ShownSettings => ({
@@ -41,13 +42,17 @@ export async function userChangeOf(patch: Fields): Promise<UserChange | null> {
     const at = (path: readonly PropertyKey[]): string => ['settings.edge.basicAuth', ...path].join('.');
     throw invalid(users.error.issues.map(({ path, message }) => `${at(path)}: ${message}`));
   }
-  return Promise.all(
-    users.data.map(async ({ user, password }) => ({
+  return hashUsers(users.data);
+}
+
+/** The users as they are stored; null for the password of one that keeps its own. */
+export const hashUsers = (given: z.infer<typeof ChangedUsers>): Promise<UserChange> =>
+  Promise.all(
+    given.map(async ({ user, password }) => ({
       user,
       password: password === undefined ? null : await hashPassword(password),
     })),
   );
-}
 
 /** The patch with what is stored in place of what was given. @throws OrkestrError ORK_INVALID for a new user without password */
 export function withUsers(patch: Fields, change: UserChange | null, stored: StoredUsers): Fields {

@@ -9,6 +9,8 @@ import { getDeployment } from '../store/deployments.ts';
 import { listLoggedSteps, readLog } from '../store/logs.ts';
 import { IdParams } from './params.ts';
 
+const GONE = '[orkestr: this log is gone; the hub keeps those of the newest deployments of each environment]\n';
+
 export function registerLogs(app: HubApp, { db }: HubDeps): void {
   app.get(
     '/deployments/:id/logs',
@@ -24,7 +26,8 @@ export function registerLogs(app: HubApp, { db }: HubDeps): void {
     },
     async ({ identity, params, query }, reply) => {
       const { deployment } = await getDeployment(db, identity.teamId, params.id);
-      const parts = query.step === undefined ? allSteps(db, deployment.id) : readLog(db, deployment.id, query.step);
+      const kept = query.step === undefined ? allSteps(db, deployment.id) : readLog(db, deployment.id, query.step);
+      const parts = deployment.details_kept === 1 ? kept : [Buffer.from(GONE)];
       return reply
         .type('text/plain; charset=utf-8')
         .header('x-content-type-options', 'nosniff')

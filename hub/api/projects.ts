@@ -6,9 +6,10 @@ import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { checkProjectSlug } from '../domains.ts';
 import { listEnvironments } from '../store/environments.ts';
-import { deleteTold } from '../store/logs.ts';
+import { deleteTold } from '../store/history.ts';
 import { getProject, insertProject, listProjects, sealRepositoryAuth } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
+import { deleteStrayRepository } from '../store/stray-repositories.ts';
 import { ProjectParams } from './params.ts';
 import { storedSettings } from './edge-users.ts';
 import { placeEnvironment } from './place-environment.ts';
@@ -50,11 +51,12 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
       const project = newProject(deps, request.identity.teamId, request.body);
       const { environment: given } = request.body;
       const environment = { ...given, settings: await storedSettings(given.settings) };
-      // The repository comes first: a project that is in the store always has one.
+      // The repository comes first: a project that is in the store always has one, and a repository without project is known.
       if (project.origin === 'hub') await git.createRepository(project.id);
       try {
         await db.transaction().execute(async (tx) => {
           await insertProject(tx, project);
+          await deleteStrayRepository(tx, project.id);
           await placeEnvironment(deps, tx, project, environment, true);
         });
       } catch (error) {

@@ -1,12 +1,14 @@
 /** Bodies and answers of the REST API (`/api/v1`). The CLI and the console import their types from here. */
 import { z } from 'zod';
 import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
+import { AppLogLine } from '../../protocol/app-log.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
 import { RegistryHost, RegistryLogin, Settings } from '../../protocol/job.ts';
 import { ReleaseVersion } from '../../protocol/release.ts';
 import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
+import { DELIVERY_STATES, NOTICE_KINDS, NoticeKind, RECEIVER_KINDS } from '../notify/notice.ts';
 import { HOST_STATES, UPGRADE_STATES } from '../upgrades/plan.ts';
 
 export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
@@ -83,15 +85,23 @@ export const MadeHost = Host.extend({
   installCommand: z.string().nullable(),
 });
 
+/** Of a wrong name in a record the rule is told, which the schema library leaves at "Invalid key". */
+const namedByRule: Parameters<typeof z.record>[2] = {
+  error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined),
+};
+
 /** A name and a password that visitors give to the edge. */
 const UserName = EdgeSettings.shape.basicAuth.unwrap().element.shape.user;
 const Password = z.string().min(8).max(200);
 const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
   new Set(users.map(({ user }) => user)).size === users.length;
 
+const EdgeUsers = z.array(z.object({ user: UserName }));
+export type EdgeUser = z.infer<typeof EdgeUsers>[number];
+
 /** Settings as the API shows them: passwords are written, never read back. */
 export const ShownSettings = Settings.extend({
-  edge: EdgeSettings.extend({ basicAuth: z.array(z.object({ user: UserName })) }),
+  edge: EdgeSettings.extend({ basicAuth: EdgeUsers }),
 });
 export type ShownSettings = z.infer<typeof ShownSettings>;
 /** Settings as they are given for a new environment, passwords in plain. */
@@ -111,12 +121,31 @@ export const ChangedUsers = z
   .max(20)
   .refine(namedOnce, 'a user is named twice');
 
+/** Adds the named ones or changes their passwords, removes those given as null, leaves the rest. */
+export const AccessChange = z.object({
+  users: z
+    .record(UserName, Password.nullable(), namedByRule)
+    .refine((users) => Object.keys(users).length <= 40, 'at most 40 users are changed at once'),
+});
+
+/**
+ * Whether visitors are served by the domains and edge settings of an environment. `sent`: its host has not answered yet. `offline`: they go
+ * to the host when it is back. `deployment`: they wait for the next one, since nothing is live or the host's agent is older.
+ * `failed`: the host could not, and tries again.
+ */
+export const EdgeState = z.object({
+  state: z.enum(['active', 'sent', 'offline', 'deployment', 'failed']),
+  error: ErrorReport.nullable(),
+});
+export type EdgeState = z.infer<typeof EdgeState>;
+
 export const Environment = z.object({
   id: Uuid,
   slug: Slug,
   branch: BranchName,
   hostId: Uuid,
   settings: ShownSettings,
+  edge: EdgeState,
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
@@ -171,16 +200,54 @@ export type Variable = z.infer<typeof Variable>;
 /** Sets the named ones of the kind, removes those given as null, leaves the rest. */
 export const VariableChange = z.object({
   kind: VariableKind,
-  variables: z.record(EnvName, EnvValue.nullable(), {
-    // Of a wrong name the rule is told, which the schema library leaves at "Invalid key".
-    error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined),
-  }),
+  variables: z.record(EnvName, EnvValue.nullable(), namedByRule),
 });
 
 /** A registry that the project's builds log in to. Passwords are written, never read back. */
 export const RegistryEntry = z.object({ host: RegistryHost, username: z.string(), updatedAt: Timestamp });
 export type RegistryEntry = z.infer<typeof RegistryEntry>;
 export const RegistryChange = RegistryLogin.omit({ host: true });
+
+/** One message to a receiver, with what it tells in short. */
+export const Delivery = z.object({
+  id: Uuid,
+  state: z.enum(DELIVERY_STATES),
+  notices: z.array(z.object({ kind: z.string(), at: Timestamp, summary: z.string() })),
+  /** Notices that had no room. */
+  leftOut: z.int(),
+  attempts: z.int(),
+  /** Why the last try failed. */
+  error: ErrorReport.nullable(),
+  createdAt: Timestamp,
+  /** Null: it has ended. */
+  nextTryAt: Timestamp.nullable(),
+  endedAt: Timestamp.nullable(),
+});
+export type Delivery = z.infer<typeof Delivery>;
+/** Who is told when something goes wrong. Addresses are written, of a URL never read back. */
+export const Receiver = z.object({
+  name: Slug,
+  kind: z.enum(RECEIVER_KINDS),
+  /** True: of the team, and told of all its projects. */
+  everywhere: z.boolean(),
+  /** As much of its address as may be shown. */
+  address: z.string(),
+  notices: z.array(z.string()),
+  /** The last ones, the newest first. */
+  deliveries: z.array(Delivery),
+  createdAt: Timestamp,
+});
+export type Receiver = z.infer<typeof Receiver>;
+/** Nothing said: it is called like its kind, and told of everything but each deployment that goes well. */
+export const NewReceiver = z.object({
+  name: Slug.optional(),
+  kind: z.enum(RECEIVER_KINDS),
+  address: z.string().min(1).max(2000).describe('URL, or one e-mail address'),
+  notices: z.array(NoticeKind).min(1).max(NOTICE_KINDS.length).optional(),
+});
+/** The only answer that ever holds the secret by which a webhook checks signatures; null for kinds that do not sign. */
+export const MadeReceiver = Receiver.extend({ secret: z.string().nullable() });
+export type MadeReceiver = z.infer<typeof MadeReceiver>;
 
 export const Step = z.object({
   name: StepName,
@@ -208,6 +275,8 @@ export const Deployment = z.object({
   error: ErrorReport.nullable(),
   /** Why a queued one has not started yet, in words. */
   waitingFor: z.string().optional(),
+  /** False: it is old, and its log, events, outputs of steps and variables are gone. */
+  detailsKept: z.boolean().default(true),
   urls: z.array(z.string()),
   /** Where a person follows it in the console. */
   consoleUrl: z.string(),
@@ -237,6 +306,21 @@ export const DeploymentEvent = z.discriminatedUnion('kind', [
 export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
 
 /**
+ * Server-sent events of `GET /projects/:project/environments/:environment/app-log`. Each says by its id up to where it was read;
+ * `Last-Event-ID` goes on behind it.
+ */
+export const AppLogEvent = z.discriminatedUnion('kind', [
+  /** The log of this deployment begins, or goes on after a break. */
+  z.object({ kind: z.literal('version'), deployment: Uuid, commit: CommitSha.nullable() }),
+  z.object({ kind: z.literal('lines'), deployment: Uuid, lines: z.array(AppLogLine) }),
+  /** So many lines were left out here, for the reader was too slow. */
+  z.object({ kind: z.literal('left-out'), lines: z.int() }),
+  /** Nothing more comes. */
+  z.object({ kind: z.literal('end'), error: ErrorReport.nullable() }),
+]);
+export type AppLogEvent = z.infer<typeof AppLogEvent>;
+
+/**
  * The routes, all under /api/v1 and with a bearer token or the console's session cookie:
  *
  *   POST   /session {token} · DELETE /session · GET /me
@@ -245,9 +329,12 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
  *   GET    /projects · POST /projects · GET|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
+ *   PATCH  /projects/:project/environments/:environment/access
  *   GET|PATCH /projects/:project/environments/:environment/variables
  *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
+ *   GET|POST  /receivers, /projects/:project/receivers · DELETE …/:receiver · POST …/:receiver/test
  *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
+ *   GET    /projects/:project/environments/:environment/app-log?tail=&since=&follow=  (SSE, or text)
  *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
  *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { DeploymentEvent } from '../api/schemas.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));

@@ -5,6 +5,7 @@ import { RETRY_AFTER } from '../api/problem.ts';
 import { roomBesideHub } from '../backup/disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
 import { type SeatLimits, Seats } from '../seats.ts';
+import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
 import { Commands } from './commands.ts';
@@ -109,21 +110,33 @@ export function makeGitRemotes(
     throw new OrkestrError('ORK_TOO_LARGE', `The repository has reached its limit of ${inMiB(sizeLimit)} MiB.`);
   }
 
+  /** Nobody is kept waiting by files that cannot go: they are tried again at the next start. */
+  async function clearAway(projectId: string): Promise<void> {
+    for (const [response, project] of running) if (project === projectId) response.destroy();
+    try {
+      // A push that ends takes a moment, and writes until then.
+      await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
+      await deleteStrayRepository(deps.db, projectId);
+    } catch (error) {
+      log.error({ err: error, projectId }, 'the repository of no project is still there');
+    }
+  }
+
   return {
     async start() {
       await repositories.prepare();
       await hook.start();
+      for (const projectId of await listStrayRepositories(deps.db)) await clearAway(projectId);
     },
     async stop() {
       for (const response of running.keys()) response.destroy();
       await hook.stop();
     },
-    createRepository: (projectId) => repositories.create(projectId),
-    async removeRepository(projectId) {
-      for (const [response, project] of running) if (project === projectId) response.destroy();
-      // A push that ends takes a moment, and writes until then.
-      await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
+    async createRepository(projectId) {
+      await addStrayRepository(deps.db, projectId);
+      await repositories.create(projectId);
     },
+    removeRepository: clearAway,
     handle(request, response) {
       answer(request, response).catch((error: unknown) => refuse(deps, response, error));
     },

@@ -5,6 +5,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, DeploymentRequest, HostLinks, News, Scheduler } from '../deps.ts';
+import { tellOfDeployment } from '../notify/deployment-notice.ts';
 import {
   changeStatus,
   findContext,
@@ -16,9 +17,10 @@ import {
   listSent,
 } from '../store/deployments.ts';
 import type { Db } from '../store/database.ts';
-import { forgetOldLogs } from '../store/logs.ts';
 import type { Row } from '../store/schema.ts';
 import { makeDispatch } from './dispatch.ts';
+import { makeEdgeOrders } from './edge-orders.ts';
+import { Forgetting } from './forgetting.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
 import { placeDeployment } from './placement.ts';
@@ -46,9 +48,11 @@ const SWEEP_MS = 15_000;
 export function makeScheduler(
   deps: SchedulerDeps,
   { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
-): Scheduler & { sweep(): Promise<void> } {
+): Scheduler & { sweep(): Promise<void>; forgotten(): Promise<void> } {
   const { db, clock, links, news, log } = deps;
   const dispatch = makeDispatch(deps);
+  const edgeOrders = makeEdgeOrders(deps);
+  const forgetting = new Forgetting(deps);
   const now = (): string => clock.now().toISOString();
   let startedAt = clock.now();
   let timer: NodeJS.Timeout | undefined;
@@ -83,7 +87,8 @@ export function makeScheduler(
     const changed = turn.skip.map(({ id }) => id);
     const next = open.find(({ id }) => id === turn.next);
     if (next === undefined) return { changed };
-    const placement = await placeDeployment(trx, links, next, await getEnvironmentRow(trx, environmentId));
+    const environment = await getEnvironmentRow(trx, environmentId);
+    const placement = await placeDeployment(trx, links, next, environment);
     if (placement.kind === 'waits') return { changed };
     if (placement.kind === 'impossible') return { changed, impossible: { id: next.id, error: placement.error } };
     const fixed = await fixVariables(trx, deps.sealer, next);
@@ -91,6 +96,7 @@ export function makeScheduler(
       .updateTable('deployment')
       .set({
         ...fixed,
+        edge_revision: environment.edge_revision,
         sent_at: now(),
         host_id: placement.hostId,
         build_host_id: placement.buildHostId,
@@ -129,6 +135,7 @@ export function makeScheduler(
       if (deployment === undefined || !isOpen(deployment)) return;
       if (lease !== undefined && deployment.lease_expires_at !== lease) return;
       await changeStatus(trx, id, { status: 'failed', error, finished_at: now(), lease_expires_at: null });
+      await tellOfDeployment(trx, deployment, now());
     });
     news.tell(id);
   }
@@ -138,9 +145,9 @@ export function makeScheduler(
     await db.transaction().execute(async (trx) => {
       await mustMayWait(trx, request);
       await insertDeployment(trx, id, request, now());
-      await forgetOldLogs(trx, request.environmentId);
     });
     news.tell(id);
+    forgetting.begin(request.environmentId);
     await settle(request.environmentId);
     return id;
   }
@@ -199,6 +206,7 @@ export function makeScheduler(
       else if (!(await sendOrFail(deployment.id))) await settleAll([deployment.environment_id]);
     }
     await dispatch.removals(hostId);
+    await edgeOrders.send({ hostId });
     await settleAll(await listWaitingEnvironments(db, hostId));
   }
 
@@ -229,6 +237,8 @@ export function makeScheduler(
       await settleAll([deployment.environment_id]);
     }
     await dispatch.dueRemovals();
+    // A host that could not store them has nothing to try again.
+    await edgeOrders.send({});
   }
 
   return {
@@ -241,7 +251,7 @@ export function makeScheduler(
     },
     async stop() {
       clearInterval(timer);
-      await Promise.resolve();
+      await forgetting.stop();
     },
     removeEnvironment: (id) => remove(async (trx) => [await removeEnvironment(trx, id, now())]),
     removeProject: (id) => remove((trx) => removeProject(trx, id, now())),
@@ -255,7 +265,10 @@ export function makeScheduler(
     hostConnected,
     renewLeases,
     settle,
+    edgeChanged: (environmentId) => edgeOrders.send({ environmentId }),
+    edgeHeard: (hostId, heard) => edgeOrders.heard(hostId, heard),
     sweep,
+    forgotten: () => forgetting.idle(),
   };
 }
 

@@ -9,7 +9,7 @@ import { notFound } from './not-found.ts';
 import type { Row } from './schema.ts';
 
 /** The statuses of a deployment that has not ended. */
-const OPEN = ['queued', 'running'] as const satisfies readonly DeploymentStatus[];
+export const OPEN = ['queued', 'running'] as const satisfies readonly DeploymentStatus[];
 
 export const isOpen = (deployment: Pick<Row<'deployment'>, 'status'>): boolean =>
   (OPEN as readonly string[]).includes(deployment.status);

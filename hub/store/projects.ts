@@ -5,6 +5,7 @@ import { isUniqueViolation } from './database.ts';
 import type { Db } from './database.ts';
 import { notFound } from './not-found.ts';
 import type { NewRow, Row } from './schema.ts';
+import { addStrayRepository } from './stray-repositories.ts';
 
 export interface RepositoryAuth {
   readonly username: string;
@@ -42,9 +43,11 @@ export async function getProject(db: Db, teamId: string, reference: string): Pro
   return project;
 }
 
-/** Environments, deployments and all that hangs on them go with it. */
+/** Environments, deployments and all that hangs on them go with it; its repository is to be removed afterwards. Call it in a transaction. @throws OrkestrError ORK_NOT_FOUND */
 export async function deleteProject(db: Db, projectId: string): Promise<void> {
-  await db.deleteFrom('project').where('id', '=', projectId).execute();
+  const project = await db.deleteFrom('project').where('id', '=', projectId).returning('origin').executeTakeFirst();
+  if (project === undefined) throw notFound('project', projectId);
+  if (project.origin === 'hub') await addStrayRepository(db, projectId);
 }
 
 /** Sealed for this project alone: in the row of another one it does not open. */

@@ -5,6 +5,7 @@
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { StepName, StepStatus } from '../../protocol/steps.ts';
+import type { DeliveryState, ReceiverKind } from '../notify/notice.ts';
 import type { HostState, UpgradeState } from '../upgrades/plan.ts';
 
 interface TeamTable {
@@ -69,6 +70,8 @@ interface HostTable {
   acknowledged: number;
   /** 0: it serves only, what it runs is built on others. */
   builds: Generated<number>;
+  /** When it was told that the host is away; null: it is not, or nobody was told. */
+  away_told_at: Generated<string | null>;
   created_at: string;
 }
 
@@ -96,6 +99,12 @@ interface EnvironmentTable {
   generation: number;
   /** Grows by one with each change of variables. */
   env_version: number;
+  /** Grows by one with each change of routes or edge settings. */
+  edge_revision: Generated<number>;
+  /** The one that visitors are served by, as the host has said. */
+  edge_applied: Generated<number>;
+  /** ErrorReport, JSON: why the host does not serve by the newest. */
+  edge_error: string | null;
   created_at: string;
 }
 
@@ -146,6 +155,8 @@ interface DeploymentTable {
   /** Sealed JSON of its build secrets, fixed at the same time; null for deployments of older versions. */
   build_secrets: string | null;
   env_version: number;
+  /** Of the edge settings that it was sent with, at least. */
+  edge_revision: Generated<number>;
   /** For rollbacks: the deployment whose release is wanted. */
   release_of: string | null;
   /** Which variables a rollback uses. */
@@ -157,6 +168,8 @@ interface DeploymentTable {
   cancel_requested: number;
   /** Bytes of log stored; one more than the cap once the mark that the log was cut is there. */
   log_bytes: Generated<number>;
+  /** 0: it is old, and what it told is gone: log, events, outputs of its steps, the variables that it ran with. */
+  details_kept: Generated<number>;
   /** When the job was put on the wire first; null while waiting. */
   sent_at: string | null;
   /** The host that has its job: the environment's, or before that the one that builds for it. Null while waiting. */
@@ -195,6 +208,11 @@ interface LogChunkTable {
   step: StepName;
   byte_offset: number;
   bytes: Uint8Array;
+}
+
+/** The git repository of no project: of one that is being made, or of one that was deleted and its files still have to go. */
+interface StrayRepositoryTable {
+  project_id: string;
 }
 
 /** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
@@ -247,6 +265,46 @@ interface UpgradeHostTable {
   turn_at: string | null;
 }
 
+/** Who is told when something goes wrong. */
+interface ReceiverTable {
+  id: string;
+  team_id: string;
+  /** Null: told of all projects of the team. */
+  project_id: string | null;
+  /** Unique in its project, or among those of the team. */
+  name: string;
+  kind: ReceiverKind;
+  /** What may be shown of its address. */
+  shown: string;
+  /** Sealed JSON (store/receivers.ts). */
+  settings: string;
+  /** JSON array of kinds of notices that it is told. */
+  kinds: string;
+  /** Until then nothing more is sent, so that what comes meanwhile is told together. */
+  quiet_until: string | null;
+  created_at: string;
+}
+
+/** One message to a receiver. It has one that is collecting and one that is sending at most. */
+interface DeliveryTable {
+  id: string;
+  receiver_id: string;
+  state: DeliveryState;
+  /** JSON array of notices (notify/notice.ts). */
+  notices: string;
+  /** Notices that had no room any more. */
+  left_out: Generated<number>;
+  attempts: Generated<number>;
+  /** When it is tried next; null: it has ended. */
+  due_at: string | null;
+  /** When it was tried first. */
+  begun_at: string | null;
+  /** ErrorReport of the last try, JSON; null when there was none or it went well. */
+  error: string | null;
+  created_at: string;
+  ended_at: string | null;
+}
+
 export interface Database {
   team: TeamTable;
   user: UserTable;
@@ -265,8 +323,11 @@ export interface Database {
   log_chunk: LogChunkTable;
   event: EventTable;
   removal: RemovalTable;
+  stray_repository: StrayRepositoryTable;
   upgrade: UpgradeTable;
   upgrade_host: UpgradeHostTable;
+  receiver: ReceiverTable;
+  delivery: DeliveryTable;
 }
 
 export type Row<T extends keyof Database> = Selectable<Database[T]>;

@@ -19,6 +19,8 @@ const SMALL: ReadonlySet<string> = new Set([
   'variable',
   'registry',
   'removal',
+  'receiver',
+  'stray_repository',
 ]);
 
 export interface WatchedDb {

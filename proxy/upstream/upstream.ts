@@ -139,7 +139,7 @@ export class Upstream {
     return previous;
   }
 
-  /** The same active targets, with another canary or none. */
+  /** The same active targets, with another canary or none, and other settings. */
   amend(entry: UpstreamEntry): void {
     this.#setTargets(entry);
   }

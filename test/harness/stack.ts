@@ -35,7 +35,7 @@ import { TestProject } from './project.ts';
 import type { ProjectOptions } from './project.ts';
 import { keepRecord, noteScope, sweep } from './records.ts';
 
-type ProcessName = 'hub' | 'proxy' | 'agent';
+export type ProcessName = 'hub' | 'proxy' | 'agent';
 const COMMANDS = { hub: hubCommand, proxy: proxyCommand, agent: agentCommand } as const;
 const ENDED: readonly DeploymentStatus[] = ['live', 'superseded', 'failed', 'cancelled', 'skipped'];
 

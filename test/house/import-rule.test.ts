@@ -25,7 +25,8 @@ const AREAS: readonly Area[] = [
   { path: 'agent/deployment/', may: ['agent/detect/', 'agent/probe/', 'agent/lib/', 'protocol/'] },
   { path: 'agent/detect/', may: ['agent/lib/', 'protocol/'] },
   { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
-  { path: 'agent/lib/', may: [] },
+  // What an address or interface of a machine leads to is judged the same way by hub and agent.
+  { path: 'agent/lib/', may: ['protocol/address-kind.ts', 'protocol/service/guest-bridges.ts'] },
   ...['docker', 'git', 'registry', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
   // A build takes base images from registries and gives them what it made.
   { ...adapter('sandbox'), may: ['agent/registry/', 'agent/lib/', 'protocol/'] },

@@ -10,6 +10,7 @@ import { hostReport } from '../host-report.ts';
 const DOCTOR_HELP = `
 Examples:
   $ orkestr-agent doctor                      # every check: what it found, how it knows, and the mend
+  $ orkestr-agent doctor hub dns              # these checks only
   $ orkestr-agent doctor --fix                # mends file modes and firewall rules
   $ orkestr-agent doctor --bundle host.tar.gz # for support: report, status and last log lines, without secrets
   $ orkestr-agent doctor --json | jq -r '.checks[].problems[] | "\\(.id): \\(.mend)"'
@@ -20,7 +21,7 @@ All checks with their mends: docs/troubleshooting.md.`;
 /** Adds `doctor`. */
 export function addDoctorCommand(cli: Command): void {
   cli
-    .command('doctor')
+    .command('doctor [check...]')
     .description('what is wrong on this host and how to mend it: exit code 0 nothing, 1 to look at, 2 to mend')
     .option('--json', 'for programs')
     .option('--fix', 'mend what is safe to mend (file modes, firewall rules), and say what was done')
@@ -39,7 +40,7 @@ interface DoctorFlags {
   readonly wait: number;
 }
 
-async function examineHost({ json, fix, yes, bundle, wait }: DoctorFlags): Promise<void> {
+async function examineHost(only: readonly string[], { json, fix, yes, bundle, wait }: DoctorFlags): Promise<void> {
   const config = readConfig();
   const [{ doctor }, { makeSubject }] = await Promise.all([
     import('../../doctor/command.ts'),
@@ -52,6 +53,7 @@ async function examineHost({ json, fix, yes, bundle, wait }: DoctorFlags): Promi
       status: () => hostReport(config),
     },
     {
+      only,
       json: json === true,
       fix: fix === true,
       yes: yes === true,

@@ -1,4 +1,4 @@
-/** `orkestr-agent logs`: the step logs of a deployment from this host's files; no agent and no hub needed. */
+/** `orkestr-agent logs`: the step logs of a deployment from this host's files, or what an app writes; no agent and no hub needed. */
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -7,19 +7,70 @@ import type { Command } from 'commander';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { Uuid } from '../../../protocol/ids.ts';
 import { STEP_NAMES, StepName } from '../../../protocol/steps.ts';
-import { logFolder } from '../../compose.ts';
+import type { AppLogFlags } from '../../app-log/command.ts';
+import { agoOf, linesOf } from '../../app-log/flags.ts';
+import { appLogsOf, logFolder } from '../../compose.ts';
 import { readConfig } from '../../config.ts';
+import type { Config } from '../../config.ts';
 import { logPath } from '../../deployment/log.ts';
+import { buildHost } from '../../host.ts';
+import { requireIdentity } from '../../identity.ts';
+
+const LOGS_HELP = `
+Examples:
+  $ orkestr-agent logs                                     # why the newest deployment failed
+  $ orkestr-agent logs --app shop/production --follow      # what the app writes
+  $ orkestr-agent logs --app shop/production --since 10m
+
+Neither hub nor agent is needed: deployments' logs are files here, and Docker keeps the last 30 MB of each app's.`;
 
 /** Adds `logs`. */
 export function addLogsCommand(cli: Command): void {
   cli
     .command('logs [deployment]')
-    .description('step logs of a deployment, the newest by default')
+    .description('step logs of a deployment, the newest by default; or what an app writes')
     .option('--step <step>', 'of one step only')
-    .action((deploymentId: string | undefined, { step }: { step?: string }) =>
-      printLogs({ folder: logFolder(readConfig()), deploymentId, step }, process.stdout),
-    );
+    .option('--app <project/environment>', 'what this app writes')
+    .option('--tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)', linesOf)
+    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d', agoOf)
+    .option('-f, --follow', 'with --app: go on until Ctrl-C, also across deployments')
+    .addHelpText('after', LOGS_HELP)
+    .action(logs);
+}
+
+type LogFlags = { readonly step?: string } & Partial<AppLogFlags>;
+
+async function logs(deploymentId: string | undefined, { step, app, ...flags }: LogFlags): Promise<void> {
+  const config = readConfig();
+  if (app === undefined) return printLogs({ folder: logFolder(config), deploymentId, step }, process.stdout);
+  if (deploymentId !== undefined || step !== undefined) {
+    throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: what an app writes.');
+  }
+  return appLog(config, { app, ...flags });
+}
+
+async function appLog(config: Config, flags: AppLogFlags): Promise<void> {
+  const [{ printAppLog }, { openServing }] = await Promise.all([
+    import('../../app-log/command.ts'),
+    import('../../journal/serving.ts'),
+  ]);
+  const { hostId } = requireIdentity(config.stateFolder);
+  const serving = await openServing(config.stateFolder);
+  if (serving === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing was ever deployed on this host.');
+  // `| head` closes our stdout: then there is nobody left to write to.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  const over = new AbortController();
+  process.once('SIGINT', () => {
+    process.exitCode = 130;
+    over.abort();
+  });
+  const { engine, ports } = buildHost(config, hostId);
+  try {
+    const appLogs = appLogsOf(engine, ports, serving);
+    await printAppLog({ serving, appLogs, out: process.stdout, signal: over.signal }, flags);
+  } finally {
+    serving.close();
+  }
 }
 
 interface LogsRequest {

@@ -20,7 +20,7 @@ Examples:
   $ orkestr-agent upgrade --follow            # look on at the one under way, or see how the last one ended
 
 It is fetched, checked (signature of who made the release that runs), tried on this host, and then switched to: apps are
-served on, and deployments under way go on in the new version. When that is not healthy within a minute, the one before it
+served on, and deployments under way go on in the new version. When that does not get healthy, the one before it
 comes back by itself. It is carried out by a unit of its own, orkestr-upgrade: closing this terminal does not stop it.
 Exit code 0: the version runs. 1: it does not, and the one before it does.`;
 

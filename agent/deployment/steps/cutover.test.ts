@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { DrainAnswer, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
@@ -51,7 +51,7 @@ const UP = { running: true, address: '172.20.0.3' } as ContainerState;
 
 function contextWith(
   proxy: Partial<EdgeProxy>,
-  signal?: AbortSignal,
+  more: Pick<Parameters<typeof aContext>[0], 'signal' | 'removal' | 'previous'> = {},
   containers: Partial<ContainerRuntime> = { inspect: async () => UP },
 ): ScriptedContext {
   const domains = [
@@ -65,7 +65,7 @@ function contextWith(
       containers: scripted<ContainerRuntime>('containers', { keepRunning: async () => undefined, ...containers }),
     },
     outputs: RUNNING,
-    ...(signal && { signal }),
+    ...more,
   });
 }
 
@@ -137,10 +137,14 @@ describe('the step cutover', () => {
   });
 
   test('an app that has ended since its last check is not flipped to', async () => {
-    const context = contextWith({ table: inTurn(tableOf(upstream(1, IDS.previous))) }, undefined, {
-      inspect: async () => ({ ...UP, running: false, address: null, exitCode: 3, oomKilled: false }),
-      tail: async () => ['no database'],
-    });
+    const context = contextWith(
+      { table: inTurn(tableOf(upstream(1, IDS.previous))) },
+      {},
+      {
+        inspect: async () => ({ ...UP, running: false, address: null, exitCode: 3, oomKilled: false }),
+        tail: async () => ['no database'],
+      },
+    );
     await assert.rejects(cutover.run(context), {
       code: 'ORK_APP_EXITED',
       message: /ended with exit code 3 between its last check and the flip\. Its last line: no database/,
@@ -148,9 +152,13 @@ describe('the step cutover', () => {
   });
 
   test('an engine that does not answer before the flip holds it up no more than after it', async () => {
-    const context = contextWith({ table: inTurn(tableOf()), flip: async () => answer({ previous: null }) }, undefined, {
-      inspect: () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'silent')),
-    });
+    const context = contextWith(
+      { table: inTurn(tableOf()), flip: async () => answer({ previous: null }) },
+      {},
+      {
+        inspect: () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'silent')),
+      },
+    );
     assert.equal((await cutover.run(context)).generation, 2);
   });
 
@@ -169,7 +177,7 @@ describe('the step cutover', () => {
           return answer({ changed: false, previous: null });
         },
       },
-      undefined,
+      {},
       {
         inspect: async () => state(),
         start: async () => {
@@ -206,6 +214,24 @@ describe('the step cutover', () => {
     const receipt = await cutover.run(context);
     assert.equal(flips, 2);
     assert.equal(receipt.previous?.targetId, IDS.previous);
+  });
+
+  test('settings that came while the flip was on its way follow it', async () => {
+    const edges: EdgeRequest[] = [];
+    const context = contextWith({
+      table: inTurn(tableOf(upstream(1, IDS.previous))),
+      flip: async () => answer(),
+      drain: async () => drained(),
+      edge: async (request) => {
+        edges.push(request);
+        return { changed: true };
+      },
+    });
+    const own = context.edge();
+    const newer = { ...own, edge: { ...own.edge, maintenance: true } };
+    const settings = [own, newer];
+    await cutover.run({ ...context, edge: () => settings.shift() ?? newer });
+    assert.deepEqual(edges, [{ upstreamId: IDS.environment, expectedGeneration: 2, ...newer }]);
   });
 
   test('a flip by someone older in between: it looks again and flips over that', async () => {
@@ -262,7 +288,7 @@ describe('the step cutover', () => {
 
   test('a cancel before the flip ends it; after the flip it comes too late', async () => {
     const cancelled = AbortSignal.abort(new OrkestrError('ORK_CANCELLED', 'Cancelled.'));
-    const before = contextWith({ table: inTurn(tableOf()) }, cancelled);
+    const before = contextWith({ table: inTurn(tableOf()) }, { signal: cancelled });
     await assert.rejects(cutover.run(before), { code: 'ORK_CANCELLED' });
 
     const after = contextWith(
@@ -270,9 +296,31 @@ describe('the step cutover', () => {
         table: inTurn(tableOf(upstream(2, IDS.deployment))),
         flip: async () => answer({ changed: false, previous: null }),
       },
-      cancelled,
+      { signal: cancelled },
     );
     assert.equal((await cutover.run(after)).generation, 2);
+  });
+
+  test('a day of streams is not waited for once the environment is deleted, nor the watch window', async () => {
+    const removal = new AbortController();
+    const until = (signal: AbortSignal): Promise<never> =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    const context = contextWith(
+      {
+        table: inTurn(tableOf(upstream(1, IDS.previous)), tableOf(upstream(2, IDS.deployment))),
+        flip: async () => answer(),
+        drain: async (_, signal) => {
+          setImmediate(() => removal.abort(new OrkestrError('ORK_CANCELLED', 'The environment was deleted.')));
+          return until(signal);
+        },
+        watch: async (_, signal) => until(signal),
+      },
+      { removal: removal.signal, previous: { deploymentId: IDS.previous } },
+    );
+    const receipt = await cutover.run(context);
+    assert.equal(receipt.generation, 2);
+    assert.equal(receipt.drain, null);
+    assert.match(context.lines.join('\n'), /the environment is deleted/);
   });
 
   test('has no undo: the flip is the point of no return', () => {

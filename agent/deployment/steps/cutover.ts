@@ -7,6 +7,8 @@
  * visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is called again; when it
  * throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
  */
+import type { EdgePart } from '../../../protocol/edge-order.ts';
+import { isSameEdge } from '../../../protocol/edge-order.ts';
 import { OrkestrError, toErrorReport } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { drainTarget } from '../drain.ts';
@@ -67,11 +69,11 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
       id: job.environment.id,
       generation: job.generation,
       targets: [{ id: job.deploymentId, address, port }],
-      routes: job.settings.domains,
-      edge: job.settings.edge,
+      ...context.edge(),
     };
     try {
       const answer = await ports.proxy.flip({ entry, expectedGeneration: seen });
+      await keepUp(context, entry);
       log.line(`generation ${answer.generation} serves${answer.changed ? '' : ' (it had been flipped before)'}`);
       return answer;
     } catch (error) {
@@ -80,6 +82,13 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
     }
     await ports.clock.sleep(PAUSE_MS);
   }
+}
+
+/** Newer settings may have come while the flip was on its way. */
+async function keepUp({ job, ports, edge }: StepContext, flipped: EdgePart): Promise<void> {
+  const now = edge();
+  if (isSameEdge(now, flipped)) return;
+  await ports.proxy.edge({ upstreamId: job.environment.id, expectedGeneration: job.generation, ...now });
 }
 
 /** Errors after which the table has to be read again: someone was faster, or the answer was lost on the way. */
@@ -97,7 +106,8 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
 }
 
 /**
- * The old target finishes what it has, and the new one is watched meanwhile. Null when there is no old one.
+ * The old target finishes what it has, and the new one is watched meanwhile. Null when there is no old one, or when nobody
+ * waits for it any more as the environment is to go.
  * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
  */
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
@@ -110,11 +120,16 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
   const over = new AbortController();
   // Only a container that the journal knows is surely kept until the next step.
   const isKept = context.previous?.deploymentId === targetId;
-  const drained = drainTarget(context, targetId, over.signal);
-  const watched = isKept && !context.isLive ? watchWindow(context, targetId, over.signal) : Promise.resolve();
+  const until = AbortSignal.any([over.signal, context.removal]);
+  const drained = drainTarget(context, targetId, until);
+  const watched = isKept && !context.isLive ? watchWindow(context, targetId, until) : Promise.resolve();
   const work = [drained, watched.then(() => stay(context))] as const;
   try {
     return (await Promise.all(work))[0];
+  } catch (error) {
+    if (!context.removal.aborted) throw error;
+    context.log.line('the environment is deleted: what is still in flight is not waited for');
+    return null;
   } finally {
     // The drain of a target that serves again would only end by its deadline. And a step that runs again must not meet a
     // flip back that is still under way.

@@ -1,7 +1,7 @@
 /** The decision and the dial in one: a connection to a host of the list, by an address that was looked at. */
 import { once } from 'node:events';
 import { type Socket, connect, isIP } from 'node:net';
-import type { Kind } from './addresses.ts';
+import type { Kind } from '../../../protocol/address-kind.ts';
 import type { HostList } from './host-list.ts';
 
 /** Addresses of one name that are tried, the first ones. */

@@ -1,16 +1,16 @@
 /** `access add|remove|list`: who may see an environment's app, by name and password (basic auth at the edge). */
-import { Environment } from '../../api/schemas.ts';
-import { OrkestrError } from '../../../protocol/errors.ts';
+import { type EdgeUser, Environment } from '../../api/schemas.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { readSecret } from '../input.ts';
+import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
 
 type Options = PlaceOptions & { json?: boolean };
-type Users = readonly { readonly user: string; readonly password?: string }[];
+type Change = Readonly<Record<string, string | null>>;
 
 export const addAccessCommands: AddCommands = (program, context, outcome) => {
   const access = group(
@@ -26,11 +26,8 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
     ]),
   );
   action<Options>(add, context, outcome, async (output, options, [user = '']) => {
-    const path = await environmentPath(context, options);
-    const users = await usersAt(context, path);
     const password = await readSecret(context.terminal, `Password for ${user}: `);
-    const others = users.filter((one) => one.user !== user);
-    await change(context, output, path, [...others, { user, password }]);
+    await change(context, output, options, { [user]: password });
   });
 
   const remove = withPlace(
@@ -39,33 +36,27 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
     ]),
   );
   action<Options>(remove, context, outcome, async (output, options, [user = '']) => {
-    const path = await environmentPath(context, options);
-    const users = await usersAt(context, path);
-    const others = users.filter((one) => one.user !== user);
-    if (others.length === users.length) throw new OrkestrError('ORK_NOT_FOUND', `There is no user ${user}.`);
-    await change(context, output, path, others);
+    await change(context, output, options, { [user]: null });
   });
 
   const list = withPlace(
     leaf(access, 'list', 'List the users. Passwords are never shown.', ['orkestr access list -e preview']),
   );
   action<Options>(list, context, outcome, async (output, options) => {
-    show(output, await usersAt(context, await environmentPath(context, options)));
+    const { settings } = await context.hub().get(await environmentPath(context, options), Environment);
+    show(output, settings.edge.basicAuth);
   });
 };
 
-async function usersAt(context: Context, path: string): Promise<Users> {
-  return (await context.hub().get(path, Environment)).settings.edge.basicAuth;
-}
-
-/** Users that are given without a password keep theirs. */
-async function change(context: Context, output: Output, path: string, basicAuth: Users): Promise<void> {
-  const now = await context.hub().patch(path, { settings: { edge: { basicAuth } } }, Environment);
+/** Sent alone: what others change at the same time stays as they have it. */
+async function change(context: Context, output: Output, options: PlaceOptions, users: Change): Promise<void> {
+  const changed = await context.hub().patch(await environmentPath(context, options, 'access'), { users }, Environment);
+  const now = await untilAnswered(context, await environmentPath(context, options), changed);
   show(output, now.settings.edge.basicAuth);
-  output.line('\nActive at the next deployment: orkestr deploy');
+  tellWhatIsActive(output, now, { edge: { basicAuth: users } });
 }
 
-function show(output: Output, users: Users): void {
+function show(output: Output, users: readonly EdgeUser[]): void {
   output.object({ users: users.map(({ user }) => user) });
   if (users.length === 0) output.line('No users: the app is open to all.');
   for (const { user } of users) output.line(user);

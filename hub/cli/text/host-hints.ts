@@ -1,5 +1,5 @@
 /** What a person has to do about a host. Pure; the CLI and the console share it. */
-import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { Host } from '../../api/schemas.ts';
 
 interface HostHint {

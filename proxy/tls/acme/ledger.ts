@@ -4,7 +4,8 @@
  */
 import { readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
-import { ErrorCode, toErrorReport } from '../../../protocol/errors.ts';
+import { ErrorCode } from '../../../protocol/error-catalogue.ts';
+import { toErrorReport } from '../../../protocol/errors.ts';
 import { HostName, Timestamp } from '../../../protocol/ids.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
 import { writePrivateFile } from '../../private-file.ts';

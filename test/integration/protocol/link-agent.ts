@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { HostStatus } from '../../../protocol/agent-link.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { makeDispatcher } from '../../../agent/deployment/dispatcher.ts';
+import { makeEdgeOrders } from '../../../agent/deployment/edge-orders.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from '../../../agent/deployment/log.ts';
 import type { Clock, Ports } from '../../../agent/deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from '../../../agent/deployment/queue.ts';
@@ -64,6 +65,8 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
     status: async () => STATUS,
     jobs: dispatcher,
+    edge: makeEdgeOrders({ journal, proxy: emptyHost(clock).proxy, clock, log: silent }),
+    appLogs: { open: neverOrdered },
     timing: { ...DEFAULT_TIMING, pingMs: 20 },
     pace: { baseMs: 10, capMs: 20 },
     clock,
@@ -85,7 +88,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
 }
 
 function neverOrdered(): never {
-  throw new Error('No upgrade was expected.');
+  throw new Error('Neither an upgrade nor the log of an app was expected.');
 }
 
 const pipeline = () =>

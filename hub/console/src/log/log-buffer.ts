@@ -1,4 +1,4 @@
-/** The log of one step in memory: raw bytes in, the last lines out. Pure. */
+/** A log in memory: raw bytes of a step, or lines of an app, in; the last lines out. Pure. */
 import { LogLines, freshBytes } from '../../../cli/text/log-lines.ts';
 
 /** Lines kept, and rendered, of one step. The whole log is a download. */
@@ -26,6 +26,11 @@ export class LogBuffer {
     this.#keep(this.#splitter.push(bytes));
   }
 
+  /** Adds whole lines. */
+  add(lines: readonly string[]): void {
+    this.#keep(lines);
+  }
+
   /** The step has ended: a last line without newline is a line too. */
   end(): void {
     this.#keep(this.#splitter.end());
@@ -51,7 +56,7 @@ export class LogBuffer {
     return this.#bytes;
   }
 
-  #keep(lines: string[]): void {
+  #keep(lines: readonly string[]): void {
     for (const line of lines) {
       this.#lines.push(line);
       this.#characters += line.length;

@@ -74,6 +74,11 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
           The connection to the hub is lost; trying again. Deployments and apps go on.
         </p>
       )}
+      {!deployment.detailsKept && (
+        <p class="notice">
+          It is old: its log and the outputs of its steps are gone. How it ended, and its release, are kept.
+        </p>
+      )}
       {deployment.error && <ErrorCard error={deployment.error} title="Why it failed" />}
       <div class="deployment">
         <StepList progress={progress} selected={name} select={choose} />

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { makeJudge } from './addresses.ts';
+import { makeJudge } from './address-kind.ts';
 
 const own = [
   { name: 'lo', address: '127.0.0.1', bits: 8 },

@@ -1,7 +1,24 @@
-/** What may be dialled for a build, judged by the address itself: a name says nothing of where it leads. */
+/** What may be dialled for somebody, a build or a team, judged by the address itself: a name says nothing of where it leads. */
 import { BlockList, isIP } from 'node:net';
-import type { HostAddress } from '../../lib/host-network.ts';
-import { METADATA_NETWORKS } from '../../lib/off-limits.ts';
+
+/**
+ * Link-local addresses (RFC 3927), where most clouds have their metadata service, and the addresses outside of that range
+ * where Alibaba Cloud, Oracle Cloud and Azure have theirs.
+ */
+export const METADATA_NETWORKS = [
+  '169.254.0.0/16',
+  '100.100.100.200/32',
+  '192.0.0.192/32',
+  '168.63.129.16/32',
+] as const;
+
+export interface HostAddress {
+  /** The interface that has it. */
+  readonly name: string;
+  readonly address: string;
+  /** Bits of the network that is directly behind the interface. */
+  readonly bits: number;
+}
 
 /** `never`: the host itself, its guests, metadata services, and what is no address of one machine. */
 export type Kind = 'public' | 'private' | 'never';
@@ -53,7 +70,7 @@ export function makeJudge(own: readonly HostAddress[], guests: readonly string[]
   return judge;
 }
 
-function blockListOf(networks: readonly string[]): BlockList {
+export function blockListOf(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) addTo(list, network);
   return list;

@@ -1,0 +1,63 @@
+/** Lets go of what old deployments have told, one small transaction after another, beside what the hub does for people. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CoreDeps } from '../deps.ts';
+import { planOf } from '../plans.ts';
+import { forgetSome } from '../store/history.ts';
+
+/** Between two transactions, ms: a history of years is gone through without holding up anybody. */
+const PAUSE_MS = 10;
+
+export class Forgetting {
+  readonly #deps: Pick<CoreDeps, 'db' | 'log'>;
+  /** Environments that have had a deployment since they were last gone through. */
+  readonly #due = new Set<string>();
+  #working: Promise<void> = Promise.resolve();
+  #isWorking = false;
+  #isOver = false;
+
+  constructor(deps: Pick<CoreDeps, 'db' | 'log'>) {
+    this.#deps = deps;
+  }
+
+  /** Returns at once. What a stop cuts off is gone on with at the environment's next deployment. */
+  begin(environmentId: string): void {
+    this.#due.add(environmentId);
+    if (!this.#isWorking) this.#working = this.#work();
+  }
+
+  /** Settles when nothing is under way. */
+  idle(): Promise<void> {
+    return this.#working;
+  }
+
+  stop(): Promise<void> {
+    this.#isOver = true;
+    return this.idle();
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true;
+    for (const environmentId of this.#due) {
+      this.#due.delete(environmentId);
+      try {
+        while (!this.#isOver && (await this.#step(environmentId))) await sleep(PAUSE_MS);
+      } catch (error) {
+        this.#deps.log.error({ err: error, environmentId }, 'what old deployments have told could not be let go of');
+      }
+    }
+    this.#isWorking = false;
+  }
+
+  #step(environmentId: string): Promise<boolean> {
+    return this.#deps.db.transaction().execute(async (trx) => {
+      const team = await trx
+        .selectFrom('environment')
+        .innerJoin('project', 'project.id', 'environment.project_id')
+        .innerJoin('team', 'team.id', 'project.team_id')
+        .select('team.plan')
+        .where('environment.id', '=', environmentId)
+        .executeTakeFirst();
+      return team !== undefined && forgetSome(trx, environmentId, planOf(team).keepDetails);
+    });
+  }
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import { sql } from 'kysely';
+import type { DeploymentStatus } from '../../protocol/agent-link.ts';
+import { AT, COMMIT, makeRelease, startTestHub } from '../agents/test-hub.ts';
+import { PLANS } from '../plans.ts';
+import type { Db } from './database.ts';
+import { insertDeployment } from './deployments.ts';
+import { listEvents } from './events.ts';
+import { deleteTold, forgetSome } from './history.ts';
+import { addLogChunk, readLog } from './logs.ts';
+import { insertRelease } from './releases.ts';
+import { listSteps, putStep } from './steps.ts';
+
+/** Deployments of one environment that have told something, one by name, oldest first. */
+async function toldBy(t: TestContext, statuses: Readonly<Record<string, DeploymentStatus>>) {
+  const hub = await startTestHub();
+  t.after(() => hub.stop());
+  const { db } = hub.deps;
+  const ids: Record<string, string> = {};
+  const { environmentId, account } = hub;
+  const request = { environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId: account.userId } as const;
+  for (const [name, status] of Object.entries(statuses)) {
+    const id = (ids[name] = randomUUIDv7());
+    await insertDeployment(db, id, request, AT);
+    await addLogChunk(db, id, { step: 'clone', offset: 0, bytes: Buffer.from(name) });
+    const output = { commit: COMMIT, subject: '', author: '', files: 1, bytes: 1 };
+    await putStep(db, id, { name: 'clone', status: 'done', startedAt: AT, ms: 1, note: null, output, error: null });
+    await db.updateTable('deployment').set({ status, env: 'sealed' }).where('id', '=', id).execute();
+  }
+  const told = async (name: string) => {
+    const id = ids[name] ?? '';
+    const { env, details_kept } = await db
+      .selectFrom('deployment')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+    const [step] = await listSteps(db, id);
+    return {
+      log: Buffer.concat(await Array.fromAsync(readLog(db, id, 'clone'))).toString(),
+      events: (await listEvents(db, id, 0, 9)).map(({ kind }) => kind),
+      step: step?.status,
+      output: step?.output !== null,
+      env,
+      details_kept,
+    };
+  };
+  return { hub, db, ids, told };
+}
+
+const WHOLE = { events: ['status', 'log', 'step'], step: 'done', output: true, env: 'sealed', details_kept: 1 };
+const FORGOTTEN = { log: '', events: [], step: 'done', output: false, env: null, details_kept: 0 };
+
+async function forgetAll(db: Db, environmentId: string, kept: number): Promise<number> {
+  let rounds = 0;
+  while (await forgetSome(db, environmentId, kept)) rounds += 1;
+  return rounds;
+}
+
+test('of old deployments only what became of them is kept; what serves, runs or is gone back to keeps all', async (t) => {
+  const { hub, db, ids, told } = await toldBy(t, {
+    running: 'running',
+    live: 'live',
+    wanted: 'superseded',
+    old: 'failed',
+    older: 'superseded',
+    waiting: 'queued',
+    newest: 'failed',
+  });
+  await db
+    .updateTable('deployment')
+    .set({ release_of: ids.wanted ?? '', variables: 'release' })
+    .where('id', '=', ids.waiting ?? '')
+    .execute();
+  assert.equal(await forgetAll(db, hub.environmentId, 2), 2);
+  for (const name of ['running', 'live', 'wanted', 'waiting', 'newest']) {
+    assert.deepEqual(await told(name), { ...WHOLE, log: name }, name);
+  }
+  for (const name of ['old', 'older']) assert.deepEqual(await told(name), FORGOTTEN, name);
+  await db
+    .updateTable('deployment')
+    .set({ status: 'failed' })
+    .where('id', '=', ids.waiting ?? '')
+    .execute();
+  assert.equal(await forgetAll(db, hub.environmentId, 2), 1);
+  assert.deepEqual(await told('wanted'), FORGOTTEN);
+
+  const older = ids.older ?? '';
+  await insertRelease(db, hub.environmentId, makeRelease(older));
+  const back = async (variables: string) => {
+    const answer = await hub.api('POST', `/deployments/${older}/rollback`, { variables });
+    return [answer.status, ((await answer.json()) as { detail?: string }).detail];
+  };
+  assert.match(String(await back('release')), /^409,The variables that it ran with are gone/);
+  assert.equal((await back('current'))[0], 201);
+});
+
+test('a long log goes in many small transactions, and each leaves what can be read', async (t) => {
+  const { hub, db, ids } = await toldBy(t, { old: 'failed', newest: 'failed' });
+  const id = ids.old ?? '';
+  await db.transaction().execute(async (trx) => {
+    for (let n = 0; n < 700; n += 1) await addLogChunk(trx, id, { step: 'build', offset: n, bytes: Buffer.from('x') });
+  });
+  const changes = () => sql<{ n: number }>`select total_changes() as n`.execute(db).then(({ rows }) => rows[0]?.n ?? 0);
+  let before = await changes();
+  let rounds = 0;
+  while (await forgetSome(db, hub.environmentId, 1)) {
+    const after = await changes();
+    assert.ok(after - before <= 1000, `${after - before} rows in one transaction`);
+    before = after;
+    rounds += 1;
+    await listEvents(db, id, 0, 1000);
+  }
+  assert.ok(rounds >= 6, `${rounds} rounds`);
+});
+
+test('each plan keeps so many, and who asks for older ones is told', async (t) => {
+  const hub = await startTestHub({ plan: 'free' });
+  t.after(() => hub.stop());
+  const { db, scheduler } = hub.deps;
+  const { environmentId, account } = hub;
+  const push = { environmentId, trigger: 'push', commit: COMMIT, branch: 'main', userId: account.userId } as const;
+  const ids: string[] = [];
+  for (let n = 0; n < PLANS.free.keepDetails + 2; n += 1) ids.push(await scheduler.create(push));
+  await scheduler.forgotten();
+  const kept = await db.selectFrom('deployment').select('id').where('details_kept', '=', 1).execute();
+  assert.deepEqual(kept.map(({ id }) => id).sort(), ids.slice(2).sort());
+  const text = async (path: string): Promise<string> => (await hub.api('GET', `/deployments/${ids[0]}${path}`)).text();
+  const shown = JSON.parse(await text(''));
+  assert.deepEqual([shown.status, shown.detailsKept], ['skipped', false]);
+  assert.match(await text('/logs'), /this log is gone/);
+  const events = [...(await text('/events')).matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data ?? ''));
+  assert.deepEqual(
+    events.map(({ kind }) => kind),
+    ['status', 'end'],
+  );
+  const { steps: _, release: __, ...deployment } = shown;
+  assert.deepEqual(events[0].deployment, deployment);
+});
+
+async function hubWithLogs(t: TestContext, chunks: number) {
+  const hub = await startTestHub();
+  t.after(() => hub.stop());
+  const { db, scheduler } = hub.deps;
+  const other = await hub.addEnvironment('staging', 'main');
+  const ids: string[] = [];
+  for (const environmentId of [hub.environmentId, other]) {
+    const { userId } = hub.account;
+    const id = await scheduler.create({ environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId });
+    await db.transaction().execute(async (trx) => {
+      for (let n = 0; n < chunks; n += 1)
+        await addLogChunk(trx, id, { step: 'build', offset: n, bytes: Buffer.from('x') });
+    });
+    ids.push(id);
+  }
+  const left = async (): Promise<number[]> => {
+    const rows = [
+      ...(await db.selectFrom('log_chunk').select('deployment_id').execute()),
+      ...(await db.selectFrom('event').select('deployment_id').where('kind', '=', 'log').execute()),
+    ];
+    return ids.map((id) => rows.filter(({ deployment_id }) => deployment_id === id).length);
+  };
+  return { hub, left };
+}
+
+test('the logs of an environment are deleted bit by bit, those of others stay, and the hub does other things meanwhile', async (t) => {
+  const { hub, left } = await hubWithLogs(t, 700);
+  let turns = 0;
+  let next = setImmediate(function again() {
+    turns += 1;
+    next = setImmediate(again);
+  });
+  await deleteTold(hub.deps.db, hub.environmentId);
+  clearImmediate(next);
+  assert.ok(turns >= 6, `${turns} turns`);
+  assert.deepEqual(await left(), [0, 1400]);
+});
+
+test('an environment or a project is deleted only once its logs, events and steps are gone', async (t) => {
+  const { hub } = await hubWithLogs(t, 3);
+  const { db } = hub.deps;
+  await sql`create table seen (told integer)`.execute(db);
+  await sql`create trigger look before delete on deployment begin
+    insert into seen select (select count(*) from log_chunk where deployment_id = old.id)
+      + (select count(*) from event where deployment_id = old.id)
+      + (select count(*) from step where deployment_id = old.id); end`.execute(db);
+  assert.equal((await hub.api('DELETE', '/projects/shop/environments/production')).status, 204);
+  assert.equal((await hub.api('DELETE', '/projects/shop')).status, 204);
+  const { rows } = await sql<{ told: number }>`select told from seen`.execute(db);
+  assert.deepEqual(rows, [{ told: 0 }, { told: 0 }]);
+});

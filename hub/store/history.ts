@@ -1,0 +1,94 @@
+/** What deployments have told, and how long it is kept: logs, events, outputs of steps, the variables that they ran with. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { type NotNull, sql } from 'kysely';
+import type { Db } from './database.ts';
+import { OPEN } from './deployments.ts';
+
+/** Tables with what a deployment has told, and rows deleted of each at once: chunks are up to 64 KiB each. */
+const TOLD = [
+  // Before the chunks that they name.
+  ['event', 500],
+  ['log_chunk', 128],
+  ['step', 500],
+] as const;
+/** Deployments of a deleted environment that are gone through at once. */
+const DEPLOYMENTS_AT_ONCE = 50;
+
+/**
+ * Lets go of some of what the oldest deployment told that is not among the newest `kept` of its environment. That it was, when,
+ * with which steps and how it ended stays, as does its release. What serves or has not ended keeps all, whatever its age.
+ * Call it in a transaction, which stays small. False when there is nothing more to let go of.
+ */
+export async function forgetSome(db: Db, environmentId: string, kept: number): Promise<boolean> {
+  const oldestKept = await db
+    .selectFrom('deployment')
+    .select('generation')
+    .where('environment_id', '=', environmentId)
+    .orderBy('generation', 'desc')
+    .offset(kept - 1)
+    .limit(1)
+    .executeTakeFirst();
+  if (oldestKept === undefined) return false;
+  const old = await db
+    .selectFrom('deployment')
+    .select('id')
+    .where('environment_id', '=', environmentId)
+    .where('generation', '<', oldestKept.generation)
+    // As the index deployment_with_details has it: those that are done are not looked at again, however many there are.
+    .where((row) => row('details_kept', '=', row.lit(1)))
+    .where('status', 'not in', [...OPEN, 'live'])
+    // A rollback that waits takes over its variables when it is sent.
+    .where('id', 'not in', (row) =>
+      row
+        .selectFrom('deployment as waiting')
+        .select('waiting.release_of')
+        .where('waiting.environment_id', '=', environmentId)
+        .where('waiting.status', 'in', OPEN)
+        .where('waiting.release_of', 'is not', null)
+        .$narrowType<{ release_of: NotNull }>(),
+    )
+    .orderBy('generation')
+    .limit(1)
+    .executeTakeFirst();
+  if (old === undefined) return false;
+  for (const [table, rows] of TOLD) {
+    if (table === 'step') continue; // a few short rows without their outputs
+    if ((await deleteSome(db, table, [old.id], rows)) === rows) return true;
+  }
+  await db.updateTable('step').set({ output: null }).where('deployment_id', '=', old.id).execute();
+  await db
+    .updateTable('deployment')
+    .set({ details_kept: 0, log_bytes: 0, env: null, build_secrets: null })
+    .where('id', '=', old.id)
+    .execute();
+  return true;
+}
+
+/**
+ * Deletes what the deployments of an environment have told, logs and steps, bit by bit, and lets the hub do other things in
+ * between: together it may be more than a GiB. For one that is about to be deleted; not in a transaction.
+ */
+export async function deleteTold(db: Db, environmentId: string): Promise<void> {
+  let after = 0;
+  for (;;) {
+    const page = await db
+      .selectFrom('deployment')
+      .select(['id', 'generation'])
+      .where('environment_id', '=', environmentId)
+      .where('generation', '>', after)
+      .orderBy('generation')
+      .limit(DEPLOYMENTS_AT_ONCE)
+      .execute();
+    if (page.length === 0) return;
+    const ids = page.map(({ id }) => id);
+    for (const [table, rows] of TOLD) while ((await deleteSome(db, table, ids, rows)) > 0) await turn();
+    after = page.at(-1)?.generation ?? after;
+  }
+}
+
+/** Answers how many there were. */
+async function deleteSome(db: Db, table: string, ids: readonly string[], rows: number): Promise<number> {
+  const some = sql`select rowid from ${sql.table(table)} where deployment_id in (${sql.join(ids)}) limit ${rows}`;
+  const { numAffectedRows = 0n } = await sql`delete from ${sql.table(table)} where rowid in (${some})`.execute(db);
+  return Number(numAffectedRows);
+}
