@@ -169,7 +169,7 @@ main() {
   install_host
   [ -z "$hub_here" ] || install_hub
   join_hub
-  check_nftables
+  check_rules
   finish
 }
 

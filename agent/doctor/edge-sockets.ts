@@ -13,8 +13,11 @@ export const givenAddresses = (root: string, socket: EdgeSocket): readonly strin
     [...readFileSync(file, 'utf8').matchAll(LISTEN)].map(([, address = '']) => address),
   );
 
-/** TLS of visitors ends at a web server of the owner: nobody else reaches the proxy's. */
-export function endsTlsBefore(root: string): boolean {
-  const given = givenAddresses(root, 'orkestr-proxy-tls.socket');
+/** Nobody but this host reaches the proxy there: something of the owner's passes visitors on. */
+export function isBehind(root: string, socket: EdgeSocket): boolean {
+  const given = givenAddresses(root, socket);
   return given.length > 0 && given.every((address) => /^(?:127\.|\[::1\]:)/.test(address));
 }
+
+/** A web server of the owner has the certificates. */
+export const endsTlsBefore = (root: string): boolean => isBehind(root, 'orkestr-proxy-tls.socket');

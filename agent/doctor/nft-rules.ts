@@ -20,7 +20,7 @@ const ChainPart = Place.extend({
   hook: z.string().optional(),
   policy: z.string().optional(),
 });
-const RulePart = Place.extend({ chain: z.string(), expr: z.array(z.record(z.string(), z.unknown())) });
+const RulePart = Place.extend({ chain: z.string(), expr: z.array(z.record(z.string(), z.unknown())).default([]) });
 const Ruleset = z.object({
   nftables: z.array(z.object({ chain: ChainPart.optional(), rule: RulePart.optional() })),
 });

@@ -56,7 +56,8 @@ check_machine() {
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
 
 check_room() {
-  disk=$(df -Pm /var/lib | awk 'NR == 2 { print $4 }')
+  # -m is of GNU alone: Ubuntu has another df since 25.10.
+  disk=$(df -Pk /var/lib | awk 'NR == 2 { print int($4 / 1024) }')
   if [ "$disk" -lt "$LEAST_DISK_MB" ]; then
     problem "There are $disk MB free below /var/lib; orkestr needs $LEAST_DISK_MB." 'Free some space, or mount a larger disk there.'
   elif [ "$disk" -lt "$WANTED_DISK_MB" ]; then

@@ -43,3 +43,16 @@ test("a certificate that is refused is told with curl's reason, and with this ho
     /^problem .* not trusted here: .*certificate is not yet valid\n .*clock says \d{4}-\d\d-\d\d\.\n$/,
   );
 });
+
+test('room is asked for in the words that every df knows', async (t) => {
+  for (const [blocks, problems] of [
+    ['2000000', 1],
+    ['20000000', 0],
+  ] as const) {
+    const host = new ScriptedHost(t);
+    const table = `Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 40000000 1 ${blocks} 1% /\n`;
+    host.program('df', { '-Pk /var/lib': table });
+    const { stderr } = await host.run('check_room', ...TO_HUB);
+    assert.equal([...stderr.matchAll(/^problem {2}There are 1953 MB free/gm)].length, problems);
+  }
+});

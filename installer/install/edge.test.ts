@@ -65,3 +65,17 @@ test('no certificates are asked for where a web server of the owner ends TLS', a
   assert.match(await acme('--https', '192.0.2.2:443'), /ORKESTR_PROXY_ACME=/);
   assert.equal(await acme(...BESIDE), '');
 });
+
+test('a socket that is moved is read anew by systemd and then restarted, also when the run before was cut off between', async (t) => {
+  for (const options of [BESIDE, []]) {
+    const host = hostWith(t);
+    if (options.length === 0) host.file('run/orkestr/restart-orkestr-proxy.socket', '');
+    for (const folder of ['opt/orkestr/current/units', 'etc/systemd/system'])
+      host.file(`${folder}/orkestr-proxy.socket`, 'the same');
+    host.program('systemctl', { '*': '' });
+    await host.run('place_edge; install_units orkestr-proxy.socket; start_units orkestr-proxy.socket', ...options);
+    const done = host.calls().filter((call) => /daemon-reload|restart/.test(call));
+    assert.deepEqual(done, ['systemctl daemon-reload', 'systemctl restart orkestr-proxy.socket']);
+    assert.ok(!existsSync(join(host.root, 'run/orkestr/restart-orkestr-proxy.socket')));
+  }
+});

@@ -108,10 +108,10 @@ join_with_token() {
     "$ROOT_FOLDER/current/bin/orkestr-agent" join --hub "$hub" --token - --name "$name"
 }
 
-# Rules of the owner in nftables are read by the doctor, which the release has brought: what they drop, nothing of ours lets through.
-check_nftables() {
-  [ -z "$dry_run" ] && has nft || return 0
-  told=$("$ROOT_FOLDER/current/bin/orkestr-agent" doctor nftables 2>&1) || printf '%s\n' "$told" >&2
+# Rules of the owner are read by the doctor, which the release has brought: what they drop, nothing of ours lets through.
+check_rules() {
+  [ -z "$dry_run" ] || return 0
+  told=$("$ROOT_FOLDER/current/bin/orkestr-agent" doctor nftables legacy-rules 2>&1) || printf '%s\n' "$told" >&2
 }
 
 finish() {

@@ -14,7 +14,7 @@ test('a channel that was given is kept for upgrades', async (t) => {
   assert.match(host.read('etc/orkestr/agent.env'), /^ORKESTR_LOG_LEVEL=info\nORKESTR_CHANNEL=beta$/m);
 });
 
-test('what the doctor finds of the rules of nftables is told at the end; where it finds nothing, nothing is', async (t) => {
+test("what the doctor finds of the owner's packet filter is told at the end; where it finds nothing, nothing is", async (t) => {
   for (const [options, code, told] of [
     [[], 2, 'fail  nftables\n'],
     [[], 0, ''],
@@ -22,10 +22,9 @@ test('what the doctor finds of the rules of nftables is told at the end; where i
   ] as const) {
     const host = new ScriptedHost(t);
     host.file('var/lib/orkestr/agent/identity.json', '{}');
-    host.program('nft', {});
-    const agent = `#!/bin/sh\n[ "$*" = 'doctor nftables' ] && echo 'fail  nftables'; exit ${code}\n`;
+    const agent = `#!/bin/sh\n[ "$*" = 'doctor nftables legacy-rules' ] && echo 'fail  nftables'; exit ${code}\n`;
     host.file('opt/orkestr/current/bin/orkestr-agent', agent, 0o755);
-    const { code: ended, stderr } = await host.run('check_nftables', ...options);
+    const { code: ended, stderr } = await host.run('check_rules', ...options);
     assert.deepEqual([ended, stderr], [0, told]);
   }
 });

@@ -214,7 +214,7 @@ test('the disks of programs and of the hub are looked at where they are', async 
 test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
   const holder = { pid: 1, parent: 0, name: 'systemd', command: '/sbin/init', inodes: ['7'], tcpPorts: [80, 443] };
   const judged = (by: typeof holder, proxy: { pid: number; ports: number[] } | null, isBeside = false): string[] =>
-    problems(ports.judge({ ports: [{ port: 80, holders: [by] }], proxy, isBeside }));
+    problems(ports.judge({ ports: [{ port: 80, holders: [by] }], proxy, isBeside, isBehind: isBeside }));
   assert.deepEqual(judged(holder, null), []);
   const worker = { ...holder, pid: 12, parent: 11, name: 'node', command: 'node worker' };
   assert.deepEqual(judged(worker, { pid: 11, ports: [80] }), []);
@@ -223,6 +223,10 @@ test('systemd that keeps the ports for the proxy is no stranger; a worker of the
   assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }), ['held-beside']);
   assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }, true), [], 'its owner has said so');
   assert.deepEqual(judged(stranger, null, true), ['held'], 'and it does not run');
+  const nobody = [80, 443].map((port) => ({ port, holders: [] }));
+  const proxy = { pid: 11, ports: [8080] };
+  const alone = (isBehind: boolean) => problems(ports.judge({ ports: nobody, proxy, isBeside: true, isBehind }));
+  assert.deepEqual([alone(true), alone(false)], [['nobody-before'], []], 'the web server does not run');
 });
 
 test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {

@@ -15,6 +15,7 @@ import { hubRoute } from './hub-route.ts';
 import { hub } from './hub.ts';
 import { journal } from './journal.ts';
 import { keys } from './keys.ts';
+import { legacyRules } from './legacy-rules.ts';
 import { liveRestore } from './live-restore.ts';
 import { memory } from './memory.ts';
 import { nftables } from './nftables.ts';
@@ -47,6 +48,7 @@ export const CHECKS: readonly Check[] = [
   firewall,
   hostFirewall,
   nftables,
+  legacyRules,
   disk,
   memory,
   cgroup,

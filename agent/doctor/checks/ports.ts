@@ -1,7 +1,7 @@
 /** Who listens where visitors come: ports 80 and 443. */
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
-import { givenAddresses } from '../edge-sockets.ts';
+import { givenAddresses, isBehind } from '../edge-sockets.ts';
 import { listeningPorts, holdersOf, unixSocketInode } from '../sockets.ts';
 import type { Holder } from '../sockets.ts';
 
@@ -11,6 +11,8 @@ interface Facts {
   readonly proxy: { readonly pid: number; readonly ports: readonly number[] } | null;
   /** The owner has it listen elsewhere: these ports are another's with good reason. */
   readonly isBeside: boolean;
+  /** And where only this host reaches it. */
+  readonly isBehind: boolean;
 }
 
 const SOCKETS = ['orkestr-proxy.socket', 'orkestr-proxy-tls.socket'] as const;
@@ -29,6 +31,11 @@ export const ports = defineCheck({
       says: 'Port {port} is held by {holder}; the proxy listens on {others}.',
       mend: 'Right when that one passes visitors on to the proxy (docs/beside.md). Else `systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`).',
     },
+    'nobody-before': {
+      level: 'fail',
+      says: 'Nobody listens on {port}: the web server that is to pass visitors on does not run.',
+      mend: 'Start it (`systemctl start nginx`, or `caddy`). Or give the proxy its own ports: install.sh with `--http 80 --https 443`.',
+    },
     nobody: {
       level: 'fail',
       says: 'Nobody listens on {port}, and no proxy listens elsewhere: visitors are refused.',
@@ -44,6 +51,7 @@ export const ports = defineCheck({
       ports: places.ports.map((port) => ({ port, holders: holders.filter(({ tcpPorts }) => tcpPorts.includes(port)) })),
       proxy: proxyAmong(holders, admin),
       isBeside: SOCKETS.some((socket) => givenAddresses(places.root, socket).length > 0),
+      isBehind: isBehind(places.root, 'orkestr-proxy.socket'),
     };
   },
   judge(facts) {
@@ -59,25 +67,26 @@ export const ports = defineCheck({
   },
 });
 
-type PortFinding = Finding<'held' | 'held-beside' | 'nobody'>;
+type PortFinding = Finding<'held' | 'held-beside' | 'nobody-before' | 'nobody'>;
 
 function judgePort({ port, holders }: Facts['ports'][number], facts: Facts): PortFinding[] {
-  const { ports: looked, proxy, isBeside } = facts;
-  const elsewhere = proxy?.ports ?? [];
-  if (holders.length === 0) {
-    // Without certificates nobody needs 443: one port that is served will do.
-    const served = elsewhere.length > 0 || looked.some((other) => other.holders.length > 0);
-    return served || looked[0]?.port !== port ? [] : [{ problem: 'nobody', values: { port } }];
-  }
-  if (holders.some((holder) => isOurs(holder, proxy))) return [];
-  if (isBeside && elsewhere.length > 0) return [];
   const [holder] = holders;
-  if (holder === undefined) return [];
+  if (holder === undefined) return judgeFree(port, facts);
+  const { proxy, isBeside } = facts;
+  const elsewhere = proxy?.ports ?? [];
+  if (holders.some((one) => isOurs(one, proxy)) || (isBeside && elsewhere.length > 0)) return [];
   const values = { port, pid: holder.pid, holder: `${holder.name} (process ${holder.pid})` };
   const evidence = holders.map(({ pid, command }) => `process ${pid}: ${command}`);
   return elsewhere.length > 0
     ? [{ problem: 'held-beside', values: { ...values, others: elsewhere.join(', ') }, evidence }]
     : [{ problem: 'held', values, evidence }];
+}
+
+/** Without certificates nobody needs 443, and behind a web server of https alone nobody 80: one port that is served will do. */
+function judgeFree(port: number, { ports: looked, proxy, isBehind: isPassedOn }: Facts): PortFinding[] {
+  if (looked[0]?.port !== port || looked.some(({ holders }) => holders.length > 0)) return [];
+  if (isPassedOn) return [{ problem: 'nobody-before', values: { port } }];
+  return (proxy?.ports ?? []).length > 0 ? [] : [{ problem: 'nobody', values: { port } }];
 }
 
 /** The process behind the admin socket; what its workers listen on is its own. */
