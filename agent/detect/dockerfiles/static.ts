@@ -43,7 +43,7 @@ CMD ["nginx","-e","stderr","-c","/etc/orkestr/nginx.conf"]
 const HASHED_NAME =
   '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})(?:\\.[a-z0-9]+)+$';
 
-/** What a build compresses: ends of names, and the type that stands behind `.br`, which no server reads. */
+/** What a build compresses: ends of names, and the type of each, which nginx does not tell from `.br`. */
 const COMPRESSED: Readonly<Record<string, string>> = {
   'm?js': 'text/javascript',
   css: 'text/css',
