@@ -16,7 +16,7 @@ import { makeCommitResolver } from './git/resolver.ts';
 import { makeNews } from './scheduler/news.ts';
 import { makeScheduler } from './scheduler/scheduler.ts';
 import { lockState, prepareState } from './state.ts';
-import { openDatabase } from './store/database.ts';
+import { openDatabase, storeTrouble } from './store/database.ts';
 import { makeUpgrades } from './upgrades/upgrades.ts';
 
 /** How long requests that are being answered may take to end when the hub stops, ms. */
@@ -40,7 +40,7 @@ export interface RunningHub {
 
 /**
  * Build and start the hub of `config.stateFolder`.
- * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING: then nothing is left running
+ * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING, ORK_DISK_FULL: then nothing is left running
  */
 export async function startHub(config: HubConfig, log: Logger, clock: Clock = systemClock): Promise<RunningHub> {
   const ends = new AsyncDisposableStack();
@@ -72,7 +72,7 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
     return { listenUrl, deps, stop: () => ends.disposeAsync() };
   } catch (error) {
     await ends.disposeAsync();
-    throw error;
+    throw storeTrouble(error) ?? error;
   }
 }
 

@@ -7,7 +7,9 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
+import { storeTrouble } from '../store/database.ts';
 
 /** Who pushes to what: known by the secret that only this push's hook has. */
 export interface Push {
@@ -89,8 +91,11 @@ export class PushHook {
         (lines) => socket.end(lines.map((line) => `${line}\n`).join('')),
         (error: unknown) => {
           this.#log.error({ err: error }, 'a push could not be taken up');
+          const known = storeTrouble(error) ?? error;
+          const reason = known instanceof OrkestrError ? known.message : 'the log of the hub says why.';
+          // The same pushed again does not move the branch, and makes none either.
           socket.end(
-            'orkestr: the push is stored, but no deployment could be made of it; the log of the hub says why\n',
+            `orkestr: the push is stored, but no deployment could be made of it: ${reason}\nwhen that is mended: orkestr deploy\n`,
           );
         },
       );

@@ -5,6 +5,7 @@ import { RETRY_AFTER } from '../api/problem.ts';
 import { roomBesideHub } from '../backup/disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
 import { type SeatLimits, Seats } from '../seats.ts';
+import { storeTrouble } from '../store/database.ts';
 import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
@@ -196,7 +197,8 @@ function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Acce
 }
 
 /** Plain text: git shows it to its user as `remote: ...`. */
-function refuse({ log }: CoreDeps, response: ServerResponse, error: unknown): void {
+function refuse({ log }: CoreDeps, response: ServerResponse, cause: unknown): void {
+  const error = storeTrouble(cause) ?? cause;
   const known = error instanceof OrkestrError && error.code !== 'ORK_INTERNAL' ? error : undefined;
   if (known === undefined) log.error({ err: error }, 'a git request failed');
   if (response.headersSent || response.destroyed) {

@@ -83,6 +83,17 @@ export function isReferenceViolation(error: unknown): boolean {
   return code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
 }
 
+/** What is wrong with the machine when something of the hub cannot be stored, in words for people; undefined when that is not why. */
+export function storeTrouble(cause: unknown): OrkestrError | undefined {
+  if (isDiskFull(cause)) {
+    return new OrkestrError('ORK_DISK_FULL', 'The disk of the hub is full: nothing was stored.', { cause });
+  }
+  if (!String((cause as { code?: unknown } | null)?.code).startsWith('SQLITE_BUSY')) return undefined;
+  return new OrkestrError('ORK_HUB_BUSY', 'Another program holds the database of the hub: nothing was stored.', {
+    cause,
+  });
+}
+
 const migratorOf = (db: Db, migrations: typeof MIGRATIONS): Migrator =>
   new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
 
