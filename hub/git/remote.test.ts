@@ -327,6 +327,32 @@ test('a project that is deleted in the middle of a push goes with its repository
   assert.equal(existsSync(path), false);
 });
 
+test('a push that lands while no hub hears of it is deployed once one is there, and only if nothing else came after it', async (t) => {
+  const on = await hub(t);
+  const folder = await checkout(on);
+  await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  await on.deps.git.stop();
+  const lost = await commit(folder);
+  assert.match((await git(folder, 'push', remote(on), 'main')).out, /it deploys it as soon as it is there again/);
+  await git(folder, 'push', remote(on), 'main:elsewhere');
+  const missed = await commit(folder);
+  await git(folder, 'push', remote(on), 'main');
+  assert.equal((await deployments(on)).length, 1);
+  await on.deps.git.start();
+  const made = (await deployments(on)).map((deployment) => deployment.commit);
+  assert.deepEqual(made.slice(1), [missed]);
+  assert.ok(!made.includes(lost));
+  assert.deepEqual(readdirSync(join(on.repositories.hooksFolder, 'missed')), []);
+  // Its hub died after it had made the deployment and before it could say so.
+  const note = `${on.projectId} ${on.account.userId}\n${lost} ${missed} refs/heads/main\n`;
+  writeFileSync(join(on.repositories.hooksFolder, 'missed', randomUUIDv7()), note);
+  await on.deps.git.stop();
+  await on.deps.git.start();
+  assert.equal((await deployments(on)).length, 2);
+  assert.deepEqual(readdirSync(join(on.repositories.hooksFolder, 'missed')), []);
+});
+
 test('what a hub that was killed left of repositories goes with its next start, and of no project that is there', async (t) => {
   const first = await startTestHub();
   const { git, db, scheduler } = first.deps;
@@ -582,7 +608,12 @@ test('a hub whose state folder has a long path listens for pushes elsewhere', as
   const { PushHook } = await import('./push-hook.ts');
   const hooksFolder = join(on.folder, 'x'.repeat(100), "it's a folder");
   await mkdir(hooksFolder, { recursive: true });
-  const hook = new PushHook({ hooksFolder, log: on.deps.log, onPush: () => Promise.resolve(['heard']) });
+  const hook = new PushHook({
+    hooksFolder,
+    missed: { folder: on.folder },
+    log: on.deps.log,
+    onPush: () => Promise.resolve(['heard']),
+  });
   await hook.start();
   const path = await hook.during({ projectId: 'p', userId: 'u' }, (env) => Promise.resolve(env.ORKESTR_PUSH_SOCKET));
   assert.ok(Buffer.byteLength(path ?? '') < 100);
