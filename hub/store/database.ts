@@ -6,6 +6,7 @@ import { keepCopy } from '../../protocol/service/database-copy.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import type { Database } from './schema.ts';
+import { rememberStatements } from './statements.ts';
 
 /** The store, or one transaction on it: every function of store/ takes either. */
 export type Db = Kysely<Database>;
@@ -46,7 +47,7 @@ export async function openDatabase(path: string, migrations = MIGRATIONS): Promi
       database: {
         // A transaction that reads first and writes later cannot wait for another process's write, only fail; one
         // that takes the write lock at once waits for busy_timeout.
-        prepare: (sql) => sqlite.prepare(sql === 'begin' ? 'begin immediate' : sql),
+        prepare: rememberStatements((sql) => sqlite.prepare(sql === 'begin' ? 'begin immediate' : sql)),
         close: () => sqlite.close(),
       },
     }),
