@@ -130,9 +130,13 @@ socket.on('error', () => undefined); // what was not heard is told below
 socket.on('close', () => {
   if (answer.endsWith('\\0')) return process.stdout.write(answer.slice(0, -1));
   const note = ORKESTR_PUSH_MISSED + '/' + randomUUID();
-  writeFileSync(note + '.part', ORKESTR_PUSH_OF + '\\n' + updates, { mode: 0o600 });
-  renameSync(note + '.part', note);
-  console.log('orkestr: the push is stored, but the hub did not answer; it deploys it as soon as it is there again');
+  try {
+    writeFileSync(note + '.part', ORKESTR_PUSH_OF + '\\n' + updates, { mode: 0o600 });
+    renameSync(note + '.part', note);
+    console.log('orkestr: the push is stored, but the hub did not answer; it deploys it as soon as it is there again');
+  } catch (error) {
+    console.log('orkestr: the push is stored, but the hub did not answer (' + error.code + '); once it does: orkestr deploy');
+  }
 });
 `;
 

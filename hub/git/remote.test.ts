@@ -345,6 +345,14 @@ test('a push that lands while no hub hears of it is deployed once one is there, 
   assert.ok(!made.includes(lost));
   assert.deepEqual(readdirSync(join(on.repositories.hooksFolder, 'missed')), []);
   // Its hub died after it had made the deployment and before it could say so.
+  rmSync(join(on.repositories.hooksFolder, 'missed'), { recursive: true });
+  await on.deps.git.stop();
+  await commit(folder);
+  assert.match(
+    (await git(folder, 'push', remote(on), 'main:elsewhere')).out,
+    /did not answer \(ENOENT\); once it does/,
+  );
+  await on.deps.git.start();
   const note = `${on.projectId} ${on.account.userId}\n${lost} ${missed} refs/heads/main\n`;
   writeFileSync(join(on.repositories.hooksFolder, 'missed', randomUUIDv7()), note);
   await on.deps.git.stop();
