@@ -18,7 +18,7 @@ import { makeNotifier } from './notify/notifier.ts';
 import { makeNews } from './scheduler/news.ts';
 import { makeScheduler } from './scheduler/scheduler.ts';
 import { lockState, prepareState } from './state.ts';
-import { openDatabase } from './store/database.ts';
+import { openDatabase, storeTrouble } from './store/database.ts';
 import { makeUpgrades } from './upgrades/upgrades.ts';
 
 /** How long requests that are being answered may take to end when the hub stops, ms. */
@@ -42,7 +42,7 @@ interface RunningHub {
 
 /**
  * Build and start the hub of `config.stateFolder`.
- * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING: then nothing is left running
+ * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING, ORK_DISK_FULL: then nothing is left running
  */
 export async function startHub(config: HubConfig, log: Logger, clock: Clock = systemClock): Promise<RunningHub> {
   const ends = new AsyncDisposableStack();
@@ -78,7 +78,7 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
     return { listenUrl, deps, stop: () => ends.disposeAsync() };
   } catch (error) {
     await ends.disposeAsync();
-    throw error;
+    throw storeTrouble(error) ?? error;
   }
 }
 

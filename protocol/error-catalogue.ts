@@ -42,6 +42,12 @@ export const ERRORS = {
     'Start orkestr-agent on the host, or look at `orkestr-agent status` there.',
     true,
   ),
+  ORK_HUB_BUSY: kind(
+    'hub',
+    503,
+    'Try again. If it stays so, end what works on the database of the hub; `orkestr-hub backup` copies it without holding it up.',
+    true,
+  ),
   ORK_HOST_LOST: kind('host', 503, 'The host did not come back in time. Check it, then deploy again.', true),
   ORK_UPGRADE_UNSUPPORTED: kind(
     'host',

@@ -2,9 +2,12 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import { HostStatus } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import { requireScope } from '../auth/hook.ts';
 import { hashSecretToken, JOIN_TOKEN_PREFIX, makeSecretToken } from '../auth/secret-token.ts';
 import type { Agents, HubApp, HubDeps } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import { listSent } from '../store/deployments.ts';
 import { deleteHost, getHost, insertHost, listHosts, setBuilds, setJoinToken } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { IdParams } from './params.ts';
@@ -111,7 +114,8 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
       ...requireScope('admin'),
       schema: {
         summary: 'Remove a host',
-        description: 'Refused while environments are placed on it. What runs there goes on; uninstall the agent there.',
+        description:
+          'Refused while environments are placed on it, and while it builds for others. What runs there goes on; uninstall the agent there.',
         tags,
         params: IdParams,
         response: { 204: z.null() },
@@ -119,10 +123,23 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
     },
     async (request, reply) => {
       const row = await getHost(db, request.identity.teamId, request.params.id);
-      await deleteHost(db, row);
+      await db.transaction().execute(async (tx) => {
+        await mustNotBuild(tx, row);
+        await deleteHost(tx, row);
+      });
       agents.disconnect(row.id);
       return reply.code(204).send(null);
     },
+  );
+}
+
+/** Whoever waits for what it builds would learn of its end minutes later, as of a host that is lost. @throws OrkestrError ORK_CONFLICT */
+async function mustNotBuild(tx: Db, { id, name }: Row<'host'>): Promise<void> {
+  const building = (await listSent(tx, id)).filter(({ build_host_id }) => build_host_id === id);
+  if (building.length === 0) return;
+  throw new OrkestrError(
+    'ORK_CONFLICT',
+    `The host "${name}" builds ${building.length === 1 ? 'a deployment' : `${building.length} deployments`} for other hosts: ${building[0]?.id}. Cancel it, or let it end; where the host is away it ends within minutes.`,
   );
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import fastify from 'fastify';
 import { Problem } from '../../protocol/errors.ts';
+import { registerProblems } from './problem.ts';
 import { startTestApi } from './test-api.ts';
 
 test('every refusal is a problem document with a code', async (t) => {
@@ -40,6 +42,20 @@ test('each field that is wrong is named', async (t) => {
   });
   const fields = answer.json.evidence.map((line: string) => line.split(':')[0]);
   assert.deepEqual(fields, ['body.slug', 'body.environment.branch', 'body.environment.settings.limits.cpus']);
+});
+
+test('a full disk and a database that somebody else holds are told as what they are', async (t) => {
+  const app = fastify();
+  t.after(() => app.close());
+  registerProblems(app);
+  app.get('/:code', ({ params }) => Promise.reject(Object.assign(new Error('no'), params)));
+  const told = async (code: string) => {
+    const answer = await app.inject(`/${code}`);
+    return [answer.statusCode, answer.json<Problem>().code, answer.headers['retry-after']];
+  };
+  assert.deepEqual(await told('SQLITE_FULL'), [507, 'ORK_DISK_FULL', undefined]);
+  assert.deepEqual(await told('SQLITE_BUSY'), [503, 'ORK_HUB_BUSY', '5']);
+  assert.deepEqual(await told('SQLITE_CORRUPT'), [500, 'ORK_INTERNAL', undefined]);
 });
 
 test('the words of a bug stay inside', async (t) => {

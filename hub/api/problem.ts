@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
+import { storeTrouble } from '../store/database.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 /** What is told to who comes when there is no room, s. */
@@ -21,7 +22,8 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   const problem = toProblem(toErrorReport(error));
   if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="orkestr"');
-  if (problem.status === 429 && !reply.hasHeader('retry-after')) reply.header('retry-after', RETRY_AFTER);
+  if ((problem.status === 429 || problem.code === 'ORK_HUB_BUSY') && !reply.hasHeader('retry-after'))
+    reply.header('retry-after', RETRY_AFTER);
   return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
@@ -35,7 +37,7 @@ function toOrkestrError(error: unknown, request: FastifyRequest): OrkestrError {
     });
     return invalid(fields);
   }
-  return fromFastify(error as Partial<FastifyError>, request);
+  return storeTrouble(error) ?? fromFastify(error as Partial<FastifyError>, request);
 }
 
 /** ORK_INVALID with one line per field. */

@@ -6,7 +6,7 @@ import type { CoreDeps } from '../deps.ts';
 import { findContext, isOpen } from '../store/deployments.ts';
 import { getProject } from '../store/projects.ts';
 import { readCloneToken } from './clone-token.ts';
-import type { Push } from './push-hook.ts';
+import type { Push } from './push.ts';
 import type { Repositories } from './repositories.ts';
 import type { GitRequest } from './request.ts';
 

@@ -7,19 +7,11 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-
-/** Who pushes to what: known by the secret that only this push's hook has. */
-export interface Push {
-  readonly projectId: string;
-  readonly userId: string;
-}
-
-export interface RefUpdate {
-  readonly reference: string;
-  /** New commit; null when the ref was deleted. */
-  readonly commit: string | null;
-}
+import { storeTrouble } from '../store/database.ts';
+import type { MissedPushes } from './missed-pushes.ts';
+import { parseUpdate, type Push, type RefUpdate } from './push.ts';
 
 /** What to print to the person who pushes, line by line. */
 type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
@@ -28,19 +20,27 @@ type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly st
 const MOST_PATH_BYTES = 100;
 const MOST_MESSAGE_BYTES = 1_048_576;
 const SILENCE_MS = 30_000;
-const NO_COMMIT = /^0+$/;
+/** At the end of an answer, so that a hook knows one that is whole from a hub that dies, or that began after its push. */
+const HEARD = '\0';
 
 export class PushHook {
   readonly #pushes = new Map<string, Push>();
   readonly #hooksFolder: string;
   readonly #onPush: OnPush;
+  readonly #missed: Pick<MissedPushes, 'folder'>;
   readonly #log: Logger;
   readonly #server: Server;
   #socketPath = '';
 
-  constructor(options: { readonly hooksFolder: string; readonly onPush: OnPush; readonly log: Logger }) {
+  constructor(options: {
+    readonly hooksFolder: string;
+    readonly onPush: OnPush;
+    readonly missed: Pick<MissedPushes, 'folder'>;
+    readonly log: Logger;
+  }) {
     this.#hooksFolder = options.hooksFolder;
     this.#onPush = options.onPush;
+    this.#missed = options.missed;
     this.#log = options.log;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
   }
@@ -68,7 +68,12 @@ export class PushHook {
     const secret = randomBytes(32).toString('base64url');
     this.#pushes.set(secret, push);
     try {
-      return await work({ ORKESTR_PUSH_SOCKET: this.#socketPath, ORKESTR_PUSH_SECRET: secret });
+      return await work({
+        ORKESTR_PUSH_SOCKET: this.#socketPath,
+        ORKESTR_PUSH_SECRET: secret,
+        ORKESTR_PUSH_MISSED: this.#missed.folder,
+        ORKESTR_PUSH_OF: `${push.projectId} ${push.userId}`,
+      });
     } finally {
       this.#pushes.delete(secret);
     }
@@ -86,21 +91,25 @@ export class PushHook {
     });
     socket.on('end', () => {
       this.#answer(Buffer.concat(chunks).toString('utf8')).then(
-        (lines) => socket.end(lines.map((line) => `${line}\n`).join('')),
+        (lines) => socket.end(lines === undefined ? '' : lines.map((line) => `${line}\n`).join('') + HEARD),
         (error: unknown) => {
           this.#log.error({ err: error }, 'a push could not be taken up');
+          const known = storeTrouble(error) ?? error;
+          const reason = known instanceof OrkestrError ? known.message : 'the log of the hub says why.';
+          // The same pushed again does not move the branch, and makes none either.
           socket.end(
-            'orkestr: the push is stored, but no deployment could be made of it; the log of the hub says why\n',
+            `orkestr: the push is stored, but no deployment could be made of it: ${reason}\nwhen that is mended: orkestr deploy\n${HEARD}`,
           );
         },
       );
     });
   }
 
-  async #answer(message: string): Promise<readonly string[]> {
+  /** Undefined for a push that this hub does not know. */
+  async #answer(message: string): Promise<readonly string[] | undefined> {
     const [secret = '', ...lines] = message.split('\n');
     const push = this.#pushes.get(secret);
-    if (push === undefined) return [];
+    if (push === undefined) return undefined;
     return this.#onPush(
       push,
       lines.map(parseUpdate).filter((update) => update !== undefined),
@@ -108,22 +117,27 @@ export class PushHook {
   }
 }
 
-/** A line of post-receive: `<old> SP <new> SP <ref>`. */
-function parseUpdate(line: string): RefUpdate | undefined {
-  const [, commit, reference] = /^[0-9a-f]{40} ([0-9a-f]{40}) (refs\/\S+)$/.exec(line) ?? [];
-  if (commit === undefined || reference === undefined) return undefined;
-  return { reference, commit: NO_COMMIT.test(commit) ? null : commit };
-}
-
 /** Plain CommonJS, so that any path and name will do. Its exit code does not matter: the push has landed. */
 const HOOK_PROGRAM = `const { connect } = require('node:net');
-const { ORKESTR_PUSH_SOCKET, ORKESTR_PUSH_SECRET } = process.env;
-const socket = connect(ORKESTR_PUSH_SOCKET, () => {
-  socket.write(ORKESTR_PUSH_SECRET + '\\n');
-  process.stdin.pipe(socket);
+const { randomUUID } = require('node:crypto');
+const { readFileSync, renameSync, writeFileSync } = require('node:fs');
+const { ORKESTR_PUSH_SOCKET, ORKESTR_PUSH_SECRET, ORKESTR_PUSH_MISSED, ORKESTR_PUSH_OF } = process.env;
+const updates = readFileSync(0, 'utf8');
+let answer = '';
+const socket = connect(ORKESTR_PUSH_SOCKET, () => socket.end(ORKESTR_PUSH_SECRET + '\\n' + updates));
+socket.setEncoding('utf8').on('data', (text) => (answer += text));
+socket.on('error', () => undefined); // what was not heard is told below
+socket.on('close', () => {
+  if (answer.endsWith('\\0')) return process.stdout.write(answer.slice(0, -1));
+  const note = ORKESTR_PUSH_MISSED + '/' + randomUUID();
+  try {
+    writeFileSync(note + '.part', ORKESTR_PUSH_OF + '\\n' + updates, { mode: 0o600 });
+    renameSync(note + '.part', note);
+    console.log('orkestr: the push is stored, but the hub did not answer; it deploys it as soon as it is there again');
+  } catch (error) {
+    console.log('orkestr: the push is stored, but the hub did not answer (' + error.code + '); once it does: orkestr deploy');
+  }
 });
-socket.on('error', () => console.log('orkestr: the push is stored, but the hub did not answer; deploy it by hand'));
-socket.pipe(process.stdout);
 `;
 
 /** A shebang line may be too short for the path of our Node, so a two-line wrapper of fixed text starts it. */

@@ -186,7 +186,12 @@ test('a hub whose state folder has a long path listens for pushes elsewhere', as
   const { PushHook } = await import('./push-hook.ts');
   const hooksFolder = join(on.folder, 'x'.repeat(100), "it's a folder");
   await mkdir(hooksFolder, { recursive: true });
-  const hook = new PushHook({ hooksFolder, log: on.deps.log, onPush: () => Promise.resolve(['heard']) });
+  const hook = new PushHook({
+    hooksFolder,
+    missed: { folder: on.folder },
+    log: on.deps.log,
+    onPush: () => Promise.resolve(['heard']),
+  });
   await hook.start();
   const path = await hook.during({ projectId: 'p', userId: 'u' }, (env) => Promise.resolve(env.ORKESTR_PUSH_SOCKET));
   assert.ok(Buffer.byteLength(path ?? '') < 100);

@@ -1,16 +1,19 @@
 /** The hub's own git remote: smart HTTP (gitprotocol-http(5)) in front of git http-backend, with tokens and a size limit. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RETRY_AFTER } from '../api/problem.ts';
 import { roomBesideHub } from '../backup/disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
 import { type SeatLimits, Seats } from '../seats.ts';
+import { storeTrouble } from '../store/database.ts';
 import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
 import { Commands } from './commands.ts';
-import { type Push, PushHook } from './push-hook.ts';
-import { deployPush } from './push.ts';
+import { MissedPushes } from './missed-pushes.ts';
+import { PushHook } from './push-hook.ts';
+import { deployMissed, deployPush, type Push } from './push.ts';
 import type { Repositories } from './repositories.ts';
 import { type GitRequest, readGitRequest } from './request.ts';
 import { Room, type Share } from './room.ts';
@@ -40,8 +43,14 @@ export function makeGitRemotes(
   { sizeLimit = PROJECT_SIZE_LIMIT, turnMs = TURN_MS, seats: limits = SEATS }: RemoteLimits = {},
 ): GitRemotes {
   const { repositories, log } = deps;
+  const missed = new MissedPushes(
+    join(repositories.hooksFolder, 'missed'),
+    (push, updates) => deployMissed(deps, push, updates),
+    log,
+  );
   const hook = new PushHook({
     hooksFolder: repositories.hooksFolder,
+    missed,
     log,
     onPush: (push, updates) => deployPush(deps, push, updates),
   });
@@ -126,10 +135,12 @@ export function makeGitRemotes(
     async start() {
       await repositories.prepare();
       await hook.start();
+      await missed.start();
       for (const projectId of await listStrayRepositories(deps.db)) await clearAway(projectId);
     },
     async stop() {
       for (const response of running.keys()) response.destroy();
+      missed.stop();
       await hook.stop();
     },
     async createRepository(projectId) {
@@ -196,7 +207,8 @@ function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Acce
 }
 
 /** Plain text: git shows it to its user as `remote: ...`. */
-function refuse({ log }: CoreDeps, response: ServerResponse, error: unknown): void {
+function refuse({ log }: CoreDeps, response: ServerResponse, cause: unknown): void {
+  const error = storeTrouble(cause) ?? cause;
   const known = error instanceof OrkestrError && error.code !== 'ORK_INTERNAL' ? error : undefined;
   if (known === undefined) log.error({ err: error }, 'a git request failed');
   if (response.headersSent || response.destroyed) {

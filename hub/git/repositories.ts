@@ -65,6 +65,12 @@ export class Repositories {
     throw branchUnknown(branch, branches.stdout);
   }
 
+  /** Whether a ref, named in full, is at that commit now. */
+  async hasAt(projectId: string, reference: string, commit: string): Promise<boolean> {
+    const found = await this.#in(projectId, ['rev-parse', '--verify', '--quiet', reference]);
+    return found.ok && found.stdout.trim() === commit;
+  }
+
   async hasCommit(projectId: string, commit: string): Promise<boolean> {
     return (await this.#in(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
   }

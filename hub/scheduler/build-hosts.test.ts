@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import { Settings, type Job } from '../../protocol/job.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import type { StepName, StepOutputs } from '../../protocol/steps.ts';
@@ -252,6 +253,22 @@ test('a host that builds and is lost fails the deployment; when it comes back an
   await tell(back, job, 'built');
   assert.equal(await statusOf(on, id), 'failed');
   assert.deepEqual(serving.jobs, []);
+});
+
+test('a host is not removed while it builds for another one, and is once that has ended', async (t) => {
+  const { on, builder } = await hub(t);
+  await on.connect();
+  const building = await builder.connect();
+  const id = await create(on);
+  const job = await building.job();
+  const refused = await on.api('DELETE', `/hosts/${builder.id}`);
+  assert.equal(refused.status, 409);
+  assert.match(((await refused.json()) as { detail: string }).detail, new RegExp(`builds a deployment .*${id}`));
+  const { deploymentId, generation } = job;
+  const error: ErrorReport = { code: 'ORK_CANCELLED', message: 'It was cancelled.', evidence: [] };
+  await building.report({ kind: 'deployment', deploymentId, generation, status: 'cancelled', at: AT, error });
+  await until(async () => (await statusOf(on, id)) === 'cancelled');
+  assert.equal((await on.api('DELETE', `/hosts/${builder.id}`)).status, 204);
 });
 
 test('a rollback goes to the host that serves alone, with the image of its release and the word not to build', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sql } from 'kysely';
 import { AT, COMMIT, hub, startTestHub, until } from '../agents/test-hub.ts';
 import type { TestHub } from '../agents/test-hub.ts';
 import { changeVariables } from '../store/variables.ts';
@@ -18,6 +19,20 @@ test('a deployment for an offline host waits, says so, and goes out when the hos
   assert.equal(job.deploymentId, id);
   assert.equal(job.generation, 1);
   assert.equal(job.hostId, on.hostId);
+});
+
+test('what cannot have its turn now, as the store takes nothing, is there all the same and has it later', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const { db, scheduler } = on.deps;
+  await sql`create trigger full before update of sent_at on deployment begin select raise(abort, 'full'); end`.execute(
+    db,
+  );
+  const id = await create(on);
+  assert.equal((await find(on, id)).sent_at, null);
+  await sql`drop trigger full`.execute(db);
+  await scheduler.sweep();
+  assert.equal((await agent.job()).deploymentId, id);
 });
 
 test('of the pushes that wait only the newest stays, manual ones stay all, and the order is that of creation', async (t) => {

@@ -42,7 +42,7 @@ interface TakenTurn {
   readonly impossible?: { readonly id: string; readonly error: OrkestrError };
 }
 
-/** How often leases, and what must still go from its host, are looked at, ms. */
+/** How often leases, what waits for its turn, and what must still go from its host are looked at, ms. */
 const SWEEP_MS = 15_000;
 
 export function makeScheduler(
@@ -148,7 +148,8 @@ export function makeScheduler(
     });
     news.tell(id);
     forgetting.begin(request.environmentId);
-    await settle(request.environmentId);
+    // It is stored, whatever becomes of its turn now; the next look at what waits gives it another one.
+    await settleAll([request.environmentId]);
     return id;
   }
 
@@ -236,6 +237,7 @@ export function makeScheduler(
       }
       await settleAll([deployment.environment_id]);
     }
+    await settleAll(await listWaitingEnvironments(db));
     await dispatch.dueRemovals();
     // A host that could not store them has nothing to try again.
     await edgeOrders.send({});

@@ -6,6 +6,7 @@ import { keepCopy } from '../../protocol/service/database-copy.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import type { Database } from './schema.ts';
+import { rememberStatements } from './statements.ts';
 
 /** The store, or one transaction on it: every function of store/ takes either. */
 export type Db = Kysely<Database>;
@@ -46,7 +47,7 @@ export async function openDatabase(path: string, migrations = MIGRATIONS): Promi
       database: {
         // A transaction that reads first and writes later cannot wait for another process's write, only fail; one
         // that takes the write lock at once waits for busy_timeout.
-        prepare: (sql) => sqlite.prepare(sql === 'begin' ? 'begin immediate' : sql),
+        prepare: rememberStatements((sql) => sqlite.prepare(sql === 'begin' ? 'begin immediate' : sql)),
         close: () => sqlite.close(),
       },
     }),
@@ -81,6 +82,17 @@ export function isReferenceViolation(error: unknown): boolean {
   // RESTRICT speaks as a trigger in SQLite
   const code = (error as { code?: unknown } | null)?.code;
   return code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
+}
+
+/** What is wrong with the machine when something of the hub cannot be stored, in words for people; undefined when that is not why. */
+export function storeTrouble(cause: unknown): OrkestrError | undefined {
+  if (isDiskFull(cause)) {
+    return new OrkestrError('ORK_DISK_FULL', 'The disk of the hub is full: nothing was stored.', { cause });
+  }
+  if (!String((cause as { code?: unknown } | null)?.code).startsWith('SQLITE_BUSY')) return undefined;
+  return new OrkestrError('ORK_HUB_BUSY', 'Another program holds the database of the hub: nothing was stored.', {
+    cause,
+  });
 }
 
 const migratorOf = (db: Db, migrations: typeof MIGRATIONS): Migrator =>

@@ -55,13 +55,20 @@ export async function forgetSome(db: Db, environmentId: string, kept: number): P
     if (table === 'step') continue; // a few short rows without their outputs
     if ((await deleteSome(db, table, [old.id], rows)) === rows) return true;
   }
-  await db.updateTable('step').set({ output: null }).where('deployment_id', '=', old.id).execute();
+  await forgetOutputs(db, old.id);
   await db
     .updateTable('deployment')
     .set({ details_kept: 0, log_bytes: 0, env: null, build_secrets: null })
     .where('id', '=', old.id)
     .execute();
   return true;
+}
+
+/** Written anew: rows that only got shorter would leave their pages half empty for ever. */
+async function forgetOutputs(db: Db, deploymentId: string): Promise<void> {
+  const steps = await db.deleteFrom('step').where('deployment_id', '=', deploymentId).returningAll().execute();
+  const without = steps.map((step) => ({ ...step, output: null }));
+  if (without.length > 0) await db.insertInto('step').values(without).execute();
 }
 
 /**

@@ -88,7 +88,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     }
     await context.hub().delete(await pathOf(context, options, slug));
     output.object({ deleted: slug });
-    output.line(`Deleted ${slug}.`);
+    output.line(`Deleted ${slug}. Its host takes the app off now, or when it is back.`);
   });
 };
 

@@ -88,7 +88,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     }
     await context.hub().delete(apiPath('projects', String(name)));
     output.object({ deleted: name });
-    output.line(`Deleted ${name}.`);
+    output.line(`Deleted ${name}. Its hosts take the apps off now, or when they are back.`);
   });
 };
 
