@@ -184,7 +184,7 @@ function dechunkedBytes(answer: Buffer): Buffer {
 }
 
 test('a handshake that takes its time over SIGTERM ends, and the request behind it is answered', async (t) => {
-  const { edge, port, cert } = await startTls(t);
+  const { edge, port, cert } = await startTls(t, { timeouts: { closeMs: 2000, shutdownMs: 20_000 } });
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
   // A long way: what the edge says arrives later.
