@@ -229,8 +229,13 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     // An answer to half a request: the rest of it would be taken for the next one.
     if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
     this.#out = head.bytes;
-    this.#outStart = compactResponseHead(head, this.#close ? CONNECTION_CLOSE : null);
+    this.#outStart = compactResponseHead(head, this.#ownLines(head));
     this.#outEnd = head.end;
+  }
+
+  #ownLines(head: ResponseHead): Buffer | null {
+    if (!head.hasDate) return this.#shared.date.bytes(this.#close);
+    return this.#close ? CONNECTION_CLOSE : null;
   }
 
   body(buffer: Buffer, start: number, end: number): boolean {
@@ -408,7 +413,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   #answer(answer: Answer, outcome: Outcome): void {
     this.status = answer.status;
-    const bytes = answerBytes(answer, this.#close, this.method === 'HEAD');
+    const bytes = answerBytes(answer, this.#shared.date.text, this.#close, this.method === 'HEAD');
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
     this.#say(bytes);
     this.#ended(outcome);
