@@ -1,5 +1,7 @@
 /** The time of an answer, for apps that do not say it (RFC 9110 section 6.6.1): made once a second. */
 import type { Clock } from '../clock.ts';
+import type { ResponseHead } from './response-head.ts';
+import { CONNECTION_CLOSE } from './rewrite.ts';
 
 export class DateLine {
   readonly #clock: Clock;
@@ -19,8 +21,9 @@ export class DateLine {
     return this.#text;
   }
 
-  /** @param isLast of the connection, which is said too */
-  bytes(isLast: boolean): Buffer {
+  /** Our lines in the head of an app's answer; null: none. @param isLast of the connection, which is said too */
+  linesFor({ hasDate }: Pick<ResponseHead, 'hasDate'>, isLast: boolean): Buffer | null {
+    if (hasDate) return isLast ? CONNECTION_CLOSE : null;
     this.#look();
     return isLast ? this.#lastLine : this.#line;
   }
@@ -32,6 +35,6 @@ export class DateLine {
     this.#second = second;
     this.#text = now.toUTCString();
     this.#line = Buffer.from(`Date: ${this.#text}\r\n`, 'latin1');
-    this.#lastLine = Buffer.from(`Date: ${this.#text}\r\nConnection: close\r\n`, 'latin1');
+    this.#lastLine = Buffer.concat([this.#line, CONNECTION_CLOSE]);
   }
 }

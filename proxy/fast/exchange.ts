@@ -29,7 +29,7 @@ import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
 import { RequestBody } from './request-body.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
-import { compactResponseHead, CONNECTION_CLOSE, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
+import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
 import type { Tunnel, Wire } from './tunnel.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -229,13 +229,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     // An answer to half a request: the rest of it would be taken for the next one.
     if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
     this.#out = head.bytes;
-    this.#outStart = compactResponseHead(head, this.#ownLines(head));
+    this.#outStart = compactResponseHead(head, this.#shared.date.linesFor(head, this.#close));
     this.#outEnd = head.end;
-  }
-
-  #ownLines(head: ResponseHead): Buffer | null {
-    if (!head.hasDate) return this.#shared.date.bytes(this.#close);
-    return this.#close ? CONNECTION_CLOSE : null;
   }
 
   body(buffer: Buffer, start: number, end: number): boolean {
