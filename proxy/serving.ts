@@ -41,7 +41,7 @@ export function makeServing(
 ): Serving {
   const { limits, timeouts, accessLog, workers } = settings;
   const observer = new EdgeObserver({ accessLog, accessLogFd: STDOUT }, clock);
-  const rates = new ClientRates();
+  const rates = new ClientRates(workers > 1);
   const compile = makeCompiler(timeouts, {
     clock,
     hasCertificate: terminator && ((host) => terminator.covers(host)),
@@ -49,7 +49,6 @@ export function makeServing(
     httpsPort: settings.httpsPort,
     rates,
     passwords: new PasswordCheck(clock),
-    shareOf: workers,
   });
   const plane = new Plane(clock, observer, compile);
   observer.register(() => planeFamilies(plane.counts()));
@@ -63,7 +62,7 @@ export function makeServing(
   observer.register(edge.collect);
   return {
     plane,
-    planes: localPlanes({ plane, rates, snapshot: () => observer.snapshot(), terminator }),
+    planes: localPlanes({ plane, rates, clock, snapshot: () => observer.snapshot(), terminator }),
     listen: ({ kind, handle }) => edge.listen(handle, kind),
     close: async (shutdownMs) => {
       await edge.close(shutdownMs);

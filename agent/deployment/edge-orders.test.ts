@@ -136,6 +136,8 @@ test('what serves is remembered with its new settings, and goes on to speak what
   const entry = journal.live(IDS.environment)?.entry;
   assert.deepEqual(entry?.edge, { ...edge, maintenance: true });
   assert.deepEqual(entry?.targets, targets);
+  journal.accept(deployJob({ generation: 4, edgeRevision: 3 }));
+  assert.equal(journal.live(IDS.environment)?.entry.edge.maintenance, false, 'a job brings newer ones');
 });
 
 test('a deployment flips to the newest settings that came, by itself or without it', async (t) => {

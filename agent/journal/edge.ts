@@ -1,6 +1,5 @@
 /** The newest edge settings of each environment in the journal. */
 import { EdgeSettings } from '../../protocol/edge.ts';
-import type { EdgeOrder } from '../../protocol/edge-order.ts';
 import { edgePartOf, keepingProtocol } from '../../protocol/edge-order.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
@@ -32,11 +31,11 @@ export function forgetEdge(database: Database, environmentId: string): void {
 /** A job brings settings too. A hub that does not number them sends no others: what was heard before counts no more. */
 export function takeEdgeOfJob(database: Database, { environment, edgeRevision, settings }: ReleaseJob): void {
   if (edgeRevision === undefined) forgetEdge(database, environment.id);
-  else putEdge(database, { environmentId: environment.id, revision: edgeRevision, ...edgePartOf(settings) });
+  else takeEdge(database, { environmentId: environment.id, revision: edgeRevision, ...edgePartOf(settings) });
 }
 
-/** Settings that came by themselves, unless newer ones are known: what serves is to have them from now on. */
-export function takeEdgeOrder(database: Database, { environmentId, revision, routes, edge }: EdgeOrder): void {
+/** Settings of an order or a job, unless newer ones are known: what serves is to have them from now on. */
+export function takeEdge(database: Database, { environmentId, revision, routes, edge }: EdgeRecord): void {
   database.transaction(() => {
     if (!putEdge(database, { environmentId, revision, routes, edge })) return;
     const row = database

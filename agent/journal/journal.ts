@@ -19,7 +19,7 @@ import type {
 } from '../deployment/records.ts';
 import type { Database } from './database.ts';
 import { JOURNAL_FILE, openDatabase } from './database.ts';
-import { findEdge, forgetEdge, takeEdgeOfJob, takeEdgeOrder } from './edge.ts';
+import { findEdge, forgetEdge, takeEdgeOfJob, takeEdge } from './edge.ts';
 import { DEFAULT_OUTBOX_LIMITS, makeOutbox } from './outbox.ts';
 import type { Outbox, OutboxLimits } from './outbox.ts';
 import { jobFromRow, liveFromRow, stepFromRow, stepReport } from './rows.ts';
@@ -69,7 +69,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     ...deployments(database, options.sealer, outbox),
     ...intake(database, options.sealer, outbox),
     ...liveTargets(database),
-    takeEdge: (order) => takeEdgeOrder(database, order),
+    takeEdge: (order) => takeEdge(database, order),
     deployments: (limit) =>
       database.prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?').all(limit).map(jobFromRow),
     prune: (keep) => prune(database, outbox, keep),

@@ -4,8 +4,10 @@ import { fieldLines } from '../field-lines.ts';
 import type { Answer } from '../policy/policy.ts';
 
 /** @param isHead the body is left out, and its length said */
-export function answerBytes({ status, headers, body }: Answer, close: boolean, isHead: boolean): Buffer {
+export function answerBytes({ status, headers, body }: Answer, date: string, close: boolean, isHead: boolean): Buffer {
   const fields = [
+    'Date',
+    date,
     ...headers,
     'Content-Length',
     String(Buffer.byteLength(body)),

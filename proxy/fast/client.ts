@@ -12,6 +12,7 @@ import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
+import type { DateLine } from './date-line.ts';
 import type { RequestHead } from './head.ts';
 import { Outlet } from './outlet.ts';
 import type { Pools } from './pool.ts';
@@ -29,6 +30,7 @@ export interface Shared {
   readonly pools: Pools;
   readonly head: RequestHead;
   readonly ids: RequestIds;
+  readonly date: DateLine;
   /** Peers that are believed when they say for whom they ask. */
   readonly trusted: AddressRanges;
   /** True while the proxy drains: each answer that begins now is the last one of its connection, and says so. */

@@ -8,6 +8,7 @@ import type { GeneralServer } from '../general/server.ts';
 import { unreadRequest } from '../observe/unread.ts';
 import { CLIENT_TIMEOUT, rawPage } from '../pages.ts';
 import { ClientConnection } from './client.ts';
+import { DateLine } from './date-line.ts';
 import type { Shared } from './client.ts';
 import type { HandedOver } from './handed-over.ts';
 import { RequestHead } from './head.ts';
@@ -26,6 +27,7 @@ export class FastEngine implements Shared {
   readonly pools: Pools;
   readonly head = new RequestHead();
   readonly ids = new RequestIds();
+  readonly date: DateLine;
   closing = false;
   closesIdle = false;
   readonly #general: GeneralServer;
@@ -39,6 +41,7 @@ export class FastEngine implements Shared {
 
   constructor(context: Context, trusted: AddressRanges, general: GeneralServer, pools: Pools) {
     this.context = context;
+    this.date = new DateLine(context.clock);
     this.trusted = trusted;
     this.pools = pools;
     this.#general = general;

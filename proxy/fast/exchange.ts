@@ -31,7 +31,7 @@ import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
 import { RequestBody } from './request-body.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
-import { compactResponseHead, CONNECTION_CLOSE, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
+import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
 import type { Tunnel, Wire } from './tunnel.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -221,7 +221,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     // An answer to half a request: the rest of it would be taken for the next one.
     if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
     this.#out = head.bytes;
-    this.#outStart = compactResponseHead(head, this.#close ? CONNECTION_CLOSE : null);
+    this.#outStart = compactResponseHead(head, this.#shared.date.linesFor(head, this.#close));
     this.#outEnd = head.end;
   }
 
@@ -401,7 +401,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   #answer(answer: Answer, outcome: Outcome): void {
     this.status = answer.status;
-    const bytes = answerBytes(answer, this.#close, this.method === 'HEAD');
+    const bytes = answerBytes(answer, this.#shared.date.text, this.#close, this.method === 'HEAD');
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
     this.#say(bytes);
     this.#ended(outcome);

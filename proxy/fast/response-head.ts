@@ -15,6 +15,7 @@ const CONTENT_TYPE = ascii('content-type');
 const TRANSFER_ENCODING = ascii('transfer-encoding');
 const KEEP_ALIVE = ascii('keep-alive');
 const TRAILER = ascii('trailer');
+const DATE = ascii('date');
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -56,6 +57,8 @@ export class ResponseHead {
   isEventStream = false;
   /** Trailers are announced. */
   hasTrailers = false;
+  /** It says when it was made. */
+  hasDate = false;
   #lengths = 0;
   #codings = 0;
   /** What Content-Length says, whether it counts or not. */
@@ -119,6 +122,7 @@ export class ResponseHead {
     this.keepAliveMs = 0;
     this.isEventStream = false;
     this.hasTrailers = false;
+    this.hasDate = false;
     this.#lengths = 0;
     this.#codings = 0;
     this.#declared = 0;
@@ -144,7 +148,8 @@ export class ResponseHead {
     if (isText(bytes, name, nameEnd, KEEP_ALIVE)) return this.#keepAlive(bytes, index, start, end);
     if (isText(bytes, name, nameEnd, CONTENT_TYPE)) {
       this.isEventStream = end - start >= EVENT_STREAM.length && startsWithText(bytes, start, EVENT_STREAM);
-    } else if (isText(bytes, name, nameEnd, TRAILER)) this.hasTrailers = true;
+    } else if (isText(bytes, name, nameEnd, DATE)) this.hasDate = true;
+    else if (isText(bytes, name, nameEnd, TRAILER)) this.hasTrailers = true;
     else for (const text of DROPPED) if (isText(bytes, name, nameEnd, text)) this.#cut(index);
     return true;
   }

@@ -4,6 +4,7 @@
  */
 import { isTooSlow } from '../body-rate.ts';
 import type { CallFailure, CallSink } from '../fast/call.ts';
+import type { DateLine } from '../fast/date-line.ts';
 import type { ResponseHead } from '../fast/response-head.ts';
 import type { Context } from '../context.ts';
 import { RequestRecord } from '../observe/request-record.ts';
@@ -32,6 +33,7 @@ export interface Carrier {
   readonly context: Context;
   /** For heads and trailers that are put together. */
   readonly block: FieldBlock;
+  readonly date: DateLine;
   /** Asks the target. */
   ask(exchange: Exchange, target: Target): Leg;
   idOf(exchange: Exchange): string;
@@ -117,6 +119,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
       block.add((headers[index] as string).toLowerCase(), headers[index + 1] as string);
     }
     this.client.linger();
+    block.add('date', this.#carrier.date.text);
     this.client.respond(block.add('content-length', String(bytes.length)));
     if (!isEmpty) this.client.write(bytes, 0, bytes.length);
     this.client.end();
@@ -188,6 +191,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   head(head: ResponseHead): void {
     if (this.#phase !== 'asking') return;
     addPassed(this.#carrier.block.begin(head.status), head);
+    if (!head.hasDate) this.#carrier.block.add('date', this.#carrier.date.text);
     this.#begin(head.status, head.isEventStream);
   }
 
@@ -197,6 +201,9 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     const type = fields.findIndex((text, index) => index % 2 === 0 && text === 'content-type');
     const isEventStream = type >= 0 && fields[type + 1]?.startsWith('text/event-stream') === true;
     this.#carrier.block.begin(status).addAll(fields);
+    if (!fields.some((text, index) => index % 2 === 0 && text === 'date')) {
+      this.#carrier.block.add('date', this.#carrier.date.text);
+    }
     this.#begin(status, isEventStream);
   }
 

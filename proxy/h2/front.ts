@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
+import { DateLine } from '../fast/date-line.ts';
 import { RequestIds } from '../fast/request-ids.ts';
 import { plainAddress } from '../../protocol/client-network.ts';
 import { SharedReads } from '../listen/reads.ts';
@@ -47,6 +48,7 @@ export class Http2Front {
       general,
       engine,
       ids: new RequestIds(),
+      date: new DateLine(clock),
       tools: { clock, outputs: new Outputs(), fields, block: new FieldBlock(), maxListBytes },
     };
   }

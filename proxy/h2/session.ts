@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
 import type { Calls } from '../fast/call.ts';
+import type { DateLine } from '../fast/date-line.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
 import { givenRequestId } from '../general/headers.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
@@ -44,6 +45,7 @@ export interface Shared {
   /** `http-proxy`: the general one has every request. */
   readonly engine: Config['engine'];
   readonly ids: RequestIds;
+  readonly date: DateLine;
   readonly tools: Tools;
 }
 
@@ -96,6 +98,10 @@ export class ClientSession implements Carrier, Handler {
   /** As {@link Http2Connection.read}. */
   read(bytes: Buffer, start: number, end: number): boolean {
     return this.#connection.read(bytes, start, end);
+  }
+
+  get date(): DateLine {
+    return this.#shared.date;
   }
 
   get block(): FieldBlock {

@@ -1,4 +1,5 @@
 /** The listeners of a process: connections in, each given to the engine that reads it. */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -25,15 +26,15 @@ export type ListenerKind = 'http' | 'https';
 
 type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
-/** How often it is looked whether the newest connections have asked yet, ms. */
-const NEWCOMER_LOOK_MS = 5;
+/** How often it is looked whether the newest connections have asked yet, and the others have gone, ms. */
+const LOOK_MS = 5;
 /**
  * Connections that may wait to be accepted; the kernel takes less where net.core.somaxconn says so. Node's own 511 are full
  * after half a second of an attack's thousand a second, and who does not fit comes again a second later.
  */
 const BACKLOG = 4096;
-/** How long a TLS handshake and the request behind it take at most, ms; who is slower asks again. */
-const HANDSHAKE_MS = 250;
+/** How long clients that are between two requests get to hear with an answer that it is their connection's last, ms. */
+const NOTICE_MS = 500;
 
 export class Edge {
   readonly #context: Context;
@@ -54,8 +55,13 @@ export class Edge {
   #closed: Promise<void> | null = null;
   #isPatient = false;
   #isLeaving = false;
+  /** Monotonic, ms: since when each answer is the last of its connection. */
+  #leavingSince = 0;
+  #noticeMs = NOTICE_MS;
   /** Clients that a sender in front has named, by the sender's end of their connection, while TLS begins on it. */
   readonly #named = new Map<string, string>();
+  /** Connections on which TLS begins, by the other end. */
+  readonly #shaking = new Set<string>();
 
   /** @param terminator null: there is no TLS to listen for */
   constructor(context: Context, settings: EdgeSettings, terminator: StaticTerminator | null) {
@@ -106,8 +112,8 @@ export class Edge {
    * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish and cuts what is left after
    * that long. A second call sets another deadline for the same end.
    *
-   * A request may be on its way while its connection is closed, and is lost with it. So where there is time, as when a
-   * successor serves, a connection between two requests is left until its idle limit, and its next answer is its last.
+   * A request may be on its way while its connection is closed, and is lost with it. So a connection between two requests
+   * is left for a moment, and where there is time, as when a successor serves, until its idle limit; its next answer is its last.
    */
   async close(shutdownMs: number = this.#context.timeouts.shutdownMs): Promise<void> {
     const { timeouts, plane } = this.#context;
@@ -117,8 +123,9 @@ export class Edge {
     };
     this.#deadlines = [setTimeout(() => plane.cut(), shutdownMs), setTimeout(destroy, shutdownMs + timeouts.closeMs)];
     this.#isPatient = shutdownMs > timeouts.clientIdleMs;
+    this.#noticeMs = Math.min(NOTICE_MS, shutdownMs);
     this.#closed ??= this.#drain();
-    this.#closeIdle();
+    void this.#closeIdle();
     await this.#closed;
     for (const timer of this.#deadlines) clearTimeout(timer);
   }
@@ -128,17 +135,24 @@ export class Edge {
     for (const server of this.#listeners) server.close();
     await this.#newcomers();
     this.#isLeaving = true;
+    this.#leavingSince = this.#context.clock.monotonic();
     this.#general.leave();
     const others = Promise.all([this.#fast.close(), this.#http2.close()]);
-    this.#closeIdle();
+    await this.#closeIdle();
     // The general engine last: the others hand over to it.
     await others;
     await this.#general.close();
     this.#detachTls();
   }
 
-  #closeIdle(): void {
+  /** After the notice; what has come by then is read first, which on a machine without time for us may be much. */
+  async #closeIdle(): Promise<void> {
+    const { clock } = this.#context;
     if (!this.#isLeaving || this.#isPatient) return;
+    while (this.#open.size > 0 && clock.monotonic() - this.#leavingSince < this.#noticeMs) await sleep(LOOK_MS);
+    // The loop looks for what can be read between a timer and this.
+    await nextTurn();
+    if (this.#isPatient) return;
     for (const engine of [this.#general, this.#fast]) engine.closeIdle();
   }
 
@@ -182,12 +196,9 @@ export class Edge {
     const { clock, timeouts } = this.#context;
     const startedAt = clock.monotonic();
     const isNew = ([socket, since]: readonly [Socket, number]): boolean =>
-      // With TLS the first bytes are no request yet.
-      since > startedAt - timeouts.closeMs &&
-      (socket.bytesRead === 0 || (this.#tls !== null && clock.monotonic() - since < HANDSHAKE_MS));
-    while (clock.monotonic() - startedAt < timeouts.closeMs && [...this.#open].some(isNew)) {
-      await new Promise((resolve) => setTimeout(resolve, NEWCOMER_LOOK_MS));
-    }
+      // With TLS the first bytes are no request yet; that follows within the notice.
+      since > startedAt - timeouts.closeMs && (socket.bytesRead === 0 || this.#shaking.has(endOf(socket)));
+    while (clock.monotonic() - startedAt < timeouts.closeMs && [...this.#open].some(isNew)) await sleep(LOOK_MS);
   }
 
   /** @param client who the sender in front says it is; null: the socket's own peer */
@@ -197,14 +208,17 @@ export class Edge {
       return;
     }
     const end = endOf(socket);
-    if (client !== null) {
-      this.#named.set(end, client);
-      socket.once('close', () => this.#named.delete(end));
-    }
+    if (client !== null) this.#named.set(end, client);
+    this.#shaking.add(end);
+    socket.once('close', () => {
+      this.#named.delete(end);
+      this.#shaking.delete(end);
+    });
     this.#tls?.emit('connection', socket);
   }
 
   #secured(socket: TLSSocket): void {
+    this.#shaking.delete(endOf(socket));
     const address = this.#named.get(endOf(socket)) ?? plainAddress(socket.remoteAddress ?? '');
     const trusted = this.#trusted.has(address) ? this.#trusted : null;
     if (socket.alpnProtocol === 'h2') this.#http2.accept(socket, { address, secure: true, trusted });

@@ -57,7 +57,7 @@ function remotePlane() {
   const { ours, theirs, cut } = pipe();
   servePlanes(
     theirs,
-    localPlanes({ plane, rates: new ClientRates(), snapshot: () => ({ families: [] }), terminator: null }),
+    localPlanes({ plane, rates: new ClientRates(), clock, snapshot: () => ({ families: [] }), terminator: null }),
   );
   const hangs: string[] = [];
   const remote = new RemotePlanes(ours, (call) => hangs.push(call));

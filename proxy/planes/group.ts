@@ -6,12 +6,17 @@ import type { DrainAnswer, FlipAnswer, HoldAnswer, HoldRequest, UpstreamEntry } 
 import type { Logger } from '../../protocol/service/logger.ts';
 import { DrainMetrics } from '../observe/drain-metrics.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
+import type { Taken } from '../policy/client-rates.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import { sumCounts } from '../upstream/counts.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
 import type { TallyListener } from '../upstream/tally.ts';
+import { RateExchange } from './rate-exchange.ts';
 import { Departed } from './departed.ts';
 import type { LastWords, Planes } from './planes.ts';
+
+/** How long a client that asks several planes at once is counted by each for itself, ms: twice this at most. */
+const EXCHANGE_MS = 100;
 
 interface OpenWatch {
   readonly upstreamId: string;
@@ -22,6 +27,8 @@ interface OpenWatch {
 
 export class PlaneGroup implements Planes {
   readonly #members = new Set<Planes>();
+  /** Of those the ones that this process has begun. */
+  readonly #joined = new Set<Planes>();
   readonly #entries = new Map<string, UpstreamEntry>();
   readonly #holds = new Map<string, HoldRequest>();
   readonly #watches = new Set<OpenWatch>();
@@ -31,11 +38,14 @@ export class PlaneGroup implements Planes {
   readonly #log: Logger;
   #lost = false;
   #tls: TerminatorChange = {};
+  readonly #rates = new RateExchange();
+  #isExchanging = false;
 
   /** @param shares of a bound that counts for all planes together, each gets one part of so many */
   constructor(shares: number, log: Logger) {
     this.#shares = shares;
     this.#log = log;
+    if (shares > 1) setInterval(() => void this.#exchangeRates(), EXCHANGE_MS).unref();
   }
 
   get holds(): readonly HoldRequest[] {
@@ -47,6 +57,7 @@ export class PlaneGroup implements Planes {
     for (const entry of this.#entries.values()) this.#tell(member.put(this.#shareOf(entry)));
     for (const hold of this.#holds.values()) this.#tell(member.hold(this.#shareOfHold(hold)));
     if (this.#lost) this.#tell(member.lose(true));
+    this.#joined.add(member);
     this.adopt(member);
   }
 
@@ -60,6 +71,7 @@ export class PlaneGroup implements Planes {
   /** It has gone; what it had counted stays. */
   leave(member: Planes): void {
     this.#members.delete(member);
+    this.#joined.delete(member);
     this.#departed.left(member, this.#entries);
     for (const { stops } of this.#watches) stops.delete(member);
   }
@@ -150,6 +162,11 @@ export class PlaneGroup implements Planes {
     return [...all.flat(), this.#departed.metrics, { families: this.#drains.collect() }];
   }
 
+  /** Asked of this process by its successor: what is left here is on its last answers. */
+  exchangeRates(): Promise<readonly Taken[]> {
+    return Promise.resolve([]);
+  }
+
   async lose(lost: boolean): Promise<void> {
     this.#lost = lost;
     await this.#all((member) => member.lose(lost));
@@ -158,6 +175,19 @@ export class PlaneGroup implements Planes {
   async secure(change: TerminatorChange): Promise<void> {
     this.#tls = { ...this.#tls, ...change };
     await this.#all((member) => member.secure(change));
+  }
+
+  /** No round before the one before it is over, and none where no environment has a rate. */
+  async #exchangeRates(): Promise<void> {
+    if (this.#isExchanging || ![...this.#entries.values()].some(({ edge }) => edge.ratePerClient)) return;
+    this.#isExchanging = true;
+    try {
+      await this.#rates.round([...this.#joined]);
+    } catch (error) {
+      this.#log.error({ err: error }, 'a worker tells nonsense of the rates of clients');
+    } finally {
+      this.#isExchanging = false;
+    }
   }
 
   #tell(told: Promise<unknown>): void {

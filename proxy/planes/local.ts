@@ -1,4 +1,5 @@
 /** The plane of this very process: every call is a direct one. */
+import type { Clock } from '../clock.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Plane } from '../plane.ts';
 import type { ClientRates } from '../policy/client-rates.ts';
@@ -8,13 +9,14 @@ import type { Planes } from './planes.ts';
 interface Parts {
   readonly plane: Plane;
   readonly rates: ClientRates;
+  readonly clock: Clock;
   /** Of this process's metrics. */
   readonly snapshot: () => MetricsSnapshot;
   /** Null: this process speaks no TLS. */
   readonly terminator: StaticTerminator | null;
 }
 
-export function localPlanes({ plane, rates, snapshot, terminator }: Parts): Planes {
+export function localPlanes({ plane, rates, clock, snapshot, terminator }: Parts): Planes {
   return {
     put: async (entry) => plane.put(entry),
     amend: async (entry) => plane.amend(entry),
@@ -29,6 +31,7 @@ export function localPlanes({ plane, rates, snapshot, terminator }: Parts): Plan
     counts: async (id) => plane.counts(id),
     metrics: async () => [snapshot()],
     secure: async (change) => terminator?.update(change),
+    exchangeRates: async (elsewhere) => rates.exchange(elsewhere, clock.monotonic()),
     lose: async (lost) => plane.lose(lost),
   };
 }

@@ -25,6 +25,8 @@ const Family = z.object({
   samples: z.array(z.object({ suffix: z.string(), labels: z.string(), value: z.number().nullable() })),
 });
 
+const TakenRates = z.object({ upstreamId: z.string(), clients: z.array(z.tuple([z.string(), z.number()])) });
+
 /** Calls, with what they are asked with and what they are answered with. */
 export const CALLS = {
   put: { asks: UpstreamEntry, answers: FlipAnswer.shape.previous },
@@ -36,6 +38,7 @@ export const CALLS = {
   watch: { asks: z.object({ upstreamId: z.string(), targetId: z.string() }), answers: z.null() },
   counts: { asks: z.object({ id: z.string().optional() }), answers: z.array(UpstreamCounts) },
   metrics: { asks: z.object({}), answers: z.array(z.object({ families: z.array(Family) })) },
+  exchangeRates: { asks: z.object({ elsewhere: z.array(TakenRates) }), answers: z.array(TakenRates) },
   secure: { asks: TerminatorChange, answers: z.null() },
   lose: { asks: z.object({ lost: z.boolean() }), answers: z.null() },
 } as const;

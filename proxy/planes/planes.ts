@@ -11,6 +11,7 @@ import type {
   UpstreamEntry,
 } from '../../protocol/proxy-admin.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
+import type { Taken } from '../policy/client-rates.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
 import type { TallyListener } from '../upstream/tally.ts';
@@ -42,6 +43,8 @@ export interface Planes {
   /** Of all upstreams in the table, in its order; or of that one, which may have left it. */
   counts(id?: string): Promise<UpstreamCounts[]>;
   metrics(): Promise<MetricsSnapshot[]>;
+  /** Counts what clients have asked of other planes. @returns what they have asked of this one since the last call */
+  exchangeRates(elsewhere: readonly Taken[]): Promise<readonly Taken[]>;
   /** Whether routes are missing since the saved table could not be read: an unknown host is then no fault of the visitor. */
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */

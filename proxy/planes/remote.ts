@@ -5,6 +5,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
+import type { Taken } from '../policy/client-rates.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 import type { Channel } from './channel.ts';
 import { CALLS, snapshotsOf, Up } from './messages.ts';
@@ -86,6 +87,10 @@ export class RemotePlanes implements Planes {
 
   async metrics(): Promise<MetricsSnapshot[]> {
     return snapshotsOf(await this.#call('metrics', {}, []));
+  }
+
+  exchangeRates(elsewhere: readonly Taken[]): Promise<readonly Taken[]> {
+    return this.#call('exchangeRates', { elsewhere } as Asks<'exchangeRates'>, []);
   }
 
   async lose(lost: boolean): Promise<void> {

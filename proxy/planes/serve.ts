@@ -71,6 +71,8 @@ const PERFORM: Performers = {
   watch: () => Promise.resolve(),
   counts: (planes, { id }) => planes.counts(id),
   metrics: (planes) => planes.metrics(),
+  exchangeRates: async (planes, { elsewhere }) =>
+    [...(await planes.exchangeRates(elsewhere))] as Answers<'exchangeRates'>,
   secure: (planes, change) => planes.secure(change),
   lose: (planes, { lost }) => planes.lose(lost),
 };

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import type { Taken } from './client-rates.ts';
 import { ClientRates, Clients } from './client-rates.ts';
 import { compilePolicy } from './compile.ts';
 import { asked, deps, edge, field, ROUTE, StillClock } from './test-asked.ts';
 
 /** A policy with a rate, and what it answers a client. */
-function limited(ratePerClient: object, shareOf = 1) {
+function limited(ratePerClient: object, isShared = false) {
   const clock = new StillClock();
-  const rates = new ClientRates();
+  const rates = new ClientRates(isShared);
   const settings = edge({ ratePerClient });
-  const parts = deps({ clock, rates, shareOf });
+  const parts = deps({ clock, rates });
   const policy = compilePolicy(ROUTE, settings, parts);
   const ask = (clientAddress = '198.51.100.7') => policy?.judge(asked({ clientAddress })) ?? null;
   const passed = (count: number, address?: string): number =>
@@ -51,12 +52,27 @@ test('a flip keeps the counts, and routes of one environment share them', () => 
   assert.equal(compilePolicy(ROUTE, settings, parts)?.judge(asked()), null);
 });
 
-test('several workers give their part of the rate, at least one request', () => {
-  const shared = limited({ requests: 100 }, 4);
-  assert.equal(shared.passed(100), 25);
-  shared.clock.ms += 400;
-  assert.equal(shared.passed(100), 10);
-  assert.equal(limited({ requests: 1, perSeconds: 60 }, 4).passed(100), 1);
+test('a client has its whole rate at one of several workers, and what it takes at another one is owed here', () => {
+  const [one, other] = [limited({ requests: 10 }, true), limited({ requests: 10 }, true)];
+  const told = (): readonly Taken[] => one.rates.exchange([], one.clock.ms);
+  assert.equal(one.passed(4), 4);
+  other.rates.exchange(told(), other.clock.ms);
+  assert.deepEqual(told(), [], 'told once');
+  assert.equal(other.passed(100), 6);
+  one.rates.exchange(other.rates.exchange([], 0), one.clock.ms);
+  assert.equal(one.passed(100), 0);
+  one.clock.ms += 300;
+  assert.equal(one.passed(100), 3);
+});
+
+test('of a crowd those are told of that took the most, and nothing of an environment that is not there', () => {
+  const { rates, passed } = limited({ requests: 10 }, true);
+  for (let index = 0; index < 2000; index += 1) passed(1, `10.0.${index >> 8}.${index & 255}`);
+  passed(3, '192.0.2.1');
+  const [taken] = rates.exchange([], 0);
+  assert.equal(taken?.clients.length, 1000);
+  assert.equal(taken.clients[0]?.[0], '192.0.2.1');
+  assert.deepEqual(rates.exchange([{ upstreamId: 'elsewhere', clients: [['192.0.2.1', 5]] }], 0), []);
 });
 
 test('over any time no client gets more than what was saved up and what the time gives', () => {

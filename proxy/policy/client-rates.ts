@@ -15,6 +15,8 @@ export interface Rate {
 const ROUNDING_MS = 0.001;
 /** Clients counted per environment: about 1.5 MB when full. */
 const MAX_CLIENTS = 10_000;
+/** Clients of an environment that other processes are told of at once: about 50 KB. */
+const MAX_TOLD = 1_000;
 /** When it is full, the one of so many old entries that owes least is forgotten. */
 const EVICTION_SAMPLE = 8;
 
@@ -22,9 +24,12 @@ export class Clients {
   /** Client → the time (monotonic, ms) at which all that it asked for will have been within its rate. */
   readonly #paidAt = new Map<string, number>();
   readonly #max: number;
+  /** What was taken since it was told last, ms by client; null: nobody is told. */
+  readonly #untold: Map<string, number> | null;
 
-  constructor(max: number = MAX_CLIENTS) {
+  constructor(max: number = MAX_CLIENTS, isShared = false) {
     this.#max = max;
+    this.#untold = isShared ? new Map() : null;
   }
 
   get size(): number {
@@ -39,10 +44,28 @@ export class Clients {
   take(client: string, rate: Rate, now: number): number {
     const waitMs = this.wait(client, rate, now);
     if (waitMs > 0) return waitMs;
+    this.#owe(client, rate.intervalMs, now);
+    this.#untold?.set(client, (this.#untold.get(client) ?? 0) + rate.intervalMs);
+    return 0;
+  }
+
+  /** What clients have taken elsewhere is owed here too. */
+  add(clients: Taken['clients'], now: number): void {
+    for (const [client, ms] of clients) this.#owe(client, ms, now);
+  }
+
+  /** What was taken since the last call, of those that took the most. */
+  news(): Taken['clients'] {
+    if (this.#untold === null || this.#untold.size === 0) return [];
+    const all = [...this.#untold];
+    this.#untold.clear();
+    return all.length <= MAX_TOLD ? all : all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOLD);
+  }
+
+  #owe(client: string, ms: number, now: number): void {
     const known = this.#paidAt.get(client);
     if (known === undefined && this.#paidAt.size >= this.#max) this.#evict();
-    this.#paidAt.set(client, Math.max(known ?? now, now) + rate.intervalMs);
-    return 0;
+    this.#paidAt.set(client, Math.max(known ?? now, now) + ms);
   }
 
   /** As {@link take}, without counting. */
@@ -68,16 +91,36 @@ export class Clients {
   }
 }
 
+/** What clients of an environment have asked for elsewhere, or here since it was told last. */
+export interface Taken {
+  readonly upstreamId: string;
+  /** Client → how long its rate gives for that much, ms. */
+  readonly clients: readonly (readonly [client: string, ms: number])[];
+}
+
 /** The clients of each environment. Flips keep them. */
 export class ClientRates {
   readonly #upstreams = new Map<string, Clients>();
+  readonly #isShared: boolean;
+
+  /** @param isShared other processes serve the same clients, and are told what these have asked for */
+  constructor(isShared = false) {
+    this.#isShared = isShared;
+  }
 
   of(upstreamId: string): Clients {
     const known = this.#upstreams.get(upstreamId);
     if (known) return known;
-    const clients = new Clients();
+    const clients = new Clients(MAX_CLIENTS, this.#isShared);
     this.#upstreams.set(upstreamId, clients);
     return clients;
+  }
+
+  /** Counts what was asked of other processes. @param now monotonic, ms @returns what was asked of this one since the last call */
+  exchange(elsewhere: readonly Taken[], now: number): Taken[] {
+    const taken = [...this.#upstreams].map(([upstreamId, clients]) => ({ upstreamId, clients: clients.news() }));
+    for (const { upstreamId, clients } of elsewhere) this.#upstreams.get(upstreamId)?.add(clients, now);
+    return taken.filter(({ clients }) => clients.length > 0);
   }
 
   /** For an upstream that has left the table. */

@@ -28,8 +28,6 @@ export interface PolicyDeps {
   readonly httpsPort: number;
   /** Kept over flips, one per process. */
   readonly rates: ClientRates;
-  /** Worker processes among which one client's connections are spread: each gives its part of a rate. */
-  readonly shareOf: number;
 }
 
 /** One concern: an answer in place of the app's, or null to go on. */

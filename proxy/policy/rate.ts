@@ -5,17 +5,16 @@ import { clientNetwork } from '../../protocol/client-network.ts';
 import type { Rate } from './client-rates.ts';
 import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
 
-type Deps = Pick<PolicyDeps, 'clock' | 'rates' | 'shareOf'>;
+type Deps = Pick<PolicyDeps, 'clock' | 'rates'>;
 
 export function makeRateCheck(
   { upstreamId }: Pick<PolicyRoute, 'upstreamId'>,
   { ratePerClient, errorPages }: EdgeSettings,
-  { clock, rates, shareOf }: Deps,
+  { clock, rates }: Deps,
 ): Check | null {
   if (!ratePerClient) return null;
   const { requests, perSeconds, burst } = ratePerClient;
-  const intervalMs = ((perSeconds * 1000) / requests) * shareOf;
-  const rate: Rate = { intervalMs, atOnce: Math.max(1, (requests + burst) / shareOf) };
+  const rate: Rate = { intervalMs: (perSeconds * 1000) / requests, atOnce: requests + burst };
   const clients = rates.of(upstreamId);
   return (asked) => {
     const waitMs = clients.take(clientNetwork(asked.clientAddress), rate, clock.monotonic());

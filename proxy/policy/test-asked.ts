@@ -42,7 +42,6 @@ export function deps(some: Partial<PolicyDeps> = {}): PolicyDeps {
     isOpenChallenge: null,
     httpsPort: 443,
     rates: new ClientRates(),
-    shareOf: 1,
     ...some,
   };
 }

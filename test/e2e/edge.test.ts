@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { request } from 'undici';
+import { Environment } from '../../hub/api/schemas.ts';
 import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
@@ -54,6 +55,27 @@ describe('settings of the edge', () => {
 
   test('limits hold', async () => {
     assert.equal((await ask('a.wild.localhost', '/', PASSWORD, 'x'.repeat(11))).status, 413);
+  });
+
+  test('maintenance and a new domain are active at once, without a deployment', async () => {
+    const path = '/projects/edge/environments/production';
+    const change = async (settings: object): Promise<void> => {
+      let environment = await stack.client.patch(path, { settings }, Environment);
+      for (let left = 100; environment.edge.state === 'sent' && left > 0; left -= 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        environment = await stack.client.get(path, Environment);
+      }
+      assert.deepEqual(environment.edge, { state: 'active', error: null });
+    };
+    const before = (await stack.deployments('edge')).length;
+    const kept = [{ host: '*.wild.localhost' }, { host: 'edge.localhost', pathPrefix: '/shop', stripPrefix: true }];
+    await change({ edge: { maintenance: true }, domains: [...kept, { host: 'new.localhost' }] });
+    assert.equal((await ask('new.localhost', '/', PASSWORD)).status, 503);
+    await change({ edge: { maintenance: null } });
+    assert.deepEqual(await ask('new.localhost', '/x', PASSWORD), { status: 200, body: '/x' });
+    await change({ domains: kept });
+    assert.equal((await ask('new.localhost', '/x', PASSWORD)).status, 404);
+    assert.equal((await stack.deployments('edge')).length, before);
   });
 
   test('`orkestr-agent routes` names the environment, and no hash of a password', async () => {

@@ -114,7 +114,6 @@ async function policies(): Promise<Record<string, number>> {
       isOpenChallenge: () => false,
       httpsPort: 443,
       rates: new ClientRates(),
-      shareOf: 1,
     };
     const policy = compilePolicy({ host: 'app.test', upstreamId: 'u' }, EdgeSettings.parse(some), deps);
     found[`judge, ${name}`] = await measure(500_000, (index) => void policy?.judge(asked[index % 64] as Asked));

@@ -62,7 +62,6 @@ export async function startServing(t: TestContext, settings: ServingSettings = {
     httpsPort: 443,
     rates: new ClientRates(),
     passwords: new PasswordCheck(clock),
-    shareOf: 1,
   });
   const plane = new Plane(clock, observer, compile);
   const context = {

@@ -145,3 +145,36 @@ testBoth('early hints are passed on before the response', async (t) => {
   wire.send(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${OK}`);
   await client.sees(/HTTP\/1.1 200 OK.*ok$/s);
 });
+
+testBoth('an answer has a Date: that of its app, or where it has none the time at which it came', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  wire.send(OK);
+  await client.sees(/ok$/);
+  const [, date = ''] = /^Date: (.+ GMT)\r$/m.exec(client.received) ?? [];
+  assert.ok(Math.abs(Date.parse(date) - Date.now()) < 60_000, client.received);
+  client.send(`GET /own ${HEAD}\r\n`);
+  await wire.sees('/own');
+  wire.send(OK.replace('\r\n', '\r\nDate: Tue, 01 Jan 2030 00:00:00 GMT\r\n'));
+  await client.sees(/ok.*Date: Tue, 01 Jan 2030 00:00:00 GMT.*ok$/s);
+  assert.equal(client.received.match(/^Date:/gm)?.length, 2);
+  const own = await edge.send('GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n');
+  await own.sees(/^HTTP\/1.1 404 .*\r\nDate: .+ GMT\r\n/s);
+});
+
+testBoth('a client of HTTP/1.0 has its connection closed behind the answer, unless it asks to keep it', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const plain = await edge.send('GET / HTTP/1.0\r\nHost: app.test\r\n\r\n');
+  await plain.sees(/^HTTP\/1.1 200 .*Connection: close.*ok$/is);
+  await plain.end();
+  const kept = await edge.send('GET / HTTP/1.0\r\nHost: app.test\r\nConnection: keep-alive\r\n\r\n');
+  await kept.sees(/Connection: keep-alive.*ok$/is);
+  kept.send('GET / HTTP/1.0\r\nHost: app.test\r\n\r\n');
+  await kept.sees(/ok.*Connection: close.*ok$/is);
+  await kept.end();
+});

@@ -63,7 +63,6 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
     httpsPort: 443,
     rates: new ClientRates(),
     passwords: new PasswordCheck(systemClock),
-    shareOf: 1,
   };
   const plane = new Plane(systemClock, observer, makeCompiler(timeouts, policies));
   const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + (settings.aheadMs?.() ?? 0) };

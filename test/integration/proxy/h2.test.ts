@@ -42,6 +42,7 @@ test('a request reaches the app as HTTP/1.1 with the fields of the proxy, and it
   assert.equal(answer.status, 200);
   assert.equal(answer.text, 'ok');
   assert.equal(answer.headers['x-app'], 'yes');
+  assert.match(String(answer.headers.date), / GMT$/, 'which the app has not said');
   assert.equal(answer.headers.connection, undefined);
   const head = app.wires[0]?.received ?? '';
   assert.match(head, /^GET \/a\/b\?c=d HTTP\/1\.1\r\n/);

@@ -127,6 +127,23 @@ test('SIGTERM takes no new connection, finishes what is in flight and tells its 
   await assert.rejects(stat(proxy.adminSocket), { code: 'ENOENT' });
 });
 
+for (const engine of ['fast', 'http-proxy']) {
+  test(`a client between two requests hears of SIGTERM with its next answer, and one that asks no more is not waited for (${engine})`, async (t) => {
+    const upstream = await scriptedUpstream(t, answering(OK));
+    const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_ENGINE: engine });
+    await proxy.flip(1, upstream.port);
+    const [busy, idle] = [await proxy.connect(), await proxy.connect()];
+    for (const client of [busy, idle]) await client.send(GET).sees(/ok$/);
+    const exit = once(proxy.child, 'exit');
+    proxy.child.kill('SIGTERM');
+    await eventually('its word', () => proxy.output().includes('stopping'));
+    busy.send(GET);
+    await busy.sees(/ok.*Connection: close.*ok$/is);
+    await idle.end();
+    assert.deepEqual(await exit, [0, null]);
+  });
+}
+
 test('a listening socket that systemd hands over is served', async (t) => {
   const folder = await temporaryFolder(t);
   const listener = createServer();

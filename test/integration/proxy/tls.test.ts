@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:tls';
 import { test } from 'node:test';
@@ -181,3 +182,31 @@ function dechunkedBytes(answer: Buffer): Buffer {
     at = line + 2 + size + 2;
   }
 }
+
+test('a handshake that takes its time over SIGTERM ends, and the request behind it is answered', async (t) => {
+  const { edge, port, cert } = await startTls(t, { timeouts: { closeMs: 2000, shutdownMs: 20_000 } });
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  // A long way: what the edge says arrives later.
+  const heard = Promise.withResolvers<void>();
+  const relay = createTcpServer((near) => {
+    const far = connectTcp(port, '127.0.0.1');
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.pipe(far);
+    far.on('data', (bytes) => {
+      heard.resolve();
+      setTimeout(() => near.write(bytes), 400);
+    });
+    far.on('close', () => setTimeout(() => near.destroy(), 400));
+  });
+  const at = await listen(relay);
+  t.after(() => relay.close());
+  const socket = connect({ host: '127.0.0.1', port: at, ca: cert, servername: 'app.test' });
+  t.after(() => socket.destroy());
+  const ended = untilEnd(socket);
+  socket.once('secureConnect', () => socket.write(`GET / ${HEAD}\r\n`));
+  await heard.promise;
+  await edge.proxy.close();
+  assert.equal(upstream.wires.length, 1, 'a process would have ended by now');
+  assert.match((await ended).text, /^HTTP\/1.1 200 [^]*ok$/);
+});

@@ -1,6 +1,7 @@
 /** Several worker processes behind one address, with one table. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EdgeSettings } from '../../../protocol/edge.ts';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
 import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import type { ScriptedUpstream, Wire } from './harness.ts';
@@ -122,4 +123,21 @@ test('held requests of all workers go on at the flip, none of them on the old ta
   assert.deepEqual([load.faults, [...load.answers.keys()]], [[], ['v2']]);
   const receipt = FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
   assert.deepEqual([receipt.held?.requests, receipt.held?.refused], [10, 0]);
+});
+
+test('a client on one kept connection has its whole rate, and on many no more than that, whichever workers serve it', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const app = await scriptedUpstream(t, answering(OK));
+  const ratePerClient = { requests: 20, perSeconds: 3600, burst: 0 };
+  await proxy.flip(1, app.port, { edge: EdgeSettings.parse({ ratePerClient }) });
+  const client = await proxy.connect();
+  for (let index = 1; index <= 20; index += 1) {
+    client.send(GET);
+    await client.sees(new RegExp(`^(?:HTTP/1.1 200 [^]*?ok){${index}}$`));
+  }
+  client.send(GET);
+  await client.sees(/HTTP\/1.1 429 /);
+  // Longer than the workers take to hear of it.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  for (let index = 0; index < 16; index += 1) await (await proxy.connect()).send(GET).sees(/^HTTP\/1.1 429 /);
 });
