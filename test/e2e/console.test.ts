@@ -187,7 +187,7 @@ test('a receiver of notifications is added, tried and removed, and its URL is ne
   const { page, complaints, close } = await openConsole('/projects/told');
   const part = page.getByRole('region', { name: 'Notifications' });
   await part.getByText('Nobody is told.').waitFor();
-  await part.getByLabel('Kind').fill('Slack');
+  await part.getByLabel('Kind').selectOption('slack');
   await part.getByLabel('URL or e-mail address').fill(receiver.url);
   await part.getByRole('button', { name: 'Add' }).click();
   await part.getByRole('row', { name: /slack.*nothing yet/ }).waitFor();

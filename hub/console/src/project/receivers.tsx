@@ -18,7 +18,7 @@ export function Receivers({ path: project }: { path: string }) {
   const load = (signal: AbortSignal) => call<Receiver[]>('GET', path, undefined, signal);
   const { data, error, reload } = useResource(path, load, REFRESH_MS);
   const add = async ({ kind = '', address = '' }: Readonly<Record<string, string>>): Promise<void> => {
-    await call('POST', path, { kind: kind.trim().toLowerCase(), address: address.trim() });
+    await call('POST', path, { kind, address: address.trim() });
     reload();
   };
   return (
@@ -50,7 +50,7 @@ export function Receivers({ path: project }: { path: string }) {
             label="Add a receiver of notifications"
             button="Add"
             fields={[
-              { name: 'kind', label: 'Kind', placeholder: 'slack, discord or email' },
+              { name: 'kind', label: 'Kind', choices: ['slack', 'discord', 'email'] },
               { name: 'address', label: 'URL or e-mail address', kind: 'password' },
             ]}
             add={add}
