@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -31,6 +31,8 @@ const NOTICE: Message['notices'][number] = {
 };
 const MESSAGE: Message = { id: '01890000-0000-7000-8000-000000000001', notices: [NOTICE], leftOut: 0 };
 
+const SENT_AT = new Date('2030-01-01T00:00:30.900Z');
+
 /** A way out that reaches this machine, and mail by the settings of `env`. */
 function way(env: Readonly<Record<string, string>> = {}, ca?: string): Way {
   const config = readConfig({ ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1', ...env });
@@ -38,7 +40,7 @@ function way(env: Readonly<Record<string, string>> = {}, ca?: string): Way {
   return {
     mail: config.mail,
     hubUrl: 'https://hub.example.com',
-    now: new Date('2030-01-01T00:00:30.900Z'),
+    now: SENT_AT,
     signal,
     ca,
     post: (what) => post(config.notify, what, signal),
@@ -66,6 +68,29 @@ test('a webhook gets JSON of a version, signed with time and id as the Standard 
     .update(`${MESSAGE.id}.1893456030.${body}`)
     .digest('base64');
   assert.equal(headers['webhook-signature'], `v1,${expected}`);
+});
+
+test('the check of a signature that the docs show takes what is sent, and nothing that was changed', async (t) => {
+  const page = readFileSync(new URL('../../../docs/notifications.md', import.meta.url), 'utf8');
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-docs-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'check.mjs'), /```js\n([^]*?)```/.exec(page)?.[1] ?? '');
+  const { isFromOrkestr } = (await import(join(folder, 'check.mjs'))) as {
+    isFromOrkestr: (headers: object, body: string, secret: string) => boolean;
+  };
+  t.mock.timers.enable({ apis: ['Date'], now: SENT_AT });
+  const secret = makeWebhookSecret();
+  const { headers, body, json } = await sent(t, 'webhook', MESSAGE, secret);
+  assert.equal(isFromOrkestr(headers, body, secret), true);
+  assert.equal(isFromOrkestr(headers, `${body} `, secret), false);
+  assert.equal(isFromOrkestr(headers, body, makeWebhookSecret()), false);
+  t.mock.timers.setTime(SENT_AT.getTime() + 400_000);
+  assert.equal(isFromOrkestr(headers, body, secret), false, 'what is old may have been sent by somebody else');
+
+  const shown = JSON.parse(/```json\n([^]*?)```/.exec(page)?.[1] ?? '') as Record<string, unknown>;
+  const fields = ({ notices, ...message }: Record<string, unknown>): string[] =>
+    [message, (notices as object[])[0] ?? {}].flatMap((part) => Object.keys(part).toSorted());
+  assert.deepEqual(fields(shown), fields(json));
 });
 
 test('Slack gets text in which nothing of an error is markup or calls anybody', async (t) => {
