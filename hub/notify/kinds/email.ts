@@ -1,5 +1,5 @@
 /** Mail through the mail server that the hub's owner has set. */
-import { createTransport } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { emailAddress, type HubConfig, type MailServer } from '../../config.ts';
 import { connectionError } from '../connection-error.ts';
@@ -19,7 +19,7 @@ export const email: Kind = {
   },
   async send(message, { address }, { mail, hubUrl, signal, ca }) {
     const server = needed(mail);
-    const transport = makeTransport(server, ca);
+    const transport = await makeTransport(server, ca);
     // A talk that lasts too long is cut.
     const cut = (): void => transport.close();
     signal.addEventListener('abort', cut, { once: true });
@@ -48,8 +48,13 @@ function needed(mail: HubConfig['mail']): MailServer {
   throw new OrkestrError('ORK_NOTIFY_MAIL', 'This hub has no mail server, so it cannot send mail.');
 }
 
-const makeTransport = ({ host, port, secure, plain, user, password }: MailServer, ca: string | undefined) =>
-  createTransport({
+/** Loaded with the first mail: most hubs send none. */
+async function makeTransport(
+  { host, port, secure, plain, user, password }: MailServer,
+  ca: string | undefined,
+): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer');
+  return createTransport({
     host,
     port,
     secure,
@@ -64,6 +69,7 @@ const makeTransport = ({ host, port, secure, plain, user, password }: MailServer
     disableFileAccess: true,
     disableUrlAccess: true,
   });
+}
 
 function mailError(cause: unknown, { host, port }: MailServer): OrkestrError {
   const { response, code } = cause as { readonly response?: string; readonly code?: string };
