@@ -83,7 +83,12 @@ const tellOf = (on: TestHub): Promise<void> =>
   tell(
     on.deps.db,
     { teamId: on.account.teamId, projectIds: [] },
-    { kind: 'host.back', at: on.deps.clock.now().toISOString(), summary: 'vps-1: the host is back', path: '/hosts' },
+    {
+      kind: 'host.back',
+      at: on.deps.clock.now().toISOString(),
+      summary: 'vps-1:\r\nthe \u001b[1mhost is back',
+      path: '/hosts',
+    },
   );
 
 async function leave(on: TestHub, agent: ScriptedAgent): Promise<void> {
@@ -192,6 +197,7 @@ test('a burst is a few messages, each bounded, and what has no room is counted',
     [[MOST_NOTICES, 5]],
     'after a message the next one is gathered for a minute',
   );
+  assert.equal(messages()[0]?.notices[0]?.summary, 'vps-1: the host is back');
   await later(MINUTE);
   assert.equal(messages()[1]?.notices.length, 2);
 });

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Db } from '../store/database.ts';
 import { addNotice } from '../store/deliveries.ts';
 import { type Audience, listHearing } from '../store/receivers.ts';
-import { isWanted, Notice, type NoticeKind } from './notice.ts';
+import { isWanted, Notice, type NoticeKind, oneLine } from './notice.ts';
 
 /** How long a message waits for what comes right after: a burst is one message. */
 const COLLECT_MS = 10_000;
@@ -19,7 +19,8 @@ export async function tell(
   audience: Audience,
   given: z.input<typeof Notice> & { readonly kind: NoticeKind },
 ): Promise<void> {
-  const notice = Notice.parse(given);
+  // The name of a host may be anything.
+  const notice = Notice.parse({ ...given, summary: oneLine(given.summary) });
   const dueAt = new Date(Date.parse(notice.at) + COLLECT_MS).toISOString();
   for (const receiver of await listHearing(trx, audience)) {
     if (isWanted(given.kind, readKinds(receiver.kinds))) {

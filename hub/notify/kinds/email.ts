@@ -4,6 +4,7 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import { emailAddress, type HubConfig, type MailServer } from '../../config.ts';
 import { connectionError } from '../connection-error.ts';
 import { textOf, titleOf } from '../text.ts';
+import { within } from '../within.ts';
 import type { Kind } from './kind.ts';
 
 const MOST_CHARACTERS = 100_000;
@@ -20,23 +21,20 @@ export const email: Kind = {
   async send(message, { address }, { mail, hubUrl, signal, ca }) {
     const server = needed(mail);
     const transport = await makeTransport(server, ca);
-    // A talk that lasts too long is cut.
-    const cut = (): void => transport.close();
-    signal.addEventListener('abort', cut, { once: true });
+    const sent = transport.sendMail({
+      from: server.from,
+      to: { name: '', address },
+      subject: `[orkestr] ${titleOf(message)}`,
+      text: textOf(message, MOST_CHARACTERS),
+      messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
+      // RFC 3834: no vacation answers it.
+      headers: { 'auto-submitted': 'auto-generated' },
+    });
     try {
-      await transport.sendMail({
-        from: server.from,
-        to: { name: '', address },
-        subject: `[orkestr] ${titleOf(message)}`,
-        text: textOf(message, MOST_CHARACTERS),
-        messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
-        // RFC 3834: no vacation answers it.
-        headers: { 'auto-submitted': 'auto-generated' },
-      });
+      await within(signal, sent);
     } catch (cause) {
       throw mailError(cause, server);
     } finally {
-      signal.removeEventListener('abort', cut);
       transport.close();
     }
   },

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -23,7 +25,7 @@ const NOTICE: Message['notices'][number] = {
   host: null,
   error: {
     code: 'ORK_BUILD_FAILED',
-    message: 'The command "npm <run> build & co" for @everyone ended with exit code 1.',
+    message: 'The command "npm <run> build & co" for @everyone [here](x) ended with exit code 1.',
     mend: 'Its output is the end of the build log.',
     retry: false,
   },
@@ -97,7 +99,7 @@ test('Slack gets text in which nothing of an error is markup or calls anybody', 
   const { json } = await sent(t, 'slack', MESSAGE);
   assert.deepEqual(String(json['text']).split('\n'), [
     'shop/production: the deployment failed at build',
-    'ORK_BUILD_FAILED: The command "npm &lt;run&gt; build &amp; co" for @\u200beveryone ended with exit code 1.',
+    'ORK_BUILD_FAILED: The command "npm &lt;run&gt; build &amp; co" for @\u200beveryone [here](x) ended with exit code 1.',
     'What to do: Its output is the end of the build log.',
     'Commit aaaaaaaaaa of main',
     'https://hub.example.com/deployments/d',
@@ -114,6 +116,7 @@ test('Discord gets content within its limit that calls nobody, and a count of wh
   assert.ok(content.length <= 2000 && content.length > 1500, String(content.length));
   const shown = content.split('shop/production').length - 1;
   assert.match(content, new RegExp(`and ${43 - shown} more: the console has them all`));
+  assert.match(content, /@everyone \\\[here\]\(x\) ended/, 'no link that somebody else wrote');
   assert.deepEqual(json['allowed_mentions'], { parse: [] });
 });
 
@@ -175,6 +178,15 @@ test('what a mail server says no with is told, and so is one that is not there',
   await assert.rejects(mail({ ...env, ORKESTR_HUB_SMTP_URL: 'smtp://127.0.0.1:1' }), {
     code: 'ORK_NOTIFY_UNREACHABLE',
     message: /mail server 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/,
+  });
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const stuck = { ...env, ORKESTR_HUB_SMTP_URL: `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}` };
+  const soon = { ...way(stuck), signal: AbortSignal.timeout(200) };
+  await assert.rejects(KINDS.email.send(MESSAGE, { address: 'ops@example.com', secret: null }, soon), {
+    code: 'ORK_NOTIFY_UNREACHABLE',
+    message: /did not answer in time/,
   });
 });
 
