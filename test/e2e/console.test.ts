@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { makeRelease, until } from '../../hub/agents/test-hub.ts';
+import { makeRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { startReceiver } from '../../hub/notify/test-receiver.ts';
@@ -192,7 +192,8 @@ test('a receiver of notifications is added, tried and removed, and its URL is ne
   await part.getByRole('button', { name: 'Add' }).click();
   await part.getByRole('row', { name: /slack.*nothing yet/ }).waitFor();
   await part.getByRole('button', { name: 'Send a test to slack' }).click();
-  await until(() => receiver.got.length === 1);
+  await part.getByText('A test has been taken.').waitFor();
+  assert.equal(receiver.got.length, 1);
   receiver.answer = 404;
   await part.getByRole('button', { name: 'Send a test to slack' }).click();
   await page.getByRole('dialog').getByText('ORK_NOTIFY_ANSWER').waitFor();
