@@ -1,10 +1,10 @@
 /** A receiver as the API shows it: never its settings. */
 import type { Db } from '../store/database.ts';
-import { listRecent, readNotices } from '../store/deliveries.ts';
+import { listRecent } from '../store/deliveries.ts';
 import { parseError } from '../store/events.ts';
 import type { Row } from '../store/schema.ts';
 import { readKinds } from '../notify/tell.ts';
-import type { Delivery, Receiver } from './schemas.ts';
+import { Delivery, type Receiver } from './schemas.ts';
 
 export const receiverView = async (db: Db, row: Row<'receiver'>): Promise<Receiver> => ({
   name: row.name,
@@ -19,7 +19,7 @@ export const receiverView = async (db: Db, row: Row<'receiver'>): Promise<Receiv
 const deliveryView = (row: Row<'delivery'>): Delivery => ({
   id: row.id,
   state: row.state,
-  notices: readNotices(row).map(({ kind, at, summary }) => ({ kind, at, summary })),
+  notices: Delivery.shape.notices.parse(JSON.parse(row.notices)),
   leftOut: row.left_out,
   attempts: row.attempts,
   error: parseError(row.error),

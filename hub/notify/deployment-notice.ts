@@ -4,6 +4,7 @@ import type { StepName } from '../../protocol/steps.ts';
 import type { Db } from '../store/database.ts';
 import { type DeploymentContext, findContext } from '../store/deployments.ts';
 import { parseError } from '../store/events.ts';
+import { listHearing } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf, type NoticeKind } from './notice.ts';
 import { tell } from './tell.ts';
@@ -17,25 +18,23 @@ export async function tellOfDeployment(trx: Db, before: Row<'deployment'>, now: 
   const context = await findContext(trx, before.id);
   if (context === undefined) return;
   const { deployment, environment, project } = context;
+  const audience = { teamId: project.team_id, projectIds: [project.id] };
+  if ((await listHearing(trx, audience)).length === 0) return;
   const error = parseError(deployment.error);
   const kind = await kindOf(trx, before, deployment, error);
   if (kind === undefined) return;
   const { id, commit, branch, trigger } = deployment;
   const step = error === null ? null : await failedStep(trx, id);
-  await tell(
-    trx,
-    { teamId: project.team_id, projectIds: [project.id] },
-    {
-      kind,
-      at: now,
-      summary: summaryOf(kind, context, step),
-      project: { id: project.id, slug: project.slug },
-      environment: { id: environment.id, slug: environment.slug },
-      deployment: { id, commit, branch, trigger, step },
-      error: error === null ? null : errorOf(error),
-      path: `/deployments/${id}`,
-    },
-  );
+  await tell(trx, audience, {
+    kind,
+    at: now,
+    summary: summaryOf(kind, context, step),
+    project: { id: project.id, slug: project.slug },
+    environment: { id: environment.id, slug: environment.slug },
+    deployment: { id, commit, branch, trigger, step },
+    error: error === null ? null : errorOf(error),
+    path: `/deployments/${id}`,
+  });
 }
 
 async function kindOf(

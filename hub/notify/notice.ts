@@ -92,4 +92,6 @@ export const errorOf = ({ code, message }: ErrorReport): NonNullable<Notice['err
   retry: ERRORS[code].retry,
 });
 
-const oneLine = (text: string): string => safeLine(text, false).replace(/\s+/g, ' ').trim().slice(0, MOST_CHARACTERS);
+/** Words of others as one line without control characters. */
+export const oneLine = (text: string): string =>
+  safeLine(text, false).replace(/\s+/g, ' ').trim().slice(0, MOST_CHARACTERS);

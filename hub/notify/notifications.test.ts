@@ -84,7 +84,12 @@ const tellOf = (on: TestHub): Promise<void> =>
   tell(
     on.deps.db,
     { teamId: on.account.teamId, projectIds: [] },
-    { kind: 'host.back', at: on.deps.clock.now().toISOString(), summary: 'vps-1: the host is back', path: '/hosts' },
+    {
+      kind: 'host.back',
+      at: on.deps.clock.now().toISOString(),
+      summary: 'vps-1:\r\nthe \u001b[1mhost is back',
+      path: '/hosts',
+    },
   );
 
 async function leave(on: TestHub, agent: ScriptedAgent): Promise<void> {
@@ -193,6 +198,7 @@ test('a burst is a few messages, each bounded, and what has no room is counted',
     [[MOST_NOTICES, 5]],
     'after a message the next one is gathered for a minute',
   );
+  assert.equal(messages()[0]?.notices[0]?.summary, 'vps-1: the host is back');
   await later(MINUTE);
   assert.equal(messages()[1]?.notices.length, 2);
 });
@@ -209,6 +215,7 @@ test('a receiver that is away gets it later under the same id, also after a rest
     deliveries.map(({ state, attempts, error }) => [state, attempts, error?.code, error?.message.split(' ').slice(1)]),
     [['sending', 1, 'ORK_NOTIFY_ANSWER', ['answered', 'with', 'HTTP', '503.']]],
   );
+  await fail(agent, await deploy(on, agent));
   await on.stop(true);
   const again = await startTestHub({ env, resume: on });
   t.after(() => again.stop());
@@ -218,7 +225,12 @@ test('a receiver that is away gets it later under the same id, also after a rest
   const ids = messages().map(({ id }) => id);
   assert.equal(ids.length, 2);
   assert.equal(ids[0], ids[1]);
-  assert.equal((await list(again))[0]?.deliveries[0]?.state, 'sent');
+  const states = async () => (await list(again))[0]?.deliveries.map(({ state }) => state);
+  await again.deps.notifier.sweep();
+  assert.deepEqual(await states(), ['collecting', 'sent'], 'what came meanwhile waits for a minute, too');
+  again.pass(MINUTE);
+  await again.deps.notifier.sweep();
+  assert.deepEqual(await states(), ['sent', 'sent']);
 });
 
 test('a try that a killed hub never ended is made again', async (t) => {
@@ -236,6 +248,7 @@ test('a try that a killed hub never ended is made again', async (t) => {
   const again = makeNotifier(on.deps);
   await later(0);
   assert.equal(receiver.got.length, 1);
+  assert.equal((await list(on))[0]?.deliveries[0]?.error, null, 'that the hub ended is no fault of the receiver');
   on.pass(2 * MINUTE);
   await again.sweep();
   assert.equal(receiver.got.length, 2);

@@ -62,7 +62,8 @@ export function makeNotifier(
   }
 
   async function deliver(id: string): Promise<void> {
-    const begun = await beginTry(db, id, { now: later(0), dueAt: later(LEASE_MS) });
+    const times = { now: later(0), dueAt: later(LEASE_MS) };
+    const begun = await db.transaction().execute((trx) => beginTry(trx, id, times));
     if (begun === undefined) return;
     const { delivery, receiver } = begun;
     try {

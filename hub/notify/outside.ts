@@ -8,6 +8,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { guestBridges } from '../../protocol/service/guest-bridges.ts';
 import type { HubConfig } from '../config.ts';
 import { connectionError } from './connection-error.ts';
+import { within } from './within.ts';
 
 /** Of an answer, which nobody needs. */
 const MOST_ANSWER_BYTES = 65_536;
@@ -44,12 +45,12 @@ export async function post(
   signal: AbortSignal,
   { resolve = resolveName, ca }: OutsideOptions = {},
 ): Promise<void> {
-  const [first] = await allowedAddresses(config, url.hostname, signal, resolve);
+  const addresses = await allowedAddresses(config, url.hostname, signal, resolve);
   // The name is not looked up again: it may lead elsewhere by then.
   const agent = new Agent({
     connect: {
       lookup: (_name, options, done) =>
-        options.all === true ? done(null, [first]) : done(null, first.address, first.family),
+        options.all === true ? done(null, [...addresses]) : done(null, addresses[0].address, addresses[0].family),
       ...(ca === undefined ? {} : { ca }),
     },
   });
@@ -101,12 +102,8 @@ async function find(
 ): Promise<readonly Found[]> {
   const family = isIP(name);
   if (family !== 0) return [{ address: name, family }];
-  const late = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
   try {
-    // A lookup cannot be taken back: it is not waited for.
-    return await Promise.race([resolve(name), late]);
+    return await within(signal, resolve(name));
   } catch (cause) {
     throw connectionError(cause, name);
   }

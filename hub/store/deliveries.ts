@@ -69,7 +69,7 @@ export function listDue(db: Db, now: string, limit: number): Promise<Pick<Row<'d
 
 /**
  * Closes it and counts a try. Until `dueAt` nobody else tries it; then it is tried again, should this try end without a word.
- * Undefined when it is gone or has ended.
+ * Undefined when it is gone or has ended. Call it in a transaction.
  */
 export async function beginTry(
   db: Db,

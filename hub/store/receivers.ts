@@ -48,8 +48,14 @@ export function listReceivers(db: Db, place: ReceiverPlace): Promise<Row<'receiv
   return at(db, place).orderBy('name').execute();
 }
 
-/** Those who are told of something in a team, and in some of its projects. */
-export function listHearing(db: Db, teamId: string, projectIds: readonly string[]): Promise<Row<'receiver'>[]> {
+/** Whom something is told that happens in a team. */
+export interface Audience {
+  readonly teamId: string;
+  /** Projects that it is about: their own receivers hear of it, too. */
+  readonly projectIds: readonly string[];
+}
+
+export function listHearing(db: Db, { teamId, projectIds }: Audience): Promise<Row<'receiver'>[]> {
   return db
     .selectFrom('receiver')
     .selectAll()

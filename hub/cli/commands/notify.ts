@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ERRORS } from '../../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { MadeReceiver, Receiver } from '../../api/schemas.ts';
-import { NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../notify/notice.ts';
+import { DEFAULT_NOTICES, NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../notify/notice.ts';
 import { apiPath } from '../client.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
@@ -55,7 +55,9 @@ export const addNotifyCommands: AddCommands = (program, context, outcome) => {
     const body = { kind, address: await addressOf(context, kind, email), name: options.name, notices: options.on };
     const made = await context.hub().post(await receiversPath(context, options), body, MadeReceiver);
     output.object(made);
-    output.line(`${made.name}: ${made.kind} to ${made.address}, told of ${made.notices.join(', ')}.`);
+    output.line(
+      `${made.name}: ${made.kind} to ${made.address}, told of ${isDefault(made.notices) ? 'all but deployment.live' : made.notices.join(', ')}.`,
+    );
     if (made.secret !== null) {
       output.line(`\nIts messages are signed. The secret to check that, shown this once:\n\n  ${made.secret}`);
     }
@@ -120,19 +122,22 @@ async function addressOf(context: Context, kind: string, email: string | undefin
   );
 }
 
+const isDefault = (notices: readonly string[]): boolean =>
+  notices.length === DEFAULT_NOTICES.length && DEFAULT_NOTICES.every((kind) => notices.includes(kind));
+
 function show(context: Context, output: Output, receivers: Receiver[]): void {
   output.object({ receivers });
   if (receivers.length === 0) return output.line('Nobody is told. Add somebody: orkestr notify add email ADDRESS');
   output.table(
-    ['NAME', 'KIND', 'TO', 'OF', 'TOLD OF', 'LAST', 'ADDED'],
+    ['NAME', 'KIND', 'TO', 'OF', 'LAST', 'ADDED', 'TOLD'],
     receivers.map(({ name, kind, address, everywhere, notices, deliveries: [last], createdAt }) => [
       name,
       kind,
       address,
       everywhere ? 'team' : 'project',
-      notices.join(','),
       last === undefined ? 'nothing yet' : deliveryLine(last, context.now()),
       formatAge(createdAt, context.now()),
+      isDefault(notices) ? 'all but deployment.live' : notices.join(','),
     ]),
   );
   for (const receiver of receivers) {

@@ -1,9 +1,10 @@
 /** Mail through the mail server that the hub's owner has set. */
-import { createTransport } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { emailAddress, type HubConfig, type MailServer } from '../../config.ts';
 import { connectionError } from '../connection-error.ts';
 import { textOf, titleOf } from '../text.ts';
+import { within } from '../within.ts';
 import type { Kind } from './kind.ts';
 
 const MOST_CHARACTERS = 100_000;
@@ -19,24 +20,21 @@ export const email: Kind = {
   },
   async send(message, { address }, { mail, hubUrl, signal, ca }) {
     const server = needed(mail);
-    const transport = makeTransport(server, ca);
-    // A talk that lasts too long is cut.
-    const cut = (): void => transport.close();
-    signal.addEventListener('abort', cut, { once: true });
+    const transport = await makeTransport(server, ca);
+    const sent = transport.sendMail({
+      from: server.from,
+      to: { name: '', address },
+      subject: `[orkestr] ${titleOf(message)}`,
+      text: textOf(message, MOST_CHARACTERS),
+      messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
+      // RFC 3834: no vacation answers it.
+      headers: { 'auto-submitted': 'auto-generated' },
+    });
     try {
-      await transport.sendMail({
-        from: server.from,
-        to: { name: '', address },
-        subject: `[orkestr] ${titleOf(message)}`,
-        text: textOf(message, MOST_CHARACTERS),
-        messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
-        // RFC 3834: no vacation answers it.
-        headers: { 'auto-submitted': 'auto-generated' },
-      });
+      await within(signal, sent);
     } catch (cause) {
       throw mailError(cause, server);
     } finally {
-      signal.removeEventListener('abort', cut);
       transport.close();
     }
   },
@@ -48,8 +46,13 @@ function needed(mail: HubConfig['mail']): MailServer {
   throw new OrkestrError('ORK_NOTIFY_MAIL', 'This hub has no mail server, so it cannot send mail.');
 }
 
-const makeTransport = ({ host, port, secure, plain, user, password }: MailServer, ca: string | undefined) =>
-  createTransport({
+/** Loaded with the first mail: most hubs send none. */
+async function makeTransport(
+  { host, port, secure, plain, user, password }: MailServer,
+  ca: string | undefined,
+): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer');
+  return createTransport({
     host,
     port,
     secure,
@@ -64,6 +67,7 @@ const makeTransport = ({ host, port, secure, plain, user, password }: MailServer
     disableFileAccess: true,
     disableUrlAccess: true,
   });
+}
 
 function mailError(cause: unknown, { host, port }: MailServer): OrkestrError {
   const { response, code } = cause as { readonly response?: string; readonly code?: string };

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -23,13 +25,15 @@ const NOTICE: Message['notices'][number] = {
   host: null,
   error: {
     code: 'ORK_BUILD_FAILED',
-    message: 'The command "npm <run> build & co" for @everyone ended with exit code 1.',
+    message: 'The command "npm <run> build & co" for @everyone [here](x) ended with exit code 1.',
     mend: 'Its output is the end of the build log.',
     retry: false,
   },
   url: 'https://hub.example.com/deployments/d',
 };
 const MESSAGE: Message = { id: '01890000-0000-7000-8000-000000000001', notices: [NOTICE], leftOut: 0 };
+
+const SENT_AT = new Date('2030-01-01T00:00:30.900Z');
 
 /** A way out that reaches this machine, and mail by the settings of `env`. */
 function way(env: Readonly<Record<string, string>> = {}, ca?: string): Way {
@@ -38,7 +42,7 @@ function way(env: Readonly<Record<string, string>> = {}, ca?: string): Way {
   return {
     mail: config.mail,
     hubUrl: 'https://hub.example.com',
-    now: new Date('2030-01-01T00:00:30.900Z'),
+    now: SENT_AT,
     signal,
     ca,
     post: (what) => post(config.notify, what, signal),
@@ -68,11 +72,34 @@ test('a webhook gets JSON of a version, signed with time and id as the Standard 
   assert.equal(headers['webhook-signature'], `v1,${expected}`);
 });
 
+test('the check of a signature that the docs show takes what is sent, and nothing that was changed', async (t) => {
+  const page = readFileSync(new URL('../../../docs/notifications.md', import.meta.url), 'utf8');
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-docs-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'check.mjs'), /```js\n([^]*?)```/.exec(page)?.[1] ?? '');
+  const { isFromOrkestr } = (await import(join(folder, 'check.mjs'))) as {
+    isFromOrkestr: (headers: object, body: string, secret: string) => boolean;
+  };
+  t.mock.timers.enable({ apis: ['Date'], now: SENT_AT });
+  const secret = makeWebhookSecret();
+  const { headers, body, json } = await sent(t, 'webhook', MESSAGE, secret);
+  assert.equal(isFromOrkestr(headers, body, secret), true);
+  assert.equal(isFromOrkestr(headers, `${body} `, secret), false);
+  assert.equal(isFromOrkestr(headers, body, makeWebhookSecret()), false);
+  t.mock.timers.setTime(SENT_AT.getTime() + 400_000);
+  assert.equal(isFromOrkestr(headers, body, secret), false, 'what is old may have been sent by somebody else');
+
+  const shown = JSON.parse(/```json\n([^]*?)```/.exec(page)?.[1] ?? '') as Record<string, unknown>;
+  const fields = ({ notices, ...message }: Record<string, unknown>): string[] =>
+    [message, (notices as object[])[0] ?? {}].flatMap((part) => Object.keys(part).toSorted());
+  assert.deepEqual(fields(shown), fields(json));
+});
+
 test('Slack gets text in which nothing of an error is markup or calls anybody', async (t) => {
   const { json } = await sent(t, 'slack', MESSAGE);
   assert.deepEqual(String(json['text']).split('\n'), [
     'shop/production: the deployment failed at build',
-    'ORK_BUILD_FAILED: The command "npm &lt;run&gt; build &amp; co" for @\u200beveryone ended with exit code 1.',
+    'ORK_BUILD_FAILED: The command "npm &lt;run&gt; build &amp; co" for @\u200beveryone [here](x) ended with exit code 1.',
     'What to do: Its output is the end of the build log.',
     'Commit aaaaaaaaaa of main',
     'https://hub.example.com/deployments/d',
@@ -89,6 +116,7 @@ test('Discord gets content within its limit that calls nobody, and a count of wh
   assert.ok(content.length <= 2000 && content.length > 1500, String(content.length));
   const shown = content.split('shop/production').length - 1;
   assert.match(content, new RegExp(`and ${43 - shown} more: the console has them all`));
+  assert.match(content, /@everyone \\\[here\]\(x\) ended/, 'no link that somebody else wrote');
   assert.deepEqual(json['allowed_mentions'], { parse: [] });
 });
 
@@ -150,6 +178,15 @@ test('what a mail server says no with is told, and so is one that is not there',
   await assert.rejects(mail({ ...env, ORKESTR_HUB_SMTP_URL: 'smtp://127.0.0.1:1' }), {
     code: 'ORK_NOTIFY_UNREACHABLE',
     message: /mail server 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/,
+  });
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const stuck = { ...env, ORKESTR_HUB_SMTP_URL: `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}` };
+  const soon = { ...way(stuck), signal: AbortSignal.timeout(200) };
+  await assert.rejects(KINDS.email.send(MESSAGE, { address: 'ops@example.com', secret: null }, soon), {
+    code: 'ORK_NOTIFY_UNREACHABLE',
+    message: /did not answer in time/,
   });
 });
 

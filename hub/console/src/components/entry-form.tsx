@@ -8,6 +8,8 @@ interface Field {
   readonly placeholder?: string;
   /** `password`: hidden while it is typed. `lines`: may have several lines. Default: one line. */
   readonly kind?: 'password' | 'lines';
+  /** One of these; the first unless another is taken. */
+  readonly choices?: readonly string[];
 }
 
 interface Props {
@@ -43,7 +45,16 @@ export function EntryForm({ label, button, fields, add }: Props) {
   );
 }
 
-function FieldInput({ field: { name, placeholder, kind } }: { field: Field }) {
+function FieldInput({ field: { name, placeholder, kind, choices } }: { field: Field }) {
+  if (choices) {
+    return (
+      <select name={name}>
+        {choices.map((choice) => (
+          <option key={choice}>{choice}</option>
+        ))}
+      </select>
+    );
+  }
   const common = { name, placeholder, spellcheck: false, autocomplete: kind === 'password' ? 'new-password' : 'off' };
   if (kind === 'lines') return <textarea {...common} rows={1} />;
   return <input {...common} type={kind === 'password' ? 'password' : 'text'} required />;

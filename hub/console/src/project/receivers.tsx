@@ -1,4 +1,5 @@
 /** Who is told when something goes wrong with a project: its own receivers, and those of the team. */
+import { useState } from 'preact/hooks';
 import type { Receiver } from '../../../api/schemas.ts';
 import { deliveryLine, troubleOf } from '../../../cli/text/receiver-lines.ts';
 import { apiPath, call } from '../api/client.ts';
@@ -18,7 +19,7 @@ export function Receivers({ path: project }: { path: string }) {
   const load = (signal: AbortSignal) => call<Receiver[]>('GET', path, undefined, signal);
   const { data, error, reload } = useResource(path, load, REFRESH_MS);
   const add = async ({ kind = '', address = '' }: Readonly<Record<string, string>>): Promise<void> => {
-    await call('POST', path, { kind: kind.trim().toLowerCase(), address: address.trim() });
+    await call('POST', path, { kind, address: address.trim() });
     reload();
   };
   return (
@@ -50,7 +51,7 @@ export function Receivers({ path: project }: { path: string }) {
             label="Add a receiver of notifications"
             button="Add"
             fields={[
-              { name: 'kind', label: 'Kind', placeholder: 'slack, discord or email' },
+              { name: 'kind', label: 'Kind', choices: ['slack', 'discord', 'email'] },
               { name: 'address', label: 'URL or e-mail address', kind: 'password' },
             ]}
             add={add}
@@ -77,6 +78,12 @@ interface RowProps {
 function ReceiverRow({ path, receiver, mayChange, done }: RowProps) {
   const { name, kind, address, everywhere, deliveries } = receiver;
   const [last] = deliveries;
+  const [isTried, setTried] = useState(false);
+  const trial = async (): Promise<void> => {
+    setTried(false);
+    await call('POST', `${path}/test`, {});
+    setTried(true);
+  };
   const remove = async (): Promise<void> => {
     await call('DELETE', path);
     done();
@@ -95,11 +102,14 @@ function ReceiverRow({ path, receiver, mayChange, done }: RowProps) {
           </p>
         ))}
       </td>
-      <td class="faint">{last === undefined ? 'nothing yet' : deliveryLine(last, Date.now())}</td>
+      <td class="faint">
+        {last === undefined ? 'nothing yet' : deliveryLine(last, Date.now())}
+        {isTried && <p role="status">A test has been taken.</p>}
+      </td>
       <td class="row-actions">
         {mayChange && (
           <>
-            <ActionButton act={() => call('POST', `${path}/test`, {})} label={`Send a test to ${name}`}>
+            <ActionButton act={trial} label={`Send a test to ${name}`}>
               Send a test
             </ActionButton>
             <ActionButton
