@@ -43,7 +43,8 @@ export const appLogNotes = {
 } as const;
 
 /** When a line was written, as Docker stamps it: nanoseconds tell lines apart. */
-export const LineTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z$/);
+export const LINE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z$/;
+export const LineTime = z.string().regex(LINE_TIME);
 export type LineTime = z.infer<typeof LineTime>;
 
 export const AppLogLine = z.object({

@@ -169,6 +169,16 @@ test('a crash and a restart end no follower, and no line comes twice', async (t)
   assert.deepEqual(await reader.lines(4), ['A before', 'A ! last words', 'A down', 'A up again']);
 });
 
+test('an app that was silent, and starts again before anybody looks, loses no line', async (t) => {
+  const on = host(t);
+  container(on).write('long ago\n');
+  const reader = on.open({ tail: 0 });
+  await until(() => container(on).asked.length === 1);
+  container(on).stop();
+  container(on).write('while it was down\n', 'stdout', at(600_000_000));
+  assert.deepEqual(await reader.lines(1), ['A while it was down']);
+});
+
 test('across a deployment the new version is read from its first line, and the old one to its last', async (t) => {
   const on = host(t);
   container(on).write('old 1\n');

@@ -127,7 +127,7 @@ class Read {
       const isOver = this.#live() !== deploymentId && state?.running !== true;
       if (state !== null) {
         const last = await this.#readContainer(deploymentId, { ...from, follow: true }, lines);
-        if (last != null) from = { tail: null, since: last + 1n };
+        from = { tail: null, since: last == null ? unread(from, this.#begun) : last + 1n };
       }
       if (isOver) return;
       await clock.sleep(LOOK_MS, this.#signal);
@@ -192,3 +192,7 @@ class Read {
     return makeLineMaker(await this.#parts.secrets(deploymentId));
   }
 }
+
+/** Where a log goes on of which nothing was read yet: all that is newer than what was asked for from before. */
+const unread = ({ tail, since }: Omit<ContainerLogRequest, 'follow'>, begun: bigint): bigint | null =>
+  tail === null ? since : begun;

@@ -73,7 +73,7 @@ test('pieces have their time and stream, and the engine is asked for just what i
   const at = '2030-01-01T00:00:00.000000007Z';
   const on = await engine(t, () => ({
     status: 200,
-    body: Buffer.concat([frame(1, `${at} out\n`), frame(2, `${at} err, `)]),
+    body: Buffer.concat([frame(1, `${at} out\n`), frame(2, `${at} err, `), frame(2, 'Error grabbing logs\n')]),
   }));
   const since = nanoseconds(at) + 1n;
   const log = await on.open('orkestr-a', { tail: 5, since, follow: true }, never);
@@ -83,6 +83,7 @@ test('pieces have their time and stream, and the engine is asked for just what i
     [
       { at, stream: 'stdout', text: 'out\n' },
       { at, stream: 'stderr', text: 'err, ' },
+      { at, stream: 'stderr', text: 'Error grabbing logs\n' },
     ],
   );
   assert.deepEqual(on.asked, [

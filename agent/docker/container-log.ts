@@ -1,4 +1,5 @@
 /** What a container wrote, as Docker keeps it: a stream of pieces, each with its time. It is read no faster than it is taken. */
+import { LINE_TIME } from '../../protocol/app-log.ts';
 import type { LineTime } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -80,16 +81,19 @@ export function nanoseconds(at: LineTime): bigint {
 const SPACE = 0x20;
 
 async function* piecesOf(answer: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<readonly LogPiece[]> {
+  let at: LineTime = new Date().toISOString();
+  /** What the engine has to say itself stands among the lines without a time. */
+  const pieceOf = ({ kind, payload }: Frame): LogPiece => {
+    const end = payload.indexOf(SPACE);
+    const time = payload.toString('latin1', 0, end);
+    const isTimed = LINE_TIME.test(time);
+    if (isTimed) at = time;
+    return { at, stream: kind === 2 ? 'stderr' : 'stdout', bytes: isTimed ? payload.subarray(end + 1) : payload };
+  };
   try {
     for await (const frames of framesOf(answer)) yield frames.map(pieceOf);
   } catch (cause) {
     signal.throwIfAborted();
     throw new OrkestrError('ORK_ENGINE_UNREACHABLE', 'Docker Engine broke off in the middle of a log.', { cause });
   }
-}
-
-function pieceOf({ kind, payload }: Frame): LogPiece {
-  const end = payload.indexOf(SPACE);
-  const at = payload.toString('latin1', 0, end);
-  return { at, stream: kind === 2 ? 'stderr' : 'stdout', bytes: payload.subarray(end + 1) };
 }
