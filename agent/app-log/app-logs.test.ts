@@ -175,6 +175,7 @@ test('an app that was silent, and starts again before anybody looks, loses no li
   const reader = on.open({ tail: 0 });
   await until(() => container(on).asked.length === 1);
   container(on).stop();
+  await new Promise(setImmediate); // what was read of it so far has ended
   container(on).write('while it was down\n', 'stdout', at(600_000_000));
   assert.deepEqual(await reader.lines(1), ['A while it was down']);
 });
