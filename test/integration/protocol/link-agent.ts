@@ -28,7 +28,7 @@ export interface LinkAgent {
   stop(): Promise<void>;
 }
 
-export interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
+export interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades' | 'appLogs'>> {
   readonly folder: string;
   readonly hubUrl: string;
   readonly joinToken: string;
@@ -65,7 +65,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
     status: async () => STATUS,
     jobs: dispatcher,
-    appLogs: { open: neverOrdered },
+    appLogs: others.appLogs ?? { open: neverOrdered },
     timing: { ...DEFAULT_TIMING, pingMs: 20 },
     pace: { baseMs: 10, capMs: 20 },
     clock,
