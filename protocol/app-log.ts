@@ -34,16 +34,9 @@ export const secondsAgo = (text: string): number =>
 /** Lines from before that are read when nobody says how many. */
 export const defaultTail = (since: string | undefined): number => (since === undefined ? 100 : MAX_TAIL_LINES);
 
-/** What orkestr has to say in the middle of a log, as a line of it. */
-export const appLogNotes = {
-  version: (deploymentId: string, commit: string | null): string =>
-    `[orkestr: from here on ${commit === null ? '' : `version ${commit.slice(0, 7)}, `}deployment ${deploymentId}]`,
-  leftOut: (lines: number): string =>
-    `[orkestr: ${lines.toLocaleString('en')} ${lines === 1 ? 'line' : 'lines'} left out: the reader was too slow]`,
-} as const;
-
 /** When a line was written, as Docker stamps it: nanoseconds tell lines apart. */
-export const LineTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z$/);
+export const LINE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z$/;
+export const LineTime = z.string().regex(LINE_TIME);
 export type LineTime = z.infer<typeof LineTime>;
 
 export const AppLogLine = z.object({

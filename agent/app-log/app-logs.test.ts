@@ -24,6 +24,7 @@ class Container {
   readonly pieces: LogPiece[] = [];
   readonly asked: ContainerLogRequest[] = [];
   running = true;
+  environmentId: string = IDS.environment;
   fails: Error | null = null;
   #wake = Promise.withResolvers<void>();
   #time = 0;
@@ -99,7 +100,7 @@ function host(t: TestContext, secrets: string[] = []): Host {
     containers: {
       async inspect(name) {
         const found = of(name);
-        return found === undefined ? null : ({ running: found.running } as ContainerState);
+        return (found ?? null) as ContainerState | null;
       },
     },
     openLog: async (name, request, signal) => of(name)?.read(request, signal) ?? null,
@@ -169,6 +170,17 @@ test('a crash and a restart end no follower, and no line comes twice', async (t)
   assert.deepEqual(await reader.lines(4), ['A before', 'A ! last words', 'A down', 'A up again']);
 });
 
+test('an app that was silent, and starts again before anybody looks, loses no line', async (t) => {
+  const on = host(t);
+  container(on).write('long ago\n');
+  const reader = on.open({ tail: 0 });
+  await until(() => container(on).asked.length === 1);
+  container(on).stop();
+  await new Promise(setImmediate); // what was read of it so far has ended
+  container(on).write('while it was down\n', 'stdout', at(600_000_000));
+  assert.deepEqual(await reader.lines(1), ['A while it was down']);
+});
+
 test('across a deployment the new version is read from its first line, and the old one to its last', async (t) => {
   const on = host(t);
   container(on).write('old 1\n');
@@ -215,6 +227,19 @@ test('a read that broke off goes on behind its last line, with a version that ca
   on.live = B;
   const both = on.open({ after: [{ deploymentId: A, at: at(1) }] });
   assert.deepEqual((await both.lines(3)).toSorted(), ['A 2', 'A 3', 'B first']);
+});
+
+test('no read goes on with a version of another environment', async (t) => {
+  const on = host(t);
+  container(on).write('mine\n');
+  const other = new Container();
+  other.environmentId = IDS.project;
+  other.write('of others\n');
+  on.containers.set(B, other);
+  const reader = on.open({ after: [{ deploymentId: B, at: at(0) }] });
+  assert.deepEqual(await reader.lines(1), ['A mine']);
+  await until(() => container(on).asked.length === 1);
+  assert.deepEqual(other.asked, []);
 });
 
 test('a flood with a slow reader costs a bounded amount, and tells how many lines were left out', async (t) => {

@@ -5,7 +5,7 @@
 import { MAX_TAIL_LINES } from '../../protocol/app-log.ts';
 import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Clock, ContainerRuntime } from '../deployment/ports.ts';
+import type { Clock, ContainerRuntime, ContainerState } from '../deployment/ports.ts';
 import { names } from '../deployment/step.ts';
 import { nanoseconds } from '../docker/container-log.ts';
 import type { ContainerLogRequest, LogPiece, OpenContainerLog } from '../docker/container-log.ts';
@@ -118,20 +118,26 @@ class Read {
 
   /** Until it serves no more and stands still. */
   async #followVersion(deploymentId: string): Promise<void> {
-    const { clock, containers } = this.#parts;
+    const { clock } = this.#parts;
     const lines = await this.#lines(deploymentId);
     let from: Omit<ContainerLogRequest, 'follow'> = this.#start(deploymentId);
     for (;;) {
-      const state = await containers.inspect(names.container(deploymentId));
+      const state = await this.#container(deploymentId);
       // Looked at before the log is read: what is written after that is read the next time round.
       const isOver = this.#live() !== deploymentId && state?.running !== true;
       if (state !== null) {
         const last = await this.#readContainer(deploymentId, { ...from, follow: true }, lines);
-        if (last != null) from = { tail: null, since: last + 1n };
+        from = { tail: null, since: last == null ? unread(from, this.#begun) : last + 1n };
       }
       if (isOver) return;
       await clock.sleep(LOOK_MS, this.#signal);
     }
+  }
+
+  /** Null also for that of another environment: who asks may name any deployment as the place to go on from. */
+  async #container(deploymentId: string): Promise<ContainerState | null> {
+    const state = await this.#parts.containers.inspect(names.container(deploymentId));
+    return state?.environmentId === this.#request.environmentId ? state : null;
   }
 
   /** Where the log of a version is read from. */
@@ -192,3 +198,7 @@ class Read {
     return makeLineMaker(await this.#parts.secrets(deploymentId));
   }
 }
+
+/** Where a log goes on of which nothing was read yet: all that is newer than what was asked for from before. */
+const unread = ({ tail, since }: Omit<ContainerLogRequest, 'follow'>, begun: bigint): bigint | null =>
+  tail === null ? since : begun;

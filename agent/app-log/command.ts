@@ -1,7 +1,8 @@
 /** `orkestr-agent logs --app`: what an app writes, without hub and without a running agent: Docker keeps it, the journal has its name. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { appLogNotes, defaultTail, secondsAgo } from '../../protocol/app-log.ts';
+import { appLogNotes } from '../../protocol/app-log-notes.ts';
+import { defaultTail, secondsAgo } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Serving } from '../journal/serving.ts';

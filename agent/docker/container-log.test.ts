@@ -73,7 +73,7 @@ test('pieces have their time and stream, and the engine is asked for just what i
   const at = '2030-01-01T00:00:00.000000007Z';
   const on = await engine(t, () => ({
     status: 200,
-    body: Buffer.concat([frame(1, `${at} out\n`), frame(2, `${at} err, `)]),
+    body: Buffer.concat([frame(1, `${at} out\n`), frame(2, `${at} err, `), frame(3, 'Error grabbing logs\n')]),
   }));
   const since = nanoseconds(at) + 1n;
   const log = await on.open('orkestr-a', { tail: 5, since, follow: true }, never);
@@ -83,11 +83,26 @@ test('pieces have their time and stream, and the engine is asked for just what i
     [
       { at, stream: 'stdout', text: 'out\n' },
       { at, stream: 'stderr', text: 'err, ' },
+      { at, stream: 'stderr', text: 'Error grabbing logs\n' },
     ],
   );
   assert.deepEqual(on.asked, [
     '/containers/orkestr-a/logs?stdout=1&stderr=1&timestamps=1&follow=1&tail=5&since=1893456000.000000008',
   ]);
+});
+
+test('an engine that sends time, space and text as frames of their own is understood, whatever the text looks like', async (t) => {
+  const [first, second] = ['2030-01-01T00:00:00.000000007Z', '2030-01-01T00:00:00.000000008Z'];
+  const texts = ['one\n', ' ', `${second}\n`, second, ' \n', '\n'];
+  const frames = texts.flatMap((text, n) =>
+    [n < 3 ? first : second, ' ', text].map((part) => frame(1 + (n % 2), part)),
+  );
+  const on = await engine(t, () => ({ status: 200, body: Buffer.concat(frames) }));
+  const pieces: LogPiece[] = (await Array.fromAsync((await on.open('a', ALL, never)) ?? [])).flat();
+  assert.deepEqual(
+    pieces.map(({ at, stream, bytes }) => [at, stream, bytes.toString()]),
+    texts.map((text, n) => [n < 3 ? first : second, n % 2 === 0 ? 'stdout' : 'stderr', text]),
+  );
 });
 
 test('a container that is not there has no log; an engine that refuses or breaks off is told with its words', async (t) => {

@@ -1,4 +1,5 @@
 /** What a container wrote, as Docker keeps it: a stream of pieces, each with its time. It is read no faster than it is taken. */
+import { LINE_TIME } from '../../protocol/app-log.ts';
 import type { LineTime } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -80,16 +81,35 @@ export function nanoseconds(at: LineTime): bigint {
 const SPACE = 0x20;
 
 async function* piecesOf(answer: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<readonly LogPiece[]> {
+  const pieceOf = makePieces();
   try {
-    for await (const frames of framesOf(answer)) yield frames.map(pieceOf);
+    for await (const frames of framesOf(answer)) yield frames.flatMap((frame) => pieceOf(frame) ?? []);
   } catch (cause) {
     signal.throwIfAborted();
     throw new OrkestrError('ORK_ENGINE_UNREACHABLE', 'Docker Engine broke off in the middle of a log.', { cause });
   }
 }
 
-function pieceOf({ kind, payload }: Frame): LogPiece {
-  const end = payload.indexOf(SPACE);
-  const at = payload.toString('latin1', 0, end);
-  return { at, stream: kind === 2 ? 'stderr' : 'stdout', bytes: payload.subarray(end + 1) };
+/**
+ * A frame is a time, a space and a piece; newer engines send the three as a frame each. What the engine has to say itself
+ * ("Error grabbing logs") has no time, and a kind of its own.
+ */
+function makePieces(): (frame: Frame) => LogPiece | null {
+  let at: LineTime = new Date().toISOString();
+  /** What comes next, after a time that was a frame of its own. */
+  let next: 'space' | 'piece' | null = null;
+  return ({ kind, payload }) => {
+    const stream = kind === 1 ? 'stdout' : 'stderr';
+    const due = next;
+    next = due === 'space' ? 'piece' : null;
+    if (due === 'space') return null;
+    if (due === 'piece') return { at, stream, bytes: payload };
+    const space = payload.indexOf(SPACE);
+    const time = payload.toString('latin1', 0, space === -1 ? payload.length : space);
+    if (!LINE_TIME.test(time)) return { at, stream, bytes: payload };
+    at = time;
+    if (space !== -1) return { at, stream, bytes: payload.subarray(space + 1) };
+    next = 'space';
+    return null;
+  };
 }

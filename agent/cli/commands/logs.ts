@@ -42,7 +42,11 @@ type LogFlags = { readonly step?: string } & Partial<AppLogFlags>;
 
 async function logs(deploymentId: string | undefined, { step, app, ...flags }: LogFlags): Promise<void> {
   const config = readConfig();
-  if (app === undefined) return printLogs({ folder: logFolder(config), deploymentId, step }, process.stdout);
+  if (app === undefined) {
+    const [option] = Object.keys(flags);
+    if (option !== undefined) throw new OrkestrError('ORK_INVALID', `--${option} is for --app: what an app writes.`);
+    return printLogs({ folder: logFolder(config), deploymentId, step }, process.stdout);
+  }
   if (deploymentId !== undefined || step !== undefined) {
     throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: what an app writes.');
   }

@@ -1,5 +1,5 @@
 /** An app log as lines of text: what the app wrote as it is, what orkestr has to say about it in brackets. Pure; hub and CLI share it. */
-import { appLogNotes } from '../../../protocol/app-log.ts';
+import { appLogNotes } from '../../../protocol/app-log-notes.ts';
 import type { AppLogEvent } from '../../api/schemas.ts';
 
 export class AppLogText {

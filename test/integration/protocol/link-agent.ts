@@ -28,7 +28,7 @@ interface LinkAgent {
   stop(): Promise<void>;
 }
 
-interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
+interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades' | 'appLogs'>> {
   readonly folder: string;
   readonly hubUrl: string;
   readonly joinToken: string;
@@ -66,7 +66,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     status: async () => STATUS,
     jobs: dispatcher,
     edge: makeEdgeOrders({ journal, proxy: emptyHost(clock).proxy, clock, log: silent }),
-    appLogs: { open: neverOrdered },
+    appLogs: others.appLogs ?? { open: neverOrdered },
     timing: { ...DEFAULT_TIMING, pingMs: 20 },
     pace: { baseMs: 10, capMs: 20 },
     clock,

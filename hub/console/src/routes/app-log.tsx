@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import { apiPath, apiUrl } from '../api/client.ts';
-import { useSessionEnded } from '../api/session.ts';
+import { useSession, useSessionEnded } from '../api/session.ts';
 import { makeAppLogView } from '../app-log/store.ts';
 import type { AppLogView } from '../app-log/store.ts';
 import { PageHead } from '../components/layout.tsx';
@@ -35,12 +35,18 @@ export function AppLogPage() {
 
 function AppLog({ path, name }: { path: string; name: string }) {
   const [view] = useState(() => makeAppLogView(path));
+  const { end } = useSession();
   const ended = useSessionEnded();
   useEffect(() => (ended ? undefined : view.follow()), [ended]);
+  const error = view.error.value;
+  const isOut = error?.status === 401;
+  useEffect(() => {
+    if (isOut) end();
+  }, [isOut]);
   const state = view.state.value;
   return (
     <>
-      <ApiProblem error={view.error.value} />
+      <ApiProblem error={isOut ? undefined : error} />
       <section class="panel card" aria-labelledby="app-log-title">
         <header class="panel-head">
           <h2 id="app-log-title">stdout and stderr</h2>
