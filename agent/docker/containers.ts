@@ -56,9 +56,13 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     );
   };
 
-  const findOrCreate = async (request: ContainerRequest): Promise<ContainerInspectInfo> => {
-    await ensureNetwork(engine, scope, { name: request.networkName, projectId: request.owner.projectId });
-    return (await look(request.name)) ?? create(engine, scope, request, look);
+  /** Null: it has just been made. */
+  const findOrCreate = async (request: ContainerRequest): Promise<ContainerInspectInfo | null> => {
+    const [existing] = await together(
+      look(request.name),
+      ensureNetwork(engine, scope, { name: request.networkName, projectId: request.owner.projectId }),
+    );
+    return existing ?? create(engine, scope, request, look);
   };
 
   return {
@@ -67,9 +71,11 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     async start(request) {
       // At the same time: nothing runs before both are done. And both are heard out, so that no container comes late.
       const [existing] = await together(findOrCreate(request), options.beforeStart?.() ?? Promise.resolve());
-      refuseForeign(existing, scope, request);
-      if (!existing.State.Running) await startContainer(engine, request.name);
-      return describe((await look(request.name)) ?? existing, engine);
+      if (existing !== null) refuseForeign(existing, scope, request);
+      if (existing?.State.Running !== true) await startContainer(engine, request.name);
+      const started = (await look(request.name)) ?? existing;
+      if (started !== null) return describe(started, engine);
+      throw new OrkestrError('ORK_START_FAILED', `The container ${request.name} was taken away as it was started.`);
     },
 
     async inspect(name) {
@@ -136,16 +142,18 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
   };
 }
 
+/** Null, or the container of that name that another call has made. */
 async function create(
   engine: Engine,
   scope: string,
   request: ContainerRequest,
   look: (name: string) => Promise<ContainerInspectInfo | null>,
-): Promise<ContainerInspectInfo> {
+): Promise<ContainerInspectInfo | null> {
   try {
     await engine.call(`create ${request.name}`, (docker, abortSignal) =>
       docker.createContainer({ ...containerConfig(scope, request), abortSignal }),
     );
+    return null;
   } catch (error) {
     // 409: another create of this name has come first; it may have lost its answer, and that container is taken.
     if (statusOf(error) !== 409) throw asStartFailure(error);

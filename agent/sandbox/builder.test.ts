@@ -16,6 +16,7 @@ import type { Image } from '../../protocol/steps.ts';
 import { makeEngine } from '../docker/engine.ts';
 import { makeImageStore } from '../docker/images.ts';
 import { openMetadataService } from '../firewall/remote-host.testing.ts';
+import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';
 import { planFor } from '../../test/harness/builder.ts';
@@ -35,7 +36,10 @@ let folder = '';
 let files = { stateDirectory: '', runDirectory: '' };
 
 /** As an agent makes it; a second one is what an agent has after a restart. */
-function makeParts(): { sandbox: ReturnType<typeof makeSandbox>; builder: ReturnType<typeof makeImageBuilder> } {
+function makeParts(): {
+  sandbox: ReturnType<typeof makeSandbox>;
+  builder: ReturnType<typeof makeImageBuilder>;
+} {
   const sandbox = makeSandbox({
     ...files,
     scope,
@@ -162,6 +166,51 @@ describe('builds in a real sandbox', () => {
       [scope, deploymentId, environmentId, projectId],
     );
     assert.equal((await images.list(environmentId))[0]?.deploymentId, deploymentId);
+  });
+
+  test('the host begins to take an image while it is put together', async () => {
+    const { sandbox, builder } = parts;
+    let loading = 0;
+    let loadsWhenBuilt = -1;
+    const isLoad = (what: string): boolean => what.startsWith('load ');
+    const watched: Engine = {
+      socketPath: host.socketPath,
+      async call(what, work, options) {
+        if (isLoad(what)) loading += 1;
+        return host.call(what, work, options);
+      },
+    };
+    parts = {
+      sandbox,
+      builder: makeImageBuilder({
+        scope,
+        engine: watched,
+        imagesOf: (of) => makeImageStore(of, { scope }),
+        // What the builder asks of the sandbox's engine first when the image is there is how it looks.
+        sandbox: {
+          ...sandbox,
+          use: (request, work) =>
+            sandbox.use(request, (lease) =>
+              work({
+                ...lease,
+                engine: {
+                  ...lease.engine,
+                  call: (what, ask, options) => {
+                    if (what === 'inspect the image') loadsWhenBuilt = loading;
+                    return lease.engine.call(what, ask, options);
+                  },
+                },
+              }),
+            ),
+        },
+      }),
+    };
+    try {
+      await build(['FROM debian:trixie-slim', `RUN echo ${randomUUID()} > /early`]);
+    } finally {
+      parts = { sandbox, builder };
+    }
+    assert.deepEqual([loadsWhenBuilt, loading], [1, 1]);
   });
 
   test('a lost result is found on the host and not built again', async () => {

@@ -5,6 +5,7 @@ import type { Image } from '../../protocol/steps.ts';
 import type { BuildRequest, ImageBuilder, ImageStore, StepLog } from '../deployment/ports.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
+import { together } from '../lib/together.ts';
 import { pushImage } from '../registry/push.ts';
 import { supplyImages } from './base-images.ts';
 import type { BuiltStep } from './build-log.ts';
@@ -14,6 +15,7 @@ import { howToSet } from './dockerfile/mounts.ts';
 import type { EngineVersion } from './daemon.ts';
 import { withEgress } from './egress/build-egress.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
+import { type EarlyLoad, earlyLoad, type Load } from './load.ts';
 import { compareRebuild, describeRebuild, supplyKept } from './rebuild.ts';
 import type { Sandbox, SandboxLease } from './sandbox.ts';
 import { solve } from './solve.ts';
@@ -51,8 +53,24 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
 }
 
 async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, request: BuildRequest): Promise<Image> {
+  const load = earlyLoad(options.engine, request.reference, request.signal);
+  try {
+    return await buildWith(lease, load, options, request);
+  } finally {
+    load.drop();
+  }
+}
+
+async function buildWith(
+  lease: SandboxLease,
+  load: EarlyLoad,
+  options: ImageBuilderOptions,
+  request: BuildRequest,
+): Promise<Image> {
   const { reference, signal, log, limits, owner, registries, again } = request;
   const began = performance.now();
+  // Unless a registry has it first, which may take as long as it likes.
+  const onExport = (): void => (request.push === undefined ? load.begin() : undefined);
   const dockerfile = dockerfileOf(lease.version, request);
   const { projectId } = owner;
   const supply = { host: options.engine, sandbox: lease.engine, projectId, registries, log, signal };
@@ -60,18 +78,21 @@ async function buildIn(lease: SandboxLease, options: ImageBuilderOptions, reques
   const others = dockerfile.images.filter((name) => !Object.hasOwn(kept, name));
   const baseImages = { ...kept, ...(await supplyImages(supply, others)) };
   const labels = { ...ownerLabels(options.scope, owner), [LABEL.baseImages]: JSON.stringify(baseImages) };
-  const steps = await withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
-    solve(lease, request, { dockerfile, labels, proxyArguments }),
+  const [steps, baseDigests, earlier] = await together(
+    withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
+      solve(lease, request, { dockerfile, labels, proxyArguments, onExport }),
+    ),
+    // Known before the build ends: nobody is to wait for them then.
+    digestsOf(lease.engine, Object.keys(baseImages)),
+    options.imagesOf(options.engine).list(owner.environmentId),
   );
-  const [peakMemoryBytes, baseDigests, madeBy, earlier] = await Promise.all([
+  const [peakMemoryBytes, madeBy] = await Promise.all([
     // Without a RUN of its own the group may still hold what an earlier one left in the page cache.
     steps.some(isRun) ? lease.cgroup.peakMemory() : null,
-    digestsOf(lease.engine, Object.keys(baseImages)),
     again === undefined ? [] : commandsOf(lease.engine, reference),
-    options.imagesOf(options.engine).list(owner.environmentId),
   ]);
   const alike = [...earlier.slice(0, LOOKED_AT).map(({ id }) => id), ...Object.values(baseImages)];
-  const { found, registryReference, transfer } = await deliver(lease.engine, options, request, alike);
+  const { found, registryReference, transfer } = await deliver(lease.engine, load.begun(), options, request, alike);
   const summary = summarize(steps, transfer, performance.now() - began);
   const made = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
   const image = registryReference === undefined ? made : { ...made, registryReference };
@@ -111,10 +132,12 @@ interface Delivered {
 /**
  * Gives the image to its registry and to the host, as far as it is for them, and takes its name off the sandbox: the layers stay
  * in the build cache, which is bounded.
+ * @param load what the host has begun with
  * @param alike images of the host whose layers it may share
  */
 async function deliver(
   sandbox: Engine,
+  load: Load | undefined,
   options: ImageBuilderOptions,
   request: BuildRequest,
   alike: readonly string[],
@@ -128,10 +151,12 @@ async function deliver(
       push === undefined ? null : await pushImage(sandbox, { ...push, image: reference, registries, log, signal });
     const transfer = forElsewhere
       ? { layers: pushed?.layers ?? null, sentBytes: 0 }
-      : await transferImage(sandbox, options.engine, reference, signal, { log, alike });
-    const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
+      : await transferImage(sandbox, options.engine, reference, signal, { log, alike, load });
+    const find = options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
+    // What is looked for on the host is not what goes.
+    const [found] = await together(find, forElsewhere ? Promise.resolve() : dropName());
     if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The engine took the image and does not have it.');
-    await dropName();
+    if (forElsewhere) await dropName();
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
     await dropName(); // first: layers of an image stay in the cache

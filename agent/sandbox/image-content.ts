@@ -17,8 +17,16 @@ export function contentOf({ Created, Architecture, Os, RootFS, Config }: Inspect
   return JSON.stringify([Created, Architecture, Os, RootFS.Layers ?? [], settings]);
 }
 
-/** Whether containerd keeps its images: each layer under its own digest, and an image known by its manifest. */
-export async function usesContainerdStore(engine: Engine): Promise<boolean> {
+/**
+ * Whether containerd keeps its images: each layer under its own digest, and an image known by its manifest.
+ * @param image of the engine, which most often tells it. Else the engine is asked, and runs programs for its answer
+ */
+export async function usesContainerdStore(
+  engine: Engine,
+  image?: Partial<Pick<ImageInspectInfo, 'GraphDriver'>>,
+): Promise<boolean> {
+  // No store of containerd's is called like that.
+  if (image?.GraphDriver?.Name === 'overlay2') return false;
   const { DriverStatus: status } = await engine.call(
     'ask for its store',
     (docker) => docker.info() as Promise<{ DriverStatus?: readonly (readonly string[])[] | null }>,

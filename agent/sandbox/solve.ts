@@ -23,12 +23,16 @@ import { type LimitWatch, watchLimits } from './watch.ts';
 
 /** The engine's own deadline lies behind ours, which tells whose time ran out. */
 const DEADLINE_MARGIN_MS = 30_000;
+/** What BuildKit calls the putting together of an image. */
+const EXPORTING = 'exporting to image';
 
 interface SolveInput {
   readonly dockerfile: Dockerfile;
   /** Of the image. */
   readonly labels: Readonly<Record<string, string>>;
   readonly proxyArguments: ProxyArguments;
+  /** Called when all commands have run and the image is being put together; more than once. */
+  readonly onExport: () => void;
 }
 
 /**
@@ -54,6 +58,7 @@ export async function solve(
     step.take(status);
     for (const each of status.logs) watch.countLog(each);
     if (!watch.signal.aborted) buildLog.take(status);
+    if (status.vertexes.some(({ name }) => name === EXPORTING)) input.onExport();
   };
   try {
     const context = await takeContext(contextOf(request), limits, systemClock, ending);

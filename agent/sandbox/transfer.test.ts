@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import type { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
@@ -14,6 +15,7 @@ import { type Engine, orNull } from '../lib/engine.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
 import { contentOf, usesContainerdStore } from './image-content.ts';
+import { beginLoad } from './load.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 import { transferImage } from './transfer.ts';
 
@@ -155,6 +157,27 @@ describe('an image between two engines', () => {
     });
   });
 
+  test('a load that began before there was an image takes it; one that was given up leaves nothing', async (t) => {
+    await inSandbox(async (engine) => {
+      const reference = `orkestr-transfer-${scope}:early`;
+      const dropped = beginLoad(host, reference, never);
+      const begun = beginLoad(host, reference, never);
+      await delay(300);
+      assert.equal(begun.isOver(), false);
+      dropped.drop();
+      await assert.rejects(dropped.loaded);
+      assert.equal(await idOn(host, reference), undefined);
+      const built = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /early`]);
+      t.after(() => forget(host, reference));
+      await transferImage(engine, host, built, never, { as: reference, alike: [BASE], load: begun });
+      assert.equal(begun.isOver(), true);
+      assert.equal(await idOn(host, reference), await idOn(engine, built));
+      // What came of the first is of no use for a second.
+      await transferImage(engine, host, built, never, { load: dropped });
+      await mustHaveArrived(engine, built);
+    });
+  });
+
   test('what the host has lost meanwhile is sent again', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /one`, 'RUN echo > /two']);
@@ -197,8 +220,8 @@ describe('an image between two engines', () => {
       const elsewhere: Engine = {
         socketPath: engine.socketPath,
         call: (what, work, options) =>
-          what === 'ask for its store'
-            ? Promise.resolve({ Driver: 'btrfs' } as never)
+          what === `inspect image ${reference}`
+            ? Promise.resolve({ Id: 'sha256:0', GraphDriver: { Name: 'btrfs', Data: null } } as never)
             : engine.call(what, work, options),
       };
       const log = { line: (text: string) => void told.push(text), write: () => undefined };

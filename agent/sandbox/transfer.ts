@@ -3,16 +3,13 @@ import { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
-import { readAnswer } from '../lib/engine-answer.ts';
-import { type Contents, missingLayer, packImage } from './handoff/archive.ts';
+import type { Contents } from './handoff/archive.ts';
 import { readStoredImage, type StoredImage } from './handoff/layer-store.ts';
-import { sharedLayers } from './handoff/shared-layers.ts';
+import { lookAtImages, sharedLayers } from './handoff/shared-layers.ts';
 import { usesContainerdStore } from './image-content.ts';
 import { nameParts } from './image-name.ts';
+import { beginLoad, load, type Load, TRANSFER_TIMEOUT_MS } from './load.ts';
 import { damaged } from './handoff/tar-split.ts';
-
-/** A large image on a slow disk. */
-const TRANSFER_TIMEOUT_MS = 15 * 60_000;
 
 export interface Transfer {
   /** Layers of the image, and how many of them the other engine had not. Null where it was handed over whole. */
@@ -28,7 +25,6 @@ interface Between {
   /** What it is called there. */
   readonly name: string;
   readonly signal: AbortSignal;
-  readonly alike: readonly string[];
 }
 
 interface TransferOptions {
@@ -37,6 +33,8 @@ interface TransferOptions {
   readonly log?: StepLog;
   /** Images of `to` that may begin with the same layers: what they share need not be asked for by a first try. */
   readonly alike?: readonly string[];
+  /** Of `to`, begun under the same name. Absent: it begins now. */
+  readonly load?: Load;
 }
 
 /**
@@ -49,12 +47,16 @@ export async function transferImage(
   to: Engine,
   reference: string,
   signal: AbortSignal,
-  { as: name = reference, log, alike = [] }: TransferOptions = {},
+  { as: name = reference, log, alike = [], load: begun }: TransferOptions = {},
 ): Promise<Transfer> {
-  const between = { from, to, reference, name, signal, alike };
+  const between = { from, to, reference, name, signal };
   try {
-    const [stored, isContent] = await Promise.all([readStoredImage(from, reference), usesContainerdStore(to)]);
-    if (stored !== null) return await sendLayers(stored, isContent ? 'oci' : 'docker', between);
+    const [stored, others] = await Promise.all([readStoredImage(from, reference), lookAtImages(to, alike)]);
+    if (stored !== null) {
+      const format = (await usesContainerdStore(to, others[0])) ? 'oci' : 'docker';
+      const shared = sharedLayers(diffIdsOf(stored), others);
+      return await sendLayers(stored, format, { shared, begun }, between);
+    }
     log?.line('The layers cannot be read one by one here, so the whole image is handed over');
     return await saveAndLoad(between);
   } catch (error) {
@@ -70,16 +72,17 @@ export async function transferImage(
  * First with what the engine has not for sure; where that is not known without any layer. An engine that has all others is
  * done then, and another one names the first that it misses, or says only that something is missing, and gets all of them.
  */
-async function sendLayers(image: StoredImage, format: Contents['format'], between: Between): Promise<Transfer> {
+async function sendLayers(
+  image: StoredImage,
+  format: Contents['format'],
+  { shared, begun }: { readonly shared: number | null; readonly begun: Load | undefined },
+  between: Between,
+): Promise<Transfer> {
   const all = image.layers.length;
-  const diffIds = image.layers.map(({ diffId }) => diffId);
-  const shared = await sharedLayers(between.to, diffIds, between.alike);
+  const diffIds = diffIdsOf(image);
   for (let first = shared ?? (format === 'docker' ? all : 0); ;) {
-    const { missing, sentBytes } = await sendFrom(
-      image,
-      { reference: between.name, firstLayer: first, format },
-      between,
-    );
+    const contents = { reference: between.name, firstLayer: first, format };
+    const { missing, sentBytes } = await sendFrom(image, contents, begun, between);
     const lacks = missing ?? (format === 'oci' && !(await isWhole(diffIds, between)) ? 0 : null);
     if (lacks === null) {
       if (format === 'docker') await checkId(image.id, between);
@@ -91,21 +94,27 @@ async function sendLayers(image: StoredImage, format: Contents['format'], betwee
   }
 }
 
+const diffIdsOf = ({ layers }: StoredImage): string[] => layers.map(({ diffId }) => diffId);
+
 async function sendFrom(
   image: StoredImage,
   contents: Contents,
+  begun: Load | undefined,
   { to, name, signal }: Between,
 ): Promise<{ readonly missing: number | null; readonly sentBytes: number }> {
-  const archive = packImage(image, contents);
+  // One that is over had its try, or its engine went away.
+  const load = begun?.isOver() === false ? begun : beginLoad(to, name, signal);
+  const { archive, loaded } = load;
+  archive.put(image, contents);
   try {
-    const { missing } = await load(to, archive.stream, name, signal);
+    const { missing } = await loaded;
     return { missing, sentBytes: archive.sentBytes() };
   } catch (error) {
     // What ended the archive says more than the engine that could not read on.
     const failure = archive.failure();
     throw failure instanceof OrkestrError ? failure : error;
   } finally {
-    archive.stream.destroy(); // nothing more to read, or nobody to read it
+    load.drop(); // nothing more to read, or nobody to read it
   }
 }
 
@@ -151,29 +160,4 @@ async function saveAndLoad({ from, to, reference, name, signal }: Between): Prom
     await to.call(`name image ${name}`, (docker) => docker.getImage(loaded ?? reference).tag({ repo, tag }));
   }
   return { layers: null, sentBytes };
-}
-
-interface Loaded {
-  /** The layer that the engine misses; null: it has the image. */
-  readonly missing: number | null;
-  /** What the engine calls an image that came without a name. */
-  readonly id: string | null;
-}
-
-/** Gives the archive to the engine. Any refusal but that it misses a layer is thrown. */
-function load(to: Engine, archive: Readable, name: string, signal: AbortSignal): Promise<Loaded> {
-  return to.call(
-    `load ${name}`,
-    async (docker, abortSignal) => {
-      let id: string | null = null;
-      const { error } = await readAnswer(await docker.loadImage(archive, { abortSignal }), ({ stream = '' }) => {
-        id ??= /^Loaded image ID: (sha256:[0-9a-f]{64})/.exec(stream)?.[1] ?? null;
-      });
-      if (error === null) return { missing: null, id };
-      const missing = missingLayer(error);
-      if (missing === null) throw new Error(error);
-      return { missing, id };
-    },
-    { timeoutMs: TRANSFER_TIMEOUT_MS, signal },
-  );
 }

@@ -20,7 +20,7 @@ const LEAST_PAUSE_MS = { failed: 10, ok: 25 } as const;
  * And this part of the time since the start: an app that is up soon is seen soon, and one that is not is not hammered. Good
  * probes of an app that takes long to start are as much further apart, since its beginnings last as much longer.
  */
-const PAUSE_SHARE = 0.2;
+const PAUSE_SHARE = { failed: 0.1, ok: 0.2 } as const;
 
 export const health: Step<'health'> = {
   name: 'health',
@@ -79,7 +79,8 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
 
 /** The interval is the longest pause, which is reached when the start takes several times as long. */
 function pauseMs(sinceStart: number, ok: boolean, interval: number): number {
-  return Math.min(interval, Math.max(sinceStart * PAUSE_SHARE, ok ? LEAST_PAUSE_MS.ok : LEAST_PAUSE_MS.failed));
+  const result = ok ? 'ok' : 'failed';
+  return Math.min(interval, Math.max(sinceStart * PAUSE_SHARE[result], LEAST_PAUSE_MS[result]));
 }
 
 /** A probe's result is the same as the one before when only its time differs: then the log has it already. */

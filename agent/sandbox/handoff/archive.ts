@@ -8,11 +8,17 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import type { StoredImage, StoredLayer } from './layer-store.ts';
-import { OciLayout } from './oci-layout.ts';
+import { LAYOUT_FILE, OciLayout } from './oci-layout.ts';
 import { assembleTar, damaged, tarSize } from './tar-split.ts';
 
+/** An archive that its reader has begun with and that gets its image later. */
 interface Archive {
   readonly stream: Readable;
+  /**
+   * Packs `image` under `reference`, without the layers below `firstLayer`. Each layer is checked against its diff id as it
+   * goes out.
+   */
+  put(image: StoredImage, contents: Contents): void;
   /** Bytes of layers that went out until now. */
   sentBytes(): number;
   /** Why the archive ended early, once it has: whoever read it only knows that it did. */
@@ -25,23 +31,28 @@ export interface Contents {
   readonly format: 'docker' | 'oci';
 }
 
-/**
- * The archive of `image` under `reference`, without the layers below `firstLayer`. Each layer is checked against its diff
- * id as it goes out.
- */
-export function packImage(image: StoredImage, contents: Contents): Archive {
+/** Its first bytes are there at once. */
+export function openArchive(): Archive {
   const tar = pack();
   let sent = 0;
   let failure: unknown;
   const count = (bytes: number): void => void (sent += bytes);
-  fill(tar, image, contents, count).then(
-    () => tar.finalize(),
-    (error: Error) => {
-      failure = error;
-      tar.destroy(error); // the reader of the stream gets it
+  // Known before the image is. An engine starts the program that unpacks when it has seen the first bytes.
+  tar.entry({ name: LAYOUT_FILE.name }, LAYOUT_FILE.text);
+  return {
+    stream: Readable.from(tar),
+    put(image, contents) {
+      fill(tar, image, contents, count).then(
+        () => tar.finalize(),
+        (error: Error) => {
+          failure = error;
+          tar.destroy(error); // the reader of the stream gets it
+        },
+      );
     },
-  );
-  return { stream: Readable.from(tar), sentBytes: () => sent, failure: () => failure };
+    sentBytes: () => sent,
+    failure: () => failure,
+  };
 }
 
 async function fill(

@@ -4,10 +4,17 @@
  */
 import { createHash } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Engine, orNull } from '../../lib/engine.ts';
 import type { SplitTar } from './tar-split.ts';
+
+const DRIVER = 'overlay2';
+/** As the driver names the upper layer of an image. An engine tells its data root by `info`, too, for which it runs programs. */
+const Inspected = z.object({
+  Id: z.string(),
+  GraphDriver: z.object({ Name: z.literal(DRIVER), Data: z.object({ UpperDir: z.string().endsWith('/diff') }) }),
+});
 
 /** OCI image specification, config.md. */
 const Config = z.object({
@@ -35,14 +42,16 @@ export interface StoredImage {
  * driver, containerd's image store, an engine whose folder is not to be seen from here.
  */
 export async function readStoredImage(engine: Engine, reference: string): Promise<StoredImage | null> {
-  const [{ Driver: driver, DockerRootDir: root }, image] = await Promise.all([
-    engine.call('ask for its store', (docker) => docker.info() as Promise<{ Driver: string; DockerRootDir: string }>),
-    orNull(engine.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect())),
-  ]);
-  if (driver !== 'overlay2' || image === null) return null;
+  const image = await orNull(
+    engine.call(`inspect image ${reference}`, (docker) => docker.getImage(reference).inspect()),
+  );
+  const { data: found } = Inspected.safeParse(image);
+  if (found === undefined) return null;
+  // ROOT/overlay2/ID/diff
+  const root = resolve(found.GraphDriver.Data.UpperDir, '../../..');
   try {
-    const config = await readFile(join(root, 'image', driver, 'imagedb/content/sha256', hexOf(image.Id)));
-    if (digestOf(config) !== image.Id) return null;
+    const config = await readFile(join(root, 'image', DRIVER, 'imagedb/content/sha256', hexOf(found.Id)));
+    if (digestOf(config) !== found.Id) return null;
     const { rootfs, history } = Config.parse(JSON.parse(config.toString('utf8')));
     const chain = chainIds(rootfs.diff_ids);
     const makers = history.filter((one) => one.empty_layer !== true);
@@ -53,7 +62,7 @@ export async function readStoredImage(engine: Engine, reference: string): Promis
         madeBy: makers[at]?.created_by ?? '',
       })),
     );
-    return { id: image.Id, config, layers };
+    return { id: found.Id, config, layers };
   } catch {
     return null; // whatever is not as expected: the engine can still be asked for the image itself
   }

@@ -20,7 +20,6 @@ function read(layout: OciLayout, name: string): { readonly bytes: Buffer; readon
 
 test('index, manifest, config and layers lead from one to the next by digests and sizes that are right', () => {
   const layout = new OciLayout(image, [10_240, 2048], 'orkestr/app:1');
-  assert.deepEqual(read(layout, 'oci-layout').value, { imageLayoutVersion: '1.0.0' });
   const [entry] = read(layout, 'index.json').value['manifests'] as unknown as { digest: string; size: number }[];
   assert.ok(entry);
   const manifest = read(layout, `blobs/${entry.digest.replace(':', '/')}`);

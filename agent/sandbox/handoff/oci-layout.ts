@@ -22,6 +22,10 @@ interface Descriptor {
   readonly size: number;
 }
 
+/** By which an archive is known as one of this layout; others may have it, too. */
+export const LAYOUT_FILE = { name: 'oci-layout', text: JSON.stringify({ imageLayoutVersion: '1.0.0' }) } as const;
+
+/** All but {@link LAYOUT_FILE}. */
 export class OciLayout implements Layout {
   readonly files: ReadonlyMap<string, Buffer>;
   readonly #layers: StoredImage['layers'];
@@ -46,7 +50,6 @@ export class OciLayout implements Layout {
       manifests: [{ ...described, annotations: namesOf(reference) }],
     });
     this.files = new Map([
-      ['oci-layout', json({ imageLayoutVersion: '1.0.0' })],
       [blobName(described.digest), manifest],
       [blobName(digestOf(config)), config],
       ['index.json', index],
