@@ -1,35 +1,39 @@
-/** The composition root: the only place where the real adapters are built and plugged together. */
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+/** The composition root: the parts of the agent, plugged together on its host. */
+import { chmodSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { HostStatus } from '../protocol/agent-link.ts';
-import { OrkestrError } from '../protocol/errors.ts';
+import type { Job } from '../protocol/job.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
 import { isInstalled } from '../protocol/service/installation.ts';
 import type { Logger } from '../protocol/service/logger.ts';
+import { makeAppLogs } from './app-log/app-logs.ts';
+import type { AppLogs } from './app-log/app-logs.ts';
+import { secretsOfVersion } from './app-log/secrets.ts';
+import type { KnownVersions } from './app-log/secrets.ts';
 import type { Config } from './config.ts';
 import { makeDispatcher } from './deployment/dispatcher.ts';
 import type { Dispatcher } from './deployment/dispatcher.ts';
+import { makeEdgeOrders } from './deployment/edge-orders.ts';
+import type { EdgeOrders } from './deployment/edge-orders.ts';
 import { makeFailpoint } from './deployment/failpoint.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './deployment/log.ts';
 import { PIPELINE } from './deployment/pipeline.ts';
 import type { Ports } from './deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
 import { revive } from './deployment/revive.ts';
-import { makeContainerRuntime } from './docker/containers.ts';
-import { makeEngine } from './docker/engine.ts';
 import type { Engine } from './lib/engine.ts';
-import { makeImageStore } from './docker/images.ts';
+import { containerLogs } from './docker/container-log.ts';
 import { watchStarts } from './docker/starts.ts';
-import { makeFirewall } from './firewall/firewall.ts';
-import type { Firewall } from './firewall/firewall.ts';
-import { makeSourceControl } from './git/source-control.ts';
+import { endsTlsBefore } from './doctor/edge-sockets.ts';
 import { DEFAULT_TIMING } from './hub-link/connection.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
 import { noUpgrades } from './hub-link/upgrades.ts';
 import type { HostUpgrades } from './hub-link/upgrades.ts';
-import { hostSigner, readIdentity, scopeOf } from './identity.ts';
+import { buildHost, gitFolder } from './host.ts';
+import type { Host } from './host.ts';
+import { hostSigner, scopeOf } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { openJournal } from './journal/journal.ts';
 import type { Journal } from './journal/journal.ts';
@@ -40,9 +44,6 @@ import { takeReports } from './local-reports.ts';
 import type { LocalReport } from './local-reports.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { makeReconciler } from './reconcile.ts';
-import { makeImageRegistry } from './registry/pull.ts';
-import { makeImageBuilder } from './sandbox/builder.ts';
-import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { agentView, namesOf } from './status/agent-view.ts';
 import type { AgentView } from './status/check.ts';
@@ -56,63 +57,22 @@ import { hostUpgrades } from './upgrade/host-upgrades.ts';
 import { layoutAt } from './upgrade/layout.ts';
 import { lastUpgrade } from './upgrade/record.ts';
 import { systemServices } from './upgrade/services.ts';
-import { makeWorkspaces } from './workspaces.ts';
 
 export const VERSION = manifest.version;
 
 const RECONCILE_EVERY_MS = 60_000;
-/** The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. */
+/**
+ * The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. Not for what the round
+ * revives: an app that never gets healthy is no reason to be away from the hub.
+ */
 const FIRST_ROUND_MS = 15_000;
 const KEEP_DEPLOYMENTS = 20;
-/** Together with the two below less than main.ts gives for the whole. */
+/** Together with the two below less than serve.ts gives for the whole. */
 const STOP_RUNNING_MS = 8000;
 const STOP_SANDBOX_MS = 8000;
 const STOP_ROUND_MS = 2000;
 
 export const logFolder = (config: Config): string => join(config.stateFolder, 'logs');
-const gitFolder = (config: Config): string => join(config.stateFolder, 'git');
-
-/** What this agent has on its machine, marked with its scope. */
-export interface Host {
-  readonly engine: Engine;
-  readonly firewall: Firewall;
-  readonly sandbox: Sandbox;
-  readonly ports: Ports;
-  listWorkspaces(): Promise<readonly string[]>;
-}
-
-export function buildHost(config: Config, hostId: string): Host {
-  const scope = scopeOf(hostId);
-  const engine = makeEngine({ socketPath: config.dockerSocket });
-  const firewall = makeFirewall({ scope });
-  const sandbox = makeSandbox({
-    scope,
-    stateDirectory: join(config.stateFolder, 'sandbox'),
-    runDirectory: config.sandboxFolder,
-    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
-    slots: config.buildSlots,
-    diskMiB: config.buildDiskMiB,
-  });
-  const images = makeImageStore(engine, { scope });
-  const workspaces = makeWorkspaces(join(config.stateFolder, 'workspaces'));
-  return {
-    engine,
-    firewall,
-    sandbox,
-    listWorkspaces: () => workspaces.list(),
-    ports: {
-      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config) }),
-      builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
-      images,
-      registry: makeImageRegistry(engine, { scope }),
-      containers: makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() }),
-      proxy: makeProxyClient(config.proxySocket),
-      workspaces,
-      clock: systemClock,
-      baseImages: config.baseImages,
-    },
-  };
-}
 
 export interface Agent {
   readonly identity: Identity;
@@ -177,6 +137,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: { ...DEFAULT_QUEUE_LIMITS, maxRunning: Math.max(DEFAULT_QUEUE_LIMITS.maxRunning, config.buildSlots) },
     onEnded: () => journal.prune(KEEP_DEPLOYMENTS).forEach((deploymentId) => logs.remove(deploymentId)),
   });
+  const edgeOrders = makeEdgeOrders({ journal, proxy: ports.proxy, clock: ports.clock, log });
   const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
   const stopped = new AbortController();
@@ -194,6 +155,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       clock: systemClock,
       agent: view(),
       lastUpgrade: lastUpgrade(layoutAt().record),
+      endsTlsBefore: endsTlsBefore('/'),
     });
   const dial = (): void => {
     if (identity.hub === null) {
@@ -212,8 +174,10 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       readLog: (...range) => logs.read(...range),
       running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
       status: () => tellHost(config, ports, journal),
-      jobs: dispatcher,
+      jobs: { ...dispatcher, accept: (job) => acceptJob(dispatcher, edgeOrders, job) },
+      edge: edgeOrders,
       upgrades: upgradesOf(config, log),
+      appLogs: appLogsOf(host.engine, ports, journal),
       timing: DEFAULT_TIMING,
       pace: DEFAULT_PACE,
       clock: systemClock,
@@ -240,12 +204,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       const onStart = (deploymentId: string | null): void => {
         // Of what is on its way to be live its own deployment takes care.
         if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
-          reconciler.look();
+          reconciler.lookSoon();
       };
       const { clock } = ports;
       const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
       void watchStarts(host.engine, watch, stopped.signal);
-      await within(FIRST_ROUND_MS, reconciler.run());
+      await within(FIRST_ROUND_MS, reconciler.look());
       // A build engine that an earlier agent left running: jobs that need it start it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();
@@ -254,6 +218,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       stopped.abort();
       await link?.stop();
       stopTaking?.();
+      await within(STOP_ROUND_MS, edgeOrders.stop());
       // A round that waits for a silent engine is left behind: it only does again what the next start does.
       await within(STOP_ROUND_MS, reconciler.stop());
       await dispatcher.stop(STOP_RUNNING_MS);
@@ -262,6 +227,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       release();
     },
   };
+}
+
+/** A job may carry newer edge settings than were heard of, or older ones, of which the hub then hears. */
+function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): void {
+  dispatcher.accept(job);
+  if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);
 }
 
 function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<typeof makeReconciler>[0] {
@@ -278,6 +249,20 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
     log,
   };
 }
+
+/** Reads what apps write. It needs of the journal what serves, and its jobs. */
+export const appLogsOf = (
+  engine: Engine,
+  { containers, clock }: Pick<Ports, 'containers' | 'clock'>,
+  known: KnownVersions,
+): AppLogs =>
+  makeAppLogs({
+    live: (environmentId) => known.live(environmentId)?.deploymentId ?? null,
+    secrets: (deploymentId) => secretsOfVersion(engine, known, deploymentId),
+    containers,
+    openLog: containerLogs(engine),
+    clock,
+  });
 
 const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: Journal): Promise<HostStatus> =>
   hostStatus({
@@ -326,15 +311,4 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   } finally {
     over.abort();
   }
-}
-
-/** @throws OrkestrError ORK_CONFIG when there is none yet */
-export function requireIdentity(config: Config): Identity {
-  const identity = readIdentity(config.stateFolder);
-  if (identity) return identity;
-  const there = existsSync(config.stateFolder) ? 'has no identity' : 'does not exist';
-  throw new OrkestrError(
-    'ORK_CONFIG',
-    `ORKESTR_AGENT_STATE: ${config.stateFolder} ${there}. Join a hub first: orkestr-agent join --hub URL --token TOKEN.`,
-  );
 }

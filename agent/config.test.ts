@@ -16,6 +16,7 @@ test('without any variable the defaults of a packaged host hold', () => {
   assert.equal(config.proxySocket, '/run/orkestr/proxy.sock');
   assert.equal(config.dockerSocket, '/var/run/docker.sock');
   assert.equal(config.channel, 'stable');
+  assert.equal(config.buildIdleSeconds, null);
   assert.equal(config.failpoint, null);
   assert.equal(config.baseImages.node, 'node:26-trixie-slim');
 });
@@ -24,9 +25,14 @@ test('an empty variable counts as not set', () => {
   assert.equal(readConfig({ ORKESTR_AGENT_STATE: '' }).stateFolder, '/var/lib/orkestr/agent');
 });
 
+test('a host with memory to spare may keep its build engines for longer', () => {
+  assert.equal(readConfig({ ORKESTR_BUILD_IDLE_SECONDS: '86400' }).buildIdleSeconds, 86_400);
+});
+
 test('a wrong setting is refused and named', (t) => {
   assert.throws(() => readConfig({ ORKESTR_LOG_LEVEL: 'loud' }), refused(/ORKESTR_LOG_LEVEL/));
   assert.throws(() => readConfig({ ORKESTR_CHANNEL: '../stable' }), refused(/ORKESTR_CHANNEL/));
+  assert.throws(() => readConfig({ ORKESTR_BUILD_IDLE_SECONDS: '0' }), refused(/ORKESTR_BUILD_IDLE_SECONDS/));
   assert.throws(() => readConfig({ ORKESTR_FAILPOINT: 'build:sometime' }), refused(/ORKESTR_FAILPOINT/));
   assert.throws(() => readConfig({ ORKESTR_AGENT_RUN: `/run/${'x'.repeat(100)}` }), refused(/ORKESTR_AGENT_RUN/));
   const path = join(temporaryFolder(t), 'images.json');

@@ -13,6 +13,8 @@ import { BaseImages } from './detect/base-images.ts';
 /** sun_path of sockaddr_un is 108 bytes with its end (unix(7)). */
 const MAX_SOCKET_PATH = 107;
 const MAX_BUILD_SLOTS = 4;
+/** A week: timers hold 24 days. */
+const MAX_BUILD_IDLE_SECONDS = 604_800;
 
 const Settings = z.object({
   ORKESTR_AGENT_STATE: z.string().min(1).default('/var/lib/orkestr/agent'),
@@ -27,6 +29,7 @@ const Settings = z.object({
     .max(16_777_216)
     .refine((size) => size === 0 || size >= 256, 'at least 256, or 0 for no disk of its own')
     .optional(),
+  ORKESTR_BUILD_IDLE_SECONDS: z.coerce.number().int().min(1).max(MAX_BUILD_IDLE_SECONDS).optional(),
   ORKESTR_CHANNEL: z
     .string()
     .regex(/^[a-z0-9-]{1,30}$/, 'the name of a channel: small letters, digits and dashes')
@@ -44,6 +47,8 @@ export interface Config {
   readonly buildSlots: number;
   /** Size of each slot's disk; null: as the host has room; 0: none of its own. */
   readonly buildDiskMiB: number | null;
+  /** How long a build engine is kept without a build; null: as long as the sandbox thinks right. */
+  readonly buildIdleSeconds: number | null;
   readonly proxySocket: string;
   readonly dockerSocket: string;
   readonly baseImages: BaseImages;
@@ -73,6 +78,7 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('agent', pr
     sandboxFolder: sandboxFolder(runFolder),
     buildSlots: data.ORKESTR_BUILD_SLOTS ?? defaultSlots(availableParallelism()),
     buildDiskMiB: data.ORKESTR_BUILD_DISK_MIB ?? null,
+    buildIdleSeconds: data.ORKESTR_BUILD_IDLE_SECONDS ?? null,
     proxySocket: socketPath('ORKESTR_PROXY_SOCKET', resolve(data.ORKESTR_PROXY_SOCKET)),
     dockerSocket: socketPath('ORKESTR_DOCKER_SOCKET', resolve(data.ORKESTR_DOCKER_SOCKET)),
     baseImages: readBaseImages(data.ORKESTR_BASE_IMAGES),

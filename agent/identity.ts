@@ -1,6 +1,6 @@
 /** Who this host is: its id, its ed25519 key, and the hub it belongs to with that hub's pinned key. */
 import { createHash, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EnrolAnswer } from '../protocol/agent-link.ts';
@@ -26,7 +26,7 @@ export const Identity = z.object({
 export type Identity = z.infer<typeof Identity>;
 
 /** Signs as this host. The key stays inside. */
-export type HostSigner = (text: string) => string;
+type HostSigner = (text: string) => string;
 
 /** First 8 hex digits of SHA-256 of the host id: what marks everything that this agent makes on the machine. */
 export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);
@@ -41,6 +41,17 @@ export function readIdentity(stateFolder: string): Identity | null {
   } catch (cause) {
     throw new OrkestrError('ORK_CONFIG', `${path} is not a readable identity.`, { cause });
   }
+}
+
+/** @throws OrkestrError ORK_CONFIG when there is none yet */
+export function requireIdentity(stateFolder: string): Identity {
+  const identity = readIdentity(stateFolder);
+  if (identity) return identity;
+  const there = existsSync(stateFolder) ? 'has no identity' : 'does not exist';
+  throw new OrkestrError(
+    'ORK_CONFIG',
+    `ORKESTR_AGENT_STATE: ${stateFolder} ${there}. Join a hub first: orkestr-agent join --hub URL --token TOKEN.`,
+  );
 }
 
 /** The identity of a host without a hub, made when there is none. */
@@ -60,7 +71,7 @@ export function hostSigner(stateFolder: string): HostSigner {
   return (text) => signText(text, pair.privateKey);
 }
 
-export interface Enrolment {
+interface Enrolment {
   readonly hubUrl: string;
   readonly joinToken: string;
   readonly name: string;

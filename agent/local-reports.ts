@@ -10,7 +10,7 @@ export type LocalReport =
   | Exclude<Report, { kind: 'log' }>
   | { readonly kind: 'log'; readonly deploymentId: string; readonly step: StepName; readonly bytes: Buffer };
 
-export interface ReadLog {
+interface ReadLog {
   read(deploymentId: string, step: StepName, offset: number, length: number): Buffer;
 }
 

@@ -213,10 +213,10 @@ test('an app that does not get healthy holds up no other one, and is not started
       },
     },
   );
-  void reconciler.run();
-  await systemClock.sleep(20);
+  // The agent dials its hub after this.
+  await reconciler.look();
   assert.deepEqual(begun, [LIVE, STRAY]);
-  reconciler.look();
+  reconciler.lookSoon();
   await systemClock.sleep(400);
   assert.deepEqual(begun, [LIVE, STRAY, STRAY], 'the next round is not held up either');
   sick.reject(new Error('not healthy'));
@@ -236,8 +236,8 @@ test('what changes during a round is looked at after it, in one round more', asy
     },
   );
   const round = reconciler.run();
-  reconciler.look();
-  reconciler.look();
+  reconciler.lookSoon();
+  reconciler.lookSoon();
   await systemClock.sleep(400);
   assert.equal(rounds, 1);
   first.resolve();

@@ -2,6 +2,7 @@
  * Observe, plan, do: makes the host agree with the journal, at boot, every minute and when something has changed. One round at
  * a time; what is revived in it goes on beside the next ones, since an app may take an hour to start or never get healthy.
  */
+import { isSameEdge } from '../protocol/edge-order.ts';
 import type { FlipRequest, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import { canaryOf } from './deployment/entry.ts';
@@ -29,11 +30,13 @@ export interface ReconcileParts {
   readonly log: Logger;
 }
 
-export interface Reconciler {
-  /** One round and what it revives; a call during a round waits for that one and does no second. Never throws. */
+interface Reconciler {
+  /** One round; a call during a round waits for that one and does no second. What it revives goes on. Never throws. */
+  look(): Promise<void>;
+  /** One round, and what it revives. */
   run(): Promise<void>;
   /** Something has changed: a round soon, and after the one that is under way. */
-  look(): void;
+  lookSoon(): void;
   stop(): Promise<void>;
 }
 
@@ -55,11 +58,12 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
   };
   const timer = setInterval(() => void begin(), everyMs);
   return {
+    look: begin,
     async run() {
       await begin();
       await revivals.ended();
     },
-    look() {
+    lookSoon() {
       soon ??= setTimeout(() => {
         soon = null;
         void (round ?? Promise.resolve()).then(begin);
@@ -178,7 +182,11 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
   // Nor does a route come back that was removed while the app took its time.
   if (!isStillLive(parts, live)) return;
-  const isRight = isOurs && isServedAt(seen, live.deploymentId, address) && seen.generation >= entry.generation;
+  const isRight =
+    isOurs &&
+    isServedAt(seen, live.deploymentId, address) &&
+    seen.generation >= entry.generation &&
+    isSameEdge(seen, entry);
   if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
   // A deployment that could not take its hold back: now there is somebody to serve again.
   else if (seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });

@@ -1,5 +1,5 @@
 /** What the agent's tests share: a real journal in a temp folder, jobs, a scripted pipeline, ports that refuse what is not scripted. */
-import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -189,7 +189,7 @@ export function scriptedPipeline(
   return { calls, stages, hasFlipped, stands };
 }
 
-export interface BenchOptions {
+interface BenchOptions {
   readonly folder: string;
   readonly journal: Journal;
   readonly pipeline: Pipeline;
@@ -239,6 +239,3 @@ export const noSignals = (): { cancel: AbortSignal; shutdown: AbortSignal } => (
   cancel: new AbortController().signal,
   shutdown: new AbortController().signal,
 });
-
-/** 32 letters that are in nothing else. */
-export const uniqueText = (): string => randomBytes(16).toString('hex');

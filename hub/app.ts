@@ -9,6 +9,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
 import { registerAccess } from './api/access.ts';
+import { registerAppLog } from './api/app-log.ts';
 import { registerDeployments } from './api/deployments.ts';
 import { registerEnrol } from './api/enrol.ts';
 import { registerEnvironments } from './api/environments.ts';
@@ -20,6 +21,7 @@ import { registerMe } from './api/me.ts';
 import { registerOpenApi } from './api/openapi.ts';
 import { answerUnroutable, registerProblems } from './api/problem.ts';
 import { registerProjects } from './api/projects.ts';
+import { registerReceivers } from './api/receivers.ts';
 import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
 import { registerReleases } from './api/releases.ts';
@@ -53,7 +55,9 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerEnvironments,
   registerAccess,
   registerVariables,
+  registerAppLog,
   registerRegistries,
+  registerReceivers,
   registerDeployments,
   registerLogs,
   registerEvents,

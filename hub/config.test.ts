@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { OrkestrError } from '../protocol/errors.ts';
 import { readConfig } from './config.ts';
@@ -23,6 +26,10 @@ const wrong = {
   ORKESTR_APPS_URL: ['', 'http://x/y'],
   ORKESTR_ALLOW_HTTP_REPOSITORIES: ['yes', ''],
   ORKESTR_LOG_LEVEL: ['loud'],
+  ORKESTR_HUB_SMTP_URL: ['mail.example.com', 'http://mail.example.com', 'smtp://u:p@mail.example.com', 'smtp://m/x'],
+  ORKESTR_HUB_SMTP_PASSWORD_FILE: ['password'],
+  ORKESTR_HUB_NOTIFY_ALLOW: ['10.0.0.0/33', 'hook.example.com', '10.0.0.0/8/8', '::/129'],
+  ORKESTR_HUB_HOST_AWAY_MINUTES: ['0', 'soon', '1.5'],
 };
 for (const [name, values] of Object.entries(wrong)) {
   test(`a wrong ${name} is refused by its name`, () => {
@@ -35,3 +42,40 @@ for (const [name, values] of Object.entries(wrong)) {
     }
   });
 }
+
+test('a mail server is read with its port, its sender, and its password from a file', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-config-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'password');
+  writeFileSync(file, 'a pass word\n');
+  const env = {
+    ORKESTR_HUB_SMTP_URL: 'smtp://mail.example.com',
+    ORKESTR_HUB_SMTP_FROM: 'orkestr <hub@example.com>',
+    ORKESTR_HUB_SMTP_USER: 'hub',
+    ORKESTR_HUB_SMTP_PASSWORD_FILE: file,
+  };
+  const { mail } = readConfig(env);
+  assert.deepEqual(
+    [mail?.host, mail?.port, mail?.secure, mail?.plain, mail?.user, mail?.password],
+    ['mail.example.com', 587, false, false, 'hub', 'a pass word'],
+  );
+  const secure = readConfig({ ...env, ORKESTR_HUB_SMTP_URL: 'smtps://[::1]' }).mail;
+  assert.deepEqual([secure?.host, secure?.port, secure?.secure], ['::1', 465, true]);
+  for (const change of [
+    { ORKESTR_HUB_SMTP_FROM: undefined },
+    { ORKESTR_HUB_SMTP_PASSWORD_FILE: join(folder, 'none') },
+    { ORKESTR_HUB_SMTP_URL: 'smtps://mail.example.com', ORKESTR_HUB_SMTP_PLAIN: '1' },
+  ]) {
+    const [name = ''] = Object.keys(change).slice(-1);
+    assert.throws(() => readConfig({ ...env, ...change }), { code: 'ORK_CONFIG', message: new RegExp(name) });
+  }
+});
+
+test('what notifications may be sent to is read as networks', () => {
+  const { notify } = readConfig({
+    ORKESTR_HUB_NOTIFY_ALLOW: '10.0.0.5, fd00::/8,::1',
+    ORKESTR_HUB_NOTIFY_PRIVATE: '0',
+  });
+  assert.deepEqual(notify, { allowPrivate: false, allow: ['10.0.0.5/32', 'fd00::/8', '::1/128'] });
+  assert.deepEqual(readConfig({}).notify, { allowPrivate: true, allow: [] });
+});

@@ -1,4 +1,6 @@
 /** The hub's settings: the only place of the hub that reads environment variables. */
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
 import { withHostSettings } from '../protocol/service/installation.ts';
@@ -23,7 +25,35 @@ const listenAddress = z
   .refine(({ port }) => port <= 65_535, 'a port is at most 65535');
 
 /** As install.sh takes it. */
-const emailAddress = z.string().regex(/^[^\s@"]+@[^\s@"]+$/, 'an e-mail address');
+export const emailAddress = z
+  .string()
+  .max(254)
+  .regex(/^[^\s@"]+@[^\s@"]+$/, 'an e-mail address');
+
+/** `smtp://` goes over to TLS by STARTTLS, `smtps://` begins with it. */
+const mailServer = z
+  .url({ protocol: /^smtps?$/ })
+  .refine(
+    (text) => URL.canParse(text) && /^smtps?:\/\/[^/?#@]+\/?$/.test(text),
+    'smtp://HOST:PORT or smtps://HOST:PORT, without a user',
+  )
+  .transform((text) => {
+    const { protocol, hostname, port } = new URL(text);
+    const secure = protocol === 'smtps:';
+    return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 465 : 587), secure };
+  });
+
+/** Addresses and networks, comma-separated, each as ADDRESS/BITS. */
+const networks = z
+  .string()
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+  .transform((parts) => parts.map((part) => (part.includes('/') ? part : `${part}/${isIP(part) === 6 ? 128 : 32}`)))
+  .refine((parts) => parts.every(isNetwork), 'addresses or networks, for example 10.0.0.5,10.1.0.0/16');
 
 const flag = z.enum(['0', '1']).transform((text) => text === '1');
 
@@ -35,6 +65,15 @@ const Environment = z.object({
   ORKESTR_APPS_URL: baseUrl.prefault('http://localhost:8080'),
   ORKESTR_ALLOW_HTTP_REPOSITORIES: flag.prefault('0'),
   ORKESTR_HUB_RELEASES: z.string().startsWith('/', 'an absolute path').optional(),
+  ORKESTR_HUB_HOST_AWAY_MINUTES: z.coerce.number().int().min(1).max(1440).default(5),
+  ORKESTR_HUB_NOTIFY_PRIVATE: flag.prefault('1'),
+  ORKESTR_HUB_NOTIFY_ALLOW: networks.prefault(''),
+  ORKESTR_HUB_SMTP_URL: mailServer.optional(),
+  ORKESTR_HUB_SMTP_FROM: z.string().min(3).max(320).optional(),
+  ORKESTR_HUB_SMTP_USER: z.string().min(1).optional(),
+  ORKESTR_HUB_SMTP_PASSWORD: z.string().min(1).optional(),
+  ORKESTR_HUB_SMTP_PASSWORD_FILE: z.string().startsWith('/', 'an absolute path').optional(),
+  ORKESTR_HUB_SMTP_PLAIN: flag.prefault('0'),
   ORKESTR_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   NOTIFY_SOCKET: z.string().optional(),
   WATCHDOG_USEC: z.string().optional(),
@@ -55,8 +94,30 @@ export interface HubConfig {
   readonly allowHttpRepositories: boolean;
   /** Folder of the release that hosts get from here; undefined: none. */
   readonly releaseFolder: string | undefined;
+  /** How long a host may be away before it is told, minutes. */
+  readonly hostAwayMinutes: number;
+  /** Where notifications may be sent to, beside the internet. */
+  readonly notify: {
+    readonly allowPrivate: boolean;
+    /** Networks that are allowed whatever they are. */
+    readonly allow: readonly string[];
+  };
+  /** Undefined: the hub cannot send mail. */
+  readonly mail: MailServer | undefined;
   readonly logLevel: string;
   readonly supervisor: SupervisorEnv;
+}
+
+export interface MailServer {
+  readonly host: string;
+  readonly port: number;
+  /** TLS from the first byte on. */
+  readonly secure: boolean;
+  /** Without TLS: a relay on the same machine or network. */
+  readonly plain: boolean;
+  readonly from: string;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
 }
 
 /**
@@ -79,7 +140,37 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', proc
     appsUrl: data.ORKESTR_APPS_URL,
     allowHttpRepositories: data.ORKESTR_ALLOW_HTTP_REPOSITORIES,
     releaseFolder: data.ORKESTR_HUB_RELEASES,
+    hostAwayMinutes: data.ORKESTR_HUB_HOST_AWAY_MINUTES,
+    notify: { allowPrivate: data.ORKESTR_HUB_NOTIFY_PRIVATE, allow: data.ORKESTR_HUB_NOTIFY_ALLOW },
+    mail: mailOf(data),
     logLevel: data.ORKESTR_LOG_LEVEL,
     supervisor: { NOTIFY_SOCKET: data.NOTIFY_SOCKET, WATCHDOG_USEC: data.WATCHDOG_USEC },
   };
+}
+
+function mailOf(data: z.infer<typeof Environment>): MailServer | undefined {
+  const { ORKESTR_HUB_SMTP_URL: server, ORKESTR_HUB_SMTP_FROM: from, ORKESTR_HUB_SMTP_USER: user } = data;
+  if (server === undefined) return undefined;
+  if (from === undefined) throw wrong('ORKESTR_HUB_SMTP_FROM: mail needs a sender.');
+  const plain = data.ORKESTR_HUB_SMTP_PLAIN;
+  if (plain && server.secure) throw wrong('ORKESTR_HUB_SMTP_PLAIN: smtps:// is never without TLS.');
+  return { ...server, plain, from, user, password: data.ORKESTR_HUB_SMTP_PASSWORD ?? passwordIn(data) };
+}
+
+function passwordIn({ ORKESTR_HUB_SMTP_PASSWORD_FILE: file }: z.infer<typeof Environment>): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (cause) {
+    throw wrong(`ORKESTR_HUB_SMTP_PASSWORD_FILE: ${file} cannot be read (${(cause as Error).message}).`, cause);
+  }
+}
+
+const wrong = (what: string, cause?: unknown): OrkestrError =>
+  new OrkestrError('ORK_CONFIG', `This setting is wrong: ${what}`, { cause });
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits = '', ...rest] = text.split('/');
+  const version = isIP(address);
+  return rest.length === 0 && version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }

@@ -9,11 +9,12 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Sealer } from '../protocol/sealing.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
-import type { HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
+import type { EdgeNews, HubMessage, UpgradeNews } from '../protocol/agent-link.ts';
+import type { AppLogRead, AppLogRequest } from '../protocol/app-log.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
-import type { Trigger } from './store/schema.ts';
+import type { Row, Trigger } from './store/schema.ts';
 
 /**
  * The Fastify instance that API files register their routes on: `registerX(app: HubApp, deps: HubDeps): void`, with
@@ -38,7 +39,16 @@ export interface CoreDeps {
   hubUrl(): string;
 }
 
+/** A part of the hub that works by itself. */
+export interface Part {
+  start(): Promise<void>;
+  /** What is under way is let end. */
+  stop(): Promise<void>;
+}
+
 export interface HubDeps extends CoreDeps {
+  readonly notifier: Notifier;
+  readonly hostWatch: Part;
   readonly scheduler: Scheduler;
   readonly agents: Agents;
   readonly git: GitRemotes;
@@ -79,6 +89,10 @@ export interface Scheduler {
   handOn(deploymentId: string): Promise<void>;
   /** Something of this environment ended: see what is next. */
   settle(environmentId: string): Promise<void>;
+  /** Routes or edge settings of the environment are others: its host is told. */
+  edgeChanged(environmentId: string): Promise<void>;
+  /** What the host says of them. */
+  edgeHeard(hostId: string, news: EdgeNews): Promise<void>;
 }
 
 /** What is wanted; everything has been checked. */
@@ -121,6 +135,11 @@ export interface HostLinks {
 export interface Agents extends HostLinks {
   /** Why a host that proved its key could not connect the last time; undefined when it could. */
   refusal(hostId: string): ErrorReport | undefined;
+  /**
+   * Read the log of an environment's app, live from its host; to be closed when nobody reads on.
+   * @throws OrkestrError ORK_HOST_OFFLINE, ORK_PROTOCOL_AGENT_OLD
+   */
+  readAppLog(hostId: string, request: AppLogRequest): AppLogRead;
   /** End the session of a host whose key is no longer valid. */
   disconnect(hostId: string): void;
   /** Take over a WebSocket upgrade of AGENT_LINK_PATH. */
@@ -149,12 +168,18 @@ export interface Upgrades {
   hostConnected(hostId: string): Promise<void>;
 }
 
-export interface UpgradeRequest {
+interface UpgradeRequest {
   readonly teamId: string;
   readonly version: string;
   /** In the order in which they are upgraded. */
   readonly hostIds: readonly string[];
   readonly atOnce: number;
+}
+
+/** Sends notifications to their receivers (hub/notify). */
+export interface Notifier extends Part {
+  /** Send a test at once. @throws OrkestrError one of ORK_NOTIFY_…, saying what failed */
+  test(receiver: Row<'receiver'>): Promise<void>;
 }
 
 /** The hub's own git remote (hub/git). */

@@ -13,6 +13,8 @@ import type { Clock, CoreDeps, HubApp, HubDeps } from './deps.ts';
 import { makeGitRemotes } from './git/remote.ts';
 import { Repositories } from './git/repositories.ts';
 import { makeCommitResolver } from './git/resolver.ts';
+import { makeHostWatch } from './notify/host-watch.ts';
+import { makeNotifier } from './notify/notifier.ts';
 import { makeNews } from './scheduler/news.ts';
 import { makeScheduler } from './scheduler/scheduler.ts';
 import { lockState, prepareState } from './state.ts';
@@ -30,7 +32,7 @@ const MADE = {
 
 export const systemClock: Clock = { now: () => new Date() };
 
-export interface RunningHub {
+interface RunningHub {
   /** Where it listens; may differ from its public URL. */
   readonly listenUrl: string;
   readonly deps: HubDeps;
@@ -68,6 +70,10 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
     ends.defer(() => deps.scheduler.stop());
     await deps.upgrades.start();
     ends.defer(() => deps.upgrades.stop());
+    for (const part of [deps.hostWatch, deps.notifier]) {
+      await part.start();
+      ends.defer(() => part.stop());
+    }
     listenUrl = await listen(app, config.listen);
     return { listenUrl, deps, stop: () => ends.disposeAsync() };
   } catch (error) {
@@ -87,6 +93,8 @@ function wire(core: CoreDeps): HubDeps {
     news,
     scheduler,
     upgrades,
+    notifier: makeNotifier(core),
+    hostWatch: makeHostWatch({ ...core, links: sessions }),
     agents: makeAgents({ ...core, sessions, scheduler, news, upgrades }),
     git: makeGitRemotes({ ...core, repositories, scheduler, links: sessions }),
     resolver: makeCommitResolver({ ...core, repositories }),

@@ -37,6 +37,14 @@ Environment (on a host that install.sh made, what is not set is taken from /etc/
   ORKESTR_APPS_URL                 below this URL apps get their domains (default http://localhost:8080)
   ORKESTR_ALLOW_HTTP_REPOSITORIES  1: external repositories may be fetched without TLS (default 0)
   ORKESTR_HUB_RELEASES             folder of the release that hosts are given at /install.sh (default none)
+  ORKESTR_HUB_SMTP_URL             mail server for notifications: smtp://HOST:PORT (STARTTLS) or smtps:// (default none)
+  ORKESTR_HUB_SMTP_FROM            sender of these mails
+  ORKESTR_HUB_SMTP_USER            login at the mail server, with ORKESTR_HUB_SMTP_PASSWORD or
+  ORKESTR_HUB_SMTP_PASSWORD_FILE   a file that holds the password
+  ORKESTR_HUB_SMTP_PLAIN           1: mail goes without TLS, for a relay on the same machine or network (default 0)
+  ORKESTR_HUB_NOTIFY_PRIVATE       0: nothing is sent to addresses of private networks (default 1)
+  ORKESTR_HUB_NOTIFY_ALLOW         addresses and networks that may be sent to all the same, comma-separated (default none)
+  ORKESTR_HUB_HOST_AWAY_MINUTES    how long a host may be away before it is told (default 5)
   ORKESTR_LOG_LEVEL                trace, debug, info, warn, error, fatal or silent (default info)`;
 
 async function serve(): Promise<void> {

@@ -25,6 +25,8 @@ Installs orkestr on this host. As root:
   --domain NAME      the hub's domain: https by ACME, apps get names below it
   --email ADDRESS    for the certificates' CA: without it apps have no https; and of the first user
   --listen ADDR:PORT where the hub listens (default 127.0.0.1:7700)
+  --http [ADDR:]PORT   where the proxy listens (default 80), beside a web server of yours that passes visitors on
+  --https [ADDR:]PORT  the same for https (default 443)
   --public-url URL   address of the hub for others, where that is not https://DOMAIN
   --allow-http       take a hub without TLS: for a private network or a test only
   --offline FOLDER   take the release from this folder; packages that are missing still come from the distribution
@@ -38,6 +40,7 @@ Examples:
   sh install.sh --hub-here                                    # then: ssh -L 7700:127.0.0.1:7700 this-host
   sh install.sh --hub-here --offline /root/orkestr-release    # a host without internet that has Docker
   sh install.sh --email you@example.com                       # later: sets what is given, leaves the rest
+  sh install.sh --http 127.0.0.1:8080 --https 127.0.0.1:8443  # beside your nginx or Caddy, which stays on 80 and 443
 
 Off again: orkestr-agent uninstall
 END
@@ -51,7 +54,7 @@ UNIT_FOLDER=/etc/systemd/system
 PROCESS_FOLDER=/proc
 ENGINE_SETTINGS=/etc/docker/daemon.json
 
-hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' public_url=''
+hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' http='' https='' public_url=''
 allow_http='' offline='' version='' channel='' dry_run=''
 
 read_options() {
@@ -61,7 +64,7 @@ read_options() {
       --allow-http) allow_http=1 ;;
       --dry-run) dry_run=1 ;;
       --help) usage && exit 0 ;;
-      --hub | --token | --name | --domain | --email | --listen | --public-url | --offline | --version | --channel)
+      --hub | --token | --name | --domain | --email | --listen | --http | --https | --public-url | --offline | --version | --channel)
         [ $# -ge 2 ] || fail "$1 has no value." 'sh install.sh --help shows all options.'
         set_option "$1" "$2"
         shift
@@ -81,6 +84,8 @@ set_option() {
     --domain) domain=$2 ;;
     --email) email=$2 ;;
     --listen) listen=$2 ;;
+    --http) http=$2 ;;
+    --https) https=$2 ;;
     --public-url) public_url=${2%/} ;;
     --offline) offline=$2 ;;
     --version) version=$2 ;;
@@ -89,6 +94,7 @@ set_option() {
 }
 
 VERSION_PATTERN='^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$'
+EDGE_PATTERN='^(([0-9]+\.){3}[0-9]+:|\[[0-9a-fA-F:]+\]:)?[0-9]{1,5}$|^$'
 URL_PATTERN='^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?$|^$'
 
 # What becomes part of a path, a URL or a configuration file is checked before it does.
@@ -100,6 +106,8 @@ check_options() {
   must_match domain "$domain" '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$|^$'
   must_match email "$email" '^[^[:space:]@"]+@[^[:space:]@"]+$|^$'
   must_match listen "$listen" '^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$|^$'
+  must_match http "$http" "$EDGE_PATTERN"
+  must_match https "$https" "$EDGE_PATTERN"
   must_match name "$name" '^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$|^$'
   [ -n "$name" ] || name=$(uname -n)
   [ -z "$domain" ] || [ -n "$email" ] ||
@@ -133,7 +141,7 @@ must_match() {
 
 # @parts
 here=$(dirname -- "$0")/install
-for part in say settings checks ports packages engine release host hub; do
+for part in say settings checks edge ports packages engine release host hub; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -161,6 +169,7 @@ main() {
   install_host
   [ -z "$hub_here" ] || install_hub
   join_hub
+  check_nftables
   finish
 }
 

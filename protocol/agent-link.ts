@@ -6,6 +6,7 @@
  * and acknowledged; everything else may be lost with the connection. What may change here, and how: docs/protocol.md.
  */
 import { z } from 'zod';
+import { AppLogChunk, AppLogClose, AppLogCredit, AppLogEnd, AppLogOrder } from './app-log.ts';
 import { ReadErrorReport } from './errors.ts';
 import { Timestamp, Uuid } from './ids.ts';
 import { SignedJob } from './job.ts';
@@ -105,6 +106,20 @@ export const UpgradeNews = z.object({
 });
 export type UpgradeNews = z.infer<typeof UpgradeNews>;
 
+/**
+ * How the edge settings of an environment stand on a host. Not durable: told when the hub sends them, and again when it has
+ * changed; a hub that missed it sends them once more.
+ */
+export const EdgeNews = z.object({
+  type: z.literal('edge-state'),
+  environmentId: Uuid,
+  /** The newest that the host has heard of. */
+  revision: z.int().min(0),
+  /** Why visitors do not meet them yet; absent: they do, or nothing of the environment is served here. */
+  error: ReadErrorReport.optional(),
+});
+export type EdgeNews = z.infer<typeof EdgeNews>;
+
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce }),
   z.object({
@@ -122,6 +137,11 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lease'), deploymentId: Uuid, leaseSeconds: z.number() }),
   z.object({ type: z.literal('cancel'), deploymentId: Uuid }),
   UpgradeOrder,
+  /** New edge settings: an `EdgeOrder` (edge-order.ts), signed. */
+  z.object({ type: z.literal('edge'), envelope: SignedJob }),
+  AppLogOrder,
+  AppLogCredit,
+  AppLogClose,
   /** Every report up to and including `sequence` is stored. */
   z.object({ type: z.literal('ack'), sequence: z.int().min(0) }),
   z.object({ type: z.literal('error'), code: ReadErrorReport.shape.code, message: z.string().max(2000) }),
@@ -133,7 +153,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     /** The oldest version that the agent speaks: a hub that knows only that one compares just this. */
     protocol: z.int(),
-    /** The newest one; absent from protocol 1, which is both. */
+    /** The newest one; absent: the same. */
     newest: z.int().optional(),
     hostId: Uuid,
     agentVersion: z.string().max(50),
@@ -147,6 +167,9 @@ export const AgentMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('renew'), deploymentIds: z.array(Uuid).max(1000) }),
   z.object({ type: z.literal('status'), status: HostStatus }),
   UpgradeNews,
+  EdgeNews,
+  AppLogChunk,
+  AppLogEnd,
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 

@@ -12,18 +12,18 @@ export const AddressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]
 export const PASSWORD_COST = { N: 16_384, r: 8, p: 1 } as const;
 
 /** `scrypt:<base64 salt>:<base64 key>`; the hub and the CLI make it, nobody keeps the password. */
-export const PasswordHash = z.string().regex(/^scrypt:[A-Za-z0-9+/]{22,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/);
+const PasswordHash = z.string().regex(/^scrypt:[A-Za-z0-9+/]{22,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/);
 
 /**
  * On average at most this many requests of one client address in a window. That many, and `burst` more, may come at
  * once after a quiet time.
  */
-export const RateLimit = z.object({
+const RateLimit = z.object({
   requests: z.int().min(1).max(1_000_000),
   perSeconds: z.number().min(0.1).max(86_400).default(1),
   burst: z.int().min(0).max(1_000_000).default(0),
 });
-export type RateLimit = z.infer<typeof RateLimit>;
+type RateLimit = z.infer<typeof RateLimit>;
 
 export const EdgeSettings = z.object({
   /** What the app speaks: HTTP/1.1, or HTTP/2 without TLS (gRPC servers). */

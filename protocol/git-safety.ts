@@ -4,11 +4,11 @@
  * commit with ids.ts first: this is the second line.
  */
 import { writeFileSync } from 'node:fs';
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode } from './error-catalogue.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-export interface GitEnvironmentOptions {
+interface GitEnvironmentOptions {
   /** The only config file git reads beside the repository's own, see {@link hardenedGitConfig}; absent: none. */
   readonly configFile?: string;
   /** HOME of the child: an empty folder of ours, never the user's. */
@@ -41,7 +41,7 @@ export function gitEnvironment(options: GitEnvironmentOptions): Record<string, s
   };
 }
 
-export interface GitCredentials {
+interface GitCredentials {
   /** The repository's URL: the header goes to this URL and below it, nowhere else. */
   readonly url: string;
   readonly username: string;

@@ -61,7 +61,7 @@ export const HealthCheck = z.discriminatedUnion('kind', [
 export type HealthCheck = z.infer<typeof HealthCheck>;
 
 /** Linux capabilities that an environment may ask for on top of none. A closed list: nothing here escapes a container. */
-export const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);
+const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);
 
 /** Resources of the running app. */
 export const Limits = z.object({
@@ -171,6 +171,8 @@ const build = {
   source: Source,
   commit: CommitSha,
   settings: Settings,
+  /** Of the edge settings in it. Absent: of a hub that does not number them, and they are taken as they are. */
+  edgeRevision: z.int().min(0).optional(),
   env: EnvVars,
   /** For the build only, through secret mounts: in no layer and not in the app's environment. */
   buildSecrets: EnvVars.default({}),

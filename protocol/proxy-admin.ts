@@ -4,6 +4,7 @@
  *   GET    /v1/table                            → TableView
  *   POST   /v1/flip              FlipRequest    → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_ROUTE_TAKEN
  *   POST   /v1/flip-back         FlipBackRequest → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_CONFLICT (not kept any more)
+ *   POST   /v1/edge              EdgeRequest    → EdgeAnswer | 409 ORK_GENERATION_STALE, ORK_ROUTE_TAKEN
  *   POST   /v1/drain             DrainRequest   → DrainAnswer (answers when drained or closed at the deadlines)
  *   POST   /v1/watch             WatchRequest   → WatchAnswer (answers when the target goes bad, or at the end of the window)
  *   POST   /v1/hold              HoldRequest    → HoldAnswer
@@ -108,7 +109,8 @@ export type TableView = z.infer<typeof TableView>;
 /**
  * Make `entry.targets` the active ones of upstream `entry.id`. Compare-and-set: `expectedGeneration` is what the caller
  * saw (0: no such upstream) and `entry.generation` must be greater. Sending the same entry again is answered as the first
- * time; the same generation and target id at another address moves the target (its container got a new address).
+ * time; the same generation and target id at another address moves the target (its container got a new address), and with
+ * other routes or settings changes those (they are newer: only the deployment itself sends its generation).
  * A hold ends with it, and so does a canary that the entry does not name.
  */
 export const FlipRequest = z.object({ entry: UpstreamEntry, expectedGeneration: z.int().min(0) });
@@ -129,6 +131,24 @@ export type FlipAnswer = z.infer<typeof FlipAnswer>;
  */
 export const FlipBackRequest = z.object({ upstreamId: Uuid, expectedGeneration: z.int().min(1), targetId: Uuid });
 export type FlipBackRequest = z.infer<typeof FlipBackRequest>;
+
+/**
+ * New routes and settings for what is served: no flip, so targets, holds, drains and receipts stay as they are. What the app
+ * speaks stays too. Compare-and-set on the generation, which stays; the settings that a flip back leads to change with it.
+ */
+export const EdgeRequest = z.object({
+  upstreamId: Uuid,
+  expectedGeneration: z.int().min(1),
+  routes: UpstreamEntry.shape.routes,
+  edge: UpstreamEntry.shape.edge,
+});
+export type EdgeRequest = z.infer<typeof EdgeRequest>;
+
+export const EdgeAnswer = z.object({
+  /** False when the table had them already. */
+  changed: z.boolean(),
+});
+export type EdgeAnswer = z.infer<typeof EdgeAnswer>;
 
 /**
  * Wait until a target that no longer is active has nothing in flight. Plain requests are cut at `deadlineSeconds`.

@@ -4,7 +4,7 @@
  */
 import type { EnvVars } from './ids.ts';
 
-export const PUBLIC_PREFIXES = [
+const PUBLIC_PREFIXES = [
   'VITE_',
   'NEXT_PUBLIC_',
   'NUXT_PUBLIC_',

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { helloProof, welcomeProof } from './agent-link.ts';
+import { EdgeOrder } from './edge-order.ts';
 import { OrkestrError } from './errors.ts';
 import type { RemoveJob } from './job.ts';
-import { isSignedBy, makeKeyPair, openJob, readPublicKey, signJob, signText } from './signing.ts';
+import {
+  isSignedBy,
+  makeKeyPair,
+  openEdgeOrder,
+  openJob,
+  readPublicKey,
+  signEdgeOrder,
+  signJob,
+  signText,
+} from './signing.ts';
 
 const id = '01a206dd-a6e7-7a23-b18c-1c5c57a5a3bc';
 const job: RemoveJob = {
@@ -53,4 +63,22 @@ test('only the PEM of an ed25519 public key is read as one', () => {
   assert.ok(readPublicKey(hub.publicKey));
   assert.equal(readPublicKey(hub.privateKey), undefined);
   assert.equal(readPublicKey('-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----'), undefined);
+});
+
+test('new edge settings are signed by the hub too, and are no job, as no job is edge settings', () => {
+  const order = EdgeOrder.parse({
+    version: 1,
+    kind: 'edge',
+    hostId: id,
+    issuedAt: '2030-01-01T00:00:00.000Z',
+    environmentId: id,
+    revision: 1,
+    routes: [],
+    edge: {},
+  });
+  const signed = signEdgeOrder(order, hub.privateKey);
+  assert.deepEqual(openEdgeOrder(signed, hub.publicKey), order);
+  refuses(() => openEdgeOrder(signEdgeOrder(order, makeKeyPair().privateKey), hub.publicKey), 'ORK_SIGNATURE');
+  refuses(() => openJob(signed, hub.publicKey), 'ORK_SIGNATURE');
+  refuses(() => openEdgeOrder(signJob(job, hub.privateKey), hub.publicKey), 'ORK_SIGNATURE');
 });

@@ -7,8 +7,11 @@ import {
   verify as edVerify,
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import type { z } from 'zod';
+import { EdgeOrder } from './edge-order.ts';
 import { OrkestrError } from './errors.ts';
 import { Job, type SignedJob } from './job.ts';
+import { parseJson } from './json.ts';
 
 export interface KeyPairPem {
   /** PKCS #8 PEM. Store with mode 0600. */
@@ -54,31 +57,40 @@ export function signJob(job: Job, hubPrivateKeyPem: string): SignedJob {
   return { payload, signature: signText(jobProof(payload), hubPrivateKeyPem) };
 }
 
+/** The same for new edge settings. */
+export function signEdgeOrder(order: EdgeOrder, hubPrivateKeyPem: string): SignedJob {
+  const payload = JSON.stringify(order);
+  return { payload, signature: signText(edgeProof(payload), hubPrivateKeyPem) };
+}
+
 /**
  * Unwrap a job: signature first, then schema, so that nothing unsigned is ever parsed.
  * @throws OrkestrError ORK_SIGNATURE, ORK_JOB_REFUSED
  */
-export function openJob(signed: SignedJob, hubPublicKeyPem: string): Job {
-  if (!isSignedBy(jobProof(signed.payload), signed.signature, hubPublicKeyPem)) {
+export const openJob = (signed: SignedJob, hubPublicKeyPem: string): Job =>
+  open(signed, jobProof, hubPublicKeyPem, Job);
+
+/** The same for new edge settings. @throws OrkestrError ORK_SIGNATURE, ORK_JOB_REFUSED */
+export const openEdgeOrder = (signed: SignedJob, hubPublicKeyPem: string): EdgeOrder =>
+  open(signed, edgeProof, hubPublicKeyPem, EdgeOrder);
+
+function open<T>(
+  { payload, signature }: SignedJob,
+  proof: (payload: string) => string,
+  hubPublicKeyPem: string,
+  schema: z.ZodType<T>,
+): T {
+  if (!isSignedBy(proof(payload), signature, hubPublicKeyPem)) {
     throw new OrkestrError('ORK_SIGNATURE', 'The job is not signed by the hub that this host was enrolled with.');
   }
-  const job = Job.safeParse(parseJson(signed.payload));
-  if (!job.success) {
-    throw new OrkestrError(
-      'ORK_JOB_REFUSED',
-      `The job does not have the shape of version 1: ${job.error.issues[0]?.message ?? 'unknown'}.`,
-    );
-  }
-  return job.data;
-}
-
-/** Undefined, which no schema takes, for what is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it with its own error
-  }
+  const read = schema.safeParse(parseJson(payload));
+  if (read.success) return read.data;
+  throw new OrkestrError(
+    'ORK_JOB_REFUSED',
+    `The job does not have the shape of version 1: ${read.error.issues[0]?.message ?? 'unknown'}.`,
+  );
 }
 
 const jobProof = (payload: string): string => `orkestr-job-v1\n${payload}`;
+/** Another prefix: what is signed as one can never be taken for the other. */
+const edgeProof = (payload: string): string => `orkestr-edge-v1\n${payload}`;

@@ -4,18 +4,18 @@
  */
 import type { AgentMessage, HubMessage } from './agent-link.ts';
 import { OrkestrError } from './errors.ts';
-import { toVersion1 } from './version-1.ts';
+import { toVersion2 } from './version-2.ts';
 
-export const PROTOCOL_VERSION = 2;
-export const OLDEST_PROTOCOL = 1;
+export const PROTOCOL_VERSION = 3;
+export const OLDEST_PROTOCOL = 2;
 
 /** What a peer can speak, both ends included. */
-export interface SpokenVersions {
+interface SpokenVersions {
   readonly oldest: number;
   readonly newest: number;
 }
 
-/** What an agent says in its hello; one of protocol 1 names no newest. */
+/** What an agent says in its hello; one that names no newest speaks one version. */
 export const spokenBy = (hello: {
   readonly protocol: number;
   readonly newest?: number | undefined;
@@ -43,4 +43,4 @@ export const isSpoken = (protocol: number): boolean => protocol >= OLDEST_PROTOC
 
 /** The message in the version that the peer speaks; null: that version has no such message, so it is not sent. */
 export const inVersion = <M extends HubMessage | AgentMessage>(message: M, protocol: number): M | null =>
-  protocol >= 2 ? message : toVersion1(message);
+  protocol >= 3 ? message : toVersion2(message);

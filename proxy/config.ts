@@ -49,7 +49,7 @@ export interface ListenAddress {
 /** Which exchanges are written to the access log: none, those that failed, a share of the others too, or all (1). */
 export type AccessLogMode = 'off' | { readonly share: number };
 
-export interface AcmeSettings {
+interface AcmeSettings {
   /** Directory URLs, tried in this order. */
   readonly directories: readonly string[];
   readonly email: string | null;
@@ -58,9 +58,9 @@ export interface AcmeSettings {
 }
 
 /** What a socket is for: its name in LISTEN_FDNAMES (sd_listen_fds(3)); one without such a name is for http. */
-export type SocketPurpose = 'http' | 'https' | 'admin';
+type SocketPurpose = 'http' | 'https' | 'admin';
 
-export interface InheritedSocket {
+interface InheritedSocket {
   readonly fd: number;
   readonly kind: SocketPurpose;
 }

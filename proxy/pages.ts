@@ -2,8 +2,9 @@
 import { STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { EdgeSettings } from '../protocol/edge.ts';
-import { ERRORS } from '../protocol/errors.ts';
-import type { ErrorCode } from '../protocol/errors.ts';
+import { ERRORS } from '../protocol/error-catalogue.ts';
+import type { ErrorCode } from '../protocol/error-catalogue.ts';
+import { fieldLines } from './field-lines.ts';
 import type { Answer } from './policy/policy.ts';
 
 /** An answer of the proxy in place of the app's. */
@@ -44,7 +45,7 @@ export const BODY_TOO_LARGE = coded('ORK_TOO_LARGE', 'The body of the request is
 export const TOO_MANY_REQUESTS = coded('ORK_TOO_MANY_REQUESTS', 'Too many requests came from your network address.');
 
 /** Pages of an environment that stand in for ours, by status. */
-export type OwnPages = EdgeSettings['errorPages'];
+type OwnPages = EdgeSettings['errorPages'];
 
 interface Page {
   readonly type: string;
@@ -104,6 +105,5 @@ export function sendAnswer(res: ServerResponse, { status, headers, body }: Answe
 export function rawPage(failure: Failure): string {
   const { status, headers, body } = pageAnswer(failure, undefined, {});
   const fields = [...headers, 'Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close'];
-  const lines = fields.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${fields[index + 1] ?? ''}\r\n`] : []));
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(fields)}\r\n${body}`;
 }

@@ -75,7 +75,7 @@ export class Plane {
     return previous;
   }
 
-  /** The same active targets with another canary; nothing else changes. */
+  /** The same active targets with another canary, other routes or settings; nothing else changes. */
   amend(entry: UpstreamEntry): void {
     const upstream = this.#upstream(entry.id);
     upstream.amend(entry);

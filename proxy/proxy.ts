@@ -49,7 +49,7 @@ export interface Proxy {
   close(shutdownMs?: number): Promise<void>;
 }
 
-export interface Environment {
+interface Environment {
   readonly log: Logger;
   readonly clock: Clock;
   /** The proxy that has started this one to take over from it. */

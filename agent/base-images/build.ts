@@ -20,7 +20,7 @@ import { inWorkFolder } from './work-folder.ts';
 /** Import of a whole tree on a slow disk. */
 const IMPORT_TIMEOUT_MS = 10 * 60_000;
 
-export interface BaseImageOptions {
+interface BaseImageOptions {
   /** Image name per kind, `debian` among them. */
   readonly names: Readonly<Record<string, string>>;
   /** A folder for the trees; emptied again. Must not be mounted nodev or noexec. */
@@ -31,7 +31,7 @@ export interface BaseImageOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface BaseImage {
+interface BaseImage {
   readonly kind: string;
   readonly name: string;
   readonly id: string;

@@ -1,7 +1,7 @@
 /** Where the machine's own apt gets Debian from, so that images are made from the same mirror. */
 import { exec, type Exec } from '../lib/exec.ts';
 
-export interface AptSource {
+interface AptSource {
   readonly uri: string;
   readonly suite: string;
   readonly component: string;

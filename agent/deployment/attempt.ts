@@ -1,6 +1,6 @@
 /** One call with a time limit, tried again when what it depends on (engine, proxy, git server) does not answer for a while. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from './ports.ts';
 
@@ -30,7 +30,7 @@ const CUT_SHORT_MS = 60_000;
 export const isPassing = (error: unknown): error is OrkestrError =>
   error instanceof OrkestrError && PASSING.has(error.code);
 
-export interface Attempt<T> {
+interface Attempt<T> {
   act(signal: AbortSignal): Promise<T>;
   readonly limitMs: number;
   /** How long it may go on after an abort. */

@@ -4,7 +4,7 @@ import type { StepName } from '../../protocol/steps.ts';
 import { transition } from './deployment.ts';
 import { STEPS_OF_A_RELEASE } from './pipeline.ts';
 import type { AnyStage, Pipeline } from './pipeline.ts';
-import { timestampOf } from './run.ts';
+import { reportOf } from './run.ts';
 import type { Run } from './run.ts';
 
 const STEPS_OF_A_BUILD: readonly StepName[] = STEPS_OF_A_RELEASE;
@@ -15,7 +15,7 @@ export const stagesOf = ({ stages }: Pipeline, { kind }: Pick<ReleaseJob, 'kind'
 
 /** The end of a build job. Nothing of it is needed here any more. */
 export async function handOn({ parts, job }: Run): Promise<void> {
-  const { deploymentId, generation } = job;
+  const { deploymentId } = job;
   try {
     await parts.ports.workspaces.remove(deploymentId);
   } catch (error) {
@@ -25,6 +25,6 @@ export async function handOn({ parts, job }: Run): Promise<void> {
   parts.journal.record({
     deploymentId,
     state: transition('running', 'hand-on'),
-    report: { kind: 'deployment', deploymentId, generation, status: 'built', at: timestampOf(parts.ports) },
+    report: reportOf(parts, job, 'built'),
   });
 }

@@ -12,7 +12,7 @@ export const TAIL_LINES = 20;
 /** Docker's embedded DNS server listens here in every container of a user-defined network. It is not the app. */
 const DOCKER_DNS = '127.0.0.11';
 
-export interface UnhealthyFacts {
+interface UnhealthyFacts {
   readonly port: number;
   /** Where the port comes from: "environment setting". */
   readonly portFrom: string;

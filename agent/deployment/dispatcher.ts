@@ -31,7 +31,7 @@ export interface Dispatcher {
   stop(withinMs: number): Promise<void>;
 }
 
-export interface DispatcherOptions {
+interface DispatcherOptions {
   readonly parts: RunnerParts;
   readonly intake: JobIntake & Pick<DeploymentJournal, 'job'>;
   readonly limits: QueueLimits;

@@ -8,7 +8,7 @@ const MAX_SPREAD_SECONDS = 10;
 
 type DrainTimes = Pick<DrainRequest, 'deadlineSeconds' | 'streamDeadlineSeconds' | 'spreadSeconds'>;
 
-export function drainTimes({ drainSeconds, streamDrainSeconds }: Settings): DrainTimes {
+function drainTimes({ drainSeconds, streamDrainSeconds }: Settings): DrainTimes {
   const streamDeadlineSeconds = Math.max(streamDrainSeconds, drainSeconds);
   const spreadSeconds = Math.min(MAX_SPREAD_SECONDS, (streamDeadlineSeconds - drainSeconds) / 3);
   return { deadlineSeconds: drainSeconds, streamDeadlineSeconds, spreadSeconds };

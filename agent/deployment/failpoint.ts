@@ -6,7 +6,7 @@ import type { StepName } from '../../protocol/steps.ts';
  * `begun`: the intent is in the journal, nothing was done. `acted`: the effect is there, the journal does not know.
  * `done`: the result is in the journal. `undo`: the effect was taken back, the journal does not know.
  */
-export const FAILPOINTS = ['begun', 'acted', 'done', 'undo'] as const;
+const FAILPOINTS = ['begun', 'acted', 'done', 'undo'] as const;
 export type FailpointName = `${StepName}:${(typeof FAILPOINTS)[number]}`;
 
 export interface Failpoint {
@@ -14,7 +14,7 @@ export interface Failpoint {
   hit(point: FailpointName): void;
 }
 
-export const NO_FAILPOINT: Failpoint = { hit() {} };
+const NO_FAILPOINT: Failpoint = { hit() {} };
 
 export const ALL_FAILPOINTS: readonly FailpointName[] = STEP_NAMES.flatMap((step) =>
   FAILPOINTS.map((point): FailpointName => `${step}:${point}`),

@@ -40,7 +40,7 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
 };
 
 /** Where ranges of log files are handed over, and how far that got before. */
-export interface LogIndex {
+interface LogIndex {
   logEnd(deploymentId: string, step: StepName): number;
   addLogRange(deploymentId: string, step: StepName, offset: number, length: number): void;
 }
@@ -58,7 +58,7 @@ export interface DeploymentLogs {
   remove(deploymentId: string): void;
 }
 
-export interface LogOptions {
+interface LogOptions {
   readonly folder: string;
   readonly index: LogIndex;
   readonly limits: LogLimits;

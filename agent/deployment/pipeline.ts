@@ -1,5 +1,5 @@
 /** THE ordered list of steps, why they come in this order, and how long each may take. */
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { ReleaseJob, Settings } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { drainLimitSeconds } from './drain.ts';
@@ -15,7 +15,7 @@ import { deploy } from './steps/deploy.ts';
 import { finalize } from './steps/finalize.ts';
 import { health } from './steps/health.ts';
 
-export interface Stage<N extends StepName = StepName> {
+interface Stage<N extends StepName = StepName> {
   readonly step: Step<N>;
   /** Time limit of one run, seconds. Steps that have a limit of their own get some more here: they know the better reason. */
   readonly seconds: (job: ReleaseJob) => number;

@@ -5,12 +5,12 @@ import { Port } from '../../protocol/ids.ts';
 import type { BuildPlan, HealthReport, Image, Listener, Target } from '../../protocol/steps.ts';
 import { isLoopback } from './diagnosis.ts';
 
-export const DEFAULT_PORT = 8080;
+const DEFAULT_PORT = 8080;
 
 /** How a port is explained that an earlier deployment found. */
 const FOUND_EARLIER = 'found at an earlier deployment';
 
-export interface ChosenPort {
+interface ChosenPort {
   readonly value: number;
   /** For people, shown with the target and in errors. */
   readonly from: string;

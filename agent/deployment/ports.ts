@@ -1,13 +1,15 @@
 /**
  * What the deployment domain needs from the world, as narrow interfaces. Adapters in docker/, git/, sandbox/,
- * proxy-client/ and journal/ implement them; main.ts builds the real ones. Every call has a deadline inside the adapter
+ * proxy-client/ and journal/ implement them; host.ts builds the real ones. Every call has a deadline inside the adapter
  * and throws OrkestrError with a code that names whose fault it was.
  */
-import type { BuildLimits, Domain, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
+import type { BuildLimits, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
 import type {
   CertificateList,
   DrainAnswer,
   DrainRequest,
+  EdgeAnswer,
+  EdgeRequest,
   FlipAnswer,
   FlipBackRequest,
   FlipReceipt,
@@ -16,7 +18,6 @@ import type {
   HoldRequest,
   ResumeRequest,
   TableView,
-  TargetAddress,
   UpstreamRemoved,
   WatchAnswer,
   WatchRequest,
@@ -190,6 +191,8 @@ export interface EdgeProxy {
   flip(request: FlipRequest): Promise<FlipAnswer>;
   /** @throws OrkestrError ORK_GENERATION_STALE; ORK_CONFLICT when the old target is not kept any more */
   flipBack(request: FlipBackRequest): Promise<FlipAnswer>;
+  /** New routes and settings for what serves. @throws OrkestrError ORK_GENERATION_STALE, ORK_ROUTE_TAKEN */
+  edge(request: EdgeRequest): Promise<EdgeAnswer>;
   /** Answers when it is drained. An aborted wait leaves the drain as it is. */
   drain(request: DrainRequest, signal: AbortSignal): Promise<DrainAnswer>;
   /** Answers at the end of the window, or as soon as the target goes bad. */
@@ -231,5 +234,3 @@ export interface Ports {
   /** Image names that generated Dockerfiles start from, from this host's config. */
   readonly baseImages: BaseImages;
 }
-
-export type { BuildPlan, Domain, TargetAddress };

@@ -19,7 +19,7 @@ export interface QueueItem {
 
 type Lane = 'releases' | 'removals';
 
-export interface DeploymentQueue {
+interface DeploymentQueue {
   /** @throws OrkestrError ORK_QUEUE_FULL */
   checkRoom(): void;
   /** Queue one; a deployment that waits or runs already is not queued twice. Never refuses: ask `checkRoom` before. */

@@ -3,6 +3,7 @@
  * `record` is one transaction, so a step's result and the report of it are stored together or not at all.
  */
 import type { Report } from '../../protocol/agent-link.ts';
+import type { EdgePart } from '../../protocol/edge-order.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { HealthCheck, Job, RemoveJob } from '../../protocol/job.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
@@ -50,6 +51,12 @@ export interface LiveRecord {
   readonly release: Release | null;
 }
 
+/** The newest edge settings that the host has heard of for an environment. */
+export interface EdgeRecord extends EdgePart {
+  readonly environmentId: string;
+  readonly revision: number;
+}
+
 /** The report of how a deployment stands. */
 export type DeploymentReport = Extract<Report, { kind: 'deployment' }>;
 
@@ -78,6 +85,7 @@ export interface DeploymentJournal {
   payload(deploymentId: string): Job;
   steps(deploymentId: string): readonly StepRecord[];
   live(environmentId: string): LiveRecord | null;
+  edge(environmentId: string): EdgeRecord | null;
   record(change: Change): void;
 }
 

@@ -4,8 +4,8 @@ import type { RemoveJob } from '../../protocol/job.ts';
 import { attempt } from './attempt.ts';
 import { transition } from './deployment.ts';
 import type { DeploymentState } from './deployment.ts';
-import type { DeploymentJournal, DeploymentReport, JobRecord } from './records.ts';
-import { Interrupted, timestampOf } from './run.ts';
+import type { DeploymentJournal, JobRecord } from './records.ts';
+import { Interrupted, reportOf } from './run.ts';
 import type { RunnerParts, RunSignals } from './run.ts';
 import { names } from './step.ts';
 
@@ -20,15 +20,9 @@ export async function removeEnvironment(
 ): Promise<void> {
   const { journal, ports } = parts;
   const { deploymentId } = job;
-  const report = (status: DeploymentReport['status']): DeploymentReport => ({
-    kind: 'deployment',
-    deploymentId,
-    generation: job.generation,
-    status,
-    at: timestampOf(ports),
-  });
   const running: DeploymentState = record.state === 'queued' ? transition('queued', 'start') : record.state;
-  if (record.state === 'queued') journal.record({ deploymentId, state: running, report: report('running') });
+  if (record.state === 'queued')
+    journal.record({ deploymentId, state: running, report: reportOf(parts, job, 'running') });
   try {
     await attempt({
       act: async () => removeAll(parts, job),
@@ -46,15 +40,12 @@ export async function removeEnvironment(
   } catch (error) {
     if (shutdown.aborted) throw new Interrupted();
     const told = toErrorReport(error);
-    journal.record({
-      deploymentId,
-      state: transition(running, 'lose'),
-      error: told,
-      report: { ...report('failed'), error: told },
-    });
+    const report = reportOf(parts, job, 'failed', { error: told });
+    journal.record({ deploymentId, state: transition(running, 'lose'), error: told, report });
     return;
   }
-  journal.record({ deploymentId, state: transition(running, 'supersede'), report: report('superseded') });
+  const report = reportOf(parts, job, 'superseded');
+  journal.record({ deploymentId, state: transition(running, 'supersede'), report });
 }
 
 /** First the route, so that no request meets a container that is being stopped. */

@@ -6,7 +6,7 @@ import { names } from './step.ts';
 
 const PAUSE_MS = 1000;
 
-export interface Restart {
+interface Restart {
   readonly deploymentId: string;
   readonly port: number;
   /** How often a connection is tried, once a second. */

@@ -11,7 +11,7 @@ import { restart } from './restart.ts';
 import { contextOf, outputsOf } from './run.ts';
 import { names } from './step.ts';
 
-export interface ReviveParts {
+interface ReviveParts {
   readonly journal: DeploymentJournal;
   readonly ports: Ports;
   readonly pipeline: Pipeline;

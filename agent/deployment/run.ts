@@ -4,11 +4,12 @@ import type { Built, ReleaseJob } from '../../protocol/job.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import type { StepName, StepOutputs as Outputs } from '../../protocol/steps.ts';
+import { edgeNow } from './edge-now.ts';
 import type { Failpoint } from './failpoint.ts';
 import type { DeploymentLogs } from './log.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Ports, StepLog } from './ports.ts';
-import type { DeploymentJournal, StepRecord } from './records.ts';
+import type { DeploymentJournal, DeploymentReport, JobRecord, StepRecord } from './records.ts';
 import type { StepContext } from './step.ts';
 
 export interface RunnerParts {
@@ -65,7 +66,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
-    parts: Pick<RunnerParts, 'ports'>;
+    parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge'> };
     signals?: Pick<RunSignals, 'leaveSlot' | 'removal'>;
     isLive?: boolean;
     takeOver?: () => void;
@@ -84,13 +85,29 @@ export function contextOf(
     signal,
     removal: run.signals?.removal ?? new AbortController().signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
+    edge: () => edgeNow(run.parts.journal, run.job),
     isLive: run.isLive === true,
     takeOver: run.takeOver ?? (() => undefined),
     log,
   };
 }
 
+/**
+ * Visitors are on this deployment: its cutover is recorded, or it was adopted after the loss of the journal and its job came
+ * again. Nothing of it may be taken back then.
+ */
+export const isPastFlip = ({ parts, job }: Run): boolean =>
+  parts.journal.live(job.environment.id)?.deploymentId === job.deploymentId;
+
 export const timestampOf = (ports: Pick<Ports, 'clock'>): string => new Date(ports.clock.now()).toISOString();
+
+/** How a deployment stands from now on, for the hub. @param more its error, or its release */
+export const reportOf = (
+  { ports }: Pick<RunnerParts, 'ports'>,
+  { deploymentId, generation }: Pick<JobRecord, 'deploymentId' | 'generation'>,
+  status: DeploymentReport['status'],
+  more: Pick<DeploymentReport, 'error' | 'release'> = {},
+): DeploymentReport => ({ kind: 'deployment', deploymentId, generation, status, at: timestampOf(ports), ...more });
 
 export const emptyStep = (name: StepName, startedAt: string): StepRecord => ({
   name,

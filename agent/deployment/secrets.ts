@@ -21,7 +21,7 @@ export function secretsOf(job: ReleaseJob): readonly string[] {
 }
 
 /** A value as it stands, and as programs print it: line by line, in JSON, in a URL, in base64. */
-function spellings(value: string): string[] {
+export function spellings(value: string): string[] {
   if (value.length < MIN_SECRET_BYTES) return [value];
   const lines = value.includes('\n') ? value.split('\n').map((line) => line.trim()) : [];
   return [

@@ -1,4 +1,5 @@
 /** The contract of a step. Timing, logging, time limits, journal and events live once, in runner.ts. */
+import type { EdgePart } from '../../protocol/edge-order.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { StepName, StepOutputs } from '../../protocol/steps.ts';
 import type { Ports, StepLog } from './ports.ts';
@@ -15,6 +16,8 @@ export interface StepContext {
   readonly removal: AbortSignal;
   /** Says that the step only waits from here on, so that another deployment may run meanwhile; more than once is fine. */
   readonly leaveSlot: () => void;
+  /** What the flip puts into the proxy's table beside the target: newer settings may have come since the job. */
+  readonly edge: () => EdgePart;
   /** It has taken over before, and there is no way back from it. */
   readonly isLive: boolean;
   /** Says that visitors stay on this deployment: it is looked after as what is live, however long the step goes on. */

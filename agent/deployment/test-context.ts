@@ -1,6 +1,7 @@
 /** Fakes for tests of the domain: they answer what the test scripted and throw on every other call. */
 import type { Clock, Ports, StepLog } from './ports.ts';
 import type { StepContext } from './step.ts';
+import { edgePartOf } from '../../protocol/edge-order.ts';
 import type { DeployJob } from '../../protocol/job.ts';
 import { DeployJob as DeployJobSchema } from '../../protocol/job.ts';
 import type { StepName, StepOutputs } from '../../protocol/steps.ts';
@@ -145,6 +146,7 @@ export function aContext(parts: {
     removal: parts.removal ?? new AbortController().signal,
     leaveSlot: () => void (left = true),
     hasLeftSlot: () => left,
+    edge: () => edgePartOf((parts.job ?? aJob()).settings),
     isLive: parts.isLive ?? false,
     takeOver: () => void (over = true),
     hasTakenOver: () => over,

@@ -4,7 +4,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import { attempt } from './attempt.ts';
 import { transition } from './deployment.ts';
 import type { AnyStage } from './pipeline.ts';
-import { contextOf, Interrupted, timestampOf } from './run.ts';
+import { contextOf, Interrupted, reportOf } from './run.ts';
 import type { Run } from './run.ts';
 
 /** Beside the grace of the container, which an app that ignores SIGTERM uses up. */
@@ -13,7 +13,7 @@ const UNDO_SECONDS = 60;
 /** From `undoing` to `failed` or `cancelled`. Goes on where an earlier call was cut off. */
 export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
   const { parts, job } = run;
-  const { deploymentId, generation } = job;
+  const { deploymentId } = job;
   const failures: string[] = [];
   for (const stage of parts.pipeline.stages.toReversed()) {
     const record = parts.journal.steps(deploymentId).find(({ name }) => name === stage.step.name);
@@ -28,14 +28,7 @@ export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
     deploymentId,
     state: transition('undoing', cancelled ? 'end-cancelled' : 'end-failed'),
     error,
-    report: {
-      kind: 'deployment',
-      deploymentId,
-      generation,
-      status: cancelled ? 'cancelled' : 'failed',
-      at: timestampOf(parts.ports),
-      error,
-    },
+    report: reportOf(parts, job, cancelled ? 'cancelled' : 'failed', { error }),
   });
 }
 

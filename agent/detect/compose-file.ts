@@ -4,7 +4,7 @@ import type { RepositoryView } from './repository.ts';
 
 const NAMES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
 
-export interface ComposeFile {
+interface ComposeFile {
   readonly path: string;
   /** Names of its services, as far as their lines tell; at most 20. */
   readonly services: readonly string[];

@@ -61,7 +61,7 @@ describe('plans of the fixture apps', () => {
       assert.match(last, /^STOPSIGNAL SIG[A-Z]+$/m, name);
       assert.match(last, /^ENTRYPOINT \[\]\nCMD \[".*\]$/m, name);
       for (const [, image = ''] of dockerfile.text.matchAll(/^FROM (\S+)/gm)) {
-        assert.match(image, /:[a-z]*-?\d|^debian:trixie-slim$|^deno$/, `${name}: ${image}`);
+        assert.match(image, /:[a-z]*-?\d|^debian:trixie-slim$|^(?:deno|php)$/, `${name}: ${image}`);
       }
     }
   });
@@ -113,6 +113,11 @@ describe('detector dockerfile', () => {
     const made = await plan({ Dockerfile: 'FROM x:1', 'package.json': json({ scripts: { start: 'node a' } }) });
     assert.equal(made.detector, 'dockerfile');
     assert.deepEqual(made.files, []);
+  });
+
+  test('what it is made from in the end is its runtime, not the name of a stage', async () => {
+    const made = await plan({ Dockerfile: 'ARG V=3.4\nFROM ruby:$V AS base\nFROM base AS build\nFROM base\n' });
+    assert.equal(evidence(made, 'runtime'), 'ruby:$V (Dockerfile line 2)');
   });
 
   test('only the ports of the last stage count', async () => {
@@ -533,10 +538,13 @@ describe('detector elixir', () => {
   });
 
   test('Phoenix with a database needs its address too, and the plan says so', async () => {
-    const needs = async (deps: string): Promise<string> =>
-      (await plan({ 'mix.exs': mix(`deps: [{:phoenix, "~> 1.8"}${deps}]`) })).warnings.join();
-    assert.match(await needs(', {:ecto_sql, "~> 3.10"}'), /needs DATABASE_URL, SECRET_KEY_BASE and PHX_HOST/);
-    assert.doesNotMatch(await needs(''), /DATABASE_URL/);
+    const needs = async (deps: string, variables = {}): Promise<string[]> => {
+      const { warnings } = await plan({ 'mix.exs': mix(`deps: [{:phoenix, "~> 1.8"}${deps}]`) }, { variables });
+      return warnings.flatMap((warning) => /^Phoenix needs ([A-Z_]+): /.exec(warning)?.[1] ?? []);
+    };
+    assert.deepEqual(await needs(', {:ecto_sql, "~> 3.10"}'), ['DATABASE_URL', 'SECRET_KEY_BASE', 'PHX_HOST']);
+    assert.deepEqual(await needs(', {:ecto_sqlite3, ">= 0.0.0"}'), ['DATABASE_PATH', 'SECRET_KEY_BASE', 'PHX_HOST']);
+    assert.deepEqual(await needs('', { SECRET_KEY_BASE: 'x' }), ['PHX_HOST']);
   });
 
   test('dependencies are compiled under the configuration of production', async () => {

@@ -3,6 +3,7 @@ import type { BuildSettings } from '../../protocol/build-settings.ts';
 import type { PublicPrefix } from '../../protocol/public-variables.ts';
 import type { BuildPlan, Confidence, Evidence } from '../../protocol/steps.ts';
 import type { BaseImages } from './base-images.ts';
+import type { Need } from './needs.ts';
 import type { RepositoryView } from './repository.ts';
 
 /** What a plan is made of. Settings may override port, commands and output folder. */
@@ -53,6 +54,8 @@ export interface Finding {
   readonly facts: Facts;
   readonly evidence: readonly Evidence[];
   readonly warnings: readonly string[];
+  /** Variables that the app needs to run. */
+  readonly needs?: readonly Need[];
   /** Detectors whose part is done too: the assets of a PHP app are built by Node.js. */
   readonly includes?: readonly string[];
   /** Variables of the app with names like these are public, and its build reads them. */

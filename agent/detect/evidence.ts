@@ -4,7 +4,7 @@ import type { Facts } from './detector.ts';
 import type { ChosenRuntime } from './runtime.ts';
 
 /** Where each fact was read. A fact that is absent needs no place. */
-export interface Places {
+interface Places {
   readonly framework: string;
   readonly runtime: string;
   readonly install?: string;

@@ -9,6 +9,7 @@ import { composeFile } from './compose-file.ts';
 import type { DetectRequest, Detector, Finding, Stated, StatedSettings, Surroundings } from './detector.ts';
 import { DETECTORS } from './detectors/index.ts';
 import { dockerIgnore } from './dockerfiles/common.ts';
+import { unmetNeeds } from './needs.ts';
 import { publicBuildArgs } from './public-build-args.ts';
 import { rank } from './rank.ts';
 import type { Outcome } from './rank.ts';
@@ -30,7 +31,10 @@ export interface PlanRequest {
   readonly settings: BuildSettings;
   /** The port that the environment asks for, and where it says so. */
   readonly port?: Stated<number> | undefined;
-  /** Of the app: those that are public by its framework's definition become build args of a generated Dockerfile. */
+  /**
+   * Of the app: those that are public by its framework's definition become build args of a generated Dockerfile, and those that
+   * it needs and has not are warnings.
+   */
   readonly variables?: EnvVars;
   /** Linux capabilities that the environment gives its container. */
   readonly capabilities?: readonly string[];
@@ -56,7 +60,8 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   const { detector, finding } = winner;
   const { facts, evidence } = applySettings(finding, detect.stated);
   const context = finding.context ?? rootDirectory;
-  const { args, warnings } = publicBuildArgs(request.variables ?? {}, finding, facts);
+  const { variables = {} } = request;
+  const { args, warnings } = publicBuildArgs(variables, finding, facts);
   const { stated, surroundings } = detect;
   const write = { facts, stated, surroundings, publicVariables: Object.keys(args) };
   const { dockerfile, files } = await written(finding, write, context, detect);
@@ -69,6 +74,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
     evidence,
     warnings: [
       ...finding.warnings,
+      ...unmetNeeds(facts.framework, finding.needs ?? [], variables),
       ...othersOf(ranked),
       ...(await unusedFiles(detect, finding)),
       ...unusedSettings(stated, { ...facts, dockerfile }),

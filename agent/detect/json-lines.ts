@@ -9,10 +9,11 @@ export function jsonLines(text: string): ReadonlyMap<string, number> {
   const lines = new Map<string, number>();
   /** The way down: a key or an index per level; null between a `{` and its first key. */
   const stack: (string | number | null)[] = [];
-  const mark = (line: number): void => {
+  /** Of a key that stands twice the last one counts, as for JSON.parse; a value has the line of its key. */
+  const mark = (line: number, isKey: boolean): void => {
     if (stack.length > MAX_LEVELS) return;
     const path = stack.join('.');
-    if (!lines.has(path)) lines.set(path, line);
+    if (isKey || !lines.has(path)) lines.set(path, line);
   };
   let line = 1;
   let key: string | null = null;
@@ -25,9 +26,9 @@ export function jsonLines(text: string): ReadonlyMap<string, number> {
     else if (token === ',') stack[top] = typeof stack[top] === 'number' ? stack[top] + 1 : null;
     else if (token === ':') {
       stack[top] = key;
-      mark(line);
+      mark(line, true);
     } else if (stack[top] === null && token.startsWith('"')) key = String(JSON.parse(token));
-    else mark(line);
+    else mark(line, false);
   }
   return lines;
 }

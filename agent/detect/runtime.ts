@@ -195,7 +195,7 @@ function endOfLife({ name, supported = [] }: Runtime, version: string | null, fr
 }
 
 /** The line of versions that fits a range: the best known one, else the very one that the range names. */
-export function lineFor(range: string, { lines, digits }: Pick<Runtime, 'lines' | 'digits'>): string | null {
+function lineFor(range: string, { lines, digits }: Pick<Runtime, 'lines' | 'digits'>): string | null {
   const known = lines.find((line) => admits(range, line));
   if (known !== undefined) return known;
   const named = /^[v=^~\s]*(?:>=)?\s*(\d{1,3}(?:\.\d{1,3})*)/.exec(range)?.[1]?.split('.') ?? [];

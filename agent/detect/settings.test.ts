@@ -107,6 +107,11 @@ describe('orkestr.json', () => {
 });
 
 describe('lines of JSON', () => {
+  test('of a key that stands twice the line of the one that counts is told', () => {
+    const text = '{\n "port": 1,\n "a": [{ "b": 1 }],\n "port":\n 2\n}';
+    assert.equal(jsonLines(text).get('port'), 4);
+  });
+
   test('of fields, lists and what is nested', () => {
     const lines = jsonLines('{\n "a": {\n  "b": [1,\n   {"c": "}{\\"",\n "d": null}]\n },\n "e": 1\n}');
     assert.deepEqual(Object.fromEntries(lines), {

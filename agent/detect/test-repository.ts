@@ -8,7 +8,7 @@ import { planBuild } from './index.ts';
 import type { PlanRequest } from './index.ts';
 
 /** Settings, and what else a plan is asked with. */
-export type Asked = PlanRequest['settings'] &
+type Asked = PlanRequest['settings'] &
   Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'capabilities' | 'budget' | 'variables'>> & {
     /** Base images that the host made itself. */
     readonly madeHere?: readonly string[];

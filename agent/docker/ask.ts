@@ -6,7 +6,7 @@ import { askHttp } from '../lib/http-call.ts';
 /** Largest answer that is read, bytes: some thousands of containers. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
-export interface Question<T> {
+interface Question<T> {
   /** Path and query of Docker Engine's API, without a version: the engine then takes its newest. */
   readonly path: string;
   readonly schema: z.ZodType<T>;

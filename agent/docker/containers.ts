@@ -23,7 +23,7 @@ const APPEAR_PAUSE_MS = 50;
 const MAX_TAIL_LINES = 1000;
 const MAX_LINE_CHARACTERS = 2000;
 
-export interface ContainerRuntimeOptions {
+interface ContainerRuntimeOptions {
   readonly scope: string;
   /** Runs before each start: the firewall of project networks, which a restarted engine may have dropped. */
   readonly beforeStart?: () => Promise<void>;

@@ -11,7 +11,7 @@ export const OLDEST_API = '1.41';
 export const NEWEST_API = '1.50';
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-export interface EngineOptions {
+interface EngineOptions {
   readonly socketPath: string;
   /** Default deadline of a call, ms. */
   readonly timeoutMs?: number;

@@ -6,7 +6,7 @@ import { isOurImage, LABEL, namesOfOurs, pulledRepository } from '../lib/labels.
 const STOP_GRACE_SECONDS = 10;
 const REMOVE_TIMEOUT_MS = 120_000;
 
-export interface Purged {
+interface Purged {
   readonly containers: number;
   readonly images: number;
   readonly networks: number;
@@ -49,9 +49,12 @@ export async function purgeEngine(
 
 async function removeContainer(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const timeoutMs = REMOVE_TIMEOUT_MS;
-  // A container that stands still already answers 304, which dockerode throws: removing by force covers both.
+  // For the app's sake alone, that it can end in order. It may stand still or be gone, and where it does not stop it is removed by
+  // force: that failing is told.
   await engine
-    .call(`stop ${id}`, (docker) => docker.getContainer(id).stop({ t: STOP_GRACE_SECONDS }), { timeoutMs })
+    .call(`stop ${id}`, (docker, abortSignal) => docker.getContainer(id).stop({ t: STOP_GRACE_SECONDS, abortSignal }), {
+      timeoutMs,
+    })
     .catch(() => undefined);
   await orNull(
     engine.call(

@@ -15,7 +15,7 @@ const PACE = { baseMs: 1000, capMs: 30_000 } as const;
 
 const Started = z.object({ Actor: z.object({ Attributes: z.record(z.string(), z.string()) }) });
 
-export interface StartWatch {
+interface StartWatch {
   readonly scope: string;
   /** @param deploymentId null: some may have been missed, for the engine was away */
   onStart(deploymentId: string | null): void;

@@ -13,6 +13,35 @@ export function demultiplex(buffer: Buffer): Buffer {
   return Buffer.concat(payloads);
 }
 
+/** No frame of a log is longer: Docker cuts lines at 16 KiB. */
+const MAX_FRAME_BYTES = 1_048_576;
+
+export interface Frame {
+  /** 1: stdout, 2: stderr. */
+  readonly kind: number;
+  readonly payload: Buffer;
+}
+
+/** The frames of a stream, as many at a time as came together. A cut last frame is left out. */
+export async function* framesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<readonly Frame[]> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const frames: Frame[] = [];
+    let at = 0;
+    while (at + HEADER_BYTES <= bytes.length) {
+      const length = bytes.readUInt32BE(at + 4);
+      if (length > MAX_FRAME_BYTES) throw new Error(`The engine sent a frame of ${length} bytes.`);
+      const end = at + HEADER_BYTES + length;
+      if (end > bytes.length) break;
+      frames.push({ kind: bytes[at] ?? 0, payload: bytes.subarray(at + HEADER_BYTES, end) });
+      at = end;
+    }
+    rest = bytes.subarray(at);
+    if (frames.length > 0) yield frames;
+  }
+}
+
 /** Up to `maxBytes` of a stream; the rest is read and dropped so that the sender is not held up. */
 export async function readBounded(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];

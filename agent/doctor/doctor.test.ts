@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { scripted } from '../deployment/test-context.ts';
 import { systemClock } from '../lib/clock.ts';
+import { exec } from '../lib/exec.ts';
 import { temporaryFolder } from '../test-bench.ts';
 import { defineCheck, fill } from './check.ts';
 import type { Check } from './check.ts';
+import { doctor } from './command.ts';
 import { examine, exitCode } from './doctor.ts';
 import { mend } from './fix.ts';
 import { mendFor } from './mend-text.ts';
 import { programsAt } from './programs.ts';
 import type { HasProgram } from './programs.ts';
+import { HOST_PLACES } from './subject.ts';
 import type { Subject } from './subject.ts';
 import { renderDoctor } from './text.ts';
 
@@ -34,6 +38,21 @@ const check = (name: string, gather: () => Promise<'bad' | 'worse' | null>, fix?
     }),
     ...(fix && { fix }),
   });
+
+test('checks that are named are the only ones asked, and one that there is not is refused with those that there are', async () => {
+  const out = new PassThrough();
+  const lacking = scripted<Subject>('subject', { clock: systemClock, has: () => false, places: HOST_PLACES, exec });
+  const parts = { subject: () => lacking, out, status: never };
+  const request = { json: true, fix: false, yes: false, deadlineMs: 1000, bundle: null };
+  assert.equal(await doctor(parts, { ...request, only: ['nftables'] }), 0);
+  const report = JSON.parse(String(out.read())) as { checks: { name: string; level: string }[] };
+  assert.deepEqual(
+    report.checks.map(({ name, level }) => [name, level]),
+    [['nftables', 'skipped']],
+  );
+  const message = /no check nftable\..* nftables,/;
+  await assert.rejects(doctor(parts, { ...request, only: ['nftable'] }), { code: 'ORK_INVALID', message });
+});
 
 const never = (): Promise<never> => new Promise(() => undefined);
 

@@ -1,6 +1,6 @@
 /** Asks all checks at once, each within its deadline, and says what they found together. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Check, Finding, Level, ProblemKind, Skipped, Verdict } from './check.ts';
 import { fill } from './check.ts';
 import { mendFor } from './mend-text.ts';
@@ -21,7 +21,7 @@ export interface ToldProblem {
   readonly fix: 'safe' | 'confirmed' | null;
 }
 
-export interface CheckReport {
+interface CheckReport {
   readonly name: string;
   readonly level: Level;
   readonly summary: string;
@@ -37,7 +37,7 @@ export interface DoctorReport {
   readonly checks: readonly CheckReport[];
 }
 
-export interface DoctorOptions {
+interface DoctorOptions {
   readonly checks: readonly Check[];
   readonly deadlineMs?: number;
 }

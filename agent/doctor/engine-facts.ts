@@ -45,7 +45,7 @@ export type EngineVersion = z.infer<typeof Version>;
 export type EngineInfo = z.infer<typeof Info>;
 export type EngineContainer = z.infer<typeof Containers>[number];
 export type EngineImage = z.infer<typeof Images>[number];
-export type EngineNetwork = z.infer<typeof Networks>[number];
+type EngineNetwork = z.infer<typeof Networks>[number];
 
 /** Every call throws OrkestrError ORK_ENGINE_UNREACHABLE or ORK_ENGINE_TIMEOUT. The lists: what an agent has made. */
 export interface EngineAsked {

@@ -12,7 +12,7 @@ export interface Mended {
   readonly told: string;
 }
 
-export interface FixOptions {
+interface FixOptions {
   readonly checks: readonly Check[];
   /** Also what takes something away. */
   readonly confirmed: boolean;

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-export interface Listening {
+interface Listening {
   readonly port: number;
   readonly inode: string;
 }

@@ -71,7 +71,7 @@ export interface Subject {
   hub(): Promise<HubAnswer | null>;
 }
 
-export interface SubjectParts {
+interface SubjectParts {
   readonly config: SubjectConfig;
   readonly places?: Places;
   readonly clock: Clock;

@@ -22,7 +22,7 @@ export interface Firewall {
   lacks(): Promise<readonly string[]>;
 }
 
-export interface FirewallOptions {
+interface FirewallOptions {
   readonly scope: string;
   readonly exec?: Exec;
 }

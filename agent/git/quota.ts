@@ -12,7 +12,7 @@ export interface CheckoutLimits {
   readonly timeoutMs: number;
 }
 
-export interface TreeSize {
+interface TreeSize {
   readonly files: number;
   readonly bytes: number;
   readonly submodules: number;

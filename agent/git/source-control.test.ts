@@ -1,6 +1,6 @@
 /** Real git against a real HTTP git server (git http-backend) of this test's own. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -8,10 +8,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { SimpleGit } from 'simple-git';
 import type { OrkestrError } from '../../protocol/errors.ts';
 import { GIT_ENV, serveGit } from '../../test/harness/git-http.ts';
+import { fetchCommit } from './fetch.ts';
 import { makeSourceControl, type SourceControlOptions } from './source-control.ts';
 
+const run = promisify(execFile);
 const TOKEN = 'canary-token-9f8e7d';
 
 let root = '';
@@ -228,6 +232,24 @@ describe('clone', () => {
     assert.equal(result?.commit, first);
     assert.equal(await readFile(join(directory, 'a'), 'utf8'), 'first');
     assert.match(log, /looking through the branch/);
+  });
+
+  test('a fetch says something, as simple-git waits 50 ms for a command that does not', async (t) => {
+    const repo = await repository('talks');
+    const commit = await repo.commit({ a: '1' });
+    const folder = await mkdtemp(join(root, 'fetch-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    await run('git', ['init', '-q', folder], { env: GIT_ENV });
+    const said: string[] = [];
+    const raw = (async (...args: string[]) => {
+      const { stdout, stderr } = await run('git', args, { cwd: folder, env: GIT_ENV });
+      said.push(stdout + stderr);
+      return stdout;
+    }) as SimpleGit['raw'];
+    const source = { origin: 'hub' as const, url: repo.url, branch: 'main' };
+    await fetchCommit({ raw }, source, commit, { write: () => undefined, line: () => undefined });
+    assert.equal(said.length, 1);
+    assert.notEqual(said[0], '');
   });
 
   test('links that lead out of the repository are refused, others stay', async (t) => {

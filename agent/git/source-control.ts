@@ -67,8 +67,8 @@ async function checkoutInto(
   const git = await openGit(directory, env, stop.signal);
   const unwatch = watchFolder(directory, limits, stop);
   try {
-    // Nothing is called with --quiet: simple-git waits 50 ms more for a command that says nothing. Without a template no
-    // hooks and examples are copied, which would be deleted again with the history.
+    // Nothing is called with --quiet, see fetch.ts. Without a template no hooks and examples are copied, which would be deleted
+    // again with the history.
     await git.raw('init', '--template=', '--initial-branch=orkestr');
     log.line(`Fetching ${commit} of ${source.url} (${source.branch})`);
     await fetchCommit(git, source, commit, log);

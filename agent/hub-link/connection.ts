@@ -7,11 +7,14 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { SignedJob } from '../../protocol/job.ts';
 import { inVersion, OLDEST_PROTOCOL } from '../../protocol/versions.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
+import { makeAppLogReads } from './app-logs.ts';
+import type { AppLogSource } from './app-logs.ts';
 import type { Credentials, Welcome } from './handshake.ts';
 import { makeHandshake } from './handshake.ts';
 import { makeLeases } from './lease.ts';
 import { startSender } from './outbox.ts';
 import type { OutboxSender, OutboxStore, ReadLog } from './outbox.ts';
+import type { HostEdge } from './edge.ts';
 import type { HostUpgrades } from './upgrades.ts';
 
 export interface LinkTiming {
@@ -28,10 +31,11 @@ export const DEFAULT_TIMING: LinkTiming = { handshakeMs: 10_000, pingMs: 10_000,
 const WINDOW = 32;
 
 /** What the hub asks for. A handler that throws drops the connection, not the process. */
-export interface HubOrders {
+interface HubOrders {
   job(envelope: SignedJob): void;
   cancel(deploymentId: string): void;
   upgrade(order: UpgradeOrder): void;
+  edge(envelope: SignedJob): void;
 }
 
 export interface ConnectionOptions {
@@ -45,6 +49,8 @@ export interface ConnectionOptions {
   readonly status: () => Promise<HostStatus>;
   readonly orders: HubOrders;
   readonly upgrades: HostUpgrades;
+  readonly edge: HostEdge;
+  readonly appLogs: AppLogSource;
   readonly timing: LinkTiming;
   readonly monotonic: () => number;
   /** Called with everything that comes from a hub that has proved its key. */
@@ -123,11 +129,13 @@ function makeTalk(
   let sender: OutboxSender | null = null;
   let statusAt = -Infinity;
 
-  const send = (message: AgentMessage): void => {
-    if (socket.readyState !== WebSocket.OPEN) return;
+  /** Told, when asked, once the message is on its way or never will be. */
+  const send = (message: AgentMessage, gone?: () => void): void => {
     const said = inVersion(message, welcome?.protocol ?? OLDEST_PROTOCOL);
-    if (said) socket.send(JSON.stringify(said));
+    if (said && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(said), () => gone?.());
+    else gone?.();
   };
+  const appLogs = makeAppLogReads(options.appLogs, (message) => new Promise<void>((resolve) => send(message, resolve)));
   const tellStatus = async (): Promise<void> => {
     try {
       send({ type: 'status', status: await options.status() });
@@ -150,6 +158,7 @@ function makeTalk(
     onWelcome(welcome.protocol);
     tellUpgrade();
     options.upgrades.onChanged(tellUpgrade);
+    options.edge.onNews(send);
     watch();
   };
   const obey = (message: HubMessage): void => {
@@ -163,6 +172,14 @@ function makeTalk(
         return options.orders.cancel(message.deploymentId);
       case 'upgrade':
         return options.orders.upgrade(message);
+      case 'edge':
+        return options.orders.edge(message.envelope);
+      case 'app-log':
+        return appLogs.order(message);
+      case 'app-log-credit':
+        return appLogs.credit(message);
+      case 'app-log-close':
+        return appLogs.close(message);
       case 'ack':
         return sender?.acknowledged(message.sequence);
       case 'error':
@@ -219,7 +236,10 @@ function makeTalk(
     watch,
     stop() {
       sender?.stop();
-      if (welcome) options.upgrades.onChanged(null);
+      appLogs.stop();
+      if (!welcome) return;
+      options.upgrades.onChanged(null);
+      options.edge.onNews(null);
     },
   };
 }

@@ -15,7 +15,7 @@ export interface Credentials {
 
 export type Welcome = Extract<HubMessage, { type: 'welcome' }>;
 
-export interface Handshake {
+interface Handshake {
   /** The next message of the hub: what to answer, or the end of the handshake. @throws OrkestrError ORK_SIGNATURE, ORK_PROTOCOL */
   take(message: HubMessage): { readonly hello: AgentMessage } | { readonly welcome: Welcome };
 }

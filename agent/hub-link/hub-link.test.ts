@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import type { Report } from '../../protocol/agent-link.ts';
+import type { EdgeNews, Report } from '../../protocol/agent-link.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
+import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
+import type { AppLogPart, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
+import type { EdgeOrder } from '../../protocol/edge-order.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
-import { makeKeyPair, signJob, signText } from '../../protocol/signing.ts';
+import { makeKeyPair, signEdgeOrder, signJob, signText } from '../../protocol/signing.ts';
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -18,6 +23,7 @@ import { startTestHub } from './test-hub.ts';
 import type { TestHub, TestHubBehaviour } from './test-hub.ts';
 import { noUpgrades } from './upgrades.ts';
 import type { HostUpgrades } from './upgrades.ts';
+import { MOST_READS } from './app-logs.ts';
 
 interface Bench {
   readonly hub: TestHub;
@@ -27,7 +33,10 @@ interface Bench {
   readonly accepted: Job[];
   readonly refused: { deploymentId: string; error: ErrorReport }[];
   readonly cancelled: string[];
+  readonly orders: EdgeOrder[];
   readonly upgrades: HostUpgrades;
+  /** The reads that the hub has ordered. */
+  readonly appLogs: ScriptedRead[];
   readonly report: (status?: 'running' | 'failed') => void;
 }
 
@@ -44,9 +53,12 @@ async function bench(
   const journal = await openTestJournal(temporaryFolder(t));
   before(journal);
   const upgrades = noUpgrades('Not in a test.');
+  const appLogs: ScriptedRead[] = [];
   const accepted: Job[] = [];
   const refused: Bench['refused'] = [];
   const cancelled: string[] = [];
+  const orders: EdgeOrder[] = [];
+  let tellEdge: ((news: EdgeNews) => void) | null = null;
   const link = startHubLink({
     hubUrl: hub.url,
     credentials: {
@@ -73,6 +85,19 @@ async function bench(
       cancel: (deploymentId) => void cancelled.push(deploymentId),
     },
     upgrades,
+    edge: {
+      accept: (order) => void orders.push(order),
+      refuse: ({ environmentId, revision }, error) =>
+        tellEdge?.({ type: 'edge-state', environmentId, revision, error }),
+      onNews: (listener) => void (tellEdge = listener),
+    },
+    appLogs: {
+      open(request) {
+        const read = new ScriptedRead(request);
+        appLogs.push(read);
+        return read;
+      },
+    },
     timing: { ...DEFAULT_TIMING, ...timing },
     pace: { baseMs: 10, capMs: 20 },
     clock,
@@ -88,7 +113,31 @@ async function bench(
     const at = new Date(0).toISOString();
     journal.outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status, at });
   };
-  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, upgrades, report };
+  return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, orders, upgrades, appLogs, report };
+}
+
+/** The log of an app that never ends to write. */
+class ScriptedRead implements AppLogRead {
+  readonly request: AppLogRequest;
+  taken = 0;
+  closed = false;
+  /** What the next call does. */
+  fails: Error | null = null;
+
+  constructor(request: AppLogRequest) {
+    this.request = request;
+  }
+
+  async next(): Promise<AppLogPart | null> {
+    if (this.fails !== null) throw this.fails;
+    this.taken += 1;
+    const line = { at: '2030-01-01T00:00:00.000000001Z', stream: 'stdout' as const, text: `line ${this.taken}` };
+    return { deploymentId: RUNNING, leftOut: 0, lines: [line] };
+  }
+
+  close(): void {
+    this.closed = true;
+  }
 }
 
 const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
@@ -112,14 +161,16 @@ test('both sides prove their key, then status and reports flow and are forgotten
 });
 
 test('a hub of the version before hears no word that it does not know', async (t) => {
-  const { hub, link, upgrades, report } = await bench(t, { protocol: OLDEST_PROTOCOL });
+  const { hub, link, appLogs, report } = await bench(t, { protocol: OLDEST_PROTOCOL });
   await hub.until(() => hub.messages.length > 1);
   assert.equal(link.state().connected, true);
-  upgrades.order({ type: 'upgrade', upgradeId: RUNNING, version: '9.9.9' });
+  // It would never order one: whatever comes of it is not said.
+  hub.send({ type: 'app-log', readId: readIdOf(1), ...ORDER });
+  await until(() => appLogs[0]?.taken === APP_LOG_WINDOW + 1);
   report();
   await hub.until(() => hub.stored.size === 1);
   assert.deepEqual(
-    hub.messages.filter(({ type }) => type === 'upgrade-state'),
+    hub.messages.filter(({ type }) => type === 'app-log-chunk'),
     [],
   );
 });
@@ -140,7 +191,7 @@ test('a hub that chose a version which this agent cannot speak is left', async (
   const { hub, link } = await bench(t, { protocol: PROTOCOL_VERSION + 1 });
   await hub.until(() => hub.connections() >= 2);
   assert.equal(link.state().lastCode, 'ORK_PROTOCOL');
-  assert.match(link.state().lastError ?? '', /speaks protocol 3, this agent 1 to 2/);
+  assert.match(link.state().lastError ?? '', /speaks protocol 4, this agent 2 to 3/);
 });
 
 test('a hub that refuses the version of this agent is asked again ten times slower', async (t) => {
@@ -374,3 +425,84 @@ test('leases of running deployments are renewed long before they end', async (t)
   hub.send({ type: 'job', envelope: signJob(job, hub.keys.privateKey), leaseSeconds: 1 });
   await hub.until(() => hub.messages.some((one) => one.type === 'renew' && one.deploymentIds[0] === RUNNING));
 });
+
+test('edge settings are taken when the hub has signed them for this host; what cannot be read is told', async (t) => {
+  const { hub, orders } = await bench(t);
+  await hub.until(() => hub.messages.length > 1);
+  const order: EdgeOrder = {
+    version: 1,
+    kind: 'edge',
+    hostId: IDS.host,
+    issuedAt: new Date(0).toISOString(),
+    environmentId: IDS.environment,
+    revision: 1,
+    routes: [],
+    edge: EdgeSettings.parse({ maintenance: true }),
+  };
+  const send = (one: object, key = hub.keys.privateKey): void =>
+    hub.send({ type: 'edge', envelope: signEdgeOrder(one as EdgeOrder, key) });
+  send({ ...order, revision: 2 }, makeKeyPair().privateKey);
+  send({ ...order, hostId: RUNNING, revision: 3 });
+  send({ ...order, revision: 4, edge: { https: 'as of tomorrow' } });
+  send(order);
+  await hub.until(() => hub.messages.some(({ type }) => type === 'edge-state'));
+  while (orders.length === 0) await systemClock.sleep(1);
+  assert.deepEqual(orders, [order]);
+  const told = hub.messages.flatMap((message) => (message.type === 'edge-state' ? [message] : []));
+  assert.deepEqual(
+    told.map(({ revision, error }) => [revision, error?.code]),
+    [[4, 'ORK_JOB_REFUSED']],
+  );
+});
+
+const ORDER: AppLogRequest = { environmentId: RUNNING, tail: 5, sinceSeconds: null, follow: true, after: [] };
+const readIdOf = (n: number): string => `018f0000-0000-7000-8000-${String(n).padStart(12, '0')}`;
+
+test('an app log is sent as far as there is credit, reports go on meanwhile, and it ends when the hub closes it', async (t) => {
+  const { hub, appLogs, report } = await bench(t);
+  await hub.until(() => hub.messages.some(({ type }) => type === 'status'));
+  const chunks = () => hub.messages.filter((message) => message.type === 'app-log-chunk');
+  hub.send({ type: 'app-log', readId: readIdOf(1), ...ORDER });
+  await hub.until(() => chunks().length === APP_LOG_WINDOW);
+  assert.deepEqual(appLogs[0]?.request, ORDER);
+  report();
+  await hub.until(() => hub.stored.size === 1);
+  assert.equal(chunks().length, APP_LOG_WINDOW, 'An app that writes without end waits for credit.');
+  hub.send({ type: 'app-log-credit', readId: readIdOf(1), chunks: 2 });
+  await hub.until(() => chunks().length === APP_LOG_WINDOW + 2);
+  assert.deepEqual(
+    chunks().map(({ lines }) => lines[0]?.text),
+    [1, 2, 3, 4, 5, 6].map((n) => `line ${n}`),
+  );
+  hub.send({ type: 'app-log-close', readId: readIdOf(1) });
+  hub.send({ type: 'app-log-credit', readId: readIdOf(1), chunks: 2 });
+  await until(() => appLogs[0]?.closed === true);
+  hub.send({ type: 'app-log', readId: readIdOf(2), ...ORDER });
+  await hub.until(() => chunks().length === 2 * APP_LOG_WINDOW + 2);
+  assert.ok(!hub.messages.some(({ type }) => type === 'app-log-end'), 'Nobody is told of an end that was asked for.');
+  hub.cut();
+  await until(() => appLogs[1]?.closed === true);
+});
+
+test('a read that cannot go on is told by its code, and so are those that are too many', async (t) => {
+  const { hub, appLogs } = await bench(t);
+  await hub.until(() => hub.messages.some(({ type }) => type === 'status'));
+  const ends = () => hub.messages.filter((message) => message.type === 'app-log-end');
+  for (let n = 0; n <= MOST_READS; n += 1) hub.send({ type: 'app-log', readId: readIdOf(n), ...ORDER });
+  await hub.until(() => ends().length === 1);
+  assert.partialDeepStrictEqual(ends()[0], {
+    readId: readIdOf(MOST_READS),
+    error: { code: 'ORK_TOO_MANY_REQUESTS' },
+  });
+  const first = appLogs[0] ?? assert.fail();
+  first.fails = new OrkestrError('ORK_ENGINE_TIMEOUT', 'Docker hangs.');
+  hub.send({ type: 'app-log-credit', readId: readIdOf(0), chunks: 2 });
+  await hub.until(() => ends().length === 2);
+  assert.partialDeepStrictEqual(ends()[1], { readId: readIdOf(0), error: { code: 'ORK_ENGINE_TIMEOUT' } });
+  hub.send({ type: 'app-log', readId: readIdOf(99), ...ORDER });
+  await until(() => appLogs.length === MOST_READS + 1);
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await systemClock.sleep(1);
+}

@@ -1,6 +1,6 @@
 /** Leases of accepted jobs: renewed in good time while the hub listens. Losing one stops nothing here. */
 
-export interface Leases {
+interface Leases {
   /** The hub granted or renewed a lease. */
   granted(leaseSeconds: number): void;
   /** Ids to renew now, or null when it is not time yet. */

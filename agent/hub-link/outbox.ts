@@ -28,7 +28,7 @@ export interface OutboxSender {
   stop(): void;
 }
 
-export interface SenderOptions {
+interface SenderOptions {
   readonly store: OutboxStore;
   readonly readLog: ReadLog;
   send(message: AgentMessage): void;

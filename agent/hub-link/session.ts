@@ -1,7 +1,8 @@
 /** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
 import type { UpgradeOrder } from '../../protocol/agent-link.ts';
 import { openJob } from '../../protocol/signing.ts';
-import type { ErrorCode, ErrorReport } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
 import type { Job, SignedJob } from '../../protocol/job.ts';
@@ -11,6 +12,7 @@ import type { BackoffLimits } from '../lib/backoff.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { connection } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
+import { takeEdgeOrder } from './edge.ts';
 
 export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
 
@@ -40,7 +42,7 @@ export interface HubLink {
 }
 
 /** What a verified job or an unreadable one leads to. */
-export interface JobSink {
+interface JobSink {
   accept(job: Job): void;
   refuse(job: { readonly deploymentId: string; readonly generation: number }, error: ErrorReport): void;
   cancel(deploymentId: string): void;
@@ -77,6 +79,7 @@ export function startHubLink(options: LinkOptions): HubLink {
     job: (envelope: SignedJob) => takeJob(options, envelope),
     cancel: (deploymentId: string) => options.jobs.cancel(deploymentId),
     upgrade: (order: UpgradeOrder) => options.upgrades.order(order),
+    edge: (envelope: SignedJob) => takeEdgeOrder(options, envelope),
   };
   const monotonic = (): number => clock.monotonic();
 

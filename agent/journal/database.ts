@@ -26,7 +26,7 @@ export async function loadSqlite(napi: string | undefined = process.versions.nap
   return (await import('better-sqlite3')).default;
 }
 
-export interface Opened {
+interface Opened {
   readonly database: Database;
   /** Folder with the damaged file when there was one and an empty journal took its place. */
   readonly quarantined: string | null;

@@ -1,6 +1,7 @@
 /** The agent's durable truth: jobs, their steps, what is live, and the outbox, changed together in transactions. */
 import { join } from 'node:path';
 import type { Report } from '../../protocol/agent-link.ts';
+import type { EdgeOrder } from '../../protocol/edge-order.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { Job } from '../../protocol/job.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
@@ -18,6 +19,7 @@ import type {
 } from '../deployment/records.ts';
 import type { Database } from './database.ts';
 import { JOURNAL_FILE, openDatabase } from './database.ts';
+import { findEdge, forgetEdge, takeEdgeOfJob, takeEdgeOrder } from './edge.ts';
 import { DEFAULT_OUTBOX_LIMITS, makeOutbox } from './outbox.ts';
 import type { Outbox, OutboxLimits } from './outbox.ts';
 import { jobFromRow, liveFromRow, stepFromRow, stepReport } from './rows.ts';
@@ -30,6 +32,8 @@ export interface Journal extends DeploymentJournal, JobIntake {
   allLive(): readonly LiveRecord[];
   /** Take over what was found serving although the journal does not know it. */
   adopt(live: LiveRecord): void;
+  /** New edge settings, unless newer ones are known: from now on what serves is to have them. */
+  takeEdge(order: EdgeOrder): void;
   /** The live target answers at another address now. */
   moveLive(environmentId: string, address: string): void;
   /** All that this journal knows of, newest first. */
@@ -46,7 +50,7 @@ export interface Journal extends DeploymentJournal, JobIntake {
   close(): void;
 }
 
-export interface JournalOptions {
+interface JournalOptions {
   readonly stateFolder: string;
   readonly sealer: Sealer;
   readonly log: Logger;
@@ -65,6 +69,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     ...deployments(database, options.sealer, outbox),
     ...intake(database, options.sealer, outbox),
     ...liveTargets(database),
+    takeEdge: (order) => takeEdgeOrder(database, order),
     deployments: (limit) =>
       database.prepare<[number], JobRow>('SELECT * FROM job ORDER BY position DESC LIMIT ?').all(limit).map(jobFromRow),
     prune: (keep) => prune(database, outbox, keep),
@@ -90,7 +95,10 @@ function deployments(database: Database, sealer: Sealer, outbox: Outbox): Deploy
     if (change.undone !== undefined) markUndone.run(deploymentId, change.undone);
     if (change.error !== undefined) setError.run(JSON.stringify(change.error), deploymentId);
     if (change.previousId !== undefined) setPrevious.run(change.previousId, deploymentId);
-    if (change.notLive !== undefined) dropLive.run(change.notLive);
+    if (change.notLive !== undefined) {
+      dropLive.run(change.notLive);
+      forgetEdge(database, change.notLive);
+    }
     if (change.live !== undefined) putLive(database, change.live);
     if (change.state !== undefined) setState(database, deploymentId, change.state);
     for (const other of change.superseded ?? []) setState(database, other, 'superseded');
@@ -104,6 +112,7 @@ function deployments(database: Database, sealer: Sealer, outbox: Outbox): Deploy
     },
     steps: (deploymentId) => steps.all(deploymentId).map(stepFromRow),
     live: (environmentId) => mapped(live.get(environmentId), liveFromRow),
+    edge: (environmentId) => findEdge(database, environmentId),
     record,
   };
 }
@@ -123,6 +132,7 @@ function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobInt
     if (job.kind !== 'remove' && job.generation <= newest.generation && !own) return 'stale';
     const sealed = sealer.seal(JSON.stringify(job), job.deploymentId);
     insert.run(job.deploymentId, job.environment.id, job.project.id, job.generation, job.kind, sealed, 'queued');
+    if (job.kind !== 'remove' && job.kind !== 'build') takeEdgeOfJob(database, job);
     database
       .prepare(
         `INSERT INTO environment (id, project_id, generation) VALUES (?, ?, ?)

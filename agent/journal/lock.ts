@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { loadSqlite } from './database.ts';
 
-export interface StateLock {
+interface StateLock {
   release(): void;
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeSealer } from '../../protocol/sealing.ts';
+import type { Sealer } from '../../protocol/sealing.ts';
 import type { JobRecord, LiveRecord } from '../deployment/records.ts';
 import type { Database } from './database.ts';
 import { JOURNAL_FILE, loadSqlite, newestSchema } from './database.ts';
@@ -51,7 +52,7 @@ export async function readJournal(stateFolder: string): Promise<JournalSnapshot 
  * SQLite writes beside a file in WAL mode even to read it, which fails on a full or read-only disk. A file that was closed
  * in order has no WAL: then a copy in memory tells all. Beside a running agent, and after a killed one, the WAL is there.
  */
-async function openForLooking(path: string): Promise<Database> {
+export async function openForLooking(path: string): Promise<Database> {
   const Sqlite = await loadSqlite();
   if (existsSync(`${path}-wal`) || statSync(path).size > LARGE_BYTES) {
     return new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
@@ -85,7 +86,7 @@ export async function readPayloads(stateFolder: string): Promise<readonly unknow
   const path = join(stateFolder, JOURNAL_FILE);
   const keyPath = join(stateFolder, 'secret.key');
   if (!existsSync(path) || !existsSync(keyPath)) return [];
-  const sealer = makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));
+  const sealer = sealerToRead(keyPath);
   const database = await openForLooking(path);
   try {
     return database
@@ -96,3 +97,7 @@ export async function readPayloads(stateFolder: string): Promise<readonly unknow
     database.close();
   }
 }
+
+/** Of a key that is there: it is not made where it is missing. */
+export const sealerToRead = (keyPath: string): Sealer =>
+  makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));

@@ -1,7 +1,7 @@
 /** A Docker Engine as everything else of the agent sees it; docker/engine.ts makes one. */
 import type Docker from 'dockerode';
 
-export interface CallOptions {
+interface CallOptions {
   /** Deadline in ms; absent: that of the engine. For streams it covers the time until the answer begins. */
   readonly timeoutMs?: number;
   /** Ends the call early with ORK_CANCELLED. */

@@ -1,7 +1,7 @@
 /** Run a program by argv: no shell, a time limit, bounded output, and the child gone when the caller loses interest. */
 import { spawn, type ChildProcess } from 'node:child_process';
 
-export interface ExecOptions {
+interface ExecOptions {
   /** Kill the program (SIGKILL) after this many ms. */
   readonly timeoutMs: number;
   readonly cwd?: string;

@@ -1,39 +1,15 @@
 /** What the host's network looks like to those who make networks on it. */
-import { existsSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import type { HostAddress } from '../../protocol/address-kind.ts';
+import { defaultInterfaces } from '../../protocol/service/guest-bridges.ts';
 import { type Exec, run } from './exec.ts';
 
 const TIMEOUT_MS = 15_000;
 
-/** Interface of the default IPv4 route, from /proc/net/route (proc(5)); null without one. */
-export async function defaultInterface(): Promise<string | null> {
-  return parseDefaultInterface(await readFile('/proc/net/route', 'utf8'));
-}
-
-export const parseDefaultInterface = (routes: string): string | null => parseDefaultInterfaces(routes)[0] ?? null;
-
-function parseDefaultInterfaces(routes: string): string[] {
-  return routes.split('\n').flatMap((line) => {
-    const [name, destination, , , , , , mask] = line.trim().split(/\s+/);
-    return destination === '00000000' && mask === '00000000' && name !== undefined ? [name] : [];
-  });
-}
-
-/** Every network interface of the host. */
-export const interfaceNames = (): Promise<string[]> => readdir('/sys/class/net');
-
-/**
- * Bridges behind which containers and virtual machines of this host are: every bridge, but not one with a default route,
- * over which the host itself goes out.
- */
-export async function guestBridges(): Promise<readonly string[]> {
-  const outward = parseDefaultInterfaces(await readFile('/proc/net/route', 'utf8'));
-  return (await interfaceNames())
-    .filter((name) => !outward.includes(name) && existsSync(`/sys/class/net/${name}/bridge`))
-    .toSorted();
-}
+/** Interface of the default IPv4 route; null without one. */
+const defaultInterface = async (): Promise<string | null> => (await defaultInterfaces())[0] ?? null;
 
 const AddressList = z.array(
   z.object({
@@ -41,14 +17,6 @@ const AddressList = z.array(
     addr_info: z.array(z.object({ local: z.string().optional(), prefixlen: z.int() })),
   }),
 );
-
-export interface HostAddress {
-  /** The interface that has it. */
-  readonly name: string;
-  readonly address: string;
-  /** Bits of the network that is directly behind the interface. */
-  readonly bits: number;
-}
 
 /** Every address of the host, of both IP versions, also of interfaces that lead nowhere at the moment. */
 export async function hostAddresses(by?: Exec): Promise<readonly HostAddress[]> {

@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 
 /** Where to: a program on this host by its unix socket, or an app by its address. */
-export type HttpPeer = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+type HttpPeer = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface HttpCall {
   readonly peer: HttpPeer;

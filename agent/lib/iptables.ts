@@ -9,8 +9,8 @@ const OURS = 'ORKESTR-';
 /** Of a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
 
-export type IpVersion = 4 | 6;
-export type Table = 'filter' | 'mangle' | 'nat';
+type IpVersion = 4 | 6;
+type Table = 'filter' | 'mangle' | 'nat';
 
 /** A chain of ours: replaced as a whole, reached by one jump rule at the top of a chain of the system. */
 export interface Chain {
@@ -22,7 +22,7 @@ export interface Chain {
   readonly jump: { readonly from: string; readonly match: readonly string[] };
 }
 
-export interface ChainKeeper {
+interface ChainKeeper {
   /**
    * Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent or, in `mangle`, comes after
    * one of others: only there nothing of others has to be before it. Nothing is written while the same chains are wanted as last time and the kernel tells of them as it did then: looking is several times cheaper

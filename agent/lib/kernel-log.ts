@@ -18,7 +18,7 @@ export function lastRecord(): number {
   return last;
 }
 
-export interface Kills {
+interface Kills {
   readonly oomKills: number;
   /** Those of them that no limit was the cause of: the host had no memory left. */
   readonly hostOomKills: number;

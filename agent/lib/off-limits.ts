@@ -4,19 +4,10 @@
  * above ours (measured), and what it accepts there is accepted.
  */
 import { BlockList } from 'node:net';
-import { guestBridges, interfaceNames, reachableNameServers } from './host-network.ts';
+import { METADATA_NETWORKS } from '../../protocol/address-kind.ts';
+import { guestBridges, interfaceNames } from '../../protocol/service/guest-bridges.ts';
+import { reachableNameServers } from './host-network.ts';
 import type { Chain } from './iptables.ts';
-
-/**
- * Link-local addresses (RFC 3927), where most clouds have their metadata service, and the addresses outside of that range
- * where Alibaba Cloud, Oracle Cloud and Azure have theirs.
- */
-export const METADATA_NETWORKS = [
-  '169.254.0.0/16',
-  '100.100.100.200/32',
-  '192.0.0.192/32',
-  '168.63.129.16/32',
-] as const;
 
 /** Bridges that container engines and hypervisors make, for those that come after the rules. */
 const GUEST_PATTERNS = ['ork+', 'ob+', 'docker+', 'br-+', 'podman+', 'cni+', 'lxdbr+', 'virbr+'] as const;

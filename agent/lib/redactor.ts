@@ -9,7 +9,7 @@ export const MIN_SECRET_BYTES = 6;
 /** Stands in the place of a secret. */
 export const MARK = '[redacted]';
 
-export interface Redactor {
+interface Redactor {
   /** What can be given out by now. */
   push(chunk: Uint8Array): Buffer;
   /** The rest, at the end of the stream. */

@@ -6,7 +6,7 @@ import { image } from './image.ts';
 import type { CheckOf, Probe, ProbeKind, ProbeResult, ProbeSubject } from './probe.ts';
 import { tcp } from './tcp.ts';
 
-export const PROBES: { readonly [K in ProbeKind]: Probe<K> } = { http, tcp, image, command };
+const PROBES: { readonly [K in ProbeKind]: Probe<K> } = { http, tcp, image, command };
 
 /** `auto` resolved: the image's HEALTHCHECK if it has one, else HTTP GET / with any status below 500. */
 export function resolveCheck(check: HealthCheck, imageHasHealthcheck: boolean): CheckOf<ProbeKind> {
@@ -26,4 +26,4 @@ export async function tryOnce(
   return probe.probe(check, subject, timeoutMs, signal);
 }
 
-export type { ProbeKind, ProbeResult, ProbeSubject } from './probe.ts';
+export type { ProbeResult, ProbeSubject } from './probe.ts';

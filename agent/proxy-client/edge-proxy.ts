@@ -1,9 +1,11 @@
 /** The proxy's admin API (protocol/proxy-admin.ts) over its unix socket. */
 import type { z } from 'zod';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
 import {
   CertificateList,
   DrainAnswer,
+  EdgeAnswer,
   FlipAnswer,
   FlipReceipt,
   HandOverAnswer,
@@ -36,7 +38,7 @@ interface Call {
   readonly signal?: AbortSignal;
 }
 
-export interface ProxyClientOptions {
+interface ProxyClientOptions {
   /** Deadline of the short calls, ms. */
   readonly callMs?: number;
   readonly marginMs?: number;
@@ -70,6 +72,7 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
     table: () => call(TableView, { method: 'GET', path: '/v1/table' }),
     flip: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip', body: request }),
     flipBack: (request) => call(FlipAnswer, { method: 'POST', path: '/v1/flip-back', body: request }),
+    edge: (request) => call(EdgeAnswer, { method: 'POST', path: '/v1/edge', body: request }),
     drain: (request, signal) =>
       call(DrainAnswer, {
         method: 'POST',
@@ -125,12 +128,4 @@ function refusal(status: number, body: unknown): OrkestrError {
   return problem.success
     ? new OrkestrError(problem.data.code, problem.data.detail, { evidence: problem.data.evidence })
     : unreachable(`The proxy answered with status ${status} and no problem document.`);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // no JSON: the schemas refuse it with a sentence
-  }
 }

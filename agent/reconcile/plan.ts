@@ -2,6 +2,7 @@
  * Decide, then do: the pure half of reconcile. From what is observed on the host and what the journal holds to the list of
  * actions that makes them agree. It never guesses: what could not be observed leads to no action.
  */
+import { isSameEdge } from '../../protocol/edge-order.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { JobRecord, LiveRecord } from '../deployment/records.ts';
@@ -124,7 +125,8 @@ function whyReroute(
   if (!upstream) return 'the proxy does not know its route';
   const active = activeOf(upstream);
   if (upstream.generation < entry.generation || active?.id !== deploymentId) return 'the proxy names an older target';
-  return isServedAt(upstream, deploymentId, address) ? null : 'its address has changed';
+  if (!isServedAt(upstream, deploymentId, address)) return 'its address has changed';
+  return isSameEdge(upstream, entry) ? null : 'its edge settings have changed';
 }
 
 /** Whether the container at `address` is one of the active copies. */

@@ -17,7 +17,7 @@ export function findLogin(registries: readonly RegistryLogin[], host: string): R
 }
 
 /** A login as the engine takes it, in a header of the request (X-Registry-Auth): in no argv and on no disk. */
-export interface AuthConfig {
+interface AuthConfig {
   readonly username: string;
   readonly password: string;
   readonly serveraddress: string;

@@ -11,7 +11,7 @@ const WORDS = {
   pull: { moving: 'Downloading', moved: /^Pull complete$/, there: /^Already exists$/ },
 } as const;
 
-export interface Progress {
+interface Progress {
   take(line: AnswerLine): void;
   /** Layers in all, and those that had to be moved. */
   layers(): { readonly all: number; readonly sent: number };

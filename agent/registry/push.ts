@@ -13,7 +13,7 @@ const PUSH_TIMEOUT_MS = 15 * 60_000;
 /** As the engine wants it also where there is no login: a request without the header is refused. */
 const NOBODY = {};
 
-export interface PushRequest {
+interface PushRequest {
   /** Name or id that `engine` has it under. */
   readonly image: string;
   /** `registry.example:5000/team/app` */
@@ -25,7 +25,7 @@ export interface PushRequest {
   readonly signal: AbortSignal;
 }
 
-export interface Pushed {
+interface Pushed {
   /** `repository@sha256:…` */
   readonly reference: string;
   readonly layers: { readonly all: number; readonly sent: number };

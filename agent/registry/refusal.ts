@@ -1,5 +1,6 @@
 /** Why a registry did not take or give an image, from the words of the engine that asked it. */
-import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorCode } from '../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import { registryOf } from './login.ts';
 
 /**

@@ -19,7 +19,7 @@ export interface RoutesParts {
   readonly monotonic: () => number;
 }
 
-export interface RoutesOptions {
+interface RoutesOptions {
   readonly json?: boolean;
   readonly once?: boolean;
   /** Ends the live view. */

@@ -35,7 +35,7 @@ export interface BuiltStep {
   readonly seconds: number;
 }
 
-export interface BuildLog {
+interface BuildLog {
   take(status: BuildStatus): void;
   /** Shows what commands wrote last without ending their line. */
   end(): void;

@@ -24,7 +24,7 @@ const PRUNE_TIMEOUT_MS = 5 * 60_000;
 const LOOKED_AT = 2;
 const BaseImageIds = z.record(z.string(), z.string());
 
-export interface ImageBuilderOptions {
+interface ImageBuilderOptions {
   readonly scope: string;
   /** The host's engine. */
   readonly engine: Engine;

@@ -9,7 +9,7 @@ const MIB = 1_048_576;
 /** Past a limit it is counted on for so long, that the message may name the whole. */
 const COUNT_ON_MS = 3000;
 
-export type ContextLimits = Pick<BuildLimits, 'contextMiB' | 'contextFiles'>;
+type ContextLimits = Pick<BuildLimits, 'contextMiB' | 'contextFiles'>;
 
 /**
  * All of a context that keeps within its limits. Links count as files without bytes, files of the plan do not count.

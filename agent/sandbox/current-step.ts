@@ -1,7 +1,7 @@
 /** The step that a build is at, for the sentence of a build that had to be ended. */
 import type { BuildStatus } from './build-status.ts';
 
-export interface CurrentStep {
+interface CurrentStep {
   take(status: Pick<BuildStatus, 'vertexes'>): void;
   /** "RUN npm ci": the last one that began and has not ended; null between two. */
   command(): string | null;

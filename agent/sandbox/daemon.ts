@@ -22,7 +22,7 @@ const NO_CAP = 2 ** 31 - 1;
  */
 const OOM_SCORE = 500;
 
-export interface DaemonFiles {
+interface DaemonFiles {
   /** Folder of its config and log. */
   readonly stateDirectory: string;
   /** Folder of its data: on the disk of its slot, mounted before it starts. */
@@ -31,7 +31,7 @@ export interface DaemonFiles {
   readonly runDirectory: string;
 }
 
-export interface DaemonSettings {
+interface DaemonSettings {
   readonly namespacePath: string;
   readonly cgroupParent: string;
   /** Puts the new process into its control group, before it starts others. */
@@ -50,7 +50,7 @@ export interface EngineVersion {
   readonly architecture: string;
 }
 
-export interface SandboxDaemon {
+interface SandboxDaemon {
   readonly engine: Engine;
   /** Of the engine that runs. It is asked once: for an answer the engine runs its helper programs, which takes 10 ms. */
   version(): Promise<EngineVersion>;

@@ -10,7 +10,7 @@ const LEAST_BYTES = 256 * MIB;
 /** The slots together take at most this share of what is free: the rest is the apps'. */
 const SHARE = 0.8;
 
-export interface DiskNeeds {
+interface DiskNeeds {
   /** From the config; null: as the host has room. */
   readonly wantedMiB: number | null;
   /** Of the image file that is there; 0: none. */

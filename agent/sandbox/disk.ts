@@ -44,7 +44,7 @@ export interface SlotDisk {
   release(): Promise<void>;
 }
 
-export interface DiskOptions {
+interface DiskOptions {
   /** Folder of image file and mount point. */
   readonly stateDirectory: string;
   /** Null: as the host has room. 0: no disk of its own, for hosts without loop devices; nothing limits it then. */

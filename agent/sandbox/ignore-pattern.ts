@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path';
 
-export interface IgnorePattern {
+interface IgnorePattern {
   /** Begins with `!`: what it fits is wanted after all. */
   readonly isException: boolean;
   /** Whether it fits a path, given by its parts, or a folder above. */

@@ -1,5 +1,6 @@
 /** When a build has broken one of its limits, and the sentence that says so. Pure. */
-import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorCode } from '../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import { humanSize } from '../lib/size.ts';
 import type { CgroupReading } from './cgroup/cgroup.ts';
@@ -69,7 +70,7 @@ export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
   return null;
 }
 
-export function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB }: BuildLimits): Breach {
+function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB }: BuildLimits): Breach {
   const peak = peakBytes === null ? '' : `, peak ${humanSize(peakBytes)}`;
   // A limit that is larger than what the host has is never met.
   if (hostOomKills === oomKills) {
@@ -89,7 +90,7 @@ export function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { mem
 /** The next power of two: 1000 → 2048, since half a step is rarely enough. */
 const nextMemoryMiB = (memoryMiB: number): number => 2 ** Math.ceil(Math.log2(memoryMiB * 1.5));
 
-export const diskBreach = ({ diskBytes, diskLimitBytes }: Taken): Breach => ({
+const diskBreach = ({ diskBytes, diskLimitBytes }: Taken): Breach => ({
   code: 'ORK_BUILD_DISK',
   what: `The build wrote too much to its disk: ${humanSize(diskBytes)}, limit ${humanSize(diskLimitBytes)}`,
 });

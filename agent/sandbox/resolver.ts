@@ -16,7 +16,7 @@ export interface NameServers {
   readonly reachable: readonly string[];
 }
 
-export interface Resolver {
+interface Resolver {
   /** Leads questions inside of the namespace to a server that is to be had. Nothing to do is fine. */
   redirect(servers: NameServers): Promise<void>;
 }

@@ -18,7 +18,7 @@ const DEFAULT_IDLE_MS = 10 * 60_000;
 
 export type { SandboxLease };
 
-export interface SandboxOptions {
+interface SandboxOptions {
   readonly scope: string;
   /** Folder of the slots' disks: with room. */
   readonly stateDirectory: string;
@@ -30,12 +30,12 @@ export interface SandboxOptions {
   readonly slots?: number;
   /** Size of a slot's disk, see disk.ts. Default null: as the host has room. */
   readonly diskMiB?: number | null;
-  /** Stop an engine after this many ms without a build. */
+  /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;
   readonly exec?: Exec;
 }
 
-export interface SandboxRequest extends SlotUse {
+interface SandboxRequest extends SlotUse {
   readonly environmentId: string;
 }
 

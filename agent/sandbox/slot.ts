@@ -1,7 +1,8 @@
 /** One slot: a build-only engine with its own namespace, control groups and disk. Started on demand, stopped when idle. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ErrorCode, OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorCode } from '../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -22,7 +23,7 @@ const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_
 /** Share of its memory with which an engine is not given another build. */
 const BLOATED = 0.5;
 
-export interface SlotOptions {
+interface SlotOptions {
   /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
   readonly name: string;
   /** Its control group, below that of all slots. */

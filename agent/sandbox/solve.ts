@@ -24,7 +24,7 @@ import { type LimitWatch, watchLimits } from './watch.ts';
 /** The engine's own deadline lies behind ours, which tells whose time ran out. */
 const DEADLINE_MARGIN_MS = 30_000;
 
-export interface SolveInput {
+interface SolveInput {
   readonly dockerfile: Dockerfile;
   /** Of the image. */
   readonly labels: Readonly<Record<string, string>>;

@@ -12,13 +12,13 @@ const BUSY_IDLE_SHARE = 0.05;
 /** Of one processor. */
 const STARVED_SHARE = 0.1;
 
-export interface Pace {
+interface Pace {
   readonly lookEveryMs: number;
   /** A build starves for so long before it gets a share. */
   readonly patienceMs: number;
 }
 
-export const DEFAULT_PACE: Pace = { lookEveryMs: 1000, patienceMs: 3000 };
+const DEFAULT_PACE: Pace = { lookEveryMs: 1000, patienceMs: 3000 };
 
 /** Counters that only grow. */
 export interface Sample {
@@ -29,7 +29,7 @@ export interface Sample {
   readonly idleMs: number;
 }
 
-export interface Hunger {
+interface Hunger {
   readonly insisting: boolean;
   /** Moment since which builds have got next to nothing. */
   readonly since: number | null;
@@ -48,7 +48,7 @@ export function judgeHunger(hunger: Hunger, before: Sample, now: Sample, cores: 
   return { since, insisting: now.atMs - since >= patienceMs };
 }
 
-export interface StarvationGuard {
+interface StarvationGuard {
   /** Looks after builds while any `work` goes on. */
   during<T>(work: () => Promise<T>): Promise<T>;
 }

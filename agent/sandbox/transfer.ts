@@ -31,7 +31,7 @@ interface Between {
   readonly alike: readonly string[];
 }
 
-export interface TransferOptions {
+interface TransferOptions {
   /** Another name than `reference`, which may be an id then. */
   readonly as?: string;
   readonly log?: StepLog;

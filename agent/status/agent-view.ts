@@ -1,15 +1,15 @@
 /** What a running agent tells of itself: read from its journal and its link, asking nobody. */
-import type { Job } from '../../protocol/job.ts';
 import type { JobRecord } from '../deployment/records.ts';
 import type { LinkState } from '../hub-link/session.ts';
 import type { Identity } from '../identity.ts';
+import { jobOf } from '../journal/job-of.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { AgentView } from './check.ts';
 
 const RECENT_DEPLOYMENTS = 5;
 const NOT_DIALLED = { connected: false, lastError: null, lastCode: null, lastContact: null } as const;
 
-export interface AgentViewSources {
+interface AgentViewSources {
   readonly version: string;
   readonly identity: Identity;
   readonly journal: Journal;
@@ -56,20 +56,11 @@ const recent = (
 });
 
 /** What is live, by the names that the hub gave with its job. What was adopted without a readable one has none. */
-export function namesOf(journal: Journal): ReadonlyMap<string, string> {
+export function namesOf(journal: Pick<Journal, 'allLive' | 'job' | 'payload'>): ReadonlyMap<string, string> {
   return new Map(
     journal.allLive().flatMap(({ environmentId, deploymentId }): [string, string][] => {
       const job = jobOf(journal, deploymentId);
       return job === null ? [] : [[environmentId, `${job.project.slug}/${job.environment.slug}`]];
     }),
   );
-}
-
-function jobOf(journal: Journal, deploymentId: string): Job | null {
-  if (journal.job(deploymentId) === null) return null;
-  try {
-    return journal.payload(deploymentId);
-  } catch {
-    return null; // sealed with a key that is gone: an id does as well as a name, and the rest is to be told all the same
-  }
 }

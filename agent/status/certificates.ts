@@ -8,14 +8,17 @@ const SOON_MS = 14 * 86_400_000;
 
 export const certificates: Check = {
   name: 'certificates',
-  async run({ proxy, clock }) {
-    const { certificates: found, missing } = await proxy.certificates();
+  async run({ proxy, clock, endsTlsBefore = false }) {
+    const { certificates: found, missing: lacking } = await proxy.certificates();
+    const missing = endsTlsBefore ? [] : lacking;
     const left = ({ notAfter }: CertificateView): number => Date.parse(notAfter) - clock.now();
     const sorted = found.toSorted((a, b) => left(a) - left(b));
     const soon = sorted.filter((one) => left(one) < SOON_MS);
     return {
       level: soon.length + missing.length > 0 ? 'degraded' : 'ok',
-      summary: `${found.length} in use, ${soon.length} about to end, ${missing.length} missing`,
+      summary: endsTlsBefore
+        ? 'https is by your web server'
+        : `${found.length} in use, ${soon.length} about to end, ${missing.length} missing`,
       details: [
         ...missing.map(({ host, reason }) => `${host}: none, ${reason}`),
         ...sorted.map((one) => describe(one, left(one))),

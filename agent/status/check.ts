@@ -78,6 +78,8 @@ export interface StatusSubject {
   readonly silent?: boolean;
   /** Of this installation; null or absent: there was none. */
   readonly lastUpgrade?: Upgrade | null;
+  /** A web server of the owner has the certificates: those of the proxy nobody sees (docs/beside.md). */
+  readonly endsTlsBefore?: boolean;
 }
 
 export interface Check {

@@ -7,7 +7,7 @@ const DEADLINE_MS = 5000;
 
 const Info = z.object({ ServerVersion: z.string(), LiveRestoreEnabled: z.boolean(), Driver: z.string().optional() });
 
-export interface EngineFacts {
+interface EngineFacts {
   readonly version: string;
   readonly liveRestore: boolean;
 }

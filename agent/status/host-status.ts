@@ -4,7 +4,7 @@ import type { EdgeProxy } from '../deployment/ports.ts';
 import { readEngine } from './engine.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 
-export interface HostStatusSources {
+interface HostStatusSources {
   readonly agentVersion: string;
   readonly dockerSocket: string;
   readonly stateFolder: string;

@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-export interface Amount {
+interface Amount {
   readonly totalBytes: number;
   readonly availableBytes: number;
 }
 
-export type CgroupVersion = '1' | '2' | 'unknown';
+type CgroupVersion = '1' | '2' | 'unknown';
 
 /** cgroups(7): the unified hierarchy has cgroup.controllers at its root. */
 export function cgroupVersion(root = '/sys/fs/cgroup'): CgroupVersion {

@@ -14,7 +14,7 @@ import { proxy } from './proxy.ts';
 import { sandbox } from './sandbox.ts';
 import { versions } from './versions.ts';
 
-export const CHECKS: readonly Check[] = [
+const CHECKS: readonly Check[] = [
   agent,
   hub,
   engine,

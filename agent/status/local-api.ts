@@ -20,7 +20,7 @@ const NAMES_MS = 1000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** What the API tells. */
-export interface LocalAnswers {
+interface LocalAnswers {
   readonly status: () => Promise<StatusReport>;
   readonly agent: () => AgentView;
   /** Environment id → `project/environment`, of what is live. */

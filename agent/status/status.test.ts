@@ -158,12 +158,21 @@ test('a certificate about to end, and a domain without one, are degraded and tol
     ],
     missing: [{ host: 'c.test', reason: 'no A record', retryAt: null }],
   });
+  const missingOne = async (): Promise<CertificateList> => ({
+    certificates: [],
+    missing: (await certificates()).missing,
+  });
   const report = await checkAll(await subject(t, { proxy: { ...proxy, certificates } }));
   assert.equal(report.checks['certificates']?.level, 'degraded');
   assert.deepEqual(
     report.checks['certificates']?.details?.map((line) => line.split(/[ :]/, 1)[0]),
     ['c.test', 'a.test', 'b.test'],
   );
+  const beside = await checkAll(
+    await subject(t, { proxy: { ...proxy, certificates: missingOne }, endsTlsBefore: true }),
+  );
+  const { level, summary } = beside.checks['certificates'] ?? {};
+  assert.deepEqual([level, summary], ['ok', 'https is by your web server']);
 });
 
 test('a build engine that runs is told with what its cache holds; a pid file left behind is not one', async (t) => {

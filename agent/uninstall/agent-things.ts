@@ -1,5 +1,5 @@
 /** What the agent made on its host: routes, containers, images, networks, the build engine, firewall rules. */
-import { buildHost } from '../compose.ts';
+import { buildHost } from '../host.ts';
 import type { Config } from '../config.ts';
 import { purgeEngine } from '../docker/purge.ts';
 import { scopeOf } from '../identity.ts';

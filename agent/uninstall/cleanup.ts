@@ -8,7 +8,7 @@ export interface Cleanup {
 }
 
 /** It is as removed as it can be; its owner is to know what that means. */
-export interface Warning {
+interface Warning {
   readonly warning: string;
 }
 

@@ -10,6 +10,7 @@ import { layoutAt } from '../upgrade/layout.ts';
 import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
+import { removeDropIns } from './drop-ins.ts';
 import { removeFolder } from './folder.ts';
 import { inEngine } from './in-engine.ts';
 
@@ -44,7 +45,7 @@ export const stopAgent: Cleanup = {
 /** In this order: what runs, what it ran from, who it ran as. */
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
   ...(keepData ? [] : [{ what: 'base images', run: () => inEngine(() => removeBaseImages(engine)) }]),
-  { what: 'units', run: removeUnits },
+  { what: 'units', run: () => removeUnits(keepData) },
   { what: 'engine settings', run: () => restoreEngineSettings(engine) },
   { what: 'programs', run: () => Promise.resolve(removePrograms()) },
   ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
@@ -64,17 +65,20 @@ export function removeFolders(keepData: boolean): readonly string[] {
 
 const systemctl = (...args: readonly string[]): ReturnType<Exec> => run('systemctl', args, { timeoutMs: TIMEOUT_MS });
 
-async function removeUnits(): Promise<string> {
+/** `keepData`: where the proxy listens is a setting, and stays for the next installation. */
+async function removeUnits(keepData: boolean): ReturnType<Cleanup['run']> {
   const units = readdirSync(UNITS).filter((name) => /^orkestr-[a-z-]+\.(?:service|socket|slice|timer)$/.test(name));
   if (units.length === 0) return 'none left';
   // Sockets first: they would start the proxy again.
   const order = units.toSorted((a, b) => Number(b.endsWith('.socket')) - Number(a.endsWith('.socket')));
   await systemctl('disable', '--now', ...order);
+  const yours = keepData ? [] : removeDropIns(UNITS);
   for (const unit of units) unlinkSync(join(UNITS, unit));
   await systemctl('daemon-reload');
   // Remembered failures of units that are gone.
   await systemctl('reset-failed', 'orkestr-*').catch(() => undefined); // none had failed
-  return `${units.length} stopped and removed`;
+  const told = `${units.length} stopped and removed`;
+  return yours.length === 0 ? told : { warning: `${told}; drop-ins of yours stay: ${yours.join(', ')}` };
 }
 
 async function removeBaseImages(engine: Engine): Promise<string> {

@@ -21,7 +21,7 @@ export interface UpgradeFlags {
   readonly carryOut?: true;
 }
 
-export interface Out {
+interface Out {
   /** The result, alone. */
   result(text: string): void;
   progress(text: string): void;

@@ -21,7 +21,7 @@ const MAX_TEXT_BYTES = 65_536;
 const TRIES = 3;
 const PAUSE_MS = 2000;
 
-export interface FileWish {
+interface FileWish {
   readonly name: string;
   /** Where to. */
   readonly path: string;

@@ -5,7 +5,7 @@ import { HALF_COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { temporaryFolder } from '../test-bench.ts';
 import { hubDatabase } from './databases.ts';
-import { hubPatient, untilWell, type UpgradeParts } from './health.ts';
+import { hubPatient, untilWell, type Look, type UpgradeParts } from './health.ts';
 import { layoutAt } from './layout.ts';
 
 const MINUTE = 60_000;
@@ -50,4 +50,44 @@ test('a hub that copies its database has its minute afterwards', async (t) => {
 test('a hub that copies nothing has a minute', async (t) => {
   const ms = await waitedFor(t, 0);
   assert.ok(ms > MINUTE && ms < MINUTE + 1000, `${ms} ms`);
+});
+
+const ABSENT: Look = { well: false, why: 'No agent runs.', silent: false };
+const UNCONNECTED: Look = { well: false, why: 'no connection', silent: false, answers: true };
+const WELL: Look = { well: true, run: '7' };
+
+/** How one that is found so at each of these times, ms, is waited for: until it is well, or how long in vain. */
+async function outcome(at: (ms: number) => Look): Promise<string> {
+  let now = 0;
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    async sleep(ms) {
+      now += ms;
+    },
+  };
+  const services = {
+    state: async () => ({ failed: false, restarts: 0, active: true, mainPid: 7 }),
+    lines: async () => [],
+  };
+  const patience = { healthyMs: MINUTE, steadyMs: 3000, everyMs: 250 };
+  const parts = { clock, services, patience } as unknown as UpgradeParts;
+  const ended = await untilWell(parts, { unit: 'x', look: async () => at(now) }).then(
+    () => 'well',
+    () => 'given up',
+  );
+  return `${ended} after ${Math.round(now / 1000)} s`;
+}
+
+test('one that answers late, on a busy machine, has a minute from then on to be well', async () => {
+  const late = (answers: number, well: number) =>
+    outcome((ms) => (ms < answers * 1000 ? ABSENT : ms < well * 1000 ? UNCONNECTED : WELL));
+  assert.equal(await late(47, 90), 'well after 93 s');
+  assert.equal(await late(47, 200), 'given up after 107 s');
+  assert.equal(await late(70, 80), 'given up after 60 s');
+});
+
+test('one that is well at the last moment has the time to stay so; one that answers now and then has not', async () => {
+  assert.equal(await outcome((ms) => (ms < 59_000 ? ABSENT : WELL)), 'well after 62 s');
+  assert.equal(await outcome((ms) => ((ms / 1000) % 20 < 10 ? ABSENT : UNCONNECTED)), 'given up after 70 s');
 });

@@ -13,8 +13,8 @@ import { versionOfProcess } from './releases.ts';
 import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
 import type { Services } from './services.ts';
 
-export interface Patience {
-  /** From its start, ms. */
+interface Patience {
+  /** From its start until it answers, and from then until it is well, ms: on a busy machine to start takes a while. */
   readonly healthyMs: number;
   /** It has to be well for this long in one process, ms: one that falls over again and again is well in between. */
   readonly steadyMs: number;
@@ -40,11 +40,17 @@ export interface UpgradeParts {
 
 /**
  * What a look has found. `run` is another one after each restart; `silent`: there was no answer, so it may be well; `busy`: with
- * what takes its time before the start, and gets on.
+ * what takes its time before the start, and gets on; `answers`: it runs, as the version that is wanted.
  */
 export type Look =
   | { readonly well: true; readonly run: string }
-  | { readonly well: false; readonly why: string; readonly silent: boolean; readonly busy?: true };
+  | {
+      readonly well: false;
+      readonly why: string;
+      readonly silent: boolean;
+      readonly busy?: true;
+      readonly answers?: true;
+    };
 
 /** A unit, and how one sees that it is well. */
 export interface Patient {
@@ -58,27 +64,16 @@ export interface Patient {
  */
 export async function untilWell({ clock, patience, services }: UpgradeParts, patient: Patient): Promise<void> {
   const { unit } = patient;
-  let began = clock.monotonic();
-  let why = 'It was not looked at.';
-  let run: string | null = null;
-  let since = began;
+  const vigil = makeVigil(patience, clock.monotonic());
   let restartsBefore: number | null = null;
   for (;;) {
-    const found = await patient.look();
-    const now = clock.monotonic();
-    if (found.well) {
-      if (run !== found.run) [run, since] = [found.run, now];
-      if (now - since >= patience.steadyMs) return;
-    } else {
-      run = null;
-      why = found.why;
-      if (found.busy) began = now;
-    }
+    const { verdict, why } = vigil(await patient.look(), clock.monotonic());
+    if (verdict === 'well') return;
     // systemd that does not answer starts itself anew, when its package is updated: it is asked again at the next look.
     const state = await services.state(unit).catch(() => null);
     restartsBefore ??= state?.restarts ?? null;
     const isHopeless = state !== null && (state.failed || state.restarts - (restartsBefore ?? 0) >= MOST_RESTARTS);
-    if (isHopeless || now - began > patience.healthyMs) {
+    if (isHopeless || verdict === 'late') {
       const how = isHopeless ? 'it ends again and again' : `not healthy in ${patience.healthyMs / 1000} s`;
       throw new OrkestrError('ORK_UPGRADE_UNHEALTHY', `${unit}: ${how}. ${why}`, {
         evidence: await services.lines(unit, LOG_LINES),
@@ -86,6 +81,29 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
     }
     await clock.sleep(patience.everyMs);
   }
+}
+
+/** What a look comes to, after all those before it; `why`: what was wrong last. */
+type Vigil = (found: Look, now: number) => { readonly verdict: 'well' | 'wait' | 'late'; readonly why: string };
+
+function makeVigil({ healthyMs, steadyMs }: Patience, start: number): Vigil {
+  let began = start;
+  let hasAnswered = false;
+  let why = 'It was not looked at.';
+  let steady: { readonly run: string; readonly since: number } | null = null;
+  return (found, now) => {
+    if (found.well) {
+      if (steady?.run !== found.run) steady = { run: found.run, since: now };
+      // One that is well has the time to show that it stays so.
+      return { verdict: now - steady.since >= steadyMs ? 'well' : 'wait', why };
+    }
+    steady = null;
+    why = found.why;
+    // By its first answer once: what answers now and then does not get on.
+    if (found.busy || (found.answers && !hasAnswered)) began = now;
+    hasAnswered ||= found.answers === true;
+    return { verdict: now - began > healthyMs ? 'late' : 'wait', why };
+  };
 }
 
 const ill = (why: string, silent = false): Look => ({ well: false, why, silent });
@@ -99,12 +117,13 @@ export const agentPatient = ({ config }: UpgradeParts, version: string): Patient
     if (view === 'silent') return ill('The agent does not answer.');
     if (view.version !== version) return ill(`The agent that answers is ${view.version}.`);
     if (view.hub !== null && !view.hub.connected) {
-      return ill(`The agent has no connection to its hub: ${view.hub.lastError ?? 'not dialled yet'}.`);
+      const why = `The agent has no connection to its hub: ${view.hub.lastError ?? 'not dialled yet'}.`;
+      return { ...ill(why), answers: true };
     }
     try {
       await readEngine(config.dockerSocket);
     } catch (error) {
-      return ill((error as Error).message);
+      return { ...ill((error as Error).message), answers: true };
     }
     return { well: true, run: String(view.pid) };
   },

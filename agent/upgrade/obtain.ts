@@ -26,7 +26,7 @@ const MAX_SUMS_BYTES = 65_536;
 const SIGNATURE_BYTES = 64;
 const UNPACK_MS = 5 * 60_000;
 
-export interface ReleaseWish {
+interface ReleaseWish {
   /** The release that runs: it says whom to believe. */
   readonly from: string;
   readonly version: string;

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
 import { compareVersions, MANIFEST_FILE, ReleaseManifest, ReleaseVersion } from '../../protocol/release.ts';
 import { readIdentity } from '../identity.ts';
 import { timestamp } from '../lib/clock.ts';
@@ -121,13 +122,5 @@ function takeTurn({ layout }: UpgradeParts, from: string): void {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is under way on this host.', { cause });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // no JSON: the schema refuses it
   }
 }

@@ -1,5 +1,6 @@
 /** A release is tried where it is to run, before anything is switched: each of its programs, and its agent's own trial. */
 import { OrkestrError } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
 import { exec } from '../lib/exec.ts';
 import type { ExecResult } from '../lib/exec.ts';
 import { hasHub, programOf } from './layout.ts';
@@ -45,11 +46,3 @@ const linesOf = ({ exitCode, stderr, stdout, timedOut }: ExecResult): readonly s
   timedOut ? 'it did not end in time' : `exit code ${exitCode ?? 'none (signal)'}`,
   ...(stderr.trim() || stdout.trim()).split('\n').slice(-MOST_LINES),
 ];
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // no JSON: the schema refuses it
-  }
-}

@@ -25,7 +25,7 @@ import type { Sums } from './verify.ts';
 
 const coming = ({ served }: Layout): string => `${served}.new`;
 
-export interface FetchedFiles {
+interface FetchedFiles {
   readonly layout: Layout;
   /** Folder with the checked files of this machine's kind. */
   readonly making: string;

@@ -15,7 +15,7 @@ import { installUnits } from './units.ts';
 /** A proxy that says nothing for this long does not hand over either, ms. */
 const SILENT_MS = 10_000;
 
-export interface Move {
+interface Move {
   readonly from: string;
   readonly to: string;
   /** Going back: databases are as they were before the newer version migrated them. */

@@ -25,13 +25,7 @@ import { sumOf } from './verify.ts';
 export const HOST_TARGET = ReleaseTarget.parse(`linux-${process.arch}`);
 
 /** What is wrong with a release. */
-export type Flaw =
-  | 'agent-ends'
-  | 'agent-other-version'
-  | 'proxy-ends'
-  | 'proxy-stumbles'
-  | 'trial-fails'
-  | 'trial-ends';
+type Flaw = 'agent-ends' | 'agent-other-version' | 'proxy-ends' | 'proxy-stumbles' | 'trial-fails' | 'trial-ends';
 
 export interface SmallRelease {
   readonly version: string;
@@ -146,7 +140,7 @@ async function pack(folder: string, version: string, key: string): Promise<void>
 const STOP_MS = 5000;
 
 /** Units as processes of this test: each in a process group, so that a successor goes with the one before it. */
-export class Processes implements Services {
+class Processes implements Services {
   readonly started: string[] = [];
   reloads = 0;
   readonly #current: string;

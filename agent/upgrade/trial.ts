@@ -31,7 +31,7 @@ const WORK_PREFIX = 'trial-';
 /** More than any trial takes: an upgrade waits for a minute. */
 const LONGEST_MS = 10 * 60_000;
 
-export interface TrialParts {
+interface TrialParts {
   readonly version: string;
   readonly config: Config;
   readonly clock: Clock;

@@ -16,6 +16,11 @@ test('what has to be there is started again for as long as it takes', () => {
   for (const name of always) assert.match(readFileSync(join(UNITS, name), 'utf8'), /^StartLimitIntervalSec=0$/m, name);
 });
 
+test('agent and proxy have the time to start on a busy machine: longer than an upgrade waits for them', () => {
+  for (const name of ['orkestr-agent.service', 'orkestr-proxy.service'])
+    assert.match(readFileSync(join(UNITS, name), 'utf8'), /^TimeoutStartSec=3min$/m, name);
+});
+
 test('the hub has the time to copy a database of many GB before it changes it', () => {
   const unit = readFileSync(join(UNITS, 'orkestr-hub.service'), 'utf8');
   assert.match(unit, /^TimeoutStartSec=1h$/m);

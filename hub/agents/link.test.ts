@@ -90,8 +90,7 @@ test('an agent that is too old or too new is told which side to upgrade, and the
     tooOld.shakeHands(on.hostId, on.hostKey, { oldest: OLDEST_PROTOCOL - 1, protocol: OLDEST_PROTOCOL - 1 }),
     /1008/,
   );
-  // It would not know a code that came after protocol 1.
-  assert.partialDeepStrictEqual(tooOld.heard.at(-1), { type: 'error', code: 'ORK_PROTOCOL' });
+  assert.partialDeepStrictEqual(tooOld.heard.at(-1), { type: 'error', code: 'ORK_PROTOCOL_AGENT_OLD' });
   assert.equal((await refusalOf())?.code, 'ORK_PROTOCOL_AGENT_OLD');
   const tooNew = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
   await assert.rejects(
@@ -101,7 +100,7 @@ test('an agent that is too old or too new is told which side to upgrade, and the
   assert.partialDeepStrictEqual(tooNew.heard.at(-1), { type: 'error', code: 'ORK_PROTOCOL_HUB_OLD' });
   assert.match(
     (await refusalOf())?.message ?? '',
-    /The hub speaks protocol 1 to 2, the agent 3 to 4\. Upgrade the hub/,
+    /The hub speaks protocol 2 to 3, the agent 4 to 5\. Upgrade the hub/,
   );
   await on.connect();
   assert.equal(await refusalOf(), null);

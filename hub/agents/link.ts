@@ -22,7 +22,7 @@ import { Intake } from './intake.ts';
 import { closeSoon, HostSession, refuse } from './session.ts';
 import { CLOSE_REVOKED, type Sessions } from './sessions.ts';
 
-export interface AgentDeps extends CoreDeps {
+interface AgentDeps extends CoreDeps {
   readonly sessions: Sessions;
   readonly news: News;
   readonly scheduler: Scheduler;
@@ -165,6 +165,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     peer: (hostId) => sessions.peer(hostId),
     refusal: (hostId) => sessions.refusal(hostId),
     send: (hostId, message) => sessions.send(hostId, message),
+    readAppLog: (hostId, request) => sessions.readAppLog(hostId, request),
     disconnect: (hostId) => sessions.disconnect(hostId, CLOSE_REVOKED, 'this host is not enrolled any more'),
     upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
     async stop() {

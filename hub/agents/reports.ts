@@ -6,10 +6,12 @@ import type { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
+import { tellOfDeployment } from '../notify/deployment-notice.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
 import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
 import { changeStatus, findOnHost, isOpen, raiseGenerations } from '../store/deployments.ts';
+import { raiseApplied } from '../store/edge-revisions.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
@@ -22,7 +24,7 @@ const MOST_GENERATIONS = 2 ** 31;
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
 /** What a batch of reports has changed; to be acted on once it is committed. */
-export interface ReportEffects {
+interface ReportEffects {
   /** Everything up to this number is stored. */
   readonly acknowledged: number;
   /** Deployments with news. */
@@ -169,12 +171,14 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   const end = { started_at, finished_at: report.at, lease_expires_at: null };
   if (report.status !== 'live') {
     await changeStatus(db, deployment.id, { ...end, status: report.status, error: report.error ?? null });
-    return;
+    return tellOfDeployment(db, deployment, batch.now);
   }
   const newerIsLive = await supersede(batch, deployment);
   await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
+  if (!newerIsLive) await raiseApplied(db, deployment.environment_id, deployment.edge_revision);
   if (report.release?.deploymentId === deployment.id)
     await insertRelease(db, deployment.environment_id, report.release);
+  await tellOfDeployment(db, deployment, batch.now);
 }
 
 /** The host refused what it has not begun, for it has had newer ones than this hub knows: the hub was put back from a backup. */

@@ -1,11 +1,13 @@
 /** One connection of one host after its handshake: heartbeat, bounded intake, reports into the store, acknowledgement. */
 import type { WebSocket } from 'ws';
 import type { HubMessage } from '../../protocol/agent-link.ts';
+import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { inVersion } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { recordHostStatus } from '../store/hosts.ts';
+import { AppLogReads } from './app-log-reads.ts';
 import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
 import type { Intake } from './intake.ts';
 import { applyReports } from './reports.ts';
@@ -13,7 +15,7 @@ import { CLOSE_REVOKED, type Session } from './sessions.ts';
 
 export interface SessionDeps extends CoreDeps {
   readonly news: News;
-  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases' | 'handOn'>;
+  readonly scheduler: Pick<Scheduler, 'settle' | 'renewLeases' | 'handOn' | 'edgeChanged' | 'edgeHeard'>;
   readonly upgrades: Pick<Upgrades, 'heard'>;
   readonly intake: Intake;
 }
@@ -27,6 +29,8 @@ const MOST_UNSENT_BYTES = 32 * 1024 * 1024;
 const BATCH = 64;
 /** Silent heartbeats after which a connection is dead. */
 const MISSED_HEARTBEATS = 2;
+/** The first protocol with words for it. */
+const PROTOCOL_WITH_APP_LOGS = 3;
 /** How long the other side may take to answer a close frame, ms. */
 const CLOSE_MS = 2_000;
 
@@ -46,6 +50,7 @@ export class HostSession implements Session {
   #heardSince = true;
   #missed = 0;
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #appLogs = new AppLogReads((message) => this.send(message));
 
   constructor(
     socket: WebSocket,
@@ -58,7 +63,10 @@ export class HostSession implements Session {
     this.peer = host.peer;
     this.#deps = deps;
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
-    socket.on('close', () => clearInterval(this.#heartbeat));
+    socket.on('close', () => {
+      clearInterval(this.#heartbeat);
+      this.#appLogs.lost();
+    });
     for (const sign of ['message', 'ping', 'pong'] as const) socket.on(sign, () => (this.#heardSince = true));
   }
 
@@ -73,6 +81,16 @@ export class HostSession implements Session {
     else this.#deps.log.error({ hostId: this.hostId, type: message.type }, 'not said: the host does not know it');
   }
 
+  /** @throws OrkestrError ORK_PROTOCOL_AGENT_OLD */
+  readAppLog(request: AppLogRequest): AppLogRead {
+    const { agentVersion, protocol } = this.peer;
+    if (protocol >= PROTOCOL_WITH_APP_LOGS) return this.#appLogs.open(request);
+    throw new OrkestrError(
+      'ORK_PROTOCOL_AGENT_OLD',
+      `The agent ${agentVersion} on the host does not know yet how to read the log of an app.`,
+    );
+  }
+
   close(code: number, reason: string): void {
     // What a host sent before its key was revoked counts no more than what it would send after.
     if (code === CLOSE_REVOKED) this.#waiting.length = 0;
@@ -83,6 +101,9 @@ export class HostSession implements Session {
   receive(data: Buffer, isBinary: boolean): void {
     const message = readAgentMessage(data, isBinary);
     if (message.type === 'hello') throw new OrkestrError('ORK_PROTOCOL', 'A hello comes once, first.');
+    // Their number is bounded by credit, and nothing of them is stored: they wait for no report.
+    if (message.type === 'app-log-chunk') return this.#appLogs.chunk(message);
+    if (message.type === 'app-log-end') return this.#appLogs.ended(message);
     this.#waiting.push({ message, bytes: data.length });
     this.#waitingBytes += data.length;
     if (this.#isFull()) this.#socket.pause();
@@ -120,7 +141,9 @@ export class HostSession implements Session {
     switch (first?.type) {
       case undefined:
       case 'hello':
-        return;
+      case 'app-log-chunk':
+      case 'app-log-end':
+        return; // not queued
       case 'report':
         return this.#store(batch.filter((message): message is NumberedReport => message.type === 'report'));
       case 'renew':
@@ -132,6 +155,8 @@ export class HostSession implements Session {
         return recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
       case 'upgrade-state':
         return this.#deps.upgrades.heard(this.hostId, first);
+      case 'edge-state':
+        return scheduler.edgeHeard(this.hostId, first);
     }
   }
 
@@ -141,7 +166,11 @@ export class HostSession implements Session {
     this.send({ type: 'ack', sequence: effects.acknowledged });
     for (const id of effects.changed) news.tell(id);
     for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);
-    for (const environmentId of effects.ended) await scheduler.settle(environmentId);
+    for (const environmentId of effects.ended) {
+      // What was changed while it ran, or before anything was live.
+      await scheduler.edgeChanged(environmentId);
+      await scheduler.settle(environmentId);
+    }
   }
 
   #isFull(): boolean {

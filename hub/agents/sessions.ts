@@ -1,5 +1,7 @@
 /** Which hosts are connected now. The newest session of a host is the one. */
 import type { HubMessage } from '../../protocol/agent-link.ts';
+import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { HostLinks, Peer } from '../deps.ts';
 
@@ -7,6 +9,7 @@ export interface Session {
   readonly hostId: string;
   readonly peer: Peer;
   send(message: HubMessage): void;
+  readAppLog(request: AppLogRequest): AppLogRead;
   /** `code`: of the WebSocket close frame (RFC 6455 section 7.4). Ends hard soon after when the other side stays silent. */
   close(code: number, reason: string): void;
 }
@@ -41,6 +44,15 @@ export class Sessions implements HostLinks {
     const session = this.#byHost.get(hostId);
     session?.send(message);
     return session !== undefined;
+  }
+
+  readAppLog(hostId: string, request: AppLogRequest): AppLogRead {
+    const session = this.#byHost.get(hostId);
+    if (session !== undefined) return session.readAppLog(request);
+    throw new OrkestrError(
+      'ORK_HOST_OFFLINE',
+      'The host is not connected. There, `orkestr-agent logs --app PROJECT/ENVIRONMENT` reads the log without the hub.',
+    );
   }
 
   add(session: Session): void {

@@ -25,7 +25,10 @@ import type { HubDeps } from '../deps.ts';
 import { makeGitRemotes } from '../git/remote.ts';
 import { Repositories } from '../git/repositories.ts';
 import { makeCommitResolver } from '../git/resolver.ts';
+import type { OutsideOptions } from '../notify/outside.ts';
 import type { PlanKey } from '../plans.ts';
+import { makeHostWatch } from '../notify/host-watch.ts';
+import { makeNotifier } from '../notify/notifier.ts';
 import { makeNews } from '../scheduler/news.ts';
 import { makeScheduler } from '../scheduler/scheduler.ts';
 import type { SeatLimits } from '../seats.ts';
@@ -45,6 +48,8 @@ export interface TestHub {
   readonly deps: HubDeps & {
     readonly scheduler: ReturnType<typeof makeScheduler>;
     readonly upgrades: ReturnType<typeof makeUpgrades>;
+    readonly notifier: ReturnType<typeof makeNotifier>;
+    readonly hostWatch: ReturnType<typeof makeHostWatch>;
   };
   readonly repositories: Repositories;
   readonly account: Account;
@@ -65,7 +70,7 @@ export interface TestHub {
 }
 
 /** What an agent says of itself. */
-export interface Introduction {
+interface Introduction {
   readonly running?: readonly string[];
   readonly agentVersion?: string;
   readonly oldest?: number;
@@ -93,6 +98,8 @@ export interface TestHubOptions {
   /** Of requests to the git remote. */
   readonly seats?: SeatLimits;
   readonly env?: Readonly<Record<string, string>>;
+  /** How notifications find and trust their receivers; they are sent when the test says so. */
+  readonly outside?: OutsideOptions;
   /** A stopped hub whose state and address are taken over. */
   readonly resume?: TestHub;
 }
@@ -130,7 +137,9 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     },
   );
   const resolver = makeCommitResolver({ ...core, repositories });
-  const deps = { ...core, scheduler, agents, git, resolver, news, upgrades };
+  const notifier = makeNotifier(core, options.outside);
+  const hostWatch = makeHostWatch({ ...core, links: sessions });
+  const deps = { ...core, scheduler, agents, git, resolver, news, upgrades, notifier, hostWatch };
   await git.start();
   await scheduler.start();
   await upgrades.start();
@@ -175,6 +184,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
       for (const agent of opened) agent.socket.terminate();
       await scheduler.stop();
       await upgrades.stop();
+      await notifier.stop();
       await agents.stop();
       await git.stop();
       await app.close();

@@ -44,7 +44,7 @@ test('a password is changed for its user alone, hashed, and in no answer', async
   await patch({ ada: PASSWORD, grace: PASSWORD });
   const [ada, grace] = await stored();
   const answer = await patch({ ada: 'another password' });
-  assert.deepEqual(answer.json, [{ user: 'grace' }, { user: 'ada' }]);
+  assert.deepEqual(answer.json.settings.edge.basicAuth, [{ user: 'grace' }, { user: 'ada' }]);
   const [kept, changed] = await stored();
   assert.deepEqual(kept, grace);
   assert.match(changed?.password ?? '', /^scrypt:/);

@@ -8,13 +8,15 @@ import { notFound } from '../store/not-found.ts';
 import { hashUsers, type StoredUsers, type UserChange, withUsers } from './edge-users.ts';
 import { mergeSettings } from './merge-settings.ts';
 import { EnvironmentParams } from './params.ts';
-import { AccessChange, type EdgeUser, EdgeUsers } from './schemas.ts';
+import { showEnvironment } from './project-view.ts';
+import { AccessChange, Environment } from './schemas.ts';
 
 const PATH = '/projects/:project/environments/:environment/access';
 
 type Place = { readonly teamId: string } & z.infer<typeof EnvironmentParams>;
 
-export function registerAccess(app: HubApp, { db }: HubDeps): void {
+export function registerAccess(app: HubApp, deps: HubDeps): void {
+  const { db, scheduler } = deps;
   app.patch(
     PATH,
     {
@@ -22,11 +24,11 @@ export function registerAccess(app: HubApp, { db }: HubDeps): void {
       schema: {
         summary: 'Let users see the app of an environment, or no longer',
         description:
-          'Adds the named ones, or changes their passwords; removes those given as null; leaves the rest. Without any user the app is open to all. The next deployment uses them.',
+          'Adds the named ones, or changes their passwords; removes those given as null; leaves the rest. Without any user the app is open to all. The host has them at once: `edge` of the answer says how they stand there.',
         tags: ['environments'],
         params: EnvironmentParams,
         body: AccessChange,
-        response: { 200: EdgeUsers },
+        response: { 200: Environment },
       },
     },
     async ({ identity, params, body }) => {
@@ -35,13 +37,15 @@ export function registerAccess(app: HubApp, { db }: HubDeps): void {
       const given = await hashUsers(
         named.flatMap(([user, password]) => (password === null ? [] : [{ user, password }])),
       );
-      return db.transaction().execute((tx) => change(tx, { teamId: identity.teamId, ...params }, gone, given));
+      const at = { teamId: identity.teamId, ...params };
+      await scheduler.edgeChanged(await db.transaction().execute((tx) => change(tx, at, gone, given)));
+      return showEnvironment(deps, (await getEnvironment(db, at.teamId, at.project, at.environment)).environment);
     },
   );
 }
 
-/** @throws OrkestrError ORK_NOT_FOUND for a user to remove who is not there; ORK_INVALID when they are too many */
-async function change(tx: Db, at: Place, gone: readonly string[], given: UserChange): Promise<EdgeUser[]> {
+/** @returns the id of the environment. @throws OrkestrError ORK_NOT_FOUND for a user to remove who is not there; ORK_INVALID when they are too many */
+async function change(tx: Db, at: Place, gone: readonly string[], given: UserChange): Promise<string> {
   const { environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);
   const stored = readSettings(environment);
   const { basicAuth } = stored.edge;
@@ -50,8 +54,8 @@ async function change(tx: Db, at: Place, gone: readonly string[], given: UserCha
   const kept = basicAuth.filter(({ user }) => !named.has(user));
   const patch = withUsers({}, [...kept, ...given], basicAuth);
   const settings = mergeSettings(stored, patch);
-  await updateEnvironment(tx, environment.id, { branch: environment.branch, settings });
-  return settings.edge.basicAuth.map(({ user }) => ({ user }));
+  await updateEnvironment(tx, environment.id, { branch: environment.branch, settings, edgeChanged: true });
+  return environment.id;
 }
 
 function mustBeThere(gone: readonly string[], stored: StoredUsers): void {

@@ -1,5 +1,6 @@
 /** Environments of a project. */
 import { z } from 'zod';
+import { edgePartOf, isSameEdge } from '../../protocol/edge-order.ts';
 import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import type { Db } from '../store/database.ts';
@@ -62,7 +63,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Change an environment',
         description:
-          'Settings are merged over those that are there (RFC 7396): nested objects merge, lists are replaced, null goes back to the default. In `edge.basicAuth` a user without password keeps the one that is there. The next deployment uses them.',
+          'Settings are merged over those that are there (RFC 7396): nested objects merge, lists are replaced, null goes back to the default. In `edge.basicAuth` a user without password keeps the one that is there. Domains and edge settings go to the host at once: `edge` of the answer says how they stand there. The next deployment uses the others.',
         tags,
         params: EnvironmentParams,
         body: EnvironmentChange,
@@ -71,9 +72,10 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
     },
     async ({ identity, params, body }) => {
       const users = await userChangeOf(body.settings ?? {});
-      await db
+      const changed = await db
         .transaction()
         .execute((tx) => change(deps, tx, { teamId: identity.teamId, ...params }, { ...body, users }));
+      if (changed.edge) await scheduler.edgeChanged(changed.environmentId);
       return show(identity.teamId, params.project, params.environment);
     },
   );
@@ -106,7 +108,7 @@ async function change(
   tx: Db,
   at: { readonly teamId: string; readonly project: string; readonly environment: string },
   body: z.infer<typeof EnvironmentChange> & { readonly users: UserChange | null },
-): Promise<void> {
+): Promise<{ readonly environmentId: string; readonly edge: boolean }> {
   const { project, environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);
   const stored = readSettings(environment);
   const settings = mergeSettings(stored, withUsers(body.settings ?? {}, body.users, stored.edge.basicAuth));
@@ -118,5 +120,8 @@ async function change(
     environmentId: environment.id,
     isFirst: first?.id === environment.id,
   });
-  await updateEnvironment(tx, environment.id, { branch: body.branch ?? environment.branch, settings: placed });
+  const edgeChanged = !isSameEdge(edgePartOf(stored), edgePartOf(placed));
+  const branch = body.branch ?? environment.branch;
+  await updateEnvironment(tx, environment.id, { branch, settings: placed, edgeChanged });
+  return { environmentId: environment.id, edge: edgeChanged };
 }

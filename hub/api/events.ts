@@ -2,21 +2,20 @@
  * A deployment as it happens: server-sent events (WHATWG HTML section 9.2) out of the store. Each follower reads at its own pace from
  * where it stands, so there is no buffer to overflow, no gap and no double, and a reconnect is nothing special.
  */
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isStillIn, requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
-import { Seats } from '../seats.ts';
 import { type DeploymentContext, getDeployment, isOpen } from '../store/deployments.ts';
 import { listEvents, type StoredEvent } from '../store/events.ts';
 import { showDeployment, showDeploymentDetail } from './deployment-view.ts';
+import { EVENT_STREAM, makeLongAnswers } from './long-answers.ts';
+import type { Answer } from './long-answers.ts';
 import { IdParams } from './params.ts';
 import type { Deployment, DeploymentEvent } from './schemas.ts';
 
-export interface EventLimits {
+interface EventLimits {
   /** Comment lines keep the connection known as alive, ms. */
   readonly heartbeatMs: number;
   /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */
@@ -37,17 +36,13 @@ const Start = z.object({
 });
 
 export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
-  const open = new Set<AbortController>();
-  const seats = new Seats(
-    { inAll: limits.followers, ofOne: limits.followersOfToken },
-    {
+  const answers = makeLongAnswers(app, {
+    seats: { inAll: limits.followers, ofOne: limits.followersOfToken },
+    words: {
       inAll: 'The hub has as many followers as it can. Try again soon.',
       ofOne: 'This token follows as many deployments as it may. End some first.',
     },
-  );
-  app.addHook('preClose', (done) => {
-    for (const follower of open) follower.abort();
-    done();
+    stuckMs: limits.stuckMs,
   });
 
   app.get(
@@ -66,20 +61,11 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
     async (request, reply) => {
       const context = await getDeployment(deps.db, request.identity.teamId, request.params.id);
       const after = lastEventId(request) ?? request.query.after;
-      await seats.hold(request.identity.tokenId, async () => {
-        reply.hijack();
-        const follower = new AbortController();
-        open.add(follower);
-        reply.raw.on('close', () => follower.abort());
-        try {
-          await follow({ deps, limits, request, response: reply.raw, signal: follower.signal }, context, after);
-        } catch (error) {
-          if (!follower.signal.aborted) request.log.error({ err: error }, 'following a deployment failed');
-        } finally {
-          open.delete(follower);
-          reply.raw.end();
-        }
-      });
+      await answers.hold(request, () =>
+        answers.give(request, reply, EVENT_STREAM, (answer) =>
+          follow({ deps, limits, request, answer }, context, after),
+        ),
+      );
     },
   );
 }
@@ -96,26 +82,18 @@ interface Follower {
   readonly deps: HubDeps;
   readonly limits: EventLimits;
   readonly request: FastifyRequest;
-  readonly response: ServerResponse;
-  readonly signal: AbortSignal;
+  readonly answer: Answer;
 }
 
 async function follow(
-  { deps, limits, request, response, signal }: Follower,
+  { deps, limits, request, answer }: Follower,
   context: DeploymentContext,
   after: number,
 ): Promise<void> {
   const { db, news } = deps;
   const { id } = context.deployment;
-  response.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
-    'x-accel-buffering': 'no',
-    // Its end is the end of the connection, so that a stopping hub waits for none that idles.
-    connection: 'close',
-  });
-  response.write(': here\n\n');
-  const tell = (text: string): Promise<void> => write(response, signal, limits.stuckMs, text);
+  const { signal } = answer;
+  await answer.write(': here\n\n');
   let position = after;
   while (!signal.aborted) {
     // Registered before the store is read: news that come in between are not slept through.
@@ -128,15 +106,15 @@ async function follow(
       const events = await listEvents(db, id, position, PAGE);
       for (const event of events) {
         const view = event.kind === 'status' ? await showDeployment(deps, now) : undefined;
-        await tell(`id: ${event.id}\n${data(toEvent(event, view))}`);
+        await answer.write(`id: ${event.id}\n${data(toEvent(event, view))}`);
         position = event.id;
       }
       if (events.length === PAGE) continue;
       if (!isOpen(now.deployment)) {
-        if (position === 0) for (const event of await withoutCourse(deps, now)) await tell(data(event));
-        return await tell(data({ kind: 'end', status: now.deployment.status }));
+        if (position === 0) for (const event of await withoutCourse(deps, now)) await answer.write(data(event));
+        return await answer.write(data({ kind: 'end', status: now.deployment.status }));
       }
-      if (events.length === 0) await tell(': still here\n\n');
+      if (events.length === 0) await answer.write(': still here\n\n');
       await next;
     } finally {
       waking.abort();
@@ -161,16 +139,4 @@ function toEvent(event: StoredEvent, view: Deployment | undefined): DeploymentEv
   const { waitingFor, ...rest } = view;
   const waits = event.change.status === 'queued' && waitingFor !== undefined;
   return { kind: 'status', deployment: { ...rest, ...event.change, ...(waits ? { waitingFor } : {}) } };
-}
-
-/** One write at a time, each waiting until the client has taken the one before. */
-async function write(response: ServerResponse, signal: AbortSignal, stuckMs: number, text: string): Promise<void> {
-  signal.throwIfAborted();
-  if (response.write(text)) return;
-  await once(response, 'drain', { signal: AbortSignal.any([signal, AbortSignal.timeout(stuckMs)]) }).catch(
-    (error: unknown) => {
-      response.destroy();
-      throw error;
-    },
-  );
 }

@@ -61,6 +61,7 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
         last_seen_at: null,
         acknowledged: 0,
         builds: 1,
+        away_told_at: null,
         created_at: clock.now().toISOString(),
       };
       await insertHost(db, row);

@@ -41,8 +41,17 @@ const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
   'GET /projects/{project}/registries': 'read',
   'PUT /projects/{project}/registries/{host}': 'write',
   'DELETE /projects/{project}/registries/{host}': 'write',
+  'GET /receivers': 'read',
+  'POST /receivers': 'admin',
+  'DELETE /receivers/{receiver}': 'admin',
+  'POST /receivers/{receiver}/test': 'admin',
+  'GET /projects/{project}/receivers': 'read',
+  'POST /projects/{project}/receivers': 'write',
+  'DELETE /projects/{project}/receivers/{receiver}': 'write',
+  'POST /projects/{project}/receivers/{receiver}/test': 'write',
   'GET /projects/{project}/environments/{environment}/deployments': 'read',
   'POST /projects/{project}/environments/{environment}/deployments': 'deploy',
+  'GET /projects/{project}/environments/{environment}/app-log': 'read',
   'GET /deployments/{id}': 'read',
   'POST /deployments/{id}/cancel': 'deploy',
   'POST /deployments/{id}/rollback': 'deploy',
@@ -68,6 +77,8 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'PATCH /projects/{project}/environments/{environment}/access': { users: { ada: 'correct horse' } },
   'PATCH /projects/{project}/environments/{environment}/variables': { variables: { A: '1' } },
   'POST /upgrades/{id}/skip': { hosts: [randomUUIDv7()] },
+  'POST /receivers': { kind: 'slack', address: 'https://chat.example.com/x' },
+  'POST /projects/{project}/receivers': { kind: 'slack', address: 'https://chat.example.com/x' },
   'PUT /projects/{project}/registries/{host}': { username: 'a', password: 'b' },
 };
 
@@ -100,6 +111,8 @@ async function fullTeam(api: TestApi, team: string) {
   const made = async (path: string, body: unknown) => (await api.call(token, 'POST', path, body)).json;
   const host = await made('/hosts', { name: 'vps' });
   const project = await made('/projects', { slug: `${team}-shop` });
+  const receiver = { name: `${team}-shop`, kind: 'webhook', address: 'https://chat.example.com/x' };
+  for (const path of ['/receivers', `/projects/${project.id}/receivers`]) await made(path, receiver);
   const [environment] = project.environments;
   const deploymentId = randomUUIDv7();
   await api.deps.db
@@ -132,10 +145,11 @@ function fillings({ path }: Operation, of: FullTeam): Record<string, string>[] {
   const { project, environment } = of;
   if (path.includes('{project}')) {
     return [
-      { project: project.id, environment: environment.id, host: 'ghcr.io' },
-      { project: project.slug, environment: environment.slug, host: 'ghcr.io' },
+      { project: project.id, environment: environment.id, host: 'ghcr.io', receiver: project.slug },
+      { project: project.slug, environment: environment.slug, host: 'ghcr.io', receiver: project.slug },
     ];
   }
+  if (path.includes('/receivers/')) return [{ receiver: of.project.slug }];
   if (path.includes('/hosts/')) return [{ id: of.host.id }];
   if (path.includes('/upgrades/')) return [{ id: of.upgradeId }];
   if (path.includes('/tokens/')) return [{ id: of.tokenId }];

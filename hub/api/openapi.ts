@@ -8,9 +8,9 @@ import { Problem } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 
-export const OPENAPI_PATH = '/api/openapi.json';
+const OPENAPI_PATH = '/api/openapi.json';
 /** For editors of people who write an orkestr.json. */
-export const ORKESTR_SCHEMA_PATH = '/api/orkestr.schema.json';
+const ORKESTR_SCHEMA_PATH = '/api/orkestr.schema.json';
 
 type Transform = NonNullable<FastifyDynamicSwaggerOptions['transform']>;
 type TransformObject = NonNullable<FastifyDynamicSwaggerOptions['transformObject']>;

@@ -10,4 +10,6 @@ export const ProjectParams = z.object({ project: reference.describe('slug or id'
 export const RegistryParams = ProjectParams.extend({
   host: RegistryHost.describe('registry, e.g. registry.example.com:5000'),
 });
+export const ReceiverParams = z.object({ receiver: reference.describe('name') });
+export const ProjectReceiverParams = ProjectParams.extend(ReceiverParams.shape);
 export const EnvironmentParams = ProjectParams.extend({ environment: reference.describe('slug or id') });

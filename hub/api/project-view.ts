@@ -3,10 +3,11 @@ import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
 import { latestDeployments, listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
+import { edgeStateOf } from './edge-state.ts';
 import { showSettings } from './edge-users.ts';
 import type { Environment, Project } from './schemas.ts';
 
-type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl'>;
+type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl' | 'agents'>;
 
 /** In the order of `projects`, each with its environments, oldest first. A few queries, however many there are. */
 export async function showProjects(deps: ViewDeps, projects: readonly Row<'project'>[]): Promise<Project[]> {
@@ -52,6 +53,7 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
       branch: row.branch,
       hostId: row.host_id,
       settings: showSettings(settings),
+      edge: edgeStateOf(row, live.has(row.id), deps.agents),
       urls: environmentUrls(settings, deps.config.appsUrl),
       liveDeploymentId: live.get(row.id) ?? null,
       latestDeployment: showLatest(latest.get(row.id)),

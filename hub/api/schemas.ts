@@ -1,12 +1,14 @@
 /** Bodies and answers of the REST API (`/api/v1`). The CLI and the console import their types from here. */
 import { z } from 'zod';
 import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
+import { AppLogLine } from '../../protocol/app-log.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
 import { RegistryHost, RegistryLogin, Settings } from '../../protocol/job.ts';
 import { ReleaseVersion } from '../../protocol/release.ts';
 import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
+import { DELIVERY_STATES, NOTICE_KINDS, NoticeKind, RECEIVER_KINDS } from '../notify/notice.ts';
 import { HOST_STATES, UPGRADE_STATES } from '../upgrades/plan.ts';
 
 export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
@@ -94,7 +96,7 @@ const Password = z.string().min(8).max(200);
 const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
   new Set(users.map(({ user }) => user)).size === users.length;
 
-export const EdgeUsers = z.array(z.object({ user: UserName }));
+const EdgeUsers = z.array(z.object({ user: UserName }));
 export type EdgeUser = z.infer<typeof EdgeUsers>[number];
 
 /** Settings as the API shows them: passwords are written, never read back. */
@@ -126,12 +128,24 @@ export const AccessChange = z.object({
     .refine((users) => Object.keys(users).length <= 40, 'at most 40 users are changed at once'),
 });
 
+/**
+ * Whether visitors are served by the domains and edge settings of an environment. `sent`: its host has not answered yet. `offline`: they go
+ * to the host when it is back. `deployment`: they wait for the next one, since nothing is live or the host's agent is older.
+ * `failed`: the host could not, and tries again.
+ */
+export const EdgeState = z.object({
+  state: z.enum(['active', 'sent', 'offline', 'deployment', 'failed']),
+  error: ErrorReport.nullable(),
+});
+export type EdgeState = z.infer<typeof EdgeState>;
+
 export const Environment = z.object({
   id: Uuid,
   slug: Slug,
   branch: BranchName,
   hostId: Uuid,
   settings: ShownSettings,
+  edge: EdgeState,
   urls: z.array(z.string()),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
@@ -179,7 +193,7 @@ export const NewProject = z.object({
 });
 
 /** app: in the environment of the app. build: a secret that only commands of the build see. */
-export const VariableKind = z.enum(['app', 'build']).default('app');
+const VariableKind = z.enum(['app', 'build']).default('app');
 /** A variable without its value: values are written, never read back. */
 export const Variable = z.object({ kind: VariableKind, name: EnvName, updatedAt: Timestamp });
 export type Variable = z.infer<typeof Variable>;
@@ -193,6 +207,47 @@ export const VariableChange = z.object({
 export const RegistryEntry = z.object({ host: RegistryHost, username: z.string(), updatedAt: Timestamp });
 export type RegistryEntry = z.infer<typeof RegistryEntry>;
 export const RegistryChange = RegistryLogin.omit({ host: true });
+
+/** One message to a receiver, with what it tells in short. */
+export const Delivery = z.object({
+  id: Uuid,
+  state: z.enum(DELIVERY_STATES),
+  notices: z.array(z.object({ kind: z.string(), at: Timestamp, summary: z.string() })),
+  /** Notices that had no room. */
+  leftOut: z.int(),
+  attempts: z.int(),
+  /** Why the last try failed. */
+  error: ErrorReport.nullable(),
+  createdAt: Timestamp,
+  /** Null: it has ended. */
+  nextTryAt: Timestamp.nullable(),
+  endedAt: Timestamp.nullable(),
+});
+export type Delivery = z.infer<typeof Delivery>;
+/** Who is told when something goes wrong. Addresses are written, of a URL never read back. */
+export const Receiver = z.object({
+  name: Slug,
+  kind: z.enum(RECEIVER_KINDS),
+  /** True: of the team, and told of all its projects. */
+  everywhere: z.boolean(),
+  /** As much of its address as may be shown. */
+  address: z.string(),
+  notices: z.array(z.string()),
+  /** The last ones, the newest first. */
+  deliveries: z.array(Delivery),
+  createdAt: Timestamp,
+});
+export type Receiver = z.infer<typeof Receiver>;
+/** Nothing said: it is called like its kind, and told of everything but each deployment that goes well. */
+export const NewReceiver = z.object({
+  name: Slug.optional(),
+  kind: z.enum(RECEIVER_KINDS),
+  address: z.string().min(1).max(2000).describe('URL, or one e-mail address'),
+  notices: z.array(NoticeKind).min(1).max(NOTICE_KINDS.length).optional(),
+});
+/** The only answer that ever holds the secret by which a webhook checks signatures; null for kinds that do not sign. */
+export const MadeReceiver = Receiver.extend({ secret: z.string().nullable() });
+export type MadeReceiver = z.infer<typeof MadeReceiver>;
 
 export const Step = z.object({
   name: StepName,
@@ -251,6 +306,21 @@ export const DeploymentEvent = z.discriminatedUnion('kind', [
 export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
 
 /**
+ * Server-sent events of `GET /projects/:project/environments/:environment/app-log`. Each says by its id up to where it was read;
+ * `Last-Event-ID` goes on behind it.
+ */
+export const AppLogEvent = z.discriminatedUnion('kind', [
+  /** The log of this deployment begins, or goes on after a break. */
+  z.object({ kind: z.literal('version'), deployment: Uuid, commit: CommitSha.nullable() }),
+  z.object({ kind: z.literal('lines'), deployment: Uuid, lines: z.array(AppLogLine) }),
+  /** So many lines were left out here, for the reader was too slow. */
+  z.object({ kind: z.literal('left-out'), lines: z.int() }),
+  /** Nothing more comes. */
+  z.object({ kind: z.literal('end'), error: ErrorReport.nullable() }),
+]);
+export type AppLogEvent = z.infer<typeof AppLogEvent>;
+
+/**
  * The routes, all under /api/v1 and with a bearer token or the console's session cookie:
  *
  *   POST   /session {token} · DELETE /session · GET /me
@@ -262,7 +332,9 @@ export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
  *   PATCH  /projects/:project/environments/:environment/access
  *   GET|PATCH /projects/:project/environments/:environment/variables
  *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
+ *   GET|POST  /receivers, /projects/:project/receivers · DELETE …/:receiver · POST …/:receiver/test
  *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
+ *   GET    /projects/:project/environments/:environment/app-log?tail=&since=&follow=  (SSE, or text)
  *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
  *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)

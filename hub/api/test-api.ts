@@ -11,7 +11,18 @@ import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { buildApp, type MadeFiles } from '../app.ts';
 import { readConfig } from '../config.ts';
-import type { Agents, CommitResolver, GitRemotes, HubDeps, News, Scheduler, Upgrades } from '../deps.ts';
+import type {
+  Agents,
+  CommitResolver,
+  CoreDeps,
+  GitRemotes,
+  HubDeps,
+  News,
+  Notifier,
+  Part,
+  Scheduler,
+  Upgrades,
+} from '../deps.ts';
 import type { PlanKey } from '../plans.ts';
 import { createAccount } from '../setup.ts';
 import type { Account } from '../setup.ts';
@@ -129,7 +140,7 @@ export async function startTestApi(
 function fakes(
   db: Db,
   { asked, failing, online }: Pick<TestApi, 'asked' | 'failing' | 'online'>,
-): Pick<HubDeps, 'scheduler' | 'agents' | 'git' | 'resolver' | 'news' | 'upgrades'> {
+): Omit<HubDeps, keyof CoreDeps> {
   const note = (what: string, id: string): Promise<void> => {
     const line = `${what} ${id}`;
     asked.push(line);
@@ -141,6 +152,7 @@ function fakes(
         await note('removeEnvironment', id);
         await deleteEnvironment(db, id);
       },
+      edgeChanged: (id) => note('edgeChanged', id),
       async removeProject(id) {
         await note('removeProject', id);
         await deleteProject(db, id);
@@ -151,6 +163,10 @@ function fakes(
       peer: () => undefined,
       refusal: () => undefined,
       disconnect: (id) => void note('disconnect', id),
+      readAppLog(id) {
+        void note('readAppLog', id);
+        return { next: async () => null, close: () => undefined };
+      },
     }),
     git: unscripted<GitRemotes>('git', {
       createRepository: (id) => note('createRepository', id),
@@ -160,6 +176,8 @@ function fakes(
     resolver: unscripted<CommitResolver>('resolver', {}),
     news: unscripted<News>('news', {}),
     upgrades: unscripted<Upgrades>('upgrades', {}),
+    notifier: unscripted<Notifier>('notifier', { test: ({ id }) => note('test', id) }),
+    hostWatch: unscripted<Part>('hostWatch', {}),
   };
 }
 

@@ -26,7 +26,7 @@ const nameFor = (now: Date): string => `hub-${now.toISOString().replaceAll(/[-:]
 const PART = '.part';
 const NAME = /^hub-\d{8}T\d{6}Z\.tar\.gz$/;
 
-export interface BackupResult {
+interface BackupResult {
   readonly file: string;
   readonly repositories: number;
 }
@@ -79,7 +79,7 @@ const isFolder = (path: string): Promise<boolean> =>
     () => false, // what cannot be looked at is told by the one who writes it
   );
 
-export interface RestoreResult {
+interface RestoreResult {
   readonly from: Manifest;
   /** Folder with what was there before; null when there was nothing. */
   readonly previous: string | null;

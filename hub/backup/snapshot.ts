@@ -10,7 +10,7 @@ import type { StatePaths } from '../state.ts';
 const TRIES = 5;
 const CHECK_MS = 10 * 60_000;
 
-export interface Snapshot {
+interface Snapshot {
   readonly repositories: number;
 }
 

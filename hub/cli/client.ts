@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
 import { API_PREFIX } from '../api/schemas.ts';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
 
 /** Largest JSON answer read, bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -11,7 +12,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** The logs of a large project go bit by bit. */
 const DELETE_TIMEOUT_MS = 600_000;
 
-export interface ClientOptions {
+interface ClientOptions {
   readonly url: string;
   readonly token: string;
 }
@@ -154,12 +155,4 @@ async function readText(answer: Dispatcher.ResponseData, url: string): Promise<s
     throw error instanceof OrkestrError ? error : unreachable(url, error);
   }
   return Buffer.concat(parts).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema check that follows refuses it
-  }
 }

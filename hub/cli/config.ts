@@ -4,15 +4,16 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7700';
 
 const HubUrl = z.url({ protocol: /^https?$/ });
 const Login = z.object({ url: HubUrl, token: z.string().min(1).max(500) });
-export type Login = z.infer<typeof Login>;
+type Login = z.infer<typeof Login>;
 
 /** A source of settings: the process's environment variables. */
-export type Environ = Readonly<Record<string, string | undefined>>;
+type Environ = Readonly<Record<string, string | undefined>>;
 
 export interface Config {
   /** The hub to talk to, without trailing slash. */
@@ -70,12 +71,4 @@ function readLogin(path: string): Login | undefined {
   const login = Login.safeParse(parseJson(text));
   if (!login.success) throw new OrkestrError('ORK_CONFIG', `${path} is damaged. Log in again after removing it.`);
   return login.data;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema check that follows says that the file is damaged
-  }
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from './client.ts';
 import { EventStreamParser, followDeployment } from './events.ts';
-import { IDS, eventStream, logEvent, refuse, startScriptedHub, statusEvent } from './test-cli.ts';
+import { IDS, logEvent, statusEvent } from './test-answers.ts';
+import { eventStream, refuse, startScriptedHub } from './test-cli.ts';
 import type { Script } from './test-cli.ts';
 import type { DeploymentEvent } from '../api/schemas.ts';
 

@@ -1,14 +1,15 @@
 /**
- * Server-sent events of a deployment, with resume. undici's EventSource is not used: it hides the body of a refused
+ * Server-sent events of the hub, with resume. undici's EventSource is not used: it hides the body of a refused
  * request, so a problem document could not be shown, and it gives up for good on a network error while connecting.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { DeploymentEvent } from '../api/schemas.ts';
 import { apiPath, unreachable } from './client.ts';
 import type { Client } from './client.ts';
 
-export interface ServerSentEvent {
+interface ServerSentEvent {
   /** Last event id that the stream gave, also by an earlier event. */
   readonly id: string;
   readonly data: string;
@@ -63,7 +64,7 @@ export class EventStreamParser {
   }
 }
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly signal: AbortSignal;
   /** Told when the connection was lost and is tried again. */
   readonly onReconnect?: (error: OrkestrError) => void;
@@ -73,27 +74,56 @@ export interface FollowOptions {
 
 const WAITS = [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000];
 
-/**
- * All events of a deployment from its first on, through disconnects, until its `end`.
- * @throws OrkestrError ORK_HUB_UNREACHABLE when the hub stays away; what the hub answers otherwise. Aborting ends it quietly.
- */
-export async function* followDeployment(
+/** What is followed. */
+export interface Followed<T> {
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  /** @throws OrkestrError what is not known; one after which it may go on is a reason to come back */
+  read(data: string): T;
+  /** Nothing comes after it. */
+  isEnd(event: T): boolean;
+  /** Whether it shows that following gets on: then the waits begin anew. */
+  isNews(event: T): boolean;
+}
+
+/** All events of a deployment from its first on, through disconnects, until its `end`. */
+export const followDeployment = (
   client: Client,
   deploymentId: string,
   options: FollowOptions,
-): AsyncGenerator<DeploymentEvent> {
+): AsyncGenerator<DeploymentEvent> =>
+  followEvents(
+    client,
+    {
+      path: `${apiPath('deployments', deploymentId)}/events`,
+      read: (data) => readEvent(DeploymentEvent, data),
+      isEnd: ({ kind }) => kind === 'end',
+      isNews: () => true,
+    },
+    options,
+  );
+
+/**
+ * All events of a stream, through disconnects, until its end.
+ * @throws OrkestrError ORK_HUB_UNREACHABLE when the hub stays away; what the hub answers otherwise. Aborting ends it quietly.
+ */
+export async function* followEvents<T>(
+  client: Client,
+  followed: Followed<T>,
+  options: FollowOptions,
+): AsyncGenerator<T> {
   const waits = options.waits ?? WAITS;
   let lastEventId = '';
   let attempt = 0;
   while (!options.signal.aborted) {
     let failure: OrkestrError;
     try {
-      for await (const message of openStream(client, deploymentId, lastEventId, options.signal)) {
-        attempt = 0;
+      for await (const message of openStream(client, followed, lastEventId, options.signal)) {
         lastEventId = message.id;
-        const event = readEvent(message.data);
+        const event = followed.read(message.data);
+        if (followed.isNews(event)) attempt = 0;
         yield event;
-        if (event.kind === 'end') return;
+        if (followed.isEnd(event)) return;
       }
       failure = unreachable(client.url, new Error('the event stream ended early'));
     } catch (error) {
@@ -111,15 +141,17 @@ export async function* followDeployment(
 
 async function* openStream(
   client: Client,
-  deploymentId: string,
+  { path, query }: Pick<Followed<unknown>, 'path' | 'query'>,
   lastEventId: string,
   signal: AbortSignal,
 ): AsyncGenerator<ServerSentEvent> {
   const answer = await client.open({
     method: 'GET',
-    path: `${apiPath('deployments', deploymentId)}/events`,
+    path,
+    ...(query !== undefined && { query }),
     headers: { accept: 'text/event-stream', ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) },
     signal,
+    answerTimeoutMs: SILENCE_MS,
     bodyTimeoutMs: SILENCE_MS,
   });
   const parser = new EventStreamParser(lastEventId);
@@ -142,9 +174,9 @@ async function nextPart(parts: AsyncIterator<Buffer>, url: string): Promise<Buff
   }
 }
 
-function readEvent(data: string): DeploymentEvent {
+export function readEvent<T>(schema: z.ZodType<T>, data: string): T {
   try {
-    return DeploymentEvent.parse(JSON.parse(data));
+    return schema.parse(JSON.parse(data));
   } catch (cause) {
     throw new OrkestrError('ORK_PROTOCOL', 'The hub sent an event that this version of the CLI does not know.', {
       cause,

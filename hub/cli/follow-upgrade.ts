@@ -1,6 +1,6 @@
 /** Shows an upgrade of hosts, and follows one: a line for each change, until it is over or needs a person. */
 import { setTimeout } from 'node:timers/promises';
-import { ERRORS } from '../../protocol/errors.ts';
+import { ERRORS } from '../../protocol/error-catalogue.ts';
 import { Upgrade } from '../api/schemas.ts';
 import { apiPath } from './client.ts';
 import type { Context } from './context.ts';

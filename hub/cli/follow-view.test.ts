@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { FollowView } from './follow-view.ts';
 import type { FollowViewOptions } from './follow-view.ts';
 import { Output } from './output.ts';
-import { logEvent, statusEvent, stepEvent } from './test-cli.ts';
+import { logEvent, statusEvent, stepEvent } from './test-answers.ts';
 
 const AT = Date.parse('2030-01-01T00:00:00.000Z');
 

@@ -1,7 +1,8 @@
 /** How a command writes: tables and sentences for people, JSON for programs. Nothing else writes to stdout. */
 import { once } from 'node:events';
 import { styleText } from 'node:util';
-import { ERRORS, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import { ERRORS } from '../../protocol/error-catalogue.ts';
+import { toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Terminal } from './terminal.ts';
 import { safeLine } from './text/safe-text.ts';

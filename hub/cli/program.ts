@@ -12,6 +12,7 @@ import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHostCommands } from './commands/hosts.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addProjectCommands } from './commands/project.ts';
+import { addNotifyCommands } from './commands/notify.ts';
 import { addRegistryCommands } from './commands/registry.ts';
 import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/tokens.ts';
@@ -39,6 +40,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
         '',
         'When something is wrong:',
         '  orkestr logs                 # why the last deployment failed, and what to do',
+        '  orkestr logs --app           # what the app writes that runs',
         '  orkestr rollback             # back to the release before',
         '  orkestr hosts list           # whether the servers are well',
       ].join('\n'),
@@ -56,6 +58,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     addHostCommands,
     addUpgradeCommands,
     addTokenCommands,
+    addNotifyCommands,
   ];
   for (const add of groups) add(program, context, outcome);
   forEachCommand(program, (command) =>

@@ -7,16 +7,17 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
-import type { Deployment, DeploymentEvent, Step } from '../api/schemas.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { DeploymentEvent } from '../api/schemas.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 export const TOKEN = 'ork_test-token-that-must-not-be-shown';
 
 /** What was asked of the scripted hub. */
-export interface Asked {
+interface Asked {
   readonly route: string;
   readonly query: string;
   readonly body: unknown;
@@ -26,15 +27,17 @@ export interface Asked {
 /** Answers one request: a value is sent as JSON; a handler may write the response itself and answer nothing. */
 export type Script = (asked: Asked, response: ServerResponse) => unknown;
 
-export interface ScriptedHub {
+interface ScriptedHub {
   readonly url: string;
   readonly asked: Asked[];
   /** Closes it. @throws when something was asked that was not scripted. */
   stop(): Promise<void>;
 }
 
-/** `routes`: "GET /me" → what to answer. Paths are below /api/v1; any other call is an error. */
-export async function startScriptedHub(routes: Readonly<Record<string, Script>>): Promise<ScriptedHub> {
+/** "GET /me" → what to answer. Paths are below /api/v1; any other call is an error. */
+type Routes = Readonly<Record<string, Script>>;
+
+export async function startScriptedHub(routes: Routes): Promise<ScriptedHub> {
   const asked: Asked[] = [];
   const unscripted: string[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -98,7 +101,7 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-export interface CliOptions {
+interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly cwd?: string;
@@ -148,45 +151,43 @@ async function runCli(folder: string, args: readonly string[], options: CliOptio
   return { code, stdout: seen, stderr };
 }
 
-const ID = '01890000-0000-7000-8000-00000000000';
-export const IDS = { project: `${ID}1`, environment: `${ID}2`, deployment: `${ID}3`, older: `${ID}4`, host: `${ID}5` };
-const AT = '2030-01-01T00:00:00.000Z';
+/** The CLI in the tests of a file: each test has a home of its own, and a hub once it has scripted one. */
+interface TestCli {
+  readonly home: CliHome;
+  /** The one that was scripted last; its calls are still to be seen when it has stopped. */
+  readonly hub: ScriptedHub | undefined;
+  /** A hub in the place of the one before it, which is stopped. */
+  readonly script: typeof startScriptedHub;
+  /** A command of somebody who is logged in to a hub that answers as scripted. */
+  readonly run: (args: readonly string[], routes: Routes, options?: CliOptions) => Promise<CliResult>;
+}
 
-export const sampleDeployment = (change: Partial<Deployment> = {}): Deployment => ({
-  id: IDS.deployment,
-  project: { id: IDS.project, slug: 'shop' },
-  environment: { id: IDS.environment, slug: 'production' },
-  kind: 'deploy',
-  trigger: 'manual',
-  status: 'running',
-  generation: 1,
-  commit: 'a'.repeat(40),
-  branch: 'main',
-  releaseOf: null,
-  detailsKept: true,
-  replacedBy: null,
-  error: null,
-  urls: ['http://shop.localhost:8080/'],
-  consoleUrl: 'http://hub.invalid/deployments/1',
-  createdAt: AT,
-  startedAt: AT,
-  finishedAt: null,
-  ...change,
-});
-
-export const stepEvent = (change: Partial<Step> & Pick<Step, 'name' | 'status'>): DeploymentEvent => ({
-  kind: 'step',
-  step: { startedAt: AT, ms: null, note: null, output: null, error: null, ...change },
-});
-
-export const logEvent = (step: Step['name'], offset: number, log: string): DeploymentEvent => ({
-  kind: 'log',
-  step,
-  offset,
-  data: Buffer.from(log).toString('base64'),
-});
-
-export const statusEvent = (change: Partial<Deployment>): DeploymentEvent => ({
-  kind: 'status',
-  deployment: sampleDeployment(change),
-});
+/** Call it once, at the top of a test file. */
+export function useCli(): TestCli {
+  let home: CliHome;
+  let hub: ScriptedHub | undefined;
+  beforeEach(() => (home = makeCliHome()));
+  afterEach(async () => {
+    home.remove();
+    const stopping = hub;
+    hub = undefined;
+    await stopping?.stop();
+  });
+  const script = async (routes: Routes): Promise<ScriptedHub> => {
+    await hub?.stop();
+    return (hub = await startScriptedHub(routes));
+  };
+  return {
+    get home() {
+      return home;
+    },
+    get hub() {
+      return hub;
+    },
+    script,
+    run: async (args, routes, options = {}) => {
+      const { url } = await script(routes);
+      return home.run(args, { ...options, env: { ORKESTR_URL: url, ORKESTR_TOKEN: TOKEN, ...options.env } });
+    },
+  };
+}

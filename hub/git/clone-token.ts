@@ -12,7 +12,7 @@ const LIFETIME_MS = 6 * 60 * 60 * 1000;
 const CONTEXT = 'clone-token';
 
 const Claims = z.object({ projectId: Uuid, deploymentId: Uuid, expiresAt: z.number() });
-export type CloneClaims = Omit<z.infer<typeof Claims>, 'expiresAt'>;
+type CloneClaims = Omit<z.infer<typeof Claims>, 'expiresAt'>;
 
 export function makeCloneToken(sealer: Sealer, claims: CloneClaims, now: Date): string {
   return sealer.seal(JSON.stringify({ ...claims, expiresAt: now.getTime() + LIFETIME_MS }), CONTEXT);

@@ -14,7 +14,7 @@ import type { MissedPushes } from './missed-pushes.ts';
 import { parseUpdate, type Push, type RefUpdate } from './push.ts';
 
 /** What to print to the person who pushes, line by line. */
-export type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
+type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
 
 /** Longest socket path that sun_path takes, with room for the name (unix(7): 108 bytes). */
 const MOST_PATH_BYTES = 100;

@@ -7,7 +7,7 @@ import { waitingFor } from '../scheduler/waiting.ts';
 import type { Row } from '../store/schema.ts';
 import type { Repositories } from './repositories.ts';
 
-export interface PushDeps extends CoreDeps {
+interface PushDeps extends CoreDeps {
   readonly scheduler: Pick<Scheduler, 'create'>;
   readonly links: HostLinks;
 }

@@ -19,20 +19,20 @@ import { type GitRequest, readGitRequest } from './request.ts';
 import { Room, type Share } from './room.ts';
 import { Turns } from './turns.ts';
 
-export interface RemoteDeps extends CoreDeps {
+interface RemoteDeps extends CoreDeps {
   readonly repositories: Repositories;
   readonly scheduler: Pick<Scheduler, 'create'>;
   readonly links: HostLinks;
 }
 
 /** Bytes that one project may have here. */
-export const PROJECT_SIZE_LIMIT = 1024 ** 3;
+const PROJECT_SIZE_LIMIT = 1024 ** 3;
 /** Requests at once, each with its git processes: in all, and with one token. */
 const SEATS: SeatLimits = { inAll: 32, ofOne: 16 };
 /** How long a push waits for another one into the same repository, ms. */
 const TURN_MS = 10_000;
 
-export interface RemoteLimits {
+interface RemoteLimits {
   readonly sizeLimit?: number;
   readonly turnMs?: number;
   readonly seats?: SeatLimits;

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-export type GitService = 'git-upload-pack' | 'git-receive-pack';
+type GitService = 'git-upload-pack' | 'git-receive-pack';
 
 export interface GitRequest {
   /** Slug or id. */

@@ -18,7 +18,7 @@ const MOST_EVIDENCE = 10;
 /** Questions at once, in all and about one project: a server may be long in answering, or mean not to. */
 const SEATS: SeatLimits = { inAll: 32, ofOne: 4 };
 
-export interface ResolverDeps extends CoreDeps {
+interface ResolverDeps extends CoreDeps {
   readonly repositories: Repositories;
   /** PATH and CA bundle of the machine, where they are not the usual ones. */
   readonly gitOptions?: { readonly path?: string; readonly caFile?: string };

@@ -1,7 +1,7 @@
 /** The disk that pushes may fill: one account for all of them, or each would be promised what the others are. */
 import { OrkestrError } from '../../protocol/errors.ts';
 
-export interface Wish {
+interface Wish {
   /** Bytes that the repository has. */
   readonly size: number;
   /** Bytes that it may still grow by. */

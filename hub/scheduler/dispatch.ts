@@ -9,7 +9,7 @@ import { makeJob, makeRemoveJob } from './job.ts';
 import { LEASE_SECONDS } from './lease.ts';
 import { listRemovalHosts, listRemovals } from './removals.ts';
 
-export interface Dispatch {
+interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */
   job(context: DeploymentContext): Promise<void>;
   /** Everything that must still go from a host. Sent on each connection until the host says that it is done. */
@@ -25,18 +25,12 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   const { db, clock, links } = deps;
   const removalsSentAt = new Map<string, number>();
   const send = (hostId: string, job: Job): void => {
-    mustKnow(links.peer(hostId)?.protocol, job);
     const message: HubMessage = {
       type: 'job',
       envelope: signJob(job, deps.hubKey.privateKey),
       leaseSeconds: LEASE_SECONDS,
     };
-    if (Buffer.byteLength(JSON.stringify(message)) > MAX_FRAME_BYTES || !HubMessage.safeParse(message).success) {
-      throw new OrkestrError(
-        'ORK_TOO_LARGE',
-        'Variables, settings and release are too large for a job of 900,000 bytes.',
-      );
-    }
+    mustFit(message);
     links.send(hostId, message);
   };
   const removals = async (hostId: string): Promise<void> => {
@@ -57,11 +51,8 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   };
 }
 
-/** Jobs of two hosts came with protocol 2: an agent before that would not know what to do with one. */
-function mustKnow(protocol: number | undefined, { kind }: Job): void {
-  if (protocol === undefined || protocol >= 2 || (kind !== 'build' && kind !== 'serve')) return;
-  throw new OrkestrError(
-    'ORK_PROTOCOL_AGENT_OLD',
-    `Its host speaks protocol ${protocol}, and cannot ${kind} what another host ${kind === 'build' ? 'serves' : 'builds'}.`,
-  );
+/** What the agent would refuse by closing the connection is not sent. @throws OrkestrError ORK_TOO_LARGE */
+export function mustFit(message: HubMessage): void {
+  if (Buffer.byteLength(JSON.stringify(message)) <= MAX_FRAME_BYTES && HubMessage.safeParse(message).success) return;
+  throw new OrkestrError('ORK_TOO_LARGE', 'Variables, settings and release are too large for a job of 900,000 bytes.');
 }

@@ -59,6 +59,7 @@ async function deployJob(deps: CoreDeps, context: DeploymentContext): Promise<De
     commit: deployment.commit,
     // A team may have moved to a smaller plan since they were set.
     settings: { ...settings, build: withinPlan(settings.build, plan) },
+    edgeRevision: environment.edge_revision,
     notices: overPlan(settings.build, plan).map((limit) => `${limit}: lowered to it`),
     env: openFixed(deps.sealer, deployment, 'env'),
     buildSecrets: openFixed(deps.sealer, deployment, 'build_secrets'),

@@ -5,6 +5,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, DeploymentRequest, HostLinks, News, Scheduler } from '../deps.ts';
+import { tellOfDeployment } from '../notify/deployment-notice.ts';
 import {
   changeStatus,
   findContext,
@@ -18,6 +19,7 @@ import {
 import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
 import { makeDispatch } from './dispatch.ts';
+import { makeEdgeOrders } from './edge-orders.ts';
 import { Forgetting } from './forgetting.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
@@ -26,7 +28,7 @@ import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
 import { mustMayWait } from './waiting.ts';
 
-export interface SchedulerDeps extends CoreDeps {
+interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
   readonly news: News;
 }
@@ -49,6 +51,7 @@ export function makeScheduler(
 ): Scheduler & { sweep(): Promise<void>; forgotten(): Promise<void> } {
   const { db, clock, links, news, log } = deps;
   const dispatch = makeDispatch(deps);
+  const edgeOrders = makeEdgeOrders(deps);
   const forgetting = new Forgetting(deps);
   const now = (): string => clock.now().toISOString();
   let startedAt = clock.now();
@@ -84,7 +87,8 @@ export function makeScheduler(
     const changed = turn.skip.map(({ id }) => id);
     const next = open.find(({ id }) => id === turn.next);
     if (next === undefined) return { changed };
-    const placement = await placeDeployment(trx, links, next, await getEnvironmentRow(trx, environmentId));
+    const environment = await getEnvironmentRow(trx, environmentId);
+    const placement = await placeDeployment(trx, links, next, environment);
     if (placement.kind === 'waits') return { changed };
     if (placement.kind === 'impossible') return { changed, impossible: { id: next.id, error: placement.error } };
     const fixed = await fixVariables(trx, deps.sealer, next);
@@ -92,6 +96,7 @@ export function makeScheduler(
       .updateTable('deployment')
       .set({
         ...fixed,
+        edge_revision: environment.edge_revision,
         sent_at: now(),
         host_id: placement.hostId,
         build_host_id: placement.buildHostId,
@@ -130,6 +135,7 @@ export function makeScheduler(
       if (deployment === undefined || !isOpen(deployment)) return;
       if (lease !== undefined && deployment.lease_expires_at !== lease) return;
       await changeStatus(trx, id, { status: 'failed', error, finished_at: now(), lease_expires_at: null });
+      await tellOfDeployment(trx, deployment, now());
     });
     news.tell(id);
   }
@@ -201,6 +207,7 @@ export function makeScheduler(
       else if (!(await sendOrFail(deployment.id))) await settleAll([deployment.environment_id]);
     }
     await dispatch.removals(hostId);
+    await edgeOrders.send({ hostId });
     await settleAll(await listWaitingEnvironments(db, hostId));
   }
 
@@ -232,6 +239,8 @@ export function makeScheduler(
     }
     await settleAll(await listWaitingEnvironments(db));
     await dispatch.dueRemovals();
+    // A host that could not store them has nothing to try again.
+    await edgeOrders.send({});
   }
 
   return {
@@ -258,6 +267,8 @@ export function makeScheduler(
     hostConnected,
     renewLeases,
     settle,
+    edgeChanged: (environmentId) => edgeOrders.send({ environmentId }),
+    edgeHeard: (hostId, heard) => edgeOrders.heard(hostId, heard),
     sweep,
     forgotten: () => forgetting.idle(),
   };

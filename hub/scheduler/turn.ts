@@ -11,7 +11,7 @@ export interface OpenDeployment {
   readonly sent_at: string | null;
 }
 
-export interface Turn {
+interface Turn {
   /** Pushes that a newer waiting push has made pointless. */
   readonly skip: readonly { readonly id: string; readonly replacedBy: string }[];
   /** The one whose job may go out now. */

@@ -9,7 +9,7 @@ import { getProject } from './projects.ts';
 import { replaceRoutes } from './routes.ts';
 import type { Row } from './schema.ts';
 
-export interface NewEnvironmentRow extends Pick<
+interface NewEnvironmentRow extends Pick<
   Row<'environment'>,
   'id' | 'project_id' | 'slug' | 'branch' | 'host_id' | 'created_at'
 > {
@@ -62,15 +62,19 @@ export async function getEnvironment(
   return { project, environment };
 }
 
-/** Writes branch and settings and takes the routes. Call it in a transaction. @throws OrkestrError ORK_ROUTE_TAKEN */
+/** Writes branch and settings, numbers the edge settings when they are others, and takes the routes. Call it in a transaction. @throws OrkestrError ORK_ROUTE_TAKEN */
 export async function updateEnvironment(
   db: Db,
   environmentId: string,
-  change: { readonly branch: string; readonly settings: Settings },
+  change: { readonly branch: string; readonly settings: Settings; readonly edgeChanged: boolean },
 ): Promise<void> {
+  const { branch, settings, edgeChanged } = change;
   await db
     .updateTable('environment')
-    .set({ branch: change.branch, settings: JSON.stringify(change.settings) })
+    .set({ branch, settings: JSON.stringify(settings) })
+    .$if(edgeChanged, (query) =>
+      query.set((row) => ({ edge_revision: row('edge_revision', '+', 1), edge_error: null })),
+    )
     .where('id', '=', environmentId)
     .execute();
   await replaceRoutes(db, environmentId, change.settings.domains);

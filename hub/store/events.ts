@@ -8,14 +8,14 @@ import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
 /** The part of a deployment that changes with its status; the rest is joined when the event is sent. */
-export const StatusChange = z.object({
+const StatusChange = z.object({
   status: DeploymentStatus,
   error: ErrorReport.nullable(),
   replacedBy: z.string().nullable(),
   startedAt: z.string().nullable(),
   finishedAt: z.string().nullable(),
 });
-export type StatusChange = z.infer<typeof StatusChange>;
+type StatusChange = z.infer<typeof StatusChange>;
 
 export type StoredEvent =
   | { readonly id: number; readonly kind: 'status'; readonly change: StatusChange }

@@ -27,7 +27,7 @@ export function listProjects(db: Db, teamId: string): Promise<Row<'project'>[]> 
 }
 
 /** `reference`: slug or id. */
-export function findProject(db: Db, teamId: string, reference: string): Promise<Row<'project'> | undefined> {
+function findProject(db: Db, teamId: string, reference: string): Promise<Row<'project'> | undefined> {
   return db
     .selectFrom('project')
     .selectAll()

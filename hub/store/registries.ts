@@ -4,7 +4,7 @@ import type { Sealer } from '../../protocol/sealing.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
-export type ListedRegistry = Pick<Row<'registry'>, 'host' | 'username' | 'updated_at'>;
+type ListedRegistry = Pick<Row<'registry'>, 'host' | 'username' | 'updated_at'>;
 
 export function listRegistries(db: Db, projectId: string): Promise<ListedRegistry[]> {
   return db

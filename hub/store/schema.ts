@@ -5,9 +5,10 @@
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { StepName, StepStatus } from '../../protocol/steps.ts';
+import type { DeliveryState, ReceiverKind } from '../notify/notice.ts';
 import type { HostState, UpgradeState } from '../upgrades/plan.ts';
 
-export interface TeamTable {
+interface TeamTable {
   id: string;
   slug: string;
   name: string;
@@ -16,20 +17,20 @@ export interface TeamTable {
   created_at: string;
 }
 
-export interface UserTable {
+interface UserTable {
   id: string;
   email: string;
   name: string;
   created_at: string;
 }
 
-export interface MembershipTable {
+interface MembershipTable {
   team_id: string;
   user_id: string;
   role: 'owner' | 'member';
 }
 
-export interface ApiTokenTable {
+interface ApiTokenTable {
   id: string;
   team_id: string;
   user_id: string;
@@ -44,7 +45,7 @@ export interface ApiTokenTable {
 }
 
 /** A console login. It ends with its token. */
-export interface SessionTable {
+interface SessionTable {
   /** SHA-256 of the cookie's value, hex. */
   hash: string;
   token_id: string;
@@ -52,7 +53,7 @@ export interface SessionTable {
   expires_at: string;
 }
 
-export interface HostTable {
+interface HostTable {
   id: string;
   team_id: string;
   name: string;
@@ -69,10 +70,12 @@ export interface HostTable {
   acknowledged: number;
   /** 0: it serves only, what it runs is built on others. */
   builds: Generated<number>;
+  /** When it was told that the host is away; null: it is not, or nobody was told. */
+  away_told_at: Generated<string | null>;
   created_at: string;
 }
 
-export interface ProjectTable {
+interface ProjectTable {
   id: string;
   team_id: string;
   slug: string;
@@ -84,7 +87,7 @@ export interface ProjectTable {
   created_at: string;
 }
 
-export interface EnvironmentTable {
+interface EnvironmentTable {
   id: string;
   project_id: string;
   slug: string;
@@ -96,11 +99,17 @@ export interface EnvironmentTable {
   generation: number;
   /** Grows by one with each change of variables. */
   env_version: number;
+  /** Grows by one with each change of routes or edge settings. */
+  edge_revision: Generated<number>;
+  /** The one that visitors are served by, as the host has said. */
+  edge_applied: Generated<number>;
+  /** ErrorReport, JSON: why the host does not serve by the newest. */
+  edge_error: string | null;
   created_at: string;
 }
 
 /** Who has which host name and path. Written with the environment's settings, so that the key keeps them unique. */
-export interface RouteTable {
+interface RouteTable {
   host: string;
   path_prefix: string;
   environment_id: string;
@@ -109,7 +118,7 @@ export interface RouteTable {
 /** app: environment of the container. build: secret of the build, and never in the app. */
 export type VariableKind = 'app' | 'build';
 
-export interface VariableTable {
+interface VariableTable {
   environment_id: string;
   kind: VariableKind;
   name: string;
@@ -118,7 +127,7 @@ export interface VariableTable {
   updated_at: string;
 }
 
-export interface RegistryTable {
+interface RegistryTable {
   project_id: string;
   /** As image names begin with it: registry.example.com:5000. */
   host: string;
@@ -130,7 +139,7 @@ export interface RegistryTable {
 
 export type Trigger = 'push' | 'manual' | 'rollback';
 
-export interface DeploymentTable {
+interface DeploymentTable {
   id: string;
   environment_id: string;
   kind: 'deploy' | 'rollback';
@@ -146,6 +155,8 @@ export interface DeploymentTable {
   /** Sealed JSON of its build secrets, fixed at the same time; null for deployments of older versions. */
   build_secrets: string | null;
   env_version: number;
+  /** Of the edge settings that it was sent with, at least. */
+  edge_revision: Generated<number>;
   /** For rollbacks: the deployment whose release is wanted. */
   release_of: string | null;
   /** Which variables a rollback uses. */
@@ -171,7 +182,7 @@ export interface DeploymentTable {
   finished_at: string | null;
 }
 
-export interface StepTable {
+interface StepTable {
   deployment_id: string;
   name: StepName;
   status: StepStatus;
@@ -184,7 +195,7 @@ export interface StepTable {
   error: string | null;
 }
 
-export interface ReleaseTable {
+interface ReleaseTable {
   deployment_id: string;
   environment_id: string;
   /** Release (protocol/steps.ts), JSON. */
@@ -192,7 +203,7 @@ export interface ReleaseTable {
   created_at: string;
 }
 
-export interface LogChunkTable {
+interface LogChunkTable {
   deployment_id: string;
   step: StepName;
   byte_offset: number;
@@ -200,12 +211,12 @@ export interface LogChunkTable {
 }
 
 /** The git repository of no project: of one that is being made, or of one that was deleted and its files still have to go. */
-export interface StrayRepositoryTable {
+interface StrayRepositoryTable {
   project_id: string;
 }
 
 /** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
-export interface RemovalTable {
+interface RemovalTable {
   /** Id of the remove job. */
   id: string;
   host_id: string;
@@ -218,7 +229,7 @@ export interface RemovalTable {
 }
 
 /** Order of everything that a follower of a deployment sees; the id is the SSE event id. */
-export interface EventTable {
+interface EventTable {
   id: Generated<number>;
   deployment_id: string;
   /** status | step | log */
@@ -228,7 +239,7 @@ export interface EventTable {
 }
 
 /** An upgrade of some hosts of a team to one version. */
-export interface UpgradeTable {
+interface UpgradeTable {
   id: string;
   team_id: string;
   version: string;
@@ -240,7 +251,7 @@ export interface UpgradeTable {
   finished_at: string | null;
 }
 
-export interface UpgradeHostTable {
+interface UpgradeHostTable {
   upgrade_id: string;
   host_id: string;
   /** Hosts take their turns by it. */
@@ -252,6 +263,46 @@ export interface UpgradeHostTable {
   order_id: string;
   /** When its turn came, or its order went out; null: not yet. */
   turn_at: string | null;
+}
+
+/** Who is told when something goes wrong. */
+interface ReceiverTable {
+  id: string;
+  team_id: string;
+  /** Null: told of all projects of the team. */
+  project_id: string | null;
+  /** Unique in its project, or among those of the team. */
+  name: string;
+  kind: ReceiverKind;
+  /** What may be shown of its address. */
+  shown: string;
+  /** Sealed JSON (store/receivers.ts). */
+  settings: string;
+  /** JSON array of kinds of notices that it is told. */
+  kinds: string;
+  /** Until then nothing more is sent, so that what comes meanwhile is told together. */
+  quiet_until: string | null;
+  created_at: string;
+}
+
+/** One message to a receiver. It has one that is collecting and one that is sending at most. */
+interface DeliveryTable {
+  id: string;
+  receiver_id: string;
+  state: DeliveryState;
+  /** JSON array of notices (notify/notice.ts). */
+  notices: string;
+  /** Notices that had no room any more. */
+  left_out: Generated<number>;
+  attempts: Generated<number>;
+  /** When it is tried next; null: it has ended. */
+  due_at: string | null;
+  /** When it was tried first. */
+  begun_at: string | null;
+  /** ErrorReport of the last try, JSON; null when there was none or it went well. */
+  error: string | null;
+  created_at: string;
+  ended_at: string | null;
 }
 
 export interface Database {
@@ -275,6 +326,8 @@ export interface Database {
   stray_repository: StrayRepositoryTable;
   upgrade: UpgradeTable;
   upgrade_host: UpgradeHostTable;
+  receiver: ReceiverTable;
+  delivery: DeliveryTable;
 }
 
 export type Row<T extends keyof Database> = Selectable<Database[T]>;

@@ -19,6 +19,7 @@ const SMALL: ReadonlySet<string> = new Set([
   'variable',
   'registry',
   'removal',
+  'receiver',
   'stray_repository',
 ]);
 

@@ -14,7 +14,7 @@ import {
 } from './plan.ts';
 
 const NOW = 1_000_000_000;
-const OLD: SeenHost = { agentVersion: '1.0.0', protocol: 2, since: NOW - 1000 };
+const OLD: SeenHost = { agentVersion: '1.0.0', since: NOW - 1000 };
 const NEW: SeenHost = { ...OLD, agentVersion: '2.0.0' };
 
 const host = (hostId: string, state: HostState = 'waiting', turnAt: number | null = null): HostPlan => ({
@@ -73,11 +73,6 @@ test('a host that is away keeps its turn for a while, and nobody overtakes it', 
   assert.equal(states(still), 'waiting waiting');
   const over = decide(away, seen({ b: OLD }), NOW + AWAY_MS);
   assert.deepEqual([over.state, states(over), codeOf(over)], ['paused', 'failed waiting', 'ORK_HOST_OFFLINE']);
-});
-
-test('an agent without a word for upgrades fails with what to do, and gets no order', () => {
-  const now = decide(plan([host('a')]), seen({ a: { ...OLD, protocol: 1 } }), NOW);
-  assert.deepEqual([now.state, states(now), codeOf(now)], ['paused', 'failed', 'ORK_UPGRADE_UNSUPPORTED']);
 });
 
 test('a host that stayed with the new version is healthy, whatever was not heard of it', () => {

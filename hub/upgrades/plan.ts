@@ -42,13 +42,10 @@ export interface UpgradePlan {
 /** A connected host. */
 export interface SeenHost {
   readonly agentVersion: string;
-  readonly protocol: number;
   /** When it connected, ms since the epoch. */
   readonly since: number;
 }
 
-/** The first protocol with a word for an upgrade. */
-const PROTOCOL_WITH_UPGRADES = 2;
 /** How long a host whose turn it is may be away. A reboot must fit in. */
 export const AWAY_MS = 10 * 60_000;
 /** From the order to its end: a download over a slow line, the trial, a minute of watching. */
@@ -101,13 +98,6 @@ function begin({ version }: UpgradePlan, host: HostPlan, seen: SeenHost | undefi
     return failed(host, 'ORK_HOST_OFFLINE', `The host was not connected for ${minutes(AWAY_MS)} when its turn came.`);
   }
   if (seen.agentVersion === version) return { ...host, state: 'healthy' };
-  if (seen.protocol < PROTOCOL_WITH_UPGRADES) {
-    return failed(
-      host,
-      'ORK_UPGRADE_UNSUPPORTED',
-      `The agent ${seen.agentVersion} speaks protocol ${seen.protocol}, which has no upgrades from the hub.`,
-    );
-  }
   return { ...host, state: 'ordered', turnAt: now };
 }
 

@@ -318,18 +318,6 @@ test('a version that this hub does not hand on, or that it would not understand,
   assert.equal((await problemOf(await none.post('/upgrades'))).code, 'ORK_NOT_FOUND');
 });
 
-test('an agent of protocol 1 is never sent the order, and its host says what to do', async (t) => {
-  const at = await fleet(t);
-  const agent = await connect(at, 0, '0.1.0', 1);
-  await at.begin({ hosts: [at.hosts[0]?.id] });
-  await at.isNow('paused: failed');
-  assert.equal((await at.view()).hosts[0]?.error?.code, 'ORK_UPGRADE_UNSUPPORTED');
-  assert.deepEqual(
-    agent.heard.map(({ type }) => type),
-    ['challenge', 'welcome'],
-  );
-});
-
 test('hosts of another team and hosts that have not joined cannot be asked for', async (t) => {
   const at = await fleet(t);
   const strange = await at.post('/upgrades', { hosts: ['018f0000-0000-7000-8000-00000000000a'] });

@@ -5,6 +5,7 @@
 import type { UpgradeNews } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, Upgrades } from '../deps.ts';
+import { tellOfUpgrade } from '../notify/upgrade-notice.ts';
 import type { Db } from '../store/database.ts';
 import {
   findOrder,
@@ -16,7 +17,7 @@ import {
 } from '../store/upgrades.ts';
 import { decide, hasFailed, isUnderWay, type HostPlan, type SeenHost, type UpgradePlan } from './plan.ts';
 
-export interface UpgradesDeps extends CoreDeps {
+interface UpgradesDeps extends CoreDeps {
   readonly links: HostLinks;
 }
 
@@ -51,6 +52,7 @@ export function makeUpgrades(
     const now = clock.now();
     const plan = decide(change(sinceStart(planOfUpgrade(stored))), seenHosts(stored.hosts), now.getTime());
     await storePlan(trx, stored, plan, now.toISOString());
+    await tellOfUpgrade(trx, stored, plan, now.toISOString());
     if (plan.state !== stored.upgrade.state) log.info({ upgrade: id, state: plan.state }, 'upgrade of hosts');
     const ordered = (await findUpgrade(trx, id))?.hosts ?? [];
     return ordered.flatMap(({ host_id, state, order_id }, index) =>

@@ -27,20 +27,22 @@ install_host() {
 # Settings of orkestr-agent: orkestr-agent --help names them all.
 ORKESTR_LOG_LEVEL=info
 END
-  settings "$CONFIG_FOLDER/proxy.env" orkestr-proxy.service "$(acme_settings)" <<END
+  settings "$CONFIG_FOLDER/proxy.env" orkestr-proxy.service "$(acme_settings && edge_settings)" <<END
 # Settings of orkestr-proxy: orkestr-proxy --help names them all.
 ORKESTR_LOG_LEVEL=info
 ORKESTR_PROXY_CERTIFICATES=$CONFIG_FOLDER/certificates
 END
+  place_edge
   install_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service \
     orkestr-build.slice orkestr-build.service orkestr-upgrade.service orkestr-firewall.service \
     orkestr-agent.service
   start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
 }
 
-# Certificates are asked for once there is somebody whom the CA can write to. CAs of the owner's choice stay.
+# Certificates are asked for once there is somebody whom the CA can write to, and not where a web server of the owner ends TLS. CAs
+# of the owner's choice stay.
 acme_settings() {
-  [ -n "$email" ] || return 0
+  [ -n "$email" ] && ! is_loopback "$(edge_at orkestr-proxy-tls.socket)" || return 0
   [ -n "$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_ACME)" ] ||
     echo "ORKESTR_PROXY_ACME=https://acme-v02.api.letsencrypt.org/directory"
   echo "ORKESTR_PROXY_ACME_EMAIL=$email"
@@ -104,6 +106,12 @@ join_hub() {
 join_with_token() {
   if [ "$token" = - ]; then cat; else printf '%s\n' "$token"; fi |
     "$ROOT_FOLDER/current/bin/orkestr-agent" join --hub "$hub" --token - --name "$name"
+}
+
+# Rules of the owner in nftables are read by the doctor, which the release has brought: what they drop, nothing of ours lets through.
+check_nftables() {
+  [ -z "$dry_run" ] && has nft || return 0
+  told=$("$ROOT_FOLDER/current/bin/orkestr-agent" doctor nftables 2>&1) || printf '%s\n' "$told" >&2
 }
 
 finish() {

@@ -1,12 +1,23 @@
 # The ports that others reach this host by: free, and let through.
 
 check_ports() {
-  for unit_port in orkestr-proxy.socket=80 orkestr-proxy-tls.socket=443; do
-    port=${unit_port#*=}
-    systemctl is-active --quiet "${unit_port%=*}" 2>/dev/null && continue
-    holder=$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | head -n 1)
-    [ -z "$holder" ] || problem "Port $port is held by ${holder% *} (process ${holder##* })." "$(port_mend "$port" "$holder")"
+  for socket in $EDGE_SOCKETS; do
+    # Its own unit has what it keeps.
+    systemctl is-active --quiet "$socket" 2>/dev/null && ! edge_moves "$socket" && continue
+    for address in $(edge_at "$socket"); do
+      port=${address##*:}
+      holder=$(holder_of "$address" "$port")
+      [ -z "$holder" ] || problem "Port $port is held by ${holder% *} (process ${holder##* })." "$(port_mend "$port" "$holder")"
+    done
   done
+}
+
+# holder_of [ADDRESS:]PORT PORT: "PROGRAM PID" of what listens there, or on all addresses.
+holder_of() {
+  ss -Hltnp "sport = :$2" 2>/dev/null | awk -v wanted="$1" -v port="$2" '
+    function is_all(address) { return address == port || address ~ /^(\*|0\.0\.0\.0|\[::\]):/ }
+    is_all(wanted) || is_all($4) || $4 == wanted' |
+    sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | head -n 1
 }
 
 # port_mend PORT "PROGRAM PID"
@@ -14,12 +25,22 @@ port_mend() {
   unit=$(unit_of "${2##* }")
   case $unit in
     docker.service) echo "It is for a container: docker ps --filter publish=$1 names it, docker stop NAME frees it." ;;
-    ?*) echo "Stop it: systemctl disable --now $unit" ;;
+    ?*) echo "Stop it: systemctl disable --now $unit$(beside_mend "$1" "${2% *}")" ;;
     *)
       case $2 in
         *' 1') echo 'It is for a socket unit: systemctl list-sockets names it; systemctl disable --now NAME.socket' ;;
         *) echo "Stop it; ps -f -p ${2##* } shows what it is." ;;
       esac
+      ;;
+  esac
+}
+
+# beside_mend PORT PROGRAM: a web server that has visitors already need not go.
+beside_mend() {
+  case $1 in 80 | 443) ;; *) return 0 ;; esac
+  case $2 in
+    nginx | caddy | apache2 | httpd | haproxy | lighttpd)
+      echo '. Or keep it, and have it pass visitors on (docs/beside.md): --http 127.0.0.1:8080 --https 127.0.0.1:8443'
       ;;
   esac
 }
@@ -37,9 +58,13 @@ check_firewalls() {
   if has firewall-cmd; then check_firewalld; fi
 }
 
-# Without a domain a hub is reached at its own port, if others are to reach it at all.
+# Those of the proxy that others can reach, else those of what passes them on; and without a domain a hub is reached at its own.
 open_ports() {
-  echo 80 443
+  for socket in $EDGE_SOCKETS; do
+    for address in $(edge_at "$socket"); do
+      if is_loopback "$address"; then edge_port "$socket"; else echo "${address##*:}"; fi
+    done
+  done
   [ -n "$hub_here" ] && [ -z "$domain" ] || return 0
   case $(listens_at) in
     127.* | localhost:* | '[::1]:'*) ;;
@@ -93,4 +118,11 @@ check_firewalld() {
   done
   [ -z "$closed" ] || warn "The firewall firewalld does not let others in at port ${closed#,}." \
     "firewall-cmd --permanent$adds && firewall-cmd --reload"
+  # Rules of orkestr's keep builds from all that is not theirs.
+  case $(firewall-cmd --get-zone-of-interface=ob+ 2>&1) in
+    *'no zone'*)
+      warn 'The firewall firewalld rejects what builds send: their links (ob…) are in no zone that lets them.' \
+        'firewall-cmd --zone=trusted --add-interface=ob+ && firewall-cmd --permanent --zone=trusted --add-interface=ob+'
+      ;;
+  esac
 }

@@ -30,6 +30,62 @@ test('who holds a port is told with the mend that fits: only a unit that exists 
   }
 });
 
+test('a web server that has the ports may stay, by the options that the mend names; what is no web server may not', async (t) => {
+  for (const [program, offers] of [
+    ['nginx', true],
+    ['squid', false],
+  ] as const) {
+    const host = hostWith(t);
+    const held = `LISTEN 0 511 *:80 *:* users:(("${program}",pid=812,fd=6))\n`;
+    host.program('ss', { '-Hltnp sport = :80': held, '*': '' });
+    host.program('systemctl', { '*': { code: 3 } });
+    host.file('proc/812/cgroup', '0::/system.slice/web.service\n');
+    const { stderr } = await host.run('check_ports');
+    assert.equal(/Or keep it.*--http 127\.0\.0\.1:8080 --https 127\.0\.0\.1:8443$/m.test(stderr), offers, program);
+  }
+});
+
+test('the ports are looked at that the proxy is to have: by the options of this run, or by drop-ins', async (t) => {
+  const nginx = (address: string): string => `LISTEN 0 511 ${address} 0.0.0.0:* users:(("nginx",pid=812,fd=6))\n`;
+  const listening = {
+    '-Hltnp sport = :80': nginx('192.0.2.1:80'),
+    '-Hltnp sport = :443': nginx('0.0.0.0:443'),
+    '-Hltnp sport = :8443': nginx('127.0.0.1:8443'),
+    '*': '',
+  };
+  const cases: [options: string[], dropIn: string, held: string[]][] = [
+    [[], '', ['80', '443']],
+    [['--http', '127.0.0.1:8080', '--https', '127.0.0.1:9443'], '', []],
+    [['--http', '192.0.2.2:80', '--https', '127.0.0.1:8443'], '', ['8443']],
+    [['--https', '192.0.2.2:443'], 'ListenStream=\nListenStream=192.0.2.2:80', ['443']],
+    [['--https', '9443'], ' ListenStream = 8080', ['80']],
+    [['--https', '9443'], 'ListenStream=\nListenStream=8080', []],
+  ];
+  for (const [options, dropIn, held] of cases) {
+    const host = hostWith(t);
+    host.program('ss', listening);
+    host.program('systemctl', { '*': { code: 3 } });
+    host.file('etc/systemd/system/orkestr-proxy.socket.d/mine.conf', `[Socket]\n${dropIn}\n`);
+    const { stderr } = await host.run('check_ports', ...options);
+    const told = [...stderr.matchAll(/^problem {2}Port (\d+)/gm)].map(([, port]) => port);
+    assert.deepEqual(told, held, `${options.join(' ')} ${dropIn}`);
+  }
+});
+
+test('a socket that is active has its port, unless this run moves it', async (t) => {
+  const held = 'LISTEN 0 511 *:8080 *:* users:(("java",pid=812,fd=6))\n';
+  for (const [options, count] of [
+    [[], 0],
+    [['--http', '8080'], 1],
+  ] as const) {
+    const host = hostWith(t);
+    host.program('ss', { '-Hltnp sport = :8080': held });
+    host.program('systemctl', { '*': '' });
+    const { stderr } = await host.run('check_ports', ...options);
+    assert.equal([...stderr.matchAll(/^problem/gm)].length, count);
+  }
+});
+
 const ufw = (...rules: string[]): string =>
   ['Status: active', 'Default: deny (incoming), allow (outgoing)', '', 'To      Action      From', ...rules, ''].join(
     '\n',
@@ -71,6 +127,7 @@ test('firewalld is warned of likewise', async (t) => {
     '--quiet --query-service=https': { code: 1 },
     '--quiet --query-port=443/tcp': { code: 1 },
     '--quiet --query-port=7700/tcp': { code: 1 },
+    '--get-zone-of-interface=ob+': { code: 2, stderr: 'no zone\n' },
   });
   const { stderr } = await host.run('check_firewalls', '--hub-here', '--listen', '0.0.0.0:7700');
   assert.match(stderr, /^warning {2}The firewall firewalld does not let others in at port 443,7700\.$/m);
@@ -78,12 +135,17 @@ test('firewalld is warned of likewise', async (t) => {
     stderr,
     /^ +firewall-cmd --permanent --add-service=https --add-port=7700\/tcp && firewall-cmd --reload$/m,
   );
+  assert.match(
+    stderr,
+    /^warning {2}The firewall firewalld rejects what builds send: .*\n +firewall-cmd --zone=trusted --add-interface=ob\+ && /m,
+  );
   const byPort = hostWith(t);
   byPort.program('firewall-cmd', {
     '--state': 'running\n',
     '--quiet --query-service=http': '',
     '--quiet --query-service=https': { code: 1 },
     '--quiet --query-port=443/tcp': '',
+    '--get-zone-of-interface=ob+': 'trusted\n',
   });
   assert.equal((await byPort.run('check_firewalls')).stderr, '');
   const off = hostWith(t);
@@ -93,12 +155,13 @@ test('firewalld is warned of likewise', async (t) => {
 
 test("a hub's own port matters where others reach the hub by it", async (t) => {
   const cases: [string[], string][] = [
-    [[], '80 443\n'],
-    [['--hub-here'], '80 443\n'],
-    [['--hub-here', '--listen', '[::1]:7700'], '80 443\n'],
-    [['--hub-here', '--listen', '10.0.0.5:7701'], '80 443\n7701\n'],
-    [['--hub-here', '--listen', '[::]:7700'], '80 443\n7700\n'],
-    [['--hub-here', '--listen', '0.0.0.0:7700', '--domain', 'a.example.com', '--email', 'a@example.com'], '80 443\n'],
+    [[], '80\n443\n'],
+    [['--hub-here'], '80\n443\n'],
+    [['--hub-here', '--listen', '[::1]:7700'], '80\n443\n'],
+    [['--hub-here', '--listen', '10.0.0.5:7701'], '80\n443\n7701\n'],
+    [['--hub-here', '--listen', '[::]:7700'], '80\n443\n7700\n'],
+    [['--hub-here', '--listen', '0.0.0.0:7700', '--domain', 'a.example.com', '--email', 'a@example.com'], '80\n443\n'],
+    [['--http', '127.0.0.1:8080', '--https', '8443'], '80\n8443\n'],
   ];
   for (const [options, ports] of cases) assert.equal((await hostWith(t).run('open_ports', ...options)).stdout, ports);
 });

@@ -9,7 +9,7 @@ export type BaseImageKind = keyof BaseImages | `${keyof BaseImages}:${string}`;
 /** How long a registry may take to say its first word, ms. */
 const REGISTRY_ANSWER_MS = 8000;
 
-export interface BaseImagePlan {
+interface BaseImagePlan {
   readonly engine: EngineApi;
   readonly kinds: readonly BaseImageKind[];
   /** Runs `orkestr-agent`: its argv up to the sub-command, and its environment. */

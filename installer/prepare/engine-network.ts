@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { runProgram } from '../stack/run-program.ts';
 
-export interface NetworkPlan {
+interface NetworkPlan {
   /** Folder that keeps the note of how it was before. */
   readonly folder: string;
   /** Put before each program: enters the network namespace of the engine. */

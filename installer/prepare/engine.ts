@@ -32,7 +32,7 @@ export interface EnginePlan {
   readonly wrapper?: readonly [string, ...string[]];
 }
 
-export interface Engine {
+interface Engine {
   readonly version: string;
   /** How it came: found running, or started by us (now, or by an earlier run that was cut off). */
   readonly origin: 'found' | 'started' | 'adopted';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { runProgram } from '../stack/run-program.ts';
 
 /** Mount points at or below `folder`, the latest first: field 5 of /proc/self/mountinfo, proc(5). */
-export function mountsBelow(folder: string): string[] {
+function mountsBelow(folder: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => unescapeOctal(line.split(' ')[4] ?? ''))

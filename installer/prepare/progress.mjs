@@ -7,7 +7,7 @@
 /** A reason that a person can act on. Everything else that is thrown is a bug and keeps its stack. */
 export class PrepareError extends Error {
   /**
-   * @param {'ORK_MACHINE_UNFIT' | 'ORK_PREPARE_FAILED'} code of protocol/errors.ts
+   * @param {'ORK_MACHINE_UNFIT' | 'ORK_PREPARE_FAILED'} code of protocol/error-catalogue.ts
    * @param {string} message what happened, one sentence
    * @param {{ mend?: string, evidence?: readonly string[] }} [more] what to do; the lines that show it
    */

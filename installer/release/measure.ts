@@ -9,7 +9,7 @@ import type { Service } from '../stack/service.ts';
 import { ReleasedHost } from './released-host.ts';
 import type { ProgramName } from './released-host.ts';
 
-export interface Idle {
+interface Idle {
   /** Resident sets, bytes. */
   readonly agentBytes: number;
   readonly proxyBytes: number;

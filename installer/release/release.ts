@@ -18,7 +18,7 @@ import { nodePackage } from './node-binary.ts';
 import { readReleaseKey } from './signature.ts';
 import { layOut } from './tree.ts';
 
-export interface ReleasePlan {
+interface ReleasePlan {
   /** Folder of the repository. */
   readonly root: string;
   /** Emptied and filled. */

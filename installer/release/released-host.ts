@@ -6,12 +6,12 @@ import { mustRun } from '../stack/run-program.ts';
 import { Service } from '../stack/service.ts';
 
 export type ProgramName = 'orkestr' | 'orkestr-agent' | 'orkestr-hub' | 'orkestr-proxy';
-export type Argv = readonly [string, ...string[]];
+type Argv = readonly [string, ...string[]];
 
 const Setup = z.object({ token: z.string() });
 const Added = z.object({ joinToken: z.string() });
 
-export interface RunOptions {
+interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
 }

@@ -4,7 +4,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-export interface ReleaseKey {
+interface ReleaseKey {
   /** base64 of the DER SubjectPublicKeyInfo. */
   readonly publicKey: string;
   /** @returns 64 raw bytes */

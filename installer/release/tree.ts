@@ -46,7 +46,7 @@ const PROGRAMS: readonly Program[] = [
 ];
 
 /** What the tree is made from. */
-export interface TreeParts {
+interface TreeParts {
   readonly root: string;
   readonly target: ReleaseTarget;
   readonly origin: ReleaseOrigin;

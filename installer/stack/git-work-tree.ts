@@ -7,7 +7,7 @@ import type { ProgramResult } from './run-program.ts';
 
 const AUTHOR = { name: 'orkestr', email: 'orkestr@localhost' };
 
-export interface Remote {
+interface Remote {
   readonly url: string;
   readonly token: string;
 }
@@ -54,10 +54,14 @@ export class GitWorkTree {
     }
   }
 
-  /** Commits all there is. @returns the commit id */
-  async commit(message: string): Promise<string> {
+  /** Commits all there is, as of `at` or of now. @returns the commit id */
+  async commit(message: string, at = new Date()): Promise<string> {
     await this.#git('add', '--all', '--', '.');
-    await this.#git('commit', '--quiet', '--allow-empty', '-m', message);
+    const env = { ...this.environment(), GIT_COMMITTER_DATE: at.toISOString() };
+    await mustRun('git commit', ['git', 'commit', '--quiet', '--allow-empty', '-m', message], {
+      cwd: this.folder,
+      env,
+    });
     return this.head();
   }
 

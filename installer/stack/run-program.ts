@@ -11,7 +11,7 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   /** What it reads on stdin: the way for secrets, which have no place in argv. Absent: nothing. */

@@ -20,7 +20,7 @@ export interface ServiceCommand {
   readonly logFile: string;
 }
 
-export interface Exit {
+interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

@@ -14,7 +14,7 @@ const REQUESTS_IN_ALL = 2400;
 /** How long an app of an earlier run may take to serve again, ms. */
 const RESUME_MS = 60_000;
 
-export interface Demonstration {
+interface Demonstration {
   readonly sample: Sample;
   readonly watch: Watch;
   readonly installation: Installation;

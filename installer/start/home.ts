@@ -13,7 +13,7 @@ const Memory = z.object({
   /** `begun` before the hub is asked for its first admin, `done` once the token is kept. */
   setup: z.enum(['begun', 'done']).optional(),
 });
-export type Memory = z.infer<typeof Memory>;
+type Memory = z.infer<typeof Memory>;
 
 export const Credentials = z.object({ email: z.string(), token: z.string() });
 export type Credentials = z.infer<typeof Credentials>;

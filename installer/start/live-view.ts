@@ -4,7 +4,7 @@
  */
 import { styleText } from 'node:util';
 
-export interface Screen {
+interface Screen {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
   write(text: string): unknown;

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-export type Mode = 'stay' | 'once' | 'reset' | 'help';
+type Mode = 'stay' | 'once' | 'reset' | 'help';
 
 export const HELP = `orkestr on this machine: Docker Engine, hub, proxy, agent and a sample app, from nothing to a running URL.
 

@@ -1,5 +1,5 @@
 /** Files of settings and what systemd 252 makes of them; on a host with systemd a test asks it itself (test/e2e/installation.test.ts). */
-export interface Case {
+interface Case {
   readonly what: string;
   readonly text: string;
   readonly settings: Readonly<Record<string, string>>;

@@ -12,7 +12,7 @@ const OURS = /^ORKESTR_/;
 /** Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. */
 export const isInstalled = (execPath: string): boolean => execPath.startsWith(PROGRAMS);
 
-export interface SettingsPlace {
+interface SettingsPlace {
   readonly execPath?: string;
   readonly folder?: string;
 }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import notify from 'systemd-notify';
 import type { Logger } from './logger.ts';
 
-export interface Supervisor {
+interface Supervisor {
   ready(status: string): void;
   status(text: string): void;
   stopping(): void;

@@ -11,6 +11,7 @@ import { Uuid } from '../../protocol/ids.ts';
 import {
   CanaryRequest,
   DrainRequest,
+  EdgeRequest,
   FlipBackRequest,
   FlipRequest,
   HandOverRequest,
@@ -41,7 +42,7 @@ export interface Control {
 }
 
 /** `replace`: another proxy listens at that path and knows that it is to be replaced. */
-export type AdminSocket =
+type AdminSocket =
   | { readonly path: string; readonly how: 'new' | 'replace' }
   /** Inherited: nobody but systemd knows its path. */
   | { readonly fd: number };
@@ -169,6 +170,7 @@ const CALLS: Readonly<Record<string, Handler>> = {
   'DELETE /v1/upstreams/:id': ({ control, id }) => control.table.remove(id),
   'POST /v1/flip': async ({ control, body }) => control.table.flip(await body(FlipRequest)),
   'POST /v1/flip-back': async ({ control, body }) => control.table.flipBack(await body(FlipBackRequest)),
+  'POST /v1/edge': async ({ control, body }) => control.table.edge(await body(EdgeRequest)),
   'POST /v1/canary': async ({ control, body }) => control.table.canary(await body(CanaryRequest)),
   'POST /v1/drain': async ({ control, body, given }) => control.drain(await body(DrainRequest), given),
   'POST /v1/watch': async ({ control, body, given }) => control.table.watch(await body(WatchRequest), given),

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
-import { judgeFlip, judgeFlipBack } from './flip.ts';
+import { judgeFlip, judgeFlipBack, withEdge } from './flip.ts';
 
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`;
 
@@ -25,7 +25,7 @@ test('however flips are repeated and shuffled, the generation only grows and eve
         const next = entry(...fields);
         const before = current;
         try {
-          if (judgeFlip(current, { entry: next, expectedGeneration }) === 'apply') current = next;
+          if (judgeFlip(current, { entry: next, expectedGeneration }) !== 'replay') current = next;
         } catch (error) {
           assert.equal((error as { code: string }).code, 'ORK_GENERATION_STALE');
         }
@@ -38,7 +38,7 @@ test('however flips are repeated and shuffled, the generation only grows and eve
   );
 });
 
-test('the very same entry is a replay, in whatever order its routes and copies come; other routes are stale', () => {
+test('the very same entry is a replay, in whatever order its routes and copies come; its own new routes and settings are no flip', () => {
   const current = entry(3, 1, 80, ['a.test', 'b.test']);
   const copies = [80, 81].map((port) => ({ id: uuid(1), address: '127.0.0.1', port }));
   assert.equal(judgeFlip(current, { entry: entry(3, 1, 80, ['b.test', 'a.test']), expectedGeneration: 2 }), 'replay');
@@ -47,14 +47,13 @@ test('the very same entry is a replay, in whatever order its routes and copies c
   assert.equal(judgeFlip(current, { entry: doubled, expectedGeneration: 2 }), 'apply');
   const turned = { ...doubled, targets: copies.toReversed() };
   assert.equal(judgeFlip(doubled, { entry: turned, expectedGeneration: 2 }), 'replay');
-  const stale: UpstreamEntry[] = [
+  const newer: UpstreamEntry[] = [
     entry(3, 1, 80, ['c.test']),
-    entry(3, 2, 80, ['a.test', 'b.test']),
     { ...current, edge: EdgeSettings.parse({ maintenance: true }) },
   ];
-  for (const other of stale) {
-    assert.throws(() => judgeFlip(current, { entry: other, expectedGeneration: 2 }), { code: 'ORK_GENERATION_STALE' });
-  }
+  for (const other of newer) assert.equal(judgeFlip(current, { entry: other, expectedGeneration: 2 }), 'amend');
+  const other = entry(3, 2, 80, ['a.test', 'b.test']);
+  assert.throws(() => judgeFlip(current, { entry: other, expectedGeneration: 2 }), { code: 'ORK_GENERATION_STALE' });
 });
 
 test('the first flip expects generation 0', () => {
@@ -72,4 +71,16 @@ test('the way back leads to what the last flip replaced, under the generation of
   ]) {
     assert.throws(() => judgeFlipBack(kept, { targetId: uuid(1) }), { code: 'ORK_CONFLICT' });
   }
+});
+
+test('new settings change all but what the app speaks, and settings that are there already change nothing', () => {
+  const speaksH2c = { ...entry(3, 1), edge: EdgeSettings.parse({ appProtocol: 'h2c' }) };
+  const wanted = { routes: [{ host: 'b.test', pathPrefix: '/' }], edge: EdgeSettings.parse({ maintenance: true }) };
+  const set = withEdge(speaksH2c, wanted);
+  assert.deepEqual(set, {
+    ...speaksH2c,
+    routes: wanted.routes,
+    edge: EdgeSettings.parse({ appProtocol: 'h2c', maintenance: true }),
+  });
+  assert.equal(withEdge(set, wanted), set);
 });

@@ -1,9 +1,10 @@
 /** What a flip request means for the entry that stands. Pure. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { FlipBackRequest, FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { isSameEdge, keepingProtocol } from '../../protocol/edge-order.ts';
+import type { EdgeRequest, FlipBackRequest, FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 
-/** Nothing new, or to be put in place. */
-export type FlipKind = 'replay' | 'apply';
+/** Nothing new; other settings for what this very flip has put in place; or to be put in place. */
+type FlipKind = 'replay' | 'amend' | 'apply';
 
 /**
  * Compare-and-set, without an effect.
@@ -12,9 +13,11 @@ export type FlipKind = 'replay' | 'apply';
  */
 export function judgeFlip(current: UpstreamEntry | null, { entry, expectedGeneration }: FlipRequest): FlipKind {
   const generation = current?.generation ?? 0;
-  // A sender that lost the answer sends the same flip again, with the generation that it expected then.
-  if (current !== null && generation === entry.generation && releaseKey(current) === releaseKey(entry)) {
-    return addressKey(current) === addressKey(entry) ? 'replay' : 'apply';
+  // A sender that lost the answer sends the same flip again, with the generation that it expected then; by now its
+  // container may have another address, and its environment other settings.
+  if (current !== null && generation === entry.generation && current.targets[0]?.id === entry.targets[0]?.id) {
+    if (addressKey(current) !== addressKey(entry)) return 'apply';
+    return isSameEdge(current, entry) ? 'replay' : 'amend';
   }
   if (expectedGeneration === generation && entry.generation > generation) return 'apply';
   throw staleGeneration(generation, expectedGeneration, entry.generation);
@@ -49,10 +52,10 @@ export function staleGeneration(current: number, expected: number, next: number 
   });
 }
 
-/** Everything but the addresses of the targets. */
-function releaseKey({ targets, routes, edge }: UpstreamEntry): string {
-  const places = routes.map(({ host, pathPrefix, stripPrefix = false }) => `${host}${pathPrefix} ${stripPrefix}`);
-  return JSON.stringify([targets[0]?.id, places.toSorted(), edge]);
+/** The entry with new routes and settings; itself when it has them already. What the app speaks is its own. */
+export function withEdge(entry: UpstreamEntry, { routes, edge }: Pick<EdgeRequest, 'routes' | 'edge'>): UpstreamEntry {
+  if (isSameEdge(entry, { routes, edge })) return entry;
+  return { ...entry, routes, edge: keepingProtocol({ edge }, entry) };
 }
 
 function addressKey({ targets }: UpstreamEntry): string {

@@ -12,7 +12,7 @@ import { type Copy, readCopy, writeCopy } from './table-copy.ts';
 
 const NAMES = ['table.a.json', 'table.b.json'] as const;
 
-export type Restored =
+type Restored =
   | { readonly from: 'file' | 'other copy' | 'nothing'; readonly table: Table }
   | { readonly from: 'unreadable'; readonly evidence: readonly string[] };
 

@@ -9,6 +9,8 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type {
   CanaryRequest,
+  EdgeAnswer,
+  EdgeRequest,
   FlipAnswer,
   FlipBackRequest,
   FlipReceipt,
@@ -22,7 +24,7 @@ import type {
 import type { Clock } from '../clock.ts';
 import type { Planes } from '../planes/planes.ts';
 import { buildRouter } from '../routing/router.ts';
-import { judgeFlip, judgeFlipBack, staleGeneration } from './flip.ts';
+import { judgeFlip, judgeFlipBack, staleGeneration, withEdge } from './flip.ts';
 import { makeReceipt } from './receipt.ts';
 import type { TableFile } from './table-file.ts';
 import { viewUpstream } from './view.ts';
@@ -121,7 +123,11 @@ export class Table {
     return this.#exclusively(async () => {
       const { entry } = request;
       const kept = this.#kept.get(entry.id);
-      if (judgeFlip(kept?.entry ?? null, request) === 'replay' && kept) return { ...kept.lastFlip, changed: false };
+      const kind = judgeFlip(kept?.entry ?? null, request);
+      if (kind !== 'apply' && kept) {
+        if (kind === 'amend') await this.#amend(kept, withEdge(kept.entry, entry));
+        return { ...kept.lastFlip, changed: false };
+      }
       await this.#save(entry);
       return this.#put(entry, kept ?? null);
     });
@@ -157,6 +163,17 @@ export class Table {
       await this.#planes.amend(entry);
       this.#kept.set(upstreamId, { ...kept, entry });
       return { ...kept.lastFlip, flippedAt: this.#clock.now().toISOString(), changed: true, previous: null };
+    });
+  }
+
+  /** @throws OrkestrError ORK_GENERATION_STALE, ORK_NOT_FOUND, ORK_ROUTE_TAKEN */
+  edge(request: EdgeRequest): Promise<EdgeAnswer> {
+    return this.#exclusively(async () => {
+      const kept = this.#expected(request.upstreamId, request.expectedGeneration);
+      const entry = withEdge(kept.entry, request);
+      if (entry === kept.entry) return { changed: false };
+      await this.#amend(kept, entry);
+      return { changed: true };
     });
   }
 
@@ -230,6 +247,14 @@ export class Table {
   async #inherit(kept: Kept): Promise<void> {
     await this.#planes.put(kept.entry);
     this.#kept.set(kept.entry.id, kept);
+  }
+
+  /** Other routes and settings, also for what a flip back leads to. */
+  async #amend(kept: Kept, entry: UpstreamEntry): Promise<void> {
+    await this.#save(entry);
+    await this.#planes.amend(entry);
+    this.#kept.set(entry.id, { ...kept, entry, before: kept.before && withEdge(kept.before, entry) });
+    this.#listener(this.entries);
   }
 
   async #put(entry: UpstreamEntry, kept: Kept | null): Promise<FlipAnswer> {

@@ -1,5 +1,6 @@
 /** The proxy's own answers as bytes. */
 import { STATUS_CODES } from 'node:http';
+import { fieldLines } from '../field-lines.ts';
 import type { Answer } from '../policy/policy.ts';
 
 /** @param isHead the body is left out, and its length said */
@@ -10,7 +11,14 @@ export function answerBytes({ status, headers, body }: Answer, close: boolean, i
     String(Buffer.byteLength(body)),
     ...(close ? ['Connection', 'close'] : []),
   ];
-  const lines = fields.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines}\r\n`;
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(fields)}\r\n`;
   return Buffer.from(isHead ? head : head + body);
+}
+
+/** A 103 with the links of an app's own; null when it has none. @param fields names and values in turn */
+export function earlyHintsBytes(fields: readonly string[]): Buffer | null {
+  const links = fields.flatMap((text, index) =>
+    index % 2 === 0 && text.toLowerCase() === 'link' ? ['Link', fields[index + 1] ?? ''] : [],
+  );
+  return links.length > 0 ? Buffer.from(`HTTP/1.1 103 Early Hints\r\n${fieldLines(links)}\r\n`, 'latin1') : null;
 }

@@ -1,7 +1,8 @@
 /**
- * The chunked coding (RFC 9112 section 7.1), read from bytes however they are split. Where the body ends must never be a
- * matter of opinion.
+ * The chunked coding (RFC 9112 section 7.1), written, and read from bytes however they are split. Where the body ends must
+ * never be a matter of opinion.
  */
+import { fieldLines } from '../field-lines.ts';
 import { CR, HEX, LF, SEMICOLON } from './bytes.ts';
 import { ChunkExtension } from './chunk-extension.ts';
 
@@ -9,6 +10,19 @@ import { ChunkExtension } from './chunk-extension.ts';
 const MAX_DIGITS = 8;
 
 type State = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'end' | 'bad';
+
+const CRLF = Buffer.from('\r\n', 'latin1');
+const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
+
+/** One chunk. */
+export function chunk(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'), bytes, CRLF]);
+}
+
+/** What stands behind the last one. @param trailers names and values in turn */
+export function lastChunk(trailers: readonly string[]): Buffer {
+  return trailers.length === 0 ? LAST_CHUNK : Buffer.from(`0\r\n${fieldLines(trailers)}\r\n`, 'latin1');
+}
 
 export class ChunkScanner {
   /** `end`: after the line of the last chunk, where the trailers begin. `bad`: this is no chunked body. */

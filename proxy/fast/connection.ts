@@ -8,7 +8,7 @@ import { Gathered } from '../gathered.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { CR, LF } from './bytes.ts';
-import { ChunkScanner } from './chunked.ts';
+import { chunk, ChunkScanner, lastChunk } from './chunked.ts';
 import { MORE } from './fields.ts';
 import { HEADROOM, Reads } from './read-buffers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
@@ -21,7 +21,6 @@ const MAX_HEAD_BYTES = 16_384;
 /** Interim answers to one request. */
 const MAX_INTERIM = 20;
 const EMPTY = Buffer.alloc(0);
-const CRLF = Buffer.from('\r\n', 'latin1');
 
 /** `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. */
 type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
@@ -108,7 +107,7 @@ export class TargetConnection implements Call {
     if (this.#sink === null || this.#requestDone) return;
     this.#requestDone = true;
     if (this.#state === 'head') this.#awaitHead();
-    if (this.#request?.framing === 'chunked') this.#send(Buffer.from(`0\r\n${lines(trailers)}\r\n`, 'latin1'));
+    if (this.#request?.framing === 'chunked') this.#send(lastChunk(trailers));
   }
 
   unsent(): Buffer | null {
@@ -428,14 +427,4 @@ export class TargetConnection implements Call {
     this.destroy();
     sink?.failed(reason, cause);
   }
-}
-
-/** Header lines of names and values in turn. */
-function lines(fields: readonly string[]): string {
-  return fields.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
-}
-
-/** One chunk of the chunked coding. */
-function chunk(bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'), bytes, CRLF]);
 }

@@ -3,6 +3,7 @@
  * its connection, one after the other: nothing is made per request that does not have to be.
  */
 import { performance } from 'node:perf_hooks';
+import { fieldLines } from '../field-lines.ts';
 import { givenRequestId } from '../general/headers.ts';
 import type { Ended, Outcome } from '../observe/observer.ts';
 import {
@@ -22,8 +23,9 @@ import { normalizeHost } from '../routing/host.ts';
 import type { HostRoutes, Router } from '../routing/router.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { answerBytes } from './answer.ts';
+import { answerBytes, earlyHintsBytes } from './answer.ts';
 import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from './call.ts';
+import { lastChunk } from './chunked.ts';
 import type { ClientConnection, Shared } from './client.ts';
 import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
@@ -33,7 +35,6 @@ import { compactResponseHead, CONNECTION_CLOSE, endHead, SWITCHED, writeRequestH
 import type { Tunnel, Wire } from './tunnel.ts';
 
 const EMPTY = Buffer.alloc(0);
-const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
 const CHALLENGE = '/.well-known/acme-challenge/';
 /** Given by {@link FastExchange.begin} when the request is for the general engine. */
 export const HAND_OVER = -1;
@@ -130,14 +131,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   header(name: string): string | undefined {
-    const { fields } = this.#shared.head;
-    const values: string[] = [];
-    for (let index = 0; index < fields.count; index += 1) {
-      const field = this.#bytes.toString('latin1', fields.line(index), fields.nameEnd(index));
-      if (field.toLowerCase() !== name) continue;
-      values.push(this.#bytes.toString('latin1', fields.valueStart(index), fields.valueEnd(index)));
-    }
-    return values.length > 0 ? values.join(', ') : undefined;
+    return this.#shared.head.fields.named(this.#bytes, name);
   }
 
   /**
@@ -214,10 +208,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   information(head: ResponseHead): void {
-    const links = head.rawFields().flatMap((text, index, all) => {
-      return index % 2 === 0 && text.toLowerCase() === 'link' ? [`Link: ${all[index + 1]}\r\n`] : [];
-    });
-    if (links.length > 0) this.#say(Buffer.from(`HTTP/1.1 103 Early Hints\r\n${links.join('')}\r\n`, 'latin1'));
+    const hints = earlyHintsBytes(head.rawFields());
+    if (hints !== null) this.#say(hints);
   }
 
   head(head: ResponseHead): void {
@@ -253,7 +245,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   end(trailers: readonly string[] | null): void {
     let isFlushed = this.#write();
-    if (trailers !== null && this.#framing === 'chunked') isFlushed = this.#say(trailerBytes(trailers));
+    if (trailers !== null && this.#framing === 'chunked')
+      isFlushed = this.#say(Buffer.from(`${fieldLines(trailers)}\r\n`, 'latin1'));
     if (isFlushed) this.#ended('served');
     else this.#phase = 'ending';
   }
@@ -419,7 +412,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     if (this.#phase !== 'answering' || this.#call === null) return;
     if (this.#framing === 'chunked') {
       if (!this.#call.isBetweenChunks) return;
-      this.#say(LAST_CHUNK);
+      this.#say(lastChunk([]));
     } else if (this.#framing !== 'close') {
       this.cut();
       return;
@@ -463,9 +456,4 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#bytes = EMPTY;
     this.#client.next(this.#close);
   }
-}
-
-function trailerBytes(trailers: readonly string[]): Buffer {
-  const lines = trailers.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`));
-  return Buffer.from(`${lines.join('')}\r\n`, 'latin1');
 }

@@ -5,7 +5,7 @@
 import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE } from './bytes.ts';
 
 /** Fields of one head. More are not taken here. */
-export const MAX_FIELDS = 100;
+const MAX_FIELDS = 100;
 /** What a reader gives in place of an offset: the bytes are not of the grammar, or they end too early. */
 export const BAD = -1;
 export const MORE = -2;
@@ -80,6 +80,17 @@ export class Fields {
 
   valueEnd(index: number): number {
     return this.#at[index * SLOTS + 3] as number;
+  }
+
+  /** All values of a field as one, or undefined. @param name lower-case */
+  named(bytes: Buffer, name: string): string | undefined {
+    const values: string[] = [];
+    for (let index = 0; index < this.count; index += 1) {
+      const field = bytes.toString('latin1', this.line(index), this.nameEnd(index));
+      if (field.toLowerCase() !== name) continue;
+      values.push(bytes.toString('latin1', this.valueStart(index), this.valueEnd(index)));
+    }
+    return values.length > 0 ? values.join(', ') : undefined;
   }
 }
 

@@ -7,7 +7,7 @@ import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET,
 import { BAD, Cuts, Fields, MORE } from './fields.ts';
 
 /** `more`: not complete yet. `general`: not for the fast engine. */
-export type HeadVerdict = 'more' | 'fast' | 'general';
+type HeadVerdict = 'more' | 'fast' | 'general';
 
 export type BodyFraming = 'none' | 'length' | 'chunked';
 

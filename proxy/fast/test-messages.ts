@@ -191,7 +191,7 @@ const plainResponse = fc
 const switchText = fc
   .tuple(upgrade, sections(RESPONSE_FIELDS))
   .map(([fields, rest]) => `HTTP/1.1 101 Switching Protocols\r\n${fields}${rest}`);
-export const responseText = fc.oneof(often(8, plainResponse), often(1, switchText));
+const responseText = fc.oneof(often(8, plainResponse), often(1, switchText));
 
 const interimText = fc
   .tuple(oneOf('100 Continue', '103 Early Hints'), fc.array(fc.oneof(ANY_FIELD, COMMON_FIELDS), { maxLength: 2 }))

@@ -11,7 +11,7 @@ const EMPTY = Buffer.alloc(0);
 const FRAMING = /^(?:content-length|transfer-encoding)$/i;
 
 /** `bad`: no trailers, or too many. */
-export type TrailerState = 'more' | 'done' | 'bad';
+type TrailerState = 'more' | 'done' | 'bad';
 
 export class Trailers {
   #kept = EMPTY;

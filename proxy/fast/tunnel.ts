@@ -13,7 +13,7 @@ export interface Wire {
   readonly outlet: Outlet;
 }
 
-export interface TunnelTimes {
+interface TunnelTimes {
   /** Coarse monotonic time, ms. */
   readonly clock: { readonly now: number };
   /** Silence in both directions that ends it, ms. */

@@ -15,7 +15,7 @@ export interface Attempt {
   failed(error: Error): void;
 }
 
-export interface Destination {
+interface Destination {
   readonly address: string;
   readonly port: number;
   readonly agent: Agent;

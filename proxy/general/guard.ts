@@ -29,7 +29,7 @@ import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import type { Clock } from '../clock.ts';
 
 /** What all exchanges share. */
-export interface Tools {
+interface Tools {
   readonly engine: Engine;
   readonly pools: Pools;
   readonly h2c: H2cAgents;

@@ -77,7 +77,7 @@ export function isClients(lowerName: string): boolean {
   );
 }
 
-export interface Origin {
+interface Origin {
   /** The client's address, without `::ffff:`. */
   readonly address: string;
   readonly protocol: 'http' | 'https';
@@ -87,7 +87,7 @@ export interface Origin {
 }
 
 /** What a route and the kind of a request change in its fields. */
-export interface Passage {
+interface Passage {
   /** A WebSocket handshake. */
   readonly upgrade: boolean;
   /** Lower-case names of fields that are for us alone. */

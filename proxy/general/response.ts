@@ -1,6 +1,7 @@
 /** The way back: the target's response to the client, framed as the client's connection needs it. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
+import { fieldLines } from '../field-lines.ts';
 import { decideCompression } from '../policy/compression.ts';
 import type { Coding, Compressors } from '../policy/compression.ts';
 import { resetConnection } from '../listen/reset.ts';
@@ -8,7 +9,7 @@ import type { Exchange } from './exchange.ts';
 import { isBodyless, passedTrailers, responseHeaders, TRAILER, without } from './headers.ts';
 
 /** How a response ended on the target's side. */
-export interface ResponseEnd {
+interface ResponseEnd {
   /** All of it came. The client has it when its own `finish` follows. */
   whole(): void;
   /** It cannot be passed on, or broke off. */
@@ -124,6 +125,5 @@ export function passEarlyHints(res: ServerResponse, { rawHeaders }: { readonly r
 export function switchProtocols(response: IncomingMessage): string {
   const headers = responseHeaders(response.rawHeaders, 101);
   const fields = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers];
-  const lines = fields.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${fields[index + 1] ?? ''}\r\n`] : []));
-  return `HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`;
+  return `HTTP/1.1 101 Switching Protocols\r\n${fieldLines(fields)}\r\n`;
 }

@@ -25,7 +25,7 @@ export interface Limited {
   abort(): void;
 }
 
-export interface RouteTimes {
+interface RouteTimes {
   /** From the last byte of the request to the head of the answer, ms. */
   readonly responseHeadMs: number;
   /** Silence in an answer, ms. */

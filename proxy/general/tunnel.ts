@@ -49,7 +49,7 @@ export interface Tunnel {
   dismiss(): void;
 }
 
-export interface TunnelTimes {
+interface TunnelTimes {
   /** Silence in both directions that ends it, ms. */
   readonly idleMs: number;
   /** From our FIN to the hard end, ms. */

@@ -1,5 +1,5 @@
 /** A credit that comes back with time. */
-export interface BudgetLimits {
+interface BudgetLimits {
   /** At the beginning, and at most by time alone. */
   readonly burst: number;
   readonly perSecond: number;

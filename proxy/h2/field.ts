@@ -12,16 +12,7 @@ export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';
  * with all that is no field by its grammar (RFC 9113 section 8.2.1): an app would miss what was passed over. `padded`: it has
  * white space around its value, which makes it malformed too, but is a mistake that its client is told of.
  */
-export type Kind =
-  | 'cookie'
-  | 'host'
-  | 'content-length'
-  | 'content-type'
-  | 'te'
-  | 'expect'
-  | 'plain'
-  | 'padded'
-  | 'malformed';
+type Kind = 'cookie' | 'host' | 'content-length' | 'content-type' | 'te' | 'expect' | 'plain' | 'padded' | 'malformed';
 
 const PSEUDO: ReadonlyMap<string, Pseudo> = new Map([
   [':method', 'method'],

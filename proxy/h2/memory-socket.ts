@@ -5,7 +5,7 @@
 import { Duplex } from 'node:stream';
 
 /** What a side tells about its other end, as `net.Socket` does. */
-export interface Remote {
+interface Remote {
   readonly address: string;
   readonly secure: boolean;
 }

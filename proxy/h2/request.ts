@@ -7,7 +7,7 @@ import { isGrpc } from './grpc.ts';
 import type { Origin } from './origin.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 
-export interface RequestLimits {
+interface RequestLimits {
   readonly headBytes: number;
   readonly headerFields: number;
 }

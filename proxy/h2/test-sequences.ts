@@ -110,7 +110,7 @@ const change = fc.record({
   inserted: fc.uint8Array({ maxLength: 12 }),
 });
 
-export interface Sequence {
+interface Sequence {
   readonly bytes: Buffer;
   /** Offsets at which they are sent in parts. */
   readonly parts: readonly number[];

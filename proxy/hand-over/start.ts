@@ -17,7 +17,7 @@ import type { Inheritance, ToSuccessor } from './messages.ts';
 const START_MS = 20_000;
 
 /** What is started. */
-export interface Program {
+interface Program {
   readonly execPath: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -23,7 +23,7 @@ import { readProxied } from './proxied.ts';
 
 export type ListenerKind = 'http' | 'https';
 
-export type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
+type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
 /** How often it is looked whether the newest connections have asked yet, ms. */
 const NEWCOMER_LOOK_MS = 5;

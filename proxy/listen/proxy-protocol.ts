@@ -7,12 +7,12 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { canonicalAddress } from '../../protocol/client-network.ts';
 
 /** The client that the sender speaks for. */
-export interface ProxiedSource {
+interface ProxiedSource {
   readonly address: string;
   readonly port: number;
 }
 
-export type ProxyHeader =
+type ProxyHeader =
   | { readonly state: 'more' }
   /** Not the PROXY protocol, or not as its specification has it: the connection is closed. */
   | { readonly state: 'bad' }

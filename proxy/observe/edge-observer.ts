@@ -12,7 +12,7 @@ import { watchProcess } from './process-metrics.ts';
 import { counter, renderMetrics } from './snapshot.ts';
 import type { MetricsSnapshot } from './snapshot.ts';
 
-export interface ObserverOptions {
+interface ObserverOptions {
   readonly accessLog: AccessLogMode;
   /** Where its lines go; 1 is stdout. It is not closed. */
   readonly accessLogFd: number;

@@ -8,7 +8,7 @@ import type { Family, MetricsSnapshot, Sample, Values } from './snapshot.ts';
 export type Collect = () => readonly Family[];
 
 /** The label of requests that found no route. */
-export const UNROUTED = 'unrouted';
+const UNROUTED = 'unrouted';
 /** Upstreams that have left the table and are still shown, for the exchanges that end after that. */
 const MAX_LEAVING = 64;
 

@@ -1,7 +1,7 @@
 /** What crosses the pipe between the process that holds the table and one that serves. Checked at both ends. */
 import { z } from 'zod';
-import { ERRORS } from '../../protocol/errors.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import { ERRORS } from '../../protocol/error-catalogue.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import {
   DrainAnswer,
   DrainRequest,

@@ -13,7 +13,7 @@ const CODINGS: readonly Coding[] = ['br', 'zstd', 'gzip'];
 /** Shorter bodies gain nothing: they fit one packet anyway. */
 const MIN_BYTES = 1024;
 
-export interface Compressible {
+interface Compressible {
   readonly method: string;
   /** Of the request. */
   readonly acceptEncoding: string | undefined;
@@ -22,7 +22,7 @@ export interface Compressible {
   readonly headers: readonly string[];
 }
 
-export interface Compression {
+interface Compression {
   /** Null: the body goes on as it is. */
   readonly coding: Coding | null;
   /** In place of those of the response. */

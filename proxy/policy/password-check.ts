@@ -29,7 +29,7 @@ interface User {
   readonly key: Buffer;
 }
 
-export interface Users {
+interface Users {
   readonly all: readonly User[];
   /** Other users or other passwords, another digest: what was right before is asked again. */
   readonly digest: string;

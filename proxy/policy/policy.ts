@@ -3,7 +3,7 @@
  * compiled once per route and flip (compile.ts) and asked once per request, by every engine, so its common answer,
  * null, must cost next to nothing.
  */
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 
 /** A request as a policy sees it. The engines give views on what they have read; nothing is copied before it is asked for. */
 export interface Asked {

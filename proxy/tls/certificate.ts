@@ -5,7 +5,7 @@ import { RouteHost } from '../../protocol/ids.ts';
 import { makeContext } from './context.ts';
 
 /** Where a certificate comes from. A file that an operator put there wins over one that was asked for. */
-export type CertificateSource = 'acme' | 'file';
+type CertificateSource = 'acme' | 'file';
 
 export interface Certificate {
   readonly source: CertificateSource;

@@ -13,7 +13,7 @@ import { MODERN } from './context.ts';
 import type { StaticTerminator } from './static-terminator.ts';
 
 /** ALPN name of a challenge's handshake. Such a connection carries nothing and is closed after it. */
-export const ACME_TLS_PROTOCOL = 'acme-tls/1';
+const ACME_TLS_PROTOCOL = 'acme-tls/1';
 
 /** The only protocol of the list, as RFC 8737 section 3 wants it: length of the list, length of the name, the name. */
 const ONLY_PROTOCOL = Buffer.from(`\0\x0b\x0a${ACME_TLS_PROTOCOL}`, 'latin1');

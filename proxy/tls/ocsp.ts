@@ -50,7 +50,7 @@ function certificateId(certificate: X509Certificate, issuer: X509Certificate): S
 }
 
 /** A response that says that a certificate is good. Ms since 1970. */
-export interface GoodResponse {
+interface GoodResponse {
   readonly thisUpdate: number;
   readonly nextUpdate: number;
 }

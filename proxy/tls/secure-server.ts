@@ -7,7 +7,7 @@ import type { StaticTerminator } from './static-terminator.ts';
 import type { Terminator } from './terminator.ts';
 
 /** What an app's visitors may speak. */
-export type Protocol = 'h2' | 'http/1.1';
+type Protocol = 'h2' | 'http/1.1';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 

@@ -18,7 +18,7 @@ import type { AskResponder } from './stapler.ts';
 import { StaticTerminator } from './static-terminator.ts';
 import { viewCertificates } from './view.ts';
 
-export interface TlsSettings {
+interface TlsSettings {
   /** Folder of NAME.crt and NAME.key files. */
   readonly certificatesFolder?: string | null;
   /** Folder for what is made here: `acme/` in it. */
@@ -26,7 +26,7 @@ export interface TlsSettings {
   readonly acme: AcmeSettings | null;
 }
 
-export interface TlsDependencies {
+interface TlsDependencies {
   readonly log: Logger;
   readonly clock: Clock;
   /** Called with each change. A CA is asked to look at a challenge when the promise has resolved. */

@@ -6,7 +6,7 @@ import { isValidAt, names } from './certificate.ts';
 import type { CertificateFolder } from './certificate-folder.ts';
 import type { Stapler } from './stapler.ts';
 
-export interface Viewed {
+interface Viewed {
   /** The hosts that visitors use. */
   readonly hosts: readonly string[];
   /** Best first for each host. */

@@ -24,7 +24,7 @@ const GONE_KEPT = 4;
 const GONE_TARGETS_KEPT = 64;
 
 /** Why a claim came to nothing. `busy`: as many as the edge settings allow are in flight. `none`: no target. */
-export type Refusal = 'held' | 'busy' | 'none';
+type Refusal = 'held' | 'busy' | 'none';
 
 interface Side {
   readonly targets: readonly Target[];
@@ -139,7 +139,7 @@ export class Upstream {
     return previous;
   }
 
-  /** The same active targets, with another canary or none. */
+  /** The same active targets, with another canary or none, and other settings. */
   amend(entry: UpstreamEntry): void {
     this.#setTargets(entry);
   }

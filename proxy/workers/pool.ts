@@ -29,7 +29,7 @@ const PAUSE_MS = 1_000;
 /** stdin, stdout, stderr and the pipe come before the sockets. */
 const FIRST_FD = 4;
 
-export interface PoolSettings {
+interface PoolSettings {
   readonly serving: ServingSettings;
   readonly logLevel: string;
   readonly sockets: readonly ListenSocket[];

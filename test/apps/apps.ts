@@ -7,7 +7,7 @@ export interface App {
   readonly variables?: Readonly<Record<string, string>>;
   /** A path of the workdir that the image must not hold: a development dependency. */
   readonly absent?: string;
-  /** The file of its greeting. Pushed again with another greeting, it must be built without installing anything. */
+  /** The file of its greeting. Pushed again with another greeting, that must be built without installing anything. */
   readonly changed?: string;
 }
 
@@ -77,12 +77,13 @@ export const BUILT: Readonly<Record<string, App>> = {
   'flask-pipenv': { body: /hello from Flask/ },
   'go-http': { body: /go/i },
   'go-modules': { body: /hello from Go/, changed: 'main.go' },
-  'rust-plain': { body: /hello from Rust/ },
+  'rust-plain': { body: /hello from Rust/, changed: 'src/main.rs' },
   'php-plain': { body: /hello from PHP/ },
   'php-database': { body: /hello from PHP with databases/ },
   'ruby-plain': { body: /hello from Ruby/ },
   rack: { body: /hello from Rack/ },
   sinatra: { body: /hello from Sinatra/, changed: 'app.rb' },
+  jekyll: { body: /hello from Jekyll/ },
   rails: { body: /hello from Rails/, variables: { SECRET_KEY_BASE: 'only-for-the-test' } },
   'java-plain': { body: /hello from Java/ },
   'elixir-plain': { body: /hello from Elixir/ },
@@ -96,6 +97,8 @@ export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   'fastapi-uv': `uv ${NO_REGISTRY}`,
   'flask-pdm': 'a lockfile of pdm names files of the Python registry',
   'starlette-poetry': 'a lockfile of poetry names files of the Python registry',
+  gradio: `Gradio ${NO_REGISTRY}`,
+  dash: `Dash ${NO_REGISTRY}`,
   streamlit: `Streamlit ${NO_REGISTRY}`,
   'go-cgo': "Debian's package of go-sqlite3 has no SQLite in it",
   'rust-workspace': `Axum ${NO_REGISTRY}`,
@@ -117,5 +120,6 @@ export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   phoenix: `Phoenix ${NO_REGISTRY}`,
   fresh: `Fresh ${NO_REGISTRY}`,
   aspnet: 'the .NET SDK is not among the packages of Debian',
+  'blazor-wasm': 'the .NET SDK is not among the packages of Debian',
   'dotnet-plain': 'the .NET SDK is not among the packages of Debian',
 };

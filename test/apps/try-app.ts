@@ -32,9 +32,10 @@ interface Trial {
   readonly stack: Stack;
   readonly project: TestProject;
   readonly app: App;
+  readonly began: Date;
 }
 
-export interface TrialOptions {
+interface TrialOptions {
   /** Line of Node.js for apps of it; undefined: what each asks for. */
   readonly node: string | undefined;
   readonly keep: boolean;
@@ -50,7 +51,7 @@ export async function tryApp(stack: Stack, name: string, app: App, options: Tria
     settings: { build: BUILD, ...(isNode && { runtimeVersion: node }) },
     ...(app.variables !== undefined && { variables: app.variables }),
   });
-  const trial: Trial = { stack, project, app };
+  const trial: Trial = { stack, project, app, began: new Date() };
   try {
     const began = performance.now();
     const deployment = await deploy(trial);
@@ -89,13 +90,16 @@ async function wrongImage({ steps }: DeploymentDetail, { absent }: App): Promise
   return /No such file/.test(stderr) ? null : `docker exec: ${stderr}`;
 }
 
-/** A change of sources alone must be seen, and must not install again. */
+/**
+ * A change of sources alone must be seen, and must not install again. Its commit is older than the first build, as one is that
+ * was made meanwhile, or that is gone back to: what that build left must not be taken for it.
+ */
 async function wrongRebuild(trial: Trial, files: Readonly<Record<string, string>>): Promise<string | null> {
-  const { stack, project, app } = trial;
+  const { stack, project, app, began } = trial;
   const path = app.changed;
   if (path === undefined) return null;
   project.tree.write({ [path]: (files[path] ?? '').replace(/hello from/i, CHANGED) });
-  await project.tree.commit('Only sources');
+  await project.tree.commit('Only sources', began);
   const deployment = await deploy(trial);
   if (deployment.status !== 'live') return `after a change of ${path}: ${failureOf(deployment)}`;
   const log = await stack.client.open({
@@ -103,11 +107,16 @@ async function wrongRebuild(trial: Trial, files: Readonly<Record<string, string>
     path: `${apiPath('deployments', deployment.id)}/logs`,
     query: { step: 'build' },
   });
-  const install = planOf(deployment)?.installCommand ?? 'go mod download';
-  const lines = (await log.body.text()).split('\n').filter((line) => line.includes(install));
-  if (!lines.some((line) => /\bcached\b/i.test(line))) return `a change of ${path} alone ran \`${install}\` again`;
+  const said = (await log.body.text()).split('\n');
+  const install = installOf(planOf(deployment));
+  const isKept = said.some((line) => line.includes(install ?? '') && /\bcached\b/i.test(line));
+  if (install !== null && !isKept) return `a change of ${path} alone ran \`${install}\` again`;
   return wrongAnswer(trial, CHANGED);
 }
+
+/** What must not run again; null where the dependencies are in no layer. */
+const installOf = (plan: BuildPlan | undefined): string | null =>
+  plan?.installCommand ?? (plan?.detector === 'go' ? 'go mod download' : null);
 
 const planOf = ({ steps }: DeploymentDetail): BuildPlan | undefined =>
   BuildPlan.safeParse(steps.find(({ name }) => name === 'analyze')?.output).data;

@@ -28,7 +28,7 @@ export interface OpenOptions {
   readonly token?: string;
 }
 
-export interface OpenPage {
+interface OpenPage {
   readonly page: Page;
   readonly context: BrowserContext;
   /** What the browser complains about: policy, scripts. */

@@ -40,6 +40,7 @@ export async function seedHub(): Promise<SeededHub> {
     ORKESTR_HUB_STATE: join(folder, 'hub'),
     ORKESTR_HUB_LISTEN: '127.0.0.1:0',
     ORKESTR_HUB_RELEASES: putRelease(join(folder, 'releases')),
+    ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1',
   });
   const hub = await startHub(config, makeLogger('hub', 'silent'));
   const url = hub.deps.hubUrl();
@@ -231,7 +232,7 @@ export class JobPlayer {
 
 const now = (): string => new Date().toISOString();
 
-export const PLAN: StepOutputs['analyze'] = {
+const PLAN: StepOutputs['analyze'] = {
   detector: 'node',
   confidence: 'certain',
   portGuessed: true,

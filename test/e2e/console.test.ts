@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { makeRelease } from '../../hub/agents/test-hub.ts';
+import { makeRelease, until } from '../../hub/agents/test-hub.ts';
 import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
+import { startReceiver } from '../../hub/notify/test-receiver.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { logLines, overflow, PHONE, startConsole, startWire, step } from './console-browser.ts';
@@ -177,6 +178,31 @@ test('build secrets and registry logins are set and removed; only their names ar
   }
   // The one refusal was asked for.
   assert.equal(complaints.filter((text) => !text.includes('400')).length, 0, complaints.join('\n'));
+  await close();
+});
+
+test('a receiver of notifications is added, tried and removed, and its URL is never shown', async (t) => {
+  const receiver = await startReceiver(t);
+  await hub.createProject('told');
+  const { page, complaints, close } = await openConsole('/projects/told');
+  const part = page.getByRole('region', { name: 'Notifications' });
+  await part.getByText('Nobody is told.').waitFor();
+  await part.getByLabel('Kind').fill('Slack');
+  await part.getByLabel('URL or e-mail address').fill(receiver.url);
+  await part.getByRole('button', { name: 'Add' }).click();
+  await part.getByRole('row', { name: /slack.*nothing yet/ }).waitFor();
+  await part.getByRole('button', { name: 'Send a test to slack' }).click();
+  await until(() => receiver.got.length === 1);
+  receiver.answer = 404;
+  await part.getByRole('button', { name: 'Send a test to slack' }).click();
+  await page.getByRole('dialog').getByText('ORK_NOTIFY_ANSWER').waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+  assert.ok(!(await page.content()).includes('secret-path'));
+  await part.getByRole('button', { name: 'Remove slack' }).click();
+  await page.getByRole('button', { name: 'Remove it' }).first().click();
+  await part.getByText('Nobody is told.').waitFor();
+  // The one failure was asked for.
+  assert.equal(complaints.filter((text) => !text.includes('502')).length, 0, complaints.join('\n'));
   await close();
 });
 

@@ -164,6 +164,7 @@ describe('the pages of docs/', () => {
     await type(page.take('orkestr deploy --again'));
     await type(page.take('orkestr environment set --memory 512'));
     await type(page.take('orkestr deploy'));
+    await type(page.take('orkestr logs --app'));
     assert.match(await type(page.take('orkestr deployments list')), /live/);
     await type(page.take('orkestr rollback'));
     assert.match(await visit(), /one/);

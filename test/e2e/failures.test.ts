@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';

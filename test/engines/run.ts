@@ -15,13 +15,13 @@ import type { Suite } from './tree.ts';
 export const KINDS = ['debian', 'node'] as const;
 const NAMESPACES = ['--mount', '--net', '--pid', '--fork', '--kill-child'];
 
-export interface Choice {
+interface Choice {
   readonly suites: readonly Suite[];
   readonly stores: readonly Store[];
   readonly files: readonly string[];
 }
 
-export interface Outcome {
+interface Outcome {
   readonly suite: Suite;
   readonly store: Store;
   readonly version: string;

@@ -40,7 +40,7 @@ export const FuzzCase = z.discriminatedUnion('side', [RequestCase, ResponseCase,
 export type FuzzCase = z.infer<typeof FuzzCase>;
 
 const Recording = z.object({ what: z.string(), engine: z.enum(['fast', 'http-proxy']), cases: z.array(FuzzCase) });
-export type Recording = z.infer<typeof Recording>;
+type Recording = z.infer<typeof Recording>;
 
 /** Findings of one kind that are kept; more of the same tell nothing new. */
 const KEPT_PER_KIND = 5;

@@ -34,7 +34,7 @@ interface Head extends Omit<StrictRequest, 'body'> {
 }
 
 /** What an upstream does with requests; both may end the connection. */
-export interface Conduct {
+interface Conduct {
   /** The head is read, the body not yet. */
   head?(request: Omit<StrictRequest, 'body'>, socket: Socket): void;
   request(request: StrictRequest, socket: Socket): void;

@@ -19,7 +19,7 @@ import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
 export const DEBIAN = 'debian:trixie-slim';
 
-export interface TestBuild {
+interface TestBuild {
   readonly environmentId?: string;
   readonly projectId?: string;
   readonly secrets?: Readonly<Record<string, string>>;
@@ -51,7 +51,7 @@ export const planFor = (lines: readonly string[], parts: Partial<BuildPlan> = {}
   ...parts,
 });
 
-export interface Built {
+interface Built {
   readonly image: Image;
   /** The whole log. */
   readonly text: string;

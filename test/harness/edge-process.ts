@@ -11,7 +11,7 @@ import type { DrainRequest, FlipRequest, HandOverRequest } from '../../protocol/
 
 export type EngineName = 'fast' | 'http-proxy';
 
-export interface EdgeSettings {
+interface EdgeSettings {
   readonly name: string;
   /** Holds socket, state and log; the caller makes and removes it. */
   readonly folder: string;
@@ -23,7 +23,7 @@ export interface EdgeSettings {
 }
 
 /** Where clients find it. */
-export interface EdgeUrls {
+interface EdgeUrls {
   readonly http: string;
   /** Null: it serves no TLS. */
   readonly https: string | null;

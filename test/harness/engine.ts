@@ -10,7 +10,7 @@ import { agentArgv, agentEnv, ROOT, runFolderOf } from '../../installer/stack/st
 import { Home } from '../../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../../installer/start/installation.ts';
 
-export interface EngineNeeds {
+interface EngineNeeds {
   /** Base images that `work` starts from. They stay on the machine, as with `npm test`. */
   readonly kinds: readonly BaseImageKind[];
   readonly say: (text: string) => void;

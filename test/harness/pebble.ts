@@ -28,7 +28,7 @@ export interface Pebble {
   stop(): Promise<void>;
 }
 
-export interface PebbleOptions {
+interface PebbleOptions {
   /** Folder for its files; the caller removes it. */
   readonly folder: string;
   /** Where it looks for challenges, on loopback. */

@@ -13,7 +13,7 @@ export const LOGIN_PASSWORD = 'correct horse battery';
 const HTPASSWD = 'ada:$2y$05$jgkWPtlrZkSRhXnzLcvvXOIqHq/7TGxJ25gy5.B0Ji5zFKGpP5caK\n';
 const UP_TRIES = 400;
 
-export interface TestRegistryOptions {
+interface TestRegistryOptions {
   /** Where it keeps its images. */
   readonly folder: string;
   readonly port?: number;

@@ -39,12 +39,12 @@ export type ProcessName = 'hub' | 'proxy' | 'agent';
 const COMMANDS = { hub: hubCommand, proxy: proxyCommand, agent: agentCommand } as const;
 const ENDED: readonly DeploymentStatus[] = ['live', 'superseded', 'failed', 'cancelled', 'skipped'];
 
-export interface StackOptions {
+interface StackOptions {
   /** Environment variables of single processes, e.g. `{ agent: { ORKESTR_FAILPOINT: 'build:after' } }`. */
   readonly env?: Partial<Record<ProcessName, NodeJS.ProcessEnv>>;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;

@@ -1,8 +1,8 @@
 /** docs/errors.md as the catalogue has it. `node test/house/errors-table.ts` writes the file. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ERRORS } from '../../protocol/errors.ts';
-import type { Fault } from '../../protocol/errors.ts';
+import { ERRORS } from '../../protocol/error-catalogue.ts';
+import type { Fault } from '../../protocol/error-catalogue.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 
 export const ERRORS_FILE = 'docs/errors.md';
@@ -21,7 +21,7 @@ Every error of orkestr has a code: in API answers (problem+json), in the CLI, in
 records. A code is never reused for something else. The message beside it says what happened in this case; this table
 says on whose side the mend is, whether trying again without a change can help, and what to do.
 
-Made from \`protocol/errors.ts\` by \`test/house/errors-table.ts\`; a test compares both ways.
+Made from \`protocol/error-catalogue.ts\` by \`test/house/errors-table.ts\`; a test compares both ways.
 
 | code | mend is with | again? | HTTP | what to do |
 |---|---|---|---|---|

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ERRORS } from '../../protocol/errors.ts';
+import { ERRORS } from '../../protocol/error-catalogue.ts';
 import { ERRORS_FILE, errorsDocument } from './errors-table.ts';
 import { readSource, sourceFiles } from './sources.ts';
 

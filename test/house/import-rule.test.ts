@@ -22,17 +22,17 @@ const adapter = (name: string): Area => ({
 /** Who may import whom. A folder that is not here may import nothing of ours outside of itself. */
 const AREAS: readonly Area[] = [
   { path: 'protocol/', may: [] },
-  { path: 'agent/main.ts', may: ['agent/', 'protocol/'] },
   { path: 'agent/deployment/', may: ['agent/detect/', 'agent/probe/', 'agent/lib/', 'protocol/'] },
   { path: 'agent/detect/', may: ['agent/lib/', 'protocol/'] },
   { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
-  { path: 'agent/lib/', may: [] },
+  // What an address or interface of a machine leads to is judged the same way by hub and agent.
+  { path: 'agent/lib/', may: ['protocol/address-kind.ts', 'protocol/service/guest-bridges.ts'] },
   ...['docker', 'git', 'registry', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
   // A build takes base images from registries and gives them what it made.
   { ...adapter('sandbox'), may: ['agent/registry/', 'agent/lib/', 'protocol/'] },
   // Images for the detectors' Dockerfiles: the map of their names is the detectors'.
   { path: 'agent/base-images/', may: ['agent/lib/', 'agent/detect/base-images.ts', 'protocol/'], types: ['agent/'] },
-  // Composition: the rest of the agent puts the parts together.
+  // Composition and commands: the rest of the agent puts the parts together.
   { path: 'agent/', may: ['protocol/'] },
   { path: 'proxy/', may: ['protocol/'] },
   { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/cli/text/', 'protocol/'] },

@@ -16,6 +16,7 @@ When something is wrong on a host and only a shell is left:
 \`\`\`sh
 orkestr-agent status                        # how the host is, on one screen
 orkestr-agent doctor                        # what is wrong, how that is known, and what to do
+orkestr-agent doctor hub dns                # these checks only
 orkestr-agent doctor --fix                  # mends what is safe to mend, and says what it did
 orkestr-agent doctor --bundle host.tar.gz   # an archive for support, without secrets
 \`\`\`
@@ -25,6 +26,9 @@ told to. \`--fix\` mends file modes and firewall rules; with \`--yes\` it also r
 nothing needs. It never restarts Docker and never deletes data. Exit codes: 0 all is well, 1 something to look at (warn),
 2 something to mend (fail). \`--json\` has the same for programs; on a slow host \`--wait 10\` gives each check 10 s. Run it
 as root: others cannot see whose a port is.
+
+What an app writes is read on the host by \`orkestr-agent logs --app PROJECT/ENVIRONMENT\`, also when hub and agent are away
+([observe.md](observe.md)); why a deployment failed, by \`orkestr-agent logs\`.
 
 The archive of \`--bundle\` holds the doctor's report, the status, the last deployments (ids, states, error codes), the
 agent's paths and the last log lines. Known secrets are taken out by value, in every form; what looks like one is, too.

@@ -9,14 +9,22 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { writeStatic } from '../../agent/detect/dockerfiles/static.ts';
 import type { StaticRequest } from '../../agent/detect/dockerfiles/static.ts';
 
 const FOREVER = 'public, max-age=31536000, immutable';
 
-type Ask = (path: string) => Promise<{ status: number; text: string; kept: string | null; location: string | null }>;
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly kept: string | null;
+  readonly location: string | null;
+  readonly headers: Headers;
+}
+type Ask = (path: string, accepts?: string) => Promise<Answer>;
 
-/** A site of these files, each of which holds its own path. */
+/** A site of these files, each of which holds its own path, compressed as its name says. */
 async function serve(
   t: TestContext,
   files: readonly string[],
@@ -26,7 +34,7 @@ async function serve(
   t.after(() => rmSync(folder, { recursive: true }));
   for (const file of files) {
     mkdirSync(join(folder, 'www', dirname(file)), { recursive: true });
-    writeFileSync(join(folder, 'www', file), file);
+    writeFileSync(join(folder, 'www', file), contentOf(file));
   }
   const port = await freePort();
   const site = writeStatic({ base: 'nginx:1', port, source: { stage: null, folder: '.' }, ...output });
@@ -36,11 +44,13 @@ async function serve(
   // The master process runs as root here, and its worker must read the folder as well.
   const server = spawn('nginx', ['-e', 'stderr', '-c', conf, '-g', 'user root;'], { stdio: 'ignore' });
   t.after(() => ended(server));
-  const ask: Ask = async (path) => {
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual' });
+  const ask: Ask = async (path, accepts = 'identity') => {
+    const headersOf = { 'accept-encoding': accepts };
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual', headers: headersOf });
     const { status, headers } = answer;
     return {
       status,
+      headers,
       text: await answer.text(),
       kept: headers.get('cache-control'),
       location: headers.get('location'),
@@ -48,6 +58,11 @@ async function serve(
   };
   await untilItAnswers(ask);
   return ask;
+}
+
+function contentOf(file: string): string | Buffer {
+  if (file.endsWith('.br')) return brotliCompressSync(file);
+  return file.endsWith('.gz') ? gzipSync(file) : file;
 }
 
 async function freePort(): Promise<number> {
@@ -139,4 +154,44 @@ test('for ever kept are only names with a hash, where other files lie beside the
 test('a folder that only the framework writes to is kept for ever as a whole', async (t) => {
   const ask = await serve(t, ['index.html', '_next/static/a.js'], { singlePage: false, hashed: '_next/static' });
   assert.equal((await ask('/_next/static/a.js')).kept, FOREVER);
+});
+
+test('what the build compressed is given to those who can read it, with the type and the life of the file itself', async (t) => {
+  const plain = ['app.mjs', 'app.webmanifest', 'app.css', 'app.wasm', 'data/a b.json', 'index-BfX3a9_k.css'].map(
+    (name) => `assets/${name}`,
+  );
+  const files = ['index.html', '.hidden.js', '.hidden.js.br', 'only.js', ...plain];
+  const compressed = plain.flatMap((name) => [`${name}.br`, `${name}.gz`]);
+  const ask = await serve(t, [...files, ...compressed], { singlePage: true, partlyHashed: 'assets' });
+  for (const file of plain) {
+    const path = `/${encodeURI(file)}`;
+    const whole = await ask(path);
+    assert.deepEqual([whole.text, whole.headers.get('content-encoding')], [file, null]);
+    for (const [accepts, encoding] of [
+      ['gzip, deflate, br, zstd', 'br'],
+      ['br;q=0.5', 'br'],
+      ['gzip', 'gzip'],
+      ['gzip, br;q=0', 'gzip'],
+      ['gzip, brotli', 'gzip'],
+    ] as const) {
+      const { status, text, kept, headers } = await ask(path, accepts);
+      const got = [status, text, headers.get('content-encoding')];
+      assert.deepEqual(got, [200, `${file}${encoding === 'br' ? '.br' : '.gz'}`, encoding], `${file} for ${accepts}`);
+      assert.match(headers.get('vary') ?? '', /^Accept-Encoding$/);
+      assert.equal(kept, whole.kept);
+      assert.equal(headers.get('content-type')?.split(';')[0], whole.headers.get('content-type')?.split(';')[0], file);
+    }
+  }
+  assert.equal((await ask('/only.js', 'br')).text, 'only.js');
+  assert.equal((await ask('/.hidden.js', 'br')).status, 404);
+  assert.equal((await ask('/-br/assets/app.mjs')).headers.get('content-encoding'), null);
+  assert.equal((await ask('/assets/app.mjs')).headers.get('content-type'), 'text/javascript');
+  const asked = await ask('/assets/app.mjs.br', 'br');
+  assert.deepEqual(
+    [asked.status, asked.headers.get('content-encoding')],
+    [200, null],
+    'a file that is asked for by that name',
+  );
+  const etag = (await ask('/assets/app.mjs', 'br')).headers.get('etag');
+  assert.notEqual(etag, (await ask('/assets/app.mjs')).headers.get('etag'));
 });

@@ -19,7 +19,7 @@ const trial =
 const forbidden = trial(false);
 const allowed = trial(true);
 
-export interface Ours {
+interface Ours {
   /** Ports of hub and proxy, on loopback. */
   readonly loopbackPorts: readonly number[];
   /** Folder of the stack's unix sockets. */

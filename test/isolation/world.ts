@@ -45,7 +45,7 @@ export interface World {
   end(): Promise<void>;
 }
 
-export interface Guest {
+interface Guest {
   readonly address: string;
   readonly port: number;
   /** The port of the host that leads to it. */

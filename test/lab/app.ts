@@ -21,7 +21,7 @@ const ENVIRONMENT = 'production';
 /** What the sample app gets in a lab: file → what it is called with its server. */
 const ADDED = { 'echo-sockets.mjs': 'echoSockets', 'reach-out.mjs': 'reachOut' } as const;
 
-export interface AppPlan {
+interface AppPlan {
   readonly client: Client;
   readonly token: string;
   readonly host: LabHost;

@@ -12,7 +12,7 @@ import { removeHierarchies } from './container/hierarchies.ts';
 import type { HostImage, LabHost } from './host.ts';
 import { ownerLabel, removeOrphans } from './orphans.ts';
 
-export interface Phase {
+interface Phase {
   readonly name: string;
   readonly seconds: number;
   /** Null: there was no traffic. */

@@ -14,7 +14,7 @@ import { beginUpgrade, upgradePhases } from './phases/upgrade.ts';
 import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
 
 /** What each host of the fleet is booted from. */
-export interface Images {
+interface Images {
   readonly hub: HostImage;
   /** The host where most is done. */
   readonly web: HostImage;

@@ -8,9 +8,9 @@ import { runProgram } from '../../installer/stack/run-program.ts';
 export const RUN_MARK = 'ORK_TEST_RUN';
 
 /** Kind of thing → what there is of it. */
-export type Inventory = Readonly<Record<string, ReadonlySet<string>>>;
+type Inventory = Readonly<Record<string, ReadonlySet<string>>>;
 
-export interface Looked {
+interface Looked {
   readonly dockerSocket: string;
   /** Value of {@link RUN_MARK} of this run. */
   readonly run: string;

@@ -1,12 +1,15 @@
 /** Runs test files with node's own runner and passes its output on. */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { ROOT } from '../../installer/stack/stack.ts';
 
 /** Longest time of one test, ms: a hang is a failure, not an endless run. */
 const TEST_TIMEOUT_MS = 300_000;
 /** What the runner's closing lines say about tests that were not run. */
 const NOT_RUN = /^ℹ (?:skipped|todo|cancelled) [1-9]/m;
+
+const TOGETHER = join(import.meta.dirname, 'together.ts');
 
 /** Files of the repository that match, sorted. */
 export const testFiles = (patterns: readonly string[]): string[] =>
@@ -27,10 +30,9 @@ export function runTests(
   { processes, env, output, signal }: RunOptions,
 ): Promise<string | null> {
   const args = [
-    '--test',
     '--test-reporter=spec',
     `--test-timeout=${TEST_TIMEOUT_MS}`,
-    processes === 'together' ? '--test-isolation=none' : `--test-concurrency=${processes}`,
+    ...(processes === 'together' ? [TOGETHER] : ['--test', `--test-concurrency=${processes}`]),
     ...files,
   ];
   return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 /** What a build can do to its host, each with limits low enough that it takes seconds, and how it must end. */
 import { cp, mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { Sight } from './sight.ts';
 

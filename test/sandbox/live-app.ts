@@ -19,13 +19,13 @@ export interface Traffic {
   between(from: number, to: number): Promise<Felt>;
 }
 
-export interface Felt {
+interface Felt {
   readonly p99Ms: number;
   readonly failed: number;
   readonly requests: number;
 }
 
-export interface LiveApp {
+interface LiveApp {
   readonly traffic: Traffic;
   stop(): Promise<void>;
 }

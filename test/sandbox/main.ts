@@ -1,6 +1,6 @@
 /** `npm run e2e:sandbox`: see HELP. The last line of its output is one JSON object. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,9 +35,24 @@ Exits 1 when a case ended by another code, later than 10 s after its limit, or w
 /** Of orkestr-agent.service: this process does the agent's work. */
 const AGENT_NICE = 5;
 
-/** All threads that there are: those to come have it from them. */
-function beAsNiceAsTheAgent(): void {
+/**
+ * Of the session, where the kernel shares processors among sessions first: then niceness counts within one only (sched(7), "The
+ * autogroup feature"). A service has a group of its own instead, and its weight.
+ */
+const AUTOGROUP = '/proc/self/autogroup';
+/** Half of the usual weight (kernel: sched_prio_to_weight), as of the unit's CPUWeight=50. */
+const HALF_WEIGHT_NICE = 3;
+
+/**
+ * All threads that there are: those to come have it from them.
+ * @returns gives the session its niceness back
+ */
+function beAsNiceAsTheAgent(): () => void {
   for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), AGENT_NICE);
+  if (!existsSync(AUTOGROUP)) return () => undefined;
+  const before = /nice (-?\d+)$/m.exec(readFileSync(AUTOGROUP, 'utf8'))?.[1] ?? '0';
+  writeFileSync(AUTOGROUP, String(HALF_WEIGHT_NICE));
+  return () => writeFileSync(AUTOGROUP, before);
 }
 
 async function main(): Promise<number> {
@@ -48,13 +63,13 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  beAsNiceAsTheAgent();
+  const noLonger = beAsNiceAsTheAgent();
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`${name} came`)));
   const wanted = (name: string): boolean => values.only.some((text) => name.includes(text));
   const results = await withEngine({ kinds: ['node'], say: console.log }, (socketPath) =>
     withBench(socketPath, stop.signal, (bench) => runAll(bench, wanted)),
-  );
+  ).finally(noLonger);
   for (const result of results) console.log(JSON.stringify(result));
   console.log(JSON.stringify({ cases: results }));
   return results.every(isRight) ? 0 : 1;

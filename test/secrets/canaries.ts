@@ -1,7 +1,7 @@
 /** Forty secrets of every kind that orkestr is given, in the shapes that secrets have, and how each may be written. */
 import { randomBytes } from 'node:crypto';
 
-export type CanaryKind = 'variable' | 'build secret' | 'registry password' | 'git token' | 'API token';
+type CanaryKind = 'variable' | 'build secret' | 'registry password' | 'git token' | 'API token';
 
 export interface Canary {
   /** `build secret 3 (json)` */

@@ -17,7 +17,7 @@ import { Search } from './search.ts';
 /** How often programs are looked at, ms: git and docker run longer. */
 const WATCH_MS = 25;
 
-export interface Hit {
+interface Hit {
   readonly canary: string;
   readonly place: string;
 }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 /** Connections that are opened at the same time. */
 const AT_ONCE = 250;
 
-export interface Crowd {
+interface Crowd {
   /** Connections that stay open. */
   readonly open: number;
   close(): void;

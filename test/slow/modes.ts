@@ -16,7 +16,7 @@ const PATHS = { headers: '/small', body: '/small', range: '/small', read: '/big'
 /** All connections are there after so long. */
 export const RAMP_SECONDS = 4;
 
-export interface Attack {
+interface Attack {
   readonly mode: Mode;
   /** Addresses of this machine: what connects to one of them comes from it. */
   readonly addresses: readonly string[];

@@ -26,14 +26,14 @@ const HONEST_HOST = 'honest.test';
 /** Messages that are sent together. Where their counts differ, each is sent alone to find the one that did it. */
 const TOGETHER = 100;
 
-export interface Finding extends Mismatch {
+interface Finding extends Mismatch {
   /** The messages that did it: one, or those that only do it together. */
   readonly files: readonly string[];
   readonly upstream: string;
   readonly engine: string;
 }
 
-export interface SuiteOptions {
+interface SuiteOptions {
   readonly messages: readonly Message[];
   readonly upstreams: readonly UpstreamKind[];
   readonly engines: readonly EngineName[];
@@ -44,7 +44,7 @@ export interface SuiteOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface SuiteResult {
+interface SuiteResult {
   /** Requests that went to an upstream, the honest ones too. */
   readonly forwarded: number;
   readonly mismatches: readonly Finding[];
@@ -172,7 +172,7 @@ function entries(messages: readonly Message[], port: number): UpstreamEntry[] {
   return groups.map((hosts, index) => entryFor(index, port, hosts));
 }
 
-export function entryFor(number: number, port: number, hosts: readonly string[]): UpstreamEntry {
+function entryFor(number: number, port: number, hosts: readonly string[]): UpstreamEntry {
   return {
     id: uuid(number),
     generation: 1,

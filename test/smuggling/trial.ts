@@ -16,7 +16,7 @@ import type { SeenRequests } from './seen.ts';
 import type { UpstreamKind } from './upstreams/upstream.ts';
 
 /** How long messages are waited for. */
-export interface Pace {
+interface Pace {
   /** After an answer, with nothing in flight: there will be no other. */
   readonly quietMs: number;
   /** Silence after which a request in flight, or a message without an answer, is taken to be incomplete. */
@@ -61,7 +61,7 @@ export interface Mismatch {
   readonly answers: Answers;
 }
 
-export interface TrialResult {
+interface TrialResult {
   readonly forwarded: number;
   readonly mismatch: Mismatch | null;
 }

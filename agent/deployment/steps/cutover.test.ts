@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { DrainAnswer, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
@@ -214,6 +214,24 @@ describe('the step cutover', () => {
     const receipt = await cutover.run(context);
     assert.equal(flips, 2);
     assert.equal(receipt.previous?.targetId, IDS.previous);
+  });
+
+  test('settings that came while the flip was on its way follow it', async () => {
+    const edges: EdgeRequest[] = [];
+    const context = contextWith({
+      table: inTurn(tableOf(upstream(1, IDS.previous))),
+      flip: async () => answer(),
+      drain: async () => drained(),
+      edge: async (request) => {
+        edges.push(request);
+        return { changed: true };
+      },
+    });
+    const own = context.edge();
+    const newer = { ...own, edge: { ...own.edge, maintenance: true } };
+    const settings = [own, newer];
+    await cutover.run({ ...context, edge: () => settings.shift() ?? newer });
+    assert.deepEqual(edges, [{ upstreamId: IDS.environment, expectedGeneration: 2, ...newer }]);
   });
 
   test('a flip by someone older in between: it looks again and flips over that', async () => {

@@ -7,6 +7,8 @@
  * visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is called again; when it
  * throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
  */
+import type { EdgePart } from '../../../protocol/edge-order.ts';
+import { isSameEdge } from '../../../protocol/edge-order.ts';
 import { OrkestrError, toErrorReport } from '../../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
 import { drainTarget } from '../drain.ts';
@@ -67,11 +69,11 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
       id: job.environment.id,
       generation: job.generation,
       targets: [{ id: job.deploymentId, address, port }],
-      routes: job.settings.domains,
-      edge: job.settings.edge,
+      ...context.edge(),
     };
     try {
       const answer = await ports.proxy.flip({ entry, expectedGeneration: seen });
+      await keepUp(context, entry);
       log.line(`generation ${answer.generation} serves${answer.changed ? '' : ' (it had been flipped before)'}`);
       return answer;
     } catch (error) {
@@ -80,6 +82,13 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
     }
     await ports.clock.sleep(PAUSE_MS);
   }
+}
+
+/** Newer settings may have come while the flip was on its way. */
+async function keepUp({ job, ports, edge }: StepContext, flipped: EdgePart): Promise<void> {
+  const now = edge();
+  if (isSameEdge(now, flipped)) return;
+  await ports.proxy.edge({ upstreamId: job.environment.id, expectedGeneration: job.generation, ...now });
 }
 
 /** Errors after which the table has to be read again: someone was faster, or the answer was lost on the way. */

@@ -39,12 +39,13 @@ export const deno: Detector = {
     );
     const framework = fresh ? 'Fresh' : 'Deno';
     const version = await versionOf(repository, stated.runtimeVersion);
+    const install = installOf(version.value, start.file);
     const facts: Facts = {
       framework,
       runtime: 'deno',
       version: version.value,
       port: PORT,
-      ...(start.file !== null && { installCommand: `deno cache ${start.file}` }),
+      ...(install !== '' && { installCommand: install }),
       ...(Object.hasOwn(config.tasks, 'build') && { buildCommand: 'deno task build' }),
       startCommand: start.command,
     };
@@ -56,7 +57,7 @@ export const deno: Detector = {
         {
           framework: manifest.path,
           runtime: manifest.path,
-          install: start.file ?? '',
+          install: start.file ?? manifest.path,
           build: `${manifest.path} tasks.build`,
           start: start.from,
         },
@@ -67,6 +68,13 @@ export const deno: Detector = {
     };
   },
 };
+
+/** What the manifest lists, as builds with Vite look for it in node_modules; and what the program imports by its address. */
+function installOf(version: string, file: string | null): string {
+  // Before 2 the first of them was for programs of the machine.
+  const listed = /^[01](?:\.|$)/.test(version) ? [] : ['deno install'];
+  return [...listed, ...(file === null ? [] : [`deno cache ${file}`])].join(' && ');
+}
 
 async function versionOf(
   repository: RepositoryView,
@@ -90,9 +98,13 @@ interface Start {
 
 async function startOf(repository: RepositoryView, { tasks }: DenoJson, path: string): Promise<Start | null> {
   const web = await procfileWeb(repository);
-  const entry = (await firstFile(repository, ENTRY_FILES))?.path ?? null;
-  if (web !== null) return { command: web, from: 'Procfile', file: entry };
-  if (Object.hasOwn(tasks, 'start')) return { command: 'deno task start', from: `${path} tasks.start`, file: entry };
+  const entry = await firstFile(repository, ENTRY_FILES);
+  const file = entry?.path ?? null;
+  if (web !== null) return { command: web, from: 'Procfile', file };
+  if (Object.hasOwn(tasks, 'start')) return { command: 'deno task start', from: `${path} tasks.start`, file };
   if (entry === null) return null;
-  return { command: `deno run --allow-net --allow-env --allow-read ${entry}`, from: entry, file: entry };
+  // What exports a handler is served; run as it is, it would end at once.
+  const isHandler = /^export default\b/m.test(entry.text) && !/\bDeno\.serve\(/.test(entry.text);
+  const command = isHandler ? 'deno serve --host 0.0.0.0 --port $PORT' : 'deno run';
+  return { command: `${command} --allow-net --allow-env --allow-read ${entry.path}`, from: entry.path, file };
 }

@@ -24,10 +24,10 @@ export const dockerfile: Detector = {
     }
     const stage = readDockerfile(text, target?.value);
     if (stage === undefined) throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} has no FROM line.`);
-    const { base, baseLine, image, user } = stage;
+    const { image, imageLine, user } = stage;
     const evidence: Evidence[] = [
       { subject: 'framework', value: 'Dockerfile', from: named?.from ?? path },
-      { subject: 'runtime', value: base, from: `${path} line ${baseLine}` },
+      { subject: 'runtime', value: image, from: `${path} line ${imageLine}` },
     ];
     const [exposed, ...more] = stage.ports;
     const [port, line] = more.length === 0 ? (exposed ?? []) : [];
@@ -49,21 +49,24 @@ export const dockerfile: Detector = {
 };
 
 interface Stage {
-  /** What it is made from, and the line that says so. */
-  readonly base: string;
-  readonly baseLine: number;
   /** TCP ports that are written as numbers, each with its line. */
   readonly ports: Map<number, number>;
-  /** Image from outside that it is made from in the end. */
+  /** Image from outside that it is made from in the end, and the line that says so. */
   readonly image: string;
+  readonly imageLine: number;
   /** Who runs it, where a stage says so. */
   user: string | undefined;
   /** Of its first VOLUME, or of the stage that it is made from. */
   volumeLine: number | undefined;
 }
 
-type Inherited = Pick<Stage, 'image' | 'user' | 'volumeLine'>;
-const fromOutside = (image: string): Inherited => ({ image, user: undefined, volumeLine: undefined });
+type Inherited = Omit<Stage, 'ports'>;
+const fromOutside = (image: string, imageLine: number): Inherited => ({
+  image,
+  imageLine,
+  user: undefined,
+  volumeLine: undefined,
+});
 
 /**
  * The few instructions that a plan needs, of the stage that is built. Their full meaning is the builder's matter, and so is a
@@ -75,8 +78,8 @@ function readDockerfile(text: string, target: string | undefined): Stage | undef
   for (const [index, line] of text.split('\n').entries()) {
     const [, base, as] = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/i.exec(line) ?? [];
     if (base !== undefined) {
-      const { image, user, volumeLine } = named.get(base.toLowerCase()) ?? fromOutside(base);
-      const stage = { base, baseLine: index + 1, ports: new Map<number, number>(), image, user, volumeLine };
+      const inherited = named.get(base.toLowerCase()) ?? fromOutside(base, index + 1);
+      const stage = { ...inherited, ports: new Map<number, number>() };
       stages.push(stage);
       if (as !== undefined) named.set(as.toLowerCase(), stage);
     }

@@ -68,3 +68,18 @@ test('of several frameworks the newest is published, also when Directory.Build.p
   assert.equal(props.version, '8.0');
   assert.match(props.dockerfile.text, /^COPY Shop\.csproj Directory\.Build\.props \.\/$/m);
 });
+
+test('a page that runs in the browser is published as files, unless a server belongs to it', async () => {
+  const client = project(net('net10.0')).replace('Sdk.Web', 'Sdk.BlazorWebAssembly');
+  const made = await repository.plan({ 'Page.csproj': client });
+  assert.deepEqual([made.framework, made.runtime, made.startCommand], ['Blazor WebAssembly', 'static', undefined]);
+  assert.match(
+    made.dockerfile.text,
+    /^RUN .*dotnet publish Page\.csproj .* -o \/out\n[^]*^COPY --from=build .* \/out\/wwwroot\/ /m,
+  );
+  assert.match(made.files.find(({ path }) => path.endsWith('nginx.conf'))?.text ?? '', /\$uri\/ \/index\.html;/);
+  const below = await repository.plan({ 'Page/Page.csproj': client });
+  assert.equal(below.buildCommand, 'dotnet publish Page/Page.csproj -c Release -o /out');
+  const hosted = await repository.plan({ 'Page/Page.csproj': client, 'Server/Server.csproj': project(net('net10.0')) });
+  assert.deepEqual([hosted.framework, hosted.startCommand?.split(' ')[1]], ['ASP.NET Core', 'Server.dll']);
+});

@@ -2,7 +2,8 @@
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
-import { writeDotnet } from '../dockerfiles/dotnet.ts';
+import { writeBlazor, writeDotnet } from '../dockerfiles/dotnet.ts';
+import { STATIC_PORT } from '../dockerfiles/static.ts';
 import { versionOf } from '../dotnet/version.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -20,21 +21,30 @@ const MANIFESTS = [
 const MAX_FOLDERS = 50;
 const PORT = 8080;
 
+/** A server, a page that runs in the browser, or any other program; the likeliest to be the app first. */
+const KINDS = ['web', 'wasm', 'program'] as const;
+
 interface Project {
   readonly path: string;
   readonly text: string;
-  readonly web: boolean;
+  readonly kind: (typeof KINDS)[number];
 }
+
+const FRAMEWORKS: Readonly<Record<Project['kind'], string>> = {
+  web: 'ASP.NET Core',
+  wasm: 'Blazor WebAssembly',
+  program: '.NET',
+};
 
 export const dotnet: Detector = {
   name: 'dotnet',
-  frameworks: ['.NET', 'ASP.NET Core'],
+  frameworks: Object.values(FRAMEWORKS),
   best: 'certain',
 
   async detect({ repository, stated }): Promise<Finding | Miss> {
     const projects = await projectsOf(repository);
-    const [project, second] =
-      projects.filter(({ web }) => web).length > 0 ? projects.filter(({ web }) => web) : projects;
+    const best = KINDS.find((kind) => projects.some((project) => project.kind === kind));
+    const [project, second] = projects.filter(({ kind }) => kind === best);
     if (project === undefined)
       return {
         missed:
@@ -47,33 +57,45 @@ export const dotnet: Detector = {
     const version = await versionOf(repository, project, stated.runtimeVersion);
     const { target } = version;
     const assembly = /<AssemblyName>\s*([A-Za-z0-9._-]+)\s*</.exec(project.text)?.[1] ?? nameOf(project.path);
+    const web = project.kind === 'web';
+    const wasm = project.kind === 'wasm';
     const facts: Facts = {
-      framework: project.web ? 'ASP.NET Core' : '.NET',
-      runtime: 'dotnet',
+      framework: FRAMEWORKS[project.kind],
+      runtime: wasm ? 'static' : 'dotnet',
       version: version.value,
-      ...(project.web && { port: PORT }),
+      ...(web && { port: PORT }),
       installCommand: `dotnet restore ${project.path}`,
       buildCommand: `dotnet publish ${project.path} -c Release${target === null ? '' : ` -f ${target}`} -o /out`,
-      startCommand: `dotnet ${assembly}.dll${project.web ? ' --urls http://0.0.0.0:$PORT' : ''}`,
+      ...(wasm
+        ? { port: STATIC_PORT, outputDirectory: 'wwwroot' }
+        : { startCommand: `dotnet ${assembly}.dll${web ? ' --urls http://0.0.0.0:$PORT' : ''}` }),
     };
     const recipe = {
       version: version.value,
       project: project.path,
       manifests: await present(repository, MANIFESTS),
-      web: project.web,
+      web,
       rollsForward: version.rollsForward,
       globalJson: version.globalJson,
     };
     return {
-      confidence: project.web ? 'certain' : 'likely',
+      confidence: project.kind === 'program' ? 'likely' : 'certain',
       facts,
       evidence: evidenceFor(
         facts,
-        { framework: project.path, runtime: project.path, start: project.path },
+        {
+          framework: project.path,
+          runtime: project.path,
+          start: project.path,
+          ...(wasm && { port: 'generated nginx configuration' }),
+        },
         { runtime: '.NET', version: { subject: 'version', value: version.value, from: version.from } },
       ),
       warnings: version.warnings,
-      dockerfile: { origin: 'generated', write: (final) => writeDotnet(recipe, final) },
+      dockerfile: {
+        origin: 'generated',
+        write: (final) => (wasm ? writeBlazor(recipe, final) : writeDotnet(recipe, final)),
+      },
     };
   },
 };
@@ -93,9 +115,14 @@ async function projectsOf(repository: RepositoryView): Promise<Project[]> {
         waiting.push(path.slice(0, -1));
       if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*\.(?:cs|fs|vb)proj$/.test(entry) || /tests?\.\w+$/i.test(entry)) continue;
       const text = (await repository.text(path)) ?? '';
-      found.push({ path, text, web: /Sdk="Microsoft\.NET\.Sdk\.(?:Web|BlazorWebAssembly)"/.test(text) });
+      found.push({ path, text, kind: kindOf(text) });
     }
     if (folder === '.' && found.length > 0) return found;
   }
-  return found.filter(({ text }) => /<OutputType>\s*Exe|Sdk\.Web"/i.test(text));
+  return found.filter(({ kind, text }) => kind !== 'program' || /<OutputType>\s*Exe/i.test(text));
+}
+
+function kindOf(text: string): Project['kind'] {
+  if (/Sdk="Microsoft\.NET\.Sdk\.Web"/.test(text)) return 'web';
+  return /Sdk="Microsoft\.NET\.Sdk\.BlazorWebAssembly"/.test(text) ? 'wasm' : 'program';
 }

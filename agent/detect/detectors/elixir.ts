@@ -3,6 +3,7 @@ import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeElixir } from '../dockerfiles/elixir.ts';
 import type { ElixirRecipe } from '../dockerfiles/elixir.ts';
+import type { Need } from '../needs.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
@@ -61,17 +62,25 @@ export const elixir: Detector = {
         },
         { runtime: 'Elixir', version: runtime.evidence },
       ),
-      warnings: [...runtime.warnings, ...(phoenix ? [variablesWarning(text)] : [])],
+      warnings: runtime.warnings,
+      needs: phoenix ? needsOf(text) : [],
       dockerfile: { origin: 'generated', write: (final) => writeElixir(recipe, final) },
     };
   },
 };
 
-/** What config/runtime.exs of a new Phoenix app raises without. */
-function variablesWarning(mix: string): string {
-  const database = /\{\s*:(?:ecto_sql|phoenix_ecto|postgrex|myxql)\s*,/.test(mix) ? 'DATABASE_URL, ' : '';
-  return `Phoenix needs ${database}SECRET_KEY_BASE and PHX_HOST: set them as variables of the environment.`;
+/** What config/runtime.exs of a new Phoenix app raises without, and what its links and sockets begin with. */
+function needsOf(mix: string): Need[] {
+  const database = /\{\s*:(?:ecto_sql|phoenix_ecto|postgrex|myxql|ecto_sqlite3)\s*,/.test(mix);
+  const file = /\{\s*:ecto_sqlite3\s*,/.test(mix);
+  return [
+    ...(database ? [file ? DATABASE_PATH : DATABASE_URL] : []),
+    { anyOf: ['SECRET_KEY_BASE'], hint: '`mix phx.gen.secret` makes one.' },
+    { anyOf: ['PHX_HOST'], hint: 'It is the domain that visitors come to.' },
+  ];
 }
+const DATABASE_URL = { anyOf: ['DATABASE_URL'], hint: 'It is like ecto://USER:PASSWORD@HOST/DATABASE.' };
+const DATABASE_PATH = { anyOf: ['DATABASE_PATH'], hint: 'It is the file of the database.' };
 
 /** What the layer of dependencies is made from. */
 async function sourcesOf(

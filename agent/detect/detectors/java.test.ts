@@ -1,4 +1,7 @@
 import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BuildPlan } from '../../../protocol/steps.ts';
 import { RepositoryFolder } from '../test-repository.ts';
@@ -22,7 +25,7 @@ test('of a Maven build with modules the one that is packaged to run is the app',
   });
   assert.deepEqual([made.framework, made.version, made.warnings], ['Spring Boot', '17', []]);
   assert.equal(made.buildCommand, 'mvn -B -DskipTests package -pl services/web -am');
-  assert.match(made.dockerfile.text, /ls services\/web\/target\/\*\.jar services\/web\/target\/\*\.war /);
+  assert.match(made.dockerfile.text, /ls -S services\/web\/target\/\*\.jar services\/web\/target\/\*\.war /);
 });
 
 test('several of them are a warning that names each', async () => {
@@ -40,7 +43,7 @@ test('of a Gradle build whose root has only settings too', async () => {
   });
   assert.equal(made.framework, 'Spring Boot');
   assert.equal(made.buildCommand, 'sh ./gradlew --no-daemon -x test :app:build');
-  assert.match(made.dockerfile.text, /ls app\/build\/libs\/\*\.jar /);
+  assert.match(made.dockerfile.text, /ls -S app\/build\/libs\/\*\.jar /);
 });
 
 test('modules of which none is packaged to run are a warning for Maven, and no app for settings alone', async () => {
@@ -77,4 +80,24 @@ test('a program of Gradle without a plugin for one jar runs by its start script'
   assert.match((await plan({ 'build.gradle': shadow })).startCommand ?? '', /-jar app\.jar$/);
   assert.equal((await plan({ 'build.gradle': plugins("id 'application'") })).startCommand, 'bin/app');
   assert.match((await plan({ 'build.gradle': plugins("id 'java'") })).startCommand ?? '', /-jar app\.jar$/);
+});
+
+test('of several jars the one that has the libraries in it is taken, whatever it is called', async () => {
+  const made = await plan({ 'build.gradle.kts': 'plugins { id("io.ktor.plugin") version "3.4.0" }\n', gradlew: '' });
+  const libs = join(repository.path, 'build/libs');
+  await mkdir(libs, { recursive: true });
+  const sizes = { 'ktor-sample-0.0.1.jar': 10, 'ktor-sample-all.jar': 90, 'ktor-sample-0.0.1-sources.jar': 99 };
+  for (const [name, size] of Object.entries(sizes)) await writeFile(join(libs, name), name.padEnd(size));
+  const [, collect = ''] = /^RUN (mkdir -p \/out && cp .*)$/m.exec(made.dockerfile.text) ?? [];
+  const { stderr } = spawnSync('sh', ['-c', collect.replaceAll('/out', 'out')], { cwd: repository.path });
+  assert.equal(String(stderr), '');
+  assert.match(await readFile(join(repository.path, 'out/app.jar'), 'utf8'), /^ktor-sample-all\.jar /);
+});
+
+test('a Gradle wrapper without its jar is a warning', async () => {
+  const files = { 'build.gradle': '', gradlew: '' };
+  const warned = /gradle-wrapper\.jar is not in the repository/;
+  assert.match((await plan(files)).warnings.join(), warned);
+  assert.doesNotMatch((await plan({ ...files, 'gradle/wrapper/gradle-wrapper.jar': '' })).warnings.join(), warned);
+  assert.doesNotMatch((await plan({ 'build.gradle': '' })).warnings.join(), warned);
 });

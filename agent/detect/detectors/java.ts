@@ -66,6 +66,7 @@ const FRAMEWORKS: readonly Framework[] = [
   { name: 'Micronaut', pattern: /io\.micronaut/, options: '-Dmicronaut.server.port=$PORT ' },
   { name: 'Ktor', pattern: /io\.ktor/, options: '' },
 ];
+const WRAPPERS = { maven: 'mvnw', gradle: 'gradlew' };
 /** Files that name the modules of Gradle. */
 const SETTINGS = ['settings.gradle.kts', 'settings.gradle'];
 const PORT = 8080;
@@ -79,8 +80,7 @@ export const java: Detector = {
     const { repository } = request;
     const build = await readBuild(repository);
     if (build === null) return { missed: 'no pom.xml, build.gradle or build.gradle.kts' };
-    const { tool, manifest, modules, framework, folder, startScript } = build;
-    const wrapper = await repository.has(tool === 'maven' ? 'mvnw' : 'gradlew');
+    const { tool, wrapper, manifest, modules, framework, folder, startScript } = build;
     const folders = folder === null ? [repository] : [within(repository, folder), repository];
     const runtime = await chooseRuntime(request, folders, RUNTIME);
     const quarkus = framework?.name === 'Quarkus';
@@ -90,7 +90,7 @@ export const java: Detector = {
       runtime: 'java',
       ...versionFact(runtime),
       port: PORT,
-      buildCommand: buildCommand(build, wrapper),
+      buildCommand: buildCommand(build),
       startCommand: startScript ? 'bin/app' : `java ${framework?.options ?? ''}-jar ${jar}`,
     };
     const recipe = {
@@ -119,7 +119,7 @@ export const java: Detector = {
           manager: { value: tool, from: wrapper ? `${tool} wrapper` : manifest.path },
         },
       ),
-      warnings: [...runtime.warnings, ...modulesWarning(modules, tool)],
+      warnings: [...runtime.warnings, ...modulesWarning(modules, tool), ...(await wrapperWarning(repository, build))],
       dockerfile: { origin: 'generated', write: (final) => writeJava(recipe, final) },
     };
   },
@@ -127,6 +127,8 @@ export const java: Detector = {
 
 interface Build {
   readonly tool: 'maven' | 'gradle';
+  /** The repository brings the tool. */
+  readonly wrapper: boolean;
   readonly manifest: BuildFile;
   readonly modules: Modules;
   readonly framework: Framework | undefined;
@@ -149,7 +151,15 @@ async function readBuild(repository: RepositoryView): Promise<Build | null> {
   const texts = [modules.app?.file.text ?? '', manifest.text];
   const framework = FRAMEWORKS.find(({ pattern }) => texts.some((text) => pattern.test(text)));
   const startScript = tool === 'gradle' && hasStartScript(modules.app?.file.text ?? manifest.text);
-  return { tool, manifest, modules, framework, folder: modules.app?.folder ?? null, startScript };
+  const wrapper = await repository.has(WRAPPERS[tool]);
+  return { tool, wrapper, manifest, modules, framework, folder: modules.app?.folder ?? null, startScript };
+}
+
+/** A `*.jar` in .gitignore takes it out. */
+async function wrapperWarning(repository: RepositoryView, { tool, wrapper }: Build): Promise<string[]> {
+  const jar = 'gradle/wrapper/gradle-wrapper.jar';
+  if (tool === 'maven' || !wrapper || (await repository.has(jar))) return [];
+  return [`${jar} is not in the repository, and gradlew cannot run without it: \`git add --force ${jar}\`.`];
 }
 
 function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle'): string[] {
@@ -165,7 +175,7 @@ function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle
 }
 
 /** Wrappers are run by sh: not every repository keeps their executable bit. */
-function buildCommand({ tool, folder, startScript }: Build, wrapper: boolean): string {
+function buildCommand({ tool, wrapper, folder, startScript }: Build): string {
   if (tool === 'maven') {
     const only = folder === null ? '' : ` -pl ${folder} -am`;
     return `${wrapper ? 'sh ./mvnw' : 'mvn'} -B -DskipTests package${only}`;

@@ -63,3 +63,46 @@ test('extensions of PECL are installed by it, and those that nobody knows are a 
 test('Symfony without its packages for development is told that it is in production', async () => {
   assert.match((await plan({ 'symfony/framework-bundle': '*' })).dockerfile.text, /^ENV HOME=\/tmp APP_ENV=prod$/m);
 });
+
+test('errors of PHP go to the log and not to visitors', async () => {
+  const conf = (await plan({})).files.find(({ path }) => path.endsWith('apache.conf'))?.text ?? '';
+  assert.match(conf, /<IfModule php_module>\n[^<]*php_flag display_errors off\n/);
+});
+
+test('Symfony compiles what its asset mapper serves, when all files are there', async () => {
+  const packages = { 'symfony/framework-bundle': '7.4.*', 'symfony/asset-mapper': '7.4.*' };
+  const made = await plan(packages, { 'importmap.php': '' });
+  assert.equal(made.buildCommand, 'php bin/console importmap:install && php bin/console asset-map:compile');
+  assert.match(
+    made.dockerfile.text,
+    /ENV .*APP_ENV=prod\n[^]*COPY --from=vendor [^]*\nRUN php bin\/console importmap:/,
+  );
+  assert.equal((await plan(packages)).buildCommand, undefined);
+  const tailwind = await plan({ ...packages, 'symfonycasts/tailwind-bundle': '*' }, { 'importmap.php': '' });
+  assert.match(
+    tailwind.buildCommand ?? '',
+    /install && php bin\/console tailwind:build --minify && .* asset-map:compile$/,
+  );
+});
+
+test('a front end whose build calls artisan is built where PHP and its extensions are', async () => {
+  const manifest = {
+    scripts: { build: 'vite build' },
+    devDependencies: { vite: '7', '@laravel/vite-plugin-wayfinder': '^0.1.3' },
+  };
+  const laravel = { 'laravel/framework': '^12.0' };
+  const { text } = (await plan(laravel, { 'package.json': JSON.stringify(manifest) })).dockerfile;
+  assert.match(text, /^FROM php:8\.4-apache-trixie AS php\nRUN apt-get .*libpq-dev .*\nRUN docker-php-ext-install /m);
+  assert.match(text, /^FROM php AS assets\nRUN .*libatomic1 .*\nCOPY --from=node \/usr\/local \/usr\/local\n/m);
+  assert.match(text, /COPY --from=vendor \/app\/vendor vendor\nRUN npm run build\n\nFROM php\nENV /);
+});
+
+test('what Laravel needs is said while the environment has not got it', async () => {
+  const { warnings } = await plan({ 'laravel/framework': '^12.0' }, { 'composer.lock': '{}' });
+  assert.equal(warnings.length, 2);
+  assert.match(warnings.join(), /needs APP_KEY: .*needs DB_CONNECTION or DB_URL or SESSION_DRIVER: /);
+  const variables = { APP_KEY: 'base64:x', SESSION_DRIVER: 'file' };
+  assert.deepEqual((await repository.planAsItIs({ variables })).warnings, []);
+  const older = await plan({ 'laravel/framework': '^10.0' }, { 'composer.lock': '{}' });
+  assert.doesNotMatch(older.warnings.join(), /DB_CONNECTION/);
+});

@@ -6,12 +6,14 @@ import { PHP_START, writePhp } from '../dockerfiles/php.ts';
 import type { PhpRecipe } from '../dockerfiles/php.ts';
 import { frontEndOf } from '../front-end.ts';
 import { parseJson } from '../manifests.ts';
+import type { Need } from '../needs.ts';
 import { extensionSetup } from '../php/extensions.ts';
 import { neededExtensions } from '../php/needs.ts';
-import { readPackageJson } from '../node/package-json.ts';
+import { lists, readPackageJson } from '../node/package-json.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
+import { admits } from '../versions.ts';
 
 const Composer = z.looseObject({ require: z.record(z.string(), z.string()).default({}) });
 
@@ -34,10 +36,6 @@ const FRAMEWORKS: readonly (readonly [name: string, dependency: string])[] = [
 
 /** What the packages that `--no-dev` leaves need to know. */
 const ENVIRONMENT: Readonly<Record<string, string>> = { Symfony: 'APP_ENV=prod' };
-
-const KEY_WARNINGS: Readonly<Record<string, readonly string[]>> = {
-  Laravel: ['Laravel needs APP_KEY: set it as a variable of the environment.'],
-};
 
 const PORT = 8080;
 /** Folders that are served, the likeliest first. */
@@ -64,12 +62,14 @@ export const php: Detector = {
     const wanted = packages['php'];
     const said = wanted === undefined ? null : { value: wanted, from: 'composer.json require.php' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const build = framework === 'Symfony' ? await assetMap(repository, packages) : null;
     const facts: Facts = {
       framework,
       runtime: 'php',
       ...versionFact(runtime),
       port: PORT,
       ...(manifests.length > 0 && { installCommand: INSTALL }),
+      ...(build !== null && { buildCommand: build }),
       startCommand: PHP_START,
     };
     const assets = await assetsOf(repository);
@@ -92,6 +92,7 @@ export const php: Detector = {
           framework: dependency === undefined ? index : `composer.json lists ${dependency}`,
           runtime: index,
           install: manifests.at(-1) ?? '',
+          build: 'importmap.php',
           start: CONFIGURATION,
           port: CONFIGURATION,
         },
@@ -101,13 +102,36 @@ export const php: Detector = {
         ...runtime.warnings,
         ...lockWarning('composer.lock', manifests.length !== 1),
         ...extensionWarning(extensions.unknown),
-        ...(KEY_WARNINGS[framework] ?? []),
       ],
+      needs: framework === 'Laravel' ? laravelNeeds(packages) : [],
       ...(assets && { includes: ['node'] }),
       dockerfile: { origin: 'generated', write: (final) => writePhp(recipe, final) },
     };
   },
 };
+
+/** Since Laravel 11 a new app keeps its sessions in a database, whose file is not in the repository. */
+function laravelNeeds({ 'laravel/framework': range = '' }: ComposerFacts['packages']): Need[] {
+  const key = { anyOf: ['APP_KEY'], hint: '`php artisan key:generate --show` makes one.' };
+  if (admits(range, '10')) return [key];
+  const hint =
+    'A new app keeps sessions and cache in a database; with SESSION_DRIVER=file and CACHE_STORE=file it does without.';
+  return [key, { anyOf: ['DB_CONNECTION', 'DB_URL', 'SESSION_DRIVER'], hint }];
+}
+
+const CONSOLE = 'php bin/console';
+
+/** How Symfony makes its assets without Node.js, when all files are there; null when it has none of that kind. */
+async function assetMap(repository: RepositoryView, packages: ComposerFacts['packages']): Promise<string | null> {
+  if (!('symfony/asset-mapper' in packages) || !(await repository.has('importmap.php'))) return null;
+  return [
+    // Pages that name a package of the map fail without it, and only development serves what is not compiled.
+    `${CONSOLE} importmap:install`,
+    ...('symfonycasts/tailwind-bundle' in packages ? [`${CONSOLE} tailwind:build --minify`] : []),
+    ...('symfonycasts/sass-bundle' in packages ? [`${CONSOLE} sass:build`] : []),
+    `${CONSOLE} asset-map:compile`,
+  ].join(' && ');
+}
 
 interface ComposerFacts {
   /** What it requires: package → range. */
@@ -130,13 +154,16 @@ async function documentRootOf(repository: RepositoryView): Promise<string | null
   return null;
 }
 
+/** It makes TypeScript of the app's routes while Vite builds, by artisan. */
+const CALLS_PHP = '@laravel/vite-plugin-wayfinder';
+
 /** The front end, when package.json has a build for it. */
 async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']> {
   const manifest = await readPackageJson(repository);
   if (manifest === null || !Object.hasOwn(manifest.scripts, 'build') || !(await repository.has('public/index.php')))
     return null;
   const frontEnd = await frontEndOf(repository, manifest);
-  return { frontEnd, build: `${frontEnd.run} build` };
+  return { frontEnd, build: `${frontEnd.run} build`, callsPhp: lists(manifest, CALLS_PHP) };
 }
 
 function extensionWarning(unknown: readonly string[]): string[] {

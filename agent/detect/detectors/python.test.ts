@@ -27,7 +27,9 @@ describe('Django', () => {
   test('static files are collected in the build, with a secret key of its own', async () => {
     const made = await django();
     assert.equal(made.buildCommand, 'SECRET_KEY=only-for-this-build python manage.py collectstatic --noinput');
-    assert.deepEqual(made.warnings, []);
+    assert.equal(made.warnings.length, 1);
+    assert.match(made.warnings.join(), /^Django needs SECRET_KEY: /);
+    assert.deepEqual((await repository.planAsItIs({ variables: { SECRET_KEY: 'x' } })).warnings, []);
     assert.equal((await django({ 'shop/settings.py': '# STATIC_ROOT = x' })).buildCommand, undefined);
   });
 
@@ -55,6 +57,23 @@ describe('Django', () => {
       made.buildCommand,
       'DJANGO_SETTINGS_MODULE=config.settings.production DJANGO_KEY=only-for-this-build python manage.py collectstatic --noinput',
     );
+  });
+
+  test('a secret key that the settings have themselves is none that the environment needs', async () => {
+    for (const key of ["'django-insecure-1'", "os.environ.get('SECRET_KEY', 'only-for-me')"]) {
+      assert.deepEqual((await django({ 'shop/settings.py': `SECRET_KEY = ${key}\n` })).warnings, [], key);
+    }
+  });
+
+  test('settings that let no visitor in are a warning, as a new project has them', async () => {
+    const warned = async (hosts: string, files: Files = {}): Promise<boolean> => {
+      const { warnings } = await django({ 'shop/settings.py': `ALLOWED_HOSTS = ${hosts}\n`, ...files });
+      return warnings.some((warning) => warning.startsWith('ALLOWED_HOSTS in shop/settings.py names no domain'));
+    };
+    for (const hosts of ['[]', "['localhost', '127.0.0.1', '[::1]']"]) assert.equal(await warned(hosts), true, hosts);
+    for (const hosts of ["['shop.example']", "['*']", "os.environ['HOSTS'].split(',')", '["localhost"] + HOSTS'])
+      assert.equal(await warned(hosts), false, hosts);
+    assert.equal(await warned("[]\nif not DEBUG:\n    ALLOWED_HOSTS = ['shop.example']"), false);
   });
 
   test('static files that are kept elsewhere are not uploaded by a build', async () => {
@@ -189,4 +208,33 @@ describe('where the app is', () => {
       /^streamlit run dashboard\.py /,
     );
   });
+});
+
+test('scripts that serve themselves listen where visitors come from', async () => {
+  const start = async (name: string, script: string, more = ''): Promise<(string | number | undefined)[]> => {
+    const made = await plan({ 'requirements.txt': `${name}\n${more}`, 'demo.py': script });
+    return [made.framework, made.port, made.startCommand];
+  };
+  const gradio = 'GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT python demo.py';
+  assert.deepEqual(await start('gradio', 'import gradio as gr\n'), ['Gradio', 7860, gradio]);
+  const dash = 'from dash import Dash\napp = Dash()\n';
+  assert.deepEqual(await start('dash', dash), ['Dash', 8050, 'HOST=0.0.0.0 python demo.py']);
+  const served = await start('dash', `${dash}server = app.server\n`, 'gunicorn');
+  assert.deepEqual(served, ['Dash', 8050, 'gunicorn --bind 0.0.0.0:$PORT demo:server']);
+});
+
+test('dependencies that only the build of the project knows are installed by it', async () => {
+  const project = '[project]\nname = "shop"\ndynamic = ["version", "dependencies"]\n';
+  const made = await plan({ 'pyproject.toml': project, 'main.py': '' });
+  assert.equal(made.installCommand, 'pip install .');
+});
+
+test('what poetry lists without a lockfile is installed by poetry, which needs no package of the app', async () => {
+  const poetry = '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\nflask = "^3"\n';
+  const made = await plan({ 'pyproject.toml': poetry, 'app.py': 'app = Flask(__name__)\n' });
+  assert.equal(made.framework, 'Flask');
+  assert.match(
+    made.dockerfile.text,
+    /pip install poetry\n[^]*^COPY pyproject\.toml \.\/\nRUN \S+ poetry install --only main --no-root/m,
+  );
 });

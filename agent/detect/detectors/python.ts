@@ -5,11 +5,13 @@ import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
 import { ENTRY_FILES } from '../python/app.ts';
-import { COLLECT_ADVICE, DJANGO, djangoBuild } from '../python/django.ts';
+import { COLLECT_ADVICE, DJANGO, djangoBuild, djangoNeeds, djangoSettings, hostsWarning } from '../python/django.ts';
 import type { DjangoBuild } from '../python/django.ts';
 import type { PythonStart } from '../python/frameworks.ts';
 import { headlessWarning, systemPackages } from '../python/libraries.ts';
 import { PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
+import type { Need } from '../needs.ts';
+import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
@@ -40,7 +42,7 @@ export const python: Detector = {
     const runtime = await chooseRuntime(request, [repository], RUNTIME, dependencies?.python ?? null);
     const install = installOf(dependencies);
     const { names, needsGit } = dependencies ?? { names: new Set<string>(), needsGit: false };
-    const build = start.framework === DJANGO.name ? await djangoBuild(repository, names) : null;
+    const { build, needs, warnings } = await djangoParts(repository, start, names);
     const facts = factsOf({ start, build, install, runtime });
     const recipe = {
       image: runtime.image,
@@ -66,11 +68,23 @@ export const python: Detector = {
             dependencies !== null && { manager: { value: dependencies.manager.name, from: dependencies.file } }),
         },
       ),
-      warnings: [...warningsOf(start, build), ...headlessWarning(names), ...runtime.warnings],
+      warnings: [...warningsOf(start, build), ...warnings, ...headlessWarning(names), ...runtime.warnings],
+      needs,
       dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
     };
   },
 };
+
+/** What only Django has: its build, a secret key, the hosts that it answers to. */
+async function djangoParts(
+  repository: RepositoryView,
+  { framework }: PythonStart,
+  names: ReadonlySet<string>,
+): Promise<{ build: DjangoBuild | null; needs: readonly Need[]; warnings: readonly string[] }> {
+  const settings = framework === DJANGO.name ? await djangoSettings(repository) : null;
+  if (settings === null) return { build: null, needs: [], warnings: [] };
+  return { build: djangoBuild(settings, names), needs: djangoNeeds(settings), warnings: hostsWarning(settings) };
+}
 
 interface Found {
   readonly start: PythonStart;

@@ -43,3 +43,37 @@ test('assets of vite_rails and tailwindcss-rails are precompiled too', async () 
     assert.match((await rails([gem])).buildCommand ?? '', /assets:precompile$/, gem);
   }
 });
+
+test('Rails needs what it signs cookies with, unless the repository or the environment has it', async () => {
+  const files = { Gemfile: 'gem "rails"', 'Gemfile.lock': '', 'config/application.rb': '' };
+  const credentials = { ...files, 'config/credentials.yml.enc': '' };
+  assert.match((await repository.plan(files)).warnings.join(), /^Rails needs SECRET_KEY_BASE: /);
+  assert.match(
+    (await repository.plan(credentials)).warnings.join(),
+    /^Rails needs RAILS_MASTER_KEY or SECRET_KEY_BASE: /,
+  );
+  const variables = { RAILS_MASTER_KEY: 'x' };
+  assert.deepEqual((await repository.plan(credentials, { variables })).warnings, []);
+  assert.deepEqual((await repository.plan({ ...credentials, 'config/master.key': '' })).warnings, []);
+});
+
+test('a site of Jekyll is built with its gems and served as files', async () => {
+  const gemfile = 'gem "jekyll", "~> 4.4"\ngroup :jekyll_plugins do\n  gem "jekyll-feed"\nend\n';
+  const made = await repository.plan({
+    Gemfile: gemfile,
+    'Gemfile.lock': '',
+    '_config.yml': '',
+    'index.html': '---\n---\n',
+  });
+  assert.deepEqual(
+    [made.framework, made.runtime, made.startCommand, made.portGuessed],
+    ['Jekyll', 'static', undefined, false],
+  );
+  assert.match(
+    made.dockerfile.text,
+    /RUN \S+ bundle install\nCOPY \. \.\nRUN JEKYLL_ENV=production bundle exec jekyll build /,
+  );
+  assert.match(made.dockerfile.text, /^COPY --from=build .* \/app\/_site\/ /m);
+  const rack = await repository.plan({ Gemfile: gemfile, '_config.yml': '', 'config.ru': '' });
+  assert.equal(rack.framework, 'Rack');
+});

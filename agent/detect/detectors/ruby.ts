@@ -1,9 +1,11 @@
 /** Detector: Ruby, by its Gemfile. */
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
-import { writeRuby } from '../dockerfiles/ruby.ts';
+import { writeRuby, writeRubySite } from '../dockerfiles/ruby.ts';
+import { STATIC_PORT } from '../dockerfiles/static.ts';
 import { frontEndOf } from '../front-end.ts';
 import type { FrontEnd } from '../front-end.ts';
+import type { Need } from '../needs.ts';
 import { readPackageJson } from '../node/package-json.ts';
 import { procfileWeb } from '../procfile.ts';
 import { present } from '../repository.ts';
@@ -40,13 +42,19 @@ const BUNDLERS = /^(?:jsbundling-rails|cssbundling-rails|shakapacker|webpacker|v
 interface Way {
   readonly framework: string;
   readonly port: number;
-  readonly command: string;
+  /** How it is started; null for a site, which is served as files. */
+  readonly command: string | null;
   readonly from: string;
 }
 
+/** Where Jekyll puts a site, whatever its configuration says. */
+const SITE = '_site';
+const JEKYLL_BUILD = `JEKYLL_ENV=production bundle exec jekyll build --destination ${SITE}`;
+const RAILS_BUILD = 'SECRET_KEY_BASE=only-for-this-build bundle exec rails assets:precompile';
+
 export const ruby: Detector = {
   name: 'ruby',
-  frameworks: ['Ruby', 'Rails', 'Sinatra', 'Rack'],
+  frameworks: ['Ruby', 'Rails', 'Sinatra', 'Rack', 'Jekyll'],
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {
@@ -57,7 +65,8 @@ export const ruby: Detector = {
       [...gemfile.matchAll(/^[ \t]*gem[ \t(]*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
     );
     const way = await wayOf(repository, gems);
-    if (way === null) return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, app.rb or main.rb' };
+    if (way === null)
+      return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, _config.yml, app.rb or main.rb' };
     const wanted = /^[ \t]*ruby\s+["']([^"'\n]{1,40})["']/m.exec(gemfile)?.[1]?.replace('~>', '~=');
     const said = wanted === undefined ? null : { value: wanted, from: 'Gemfile' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
@@ -66,13 +75,9 @@ export const ruby: Detector = {
     const assets = rails && [...gems].some((gem) => ASSETS.test(gem));
     const frontEnd = assets ? await bundled(repository, gems) : null;
     const facts: Facts = {
-      framework: way.framework,
-      runtime: 'ruby',
+      ...factsOf(way),
       ...versionFact(runtime),
-      port: way.port,
-      installCommand: 'bundle install',
-      ...(assets && { buildCommand: 'SECRET_KEY_BASE=only-for-this-build bundle exec rails assets:precompile' }),
-      startCommand: way.command,
+      ...(assets && { buildCommand: RAILS_BUILD }),
     };
     const libraries = [
       ...new Map(
@@ -100,15 +105,36 @@ export const ruby: Detector = {
           runtime: 'Gemfile',
           install: hasLock ? 'Gemfile.lock' : 'Gemfile',
           start: way.from,
+          ...(way.command === null && { port: 'generated nginx configuration' }),
         },
         { runtime: 'Ruby', version: runtime.evidence },
       ),
       warnings: [...runtime.warnings, ...lockWarning('Gemfile.lock', hasLock)],
+      needs: rails ? await needsOf(repository) : [],
       ...(frontEnd && { includes: ['node'] }),
-      dockerfile: { origin: 'generated', write: (final) => writeRuby(recipe, final) },
+      dockerfile: {
+        origin: 'generated',
+        write: (final) => (final.facts.runtime === 'static' ? writeRubySite(recipe, final) : writeRuby(recipe, final)),
+      },
     };
   },
 };
+
+function factsOf({ framework, port, command }: Way): Facts {
+  const common = { framework, port, installCommand: 'bundle install' };
+  return command === null
+    ? { ...common, runtime: 'static', buildCommand: JEKYLL_BUILD, outputDirectory: SITE }
+    : { ...common, runtime: 'ruby', startCommand: command };
+}
+
+/** What Rails signs its cookies with, in production. */
+async function needsOf(repository: RepositoryView): Promise<Need[]> {
+  if (await repository.has('config/master.key')) return [];
+  const encrypted = await repository.has('config/credentials.yml.enc');
+  return encrypted
+    ? [{ anyOf: ['RAILS_MASTER_KEY', 'SECRET_KEY_BASE'], hint: 'config/master.key has the first.' }]
+    : [{ anyOf: ['SECRET_KEY_BASE'], hint: '`bin/rails secret` makes one.' }];
+}
 
 /** What Node.js builds for the gems that call it. */
 async function bundled(repository: RepositoryView, gems: ReadonlySet<string>): Promise<FrontEnd | null> {
@@ -119,10 +145,16 @@ async function bundled(repository: RepositoryView, gems: ReadonlySet<string>): P
 
 /** A Procfile says it; else the framework is known by its gem, and how it starts by what lies there. */
 async function wayOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
-  const known = await frameworkOf(repository, gems);
+  const known = (await frameworkOf(repository, gems)) ?? (await siteOf(repository, gems));
   const web = await procfileWeb(repository);
   if (web === null) return known;
   return { ...(known ?? { framework: 'Ruby', port: 9292 }), command: web, from: 'Procfile' };
+}
+
+async function siteOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
+  const jekyll = gems.has('jekyll') || gems.has('github-pages');
+  if (!jekyll || !(await repository.has('_config.yml'))) return null;
+  return { framework: 'Jekyll', port: STATIC_PORT, command: null, from: '_config.yml' };
 }
 
 async function frameworkOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {

@@ -20,6 +20,24 @@ test('a program in Rust trusts the certificates that it was built with', async (
   assert.match(run, /^COPY --from=build \/etc\/ssl\/certs\/ca-certificates\.crt /m);
 });
 
+test('cargo finds all sources newer than what an earlier build left, whenever their commit was made', async () => {
+  const { text } = (await app()).dockerfile;
+  assert.match(text, /^RUN .*target=\/src\/target find \. -path \.\/target -prune .* touch \{\} \+ && cargo build /m);
+});
+
+test('crates that are not Rust beneath get the packages that they are built with and run with', async () => {
+  const lock = (...crates: string[]): string => crates.map((crate) => `[[package]]\nname = "${crate}"\n`).join('\n');
+  const apt = async (...crates: string[]): Promise<string[]> => {
+    const { dockerfile } = await app({ 'Cargo.lock': lock('web', ...crates) });
+    return [...dockerfile.text.matchAll(/ --no-install-recommends (.*) && rm /g)].map(([, packages = '']) => packages);
+  };
+  assert.deepEqual(await apt('tokio', 'ring'), []);
+  assert.deepEqual(await apt('prost-build', 'tikv-jemalloc-sys'), ['libprotobuf-dev protobuf-compiler make']);
+  assert.deepEqual(await apt('pq-sys'), ['libpq-dev', 'libpq5']);
+  const vendored = ['pkg-config libssl-dev make perl', 'ca-certificates libssl3'];
+  assert.deepEqual(await apt('openssl-sys', 'openssl-src'), vendored);
+});
+
 test('programs in src/bin are binaries too, and src/main.rs goes before them', async () => {
   const files = { 'Cargo.toml': cargo('shop'), 'src/lib.rs': '', 'src/bin/serve.rs': '' };
   assert.match((await plan(files)).buildCommand ?? '', /--bin serve$/);

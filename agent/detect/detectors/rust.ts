@@ -6,6 +6,7 @@ import { BINARY } from '../dockerfiles/go.ts';
 import { writeRust } from '../dockerfiles/rust.ts';
 import { parseToml } from '../manifests.ts';
 import type { RepositoryView } from '../repository.ts';
+import { rustPackages } from '../rust/libraries.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
@@ -84,7 +85,7 @@ export const rust: Detector = {
     const recipe = {
       image: runtime.image,
       binary: target.binary,
-      openssl: /^name = "openssl-sys"$/m.test(lock ?? '') || 'openssl' in target.dependencies,
+      packages: rustPackages(lock, target.dependencies),
     };
     return {
       confidence: 'certain',

@@ -12,7 +12,7 @@ export const dockerIgnore: PlanFile = {
 };
 
 /** A CMD or ENTRYPOINT in exec form. JSON is its syntax, so nothing in an argument can leave it. */
-export function execForm(argv: readonly string[]): string {
+function execForm(argv: readonly string[]): string {
   return JSON.stringify(argv);
 }
 

@@ -2,7 +2,7 @@
 import type { Generated, WriteRequest } from '../detector.ts';
 import { runAs, stages, USER } from './common.ts';
 
-export interface DenoRecipe {
+interface DenoRecipe {
   /** What npm gets: `deno@2`. */
   readonly setup: string;
 }

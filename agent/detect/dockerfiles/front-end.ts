@@ -1,7 +1,10 @@
 /** Lines that install the packages of a front end, in a layer of their own. */
 import type { FrontEnd } from '../front-end.ts';
-import { cacheMount } from './common.ts';
+import { aptInstall, cacheMount } from './common.ts';
 import { installManager } from './package-manager.ts';
+
+/** Node.js from a stage `node`, for builds of another language that call it or that it calls; with the library that it needs since 25. */
+export const COPY_NODE = [...aptInstall(['libatomic1']), 'COPY --from=node /usr/local /usr/local'];
 
 export function installFrontEnd({ manifests, install, setup }: FrontEnd, cacheScope: string): string[] {
   return [

@@ -2,7 +2,7 @@
 import type { Generated, WriteRequest } from '../detector.ts';
 import { cacheMount, runAs, stages, USER } from './common.ts';
 
-export interface JavaRecipe {
+interface JavaRecipe {
   readonly image: string;
   readonly jre: string;
   readonly tool: 'maven' | 'gradle';
@@ -51,7 +51,7 @@ function collected({ tool, quarkus, startScript, module }: JavaRecipe): string {
   if (quarkus) return `cp -r ${at}${QUARKUS[tool]}/. /out/`;
   // The script is named like the project, and finds the jars from where it stands.
   if (startScript) return `cp -r ${at}build/install/*/. /out/ && rm -f /out/bin/*.bat && mv /out/bin/* /out/bin/app`;
-  // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies.
-  const jar = `ls ${at}${OUTPUT[tool]}/*.jar ${at}${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
+  // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies: the largest has them.
+  const jar = `ls -S ${at}${OUTPUT[tool]}/*.jar ${at}${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
   return `cp "$(${jar})" /out/app.jar`;
 }

@@ -3,7 +3,7 @@ import type { Generated, WriteRequest } from '../detector.ts';
 import type { FrontEnd } from '../front-end.ts';
 import type { ExtensionSetup } from '../php/extensions.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
-import { installFrontEnd } from './front-end.ts';
+import { COPY_NODE, installFrontEnd } from './front-end.ts';
 
 export interface PhpRecipe {
   readonly image: string;
@@ -15,7 +15,14 @@ export interface PhpRecipe {
   /** What the framework is told: `APP_ENV=prod`. */
   readonly environment: string | undefined;
   /** How the assets of the front end are built, into public/; null without any. */
-  readonly assets: { readonly frontEnd: FrontEnd; readonly build: string } | null;
+  readonly assets: Assets | null;
+}
+
+interface Assets {
+  readonly frontEnd: FrontEnd;
+  readonly build: string;
+  /** The build calls PHP and the app's own code. */
+  readonly callsPhp: boolean;
 }
 
 export const PHP_START = 'apache2 -DFOREGROUND -f /etc/orkestr/apache.conf';
@@ -37,20 +44,10 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
             : ['COPY . .', `RUN ${cache} ${installCommand}`]),
           'RUN composer dump-autoload --no-dev --optimize --no-scripts',
         ];
-  const front =
-    assets === null
-      ? []
-      : [
-          `FROM ${baseImages.node} AS assets`,
-          'WORKDIR /app',
-          ...installFrontEnd(assets.frontEnd, cacheScope),
-          'COPY . .',
-          ...(manifests.length === 0 ? [] : ['COPY --from=vendor /app/vendor vendor']),
-          `RUN ${assets.build}`,
-        ];
+  const withExtensions = [`FROM ${recipe.image}`, ...installExtensions(recipe.extensions)];
+  const shared = assets?.callsPhp === true;
   const run = [
-    `FROM ${recipe.image}`,
-    ...installExtensions(recipe.extensions),
+    ...(shared ? ['FROM php'] : withExtensions),
     `ENV HOME=/tmp${recipe.environment === undefined ? '' : ` ${recipe.environment}`}`,
     'COPY .orkestr/apache.conf /etc/orkestr/apache.conf',
     `COPY --chown=${USER} . /app`,
@@ -61,7 +58,29 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
     ...runAs(startCommand, '/app', 'SIGWINCH'),
   ];
   const root = documentRoot === '.' ? '/app' : `/app/${documentRoot}`;
-  return { text: stages(vendor, front, run), files: [{ path: '.orkestr/apache.conf', text: apacheConf(root) }] };
+  const front = assets === null ? [] : assetsStage(assets, manifests.length > 0, surroundings);
+  const bases = shared ? [[`FROM ${baseImages.node} AS node`], named(withExtensions, 'php')] : [];
+  return {
+    text: stages(vendor, ...bases, front, run),
+    files: [{ path: '.orkestr/apache.conf', text: apacheConf(root) }],
+  };
+}
+
+const named = ([from = '', ...rest]: readonly string[], name: string): string[] => [`${from} AS ${name}`, ...rest];
+
+function assetsStage(
+  { frontEnd, build, callsPhp }: Assets,
+  hasVendor: boolean,
+  { baseImages, cacheScope }: WriteRequest['surroundings'],
+): string[] {
+  return [
+    ...(callsPhp ? ['FROM php AS assets', ...COPY_NODE] : [`FROM ${baseImages.node} AS assets`]),
+    'WORKDIR /app',
+    ...installFrontEnd(frontEnd, cacheScope),
+    'COPY . .',
+    ...(hasVendor ? ['COPY --from=vendor /app/vendor vendor'] : []),
+    `RUN ${build}`,
+  ];
 }
 
 /** By the programs of the official image; base images that a host made itself have some of the same names. */
@@ -95,6 +114,11 @@ LogFormat "%h %l %u %t \\"%r\\" %>s %O" short
 CustomLog /dev/stdout short
 DocumentRoot ${root}
 DirectoryIndex index.php index.html
+<IfModule php_module>
+  # Without a php.ini, as the official image is, errors would go to visitors. They are in the log.
+  php_flag display_errors off
+  php_admin_flag expose_php off
+</IfModule>
 <FilesMatch "\\.php$">
   SetHandler application/x-httpd-php
 </FilesMatch>

@@ -6,7 +6,7 @@ import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
 
 export const REQUIREMENTS = '.orkestr/requirements.txt';
 
-export interface PythonRecipe {
+interface PythonRecipe {
   readonly image: string;
   readonly dependencies: PythonDependencies | null;
   readonly packages: SystemPackages;

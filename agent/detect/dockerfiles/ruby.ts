@@ -1,10 +1,12 @@
 /** Generated Dockerfile for Ruby: gems are built in one stage with compilers, and run in one without. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { FrontEnd } from '../front-end.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
-import { installFrontEnd } from './front-end.ts';
+import { COPY_NODE, installFrontEnd } from './front-end.ts';
+import { STATIC_PORT, writeStatic } from './static.ts';
 
-export interface RubyRecipe {
+interface RubyRecipe {
   readonly image: string;
   /** What bundler reads: Gemfile, its lockfile, a version file that it may refer to. */
   readonly manifests: readonly string[];
@@ -19,33 +21,51 @@ export interface RubyRecipe {
 
 const GEMS = '/bundle';
 
-export function writeRuby(recipe: RubyRecipe, { facts, stated, surroundings }: WriteRequest): Generated {
-  const { installCommand = '', buildCommand, startCommand = '' } = facts;
-  const { image, hasLock, rails, frontEnd } = recipe;
-  const { baseImages, cacheScope } = surroundings;
-  const bundle = `BUNDLE_PATH=${GEMS} BUNDLE_WITHOUT=development:test${hasLock ? ' BUNDLE_DEPLOYMENT=1' : ''}`;
-  const env = `ENV ${bundle} RACK_ENV=production${rails ? ' RAILS_ENV=production RAILS_LOG_TO_STDOUT=1' : ''}`;
-  const cache = cacheMount(cacheScope, 'gems', '/root/.bundle/cache');
-  const node = frontEnd === null ? [] : [`FROM ${baseImages.node} AS node`];
-  const build = [
-    `FROM ${image} AS build`,
-    ...aptInstall(['build-essential', 'git', 'libyaml-dev', 'pkg-config', ...recipe.buildPackages]),
-    'WORKDIR /app',
-    env,
-    stated.installCommand === undefined ? `COPY ${recipe.manifests.join(' ')} ./` : 'COPY . .',
-    `RUN ${cache} ${installCommand}`,
-    // The gems call Node.js while they build the assets.
-    ...(frontEnd === null ? [] : ['COPY --from=node /usr/local /usr/local', ...installFrontEnd(frontEnd, cacheScope)]),
-    'COPY . .',
-    ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
-  ];
+export function writeRuby(recipe: RubyRecipe, request: WriteRequest): Generated {
+  const { startCommand = '' } = request.facts;
+  const { image, rails, frontEnd, runPackages } = recipe;
+  const node = frontEnd === null ? [] : [`FROM ${request.surroundings.baseImages.node} AS node`];
   const run = [
     `FROM ${image}`,
-    ...aptInstall(recipe.runPackages),
-    `${env} HOME=/tmp${rails ? ' RAILS_SERVE_STATIC_FILES=1' : ''}`,
+    ...aptInstall(runPackages),
+    `${environmentOf(recipe)} HOME=/tmp${rails ? ' RAILS_SERVE_STATIC_FILES=1' : ''}`,
     `COPY --from=build ${GEMS} ${GEMS}`,
     `COPY --from=build --chown=${USER} /app /app`,
     ...runAs(startCommand),
   ];
-  return { text: stages(node, build, run), files: [] };
+  return { text: stages(node, buildStage(recipe, request), run), files: [] };
+}
+
+/** What is built is only files. */
+export function writeRubySite(recipe: RubyRecipe, request: WriteRequest): Generated {
+  const { facts, stated, surroundings } = request;
+  const site = writeStatic({
+    base: surroundings.baseImages.static,
+    port: facts.port ?? STATIC_PORT,
+    source: { stage: 'build', folder: posix.join('/app', facts.outputDirectory ?? '') },
+    singlePage: stated.singlePage?.value ?? false,
+  });
+  return { text: `${stages(buildStage(recipe, request))}\n${site.text}`, files: site.files };
+}
+
+function environmentOf({ hasLock, rails }: RubyRecipe): string {
+  const bundle = `BUNDLE_PATH=${GEMS} BUNDLE_WITHOUT=development:test${hasLock ? ' BUNDLE_DEPLOYMENT=1' : ''}`;
+  return `ENV ${bundle} RACK_ENV=production${rails ? ' RAILS_ENV=production RAILS_LOG_TO_STDOUT=1' : ''}`;
+}
+
+function buildStage(recipe: RubyRecipe, { facts, stated, surroundings: { cacheScope } }: WriteRequest): string[] {
+  const { installCommand = '', buildCommand } = facts;
+  const { image, frontEnd } = recipe;
+  return [
+    `FROM ${image} AS build`,
+    ...aptInstall(['build-essential', 'git', 'libyaml-dev', 'pkg-config', ...recipe.buildPackages]),
+    'WORKDIR /app',
+    environmentOf(recipe),
+    stated.installCommand === undefined ? `COPY ${recipe.manifests.join(' ')} ./` : 'COPY . .',
+    `RUN ${cacheMount(cacheScope, 'gems', '/root/.bundle/cache')} ${installCommand}`,
+    // The gems call Node.js while they build the assets.
+    ...(frontEnd === null ? [] : [...COPY_NODE, ...installFrontEnd(frontEnd, cacheScope)]),
+    'COPY . .',
+    ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
+  ];
 }

@@ -1,17 +1,24 @@
 /** Generated Dockerfile for Rust: one binary, built with the dependencies kept in a cache. */
 import type { Generated, WriteRequest } from '../detector.ts';
+import type { RustPackages } from '../rust/libraries.ts';
 import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
 import { BINARY } from './go.ts';
 
-export interface RustRecipe {
+interface RustRecipe {
   readonly image: string;
   /** Name of the binary in target/release. */
   readonly binary: string;
-  /** Something links OpenSSL. */
-  readonly openssl: boolean;
+  /** Debian packages of its crates: to build them, and to run them. */
+  readonly packages: RustPackages;
 }
 
-export function writeRust({ image, binary, openssl }: RustRecipe, { facts, surroundings }: WriteRequest): Generated {
+/**
+ * cargo takes what is older than the last build for built. In a build context all files are as old as their commit, and the
+ * next commit may be older than the build of this one: an earlier one is built again, or one was made while this one was built.
+ */
+const TOUCH_SOURCES = 'find . -path ./target -prune -o -type f -exec touch {} +';
+
+export function writeRust({ image, binary, packages }: RustRecipe, { facts, surroundings }: WriteRequest): Generated {
   const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const { baseImages, cacheScope } = surroundings;
   const mounts = [
@@ -23,14 +30,14 @@ export function writeRust({ image, binary, openssl }: RustRecipe, { facts, surro
     `FROM ${image} AS build`,
     'WORKDIR /src',
     'ENV CARGO_HOME=/cargo',
-    ...aptInstall(openssl ? ['pkg-config', 'libssl-dev'] : []),
+    ...aptInstall(packages.build),
     'COPY . .',
     ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
-    `RUN ${mounts} ${buildCommand} && mkdir -p /out && cp target/release/${binary} /out/app`,
+    `RUN ${mounts} ${TOUCH_SOURCES} && ${buildCommand} && mkdir -p /out && cp target/release/${binary} /out/app`,
   ];
   const run = [
     `FROM ${baseImages.debian}`,
-    ...aptInstall(openssl ? ['ca-certificates', 'libssl3'] : []),
+    ...aptInstall(packages.run),
     'ENV HOME=/tmp',
     COPY_CA_BUNDLE,
     `COPY --chown=${USER} . /app`,

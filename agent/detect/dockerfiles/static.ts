@@ -43,22 +43,42 @@ CMD ["nginx","-e","stderr","-c","/etc/orkestr/nginx.conf"]
 const HASHED_NAME =
   '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})(?:\\.[a-z0-9]+)+$';
 
+/** What a build compresses: ends of names, and the type that stands behind `.br`, which no server reads. */
+const COMPRESSED: Readonly<Record<string, string>> = {
+  'm?js': 'text/javascript',
+  css: 'text/css',
+  svg: 'image/svg+xml',
+  '(?:json|map)': 'application/json',
+  webmanifest: 'application/manifest+json',
+  xml: 'text/xml',
+  txt: 'text/plain',
+  wasm: 'application/wasm',
+  dll: 'application/octet-stream',
+  dat: 'application/octet-stream',
+};
+
+/** Files below this path are those of the site that lie there with `.br` behind their names. */
+const BROTLI = '/-br';
+
 /** Writes only below /tmp, so that it runs unprivileged and on a read-only root. */
 function nginxConf({ port, singlePage, fallback, hashed, partlyHashed }: StaticRequest): string {
   // Whether the build makes its fallback is its own affair, so index.html stands behind it.
   const pages = [...(fallback === undefined ? [] : [`/${fallback}`]), '/index.html'];
   const unknown = singlePage ? pages.join(' ') : '=404';
-  const forever = [
-    ...(hashed === undefined ? [] : [`/${hashed}/`]),
-    ...(partlyHashed === undefined ? [] : [`~ "^/${partlyHashed.replaceAll('.', '\\.')}/${HASHED_NAME}"`]),
-  ].map(
+  const escaped = (path: string): string => path.replaceAll('.', '\\.');
+  const named = partlyHashed === undefined ? [] : [`/${escaped(partlyHashed)}/${HASHED_NAME}`];
+  const whole = hashed === undefined ? [] : [`/${hashed}/`];
+  const caching = [...whole.map(escaped), ...named].map(
+    (name) => `\n    "~^(?:${BROTLI})?${name}" "public, max-age=31536000, immutable";`,
+  );
+  const complete = [...whole, ...named.map((name) => `~ "^${name}"`)].map(
     (which) => `
-    # Their names change with their content.
+    # No other file stands in for one of these that is gone.
     location ${which} {
-      add_header Cache-Control "public, max-age=31536000, immutable";
     }
 `,
   );
+  const types = Object.entries(COMPRESSED).map(([end, type]) => `\n    "~\\.${end}$" ${type};`);
   return `# Written by orkestr.
 daemon off;
 worker_processes 1;
@@ -69,6 +89,11 @@ events {
 }
 http {
   include /etc/nginx/mime.types;
+  # Not in all of its versions: browsers run no module of another type.
+  types {
+    text/javascript mjs;
+    application/manifest+json webmanifest;
+  }
   default_type application/octet-stream;
   access_log /dev/stdout;
   server_tokens off;
@@ -86,6 +111,22 @@ http {
   gzip_proxied any;
   gzip_min_length 1024;
   gzip_types text/css text/plain text/javascript application/javascript application/json application/manifest+json application/xml image/svg+xml application/wasm;
+  # And app.js.br, which takes a module that the official image has not: the file is looked for here.
+  map $http_accept_encoding $brotli {
+    default "";
+    "~*(?:^|[ ,])br(?! *; *q=0(?:\\.0*)? *(?:,|$)) *(?:[,;]|$)" .br;
+  }
+  map $uri $brotli_type {
+    default "";${types.join('')}
+  }
+  map "$brotli $brotli_type" $brotli_file {
+    default "";
+    "~^\\.br ." $document_root$uri.br;
+  }
+  # Names that change with their content are kept; anything else is asked for anew, and answered 304 when nothing changed.
+  map $uri $caching {
+    default no-cache;${caching.join('')}
+  }
   server {
     listen ${port};
     root ${ROOT};
@@ -95,9 +136,24 @@ http {
     location ~ /\\.(?!well-known/) {
       return 404;
     }
-${forever.join('')}
-    # Anything else is asked for anew, and answered 304 when nothing changed.
-    add_header Cache-Control "no-cache";
+    add_header Cache-Control $caching;
+    if (-f $brotli_file) {
+      rewrite ^ ${BROTLI}$uri last;
+    }
+    location ~ "^${BROTLI}(?<plain>/.+)$" {
+      internal;
+      gzip off;
+      gzip_static off;
+      types {
+      }
+      default_type "";
+      add_header Content-Type $brotli_type;
+      add_header Content-Encoding br;
+      add_header Vary Accept-Encoding;
+      add_header Cache-Control $caching;
+      try_files $plain.br =404;
+    }
+${complete.join('')}
     # The page blog.html goes before a folder blog, in which its articles may be.
     location = / {
       try_files /index.html ${unknown};

@@ -14,7 +14,7 @@ type GlobalJson = z.infer<typeof GlobalJson>;
 const LINES = [10, 8];
 const CURRENT = 10;
 
-export interface DotnetVersion {
+interface DotnetVersion {
   /** `10.0` */
   readonly value: string;
   readonly from: string;

@@ -21,6 +21,7 @@ const EXTENSIONS: Readonly<Record<string, Extension>> = {
   gettext: {},
   gmp: { packages: ['libgmp-dev'] },
   intl: { packages: ['libicu-dev'] },
+  ldap: { packages: ['libldap-dev'] },
   mysqli: {},
   pcntl: {},
   pdo_mysql: {},
@@ -32,12 +33,19 @@ const EXTENSIONS: Readonly<Record<string, Extension>> = {
   sysvmsg: {},
   sysvsem: {},
   sysvshm: {},
+  tidy: { packages: ['libtidy-dev'] },
   xsl: { packages: ['libxslt1-dev'] },
   zip: { packages: ['libzip-dev'] },
+  amqp: { pecl: true, packages: ['librabbitmq-dev'] },
   apcu: { pecl: true },
+  igbinary: { pecl: true },
   imagick: { pecl: true, packages: ['libmagickwand-dev'] },
+  memcached: { pecl: true, packages: ['libmemcached-dev', 'libssl-dev', 'zlib1g-dev'] },
   mongodb: { pecl: true, packages: ['libssl-dev'] },
+  opentelemetry: { pecl: true },
   redis: { pecl: true },
+  uuid: { pecl: true, packages: ['uuid-dev'] },
+  yaml: { pecl: true, packages: ['libyaml-dev'] },
 };
 
 /** Extensions that the official image has. */

@@ -37,7 +37,13 @@ const Requirements = z.array(z.string().regex(/^[^\r\n]*$/, 'a requirement on on
 const Table = z.record(z.string(), z.unknown()).default({});
 
 const Pyproject = z.looseObject({
-  project: z.looseObject({ dependencies: Requirements, 'requires-python': z.string().optional() }).optional(),
+  project: z
+    .looseObject({
+      dependencies: Requirements,
+      dynamic: z.array(z.string()).default([]),
+      'requires-python': z.string().optional(),
+    })
+    .optional(),
   tool: z.looseObject({ poetry: z.looseObject({ dependencies: Table }).optional() }).optional(),
 });
 type Pyproject = z.infer<typeof Pyproject>;
@@ -69,11 +75,22 @@ export async function pythonDependencies(repository: RepositoryView): Promise<Py
   if (fromLock !== null) return fromLock;
   const nested = pyproject?.project === undefined ? await firstFile(repository, NESTED) : null;
   if (nested !== null) return fromRequirements(repository, nested, pyproject);
-  if (pyproject?.project === undefined && pyproject?.tool?.poetry === undefined) return null;
-  const lines = pyproject.project?.dependencies;
-  const install = lines === undefined ? ({ kind: 'project' } as const) : ({ kind: 'lines', lines } as const);
-  const needsGit = FROM_GIT.test(text ?? '');
-  return { ...declared(pyproject), file: 'pyproject.toml', manager: PYTHON_MANAGERS.pip, install, needsGit };
+  return pyproject === null ? null : fromProject(pyproject, text ?? '');
+}
+
+/** What a project without a lockfile lists. */
+function fromProject(pyproject: Pyproject, text: string): PythonDependencies | null {
+  const { project, tool } = pyproject;
+  if (project === undefined && tool?.poetry === undefined) return null;
+  const common = { ...declared(pyproject), file: 'pyproject.toml', needsGit: FROM_GIT.test(text) };
+  const { pip, poetry } = PYTHON_MANAGERS;
+  const isDynamic = project?.dynamic.includes('dependencies') === true;
+  if (project !== undefined && !isDynamic)
+    return { ...common, manager: pip, install: { kind: 'lines', lines: project.dependencies } };
+  // What the build of the project finds out is only known to it. What poetry lists it installs itself, also of what is no package.
+  if (tool?.poetry === undefined) return { ...common, manager: pip, install: { kind: 'project' } };
+  const sources = { files: ['pyproject.toml'], needsSources: FROM_FOLDER.test(text) };
+  return { ...common, manager: poetry, install: { kind: 'locked', command: poetry.install, ...sources } };
 }
 
 async function fromLockfile(

@@ -1,5 +1,6 @@
 /** Django: what serves it, and its static files. */
 import { present } from '../repository.ts';
+import type { Need } from '../needs.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { PythonDependencies } from './dependencies.ts';
 import { NO_SERVER } from './frameworks.ts';
@@ -50,22 +51,34 @@ export interface DjangoBuild {
   readonly warnings: readonly string[];
 }
 
-/** The gathering of static files, where the settings name a folder for them. */
-export async function djangoBuild(repository: RepositoryView, names: ReadonlySet<string>): Promise<DjangoBuild | null> {
+/** The settings that serve the app. */
+interface DjangoSettings {
+  readonly module: string;
+  /** manage.py names others: mostly those for development. */
+  readonly isNamed: boolean;
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+}
+
+export async function djangoSettings(repository: RepositoryView): Promise<DjangoSettings | null> {
   const manage = SETTINGS.exec((await repository.text('manage.py')) ?? '')?.[1];
   if (manage === undefined) return null;
-  // manage.py often names the settings for development, and what serves the app those for production.
-  const served = await servedSettings(repository, manage);
-  const files = await settingsFiles(repository, served);
-  const texts = await Promise.all(files.map(async (path) => (await repository.text(path)) ?? ''));
-  const from = files.find((_path, index) => /^[ \t]*STATIC_ROOT\s*[:=]/m.test(texts[index] ?? ''));
-  const all = texts.join('\n');
-  if (from === undefined || UPLOADED.test(all)) return null;
+  const module = await servedSettings(repository, manage);
+  const paths = await settingsFiles(repository, module);
+  const files = await Promise.all(paths.map(async (path) => ({ path, text: (await repository.text(path)) ?? '' })));
+  return { module, isNamed: module !== manage, files };
+}
+
+/** The gathering of static files, where the settings name a folder for them. */
+export function djangoBuild(
+  { module, isNamed, files }: DjangoSettings,
+  names: ReadonlySet<string>,
+): DjangoBuild | null {
+  const from = files.find(({ text }) => /^[ \t]*STATIC_ROOT\s*[:=]/m.test(text))?.path;
+  if (from === undefined || UPLOADED.test(files.map(({ text }) => text).join('\n'))) return null;
+  const keys = files.flatMap(({ text }) => SECRET_KEY.exec(text)?.[1] ?? []);
   const environment = [
-    ...(served === manage ? [] : [`DJANGO_SETTINGS_MODULE=${served}`]),
-    ...[...new Set(texts.flatMap((text) => SECRET_KEY.exec(text)?.[1] ?? []))].map(
-      (name) => `${name}=only-for-this-build`,
-    ),
+    ...(isNamed ? [`DJANGO_SETTINGS_MODULE=${module}`] : []),
+    ...[...new Set(keys)].map((name) => `${name}=only-for-this-build`),
   ];
   const unserved = `STATIC_ROOT is set, and whitenoise is not listed: nothing serves the static files unless your code does. Add it to your dependencies and to MIDDLEWARE.`;
   const command = [...environment, COLLECT].join(' ');
@@ -76,8 +89,31 @@ export async function djangoBuild(repository: RepositoryView, names: ReadonlySet
   };
 }
 
-/** The variable that the secret key is read from: `SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]`. */
-const SECRET_KEY = /^[ \t]*SECRET_KEY\s*=\s*(?:[\w.]+[([]\s*)+["']([A-Z][A-Z0-9_]*)["']/m;
+/** The secret key, where the settings read it from a variable and have no other. */
+export function djangoNeeds({ files }: DjangoSettings): Need[] {
+  const [, name, end] = files.map(({ text }) => SECRET_KEY.exec(text)).find((found) => found !== null) ?? [];
+  if (name === undefined || end === ',') return [];
+  return [{ anyOf: [name], hint: 'The settings read their SECRET_KEY from it: any long random text.' }];
+}
+
+/** A warning when no visitor from outside would get a page: a new project names no host. */
+export function hostsWarning({ files }: DjangoSettings): string[] {
+  const all = files.flatMap(({ text }) => text.match(HOSTS) ?? []);
+  const local = files.filter(({ text }) => text.search(LOCAL_HOSTS) >= 0);
+  const [first] = local;
+  if (first === undefined || all.length !== local.length) return [];
+  return [
+    `ALLOWED_HOSTS in ${first.path} names no domain: Django answers 400 to every visitor. Add the domains of the environment, or '*', since the proxy only lets those in.`,
+  ];
+}
+
+/** Each place that sets or extends it, and one that lets in nobody but the machine itself. */
+const HOSTS = /^[ \t]*ALLOWED_HOSTS\b/gm;
+const LOCAL_HOSTS =
+  /^[ \t]*ALLOWED_HOSTS\b[^=\n]*=\s*\[(?:[\s,]|["'](?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)?["'])*\][ \t]*(?:#.*)?$/m;
+
+/** The variable that the secret key is read from, and what follows: `SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]`. */
+const SECRET_KEY = /^[ \t]*SECRET_KEY\s*=\s*(?:[\w.]+[([]\s*)+["']([A-Z][A-Z0-9_]*)["']\s*([,)\]])?/m;
 /** django-storages has the static files: collecting them would be an upload, which a build has no credentials for. */
 const UPLOADED = /(?:STATICFILES_STORAGE\s*=|["']staticfiles["']\s*:\s*\{[^}]*["']BACKEND["']\s*:)\s*["']storages\./;
 

@@ -7,12 +7,12 @@ import type { PythonDependencies } from './dependencies.ts';
 import { DJANGO, djangoStart } from './django.ts';
 import { FRAMEWORKS, NO_SERVER } from './frameworks.ts';
 import type { Framework, PythonStart } from './frameworks.ts';
+import { SCRIPT_FRAMEWORKS } from './scripts.ts';
 
-const STREAMLIT = { name: 'Streamlit', package: 'streamlit', port: 8501 };
-/** Scripts in the root directory that are read to find the app of Streamlit. */
+/** Scripts in the root directory that are read to find the app. */
 const MAX_SCRIPTS = 30;
 /** Names of frameworks as they stand in plans. */
-export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, STREAMLIT];
+export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, ...SCRIPT_FRAMEWORKS];
 
 /** A Procfile says it itself; a framework has its server; else an entry file is run as it is. */
 export async function startOf(
@@ -22,7 +22,7 @@ export async function startOf(
   return (
     (await procfileStart(repository, dependencies)) ??
     (await djangoStart(repository, dependencies)) ??
-    (await streamlitStart(repository, dependencies)) ??
+    (await scriptStart(repository, dependencies)) ??
     (await frameworkStart(repository, dependencies)) ??
     (await entryStart(repository))
   );
@@ -69,21 +69,21 @@ async function entryStart(repository: RepositoryView): Promise<PythonStart | nul
   return null;
 }
 
-async function streamlitStart(
+/** A script of a framework that serves it itself. */
+async function scriptStart(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
 ): Promise<PythonStart | null> {
-  if (dependencies === null || !dependencies.names.has(STREAMLIT.package)) return null;
+  const { names, file: frameworkFrom } = dependencies ?? { names: new Set<string>(), file: '' };
+  const framework = SCRIPT_FRAMEWORKS.find((one) => names.has(one.package));
+  if (framework === undefined) return null;
   const others = (await repository.entries('.')).filter((name) => /^[A-Za-z0-9_][A-Za-z0-9_.-]*\.py$/.test(name));
+  const imports = new RegExp(`^[ \\t]*(?:import|from) ${framework.package}\\b`, 'm');
   for (const file of ['streamlit_app.py', 'Home.py', ...ENTRY_FILES, ...others.slice(0, MAX_SCRIPTS)]) {
-    if (!/^[ \t]*(?:import|from) streamlit\b/m.test((await repository.text(file)) ?? '')) continue;
-    return {
-      framework: STREAMLIT.name,
-      frameworkFrom: dependencies.file,
-      port: STREAMLIT.port,
-      command: `streamlit run ${file} --server.address 0.0.0.0 --server.port $PORT --server.headless true`,
-      from: file,
-    };
+    const text = (await repository.text(file)) ?? '';
+    if (!imports.test(text)) continue;
+    const { name, port } = framework;
+    return { framework: name, frameworkFrom, port, command: framework.command(file, text, names), from: file };
   }
   return null;
 }

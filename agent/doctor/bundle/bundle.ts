@@ -30,7 +30,7 @@ their value and others by their looks. Addresses of hosts and visitors and names
 give it away.
 `;
 
-export interface BundleParts {
+interface BundleParts {
   readonly subject: Subject;
   readonly doctor: DoctorReport;
   readonly status: StatusReport;

@@ -44,7 +44,7 @@ function keepQuotes(_match: string | undefined, name: string | undefined, ...quo
 const LONG_WORD = /[A-Za-z0-9+_=-]{20,}/g;
 const ID = /sha256:[0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
-export interface Scrubber {
+interface Scrubber {
   text(this: void, text: string): string;
   /** The same of every text within; what its name calls a secret goes as a whole. */
   value(this: void, value: unknown): unknown;

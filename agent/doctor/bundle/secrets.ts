@@ -6,7 +6,7 @@ import { readPayloads } from '../../journal/snapshot.ts';
 /** Parts of a job in which every text is a secret, whatever its own name. */
 const SECRET_PART = /env|secret|token|password|credential|registr|auth|key/i;
 
-export interface KnownSecrets {
+interface KnownSecrets {
   readonly values: readonly string[];
   /** Why not all of them are known, for whoever reads the archive; empty: all are. */
   readonly gaps: readonly string[];

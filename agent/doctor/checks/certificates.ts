@@ -1,7 +1,8 @@
 /** Certificates that the proxy serves with. */
-import type { CertificateView } from '../../../protocol/proxy-admin.ts';
+import type { CertificateList, CertificateView } from '../../../protocol/proxy-admin.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
+import { endsTlsBefore } from '../edge-sockets.ts';
 
 const DAY_MS = 86_400_000;
 /** Of a certificate that nobody renews, or whose renewal keeps failing. */
@@ -9,7 +10,8 @@ const SOON_DAYS = 14;
 
 export const certificates = defineCheck({
   name: 'certificates',
-  about: 'Every domain that the proxy serves has a certificate that is not about to end.',
+  about:
+    'Every domain that the proxy serves has a certificate that is not about to end. Where a web server of the owner ends TLS, those are its own.',
   problems: {
     ended: {
       level: 'fail',
@@ -28,19 +30,22 @@ export const certificates = defineCheck({
     },
   },
   async gather(subject) {
-    return { list: await subject.proxy.certificates(), now: subject.clock.now() };
+    const list = await subject.proxy.certificates();
+    return { list, now: subject.clock.now(), isBeside: endsTlsBefore(subject.places.root) };
   },
-  judge: ({ list, now }) => ({
-    summary: `${list.certificates.length} certificates, ${list.missing.length} missing`,
-    findings: [
-      ...list.certificates.flatMap((one) => judgeOne(one, now)),
-      ...list.missing.map(({ host, reason }) => ({
-        problem: 'missing' as const,
-        values: { host },
-        evidence: [reason],
-      })),
-    ],
-  }),
+  judge({ list, now, isBeside }) {
+    const { certificates: had, missing } = list;
+    return {
+      summary: `${had.length} certificates, ${isBeside ? 'https is by your web server' : `${missing.length} missing`}`,
+      findings: [...had.flatMap((one) => judgeOne(one, now)), ...(isBeside ? [] : missing.map(judgeMissing))],
+    };
+  },
+});
+
+const judgeMissing = ({ host, reason }: CertificateList['missing'][number]): Finding<'missing'> => ({
+  problem: 'missing',
+  values: { host },
+  evidence: [reason],
 });
 
 function judgeOne({ host, notAfter, renewAt, lastError }: CertificateView, now: number): Finding<'ended' | 'ends'>[] {

@@ -95,7 +95,7 @@ test('a certificate that is good for a week and renewed in time is no finding, o
       lastError: null,
     } as const;
     const list = { certificates: [{ ...certificate, renewAt }], missing: [] };
-    return problems(certificates.judge({ now: Date.parse('2030-01-01T00:00:00Z'), list }));
+    return problems(certificates.judge({ now: Date.parse('2030-01-01T00:00:00Z'), list, isBeside: false }));
   };
   assert.deepEqual(renewed('2030-01-02T00:00:00Z'), []);
   assert.deepEqual(renewed('2029-12-31T00:00:00Z'), ['ends']);
@@ -113,14 +113,15 @@ test('nobody in a swarm is told to switch live-restore on: an engine with both d
 test('certificates are told before their end and after it, and domains without one', () => {
   const certificate = (notAfter: string) =>
     ({ host: 'a.test', source: 'acme', issuer: 'x', notAfter, renewAt: null, lastError: 'ORK_ACME_DNS' }) as const;
-  const judged = certificates.judge({
+  const facts = {
     now: Date.parse('2030-01-01T00:00:00Z'),
     list: {
       certificates: ['2030-03-01T00:00:00Z', '2030-01-10T00:00:00Z', '2029-12-31T00:00:00Z'].map(certificate),
       missing: [{ host: 'b.test', reason: 'no A record', retryAt: null }],
     },
-  });
-  assert.deepEqual(problems(judged), ['ends', 'ended', 'missing']);
+  };
+  assert.deepEqual(problems(certificates.judge({ ...facts, isBeside: false })), ['ends', 'ended', 'missing']);
+  assert.deepEqual(problems(certificates.judge({ ...facts, isBeside: true })), ['ends', 'ended']);
 });
 
 test("the hub's certificate that ends soon, and an agent without a connection, are told", () => {
@@ -140,9 +141,22 @@ test("the hub's certificate that ends soon, and an agent without a connection, a
 });
 
 test('a clock is skewed from 5 s on and far off from 120 s on, either way', () => {
-  const judged = (skewMs: number | null): string[] =>
-    problems(clock.judge({ reached: true, status: 200, body: '', skewMs, certificateUntil: null }));
+  const judged = (skewMs: number | null): string[] => {
+    const answer = { reached: true, status: 200, body: '', skewMs, certificateUntil: null } as const;
+    return problems(clock.judge({ answer, isKept: null }));
+  };
   assert.deepEqual([4400, -5000, 121_000, null].map(judged), [[], ['skewed'], ['far-off'], ['skipped']]);
+});
+
+test("a clock that nothing keeps in time is told, also on the hub's own host, whose clock is the hub's", async () => {
+  const judged = async (stdout: string, exitCode: number): Promise<string[]> => {
+    const exec: Exec = async () => ({ exitCode, stdout, stderr: '', timedOut: false });
+    const subject = scripted<Subject>('subject', { exec, hub: async () => null });
+    return problems(await clock.run(subject, new AbortController().signal));
+  };
+  assert.deepEqual(await judged('no\n', 0), ['unkept']);
+  assert.deepEqual(await judged('yes\n', 0), []);
+  assert.deepEqual(await judged('', 1), ['skipped'], 'no systemd');
 });
 
 test('one name server of two that is of no use is a warning, both are a failure', () => {
@@ -199,15 +213,16 @@ test('the disks of programs and of the hub are looked at where they are', async 
 
 test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
   const holder = { pid: 1, parent: 0, name: 'systemd', command: '/sbin/init', inodes: ['7'], tcpPorts: [80, 443] };
-  const judged = ports.judge({ ports: [{ port: 80, holders: [holder] }], proxy: null });
-  assert.deepEqual(problems(judged), []);
+  const judged = (by: typeof holder, proxy: { pid: number; ports: number[] } | null, isBeside = false): string[] =>
+    problems(ports.judge({ ports: [{ port: 80, holders: [by] }], proxy, isBeside }));
+  assert.deepEqual(judged(holder, null), []);
   const worker = { ...holder, pid: 12, parent: 11, name: 'node', command: 'node worker' };
-  assert.deepEqual(
-    problems(ports.judge({ ports: [{ port: 80, holders: [worker] }], proxy: { pid: 11, ports: [80] } })),
-    [],
-  );
+  assert.deepEqual(judged(worker, { pid: 11, ports: [80] }), []);
   const stranger = { ...holder, pid: 13, parent: 1, name: 'nginx', command: 'nginx: master process' };
-  assert.deepEqual(problems(ports.judge({ ports: [{ port: 80, holders: [stranger] }], proxy: null })), ['held']);
+  assert.deepEqual(judged(stranger, null), ['held']);
+  assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }), ['held-beside']);
+  assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }, true), [], 'its owner has said so');
+  assert.deepEqual(judged(stranger, null, true), ['held'], 'and it does not run');
 });
 
 test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {

@@ -1,8 +1,12 @@
-/** The host's clock against the hub's: certificates, tokens and times in logs depend on it. */
-import { defineCheck } from '../check.ts';
+/** The host's clock against the hub's, and who keeps it right: certificates, tokens and times in logs depend on it. */
+import { run } from '../../lib/exec.ts';
+import type { Exec } from '../../lib/exec.ts';
+import { defineCheck, when } from '../check.ts';
+import type { HubAnswer } from '../hub-answer.ts';
 
 const SKEWED_SECONDS = 5;
 const FAR_OFF_SECONDS = 120;
+const LOOK_MS = 800;
 
 const MEND = {
   apt: '`timedatectl set-ntp true`; without systemd-timesyncd first `apt-get install systemd-timesyncd`.',
@@ -11,8 +15,13 @@ const MEND = {
 
 export const clock = defineCheck({
   name: 'clock',
-  about: "The host's clock agrees with the hub's (by the Date header of its answer).",
+  about: "The host's clock is kept in time, and agrees with the hub's (by the Date header of its answer).",
   problems: {
+    unkept: {
+      level: 'warn',
+      says: 'Nothing keeps the clock of this host in time: sooner or later certificates and tokens are judged wrongly.',
+      mend: MEND,
+    },
     skewed: { level: 'warn', says: 'The clock of this host is {seconds} s {way} that of the hub.', mend: MEND },
     'far-off': {
       level: 'fail',
@@ -20,16 +29,38 @@ export const clock = defineCheck({
       mend: MEND,
     },
   },
-  gather: (subject) => subject.hub(),
-  judge(answer) {
-    if (answer === null) return { skipped: 'this host belongs to no hub to compare with' };
-    if (!answer.reached || answer.skewMs === null) return { skipped: 'the hub tells no time' };
-    const seconds = Math.round(Math.abs(answer.skewMs) / 1000);
-    const values = { seconds, way: answer.skewMs > 0 ? 'behind' : 'ahead of' };
+  async gather(subject) {
+    const [answer, isKept] = await Promise.all([subject.hub(), isSynchronised(subject.exec)]);
+    return { answer, isKept };
+  },
+  judge({ answer, isKept }) {
+    const unkept = when(isKept === false, { problem: 'unkept' });
+    const told = isKept === null ? [] : [isKept ? 'kept in time' : 'not kept in time'];
+    const compared = compare(answer);
+    if ('skipped' in compared) {
+      return told.length === 0 ? compared : { summary: told.join(), findings: unkept };
+    }
+    const { seconds, way } = compared;
     const problem = seconds >= FAR_OFF_SECONDS ? 'far-off' : 'skewed';
     return {
-      summary: `${seconds} s from the hub's`,
-      findings: seconds >= SKEWED_SECONDS ? [{ problem, values }] : [],
+      summary: [`${seconds} s from the hub's`, ...told].join(', '),
+      findings: [...unkept, ...when(seconds >= SKEWED_SECONDS, { problem, values: { seconds, way } })],
     };
   },
 });
+
+function compare(answer: HubAnswer | null): { readonly skipped: string } | { seconds: number; way: string } {
+  if (answer === null) return { skipped: 'this host belongs to no hub to compare with' };
+  if (!answer.reached || answer.skewMs === null) return { skipped: 'the hub tells no time' };
+  return {
+    seconds: Math.round(Math.abs(answer.skewMs) / 1000),
+    way: answer.skewMs > 0 ? 'behind' : 'ahead of',
+  };
+}
+
+/** As the kernel was told by whoever keeps it; on the hub's own host nothing else can be compared. Null: systemd does not say. */
+const isSynchronised = (exec: Exec): Promise<boolean | null> =>
+  run('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { timeoutMs: LOOK_MS }, exec).then(
+    ({ stdout }) => (stdout.trim() === '' ? null : stdout.trim() === 'yes'),
+    () => null, // no systemd, or too busy to say it now: nothing is said that is not known
+  );

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { scripted } from '../../deployment/test-context.ts';
+import type { Exec } from '../../lib/exec.ts';
+import { HOST_PLACES } from '../subject.ts';
+import type { Subject } from '../subject.ts';
 import { hostFirewall } from './host-firewall.ts';
 
 /** Of ufw 0.36 on Debian 12, `ufw default deny`; the lines that are not about what comes in are left out. */
@@ -36,8 +40,8 @@ const FIREWALLD = `public (active)
   rich rules:
 `;
 
-function found(facts: { rules?: string; zone?: string }): unknown[] {
-  const outcome = hostFirewall.judge({ ports: [80, 443], rules: null, zone: null, ...facts });
+function found(facts: { rules?: string; zone?: string; noZone?: boolean }): unknown[] {
+  const outcome = hostFirewall.judge({ ports: [80, 443], rules: null, zone: null, noZone: false, ...facts });
   return 'skipped' in outcome ? [] : outcome.findings.map(({ problem, values }) => [problem, values?.['ports']]);
 }
 
@@ -80,4 +84,23 @@ test('firewalld that has neither services nor ports for visitors is told', () =>
   ]) {
     assert.deepEqual(found({ zone }), [], zone);
   }
+});
+
+test('builds whose links firewalld has in no zone are told; when it says nothing in time nobody is', async () => {
+  const saying = async (stderr: string, exitCode: number | null): Promise<unknown[]> => {
+    const exec: Exec = async (_program, args) => {
+      const isZone = args.includes('--get-zone-of-interface=ob+');
+      const stdout = FIREWALLD.replace('ssh', 'http https ssh');
+      return isZone
+        ? { exitCode, stdout: '', stderr, timedOut: exitCode === null }
+        : { exitCode: 0, stdout, stderr: '', timedOut: false };
+    };
+    const has = (name: string): boolean => name === 'firewall-cmd';
+    const subject = scripted<Subject>('subject', { places: HOST_PLACES, exec, has });
+    const outcome = await hostFirewall.run(subject, new AbortController().signal);
+    return 'skipped' in outcome ? [] : outcome.findings.map(({ problem }) => problem);
+  };
+  assert.deepEqual(await saying('no zone\n', 2), ['firewalld-builds']);
+  assert.deepEqual(await saying('', 0), []);
+  assert.deepEqual(await saying('', null), []);
 });

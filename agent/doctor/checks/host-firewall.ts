@@ -7,11 +7,14 @@ import { defineCheck, when } from '../check.ts';
 const LOOK_MS = 1000;
 /** Of a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
+/** Links of builds (docs/isolation.md), in firewalld's words. */
+const BUILDS = 'ob+';
 const FIREWALLD_SERVICES: Readonly<Record<number, string>> = { 80: 'http', 443: 'https' };
 
 export const hostFirewall = defineCheck({
   name: 'host-firewall',
-  about: 'Neither ufw nor firewalld keeps visitors from the ports on which they come (80 and 443).',
+  about:
+    'Neither ufw nor firewalld keeps visitors from the ports on which they come (80 and 443), nor builds from the internet.',
   problems: {
     ufw: {
       level: 'warn',
@@ -23,15 +26,21 @@ export const hostFirewall = defineCheck({
       says: 'firewalld refuses what comes to {ports}: visitors do not get through.',
       mend: '`firewall-cmd --permanent --add-service=http --add-service=https && firewall-cmd --reload`.',
     },
+    'firewalld-builds': {
+      level: 'warn',
+      says: 'firewalld rejects what builds send, to the internet or to the proxy of their allow-list: their links are in no zone that lets them.',
+      mend: `\`firewall-cmd --zone=trusted --add-interface=${BUILDS} && firewall-cmd --permanent --zone=trusted --add-interface=${BUILDS}\` (rules of ours keep builds from all that is not theirs).`,
+    },
   },
   async gather({ places, exec, has }) {
-    const [rules, zone] = await Promise.all([
+    const [rules, zone, noZone] = await Promise.all([
       has('iptables') ? told(exec, 'iptables', ['-w', '5', '-S']) : null,
       has('firewall-cmd') ? told(exec, 'firewall-cmd', ['--list-all']) : null,
+      has('firewall-cmd') ? haveNoZone(exec) : false,
     ]);
-    return { ports: places.ports, rules, zone };
+    return { ports: places.ports, rules, zone, noZone };
   },
-  judge({ ports, rules, zone }) {
+  judge({ ports, rules, zone, noZone }) {
     const ufw = rules === null ? [] : closedByUfw(rules, ports);
     const firewalld = zone === null ? [] : closedByFirewalld(zone, ports);
     const closed = [...ufw, ...firewalld];
@@ -40,6 +49,7 @@ export const hostFirewall = defineCheck({
       findings: [
         ...when(ufw.length > 0, { problem: 'ufw', values: { ports: ufw.join(',') } }),
         ...when(firewalld.length > 0, { problem: 'firewalld', values: { ports: firewalld.join(',') } }),
+        ...when(noZone, { problem: 'firewalld-builds' }),
       ],
     };
   },
@@ -50,6 +60,13 @@ const told = (exec: Exec, program: string, args: readonly string[]): Promise<str
   run(program, args, { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES }, exec).then(
     ({ stdout }) => stdout,
     () => null, // nothing is said that is not known
+  );
+
+/** Of links that no zone has firewalld says so, and ends with a code: to be too late is another thing. */
+const haveNoZone = (exec: Exec): Promise<boolean> =>
+  exec('firewall-cmd', [`--get-zone-of-interface=${BUILDS}`], { timeoutMs: LOOK_MS }).then(
+    ({ stdout, stderr }) => /\bno zone\b/.test(stdout + stderr),
+    () => false, // see told
   );
 
 /** Chains that let in before the policy drops; in the last one stands what its owner has allowed. */

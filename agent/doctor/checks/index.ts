@@ -17,6 +17,7 @@ import { journal } from './journal.ts';
 import { keys } from './keys.ts';
 import { liveRestore } from './live-restore.ts';
 import { memory } from './memory.ts';
+import { nftables } from './nftables.ts';
 import { orphans } from './orphans.ts';
 import { ports } from './ports.ts';
 import { proxy } from './proxy.ts';
@@ -45,6 +46,7 @@ export const CHECKS: readonly Check[] = [
   journal,
   firewall,
   hostFirewall,
+  nftables,
   disk,
   memory,
   cgroup,

@@ -1,6 +1,7 @@
 /** Who listens where visitors come: ports 80 and 443. */
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
+import { givenAddresses } from '../edge-sockets.ts';
 import { listeningPorts, holdersOf, unixSocketInode } from '../sockets.ts';
 import type { Holder } from '../sockets.ts';
 
@@ -8,7 +9,11 @@ interface Facts {
   readonly ports: readonly { readonly port: number; readonly holders: readonly Holder[] }[];
   /** What the process behind the proxy's admin socket listens on; null: nobody is behind it. */
   readonly proxy: { readonly pid: number; readonly ports: readonly number[] } | null;
+  /** The owner has it listen elsewhere: these ports are another's with good reason. */
+  readonly isBeside: boolean;
 }
+
+const SOCKETS = ['orkestr-proxy.socket', 'orkestr-proxy-tls.socket'] as const;
 
 export const ports = defineCheck({
   name: 'ports',
@@ -22,7 +27,7 @@ export const ports = defineCheck({
     'held-beside': {
       level: 'warn',
       says: 'Port {port} is held by {holder}; the proxy listens on {others}.',
-      mend: 'Right when that one leads visitors to the proxy. Else `systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`).',
+      mend: 'Right when that one passes visitors on to the proxy (docs/beside.md). Else `systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`).',
     },
     nobody: {
       level: 'fail',
@@ -38,6 +43,7 @@ export const ports = defineCheck({
     return {
       ports: places.ports.map((port) => ({ port, holders: holders.filter(({ tcpPorts }) => tcpPorts.includes(port)) })),
       proxy: proxyAmong(holders, admin),
+      isBeside: SOCKETS.some((socket) => givenAddresses(places.root, socket).length > 0),
     };
   },
   judge(facts) {
@@ -45,10 +51,9 @@ export const ports = defineCheck({
     const held = looked.flatMap(({ port, holders }) =>
       holders.map((holder) => `${port} by ${holder.name} (process ${holder.pid})`),
     );
-    const elsewhere = proxy !== null && proxy.ports.length > 0;
+    const listens = proxy !== null && proxy.ports.length > 0 ? [`the proxy listens on ${proxy.ports.join(', ')}`] : [];
     return {
-      summary:
-        held.length > 0 ? held.join(', ') : elsewhere ? `the proxy listens on ${proxy.ports.join(', ')}` : 'free',
+      summary: [...held, ...(held.length === 0 || facts.isBeside ? listens : [])].join(', ') || 'free',
       findings: looked.flatMap((one) => judgePort(one, facts)),
     };
   },
@@ -56,7 +61,8 @@ export const ports = defineCheck({
 
 type PortFinding = Finding<'held' | 'held-beside' | 'nobody'>;
 
-function judgePort({ port, holders }: Facts['ports'][number], { ports: looked, proxy }: Facts): PortFinding[] {
+function judgePort({ port, holders }: Facts['ports'][number], facts: Facts): PortFinding[] {
+  const { ports: looked, proxy, isBeside } = facts;
   const elsewhere = proxy?.ports ?? [];
   if (holders.length === 0) {
     // Without certificates nobody needs 443: one port that is served will do.
@@ -64,6 +70,7 @@ function judgePort({ port, holders }: Facts['ports'][number], { ports: looked, p
     return served || looked[0]?.port !== port ? [] : [{ problem: 'nobody', values: { port } }];
   }
   if (holders.some((holder) => isOurs(holder, proxy))) return [];
+  if (isBeside && elsewhere.length > 0) return [];
   const [holder] = holders;
   if (holder === undefined) return [];
   const values = { port, pid: holder.pid, holder: `${holder.name} (process ${holder.pid})` };

@@ -83,7 +83,7 @@ function told<P extends string>(problem: P, part: Part, escapes: readonly Escape
 }
 
 /** Whether a version is from before the mend of its own line. Exported for its test. */
-export function isOpen(version: string, mended: readonly string[]): boolean {
+function isOpen(version: string, mended: readonly string[]): boolean {
   const line = mended.find((one) => lineOf(one) === lineOf(version));
   if (line !== undefined) return compare(version, line) < 0;
   return compare(version, mended.at(-1) ?? '0') < 0;

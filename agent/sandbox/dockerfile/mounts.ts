@@ -25,7 +25,7 @@ export interface SecretUse {
   readonly required: boolean;
 }
 
-export interface Mounts {
+interface Mounts {
   readonly replacements: readonly Replacement[];
   readonly secrets: readonly SecretUse[];
 }

@@ -1,6 +1,6 @@
 /** Build secrets in a Dockerfile that we write: every RUN that sees files of the repository gets them as variables. */
 
-export interface Exported {
+interface Exported {
   readonly text: string;
   /** What was put in, as the engine's messages have it. */
   readonly added: readonly string[];

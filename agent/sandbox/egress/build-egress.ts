@@ -1,11 +1,11 @@
 /** A build that may reach the hosts of a list and nothing else: our forward proxy is all that its network leads to. */
 import { lookup } from 'node:dns/promises';
+import { makeJudge } from '../../../protocol/address-kind.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { StepLog } from '../../deployment/ports.ts';
 import { hostAddresses } from '../../lib/host-network.ts';
 import { guestInterfaces } from '../../lib/off-limits.ts';
 import type { SandboxNetwork } from '../network.ts';
-import { makeJudge } from './addresses.ts';
 import { startForwardProxy } from './forward-proxy.ts';
 import { makeGate } from './gate.ts';
 import { makeHostList } from './host-list.ts';

@@ -18,7 +18,7 @@ const IDLE_TIMEOUT_MS = 5 * 60_000;
 /** Those of one connection, which a proxy does not pass on (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = ['connection', 'proxy-connection', 'proxy-authorization', 'keep-alive', 'te', 'trailer', 'upgrade'];
 
-export interface ForwardProxyOptions {
+interface ForwardProxyOptions {
   /** Address to listen on; the port is a free one. */
   readonly address: string;
   /** The only address that may ask. */
@@ -27,7 +27,7 @@ export interface ForwardProxyOptions {
   readonly onRefused: (refusal: string) => void;
 }
 
-export interface ForwardProxy {
+interface ForwardProxy {
   readonly port: number;
   /** Ends every connection. */
   close(): Promise<void>;

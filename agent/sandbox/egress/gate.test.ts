@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import type { Kind } from './addresses.ts';
+import type { Kind } from '../../../protocol/address-kind.ts';
 import { makeGate, Refusal } from './gate.ts';
 import { makeHostList } from './host-list.ts';
 

@@ -1,13 +1,13 @@
 /** The decision and the dial in one: a connection to a host of the list, by an address that was looked at. */
 import { once } from 'node:events';
 import { type Socket, connect, isIP } from 'node:net';
-import type { Kind } from './addresses.ts';
+import type { Kind } from '../../../protocol/address-kind.ts';
 import type { HostList } from './host-list.ts';
 
 /** Addresses of one name that are tried, the first ones. */
 const MAX_ADDRESSES = 4;
 
-export interface GateOptions {
+interface GateOptions {
   readonly hosts: HostList;
   /** All addresses of a name. Only ever asked for names of the list. */
   readonly resolve: (host: string) => Promise<readonly string[]>;

@@ -11,7 +11,7 @@ import type { StoredImage, StoredLayer } from './layer-store.ts';
 import { OciLayout } from './oci-layout.ts';
 import { assembleTar, damaged, tarSize } from './tar-split.ts';
 
-export interface Archive {
+interface Archive {
   readonly stream: Readable;
   /** Bytes of layers that went out until now. */
   sentBytes(): number;

@@ -75,7 +75,7 @@ async function readLayer(root: string, chainId: string): Promise<SplitTar> {
  * Name of each layer together with all below it.
  * Source: OCI image specification, config.md, "Layer ChainID".
  */
-export function chainIds(diffIds: readonly string[]): string[] {
+function chainIds(diffIds: readonly string[]): string[] {
   const chain: string[] = [];
   for (const diffId of diffIds) {
     const below = chain.at(-1);

@@ -20,7 +20,7 @@ async function layersOf(engine: Engine, image: string): Promise<readonly string[
 }
 
 /** An engine keeps a layer together with all below it (layer-store.ts, `chainIds`): only a common start counts. */
-export function sharedStart(some: readonly string[], others: readonly string[]): number {
+function sharedStart(some: readonly string[], others: readonly string[]): number {
   const differs = some.findIndex((layer, at) => layer !== others[at]);
   return differs === -1 ? some.length : differs;
 }

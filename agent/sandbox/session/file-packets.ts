@@ -32,7 +32,7 @@ const SCHEMA: protobuf.INamespace = {
 };
 
 /** What the engine sends. */
-export interface PacketIn {
+interface PacketIn {
   readonly type: number;
   readonly id: number;
   readonly data: Uint8Array;

@@ -57,7 +57,7 @@ export function fileSync(packets: FilePackets, syncFor: (name: string, paths: st
 }
 
 /** A file is not any more what was told of it. */
-export class ContextChanged extends Error {}
+class ContextChanged extends Error {}
 
 /** Several values are one here, with commas between them. BuildKit escapes what is not ASCII; no name that counts is such. */
 function headerOf({ headers }: Call, key: string): string {

@@ -21,7 +21,7 @@ const SERVING = 1;
 /** The only file that the engine asks for by itself before it asks for the context. */
 const IGNORE_FILE = '.dockerignore';
 
-export interface SessionContent {
+interface SessionContent {
   /** Whose last context the engine compares this one with. Builds with another key see nothing of it. */
   readonly sharedKey: string;
   readonly context: Tree;

@@ -1,9 +1,10 @@
 /** `access add|remove|list`: who may see an environment's app, by name and password (basic auth at the edge). */
-import { type EdgeUser, EdgeUsers, Environment } from '../../api/schemas.ts';
+import { type EdgeUser, Environment } from '../../api/schemas.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { readSecret } from '../input.ts';
+import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -25,9 +26,8 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
     ]),
   );
   action<Options>(add, context, outcome, async (output, options, [user = '']) => {
-    const path = await environmentPath(context, options, 'access');
     const password = await readSecret(context.terminal, `Password for ${user}: `);
-    await change(context, output, path, { [user]: password });
+    await change(context, output, options, { [user]: password });
   });
 
   const remove = withPlace(
@@ -36,7 +36,7 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
     ]),
   );
   action<Options>(remove, context, outcome, async (output, options, [user = '']) => {
-    await change(context, output, await environmentPath(context, options, 'access'), { [user]: null });
+    await change(context, output, options, { [user]: null });
   });
 
   const list = withPlace(
@@ -49,9 +49,11 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
 };
 
 /** Sent alone: what others change at the same time stays as they have it. */
-async function change(context: Context, output: Output, path: string, users: Change): Promise<void> {
-  show(output, await context.hub().patch(path, { users }, EdgeUsers));
-  output.line('\nActive at the next deployment: orkestr deploy');
+async function change(context: Context, output: Output, options: PlaceOptions, users: Change): Promise<void> {
+  const changed = await context.hub().patch(await environmentPath(context, options, 'access'), { users }, Environment);
+  const now = await untilAnswered(context, await environmentPath(context, options), changed);
+  show(output, now.settings.edge.basicAuth);
+  tellWhatIsActive(output, now, { edge: { basicAuth: users } });
 }
 
 function show(output: Output, users: readonly EdgeUser[]): void {

@@ -7,10 +7,12 @@ import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { Output } from '../output.ts';
+import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
 import { settingsOf } from '../settings.ts';
 import type { SettingOptions } from '../settings.ts';
+import { edgeStateText } from '../text/edge-state.ts';
 import { settingsLines } from '../text/settings-lines.ts';
 
 type Options = SettingOptions & { json?: boolean; project?: string; branch?: string; host?: string; yes?: boolean };
@@ -41,17 +43,22 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
   });
 
   const set = withSettings(
-    leaf(environment, 'set [name]', 'Change settings (default: of production); active at the next deployment.', [
-      'orkestr environment set --memory 1024 --cpus 2',
-      'orkestr environment set staging --health-path /healthz --domain staging.example.com',
-      'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
-      `orkestr environment set --setting 'healthCheck={"kind":"tcp"}' --setting port=null    # null: the default`,
-      "orkestr environment set --domain '*.example.com' --domain example.com/shop --strip-prefix",
-      'orkestr environment set --setting edge.compression=true --setting edge.ratePerClient.requests=20',
-      `orkestr environment set preview --setting 'edge.allowFrom=["203.0.113.0/24"]'    # docs/edge.md has all of edge`,
-      'orkestr environment set --setting registry=registry.example.com/team/shop    # push what is built; docs/registry.md',
-      `orkestr environment set --setting 'buildHosts=["registry.example.com","*.example.org"]'    # docs/isolation.md`,
-    ]),
+    leaf(
+      environment,
+      'set [name]',
+      'Change settings (default: of production). Domains and edge settings apply at once.',
+      [
+        'orkestr environment set --memory 1024 --cpus 2',
+        'orkestr environment set staging --health-path /healthz --domain staging.example.com',
+        'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
+        `orkestr environment set --setting 'healthCheck={"kind":"tcp"}' --setting port=null    # null: the default`,
+        "orkestr environment set --domain '*.example.com' --domain example.com/shop --strip-prefix",
+        'orkestr environment set --setting edge.compression=true --setting edge.ratePerClient.requests=20',
+        `orkestr environment set preview --setting 'edge.allowFrom=["203.0.113.0/24"]'    # docs/edge.md has all of edge`,
+        'orkestr environment set --setting registry=registry.example.com/team/shop    # push what is built; docs/registry.md',
+        `orkestr environment set --setting 'buildHosts=["registry.example.com","*.example.org"]'    # docs/isolation.md`,
+      ],
+    ),
   );
   action<Options>(set, context, outcome, async (output, options, [slug]) => {
     const changes = settingsOf(options);
@@ -60,8 +67,14 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     }
     // The hub lays the changes over what is there (JSON Merge Patch, RFC 7396): null takes a setting back to its default.
     const body = { branch: options.branch, settings: changes };
-    show(output, await context.hub().patch(await pathOf(context, options, slug), body, Environment));
-    output.line('\nActive at the next deployment: orkestr deploy, or without a build: orkestr deploy --again');
+    const path = await pathOf(context, options, slug);
+    const changed = await context.hub().patch(path, body, Environment);
+    const environment = await untilAnswered(context, path, changed);
+    show(output, environment);
+    tellWhatIsActive(output, environment, {
+      ...(options.branch !== undefined && { branch: options.branch }),
+      ...changes,
+    });
   });
 
   const remove = withProject(
@@ -111,6 +124,7 @@ function show(output: Output, environment: Environment): void {
     ['urls', environment.urls.join(' ')],
     ['live', environment.liveDeploymentId ?? 'nothing yet'],
     ['host', environment.hostId],
+    ['edge', edgeStateText(environment)],
     ...settingsLines(settings),
   ]);
 }

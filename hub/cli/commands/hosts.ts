@@ -2,7 +2,8 @@
 import { Option } from 'commander';
 import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
-import { ERRORS, OrkestrError } from '../../../protocol/errors.ts';
+import { ERRORS } from '../../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
 import { action, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';

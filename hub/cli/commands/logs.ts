@@ -1,7 +1,8 @@
-/** `logs`: what the steps of a deployment wrote. */
+/** `logs`: what the steps of a deployment wrote, or with --app what the app writes that runs. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { StepName } from '../../../protocol/steps.ts';
 import type { Deployment } from '../../api/schemas.ts';
+import { printAppLog } from '../app-log.ts';
 import { apiPath, unreachable } from '../client.ts';
 import { action, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
@@ -14,36 +15,76 @@ import type { PlaceOptions } from '../place.ts';
 import { LogLines } from '../text/log-lines.ts';
 import { safeLine } from '../text/safe-text.ts';
 
-type Options = PlaceOptions & { json?: boolean; step?: string; follow?: boolean };
+type Options = PlaceOptions & {
+  json?: boolean;
+  step?: string;
+  follow?: boolean;
+  app?: boolean;
+  tail?: string;
+  since?: string;
+};
 
 export const addLogsCommand: AddCommands = (program, context, outcome) => {
   const logs = withPlace(
-    leaf(program, 'logs [deployment]', 'Print the log of a deployment (default: the newest).', [
-      'orkestr logs',
-      'orkestr logs --step build --project shop',
-      'orkestr logs 01890000-0000-7000-8000-000000000000 --follow',
-      '',
-      'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
-      "With --follow it exits with the deployment's fate, like deploy. How it ended, and why, is told on stderr.",
-    ]),
+    leaf(
+      program,
+      'logs [deployment]',
+      'Print the log of a deployment (default: the newest), or of the app that runs.',
+      [
+        'orkestr logs',
+        'orkestr logs --step build --project shop',
+        'orkestr logs 01890000-0000-7000-8000-000000000000 --follow',
+        'orkestr logs --app --follow',
+        'orkestr logs --app --since 10m --project shop --environment staging',
+        '',
+        'A deployment: its steps, also of one that failed. --app: what the app writes, read live from its host, which keeps the last 30 MB.',
+        'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
+        'With --app --json: {"at","deployment","stream","text"}, one line of the app per line.',
+        "With --follow it exits with the deployment's fate, like deploy. How it ended, and why, is told on stderr.",
+      ],
+    ),
   )
     .option('-s, --step <name>', `only this step: ${StepName.options.join(', ')}`)
-    .option('-f, --follow', 'go on until the deployment has ended');
-  action<Options>(logs, context, outcome, async (output, options, [given]) => {
-    const step = options.step === undefined ? undefined : stepName(options.step);
-    const latest = given === undefined ? await newest(context, options) : undefined;
-    const id = given ?? String(latest?.id);
-    if (!options.follow) {
-      await printLog(context, output, id, step);
-      if (latest?.status === 'failed') noteFate(output, latest);
-      return EXIT.ok;
-    }
-    const { deployment, ended } = await follow(context, output, id, { logsOnly: true, step });
-    if (!ended || !deployment) return EXIT.interrupted;
-    noteFate(output, deployment);
-    return fateCode(deployment.status);
+    .option('-f, --follow', 'go on until the deployment has ended; with --app until Ctrl-C, also across deployments')
+    .option('-a, --app', 'what the app writes that runs')
+    .option('-n, --tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)')
+    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d');
+  action<Options>(logs, context, outcome, (output, options, [given]) => {
+    checkOptions(given, options);
+    return options.app ? printAppLog(context, output, options) : printDeploymentLog(context, output, options, given);
   });
 };
+
+async function printDeploymentLog(
+  context: Context,
+  output: Output,
+  options: Options,
+  given: string | undefined,
+): Promise<number> {
+  const step = options.step === undefined ? undefined : stepName(options.step);
+  const latest = given === undefined ? await newest(context, options) : undefined;
+  const id = given ?? String(latest?.id);
+  if (!options.follow) {
+    await printLog(context, output, id, step);
+    if (latest?.status === 'failed') noteFate(output, latest);
+    if (latest?.status === 'live' && output.live) output.note('What the app writes since then: orkestr logs --app');
+    return EXIT.ok;
+  }
+  const { deployment, ended } = await follow(context, output, id, { logsOnly: true, step });
+  if (!ended || !deployment) return EXIT.interrupted;
+  noteFate(output, deployment);
+  return fateCode(deployment.status);
+}
+
+/** @throws OrkestrError ORK_INVALID for what does not go together */
+function checkOptions(given: string | undefined, { app, step, tail, since }: Options): void {
+  if (app && (given !== undefined || step !== undefined)) {
+    throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: the log of the app that runs.');
+  }
+  if (!app && (tail !== undefined || since !== undefined)) {
+    throw new OrkestrError('ORK_INVALID', '--tail and --since are for --app, the log of the app that runs.');
+  }
+}
 
 function stepName(text: string): StepName {
   const step = StepName.safeParse(text);

@@ -1,8 +1,8 @@
 /** What a person has to do about a host. Pure; the CLI and the console share it. */
-import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { Host } from '../../api/schemas.ts';
 
-export interface HostHint {
+interface HostHint {
   /** One sentence: what is so. */
   readonly says: string;
   /** The error whose mend is what to do, where `says` does not tell it. */

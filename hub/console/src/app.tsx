@@ -7,6 +7,7 @@ import { useSession } from './api/session.ts';
 import { Layout, PageHead } from './components/layout.tsx';
 import { Loading } from './components/loading.tsx';
 import { ApiProblem } from './components/problem.tsx';
+import { AppLogPage } from './routes/app-log.tsx';
 import { DeploymentPage } from './routes/deployment.tsx';
 import { HostsPage } from './routes/hosts.tsx';
 import { LoginDialog, LoginPage } from './routes/login.tsx';
@@ -71,6 +72,7 @@ function Pages({ me }: { me: Me }) {
         <Router>
           <Route path="/" component={ProjectsPage} />
           <Route path="/projects/:project" component={ProjectPage} />
+          <Route path="/projects/:project/environments/:environment/logs" component={AppLogPage} />
           <Route path="/deployments/:deployment" component={DeploymentPage} />
           <Route path="/hosts" component={HostsPage} />
           <Route default component={NotFound} />

@@ -6,7 +6,9 @@ import { buildSecrets } from './0003-build-secrets.ts';
 import { buildHosts } from './0004-build-hosts.ts';
 import { upgrades } from './0005-upgrades.ts';
 import { history } from './0006-history.ts';
+import { notifications } from './0007-notifications.ts';
 import { upkeep } from './0008-upkeep.ts';
+import { edge } from './0009-edge.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -15,5 +17,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004-build-hosts': buildHosts,
   '0005-upgrades': upgrades,
   '0006-history': history,
+  '0007-notifications': notifications,
   '0008-upkeep': upkeep,
+  '0009-edge': edge,
 };

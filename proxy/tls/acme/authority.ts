@@ -23,7 +23,7 @@ const REST_MS = 300_000;
 /** How long one is that has told two hosts of a limit, at most, ms: the limit may be over before it said, or not be everybody's. */
 const LIMIT_REST_MS = 3_600_000;
 
-export interface AuthorityDependencies {
+interface AuthorityDependencies {
   readonly directories: readonly string[];
   /** In order of preference; after a failed validation the next is taken. */
   readonly challengeTypes: readonly ChallengeType[];

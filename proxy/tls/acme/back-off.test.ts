@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { ErrorCode } from '../../../protocol/errors.ts';
+import { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import { LONGEST_WAIT_MS, waitAfter, waitAfterInterruption } from './back-off.ts';
 import { renewAtOf } from './renewal.ts';
 import { readRetryAfter } from './transport.ts';

@@ -1,5 +1,5 @@
 /** How long a host waits after a failure. Pure. */
-import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

@@ -4,7 +4,8 @@
  */
 import { readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
-import { ErrorCode, toErrorReport } from '../../../protocol/errors.ts';
+import { ErrorCode } from '../../../protocol/error-catalogue.ts';
+import { toErrorReport } from '../../../protocol/errors.ts';
 import { HostName, Timestamp } from '../../../protocol/ids.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
 import { writePrivateFile } from '../../private-file.ts';
@@ -31,7 +32,7 @@ const Renewal = z.object({
   window: z.object({ start: Timestamp, end: Timestamp }).nullable(),
   askAgainAt: Timestamp,
 });
-export type Renewal = z.infer<typeof Renewal>;
+type Renewal = z.infer<typeof Renewal>;
 
 const Pages = z.object({
   version: z.literal(1),

@@ -31,7 +31,7 @@ export interface AcmeSettings {
   readonly httpPort?: number;
 }
 
-export interface AcmeDependencies {
+interface AcmeDependencies {
   readonly log: Logger;
   readonly clock: Clock;
   readonly challenges: Challenges;

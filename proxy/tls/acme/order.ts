@@ -8,7 +8,7 @@ import { AcmeProblem, refusalOf } from './problem.ts';
 /** Ways to prove that a host is ours, of which an order takes one. */
 export type ChallengeType = 'http-01' | 'tls-alpn-01';
 
-export interface OrderRequest {
+interface OrderRequest {
   readonly host: string;
   /** In order of preference. */
   readonly challengeTypes: readonly ChallengeType[];
@@ -24,7 +24,7 @@ export interface BegunOrder {
   readonly privateKey: string;
 }
 
-export interface OrderContext {
+interface OrderContext {
   readonly client: Client;
   readonly challenges: Challenges;
   /** Resolves after that many ms; rejects when the proxy ends. */

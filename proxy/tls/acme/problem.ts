@@ -1,7 +1,7 @@
 /** What a CA says when it does not do what it was asked for (RFC 8555 section 6.7), and whose matter it is. */
 import { z } from 'zod';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 
 const PREFIX = 'urn:ietf:params:acme:error:';
 const MAX_DETAIL = 500;

@@ -15,14 +15,14 @@ const IsoDate = z.iso.datetime({ offset: true }).transform((text) => Date.parse(
 const RenewalInfo = z.object({ suggestedWindow: z.object({ start: IsoDate, end: IsoDate }) });
 const Directory = z.object({ renewalInfo: z.url().optional() });
 
-export interface RenewalAdvice {
+interface RenewalAdvice {
   /** Null: the CA does not offer it. */
   readonly window: { readonly start: string; readonly end: string } | null;
   readonly askAgainMs: number;
 }
 
 /** What is known of a certificate's issue. */
-export interface Issue {
+interface Issue {
   /** By our clock. */
   readonly issuedAt: string;
   readonly window: { readonly start: string; readonly end: string } | null;

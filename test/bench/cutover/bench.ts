@@ -13,7 +13,7 @@ import type { DrainPlan, Stopped } from './flipper.ts';
 import { SecureEdge } from './secure-edge.ts';
 import { Worker } from './worker.ts';
 
-export interface CutoverOptions {
+interface CutoverOptions {
   readonly flips: number;
   /** Requests per second, the long-lived ones not counted. */
   readonly rps: number;
@@ -46,7 +46,7 @@ export interface CutoverReport {
   readonly flipP99Ms: number;
 }
 
-export interface CutoverResult {
+interface CutoverResult {
   readonly report: CutoverReport;
   /** Requests that the old version got although they were sent after the flip was answered. */
   readonly misrouted: number;

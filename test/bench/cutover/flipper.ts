@@ -37,7 +37,7 @@ interface Running {
   readonly port: number;
 }
 
-export interface FlipperParts {
+interface FlipperParts {
   readonly edge: EdgeProcess;
   /** The processes that the versions run in, in turn. */
   readonly apps: readonly Worker<AppCommands>[];

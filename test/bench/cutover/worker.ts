@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
 /** Command → what it is given and what it answers. */
-export type Commands = Record<string, { readonly given: unknown; readonly answer: unknown }>;
+type Commands = Record<string, { readonly given: unknown; readonly answer: unknown }>;
 
 interface Asked {
   readonly id: number;
@@ -71,7 +71,7 @@ export class Worker<C extends Commands> {
   }
 }
 
-export type Handlers<C extends Commands> = {
+type Handlers<C extends Commands> = {
   readonly [K in keyof C]: (given: C[K]['given']) => Promise<C[K]['answer']> | C[K]['answer'];
 };
 

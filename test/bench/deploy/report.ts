@@ -9,7 +9,7 @@ export interface Pair {
   readonly plain: Deployed;
 }
 
-export interface Compared {
+interface Compared {
   /** ms, medians. */
   readonly ours: number;
   readonly plain: number;
@@ -17,7 +17,7 @@ export interface Compared {
   readonly steps: { readonly ours: Record<string, number>; readonly plain: Record<string, number> };
 }
 
-export interface Report {
+interface Report {
   readonly cold: Compared;
   readonly warm: Compared;
   readonly rollback: { readonly ms: number; readonly steps: Record<string, number> };

@@ -5,7 +5,7 @@ import { h2load } from './load/h2load.ts';
 import { stream } from './load/stream.ts';
 import { wrk } from './load/wrk.ts';
 
-export interface Case {
+interface Case {
   readonly secure: boolean;
   readonly load: Load;
   /** Largest ratio to the better of nginx and haproxy, and to Caddy. */

@@ -9,7 +9,7 @@ import type { RunningProxy } from './proxies/contract.ts';
 /** Load before the first round: compilers, pools and caches are warm then. */
 const WARM_UP_SECONDS = 2;
 
-export interface CpuPlan {
+interface CpuPlan {
   readonly lab: Lab;
   readonly cases: readonly CaseName[];
   readonly rounds: number;

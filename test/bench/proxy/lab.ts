@@ -18,7 +18,7 @@ export const GIBIBYTE = 1024 ** 3;
 /** Bodies by path: size in bytes. */
 export const BODIES = { '/1k': 1024, '/64k': 65_536, '/1g': GIBIBYTE } as const;
 
-export interface Certificate {
+interface Certificate {
   readonly folder: string;
   readonly crt: string;
   readonly key: string;

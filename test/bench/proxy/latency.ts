@@ -6,7 +6,7 @@ import type { Lab } from './lab.ts';
 import { run, urlOf } from './load/run.ts';
 import type { RunningProxy } from './proxies/contract.ts';
 
-export const RATE = 2000;
+const RATE = 2000;
 
 const CLIENT = fileURLToPath(new URL('load/fixed-rate.ts', import.meta.url));
 

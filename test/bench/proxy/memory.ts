@@ -10,7 +10,7 @@ import { probe } from './probe.ts';
 import type { RunningProxy, StartProxy } from './proxies/contract.ts';
 import { pinned } from './server-process.ts';
 
-export const IDLE_CONNECTIONS = 10_000;
+const IDLE_CONNECTIONS = 10_000;
 
 const CLIENTS = fileURLToPath(new URL('load/idle-clients.ts', import.meta.url));
 /** For what a start or a load leaves to be given back. */

@@ -9,8 +9,8 @@ import type { Build } from './proxies/ours.ts';
 import type { ProxyName } from './proxies/proxies.ts';
 
 /** Measured beside the CPU time per request. */
-export const EXTRAS = ['latency2000rps', 'memory'] as const;
-export type Extra = (typeof EXTRAS)[number];
+const EXTRAS = ['latency2000rps', 'memory'] as const;
+type Extra = (typeof EXTRAS)[number];
 
 export interface Options {
   readonly rounds: number;

@@ -23,7 +23,7 @@ export type MemoryTable = ByProxy<{ readonly rssMB: number; readonly idleBytesPe
 const MAX_RSS_MB = 60;
 const MAX_IDLE_BYTES = 8 * 1024;
 
-export interface Bar {
+interface Bar {
   readonly name: string;
   readonly found: number;
   readonly most: number;

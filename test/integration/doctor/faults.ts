@@ -19,7 +19,7 @@ import { makeCertificate } from '../../harness/certificates.ts';
 import { enginePlan } from './host.ts';
 import type { Changes, Host } from './host.ts';
 
-export interface Fault {
+interface Fault {
   readonly name: string;
   /** Puts it in. `undo` takes what was given to it, the last first, also when this throws. */
   inject(host: Host, undo: (work: () => unknown) => void): Promise<Changes | void> | Changes | void;

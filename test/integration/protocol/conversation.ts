@@ -21,8 +21,7 @@ export type Line =
 /** Enough for the agent to renew its leases, and less than the silence after which it leaves, ms. */
 export const TIME_THAT_PASSES_MS = 25_000;
 
-export const fixtureFolder = (version: number): string =>
-  join(import.meta.dirname, '../../fixtures/protocol', `v${version}`);
+const fixtureFolder = (version: number): string => join(import.meta.dirname, '../../fixtures/protocol', `v${version}`);
 
 export const toLines = (values: readonly unknown[]): string =>
   values.map((value) => `${JSON.stringify(value)}\n`).join('');
@@ -40,7 +39,7 @@ export const readConversation = (version: number): Line[] => readLines(version, 
 const NEVER_MS = 30_000;
 
 /** Resolves when `holds`, which is looked at after each call of `look`. */
-export interface Waiting {
+interface Waiting {
   look(): void;
   until(what: string, holds: () => boolean): Promise<void>;
 }

@@ -13,7 +13,7 @@ import { readerOf } from './schemas.ts';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-export interface FrozenAgentOptions {
+interface FrozenAgentOptions {
   readonly hubUrl: string;
   readonly joinToken: string;
   /** Does at the hub what was done there when the conversation was recorded. */

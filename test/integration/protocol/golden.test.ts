@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { AT, startTestHub } from '../../../hub/agents/test-hub.ts';
 import { readLog } from '../../../hub/store/logs.ts';
 import { listSteps } from '../../../hub/store/steps.ts';
-import type { Report, UpgradeNews } from '../../../protocol/agent-link.ts';
-import { ErrorCode } from '../../../protocol/errors.ts';
+import type { AgentMessage, HubMessage, Report } from '../../../protocol/agent-link.ts';
+import { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import { inVersion, OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../../protocol/versions.ts';
 import { temporaryFolder } from '../../../agent/test-bench.ts';
 import { refusals } from './compare.ts';
@@ -79,7 +79,7 @@ test('every frame that was recorded is one that its own version reads: the froze
   }
 });
 
-test('errors of today are told to the version before by codes that it knows, and messages that it does not know are not sent', () => {
+test('errors of today are told to the version before, and messages that it does not know are not sent', () => {
   const [hub, agent] = [readerOf(BEFORE, 'HubMessage'), readerOf(BEFORE, 'AgentMessage')];
   for (const code of ErrorCode.options) {
     const error = { code, message: 'So it is.', evidence: [] };
@@ -91,23 +91,26 @@ test('errors of today are told to the version before by codes that it knows, and
     for (const report of reports) agent(inVersion({ type: 'report', sequence: 1, report }, BEFORE));
     hub(inVersion({ type: 'error', code, message: 'So it is.' }, BEFORE));
   }
-  const news: UpgradeNews = { type: 'upgrade-state', upgradeId: ID, version: '1.0.0', state: 'trial' };
-  assert.equal(inVersion(news, BEFORE), null);
-  assert.equal(inVersion({ type: 'upgrade', upgradeId: ID, version: '1.0.0' }, BEFORE), null);
-  assert.equal(inVersion(news, PROTOCOL_VERSION), news);
+  const order = { environmentId: ID, tail: 1, sinceSeconds: null, follow: true, after: [] };
+  const orders: HubMessage[] = [
+    { type: 'app-log', readId: ID, ...order },
+    { type: 'app-log-credit', readId: ID, chunks: 1 },
+    { type: 'app-log-close', readId: ID },
+  ];
+  const answers: AgentMessage[] = [
+    { type: 'app-log-chunk', readId: ID, deploymentId: ID, leftOut: 0, lines: [] },
+    { type: 'app-log-end', readId: ID },
+  ];
+  for (const message of [...orders, ...answers]) {
+    assert.equal(inVersion(message, BEFORE), null);
+    assert.equal(inVersion(message, PROTOCOL_VERSION), message);
+  }
 });
 
 /** What this version writes and the one before would refuse, and why that never reaches it. */
 const KEPT_FROM_IT: ReadonlyArray<readonly [pattern: RegExp, why: string]> = [
-  [/^HubMessage\/upgrade: not known$/, 'not sent (protocol/version-1.ts)'],
-  [/^AgentMessage\/upgrade-state: not known$/, 'not sent (protocol/version-1.ts)'],
-  [/^HubMessage\/error\.code: the value /, 'said by an older code (protocol/version-1.ts)'],
-  [
-    /^AgentMessage\/report\.report\/(?:step|deployment)\.error\.code: the value /,
-    'said by an older code (protocol/version-1.ts)',
-  ],
-  [/^Job\/(?:build|serve): not known$/, 'not sent (hub/scheduler/dispatch.ts)'],
-  [/^AgentMessage\/report\.report\/deployment\.status: the value "built"$/, 'ends a job that a hub of 1 does not send'],
+  [/^HubMessage\/(?:edge|app-log(?:-credit|-close)?): not known$/, 'not sent (protocol/version-2.ts)'],
+  [/^AgentMessage\/(?:edge-state|app-log-(?:chunk|end)): not known$/, 'not sent (protocol/version-2.ts)'],
 ];
 
 for (const name of MESSAGE_NAMES) {

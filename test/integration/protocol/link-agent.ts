@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { HostStatus } from '../../../protocol/agent-link.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { makeDispatcher } from '../../../agent/deployment/dispatcher.ts';
+import { makeEdgeOrders } from '../../../agent/deployment/edge-orders.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from '../../../agent/deployment/log.ts';
 import type { Clock, Ports } from '../../../agent/deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from '../../../agent/deployment/queue.ts';
@@ -14,12 +15,11 @@ import { openJournal } from '../../../agent/journal/journal.ts';
 import { systemClock } from '../../../agent/lib/clock.ts';
 import { refusingPorts, runnerParts, scriptedPipeline, silent, testSealer } from '../../../agent/test-bench.ts';
 
-/** Generations of the one environment: what becomes of each deployment. */
-export const GOES_LIVE = 1;
-export const IS_UNHEALTHY = 2;
-export const WAITS_IN_BUILD = 3;
+/** Generations of the one environment whose deployments do not go live, as the first does. */
+const IS_UNHEALTHY = 2;
+const WAITS_IN_BUILD = 3;
 
-export interface LinkAgent {
+interface LinkAgent {
   readonly link: HubLink;
   /** Let time pass for its link, ms. */
   pass(ms: number): void;
@@ -28,7 +28,7 @@ export interface LinkAgent {
   stop(): Promise<void>;
 }
 
-export interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
+interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades'>> {
   readonly folder: string;
   readonly hubUrl: string;
   readonly joinToken: string;
@@ -65,6 +65,8 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
     status: async () => STATUS,
     jobs: dispatcher,
+    edge: makeEdgeOrders({ journal, proxy: emptyHost(clock).proxy, clock, log: silent }),
+    appLogs: { open: neverOrdered },
     timing: { ...DEFAULT_TIMING, pingMs: 20 },
     pace: { baseMs: 10, capMs: 20 },
     clock,
@@ -86,7 +88,7 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
 }
 
 function neverOrdered(): never {
-  throw new Error('No upgrade was expected.');
+  throw new Error('Neither an upgrade nor the log of an app was expected.');
 }
 
 const pipeline = () =>

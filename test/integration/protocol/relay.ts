@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Line } from './conversation.ts';
 
-export interface Relay {
+interface Relay {
   readonly url: string;
   readonly lines: Line[];
   /** Cut the agent off. */

@@ -23,10 +23,10 @@ export interface JsonSchema {
 }
 
 const MESSAGES = { HubMessage, AgentMessage, Job, EnrolRequest, EnrolAnswer };
-export type MessageName = keyof typeof MESSAGES;
+type MessageName = keyof typeof MESSAGES;
 export const MESSAGE_NAMES = Object.keys(MESSAGES) as MessageName[];
 
-export interface MessageSchemas {
+interface MessageSchemas {
   readonly name: MessageName;
   readonly written: JsonSchema;
   readonly read: JsonSchema;

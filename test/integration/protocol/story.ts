@@ -4,7 +4,7 @@ import { until, COMMIT } from '../../../hub/agents/test-hub.ts';
 import type { TestHub } from '../../../hub/agents/test-hub.ts';
 import type { Act } from './conversation.ts';
 
-export interface Story {
+interface Story {
   /** Exchanged for an identity by the agent. */
   joinToken(): Promise<string>;
   /** What the hub has to be told for this act; the network and the time are not its matter. */

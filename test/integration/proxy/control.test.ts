@@ -347,3 +347,47 @@ test('metrics and certificates are answered, and unknown calls are not', async (
   }
   assert.equal((await call(edge, 'GET', `/v1/upstreams/${uuid(9)}/receipt`)).status, 404);
 });
+
+testBoth(
+  'new settings meet the next request, on connections that are kept too; holds, receipt and what is in flight stay',
+  async (t) => {
+    const edge = await startEdge(t);
+    const old = await scriptedUpstream(t);
+    const young = await scriptedUpstream(t, answering(OK));
+    await flip(edge, 1, old.port);
+    const slow = await edge.send(GET.replace('GET /', 'GET /slow'));
+    await eventually('its arrival', () => old.wires.length === 1);
+    await flip(edge, 2, young.port);
+    const kept = await edge.send(GET);
+    await kept.sees(/ok$/);
+    const { flippedAt, previous } = await receiptOf(edge);
+    const entry = entryFor(young.port);
+    const set = (maintenance: boolean, expectedGeneration = 2) =>
+      call(edge, 'POST', '/v1/edge', {
+        upstreamId: uuid(1),
+        expectedGeneration,
+        routes: [...entry.routes, { host: 'new.test', pathPrefix: '/' }],
+        edge: { ...entry.edge, maintenance, appProtocol: 'h2c' },
+      });
+    assert.deepEqual((await set(true)).body, { changed: true });
+    assert.deepEqual((await set(true)).body, { changed: false });
+    assert.equal((await set(true, 1)).body.code, 'ORK_GENERATION_STALE');
+    kept.socket.write(GET);
+    await kept.sees(/ok.*HTTP\/1.1 503 /s);
+    await (await edge.send(GET.replace('app.test', 'new.test'))).sees(/^HTTP\/1.1 503 /);
+    const receipt = await receiptOf(edge);
+    assert.equal(receipt.flippedAt, flippedAt);
+    assert.equal(receipt.previous?.inFlightAtFlip, previous?.inFlightAtFlip);
+    assert.equal(viewOf(edge)?.targets.find(({ state }) => state === 'draining')?.inFlight, 1);
+    await set(false);
+    await (await edge.send(GET)).sees(/ok$/);
+    old.wires[0]?.send(OLD);
+    await slow.sees(/od$/);
+    await set(true);
+    assert.equal((await flipBack(edge, 2, 1001)).status, 200);
+    await (await edge.send(GET)).sees(/^HTTP\/1.1 503 /);
+    await edge.proxy.close();
+    const again = await startEdge(t, { folder: edge.folder });
+    await (await again.send(GET)).sees(/^HTTP\/1.1 503 /);
+  },
+);

@@ -19,12 +19,12 @@ import type { Terminator } from '../../../proxy/tls/terminator.ts';
 import { engineOf, entryFor, Wire } from './harness.ts';
 
 /** An ended exchange, as its numbers stood then. */
-export type Seen = Pick<
+type Seen = Pick<
   Ended,
   'method' | 'target' | 'clientAddress' | 'secure' | 'status' | 'outcome' | 'bytesIn' | 'bytesOut' | 'engine'
 > & { readonly routed: boolean; readonly claimed: boolean; readonly timed: boolean; readonly durationMs: number };
 
-export interface ServingEdge {
+interface ServingEdge {
   readonly port: number;
   readonly plane: Plane;
   /** In the order in which they ended. */
@@ -35,7 +35,7 @@ export interface ServingEdge {
   serve(port: number, edge?: Partial<EdgeSettings>, changes?: Partial<UpstreamEntry>): void;
 }
 
-export interface ServingSettings {
+interface ServingSettings {
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: Partial<Limits>;
   readonly trusted?: readonly string[];

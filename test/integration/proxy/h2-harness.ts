@@ -4,7 +4,6 @@ import { connect } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { createServer } from 'node:tls';
 import type { TestContext } from 'node:test';
-import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../../protocol/service/logger.ts';
 import { systemClock } from '../../../proxy/clock.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
@@ -25,7 +24,7 @@ import { makeCertificate } from '../../harness/certificates.ts';
 import { listen, temporaryFolder } from './harness.ts';
 
 /** What the observer was told, copied. */
-export type Seen = Pick<
+type Seen = Pick<
   Ended,
   'method' | 'status' | 'outcome' | 'targetId' | 'bytesIn' | 'bytesOut' | 'httpVersion' | 'engine'
 >;
@@ -108,7 +107,7 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
   return { context, port, plane, front, seen, cert, connect: connectOne };
 }
 
-export interface Reply {
+interface Reply {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
@@ -148,9 +147,4 @@ export async function reply(stream: ClientHttp2Stream): Promise<Reply> {
     stream.on('close', () => (stream.rstCode === 0 ? resolve() : reject(new Error(`reset: ${stream.rstCode}`))));
   });
   return { status: Number(headers[':status']), headers, text: Buffer.concat(chunks).toString(), trailers, informed };
-}
-
-/** Routes to a port, as `entryFor` of harness.ts makes the entry. */
-export function put(edge: Http2Edge, entry: UpstreamEntry): void {
-  edge.plane.put(entry);
 }

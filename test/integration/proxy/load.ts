@@ -1,7 +1,7 @@
 /** Visitors that never stop asking, each request on a connection of its own, and what they met. */
 import { request } from 'node:http';
 
-export interface Load {
+interface Load {
   /** Whole answers, by their text. */
   readonly answers: Map<string, number>;
   /** What was no whole answer of 200. */

@@ -32,7 +32,7 @@ export interface Running {
 }
 
 /** A listening socket to hand over, and the program that does it. */
-export interface Activation {
+interface Activation {
   readonly launcher: string;
   readonly fd: number;
 }

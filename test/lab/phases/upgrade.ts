@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { isEnded, Upgrade } from '../../../agent/upgrade/record.ts';
 import manifest from '../../../package.json' with { type: 'json' };
-import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { App } from '../app.ts';
 import type { LabHost } from '../host.ts';
 import { RELEASE_ON_HOST } from '../lab.ts';

@@ -135,6 +135,8 @@ export class VmHost extends LabHost {
     await this.must(['tee', '-a', '/etc/fstab'], mounts.join(''));
     await this.must(['mkdir', '-p', '--', ...folders]);
     await this.must(['mount', '--all']);
+    // It makes units of these lines at its next look, which must not be taken for one that the installation left.
+    await this.must(['systemctl', 'daemon-reload']);
   }
 
   #argv(): string[] {

@@ -23,7 +23,7 @@ export interface UpstreamKind {
   command(place: Place): ServerCommand;
 }
 
-export interface ServerCommand {
+interface ServerCommand {
   readonly argv: readonly [string, ...string[]];
   readonly env?: NodeJS.ProcessEnv;
   /** The server can note requests nowhere but in its output: that is the seenFile then. */

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { ApiError } from './client.ts';
 import { useSession } from './session.ts';
 
-export interface Action {
+interface Action {
   readonly busy: boolean;
   readonly error: ApiError | undefined;
   /** True when it worked. A session that has ended is no error: the login comes up, and it can be asked for again. */

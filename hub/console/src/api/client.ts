@@ -1,5 +1,6 @@
 /** Calls to the hub with the session cookie. Answers are typed by the hub's schemas; the hub checked them. */
 import type { Problem } from '../../../../protocol/errors.ts';
+import { parseJson } from '../../../../protocol/json.ts';
 
 /** An answer that says no. `problem` is absent when something else than a hub answered, or nothing did. */
 export class ApiError extends Error {
@@ -51,11 +52,3 @@ export const apiUrl = (path: string): string => `/api/v1${path}`;
 
 /** A path of encoded segments. */
 export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // no JSON: the caller throws with the status
-  }
-}

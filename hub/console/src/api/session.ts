@@ -13,7 +13,7 @@ type State =
   /** `ended`: the hub no longer knows the session. The page stays as it is, behind a login. */
   | { readonly kind: 'in'; readonly me: Me; readonly ended: boolean };
 
-export interface Session {
+interface Session {
   readonly state: ReadonlySignal<State>;
   /** Finds out whether the browser holds a session that the hub knows. */
   readonly find: () => Promise<void>;

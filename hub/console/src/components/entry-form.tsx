@@ -2,7 +2,7 @@
 import { useAction } from '../api/action.ts';
 import { ApiProblem } from './problem.tsx';
 
-export interface Field {
+interface Field {
   readonly name: string;
   readonly label: string;
   readonly placeholder?: string;

@@ -2,7 +2,7 @@
 import { Age } from './time.tsx';
 import { ActionButton } from './action-button.tsx';
 
-export interface Entry {
+interface Entry {
   readonly name: string;
   /** What else may be shown of it. */
   readonly detail?: string;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { STEP_NAMES } from '../../../../protocol/steps.ts';
-import { logEvent, sampleDeployment, statusEvent, stepEvent } from '../../../cli/test-cli.ts';
+import { logEvent, sampleDeployment, statusEvent, stepEvent } from '../../../cli/test-answers.ts';
 import type { DeploymentStatus } from '../../../../protocol/agent-link.ts';
 import type { DeploymentEvent } from '../../../api/schemas.ts';
 import { STEPS, fold, refresh, startProgress, stepOfInterest } from './progress.ts';

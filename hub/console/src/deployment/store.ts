@@ -1,8 +1,9 @@
 /** A deployment that is being looked at: what was fetched of it, kept current by its event stream. */
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
-import type { DeploymentDetail } from '../../../api/schemas.ts';
+import type { DeploymentDetail, DeploymentEvent } from '../../../api/schemas.ts';
 import type { StepName } from '../../../../protocol/steps.ts';
+import { apiPath } from '../api/client.ts';
 import { listen } from '../api/stream.ts';
 import { LogBuffer } from '../log/log-buffer.ts';
 import { STEPS, fold, refresh, startProgress } from './progress.ts';
@@ -14,7 +15,7 @@ export interface StepLog {
   readonly version: ReadonlySignal<number>;
 }
 
-export interface DeploymentView {
+interface DeploymentView {
   readonly progress: ReadonlySignal<Progress>;
   readonly connected: ReadonlySignal<boolean>;
   log(step: StepName): StepLog;
@@ -34,7 +35,8 @@ export function makeDeploymentView(detail: DeploymentDetail): DeploymentView {
     return log;
   };
   const follow = (): (() => void) =>
-    listen(detail.id, {
+    listen<DeploymentEvent>(`${apiPath('deployments', detail.id)}/events`, {
+      isEnd: ({ kind }) => kind === 'end',
       connected: (now) => (connected.value = now),
       event(event) {
         progress.value = fold(progress.value, event);

@@ -45,3 +45,10 @@ test('of long lines fewer are kept, so that a browser can show them', () => {
   for (let n = 0; n < 300; n += 1) log.append(base64(`${line}\n`), n * 10_001);
   assert.deepEqual([log.first, log.since(0).length], [100, 200]);
 });
+
+test('whole lines are kept like those that were made of bytes', () => {
+  const log = new LogBuffer(2);
+  log.add(['one', 'two']);
+  log.add(['three']);
+  assert.deepEqual([log.since(0), log.first, log.next], [['two', 'three'], 1, 3]);
+});

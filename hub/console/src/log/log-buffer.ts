@@ -1,8 +1,8 @@
-/** The log of one step in memory: raw bytes in, the last lines out. Pure. */
+/** A log in memory: raw bytes of a step, or lines of an app, in; the last lines out. Pure. */
 import { LogLines, freshBytes } from '../../../cli/text/log-lines.ts';
 
 /** Lines kept, and rendered, of one step. The whole log is a download. */
-export const MAX_LINES = 5000;
+const MAX_LINES = 5000;
 /** The same in characters: lines may be long, and a browser that lays out tens of millions of them stands still. */
 const MAX_CHARACTERS = 2_000_000;
 
@@ -24,6 +24,11 @@ export class LogBuffer {
     const bytes = freshBytes(data, offset, this.#bytes);
     this.#bytes = Math.max(this.#bytes, offset) + bytes.length;
     this.#keep(this.#splitter.push(bytes));
+  }
+
+  /** Adds whole lines. */
+  add(lines: readonly string[]): void {
+    this.#keep(lines);
   }
 
   /** The step has ended: a last line without newline is a line too. */
@@ -51,7 +56,7 @@ export class LogBuffer {
     return this.#bytes;
   }
 
-  #keep(lines: string[]): void {
+  #keep(lines: readonly string[]): void {
     for (const line of lines) {
       this.#lines.push(line);
       this.#characters += line.length;

@@ -1,4 +1,4 @@
-/** The live log of one step: follows its end until the reader scrolls up. */
+/** A live log: follows its end until the reader scrolls up. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ReadonlySignal } from '@preact/signals';
 import { makeLineRenderer } from './line-html.ts';

@@ -1,6 +1,7 @@
 /** One project: each environment with its deployments, and the buttons that start new ones. */
 import { useRoute } from 'preact-iso';
 import type { Environment, Project } from '../../../api/schemas.ts';
+import { edgeStateText } from '../../../cli/text/edge-state.ts';
 import { settingsLines } from '../../../cli/text/settings-lines.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
@@ -11,11 +12,14 @@ import { PageHead } from '../components/layout.tsx';
 import { Pending } from '../components/pending.tsx';
 import { useAskFor } from '../deployment/actions.tsx';
 import { Deployments } from '../project/deployments.tsx';
+import { Receivers } from '../project/receivers.tsx';
 import { Registries } from '../project/registries.tsx';
 import { Variables } from '../project/variables.tsx';
 import { bare } from './projects.tsx';
 
 const REFRESH_MS = 5000;
+/** When it is told beside what is live, and not among the settings alone. */
+const NEWS_OF_EDGE: ReadonlySet<Environment['edge']['state']> = new Set(['sent', 'offline', 'failed']);
 
 export function ProjectPage() {
   const { params } = useRoute();
@@ -38,6 +42,7 @@ export function ProjectPage() {
             <EnvironmentSection key={environment.id} path={path} project={data} environment={environment} />
           ))}
           <Registries key={data.id} path={path} />
+          <Receivers key={`${data.id} receivers`} path={path} />
         </>
       )}
     </>
@@ -65,6 +70,14 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
               {bare(address)}
             </a>
           ))}
+        {environment.liveDeploymentId !== null && (
+          <a
+            href={`/projects/${project.slug}/environments/${environment.slug}/logs`}
+            aria-label={`Logs of ${environment.slug}`}
+          >
+            Logs
+          </a>
+        )}
         {mayDeploy && (
           <span class="actions">
             <ActionButton tone="primary" act={() => ask(deployments, {})} label={`Deploy ${environment.slug}`}>
@@ -73,6 +86,11 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
           </span>
         )}
       </header>
+      {NEWS_OF_EDGE.has(environment.edge.state) && (
+        <p class="pad" role="status">
+          Domains and edge settings: {edgeStateText(environment)}
+        </p>
+      )}
       <Deployments path={deployments} project={project} environment={environment} loaded={goToSection} />
       <Variables path={path} environment={environment.slug} />
       <Settings project={project} of={environment} />
@@ -90,13 +108,14 @@ function Settings({ project, of }: { project: Project; of: Environment }) {
   return (
     <details class="settings pad">
       <summary>Settings</summary>
+      <p>Domains and edge settings: {edgeStateText(of)}</p>
       <Facts of={settingsLines(of.settings).map(([path, value]) => [path, <code>{value}</code>])} />
       <p class="faint">
         Change them from a terminal, for example:{' '}
         <code>
           orkestr environment set {of.slug} --project {project.slug} --domain shop.example.com
         </code>
-        . The next deployment has them.
+        . Domains and edge settings apply at once, the others with the next deployment.
       </p>
     </details>
   );

@@ -2,7 +2,7 @@
 import { createHash, createCipheriv } from 'node:crypto';
 
 /** Largest body. */
-export const PAYLOAD_BYTES = 4 * 1024 * 1024;
+const PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 export class Payload {
   readonly #bytes: Buffer;

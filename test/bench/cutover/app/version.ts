@@ -20,7 +20,7 @@ const EVENT_MS = 500;
 const COME_BACK_MS = 50;
 
 /** What the versions of one process share. */
-export interface AppParts {
+interface AppParts {
   readonly payload: Payload;
   readonly pulse: Pulse;
 }

@@ -7,7 +7,7 @@ import { AnswerReader } from './answer-reader.ts';
 import { SILENCE_MS } from './ways.ts';
 import type { Ask, Receiver } from './ways.ts';
 
-export interface Http1Parts {
+interface Http1Parts {
   /** It may still be on its way. */
   readonly socket: Socket;
   readonly host: string;

@@ -8,7 +8,7 @@ const KEPT_FAULTS = 30;
 export type Phase = 'rising' | 'quiet' | 'flipping';
 
 /** `failed`: no right answer began. `truncated`: it began and did not come whole. */
-export type FaultKind = 'failed' | 'truncated' | 'newSocketsCut' | 'noCloseFrame';
+type FaultKind = 'failed' | 'truncated' | 'newSocketsCut' | 'noCloseFrame';
 
 export interface Tally {
   readonly requests: number;

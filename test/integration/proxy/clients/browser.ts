@@ -23,7 +23,7 @@ const MOST_PAGES = 100;
 const SEVERAL = '[seen.fetch, seen.events, seen.socket].every((met) => Object.keys(met).length > 1)';
 
 /** Versions that the page met by each means, and what went wrong. */
-export interface Seen {
+interface Seen {
   readonly pages: readonly string[];
   readonly fetch: readonly string[];
   readonly events: readonly string[];

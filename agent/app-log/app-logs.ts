@@ -1,0 +1,194 @@
+/**
+ * Reads the log of an environment's app, live from Docker. Of each version it follows the one container, over its crashes and restarts,
+ * and goes on with the next version once that has taken over: from its first line on, while the one before is read to its end.
+ */
+import { MAX_TAIL_LINES } from '../../protocol/app-log.ts';
+import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Clock, ContainerRuntime } from '../deployment/ports.ts';
+import { names } from '../deployment/step.ts';
+import { nanoseconds } from '../docker/container-log.ts';
+import type { ContainerLogRequest, LogPiece, OpenContainerLog } from '../docker/container-log.ts';
+import { endsLine, makeLineMaker } from './lines.ts';
+import type { LineMaker } from './lines.ts';
+import { WaitingParts } from './parts.ts';
+
+/** Between two looks at which version serves, and at a container that stands still, ms. */
+const LOOK_MS = 500;
+/** Between two questions to an engine that has nothing to tell: one that hangs is silent, too. ms */
+const PROOF_MS = 15_000;
+
+interface AppLogParts {
+  /** Id of the deployment that serves the environment; null: none. */
+  readonly live: (environmentId: string) => string | null;
+  /** What its log must not show. */
+  readonly secrets: (deploymentId: string) => Promise<readonly string[]>;
+  readonly containers: Pick<ContainerRuntime, 'inspect'>;
+  readonly openLog: OpenContainerLog;
+  readonly clock: Clock;
+}
+
+export interface AppLogs {
+  open(request: AppLogRequest): AppLogRead;
+}
+
+export const makeAppLogs = (parts: AppLogParts): AppLogs => ({
+  open(request) {
+    const over = new AbortController();
+    const waiting = new WaitingParts();
+    const read = new Read(parts, request, waiting, over.signal);
+    void read
+      .run()
+      .then(
+        () => waiting.end(),
+        (error: unknown) => waiting.end(over.signal.aborted ? undefined : error),
+      )
+      .finally(() => over.abort());
+    return {
+      next: () => waiting.next(),
+      close() {
+        over.abort();
+        waiting.end();
+      },
+    };
+  },
+});
+
+class Read {
+  readonly #parts: AppLogParts;
+  readonly #request: AppLogRequest;
+  readonly #waiting: WaitingParts;
+  readonly #signal: AbortSignal;
+  /** Lines before this are history: they wait for the reader. Later ones are left out when he is too slow, ns. */
+  readonly #begun: bigint;
+  readonly #known = new Set<string>();
+
+  constructor(parts: AppLogParts, request: AppLogRequest, waiting: WaitingParts, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#waiting = waiting;
+    this.#signal = signal;
+    this.#begun = BigInt(Math.floor(parts.clock.now())) * 1_000_000n;
+  }
+
+  async run(): Promise<void> {
+    const live = this.#live();
+    if (live === null) {
+      throw new OrkestrError('ORK_APP_NOT_LIVE', 'No version of the app serves this environment, so there is no log.');
+    }
+    const failed = Promise.withResolvers<never>();
+    const work = this.#request.follow ? this.#followVersions(failed.reject) : this.#readOnce(live);
+    await Promise.race([work, failed.promise, this.#proveEngine(live)]);
+  }
+
+  /** Never resolves. @throws OrkestrError when the engine does not answer any more */
+  async #proveEngine(live: string): Promise<never> {
+    const { clock, containers } = this.#parts;
+    for (;;) {
+      await clock.sleep(PROOF_MS, this.#signal);
+      await containers.inspect(names.container(live));
+    }
+  }
+
+  async #readOnce(live: string): Promise<void> {
+    this.#waiting.begin(live);
+    const there = await this.#readContainer(live, { ...this.#start(live), follow: false }, await this.#lines(live));
+    if (there !== null) return;
+    throw new OrkestrError('ORK_APP_LOG_GONE', 'The container of the app is gone, and its log with it.');
+  }
+
+  async #followVersions(failed: (error: unknown) => void): Promise<void> {
+    const running = new Set<Promise<void>>();
+    const follow = (deploymentId: string): void => {
+      this.#known.add(deploymentId);
+      this.#waiting.begin(deploymentId);
+      const following = this.#followVersion(deploymentId).catch(failed);
+      running.add(following);
+      void following.then(() => running.delete(following));
+    };
+    // A read that broke off while one version drained goes on with both.
+    for (const { deploymentId } of this.#request.after) if (deploymentId !== this.#live()) follow(deploymentId);
+    for (;;) {
+      const live = this.#live();
+      if (live !== null && !this.#known.has(live)) follow(live);
+      if (live === null && running.size === 0) return;
+      await this.#parts.clock.sleep(LOOK_MS, this.#signal);
+    }
+  }
+
+  /** Until it serves no more and stands still. */
+  async #followVersion(deploymentId: string): Promise<void> {
+    const { clock, containers } = this.#parts;
+    const lines = await this.#lines(deploymentId);
+    let from: Omit<ContainerLogRequest, 'follow'> = this.#start(deploymentId);
+    for (;;) {
+      const state = await containers.inspect(names.container(deploymentId));
+      // Looked at before the log is read: what is written after that is read the next time round.
+      const isOver = this.#live() !== deploymentId && state?.running !== true;
+      if (state !== null) {
+        const last = await this.#readContainer(deploymentId, { ...from, follow: true }, lines);
+        if (last != null) from = { tail: null, since: last + 1n };
+      }
+      if (isOver) return;
+      await clock.sleep(LOOK_MS, this.#signal);
+    }
+  }
+
+  /** Where the log of a version is read from. */
+  #start(deploymentId: string): Omit<ContainerLogRequest, 'follow'> {
+    const { after, tail, sinceSeconds } = this.#request;
+    const position = after.find((one) => one.deploymentId === deploymentId);
+    if (position !== undefined) return { tail: null, since: nanoseconds(position.at) + 1n };
+    // A version that came later is shown whole: how it started is what one looks for.
+    if (after.length > 0 || this.#known.size > 1) return { tail: MAX_TAIL_LINES, since: null };
+    return { tail, since: sinceSeconds === null ? null : this.#begun - BigInt(sinceSeconds) * 1_000_000_000n };
+  }
+
+  /** Time of the last line that was read; undefined: there was none; null: there is no container. */
+  async #readContainer(
+    deploymentId: string,
+    request: ContainerLogRequest,
+    lines: LineMaker,
+  ): Promise<bigint | undefined | null> {
+    const log = await this.#parts.openLog(names.container(deploymentId), request, this.#signal);
+    if (log === null) return null;
+    let last: bigint | undefined;
+    for await (const pieces of log) {
+      await this.#takeIn(deploymentId, pieces, lines);
+      const ended = pieces.findLast(endsLine);
+      if (ended !== undefined) last = nanoseconds(ended.at);
+    }
+    for (const line of lines.end()) {
+      this.#waiting.add(deploymentId, line);
+      last = nanoseconds(line.at);
+    }
+    return last;
+  }
+
+  async #takeIn(deploymentId: string, pieces: readonly LogPiece[], lines: LineMaker): Promise<void> {
+    let leftOut = 0;
+    for (const piece of pieces) {
+      if (this.#waiting.isFull && this.#isHistory(piece)) await this.#waiting.room();
+      if (this.#waiting.isFull) {
+        if (lines.skip(piece)) leftOut += 1;
+        continue;
+      }
+      const line = lines.take(piece);
+      if (line !== null) this.#waiting.add(deploymentId, line);
+    }
+    if (leftOut > 0) this.#waiting.leaveOut(deploymentId, leftOut);
+  }
+
+  /** What was there when the read began waits in Docker's files for its reader; all of it, when that is all that is read. */
+  #isHistory({ at }: LogPiece): boolean {
+    return !this.#request.follow || nanoseconds(at) < this.#begun;
+  }
+
+  #live(): string | null {
+    return this.#parts.live(this.#request.environmentId);
+  }
+
+  async #lines(deploymentId: string): Promise<LineMaker> {
+    return makeLineMaker(await this.#parts.secrets(deploymentId));
+  }
+}

@@ -1,0 +1,67 @@
+/** `orkestr-agent logs --app`: what an app writes, without hub and without a running agent: Docker keeps it, the journal has its name. */
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { appLogNotes, defaultTail, secondsAgo } from '../../protocol/app-log.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { jobOf } from '../journal/job-of.ts';
+import type { Serving } from '../journal/serving.ts';
+import { namesOf } from '../status/agent-view.ts';
+import type { AppLogs } from './app-logs.ts';
+
+export interface AppLogCommand {
+  readonly serving: Serving;
+  readonly appLogs: AppLogs;
+  readonly out: Writable;
+  /** Ends it, as Ctrl-C does. */
+  readonly signal: AbortSignal;
+}
+
+export interface AppLogFlags {
+  /** `project/environment`, or the id of an environment. */
+  readonly app: string;
+  readonly tail?: number | undefined;
+  readonly since?: string | undefined;
+  readonly follow?: boolean | undefined;
+}
+
+/** @throws OrkestrError ORK_NOT_FOUND, naming what there is; and what reading it throws */
+export async function printAppLog({ serving, appLogs, out, signal }: AppLogCommand, flags: AppLogFlags): Promise<void> {
+  const { since, tail = defaultTail(since), follow = false } = flags;
+  const read = appLogs.open({
+    environmentId: environmentOf(serving, flags.app),
+    tail,
+    sinceSeconds: since === undefined ? null : secondsAgo(since),
+    follow,
+    after: [],
+  });
+  signal.addEventListener('abort', () => read.close(), { once: true });
+  const known = new Set<string>();
+  for (let part = await read.next(); part !== null; part = await read.next()) {
+    const { deploymentId, leftOut } = part;
+    const lines = part.lines.map(({ text }) => text);
+    if (leftOut > 0) lines.unshift(appLogNotes.leftOut(leftOut));
+    if (!known.has(deploymentId) && known.size > 0) {
+      lines.unshift(appLogNotes.version(deploymentId, commitOf(serving, deploymentId)));
+    }
+    known.add(deploymentId);
+    if (lines.length === 0 || out.write(`${lines.join('\n')}\n`)) continue;
+    await once(out, 'drain', { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}
+
+function commitOf(serving: Serving, deploymentId: string): string | null {
+  const job = jobOf(serving, deploymentId);
+  return job === null || job.kind === 'remove' ? null : job.commit;
+}
+
+function environmentOf(serving: Serving, app: string): string {
+  const names = new Map(serving.allLive().map(({ environmentId }) => [environmentId, environmentId]));
+  for (const [environmentId, name] of namesOf(serving)) names.set(environmentId, name);
+  const found = [...names].find(([environmentId, name]) => app === name || app === environmentId);
+  if (found !== undefined) return found[0];
+  throw new OrkestrError('ORK_NOT_FOUND', `No app called ${app} serves on this host.`, {
+    evidence: [`What serves here: ${[...names.values()].toSorted().join(', ') || 'nothing'}`],
+  });
+}

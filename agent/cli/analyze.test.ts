@@ -1,0 +1,49 @@
+import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { BuildPlan } from '../../protocol/steps.ts';
+import { appFolder, planOf } from '../../test/fixtures/plan-of.ts';
+
+const run = promisify(execFile);
+const MAIN = join(import.meta.dirname, '..', 'main.ts');
+
+const agent = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+  run(process.execPath, [MAIN, 'analyze', ...args], { env: { PATH: '/usr/bin:/bin' } }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
+  );
+
+describe('orkestr-agent analyze', () => {
+  test('tells the plan, its evidence and the Dockerfile', async () => {
+    const { stdout } = await agent(appFolder('next'));
+    assert.match(stdout, /^Next\.js \(node\), detected as node \(certain\)\n/);
+    assert.match(stdout, /^start: next start \(package\.json scripts\.start\)$/m);
+    assert.match(stdout, /^ {2}CMD \["next","start"\]$/m);
+    assert.match(stdout, /^file beside it: \.dockerignore$/m);
+  });
+
+  test('with --json gives the plan as a deployment would keep it', async () => {
+    const { stdout } = await agent(appFolder('next'), '--json');
+    const plan = BuildPlan.parse(JSON.parse(stdout));
+    assert.deepEqual({ ...plan, dockerfile: null }, { ...(await planOf('next')), dockerfile: null });
+  });
+
+  test('takes settings as an environment has them', async () => {
+    const { stdout } = await agent(appFolder('workspace-npm'), '--root', 'apps/web', '--runtime-version', '22');
+    assert.match(stdout, /^ {2}FROM node:22-trixie-slim AS build$/m);
+  });
+
+  test('says why there is no plan, and what to do, with exit code 1', async () => {
+    const { code, stderr, stdout } = await agent(appFolder('nothing-detected'));
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /^ORK_NOTHING_DETECTED: .*\n(?: {2}\| .*\n)+Add a Dockerfile/);
+    assert.match((await agent('/nowhere')).stderr, /ORK_NOT_FOUND: There is no folder \/nowhere/);
+    assert.match((await agent(appFolder('next'), '--root', '../x')).stderr, /ORK_INVALID: --root/);
+  });
+
+  test('has help with examples', async () => {
+    assert.match((await agent('--help')).stdout, /Examples:\n.*orkestr-agent analyze \. --json/s);
+  });
+});

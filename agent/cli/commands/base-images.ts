@@ -1,0 +1,35 @@
+/** `orkestr-agent base-images build`. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { CHOICES } from '../../base-images/choose.ts';
+import { readConfig } from '../../config.ts';
+import { makeEngine } from '../../docker/engine.ts';
+
+const BASE_IMAGES_HELP = `
+Examples:
+  $ orkestr-agent base-images build node python
+  $ orkestr-agent base-images build node:24       # beside the default, for apps that ask for it`;
+
+/** Adds `base-images`. */
+export function addBaseImagesCommand(cli: Command): void {
+  cli
+    .command('base-images')
+    .description('base images made on this host')
+    .command('build <kind...>')
+    .description(`make those of ${CHOICES.join(', ')}`)
+    .option('--force', 'also when nothing changed')
+    .addHelpText('after', BASE_IMAGES_HELP)
+    .action(makeBaseImages);
+}
+
+async function makeBaseImages(kinds: readonly string[], { force }: { force?: true }): Promise<void> {
+  const config = readConfig();
+  const { buildBaseImages } = await import('../../base-images/build.ts');
+  const images = await buildBaseImages(makeEngine({ socketPath: config.dockerSocket }), kinds, {
+    names: config.baseImages,
+    workDirectory: join(config.stateFolder, 'base-images'),
+    onProgress: (line) => void process.stderr.write(`${line}\n`),
+    ...(force && { force }),
+  });
+  process.stdout.write(`${JSON.stringify(images)}\n`);
+}

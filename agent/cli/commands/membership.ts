@@ -1,0 +1,64 @@
+/** `orkestr-agent join|hub|leave`: which hub this host belongs to. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import { joinHub } from '../../identity.ts';
+import { systemClock } from '../../lib/clock.ts';
+
+const HUB_HELP = `
+Examples:
+  $ orkestr-agent hub                          # where it is
+  $ orkestr-agent hub https://hub.example.com  # the hub has moved: it is dialled there
+
+Apps run on. It has to be the hub that this host was enrolled with, by its key: another one is refused.`;
+
+const LEAVE_HELP = `
+Examples:
+  $ orkestr-agent leave
+
+Gone are containers, images, networks, firewall rules, the build engine, and the agent's state. Programs, settings, the proxy, and a
+hub on this host stay: the host can join again.`;
+
+/** Adds `join`, `hub` and `leave`. */
+export function addMembershipCommands(cli: Command): void {
+  cli
+    .command('join')
+    .description('enrol this host with a hub; safe to repeat')
+    .requiredOption('--hub <url>', 'address of the hub')
+    .requiredOption('--token <token>', 'one-time join token; - reads it from stdin')
+    .option('--name <name>', 'what the host is called', hostname())
+    .action(enrolHost);
+  cli
+    .command('hub [url]')
+    .description('where this host reaches its hub; with an address: the same hub is there from now on')
+    .addHelpText('after', HUB_HELP)
+    .action(tellHub);
+  cli
+    .command('leave')
+    .description('take this host off its hub: its apps go, the programs stay; asks for its name first')
+    .option('--yes', 'ask nothing')
+    .addHelpText('after', LEAVE_HELP)
+    .action(leave);
+}
+
+async function enrolHost({ hub, token, name }: { hub: string; token: string; name: string }): Promise<void> {
+  const { stateFolder } = readConfig();
+  // From stdin it stands in no process list.
+  const joinToken = token === '-' ? readFileSync(process.stdin.fd, 'utf8').trim() : token;
+  const enrolment = { hubUrl: hub, joinToken, name, now: systemClock.now() };
+  const { identity, joined } = await joinHub(stateFolder, enrolment);
+  process.stdout.write(
+    `${joined ? 'Joined' : 'Already joined'} ${hub} as ${identity.name} (host ${identity.hostId}).\n`,
+  );
+}
+
+async function tellHub(url: string | undefined): Promise<void> {
+  const { hubAddress } = await import('../../hub-address.ts');
+  await hubAddress(readConfig(), url, systemClock);
+}
+
+async function leave(options: { yes?: true }): Promise<void> {
+  const { leaveHub } = await import('../../uninstall/command.ts');
+  await leaveHub(readConfig(), options);
+}

@@ -1,0 +1,69 @@
+/**
+ * The command tree. What a command alone needs is imported where it is used: an agent that serves has no use for it.
+ */
+import { Command } from 'commander';
+import { VERSION } from '../compose.ts';
+import { serve } from '../serve.ts';
+import { addAnalyzeCommand } from './commands/analyze.ts';
+import { addBaseImagesCommand } from './commands/base-images.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addFirewallCommand } from './commands/firewall.ts';
+import { addLogsCommand } from './commands/logs.ts';
+import { addMembershipCommands } from './commands/membership.ts';
+import { addRoutesCommand } from './commands/routes.ts';
+import { addRunCommand } from './commands/run.ts';
+import { addStatusCommand } from './commands/status.ts';
+import { addUninstallCommand } from './commands/uninstall.ts';
+import { addUpgradeCommands } from './commands/upgrade.ts';
+
+const HELP = `
+Examples:
+  $ orkestr-agent join --hub https://hub.example.com --token TOKEN
+  $ orkestr-agent serve
+  $ orkestr-agent status
+  $ orkestr-agent doctor
+  $ orkestr-agent upgrade
+  $ orkestr-agent routes
+  $ orkestr-agent logs --step build
+  $ orkestr-agent base-images build node python
+  $ orkestr-agent analyze ./shop
+
+Environment (on a host that install.sh made, what is not set is taken from /etc/orkestr/agent.env):
+  ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
+  ORKESTR_AGENT_RUN      folder of sockets (default /run/orkestr)
+  ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)
+  ORKESTR_DOCKER_SOCKET  socket of Docker Engine (default /var/run/docker.sock)
+  ORKESTR_BASE_IMAGES    JSON file: kind of base image -> image name
+  ORKESTR_BUILD_SLOTS    builds at a time, 1 to 4 (default half of the cores)
+  ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less when the host has less room;
+                         0: no disk of its own and no limit, for hosts without loop devices)
+  ORKESTR_BUILD_IDLE_SECONDS
+                         how long a build engine, 130 MiB, is kept without a build (default 600, at most 604800)
+  ORKESTR_CHANNEL        channel that an upgrade takes its version from, where no hub hands one on (default stable)
+  ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
+
+/** The command tree of `orkestr-agent`. */
+export function buildProgram(): Command {
+  const cli = new Command('orkestr-agent')
+    .description('The daemon of orkestr on a host: takes jobs from the hub and runs them with Docker Engine.')
+    .version(VERSION)
+    // Its own --version stands before a command; behind it, that is the command's.
+    .enablePositionalOptions()
+    .addHelpText('after', HELP);
+  cli.command('serve').description('run the agent').action(serve);
+  const groups = [
+    addMembershipCommands,
+    addStatusCommand,
+    addRoutesCommand,
+    addDoctorCommand,
+    addLogsCommand,
+    addRunCommand,
+    addAnalyzeCommand,
+    addBaseImagesCommand,
+    addUpgradeCommands,
+    addFirewallCommand,
+    addUninstallCommand,
+  ];
+  for (const add of groups) add(cli);
+  return cli;
+}

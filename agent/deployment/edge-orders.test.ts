@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { EdgeNews } from '../../protocol/agent-link.ts';
+import { EdgeOrder } from '../../protocol/edge-order.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { RemoveJob } from '../../protocol/job.ts';
+import type { EdgeRequest } from '../../protocol/proxy-admin.ts';
+import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
+import { tableView, upstreamView } from '../test-table.ts';
+import { edgeNow } from './edge-now.ts';
+import { makeEdgeOrders } from './edge-orders.ts';
+import { VirtualClock } from './test-context.ts';
+
+const order = (revision: number, edge: object = { maintenance: true }): EdgeOrder =>
+  EdgeOrder.parse({
+    version: 1,
+    kind: 'edge',
+    hostId: IDS.host,
+    issuedAt: new Date(0).toISOString(),
+    environmentId: IDS.environment,
+    revision,
+    routes: [{ host: 'new.example' }],
+    edge,
+  });
+
+/** A proxy that serves the environment, and whose flips in between and failures a test brings about. */
+async function bench(t: TestContext, { served = true } = {}) {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  let upstream = upstreamView({ id: IDS.environment, generation: 3 });
+  const before: (() => void)[] = [];
+  const asked: EdgeRequest[] = [];
+  const told: EdgeNews[] = [];
+  const orders = makeEdgeOrders({
+    journal,
+    proxy: {
+      table: async () => (served ? tableView(upstream) : tableView()),
+      async edge(request) {
+        before.shift()?.();
+        asked.push(request);
+        if (request.expectedGeneration !== upstream.generation)
+          throw new OrkestrError('ORK_GENERATION_STALE', 'Stale.');
+        upstream = { ...upstream, routes: request.routes, edge: request.edge };
+        return { changed: true };
+      },
+    },
+    clock: new VirtualClock(),
+    log: silent,
+  });
+  orders.onNews((news) => void told.push(news));
+  t.after(() => orders.stop());
+  return {
+    journal,
+    orders,
+    asked,
+    told,
+    before,
+    flip: () => (upstream = { ...upstream, generation: upstream.generation + 1 }),
+    upstream: () => upstream,
+  };
+}
+
+const state = (revision: number) => ({ type: 'edge-state', environmentId: IDS.environment, revision });
+
+test('new settings go into the table of the proxy, and the hub hears of it; the same once more changes nothing', async (t) => {
+  const { orders, asked, told, upstream } = await bench(t);
+  orders.accept(order(1));
+  await orders.idle();
+  assert.deepEqual(upstream().routes, [{ host: 'new.example', pathPrefix: '/' }]);
+  assert.equal(upstream().edge.maintenance, true);
+  orders.accept(order(1));
+  await orders.idle();
+  assert.equal(asked.length, 1);
+  assert.deepEqual(told, [state(1), state(1)]);
+});
+
+test('an older order than the newest that came is passed over, and the hub hears which that is', async (t) => {
+  const { orders, told, upstream } = await bench(t);
+  orders.accept(order(9));
+  await orders.idle();
+  orders.accept(order(3, { maintenance: false }));
+  await orders.idle();
+  assert.equal(upstream().edge.maintenance, true);
+  assert.deepEqual(told, [state(9), state(9)]);
+});
+
+test('a flip in between is followed', async (t) => {
+  const { orders, asked, told, before, flip } = await bench(t);
+  before.push(flip);
+  orders.accept(order(1));
+  await orders.idle();
+  assert.deepEqual(
+    asked.map(({ expectedGeneration }) => expectedGeneration),
+    [3, 4],
+  );
+  assert.deepEqual(told, [state(1)]);
+});
+
+test('a proxy that does not take them is told of, and tried again until it does', async (t) => {
+  const { orders, told, before, upstream } = await bench(t);
+  const fail = (): never => {
+    throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'Nobody there.');
+  };
+  before.push(fail, fail);
+  orders.accept(order(1));
+  while (told.length < 3) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(
+    told.map(({ error }) => error?.code),
+    ['ORK_PROXY_UNREACHABLE', 'ORK_PROXY_UNREACHABLE', undefined],
+  );
+  assert.equal(upstream().edge.maintenance, true);
+});
+
+test('where nothing of the environment is served there is nothing to be set', async (t) => {
+  const { orders, asked, told } = await bench(t, { served: false });
+  orders.accept(order(1));
+  await orders.idle();
+  assert.deepEqual([asked, told], [[], [state(1)]]);
+});
+
+test('what serves is remembered with its new settings, and goes on to speak what it speaks', async (t) => {
+  const { journal, orders } = await bench(t);
+  const edge = EdgeSettings.parse({ appProtocol: 'h2c' });
+  const targets = [{ id: IDS.host, address: '172.20.0.3', port: 80 }];
+  journal.adopt({
+    environmentId: IDS.environment,
+    projectId: IDS.project,
+    deploymentId: IDS.host,
+    entry: { id: IDS.environment, generation: 3, targets, routes: [], edge },
+    healthCheck: null,
+    release: null,
+  });
+  orders.accept(order(2));
+  const entry = journal.live(IDS.environment)?.entry;
+  assert.deepEqual(entry?.edge, { ...edge, maintenance: true });
+  assert.deepEqual(entry?.targets, targets);
+});
+
+test('a deployment flips to the newest settings that came, by itself or without it', async (t) => {
+  const { journal } = await bench(t);
+  const job = (edgeRevision?: number, generation = 4) =>
+    deployJob({ generation, ...(edgeRevision !== undefined && { edgeRevision }) });
+  const own = { routes: job().settings.domains, edge: job().settings.edge };
+  journal.takeEdge(order(5, { maintenance: true, appProtocol: 'h2c' }));
+  const newer = { routes: order(5).routes, edge: EdgeSettings.parse({ maintenance: true }) };
+  assert.deepEqual(edgeNow(journal, job(4)), newer, 'of the app the job knows more');
+  assert.deepEqual(edgeNow(journal, job(5)), own);
+  assert.deepEqual(edgeNow(journal, job()), own, 'a hub that does not number them');
+  journal.accept(job(7));
+  assert.deepEqual(edgeNow(journal, job(6)), own, 'what a job has brought is newer than an order before it');
+  journal.accept(job(undefined, 5));
+  assert.equal(journal.edge(IDS.environment), null, 'such a hub will send no others');
+});
+
+test('with the removal of an environment its settings are forgotten', async (t) => {
+  const { journal } = await bench(t);
+  journal.takeEdge(order(5));
+  const { generation, hostId, issuedAt, project, environment } = deployJob();
+  const common = { version: 1, generation, hostId, issuedAt, project, environment } as const;
+  const removal = RemoveJob.parse({ ...common, kind: 'remove', deploymentId: IDS.project });
+  journal.accept(removal);
+  journal.record({ deploymentId: removal.deploymentId, notLive: environment.id });
+  assert.equal(journal.edge(environment.id), null);
+});

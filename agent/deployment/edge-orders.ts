@@ -1,0 +1,129 @@
+/**
+ * New edge settings that come by themselves. Stored first, and put into the proxy's table at once, beside whatever deployment
+ * is under way; where the proxy does not take them, that is told and tried again until it does.
+ */
+import type { EdgeNews } from '../../protocol/agent-link.ts';
+import type { EdgeOrder } from '../../protocol/edge-order.ts';
+import { isSameEdge } from '../../protocol/edge-order.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { Clock, EdgeProxy } from './ports.ts';
+import type { EdgeRecord } from './records.ts';
+
+/** How often it is tried while flips come in between. */
+const TRIES = 3;
+const AGAIN_MS = 5_000;
+
+/** What is read of an order that this version cannot read whole. */
+type NamedOrder = Pick<EdgeOrder, 'environmentId' | 'revision'>;
+
+export interface EdgeOrders {
+  /** Never throws for what is in the order. */
+  accept(order: EdgeOrder): void;
+  /** Tell that an order could not be read. */
+  refuse(order: NamedOrder, error: ErrorReport): void;
+  /** Makes the proxy agree with what is known of the environment, and tells how it stands. Nothing known: nothing to do. */
+  look(environmentId: string): void;
+  /** Told at each change; one listener, null ends it. */
+  onNews(listener: ((news: EdgeNews) => void) | null): void;
+  /** Settles when nothing is under way. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface EdgeOrderParts {
+  readonly journal: {
+    edge(environmentId: string): EdgeRecord | null;
+    takeEdge(order: EdgeOrder): void;
+  };
+  readonly proxy: Pick<EdgeProxy, 'table' | 'edge'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): EdgeOrders {
+  /** Environments that are to be looked at, in the order in which they came: one may give up a name that another takes. */
+  const waiting = new Set<string>();
+  const stopped = new AbortController();
+  let listener: ((news: EdgeNews) => void) | null = null;
+  let working: Promise<void> | null = null;
+
+  const tell = (news: Omit<EdgeNews, 'type'>): void => listener?.({ type: 'edge-state', ...news });
+
+  const work = async (): Promise<void> => {
+    for (const environmentId of waiting) {
+      if (stopped.signal.aborted) return;
+      waiting.delete(environmentId);
+      await bring(environmentId);
+    }
+  };
+
+  const look = (environmentId: string): void => {
+    waiting.add(environmentId);
+    working ??= work().finally(() => {
+      working = null;
+    });
+  };
+
+  const bring = async (environmentId: string): Promise<void> => {
+    let revision = 0;
+    try {
+      const wanted = journal.edge(environmentId);
+      if (wanted === null) return;
+      ({ revision } = wanted);
+      await apply(proxy, wanted);
+      tell({ environmentId, revision });
+    } catch (error) {
+      log.warn({ err: error, environmentId, revision }, 'the proxy does not have the new edge settings yet');
+      tell({ environmentId, revision, error: toErrorReport(error) });
+      again(environmentId);
+    }
+  };
+
+  const again = (environmentId: string): void => {
+    clock.sleep(AGAIN_MS, stopped.signal).then(
+      () => look(environmentId),
+      () => undefined, // stopped: the hub sends it on the next connection
+    );
+  };
+
+  return {
+    accept(order) {
+      try {
+        journal.takeEdge(order);
+      } catch (error) {
+        log.error({ err: error, environmentId: order.environmentId }, 'the journal does not take new edge settings');
+        return tell({ environmentId: order.environmentId, revision: 0, error: toErrorReport(error) });
+      }
+      look(order.environmentId);
+    },
+    refuse: (order, error) => tell({ ...order, error }),
+    look,
+    onNews: (next) => void (listener = next),
+    async idle() {
+      await working;
+    },
+    async stop() {
+      stopped.abort();
+      await working;
+    },
+  };
+}
+
+/** Whichever target serves. An environment that is not in the table has nothing to be set. */
+async function apply(proxy: EdgeOrderParts['proxy'], { environmentId, routes, edge }: EdgeRecord): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { upstreams } = await proxy.table();
+    const upstream = upstreams.find(({ id }) => id === environmentId);
+    if (upstream === undefined || isSameEdge(upstream, { routes, edge })) return;
+    const request = { upstreamId: environmentId, expectedGeneration: upstream.generation, routes, edge };
+    try {
+      await proxy.edge(request);
+      return;
+    } catch (error) {
+      const wasFlipped = error instanceof OrkestrError && error.code === 'ORK_GENERATION_STALE';
+      if (attempt === TRIES || !wasFlipped) throw error;
+    }
+  }
+}

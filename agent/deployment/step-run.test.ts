@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Report } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { deployJob, hastyClock, IDS, noSignals } from '../test-bench.ts';
+import type { Clock } from './ports.ts';
+import { bench, failing, told } from '../test-runner.ts';
+import type { Script } from '../test-runner.ts';
+
+test('an engine that does not answer for a while is asked again within the step', async (t) => {
+  let calls = 0;
+  const { journal, run, folder } = await bench(t, {
+    deploy: {
+      async run() {
+        calls += 1;
+        if (calls < 4) throw new OrkestrError('ORK_ENGINE_UNREACHABLE', 'nobody there');
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.equal(calls, 4);
+  assert.equal(journal.job(job.deploymentId)?.state, 'live');
+  assert.match(readFileSync(join(folder, 'logs', job.deploymentId, 'deploy.log'), 'utf8'), /ORK_ENGINE_UNREACHABLE/);
+});
+
+test('a git server that restarts is waited for, one that does not exist ends the deployment before its time limit', async (t) => {
+  let calls = 0;
+  const unreachable = (until: number): Script => ({
+    clone: {
+      async run() {
+        calls += 1;
+        if (calls < until) throw new OrkestrError('ORK_REPO_UNREACHABLE', 'nobody there');
+        return undefined;
+      },
+    },
+  });
+  const [restarting, missing] = [await bench(t, unreachable(4)), await bench(t, unreachable(Infinity))];
+  const job = deployJob();
+  restarting.journal.accept(job);
+  await restarting.run(job.deploymentId);
+  assert.equal(restarting.journal.job(job.deploymentId)?.state, 'live');
+  missing.journal.accept(job);
+  await missing.run(job.deploymentId);
+  assert.equal(missing.journal.job(job.deploymentId)?.error?.code, 'ORK_REPO_UNREACHABLE');
+});
+
+test('a disk without room for another file is the matter of the host, whichever step meets it', async (t) => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, mkdtemp'), { code: 'ENOSPC' });
+  const { journal, run } = await bench(t, { clone: { run: () => Promise.reject(full) } });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const error = journal.job(job.deploymentId)?.error;
+  assert.equal(error?.code, 'ORK_DISK_FULL');
+  assert.match(error.message, /^The disk of the host is full: .*mkdtemp/);
+});
+
+test('a failing build is not tried again', async (t) => {
+  const { journal, run, pipeline } = await bench(t, { build: failing('ORK_BUILD_FAILED') });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.equal(pipeline.calls.filter((call) => call === 'run build').length, 1);
+});
+
+test('a step that is not over in time is ended with the code of its stage', async (t) => {
+  const clock: Clock = { ...hastyClock(), sleep: async (ms, signal) => hastyClock().sleep(Math.min(ms, 1), signal) };
+  const { journal, run, reports } = await bench(
+    t,
+    {
+      build: {
+        run: ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      },
+    },
+    { clock },
+  );
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const last = reports().at(-1);
+  assert.ok(last?.kind === 'deployment');
+  assert.match(last.error?.message ?? '', /build was not done within 60 s/);
+});
+
+test('a step that an engine without an answer has used up is ended with the code of the engine', async (t) => {
+  const hasty = hastyClock();
+  const clock: Clock = {
+    ...hasty,
+    sleep: (ms, signal) => (ms >= 60_000 ? systemClock.sleep(30, signal) : hasty.sleep(ms, signal)),
+  };
+  let calls = 0;
+  const { journal, run } = await bench(
+    t,
+    {
+      health: {
+        run({ signal }) {
+          calls += 1;
+          if (calls === 1) throw new OrkestrError('ORK_ENGINE_TIMEOUT', 'Docker Engine is silent.');
+          return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        },
+      },
+    },
+    { clock },
+  );
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  const error = journal.job(job.deploymentId)?.error;
+  assert.equal(error?.code, 'ORK_ENGINE_TIMEOUT');
+  assert.match(error.message, /health was not done within 60 s/);
+  assert.ok(error.evidence.includes('Docker Engine is silent.'));
+});
+
+test('a step that never heeds its signal is left behind, and the deployment still ends', async (t) => {
+  const clock: Clock = { ...hastyClock(), sleep: async (ms, signal) => hastyClock().sleep(Math.min(ms, 1), signal) };
+  const { journal, run } = await bench(t, { build: { run: () => new Promise(() => undefined) } }, { clock });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.equal(journal.job(job.deploymentId)?.state, 'failed');
+});
+
+test('a cancel before the flip ends the step, undoes, and is cancelled, not failed', async (t) => {
+  const cancel = new AbortController();
+  const { journal, run, reports, pipeline } = await bench(t, {
+    build: {
+      run: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('the build was torn down')));
+          cancel.abort(new OrkestrError('ORK_CANCELLED', 'cancelled'));
+        }),
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), cancel: cancel.signal });
+  assert.equal(journal.job(job.deploymentId)?.state, 'cancelled');
+  assert.ok(told(reports()).includes('build cancelled'));
+  assert.equal(told(reports()).at(-1), 'deployment cancelled');
+  assert.ok(pipeline.calls.includes('undo clone'));
+  assert.ok(!pipeline.calls.includes('run deploy'));
+});
+
+test('a cancel after the flip is ignored, with a note', async (t) => {
+  const cancel = new AbortController();
+  const { journal, run, reports } = await bench(t, {
+    finalize: {
+      async run({ signal }) {
+        cancel.abort(new OrkestrError('ORK_CANCELLED', 'cancelled'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), cancel: cancel.signal });
+  assert.equal(journal.job(job.deploymentId)?.state, 'live');
+  const done = reports().findLast((report) => report.kind === 'step');
+  assert.match(done?.note ?? '', /came after the flip/);
+});
+
+test('a cancel that meets the drain is too late: the step is heard out once and not repeated', async (t) => {
+  const cancel = new AbortController();
+  const { journal, run, pipeline } = await bench(t, {
+    cutover: {
+      async run() {
+        cancel.abort(new OrkestrError('ORK_CANCELLED', 'cancelled'));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), cancel: cancel.signal });
+  assert.equal(journal.job(job.deploymentId)?.state, 'live');
+  assert.equal(pipeline.calls.filter((call) => call === 'run cutover').length, 1);
+});
+
+test('what has taken over is live before its cutover is done: cut off and failing then, nothing is taken back', async (t) => {
+  const shutdown = new AbortController();
+  const { journal, run, pipeline } = await bench(t, {
+    cutover: {
+      async run({ isLive, takeOver, signal }) {
+        assert.equal(isLive, shutdown.signal.aborted);
+        if (isLive) throw new OrkestrError('ORK_INTERNAL', 'it does not drain');
+        takeOver();
+        shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
+  assert.equal(journal.job(job.deploymentId)?.state, 'running');
+  assert.equal(journal.live(IDS.environment)?.entry.targets[0]?.id, job.deploymentId);
+  await run(job.deploymentId);
+  assert.equal(journal.live(IDS.environment)?.deploymentId, job.deploymentId);
+  assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
+});
+
+test('cutover fails and the proxy says it has flipped: only forward', async (t) => {
+  let calls = 0;
+  const script: Script = {
+    cutover: {
+      async run() {
+        calls += 1;
+        if (calls === 1) throw new OrkestrError('ORK_CUTOVER_FAILED', 'the answer was lost');
+        return undefined;
+      },
+    },
+  };
+  const { journal, run, pipeline } = await bench(t, script, { hasFlipped: async () => true });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.equal(journal.job(job.deploymentId)?.state, 'live');
+  assert.deepEqual(
+    pipeline.calls.filter((call) => call.startsWith('undo')),
+    [],
+  );
+});
+
+test('while the proxy does not say whether it flipped, the runner neither undoes nor goes on', async (t) => {
+  let asked = 0;
+  const hasFlipped = async (): Promise<boolean> => {
+    asked += 1;
+    if (asked < 20) throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'down');
+    return false;
+  };
+  const { journal, run, pipeline } = await bench(t, { cutover: failing('ORK_INTERNAL') }, { hasFlipped });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.equal(asked, 20);
+  assert.equal(pipeline.calls[6], 'undo cutover');
+});
+
+test('finalize that fails for good leaves the new one serving: failed, nothing undone, remembered as live', async (t) => {
+  const { journal, run, reports, pipeline } = await bench(t, { finalize: failing('ORK_INTERNAL') });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.equal(journal.job(job.deploymentId)?.state, 'failed');
+  assert.equal(journal.live(IDS.environment)?.deploymentId, job.deploymentId);
+  assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
+  assert.equal(pipeline.calls.filter((call) => call === 'run finalize').length, 5);
+  const last = reports().at(-1);
+  assert.match((last?.kind === 'deployment' && last.error?.message) || '', /new version serves all the same/);
+  // Its env is still needed to start it again.
+  assert.equal(journal.payload(job.deploymentId).deploymentId, job.deploymentId);
+});
+
+test('a failure that is told at full length after the flip keeps within the bounds of a report', async (t) => {
+  const fail = async (): Promise<never> => {
+    throw new OrkestrError('ORK_INTERNAL', 'x'.repeat(5000));
+  };
+  const { journal, run, reports } = await bench(t, { finalize: { run: fail } });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.match(journal.job(job.deploymentId)?.error?.message ?? '', /^x+ The new version serves all the same\.$/);
+  assert.deepEqual(Report.parse(reports().at(-1)), reports().at(-1));
+});
+
+test('an output that does not have its shape is a failure of that step, not a surprise for a later one', async (t) => {
+  const { journal, run, reports } = await bench(t, { build: { run: async () => ({ id: 'latest' }) } });
+  const job = deployJob();
+  journal.accept(job);
+  await run(job.deploymentId);
+  assert.ok(told(reports()).includes('build failed'));
+});

@@ -1,0 +1,166 @@
+/**
+ * One step of a deployment, to its end: its intent goes into the journal, then it is called until it is done or has failed for
+ * good, and that goes into the journal with all that it means.
+ */
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
+import { StepOutputs } from '../../protocol/steps.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
+import { consequences, lostChange, takeOver } from './consequences.ts';
+import { transition } from './deployment.ts';
+import type { OpenLog } from './log.ts';
+import type { AnyStage } from './pipeline.ts';
+import type { StepRecord } from './records.ts';
+import { contextOf, emptyStep, Interrupted, isPastFlip, timestampOf } from './run.ts';
+import type { Run } from './run.ts';
+import { withoutSecrets } from './secrets.ts';
+import { takeBack } from './undo.ts';
+
+/** How often a step past the flip is called in all before a person has to look. */
+const FORWARD_TRIES = 5;
+
+/** One step, to its end. False when the deployment ended with it. */
+export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
+  const { parts, job } = run;
+  const { deploymentId } = job;
+  const { name } = stage.step;
+  const { clock } = parts.ports;
+  const resumed = parts.journal.steps(deploymentId).some((step) => step.name === name);
+  const begun = { ...emptyStep(name, timestampOf(parts.ports)), note: entryNote(run, stage) };
+  parts.journal.record({ deploymentId, steps: [begun] });
+  parts.failpoint.hit(`${name}:begun`);
+  const log = parts.logs.open(deploymentId, name, run.secrets);
+  const began = clock.monotonic();
+  const ended = (change: Partial<StepRecord>): StepRecord => ({ ...begun, ms: clock.monotonic() - began, ...change });
+  try {
+    if (begun.note !== null) log.line(begun.note);
+    if (resumed) log.line('the agent was restarted; this step runs again');
+    const output = await untilDone(run, stage, log);
+    parts.failpoint.hit(`${name}:acted`);
+    log.close();
+    run.outputs.set(name, output);
+    const late =
+      run.signals.cancel.aborted && isPastFlip(run) ? 'the cancel came after the flip and was ignored' : null;
+    parts.journal.record({
+      deploymentId,
+      steps: [ended({ state: 'done', output, note: begun.note ?? late })],
+      ...consequences(run, name),
+    });
+    parts.failpoint.hit(`${name}:done`);
+    return true;
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    const report = toErrorReport(error.cause);
+    log.line(`${report.code}: ${report.message}`);
+    log.close();
+    const state = report.code === 'ORK_CANCELLED' && !error.pastFlip ? 'cancelled' : 'failed';
+    const step = ended({ state, error: report });
+    if (error.pastFlip) parts.journal.record(lostChange(run, step, report));
+    else await failBack(run, step, report);
+    return false;
+  } finally {
+    log.close();
+  }
+}
+
+/** Before the flip: all that was done is taken back. */
+async function failBack(run: Run, step: StepRecord, error: ErrorReport): Promise<void> {
+  const state = transition('running', 'fail');
+  run.parts.journal.record({ deploymentId: run.job.deploymentId, steps: [step], state, error });
+  await takeBack(run, error);
+}
+
+/** Says it when a rollback has to build again. */
+function entryNote({ job }: Run, { step }: AnyStage): string | null {
+  if (job.kind !== 'rollback' || step.name !== 'clone') return null;
+  return `the image of deployment ${job.release.deploymentId} is no longer on this host: its commit ${job.release.commit} is built again`;
+}
+
+/** The end of a step that failed for good. */
+class StepFailed extends Error {
+  readonly pastFlip: boolean;
+
+  constructor(cause: unknown, pastFlip: boolean) {
+    super('step failed', { cause });
+    this.pastFlip = pastFlip;
+  }
+}
+
+/** The step's output. Past the flip it is called again and again, for there is no way back. */
+async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unknown> {
+  const { parts } = run;
+  let flipped = isPastFlip(run);
+  for (let failures = 1; ; failures++) {
+    try {
+      return await callStep(run, stage, log, flipped);
+    } catch (cause) {
+      if (run.signals.shutdown.aborted) throw new Interrupted();
+      const error = withoutSecrets(explained(cause), run.secrets);
+      parts.log.info({ err: error, deploymentId: run.job.deploymentId, step: stage.step.name }, 'step failed');
+      flipped ||= stage.step.name === 'cutover' && (await askWhetherFlipped(run, log));
+      if (!flipped || failures >= FORWARD_TRIES) throw new StepFailed(error, flipped);
+      log.line(`${error.message} The flip is done, so this step is tried again.`);
+      await pause(run, failures);
+    }
+  }
+}
+
+/** What the file system says is a matter of the host, whoever met it. */
+const explained = (cause: unknown): unknown =>
+  cause instanceof OrkestrError || !isDiskFull(cause)
+    ? cause
+    : new OrkestrError('ORK_DISK_FULL', `The disk of the host is full: ${toErrorReport(cause).message}.`, { cause });
+
+async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolean): Promise<unknown> {
+  const { parts, signals, job } = run;
+  const seconds = stage.seconds(job);
+  const output = await attempt<unknown>({
+    act: async (signal) =>
+      stage.step.run(contextOf({ ...run, isLive: isPastFlip(run), takeOver: () => takeOver(run) }, log, signal)),
+    limitMs: seconds * 1000,
+    // A cancel that comes while the old target drains is too late: the step is heard out, not left behind and repeated.
+    ...(stage.step.name === 'cutover' && { abandonMs: seconds * 1000 }),
+    timeoutError: (last) =>
+      // Whoever did not answer is to blame for it, and not the app.
+      new OrkestrError(
+        isPassing(last) ? last.code : stage.timeoutCode,
+        `The step ${stage.step.name} was not done within ${seconds} s.`,
+        {
+          evidence: [toErrorReport(last).message],
+          cause: last,
+        },
+      ),
+    signal: flipped ? signals.shutdown : AbortSignal.any([signals.cancel, signals.shutdown]),
+    clock: parts.ports.clock,
+    random: parts.random,
+    onRetry: (error, waitMs) =>
+      log.line(`${error.code}: ${error.message} Trying again in ${(waitMs / 1000).toFixed(1)} s.`),
+  });
+  return StepOutputs[stage.step.name].parse(output);
+}
+
+/**
+ * Whether visitors are on the new target already. While the proxy does not tell, neither way is safe, so this waits for it:
+ * as long as it takes, for the proxy answers from its table file as soon as it runs again.
+ */
+async function askWhetherFlipped(run: Run, log: OpenLog): Promise<boolean> {
+  const context = contextOf(run, log, run.signals.shutdown);
+  for (let failures = 0; ; failures++) {
+    try {
+      return await run.parts.pipeline.hasFlipped(context);
+    } catch (error) {
+      log.line(`The proxy does not say who serves (${toErrorReport(error).message}); asking again.`);
+      await pause(run, failures);
+    }
+  }
+}
+
+async function pause({ parts, signals }: Run, failures: number): Promise<void> {
+  try {
+    await parts.ports.clock.sleep(backoffMs(failures, RETRY_PACE, parts.random), signals.shutdown);
+  } catch {
+    throw new Interrupted(); // the only thing that ends this sleep early is the shutdown
+  }
+}

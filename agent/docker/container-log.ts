@@ -1,0 +1,95 @@
+/** What a container wrote, as Docker keeps it: a stream of pieces, each with its time. It is read no faster than it is taken. */
+import type { LineTime } from '../../protocol/app-log.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Engine } from '../lib/engine.ts';
+import { callHttp } from '../lib/http-call.ts';
+import { framesOf } from './streams.ts';
+import type { Frame } from './streams.ts';
+
+/** A line, or a part of one that is longer than 16 KiB: only its last has the newline. */
+export interface LogPiece {
+  readonly at: LineTime;
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Buffer;
+}
+
+export interface ContainerLogRequest {
+  /** Newest lines from before; null: all of them. */
+  readonly tail: number | null;
+  /** Of lines at or after this, ns since the epoch; null: whenever written. */
+  readonly since: bigint | null;
+  /** Until the container stops. */
+  readonly follow: boolean;
+}
+
+export type OpenContainerLog = (
+  name: string,
+  request: ContainerLogRequest,
+  signal: AbortSignal,
+) => Promise<AsyncIterable<readonly LogPiece[]> | null>;
+
+const MOST_WORDS = 500;
+
+/**
+ * The log of a container; null when there is none of that name. The engine's deadline is for the beginning of its answer: an app may
+ * be silent for days.
+ */
+export const containerLogs =
+  (engine: Engine): OpenContainerLog =>
+  async (name, request, signal) => {
+    const answer = await engine.call(`read the log of ${name}`, (_docker, deadline) =>
+      callHttp({
+        peer: { socketPath: engine.socketPath },
+        method: 'GET',
+        path: `/containers/${encodeURIComponent(name)}/logs?${query(request).toString()}`,
+        signal: AbortSignal.any([signal, deadline]),
+      }),
+    );
+    if (answer.statusCode === 200) return piecesOf(answer, signal);
+    if (answer.statusCode === 404) {
+      answer.destroy();
+      return null;
+    }
+    let words = '';
+    for await (const part of answer) words = `${words}${String(part)}`.slice(0, MOST_WORDS);
+    throw new OrkestrError(
+      'ORK_INTERNAL',
+      `Docker Engine gives no log of ${name} (HTTP ${answer.statusCode ?? 0}): ${words}`,
+    );
+  };
+
+function query({ tail, since, follow }: ContainerLogRequest): URLSearchParams {
+  return new URLSearchParams({
+    stdout: '1',
+    stderr: '1',
+    timestamps: '1',
+    follow: follow ? '1' : '0',
+    tail: tail === null ? 'all' : String(tail),
+    ...(since !== null && { since: `${since / SECOND}.${String(since % SECOND).padStart(9, '0')}` }),
+  });
+}
+
+const SECOND = 1_000_000_000n;
+
+/** A time of Docker, ns since the epoch. */
+export function nanoseconds(at: LineTime): bigint {
+  const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
+  return BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+}
+
+const SPACE = 0x20;
+
+async function* piecesOf(answer: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<readonly LogPiece[]> {
+  try {
+    for await (const frames of framesOf(answer)) yield frames.map(pieceOf);
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new OrkestrError('ORK_ENGINE_UNREACHABLE', 'Docker Engine broke off in the middle of a log.', { cause });
+  }
+}
+
+function pieceOf({ kind, payload }: Frame): LogPiece {
+  const end = payload.indexOf(SPACE);
+  const at = payload.toString('latin1', 0, end);
+  return { at, stream: kind === 2 ? 'stderr' : 'stdout', bytes: payload.subarray(end + 1) };
+}

@@ -1,0 +1,85 @@
+/** Rules of the host's owner in nftables: what these drop, no rule of ours or of Docker's can let through. */
+import { run } from '../../lib/exec.ts';
+import { defineCheck } from '../check.ts';
+import type { Finding } from '../check.ts';
+import { closedChains, readRules } from '../nft-rules.ts';
+import type { Chain, Rules } from '../nft-rules.ts';
+
+const LOOK_MS = 1000;
+/** Of a host with tens of thousands of rules; the elements of its sets are not asked for. */
+const MAX_RULES_BYTES = 16_777_216;
+/** Beginnings of the names of bridges of projects, and of links of builds (docs/isolation.md). */
+const APPS = 'ork';
+const BUILDS = 'ob';
+const KEEP =
+  'Then the same rules into the file that these come from (/etc/nftables.conf), without a restart of nftables: that takes away what Docker has set.';
+
+export const nftables = defineCheck({
+  name: 'nftables',
+  about: 'Rules of the owner in nftables let visitors in on 80 and 443, and builds and apps out.',
+  problems: {
+    visitors: {
+      level: 'warn',
+      says: 'The chain {chain} of nftables drops what comes to {ports}: visitors do not get through.',
+      mend: `\`nft 'insert rule {family} {table} {chain} tcp dport {{ports}} accept'\`. ${KEEP}`,
+    },
+    outwards: {
+      level: 'fail',
+      says: 'The chain {chain} of nftables drops what is forwarded: builds and apps do not reach the internet.',
+      mend: `\`nft 'insert rule {family} {table} {chain} iifname "${APPS}*" accept; insert rule {family} {table} {chain} iifname "${BUILDS}*" accept; insert rule {family} {table} {chain} ct state established,related accept'\`. ${KEEP}`,
+    },
+    builds: {
+      level: 'warn',
+      says: 'The chain {chain} of nftables drops what builds with an allow-list send to the proxy that lets them out.',
+      mend: `\`nft 'insert rule {family} {table} {chain} iifname "${BUILDS}*" accept'\` (rules of ours keep them from every other port). ${KEEP}`,
+    },
+  },
+  async gather({ places, exec, has }, signal) {
+    if (!has('nft')) return null;
+    const options = { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES, signal };
+    return run('nft', ['-j', '-t', 'list', 'ruleset'], options, exec).then(
+      ({ stdout }) => ({ rules: readRules(stdout), ports: places.ports }),
+      () => null, // a kernel without nftables, or an nft that has no JSON: what is not known is not told
+    );
+  },
+  judge(facts) {
+    if (facts === null) return { skipped: 'nft is not on this host, or tells no rules' };
+    const { rules, ports } = facts;
+    const findings = [...closedToVisitors(rules, ports), ...closedOutwards(rules), ...closedToBuilds(rules)];
+    const chains = new Set(findings.map(({ evidence }) => evidence?.[0]));
+    return { summary: chains.size === 0 ? 'no rules in the way' : `in the way: ${[...chains].join(', ')}`, findings };
+  },
+});
+
+type NftFinding = Finding<'visitors' | 'outwards' | 'builds'>;
+
+const told = ({ family, table, name }: Chain): Pick<NftFinding, 'values' | 'evidence'> & { values: object } => ({
+  values: { family, table, chain: name },
+  evidence: [`${family} ${table} ${name}`],
+});
+
+function closedToVisitors(rules: Rules, ports: readonly number[]): NftFinding[] {
+  const closed = Map.groupBy(
+    ports.flatMap((port) => closedChains(rules, { hook: 'input', from: null, port }).map((chain) => ({ chain, port }))),
+    ({ chain }) => chain,
+  );
+  return [...closed].map(([chain, some]) => {
+    const about = told(chain);
+    return {
+      problem: 'visitors',
+      ...about,
+      values: { ...about.values, ports: some.map(({ port }) => port).join(',') },
+    };
+  });
+}
+
+function closedOutwards(rules: Rules): NftFinding[] {
+  const closed = [APPS, BUILDS].flatMap((from) => closedChains(rules, { hook: 'forward', from, port: null }));
+  return [...new Set(closed)].map((chain) => ({ problem: 'outwards', ...told(chain) }));
+}
+
+const closedToBuilds = (rules: Rules): NftFinding[] =>
+  closedChains(rules, { hook: 'input', from: BUILDS, port: null }).map((chain) => ({
+    problem: 'builds',
+    ...told(chain),
+  }));

@@ -1,0 +1,20 @@
+/** Where the owner has the proxy listen, beside a web server that has 80 and 443 (docs/beside.md): by drop-ins of its sockets. */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+type EdgeSocket = 'orkestr-proxy.socket' | 'orkestr-proxy-tls.socket';
+
+const UNITS = 'etc/systemd/system';
+const LISTEN = /^[ \t]*ListenStream[ \t]*=[ \t]*(\S+)/gm;
+
+/** @returns `[address:]port` of each; empty: where its unit says */
+export const givenAddresses = (root: string, socket: EdgeSocket): readonly string[] =>
+  globSync(join(root, UNITS, `${socket}.d/*.conf`)).flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(LISTEN)].map(([, address = '']) => address),
+  );
+
+/** TLS of visitors ends at a web server of the owner: nobody else reaches the proxy's. */
+export function endsTlsBefore(root: string): boolean {
+  const given = givenAddresses(root, 'orkestr-proxy-tls.socket');
+  return given.length > 0 && given.every((address) => /^(?:127\.|\[::1\]:)/.test(address));
+}

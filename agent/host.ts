@@ -1,0 +1,66 @@
+/** A host as its agent has it: the only place where the real adapters are built. */
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+import type { Ports } from './deployment/ports.ts';
+import { makeContainerRuntime } from './docker/containers.ts';
+import { makeEngine } from './docker/engine.ts';
+import { makeImageStore } from './docker/images.ts';
+import { makeFirewall } from './firewall/firewall.ts';
+import type { Firewall } from './firewall/firewall.ts';
+import { makeSourceControl } from './git/source-control.ts';
+import { scopeOf } from './identity.ts';
+import { systemClock } from './lib/clock.ts';
+import type { Engine } from './lib/engine.ts';
+import { makeProxyClient } from './proxy-client/edge-proxy.ts';
+import { makeImageRegistry } from './registry/pull.ts';
+import { makeImageBuilder } from './sandbox/builder.ts';
+import { makeSandbox } from './sandbox/sandbox.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import { makeWorkspaces } from './workspaces.ts';
+
+/** Of clones under way; with their configuration, which holds the token. */
+export const gitFolder = (config: Config): string => join(config.stateFolder, 'git');
+
+/** What this agent has on its machine, marked with its scope. */
+export interface Host {
+  readonly engine: Engine;
+  readonly firewall: Firewall;
+  readonly sandbox: Sandbox;
+  readonly ports: Ports;
+  listWorkspaces(): Promise<readonly string[]>;
+}
+
+/** @param hostId whose scope marks all that is made */
+export function buildHost(config: Config, hostId: string): Host {
+  const scope = scopeOf(hostId);
+  const engine = makeEngine({ socketPath: config.dockerSocket });
+  const firewall = makeFirewall({ scope });
+  const sandbox = makeSandbox({
+    scope,
+    stateDirectory: join(config.stateFolder, 'sandbox'),
+    runDirectory: config.sandboxFolder,
+    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+    slots: config.buildSlots,
+    diskMiB: config.buildDiskMiB,
+    ...(config.buildIdleSeconds !== null && { idleMs: config.buildIdleSeconds * 1000 }),
+  });
+  const images = makeImageStore(engine, { scope });
+  const workspaces = makeWorkspaces(join(config.stateFolder, 'workspaces'));
+  return {
+    engine,
+    firewall,
+    sandbox,
+    listWorkspaces: () => workspaces.list(),
+    ports: {
+      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config) }),
+      builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
+      images,
+      registry: makeImageRegistry(engine, { scope }),
+      containers: makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() }),
+      proxy: makeProxyClient(config.proxySocket),
+      workspaces,
+      clock: systemClock,
+      baseImages: config.baseImages,
+    },
+  };
+}

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import fastify from 'fastify';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { AppLogChunk, AppLogOrder } from '../../protocol/app-log.ts';
+import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
+import { OLDEST_PROTOCOL } from '../../protocol/versions.ts';
+import { AT, COMMIT, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { registerAuth } from '../auth/hook.ts';
+import type { HubApp } from '../deps.ts';
+import { createAccount } from '../setup.ts';
+import { registerAppLog, type AppLogLimits } from './app-log.ts';
+import { registerProblems } from './problem.ts';
+import { AppLogEvent } from './schemas.ts';
+
+const PATH = '/projects/shop/environments/production/app-log';
+const TIME = '2030-01-01T00:00:00.00000000';
+
+async function hub(t: TestContext): Promise<TestHub> {
+  const started = await startTestHub();
+  t.after(() => started.stop());
+  return started;
+}
+
+interface Asking {
+  readonly query?: string;
+  readonly headers?: Record<string, string>;
+  readonly token?: string;
+  readonly url?: string;
+}
+
+function ask(on: TestHub, { query = '', headers = {}, token = on.account.token, url = on.url }: Asking = {}) {
+  const stop = new AbortController();
+  const response = fetch(`${url}/api/v1${PATH}${query}`, {
+    headers: { authorization: `Bearer ${token}`, ...headers },
+    signal: stop.signal,
+  });
+  return { response, abort: () => stop.abort() };
+}
+
+const EVENTS = { accept: 'text/event-stream' };
+
+const lines = (order: AppLogOrder, deploymentId: string, ...texts: string[]): AppLogChunk => ({
+  type: 'app-log-chunk',
+  readId: order.readId,
+  deploymentId,
+  leftOut: 0,
+  lines: texts.map((text, n) => ({ at: `${TIME}${n}Z`, stream: 'stdout', text })),
+});
+
+const deploy = (on: TestHub): Promise<string> =>
+  on.deps.scheduler.create({
+    environmentId: on.environmentId,
+    trigger: 'manual',
+    commit: COMMIT,
+    branch: 'main',
+    userId: null,
+  });
+
+const problemOf = async (response: Response): Promise<unknown[]> => {
+  const { code, detail } = (await response.json()) as { code: string; detail: string };
+  return [response.status, code, detail];
+};
+
+test('what the app wrote comes as text, and as events with times, versions and ids that are gone on from', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  const text = ask(on, { query: '?tail=5&since=10m' });
+  const order = await agent.next('app-log');
+  assert.partialDeepStrictEqual(order, {
+    environmentId: on.environmentId,
+    tail: 5,
+    sinceSeconds: 600,
+    follow: false,
+    after: [],
+  });
+  agent.say(lines(order, id, 'one', 'two'));
+  agent.say({ ...lines(order, id, 'three'), leftOut: 1200 });
+  agent.say(lines(order, randomUUIDv7(), 'of the next version'));
+  agent.say({ type: 'app-log-end', readId: order.readId });
+  const answer = await text.response;
+  assert.deepEqual(
+    [answer.headers.get('content-type'), answer.headers.get('cache-control')],
+    ['text/plain; charset=utf-8', 'no-store'],
+  );
+  assert.match(
+    await answer.text(),
+    /^one\ntwo\n\[orkestr: 1,200 lines left out: the reader was too slow\]\nthree\n\[orkestr: from here on deployment [-\w]+\]\nof the next version\n$/,
+  );
+
+  const events = ask(on, { query: '?follow=true', headers: { ...EVENTS, 'last-event-id': `${id}@${TIME}1Z` } });
+  const resumed = await agent.next('app-log');
+  assert.deepEqual([resumed.follow, resumed.after], [true, [{ deploymentId: id, at: `${TIME}1Z` }]]);
+  agent.say(lines(resumed, id));
+  agent.say(lines(resumed, id, 'four'));
+  agent.say({ type: 'app-log-end', readId: resumed.readId });
+  const blocks = (await (await events.response).text()).trimEnd().split('\n\n');
+  const told = blocks.map((block) => AppLogEvent.parse(JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? '')));
+  assert.deepEqual(told, [
+    { kind: 'version', deployment: id, commit: COMMIT },
+    { kind: 'lines', deployment: id, lines: [{ at: `${TIME}0Z`, stream: 'stdout', text: 'four' }] },
+    { kind: 'end', error: null },
+  ]);
+  assert.match(blocks[1] ?? '', new RegExp(`^id: ${id}@${TIME}0Z$`, 'm'));
+});
+
+test('what cannot be read at all is a problem with its status and what to do', async (t) => {
+  const on = await hub(t);
+  const offline = await problemOf(await ask(on).response);
+  assert.deepEqual(offline.slice(0, 2), [503, 'ORK_HOST_OFFLINE']);
+  assert.match(String(offline[2]), /orkestr-agent logs --app/);
+  const old = await on.connect({ protocol: OLDEST_PROTOCOL });
+  assert.deepEqual((await problemOf(await ask(on).response)).slice(0, 2), [400, 'ORK_PROTOCOL_AGENT_OLD']);
+  assert.ok(!old.heard.some(({ type }) => type === 'app-log'));
+  await old.leave();
+  const agent = await on.connect();
+  const refused = ask(on);
+  const { readId } = await agent.next('app-log');
+  const error = { code: 'ORK_APP_NOT_LIVE' as const, message: 'Nothing serves there.', evidence: [] };
+  agent.say({ type: 'app-log-end', readId, error });
+  assert.deepEqual(await problemOf(await refused.response), [409, 'ORK_APP_NOT_LIVE', 'Nothing serves there.']);
+  for (const query of ['?tail=10001', '?since=yesterday', '?follow=maybe', '?after=nonsense']) {
+    assert.equal((await ask(on, { query }).response).status, 400, query);
+  }
+  const stranger = await createAccount(on.deps.db, on.deps.clock, {
+    email: 'b@example.com',
+    team: 'Other',
+    plan: 'pro',
+  });
+  assert.equal((await ask(on, { token: stranger.token }).response).status, 404);
+});
+
+test('a reader who goes ends the read on the host', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const reader = ask(on, { query: '?follow=true', headers: EVENTS });
+  const order = await agent.next('app-log');
+  agent.say(lines(order, randomUUIDv7(), 'one'));
+  await reader.response;
+  reader.abort();
+  assert.equal((await agent.next('app-log-close')).readId, order.readId);
+});
+
+test('a host that goes ends the read with its code, behind what came', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const reader = ask(on, { query: '?follow=true', headers: EVENTS });
+  const order = await agent.next('app-log');
+  agent.say(lines(order, randomUUIDv7(), 'one'));
+  const answer = await reader.response;
+  await agent.leave();
+  assert.match(await answer.text(), /"text":"one".*"code":"ORK_HOST_OFFLINE"/s);
+});
+
+test('credit is given for what the reader took, so that a slow one holds the host back and reports go on', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  await agent.job();
+  const reader = ask(on, { query: '?follow=true', headers: EVENTS });
+  const order = await agent.next('app-log');
+  const full = lines(order, id, ...Array.from({ length: 8 }, () => 'x'.repeat(60_000)));
+  let [sent, credit] = [0, APP_LOG_WINDOW];
+  const credits = (): number => agent.heard.filter(({ type }) => type === 'app-log-credit').length;
+  const answer = await Promise.race([reader.response, pump()]);
+  assert.ok(answer instanceof Response);
+
+  /** As an agent does: as far as it has credit. Until the sockets between hub and reader are full. */
+  async function pump(): Promise<void> {
+    for (let still = 0; still < 20; still += 1) {
+      for (; credit + credits() > sent; sent += 1, still = 0) agent.say(full);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+  await pump();
+  assert.ok(sent - credits() <= APP_LOG_WINDOW, 'No more is on its way than was asked for.');
+  const held = sent;
+  await agent.report({ kind: 'deployment', deploymentId: id, generation: 1, status: 'running', at: AT });
+  // Nobody reads: all that could be sent was sent, and that is not without end.
+  assert.ok(held < 200, `${held} chunks of half a megabyte`);
+  let bytes = 0;
+  const taking = (async () => {
+    for await (const part of answer.body ?? []) bytes += (part as Uint8Array).length;
+  })();
+  await until(() => bytes > 1_000_000);
+  await until(() => credits() >= held - APP_LOG_WINDOW);
+  agent.say({ type: 'app-log-end', readId: order.readId });
+  await taking;
+});
+
+test('a host that sends more than it was asked for is cut off', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const reader = ask(on, { query: '?follow=true', headers: EVENTS });
+  const order = await agent.next('app-log');
+  // All in one go, so that nobody can have taken any of it in between.
+  for (let n = 0; n < 500; n += 1) agent.say(lines(order, randomUUIDv7(), 'x'.repeat(60_000)));
+  assert.equal(await agent.closed, 1008);
+  reader.abort();
+  await reader.response.catch(() => undefined);
+});
+
+async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>): Promise<string> {
+  const app: HubApp = fastify().withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.decorateRequest('cookies');
+  registerProblems(app);
+  registerAuth(app, on.deps);
+  const all = { heartbeatMs: 15_000, stuckMs: 5000, answerMs: 5000, seats: { inAll: 9, ofOne: 9 }, ...limits };
+  await app.register(
+    (api, _options, done) => {
+      registerAppLog(api, on.deps, all);
+      done();
+    },
+    { prefix: '/api/v1' },
+  );
+  t.after(() => app.close());
+  return app.listen({ host: '127.0.0.1', port: 0 });
+}
+
+test('readers have seats, a silent host is told as one, and a revoked token ends the read', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const url = await served(t, on, { heartbeatMs: 20, answerMs: 100, seats: { inAll: 9, ofOne: 1 } });
+  const silent = ask(on, { url });
+  const order = await agent.next('app-log');
+  assert.equal((await ask(on, { url }).response).status, 429);
+  assert.deepEqual((await problemOf(await silent.response)).slice(0, 2), [503, 'ORK_HOST_OFFLINE']);
+  assert.equal((await agent.next('app-log-close')).readId, order.readId);
+  const reader = ask(on, { url, query: '?follow=true', headers: EVENTS });
+  const next = await agent.next('app-log');
+  agent.say(lines(next, randomUUIDv7(), 'one'));
+  const answer = await reader.response;
+  await on.deps.db.deleteFrom('api_token').execute();
+  await answer.text();
+  assert.equal((await agent.next('app-log-close')).readId, next.readId);
+});

@@ -1,0 +1,215 @@
+/** What the app of an environment writes, read live from its host: as server-sent events, or as text for who asks for nothing else. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import {
+  Ago,
+  AppLogPosition,
+  defaultTail,
+  MAX_APP_LOG_POSITIONS,
+  MAX_TAIL_LINES,
+  secondsAgo,
+} from '../../protocol/app-log.ts';
+import type { AppLogPart, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import { isStillIn, requireScope } from '../auth/hook.ts';
+import { AppLogText } from '../cli/text/app-log-lines.ts';
+import type { HubApp, HubDeps } from '../deps.ts';
+import type { SeatLimits } from '../seats.ts';
+import { getEnvironment } from '../store/environments.ts';
+import { EVENT_STREAM, makeLongAnswers } from './long-answers.ts';
+import type { Answer } from './long-answers.ts';
+import { EnvironmentParams } from './params.ts';
+import type { AppLogEvent } from './schemas.ts';
+
+export interface AppLogLimits {
+  /** Between two proofs that the reader is there and may read, ms. */
+  readonly heartbeatMs: number;
+  /** A reader that takes nothing for this long is dropped, ms. */
+  readonly stuckMs: number;
+  /** The host's first answer must come within this, ms. */
+  readonly answerMs: number;
+  readonly seats: SeatLimits;
+}
+
+const LIMITS: AppLogLimits = {
+  heartbeatMs: 15_000,
+  stuckMs: 30_000,
+  answerMs: 35_000,
+  seats: { inAll: 200, ofOne: 20 },
+};
+
+const Question = z.object({
+  tail: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(MAX_TAIL_LINES)
+    .optional()
+    .describe(`newest lines from before; default ${defaultTail(undefined)}, with \`since\` ${MAX_TAIL_LINES}`),
+  since: Ago.optional().describe('not older than this, such as `10m`'),
+  follow: z.enum(['true', 'false']).default('false').describe('go on with what is written from now on'),
+  after: z.string().max(1000).default('').describe('for who cannot set `Last-Event-ID`'),
+});
+
+export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits = LIMITS): void {
+  const answers = makeLongAnswers(app, {
+    seats: limits.seats,
+    words: {
+      inAll: 'The hub reads as many app logs as it can. Try again soon.',
+      ofOne: 'This token reads as many app logs as it may. End some first.',
+    },
+    stuckMs: limits.stuckMs,
+  });
+
+  app.get(
+    '/projects/:project/environments/:environment/app-log',
+    {
+      ...requireScope('read'),
+      schema: {
+        summary: 'What the app of an environment writes',
+        description:
+          'Live from its host; the hub stores none of it. With `Accept: text/event-stream` server-sent events with the time of each line, which `Last-Event-ID` resumes; otherwise text. With `follow` it goes on, also across deployments.',
+        tags: ['environments'],
+        params: EnvironmentParams,
+        querystring: Question,
+      },
+    },
+    async (request, reply) => {
+      const { identity, params, query } = request;
+      const { environment } = await getEnvironment(deps.db, identity.teamId, params.project, params.environment);
+      const question = requestOf(environment.id, query, String(request.headers['last-event-id'] ?? query.after));
+      await answers.hold(request, async () => {
+        const read = deps.agents.readAppLog(environment.host_id, question);
+        try {
+          const first = await firstPart(read, limits.answerMs);
+          const asEvents = request.headers.accept?.includes(EVENT_STREAM) === true;
+          await answers.give(request, reply, asEvents ? EVENT_STREAM : 'text/plain; charset=utf-8', (answer) =>
+            tell({ deps, limits, request, answer, read, environmentId: environment.id, asEvents }, first, question),
+          );
+        } finally {
+          read.close();
+        }
+      });
+    },
+  );
+}
+
+/** @throws OrkestrError ORK_INVALID */
+function requestOf(environmentId: string, query: z.infer<typeof Question>, after: string): AppLogRequest {
+  const { since, tail = defaultTail(since) } = query;
+  return {
+    environmentId,
+    tail,
+    sinceSeconds: since === undefined ? null : secondsAgo(since),
+    follow: query.follow === 'true',
+    after: positionsOf(after),
+  };
+}
+
+/** An id of an event says of each version up to where it was read: `<deployment>@<time>`, with commas between. */
+function positionsOf(text: string): AppLogPosition[] {
+  if (text.trim() === '') return [];
+  const positions = z
+    .array(AppLogPosition)
+    .max(MAX_APP_LOG_POSITIONS)
+    .safeParse(
+      text.split(',').map((one) => {
+        const [deploymentId, at] = one.trim().split('@');
+        return { deploymentId, at };
+      }),
+    );
+  if (positions.success) return positions.data;
+  throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id that the stream gave.');
+}
+
+/** So that what cannot be read at all is an answer with its status. @throws OrkestrError */
+async function firstPart(read: AppLogRead, answerMs: number): Promise<AppLogPart | null> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([read.next(), silence(answerMs, late.signal)]);
+  } finally {
+    late.abort();
+  }
+}
+
+async function silence(ms: number, signal: AbortSignal): Promise<never> {
+  await sleep(ms, undefined, { signal });
+  throw new OrkestrError('ORK_HOST_OFFLINE', `The host is connected and gave no answer within ${ms / 1000} s.`);
+}
+
+interface Telling {
+  readonly deps: HubDeps;
+  readonly limits: AppLogLimits;
+  readonly request: FastifyRequest;
+  readonly answer: Answer;
+  readonly read: AppLogRead;
+  readonly environmentId: string;
+  readonly asEvents: boolean;
+}
+
+async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLogRequest): Promise<void> {
+  const { answer, read, asEvents } = telling;
+  answer.signal.addEventListener('abort', () => read.close(), { once: true });
+  const alive = setInterval(() => void proveAlive(telling), telling.limits.heartbeatMs);
+  const positions = new Map(after.map(({ deploymentId, at }) => [deploymentId, at]));
+  const text = new AppLogText();
+  const say = (event: AppLogEvent): Promise<void> =>
+    answer.write(
+      asEvents
+        ? `id: ${idOf(positions)}\ndata: ${JSON.stringify(event)}\n\n`
+        : text
+            .linesOf(event)
+            .map((line) => `${line}\n`)
+            .join(''),
+    );
+  try {
+    const known = new Set<string>();
+    for (let part = first; part !== null; part = await read.next()) {
+      const { deploymentId: deployment, leftOut, lines } = part;
+      if (!known.has(deployment))
+        await say({ kind: 'version', deployment, commit: await commitOf(telling, deployment) });
+      known.add(deployment);
+      if (leftOut > 0) await say({ kind: 'left-out', lines: leftOut });
+      const last = lines.at(-1);
+      if (last === undefined) continue;
+      // The newest at the end: those of versions that are gone fall out in front.
+      positions.delete(deployment);
+      positions.set(deployment, last.at);
+      await say({ kind: 'lines', deployment, lines });
+    }
+    await say({ kind: 'end', error: null });
+  } catch (error) {
+    if (answer.signal.aborted) return;
+    await say({ kind: 'end', error: toErrorReport(error) });
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+const idOf = (positions: ReadonlyMap<string, string>): string =>
+  [...positions]
+    .slice(-MAX_APP_LOG_POSITIONS)
+    .map(([deployment, at]) => `${deployment}@${at}`)
+    .join(',');
+
+/** A token may be revoked while somebody reads with it. */
+async function proveAlive({ deps, request, answer, read, asEvents }: Telling): Promise<void> {
+  try {
+    if (!(await isStillIn(deps, request))) read.close();
+    else if (asEvents) await answer.write(': still here\n\n');
+  } catch (error) {
+    if (!answer.signal.aborted) request.log.error({ err: error }, 'a reader of an app log who may not go on for sure');
+    read.close();
+  }
+}
+
+async function commitOf({ deps, environmentId }: Telling, deploymentId: string): Promise<string | null> {
+  const found = await deps.db
+    .selectFrom('deployment')
+    .select('commit')
+    .where('id', '=', deploymentId)
+    .where('environment_id', '=', environmentId)
+    .executeTakeFirst();
+  return found?.commit ?? null;
+}

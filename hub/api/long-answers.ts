@@ -1,0 +1,86 @@
+/** Answers that go on for as long as somebody reads them: a seat for each, one write at a time, an end when the hub stops. */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HubApp } from '../deps.ts';
+import { Seats } from '../seats.ts';
+import type { SeatLimits, SeatWords } from '../seats.ts';
+
+/** Of an answer that is event by event (WHATWG HTML section 9.2). */
+export const EVENT_STREAM = 'text/event-stream';
+
+interface LongAnswerOptions {
+  readonly seats: SeatLimits;
+  readonly words: SeatWords;
+  /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */
+  readonly stuckMs: number;
+}
+
+/** The way to the reader. */
+export interface Answer {
+  /** Aborts when the reader goes, or the hub stops. */
+  readonly signal: AbortSignal;
+  /** Resolves when the reader has taken what came before. */
+  write(text: string): Promise<void>;
+}
+
+interface LongAnswers {
+  /** Does `work` on a seat of the asker's. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+  hold<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T>;
+  /** Answers with what `work` writes. What it throws is logged: the head of the answer is out by then. */
+  give(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    contentType: string,
+    work: (answer: Answer) => Promise<void>,
+  ): Promise<void>;
+}
+
+export function makeLongAnswers(app: HubApp, { seats: limits, words, stuckMs }: LongAnswerOptions): LongAnswers {
+  const open = new Set<AbortController>();
+  const seats = new Seats(limits, words);
+  app.addHook('preClose', (done) => {
+    for (const reader of open) reader.abort();
+    done();
+  });
+  return {
+    hold: (request, work) => seats.hold(request.identity.tokenId, work),
+    async give(request, reply, contentType, work) {
+      reply.hijack();
+      const { raw } = reply;
+      const reader = new AbortController();
+      open.add(reader);
+      raw.on('close', () => reader.abort());
+      if (raw.closed) reader.abort(); // gone before there was anything to tell
+      try {
+        raw.writeHead(200, {
+          'content-type': contentType,
+          'x-content-type-options': 'nosniff',
+          'cache-control': 'no-store',
+          'x-accel-buffering': 'no',
+          // Its end is the end of the connection, so that a stopping hub waits for none that idles.
+          connection: 'close',
+        });
+        raw.flushHeaders();
+        await work({ signal: reader.signal, write: (text) => write(raw, reader.signal, stuckMs, text) });
+      } catch (error) {
+        if (!reader.signal.aborted) request.log.error({ err: error }, 'a long answer broke off');
+      } finally {
+        open.delete(reader);
+        raw.end();
+      }
+    },
+  };
+}
+
+/** One write at a time, each waiting until the client has taken the one before. */
+async function write(response: ServerResponse, signal: AbortSignal, stuckMs: number, text: string): Promise<void> {
+  signal.throwIfAborted();
+  if (response.write(text)) return;
+  await once(response, 'drain', { signal: AbortSignal.any([signal, AbortSignal.timeout(stuckMs)]) }).catch(
+    (error: unknown) => {
+      response.destroy();
+      throw error;
+    },
+  );
+}

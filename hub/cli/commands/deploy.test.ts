@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  DEPLOYMENTS,
+  EVENTS,
+  IDS,
+  SHOP,
+  liveEvents,
+  sampleDeployment,
+  statusEvent,
+  stepEvent,
+} from '../test-answers.ts';
+import { eventStream, refuse, stream, useCli } from '../test-cli.ts';
+import type { Script } from '../test-cli.ts';
+
+const cli = useCli();
+const { run } = cli;
+
+test('deploy streams steps with times and log lines, ends with the URL and exits 0 when live', async () => {
+  const result = await run(['deploy', ...SHOP], {
+    [`POST ${DEPLOYMENTS}`]: () => sampleDeployment({ status: 'queued' }),
+    [EVENTS]: stream(liveEvents),
+  });
+  assert.deepEqual([result.code, result.stderr], [0, '']);
+  assert.deepEqual(result.stdout.split('\n').slice(2), [
+    '▸ clone',
+    '✓ clone          412 ms  aaaaaaa Add greeting',
+    '▸ build',
+    '  │ step 1',
+    '  │ 100%',
+    '  │ last',
+    '✓ build          12.3 s',
+    '',
+    'Live after 15.5 s',
+    '  http://shop.localhost:8080/',
+    '',
+  ]);
+});
+
+test('deploy --json gives one event per line and nothing else', async () => {
+  const result = await run(['deploy', '--json', '--commit', 'a'.repeat(40), ...SHOP], {
+    [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
+    [EVENTS]: stream(liveEvents),
+  });
+  assert.deepEqual([result.code, result.stderr], [0, '']);
+  const events = result.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
+  assert.deepEqual(events, JSON.parse(JSON.stringify(liveEvents)));
+  assert.deepEqual(cli.hub?.asked[0]?.body, { commit: 'a'.repeat(40) });
+});
+
+test('a failed deployment exits 1 with its code, its evidence and what to do', async () => {
+  const error = {
+    code: 'ORK_PORT_LOOPBACK' as const,
+    message: 'The app listens on 127.0.0.1:3000 only.',
+    evidence: ['127.0.0.1:3000'],
+  };
+  const result = await run(['deploy', ...SHOP], {
+    [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
+    [EVENTS]: stream([
+      stepEvent({ name: 'health', status: 'failed', ms: 60_000, error }),
+      statusEvent({ status: 'failed', error }),
+      { kind: 'end', status: 'failed' },
+    ]),
+  });
+  assert.equal(result.code, 1);
+  assert.match(result.stdout, /✗ health/);
+  assert.match(result.stdout, /What served before serves on/);
+  assert.match(
+    result.stdout,
+    /ORK_PORT_LOOPBACK {2}The app listens on 127\.0\.0\.1:3000 only\.\n {2}│ 127\.0\.0\.1:3000/,
+  );
+  assert.match(result.stdout, /What to do: The app listens on loopback only\. Let it bind 0\.0\.0\.0\./);
+});
+
+for (const [status, code] of [
+  ['cancelled', 3],
+  ['skipped', 3],
+  ['superseded', 0],
+] as const) {
+  test(`a deployment that ends as ${status} exits ${code}`, async () => {
+    const result = await run(['deploy', ...SHOP], {
+      [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
+      [EVENTS]: stream([statusEvent({ status }), { kind: 'end', status }]),
+    });
+    assert.equal(result.code, code);
+  });
+}
+
+test('a hub that goes away for a moment does not end deploy', async () => {
+  let turn = 0;
+  const result = await run(['deploy', ...SHOP], {
+    [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
+    [EVENTS]: ({ headers }, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      turn += 1;
+      if (turn === 1) response.write(eventStream(liveEvents.slice(0, 5)), () => response.destroy());
+      else response.end(eventStream(liveEvents.slice(Number(headers['last-event-id'])), 6));
+    },
+  });
+  assert.equal(result.code, 0);
+  assert.equal(result.stderr.match(/Trying again/g)?.length, 1);
+  assert.equal(result.stdout.match(/│ step 1/g)?.length, 1);
+  assert.match(result.stdout, /│ 100%/);
+});
+
+test('Ctrl-C detaches: the deployment goes on, and the way back is told', async () => {
+  const result = await run(
+    ['deploy', ...SHOP],
+    {
+      [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
+      [EVENTS]: (_asked, response) =>
+        void response
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .write(eventStream(liveEvents.slice(0, 5))),
+    },
+    { interruptAt: '│ step 1' },
+  );
+  assert.equal(result.code, 130);
+  assert.match(result.stderr, new RegExp(`orkestr logs ${IDS.deployment} --follow`));
+  assert.match(result.stderr, new RegExp(`orkestr cancel ${IDS.deployment}`));
+  assert.deepEqual(
+    cli.hub?.asked.map(({ route }) => route),
+    [`POST ${DEPLOYMENTS}`, EVENTS],
+  );
+});
+
+test('deploy --detach does not follow', async () => {
+  const made = sampleDeployment({ status: 'queued' });
+  const result = await run(['deploy', '--detach', '--json', ...SHOP], { [`POST ${DEPLOYMENTS}`]: () => made });
+  assert.deepEqual([result.code, JSON.parse(result.stdout)], [0, made]);
+});
+
+test('rollback goes to the previous release unless another is named', async () => {
+  const list: Script = () => [
+    sampleDeployment({ status: 'failed' }),
+    sampleDeployment({ id: IDS.host, status: 'live' }),
+    sampleDeployment({ id: IDS.older, status: 'superseded' }),
+  ];
+  const made = sampleDeployment({ kind: 'rollback' });
+  const routes = { [`GET ${DEPLOYMENTS}`]: list, [`POST /deployments/${IDS.older}/rollback`]: () => made };
+  const result = await run(['rollback', '--detach', '--variables', 'release', ...SHOP], routes);
+  assert.equal(result.code, 0);
+  assert.deepEqual(cli.hub?.asked.at(-1)?.body, { variables: 'release' });
+  assert.match(result.stderr, /Back to aaaaaaa/);
+  assert.equal((await cli.home.run(['rollback', '--variables', 'none', ...SHOP])).code, 2);
+});
+
+test('deploy --again deploys what is live, and nothing where nothing is', async () => {
+  const made = sampleDeployment({ kind: 'rollback' });
+  const list: Script = () => [
+    sampleDeployment({ status: 'failed' }),
+    sampleDeployment({ id: IDS.older, status: 'live' }),
+  ];
+  const routes = { [`GET ${DEPLOYMENTS}`]: list, [`POST /deployments/${IDS.older}/rollback`]: () => made };
+  const result = await run(['deploy', '--again', '--detach', ...SHOP], routes);
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(cli.hub?.asked.at(-1)?.body, { variables: 'current' });
+  assert.equal((await cli.home.run(['deploy', '--again', '--commit', 'a'.repeat(40), ...SHOP])).code, 2);
+  const nothing = await run(['deploy', '--again', '--json', ...SHOP], { [`GET ${DEPLOYMENTS}`]: () => [] });
+  assert.deepEqual([nothing.code, JSON.parse(nothing.stdout).code], [1, 'ORK_NOT_FOUND']);
+});
+
+test('a rollback that the plan does not have is told with its code', async () => {
+  const result = await run(['rollback', IDS.older, '--json'], {
+    [`POST /deployments/${IDS.older}/rollback`]: refuse('ORK_PLAN_LIMIT', 'The plan Free has no rollbacks.'),
+  });
+  assert.deepEqual([result.code, JSON.parse(result.stdout).code], [1, 'ORK_PLAN_LIMIT']);
+});
+
+test('cancel takes the deployment that is under way, and says so when there is none', async () => {
+  const cancelled = sampleDeployment({ status: 'cancelled' });
+  const path = `POST /deployments/${IDS.deployment}/cancel`;
+  const result = await run(['cancel', ...SHOP], {
+    [`GET ${DEPLOYMENTS}`]: () => [sampleDeployment()],
+    [path]: () => cancelled,
+  });
+  assert.equal(result.code, 0);
+  const none = await run(['cancel', '--json', ...SHOP], { [`GET ${DEPLOYMENTS}`]: () => [cancelled] });
+  assert.deepEqual([none.code, JSON.parse(none.stdout).code], [1, 'ORK_NOT_FOUND']);
+});

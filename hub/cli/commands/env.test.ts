@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AT, ENVIRONMENT, SHOP } from '../test-answers.ts';
+import { useCli } from '../test-cli.ts';
+import type { Script } from '../test-cli.ts';
+
+const cli = useCli();
+const { run } = cli;
+
+test('env set sends the values, one of them from stdin, and says when they become active', async () => {
+  const routes: Record<string, Script> = {
+    [`PATCH ${ENVIRONMENT}/variables`]: () => [
+      { kind: 'app', name: 'A', updatedAt: AT },
+      { kind: 'app', name: 'URL', updatedAt: AT },
+    ],
+  };
+  const result = await run(['env', 'set', 'A=x=y', 'URL=-', ...SHOP], routes, { stdin: 'postgres://secret\n' });
+  assert.equal(result.code, 0);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'app', variables: { A: 'x=y', URL: 'postgres://secret' } });
+  assert.match(result.stdout, /2 variables changed; active at the next deployment/);
+  assert.ok(!result.stdout.includes('postgres://secret'));
+  await run(['env', 'unset', 'A', ...SHOP], routes);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'app', variables: { A: null } });
+});
+
+test('env set --build sets build secrets, and the list tells which is which', async () => {
+  const routes: Record<string, Script> = {
+    [`PATCH ${ENVIRONMENT}/variables`]: () => [
+      { kind: 'app', name: 'A', updatedAt: AT },
+      { kind: 'build', name: 'NPM_TOKEN', updatedAt: AT },
+    ],
+  };
+  const result = await run(['env', 'set', '--build', 'NPM_TOKEN=-', ...SHOP], routes, { stdin: 'npm_secret\n' });
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'build', variables: { NPM_TOKEN: 'npm_secret' } });
+  assert.match(result.stdout, /^A +app /m);
+  assert.match(result.stdout, /^NPM_TOKEN +build /m);
+  assert.match(result.stdout, /1 build secret changed/);
+  await run(['env', 'unset', 'NPM_TOKEN', '--build', ...SHOP], routes);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'build', variables: { NPM_TOKEN: null } });
+});
+
+test('env set refuses what has no name, a wrong name, or two values from stdin, and repeats no value', async () => {
+  for (const args of [['secretvalue'], ['1A=secretvalue'], ['A-B=secretvalue'], ['A=-', 'B=-'], ['=secretvalue']]) {
+    const result = await run(['env', 'set', ...args, ...SHOP], {}, { stdin: 'x' });
+    assert.equal(result.code, 2, args.join(' '));
+    assert.ok(!result.stderr.includes('secretvalue'), result.stderr);
+  }
+});
+
+test('registry add takes the password from stdin alone, remove and list show what is left without it', async () => {
+  const entries = [{ host: 'registry.example.com:5000', username: 'ci', updatedAt: AT }];
+  const path = '/projects/shop/registries';
+  const add = ['registry', 'add', 'registry.example.com:5000', '--username', 'ci', '--project', 'shop'];
+  const routes: Record<string, Script> = {
+    [`PUT ${path}/registry.example.com%3A5000`]: () => entries,
+    [`DELETE ${path}/ghcr.io`]: (_asked, response) => void response.writeHead(204).end(),
+    [`GET ${path}`]: () => entries,
+  };
+  const added = await run(add, routes, { stdin: 'hunter2\n' });
+  assert.equal(added.code, 0, added.stderr);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { username: 'ci', password: 'hunter2' });
+  assert.ok(!added.stdout.includes('hunter2'));
+  assert.match(added.stdout, /^registry\.example\.com:5000 +ci /m);
+  const removed = await run(['registry', 'remove', 'ghcr.io', '--project', 'shop', '--json'], routes);
+  assert.deepEqual(JSON.parse(removed.stdout), { registries: entries });
+  assert.equal((await run(['registry', 'list', '--project', 'shop'], { [`GET ${path}`]: () => [] })).code, 0);
+});

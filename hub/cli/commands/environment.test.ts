@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Environment } from '../../api/schemas.ts';
+import { ENVIRONMENT, IDS, SHOP, environment } from '../test-answers.ts';
+import { useCli } from '../test-cli.ts';
+import type { Script } from '../test-cli.ts';
+
+const cli = useCli();
+const { run } = cli;
+
+test('environment set sends the changes alone', async () => {
+  const args = ['environment', 'set', 'staging', '--memory', '256', '--setting', 'port=null', ...SHOP];
+  const result = await run(args, { 'PATCH /projects/shop/environments/staging': () => environment });
+  assert.equal(result.code, 0);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { settings: { limits: { memoryMiB: 256 }, port: null } });
+  assert.equal((await cli.home.run(['environment', 'set', ...SHOP])).code, 2);
+});
+
+test('environment set says what is active already, what waits for a deployment, and why the host has not taken the rest', async () => {
+  const live = { ...environment, liveDeploymentId: IDS.deployment };
+  const state = (edge: Environment['edge']): Environment => ({ ...live, edge });
+  const answers = [state({ state: 'sent', error: null }), state({ state: 'active', error: null })];
+  const routes: Record<string, Script> = {
+    [`PATCH ${ENVIRONMENT}`]: () => answers[0],
+    [`GET ${ENVIRONMENT}`]: () => answers[1],
+  };
+  const set = (...settings: string[]) => [
+    'environment',
+    'set',
+    ...settings.flatMap((one) => ['--setting', one]),
+    ...SHOP,
+  ];
+  const both = await run(set('edge.maintenance=true', 'limits.memoryMiB=64', 'edge.appProtocol=h2c'), routes);
+  assert.match(both.stdout, /^Domains and edge settings: Active on the host\.$/m);
+  assert.match(both.stdout, /^edge\.appProtocol, limits: active at the next deployment.*--again$/m);
+  const other = await run(set('edge.appProtocol=h2c'), routes);
+  assert.doesNotMatch(other.stdout, /^Domains and edge/m);
+  const error = { code: 'ORK_ROUTE_TAKEN' as const, message: 'Somebody has it.', evidence: [] };
+  answers[0] = state({ state: 'failed', error });
+  const failed = await run(set('edge.maintenance=true'), routes);
+  assert.match(failed.stdout, /^Domains and edge settings: Not active: .*ORK_ROUTE_TAKEN: Somebody has it\.$/m);
+  assert.doesNotMatch(failed.stdout, /next deployment/);
+  answers[0] = state({ state: 'offline', error: null });
+  assert.match((await run(set('domains=[]'), routes)).stdout, /settings: The host is not connected: active as soon/);
+});
+
+test('access add and remove send that user alone, with the password of stdin; list shows names', async () => {
+  const users: Environment = {
+    ...environment,
+    settings: { ...environment.settings, edge: { ...environment.settings.edge, basicAuth: [{ user: 'grace' }] } },
+  };
+  const routes: Record<string, Script> = {
+    'GET /projects/shop/environments/preview': () => users,
+    'PATCH /projects/shop/environments/preview/access': () => users,
+  };
+  const preview = ['-e', 'preview', ...SHOP];
+  const password = 'correct horse battery';
+  const added = await run(['access', 'add', 'ada', ...preview], routes, { stdin: `${password}\n` });
+  assert.equal(added.code, 0, added.stderr);
+  assert.ok(!added.stdout.includes(password));
+  assert.deepEqual(
+    cli.hub?.asked.map(({ body }) => body),
+    [{ users: { ada: password } }],
+  );
+  await run(['access', 'remove', 'grace', ...preview], routes);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { users: { grace: null } });
+  assert.equal((await run(['access', 'list', ...preview], routes)).stdout, 'grace\n');
+});

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AppLogEvent } from '../../api/schemas.ts';
+import {
+  DEPLOYMENTS,
+  EVENTS,
+  IDS,
+  SHOP,
+  liveEvents,
+  logEvent,
+  sampleDeployment,
+  statusEvent,
+} from '../test-answers.ts';
+import { refuse, stream, useCli } from '../test-cli.ts';
+import type { Script } from '../test-cli.ts';
+
+const cli = useCli();
+const { run } = cli;
+
+test('deployments list and show', async () => {
+  const list = await run(['deployments', 'list', '--limit', '5', ...SHOP], {
+    [`GET ${DEPLOYMENTS}`]: () => [sampleDeployment({ status: 'live', finishedAt: '2030-01-01T00:00:15.500Z' })],
+  });
+  assert.match(list.stdout, /^STATUS +COMMIT +TRIGGER +AGE +TOOK +ID\nlive +aaaaaaa +manual +just now +15\.5 s +0189/);
+  assert.equal(cli.hub?.asked[0]?.query, '?limit=5');
+  const step = liveEvents[2];
+  assert.ok(step?.kind === 'step');
+  const detail = { ...sampleDeployment({ status: 'live' }), steps: [step.step], release: null };
+  const show = await run(['deployments', 'show', IDS.deployment], {
+    [`GET /deployments/${IDS.deployment}`]: () => detail,
+  });
+  assert.match(show.stdout, /clone +done +412 ms +aaaaaaa Add greeting/);
+});
+
+test('logs prints the newest deployment’s log as it is; --json as one object', async () => {
+  const log: Script = ({ query }, response) =>
+    void response
+      .writeHead(200, { 'content-type': 'text/plain' })
+      .end(query === '?step=build' ? 'a\r\u001b[31mb\u001b[0m\n' : 'all');
+  const routes = {
+    [`GET ${DEPLOYMENTS}`]: () => [sampleDeployment()],
+    [`GET /deployments/${IDS.deployment}/logs`]: log,
+  };
+  const plain = await run(['logs', '--step', 'build', ...SHOP], routes);
+  assert.deepEqual([plain.code, plain.stdout], [0, 'a\r\u001b[31mb\u001b[0m\n']);
+  const json = await run(['logs', IDS.deployment, '--json'], routes);
+  assert.deepEqual(JSON.parse(json.stdout), { deployment: IDS.deployment, step: null, text: 'all' });
+  assert.equal((await cli.home.run(['logs', '--step', 'nonsense', ...SHOP])).code, 2);
+});
+
+test('logs --follow prints log lines alone and exits with the fate', async () => {
+  const result = await run(['logs', IDS.deployment, '--follow', '--step', 'build'], { [EVENTS]: stream(liveEvents) });
+  assert.deepEqual([result.code, result.stdout], [0, 'step 1\n100%\nlast\n']);
+  const json = await run(['logs', IDS.deployment, '--follow', '--json'], { [EVENTS]: stream(liveEvents) });
+  assert.deepEqual(
+    json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line).kind),
+    ['log', 'log'],
+  );
+});
+
+test('logs tells on stderr why a deployment failed, and what to do; of an app nothing but its words', async () => {
+  const error = {
+    code: 'ORK_APP_EXITED' as const,
+    message: 'Its last line: \u001b[2J\u001b[31mno database\u001b[0m',
+    evidence: ['\u001b]0;title\u0007no database'],
+  };
+  const failed = sampleDeployment({ status: 'failed', error });
+  const events = stream([statusEvent(failed), logEvent('health', 0, 'line\n'), { kind: 'end', status: 'failed' }]);
+  const followed = await run(['logs', IDS.deployment, '--follow'], { [EVENTS]: events });
+  assert.deepEqual([followed.code, followed.stdout], [1, 'line\n']);
+  const whole = await run(['logs', ...SHOP], {
+    [`GET ${DEPLOYMENTS}`]: () => [failed],
+    [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end('line\n'),
+  });
+  assert.deepEqual([whole.code, whole.stdout], [0, 'line\n']);
+  for (const { stderr } of [followed, whole]) {
+    assert.match(
+      stderr,
+      /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,
+    );
+  }
+});
+
+const APP_LOG = 'GET /projects/shop/environments/production/app-log';
+const FOLLOW_SHOP = ['logs', '--app', '--follow', ...SHOP];
+
+/** Events of an app log from line `from` on; each id is the number of its last line. */
+const appLog = (from: number, to: number): string =>
+  Array.from({ length: to - from + 1 }, (_, n): AppLogEvent => {
+    const at = `2030-01-01T00:00:00.00000000${from + n}Z`;
+    return { kind: 'lines', deployment: IDS.deployment, lines: [{ at, stream: 'stdout', text: `line ${from + n}` }] };
+  })
+    .map((event, n) => `id: ${from + n}\ndata: ${JSON.stringify(event)}\n\n`)
+    .join('');
+const appLogEnd = (error: AppLogEvent & { kind: 'end' } = { kind: 'end', error: null }): string =>
+  `data: ${JSON.stringify(error)}\n\n`;
+const EVENT_STREAM = { 'content-type': 'text/event-stream' };
+
+test('logs --app prints what the app wrote, --json one object a line; its options stand for nothing else', async () => {
+  const script: Script = (_asked, response) =>
+    void response.writeHead(200, EVENT_STREAM).end(appLog(1, 2) + appLogEnd());
+  const plain = await run(['logs', '--app', '--tail', '7', '--since', '10m', ...SHOP], { [APP_LOG]: script });
+  assert.deepEqual([plain.code, plain.stdout, plain.stderr], [0, 'line 1\nline 2\n', '']);
+  assert.equal(cli.hub?.asked[0]?.query, '?follow=false&tail=7&since=10m');
+  const json = await run(['logs', '--app', '--json', ...SHOP], { [APP_LOG]: script });
+  assert.deepEqual(JSON.parse(json.stdout.split('\n')[1] ?? ''), {
+    at: '2030-01-01T00:00:00.000000002Z',
+    deployment: IDS.deployment,
+    stream: 'stdout',
+    text: 'line 2',
+  });
+  for (const wrong of [
+    ['--app', IDS.deployment],
+    ['--app', '--step', 'build'],
+    ['--tail', '5'],
+    ['--since', '5m'],
+  ]) {
+    assert.equal((await cli.home.run(['logs', ...wrong, ...SHOP])).code, 2, wrong.join(' '));
+  }
+});
+
+test('logs --app --follow comes back after an outage without a line twice, and ends with Ctrl-C', async () => {
+  let turn = 0;
+  const offline = { code: 'ORK_HOST_OFFLINE' as const, message: 'The connection to the host was lost.', evidence: [] };
+  const script: Script = ({ headers }, response) => {
+    turn += 1;
+    const after = Number(headers['last-event-id'] ?? 0);
+    response.writeHead(200, EVENT_STREAM);
+    if (turn === 1) response.write(appLog(1, 2), () => response.destroy());
+    else if (turn === 2) response.end(appLog(after + 1, 4) + appLogEnd({ kind: 'end', error: offline }));
+    else response.write(appLog(after + 1, 5));
+  };
+  const result = await run(FOLLOW_SHOP, { [APP_LOG]: script }, { interruptAt: 'line 5' });
+  assert.deepEqual([result.code, result.stdout], [130, 'line 1\nline 2\nline 3\nline 4\nline 5\n']);
+  assert.match(result.stderr, /does not answer\. Trying again …\nThe connection to the host was lost\. Trying again …/);
+});
+
+test('logs --app tells why there is none, without asking again and again', async () => {
+  const refused = await run(FOLLOW_SHOP, { [APP_LOG]: refuse('ORK_APP_NOT_LIVE', 'Nothing serves there.') });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /Nothing serves there\.\nDeploy it;/);
+  const offline = await run(['logs', '--app', ...SHOP], { [APP_LOG]: refuse('ORK_HOST_OFFLINE', 'It is away.') });
+  assert.equal(offline.code, 1);
+  assert.equal(cli.hub?.asked.length, 1);
+});

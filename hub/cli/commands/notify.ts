@@ -1,0 +1,141 @@
+/** `notify add|list|test|remove`: who is told when something goes wrong. Addresses of URLs are written, never read back. */
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { z } from 'zod';
+import { ERRORS } from '../../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { MadeReceiver, Receiver } from '../../api/schemas.ts';
+import { NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../notify/notice.ts';
+import { apiPath } from '../client.ts';
+import { action, collect, group, leaf } from '../command.ts';
+import type { AddCommands } from '../command.ts';
+import type { Context } from '../context.ts';
+import { readSecret } from '../input.ts';
+import type { Output } from '../output.ts';
+import { projectName } from '../place.ts';
+import { formatAge } from '../text/format.ts';
+import { deliveryLine, troubleOf } from '../text/receiver-lines.ts';
+
+interface Options {
+  json?: boolean;
+  project?: string;
+  team?: true;
+}
+
+interface AddOptions extends Options {
+  name?: string;
+  on?: string[];
+}
+
+const List = z.array(Receiver);
+
+export const addNotifyCommands: AddCommands = (program, context, outcome) => {
+  const notify = group(program, 'notify', 'Be told when a deployment fails or a host goes away.');
+
+  const add = withPlace(
+    leaf(
+      notify,
+      'add <kind> [email]',
+      `Add a receiver: ${RECEIVER_KINDS.join(', ')}. A URL is asked for, or read from stdin.`,
+      [
+        'orkestr notify add email ops@example.com',
+        'orkestr notify add slack < slack-url.txt',
+        'orkestr notify add webhook --name pager --on deployment.failed --on host.offline < url.txt',
+        'orkestr notify add discord --team          # of all projects and hosts of the team',
+      ],
+    ),
+  )
+    .option('-n, --name <name>', 'what it is called (default: its kind)')
+    .option(
+      '--on <kind>',
+      `what to tell; many times for more of ${NOTICE_KINDS.join(', ')} (default: all but deployment.live)`,
+      collect,
+    );
+  action<AddOptions>(add, context, outcome, async (output, options, [kind = '', email]) => {
+    const body = { kind, address: await addressOf(context, kind, email), name: options.name, notices: options.on };
+    const made = await context.hub().post(await receiversPath(context, options), body, MadeReceiver);
+    output.object(made);
+    output.line(`${made.name}: ${made.kind} to ${made.address}, told of ${made.notices.join(', ')}.`);
+    if (made.secret !== null) {
+      output.line(`\nIts messages are signed. The secret to check that, shown this once:\n\n  ${made.secret}`);
+    }
+    output.line(`\nTry it: orkestr notify test ${made.name}${made.everywhere ? ' --team' : ''}`);
+  });
+
+  const list = withPlace(
+    leaf(notify, 'list', 'List who is told, and what has not arrived and why.', [
+      'orkestr notify list',
+      'orkestr notify list --team',
+    ]),
+  );
+  action<Options>(list, context, outcome, async (output, options) => {
+    show(context, output, await context.hub().get(await receiversPath(context, options), List));
+  });
+
+  const test = withPlace(
+    leaf(notify, 'test <name>', 'Send a test now, and say what failed if it did.', [
+      'orkestr notify test slack',
+      'orkestr notify test email --team',
+    ]),
+  );
+  action<Options>(test, context, outcome, async (output, options, [name = '']) => {
+    const path = `${await receiversPath(context, options)}${apiPath(name, 'test')}`;
+    const answer = await context.hub().open({ method: 'POST', path, body: {} });
+    await answer.body.dump();
+    output.object({ sent: name });
+    output.line(`${name} has taken a test.`);
+  });
+
+  const remove = withPlace(
+    leaf(notify, 'remove <name>', 'Remove a receiver, and what is on its way to it.', ['orkestr notify remove slack']),
+  );
+  action<Options>(remove, context, outcome, async (output, options, [name = '']) => {
+    await context.hub().delete(`${await receiversPath(context, options)}${apiPath(name)}`);
+    output.object({ removed: name });
+    output.line(`Removed ${name}.`);
+  });
+};
+
+const withPlace = (command: Command): Command =>
+  command
+    .option('-p, --project <name>', "project (default: that of this folder's git remote `orkestr`)")
+    .addOption(new Option('--team', 'of the team: told of all its projects and hosts').conflicts('project'));
+
+const receiversPath = async (context: Context, { project, team }: Options): Promise<string> =>
+  team === true ? '/receivers' : apiPath('projects', await projectName(context, project), 'receivers');
+
+/** The URL of a receiver is as good as a password there, so it has no place in argv. */
+async function addressOf(context: Context, kind: string, email: string | undefined): Promise<string> {
+  if (!RECEIVER_KINDS.includes(kind as ReceiverKind)) {
+    throw new OrkestrError('ORK_INVALID', `"${kind}" is no kind of receiver: ${RECEIVER_KINDS.join(', ')}.`);
+  }
+  if (kind === 'email') {
+    if (email !== undefined) return email;
+    throw new OrkestrError('ORK_INVALID', 'Whom to write to? Name the address: orkestr notify add email ADDRESS');
+  }
+  if (email === undefined) return (await readSecret(context.terminal, `URL of the ${kind} receiver: `)).trim();
+  throw new OrkestrError(
+    'ORK_INVALID',
+    'A URL is a secret: it is asked for, or read from stdin, and never an argument.',
+  );
+}
+
+function show(context: Context, output: Output, receivers: Receiver[]): void {
+  output.object({ receivers });
+  if (receivers.length === 0) return output.line('Nobody is told. Add somebody: orkestr notify add email ADDRESS');
+  output.table(
+    ['NAME', 'KIND', 'TO', 'OF', 'TOLD OF', 'LAST', 'ADDED'],
+    receivers.map(({ name, kind, address, everywhere, notices, deliveries: [last], createdAt }) => [
+      name,
+      kind,
+      address,
+      everywhere ? 'team' : 'project',
+      notices.join(','),
+      last === undefined ? 'nothing yet' : deliveryLine(last, context.now()),
+      formatAge(createdAt, context.now()),
+    ]),
+  );
+  for (const receiver of receivers) {
+    for (const { says, code } of troubleOf(receiver)) output.line(`\n${receiver.name}: ${says}\n${ERRORS[code].mend}`);
+  }
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import type { Project } from '../../api/schemas.ts';
+import { AT, ENVIRONMENT, IDS, SHOP, environment, host, project } from '../test-answers.ts';
+import { TOKEN, useCli } from '../test-cli.ts';
+import type { Script } from '../test-cli.ts';
+
+const cli = useCli();
+const { run } = cli;
+
+test('project create prints the remote and the next commands; its body holds only what was given', async () => {
+  const result = await run(['project', 'create', 'shop', '--domain', 'shop.example.com', '--port', '3000'], {
+    'POST /projects': () => project,
+  });
+  assert.equal(result.code, 0);
+  assert.match(result.stdout, /git remote add orkestr http:\/\/hub\.invalid\/git\/shop\.git/);
+  assert.match(result.stdout, /git push orkestr HEAD:main/);
+  assert.match(result.stdout, /any user name, and an API token/);
+  assert.deepEqual(cli.hub?.asked[0]?.body, {
+    slug: 'shop',
+    environment: { slug: 'production', settings: { port: 3000, domains: [{ host: 'shop.example.com' }] } },
+  });
+});
+
+test('the token of an external repository comes from stdin and stands in no output', async () => {
+  const url = 'https://git.example.com/team/shop.git';
+  const external: Project = { ...project, origin: 'external', repositoryUrl: url, gitRemote: null };
+  const args = ['project', 'create', 'shop', '--repository', url, '--repository-token-stdin'];
+  const result = await run(args, { 'POST /projects': () => external }, { stdin: 'repo-secret\n' });
+  assert.equal(result.code, 0);
+  const body = cli.hub?.asked[0]?.body as { repository: unknown };
+  assert.deepEqual(body.repository, { url, auth: { token: 'repo-secret' } });
+  assert.ok(!result.stdout.includes('repo-secret'));
+  assert.match(result.stdout, /orkestr deploy --project shop/);
+});
+
+test('project list is an aligned table; with --json one object', async () => {
+  const routes = { 'GET /projects': () => [project] };
+  const plain = await run(['project', 'list'], routes);
+  assert.equal(
+    plain.stdout,
+    'PROJECT  ENVIRONMENT  BRANCH  SERVES       URL\nshop     production   main    nothing yet  http://shop.localhost:8080/\n',
+  );
+  const json = await run(['project', 'list', '--json'], routes);
+  assert.deepEqual(JSON.parse(json.stdout), { projects: [project] });
+});
+
+test('a host is named by its name, too', async () => {
+  const routes: Record<string, Script> = { 'GET /hosts': () => [host], 'POST /projects': () => project };
+  await run(['project', 'create', 'shop', '--host', host.name], routes);
+  assert.partialDeepStrictEqual(cli.hub?.asked[1]?.body, { environment: { hostId: IDS.host } });
+  const environments = { ...routes, 'POST /projects/shop/environments': () => environment };
+  await run(['environment', 'create', 'staging', '--host', host.name, ...SHOP], environments);
+  assert.partialDeepStrictEqual(cli.hub?.asked[1]?.body, { hostId: IDS.host });
+  assert.match((await run(['project', 'create', 'shop', '--host', 'nobody'], routes)).stderr, /no host nobody/);
+});
+
+test('deleting needs --yes, and asks the hub nothing without it', async () => {
+  assert.equal((await run(['project', 'delete', 'shop'], {})).code, 2);
+  const gone: Script = (_asked, response) => void response.writeHead(204).end();
+  const result = await run(['project', 'delete', 'shop', '--yes', '--json'], { 'DELETE /projects/shop': gone });
+  assert.deepEqual([result.code, JSON.parse(result.stdout)], [0, { deleted: 'shop' }]);
+});
+
+test("the project comes from the folder's git remote orkestr, when that leads to this hub", async () => {
+  const hub = await cli.script({ [`GET ${ENVIRONMENT}/variables`]: () => [{ name: 'A', updatedAt: AT }] });
+  const git = (...args: string[]): Buffer => execFileSync('git', args, { cwd: cli.home.folder, stdio: 'pipe' });
+  const env = { ORKESTR_URL: hub.url, ORKESTR_TOKEN: TOKEN };
+  git('init', '--quiet');
+  assert.match((await cli.home.run(['env', 'list'], { env })).stderr, /Name it with --project/);
+  git('remote', 'add', 'orkestr', 'https://user:pass@elsewhere.example.com/git/shop.git');
+  const elsewhere = await cli.home.run(['env', 'list'], { env });
+  assert.equal(elsewhere.code, 2);
+  assert.ok(!elsewhere.stderr.includes('pass@'), 'a password in a remote must not be shown');
+  git('remote', 'set-url', 'orkestr', `${hub.url}/git/shop.git`);
+  const found = await cli.home.run(['env', 'list', '--json'], { env });
+  assert.deepEqual(JSON.parse(found.stdout), { variables: [{ kind: 'app', name: 'A', updatedAt: AT }] });
+});

@@ -1,0 +1,43 @@
+/** After a change of settings: what is active already, and what waits for a deployment. */
+import { Environment } from '../api/schemas.ts';
+import { settingsThatWait } from '../../protocol/edge-order.ts';
+import type { Context } from './context.ts';
+import type { Output } from './output.ts';
+import { edgeStateText } from './text/edge-state.ts';
+
+/** A host that is well answers within a moment. */
+const WAIT_MS = 10_000;
+const LOOK_MS = 200;
+
+/** The environment once its host has answered, or as it is after a while. */
+export async function untilAnswered(context: Context, path: string, changed: Environment): Promise<Environment> {
+  const until = context.now() + WAIT_MS;
+  let environment = changed;
+  while (environment.edge.state === 'sent' && context.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    environment = await context.hub().get(path, Environment);
+  }
+  return environment;
+}
+
+/** @param change the settings that were given, and the branch where it was one of them */
+export function tellWhatIsActive(
+  output: Output,
+  environment: Environment,
+  change: Readonly<Record<string, unknown>>,
+): void {
+  const waiting = settingsThatWait(change);
+  const touchesEdge = 'domains' in change || 'edge' in change;
+  const onlyProtocol = waiting.includes('edge.appProtocol') && isOnlyProtocol(change['edge']);
+  if ('domains' in change || (touchesEdge && !onlyProtocol)) {
+    output.line(`\nDomains and edge settings: ${edgeStateText(environment)}`);
+  }
+  if (waiting.length > 0) {
+    output.line(
+      `\n${waiting.join(', ')}: active at the next deployment, orkestr deploy, or without a build: orkestr deploy --again`,
+    );
+  }
+}
+
+const isOnlyProtocol = (edge: unknown): boolean =>
+  typeof edge === 'object' && edge !== null && Object.keys(edge).length === 1;

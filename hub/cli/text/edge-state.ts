@@ -1,0 +1,18 @@
+/** How the domains and edge settings of an environment stand, for people. Pure; the CLI and the console share it. */
+import type { Environment } from '../../api/schemas.ts';
+
+/** One sentence, or two. */
+export const edgeStateText = (environment: Standing): string => TEXTS[environment.edge.state](environment);
+
+type Standing = Pick<Environment, 'edge' | 'liveDeploymentId'>;
+
+const TEXTS: Readonly<Record<Environment['edge']['state'], (environment: Standing) => string>> = {
+  active: () => 'Active on the host.',
+  sent: () => 'Sent to the host, which has not answered yet.',
+  offline: () => 'The host is not connected: active as soon as it is back.',
+  deployment: ({ liveDeploymentId }) =>
+    liveDeploymentId === null
+      ? 'Nothing is live yet: active with the first deployment, orkestr deploy.'
+      : 'The agent of the host is older than the hub: active with the next deployment, orkestr deploy --again.',
+  failed: ({ edge: { error } }) => `Not active: the host tries again. ${error?.code ?? ''}: ${error?.message ?? ''}`,
+};

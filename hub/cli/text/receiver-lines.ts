@@ -1,0 +1,32 @@
+/** How a receiver of notifications fares, in words. Pure; the CLI and the console share it. */
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
+import type { Delivery, Receiver } from '../../api/schemas.ts';
+import { formatAge } from './format.ts';
+
+/** `sent 4 min ago`, `given up 2 h ago`, `tried 3 times`, `goes out soon`. */
+export function deliveryLine({ state, attempts, createdAt, endedAt }: Delivery, now: number): string {
+  const age = formatAge(endedAt ?? createdAt, now);
+  const words = {
+    sent: `sent ${age}`,
+    'given-up': `given up ${age}`,
+    sending: `tried ${attempts === 1 ? 'once' : `${attempts} times`}`,
+    collecting: 'goes out soon',
+  } as const satisfies Record<Delivery['state'], string>;
+  return words[state];
+}
+
+/** What has not arrived, with what it was about and the reason; what was given up stands until something arrives. */
+export function troubleOf({ deliveries }: Receiver): { readonly says: string; readonly code: ErrorCode }[] {
+  const arrived = deliveries.findIndex(({ state }) => state === 'sent');
+  const newer = arrived === -1 ? deliveries : deliveries.slice(0, arrived);
+  return newer.flatMap(({ state, notices, error }) =>
+    error === null
+      ? []
+      : [
+          {
+            says: `${state === 'given-up' ? 'given up' : 'has not arrived yet'}: ${notices[0]?.summary ?? ''}. ${error.message}`,
+            code: error.code,
+          },
+        ],
+  );
+}

@@ -1,0 +1,118 @@
+/** Who is told when something goes wrong with a project: its own receivers, and those of the team. */
+import type { Receiver } from '../../../api/schemas.ts';
+import { deliveryLine, troubleOf } from '../../../cli/text/receiver-lines.ts';
+import { apiPath, call } from '../api/client.ts';
+import { useResource } from '../api/resource.ts';
+import { useScope } from '../api/session.ts';
+import { ActionButton } from '../components/action-button.tsx';
+import { EntryForm } from '../components/entry-form.tsx';
+import { ApiProblem, Mend } from '../components/problem.tsx';
+
+const REFRESH_MS = 15_000;
+
+/** @param path of the project in the API */
+export function Receivers({ path: project }: { path: string }) {
+  const mayWrite = useScope('write');
+  const mayChangeTeam = useScope('admin');
+  const path = `${project}/receivers`;
+  const load = (signal: AbortSignal) => call<Receiver[]>('GET', path, undefined, signal);
+  const { data, error, reload } = useResource(path, load, REFRESH_MS);
+  const add = async ({ kind = '', address = '' }: Readonly<Record<string, string>>): Promise<void> => {
+    await call('POST', path, { kind: kind.trim().toLowerCase(), address: address.trim() });
+    reload();
+  };
+  return (
+    <section class="card section" aria-labelledby="receivers">
+      <header class="section-head">
+        <h2 id="receivers">Notifications</h2>
+        <span class="faint">who is told when a deployment fails or a host goes away</span>
+      </header>
+      <div class="pad">
+        <ApiProblem error={error} />
+        {data?.length === 0 && <p class="faint">Nobody is told.</p>}
+        {data && data.length > 0 && (
+          <table class="entries" aria-label="Notifications">
+            <tbody>
+              {data.map((receiver) => (
+                <ReceiverRow
+                  key={`${receiver.name} ${receiver.everywhere}`}
+                  path={`${receiver.everywhere ? '/receivers' : path}${apiPath(receiver.name)}`}
+                  receiver={receiver}
+                  mayChange={receiver.everywhere ? mayChangeTeam : mayWrite}
+                  done={reload}
+                />
+              ))}
+            </tbody>
+          </table>
+        )}
+        {mayWrite && (
+          <EntryForm
+            label="Add a receiver of notifications"
+            button="Add"
+            fields={[
+              { name: 'kind', label: 'Kind', placeholder: 'slack, discord or email' },
+              { name: 'address', label: 'URL or e-mail address', kind: 'password' },
+            ]}
+            add={add}
+          />
+        )}
+        {mayWrite && (
+          <p class="faint">
+            A webhook is added from a terminal, which shows its secret: <code>orkestr notify add webhook</code>
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}
+
+interface RowProps {
+  /** Of the receiver in the API. */
+  readonly path: string;
+  readonly receiver: Receiver;
+  readonly mayChange: boolean;
+  readonly done: () => void;
+}
+
+function ReceiverRow({ path, receiver, mayChange, done }: RowProps) {
+  const { name, kind, address, everywhere, deliveries } = receiver;
+  const [last] = deliveries;
+  const remove = async (): Promise<void> => {
+    await call('DELETE', path);
+    done();
+  };
+  return (
+    <tr>
+      <th scope="row">
+        <code>{name}</code>
+      </th>
+      <td>
+        {kind} to {address}
+        {everywhere && ' (of the team)'}
+        {troubleOf(receiver).map(({ says, code }) => (
+          <p key={says} class="card error" role="alert">
+            {says} <Mend code={code} />
+          </p>
+        ))}
+      </td>
+      <td class="faint">{last === undefined ? 'nothing yet' : deliveryLine(last, Date.now())}</td>
+      <td class="row-actions">
+        {mayChange && (
+          <>
+            <ActionButton act={() => call('POST', `${path}/test`, {})} label={`Send a test to ${name}`}>
+              Send a test
+            </ActionButton>
+            <ActionButton
+              tone="danger"
+              act={remove}
+              confirm={{ question: `Remove ${name}? It is told of nothing more.`, yes: 'Remove it' }}
+              label={`Remove ${name}`}
+            >
+              Remove
+            </ActionButton>
+          </>
+        )}
+      </td>
+    </tr>
+  );
+}

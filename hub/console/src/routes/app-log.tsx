@@ -1,0 +1,65 @@
+/** What the app of an environment writes, as it goes. */
+import { useEffect, useState } from 'preact/hooks';
+import { useRoute } from 'preact-iso';
+import { apiPath, apiUrl } from '../api/client.ts';
+import { useSessionEnded } from '../api/session.ts';
+import { makeAppLogView } from '../app-log/store.ts';
+import type { AppLogView } from '../app-log/store.ts';
+import { PageHead } from '../components/layout.tsx';
+import { ApiProblem } from '../components/problem.tsx';
+import { LogView } from '../log/log-view.tsx';
+
+/** Lines of the download: as many as the hub gives. */
+const DOWNLOAD_LINES = 10_000;
+
+export function AppLogPage() {
+  const { params } = useRoute();
+  const [project = '', environment = ''] = [params.project, params.environment];
+  const path = apiPath('projects', project, 'environments', environment, 'app-log');
+  return (
+    <>
+      <PageHead
+        title={`Logs of ${environment}`}
+        tab={`logs · ${project} ${environment}`}
+        trail={
+          <>
+            <a href="/">Projects</a> <a href={`/projects/${project}`}>{project}</a>{' '}
+            <a href={`/projects/${project}#${environment}`}>{environment}</a>
+          </>
+        }
+      />
+      <AppLog key={path} path={path} name={`${project}-${environment}`} />
+    </>
+  );
+}
+
+function AppLog({ path, name }: { path: string; name: string }) {
+  const [view] = useState(() => makeAppLogView(path));
+  const ended = useSessionEnded();
+  useEffect(() => (ended ? undefined : view.follow()), [ended]);
+  const state = view.state.value;
+  return (
+    <>
+      <ApiProblem error={view.error.value} />
+      <section class="panel card" aria-labelledby="app-log-title">
+        <header class="panel-head">
+          <h2 id="app-log-title">stdout and stderr</h2>
+          <span class="faint" role="status">
+            {STATES[state]}
+          </span>
+          <a class="download" href={apiUrl(`${path}?tail=${DOWNLOAD_LINES}`)} download={`${name}.log`}>
+            Download log
+          </a>
+        </header>
+        <LogView buffer={view.buffer} version={view.version} running={state === 'live'} label={`Log of ${name}`} />
+      </section>
+    </>
+  );
+}
+
+const STATES: Readonly<Record<AppLogView['state']['value'], string>> = {
+  connecting: 'connecting …',
+  live: 'live',
+  lost: 'the connection is lost; trying again',
+  ended: 'nothing serves here any more',
+};

@@ -1,0 +1,100 @@
+/** What is told of a deployment that has ended. */
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import type { Db } from '../store/database.ts';
+import { type DeploymentContext, findContext } from '../store/deployments.ts';
+import { parseError } from '../store/events.ts';
+import type { Row } from '../store/schema.ts';
+import { errorOf, type NoticeKind } from './notice.ts';
+import { tell } from './tell.ts';
+
+/**
+ * Call it after a deployment went live or failed, in the same transaction.
+ * @param before the deployment as it was before
+ * @param now when the hub learned of it
+ */
+export async function tellOfDeployment(trx: Db, before: Row<'deployment'>, now: string): Promise<void> {
+  const context = await findContext(trx, before.id);
+  if (context === undefined) return;
+  const { deployment, environment, project } = context;
+  const error = parseError(deployment.error);
+  const kind = await kindOf(trx, before, deployment, error);
+  if (kind === undefined) return;
+  const { id, commit, branch, trigger } = deployment;
+  const step = error === null ? null : await failedStep(trx, id);
+  await tell(
+    trx,
+    { teamId: project.team_id, projectIds: [project.id] },
+    {
+      kind,
+      at: now,
+      summary: summaryOf(kind, context, step),
+      project: { id: project.id, slug: project.slug },
+      environment: { id: environment.id, slug: environment.slug },
+      deployment: { id, commit, branch, trigger, step },
+      error: error === null ? null : errorOf(error),
+      path: `/deployments/${id}`,
+    },
+  );
+}
+
+async function kindOf(
+  trx: Db,
+  before: Row<'deployment'>,
+  { status }: Row<'deployment'>,
+  error: ErrorReport | null,
+): Promise<NoticeKind | undefined> {
+  if (status === 'failed') return error?.code === 'ORK_APP_REGRESSED' ? 'deployment.reverted' : 'deployment.failed';
+  if (status !== 'live') return undefined;
+  // One that was given up because its host was away, and is live after all.
+  if (before.status === 'failed' || (await hadFailed(trx, before.id))) return 'deployment.recovered';
+  return (await lastEnded(trx, before)) === 'failed' ? 'deployment.recovered' : 'deployment.live';
+}
+
+/** Whether it was given up before its host came back with it. */
+async function hadFailed(trx: Db, deploymentId: string): Promise<boolean> {
+  const event = await trx
+    .selectFrom('event')
+    .select('id')
+    .where('deployment_id', '=', deploymentId)
+    .where('kind', '=', 'status')
+    .where('data', 'like', '%"status":"failed"%')
+    .limit(1)
+    .executeTakeFirst();
+  return event !== undefined;
+}
+
+/** How the one before it ended, of those that were carried out. */
+async function lastEnded(
+  trx: Db,
+  { environment_id, generation }: Row<'deployment'>,
+): Promise<Row<'deployment'>['status'] | undefined> {
+  const last = await trx
+    .selectFrom('deployment')
+    .select('status')
+    .where('environment_id', '=', environment_id)
+    .where('generation', '<', generation)
+    .where('status', 'in', ['failed', 'live', 'superseded'])
+    .orderBy('generation', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last?.status;
+}
+
+async function failedStep(trx: Db, deploymentId: string): Promise<StepName | null> {
+  const step = await trx
+    .selectFrom('step')
+    .select('name')
+    .where('deployment_id', '=', deploymentId)
+    .where('status', '=', 'failed')
+    .executeTakeFirst();
+  return step?.name ?? null;
+}
+
+function summaryOf(kind: NoticeKind, { environment, project }: DeploymentContext, step: StepName | null): string {
+  const place = `${project.slug}/${environment.slug}`;
+  if (kind === 'deployment.failed') return `${place}: the deployment failed${step === null ? '' : ` at ${step}`}`;
+  if (kind === 'deployment.reverted') return `${place}: the new version went bad, the old one serves again`;
+  if (kind === 'deployment.recovered') return `${place}: live again after a failure`;
+  return `${place}: a new version is live`;
+}

@@ -1,0 +1,76 @@
+/** Sees which hosts are away for longer than a reboot, and has it told once; also across restarts of the hub. */
+import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { CoreDeps, HostLinks, Part } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import type { Row } from '../store/schema.ts';
+import { tellOfHost } from './host-notice.ts';
+
+interface HostWatchDeps extends CoreDeps {
+  readonly links: HostLinks & { refusal(hostId: string): ErrorReport | undefined };
+}
+
+const SWEEP_MS = 15_000;
+/** How long a host must stay before it counts as back: one that comes and goes is told of once. */
+const STAYED_MS = 60_000;
+
+export function makeHostWatch(
+  { db, clock, config, links, log }: HostWatchDeps,
+  { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
+): Part & { sweep(): Promise<void> } {
+  const awayMs = config.hostAwayMinutes * 60_000;
+  let startedAt = clock.now().getTime();
+  let timer: NodeJS.Timeout | undefined;
+
+  async function sweep(): Promise<void> {
+    for (const host of await listJoined(db)) {
+      const peer = links.peer(host.id);
+      if (peer !== undefined) {
+        const isBack = clock.now().getTime() - peer.since.getTime() >= STAYED_MS;
+        if (host.away_told_at !== null && isBack) await note(host, null);
+        continue;
+      }
+      const away = clock.now().getTime() - lastHeard(host);
+      if (host.away_told_at === null && away >= awayMs) await note(host, links.refusal(host.id) ?? offline(away));
+    }
+  }
+
+  async function note(host: Row<'host'>, error: ErrorReport | null): Promise<void> {
+    const now = clock.now().toISOString();
+    log.info({ hostId: host.id, away: error !== null }, 'host goes away or is back');
+    await db.transaction().execute(async (trx) => {
+      const away_told_at = error === null ? null : now;
+      await trx.updateTable('host').set({ away_told_at }).where('id', '=', host.id).execute();
+      await tellOfHost(trx, host, error, now);
+    });
+  }
+
+  /** While the hub itself was down no host could be heard. */
+  const lastHeard = ({ last_seen_at, join_token_used_at, created_at }: Row<'host'>): number =>
+    Math.max(startedAt, ...[last_seen_at, join_token_used_at, created_at].map((at) => Date.parse(at ?? '') || 0));
+
+  return {
+    async start() {
+      startedAt = clock.now().getTime();
+      timer = setInterval(() => {
+        sweep().catch((error: unknown) => log.error({ err: error }, 'looking at which hosts are away failed'));
+      }, sweepMs).unref();
+      await Promise.resolve();
+    },
+    async stop() {
+      clearInterval(timer);
+      await Promise.resolve();
+    },
+    sweep,
+  };
+}
+
+const listJoined = (db: Db): Promise<Row<'host'>[]> =>
+  db.selectFrom('host').selectAll().where('public_key', 'is not', null).execute();
+
+const offline = (ms: number): ErrorReport =>
+  toErrorReport(
+    new OrkestrError(
+      'ORK_HOST_OFFLINE',
+      `Nothing was heard of the host for ${Math.floor(ms / 60_000)} minutes. What runs there may run on, but nothing can be deployed to it.`,
+    ),
+  );

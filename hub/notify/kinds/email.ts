@@ -1,0 +1,75 @@
+/** Mail through the mail server that the hub's owner has set. */
+import { createTransport } from 'nodemailer';
+import { OrkestrError } from '../../../protocol/errors.ts';
+import { emailAddress, type HubConfig, type MailServer } from '../../config.ts';
+import { connectionError } from '../connection-error.ts';
+import { textOf, titleOf } from '../text.ts';
+import type { Kind } from './kind.ts';
+
+const MOST_CHARACTERS = 100_000;
+/** For each part of the talk with the server, ms. */
+const PART_MS = 10_000;
+
+export const email: Kind = {
+  signs: false,
+  shown(address, mail) {
+    if (!emailAddress.safeParse(address).success) throw new OrkestrError('ORK_INVALID', 'Give one e-mail address.');
+    needed(mail);
+    return address;
+  },
+  async send(message, { address }, { mail, hubUrl, signal, ca }) {
+    const server = needed(mail);
+    const transport = makeTransport(server, ca);
+    // A talk that lasts too long is cut.
+    const cut = (): void => transport.close();
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      await transport.sendMail({
+        from: server.from,
+        to: { name: '', address },
+        subject: `[orkestr] ${titleOf(message)}`,
+        text: textOf(message, MOST_CHARACTERS),
+        messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
+        // RFC 3834: no vacation answers it.
+        headers: { 'auto-submitted': 'auto-generated' },
+      });
+    } catch (cause) {
+      throw mailError(cause, server);
+    } finally {
+      signal.removeEventListener('abort', cut);
+      transport.close();
+    }
+  },
+};
+
+/** @throws OrkestrError ORK_NOTIFY_MAIL */
+function needed(mail: HubConfig['mail']): MailServer {
+  if (mail !== undefined) return mail;
+  throw new OrkestrError('ORK_NOTIFY_MAIL', 'This hub has no mail server, so it cannot send mail.');
+}
+
+const makeTransport = ({ host, port, secure, plain, user, password }: MailServer, ca: string | undefined) =>
+  createTransport({
+    host,
+    port,
+    secure,
+    requireTLS: !plain,
+    ignoreTLS: plain,
+    ...(user === undefined ? {} : { auth: { user, pass: password ?? '' } }),
+    ...(ca === undefined ? {} : { tls: { ca } }),
+    connectionTimeout: PART_MS,
+    greetingTimeout: PART_MS,
+    socketTimeout: PART_MS,
+    dnsTimeout: PART_MS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+
+function mailError(cause: unknown, { host, port }: MailServer): OrkestrError {
+  const { response, code } = cause as { readonly response?: string; readonly code?: string };
+  const place = `the mail server ${host}:${port}`;
+  if (response === undefined) return connectionError(cause, place);
+  const answer = response.slice(0, 500);
+  const part = code === 'EAUTH' ? ' to the login' : '';
+  return new OrkestrError('ORK_NOTIFY_ANSWER', `${place} answered${part}: ${answer}`, { cause });
+}

@@ -1,0 +1,41 @@
+/** The contract of a kind of receiver. To add one: a file, its line in index.ts and in RECEIVER_KINDS, a test. */
+import { OrkestrError } from '../../../protocol/errors.ts';
+import type { ReceiverSettings } from '../../store/receivers.ts';
+import type { HubConfig } from '../../config.ts';
+import type { OutsideOptions, Post } from '../outside.ts';
+import type { Message } from '../notice.ts';
+
+/** What a kind may use to get a message out. */
+export interface Way {
+  readonly mail: HubConfig['mail'];
+  readonly hubUrl: string;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+  readonly ca?: OutsideOptions['ca'];
+  readonly post: (post: Post) => Promise<void>;
+}
+
+export interface Kind {
+  /** Whether what it sends is signed. */
+  readonly signs: boolean;
+  /** What may be shown of an address. @throws OrkestrError ORK_INVALID, ORK_NOTIFY_MAIL when it is none that can be sent to */
+  shown(address: string, mail: HubConfig['mail']): string;
+  /** @throws OrkestrError one of ORK_NOTIFY_… */
+  send(message: Message, to: ReceiverSettings, way: Way): Promise<void>;
+}
+
+/** The path of a webhook's URL is as good as a password: of the URL only where it leads is shown. */
+export function shownUrl(address: string): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+  if (!isUsable || url.hash !== '') {
+    throw new OrkestrError('ORK_INVALID', 'The address of a receiver is an http(s) URL without user and fragment.');
+  }
+  return `${url.origin}/…`;
+}
+
+export const postJson = (address: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Post => ({
+  url: new URL(address),
+  headers: { 'content-type': 'application/json', 'user-agent': 'orkestr', ...headers },
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+});

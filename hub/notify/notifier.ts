@@ -1,0 +1,128 @@
+/**
+ * Sends what is due. All it knows is in the store: a restart of the hub loses nothing, and a message that was being sent is
+ * sent again under the same id. One message of a receiver at a time, so that a slow one holds up only itself.
+ */
+import { randomUUIDv7 } from 'node:crypto';
+import { type ErrorReport, toErrorReport } from '../../protocol/errors.ts';
+import type { CoreDeps, Notifier } from '../deps.ts';
+import { beginTry, endDelivery, listDue, readNotices, tryAgain } from '../store/deliveries.ts';
+import { openReceiver } from '../store/receivers.ts';
+import type { Row } from '../store/schema.ts';
+import { KINDS } from './kinds/index.ts';
+import { type Message, Notice, told } from './notice.ts';
+import { type OutsideOptions, post } from './outside.ts';
+
+interface NotifierTiming {
+  /** How often what is due is looked for, ms. */
+  readonly sweepMs: number;
+  /** For one try, ms. */
+  readonly deadlineMs: number;
+}
+
+const TIMING: NotifierTiming = { sweepMs: 2_000, deadlineMs: 20_000 };
+/** A try that ended without a word, as the hub was killed, is made again after that, ms. More than any deadline. */
+const LEASE_MS = 60_000;
+/** After a message, what comes next is gathered for so long, ms. */
+const QUIET_MS = 60_000;
+const FIRST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 3_600_000;
+/** From its first try on, ms. */
+const GIVE_UP_MS = 24 * 3_600_000;
+/** Receivers that are sent to at the same time. */
+const MOST_AT_ONCE = 8;
+
+export function makeNotifier(
+  deps: CoreDeps,
+  {
+    random = Math.random,
+    timing = TIMING,
+    ...outside
+  }: OutsideOptions & {
+    readonly random?: () => number;
+    readonly timing?: NotifierTiming;
+  } = {},
+): Notifier & { sweep(): Promise<void> } {
+  const { db, sealer, clock, config, log } = deps;
+  /** By receiver. */
+  const underWay = new Map<string, Promise<void>>();
+  const stopping = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const later = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString();
+
+  async function send(receiver: Row<'receiver'>, message: Message): Promise<void> {
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timing.deadlineMs)]);
+    await KINDS[receiver.kind].send(message, openReceiver(sealer, receiver), {
+      mail: config.mail,
+      hubUrl: deps.hubUrl(),
+      now: clock.now(),
+      signal,
+      ca: outside.ca,
+      post: (what) => post(config.notify, what, signal, outside),
+    });
+  }
+
+  async function deliver(id: string): Promise<void> {
+    const begun = await beginTry(db, id, { now: later(0), dueAt: later(LEASE_MS) });
+    if (begun === undefined) return;
+    const { delivery, receiver } = begun;
+    try {
+      const notices = readNotices(delivery).map((notice) => told(notice, deps.hubUrl()));
+      await send(receiver, { id, notices, leftOut: delivery.left_out });
+    } catch (error) {
+      // Cut off by our own end: tried again when the hub is back.
+      if (!stopping.signal.aborted) await failed(delivery, toErrorReport(error));
+      return;
+    }
+    await end(delivery, null);
+  }
+
+  async function failed(delivery: Row<'delivery'>, error: ErrorReport): Promise<void> {
+    const { id, receiver_id: receiverId, attempts, begun_at } = delivery;
+    log.warn({ receiverId, id, attempts, code: error.code, reason: error.message }, 'a notification did not arrive');
+    const sinceMs = clock.now().getTime() - Date.parse(begun_at ?? later(0));
+    if (sinceMs >= GIVE_UP_MS) return end(delivery, error);
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1));
+    await tryAgain(db, id, later(pause * (0.5 + random())), error);
+  }
+
+  const end = (delivery: Row<'delivery'>, error: ErrorReport | null): Promise<void> =>
+    db
+      .transaction()
+      .execute((trx) => endDelivery(trx, delivery, { error, now: later(0), quietUntil: later(QUIET_MS) }));
+
+  function begin(receiverId: string, deliveryId: string): void {
+    const work = deliver(deliveryId)
+      .catch((error: unknown) => log.error({ err: error, deliveryId }, 'sending a notification failed'))
+      .finally(() => underWay.delete(receiverId));
+    underWay.set(receiverId, work);
+  }
+
+  async function sweep(): Promise<void> {
+    for (const { id, receiver_id } of await listDue(db, later(0), MOST_AT_ONCE * 2)) {
+      if (underWay.size < MOST_AT_ONCE && !underWay.has(receiver_id)) begin(receiver_id, id);
+    }
+  }
+
+  return {
+    async start() {
+      timer = setInterval(() => {
+        sweep().catch((error: unknown) => log.error({ err: error }, 'looking for notifications to send failed'));
+      }, timing.sweepMs).unref();
+      await Promise.resolve();
+    },
+    async stop() {
+      clearInterval(timer);
+      stopping.abort();
+      await Promise.all(underWay.values());
+    },
+    test: (receiver) =>
+      send(receiver, { id: randomUUIDv7(), notices: [told(testOf(later(0)), deps.hubUrl())], leftOut: 0 }),
+    async sweep() {
+      await sweep();
+      await Promise.all(underWay.values());
+    },
+  };
+}
+
+const testOf = (at: string): Notice =>
+  Notice.parse({ kind: 'test', at, summary: 'A test: notifications of orkestr arrive here', path: '/' });

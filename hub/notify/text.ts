@@ -1,0 +1,45 @@
+/** A message as people read it, in plain text. */
+import type { Message, ToldNotice } from './notice.ts';
+
+/** One line: a subject. */
+export function titleOf({ notices, leftOut }: Message): string {
+  const more = notices.length + leftOut - 1;
+  return `${notices[0]?.summary ?? ''}${more > 0 ? `, and ${more} more` : ''}`;
+}
+
+/**
+ * All of it in at most so many characters: notices that have no room are counted.
+ * @param escape makes words of others harmless where it is read
+ */
+export function textOf(
+  { notices, leftOut }: Message,
+  limit: number,
+  escape: (text: string) => string = (text) => text,
+): string {
+  const blocks: string[] = [];
+  let left = limit - LAST_LINE;
+  for (const notice of notices) {
+    // The first is told in any case, cut.
+    const block = linesOf(notice, escape)
+      .join('\n')
+      .slice(0, limit - LAST_LINE);
+    if (block.length + SEPARATOR.length > left && blocks.length > 0) break;
+    left -= block.length + SEPARATOR.length;
+    blocks.push(block);
+  }
+  const more = notices.length - blocks.length + leftOut;
+  return [...blocks, ...(more > 0 ? [`… and ${more} more: the console has them all.`] : [])].join(SEPARATOR);
+}
+
+const SEPARATOR = '\n\n';
+/** Room for the line that counts the rest. */
+const LAST_LINE = 80;
+
+function linesOf({ summary, error, deployment, url }: ToldNotice, escape: (text: string) => string): string[] {
+  return [
+    escape(summary),
+    ...(error === null ? [] : [escape(`${error.code}: ${error.message}`), `What to do: ${escape(error.mend)}`]),
+    ...(deployment === null ? [] : [escape(`Commit ${deployment.commit.slice(0, 10)} of ${deployment.branch}`)]),
+    url,
+  ];
+}

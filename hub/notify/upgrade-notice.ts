@@ -1,0 +1,29 @@
+/** What is told of hosts whose upgrade did not end in the new version. */
+import type { Db } from '../store/database.ts';
+import type { StoredUpgrade } from '../store/upgrades.ts';
+import { hasFailed, type UpgradePlan } from '../upgrades/plan.ts';
+import { projectsOnHost } from './host-notice.ts';
+import { errorOf } from './notice.ts';
+import { tell } from './tell.ts';
+
+/** Call it in the transaction that stores `plan` where `stored` was. */
+export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, plan: UpgradePlan, now: string): Promise<void> {
+  for (const [index, { state, error }] of plan.hosts.entries()) {
+    const before = stored.hosts[index];
+    if (before === undefined || !hasFailed(state) || before.state === state) continue;
+    const { host_id: id, host_name: name } = before;
+    const end = state === 'reverted' ? 'was reverted, the version before it runs again' : 'failed';
+    await tell(
+      trx,
+      { teamId: stored.upgrade.team_id, projectIds: await projectsOnHost(trx, id) },
+      {
+        kind: 'upgrade.failed',
+        at: now,
+        summary: `${name}: the upgrade to ${plan.version} ${end}`,
+        host: { id, name },
+        error: error === null ? null : errorOf(error),
+        path: '/hosts',
+      },
+    );
+  }
+}

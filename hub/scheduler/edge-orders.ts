@@ -1,0 +1,75 @@
+/**
+ * Edge settings go to the host of what is live as soon as they are changed, and again on each connection until the host says
+ * that visitors meet them. A host of protocol 2 has no such order: its next deployment brings them.
+ */
+import type { EdgeNews, HubMessage } from '../../protocol/agent-link.ts';
+import { EDGE_ORDER_VERSION, edgePartOf } from '../../protocol/edge-order.ts';
+import { toErrorReport } from '../../protocol/errors.ts';
+import { signEdgeOrder } from '../../protocol/signing.ts';
+import type { CoreDeps, HostLinks } from '../deps.ts';
+import { mustFit } from './dispatch.ts';
+import { type EdgePlaces, listBehind, storeEdgeNews } from '../store/edge-revisions.ts';
+import { liveDeployments, readSettings } from '../store/environments.ts';
+import type { Row } from '../store/schema.ts';
+
+/** The protocol that has the order. */
+export const EDGE_PROTOCOL = 3;
+/** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
+const MOST_REVISIONS = 2 ** 31;
+
+interface EdgeOrders {
+  /** Those that their hosts do not have yet, where they are connected. */
+  send(of: EdgePlaces): Promise<void>;
+  heard(hostId: string, news: EdgeNews): Promise<void>;
+}
+
+export function makeEdgeOrders(deps: CoreDeps & { readonly links: HostLinks }): EdgeOrders {
+  const { db, clock, links, hubKey } = deps;
+
+  const messageFor = (environment: Row<'environment'>): HubMessage => {
+    const order = {
+      version: EDGE_ORDER_VERSION,
+      kind: 'edge',
+      hostId: environment.host_id,
+      issuedAt: clock.now().toISOString(),
+      environmentId: environment.id,
+      revision: environment.edge_revision,
+      ...edgePartOf(readSettings(environment)),
+    } as const;
+    return { type: 'edge', envelope: signEdgeOrder(order, hubKey.privateKey) };
+  };
+
+  const send: EdgeOrders['send'] = async (of) => {
+    const behind = await listBehind(db, of);
+    if (behind.length === 0) return;
+    const live = await liveDeployments(
+      db,
+      behind.map(({ id }) => id),
+    );
+    for (const environment of behind) {
+      const { protocol = 0 } = links.peer(environment.host_id) ?? {};
+      if (live.has(environment.id) && protocol >= EDGE_PROTOCOL) await sendTo(environment);
+    }
+  };
+
+  const sendTo = async (environment: Row<'environment'>): Promise<void> => {
+    const { id, host_id: hostId, edge_revision: revision } = environment;
+    try {
+      const message = messageFor(environment);
+      mustFit(message);
+      links.send(hostId, message);
+    } catch (error) {
+      const news: EdgeNews = { type: 'edge-state', environmentId: id, revision, error: toErrorReport(error) };
+      await storeEdgeNews(db, hostId, news);
+    }
+  };
+
+  return {
+    send,
+    async heard(hostId, news) {
+      if (news.revision > MOST_REVISIONS) return;
+      const isOurs = await db.transaction().execute((trx) => storeEdgeNews(trx, hostId, news));
+      if (!isOurs) await send({ environmentId: news.environmentId });
+    },
+  };
+}

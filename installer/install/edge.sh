@@ -1,0 +1,73 @@
+# Where the proxy listens: ports 80 and 443, or beside a web server of the owner's, by drop-ins of its sockets.
+
+EDGE_SOCKETS='orkestr-proxy.socket orkestr-proxy-tls.socket'
+
+# edge_given SOCKET: what this run was told of it.
+edge_given() {
+  case $1 in
+    orkestr-proxy.socket) echo "$http" ;;
+    *) echo "$https" ;;
+  esac
+}
+
+# edge_port SOCKET: the port that its unit has.
+edge_port() {
+  case $1 in
+    orkestr-proxy.socket) echo 80 ;;
+    *) echo 443 ;;
+  esac
+}
+
+# edge_present SOCKET: where it listens by its unit and all drop-ins, those of the owner too; [ADDRESS:]PORT, one a line.
+edge_present() {
+  {
+    echo "ListenStream=$(edge_port "$1")"
+    for file in "$UNIT_FOLDER/$1.d"/*.conf; do
+      [ ! -f "$file" ] || cat "$file"
+    done
+  } | awk '
+    sub(/^[ \t]*ListenStream[ \t]*=[ \t]*/, "") {
+      sub(/[ \t]+$/, "")
+      if ($0 == "") count = 0; else address[++count] = $0
+    }
+    END { for (i = 1; i <= count; i++) print address[i] }'
+}
+
+# edge_at SOCKET: where it listens after this run.
+edge_at() {
+  given=$(edge_given "$1")
+  if [ -n "$given" ]; then echo "$given"; else edge_present "$1"; fi
+}
+
+# edge_moves SOCKET: whether this run has it listen elsewhere.
+edge_moves() { [ "$(edge_at "$1")" != "$(edge_present "$1")" ]; }
+
+is_loopback() {
+  case $1 in
+    127.* | '[::1]:'*) ;;
+    *) return 1 ;;
+  esac
+}
+
+# A proxy that only this host reaches has something of the owner's before it, which says whom it asks for.
+edge_settings() {
+  is_loopback "$http" && [ -z "$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_TRUSTED)" ] || return 0
+  echo "ORKESTR_PROXY_TRUSTED=$(printf '%s\n' "${http%:*}" | tr -d '[]')"
+}
+
+place_edge() {
+  for socket in $EDGE_SOCKETS; do
+    ! edge_moves "$socket" || act "have $socket listen on $(edge_given "$socket")" listen_on "$socket" "$(edge_given "$socket")"
+    # Also after a run that was cut off: systemd has to read it.
+    ! is_to_restart "$socket" || units_changed=1
+  done
+}
+
+# listen_on SOCKET ADDRESS: the drop-in comes after those of the owner, by its name. uninstall takes it away.
+listen_on() {
+  : >"$RUN_FOLDER/restart-$1"
+  mkdir -p "$UNIT_FOLDER/$1.d"
+  drop_in=$UNIT_FOLDER/$1.d/zz-listen
+  printf '# By install.sh: --http, --https.\n[Socket]\nListenStream=\nListenStream=%s\n' "$2" >"$drop_in.new"
+  mv -f "$drop_in.new" "$drop_in.conf"
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { ScriptedHost } from './host.testing.ts';
+
+const DROP_IN = 'etc/systemd/system/orkestr-proxy.socket.d/zz-listen.conf';
+const BESIDE = ['--http', '127.0.0.1:8080', '--https', '[::1]:8443'];
+
+function hostWith(t: TestContext): ScriptedHost {
+  const host = new ScriptedHost(t);
+  host.file('var/lib/orkestr/agent/identity.json', '{}');
+  return host;
+}
+
+test('beside a web server the sockets get drop-ins, once, and are marked to be restarted', async (t) => {
+  const host = hostWith(t);
+  const first = await host.run('place_edge; echo "reload: $units_changed"', ...BESIDE);
+  assert.match(first.stdout, /^doing {4}have orkestr-proxy\.socket listen on 127\.0\.0\.1:8080$/m);
+  assert.match(first.stdout, /^doing {4}have orkestr-proxy-tls\.socket listen on \[::1\]:8443$/m);
+  assert.match(first.stdout, /^reload: 1$/m);
+  assert.match(host.read(DROP_IN), /^\[Socket\]\nListenStream=\nListenStream=127\.0\.0\.1:8080\n$/m);
+  // Until it is restarted systemd has to read it anew, also when the run before this one was cut off.
+  const again = 'place_edge; echo "reload: $units_changed"';
+  assert.equal(
+    (await host.run(`for unit in $EDGE_SOCKETS; do is_restarted "$unit"; done; ${again}`)).stdout,
+    'reload: \n',
+  );
+  assert.equal((await host.run(again, ...BESIDE)).stdout, 'reload: \n', 'what holds already is left');
+});
+
+test('back to its own ports it goes by naming them; a drop-in of the owner is kept when nothing is said', async (t) => {
+  const host = hostWith(t);
+  host.file('etc/systemd/system/orkestr-proxy.socket.d/mine.conf', '[Socket]\nListenStream=\nListenStream=8081\n');
+  assert.equal((await host.run('place_edge; edge_at orkestr-proxy.socket')).stdout, '8081\n');
+  assert.ok(!existsSync(join(host.root, DROP_IN)));
+  await host.run('place_edge', ...BESIDE);
+  const { stdout } = await host.run('place_edge; edge_present orkestr-proxy.socket', '--http', '80');
+  assert.match(stdout, /\n80\n$/);
+});
+
+test('what passes visitors on from this host is believed, unless the owner has said whom to believe', async (t) => {
+  const settings = async (host: ScriptedHost, ...options: string[]): Promise<string> =>
+    (await host.run('edge_settings', ...options)).stdout;
+  const host = hostWith(t);
+  assert.equal(await settings(host, ...BESIDE), 'ORKESTR_PROXY_TRUSTED=127.0.0.1\n');
+  assert.equal(await settings(host, '--http', '[::1]:8080'), 'ORKESTR_PROXY_TRUSTED=::1\n');
+  assert.equal(await settings(host, '--http', '8080'), '');
+  assert.equal(await settings(host), '');
+  host.file('etc/orkestr/proxy.env', 'ORKESTR_PROXY_TRUSTED=10.0.0.0/8\n');
+  assert.equal(await settings(host, ...BESIDE), '');
+});
+
+test('an address that systemd would not take is refused', async (t) => {
+  for (const value of ['nginx:80', '127.0.0.1', '127.0.0.1:8080\nExecStart=x', ':80'])
+    assert.match((await hostWith(t).run('true', '--http', value)).stderr, /--http: ".*" is not valid/s);
+});
+
+test('no certificates are asked for where a web server of the owner ends TLS', async (t) => {
+  const email = ['--email', 'a@example.com'];
+  const acme = async (...options: string[]): Promise<string> =>
+    (await hostWith(t).run('acme_settings', ...email, ...options)).stdout;
+  assert.match(await acme(), /^ORKESTR_PROXY_ACME=https:[^]*ORKESTR_PROXY_ACME_EMAIL=a@example\.com$/m);
+  assert.match(await acme('--https', '192.0.2.2:443'), /ORKESTR_PROXY_ACME=/);
+  assert.equal(await acme(...BESIDE), '');
+});

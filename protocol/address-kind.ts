@@ -1,0 +1,91 @@
+/** What may be dialled for somebody, a build or a team, judged by the address itself: a name says nothing of where it leads. */
+import { BlockList, isIP } from 'node:net';
+
+/**
+ * Link-local addresses (RFC 3927), where most clouds have their metadata service, and the addresses outside of that range
+ * where Alibaba Cloud, Oracle Cloud and Azure have theirs.
+ */
+export const METADATA_NETWORKS = [
+  '169.254.0.0/16',
+  '100.100.100.200/32',
+  '192.0.0.192/32',
+  '168.63.129.16/32',
+] as const;
+
+export interface HostAddress {
+  /** The interface that has it. */
+  readonly name: string;
+  readonly address: string;
+  /** Bits of the network that is directly behind the interface. */
+  readonly bits: number;
+}
+
+/** `never`: the host itself, its guests, metadata services, and what is no address of one machine. */
+export type Kind = 'public' | 'private' | 'never';
+
+/** IANA special-purpose address registries (RFC 6890): what is not for anybody else's machines, or leads back here. */
+const NEVER = [
+  ...METADATA_NETWORKS,
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '198.18.0.0/15', // the sandboxes' own networks
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '::/96', // unspecified, loopback, and IPv4 addresses as they were once written
+  '64:ff9b:1::/48', // RFC 8215: translated for one network only
+  '2001::/32', // Teredo and 6to4 carry an IPv4 address of their own
+  '2002::/16',
+  'fd00:ec2::254/128', // metadata service of AWS
+  'fe80::/10',
+  'fec0::/10',
+  'ff00::/8',
+];
+/** RFC 1918, RFC 6598, RFC 6890, RFC 4193. */
+const PRIVATE = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', 'fc00::/7'];
+/** RFC 6052: the last four bytes are the IPv4 address that is really meant. */
+const NAT64 = '64:ff9b::/96';
+
+/**
+ * Judges addresses as this host is at this moment.
+ * @param own addresses of the host
+ * @param guests names of interfaces behind which containers and virtual machines are
+ */
+export function makeJudge(own: readonly HostAddress[], guests: readonly string[]): (address: string) => Kind {
+  const never = blockListOf(NEVER);
+  const reserved = blockListOf(PRIVATE);
+  const translated = blockListOf([NAT64]);
+  for (const { name, address, bits } of own) {
+    const alone = isIP(address) === 4 ? 32 : 128;
+    addTo(never, `${address}/${guests.includes(name) ? bits : alone}`);
+  }
+  const judge = (address: string): Kind => {
+    const version = isIP(address);
+    // A zone (fe80::1%eth0) only stands behind link-local addresses.
+    if (version === 0 || address.includes('%')) return 'never';
+    const family = version === 4 ? 'ipv4' : 'ipv6';
+    if (version === 6 && translated.check(address, family)) return judge(lastFourBytes(address));
+    if (never.check(address, family)) return 'never';
+    return reserved.check(address, family) ? 'private' : 'public';
+  };
+  return judge;
+}
+
+export function blockListOf(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) addTo(list, network);
+  return list;
+}
+
+function addTo(list: BlockList, network: string): void {
+  const [address = '', bits] = network.split('/');
+  list.addSubnet(address, Number(bits), isIP(address) === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** IPv4 address at the end of an IPv6 address, in whatever way that is written. */
+function lastFourBytes(address: string): string {
+  const dotted = /(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
+  if (dotted !== undefined) return dotted;
+  const [high = '0', low = '0'] = new URL(`http://[${address}]`).hostname.slice(1, -1).split(':').slice(-2);
+  const number = Number.parseInt(high || '0', 16) * 65_536 + Number.parseInt(low || '0', 16);
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join('.');
+}

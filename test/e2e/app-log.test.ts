@@ -1,0 +1,182 @@
+/** What an app writes, from a real engine through agent and hub to its reader. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
+import { AppLogEvent } from '../../hub/api/schemas.ts';
+import { API_PREFIX } from '../../hub/api/schemas.ts';
+import { followEvents, readEvent } from '../../hub/cli/events.ts';
+import type { TestProject } from '../harness/project.ts';
+import { startStack } from '../harness/stack.ts';
+import type { ProcessName, Stack } from '../harness/stack.ts';
+
+const PATH = '/projects/app/environments/production/app-log';
+const MIB = 1024;
+
+/** Counts aloud, fifty lines a second, and on request floods its log or ends. */
+const app = (version: number): string => `
+  import { createServer } from 'node:http';
+  let n = 0;
+  const say = () => console.log('v${version} ' + n++);
+  say();
+  setInterval(say, 20);
+  const line = ('x'.repeat(199) + '\\n').repeat(500);
+  const flood = (until) => {
+    if (Date.now() < until) process.stdout.write('flood ' + line, () => flood(until));
+  };
+  createServer((request, response) => {
+    if (request.url === '/flood') flood(Date.now() + 5000);
+    response.end('v${version}');
+    if (request.url === '/crash') { console.error('v${version} crashes'); setTimeout(() => process.exit(3), 50); }
+  }).listen(process.env.PORT, '0.0.0.0');
+  process.on('SIGTERM', () => { console.log('v${version} ends at ' + n); process.exit(0); });
+`;
+
+let stack: Stack;
+let project: TestProject;
+
+before(async () => {
+  stack = await startStack();
+  const manifest = { name: 'app', private: true, type: 'module', scripts: { start: 'node server.js' } };
+  const files = { 'package.json': JSON.stringify(manifest), 'server.js': app(1) };
+  project = await stack.createProject(files, { variables: { TOKEN: 'swordfish-1' } });
+});
+after(() => stack?.stop());
+
+const read = (query = '') =>
+  request(`${stack.hubUrl}${API_PREFIX}${PATH}${query}`, { headers: { authorization: `Bearer ${stack.token}` } });
+
+async function problemOf(query = ''): Promise<string> {
+  const answer = await read(query);
+  return `${answer.statusCode} ${((await answer.body.json()) as { code: string }).code}`;
+}
+
+/** Follows as the CLI does. */
+function follow(): { lines: string[]; versions: string[]; stop: () => Promise<void> } {
+  const over = new AbortController();
+  const [lines, versions]: [string[], string[]] = [[], []];
+  const events = followEvents<AppLogEvent>(
+    stack.client,
+    {
+      path: PATH,
+      query: { follow: 'true', tail: 1 },
+      read: (data) => readEvent(AppLogEvent, data),
+      isEnd: () => false,
+      isNews: () => true,
+    },
+    { signal: over.signal },
+  );
+  const reading = (async () => {
+    for await (const event of events) {
+      if (event.kind === 'lines') lines.push(...event.lines.map(({ text }) => text));
+      else if (event.kind === 'version') versions.push(event.deployment);
+      else assert.fail(JSON.stringify(event));
+    }
+  })();
+  return {
+    lines,
+    versions,
+    async stop() {
+      over.abort();
+      await reading;
+    },
+  };
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries += 1) {
+    assert.ok(tries < 600, what);
+    await sleep(100);
+  }
+}
+
+/** The numbers that a version has counted, as they were read. */
+const counted = (lines: readonly string[], version: number): number[] =>
+  lines.flatMap((line) => new RegExp(`^v${version} (\\d+)$`).exec(line)?.slice(1).map(Number) ?? []);
+
+function assertWhole(numbers: readonly number[], from = numbers[0]): void {
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, n) => Number(from) + n),
+    'No line is lost, none comes twice.',
+  );
+}
+
+const residentKiB = (name: ProcessName): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${stack.service(name).identity.pid}/status`, 'utf8'))?.[1]);
+
+test('an app that never served says so', async () => {
+  assert.equal(await problemOf(), '409 ORK_APP_NOT_LIVE');
+});
+
+test('a follower loses no line over a deployment and a crash, and is told which version writes', async () => {
+  const first = await project.deploy();
+  assert.equal(first.status, 'live');
+  const reader = follow();
+  await until('the first version is read', () => counted(reader.lines, 1).length > 20);
+  const second = await project.deploy({ 'server.js': app(2) });
+  assert.equal(second.status, 'live');
+  await until('the old version is read to its end', () => reader.lines.some((line) => line.startsWith('v1 ends at')));
+  await until('the new version is read', () => counted(reader.lines, 2).length > 20);
+  const old = counted(reader.lines, 1);
+  assertWhole(old);
+  const last = /^v1 ends at (\d+)$/m.exec(reader.lines.join('\n'))?.[1];
+  assert.equal(old.at(-1), Number(last) - 1);
+  assertWhole(counted(reader.lines, 2), 0);
+  assert.deepEqual(reader.versions, [first.id, second.id]);
+
+  await project.get('/crash');
+  await until('it is read after its restart', () => counted(reader.lines, 2).filter((n) => n === 5).length === 2);
+  const all = counted(reader.lines, 2);
+  const again = all.lastIndexOf(0);
+  assertWhole(all.slice(0, again), 0);
+  assertWhole(all.slice(again), 0);
+  assert.equal(reader.lines.filter((line) => line === 'v2 crashes').length, 1);
+  await reader.stop();
+});
+
+test('a flood with a reader who takes nothing costs agent and hub no memory, and deployments go on', async () => {
+  const before = { hub: residentKiB('hub'), agent: residentKiB('agent') };
+  const answer = await read('?follow=true&tail=0');
+  await project.get('/flood');
+  const deploying = project.deploy({ 'server.js': app(3) });
+  await sleep(6000);
+  for (const name of ['hub', 'agent'] as const) {
+    const grown = (residentKiB(name) - before[name]) / MIB;
+    assert.ok(grown < 100, `${name} has grown by ${grown} MiB`);
+  }
+  assert.equal((await deploying).status, 'live');
+  let text = '';
+  for await (const part of answer.body as AsyncIterable<Buffer>) {
+    text += part.toString();
+    if (/^v3 \d+$/m.test(text)) break;
+  }
+  assert.match(text, /^\[orkestr: [\d,]+ lines left out: the reader was too slow\]$/m);
+});
+
+test('a host carries out a handful of reads at once, and those whose reader has gone are over', async () => {
+  const readers = [];
+  for (let n = 0; n < 8; n += 1) readers.push(await read('?follow=true'));
+  assert.equal(await problemOf(), '429 ORK_TOO_MANY_REQUESTS');
+  for (const { body } of readers) body.on('error', () => undefined).destroy();
+  let status = 0;
+  for (let tries = 0; status !== 200 && tries < 50; tries += 1) {
+    await sleep(100);
+    const { statusCode, body } = await read();
+    await body.dump();
+    status = statusCode;
+  }
+  assert.equal(status, 200);
+});
+
+test('on the host it is read without hub, and without agent', async () => {
+  const cli = (): Promise<{ stdout: string; stderr: string }> =>
+    stack.agentCli('logs', '--app', 'app/production', '--tail', '5');
+  assert.match((await cli()).stdout, /^(?:v3 \d+\n){5}$/);
+  await stack.kill('agent');
+  assert.match((await cli()).stdout, /^(?:v3 \d+\n){5}$/);
+  assert.match((await stack.agentCli('logs', '--app', 'shop/production')).stderr, /What serves here: app\/production/);
+  for (let tries = 0; tries < 100 && (await problemOf()) !== '503 ORK_HOST_OFFLINE'; tries += 1) await sleep(100);
+  assert.equal(await problemOf(), '503 ORK_HOST_OFFLINE');
+});

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { runTests } from '../runner/test-files.ts';
+
+test('of test files that run in one process the hooks of each are around its own tests alone', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ork-together-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const files = ['first', 'second'].map((name) => join(folder, `${name}.test.ts`));
+  for (const file of files) {
+    const hook = "afterEach((t) => console.log(`${t.name} of ${file}`)); test('a test', () => undefined);";
+    writeFileSync(file, `import { afterEach, test } from 'node:test'; const file = '${file}'; ${hook}`);
+  }
+  const output = new PassThrough();
+  // Without it the runner of this test would be told in its own language.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  assert.equal(await runTests(files, { processes: 'together', env, output }), null);
+  const calls = (output.read() as Buffer).toString().match(/^a test of .*$/gm);
+  assert.deepEqual(
+    calls,
+    files.map((file) => `a test of ${file}`),
+  );
+});
