@@ -31,8 +31,15 @@ async function goLive(on: TestHub, agent: ScriptedAgent): Promise<void> {
   await agent.live(await agent.job());
 }
 
-const orderOf = async (on: TestHub, agent: ScriptedAgent) =>
-  openEdgeOrder((await agent.next('edge')).envelope, on.deps.hubKey.publicKey);
+/** Sooner than the sweep would send it, which sends what was lost. */
+const SOON_MS = 12_000;
+
+async function orderOf(on: TestHub, agent: ScriptedAgent) {
+  const since = performance.now();
+  const { envelope } = await agent.next('edge');
+  assert.ok(performance.now() - since < SOON_MS, 'nobody has sent it but the sweep');
+  return openEdgeOrder(envelope, on.deps.hubKey.publicKey);
+}
 
 const say = (on: TestHub, agent: ScriptedAgent, revision: number, error?: object): void =>
   agent.say({ type: 'edge-state', environmentId: on.environmentId, revision, ...(error && { error: error as never }) });
