@@ -12,7 +12,7 @@ import { LAYOUT_FILE, OciLayout } from './oci-layout.ts';
 import { assembleTar, damaged, tarSize } from './tar-split.ts';
 
 /** An archive that its reader has begun with and that gets its image later. */
-interface Archive {
+export interface Archive {
   readonly stream: Readable;
   /**
    * Packs `image` under `reference`, without the layers below `firstLayer`. Each layer is checked against its diff id as it
