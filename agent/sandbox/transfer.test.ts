@@ -37,11 +37,10 @@ const inSandbox = <T>(work: (engine: Engine) => Promise<T>): Promise<T> =>
 const idOn = async (engine: Engine, reference: string): Promise<string | undefined> =>
   (await orNull(engine.call('inspect', (docker) => docker.getImage(reference).inspect())))?.Id;
 
-/** The host has the very image, under the same id unless it names images by their manifests. */
-async function mustHaveArrived(engine: Engine, reference: string): Promise<void> {
-  const [there, here] = await Promise.all(
-    [host, engine].map((one) => one.call('inspect', (docker) => docker.getImage(reference).inspect())),
-  );
+/** The host has the very image, under the same id unless it names images by their manifests. @param as its name there */
+async function mustHaveArrived(engine: Engine, reference: string, as = reference): Promise<void> {
+  const look = (one: Engine, name: string) => one.call('inspect', (docker) => docker.getImage(name).inspect());
+  const [there, here] = await Promise.all([look(host, as), look(engine, reference)]);
   assert.ok(there && here);
   assert.equal(contentOf(there), contentOf(here));
   if (!isContentStore) assert.equal(there.Id, here.Id);
@@ -171,7 +170,7 @@ describe('an image between two engines', () => {
       t.after(() => forget(host, reference));
       await transferImage(engine, host, built, never, { as: reference, alike: [BASE], load: begun });
       assert.equal(begun.isOver(), true);
-      assert.equal(await idOn(host, reference), await idOn(engine, built));
+      await mustHaveArrived(engine, built, reference);
       // What came of the first is of no use for a second.
       await transferImage(engine, host, built, never, { load: dropped });
       await mustHaveArrived(engine, built);

@@ -8,7 +8,7 @@ import { exitCodeOf } from '../../harness/script.ts';
 import { startStack } from '../../harness/stack.ts';
 import type { Stack } from '../../harness/stack.ts';
 import { FIXTURE, filesOf } from './app.ts';
-import { type Deployed, deployByPush, rollBack, stopSandbox } from './ours.ts';
+import { type Deployed, deployByPush, IDLE_SECONDS, rollBack, untilSandboxStops } from './ours.ts';
 import { makePlainScript, type PlainScript } from './plain.ts';
 import { type Kind, type Pair, report } from './report.ts';
 
@@ -46,7 +46,8 @@ async function main(): Promise<number> {
 }
 
 async function withStack(rounds: number): Promise<ReturnType<typeof report>> {
-  const stack = await startStack();
+  const agent = { ORKESTR_BUILD_IDLE_SECONDS: String(IDLE_SECONDS), ORKESTR_BUILD_SLOTS: '1' };
+  const stack = await startStack({ env: { agent } });
   const name = `ork-bench-${randomBytes(4).toString('hex')}`;
   let plain: PlainScript | undefined;
   const ended = new AbortController();
@@ -96,7 +97,7 @@ async function runRounds(
   for (let number = 1; number <= rounds; number += 1) {
     const round = randomBytes(4).toString('hex');
     signal.throwIfAborted();
-    await stopSandbox(stack);
+    await untilSandboxStops(stack);
     await both('cold', round);
     await both('warm', round);
     const [newest, before] = await stack.deployments(project.slug);

@@ -1,8 +1,8 @@
 /** Deployments by orkestr: pushed to a whole installation, timed until the proxy answers with the new version. */
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { apiPath } from '../../../hub/cli/client.ts';
 import { DeploymentDetail } from '../../../hub/api/schemas.ts';
-import { waitForHost } from '../../../installer/stack/enrol.ts';
 import type { TestProject } from '../../harness/project.ts';
 import type { Stack } from '../../harness/stack.ts';
 
@@ -36,10 +36,17 @@ export async function rollBack(
   return timed(stack, id, await answered);
 }
 
-/** The build engine is stopped with the agent, as it is after some minutes without a build. */
-export async function stopSandbox(stack: Stack): Promise<void> {
-  await stack.restart('agent');
-  await waitForHost(stack.client);
+/** How long the build engine is kept without a build, seconds: longer than what comes between two deployments of a round. */
+export const IDLE_SECONDS = 10;
+
+/** The agent stops it by itself, network and disk with it, as on a host where nothing was built for a while. */
+export async function untilSandboxStops({ scope }: Stack): Promise<void> {
+  // Of the only slot, and what goes last.
+  const namespace = `/run/netns/orkb-${scope}a`;
+  for (const until = Date.now() + LIMIT_MS; Date.now() < until; await sleep(LOOK_MS)) {
+    if (!existsSync(namespace)) return;
+  }
+  throw new Error(`the build engine was not stopped within ${LIMIT_MS} ms`);
 }
 
 /** @returns when the app answered with `version` first, by the wall clock that the hub stamps with, ms */
