@@ -54,7 +54,7 @@ async function serve(): Promise<void> {
   const predecessor = config.isSuccessor ? await meetPredecessor(log) : null;
   const onHandedOver = (pid: number): void => {
     log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
-    supervisor.mainPid(pid);
+    const isTold = supervisor.mainPid(pid);
     // A successor that hangs must not be kept alive by this one's pings, for as long as this one drains.
     if (watchdog) clearInterval(watchdog);
     void proxy
@@ -67,6 +67,8 @@ async function serve(): Promise<void> {
         },
       )
       .then(async (code) => {
+        // With nothing left to finish this end may be quicker than the word of it, and would be taken for the unit's.
+        await isTold;
         await closeLog();
         process.exit(code);
       });

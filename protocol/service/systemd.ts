@@ -10,8 +10,9 @@ interface Supervisor {
   /**
    * Another process is the unit's main one from now on. Its time until its first ping begins now: the watchdog is the unit's, and
    * this one's last ping may be nearly as long ago as it allows.
+   * @returns settles when systemd has heard it, or will not: only then this process may end, or the unit ends with it
    */
-  mainPid(pid: number): void;
+  mainPid(pid: number): Promise<void>;
   /** Call when work is provably alive; systemd restarts a unit whose pings stop (WatchdogSec). */
   watchdog(): void;
   /** How often `watchdog` is due, ms: half of what systemd allows. Null without a watchdog. */
@@ -26,20 +27,24 @@ export interface SupervisorEnv {
 
 export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
   if (!env.NOTIFY_SOCKET) {
-    return { ready() {}, status() {}, stopping() {}, mainPid() {}, watchdog() {}, watchdogMs: null };
+    return { ready() {}, status() {}, stopping() {}, mainPid: async () => {}, watchdog() {}, watchdogMs: null };
   }
   const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not told');
   // The package knows READY and STATUS only; the rest goes through the same program by argv.
-  const send = (...assignments: readonly string[]): void => {
-    spawn('systemd-notify', assignments, { stdio: 'ignore' }).on('error', failed);
-  };
+  // It ends when systemd has taken what it was told (sd_notify_barrier(3)).
+  const send = (...assignments: readonly string[]): Promise<void> =>
+    new Promise((resolve) => {
+      const program = spawn('systemd-notify', assignments, { stdio: 'ignore' });
+      program.on('error', failed).on('error', () => resolve());
+      program.on('exit', () => resolve());
+    });
   const usec = Number(env.WATCHDOG_USEC ?? 0);
   return {
     ready: (status) => void notify({ ready: true, status }).catch(failed),
     status: (status) => void notify({ status }).catch(failed),
-    stopping: () => send('STOPPING=1'),
+    stopping: () => void send('STOPPING=1'),
     mainPid: (pid) => send(`MAINPID=${pid}`, 'WATCHDOG=1'),
-    watchdog: () => send('WATCHDOG=1'),
+    watchdog: () => void send('WATCHDOG=1'),
     watchdogMs: usec > 0 ? usec / 2000 : null,
   };
 }

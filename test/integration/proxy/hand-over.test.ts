@@ -1,6 +1,9 @@
 /** A proxy that is replaced while visitors come: by a successor of its own, or by socket activation after kill -9. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { BoundSocket } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
@@ -32,6 +35,23 @@ async function handOver(proxy: Running): Promise<number> {
   assert.equal(status, 200, proxy.output());
   return body.pid as number;
 }
+
+test('the old process ends only when systemd has heard whose unit it is now, however soon it is done', async (t) => {
+  const folder = await temporaryFolder(t);
+  const said = join(folder, 'said');
+  const program = join(folder, 'systemd-notify');
+  // As on a machine without time; it says whether its parent is still there.
+  const slow = `case "$1" in MAINPID=*) sleep 1; kill -0 $PPID && echo "$1" >> ${said};; esac`;
+  writeFileSync(program, `#!/bin/sh\n${slow}\n`, { mode: 0o755 });
+  const proxy = await serve(t, folder, undefined, {
+    NOTIFY_SOCKET: '/run/none',
+    PATH: `${folder}:${process.env['PATH']}`,
+  });
+  const exit = once(proxy.child, 'exit');
+  const successor = await handOver(proxy);
+  await exit;
+  assert.equal(readFileSync(said, 'utf8'), `MAINPID=${successor}\n`);
+});
 
 for (const workers of ['1', '2']) {
   test(`handed over under load by ${workers} worker(s), no connection is refused, and the old process is drained with the new one`, async (t) => {
