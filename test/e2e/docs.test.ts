@@ -184,7 +184,8 @@ describe('the pages of docs/', () => {
 
   test('troubleshooting.md', async () => {
     const page = new Page('troubleshooting');
-    await type(page.take('orkestr-agent status'));
+    // Exit code 1: the domain of the page before has no certificate, as no name server knows it.
+    await type(`${page.take('orkestr-agent status')} || [ $? = 1 ]`);
     for (const command of ['', ' hub dns', ' --fix', ' --bundle host.tar.gz']) {
       // Exit code 1 is "something to look at": Debian mends runc without giving it a new number.
       await type(`${page.take(`orkestr-agent doctor${command}`)} || [ $? = 1 ]`);
