@@ -26,15 +26,21 @@ test('what was sealed opens under the same key and context only, and never looks
 test('a changed or cut value does not open', () => {
   const sealer = makeSealer(Buffer.alloc(32, 1));
   const sealed = sealer.seal('secret', 'x');
-  for (const broken of [
-    sealed.slice(0, -4),
-    sealed.replace('v1.', 'v2.'),
-    `${sealed.slice(0, 10)}A${sealed.slice(11)}`,
-    '',
-    'v1.',
-    'v1.AA',
-  ])
+  const bytes = Buffer.from(sealed.slice('v1.'.length), 'base64');
+  const encode = (changed: Buffer): string => `v1.${changed.toString('base64')}`;
+  const flipped = [...bytes.keys()].map((at) =>
+    encode(Buffer.from(bytes.map((byte, i) => (i === at ? byte ^ 1 : byte)))),
+  );
+  const cut = [...bytes.keys()].map((length) => encode(bytes.subarray(0, length)));
+  for (const broken of [...flipped, ...cut, sealed.replace('v1.', 'v2.'), ''])
     assert.throws(() => sealer.open(broken, 'x'), isConfigError, broken);
+});
+
+test('an empty value whose seal is cut short does not open', () => {
+  const sealer = makeSealer(Buffer.alloc(32, 1));
+  const bytes = Buffer.from(sealer.seal('', 'x').slice('v1.'.length), 'base64');
+  for (let length = 0; length < bytes.length; length++)
+    assert.throws(() => sealer.open(`v1.${bytes.subarray(0, length).toString('base64')}`, 'x'), isConfigError);
 });
 
 test('the key file is made once, for its owner alone, and read again', (t) => {

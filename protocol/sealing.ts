@@ -33,7 +33,10 @@ export function makeSealer(key: Buffer): Sealer {
       const bytes = Buffer.from(encoded, 'base64');
       try {
         if (version !== VERSION) throw new Error(`unknown version ${version}`);
-        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES))
+        // Without the length a tag that was cut to four bytes would be taken too.
+        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), {
+          authTagLength: TAG_BYTES,
+        })
           .setAAD(Buffer.from(context))
           .setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
         return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString(
