@@ -3,9 +3,9 @@
  * agent without a deployment. Revisions number the changes of one environment; the newest that a host has heard of counts.
  */
 import { z } from 'zod';
-import { EdgeSettings } from './edge.ts';
+import { Domain, EdgeSettings } from './edge.ts';
 import { Timestamp, Uuid } from './ids.ts';
-import { Domain, type Settings } from './job.ts';
+import type { Settings } from './job.ts';
 
 export const EDGE_ORDER_VERSION = 1;
 

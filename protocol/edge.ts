@@ -1,6 +1,15 @@
 /** What the edge does with the requests of one environment, beside passing them on. Every field has a default. */
 import { z } from 'zod';
-import { HostName } from './ids.ts';
+import { HostName, PathPrefix, RouteHost } from './ids.ts';
+
+/** Where visitors find an environment. */
+export const Domain = z.object({
+  host: RouteHost,
+  pathPrefix: PathPrefix.default('/'),
+  /** The app gets the path without the prefix. */
+  stripPrefix: z.boolean().optional(),
+});
+export type Domain = z.infer<typeof Domain>;
 
 /** An address or a network: `203.0.113.7`, `10.0.0.0/8`, `2001:db8::/32`. */
 export const AddressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);

@@ -6,17 +6,15 @@ import {
   EnvVars,
   GitUrl,
   ImageRepository,
-  PathPrefix,
   Port,
   RepositoryPath,
-  RouteHost,
   Slug,
   Timestamp,
   Uuid,
 } from './ids.ts';
 import { BuildHosts } from './build-hosts.ts';
 import { buildSettings } from './build-settings.ts';
-import { EdgeSettings, WatchRule } from './edge.ts';
+import { Domain, EdgeSettings, WatchRule } from './edge.ts';
 import { BuildPlan, Checkout, Image, Release } from './steps.ts';
 
 export const JOB_VERSION = 1;
@@ -88,14 +86,6 @@ export const BuildLimits = z.object({
   imageMiB: z.int().min(1).max(1_048_576).default(8192),
 });
 export type BuildLimits = z.infer<typeof BuildLimits>;
-
-export const Domain = z.object({
-  host: RouteHost,
-  pathPrefix: PathPrefix.default('/'),
-  /** The app gets the path without the prefix. */
-  stripPrefix: z.boolean().optional(),
-});
-export type Domain = z.infer<typeof Domain>;
 
 /** What a user can set on an environment and a deployment needs. Every field has a default. */
 export const Settings = z.object({

@@ -18,10 +18,9 @@
  *   GET    /v1/health                           → HealthAnswer | 500 ORK_TABLE_UNREADABLE
  */
 import { z } from 'zod';
-import { EdgeSettings, WatchRule } from './edge.ts';
-import { Domain } from './job.ts';
+import { Domain, EdgeSettings, WatchRule } from './edge.ts';
+import { FlipCounts, StreamCount, TargetCount } from './flip-counts.ts';
 import { Port, Timestamp, Uuid } from './ids.ts';
-import { FlipCounts, StreamCount, TargetCount } from './steps.ts';
 
 /** Largest request body the admin API reads, bytes: an entry with all its pages. */
 export const MAX_ADMIN_BODY_BYTES = 524_288;

@@ -1,6 +1,7 @@
 /** What each step of the pipeline leaves behind. Stored in the agent's journal and the hub's store, and shown to users. */
 import { z } from 'zod';
 import { BuildArgs, StageName } from './build-settings.ts';
+import { FlipCounts } from './flip-counts.ts';
 import { CommitSha, ImageId, ImageReference, Port, RepositoryPath, Timestamp, Uuid } from './ids.ts';
 
 /** The seven steps in their order. Names are stored: never rename, never reuse. */
@@ -156,55 +157,6 @@ export const HealthReport = z.object({
   foundPort: Port.nullable().default(null),
 });
 export type HealthReport = z.infer<typeof HealthReport>;
-
-/** Requests that one target finished or failed in its whole life up to now. */
-export const TargetCount = z.object({ served: z.int(), failed: z.int() });
-export type TargetCount = z.infer<typeof TargetCount>;
-
-/** WebSockets, event streams and gRPC streams of a target that drains. */
-export const StreamCount = z.object({
-  /** Open at the flip. */
-  carried: z.int(),
-  /** Of those, ended by client or app before their deadline. */
-  ended: z.int(),
-  /** Of those, closed by us at their deadline, with their protocol's word. */
-  closed: z.int(),
-});
-export type StreamCount = z.infer<typeof StreamCount>;
-
-/** The requests of one side of a cutover. Times are null when there was none. Defaults are for receipts of older versions. */
-export const SideCount = z.object({
-  targetId: z.string(),
-  requests: TargetCount,
-  /** Answers of 500 and above that the app gave. */
-  errors: z.int().default(0),
-  firstRequestAt: Timestamp.nullable().default(null),
-  lastRequestAt: Timestamp.nullable().default(null),
-});
-export type SideCount = z.infer<typeof SideCount>;
-
-/** What the proxy counted around a flip. */
-export const FlipCounts = z.object({
-  /** The target that served before; null for a first deployment. */
-  previous: SideCount.extend({ inFlightAtFlip: z.int() }).nullable(),
-  current: SideCount,
-  /** How the old target emptied. `forced` counts plain requests cut at the deadline. Null: nothing to drain. */
-  drain: z
-    .object({
-      ms: z.number(),
-      forced: z.int(),
-      streams: StreamCount.default({ carried: 0, ended: 0, closed: 0 }),
-    })
-    .nullable(),
-  /** Requests that waited in a hold before the flip, ms. Null: there was no hold. */
-  held: z
-    .object({ requests: z.int(), refused: z.int(), p50Ms: z.number(), maxMs: z.number() })
-    .nullable()
-    .default(null),
-  /** Requests answered 502, 503 or 504 by the proxy itself for this upstream, from the flip on. */
-  failed: z.int(),
-});
-export type FlipCounts = z.infer<typeof FlipCounts>;
 
 export const CutoverReceipt = FlipCounts.extend({
   generation: z.int(),

@@ -1,6 +1,7 @@
 /** The receipt of a cutover: what the proxy counted around the flip, and where the app is reached. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Domain, Settings } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
+import type { Settings } from '../../protocol/job.ts';
 import type { CertificateList, DrainAnswer, FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
 import type { CutoverReceipt } from '../../protocol/steps.ts';
 import type { StepContext } from './step.ts';

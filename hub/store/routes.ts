@@ -1,6 +1,6 @@
 /** Which environment has which host name and path: unique over all teams, since one proxy may serve them all. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Domain } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
 import { isUniqueViolation } from './database.ts';
 import type { Db } from './database.ts';
 

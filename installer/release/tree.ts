@@ -26,10 +26,19 @@ const AGENT = [
   '--invocation-count-for-maglev=20000',
   '--bytecode-old-age=1',
   '--flush-baseline-code',
+  '--invocation-count-for-feedback-allocation=200',
 ] as const;
 
-/** Who has a certificate authority of their own made the host trust it; that counts beside what Node brings along. */
-const TRUST = '--use-system-ca';
+/**
+ * Who has a certificate authority of their own made the host trust it. Where the host has a file for each authority, named by
+ * its hash, OpenSSL reads the one that it needs; else Node reads all of them, and its own, at the start (5 MB).
+ */
+const CHOOSE_TRUST = `trust=--use-system-ca
+for hashed in /etc/ssl/certs/*.0; do
+  [ -e "$hashed" ] && trust=--use-openssl-ca
+  break
+done`;
+const TRUST = '$trust';
 
 interface Program {
   readonly name: string;
@@ -92,5 +101,6 @@ self=$0
 [ -L "$self" ] && self=$(readlink "$self")
 here=\${self%/*}
 export ORKESTR_LAUNCHER="$self"
+${CHOOSE_TRUST}
 exec ${['"$here/node"', ...flags, `"$here/../lib/${script}"`, '"$@"'].join(' ')}
 `;

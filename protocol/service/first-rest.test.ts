@@ -41,8 +41,36 @@ clearInterval(keep);
 console.log(atRest, 'looks, tidied', tidied);
 `;
 
+/** A thousand functions run once each before the first rest, and a thousand after it: whose compiled code is left, in order. */
+const COMPILED = `
+import { getHeapCodeStatistics } from 'node:v8';
+import { tidyAtFirstRest } from './first-rest.ts';
+const size = () => getHeapCodeStatistics().bytecode_and_metadata_size;
+const before = size();
+const runEach = (name) => Array.from({ length: 1000 }, (_, index) => new Function('a', 'return { ' + name + index + ': [a, a + ' + index + '] }'));
+const start = runEach('start');
+for (const each of start) each(1);
+const full = size();
+tidyAtFirstRest();
+for (let look = 0; look < 30 && size() > before; look += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+const tidied = size();
+const later = runEach('later');
+for (const each of later) each(1);
+const worked = size();
+gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+const isLeft = (held, added) => held > added / 4;
+console.log(isLeft(tidied - before, full - before), isLeft(size() - tidied, worked - tidied), start.length + later.length);
+`;
+
 async function run(program: string, ...words: string[]): Promise<string> {
-  const flags = ['--expose-gc', '--input-type=module', '--eval', program];
+  const flags = [
+    '--expose-gc',
+    '--no-flush-bytecode',
+    '--bytecode-old-age=1',
+    '--input-type=module',
+    '--eval',
+    program,
+  ];
   const child = spawn(process.execPath, [...flags, ...words], { cwd: import.meta.dirname });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += String(text)));
@@ -56,4 +84,8 @@ test('what the start has used is given back once the process rests, and not whil
 
 test('once it is tidy it is looked at seldom, and tidied again after work', async () => {
   assert.match(await run(AFTERWARDS), /^[01] looks, tidied 2$/);
+});
+
+test('compiled code of the start goes at the first rest, what is compiled after it stays', async () => {
+  assert.equal(await run(COMPILED), 'false true 2000');
 });

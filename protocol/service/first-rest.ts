@@ -1,5 +1,6 @@
 /** What the start has used and nobody needs any more is given back: some 5 MB of a process that serves little. */
 import { performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
 
 /** How often it is looked whether this process rests, ms. */
 const LOOK_MS = 500;
@@ -25,7 +26,7 @@ export function tidyAtFirstRest(): void {
     const { active, utilization } = performance.eventLoopUtilization(before);
     if (isTidy) isTidy = active < WORK_MS;
     else if (utilization <= RESTING_SHARE) {
-      gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+      compact(gc);
       left -= 1;
       isTidy = true;
     }
@@ -34,4 +35,11 @@ export function tidyAtFirstRest(): void {
   };
   const lookLater = (): void => void setTimeout(look, isTidy ? WORK_LOOK_MS : LOOK_MS).unref();
   lookLater();
+}
+
+/** Code of the start goes too, also where code that is seldom run is kept while the process works (`--no-flush-bytecode`). */
+function compact(gc: NonNullable<typeof globalThis.gc>): void {
+  setFlagsFromString('--flush-bytecode');
+  gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  if (process.execArgv.includes('--no-flush-bytecode')) setFlagsFromString('--no-flush-bytecode');
 }

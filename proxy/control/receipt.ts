@@ -1,6 +1,6 @@
 /** The receipt of a flip, from what the planes have counted up to now. Pure. */
 import type { FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
-import type { SideCount } from '../../protocol/steps.ts';
+import type { SideCount } from '../../protocol/flip-counts.ts';
 import { streamsEnded, sumTarget } from '../upstream/counts.ts';
 import type { TargetCounts, UpstreamCounts } from '../upstream/counts.ts';
 import { medianWait } from '../upstream/waits.ts';

@@ -1,7 +1,7 @@
 /** What crosses the pipe between the process that holds the table and one that serves. Checked at both ends. */
 import { z } from 'zod';
-import { ERRORS } from '../../protocol/error-catalogue.ts';
-import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+
+import { ErrorCode } from '../../protocol/error-catalogue.ts';
 import {
   DrainAnswer,
   DrainRequest,
@@ -90,7 +90,7 @@ export const Up = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('refusal'),
     seq: z.int(),
-    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+    code: ErrorCode,
     message: z.string(),
     evidence: z.array(z.string()),
   }),

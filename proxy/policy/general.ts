@@ -1,6 +1,6 @@
 /** THE rule by which a route is served by the general engine: whatever needs more than bytes passed on as they are. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
-import type { Domain } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** A host and path prefix with everything that an engine needs to serve it. Made anew at each flip. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
-import type { Domain } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
 import type { UpstreamMetrics } from '../observe/observer.ts';
 import type { Access } from '../policy/basic-auth.ts';
 import type { Policy } from '../policy/policy.ts';

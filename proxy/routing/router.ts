@@ -1,6 +1,6 @@
 /** Host and path → route. Exact host, else the wildcard above it; then the longest path prefix on whole segments. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Domain } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
 
 /** What has a place in the router. */
 interface Placed {

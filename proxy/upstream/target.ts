@@ -5,7 +5,7 @@
  * nothing is in flight, and since no claim can be added by then, gone is final: the container may be stopped.
  */
 import type { TargetAddress, TargetState } from '../../protocol/proxy-admin.ts';
-import type { StreamCount, TargetCount } from '../../protocol/steps.ts';
+import type { StreamCount, TargetCount } from '../../protocol/flip-counts.ts';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../observe/observer.ts';
 import type { TargetCounts, TargetRole } from './counts.ts';

@@ -17,7 +17,8 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
-import type { SideCount, StepName, StepOutputs } from '../../protocol/steps.ts';
+import type { SideCount } from '../../protocol/flip-counts.ts';
+import type { StepName, StepOutputs } from '../../protocol/steps.ts';
 
 export interface SeededHub {
   readonly url: string;

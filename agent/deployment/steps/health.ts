@@ -1,7 +1,7 @@
 /** Step 5, health: probe until it is healthy, or say why it is not. Changes nothing, so there is nothing to undo. */
 import { resolveCheck, tryOnce } from '../../probe/index.ts';
 import type { ProbeSubject } from '../../probe/index.ts';
-import type { Domain } from '../../../protocol/job.ts';
+import type { Domain } from '../../../protocol/edge.ts';
 import type { HealthReport, Listener } from '../../../protocol/steps.ts';
 import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
 import { isOpen, otherPort } from '../port.ts';

@@ -19,16 +19,16 @@ export interface AcmeResponse {
 }
 
 export class Transport {
-  readonly #agent: Agent;
+  readonly #caPem: string | null;
+  #agent: Agent | null = null;
   readonly #signal: AbortSignal;
 
   /**
-   * @param caPem CAs to trust beside those of the machine
+   * @param caPem CAs to trust beside those that Node brings along
    * @param signal ends all requests
    */
   constructor(caPem: string | null, signal: AbortSignal) {
-    const ca = caPem === null ? undefined : [...getCACertificates('default'), caPem];
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 4, timeout: TIMEOUT_MS, ...(ca && { ca }) });
+    this.#caPem = caPem;
     this.#signal = signal;
   }
 
@@ -47,7 +47,8 @@ export class Transport {
   async #exchange(url: string, method: string, json: unknown): Promise<AcmeResponse> {
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const outgoing = request(url, { method, agent: this.#agent, signal, headers: headersOf(json) }, resolve);
+      const options = { method, agent: this.#connections, signal, headers: headersOf(json) };
+      const outgoing = request(url, options, resolve);
       outgoing.on('error', reject);
       outgoing.end(json === undefined ? undefined : JSON.stringify(json));
     });
@@ -61,9 +62,20 @@ export class Transport {
     };
   }
 
-  close(): void {
-    this.#agent.destroy();
+  /** Made for the first request: the CAs that Node brings along take 2 MB. */
+  get #connections(): Agent {
+    this.#agent ??= new Agent({ keepAlive: true, maxSockets: 4, timeout: TIMEOUT_MS, ca: trustedBeside(this.#caPem) });
+    return this.#agent;
   }
+
+  close(): void {
+    this.#agent?.destroy();
+  }
+}
+
+/** Told, since the process itself trusts what OpenSSL finds on the machine (installer/stack/proxy-program.ts). */
+function trustedBeside(caPem: string | null): string[] {
+  return [...getCACertificates('bundled'), ...getCACertificates('extra'), ...(caPem === null ? [] : [caPem])];
 }
 
 const headersOf = (json: unknown): Record<string, string> => ({

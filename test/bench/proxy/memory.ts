@@ -13,8 +13,10 @@ import { pinned } from './server-process.ts';
 const IDLE_CONNECTIONS = 10_000;
 
 const CLIENTS = fileURLToPath(new URL('load/idle-clients.ts', import.meta.url));
-/** For what a start or a load leaves to be given back. */
+/** For what a load leaves to be given back. */
 const SETTLE_MS = 2000;
+/** The same for a start: a process that works is looked at every five seconds (protocol/service/first-rest.ts). */
+const REST_MS = 10_000;
 /** For all of the connections to be answered. */
 const OPEN_MS = 60_000;
 
@@ -31,7 +33,7 @@ export async function measureMemory(lab: Lab, start: StartProxy): Promise<Memory
   const proxy = await start(lab);
   try {
     await probe(lab, proxy);
-    await sleep(SETTLE_MS);
+    await sleep(REST_MS);
     const restBytes = proxy.process.residentBytes();
     await warmUp(lab, proxy, 2);
     await sleep(SETTLE_MS);

@@ -1,6 +1,7 @@
 /** A cutover's receipt: what both sides of the flip did, and how the old one emptied. */
 import type { ComponentChildren } from 'preact';
-import type { CutoverReceipt, SideCount } from '../../../../protocol/steps.ts';
+import type { SideCount } from '../../../../protocol/flip-counts.ts';
+import type { CutoverReceipt } from '../../../../protocol/steps.ts';
 import { drainText, heldText, streamsText } from '../../../cli/text/receipt.ts';
 import { Facts } from '../components/facts.tsx';
 import { Age } from '../components/time.tsx';
