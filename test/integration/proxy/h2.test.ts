@@ -296,7 +296,7 @@ test('large bodies of many streams at once all arrive, both ways and through sma
       ':authority: app.test',
       `https://127.0.0.1:${edge.port}/`,
     ];
-    const { stdout } = await promisify(execFile)('h2load', argv, { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)('h2load', argv, { timeout: 60_000 });
     assert.match(stdout, /300 succeeded, 0 failed, 0 errored, 0 timeout/);
     assert.match(stdout, /\(60000000\) data/);
   }
