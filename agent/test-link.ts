@@ -25,7 +25,7 @@ export const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
 export const ORDER: AppLogRequest = { environmentId: RUNNING, tail: 5, sinceSeconds: null, follow: true, after: [] };
 export const readIdOf = (n: number): string => `018f0000-0000-7000-8000-${String(n).padStart(12, '0')}`;
 
-export interface LinkBench {
+interface LinkBench {
   readonly hub: TestHub;
   readonly link: HubLink;
   readonly journal: Journal;
@@ -118,7 +118,7 @@ export async function linkBench(
 }
 
 /** The log of an app that never ends to write. */
-export class ScriptedRead implements AppLogRead {
+class ScriptedRead implements AppLogRead {
   readonly request: AppLogRequest;
   taken = 0;
   closed = false;
