@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { EdgeSettings } from '../protocol/edge.ts';
 import { UpstreamEntry } from '../protocol/proxy-admin.ts';
 import type { FlipRequest, TableView } from '../protocol/proxy-admin.ts';
+import { until } from '../test/harness/until.ts';
 import type { ContainerState, Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
 import { systemClock } from './lib/clock.ts';
@@ -202,7 +203,7 @@ test('an app that does not get healthy holds up no other one, and is not started
   await reconciler.look();
   assert.deepEqual(begun, [LIVE, STRAY]);
   reconciler.lookSoon();
-  await systemClock.sleep(400);
+  await until(() => begun.length === 3);
   assert.deepEqual(begun, [LIVE, STRAY, STRAY], 'the next round is not held up either');
   sick.reject(new Error('not healthy'));
   await reconciler.stop();
@@ -227,9 +228,9 @@ test('what changes during a round is looked at after it, in one round more', asy
   assert.equal(rounds, 1);
   first.resolve();
   await round;
-  await systemClock.sleep(20);
-  assert.equal(rounds, 2);
+  await until(() => rounds === 2);
   await reconciler.stop();
+  assert.equal(rounds, 2);
 });
 
 test('a stray that a job needs by the time its turn comes is kept', async () => {

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { ensureBaseImages } from '../installer/prepare/base-images.ts';
 import { buildConsole } from '../installer/prepare/console.ts';
 import { buildProxy } from '../installer/prepare/proxy-bundle.ts';
@@ -20,7 +21,7 @@ import { leftStacks, scopesFile, sweep } from './harness/records.ts';
 import { containerImage } from './lab/container/image.ts';
 import { PREPARED } from './lab/server.ts';
 import { compare, endMarked, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
-import { runTests, testFiles } from './runner/test-files.ts';
+import { isOfMachine, runTests, testFiles } from './runner/test-files.ts';
 import type { RunOptions } from './runner/test-files.ts';
 
 const HELP = `npm test                 everything
@@ -40,7 +41,7 @@ const PARTS = {
   house: { engine: false, run: () => tests(['test/house/**/*.test.ts'], 'together') },
   console: { engine: false, run: async () => void (await buildConsole(ROOT, say)) },
   bundle: { engine: false, run: async () => void (await buildProxy(ROOT, say)) },
-  unit: { engine: true, run: () => tests([UNIT_FOLDERS], 'together') },
+  unit: { engine: true, run: unitTests },
   integration: { engine: true, run: () => tests(['test/integration/**/*.test.ts'], 1) },
   // Each file has an installation of its own and mostly waits: two at a time on two cores.
   e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], 2) },
@@ -182,8 +183,30 @@ async function tests(patterns: readonly string[], processes: RunOptions['process
   await runFiles(files, processes);
 }
 
-async function runFiles(files: readonly string[], processes: RunOptions['processes']): Promise<void> {
-  const failure = await runTests(files, { processes, env: testEnv, output: process.stdout, signal: stop.signal });
+/** Those of the machine beside all others, each kind in one process. What the others say comes at the end. */
+async function unitTests(): Promise<void> {
+  const files = testFiles([UNIT_FOLDERS]);
+  const ofMachine = files.filter(isOfMachine);
+  const said: Buffer[] = [];
+  const later = new Writable({ write: (chunk: Buffer, _encoding, done) => (said.push(chunk), done()) });
+  const outcomes = await Promise.allSettled([
+    runFiles(ofMachine, 'together'),
+    runFiles(
+      files.filter((file) => !ofMachine.includes(file)),
+      'together',
+      later,
+    ),
+  ]);
+  process.stdout.write(Buffer.concat(said));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+async function runFiles(
+  files: readonly string[],
+  processes: RunOptions['processes'],
+  output: NodeJS.WritableStream = process.stdout,
+): Promise<void> {
+  const failure = await runTests(files, { processes, env: testEnv, output, signal: stop.signal });
   if (failure !== null) throw new Error(failure);
 }
 

@@ -55,7 +55,7 @@ describe('reading a checkout', () => {
     assert.equal(await view.has('dangling'), false);
   });
 
-  test('folders, pipes and files inside of files are not there', { timeout: 5000 }, async () => {
+  test('folders, pipes and files inside of files are not there', { timeout: 60_000 }, async () => {
     await folder.replaceFiles({ file: '' });
     await mkdir(at('package.json'));
     await promisify(execFile)('mkfifo', ['--', at('Dockerfile')]);

@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { OrkestrError } from '../../protocol/errors.ts';
+import { until } from '../../test/harness/until.ts';
 import type { ContainerRequest, ContainerState } from '../deployment/ports.ts';
 import { makeFirewall } from '../firewall/firewall.ts';
 import { openMetadataService } from '../firewall/remote-host.testing.ts';
@@ -48,12 +48,9 @@ function request(script: string, changes: Partial<ContainerRequest> = {}): Conta
 }
 
 async function ended(name: string): Promise<ContainerState> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const state = await runtime.inspect(name);
-    if (state !== null && !state.running) return state;
-    await delay(50);
-  }
-  throw new Error(`${name} does not end`);
+  let state: ContainerState | null = null;
+  await until(async () => (state = await runtime.inspect(name))?.running === false, `${name} ends`);
+  return state ?? assert.fail();
 }
 
 const shell = (name: string, script: string): Promise<{ exitCode: number; output: string }> =>
@@ -183,8 +180,7 @@ describe('containers on a real engine', () => {
   test('a child that was killed for memory is seen while the app lives on', async () => {
     const wanted = request('tail /dev/zero; sleep 1000');
     await runtime.start(wanted);
-    for (let tries = 0; tries < 100 && (await runtime.inspect(wanted.name))?.oomKilled !== true; tries += 1)
-      await delay(50);
+    await until(async () => (await runtime.inspect(wanted.name))?.oomKilled === true);
     const state = await runtime.inspect(wanted.name);
     assert.deepEqual([state?.running, state?.oomKilled], [true, true]);
   });
@@ -204,9 +200,10 @@ describe('containers on a real engine', () => {
     const loud = await shell(wanted.name, 'head -c 300000 /dev/zero | tr "\\0" x');
     assert.ok(loud.output.length > 10_000 && loud.output.length < 20_000);
     assert.equal((await runtime.exec(wanted.name, ['sleep', '777'], 300)).exitCode, 124);
-    await delay(100);
-    assert.match((await shell(wanted.name, 'cat /proc/[0-9]*/cmdline | tr "\\0" " "')).output, /sleep 1000/);
-    assert.doesNotMatch((await shell(wanted.name, 'cat /proc/[0-9]*/cmdline | tr "\\0" " "')).output, /sleep 777/);
+    const running = async (): Promise<string> =>
+      (await shell(wanted.name, 'cat /proc/[0-9]*/cmdline | tr "\\0" " "')).output;
+    await until(async () => !(await running()).includes('sleep 777'));
+    assert.match(await running(), /sleep 1000/);
   });
 
   test('what it listens on is read from outside, and the resolver of Docker is not among it', async () => {
@@ -214,12 +211,8 @@ describe('containers on a real engine', () => {
       'exec perl -MIO::Socket::INET -e \'$s=IO::Socket::INET->new(LocalAddr=>"127.0.0.1",LocalPort=>3000,Listen=>5) or die; sleep 1000\'',
     );
     await runtime.start(wanted);
-    let listeners = await runtime.listeners(wanted.name);
-    for (let tries = 0; tries < 100 && listeners.length === 0; tries += 1) {
-      await delay(50);
-      listeners = await runtime.listeners(wanted.name);
-    }
-    assert.deepEqual(listeners, [{ address: '127.0.0.1', port: 3000 }]);
+    await until(async () => (await runtime.listeners(wanted.name)).length > 0);
+    assert.deepEqual(await runtime.listeners(wanted.name), [{ address: '127.0.0.1', port: 3000 }]);
   });
 
   test('an app reaches neither ports of the host, nor link-local addresses, nor other projects; the host reaches it', async (t) => {
@@ -276,19 +269,18 @@ describe('containers on a real engine', () => {
 });
 
 async function reachableFromHost(address: string, port: number): Promise<void> {
-  for (let tries = 0; tries < 60; tries += 1) {
+  const answers = async (): Promise<boolean> => {
     const socket = connect({ host: address, port });
     try {
       const [data] = (await once(socket, 'data', { signal: AbortSignal.timeout(2000) })) as [Buffer];
-      assert.equal(String(data), 'app');
-      return;
+      return String(data) === 'app';
     } catch {
-      await delay(50); // it is starting
+      return false; // it is starting
     } finally {
       socket.destroy();
     }
-  }
-  throw new Error(`${address}:${port} is not reachable from the host`);
+  };
+  await until(answers, `${address}:${port} is reachable from the host`);
 }
 
 /** The host's own address on its way out: what a port on 0.0.0.0 is reachable by. */

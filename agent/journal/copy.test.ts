@@ -18,7 +18,7 @@ test('the journal is copied whole beside an agent that never stops writing', asy
   const stopWriting = neverStopWriting(join(folder, JOURNAL_FILE));
   const late = new AbortController();
   t.after(() => late.abort());
-  const made = await Promise.race([copyJournal(folder, copy), sleep(10_000, 'never', { signal: late.signal })]);
+  const made = await Promise.race([copyJournal(folder, copy), sleep(60_000, 'never', { signal: late.signal })]);
   stopWriting();
   journal.close();
   assert.equal(made, true);

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import { run } from '../lib/exec.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
+import { until } from '../../test/harness/until.ts';
 
 let builder: TestBuilder;
 
@@ -149,8 +149,7 @@ describe('what goes into a build', () => {
       signal: stop.signal,
       onLog: (text) => text.includes('begun\n') && stop.abort(),
     });
-    for (let tries = 0; tries < 100 && (await connections()) > before; tries += 1) await delay(50);
-    assert.ok((await connections()) <= before);
+    await until(async () => (await connections()) <= before, 'no connection is left');
   });
 
   test('a base image whose triggers mount a cache is refused: it would be a cache of everybody', async () => {

@@ -9,7 +9,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
 import type { Image } from '../../protocol/steps.ts';
@@ -20,6 +19,7 @@ import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';
 import { planFor } from '../../test/harness/builder.ts';
+import { until } from '../../test/harness/until.ts';
 import { makeImageBuilder } from './builder.ts';
 import { makeBuildCgroup, type CgroupReading } from './cgroup/cgroup.ts';
 import { buildGroup } from './cgroup/group.ts';
@@ -101,9 +101,7 @@ const readGroup = (): Promise<CgroupReading> => makeBuildCgroup(`${buildGroup(sc
 
 /** Nothing of a RUN lives on, whatever else runs on the machine. A killed process counts until somebody has waited for it. */
 async function assertNothingRuns(): Promise<void> {
-  const count = async (): Promise<number> => (await readGroup()).processes;
-  for (let tries = 0; tries < 40 && (await count()) > 0; tries += 1) await delay(50);
-  assert.equal(await count(), 0);
+  await until(async () => (await readGroup()).processes === 0, 'nothing of a RUN lives on');
 }
 
 describe('builds in a real sandbox', () => {
@@ -296,10 +294,11 @@ describe('builds in a real sandbox', () => {
 
   test('want of memory is told even when the command hides it, with the limit', async () => {
     const error = await failure(build(['FROM debian:trixie-slim', 'RUN tail /dev/zero || exit 1']));
-    assert.equal(error.code, 'ORK_BUILD_MEMORY');
+    assert.equal(error.code, 'ORK_BUILD_MEMORY', error.message);
     assert.match(error.message, /limit 256 MiB, peak 256 MiB, in `RUN tail \/dev\/zero/);
     // The next build begins with counters of its own.
-    assert.equal((await failure(build(['FROM debian:trixie-slim', 'RUN exit 1']))).code, 'ORK_BUILD_FAILED');
+    const next = await failure(build(['FROM debian:trixie-slim', 'RUN exit 1']));
+    assert.equal(next.code, 'ORK_BUILD_FAILED', next.message);
   });
 
   test('a fork bomb meets the limit of processes', async () => {
@@ -477,7 +476,7 @@ describe('builds in a real sandbox', () => {
     const log = { write: () => undefined, line: () => undefined };
     const request = { environmentId, limits: LIMITS, log, signal: new AbortController().signal };
     await sandbox.use(request, async () => assert.ok(await sandbox.isRunning()));
-    for (let tries = 0; tries < 200 && existsSync(`/sys/class/net/ob${scope}a`); tries += 1) await delay(50);
+    await until(() => !existsSync(`/sys/class/net/ob${scope}a`), 'it stops');
     assert.equal(await sandbox.isRunning(), false);
     assert.ok(!existsSync(`/run/netns/orkb-${scope}a`));
     assert.ok(existsSync(join(files.stateDirectory, 'a', 'disk.img')));

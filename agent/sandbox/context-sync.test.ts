@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, readdir, readlink, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
+import { until } from '../../test/harness/until.ts';
 
 const COPY_ALL = [`FROM ${DEBIAN}`, 'COPY . /app'];
 const REVISION = { commit: 'a'.repeat(40), committedAt: new Date('2026-01-02T03:04:05Z') };
@@ -39,7 +39,7 @@ async function writeLarge(name: string): Promise<string> {
 }
 
 async function untilOpen(path: string): Promise<void> {
-  for (let tries = 0; tries < 3000 && (await openTimes(path)) === 0; tries += 1) await delay(10);
+  await until(async () => (await openTimes(path)) > 0);
   assert.equal(await openTimes(path), 1);
 }
 
@@ -175,8 +175,7 @@ describe('the context of a build', () => {
     await untilOpen(path);
     stop.abort();
     assert.equal((await failed).code, 'ORK_CANCELLED');
-    for (let tries = 0; tries < 100 && (await openTimes(path)) > 0; tries += 1) await delay(10);
-    assert.equal(await openTimes(path), 0);
+    await until(async () => (await openTimes(path)) === 0);
     await rm(path);
     assert.match((await builder.build(COPY_ALL)).text, /^built in/m);
   });

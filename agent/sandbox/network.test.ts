@@ -12,6 +12,7 @@ import {
   openRemoteHost,
   serveIn,
 } from '../firewall/remote-host.testing.ts';
+import { until } from '../../test/harness/until.ts';
 import { type Exec, exec, run } from '../lib/exec.ts';
 import { hostAddresses } from '../lib/host-network.ts';
 import { type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
@@ -114,7 +115,7 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet
     await other.ensure();
     const slot = (await other.ends()).engine;
     serveIn(t, other.namespacePath.split('/').at(-1) ?? '', `require('node:net').createServer().listen(8080)`);
-    for (let tries = 0; !(await reaches(other, slot, 8080)); tries += 1) assert.ok(tries < 20, 'it does not listen');
+    await until(() => reaches(other, slot, 8080), 'it listens');
     assert.ok(!(await reaches(network, slot, 8080)));
 
     await moveBehindBridge(t, internet);

@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { HostUpgradeState, UpgradeNews } from '../../protocol/agent-link.ts';
+import { until as waitUntil } from '../../test/harness/until.ts';
 import type { HostUpgrades } from '../hub-link/upgrades.ts';
 import { silent } from '../test-bench.ts';
 import { carryOut } from './carry-out.ts';
@@ -31,12 +32,9 @@ async function bench(t: TestContext): Promise<Bench> {
   upgrades.onChanged(() => told.push(upgrades.news()!));
   t.after(() => upgrades.onChanged(null));
   const until = async (state: HostUpgradeState): Promise<UpgradeNews> => {
-    for (let tries = 0; tries < 200; tries += 1) {
-      const found = told.find((news) => news.state === state);
-      if (found) return found;
-      await clock.sleep(20);
-    }
-    throw new Error(`it was never told: ${state}; but ${told.map((news) => news.state).join()}`);
+    const found = (): UpgradeNews | undefined => told.find((news) => news.state === state);
+    await waitUntil(() => found() !== undefined, `it is told: ${state}`);
+    return found() ?? assert.fail();
   };
   return { host, upgrades, told, until };
 }

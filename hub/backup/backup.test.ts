@@ -100,7 +100,7 @@ test('a backup comes to its end beside a hub that never stops writing', async (t
   const stopWriting = neverStopWriting(prepareState(hub).database);
   const late = new AbortController();
   t.after(() => late.abort());
-  const limit = sleep(10_000, 'never', { signal: late.signal });
+  const limit = sleep(60_000, 'never', { signal: late.signal });
   const made = await Promise.race([makeBackup(hub, file, NOW), limit]);
   stopWriting();
   assert.deepEqual(made, { file, repositories: 1 });

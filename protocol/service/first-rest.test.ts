@@ -13,7 +13,7 @@ heap = null;
 const [isBusy] = process.argv.slice(1).map((word) => word === 'busy');
 const work = isBusy && setInterval(() => { for (const end = performance.now() + 40; performance.now() < end;); }, 50);
 tidyAtFirstRest();
-for (let look = 0; look < 30; look += 1) {
+for (let look = 0; look < (isBusy ? 30 : 300); look += 1) {
   await new Promise((resolve) => setTimeout(resolve, 100));
   if (process.memoryUsage().heapTotal < full / 2) break;
 }

@@ -82,7 +82,7 @@ test('drains are added up per upstream; one of a target that nobody knows is non
   assert.deepEqual(shown(drains.collect()), {});
 });
 
-test('handshakes are told by protocol and resumption, and failed ones too', { timeout: 20_000 }, async (t) => {
+test('handshakes are told by protocol and resumption, and failed ones too', { timeout: 60_000 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-tls-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { cert, key } = await makeCertificate(folder, 'app.test', ['DNS:app.test']);

@@ -99,7 +99,7 @@ test('a reader that has gone costs its lines, and they are counted', async () =>
   assert.equal(sink.dropped, 3);
 });
 
-test('the end waits for a stuck reader only so long', { timeout: 5000 }, async () => {
+test('the end waits for a stuck reader only so long', { timeout: 60_000 }, async () => {
   const { writer } = makeStuckWriter();
   const sink = new LogSink(writer, report);
   sink.add(line(0));
@@ -147,14 +147,14 @@ function makePipe(t: TestContext): { path: string; fd: number } {
   return { path, fd };
 }
 
-test('a socket, as the journal is one, gets every line', { timeout: 20_000 }, async (t) => {
+test('a socket, as the journal is one, gets every line', { timeout: 60_000 }, async (t) => {
   // What node gives a child as a pipe is a pair of sockets.
   const child = spawnLogger(t, 600, 'pipe');
   const [text] = await Promise.all([readAll(child.stdout), once(child, 'exit')]);
   assert.equal(text, Array.from({ length: 600 }, (_, index) => line(index)).join(''));
 });
 
-test('a pipe gets every line', { timeout: 20_000 }, async (t) => {
+test('a pipe gets every line', { timeout: 60_000 }, async (t) => {
   const { path, fd } = makePipe(t);
   const reader = spawn('head', ['-c', '60000', '--', path], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => reader.kill('SIGKILL'));
@@ -163,7 +163,7 @@ test('a pipe gets every line', { timeout: 20_000 }, async (t) => {
   assert.equal(text, Array.from({ length: 600 }, (_, index) => line(index)).join(''));
 });
 
-test('a process whose log nobody reads goes on, loses whole lines only, and ends', { timeout: 20_000 }, async (t) => {
+test('a process whose log nobody reads goes on, loses whole lines only, and ends', { timeout: 60_000 }, async (t) => {
   const { fd } = makePipe(t);
   const child = spawnLogger(t, 5000, fd);
   const [said, [code]] = await Promise.all([readAll(child.stderr), once(child, 'exit')]);

@@ -190,7 +190,7 @@ test('whatever the chunks, the client reads what the app wrote', async () => {
   );
 });
 
-test('each chunk can be read by the client before the next one is written', { timeout: 10_000 }, async () => {
+test('each chunk can be read by the client before the next one is written', { timeout: 60_000 }, async () => {
   const decoders = {
     br: createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH }),
     zstd: createZstdDecompress(),

@@ -4,7 +4,6 @@ import { execFile, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +13,7 @@ import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { makeCertificate } from '../../test/harness/certificates.ts';
 import type { MadeCertificate } from '../../test/harness/certificates.ts';
+import { freePort } from '../../test/harness/free-port.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeOcspRequest, readOcspResponse } from './ocsp.ts';
 import { attachTls, secureServerOptions } from './secure-server.ts';
@@ -40,10 +40,7 @@ const clock = { offset: 0, now: () => new Date(Date.now() + clock.offset), monot
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'orkestr-ocsp-'));
   ca = await makeCertificate(root, 'ca', ['DNS:ca.test'], { extensions: ['keyUsage=keyCertSign,digitalSignature'] });
-  const free = createServer().listen(0, '127.0.0.1');
-  await once(free, 'listening');
-  ({ port } = free.address() as AddressInfo);
-  await once(free.close(), 'close');
+  port = await freePort();
   good = await issue('good');
   revoked = await issue('revoked', { isRevoked: true });
   strict = await issue('strict', { extension: 'tlsfeature=status_request' });

@@ -10,6 +10,7 @@ import { followEvents, readEvent } from '../../hub/cli/events.ts';
 import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { ProcessName, Stack } from '../harness/stack.ts';
+import { until } from '../harness/until.ts';
 
 const PATH = '/projects/app/environments/production/app-log';
 const MIB = 1024;
@@ -84,13 +85,6 @@ function follow(): { lines: string[]; versions: string[]; stop: () => Promise<vo
   };
 }
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds(); tries += 1) {
-    assert.ok(tries < 600, what);
-    await sleep(100);
-  }
-}
-
 /** The numbers that a version has counted, as they were read. */
 const counted = (lines: readonly string[], version: number): number[] =>
   lines.flatMap((line) => new RegExp(`^v${version} (\\d+)$`).exec(line)?.slice(1).map(Number) ?? []);
@@ -114,11 +108,11 @@ test('a follower loses no line over a deployment and a crash, and is told which 
   const first = await project.deploy();
   assert.equal(first.status, 'live');
   const reader = follow();
-  await until('the first version is read', () => counted(reader.lines, 1).length > 20);
+  await until(() => counted(reader.lines, 1).length > 20, 'the first version is read');
   const second = await project.deploy({ 'server.js': app(2) });
   assert.equal(second.status, 'live');
-  await until('the old version is read to its end', () => reader.lines.some((line) => line.startsWith('v1 ends at')));
-  await until('the new version is read', () => counted(reader.lines, 2).length > 20);
+  await until(() => reader.lines.some((line) => line.startsWith('v1 ends at')), 'the old version is read to its end');
+  await until(() => counted(reader.lines, 2).length > 20, 'the new version is read');
   const old = counted(reader.lines, 1);
   assertWhole(old);
   const last = /^v1 ends at (\d+)$/m.exec(reader.lines.join('\n'))?.[1];
@@ -127,7 +121,7 @@ test('a follower loses no line over a deployment and a crash, and is told which 
   assert.deepEqual(reader.versions, [first.id, second.id]);
 
   await project.get('/crash');
-  await until('it is read after its restart', () => counted(reader.lines, 2).filter((n) => n === 5).length === 2);
+  await until(() => counted(reader.lines, 2).filter((n) => n === 5).length === 2, 'it is read after its restart');
   const all = counted(reader.lines, 2);
   const again = all.lastIndexOf(0);
   assertWhole(all.slice(0, again), 0);
@@ -157,7 +151,7 @@ test('a flood with a reader who takes little costs agent and hub no memory, and 
   }
   assert.equal((await deploying).status, 'live');
   isSlow = false;
-  await until('the newest version is read', () => /^v3 \d+$/m.test(text));
+  await until(() => /^v3 \d+$/m.test(text), 'the newest version is read');
   answer.body.destroy();
   await reading;
   assert.match(text, /^\[orkestr: [\d,]+ lines left out: the reader was too slow\]$/m);
@@ -168,14 +162,11 @@ test('a host carries out a handful of reads at once, and those whose reader has 
   for (let n = 0; n < 8; n += 1) readers.push(await read('?follow=true'));
   assert.equal(await problemOf(), '429 ORK_TOO_MANY_REQUESTS');
   for (const { body } of readers) body.on('error', () => undefined).destroy();
-  let status = 0;
-  for (let tries = 0; status !== 200 && tries < 50; tries += 1) {
-    await sleep(100);
+  await until(async () => {
     const { statusCode, body } = await read();
     await body.dump();
-    status = statusCode;
-  }
-  assert.equal(status, 200);
+    return statusCode === 200;
+  }, 'it reads again');
 });
 
 test('on the host it is read without hub, and without agent', async () => {
@@ -185,6 +176,5 @@ test('on the host it is read without hub, and without agent', async () => {
   await stack.kill('agent');
   assert.match((await cli()).stdout, /^(?:v3 \d+\n){5}$/);
   assert.match((await stack.agentCli('logs', '--app', 'shop/production')).stderr, /What serves here: app\/production/);
-  for (let tries = 0; tries < 100 && (await problemOf()) !== '503 ORK_HOST_OFFLINE'; tries += 1) await sleep(100);
-  assert.equal(await problemOf(), '503 ORK_HOST_OFFLINE');
+  await until(async () => (await problemOf()) === '503 ORK_HOST_OFFLINE');
 });

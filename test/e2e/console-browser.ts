@@ -1,10 +1,11 @@
 /** For the console's tests: a browser, pages that are logged in, and a wire to the hub that can be cut. */
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { buildConsole } from '../../installer/prepare/console.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import { launchChromium } from '../harness/chromium.ts';
+import { freePort } from '../harness/free-port.ts';
 import { seedHub } from './console-seed.ts';
 import type { SeededHub } from './console-seed.ts';
 
@@ -80,8 +81,9 @@ export async function startWire(target: string) {
     inward.pipe(outward).pipe(inward);
   });
   const listen = (at: number): Promise<void> => new Promise((resolve) => server.listen(at, '127.0.0.1', resolve));
-  await listen(0);
-  const own = (server.address() as AddressInfo).port;
+  // One that is still free when it is mended.
+  const own = await freePort();
+  await listen(own);
   const cut = async (): Promise<void> => {
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of sockets) socket.destroy();

@@ -78,7 +78,7 @@ describe('a deployment under traffic', () => {
   });
 
   test('on a host without room for two copies visitors wait, and none is lost, also when it fails', async () => {
-    const settings = { cutover: 'hold', healthCheck: { kind: 'auto', startSeconds: 4 } };
+    const settings = { cutover: 'hold', healthCheck: { kind: 'auto', startSeconds: 10 } };
     const project = await stack.createProject(app('1'), { slug: 'small', settings });
     assert.equal((await project.deploy()).status, 'live');
     const load = new Load({

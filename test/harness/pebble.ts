@@ -5,10 +5,9 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { makeCertificate } from './certificates.ts';
+import { freePort } from './free-port.ts';
 
 export interface Pebble {
   /** Its directory URL. */
@@ -38,11 +37,11 @@ interface PebbleOptions {
   readonly dnsPort?: number;
 }
 
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 
 export async function startPebble({ folder, httpPort, tlsPort, ...given }: PebbleOptions): Promise<Pebble> {
-  const [acmePort, managementPort, freePort, dnsManagementPort] = await freePorts(4);
-  const dnsPort = given.dnsPort ?? freePort;
+  const [acmePort, managementPort, dnsManagementPort] = [await freePort(), await freePort(), await freePort()];
+  const dnsPort = given.dnsPort ?? (await freePort());
   const own = await makeCertificate(folder, 'pebble', ['IP:127.0.0.1']);
   const config = {
     listenAddress: `127.0.0.1:${acmePort}`,
@@ -80,14 +79,15 @@ export async function startPebble({ folder, httpPort, tlsPort, ...given }: Pebbl
       if (!response.ok) throw new Error(`pebble-challtestsrv answered ${response.status} to ${path}`);
     };
     const directory = `https://127.0.0.1:${acmePort}/dir`;
-    await Promise.all([
+    const [root] = await Promise.all([
+      untilAnswer(() => get(`https://127.0.0.1:${managementPort}/roots/0`, agent)),
       untilAnswer(() => get(directory, agent)),
       untilAnswer(() => manage('/clear-a', { host: 'nobody.test' })),
     ]);
     return {
       directory,
       caFile,
-      root: await get(`https://127.0.0.1:${managementPort}/roots/0`, agent),
+      root,
       setAddresses: async (host, addresses) => {
         await manage('/clear-a', { host });
         if (addresses.length > 0) await manage('/add-a', { host, addresses });
@@ -125,21 +125,11 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Ports that were free just now: pebble cannot tell which one it took. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
-
-async function untilAnswer(ask: () => Promise<unknown>): Promise<void> {
+async function untilAnswer<T>(ask: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
-      await ask();
-      return;
+      return await ask();
     } catch (error) {
       // Not up yet; at the deadline the last reason is the one to see.
       if (performance.now() > deadline) throw error;

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RegistryLogin } from '../../protocol/job.ts';
+import { freePort } from './free-port.ts';
 
 export const LOGIN_PASSWORD = 'correct horse battery';
 /** Of that password: bcrypt, as `htpasswd -nbB` writes it. */
@@ -93,15 +93,4 @@ async function untilListening({ pid }: ChildProcess, port: number): Promise<void
     assert.ok(tries < UP_TRIES, 'the registry does not listen');
     await delay(50);
   }
-}
-
-/** A port that is free now on loopback. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  assert.ok(address !== null && typeof address === 'object');
-  return address.port;
 }

@@ -31,6 +31,7 @@ import {
 } from '../../installer/stack/stack.ts';
 import type { StackPlan } from '../../installer/stack/stack.ts';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
+import { freePort } from './free-port.ts';
 import { TestProject } from './project.ts';
 import type { ProjectOptions } from './project.ts';
 import { keepRecord, noteScope, sweep } from './records.ts';
@@ -175,12 +176,14 @@ const hasEnded = ({ status }: DeploymentDetail): boolean => ENDED.includes(statu
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-test-'));
   const services = new Map<ProcessName, Service>();
-  let plan: StackPlan = {
+  const proxyPort = await freePort();
+  const plan: StackPlan = {
     folder,
     runFolder: runFolderOf(folder),
-    hubListen: '127.0.0.1:0',
-    proxyListen: '127.0.0.1:0',
-    appsUrl: 'http://localhost',
+    // Known from the start, and nobody else's while one of them is down: a process comes back where the others look for it.
+    hubListen: `127.0.0.1:${await freePort()}`,
+    proxyListen: `127.0.0.1:${proxyPort}`,
+    appsUrl: `http://localhost:${proxyPort}`,
     dockerSocket: DOCKER_SOCKET,
   };
   keepRecord(plan);
@@ -192,10 +195,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   };
   try {
     const proxyUrl = await (await start('proxy')).url();
-    // From here on each address is fixed, so that a process comes back where the others look for it.
-    plan = { ...plan, proxyListen: new URL(proxyUrl).host, appsUrl: `http://localhost:${new URL(proxyUrl).port}` };
     const hubUrl = await (await start('hub')).url();
-    plan = { ...plan, hubListen: new URL(hubUrl).host };
     const token = await setUpHub(plan, { email: 'admin@example.org', team: 'Test' });
     const client = new Client({ url: hubUrl, token });
     await enrolHost(client, plan, hostname().slice(0, 60) || 'test');

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { writeStatic } from '../../agent/detect/dockerfiles/static.ts';
 import type { StaticRequest } from '../../agent/detect/dockerfiles/static.ts';
+import { freePort } from '../harness/free-port.ts';
+import { until } from '../harness/until.ts';
 
 const FOREVER = 'public, max-age=31536000, immutable';
 
@@ -56,32 +56,20 @@ async function serve(
       location: headers.get('location'),
     };
   };
-  await untilItAnswers(ask);
+  await until(
+    () =>
+      ask('/').then(
+        () => true,
+        () => false, // it is starting
+      ),
+    'nginx answers',
+  );
   return ask;
 }
 
 function contentOf(file: string): string | Buffer {
   if (file.endsWith('.br')) return brotliCompressSync(file);
   return file.endsWith('.gz') ? gzipSync(file) : file;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
-}
-
-async function untilItAnswers(ask: Ask, tries = 100): Promise<void> {
-  try {
-    await ask('/');
-  } catch (error) {
-    if (tries === 0) throw error;
-    await delay(50);
-    await untilItAnswers(ask, tries - 1);
-  }
 }
 
 async function ended(server: ChildProcess): Promise<void> {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeSupervisor } from '../../protocol/service/systemd.ts';
+import { until } from '../harness/until.ts';
 
 const log = makeLogger('hub', 'silent');
 
@@ -23,11 +24,6 @@ function recordingProgram(t: TestContext): () => string[] {
     rmSync(folder, { recursive: true });
   });
   return () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []);
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200 && !holds(); tries += 1) await sleep(25);
-  assert.ok(holds());
 }
 
 test('a notify unit is told ready, status, watchdog and stopping', async (t) => {

@@ -1,6 +1,6 @@
 /** Runs test files with node's own runner and passes its output on. */
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../installer/stack/stack.ts';
 
@@ -14,6 +14,12 @@ const TOGETHER = join(import.meta.dirname, 'together.ts');
 /** Files of the repository that match, sorted. */
 export const testFiles = (patterns: readonly string[]): string[] =>
   globSync([...patterns], { cwd: ROOT, exclude: (name) => name === 'node_modules' }).toSorted();
+
+/** What a test file names that has to do with the machine's Docker Engine, or changes the machine's network. */
+const OF_THE_MACHINE = /docker\.sock|harness\/(?:builder|registry)\.ts|remote-host\.testing|netns|makeFirewall/;
+
+/** Whether the file waits for the engine most of its time, or changes what there is one of: two such do not run beside each other. */
+export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));
 
 export interface RunOptions {
   /** `together`: all in one process, quick. A number: each file in a process of its own, so many at a time. */

@@ -1,7 +1,6 @@
 /** The corpus against upstreams, each upstream with proxies of its own, several at a time. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import { EdgeSettings } from '../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';
+import { freePort } from '../harness/free-port.ts';
 import { ClaimCounter } from './claims.ts';
 import { hostGroups } from './corpus.ts';
 import type { Message } from './corpus.ts';
@@ -183,14 +183,6 @@ function entryFor(number: number, port: number, hosts: readonly string[]): Upstr
 }
 
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {

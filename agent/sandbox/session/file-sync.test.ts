@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import protobuf from 'protobufjs/light.js';
+import { until } from '../../../test/harness/until.ts';
 import type { ContextEntry } from '../context.ts';
 import { loadFilePackets, PACKET } from './file-packets.ts';
 import { fileSync, newRecord, type SyncRecord } from './file-sync.ts';
@@ -28,7 +29,7 @@ const SCHEMA = protobuf.Root.fromJSON({
 }).lookupType('Packet');
 
 /** A call that should end and does not is a failure too. */
-const LIMITED = { timeout: 15_000 };
+const LIMITED = { timeout: 120_000 };
 
 interface Packet {
   readonly type: number;
@@ -71,8 +72,7 @@ class Receiver {
 
   /** Until a packet of this kind has come. */
   async saw(is: (packet: Packet) => boolean): Promise<void> {
-    for (let tries = 0; tries < 500 && !this.packets.some(is); tries += 1) await delay(10);
-    assert.ok(this.packets.some(is), 'the packet did not come');
+    await until(() => this.packets.some(is), 'the packet comes');
   }
 
   content(id: number): Buffer {

@@ -1,12 +1,10 @@
 /** The surroundings of a bench: two cores, a temporary folder, a certificate, and an nginx that serves the bodies. */
-import { once } from 'node:events';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mustRun } from '../../../installer/stack/run-program.ts';
+import { freePort } from '../../harness/free-port.ts';
 import { ServerProcess } from './server-process.ts';
 import type { ServerCommand } from './server-process.ts';
 import { untilListening } from './wait.ts';
@@ -93,16 +91,6 @@ export function pickCpus(status: string): { readonly proxy: number; readonly loa
   const [proxy, load] = cpus;
   if (proxy === undefined || load === undefined) throw new Error('The bench needs two cores.');
   return { proxy, load };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function makeCertificate(folder: string): Promise<Certificate> {

@@ -4,13 +4,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createConnection, createServer as createRawServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import { ROOT } from '../../../installer/stack/stack.ts';
+import { freePort } from '../../harness/free-port.ts';
+import { until } from '../../harness/until.ts';
 import { entryFor, listen, startEdge, temporaryFolder, Wire } from './harness.ts';
 
 const HOST = 'shop.example.com';
@@ -44,15 +45,7 @@ ${text}}
     nginx.kill('SIGTERM');
     if (nginx.exitCode === null) await once(nginx, 'exit');
   });
-  for (let tries = 0; tries < 200 && !(await answers(port)); tries += 1) await delay(50);
-  return port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createRawServer();
-  const port = await listen(server);
-  server.close();
-  await once(server, 'close');
+  await until(() => answers(port), 'nginx listens');
   return port;
 }
 

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
 import { createConnection } from 'node:net';
 import { test } from 'node:test';
+import { CLOSED_PORT } from '../../harness/free-port.ts';
 import { startServing } from './engine-harness.ts';
 import {
   answering,
@@ -200,9 +201,7 @@ test('a connection is not kept for longer than the app says that it keeps it', a
 testBoth('of several copies of an app, one that refuses costs no request', async (t) => {
   const edge = await startEdge(t);
   const good = await scriptedUpstream(t, answering(OK));
-  const gone = await scriptedUpstream(t);
-  await gone.close();
-  const targets = [gone.port, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+  const targets = [CLOSED_PORT, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
   await edge.proxy.table.flip({ entry: entryFor(good.port, { targets }), expectedGeneration: 0 });
   const methods = ['GET', 'DELETE', 'HEAD', 'GET', 'OPTIONS', 'GET', 'POST', 'GET'];
   const clients = await Promise.all(methods.map((method) => edge.send(`${method} / ${HEAD}\r\n`)));
@@ -321,9 +320,7 @@ test('long answers are whole for clients that keep up, stop for a while, or leav
 
 testBoth('a request behind a body that its app took no more of is read', async (t) => {
   const edge = await startEdge(t);
-  const gone = await scriptedUpstream(t);
-  await gone.close();
-  await route(edge, gone.port);
+  await route(edge, CLOSED_PORT);
   const client = await edge.send(`POST /1 ${HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`);
   await client.sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
   client.send(`GET /2 ${HEAD}\r\n`);

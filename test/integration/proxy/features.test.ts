@@ -1,12 +1,10 @@
 /** What a route can ask for beside passing requests on, by whichever engine its connections begin in. */
 import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
-import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { PASSWORD_COST } from '../../../protocol/edge.ts';
 import { startServing } from './engine-harness.ts';
 import {
   answering,
-  dechunked,
   engineOf,
   eventually,
   HEAD,
@@ -16,7 +14,6 @@ import {
   testBoth,
   UPGRADE_FIELDS,
 } from './harness.ts';
-import type { Wire } from './harness.ts';
 
 function passwordHash(password: string): string {
   const salt = Buffer.alloc(16, 7);
@@ -25,13 +22,6 @@ function passwordHash(password: string): string {
 
 const USERS = [{ user: 'ada', password: passwordHash('secret') }];
 const basic = (pair: string): string => `Authorization: Basic ${Buffer.from(pair).toString('base64')}\r\n`;
-
-/** Body bytes of the last answer on a connection, its chunks put together. */
-function bodyOf(wire: Wire): Buffer {
-  const [head = '', ...rest] = wire.received.split('\r\n\r\n');
-  const body = rest.join('\r\n\r\n');
-  return Buffer.from(/transfer-encoding: chunked/i.test(head) ? dechunked(body).body : body, 'latin1');
-}
 
 testBoth('a redirect is answered in place of the app, and only an unread body costs the connection', async (t) => {
   const edge = await startServing(t);
@@ -301,89 +291,6 @@ testBoth(
     assert.equal(upstream.wires.length, 0);
   },
 );
-
-testBoth('text is compressed as it comes, each part at once', async (t) => {
-  const edge = await startServing(t);
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port, { compression: true });
-  const client = await edge.send(`GET / ${HEAD}Accept-Encoding: gzip\r\n\r\n`);
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: "1"\r\nTransfer-Encoding: chunked\r\n\r\n');
-  await client.sees(/^HTTP\/1.1 200 OK\r\n.*Content-Encoding: gzip\r\n.*\r\n\r\n$/s);
-  assert.match(client.received, /ETag: W\/"1"\r\n/);
-  assert.match(client.received, /Vary: Accept-Encoding\r\n/);
-  let length = client.received.length;
-  for (const part of ['aaaa', 'bbbb']) {
-    wire.send(`4\r\n${part}\r\n`);
-    await eventually('the part', () => client.received.length > length);
-    length = client.received.length;
-  }
-  wire.send('0\r\n\r\n');
-  await client.sees(/\r\n0\r\n\r\n$/);
-  assert.equal(gunzipSync(bodyOf(client)).toString(), 'aaaabbbb');
-  assert.equal(edge.seen[0]?.bytesOut, bodyOf(client).length);
-});
-
-testBoth('an answer of known length is compressed too, HEAD says so, and small or odd ones are left', async (t) => {
-  const edge = await startServing(t);
-  const text = 'hello '.repeat(1000);
-  const plain = (type: string, body: string): string =>
-    `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
-  const answers = new Map([
-    ['GET /big', plain('text/plain', text) + text],
-    ['HEAD /big', plain('text/plain', text)],
-    ['GET /small', `${plain('text/plain', 'small')}small`],
-    ['GET /events', 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'],
-  ]);
-  const upstream = await scriptedUpstream(t, (wire) => {
-    wire.socket.on('data', (head) => {
-      const [line = ''] = String(head).split(' HTTP', 1);
-      wire.send(answers.get(line) ?? '');
-      if (line === 'GET /events') wire.socket.end();
-    });
-  });
-  edge.serve(upstream.port, { compression: true });
-  const ask = async (line: string): Promise<Wire> => {
-    const client = await edge.send(`${line} ${HEAD}Accept-Encoding: br, gzip\r\nConnection: close\r\n\r\n`);
-    await client.end();
-    return client;
-  };
-  const big = await ask('GET /big');
-  assert.equal(brotliDecompressSync(bodyOf(big)).toString(), text);
-  assert.doesNotMatch(big.received, /content-length/i);
-  const head = await ask('HEAD /big');
-  assert.match(head.received, /Content-Encoding: br\r\n.*\r\n\r\n$/s);
-  for (const line of ['GET /small', 'GET /events'])
-    assert.doesNotMatch((await ask(line)).received, /content-encoding/i);
-});
-
-testBoth('a client that does not read holds back what is compressed for it, and frees it when it leaves', async (t) => {
-  const edge = await startServing(t);
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port, { compression: true });
-  const client = await edge.send(`GET / ${HEAD}Accept-Encoding: gzip\r\n\r\n`);
-  client.socket.pause();
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n');
-  // What does not get smaller: random bytes.
-  const block = Buffer.from(Array.from({ length: 1 << 16 }, () => Math.floor(Math.random() * 256)));
-  const blocks = 512;
-  for (let sent = 0; sent < blocks; sent += 1) wire.socket.write(block);
-  let before = -1;
-  await eventually('the flow to stop', () => {
-    const left = wire.socket.writableLength;
-    const stopped = left === before;
-    before = left;
-    return stopped && left < block.length * blocks;
-  });
-  assert.ok(wire.socket.writableLength > (block.length * blocks) / 2, `${wire.socket.writableLength} are held back`);
-  client.socket.resetAndDestroy();
-  await wire.end();
-  await eventually('it was told of', () => edge.seen.length === 1);
-  assert.equal(edge.seen[0]?.outcome, 'abandoned');
-});
 
 testBoth('every request is told of once, with how it ended', async (t) => {
   const edge = await startServing(t, { timeouts: { clientHeadMs: 100 } });

@@ -19,22 +19,14 @@ import { viewUpstream } from '../../../proxy/control/view.ts';
 import type { Plane } from '../../../proxy/plane.ts';
 import { startProxy } from '../../../proxy/proxy.ts';
 import type { Proxy } from '../../../proxy/proxy.ts';
-
-/** How long a test waits for something that must happen; only a broken test or proxy takes as long. */
-const PATIENCE_MS = 30_000;
+import { until } from '../../harness/until.ts';
 
 export function uuid(number: number): string {
   return `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
 }
 
 /** Resolves when `holds` does. Rejects with `what` when it does not in time. */
-export async function eventually(what: string, holds: () => boolean): Promise<void> {
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until;) {
-    if (holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`never happened: ${what}`);
-}
+export const eventually = (what: string, holds: () => boolean): Promise<void> => until(holds, what);
 
 /** One connection, its bytes as latin1 text, and how it ended. */
 export class Wire {

@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { DrainRequest } from '../../../protocol/proxy-admin.ts';
 import { makeCertificate } from '../../harness/certificates.ts';
+import { CLOSED_PORT } from '../../harness/free-port.ts';
 import { startServing } from './engine-harness.ts';
 import {
   answering,
@@ -179,9 +180,7 @@ testBoth('a handshake never goes on a connection that carried another request, a
 testBoth('of several copies of an app, one that refuses costs no WebSocket', async (t) => {
   const edge = await startEdge(t);
   const good = await scriptedUpstream(t, answering(SWITCH));
-  const gone = await scriptedUpstream(t);
-  await gone.close();
-  const targets = [gone.port, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+  const targets = [CLOSED_PORT, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
   await edge.proxy.table.flip({ entry: entryFor(good.port, { targets }), expectedGeneration: 0 });
   const clients = await Promise.all(Array.from({ length: 4 }, () => edge.send(HANDSHAKE)));
   await Promise.all(clients.map((client) => client.sees(/^HTTP\/1.1 101 /)));

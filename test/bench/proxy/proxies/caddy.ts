@@ -1,7 +1,8 @@
 /** Caddy with a pool of kept connections to the app, and nothing else between. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, HOST } from '../lab.ts';
+import { freePort } from '../../../harness/free-port.ts';
+import { HOST } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';

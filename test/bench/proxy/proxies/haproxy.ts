@@ -1,7 +1,7 @@
 /** HAProxy on one thread: its defaults are its tuning for throughput. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../lab.ts';
+import { freePort } from '../../../harness/free-port.ts';
 import type { Lab } from '../lab.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';

@@ -1,7 +1,8 @@
 /** nginx: as its experts tune it for an app server behind it, and with its own buffers. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, HOST, nginxPreamble, nginxTemporary } from '../lab.ts';
+import { freePort } from '../../../harness/free-port.ts';
+import { HOST, nginxPreamble, nginxTemporary } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';

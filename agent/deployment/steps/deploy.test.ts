@@ -1,0 +1,89 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
+import { container, image, plan } from '../../test-outputs.ts';
+import type { ContainerRequest, ContainerState, Ports } from '../ports.ts';
+import { aContext, aJob, IDS, scripted } from '../test-context.ts';
+import { deploy } from './deploy.ts';
+
+describe('the step deploy', () => {
+  const start = async (
+    parts: { job?: Parameters<typeof aJob>[0]; plan?: Partial<BuildPlan>; state?: Partial<ContainerState> } = {},
+  ) => {
+    const requests: ContainerRequest[] = [];
+    const containers = scripted<Ports['containers']>('containers', {
+      start: async (request) => {
+        requests.push(request);
+        return container(IDS.deployment, parts.state);
+      },
+      tail: async () => ['fatal: boom'],
+    });
+    const outputs = { analyze: { ...plan, ...parts.plan }, build: image };
+    const target = await deploy.run(aContext({ job: aJob(parts.job), outputs, ports: { containers } }));
+    assert.ok(requests[0]);
+    return { target, request: requests[0] };
+  };
+
+  test("starts the image beside the old one with the environment's variables, PORT and who it is", async () => {
+    const { target, request } = await start({ job: { env: { GREETING: 'hi', ORKESTR_COMMIT: 'forged' } } });
+    assert.equal(request.name, `orkestr-${IDS.deployment}`);
+    assert.equal(request.networkName, `orkestr-${IDS.project}`);
+    assert.equal(request.imageId, image.id);
+    assert.equal(request.command, undefined);
+    assert.deepEqual(request.env, {
+      GREETING: 'hi',
+      PORT: '8080',
+      ORKESTR_DEPLOYMENT_ID: IDS.deployment,
+      ORKESTR_COMMIT: 'c'.repeat(40),
+      ORKESTR_PROJECT: 'shop',
+      ORKESTR_ENVIRONMENT: 'production',
+    });
+    assert.deepEqual(target, {
+      containerId: `container of ${IDS.deployment}`,
+      containerName: `orkestr-${IDS.deployment}`,
+      address: '172.20.0.3',
+      port: 8080,
+      portFrom: 'default',
+      portGuessed: true,
+    });
+  });
+
+  test('the variable PORT of the environment is left as it is', async () => {
+    const { target, request } = await start({ job: { env: { PORT: '5000' } } });
+    assert.equal(request.env['PORT'], '5000');
+    assert.equal(target.port, 5000);
+  });
+
+  test("a start command in front of the repository's own Dockerfile becomes the command", async () => {
+    const own = { origin: 'repository', path: 'Dockerfile', text: 'FROM x' } as const;
+    const { request } = await start({ plan: { dockerfile: own, startCommand: 'node other.js' } });
+    assert.deepEqual(request.command, ['node', 'other.js']);
+  });
+
+  test('an app that is down again before it has an address fails with its last line', async () => {
+    const state = { running: false, address: null, exitCode: 1 };
+    await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exit code 1.*fatal: boom/ });
+  });
+
+  const undoWith = async (left: ContainerState[]): Promise<unknown[]> => {
+    const calls: unknown[] = [];
+    const containers = scripted<Ports['containers']>('containers', {
+      stopAndRemove: async (name, grace) => void calls.push(['stop', name, grace]),
+      list: async () => left,
+      removeNetwork: async (name) => void calls.push(['network', name]),
+    });
+    await deploy.undo?.(aContext({ ports: { containers } }));
+    return calls;
+  };
+
+  test('undo removes the container, and the network when the project has nothing else', async () => {
+    assert.deepEqual(await undoWith([container(IDS.previous, { projectId: IDS.host })]), [
+      ['stop', `orkestr-${IDS.deployment}`, 10],
+      ['network', `orkestr-${IDS.project}`],
+    ]);
+  });
+
+  test('undo leaves the network to what else the project runs', async () => {
+    assert.deepEqual(await undoWith([container(IDS.previous)]), [['stop', `orkestr-${IDS.deployment}`, 10]]);
+  });
+});

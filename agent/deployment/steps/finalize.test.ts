@@ -1,0 +1,100 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from 'node:test';
+import { container, id, image, plan } from '../../test-outputs.ts';
+import type { ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
+import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
+import { finalize, surplus } from './finalize.ts';
+
+describe('the step finalize', () => {
+  const finalizeWith = async (parts: {
+    listed?: OwnedImage[];
+    keepImages?: number;
+    inUse?: string[];
+    broken?: string[];
+  }) => {
+    const calls: string[] = [];
+    const context = aContext({
+      job: aJob({ keepImages: parts.keepImages ?? 2 }),
+      previous: { deploymentId: IDS.previous },
+      outputs: {
+        analyze: plan,
+        build: image,
+        ...RUNNING,
+      },
+      ports: {
+        containers: scripted<Ports['containers']>('containers', {
+          keepRunning: async (name) => void calls.push(`keep ${name}`),
+          list: async () => [
+            container(IDS.deployment),
+            container(IDS.previous),
+            container(IDS.host, { environmentId: IDS.host }),
+          ],
+          stopAndRemove: async (name) => void calls.push(`stop ${name}`),
+        }),
+        images: scripted<ImageStore>('images', {
+          list: async () => parts.listed ?? [],
+          remove: async (imageId) => {
+            calls.push(`prune ${imageId}`);
+            if (parts.broken?.includes(imageId) === true) throw new Error('unrecognized image ID');
+            return parts.inUse?.includes(imageId) !== true;
+          },
+        }),
+        workspaces: scripted<Workspaces>('workspaces', { remove: async () => void calls.push('workspace') }),
+      },
+    });
+    return { release: await finalize.run(context), calls };
+  };
+  const owned = (imageId: string): OwnedImage => ({
+    id: imageId,
+    reference: 'r',
+    deploymentId: IDS.previous,
+  });
+
+  test('keeps the new container, removes the others of the environment only, and tells the release', async () => {
+    const { release, calls } = await finalizeWith({});
+    assert.deepEqual(calls, [`keep orkestr-${IDS.deployment}`, `stop orkestr-${IDS.previous}`, 'workspace']);
+    assert.deepEqual(release, {
+      deploymentId: IDS.deployment,
+      commit: 'c'.repeat(40),
+      plan,
+      image,
+      liveAt: '2030-01-01T00:00:00.000Z',
+      supersedes: IDS.previous,
+      foundPort: 8080,
+      prunedImages: [],
+    });
+  });
+
+  test('prunes images beyond the number and tells those that really went', async () => {
+    const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
+    const { release, calls } = await finalizeWith({ listed, inUse: [id('c')] });
+    assert.ok(calls.includes(`prune ${id('c')}`));
+    assert.deepEqual(release.prunedImages, [id('d')]);
+  });
+
+  test('an old image that the engine cannot let go fails no deployment, and keeps no other from going', async () => {
+    const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
+    const { release } = await finalizeWith({ listed, broken: [id('c')] });
+    assert.deepEqual(release.prunedImages, [id('d')]);
+  });
+
+  test('of the others those of the newest deployments stay, in the order of the store', () => {
+    assert.deepEqual(surplus([owned(image.id), owned(id('b')), owned(id('c'))], image.id, 2), [id('c')]);
+    assert.deepEqual(surplus([owned(image.id), owned(id('c')), owned(id('b'))], image.id, 2), [id('b')]);
+  });
+
+  test('after a rollback the live image stays, though it is the oldest', () => {
+    const listed = [owned(id('b')), owned(id('c')), owned(image.id)];
+    assert.deepEqual(surplus(listed, image.id, 2), [id('c')]);
+    assert.deepEqual(surplus(listed, image.id, 1), [id('b'), id('c')]);
+  });
+
+  test('one image under two names counts once and is never pruned for its older name', () => {
+    const listed = [owned(image.id), owned(id('b')), owned(image.id)];
+    assert.deepEqual(surplus(listed, image.id, 2), []);
+  });
+
+  test('has no undo: it comes after the point of no return', () => {
+    assert.ok(!('undo' in finalize));
+  });
+});
