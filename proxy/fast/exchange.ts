@@ -244,6 +244,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   end(trailers: readonly string[] | null): void {
+    // Its connection may carry another request while the last bytes of this answer wait for their client.
+    this.#call = null;
     let isFlushed = this.#write();
     if (trailers !== null && this.#framing === 'chunked')
       isFlushed = this.#say(Buffer.from(`${fieldLines(trailers)}\r\n`, 'latin1'));
