@@ -6,6 +6,7 @@ import type { Calls } from '../fast/call.ts';
 import type { DateLine } from '../fast/date-line.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
 import { givenRequestId } from '../general/headers.ts';
+import { forwardsLeft } from '../general/max-forwards.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import { readClient } from '../policy/client-address.ts';
@@ -153,8 +154,10 @@ export class ClientSession implements Carrier, Handler {
     }
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
-    const isRare = request.expectsContinue || request.protocol === 'websocket' || this.#shared.engine === 'http-proxy';
-    if (request.failure === null && (isRare || isGeneral(route))) bridge(stream, request, this.#shared);
+    const { expectsContinue, protocol } = request;
+    const isRare = expectsContinue || protocol === 'websocket' || forwardsLeft(request) !== null;
+    const isOthers = isRare || this.#shared.engine === 'http-proxy' || isGeneral(route);
+    if (request.failure === null && isOthers) bridge(stream, request, this.#shared);
     else this.#serve(stream, request, route);
   }
 
