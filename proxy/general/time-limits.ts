@@ -102,7 +102,9 @@ export class TimeLimits {
     const { req, res } = exchange;
     const { clientStallMs } = this.#timeouts;
     const { idleMs } = this.#route;
-    const moved = req.socket.bytesRead + req.socket.bytesWritten + (upstream?.socket?.bytesRead ?? 0);
+    // Behind the answer its connection may be another request's: node calls this one destroyed from then on.
+    const ofApp = upstream?.destroyed === false ? (upstream.socket?.bytesRead ?? 0) : 0;
+    const moved = req.socket.bytesRead + req.socket.bytesWritten + ofApp;
     const quietNow = moved === before ? quiet : 0;
     const isClients = req.socket.writableLength > 0 || res.writableLength > 0;
     const limitMs = isClients ? Math.min(idleMs, clientStallMs) : idleMs;

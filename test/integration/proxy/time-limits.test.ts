@@ -146,3 +146,26 @@ test('a client of the general engine that stops reading is let go, too', async (
   assert.equal(edge.seen[0]?.outcome, 'abandoned');
   assert.equal(edge.seen[0].engine, 'general');
 });
+
+test('a client that stops reading is let go also while others use the connection that its answer came by', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientStallMs: 300, poolIdleMs: 60_000 } });
+  const large = `HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`;
+  const app = await scriptedUpstream(t, (wire) => {
+    let asked = 0;
+    wire.socket.on('data', () => {
+      const heads = wire.received.match(/GET \/\w+ /g) ?? [];
+      for (; asked < heads.length; asked += 1) wire.send(heads[asked] === 'GET /large ' ? large : OK);
+    });
+  });
+  // For the general engine.
+  edge.serve(app.port, { errorPages: { 503: 'closed' } });
+  const reader = await edge.connect();
+  reader.socket.pause();
+  // Until the kernel has no room for all of one.
+  reader.send(`GET /large ${HEAD}\r\n`.repeat(200));
+  const other = await edge.connect();
+  const asking = setInterval(() => other.send(`GET /other ${HEAD}\r\n`), 20);
+  t.after(() => clearInterval(asking));
+  await eventually('it to be let go', () => edge.seen.some(({ outcome }) => outcome === 'abandoned'));
+  assert.equal(edge.seen.find(({ outcome }) => outcome === 'abandoned')?.engine, 'general');
+});
