@@ -38,6 +38,7 @@ export class TimeLimits {
   readonly #route: RouteTimes;
   #timer: NodeJS.Timeout | null = null;
   #pace: NodeJS.Timeout | null = null;
+  #isOver = false;
 
   constructor(of: Limited, timeouts: Timeouts, route: RouteTimes) {
     this.#of = of;
@@ -60,6 +61,8 @@ export class TimeLimits {
 
   /** The first byte of the body has come. Once an answer comes, the two may be a conversation, and silence is what counts. */
   bodyBegan(): void {
+    // A body whose request was answered before it came is only read and dropped.
+    if (this.#isOver) return;
     const began = performance.now();
     const { bodyGraceMs } = this.#timeouts;
     this.#pace = setInterval(() => {
@@ -79,6 +82,7 @@ export class TimeLimits {
 
   /** The exchange is over. */
   end(): void {
+    this.#isOver = true;
     this.clear();
     if (this.#pace) clearInterval(this.#pace);
     this.#pace = null;

@@ -6,7 +6,7 @@ import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startServing } from './engine-harness.ts';
-import { counts, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
+import { answering, counts, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
 
 const STUCK_LISTENER = fileURLToPath(new URL('stuck-listener.mjs', import.meta.url));
 
@@ -168,4 +168,22 @@ test('a client that stops reading is let go also while others use the connection
   t.after(() => clearInterval(asking));
   await eventually('it to be let go', () => edge.seen.some(({ outcome }) => outcome === 'abandoned'));
   assert.equal(edge.seen.find(({ outcome }) => outcome === 'abandoned')?.engine, 'general');
+});
+
+test('a body that begins when its request is answered is given no time limit that would outlive it', async (t) => {
+  const edge = await startServing(t);
+  const app = await scriptedUpstream(t, answering(OK));
+  edge.serve(app.port, { errorPages: { 503: 'closed' } });
+  const client = await edge.connect();
+  const post = async (): Promise<void> => {
+    client.received = '';
+    await client.send(`POST / ${HEAD}Content-Length: 5\r\n\r\n`).sees(/ok$/);
+    client.received = '';
+    await client.send(`12345GET / ${HEAD}\r\n`).sees(/ok$/);
+  };
+  const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  await post();
+  const before = timers();
+  for (let index = 0; index < 20; index += 1) await post();
+  assert.ok(timers() < before + 10, `${timers() - before} more timers`);
 });
