@@ -17,6 +17,7 @@ import { buildRouter } from './routing/router.ts';
 import type { HostRoutes, Router } from './routing/router.ts';
 import type { Route } from './routing/route.ts';
 import type { UpstreamCounts } from './upstream/counts.ts';
+import type { Part, RoomUse } from './upstream/room.ts';
 import type { TallyListener } from './upstream/tally.ts';
 import { Upstream } from './upstream/upstream.ts';
 
@@ -124,6 +125,12 @@ export class Plane {
    */
   watch(upstreamId: string, targetId: string, listener: TallyListener): () => void {
     return this.#served.get(upstreamId)?.upstream.watch(targetId, listener) ?? (() => undefined);
+  }
+
+  /** @param parts of the limits on requests at once, where they have changed @returns of all that have such a limit */
+  shareRoom(parts: readonly Part[]): RoomUse[] {
+    for (const { id, part } of parts) this.#served.get(id)?.upstream.setPart(part);
+    return this.upstreams().flatMap((upstream) => upstream.roomUse() ?? []);
   }
 
   /** Those that are served. */

@@ -11,7 +11,7 @@ import { planeFamilies } from './observe/plane-metrics.ts';
 import { localPlanes } from './planes/local.ts';
 import type { Planes } from './planes/planes.ts';
 import { Plane } from './plane.ts';
-import { ClientRates } from './policy/client-rates.ts';
+import { ClientRates, OF_NO_UPSTREAM } from './policy/client-rates.ts';
 import { PasswordCheck } from './policy/password-check.ts';
 import { makeCompiler } from './routing/compile.ts';
 import type { StaticTerminator } from './tls/static-terminator.ts';
@@ -48,7 +48,7 @@ export function makeServing(
     isOpenChallenge: terminator && ((token) => terminator.httpChallenge(token) !== null),
     httpsPort: settings.httpsPort,
     rates,
-    passwords: new PasswordCheck(clock),
+    passwords: new PasswordCheck(clock, rates.of(OF_NO_UPSTREAM)),
   });
   const plane = new Plane(clock, observer, compile);
   observer.register(() => planeFamilies(plane.counts()));

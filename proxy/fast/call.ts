@@ -43,7 +43,10 @@ export interface CallRequest {
 /** Why a call came to nothing. `refused`: no connection, and so nothing was sent. */
 export type CallFailure = 'refused' | 'connect-timeout' | 'timeout' | 'broken' | 'malformed';
 
-/** The side of the client. All calls are synchronous; after `end` or `failed` none follows. */
+/**
+ * The side of the client. All calls are synchronous; after `end` or `failed` none follows, and none of the {@link Call} may: its
+ * connection may carry another request by then.
+ */
 export interface CallSink {
   /** 103 Early Hints; other interim answers are dropped. */
   information(head: ResponseHead): void;

@@ -3,15 +3,15 @@
  * client is behind, nothing more is read.
  */
 import { Socket } from 'node:net';
-import type { Timeouts } from '../config.ts';
 import { Gathered } from '../gathered.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { CR, LF } from './bytes.ts';
 import { chunk, ChunkScanner, lastChunk } from './chunked.ts';
 import { MORE } from './fields.ts';
+import type { Home } from './home.ts';
+import { KeptHead } from './kept-head.ts';
 import { HEADROOM, Reads } from './read-buffers.ts';
-import type { ReadBuffers } from './read-buffers.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
 import { Outlet } from './outlet.ts';
 import { Trailers } from './trailers.ts';
@@ -20,23 +20,9 @@ import { Trailers } from './trailers.ts';
 const MAX_HEAD_BYTES = 16_384;
 /** Interim answers to one request. */
 const MAX_INTERIM = 20;
-const EMPTY = Buffer.alloc(0);
 
 /** `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. */
 type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
-
-/** What a connection tells the pool that it is of. */
-export interface Home {
-  readonly timeouts: Timeouts;
-  readonly buffers: ReadBuffers;
-  /** What heads of answers are read with, all one after the other: it is 2 KiB, and hot in the core's cache. */
-  readonly head: ResponseHead;
-  /** Coarse monotonic time, ms. */
-  readonly now: number;
-  /** The call is over and the connection can carry another. */
-  idle(connection: TargetConnection): void;
-  closed(connection: TargetConnection): void;
-}
 
 export class TargetConnection implements Call {
   readonly target: Target;
@@ -49,9 +35,8 @@ export class TargetConnection implements Call {
   #state: State = 'idle';
   #request: CallRequest | null = null;
   #sink: CallSink | null = null;
-  /** The head as sent, for the one retry; empty when there is none. */
-  #sent = EMPTY;
-  #sentLength = 0;
+  /** For the one retry; empty when there is none. */
+  readonly #kept = new KeptHead();
   /** What is to follow once the target has taken what waits for it. */
   #behind = new Gathered();
   /** Bytes of a head that is not complete. */
@@ -111,7 +96,7 @@ export class TargetConnection implements Call {
   }
 
   unsent(): Buffer | null {
-    return this.#sentLength > 0 ? this.#sent.subarray(0, this.#sentLength) : null;
+    return this.#kept.isEmpty ? null : this.#kept.bytes;
   }
 
   get isBetweenChunks(): boolean {
@@ -184,12 +169,10 @@ export class TargetConnection implements Call {
 
   /** A copy of a request without a body that a fresh connection may repeat. */
   #keepForRetry({ head, framing, idempotent }: CallRequest, isReused: boolean): void {
-    this.#sentLength = 0;
+    this.#kept.forget();
     // On a new connection it is for another copy of the app, should this one refuse.
     if (framing !== 'none' || (isReused && !idempotent)) return;
-    if (this.#sent.length < head.length) this.#sent = Buffer.allocUnsafeSlow(Math.max(1024, head.length));
-    head.copy(this.#sent);
-    this.#sentLength = head.length;
+    this.#kept.keep(head);
   }
 
   #send(bytes: Buffer): boolean {
@@ -399,7 +382,7 @@ export class TargetConnection implements Call {
   /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
   #mayRetry(): boolean {
     return (
-      this.#isReused && this.#state === 'head' && this.#partial === null && this.#interim === 0 && this.#sentLength > 0
+      this.#isReused && this.#state === 'head' && this.#partial === null && this.#interim === 0 && !this.#kept.isEmpty
     );
   }
 
@@ -412,7 +395,7 @@ export class TargetConnection implements Call {
     this.#socket = this.#connect();
     this.#outlet = this.#outletOf(this.#socket);
     this.#deadline = this.#home.now + this.#home.timeouts.connectMs;
-    this.#send(this.#sent.subarray(0, this.#sentLength));
+    this.#send(this.#kept.bytes);
   }
 
   #malformed(why: string): -1 {

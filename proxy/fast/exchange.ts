@@ -19,8 +19,6 @@ import type { Failure } from '../pages.ts';
 import { readClient } from '../policy/client-address.ts';
 import type { Client } from '../policy/client-address.ts';
 import type { Answer, Asked } from '../policy/policy.ts';
-import { normalizeHost } from '../routing/host.ts';
-import type { HostRoutes, Router } from '../routing/router.ts';
 import type { Route } from '../routing/route.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
 import { answerBytes, earlyHintsBytes } from './answer.ts';
@@ -28,11 +26,12 @@ import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from '.
 import { lastChunk } from './chunked.ts';
 import type { ClientConnection, Shared } from './client.ts';
 import type { RequestHead } from './head.ts';
-import { OriginLines } from './origin.ts';
+import { Outgoing } from './outgoing.ts';
 import { RequestBody } from './request-body.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
 import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
 import type { Tunnel, Wire } from './tunnel.ts';
+import { Way } from './way.ts';
 
 const EMPTY = Buffer.alloc(0);
 const CHALLENGE = '/.well-known/acme-challenge/';
@@ -48,7 +47,6 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   readonly httpVersion = '1.1';
   stream: StreamKind | null = null;
   method = 'GET';
-  host = '';
   target = '';
   contentLength: number | null = null;
   status = 0;
@@ -58,15 +56,13 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   bytesOut = 0;
   readonly #client: ClientConnection;
   readonly #shared: Shared;
-  readonly #origin = new OriginLines();
+  readonly #way = new Way();
   /** Whose request it is: the connection's peer, or whom that, being trusted, speaks for. */
   #asker: Client;
   readonly #body = new RequestBody();
   #phase: Phase = 'idle';
   /** Bytes of the head, while it is judged. */
   #bytes: Buffer = EMPTY;
-  #router: Router<Route> | null = null;
-  #routes: HostRoutes<Route> | null = null;
   #route: Route | null = null;
   #to: Target | null = null;
   #call: Call | null = null;
@@ -80,14 +76,12 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #close = false;
   #framing: ResponseFraming = 'none';
   #dismissed = false;
-  /** What of the answer is to be written: a range of a buffer of the call. */
-  #out: Buffer = EMPTY;
-  #outStart = 0;
-  #outEnd = 0;
+  readonly #out: Outgoing;
 
   constructor(client: ClientConnection, shared: Shared) {
     this.#client = client;
     this.#shared = shared;
+    this.#out = new Outgoing(client);
     this.#asker = client.peer;
   }
 
@@ -112,6 +106,10 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   get bytesIn(): number {
     return this.#body.bytes;
+  }
+
+  get host(): string {
+    return this.#way.host;
   }
 
   get clientAddress(): string {
@@ -220,31 +218,26 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     if (head.isEventStream) this.stream = 'events';
     // An answer to half a request: the rest of it would be taken for the next one.
     if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
-    this.#out = head.bytes;
-    this.#outStart = compactResponseHead(head, this.#shared.date.linesFor(head, this.#close));
-    this.#outEnd = head.end;
+    const start = compactResponseHead(head, this.#shared.date.linesFor(head, this.#close));
+    this.#out.begin(head.bytes, start, head.end);
   }
 
   body(buffer: Buffer, start: number, end: number): boolean {
     this.bytesOut += end - start;
-    if (this.#outEnd === start && this.#out === buffer) this.#outEnd = end;
-    else {
-      this.#write();
-      this.#out = buffer;
-      this.#outStart = start;
-      this.#outEnd = end;
-    }
+    this.#out.add(buffer, start, end);
     return true;
   }
 
   flush(): boolean {
-    const goesOn = this.#write();
+    const goesOn = this.#out.flush();
     if (this.#dismissed) this.#tryDismiss();
     return goesOn;
   }
 
   end(trailers: readonly string[] | null): void {
-    let isFlushed = this.#write();
+    // Its connection may carry another request while the last bytes of this answer wait for their client.
+    this.#call = null;
+    let isFlushed = this.#out.flush();
     if (trailers !== null && this.#framing === 'chunked')
       isFlushed = this.#say(Buffer.from(`${fieldLines(trailers)}\r\n`, 'latin1'));
     if (isFlushed) this.#ended('served');
@@ -263,24 +256,12 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#client.resume();
   }
 
-  /** The route, from what the connection knows of its last request where that holds. */
+  /** Null: for the general engine. */
   #find(bytes: Buffer, head: RequestHead): Route | null {
     const { plane, terminator } = this.#shared.context;
-    const { router } = plane;
     this.target = bytes.toString('latin1', head.targetStart, head.targetEnd);
     if (terminator?.challenging === true && this.target.startsWith(CHALLENGE)) return null;
-    if (router !== this.#router || !this.#origin.isFor(this.#asker, bytes, head.hostStart, head.hostEnd)) {
-      const authority = bytes.toString('latin1', head.hostStart, head.hostEnd);
-      const host = normalizeHost(authority);
-      if (host === null) return null;
-      this.#origin.set(this.#asker, authority);
-      this.host = host;
-      this.#router = router;
-      this.#routes = router.of(host);
-    }
-    const routes = this.#routes;
-    if (routes === null) return null;
-    return routes.whole ?? routes.find(bytes.toString('latin1', head.targetStart, head.pathEnd));
+    return this.#way.find(bytes, head, this.#asker, plane);
   }
 
   #reset(bytes: Buffer, head: RequestHead): void {
@@ -294,8 +275,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     // What a client has sent too early for its WebSocket would be taken for a request.
     this.#close = head.close || head.isHandshake;
     this.#framing = 'none';
-    this.#outStart = 0;
-    this.#outEnd = 0;
+    this.#out.clear();
     this.#body.begin(head.framing, head.contentLength);
     this.#wantsHtml = head.wantsHtml;
     const given = head.requestIdStart < 0 ? null : bytes.toString('latin1', head.requestIdStart, head.requestIdEnd);
@@ -306,7 +286,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #send(bytes: Buffer, head: RequestHead, end: number): number {
     const { pools, ids } = this.#shared;
     const out = pools.scratch;
-    const named = writeRequestHead(bytes, head, this.#origin, out);
+    const named = writeRequestHead(bytes, head, this.#way.origin, out);
     const identified =
       this.#id === 0 ? named + out.write(this.#givenId, named, 'latin1') : ids.write(this.#id, out, named);
     const length = endHead(out, identified);
@@ -422,16 +402,6 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#ended('served');
   }
 
-  /** @returns false while the kernel has not taken all of it */
-  #write(): boolean {
-    if (this.#outEnd === this.#outStart) return true;
-    const start = this.#outStart;
-    const end = this.#outEnd;
-    this.#outStart = 0;
-    this.#outEnd = 0;
-    return this.#client.write(this.#out, start, end);
-  }
-
   #say(bytes: Buffer): boolean {
     return this.#client.write(bytes, 0, bytes.length);
   }
@@ -452,7 +422,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#call = null;
     this.#request = null;
     this.#tunnel = null;
-    this.#out = EMPTY;
+    this.#out.clear();
     this.#bytes = EMPTY;
     this.#client.next(this.#close);
   }

@@ -39,7 +39,7 @@ const DROPPED = byLength([
   'proxy',
 ]);
 /** With one of these a request has a meaning that only the general engine knows. */
-const GENERAL = byLength(['te', 'expect', 'trailer', 'http2-settings']);
+const GENERAL = byLength(['te', 'expect', 'trailer', 'max-forwards', 'http2-settings']);
 const UPGRADE = ascii('upgrade');
 const WEBSOCKET = ascii('websocket');
 const WEBSOCKET_KEY = ascii('sec-websocket-key');

@@ -4,7 +4,7 @@ import type { Limits, Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
-import type { Home } from './connection.ts';
+import type { Home } from './home.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { ResponseHead } from './response-head.ts';
 import { Sweep } from './sweep.ts';

@@ -6,6 +6,7 @@ import type { Answer } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
 import type { Exchange } from './exchange.ts';
 import type { General } from './general.ts';
+import { ASKED_US, forwardsLeft } from './max-forwards.ts';
 
 export class Dispatch {
   readonly #context: Context;
@@ -43,7 +44,7 @@ export class Dispatch {
   #checkAccess(exchange: Exchange, route: Route): void {
     const verdict = route.access?.judge(exchange) ?? null;
     if (verdict instanceof Promise) void this.#awaitAccess(exchange, route, verdict);
-    else if (verdict === null) this.#general.forward(exchange, route);
+    else if (verdict === null) this.#forward(exchange, route);
     else exchange.send(verdict);
   }
 
@@ -65,7 +66,12 @@ export class Dispatch {
     }
     // Garbage behind its head may have been answered meanwhile, too.
     if (res.closed || res.destroyed || res.writableEnded) return;
-    if (answer === null) this.#general.forward(exchange, route);
+    if (answer === null) this.#forward(exchange, route);
     else exchange.send(answer);
+  }
+
+  #forward(exchange: Exchange, route: Route): void {
+    if (forwardsLeft(exchange) === 0) exchange.send(ASKED_US);
+    else this.#general.forward(exchange, route);
   }
 }

@@ -17,6 +17,7 @@ import type { H2cAgents } from '../h2/h2c-agent.ts';
 import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import { passedTrailers, requestHeaders } from './headers.ts';
+import { forwardsLeft } from './max-forwards.ts';
 import type { Pools } from './pool.ts';
 import { withoutPrefix } from './request.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
@@ -184,7 +185,9 @@ export class Guard implements InFlight, Waiter, Limited {
     const { clientAddress: address, secure, authority } = request;
     const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
     const passage = { upgrade: upgrade !== null, hides: this.#route.access?.hides ?? [], prefix: this.#hiddenPrefix };
-    return requestHeaders(req.rawHeaders, origin, passage);
+    const headers = requestHeaders(req.rawHeaders, origin, passage);
+    const left = forwardsLeft(this.exchange);
+    return left === null ? headers : { ...headers, 'max-forwards': String(left - 1) };
   }
 
   /** What of the path the app does not see. */

@@ -38,6 +38,7 @@ export class TimeLimits {
   readonly #route: RouteTimes;
   #timer: NodeJS.Timeout | null = null;
   #pace: NodeJS.Timeout | null = null;
+  #isOver = false;
 
   constructor(of: Limited, timeouts: Timeouts, route: RouteTimes) {
     this.#of = of;
@@ -60,6 +61,8 @@ export class TimeLimits {
 
   /** The first byte of the body has come. Once an answer comes, the two may be a conversation, and silence is what counts. */
   bodyBegan(): void {
+    // A body whose request was answered before it came is only read and dropped.
+    if (this.#isOver) return;
     const began = performance.now();
     const { bodyGraceMs } = this.#timeouts;
     this.#pace = setInterval(() => {
@@ -79,6 +82,7 @@ export class TimeLimits {
 
   /** The exchange is over. */
   end(): void {
+    this.#isOver = true;
     this.clear();
     if (this.#pace) clearInterval(this.#pace);
     this.#pace = null;
@@ -102,7 +106,9 @@ export class TimeLimits {
     const { req, res } = exchange;
     const { clientStallMs } = this.#timeouts;
     const { idleMs } = this.#route;
-    const moved = req.socket.bytesRead + req.socket.bytesWritten + (upstream?.socket?.bytesRead ?? 0);
+    // Behind the answer its connection may be another request's: node calls this one destroyed from then on.
+    const ofApp = upstream?.destroyed === false ? (upstream.socket?.bytesRead ?? 0) : 0;
+    const moved = req.socket.bytesRead + req.socket.bytesWritten + ofApp;
     const quietNow = moved === before ? quiet : 0;
     const isClients = req.socket.writableLength > 0 || res.writableLength > 0;
     const limitMs = isClients ? Math.min(idleMs, clientStallMs) : idleMs;

@@ -1,12 +1,14 @@
 /** A client's connection that speaks HTTP/2 (RFC 9113): its frames, its streams, and what it may cost us. */
 import type { Socket } from 'node:net';
-import type { Clock } from '../clock.ts';
 import { Outlet } from '../fast/outlet.ts';
 import { ResetStreams } from './reset-streams.ts';
+import { StreamNumbers } from './stream-numbers.ts';
 import { ServerStream } from './stream.ts';
 import type { StreamHome } from './stream.ts';
 import { Toll } from './toll.ts';
+import type { Tools } from './tools.ts';
 import { requestTrailers } from './trailers.ts';
+import { UploadWindow } from './upload-window.ts';
 import { BlockReader } from './wire/block-reader.ts';
 import type { BlockSink } from './wire/block-reader.ts';
 import { check, CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, MAX_WINDOW, SETTING } from './wire/codes.ts';
@@ -16,19 +18,8 @@ import { FrameReader } from './wire/frame-reader.ts';
 import type { FrameSink } from './wire/frame-reader.ts';
 import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
-import type { Outputs } from './wire/outputs.ts';
 import { SendTurns } from './wire/send-turns.ts';
 import { ClientSettings } from './wire/settings.ts';
-
-/** What all connections of a process share: things that are used during a call only. */
-export interface Tools {
-  readonly clock: Clock;
-  readonly outputs: Outputs;
-  readonly fields: FieldList;
-  readonly block: FieldBlock;
-  /** Largest field section that a client may send, bytes as HPACK counts them. */
-  readonly maxListBytes: number;
-}
 
 /** Who serves the requests. */
 export interface Handler {
@@ -42,13 +33,6 @@ export interface Handler {
 
 /** Requests at once on one connection. */
 const MAX_STREAMS = 128;
-/**
- * Bytes of all uploads of a connection that may be under way (RFC 9113 section 6.9). The protocol's 64 KiB would let all of
- * a client's uploads together have as much per round trip.
- */
-const CONNECTION_WINDOW = 1_048_576;
-/** By how much the windows of its uploads may be larger than the protocol's, in all: what is held for apps that stop. */
-const LENT_WINDOW = 1_048_576;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
 export class Http2Connection implements FrameSink, BlockSink, StreamHome {
@@ -70,17 +54,10 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   readonly #reset = new ResetStreams();
   /** Of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
-  #lastStream = 0;
-  /** The newest gap between two streams: what is in it was never used and never will be (RFC 9113 section 5.1.1). */
-  #passedOver = { after: 0, before: 0 };
+  readonly #numbers = new StreamNumbers();
   /** Streams above it are not served; we have said so. */
   #lastServed = MAX_WINDOW;
-  /**
-   * Octets of bodies that the client may be told that it may send again. What a connection holds is bounded by its streams, so
-   * they are given back as they come, and its window is never used up.
-   */
-  #used = 0;
-  #lendable = LENT_WINDOW;
+  readonly #uploads = new UploadWindow();
   #tableIsEmpty = false;
   /** The client has acknowledged our settings, and so our limits. */
   #limitsKnown = false;
@@ -136,7 +113,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   /** Tells the client to send no more requests. @param isFinal false: those that are under way are still served */
   goAway(isFinal: boolean): void {
     if (!this.isOpen) return;
-    if (isFinal) this.#lastServed = this.#lastStream;
+    if (isFinal) this.#lastServed = this.#numbers.last;
     this.output.goaway(this.#lastServed, CODE.noError);
     if (isFinal && this.streams.size === 0) this.#leave();
   }
@@ -144,7 +121,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   /** Ends the connection, and says why. */
   fail(code: number): void {
     if (!this.isOpen) return;
-    this.output.goaway(Math.min(this.#lastStream, this.#lastServed), code);
+    this.output.goaway(Math.min(this.#numbers.last, this.#lastServed), code);
     this.#leave();
     this.#dropAll(code);
   }
@@ -166,9 +143,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   }
 
   lend(most: number): number {
-    const lent = Math.min(most, this.#lendable);
-    this.#lendable -= lent;
-    return lent;
+    return this.#uploads.lend(most);
   }
 
   enqueue(stream: ServerStream): void {
@@ -182,7 +157,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   closed(stream: ServerStream, byUs: boolean): void {
     this.streams.delete(stream.id);
-    this.#lendable += stream.lent;
+    this.#uploads.takeBack(stream.lent);
     this.#turns.remove(stream);
     if (byUs) this.#reset.add(stream.id);
     this.#handler.streamClosed(stream);
@@ -223,8 +198,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   dataBegins(id: number, length: number, content: number, isLast: boolean): void {
     this.#expect(FRAME.data);
-    check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'DATA of no stream');
-    this.#used += length;
+    check(id !== 0 && !this.#numbers.isIdle(id), CODE.protocolError, 'DATA of no stream');
+    this.#uploads.take(length);
     this.#toll.data(content, isLast);
     const stream = this.streams.get(id) ?? null;
     this.#receiving = stream;
@@ -241,9 +216,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#receiving = null;
     if (isLast) stream?.requestEnds([]);
     else stream?.taken();
-    if (this.#used < CONNECTION_WINDOW / 2) return;
-    this.output.windowUpdate(0, this.#used);
-    this.#used = 0;
+    this.#uploads.giveBack(this.output);
   }
 
   // Frames
@@ -259,7 +232,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       SETTING.enableConnectProtocol,
       1,
     ]);
-    this.output.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
+    this.#uploads.open(this.output);
   }
 
   /** Nothing comes before settings, and nothing within a field block. */
@@ -275,19 +248,18 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#decoder.decode(bytes, start, end, fields);
     const stream = this.streams.get(id);
     if (stream !== undefined) this.#trailers(stream, isLast, fields);
-    else if (id <= this.#lastStream) this.#behind(id);
+    else if (id <= this.#numbers.last) this.#behind(id);
     else if (id <= this.#lastServed) this.#open(id, isLast, fields);
     else {
       // We have said so: its client asks elsewhere.
-      this.#lastStream = id;
+      this.#numbers.last = id;
       this.#reset.add(id);
       this.#toll.frame();
     }
   }
 
   #open(id: number, isLast: boolean, fields: FieldList): void {
-    if (id > this.#lastStream + 2) this.#passedOver = { after: this.#lastStream, before: id };
-    this.#lastStream = id;
+    this.#numbers.open(id);
     if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
     else {
@@ -301,8 +273,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   /** HEADERS of a stream that was there, or that was passed over. */
   #behind(id: number): void {
-    const { after, before } = this.#passedOver;
-    check(id <= after || id >= before, CODE.protocolError, 'a stream that was passed over');
+    check(!this.#numbers.wasPassedOver(id), CODE.protocolError, 'a stream that was passed over');
     this.#late(id);
   }
 
@@ -316,7 +287,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   #windowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
     check(end - start === 4, CODE.frameSizeError, 'WINDOW_UPDATE');
-    check(!this.#isIdle(id), CODE.protocolError, 'WINDOW_UPDATE of no stream');
+    check(!this.#numbers.isIdle(id), CODE.protocolError, 'WINDOW_UPDATE of no stream');
     const increment = bytes.readUInt32BE(start) & MAX_WINDOW;
     this.#toll.update(increment);
     if (id === 0) {
@@ -333,7 +304,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   #resetBy(id: number, bytes: Buffer, start: number, end: number): void {
     check(end - start === 4, CODE.frameSizeError, 'RST_STREAM');
-    check(id !== 0 && !this.#isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
+    check(id !== 0 && !this.#numbers.isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#toll.frame();
     stream.drop(bytes.readUInt32BE(start));
@@ -397,10 +368,6 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   #late(id: number): void {
     check(this.#reset.has(id), CODE.streamClosed, 'a frame of a stream that is closed');
     this.#toll.frame();
-  }
-
-  #isIdle(id: number): boolean {
-    return id > this.#lastStream || (id !== 0 && (id & 1) === 0);
   }
 
   // The end

@@ -6,6 +6,7 @@ import type { Calls } from '../fast/call.ts';
 import type { DateLine } from '../fast/date-line.ts';
 import type { RequestIds } from '../fast/request-ids.ts';
 import { givenRequestId } from '../general/headers.ts';
+import { forwardsLeft } from '../general/max-forwards.ts';
 import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import { readClient } from '../policy/client-address.ts';
@@ -16,7 +17,7 @@ import type { Target } from '../upstream/target.ts';
 import { bridge } from './bridge.ts';
 import type { Acceptor } from './bridge.ts';
 import { Http2Connection } from './connection.ts';
-import type { Handler, Tools } from './connection.ts';
+import type { Handler } from './connection.ts';
 import { Exchange } from './exchange.ts';
 import type { Carrier } from './exchange.ts';
 import type { Leg } from './leg.ts';
@@ -25,6 +26,7 @@ import { framingOf, http1Head, http2Head } from './request-head.ts';
 import { Request } from './request.ts';
 import type { ServerStream } from './stream.ts';
 import type { TargetSessions } from './target-sessions.ts';
+import type { Tools } from './tools.ts';
 import { CODE } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
@@ -153,8 +155,10 @@ export class ClientSession implements Carrier, Handler {
     }
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
-    const isRare = request.expectsContinue || request.protocol === 'websocket' || this.#shared.engine === 'http-proxy';
-    if (request.failure === null && (isRare || isGeneral(route))) bridge(stream, request, this.#shared);
+    const { expectsContinue, protocol } = request;
+    const isRare = expectsContinue || protocol === 'websocket' || forwardsLeft(request) !== null;
+    const isOthers = isRare || this.#shared.engine === 'http-proxy' || isGeneral(route);
+    if (request.failure === null && isOthers) bridge(stream, request, this.#shared);
     else this.#serve(stream, request, route);
   }
 

@@ -79,11 +79,16 @@ test('a plane that joins later is told entries and holds, with its part of the b
   await group.counts();
   for (const { plane } of [first, second]) {
     const [upstream] = plane.upstreams();
-    assert.equal(upstream?.entry.edge.maxConcurrent, 3);
     assert.deepEqual(upstream?.holding, { maxRequests: 5, maxBytes: 50, maxMs: 30_000 });
   }
-  await group.put(entry(2, 2));
+  await group.put(entry(2, 2, 7));
   assert.equal((await group.counts())[0]?.held, null);
+  const claims = [first, second].map(({ plane }) => {
+    let count = 0;
+    while (plane.upstreams()[0]?.claim(exchange())) count += 1;
+    return count;
+  });
+  assert.deepEqual(claims, [4, 3]);
   const third = remotePlane();
   group.join(third.remote);
   await group.counts();

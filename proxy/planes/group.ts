@@ -10,13 +10,18 @@ import type { Taken } from '../policy/client-rates.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import { sumCounts } from '../upstream/counts.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
+import type { RoomUse } from '../upstream/room.ts';
 import type { TallyListener } from '../upstream/tally.ts';
-import { RateExchange } from './rate-exchange.ts';
 import { Departed } from './departed.ts';
 import type { LastWords, Planes } from './planes.ts';
+import { RateExchange } from './rate-exchange.ts';
+import { RoomExchange } from './room.ts';
+import { startRounds } from './rounds.ts';
 
 /** How long a client that asks several planes at once is counted by each for itself, ms: twice this at most. */
 const EXCHANGE_MS = 100;
+/** How often limits on requests at once are looked at, ms: a client that comes by one connection needs most of one. */
+const ROOM_MS = 25;
 
 interface OpenWatch {
   readonly upstreamId: string;
@@ -39,13 +44,19 @@ export class PlaneGroup implements Planes {
   #lost = false;
   #tls: TerminatorChange = {};
   readonly #rates = new RateExchange();
-  #isExchanging = false;
+  readonly #rooms: RoomExchange;
 
   /** @param shares of a bound that counts for all planes together, each gets one part of so many */
   constructor(shares: number, log: Logger) {
     this.#shares = shares;
     this.#log = log;
-    if (shares > 1) setInterval(() => void this.#exchangeRates(), EXCHANGE_MS).unref();
+    this.#rooms = new RoomExchange(shares);
+    if (shares === 1) return;
+    // None where no environment has a rate or a password.
+    const haveRates = (): boolean => [...this.#entries.values()].some(isCountedByClient);
+    const rates = async (): Promise<void> => (haveRates() ? this.#rates.round([...this.#joined]) : undefined);
+    startRounds(EXCHANGE_MS, rates, log);
+    startRounds(ROOM_MS, () => this.#rooms.round([...this.#joined]), log);
   }
 
   get holds(): readonly HoldRequest[] {
@@ -54,10 +65,11 @@ export class PlaneGroup implements Planes {
 
   /** Tells a new plane all there is. It must serve nobody before that: what is sent to it later comes after this. */
   join(member: Planes): void {
-    for (const entry of this.#entries.values()) this.#tell(member.put(this.#shareOf(entry)));
+    for (const entry of this.#entries.values()) this.#tell(member.put(entry));
     for (const hold of this.#holds.values()) this.#tell(member.hold(this.#shareOfHold(hold)));
     if (this.#lost) this.#tell(member.lose(true));
     this.#joined.add(member);
+    this.#shareRoom(this.#entries.values());
     this.adopt(member);
   }
 
@@ -72,6 +84,7 @@ export class PlaneGroup implements Planes {
   leave(member: Planes): void {
     this.#members.delete(member);
     this.#joined.delete(member);
+    this.#rooms.leave(member);
     this.#departed.left(member, this.#entries);
     for (const { stops } of this.#watches) stops.delete(member);
   }
@@ -86,19 +99,23 @@ export class PlaneGroup implements Planes {
     this.#entries.set(entry.id, entry);
     this.#departed.flipped(entry.id);
     this.#holds.delete(entry.id);
-    const previous = await this.#all((member) => member.put(this.#shareOf(entry)));
-    return sumPrevious(previous.filter((one) => one !== null));
+    const previous = this.#all((member) => member.put(entry));
+    this.#shareRoom([entry]);
+    return sumPrevious((await previous).filter((one) => one !== null));
   }
 
   async amend(entry: UpstreamEntry): Promise<void> {
     this.#entries.set(entry.id, entry);
-    await this.#all((member) => member.amend(this.#shareOf(entry)));
+    const amended = this.#all((member) => member.amend(entry));
+    this.#shareRoom([entry]);
+    await amended;
   }
 
   async remove(id: string): Promise<string[]> {
     this.#entries.delete(id);
     this.#departed.removed(id);
     this.#drains.forget(id);
+    this.#rooms.remove(id);
     this.#holds.delete(id);
     return [...new Set((await this.#all((member) => member.remove(id))).flat())];
   }
@@ -167,6 +184,11 @@ export class PlaneGroup implements Planes {
     return Promise.resolve([]);
   }
 
+  /** Asked of this process by its successor, too. */
+  shareRoom(): Promise<readonly RoomUse[]> {
+    return Promise.resolve([]);
+  }
+
   async lose(lost: boolean): Promise<void> {
     this.#lost = lost;
     await this.#all((member) => member.lose(lost));
@@ -177,16 +199,13 @@ export class PlaneGroup implements Planes {
     await this.#all((member) => member.secure(change));
   }
 
-  /** No round before the one before it is over, and none where no environment has a rate. */
-  async #exchangeRates(): Promise<void> {
-    if (this.#isExchanging || ![...this.#entries.values()].some(({ edge }) => edge.ratePerClient)) return;
-    this.#isExchanging = true;
-    try {
-      await this.#rates.round([...this.#joined]);
-    } catch (error) {
-      this.#log.error({ err: error }, 'a worker tells nonsense of the rates of clients');
-    } finally {
-      this.#isExchanging = false;
+  /** Right behind the entries, in the same turn: no plane has a moment without its part. */
+  #shareRoom(entries: Iterable<UpstreamEntry>): void {
+    if (this.#shares === 1) return;
+    const limited = [...entries];
+    for (const member of this.#joined) {
+      const parts = this.#rooms.partsOf(member, limited);
+      if (parts.length > 0) this.#tell(member.shareRoom(parts));
     }
   }
 
@@ -202,12 +221,6 @@ export class PlaneGroup implements Planes {
     stops.set(member, member.watch(upstreamId, targetId, listener));
   }
 
-  #shareOf(entry: UpstreamEntry): UpstreamEntry {
-    const { maxConcurrent } = entry.edge;
-    if (this.#shares === 1 || maxConcurrent === 0) return entry;
-    return { ...entry, edge: { ...entry.edge, maxConcurrent: this.#part(maxConcurrent) } };
-  }
-
   #shareOfHold(hold: HoldRequest): HoldRequest {
     const { maxRequests, maxBytes } = hold;
     return { ...hold, maxRequests: this.#part(maxRequests), maxBytes: Math.floor(maxBytes / this.#shares) };
@@ -216,6 +229,11 @@ export class PlaneGroup implements Planes {
   #part(bound: number): number {
     return Math.max(1, Math.floor(bound / this.#shares));
   }
+}
+
+/** Rates, and wrong passwords: both are counted by client. */
+function isCountedByClient({ edge }: UpstreamEntry): boolean {
+  return edge.ratePerClient !== undefined || edge.basicAuth.length > 0;
 }
 
 function sumHeld(all: readonly HoldAnswer[]): HoldAnswer {

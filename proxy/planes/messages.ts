@@ -13,6 +13,7 @@ import {
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import { TerminatorChange } from '../tls/state.ts';
 import { UpstreamCounts } from '../upstream/counts.ts';
+import { Part, RoomUse } from '../upstream/room.ts';
 import { Tally } from '../upstream/tally.ts';
 import type { LastWords } from './planes.ts';
 
@@ -39,6 +40,7 @@ export const CALLS = {
   counts: { asks: z.object({ id: z.string().optional() }), answers: z.array(UpstreamCounts) },
   metrics: { asks: z.object({}), answers: z.array(z.object({ families: z.array(Family) })) },
   exchangeRates: { asks: z.object({ elsewhere: z.array(TakenRates) }), answers: z.array(TakenRates) },
+  shareRoom: { asks: z.object({ parts: z.array(Part) }), answers: z.array(RoomUse) },
   secure: { asks: TerminatorChange, answers: z.null() },
   lose: { asks: z.object({ lost: z.boolean() }), answers: z.null() },
 } as const;

@@ -14,6 +14,7 @@ import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Taken } from '../policy/client-rates.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
+import type { Part, RoomUse } from '../upstream/room.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 
 export interface Planes {
@@ -45,6 +46,11 @@ export interface Planes {
   metrics(): Promise<MetricsSnapshot[]>;
   /** Counts what clients have asked of other planes. @returns what they have asked of this one since the last call */
   exchangeRates(elsewhere: readonly Taken[]): Promise<readonly Taken[]>;
+  /**
+   * How many requests of an upstream may be in flight at once, where other planes may have more of them.
+   * @returns what is made of it now, of all upstreams with a limit
+   */
+  shareRoom(parts: readonly Part[]): Promise<readonly RoomUse[]>;
   /** Whether routes are missing since the saved table could not be read: an unknown host is then no fault of the visitor. */
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */

@@ -6,6 +6,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Taken } from '../policy/client-rates.ts';
+import type { Part, RoomUse } from '../upstream/room.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 import type { Channel } from './channel.ts';
 import { CALLS, snapshotsOf, Up } from './messages.ts';
@@ -91,6 +92,10 @@ export class RemotePlanes implements Planes {
 
   exchangeRates(elsewhere: readonly Taken[]): Promise<readonly Taken[]> {
     return this.#call('exchangeRates', { elsewhere } as Asks<'exchangeRates'>, []);
+  }
+
+  shareRoom(parts: readonly Part[]): Promise<readonly RoomUse[]> {
+    return this.#call('shareRoom', { parts: [...parts] }, []);
   }
 
   async lose(lost: boolean): Promise<void> {

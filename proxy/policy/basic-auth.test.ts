@@ -3,6 +3,7 @@ import { scryptSync } from 'node:crypto';
 import { test } from 'node:test';
 import { PASSWORD_COST } from '../../protocol/edge.ts';
 import { compileAccess } from './basic-auth.ts';
+import { Clients } from './client-rates.ts';
 import { PasswordCheck } from './password-check.ts';
 import type { Answer } from './policy.ts';
 import { asked, edge, field, StillClock } from './test-asked.ts';
@@ -23,7 +24,7 @@ const USERS = [
 
 function guarded(maxWaiting?: number) {
   const clock = new StillClock();
-  const passwords = new PasswordCheck(clock, maxWaiting);
+  const passwords = new PasswordCheck(clock, new Clients(), maxWaiting);
   const openToken = 'open-token';
   const access = compileAccess(edge({ basicAuth: USERS }), {
     passwords,

@@ -45,7 +45,7 @@ export class Clients {
     const waitMs = this.wait(client, rate, now);
     if (waitMs > 0) return waitMs;
     this.#owe(client, rate.intervalMs, now);
-    this.#untold?.set(client, (this.#untold.get(client) ?? 0) + rate.intervalMs);
+    this.#note(client, rate.intervalMs);
     return 0;
   }
 
@@ -60,6 +60,14 @@ export class Clients {
     const all = [...this.#untold];
     this.#untold.clear();
     return all.length <= MAX_TOLD ? all : all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOLD);
+  }
+
+  /** Where the others are not asked for a while, what is kept for them is bounded, too. */
+  #note(client: string, ms: number): void {
+    const untold = this.#untold;
+    if (untold === null) return;
+    const before = untold.get(client);
+    if (before !== undefined || untold.size < this.#max) untold.set(client, (before ?? 0) + ms);
   }
 
   #owe(client: string, ms: number, now: number): void {
@@ -97,6 +105,9 @@ export interface Taken {
   /** Client → how long its rate gives for that much, ms. */
   readonly clients: readonly (readonly [client: string, ms: number])[];
 }
+
+/** What is counted by client in no environment's name: wrong passwords. */
+export const OF_NO_UPSTREAM = '';
 
 /** The clients of each environment. Flips keep them. */
 export class ClientRates {

@@ -55,12 +55,14 @@ export class PasswordCheck {
   readonly #secret = randomBytes(32);
   readonly #remembered = new Set<string>();
   readonly #pending = new Map<string, Pending>();
-  readonly #wrong = new Clients();
+  readonly #wrong: Clients;
   readonly #turns: (() => void)[] = [];
   #running = 0;
 
-  constructor(clock: Clock, maxWaiting: number = MAX_WAITING) {
+  /** @param wrong counts the tries of clients, here and in other processes */
+  constructor(clock: Clock, wrong: Clients = new Clients(), maxWaiting: number = MAX_WAITING) {
     this.#clock = clock;
+    this.#wrong = wrong;
     this.#maxWaiting = maxWaiting;
   }
 

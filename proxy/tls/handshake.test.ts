@@ -111,6 +111,9 @@ test('the exact name comes before the wildcard, which stands for one label', asy
   const [own, any] = [serialOf(exact), serialOf(wildcard)];
   assert.equal(await connect(port, 'www.shop.test'), own);
   assert.equal(await connect(port, 'WWW.Shop.Test'), own);
+  // As clients write it that take the name from a URL with one (RFC 6066 section 3 has none): Host may have it, too.
+  assert.equal(await connect(port, 'www.shop.test.'), own);
+  assert.match(await connect(port, 'www.shop.test..'), /HANDSHAKE_FAILURE/);
   assert.equal(await connect(port, 'api.shop.test'), any);
   assert.equal(await connect(port, 'shop.test'), any);
   for (const name of ['a.b.shop.test', 'shop.test.evil.test', 'wwwxshop.test', 'test', 'xshop.test']) {

@@ -61,7 +61,7 @@ export class StaticTerminator implements Terminator {
   }
 
   contextFor(serverName: string): SecureContext | null {
-    return this.#find(serverName.toLowerCase())?.context ?? null;
+    return this.#find(serverName.toLowerCase().replace(/\.$/, ''))?.context ?? null;
   }
 
   #find(host: string): Entry | undefined {

@@ -15,6 +15,7 @@ import { Target } from './target.ts';
 import type { DrainPlan, InFlight } from './target.ts';
 import { openingTally, tellAll } from './tally.ts';
 import type { TallyListener } from './tally.ts';
+import type { RoomUse } from './room.ts';
 import { noWaits } from './waits.ts';
 import type { WaitCounts } from './waits.ts';
 
@@ -41,6 +42,9 @@ export class Upstream {
   /** Of holds since the last flip, and of those before it. */
   #waits: WaitCounts | null = null;
   #waitsBeforeFlip: WaitCounts | null = null;
+  /** Of `maxConcurrent`, where other processes have the rest. */
+  #part = Infinity;
+  #refusedBusy = 0;
   #failed = 0;
   #failedBeforeFlip = 0;
   readonly #watches = new Set<{ readonly targetId: string; readonly listener: TallyListener }>();
@@ -67,7 +71,10 @@ export class Upstream {
    */
   claim(exchange: InFlight, refusing: Target | null = null, visitor: Visitor | null = null): Target | null {
     if (this.#hold !== null && !this.#hold.letsGo) return null;
-    if (this.#isBusy()) return null;
+    if (this.#isBusy()) {
+      this.#refusedBusy += 1;
+      return null;
+    }
     const target = leastInFlight(this.#sideOf(visitor), refusing, this.#clock);
     return target?.claim(exchange) ? target : null;
   }
@@ -116,6 +123,19 @@ export class Upstream {
     const held = this.#hold?.size ?? 0;
     this.#hold?.end();
     return { held, changed };
+  }
+
+  /** @param part of `maxConcurrent`: as many requests may be in flight here, and other processes have the rest */
+  setPart(part: number): void {
+    this.#part = part;
+  }
+
+  /** How much of its part is used, and was too little since the last call; null: there is no limit. */
+  roomUse(): RoomUse | null {
+    if (this.#entry.edge.maxConcurrent === 0) return null;
+    const refused = this.#refusedBusy;
+    this.#refusedBusy = 0;
+    return { id: this.id, inFlight: this.#inFlight(), refused };
   }
 
   /** A request that app or proxy broke: answered 502, 503 or 504 by the proxy, or cut in the middle of its answer. */
@@ -225,10 +245,13 @@ export class Upstream {
 
   #isBusy(): boolean {
     const { maxConcurrent } = this.#entry.edge;
-    if (maxConcurrent === 0) return false;
+    return maxConcurrent !== 0 && this.#inFlight() >= Math.min(maxConcurrent, this.#part);
+  }
+
+  #inFlight(): number {
     let inFlight = 0;
     for (const target of this.#serving()) inFlight += target.inFlight;
-    return inFlight >= maxConcurrent;
+    return inFlight;
   }
 
   /** Copies that stay at their address stay as they are, with their counts and connections, on whichever side. */

@@ -178,3 +178,30 @@ testBoth('a client of HTTP/1.0 has its connection closed behind the answer, unle
   await kept.sees(/ok.*Connection: close.*ok$/is);
   await kept.end();
 });
+
+testBoth(
+  'an OPTIONS may pass as many servers as Max-Forwards says, and one that may not is answered here',
+  async (t) => {
+    const edge = await startEdge(t);
+    const app = await scriptedUpstream(t, answering(OK));
+    await route(edge, app.port);
+    const asked = async (method: string, value: string): Promise<void> => {
+      await (await edge.send(`${method} /${value} ${HEAD}Max-Forwards: ${value}\r\nConnection: close\r\n\r\n`)).end();
+    };
+    const client = await edge.send(`OPTIONS / ${HEAD}Max-Forwards: 0\r\n\r\n`);
+    await client.sees(/^HTTP\/1.1 200 [^]*\r\nContent-Length: 0\r\n[^]*\r\n\r\n$/);
+    assert.equal(app.wires.length, 0);
+    const passed = [
+      ['OPTIONS', '3', '2'],
+      ['OPTIONS', 'many', 'many'],
+      ['GET', '0', '0'],
+    ] as const;
+    for (const [method, value, seen] of passed) {
+      await asked(method, value);
+      assert.deepEqual(
+        fields(app.wires.at(-1) as (typeof app.wires)[number], `${method} /${value} `).get('max-forwards'),
+        [seen],
+      );
+    }
+  },
+);

@@ -24,6 +24,17 @@ test('a route with a stripped prefix works over HTTP/2 as over HTTP/1.1', async 
   assert.match(head, /cookie: a=1\r\n/);
 });
 
+test('Max-Forwards is counted over HTTP/2, too', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const app = await scriptedUpstream(t, answering(OK));
+  edge.plane.put(entryFor(app.port));
+  const session = await edge.connect();
+  const here = await ask(session, { ':method': 'OPTIONS', 'max-forwards': '0' });
+  assert.deepEqual([here.status, here.text, app.wires.length], [200, '', 0]);
+  assert.equal((await ask(session, { ':method': 'OPTIONS', 'max-forwards': '2' })).text, 'ok');
+  assert.match(app.wires[0]?.received ?? '', /\r\nmax-forwards: 1\r\n/);
+});
+
 test('an expectation is asked of the app, whose 100 lets the body come', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t);

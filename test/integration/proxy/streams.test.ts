@@ -7,6 +7,7 @@ import {
   fields,
   HANDSHAKE,
   HEAD,
+  OK,
   route,
   scriptedUpstream,
   startEdge,
@@ -114,3 +115,35 @@ testBoth('an upgrade to a dead app is a 502 page, and an unknown host a 404', as
   await client.end();
   await (await edge.send(HANDSHAKE.replace('app.test', 'other.test'))).sees(/^HTTP\/1.1 404 /);
 });
+
+testBoth(
+  'a client that leaves before it has read the end of its answer costs no other request its connection',
+  async (t) => {
+    const edge = await startEdge(t, { timeouts: { poolIdleMs: 60_000 } });
+    const large = `HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`;
+    const app = await scriptedUpstream(t, (wire) => {
+      let asked = 0;
+      wire.socket.on('data', () => {
+        const heads = wire.received.split('GET /large ').length - 1;
+        for (; asked < heads; asked += 1) wire.send(large);
+      });
+    });
+    await route(edge, app.port);
+    const leaving = await edge.connect();
+    leaving.socket.pause();
+    // Each answer is whole at once, until the kernel has no room for all of one: that one waits for its client.
+    leaving.send(`GET /large ${HEAD}\r\n`.repeat(200));
+    let before = -1;
+    while (before !== counts(edge).served) {
+      before = counts(edge).served;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    assert.equal(counts(edge).inFlight, 1);
+    const other = await edge.send(`GET /other ${HEAD}\r\n`);
+    await eventually('the other request', () => app.wires.some(({ received }) => received.includes('GET /other ')));
+    leaving.socket.resetAndDestroy();
+    await eventually('its end', () => counts(edge).inFlight === 1);
+    for (const wire of app.wires) if (wire.received.includes('GET /other ')) wire.send(OK);
+    await other.sees(/\r\n\r\nok$/);
+  },
+);

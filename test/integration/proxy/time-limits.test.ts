@@ -6,7 +6,7 @@ import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startServing } from './engine-harness.ts';
-import { counts, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
+import { answering, counts, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
 
 const STUCK_LISTENER = fileURLToPath(new URL('stuck-listener.mjs', import.meta.url));
 
@@ -145,4 +145,45 @@ test('a client of the general engine that stops reading is let go, too', async (
   await eventually('it to be told of', () => edge.seen.length === 1);
   assert.equal(edge.seen[0]?.outcome, 'abandoned');
   assert.equal(edge.seen[0].engine, 'general');
+});
+
+test('a client that stops reading is let go also while others use the connection that its answer came by', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientStallMs: 300, poolIdleMs: 60_000 } });
+  const large = `HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`;
+  const app = await scriptedUpstream(t, (wire) => {
+    let asked = 0;
+    wire.socket.on('data', () => {
+      const heads = wire.received.match(/GET \/\w+ /g) ?? [];
+      for (; asked < heads.length; asked += 1) wire.send(heads[asked] === 'GET /large ' ? large : OK);
+    });
+  });
+  // For the general engine.
+  edge.serve(app.port, { errorPages: { 503: 'closed' } });
+  const reader = await edge.connect();
+  reader.socket.pause();
+  // Until the kernel has no room for all of one.
+  reader.send(`GET /large ${HEAD}\r\n`.repeat(200));
+  const other = await edge.connect();
+  const asking = setInterval(() => other.send(`GET /other ${HEAD}\r\n`), 20);
+  t.after(() => clearInterval(asking));
+  await eventually('it to be let go', () => edge.seen.some(({ outcome }) => outcome === 'abandoned'));
+  assert.equal(edge.seen.find(({ outcome }) => outcome === 'abandoned')?.engine, 'general');
+});
+
+test('a body that begins when its request is answered is given no time limit that would outlive it', async (t) => {
+  const edge = await startServing(t);
+  const app = await scriptedUpstream(t, answering(OK));
+  edge.serve(app.port, { errorPages: { 503: 'closed' } });
+  const client = await edge.connect();
+  const post = async (): Promise<void> => {
+    client.received = '';
+    await client.send(`POST / ${HEAD}Content-Length: 5\r\n\r\n`).sees(/ok$/);
+    client.received = '';
+    await client.send(`12345GET / ${HEAD}\r\n`).sees(/ok$/);
+  };
+  const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  await post();
+  const before = timers();
+  for (let index = 0; index < 20; index += 1) await post();
+  assert.ok(timers() < before + 10, `${timers() - before} more timers`);
 });

@@ -141,3 +141,39 @@ test('a client on one kept connection has its whole rate, and on many no more th
   await new Promise((resolve) => setTimeout(resolve, 1000));
   for (let index = 0; index < 16; index += 1) await (await proxy.connect()).send(GET).sees(/^HTTP\/1.1 429 /);
 });
+
+test('no more requests are in flight than the limit, and as many as that, whichever workers they come by', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const app = await scriptedUpstream(t);
+  await proxy.flip(1, app.port, { edge: EdgeSettings.parse({ maxConcurrent: 5 }) });
+  let refused = 0;
+  const visit = async (): Promise<void> => {
+    const client = (await proxy.connect()).send(GET);
+    const before = app.wires.length;
+    await eventually('an answer, or the app', () => client.received !== '' || app.wires.length > before);
+    if (client.received !== '') refused += 1;
+  };
+  // Some are refused until the worker they come by has the room that the other one does not use.
+  for (let visits = 0; visits < 100 && app.wires.length < 5; visits += 1) await visit();
+  refused = 0;
+  for (let index = 0; index < 16; index += 1) await visit();
+  assert.deepEqual([app.wires.length, refused], [5, 16]);
+});
+
+test('wrong passwords of a client are counted over all workers', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
+  const app = await scriptedUpstream(t, answering(OK));
+  const password = `scrypt:${Buffer.alloc(16, 1).toString('base64')}:${Buffer.alloc(32, 1).toString('base64')}`;
+  await proxy.flip(1, app.port, { edge: EdgeSettings.parse({ basicAuth: [{ user: 'ada', password }] }) });
+  let looked = 0;
+  for (let index = 0; index < 40; index += 1) {
+    const credentials = Buffer.from(`ada:wrong ${index}`).toString('base64');
+    const client = (await proxy.connect()).send(
+      `GET / HTTP/1.1\r\nHost: app.test\r\nAuthorization: Basic ${credentials}\r\n\r\n`,
+    );
+    await client.sees(/^HTTP\/1.1 (401|429) /);
+    if (client.received.startsWith('HTTP/1.1 401')) looked += 1;
+  }
+  // Ten, and what one worker took before it had heard of the other; each by itself would look at ten.
+  assert.ok(looked >= 10 && looked < 19, `${looked} were looked at`);
+});
