@@ -115,19 +115,6 @@ describe('detector dockerfile', () => {
     assert.deepEqual(made.files, []);
   });
 
-  test('cargo that keeps its target folder without looking anew is a warning', async () => {
-    const warned = async (run: string): Promise<boolean> => {
-      const { warnings } = await plan({ Dockerfile: `FROM rust:1\nCOPY . .\nRUN ${run}\n` });
-      return warnings.some((warning) => warning.startsWith('Dockerfile keeps what cargo built.'));
-    };
-    const mount =
-      '--mount=type=cache,target=/usr/local/cargo/registry \\\n  --mount=type=cache,id=t,target=/src/target \\\n  ';
-    assert.equal(await warned(`${mount}cargo build --release`), true);
-    assert.equal(await warned(`${mount}touch src/main.rs && cargo build --release`), false);
-    assert.equal(await warned('--mount=type=cache,target=/usr/local/cargo/registry cargo build --release'), false);
-    assert.equal(await warned('cargo build --release --target-dir=/src/target'), false);
-  });
-
   test('what it is made from in the end is its runtime, not the name of a stage', async () => {
     const made = await plan({ Dockerfile: 'ARG V=3.4\nFROM ruby:$V AS base\nFROM base AS build\nFROM base\n' });
     assert.equal(evidence(made, 'runtime'), 'ruby:$V (Dockerfile line 2)');

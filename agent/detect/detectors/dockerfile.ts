@@ -41,35 +41,12 @@ export const dockerfile: Detector = {
           ? []
           : [`${path} exposes several ports: set the port of the environment to one of them.`]),
         ...capabilityWarning({ base: image, user }, capabilities),
-        ...cargoWarning(path, text),
         ...(stage.volumeLine === undefined ? [] : [volumeWarning(`${path} line ${stage.volumeLine} has a VOLUME`)]),
       ],
       dockerfile: { origin: 'repository', path, text },
     };
   },
 };
-
-/**
- * A warning about cargo in a cache mount of its target folder: it takes what is older than its last build for built, and all
- * files of a build context are as old as their commit.
- */
-function cargoWarning(path: string, text: string): string[] {
-  const instructions = text.replaceAll(/\\[ \t]*\n/g, ' ').split('\n');
-  const isStale = instructions.some((instruction) => {
-    const words = instruction.trim().split(/\s+/);
-    const builds = words.some((word, index) => word === 'cargo' && /^(?:build|install)$/.test(words[index + 1] ?? ''));
-    return builds && words.some(keepsTarget) && !words.includes('touch');
-  });
-  return isStale ? [`${path} keeps what cargo built. ${STALE}`] : [];
-}
-
-const keepsTarget = (word: string): boolean =>
-  word.startsWith('--mount=') &&
-  word.includes('type=cache') &&
-  /,(?:target|dst|destination)=[^,]*\/target\/?(?:,|$)/.test(word);
-
-const STALE =
-  'Files have the time of their commit, and cargo takes those that are older than its last build for built: begin that RUN with `find . -path ./target -prune -o -type f -exec touch {} + &&`.';
 
 interface Stage {
   /** TCP ports that are written as numbers, each with its line. */
