@@ -46,6 +46,30 @@ describe('Django', () => {
     assert.match(stated.dockerfile.text, /^RUN true && chown -R 10001:10001 \/app$/m);
   });
 
+  test('a project in a folder runs there, with the packages that are listed above it', async () => {
+    const below = {
+      'requirements.txt': 'django\ngunicorn\nwhitenoise\n',
+      'src/manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
+      'src/shop/settings.py': settings,
+      'src/shop/wsgi.py': '',
+    };
+    const made = await plan(below);
+    assert.equal(made.installCommand, 'pip install -r requirements.txt');
+    assert.equal(made.startCommand, 'cd src && gunicorn --bind 0.0.0.0:$PORT shop.wsgi:application');
+    assert.equal(
+      made.buildCommand,
+      'cd src && SECRET_KEY=only-for-this-build python manage.py collectstatic --noinput',
+    );
+    const { 'requirements.txt': listed, ...rest } = below;
+    const whole = await plan({ ...rest, 'src/requirements.txt': listed });
+    assert.equal(whole.rootDirectory, 'src', 'with its packages listed beside it the folder is the root directory');
+  });
+
+  test('what serves it lies where it lies, beside the package of the settings too', async () => {
+    const made = await django({ 'backend/wsgi.py': 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"' });
+    assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT backend.wsgi:application');
+  });
+
   test('the settings are those that serve the app, not those of manage.py', async () => {
     const made = await django({
       'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.local')",
@@ -237,4 +261,12 @@ test('what poetry lists without a lockfile is installed by poetry, which needs n
     made.dockerfile.text,
     /pip install poetry\n[^]*^COPY pyproject\.toml \.\/\nRUN \S+ poetry install --only main --no-root/m,
   );
+});
+
+test('an app of FastAPI that a function makes is served by calling it', async () => {
+  const code = 'def create_app() -> FastAPI:\n    return FastAPI()\n';
+  const made = await plan({ 'requirements.txt': 'fastapi\nuvicorn\n', 'app/main.py': code });
+  assert.equal(made.startCommand, 'uvicorn --host 0.0.0.0 --port $PORT --factory app.main:create_app');
+  const gunicorn = await plan({ 'requirements.txt': 'fastapi\nuvicorn\ngunicorn\n', 'app/main.py': code });
+  assert.match(gunicorn.startCommand ?? '', /UvicornWorker --bind 0\.0\.0\.0:\$PORT "app\.main:create_app\(\)"$/);
 });
