@@ -115,6 +115,12 @@ describe('detector dockerfile', () => {
     assert.deepEqual(made.files, []);
   });
 
+  test('a Dockerfile is found under the other names that it has', async () => {
+    for (const name of ['dockerfile', 'Containerfile'])
+      assert.equal((await plan({ [name]: 'FROM x:1' })).dockerfile.path, name);
+    assert.equal((await plan({ Dockerfile: 'FROM x:1', Containerfile: 'FROM y:1' })).dockerfile.path, 'Dockerfile');
+  });
+
   test('what it is made from in the end is its runtime, not the name of a stage', async () => {
     const made = await plan({ Dockerfile: 'ARG V=3.4\nFROM ruby:$V AS base\nFROM base AS build\nFROM base\n' });
     assert.equal(evidence(made, 'runtime'), 'ruby:$V (Dockerfile line 2)');

@@ -3,9 +3,11 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { Detector } from '../detector.ts';
 import { volumeWarning } from '../../lib/volumes.ts';
+import { firstFile } from '../repository.ts';
 import { capabilityWarning } from '../root-images.ts';
 
-const DEFAULT_PATH = 'Dockerfile';
+/** The first that is there; the second is another spelling to docker too, the third is podman's. */
+const DEFAULT_PATHS = ['Dockerfile', 'dockerfile', 'Containerfile'];
 
 export const dockerfile: Detector = {
   name: 'dockerfile',
@@ -13,15 +15,15 @@ export const dockerfile: Detector = {
   best: 'stated',
 
   async detect({ repository, capabilities, stated: { dockerfile: named, target } }) {
-    const path = named?.value ?? DEFAULT_PATH;
-    const text = await repository.text(path);
-    if (text === null) {
-      if (named === undefined) return { missed: `no ${DEFAULT_PATH}` };
+    const file = await firstFile(repository, named === undefined ? DEFAULT_PATHS : [named.value]);
+    if (file === null) {
+      if (named === undefined) return { missed: 'no Dockerfile' };
       throw new OrkestrError(
         'ORK_MANIFEST_INVALID',
-        `${path}, the Dockerfile that is named by ${named.from}, is not there.`,
+        `${named.value}, the Dockerfile that is named by ${named.from}, is not there.`,
       );
     }
+    const { path, text } = file;
     const stage = readDockerfile(text, target?.value);
     if (stage === undefined) throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} has no FROM line.`);
     const { image, imageLine, user } = stage;

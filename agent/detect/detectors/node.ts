@@ -44,7 +44,10 @@ export const RUNTIME: Runtime = {
   files: [
     {
       ...nvmrc,
-      read: (text) => CODE_NAMES[/^lts\/(\w+)/i.exec(text.trim())?.[1]?.toLowerCase() ?? ''] ?? nvmrc.read(text),
+      read: (text) => {
+        const said = nvmrc.read(text);
+        return CODE_NAMES[/^lts\/(\w+)/i.exec(said ?? '')?.[1]?.toLowerCase() ?? ''] ?? said;
+      },
     },
     versionFile('.node-version'),
     toolVersions('nodejs', 'node'),
