@@ -87,6 +87,13 @@ function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB 
   };
 }
 
+/** A program filled the part of the memory that it gives its heap. */
+export const heapBreach = ({ memoryMiB }: BuildLimits): Breach => ({
+  code: 'ORK_BUILD_MEMORY',
+  what: `A program of the build filled its heap, which is a part of the memory that the build has: ${humanSize(memoryMiB * MIB)}`,
+  hint: `builds of this size usually need ${humanSize(nextMemoryMiB(memoryMiB) * MIB)}`,
+});
+
 /** The next power of two: 1000 → 2048, since half a step is rarely enough. */
 const nextMemoryMiB = (memoryMiB: number): number => 2 ** Math.ceil(Math.log2(memoryMiB * 1.5));
 
