@@ -270,3 +270,48 @@ test('an app of FastAPI that a function makes is served by calling it', async ()
   const gunicorn = await plan({ 'requirements.txt': 'fastapi\nuvicorn\ngunicorn\n', 'app/main.py': code });
   assert.match(gunicorn.startCommand ?? '', /UvicornWorker --bind 0\.0\.0\.0:\$PORT "app\.main:create_app\(\)"$/);
 });
+
+describe('uv', () => {
+  const api = (more = ''): Files => ({
+    'packages/api/pyproject.toml': `[project]\nname = "shop-api"\ndependencies = ["fastapi", "uvicorn", "lib"]\n${more}`,
+    'packages/api/main.py': 'app = FastAPI()',
+  });
+  const workspace = (members: string): Files => ({
+    'pyproject.toml': `[tool.uv.workspace]\nmembers = ${members}\n`,
+    'uv.lock': '',
+    'packages/lib/pyproject.toml': '[project]\nname = "lib"\n',
+    ...api('[tool.uv.sources]\nlib = { workspace = true }\n'),
+  });
+
+  for (const [how, settings] of [
+    ['the only app among them', {}],
+    ['the root directory', { rootDirectory: 'packages/api' }],
+  ] as const) {
+    test(`a member of a workspace, ${how}, is installed by the lockfile of all and runs in its folder`, async () => {
+      const made = await plan(workspace('["packages/*"]'), settings);
+      assert.equal(made.rootDirectory, '.');
+      assert.match(made.installCommand ?? '', /^uv sync --frozen .* --package shop-api$/);
+      const [build = '', run = ''] = stagesOf(made);
+      assert.match(build, /^COPY \. \.\nRUN .* uv sync/m);
+      assert.match(run, /^COPY --chown=\S+ \. \/app\nWORKDIR \/app\/packages\/api\n/m);
+    });
+  }
+
+  test('a folder that is no member has its own dependencies', async () => {
+    const made = await plan(
+      { ...workspace('["packages/lib/", "other"]'), ...api() },
+      { rootDirectory: 'packages/api' },
+    );
+    assert.deepEqual(
+      [made.rootDirectory, made.installCommand],
+      ['packages/api', 'pip install -r .orkestr/requirements.txt'],
+    );
+  });
+
+  test('without a lockfile what comes from elsewhere is not taken from the registry under its name', async () => {
+    const listed = '[project]\ndependencies = ["flask", "lib"]\n[tool.uv.sources]\nlib = { git = "https://x/lib" }\n';
+    const made = await plan({ 'pyproject.toml': listed, 'app.py': 'app = Flask(__name__)' });
+    assert.equal(made.installCommand, 'uv sync --no-dev --no-install-project');
+    assert.match(stagesOf(made)[0] ?? '', / git .*\n[^]*pip install uv$/m);
+  });
+});

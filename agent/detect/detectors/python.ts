@@ -40,7 +40,7 @@ export const python: Detector = {
 
   async detect(request): Promise<Finding | Miss> {
     const { repository } = request;
-    const dependencies = await pythonDependencies(repository);
+    const dependencies = await pythonDependencies(request);
     const django = await djangoProject(repository, dependencies);
     const start = await startOf(repository, dependencies, django);
     if (start === null) {
@@ -78,6 +78,7 @@ export const python: Detector = {
       ),
       warnings: [...warningsOf(start, build), ...warnings, ...headlessWarning(names), ...runtime.warnings],
       needs,
+      ...(dependencies?.workspace && { context: dependencies.workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
     };
   },

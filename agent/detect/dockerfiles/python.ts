@@ -17,6 +17,8 @@ interface PythonRecipe {
 export function writePython(recipe: PythonRecipe, request: WriteRequest): Generated {
   const { image, dependencies } = recipe;
   const { installCommand, buildCommand, startCommand = '' } = request.facts;
+  const { folder = '.' } = dependencies?.workspace ?? {};
+  const app = folder === '.' ? '/app' : `/app/${folder}`;
   const build = installCommand === undefined ? [] : buildStage(recipe, installCommand, request);
   const advice = request.stated.buildCommand === undefined ? recipe.advice : undefined;
   const orSay = advice === undefined ? '' : ` || { echo '${advice}' >&2; exit 1; }`;
@@ -27,8 +29,8 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
     `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
     ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,
-    ...(buildCommand === undefined ? [] : ['WORKDIR /app', `RUN ${buildCommand} && chown -R ${USER} /app${orSay}`]),
-    ...runAs(startCommand),
+    ...(buildCommand === undefined ? [] : [`WORKDIR ${app}`, `RUN ${buildCommand} && chown -R ${USER} /app${orSay}`]),
+    ...runAs(startCommand, app),
   ];
   const lines = dependencies?.install.kind === 'lines' && build.length > 0 ? dependencies.install.lines : null;
   return {
