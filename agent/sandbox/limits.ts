@@ -134,6 +134,22 @@ export function imageBreach(bytes: number, { imageMiB }: BuildLimits): Breach | 
   return { code: 'ORK_IMAGE_TOO_LARGE', what };
 }
 
+interface Layer {
+  /** Bytes. */
+  readonly Size: number;
+  /** What made it, as the engine keeps it: `RUN /bin/sh -c npm ci # buildkit`. */
+  readonly CreatedBy: string;
+}
+
+/** The breach with what made the largest of the image's layers. */
+export function withLargest(breach: Breach, layers: readonly Layer[]): Breach {
+  // What was imported tells of no command.
+  const [largest] = layers.filter(({ CreatedBy }) => CreatedBy !== '').toSorted((one, other) => other.Size - one.Size);
+  if (largest === undefined) return breach;
+  const command = largest.CreatedBy.replace(/^RUN (?:\|\d+ .*? )?\/bin\/sh -c /, 'RUN ').replace(/ # buildkit$/, '');
+  return { ...breach, hint: `its largest layer has ${humanSize(largest.Size)}, made by \`${command.slice(0, 200)}\`` };
+}
+
 /** @param command where it happened: "RUN npm run build"; null when that is not known */
 export function toError(breach: Breach, command: string | null, evidence: readonly string[] = []): OrkestrError {
   const where = command === null ? '' : `, in \`${command}\``;

@@ -17,7 +17,7 @@ import { readAnswer } from '../lib/engine-answer.ts';
 import { humanSize } from '../lib/size.ts';
 import { volumeWarning } from '../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
-import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
+import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
 import type { BuildSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
@@ -152,8 +152,9 @@ async function checkImage(engine: Engine, { reference, log }: BuildRequest, limi
   const volumes = Object.keys(Config.Volumes ?? {});
   if (volumes.length > 0) log.line(`warning: ${volumeWarning(`The image has the volumes ${volumes.join(', ')}`)}`);
   if (breach === null) return;
+  const layers = await engine.call('look at its layers', (docker) => docker.getImage(reference).history());
   await engine.call('drop the image', (docker) => docker.getImage(reference).remove());
-  throw toError(breach, null);
+  throw toError(withLargest(breach, layers), null);
 }
 
 interface Ending {
