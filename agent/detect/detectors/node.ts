@@ -165,7 +165,12 @@ const publicPrefixesOf = (manifest: NodeApp['manifest']): PublicPrefix[] => [
   ),
 ];
 
+/** Tools that build assets and watch them: an app of another language often has them started by `npm start`. */
+const WATCHER =
+  /^(?:npx )?(?:tailwindcss|@tailwindcss\/cli|postcss|webpack|vite|parcel|gulp|grunt|sass|esbuild|rollup|browser-sync|live-server)\b/;
+
 function confidenceOf({ framework, output, start }: Running): Confidence {
+  if (framework === undefined && WATCHER.test(start?.command ?? '')) return 'likely';
   if (output !== null) return framework?.bundler === true ? 'likely' : 'certain';
   return start?.chosen === true || framework?.start !== undefined ? 'certain' : 'likely';
 }

@@ -315,3 +315,16 @@ describe('uv', () => {
     assert.match(stagesOf(made)[0] ?? '', / git .*\n[^]*pip install uv$/m);
   });
 });
+
+test('an npm start that only watches assets makes no app of Node.js of a Django project', async () => {
+  const manifest = {
+    scripts: { start: 'tailwindcss -i in.css -o out.css --watch' },
+    devDependencies: { tailwindcss: '4' },
+  };
+  const made = await plan({
+    'requirements.txt': 'django\ngunicorn\n',
+    'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
+    'package.json': JSON.stringify(manifest),
+  });
+  assert.equal(made.framework, 'Django');
+});
