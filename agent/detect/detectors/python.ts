@@ -1,4 +1,5 @@
 /** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
+import type { Confidence } from '../../../protocol/steps.ts';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
@@ -59,7 +60,7 @@ export const python: Detector = {
       advice: build === null ? undefined : COLLECT_ADVICE,
     };
     return {
-      confidence: start.framework === 'Python' && start.from !== 'Procfile' ? 'likely' : 'certain',
+      confidence: confidenceOf(start),
       facts,
       evidence: evidenceFor(
         facts,
@@ -83,6 +84,10 @@ export const python: Detector = {
     };
   },
 };
+
+/** A file that is run as it is may be anything. */
+const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
+  framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
 
 /** What only Django has: its build, a secret key, the hosts that it answers to. */
 async function djangoParts(

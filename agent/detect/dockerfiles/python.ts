@@ -17,8 +17,7 @@ interface PythonRecipe {
 export function writePython(recipe: PythonRecipe, request: WriteRequest): Generated {
   const { image, dependencies } = recipe;
   const { installCommand, buildCommand, startCommand = '' } = request.facts;
-  const { folder = '.' } = dependencies?.workspace ?? {};
-  const app = folder === '.' ? '/app' : `/app/${folder}`;
+  const app = appFolder(dependencies);
   const build = installCommand === undefined ? [] : buildStage(recipe, installCommand, request);
   const advice = request.stated.buildCommand === undefined ? recipe.advice : undefined;
   const orSay = advice === undefined ? '' : ` || { echo '${advice}' >&2; exit 1; }`;
@@ -37,6 +36,12 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
     text: stages(build, run),
     files: lines === null ? [] : [{ path: REQUIREMENTS, text: `${lines.join('\n')}\n` }],
   };
+}
+
+/** Where the app is in the image: a member of a workspace below the context. */
+function appFolder(dependencies: PythonDependencies | null): string {
+  const folder = dependencies?.workspace?.folder;
+  return folder === undefined ? '/app' : `/app/${folder}`;
 }
 
 function buildStage(
