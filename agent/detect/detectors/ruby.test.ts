@@ -88,3 +88,9 @@ test('a Gemfile may bound the version of Ruby from both sides', async () => {
     assert.equal(made.version, version, said);
   }
 });
+
+test('assets of Sprockets are precompiled where only another gem brings it', async () => {
+  const made = await rails(['sassc-rails'], { 'app/assets/config/manifest.js': '' });
+  assert.match(made.buildCommand ?? '', /assets:precompile$/);
+  assert.equal((await rails(['pg'])).buildCommand, undefined);
+});

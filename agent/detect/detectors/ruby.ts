@@ -37,6 +37,8 @@ const LIBRARIES: Readonly<Record<string, readonly [build: string, run: string]>>
 /** Gems that have something to precompile, and those of them that call Node.js for it. */
 const ASSETS =
   /^(?:sprockets|propshaft|importmap-rails|tailwindcss-rails|shakapacker|webpacker|vite_(?:rails|ruby)|.*bundling-rails)/;
+/** What Sprockets compiles. Up to Rails 6 it comes with Rails itself, and with `sassc-rails`. */
+const SPROCKETS = 'app/assets/config/manifest.js';
 const BUNDLERS = /^(?:jsbundling-rails|cssbundling-rails|shakapacker|webpacker|vite_rails|vite_ruby)$/;
 
 interface Way {
@@ -70,7 +72,7 @@ export const ruby: Detector = {
     const runtime = await chooseRuntime(request, [repository], RUNTIME, saidBy(gemfile));
     const rails = way.framework === 'Rails';
     const hasLock = await repository.has('Gemfile.lock');
-    const assets = rails && [...gems].some((gem) => ASSETS.test(gem));
+    const assets = rails && ([...gems].some((gem) => ASSETS.test(gem)) || (await repository.has(SPROCKETS)));
     const frontEnd = assets ? await bundled(repository, gems) : null;
     const facts: Facts = {
       ...factsOf(way),
