@@ -183,3 +183,20 @@ test('comments in a version file are none of the version', async () => {
   }
   assert.match(version(await node({ files: { '.nvmrc': '# nothing\n' } })), /^26 \(default/);
 });
+
+test('what an app is developed with is what it gets, where engines ask for nothing', async () => {
+  const manifest = (engines: object): string =>
+    JSON.stringify({
+      engines,
+      devEngines: { runtime: [{ name: 'node', version: '^22' }] },
+      scripts: { start: 'node x' },
+    });
+  assert.equal(
+    version(await repository.plan({ 'package.json': manifest({}) })),
+    '22 (package.json devEngines.runtime: ^22)',
+  );
+  assert.equal(
+    version(await repository.plan({ 'package.json': manifest({ node: '24' }) })),
+    '24 (package.json engines.node: 24)',
+  );
+});

@@ -14,7 +14,7 @@ import type { NodeApp } from '../node/app.ts';
 import { FRAMEWORKS } from '../node/frameworks.ts';
 import { buildOf, recipeOf } from '../node/install.ts';
 import type { Command } from '../node/install.ts';
-import { lists } from '../node/package-json.ts';
+import { devEngine, lists } from '../node/package-json.ts';
 import { choosePackageManager } from '../node/package-manager.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { ENTRY_FILES } from '../node/start.ts';
@@ -144,10 +144,13 @@ function statedRunning(found: Running, { stated: { startCommand, outputDirectory
 /** Version files of the app, then those of the workspace, then what the manifest says. */
 async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<ChosenRuntime> {
   const wanted = app.manifest.engines.node ?? app.rootManifest.engines.node;
+  const developed = devEngine(app.manifest, 'runtime', 'node') ?? devEngine(app.rootManifest, 'runtime', 'node');
   const pinned = app.manifest.volta.node ?? app.rootManifest.volta.node;
   const said =
     pinned === undefined
-      ? wanted && { value: wanted.slice(0, 60), from: 'package.json engines.node' }
+      ? wanted
+        ? { value: wanted.slice(0, 60), from: 'package.json engines.node' }
+        : developed && { value: developed.slice(0, 60), from: 'package.json devEngines.runtime' }
       : { value: pinned.slice(0, 60), from: 'package.json volta.node' };
   const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
   const chosen = await chooseRuntime(request, files, RUNTIME, said || null);
