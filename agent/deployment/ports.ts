@@ -208,7 +208,7 @@ export interface EdgeProxy {
 
 /** Time that a test can hold still. */
 export interface Clock {
-  /** Wall clock, ms since the epoch: only for showing. */
+  /** Wall clock, ms since the epoch: for showing, and for times of files. */
   now(): number;
   /** Monotonic, ms: for durations and deadlines. */
   monotonic(): number;

@@ -1,6 +1,7 @@
-/** Apps in folders of a repository that has none at its root: `backend/`, `mysite/manage.py`. */
+/** Apps in folders of a repository that has none at its root: `backend/`, `mysite/manage.py`, members of a workspace of uv. */
 import type { DetectRequest, Finding } from './detector.ts';
 import type { rank } from './rank.ts';
+import { uvMembers } from './python/uv-workspace.ts';
 import { within } from './repository.ts';
 
 const MAX_FOLDERS = 20;
@@ -24,10 +25,11 @@ export async function appsBelow(
   rankedOf: (request: DetectRequest) => Promise<Ranked>,
 ): Promise<AppBelow[]> {
   const { repository, checkout } = request;
-  const folders = (await repository.entries('.'))
+  const entries = (await repository.entries('.'))
     .filter((entry) => /^[A-Za-z0-9_][A-Za-z0-9._-]*\/$/.test(entry))
     .map((entry) => entry.slice(0, -1))
     .filter((folder) => !NO_APP.test(folder));
+  const folders = [...new Set([...(await uvMembers(repository)), ...entries])];
   const found: AppBelow[] = [];
   for (const folder of folders.slice(0, MAX_FOLDERS)) {
     const [winner] = await rankedOf({

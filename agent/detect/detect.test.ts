@@ -115,17 +115,10 @@ describe('detector dockerfile', () => {
     assert.deepEqual(made.files, []);
   });
 
-  test('cargo that keeps its target folder without looking anew is a warning', async () => {
-    const warned = async (run: string): Promise<boolean> => {
-      const { warnings } = await plan({ Dockerfile: `FROM rust:1\nCOPY . .\nRUN ${run}\n` });
-      return warnings.some((warning) => warning.startsWith('Dockerfile keeps what cargo built.'));
-    };
-    const mount =
-      '--mount=type=cache,target=/usr/local/cargo/registry \\\n  --mount=type=cache,id=t,target=/src/target \\\n  ';
-    assert.equal(await warned(`${mount}cargo build --release`), true);
-    assert.equal(await warned(`${mount}touch src/main.rs && cargo build --release`), false);
-    assert.equal(await warned('--mount=type=cache,target=/usr/local/cargo/registry cargo build --release'), false);
-    assert.equal(await warned('cargo build --release --target-dir=/src/target'), false);
+  test('a Dockerfile is found under the other names that it has', async () => {
+    for (const name of ['dockerfile', 'Containerfile'])
+      assert.equal((await plan({ [name]: 'FROM x:1' })).dockerfile.path, name);
+    assert.equal((await plan({ Dockerfile: 'FROM x:1', Containerfile: 'FROM y:1' })).dockerfile.path, 'Dockerfile');
   });
 
   test('what it is made from in the end is its runtime, not the name of a stage', async () => {

@@ -176,3 +176,27 @@ test('bundler refuses any other patch than the one that is asked for, so Ruby is
   assert.equal(image(here), 'ruby:3.3-slim-trixie');
   assert.match(here.warnings.join('\n'), /bundler refuses any other.*Ask for "~> 3\.3\.0"\./);
 });
+
+test('comments in a version file are none of the version', async () => {
+  for (const text of ['# ours\n22\n', '\n  # a\n#b\n v22.1.0 # c\n', '# ours\nlts/jod\n']) {
+    assert.equal(image(await node({ files: { '.nvmrc': text } })), 'node:22-trixie-slim', text);
+  }
+  assert.match(version(await node({ files: { '.nvmrc': '# nothing\n' } })), /^26 \(default/);
+});
+
+test('what an app is developed with is what it gets, where engines ask for nothing', async () => {
+  const manifest = (engines: object): string =>
+    JSON.stringify({
+      engines,
+      devEngines: { runtime: [{ name: 'node', version: '^22' }] },
+      scripts: { start: 'node x' },
+    });
+  assert.equal(
+    version(await repository.plan({ 'package.json': manifest({}) })),
+    '22 (package.json devEngines.runtime: ^22)',
+  );
+  assert.equal(
+    version(await repository.plan({ 'package.json': manifest({ node: '24' }) })),
+    '24 (package.json engines.node: 24)',
+  );
+});

@@ -38,10 +38,10 @@ export interface VersionFile {
   readonly read: (text: string) => string | null | undefined;
 }
 
-/** A file that is nothing but the version: `.nvmrc`, `.ruby-version`. */
+/** A file that is nothing but the version, and comments: `.nvmrc`, `.ruby-version`. */
 export const versionFile = (path: string): VersionFile => ({
   path,
-  read: (text) => /^\s*(?:[a-z]+-)?(\S+)/.exec(text)?.[1],
+  read: (text) => /^(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:[a-z]+-)?([^\s#]\S*)/.exec(text)?.[1],
 });
 
 /** asdf's `.tool-versions`: `nodejs 20.11.1`. */

@@ -18,11 +18,11 @@ const numbers = (text: string): number[] =>
 
 /**
  * Whether `version` (possibly only a major one) may satisfy a range as npm (node-semver) and PEP 440 write them: comparators
- * joined by blanks or commas, alternatives by `||`. What is not understood is taken as satisfied: this only feeds warnings.
+ * joined by blanks or commas, alternatives by `||`, or `|` as composer also takes it. What is not understood is taken as satisfied: this only feeds warnings.
  */
 export function admits(range: string, version: string): boolean {
   const have = numbers(version);
-  return range.split('||').some((alternative) => {
+  return range.split(/\|\|?/).some((alternative) => {
     const joined = alternative.replace(/(\S+)\s+-\s+(\S+)/g, '>=$1 <=$2').replace(/([<>=~^!]=?|==)\s+/g, '$1');
     return joined
       .split(/[\s,]+/)

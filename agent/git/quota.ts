@@ -15,9 +15,13 @@ export interface CheckoutLimits {
 interface TreeSize {
   readonly files: number;
   readonly bytes: number;
-  readonly submodules: number;
+  /** Paths, of the first of them. */
+  readonly submodules: readonly string[];
+  /** A .gitattributes is among the files. */
+  readonly hasAttributes: boolean;
 }
 
+const MAX_SUBMODULES = 100;
 const WATCH_INTERVAL_MS = 300;
 const MIB = 1_048_576;
 
@@ -32,7 +36,7 @@ export async function measureTree(
   limits: CheckoutLimits,
   signal: AbortSignal,
 ): Promise<TreeSize> {
-  const size = { files: 0, bytes: 0, submodules: 0 };
+  const size = { files: 0, bytes: 0, submodules: [] as string[], hasAttributes: false };
   const stop = new AbortController();
   let rest = '';
   await exec('git', ['ls-tree', '-r', '-l', '-z', '--full-tree', commit], {
@@ -45,9 +49,10 @@ export async function measureTree(
       const lines = (rest + chunk.toString('latin1')).split('\0');
       rest = lines.pop() ?? '';
       for (const line of lines) {
-        const [, type, bytes = '0'] = /^\d+ (\w+) [0-9a-f]+ +(\d+|-)\t/.exec(line) ?? [];
-        if (type === 'commit') size.submodules += 1;
-        else size.files += 1;
+        const [, type, bytes = '0', path = ''] = /^\d+ (\w+) [0-9a-f]+ +(\d+|-)\t(.*)/s.exec(line) ?? [];
+        if (type !== 'commit') size.files += 1;
+        else if (size.submodules.length < MAX_SUBMODULES) size.submodules.push(Buffer.from(path, 'latin1').toString());
+        size.hasAttributes ||= path === '.gitattributes' || path.endsWith('/.gitattributes');
         size.bytes += bytes === '-' ? 0 : Number(bytes);
       }
       const reason = tooLarge(size, limits);

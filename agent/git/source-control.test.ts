@@ -365,7 +365,24 @@ describe('clone', () => {
     assert.ok(!existsSync(canary));
     assert.match(await readFile(join(directory, 'large.bin'), 'utf8'), /^version https:\/\/git-lfs/);
     assert.match(tree, /160000 commit/);
-    assert.match(log, /1 submodule/);
+    assert.match(log, /^warning: Submodules are not fetched, .*: module\. /m);
+  });
+
+  test('files that are only pointers into Git LFS are named', async (t) => {
+    const repo = await repository('lfs');
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'1'.repeat(64)}\nsize 1\n`;
+    const commit = await repo.commit({
+      'sub/.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n',
+      ...Object.fromEntries(['a', 'b', 'é', 'd'].map((name) => [`sub/${name}.bin`, pointer])),
+      'sub/real.bin': 'it was added before',
+      'elsewhere.bin': pointer,
+    });
+    const { error, log } = await checkout(t, repo.url, commit);
+    assert.equal(error, null);
+    assert.match(
+      log,
+      /^warning: Files in Git LFS are not fetched, .*: sub\/a\.bin, sub\/b\.bin, sub\/d\.bin and 1 more\./m,
+    );
   });
 
   test('a disk that takes no more files is told as one', async (t) => {

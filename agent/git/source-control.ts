@@ -10,6 +10,7 @@ import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Checkout } from '../../protocol/steps.ts';
 import type { SourceControl } from '../deployment/ports.ts';
 import { fetchCommit } from './fetch.ts';
+import { leftOut } from './left-out.ts';
 import { findEscapingLink } from './links.ts';
 import { type CheckoutLimits, measureTree, watchFolder } from './quota.ts';
 
@@ -76,8 +77,8 @@ async function checkoutInto(
     unwatch();
   }
   const size = await measureTree(directory, commit, env, limits, stop.signal);
-  if (size.submodules > 0) log.line(`Note: ${size.submodules} submodule(s) are not fetched.`);
   await git.raw('checkout', '--force', '--detach', commit);
+  for (const line of await leftOut(git, directory, size)) log.line(line);
   // Only of a tree that was measured: git-show walks all of it, also with --no-patch, and a tree bomb takes all memory.
   const [subject = '', author = '', seconds] = (
     await git.raw('show', '--no-patch', '--format=%s%x00%an%x00%ct', commit)

@@ -8,7 +8,20 @@ const PRUNE_TIMEOUT_MS = 5 * 60_000;
 const LET_GO_TRIES = 40;
 const LET_GO_PAUSE_MS = 250;
 
-const Records = z.array(z.object({ ID: z.string(), InUse: z.boolean(), CreatedAt: z.coerce.date() }));
+const Records = z.array(
+  z.object({
+    ID: z.string(),
+    Type: z.string(),
+    Description: z.string().default(''),
+    InUse: z.boolean(),
+    CreatedAt: z.coerce.date(),
+  }),
+);
+type Record = z.infer<typeof Records>[number];
+
+/** What COPY, ADD or WORKDIR made, as the BuildKit of Docker 20.10 calls it, and later ones (by the line). */
+const isCopy = ({ Type, Description }: Record): boolean =>
+  Type === 'regular' && /^fileop target$|^\[[^\]]*\] (?:COPY|ADD|WORKDIR) /.test(Description);
 
 /** Least recently used first (BuildKit's order), down to `keepBytes` of cache. */
 export async function pruneCache(engine: Engine, keepBytes: number): Promise<void> {
@@ -29,13 +42,22 @@ export async function untilUnused(engine: Engine, signal: AbortSignal): Promise<
 }
 
 /** Drops what was made since a moment (ms since the epoch): children before those they stand on. */
-export async function dropSince(engine: Engine, since: number): Promise<void> {
-  const made = (await records(engine)).filter(({ CreatedAt }) => CreatedAt.getTime() >= since);
+export const dropSince = (engine: Engine, since: number): Promise<void> => drop(engine, since, () => true);
+
+/**
+ * Drops of that what was copied and that nothing stands on. A build that failed leaves it, with files of its own time: one
+ * that comes back to the same files would take them, and what another build has made in a cache since, for newer ones.
+ */
+export const dropCopiesSince = (engine: Engine, since: number): Promise<void> => drop(engine, since, isCopy);
+
+async function drop(engine: Engine, since: number, isMeant: (record: Record) => boolean): Promise<void> {
+  const all = await records(engine);
+  const made = all.filter((record) => record.CreatedAt.getTime() >= since && isMeant(record));
   const newestFirst = made.toSorted((a, b) => b.CreatedAt.getTime() - a.CreatedAt.getTime());
   for (const { ID } of newestFirst) await post(engine, '/build/prune?', { all: '1', filters: { id: [ID] } });
 }
 
-async function records(engine: Engine): Promise<z.infer<typeof Records>> {
+async function records(engine: Engine): Promise<Record[]> {
   const { BuildCache } = (await engine.call('look at the build cache', (docker) => docker.df())) as {
     readonly BuildCache: unknown;
   };

@@ -7,9 +7,9 @@ import { takeContext } from './context-size.ts';
 const MIB = 1_048_576;
 const limits = { contextMiB: 10, contextFiles: 1000 };
 
-const file = (size: number, content: ContextFile['content'] = { path: '/f' }): ContextFile => ({
+const file = (size: number, content: ContextFile['content'] = { path: '/f' }, name = 'f'): ContextFile => ({
   kind: 'file',
-  name: 'f',
+  name,
   mode: 0o644,
   modifiedAt: 0n,
   size,
@@ -19,7 +19,7 @@ const file = (size: number, content: ContextFile['content'] = { path: '/f' }): C
 async function* files(count: number, bytes: number): AsyncGenerator<ContextEntry> {
   yield { kind: 'folder', name: 'd', mode: 0o755, modifiedAt: 0n };
   yield file(20 * MIB, { bytes: Buffer.alloc(0) }); // of the plan
-  for (let made = 0; made < count; made += 1) yield file(bytes);
+  for (let made = 0; made < count; made += 1) yield file(bytes, { path: '/f' }, `${made % 2}/${made}`);
 }
 
 const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => {
@@ -43,6 +43,25 @@ test('a context within its limits passes, the limits themselves included', async
 test('too many files and too many bytes are refused with the number and the limit', async () => {
   assert.equal(await check(5000, 0), 'ORK_CONTEXT_TOO_LARGE The build context is too large: 5000 files, limit 1000.');
   assert.equal(await check(100, MIB), 'ORK_CONTEXT_TOO_LARGE The build context is too large: 100 MiB, limit 10 MiB.');
+});
+
+test('the folder that most of it lies in is named', async () => {
+  async function* uneven(bytes: number): AsyncGenerator<ContextEntry> {
+    for (let made = 0; made < 1500; made += 1)
+      yield file(made === 0 ? bytes : 1, { path: '/f' }, made < 700 ? `a/b/${made}` : `c/${made}`);
+  }
+  const refused = (bytes: number, contextFiles: number): Promise<string> =>
+    takeContext(
+      uneven(bytes),
+      { contextMiB: 10, contextFiles },
+      { monotonic: () => 0 },
+      new AbortController().signal,
+    ).then(
+      () => 'fine',
+      ({ message }: OrkestrError) => message,
+    );
+  assert.match(await refused(1, 1000), /: 1500 files, limit 1000, most of them in c\.$/);
+  assert.match(await refused(20 * MIB, 10_000), /: 20 MiB, limit 10 MiB, most of it in a\.$/);
 });
 
 test('what is counted for too long past its limit is refused with what was counted up to then', async () => {

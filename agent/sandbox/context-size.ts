@@ -6,6 +6,8 @@ import { humanSize } from '../lib/size.ts';
 import type { ContextEntry } from './context.ts';
 
 const MIB = 1_048_576;
+/** Names at the top of the context of which it is known how much they hold. */
+const MAX_NAMES = 1000;
 /** Past a limit it is counted on for so long, that the message may name the whole. */
 const COUNT_ON_MS = 3000;
 
@@ -22,6 +24,7 @@ export async function takeContext(
   signal: AbortSignal,
 ): Promise<readonly ContextEntry[]> {
   const taken: ContextEntry[] = [];
+  const largest = { files: makeShares(), bytes: makeShares() };
   let files = 0;
   let bytes = 0;
   let brokenAt: number | null = null;
@@ -30,7 +33,10 @@ export async function takeContext(
     signal.throwIfAborted();
     if (isOfCheckout(entry)) {
       files += 1;
-      bytes += entry.kind === 'file' ? entry.size : 0;
+      const size = entry.kind === 'file' ? entry.size : 0;
+      bytes += size;
+      largest.files.add(entry.name, 1);
+      largest.bytes.add(entry.name, size);
     }
     if (files <= limits.contextFiles && bytes <= limits.contextMiB * MIB) {
       taken.push(entry);
@@ -42,10 +48,34 @@ export async function takeContext(
     break;
   }
   if (brokenAt === null) return taken;
-  const found = files > limits.contextFiles ? `${files} files` : humanSize(bytes);
-  const limit = files > limits.contextFiles ? String(limits.contextFiles) : humanSize(limits.contextMiB * MIB);
-  const text = `The build context is too large: ${whole ? '' : 'more than '}${found}, limit ${limit}.`;
+  const many = files > limits.contextFiles;
+  const found = many ? `${files} files` : humanSize(bytes);
+  const limit = many ? String(limits.contextFiles) : humanSize(limits.contextMiB * MIB);
+  const most = many ? largest.files.most(files) : largest.bytes.most(bytes);
+  const where = most === null ? '' : `, most of ${many ? 'them' : 'it'} in ${most}`;
+  const text = `The build context is too large: ${whole ? '' : 'more than '}${found}, limit ${limit}${where}.`;
   throw new OrkestrError('ORK_CONTEXT_TOO_LARGE', text);
+}
+
+interface Shares {
+  add(path: string, amount: number): void;
+  /** The name at the top that has more than half of `all`; null without one. */
+  most(all: number): string | null;
+}
+
+function makeShares(): Shares {
+  const shares = new Map<string, number>();
+  return {
+    add(path, amount) {
+      const [name = ''] = path.split('/', 1);
+      const share = shares.get(name);
+      if (share !== undefined || shares.size < MAX_NAMES) shares.set(name, (share ?? 0) + amount);
+    },
+    most(all) {
+      const [name] = [...shares].find(([, share]) => share > all / 2) ?? [];
+      return name?.slice(0, 100) ?? null;
+    },
+  };
 }
 
 const isOfCheckout = (entry: ContextEntry): boolean =>

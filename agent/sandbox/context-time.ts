@@ -8,6 +8,15 @@ export interface Revision {
 }
 
 /**
+ * With the time of the build that begins `now` (ms since the epoch) in the place of the commit's: the first second that is
+ * not over, since only seconds are left in an image. Nothing that an earlier build wrote is newer.
+ */
+export const timedByBuild = ({ commit }: Revision, now: number): Revision => ({
+  commit,
+  committedAt: new Date(Math.ceil(now / 1000) * 1000),
+});
+
+/**
  * Nanoseconds since the epoch: the second of the commit, or the first of all without one, and within it a moment that stands for what `parts` say.
  *
  * The engine takes a file for the one of the last build when size and time are the same. Two commits may be of one second

@@ -55,3 +55,24 @@ test('a file that a COPY does not find is named, with where the files of a build
     );
   assert.doesNotMatch(absent('COPY --from=build /app/dist ./', `${key}"/app/dist": not found`), /dockerignore/);
 });
+
+test('a heap that is full is memory, whatever the exit code', () => {
+  for (const line of [
+    'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory',
+    'Caused by: java.lang.OutOfMemoryError: Java heap space',
+  ]) {
+    const error = { command: 'RUN npm run build', error: 'exit code: 134', lastLines: [line, 'Aborted'] };
+    const { code, message } = explainFailure('exit code: 134', error, nothing, limits);
+    assert.equal(code, 'ORK_BUILD_MEMORY');
+    assert.match(message, /memory that the build has: 1 GiB, in `RUN npm run build`; .* usually need 2 GiB\.$/);
+  }
+});
+
+test('a variable that a package manager misses is named as the build secret that it should be', () => {
+  const said = 'Set it with `orkestr env set --build NPM_TOKEN=-`.';
+  for (const line of [
+    'error Failed to replace env in config: ${NPM_TOKEN}',
+    'Usage Error: Environment variable not found (NPM_TOKEN) in /app/.yarnrc.yml',
+  ])
+    assert.ok(sentence('npm ci', 1, line).endsWith(said), line);
+});

@@ -2,7 +2,16 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { FailedVertex } from './build-log.ts';
-import { type Breach, breachIn, fullDisk, inodeBreach, processBreach, type Taken, toError } from './limits.ts';
+import {
+  type Breach,
+  breachIn,
+  fullDisk,
+  heapBreach,
+  inodeBreach,
+  processBreach,
+  type Taken,
+  toError,
+} from './limits.ts';
 
 /** Share of the inodes from which on a full disk is one without inodes. */
 const INODES_GONE = 0.95;
@@ -22,6 +31,9 @@ export function explainFailure(
   return breach === null ? inWords(message, failed, evidence) : toError(breach, failed?.command ?? null, evidence);
 }
 
+/** V8 and the JVM size their heaps by the memory that they find, and end when one is full: no limit was met then. */
+const HEAP_FULL = /JavaScript heap out of memory|java\.lang\.OutOfMemoryError/;
+
 /** A command that met a limit fails in its own words, if it says any. */
 function breachBehind(evidence: readonly string[], taken: Taken, limits: BuildLimits): Breach | null {
   const breach = breachIn(taken, limits);
@@ -29,6 +41,7 @@ function breachBehind(evidence: readonly string[], taken: Taken, limits: BuildLi
   if (/no space left on device|disk quota exceeded/i.test(evidence.join('\n'))) {
     return taken.inodes >= taken.inodeLimit * INODES_GONE ? inodeBreach(taken) : fullDisk(taken);
   }
+  if (HEAP_FULL.test(evidence.join('\n'))) return heapBreach(limits);
   return taken.refusedForks > 0 ? processBreach(limits) : null;
 }
 
@@ -47,7 +60,8 @@ function inWords(message: string, failed: FailedVertex | null, evidence: readonl
   }
   const exitCode = /exit code: (\d+)/.exec(message)?.[1];
   if (exitCode !== undefined && failed !== null) {
-    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(failed.lastLines)}`;
+    const lines = failed.lastLines.join('\n');
+    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(lines)}${unsetVariable(lines)}`;
     return new OrkestrError('ORK_BUILD_FAILED', text, { evidence });
   }
   const where = command === null ? '' : ` in \`${command}\``;
@@ -61,11 +75,19 @@ function absentFile(message: string, command: string | null): string | null {
 }
 
 /** `node:lts` has moved on under Dockerfiles that were written for images with more in them. */
-function goneFromNode(lastLines: readonly string[]): string {
-  const program = /\b(corepack|yarn): (?:command )?not found/.exec(lastLines.join('\n'))?.[1];
+function goneFromNode(lastLines: string): string {
+  const program = /\b(corepack|yarn): (?:command )?not found/.exec(lastLines)?.[1];
   return program === undefined
     ? ''
     : ` Images of Node.js 26 have no ${program} any more: put \`RUN npm install --global ${program}\` above it.`;
+}
+
+/** A variable in an .npmrc or .yarnrc.yml, mostly the token of a private registry, in the words of pnpm and yarn. */
+function unsetVariable(lastLines: string): string {
+  const name = /(?:Failed to replace env in config: \$\{|Environment variable not found \()([A-Za-z_]\w{0,100})/.exec(
+    lastLines,
+  )?.[1];
+  return name === undefined ? '' : ` The build has no ${name}. Set it with \`orkestr env set --build ${name}=-\`.`;
 }
 
 const short = (message: string): string => `${message.trim().replace(/\.$/, '').slice(0, 500)}.`;

@@ -87,6 +87,13 @@ function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB 
   };
 }
 
+/** A program filled the part of the memory that it gives its heap. */
+export const heapBreach = ({ memoryMiB }: BuildLimits): Breach => ({
+  code: 'ORK_BUILD_MEMORY',
+  what: `A program of the build filled its heap, which is a part of the memory that the build has: ${humanSize(memoryMiB * MIB)}`,
+  hint: `builds of this size usually need ${humanSize(nextMemoryMiB(memoryMiB) * MIB)}`,
+});
+
 /** The next power of two: 1000 → 2048, since half a step is rarely enough. */
 const nextMemoryMiB = (memoryMiB: number): number => 2 ** Math.ceil(Math.log2(memoryMiB * 1.5));
 
@@ -125,6 +132,22 @@ export function imageBreach(bytes: number, { imageMiB }: BuildLimits): Breach | 
   if (bytes <= imageMiB * MIB) return null;
   const what = `The image is too large: ${humanSize(bytes)}, limit ${humanSize(imageMiB * MIB)}`;
   return { code: 'ORK_IMAGE_TOO_LARGE', what };
+}
+
+interface Layer {
+  /** Bytes. */
+  readonly Size: number;
+  /** What made it, as the engine keeps it: `RUN /bin/sh -c npm ci # buildkit`. */
+  readonly CreatedBy: string;
+}
+
+/** The breach with what made the largest of the image's layers. */
+export function withLargest(breach: Breach, layers: readonly Layer[]): Breach {
+  // What was imported tells of no command.
+  const [largest] = layers.filter(({ CreatedBy }) => CreatedBy !== '').toSorted((one, other) => other.Size - one.Size);
+  if (largest === undefined) return breach;
+  const command = largest.CreatedBy.replace(/^RUN (?:\|\d+ .*? )?\/bin\/sh -c /, 'RUN ').replace(/ # buildkit$/, '');
+  return { ...breach, hint: `its largest layer has ${humanSize(largest.Size)}, made by \`${command.slice(0, 200)}\`` };
 }
 
 /** @param command where it happened: "RUN npm run build"; null when that is not known */

@@ -8,7 +8,7 @@ import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { together } from '../lib/together.ts';
-import { dropSince, untilUnused } from './build-cache.ts';
+import { dropCopiesSince, dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
 import { engineMemoryBytes } from './cgroup/shares.ts';
@@ -64,10 +64,12 @@ export interface Slot {
   purge(): Promise<void>;
 }
 
+/** A build that failed. */
 interface Behind {
-  readonly failed: boolean;
-  /** Moment (ms since the epoch) from which on nothing is to stay in the cache. */
-  readonly dropSince: number | null;
+  /** When it began, ms since the epoch. */
+  readonly began: number;
+  /** It broke a limit of size: nothing of it is to stay in the cache. */
+  readonly oversized: boolean;
 }
 
 export interface SlotUse {
@@ -86,7 +88,7 @@ export function makeSlot(options: SlotOptions): Slot {
   const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };
   let turn: Promise<unknown> = Promise.resolve();
   /** What the build before leaves to be done. */
-  let behind: Behind = { failed: false, dropSince: null };
+  let behind: Behind | null = null;
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
@@ -155,8 +157,10 @@ export function makeSlot(options: SlotOptions): Slot {
 
   const tidy = async (): Promise<void> => {
     tidying = new AbortController();
-    if (behind.failed) await untilUnused(daemon.engine, tidying.signal);
-    if (behind.dropSince !== null) await dropSince(daemon.engine, behind.dropSince);
+    if (behind !== null) {
+      await untilUnused(daemon.engine, tidying.signal);
+      await (behind.oversized ? dropSince : dropCopiesSince)(daemon.engine, behind.began);
+    }
     await disk.giveBack();
   };
 
@@ -185,12 +189,11 @@ export function makeSlot(options: SlotOptions): Slot {
         const began = Date.now();
         return whileRunning(use, async () => {
           await makeRoom(daemon.engine, disk, use);
-          behind = { failed: false, dropSince: null };
+          behind = null;
           try {
             return await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
           } catch (error) {
-            const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
-            behind = { failed: true, dropSince: oversized ? began : null };
+            behind = { began, oversized: error instanceof OrkestrError && OVERSIZED.has(error.code) };
             throw error;
           }
         });

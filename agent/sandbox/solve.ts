@@ -9,6 +9,7 @@ import { type BuiltStep, makeBuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { type ContextEntry, contextEntries, dockerfileTree } from './context.ts';
 import { takeContext } from './context-size.ts';
+import { timedByBuild } from './context-time.ts';
 import { makeCurrentStep } from './current-step.ts';
 import type { Dockerfile } from './dockerfile/dockerfile.ts';
 import type { ProxyArguments } from './egress/build-egress.ts';
@@ -16,7 +17,7 @@ import { readAnswer } from '../lib/engine-answer.ts';
 import { humanSize } from '../lib/size.ts';
 import { volumeWarning } from '../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
-import { breachIn, imageBreach, timeBreach, toError } from './limits.ts';
+import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
 import type { BuildSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
@@ -61,7 +62,7 @@ export async function solve(
     if (status.vertexes.some(({ name }) => name === EXPORTING)) input.onExport();
   };
   try {
-    const context = await takeContext(contextOf(request), limits, systemClock, ending);
+    const context = await takeContext(contextOf(request, dockerfile), limits, systemClock, ending);
     session = await sessionFor(engine, request, dockerfile, context);
     const query = { ...queryOf(request, input), remote: 'client-session', session: session.id };
     const built = { imageId: null as string | null };
@@ -151,8 +152,9 @@ async function checkImage(engine: Engine, { reference, log }: BuildRequest, limi
   const volumes = Object.keys(Config.Volumes ?? {});
   if (volumes.length > 0) log.line(`warning: ${volumeWarning(`The image has the volumes ${volumes.join(', ')}`)}`);
   if (breach === null) return;
+  const layers = await engine.call('look at its layers', (docker) => docker.getImage(reference).history());
   await engine.call('drop the image', (docker) => docker.getImage(reference).remove());
-  throw toError(breach, null);
+  throw toError(withLargest(breach, layers), null);
 }
 
 interface Ending {
@@ -179,12 +181,15 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
 }
 
 /** Without the text that is built, which goes over by itself: an image has the Dockerfile that its author wrote, or none. */
-function contextOf({ plan, contextDirectory, revision }: BuildRequest): AsyncGenerator<ContextEntry> {
+function contextOf(
+  { plan, contextDirectory, revision }: BuildRequest,
+  { keepsBuilt }: Dockerfile,
+): AsyncGenerator<ContextEntry> {
   return contextEntries({
     directory: contextDirectory,
     dockerfilePath: plan.dockerfile.path,
     rootDirectory: plan.rootDirectory,
     files: new Map(plan.files.map(({ path, text }) => [path, text])),
-    revision,
+    revision: keepsBuilt && revision !== undefined ? timedByBuild(revision, systemClock.now()) : revision,
   });
 }

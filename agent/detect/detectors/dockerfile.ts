@@ -3,9 +3,11 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { Detector } from '../detector.ts';
 import { volumeWarning } from '../../lib/volumes.ts';
+import { firstFile } from '../repository.ts';
 import { capabilityWarning } from '../root-images.ts';
 
-const DEFAULT_PATH = 'Dockerfile';
+/** The first that is there; the second is another spelling to docker too, the third is podman's. */
+const DEFAULT_PATHS = ['Dockerfile', 'dockerfile', 'Containerfile'];
 
 export const dockerfile: Detector = {
   name: 'dockerfile',
@@ -13,15 +15,15 @@ export const dockerfile: Detector = {
   best: 'stated',
 
   async detect({ repository, capabilities, stated: { dockerfile: named, target } }) {
-    const path = named?.value ?? DEFAULT_PATH;
-    const text = await repository.text(path);
-    if (text === null) {
-      if (named === undefined) return { missed: `no ${DEFAULT_PATH}` };
+    const file = await firstFile(repository, named === undefined ? DEFAULT_PATHS : [named.value]);
+    if (file === null) {
+      if (named === undefined) return { missed: 'no Dockerfile' };
       throw new OrkestrError(
         'ORK_MANIFEST_INVALID',
-        `${path}, the Dockerfile that is named by ${named.from}, is not there.`,
+        `${named.value}, the Dockerfile that is named by ${named.from}, is not there.`,
       );
     }
+    const { path, text } = file;
     const stage = readDockerfile(text, target?.value);
     if (stage === undefined) throw new OrkestrError('ORK_MANIFEST_INVALID', `${path} has no FROM line.`);
     const { image, imageLine, user } = stage;
@@ -41,35 +43,12 @@ export const dockerfile: Detector = {
           ? []
           : [`${path} exposes several ports: set the port of the environment to one of them.`]),
         ...capabilityWarning({ base: image, user }, capabilities),
-        ...cargoWarning(path, text),
         ...(stage.volumeLine === undefined ? [] : [volumeWarning(`${path} line ${stage.volumeLine} has a VOLUME`)]),
       ],
       dockerfile: { origin: 'repository', path, text },
     };
   },
 };
-
-/**
- * A warning about cargo in a cache mount of its target folder: it takes what is older than its last build for built, and all
- * files of a build context are as old as their commit.
- */
-function cargoWarning(path: string, text: string): string[] {
-  const instructions = text.replaceAll(/\\[ \t]*\n/g, ' ').split('\n');
-  const isStale = instructions.some((instruction) => {
-    const words = instruction.trim().split(/\s+/);
-    const builds = words.some((word, index) => word === 'cargo' && /^(?:build|install)$/.test(words[index + 1] ?? ''));
-    return builds && words.some(keepsTarget) && !words.includes('touch');
-  });
-  return isStale ? [`${path} keeps what cargo built. ${STALE}`] : [];
-}
-
-const keepsTarget = (word: string): boolean =>
-  word.startsWith('--mount=') &&
-  word.includes('type=cache') &&
-  /,(?:target|dst|destination)=[^,]*\/target\/?(?:,|$)/.test(word);
-
-const STALE =
-  'Files have the time of their commit, and cargo takes those that are older than its last build for built: begin that RUN with `find . -path ./target -prune -o -type f -exec touch {} + &&`.';
 
 interface Stage {
   /** TCP ports that are written as numbers, each with its line. */

@@ -1,10 +1,13 @@
 /** Detector: Elixir, by mix.exs. */
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
-import { writeElixir } from '../dockerfiles/elixir.ts';
+import { ASSETS, writeElixir } from '../dockerfiles/elixir.ts';
 import type { ElixirRecipe } from '../dockerfiles/elixir.ts';
 import type { Need } from '../needs.ts';
-import { present } from '../repository.ts';
+import { frontEndOf } from '../front-end.ts';
+import type { FrontEnd } from '../front-end.ts';
+import { readPackageJson } from '../node/package-json.ts';
+import { present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -48,7 +51,8 @@ export const elixir: Detector = {
       buildCommand: `mix compile && ${assets ? 'mix assets.deploy && ' : ''}${build}`,
       startCommand: `bin/${release} start`,
     };
-    const recipe = { image: runtime.image, release, phoenix, ...(await sourcesOf(repository, text)) };
+    const frontEnd = assets ? await assetsOf(within(repository, ASSETS)) : null;
+    const recipe = { image: runtime.image, release, phoenix, frontEnd, ...(await sourcesOf(repository, text)) };
     return {
       confidence: phoenix ? 'certain' : 'likely',
       facts,
@@ -64,6 +68,7 @@ export const elixir: Detector = {
       ),
       warnings: runtime.warnings,
       needs: phoenix ? needsOf(text) : [],
+      ...(frontEnd && { includes: ['node'] }),
       dockerfile: { origin: 'generated', write: (final) => writeElixir(recipe, final) },
     };
   },
@@ -81,6 +86,12 @@ function needsOf(mix: string): Need[] {
 }
 const DATABASE_URL = { anyOf: ['DATABASE_URL'], hint: 'It is like ecto://USER:PASSWORD@HOST/DATABASE.' };
 const DATABASE_PATH = { anyOf: ['DATABASE_PATH'], hint: 'It is the file of the database.' };
+
+/** Packages of Node.js that the assets are bundled with; null without any. */
+async function assetsOf(assets: RepositoryView): Promise<FrontEnd | null> {
+  const manifest = await readPackageJson(assets, `${ASSETS}/package.json`);
+  return manifest === null ? null : frontEndOf(assets, manifest);
+}
 
 /** What the layer of dependencies is made from. */
 async function sourcesOf(

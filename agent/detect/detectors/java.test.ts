@@ -101,3 +101,12 @@ test('a Gradle wrapper without its jar is a warning', async () => {
   assert.doesNotMatch((await plan({ ...files, 'gradle/wrapper/gradle-wrapper.jar': '' })).warnings.join(), warned);
   assert.doesNotMatch((await plan({ 'build.gradle': '' })).warnings.join(), warned);
 });
+
+test('a framework is known by its alias in the version catalog', async () => {
+  const made = await plan({
+    'build.gradle.kts': 'plugins {\n  alias(libs.plugins.quarkus)\n}\n',
+    'settings.gradle.kts': '',
+  });
+  assert.equal(made.framework, 'Quarkus');
+  assert.match(made.dockerfile.text, /cp -r build\/quarkus-app/);
+});

@@ -61,10 +61,18 @@ interface Framework {
 }
 
 const FRAMEWORKS: readonly Framework[] = [
-  { name: 'Spring Boot', pattern: /spring-boot|org\.springframework\.boot/, options: '-Dserver.port=$PORT ' },
-  { name: 'Quarkus', pattern: /io\.quarkus/, options: '-Dquarkus.http.host=0.0.0.0 -Dquarkus.http.port=$PORT ' },
-  { name: 'Micronaut', pattern: /io\.micronaut/, options: '-Dmicronaut.server.port=$PORT ' },
-  { name: 'Ktor', pattern: /io\.ktor/, options: '' },
+  {
+    name: 'Spring Boot',
+    pattern: /spring-boot|org\.springframework\.boot|libs\.plugins\.spring/,
+    options: '-Dserver.port=$PORT ',
+  },
+  {
+    name: 'Quarkus',
+    pattern: /io\.quarkus|libs\.plugins\.quarkus/,
+    options: '-Dquarkus.http.host=0.0.0.0 -Dquarkus.http.port=$PORT ',
+  },
+  { name: 'Micronaut', pattern: /io\.micronaut|libs\.plugins\.micronaut/, options: '-Dmicronaut.server.port=$PORT ' },
+  { name: 'Ktor', pattern: /io\.ktor|libs\.plugins\.ktor/, options: '' },
 ];
 const WRAPPERS = { maven: 'mvnw', gradle: 'gradlew' };
 /** Files that name the modules of Gradle. */

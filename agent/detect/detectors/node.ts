@@ -14,7 +14,7 @@ import type { NodeApp } from '../node/app.ts';
 import { FRAMEWORKS } from '../node/frameworks.ts';
 import { buildOf, recipeOf } from '../node/install.ts';
 import type { Command } from '../node/install.ts';
-import { lists } from '../node/package-json.ts';
+import { devEngine, lists } from '../node/package-json.ts';
 import { choosePackageManager } from '../node/package-manager.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { ENTRY_FILES } from '../node/start.ts';
@@ -44,7 +44,10 @@ export const RUNTIME: Runtime = {
   files: [
     {
       ...nvmrc,
-      read: (text) => CODE_NAMES[/^lts\/(\w+)/i.exec(text.trim())?.[1]?.toLowerCase() ?? ''] ?? nvmrc.read(text),
+      read: (text) => {
+        const said = nvmrc.read(text);
+        return CODE_NAMES[/^lts\/(\w+)/i.exec(said ?? '')?.[1]?.toLowerCase() ?? ''] ?? said;
+      },
     },
     versionFile('.node-version'),
     toolVersions('nodejs', 'node'),
@@ -141,10 +144,13 @@ function statedRunning(found: Running, { stated: { startCommand, outputDirectory
 /** Version files of the app, then those of the workspace, then what the manifest says. */
 async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<ChosenRuntime> {
   const wanted = app.manifest.engines.node ?? app.rootManifest.engines.node;
+  const developed = devEngine(app.manifest, 'runtime', 'node') ?? devEngine(app.rootManifest, 'runtime', 'node');
   const pinned = app.manifest.volta.node ?? app.rootManifest.volta.node;
   const said =
     pinned === undefined
-      ? wanted && { value: wanted.slice(0, 60), from: 'package.json engines.node' }
+      ? wanted
+        ? { value: wanted.slice(0, 60), from: 'package.json engines.node' }
+        : developed && { value: developed.slice(0, 60), from: 'package.json devEngines.runtime' }
       : { value: pinned.slice(0, 60), from: 'package.json volta.node' };
   const files = app.folder === '.' ? [app.root] : [app.repository, app.root];
   const chosen = await chooseRuntime(request, files, RUNTIME, said || null);
@@ -162,7 +168,12 @@ const publicPrefixesOf = (manifest: NodeApp['manifest']): PublicPrefix[] => [
   ),
 ];
 
+/** Tools that build assets and watch them: an app of another language often has them started by `npm start`. */
+const WATCHER =
+  /^(?:npx )?(?:tailwindcss|@tailwindcss\/cli|postcss|webpack|vite|parcel|gulp|grunt|sass|esbuild|rollup|browser-sync|live-server)\b/;
+
 function confidenceOf({ framework, output, start }: Running): Confidence {
+  if (framework === undefined && WATCHER.test(start?.command ?? '')) return 'likely';
   if (output !== null) return framework?.bundler === true ? 'likely' : 'certain';
   return start?.chosen === true || framework?.start !== undefined ? 'certain' : 'likely';
 }

@@ -106,3 +106,14 @@ test('what Laravel needs is said while the environment has not got it', async ()
   const older = await plan({ 'laravel/framework': '^10.0' }, { 'composer.lock': '{}' });
   assert.doesNotMatch(older.warnings.join(), /DB_CONNECTION/);
 });
+
+test('ranges of PHP are read as composer has them', async () => {
+  for (const [range, version] of [
+    ['^7.3|^8.0', '8.4'],
+    ['~8.1', '8.4'],
+    ['~8.2.0 || ~8.3.0', '8.3'],
+    ['8.2.*', '8.2'],
+  ] as const) {
+    assert.equal((await plan({ php: range })).version, version, range);
+  }
+});

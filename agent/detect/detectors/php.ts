@@ -60,7 +60,9 @@ export const php: Detector = {
     const { packages, manifests } = composer;
     const [framework, dependency] = FRAMEWORKS.find(([, name]) => name in packages) ?? ['PHP'];
     const wanted = packages['php'];
-    const said = wanted === undefined ? null : { value: wanted, from: 'composer.json require.php' };
+    // Of composer `~8.1` is any 8 from there on.
+    const range = wanted?.replaceAll('~', '~=');
+    const said = range === undefined ? null : { value: range, from: 'composer.json require.php' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
     const build = framework === 'Symfony' ? await assetMap(repository, packages) : null;
     const facts: Facts = {

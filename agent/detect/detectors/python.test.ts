@@ -46,6 +46,30 @@ describe('Django', () => {
     assert.match(stated.dockerfile.text, /^RUN true && chown -R 10001:10001 \/app$/m);
   });
 
+  test('a project in a folder runs there, with the packages that are listed above it', async () => {
+    const below = {
+      'requirements.txt': 'django\ngunicorn\nwhitenoise\n',
+      'src/manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
+      'src/shop/settings.py': settings,
+      'src/shop/wsgi.py': '',
+    };
+    const made = await plan(below);
+    assert.equal(made.installCommand, 'pip install -r requirements.txt');
+    assert.equal(made.startCommand, 'cd src && gunicorn --bind 0.0.0.0:$PORT shop.wsgi:application');
+    assert.equal(
+      made.buildCommand,
+      'cd src && SECRET_KEY=only-for-this-build python manage.py collectstatic --noinput',
+    );
+    const { 'requirements.txt': listed, ...rest } = below;
+    const whole = await plan({ ...rest, 'src/requirements.txt': listed });
+    assert.equal(whole.rootDirectory, 'src', 'with its packages listed beside it the folder is the root directory');
+  });
+
+  test('what serves it lies where it lies, beside the package of the settings too', async () => {
+    const made = await django({ 'backend/wsgi.py': 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"' });
+    assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT backend.wsgi:application');
+  });
+
   test('the settings are those that serve the app, not those of manage.py', async () => {
     const made = await django({
       'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.local')",
@@ -237,4 +261,70 @@ test('what poetry lists without a lockfile is installed by poetry, which needs n
     made.dockerfile.text,
     /pip install poetry\n[^]*^COPY pyproject\.toml \.\/\nRUN \S+ poetry install --only main --no-root/m,
   );
+});
+
+test('an app of FastAPI that a function makes is served by calling it', async () => {
+  const code = 'def create_app() -> FastAPI:\n    return FastAPI()\n';
+  const made = await plan({ 'requirements.txt': 'fastapi\nuvicorn\n', 'app/main.py': code });
+  assert.equal(made.startCommand, 'uvicorn --host 0.0.0.0 --port $PORT --factory app.main:create_app');
+  const gunicorn = await plan({ 'requirements.txt': 'fastapi\nuvicorn\ngunicorn\n', 'app/main.py': code });
+  assert.match(gunicorn.startCommand ?? '', /UvicornWorker --bind 0\.0\.0\.0:\$PORT "app\.main:create_app\(\)"$/);
+});
+
+describe('uv', () => {
+  const api = (more = ''): Files => ({
+    'packages/api/pyproject.toml': `[project]\nname = "shop-api"\ndependencies = ["fastapi", "uvicorn", "lib"]\n${more}`,
+    'packages/api/main.py': 'app = FastAPI()',
+  });
+  const workspace = (members: string): Files => ({
+    'pyproject.toml': `[tool.uv.workspace]\nmembers = ${members}\n`,
+    'uv.lock': '',
+    'packages/lib/pyproject.toml': '[project]\nname = "lib"\n',
+    ...api('[tool.uv.sources]\nlib = { workspace = true }\n'),
+  });
+
+  for (const [how, settings] of [
+    ['the only app among them', {}],
+    ['the root directory', { rootDirectory: 'packages/api' }],
+  ] as const) {
+    test(`a member of a workspace, ${how}, is installed by the lockfile of all and runs in its folder`, async () => {
+      const made = await plan(workspace('["packages/*"]'), settings);
+      assert.equal(made.rootDirectory, '.');
+      assert.match(made.installCommand ?? '', /^uv sync --frozen .* --package shop-api$/);
+      const [build = '', run = ''] = stagesOf(made);
+      assert.match(build, /^COPY \. \.\nRUN .* uv sync/m);
+      assert.match(run, /^COPY --chown=\S+ \. \/app\nWORKDIR \/app\/packages\/api\n/m);
+    });
+  }
+
+  test('a folder that is no member has its own dependencies', async () => {
+    const made = await plan(
+      { ...workspace('["packages/lib/", "other"]'), ...api() },
+      { rootDirectory: 'packages/api' },
+    );
+    assert.deepEqual(
+      [made.rootDirectory, made.installCommand],
+      ['packages/api', 'pip install -r .orkestr/requirements.txt'],
+    );
+  });
+
+  test('without a lockfile what comes from elsewhere is not taken from the registry under its name', async () => {
+    const listed = '[project]\ndependencies = ["flask", "lib"]\n[tool.uv.sources]\nlib = { git = "https://x/lib" }\n';
+    const made = await plan({ 'pyproject.toml': listed, 'app.py': 'app = Flask(__name__)' });
+    assert.equal(made.installCommand, 'uv sync --no-dev --no-install-project');
+    assert.match(stagesOf(made)[0] ?? '', / git .*\n[^]*pip install uv$/m);
+  });
+});
+
+test('an npm start that only watches assets makes no app of Node.js of a Django project', async () => {
+  const manifest = {
+    scripts: { start: 'tailwindcss -i in.css -o out.css --watch' },
+    devDependencies: { tailwindcss: '4' },
+  };
+  const made = await plan({
+    'requirements.txt': 'django\ngunicorn\n',
+    'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
+    'package.json': JSON.stringify(manifest),
+  });
+  assert.equal(made.framework, 'Django');
 });

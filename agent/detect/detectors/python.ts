@@ -1,17 +1,25 @@
 /** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
+import type { Confidence } from '../../../protocol/steps.ts';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
 import { ENTRY_FILES } from '../python/app.ts';
-import { COLLECT_ADVICE, DJANGO, djangoBuild, djangoNeeds, djangoSettings, hostsWarning } from '../python/django.ts';
-import type { DjangoBuild } from '../python/django.ts';
+import {
+  COLLECT_ADVICE,
+  DJANGO,
+  djangoBuild,
+  djangoNeeds,
+  djangoProject,
+  djangoSettings,
+  hostsWarning,
+} from '../python/django.ts';
+import type { DjangoBuild, DjangoProject } from '../python/django.ts';
 import type { PythonStart } from '../python/frameworks.ts';
 import { headlessWarning, systemPackages } from '../python/libraries.ts';
 import { PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
 import type { Need } from '../needs.ts';
-import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
@@ -33,8 +41,9 @@ export const python: Detector = {
 
   async detect(request): Promise<Finding | Miss> {
     const { repository } = request;
-    const dependencies = await pythonDependencies(repository);
-    const start = await startOf(repository, dependencies);
+    const dependencies = await pythonDependencies(request);
+    const django = await djangoProject(repository, dependencies);
+    const start = await startOf(repository, dependencies, django);
     if (start === null) {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
       return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
@@ -42,7 +51,7 @@ export const python: Detector = {
     const runtime = await chooseRuntime(request, [repository], RUNTIME, dependencies?.python ?? null);
     const install = installOf(dependencies);
     const { names, needsGit } = dependencies ?? { names: new Set<string>(), needsGit: false };
-    const { build, needs, warnings } = await djangoParts(repository, start, names);
+    const { build, needs, warnings } = await djangoParts(django, start, names);
     const facts = factsOf({ start, build, install, runtime });
     const recipe = {
       image: runtime.image,
@@ -51,7 +60,7 @@ export const python: Detector = {
       advice: build === null ? undefined : COLLECT_ADVICE,
     };
     return {
-      confidence: start.framework === 'Python' && start.from !== 'Procfile' ? 'likely' : 'certain',
+      confidence: confidenceOf(start),
       facts,
       evidence: evidenceFor(
         facts,
@@ -70,18 +79,23 @@ export const python: Detector = {
       ),
       warnings: [...warningsOf(start, build), ...warnings, ...headlessWarning(names), ...runtime.warnings],
       needs,
+      ...(dependencies?.workspace && { context: dependencies.workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
     };
   },
 };
 
+/** A file that is run as it is may be anything. */
+const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
+  framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
+
 /** What only Django has: its build, a secret key, the hosts that it answers to. */
 async function djangoParts(
-  repository: RepositoryView,
+  project: DjangoProject | null,
   { framework }: PythonStart,
   names: ReadonlySet<string>,
 ): Promise<{ build: DjangoBuild | null; needs: readonly Need[]; warnings: readonly string[] }> {
-  const settings = framework === DJANGO.name ? await djangoSettings(repository) : null;
+  const settings = framework === DJANGO.name && project !== null ? await djangoSettings(project) : null;
   if (settings === null) return { build: null, needs: [], warnings: [] };
   return { build: djangoBuild(settings, names), needs: djangoNeeds(settings), warnings: hostsWarning(settings) };
 }

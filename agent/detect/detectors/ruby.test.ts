@@ -77,3 +77,20 @@ test('a site of Jekyll is built with its gems and served as files', async () => 
   const rack = await repository.plan({ Gemfile: gemfile, '_config.yml': '', 'config.ru': '' });
   assert.equal(rack.framework, 'Rack');
 });
+
+test('a Gemfile may bound the version of Ruby from both sides', async () => {
+  for (const [said, version] of [
+    ['ruby ">= 3.1", "< 3.3"', '3.2'],
+    ["ruby('~> 3.4.0')", '3.4'],
+    ['ruby "~> 3.4", engine: "ruby"', '3.4'],
+  ] as const) {
+    const made = await repository.plan({ Gemfile: `${said}\ngem "sinatra"\n`, 'app.rb': '' });
+    assert.equal(made.version, version, said);
+  }
+});
+
+test('assets of Sprockets are precompiled where only another gem brings it', async () => {
+  const made = await rails(['sassc-rails'], { 'app/assets/config/manifest.js': '' });
+  assert.match(made.buildCommand ?? '', /assets:precompile$/);
+  assert.equal((await rails(['pg'])).buildCommand, undefined);
+});

@@ -1,5 +1,5 @@
 /** Detector: Ruby, by its Gemfile. */
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { writeRuby, writeRubySite } from '../dockerfiles/ruby.ts';
 import { STATIC_PORT } from '../dockerfiles/static.ts';
@@ -37,6 +37,8 @@ const LIBRARIES: Readonly<Record<string, readonly [build: string, run: string]>>
 /** Gems that have something to precompile, and those of them that call Node.js for it. */
 const ASSETS =
   /^(?:sprockets|propshaft|importmap-rails|tailwindcss-rails|shakapacker|webpacker|vite_(?:rails|ruby)|.*bundling-rails)/;
+/** What Sprockets compiles. Up to Rails 6 it comes with Rails itself, and with `sassc-rails`. */
+const SPROCKETS = 'app/assets/config/manifest.js';
 const BUNDLERS = /^(?:jsbundling-rails|cssbundling-rails|shakapacker|webpacker|vite_rails|vite_ruby)$/;
 
 interface Way {
@@ -67,12 +69,10 @@ export const ruby: Detector = {
     const way = await wayOf(repository, gems);
     if (way === null)
       return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, _config.yml, app.rb or main.rb' };
-    const wanted = /^[ \t]*ruby\s+["']([^"'\n]{1,40})["']/m.exec(gemfile)?.[1]?.replace('~>', '~=');
-    const said = wanted === undefined ? null : { value: wanted, from: 'Gemfile' };
-    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const runtime = await chooseRuntime(request, [repository], RUNTIME, saidBy(gemfile));
     const rails = way.framework === 'Rails';
     const hasLock = await repository.has('Gemfile.lock');
-    const assets = rails && [...gems].some((gem) => ASSETS.test(gem));
+    const assets = rails && ([...gems].some((gem) => ASSETS.test(gem)) || (await repository.has(SPROCKETS)));
     const frontEnd = assets ? await bundled(repository, gems) : null;
     const facts: Facts = {
       ...factsOf(way),
@@ -119,6 +119,13 @@ export const ruby: Detector = {
     };
   },
 };
+
+/** `ruby "~> 3.3.0"`, `ruby ">= 3.1", "< 3.4"`; null without. */
+function saidBy(gemfile: string): Stated<string> | null {
+  const list = /^[ \t]*ruby[ \t(]+((?:["'][^"'\n]{1,40}["'](?:[ \t]*,[ \t]*)?){1,4})/m.exec(gemfile)?.[1] ?? '';
+  const ranges = [...list.matchAll(/["']([^"']+)["']/g)].map(([, range = '']) => range.replace('~>', '~='));
+  return ranges.length === 0 ? null : { value: ranges.join(', '), from: 'Gemfile' };
+}
 
 function factsOf({ framework, port, command }: Way): Facts {
   const common = { framework, port, installCommand: 'bundle install' };

@@ -5,6 +5,7 @@ import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { BINARY } from '../dockerfiles/go.ts';
 import { writeRust } from '../dockerfiles/rust.ts';
 import { parseToml } from '../manifests.ts';
+import { memberFolders } from '../member-folders.ts';
 import type { RepositoryView } from '../repository.ts';
 import { rustPackages } from '../rust/libraries.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
@@ -144,7 +145,7 @@ async function binaries(repository: RepositoryView, cargo: Cargo): Promise<Binar
 async function allBinaries(repository: RepositoryView, cargo: Cargo): Promise<Binary[]> {
   const found = await binariesOf(repository, '.', cargo);
   for (const member of cargo.workspace?.members.slice(0, 50) ?? []) {
-    for (const folder of await foldersOf(repository, member)) {
+    for (const folder of await memberFolders(repository, member)) {
       const path = `${folder}/Cargo.toml`;
       const text = await repository.text(path);
       if (text !== null) found.push(...(await binariesOf(repository, folder, parseToml(path, text, Cargo))));
@@ -152,14 +153,6 @@ async function allBinaries(repository: RepositoryView, cargo: Cargo): Promise<Bi
     }
   }
   return found;
-}
-
-async function foldersOf(repository: RepositoryView, member: string): Promise<string[]> {
-  const [, parent, rest] = /^((?:[A-Za-z0-9_][A-Za-z0-9._-]*\/)*)(\*|[A-Za-z0-9_][A-Za-z0-9._-]*)$/.exec(member) ?? [];
-  if (parent === undefined || rest === undefined) return [];
-  if (rest !== '*') return [`${parent}${rest}`];
-  const entries = await repository.entries(parent === '' ? '.' : parent.slice(0, -1));
-  return entries.filter((entry) => entry.endsWith('/')).map((entry) => `${parent}${entry.slice(0, -1)}`);
 }
 
 async function binariesOf(repository: RepositoryView, folder: string, cargo: Cargo): Promise<Binary[]> {

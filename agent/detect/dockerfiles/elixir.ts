@@ -1,6 +1,8 @@
 /** Generated Dockerfile for Elixir: a release, which has all it needs but the libraries of its base image. */
 import type { Generated, WriteRequest } from '../detector.ts';
+import type { FrontEnd } from '../front-end.ts';
 import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
+import { COPY_NODE, installFrontEnd } from './front-end.ts';
 
 export interface ElixirRecipe {
   readonly image: string;
@@ -11,10 +13,15 @@ export interface ElixirRecipe {
   /** It has dependencies: without any nothing is fetched, not even the tools for that. */
   readonly downloads: boolean;
   readonly phoenix: boolean;
+  /** Packages of Node.js in the folder of the assets; null without any. */
+  readonly frontEnd: FrontEnd | null;
 }
 
+/** Where Phoenix has what it bundles. */
+export const ASSETS = 'assets';
+
 export function writeElixir(
-  { image, release, manifests, configuration, downloads, phoenix }: ElixirRecipe,
+  { image, release, manifests, configuration, downloads, phoenix, frontEnd }: ElixirRecipe,
   { facts, surroundings }: WriteRequest,
 ): Generated {
   const { installCommand = '', buildCommand = '', startCommand = '' } = facts;
@@ -28,6 +35,15 @@ export function writeElixir(
     `COPY ${manifests.join(' ')} ./`,
     ...(configuration.length === 0 ? [] : [`COPY ${configuration.join(' ')} config/`]),
     `RUN ${packages} ${installCommand}`,
+    // Behind the dependencies, of which they may be a part: "file:../deps/phoenix".
+    ...(frontEnd === null
+      ? []
+      : [
+          ...COPY_NODE,
+          `WORKDIR /src/${ASSETS}`,
+          ...installFrontEnd(frontEnd, surroundings.cacheScope, ASSETS),
+          'WORKDIR /src',
+        ]),
     'COPY . .',
     `RUN ${packages} ${buildCommand}`,
   ];
@@ -38,5 +54,6 @@ export function writeElixir(
     `COPY --from=build --chown=${USER} /src/_build/prod/rel/${release} /app`,
     ...runAs(startCommand),
   ];
-  return { text: stages(build, run), files: [] };
+  const node = frontEnd === null ? [] : [`FROM ${surroundings.baseImages.node} AS node`];
+  return { text: stages(node, build, run), files: [] };
 }

@@ -17,6 +17,7 @@ interface PythonRecipe {
 export function writePython(recipe: PythonRecipe, request: WriteRequest): Generated {
   const { image, dependencies } = recipe;
   const { installCommand, buildCommand, startCommand = '' } = request.facts;
+  const app = appFolder(dependencies);
   const build = installCommand === undefined ? [] : buildStage(recipe, installCommand, request);
   const advice = request.stated.buildCommand === undefined ? recipe.advice : undefined;
   const orSay = advice === undefined ? '' : ` || { echo '${advice}' >&2; exit 1; }`;
@@ -27,14 +28,20 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
     `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
     ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,
-    ...(buildCommand === undefined ? [] : ['WORKDIR /app', `RUN ${buildCommand} && chown -R ${USER} /app${orSay}`]),
-    ...runAs(startCommand),
+    ...(buildCommand === undefined ? [] : [`WORKDIR ${app}`, `RUN ${buildCommand} && chown -R ${USER} /app${orSay}`]),
+    ...runAs(startCommand, app),
   ];
   const lines = dependencies?.install.kind === 'lines' && build.length > 0 ? dependencies.install.lines : null;
   return {
     text: stages(build, run),
     files: lines === null ? [] : [{ path: REQUIREMENTS, text: `${lines.join('\n')}\n` }],
   };
+}
+
+/** Where the app is in the image: a member of a workspace below the context. */
+function appFolder(dependencies: PythonDependencies | null): string {
+  const folder = dependencies?.workspace?.folder;
+  return folder === undefined ? '/app' : `/app/${folder}`;
 }
 
 function buildStage(

@@ -247,3 +247,10 @@ describe('Vite', () => {
     assert.match(told.dockerfile.text, /RUN nx build web\n[^]* \/app\/dist\/apps\/web\/ /);
   });
 });
+
+test('what Heroku builds an app with is its build, where it has no other', async () => {
+  const scripts = { start: 'node server.js', 'heroku-postbuild': 'cd client && npm ci && npm run build' };
+  const made = await plan({ scripts }, { 'server.js': '' });
+  assert.equal(made.buildCommand, 'npm run heroku-postbuild');
+  assert.equal((await plan({ scripts: { ...scripts, build: 'tsc' } })).buildCommand, 'npm run build');
+});

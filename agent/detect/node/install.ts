@@ -40,7 +40,9 @@ export async function buildOf(app: NodeApp, manager: ManagerName): Promise<Comma
 }
 
 const buildScriptOf = ({ manifest, running: { framework } }: NodeApp): string | undefined =>
-  ['build', ...(framework?.buildScripts ?? [])].find((name) => Object.hasOwn(manifest.scripts, name));
+  ['build', ...(framework?.buildScripts ?? []), 'heroku-postbuild'].find((name) =>
+    Object.hasOwn(manifest.scripts, name),
+  );
 
 export async function recipeOf(
   app: NodeApp,

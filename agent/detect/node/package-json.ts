@@ -6,6 +6,13 @@ import type { RepositoryView } from '../repository.ts';
 
 const Words = z.record(z.string(), z.string()).default({});
 
+/** A runtime or package manager of `devEngines`, one or several (npm docs, package.json). */
+const Wanted = z.looseObject({ name: z.string(), version: z.string().optional() });
+const OneOrMore = z
+  .union([Wanted.transform((one) => [one]), z.array(Wanted)])
+  .default([])
+  .catch([]); // only a wish
+
 const PackageJson = z.looseObject({
   name: z.string().optional(),
   main: z.string().optional(),
@@ -14,6 +21,7 @@ const PackageJson = z.looseObject({
   devDependencies: Words,
   optionalDependencies: Words,
   engines: z.looseObject({ node: z.string().optional(), pnpm: z.string().optional() }).default({}),
+  devEngines: z.looseObject({ runtime: OneOrMore, packageManager: OneOrMore }).optional().catch(undefined),
   volta: z.looseObject({ node: z.string().optional() }).default({}),
   packageManager: z.string().optional(),
   workspaces: z.unknown().optional(),
@@ -28,6 +36,13 @@ export async function readPackageJson(
   const text = await repository.text('package.json');
   return text === null ? null : parseJson(shownAs, text, PackageJson);
 }
+
+/** The range that `devEngines` has for a program by its name; undefined without. */
+export const devEngine = (
+  { devEngines }: PackageJson,
+  kind: 'runtime' | 'packageManager',
+  name: string,
+): string | undefined => devEngines?.[kind].find((one) => one.name === name)?.version;
 
 /** Whether any of the packages is listed, for production or development. */
 export function lists(manifest: PackageJson, ...packages: readonly string[]): boolean {

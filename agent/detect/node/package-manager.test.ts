@@ -58,6 +58,18 @@ test('engines.pnpm decides where several could read the lockfile', async () => {
   }
 });
 
+test('devEngines decides so too, and what is written there in another form is left aside', async () => {
+  for (const [packageManager, major] of [
+    [{ name: 'pnpm', version: '^11.0.0', onFail: 'download' }, '11'],
+    [[{ name: 'npm' }, { name: 'pnpm', version: '^9' }], '9'],
+    ['pnpm', '10'],
+  ] as const) {
+    const manifest = JSON.stringify({ ...APP, devEngines: { packageManager } });
+    const lock = "lockfileVersion: '9.0'\n";
+    assert.equal(manager(await repository.plan({ 'package.json': manifest, 'pnpm-lock.yaml': lock })), `pnpm ${major}`);
+  }
+});
+
 test('a hash in packageManager is checked against the archive that npm brings, before it is installed', async () => {
   const hash = 'ab'.repeat(64);
   const plan = await node({ packageManager: `pnpm@9.1.0+sha512.${hash}` });

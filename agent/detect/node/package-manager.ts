@@ -1,5 +1,6 @@
 /** Package managers of Node.js: which one a repository uses, and its commands. */
 import type { Evidence } from '../../../protocol/steps.ts';
+import { devEngine } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
 import { pinnedHash } from './pinned-hash.ts';
 import { pnpmOf } from './pnpm.ts';
@@ -181,10 +182,13 @@ function fromField(field: string | undefined): Choice | null {
   return { name: name === 'pnpm' || name === 'bun' ? name : 'npm', version, from };
 }
 
-function fromLockfile(present: ReadonlyMap<string, string>, { engines }: PackageJson): Choice {
+function fromLockfile(present: ReadonlyMap<string, string>, manifest: PackageJson): Choice {
   for (const file of MANAGERS.npm.lockfiles) if (present.has(file)) return { name: 'npm', version: '', from: file };
   const pnpm = present.get('pnpm-lock.yaml');
-  if (pnpm !== undefined) return { name: 'pnpm', version: pnpmOf(pnpm, engines.pnpm), from: 'pnpm-lock.yaml' };
+  if (pnpm !== undefined) {
+    const range = manifest.engines.pnpm ?? devEngine(manifest, 'packageManager', 'pnpm');
+    return { name: 'pnpm', version: pnpmOf(pnpm, range), from: 'pnpm-lock.yaml' };
+  }
   for (const file of MANAGERS.bun.lockfiles) if (present.has(file)) return { name: 'bun', version: '1', from: file };
   const yarn = present.get('yarn.lock');
   if (yarn === undefined) return { name: 'npm', version: '', from: 'default' };

@@ -36,8 +36,7 @@ export async function findApp(repository: RepositoryView, framework: Framework):
     (await search(repository, ENTRY_FILES, instance)) ??
     (await search(repository, ENTRY_FILES, assigned('(?:[\\w.]+\\.)?(?:create|make|build)_app'))) ??
     (await search(repository, packages, instance)) ??
-    // Of ASGI servers only some take a function.
-    (framework.kind === 'wsgi' ? search(repository, [...ENTRY_FILES, ...packages], factory) : null)
+    search(repository, [...ENTRY_FILES, ...packages], factory)
   );
 }
 

@@ -1,11 +1,13 @@
 /** What a Python project depends on, and which manager installs it: pip, uv, poetry, pdm or pipenv. */
 import { z } from 'zod';
-import type { Stated } from '../detector.ts';
+import type { DetectRequest, Stated } from '../detector.ts';
 import { parseToml } from '../manifests.ts';
 import { firstFile } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { PYTHON_MANAGERS } from './managers.ts';
 import type { LockedManager, PythonManager } from './managers.ts';
+import { uvWorkspaceAbove } from './uv-workspace.ts';
+import type { UvPlace } from './uv-workspace.ts';
 
 export interface PythonDependencies {
   /** The file that lists them. */
@@ -27,6 +29,8 @@ export interface PythonDependencies {
         readonly needsSources: boolean;
       }
     | { readonly kind: 'project' };
+  /** The workspace that has the lockfile; null where that lies beside the manifest. */
+  readonly workspace: UvPlace | null;
   /** Something is fetched from a git repository. */
   readonly needsGit: boolean;
   /** `>=3.11`, and where that is said. */
@@ -40,11 +44,17 @@ const Pyproject = z.looseObject({
   project: z
     .looseObject({
       dependencies: Requirements,
+      name: z.string().optional(),
       dynamic: z.array(z.string()).default([]),
       'requires-python': z.string().optional(),
     })
     .optional(),
-  tool: z.looseObject({ poetry: z.looseObject({ dependencies: Table }).optional() }).optional(),
+  tool: z
+    .looseObject({
+      poetry: z.looseObject({ dependencies: Table }).optional(),
+      uv: z.looseObject({ sources: Table }).optional(),
+    })
+    .optional(),
 });
 type Pyproject = z.infer<typeof Pyproject>;
 
@@ -52,6 +62,9 @@ const Pipfile = z.looseObject({
   packages: Table,
   requires: z.looseObject({ python_version: z.string().optional() }).default({}),
 });
+
+/** Of uv, for a project without a lockfile. */
+const UNLOCKED = 'uv sync --no-dev --no-install-project';
 
 /** True when a requirements file has nothing but comments. */
 const isBlank = (text: string): boolean => text.split('\n').every((line) => /^\s*(?:#|$)/.test(line));
@@ -65,7 +78,10 @@ const FROM_GIT = /\bgit\+|\{[^}\n]*\bgit\s*=/;
 const FROM_FOLDER = /\{[^}\n]*\b(?:path|workspace)\s*=|@\s*file:/;
 
 /** The dependencies, or null when no file lists any. requirements.txt wins: it is what people keep for deployments. */
-export async function pythonDependencies(repository: RepositoryView): Promise<PythonDependencies | null> {
+export async function pythonDependencies({
+  repository,
+  checkout,
+}: Pick<DetectRequest, 'repository' | 'checkout'>): Promise<PythonDependencies | null> {
   const text = await repository.text('pyproject.toml');
   const pyproject = text === null ? null : parseToml('pyproject.toml', text, Pyproject);
   const requirements = await repository.text('requirements.txt');
@@ -73,23 +89,44 @@ export async function pythonDependencies(repository: RepositoryView): Promise<Py
     return fromRequirements(repository, { path: 'requirements.txt', text: requirements }, pyproject);
   const fromLock = await fromLockfile(repository, pyproject);
   if (fromLock !== null) return fromLock;
+  const workspace = await uvWorkspaceAbove(checkout.repository, checkout.rootDirectory);
+  if (workspace !== null && pyproject?.project !== undefined) return fromWorkspace(workspace, pyproject, text ?? '');
   const nested = pyproject?.project === undefined ? await firstFile(repository, NESTED) : null;
   if (nested !== null) return fromRequirements(repository, nested, pyproject);
   return pyproject === null ? null : fromProject(pyproject, text ?? '');
+}
+
+/** A member of a workspace of uv: installed at its root, with the members that it depends on from their folders. */
+function fromWorkspace(workspace: UvPlace, pyproject: Pyproject, text: string): PythonDependencies {
+  const { uv } = PYTHON_MANAGERS;
+  const name = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,100}[A-Za-z0-9])?$/.exec(pyproject.project?.name ?? '')?.[0];
+  const command = `${uv.install}${name === undefined ? ' --all-packages' : ` --package ${name}`}`;
+  return {
+    ...declared(pyproject),
+    file: 'pyproject.toml',
+    manager: uv,
+    install: { kind: 'locked', files: [], command, needsSources: true },
+    workspace,
+    needsGit: FROM_GIT.test(text),
+  };
 }
 
 /** What a project without a lockfile lists. */
 function fromProject(pyproject: Pyproject, text: string): PythonDependencies | null {
   const { project, tool } = pyproject;
   if (project === undefined && tool?.poetry === undefined) return null;
-  const common = { ...declared(pyproject), file: 'pyproject.toml', needsGit: FROM_GIT.test(text) };
-  const { pip, poetry } = PYTHON_MANAGERS;
+  const common = { ...declared(pyproject), file: 'pyproject.toml', needsGit: FROM_GIT.test(text), workspace: null };
+  const { pip, poetry, uv } = PYTHON_MANAGERS;
+  const sources = { files: ['pyproject.toml'], needsSources: FROM_FOLDER.test(text) };
+  // By their names alone pip would fetch them from the registry, where somebody else may have put something.
+  if (Object.keys(tool?.uv?.sources ?? {}).length > 0) {
+    return { ...common, manager: uv, install: { kind: 'locked', command: UNLOCKED, ...sources } };
+  }
   const isDynamic = project?.dynamic.includes('dependencies') === true;
   if (project !== undefined && !isDynamic)
     return { ...common, manager: pip, install: { kind: 'lines', lines: project.dependencies } };
   // What the build of the project finds out is only known to it. What poetry lists it installs itself, also of what is no package.
   if (tool?.poetry === undefined) return { ...common, manager: pip, install: { kind: 'project' } };
-  const sources = { files: ['pyproject.toml'], needsSources: FROM_FOLDER.test(text) };
   return { ...common, manager: poetry, install: { kind: 'locked', command: poetry.install, ...sources } };
 }
 
@@ -106,6 +143,7 @@ async function fromLockfile(
     manager,
     install: { kind: 'locked', files, command, needsSources: FROM_FOLDER.test(manifest) },
     needsGit: FROM_GIT.test(manifest),
+    workspace: null,
   } as const;
   if (manager.file === 'pyproject.toml') return pyproject === null ? null : { ...declared(pyproject), ...common };
   return { ...fromPipfile(manifest), ...common };
@@ -128,6 +166,7 @@ async function fromRequirements(
     names,
     install,
     needsGit: FROM_GIT.test(requirements),
+    workspace: null,
     python: pyproject === null ? null : declared(pyproject).python,
   };
 }

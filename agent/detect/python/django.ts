@@ -1,5 +1,5 @@
 /** Django: what serves it, and its static files. */
-import { present } from '../repository.ts';
+import { present, within } from '../repository.ts';
 import type { Need } from '../needs.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { PythonDependencies } from './dependencies.ts';
@@ -17,32 +17,84 @@ export const COLLECT_ADVICE =
   'collectstatic failed. Variables that your settings need are given to the build by: orkestr env set --build NAME=- ' +
   'To build without it, write "buildCommand": "true" into orkestr.json.';
 
-export async function djangoStart(
+/** Folders that are looked into for a manage.py. */
+const MAX_FOLDERS = 20;
+
+/** The project that Django's commands run in. */
+export interface DjangoProject {
+  /** Of manage.py: the root directory, or a folder in it whose packages are listed at the root. */
+  readonly folder: string;
+  /** Its files. */
+  readonly view: RepositoryView;
+  /** Text of manage.py. */
+  readonly manage: string;
+}
+
+/** The root directory with a manage.py, else the only folder that has one where Django is listed above it; null without. */
+export async function djangoProject(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
+): Promise<DjangoProject | null> {
+  const own = await repository.text('manage.py');
+  if (own !== null) return { folder: '.', view: repository, manage: own };
+  if (dependencies?.names.has(DJANGO.package) !== true) return null;
+  const folders = (await repository.entries('.')).filter((entry) => /^[A-Za-z0-9_][A-Za-z0-9_.-]*\/$/.test(entry));
+  const found: DjangoProject[] = [];
+  for (const entry of folders.slice(0, MAX_FOLDERS)) {
+    const folder = entry.slice(0, -1);
+    const view = within(repository, folder);
+    const manage = await view.text('manage.py');
+    if (manage !== null) found.push({ folder, view, manage });
+  }
+  const [first, second] = found;
+  return second === undefined ? (first ?? null) : null;
+}
+
+const pathIn = ({ folder }: Pick<DjangoProject, 'folder'>, path: string): string =>
+  folder === '.' ? path : `${folder}/${path}`;
+const commandIn = ({ folder }: Pick<DjangoProject, 'folder'>, command: string): string =>
+  folder === '.' ? command : `cd ${folder} && ${command}`;
+
+export async function djangoStart(
+  project: DjangoProject | null,
+  dependencies: PythonDependencies | null,
 ): Promise<PythonStart | null> {
-  const manage = await repository.text('manage.py');
-  if (manage === null) return null;
-  const project = /^([^.]+)\./.exec(SETTINGS.exec(manage)?.[1] ?? '')?.[1];
-  const common = { framework: DJANGO.name, frameworkFrom: 'manage.py', from: 'manage.py', port: DJANGO.port };
-  const listed = project === undefined ? null : await listedServer(repository, project, dependencies);
-  if (listed !== null) return { ...common, command: listed };
+  if (project === null) return null;
+  const from = pathIn(project, 'manage.py');
+  const common = { framework: DJANGO.name, frameworkFrom: from, from, port: DJANGO.port };
+  const listed = await listedServer(project, dependencies);
+  if (listed !== null) return { ...common, command: commandIn(project, listed) };
   return {
     ...common,
-    command: 'python manage.py runserver --noreload 0.0.0.0:$PORT',
+    command: commandIn(project, 'python manage.py runserver --noreload 0.0.0.0:$PORT'),
     warning: `gunicorn ${NO_SERVER}`,
   };
 }
 
 async function listedServer(
-  repository: RepositoryView,
-  project: string,
+  { view, manage }: DjangoProject,
   dependencies: PythonDependencies | null,
 ): Promise<string | null> {
-  if (dependencies?.names.has('gunicorn')) return `gunicorn --bind 0.0.0.0:$PORT ${project}.wsgi:application`;
-  if (!(await repository.has(`${project}/asgi.py`))) return null;
-  if (dependencies?.names.has('uvicorn')) return `uvicorn --host 0.0.0.0 --port $PORT ${project}.asgi:application`;
-  return dependencies?.names.has('daphne') ? `daphne -b 0.0.0.0 -p $PORT ${project}.asgi:application` : null;
+  const named = /^([^.]+)\./.exec(SETTINGS.exec(manage)?.[1] ?? '')?.[1];
+  if (named === undefined) return null;
+  const names = dependencies?.names ?? new Set<string>();
+  if (names.has('gunicorn'))
+    return `gunicorn --bind 0.0.0.0:$PORT ${await packageOf(view, named, 'wsgi.py')}.wsgi:application`;
+  const asgi = await packageOf(view, named, 'asgi.py');
+  if (!(await view.has(`${asgi}/asgi.py`))) return null;
+  if (names.has('uvicorn')) return `uvicorn --host 0.0.0.0 --port $PORT ${asgi}.asgi:application`;
+  return names.has('daphne') ? `daphne -b 0.0.0.0 -p $PORT ${asgi}.asgi:application` : null;
+}
+
+/** The package that what servers are given lies in: that of the settings, else the first that has such a file. */
+async function packageOf(view: RepositoryView, named: string, file: string): Promise<string> {
+  if (await view.has(`${named}/${file}`)) return named;
+  const packages = (await view.entries('.')).filter((entry) => /^[A-Za-z_][A-Za-z0-9_]*\/$/.test(entry));
+  const [path = ''] = await present(
+    view,
+    packages.slice(0, MAX_FOLDERS).map((entry) => `${entry}${file}`),
+  );
+  return path === '' ? named : path.slice(0, path.indexOf('/'));
 }
 
 export interface DjangoBuild {
@@ -53,26 +105,29 @@ export interface DjangoBuild {
 
 /** The settings that serve the app. */
 interface DjangoSettings {
+  readonly folder: string;
   readonly module: string;
   /** manage.py names others: mostly those for development. */
   readonly isNamed: boolean;
+  /** Paths are those in the root directory. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
 }
 
-export async function djangoSettings(repository: RepositoryView): Promise<DjangoSettings | null> {
-  const manage = SETTINGS.exec((await repository.text('manage.py')) ?? '')?.[1];
+export async function djangoSettings(project: DjangoProject): Promise<DjangoSettings | null> {
+  const { folder, view } = project;
+  const manage = SETTINGS.exec(project.manage)?.[1];
   if (manage === undefined) return null;
-  const module = await servedSettings(repository, manage);
-  const paths = await settingsFiles(repository, module);
-  const files = await Promise.all(paths.map(async (path) => ({ path, text: (await repository.text(path)) ?? '' })));
-  return { module, isNamed: module !== manage, files };
+  const module = await servedSettings(view, manage);
+  const paths = await settingsFiles(view, module);
+  const files = await Promise.all(
+    paths.map(async (path) => ({ path: pathIn(project, path), text: (await view.text(path)) ?? '' })),
+  );
+  return { folder, module, isNamed: module !== manage, files };
 }
 
 /** The gathering of static files, where the settings name a folder for them. */
-export function djangoBuild(
-  { module, isNamed, files }: DjangoSettings,
-  names: ReadonlySet<string>,
-): DjangoBuild | null {
+export function djangoBuild(settings: DjangoSettings, names: ReadonlySet<string>): DjangoBuild | null {
+  const { module, isNamed, files } = settings;
   const from = files.find(({ text }) => /^[ \t]*STATIC_ROOT\s*[:=]/m.test(text))?.path;
   if (from === undefined || UPLOADED.test(files.map(({ text }) => text).join('\n'))) return null;
   const keys = files.flatMap(({ text }) => SECRET_KEY.exec(text)?.[1] ?? []);
@@ -81,7 +136,7 @@ export function djangoBuild(
     ...[...new Set(keys)].map((name) => `${name}=only-for-this-build`),
   ];
   const unserved = `STATIC_ROOT is set, and whitenoise is not listed: nothing serves the static files unless your code does. Add it to your dependencies and to MIDDLEWARE.`;
-  const command = [...environment, COLLECT].join(' ');
+  const command = commandIn(settings, [...environment, COLLECT].join(' '));
   return {
     command,
     from: `STATIC_ROOT in ${from}`,
@@ -120,7 +175,8 @@ const UPLOADED = /(?:STATICFILES_STORAGE\s*=|["']staticfiles["']\s*:\s*\{[^}]*["
 async function servedSettings(repository: RepositoryView, manage: string): Promise<string> {
   const [project = ''] = manage.split('.');
   for (const file of ['wsgi.py', 'asgi.py']) {
-    const module = SETTINGS.exec((await repository.text(`${project}/${file}`)) ?? '')?.[1];
+    const path = `${await packageOf(repository, project, file)}/${file}`;
+    const module = SETTINGS.exec((await repository.text(path)) ?? '')?.[1];
     if (module !== undefined) return module;
   }
   return manage;

@@ -5,6 +5,7 @@ import { ENTRY_FILES, findApp } from './app.ts';
 import type { App } from './app.ts';
 import type { PythonDependencies } from './dependencies.ts';
 import { DJANGO, djangoStart } from './django.ts';
+import type { DjangoProject } from './django.ts';
 import { FRAMEWORKS, NO_SERVER } from './frameworks.ts';
 import type { Framework, PythonStart } from './frameworks.ts';
 import { SCRIPT_FRAMEWORKS } from './scripts.ts';
@@ -18,10 +19,11 @@ export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, ...SCRIPT_FRAMEWORKS];
 export async function startOf(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
+  django: DjangoProject | null,
 ): Promise<PythonStart | null> {
   return (
     (await procfileStart(repository, dependencies)) ??
-    (await djangoStart(repository, dependencies)) ??
+    (await djangoStart(django, dependencies)) ??
     (await scriptStart(repository, dependencies)) ??
     (await frameworkStart(repository, dependencies)) ??
     (await entryStart(repository))
@@ -97,7 +99,8 @@ function serve(
   const app = target.includes('(') ? `"${target}"` : target;
   const worker = framework.kind === 'asgi' ? '--worker-class uvicorn.workers.UvicornWorker ' : '';
   if (framework.kind === 'asgi' && names.has('uvicorn') && !names.has('gunicorn')) {
-    return { command: `${environment}uvicorn --host 0.0.0.0 --port $PORT ${app}`, from: `${file}, uvicorn listed` };
+    const called = target.endsWith('()') ? `--factory ${target.slice(0, -2)}` : target;
+    return { command: `${environment}uvicorn --host 0.0.0.0 --port $PORT ${called}`, from: `${file}, uvicorn listed` };
   }
   if (names.has('gunicorn') && (framework.kind === 'wsgi' || names.has('uvicorn'))) {
     return {

@@ -31,6 +31,8 @@ export interface Dockerfile {
   readonly images: readonly string[];
   /** Secrets that it mounts. */
   readonly secrets: readonly SecretUse[];
+  /** One that the repository brings has commands with a cache, which may hold what an earlier build made of older files. */
+  readonly keepsBuilt: boolean;
   /** The id under which the text asks for a secret. */
   readonly secretId: (name: string) => string;
   /** What the engine says of the text, in the words of the source. */
@@ -55,6 +57,7 @@ export function readDockerfile(request: DockerfileRequest): Dockerfile {
     text: replace(built, mounts.replacements, stripped.escape),
     images: externalImages(list, { ...platformArgs(request.architecture), ...buildArgs }),
     secrets: mounts.secrets,
+    keepsBuilt: mounts.hasCache && request.origin === 'repository',
     secretId: (name) => `${idPrefix}${name}`,
     shown: (message) => shown(message, built, mounts.replacements, text?.added ?? []),
   };

@@ -28,12 +28,15 @@ export interface SecretUse {
 interface Mounts {
   readonly replacements: readonly Replacement[];
   readonly secrets: readonly SecretUse[];
+  /** A cache is among them. */
+  readonly hasCache: boolean;
 }
 
 /** Value of `--mount` in the text of an `instruction` → the same within the environment. */
 export function readMounts(list: readonly Instruction[], idPrefix: string): Mounts {
   const replacements: Replacement[] = [];
   const secrets: SecretUse[] = [];
+  let hasCache = false;
   for (const instruction of list) {
     if (instruction.name === 'ONBUILD' && hasMount(instruction.words)) {
       throw refused(
@@ -51,12 +54,13 @@ export function readMounts(list: readonly Instruction[], idPrefix: string): Moun
       const value =
         kind === 'cache' ? cacheValue(fields, idPrefix) : kind === 'secret' ? secretValue(fields, idPrefix) : null;
       if (value === null) continue;
+      hasCache ||= kind === 'cache';
       if (kind === 'secret')
         secrets.push({ name: secretName(fields), line: instruction.line, required: isOn(fields.get('required')) });
       replacements.push(replaceFlag(instruction, flag, writeFlag('mount', value)));
     }
   }
-  return { replacements, secrets };
+  return { replacements, secrets, hasCache };
 }
 
 /** Whether the trigger `RUN …` of an image or of an ONBUILD line has a mount. */

@@ -1,0 +1,58 @@
+/** A cache that keeps what an earlier build made, as cargo, make and `tsc --build` do, by times. Needs the debian base image. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
+
+/** Makes `made` of `app.txt` where that is newer than the one in the cache, and says what the image gets. */
+const MAKE =
+  'test -e /kept/made && test ! /src/app.txt -nt /kept/made || cp /src/app.txt /kept/made; echo "made of $(cat /kept/made)"';
+const KEPT = '--mount=type=cache,target=/kept';
+
+let builder: TestBuilder;
+
+/** Builds a commit of long ago whose `app.txt` says `words`. */
+async function build(
+  words: string,
+  lines: readonly string[],
+  environmentId: string,
+): Promise<{ text: string; made: string | undefined }> {
+  await writeFile(join(builder.folder, 'context', 'app.txt'), words);
+  const committedAt = new Date('2026-01-02T03:04:05Z');
+  const revision = { commit: randomUUID().replaceAll('-', '').padEnd(40, '0'), committedAt };
+  const { text } = await builder.build([`FROM ${DEBIAN}`, ...lines], { environmentId, revision });
+  return { text, made: /^made of (.*)$/m.exec(text)?.[1] };
+}
+
+describe('a cache that keeps results by their times', () => {
+  before(async () => {
+    builder = await TestBuilder.start();
+  });
+  after(() => builder.stop());
+
+  for (const [how, lines] of [
+    ['copied', ['COPY app.txt /src/', `RUN ${KEPT} ${MAKE}`]],
+    ['mounted', [`RUN ${KEPT} --mount=type=bind,target=/src ${MAKE}`]],
+  ] as const) {
+    test(`a commit that is older than the last build is built of its own files, ${how}`, async () => {
+      const environmentId = randomUUID();
+      for (const words of ['one', 'two', 'one, again']) {
+        assert.equal((await build(words, lines, environmentId)).made, words);
+      }
+    });
+  }
+
+  test('a commit whose build had failed, and that comes back after another one, is built of its own files', async () => {
+    const environmentId = randomUUID();
+    await writeFile(join(builder.folder, 'context', 'list'), randomUUID());
+    const lines = (run: string) => ['COPY list /', 'RUN cat /list', 'COPY app.txt /src/', `RUN ${KEPT} ${run}`];
+    const fails = `if grep -q fails /src/app.txt; then exit 1; fi; ${MAKE}`;
+    await assert.rejects(build('fails once', lines(fails), environmentId));
+    assert.equal((await build('two', lines(fails), environmentId)).made, 'two');
+    const { made, text } = await build('fails once', lines(MAKE), environmentId);
+    assert.equal(made, 'fails once');
+    assert.match(text, /RUN cat \/list \(cached\)/, 'what stood before the files is kept');
+  });
+});
