@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { fsckTolerance, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
+import { fsckTolerance, gitConfigFile, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
 import { runGit, type GitResult } from './run.ts';
 
 const TIMEOUT_MS = 20_000;
@@ -16,29 +16,30 @@ export class Repositories {
   /** Folder of all repositories: GIT_PROJECT_ROOT of the backend. */
   readonly root: string;
   readonly hooksFolder: string;
-  /** HOME of git's processes; what a killed hub left in it is gone with the next start. */
+  /** For HOMEs of git's processes that read elsewhere; what a killed hub left in it is gone with the next start. */
   readonly home: string;
-  readonly #configFile: string;
+  /** HOME of those that work on the repositories. */
+  readonly #serverHome: string;
 
   constructor(stateFolder: string) {
     this.root = join(stateFolder, 'git');
     this.hooksFolder = join(stateFolder, 'git-hooks');
-    this.#configFile = join(stateFolder, 'git.config');
     this.home = join(stateFolder, 'git-home');
+    this.#serverHome = join(stateFolder, 'git-server');
   }
 
   /** Write folders and the one config that all repositories are served under. */
   async prepare(): Promise<void> {
     await rm(this.home, { recursive: true, force: true });
-    for (const folder of [this.root, this.hooksFolder, this.home]) {
+    for (const folder of [this.root, this.hooksFolder, this.home, this.#serverHome]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     }
-    await writeFile(this.#configFile, serverConfig(this.hooksFolder), { mode: 0o600 });
+    await writeFile(gitConfigFile(this.#serverHome), serverConfig(this.hooksFolder), { mode: 0o600 });
   }
 
   /** The environment of every git child that works on them. */
   get env(): Record<string, string> {
-    return gitEnvironment({ configFile: this.#configFile, home: this.home });
+    return gitEnvironment({ home: this.#serverHome });
   }
 
   path(projectId: string): string {
