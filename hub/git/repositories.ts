@@ -7,8 +7,8 @@ import { fsckTolerance, gitConfigFile, gitEnvironment, hardenedGitConfig } from 
 import { runGit, type GitResult } from './run.ts';
 
 const TIMEOUT_MS = 20_000;
-/** How the folder begins in which git keeps the objects of a push until it has all (git's tmp-objdir.c), below `objects`. */
-const UNFINISHED = 'tmp_objdir-incoming-';
+/** The folder in which git keeps the objects of a push until it has all (its tmp-objdir.c); the shorter name is from before 2.35. */
+const UNFINISHED = /^objects\/(?:tmp_objdir-)?incoming-/;
 /** Branches named in an error at most. */
 const MOST_NAMED = 20;
 
@@ -81,14 +81,14 @@ export class Repositories {
     const path = this.path(projectId);
     const names = await readdir(path, { recursive: true });
     let bytes = 0;
-    for (const name of names) if (!name.includes(UNFINISHED)) bytes += await sizeOf(join(path, name));
+    for (const name of names) if (!UNFINISHED.test(name)) bytes += await sizeOf(join(path, name));
     return bytes;
   }
 
   /** Removes what pushes left that were killed. Call it when none of this repository runs. */
   async sweep(projectId: string): Promise<void> {
     const objects = join(this.path(projectId), 'objects');
-    const left = (await readdir(objects)).filter((name) => name.startsWith(UNFINISHED));
+    const left = (await readdir(objects)).filter((name) => UNFINISHED.test(`objects/${name}`));
     for (const name of left) await rm(join(objects, name), { recursive: true, force: true });
   }
 
