@@ -7,6 +7,8 @@ set -eu
 RELEASE_VERSION=''
 RELEASE_KEY=''
 RELEASE_URL=''
+# Only in the copy that lies beside the archives, whose list of sums it is.
+RELEASE_SUMS_SHA256=''
 # What a hub puts in when it serves this file (hub/api/releases.ts).
 HUB_URL=''
 HUB_SUMS_SHA256=''

@@ -6,7 +6,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from './git-safety.ts';
+import { explainGitFailure, gitConfigFile, gitEnvironment, hardenedGitConfig, writePrivateFile } from './git-safety.ts';
 
 function folder(t: TestContext): string {
   const made = mkdtempSync(join(tmpdir(), 'orkestr-git-'));
@@ -33,13 +33,12 @@ async function serve(t: TestContext, listener: RequestListener): Promise<string>
 }
 
 function hardened(home: string, options: Parameters<typeof hardenedGitConfig>[0] = { allowHttp: true }) {
-  const configFile = join(home, 'config');
-  writePrivateFile(configFile, hardenedGitConfig(options));
-  return gitEnvironment({ configFile, home, allowHttp: options.allowHttp ?? false });
+  writePrivateFile(gitConfigFile(home), hardenedGitConfig(options));
+  return gitEnvironment({ home, allowHttp: options.allowHttp ?? false });
 }
 
 test('the environment is explicit: nothing of the parent but what is given', () => {
-  const env = gitEnvironment({ home: '/nowhere', configFile: '/nowhere/config', allowHttp: false, caFile: '/ca.pem' });
+  const env = gitEnvironment({ home: '/nowhere', allowHttp: false, caFile: '/ca.pem' });
   assert.deepEqual(Object.keys(env).toSorted(), [
     'GIT_ALLOW_PROTOCOL',
     'GIT_ATTR_NOSYSTEM',
@@ -53,7 +52,13 @@ test('the environment is explicit: nothing of the parent but what is given', () 
     'PATH',
   ]);
   assert.equal(env.GIT_ALLOW_PROTOCOL, 'https');
-  assert.equal(gitEnvironment({ home: '/nowhere' }).GIT_CONFIG_GLOBAL, '/dev/null');
+});
+
+test('git that knows no GIT_CONFIG_GLOBAL, as Debian 11 has it, reads the same config', (t) => {
+  const home = folder(t);
+  const { GIT_CONFIG_GLOBAL: _newer, ...env } = hardened(home);
+  const hooks = execFileSync('git', ['config', 'core.hooksPath'], { env, cwd: home, encoding: 'utf8' });
+  assert.equal(hooks.trim(), '/dev/null');
 });
 
 test('git reads every line of the config, and credentials go to their URL only', (t) => {

@@ -4,14 +4,13 @@
  * commit with ids.ts first: this is the second line.
  */
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ErrorCode } from './error-catalogue.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 interface GitEnvironmentOptions {
-  /** The only config file git reads beside the repository's own, see {@link hardenedGitConfig}; absent: none. */
-  readonly configFile?: string;
-  /** HOME of the child: an empty folder of ours, never the user's. */
+  /** HOME of the child: a folder of ours, never the user's, with nothing in it but {@link gitConfigFile}. */
   readonly home: string;
   /** Let plain http pass beside https (tests and hosts inside a private network). */
   readonly allowHttp?: boolean;
@@ -20,6 +19,12 @@ interface GitEnvironmentOptions {
   /** PEM bundle to check servers against; absent: the one git was built with. */
   readonly caFile?: string;
 }
+
+/**
+ * The only config file that git reads beside the repository's own, see {@link hardenedGitConfig}. By its name: git before 2.32
+ * (Debian 11) knows no GIT_CONFIG_GLOBAL, and would run without any of it.
+ */
+export const gitConfigFile = (home: string): string => join(home, '.gitconfig');
 
 /**
  * The whole environment of a git child (git(1), "ENVIRONMENT VARIABLES"). Nothing is inherited, so no GIT_*, askpass,
@@ -32,7 +37,8 @@ export function gitEnvironment(options: GitEnvironmentOptions): Record<string, s
     HOME: options.home,
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: options.configFile ?? '/dev/null',
+    // Newer ones would read one more file below HOME.
+    GIT_CONFIG_GLOBAL: gitConfigFile(options.home),
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ALLOW_PROTOCOL: options.allowHttp === true ? 'https:http' : 'https',

@@ -3,7 +3,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SimpleGit } from 'simple-git';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
+import {
+  explainGitFailure,
+  gitConfigFile,
+  gitEnvironment,
+  hardenedGitConfig,
+  writePrivateFile,
+} from '../../protocol/git-safety.ts';
 import { BranchName, CommitSha, GitUrl } from '../../protocol/ids.ts';
 import type { Source } from '../../protocol/job.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
@@ -119,10 +125,9 @@ function refuseUnsafe(source: Source, commit: string): void {
 function prepareEnvironment(home: string, source: Source, caFile: string | undefined): Record<string, string> {
   // The hub decides which http URLs may pass (its own remote, private networks) and has signed this one.
   const allowHttp = source.url.startsWith('http://');
-  const configFile = join(home, 'config');
   const credentials = source.auth === undefined ? undefined : { url: source.url, ...source.auth };
-  writePrivateFile(configFile, hardenedGitConfig({ allowHttp, ...(credentials && { credentials }) }));
-  return gitEnvironment({ configFile, home, allowHttp, ...(caFile !== undefined && { caFile }) });
+  writePrivateFile(gitConfigFile(home), hardenedGitConfig({ allowHttp, ...(credentials && { credentials }) }));
+  return gitEnvironment({ home, allowHttp, ...(caFile !== undefined && { caFile }) });
 }
 
 async function openGit(

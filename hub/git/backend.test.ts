@@ -9,7 +9,7 @@ const STARVED = `
   import { serveByBackend } from ${JSON.stringify(new URL('backend.ts', import.meta.url).href)};
   const server = createServer((request, response) => {
     if (request.url === '/') response.end();
-    else serveByBackend(request, response, { PATH: process.env.PATH }).catch(() => response.writeHead(500).end());
+    else serveByBackend(request, response, { env: { PATH: process.env.PATH } }).catch(() => response.writeHead(500).end());
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

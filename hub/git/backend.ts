@@ -25,19 +25,25 @@ const LOOK_MS = 20;
 
 type Watch = (chunk: Buffer) => boolean;
 
+interface BackendOptions {
+  /** The backend's whole environment, CGI variables included. */
+  readonly env: Readonly<Record<string, string>>;
+  /** "name=value", over what git's files say. By arguments: git before 2.31 (Debian 11) takes none from GIT_CONFIG_COUNT. */
+  readonly config?: readonly string[];
+  /** Sees the body as it comes, unpacked; false cuts the connection. */
+  readonly watch?: Watch;
+}
+
 /**
  * Resolves once the backend has ended. Answers 502 when it ends without an answer, or cannot be started.
- * @param env the backend's whole environment, CGI variables included
- * @param watch sees the body as it comes, unpacked; false cuts the connection
  */
 export async function serveByBackend(
   request: IncomingMessage,
   response: ServerResponse,
-  env: Readonly<Record<string, string>>,
-  watch: Watch = () => true,
+  { env, config = [], watch = () => true }: BackendOptions,
 ): Promise<void> {
   // A process group of its own, so that receive-pack and index-pack end with it.
-  const child: ChildProcess = spawn('git', ['http-backend'], {
+  const child: ChildProcess = spawn('git', [...config.flatMap((line) => ['-c', line]), 'http-backend'], {
     env,
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],

@@ -40,9 +40,11 @@ test('a push that is broken off leaves nothing in the repository', async (t) => 
 test('what a killed push left counts for nothing, and the next push removes it', async (t) => {
   const on = await hub(t, { sizeLimit: 1024 * 1024 });
   await on.deps.git.createRepository(on.projectId);
-  const left = join(on.repositories.path(on.projectId), 'objects', 'tmp_objdir-incoming-AbCdEf', 'pack');
-  await mkdir(left, { recursive: true });
-  writeFileSync(join(left, 'tmp_pack_x'), randomBytes(1024 * 1024));
+  for (const name of ['tmp_objdir-incoming-AbCdEf', 'incoming-AbCdEf']) {
+    const left = join(on.repositories.path(on.projectId), 'objects', name, 'pack');
+    await mkdir(left, { recursive: true });
+    writeFileSync(join(left, 'tmp_pack_x'), randomBytes(1024 * 1024));
+  }
   assert.ok((await on.repositories.size(on.projectId)) < 100_000);
   const folder = await checkout(on);
   await commit(folder);

@@ -85,12 +85,12 @@ export function makeGitRemotes(
     const { projectId, push } = access;
     await repositories.create(projectId);
     const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
-    if (push === undefined) return serveByBackend(request, response, env);
+    if (push === undefined) return serveByBackend(request, response, { env });
     await turns.take(projectId, closing(response), async () => {
       await repositories.sweep(projectId);
       const share = await roomFor(projectId, bytesOf(request));
       try {
-        await take(request, response, { ...env, ...limitsOf(share) }, { push, share });
+        await take(request, response, env, { push, share });
       } finally {
         share.giveBack();
       }
@@ -108,7 +108,9 @@ export function makeGitRemotes(
       share.came(chunk.length);
       return commands.see(chunk);
     };
-    await hook.during(push, (secret) => serveByBackend(request, response, { ...env, ...secret }, watch));
+    await hook.during(push, (secret) =>
+      serveByBackend(request, response, { env: { ...env, ...secret }, config: limitsOf(share), watch }),
+    );
   }
 
   /** What is left of the project's size, and of the disk. No other push runs into the repository, or each would have it. */
@@ -162,15 +164,10 @@ function bytesOf({ method, headers }: IncomingMessage): number | null {
 }
 
 /** The share of a push as git keeps to it: it names the first one when it refuses. */
-function limitsOf({ bytes, mayPack }: Share): Record<string, string> {
-  return {
-    GIT_CONFIG_COUNT: '2',
-    GIT_CONFIG_KEY_0: 'receive.maxInputSize',
-    GIT_CONFIG_VALUE_0: String(bytes),
-    GIT_CONFIG_KEY_1: 'receive.autogc',
-    GIT_CONFIG_VALUE_1: String(mayPack),
-  };
-}
+const limitsOf = ({ bytes, mayPack }: Share): readonly string[] => [
+  `receive.maxInputSize=${bytes}`,
+  `receive.autogc=${mayPack}`,
+];
 
 function closing(response: ServerResponse): AbortSignal {
   const gone = new AbortController();

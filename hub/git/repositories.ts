@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { fsckTolerance, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
+import { fsckTolerance, gitConfigFile, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
 import { runGit, type GitResult } from './run.ts';
 
 const TIMEOUT_MS = 20_000;
-/** How the folder begins in which git keeps the objects of a push until it has all (git's tmp-objdir.c), below `objects`. */
-const UNFINISHED = 'tmp_objdir-incoming-';
+/** The folder in which git keeps the objects of a push until it has all (its tmp-objdir.c); the shorter name is from before 2.35. */
+const UNFINISHED = /^objects\/(?:tmp_objdir-)?incoming-/;
 /** Branches named in an error at most. */
 const MOST_NAMED = 20;
 
@@ -16,29 +16,30 @@ export class Repositories {
   /** Folder of all repositories: GIT_PROJECT_ROOT of the backend. */
   readonly root: string;
   readonly hooksFolder: string;
-  /** HOME of git's processes; what a killed hub left in it is gone with the next start. */
+  /** For HOMEs of git's processes that read elsewhere; what a killed hub left in it is gone with the next start. */
   readonly home: string;
-  readonly #configFile: string;
+  /** HOME of those that work on the repositories. */
+  readonly #serverHome: string;
 
   constructor(stateFolder: string) {
     this.root = join(stateFolder, 'git');
     this.hooksFolder = join(stateFolder, 'git-hooks');
-    this.#configFile = join(stateFolder, 'git.config');
     this.home = join(stateFolder, 'git-home');
+    this.#serverHome = join(stateFolder, 'git-server');
   }
 
   /** Write folders and the one config that all repositories are served under. */
   async prepare(): Promise<void> {
     await rm(this.home, { recursive: true, force: true });
-    for (const folder of [this.root, this.hooksFolder, this.home]) {
+    for (const folder of [this.root, this.hooksFolder, this.home, this.#serverHome]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     }
-    await writeFile(this.#configFile, serverConfig(this.hooksFolder), { mode: 0o600 });
+    await writeFile(gitConfigFile(this.#serverHome), serverConfig(this.hooksFolder), { mode: 0o600 });
   }
 
   /** The environment of every git child that works on them. */
   get env(): Record<string, string> {
-    return gitEnvironment({ configFile: this.#configFile, home: this.home });
+    return gitEnvironment({ home: this.#serverHome });
   }
 
   path(projectId: string): string {
@@ -80,14 +81,14 @@ export class Repositories {
     const path = this.path(projectId);
     const names = await readdir(path, { recursive: true });
     let bytes = 0;
-    for (const name of names) if (!name.includes(UNFINISHED)) bytes += await sizeOf(join(path, name));
+    for (const name of names) if (!UNFINISHED.test(name)) bytes += await sizeOf(join(path, name));
     return bytes;
   }
 
   /** Removes what pushes left that were killed. Call it when none of this repository runs. */
   async sweep(projectId: string): Promise<void> {
     const objects = join(this.path(projectId), 'objects');
-    const left = (await readdir(objects)).filter((name) => name.startsWith(UNFINISHED));
+    const left = (await readdir(objects)).filter((name) => UNFINISHED.test(`objects/${name}`));
     for (const name of left) await rm(join(objects, name), { recursive: true, force: true });
   }
 

@@ -5,7 +5,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
+import {
+  explainGitFailure,
+  gitConfigFile,
+  gitEnvironment,
+  hardenedGitConfig,
+  writePrivateFile,
+} from '../../protocol/git-safety.ts';
 import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { sealRepositoryAuth } from '../store/projects.ts';
 
@@ -178,10 +184,9 @@ test('what git says about a missing commit or branch when it fetches is known', 
   await there.push('main');
   const home = join(there.on.folder, 'home');
   mkdirSync(home);
-  const configFile = join(home, 'config');
   const credentials = { url: there.url, username: 'x', token: there.on.account.token };
-  writePrivateFile(configFile, hardenedGitConfig({ allowHttp: true, credentials }));
-  const env = gitEnvironment({ configFile, home, allowHttp: true });
+  writePrivateFile(gitConfigFile(home), hardenedGitConfig({ allowHttp: true, credentials }));
+  const env = gitEnvironment({ home, allowHttp: true });
   execFileSync('git', ['init', '-q', '.'], { cwd: home, env });
   const fails = (...argv: string[]): Promise<string> =>
     new Promise((done) => {

@@ -2,7 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { explainGitFailure, gitEnvironment, hardenedGitConfig, writePrivateFile } from '../../protocol/git-safety.ts';
+import {
+  explainGitFailure,
+  gitConfigFile,
+  gitEnvironment,
+  hardenedGitConfig,
+  writePrivateFile,
+} from '../../protocol/git-safety.ts';
 import { BranchName, GitUrl } from '../../protocol/ids.ts';
 import type { CommitResolver, CoreDeps } from '../deps.ts';
 import { notFound } from '../store/not-found.ts';
@@ -89,9 +95,11 @@ async function withConfig<T>(
   const allowHttp = deps.config.allowHttpRepositories;
   const home = await mkdtemp(join(deps.repositories.home, 'resolve-'));
   try {
-    const configFile = join(home, 'config');
-    writePrivateFile(configFile, hardenedGitConfig({ allowHttp, ...(auth && { credentials: { url, ...auth } }) }));
-    return await work(gitEnvironment({ configFile, home, allowHttp, ...deps.gitOptions }));
+    writePrivateFile(
+      gitConfigFile(home),
+      hardenedGitConfig({ allowHttp, ...(auth && { credentials: { url, ...auth } }) }),
+    );
+    return await work(gitEnvironment({ home, allowHttp, ...deps.gitOptions }));
   } finally {
     await rm(home, { recursive: true, force: true });
   }

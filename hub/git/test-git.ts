@@ -94,7 +94,7 @@ export async function brokenPush(on: TestHub, length = 1_000_000): Promise<Socke
 
 export const unfinished = (on: TestHub): string[] => {
   const objects = join(on.repositories.path(on.projectId), 'objects');
-  return existsSync(objects) ? readdirSync(objects).filter((name) => name.startsWith('tmp_')) : [];
+  return existsSync(objects) ? readdirSync(objects).filter((name) => /^(?:tmp_|incoming-)/.test(name)) : [];
 };
 
 /** Processes that work in, or were started for, that repository. */

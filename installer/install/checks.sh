@@ -1,7 +1,7 @@
 # What this host must be. Every check says in a sentence what is wrong, and the mend; all are made before the first change.
 
-# glibc of the SQLite addon; Debian 12 has 2.36, Ubuntu 22.04 has 2.35, RHEL 9 has 2.34.
-LEAST_GLIBC=2.34
+# glibc of Node, and of the SQLite addon (installer/release/addon.ts); Debian 11 has 2.31, RHEL 9 has 2.34.
+LEAST_GLIBC=2.28
 # cgroup v2 as Docker Engine wants it, and overlayfs; Debian 12 has 6.1, RHEL 9 has 5.14.
 LEAST_KERNEL=5.4
 LEAST_DISK_MB=2048
@@ -43,7 +43,7 @@ check_machine() {
   esac
   glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc //p')
   if ! at_least "${glibc:-0}" "$LEAST_GLIBC"; then
-    problem "The C library is ${glibc:-not glibc}; orkestr needs glibc $LEAST_GLIBC." 'Debian 12, Ubuntu 22.04, RHEL 9 or newer have it.'
+    problem "The C library is ${glibc:-not glibc}; orkestr needs glibc $LEAST_GLIBC." 'Debian 11, Ubuntu 22.04, RHEL 9 or newer have it.'
   fi
   kernel=$(uname -r)
   at_least "${kernel%%-*}" "$LEAST_KERNEL" || problem "The kernel is $kernel; orkestr needs $LEAST_KERNEL." 'Upgrade the distribution.'

@@ -40,6 +40,7 @@ const FACTS: InstallerFacts = {
   RELEASE_VERSION: '1.2.0',
   RELEASE_KEY: 'key',
   RELEASE_URL: 'https://releases.example.com',
+  RELEASE_SUMS_SHA256: '',
 };
 
 export class ScriptedHost {

@@ -100,20 +100,21 @@ check_sum() {
     fail "$2 is not what the release's list of sums names." 'Fetch it again; if it stays so, do not use it.'
 }
 
-# OpenSSL before 3.0 cannot check ed25519. There, and only there, the sum of the list that the hub has put into this file
-# stands for the signature: whoever could change it could change this script as well.
+# OpenSSL before 3.0 cannot check ed25519. There, and only there, the sum of the list that the hub or the release has put into
+# this file stands for the signature: whoever could change it could change this script as well.
 check_signature() {
   if openssl version | grep -q '^OpenSSL [3-9]'; then
     [ -n "$RELEASE_KEY" ] || fail 'This installer has no key to check a release with.' 'Take install.sh of a release or of a hub.'
     printf -- '-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n' "$RELEASE_KEY" >"$1/key.pem"
     openssl pkeyutl -verify -pubin -inkey "$1/key.pem" -rawin -in "$1/SHA256SUMS" -sigfile "$1/SHA256SUMS.sig" >/dev/null 2>&1 ||
       fail 'The signature of the release is wrong: it is not from who made this installer.' 'Do not use it. Fetch installer and release again.'
-  elif [ -n "$HUB_SUMS_SHA256" ]; then
-    printf '%s  %s\n' "$HUB_SUMS_SHA256" "$1/SHA256SUMS" | sha256sum --check --status ||
-      fail 'The list of sums is not the one that the hub named.' 'Take install.sh from the hub again.'
-  else
-    fail "$(openssl version) cannot check the signature of the release." 'Install OpenSSL 3, or take install.sh from a hub.'
+    return 0
   fi
+  sums=${HUB_SUMS_SHA256:-$RELEASE_SUMS_SHA256}
+  [ -n "$sums" ] && [ "$version" = "$RELEASE_VERSION" ] ||
+    fail "$(openssl version) cannot check the signature of the release." "Install OpenSSL 3, or take the install.sh that was published with $version."
+  printf '%s  %s\n' "$sums" "$1/SHA256SUMS" | sha256sum --check --status ||
+    fail 'The list of sums is not the one that this installer was made with.' 'Fetch installer and release again, from one place.'
 }
 
 # What a hub on this host hands on to others, which may be machines of the other kind.

@@ -99,3 +99,25 @@ test('an archive for others that is not the released one is not handed on', asyn
   assert.match(stderr, /arm64\.tar\.xz is not what the release's list of sums names/);
   assert.equal(existsSync(join(host.root, 'opt/orkestr/served')), false);
 });
+
+test('an OpenSSL that checks no ed25519 goes by the sum that came with this installer, and only for its own version', async (t) => {
+  const list = 'sums\n';
+  const sum = createHash('sha256').update(list).digest('hex');
+  const other = createHash('sha256').update('others').digest('hex');
+  const cases = [
+    [`RELEASE_SUMS_SHA256=${sum}`, '', /^$/],
+    [`HUB_SUMS_SHA256=${sum}`, '', /^$/],
+    [`RELEASE_SUMS_SHA256=${other}`, '', /list of sums is not the one that this installer was made with/],
+    [':', '', /OpenSSL 1\.1\.1w .*cannot check the signature[^]*published with 1\.2\.0/],
+    [`RELEASE_SUMS_SHA256=${sum}`, '1.1.0', /OpenSSL 1\.1\.1w .*cannot check the signature[^]*published with 1\.1\.0/],
+  ] as const;
+  for (const [fact, version, told] of cases) {
+    const host = hostWith(t);
+    host.program('openssl', { version: 'OpenSSL 1.1.1w  11 Sep 2023\n' });
+    host.file('made/SHA256SUMS', list);
+    const options = version === '' ? [] : ['--version', version];
+    const { code, stderr } = await host.run(`${fact}; choose_version; check_signature ${host.root}/made`, ...options);
+    assert.match(stderr, told, fact);
+    assert.equal(code === 0, stderr === '', fact);
+  }
+});

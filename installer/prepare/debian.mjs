@@ -38,17 +38,18 @@ const REASONS = [
 
 /**
  * The packages of some groups of packages.json: name → programs that tell that it is there; with those of the groups that
- * it extends. A group that is not there is empty: most scripts that are run by their path need nothing of Debian.
+ * it extends and those that it has for machines of this processor alone ("on-x64"). A group that is not there is empty: most scripts that are run by their path need nothing of Debian.
  *
  * @param {readonly string[]} groups
+ * @param {string} arch as Node calls it
  * @returns {Map<string, readonly string[]>}
  */
-export function readPackages(groups) {
+export function readPackages(groups, arch = process.arch) {
   const file = JSON.parse(readFileSync(new URL('packages.json', import.meta.url), 'utf8'));
   /** @type {(group: string) => [string, readonly string[]][]} */
   const packagesOf = (group) => {
-    const { extends: others = [], ...own } = file[group] ?? {};
-    return [...others.flatMap(packagesOf), ...Object.entries(own)];
+    const { extends: others = [], 'on-x64': x64 = {}, 'on-arm64': arm64 = {}, ...own } = file[group] ?? {};
+    return [...others.flatMap(packagesOf), ...Object.entries({ ...own, ...(arch === 'arm64' ? arm64 : x64) })];
   };
   return new Map(groups.flatMap(packagesOf));
 }

@@ -47,6 +47,10 @@ test('the lists name packages for both commands, and a trimmed PATH is completed
   assert.ok(readPackages(['start']).has('docker.io'));
   assert.ok(readPackages(['start', 'test']).has('chromium'));
   assert.equal(readPackages([]).size, 0);
+  const compilers = (arch: string): string[] =>
+    [...readPackages(['test/arm64/main.ts'], arch).keys()].filter((name) => name.startsWith('g++'));
+  assert.deepEqual(compilers('x64'), ['g++', 'g++-aarch64-linux-gnu']);
+  assert.deepEqual(compilers('arm64'), ['g++', 'g++-x86-64-linux-gnu']);
   assert.match(completePath('/opt/x'), /^\/opt\/x:.*\/usr\/sbin/);
   assert.match(completePath(undefined), /\/usr\/bin/);
 });

@@ -8,6 +8,8 @@ export interface InstallerFacts {
   readonly RELEASE_KEY: string;
   /** Where the release is published; empty: only hubs and bundles have it. */
   readonly RELEASE_URL: string;
+  /** SHA-256 of the list of sums, hex; empty in the copy within an archive, which is itself in that list. */
+  readonly RELEASE_SUMS_SHA256: string;
 }
 
 const PARTS = /^# @parts\n[^]*?\bfor part in ([a-z ]+);[^]*?^# @end\n/m;

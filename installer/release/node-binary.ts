@@ -10,17 +10,19 @@ import type { Lock } from './lock.ts';
 
 const FETCH_TIMEOUT_MS = 10 * 60_000;
 
+/** Where a release keeps what is the same in the next one. */
+export const cacheFolder = (root: string): string => join(root, 'node_modules/.cache/orkestr');
+
 /**
  * Folder of the package `node-linux-…`: bin/node and LICENSE are in it.
- * @param cache folder of what was fetched before
  * @throws OrkestrError ORK_PREPARE_FAILED when npm does not give it, or gives something else than the lock names
  */
-export async function nodePackage(root: string, target: ReleaseTarget, lock: Lock, cache: string): Promise<string> {
+export async function nodePackage(root: string, target: ReleaseTarget, lock: Lock): Promise<string> {
   const name = `node-${target}`;
   const installed = join(root, 'node_modules', name);
   if (existsSync(join(installed, 'bin', 'node'))) return installed;
   const { version, integrity } = lock.package(`node_modules/${name}`);
-  const kept = join(cache, `${name}-${version}`);
+  const kept = join(cacheFolder(root), `${name}-${version}`);
   if (!existsSync(kept)) await fetchPackage(`${name}@${version}`, integrity, kept);
   return kept;
 }

@@ -1,6 +1,6 @@
 /** A real release of these sources, made twice; what is in it is unpacked where there is no Node, and run. */
 import assert from 'node:assert/strict';
-import { createPublicKey, verify } from 'node:crypto';
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -169,5 +169,17 @@ describe('a release', () => {
     const text = readFileSync(script, 'utf8');
     assert.ok(text.includes(`RELEASE_KEY='${made.publicKey}'`));
     assert.ok(text.trimEnd().endsWith('main "$@"'), 'nothing runs before the last line is there');
+  });
+
+  test('beside the archives its installer carries the sum of the list of sums, for hosts that check no signature', async () => {
+    const sum = createHash('sha256')
+      .update(readFileSync(join(folder, 'one/SHA256SUMS')))
+      .digest('hex');
+    const text = readFileSync(join(folder, 'one/install.sh'), 'utf8');
+    assert.ok(text.includes(`\nRELEASE_SUMS_SHA256='${sum}'\n`));
+    const inside = `${archive.replace('.tar.xz', '')}/install.sh`;
+    const packed = join(folder, 'one', archive);
+    const within = await mustRun('tar', ['tar', '--extract', '--to-stdout', '--file', packed, inside]);
+    assert.equal(within, text.replace(sum, ''));
   });
 });

@@ -8,6 +8,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { archiveName, INSTALLER_FILE, MANIFEST_FILE, SIGNATURE_FILE, SUMS_FILE } from '../../protocol/release.ts';
 import type { ReleaseFile, ReleaseManifest, ReleaseTarget } from '../../protocol/release.ts';
 import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
+import { sqliteAddon } from './addon.ts';
 import { packFolder } from './archive.ts';
 import { makeBundles } from './bundles.ts';
 import { billOfMaterials, componentsOf, licenceBook } from './components.ts';
@@ -44,11 +45,14 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
   const key = readReleaseKey(plan.keyFile);
   const nextKey = plan.nextKeyFile === undefined ? key : readReleaseKey(plan.nextKeyFile);
   const lock = readLock(root);
-  const installer = installerText(root, {
-    RELEASE_VERSION: version,
-    RELEASE_KEY: key.publicKey,
-    RELEASE_URL: plan.url,
-  });
+  const installerWith = (sums: string): string =>
+    installerText(root, {
+      RELEASE_VERSION: version,
+      RELEASE_KEY: key.publicKey,
+      RELEASE_URL: plan.url,
+      RELEASE_SUMS_SHA256: sums,
+    });
+  const installer = installerWith('');
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   const work = mkdtempSync(join(tmpdir(), 'ork-release-'));
@@ -57,7 +61,9 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
     say('bundles');
     const packages = componentsOf(root, lock, await makeBundles(root, lib));
     for (const target of targets) {
-      const node = await nodePackage(root, target, lock, join(root, 'node_modules/.cache/orkestr'));
+      const node = await nodePackage(root, target, lock);
+      say(`${target}: SQLite's addon`);
+      const addon = await sqliteAddon(root, target);
       const components: readonly Component[] = [
         { locked: lock.package(`node_modules/node-${target}`), folder: node },
         ...packages,
@@ -67,10 +73,10 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
       const bill = billOfMaterials(version, components);
       layOut(folder, {
         root,
-        target,
         origin: { version, publicKey: nextKey.publicKey, protocol: PROTOCOL_VERSION, url: plan.url },
         lib,
         node,
+        addon,
         installer,
         billOfMaterials: bill,
         licences: licenceBook(components),
@@ -86,7 +92,7 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
   const sums = (await filesOf(out)).map(({ name, sha256 }) => `${sha256}  ${name}\n`).join('');
   writeFileSync(join(out, SUMS_FILE), sums);
   writeFileSync(join(out, SIGNATURE_FILE), key.sign(sums));
-  writeFileSync(join(out, INSTALLER_FILE), installer, { mode: 0o755 });
+  writeFileSync(join(out, INSTALLER_FILE), installerWith(await sha256Of(join(out, SUMS_FILE))), { mode: 0o755 });
   const { publicKey } = key;
   const made: ReleaseManifest = { version, publicKey, protocol: PROTOCOL_VERSION, files: await filesOf(out) };
   writeFileSync(join(out, MANIFEST_FILE), `${JSON.stringify(made, null, 2)}\n`);

@@ -2,7 +2,7 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ORIGIN_FILE } from '../../protocol/release.ts';
-import type { ReleaseOrigin, ReleaseTarget } from '../../protocol/release.ts';
+import type { ReleaseOrigin } from '../../protocol/release.ts';
 import { PROXY_FLAGS } from '../stack/proxy-program.ts';
 
 /**
@@ -57,12 +57,13 @@ const PROGRAMS: readonly Program[] = [
 /** What the tree is made from. */
 interface TreeParts {
   readonly root: string;
-  readonly target: ReleaseTarget;
   readonly origin: ReleaseOrigin;
   /** Folder of the bundles. */
   readonly lib: string;
   /** Folder of the package with the target's Node. */
   readonly node: string;
+  /** SQLite's, for the target. */
+  readonly addon: string;
   readonly installer: string;
   readonly billOfMaterials: string;
   readonly licences: string;
@@ -70,12 +71,11 @@ interface TreeParts {
 
 /** Everything of a release, where its programs look for it. */
 export function layOut(folder: string, parts: TreeParts): void {
-  const { root, target, lib, node } = parts;
+  const { root, lib, node } = parts;
   mkdirSync(join(folder, 'bin'), { recursive: true });
   cpSync(lib, join(folder, 'lib'), { recursive: true });
   cpSync(join(root, 'agent/journal/schema'), join(folder, 'lib/schema'), { recursive: true });
-  const addon = join(root, 'node_modules/better-sqlite3/prebuilds', `${target}.node`);
-  copyFileSync(addon, join(folder, 'lib/better_sqlite3.node'));
+  copyFileSync(parts.addon, join(folder, 'lib/better_sqlite3.node'));
   copyFileSync(join(node, 'bin/node'), join(folder, 'bin/node'));
   for (const program of PROGRAMS) writeProgram(join(folder, 'bin', program.name), launcher(program));
   cpSync(join(root, 'installer/units'), join(folder, 'units'), { recursive: true });

@@ -68,7 +68,7 @@ async function until(client: Client, name: string, isOnline: boolean): Promise<H
 
 /** A call of the host's engine: the program `docker` is not on every host. */
 const engineCall = (method: string, path: string, ...options: string[]): string[] => {
-  const curl = ['curl', '--fail-with-body', '-sS', '--unix-socket', '/run/docker.sock', '-X', method, ...options];
+  const curl = ['curl', '--fail', '-sS', '--unix-socket', '/run/docker.sock', '-X', method, ...options];
   return [...curl, `http://localhost/${path}`];
 };
 

@@ -7,11 +7,11 @@ import { containerImage } from './container/image.ts';
 import type { HostImage } from './host.ts';
 import { Lab } from './lab.ts';
 import { runLab } from './run.ts';
-import { PREPARED } from './server.ts';
+import { HOST_RELEASE, PREPARED, Suite } from './server.ts';
 import { hasKvm } from './vm/host.ts';
-import { Suite, vmImage } from './vm/image.ts';
+import { vmImage } from './vm/image.ts';
 
-const HELP = `npm run lab [-- --prepared] [--vm [--suite NAME]]
+const HELP = `npm run lab [-- --prepared] [--vm] [--suite NAME]
 
 Makes a release, boots hosts with systemd and engines of their own, and does with them what an owner does: the hub from
 bare, an agent by the one line that the hub gives, deployments and restarts under traffic, uninstall; each host is
@@ -20,12 +20,13 @@ compared with itself before.
   --prepared     hosts have Docker Engine and git already: faster, and nothing is fetched
   --vm           the host where most is done is a virtual machine (QEMU) and no container: a kernel and engine of its own,
                  control groups v2, real reboots and power cuts
-  --suite NAME   with --vm, the Debian they run: ${Suite.options.join(', ')} (default: the first)
+  --suite NAME   the Debian of the hosts, with --vm of the virtual machine: ${Suite.options.join(', ')} (default: the first)
   --keep         leave the hosts when a phase fails until Ctrl-C, to look at them: docker exec -it NAME bash
 
 Examples:
   npm run lab                          # from bare
   npm run lab -- --prepared            # with an engine on the hosts
+  npm run lab -- --suite bullseye      # the oldest C library and systemd
   npm run lab -- --vm --suite trixie   # a newer kernel and a newer Docker Engine
 
 The last line is {"phases":[{"name","seconds","failedRequests","ok"}]}. Exits 1 when a phase is not ok.`;
@@ -67,7 +68,7 @@ async function tryAll(packages: readonly string[], { prepared, vm, suite, keep }
   const stop = interrupted();
   let failed = false;
   const run = async (): Promise<void> => {
-    const image = await containerImage(packages, say);
+    const image = await containerImage(packages, say, vm ? HOST_RELEASE : suite);
     const web = vm ? await machineImage(suite, packages) : image;
     await runLab(lab, { hub: image, web, api: image }, !prepared);
   };

@@ -10,6 +10,7 @@ import { bootstrap, copyTrust, packTree } from '../../../agent/base-images/tree.
 import { runProgram } from '../../../installer/stack/run-program.ts';
 import type { HostImage } from '../host.ts';
 import { BARE, HOST_RELEASE, layBare } from '../server.ts';
+import type { Suite } from '../server.ts';
 import { ContainerHost } from './host.ts';
 
 const BUILD_VERSION = 1;
@@ -18,24 +19,28 @@ const BUILD_VERSION = 1;
  * Makes the image if there is none.
  * @param extra packages beside the bare ones
  */
-export async function containerImage(extra: readonly string[], say: (text: string) => void): Promise<HostImage> {
-  const name = await ensureImage(extra, say);
+export async function containerImage(
+  extra: readonly string[],
+  say: (text: string) => void,
+  suite: Suite = HOST_RELEASE,
+): Promise<HostImage> {
+  const name = await ensureImage(extra, say, suite);
   return { boot: (plan) => ContainerHost.boot(name, plan) };
 }
 
-async function ensureImage(extra: readonly string[], say: (text: string) => void): Promise<string> {
+async function ensureImage(extra: readonly string[], say: (text: string) => void, suite: Suite): Promise<string> {
   const packages = [...BARE, ...extra];
   const key = createHash('sha256')
-    .update(JSON.stringify([BUILD_VERSION, HOST_RELEASE, packages]))
+    .update(JSON.stringify([BUILD_VERSION, suite, packages]))
     .digest('hex');
   const name = `orkestr-lab:${key.slice(0, 12)}`;
   if ((await runProgram(['docker', 'image', 'inspect', '--format', '{{.Id}}', name])).code === 0) return name;
-  say(`making the image of a lab host (${HOST_RELEASE}, ${packages.length} packages); once per machine`);
+  say(`making the image of a lab host (${suite}, ${packages.length} packages); once per machine`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-lab-image-'));
   try {
     const tree = join(folder, 'tree');
-    const mirror = await findMirror(HOST_RELEASE);
-    await bootstrap(tree, mirror, packages, HOST_RELEASE);
+    const mirror = await findMirror(suite);
+    await bootstrap(tree, mirror, packages, suite);
     await copyTrust(tree);
     layBare(tree, mirror);
     await importTree(tree, name);

@@ -4,18 +4,14 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, wr
 import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { findMirror } from '../../../agent/base-images/mirror.ts';
 import { bootstrap, copyTrust } from '../../../agent/base-images/tree.ts';
 import { mustRun } from '../../../installer/stack/run-program.ts';
 import { ROOT } from '../../../installer/stack/stack.ts';
 import type { HostImage } from '../host.ts';
-import { BARE, HOST_RELEASE, layBare } from '../server.ts';
+import { BARE, layBare } from '../server.ts';
+import type { Suite } from '../server.ts';
 import { VmHost } from './host.ts';
-
-/** Debian releases whose kernel, systemd and Docker Engine a lab can be of. */
-export const Suite = z.enum([HOST_RELEASE, 'trixie', 'sid']);
-export type Suite = z.infer<typeof Suite>;
 
 /** What a server has that a container does without; the guest agent is how a provider, and the lab, runs a program in it. */
 const MACHINE = ['linux-image-amd64', 'initramfs-tools', 'udev', 'apparmor', 'qemu-guest-agent'];

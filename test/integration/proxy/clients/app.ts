@@ -44,7 +44,7 @@ async function git(version: string, root: string, req: IncomingMessage, res: Ser
   const [path = '', query = ''] = (req.url ?? '').split('?', 2);
   await pause(GIT_PAUSE_MS);
   res.setHeader('x-version', version);
-  await serveByBackend(req, res, {
+  const env = {
     ...GIT_ENV,
     GIT_PROJECT_ROOT: root,
     PATH_INFO: path,
@@ -53,7 +53,8 @@ async function git(version: string, root: string, req: IncomingMessage, res: Ser
     CONTENT_TYPE: req.headers['content-type'] ?? '',
     GIT_PROTOCOL: String(req.headers['git-protocol'] ?? ''),
     HTTP_CONTENT_ENCODING: req.headers['content-encoding'] ?? '',
-  });
+  };
+  await serveByBackend(req, res, { env });
 }
 
 const [, , repositories = ''] = process.argv;
