@@ -144,5 +144,4 @@ make_current() {
   ln -sfn "releases/$version" "$ROOT_FOLDER/current.new"
   mv -Tf "$ROOT_FOLDER/current.new" "$ROOT_FOLDER/current"
   sync "$ROOT_FOLDER"
-  restart_needed=1
 }
