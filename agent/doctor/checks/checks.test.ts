@@ -77,6 +77,7 @@ const INFO: EngineInfo = {
   SwapLimit: true,
   CpuCfsQuota: true,
   PidsLimit: true,
+  FirewallBackend: { Driver: 'iptables' },
   Swarm: { LocalNodeState: 'inactive' },
 };
 
