@@ -38,6 +38,7 @@ import type { Identity } from './identity.ts';
 import { openJournal } from './journal/journal.ts';
 import type { Journal } from './journal/journal.ts';
 import { lockState } from './journal/lock.ts';
+import { keepReserve, withReserve } from './journal/reserve.ts';
 import { systemClock } from './lib/clock.ts';
 import { makePrivateFolder } from './lib/files.ts';
 import { takeReports } from './local-reports.ts';
@@ -103,9 +104,13 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
     rmSync(gitFolder(config), { recursive: true, force: true });
     const sealer = sealerFromKeyFile(join(config.stateFolder, 'secret.key'));
     const { stateFolder } = config;
-    const journal = await openJournal({ stateFolder, sealer, log, now: systemClock.now });
+    const journal = await withReserve(stateFolder, log, () =>
+      openJournal({ stateFolder, sealer, log, now: systemClock.now }),
+    );
+    keepReserve(stateFolder, log);
     return assemble(config, identity, log, journal, () => {
       journal.close();
+      keepReserve(stateFolder, log);
       lock.release();
     });
   } catch (error) {

@@ -124,6 +124,11 @@ export const ERRORS = {
     401,
     'The message was not signed by the key this side knows. Enrol the host again if its hub was replaced.',
   ),
+  ORK_HOST_TWICE: kind(
+    'host',
+    409,
+    'On the one that is the copy: `orkestr-agent leave`, then the line of `orkestr hosts add NAME` for a host of its own.',
+  ),
   ORK_JOB_REFUSED: kind(
     'hub',
     400,

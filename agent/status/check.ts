@@ -27,6 +27,8 @@ const LinkView = z.object({
   lastCode: z.string().nullable(),
   /** When the hub was last heard, ISO 8601; null: not since the agent started. */
   lastContact: z.string().nullable(),
+  /** When another machine with the identity of this host was connected, ISO 8601. */
+  twiceAt: z.string().optional(),
 });
 
 /** What the running agent knows of itself. */

@@ -123,6 +123,12 @@ test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
   const report = await checkAll(await subject(t, { agent: { ...agent, hub } }));
   assert.equal(exitCode(report.level), 1);
   assert.match(report.checks['hub']?.summary ?? '', /not connected .* ECONNREFUSED/);
+
+  const twice = await checkAll(
+    await subject(t, { agent: { ...agent, hub: { ...hub, connected: true, twiceAt: AT } } }),
+  );
+  assert.equal(twice.level, 'degraded');
+  assert.match(renderStatus(twice), /another machine has the identity of this host: `orkestr-agent doctor hub`/);
 });
 
 test('live-restore that is off is degraded and says what to do', async (t) => {

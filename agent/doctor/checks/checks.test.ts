@@ -141,6 +141,19 @@ test("the hub's certificate that ends soon, and an agent without a connection, a
   assert.deepEqual(problems(hub.judge(null)), ['skipped']);
 });
 
+test('another machine with the identity of this host is told for an hour, also while this one is connected', () => {
+  const now = Date.parse('2030-01-01T12:00:00Z');
+  const answer = { reached: true, status: 200, body: '{"status":"ok"}', skewMs: 0, certificateUntil: null } as const;
+  const judged = (connected: boolean, twiceAt?: string): string[] => {
+    const lastCode = connected ? null : 'ORK_HOST_TWICE';
+    const link = { connected, lastError: null, lastCode, twiceAt };
+    return problems(hub.judge({ url: 'https://hub.example.com', now, keyReadable: true, answer, link }));
+  };
+  for (const connected of [true, false]) assert.deepEqual(judged(connected, '2030-01-01T11:30:00Z'), ['twice']);
+  assert.deepEqual(judged(true, '2030-01-01T10:30:00Z'), []);
+  assert.deepEqual(judged(true), []);
+});
+
 test('a clock is skewed from 5 s on and far off from 120 s on, either way', () => {
   const judged = (skewMs: number | null): string[] => {
     const answer = { reached: true, status: 200, body: '', skewMs, certificateUntil: null } as const;
