@@ -83,7 +83,8 @@ export interface Agent {
   start(): Promise<void>;
   /** Let go of everything; what runs is gone on with at the next start. */
   stop(): Promise<void>;
-  status(): Promise<StatusReport>;
+  /** @param answerMs how long what may not answer is waited for */
+  status(answerMs: number): Promise<StatusReport>;
   /** Throws when the agent could do no work any more. For the watchdog. */
   proveAlive(): void;
   /** Take reports in place of a hub; the answer stops it. */
@@ -151,11 +152,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   let stopTaking: (() => void) | null = null;
 
   const view = (): AgentView => agentView({ version: VERSION, identity, journal, since, link: link?.state() ?? null });
-  const status = (): Promise<StatusReport> =>
+  const status = (answerMs: number): Promise<StatusReport> =>
     checkAll({
+      answerMs,
       dockerSocket: config.dockerSocket,
       stateFolder: config.stateFolder,
-      proxy: makeProxyClient(config.proxySocket),
+      proxy: makeProxyClient(config.proxySocket, { callMs: answerMs }),
       sandboxFolder: config.sandboxFolder,
       clock: systemClock,
       agent: view(),

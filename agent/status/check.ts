@@ -67,7 +67,12 @@ export const AgentView = z.object({
 });
 export type AgentView = Readonly<z.infer<typeof AgentView>>;
 
+/** How long Docker Engine, proxy, and the count of a cache may take, ms: `status` ends within 2 s whatever hangs. */
+export const ANSWER_MS = 900;
+
 export interface StatusSubject {
+  /** How long what may not answer is waited for, ms; absent: {@link ANSWER_MS}. */
+  readonly answerMs?: number;
   readonly dockerSocket: string;
   readonly stateFolder: string;
   /** Folder of the build engines' sockets and pid files. */

@@ -12,6 +12,8 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
+import { askHttp } from '../lib/http-call.ts';
+import { ANSWER_MS } from './check.ts';
 import type { AgentView, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
@@ -143,7 +145,7 @@ test('an engine that is not there, or accepts and stays silent, is down, and the
   assert.equal(exitCode(missing.level), 2);
   assert.equal(missing.checks['memory']?.level, 'ok');
   const silent = await checkAll(await subject(t, { dockerSocket: await engineThat(t, null) }));
-  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 5 s/);
+  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 0\.9 s/);
 });
 
 test('without an agent engine, proxy and disk are looked at directly', async (t) => {
@@ -260,4 +262,19 @@ test('an agent that hangs is not taken for one that does not run', async (t) => 
   const report = await checkAll(await subject(t, { agent: null, silent: true }));
   assert.match(report.checks['agent']?.summary ?? '', /does not answer/);
   assert.ok(existsSync(socketPath));
+});
+
+test('how long what may not answer is waited for is told by who asks, and is short where nobody says it', async (t) => {
+  const socketPath = join(temporaryFolder(t), 'agent.sock');
+  const waits: number[] = [];
+  const api = await serveLocalApi(socketPath, {
+    status: async (answerMs) => (waits.push(answerMs), { level: 'ok', checks: {} }),
+    agent: () => agent,
+    environments: () => new Map(),
+  });
+  t.after(() => api.close());
+  await askAgent(socketPath, 20_000);
+  await askAgent(socketPath);
+  await askHttp({ peer: { socketPath }, method: 'GET', path: '/v1/status', signal: AbortSignal.timeout(10_000) }, 1000);
+  assert.deepEqual(waits, [20_000, ANSWER_MS, ANSWER_MS]);
 });
