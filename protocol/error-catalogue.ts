@@ -343,7 +343,7 @@ export const ERRORS = {
     true,
   ),
   ORK_ENGINE_TIMEOUT: kind('host', 503, 'Docker Engine accepts calls and does not answer them. Restart it.', true),
-  ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent status` shows what holds it.', true),
+  ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent doctor disk` says how.', true),
   ORK_FIREWALL: kind(
     'host',
     500,
