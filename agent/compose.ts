@@ -208,13 +208,13 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       });
       closeApi = () => api.close();
       dispatcher.resume();
-      const onStart = (deploymentId: string | null): void => {
+      const onChange = (deploymentId: string | null): void => {
         // Of what is on its way to be live its own deployment takes care.
         if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
           reconciler.lookSoon();
       };
       const { clock } = ports;
-      const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
+      const watch = { scope: scopeOf(identity.hostId), onChange, clock, random: Math.random, log };
       void watchStarts(host.engine, watch, stopped.signal);
       await within(FIRST_ROUND_MS, reconciler.look());
       // A build engine that an earlier agent left running: jobs that need it start it again.
