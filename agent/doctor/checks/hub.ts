@@ -13,9 +13,16 @@ const TOLD_ABOVE: readonly (string | null)[] = ['ORK_SIGNATURE', 'ORK_HOST_TWICE
 /** Error codes of Node's TLS (openssl verify(1)) that are about the certificate. */
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED|CRL|VERIFY/;
 
+/** Of those, what a clock that is wrong looks like: nothing can be compared with the hub's then. */
+const OUT_OF_TIME: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'is not valid yet',
+  CERT_HAS_EXPIRED: 'has ended',
+};
+
 type Problem =
   | 'unreachable'
   | 'certificate-refused'
+  | 'certificate-time'
   | 'certificate-ends'
   | 'not-a-hub'
   | 'other-hub'
@@ -51,6 +58,11 @@ export const hub = defineCheck({
       level: 'fail',
       says: 'The certificate of the hub at {url} is not accepted.',
       mend: 'Renew it at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates -subject` shows it.',
+    },
+    'certificate-time': {
+      level: 'fail',
+      says: 'The certificate of the hub at {url} {how}, by the clock of this host, which says {now}.',
+      mend: 'Is that not the time? `timedatectl set-ntp true`, see the check clock. Else renew it at the hub: `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates` shows it.',
     },
     'certificate-ends': {
       level: 'warn',
@@ -115,8 +127,10 @@ function ofRival({ link, now }: Facts): Finding<Problem>[] {
 function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
   const address = addressOf(url);
   if (!answer.reached) {
-    const problem = CERTIFICATE.test(answer.code) ? 'certificate-refused' : 'unreachable';
-    return [{ problem, values: { url, address }, evidence: [`${answer.code}: ${answer.message}`] }];
+    const how = OUT_OF_TIME[answer.code];
+    const problem = how ? 'certificate-time' : CERTIFICATE.test(answer.code) ? 'certificate-refused' : 'unreachable';
+    const values = { url, address, how: how ?? '', now: new Date(now).toISOString() };
+    return [{ problem, values, evidence: [`${answer.code}: ${answer.message}`] }];
   }
   if (!isHealthy(answer)) {
     return [{ problem: 'not-a-hub', values: { url, status: answer.status }, evidence: [answer.body.slice(0, 200)] }];
