@@ -43,13 +43,13 @@ export const stopAgent: Cleanup = {
   },
 };
 
-/** In this order: what runs, what it ran from, who it ran as. */
+/** In this order: what runs, who it ran as, what it ran from. */
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
   ...(keepData ? [] : [{ what: 'base images', run: () => inEngine(() => removeBaseImages(engine)) }]),
   { what: 'units', run: () => removeUnits(keepData) },
   { what: 'engine settings', run: () => restoreEngineSettings(engine) },
-  { what: 'programs', run: () => Promise.resolve(removePrograms()) },
   ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
+  { what: 'programs', isNeededToGoOn: true, run: () => Promise.resolve(removePrograms()) },
 ];
 
 /**
