@@ -35,15 +35,15 @@ export const upgrade = defineCheck({
       mend: 'Mend what the evidence names and upgrade again: `orkestr-agent upgrade`.',
     },
   },
-  async gather({ places, clock, agent }) {
-    const { record, upgrader, previous } = layoutAt(places.root);
-    const away = typeof (await agent()) === 'string';
+  async gather(subject) {
+    const { record, upgrader, previous } = layoutAt(subject.places.root);
+    const away = typeof (await subject.agent()) === 'string';
     return {
       last: readUpgrade(record),
       linked: existsSync(upgrader),
       previous: linkedVersion(previous),
       away,
-      now: clock.now(),
+      now: subject.clock.now(),
     };
   },
   judge({ last, linked, previous, away, now }) {
