@@ -35,12 +35,15 @@ export async function uninstall(
   return results;
 }
 
-const resultOf = ({ what, run }: Cleanup): Promise<CleanupResult> =>
-  run().then(
-    (told): CleanupResult =>
-      typeof told === 'string' ? { what, level: 'done', told } : { what, level: 'warning', told: told.warning },
-    (error: unknown): CleanupResult => ({ what, level: 'failed', told: toErrorReport(error).message }),
-  );
+async function resultOf(cleanup: Cleanup): Promise<CleanupResult> {
+  const { what } = cleanup;
+  try {
+    const told = await cleanup.run();
+    return typeof told === 'string' ? { what, level: 'done', told } : { what, level: 'warning', told: told.warning };
+  } catch (error) {
+    return { what, level: 'failed', told: toErrorReport(error).message };
+  }
+}
 
 const keptOf = ({ what }: Cleanup): CleanupResult => ({
   what,
