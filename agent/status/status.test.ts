@@ -14,7 +14,7 @@ import { IDS, temporaryFolder } from '../test-bench.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
 import { askHttp } from '../lib/http-call.ts';
 import { ANSWER_MS } from './check.ts';
-import type { AgentView, StatusSubject } from './check.ts';
+import type { AgentView, Check, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
@@ -196,6 +196,15 @@ test('a build engine that runs is told with what its cache holds; a pid file lef
   const { checks } = await checkAll(parts);
   assert.deepEqual(checks['sandbox']?.data['pids'], [engine.pid]);
   assert.ok(Number(checks['sandbox']?.data['cacheBytes']) >= 3_000_000);
+});
+
+test('a check that never ends is told as that, and the others answer', async (t) => {
+  const hung: Check = { name: 'hung', run: () => new Promise<never>(() => undefined) };
+  const fine: Check = { name: 'fine', run: async () => ({ level: 'ok', summary: 'so', data: {} }) };
+  const { level, checks } = await checkAll(await subject(t, { answerMs: 100 }), [hung, fine]);
+  assert.equal(level, 'down');
+  assert.match(checks['hung']?.summary ?? '', /no result in 0\.4 s.*orkestr-agent doctor/);
+  assert.equal(checks['fine']?.level, 'ok');
 });
 
 test('a proxy that does not answer is down', async (t) => {
