@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildAgent } from './compose.ts';
 import { readConfig } from './config.ts';
 import { localIdentity } from './identity.ts';
+import { run } from './lib/exec.ts';
 import { silent, temporaryFolder } from './test-bench.ts';
+
+const TIMEOUT = { timeoutMs: 10_000 };
 
 test('what a killed agent left of a checkout, its token with it, goes at the next start, and not with a second agent', async (t) => {
   const folder = temporaryFolder(t);
@@ -24,4 +27,28 @@ test('what a killed agent left of a checkout, its token with it, goes at the nex
   await assert.rejects(buildAgent(config, identity, silent), { code: 'ORK_ALREADY_RUNNING' });
   assert.ok(existsSync(checkout), 'the one that runs is at it');
   await agent.stop();
+});
+
+test('on a disk that is full an agent starts again, and keeps room for the next time once there is some', async (t) => {
+  const folder = temporaryFolder(t);
+  const state = join(folder, 'state');
+  mkdirSync(state);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', state], TIMEOUT);
+  try {
+    const config = readConfig({ ORKESTR_AGENT_STATE: state, ORKESTR_AGENT_RUN: join(folder, 'run') });
+    const identity = localIdentity(state, 0);
+    const filler = join(state, 'filler');
+    const fill = (): void => assert.throws(() => writeFileSync(filler, Buffer.alloc(20_000_000)), { code: 'ENOSPC' });
+    await (await buildAgent(config, identity, silent)).stop();
+
+    fill();
+    const agent = await buildAgent(config, identity, silent);
+    assert.deepEqual(agent.journal.allLive(), []);
+    rmSync(filler);
+    await agent.stop();
+    fill();
+    await (await buildAgent(config, identity, silent)).stop();
+  } finally {
+    await run('umount', [state], TIMEOUT);
+  }
 });

@@ -38,6 +38,7 @@ import type { Identity } from './identity.ts';
 import { openJournal } from './journal/journal.ts';
 import type { Journal } from './journal/journal.ts';
 import { lockState } from './journal/lock.ts';
+import { keepReserve, withReserve } from './journal/reserve.ts';
 import { systemClock } from './lib/clock.ts';
 import { makePrivateFolder } from './lib/files.ts';
 import { takeReports } from './local-reports.ts';
@@ -82,7 +83,8 @@ export interface Agent {
   start(): Promise<void>;
   /** Let go of everything; what runs is gone on with at the next start. */
   stop(): Promise<void>;
-  status(): Promise<StatusReport>;
+  /** @param answerMs how long what may not answer is waited for */
+  status(answerMs: number): Promise<StatusReport>;
   /** Throws when the agent could do no work any more. For the watchdog. */
   proveAlive(): void;
   /** Take reports in place of a hub; the answer stops it. */
@@ -103,9 +105,13 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
     rmSync(gitFolder(config), { recursive: true, force: true });
     const sealer = sealerFromKeyFile(join(config.stateFolder, 'secret.key'));
     const { stateFolder } = config;
-    const journal = await openJournal({ stateFolder, sealer, log, now: systemClock.now });
+    const journal = await withReserve(stateFolder, log, () =>
+      openJournal({ stateFolder, sealer, log, now: systemClock.now }),
+    );
+    keepReserve(stateFolder, log);
     return assemble(config, identity, log, journal, () => {
       journal.close();
+      keepReserve(stateFolder, log);
       lock.release();
     });
   } catch (error) {
@@ -146,11 +152,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   let stopTaking: (() => void) | null = null;
 
   const view = (): AgentView => agentView({ version: VERSION, identity, journal, since, link: link?.state() ?? null });
-  const status = (): Promise<StatusReport> =>
+  const status = (answerMs: number): Promise<StatusReport> =>
     checkAll({
+      answerMs,
       dockerSocket: config.dockerSocket,
       stateFolder: config.stateFolder,
-      proxy: makeProxyClient(config.proxySocket),
+      proxy: makeProxyClient(config.proxySocket, { callMs: answerMs }),
       sandboxFolder: config.sandboxFolder,
       clock: systemClock,
       agent: view(),
@@ -201,13 +208,13 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       });
       closeApi = () => api.close();
       dispatcher.resume();
-      const onStart = (deploymentId: string | null): void => {
+      const onChange = (deploymentId: string | null): void => {
         // Of what is on its way to be live its own deployment takes care.
         if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
           reconciler.lookSoon();
       };
       const { clock } = ports;
-      const watch = { scope: scopeOf(identity.hostId), onStart, clock, random: Math.random, log };
+      const watch = { scope: scopeOf(identity.hostId), onChange, clock, random: Math.random, log };
       void watchStarts(host.engine, watch, stopped.signal);
       await within(FIRST_ROUND_MS, reconciler.look());
       // A build engine that an earlier agent left running: jobs that need it start it again.

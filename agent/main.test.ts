@@ -97,7 +97,7 @@ describe('orkestr-agent', () => {
   });
 
   test('tells the status of the host without an agent: exit code 2, engine and proxy looked at', async () => {
-    const { code, stdout } = await agent('status', '--json');
+    const { code, stdout } = await agent('status', '--json', '--wait', '20');
     assert.equal(code, 2);
     const { checks } = JSON.parse(stdout) as { checks: Record<string, { level: string; summary: string }> };
     assert.match(checks['agent']?.summary ?? '', /not running/);
@@ -128,7 +128,7 @@ describe('orkestr-agent', () => {
 
     const third = serve();
     await third.ready;
-    const { stdout } = await agent('status', '--json');
+    const { stdout } = await agent('status', '--json', '--wait', '20');
     const { checks } = JSON.parse(stdout) as { checks: Record<string, { level: string; data: { pid?: number } }> };
     assert.equal(checks['agent']?.data.pid, third.child.pid);
     assert.equal(checks['hub']?.level, 'ok', 'a host without a hub misses none');

@@ -17,6 +17,8 @@ import { Release, StepName, StepStatus } from './steps.ts';
 export const MAX_FRAME_BYTES = 1_048_576;
 /** Path of the WebSocket on the hub. */
 export const AGENT_LINK_PATH = '/agent';
+/** WebSocket close code of a connection whose host has opened a newer one (RFC 6455 section 7.4.2). */
+export const CLOSE_REPLACED = 4001;
 /** Raw bytes of one log chunk at most; base64 adds a third. */
 export const MAX_LOG_CHUNK_BYTES = 65_536;
 

@@ -124,6 +124,11 @@ export const ERRORS = {
     401,
     'The message was not signed by the key this side knows. Enrol the host again if its hub was replaced.',
   ),
+  ORK_HOST_TWICE: kind(
+    'host',
+    409,
+    'On the one that is the copy: `orkestr-agent leave`, then the line of `orkestr hosts add NAME` for a host of its own.',
+  ),
   ORK_JOB_REFUSED: kind(
     'hub',
     400,
@@ -338,7 +343,7 @@ export const ERRORS = {
     true,
   ),
   ORK_ENGINE_TIMEOUT: kind('host', 503, 'Docker Engine accepts calls and does not answer them. Restart it.', true),
-  ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent status` shows what holds it.', true),
+  ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent doctor disk` says how.', true),
   ORK_FIREWALL: kind(
     'host',
     500,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode, ERRORS } from './error-catalogue.ts';
 import type { ErrorKind } from './error-catalogue.ts';
+import { isDiskFull } from './service/disk-full.ts';
 
 /** An error as it is stored, sent and shown. */
 /** Characters of a report's message at most. */
@@ -36,11 +37,12 @@ export class OrkestrError extends Error {
   }
 }
 
-/** Any thrown value as an {@link ErrorReport}, within the bounds of its schema. */
+/** Any thrown value as an {@link ErrorReport}, within the bounds of its schema. A full disk is no bug, whoever met it. */
 export function toErrorReport(error: unknown, fallback: ErrorCode = 'ORK_INTERNAL'): ErrorReport {
   const message = error instanceof Error ? error.message : String(error);
   const known = error instanceof OrkestrError ? error : undefined;
-  return withinBounds({ code: known?.code ?? fallback, message, evidence: [...(known?.evidence ?? [])] });
+  const code = known?.code ?? (isDiskFull(error) ? 'ORK_DISK_FULL' : fallback);
+  return withinBounds({ code, message, evidence: [...(known?.evidence ?? [])] });
 }
 
 /** Cut to the bounds of its schema. */

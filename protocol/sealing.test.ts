@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -54,4 +55,20 @@ test('a key file that holds no key is named', (t) => {
   const path = join(folder(t), 'secret.key');
   writeFileSync(path, 'short');
   assert.throws(() => sealerFromKeyFile(path), isConfigError);
+});
+
+test('a full disk leaves no half key: once there is room, one is made', (t) => {
+  const disk = folder(t);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
+  try {
+    const path = join(disk, 'secret.key');
+    assert.throws(() => writeFileSync(join(disk, 'filler'), Buffer.alloc(65_536 * 2)), { code: 'ENOSPC' });
+    assert.throws(() => sealerFromKeyFile(path), { code: 'ENOSPC' });
+    assert.deepEqual(readdirSync(disk), ['filler']);
+    rmSync(join(disk, 'filler'));
+    const sealed = sealerFromKeyFile(path).seal('secret', 'x');
+    assert.equal(sealerFromKeyFile(path).open(sealed, 'x'), 'secret');
+  } finally {
+    execFileSync('umount', [disk]);
+  }
 });

@@ -1,7 +1,8 @@
 /** Secrets at rest: AES-256-GCM (NIST SP 800-38D) under a key file that only its owner can read. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { OrkestrError } from './errors.ts';
+import { makePrivateFile } from './service/new-file.ts';
 
 const KEY_BYTES = 32;
 const IV_BYTES = 12;
@@ -50,11 +51,7 @@ export function makeSealer(key: Buffer): Sealer {
 }
 
 function loadOrMakeKey(path: string): Buffer {
-  try {
-    writeFileSync(path, randomBytes(KEY_BYTES).toString('base64'), { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
+  if (!existsSync(path)) makePrivateFile(path, randomBytes(KEY_BYTES).toString('base64'));
   const key = Buffer.from(readFileSync(path, 'utf8'), 'base64');
   if (key.length !== KEY_BYTES)
     throw new OrkestrError('ORK_CONFIG', `The key file ${path} does not hold a 32-byte key.`);

@@ -3,22 +3,24 @@ import type { Config } from '../config.ts';
 import { endsTlsBefore } from '../doctor/edge-sockets.ts';
 import { systemClock } from '../lib/clock.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
+import { ANSWER_MS } from '../status/check.ts';
 import { checkAll } from '../status/index.ts';
 import type { StatusReport } from '../status/index.ts';
 import { askAgent } from '../status/local-api.ts';
 import { layoutAt } from '../upgrade/layout.ts';
 import { lastUpgrade } from '../upgrade/record.ts';
 
-/** As the agent tells it, or looked at without one. */
-export async function hostReport(config: Config): Promise<StatusReport> {
-  const answer = await askAgent(config.agentSocket);
-  return typeof answer === 'string' ? lookWithoutAgent(config, answer === 'silent') : answer;
+/** As the agent tells it, or looked at without one. @param answerMs how long what may not answer is waited for */
+export async function hostReport(config: Config, answerMs = ANSWER_MS): Promise<StatusReport> {
+  const answer = await askAgent(config.agentSocket, answerMs);
+  return typeof answer === 'string' ? lookWithoutAgent(config, answer === 'silent', answerMs) : answer;
 }
 
-const lookWithoutAgent = (config: Config, silent: boolean): Promise<StatusReport> => {
+const lookWithoutAgent = (config: Config, silent: boolean, answerMs: number): Promise<StatusReport> => {
   const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
-  const proxy = makeProxyClient(proxySocket);
+  const proxy = makeProxyClient(proxySocket, { callMs: answerMs });
   return checkAll({
+    answerMs,
     dockerSocket,
     stateFolder,
     sandboxFolder,

@@ -201,3 +201,21 @@ test('a remove job takes the route first, then containers, images, network, and 
   assert.equal(journal.job(job.deploymentId)?.state, 'superseded');
   assert.equal(journal.job(removal.deploymentId)?.state, 'superseded');
 });
+
+test('a full disk, on which Docker cannot write down that it is to start an app again, leads visitors to it all the same', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+  t.after(() => app.close());
+  await once(app, 'listening');
+  const reviveWith = (code: 'ORK_DISK_FULL' | 'ORK_ENGINE_TIMEOUT'): Promise<string> => {
+    const containers = {
+      inspect: async () => container(IDS.host),
+      keepRunning: () => Promise.reject(new OrkestrError(code, 'It cannot.')),
+    } as unknown as Ports['containers'];
+    const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
+    return revive(parts, adopted((app.address() as AddressInfo).port), new AbortController().signal);
+  };
+  assert.equal(await reviveWith('ORK_DISK_FULL'), '127.0.0.1');
+  await assert.rejects(reviveWith('ORK_ENGINE_TIMEOUT'), { code: 'ORK_ENGINE_TIMEOUT' });
+});

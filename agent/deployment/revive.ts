@@ -29,9 +29,19 @@ export async function revive(parts: ReviveParts, live: LiveRecord, signal: Abort
   const address = await (payload === null
     ? reviveAsItIs(parts, live, signal)
     : reviveFromJournal(parts, live, payload, signal));
-  // One that was made anew has no word yet of what is to become of it when it ends.
-  await parts.ports.containers.keepRunning(names.container(live.deploymentId));
+  await keepRunning(parts, names.container(live.deploymentId));
   return address;
+}
+
+/** One that was made anew has no word yet of what is to become of it when it ends. */
+async function keepRunning({ ports, log }: ReviveParts, name: string): Promise<void> {
+  try {
+    await ports.containers.keepRunning(name);
+  } catch (error) {
+    // Docker cannot write that down. It serves, and visitors are to be led to it.
+    if (!(error instanceof OrkestrError) || error.code !== 'ORK_DISK_FULL') throw error;
+    log.line(`${name} runs, and is not started again by Docker when it ends: ${error.message}`);
+  }
 }
 
 /** Null when the journal, or the key that it was sealed with, was lost: the container still is what it was. */

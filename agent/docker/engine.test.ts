@@ -99,6 +99,28 @@ test('the version of the API is the newest that both know', async (t) => {
   assert.match(urls[1] ?? '', /^\/v1\.50\//);
 });
 
+test('an engine that was replaced by one which takes other versions of the API is negotiated with anew, and the call may be repeated', async (t) => {
+  let least = '1.12';
+  const asked: string[] = [];
+  const server = createHttpServer((request, response) => {
+    if (request.url === '/version') return response.end(JSON.stringify({ ApiVersion: newest, MinAPIVersion: least }));
+    const version = /^\/v([\d.]+)\//.exec(request.url ?? '')?.[1] ?? '';
+    asked.push(version);
+    if (!older(version, least)) return response.end('OK');
+    // As Docker Engine says it.
+    const message = `client version ${version} is too old. Minimum supported API version is ${least}, please upgrade your client to a newer version`;
+    return response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ message }));
+  });
+  let newest = '1.41';
+  const engine = makeEngine({ socketPath: await listen(t, server) });
+  const ask = (): Promise<unknown> => engine.call('ask', (docker) => docker.info());
+  await ask().catch(() => undefined);
+  [least, newest] = ['1.44', '1.49'];
+  await assert.rejects(ask(), code('ORK_ENGINE_UNREACHABLE'));
+  await ask().catch(() => undefined);
+  assert.deepEqual(asked, ['1.41', '1.41', '1.49']);
+});
+
 test('an engine that is too old is refused with the version that is needed', async (t) => {
   const engine = makeEngine({
     socketPath: await listen(

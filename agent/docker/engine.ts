@@ -57,6 +57,8 @@ export function makeEngine(options: EngineOptions): Engine {
           done.catch(() => undefined); // the call's late failure is already told by the deadline
           throw deadline.signal.reason;
         }
+        // It was replaced by another version while this process runs: the next call negotiates with that one.
+        if (isOtherVersion(error)) negotiated = undefined;
         throw explain(error, what, socketPath, disk);
       } finally {
         clearTimeout(timer);
@@ -97,6 +99,10 @@ function timeoutError(what: string, timeoutMs: number, socketPath: string): Orke
   );
 }
 
+/** "client version 1.41 is too old. Minimum supported API version is 1.44, …", or too new: said before anything is done. */
+const isOtherVersion = (error: unknown): boolean =>
+  statusOf(error) === 400 && error instanceof Error && /client version \S+ is too (?:old|new)/.test(error.message);
+
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'ECONNRESET', 'EPIPE']);
 
 const DISK_FULL = {
@@ -112,6 +118,16 @@ function explain(error: unknown, what: string, socketPath: string, disk: keyof t
       evidence: [error.message.trim()],
       cause: error,
     });
+  }
+  if (isOtherVersion(error)) {
+    return new OrkestrError(
+      'ORK_ENGINE_UNREACHABLE',
+      `Docker Engine at ${socketPath} is another version now: ${what}.`,
+      {
+        evidence: [error.message.trim()],
+        cause: error,
+      },
+    );
   }
   const code = (error as NodeJS.ErrnoException).code;
   if (code !== undefined && UNREACHABLE.has(code) && statusOf(error) === undefined) {

@@ -31,7 +31,7 @@ async function aScene(t: TestContext) {
   const stop = new AbortController();
   const watch = {
     scope: '0a0b0c0d',
-    onStart: (deploymentId: string | null) => void told.push(deploymentId),
+    onChange: (deploymentId: string | null) => void told.push(deploymentId),
     clock: { sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(1, signal) },
     random: () => 0.5,
     log: silent,
@@ -53,14 +53,14 @@ async function aScene(t: TestContext) {
   return { listeners, asked, told, stop, ended, until };
 }
 
-const start = (deploymentId: string): string =>
-  `${JSON.stringify({ Action: 'start', Actor: { Attributes: { [LABEL.deployment]: deploymentId } } })}\n`;
+const start = (deploymentId: string, Action = 'start'): string =>
+  `${JSON.stringify({ Action, Actor: { Attributes: { [LABEL.deployment]: deploymentId } } })}\n`;
 
-test('starts of this agent are told as they come, also where one comes in pieces', async (t) => {
+test('starts and removals of this agent are told as they come, also where one comes in pieces', async (t) => {
   const { listeners, asked, told, until } = await aScene(t);
   await until(() => listeners.length === 1);
-  assert.match(asked[0] ?? '', /"event":\["start"\].*"orkestr\.scope=0a0b0c0d"/);
-  const [first, second] = [start('a'), start('b')];
+  assert.match(asked[0] ?? '', /"event":\["start","destroy"\].*"orkestr\.scope=0a0b0c0d"/);
+  const [first, second] = [start('a'), start('b', 'destroy')];
   listeners[0]?.write(first + second.slice(0, 20));
   await until(() => told.length === 1);
   listeners[0]?.write(second.slice(20));

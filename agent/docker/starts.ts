@@ -1,6 +1,6 @@
 /**
- * Starts of this agent's containers, as the engine tells of them. After a crash it starts an app again by itself, often at another
- * address: whoever routes there must hear of it at once.
+ * Starts of this agent's containers, and removals, as the engine tells of them. After a crash it starts an app again by itself, often
+ * at another address; and one that somebody has removed by hand serves nobody: whoever routes there must hear of both at once.
  */
 import { z } from 'zod';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -13,28 +13,28 @@ import { LABEL } from '../lib/labels.ts';
 /** Of asking again, when the engine is away. */
 const PACE = { baseMs: 1000, capMs: 30_000 } as const;
 
-const Started = z.object({ Actor: z.object({ Attributes: z.record(z.string(), z.string()) }) });
+const Happened = z.object({ Actor: z.object({ Attributes: z.record(z.string(), z.string()) }) });
 
-interface StartWatch {
+interface ChangeWatch {
   readonly scope: string;
-  /** @param deploymentId null: some may have been missed, for the engine was away */
-  onStart(deploymentId: string | null): void;
+  /** One was started or removed. @param deploymentId null: some may have been missed, for the engine was away */
+  onChange(deploymentId: string | null): void;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly random: () => number;
   readonly log: Logger;
 }
 
 /** Goes on until `signal` aborts, whatever the engine does. */
-export async function watchStarts(engine: Engine, watch: StartWatch, signal: AbortSignal): Promise<void> {
+export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: AbortSignal): Promise<void> {
   let wasAway = false;
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
       const events = await listen(engine, watch.scope, signal);
       failures = 0;
-      if (wasAway) watch.onStart(null);
-      for await (const line of linesOf(events)) watch.onStart(deploymentOf(line));
+      if (wasAway) watch.onChange(null);
+      for await (const line of linesOf(events)) watch.onChange(deploymentOf(line));
     } catch (error) {
-      if (!signal.aborted) watch.log.warn({ err: error }, 'starts of containers are not told of for now');
+      if (!signal.aborted) watch.log.warn({ err: error }, 'starts and removals of containers are not told of for now');
     }
     wasAway = true;
     await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // the loop ends then
@@ -42,12 +42,12 @@ export async function watchStarts(engine: Engine, watch: StartWatch, signal: Abo
 }
 
 const listen = (engine: Engine, scope: string, signal: AbortSignal): Promise<NodeJS.ReadableStream> =>
-  engine.call('tell of starts', (docker, deadline) =>
+  engine.call('tell of starts and removals', (docker, deadline) =>
     docker.getEvents({
-      filters: { type: ['container'], event: ['start'], label: [`${LABEL.scope}=${scope}`] },
+      filters: { type: ['container'], event: ['start', 'destroy'], label: [`${LABEL.scope}=${scope}`] },
       abortSignal: AbortSignal.any([signal, deadline]),
     }),
   );
 
 const deploymentOf = (line: string): string | null =>
-  Started.parse(JSON.parse(line)).Actor.Attributes[LABEL.deployment] ?? null;
+  Happened.parse(JSON.parse(line)).Actor.Attributes[LABEL.deployment] ?? null;

@@ -21,6 +21,7 @@ const Info = z.object({
   SwapLimit: z.boolean().default(true),
   CpuCfsQuota: z.boolean().default(true),
   PidsLimit: z.boolean().default(true),
+  FirewallBackend: z.object({ Driver: z.string() }).default({ Driver: 'iptables' }),
   Swarm: z.object({ LocalNodeState: z.string() }).default({ LocalNodeState: 'inactive' }),
 });
 
@@ -39,7 +40,14 @@ const Containers = z.array(
   }),
 );
 const Images = z.array(z.object({ Id: z.string(), RepoTags: z.array(z.string()).nullable(), Labels }));
-const Networks = z.array(z.object({ Id: z.string(), Name: z.string(), Labels }));
+const Networks = z.array(
+  z.object({
+    Id: z.string(),
+    Name: z.string(),
+    Labels,
+    IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string() })).nullable() }).default({ Config: null }),
+  }),
+);
 
 export type EngineVersion = z.infer<typeof Version>;
 export type EngineInfo = z.infer<typeof Info>;

@@ -2,7 +2,7 @@
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
 import type { AgentMessage, HostStatus, UpgradeOrder } from '../../protocol/agent-link.ts';
-import { AGENT_LINK_PATH, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
+import { AGENT_LINK_PATH, CLOSE_REPLACED, HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { SignedJob } from '../../protocol/job.ts';
 import { inVersion, OLDEST_PROTOCOL } from '../../protocol/versions.ts';
@@ -91,13 +91,17 @@ export function connection(
       clearInterval(watch);
       signal.removeEventListener('abort', abort);
       talk.stop();
-      resolve(
-        reason ?? new Error(`the hub closed the connection (${code}${text.length > 0 ? `, ${String(text)}` : ''})`),
-      );
+      resolve(reason ?? closedByHub(code, String(text)));
     });
     if (signal.aborted) abort();
   });
 }
+
+/** This agent has one connection at a time: a newer one of its host is another machine's. */
+const closedByHub = (code: number, text: string): Error =>
+  code === CLOSE_REPLACED
+    ? new OrkestrError('ORK_HOST_TWICE', 'Another machine has connected to the hub with the identity of this host.')
+    : new Error(`the hub closed the connection (${code}${text === '' ? '' : `, ${text}`})`);
 
 /** The hub's address as that of its agent socket. */
 export function linkUrl(hubUrl: string): URL {

@@ -73,6 +73,31 @@ test('a hub that refuses the version of this agent is asked again ten times slow
   assert.equal(link.state().lastCode, 'ORK_PROTOCOL_AGENT_OLD');
 });
 
+test('a machine that was made from an image of this one is told, and dialled beside less and less often', async (t) => {
+  const waits: number[] = [];
+  let now = 0;
+  const clock = {
+    ...systemClock,
+    monotonic: () => (now += 15_000), // each connection holds for long
+    sleep: (ms: number, signal?: AbortSignal) => (waits.push(ms), systemClock.sleep(1, signal)),
+  };
+  const { hub, link } = await bench(t, {}, {}, undefined, clock);
+  for (const sessions of [1, 2, 3]) {
+    if (sessions === 1) await hub.nextSession();
+    const next = hub.nextSession();
+    hub.replace();
+    await next;
+  }
+  assert.deepEqual(waits, [50, 100, 100]);
+  await hub.until(() => link.state().connected);
+  assert.ok(link.state().twiceAt, 'also while it is connected again');
+
+  const next = hub.nextSession();
+  hub.cut();
+  await next;
+  assert.equal(waits.at(-1), 5, 'what else ends a connection costs no more than before');
+});
+
 test('a code that this version does not know costs the code, not the message', async (t) => {
   const { hub, link } = await linkBench(t, {
     greeting: JSON.stringify({ type: 'error', code: 'OF_TOMORROW', message: 'So it is.' }),

@@ -17,8 +17,10 @@ import { takeEdgeOrder } from './edge.ts';
 export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
 
 /** A hub that refuses this version will do so until a person has upgraded something: that may take days. */
-const VERSION_REFUSED_FACTOR = 10;
+const FOR_PEOPLE_FACTOR = 10;
 const VERSION_REFUSED: readonly (ErrorCode | null)[] = ['ORK_PROTOCOL_AGENT_OLD', 'ORK_PROTOCOL_HUB_OLD'];
+/** Likewise: two of one identity take the connection from each other, which is not to happen every second. */
+const FOR_PEOPLE: readonly (ErrorCode | null)[] = [...VERSION_REFUSED, 'ORK_HOST_TWICE'];
 
 /** A connection that held this long starts the pauses from the shortest again, ms. */
 const STEADY_MS = 10_000;
@@ -34,6 +36,8 @@ export interface LinkState {
   readonly lastCode: ErrorCode | null;
   /** ISO 8601: when the hub was last heard; null: not yet. */
   readonly lastContact: string | null;
+  /** ISO 8601: when another machine with the identity of this host has last taken the connection; absent: never. */
+  readonly twiceAt?: string;
 }
 
 export interface HubLink {
@@ -70,7 +74,8 @@ export function startHubLink(options: LinkOptions): HubLink {
   const now = (): string => new Date(clock.now()).toISOString();
   const become = (connected: boolean, error: Error | null): void => {
     const lastCode = error instanceof OrkestrError ? error.code : null;
-    state = { ...state, connected, since: now(), lastError: error?.message ?? null, lastCode };
+    const twice = lastCode === 'ORK_HOST_TWICE' && { twiceAt: now() };
+    state = { ...state, connected, since: now(), lastError: error?.message ?? null, lastCode, ...twice };
   };
   const heard = (): void => {
     state = { ...state, lastContact: now() };
@@ -92,9 +97,10 @@ export function startHubLink(options: LinkOptions): HubLink {
         log.info({ hub: options.hubUrl, protocol }, 'connected to the hub');
       });
       if (stopped.signal.aborted) return;
-      if (state.connected && clock.monotonic() - began > STEADY_MS) failures = 0;
+      const isTwice = ended instanceof OrkestrError && ended.code === 'ORK_HOST_TWICE';
+      if (state.connected && !isTwice && clock.monotonic() - began > STEADY_MS) failures = 0;
       if (state.connected || state.lastError !== ended.message) become(false, ended);
-      const slower = VERSION_REFUSED.includes(state.lastCode) ? VERSION_REFUSED_FACTOR : 1;
+      const slower = FOR_PEOPLE.includes(state.lastCode) ? FOR_PEOPLE_FACTOR : 1;
       const waitMs = backoffMs(failures, options.pace, options.random) * slower;
       log.warn({ hub: options.hubUrl, reason: ended.message, waitMs: Math.round(waitMs) }, 'no connection to the hub');
       await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop's condition ends it

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
-import { AgentMessage, helloProof, MAX_FRAME_BYTES, welcomeProof } from '../../protocol/agent-link.ts';
+import { AgentMessage, CLOSE_REPLACED, helloProof, MAX_FRAME_BYTES, welcomeProof } from '../../protocol/agent-link.ts';
 import type { HubMessage, Report } from '../../protocol/agent-link.ts';
 import { isSignedBy, makeKeyPair, signText } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
@@ -25,6 +25,8 @@ export interface TestHub {
   send(message: HubMessage | string | Buffer): void;
   /** Cut the connection without a word. */
   cut(): void;
+  /** Close it as a hub does to which the same host has connected anew. */
+  replace(): void;
   /** Stop reading and answering, pongs too, while the connection stays open. */
   freeze(): void;
   close(): Promise<void>;
@@ -91,7 +93,7 @@ export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub
 
   const greet = (client: WebSocket, nonce: string, hello: Extract<AgentMessage, { type: 'hello' }>): void => {
     if (!isSignedBy(helloProof(nonce, hello.hostId, hello.nonce), hello.signature, behaviour.hostPublicKey)) {
-      client.close(4001, 'not the key of this host');
+      client.close(1008, 'not the key of this host');
       return;
     }
     const sessionId = randomUUID();
@@ -124,6 +126,7 @@ export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub
       socket?.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message));
     },
     cut: () => socket?.terminate(),
+    replace: () => socket?.close(CLOSE_REPLACED, 'a newer session of this host is here'),
     freeze: () => socket?.pause(),
     async close() {
       for (const client of server.clients) client.terminate();

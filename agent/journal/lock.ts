@@ -5,6 +5,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { loadSqlite } from './database.ts';
 
 interface StateLock {
@@ -29,13 +30,22 @@ export async function lockState(stateFolder: string): Promise<StateLock> {
       { cause: error },
     );
   }
-  writeFileSync(pidPath, `${process.pid}\n`);
+  tellPid(pidPath);
   return {
     release() {
       rmSync(pidPath, { force: true });
       database.close();
     },
   };
+}
+
+/** Only for the message: on a full disk the agent starts without it. */
+function tellPid(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
 }
 
 /** Only for the message: the lock itself never depends on it. */

@@ -126,6 +126,16 @@ test('a newer flip than the journal knows of is never turned back', () => {
   assert.deepEqual(plan(observed({ containers, table: newer }), remembered), []);
 });
 
+test('a journal that is older than what serves, as it was put back from a copy, takes that over and looks after it', () => {
+  const newer = table(upstream('e', [['d2']], 2));
+  const seen = observed({ containers: [container('d2', 'e')], table: newer });
+  assert.deepEqual(plan(seen, WHOLE.remembered), [{ kind: 'adopt', live: live('d2', 'e', 2) }]);
+  const rebooted = observed({ containers: [container('d2', 'e', { address: '172.30.0.7' })], table: newer });
+  assert.deepEqual(kinds(plan(rebooted, WHOLE.remembered)), ['adopt', 'revive: its address has changed']);
+  const removal = { ...WHOLE.remembered, unfinished: [unfinished('r', 'e', 'remove')] };
+  assert.deepEqual(plan(seen, removal), []);
+});
+
 test('a flip that was taken back left a newer generation: what is live is looked after all the same', () => {
   const back = table(upstream('e', [['d1'], ['d2', 'gone']], 2));
   assert.deepEqual(plan({ ...WHOLE.observed, table: back }, WHOLE.remembered), []);

@@ -33,7 +33,7 @@ export interface Remembered {
 }
 
 export type Action =
-  /** The journal was lost: take over what serves. */
+  /** The journal was lost, or is of an older copy: take over what serves. */
   | { readonly kind: 'adopt'; readonly live: LiveRecord }
   /** Start it if need be, probe it, and let the proxy's table name the address that it has now. */
   | { readonly kind: 'revive'; readonly live: LiveRecord; readonly why: string }
@@ -52,18 +52,27 @@ export function plan(observed: Observed, remembered: Remembered): readonly Actio
   ];
 }
 
+/** A newer flip that the journal has not heard of. One that was taken back left its generation behind and nothing else. */
+const isBehind = ({ deploymentId, entry }: LiveRecord, upstream: UpstreamView): boolean =>
+  upstream.generation > entry.generation && activeOf(upstream)?.id !== deploymentId;
+
 type ActionOf<K extends Action['kind']> = Extract<Action, { kind: K }>;
 
-/** An upstream whose active target is a container of ours, in an environment of which the journal knows nothing. */
+/**
+ * An upstream whose active target is a container of ours, in an environment of which the journal knows nothing, or less than the
+ * proxy: it was put back from an older copy.
+ */
 function adoptions({ containers, table }: Observed, { live, unfinished }: Remembered): ActionOf<'adopt'>[] {
   if (containers === null || table === null) return [];
-  const known = new Set([...live, ...unfinished].map(({ environmentId }) => environmentId));
+  const busy = new Set(unfinished.map(({ environmentId }) => environmentId));
+  const known = (upstream: UpstreamView): boolean =>
+    busy.has(upstream.id) || live.some((one) => one.environmentId === upstream.id && !isBehind(one, upstream));
   return table.upstreams.flatMap((upstream): ActionOf<'adopt'>[] => {
     const target = activeOf(upstream);
     const container = containers.find(
       ({ deploymentId, environmentId }) => deploymentId === target?.id && environmentId === upstream.id,
     );
-    if (!target || !container || known.has(upstream.id)) return [];
+    if (!target || !container || known(upstream)) return [];
     const { id, address, port } = target;
     return [
       {
@@ -109,9 +118,8 @@ function whyRevive({ containers, table }: Observed, live: LiveRecord): string | 
   if (containers === null) return null;
   const container = containers.find((one) => one.deploymentId === deploymentId);
   const upstream = table?.upstreams.find(({ id }) => id === entry.id);
-  // A newer flip that the journal has not heard of yet: the deployment that made it is still at work. One that was taken
-  // back left its generation behind and nothing else.
-  if (upstream && upstream.generation > entry.generation && activeOf(upstream)?.id !== deploymentId) return null;
+  // The deployment that flipped is still at work, or what it flipped to is adopted.
+  if (upstream && isBehind(live, upstream)) return null;
   if (!container) return 'its container is gone';
   if (!container.running) return 'its container does not run';
   return table === null ? null : whyReroute(upstream, live, container.address);

@@ -27,6 +27,8 @@ const LinkView = z.object({
   lastCode: z.string().nullable(),
   /** When the hub was last heard, ISO 8601; null: not since the agent started. */
   lastContact: z.string().nullable(),
+  /** When another machine with the identity of this host was connected, ISO 8601. */
+  twiceAt: z.string().optional(),
 });
 
 /** What the running agent knows of itself. */
@@ -65,7 +67,12 @@ export const AgentView = z.object({
 });
 export type AgentView = Readonly<z.infer<typeof AgentView>>;
 
+/** How long Docker Engine, proxy, and the count of a cache may take, ms: `status` ends within 2 s whatever hangs. */
+export const ANSWER_MS = 900;
+
 export interface StatusSubject {
+  /** How long what may not answer is waited for, ms; absent: {@link ANSWER_MS}. */
+  readonly answerMs?: number;
   readonly dockerSocket: string;
   readonly stateFolder: string;
   /** Folder of the build engines' sockets and pid files. */

@@ -1,6 +1,7 @@
 /** Docker Engine: does it answer, which version, do containers outlive it. Asked directly, without loading dockerode. */
 import { z } from 'zod';
 import { askEngine } from '../docker/ask.ts';
+import { ANSWER_MS } from './check.ts';
 import type { Check } from './check.ts';
 
 const DEADLINE_MS = 5000;
@@ -13,15 +14,15 @@ interface EngineFacts {
 }
 
 /** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT */
-export async function readEngine(socketPath: string): Promise<EngineFacts> {
-  const info = await askEngine(socketPath, { path: '/info', schema: Info, deadlineMs: DEADLINE_MS });
+export async function readEngine(socketPath: string, deadlineMs = DEADLINE_MS): Promise<EngineFacts> {
+  const info = await askEngine(socketPath, { path: '/info', schema: Info, deadlineMs });
   return { version: info.ServerVersion, liveRestore: info.LiveRestoreEnabled };
 }
 
 export const engine: Check = {
   name: 'engine',
-  async run({ dockerSocket }) {
-    const { version, liveRestore } = await readEngine(dockerSocket);
+  async run({ dockerSocket, answerMs = ANSWER_MS }) {
+    const { version, liveRestore } = await readEngine(dockerSocket, answerMs);
     return liveRestore
       ? { level: 'ok', summary: `Docker Engine ${version}, live-restore on`, data: { version, liveRestore } }
       : {

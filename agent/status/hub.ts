@@ -2,6 +2,13 @@
 import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
 
+/** Two of one identity meet every few minutes. */
+const TWICE_MS = 3_600_000;
+
+/** Whether another machine with the identity of this host was connected lately: also told while this one is, as they take turns. */
+export const isTwice = (twiceAt: string | undefined, now: number): boolean =>
+  now - Date.parse(twiceAt ?? '') < TWICE_MS;
+
 export const hub: Check = {
   name: 'hub',
   async run({ agent, clock }) {
@@ -9,14 +16,18 @@ export const hub: Check = {
     if (agent.hub === null) {
       return { level: 'ok', summary: 'none: this host runs job files only', data: { enrolled: false } };
     }
-    const { hubUrl, connected, since, lastError, lastContact } = agent.hub;
+    const { hubUrl, connected, since, lastError, lastContact, twiceAt } = agent.hub;
+    const twice = isTwice(twiceAt, clock.now());
     const heard =
       lastContact === null ? 'never heard' : `last heard ${duration(clock.now() - Date.parse(lastContact))} ago`;
     return {
-      level: connected ? 'ok' : 'degraded',
+      level: connected && !twice ? 'ok' : 'degraded',
       summary: connected
         ? `connected to ${hubUrl} since ${since}, ${heard}`
         : `not connected to ${hubUrl} since ${since}, ${heard}${lastError === null ? '' : `: ${lastError}`}`,
+      ...(twice && {
+        details: ['another machine has the identity of this host: `orkestr-agent doctor hub` says what to do'],
+      }),
       data: { enrolled: true, ...agent.hub },
     };
   },

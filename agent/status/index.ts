@@ -1,8 +1,10 @@
 /** All checks in the order in which a person reads them, and what they come to together. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { toErrorReport } from '../../protocol/errors.ts';
 import { agent } from './agent.ts';
 import { certificates } from './certificates.ts';
 import { cgroup } from './cgroup.ts';
+import { ANSWER_MS } from './check.ts';
 import type { Check, Finding, Level, StatusSubject } from './check.ts';
 import { deployments } from './deployments.ts';
 import { disk } from './disk.ts';
@@ -46,14 +48,25 @@ export async function checkAll(subject: StatusSubject, checks: readonly Check[] 
   return { level: worst, checks: Object.fromEntries(entries) };
 }
 
+/** What a check adds to the answers that it waits for, ms. A file system that hangs never answers. */
+const MARGIN_MS = 300;
+
 async function runOne(check: Check, subject: StatusSubject): Promise<Finding> {
+  const over = new AbortController();
   try {
-    return await check.run(subject);
+    return await Promise.race([check.run(subject), noResult((subject.answerMs ?? ANSWER_MS) + MARGIN_MS, over.signal)]);
   } catch (error) {
     // A check that cannot look found that its subject does not answer: that is its finding.
     const report = toErrorReport(error);
     return { level: 'down', summary: report.message, data: { error: report } };
+  } finally {
+    over.abort();
   }
+}
+
+async function noResult(ms: number, signal: AbortSignal): Promise<never> {
+  await delay(ms, undefined, { signal });
+  throw new Error(`no result in ${ms / 1000} s: something on the host hangs, \`orkestr-agent doctor\` says what`);
 }
 
 /** For a terminal. */

@@ -10,10 +10,14 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { z } from 'zod';
 import { askHttp } from '../lib/http-call.ts';
-import { AgentView } from './check.ts';
+import { AgentView, ANSWER_MS } from './check.ts';
 import type { StatusReport } from './index.ts';
 
 const DEADLINE_MS = 20_000;
+/** The agent looks for as long as it is told; and then has to say it, ms. */
+const MARGIN_MS = 500;
+/** How long it may look, ms; an agent of another release takes its own time. */
+const ANSWER_HEADER = 'x-orkestr-answer-ms';
 /** Names are asked for while somebody looks on, ms. */
 const NAMES_MS = 1000;
 /** Of the names of some ten thousand environments. */
@@ -21,14 +25,15 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** What the API tells. */
 interface LocalAnswers {
-  readonly status: () => Promise<StatusReport>;
+  /** @param answerMs how long what may not answer is waited for */
+  readonly status: (answerMs: number) => Promise<StatusReport>;
   readonly agent: () => AgentView;
   /** Environment id → `project/environment`, of what is live. */
   readonly environments: () => ReadonlyMap<string, string>;
 }
 
-const ANSWERS: Readonly<Record<string, (answers: LocalAnswers) => Promise<unknown>>> = {
-  '/v1/status': ({ status }) => status(),
+const ANSWERS: Readonly<Record<string, (answers: LocalAnswers, answerMs: number) => Promise<unknown>>> = {
+  '/v1/status': ({ status }, answerMs) => status(answerMs),
   '/v1/agent': async ({ agent }) => agent(),
   '/v1/environments': async ({ environments }) => Object.fromEntries(environments()),
 };
@@ -46,7 +51,7 @@ export async function serveLocalApi(socketPath: string, answers: LocalAnswers): 
     };
     const work = request.method === 'GET' ? ANSWERS[request.url ?? ''] : undefined;
     if (work === undefined) return answer(404, { error: `GET ${Object.keys(ANSWERS).join(', ')}` });
-    work(answers).then(
+    work(answers, Number(request.headers[ANSWER_HEADER]) || ANSWER_MS).then(
       (report) => answer(200, report),
       (error: unknown) => answer(500, { error: String(error) }),
     );
@@ -98,8 +103,13 @@ const Report = z.object({
 export type NoAnswer = 'absent' | 'silent';
 
 /** The running agent's own report of its host. */
-export const askAgent = (socketPath: string, deadlineMs = DEADLINE_MS): Promise<StatusReport | NoAnswer> =>
-  answerOf(socketPath, { path: '/v1/status', schema: Report, deadlineMs });
+export const askAgent = (socketPath: string, answerMs = ANSWER_MS): Promise<StatusReport | NoAnswer> =>
+  answerOf(socketPath, {
+    path: '/v1/status',
+    schema: Report,
+    deadlineMs: answerMs + MARGIN_MS,
+    headers: { [ANSWER_HEADER]: String(answerMs) },
+  });
 
 /** What the running agent knows of itself. */
 export const askView = (socketPath: string, deadlineMs = DEADLINE_MS): Promise<AgentView | NoAnswer> =>
@@ -107,10 +117,10 @@ export const askView = (socketPath: string, deadlineMs = DEADLINE_MS): Promise<A
 
 async function answerOf<T>(
   socketPath: string,
-  { path, schema, deadlineMs }: { path: string; schema: z.ZodType<T>; deadlineMs: number },
+  { schema, ...question }: Question & { schema: z.ZodType<T> },
 ): Promise<T | NoAnswer> {
   try {
-    return schema.parse(await ask(socketPath, path, deadlineMs));
+    return schema.parse(await ask(socketPath, question));
   } catch (error) {
     // Not answering is one of the answers that this asks for.
     const { code } = error as NodeJS.ErrnoException;
@@ -121,14 +131,22 @@ async function answerOf<T>(
 /** Environment id → `project/environment`; empty when no agent answers. */
 export async function askNames(socketPath: string): Promise<ReadonlyMap<string, string>> {
   try {
-    return new Map(Object.entries(EnvironmentNames.parse(await ask(socketPath, '/v1/environments', NAMES_MS))));
+    return new Map(
+      Object.entries(EnvironmentNames.parse(await ask(socketPath, { path: '/v1/environments', deadlineMs: NAMES_MS }))),
+    );
   } catch {
     return new Map(); // names are an adornment: ids do as well
   }
 }
 
-async function ask(socketPath: string, path: string, deadlineMs: number): Promise<unknown> {
+interface Question {
+  readonly path: string;
+  readonly deadlineMs: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function ask(socketPath: string, { deadlineMs, ...question }: Question): Promise<unknown> {
   const signal = AbortSignal.timeout(deadlineMs);
-  const { text } = await askHttp({ peer: { socketPath }, method: 'GET', path, signal }, MAX_ANSWER_BYTES);
+  const { text } = await askHttp({ peer: { socketPath }, method: 'GET', ...question, signal }, MAX_ANSWER_BYTES);
   return JSON.parse(text);
 }

@@ -2,19 +2,18 @@
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exec } from '../lib/exec.ts';
+import { ANSWER_MS } from './check.ts';
 import type { Check } from './check.ts';
 import { gibibytes } from './host.ts';
 
-/** Adding up a large cache on a slow disk takes its time; then it is not told, ms. */
-const COUNT_MS = 3000;
 /** What an engine mounts for its containers is no cache of its own. */
 const LAYERED = ['overlay', 'tmpfs', 'nsfs', 'fuse-overlayfs', 'shm', 'proc', 'sysfs'];
 
 export const sandbox: Check = {
   name: 'sandbox',
-  async run({ stateFolder, sandboxFolder }) {
+  async run({ stateFolder, sandboxFolder, answerMs = ANSWER_MS }) {
     const folder = join(stateFolder, 'sandbox');
-    const [pids, cacheBytes] = await Promise.all([runningEngines(sandboxFolder), cacheUse(folder)]);
+    const [pids, cacheBytes] = await Promise.all([runningEngines(sandboxFolder), cacheUse(folder, answerMs)]);
     const engines = pids.length === 1 ? '1 build engine runs' : `${pids.length} build engines run`;
     return {
       level: 'ok',
@@ -45,14 +44,14 @@ async function isEngine(pid: number): Promise<boolean> {
 }
 
 /** Bytes in use on the engines' own disks where they have any, else of the folder; null: it could not be counted in time. */
-async function cacheUse(folder: string): Promise<number | null> {
+async function cacheUse(folder: string, longestMs: number): Promise<number | null> {
   const disks = await mountsBelow(folder);
   if (disks.length > 0) {
     const used = await Promise.all(disks.map(async (path) => usedOf(await statfs(path))));
     return used.reduce((sum, bytes) => sum + bytes, 0);
   }
-  // One that is not there uses nothing: du says so with exit code 1.
-  const options = { timeoutMs: COUNT_MS };
+  // Adding up a large cache on a slow disk takes its time. One that is not there uses nothing: du says so with exit code 1.
+  const options = { timeoutMs: longestMs };
   const { stdout, timedOut } = await exec('du', ['--summarize', '--block-size=1', '--', folder], options);
   return timedOut ? null : Number.parseInt(stdout, 10) || 0;
 }

@@ -12,7 +12,9 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
-import type { AgentView, StatusSubject } from './check.ts';
+import { askHttp } from '../lib/http-call.ts';
+import { ANSWER_MS } from './check.ts';
+import type { AgentView, Check, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
@@ -123,6 +125,12 @@ test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
   const report = await checkAll(await subject(t, { agent: { ...agent, hub } }));
   assert.equal(exitCode(report.level), 1);
   assert.match(report.checks['hub']?.summary ?? '', /not connected .* ECONNREFUSED/);
+
+  const twice = await checkAll(
+    await subject(t, { agent: { ...agent, hub: { ...hub, connected: true, twiceAt: AT } } }),
+  );
+  assert.equal(twice.level, 'degraded');
+  assert.match(renderStatus(twice), /another machine has the identity of this host: `orkestr-agent doctor hub`/);
 });
 
 test('live-restore that is off is degraded and says what to do', async (t) => {
@@ -137,7 +145,7 @@ test('an engine that is not there, or accepts and stays silent, is down, and the
   assert.equal(exitCode(missing.level), 2);
   assert.equal(missing.checks['memory']?.level, 'ok');
   const silent = await checkAll(await subject(t, { dockerSocket: await engineThat(t, null) }));
-  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 5 s/);
+  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 0\.9 s/);
 });
 
 test('without an agent engine, proxy and disk are looked at directly', async (t) => {
@@ -188,6 +196,15 @@ test('a build engine that runs is told with what its cache holds; a pid file lef
   const { checks } = await checkAll(parts);
   assert.deepEqual(checks['sandbox']?.data['pids'], [engine.pid]);
   assert.ok(Number(checks['sandbox']?.data['cacheBytes']) >= 3_000_000);
+});
+
+test('a check that never ends is told as that, and the others answer', async (t) => {
+  const hung: Check = { name: 'hung', run: () => new Promise<never>(() => undefined) };
+  const fine: Check = { name: 'fine', run: async () => ({ level: 'ok', summary: 'so', data: {} }) };
+  const { level, checks } = await checkAll(await subject(t, { answerMs: 100 }), [hung, fine]);
+  assert.equal(level, 'down');
+  assert.match(checks['hung']?.summary ?? '', /no result in 0\.4 s.*orkestr-agent doctor/);
+  assert.equal(checks['fine']?.level, 'ok');
 });
 
 test('a proxy that does not answer is down', async (t) => {
@@ -254,4 +271,19 @@ test('an agent that hangs is not taken for one that does not run', async (t) => 
   const report = await checkAll(await subject(t, { agent: null, silent: true }));
   assert.match(report.checks['agent']?.summary ?? '', /does not answer/);
   assert.ok(existsSync(socketPath));
+});
+
+test('how long what may not answer is waited for is told by who asks, and is short where nobody says it', async (t) => {
+  const socketPath = join(temporaryFolder(t), 'agent.sock');
+  const waits: number[] = [];
+  const api = await serveLocalApi(socketPath, {
+    status: async (answerMs) => (waits.push(answerMs), { level: 'ok', checks: {} }),
+    agent: () => agent,
+    environments: () => new Map(),
+  });
+  t.after(() => api.close());
+  await askAgent(socketPath, 20_000);
+  await askAgent(socketPath);
+  await askHttp({ peer: { socketPath }, method: 'GET', path: '/v1/status', signal: AbortSignal.timeout(10_000) }, 1000);
+  assert.deepEqual(waits, [20_000, ANSWER_MS, ANSWER_MS]);
 });

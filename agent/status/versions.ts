@@ -6,9 +6,8 @@ import manifest from '../../package.json' with { type: 'json' };
 import { askEngine } from '../docker/ask.ts';
 import { duration } from '../lib/duration.ts';
 import { upgradeLine } from '../upgrade/record.ts';
+import { ANSWER_MS } from './check.ts';
 import type { Check, StatusSubject } from './check.ts';
-
-const DEADLINE_MS = 5000;
 
 const Version = z.object({
   Version: z.string(),
@@ -50,8 +49,8 @@ interface EngineVersions {
 }
 
 /** What does not answer has no version; that it does not answer is another check's news. */
-async function engineVersions({ dockerSocket }: StatusSubject): Promise<EngineVersions> {
-  const question = { path: '/version', schema: Version, deadlineMs: DEADLINE_MS };
+async function engineVersions({ dockerSocket, answerMs = ANSWER_MS }: StatusSubject): Promise<EngineVersions> {
+  const question = { path: '/version', schema: Version, deadlineMs: answerMs };
   const found = await askEngine(dockerSocket, question).catch(() => null); // see above
   const part = (name: string): string | null => found?.Components.find(({ Name }) => Name === name)?.Version ?? null;
   return { docker: found?.Version ?? null, runc: part('runc'), containerd: part('containerd') };

@@ -3,6 +3,8 @@ import { toErrorReport } from '../../protocol/errors.ts';
 
 export interface Cleanup {
   readonly what: string;
+  /** It stays when something before it could not be removed: without it nobody can call this again. */
+  readonly isNeededToGoOn?: true;
   /** @returns what was done, for people */
   run(): Promise<string | Warning>;
 }
@@ -25,14 +27,26 @@ export async function uninstall(
 ): Promise<readonly CleanupResult[]> {
   const results: CleanupResult[] = [];
   for (const cleanup of cleanups) {
-    const { what } = cleanup;
-    const result = await cleanup.run().then(
-      (told): CleanupResult =>
-        typeof told === 'string' ? { what, level: 'done', told } : { what, level: 'warning', told: told.warning },
-      (error: unknown): CleanupResult => ({ what, level: 'failed', told: toErrorReport(error).message }),
-    );
+    const hasFailed = results.some(({ level }) => level === 'failed');
+    const result = cleanup.isNeededToGoOn && hasFailed ? keptOf(cleanup) : await resultOf(cleanup);
     results.push(result);
     onResult(result);
   }
   return results;
 }
+
+async function resultOf(cleanup: Cleanup): Promise<CleanupResult> {
+  const { what } = cleanup;
+  try {
+    const told = await cleanup.run();
+    return typeof told === 'string' ? { what, level: 'done', told } : { what, level: 'warning', told: told.warning };
+  } catch (error) {
+    return { what, level: 'failed', told: toErrorReport(error).message };
+  }
+}
+
+const keptOf = ({ what }: Cleanup): CleanupResult => ({
+  what,
+  level: 'warning',
+  told: 'kept for now: mend what failed, and uninstall again',
+});

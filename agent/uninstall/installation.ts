@@ -1,5 +1,5 @@
 /** What installer/install.sh made on the host: units, users, files, a setting of Docker Engine. Each may be gone already. */
-import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -11,6 +11,7 @@ import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
 import { removeDropIns } from './drop-ins.ts';
+import { readEngineSettings, writeEngineSettings } from './engine-settings.ts';
 import { removeFolder } from './folder.ts';
 import { inEngine } from './in-engine.ts';
 
@@ -42,13 +43,13 @@ export const stopAgent: Cleanup = {
   },
 };
 
-/** In this order: what runs, what it ran from, who it ran as. */
+/** In this order: what runs, who it ran as, what it ran from. */
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
   ...(keepData ? [] : [{ what: 'base images', run: () => inEngine(() => removeBaseImages(engine)) }]),
   { what: 'units', run: () => removeUnits(keepData) },
   { what: 'engine settings', run: () => restoreEngineSettings(engine) },
-  { what: 'programs', run: () => Promise.resolve(removePrograms()) },
   ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
+  { what: 'programs', isNeededToGoOn: true, run: () => Promise.resolve(removePrograms()) },
 ];
 
 /**
@@ -103,21 +104,15 @@ async function removeBaseImages(engine: Engine): Promise<string> {
 async function restoreEngineSettings(engine: Engine): Promise<string> {
   if (!existsSync(ENGINE_SETTINGS_WERE)) return 'not changed by the installation';
   const were = readFileSync(ENGINE_SETTINGS_WERE, 'utf8').trim();
-  const { 'live-restore': liveRestore, ...others } = readEngineSettings();
+  const { 'live-restore': liveRestore, ...others } = readEngineSettings(ENGINE_SETTINGS);
   if (liveRestore !== true) return 'changed by somebody else since';
-  writeEngineSettings({ ...others, 'live-restore': false });
+  writeEngineSettings(ENGINE_SETTINGS, { ...others, 'live-restore': false });
   const isOff = await reloadUntilOff(engine);
   if (were === 'absent' && Object.keys(others).length === 0) unlinkSync(ENGINE_SETTINGS);
-  else writeEngineSettings(others);
+  else writeEngineSettings(ENGINE_SETTINGS, others);
   unlinkSync(ENGINE_SETTINGS_WERE);
   return isOff ? 'live-restore as before' : 'live-restore as before, once the engine is started again';
 }
-
-const readEngineSettings = (): { readonly 'live-restore'?: boolean } =>
-  existsSync(ENGINE_SETTINGS) ? (JSON.parse(readFileSync(ENGINE_SETTINGS, 'utf8')) as object) : {};
-
-const writeEngineSettings = (settings: object): void =>
-  writeFileSync(ENGINE_SETTINGS, `${JSON.stringify(settings, null, 2)}\n`);
 
 async function reloadUntilOff(engine: Engine): Promise<boolean> {
   try {

@@ -23,8 +23,10 @@ const recordOf = (change: Partial<Upgrade>, minutesAgo: number): Upgrade => ({
 
 const errorOf = (code: 'ORK_UPGRADE_UNHEALTHY' | 'ORK_UPGRADE_STUCK') => ({ code, message: 'Why.', evidence: ['log'] });
 
-const found = (last: Upgrade | null, linked = false): readonly string[] => {
-  const verdict = check.judge({ last, linked, now: NOW });
+const WELL = { previous: '1.0.0', away: false, now: NOW };
+
+const found = (last: Upgrade | null, linked = false, since: Partial<typeof WELL> = {}): readonly string[] => {
+  const verdict = check.judge({ ...WELL, ...since, last, linked });
   return 'skipped' in verdict ? ['skipped'] : verdict.findings.map(({ problem }) => problem);
 };
 
@@ -32,7 +34,7 @@ test('the doctor tells an upgrade that was taken back, for a day, with the reaso
   const reverted = { state: 'reverted', error: errorOf('ORK_UPGRADE_UNHEALTHY') } as const;
   assert.deepEqual(found(recordOf(reverted, 60)), ['taken-back']);
   assert.deepEqual(found(recordOf(reverted, 25 * 60)), []);
-  const verdict = check.judge({ last: recordOf(reverted, 60), linked: false, now: NOW });
+  const verdict = check.judge({ ...WELL, last: recordOf(reverted, 60), linked: false });
   assert.ok('findings' in verdict);
   assert.deepEqual(verdict.findings[0]?.evidence, ['ORK_UPGRADE_UNHEALTHY: Why.', 'log']);
 });
@@ -47,4 +49,11 @@ test('the doctor fails where neither version came up, and is silent where all we
   assert.deepEqual(found(recordOf({ state: 'failed', error: errorOf('ORK_UPGRADE_STUCK') }, 5)), ['stuck']);
   assert.deepEqual(found(recordOf({}, 5)), []);
   assert.deepEqual(found(null), ['skipped']);
+});
+
+test('an agent that falls over some time after an upgrade is told with the way back, as long as that is there', () => {
+  assert.deepEqual(found(recordOf({}, 10), false, { away: true }), ['not-well-since']);
+  assert.deepEqual(found(recordOf({}, 25 * 60), false, { away: true }), [], 'it has come from something else');
+  assert.deepEqual(found(recordOf({}, 10), false, { away: true, previous: '0.9.0' }), []);
+  assert.deepEqual(found(recordOf({ state: 'failed' }, 10), false, { away: true }), ['taken-back']);
 });

@@ -3,8 +3,9 @@ import { randomUUIDv7 } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import type { WebSocket } from 'ws';
+import { CLOSE_REPLACED } from '../../protocol/agent-link.ts';
 import { HostSession, type SessionDeps } from './session.ts';
-import { CLOSE_REPLACED, CLOSE_REVOKED } from './sessions.ts';
+import { CLOSE_REVOKED } from './sessions.ts';
 
 /** How many of three frames are taken up when the session is closed while the hub works on the first. */
 async function takenUp(code: number): Promise<number> {

@@ -1,5 +1,5 @@
 /** Which hosts are connected now. The newest session of a host is the one. */
-import type { HubMessage } from '../../protocol/agent-link.ts';
+import { CLOSE_REPLACED, type HubMessage } from '../../protocol/agent-link.ts';
 import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -14,8 +14,6 @@ export interface Session {
   close(code: number, reason: string): void;
 }
 
-/** Close code for a session whose host has opened a newer one. */
-export const CLOSE_REPLACED = 4001;
 /** Close code for a host that is not to connect any more. */
 export const CLOSE_REVOKED = 4003;
 

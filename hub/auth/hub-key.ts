@@ -1,7 +1,8 @@
 /** The hub's signing key: hosts pin its public half at enrolment, so it is made once and must never be lost. */
-import { createPublicKey, randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { makePrivateFile } from '../../protocol/service/new-file.ts';
 import { makeKeyPair, readPublicKey } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
 
@@ -29,17 +30,7 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Written whole and flushed before it has its name: a crash leaves no half key, and no key is written over. */
 function makeKeyFile(path: string): string {
-  const part = `${path}.${randomUUID()}`;
-  const file = openSync(part, 'wx', 0o600);
-  try {
-    writeSync(file, makeKeyPair().privateKey);
-    fsyncSync(file);
-    linkSync(part, path);
-  } finally {
-    closeSync(file);
-    rmSync(part);
-  }
+  makePrivateFile(path, makeKeyPair().privateKey);
   return readFileSync(path, 'utf8');
 }

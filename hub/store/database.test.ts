@@ -111,13 +111,29 @@ test('a copy from before a migration is kept, as the older hub reads it; a new d
   assert.equal((await copy.selectFrom('team').selectAll().execute()).length, 1);
 });
 
-test('a disk without room for the copy is told by name, and half a copy does not stay', async (t) => {
+/** A folder on a disk of 2 MiB. */
+function smallDisk(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-db-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
   t.after(() => {
     execFileSync('umount', [folder]);
     rmSync(folder, { recursive: true });
   });
+  return folder;
+}
+
+test('a full disk, on which SQLite cannot even open what was closed in order, is told by name', async (t) => {
+  const folder = smallDisk(t);
+  const path = join(folder, 'hub.sqlite');
+  await (await openDatabase(path)).destroy();
+  assert.throws(() => writeFileSync(join(folder, 'filler'), Buffer.alloc(4_000_000)), { code: 'ENOSPC' });
+  await assert.rejects(openDatabase(path), { code: 'ORK_DISK_FULL' });
+  rmSync(join(folder, 'filler'));
+  await (await openDatabase(path)).destroy();
+});
+
+test('a disk without room for the copy is told by name, and half a copy does not stay', async (t) => {
+  const folder = smallDisk(t);
   const path = join(folder, 'hub.sqlite');
   const [, ...later] = Object.keys(MIGRATIONS).toSorted().toReversed();
   const before = await openDatabase(path, Object.fromEntries(later.map((name) => [name, MIGRATIONS[name]!])));

@@ -113,7 +113,7 @@ async function migrate(db: Db, migrations: typeof MIGRATIONS): Promise<void> {
 }
 
 const noRoomFor = (path: string): string =>
-  `The disk has no room for ${path}: before a new version changes it, a copy as large as itself is made beside it.`;
+  `The disk has no room for ${path}: some 32 KiB beside it at every start, and a copy as large as itself before a new version changes it.`;
 
 function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);

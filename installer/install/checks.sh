@@ -87,23 +87,30 @@ check_hub() {
   hub_checked=1
   [ -z "$hub_here" ] && [ -n "$hub" ] || return 0
   code=0
-  answer=$(curl -sS --max-time 15 -D - -o /dev/null "$hub/healthz" 2>&1) || code=$?
+  # As the agent will dial it: directly. A proxy of this shell's environment would hide that it cannot.
+  answer=$(curl -sS --noproxy '*' --max-time 15 -D - -o /dev/null "$hub/healthz" 2>&1) || code=$?
   case $code in
     0) ;;
-    6) problem "The name of the hub $hub is not known here." 'Check the address, and DNS of this host.' && return 0 ;;
-    7) problem "Nothing listens at $hub." 'Check address and port, and the firewalls on the way.' && return 0 ;;
-    28) problem "The hub $hub did not answer in 15 s." 'Check the firewalls on the way.' && return 0 ;;
+    6) problem "The name of the hub $hub is not known here." "Check the address, and DNS of this host.$(not_by_proxy)" && return 0 ;;
+    7) problem "Nothing listens at $hub." "Check address and port, and the firewalls on the way.$(not_by_proxy)" && return 0 ;;
+    28) problem "The hub $hub did not answer in 15 s." "Check the firewalls on the way.$(not_by_proxy)" && return 0 ;;
     51 | 60)
       problem "The certificate of $hub is not trusted here: $(printf '%s\n' "$answer" | head -n 1)" \
         "Give the hub one of a known CA, or trust its CA here: update-ca-certificates. Not valid yet, or no longer? This host's clock says $(date -u +%F)."
       return 0
       ;;
-    *) problem "The hub $hub cannot be reached: $answer" 'Check the address, and that the hub runs.' && return 0 ;;
+    *) problem "The hub $hub cannot be reached: $answer" "Check the address, and that the hub runs.$(not_by_proxy)" && return 0 ;;
   esac
   case $answer in
     *' 200'*) check_skew "$answer" ;;
     *) problem "What answers at $hub is not a hub." 'Check the address.' ;;
   esac
+}
+
+# not_by_proxy: what somebody wants to hear whose browser and curl go by one.
+not_by_proxy() {
+  [ -z "${https_proxy:-${HTTPS_PROXY:-}}" ] ||
+    echo " orkestr goes there directly, not by the proxy of https_proxy: let it through to this one address."
 }
 
 # Certificates, tokens and leases are judged by the clock.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ScriptedHost } from './host.testing.ts';
 
-const HEALTH = '-sS --max-time 15 -D - -o /dev/null https://hub.example.com/healthz';
+const HEALTH = '-sS --noproxy * --max-time 15 -D - -o /dev/null https://hub.example.com/healthz';
 const TO_HUB = ['--hub', 'https://hub.example.com', '--token', '-'];
 
 test('the PATH of a plain su gets what it lacks, behind what the owner has', async (t) => {
@@ -31,6 +31,19 @@ test('with curl it is looked at once, before', async (t) => {
   host.program('curl', { [HEALTH]: 'HTTP/2 200\n' });
   assert.equal((await host.run('! has curl || check_hub; check_hub_late', ...TO_HUB)).code, 0);
   assert.equal(host.calls().filter((call) => call.startsWith('curl')).length, 1);
+});
+
+test('a hub that is only reached by a proxy of the environment is told before anything changes, as the agent goes directly', async (t) => {
+  for (const [env, told] of [
+    ['', /Check the firewalls on the way\.\n$/],
+    ['https_proxy=http://proxy.example.com:3128; ', /on the way\. orkestr goes there directly, not by the proxy of/],
+    ['HTTPS_PROXY=http://proxy.example.com:3128; ', /on the way\. orkestr goes there directly, not by the proxy of/],
+  ] as const) {
+    const host = new ScriptedHost(t);
+    host.program('curl', { [HEALTH]: { code: 28 } });
+    const { stderr } = await host.run(`${env}check_hub`, ...TO_HUB);
+    assert.match(stderr, told);
+  }
 });
 
 test("a certificate that is refused is told with curl's reason, and with this host's date", async (t) => {

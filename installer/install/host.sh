@@ -1,6 +1,5 @@
 # Users, folders and units of this host; proxy and agent.
 
-restart_needed=''
 units_changed=''
 
 IDENTITY=$STATE_FOLDER/agent/identity.json
@@ -75,10 +74,22 @@ start_units() {
       act "start $unit" enable_unit "$unit"
     elif is_to_restart "$unit"; then
       act "restart $unit with its new settings" restart_unit "$unit"
-    elif [ -n "$restart_needed" ] && [ "${unit%.service}" != "$unit" ]; then
+    elif [ "${unit%.service}" != "$unit" ] && runs_other_release "$unit"; then
       act "take the new release into $unit" systemctl reload-or-restart "$unit"
     fi
   done
+}
+
+# runs_other_release UNIT: by the program of its process, and not by what this run has done: the one before may have been cut off
+# once the new release was the current one.
+runs_other_release() {
+  runs=$(readlink "$PROCESS_FOLDER/$(systemctl show --property=MainPID --value "$1")/exe") || return 1
+  releases=$(readlink -f "$ROOT_FOLDER/releases") || return 1
+  case $runs in
+    "$releases/$version"/*) return 1 ;;
+    "$releases"/*) ;;
+    *) return 1 ;;
+  esac
 }
 
 restart_unit() {

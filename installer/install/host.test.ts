@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedHost } from './host.testing.ts';
 
@@ -26,5 +28,30 @@ test("what the doctor finds of the owner's packet filter is told at the end; whe
     host.file('opt/orkestr/current/bin/orkestr-agent', agent, 0o755);
     const { code: ended, stderr } = await host.run('check_rules', ...options);
     assert.deepEqual([ended, stderr], [0, told]);
+  }
+});
+
+test('a run that was cut off behind the new release is finished by the next one: what runs is looked at', async (t) => {
+  for (const [runs, done] of [
+    ['releases/1.1.0/bin/node', 'doing    take the new release into orkestr-agent.service\n'],
+    ['releases/1.2.0/bin/node', ''],
+    ['releases/1.2.0-rc.1/bin/node', 'doing    take the new release into orkestr-agent.service\n'],
+    ['elsewhere/node', ''],
+  ] as const) {
+    const host = new ScriptedHost(t);
+    host.file('var/lib/orkestr/agent/identity.json', '{}');
+    const folder = join(host.root, 'opt/orkestr');
+    mkdirSync(join(folder, 'releases/1.2.0'), { recursive: true });
+    symlinkSync('releases/1.2.0', join(folder, 'current'));
+    mkdirSync(join(host.root, 'proc/47'), { recursive: true });
+    symlinkSync(join(folder, runs), join(host.root, 'proc/47/exe'));
+    host.program('systemctl', {
+      'is-active --quiet orkestr-agent.service': '',
+      'is-enabled --quiet orkestr-agent.service': '',
+      'show --property=MainPID --value orkestr-agent.service': '47\n',
+      'reload-or-restart orkestr-agent.service': '',
+    });
+    const { code, stdout } = await host.run('version=1.2.0; start_units orkestr-agent.service');
+    assert.deepEqual([code, stdout], [0, done]);
   }
 });

@@ -52,7 +52,13 @@ is_newer() {
   [ "$1" != "$2" ] && at_least "$(printf '%s\n' "$1" | sed 's/-/~/')" "$(printf '%s\n' "$2" | sed 's/-/~/')"
 }
 
-fetch() { curl -fsSL --retry 3 --max-time 600 -- "$1"; }
+# fetch URL: from the hub directly, as everything of ours (check_hub), from elsewhere as this shell says.
+fetch() {
+  case $1 in
+    "$hub"/*) curl -fsSL --noproxy '*' --retry 3 --max-time 600 -- "$1" ;;
+    *) curl -fsSL --retry 3 --max-time 600 -- "$1" ;;
+  esac
+}
 
 # get_file NAME FOLDER
 get_file() {
@@ -145,5 +151,4 @@ make_current() {
   ln -sfn "releases/$version" "$ROOT_FOLDER/current.new"
   mv -Tf "$ROOT_FOLDER/current.new" "$ROOT_FOLDER/current"
   sync "$ROOT_FOLDER"
-  restart_needed=1
 }

@@ -112,7 +112,7 @@ test('the unit that reads new settings is restarted, by the next run when this o
   host.file(JOINED, '{}');
   host.file('run/orkestr/restart-orkestr-hub.service', '');
   const running = ['orkestr-hub.service', 'orkestr-proxy.service'].flatMap((unit) =>
-    ['is-active', 'is-enabled'].map((verb) => [`${verb} --quiet ${unit}`, '']),
+    ['is-active --quiet', 'is-enabled --quiet', 'show --property=MainPID --value'].map((ask) => [`${ask} ${unit}`, '']),
   );
   host.program('systemctl', { ...Object.fromEntries(running), 'restart orkestr-hub.service': [{ code: 1 }, ''] });
   const start = 'start_units orkestr-hub.service orkestr-proxy.service';

@@ -53,7 +53,9 @@ export async function together({ host, state }: Subject): Promise<string> {
 async function examined(host: ReleasedHost): Promise<string> {
   // Both exit with 1 when something is wrong, and the engine is.
   const ask = async (command: string): Promise<unknown> =>
-    JSON.parse((await runProgram(host.argv('orkestr-agent', command, '--json'), { env: host.env })).stdout);
+    JSON.parse(
+      (await runProgram(host.argv('orkestr-agent', command, '--json', '--wait', '60'), { env: host.env })).stdout,
+    );
   const { checks } = Doctor.parse(await ask('doctor'));
   const named = (level: string): string[] => checks.filter((check) => check.level === level).map(({ name }) => name);
   assert.deepEqual(named('fail'), ['dns', 'engine']);

@@ -97,7 +97,7 @@ describe('install.sh on a host of its own', () => {
   test('a run that is killed is finished by the next one', async () => {
     assert.notEqual((await host.run(['timeout', '--signal=KILL', '1', ...HUB_HERE])).code, 0);
     await host.must(HUB_HERE);
-    const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json']));
+    const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json', '--wait', '20']));
     assert.equal(status.level, 'ok');
   });
 
@@ -118,7 +118,7 @@ describe('install.sh on a host of its own', () => {
     );
     const byEdge = ['curl', '-sS', '-H', 'Host: hub.example.com', 'http://127.0.0.1/healthz'];
     assert.match(await host.must(byEdge), /"status":"ok"/);
-    const { checks } = JSON.parse((await host.run(['orkestr-agent', 'status', '--json'])).stdout);
+    const { checks } = JSON.parse((await host.run(['orkestr-agent', 'status', '--json', '--wait', '20'])).stdout);
     assert.equal(checks.hub.level, 'ok');
     assert.match(await host.must(HUB_HERE), /nothing was to be done/);
 
@@ -172,7 +172,8 @@ describe('install.sh on a host of its own', () => {
     await host.must(['sh', '-c', 'echo ORKESTR_AGENT_RUN=/run/orkestr/mine >>/etc/orkestr/agent.env']);
     await host.must(['systemctl', 'restart', 'orkestr-agent.service']);
     const agentOf = async (...env: string[]): Promise<unknown> =>
-      JSON.parse((await host.run(['env', ...env, 'orkestr-agent', 'status', '--json'])).stdout).checks.agent.summary;
+      JSON.parse((await host.run(['env', ...env, 'orkestr-agent', 'status', '--json', '--wait', '20'])).stdout).checks
+        .agent.summary;
     assert.doesNotMatch(String(await agentOf()), /not running/);
     assert.match(
       String(await agentOf('ORKESTR_AGENT_RUN=/run/orkestr')),
@@ -198,7 +199,7 @@ describe('install.sh on a host of its own', () => {
     for (const offAndOn of [() => host.reboot(), () => host.cutPower().then(() => host.powerOn())]) {
       await offAndOn();
       assert.equal(await host.address(), address);
-      assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json'])).level, 'ok');
+      assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json', '--wait', '20'])).level, 'ok');
     }
   });
 
@@ -211,7 +212,7 @@ describe('install.sh on a host of its own', () => {
     assert.equal((await host.run(['test', '-e', '/opt/orkestr'])).code, 1);
     await host.must(HUB_HERE);
     assert.deepEqual(JSON.parse(await host.must(['cat', '/var/lib/orkestr/agent/identity.json'])), before);
-    assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json'])).level, 'ok');
+    assert.equal(JSON.parse(await host.must(['orkestr-agent', 'status', '--json', '--wait', '20'])).level, 'ok');
   });
 
   test('uninstall --purge leaves the host as it was', async () => {

@@ -21,11 +21,11 @@ orkestr-agent doctor --fix                  # mends what is safe to mend, and sa
 orkestr-agent doctor --bundle host.tar.gz   # an archive for support, without secrets
 \`\`\`
 
-The doctor needs neither hub nor agent nor Docker, ends within 2 s also when one of them hangs, and changes nothing unless
+Both need neither hub nor agent nor Docker, and end within 2 s also when one of them hangs. The doctor changes nothing unless
 told to. \`--fix\` mends file modes and firewall rules; with \`--yes\` it also removes containers and networks of ours that
 nothing needs. It never restarts Docker and never deletes data. Exit codes: 0 all is well, 1 something to look at (warn),
-2 something to mend (fail). \`--json\` has the same for programs; on a slow host \`--wait 10\` gives each check 10 s. Run it
-as root: others cannot see whose a port is.
+2 something to mend (fail). \`--json\` has the same for programs; on a slow host \`--wait 10\` gives each check 10 s (\`status\` has
+it, too). Run it as root: others cannot see whose a port is.
 
 What an app writes is read on the host by \`orkestr-agent logs --app PROJECT/ENVIRONMENT\`, also when hub and agent are away
 ([observe.md](observe.md)); why a deployment failed, by \`orkestr-agent logs\`.

@@ -1,11 +1,11 @@
 /** `orkestr-agent doctor`. */
-import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { CHECK_MS } from '../../doctor/doctor.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { exec } from '../../lib/exec.ts';
 import { hostReport } from '../host-report.ts';
+import { secondsOf } from '../seconds.ts';
 
 const DOCTOR_HELP = `
 Examples:
@@ -63,11 +63,4 @@ async function examineHost(only: readonly string[], { json, fix, yes, bundle, wa
   );
   // What hangs is left hanging: a look at a dead file system would hold this process, too.
   process.stdout.write('', () => process.exit(code));
-}
-
-/** @throws InvalidArgumentError what commander tells with the option's name */
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (!(seconds > 0 && seconds <= 600)) throw new InvalidArgumentError('Seconds, at most 600.');
-  return seconds;
 }

@@ -1,8 +1,10 @@
 /** `orkestr-agent status`. */
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
+import { ANSWER_MS } from '../../status/check.ts';
 import { exitCode, renderStatus } from '../../status/index.ts';
 import { hostReport } from '../host-report.ts';
+import { secondsOf } from '../seconds.ts';
 
 /** Adds `status`. */
 export function addStatusCommand(cli: Command): void {
@@ -10,11 +12,18 @@ export function addStatusCommand(cli: Command): void {
     .command('status')
     .description('how this host is: exit code 0 healthy, 1 degraded, 2 down')
     .option('--json', 'for programs')
+    .option(
+      '--wait <seconds>',
+      'how long Docker and proxy may take to answer, on a slow host',
+      secondsOf,
+      ANSWER_MS / 1000,
+    )
     .action(status);
 }
 
-async function status({ json }: { json?: true }): Promise<void> {
-  const report = await hostReport(readConfig());
+async function status({ json, wait }: { json?: true; wait: number }): Promise<void> {
+  const report = await hostReport(readConfig(), wait * 1000);
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderStatus(report));
-  process.exitCode = exitCode(report.level);
+  // What hangs is left hanging: a look at a dead file system would hold this process, too.
+  process.stdout.write('', () => process.exit(exitCode(report.level)));
 }

@@ -77,6 +77,7 @@ const INFO: EngineInfo = {
   SwapLimit: true,
   CpuCfsQuota: true,
   PidsLimit: true,
+  FirewallBackend: { Driver: 'iptables' },
   Swarm: { LocalNodeState: 'inactive' },
 };
 
@@ -138,6 +139,33 @@ test("the hub's certificate that ends soon, and an agent without a connection, a
   assert.deepEqual(problems(hub.judge({ ...facts, link })), ['certificate-ends', 'no-link']);
   assert.deepEqual(problems(hub.judge({ ...facts, link: { ...link, connected: true } })), ['certificate-ends']);
   assert.deepEqual(problems(hub.judge(null)), ['skipped']);
+});
+
+test('a certificate that is out of its time is told with the clock of this host, which may be what is wrong', () => {
+  const now = Date.parse('1970-01-01T00:05:00Z');
+  const told = (code: string): unknown => {
+    const answer = { reached: false, code, message: 'so' } as const;
+    const verdict = hub.judge({ url: 'https://hub.example.com', now, keyReadable: true, answer, link: null });
+    const [finding] = 'skipped' in verdict ? [] : verdict.findings;
+    return [finding?.problem, finding?.values?.['how'], finding?.values?.['now']];
+  };
+  const clockSays = '1970-01-01T00:05:00.000Z';
+  assert.deepEqual(told('CERT_NOT_YET_VALID'), ['certificate-time', 'is not valid yet', clockSays]);
+  assert.deepEqual(told('CERT_HAS_EXPIRED'), ['certificate-time', 'has ended', clockSays]);
+  assert.deepEqual(told('DEPTH_ZERO_SELF_SIGNED_CERT'), ['certificate-refused', '', clockSays]);
+});
+
+test('another machine with the identity of this host is told for an hour, also while this one is connected', () => {
+  const now = Date.parse('2030-01-01T12:00:00Z');
+  const answer = { reached: true, status: 200, body: '{"status":"ok"}', skewMs: 0, certificateUntil: null } as const;
+  const judged = (connected: boolean, twiceAt?: string): string[] => {
+    const lastCode = connected ? null : 'ORK_HOST_TWICE';
+    const link = { connected, lastError: null, lastCode, twiceAt };
+    return problems(hub.judge({ url: 'https://hub.example.com', now, keyReadable: true, answer, link }));
+  };
+  for (const connected of [true, false]) assert.deepEqual(judged(connected, '2030-01-01T11:30:00Z'), ['twice']);
+  assert.deepEqual(judged(true, '2030-01-01T10:30:00Z'), []);
+  assert.deepEqual(judged(true), []);
 });
 
 test('a clock is skewed from 5 s on and far off from 120 s on, either way', () => {

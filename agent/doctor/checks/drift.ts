@@ -19,7 +19,7 @@ export const drift = defineCheck({
     },
     'not-remembered': {
       level: 'warn',
-      says: 'Environment {environment} is served, and the journal knows nothing of it.',
+      says: 'Environment {environment} is served by a deployment that the journal knows nothing of.',
       mend: '`systemctl restart orkestr-agent` takes it over; a running agent does so within a minute.',
     },
     'route-to-nothing': {

@@ -1,21 +1,33 @@
 /** The hub: does it answer, is its certificate good, is it the one that this host was enrolled with. */
 import { readPublicKey } from '../../../protocol/signing.ts';
+import { duration } from '../../lib/duration.ts';
+import { isTwice } from '../../status/hub.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
 import type { HubAnswer } from '../hub-answer.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
+/** Why there is no connection, where a finding of its own says it. */
+const TOLD_ABOVE: readonly (string | null)[] = ['ORK_SIGNATURE', 'ORK_HOST_TWICE'];
 /** Error codes of Node's TLS (openssl verify(1)) that are about the certificate. */
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED|CRL|VERIFY/;
+
+/** Of those, what a clock that is wrong looks like: nothing can be compared with the hub's then. */
+const OUT_OF_TIME: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'is not valid yet',
+  CERT_HAS_EXPIRED: 'has ended',
+};
 
 type Problem =
   | 'unreachable'
   | 'certificate-refused'
+  | 'certificate-time'
   | 'certificate-ends'
   | 'not-a-hub'
   | 'other-hub'
   | 'pinned-key'
+  | 'twice'
   | 'no-link';
 
 interface Facts {
@@ -28,6 +40,7 @@ interface Facts {
     readonly connected: boolean;
     readonly lastError: string | null;
     readonly lastCode: string | null;
+    readonly twiceAt?: string | undefined;
   } | null;
 }
 
@@ -45,6 +58,11 @@ export const hub = defineCheck({
       level: 'fail',
       says: 'The certificate of the hub at {url} is not accepted.',
       mend: 'Renew it at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates -subject` shows it.',
+    },
+    'certificate-time': {
+      level: 'fail',
+      says: 'The certificate of the hub at {url} {how}, by the clock of this host, which says {now}.',
+      mend: 'Is that not the time? `timedatectl set-ntp true`, see the check clock. Else renew it at the hub: `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates` shows it.',
     },
     'certificate-ends': {
       level: 'warn',
@@ -66,6 +84,11 @@ export const hub = defineCheck({
       says: "The hub's key that this host keeps is not readable.",
       mend: 'Restore identity.json of the state folder from a backup, or enrol the host again.',
     },
+    twice: {
+      level: 'fail',
+      says: 'Another machine connects to the hub with the identity of this host, last {ago} ago: deployments go to one or the other.',
+      mend: 'One was made from an image or a backup of the other. On the one that is the copy: `orkestr-agent leave` (its apps go), then the line of `orkestr hosts add NAME`.',
+    },
     'no-link': {
       level: 'warn',
       says: 'The hub answers, but the agent has no connection to it.',
@@ -86,7 +109,7 @@ export const hub = defineCheck({
   },
   judge(facts) {
     if (facts === null) return { skipped: 'this host belongs to no hub' };
-    return { summary: facts.url, findings: [...ofKey(facts), ...ofAnswer(facts)] };
+    return { summary: facts.url, findings: [...ofKey(facts), ...ofRival(facts), ...ofAnswer(facts)] };
   },
 });
 
@@ -96,17 +119,24 @@ function ofKey({ url, keyReadable, link }: Facts): Finding<Problem>[] {
   return [{ problem: 'other-hub', values: { url }, evidence: link.lastError === null ? [] : [link.lastError] }];
 }
 
+function ofRival({ link, now }: Facts): Finding<Problem>[] {
+  const at = link?.twiceAt;
+  return when(isTwice(at, now), { problem: 'twice', values: { ago: duration(now - Date.parse(at ?? '')) } });
+}
+
 function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
   const address = addressOf(url);
   if (!answer.reached) {
-    const problem = CERTIFICATE.test(answer.code) ? 'certificate-refused' : 'unreachable';
-    return [{ problem, values: { url, address }, evidence: [`${answer.code}: ${answer.message}`] }];
+    const how = OUT_OF_TIME[answer.code];
+    const problem = how ? 'certificate-time' : CERTIFICATE.test(answer.code) ? 'certificate-refused' : 'unreachable';
+    const values = { url, address, how: how ?? '', now: new Date(now).toISOString() };
+    return [{ problem, values, evidence: [`${answer.code}: ${answer.message}`] }];
   }
   if (!isHealthy(answer)) {
     return [{ problem: 'not-a-hub', values: { url, status: answer.status }, evidence: [answer.body.slice(0, 200)] }];
   }
   const days = answer.certificateUntil === null ? Infinity : Math.floor((answer.certificateUntil - now) / DAY_MS);
-  const lost = link !== null && !link.connected && link.lastCode !== 'ORK_SIGNATURE';
+  const lost = link !== null && !link.connected && !TOLD_ABOVE.includes(link.lastCode);
   return [
     ...when(days < SOON_DAYS, { problem: 'certificate-ends', values: { days, address } }),
     ...when(lost, { problem: 'no-link', evidence: [link?.lastError ?? 'it has not dialled yet'] }),

@@ -6,6 +6,7 @@ import { cgroup } from './cgroup.ts';
 import { clock } from './clock.ts';
 import { disk } from './disk.ts';
 import { dns } from './dns.ts';
+import { dockerRules } from './docker-rules.ts';
 import { drift } from './drift.ts';
 import { engine } from './engine.ts';
 import { files } from './files.ts';
@@ -46,6 +47,7 @@ export const CHECKS: readonly Check[] = [
   orphans,
   journal,
   firewall,
+  dockerRules,
   hostFirewall,
   nftables,
   legacyRules,

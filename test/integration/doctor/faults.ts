@@ -387,6 +387,18 @@ export const FAULTS: readonly Fault[] = [
     tells: /has "-j ACCEPT" where "-j DROP" belongs/,
   },
   {
+    name: 'rules of Docker were flushed by hand, or by a restart of nftables',
+    async inject(host, undo) {
+      const options = { timeoutMs: 10_000 };
+      const { stdout: input } = await host.inside('iptables-save', [], options);
+      undo(() => host.inside('iptables-restore', [], { ...options, input }));
+      await host.inside('iptables', ['-w', '5', '-t', 'nat', '-F'], options);
+    },
+    finds: ['docker-rules/missing'],
+    mend: /`systemctl restart docker`/,
+    tells: /masquerades 1\S+\/\d+/,
+  },
+  {
     name: 'ufw keeps visitors out',
     async inject(host, undo) {
       const iptables = (...args: string[]): Promise<unknown> =>

@@ -245,6 +245,9 @@ export class Host {
       [LABEL.project]: this.projectId,
     };
     this.makeContainer(this.containerName, owner);
+    // Of its project, as a deployment makes it.
+    const labels = Object.entries({ [LABEL.scope]: this.scope, [LABEL.project]: this.projectId });
+    this.docker('network', 'create', ...labels.map(([label, value]) => `--label=${label}=${value}`), 'project');
     const address = this.docker(
       'inspect',
       '--format',

@@ -29,7 +29,7 @@ const Status = z.object({ checks: z.record(z.string(), z.object({ level: z.strin
 const NEVER_OK = 'certificates';
 
 export async function allIsWell(host: LabHost): Promise<void> {
-  const { stdout, stderr } = await host.run(['orkestr-agent', 'status', '--json']);
+  const { stdout, stderr } = await host.run(['orkestr-agent', 'status', '--json', '--wait', '20']);
   if (stdout === '') throw new Error(stderr);
   const wrong = Object.entries(Status.parse(JSON.parse(stdout)).checks).filter(
     ([name, { level }]) => level !== 'ok' && name !== NEVER_OK,

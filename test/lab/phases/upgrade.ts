@@ -173,7 +173,8 @@ async function upgraded(host: LabHost, next: NextRelease, options: readonly stri
 
 /** As the host tells them itself. */
 async function versionsOf(host: LabHost): Promise<z.infer<typeof Versions>> {
-  return Status.parse(JSON.parse((await host.run(['orkestr-agent', 'status', '--json'])).stdout)).checks.versions.data;
+  return Status.parse(JSON.parse((await host.run(['orkestr-agent', 'status', '--json', '--wait', '20'])).stdout)).checks
+    .versions.data;
 }
 
 /** Agent and proxy are of that version, and so is what stands in the path; nothing is left of the work. */

@@ -1,0 +1,52 @@
+/** Rules of Docker Engine in the packet filter. It sets them when it starts and never looks again: who takes them away, takes them for good. */
+import { run } from '../../lib/exec.ts';
+import { LABEL } from '../../lib/labels.ts';
+import { defineCheck, when } from '../check.ts';
+
+const LOOK_MS = 1000;
+/** Of a host with tens of thousands of rules. */
+const MAX_RULES_BYTES = 16_777_216;
+
+export const dockerRules = defineCheck({
+  name: 'docker-rules',
+  about:
+    'Docker Engine has its rules in the packet filter: by them apps reach the internet, and those of different projects do not reach each other.',
+  problems: {
+    missing: {
+      level: 'fail',
+      says: 'Rules of Docker Engine were taken away: apps may not reach the internet any more, and may reach those of other projects.',
+      mend: '`systemctl restart docker` sets them again; with live-restore apps run on meanwhile. What took them away does so again: a restart of nftables or `iptables -F` mostly, or `"iptables": false` in /etc/docker/daemon.json.',
+    },
+  },
+  async gather({ engine, exec, has, scope }) {
+    const [{ FirewallBackend }, networks] = await Promise.all([engine.info(), engine.networks()]);
+    // Of its newer kind the iptables programs do not tell.
+    if (!has('iptables') || FirewallBackend.Driver.startsWith('nftables')) return null;
+    const ours = networks.filter(({ Labels }) => Labels?.[LABEL.scope] === scope());
+    const rulesOf = async (...args: readonly string[]): Promise<readonly string[]> => {
+      const options = { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES };
+      return (await run('iptables', ['-w', '5', ...args], options, exec)).stdout.split('\n');
+    };
+    const [forward, nat] = await Promise.all([rulesOf('-S', 'FORWARD'), rulesOf('-t', 'nat', '-S', 'POSTROUTING')]);
+    const all = ours.flatMap(({ IPAM }) => (IPAM.Config ?? []).map(({ Subnet }) => Subnet));
+    const subnets = all.filter((subnet) => !subnet.includes(':'));
+    return { forward, nat, subnets };
+  },
+  judge(facts) {
+    if (facts === null) return { skipped: 'Docker Engine does not set its rules by iptables here' };
+    const { forward, nat, subnets } = facts;
+    if (subnets.length === 0) return { skipped: 'no project has a network yet' };
+    const unmasked = subnets.filter((subnet) => !nat.some((rule) => isMasquerade(rule, subnet)));
+    const evidence = [
+      ...unmasked.map((subnet) => `no rule in POSTROUTING of the table nat masquerades ${subnet}`),
+      ...(forward.some((rule) => rule.includes(' -j DOCKER-')) ? [] : ['no rule in FORWARD leads to chains of Docker']),
+    ];
+    return {
+      summary: evidence.length === 0 ? `in place for ${subnets.join(', ')}` : 'not in place',
+      findings: when(evidence.length > 0, { problem: 'missing', evidence }),
+    };
+  },
+});
+
+const isMasquerade = (rule: string, subnet: string): boolean =>
+  rule.startsWith(`-A POSTROUTING -s ${subnet} `) && rule.endsWith(' -j MASQUERADE');

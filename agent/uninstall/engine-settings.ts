@@ -1,0 +1,33 @@
+/** The file of Docker Engine's settings. It is its owner's: an engine does not start with half of it. */
+import { chmodSync, chownSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { writeFileAtomic } from '../lib/files.ts';
+
+type EngineSettings = Readonly<Record<string, unknown>>;
+
+/** Empty when there is no such file. @throws OrkestrError ORK_CONFIG when it is not readable JSON */
+export function readEngineSettings(path: string): EngineSettings {
+  if (!existsSync(path)) return {};
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as EngineSettings;
+  } catch (cause) {
+    throw new OrkestrError('ORK_CONFIG', `${path} is not readable JSON. Correct it, then uninstall again.`, { cause });
+  }
+}
+
+/**
+ * Of a file that is there: whole or, on a full disk, not at all. Mode and owner stay, and a link leads where it led.
+ * @throws Error of the file system
+ */
+export function writeEngineSettings(path: string, settings: EngineSettings): void {
+  const file = realpathSync(path);
+  const { mode, uid, gid } = statSync(file);
+  try {
+    writeFileAtomic(file, `${JSON.stringify(settings, null, 2)}\n`, mode & 0o777);
+    chmodSync(file, mode & 0o777); // whatever the umask
+    chownSync(file, uid, gid);
+  } catch (error) {
+    rmSync(`${file}.new`, { force: true });
+    throw error;
+  }
+}
