@@ -19,6 +19,7 @@ export const sampleDeployment = (change: Partial<Deployment> = {}): Deployment =
   branch: 'main',
   releaseOf: null,
   detailsKept: true,
+  cancelRequested: false,
   replacedBy: null,
   error: null,
   urls: ['http://shop.localhost:8080/'],
