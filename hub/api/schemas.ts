@@ -147,6 +147,10 @@ export const Environment = z.object({
   settings: ShownSettings,
   edge: EdgeState,
   urls: z.array(z.string()),
+  /** Its domains that visitors cannot reach by https, or not much longer, as the host said last. */
+  certificates: z
+    .array(z.object({ host: z.string(), error: ErrorReport, notAfter: Timestamp.nullable(), since: Timestamp }))
+    .default([]),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
   /** The one that was asked for last, whatever became of it. */

@@ -55,6 +55,7 @@ export const environment: Environment = {
   hostId: IDS.host,
   settings: Settings.parse({}),
   edge: { state: 'active', error: null },
+  certificates: [],
   urls: ['http://shop.localhost:8080/'],
   liveDeploymentId: null,
   latestDeployment: null,

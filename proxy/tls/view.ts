@@ -60,9 +60,10 @@ function reasonOf(host: string, { certificates, folder, acme, now }: Viewed): Om
   if (host.startsWith('*.')) {
     return { reason: `ORK_ACME_WILDCARD: a wildcard cannot be proved by HTTP-01 or TLS-ALPN-01.${files}`, retryAt };
   }
-  if (acme.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
+  // First, also while it is asked for once more: who looks every minute is to see one failure, not many.
   const failure = acme.ledger.failureOf(host);
   if (failure) return { reason: `${failure.code}: ${failure.message}`, retryAt: failure.retryAt };
+  if (acme.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
   return { reason: 'ORK_CERTIFICATE_NONE: it waits for its turn to be asked for.', retryAt };
 }
 

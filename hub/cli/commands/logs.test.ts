@@ -105,6 +105,8 @@ test('logs --app prints what the app wrote, --json one object a line; its option
   const plain = await run(['logs', '--app', '--tail', '7', '--since', '10m', ...SHOP], { [APP_LOG]: script });
   assert.deepEqual([plain.code, plain.stdout, plain.stderr], [0, 'line 1\nline 2\n', '']);
   assert.equal(cli.hub?.asked[0]?.query, '?follow=false&tail=7&since=10m');
+  const stamped = await run(['logs', '--app', '--timestamps', ...SHOP], { [APP_LOG]: script });
+  assert.equal(stamped.stdout, '2030-01-01T00:00:00.000000001Z line 1\n2030-01-01T00:00:00.000000002Z line 2\n');
   const json = await run(['logs', '--app', '--json', ...SHOP], { [APP_LOG]: script });
   assert.deepEqual(JSON.parse(json.stdout.split('\n')[1] ?? ''), {
     at: '2030-01-01T00:00:00.000000002Z',
@@ -117,6 +119,7 @@ test('logs --app prints what the app wrote, --json one object a line; its option
     ['--app', '--step', 'build'],
     ['--tail', '5'],
     ['--since', '5m'],
+    ['--timestamps'],
   ]) {
     assert.equal((await cli.home.run(['logs', ...wrong, ...SHOP])).code, 2, wrong.join(' '));
   }

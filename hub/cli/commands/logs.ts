@@ -22,6 +22,7 @@ type Options = PlaceOptions & {
   app?: boolean;
   tail?: string;
   since?: string;
+  timestamps?: boolean;
 };
 
 export const addLogsCommand: AddCommands = (program, context, outcome) => {
@@ -48,7 +49,8 @@ export const addLogsCommand: AddCommands = (program, context, outcome) => {
     .option('-f, --follow', 'go on until the deployment has ended; with --app until Ctrl-C, also across deployments')
     .option('-a, --app', 'what the app writes that runs')
     .option('-n, --tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)')
-    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d');
+    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d')
+    .option('-t, --timestamps', 'with --app: when each line was written, in front of it, UTC');
   action<Options>(logs, context, outcome, (output, options, [given]) => {
     checkOptions(given, options);
     return options.app ? printAppLog(context, output, options) : printDeploymentLog(context, output, options, given);
@@ -77,12 +79,18 @@ async function printDeploymentLog(
 }
 
 /** @throws OrkestrError ORK_INVALID for what does not go together */
-function checkOptions(given: string | undefined, { app, step, tail, since }: Options): void {
+function checkOptions(given: string | undefined, { app, step, tail, since, timestamps }: Options): void {
   if (app && (given !== undefined || step !== undefined)) {
     throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: the log of the app that runs.');
   }
   if (!app && (tail !== undefined || since !== undefined)) {
     throw new OrkestrError('ORK_INVALID', '--tail and --since are for --app, the log of the app that runs.');
+  }
+  if (!app && timestamps) {
+    throw new OrkestrError(
+      'ORK_INVALID',
+      '--timestamps is for --app: lines of steps have no times. When each step ran: orkestr deployments show',
+    );
   }
 }
 
