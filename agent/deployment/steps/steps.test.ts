@@ -337,6 +337,8 @@ describe('the step deploy', () => {
   const undoWith = async (left: ContainerState[]): Promise<unknown[]> => {
     const calls: unknown[] = [];
     const containers = scripted<Ports['containers']>('containers', {
+      stop: async () => undefined,
+      tail: async () => [],
       stopAndRemove: async (name, grace) => void calls.push(['stop', name, grace]),
       list: async () => left,
       removeNetwork: async (name) => void calls.push(['network', name]),
@@ -381,6 +383,8 @@ describe('the step finalize', () => {
             container(IDS.previous),
             container(IDS.host, { environmentId: IDS.host }),
           ],
+          stop: async () => undefined,
+          inspect: async () => null,
           stopAndRemove: async (name) => void calls.push(`stop ${name}`),
         }),
         images: scripted<ImageStore>('images', {

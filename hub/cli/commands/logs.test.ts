@@ -76,7 +76,12 @@ test('logs tells on stderr why a deployment failed, and what to do; of an app no
     [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end('line\n'),
   });
   assert.deepEqual([whole.code, whole.stdout], [0, 'line\n']);
-  for (const { stderr } of [followed, whole]) {
+  const named = await run(['logs', IDS.deployment], {
+    [`GET /deployments/${IDS.deployment}`]: () => failed,
+    [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end('line\n'),
+  });
+  assert.deepEqual([named.code, named.stdout], [0, 'line\n']);
+  for (const { stderr } of [followed, whole, named]) {
     assert.match(
       stderr,
       /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,

@@ -1,7 +1,7 @@
 /** `logs`: what the steps of a deployment wrote, or with --app what the app writes that runs. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { StepName } from '../../../protocol/steps.ts';
-import type { Deployment } from '../../api/schemas.ts';
+import { Deployment } from '../../api/schemas.ts';
 import { printAppLog } from '../app-log.ts';
 import { apiPath, unreachable } from '../client.ts';
 import { action, leaf, withPlace } from '../command.ts';
@@ -68,7 +68,9 @@ async function printDeploymentLog(
   const id = given ?? String(latest?.id);
   if (!options.follow) {
     await printLog(context, output, id, step);
-    if (latest?.status === 'failed') noteFate(output, latest);
+    // What programs read has no remarks beside it.
+    const shown = latest ?? (output.json ? undefined : await context.hub().get(apiPath('deployments', id), Deployment));
+    if (shown?.status === 'failed') noteFate(output, shown);
     if (latest?.status === 'live' && output.live) output.note('What the app writes since then: orkestr logs --app');
     return EXIT.ok;
   }
