@@ -1,9 +1,10 @@
 /** The console when something is wrong: a certificate that fails, somebody who is to be told, a host that is away. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { Environment } from '../../hub/api/schemas.ts';
 import { startReceiver } from '../../hub/notify/test-receiver.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import { startConsole } from './console-browser.ts';
+import { overflow, PHONE, startConsole } from './console-browser.ts';
 import { HOST_STATUS } from './console-seed.ts';
 
 const started = await startConsole();
@@ -36,14 +37,17 @@ test('a webhook is added by its form, and its secret is shown once', async (t) =
 });
 
 test('a domain without a valid certificate is told beside its environment, with what to do', async () => {
-  const project = await hub.createProject('unproved');
-  const host = project.environments[0]?.settings.domains[0]?.host ?? assert.fail();
+  await hub.createProject('unproved');
+  const host = `${'long-'.repeat(11)}name.${'below-'.repeat(9)}it.example.com`;
+  const settings = { domains: [{ host }] };
+  await hub.client.patch('/projects/unproved/environments/production', { settings }, Environment);
   const error: ErrorReport = { code: 'ORK_ACME_DNS', message: 'It leads elsewhere.', evidence: [] };
   hub.agent.say({ type: 'status', status: { ...HOST_STATUS, certificates: [{ host, error, notAfter: null }] } });
-  const { page, close } = await started.open('/projects/unproved');
+  const { page, close } = await started.open('/projects/unproved', { viewport: PHONE });
   const alert = page.getByRole('alert').filter({ hasText: host });
   await alert.getByText('has no valid certificate: It leads elsewhere.').waitFor();
   await alert.getByText('Point the A and AAAA records').waitFor();
+  assert.equal(await overflow(page), 0);
   await close();
 });
 
