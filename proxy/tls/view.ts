@@ -2,7 +2,7 @@
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Acme } from './acme/open.ts';
 import type { Certificate } from './certificate.ts';
-import { isValidAt, names } from './certificate.ts';
+import { isValidAt, names, wildcardOf } from './certificate.ts';
 import type { CertificateFolder } from './certificate-folder.ts';
 import type { Stapler } from './stapler.ts';
 
@@ -22,7 +22,10 @@ type Missing = CertificateList['missing'][number];
 
 export function viewCertificates(viewed: Viewed): CertificateList {
   const { hosts, certificates, now } = viewed;
-  const lacks = (host: string): boolean => !certificates.some((one) => names(one, host) && isValidAt(one, now));
+  // Asked for with each heartbeat of the agent: hosts times certificates would be felt by visitors.
+  const valid = new Set(certificates.filter((one) => isValidAt(one, now)).flatMap((one) => one.hosts));
+  const lacks = (host: string): boolean =>
+    !valid.has(host) && (host.startsWith('*.') || !valid.has(wildcardOf(host) ?? ''));
   return {
     certificates: certificates.flatMap((certificate) =>
       certificate.hosts.map((host) => viewOne(certificate, host, viewed)),
