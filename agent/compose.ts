@@ -277,7 +277,9 @@ const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: 
     dockerSocket,
     stateFolder,
     proxy: ports.proxy,
+    endsTlsBefore: endsTlsBefore('/'),
     outboxSize: () => journal.outbox.size(),
+    now: () => ports.clock.now(),
   });
 
 export const upgradeParts = (config: Config): UpgradeParts => ({

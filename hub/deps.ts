@@ -76,9 +76,10 @@ export interface Scheduler {
   create(request: DeploymentRequest): Promise<string>;
   /**
    * A waiting one ends at once, a running one when its host has heard of it.
-   * @throws OrkestrError ORK_CONFLICT when it has ended already
+   * @param giveUp end one whose host is away at once, as lost: it may go live there still, and then that is what is shown
+   * @throws OrkestrError ORK_CONFLICT when it has ended already, or is to be given up while its host is connected
    */
-  cancel(deploymentId: string): Promise<void>;
+  cancel(deploymentId: string, giveUp?: boolean): Promise<void>;
   /** Before a host can get anything: what was taken for lost and is in `running` after all runs again. */
   hostReturns(hostId: string, running: readonly string[]): Promise<void>;
   /** A host is here: it gets what it missed. `running`: what its journal holds as accepted and not ended. */

@@ -73,7 +73,7 @@ export function checkDomains(domains: readonly Domain[], urls: { readonly hub: s
 }
 
 /** Whether a routed host takes the requests for `name`; a wildcard stands for exactly one label. */
-const covers = (host: string, name: string): boolean =>
+export const covers = (host: string, name: string): boolean =>
   host === name || (host.startsWith('*.') && host.slice(1) === name.replace(/^[^.]+/, ''));
 
 /** URLs of an environment: its domains with scheme and port of `appsUrl`. */

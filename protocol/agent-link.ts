@@ -73,6 +73,18 @@ export const Report = z.discriminatedUnion('kind', [
 ]);
 export type Report = z.infer<typeof Report>;
 
+/** Certificates that a host tells of at most. */
+export const MAX_FAILING_CERTIFICATES = 100;
+
+/** A domain that visitors cannot reach by https, or not much longer, and why. */
+export const FailingCertificate = z.object({
+  host: z.string().max(255),
+  error: ReadErrorReport,
+  /** End of the certificate that is in use; null: there is none. */
+  notAfter: Timestamp.nullable(),
+});
+export type FailingCertificate = z.infer<typeof FailingCertificate>;
+
 /** What a host tells about itself every heartbeat. */
 export const HostStatus = z.object({
   agentVersion: z.string().max(50),
@@ -83,6 +95,8 @@ export const HostStatus = z.object({
   disk: z.object({ totalBytes: z.number(), availableBytes: z.number() }),
   /** Reports not yet acknowledged. */
   outbox: z.int(),
+  /** Absent: its proxy does not tell, or the agent is older. */
+  certificates: z.array(FailingCertificate).max(MAX_FAILING_CERTIFICATES).optional(),
 });
 export type HostStatus = z.infer<typeof HostStatus>;
 

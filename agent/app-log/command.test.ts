@@ -67,6 +67,11 @@ test('an app is found by its name or its id, and its log is printed with what or
   ]);
 });
 
+test('of each line it can be told when it was written', async (t) => {
+  const on = await host(t, [part(deployJob().deploymentId, 0, 'one')]);
+  assert.equal(await on.print({ app: 'shop/production', timestamps: true }), '2030-01-01T00:00:00.000000001Z one\n');
+});
+
 test('a name that nothing has is told with the names that there are', async (t) => {
   const on = await host(t, []);
   await assert.rejects(on.print({ app: 'blog/production' }), {

@@ -23,11 +23,12 @@ export interface AppLogFlags {
   readonly tail?: number | undefined;
   readonly since?: string | undefined;
   readonly follow?: boolean | undefined;
+  readonly timestamps?: boolean | undefined;
 }
 
 /** @throws OrkestrError ORK_NOT_FOUND, naming what there is; and what reading it throws */
 export async function printAppLog({ serving, appLogs, out, signal }: AppLogCommand, flags: AppLogFlags): Promise<void> {
-  const { since, tail = defaultTail(since), follow = false } = flags;
+  const { since, tail = defaultTail(since), follow = false, timestamps = false } = flags;
   const read = appLogs.open({
     environmentId: environmentOf(serving, flags.app),
     tail,
@@ -39,7 +40,7 @@ export async function printAppLog({ serving, appLogs, out, signal }: AppLogComma
   const known = new Set<string>();
   for (let part = await read.next(); part !== null; part = await read.next()) {
     const { deploymentId, leftOut } = part;
-    const lines = part.lines.map(({ text }) => text);
+    const lines = part.lines.map(({ at, text }) => (timestamps ? `${at} ${text}` : text));
     if (leftOut > 0) lines.unshift(appLogNotes.leftOut(leftOut));
     if (!known.has(deploymentId) && known.size > 0) {
       lines.unshift(appLogNotes.version(deploymentId, commitOf(serving, deploymentId)));

@@ -113,6 +113,46 @@ test('a proxy that does not take them is told of, and tried again until it does'
   assert.equal(upstream().edge.maintenance, true);
 });
 
+test('two that have changed names with each other both get them, whichever comes first', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const route = (host: string) => ({ host, pathPrefix: '/' });
+  const upstreams = new Map<string, ReturnType<typeof upstreamView>>(
+    [
+      { id: IDS.environment, routes: [route('one.example')] },
+      { id: IDS.project, routes: [route('two.example'), route('kept.example')] },
+    ].map((one) => [one.id, upstreamView(one)]),
+  );
+  const told: EdgeNews[] = [];
+  const orders = makeEdgeOrders({
+    journal,
+    proxy: {
+      table: async () => tableView(...upstreams.values()),
+      async edge({ upstreamId, routes, edge }) {
+        const taken = [...upstreams.values()].flatMap((one) => (one.id === upstreamId ? [] : one.routes));
+        if (routes.some(({ host }) => taken.some((other) => other.host === host)))
+          throw new OrkestrError('ORK_ROUTE_TAKEN', 'Another environment has it.');
+        upstreams.set(upstreamId, { ...(upstreams.get(upstreamId) ?? assert.fail()), routes, edge });
+        return { changed: true };
+      },
+    },
+    clock: new VirtualClock(),
+    log: silent,
+  });
+  orders.onNews((news) => void told.push(news));
+  t.after(() => orders.stop());
+  orders.accept({ ...order(1), routes: [route('two.example')] });
+  orders.accept({ ...order(1), environmentId: IDS.project, routes: [route('one.example'), route('kept.example')] });
+  while (told.filter(({ error }) => error === undefined).length < 2) {
+    assert.ok(told.length < 6, 'they wait for each other');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(
+    [...upstreams.values()].map(({ routes }) => routes.map(({ host }) => host)),
+    [['two.example'], ['one.example', 'kept.example']],
+  );
+});
+
 test('where nothing of the environment is served there is nothing to be set', async (t) => {
   const { orders, asked, told } = await bench(t, { served: false });
   orders.accept(order(1));

@@ -8,8 +8,11 @@ import { isSameEdge } from '../../protocol/edge-order.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
+import type { Domain } from '../../protocol/job.ts';
+import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { Clock, EdgeProxy } from './ports.ts';
 import type { EdgeRecord } from './records.ts';
+import { holdersOf, isSameRoute } from './taken-routes.ts';
 
 /** How often it is tried while flips come in between. */
 const TRIES = 3;
@@ -72,7 +75,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
       const wanted = journal.edge(environmentId);
       if (wanted === null) return;
       ({ revision } = wanted);
-      await apply(proxy, wanted);
+      await apply({ proxy, journal }, wanted);
       tell({ environmentId, revision });
     } catch (error) {
       log.warn({ err: error, environmentId, revision }, 'the proxy does not have the new edge settings yet');
@@ -112,13 +115,19 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
 }
 
 /** Whichever target serves. An environment that is not in the table has nothing to be set. */
-async function apply(proxy: EdgeOrderParts['proxy'], { environmentId, routes, edge }: EdgeRecord): Promise<void> {
+async function apply(
+  { proxy, journal }: Pick<EdgeOrderParts, 'proxy' | 'journal'>,
+  { environmentId, routes, edge }: EdgeRecord,
+): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const { upstreams } = await proxy.table();
     const upstream = upstreams.find(({ id }) => id === environmentId);
     if (upstream === undefined || isSameEdge(upstream, { routes, edge })) return;
     const request = { upstreamId: environmentId, expectedGeneration: upstream.generation, routes, edge };
     try {
+      for (const holder of holdersOf({ upstreams }, environmentId, routes)) {
+        await giveUp(proxy, holder, routes, journal.edge(holder.id));
+      }
       await proxy.edge(request);
       return;
     } catch (error) {
@@ -126,4 +135,21 @@ async function apply(proxy: EdgeOrderParts['proxy'], { environmentId, routes, ed
       if (attempt === TRIES || !wasFlipped) throw error;
     }
   }
+}
+
+/** Two that have changed names with each other would wait for each other for ever: what the other is to give up goes first. */
+async function giveUp(
+  proxy: EdgeOrderParts['proxy'],
+  holder: TableView['upstreams'][number],
+  routes: readonly Domain[],
+  theirs: EdgeRecord | null,
+): Promise<void> {
+  const isGivenUp = (held: Domain): boolean =>
+    theirs !== null &&
+    routes.some((route) => isSameRoute(route, held)) &&
+    !theirs.routes.some((kept) => isSameRoute(kept, held));
+  const left = holder.routes.filter((held) => !isGivenUp(held));
+  if (left.length === holder.routes.length) return;
+  const { id: upstreamId, generation: expectedGeneration, edge } = holder;
+  await proxy.edge({ upstreamId, expectedGeneration, routes: left, edge });
 }

@@ -176,6 +176,8 @@ export interface ContainerRuntime {
   stop(name: string, graceSeconds: number): Promise<void>;
   /** {@link stop}, and remove. Nothing to do is fine. */
   stopAndRemove(name: string, graceSeconds: number): Promise<void>;
+  /** Values of its environment, those of its image too. */
+  variables(name: string): Promise<readonly string[]>;
   /** Last lines of the container's output. */
   tail(name: string, lines: number): Promise<readonly string[]>;
   /** Sockets that listen inside the container, from its /proc/net/tcp and tcp6. */

@@ -51,7 +51,7 @@ export function withoutSecrets(error: unknown, secrets: readonly string[]): Orke
   return clean;
 }
 
-function redactText(text: string, secrets: readonly string[]): string {
+export function redactText(text: string, secrets: readonly string[]): string {
   const redactor = makeRedactor(secrets);
   return Buffer.concat([redactor.push(Buffer.from(text)), redactor.end()]).toString();
 }

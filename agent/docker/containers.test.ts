@@ -185,6 +185,16 @@ describe('containers on a real engine', () => {
     assert.deepEqual([state?.running, state?.oomKilled], [true, true]);
   });
 
+  test('its last words and the values of its environment can be read once it has stopped', async () => {
+    const wanted = request('trap "echo $KEY; exit 1" TERM; while :; do sleep 0.1; done', { env: { KEY: 'a=b' } });
+    await runtime.start(wanted);
+    await runtime.stop(wanted.name, 10);
+    assert.deepEqual(await runtime.tail(wanted.name, 5), ['a=b']);
+    assert.ok((await runtime.variables(wanted.name)).includes('a=b'));
+    assert.equal((await runtime.inspect(wanted.name))?.exitCode, 1);
+    assert.deepEqual(await runtime.variables('orkestr-nobody'), []);
+  });
+
   test('SIGTERM first, SIGKILL after the grace, then gone', async () => {
     const stubborn = request('trap "" TERM; while :; do sleep 0.1; done');
     await runtime.start(stubborn);

@@ -115,6 +115,11 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
       );
     },
 
+    async variables(name) {
+      const info = await lookAtOurs(name);
+      return (info?.Config.Env ?? []).map((line) => line.slice(line.indexOf('=') + 1));
+    },
+
     async tail(name, lines) {
       if ((await lookAtOurs(name)) === null) return [];
       const raw = await engine.call(`logs of ${name}`, (docker, abortSignal) =>

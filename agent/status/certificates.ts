@@ -2,9 +2,7 @@
 import type { CertificateView } from '../../protocol/proxy-admin.ts';
 import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
-
-/** ACME certificates are asked for anew 30 days before their end: with 14 left something keeps failing. */
-const SOON_MS = 14 * 86_400_000;
+import { SOON_MS } from './failing-certificates.ts';
 
 export const certificates: Check = {
   name: 'certificates',

@@ -221,12 +221,21 @@ test('a proxy that does not answer is down', async (t) => {
 
 test('what is told to the hub fits its schema, also when nothing answers', async (t) => {
   const { stateFolder, dockerSocket, proxy } = await subject(t);
-  const sources = { agentVersion: '1', dockerSocket, stateFolder, proxy, outboxSize: () => 3 };
+  const lacks = { host: 'b.test', reason: 'ORK_ACME_DNS: it leads elsewhere', retryAt: null };
+  const lacking = { ...proxy, certificates: () => Promise.resolve({ certificates: [], missing: [lacks] }) };
+  const facts = { agentVersion: '1', dockerSocket, stateFolder, outboxSize: () => 3, now: () => 0 };
+  const sources = { ...facts, proxy: lacking, endsTlsBefore: false };
   const well = HostStatus.parse(await hostStatus(sources));
+  assert.deepEqual(
+    well.certificates?.map(({ host, error }) => [host, error.code]),
+    [['b.test', 'ORK_ACME_DNS']],
+  );
+  assert.deepEqual((await hostStatus({ ...sources, endsTlsBefore: true })).certificates, []);
   assert.deepEqual(well.engine, { reachable: true, version: '20.10.24', liveRestore: true });
-  const away = { table: () => Promise.reject(new Error('away')) };
+  const isAway = () => Promise.reject(new Error('away'));
+  const away = { table: isAway, certificates: isAway };
   const ill = HostStatus.parse(await hostStatus({ ...sources, dockerSocket: '/nonexistent.sock', proxy: away }));
-  assert.deepEqual([ill.engine.reachable, ill.proxy.reachable], [false, false]);
+  assert.deepEqual([ill.engine.reachable, ill.proxy.reachable, ill.certificates], [false, false, undefined]);
 });
 
 test('host facts are read as the kernel writes them', async (t) => {

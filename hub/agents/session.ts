@@ -6,6 +6,7 @@ import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { inVersion } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
+import { takeCertificates } from './certificates.ts';
 import { recordHostStatus } from '../store/hosts.ts';
 import { AppLogReads } from './app-log-reads.ts';
 import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
@@ -152,7 +153,12 @@ export class HostSession implements Session {
         }
         return;
       case 'status':
-        return recordHostStatus(db, this.hostId, first.status, clock.now().toISOString());
+        return db.transaction().execute(async (trx) => {
+          const now = clock.now().toISOString();
+          const { certificates, ...status } = first.status;
+          await recordHostStatus(trx, this.hostId, status, now);
+          if (certificates !== undefined) await takeCertificates(trx, this.hostId, certificates, now);
+        });
       case 'upgrade-state':
         return this.#deps.upgrades.heard(this.hostId, first);
       case 'edge-state':

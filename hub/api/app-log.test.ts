@@ -90,6 +90,12 @@ test('what the app wrote comes as text, and as events with times, versions and i
     /^one\ntwo\n\[orkestr: 1,200 lines left out: the reader was too slow\]\nthree\n\[orkestr: from here on deployment [-\w]+\]\nof the next version\n$/,
   );
 
+  const stamped = ask(on, { query: '?timestamps=true' });
+  const again = await agent.next('app-log');
+  agent.say(lines(again, id, 'one'));
+  agent.say({ type: 'app-log-end', readId: again.readId });
+  assert.match(await (await stamped.response).text(), /^2\d{3}-\d\d-\d\dT[\d:.]+Z one\n$/);
+
   const events = ask(on, { query: '?follow=true', headers: { ...EVENTS, 'last-event-id': `${id}@${TIME}1Z` } });
   const resumed = await agent.next('app-log');
   assert.deepEqual([resumed.follow, resumed.after], [true, [{ deploymentId: id, at: `${TIME}1Z` }]]);

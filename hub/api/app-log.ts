@@ -49,6 +49,10 @@ const Question = z.object({
     .describe(`newest lines from before; default ${defaultTail(undefined)}, with \`since\` ${MAX_TAIL_LINES}`),
   since: Ago.optional().describe('not older than this, such as `10m`'),
   follow: z.enum(['true', 'false']).default('false').describe('go on with what is written from now on'),
+  timestamps: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('of text: when each line was written, in front of it; server-sent events have it anyway'),
   after: z.string().max(1000).default('').describe('for who cannot set `Last-Event-ID`'),
 });
 
@@ -84,8 +88,11 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
         try {
           const first = await firstPart(read, limits.answerMs);
           const asEvents = request.headers.accept?.includes(EVENT_STREAM) === true;
+          const environmentId = environment.id;
+          const timestamps = query.timestamps === 'true';
+          const telling = { deps, limits, request, read, environmentId, asEvents, timestamps };
           await answers.give(request, reply, asEvents ? EVENT_STREAM : 'text/plain; charset=utf-8', (answer) =>
-            tell({ deps, limits, request, answer, read, environmentId: environment.id, asEvents }, first, question),
+            tell({ ...telling, answer }, first, question),
           );
         } finally {
           read.close();
@@ -146,6 +153,7 @@ interface Telling {
   readonly read: AppLogRead;
   readonly environmentId: string;
   readonly asEvents: boolean;
+  readonly timestamps: boolean;
 }
 
 async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLogRequest): Promise<void> {
@@ -153,7 +161,7 @@ async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLo
   answer.signal.addEventListener('abort', () => read.close(), { once: true });
   const alive = setInterval(() => void proveAlive(telling), telling.limits.heartbeatMs);
   const positions = new Map(after.map(({ deploymentId, at }) => [deploymentId, at]));
-  const text = new AppLogText();
+  const text = new AppLogText({ timestamps: telling.timestamps });
   const say = (event: AppLogEvent): Promise<void> =>
     answer.write(
       asEvents

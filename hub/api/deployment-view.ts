@@ -2,7 +2,7 @@
 import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
 import { waitingFor } from '../scheduler/waiting.ts';
-import type { DeploymentContext } from '../store/deployments.ts';
+import { type DeploymentContext, isOpen } from '../store/deployments.ts';
 import { readSettings } from '../store/environments.ts';
 import { parseError } from '../store/events.ts';
 import { findRelease } from '../store/releases.ts';
@@ -29,6 +29,7 @@ export async function showDeployment(deps: ViewDeps, context: DeploymentContext)
     replacedBy: deployment.replaced_by,
     error: parseError(deployment.error),
     ...(reason === undefined ? {} : { waitingFor: reason }),
+    cancelRequested: isOpen(deployment) && deployment.cancel_requested === 1,
     detailsKept: deployment.details_kept === 1,
     urls: environmentUrls(readSettings(environment), deps.config.appsUrl),
     consoleUrl: consoleUrl(deps.hubUrl(), deployment.id),

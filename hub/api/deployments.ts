@@ -10,7 +10,7 @@ import { getEnvironment } from '../store/environments.ts';
 import { findRelease } from '../store/releases.ts';
 import { showDeployment, showDeploymentDetail } from './deployment-view.ts';
 import { EnvironmentParams, IdParams } from './params.ts';
-import { Deployment, DeploymentDetail, NewDeployment, NewRollback } from './schemas.ts';
+import { CancelRequest, Deployment, DeploymentDetail, NewDeployment, NewRollback } from './schemas.ts';
 
 const PATH = '/projects/:project/environments/:environment/deployments';
 const Page = z.object({
@@ -91,15 +91,17 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
       ...requireScope('deploy'),
       schema: {
         summary: 'Cancel a deployment',
-        description: 'One that waits ends at once; one that runs ends when its host has taken back what it did.',
+        description:
+          'One that waits ends at once; one that runs ends when its host has taken back what it did. A host that is away goes on by itself and hears of it when it is back: with `giveUp` the deployment ends here at once as failed (ORK_HOST_LOST), and is shown as live after all if it turns out to have gone live meanwhile.',
         tags,
         params: IdParams,
+        body: CancelRequest.nullish(),
         response: { 202: DeploymentDetail },
       },
     },
-    async ({ identity, params }, reply) => {
+    async ({ identity, params, body }, reply) => {
       const { deployment } = await getDeployment(db, identity.teamId, params.id);
-      await scheduler.cancel(deployment.id);
+      await scheduler.cancel(deployment.id, body?.giveUp);
       return reply.code(202).send(await show(identity.teamId, deployment.id));
     },
   );

@@ -71,7 +71,10 @@ test('a domain and path belong to one environment; another path of it is free', 
   const taken = await take([{ host: 'new.example.com' }, { host: 'shop.localhost' }]);
   assert.equal(taken.status, 409);
   assert.equal(taken.json.code, 'ORK_ROUTE_TAKEN');
-  assert.match(taken.json.detail, /shop\.localhost\//);
+  assert.equal(
+    taken.json.detail,
+    'The domain shop.localhost/ belongs to shop/production: give it another domain first, or none.',
+  );
   assert.deepEqual((await call('GET', '/staging')).json.urls, ['http://staging-shop.localhost:8080']);
   assert.equal((await take([{ host: 'shop.localhost', pathPrefix: '/new' }])).status, 200);
   // What was let go of is free, and asking for one's own again is no conflict.
@@ -80,6 +83,16 @@ test('a domain and path belong to one environment; another path of it is free', 
   };
   assert.equal((await call('PATCH', '/production', own)).status, 200);
   assert.equal((await call('PATCH', '/production', own)).status, 200);
+});
+
+test('of a domain that another team has it is told that it has it, and not who', async (t) => {
+  const { api } = await start(t);
+  const { token } = await api.account('stranger');
+  await api.call(token, 'POST', '/hosts', { name: 'vps' });
+  const environment = { slug: 'production', settings: { domains: [{ host: 'shop.localhost' }] } };
+  const answer = await api.call(token, 'POST', '/projects', { slug: 'mine', environment });
+  assert.equal(answer.json.code, 'ORK_ROUTE_TAKEN');
+  assert.equal(answer.json.detail, 'The domain shop.localhost/ belongs to an environment of another team.');
 });
 
 test('of two that ask for the same domain at once one gets it', async (t) => {

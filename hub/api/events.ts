@@ -137,6 +137,6 @@ function toEvent(event: StoredEvent, view: Deployment | undefined): DeploymentEv
   }
   if (view === undefined) throw new Error('A status event is shown with its deployment.');
   const { waitingFor, ...rest } = view;
-  const waits = event.change.status === 'queued' && waitingFor !== undefined;
+  const waits = event.change.status === view.status && waitingFor !== undefined;
   return { kind: 'status', deployment: { ...rest, ...event.change, ...(waits ? { waitingFor } : {}) } };
 }

@@ -1,7 +1,9 @@
 /** Projects and environments as the API shows them. */
+import { ErrorReport } from '../../protocol/errors.ts';
 import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
 import { latestDeployments, listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
+import { failingCertificates } from '../store/failing-certificates.ts';
 import type { Row } from '../store/schema.ts';
 import { edgeStateOf } from './edge-state.ts';
 import { showSettings } from './edge-users.ts';
@@ -45,6 +47,7 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
   const ids = rows.map(({ id }) => id);
   const live = await liveDeployments(deps.db, ids);
   const latest = await latestDeployments(deps.db, ids);
+  const failing = await failingCertificates(deps.db, ids);
   return rows.map((row) => {
     const settings = readSettings(row);
     return {
@@ -55,12 +58,20 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
       settings: showSettings(settings),
       edge: edgeStateOf(row, live.has(row.id), deps.agents),
       urls: environmentUrls(settings, deps.config.appsUrl),
+      certificates: (failing.get(row.id) ?? []).map(showCertificate),
       liveDeploymentId: live.get(row.id) ?? null,
       latestDeployment: showLatest(latest.get(row.id)),
       createdAt: row.created_at,
     };
   });
 }
+
+const showCertificate = ({ host, error, not_after, since }: Row<'failing_certificate'>) => ({
+  host,
+  error: ErrorReport.parse(JSON.parse(error)),
+  notAfter: not_after,
+  since,
+});
 
 type Latest = Awaited<ReturnType<typeof latestDeployments>> extends Map<string, infer T> ? T : never;
 

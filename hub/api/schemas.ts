@@ -147,6 +147,10 @@ export const Environment = z.object({
   settings: ShownSettings,
   edge: EdgeState,
   urls: z.array(z.string()),
+  /** Its domains that visitors cannot reach by https, or not much longer, as the host said last. */
+  certificates: z
+    .array(z.object({ host: z.string(), error: ErrorReport, notAfter: Timestamp.nullable(), since: Timestamp }))
+    .default([]),
   /** The deployment that serves now. */
   liveDeploymentId: Uuid.nullable(),
   /** The one that was asked for last, whatever became of it. */
@@ -273,8 +277,10 @@ export const Deployment = z.object({
   releaseOf: Uuid.nullable(),
   replacedBy: Uuid.nullable(),
   error: ErrorReport.nullable(),
-  /** Why a queued one has not started yet, in words. */
+  /** Why a queued one has not started yet, or nothing is heard of a running one, in words. */
   waitingFor: z.string().optional(),
+  /** It is to end, and its host has not said yet that it has. */
+  cancelRequested: z.boolean().default(false),
   /** False: it is old, and its log, events, outputs of steps and variables are gone. */
   detailsKept: z.boolean().default(true),
   urls: z.array(z.string()),
@@ -290,6 +296,8 @@ export const DeploymentDetail = Deployment.extend({ steps: z.array(Step), releas
 export type DeploymentDetail = z.infer<typeof DeploymentDetail>;
 /** Nothing: newest commit of the environment's branch. */
 export const NewDeployment = z.object({ commit: CommitSha.optional() });
+/** `giveUp`: one whose host is away ends here at once, as lost. */
+export const CancelRequest = z.object({ giveUp: z.boolean().default(false) });
 export const NewRollback = z.object({ variables: z.enum(['current', 'release']).default('current') });
 
 /**

@@ -16,6 +16,7 @@ interface AppLogOptions extends PlaceOptions {
   readonly follow?: boolean;
   readonly tail?: string;
   readonly since?: string;
+  readonly timestamps?: boolean;
 }
 
 /** Prints it to its end, or with `follow` until Ctrl-C. A lost connection is made again, and goes on where it was. */
@@ -34,7 +35,7 @@ export async function printAppLog(context: Context, output: Output, options: App
   };
   const over = new AbortController();
   const forget = context.onInterrupt(() => over.abort());
-  const print = output.json ? printObjects(output) : printText(output);
+  const print = output.json ? printObjects(output) : printText(output, options.timestamps === true);
   let away = false;
   try {
     const events = followEvents(context.hub(), followed, {
@@ -65,8 +66,8 @@ function readOrThrow(data: string): AppLogEvent {
 type Print = (event: AppLogEvent) => Promise<void>;
 
 /** The app's words as they are into a file or pipe; made safe, line by line, for a terminal. A slow reader is waited for. */
-function printText(output: Output): Print {
-  const text = new AppLogText();
+function printText(output: Output, timestamps: boolean): Print {
+  const text = new AppLogText({ timestamps });
   return (event) => {
     const lines = text.linesOf(event).map((line) => `${output.live ? safeLine(line, output.colors) : line}\n`);
     return output.rawWaiting(lines.join(''));

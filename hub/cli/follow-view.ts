@@ -79,9 +79,9 @@ export class FollowView {
   }
 
   #waiting(deployment: Deployment): void {
-    const reason = deployment.status === 'queued' ? deployment.waitingFor : undefined;
+    const { status, waitingFor: reason } = deployment;
     if (reason !== undefined && reason !== this.#waitsFor && !this.#options.logsOnly)
-      this.#print(`Queued: it waits for ${reason}.`);
+      this.#print(`${status === 'queued' ? 'Queued' : 'Running'}: it waits for ${reason}.`);
     this.#waitsFor = reason;
   }
 

@@ -22,6 +22,8 @@ export const NOTICE_KINDS = [
   'host.offline',
   'host.back',
   'upgrade.failed',
+  'certificate.failing',
+  'certificate.mended',
 ] as const;
 export const NoticeKind = z.enum(NOTICE_KINDS);
 export type NoticeKind = z.infer<typeof NoticeKind>;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { sql } from 'kysely';
 import { AT, COMMIT, hub, startTestHub, until } from '../agents/test-hub.ts';
 import type { TestHub } from '../agents/test-hub.ts';
+import { DeploymentDetail } from '../api/schemas.ts';
 import { changeVariables } from '../store/variables.ts';
 import { LOST_MS, create, find, running } from './test-scheduler.ts';
 
@@ -170,6 +171,64 @@ test('cancel ends what waits at once, what runs through its host, and nothing tw
   await back.end(job, 'cancelled');
   assert.equal(await statusOf(on, out), 'cancelled');
   await assert.rejects(on.deps.scheduler.cancel(out), { code: 'ORK_CONFLICT' });
+});
+
+test('what runs on a host that is away can be given up: the next has its turn, and the host hears of it when it is back', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await create(on);
+  const job = await agent.job();
+  await agent.report(running(job));
+  const next = await create(on);
+  await assert.rejects(on.deps.scheduler.cancel(id, true), { code: 'ORK_CONFLICT' });
+  assert.equal((await find(on, id)).cancel_requested, 0);
+  await agent.leave();
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+  const path = `/deployments/${id}/cancel`;
+  const asked = DeploymentDetail.parse(await (await on.api('POST', path, {})).json());
+  assert.deepEqual(
+    [asked.status, asked.cancelRequested, asked.waitingFor],
+    ['running', true, 'the host vps-1, which is offline'],
+  );
+  const given = DeploymentDetail.parse(await (await on.api('POST', path, { giveUp: true })).json());
+  assert.deepEqual([given.status, given.cancelRequested, given.error?.code], ['failed', false, 'ORK_HOST_LOST']);
+  const back = await on.connect({ running: [id] });
+  assert.equal((await back.next('cancel')).deploymentId, id);
+  await back.end(job, 'cancelled');
+  assert.equal(await statusOf(on, id), 'cancelled');
+  assert.equal((await back.job()).deploymentId, next);
+});
+
+test('one that was given up and is live all the same is shown as live, never as cancelled', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await create(on);
+  const job = await agent.job();
+  await agent.report(running(job));
+  await agent.leave();
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+  await on.deps.scheduler.cancel(id, true);
+  assert.equal(await statusOf(on, id), 'failed');
+  const back = await on.connect();
+  await back.live(job);
+  assert.equal(await statusOf(on, id), 'live');
+});
+
+test('a job that never reached its host is not sent after it was given up', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await create(on);
+  await agent.job();
+  await agent.leave();
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+  await on.deps.scheduler.cancel(id, true);
+  const next = await create(on);
+  const back = await on.connect();
+  assert.equal((await back.job()).deploymentId, next);
+  assert.deepEqual(
+    back.jobs.map(({ deploymentId }) => deploymentId),
+    [next],
+  );
 });
 
 test('a cancel that comes while the job is made is said again after it', async (t) => {

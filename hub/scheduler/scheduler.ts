@@ -153,12 +153,13 @@ export function makeScheduler(
     return id;
   }
 
-  async function cancel(id: string): Promise<void> {
+  async function cancel(id: string, giveUp = false): Promise<void> {
     const deployment = await db.transaction().execute(async (trx) => {
       const found = await findDeployment(trx, id);
       if (found === undefined || !isOpen(found)) {
         throw new OrkestrError('ORK_CONFLICT', `The deployment has ended already: it is ${found?.status ?? 'gone'}.`);
       }
+      if (giveUp && found.host_id !== null && links.isOnline(found.host_id)) throw hostIsThere();
       if (found.sent_at === null) await changeStatus(trx, id, { status: 'cancelled', finished_at: now() });
       else await trx.updateTable('deployment').set({ cancel_requested: 1 }).where('id', '=', id).execute();
       return found;
@@ -167,6 +168,10 @@ export function makeScheduler(
     if (deployment.host_id === null) return settle(deployment.environment_id);
     // An offline host gets it on its next connection.
     links.send(deployment.host_id, { type: 'cancel', deploymentId: id });
+    if (!giveUp) return;
+    // Not as cancelled: a host goes on without its hub, and may be past the flip.
+    await fail(id, givenUp(), deployment.lease_expires_at);
+    await settle(deployment.environment_id);
   }
 
   async function remove(rows: (trx: Db) => Promise<readonly Removed[]>): Promise<void> {
@@ -281,6 +286,17 @@ const hostLost = () =>
       `The host is away and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. What it does now is not known.`,
     ),
   );
+
+const givenUp = () =>
+  toErrorReport(
+    new OrkestrError(
+      'ORK_HOST_LOST',
+      'It was given up on request while its host was away. When the host is back, it is cancelled there; if it has gone live meanwhile, it is shown as live.',
+    ),
+  );
+
+const hostIsThere = () =>
+  new OrkestrError('ORK_CONFLICT', 'Its host is connected and ends it: only one whose host is away can be given up.');
 
 const getEnvironmentRow = (db: Db, id: string): Promise<Row<'environment'>> =>
   db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirstOrThrow();

@@ -2,7 +2,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { DeploymentRequest, HostLinks } from '../deps.ts';
 import type { Db } from '../store/database.ts';
-import { countKeptWaiting, type DeploymentContext, listOpen } from '../store/deployments.ts';
+import { countKeptWaiting, type DeploymentContext, isOpen, listOpen } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { placeDeployment } from './placement.ts';
 
@@ -18,16 +18,16 @@ export async function mustMayWait(db: Db, { trigger, environmentId }: Deployment
   );
 }
 
-/** Why a queued deployment has not started, in words that end the sentence "it waits for ...". */
+/** Why a queued deployment has not started, or nothing is heard of a running one, in words that end the sentence "it waits for ...". */
 export async function waitingFor(
   db: Db,
   links: HostLinks,
   { deployment, environment }: DeploymentContext,
 ): Promise<string | undefined> {
-  if (deployment.status !== 'queued') return undefined;
+  if (!isOpen(deployment)) return undefined;
   if (deployment.sent_at !== null) {
     const hostId = deployment.host_id ?? environment.host_id;
-    if (links.isOnline(hostId)) return undefined; // its host has it and starts it any moment
+    if (links.isOnline(hostId)) return undefined; // its host has it, and tells how it goes
     return `the host ${(await findHostById(db, hostId))?.name ?? hostId}, which is offline`;
   }
   const placement = await placeDeployment(db, links, deployment, environment);

@@ -18,9 +18,14 @@ export async function replaceRoutes(db: Db, environmentId: string, domains: read
         .execute();
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      throw new OrkestrError('ORK_ROUTE_TAKEN', `The domain ${domain.host}${domain.pathPrefix} is taken already.`, {
-        cause: error,
-      });
+      const name = `${domain.host}${domain.pathPrefix}`;
+      throw new OrkestrError(
+        'ORK_ROUTE_TAKEN',
+        `The domain ${name} belongs to ${await holderOf(db, environmentId, domain)}.`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 }
@@ -33,4 +38,24 @@ export async function isRouteFree(db: Db, { host, pathPrefix }: Domain): Promise
     .where('path_prefix', '=', pathPrefix)
     .executeTakeFirst();
   return row === undefined;
+}
+
+/** Who has it, in words; by name only within the team that asks. */
+async function holderOf(db: Db, askingId: string, { host, pathPrefix }: Domain): Promise<string> {
+  const teamOf = (environmentId: string) =>
+    db
+      .selectFrom('environment')
+      .innerJoin('project', 'project.id', 'environment.project_id')
+      .select(['environment.slug', 'project.slug as project', 'project.team_id'])
+      .where('environment.id', '=', environmentId)
+      .executeTakeFirstOrThrow();
+  const { environment_id } = await db
+    .selectFrom('route')
+    .select('environment_id')
+    .where('host', '=', host)
+    .where('path_prefix', '=', pathPrefix)
+    .executeTakeFirstOrThrow();
+  const [asking, holder] = [await teamOf(askingId), await teamOf(environment_id)];
+  if (asking.team_id !== holder.team_id) return 'an environment of another team';
+  return `${holder.project}/${holder.slug}: give it another domain first, or none`;
 }

@@ -115,6 +115,19 @@ interface RouteTable {
   environment_id: string;
 }
 
+/** A domain without a valid certificate, or with one that ends soon, as its host says. Deleted when it is well again. */
+interface FailingCertificateTable {
+  environment_id: string;
+  host: string;
+  /** ErrorReport, JSON. */
+  error: string;
+  /** End of the certificate in use; null: there is none. */
+  not_after: string | null;
+  since: string;
+  /** When somebody was told; null: it may be over soon. */
+  told_at: string | null;
+}
+
 /** app: environment of the container. build: secret of the build, and never in the app. */
 export type VariableKind = 'app' | 'build';
 
@@ -315,6 +328,7 @@ export interface Database {
   project: ProjectTable;
   environment: EnvironmentTable;
   route: RouteTable;
+  failing_certificate: FailingCertificateTable;
   variable: VariableTable;
   registry: RegistryTable;
   deployment: DeploymentTable;

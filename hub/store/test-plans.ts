@@ -16,6 +16,7 @@ const SMALL: ReadonlySet<string> = new Set([
   'project',
   'environment',
   'route',
+  'failing_certificate',
   'variable',
   'registry',
   'removal',

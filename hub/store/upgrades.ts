@@ -10,6 +10,8 @@ import type { Row } from './schema.ts';
 /** Those that a person has still to do with. */
 const OPEN = ['running', 'paused'] as const;
 const PAGE = 20;
+/** Of a team that are kept, the newest: each says what became of every host. */
+const MOST_KEPT = 100;
 
 export interface StoredUpgrade {
   readonly upgrade: Row<'upgrade'>;
@@ -48,7 +50,27 @@ export async function insertUpgrade(
     order_id: randomUUIDv7(),
   }));
   await db.insertInto('upgrade_host').values(rows).execute();
+  await deleteOld(db, upgrade.team_id);
   return id;
+}
+
+/** All of them are over, for a new one is only begun then; but a host of one that was cancelled may still be under way. */
+async function deleteOld(db: Db, teamId: string): Promise<void> {
+  const oldestKept = db
+    .selectFrom('upgrade')
+    .select('id')
+    .where('team_id', '=', teamId)
+    .orderBy('id', 'desc')
+    .offset(MOST_KEPT - 1)
+    .limit(1);
+  await db
+    .deleteFrom('upgrade')
+    .where('team_id', '=', teamId)
+    .where('id', '<', oldestKept)
+    .where('id', 'not in', (row) =>
+      row.selectFrom('upgrade_host').select('upgrade_id').where('state', 'in', HOST_STATES.filter(isUnderWay)),
+    )
+    .execute();
 }
 
 /** The newest first. */

@@ -2,7 +2,7 @@
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Acme } from './acme/open.ts';
 import type { Certificate } from './certificate.ts';
-import { isValidAt, names } from './certificate.ts';
+import { isValidAt, names, wildcardOf } from './certificate.ts';
 import type { CertificateFolder } from './certificate-folder.ts';
 import type { Stapler } from './stapler.ts';
 
@@ -22,7 +22,10 @@ type Missing = CertificateList['missing'][number];
 
 export function viewCertificates(viewed: Viewed): CertificateList {
   const { hosts, certificates, now } = viewed;
-  const lacks = (host: string): boolean => !certificates.some((one) => names(one, host) && isValidAt(one, now));
+  // Asked for with each heartbeat of the agent: hosts times certificates would be felt by visitors.
+  const valid = new Set(certificates.filter((one) => isValidAt(one, now)).flatMap((one) => one.hosts));
+  const lacks = (host: string): boolean =>
+    !valid.has(host) && (host.startsWith('*.') || !valid.has(wildcardOf(host) ?? ''));
   return {
     certificates: certificates.flatMap((certificate) =>
       certificate.hosts.map((host) => viewOne(certificate, host, viewed)),
@@ -60,9 +63,10 @@ function reasonOf(host: string, { certificates, folder, acme, now }: Viewed): Om
   if (host.startsWith('*.')) {
     return { reason: `ORK_ACME_WILDCARD: a wildcard cannot be proved by HTTP-01 or TLS-ALPN-01.${files}`, retryAt };
   }
-  if (acme.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
+  // First, also while it is asked for once more: who looks every minute is to see one failure, not many.
   const failure = acme.ledger.failureOf(host);
   if (failure) return { reason: `${failure.code}: ${failure.message}`, retryAt: failure.retryAt };
+  if (acme.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
   return { reason: 'ORK_CERTIFICATE_NONE: it waits for its turn to be asked for.', retryAt };
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
+import { apiPath } from '../../hub/cli/client.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { TestProject } from '../harness/project.ts';
@@ -61,6 +62,15 @@ describe('a deployment that fails', () => {
       assert.match(deployment.error.message, expected.message);
       const failed = deployment.steps.find(({ status }) => status === 'failed');
       assert.equal(failed?.name, expected.step);
+      if (expected.code === 'ORK_APP_EXITED') {
+        const path = `${apiPath('deployments', deployment.id)}/logs`;
+        const log = await stack.client.open({ method: 'GET', path, query: { step: 'deploy' } });
+        assert.match(
+          await log.body.text(),
+          /what the app wrote last:\n {2}app: .+/,
+          'the app is gone, its words are not',
+        );
+      }
       assert.deepEqual(await project.get('/').then(({ status, body }) => ({ status, body })), {
         status: served.status,
         body: served.body,

@@ -33,6 +33,7 @@ export function addLogsCommand(cli: Command): void {
     .option('--app <project/environment>', 'what this app writes')
     .option('--tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)', linesOf)
     .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d', agoOf)
+    .option('-t, --timestamps', 'with --app: when each line was written, in front of it, UTC')
     .option('-f, --follow', 'with --app: go on until Ctrl-C, also across deployments')
     .addHelpText('after', LOGS_HELP)
     .action(logs);

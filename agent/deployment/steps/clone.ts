@@ -1,10 +1,13 @@
 /** Step 1, clone: the exact commit into this deployment's own folder. */
 import type { Step } from '../step.ts';
+import { mustBeFree } from '../taken-routes.ts';
 
 export const clone: Step<'clone'> = {
   name: 'clone',
 
-  async run({ job, ports, log, signal }) {
+  async run(context) {
+    const { job, ports, log, signal } = context;
+    await mustBeFree(context);
     // Its engine starts while the code comes.
     ports.builder.warm({ environmentId: job.environment.id, limits: job.settings.build, log });
     const directory = ports.workspaces.checkoutDirectory(job.deploymentId);

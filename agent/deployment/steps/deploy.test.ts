@@ -68,6 +68,8 @@ describe('the step deploy', () => {
   const undoWith = async (left: ContainerState[]): Promise<unknown[]> => {
     const calls: unknown[] = [];
     const containers = scripted<Ports['containers']>('containers', {
+      stop: async () => undefined,
+      tail: async () => [],
       stopAndRemove: async (name, grace) => void calls.push(['stop', name, grace]),
       list: async () => left,
       removeNetwork: async (name) => void calls.push(['network', name]),

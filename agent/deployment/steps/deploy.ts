@@ -2,6 +2,7 @@
 import type { Settings } from '../../../protocol/job.ts';
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
+import { removeWithWords } from '../last-words.ts';
 import { ownerOf } from '../owner.ts';
 import { dropImages, ensureImage, mayPull } from '../image.ts';
 import { choosePort } from '../port.ts';
@@ -51,7 +52,7 @@ export const deploy: Step<'deploy'> = {
 
   async undo(context) {
     const { job, ports } = context;
-    await ports.containers.stopAndRemove(names.container(job.deploymentId), graceSeconds(job.settings));
+    await removeWithWords(context, names.container(job.deploymentId), graceSeconds(job.settings));
     await giveRoomBack(context);
     // Of the others the step build takes back what it made.
     if (mayPull(job)) await dropImages(context);

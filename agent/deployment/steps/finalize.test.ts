@@ -29,6 +29,8 @@ describe('the step finalize', () => {
             container(IDS.previous),
             container(IDS.host, { environmentId: IDS.host }),
           ],
+          stop: async () => undefined,
+          inspect: async () => null,
           stopAndRemove: async (name) => void calls.push(`stop ${name}`),
         }),
         images: scripted<ImageStore>('images', {

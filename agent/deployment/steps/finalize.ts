@@ -3,6 +3,7 @@
  * workspace. Comes after the point of no return, so there is no undo: it is called again until it is done.
  */
 import { toErrorReport } from '../../../protocol/errors.ts';
+import { retire } from '../last-words.ts';
 import { portToRemember } from '../port.ts';
 import type { OwnedImage } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
@@ -31,11 +32,12 @@ export const finalize: Step<'finalize'> = {
 };
 
 /** All other containers of the environment: the previous deployment's, and whatever a crash may have left before it. */
-async function removeSuperseded({ job, ports, log }: StepContext): Promise<void> {
+async function removeSuperseded(context: StepContext): Promise<void> {
+  const { job, ports, log } = context;
   for (const { name, environmentId, deploymentId } of await ports.containers.list()) {
     if (environmentId !== job.environment.id || deploymentId === job.deploymentId) continue;
     log.line(`stopping ${name}, at most ${job.settings.stopGraceSeconds} s`);
-    await ports.containers.stopAndRemove(name, job.settings.stopGraceSeconds);
+    await retire(context, name, job.settings.stopGraceSeconds);
   }
 }
 

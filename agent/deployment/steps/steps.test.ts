@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Image } from '../../../protocol/steps.ts';
 import { aRollback, checkout, image, plan } from '../../test-outputs.ts';
+import { tableView, upstreamView } from '../../test-table.ts';
 import type { ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
+import { mustBeFree } from '../taken-routes.ts';
 import { aContext, aJob, IDS, scripted } from '../test-context.ts';
 import { analyze } from './analyze.ts';
 import { build } from './build.ts';
@@ -24,6 +27,7 @@ describe('the step clone', () => {
     const warm = () => void requests.push('warm');
     const context = aContext({
       ports: {
+        proxy: scripted<Ports['proxy']>('proxy', { table: async () => tableView() }),
         builder: scripted<Ports['builder']>('builder', { warm }),
         workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: (name) => `/state/${name}` }),
         sourceControl: {
@@ -37,6 +41,30 @@ describe('the step clone', () => {
     const { source, commit } = context.job;
     assert.equal((await clone.run(context)).commit, commit);
     assert.deepEqual(requests, ['warm', { directory: `/state/${IDS.deployment}`, commit, source }]);
+  });
+
+  const otherHas = (host: string) => tableView(upstreamView({ id: IDS.previous, routes: [{ host, pathPrefix: '/' }] }));
+  const taking = (host: string) => aJob({ settings: { domains: [{ host, pathPrefix: '/' }] } });
+
+  test('a domain that the host serves another environment at fails it before anything is fetched or built', async () => {
+    const proxy = scripted<Ports['proxy']>('proxy', { table: async () => otherHas('taken.test') });
+    const context = aContext({ job: taking('taken.test'), ports: { proxy } });
+    await assert.rejects(async () => clone.run(context), {
+      code: 'ORK_ROUTE_TAKEN',
+      message: /taken\.test\//,
+      evidence: [`environment ${IDS.previous}`],
+    });
+    assert.equal(context.lines.length, 1, 'that it waits is said once');
+  });
+
+  test('one that is given up meanwhile is waited for; a proxy that is away, and a build for another host, say nothing', async () => {
+    const tables = [otherHas('moves.test'), otherHas('moves.test'), tableView()];
+    const proxy = scripted<Ports['proxy']>('proxy', { table: async () => tables.shift() ?? assert.fail() });
+    await mustBeFree(aContext({ job: taking('moves.test'), ports: { proxy } }));
+    assert.deepEqual(tables, []);
+    const table = () => Promise.reject(new OrkestrError('ORK_PROXY_UNREACHABLE', 'Nobody there.'));
+    await mustBeFree(aContext({ ports: { proxy: scripted<Ports['proxy']>('proxy', { table }) } }));
+    await mustBeFree(aContext({ job: { ...aJob(), kind: 'build' } }));
   });
 
   test('undo removes the workspace', async () => {

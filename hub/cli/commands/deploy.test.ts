@@ -181,3 +181,19 @@ test('cancel takes the deployment that is under way, and says so when there is n
   const none = await run(['cancel', '--json', ...SHOP], { [`GET ${DEPLOYMENTS}`]: () => [cancelled] });
   assert.deepEqual([none.code, JSON.parse(none.stdout).code], [1, 'ORK_NOT_FOUND']);
 });
+
+test('a cancel whose host is away says what happens meanwhile and how not to wait', async () => {
+  const waitingFor = 'the host vps-1, which is offline';
+  const path = `POST /deployments/${IDS.deployment}/cancel`;
+  const asked = await run(['cancel', IDS.deployment], {
+    [path]: () => sampleDeployment({ cancelRequested: true, waitingFor }),
+  });
+  assert.match(asked.stdout, /It waits for the host vps-1, which is offline: it goes on there until the host is back/);
+  assert.match(asked.stdout, new RegExp(`orkestr cancel ${IDS.deployment} --give-up`));
+  assert.deepEqual(cli.hub?.asked[0]?.body, { giveUp: false });
+  const given = await run(['cancel', IDS.deployment, '--give-up'], {
+    [path]: () => sampleDeployment({ status: 'failed' }),
+  });
+  assert.match(given.stdout, /now failed\.\n$/);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { giveUp: true });
+});

@@ -16,6 +16,7 @@ interface Options extends PlaceOptions {
   readonly detach?: boolean;
   readonly commit?: string;
   readonly again?: boolean;
+  readonly giveUp?: boolean;
   readonly variables?: 'current' | 'release';
 }
 
@@ -88,8 +89,9 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     leaf(program, 'cancel [deployment]', 'Cancel a deployment (default: the one under way). What serves, serves on.', [
       'orkestr cancel',
       'orkestr cancel 01890000-0000-7000-8000-000000000000',
+      'orkestr cancel --give-up    # its host is away: do not wait until it is back',
     ]),
-  );
+  ).option('--give-up', 'end it here at once, as failed, while its host is away; there it is cancelled later');
   action<Options>(cancel, context, outcome, async (output, options, [id]) => {
     const underWay = async (): Promise<string> => {
       const found = await findDeployment(context, options, ({ status }) => status === 'running' || status === 'queued');
@@ -97,8 +99,11 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
       return found.id;
     };
     const path = `${apiPath('deployments', id ?? (await underWay()))}/cancel`;
-    const cancelled = await context.hub().post(path, {}, Deployment);
+    const cancelled = await context.hub().post(path, { giveUp: options.giveUp === true }, Deployment);
     output.object(cancelled);
     output.line(`${describe(cancelled)}: cancel asked, now ${cancelled.status}.`);
+    if (!cancelled.cancelRequested || cancelled.waitingFor === undefined) return;
+    output.line(`It waits for ${cancelled.waitingFor}: it goes on there until the host is back and hears of it.`);
+    output.line(`  not wait  orkestr cancel ${cancelled.id} --give-up`);
   });
 };

@@ -64,6 +64,8 @@ function showDetail(output: Output, deployment: DeploymentDetail, now: number): 
     ['deployment', deployment.id],
     ['project', `${deployment.project.slug} (${deployment.environment.slug})`],
     ['status', output.style(statusStyle(deployment.status), deployment.status)],
+    ['waits for', deployment.waitingFor],
+    ['cancel', deployment.cancelRequested ? 'asked; its host has not said yet that it has ended' : null],
     ['commit', `${deployment.commit} on ${deployment.branch}`],
     ['trigger', `${deployment.trigger}, ${formatAge(deployment.createdAt, now)}`],
     ['back to', deployment.releaseOf],

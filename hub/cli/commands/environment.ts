@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { Environment } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
+import { tellOfCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -127,4 +128,5 @@ function show(output: Output, environment: Environment): void {
     ['edge', edgeStateText(environment)],
     ...settingsLines(settings),
   ]);
+  tellOfCertificates(output, [environment]);
 }

@@ -76,7 +76,12 @@ test('logs tells on stderr why a deployment failed, and what to do; of an app no
     [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end('line\n'),
   });
   assert.deepEqual([whole.code, whole.stdout], [0, 'line\n']);
-  for (const { stderr } of [followed, whole]) {
+  const named = await run(['logs', IDS.deployment], {
+    [`GET /deployments/${IDS.deployment}`]: () => failed,
+    [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end('line\n'),
+  });
+  assert.deepEqual([named.code, named.stdout], [0, 'line\n']);
+  for (const { stderr } of [followed, whole, named]) {
     assert.match(
       stderr,
       /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,
@@ -105,6 +110,8 @@ test('logs --app prints what the app wrote, --json one object a line; its option
   const plain = await run(['logs', '--app', '--tail', '7', '--since', '10m', ...SHOP], { [APP_LOG]: script });
   assert.deepEqual([plain.code, plain.stdout, plain.stderr], [0, 'line 1\nline 2\n', '']);
   assert.equal(cli.hub?.asked[0]?.query, '?follow=false&tail=7&since=10m');
+  const stamped = await run(['logs', '--app', '--timestamps', ...SHOP], { [APP_LOG]: script });
+  assert.equal(stamped.stdout, '2030-01-01T00:00:00.000000001Z line 1\n2030-01-01T00:00:00.000000002Z line 2\n');
   const json = await run(['logs', '--app', '--json', ...SHOP], { [APP_LOG]: script });
   assert.deepEqual(JSON.parse(json.stdout.split('\n')[1] ?? ''), {
     at: '2030-01-01T00:00:00.000000002Z',
@@ -117,6 +124,7 @@ test('logs --app prints what the app wrote, --json one object a line; its option
     ['--app', '--step', 'build'],
     ['--tail', '5'],
     ['--since', '5m'],
+    ['--timestamps'],
   ]) {
     assert.equal((await cli.home.run(['logs', ...wrong, ...SHOP])).code, 2, wrong.join(' '));
   }

@@ -1,7 +1,7 @@
 /** `logs`: what the steps of a deployment wrote, or with --app what the app writes that runs. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { StepName } from '../../../protocol/steps.ts';
-import type { Deployment } from '../../api/schemas.ts';
+import { Deployment } from '../../api/schemas.ts';
 import { printAppLog } from '../app-log.ts';
 import { apiPath, unreachable } from '../client.ts';
 import { action, leaf, withPlace } from '../command.ts';
@@ -22,6 +22,7 @@ type Options = PlaceOptions & {
   app?: boolean;
   tail?: string;
   since?: string;
+  timestamps?: boolean;
 };
 
 export const addLogsCommand: AddCommands = (program, context, outcome) => {
@@ -48,7 +49,8 @@ export const addLogsCommand: AddCommands = (program, context, outcome) => {
     .option('-f, --follow', 'go on until the deployment has ended; with --app until Ctrl-C, also across deployments')
     .option('-a, --app', 'what the app writes that runs')
     .option('-n, --tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)')
-    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d');
+    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d')
+    .option('-t, --timestamps', 'with --app: when each line was written, in front of it, UTC');
   action<Options>(logs, context, outcome, (output, options, [given]) => {
     checkOptions(given, options);
     return options.app ? printAppLog(context, output, options) : printDeploymentLog(context, output, options, given);
@@ -66,7 +68,9 @@ async function printDeploymentLog(
   const id = given ?? String(latest?.id);
   if (!options.follow) {
     await printLog(context, output, id, step);
-    if (latest?.status === 'failed') noteFate(output, latest);
+    // What programs read has no remarks beside it.
+    const shown = latest ?? (output.json ? undefined : await context.hub().get(apiPath('deployments', id), Deployment));
+    if (shown?.status === 'failed') noteFate(output, shown);
     if (latest?.status === 'live' && output.live) output.note('What the app writes since then: orkestr logs --app');
     return EXIT.ok;
   }
@@ -77,12 +81,18 @@ async function printDeploymentLog(
 }
 
 /** @throws OrkestrError ORK_INVALID for what does not go together */
-function checkOptions(given: string | undefined, { app, step, tail, since }: Options): void {
+function checkOptions(given: string | undefined, { app, step, tail, since, timestamps }: Options): void {
   if (app && (given !== undefined || step !== undefined)) {
     throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: the log of the app that runs.');
   }
   if (!app && (tail !== undefined || since !== undefined)) {
     throw new OrkestrError('ORK_INVALID', '--tail and --since are for --app, the log of the app that runs.');
+  }
+  if (!app && timestamps) {
+    throw new OrkestrError(
+      'ORK_INVALID',
+      '--timestamps is for --app: lines of steps have no times. When each step ran: orkestr deployments show',
+    );
   }
 }
 

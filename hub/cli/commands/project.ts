@@ -4,6 +4,7 @@ import { Project } from '../../api/schemas.ts';
 import type { Environment } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
+import { tellOfCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { integer, readSecret } from '../input.ts';
@@ -77,6 +78,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     ]);
     output.line();
     output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projectRows(found));
+    tellOfCertificates(output, found.environments);
   });
 
   const remove = leaf(project, 'delete <name>', 'Delete a project: its apps stop, its history goes.', [

@@ -4,11 +4,19 @@ import type { AppLogEvent } from '../../api/schemas.ts';
 
 export class AppLogText {
   readonly #known = new Set<string>();
+  readonly #timestamps: boolean;
+
+  /** @param timestamps of each line of the app when it was written, in front: UTC, as Docker stamps it */
+  constructor({ timestamps = false }: { readonly timestamps?: boolean } = {}) {
+    this.#timestamps = timestamps;
+  }
 
   /** The lines of an event. The version that is read first needs no word; later ones are told once. */
   linesOf(event: AppLogEvent): readonly string[] {
     if (event.kind === 'version') return this.#version(event.deployment, event.commit);
-    if (event.kind === 'lines') return event.lines.map(({ text }) => text);
+    if (event.kind === 'lines') {
+      return event.lines.map(({ at, text }) => (this.#timestamps ? `${at} ${text}` : text));
+    }
     if (event.kind === 'left-out') return [appLogNotes.leftOut(event.lines)];
     return event.error === null ? [] : [`[orkestr: the log ends here. ${event.error.message}]`];
   }

@@ -9,6 +9,7 @@ import { history } from './0006-history.ts';
 import { notifications } from './0007-notifications.ts';
 import { upkeep } from './0008-upkeep.ts';
 import { edge } from './0009-edge.ts';
+import { certificates } from './0010-certificates.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -20,4 +21,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0007-notifications': notifications,
   '0008-upkeep': upkeep,
   '0009-edge': edge,
+  '0010-certificates': certificates,
 };

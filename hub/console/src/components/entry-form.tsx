@@ -10,6 +10,8 @@ interface Field {
   readonly kind?: 'password' | 'lines';
   /** One of these; the first unless another is taken. */
   readonly choices?: readonly string[];
+  /** It may be left empty. */
+  readonly optional?: boolean;
 }
 
 interface Props {
@@ -45,7 +47,7 @@ export function EntryForm({ label, button, fields, add }: Props) {
   );
 }
 
-function FieldInput({ field: { name, placeholder, kind, choices } }: { field: Field }) {
+function FieldInput({ field: { name, placeholder, kind, choices, optional = false } }: { field: Field }) {
   if (choices) {
     return (
       <select name={name}>
@@ -57,7 +59,7 @@ function FieldInput({ field: { name, placeholder, kind, choices } }: { field: Fi
   }
   const common = { name, placeholder, spellcheck: false, autocomplete: kind === 'password' ? 'new-password' : 'off' };
   if (kind === 'lines') return <textarea {...common} rows={1} />;
-  return <input {...common} type={kind === 'password' ? 'password' : 'text'} required />;
+  return <input {...common} type={kind === 'password' ? 'password' : 'text'} required={!optional} />;
 }
 
 const textOf = (value: FormDataEntryValue | null): string => (typeof value === 'string' ? value : '');

@@ -8,7 +8,7 @@ import { ActionButton } from '../components/action-button.tsx';
 import { hasEnded } from './progress.ts';
 
 export function CancelButton({ deployment, done }: { deployment: Deployment; done: () => void }) {
-  if (!useScope('deploy') || hasEnded(deployment)) return null;
+  if (!useScope('deploy') || hasEnded(deployment) || deployment.cancelRequested) return null;
   const cancel = async (): Promise<void> => {
     await call('POST', `${apiPath('deployments', deployment.id)}/cancel`, {});
     done();
@@ -18,6 +18,29 @@ export function CancelButton({ deployment, done }: { deployment: Deployment; don
     <ActionButton tone="danger" act={cancel} confirm={{ question, yes: 'Cancel it' }} label="Cancel this deployment">
       Cancel
     </ActionButton>
+  );
+}
+
+/** That a cancel is under way; of a host that is away, what happens meanwhile, and the way not to wait for it. */
+export function CancelAsked({ deployment, done }: { deployment: Deployment; done: () => void }) {
+  const mayEnd = useScope('deploy') && deployment.waitingFor !== undefined;
+  const giveUp = async (): Promise<void> => {
+    await call('POST', `${apiPath('deployments', deployment.id)}/cancel`, { giveUp: true });
+    done();
+  };
+  const question =
+    'Give it up? It ends here as failed. On the host it is cancelled when that is back; if it has gone live there meanwhile, it is shown as live.';
+  return (
+    <div class="notice" role="status">
+      {deployment.waitingFor === undefined
+        ? 'It is being cancelled: its host takes back what it did.'
+        : `A cancel is asked for. It waits for ${deployment.waitingFor}: it goes on there until the host is back and hears of it.`}{' '}
+      {mayEnd && (
+        <ActionButton tone="danger" act={giveUp} confirm={{ question, yes: 'Give it up' }} label="Give it up">
+          Do not wait
+        </ActionButton>
+      )}
+    </div>
   );
 }
 

@@ -106,6 +106,7 @@ function DeploymentTable({ deployments, live, refresh }: TableProps) {
               <a href={`/deployments/${deployment.id}`}>
                 <Status status={deployment.status} />
               </a>
+              {deployment.cancelRequested && <span class="faint"> a cancel is asked for</span>}
             </td>
             <td>
               <a href={`/deployments/${deployment.id}`}>

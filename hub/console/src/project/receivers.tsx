@@ -1,6 +1,6 @@
 /** Who is told when something goes wrong with a project: its own receivers, and those of the team. */
 import { useState } from 'preact/hooks';
-import type { Receiver } from '../../../api/schemas.ts';
+import type { MadeReceiver, Receiver } from '../../../api/schemas.ts';
 import { deliveryLine, troubleOf } from '../../../cli/text/receiver-lines.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
@@ -10,6 +10,8 @@ import { EntryForm } from '../components/entry-form.tsx';
 import { ApiProblem, Mend } from '../components/problem.tsx';
 
 const REFRESH_MS = 15_000;
+const OF_PROJECT = 'this project';
+const OF_TEAM = 'all projects and hosts of the team';
 
 /** @param path of the project in the API */
 export function Receivers({ path: project }: { path: string }) {
@@ -18,8 +20,11 @@ export function Receivers({ path: project }: { path: string }) {
   const path = `${project}/receivers`;
   const load = (signal: AbortSignal) => call<Receiver[]>('GET', path, undefined, signal);
   const { data, error, reload } = useResource(path, load, REFRESH_MS);
-  const add = async ({ kind = '', address = '' }: Readonly<Record<string, string>>): Promise<void> => {
-    await call('POST', path, { kind, address: address.trim() });
+  const [made, setMade] = useState<MadeReceiver>();
+  const add = async (given: Readonly<Record<string, string>>): Promise<void> => {
+    const { kind = '', address = '', name = '', of = OF_PROJECT } = given;
+    const body = { kind, address: address.trim(), ...(name.trim() !== '' && { name: name.trim() }) };
+    setMade(await call<MadeReceiver>('POST', of === OF_PROJECT ? path : '/receivers', body));
     reload();
   };
   return (
@@ -51,19 +56,31 @@ export function Receivers({ path: project }: { path: string }) {
             label="Add a receiver of notifications"
             button="Add"
             fields={[
-              { name: 'kind', label: 'Kind', choices: ['slack', 'discord', 'email'] },
+              { name: 'kind', label: 'Kind', choices: ['slack', 'discord', 'email', 'webhook'] },
               { name: 'address', label: 'URL or e-mail address', kind: 'password' },
+              { name: 'name', label: 'Name', placeholder: 'as its kind', optional: true },
+              ...(mayChangeTeam ? [{ name: 'of', label: 'Told of', choices: [OF_PROJECT, OF_TEAM] }] : []),
             ]}
             add={add}
           />
         )}
-        {mayWrite && (
-          <p class="faint">
-            A webhook is added from a terminal, which shows its secret: <code>orkestr notify add webhook</code>
-          </p>
-        )}
+        {made?.secret && <Secret of={made.name} secret={made.secret} forget={() => setMade(undefined)} />}
       </div>
     </section>
+  );
+}
+
+/** The hub never shows it again. */
+function Secret({ of, secret, forget }: { of: string; secret: string; forget: () => void }) {
+  return (
+    <div class="notice" role="status">
+      <p>
+        The messages to {of} are signed. The secret to check that, shown this once: <code>{secret}</code>
+      </p>
+      <button class="button" onClick={forget}>
+        I have kept it
+      </button>
+    </div>
   );
 }
 

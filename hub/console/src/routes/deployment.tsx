@@ -13,7 +13,7 @@ import { Pending } from '../components/pending.tsx';
 import { ApiProblem, ErrorCard } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { Age, Duration } from '../components/time.tsx';
-import { CancelButton, RetryButton, RollbackButton } from '../deployment/actions.tsx';
+import { CancelAsked, CancelButton, RetryButton, RollbackButton } from '../deployment/actions.tsx';
 import { stepOfInterest } from '../deployment/progress.ts';
 import { StepList } from '../deployment/step-list.tsx';
 import { StepPanel } from '../deployment/step-panel.tsx';
@@ -79,6 +79,7 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
           It is old: its log and the outputs of its steps are gone. How it ended, and its release, are kept.
         </p>
       )}
+      {deployment.cancelRequested && !progress.ended && <CancelAsked deployment={deployment} done={reload} />}
       {deployment.error && <ErrorCard error={deployment.error} title="Why it failed" />}
       <div class="deployment">
         <StepList progress={progress} selected={name} select={choose} />
@@ -117,7 +118,7 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
             ['Trigger', deployment.trigger],
             ['Started', <Age at={deployment.createdAt} />],
             ['Took', deployment.startedAt && <Duration from={deployment.startedAt} to={deployment.finishedAt} />],
-            ['Waits for', deployment.status === 'queued' && deployment.waitingFor],
+            ['Waits for', deployment.waitingFor],
             ['Serves at', deployment.status === 'live' && deployment.urls.map((url) => <a href={url}>{url}</a>)],
             ['Visitors', deployment.status === 'failed' && 'what served before serves on'],
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],

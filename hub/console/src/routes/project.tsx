@@ -1,6 +1,7 @@
 /** One project: each environment with its deployments, and the buttons that start new ones. */
 import { useRoute } from 'preact-iso';
 import type { Environment, Project } from '../../../api/schemas.ts';
+import { certificateLine } from '../../../cli/text/certificate-lines.ts';
 import { edgeStateText } from '../../../cli/text/edge-state.ts';
 import { settingsLines } from '../../../cli/text/settings-lines.ts';
 import { apiPath, call } from '../api/client.ts';
@@ -10,6 +11,7 @@ import { ActionButton } from '../components/action-button.tsx';
 import { Facts } from '../components/facts.tsx';
 import { PageHead } from '../components/layout.tsx';
 import { Pending } from '../components/pending.tsx';
+import { Mend } from '../components/problem.tsx';
 import { useAskFor } from '../deployment/actions.tsx';
 import { Deployments } from '../project/deployments.tsx';
 import { Receivers } from '../project/receivers.tsx';
@@ -91,6 +93,11 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
           Domains and edge settings: {edgeStateText(environment)}
         </p>
       )}
+      {environment.certificates.map((one) => (
+        <p key={one.host} class="card error" role="alert">
+          {certificateLine(one)} <Mend code={one.error.code} />
+        </p>
+      ))}
       <Deployments path={deployments} project={project} environment={environment} loaded={goToSection} />
       <Variables path={path} environment={environment.slug} />
       <Settings project={project} of={environment} />

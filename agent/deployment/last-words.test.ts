@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { containerOf } from '../test-container.ts';
+import { removeWithWords, retire } from './last-words.ts';
+import type { ContainerState, Ports } from './ports.ts';
+import { aContext, IDS, scripted } from './test-context.ts';
+
+/** A container that ends in this way, and what is asked of it. */
+function ending(state: Partial<ContainerState>, lines: readonly string[] | Error) {
+  const calls: string[] = [];
+  const containers = scripted<Ports['containers']>('containers', {
+    stop: async () => void calls.push('stop'),
+    inspect: async () => ({ ...containerOf(IDS.previous), running: false, exitCode: 0, ...state }),
+    tail: async () => (lines instanceof Error ? Promise.reject(lines) : lines),
+    variables: async () => ['old secret', '/usr/bin'],
+    stopAndRemove: async () => void calls.push('remove'),
+  });
+  const context = aContext({ ports: { containers } });
+  return { context, calls, told: context.lines };
+}
+
+const SAID = ['listening', 'key: old secret', 'fatal: boom'];
+const WORDS = '  app: listening\n  app: key: [redacted]\n  app: fatal: boom';
+
+test('what never served leaves its last words, read once it has ended', async () => {
+  const { context, calls, told } = ending({}, SAID);
+  await removeWithWords(context, 'c', 10);
+  // Of its own secrets the log sees to it.
+  assert.deepEqual(told, [`what the app wrote last:\n${WORDS.replace('[redacted]', 'old secret')}`]);
+  assert.deepEqual(calls, ['stop', 'remove']);
+});
+
+test('of an old version only one that did not end as it was asked to leaves its words, without the values of its variables', async () => {
+  for (const exitCode of [0, 143, 130]) {
+    const well = ending({ exitCode }, SAID);
+    await retire(well.context, 'c', 10);
+    assert.deepEqual([well.told, well.calls], [[], ['stop', 'remove']]);
+  }
+  for (const [state, how] of [
+    [{ exitCode: 1 }, 'ended with exit code 1'],
+    [{ exitCode: 137 }, 'was ended by SIGKILL'],
+    [{ exitCode: 137, oomKilled: true }, 'was killed for its memory limit'],
+  ] as const) {
+    const ill = ending(state, SAID);
+    await retire(ill.context, 'c', 10);
+    assert.deepEqual([ill.told, ill.calls], [[`it ${how}; what it wrote last:\n${WORDS}`], ['stop', 'remove']]);
+  }
+});
+
+test('words are bounded, and a container whose words cannot be read goes all the same', async () => {
+  const long = ending(
+    {},
+    Array.from({ length: 200 }, () => 'x'.repeat(2000)),
+  );
+  await removeWithWords(long.context, 'c', 10);
+  assert.ok((long.told[0]?.length ?? 0) < 40_000);
+  const silent = ending({}, new Error('the engine is busy'));
+  await removeWithWords(silent.context, 'c', 10);
+  assert.deepEqual(silent.calls, ['stop', 'remove']);
+  assert.match(silent.told[0] ?? '', /could not be read: the engine is busy/);
+});

@@ -1,0 +1,57 @@
+/** Names that another environment is served by on this host. The hub gives each to one only; what gives one up may be late. */
+import type { Domain } from '../../protocol/job.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { StepContext } from './step.ts';
+
+/** How long a name may take to come free: the order that gives it up, or the removal of its environment, is on its way. */
+const PATIENCE_MS = 15_000;
+const LOOK_MS = 1000;
+
+type UpstreamView = TableView['upstreams'][number];
+
+export const isSameRoute = (one: Domain, other: Domain): boolean =>
+  one.host === other.host && one.pathPrefix === other.pathPrefix;
+
+/** Upstreams beside the environment's own that have any of the routes. */
+export const holdersOf = (
+  { upstreams }: Pick<TableView, 'upstreams'>,
+  environmentId: string,
+  routes: readonly Domain[],
+): readonly UpstreamView[] =>
+  upstreams.filter(
+    (one) => one.id !== environmentId && one.routes.some((held) => routes.some((route) => isSameRoute(held, route))),
+  );
+
+/**
+ * Asked before anything is built, for the flip would be refused. Nothing is said where the proxy does not answer: the flip tells.
+ * @throws OrkestrError ORK_ROUTE_TAKEN
+ */
+export async function mustBeFree({ job, ports, log, signal, edge }: StepContext): Promise<void> {
+  // Another host serves what this one builds.
+  if (job.kind === 'build') return;
+  const until = ports.clock.monotonic() + PATIENCE_MS;
+  for (let told = false; ; told = true) {
+    let table: TableView;
+    try {
+      table = await ports.proxy.table();
+    } catch (error) {
+      log.line(`whether its domains are free is not known: ${toErrorReport(error).message}`);
+      return;
+    }
+    const { routes } = edge();
+    const [holder] = holdersOf(table, job.environment.id, routes);
+    const held = holder?.routes.find((one) => routes.some((route) => isSameRoute(one, route)));
+    if (holder === undefined || held === undefined) return;
+    const name = `${held.host}${held.pathPrefix}`;
+    if (ports.clock.monotonic() >= until) {
+      throw new OrkestrError(
+        'ORK_ROUTE_TAKEN',
+        `This host serves another environment at ${name}, which has not given it up; nothing was built.`,
+        { evidence: [`environment ${holder.id}`] },
+      );
+    }
+    if (!told) log.line(`${name} is still another environment's here (${holder.id}); waiting for it to be given up`);
+    await ports.clock.sleep(LOOK_MS, signal);
+  }
+}

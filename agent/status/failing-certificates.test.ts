@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
+import { failingCertificates } from './failing-certificates.ts';
+
+const NOW = Date.UTC(2030, 0, 1);
+const DAY = 86_400_000;
+const at = (days: number): string => new Date(NOW + days * DAY).toISOString();
+
+const view = (host: string, days: number, lastError: string | null = null): CertificateView => ({
+  host,
+  source: 'acme',
+  issuer: 'a CA',
+  notAfter: at(days),
+  renewAt: null,
+  lastError,
+});
+const missing = (host: string, reason: string): CertificateList['missing'][number] => ({ host, reason, retryAt: null });
+
+const told = (list: CertificateList): unknown[] =>
+  failingCertificates(list, NOW).map(({ host, error, notAfter }) => [host, error.code, error.message, notAfter]);
+
+test('a domain that got no certificate is told with the reason, and one for which none is asked is not', () => {
+  assert.deepEqual(
+    told({
+      certificates: [],
+      missing: [
+        missing('a.test', 'ORK_ACME_DNS: it leads elsewhere'),
+        missing('b.test', 'ORK_CERTIFICATE_NONE: it waits for its turn to be asked for.'),
+        missing('c.test', 'the key does not fit'),
+        missing('d.test', 'ORK_ACME_OF_TOMORROW: a new one'),
+      ],
+    }),
+    [
+      ['a.test', 'ORK_ACME_DNS', 'it leads elsewhere', null],
+      ['c.test', 'ORK_CERTIFICATE_UNUSABLE', 'the key does not fit', null],
+      ['d.test', 'ORK_CERTIFICATE_UNUSABLE', 'a new one', null],
+    ],
+  );
+});
+
+test('a certificate is told two weeks before its end, unless a longer one is there', () => {
+  assert.deepEqual(
+    told({
+      certificates: [
+        view('ends.test', 13, 'ORK_ACME_LIMIT: too many'),
+        view('silent.test', 13),
+        view('renewed.test', 2),
+        view('renewed.test', 80),
+        view('good.test', 20, 'ORK_ACME_LIMIT: too many'),
+      ],
+      missing: [],
+    }),
+    [
+      ['ends.test', 'ORK_ACME_LIMIT', 'too many', at(13)],
+      [
+        'silent.test',
+        'ORK_CERTIFICATE_EXPIRED',
+        `The certificate ends ${at(13)}, and nothing has renewed it yet.`,
+        at(13),
+      ],
+    ],
+  );
+});
+
+test('of very many a bounded number is told, each within bounds', () => {
+  const many = Array.from({ length: 300 }, (_, n) => missing(`${n}.test`, `ORK_ACME_DNS: ${'x'.repeat(5000)}`));
+  const failing = failingCertificates({ certificates: [], missing: many }, NOW);
+  assert.equal(failing.length, 100);
+  assert.equal(failing[0]?.error.message.length, 500);
+});

@@ -1,0 +1,110 @@
+/** Certificates as hosts tell of them: what the API shows, and who is told. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { FailingCertificate } from '../../protocol/agent-link.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { Environment, Receiver } from '../api/schemas.ts';
+import { hub, type ScriptedAgent, type TestHub, until } from './test-hub.ts';
+
+const MINUTE = 60_000;
+const DNS: ErrorReport = { code: 'ORK_ACME_DNS', message: 'It leads elsewhere.', evidence: [] };
+
+const failing = (host: string, change: Partial<FailingCertificate> = {}): FailingCertificate => ({
+  host,
+  error: DNS,
+  notAfter: null,
+  ...change,
+});
+
+/** The heartbeats are told apart by what waits in the outbox. */
+let beats = 0;
+async function beat(on: TestHub, agent: ScriptedAgent, certificates?: FailingCertificate[]): Promise<void> {
+  beats += 1;
+  agent.say({
+    type: 'status',
+    status: {
+      agentVersion: '0.1.0',
+      engine: { reachable: true, version: '28', liveRestore: true },
+      proxy: { reachable: true },
+      cgroupVersion: '2',
+      memory: { totalBytes: 1, availableBytes: 1 },
+      disk: { totalBytes: 1, availableBytes: 1 },
+      outbox: beats,
+      ...(certificates && { certificates }),
+    },
+  });
+  const stored = on.deps.db.selectFrom('host').select('status').where('id', '=', on.hostId);
+  await until(async () => (await stored.executeTakeFirstOrThrow()).status?.includes(`"outbox":${beats}`) === true);
+}
+
+const shown = async (on: TestHub): Promise<unknown[]> => {
+  const answer = await on.api('GET', '/projects/shop/environments/production');
+  const { certificates } = Environment.parse(await answer.json());
+  return certificates.map(({ host, error, notAfter, since }) => [host, error.code, notAfter, since]);
+};
+
+const told = async (on: TestHub): Promise<string[]> => {
+  const receivers = Receiver.array().parse(await (await on.api('GET', '/projects/shop/receivers')).json());
+  const deliveries = receivers.flatMap((receiver) => receiver.deliveries).toReversed();
+  return deliveries.flatMap(({ notices }) => notices.map(({ kind, summary }) => `${kind} ${summary}`));
+};
+
+async function start(t: Parameters<typeof hub>[0]): Promise<{ on: TestHub; agent: ScriptedAgent }> {
+  const on = await hub(t);
+  const receiver = { kind: 'slack', address: 'https://chat.example.com/x' };
+  assert.equal((await on.api('POST', '/projects/shop/receivers', receiver)).status, 201);
+  return { on, agent: await on.connect() };
+}
+
+test('a domain whose certificate fails is shown at once, told once when it lasts, and its end is told', async (t) => {
+  const { on, agent } = await start(t);
+  const host = 'production.example.com';
+  const since = '2030-01-01T00:00:00.000Z';
+  await beat(on, agent, [failing(host), failing('of-nobody.example.com')]);
+  assert.deepEqual(await shown(on), [[host, 'ORK_ACME_DNS', null, since]]);
+  on.pass(14 * MINUTE);
+  await beat(on, agent, [failing(host, { error: { ...DNS, message: 'It leads nowhere.' } })]);
+  assert.deepEqual(await told(on), []);
+  on.pass(2 * MINUTE);
+  for (let n = 0; n < 3; n += 1) await beat(on, agent, [failing(host)]);
+  // One whose proxy does not answer says nothing of certificates.
+  await beat(on, agent);
+  assert.deepEqual(await shown(on), [[host, 'ORK_ACME_DNS', null, since]]);
+  await beat(on, agent, []);
+  assert.deepEqual(await shown(on), []);
+  assert.deepEqual(await told(on), [
+    `certificate.failing shop/production: the certificate of ${host} fails`,
+    `certificate.mended shop/production: the certificate of ${host} is well again`,
+  ]);
+});
+
+test('what is over soon is told to nobody, nor is the end of what an environment gave up', async (t) => {
+  const { on, agent } = await start(t);
+  const host = 'production.example.com';
+  await beat(on, agent, [failing(host)]);
+  await beat(on, agent, []);
+  await beat(on, agent, [failing(host)]);
+  on.pass(16 * MINUTE);
+  await beat(on, agent, [failing(host)]);
+  const settings = { domains: [{ host: 'other.example.com' }] };
+  assert.equal((await on.api('PATCH', '/projects/shop/environments/production', { settings })).status, 200);
+  await beat(on, agent, [failing(host)]);
+  assert.deepEqual(await shown(on), []);
+  assert.deepEqual(await told(on), [`certificate.failing shop/production: the certificate of ${host} fails`]);
+});
+
+test('a certificate of a wildcard is that of the domains below it, and with very many none counts as mended', async (t) => {
+  const { on, agent } = await start(t);
+  const notAfter = '2030-01-10T00:00:00.000Z';
+  await beat(on, agent, [failing('*.example.com', { notAfter })]);
+  assert.deepEqual(
+    (await shown(on)).map((row) => (row as unknown[]).slice(0, 3)),
+    [['production.example.com', 'ORK_ACME_DNS', notAfter]],
+  );
+  await beat(
+    on,
+    agent,
+    Array.from({ length: 100 }, (_, n) => failing(`${n}.example.org`)),
+  );
+  assert.equal((await shown(on)).length, 1);
+});

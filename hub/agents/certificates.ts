@@ -1,0 +1,69 @@
+/**
+ * What a host says of its certificates, with each of its heartbeats. It is kept by environment, and told once it has lasted:
+ * the records of a new domain often come a little after the domain.
+ */
+import { type FailingCertificate, MAX_FAILING_CERTIFICATES } from '../../protocol/agent-link.ts';
+import { covers } from '../domains.ts';
+import { tellOfCertificate } from '../notify/certificate-notice.ts';
+import type { Db } from '../store/database.ts';
+import { deleteFailing, listOfHost, putFailing, setTold } from '../store/failing-certificates.ts';
+import type { Row } from '../store/schema.ts';
+
+/** How long it must fail until somebody is told, ms. */
+const LASTING_MS = 15 * 60_000;
+
+type Known = Row<'failing_certificate'>;
+
+/** Stores what is new and tells what is due. `failing`: all of the host. Call it in a transaction. */
+export async function takeCertificates(
+  trx: Db,
+  hostId: string,
+  failing: readonly FailingCertificate[],
+  now: string,
+): Promise<void> {
+  const known = new Map((await listOfHost(trx, hostId)).map((row) => [keyOf(row), row]));
+  if (known.size === 0 && failing.length === 0) return;
+  const routes = await routesOfHost(trx, hostId);
+  const isThere = new Set(routes.map(keyOf));
+  const seen = new Set<string>();
+  for (const route of routes) {
+    const one = failing.find(({ host }) => host === route.host) ?? failing.find(({ host }) => covers(host, route.host));
+    if (one === undefined) continue;
+    seen.add(keyOf(route));
+    await takeOne(trx, route, one, known.get(keyOf(route)), now);
+  }
+  for (const row of known.values()) {
+    // A host with very many tells of some only.
+    const isWell = !seen.has(keyOf(row)) && failing.length < MAX_FAILING_CERTIFICATES;
+    if (!isWell && isThere.has(keyOf(row))) continue;
+    await deleteFailing(trx, row);
+    if (row.told_at !== null && isThere.has(keyOf(row))) await tellOfCertificate(trx, row, null, now);
+  }
+}
+
+async function takeOne(
+  trx: Db,
+  route: Pick<Known, 'environment_id' | 'host'>,
+  one: FailingCertificate,
+  known: Known | undefined,
+  now: string,
+): Promise<void> {
+  const isNews = known === undefined || known.error !== JSON.stringify(one.error) || known.not_after !== one.notAfter;
+  if (isNews) await putFailing(trx, route, one, now);
+  if (known === undefined || known.told_at !== null || Date.parse(now) - Date.parse(known.since) < LASTING_MS) return;
+  await setTold(trx, route, now);
+  await tellOfCertificate(trx, route, one.error, now);
+}
+
+/** Each name once, whatever paths of it lead there. */
+function routesOfHost(trx: Db, hostId: string): Promise<Pick<Known, 'environment_id' | 'host'>[]> {
+  return trx
+    .selectFrom('route')
+    .innerJoin('environment', 'environment.id', 'route.environment_id')
+    .select(['route.environment_id', 'route.host'])
+    .distinct()
+    .where('environment.host_id', '=', hostId)
+    .execute();
+}
+
+const keyOf = ({ environment_id, host }: Pick<Known, 'environment_id' | 'host'>): string => `${environment_id} ${host}`;

@@ -1,0 +1,71 @@
+/** The console when something is wrong: a certificate that fails, somebody who is to be told, a host that is away. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Environment } from '../../hub/api/schemas.ts';
+import { startReceiver } from '../../hub/notify/test-receiver.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { overflow, PHONE, startConsole } from './console-browser.ts';
+import { HOST_STATUS } from './console-seed.ts';
+
+const started = await startConsole();
+const { hub } = started;
+after(() => started.stop());
+
+test('a webhook is added by its form, and its secret is shown once', async (t) => {
+  const receiver = await startReceiver(t);
+  await hub.createProject('signed');
+  const { page, complaints, close } = await started.open('/projects/signed');
+  const part = page.getByRole('region', { name: 'Notifications' });
+  await part.getByLabel('Kind').selectOption('webhook');
+  await part.getByLabel('URL or e-mail address').fill(receiver.url);
+  await part.getByLabel('Name').fill('pager');
+  await part.getByLabel('Told of').selectOption('all projects and hosts of the team');
+  await part.getByRole('button', { name: 'Add' }).click();
+  const secret = part.getByRole('status').filter({ hasText: 'whsec_' });
+  await secret.waitFor();
+  await part.getByRole('row', { name: /pager webhook to .*of the team/ }).waitFor();
+  await part.getByRole('button', { name: 'Send a test to pager' }).click();
+  await part.getByText('A test has been taken.').waitFor();
+  assert.equal(receiver.got.length, 1);
+  await part.getByRole('button', { name: 'I have kept it' }).click();
+  await secret.waitFor({ state: 'detached' });
+  await page.reload();
+  await part.getByRole('row', { name: /pager/ }).waitFor();
+  assert.ok(!(await page.content()).includes('whsec_'));
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('a domain without a valid certificate is told beside its environment, with what to do', async () => {
+  await hub.createProject('unproved');
+  const host = `${'long-'.repeat(11)}name.${'below-'.repeat(9)}it.example.com`;
+  const settings = { domains: [{ host }] };
+  await hub.client.patch('/projects/unproved/environments/production', { settings }, Environment);
+  const error: ErrorReport = { code: 'ORK_ACME_DNS', message: 'It leads elsewhere.', evidence: [] };
+  hub.agent.say({ type: 'status', status: { ...HOST_STATUS, certificates: [{ host, error, notAfter: null }] } });
+  const { page, close } = await started.open('/projects/unproved', { viewport: PHONE });
+  const alert = page.getByRole('alert').filter({ hasText: host });
+  await alert.getByText('has no valid certificate: It leads elsewhere.').waitFor();
+  await alert.getByText('Point the A and AAAA records').waitFor();
+  assert.equal(await overflow(page), 0);
+  await close();
+});
+
+test('a cancel says that its host is away and what happens meanwhile, and can be given up', async () => {
+  const project = await hub.createProject('stuck');
+  const job = await hub.push(project, 'First');
+  await job.run();
+  await job.begin('build');
+  const { page, close } = await started.open(`/deployments/${job.id}`);
+  await page.getByRole('status').getByText('running').waitFor();
+  await hub.agent.leave();
+  await page.getByRole('button', { name: 'Cancel this deployment' }).click();
+  await page.getByRole('button', { name: 'Cancel it' }).click();
+  await page.getByText('It waits for the host vps-1, which is offline: it goes on there').waitFor();
+  await page.getByRole('button', { name: 'Cancel this deployment' }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Give it up' }).first().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Give it up' }).click();
+  await page.getByText('ORK_HOST_LOST').waitFor();
+  await page.getByText('it is cancelled there; if it has gone live meanwhile').first().waitFor();
+  await close();
+});
