@@ -8,7 +8,7 @@ import { isSameEdge } from '../../protocol/edge-order.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-import type { Domain } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { Clock, EdgeProxy } from './ports.ts';
 import type { EdgeRecord } from './records.ts';

@@ -1,5 +1,5 @@
 /** Names that another environment is served by on this host. The hub gives each to one only; what gives one up may be late. */
-import type { Domain } from '../../protocol/job.ts';
+import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { StepContext } from './step.ts';

@@ -81,7 +81,7 @@ test('a machine that was made from an image of this one is told, and dialled bes
     monotonic: () => (now += 15_000), // each connection holds for long
     sleep: (ms: number, signal?: AbortSignal) => (waits.push(ms), systemClock.sleep(1, signal)),
   };
-  const { hub, link } = await bench(t, {}, {}, undefined, clock);
+  const { hub, link } = await linkBench(t, {}, {}, undefined, clock);
   for (const sessions of [1, 2, 3]) {
     if (sessions === 1) await hub.nextSession();
     const next = hub.nextSession();
