@@ -117,8 +117,9 @@ check_signature() {
     return 0
   fi
   sums=${HUB_SUMS_SHA256:-$RELEASE_SUMS_SHA256}
-  [ -n "$sums" ] && [ "$version" = "$RELEASE_VERSION" ] ||
+  if [ -z "$sums" ] || [ "$version" != "$RELEASE_VERSION" ]; then
     fail "$(openssl version) cannot check the signature of the release." "Install OpenSSL 3, or take the install.sh that was published with $version."
+  fi
   printf '%s  %s\n' "$sums" "$1/SHA256SUMS" | sha256sum --check --status ||
     fail 'The list of sums is not the one that this installer was made with.' 'Fetch installer and release again, from one place.'
 }

@@ -15,8 +15,12 @@ const TOGETHER = join(import.meta.dirname, 'together.ts');
 export const testFiles = (patterns: readonly string[]): string[] =>
   globSync([...patterns], { cwd: ROOT, exclude: (name) => name === 'node_modules' }).toSorted();
 
-/** What a test file names that has to do with the machine's Docker Engine, or changes the machine's network. */
-const OF_THE_MACHINE = /docker\.sock|harness\/(?:builder|registry)\.ts|remote-host\.testing|netns|makeFirewall/;
+/**
+ * What a test file names that has to do with the machine's Docker Engine, or changes the machine's network; and releases, a minute of
+ * compressing: so both halves take as long.
+ */
+const OF_THE_MACHINE =
+  /docker\.sock|harness\/(?:builder|registry)\.ts|remote-host\.testing|netns|makeFirewall|makeRelease\b/;
 
 /** Whether the file waits for the engine most of its time, or changes what there is one of: two such do not run beside each other. */
 export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));
