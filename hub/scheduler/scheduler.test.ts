@@ -2,12 +2,28 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { AT, COMMIT, hub, startTestHub, until } from '../agents/test-hub.ts';
-import type { TestHub } from '../agents/test-hub.ts';
+import type { ScriptedAgent, TestHub } from '../agents/test-hub.ts';
 import { DeploymentDetail } from '../api/schemas.ts';
+import type { Job } from '../../protocol/job.ts';
 import { changeVariables } from '../store/variables.ts';
 import { LOST_MS, create, find, running } from './test-scheduler.ts';
 
 const statusOf = async (on: TestHub, id: string): Promise<string> => (await find(on, id)).status;
+
+/** The host is there, and a deployment runs on it. */
+async function runs(on: TestHub): Promise<{ agent: ScriptedAgent; id: string; job: Job }> {
+  const agent = await on.connect();
+  const id = await create(on);
+  const job = await agent.job();
+  await agent.report(running(job));
+  return { agent, id, job };
+}
+
+/** The host goes away, and the hub knows. */
+async function leave(on: TestHub, agent: ScriptedAgent): Promise<void> {
+  await agent.leave();
+  await until(() => !on.deps.agents.isOnline(on.hostId));
+}
 
 test('a deployment for an offline host waits, says so, and goes out when the host is there', async (t) => {
   const on = await hub(t);
@@ -103,12 +119,8 @@ test('a hub that is stopped and started goes on where it was', async (t) => {
 
 test('a host that is away too long loses its deployment, and the truth wins when it comes', async (t) => {
   const on = await hub(t);
-  const agent = await on.connect();
-  const id = await create(on);
-  const job = await agent.job();
-  await agent.report(running(job));
-  await agent.leave();
-  await until(() => !on.deps.agents.isOnline(on.hostId));
+  const { agent, id, job } = await runs(on);
+  await leave(on, agent);
   on.pass(LOST_MS - 60_000);
   await on.deps.scheduler.sweep();
   assert.equal(await statusOf(on, id), 'running');
@@ -126,13 +138,9 @@ test('a host that is away too long loses its deployment, and the truth wins when
 
 test('one taken for lost that still runs keeps its place: nothing else is sent', async (t) => {
   const on = await hub(t);
-  const agent = await on.connect();
-  const id = await create(on);
-  const job = await agent.job();
-  await agent.report(running(job));
+  const { agent, id, job } = await runs(on);
   const next = await create(on);
-  await agent.leave();
-  await until(() => !on.deps.agents.isOnline(on.hostId));
+  await leave(on, agent);
   on.pass(LOST_MS);
   await on.deps.scheduler.sweep();
   assert.equal(await statusOf(on, id), 'failed');
@@ -175,15 +183,11 @@ test('cancel ends what waits at once, what runs through its host, and nothing tw
 
 test('what runs on a host that is away can be given up: the next has its turn, and the host hears of it when it is back', async (t) => {
   const on = await hub(t);
-  const agent = await on.connect();
-  const id = await create(on);
-  const job = await agent.job();
-  await agent.report(running(job));
+  const { agent, id, job } = await runs(on);
   const next = await create(on);
   await assert.rejects(on.deps.scheduler.cancel(id, true), { code: 'ORK_CONFLICT' });
   assert.equal((await find(on, id)).cancel_requested, 0);
-  await agent.leave();
-  await until(() => !on.deps.agents.isOnline(on.hostId));
+  await leave(on, agent);
   const path = `/deployments/${id}/cancel`;
   const asked = DeploymentDetail.parse(await (await on.api('POST', path, {})).json());
   assert.deepEqual(
@@ -201,12 +205,8 @@ test('what runs on a host that is away can be given up: the next has its turn, a
 
 test('one that was given up and is live all the same is shown as live, never as cancelled', async (t) => {
   const on = await hub(t);
-  const agent = await on.connect();
-  const id = await create(on);
-  const job = await agent.job();
-  await agent.report(running(job));
-  await agent.leave();
-  await until(() => !on.deps.agents.isOnline(on.hostId));
+  const { agent, id, job } = await runs(on);
+  await leave(on, agent);
   await on.deps.scheduler.cancel(id, true);
   assert.equal(await statusOf(on, id), 'failed');
   const back = await on.connect();
@@ -219,8 +219,7 @@ test('a job that never reached its host is not sent after it was given up', asyn
   const agent = await on.connect();
   const id = await create(on);
   await agent.job();
-  await agent.leave();
-  await until(() => !on.deps.agents.isOnline(on.hostId));
+  await leave(on, agent);
   await on.deps.scheduler.cancel(id, true);
   const next = await create(on);
   const back = await on.connect();
