@@ -68,6 +68,13 @@ function exchange(): InFlight {
   return { stream: null, cut: () => undefined, dismiss: () => undefined };
 }
 
+/** @returns how many requests it takes at once, beside those that it has */
+function claimAll({ plane }: { readonly plane: Plane }): number {
+  let count = 0;
+  while (plane.upstreams()[0]?.claim(exchange())) count += 1;
+  return count;
+}
+
 test('a plane that joins later is told entries and holds, with its part of the bounds', async () => {
   const group = new PlaneGroup(2, log);
   const [first, second] = [remotePlane(), remotePlane()];
@@ -83,16 +90,23 @@ test('a plane that joins later is told entries and holds, with its part of the b
   }
   await group.put(entry(2, 2, 7));
   assert.equal((await group.counts())[0]?.held, null);
-  const claims = [first, second].map(({ plane }) => {
-    let count = 0;
-    while (plane.upstreams()[0]?.claim(exchange())) count += 1;
-    return count;
-  });
-  assert.deepEqual(claims, [4, 3]);
+  assert.deepEqual([first, second].map(claimAll), [4, 3]);
   const third = remotePlane();
   group.join(third.remote);
   await group.counts();
   assert.equal(third.plane.upstreams()[0]?.holding, null, 'a flip ends a hold for those who join later too');
+});
+
+test('a limit that is set or changed is split over the planes', async () => {
+  const group = new PlaneGroup(2, log);
+  const planes = [remotePlane(), remotePlane()];
+  for (const { remote } of planes) group.join(remote);
+  await group.put(entry(1, 1, 3));
+  await group.counts();
+  assert.deepEqual(planes.map(claimAll), [2, 1]);
+  await group.amend(entry(1, 1, 6));
+  await group.counts();
+  assert.deepEqual(planes.map(claimAll), [1, 2], 'three each, of which three were in use');
 });
 
 test('flips, drains and receipts are the sum over the planes, and a plane that dies has nothing in flight any more', async () => {
