@@ -53,7 +53,7 @@ interface AcmeSettings {
   /** Directory URLs, tried in this order. */
   readonly directories: readonly string[];
   readonly email: string | null;
-  /** PEM file of a CA to trust for the directories' own https; null: the system's. */
+  /** PEM file of a CA to trust for the directories' own https, beside those that Node brings along; null: only those. */
   readonly caFile: string | null;
 }
 
