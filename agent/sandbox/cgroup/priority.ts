@@ -44,8 +44,15 @@ export function makeBuildPriority(
   const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
   let insists = false;
   let hurries = 0;
+  /** One write after the other: of two at once the older could come last, and builds would insist until the next. */
+  let written: Promise<void> = Promise.resolve();
 
-  const apply = async (): Promise<void> => {
+  const apply = (): Promise<void> => {
+    const now = written.then(write);
+    written = now.catch(() => undefined); // told to whoever asked for it
+    return now;
+  };
+  const write = async (): Promise<void> => {
     const insisting = insists || hurries > 0;
     const isIdle = await writeIfThere(join(files.cpu, 'cpu.idle'), insisting ? '0' : '1');
     const { [files.weight]: weight } = insisting ? INSISTING : YIELDING;

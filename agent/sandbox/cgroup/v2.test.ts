@@ -92,11 +92,22 @@ test('builds are idle where the kernel knows it, and else of little weight; when
   await priority.insist(false);
   await priority.hurry(async () => {
     assert.equal(read('cpu.idle'), '1', 'not at once');
-    while (read('cpu.idle') === '1') await delay(5);
+    while (read('cpu.idle') !== '0') await delay(1);
   });
   assert.equal(read('cpu.idle'), '1', 'once the build has ended');
   writeFileSync(join(group, 'cpu.stat'), 'usage_usec 7000\nuser_usec 1\n');
   assert.equal(await priority.cpuMs(), 7);
+});
+
+test('of two orders about the weight of builds that come at once the last one stands', async (t) => {
+  const root = fakeRoot(t, 'cpu');
+  const idle = join(root, 'orkestr-build-test', 'cpu.idle');
+  const priority = makeBuildPriority({ path: 'orkestr-build-test', atTop: 'orkestr-build-test' }, root);
+  writeFileSync(idle, '1');
+  for (let round = 0; round < 100; round += 1) {
+    await Promise.all([priority.insist(true), priority.insist(false)]);
+    assert.equal(readFileSync(idle, 'utf8'), '1', `round ${round}`);
+  }
 });
 
 test('the counters are read, refusals of the groups below too', async (t) => {
