@@ -119,19 +119,21 @@ export const DEFAULT_LIMITS: Limits = {
 };
 
 /** sun_path of unix(7) holds 108 bytes with its NUL; the rest is room for what people put before it. */
-const SocketPath = z
-  .string()
-  .startsWith('/', 'an absolute path')
-  .refine((path) => Buffer.byteLength(path) < 100, 'a path shorter than 100 bytes');
+const socketPath = () =>
+  z
+    .string()
+    .startsWith('/', 'an absolute path')
+    .refine((path) => Buffer.byteLength(path) < 100, 'a path shorter than 100 bytes');
 
-const Listen = z.string().transform((text, context): ListenAddress => {
-  const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const port = Number(digits);
-  if (host !== undefined && port <= 65_535) return { host, port };
-  context.addIssue({ code: 'custom', message: 'an address and port like 0.0.0.0:8080 or [::]:8080' });
-  return z.NEVER;
-});
+const listen = () =>
+  z.string().transform((text, context): ListenAddress => {
+    const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
+    const host = bracketed ?? plain;
+    const port = Number(digits);
+    if (host !== undefined && port <= 65_535) return { host, port };
+    context.addIssue({ code: 'custom', message: 'an address and port like 0.0.0.0:8080 or [::]:8080' });
+    return z.NEVER;
+  });
 
 const list = (text: string): string[] =>
   text
@@ -139,48 +141,51 @@ const list = (text: string): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
-const AccessLog = z.string().transform((text, context): AccessLogMode => {
-  if (text === 'off') return 'off';
-  const share = text === 'all' ? 1 : text === 'errors' ? 0 : Number(text);
-  if (text !== '' && share >= 0 && share <= 1) return { share };
-  context.addIssue({ code: 'custom', message: 'off, errors, all, or a share like 0.01' });
-  return z.NEVER;
-});
+const accessLog = () =>
+  z.string().transform((text, context): AccessLogMode => {
+    if (text === 'off') return 'off';
+    const share = text === 'all' ? 1 : text === 'errors' ? 0 : Number(text);
+    if (text !== '' && share >= 0 && share <= 1) return { share };
+    context.addIssue({ code: 'custom', message: 'off, errors, all, or a share like 0.01' });
+    return z.NEVER;
+  });
 
-const Environment = z.object({
-  ORKESTR_PROXY_LISTEN: Listen.default({ host: '0.0.0.0', port: 8080 }),
-  ORKESTR_PROXY_LISTEN_TLS: z.union([z.literal('').transform(() => null), Listen]).default(null),
-  ORKESTR_PROXY_ENGINE: z.enum(['fast', 'http-proxy']).default('fast'),
-  ORKESTR_PROXY_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
-  ORKESTR_PROXY_TRUSTED: z.string().transform(list).pipe(z.array(AddressRange).max(1000)).default([]),
-  ORKESTR_PROXY_PROTOCOL: z.enum(['off', 'accept']).default('off'),
-  ORKESTR_PROXY_CONNECTIONS_PER_ADDRESS: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(DEFAULT_LIMITS.connectionsPerAddress),
-  ORKESTR_PROXY_ACCESS_LOG: AccessLog.default({ share: 0.01 }),
-  ORKESTR_PROXY_CERTIFICATES: z.string().startsWith('/', 'an absolute path').optional(),
-  ORKESTR_PROXY_ACME: z
-    .string()
-    .transform(list)
-    .pipe(z.array(z.url({ protocol: /^https$/ })).max(5))
-    .default([]),
-  ORKESTR_PROXY_ACME_EMAIL: z.email().optional(),
-  ORKESTR_PROXY_ACME_CA: z.string().startsWith('/', 'an absolute path').optional(),
-  ORKESTR_PROXY_SOCKET: SocketPath.default('/run/orkestr/proxy.sock'),
-  ORKESTR_PROXY_STATE: z.string().startsWith('/', 'an absolute path').default('/var/lib/orkestr/proxy'),
-  ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  LISTEN_FDS: z.coerce.number().int().min(0).max(16).default(0),
-  LISTEN_PID: z.coerce.number().int().optional(),
-  LISTEN_FDNAMES: z
-    .string()
-    .transform((text) => text.split(':'))
-    .default([]),
-  ORKESTR_PROXY_SUCCESSOR: z.literal('1').optional(),
-  ORKESTR_LAUNCHER: z.string().optional(),
-});
+/** Made when it is read and gone afterwards: 0.2 MB that a proxy at rest has no use for. */
+const environment = () =>
+  z.object({
+    ORKESTR_PROXY_LISTEN: listen().default({ host: '0.0.0.0', port: 8080 }),
+    ORKESTR_PROXY_LISTEN_TLS: z.union([z.literal('').transform(() => null), listen()]).default(null),
+    ORKESTR_PROXY_ENGINE: z.enum(['fast', 'http-proxy']).default('fast'),
+    ORKESTR_PROXY_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+    ORKESTR_PROXY_TRUSTED: z.string().transform(list).pipe(z.array(AddressRange).max(1000)).default([]),
+    ORKESTR_PROXY_PROTOCOL: z.enum(['off', 'accept']).default('off'),
+    ORKESTR_PROXY_CONNECTIONS_PER_ADDRESS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(DEFAULT_LIMITS.connectionsPerAddress),
+    ORKESTR_PROXY_ACCESS_LOG: accessLog().default({ share: 0.01 }),
+    ORKESTR_PROXY_CERTIFICATES: z.string().startsWith('/', 'an absolute path').optional(),
+    ORKESTR_PROXY_ACME: z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.url({ protocol: /^https$/ })).max(5))
+      .default([]),
+    ORKESTR_PROXY_ACME_EMAIL: z.email().optional(),
+    ORKESTR_PROXY_ACME_CA: z.string().startsWith('/', 'an absolute path').optional(),
+    ORKESTR_PROXY_SOCKET: socketPath().default('/run/orkestr/proxy.sock'),
+    ORKESTR_PROXY_STATE: z.string().startsWith('/', 'an absolute path').default('/var/lib/orkestr/proxy'),
+    ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    LISTEN_FDS: z.coerce.number().int().min(0).max(16).default(0),
+    LISTEN_PID: z.coerce.number().int().optional(),
+    LISTEN_FDNAMES: z
+      .string()
+      .transform((text) => text.split(':'))
+      .default([]),
+    ORKESTR_PROXY_SUCCESSOR: z.literal('1').optional(),
+    ORKESTR_LAUNCHER: z.string().optional(),
+  });
 
 /** First descriptor that systemd passes: SD_LISTEN_FDS_START of sd_listen_fds(3). */
 const FIRST_INHERITED_FD = 3;
@@ -189,7 +194,7 @@ const FIRST_INHERITED_FD = 3;
  * @throws OrkestrError ORK_CONFIG naming each variable that is wrong
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>> = process.env, pid = process.pid): Config {
-  const read = Environment.safeParse(env);
+  const read = environment().safeParse(env);
   if (!read.success) {
     const evidence = read.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new OrkestrError('ORK_CONFIG', `The proxy's settings are not usable: ${evidence.join('; ')}.`, { evidence });

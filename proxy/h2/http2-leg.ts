@@ -1,5 +1,4 @@
 /** One request to a target over HTTP/2, and its answer. */
-import { constants } from 'node:http2';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import type { CallFailure } from '../fast/call.ts';
@@ -8,6 +7,7 @@ import { isBodyless } from '../general/headers.ts';
 import { asObject, passedFields, passedTrailerFields } from './fields.ts';
 import type { Leg, LegSink } from './leg.ts';
 import type { TargetSession } from './target-sessions.ts';
+import { CODE, FLAG } from './wire/codes.ts';
 
 export interface Http2Ask {
   /** Names and values in turn, pseudo fields in front, the method first. */
@@ -18,8 +18,6 @@ export interface Http2Ask {
   /** ms of silence while the body of the answer is awaited. */
   readonly idleMs: number;
 }
-
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants;
 
 export class Http2Leg implements Leg {
   /** Nothing is framed by chunks here. */
@@ -160,7 +158,7 @@ export class Http2Leg implements Leg {
     this.#phase = 'body';
     this.#movedAt = this.#clock.monotonic();
     const fields = passedFields(list, status);
-    const isEmpty = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    const isEmpty = (flags & FLAG.endStream) !== 0;
     const declared = fields.indexOf('content-length');
     // With HEAD and 304 it is of a body that is not sent, and an app may end such an answer in a frame of its own.
     const hasBody = !isEmpty && !isBodyless(this.#ask.head[1], status);
@@ -192,7 +190,7 @@ export class Http2Leg implements Leg {
     session.left(this, this.#clock.monotonic());
     if (this.#phase === 'over') return;
     // Refused streams were not looked at (RFC 9113 section 8.7), as when a GOAWAY crosses a request.
-    const untouched = session.connected && code === NGHTTP2_REFUSED_STREAM && this.#phase === 'head';
+    const untouched = session.connected && code === CODE.refusedStream && this.#phase === 'head';
     if (untouched && !this.#retried && this.#written === 0 && !session.hasRoom) {
       this.#retried = true;
       this.start();
@@ -220,7 +218,7 @@ export class Http2Leg implements Leg {
 
   /** Node's `close` would end the request first, and the app could take it for complete. */
   #cancel(): void {
-    if (this.#requestEnded) this.#stream?.close(NGHTTP2_CANCEL);
+    if (this.#requestEnded) this.#stream?.close(CODE.cancel);
     else this.#abort.abort();
   }
 }

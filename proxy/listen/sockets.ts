@@ -4,7 +4,7 @@
  * upgrade.
  */
 import { closeSync } from 'node:fs';
-import { lookup } from 'node:dns/promises';
+import { promises as dns } from 'node:dns';
 import { BoundSocket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -67,7 +67,7 @@ async function bind(
 ): Promise<ListenSocket[]> {
   const bound: BoundSocket[] = [];
   try {
-    const { address } = await lookup(host);
+    const { address } = await dns.lookup(host);
     const options = { host: address, reusePort: workers > 1 };
     const first = new BoundSocket({ ...options, port });
     bound.push(first);

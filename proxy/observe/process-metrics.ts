@@ -4,15 +4,16 @@ import { uncaughtErrors } from '../uncaught.ts';
 import type { Collect } from './metrics.ts';
 import { counter, gauge } from './snapshot.ts';
 
-/** How finely the delay is sampled, ms. It takes a third of the CPU time of a proxy at rest: so it begins when somebody asks. */
+/** How finely the delay is sampled, ms. */
 const RESOLUTION_MS = 100;
 const QUANTILES = [0.5, 0.99, 1] as const;
 
 /** @returns what reads the numbers; the delays are those since the reading before */
 export function watchProcess(): { readonly collect: Collect; close(): void } {
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  let monitor: ReturnType<typeof startMonitor> | null = null;
   const startedAt = Date.now() / 1000 - process.uptime();
   const collect: Collect = () => {
+    const delays = (monitor ??= startMonitor());
     const { user, system } = process.cpuUsage();
     // The monitor counts the time from tick to tick; only what is above its resolution is delay.
     const late = QUANTILES.map((quantile) => {
@@ -20,7 +21,6 @@ export function watchProcess(): { readonly collect: Collect; close(): void } {
       return [{ quantile }, Math.max(0, ms) / 1000] as const;
     });
     delays.reset();
-    delays.enable();
     return [
       counter('process_cpu_seconds_total', 'CPU time, user and system.', (user + system) / 1e6),
       counter('orkestr_proxy_uncaught_total', 'Errors that nobody caught; each is in the log.', uncaughtErrors()),
@@ -29,5 +29,12 @@ export function watchProcess(): { readonly collect: Collect; close(): void } {
       gauge('orkestr_proxy_event_loop_delay_seconds', 'How late work began, since the last scrape.', late, 'max'),
     ];
   };
-  return { collect, close: () => delays.disable() };
+  return { collect, close: () => monitor?.disable() };
+}
+
+/** It takes a third of the CPU time of a proxy at rest: so it begins when somebody asks. */
+function startMonitor(): ReturnType<typeof monitorEventLoopDelay> {
+  const monitor = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  monitor.enable();
+  return monitor;
 }
