@@ -32,6 +32,7 @@ const FAULTS = [
   ['systemctl stop orkestr-agent && iptables -t mangle -F', 'firewall/missing', 'agent/absent'],
   // All sockets: whoever asks at one of them starts the proxy, which has the others opened.
   ['systemctl stop orkestr-proxy.service "orkestr-proxy*.socket"', 'ports/nobody', 'proxy/absent'],
+  ['rm /run/orkestr/proxy.sock', 'proxy/no-socket'],
   ['systemctl disable orkestr-agent', 'units/disabled'],
   ['systemctl stop orkestr-firewall', 'units/inactive'],
   ['systemctl stop docker.socket docker.service', 'engine/unreachable'],

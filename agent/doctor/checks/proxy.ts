@@ -3,12 +3,15 @@ import { existsSync } from 'node:fs';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
 import type { TableView } from '../../../protocol/proxy-admin.ts';
+import { run } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Subject } from '../subject.ts';
 
+const LOOK_MS = 1000;
+
 type Facts =
   | { readonly table: TableView; readonly unreadable: readonly string[] }
-  | { readonly away: 'absent' | 'silent'; readonly socket: string; readonly why: string };
+  | { readonly away: 'absent' | 'no-socket' | 'silent'; readonly socket: string; readonly why: string };
 
 export const proxy = defineCheck({
   name: 'proxy',
@@ -18,6 +21,11 @@ export const proxy = defineCheck({
       level: 'fail',
       says: 'The proxy does not run (nobody listens on {socket}): visitors are not served.',
       mend: '`systemctl start orkestr-proxy`; when it ends again, `journalctl -u orkestr-proxy -n 50 --no-pager` says why.',
+    },
+    'no-socket': {
+      level: 'fail',
+      says: 'The proxy runs, but its admin socket {socket} is gone: visitors are served as before, and no deployment goes live.',
+      mend: '`systemctl restart orkestr-proxy-admin.socket` makes it again, and restarts the proxy; connections wait meanwhile.',
     },
     silent: {
       level: 'fail',
@@ -35,15 +43,16 @@ export const proxy = defineCheck({
       mend: '`orkestr-agent doctor` under drift says what is missing; `systemctl restart orkestr-agent` starts it again.',
     },
   },
-  async gather(subject): Promise<Facts> {
+  async gather(subject, signal): Promise<Facts> {
     const socket = subject.config.proxySocket;
     try {
       const [table, unreadable] = await Promise.all([subject.proxy.table(), unreadableTable(subject)]);
       return { table, unreadable };
     } catch (error) {
       if (!(error instanceof OrkestrError)) throw error;
-      const refused = /ECONNREFUSED|ENOENT/.test(error.message) || !existsSync(socket);
-      return { away: refused ? 'absent' : 'silent', socket, why: error.message };
+      const why = error.message;
+      if (!existsSync(socket)) return { away: (await isActive(subject, signal)) ? 'no-socket' : 'absent', socket, why };
+      return { away: why.includes('ECONNREFUSED') ? 'absent' : 'silent', socket, why };
     }
   },
   judge(facts) {
@@ -70,6 +79,14 @@ export const proxy = defineCheck({
     };
   },
 });
+
+/** systemd's word: who runs without a socket cannot be asked. Starting a unit that is active would do nothing. */
+async function isActive({ places, exec }: Subject, signal: AbortSignal): Promise<boolean> {
+  if (!existsSync(places.systemd)) return false;
+  const argv = ['show', '--property=ActiveState', '--value', '--', 'orkestr-proxy.service'];
+  const { stdout } = await run('systemctl', argv, { timeoutMs: LOOK_MS, signal }, exec);
+  return stdout.trim() === 'active';
+}
 
 /** Whether a request would be sent somewhere, now or when the hold on it ends. */
 export const takesRequests = ({ targets, held }: TableView['upstreams'][number]): boolean =>
