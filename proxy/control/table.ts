@@ -190,9 +190,15 @@ export class Table {
     });
   }
 
-  /** Answers at once when the active target goes bad. @param given up when it aborts */
+  /**
+   * Answers at once when the active target goes bad.
+   * @param given up when it aborts
+   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over
+   */
   async watch(request: WatchRequest, given: AbortSignal | null = null): Promise<WatchAnswer> {
     const record = await this.#recordBefore(request.upstreamId);
+    // It may have handed over meanwhile: nobody would end this window, and it would see only what drains here.
+    if (this.#yielded) throw handedOver();
     const kept = this.#kept.get(request.upstreamId);
     return this.#watches.open(request, kept?.entry.targets[0]?.id ?? null, record, given);
   }
