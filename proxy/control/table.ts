@@ -15,6 +15,8 @@ import type {
   FlipBackRequest,
   FlipReceipt,
   FlipRequest,
+  HoldAnswer,
+  HoldRequest,
   TableView,
   UpstreamEntry,
   UpstreamRemoved,
@@ -188,6 +190,20 @@ export class Table {
       this.#listener(this.entries);
       return { removed: true, targetIds };
     });
+  }
+
+  /**
+   * In turn with all changes, though nothing of it is on disk: a successor is told the holds that there are when it is begun, and
+   * would let visitors through to whatever is stopped meanwhile.
+   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over
+   */
+  hold(request: HoldRequest): Promise<HoldAnswer> {
+    return this.#exclusively(() => this.#planes.hold(request));
+  }
+
+  /** @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over */
+  resume(id: string): Promise<HoldAnswer> {
+    return this.#exclusively(() => this.#planes.resume(id));
   }
 
   /**

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import { until } from '../../harness/until.ts';
 import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import { ask, startLoad } from './load.ts';
 import { isProxy, pidsIn, serve } from './proxy-process.ts';
@@ -100,6 +101,30 @@ for (const workers of ['1', '2']) {
     assert.deepEqual(load.faults, []);
   });
 }
+
+test('a hold that is asked for while the proxy hands over holds visitors of the successor too, or is refused', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t));
+  const app = await scriptedUpstream(t, saying('v1'));
+  await flipTo(proxy, 1, app.port);
+  const handing = handOver(proxy);
+  const pid = proxy.child.pid ?? 0;
+  await until(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8') !== '', 'a successor is being started');
+  const hold = JSON.stringify({ upstreamId: uuid(1), maxRequests: 10, maxBytes: 1000, maxSeconds: 30 });
+  const held = await proxy.admin('POST', '/v1/hold', hold);
+  await handing;
+  if (held.status !== 200) {
+    assert.equal(held.body.code, 'ORK_PROXY_UNREACHABLE');
+    // As who asks does: it is the successor who answers then.
+    assert.equal((await proxy.admin('POST', '/v1/hold', hold)).status, 200);
+  }
+  const visitor = (await proxy.connect()).send(GET);
+  await until(async () => {
+    const view = TableView.parse((await proxy.admin('GET', '/v1/table')).body);
+    return view.upstreams[0]?.held === 1;
+  });
+  await proxy.admin('POST', '/v1/resume', JSON.stringify({ upstreamId: uuid(1) }));
+  await visitor.sees(/v1$/);
+});
 
 for (const engine of ['fast', 'http-proxy']) {
   test(`a client that is between two requests at a hand-over gets its next answer, and with it the word to go (${engine})`, async (t) => {
