@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -51,4 +51,16 @@ test('a watch that is asked for while the proxy hands over is not answered by th
   await table.yield(() => Promise.resolve());
   planes.counted.resolve();
   await assert.rejects(watching, { code: 'ORK_PROXY_UNREACHABLE' });
+});
+
+test('a table that cannot be read is missing to the successor, too, and not empty', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-table-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const copy of ['a', 'b']) writeFileSync(join(folder, `table.${copy}.json`), '{"version":1,"upstreams":[{');
+  const before = await Table.restore(new TableFile(folder, log), new PlaneGroup(1, log), clock);
+  const successor = await Table.restore(new TableFile(folder, log), new PlaneGroup(1, log), clock, []);
+  assert.notEqual(before.unreadable, null);
+  assert.deepEqual(successor.unreadable, before.unreadable);
+  await successor.flip({ entry: entry(1), expectedGeneration: 0 });
+  assert.equal(successor.unreadable, null);
 });

@@ -75,14 +75,13 @@ export class Table {
   ): Promise<Table> {
     const table = new Table(file, planes, clock);
     const restored = await file.restore();
-    if (inherited !== null) {
-      for (const kept of inherited) await table.#inherit(kept);
-      return table;
-    }
-    if (restored.from === 'unreadable') {
+    // To a successor as well that inherits nothing: with the first change one copy would have become whole again.
+    if (restored.from === 'unreadable' && (inherited ?? []).length === 0) {
       table.#unreadable = restored.evidence;
       await planes.lose(true);
-    } else {
+    }
+    if (inherited !== null) for (const kept of inherited) await table.#inherit(kept);
+    else if (restored.from !== 'unreadable') {
       for (const entry of restored.table.upstreams) await table.#put(entry, null);
       await file.fill(restored.table);
     }
