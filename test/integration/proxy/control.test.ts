@@ -34,6 +34,7 @@ function call(edge: Edge, method: string, path: string, body?: object, signal?: 
     const req = request({ socketPath: edge.adminSocket, method, path, agent: false, signal }, (res) => {
       let text = '';
       res.setEncoding('utf8').on('data', (part: string) => (text += part));
+      res.on('error', reject);
       res.on('end', () => {
         const isJson = String(res.headers['content-type']).includes('json');
         const body = isJson ? (JSON.parse(text) as Record<string, unknown>) : {};
