@@ -252,13 +252,13 @@ test('a watch or drain whose caller leaves is given up', async (t) => {
   const leave = new AbortController();
   const calls = [
     call(edge, 'POST', '/v1/watch', { upstreamId: uuid(1), targetId: uuid(1002), seconds: 600 }, leave.signal),
-    call(edge, 'POST', '/v1/drain', { upstreamId: uuid(1), targetId: uuid(1001), deadlineSeconds: 0.3 }, leave.signal),
+    call(edge, 'POST', '/v1/drain', { upstreamId: uuid(1), targetId: uuid(1001), deadlineSeconds: 1 }, leave.signal),
   ];
   const left = Promise.allSettled(calls);
   await new Promise((resolve) => setTimeout(resolve, 50));
   leave.abort();
   await left;
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await new Promise((resolve) => setTimeout(resolve, 1100));
   assert.equal(
     planeOf(edge.proxy)
       .counts(uuid(1))[0]
