@@ -6,6 +6,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { CLOSED_PORT } from '../test/harness/free-port.ts';
 import { explainGitFailure, gitConfigFile, gitEnvironment, hardenedGitConfig, writePrivateFile } from './git-safety.ts';
 
 function folder(t: TestContext): string {
@@ -178,7 +179,7 @@ test('a rejected token, a redirect with a token, a dead port, silence and garbag
     assert.equal(explainGitFailure(out), 'ORK_REPO_UNREACHABLE', out);
   }
   await new Promise((resolve) => tcp.close(resolve));
-  for (const url of [`http://127.0.0.1:${port}/app`, 'https://no-such-host.invalid/app']) {
+  for (const url of [`http://127.0.0.1:${CLOSED_PORT}/app`, 'https://no-such-host.invalid/app']) {
     const { out } = await git(env, home, 'ls-remote', '--', url);
     assert.equal(explainGitFailure(out), 'ORK_REPO_UNREACHABLE', out);
   }

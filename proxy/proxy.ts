@@ -95,6 +95,8 @@ class Running implements Proxy, Control {
   #sockets: readonly ListenSocket[] = [];
   #tls: Tls | null = null;
   #front: Front | null = null;
+  /** Settled once it serves, or cannot. */
+  #listening: Promise<void> = Promise.resolve();
   #successor: Successor | null = null;
 
   constructor(config: Config, environment: Environment, group: PlaneGroup, table: Table) {
@@ -118,7 +120,8 @@ class Running implements Proxy, Control {
 
   async start(): Promise<void> {
     this.#admin = await this.#openAdmin('new');
-    await this.#listen();
+    this.#listening = this.#listen();
+    await this.#listening;
   }
 
   async takeOver(predecessor: Predecessor): Promise<void> {
@@ -143,6 +146,8 @@ class Running implements Proxy, Control {
   }
 
   async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {
+    // Before that there are no sockets to pass on, and visitors would meet those of either process.
+    await this.#listening;
     const { inherited, launcher } = this.#config;
     const admin = inherited.filter(({ kind }) => kind === 'admin');
     const passed = [...this.#sockets, ...admin];

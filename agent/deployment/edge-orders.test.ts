@@ -206,3 +206,20 @@ test('with the removal of an environment its settings are forgotten', async (t) 
   journal.record({ deploymentId: removal.deploymentId, notLive: environment.id });
   assert.equal(journal.edge(environment.id), null);
 });
+
+test('an environment is looked at whenever it is told of, also in the moment in which nothing was left to do', async () => {
+  for (let turns = 0; turns < 20; turns += 1) {
+    const looked: string[] = [];
+    const orders = makeEdgeOrders({
+      journal: { edge: (id) => (looked.push(id), null), takeEdge: () => assert.fail('nothing is ordered') },
+      proxy: { table: () => assert.fail('nothing is known'), edge: () => assert.fail('nothing is set') },
+      clock: new VirtualClock(),
+      log: silent,
+    });
+    orders.look(IDS.environment);
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+    orders.look(IDS.host);
+    await orders.idle();
+    assert.deepEqual(looked, [IDS.environment, IDS.host], `told of after ${turns} turns`);
+  }
+});

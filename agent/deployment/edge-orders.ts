@@ -55,18 +55,20 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
   const tell = (news: Omit<EdgeNews, 'type'>): void => listener?.({ type: 'edge-state', ...news });
 
   const work = async (): Promise<void> => {
-    for (const environmentId of waiting) {
-      if (stopped.signal.aborted) return;
-      waiting.delete(environmentId);
-      await bring(environmentId);
+    try {
+      for (const environmentId of waiting) {
+        if (stopped.signal.aborted) return;
+        waiting.delete(environmentId);
+        await bring(environmentId);
+      }
+    } finally {
+      working = null; // in the same turn as the last look: who came a moment later would wait for the next order
     }
   };
 
   const look = (environmentId: string): void => {
     waiting.add(environmentId);
-    working ??= work().finally(() => {
-      working = null;
-    });
+    working ??= work();
   };
 
   const bring = async (environmentId: string): Promise<void> => {

@@ -17,7 +17,10 @@ export function scripted<T extends object>(name: string, members: Partial<T>): T
   }) as T;
 }
 
-/** Time that passes only while everybody sleeps: the earliest sleeper wakes once nothing else has anything to do. */
+/**
+ * Time that passes only while everybody sleeps: the earliest sleeper wakes once nothing else has anything to do. What really
+ * connects meanwhile gets a moment, or a minute of tries would be over before the kernel of a busy machine has answered one.
+ */
 export class VirtualClock implements Clock {
   #time = 0;
   readonly #sleepers: { until: number; wake: () => void }[] = [];
@@ -47,7 +50,7 @@ export class VirtualClock implements Clock {
         resolve();
       };
       this.#sleepers.push(sleeper);
-      setImmediate(() => this.#advance());
+      setTimeout(() => this.#advance(), 1);
     });
   }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { OrkestrError } from '../../protocol/errors.ts';
 import { statusOf } from '../lib/engine.ts';
+import { until } from '../../test/harness/until.ts';
 import { makeEngine, older } from './engine.ts';
 
 const code = (expected: string) => (error: unknown) => (error as OrkestrError).code === expected;
@@ -61,6 +62,26 @@ test('the deadline also ends a call that hangs after the version was told, and c
   const call = engine.call('list', (docker, abortSignal) => docker.listContainers({ abortSignal }), { timeoutMs: 300 });
   await assert.rejects(call, code('ORK_ENGINE_TIMEOUT'));
   await closed;
+});
+
+test('what was given up while the engine was asked for its version is not done once that has come', async (t) => {
+  const asked: string[] = [];
+  let late: (() => void) | null = null;
+  const server = createHttpServer((request, response) => {
+    const tell = (): void => void response.end(JSON.stringify({ ApiVersion: '1.41', MinAPIVersion: '1.12' }));
+    if (request.url !== '/version') {
+      asked.push(`${request.method} ${request.url}`);
+      response.end('[]');
+    } else if (late === null) late = tell;
+    else tell();
+  });
+  const engine = makeEngine({ socketPath: await listen(t, server), timeoutMs: 60_000 });
+  const stop = engine.call('stop', (docker) => docker.getContainer('x').stop(), { timeoutMs: 100 });
+  await assert.rejects(stop, code('ORK_ENGINE_TIMEOUT'));
+  await until(() => late !== null);
+  late!();
+  await engine.call('list', (docker) => docker.listImages());
+  assert.deepEqual(asked, ['GET /v1.41/images/json']);
 });
 
 test('an abort ends a call as cancelled', async (t) => {

@@ -47,7 +47,10 @@ export function makeEngine(options: EngineOptions): Engine {
       if (given?.aborted === true) cancel();
       given?.addEventListener('abort', cancel, { once: true });
       const timer = setTimeout(() => expire(timeoutError(what, timeoutMs, socketPath)), timeoutMs);
-      const done = client().then((docker) => work(docker, deadline.signal));
+      const done = client().then((docker) => {
+        deadline.signal.throwIfAborted(); // its caller has given it up, and may have asked for something else since
+        return work(docker, deadline.signal);
+      });
       try {
         return await Promise.race([done, expired.promise]);
       } catch (error) {

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { LABEL } from '../lib/labels.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silent } from '../test-bench.ts';
+import { until } from '../../test/harness/until.ts';
 import { makeEngine } from './engine.ts';
 import { watchStarts } from './starts.ts';
 
@@ -44,20 +44,14 @@ async function aScene(t: TestContext) {
     server.close();
     await rm(folder, { recursive: true, force: true });
   });
-  const until = async (holds: () => boolean): Promise<void> => {
-    for (let looks = 0; !holds(); looks += 1) {
-      assert.ok(looks < 500, 'in time');
-      await delay(10);
-    }
-  };
-  return { listeners, asked, told, stop, ended, until };
+  return { listeners, asked, told, stop, ended };
 }
 
 const start = (deploymentId: string, Action = 'start'): string =>
   `${JSON.stringify({ Action, Actor: { Attributes: { [LABEL.deployment]: deploymentId } } })}\n`;
 
 test('starts and removals of this agent are told as they come, also where one comes in pieces', async (t) => {
-  const { listeners, asked, told, until } = await aScene(t);
+  const { listeners, asked, told } = await aScene(t);
   await until(() => listeners.length === 1);
   assert.match(asked[0] ?? '', /"event":\["start","destroy"\].*"orkestr\.scope=0a0b0c0d"/);
   const [first, second] = [start('a'), start('b', 'destroy')];
@@ -69,7 +63,7 @@ test('starts and removals of this agent are told as they come, also where one co
 });
 
 test('an engine that was away is listened to again, and what may have been missed is told', async (t) => {
-  const { listeners, told, until } = await aScene(t);
+  const { listeners, told } = await aScene(t);
   await until(() => listeners.length === 1);
   listeners[0]?.destroy();
   await until(() => listeners.length === 2);
@@ -82,7 +76,7 @@ test('an engine that was away is listened to again, and what may have been misse
 });
 
 test('the end of the watch closes its connection', async (t) => {
-  const { listeners, stop, ended, until } = await aScene(t);
+  const { listeners, stop, ended } = await aScene(t);
   await until(() => listeners.length === 1);
   stop.abort();
   await ended;

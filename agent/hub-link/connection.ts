@@ -160,8 +160,9 @@ function makeTalk(
       welcome.acknowledged,
     );
     onWelcome(welcome.protocol);
-    tellUpgrade();
+    // Told once somebody listens: what changes in between is told twice rather than never.
     options.upgrades.onChanged(tellUpgrade);
+    tellUpgrade();
     options.edge.onNews(send);
     watch();
   };

@@ -53,6 +53,17 @@ test('a hub of today hears how an upgrade stands at each change and after each w
   await hub.until(() => told().length === 2);
 });
 
+test('a change of an upgrade just before anybody listens is told, too', async (t) => {
+  const { hub, upgrades } = await linkBench(t);
+  const listen = upgrades.onChanged.bind(upgrades);
+  upgrades.onChanged = (listener) => {
+    if (listener) upgrades.order({ type: 'upgrade', upgradeId: RUNNING, version: '9.9.9' });
+    listen(listener);
+  };
+  await hub.until(() => hub.messages.some(({ type }) => type === 'status'));
+  assert.equal(hub.messages.filter(({ type }) => type === 'upgrade-state').length, 1);
+});
+
 test('a hub that chose a version which this agent cannot speak is left', async (t) => {
   const { hub, link } = await linkBench(t, { protocol: PROTOCOL_VERSION + 1 });
   await hub.until(() => hub.connections() >= 2);

@@ -7,10 +7,12 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HealthCheck } from '../../protocol/job.ts';
+import { CLOSED_PORT } from '../../test/harness/free-port.ts';
 import { resolveCheck, tryOnce } from './index.ts';
 import type { ProbeResult, ProbeSubject } from './index.ts';
 
-const TIMEOUT_MS = 2000;
+/** Only what never answers waits for it. */
+const TIMEOUT_MS = 30_000;
 
 async function listen(t: TestContext, server: Server): Promise<number> {
   const sockets = new Set<Socket>();
@@ -32,16 +34,6 @@ const tcp = (t: TestContext, onSocket: (socket: Socket) => void): Promise<number
   });
   return listen(t, server);
 };
-
-/** A port on which nothing listens: one that was free a moment ago. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 const unscripted = async (): Promise<never> => {
   throw new Error('unscripted');
@@ -113,7 +105,7 @@ describe('probe http', () => {
   });
 
   test('nobody there: the connection was refused', async () => {
-    const { ok, got } = await probe({ kind: 'http' }, subjectAt(await closedPort()));
+    const { ok, got } = await probe({ kind: 'http' }, subjectAt(CLOSED_PORT));
     assert.deepEqual({ ok, got }, { ok: false, got: 'GET /: the connection was refused' });
   });
 
@@ -162,9 +154,8 @@ describe('probe tcp', () => {
   });
 
   test('a closed port is a failure', async () => {
-    const port = await closedPort();
-    const { ok, got } = await probe({ kind: 'tcp' }, subjectAt(port));
-    assert.deepEqual({ ok, got }, { ok: false, got: `port ${port}: the connection was refused` });
+    const { ok, got } = await probe({ kind: 'tcp' }, subjectAt(CLOSED_PORT));
+    assert.deepEqual({ ok, got }, { ok: false, got: `port ${CLOSED_PORT}: the connection was refused` });
   });
 });
 
@@ -179,7 +170,7 @@ describe('probe image', () => {
   });
 
   test('healthy inside but out of reach is a failure: a HEALTHCHECK runs in the container', async () => {
-    const subject = subjectAt(await closedPort(), { imageHealth: health('healthy') });
+    const subject = subjectAt(CLOSED_PORT, { imageHealth: health('healthy') });
     const { ok, got } = await probe({ kind: 'image' }, subject);
     assert.equal(ok, false);
     assert.match(got, /healthy; port \d+: the connection was refused/);

@@ -13,7 +13,8 @@ import { makeProxyClient } from './edge-proxy.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
-async function proxyThat(t: TestContext, answer: Answer) {
+/** @param waitMs how long it is waited for: short where no answer comes, and far more than a busy machine needs elsewhere */
+async function proxyThat(t: TestContext, answer: Answer, waitMs = 60_000) {
   const socketPath = join(temporaryFolder(t), 'proxy.sock');
   const server = createServer((request, response) => {
     void bodyOf(request).then((body) => answer(request, response, body));
@@ -24,8 +25,10 @@ async function proxyThat(t: TestContext, answer: Answer) {
     server.closeAllConnections();
     server.close();
   });
-  return makeProxyClient(socketPath, { callMs: 300, marginMs: 300 });
+  return makeProxyClient(socketPath, { callMs: waitMs, marginMs: waitMs });
 }
+
+const SHORT_MS = 300;
 
 const json = (response: ServerResponse, status: number, body: unknown): void => {
   response.writeHead(status, { 'content-type': 'application/json' });
@@ -118,9 +121,9 @@ test("the proxy's refusal keeps its code, sentence and evidence", async (t) => {
 test('no proxy, a silent one, one that hangs up, and one that talks nonsense are all unreachable', async (t) => {
   const missing = makeProxyClient(join(temporaryFolder(t), 'none.sock'));
   await assert.rejects(missing.table(), isCode('ORK_PROXY_UNREACHABLE'));
-  const silent = await proxyThat(t, () => undefined);
+  const silent = await proxyThat(t, () => undefined, SHORT_MS);
   await assert.rejects(silent.table(), isCode('ORK_PROXY_UNREACHABLE'));
-  const stalling = await proxyThat(t, (_request, response) => void response.writeHead(200).write('{'));
+  const stalling = await proxyThat(t, (_request, response) => void response.writeHead(200).write('{'), SHORT_MS);
   await assert.rejects(stalling.table(), isCode('ORK_PROXY_UNREACHABLE'));
   const rude = await proxyThat(t, (request) => void request.socket.destroy());
   await assert.rejects(rude.table(), isCode('ORK_PROXY_UNREACHABLE'));
@@ -131,10 +134,9 @@ test('no proxy, a silent one, one that hangs up, and one that talks nonsense are
 });
 
 test('a drain may take its own deadline and some more, longer than other calls', async (t) => {
-  const proxy = await proxyThat(t, (_request, response) => {
-    setTimeout(() => json(response, 200, DRAINED), 500);
-  });
-  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 5 }, forever)).known, true);
+  const answer: Answer = (_request, response) => void setTimeout(() => json(response, 200, DRAINED), 2 * SHORT_MS);
+  const proxy = await proxyThat(t, answer, SHORT_MS);
+  assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 60 }, forever)).known, true);
   await assert.rejects(proxy.drain({ ...DRAIN, deadlineSeconds: 0 }, forever), isCode('ORK_PROXY_UNREACHABLE'));
 });
 

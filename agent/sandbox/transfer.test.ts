@@ -11,6 +11,7 @@ import { pack } from 'tar-stream';
 import type { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
 import { makeEngine } from '../docker/engine.ts';
+import { until } from '../../test/harness/until.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { readStoredImage } from './handoff/layer-store.ts';
@@ -277,11 +278,7 @@ describe('an image between two engines', () => {
       setTimeout(() => stop.abort(), 100);
       const error = await failureOf(transferImage(engine, host, reference, stop.signal));
       assert.deepEqual([error.code, await idOn(host, reference)], ['ORK_CANCELLED', undefined]);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      assert.deepEqual(
-        (await openFiles()).filter((path) => path.startsWith(folder)),
-        [],
-      );
+      await until(async () => !(await openFiles()).some((path) => path.startsWith(folder)), 'no file is open');
     });
   });
 });

@@ -29,7 +29,10 @@ async function bench(t: TestContext): Promise<Bench> {
   await obtainRelease(layout, { from: '1.0.0', version: '1.1.0', source: { kind: 'folder', path } }, clock);
   const upgrades = hostUpgrades(host.parts, silent);
   const told: UpgradeNews[] = [];
-  upgrades.onChanged(() => told.push(upgrades.news()!));
+  upgrades.onChanged(() => {
+    const news = upgrades.news();
+    if (news !== null) told.push(news);
+  });
   t.after(() => upgrades.onChanged(null));
   const until = async (state: HostUpgradeState): Promise<UpgradeNews> => {
     const found = (): UpgradeNews | undefined => told.find((news) => news.state === state);
@@ -64,6 +67,17 @@ test('an order that comes again is answered, not carried out again', async (t) =
   upgrades.order(ordered);
   assert.equal(told.length, 2);
   assert.equal(host.processes.started.length, started);
+});
+
+test('an order that comes again while it is looked for where its release is to be had is the same one', async (t) => {
+  const { host, upgrades, told, until } = await bench(t);
+  const ordered = order('1.1.0');
+  upgrades.order(ordered);
+  upgrades.order(ordered);
+  await until('fetching');
+  await carryOut(host.parts, () => undefined);
+  await until('healthy');
+  assert.ok(!told.some(({ state }) => state === 'failed'), JSON.stringify(told));
 });
 
 test('an order while another upgrade is under way fails, and that one is left alone', async (t) => {

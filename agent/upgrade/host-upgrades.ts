@@ -15,6 +15,8 @@ export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
   const { layout, clock } = parts;
   /** Of an order that came to no upgrade: the record is another one's. */
   let answer: UpgradeNews | null = null;
+  /** The order that came last: it is in no record yet while it is looked for where its release is to be had. */
+  let taken: string | null = null;
   let listener: (() => void) | null = null;
   let told = '';
   let unwatch: (() => void) | null = null;
@@ -40,6 +42,7 @@ export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
   };
   const begin = async (upgradeId: string, version: string): Promise<void> => {
     const plan = await planUpgrade(parts, { version, folder: null, allowDowngrade: false });
+    if (taken !== upgradeId) return; // another was ordered meanwhile
     if (plan.version === plan.from) answer = { type: 'upgrade-state', upgradeId, version, state: 'healthy' };
     else await startUpgrade(parts, plan, upgradeId);
     look();
@@ -48,10 +51,12 @@ export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
   return {
     order({ upgradeId, version }) {
       // Sent again, since the hub has not heard of it.
-      if ([answer?.upgradeId, last()?.upgradeId].includes(upgradeId)) return listener?.();
+      if ([taken, last()?.upgradeId].includes(upgradeId)) return listener?.();
+      taken = upgradeId;
       answer = null;
       begin(upgradeId, version).catch((error: unknown) => {
         log.warn({ err: error, version }, 'an upgrade that the hub ordered was not begun');
+        if (taken !== upgradeId) return;
         answer = { type: 'upgrade-state', upgradeId, version, state: 'failed', error: toErrorReport(error) };
         look();
       });

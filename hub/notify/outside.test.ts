@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { makeCertificate } from '../../test/harness/certificates.ts';
+import { CLOSED_PORT } from '../../test/harness/free-port.ts';
 import { allowedAddresses, type OutsideOptions, post } from './outside.ts';
 import { startReceiver } from './test-receiver.ts';
 
 const OPEN = { allowPrivate: true, allow: ['127.0.0.0/8'] };
 const CLOSED = { allowPrivate: true, allow: [] };
 const request = (url: string) => ({ url: new URL(url), headers: {}, body: '{}' });
-const send = (config: typeof OPEN | typeof CLOSED, url: string, options: OutsideOptions = {}, ms = 5_000) =>
+const send = (config: typeof OPEN | typeof CLOSED, url: string, options: OutsideOptions = {}, ms = 60_000) =>
   post(config, request(url), AbortSignal.timeout(ms), options);
 const refused = (code: string, message: RegExp) => ({ code, message });
 
@@ -95,12 +94,8 @@ test('what failed is told: the name, the connection, the certificate, the time',
     resolve: () => Promise.reject(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' })),
   };
   await assert.rejects(send(OPEN, 'https://gone.test/', missing), refused('ORK_NOTIFY_DNS', /gone\.test .*ENOTFOUND/));
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as { port: number };
-  await new Promise((resolve) => listener.close(resolve));
   await assert.rejects(
-    send(OPEN, `http://127.0.0.1:${port}/`),
+    send(OPEN, `http://127.0.0.1:${CLOSED_PORT}/`),
     refused('ORK_NOTIFY_UNREACHABLE', /127\.0\.0\.1:\d+ cannot be reached: ECONNREFUSED/),
   );
   await assert.rejects(

@@ -42,6 +42,48 @@ test('a process that dies is started again and said, until it is stopped', async
   assert.equal(told.length, count, 'nothing is started after stop');
 });
 
+test('one that is being started again as it is told to stop is stopped as well', { timeout: 120_000 }, async (t) => {
+  const mark = join(folder, 'ran');
+  const once = `require('node:fs').writeFileSync(${JSON.stringify(mark)}, '', { flag: 'wx' }); process.exit(7)`;
+  const code = `try { ${once} } catch { setInterval(() => {}, 1000) }`;
+  const command = {
+    name: 'agent',
+    argv: [process.execPath, '-e', code],
+    env: {},
+    logFile: join(folder, 'log'),
+  } as const;
+  const watched = await Watched.start(command, () => undefined);
+  const start = Service.start.bind(Service);
+  const stopped = Promise.withResolvers<Service>();
+  t.mock.method(Service, 'start', async (again: typeof command) => {
+    const second = await start(again);
+    t.after(() => second.kill());
+    watched.stop().then(() => stopped.resolve(second), stopped.reject);
+    return second;
+  });
+  assert.equal(isAlive((await stopped.promise).identity), false);
+});
+
+test('one that cannot be started again for a moment, as the machine has no process left, is tried again', async (t) => {
+  const told: string[] = [];
+  const watched = await Watched.start(
+    { name: 'agent', argv: [process.execPath, '-e', 'process.exit(7)'], env: {}, logFile: join(folder, 'log') },
+    (line) => void told.push(line),
+  );
+  const start = Service.start.bind(Service);
+  const again = Promise.withResolvers<void>();
+  let tries = 0;
+  t.mock.method(Service, 'start', async (...asked: Parameters<typeof Service.start>) => {
+    tries += 1;
+    if (tries === 1) throw new Error('spawn EAGAIN');
+    again.resolve();
+    return start(...asked);
+  });
+  await again.promise;
+  await watched.stop();
+  assert.match(told.join('\n'), /agent could not be started: spawn EAGAIN/);
+});
+
 test('what a killed launcher left is found by its state folder and ended; processes of other folders live on', async () => {
   const plan = stackPlan(new Home(join(folder, 'a')), 1, 1);
   const other = stackPlan(new Home(join(folder, 'b')), 1, 1);

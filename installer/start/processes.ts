@@ -66,8 +66,19 @@ export class Watched {
       // Aborted by stop: then there is nothing to start.
       await sleep(pause, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       if (this.#stopping.signal.aborted) return;
-      this.#service = await Service.start(this.#command);
+      await this.#startAgain();
     }
+  }
+
+  async #startAgain(): Promise<void> {
+    try {
+      this.#service = await Service.start(this.#command);
+    } catch (error) {
+      // The one before is still the last: its end leads to the next try.
+      this.#tell(`${this.name} could not be started: ${(error as Error).message}`);
+    }
+    // Whoever stopped it meanwhile had the dead one in hand.
+    if (this.#stopping.signal.aborted) await this.#service.stop();
   }
 }
 

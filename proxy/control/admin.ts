@@ -174,9 +174,9 @@ const CALLS: Readonly<Record<string, Handler>> = {
   'POST /v1/canary': async ({ control, body }) => control.table.canary(await body(CanaryRequest)),
   'POST /v1/drain': async ({ control, body, given }) => control.drain(await body(DrainRequest), given),
   'POST /v1/watch': async ({ control, body, given }) => control.table.watch(await body(WatchRequest), given),
-  'POST /v1/hold': async ({ control, body }) => control.planes.hold(await body(HoldRequest)),
+  'POST /v1/hold': async ({ control, body }) => control.table.hold(await body(HoldRequest)),
   'POST /v1/hand-over': async ({ control, body }) => control.handOver(await body(HandOverRequest)),
-  'POST /v1/resume': async ({ control, body }) => control.planes.resume((await body(ResumeRequest)).upstreamId),
+  'POST /v1/resume': async ({ control, body }) => control.table.resume((await body(ResumeRequest)).upstreamId),
 };
 
 /** Never rejects: whatever goes wrong is an answer. */

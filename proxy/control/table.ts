@@ -15,6 +15,8 @@ import type {
   FlipBackRequest,
   FlipReceipt,
   FlipRequest,
+  HoldAnswer,
+  HoldRequest,
   TableView,
   UpstreamEntry,
   UpstreamRemoved,
@@ -73,14 +75,13 @@ export class Table {
   ): Promise<Table> {
     const table = new Table(file, planes, clock);
     const restored = await file.restore();
-    if (inherited !== null) {
-      for (const kept of inherited) await table.#inherit(kept);
-      return table;
-    }
-    if (restored.from === 'unreadable') {
+    // To a successor as well that inherits nothing: with the first change one copy would have become whole again.
+    if (restored.from === 'unreadable' && (inherited ?? []).length === 0) {
       table.#unreadable = restored.evidence;
       await planes.lose(true);
-    } else {
+    }
+    if (inherited !== null) for (const kept of inherited) await table.#inherit(kept);
+    else if (restored.from !== 'unreadable') {
       for (const entry of restored.table.upstreams) await table.#put(entry, null);
       await file.fill(restored.table);
     }
@@ -190,9 +191,29 @@ export class Table {
     });
   }
 
-  /** Answers at once when the active target goes bad. @param given up when it aborts */
+  /**
+   * In turn with all changes, though nothing of it is on disk: a successor is told the holds that there are when it is begun, and
+   * would let visitors through to whatever is stopped meanwhile.
+   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over
+   */
+  hold(request: HoldRequest): Promise<HoldAnswer> {
+    return this.#exclusively(() => this.#planes.hold(request));
+  }
+
+  /** @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over */
+  resume(id: string): Promise<HoldAnswer> {
+    return this.#exclusively(() => this.#planes.resume(id));
+  }
+
+  /**
+   * Answers at once when the active target goes bad.
+   * @param given up when it aborts
+   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over
+   */
   async watch(request: WatchRequest, given: AbortSignal | null = null): Promise<WatchAnswer> {
     const record = await this.#recordBefore(request.upstreamId);
+    // It may have handed over meanwhile: nobody would end this window, and it would see only what drains here.
+    if (this.#yielded) throw handedOver();
     const kept = this.#kept.get(request.upstreamId);
     return this.#watches.open(request, kept?.entry.targets[0]?.id ?? null, record, given);
   }

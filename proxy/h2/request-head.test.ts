@@ -44,15 +44,22 @@ const name = fc.oneof(
   ),
 );
 const value = fc.oneof(text, fc.constantFrom('', '5', '0', 'trailers', 'chunked', 'app.test', 'b.test', 'a=1'));
-const fields = fc.array(fc.tuple(name, value), { maxLength: 8 });
+/** Often few: each hostile one may be what the whole is refused for. */
+const fields = fc.oneof(
+  fc.array(fc.tuple(name, value), { maxLength: 2 }),
+  fc.array(fc.tuple(name, value), { maxLength: 8 }),
+);
+/** Mostly what is taken: else nearly nothing would come as far as the target. */
+const usual = <T>(good: fc.Arbitrary<T>, ...hostile: fc.Arbitrary<T>[]): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 4, arbitrary: good }, ...hostile.map((arbitrary) => ({ weight: 1, arbitrary })));
 const pseudo = fc.record({
-  method: fc.oneof(fc.constantFrom('GET', 'POST', 'DELETE'), text),
-  path: fc.oneof(
+  method: usual(fc.constantFrom('GET', 'POST', 'DELETE'), text),
+  path: usual(
     fc.constantFrom('/', '/a?b', '/%2e%2e//x'),
     text,
     text.map((one) => `/${one}`),
   ),
-  authority: fc.oneof(fc.constantFrom('app.test', 'app.test:443'), text),
+  authority: usual(fc.constantFrom('app.test', 'app.test:443'), text),
 });
 
 test('whatever is taken of hostile fields, the target reads as one request with these fields and no other', async () => {
@@ -85,7 +92,7 @@ test('whatever is taken of hostile fields, the target reads as one request with 
     }),
     { numRuns: 2000 },
   );
-  assert.ok(taken > 20, `only ${taken} were taken`);
+  assert.ok(taken > 100, `only ${taken} were taken`);
 });
 
 const read = (raw: readonly string[], hasBody = false): Request => requestOf([...PSEUDO, ...raw], hasBody);

@@ -7,6 +7,7 @@ import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeReceipt } from '../control/receipt.ts';
 import { counter, gauge, renderMetrics } from '../observe/snapshot.ts';
+import type { Family } from '../observe/snapshot.ts';
 import { Plane } from '../plane.ts';
 import type { InFlight } from '../upstream/target.ts';
 import type { Tally } from '../upstream/tally.ts';
@@ -48,7 +49,7 @@ function pipe(): { ours: Channel; theirs: Channel; cut: () => void } {
 }
 
 /** A plane behind a pipe, as a worker has it. */
-function remotePlane() {
+function remotePlane(families: readonly Family[] = []) {
   const plane = new Plane(
     clock,
     { upstream: () => ({ ended: () => undefined }), unrouted: () => undefined, forget: () => undefined },
@@ -57,7 +58,7 @@ function remotePlane() {
   const { ours, theirs, cut } = pipe();
   servePlanes(
     theirs,
-    localPlanes({ plane, rates: new ClientRates(), clock, snapshot: () => ({ families: [] }), terminator: null }),
+    localPlanes({ plane, rates: new ClientRates(), clock, snapshot: () => ({ families }), terminator: null }),
   );
   const hangs: string[] = [];
   const remote = new RemotePlanes(ours, (call) => hangs.push(call));
@@ -209,6 +210,26 @@ test('counters of a plane that is gone are told on; gauges go with it', async ()
   ]);
   await group.remove(uuid(0));
   assert.deepEqual(renderMetrics(await group.metrics()).match(/^[^#].*$/gm), ['a_total 3']);
+});
+
+test('a plane that goes while another one has yet to answer is counted once', async (t) => {
+  for (const asked of ['counts', 'metrics'] as const) {
+    const group = new PlaneGroup(1, log);
+    const [first, second] = [remotePlane([counter('a_total', 'a', 1)]), remotePlane()];
+    for (const { remote } of [first, second]) group.join(remote);
+    await group.put(entry(1, 1));
+    const ended = exchange();
+    first.plane.upstreams()[0]?.claim(ended)?.release(ended, 'served', 200);
+    const answer: () => Promise<unknown> = second.remote[asked].bind(second.remote);
+    t.mock.method(second.remote, asked, async () => {
+      const own = await answer();
+      first.cut();
+      group.leave(first.remote);
+      return own;
+    });
+    if (asked === 'counts') assert.equal((await group.counts())[0]?.targets[0]?.served, 1);
+    else assert.match(renderMetrics(await group.metrics()), /^a_total 1$/m);
+  }
 });
 
 test('a plane that does not answer is told of, and what waits for it ends with it', async (t) => {

@@ -165,18 +165,18 @@ export class PlaneGroup implements Planes {
     const all = await this.#all(async (member) => {
       const counts = await member.counts(id);
       if (this.#members.has(member)) this.#departed.hearCounts(member, counts);
-      return counts;
+      return { member, told: counts };
     });
-    return sumCounts([...all, this.#departed.counts(this.#entries, id)]);
+    return sumCounts([...this.#ofThoseStillHere(all), this.#departed.counts(this.#entries, id)]);
   }
 
   async metrics(): Promise<MetricsSnapshot[]> {
     const all = await this.#all(async (member) => {
       const metrics = await member.metrics();
       if (this.#members.has(member)) this.#departed.hearMetrics(member, metrics);
-      return metrics;
+      return { member, told: metrics };
     });
-    return [...all.flat(), this.#departed.metrics, { families: this.#drains.collect() }];
+    return [...this.#ofThoseStillHere(all).flat(), this.#departed.metrics, { families: this.#drains.collect() }];
   }
 
   /** Asked of this process by its successor: what is left here is on its last answers. */
@@ -215,6 +215,11 @@ export class PlaneGroup implements Planes {
 
   #all<T>(ask: (member: Planes) => Promise<T>): Promise<T[]> {
     return Promise.all([...this.#members].map(ask));
+  }
+
+  /** What one has told that went while others had yet to answer is among what the departed had counted. */
+  #ofThoseStillHere<T>(all: readonly { readonly member: Planes; readonly told: T }[]): T[] {
+    return all.filter(({ member }) => this.#members.has(member)).map(({ told }) => told);
   }
 
   #watchAt({ upstreamId, targetId, listener, stops }: OpenWatch, member: Planes): void {

@@ -34,6 +34,7 @@ function call(edge: Edge, method: string, path: string, body?: object, signal?: 
     const req = request({ socketPath: edge.adminSocket, method, path, agent: false, signal }, (res) => {
       let text = '';
       res.setEncoding('utf8').on('data', (part: string) => (text += part));
+      res.on('error', reject);
       res.on('end', () => {
         const isJson = String(res.headers['content-type']).includes('json');
         const body = isJson ? (JSON.parse(text) as Record<string, unknown>) : {};
@@ -251,13 +252,13 @@ test('a watch or drain whose caller leaves is given up', async (t) => {
   const leave = new AbortController();
   const calls = [
     call(edge, 'POST', '/v1/watch', { upstreamId: uuid(1), targetId: uuid(1002), seconds: 600 }, leave.signal),
-    call(edge, 'POST', '/v1/drain', { upstreamId: uuid(1), targetId: uuid(1001), deadlineSeconds: 0.3 }, leave.signal),
+    call(edge, 'POST', '/v1/drain', { upstreamId: uuid(1), targetId: uuid(1001), deadlineSeconds: 1 }, leave.signal),
   ];
   const left = Promise.allSettled(calls);
   await new Promise((resolve) => setTimeout(resolve, 50));
   leave.abort();
   await left;
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await new Promise((resolve) => setTimeout(resolve, 1100));
   assert.equal(
     planeOf(edge.proxy)
       .counts(uuid(1))[0]

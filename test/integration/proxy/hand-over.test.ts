@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import { until } from '../../harness/until.ts';
 import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import { ask, startLoad } from './load.ts';
-import { isProxy, pidsIn, serve } from './proxy-process.ts';
+import { callAdmin, environment, isProxy, pidsIn, serve, start } from './proxy-process.ts';
 import type { Running } from './proxy-process.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
@@ -26,6 +27,10 @@ const drainOf = (proxy: Running, target: number) =>
     '/v1/drain',
     JSON.stringify({ upstreamId: uuid(1), targetId: uuid(target), deadlineSeconds: 30 }),
   );
+
+/** Its processes of its own, by the kernel. */
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 
 const receiptOf = async (proxy: Running): Promise<FlipReceipt> =>
   FlipReceipt.parse((await proxy.admin('GET', `/v1/upstreams/${uuid(1)}/receipt`)).body);
@@ -100,6 +105,46 @@ for (const workers of ['1', '2']) {
     assert.deepEqual(load.faults, []);
   });
 }
+
+test('a proxy that is asked to hand over before it serves does so once it serves', async (t) => {
+  const folder = await temporaryFolder(t);
+  const env = { ...environment(folder), ORKESTR_PROXY_WORKERS: '2' };
+  const { child, output } = start(t, ['serve'], env);
+  const workers = (): number[] => childrenOf(child.pid ?? 0);
+  await until(() => workers().length === 2, 'its workers are being started');
+  const stopped = workers();
+  for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+  const answer = callAdmin(join(folder, 'admin.sock'), 'POST', '/v1/hand-over', '{}');
+  // A successor that came now would be there by then.
+  const late = performance.now() + 2000;
+  await until(() => pidsIn(output()).length > 0 || performance.now() > late, 'enough time');
+  for (const pid of stopped) process.kill(pid, 'SIGCONT');
+  assert.equal((await answer).status, 200, output());
+  await eventually('both', () => pidsIn(output()).length === 6);
+});
+
+test('a hold that is asked for while the proxy hands over holds visitors of the successor too, or is refused', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t));
+  const app = await scriptedUpstream(t, saying('v1'));
+  await flipTo(proxy, 1, app.port);
+  const handing = handOver(proxy);
+  await until(() => childrenOf(proxy.child.pid ?? 0).length > 0, 'a successor is being started');
+  const hold = JSON.stringify({ upstreamId: uuid(1), maxRequests: 10, maxBytes: 1000, maxSeconds: 30 });
+  const held = await proxy.admin('POST', '/v1/hold', hold);
+  await handing;
+  if (held.status !== 200) {
+    assert.equal(held.body.code, 'ORK_PROXY_UNREACHABLE');
+    // As who asks does: it is the successor who answers then.
+    assert.equal((await proxy.admin('POST', '/v1/hold', hold)).status, 200);
+  }
+  const visitor = (await proxy.connect()).send(GET);
+  await until(async () => {
+    const view = TableView.parse((await proxy.admin('GET', '/v1/table')).body);
+    return view.upstreams[0]?.held === 1;
+  });
+  await proxy.admin('POST', '/v1/resume', JSON.stringify({ upstreamId: uuid(1) }));
+  await visitor.sees(/v1$/);
+});
 
 for (const engine of ['fast', 'http-proxy']) {
   test(`a client that is between two requests at a hand-over gets its next answer, and with it the word to go (${engine})`, async (t) => {

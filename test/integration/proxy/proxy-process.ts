@@ -121,6 +121,7 @@ export function callAdmin(
       });
       const type = String(res.headers['content-type']);
       const status = res.statusCode ?? 0;
+      res.on('error', reject);
       res.on('end', () => resolve({ status, type, body: JSON.parse(text) as Record<string, unknown> }));
     });
     req.on('error', reject);
