@@ -90,9 +90,7 @@ export class Authority {
   /** Does what is due. Two calls never work at once. */
   async work(): Promise<void> {
     this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#run();
     await this.#running;
   }
 
@@ -102,16 +100,24 @@ export class Authority {
   }
 
   async #run(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      await this.#clean();
-      for (let host = this.#nextDue(); host !== null && !this.#closed; host = this.#nextDue()) {
-        this.current = host;
-        await this.#obtain(host);
-        this.current = null;
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        await this.#round();
       }
-      await this.#askRenewals();
+    } finally {
+      this.#running = null; // in the same turn as the last look: who came a moment later would wait for the next one
     }
+  }
+
+  async #round(): Promise<void> {
+    await this.#clean();
+    for (let host = this.#nextDue(); host !== null && !this.#closed; host = this.#nextDue()) {
+      this.current = host;
+      await this.#obtain(host);
+      this.current = null;
+    }
+    await this.#askRenewals();
   }
 
   /** Hosts without a certificate come first, then the one that ends first. */
