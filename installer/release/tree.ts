@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { ORIGIN_FILE } from '../../protocol/release.ts';
 import type { ReleaseOrigin } from '../../protocol/release.ts';
+import { ALLOCATOR } from '../stack/allocator.ts';
 import { PROXY_FLAGS } from '../stack/proxy-program.ts';
 
 /**
@@ -100,7 +101,9 @@ const launcher = ({ script, flags }: Program): string => `#!/bin/sh
 self=$0
 [ -L "$self" ] && self=$(readlink "$self")
 here=\${self%/*}
-export ORKESTR_LAUNCHER="$self"
+export ORKESTR_LAUNCHER="$self" ${Object.entries(ALLOCATOR)
+  .map(([name, value]) => `${name}=${value}`)
+  .join(' ')}
 ${CHOOSE_TRUST}
 exec ${['"$here/node"', ...flags, `"$here/../lib/${script}"`, '"$@"'].join(' ')}
 `;

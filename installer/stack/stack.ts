@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ALLOCATOR } from './allocator.ts';
 import { PROXY_FLAGS, PROXY_PROGRAM } from './proxy-program.ts';
 import type { ServiceCommand } from './service.ts';
 
@@ -54,6 +55,7 @@ export const hubEnv = (plan: StackPlan): NodeJS.ProcessEnv => ({
 
 export const proxyEnv = (plan: StackPlan): NodeJS.ProcessEnv => ({
   ...cleanEnv(),
+  ...ALLOCATOR,
   ORKESTR_PROXY_LISTEN: plan.proxyListen,
   ORKESTR_PROXY_SOCKET: join(plan.runFolder, 'proxy.sock'),
   ORKESTR_PROXY_STATE: join(plan.folder, 'proxy'),

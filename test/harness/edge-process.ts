@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { buildProxy } from '../../installer/prepare/proxy-bundle.ts';
+import { ALLOCATOR } from '../../installer/stack/allocator.ts';
 import { proxyArgv, ROOT } from '../../installer/stack/stack.ts';
 import { Service } from '../../installer/stack/service.ts';
 import { DrainAnswer, FlipAnswer, HandOverAnswer, TableView } from '../../protocol/proxy-admin.ts';
@@ -57,6 +58,7 @@ export class EdgeProcess {
       argv: argv ?? [...proxyArgv(), 'serve'],
       env: {
         ...process.env,
+        ...ALLOCATOR,
         ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
         ORKESTR_PROXY_SOCKET: socket,
         ORKESTR_PROXY_STATE: join(folder, 'state'),

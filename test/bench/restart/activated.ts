@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { BoundSocket, createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ALLOCATOR } from '../../../installer/stack/allocator.ts';
 import { proxyArgv, ROOT } from '../../../installer/stack/stack.ts';
 
 const LOOK_MS = 5;
@@ -64,6 +65,7 @@ export class Activated implements AsyncDisposable {
   #spawn(): ChildProcess {
     return spawn('/bin/sh', [LAUNCHER, ...proxyArgv(), 'serve'], {
       env: {
+        ...ALLOCATOR,
         ORKESTR_PROXY_SOCKET: join(this.#folder, 'admin.sock'),
         ORKESTR_PROXY_STATE: join(this.#folder, 'state'),
         ORKESTR_LOG_LEVEL: 'error',

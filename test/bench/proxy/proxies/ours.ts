@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type * as ProxyBundle from '../../../../installer/prepare/proxy-bundle.ts';
+import { ALLOCATOR } from '../../../../installer/stack/allocator.ts';
 import type * as Stack from '../../../../installer/stack/stack.ts';
 import { EdgeSettings } from '../../../../protocol/edge.ts';
 import type { FlipRequest } from '../../../../protocol/proxy-admin.ts';
@@ -43,6 +44,7 @@ export function orkestr(
       logFile: join(folder, 'log'),
       env: {
         PATH: process.env['PATH'],
+        ...ALLOCATOR,
         ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
         ORKESTR_PROXY_LISTEN_TLS: '127.0.0.1:0',
         ORKESTR_PROXY_CERTIFICATES: lab.certificate.folder,
