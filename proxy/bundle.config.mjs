@@ -1,4 +1,7 @@
 // @ts-check
+/** What libraries bring for what nobody here turns on: threads for pino's transports, redirects that http-proxy would follow. */
+const UNUSED = /^(?:thread-stream|follow-redirects)$/;
+
 /**
  * How rolldown makes the program that runs on hosts (docs/adr/0014): CommonJS, since an ES module that imports node:http
  * evaluates all of its exports and undici with them; minified, since the text of a program stays in memory; and
@@ -7,6 +10,13 @@
 export default {
   input: { main: 'proxy/main.ts', worker: 'proxy/workers/worker.ts' },
   platform: 'node',
+  plugins: [
+    {
+      name: 'unused',
+      resolveId: (/** @type {string} */ id) => (UNUSED.test(id) ? `\0${id}` : null),
+      load: (/** @type {string} */ id) => (UNUSED.test(id.slice(1)) ? 'module.exports = {};' : null),
+    },
+  ],
   // A schema that nobody uses is left out; making one does nothing else.
   treeshake: { manualPureFunctions: ['z'] },
   output: {

@@ -2,4 +2,4 @@
 import config from '../../proxy/bundle.config.mjs';
 import { packagesPlugin } from './packages-plugin.ts';
 
-export default { ...config, plugins: [packagesPlugin(process.cwd())] };
+export default { ...config, plugins: [...config.plugins, packagesPlugin(process.cwd())] };

@@ -1,4 +1,5 @@
 /** The fast engine of a process: its connections, and the sweep that holds them to their time limits. */
+import { mappedBuffer } from '../mapped-buffer.ts';
 import type { Socket } from 'node:net';
 import type { Context } from '../context.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
@@ -32,7 +33,7 @@ export class FastEngine implements Shared {
   closesIdle = false;
   readonly #general: GeneralServer;
   /** One octet more than a read fills: the end of the bytes is marked there. */
-  readonly #in = Buffer.allocUnsafeSlow(READ_BYTES + 1);
+  readonly #in = mappedBuffer(READ_BYTES + 1);
   readonly #reads: SharedReads;
   readonly #clients = new Set<ClientConnection>();
   readonly #sweep: Sweep<ClientConnection>;

@@ -1,4 +1,5 @@
 /** Connections to targets, kept alive: a pool per target, the most recently used first. */
+import { mappedBuffer } from '../mapped-buffer.ts';
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
@@ -19,7 +20,7 @@ const FRESH_MS = 1_000;
 export class Pools implements Calls, Home {
   readonly timeouts: Timeouts;
   /** Where heads to targets are put together: sent, or copied, before the next one is. */
-  readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  readonly scratch = mappedBuffer(SCRATCH_BYTES);
   readonly buffers = new ReadBuffers();
   readonly head = new ResponseHead();
   now: number;

@@ -3,6 +3,7 @@
  * larger pieces, since what a read and a write cost hardly depends on their size (1 GiB: two fifths less CPU); and while
  * many clients are behind, so that the last read of each has to be kept, in smaller ones.
  */
+import { mappedBuffer } from '../mapped-buffer.ts';
 
 /** Room before what is read, so that a head can grow in place (`Connection: close`). */
 export const HEADROOM = 64;
@@ -44,7 +45,7 @@ export class ReadBuffers {
 
 /** {@link HEADROOM}, what a read fills, and one octet to mark its end. */
 function bufferFor(bytes: number): Buffer {
-  return Buffer.allocUnsafeSlow(HEADROOM + bytes + 1);
+  return mappedBuffer(HEADROOM + bytes + 1);
 }
 
 /** Which buffer a connection reads into. */

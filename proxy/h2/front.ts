@@ -1,4 +1,5 @@
 /** HTTP/2 to clients, on bytes (ADR 15). */
+import { mappedBuffer } from '../mapped-buffer.ts';
 import type { Socket } from 'node:net';
 import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
@@ -24,7 +25,7 @@ const SHORT_STALL_MS = 5_000;
 
 export class Http2Front {
   readonly #shared: Shared;
-  readonly #in = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #in = mappedBuffer(READ_BYTES);
   readonly #reads = new SharedReads(this.#in);
   readonly #sessions = new Set<ClientSession>();
   /** Null while there is no session. */

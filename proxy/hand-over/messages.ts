@@ -12,12 +12,14 @@ export const Inheritance = z.object({
 });
 export type Inheritance = z.infer<typeof Inheritance>;
 
-export const ToSuccessor = z.object({ type: z.literal('inherit'), inheritance: Inheritance });
+export const ToSuccessor = z.lazy(() => z.object({ type: z.literal('inherit'), inheritance: Inheritance }));
 export type ToSuccessor = z.infer<typeof ToSuccessor>;
 
-export const FromSuccessor = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('born') }),
-  /** It accepts connections and has the admin socket: the one before it may stop accepting. */
-  z.object({ type: z.literal('serving') }),
-]);
+export const FromSuccessor = z.lazy(() =>
+  z.discriminatedUnion('type', [
+    z.object({ type: z.literal('born') }),
+    /** It accepts connections and has the admin socket: the one before it may stop accepting. */
+    z.object({ type: z.literal('serving') }),
+  ]),
+);
 export type FromSuccessor = z.infer<typeof FromSuccessor>;

@@ -2,6 +2,7 @@
  * Lines on their way to a writer, without ever waiting for it: two buffers, of which one is filled while the other is
  * written. When both are full, lines are dropped and counted, and a line says how many.
  */
+import { mappedBuffer } from '../mapped-buffer.ts';
 import type { LogWriter } from './log-writer.ts';
 
 const BUFFER_BYTES = 65_536;
@@ -25,7 +26,7 @@ interface Half {
   written: number;
 }
 
-const makeHalf = (): Half => ({ bytes: Buffer.allocUnsafeSlow(BUFFER_BYTES), length: 0, written: 0 });
+const makeHalf = (): Half => ({ bytes: mappedBuffer(BUFFER_BYTES), length: 0, written: 0 });
 
 export class LogSink {
   readonly #writer: LogWriter;

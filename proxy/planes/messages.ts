@@ -1,6 +1,8 @@
-/** What crosses the pipe between the process that holds the table and one that serves. Checked at both ends. */
+/**
+ * What crosses the pipe between the process that holds the table and one that serves. Checked at both ends. Schemas are made when
+ * something crosses: on most hosts one process serves, and nothing does.
+ */
 import { z } from 'zod';
-
 import { ErrorCode } from '../../protocol/error-catalogue.ts';
 import {
   DrainAnswer,
@@ -17,16 +19,21 @@ import { Part, RoomUse } from '../upstream/room.ts';
 import { Tally } from '../upstream/tally.ts';
 import type { LastWords } from './planes.ts';
 
-const Family = z.object({
-  name: z.string(),
-  help: z.string(),
-  type: z.enum(['counter', 'gauge', 'histogram']),
-  merge: z.enum(['sum', 'max']),
-  // JSON knows no infinity.
-  samples: z.array(z.object({ suffix: z.string(), labels: z.string(), value: z.number().nullable() })),
+const Metrics = z.lazy(() => {
+  const Family = z.object({
+    name: z.string(),
+    help: z.string(),
+    type: z.enum(['counter', 'gauge', 'histogram']),
+    merge: z.enum(['sum', 'max']),
+    // JSON knows no infinity.
+    samples: z.array(z.object({ suffix: z.string(), labels: z.string(), value: z.number().nullable() })),
+  });
+  return z.array(z.object({ families: z.array(Family) }));
 });
 
-const TakenRates = z.object({ upstreamId: z.string(), clients: z.array(z.tuple([z.string(), z.number()])) });
+const Rates = z.lazy(() =>
+  z.array(z.object({ upstreamId: z.string(), clients: z.array(z.tuple([z.string(), z.number()])) })),
+);
 
 /** Calls, with what they are asked with and what they are answered with. */
 export const CALLS = {
@@ -37,10 +44,10 @@ export const CALLS = {
   hold: { asks: HoldRequest, answers: HoldAnswer },
   resume: { asks: z.object({ id: z.string() }), answers: HoldAnswer },
   watch: { asks: z.object({ upstreamId: z.string(), targetId: z.string() }), answers: z.null() },
-  counts: { asks: z.object({ id: z.string().optional() }), answers: z.array(UpstreamCounts) },
-  metrics: { asks: z.object({}), answers: z.array(z.object({ families: z.array(Family) })) },
-  exchangeRates: { asks: z.object({ elsewhere: z.array(TakenRates) }), answers: z.array(TakenRates) },
-  shareRoom: { asks: z.object({ parts: z.array(Part) }), answers: z.array(RoomUse) },
+  counts: { asks: z.object({ id: z.string().optional() }), answers: z.lazy(() => z.array(UpstreamCounts)) },
+  metrics: { asks: z.object({}), answers: Metrics },
+  exchangeRates: { asks: z.lazy(() => z.object({ elsewhere: Rates })), answers: Rates },
+  shareRoom: { asks: z.lazy(() => z.object({ parts: z.array(Part) })), answers: z.lazy(() => z.array(RoomUse)) },
   secure: { asks: TerminatorChange, answers: z.null() },
   lose: { asks: z.object({ lost: z.boolean() }), answers: z.null() },
 } as const;
@@ -59,11 +66,13 @@ export function snapshotsOf(told: Answers<'metrics'>): MetricsSnapshot[] {
 }
 
 /** A process that goes says what it has counted. */
-const Farewell = z.object({
-  type: z.literal('farewell'),
-  counts: CALLS.counts.answers,
-  metrics: CALLS.metrics.answers,
-});
+const Farewell = z.lazy(() =>
+  z.object({
+    type: z.literal('farewell'),
+    counts: CALLS.counts.answers,
+    metrics: CALLS.metrics.answers,
+  }),
+);
 
 export const farewell = ({ counts, metrics }: LastWords): object => ({ type: 'farewell', counts, metrics });
 
@@ -74,28 +83,32 @@ export function readFarewell(message: unknown): LastWords | null {
 }
 
 /** To the one that serves. `asks` and `value` are checked by the call's own schema. */
-export const Down = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('call'),
-    seq: z.int(),
-    name: z.enum(Object.keys(CALLS) as [CallName, ...CallName[]]),
-    asks: z.unknown(),
-  }),
-  /** The answer is of no interest any more: a drain is given up, a watch ends. */
-  z.object({ type: z.literal('cancel'), seq: z.int() }),
-]);
+export const Down = z.lazy(() =>
+  z.discriminatedUnion('type', [
+    z.object({
+      type: z.literal('call'),
+      seq: z.int(),
+      name: z.enum(Object.keys(CALLS) as [CallName, ...CallName[]]),
+      asks: z.unknown(),
+    }),
+    /** The answer is of no interest any more: a drain is given up, a watch ends. */
+    z.object({ type: z.literal('cancel'), seq: z.int() }),
+  ]),
+);
 export type Down = z.infer<typeof Down>;
 
 /** Back from it. */
-export const Up = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('answer'), seq: z.int(), value: z.unknown() }),
-  z.object({
-    type: z.literal('refusal'),
-    seq: z.int(),
-    code: ErrorCode,
-    message: z.string(),
-    evidence: z.array(z.string()),
-  }),
-  z.object({ type: z.literal('tally'), seq: z.int(), tally: Tally }),
-]);
+export const Up = z.lazy(() =>
+  z.discriminatedUnion('type', [
+    z.object({ type: z.literal('answer'), seq: z.int(), value: z.unknown() }),
+    z.object({
+      type: z.literal('refusal'),
+      seq: z.int(),
+      code: ErrorCode,
+      message: z.string(),
+      evidence: z.array(z.string()),
+    }),
+    z.object({ type: z.literal('tally'), seq: z.int(), tally: Tally }),
+  ]),
+);
 export type Up = z.infer<typeof Up>;

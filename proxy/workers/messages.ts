@@ -9,34 +9,39 @@ function numbersLike<T extends object>(example: T): z.ZodType<T> {
   return z.object(shape) as unknown as z.ZodType<T>;
 }
 
-const Settings = z.object({
-  engine: z.enum(['fast', 'http-proxy']),
-  trusted: z.array(z.string()).readonly(),
-  proxyProtocol: z.boolean(),
-  accessLog: z.union([z.literal('off'), z.object({ share: z.number() })]),
-  limits: numbersLike(DEFAULT_LIMITS),
-  timeouts: numbersLike(DEFAULT_TIMEOUTS),
-  workers: z.int(),
-  httpsPort: z.int(),
-}) satisfies z.ZodType<ServingSettings>;
-
-export const ToWorker = z.discriminatedUnion('type', [
-  /** First of all. `tls`: it will listen for TLS. */
-  z.object({ type: z.literal('start'), settings: Settings, logLevel: z.string(), tls: z.boolean() }),
-  /** Once it has been told the table. */
+const settings = () =>
   z.object({
-    type: z.literal('listen'),
-    sockets: z.array(z.object({ kind: z.enum(['http', 'https']), fd: z.int() })),
-  }),
-  z.object({ type: z.literal('close'), shutdownMs: z.number() }),
-]);
+    engine: z.enum(['fast', 'http-proxy']),
+    trusted: z.array(z.string()).readonly(),
+    proxyProtocol: z.boolean(),
+    accessLog: z.union([z.literal('off'), z.object({ share: z.number() })]),
+    limits: numbersLike(DEFAULT_LIMITS),
+    timeouts: numbersLike(DEFAULT_TIMEOUTS),
+    workers: z.int(),
+    httpsPort: z.int(),
+  }) satisfies z.ZodType<ServingSettings>;
+
+export const ToWorker = z.lazy(() =>
+  z.discriminatedUnion('type', [
+    /** First of all. `tls`: it will listen for TLS. */
+    z.object({ type: z.literal('start'), settings: settings(), logLevel: z.string(), tls: z.boolean() }),
+    /** Once it has been told the table. */
+    z.object({
+      type: z.literal('listen'),
+      sockets: z.array(z.object({ kind: z.enum(['http', 'https']), fd: z.int() })),
+    }),
+    z.object({ type: z.literal('close'), shutdownMs: z.number() }),
+  ]),
+);
 export type ToWorker = z.infer<typeof ToWorker>;
 
 const Address = z.object({ address: z.string(), family: z.string(), port: z.int() });
 
-export const FromWorker = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('booted') }),
-  z.object({ type: z.literal('listening'), addresses: z.array(Address) }),
-  z.object({ type: z.literal('failed'), message: z.string() }),
-]);
+export const FromWorker = z.lazy(() =>
+  z.discriminatedUnion('type', [
+    z.object({ type: z.literal('booted') }),
+    z.object({ type: z.literal('listening'), addresses: z.array(Address) }),
+    z.object({ type: z.literal('failed'), message: z.string() }),
+  ]),
+);
 export type FromWorker = z.infer<typeof FromWorker>;

@@ -1,4 +1,5 @@
 /** What the connections of a process share for writing: buffers, and the moment when all that was gathered goes out. */
+import { mappedBuffer } from '../../mapped-buffer.ts';
 
 /** Room for the body of one read of a target with its frames. */
 export const OUTPUT_BYTES = 67_584;
@@ -13,7 +14,7 @@ export class Outputs {
   take(): Buffer {
     if (this.#used >= MOST_BUFFERS) this.#run();
     this.#used += 1;
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+    return this.#free.pop() ?? mappedBuffer(OUTPUT_BYTES);
   }
 
   give(buffer: Buffer): void {
