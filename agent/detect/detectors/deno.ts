@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
+import { DENO_MANIFESTS, denoWorkspaceAround } from '../deno/workspace.ts';
 import { writeDeno } from '../dockerfiles/deno.ts';
 import { parseJsonWithComments } from '../manifests.ts';
 import { procfileWeb } from '../procfile.ts';
@@ -28,13 +29,14 @@ export const deno: Detector = {
   frameworks: ['Deno', 'Fresh'],
   best: 'certain',
 
-  async detect({ repository, stated }): Promise<Finding | Miss> {
-    const manifest = await firstFile(repository, ['deno.json', 'deno.jsonc']);
+  async detect({ repository, checkout, stated }): Promise<Finding | Miss> {
+    const manifest = await firstFile(repository, DENO_MANIFESTS);
     if (manifest === null) return { missed: 'no deno.json or deno.jsonc' };
     const config = parseJsonWithComments(manifest.path, manifest.text, DenoJson);
     const start = await startOf(repository, config, manifest.path);
     if (start === null) return { missed: `${manifest.path}, but no task start and none of ${ENTRY_FILES.join(', ')}` };
-    const fresh = Object.keys(config.imports).some(
+    const workspace = await denoWorkspaceAround(checkout.repository, checkout.rootDirectory);
+    const fresh = Object.keys({ ...workspace?.imports, ...config.imports }).some(
       (name) => name === '$fresh/' || name === 'fresh' || name === '@fresh/core',
     );
     const framework = fresh ? 'Fresh' : 'Deno';
@@ -49,6 +51,7 @@ export const deno: Detector = {
       ...(Object.hasOwn(config.tasks, 'build') && { buildCommand: 'deno task build' }),
       startCommand: start.command,
     };
+    const recipe = { setup: `deno@${version.value}`, folder: workspace?.folder ?? '.' };
     return {
       confidence: 'certain',
       facts,
@@ -64,7 +67,8 @@ export const deno: Detector = {
         { runtime: 'Deno', version: { subject: 'version', ...version } },
       ),
       warnings: [],
-      dockerfile: { origin: 'generated', write: (final) => writeDeno({ setup: `deno@${version.value}` }, final) },
+      ...(workspace !== null && { context: workspace.root }),
+      dockerfile: { origin: 'generated', write: (final) => writeDeno(recipe, final) },
     };
   },
 };

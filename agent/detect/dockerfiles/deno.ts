@@ -1,15 +1,18 @@
 /** Generated Dockerfile for Deno, which npm brings as a package into the Node.js image. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import { runAs, stages, USER } from './common.ts';
 
 interface DenoRecipe {
   /** What npm gets: `deno@2`. */
   readonly setup: string;
+  /** Folder of the app in the build context: a member of a workspace, else `.`. */
+  readonly folder: string;
 }
 
 const CACHE = '/deno';
 
-export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteRequest): Generated {
+export function writeDeno({ setup, folder }: DenoRecipe, { facts, surroundings }: WriteRequest): Generated {
   const { installCommand, buildCommand, startCommand = '' } = facts;
   const base = [
     `FROM ${surroundings.baseImages.node} AS deno`,
@@ -20,6 +23,7 @@ export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteR
     'WORKDIR /app',
     `ENV DENO_DIR=${CACHE} DENO_NO_UPDATE_CHECK=1`,
     'COPY . .',
+    ...(folder === '.' ? [] : [`WORKDIR ${posix.join('/app', folder)}`]),
     ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
     ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
     `RUN mkdir -p ${CACHE}`,
@@ -29,7 +33,7 @@ export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteR
     `ENV DENO_DIR=${CACHE} DENO_NO_UPDATE_CHECK=1 HOME=/tmp`,
     `COPY --from=build --chown=${USER} ${CACHE} ${CACHE}`,
     `COPY --from=build --chown=${USER} /app /app`,
-    ...runAs(startCommand),
+    ...runAs(startCommand, posix.join('/app', folder)),
   ];
   return { text: stages(base, build, run), files: [] };
 }
