@@ -67,7 +67,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   // Other runtimes.
   'static-html': { body: /hello/ },
   'deno-plain': { body: /hello/ },
-  'deno-workspace': { body: /hello from a workspace of Deno/ },
+  'deno-workspace': { body: /hello from a workspace of Deno.* 1000 ms/, changed: 'words/words.ts' },
   'python-stdlib': { body: /python/i },
   flask: { body: /hello from Flask/, changed: 'app.py' },
   django: { body: /hello from Django/, variables: { SECRET_KEY: 'only-for-the-test' } },

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseJsonWithComments } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
-import { firstFile, within } from '../repository.ts';
+import { firstFile, present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { pathIn, workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
@@ -33,6 +33,8 @@ export async function denoMembers(root: RepositoryView, at = '.'): Promise<strin
 interface DenoWorkspace extends WorkspacePlace {
   /** What all of its members may import by name. */
   readonly imports: Readonly<Record<string, string>>;
+  /** What dependencies are installed by, from its root; empty when that needs the sources. */
+  readonly manifests: readonly string[];
 }
 
 /** The workspace that the app in a root directory is a member of; null without. @throws OrkestrError ORK_MANIFEST_INVALID */
@@ -44,6 +46,31 @@ export async function denoWorkspaceAround(
     (await denoMembers(view, root)).includes(folder),
   );
   if (place === null) return null;
-  const { imports = {} } = (await manifestOf(within(checkout, place.root), place.root)) ?? {};
-  return { ...place, imports };
+  const root = within(checkout, place.root);
+  const config = await manifestOf(root, place.root);
+  const members = (await denoMembers(root, place.root)).map((folder) => `${folder}/`);
+  return {
+    ...place,
+    imports: config?.imports ?? {},
+    manifests: await denoManifests(root, config ?? {}, ['', ...members]),
+  };
 }
+
+/**
+ * What `deno install` reads, from the root of the build: of the root itself (''), and of members ('api/').
+ * @returns empty when it needs the sources: it reads a map of imports, or packages that stand in folders
+ */
+export async function denoManifests(
+  root: RepositoryView,
+  config: Readonly<Record<string, unknown>>,
+  folders: readonly string[] = [''],
+): Promise<readonly string[]> {
+  if (['importMap', 'links', 'patch'].some((field) => field in config)) return [];
+  const packages = await present(root, at(folders, ['package.json']));
+  for (const path of packages)
+    if (/"(?:file|link|workspace):|"workspaces"/.test((await root.text(path)) ?? '')) return [];
+  return [...(await present(root, [...at(folders, DENO_MANIFESTS), 'deno.lock'])), ...packages];
+}
+
+const at = (folders: readonly string[], files: readonly string[]): string[] =>
+  folders.flatMap((folder) => files.map((file) => `${folder}${file}`));

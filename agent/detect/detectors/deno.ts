@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
-import { DENO_MANIFESTS, denoWorkspaceAround } from '../deno/workspace.ts';
+import { DENO_MANIFESTS, denoManifests, denoWorkspaceAround } from '../deno/workspace.ts';
 import { writeDeno } from '../dockerfiles/deno.ts';
 import { parseJsonWithComments } from '../manifests.ts';
 import { procfileWeb } from '../procfile.ts';
@@ -41,17 +41,26 @@ export const deno: Detector = {
     );
     const framework = fresh ? 'Fresh' : 'Deno';
     const version = await versionOf(repository, stated.runtimeVersion);
-    const install = installOf(version.value, start.file);
+    // Before 2 it was for programs of the machine.
+    const installs = !/^[01](?:\.|$)/.test(version.value);
+    const cache = start.file === null ? null : `deno cache ${start.file}`;
+    const install = installs ? 'deno install' : cache;
     const facts: Facts = {
       framework,
       runtime: 'deno',
       version: version.value,
       port: PORT,
-      ...(install !== '' && { installCommand: install }),
+      ...(install !== null && { installCommand: install }),
       ...(Object.hasOwn(config.tasks, 'build') && { buildCommand: 'deno task build' }),
       startCommand: start.command,
     };
-    const recipe = { setup: `deno@${version.value}`, folder: workspace?.folder ?? '.' };
+    const manifests = workspace?.manifests ?? (await denoManifests(repository, config));
+    const recipe = {
+      setup: `deno@${version.value}`,
+      folder: workspace?.folder ?? '.',
+      manifests: installs ? manifests : [],
+      cache: installs ? cache : null,
+    };
     return {
       confidence: 'certain',
       facts,
@@ -60,7 +69,7 @@ export const deno: Detector = {
         {
           framework: manifest.path,
           runtime: manifest.path,
-          install: start.file ?? manifest.path,
+          install: installs ? manifest.path : start.from,
           build: `${manifest.path} tasks.build`,
           start: start.from,
         },
@@ -72,13 +81,6 @@ export const deno: Detector = {
     };
   },
 };
-
-/** What the manifest lists, as builds with Vite look for it in node_modules; and what the program imports by its address. */
-function installOf(version: string, file: string | null): string {
-  // Before 2 the first of them was for programs of the machine.
-  const listed = /^[01](?:\.|$)/.test(version) ? [] : ['deno install'];
-  return [...listed, ...(file === null ? [] : [`deno cache ${file}`])].join(' && ');
-}
 
 async function versionOf(
   repository: RepositoryView,

@@ -6,6 +6,7 @@ import { present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
 const MAX_MODULES = 50;
+const MAX_LINES = 1000;
 
 /** Folders of the modules that the go.work here uses, `.` among them; empty without one. Those outside of the folder are left out. */
 export async function goMembers(root: RepositoryView): Promise<string[]> {
@@ -14,14 +15,20 @@ export async function goMembers(root: RepositoryView): Promise<string[]> {
 
 /** The `use` lines (go.dev/ref/mod#go-work-file), one by one or in brackets. */
 function usedFolders(text: string): string[] {
-  const bare = text.replaceAll(/\/\/.*$/gm, '');
-  const blocks = [...bare.matchAll(/^[ \t]*use[ \t]*\(([^)]*)\)/gm)].flatMap(([, lines = '']) => lines.split('\n'));
-  const single = [...bare.matchAll(/^[ \t]*use[ \t]+([^\s(].*)$/gm)].map(([, path = '']) => path);
-  const folders = [...blocks, ...single].map((path) => posix.normalize(path.trim().replaceAll(/["`]/g, '')));
-  const plain = folders
-    .map((folder) => folder.replace(/\/$/, ''))
-    .filter((folder) => folder === '.' || /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*(?:\/|$))+$/.test(folder));
-  return [...new Set(plain)].slice(0, MAX_MODULES);
+  const used: string[] = [];
+  let inBrackets = false;
+  for (const line of text.split('\n')) {
+    const bare = line.replace(/\/\/.*$/, '').trim();
+    const single = /^use\s+([^\s(].*)$/.exec(bare)?.[1];
+    if (inBrackets && bare.startsWith(')')) inBrackets = false;
+    else if (inBrackets) used.push(bare);
+    else if (single !== undefined) used.push(single);
+    else inBrackets = /^use\s*\($/.test(bare);
+    if (used.length === MAX_LINES) break;
+  }
+  const folders = used.map((path) => posix.normalize(path.replaceAll(/["`]/g, '')).replace(/\/$/, ''));
+  const inside = (folder: string): boolean => folder === '.' || /^(?:\w[\w.-]*(?:\/|$))+$/.test(folder);
+  return [...new Set(folders.filter(inside))].slice(0, MAX_MODULES);
 }
 
 export interface GoWorkspace extends WorkspacePlace {
