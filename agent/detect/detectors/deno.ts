@@ -23,6 +23,7 @@ type DenoJson = z.infer<typeof DenoJson>;
 const ENTRY_FILES = ['main.ts', 'server.ts', 'mod.ts', 'main.js', 'src/main.ts'];
 const PORT = 8000;
 const DEFAULT_VERSION = '2';
+const INSTALL = 'deno install';
 
 export const deno: Detector = {
   name: 'deno',
@@ -41,10 +42,7 @@ export const deno: Detector = {
     );
     const framework = fresh ? 'Fresh' : 'Deno';
     const version = await versionOf(repository, stated.runtimeVersion);
-    // Before 2 it was for programs of the machine.
-    const installs = !/^[01](?:\.|$)/.test(version.value);
-    const cache = start.file === null ? null : `deno cache ${start.file}`;
-    const install = installs ? 'deno install' : cache;
+    const { install, cache } = commandsOf(version.value, start.file);
     const facts: Facts = {
       framework,
       runtime: 'deno',
@@ -54,12 +52,11 @@ export const deno: Detector = {
       ...(Object.hasOwn(config.tasks, 'build') && { buildCommand: 'deno task build' }),
       startCommand: start.command,
     };
-    const manifests = workspace?.manifests ?? (await denoManifests(repository, config));
     const recipe = {
       setup: `deno@${version.value}`,
       folder: workspace?.folder ?? '.',
-      manifests: installs ? manifests : [],
-      cache: installs ? cache : null,
+      manifests: install === INSTALL ? (workspace?.manifests ?? (await denoManifests(repository, config))) : [],
+      cache,
     };
     return {
       confidence: 'certain',
@@ -69,7 +66,7 @@ export const deno: Detector = {
         {
           framework: manifest.path,
           runtime: manifest.path,
-          install: installs ? manifest.path : start.from,
+          install: install === INSTALL ? manifest.path : start.from,
           build: `${manifest.path} tasks.build`,
           start: start.from,
         },
@@ -81,6 +78,12 @@ export const deno: Detector = {
     };
   },
 };
+
+/** Before 2 the install was for programs of the machine, and all that a program imports was fetched by its address. */
+function commandsOf(version: string, file: string | null): { install: string | null; cache: string | null } {
+  const cache = file === null ? null : `deno cache ${file}`;
+  return /^[01](?:\.|$)/.test(version) ? { install: cache, cache: null } : { install: INSTALL, cache };
+}
 
 async function versionOf(
   repository: RepositoryView,
