@@ -1,14 +1,14 @@
 /** Detector: Deno, by deno.json. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
 import { DENO_MANIFESTS, denoManifests, denoWorkspaceAround } from '../deno/workspace.ts';
 import { writeDeno } from '../dockerfiles/deno.ts';
 import { parseJsonWithComments } from '../manifests.ts';
 import { procfileWeb } from '../procfile.ts';
-import { firstFile } from '../repository.ts';
+import { firstFile, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { toolVersions } from '../runtime.ts';
+import { toolVersions, wantedVersion } from '../runtime.ts';
 
 const Task = z.union([
   z.string(),
@@ -24,6 +24,10 @@ const ENTRY_FILES = ['main.ts', 'server.ts', 'mod.ts', 'main.js', 'src/main.ts']
 const PORT = 8000;
 const DEFAULT_VERSION = '2';
 const INSTALL = 'deno install';
+const VERSION_FILES = [
+  { path: '.dvmrc', read: (text: string) => /^v?(\d[\d.]*)/.exec(text)?.[1] },
+  ...toolVersions('deno'),
+];
 
 export const deno: Detector = {
   name: 'deno',
@@ -37,11 +41,12 @@ export const deno: Detector = {
     const start = await startOf(repository, config, manifest.path);
     if (start === null) return { missed: `${manifest.path}, but no task start and none of ${ENTRY_FILES.join(', ')}` };
     const workspace = await denoWorkspaceAround(checkout.repository, checkout.rootDirectory);
+    const root = workspace === null ? repository : within(checkout.repository, workspace.root);
     const fresh = Object.keys({ ...workspace?.imports, ...config.imports }).some(
       (name) => name === '$fresh/' || name === 'fresh' || name === '@fresh/core',
     );
     const framework = fresh ? 'Fresh' : 'Deno';
-    const version = await versionOf(repository, stated.runtimeVersion);
+    const version = await versionOf([repository, root], stated.runtimeVersion);
     const { install, cache } = commandsOf(version.value, start.file);
     const facts: Facts = {
       framework,
@@ -86,17 +91,14 @@ function commandsOf(version: string, file: string | null): { install: string | n
 }
 
 async function versionOf(
-  repository: RepositoryView,
-  stated: { readonly value: string; readonly from: string } | undefined,
-): Promise<{ value: string; from: string }> {
-  const inFile = /^v?(\d[\d.]*)/.exec((await repository.text('.dvmrc')) ?? '')?.[1];
-  const inTools = toolVersions('deno').read((await repository.text('.tool-versions')) ?? '');
-  const wanted =
-    stated ?? (inFile ? { value: inFile, from: '.dvmrc' } : { value: inTools ?? '', from: '.tool-versions' });
-  const value = /^\D{0,2}(\d+(?:\.\d+){0,2})/.exec(wanted.value)?.[1];
+  folders: readonly RepositoryView[],
+  stated: Stated<string> | undefined,
+): Promise<Stated<string>> {
+  const wanted = await wantedVersion(folders, { files: VERSION_FILES }, { stated, said: null });
+  const value = /^\D{0,2}(\d+(?:\.\d+){0,2})/.exec(wanted?.value ?? '')?.[1];
   return value === undefined
     ? { value: DEFAULT_VERSION, from: 'default: the current major version' }
-    : { value, from: `${wanted.from}: ${wanted.value.slice(0, 60)}` };
+    : { value, from: `${wanted?.from}: ${wanted?.value.slice(0, 60)}` };
 }
 
 interface Start {

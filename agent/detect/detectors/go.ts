@@ -8,7 +8,7 @@ import { goWorkspaceAround } from '../go/workspace.ts';
 import type { GoWorkspace } from '../go/workspace.ts';
 import { present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { chooseRuntime, toolVersions } from '../runtime.ts';
+import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 import { imageVersion } from '../base-images.ts';
 import { admits } from '../versions.ts';
@@ -27,7 +27,7 @@ const RUNTIME: Runtime = {
   trixieSince: '1.23',
   supported: ['1.27', '1.26'],
   standing: 'the current version',
-  files: [toolVersions('golang', 'go')],
+  files: [versionFile('.go-version'), ...toolVersions('golang', 'go')],
 };
 
 /** Modules that are C beneath, and the Debian packages of their libraries: to build, and to run. */

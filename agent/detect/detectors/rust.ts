@@ -40,7 +40,7 @@ const RUNTIME: Runtime = {
   files: [
     { path: 'rust-toolchain.toml', read: channel },
     { path: 'rust-toolchain', read: channel },
-    toolVersions('rust'),
+    ...toolVersions('rust'),
   ],
 };
 
