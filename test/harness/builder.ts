@@ -69,7 +69,10 @@ export class TestBuilder {
   #builder: ImageBuilder;
   readonly #environments = new Set<string>();
 
-  private constructor(folder: string, scope: string) {
+  readonly #slots: number;
+
+  private constructor(folder: string, scope: string, slots = 1) {
+    this.#slots = slots;
     this.folder = folder;
     this.scope = scope;
     this.images = makeImageStore(this.host, { scope });
@@ -77,11 +80,12 @@ export class TestBuilder {
     this.#builder = this.#makeBuilder();
   }
 
-  static async start(): Promise<TestBuilder> {
+  /** @param slots builds at the same time */
+  static async start(slots = 1): Promise<TestBuilder> {
     const folder = await mkdtemp(join(tmpdir(), 'ork-build-'));
     await mkdir(join(folder, 'context'));
     await writeFile(join(folder, 'context', 'app.txt'), 'from the checkout');
-    const test = new TestBuilder(folder, randomBytes(4).toString('hex'));
+    const test = new TestBuilder(folder, randomBytes(4).toString('hex'), slots);
     assert.ok(await test.images.find(DEBIAN), `the base image ${DEBIAN} is needed: orkestr-agent base-images build`);
     return test;
   }
@@ -160,7 +164,7 @@ export class TestBuilder {
     return this.sandbox.use({ environmentId: this.scope, limits: LIMITS, log, signal }, ({ engine }) => work(engine));
   }
 
-  /** The network namespace of the only slot, which is there from the first build on. */
+  /** The network namespace of the first slot, which is there from the first build on. */
   get namespacePath(): string {
     return `/run/netns/orkb-${this.scope}a`;
   }
@@ -180,6 +184,7 @@ export class TestBuilder {
       runDirectory: join(this.folder, 'run'),
       scope: this.scope,
       diskMiB: 3072,
+      slots: this.#slots,
       openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
     });
   }
