@@ -1,5 +1,7 @@
-/** Apps in folders of a repository that has none at its root: `backend/`, `mysite/manage.py`, members of a workspace of uv. */
+/** Apps in folders of a repository that has none at its root: `backend/`, `mysite/manage.py`, members of a workspace of uv, Go or Deno. */
 import type { DetectRequest, Finding } from './detector.ts';
+import { denoMembers } from './deno/workspace.ts';
+import { goMembers } from './go/workspace.ts';
 import type { rank } from './rank.ts';
 import { uvMembers } from './python/uv-workspace.ts';
 import { within } from './repository.ts';
@@ -27,11 +29,13 @@ export async function appsBelow(
   const { repository, checkout } = request;
   const entries = (await repository.entries('.'))
     .filter((entry) => /^[A-Za-z0-9_][A-Za-z0-9._-]*\/$/.test(entry))
-    .map((entry) => entry.slice(0, -1))
-    .filter((folder) => !NO_APP.test(folder));
-  const folders = [...new Set([...(await uvMembers(repository)), ...entries])];
+    .map((entry) => entry.slice(0, -1));
+  const members = [...(await goMembers(repository)), ...(await denoMembers(repository))];
+  const mayBeApps = [...members, ...entries].filter((folder) => !folder.split('/').some((part) => NO_APP.test(part)));
+  const folders = new Set([...(await uvMembers(repository)), ...mayBeApps]);
+  folders.delete('.'); // it was asked first
   const found: AppBelow[] = [];
-  for (const folder of folders.slice(0, MAX_FOLDERS)) {
+  for (const folder of [...folders].slice(0, MAX_FOLDERS)) {
     const [winner] = await rankedOf({
       ...request,
       repository: within(repository, folder),

@@ -273,6 +273,13 @@ describe('the bounds of an analysis', () => {
     'a build.gradle of blanks': { 'build.gradle': `sourceCompatibility${' '.repeat(LARGE)}` },
     'a Dockerfile of one line': { Dockerfile: `FROM ${'--a '.repeat(LARGE / 4)}` },
     'a module of one name': { 'go.mod': `module ${'a'.repeat(LARGE)} b`, 'main.go': 'package main' },
+    'a go.work of open brackets': { 'go.work': 'use (\n'.repeat(LARGE / 6) },
+    'a go.work of one name': {
+      'go.work': `use ${'a'.repeat(LARGE)}!`,
+      'go.mod': 'module a',
+      'main.go': 'package main',
+    },
+    'a go.work of blanks': { 'go.work': `use (\n${' '.repeat(LARGE)}` },
     'an app of one name': { 'requirements.txt': 'flask', 'app.py': 'a'.repeat(LARGE) },
   };
   for (const [name, files] of Object.entries(HARD)) {

@@ -60,6 +60,26 @@ test('a version file says it before engines do, and a setting before both', asyn
   assert.equal(version(await node({ ...asked, files })), '22 (.tool-versions: 22.1.0)');
 });
 
+test('mise.toml says it as .tool-versions does, and goes first', async () => {
+  const asked = async (tools: string): Promise<string> =>
+    image(await node({ files: { 'mise.toml': tools, '.tool-versions': 'nodejs 22.1.0\n' } }));
+  assert.equal(await asked('[tools]\nnode = "24"\n'), 'node:24-trixie-slim');
+  assert.equal(
+    await asked('[env]\nnode = "20"\n[tools]\npnpm = "9"\n"node" = ["24.1", "22"]\n'),
+    'node:24-trixie-slim',
+  );
+  assert.equal(
+    await asked("[tools]\nnode = { version = '24', postinstall = 'corepack enable' }\n"),
+    'node:24-trixie-slim',
+  );
+  assert.equal(await asked('[tools]\npython = "3.12"\n[env]\nnode = "24"\n'), 'node:22-trixie-slim');
+  const jvm = { 'pom.xml': '<project/>' };
+  const java = async (files: Record<string, string>): Promise<string> =>
+    version(await repository.plan({ ...jvm, ...files }));
+  assert.equal(await java({ '.mise.toml': '[tools]\njava = "temurin-21"\n' }), '21 (.mise.toml: >=21)');
+  assert.equal(await java({ '.sdkmanrc': '# of SDKMAN\njava=17.0.12-tem\n' }), '17 (.sdkmanrc: >=17)');
+});
+
 test('the code names of nvm are known up to the current LTS', async () => {
   assert.equal(version(await node({ files: { '.nvmrc': 'lts/lithium' } })), '26 (.nvmrc: 26)');
   assert.equal(version(await node({ files: { '.nvmrc': 'lts/Krypton' } })), '24 (.nvmrc: 24)');

@@ -44,11 +44,21 @@ export const versionFile = (path: string): VersionFile => ({
   read: (text) => /^(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:[a-z]+-)?([^\s#]\S*)/.exec(text)?.[1],
 });
 
-/** asdf's `.tool-versions`: `nodejs 20.11.1`. */
-export const toolVersions = (...tools: readonly string[]): VersionFile => ({
-  path: '.tool-versions',
-  read: (text) => new RegExp(`^(?:${tools.join('|')})[ \\t]+(\\S+)`, 'm').exec(text)?.[1],
-});
+/** Versions of tools: mise's own file (`node = "20"`), and asdf's `.tool-versions` (`nodejs 20.11.1`), in the order that mise has. */
+export function toolVersions(...tools: readonly string[]): VersionFile[] {
+  const names = tools.join('|');
+  const field = new RegExp(`^"?(?:${names})"?[ \\t]*=[ \\t]*(?:[[{ \\t]|version[ \\t]*=)*["']([^"'\\n]+)`, 'm');
+  const line = new RegExp(`^(?:${names})[ \\t]+(\\S+)`, 'm');
+  return [
+    ...MISE_FILES.map((path) => ({ path, read: (text: string) => field.exec(miseTools(text))?.[1] })),
+    { path: '.tool-versions', read: (text) => line.exec(text)?.[1] },
+  ];
+}
+
+export const MISE_FILES = ['mise.toml', '.mise.toml'];
+
+/** The lines of the table `tools`; empty without one. */
+const miseTools = (text: string): string => text.split(/^\[/m).find((table) => table.startsWith('tools]')) ?? '';
 
 export interface ChosenRuntime {
   readonly image: string;
@@ -59,9 +69,9 @@ export interface ChosenRuntime {
 }
 
 /** What the settings or the repository ask for, or null. */
-async function wantedVersion(
+export async function wantedVersion(
   folders: readonly RepositoryView[],
-  runtime: Runtime,
+  runtime: Pick<Runtime, 'files'>,
   { stated, said }: { readonly stated: Stated<string> | undefined; readonly said: Stated<string> | null },
 ): Promise<Stated<string> | null> {
   if (stated !== undefined) return stated;

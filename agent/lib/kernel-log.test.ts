@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { isKillBelow, isKillOf, isOfHost } from './kernel-log.ts';
+import { isKillBelow, isKillOf, isOfHost, watchKills } from './kernel-log.ts';
 
 const record = (victim: string): string =>
   `6,900,3767818003,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/a,task_memcg=${victim},task=tail,pid=1,uid=0`;
@@ -24,4 +26,32 @@ test('a kill by the limit of a container is known by its id, however the engine 
   assert.ok(isKillOf(id, record(`/orkestr-apps.slice/docker-${id}.scope`)));
   assert.ok(!isKillOf(id, record(`/docker/${id.replace('c', 'd')}`)));
   assert.ok(!isKillOf(id, '6,900,1,-;oom-kill:constraint=CONSTRAINT_NONE,task_memcg=/docker/'.concat(id, ',task=x')));
+});
+
+const LOG = '/dev/kmsg';
+function whyNoLog(): string | false {
+  try {
+    accessSync(LOG, constants.R_OK | constants.W_OK);
+    return false;
+  } catch {
+    return 'no log of the kernel to write into';
+  }
+}
+
+test('each kill since a watch began is counted once, and none from before', { skip: whyNoLog() }, () => {
+  const group = `/orkestr-test-${randomUUID()}`;
+  // A record without an end of its line is not to be read until the next one comes.
+  const kill = (victim: string): void => writeFileSync(LOG, `${record(victim).replace(/^[^;]*;/, '')}\n`);
+  kill(`${group}/before`);
+  const watch = watchKills(group);
+  try {
+    assert.deepEqual(watch.count(), { oomKills: 0, hostOomKills: 0 });
+    kill(`${group}/a`);
+    kill(`${group}-other/b`);
+    assert.deepEqual(watch.count(), { oomKills: 1, hostOomKills: 0 });
+    kill(`${group}/c`);
+    assert.deepEqual(watch.count(), { oomKills: 2, hostOomKills: 0 });
+  } finally {
+    watch.close();
+  }
 });

@@ -9,30 +9,40 @@ const RECORD_BYTES = 8192;
 /** By how much the kernel's clock and the engine's may differ. */
 const SKEW_MS = 1000;
 
-/** Sequence number of the newest record; -1 where the log cannot be read (a container without the device). */
-export function lastRecord(): number {
-  let last = -1;
-  readRecords((sequence) => {
-    last = sequence;
-  });
-  return last;
-}
-
 interface Kills {
   readonly oomKills: number;
   /** Those of them that no limit was the cause of: the host had no memory left. */
   readonly hostOomKills: number;
 }
 
-/** Kills below control group `parent` ("/name") in the records after `since`. */
-export function killsIn(parent: string, since: number): Kills {
+interface KillWatch {
+  /** Since it began. */
+  count(): Kills;
+  close(): void;
+}
+
+/**
+ * Watches for kills below control group `parent` ("/name"). The log stays open, so that each look reads what is new: all of it
+ * takes milliseconds of a processor. Where it cannot be read (a container without the device) nothing is counted.
+ */
+export function watchKills(parent: string): KillWatch {
+  const file = openLog();
   let [oomKills, hostOomKills] = [0, 0];
-  readRecords((sequence, text) => {
-    if (sequence <= since || !isKillBelow(parent, text)) return;
-    oomKills += 1;
-    if (isOfHost(text)) hostOomKills += 1;
-  });
-  return { oomKills, hostOomKills };
+  if (file !== null) readRecords(file, () => undefined);
+  return {
+    count() {
+      if (file === null) return { oomKills, hostOomKills };
+      readRecords(file, (text) => {
+        if (!isKillBelow(parent, text)) return;
+        oomKills += 1;
+        if (isOfHost(text)) hostOomKills += 1;
+      });
+      return { oomKills, hostOomKills };
+    },
+    close() {
+      if (file !== null) closeSync(file);
+    },
+  };
 }
 
 /**
@@ -41,10 +51,16 @@ export function killsIn(parent: string, since: number): Kills {
  */
 export function killedByLimit(containerId: string, since: number): boolean {
   const bootedAt = Date.now() - uptime() * 1000;
+  const file = openLog();
+  if (file === null) return false; // the caller has other signs of a kill
   let found = false;
-  readRecords((_sequence, text) => {
-    found ||= isKillOf(containerId, text) && bootedAt + momentOf(text) >= since - SKEW_MS;
-  });
+  try {
+    readRecords(file, (text) => {
+      found ||= isKillOf(containerId, text) && bootedAt + momentOf(text) >= since - SKEW_MS;
+    });
+  } finally {
+    closeSync(file);
+  }
   return found;
 }
 
@@ -66,24 +82,22 @@ export function isKillBelow(parent: string, text: string): boolean {
 /** Control group of the process that was killed. */
 const victimOf = (text: string): string | undefined => /oom-kill:.*\btask_memcg=([^,]+)/.exec(text)?.[1];
 
-/** The log is a ring in memory: reading all of it takes a few milliseconds. */
-function readRecords(each: (sequence: number, text: string) => void): void {
-  let file: number;
+/** At its oldest record; null where there is none to read. */
+function openLog(): number | null {
   try {
-    file = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
+    return openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {
-    return; // no kernel log here: the caller has other signs of a kill
+    return null; // no kernel log here
   }
+}
+
+/** The log is a ring in memory: reading all of it takes a few milliseconds. */
+function readRecords(file: number, each: (text: string) => void): void {
   const record = Buffer.alloc(RECORD_BYTES);
-  try {
-    for (;;) {
-      const length = readRecord(file, record);
-      if (length === 'end') return;
-      const text = record.toString('utf8', 0, length);
-      each(Number(text.split(',', 2)[1]), text);
-    }
-  } finally {
-    closeSync(file);
+  for (;;) {
+    const length = readRecord(file, record);
+    if (length === 'end') return;
+    each(record.toString('utf8', 0, length));
   }
 }
 

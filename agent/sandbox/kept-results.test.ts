@@ -55,4 +55,18 @@ describe('a cache that keeps results by their times', () => {
     assert.equal(made, 'fails once');
     assert.match(text, /RUN cat \/list \(cached\)/, 'what stood before the files is kept');
   });
+
+  test('a commit during whose build the agent was killed, and that comes back after another one, is built of its own files', async () => {
+    const environmentId = randomUUID();
+    const lines = (run: string) => ['COPY app.txt /src/', `RUN ${KEPT} ${run}`];
+    await writeFile(join(builder.folder, 'context', 'app.txt'), 'killed');
+    await builder.buildUntilKilled(
+      [`FROM ${DEBIAN}`, ...lines('echo here I stay; sleep 600')],
+      environmentId,
+      /^here I/m,
+    );
+    builder.restart();
+    assert.equal((await build('two', lines(MAKE), environmentId)).made, 'two');
+    assert.equal((await build('killed', lines(MAKE), environmentId)).made, 'killed');
+  });
 });

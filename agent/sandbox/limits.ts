@@ -14,7 +14,7 @@ const MIB = 1_048_576;
 const FLOOD_BYTES = MIB;
 const FLOOD_BEHIND_MS = 1000;
 /** Share of the engine's memory at which a flood is ended: at its limit it does not die at once, it grinds. */
-const FLOODED = 0.75;
+export const FLOODED = 0.75;
 /** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
 const CROWDED_LIMIT_MS = 4000;
 /** With less the disk's file may soon not be written any more, which would damage what is on it; and apps need some too. */

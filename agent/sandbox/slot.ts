@@ -8,6 +8,7 @@ import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { together } from '../lib/together.ts';
+import { openBehind } from './behind.ts';
 import { dropCopiesSince, dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
@@ -64,14 +65,6 @@ export interface Slot {
   purge(): Promise<void>;
 }
 
-/** A build that failed. */
-interface Behind {
-  /** When it began, ms since the epoch. */
-  readonly began: number;
-  /** It broke a limit of size: nothing of it is to stay in the cache. */
-  readonly oversized: boolean;
-}
-
 export interface SlotUse {
   readonly limits: BuildLimits;
   readonly log: StepLog;
@@ -87,8 +80,7 @@ export function makeSlot(options: SlotOptions): Slot {
   const groups = makeBuildCgroup(options.group);
   const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };
   let turn: Promise<unknown> = Promise.resolve();
-  /** What the build before leaves to be done. */
-  let behind: Behind | null = null;
+  const behind = openBehind(stateDirectory);
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
@@ -155,12 +147,18 @@ export function makeSlot(options: SlotOptions): Slot {
     return start(limits, log);
   };
 
+  /** Takes what a build that did not go through has left out of the cache. */
+  const clearBehind = async (signal: AbortSignal): Promise<void> => {
+    const left = behind.read();
+    if (left === null) return;
+    await untilUnused(daemon.engine, signal);
+    await (left.oversized ? dropSince : dropCopiesSince)(daemon.engine, left.began);
+    behind.clear();
+  };
+
   const tidy = async (): Promise<void> => {
     tidying = new AbortController();
-    if (behind !== null) {
-      await untilUnused(daemon.engine, tidying.signal);
-      await (behind.oversized ? dropSince : dropCopiesSince)(daemon.engine, behind.began);
-    }
+    await clearBehind(tidying.signal);
     await disk.giveBack();
   };
 
@@ -188,12 +186,15 @@ export function makeSlot(options: SlotOptions): Slot {
         if (use.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
         const began = Date.now();
         return whileRunning(use, async () => {
+          await clearBehind(use.signal); // of a build that nobody tidied up behind: its agent was killed
           await makeRoom(daemon.engine, disk, use);
-          behind = null;
+          behind.write({ began, oversized: false });
           try {
-            return await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
+            const made = await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
+            behind.clear();
+            return made;
           } catch (error) {
-            behind = { began, oversized: error instanceof OrkestrError && OVERSIZED.has(error.code) };
+            behind.write({ began, oversized: error instanceof OrkestrError && OVERSIZED.has(error.code) });
             throw error;
           }
         });

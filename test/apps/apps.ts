@@ -67,6 +67,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   // Other runtimes.
   'static-html': { body: /hello/ },
   'deno-plain': { body: /hello/ },
+  'deno-workspace': { body: /hello from a workspace of Deno.* 1000 ms/, changed: 'words/words.ts' },
   'python-stdlib': { body: /python/i },
   flask: { body: /hello from Flask/, changed: 'app.py' },
   django: { body: /hello from Django/, variables: { SECRET_KEY: 'only-for-the-test' } },
@@ -77,6 +78,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   'flask-pipenv': { body: /hello from Flask/ },
   'go-http': { body: /go/i },
   'go-modules': { body: /hello from Go/, changed: 'main.go' },
+  'go-workspace': { body: /hello from a workspace of Go/, changed: 'lib/greet/greet.go' },
   'rust-plain': { body: /hello from Rust/, changed: 'src/main.rs' },
   'php-plain': { body: /hello from PHP/ },
   'php-database': { body: /hello from PHP with databases/ },

@@ -1,6 +1,8 @@
 /** For tests: a builder with a real sandbox of the test's own, on the machine's engine with its debian base image. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,6 +20,7 @@ import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 
 const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });
 export const DEBIAN = 'debian:trixie-slim';
+const BUILD_ALONE = join(import.meta.dirname, 'build-alone.ts');
 
 interface TestBuild {
   readonly environmentId?: string;
@@ -58,27 +61,38 @@ interface Built {
 }
 
 export class TestBuilder {
-  readonly scope = randomBytes(4).toString('hex');
+  readonly scope: string;
   readonly host: Engine = makeEngine({ socketPath: '/var/run/docker.sock' });
-  readonly images: ImageStore = makeImageStore(this.host, { scope: this.scope });
+  readonly images: ImageStore;
   readonly folder: string;
   sandbox: Sandbox;
   #builder: ImageBuilder;
   readonly #environments = new Set<string>();
 
-  private constructor(folder: string) {
+  readonly #slots: number;
+
+  private constructor(folder: string, scope: string, slots = 1) {
+    this.#slots = slots;
     this.folder = folder;
+    this.scope = scope;
+    this.images = makeImageStore(this.host, { scope });
     this.sandbox = this.#makeSandbox();
     this.#builder = this.#makeBuilder();
   }
 
-  static async start(): Promise<TestBuilder> {
+  /** @param slots builds at the same time */
+  static async start(slots = 1): Promise<TestBuilder> {
     const folder = await mkdtemp(join(tmpdir(), 'ork-build-'));
     await mkdir(join(folder, 'context'));
     await writeFile(join(folder, 'context', 'app.txt'), 'from the checkout');
-    const test = new TestBuilder(folder);
+    const test = new TestBuilder(folder, randomBytes(4).toString('hex'), slots);
     assert.ok(await test.images.find(DEBIAN), `the base image ${DEBIAN} is needed: orkestr-agent base-images build`);
     return test;
+  }
+
+  /** The same as another process has it. */
+  static of({ folder, scope }: Pick<TestBuilder, 'folder' | 'scope'>): TestBuilder {
+    return new TestBuilder(folder, scope);
   }
 
   /** What an agent has after a restart. */
@@ -123,6 +137,18 @@ export class TestBuilder {
     return { image, text };
   }
 
+  /** Builds in a process of its own, and kills that as soon as the build says `words`. */
+  async buildUntilKilled(lines: readonly string[], environmentId: string, words: RegExp): Promise<void> {
+    const request = JSON.stringify({ folder: this.folder, scope: this.scope, environmentId, lines });
+    const agent = spawn(process.execPath, [BUILD_ALONE, request], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(agent, 'exit');
+    let text = '';
+    for await (const chunk of agent.stdout) if (words.test((text += String(chunk)))) break;
+    agent.kill('SIGKILL');
+    await ended;
+    assert.match(text, words);
+  }
+
   /** The error of a build that must fail. */
   async failure(lines: readonly string[], options: TestBuild = {}): Promise<OrkestrError> {
     return this.build(lines, options).then(
@@ -138,7 +164,7 @@ export class TestBuilder {
     return this.sandbox.use({ environmentId: this.scope, limits: LIMITS, log, signal }, ({ engine }) => work(engine));
   }
 
-  /** The network namespace of the only slot, which is there from the first build on. */
+  /** The network namespace of the first slot, which is there from the first build on. */
   get namespacePath(): string {
     return `/run/netns/orkb-${this.scope}a`;
   }
@@ -158,6 +184,7 @@ export class TestBuilder {
       runDirectory: join(this.folder, 'run'),
       scope: this.scope,
       diskMiB: 3072,
+      slots: this.#slots,
       openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
     });
   }

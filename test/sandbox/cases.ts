@@ -1,6 +1,8 @@
 /** What a build can do to its host, each with limits low enough that it takes seconds, and how it must end. */
 import { cp, mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { engineMemoryBytes } from '../../agent/sandbox/cgroup/shares.ts';
+import { FLOODED } from '../../agent/sandbox/limits.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { Sight } from './sight.ts';
@@ -76,7 +78,9 @@ export const CASES: readonly Case[] = [
     code: 'ORK_BUILD_LOG',
     limits: { logMiB: 16 },
     dockerfile: from('yes 0123456789abcdef0123456789abcdef'),
-    atLimit: ({ logBytes }, { logMiB }) => logBytes >= logMiB * MIB * 0.99,
+    // Where the agent reads slowly it is the engine that is full first.
+    atLimit: ({ logBytes, engineBytes }, limits) =>
+      logBytes >= limits.logMiB * MIB * 0.99 || engineBytes >= engineMemoryBytes(limits) * FLOODED,
   },
   {
     name: 'endless build',

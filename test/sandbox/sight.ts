@@ -11,6 +11,8 @@ export interface Sight {
   readonly processes: number;
   readonly refusedForks: number;
   readonly oomKills: number;
+  /** Memory of the engine that is no cache. */
+  readonly engineBytes: number;
   readonly diskBytes: number;
   readonly inodes: number;
   readonly logBytes: number;
@@ -39,13 +41,17 @@ export async function observe(
   let limitAt: number | null = null;
 
   const look = async (): Promise<void> => {
-    const [{ processes, refusedForks, oomKills }, use] = await Promise.all([lease.cgroup.read(), lease.disk.use()]);
+    const [{ processes, refusedForks, oomKills, engineBytes }, use] = await Promise.all([
+      lease.cgroup.read(),
+      lease.disk.use(),
+    ]);
     most = Math.max(most, await held());
     const sight: Sight = {
       elapsedMs: performance.now() - began,
       processes,
       refusedForks,
       oomKills,
+      engineBytes,
       diskBytes: use.usedBytes - first.usedBytes,
       inodes: use.usedInodes - first.usedInodes,
       logBytes: logBytes(),

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { RepositoryFolder } from '../test-repository.ts';
 
 let repository: RepositoryFolder;
@@ -25,6 +25,61 @@ test('what the manifest lists is installed before the build, which looks for it 
   };
   const files = { 'deno.json': JSON.stringify(manifest), 'main.ts': '' };
   const made = await repository.plan(files);
-  assert.match(made.dockerfile.text, /\nRUN deno install && deno cache main\.ts\nRUN deno task build\n/);
-  assert.equal((await repository.plan(files, { runtimeVersion: '1.46' })).installCommand, 'deno cache main.ts');
+  assert.match(
+    made.dockerfile.text,
+    /\nCOPY deno\.json \.\/\nRUN deno install\nCOPY \. \.\nRUN deno cache main\.ts\nRUN deno task build\n/,
+  );
+  const older = await repository.plan(files, { runtimeVersion: '1.46' });
+  assert.match(older.dockerfile.text, /\nCOPY \. \.\nRUN deno cache main\.ts\nRUN deno task build\n/);
+});
+
+test('an install that reads more than the manifests, or that somebody stated, has all files', async () => {
+  const files = { 'deno.json': '{}', 'deno.lock': '{}', 'main.ts': '' };
+  const text = async (more: Record<string, string>, installCommand?: string): Promise<string> =>
+    (await repository.plan({ ...files, ...more }, installCommand === undefined ? {} : { installCommand })).dockerfile
+      .text;
+  const early = /\nCOPY deno\.json deno\.lock (?:package\.json )?\.\/\nRUN deno install\n/;
+  assert.match(await text({}), early);
+  assert.match(await text({ 'package.json': '{ "dependencies": { "ms": "2" } }' }), early);
+  assert.doesNotMatch(await text({ 'package.json': '{ "dependencies": { "x": "file:./x" } }' }), early);
+  assert.doesNotMatch(await text({ 'deno.json': '{ "importMap": "./imports.json" }' }), early);
+  assert.match(await text({}, 'make deps'), /\nCOPY \. \.\nRUN make deps\nRUN mkdir/);
+});
+
+describe('a workspace', () => {
+  const WORKSPACE = {
+    'deno.json': JSON.stringify({ workspace: ['./packages/*', './apps/web'], imports: { fresh: 'jsr:@fresh/core@2' } }),
+    'packages/words/deno.json': '{ "name": "@x/words", "exports": "./words.ts" }',
+    'packages/words/words.ts': '',
+    'apps/web/deno.json': '{}',
+    'apps/web/main.ts': 'Deno.serve(() => new Response());\n',
+  };
+
+  test('its only app is built with the members beside it, and runs in its folder with the imports of all', async () => {
+    for (const asked of [{}, { rootDirectory: 'apps/web' }]) {
+      const plan = await repository.plan(WORKSPACE, asked);
+      assert.equal(plan.rootDirectory, '.');
+      assert.equal(plan.framework, 'Fresh');
+      const { text } = plan.dockerfile;
+      assert.match(
+        text,
+        /\nCOPY packages\/words\/deno\.json packages\/words\/\nCOPY apps\/web\/deno\.json apps\/web\/\n/,
+      );
+      assert.match(text, /\nRUN deno install\nCOPY \. \.\nWORKDIR \/app\/apps\/web\nRUN deno cache main\.ts\n/);
+      assert.match(plan.dockerfile.text, /\nWORKDIR \/app\/apps\/web\nUSER/);
+    }
+  });
+
+  test('a folder that is no member stands alone', async () => {
+    const files = { ...WORKSPACE, 'other/deno.json': '{}', 'other/main.ts': 'Deno.serve(() => new Response());\n' };
+    const plan = await repository.plan(files, { rootDirectory: 'other' });
+    assert.equal(plan.rootDirectory, 'other');
+    assert.equal(plan.framework, 'Deno');
+  });
+
+  test('members are listed below a key too', async () => {
+    const root = JSON.stringify({ workspace: { members: ['apps/web'] } });
+    const plan = await repository.plan({ ...WORKSPACE, 'deno.json': root }, { rootDirectory: 'apps/web' });
+    assert.match(plan.dockerfile.text, /WORKDIR \/app\/apps\/web/);
+  });
 });

@@ -1,13 +1,14 @@
 /** Detector: Deno, by deno.json. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
+import { DENO_MANIFESTS, denoManifests, denoWorkspaceAround } from '../deno/workspace.ts';
 import { writeDeno } from '../dockerfiles/deno.ts';
 import { parseJsonWithComments } from '../manifests.ts';
 import { procfileWeb } from '../procfile.ts';
-import { firstFile } from '../repository.ts';
+import { firstFile, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { toolVersions } from '../runtime.ts';
+import { toolVersions, wantedVersion } from '../runtime.ts';
 
 const Task = z.union([
   z.string(),
@@ -22,32 +23,45 @@ type DenoJson = z.infer<typeof DenoJson>;
 const ENTRY_FILES = ['main.ts', 'server.ts', 'mod.ts', 'main.js', 'src/main.ts'];
 const PORT = 8000;
 const DEFAULT_VERSION = '2';
+const INSTALL = 'deno install';
+const VERSION_FILES = [
+  { path: '.dvmrc', read: (text: string) => /^v?(\d[\d.]*)/.exec(text)?.[1] },
+  ...toolVersions('deno'),
+];
 
 export const deno: Detector = {
   name: 'deno',
   frameworks: ['Deno', 'Fresh'],
   best: 'certain',
 
-  async detect({ repository, stated }): Promise<Finding | Miss> {
-    const manifest = await firstFile(repository, ['deno.json', 'deno.jsonc']);
+  async detect({ repository, checkout, stated }): Promise<Finding | Miss> {
+    const manifest = await firstFile(repository, DENO_MANIFESTS);
     if (manifest === null) return { missed: 'no deno.json or deno.jsonc' };
     const config = parseJsonWithComments(manifest.path, manifest.text, DenoJson);
     const start = await startOf(repository, config, manifest.path);
     if (start === null) return { missed: `${manifest.path}, but no task start and none of ${ENTRY_FILES.join(', ')}` };
-    const fresh = Object.keys(config.imports).some(
+    const workspace = await denoWorkspaceAround(checkout.repository, checkout.rootDirectory);
+    const root = workspace === null ? repository : within(checkout.repository, workspace.root);
+    const fresh = Object.keys({ ...workspace?.imports, ...config.imports }).some(
       (name) => name === '$fresh/' || name === 'fresh' || name === '@fresh/core',
     );
     const framework = fresh ? 'Fresh' : 'Deno';
-    const version = await versionOf(repository, stated.runtimeVersion);
-    const install = installOf(version.value, start.file);
+    const version = await versionOf([repository, root], stated.runtimeVersion);
+    const { install, cache } = commandsOf(version.value, start.file);
     const facts: Facts = {
       framework,
       runtime: 'deno',
       version: version.value,
       port: PORT,
-      ...(install !== '' && { installCommand: install }),
+      ...(install !== null && { installCommand: install }),
       ...(Object.hasOwn(config.tasks, 'build') && { buildCommand: 'deno task build' }),
       startCommand: start.command,
+    };
+    const recipe = {
+      setup: `deno@${version.value}`,
+      folder: workspace?.folder ?? '.',
+      manifests: install === INSTALL ? (workspace?.manifests ?? (await denoManifests(repository, config))) : [],
+      cache,
     };
     return {
       confidence: 'certain',
@@ -57,37 +71,34 @@ export const deno: Detector = {
         {
           framework: manifest.path,
           runtime: manifest.path,
-          install: start.file ?? manifest.path,
+          install: install === INSTALL ? manifest.path : start.from,
           build: `${manifest.path} tasks.build`,
           start: start.from,
         },
         { runtime: 'Deno', version: { subject: 'version', ...version } },
       ),
       warnings: [],
-      dockerfile: { origin: 'generated', write: (final) => writeDeno({ setup: `deno@${version.value}` }, final) },
+      ...(workspace !== null && { context: workspace.root }),
+      dockerfile: { origin: 'generated', write: (final) => writeDeno(recipe, final) },
     };
   },
 };
 
-/** What the manifest lists, as builds with Vite look for it in node_modules; and what the program imports by its address. */
-function installOf(version: string, file: string | null): string {
-  // Before 2 the first of them was for programs of the machine.
-  const listed = /^[01](?:\.|$)/.test(version) ? [] : ['deno install'];
-  return [...listed, ...(file === null ? [] : [`deno cache ${file}`])].join(' && ');
+/** Before 2 the install was for programs of the machine, and all that a program imports was fetched by its address. */
+function commandsOf(version: string, file: string | null): { install: string | null; cache: string | null } {
+  const cache = file === null ? null : `deno cache ${file}`;
+  return /^[01](?:\.|$)/.test(version) ? { install: cache, cache: null } : { install: INSTALL, cache };
 }
 
 async function versionOf(
-  repository: RepositoryView,
-  stated: { readonly value: string; readonly from: string } | undefined,
-): Promise<{ value: string; from: string }> {
-  const inFile = /^v?(\d[\d.]*)/.exec((await repository.text('.dvmrc')) ?? '')?.[1];
-  const inTools = toolVersions('deno').read((await repository.text('.tool-versions')) ?? '');
-  const wanted =
-    stated ?? (inFile ? { value: inFile, from: '.dvmrc' } : { value: inTools ?? '', from: '.tool-versions' });
-  const value = /^\D{0,2}(\d+(?:\.\d+){0,2})/.exec(wanted.value)?.[1];
+  folders: readonly RepositoryView[],
+  stated: Stated<string> | undefined,
+): Promise<Stated<string>> {
+  const wanted = await wantedVersion(folders, { files: VERSION_FILES }, { stated, said: null });
+  const value = /^\D{0,2}(\d+(?:\.\d+){0,2})/.exec(wanted?.value ?? '')?.[1];
   return value === undefined
     ? { value: DEFAULT_VERSION, from: 'default: the current major version' }
-    : { value, from: `${wanted.from}: ${wanted.value.slice(0, 60)}` };
+    : { value, from: `${wanted?.from}: ${wanted?.value.slice(0, 60)}` };
 }
 
 interface Start {

@@ -19,7 +19,7 @@ const RUNTIME: Runtime = {
   lines: ['1.19', '1.20', '1.17', '1.16', '1.15', '1.14'],
   supported: ['1.20', '1.19', '1.18', '1.17', '1.16'],
   standing: 'a version with security fixes',
-  files: [toolVersions('elixir'), { path: '.elixir-version', read: (text) => /\d[\d.]*/.exec(text)?.[0] }],
+  files: [...toolVersions('elixir'), { path: '.elixir-version', read: (text) => /\d[\d.]*/.exec(text)?.[0] }],
 };
 
 const PORT = 4000;

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { RepositoryFolder } from '../test-repository.ts';
 
 let repository: RepositoryFolder;
@@ -48,4 +48,71 @@ test('.tool-versions names the version of Go', async () => {
     await dockerfileOf('', { '.tool-versions': 'nodejs 24\ngolang 1.22.4\n' }),
     /^FROM golang:1\.22 AS build$/m,
   );
+});
+
+describe('a go.work', () => {
+  const WORKSPACE = {
+    'go.work': 'go 1.26\n\nuse (\n\t./services/api // the server\n\t"./lib"\n)\n\nuse ./tools/lint\n',
+    'go.work.sum': '',
+    'lib/go.mod': 'module x/lib\n\ngo 1.24\n\nrequire github.com/mattn/go-sqlite3 v1.14.22\n',
+    'lib/go.sum': '',
+    'lib/lib.go': 'package lib',
+    'services/api/go.mod': 'module x/api\n\ngo 1.24\n\nrequire x/lib v0.0.0\n\nreplace x/lib => ../../lib\n',
+    'services/api/main.go': 'package main',
+    'tools/lint/go.mod': 'module x/lint\n',
+    'tools/lint/main.go': 'package main',
+  };
+
+  test('its only app is built with the modules beside it, and runs in its folder', async () => {
+    const plan = await repository.plan(WORKSPACE);
+    assert.equal(plan.rootDirectory, '.');
+    assert.match(plan.warnings[0] ?? '', /^The root directory is services\/api, /);
+    const manifests = [
+      'COPY go.work go.work.sum ./',
+      'COPY services/api/go.mod services/api/',
+      'COPY lib/go.mod lib/go.sum lib/',
+      'COPY tools/lint/go.mod tools/lint/',
+    ];
+    const { text } = plan.dockerfile;
+    assert.ok(text.includes(`${manifests.join('\n')}\nRUN --mount`), text);
+    assert.match(text, /go mod download\nCOPY \. \.\nWORKDIR \/src\/services\/api\nRUN .* go build .* \.\n/);
+    assert.match(text, /CGO_ENABLED=1/, 'a module beside it is C beneath');
+    assert.match(text, /\nWORKDIR \/app\/services\/api\nUSER/);
+    assert.deepEqual(
+      plan.evidence.filter(({ subject }) => subject === 'version').map(({ from }) => from),
+      ['go.work: >=1.26'],
+    );
+  });
+
+  test('the plan of a root directory is the same, and one that it does not use stands alone', async () => {
+    const { dockerfile, rootDirectory } = await repository.plan(WORKSPACE, { rootDirectory: 'services/api' });
+    assert.equal(rootDirectory, '.');
+    assert.match(dockerfile.text, /WORKDIR \/src\/services\/api/);
+    const alone = { 'other/go.mod': 'module y\n', 'other/main.go': 'package main' };
+    const other = await repository.plan({ ...WORKSPACE, ...alone }, { rootDirectory: 'other' });
+    assert.equal(other.rootDirectory, 'other');
+    assert.doesNotMatch(other.dockerfile.text, /go\.work/);
+  });
+
+  test('a module at its root is built there', async () => {
+    const files = { 'go.work': 'go 1.26\nuse .\nuse ./lib\n', 'lib/go.mod': 'module x/lib\n' };
+    const text = await dockerfileOf('require github.com/gorilla/mux v1.8.1\n', files);
+    assert.match(text, /COPY go\.work go\.mod \.\/\nCOPY lib\/go\.mod lib\/\n/);
+    assert.doesNotMatch(text, /WORKDIR \/src\/|WORKDIR \/app\//);
+  });
+
+  test('several apps are an error that names them', async () => {
+    const web = { 'services/web/go.mod': 'module x/web\n', 'services/web/main.go': 'package main' };
+    const work = `${WORKSPACE['go.work']}use ./services/web\n`;
+    await assert.rejects(repository.plan({ ...WORKSPACE, ...web, 'go.work': work }), {
+      code: 'ORK_NOTHING_DETECTED',
+      message: /Apps are in folders below: services\/api \(Go\), services\/web \(Go\)\. Set rootDirectory/,
+    });
+  });
+
+  test('modules are downloaded behind the sources when one stands in a folder that the workspace does not use', async () => {
+    const mod = 'module x/api\n\nrequire y v0.0.0\n\nreplace y => ../../vendored/y\n';
+    const { dockerfile } = await repository.plan({ ...WORKSPACE, 'services/api/go.mod': mod });
+    assert.doesNotMatch(dockerfile.text, /go mod download|COPY go\.work/);
+  });
 });

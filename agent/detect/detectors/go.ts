@@ -1,11 +1,14 @@
 /** Detector: Go, by go.mod and a main package. */
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { BINARY, writeGo } from '../dockerfiles/go.ts';
 import type { GoRecipe } from '../dockerfiles/go.ts';
+import { goWorkspaceAround } from '../go/workspace.ts';
+import type { GoWorkspace } from '../go/workspace.ts';
+import { present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { chooseRuntime, toolVersions } from '../runtime.ts';
+import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
 import { imageVersion } from '../base-images.ts';
 import { admits } from '../versions.ts';
@@ -24,7 +27,7 @@ const RUNTIME: Runtime = {
   trixieSince: '1.23',
   supported: ['1.27', '1.26'],
   standing: 'the current version',
-  files: [toolVersions('golang', 'go')],
+  files: [versionFile('.go-version'), ...toolVersions('golang', 'go')],
 };
 
 /** Modules that are C beneath, and the Debian packages of their libraries: to build, and to run. */
@@ -48,7 +51,7 @@ export const go: Detector = {
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {
-    const { repository } = request;
+    const { repository, checkout } = request;
     const text = await repository.text('go.mod');
     if (text === null) return { missed: 'no go.mod' };
     const module = /^module\s+"?(\S+?)"?\s*(?:\/\/.*)?$/m.exec(text)?.[1];
@@ -57,9 +60,11 @@ export const go: Detector = {
     const mains = await mainPackages(repository, module);
     const [main] = mains;
     if (main === undefined) return { missed: 'go.mod, but no main package in the root directory or in cmd/' };
-    const version = /^go\s+(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
-    const said = version === undefined ? null : { value: `>=${version}`, from: 'go.mod' };
-    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
+    const workspace = await goWorkspaceAround(checkout.repository, checkout.rootDirectory);
+    const asking = [...(workspace === null ? [] : [workspace]), { text, path: 'go.mod' }];
+    const said = asking.flatMap(saidVersion)[0] ?? null;
+    const folders = workspace === null ? [repository] : [repository, within(checkout.repository, workspace.root)];
+    const runtime = await chooseRuntime(request, folders, RUNTIME, said);
     const facts: Facts = {
       framework: 'Go',
       runtime: 'go',
@@ -74,19 +79,20 @@ export const go: Detector = {
     );
     const recipe = {
       image: runtime.image,
-      // A module that stands in a folder of the repository is needed whole, already to fetch the others.
-      downloads:
-        /^[ \t]*require\b/m.test(text) &&
-        !/=>[ \t]*\.{1,2}\//.test(text) &&
-        !(await repository.has('vendor/modules.txt')),
-      hasSum: await repository.has('go.sum'),
-      cgo: cgoOf(text),
+      folder: workspace?.folder ?? '.',
+      manifests: await manifestsOf(workspace, { repository: folders.at(-1) ?? repository, text }),
+      cgo: cgoOf(workspace === null ? text : workspace.modules.join('\n')),
     };
     return {
       confidence: 'certain',
       facts,
       evidence,
-      warnings: [...severalWarnings(mains), ...runtime.warnings, ...unreadable(version, text, runtime.image)],
+      warnings: [
+        ...severalWarnings(mains),
+        ...runtime.warnings,
+        ...asking.flatMap((file) => unreadable(file, runtime.image)),
+      ],
+      ...(workspace !== null && { context: workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writeGo(recipe, final) },
     };
   },
@@ -148,11 +154,38 @@ function severalWarnings(mains: readonly MainPackage[]): string[] {
   return [`Several main packages: building ${first.path}, not ${others.map(({ path }) => path).join(', ')}.`];
 }
 
+interface Asking {
+  readonly text: string;
+  readonly path: string;
+}
+
+/** The oldest Go that will do, by its own line of a go.mod or go.work. */
+const goLine = (text: string): string | undefined => /^go\s+(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
+
+function saidVersion({ text, path }: Asking): Stated<string>[] {
+  const version = goLine(text);
+  return version === undefined ? [] : [{ value: `>=${version}`, from: path }];
+}
+
+/**
+ * What modules are downloaded by before the sources come, from the root of the build; empty when there are none to download, when
+ * they are vendored, and when that needs the sources: a module that stands in a folder of the repository is needed whole.
+ */
+async function manifestsOf(
+  workspace: GoWorkspace | null,
+  { repository, text }: { readonly repository: RepositoryView; readonly text: string },
+): Promise<readonly string[]> {
+  const requires = (workspace?.modules ?? [text]).some((module) => /^[ \t]*require\b/m.test(module));
+  if (!requires || (await repository.has('vendor/modules.txt'))) return [];
+  if (workspace !== null) return workspace.manifests ?? [];
+  return /=>[ \t]*\.{1,2}\//.test(text) ? [] : present(repository, ['go.mod', 'go.sum']);
+}
+
 /** Before 1.21 the go command knew neither a third number nor the toolchain line, and stops at them. */
-function unreadable(version: string | undefined, text: string, image: string): string[] {
-  const have = imageVersion(image);
+function unreadable({ text, path }: Asking, image: string): string[] {
+  const [version, have] = [goLine(text), imageVersion(image)];
   if (version === undefined || have === null || admits('>=1.21', have)) return [];
   return version.split('.').length > 2 || /^toolchain\b/m.test(text)
-    ? [`Go ${have} cannot read this go.mod: write "go ${have}" and no toolchain line, or use a newer base image.`]
+    ? [`Go ${have} cannot read this ${path}: write "go ${have}" and no toolchain line, or use a newer base image.`]
     : [];
 }

@@ -6,7 +6,7 @@ import { hasStartScript, modulesOf } from '../java/module.ts';
 import type { BuildFile, Modules } from '../java/module.ts';
 import { firstFile, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { chooseRuntime } from '../runtime.ts';
+import { chooseRuntime, MISE_FILES } from '../runtime.ts';
 import type { ChosenRuntime, Runtime, VersionFile } from '../runtime.ts';
 import { withVersion } from '../base-images.ts';
 
@@ -45,6 +45,8 @@ const RUNTIME: Runtime = {
   files: [
     atLeast('system.properties', /java\.runtime\.version\s*=\s*([\d.]+)/),
     atLeast('.java-version', /^(?:[a-z]+-)?(\d+)/),
+    atLeast('.sdkmanrc', /^java=(\d+)/m),
+    ...MISE_FILES.map((path) => atLeast(path, /^java[ \t]*=[ \t]*["'](?:[a-z]+-)*(\d+)/m)),
     atLeast('.tool-versions', /^java[ \t]+(?:[a-z]+-)*(\d+)/m),
     atLeast('pom.xml', /<(?:java\.version|maven\.compiler\.(?:release|source)|release)>\s*([\d.]+)\s*</),
     atLeast('build.gradle', GRADLE_VERSION),

@@ -50,7 +50,7 @@ export const RUNTIME: Runtime = {
       },
     },
     versionFile('.node-version'),
-    toolVersions('nodejs', 'node'),
+    ...toolVersions('nodejs', 'node'),
   ],
 };
 

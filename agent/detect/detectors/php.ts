@@ -25,7 +25,7 @@ const RUNTIME: Runtime = {
   trixieSince: '8.1',
   supported: ['8.5', '8.4', '8.3', '8.2'],
   standing: 'a version with security fixes until the end of 2028',
-  files: [versionFile('.php-version'), toolVersions('php')],
+  files: [versionFile('.php-version'), ...toolVersions('php')],
 };
 
 const FRAMEWORKS: readonly (readonly [name: string, dependency: string])[] = [

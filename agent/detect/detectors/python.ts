@@ -31,7 +31,7 @@ const RUNTIME: Runtime = {
   trixieSince: '3.9',
   supported: ['3.15', '3.14', '3.13', '3.12', '3.11'],
   standing: 'a version with security fixes until October 2029',
-  files: [versionFile('.python-version'), versionFile('runtime.txt'), toolVersions('python')],
+  files: [versionFile('.python-version'), versionFile('runtime.txt'), ...toolVersions('python')],
 };
 
 export const python: Detector = {

@@ -22,7 +22,7 @@ const RUNTIME: Runtime = {
   exactFor: 'bundler',
   supported: ['4.0', '3.4', '3.3'],
   standing: 'a version with security fixes until March 2027',
-  files: [versionFile('.ruby-version'), toolVersions('ruby')],
+  files: [versionFile('.ruby-version'), ...toolVersions('ruby')],
 };
 
 /** Gems with a library beneath, and its Debian packages: to build, and to run. */

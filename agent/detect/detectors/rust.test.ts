@@ -57,6 +57,27 @@ test('of a workspace the program with a web framework is taken', async () => {
   assert.match(made.warnings.join(), /building server, not migrate/);
 });
 
+test('a member of a workspace, the root directory, is built at its root by the lockfile of all, and runs in its folder', async () => {
+  const files = {
+    'Cargo.toml': '[workspace]\nmembers = ["crates/*"]\n',
+    'Cargo.lock': '',
+    'rust-toolchain': '1.90.0\n',
+    'crates/web/Cargo.toml': cargo('web', 'axum = { workspace = true }'),
+    'crates/web/src/main.rs': '',
+    'crates/jobs/Cargo.toml': cargo('jobs'),
+    'crates/jobs/src/main.rs': '',
+    'other/Cargo.toml': cargo('other'),
+    'other/src/main.rs': '',
+  };
+  const made = await repository.plan(files, { rootDirectory: 'crates/jobs' });
+  assert.equal(made.rootDirectory, '.');
+  assert.equal(made.buildCommand, 'cargo build --release --locked --package jobs --bin jobs');
+  assert.match(made.dockerfile.text, /^FROM rust:1\.90-slim-trixie AS build$/m);
+  assert.match(made.dockerfile.text, /\nWORKDIR \/app\/crates\/jobs\nUSER/);
+  assert.deepEqual(made.warnings, []);
+  assert.equal((await repository.plan(files, { rootDirectory: 'other' })).rootDirectory, 'other');
+});
+
 test('Rocket is told to listen where visitors come from', async () => {
   const made = await app({}, 'rocket = "0.5"');
   assert.match(made.dockerfile.text, /CMD \["sh","-c","exec env ROCKET_ADDRESS=0\.0\.0\.0 ROCKET_PORT=\$PORT /);

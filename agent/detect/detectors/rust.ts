@@ -1,15 +1,18 @@
 /** Detector: Rust, by Cargo.toml and a binary. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { BINARY } from '../dockerfiles/go.ts';
 import { writeRust } from '../dockerfiles/rust.ts';
 import { parseToml } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
+import { within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { rustPackages } from '../rust/libraries.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
+import { pathIn, workspaceAround } from '../workspace-around.ts';
+import type { WorkspacePlace } from '../workspace-around.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/, 'a name of letters, digits, - and _');
 
@@ -37,7 +40,7 @@ const RUNTIME: Runtime = {
   files: [
     { path: 'rust-toolchain.toml', read: channel },
     { path: 'rust-toolchain', read: channel },
-    toolVersions('rust'),
+    ...toolVersions('rust'),
   ],
 };
 
@@ -63,28 +66,29 @@ export const rust: Detector = {
   best: 'certain',
 
   async detect(request): Promise<Finding | Miss> {
-    const { repository } = request;
+    const { repository, checkout } = request;
     const text = await repository.text('Cargo.toml');
     if (text === null) return { missed: 'no Cargo.toml' };
     const cargo = parseToml('Cargo.toml', text, Cargo);
     const [target, ...others] = await binaries(repository, cargo);
     if (target === undefined)
       return { missed: 'Cargo.toml, but no src/main.rs, nothing in src/bin and no binary in a member' };
-    const minimum = cargo.package?.['rust-version'];
-    const said = minimum === undefined ? null : { value: `>=${minimum}`, from: 'Cargo.toml rust-version' };
-    const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
-    const lock = await repository.head('Cargo.lock', 1_048_576);
+    const workspace = await workspaceOfMember(checkout.repository, checkout.rootDirectory);
+    const root = workspace === null ? repository : within(checkout.repository, workspace.root);
+    const runtime = await chooseRuntime(request, [repository, root], RUNTIME, versionOf(cargo));
+    const lock = await root.head('Cargo.lock', 1_048_576);
     const framework = frameworkOf(target);
     const facts: Facts = {
       framework: framework?.name ?? 'Rust',
       runtime: 'rust',
       ...versionFact(runtime),
       ...(framework && { port: framework.port }),
-      buildCommand: `cargo build --release${lock === null ? '' : ' --locked'} --bin ${target.binary}`,
+      buildCommand: buildCommand(target, lock, workspace === null ? undefined : cargo.package?.name),
       startCommand: `${framework?.environment ?? ''}${BINARY}`,
     };
     const recipe = {
       image: runtime.image,
+      folder: workspace?.folder ?? '.',
       binary: target.binary,
       packages: rustPackages(lock, target.dependencies),
     };
@@ -101,19 +105,36 @@ export const rust: Detector = {
         },
         { runtime: 'Rust', version: runtime.evidence },
       ),
-      warnings: [
-        ...runtime.warnings,
-        ...channelWarning(runtime),
-        ...severalWarning(target, others),
-        ...lockWarning('Cargo.lock', lock !== null),
-      ],
+      warnings: warningsOf(runtime, [target, ...others], lock),
+      ...(workspace !== null && { context: workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writeRust(recipe, final) },
     };
   },
 };
 
+function versionOf(cargo: Cargo): Stated<string> | null {
+  const minimum = cargo.package?.['rust-version'];
+  return minimum === undefined ? null : { value: `>=${minimum}`, from: 'Cargo.toml rust-version' };
+}
+
 const frameworkOf = ({ dependencies }: Binary): Framework | undefined =>
   FRAMEWORKS.find(({ crate }) => crate in dependencies);
+
+/** @param member name of the package in its workspace; undefined: all that is there may have the binary */
+function buildCommand({ binary }: Binary, lock: string | null, member: string | undefined): string {
+  const locked = lock === null ? [] : ['--locked'];
+  const only = member === undefined ? [] : ['--package', member];
+  return ['cargo build --release', ...locked, ...only, '--bin', binary].join(' ');
+}
+
+function warningsOf(runtime: ChosenRuntime, targets: readonly [Binary, ...Binary[]], lock: string | null): string[] {
+  return [
+    ...runtime.warnings,
+    ...channelWarning(runtime),
+    ...severalWarning(...targets),
+    ...lockWarning('Cargo.lock', lock !== null),
+  ];
+}
 
 /** The images have a stable version, whose rustup fetches what the file asks for. */
 function channelWarning({ evidence: { from }, version }: ChosenRuntime): string[] {
@@ -123,7 +144,7 @@ function channelWarning({ evidence: { from }, version }: ChosenRuntime): string[
   ];
 }
 
-function severalWarning({ binary }: Binary, others: readonly Binary[]): string[] {
+function severalWarning({ binary }: Binary, ...others: readonly Binary[]): string[] {
   if (others.length === 0) return [];
   return [`Several binaries: building ${binary}, not ${others.map((one) => one.binary).join(', ')}.`];
 }
@@ -144,16 +165,27 @@ async function binaries(repository: RepositoryView, cargo: Cargo): Promise<Binar
 /** Members are folders that are named one by one or by `dir/*`; at most 20. */
 async function allBinaries(repository: RepositoryView, cargo: Cargo): Promise<Binary[]> {
   const found = await binariesOf(repository, '.', cargo);
-  for (const member of cargo.workspace?.members.slice(0, 50) ?? []) {
-    for (const folder of await memberFolders(repository, member)) {
-      const path = `${folder}/Cargo.toml`;
-      const text = await repository.text(path);
-      if (text !== null) found.push(...(await binariesOf(repository, folder, parseToml(path, text, Cargo))));
-      if (found.length > 20) return found;
-    }
+  for (const folder of await membersOf(repository, cargo)) {
+    const path = `${folder}/Cargo.toml`;
+    const text = await repository.text(path);
+    if (text !== null) found.push(...(await binariesOf(repository, folder, parseToml(path, text, Cargo))));
+    if (found.length > 20) return found;
   }
   return found;
 }
+
+async function membersOf(repository: RepositoryView, { workspace }: Cargo): Promise<string[]> {
+  const members = workspace?.members.slice(0, 50) ?? [];
+  return (await Promise.all(members.map((member) => memberFolders(repository, member)))).flat();
+}
+
+/** The workspace that a root directory is a member of, which has the lockfile and what lies beside; null without. */
+const workspaceOfMember = (checkout: RepositoryView, rootDirectory: string): Promise<WorkspacePlace | null> =>
+  workspaceAround(checkout, rootDirectory, async (view, root, folder) => {
+    const text = folder === '.' ? null : await view.text('Cargo.toml');
+    if (text?.includes('workspace') !== true) return false;
+    return (await membersOf(view, parseToml(pathIn(root, 'Cargo.toml'), text, Cargo))).includes(folder);
+  });
 
 async function binariesOf(repository: RepositoryView, folder: string, cargo: Cargo): Promise<Binary[]> {
   if (cargo.package === undefined) return [];

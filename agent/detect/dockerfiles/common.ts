@@ -21,6 +21,16 @@ export function cacheMount(scope: string, name: string, target: string): string 
   return `--mount=type=cache,id=${scope}-${name},target=${target}`;
 }
 
+/** Each manifest to the folder where it lies. */
+export function copyManifests(manifests: readonly string[]): string[] {
+  const folders = new Map<string, string[]>();
+  for (const path of manifests) {
+    const folder = path.includes('/') ? `${path.slice(0, path.lastIndexOf('/'))}/` : './';
+    folders.set(folder, [...(folders.get(folder) ?? []), path]);
+  }
+  return [...folders].map(([folder, paths]) => `COPY ${paths.join(' ')} ${folder}`);
+}
+
 /** Debian packages, without lists and recommendations; nothing for none. */
 export function aptInstall(packages: readonly string[]): string[] {
   if (packages.length === 0) return [];

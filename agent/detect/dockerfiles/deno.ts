@@ -1,16 +1,29 @@
 /** Generated Dockerfile for Deno, which npm brings as a package into the Node.js image. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
-import { runAs, stages, USER } from './common.ts';
+import { copyManifests, runAs, stages, USER } from './common.ts';
 
 interface DenoRecipe {
   /** What npm gets: `deno@2`. */
   readonly setup: string;
+  /** Folder of the app in the build context: a member of a workspace, else `.`. */
+  readonly folder: string;
+  /** Files that what they list is installed by, so that its layer is kept while they do not change; empty: it needs all files. */
+  readonly manifests: readonly string[];
+  /** Fetches what the program imports by its address; null when the install does. */
+  readonly cache: string | null;
 }
 
 const CACHE = '/deno';
 
-export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteRequest): Generated {
+export function writeDeno(
+  { setup, folder, manifests, cache }: DenoRecipe,
+  { facts, stated, surroundings }: WriteRequest,
+): Generated {
   const { installCommand, buildCommand, startCommand = '' } = facts;
+  const install = installCommand === undefined ? [] : [`RUN ${installCommand}`];
+  const isStated = stated.installCommand !== undefined;
+  const early = manifests.length > 0 && !isStated;
   const base = [
     `FROM ${surroundings.baseImages.node} AS deno`,
     `RUN npm install --global --no-fund --no-audit ${setup}`,
@@ -19,8 +32,11 @@ export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteR
     'FROM deno AS build',
     'WORKDIR /app',
     `ENV DENO_DIR=${CACHE} DENO_NO_UPDATE_CHECK=1`,
+    ...(early ? [...copyManifests(manifests), ...install] : []),
     'COPY . .',
-    ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
+    ...(folder === '.' ? [] : [`WORKDIR ${posix.join('/app', folder)}`]),
+    ...(early ? [] : install),
+    ...(cache === null || isStated ? [] : [`RUN ${cache}`]),
     ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),
     `RUN mkdir -p ${CACHE}`,
   ];
@@ -29,7 +45,7 @@ export function writeDeno({ setup }: DenoRecipe, { facts, surroundings }: WriteR
     `ENV DENO_DIR=${CACHE} DENO_NO_UPDATE_CHECK=1 HOME=/tmp`,
     `COPY --from=build --chown=${USER} ${CACHE} ${CACHE}`,
     `COPY --from=build --chown=${USER} /app /app`,
-    ...runAs(startCommand),
+    ...runAs(startCommand, posix.join('/app', folder)),
   ];
   return { text: stages(base, build, run), files: [] };
 }

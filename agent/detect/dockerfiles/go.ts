@@ -1,21 +1,23 @@
 /** Generated Dockerfile for Go: one binary, static where no package needs C, and an image with little else. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
-import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
+import { aptInstall, cacheMount, COPY_CA_BUNDLE, copyManifests, runAs, stages, USER } from './common.ts';
 
 /** Where the binary lies: outside /app, where the repository may have any name. */
 export const BINARY = '/usr/local/bin/app';
 
 export interface GoRecipe {
   readonly image: string;
-  /** The module needs others, and they are not vendored. */
-  readonly downloads: boolean;
-  readonly hasSum: boolean;
+  /** Folder of the module in the build context: a member of a workspace, else `.`. */
+  readonly folder: string;
+  /** Files that others are downloaded by, so that their layer is kept while they do not change; empty: none are. */
+  readonly manifests: readonly string[];
   /** Debian packages for what is written in C: to build it, and to run it; null when nothing is. */
   readonly cgo: { readonly build: readonly string[]; readonly run: readonly string[] } | null;
 }
 
 export function writeGo(recipe: GoRecipe, { facts, surroundings }: WriteRequest): Generated {
-  const { image, downloads, hasSum, cgo } = recipe;
+  const { image, folder, manifests, cgo } = recipe;
   const { installCommand = 'go mod download', buildCommand = '', startCommand = '' } = facts;
   const { baseImages, cacheScope } = surroundings;
   const modules = cacheMount(cacheScope, 'go-modules', '/go/pkg/mod');
@@ -25,8 +27,9 @@ export function writeGo(recipe: GoRecipe, { facts, surroundings }: WriteRequest)
     ...aptInstall(cgo?.build ?? []),
     'WORKDIR /src',
     `ENV CGO_ENABLED=${cgo === null ? 0 : 1} GOPATH=/go GOCACHE=/root/.cache/go-build GOFLAGS=-buildvcs=false`,
-    ...(downloads ? [`COPY go.mod ${hasSum ? 'go.sum ' : ''}./`, `RUN ${modules} ${installCommand}`] : []),
+    ...(manifests.length === 0 ? [] : [...copyManifests(manifests), `RUN ${modules} ${installCommand}`]),
     'COPY . .',
+    ...(folder === '.' ? [] : [`WORKDIR ${posix.join('/src', folder)}`]),
     `RUN ${modules} ${objects} ${buildCommand}`,
   ];
   const run = [
@@ -37,7 +40,7 @@ export function writeGo(recipe: GoRecipe, { facts, surroundings }: WriteRequest)
     // The sources come along for the files that apps read at run time: templates, migrations, assets.
     `COPY --chown=${USER} . /app`,
     `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
-    ...runAs(startCommand),
+    ...runAs(startCommand, posix.join('/app', folder)),
   ];
   return { text: stages(build, run), files: [] };
 }

@@ -4,7 +4,7 @@ import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { managerOf } from '../node/package-manager.ts';
-import { cacheMount, runAs, stages, USER } from './common.ts';
+import { cacheMount, copyManifests, runAs, stages, USER } from './common.ts';
 import { INSTALL_COREPACK, installManager } from './package-manager.ts';
 import { STATIC_PORT, writeStatic } from './static.ts';
 
@@ -129,16 +129,6 @@ const inFolder = (folder: string, lines: readonly string[]): string[] =>
 /** Only packages run theirs at the install then. The next COPY brings the manifest back as it is. */
 const withoutScripts = (scripts: readonly string[]): string[] =>
   scripts.length === 0 ? [] : [`RUN npm pkg delete ${scripts.map((script) => `scripts.${script}`).join(' ')}`];
-
-/** Each manifest to the folder where it lies. */
-function copyManifests(manifests: readonly string[]): string[] {
-  const folders = new Map<string, string[]>();
-  for (const path of manifests) {
-    const folder = path.includes('/') ? `${path.slice(0, path.lastIndexOf('/'))}/` : './';
-    folders.set(folder, [...(folders.get(folder) ?? []), path]);
-  }
-  return [...folders].map(([folder, paths]) => `COPY ${paths.join(' ')} ${folder}`);
-}
 
 /** Whether development dependencies are installed at first. */
 function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined): boolean {

@@ -1,4 +1,5 @@
 /** Generated Dockerfile for Rust: one binary, built with the dependencies kept in a cache. */
+import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { RustPackages } from '../rust/libraries.ts';
 import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
@@ -6,6 +7,8 @@ import { BINARY } from './go.ts';
 
 interface RustRecipe {
   readonly image: string;
+  /** Folder of the app in the build context: a member of a workspace, else `.`. */
+  readonly folder: string;
   /** Name of the binary in target/release. */
   readonly binary: string;
   /** Debian packages of its crates: to build them, and to run them. */
@@ -18,7 +21,8 @@ interface RustRecipe {
  */
 const TOUCH_SOURCES = 'find . -path ./target -prune -o -type f -exec touch {} +';
 
-export function writeRust({ image, binary, packages }: RustRecipe, { facts, surroundings }: WriteRequest): Generated {
+export function writeRust(recipe: RustRecipe, { facts, surroundings }: WriteRequest): Generated {
+  const { image, folder, binary, packages } = recipe;
   const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const { baseImages, cacheScope } = surroundings;
   const mounts = [
@@ -42,7 +46,7 @@ export function writeRust({ image, binary, packages }: RustRecipe, { facts, surr
     COPY_CA_BUNDLE,
     `COPY --chown=${USER} . /app`,
     `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
-    ...runAs(startCommand),
+    ...runAs(startCommand, posix.join('/app', folder)),
   ];
   return { text: stages(build, run), files: [] };
 }

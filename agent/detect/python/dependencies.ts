@@ -7,7 +7,7 @@ import type { RepositoryView } from '../repository.ts';
 import { PYTHON_MANAGERS } from './managers.ts';
 import type { LockedManager, PythonManager } from './managers.ts';
 import { uvWorkspaceAbove } from './uv-workspace.ts';
-import type { UvPlace } from './uv-workspace.ts';
+import type { WorkspacePlace } from '../workspace-around.ts';
 
 export interface PythonDependencies {
   /** The file that lists them. */
@@ -30,7 +30,7 @@ export interface PythonDependencies {
       }
     | { readonly kind: 'project' };
   /** The workspace that has the lockfile; null where that lies beside the manifest. */
-  readonly workspace: UvPlace | null;
+  readonly workspace: WorkspacePlace | null;
   /** Something is fetched from a git repository. */
   readonly needsGit: boolean;
   /** `>=3.11`, and where that is said. */
@@ -97,7 +97,7 @@ export async function pythonDependencies({
 }
 
 /** A member of a workspace of uv: installed at its root, with the members that it depends on from their folders. */
-function fromWorkspace(workspace: UvPlace, pyproject: Pyproject, text: string): PythonDependencies {
+function fromWorkspace(workspace: WorkspacePlace, pyproject: Pyproject, text: string): PythonDependencies {
   const { uv } = PYTHON_MANAGERS;
   const name = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,100}[A-Za-z0-9])?$/.exec(pyproject.project?.name ?? '')?.[0];
   const command = `${uv.install}${name === undefined ? ' --all-packages' : ` --package ${name}`}`;

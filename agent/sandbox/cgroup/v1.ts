@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { heldMemory, oomKills, peakMemory } from '../../lib/cgroup.ts';
 import type { BuildCgroup } from './cgroup.ts';
 import { writeIfThere } from './group-file.ts';
-import { killsIn, lastRecord } from '../../lib/kernel-log.ts';
+import { watchKills } from '../../lib/kernel-log.ts';
 import { forkRefusals, hasProcess, killTree, processCount, removeTree } from './processes.ts';
 import { CPU_PERIOD_US, cpuQuotaUs, ENGINE_CPU_SHARES, engineMemoryBytes, memoryBytes } from './shares.ts';
 
@@ -19,7 +19,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
   const tracking = TRACKING.filter((tree) => existsSync(join(root, tree)));
   const parent = `/${name}/run`;
   const pidsMax = join(group('pids', 'run'), 'pids.max');
-  let since = -1;
+  let kills: ReturnType<typeof watchKills> | null = null;
   let engineKillsBefore = 0;
 
   /** Every controller of the host has a tree of its own, and runc makes its groups in each. */
@@ -46,7 +46,8 @@ export function makeV1(name: string, root: string): BuildCgroup {
       await writeIfThere(join(group('memory', 'run'), 'memory.force_empty'), '0');
       await writeFile(join(group('memory', 'run'), 'memory.max_usage_in_bytes'), '0');
       await writeFile(pidsMax, String(limits.pids));
-      since = lastRecord();
+      kills?.close();
+      kills = watchKills(parent);
       engineKillsBefore = await engineKills();
     },
     addEngine(pid) {
@@ -59,12 +60,14 @@ export function makeV1(name: string, root: string): BuildCgroup {
     read: async () => ({
       processes: await processCount(group('pids', 'run')),
       refusedForks: await forkRefusals(group('pids', 'run')),
-      ...killsIn(parent, since),
+      ...(kills?.count() ?? { oomKills: 0, hostOomKills: 0 }),
       engineOomKills: (await engineKills()) - engineKillsBefore,
       engineBytes: (await heldMemory(group('memory', 'engine'))) ?? 0,
     }),
     peakMemory: () => peakMemory(group('memory', 'run')),
     async remove() {
+      kills?.close();
+      kills = null;
       await kill();
       await killTree(group('pids', 'engine'));
       for (const tree of await trees()) await removeTree(tree);
