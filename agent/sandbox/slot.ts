@@ -116,12 +116,12 @@ export function makeSlot(options: SlotOptions): Slot {
   const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
     // All before the engine, which is born into them.
     const [{ mtu, nameServers }] = await together(
-      options.alone(() => network.ensure()),
+      options.alone(() => network.connect()),
       disk.ensure((text) => log.line(text)),
       prepare(limits),
     );
     const cacheBytes = Math.floor((await sizeOf(disk)) / 2);
-    await options.priority.hurry(() =>
+    const startEngine = (): Promise<void> =>
       daemon.start({
         namespacePath: network.namespacePath,
         cgroupParent: cgroup.parent,
@@ -130,7 +130,12 @@ export function makeSlot(options: SlotOptions): Slot {
         mtu,
         nameServers,
         cacheBytes,
-      }),
+      });
+    // The rules beside it, which asks nobody for anything by itself. Nothing is built before both are there, and a new
+    // namespace has no way out before its rules.
+    await together(
+      options.priority.hurry(startEngine),
+      options.alone(() => network.ensure()),
     );
   };
 
