@@ -4,6 +4,7 @@
  */
 import { access, writeFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { hostAddresses, loopbackNameServers, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
@@ -62,7 +63,10 @@ export function makeSandboxNetwork(
 
   /** Base address of the subnet that the veth has; null when it is not there. */
   const currentSubnet = async (): Promise<string | null> => {
-    const address = (await hostAddresses(by)).find(({ name, address }) => name === outside && isIPv4(address))?.address;
+    // Asked for each build: node tells those of interfaces that are up, without a program.
+    const known = networkInterfaces()[outside]?.find(({ family }) => family === 'IPv4')?.address;
+    const address =
+      known ?? (await hostAddresses(by)).find(({ name, address }) => name === outside && isIPv4(address))?.address;
     return address === undefined ? null : subnetOf(address);
   };
 

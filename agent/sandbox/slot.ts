@@ -48,6 +48,8 @@ export interface SandboxLease {
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
   readonly network: SandboxNetwork;
+  /** Has `chore`, which never rejects, done once the build is over and before another one has the slot: nobody waits for it. */
+  afterwards(chore: () => Promise<void>): void;
 }
 
 export interface Slot {
@@ -89,6 +91,7 @@ export function makeSlot(options: SlotOptions): Slot {
   let turn: Promise<unknown> = Promise.resolve();
   /** What the build before leaves to be done. */
   let behind: Behind | null = null;
+  const chores: (() => Promise<void>)[] = [];
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
@@ -162,6 +165,7 @@ export function makeSlot(options: SlotOptions): Slot {
 
   const tidy = async (): Promise<void> => {
     tidying = new AbortController();
+    for (const chore of chores.splice(0)) await chore();
     if (behind !== null) {
       await untilUnused(daemon.engine, tidying.signal);
       await (behind.oversized ? dropSince : dropCopiesSince)(daemon.engine, behind.began);
@@ -196,7 +200,9 @@ export function makeSlot(options: SlotOptions): Slot {
           await makeRoom(daemon.engine, disk, use);
           behind = null;
           try {
-            return await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
+            const afterwards = (chore: () => Promise<void>): void => void chores.push(chore);
+            const version = await daemon.version();
+            return await work({ engine: daemon.engine, version, cgroup, disk, network, afterwards });
           } catch (error) {
             behind = { began, oversized: error instanceof OrkestrError && OVERSIZED.has(error.code) };
             throw error;
