@@ -114,7 +114,10 @@ interface Described {
 async function describeCommit(git: Pick<SimpleGit, 'raw'>, commit: string): Promise<Described> {
   const told = await git.raw('rev-list', '--max-count=1', '--format=%s%x00%an%x00%ct', commit);
   // Below a line with its id, which older versions of git always write.
-  const [subject = '', author = '', seconds] = told.slice(told.indexOf('\n') + 1).trim().split('\0');
+  const [subject = '', author = '', seconds] = told
+    .slice(told.indexOf('\n') + 1)
+    .trim()
+    .split('\0');
   return { subject, author, seconds: Number(seconds) };
 }
 

@@ -136,13 +136,14 @@ interface Delivered {
  * @param alike images of the host whose layers it may share
  */
 async function deliver(
-  { engine: sandbox, afterwards }: SandboxLease,
+  lease: SandboxLease,
   load: Load | undefined,
   options: ImageBuilderOptions,
   request: BuildRequest,
   alike: readonly string[],
 ): Promise<Delivered> {
   const { reference, signal, log, registries, push, forElsewhere = false } = request;
+  const { engine: sandbox } = lease;
   // A name that stays is replaced by its next build.
   const dropName = async (): Promise<void> =>
     sandbox.call('drop the delivered image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
@@ -155,7 +156,7 @@ async function deliver(
     const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
     if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The engine took the image and does not have it.');
     // The container can start meanwhile: an engine takes its time, the more the larger the image is.
-    afterwards(dropName);
+    lease.afterwards(dropName);
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
     await dropName(); // first: layers of an image stay in the cache
