@@ -15,6 +15,7 @@ import type { Source } from '../../protocol/job.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Checkout } from '../../protocol/steps.ts';
 import type { SourceControl } from '../deployment/ports.ts';
+import { together } from '../lib/together.ts';
 import { fetchCommit } from './fetch.ts';
 import { leftOut } from './left-out.ts';
 import { findEscapingLink } from './links.ts';
@@ -82,15 +83,12 @@ async function checkoutInto(
   } finally {
     unwatch();
   }
-  const size = await measureTree(directory, commit, env, limits, stop.signal);
+  const [size, { subject, author, seconds }] = await together(
+    measureTree(directory, commit, env, limits, stop.signal),
+    describeCommit(git, commit),
+  );
   await git.raw('checkout', '--force', '--detach', commit);
   for (const line of await leftOut(git, directory, size)) log.line(line);
-  // Only of a tree that was measured: git-show walks all of it, also with --no-patch, and a tree bomb takes all memory.
-  const [subject = '', author = '', seconds] = (
-    await git.raw('show', '--no-patch', '--format=%s%x00%an%x00%ct', commit)
-  )
-    .trim()
-    .split('\0');
   await refuseEscapes(directory);
   // The history is not needed any more, and must not end up in an image.
   await rm(join(directory, '.git'), { recursive: true, force: true });
@@ -101,8 +99,26 @@ async function checkoutInto(
     author: cut(author),
     files: size.files,
     bytes: size.bytes,
-    ...committedAt(Number(seconds)),
+    ...committedAt(seconds),
   };
+}
+
+interface Described {
+  readonly subject: string;
+  readonly author: string;
+  /** Since the epoch, as the commit claims. */
+  readonly seconds: number;
+}
+
+/** Reads the commit alone. git-show, as an example, walks its whole tree, also with --no-patch: a tree bomb takes all memory. */
+async function describeCommit(git: Pick<SimpleGit, 'raw'>, commit: string): Promise<Described> {
+  const told = await git.raw('rev-list', '--max-count=1', '--format=%s%x00%an%x00%ct', commit);
+  // Below a line with its id, which older versions of git always write.
+  const [subject = '', author = '', seconds] = told
+    .slice(told.indexOf('\n') + 1)
+    .trim()
+    .split('\0');
+  return { subject, author, seconds: Number(seconds) };
 }
 
 /** A commit may claim any time; one that no calendar has is left out. */

@@ -92,7 +92,7 @@ async function buildWith(
     again === undefined ? [] : commandsOf(lease.engine, reference),
   ]);
   const alike = [...earlier.slice(0, LOOKED_AT).map(({ id }) => id), ...Object.values(baseImages)];
-  const { found, registryReference, transfer } = await deliver(lease.engine, load.begun(), options, request, alike);
+  const { found, registryReference, transfer } = await deliver(lease, load.begun(), options, request, alike);
   const summary = summarize(steps, transfer, performance.now() - began);
   const made = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
   const image = registryReference === undefined ? made : { ...made, registryReference };
@@ -136,15 +136,16 @@ interface Delivered {
  * @param alike images of the host whose layers it may share
  */
 async function deliver(
-  sandbox: Engine,
+  lease: SandboxLease,
   load: Load | undefined,
   options: ImageBuilderOptions,
   request: BuildRequest,
   alike: readonly string[],
 ): Promise<Delivered> {
   const { reference, signal, log, registries, push, forElsewhere = false } = request;
+  const { engine: sandbox } = lease;
   // A name that stays is replaced by its next build.
-  const dropName = (): Promise<unknown> =>
+  const dropName = async (): Promise<void> =>
     sandbox.call('drop the delivered image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
   try {
     const pushed =
@@ -152,11 +153,10 @@ async function deliver(
     const transfer = forElsewhere
       ? { layers: pushed?.layers ?? null, sentBytes: 0 }
       : await transferImage(sandbox, options.engine, reference, signal, { log, alike, load });
-    const find = options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
-    // What is looked for on the host is not what goes.
-    const [found] = await together(find, forElsewhere ? Promise.resolve() : dropName());
+    const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
     if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The engine took the image and does not have it.');
-    if (forElsewhere) await dropName();
+    // The container can start meanwhile: an engine takes its time, the more the larger the image is.
+    lease.afterwards(dropName);
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
     await dropName(); // first: layers of an image stay in the cache

@@ -122,6 +122,8 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.dataDirectory, { recursive: true, mode: 0o700 });
       await endContainerd();
+      // What it last knew of its bridge and of containers, all of them gone: it would take that bridge away and make it again.
+      await rm(join(files.dataDirectory, 'network'), { recursive: true, force: true });
       await rm(pidPath, { force: true });
       await rm(socketPath, { force: true });
       await writeFile(configPath, JSON.stringify(daemonConfig(files, settings, pidPath, socketPath), null, 2));
@@ -154,6 +156,8 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
     bip: SANDBOX_BRIDGE,
     mtu: settings.mtu,
     ...(settings.nameServers.length === 0 ? {} : { dns: settings.nameServers }),
+    // The one rule that its bridge needs is there (network.ts): half of a start was the engine's own forty.
+    iptables: false,
     ip6tables: false,
     'live-restore': false,
     'log-level': 'warn',

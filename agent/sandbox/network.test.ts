@@ -15,15 +15,16 @@ import {
 import { until } from '../../test/harness/until.ts';
 import { type Exec, exec, run } from '../lib/exec.ts';
 import { hostAddresses } from '../lib/host-network.ts';
-import { type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
+import { SANDBOX_BRIDGE, type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
 
 const scope = (): string => randomBytes(4).toString('hex');
 const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs: 10_000 });
 
-/** Whether a TCP connection from inside of `network` is taken. */
-async function reaches(network: SandboxNetwork, host: string, port: number): Promise<boolean> {
+/** Whether a TCP connection from inside of `network`, and there from the address `from`, is taken. */
+async function reaches(network: SandboxNetwork, host: string, port: number, from?: string): Promise<boolean> {
+  const to = JSON.stringify({ host, port, localAddress: from });
   const script = `const end = (code) => process.exit(code); setTimeout(end, 2500, 1);
-    require('node:net').connect(${port}, '${host}').on('connect', () => end(0)).on('error', () => end(1));`;
+    require('node:net').connect(${to}).on('connect', () => end(0)).on('error', () => end(1));`;
   const argv = [`--net=${network.namespacePath}`, '--', process.execPath, '-e', script];
   return (await exec('nsenter', argv, { timeoutMs: 10_000 })).exitCode === 0;
 }
@@ -72,6 +73,28 @@ describe('what is inside the network of a sandbox', () => {
   test('reaches a machine behind the host, and the host at none of its addresses', async () => {
     assert.ok(await reaches(network, internet, 80));
     assert.deepEqual(await openDoors(), []);
+  });
+
+  test('has no way out before its rules are there', async (t) => {
+    const own = makeSandboxNetwork(scope(), exec);
+    t.after(() => own.remove());
+    await own.connect();
+    assert.ok(!(await reaches(own, internet, 80)));
+    await own.ensure();
+    assert.ok(await reaches(own, internet, 80));
+  });
+
+  test('reaches as much from the bridge of its engine, and twice made it is one network', async (t) => {
+    const own = makeSandboxNetwork(scope(), exec);
+    t.after(() => own.remove());
+    await own.connect();
+    await own.ensure();
+    const namespace = own.namespacePath.split('/').at(-1) ?? '';
+    await ip('-n', namespace, 'link', 'add', 'bridge', 'up', 'type', 'bridge');
+    await ip('-n', namespace, 'addr', 'add', SANDBOX_BRIDGE, 'dev', 'bridge');
+    const [address = ''] = SANDBOX_BRIDGE.split('/');
+    assert.ok(await reaches(own, internet, 80, address));
+    assert.ok(!(await reaches(own, (await own.ends()).host, hostPort, address)));
   });
 
   test("questions to the host's own name server on loopback go to the one behind it", async (t) => {

@@ -4,6 +4,7 @@
  */
 import { access, writeFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
 import { hostAddresses, loopbackNameServers, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
@@ -16,13 +17,24 @@ const TIMEOUT_MS = 15_000;
 const SUBNETS = 16_384;
 /** Bridge of the sandbox's engine: only seen inside its namespace. */
 export const SANDBOX_BRIDGE = '198.19.255.1/24';
+/**
+ * For iptables-restore, inside: what comes from the bridge leaves under the namespace's own address. An engine would write
+ * this and much that a namespace of one bridge has no use for, rule by rule with a program each (daemon.ts).
+ */
+const TRANSLATION = ['*nat', `-A POSTROUTING -s ${SANDBOX_BRIDGE} -o eth0 -j MASQUERADE`, 'COMMIT', ''].join('\n');
+
+/** What the engine inside must know. */
+interface Surroundings {
+  readonly mtu: number;
+  readonly nameServers: readonly string[];
+}
 
 export interface SandboxNetwork {
   readonly namespacePath: string;
-  /**
-   * Makes what is absent and sets the firewall rules anew: open to the internet. Answers what the engine inside must know.
-   */
-  ensure(): Promise<{ readonly mtu: number; readonly nameServers: readonly string[] }>;
+  /** Makes namespace and pair where they are absent: what an engine needs to start. A new one has no way out. */
+  connect(): Promise<Surroundings>;
+  /** Makes what is absent and sets the firewall rules anew: open to the internet. */
+  ensure(): Promise<Surroundings>;
   /** The two addresses of the pair. @throws OrkestrError ORK_SANDBOX before `ensure` */
   ends(): Promise<{ readonly host: string; readonly engine: string }>;
   /** Until the next `ensure`, what is inside reaches TCP `port` of the host's end and nothing else; also not by DNS. */
@@ -51,11 +63,14 @@ export function makeSandboxNetwork(
 
   /** Base address of the subnet that the veth has; null when it is not there. */
   const currentSubnet = async (): Promise<string | null> => {
-    const address = (await hostAddresses(by)).find(({ name, address }) => name === outside && isIPv4(address))?.address;
+    // Asked for each build: node tells those of interfaces that are up, without a program.
+    const known = networkInterfaces()[outside]?.find(({ family }) => family === 'IPv4')?.address;
+    const address =
+      known ?? (await hostAddresses(by)).find(({ name, address }) => name === outside && isIPv4(address))?.address;
     return address === undefined ? null : subnetOf(address);
   };
 
-  const connect = async (mtu: number): Promise<string> => {
+  const makePair = async (mtu: number): Promise<string> => {
     const subnet = await freeSubnet(scope, by);
     await ip('netns', 'add', namespace);
     await ip(...`link add ${outside} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`.split(' '));
@@ -63,6 +78,8 @@ export function makeSandboxNetwork(
       ['-n', namespace],
       ['link set lo up', `addr add ${addressIn(subnet, 2)}/30 dev eth0`, 'link set eth0 up'],
     );
+    const restore = [`--net=/run/netns/${namespace}`, '--', 'iptables-restore', '--wait', '--noflush'];
+    await run('nsenter', restore, { timeoutMs: TIMEOUT_MS, input: TRANSLATION }, by);
     // The address comes last: a pair that has it is whole, whenever the agent was killed.
     await batch([], [`link set ${outside} up`, `addr add ${addressIn(subnet, 1)}/30 dev ${outside}`]);
     return subnet;
@@ -83,6 +100,13 @@ export function makeSandboxNetwork(
     openTo = subnet;
   };
 
+  const connected = async (): Promise<{ subnet: string; mtu: number; nameServers: NameServers }> => {
+    const [mtu, nameServers] = await Promise.all([outgoingMtu(), nameServersOf()]);
+    const existing = (await exists(`/run/netns/${namespace}`)) ? await currentSubnet() : null;
+    if (existing === null) await removeLinks();
+    return { subnet: existing ?? (await makePair(mtu)), mtu, nameServers };
+  };
+
   const linkIn = (subnet: string): Link => ({ scope, outside, subnet, address: addressIn(subnet, 1) });
   const subnetInUse = async (): Promise<string> => {
     const subnet = await currentSubnet();
@@ -92,11 +116,12 @@ export function makeSandboxNetwork(
 
   return {
     namespacePath: `/run/netns/${namespace}`,
+    async connect() {
+      const { mtu, nameServers } = await connected();
+      return { mtu, nameServers: nameServers.reachable };
+    },
     async ensure() {
-      const [mtu, nameServers] = await Promise.all([outgoingMtu(), nameServersOf()]);
-      const existing = (await exists(`/run/netns/${namespace}`)) ? await currentSubnet() : null;
-      if (existing === null) await removeLinks();
-      const subnet = existing ?? (await connect(mtu));
+      const { subnet, mtu, nameServers } = await connected();
       await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
       await keeper.ensure(await chainsOf(linkIn(subnet), null));
       await openWayOut(subnet);

@@ -78,12 +78,19 @@ test('each of two builds has an engine, groups and a disk of its own; a third wa
   process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
   await assert.rejects(untilSilent(first.lease.engine), { code: 'ORK_ENGINE_UNREACHABLE' });
   await ping(second.lease.engine);
+  const leftOver: string[] = [];
+  first.lease.afterwards(async () => {
+    await ping(second.lease.engine);
+    leftOver.push('done');
+  });
   await first.done();
   const { lease, done } = await third;
+  const doneBefore = [...leftOver];
   await ping(lease.engine); // a new one in the same slot
   assert.equal(lease.engine.socketPath, first.lease.engine.socketPath);
   await done();
   await second.done();
+  assert.deepEqual(doneBefore, ['done'], 'what the build before had left was done before this one');
 
   await sandbox.stop();
   assert.equal(await sandbox.isRunning(), false);

@@ -49,6 +49,8 @@ export interface SandboxLease {
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
   readonly network: SandboxNetwork;
+  /** Has `chore`, which never rejects, done once the build is over and before another one has the slot: nobody waits for it. */
+  afterwards(chore: () => Promise<void>): void;
 }
 
 export interface Slot {
@@ -81,6 +83,7 @@ export function makeSlot(options: SlotOptions): Slot {
   const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };
   let turn: Promise<unknown> = Promise.resolve();
   const behind = openBehind(stateDirectory);
+  const chores: (() => Promise<void>)[] = [];
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
@@ -108,12 +111,12 @@ export function makeSlot(options: SlotOptions): Slot {
   const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
     // All before the engine, which is born into them.
     const [{ mtu, nameServers }] = await together(
-      options.alone(() => network.ensure()),
+      options.alone(() => network.connect()),
       disk.ensure((text) => log.line(text)),
       prepare(limits),
     );
     const cacheBytes = Math.floor((await sizeOf(disk)) / 2);
-    await options.priority.hurry(() =>
+    const startEngine = (): Promise<void> =>
       daemon.start({
         namespacePath: network.namespacePath,
         cgroupParent: cgroup.parent,
@@ -122,7 +125,12 @@ export function makeSlot(options: SlotOptions): Slot {
         mtu,
         nameServers,
         cacheBytes,
-      }),
+      });
+    // The rules beside it, which asks nobody for anything by itself. Nothing is built before both are there, and a new
+    // namespace has no way out before its rules.
+    await together(
+      options.priority.hurry(startEngine),
+      options.alone(() => network.ensure()),
     );
   };
 
@@ -158,6 +166,7 @@ export function makeSlot(options: SlotOptions): Slot {
 
   const tidy = async (): Promise<void> => {
     tidying = new AbortController();
+    for (const chore of chores.splice(0)) await chore();
     await clearBehind(tidying.signal);
     await disk.giveBack();
   };
@@ -190,7 +199,9 @@ export function makeSlot(options: SlotOptions): Slot {
           await makeRoom(daemon.engine, disk, use);
           behind.write({ began, oversized: false });
           try {
-            const made = await work({ engine: daemon.engine, version: await daemon.version(), cgroup, disk, network });
+            const afterwards = (chore: () => Promise<void>): void => void chores.push(chore);
+            const version = await daemon.version();
+            const made = await work({ engine: daemon.engine, version, cgroup, disk, network, afterwards });
             behind.clear();
             return made;
           } catch (error) {

@@ -229,6 +229,32 @@ describe('the step health', () => {
     await assert.rejects(health.run(context), { message: 'it was asked often enough' });
   });
 
+  test('reads what the app has open while it waits for the next good probe, and again after a bad one', async (t) => {
+    const told: string[] = [];
+    const exec = exits(0, 1, 0, 0);
+    const report = await health.run(
+      contextOf({
+        port: await openPort(t),
+        portGuessed: false,
+        check: { kind: 'command', argv: ['ready'], successes: 2 },
+        containers: {
+          inspect: async () => running,
+          async exec(...args) {
+            const tried = await exec(...args);
+            told.push(`exit ${tried.exitCode}`);
+            return tried;
+          },
+          async listeners() {
+            told.push('sockets');
+            return [{ address: '::', port: told.length }];
+          },
+        },
+      }),
+    );
+    assert.deepEqual(told, ['exit 0', 'sockets', 'exit 1', 'exit 0', 'sockets', 'exit 0']);
+    assert.deepEqual(report.listeners, [{ address: '::', port: 5 }]);
+  });
+
   test('starts to count again after a failure: a flapping app is not healthy', async (t) => {
     const port = await openPort(t);
     const report = await health.run(

@@ -47,17 +47,20 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   let attempts = 0;
   let successes = 0;
   let last = '';
+  /** Read while the next probe is waited for: what the app has open does not change between two good ones. */
+  let listening: Promise<Listener[] | null> | null = null;
   while (remaining() > 0) {
     const timeoutMs = Math.ceil(Math.min(check.timeoutSeconds * 1000, remaining()));
     const { ok, got } = await tryOnce(check, subjectOf(context, search.port()), timeoutMs, signal);
     attempts += 1;
     successes = ok ? successes + 1 : 0;
+    listening = ok ? (listening ?? listenersOf(context)) : null;
     const hurried = timeoutMs < Math.min(LEAST_PROBE_MS, check.timeoutSeconds * 1000);
     if (withoutTime(got) !== withoutTime(last)) log.line(`${check.kind} probe ${attempts}: ${got}`);
     if (ok || !hurried || last === '') last = got;
     if (successes >= check.successes) {
       const ms = clock.monotonic() - started;
-      const listeners = (await listenersOf(context)) ?? [];
+      const listeners = (await listening) ?? [];
       log.line(`healthy after ${Math.round(ms)} ms and ${attempts} probes`);
       return { probe: check.kind, attempts, ms, last: got, listeners, foundPort: search.found() };
     }

@@ -11,7 +11,8 @@ import { type BuildGroup, CGROUP_ROOT, isV2 } from './group.ts';
 import { writeIfThere } from './group-file.ts';
 import { INSISTING, IO_WEIGHT, YIELDING } from './shares.ts';
 
-const HURRY_AFTER_MS = 2000;
+/** More than an engine takes to start where it gets a processor. One that gets none needs a fifth of a second of it in all. */
+const HURRY_AFTER_MS = 500;
 
 export interface BuildPriority {
   /** Writes it down in the group, which the first slot makes. Again and again is fine. */

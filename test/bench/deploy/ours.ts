@@ -37,7 +37,7 @@ export async function rollBack(
 }
 
 /** How long the build engine is kept without a build, seconds: longer than what comes between two deployments of a round. */
-export const IDLE_SECONDS = 10;
+export const IDLE_SECONDS = 20;
 
 /** The agent stops it by itself, network and disk with it, as on a host where nothing was built for a while. */
 export async function untilSandboxStops({ scope }: Stack): Promise<void> {
