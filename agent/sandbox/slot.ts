@@ -205,7 +205,8 @@ export function makeSlot(options: SlotOptions): Slot {
             behind.clear();
             return made;
           } catch (error) {
-            behind.write({ began, oversized: error instanceof OrkestrError && OVERSIZED.has(error.code) });
+            const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
+            if (oversized) behind.write({ began, oversized }); // else it says so already
             throw error;
           }
         });
