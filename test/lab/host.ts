@@ -62,7 +62,7 @@ export abstract class LabHost {
 
   protected async untilBooted(withinMs: number): Promise<void> {
     let state = '';
-    for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100)) {
+    for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100 * this.slowness)) {
       // Until it is far enough to run programs there is no answer at all.
       const ask = this.run(['systemctl', 'is-system-running']);
       state = await ask.then(({ stdout }) => stdout.trim()).catch((error: unknown) => String(error));

@@ -15,7 +15,9 @@ import type { ProgramResult } from '../../../installer/stack/run-program.ts';
 /** One question is answered at once; a machine that is not up, or no more, is silent. */
 const ANSWER_MS = 10_000;
 const SYNC_MS = 1000;
+/** From question to question the pause doubles: each one takes the machine's time from the program that is waited for. */
 const POLL_MS = 20;
+const MOST_POLL_MS = 1000;
 /** Makes the agent forget half a line that an earlier connection left. */
 const RESET = Buffer.from([0xff]);
 /** A service of systemd has no HOME. */
@@ -45,12 +47,14 @@ export class GuestAgent {
     const given = input === undefined ? {} : { 'input-data': Buffer.from(input).toString('base64') };
     const order = { path, arg, env: ENVIRONMENT, 'capture-output': true, ...given };
     const { pid } = Begun.parse(await this.#ask('guest-exec', order));
-    for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(POLL_MS)) {
+    const end = Date.now() + timeoutMs;
+    for (let pause = POLL_MS; Date.now() < end; pause = Math.min(2 * pause, MOST_POLL_MS)) {
       const status = Status.parse(await this.#ask('guest-exec-status', { pid }));
       if (status.exited) {
         // One that a signal ended has no exit code.
         return { code: status.exitcode ?? null, stdout: text(status['out-data']), stderr: text(status['err-data']) };
       }
+      await sleep(pause);
     }
     throw new Error(`${path} did not end in ${timeoutMs / 1000} s`);
   }

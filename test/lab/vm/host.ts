@@ -18,6 +18,12 @@ export const hasKvm = (): boolean =>
   existsSync('/dev/kvm') && /^flags\b.*\b(?:vmx|svm)\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
 /** Where every instruction is translated (measured: 8 to 15). */
 const TRANSLATED = 15;
+/**
+ * Kernel parameters there: what has been translated is kept by address and is of no use to the next process when each gets
+ * addresses of its own, and a mend of a processor's fault costs many instructions where there is no such processor.
+ * Measured: a program starts in half of the time, the machine boots in 57 s in place of 73.
+ */
+const EASY_TO_TRANSLATE = 'norandmaps mitigations=off';
 const BOOT_MS = 600_000;
 const SHUTDOWN_MS = 300_000;
 const COMMAND_MS = 20 * 60_000;
@@ -173,7 +179,8 @@ export class VmHost extends LabHost {
   #kernelLine(): string {
     const { address, gateway, netmask } = this.#nic;
     const network = `ip=${address}::${gateway}:${netmask}:${this.name}:eth0:none`;
-    return `root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.hostname=${this.name} ${network}`;
+    const line = `root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.hostname=${this.name} ${network}`;
+    return hasKvm() ? line : `${line} ${EASY_TO_TRANSLATE}`;
   }
 
   #path(name: string): string {
