@@ -69,14 +69,12 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await lab.phase('kill -9 of the agent', () =>
       app.under(() => web.must(['systemctl', 'kill', '--signal=KILL', 'orkestr-agent.service']).then(() => undefined)),
     );
-    await lab.phase('hand-over of the proxy', () =>
-      app.under(() => web.must(['systemctl', 'reload', 'orkestr-proxy.service']).then(() => undefined)),
-    );
+    await lab.phase('hand-over of the proxy', () => app.under(() => handOver(web)));
     // Each before the first ping of the one before it: longer in all than the watchdog waits.
     await lab.phase('hand-overs in a row', () =>
       app.under(async () => {
         for (let count = 0; count < 4; count += 1) {
-          await web.must(['systemctl', 'reload', 'orkestr-proxy.service']);
+          await handOver(web);
           await sleep(BEFORE_FIRST_PING_MS);
         }
       }),
@@ -115,6 +113,24 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
 const restart = async (host: LabHost, unit: string): Promise<void> => {
   await host.must(['systemctl', 'restart', unit]);
 };
+
+/**
+ * Until the successor is the unit's main process: `reload` is a signal to the one that is, and by the next one a slow host's may
+ * have ended between systemd's look and the signal.
+ */
+async function handOver(host: LabHost): Promise<void> {
+  const mainPid = (): Promise<string> =>
+    host.must(['systemctl', 'show', '--property=MainPID', 'orkestr-proxy.service']);
+  const before = await mainPid();
+  await host.must(['systemctl', 'reload', 'orkestr-proxy.service']);
+  const end = Date.now() + HAND_OVER_MS * host.slowness;
+  while ((await mainPid()) === before) {
+    if (Date.now() > end) throw new Error(`${host.name}: the proxy has no successor`);
+    await sleep(100 * host.slowness);
+  }
+}
+
+const HAND_OVER_MS = 20_000;
 
 /** A proxy pings every 15 s, and its unit has WatchdogSec=30. */
 const BEFORE_FIRST_PING_MS = 12_000;
