@@ -18,6 +18,7 @@ import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
 import { othersOf, secretBuildArgs, unusedFiles, unusedSettings } from './warnings.ts';
 
+export { describePlan } from './describe.ts';
 export { DETECTORS };
 
 /** Where a generated Dockerfile lies in the build context. */

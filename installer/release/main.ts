@@ -4,8 +4,12 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import { ReleaseTarget } from '../../protocol/release.ts';
+import { ensureEngine, stopEngine } from '../prepare/engine.ts';
 import { ROOT } from '../stack/stack.ts';
+import { Home } from '../start/home.ts';
+import { enginePlan } from '../start/installation.ts';
 import { measure } from './measure.ts';
+import type { Idle } from './measure.ts';
 import { makeRelease } from './release.ts';
 import { makeReleaseKey } from './signature.ts';
 
@@ -21,7 +25,8 @@ install.sh, SHA256SUMS and its ed25519 signature. The same sources give the same
   --out FOLDER     where to (default dist/release)
   --url URL        where it will be published; install.sh looks there unless it came from a hub
   --preset 0..9    of xz (default 6)
-  --measure        unpack the one for this machine, run agent and proxy for a minute, and print what they take
+  --measure        unpack the one for this machine, run agent and proxy for a minute beside an engine, and print
+                   what they take
   --help
 
 Examples:
@@ -79,9 +84,22 @@ async function main(): Promise<number> {
     const large = name.endsWith('.tar.xz') && bytes > WANTED_BYTES ? ' (more than the 40 MB aimed at)' : '';
     say(`${(bytes / 1e6).toFixed(1).padStart(6)} MB  ${name}${large}`);
   }
-  const idle = values.measure ? await measure(out, version) : undefined;
+  const idle = values.measure ? await measureWithEngine(out, version) : undefined;
   console.log(JSON.stringify({ out, version, files, ...(idle && { idle }) }));
   return 0;
+}
+
+/** An agent whose engine does not answer asks again and again, which is not what a host at rest does. */
+async function measureWithEngine(out: string, version: string): Promise<Idle> {
+  const home = new Home(join(ROOT, '.orkestr'));
+  home.make();
+  await ensureEngine(enginePlan(home), say);
+  try {
+    return await measure(out, version);
+  } finally {
+    // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
+    if (!home.isLocked()) await stopEngine(enginePlan(home));
+  }
 }
 
 try {

@@ -9,7 +9,7 @@ import type { Service } from '../stack/service.ts';
 import { ReleasedHost } from './released-host.ts';
 import type { ProgramName } from './released-host.ts';
 
-interface Idle {
+export interface Idle {
   /** Resident sets, bytes. */
   readonly agentBytes: number;
   readonly proxyBytes: number;
@@ -24,7 +24,7 @@ const WATCH_MS = 60_000;
 /** Of /proc/PID/stat, proc(5): USER_HZ, which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** Unpacks the release for this machine, starts its three processes, enrolled and with Docker Engine, and looks on. */
+/** Unpacks the release for this machine, starts its three processes, enrolled and with the machine's Docker Engine, and looks on. */
 export async function measure(release: string, version: string): Promise<Idle> {
   const target = ReleaseTarget.parse(`linux-${arch()}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-idle-'));

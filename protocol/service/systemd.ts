@@ -36,7 +36,10 @@ export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
     new Promise((resolve) => {
       const program = spawn('systemd-notify', assignments, { stdio: 'ignore' });
       program.on('error', failed).on('error', () => resolve());
-      program.on('exit', () => resolve());
+      program.on('exit', (code, signal) => {
+        if (code !== 0) failed(new Error(`systemd-notify ended with ${signal ?? `code ${code}`}`));
+        resolve();
+      });
     });
   const usec = Number(env.WATCHDOG_USEC ?? 0);
   return {

@@ -7,8 +7,6 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import { RepositoryPath } from '../../../protocol/ids.ts';
 import { readConfig } from '../../config.ts';
 import type { BaseImages } from '../../detect/base-images.ts';
-import { describePlan } from '../../detect/describe.ts';
-import { planBuild } from '../../detect/index.ts';
 
 const ANALYZE_HELP = `
 Examples:
@@ -53,6 +51,7 @@ async function printPlan(
   const rootDirectory = RepositoryPath.safeParse(root);
   if (!settings.success) throw invalid(settings.error.issues[0]);
   if (!rootDirectory.success) throw invalid({ ...rootDirectory.error.issues[0], path: ['root'] });
+  const { describePlan, planBuild } = await import('../../detect/index.ts');
   const plan = await planBuild({
     checkout: await folder(path),
     rootDirectory: rootDirectory.data,

@@ -1,8 +1,6 @@
 /** Step 2, analyze: from the checkout to a build plan with its evidence; for a rebuild the plan of the release. Only reads. */
 import manifest from '../../../package.json' with { type: 'json' };
 import type { BuildPlan, Release } from '../../../protocol/steps.ts';
-import { describePlan } from '../../detect/describe.ts';
-import { planBuild } from '../../detect/index.ts';
 import { boundedPlan } from '../plan-size.ts';
 import { askedPort } from '../port.ts';
 import type { StepLog } from '../ports.ts';
@@ -17,6 +15,8 @@ export const analyze: Step<'analyze'> = {
     // A rebuild is of what was released: the same Dockerfile, whatever today's detectors would write.
     if (job.kind === 'rollback') return keptPlan(job.release, log);
     const { settings } = job;
+    // The detectors are a third of the agent's code, and not in memory before the first build.
+    const { describePlan, planBuild } = await import('../../detect/index.ts');
     const found = await planBuild({
       checkout: ports.workspaces.checkoutDirectory(job.deploymentId),
       rootDirectory: settings.rootDirectory,
