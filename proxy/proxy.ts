@@ -98,6 +98,7 @@ class Running implements Proxy, Control {
   /** Settled once it serves, or cannot. */
   #listening: Promise<void> = Promise.resolve();
   #successor: Successor | null = null;
+  readonly #stopping = new AbortController();
 
   constructor(config: Config, environment: Environment, group: PlaneGroup, table: Table) {
     this.#config = config;
@@ -160,10 +161,10 @@ class Running implements Proxy, Control {
     await this.table.yield(async (kept) => {
       const inheritance = { kept: [...kept], holds: [...this.planes.holds] };
       try {
-        this.#successor = await startSuccessor(program, inheritance, this.planes);
+        this.#successor = await startSuccessor(program, inheritance, this.planes, this.#stopping.signal);
       } catch (error) {
         // It may have died with the admin socket's name.
-        await this.#admin?.reclaim();
+        if (!this.#stopping.signal.aborted) await this.#admin?.reclaim();
         throw error;
       }
     });
@@ -174,6 +175,7 @@ class Running implements Proxy, Control {
   }
 
   async close(shutdownMs: number = this.#config.timeouts.shutdownMs): Promise<void> {
+    this.#stopping.abort();
     await Promise.all([this.#front?.close(shutdownMs), this.#tls?.close()]);
     this.#tls = null;
     this.#successor?.farewell(await lastWordsOf(this.planes));

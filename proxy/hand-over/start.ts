@@ -33,9 +33,15 @@ export interface Successor {
 
 /**
  * Resolves when it serves. From then on it calls `planes` of this process until this one ends.
+ * @param stopping this process ends: a successor that does not serve yet goes with it
  * @throws OrkestrError ORK_PROXY_HAND_OVER when it does not come to serve; it has ended then
  */
-export async function startSuccessor(program: Program, inheritance: Inheritance, planes: Planes): Promise<Successor> {
+export async function startSuccessor(
+  program: Program,
+  inheritance: Inheritance,
+  planes: Planes,
+  stopping: AbortSignal,
+): Promise<Successor> {
   const { execPath, args, env, fds } = program;
   const child = spawn(execPath, args, {
     env: { ...env },
@@ -45,8 +51,13 @@ export async function startSuccessor(program: Program, inheritance: Inheritance,
     child.once('exit', (code, signal) => resolve(`it ended with ${signal ?? `code ${code}`}`));
     child.once('error', (error) => resolve(String(error)));
   });
+  const given = new Promise<string>((resolve) => {
+    const giveUp = (): void => resolve('the proxy is stopped');
+    if (stopping.aborted) giveUp();
+    else stopping.addEventListener('abort', giveUp, { once: true });
+  });
   try {
-    const channel = await awaitServing(child, ended, inheritance, planes);
+    const channel = await awaitServing(child, Promise.race([ended, given]), inheritance, planes);
     return {
       pid: child.pid ?? 0,
       farewell: (words) => channel.send(farewell(words)),
@@ -60,7 +71,7 @@ export async function startSuccessor(program: Program, inheritance: Inheritance,
 
 function awaitServing(
   child: ChildProcess,
-  ended: Promise<string>,
+  failed: Promise<string>,
   inheritance: Inheritance,
   planes: Planes,
 ): Promise<Channel> {
@@ -70,7 +81,7 @@ function awaitServing(
       reject(new OrkestrError('ORK_PROXY_HAND_OVER', `The successor does not come to serve: ${why}.`));
     };
     const timer = setTimeout(() => fail(`nothing in ${START_MS} ms`), START_MS);
-    void ended.then(fail);
+    void failed.then(fail);
     if (child.pid === undefined) return;
     const channel = channelOf(child);
     servePlanes(channel, planes);

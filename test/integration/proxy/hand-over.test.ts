@@ -1,7 +1,7 @@
 /** A proxy that is replaced while visitors come: by a successor of its own, or by socket activation after kill -9. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { BoundSocket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -218,6 +218,22 @@ test('a successor that cannot start changes nothing, even if it dies with the na
     assert.equal(await ask(proxy.port), 'v1');
   }
   assert.equal((await flipTo(proxy, 2, app.port)).status, 200);
+});
+
+test('a proxy that is stopped while its successor starts takes it along', async (t) => {
+  const folder = await temporaryFolder(t);
+  const proxy = await serve(t, folder);
+  const asked = proxy
+    .admin('POST', '/v1/hand-over', JSON.stringify({ execPath: '/bin/sleep', args: ['60'] }))
+    .catch(String);
+  const children = (): number[] => childrenOf(proxy.child.pid ?? 0);
+  await until(() => children().length > 0, 'a successor');
+  const [successor] = children();
+  const exit = once(proxy.child, 'exit');
+  proxy.child.kill('SIGTERM');
+  assert.deepEqual(await exit, [0, null], proxy.output());
+  await asked;
+  assert.equal(existsSync(`/proc/${successor}`), false);
 });
 
 test('killed with kill -9 under load with socket activation, only what was in flight is lost, and the table is there again', async (t) => {
