@@ -255,6 +255,19 @@ test('a try that a killed hub never ended is made again', async (t) => {
   assert.equal((await list(on))[0]?.deliveries[0]?.attempts, 2);
 });
 
+test('what is due while the hub stops is left to the next one', async (t) => {
+  const { on, receiver } = await start(t);
+  await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
+  const agent = await on.connect();
+  await fail(agent, await deploy(on, agent));
+  on.pass(COLLECTED);
+  const looking = on.deps.notifier.sweep();
+  await on.deps.notifier.stop();
+  await looking;
+  assert.equal((await list(on))[0]?.deliveries[0]?.attempts, 0);
+  assert.equal(receiver.got.length, 0);
+});
+
 test('after a day it is given up, with the reason, and what came meanwhile goes next', async (t) => {
   const { on, receiver, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });

@@ -99,7 +99,10 @@ export function makeNotifier(
   }
 
   async function sweep(): Promise<void> {
-    for (const { id, receiver_id } of await listDue(db, later(0), MOST_AT_ONCE * 2)) {
+    const due = await listDue(db, later(0), MOST_AT_ONCE * 2);
+    // Who stops waits for what is under way, and then closes the store.
+    if (stopping.signal.aborted) return;
+    for (const { id, receiver_id } of due) {
       if (underWay.size < MOST_AT_ONCE && !underWay.has(receiver_id)) begin(receiver_id, id);
     }
   }
