@@ -117,6 +117,27 @@ test('a move keeps the settings of the edge, and a canary that was set meanwhile
   });
 });
 
+test('edge settings that are changed while an app comes back are kept', async () => {
+  const changed = EdgeSettings.parse({ maintenance: true });
+  let known = live;
+  const { reconciler, flips } = bench(
+    { containers: [containerOf(LIVE, { address: '172.30.0.7' })], table: tableWith('172.30.0.2') },
+    {
+      remembered: () => ({ live: [known], unfinished: [] }),
+      revive: async () => {
+        known = { ...live, entry: { ...live.entry, edge: changed } };
+        return '172.30.0.7';
+      },
+    },
+  );
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual(
+    flips.map(({ entry }) => entry.edge),
+    [changed],
+  );
+});
+
 test('a hold that a deployment could not take back ends when somebody serves again', async () => {
   const table = tableWith('172.30.0.7');
   const [upstream] = table.upstreams;

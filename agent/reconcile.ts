@@ -174,14 +174,14 @@ function isNeededNow({ remembered }: ReconcileParts, deploymentId: string): bool
  */
 async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSignal): Promise<void> {
   const address = await parts.revive(live, signal);
-  const { entry } = live;
   const { upstreams } = await parts.ports.proxy.table();
+  // Nor does a route come back that was removed while the app took its time, or an edge setting that was changed.
+  const entry = stillLive(parts, live)?.entry;
+  if (entry === undefined) return;
   const seen = upstreams.find(({ id }) => id === entry.id);
   const active = seen?.targets.find(({ state }) => state === 'healthy');
   const isOurs = seen !== undefined && active?.id === live.deploymentId;
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
-  // Nor does a route come back that was removed while the app took its time.
-  if (!isStillLive(parts, live)) return;
   const isRight =
     isOurs &&
     isServedAt(seen, live.deploymentId, address) &&
@@ -193,9 +193,14 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }
 
-function isStillLive({ remembered }: ReconcileParts, { deploymentId, environmentId }: LiveRecord): boolean {
+/** As it is remembered now. */
+function stillLive(
+  { remembered }: ReconcileParts,
+  { deploymentId, environmentId }: LiveRecord,
+): LiveRecord | undefined {
   const { live, unfinished } = remembered();
-  return live.some((one) => one.deploymentId === deploymentId) && !isBeingRemoved(environmentId, unfinished);
+  if (isBeingRemoved(environmentId, unfinished)) return undefined;
+  return live.find((one) => one.deploymentId === deploymentId);
 }
 
 function moveTo(address: string, entry: UpstreamEntry, seen: UpstreamView | undefined): FlipRequest {

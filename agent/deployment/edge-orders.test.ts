@@ -5,6 +5,7 @@ import type { EdgeNews } from '../../protocol/agent-link.ts';
 import { EdgeOrder } from '../../protocol/edge-order.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { until } from '../../test/harness/until.ts';
 import { RemoveJob } from '../../protocol/job.ts';
 import type { EdgeRequest } from '../../protocol/proxy-admin.ts';
 import { deployJob, IDS, openTestJournal, silent, temporaryFolder } from '../test-bench.ts';
@@ -222,4 +223,39 @@ test('an environment is looked at whenever it is told of, also in the moment in 
     await orders.idle();
     assert.deepEqual(looked, [IDS.environment, IDS.host], `told of after ${turns} turns`);
   }
+});
+
+test('an order that comes again while its next try is set makes no second try of it, and tries get rarer', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const pauses: number[] = [];
+  const wake: (() => void)[] = [];
+  let tries = 0;
+  const orders = makeEdgeOrders({
+    journal,
+    proxy: {
+      table: async () => {
+        tries += 1;
+        throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'Away.');
+      },
+      edge: () => assert.fail('it is away'),
+    },
+    clock: {
+      now: () => 0,
+      monotonic: () => 0,
+      sleep: (ms) => (pauses.push(ms), new Promise((resolve) => wake.push(resolve))),
+    },
+    log: silent,
+  });
+  t.after(() => orders.stop());
+  for (let time = 0; time < 3; time += 1) {
+    orders.accept(order(1));
+    await orders.idle();
+  }
+  assert.deepEqual([tries, pauses], [3, [5_000]]);
+  for (let time = 0; time < 5; time += 1) {
+    wake.shift()?.();
+    await until(() => wake.length === 1);
+  }
+  assert.deepEqual([tries, pauses], [8, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]]);
 });

@@ -16,7 +16,9 @@ import { holdersOf, isSameRoute } from './taken-routes.ts';
 
 /** How often it is tried while flips come in between. */
 const TRIES = 3;
+/** The pause after a failure, and the longest one: it doubles. */
 const AGAIN_MS = 5_000;
+const LONGEST_AGAIN_MS = 60_000;
 
 /** What is read of an order that this version cannot read whole. */
 type NamedOrder = Pick<EdgeOrder, 'environmentId' | 'revision'>;
@@ -49,6 +51,10 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
   /** Environments that are to be looked at, in the order in which they came: one may give up a name that another takes. */
   const waiting = new Set<string>();
   const stopped = new AbortController();
+  /** Next pause of environments that failed. */
+  const pauses = new Map<string, number>();
+  /** Those whose next try is set: the hub sends an order again and again until it is heard, and each may fail. */
+  const asleep = new Set<string>();
   let listener: ((news: EdgeNews) => void) | null = null;
   let working: Promise<void> | null = null;
 
@@ -78,6 +84,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
       if (wanted === null) return;
       ({ revision } = wanted);
       await apply({ proxy, journal }, wanted);
+      pauses.delete(environmentId);
       tell({ environmentId, revision });
     } catch (error) {
       log.warn({ err: error, environmentId, revision }, 'the proxy does not have the new edge settings yet');
@@ -87,8 +94,15 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
   };
 
   const again = (environmentId: string): void => {
-    clock.sleep(AGAIN_MS, stopped.signal).then(
-      () => look(environmentId),
+    if (asleep.has(environmentId)) return;
+    const pause = pauses.get(environmentId) ?? AGAIN_MS;
+    pauses.set(environmentId, Math.min(2 * pause, LONGEST_AGAIN_MS));
+    asleep.add(environmentId);
+    clock.sleep(pause, stopped.signal).then(
+      () => {
+        asleep.delete(environmentId);
+        look(environmentId);
+      },
       () => undefined, // stopped: the hub sends it on the next connection
     );
   };

@@ -21,12 +21,15 @@ class SmallHost {
   readonly made = new Set([nameOf(IDS.previous)]);
   readonly did: string[] = [];
   held = false;
+  /** Of the table. */
+  edge = EdgeSettings.parse({ compression: true });
   /** In flight on the old target: a request less at each look. */
   inFlight = 2;
   /** Where the old container is after a start. */
   addressAfterStart = '127.0.0.1';
   address = '127.0.0.1';
   crashAt = Infinity;
+  whileStarting: () => void = () => undefined;
   /** What the container that was removed last was given. */
   graceSeconds = -1;
   #calls = 0;
@@ -45,8 +48,7 @@ class SmallHost {
         inFlight: this.inFlight + 1,
       });
       if (this.held && this.inFlight > 0) this.inFlight -= 1;
-      const edge = EdgeSettings.parse({ compression: true });
-      return tableView(upstreamView({ id: IDS.environment, edge, targets: [{ ...target, streams: 1 }] }));
+      return tableView(upstreamView({ id: IDS.environment, edge: this.edge, targets: [{ ...target, streams: 1 }] }));
     },
     hold: async ({ maxSeconds }) => {
       this.#note(`hold ${maxSeconds}`);
@@ -59,7 +61,7 @@ class SmallHost {
       return { held: 0, changed: true };
     },
     flip: async ({ entry, expectedGeneration }) => {
-      assert.deepEqual([entry.generation, expectedGeneration, entry.edge.compression], [1, 1, true]);
+      assert.deepEqual([entry.generation, expectedGeneration, entry.edge], [1, 1, this.edge]);
       if (entry.targets[0]?.address !== this.address) {
         this.#note('move');
         this.held = false;
@@ -74,6 +76,7 @@ class SmallHost {
     list: async () => [...this.made].map((name) => this.#state(name)),
     start: async ({ name }) => {
       this.#note(`start ${name}`);
+      this.whileStarting();
       this.running.add(name);
       this.made.add(name);
       assert.equal(this.running.size, 1, 'there is room for one');
@@ -179,6 +182,16 @@ test('an old container that comes back at another address is followed there', as
   await deploy.undo?.(context);
   assert.equal(host.address, '127.0.0.2');
   assert.ok(!host.held);
+});
+
+test('edge settings that are changed while the old container starts are kept', async (t) => {
+  const { host, context, port } = await aScene(t);
+  await listen(t, '127.0.0.2', port);
+  await deploy.run(context);
+  host.addressAfterStart = '127.0.0.2';
+  host.whileStarting = () => (host.edge = EdgeSettings.parse({ maintenance: true }));
+  await deploy.undo?.(context);
+  assert.equal(host.address, '127.0.0.2');
 });
 
 test('an old container that cannot be started: that is an error, and visitors do not wait for it', async (t) => {

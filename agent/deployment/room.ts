@@ -43,8 +43,9 @@ export async function giveRoomBack(context: StepContext): Promise<void> {
     if (port === undefined) return;
     const address = await restart(ports, { deploymentId, port, tries: RESTART_TRIES }, context.signal);
     log.line(`${names.container(deploymentId)} runs again`);
-    const entry = moved(upstream, address);
-    await ports.proxy.flip({ entry, expectedGeneration: upstream.generation });
+    // Anew: its edge settings may have been changed while the app took its time.
+    const now = await upstreamOf(context);
+    if (now) await ports.proxy.flip({ entry: moved(now, address), expectedGeneration: now.generation });
   } finally {
     await ports.proxy.resume({ upstreamId: upstream.id });
   }
