@@ -1,6 +1,7 @@
 /** The whole proxy, put together. Tests start it in their own process. */
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OrkestrError } from '../protocol/errors.ts';
 import type {
   CertificateList,
@@ -99,6 +100,7 @@ class Running implements Proxy, Control {
   #listening: Promise<void> = Promise.resolve();
   #successor: Successor | null = null;
   readonly #stopping = new AbortController();
+  #predecessorGone: Promise<void> = Promise.resolve();
 
   constructor(config: Config, environment: Environment, group: PlaneGroup, table: Table) {
     this.#config = config;
@@ -131,7 +133,12 @@ class Running implements Proxy, Control {
     await this.#listen();
     this.planes.adopt(planes);
     predecessor.onFarewell((words) => this.planes.hearLast(planes, words));
-    predecessor.onGone(() => this.planes.leave(planes));
+    this.#predecessorGone = new Promise((resolve) => {
+      predecessor.onGone(() => {
+        this.planes.leave(planes);
+        resolve();
+      });
+    });
     this.#admin = await this.#openAdmin('replace');
     predecessor.relieve();
   }
@@ -178,7 +185,11 @@ class Running implements Proxy, Control {
     this.#stopping.abort();
     await Promise.all([this.#front?.close(shutdownMs), this.#tls?.close()]);
     this.#tls = null;
-    this.#successor?.farewell(await lastWordsOf(this.planes));
+    if (this.#successor) {
+      // The successor knows the process before this one only through it, for as long as that drains.
+      await Promise.race([this.#predecessorGone, sleep(shutdownMs, undefined, { ref: false })]);
+      this.#successor.farewell(await lastWordsOf(this.planes));
+    }
     await this.#admin?.close();
   }
 

@@ -61,6 +61,12 @@ test('the first flip expects generation 0', () => {
   assert.throws(() => judgeFlip(null, { entry: entry(7, 1), expectedGeneration: 6 }), { code: 'ORK_GENERATION_STALE' });
 });
 
+test('the way back does not lead to a canary, which was of what is taken back', () => {
+  const canary = { targets: [{ id: uuid(2), address: '127.0.0.1', port: 81 }], weightPercent: 50 };
+  const before = { ...entry(2, 1), canary };
+  assert.deepEqual(judgeFlipBack({ entry: entry(3, 2), before }, { targetId: uuid(1) }), entry(3, 1));
+});
+
 test('the way back leads to what the last flip replaced, under the generation of now, and nowhere else', () => {
   const [before, now] = [entry(2, 1, 80, ['old.test']), entry(3, 2)];
   assert.deepEqual(judgeFlipBack({ entry: now, before }, { targetId: uuid(1) }), { ...before, generation: 3 });

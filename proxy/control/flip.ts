@@ -41,7 +41,9 @@ export function judgeFlipBack(
       },
     );
   }
-  return { ...before, generation: entry.generation };
+  // Without its canary, which was to show what is taken back now.
+  const { canary: _, ...served } = before;
+  return { ...served, generation: entry.generation };
 }
 
 /** @param next the generation that was to be set, if any */

@@ -202,6 +202,32 @@ test('the way back of a flip, its receipt and a hold outlive a hand-over', async
   assert.equal(await held, 'v1');
 });
 
+test('a stream of the first process is known to the third, also when the second has nothing left of its own', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t));
+  const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, old.port);
+  const client = (await proxy.connect()).send(GET);
+  const wire = await old.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n');
+  await client.sees(/ab/);
+  await handOver(proxy);
+  await handOver(proxy);
+  // Longer than a process with nothing to finish takes to end.
+  await new Promise((resolve) => setTimeout(resolve, 4000));
+  const { upstreams } = TableView.parse((await proxy.admin('GET', '/v1/table')).body);
+  assert.deepEqual(
+    upstreams[0]?.targets.map(({ inFlight, streams }) => [inFlight, streams]),
+    [[1, 1]],
+  );
+  await flipTo(proxy, 2, young.port);
+  const drained = drainOf(proxy, 1001);
+  wire.send('2\r\ncd\r\n0\r\n\r\n');
+  await client.sees(/cd/);
+  const { body } = await drained;
+  assert.deepEqual([body.known, (body.streams as { carried: number }).carried], [true, 1]);
+});
+
 test('a successor that cannot start changes nothing, even if it dies with the name of the admin socket', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const app = await scriptedUpstream(t, saying('v1'));
