@@ -25,7 +25,7 @@ check_host() {
   check_room
   check_packages
   check_engine
-  check_ports
+  ! has ss || check_ports
   check_firewalls
   check_time
   if [ -n "$hub" ] && is_joined && ! is_of_hub; then

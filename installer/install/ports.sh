@@ -1,6 +1,9 @@
 # The ports that others reach this host by: free, and let through.
 
+ports_checked=''
+
 check_ports() {
+  ports_checked=1
   for socket in $EDGE_SOCKETS; do
     # Its own unit has what it keeps.
     systemctl is-active --quiet "$socket" 2>/dev/null && ! edge_moves "$socket" && continue
@@ -10,6 +13,13 @@ check_ports() {
       [ -z "$holder" ] || problem "Port $port is held by ${holder% *} (process ${holder##* })." "$(port_mend "$port" "$holder")"
     done
   done
+}
+
+# A small image has no ss before the packages are there: without it every port would look free.
+check_ports_late() {
+  [ -z "$ports_checked" ] && has ss || return 0
+  check_ports
+  [ "$problems" = 0 ] || fail 'Ports of the proxy are not free; nothing but packages was installed.' 'Mend that and run the same line again.'
 }
 
 # holder_of [ADDRESS:]PORT PORT: "PROGRAM PID" of what listens there, or on all addresses.
