@@ -115,6 +115,7 @@ ufw_allows() {
 
 check_firewalld() {
   [ "$(LC_ALL=C firewall-cmd --state 2>/dev/null)" = running ] || return 0
+  zone=$(outer_zone)
   closed='' adds=''
   for port in $(open_ports); do
     case $port in
@@ -122,12 +123,12 @@ check_firewalld() {
       443) rule=service=https ;;
       *) rule=port=$port/tcp ;;
     esac
-    if firewall-cmd --quiet "--query-$rule" || firewall-cmd --quiet --query-port="$port/tcp"; then continue; fi
+    if zone_has "$rule" || zone_has "port=$port/tcp"; then continue; fi
     closed="$closed,$port"
     adds="$adds --add-$rule"
   done
   [ -z "$closed" ] || warn "The firewall firewalld does not let others in at port ${closed#,}." \
-    "firewall-cmd --permanent$adds && firewall-cmd --reload"
+    "firewall-cmd --permanent${zone:+ --zone=$zone}$adds && firewall-cmd --reload"
   # Rules of orkestr's keep builds from all that is not theirs.
   case $(firewall-cmd --get-zone-of-interface=ob+ 2>&1) in
     *'no zone'*)
@@ -135,4 +136,15 @@ check_firewalld() {
         'firewall-cmd --zone=trusted --add-interface=ob+ && firewall-cmd --permanent --zone=trusted --add-interface=ob+'
       ;;
   esac
+}
+
+# zone_has RULE
+zone_has() { firewall-cmd --quiet ${zone:+"--zone=$zone"} "--query-$1"; }
+
+# outer_zone: the one of the link that leads out; nothing where that is in none, which is as good as in the default one.
+outer_zone() {
+  has ip || return 0
+  link=$({ ip route show default && ip -6 route show default; } 2>/dev/null |
+    awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
+  [ -z "$link" ] || firewall-cmd --get-zone-of-interface="$link" 2>/dev/null | grep -vxF 'no zone' || true
 }

@@ -177,6 +177,34 @@ test('firewalld is warned of likewise', async (t) => {
   assert.equal((await off.run('check_firewalls')).stderr, '');
 });
 
+test("firewalld is asked for the zone of the link that leads out, and without one for the default's", async (t) => {
+  const route = 'default via 192.0.2.1 dev ens3 proto dhcp metric 100\n';
+  for (const [routes, zone, inZone] of [
+    [{ 'route show default': route, '-6 route show default': '' }, 'external\n', ' --zone=external'],
+    [
+      { 'route show default': '', '-6 route show default': route.replace('192.0.2.1', 'fe80::1') },
+      'public\n',
+      ' --zone=public',
+    ],
+    [{ 'route show default': route, '-6 route show default': '' }, { code: 2, stdout: 'no zone\n' }, ''],
+    [{ 'route show default': '', '-6 route show default': '' }, '', ''],
+  ] as const) {
+    const host = hostWith(t);
+    host.program('ip', routes);
+    host.program('firewall-cmd', {
+      '--state': 'running\n',
+      '--get-zone-of-interface=ens3': zone,
+      [`--quiet${inZone} --query-service=http`]: '',
+      [`--quiet${inZone} --query-service=https`]: { code: 1 },
+      [`--quiet${inZone} --query-port=443/tcp`]: { code: 1 },
+      '--get-zone-of-interface=ob+': 'trusted\n',
+    });
+    const { stderr } = await host.run('check_firewalls');
+    const mend = /^ +(firewall-cmd .*)$/m.exec(stderr)?.[1];
+    assert.equal(mend, `firewall-cmd --permanent${inZone} --add-service=https && firewall-cmd --reload`);
+  }
+});
+
 test("a hub's own port matters where others reach the hub by it", async (t) => {
   const cases: [string[], string][] = [
     [[], '80\n443\n'],
