@@ -14,6 +14,7 @@ import { removeDropIns } from './drop-ins.ts';
 import { readEngineSettings, writeEngineSettings } from './engine-settings.ts';
 import { removeFolder } from './folder.ts';
 import { inEngine } from './in-engine.ts';
+import { removeTimerStamps } from './timer-stamps.ts';
 
 const RELEASES = '/opt/orkestr';
 const SETTINGS = '/etc/orkestr';
@@ -74,6 +75,7 @@ async function removeUnits(keepData: boolean): ReturnType<Cleanup['run']> {
   const order = units.toSorted((a, b) => Number(b.endsWith('.socket')) - Number(a.endsWith('.socket')));
   await systemctl('disable', '--now', ...order);
   const yours = keepData ? [] : removeDropIns(UNITS);
+  removeTimerStamps(units);
   for (const unit of units) unlinkSync(join(UNITS, unit));
   await systemctl('daemon-reload');
   // Remembered failures of units that are gone.
