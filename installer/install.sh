@@ -166,6 +166,7 @@ main() {
   check_host
   install_packages
   check_hub_late
+  check_ports_late
   install_engine
   install_release
   install_host

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { run } from '../lib/exec.ts';
 import { temporaryFolder } from '../test-bench.ts';
-import { readEngineSettings, writeEngineSettings } from './engine-settings.ts';
+import { readEngineSettings, takeBackEngineSettings, writeEngineSettings } from './engine-settings.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };
 
@@ -23,6 +33,26 @@ test('settings are written where their link leads, and keep their mode', (t) => 
   assert.equal(statSync(file).mode & 0o777, 0o644);
   assert.deepEqual(readdirSync(folder).toSorted(), ['daemon.json', 'elsewhere.json']);
   assert.deepEqual(readEngineSettings(join(folder, 'none.json')), {});
+});
+
+test('of settings that were not there the file goes, and its folder where that is empty and was not there either', (t) => {
+  const cases: [were: string, settings: Record<string, unknown>, beside: string[], left: string[] | null][] = [
+    ['there', {}, [], ['daemon.json']],
+    ['absent', {}, [], []],
+    ['absent', { debug: true }, [], ['daemon.json']],
+    ['no-folder', {}, [], null],
+    ['no-folder', {}, ['key.json'], ['key.json']],
+    ['no-folder', { debug: true }, [], ['daemon.json']],
+  ];
+  for (const [were, settings, beside, left] of cases) {
+    const folder = join(temporaryFolder(t), 'docker');
+    mkdirSync(folder);
+    const file = join(folder, 'daemon.json');
+    for (const name of ['daemon.json', ...beside]) writeFileSync(join(folder, name), '{"live-restore":false}');
+    takeBackEngineSettings(file, were, settings);
+    assert.deepEqual(existsSync(folder) ? readdirSync(folder) : null, left, were);
+    if (left?.includes('daemon.json') === true) assert.deepEqual(readEngineSettings(file), settings);
+  }
 });
 
 test('on a full disk the settings of Docker Engine stay as they are: it would not start with half of them', async (t) => {

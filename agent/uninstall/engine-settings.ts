@@ -1,5 +1,17 @@
 /** The file of Docker Engine's settings. It is its owner's: an engine does not start with half of it. */
-import { chmodSync, chownSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { writeFileAtomic } from '../lib/files.ts';
 
@@ -30,4 +42,19 @@ export function writeEngineSettings(path: string, settings: EngineSettings): voi
     rmSync(`${file}.new`, { force: true });
     throw error;
   }
+}
+
+/**
+ * What was not there before the installation goes, as far as nobody else has put something into it since.
+ * @param were as installer/install/engine.sh wrote it down: there, absent or no-folder @param settings without that of the installation
+ * @throws Error of the file system
+ */
+export function takeBackEngineSettings(path: string, were: string, settings: EngineSettings): void {
+  if (were === 'there' || Object.keys(settings).length > 0) {
+    writeEngineSettings(path, settings);
+    return;
+  }
+  unlinkSync(path);
+  const folder = dirname(path);
+  if (were === 'no-folder' && readdirSync(folder).length === 0) rmdirSync(folder);
 }

@@ -11,9 +11,10 @@ import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
 import { removeDropIns } from './drop-ins.ts';
-import { readEngineSettings, writeEngineSettings } from './engine-settings.ts';
+import { readEngineSettings, takeBackEngineSettings, writeEngineSettings } from './engine-settings.ts';
 import { removeFolder } from './folder.ts';
 import { inEngine } from './in-engine.ts';
+import { removeTimerStamps } from './timer-stamps.ts';
 
 const RELEASES = '/opt/orkestr';
 const SETTINGS = '/etc/orkestr';
@@ -22,7 +23,7 @@ const RUN = '/run/orkestr';
 const UNITS = '/etc/systemd/system';
 const PROGRAMS = '/usr/local/bin';
 const ENGINE_SETTINGS = '/etc/docker/daemon.json';
-/** Written by installer/install/packages.sh: whether there were settings of the engine before. */
+/** Written by installer/install/engine.sh: whether there were settings of the engine before, or a folder for them. */
 const ENGINE_SETTINGS_WERE = join(SETTINGS, 'engine-settings-were');
 const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;
 
@@ -74,6 +75,7 @@ async function removeUnits(keepData: boolean): ReturnType<Cleanup['run']> {
   const order = units.toSorted((a, b) => Number(b.endsWith('.socket')) - Number(a.endsWith('.socket')));
   await systemctl('disable', '--now', ...order);
   const yours = keepData ? [] : removeDropIns(UNITS);
+  removeTimerStamps(units);
   for (const unit of units) unlinkSync(join(UNITS, unit));
   await systemctl('daemon-reload');
   // Remembered failures of units that are gone.
@@ -108,8 +110,7 @@ async function restoreEngineSettings(engine: Engine): Promise<string> {
   if (liveRestore !== true) return 'changed by somebody else since';
   writeEngineSettings(ENGINE_SETTINGS, { ...others, 'live-restore': false });
   const isOff = await reloadUntilOff(engine);
-  if (were === 'absent' && Object.keys(others).length === 0) unlinkSync(ENGINE_SETTINGS);
-  else writeEngineSettings(ENGINE_SETTINGS, others);
+  takeBackEngineSettings(ENGINE_SETTINGS, were, others);
   unlinkSync(ENGINE_SETTINGS_WERE);
   return isOff ? 'live-restore as before' : 'live-restore as before, once the engine is started again';
 }

@@ -11,9 +11,13 @@ const UNITS = join(import.meta.dirname, '../../installer/units');
 const NAMES = readdirSync(UNITS);
 
 test('what has to be there is started again for as long as it takes', () => {
-  const always = NAMES.filter((name) => /^Restart=always$/m.test(readFileSync(join(UNITS, name), 'utf8')));
-  assert.deepEqual(always.toSorted(), ['orkestr-agent.service', 'orkestr-hub.service', 'orkestr-proxy.service']);
-  for (const name of always) assert.match(readFileSync(join(UNITS, name), 'utf8'), /^StartLimitIntervalSec=0$/m, name);
+  const textOf = (name: string): string => readFileSync(join(UNITS, name), 'utf8');
+  const restarted = (how: RegExp): string[] => NAMES.filter((name) => how.test(textOf(name))).toSorted();
+  const always = ['orkestr-agent.service', 'orkestr-hub.service', 'orkestr-proxy.service'];
+  assert.deepEqual(restarted(/^Restart=always$/m), always);
+  const all = [...always, 'orkestr-upgrade.service'];
+  assert.deepEqual(restarted(/^Restart=/m), all);
+  for (const name of all) assert.match(textOf(name), /^StartLimitIntervalSec=0$/m, name);
 });
 
 test('agent and proxy have the time to start on a busy machine: longer than an upgrade waits for them', () => {

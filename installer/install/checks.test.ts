@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ScriptedHost } from './host.testing.ts';
 
-const HEALTH = '-sS --noproxy * --max-time 15 -D - -o /dev/null https://hub.example.com/healthz';
+const HEALTH = '-sS --noproxy * --max-time 15 --max-filesize 4096 -i https://hub.example.com/healthz';
+const HUB_SAYS = 'HTTP/2 200 \r\ncontent-type: application/json\r\n\r\n{"status":"ok"}';
 const TO_HUB = ['--hub', 'https://hub.example.com', '--token', '-'];
 
 test('the PATH of a plain su gets what it lacks, behind what the owner has', async (t) => {
@@ -28,7 +29,7 @@ test('without curl the hub is looked at once the packages are there', async (t) 
 
 test('with curl it is looked at once, before', async (t) => {
   const host = new ScriptedHost(t);
-  host.program('curl', { [HEALTH]: 'HTTP/2 200\n' });
+  host.program('curl', { [HEALTH]: HUB_SAYS });
   assert.equal((await host.run('! has curl || check_hub; check_hub_late', ...TO_HUB)).code, 0);
   assert.equal(host.calls().filter((call) => call.startsWith('curl')).length, 1);
 });
@@ -43,6 +44,32 @@ test('a hub that is only reached by a proxy of the environment is told before an
     host.program('curl', { [HEALTH]: { code: 28 } });
     const { stderr } = await host.run(`${env}check_hub`, ...TO_HUB);
     assert.match(stderr, told);
+  }
+});
+
+test('a site that answers whatever it is asked for is not taken for a hub', async (t) => {
+  const page = 'HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<p>Welcome, your status: ok</p>';
+  for (const answer of [page, { code: 63, stdout: `${page}curl: (63) Exceeded the maximum allowed file size` }]) {
+    const host = new ScriptedHost(t);
+    host.program('curl', { [HEALTH]: answer });
+    const { stderr } = await host.run('check_hub', ...TO_HUB);
+    assert.match(stderr, /^problem {2}What answers at https:\/\/hub\.example\.com is not a hub\.\n/);
+  }
+  const host = new ScriptedHost(t);
+  host.program('curl', { [HEALTH]: HUB_SAYS.replace('200', '503') });
+  assert.match((await host.run('check_hub', ...TO_HUB)).stderr, /is not a hub/);
+});
+
+test('the clock of the hub is read from its answer, where that tells it', async (t) => {
+  const at = (ahead: number): string => `date: ${new Date(Date.now() + ahead).toUTCString()}\r\n`;
+  for (const [date, told] of [
+    [at(0), /^$/],
+    [at(600_000), /^problem {2}The clock here and the hub's are \d{3} s apart/],
+    ['', /^$/],
+  ] as const) {
+    const host = new ScriptedHost(t);
+    host.program('curl', { [HEALTH]: HUB_SAYS.replace('content-type', `${date}content-type`) });
+    assert.match((await host.run('check_hub', ...TO_HUB)).stderr, told);
   }
 });
 

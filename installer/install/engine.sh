@@ -85,8 +85,14 @@ live_restore() { engine_info | sed -n 's/.*"LiveRestoreEnabled":\([a-z]*\).*/\1/
 engine_info() { curl -fsS --max-time 30 --unix-socket /run/docker.sock http://localhost/info 2>/dev/null; }
 
 set_live_restore() {
-  [ -e "$ENGINE_SETTINGS" ] && before=there || before=absent
-  # What uninstall takes back: the whole file, or the one setting. A run before this one may have made the file.
+  if [ -e "$ENGINE_SETTINGS" ]; then
+    before=there
+  elif [ -d "${ENGINE_SETTINGS%/*}" ]; then
+    before=absent
+  else
+    before=no-folder
+  fi
+  # What uninstall takes back: the file with its folder, the file, or the one setting. A run before this one may have made the file.
   [ -s "$CONFIG_FOLDER/engine-settings-were" ] || write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
   if [ "$before" = there ]; then
     text=$(with_live_restore) || fail "$ENGINE_SETTINGS is not readable JSON." 'Correct it and run the same line again.'

@@ -126,13 +126,16 @@ test('a run after one that was cut off remembers what was there before the first
   mkdirSync(join(host.root, 'opt/orkestr/current/bin'), { recursive: true });
   symlinkSync(process.execPath, join(host.root, 'opt/orkestr/current/bin/node'));
   await host.run('set_live_restore; set_live_restore');
-  assert.equal(host.read('etc/orkestr/engine-settings-were'), 'absent\n');
+  assert.equal(host.read('etc/orkestr/engine-settings-were'), 'no-folder\n');
 });
 
-test('settings that were not there are made', async (t) => {
-  const host = hostWith(t, '{"LiveRestoreEnabled":true}');
-  host.program('systemctl', { 'reload docker.service': '' });
-  assert.equal((await host.run('set_live_restore')).code, 0);
-  assert.deepEqual(JSON.parse(host.read(SETTINGS)), { 'live-restore': true });
-  assert.equal(host.read('etc/orkestr/engine-settings-were'), 'absent\n');
+test('settings that were not there are made, and whether their folder was is remembered', async (t) => {
+  for (const hasFolder of [true, false]) {
+    const host = hostWith(t, '{"LiveRestoreEnabled":true}');
+    host.program('systemctl', { 'reload docker.service': '' });
+    if (hasFolder) mkdirSync(join(host.root, 'etc/docker'));
+    assert.equal((await host.run('set_live_restore')).code, 0);
+    assert.deepEqual(JSON.parse(host.read(SETTINGS)), { 'live-restore': true });
+    assert.equal(host.read('etc/orkestr/engine-settings-were'), hasFolder ? 'absent\n' : 'no-folder\n');
+  }
 });

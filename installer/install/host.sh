@@ -52,9 +52,9 @@ add_user() {
     --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
 }
 
-# make_folder PATH MODE [GROUP]
+# make_folder PATH MODE [GROUP]: where its owner has made it a link, what that leads to.
 make_folder() {
-  [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ] || act "make $1" install -d -m "$2" -g "${3:-root}" "$1"
+  [ "$(stat -Lc %a "$1" 2>/dev/null)" = "$2" ] || act "make $1" install -d -m "$2" -g "${3:-root}" "$1"
 }
 
 install_units() {

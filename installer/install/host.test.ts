@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedHost } from './host.testing.ts';
@@ -14,6 +14,21 @@ test('a channel that was given is kept for upgrades', async (t) => {
   assert.doesNotMatch(host.read('etc/orkestr/agent.env'), /ORKESTR_CHANNEL/);
   await host.run(install, '--channel', 'beta');
   assert.match(host.read('etc/orkestr/agent.env'), /^ORKESTR_LOG_LEVEL=info\nORKESTR_CHANNEL=beta$/m);
+});
+
+test('a folder that its owner has put elsewhere, by a link, is as good as one in its place', async (t) => {
+  const host = new ScriptedHost(t);
+  host.file('var/lib/orkestr/agent/identity.json', '{}');
+  host.program('install', { '*': '' });
+  mkdirSync(join(host.root, 'srv/elsewhere'), { recursive: true });
+  symlinkSync('srv/elsewhere', join(host.root, 'link'));
+  for (const [mode, said] of [
+    [0o711, ''],
+    [0o755, `doing    make ${host.root}/link\n`],
+  ] as const) {
+    chmodSync(join(host.root, 'srv/elsewhere'), mode);
+    assert.equal((await host.run(`make_folder '${host.root}/link' 711`)).stdout, said);
+  }
 });
 
 test("what the doctor finds of the owner's packet filter is told at the end; where it finds nothing, nothing is", async (t) => {

@@ -1,6 +1,9 @@
 # The ports that others reach this host by: free, and let through.
 
+ports_checked=''
+
 check_ports() {
+  ports_checked=1
   for socket in $EDGE_SOCKETS; do
     # Its own unit has what it keeps.
     systemctl is-active --quiet "$socket" 2>/dev/null && ! edge_moves "$socket" && continue
@@ -10,6 +13,13 @@ check_ports() {
       [ -z "$holder" ] || problem "Port $port is held by ${holder% *} (process ${holder##* })." "$(port_mend "$port" "$holder")"
     done
   done
+}
+
+# A small image has no ss before the packages are there: without it every port would look free.
+check_ports_late() {
+  [ -z "$ports_checked" ] && has ss || return 0
+  check_ports
+  [ "$problems" = 0 ] || fail 'Ports of the proxy are not free; nothing but packages was installed.' 'Mend that and run the same line again.'
 }
 
 # holder_of [ADDRESS:]PORT PORT: "PROGRAM PID" of what listens there, or on all addresses.
@@ -105,6 +115,7 @@ ufw_allows() {
 
 check_firewalld() {
   [ "$(LC_ALL=C firewall-cmd --state 2>/dev/null)" = running ] || return 0
+  zone=$(outer_zone)
   closed='' adds=''
   for port in $(open_ports); do
     case $port in
@@ -112,12 +123,12 @@ check_firewalld() {
       443) rule=service=https ;;
       *) rule=port=$port/tcp ;;
     esac
-    if firewall-cmd --quiet "--query-$rule" || firewall-cmd --quiet --query-port="$port/tcp"; then continue; fi
+    if zone_has "$rule" || zone_has "port=$port/tcp"; then continue; fi
     closed="$closed,$port"
     adds="$adds --add-$rule"
   done
   [ -z "$closed" ] || warn "The firewall firewalld does not let others in at port ${closed#,}." \
-    "firewall-cmd --permanent$adds && firewall-cmd --reload"
+    "firewall-cmd --permanent${zone:+ --zone=$zone}$adds && firewall-cmd --reload"
   # Rules of orkestr's keep builds from all that is not theirs.
   case $(firewall-cmd --get-zone-of-interface=ob+ 2>&1) in
     *'no zone'*)
@@ -125,4 +136,15 @@ check_firewalld() {
         'firewall-cmd --zone=trusted --add-interface=ob+ && firewall-cmd --permanent --zone=trusted --add-interface=ob+'
       ;;
   esac
+}
+
+# zone_has RULE
+zone_has() { firewall-cmd --quiet ${zone:+"--zone=$zone"} "--query-$1"; }
+
+# outer_zone: the one of the link that leads out; nothing where that is in none, which is as good as in the default one.
+outer_zone() {
+  has ip || return 0
+  link=$({ ip route show default && ip -6 route show default; } 2>/dev/null |
+    awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
+  [ -z "$link" ] || firewall-cmd --get-zone-of-interface="$link" 2>/dev/null | grep -vxF 'no zone' || true
 }

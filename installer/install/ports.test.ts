@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { ScriptedHost } from './host.testing.ts';
@@ -27,6 +29,28 @@ test('who holds a port is told with the mend that fits: only a unit that exists 
     assert.match(stderr, new RegExp(`^problem  Port 80 is held by ${program} \\(process ${pid}\\)\\.`));
     assert.match(stderr, mend);
     assert.equal(stderr.match(/^problem/gm)?.length, 1);
+  }
+});
+
+test('without ss the ports are looked at once the packages have brought it, and before anything else comes', async (t) => {
+  const held = 'LISTEN 0 511 *:80 *:* users:(("nginx",pid=812,fd=6))\n';
+  const later = 'check_hub_late install_engine install_release install_host join_hub check_rules finish';
+  const stubs = `complete_path() { :; }; for step in ${later}; do eval "$step() { echo $step; }"; done`;
+  const early = 'check_host() { ! has ss || check_ports; }';
+  for (const [isBrought, said] of [
+    [true, 'check_hub_late\n'],
+    [false, later.replaceAll(' ', '\n').concat('\n')],
+  ] as const) {
+    const host = hostWith(t);
+    host.program('ss', { '-Hltnp sport = :80': isBrought ? held : '', '-Hltnp sport = :443': '' });
+    host.program('systemctl', { '*': { code: 3 } });
+    const ss = join(host.root, 'programs/ss');
+    if (isBrought) renameSync(ss, `${ss}.package`);
+    const packages = `install_packages() { ${isBrought ? `mv '${ss}.package' '${ss}'` : ':'}; }`;
+    const { code, stdout, stderr } = await host.run(`${stubs}; ${early}; ${packages}; main "$@"`);
+    assert.deepEqual([code, stdout], [isBrought ? 1 : 0, said]);
+    assert.equal(host.calls().filter((call) => call.startsWith('ss ')).length, 2, 'once for each port');
+    if (isBrought) assert.match(stderr, /^problem {2}Port 80 is held by nginx[^]*nothing but packages was installed/);
   }
 });
 
@@ -151,6 +175,34 @@ test('firewalld is warned of likewise', async (t) => {
   const off = hostWith(t);
   off.program('firewall-cmd', { '--state': { code: 252, stderr: 'not running\n' } });
   assert.equal((await off.run('check_firewalls')).stderr, '');
+});
+
+test("firewalld is asked for the zone of the link that leads out, and without one for the default's", async (t) => {
+  const route = 'default via 192.0.2.1 dev ens3 proto dhcp metric 100\n';
+  for (const [routes, zone, inZone] of [
+    [{ 'route show default': route, '-6 route show default': '' }, 'external\n', ' --zone=external'],
+    [
+      { 'route show default': '', '-6 route show default': route.replace('192.0.2.1', 'fe80::1') },
+      'public\n',
+      ' --zone=public',
+    ],
+    [{ 'route show default': route, '-6 route show default': '' }, { code: 2, stdout: 'no zone\n' }, ''],
+    [{ 'route show default': '', '-6 route show default': '' }, '', ''],
+  ] as const) {
+    const host = hostWith(t);
+    host.program('ip', routes);
+    host.program('firewall-cmd', {
+      '--state': 'running\n',
+      '--get-zone-of-interface=ens3': zone,
+      [`--quiet${inZone} --query-service=http`]: '',
+      [`--quiet${inZone} --query-service=https`]: { code: 1 },
+      [`--quiet${inZone} --query-port=443/tcp`]: { code: 1 },
+      '--get-zone-of-interface=ob+': 'trusted\n',
+    });
+    const { stderr } = await host.run('check_firewalls');
+    const mend = /^ +(firewall-cmd .*)$/m.exec(stderr)?.[1];
+    assert.equal(mend, `firewall-cmd --permanent${inZone} --add-service=https && firewall-cmd --reload`);
+  }
 });
 
 test("a hub's own port matters where others reach the hub by it", async (t) => {

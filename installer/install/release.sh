@@ -8,6 +8,9 @@ install_release() {
   release=$ROOT_FOLDER/releases/$version
   if [ ! -d "$release" ]; then
     act "unpack orkestr $version" unpack_release
+  elif [ -n "$hub_here" ] && [ ! -f "$ROOT_FOLDER/served/release.json" ]; then
+    # It came here without a hub.
+    act "keep orkestr $version for other hosts" serve_release
   fi
   if [ "$(readlink "$ROOT_FOLDER/current" 2>/dev/null)" != "releases/$version" ]; then
     act "make $version the current release" make_current
@@ -77,6 +80,22 @@ get_file() {
 }
 
 unpack_release() {
+  fetch_release
+  [ -z "$hub_here" ] || keep_served
+  # Its files come before its name: a release that is there after a power cut is taken as it is.
+  sync -f "$making"
+  mv "$making/orkestr-$version-$target" "$release"
+  rm -rf "$making"
+}
+
+serve_release() {
+  fetch_release
+  keep_served
+  rm -rf "$making"
+}
+
+# Archive, sums and signature, checked, with the archive unpacked beside them.
+fetch_release() {
   archive=orkestr-$version-$target.tar.xz
   mkdir -p "$ROOT_FOLDER/releases"
   chmod 755 "$ROOT_FOLDER" "$ROOT_FOLDER/releases"
@@ -87,11 +106,6 @@ unpack_release() {
   for file in SHA256SUMS SHA256SUMS.sig "$archive"; do get_file "$file" "$making"; done
   check_release "$making" "$archive"
   tar --extract --file "$making/$archive" --directory "$making" --no-same-owner
-  keep_served
-  # Its files come before its name: a release that is there after a power cut is taken as it is.
-  sync -f "$making"
-  mv "$making/orkestr-$version-$target" "$release"
-  rm -rf "$making"
 }
 
 # First who made the list of sums, then the sum of the archive: nothing of it is unpacked before.
@@ -124,23 +138,39 @@ check_signature() {
     fail 'The list of sums is not the one that this installer was made with.' 'Fetch installer and release again, from one place.'
 }
 
-# What a hub on this host hands on to others, which may be machines of the other kind.
+# What a hub on this host hands on to others, which may be machines of the other kind. Installer and list of files are made of what
+# the signature covers: as they are published nothing is signed, and others run that installer as root.
 keep_served() {
-  [ -n "$hub_here" ] || return 0
   served=$ROOT_FOLDER/served
+  unpacked=$making/orkestr-$version-$target
   rm -rf "$served.new"
   mkdir -p "$served.new"
-  for file in release.json install.sh; do get_file "$file" "$served.new"; done
-  cp -- "$making/SHA256SUMS" "$making/SHA256SUMS.sig" "$making/$archive" "$served.new/"
+  cp -- "$making/SHA256SUMS" "$making/SHA256SUMS.sig" "$making/$archive" "$unpacked/install.sh" "$served.new/"
   for other in $(other_archives); do
     # A folder for hosts without internet need not have them all.
     [ -z "$offline" ] || [ -f "$offline/$other" ] || continue
     get_file "$other" "$served.new"
     check_sum "$served.new" "$other"
   done
+  list_release "$served.new" >"$making/release.json"
+  mv -- "$making/release.json" "$served.new/"
   chmod -R a+rX "$served.new"
+  sync -f "$served.new"
   rm -rf "$served"
   mv "$served.new" "$served"
+}
+
+# list_release FOLDER: release.json of what is there, as protocol/release.ts has it.
+list_release() {
+  protocol=$(sed -n 's/.*"protocol": *\([0-9][0-9]*\).*/\1/p' "$unpacked/origin.json")
+  printf '{"version":"%s","publicKey":"%s","protocol":%s,"files":[' "$version" "$RELEASE_KEY" "${protocol:-1}"
+  comma=''
+  for path in "$1"/*; do
+    sum=$(sha256sum <"$path")
+    printf '%s{"name":"%s","bytes":%s,"sha256":"%s"}' "$comma" "${path##*/}" "$(wc -c <"$path")" "${sum%% *}"
+    comma=,
+  done
+  printf ']}\n'
 }
 
 other_archives() {

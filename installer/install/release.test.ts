@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { ReleaseManifest } from '../../protocol/release.ts';
 import { ScriptedHost } from './host.testing.ts';
 
 const CHANNEL = '-fsSL --retry 3 --max-time 600 -- https://releases.example.com/channels/stable';
@@ -68,16 +69,24 @@ test('a newer version that is here stays, unless the older one is named', async 
 
 const ARCHIVES = { x64: 'orkestr-1.2.0-linux-x64.tar.xz', arm64: 'orkestr-1.2.0-linux-arm64.tar.xz' };
 const HUB_OPTIONS = ['--hub-here', '--offline'];
-const keep = 'version=1.2.0; archive=orkestr-1.2.0-linux-x64.tar.xz; making=$ROOT_FOLDER/making; keep_served';
+const KEY = `${'A'.repeat(59)}=`;
+const facts = `RELEASE_KEY=${KEY} version=1.2.0 target=linux-x64`;
+const keep = `${facts} archive=${ARCHIVES.x64} making=$ROOT_FOLDER/making; keep_served`;
+/** What the archive has unpacked. */
+const UNPACKED = { 'install.sh': 'of the archive', 'origin.json': '{\n  "version": "1.2.0",\n  "protocol": 7\n}\n' };
+
+const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** A folder with a release for hosts without internet, and what was checked of it. */
 function offline(t: TestContext, arm64: string): ScriptedHost {
   const host = hostWith(t);
-  const sums = Object.values(ARCHIVES).map((name) => `${createHash('sha256').update(name).digest('hex')}  ${name}\n`);
-  for (const [name, text] of Object.entries({ SHA256SUMS: sums.join(''), 'SHA256SUMS.sig': 'signature' }))
-    host.file(`opt/orkestr/making/${name}`, text);
-  host.file(`opt/orkestr/making/${ARCHIVES.x64}`, ARCHIVES.x64);
-  for (const name of ['release.json', 'install.sh']) host.file(`given/${name}`, name);
+  const sums = Object.values(ARCHIVES).map((name) => `${sumOf(name)}  ${name}\n`);
+  const signed = { SHA256SUMS: sums.join(''), 'SHA256SUMS.sig': 'signature', [ARCHIVES.x64]: ARCHIVES.x64 };
+  for (const folder of ['given', 'opt/orkestr/making'])
+    for (const [name, text] of Object.entries(signed)) host.file(`${folder}/${name}`, text);
+  for (const [name, text] of Object.entries(UNPACKED))
+    host.file(`opt/orkestr/making/orkestr-1.2.0-linux-x64/${name}`, text);
+  for (const name of ['release.json', 'install.sh']) host.file(`given/${name}`, 'signed by nobody');
   if (arm64 !== '') host.file(`given/${ARCHIVES.arm64}`, arm64);
   return host;
 }
@@ -92,6 +101,46 @@ test('a hub hands on the archives for all kinds of machines, as far as they are 
   }
 });
 
+test('installer and list of files that a hub hands on are made of what is signed, not those that are published beside it', async (t) => {
+  const host = offline(t, ARCHIVES.arm64);
+  const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
+  assert.equal(code, 0, stderr);
+  const served = join(host.root, 'opt/orkestr/served');
+  assert.equal(readFileSync(join(served, 'install.sh'), 'utf8'), UNPACKED['install.sh']);
+  const names = readdirSync(served).filter((name) => name !== 'release.json');
+  const files = names.toSorted().map((name) => {
+    const text = readFileSync(join(served, name), 'utf8');
+    return { name, bytes: text.length, sha256: sumOf(text) };
+  });
+  const listed = ReleaseManifest.parse(JSON.parse(readFileSync(join(served, 'release.json'), 'utf8')));
+  const byName = listed.files.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  assert.deepEqual({ ...listed, files: byName }, { version: '1.2.0', publicKey: KEY, protocol: 7, files });
+  for (const name of readdirSync(served)) assert.equal(statSync(join(served, name)).mode & 0o444, 0o444, name);
+});
+
+test('a hub that comes to a host that has the release already has what it hands on', async (t) => {
+  const host = offline(t, '');
+  mkdirSync(join(host.root, 'opt/orkestr/releases/1.2.0'), { recursive: true });
+  symlinkSync('releases/1.2.0', join(host.root, 'opt/orkestr/current'));
+  const unpacked = join(host.root, 'opt/orkestr/making/orkestr-1.2.0-linux-x64');
+  host.programText('tar', `cp -r '${unpacked}' "$5/"`);
+  const install = `${facts}; check_signature() { :; }; ln() { :; }; install_release`;
+  const given = join(host.root, 'given');
+  const says = /^doing {4}keep orkestr 1\.2\.0 for other hosts$/m;
+
+  const agentOnly = await host.run(install, '--hub', 'https://hub.example.com', '--offline', given);
+  assert.deepEqual([agentOnly.code, says.test(agentOnly.stdout)], [0, false]);
+  const first = await host.run(install, ...HUB_OPTIONS, given);
+  assert.deepEqual([first.code, first.stderr, says.test(first.stdout)], [0, '', true]);
+  assert.deepEqual(
+    readdirSync(join(host.root, 'opt/orkestr/served')).toSorted(),
+    ['SHA256SUMS', 'SHA256SUMS.sig', 'install.sh', ARCHIVES.x64, 'release.json'].toSorted(),
+  );
+  assert.deepEqual(readdirSync(join(host.root, 'opt/orkestr/releases')), ['1.2.0']);
+  const second = await host.run(install, ...HUB_OPTIONS, given);
+  assert.deepEqual([second.code, says.test(second.stdout)], [0, false]);
+});
+
 test('an archive for others that is not the released one is not handed on', async (t) => {
   const host = offline(t, 'something else');
   const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
@@ -102,8 +151,8 @@ test('an archive for others that is not the released one is not handed on', asyn
 
 test('an OpenSSL that checks no ed25519 goes by the sum that came with this installer, and only for its own version', async (t) => {
   const list = 'sums\n';
-  const sum = createHash('sha256').update(list).digest('hex');
-  const other = createHash('sha256').update('others').digest('hex');
+  const sum = sumOf(list);
+  const other = sumOf('others');
   const cases = [
     [`RELEASE_SUMS_SHA256=${sum}`, '', /^$/],
     [`HUB_SUMS_SHA256=${sum}`, '', /^$/],

@@ -216,6 +216,9 @@ describe('install.sh on a host of its own', () => {
   });
 
   test('uninstall --purge leaves the host as it was', async () => {
+    // As docs/backup.md says: systemd remembers when it has elapsed.
+    await host.must(['systemctl', 'enable', '--now', 'orkestr-hub-backup.timer']);
+    await host.must(['test', '-e', '/var/lib/systemd/timers/stamp-orkestr-hub-backup.timer']);
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
     assert.doesNotMatch(said, /FAILED/);
     await untouched();

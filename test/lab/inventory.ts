@@ -32,7 +32,7 @@ const LOOKS: readonly (readonly [string, string])[] = [
 /** What packages of the distribution do when they are installed or used; the installation does not take those off. */
 const OF_OTHERS = [
   /^file (?:\/etc\/ld\.so\.cache|\/etc\/(?:passwd|group|shadow|gshadow|subuid|subgid)-?|\/etc\/\.pwd\.lock) /,
-  /^file \/var\/lib\/(?:systemd|private|pam|ucf|dbus|misc)\b/,
+  /^file \/var\/lib\/(?:systemd(?!\/timers\/stamp-ork)|private|pam|ucf|dbus|misc)\b/,
   /^file \/run\/(?:systemd|user|log|udev|xtables\.lock|dbus|netns|docker\.pid|blkid|initctl)\b/,
   /^file \/root(?:\/\.docker)? /,
   // The resolver that the machine's engine gives a container, on other ports after every boot.

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { temporaryFolder } from '../test-bench.ts';
+import { removeTimerStamps } from './timer-stamps.ts';
+
+test("stamps of timers go with them; those of others' timers stay, and none is needed", (t) => {
+  const folder = temporaryFolder(t);
+  for (const timer of ['orkestr-hub-backup.timer', 'apt-daily.timer'])
+    writeFileSync(join(folder, `stamp-${timer}`), '');
+  const units = ['orkestr-hub-backup.service', 'orkestr-hub-backup.timer', 'orkestr-other.timer'];
+  removeTimerStamps(units, folder);
+  assert.deepEqual(readdirSync(folder), ['stamp-apt-daily.timer']);
+  removeTimerStamps(units, join(folder, 'none'));
+});
