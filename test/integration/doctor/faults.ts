@@ -1,6 +1,7 @@
 /** The faults: what is broken for real, by what name the doctor must find it, and which mend it must give. */
 import { execFileSync } from 'node:child_process';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -352,6 +353,21 @@ export const FAULTS: readonly Fault[] = [
     inject: (host, undo) => ({ places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.10\n') } }),
     finds: ['dns/silent'],
     mend: /ping -c1 127\.53\.7\.10/,
+    tells: /ECONNREFUSED/,
+  },
+  {
+    name: 'the name server takes what it is asked and says nothing, and the hub has a name',
+    async inject(host, undo) {
+      const server = createSocket('udp4').bind(53, '127.53.7.11');
+      undo(() => server.close());
+      await once(server, 'listening');
+      undo(() => host.writeIdentity(host.hubUrl));
+      host.writeIdentity(host.hubUrl.replace('127.0.0.1', 'localhost'));
+      return { places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.11\n') } };
+    },
+    finds: ['dns/silent'],
+    mend: /ping -c1 127\.53\.7\.11/,
+    tells: /no answer in 900 ms/,
   },
   {
     name: 'resolv.conf names no server',
