@@ -19,7 +19,6 @@ import { engine } from './engine.ts';
 import { hub } from './hub.ts';
 import { liveRestore } from './live-restore.ts';
 import { memory } from './memory.ts';
-import { ports } from './ports.ts';
 import { registryOf } from './registry.ts';
 import { runtime } from './runtime.ts';
 import { storage } from './storage.ts';
@@ -237,24 +236,6 @@ test('the disks of programs and of the hub are looked at where they are', async 
   mkdirSync(join(here, 'opt/orkestr'), { recursive: true });
   symlinkSync(other, join(here, 'opt/orkestr/releases'));
   assert.match(await lookedAt(), /programs/);
-});
-
-test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
-  const holder = { pid: 1, parent: 0, name: 'systemd', command: '/sbin/init', inodes: ['7'], tcpPorts: [80, 443] };
-  const judged = (by: typeof holder, proxy: { pid: number; ports: number[] } | null, isBeside = false): string[] =>
-    problems(ports.judge({ ports: [{ port: 80, holders: [by] }], proxy, isBeside, isBehind: isBeside }));
-  assert.deepEqual(judged(holder, null), []);
-  const worker = { ...holder, pid: 12, parent: 11, name: 'node', command: 'node worker' };
-  assert.deepEqual(judged(worker, { pid: 11, ports: [80] }), []);
-  const stranger = { ...holder, pid: 13, parent: 1, name: 'nginx', command: 'nginx: master process' };
-  assert.deepEqual(judged(stranger, null), ['held']);
-  assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }), ['held-beside']);
-  assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }, true), [], 'its owner has said so');
-  assert.deepEqual(judged(stranger, null, true), ['held'], 'and it does not run');
-  const nobody = [80, 443].map((port) => ({ port, holders: [] }));
-  const proxy = { pid: 11, ports: [8080] };
-  const alone = (isBehind: boolean) => problems(ports.judge({ ports: nobody, proxy, isBeside: true, isBehind }));
-  assert.deepEqual([alone(true), alone(false)], [['nobody-before'], []], 'the web server does not run');
 });
 
 test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {
