@@ -22,7 +22,6 @@ import { memory } from './memory.ts';
 import { registryOf } from './registry.ts';
 import { runtime } from './runtime.ts';
 import { storage } from './storage.ts';
-import { units } from './units.ts';
 
 const problems = (outcome: Verdict | Skipped): string[] =>
   'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
@@ -236,50 +235,6 @@ test('the disks of programs and of the hub are looked at where they are', async 
   mkdirSync(join(here, 'opt/orkestr'), { recursive: true });
   symlinkSync(other, join(here, 'opt/orkestr/releases'));
   assert.match(await lookedAt(), /programs/);
-});
-
-test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {
-  const shown = `Id=orkestr-agent.service
-LoadState=loaded
-ActiveState=failed
-SubState=failed
-Result=exit-code
-NRestarts=7
-UnitFileState=enabled
-
-Id=orkestr-proxy.service
-LoadState=loaded
-ActiveState=inactive
-SubState=dead
-Result=success
-NRestarts=0
-UnitFileState=disabled
-
-Id=docker.service
-LoadState=loaded
-ActiveState=activating
-SubState=auto-restart
-Result=exit-code
-NRestarts=2
-UnitFileState=static
-
-Id=orkestr-hub.service
-LoadState=not-found
-ActiveState=inactive
-`;
-  const asked: string[][] = [];
-  const exec: Exec = async (program, args) => {
-    asked.push([program, ...args]);
-    return { exitCode: 0, stdout: shown, stderr: '', timedOut: false };
-  };
-  const systemd = temporaryFolder(t);
-  const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, systemd }, exec });
-  const outcome = await units.run(subject, AbortSignal.timeout(5000));
-  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled', 'restarting']);
-  assert.deepEqual(
-    asked.map(([program, verb]) => [program, verb]),
-    [['systemctl', 'show']],
-  );
 });
 
 test('the registry of an image is read from its name as Docker reads it', () => {
