@@ -150,7 +150,27 @@ test('a certificate that is out of its time is told with the clock of this host,
   const clockSays = '1970-01-01T00:05:00.000Z';
   assert.deepEqual(told('CERT_NOT_YET_VALID'), ['certificate-time', 'is not valid yet', clockSays]);
   assert.deepEqual(told('CERT_HAS_EXPIRED'), ['certificate-time', 'has ended', clockSays]);
-  assert.deepEqual(told('DEPTH_ZERO_SELF_SIGNED_CERT'), ['certificate-refused', '', clockSays]);
+  assert.deepEqual(told('CERT_REVOKED'), ['certificate-refused', '', clockSays]);
+});
+
+test("a certificate of an authority that is not trusted, or for another name, is not the hub's to renew", () => {
+  const told = (code: string): string[] => {
+    const answer = { reached: false, code, message: 'so' } as const;
+    return problems(hub.judge({ url: 'https://hub.example.com', now: 0, keyReadable: true, answer, link: null }));
+  };
+  // Codes of Node (tls.html, X509 certificate error codes).
+  for (const code of [
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  ]) {
+    assert.deepEqual(told(code), ['certificate-authority'], code);
+  }
+  assert.deepEqual(told('ERR_TLS_CERT_ALTNAME_INVALID'), ['certificate-name']);
+  assert.deepEqual(told('CERT_SIGNATURE_FAILURE'), ['certificate-refused']);
+  assert.deepEqual(told('ECONNREFUSED'), ['unreachable']);
 });
 
 test('another machine with the identity of this host is told for an hour, also while this one is connected', () => {

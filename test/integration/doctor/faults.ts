@@ -303,7 +303,7 @@ export const FAULTS: readonly Fault[] = [
     mend: /curl -v http:\/\/127\.0\.0\.1:1\/healthz/,
   },
   {
-    name: "the hub's certificate is not accepted",
+    name: "the hub's certificate is of no authority that is trusted",
     async inject(host, undo) {
       const { cert, key } = await makeCertificate(host.folder, 'hub', ['IP:127.0.0.1']);
       await hubOf(
@@ -312,8 +312,8 @@ export const FAULTS: readonly Fault[] = [
         createSecureServer({ cert, key }, (_request, response) => response.end('{"status":"ok"}')),
       );
     },
-    finds: ['hub/certificate-refused'],
-    mend: /openssl s_client -connect 127\.0\.0\.1:\d+/,
+    finds: ['hub/certificate-authority'],
+    mend: /update-ca-(?:certificates|trust) && systemctl restart orkestr-agent`.*-connect 127\.0\.0\.1:\d+/,
     tells: /DEPTH_ZERO_SELF_SIGNED_CERT/,
   },
   {
