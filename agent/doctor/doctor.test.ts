@@ -84,7 +84,9 @@ test('a check that cannot look says so; one whose subject another check tells of
     reports.map(({ level, summary }) => `${level}: ${summary}`),
     ['warn: could not look', 'skipped: It hangs.'],
   );
-  assert.match(reports[0]?.problems[0]?.says ?? '', /permission denied/);
+  const [blind] = reports[0]?.problems ?? [];
+  assert.match(blind?.says ?? '', /permission denied/);
+  assert.match(blind?.mend ?? '', /`sudo \/usr\/local\/bin\/orkestr-agent doctor`/, 'sudo of RHEL does not look there');
 });
 
 test('a terminal gets what is wrong, how that is known, and the mend', async () => {

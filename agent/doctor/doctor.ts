@@ -52,7 +52,7 @@ export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
   blind: {
     level: 'warn',
     says: 'The check could not look: {message}',
-    mend: 'Run it as root: `sudo orkestr-agent doctor`. A program that is not found has to be installed.',
+    mend: 'Run it as root: `sudo /usr/local/bin/orkestr-agent doctor` (the PATH of sudo may lack that folder). A program that is not found has to be installed.',
   },
 };
 

@@ -2,6 +2,7 @@
 import { request as plain } from 'node:http';
 import { request as secure } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../deployment/ports.ts';
 
@@ -20,8 +21,12 @@ export type HubAnswer =
     }
   | { readonly reached: false; readonly code: string; readonly message: string };
 
-/** Never rejects: a hub that cannot be reached is an answer. */
-export function askHub(hubUrl: string, clock: Clock, deadlineMs: number): Promise<HubAnswer> {
+/**
+ * Never rejects: a hub that cannot be reached is an answer.
+ *
+ * @param lookup absent: as Node does it
+ */
+export function askHub(hubUrl: string, clock: Clock, deadlineMs: number, lookup?: LookupFunction): Promise<HubAnswer> {
   return new Promise((resolve) => {
     const url = new URL('/healthz', hubUrl);
     const asked = clock.now();
@@ -29,7 +34,7 @@ export function askHub(hubUrl: string, clock: Clock, deadlineMs: number): Promis
       resolve({ reached: false, code: (error as NodeJS.ErrnoException).code ?? error.name, message: error.message });
     const call = (url.protocol === 'https:' ? secure : plain)(
       url,
-      { agent: false, signal: AbortSignal.timeout(deadlineMs) },
+      { agent: false, signal: AbortSignal.timeout(deadlineMs), ...(lookup && { lookup }) },
       (answer) => {
         const certificateUntil = certificateEnd(answer);
         const skewMs = skewOf(answer.headers.date, asked, clock.now());

@@ -1,15 +1,28 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { scripted } from '../deployment/test-context.ts';
+import type { Identity } from '../identity.ts';
+import { systemClock } from '../lib/clock.ts';
+import { temporaryFolder } from '../test-bench.ts';
+import { dns } from './checks/dns.ts';
+import { examine } from './doctor.ts';
 import { askServer } from './name-server.ts';
+import { HOST_PLACES } from './subject.ts';
+import type { Subject } from './subject.ts';
 
 /** A loopback address of its own: port 53 of it is nobody's. */
 const ADDRESS = '127.53.7.20';
+/** A check has less; a machine that is busy with other tests is given some. */
+const DEADLINE_MS = 1500;
 
 /** Name → RCODE (RFC 1035, 4.1.1) of a server's answer; a name that is not there gets none. */
-async function serve(t: TestContext, codes: Readonly<Record<string, number>>): Promise<void> {
+async function serve(t: TestContext, codes: Readonly<Record<string, number>>, on = ADDRESS): Promise<void> {
   const server = createSocket('udp4');
   t.after(() => server.close());
   server.on('message', (query, { port, address }) => {
@@ -20,7 +33,7 @@ async function serve(t: TestContext, codes: Readonly<Record<string, number>>): P
     answer[3] = 0x80 + code;
     server.send(answer, port, address);
   });
-  server.bind(53, ADDRESS);
+  server.bind(53, on);
   await once(server, 'listening');
 }
 
@@ -53,4 +66,30 @@ test('a server that says nothing is silent, and so is one that is not there', as
   assert.equal(await stateOf(), 'silent');
   await serve(t, {});
   assert.equal(await stateOf(), 'silent');
+});
+
+test('what says nothing is told so and not asked on: a server does not hold the check, nor does the look-up of the hub', async (t) => {
+  const addresses = ['127.53.7.21', '127.53.7.22', '127.53.7.23'];
+  for (const address of addresses) await serve(t, {}, address);
+  const resolvConf = join(temporaryFolder(t), 'resolv.conf');
+  writeFileSync(resolvConf, addresses.map((address) => `nameserver ${address}\n`).join(''));
+  const identity = { hub: { url: 'https://hub.example.com', publicKey: '' } };
+  const subject = scripted<Subject>('subject', {
+    clock: systemClock,
+    has: () => true,
+    places: { ...HOST_PLACES, resolvConf },
+    identity: () => scripted<Identity>('identity', identity),
+    // As getent waits for them, longer than any check has.
+    exec: async (_program, _args, { timeoutMs }) => {
+      await delay(timeoutMs);
+      return { exitCode: null, stdout: '', stderr: '', timedOut: true };
+    },
+  });
+  const { checks } = await examine(subject, { checks: [dns], deadlineMs: DEADLINE_MS });
+  const [silent, ...others] = checks.flatMap(({ problems }) => problems);
+  assert.deepEqual([silent?.id, others], ['dns/silent', []]);
+  assert.deepEqual(
+    silent?.evidence,
+    addresses.map((address) => `${address}: no answer in 900 ms`),
+  );
 });

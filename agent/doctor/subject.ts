@@ -13,11 +13,15 @@ import { askView } from '../status/local-api.ts';
 import type { NoAnswer } from '../status/local-api.ts';
 import { askedEngine } from './engine-facts.ts';
 import type { EngineAsked } from './engine-facts.ts';
+import { lookupWith } from './host-lookup.ts';
 import { askHub } from './hub-answer.ts';
 import type { HubAnswer } from './hub-answer.ts';
 import { once } from './once.ts';
 import { programsAt } from './programs.ts';
 import type { HasProgram } from './programs.ts';
+
+/** Of the time for the hub: that its name was not found in time is told before all that is known is that it did not answer. */
+const LOOKUP_SHARE = 0.9;
 
 /** Where the kernel and the system tell things. */
 export interface Places {
@@ -105,7 +109,7 @@ export function makeSubject(parts: SubjectParts): Subject {
     agent: once(() => askView(config.agentSocket, answerMs)),
     hub: once(async () => {
       const url = identity()?.hub?.url;
-      return url === undefined ? null : askHub(url, clock, answerMs);
+      return url === undefined ? null : askHub(url, clock, answerMs, lookupWith(exec, answerMs * LOOKUP_SHARE));
     }),
   };
 }

@@ -19,11 +19,9 @@ import { engine } from './engine.ts';
 import { hub } from './hub.ts';
 import { liveRestore } from './live-restore.ts';
 import { memory } from './memory.ts';
-import { ports } from './ports.ts';
 import { registryOf } from './registry.ts';
 import { runtime } from './runtime.ts';
 import { storage } from './storage.ts';
-import { units } from './units.ts';
 
 const problems = (outcome: Verdict | Skipped): string[] =>
   'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
@@ -152,7 +150,27 @@ test('a certificate that is out of its time is told with the clock of this host,
   const clockSays = '1970-01-01T00:05:00.000Z';
   assert.deepEqual(told('CERT_NOT_YET_VALID'), ['certificate-time', 'is not valid yet', clockSays]);
   assert.deepEqual(told('CERT_HAS_EXPIRED'), ['certificate-time', 'has ended', clockSays]);
-  assert.deepEqual(told('DEPTH_ZERO_SELF_SIGNED_CERT'), ['certificate-refused', '', clockSays]);
+  assert.deepEqual(told('CERT_REVOKED'), ['certificate-refused', '', clockSays]);
+});
+
+test("a certificate of an authority that is not trusted, or for another name, is not the hub's to renew", () => {
+  const told = (code: string): string[] => {
+    const answer = { reached: false, code, message: 'so' } as const;
+    return problems(hub.judge({ url: 'https://hub.example.com', now: 0, keyReadable: true, answer, link: null }));
+  };
+  // Codes of Node (tls.html, X509 certificate error codes).
+  for (const code of [
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  ]) {
+    assert.deepEqual(told(code), ['certificate-authority'], code);
+  }
+  assert.deepEqual(told('ERR_TLS_CERT_ALTNAME_INVALID'), ['certificate-name']);
+  assert.deepEqual(told('CERT_SIGNATURE_FAILURE'), ['certificate-refused']);
+  assert.deepEqual(told('ECONNREFUSED'), ['unreachable']);
 });
 
 test('another machine with the identity of this host is told for an hour, also while this one is connected', () => {
@@ -237,68 +255,6 @@ test('the disks of programs and of the hub are looked at where they are', async 
   mkdirSync(join(here, 'opt/orkestr'), { recursive: true });
   symlinkSync(other, join(here, 'opt/orkestr/releases'));
   assert.match(await lookedAt(), /programs/);
-});
-
-test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
-  const holder = { pid: 1, parent: 0, name: 'systemd', command: '/sbin/init', inodes: ['7'], tcpPorts: [80, 443] };
-  const judged = (by: typeof holder, proxy: { pid: number; ports: number[] } | null, isBeside = false): string[] =>
-    problems(ports.judge({ ports: [{ port: 80, holders: [by] }], proxy, isBeside, isBehind: isBeside }));
-  assert.deepEqual(judged(holder, null), []);
-  const worker = { ...holder, pid: 12, parent: 11, name: 'node', command: 'node worker' };
-  assert.deepEqual(judged(worker, { pid: 11, ports: [80] }), []);
-  const stranger = { ...holder, pid: 13, parent: 1, name: 'nginx', command: 'nginx: master process' };
-  assert.deepEqual(judged(stranger, null), ['held']);
-  assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }), ['held-beside']);
-  assert.deepEqual(judged(stranger, { pid: 11, ports: [8080] }, true), [], 'its owner has said so');
-  assert.deepEqual(judged(stranger, null, true), ['held'], 'and it does not run');
-  const nobody = [80, 443].map((port) => ({ port, holders: [] }));
-  const proxy = { pid: 11, ports: [8080] };
-  const alone = (isBehind: boolean) => problems(ports.judge({ ports: nobody, proxy, isBeside: true, isBehind }));
-  assert.deepEqual([alone(true), alone(false)], [['nobody-before'], []], 'the web server does not run');
-});
-
-test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {
-  const shown = `Id=orkestr-agent.service
-LoadState=loaded
-ActiveState=failed
-SubState=failed
-Result=exit-code
-NRestarts=7
-UnitFileState=enabled
-
-Id=orkestr-proxy.service
-LoadState=loaded
-ActiveState=inactive
-SubState=dead
-Result=success
-NRestarts=0
-UnitFileState=disabled
-
-Id=docker.service
-LoadState=loaded
-ActiveState=activating
-SubState=auto-restart
-Result=exit-code
-NRestarts=2
-UnitFileState=static
-
-Id=orkestr-hub.service
-LoadState=not-found
-ActiveState=inactive
-`;
-  const asked: string[][] = [];
-  const exec: Exec = async (program, args) => {
-    asked.push([program, ...args]);
-    return { exitCode: 0, stdout: shown, stderr: '', timedOut: false };
-  };
-  const systemd = temporaryFolder(t);
-  const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, systemd }, exec });
-  const outcome = await units.run(subject, AbortSignal.timeout(5000));
-  assert.deepEqual(problems(outcome), ['failed', 'restarts', 'inactive', 'disabled', 'restarting']);
-  assert.deepEqual(
-    asked.map(([program, verb]) => [program, verb]),
-    [['systemctl', 'show']],
-  );
 });
 
 test('the registry of an image is read from its name as Docker reads it', () => {

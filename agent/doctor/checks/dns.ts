@@ -1,10 +1,11 @@
 /** Names: are there servers, do they answer, and do they know the hub. */
-import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
-import { askServer } from '../name-server.ts';
+import { lookUp } from '../host-lookup.ts';
+import { ANSWER_MS, askServer } from '../name-server.ts';
 import type { NameServer } from '../name-server.ts';
 
 /** systemd-resolved on the host itself (systemd-resolved.service(8)): which servers it asks, resolv.conf does not tell. */
@@ -55,7 +56,7 @@ export const dns = defineCheck({
       mend: 'Look with `getent hosts {host}`; correct the name server, or the DNS record of the hub.',
     },
   },
-  async gather({ places, identity }) {
+  async gather({ places, identity, exec }) {
     const text = await readFile(places.resolvConf, 'utf8').catch(() => ''); // absent: no server is named, which is the finding
     const url = identity()?.hub?.url;
     const host = url === undefined ? null : new URL(url).hostname;
@@ -63,7 +64,7 @@ export const dns = defineCheck({
     const name = host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : host;
     const [servers, hubError] = await Promise.all([
       Promise.all(serversOf(text).map((address) => askServer(address, name === null ? [] : [name]))),
-      name === null ? null : lookupError(name),
+      name === null ? null : lookupError(exec, name),
     ]);
     return { file: places.resolvConf, servers, host, hubError };
   },
@@ -116,9 +117,9 @@ function ofSome(servers: readonly NameServer[], file: string): Finding<ServerPro
 const serversOf = (text: string): string[] =>
   [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, server = '']) => (isIP(server) === 0 ? [] : [server]));
 
-/** As the agent itself looks the name up: with /etc/hosts. */
-const lookupError = (host: string): Promise<string | null> =>
-  lookup(host).then(
+/** As the agent itself looks the name up. What is not known in time the findings about the servers tell. */
+const lookupError = (exec: Exec, host: string): Promise<string | null> =>
+  lookUp(exec, host, ANSWER_MS).then(
     () => null,
-    (error: Error) => error.message,
+    (error: NodeJS.ErrnoException) => (error.code === 'ETIMEOUT' ? null : error.message),
   );

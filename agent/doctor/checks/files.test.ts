@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
 import { temporaryFolder } from '../../test-bench.ts';
+import type { Finding } from '../check.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';
 import { files } from './files.ts';
@@ -25,7 +26,7 @@ function installed(t: TestContext): string {
   return root;
 }
 
-async function found(root: string): Promise<unknown[]> {
+function subjectAt(root: string): Subject {
   const nowhere = join(root, 'nowhere');
   const config = scripted<SubjectConfig>('config', {
     stateFolder: join(root, 'var/lib/orkestr/agent'),
@@ -34,10 +35,19 @@ async function found(root: string): Promise<unknown[]> {
     dockerSocket: nowhere,
     sandboxFolder: nowhere,
   });
-  const subject = scripted<Subject>('subject', { config, places: { ...HOST_PLACES, root } });
-  const outcome = await files.run(subject, AbortSignal.timeout(5000));
-  if ('skipped' in outcome) return ['skipped'];
-  return outcome.findings.map(({ problem, values }) => [problem, String(values?.['path']).slice(root.length + 1)]);
+  return scripted<Subject>('subject', { config, places: { ...HOST_PLACES, root } });
+}
+
+async function findings(root: string): Promise<readonly Finding[]> {
+  const outcome = await files.run(subjectAt(root), AbortSignal.timeout(5000));
+  return 'skipped' in outcome ? [{ problem: 'skipped' }] : outcome.findings;
+}
+
+async function found(root: string): Promise<unknown[]> {
+  return (await findings(root)).map(({ problem, values }) => [
+    problem,
+    String(values?.['path']).slice(root.length + 1),
+  ]);
 }
 
 test('settings, tokens and the state of hub and proxy are for their owners alone', async (t) => {
@@ -61,4 +71,26 @@ test('a state folder that is not of the user of its service is told, and setting
     ['wrong-owner', 'etc/orkestr/agent.env'],
     ['wrong-owner', 'var/lib/orkestr/hub'],
   ]);
+});
+
+test("of a link it is what it leads to that is looked at and mended; one that leads nowhere is nobody's to read", async (t) => {
+  const root = installed(t);
+  const elsewhere = temporaryFolder(t);
+  for (const name of ['etc/orkestr/hub.env', 'etc/orkestr/agent.env', 'var/lib/orkestr/agent']) {
+    renameSync(join(root, name), join(elsewhere, basename(name)));
+    symlinkSync(join(elsewhere, basename(name)), join(root, name));
+  }
+  assert.deepEqual(await found(root), []);
+  chmodSync(join(elsewhere, 'hub.env'), 0o644);
+  chownSync(join(elsewhere, 'agent.env'), HUB_USER, HUB_USER);
+  assert.deepEqual(await found(root), [
+    ['wrong-owner', 'etc/orkestr/agent.env'],
+    ['too-open', 'etc/orkestr/hub.env'],
+  ]);
+  for (const finding of await findings(root)) {
+    if (finding.problem === 'too-open') await files.fix?.(finding, subjectAt(root));
+  }
+  assert.equal(statSync(join(elsewhere, 'hub.env')).mode & 0o777, 0o600);
+  rmSync(join(elsewhere, 'agent.env'));
+  assert.deepEqual(await found(root), []);
 });

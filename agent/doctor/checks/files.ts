@@ -1,5 +1,5 @@
 /** Who may read and write our files and sockets. */
-import { chmod, lstat, readFile } from 'node:fs/promises';
+import { chmod, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { layoutAt } from '../../upgrade/layout.ts';
 import { defineCheck, when } from '../check.ts';
@@ -108,9 +108,10 @@ async function usersIn(file: string): Promise<Users> {
   return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
 }
 
+/** Links are the owner's good right: what counts is what they lead to, as it does for `chmod` and `chown`. */
 async function lookAt(rule: Rule): Promise<Found | null> {
   try {
-    const { mode, uid } = await lstat(rule.path);
+    const { mode, uid } = await stat(rule.path);
     return { ...rule, actual: mode & 0o777, owner: uid };
   } catch (error) {
     // What is not there is nobody's to read; whether it should be, other checks say.

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
 import type { Exec } from '../../lib/exec.ts';
+import { temporaryFolder } from '../../test-bench.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject } from '../subject.ts';
 import { hostFirewall } from './host-firewall.ts';
@@ -86,21 +90,55 @@ test('firewalld that has neither services nor ports for visitors is told', () =>
   }
 });
 
-test('builds whose links firewalld has in no zone are told; when it says nothing in time nobody is', async () => {
-  const saying = async (stderr: string, exitCode: number | null): Promise<unknown[]> => {
-    const exec: Exec = async (_program, args) => {
-      const isZone = args.includes('--get-zone-of-interface=ob+');
-      const stdout = FIREWALLD.replace('ssh', 'http https ssh');
-      return isZone
-        ? { exitCode, stdout: '', stderr, timedOut: exitCode === null }
-        : { exitCode: 0, stdout, stderr: '', timedOut: false };
+/** A host with firewalld that says this, and whose default route leads to eth0; a later one to eth9. */
+async function asked(t: TestContext, said: Readonly<Record<string, string>>): Promise<unknown[]> {
+  const proc = temporaryFolder(t);
+  mkdirSync(join(proc, 'net'));
+  writeFileSync(join(proc, 'net/route'), ROUTES);
+  const exec: Exec = async (_program, [what = '']) => {
+    const stdout = said[what];
+    return {
+      exitCode: stdout === undefined ? null : 0,
+      stdout: stdout ?? '',
+      stderr: '',
+      timedOut: stdout === undefined,
     };
-    const has = (name: string): boolean => name === 'firewall-cmd';
-    const subject = scripted<Subject>('subject', { places: HOST_PLACES, exec, has });
-    const outcome = await hostFirewall.run(subject, new AbortController().signal);
-    return 'skipped' in outcome ? [] : outcome.findings.map(({ problem }) => problem);
   };
-  assert.deepEqual(await saying('no zone\n', 2), ['firewalld-builds']);
-  assert.deepEqual(await saying('', 0), []);
-  assert.deepEqual(await saying('', null), []);
+  const has = (name: string): boolean => name === 'firewall-cmd';
+  const subject = scripted<Subject>('subject', { places: { ...HOST_PLACES, proc }, exec, has });
+  const outcome = await hostFirewall.run(subject, new AbortController().signal);
+  return 'skipped' in outcome ? [] : outcome.findings.map(({ problem, values }) => [problem, values?.['zone']]);
+}
+
+const ROUTES = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth9\t00000000\t0100000A\t0003\t0\t0\t600\t00000000\t0\t0\t0
+eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
+eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+`;
+
+const OPEN = FIREWALLD.replace('ssh', 'http https ssh');
+const EMPTY = FIREWALLD.replace('eth0', '');
+const of = (name: string, zone: string): string => zone.replace('public (active)', name);
+const TRUSTED = of('trusted (active)', EMPTY)
+  .replace('interfaces:', 'interfaces: ob+')
+  .replace('target: default', 'target: ACCEPT');
+
+test('builds whose links firewalld has in no zone are told; when it says nothing in time nobody is', async (t) => {
+  const zones = `${TRUSTED}\n${OPEN}`;
+  assert.deepEqual(await asked(t, { '--list-all': OPEN, '--list-all-zones': OPEN }), [['firewalld-builds', undefined]]);
+  assert.deepEqual(await asked(t, { '--list-all': OPEN, '--list-all-zones': zones }), []);
+  assert.deepEqual(await asked(t, { '--list-all': FIREWALLD }), []);
+});
+
+test('of firewalld the zone counts to which the default route leads; one that is in none is in the standard one', async (t) => {
+  const rule = '\trule family="ipv4" source address="192.0.2.1" reject\n';
+  const closed = of('external (active)', FIREWALLD) + rule;
+  const zones = [TRUSTED, of('block', EMPTY), closed, of('work', EMPTY)].join('\n');
+  const standard = OPEN.replace('eth0', 'eth1');
+  assert.deepEqual(await asked(t, { '--list-all': standard, '--list-all-zones': zones }), [['firewalld', 'external']]);
+  const open = `${TRUSTED}\n${of('external', OPEN)}`;
+  assert.deepEqual(await asked(t, { '--list-all': EMPTY, '--list-all-zones': open }), []);
+  assert.deepEqual(await asked(t, { '--list-all': EMPTY, '--list-all-zones': `${TRUSTED}\n${EMPTY}` }), [
+    ['firewalld', 'public'],
+  ]);
 });

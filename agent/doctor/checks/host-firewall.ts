@@ -1,4 +1,6 @@
 /** Firewalls of the host's owner that keep visitors from the proxy: ufw by what it has put into the kernel, firewalld by its word. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
@@ -23,8 +25,8 @@ export const hostFirewall = defineCheck({
     },
     firewalld: {
       level: 'warn',
-      says: 'firewalld refuses what comes to {ports}: visitors do not get through.',
-      mend: '`firewall-cmd --permanent --add-service=http --add-service=https && firewall-cmd --reload`.',
+      says: 'firewalld refuses what comes to {ports} in its zone {zone}: visitors do not get through.',
+      mend: '`firewall-cmd --permanent --zone={zone} --add-service=http --add-service=https && firewall-cmd --reload`.',
     },
     'firewalld-builds': {
       level: 'warn',
@@ -33,12 +35,20 @@ export const hostFirewall = defineCheck({
     },
   },
   async gather({ places, exec, has }) {
-    const [rules, zone, noZone] = await Promise.all([
+    const firewalld = (what: string): Promise<string | null> | null =>
+      has('firewall-cmd') ? told(exec, 'firewall-cmd', [what]) : null;
+    const [rules, standard, zones, link] = await Promise.all([
       has('iptables') ? told(exec, 'iptables', ['-w', '5', '-S']) : null,
-      has('firewall-cmd') ? told(exec, 'firewall-cmd', ['--list-all']) : null,
-      has('firewall-cmd') ? haveNoZone(exec) : false,
+      firewalld('--list-all'),
+      firewalld('--list-all-zones'),
+      outerLink(places.proc),
     ]);
-    return { ports: places.ports, rules, zone, noZone };
+    return {
+      ports: places.ports,
+      rules,
+      zone: zones === null ? null : (zoneOf(zones, link) ?? standard),
+      noZone: zones !== null && zoneOf(zones, BUILDS) === null,
+    };
   },
   judge({ ports, rules, zone, noZone }) {
     const ufw = rules === null ? [] : closedByUfw(rules, ports);
@@ -48,7 +58,10 @@ export const hostFirewall = defineCheck({
       summary: closed.length === 0 ? 'none that keeps visitors out' : `closed: ${closed.join(', ')}`,
       findings: [
         ...when(ufw.length > 0, { problem: 'ufw', values: { ports: ufw.join(',') } }),
-        ...when(firewalld.length > 0, { problem: 'firewalld', values: { ports: firewalld.join(',') } }),
+        ...when(firewalld.length > 0, {
+          problem: 'firewalld',
+          values: { ports: firewalld.join(','), zone: nameOf(zone ?? '') },
+        }),
         ...when(noZone, { problem: 'firewalld-builds' }),
       ],
     };
@@ -62,12 +75,29 @@ const told = (exec: Exec, program: string, args: readonly string[]): Promise<str
     () => null, // nothing is said that is not known
   );
 
-/** Of links that no zone has firewalld says so, and ends with a code: to be too late is another thing. */
-const haveNoZone = (exec: Exec): Promise<boolean> =>
-  exec('firewall-cmd', [`--get-zone-of-interface=${BUILDS}`], { timeoutMs: LOOK_MS }).then(
-    ({ stdout, stderr }) => /\bno zone\b/.test(stdout + stderr),
-    () => false, // see told
-  );
+/** Where the default route leads, by proc_net(5): visitors come there. Empty: nowhere. */
+async function outerLink(proc: string): Promise<string> {
+  const text = await readFile(join(proc, 'net/route'), 'utf8').catch(() => ''); // without it the standard zone is asked
+  const [first] = text
+    .split('\n')
+    .map((line) => line.split(/\s+/))
+    .filter(([, to, , , , , , mask]) => to === '00000000' && mask === to)
+    .sort((a, b) => Number(a[6]) - Number(b[6]));
+  return first?.[0] ?? '';
+}
+
+/** Of `firewall-cmd --list-all-zones` the zone that has the link; null: it is in none, and so in the standard one. */
+const zoneOf = (zones: string, link: string): string | null =>
+  zones.split(/\n(?=\S)/).find((zone) => wordsOf(zone, 'interfaces').includes(link)) ?? null;
+
+/** `public (active)` is its first line. */
+const nameOf = (zone: string): string => /^\S*/.exec(zone)?.[0] ?? '';
+
+const wordsOf = (zone: string, name: string): readonly string[] =>
+  new RegExp(`^\\s*${name}:(.*)$`, 'm')
+    .exec(zone)?.[1]
+    ?.split(/\s+/)
+    .filter((word) => word !== '') ?? [];
 
 /** Chains that let in before the policy drops; in the last one stands what its owner has allowed. */
 const UFW_CHAINS = ['INPUT', 'ufw-before-input', 'ufw-after-input', 'ufw-user-input'];
@@ -90,14 +120,13 @@ function allows(rule: string, port: number): boolean {
   return rule.startsWith('-A ufw-user-input ') && !/ -[sd] /.test(rule);
 }
 
-/** By `firewall-cmd --list-all`: the zone of what is in no other one. */
+/** By what `firewall-cmd --list-all` says of one zone. */
 function closedByFirewalld(zone: string, ports: readonly number[]): readonly number[] {
-  const words = (name: string): string[] => new RegExp(`^\\s*${name}: *(.*)$`, 'm').exec(zone)?.[1]?.split(/\s+/) ?? [];
-  if (words('target')[0] === 'ACCEPT') return [];
-  const open = words('ports').flatMap((entry) => (entry.endsWith('/tcp') ? [entry.slice(0, -4)] : []));
+  if (wordsOf(zone, 'target')[0] === 'ACCEPT') return [];
+  const open = wordsOf(zone, 'ports').flatMap((entry) => (entry.endsWith('/tcp') ? [entry.slice(0, -4)] : []));
   return ports.filter((port) => {
     const service = FIREWALLD_SERVICES[port];
-    const isServed = service !== undefined && words('services').includes(service);
+    const isServed = service !== undefined && wordsOf(zone, 'services').includes(service);
     const isNamed = new RegExp(`(?<!to-?)port="?${port}\\b|service name="${service}"`).test(zone);
     return !isServed && !isNamed && !open.some((range) => isIn(range, port, '-'));
   });

@@ -12,6 +12,9 @@ const SOON_DAYS = 14;
 const TOLD_ABOVE: readonly (string | null)[] = ['ORK_SIGNATURE', 'ORK_HOST_TWICE'];
 /** Error codes of Node's TLS (openssl verify(1)) that are about the certificate. */
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED|CRL|VERIFY/;
+/** Of those, that nobody whom this host trusts has signed it, and that it is for another name. */
+const AUTHORITY = /GET_ISSUER_CERT|SELF_SIGNED|VERIFY_LEAF/;
+const OTHER_NAME = /ALTNAME/;
 
 /** Of those, what a clock that is wrong looks like: nothing can be compared with the hub's then. */
 const OUT_OF_TIME: Readonly<Record<string, string>> = {
@@ -22,6 +25,8 @@ const OUT_OF_TIME: Readonly<Record<string, string>> = {
 type Problem =
   | 'unreachable'
   | 'certificate-refused'
+  | 'certificate-authority'
+  | 'certificate-name'
   | 'certificate-time'
   | 'certificate-ends'
   | 'not-a-hub'
@@ -44,6 +49,11 @@ interface Facts {
   } | null;
 }
 
+/** All programs of orkestr trust what the host trusts (docs/install.md), and read it when they start. */
+function trusting(file: string, update: string): string {
+  return `An authority of yours: its certificate into ${file}, then \`${update} && systemctl restart orkestr-agent\`. A known one: the hub has to send those in between, too; \`openssl s_client -showcerts -connect {address} </dev/null\` shows what it sends. Else something answers in its place.`;
+}
+
 export const hub = defineCheck({
   name: 'hub',
   about:
@@ -58,6 +68,19 @@ export const hub = defineCheck({
       level: 'fail',
       says: 'The certificate of the hub at {url} is not accepted.',
       mend: 'Renew it at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates -subject` shows it.',
+    },
+    'certificate-authority': {
+      level: 'fail',
+      says: 'The certificate of the hub at {url} is of an authority that this host does not trust.',
+      mend: {
+        apt: trusting('/usr/local/share/ca-certificates/hub.crt', 'update-ca-certificates'),
+        dnf: trusting('/etc/pki/ca-trust/source/anchors/hub.crt', 'update-ca-trust'),
+      },
+    },
+    'certificate-name': {
+      level: 'fail',
+      says: 'The certificate of the hub at {url} is for another name.',
+      mend: 'Where the hub has that name: `orkestr-agent hub URL`. Else get one for this name at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -ext subjectAltName` shows which it is for.',
     },
     'certificate-time': {
       level: 'fail',
@@ -127,10 +150,8 @@ function ofRival({ link, now }: Facts): Finding<Problem>[] {
 function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
   const address = addressOf(url);
   if (!answer.reached) {
-    const how = OUT_OF_TIME[answer.code];
-    const problem = how ? 'certificate-time' : CERTIFICATE.test(answer.code) ? 'certificate-refused' : 'unreachable';
-    const values = { url, address, how: how ?? '', now: new Date(now).toISOString() };
-    return [{ problem, values, evidence: [`${answer.code}: ${answer.message}`] }];
+    const values = { url, address, how: OUT_OF_TIME[answer.code] ?? '', now: new Date(now).toISOString() };
+    return [{ problem: whyNot(answer.code), values, evidence: [`${answer.code}: ${answer.message}`] }];
   }
   if (!isHealthy(answer)) {
     return [{ problem: 'not-a-hub', values: { url, status: answer.status }, evidence: [answer.body.slice(0, 200)] }];
@@ -141,6 +162,13 @@ function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
     ...when(days < SOON_DAYS, { problem: 'certificate-ends', values: { days, address } }),
     ...when(lost, { problem: 'no-link', evidence: [link?.lastError ?? 'it has not dialled yet'] }),
   ];
+}
+
+function whyNot(code: string): Problem {
+  if (code in OUT_OF_TIME) return 'certificate-time';
+  if (AUTHORITY.test(code)) return 'certificate-authority';
+  if (OTHER_NAME.test(code)) return 'certificate-name';
+  return CERTIFICATE.test(code) ? 'certificate-refused' : 'unreachable';
 }
 
 /** The hub's own health answer: see hub/api/health.ts. */

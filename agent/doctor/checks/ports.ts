@@ -1,4 +1,6 @@
 /** Who listens where visitors come: ports 80 and 443. */
+import { run } from '../../lib/exec.ts';
+import type { Exec } from '../../lib/exec.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { givenAddresses, isBehind } from '../edge-sockets.ts';
@@ -9,6 +11,8 @@ interface Facts {
   readonly ports: readonly { readonly port: number; readonly holders: readonly Holder[] }[];
   /** What the process behind the proxy's admin socket listens on; null: nobody is behind it. */
   readonly proxy: { readonly pid: number; readonly ports: readonly number[] } | null;
+  /** What systemd keeps for the proxy; null: it has none of the ports, the proxy has them from it, or it does not say. */
+  readonly kept: readonly number[] | null;
   /** The owner has it listen elsewhere: these ports are another's with good reason. */
   readonly isBeside: boolean;
   /** And where only this host reaches it. */
@@ -16,6 +20,19 @@ interface Facts {
 }
 
 const SOCKETS = ['orkestr-proxy.socket', 'orkestr-proxy-tls.socket'] as const;
+/** What listens in place of a container. They are of docker.service, which is not to be stopped for the sake of a port. */
+const OF_CONTAINERS = ['docker-proxy', 'dockerd'];
+const LOOK_MS = 1000;
+
+const FREES = {
+  program:
+    '`systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`)',
+  container: '`docker ps --filter publish={port}` names it, `docker stop NAME` frees the port',
+  socket: '`systemctl list-sockets` names it, `systemctl disable --now NAME.socket` frees the port for good',
+};
+const orBeside = (frees: string): string =>
+  `Right when that one passes visitors on to the proxy (docs/beside.md). Else ${frees}.`;
+const RESTART = 'then `systemctl restart orkestr-proxy`.';
 
 export const ports = defineCheck({
   name: 'ports',
@@ -24,12 +41,32 @@ export const ports = defineCheck({
     held: {
       level: 'fail',
       says: 'Port {port} is held by {holder}, so the proxy cannot have it.',
-      mend: '`systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`); then `systemctl restart orkestr-proxy`.',
+      mend: `${FREES.program}; ${RESTART}`,
     },
     'held-beside': {
       level: 'warn',
       says: 'Port {port} is held by {holder}; the proxy listens on {others}.',
-      mend: 'Right when that one passes visitors on to the proxy (docs/beside.md). Else `systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`).',
+      mend: orBeside(FREES.program),
+    },
+    'held-by-container': {
+      level: 'fail',
+      says: 'Port {port} is held by Docker Engine for a container ({holder}), so the proxy cannot have it.',
+      mend: `${FREES.container}; ${RESTART}`,
+    },
+    'held-by-container-beside': {
+      level: 'warn',
+      says: 'Port {port} is held by Docker Engine for a container ({holder}); the proxy listens on {others}.',
+      mend: orBeside(FREES.container),
+    },
+    'held-by-socket': {
+      level: 'fail',
+      says: 'Port {port} is held by systemd for a socket unit that is not of the proxy, so the proxy cannot have it.',
+      mend: `${FREES.socket}; ${RESTART}`,
+    },
+    'held-by-socket-beside': {
+      level: 'warn',
+      says: 'Port {port} is held by systemd for a socket unit that is not of the proxy, which listens on {others}.',
+      mend: orBeside(FREES.socket),
     },
     'nobody-before': {
       level: 'fail',
@@ -42,14 +79,21 @@ export const ports = defineCheck({
       mend: '`systemctl start orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy.service`.',
     },
   },
-  async gather({ places, config }): Promise<Facts> {
+  async gather({ places, config, exec }): Promise<Facts> {
     const listening = listeningPorts(places.proc);
     const admin = unixSocketInode(places.proc, config.proxySocket);
     const inodes = new Set([...listening.map(({ inode }) => inode), ...(admin === null ? [] : [admin])]);
     const holders = holdersOf(places.proc, listening, inodes);
+    const proxy = proxyAmong(holders, admin);
+    const asked = places.ports.map((port) => ({
+      port,
+      holders: holders.filter(({ tcpPorts }) => tcpPorts.includes(port)),
+    }));
+    const isKept = asked.some(({ port, holders: by }) => by.some(isSystemd) && !proxy?.ports.includes(port));
     return {
-      ports: places.ports.map((port) => ({ port, holders: holders.filter(({ tcpPorts }) => tcpPorts.includes(port)) })),
-      proxy: proxyAmong(holders, admin),
+      ports: asked,
+      proxy,
+      kept: isKept ? await keptPorts(exec) : null,
       isBeside: SOCKETS.some((socket) => givenAddresses(places.root, socket).length > 0),
       isBehind: isBehind(places.root, 'orkestr-proxy.socket'),
     };
@@ -67,19 +111,25 @@ export const ports = defineCheck({
   },
 });
 
-type PortFinding = Finding<'held' | 'held-beside' | 'nobody-before' | 'nobody'>;
+type Held = 'held' | 'held-by-container' | 'held-by-socket';
+type PortFinding = Finding<Held | `${Held}-beside` | 'nobody-before' | 'nobody'>;
 
 function judgePort({ port, holders }: Facts['ports'][number], facts: Facts): PortFinding[] {
   const [holder] = holders;
   if (holder === undefined) return judgeFree(port, facts);
-  const { proxy, isBeside } = facts;
-  const elsewhere = proxy?.ports ?? [];
-  if (holders.some((one) => isOurs(one, proxy)) || (isBeside && elsewhere.length > 0)) return [];
+  const elsewhere = facts.proxy?.ports ?? [];
+  if (holders.some((one) => isOurs(one, port, facts)) || (facts.isBeside && elsewhere.length > 0)) return [];
   const values = { port, pid: holder.pid, holder: `${holder.name} (process ${holder.pid})` };
   const evidence = holders.map(({ pid, command }) => `process ${pid}: ${command}`);
+  const held = heldBy(holder);
   return elsewhere.length > 0
-    ? [{ problem: 'held-beside', values: { ...values, others: elsewhere.join(', ') }, evidence }]
-    : [{ problem: 'held', values, evidence }];
+    ? [{ problem: `${held}-beside`, values: { ...values, others: elsewhere.join(', ') }, evidence }]
+    : [{ problem: held, values, evidence }];
+}
+
+function heldBy(holder: Holder): Held {
+  if (isSystemd(holder)) return 'held-by-socket';
+  return OF_CONTAINERS.includes(holder.name) ? 'held-by-container' : 'held';
 }
 
 /** Without certificates nobody needs 443, and behind a web server of https alone nobody 80: one port that is served will do. */
@@ -99,7 +149,21 @@ function proxyAmong(holders: readonly Holder[], admin: string | null): Facts['pr
 }
 
 /** The proxy, a worker of its, or systemd that keeps the sockets for it. */
-function isOurs(holder: Holder, proxy: Facts['proxy']): boolean {
+function isOurs(holder: Holder, port: number, { proxy, kept }: Facts): boolean {
   if (holder.pid === proxy?.pid || holder.parent === proxy?.pid) return true;
-  return holder.pid === 1 || /orkestr-proxy|\/proxy\/(?:dist\/|cli|main)/.test(holder.command);
+  if (isSystemd(holder)) return kept === null || kept.includes(port);
+  return /orkestr-proxy|\/proxy\/(?:dist\/|cli|main)/.test(holder.command);
 }
+
+const isSystemd = ({ pid }: Holder): boolean => pid === 1;
+
+/** Ports of our socket units: whose a socket of its is, systemd alone knows. */
+const keptPorts = (exec: Exec): Promise<readonly number[] | null> =>
+  run('systemctl', ['show', '--property=ActiveState,Listen', '--', ...SOCKETS], { timeoutMs: LOOK_MS }, exec).then(
+    ({ stdout }) =>
+      stdout
+        .split(/\n\n+/)
+        .filter((unit) => /^ActiveState=active$/m.test(unit))
+        .flatMap((unit) => [...unit.matchAll(/^Listen=.*:(\d+) \(Stream\)$/gm)].map(([, port]) => Number(port))),
+    () => null, // that it does not say it is told by the check units
+  );

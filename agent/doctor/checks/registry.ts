@@ -1,5 +1,9 @@
 /** Registries that the configured base images come from. */
+import type { Exec } from '../../lib/exec.ts';
 import { defineCheck } from '../check.ts';
+import { lookupWith } from '../host-lookup.ts';
+
+const ANSWER_MS = 900;
 
 interface Registry {
   readonly host: string;
@@ -17,9 +21,9 @@ export const registry = defineCheck({
       mend: 'Look with `curl -v https://{host}/v2/`; or make the images here: `orkestr-agent base-images build node python`.',
     },
   },
-  gather({ config }, signal) {
+  gather({ config, exec }, signal) {
     const hosts = [...new Set(Object.values(config.baseImages).flatMap(registryOf))];
-    return Promise.all(hosts.map((host) => ask(host, signal)));
+    return Promise.all(hosts.map((host) => ask(host, exec, signal)));
   },
   judge(registries) {
     if (registries.length === 0) return { skipped: 'no registry is configured' };
@@ -39,11 +43,12 @@ export function registryOf(image: string): string[] {
 }
 
 /** OCI distribution-spec, end-1: any answer of /v2/ tells that it is there; 401 asks for a login. */
-async function ask(host: string, signal: AbortSignal): Promise<Registry> {
+async function ask(host: string, exec: Exec, signal: AbortSignal): Promise<Registry> {
   try {
-    const { request } = await import('undici');
+    const { Agent, request } = await import('undici');
     const { statusCode, body } = await request(`https://${host}/v2/`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(900)]),
+      dispatcher: new Agent({ connect: { lookup: lookupWith(exec, ANSWER_MS) } }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
     await body.dump();
     return { host, error: statusCode === 200 || statusCode === 401 ? null : `HTTP ${statusCode}` };

@@ -1,9 +1,12 @@
 /** Units of systemd, where systemd runs the machine. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
+import { layoutAt } from '../../upgrade/layout.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
 
+const HUB = 'orkestr-hub.service';
 const UNITS = [
   'orkestr-agent.service',
   'orkestr-firewall.service',
@@ -11,14 +14,28 @@ const UNITS = [
   'orkestr-proxy.socket',
   'orkestr-proxy-tls.socket',
   'orkestr-proxy-admin.socket',
-  'orkestr-hub.service',
+  'orkestr-build.service',
+  'orkestr-upgrade.service',
+  HUB,
   'docker.service',
 ];
+/** Well when they are not active: the one is stopped by whoever ends all builds, the other runs while there is an upgrade. */
+const AT_TIMES = ['orkestr-build.service', 'orkestr-upgrade.service'];
+const INSTALL_AGAIN =
+  "run install.sh again: `sh /opt/orkestr/current/install.sh`, on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`.";
 const FIELDS = ['Id', 'LoadState', 'ActiveState', 'SubState', 'Result', 'NRestarts', 'UnitFileState'];
 const MANY_RESTARTS = 5;
 const LOOK_MS = 1000;
 
 type Unit = Readonly<Record<string, string>>;
+
+type Problem = 'failed' | 'restarting' | 'inactive' | 'disabled' | 'restarts' | 'masked' | 'unloadable' | 'gone';
+
+interface Facts {
+  readonly shown: readonly Unit[];
+  /** Those that install.sh puts on this host. */
+  readonly installed: readonly string[];
+}
 
 export const units = defineCheck({
   name: 'units',
@@ -45,22 +62,49 @@ export const units = defineCheck({
       says: '{unit} was restarted {count} times since boot.',
       mend: '`journalctl -u {unit} -p warning --no-pager | tail -50` says why.',
     },
+    masked: {
+      level: 'fail',
+      says: '{unit} is masked: systemd starts it neither at boot nor when it is told to.',
+      mend: `\`systemctl unmask {unit} && systemctl enable --now {unit}\`. Is its file not found then: ${INSTALL_AGAIN}`,
+    },
+    unloadable: {
+      level: 'fail',
+      says: 'systemd cannot read {unit} ({state}): once it has ended it does not start again.',
+      mend: '`systemd-analyze verify {unit}` says why, `systemctl cat {unit}` shows its file and the drop-ins beside it. Correct what it names; then `systemctl daemon-reload && systemctl restart {unit}`.',
+    },
+    gone: {
+      level: 'fail',
+      says: '{unit} is not there any more.',
+      mend: `Its file was taken away: ${INSTALL_AGAIN}`,
+    },
   },
-  async gather({ places, exec }, signal) {
+  async gather({ places, exec }, signal): Promise<Facts | null> {
     if (!existsSync(places.systemd)) return null;
     const argv = ['show', '--no-pager', `--property=${FIELDS.join(',')}`, '--', ...UNITS];
     const { stdout } = await run('systemctl', argv, { timeoutMs: LOOK_MS, signal }, exec);
-    return unitsOf(stdout);
+    return { shown: unitsOf(stdout), installed: installedAt(places.root) };
   },
-  judge(found) {
-    if (found === null) return { skipped: 'systemd does not run this machine' };
-    const present = found.filter((unit) => unit['LoadState'] === 'loaded');
+  judge(facts) {
+    if (facts === null) return { skipped: 'systemd does not run this machine' };
+    const expected = facts.shown.filter(
+      ({ Id = '', LoadState }) => LoadState !== 'not-found' || facts.installed.includes(Id),
+    );
     return {
-      summary: present.map((unit) => `${unit['Id']} ${unit['ActiveState']}`).join(', ') || 'none of ours is installed',
-      findings: present.flatMap(judgeUnit),
+      summary: expected.map(inShort).join(', ') || 'none of ours is installed',
+      findings: expected.flatMap(judgeUnit),
     };
   },
 });
+
+/** What the release that runs has; of them the hub only where one was installed. */
+function installedAt(root: string): readonly string[] {
+  const { current, settings } = layoutAt(root);
+  const released = UNITS.filter((unit) => existsSync(join(current, 'units', unit)));
+  return existsSync(join(settings, 'hub.env')) ? released : released.filter((unit) => unit !== HUB);
+}
+
+const inShort = ({ Id = '', LoadState = '', ActiveState = '' }: Unit): string =>
+  `${Id} ${LoadState === 'loaded' ? ActiveState : LoadState}`;
 
 /** The output of `systemctl show`: `Name=value` lines, units apart by an empty line. */
 const unitsOf = (text: string): readonly Unit[] =>
@@ -73,15 +117,32 @@ const unitsOf = (text: string): readonly Unit[] =>
       ),
     );
 
-function judgeUnit(fields: Unit): Finding<'failed' | 'restarting' | 'inactive' | 'disabled' | 'restarts'>[] {
+/** By the first word of what systemd has to say of its file; of one that it could not load the rest tells nothing. */
+function judgeUnit(fields: Unit): Finding<Problem>[] {
+  const { Id: unit = '', LoadState: load = '' } = fields;
+  switch (load) {
+    case 'not-found':
+      return [{ problem: 'gone', values: { unit } }];
+    case 'masked':
+      return [{ problem: 'masked', values: { unit } }];
+    case 'bad-setting':
+    case 'error':
+      return [{ problem: 'unloadable', values: { unit, state: load } }];
+    default:
+      return judgeLoaded(fields);
+  }
+}
+
+function judgeLoaded(fields: Unit): Finding<Problem>[] {
   const { Id: unit = '', ActiveState: state = '', SubState: sub = '', Result: result = '' } = fields;
   const enabled = fields['UnitFileState'] ?? '';
   const restarts = Number(fields['NRestarts'] ?? 0);
+  const isAtRest = state === 'inactive' && !AT_TIMES.includes(unit);
   return [
     ...when(state === 'failed', { problem: 'failed', values: { unit, result } }),
     ...when(sub === 'auto-restart', { problem: 'restarting', values: { unit, result } }),
-    ...when(state === 'inactive', { problem: 'inactive', values: { unit, state: `${state}, ${sub}` } }),
-    ...when(enabled === 'disabled' || enabled === 'masked', { problem: 'disabled', values: { unit, state: enabled } }),
+    ...when(isAtRest, { problem: 'inactive', values: { unit, state: `${state}, ${sub}` } }),
+    ...when(enabled === 'disabled', { problem: 'disabled', values: { unit, state: enabled } }),
     ...when(restarts >= MANY_RESTARTS, { problem: 'restarts', values: { unit, count: restarts } }),
   ];
 }

@@ -1,6 +1,7 @@
 /** The faults: what is broken for real, by what name the doctor must find it, and which mend it must give. */
 import { execFileSync } from 'node:child_process';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -302,7 +303,7 @@ export const FAULTS: readonly Fault[] = [
     mend: /curl -v http:\/\/127\.0\.0\.1:1\/healthz/,
   },
   {
-    name: "the hub's certificate is not accepted",
+    name: "the hub's certificate is of no authority that is trusted",
     async inject(host, undo) {
       const { cert, key } = await makeCertificate(host.folder, 'hub', ['IP:127.0.0.1']);
       await hubOf(
@@ -311,8 +312,8 @@ export const FAULTS: readonly Fault[] = [
         createSecureServer({ cert, key }, (_request, response) => response.end('{"status":"ok"}')),
       );
     },
-    finds: ['hub/certificate-refused'],
-    mend: /openssl s_client -connect 127\.0\.0\.1:\d+/,
+    finds: ['hub/certificate-authority'],
+    mend: /update-ca-(?:certificates|trust) && systemctl restart orkestr-agent`.*-connect 127\.0\.0\.1:\d+/,
     tells: /DEPTH_ZERO_SELF_SIGNED_CERT/,
   },
   {
@@ -352,6 +353,21 @@ export const FAULTS: readonly Fault[] = [
     inject: (host, undo) => ({ places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.10\n') } }),
     finds: ['dns/silent'],
     mend: /ping -c1 127\.53\.7\.10/,
+    tells: /ECONNREFUSED/,
+  },
+  {
+    name: 'the name server takes what it is asked and says nothing, and the hub has a name',
+    async inject(host, undo) {
+      const server = createSocket('udp4').bind(53, '127.53.7.11');
+      undo(() => server.close());
+      await once(server, 'listening');
+      undo(() => host.writeIdentity(host.hubUrl));
+      host.writeIdentity(host.hubUrl.replace('127.0.0.1', 'localhost'));
+      return { places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.11\n') } };
+    },
+    finds: ['dns/silent'],
+    mend: /ping -c1 127\.53\.7\.11/,
+    tells: /no answer in 900 ms/,
   },
   {
     name: 'resolv.conf names no server',

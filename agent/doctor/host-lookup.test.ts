@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
+import { exec } from '../lib/exec.ts';
+import type { Exec } from '../lib/exec.ts';
+import { lookUp, lookupWith } from './host-lookup.ts';
+import { askHub } from './hub-answer.ts';
+
+const answering =
+  (exitCode: number | null, stdout: string): Exec =>
+  async () => ({ exitCode, stdout, stderr: '', timedOut: exitCode === null });
+
+/** Of glibc 2.36: a line for each kind of socket, the name behind the first. */
+const FOUND = `2001:db8::7     STREAM hub.example.com
+2001:db8::7     DGRAM
+192.0.2.7       STREAM
+192.0.2.7       DGRAM
+`;
+
+test('each address of a name is told once, in the order in which it is to be tried', async () => {
+  assert.deepEqual(await lookUp(answering(0, FOUND), 'hub.example.com', 100), [
+    { address: '2001:db8::7', family: 6 },
+    { address: '192.0.2.7', family: 4 },
+  ]);
+});
+
+test('a name that there is not is told apart from one that is not found in time', async () => {
+  await assert.rejects(lookUp(answering(2, ''), 'hub.example.com', 100), { code: 'ENOTFOUND' });
+  await assert.rejects(lookUp(answering(null, ''), 'hub.example.com', 100), { code: 'ETIMEOUT' });
+});
+
+test('a hub is asked at the addresses that the host has for its name', async (t) => {
+  const server = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const ask = (by: Exec) => askHub(`http://localhost:${port}`, systemClock, 5000, lookupWith(by, 5000));
+  const answer = await ask(exec);
+  assert.equal(answer.reached && answer.body, 'hello');
+  const lost = await ask(answering(null, ''));
+  assert.deepEqual(lost, { reached: false, code: 'ETIMEOUT', message: 'localhost was not found in 5000 ms' });
+});
