@@ -57,13 +57,15 @@ async function find(parts: UpgradeParts, from: string, { version, folder }: Upgr
   const handedOn = hub === null ? null : await atHub(parts, hub, version);
   if (handedOn !== null && (version === null || handedOn.version === version)) return handedOn;
   const { url } = originOf(layout, from);
-  if (url === '') {
-    const what = version === null ? 'the newest release' : `orkestr ${version}`;
-    const hands = hub === null ? '' : ` The hub ${hub} hands on ${handedOn?.version ?? 'nothing'}.`;
-    throw new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${what} is to be had.${hands}`);
-  }
+  if (url === '')
+    throw nowhere(version, hub === null ? '' : ` The hub ${hub} hands on ${handedOn?.version ?? 'nothing'}.`);
   const wanted = version ?? (await newest(parts, url));
   return { version: wanted, source: { kind: 'url', url: `${url}/${wanted}` } };
+}
+
+function nowhere(version: string | null, hands: string): OrkestrError {
+  const what = version === null ? 'the newest release' : `orkestr ${version}`;
+  return new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${what} is to be had.${hands}`);
 }
 
 /** @returns null for a hub that hands nothing on, where a version is named: that may be published */
