@@ -121,7 +121,7 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
 }
 
 function assemble(config: Config, identity: Identity, log: Logger, journal: Journal, release: () => void): Agent {
-  const host = buildHost(config, identity.hostId);
+  const host = buildHost(config, scopeOf(identity.hostId));
   const { ports } = host;
   const logs = makeDeploymentLogs({
     folder: logFolder(config),

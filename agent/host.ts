@@ -8,7 +8,6 @@ import { makeImageStore } from './docker/images.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { makeSourceControl } from './git/source-control.ts';
-import { scopeOf } from './identity.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Engine } from './lib/engine.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
@@ -30,9 +29,8 @@ export interface Host {
   listWorkspaces(): Promise<readonly string[]>;
 }
 
-/** @param hostId whose scope marks all that is made */
-export function buildHost(config: Config, hostId: string): Host {
-  const scope = scopeOf(hostId);
+/** @param scope what marks all that is made */
+export function buildHost(config: Config, scope: string): Host {
   const engine = makeEngine({ socketPath: config.dockerSocket });
   const firewall = makeFirewall({ scope });
   const sandbox = makeSandbox({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { text as bodyOf } from 'node:stream/consumers';
 import type { AddressInfo } from 'node:net';
@@ -104,6 +104,25 @@ test('a folder that belongs to another hub, or to a host without hub, is not tak
   const local = temporaryFolder(t);
   localIdentity(local, 0);
   await assert.rejects(joinHub(local, enrolment(url)), isCode('ORK_CONFLICT'));
+});
+
+test('a damaged identity is replaced by joining, under the key that was there, and kept aside; until then it stays', async (t) => {
+  const folder = temporaryFolder(t);
+  const { url, requests } = await hubThat(t);
+  const file = join(folder, 'identity.json');
+  await joinHub(folder, enrolment(url));
+  const cut = readFileSync(file, 'utf8').slice(0, 40);
+  writeFileSync(file, cut);
+  assert.throws(() => readIdentity(folder), isCode('ORK_IDENTITY_UNREADABLE'));
+  await assert.rejects(joinHub(folder, enrolment('http://127.0.0.1:1')), isCode('ORK_HUB_UNREACHABLE'));
+  assert.equal(readFileSync(file, 'utf8'), cut);
+  assert.ok(!existsSync(`${file}.damaged`));
+
+  const { joined, keptAside } = await joinHub(folder, enrolment(url));
+  assert.deepEqual([joined, keptAside], [true, `${file}.damaged`]);
+  assert.equal(readIdentity(folder)?.hostId, IDS.host);
+  assert.equal(readFileSync(`${file}.damaged`, 'utf8'), cut);
+  assert.equal(requests[0]?.publicKey, requests[1]?.publicKey);
 });
 
 test('a local identity is made once', (t) => {

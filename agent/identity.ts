@@ -1,6 +1,6 @@
 /** Who this host is: its id, its ed25519 key, and the hub it belongs to with that hub's pinned key. */
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EnrolAnswer } from '../protocol/agent-link.ts';
@@ -31,7 +31,7 @@ type HostSigner = (text: string) => string;
 /** First 8 hex digits of SHA-256 of the host id: what marks everything that this agent makes on the machine. */
 export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);
 
-/** @returns null when this state folder has no identity yet. @throws OrkestrError ORK_CONFIG when it is not readable */
+/** @returns null when this state folder has no identity yet. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
 export function readIdentity(stateFolder: string): Identity | null {
   const path = join(stateFolder, IDENTITY_FILE);
   const text = readIfThere(path);
@@ -39,11 +39,28 @@ export function readIdentity(stateFolder: string): Identity | null {
   try {
     return Identity.parse(JSON.parse(text));
   } catch (cause) {
-    throw new OrkestrError('ORK_CONFIG', `${path} is not a readable identity.`, { cause });
+    throw new OrkestrError('ORK_IDENTITY_UNREADABLE', `${path} is not a readable identity.`, { cause });
   }
 }
 
-/** @throws OrkestrError ORK_CONFIG when there is none yet */
+interface Found {
+  /** Null: there is none, or it is damaged. */
+  readonly known: Identity | null;
+  /** Path of one that is not readable. */
+  readonly damaged: string | null;
+}
+
+/** For what goes on without an identity: one that is damaged is told and not thrown. */
+export function lookUpIdentity(stateFolder: string): Found {
+  try {
+    return { known: readIdentity(stateFolder), damaged: null };
+  } catch (error) {
+    if (!(error instanceof OrkestrError) || error.code !== 'ORK_IDENTITY_UNREADABLE') throw error;
+    return { known: null, damaged: join(stateFolder, IDENTITY_FILE) };
+  }
+}
+
+/** @throws OrkestrError ORK_CONFIG when there is none yet, ORK_IDENTITY_UNREADABLE */
 export function requireIdentity(stateFolder: string): Identity {
   const identity = readIdentity(stateFolder);
   if (identity) return identity;
@@ -78,17 +95,22 @@ interface Enrolment {
   readonly now: number;
 }
 
+interface Joined {
+  readonly identity: Identity;
+  /** False: it was there already. */
+  readonly joined: boolean;
+  /** Where a damaged identity that was in the way is kept. */
+  readonly keptAside: string | null;
+}
+
 /**
- * Exchange a join token for an identity. The key pair is stored before the token is used: when the answer is lost, the same
+ * Exchange a join token for an identity, also in the place of one that is damaged. The key pair is stored before the token is used: when the answer is lost, the same
  * call sends the same key and gets the same answer.
  * @throws OrkestrError ORK_JOIN_TOKEN, ORK_HUB_UNREACHABLE, ORK_CONFLICT
  */
-export async function joinHub(
-  stateFolder: string,
-  enrolment: Enrolment,
-): Promise<{ identity: Identity; joined: boolean }> {
-  const known = readIdentity(stateFolder);
-  if (known) return { identity: alreadyThere(known, enrolment.hubUrl), joined: false };
+export async function joinHub(stateFolder: string, enrolment: Enrolment): Promise<Joined> {
+  const { known, damaged } = lookUpIdentity(stateFolder);
+  if (known) return { identity: alreadyThere(known, enrolment.hubUrl), joined: false, keptAside: null };
   makePrivateFolder(stateFolder);
   const { publicKey } = readKey(stateFolder) ?? makeKey(stateFolder);
   const answer = await enrol(enrolment, publicKey);
@@ -101,8 +123,15 @@ export async function joinHub(
     hub: { url: enrolment.hubUrl, publicKey: answer.hubPublicKey },
     since: new Date(enrolment.now).toISOString(),
   };
+  const keptAside = damaged === null ? null : keepAside(damaged);
   storeIdentity(stateFolder, identity);
-  return { identity, joined: true };
+  return { identity, joined: true, keptAside };
+}
+
+/** Only once there is another one. What is left of it may tell somebody which host this was. */
+function keepAside(path: string): string {
+  renameSync(path, `${path}.damaged`);
+  return `${path}.damaged`;
 }
 
 function alreadyThere(known: Identity, hubUrl: string): Identity {

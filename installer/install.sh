@@ -118,6 +118,8 @@ check_options() {
     hub=$(hub_at "$(listens_at)")
     [ -z "$domain" ] || hub_target | grep -Eq '^[0-9.]+$' ||
       fail "The proxy cannot serve a hub at $(listens_at): it reaches it by an IPv4 address only." 'Give one: --listen 127.0.0.1:7700'
+  elif [ -z "$hub" ] && is_damaged; then
+    fail "$DAMAGED" "$DAMAGED_MEND On the hub's own host: --hub-here."
   elif [ -z "$hub" ] && ! is_joined; then
     fail 'Neither a hub to join nor --hub-here is given.' 'sh install.sh --help shows both.'
   else

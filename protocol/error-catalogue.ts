@@ -354,6 +354,11 @@ export const ERRORS = {
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
   ORK_ALREADY_RUNNING: kind('host', 409, 'Another process uses this state folder. Stop it first.'),
   ORK_CONFIG: kind('user', 500, 'Correct the setting that the message names.'),
+  ORK_IDENTITY_UNREADABLE: kind(
+    'host',
+    500,
+    'Restore the file from a backup. Without one: `orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: it keeps its id, and its apps run on.',
+  ),
   ORK_BACKUP_UNREADABLE: kind('user', 422, 'Take another backup: this one was cut off, changed, or is something else.'),
   ORK_BACKUP_INCOMPLETE: kind(
     'hub',

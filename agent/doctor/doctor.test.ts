@@ -78,11 +78,12 @@ test('a check that cannot look says so; one whose subject another check tells of
   const checks = [
     check('blind', () => Promise.reject(new Error('EACCES: permission denied'))),
     check('needs the engine', () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'It hangs.'))),
+    check('needs an identity', () => Promise.reject(new OrkestrError('ORK_IDENTITY_UNREADABLE', 'It is cut off.'))),
   ];
   const { checks: reports } = await examine(subject, { checks });
   assert.deepEqual(
     reports.map(({ level, summary }) => `${level}: ${summary}`),
-    ['warn: could not look', 'skipped: It hangs.'],
+    ['warn: could not look', 'skipped: It hangs.', 'skipped: It is cut off.'],
   );
   const [blind] = reports[0]?.problems ?? [];
   assert.match(blind?.says ?? '', /permission denied/);

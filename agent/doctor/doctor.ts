@@ -57,7 +57,12 @@ export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
 };
 
 /** Another check has these as its own finding. */
-const TOLD_ELSEWHERE: readonly ErrorCode[] = ['ORK_ENGINE_UNREACHABLE', 'ORK_ENGINE_TIMEOUT', 'ORK_PROXY_UNREACHABLE'];
+const TOLD_ELSEWHERE: readonly ErrorCode[] = [
+  'ORK_ENGINE_UNREACHABLE',
+  'ORK_ENGINE_TIMEOUT',
+  'ORK_PROXY_UNREACHABLE',
+  'ORK_IDENTITY_UNREADABLE',
+];
 
 /** Never throws, and ends a moment after the deadline, whatever hangs. */
 export async function examine(

@@ -56,7 +56,7 @@ export interface Subject {
   readonly clock: Clock;
   readonly exec: Exec;
   readonly has: HasProgram;
-  /** Null: this host has not joined a hub. @throws OrkestrError ORK_CONFIG when it is not readable */
+  /** Null: this host has not joined a hub. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
   readonly identity: () => Identity | null;
   /** What marks the things of this agent; null without an identity. */
   readonly scope: () => string | null;

@@ -44,8 +44,15 @@ export const namesOfOurs = (scope: string, labels: Labels, names: Names): readon
 export const isOurImage = (scope: string, labels: Labels, names: Names): boolean =>
   namesOfOurs(scope, labels, names).length > 0 || (labels?.[LABEL.scope] === scope && (names ?? []).length === 0);
 
+/** Scopes of all agents that have built an image here or pulled it. */
+export function scopesOfImage(labels: Labels, names: Names): readonly string[] {
+  const built = labels?.[LABEL.scope];
+  const pulled = (names ?? []).flatMap((name) => PULLED.exec(name)?.[1] ?? []);
+  return built !== undefined && isOurImage(built, labels, names) ? [built, ...pulled] : pulled;
+}
+
 /** Of any agent. */
-const PULLED = /^orkestr-[0-9a-f]{8}\//;
+const PULLED = /^orkestr-([0-9a-f]{8})\//;
 
 /** As engines give them: null for none. */
 type Labels = Readonly<Record<string, string>> | null | undefined;

@@ -2,13 +2,12 @@
 import { buildHost } from '../host.ts';
 import type { Config } from '../config.ts';
 import { purgeEngine } from '../docker/purge.ts';
-import { scopeOf } from '../identity.ts';
 import type { Cleanup } from './cleanup.ts';
 import { inEngine } from './in-engine.ts';
 
 /** `keepData`: images stay, and what builds may use again. */
-export function agentThings(config: Config, hostId: string, keepData: boolean): readonly Cleanup[] {
-  const { engine, firewall, sandbox, ports } = buildHost(config, hostId);
+export function agentThings(config: Config, scope: string, keepData: boolean): readonly Cleanup[] {
+  const { engine, firewall, sandbox, ports } = buildHost(config, scope);
   const routes: Cleanup = {
     what: 'routes',
     run: () =>
@@ -28,7 +27,7 @@ export function agentThings(config: Config, hostId: string, keepData: boolean): 
       what: 'engine',
       run: () =>
         inEngine(async () => {
-          const { containers, images, networks } = await purgeEngine(engine, scopeOf(hostId), { keepData });
+          const { containers, images, networks } = await purgeEngine(engine, scope, { keepData });
           return `${containers} containers, ${images} images, ${networks} networks removed`;
         }),
     },

@@ -6,13 +6,14 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { isInstalled } from '../../protocol/service/installation.ts';
 import type { Config } from '../config.ts';
 import { makeEngine } from '../docker/engine.ts';
-import { readIdentity } from '../identity.ts';
-import { lockState } from '../journal/lock.ts';
+import type { Engine } from '../lib/engine.ts';
 import { agentThings } from './agent-things.ts';
 import { uninstall } from './cleanup.ts';
 import type { Cleanup } from './cleanup.ts';
 import { removeFolder } from './folder.ts';
 import { installationThings, removeFolders, stopAgent } from './installation.ts';
+import { removeMade } from './made.ts';
+import type { MadeParts } from './made.ts';
 
 export interface UninstallOptions {
   /** Take the data, too, and ask nothing. */
@@ -30,12 +31,12 @@ export async function uninstallHost(config: Config, options: UninstallOptions): 
   if (!keepData && !options.purge) await askForData('Say so with --purge, or keep state and images with --keep-data.');
   const installed = isInstalled(process.execPath);
   const ok = !installed || (await tell([stopAgent]));
-  if (!ok || !(await removeMade(config, keepData))) {
+  const engine = makeEngine({ socketPath: config.dockerSocket });
+  if (!ok || !(await removeMade(madeParts(config, engine, keepData)))) {
     // The identity stays: it is what tells our things from others' when this is called again.
     process.exitCode = 1;
     return;
   }
-  const engine = makeEngine({ socketPath: config.dockerSocket });
   if (installed && !(await tell(installationThings(engine, keepData)))) {
     process.exitCode = 1;
     return;
@@ -54,7 +55,8 @@ export async function uninstallHost(config: Config, options: UninstallOptions): 
 export async function leaveHub(config: Config, { yes }: { readonly yes?: true }): Promise<void> {
   if (!yes) await askForData('Say so with --yes.');
   const stopped = !isInstalled(process.execPath) || (await tell([stopAgent]));
-  if (!stopped || !(await removeMade(config, false))) {
+  const engine = makeEngine({ socketPath: config.dockerSocket });
+  if (!stopped || !(await removeMade(madeParts(config, engine, false)))) {
     process.exitCode = 1;
     return;
   }
@@ -74,17 +76,14 @@ const tellStays = (stays: readonly string[]): void => {
   for (const what of stays) process.stdout.write(`${WORDS.warning.padEnd(7)}  ${what}\n`);
 };
 
-/** What the agent has made; the state folder is its own for as long as this takes. */
-async function removeMade(config: Config, keepData: boolean): Promise<boolean> {
-  const identity = readIdentity(config.stateFolder);
-  if (identity === null) return true;
-  const lock = await lockState(config.stateFolder);
-  try {
-    return await tell(agentThings(config, identity.hostId, keepData));
-  } finally {
-    lock.release();
-  }
-}
+const madeParts = (config: Config, engine: Engine, keepData: boolean): MadeParts => ({
+  stateFolder: config.stateFolder,
+  engine,
+  installed: isInstalled(process.execPath),
+  keepData,
+  thingsOf: (scope) => agentThings(config, scope, keepData),
+  tell,
+});
 
 async function tell(cleanups: readonly Cleanup[]): Promise<boolean> {
   const results = await uninstall(cleanups, ({ what, level, told }) =>

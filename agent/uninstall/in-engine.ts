@@ -16,10 +16,7 @@ const isEngineInstalled = (): boolean => ENGINES.some((path) => existsSync(path)
  * starts it with the next boot.
  * @throws OrkestrError ORK_ENGINE_UNREACHABLE with the mend
  */
-export async function inEngine(
-  work: () => Promise<string>,
-  isInstalled = isEngineInstalled,
-): ReturnType<Cleanup['run']> {
+export async function inEngine(work: Cleanup['run'], isInstalled = isEngineInstalled): ReturnType<Cleanup['run']> {
   try {
     return await work();
   } catch (cause) {

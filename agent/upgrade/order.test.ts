@@ -5,22 +5,29 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { ORIGIN_FILE } from '../../protocol/release.ts';
 import { scripted } from '../deployment/test-context.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { storeIdentity } from '../identity.ts';
+import { IDS, temporaryFolder } from '../test-bench.ts';
 import type { UpgradeParts } from './health.ts';
 import { layoutAt, linkTo, releaseFolder } from './layout.ts';
 import { planUpgrade } from './order.ts';
+import type { UpgradePlan } from './order.ts';
 
-test("the newest version is that of the host's channel", async (t) => {
+/** A web server that has these texts, and nothing else. @returns its address */
+async function serve(t: TestContext, texts: Readonly<Record<string, string>>): Promise<string> {
   const server = createServer((request, response) => {
-    const versions: Record<string, string> = { '/channels/stable': '1.1.0\n', '/channels/edge': '2.0.0-rc.1\n' };
-    response.end(versions[request.url ?? '']);
+    const text = texts[request.url ?? ''];
+    response.writeHead(text === undefined ? 404 : 200).end(text);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
 
+/** A host that runs 1.0.0. @param url where releases are published @returns what plans its upgrades */
+function hostWith(t: TestContext, { url, hub }: { readonly url: string; readonly hub: string | null }) {
   const root = temporaryFolder(t);
   const layout = layoutAt(root);
   const folder = releaseFolder(layout, '1.0.0');
@@ -28,15 +35,35 @@ test("the newest version is that of the host's channel", async (t) => {
   linkTo(layout.current, '1.0.0');
   const publicKey = `${'A'.repeat(59)}=`;
   writeFileSync(join(folder, ORIGIN_FILE), JSON.stringify({ version: '1.0.0', publicKey, url }));
-  const planned = async (channel: string): Promise<string> => {
-    const config = scripted<UpgradeParts['config']>('config', { stateFolder: join(root, 'agent'), channel });
-    const parts = scripted<UpgradeParts>('parts', {
-      layout,
-      config,
-      clock: scripted<UpgradeParts['clock']>('clock', {}),
-    });
-    return (await planUpgrade(parts, { version: null, folder: null, allowDowngrade: false })).version;
+  const stateFolder = join(root, 'agent');
+  mkdirSync(stateFolder);
+  if (hub !== null) {
+    const since = new Date(0).toISOString();
+    storeIdentity(stateFolder, { hostId: IDS.host, name: 'vps-1', hub: { url: hub, publicKey: 'k' }, since });
+  }
+  return (version: string | null, channel = 'stable'): Promise<UpgradePlan> => {
+    const config = scripted<UpgradeParts['config']>('config', { stateFolder, channel });
+    const clock = scripted<UpgradeParts['clock']>('clock', {});
+    const parts = scripted<UpgradeParts>('parts', { layout, config, clock });
+    return planUpgrade(parts, { version, folder: null, allowDowngrade: false });
   };
-  assert.equal(await planned('stable'), '1.1.0');
-  assert.equal(await planned('edge'), '2.0.0-rc.1');
+}
+
+test("the newest version is that of the host's channel", async (t) => {
+  const url = await serve(t, { '/channels/stable': '1.1.0\n', '/channels/edge': '2.0.0-rc.1\n' });
+  const plan = hostWith(t, { url, hub: null });
+  assert.equal((await plan(null)).version, '1.1.0');
+  assert.equal((await plan(null, 'edge')).version, '2.0.0-rc.1');
+});
+
+test('a version that is named comes from where releases are published, also when the hub hands nothing on', async (t) => {
+  const hub = await serve(t, {});
+  const url = 'https://releases.example.com';
+  const published = await hostWith(t, { url, hub })('1.1.0');
+  assert.deepEqual(published, { from: '1.0.0', version: '1.1.0', source: { kind: 'url', url: `${url}/1.1.0` } });
+  await assert.rejects(hostWith(t, { url, hub })(null), { code: 'ORK_UPGRADE_SOURCE', message: /status 404/ });
+  await assert.rejects(hostWith(t, { url: '', hub })('1.1.0'), {
+    code: 'ORK_UPGRADE_SOURCE',
+    message: /where orkestr 1\.1\.0 is to be had\. The hub \S+ hands on nothing\./,
+  });
 });

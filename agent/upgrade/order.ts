@@ -50,22 +50,36 @@ export async function planUpgrade(parts: UpgradeParts, wish: UpgradeWish): Promi
 type Found = Pick<UpgradePlan, 'version' | 'source'>;
 
 async function find(parts: UpgradeParts, from: string, { version, folder }: UpgradeWish): Promise<Found> {
-  const { layout, config } = parts;
+  const { layout } = parts;
   if (version !== null && existsSync(releaseFolder(layout, version))) return { version, source: { kind: 'none' } };
   if (folder !== null) return inPlace(parts, { kind: 'folder', path: folder }, version);
-  const hub = hasHub(layout) ? null : (readIdentity(config.stateFolder)?.hub?.url ?? null);
-  if (hub !== null) {
-    const found = await inPlace(parts, { kind: 'url', url: `${hub.replace(/\/$/, '')}/releases` }, null);
-    if (version === null || found.version === version) return found;
-  }
+  const hub = hubOf(parts);
+  const handedOn = hub === null ? null : await atHub(parts, hub, version);
+  if (handedOn !== null && (version === null || handedOn.version === version)) return handedOn;
   const { url } = originOf(layout, from);
-  if (url === '') {
-    const what = version === null ? 'the newest release' : `orkestr ${version}`;
-    const hands = hub === null ? '' : ` The hub ${hub} hands on another version.`;
-    throw new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${what} is to be had.${hands}`);
-  }
+  if (url !== '') return published(parts, url, version);
+  const what = version === null ? 'the newest release' : `orkestr ${version}`;
+  const hands = hub === null ? '' : ` The hub ${hub} hands on ${handedOn?.version ?? 'nothing'}.`;
+  throw new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${what} is to be had.${hands}`);
+}
+
+/** Null on the hub's own host: it hands on what it runs. */
+const hubOf = ({ layout, config }: UpgradeParts): string | null =>
+  hasHub(layout) ? null : (readIdentity(config.stateFolder)?.hub?.url ?? null);
+
+async function published(parts: UpgradeParts, url: string, version: string | null): Promise<Found> {
   const wanted = version ?? (await newest(parts, url));
   return { version: wanted, source: { kind: 'url', url: `${url}/${wanted}` } };
+}
+
+/** @returns null for a hub that hands nothing on, where a version is named: that may be published */
+async function atHub(parts: UpgradeParts, hub: string, version: string | null): Promise<Found | null> {
+  try {
+    return await inPlace(parts, { kind: 'url', url: `${hub.replace(/\/$/, '')}/releases` }, null);
+  } catch (error) {
+    if (version !== null && error instanceof OrkestrError && error.code === 'ORK_UPGRADE_SOURCE') return null;
+    throw error;
+  }
 }
 
 /** A place with the files of one release. What its list says is only a name: what is fetched by it is checked. */

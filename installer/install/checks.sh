@@ -28,11 +28,17 @@ check_host() {
   ! has ss || check_ports
   check_firewalls
   check_time
-  if [ -n "$hub" ] && is_joined && ! is_of_hub; then
-    problem "This host has joined another hub than $hub." "Where that is the same hub at another address: orkestr-agent hub $hub. Else take it off that one first, with its apps: orkestr-agent leave"
-  fi
+  check_joined
   ! has curl || check_hub
   [ "$problems" = 0 ] || fail "$problems of this host's checks failed; nothing was changed." 'Mend them and run the same line again.'
+}
+
+check_joined() {
+  if [ -n "$hub" ] && is_joined && ! is_of_hub; then
+    problem "This host has joined another hub than $hub." "Where that is the same hub at another address: orkestr-agent hub $hub. Else take it off that one first, with its apps: orkestr-agent leave"
+  elif [ -z "$hub_here$token" ] && is_damaged; then
+    problem "$DAMAGED" "$DAMAGED_MEND"
+  fi
 }
 
 check_machine() {

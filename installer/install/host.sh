@@ -3,7 +3,11 @@
 units_changed=''
 
 IDENTITY=$STATE_FOLDER/agent/identity.json
-is_joined() { [ -f "$IDENTITY" ]; }
+# One that was cut off does not end so: as the agent writes it, or in one line.
+is_joined() { [ -f "$IDENTITY" ] && tail -n 1 "$IDENTITY" | grep -Eq '^(\{.*)?\}$'; }
+is_damaged() { [ -f "$IDENTITY" ] && ! is_joined; }
+DAMAGED="The identity of this host is damaged: $IDENTITY."
+DAMAGED_MEND='Restore it from a backup. Or, at its hub: orkestr hosts join-token NAME, and here the line that this gives: the host keeps its id, and its apps run on.'
 
 # is_of_hub: whether the hub that this host has joined is the one that is meant. That of the host itself may move.
 is_of_hub() {
@@ -107,7 +111,8 @@ enable_unit() {
 
 join_hub() {
   if ! is_joined; then
-    [ -n "$token" ] || [ -n "$dry_run" ] || fail 'A join token is missing.' 'orkestr hosts add NAME makes one: --token TOKEN'
+    [ -n "$token" ] || [ -n "$dry_run" ] || fail 'A join token is missing.' \
+      'orkestr hosts add NAME makes one, and orkestr hosts join-token NAME for a host that is in the list already: --token TOKEN'
     act "join the hub $hub as $name" join_with_token
   fi
   start_units orkestr-agent.service
@@ -115,6 +120,8 @@ join_hub() {
 
 # By standard input: what stands in the arguments of a program can be read by every user of the host.
 join_with_token() {
+  # An agent that runs has read what was there before.
+  ! is_damaged || : >"$RUN_FOLDER/restart-orkestr-agent.service"
   if [ "$token" = - ]; then cat; else printf '%s\n' "$token"; fi |
     "$ROOT_FOLDER/current/bin/orkestr-agent" join --hub "$hub" --token - --name "$name"
 }

@@ -70,3 +70,45 @@ test('a run that was cut off behind the new release is finished by the next one:
     assert.deepEqual([code, stdout], [0, done]);
   }
 });
+
+const IDENTITY = 'var/lib/orkestr/agent/identity.json';
+const HUB = 'https://hub.example.com';
+const WHOLE = `${JSON.stringify({ hostId: 'x', hub: { url: HUB, publicKey: 'k' }, since: 'then' }, null, 2)}\n`;
+const CUT = WHOLE.slice(0, WHOLE.indexOf('},') + 1);
+
+test('an identity that was cut off is told as that, with the way that keeps the apps, and not as that of another hub', async (t) => {
+  for (const text of [CUT, WHOLE.slice(0, 30), '', '\0'.repeat(WHOLE.length)]) {
+    const host = new ScriptedHost(t);
+    host.file(IDENTITY, text);
+    for (const options of [['--hub', HUB], []]) {
+      const { stderr } = await host.run('check_joined', ...options);
+      assert.match(stderr, /identity of this host is damaged: .*identity\.json\.\n.*orkestr hosts join-token NAME/);
+    }
+    for (const options of [['--hub-here'], ['--hub', HUB, '--token', 'join']]) {
+      assert.equal((await host.run('check_joined', ...options)).stderr, '');
+    }
+  }
+});
+
+test('a whole identity is one, however it is laid out', async (t) => {
+  for (const text of [WHOLE, WHOLE.trimEnd(), JSON.stringify(JSON.parse(WHOLE))]) {
+    const host = new ScriptedHost(t);
+    host.file(IDENTITY, text);
+    const { code, stderr } = await host.run('check_joined; is_joined');
+    assert.deepEqual([code, stderr], [0, '']);
+  }
+});
+
+test('a host whose identity is damaged joins anew, and an agent that still runs is restarted', async (t) => {
+  const host = new ScriptedHost(t);
+  host.file(IDENTITY, CUT);
+  host.file('opt/orkestr/current/bin/orkestr-agent', '#!/bin/sh\necho "$*"\ncat\n', 0o755);
+  host.program('systemctl', {
+    'is-active --quiet orkestr-agent.service': '',
+    'is-enabled --quiet orkestr-agent.service': '',
+    'restart orkestr-agent.service': '',
+  });
+  const { code, stdout } = await host.run('join_hub', '--hub', HUB, '--token', 'once', '--name', 'vps-1');
+  assert.equal(code, 0);
+  assert.match(stdout, /^join --hub \S+ --token - --name vps-1\nonce\ndoing {4}restart orkestr-agent\.service/m);
+});

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { withHostSettings } from './installation.ts';
+import { isInstalled, withHostSettings } from './installation.ts';
 
 const execPath = '/opt/orkestr/releases/1.0.0/bin/node';
 
@@ -31,6 +31,20 @@ test('a program of an installation takes the settings of its service; its own en
 test('what runs from sources has nothing to do with the settings of the host', (t) => {
   const { folder } = hostWith(t, 'ORKESTR_LOG_LEVEL=debug\n');
   assert.deepEqual(withHostSettings('agent', {}, { execPath: '/usr/bin/node', folder }), {});
+});
+
+test('an installation behind a link is one: a program is told by its real path', (t) => {
+  const { folder } = hostWith(t, 'ORKESTR_LOG_LEVEL=debug\n');
+  mkdirSync(join(folder, 'var/opt/orkestr/releases'), { recursive: true });
+  symlinkSync('var/opt', join(folder, 'opt'));
+  symlinkSync('var/opt/orkestr', join(folder, 'orkestr'));
+  const real = join(realpathSync(folder), 'var/opt/orkestr/releases/1.0.0/bin/node');
+  for (const programs of [join(folder, 'opt/orkestr/releases'), join(folder, 'orkestr/releases')]) {
+    assert.equal(isInstalled(real, programs), true, programs);
+    assert.equal(isInstalled('/usr/bin/node', programs), false);
+    const env = withHostSettings('agent', {}, { execPath: real, folder, programs });
+    assert.deepEqual(env, { ORKESTR_LOG_LEVEL: 'debug' });
+  }
 });
 
 test('a host without the file has the defaults, and so has who may not read it', (t) => {

@@ -1,20 +1,26 @@
 /** What a program knows of the installation that it belongs to (installer/install.sh). */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrkestrError } from '../errors.ts';
 import { parseEnvironmentFile } from './environment-file.ts';
 
-const PROGRAMS = '/opt/orkestr/';
+const PROGRAMS = '/opt/orkestr/releases';
 const SETTINGS_FOLDER = '/etc/orkestr';
 /** What else stands in the file is for the service as a process, and comes too late for one that runs already. */
 const OURS = /^ORKESTR_/;
 
-/** Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. */
-export const isInstalled = (execPath: string): boolean => execPath.startsWith(PROGRAMS);
+/**
+ * Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. `execPath` has no
+ * links in it, and the folder of releases may be behind one: /opt is a link on some distributions.
+ */
+export function isInstalled(execPath: string, programs = PROGRAMS): boolean {
+  return execPath.startsWith(`${existsSync(programs) ? realpathSync(programs) : programs}/`);
+}
 
 interface SettingsPlace {
   readonly execPath?: string;
   readonly folder?: string;
+  readonly programs?: string;
 }
 
 /**
@@ -25,9 +31,9 @@ interface SettingsPlace {
 export function withHostSettings(
   service: 'agent' | 'hub',
   env: NodeJS.ProcessEnv,
-  { execPath = process.execPath, folder = SETTINGS_FOLDER }: SettingsPlace = {},
+  { execPath = process.execPath, folder = SETTINGS_FOLDER, programs = PROGRAMS }: SettingsPlace = {},
 ): NodeJS.ProcessEnv {
-  if (!isInstalled(execPath)) return env;
+  if (!isInstalled(execPath, programs)) return env;
   const settings = [...readSettings(join(folder, `${service}.env`))].filter(([name]) => OURS.test(name));
   return { ...Object.fromEntries(settings), ...env };
 }

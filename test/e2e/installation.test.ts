@@ -224,6 +224,15 @@ describe('install.sh on a host of its own', () => {
     await untouched();
   });
 
+  test('uninstall --purge takes everything also where the identity is damaged', async () => {
+    await host.must(HUB_HERE);
+    await host.must(['truncate', '--size=40', '/var/lib/orkestr/agent/identity.json']);
+    assert.match((await host.run(['orkestr-agent', 'doctor', 'agent'])).stdout, /is damaged/);
+    const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
+    assert.match(said, /^done {5}identity: none to be read/m);
+    await untouched();
+  });
+
   test('uninstall waits for Docker Engine that is down, and not for one that was taken off', async () => {
     await host.must(HUB_HERE);
     const program = (await host.must(['sh', '-c', 'readlink -f "$(command -v dockerd)"'])).trim();

@@ -14,7 +14,7 @@ import { readConfig } from '../../config.ts';
 import type { Config } from '../../config.ts';
 import { logPath } from '../../deployment/log.ts';
 import { buildHost } from '../../host.ts';
-import { requireIdentity } from '../../identity.ts';
+import { requireIdentity, scopeOf } from '../../identity.ts';
 
 const LOGS_HELP = `
 Examples:
@@ -69,7 +69,7 @@ async function appLog(config: Config, flags: AppLogFlags): Promise<void> {
     process.exitCode = 130;
     over.abort();
   });
-  const { engine, ports } = buildHost(config, hostId);
+  const { engine, ports } = buildHost(config, scopeOf(hostId));
   try {
     const appLogs = appLogsOf(engine, ports, serving);
     await printAppLog({ serving, appLogs, out: process.stdout, signal: over.signal }, flags);

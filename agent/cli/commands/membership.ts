@@ -47,7 +47,10 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
   // From stdin it stands in no process list.
   const joinToken = token === '-' ? readFileSync(process.stdin.fd, 'utf8').trim() : token;
   const enrolment = { hubUrl: hub, joinToken, name, now: systemClock.now() };
-  const { identity, joined } = await joinHub(stateFolder, enrolment);
+  const { identity, joined, keptAside } = await joinHub(stateFolder, enrolment);
+  if (keptAside !== null) {
+    process.stdout.write(`The identity that was there was damaged; it is kept as ${keptAside}.\n`);
+  }
   process.stdout.write(
     `${joined ? 'Joined' : 'Already joined'} ${hub} as ${identity.name} (host ${identity.hostId}).\n`,
   );

@@ -1,6 +1,10 @@
-/** The agent's own process. */
+/** The agent's own process, and who it is. */
+import { OrkestrError } from '../../../protocol/errors.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Subject } from '../subject.ts';
+
+const JOIN_AGAIN =
+  '`orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: it keeps its id, and its apps run on';
 
 export const agent = defineCheck({
   name: 'agent',
@@ -19,29 +23,39 @@ export const agent = defineCheck({
     },
     identity: {
       level: 'fail',
-      says: 'The state folder {folder} has no readable identity: the agent cannot start.',
-      mend: 'Join a hub: `orkestr-agent join --hub https://hub.example.com --token -`; or restore identity.json and host-key.pem from a backup.',
+      says: 'The state folder {folder} has no identity: the agent cannot start.',
+      mend: `Join a hub: \`orkestr-agent join --hub https://hub.example.com --token -\`. Where this host had joined one: restore identity.json and host-key.pem from a backup, or ${JOIN_AGAIN}.`,
+    },
+    'identity-damaged': {
+      level: 'fail',
+      says: 'The identity of this host in {folder} is damaged: the agent cannot start, and other checks do not know what is its own.',
+      mend: `Restore identity.json from a backup. Without one: ${JOIN_AGAIN}. Then \`systemctl restart orkestr-agent\`.`,
     },
   },
   async gather(subject) {
     const { agentSocket, stateFolder } = subject.config;
-    return { view: await subject.agent(), socket: agentSocket, folder: stateFolder, named: hasIdentity(subject) };
+    return { view: await subject.agent(), socket: agentSocket, folder: stateFolder, identity: identityOf(subject) };
   },
-  judge({ view, socket, folder, named }) {
-    if (typeof view === 'object')
-      return { summary: `${view.version}, process ${view.pid}, up since ${view.since}`, findings: [] };
-    const findings = [
-      ...when(!named, { problem: 'identity', values: { folder } }),
-      { problem: view, values: { socket } },
+  judge({ view, socket, folder, identity }) {
+    // Also while it runs: it would not start again.
+    const unnamed = [
+      ...when(identity === 'none', { problem: 'identity', values: { folder } }),
+      ...when(identity === 'damaged', { problem: 'identity-damaged', values: { folder } }),
     ];
-    return { summary: view === 'absent' ? 'does not run' : 'does not answer', findings };
+    if (typeof view === 'object')
+      return { summary: `${view.version}, process ${view.pid}, up since ${view.since}`, findings: unnamed };
+    return {
+      summary: view === 'absent' ? 'does not run' : 'does not answer',
+      findings: [...unnamed, { problem: view, values: { socket } }],
+    };
   },
 });
 
-function hasIdentity({ identity }: Subject): boolean {
+function identityOf({ identity }: Subject): 'there' | 'none' | 'damaged' {
   try {
-    return identity() !== null;
-  } catch {
-    return false; // a file that is there and not readable is as good as none
+    return identity() === null ? 'none' : 'there';
+  } catch (error) {
+    if (error instanceof OrkestrError) return 'damaged';
+    throw error;
   }
 }

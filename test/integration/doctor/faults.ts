@@ -152,6 +152,17 @@ export const FAULTS: readonly Fault[] = [
     mend: /orkestr-agent join/,
   },
   {
+    name: 'the identity is cut off while the agent runs',
+    inject(host, undo) {
+      const path = join(host.state, 'identity.json');
+      const before = readFileSync(path);
+      undo(() => writeFileSync(path, before));
+      truncateSync(path, 40);
+    },
+    finds: ['agent/identity-damaged'],
+    mend: /orkestr hosts join-token NAME/,
+  },
+  {
     name: 'the proxy is stopped',
     async inject(host, undo) {
       await host.stopProxy();

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { scripted } from '../../deployment/test-context.ts';
+import { localIdentity, readIdentity } from '../../identity.ts';
+import { AgentView } from '../../status/check.ts';
+import type { NoAnswer } from '../../status/local-api.ts';
+import { temporaryFolder } from '../../test-bench.ts';
+import type { Subject, SubjectConfig } from '../subject.ts';
+import { agent } from './agent.ts';
+
+const RUNS = AgentView.parse({
+  version: '1.0.0',
+  hostId: 'x',
+  pid: 47,
+  since: new Date(0).toISOString(),
+  hub: null,
+  deployments: [],
+  recent: [],
+  outbox: 0,
+});
+
+/** What is found when the agent answers so, and its identity is as `prepare` leaves it. */
+async function found(t: TestContext, view: AgentView | NoAnswer, prepare: (folder: string) => unknown) {
+  const stateFolder = temporaryFolder(t);
+  prepare(stateFolder);
+  const subject = scripted<Subject>('subject', {
+    config: scripted<SubjectConfig>('config', { stateFolder, agentSocket: join(stateFolder, 'sock') }),
+    identity: () => readIdentity(stateFolder),
+    agent: async () => view,
+  });
+  const verdict = await agent.run(subject, new AbortController().signal);
+  return 'skipped' in verdict ? ['skipped'] : verdict.findings.map(({ problem }) => problem);
+}
+
+const whole = (folder: string): unknown => localIdentity(folder, 0);
+const none = (): void => undefined;
+const cutOff = (folder: string): void => writeFileSync(join(folder, 'identity.json'), '{\n  "hostId": "018f00');
+
+test('an identity that is gone or damaged is told apart, also while the agent that has read it before still runs', async (t) => {
+  assert.deepEqual(await found(t, RUNS, whole), []);
+  assert.deepEqual(await found(t, 'absent', whole), ['absent']);
+  assert.deepEqual(await found(t, 'absent', none), ['identity', 'absent']);
+  assert.deepEqual(await found(t, 'absent', cutOff), ['identity-damaged', 'absent']);
+  assert.deepEqual(await found(t, RUNS, none), ['identity']);
+  assert.deepEqual(await found(t, RUNS, cutOff), ['identity-damaged']);
+});
+
+test('the mend of a damaged identity keeps the id of the host, and with it its apps', () => {
+  const { mend } = agent.problems['identity-damaged'] ?? {};
+  assert.match(JSON.stringify(mend), /orkestr hosts join-token NAME.*orkestr-agent join.*keeps its id/);
+});

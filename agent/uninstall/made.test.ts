@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type Docker from 'dockerode';
+import { scripted } from '../deployment/test-context.ts';
+import { localIdentity, scopeOf } from '../identity.ts';
+import type { Engine } from '../lib/engine.ts';
+import type { Exec } from '../lib/exec.ts';
+import { temporaryFolder } from '../test-bench.ts';
+import { uninstall } from './cleanup.ts';
+import { removeMade } from './made.ts';
+import type { MadeParts } from './made.ts';
+
+interface Thing {
+  readonly Id: string;
+  readonly Names?: readonly string[];
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly RepoTags?: readonly string[] | null;
+}
+
+const of = (scope: string): Thing['Labels'] => ({ 'orkestr.scope': scope });
+
+/** An engine with a container of one agent, a network of another one, and images of four, one of which is on another host. */
+function engineWith(containers: readonly Thing[]): Engine {
+  const images: readonly Thing[] = [
+    { Id: 'i1', Labels: of('cccccccc'), RepoTags: ['orkestr/shop:1'] },
+    { Id: 'i2', Labels: of('eeeeeeee'), RepoTags: ['orkestr-dddddddd/environment:deployment'] },
+    { Id: 'i3', Labels: null, RepoTags: ['debian:12'] },
+  ];
+  const docker = scripted<Docker>('docker', {
+    listContainers: (async () => containers) as unknown as Docker['listContainers'],
+    listNetworks: (async () => [{ Id: 'n1', Labels: of('bbbbbbbb') }]) as unknown as Docker['listNetworks'],
+    listImages: (async () => images) as unknown as Docker['listImages'],
+  });
+  const call: Engine['call'] = (_what, work) => work(docker, new AbortController().signal);
+  return scripted<Engine>('engine', { call });
+}
+
+const CONTAINERS: readonly Thing[] = [
+  { Id: 'c1', Names: ['/shop-1'], Labels: of('aaaaaaaa') },
+  { Id: 'c2', Names: ['/not-ours'], Labels: of('whatever') },
+];
+const CHAINS = `*mangle
+:INPUT ACCEPT [0:0]
+:ORKESTR-ffffffff-FWD - [0:0]
+:ORKESTR-aaaaaaaaa-BIN - [0:0]
+COMMIT
+`;
+
+const rules: Exec = async () => ({ exitCode: 0, stdout: CHAINS, stderr: '', timedOut: false });
+
+/** What is removed, by scope, and what is told. */
+async function removed(parts: Pick<MadeParts, 'stateFolder' | 'installed' | 'keepData'> & Partial<MadeParts>) {
+  const scopes: string[] = [];
+  const told: string[] = [];
+  const ok = await removeMade({
+    engine: engineWith(CONTAINERS),
+    exec: rules,
+    thingsOf: (scope) => [{ what: 'things', run: async () => `${scopes.push(scope)} removed` }],
+    async tell(cleanups) {
+      const results = await uninstall(cleanups, ({ what, level, told: text }) =>
+        told.push(`${level} ${what}: ${text}`),
+      );
+      return results.every(({ level }) => level !== 'failed');
+    },
+    ...parts,
+  });
+  return { ok, scopes, told: told.join('\n') };
+}
+
+const damagedFolder = (t: TestContext): string => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'identity.json'), '{\n  "hostId": "018f00');
+  return folder;
+};
+
+test('without a readable identity all that any agent has made on the host of an installation goes', async (t) => {
+  const all = ['aaaaaaaa', 'bbbbbbbb', 'cccccccc', 'dddddddd', 'ffffffff'];
+  for (const stateFolder of [damagedFolder(t), temporaryFolder(t), join(temporaryFolder(t), 'gone')]) {
+    const { ok, scopes, told } = await removed({ stateFolder, installed: true, keepData: false });
+    assert.deepEqual([ok, scopes], [true, all]);
+    assert.match(told, /^done identity: none to be read: .*aaaaaaaa, bbbbbbbb/);
+  }
+});
+
+test('where the data is to stay, or the agent runs from sources, what stays is named with the way to remove it', async (t) => {
+  for (const parts of [
+    { installed: true, keepData: true },
+    { installed: false, keepData: false },
+  ]) {
+    const { ok, scopes, told } = await removed({ stateFolder: damagedFolder(t), ...parts });
+    assert.deepEqual([ok, scopes], [true, []]);
+    assert.match(told, /^warning other containers: .*they stay.*docker rm --force shop-1 && docker network prune/);
+  }
+});
+
+test('with its identity an agent removes its own, and those of another one are named', async (t) => {
+  const stateFolder = temporaryFolder(t);
+  const own = scopeOf(localIdentity(stateFolder, 0).hostId);
+  const engine = engineWith([...CONTAINERS, { Id: 'c3', Names: ['/mine-1'], Labels: of(own) }]);
+  const installed = await removed({ stateFolder, installed: true, keepData: false, engine });
+  assert.deepEqual([installed.ok, installed.scopes], [true, [own]]);
+  assert.match(installed.told, /docker rm --force shop-1 &&/);
+  const fromSources = await removed({ stateFolder, installed: false, keepData: false, engine });
+  assert.deepEqual([fromSources.scopes, fromSources.told], [[own], 'done things: 1 removed']);
+});
+
+test('from sources a folder without an identity has made nothing', async (t) => {
+  const nothing = { ok: true, scopes: [], told: '' };
+  assert.deepEqual(await removed({ stateFolder: temporaryFolder(t), installed: false, keepData: false }), nothing);
+});
+
+test('an engine that cannot be asked is a failure, and nothing is gone yet: it is asked again by the next call', async (t) => {
+  const stateFolder = damagedFolder(t);
+  const before = readFileSync(join(stateFolder, 'identity.json'), 'utf8');
+  const call: Engine['call'] = () => Promise.reject(new Error('It hangs.'));
+  const engine = scripted<Engine>('engine', { call });
+  const { ok, scopes } = await removed({ stateFolder, installed: true, keepData: false, engine });
+  assert.deepEqual([ok, scopes], [false, []]);
+  assert.equal(readFileSync(join(stateFolder, 'identity.json'), 'utf8'), before);
+});
