@@ -104,8 +104,8 @@ interface Joined {
 }
 
 /**
- * Exchange a join token for an identity, also in the place of one that is damaged. The key pair is stored before the token is used: when the answer is lost, the same
- * call sends the same key and gets the same answer.
+ * Exchange a join token for an identity, also in the place of one that is damaged. The key pair is stored before the token is used:
+ * when the answer is lost, the same call sends the same key and gets the same answer.
  * @throws OrkestrError ORK_JOIN_TOKEN, ORK_HUB_UNREACHABLE, ORK_CONFLICT
  */
 export async function joinHub(stateFolder: string, enrolment: Enrolment): Promise<Joined> {
