@@ -239,6 +239,21 @@ test('one that was killed in the switch is gone on with', async (t) => {
   await runs(host, '1.1.0');
 });
 
+test('one that was killed as the switch began puts back no database of an earlier upgrade', async (t) => {
+  const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
+  const journal = join(host.parts.config.stateFolder, JOURNAL_FILE);
+  writeFileSync(journal, 'as it was');
+  writeFileSync(`${journal}${COPY_SUFFIX}`, 'of long ago');
+  await startUpgrade(host.parts, await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' })), randomUUIDv7());
+  const kill = ({ state }: Upgrade): void => {
+    if (state === 'switching') throw new Error('killed');
+  };
+  await assert.rejects(carryOut(host.parts, kill), /killed/);
+  assert.equal(readUpgrade(host.parts.layout.record)?.switches, 1);
+  assert.equal((await carryOut(host.parts, () => undefined))?.state, 'reverted');
+  assert.equal(readFileSync(journal, 'utf8'), 'as it was');
+});
+
 test('one that was killed in the switch twice is taken back', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const ended = await cutOff(host, folder, { switches: 2 });
