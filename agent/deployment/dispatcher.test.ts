@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RemoveJob } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
+import { until } from '../../test/harness/until.ts';
 import type { Journal } from '../journal/journal.ts';
 import { deployJob, IDS, openTestJournal, runnerParts, scriptedPipeline, temporaryFolder } from '../test-bench.ts';
 import type { ScriptedStep } from '../test-bench.ts';
@@ -240,6 +241,32 @@ test('a cancel reaches what runs and what waits', async (t) => {
   dispatcher.cancel(running.deploymentId);
   await dispatcher.idle();
   assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'cancelled ORK_CANCELLED']);
+});
+
+test('a cancel reaches what waits behind the builds of other environments, and takes none of their slots', async (t) => {
+  const started: string[] = [];
+  const blocked = Promise.withResolvers<undefined>();
+  const { dispatcher, finals } = await bench(t, {
+    build: {
+      run({ job }) {
+        started.push(job.environment.slug);
+        return blocked.promise;
+      },
+    },
+  });
+  const jobs = [IDS.environment, IDS.project, IDS.host, randomUUIDv7()].map((id, n) =>
+    deployJob({ environment: { id, slug: 'abcd'[n] ?? '' } }),
+  );
+  for (const job of jobs) dispatcher.accept(job);
+  await until(() => started.length === 2, 'both slots are taken');
+  dispatcher.cancel(jobs[2]?.deploymentId ?? '');
+  await until(() => finals().length > 0, 'the third is told to have ended');
+  assert.deepEqual(finals(), ['cancelled ORK_CANCELLED']);
+  await until(() => !dispatcher.isBusy(IDS.host), 'its environment may take the next one');
+  assert.deepEqual(started, ['a', 'b'], 'the fourth waits on');
+  blocked.resolve(undefined);
+  await dispatcher.idle();
+  assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'live', 'live', 'live']);
 });
 
 test('a disk on which no cancel can be noted keeps nothing from being cancelled', async (t) => {

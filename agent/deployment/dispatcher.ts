@@ -139,6 +139,8 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
       // First what needs no room on the disk: what fills it may be this very build.
       ends.get(deploymentId)?.cancel.abort(cancelled());
       intake.requestCancel(deploymentId);
+      // Behind two builds of other environments it would be under way for as long as those take.
+      queue.letGo(deploymentId);
     },
     resume() {
       for (const { deploymentId, environmentId, kind } of intake.unfinished())

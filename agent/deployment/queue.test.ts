@@ -164,6 +164,19 @@ test('a removal waits for no build of another environment, comes after all of it
   assert.deepEqual(started, ['a1', 'b1', 'c1', 'b2', 'c2']);
 });
 
+test('what has only to end waits for no slot and takes none, but for its environment', async () => {
+  const { queue, started, end } = bench({ maxRunning: 1, maxWaiting: 9 });
+  for (const id of ['a1', 'b1', 'a2', 'c1']) queue.add(item(id, id.slice(0, 1)));
+  queue.letGo('b1');
+  queue.letGo('a2');
+  queue.letGo('nobody');
+  assert.deepEqual(started, ['a1', 'b1']);
+  await end('b1');
+  assert.deepEqual(started, ['a1', 'b1'], 'its end frees no slot');
+  await end('a1');
+  assert.deepEqual(started, ['a1', 'b1', 'a2', 'c1']);
+});
+
 test('the same deployment is not queued twice, waiting or running', () => {
   const { queue, started } = bench({ maxRunning: 1, maxWaiting: 3 });
   for (const id of ['a', 'a', 'b', 'b']) queue.add(item(id));

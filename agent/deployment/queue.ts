@@ -17,13 +17,15 @@ export interface QueueItem {
   readonly kind: Job['kind'];
 }
 
-type Lane = 'releases' | 'removals';
+type Lane = 'releases' | 'removals' | 'ends';
 
 interface DeploymentQueue {
   /** @throws OrkestrError ORK_QUEUE_FULL */
   checkRoom(): void;
   /** Queue one; a deployment that waits or runs already is not queued twice. Never refuses: ask `checkRoom` before. */
   add(item: QueueItem): void;
+  /** One that waits has only to end: it waits no longer for a slot, but still for what runs in its environment. */
+  letGo(deploymentId: string): void;
   isIn(deploymentId: string): boolean;
   /** Environments in which something runs or waits. */
   environments(): ReadonlySet<string>;
@@ -44,14 +46,19 @@ export function makeQueue(
   const waiting: QueueItem[] = [];
   /** By environment. */
   const running = new Map<string, QueueItem>();
-  const inSlots: Record<Lane, Set<QueueItem>> = { releases: new Set(), removals: new Set() };
+  const inSlots: Record<Lane, Set<QueueItem>> = { releases: new Set(), removals: new Set(), ends: new Set() };
   const ends = new Set<Promise<void>>();
+  /** Of those that wait: what has only to end. */
+  const letGo = new Set<QueueItem>();
   let closed = false;
 
-  const slots: Record<Lane, number> = { releases: limits.maxRunning, removals: 1 };
-  /** What is before a removal of its environment has only to end. */
-  const laneOf = ({ environmentId }: QueueItem): Lane =>
-    waiting.some((item) => item.kind === 'remove' && item.environmentId === environmentId) ? 'removals' : 'releases';
+  const slots: Record<Lane, number> = { releases: limits.maxRunning, removals: 1, ends: Infinity };
+  const laneOf = (one: QueueItem): Lane => {
+    if (letGo.has(one)) return 'ends';
+    // What is before a removal of its environment has only to end.
+    const isToGo = waiting.some((item) => item.kind === 'remove' && item.environmentId === one.environmentId);
+    return isToGo ? 'removals' : 'releases';
+  };
   const mayStart = (item: QueueItem): boolean =>
     !running.has(item.environmentId) && inSlots[laneOf(item)].size < slots[laneOf(item)];
 
@@ -62,6 +69,7 @@ export function makeQueue(
       running.set(item.environmentId, item);
       inSlots[laneOf(item)].add(item);
       waiting.splice(waiting.indexOf(item), 1);
+      letGo.delete(item);
       const ended = run(item, () => leaveSlot(item)).finally(() => {
         ends.delete(ended);
         running.delete(item.environmentId);
@@ -85,6 +93,12 @@ export function makeQueue(
     add(item) {
       if (isIn(item.deploymentId)) return;
       waiting.push(item);
+      startNext();
+    },
+    letGo(deploymentId) {
+      const item = waiting.find((one) => one.deploymentId === deploymentId);
+      if (!item) return;
+      letGo.add(item);
       startNext();
     },
     isIn,

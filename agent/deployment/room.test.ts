@@ -4,7 +4,9 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { EdgeSettings } from '../../protocol/edge.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { Image } from '../../protocol/steps.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from './ports.ts';
@@ -29,7 +31,10 @@ class SmallHost {
   addressAfterStart = '127.0.0.1';
   address = '127.0.0.1';
   crashAt = Infinity;
-  whileStarting: () => void = () => undefined;
+  /** How long the old container takes to end. */
+  ending: Promise<void> = Promise.resolve();
+  /** Called before each call of the engine or the proxy that changes something. */
+  before: (what: string) => void = () => undefined;
   /** What the container that was removed last was given. */
   graceSeconds = -1;
   #calls = 0;
@@ -76,7 +81,6 @@ class SmallHost {
     list: async () => [...this.made].map((name) => this.#state(name)),
     start: async ({ name }) => {
       this.#note(`start ${name}`);
-      this.whileStarting();
       this.running.add(name);
       this.made.add(name);
       assert.equal(this.running.size, 1, 'there is room for one');
@@ -88,6 +92,7 @@ class SmallHost {
       if (name === names.container(IDS.deployment)) return;
       assert.ok(this.held, 'visitors wait while nobody serves');
       this.#note(`stop ${name}`);
+      await this.ending;
       this.running.delete(name);
     },
     stopAndRemove: async (name, graceSeconds) => {
@@ -99,6 +104,7 @@ class SmallHost {
   });
 
   #note(what: string): void {
+    this.before(what);
     this.did.push(what);
     this.#calls += 1;
     if (this.#calls === this.crashAt) throw new Error('crash');
@@ -132,7 +138,10 @@ async function listen(t: TestContext, address: string, port = 0): Promise<number
   return (app.address() as AddressInfo).port;
 }
 
-async function aScene(t: TestContext, cutover: 'hold' | 'overlap' = 'hold') {
+type Cutover = 'hold' | 'overlap';
+type Signals = { readonly signal?: AbortSignal; readonly removal?: AbortSignal };
+
+async function aScene(t: TestContext, cutover: Cutover = 'hold', signals: Signals = {}) {
   const port = await listen(t, '127.0.0.1');
   const host = new SmallHost(port);
   const job = aJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 30 } });
@@ -141,6 +150,7 @@ async function aScene(t: TestContext, cutover: 'hold' | 'overlap' = 'hold') {
     ports: { proxy: host.proxy, containers: host.containers },
     outputs: { build: outputFor('build', { job }) satisfies Image, analyze: outputFor('analyze', { job }) },
     previous: { deploymentId: IDS.previous },
+    ...signals,
   });
   return { host, context, port };
 }
@@ -189,7 +199,9 @@ test('edge settings that are changed while the old container starts are kept', a
   await listen(t, '127.0.0.2', port);
   await deploy.run(context);
   host.addressAfterStart = '127.0.0.2';
-  host.whileStarting = () => (host.edge = EdgeSettings.parse({ maintenance: true }));
+  host.before = (what) => {
+    if (what === `start ${OLD}`) host.edge = EdgeSettings.parse({ maintenance: true });
+  };
   await deploy.undo?.(context);
   assert.equal(host.address, '127.0.0.2');
 });
@@ -209,6 +221,51 @@ test('where both copies have room nothing of it happens', async (t) => {
   await deploy.undo?.(context);
   assert.deepEqual(host.did, [`start ${NEW}`, `remove ${NEW}`]);
   assert.equal(host.graceSeconds, 30);
+});
+
+const CANCELLED = new OrkestrError('ORK_CANCELLED', 'The deployment was cancelled.');
+
+test('a cancel while the old container ends: nothing is started beside it, and then it is brought back', async (t) => {
+  const cancel = new AbortController();
+  const { host, context } = await aScene(t, 'hold', { signal: cancel.signal });
+  const ended = Promise.withResolvers<void>();
+  host.ending = ended.promise;
+  host.before = (what) => {
+    if (what === `stop ${OLD}`) cancel.abort(CANCELLED);
+  };
+  const running = deploy.run(context);
+  let isOver = false;
+  const over = running.catch(() => undefined).then(() => (isOver = true));
+  await setTimeout(20);
+  assert.equal(isOver, false, 'an old container that only seems to run is not left to the way back');
+  ended.resolve();
+  await over;
+  await assert.rejects(running, { code: 'ORK_CANCELLED' });
+  await deploy.undo?.({ ...context, signal: new AbortController().signal });
+  assert.deepEqual([...host.running], [OLD]);
+  assert.ok(!host.did.includes(`start ${NEW}`));
+  assert.ok(!host.held);
+});
+
+test('a cancel before the old container is told to stop leaves it alone', async (t) => {
+  const cancel = new AbortController();
+  const { host, context } = await aScene(t, 'hold', { signal: cancel.signal });
+  host.inFlight = 0;
+  host.before = () => cancel.abort(CANCELLED);
+  await assert.rejects(deploy.run(context), { code: 'ORK_CANCELLED' });
+  assert.deepEqual(host.did, ['hold 95']);
+});
+
+test('where the whole environment is to go, an old container that takes its time to end is not waited for', async (t) => {
+  const removal = new AbortController();
+  const { host, context } = await aScene(t, 'hold', { signal: removal.signal, removal: removal.signal });
+  host.ending = setTimeout(300);
+  host.before = (what) => {
+    if (what === `stop ${OLD}`) setImmediate(() => removal.abort(CANCELLED));
+  };
+  await assert.rejects(deploy.run(context), { code: 'ORK_CANCELLED' });
+  assert.deepEqual(host.did, ['hold 95', `stop ${OLD}`]);
+  assert.ok(host.running.has(OLD), 'its removal will end it sooner');
 });
 
 test('a crash after every effect: the step that runs again, or is taken back, ends as without it', async (t) => {

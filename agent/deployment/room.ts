@@ -16,9 +16,12 @@ const MAX_HOLD_SECONDS = 600;
 
 type UpstreamView = TableView['upstreams'][number];
 
-/** Holds new requests, lets those in flight end, and stops the old container. Does nothing where both may run. */
+/**
+ * Holds new requests, lets those in flight end, and stops the old container. Does nothing where both may run. Told to end
+ * meanwhile it returns all the same: whoever goes on has to look at the signal.
+ */
 export async function makeRoom(context: StepContext): Promise<void> {
-  const { job, previous, ports, log } = context;
+  const { job, previous, ports, log, signal, removal } = context;
   if (job.settings.cutover !== 'hold' || previous === null) return;
   const upstreamId = job.environment.id;
   if (await upstreamOf(context)) {
@@ -26,9 +29,12 @@ export async function makeRoom(context: StepContext): Promise<void> {
     log.line('visitors are held until the new target serves');
     await untilIdle(context);
   }
+  signal.throwIfAborted(); // nothing of the old one has been touched yet
   const name = names.container(previous.deploymentId);
   log.line(`stopping ${name} to make room, at most ${job.settings.stopGraceSeconds} s`);
-  await ports.containers.stop(name, job.settings.stopGraceSeconds);
+  // Heard out, whatever the signal says: the engine ends it anyhow, and until then it only seems to run.
+  const stopped = ports.containers.stop(name, job.settings.stopGraceSeconds);
+  await Promise.race([stopped, aborted(removal)]);
 }
 
 /** Takes {@link makeRoom} back: the old container runs again and serves. Visitors are let through in any case. */
@@ -60,6 +66,10 @@ const HOLD_BOUNDS = { maxRequests: 1000, maxBytes: 16 * 1024 * 1024 } as const;
 /** One request waits at most as long as the change may take. */
 const holdSeconds = (settings: Settings): number =>
   Math.min(MAX_HOLD_SECONDS, roomSeconds(settings) + settings.healthCheck.startSeconds);
+
+/** When the environment is to go, nobody needs the old one back. */
+const aborted = (removal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => removal.addEventListener('abort', () => resolve(), { once: true }));
 
 async function upstreamOf({ job, ports }: StepContext): Promise<UpstreamView | undefined> {
   const { upstreams } = await ports.proxy.table();

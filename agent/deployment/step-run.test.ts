@@ -147,6 +147,28 @@ test('a cancel before the flip ends the step, undoes, and is cancelled, not fail
   assert.ok(!pipeline.calls.includes('run deploy'));
 });
 
+test('a cancel while the old app stops to make room: that is heard out before anything is taken back', async (t) => {
+  const cancel = new AbortController();
+  let stopped = false;
+  const { journal, run } = await bench(t, {
+    deploy: {
+      async run({ signal }) {
+        cancel.abort(new OrkestrError('ORK_CANCELLED', 'cancelled'));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        stopped = true;
+        throw signal.reason;
+      },
+      undo: async () => assert.ok(stopped, 'what is being stopped only seems to run'),
+    },
+  });
+  const { settings } = deployJob();
+  const job = deployJob({ settings: { ...settings, cutover: 'hold' } });
+  journal.accept(job);
+  await run(job.deploymentId, { ...noSignals(), cancel: cancel.signal });
+  const record = journal.job(job.deploymentId);
+  assert.deepEqual([record?.state, record?.error?.evidence], ['cancelled', []]);
+});
+
 test('a cancel after the flip is ignored, with a note', async (t) => {
   const cancel = new AbortController();
   const { journal, run, reports } = await bench(t, {

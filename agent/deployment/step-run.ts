@@ -4,6 +4,7 @@
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
+import type { ReleaseJob } from '../../protocol/job.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
 import { backoffMs } from '../lib/backoff.ts';
@@ -20,6 +21,9 @@ import { takeBack } from './undo.ts';
 
 /** How often a step past the flip is called in all before a person has to look. */
 const FORWARD_TRIES = 5;
+
+/** What the engine may take to stop an app, beside the app's own grace. */
+const ENGINE_SECONDS = 60;
 
 /** One step, to its end. False when the deployment ended with it. */
 export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
@@ -120,8 +124,7 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
     act: async (signal) =>
       stage.step.run(contextOf({ ...run, isLive: isPastFlip(run), takeOver: () => takeOver(run) }, log, signal)),
     limitMs: seconds * 1000,
-    // A cancel that comes while the old target drains is too late: the step is heard out, not left behind and repeated.
-    ...(stage.step.name === 'cutover' && { abandonMs: seconds * 1000 }),
+    ...hearOut(stage, job),
     timeoutError: (last) =>
       // Whoever did not answer is to blame for it, and not the app.
       new OrkestrError(
@@ -139,6 +142,17 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
       log.line(`${error.code}: ${error.message} Trying again in ${(waitMs / 1000).toFixed(1)} s.`),
   });
   return StepOutputs[stage.step.name].parse(output);
+}
+
+/**
+ * Steps that are heard out after a cancel, and not left behind soon. Of a drain it is too late to be cancelled, and the step
+ * would be repeated beside itself. And an old app that is being stopped to make room cannot be brought back before it has ended.
+ */
+function hearOut({ step, seconds }: AnyStage, job: ReleaseJob): { readonly abandonMs?: number } {
+  const { cutover, stopGraceSeconds } = job.settings;
+  if (step.name === 'cutover') return { abandonMs: seconds(job) * 1000 };
+  if (step.name === 'deploy' && cutover === 'hold') return { abandonMs: (stopGraceSeconds + ENGINE_SECONDS) * 1000 };
+  return {};
 }
 
 /**

@@ -67,12 +67,14 @@ class Carrier {
   }
 
   async #prepare(): Promise<void> {
-    const { layout, clock } = this.#parts;
+    const { layout, config, clock } = this.#parts;
     const { version } = this.#upgrade;
     this.#become({ state: 'fetching', doing: `fetching orkestr ${version}` });
     await obtainRelease(layout, this.#upgrade, clock);
     this.#become({ state: 'trial', doing: `trying orkestr ${version} on this host` });
     await rehearse(layout, version);
+    // Before the switch is written down: whoever has to repeat that cannot tell an earlier upgrade's copies from its own.
+    forgetCopies(layout, config.stateFolder);
   }
 
   /** Afterwards the new release runs, or it is to go back. @throws before anything is touched, when that cannot be written down */
@@ -85,15 +87,14 @@ class Carrier {
       if (isWornOut) {
         throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `The switch to ${version} was cut off ${switches} times.`);
       }
-      await this.#moveThere(from, version, switches === 0);
+      await this.#moveThere(from, version);
     } catch (error) {
       this.#note({ goingBack: true, error: toErrorReport(error), doing: 'going back' });
     }
   }
 
-  async #moveThere(from: string, version: string, isFirst: boolean): Promise<void> {
+  async #moveThere(from: string, version: string): Promise<void> {
     const { layout, config } = this.#parts;
-    if (isFirst) forgetCopies(layout, config.stateFolder);
     await moveTo(this.#parts, { from, to: version, back: false }, (doing) => this.#note({ doing }));
     await publishServed(layout, { from, version });
     linkTo(layout.previous, from);

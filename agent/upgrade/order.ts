@@ -1,5 +1,5 @@
 /** Orders an upgrade: which version, where from, whether it may be; then the unit that carries it out is started. */
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
@@ -13,6 +13,9 @@ import { hasHub, linkedVersion, originOf, releaseFolder } from './layout.ts';
 import { writeUpgrade } from './record.ts';
 import type { ReleaseSource, Upgrade } from './record.ts';
 import { UPGRADE_UNIT } from './services.ts';
+
+/** Longer than it takes from the link to the start of the unit. */
+const ORDER_MS = 15_000;
 
 /** What somebody asks for. */
 export interface UpgradeWish {
@@ -104,7 +107,7 @@ async function newest({ clock, config: { channel } }: UpgradeParts, url: string)
  */
 export async function startUpgrade(parts: UpgradeParts, plan: UpgradePlan, upgradeId: string): Promise<Upgrade> {
   const { layout, clock, services } = parts;
-  takeTurn(parts, plan.from);
+  await takeTurn(parts, plan.from);
   try {
     const at = timestamp(clock.now());
     const upgrade: Upgrade = {
@@ -129,12 +132,26 @@ export async function startUpgrade(parts: UpgradeParts, plan: UpgradePlan, upgra
 }
 
 /** The link is the lock: making it either works or says that somebody has it. */
-function takeTurn({ layout }: UpgradeParts, from: string): void {
+async function takeTurn(parts: UpgradeParts, from: string): Promise<void> {
+  const { layout, services } = parts;
   try {
     symlinkSync(`releases/${from}`, layout.upgrader);
     syncFolder(dirname(layout.upgrader));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is under way on this host.', { cause });
+    if (!(await isCutOff(parts))) {
+      throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is under way on this host.', { cause });
+    }
+    // It goes on with what was written down, or takes the link away where nothing was.
+    await services.start(UPGRADE_UNIT);
+    const message = 'An upgrade of this host was cut off as it was ordered. It is gone on with now, or given up.';
+    throw new OrkestrError('ORK_UPGRADE_RUNNING', message, { cause });
   }
+}
+
+/** Whether nobody carries it out, and nobody is about to start that: whoever ordered it was ended in between. */
+async function isCutOff({ layout, clock, services }: UpgradeParts): Promise<boolean> {
+  const made = lstatSync(layout.upgrader, { throwIfNoEntry: false })?.mtimeMs;
+  if (made === undefined || clock.now() - made < ORDER_MS) return false;
+  return !(await services.state(UPGRADE_UNIT)).active;
 }

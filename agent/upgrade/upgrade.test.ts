@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -230,6 +239,21 @@ test('one that was killed in the switch is gone on with', async (t) => {
   await runs(host, '1.1.0');
 });
 
+test('one that was killed as the switch began puts back no database of an earlier upgrade', async (t) => {
+  const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
+  const journal = join(host.parts.config.stateFolder, JOURNAL_FILE);
+  writeFileSync(journal, 'as it was');
+  writeFileSync(`${journal}${COPY_SUFFIX}`, 'of long ago');
+  await startUpgrade(host.parts, await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' })), randomUUIDv7());
+  const kill = ({ state }: Upgrade): void => {
+    if (state === 'switching') throw new Error('killed');
+  };
+  await assert.rejects(carryOut(host.parts, kill), /killed/);
+  assert.equal(readUpgrade(host.parts.layout.record)?.switches, 1);
+  assert.equal((await carryOut(host.parts, () => undefined))?.state, 'reverted');
+  assert.equal(readFileSync(journal, 'utf8'), 'as it was');
+});
+
 test('one that was killed in the switch twice is taken back', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const ended = await cutOff(host, folder, { switches: 2 });
@@ -265,6 +289,35 @@ test('one upgrade at a time; without one its unit has nothing to do', async (t) 
   await startUpgrade(host.parts, plan, randomUUIDv7());
   await assert.rejects(startUpgrade(host.parts, plan, randomUUIDv7()), { code: 'ORK_UPGRADE_RUNNING' });
   assert.deepEqual(host.processes.started.slice(-1), [UPGRADE_UNIT]);
+});
+
+test('an order that was cut off before its unit was started keeps no later one away: that one starts the unit', async (t) => {
+  const { host, folder } = await published(t, { version: '1.1.0' });
+  const { layout } = host.parts;
+  const plan = await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' }));
+  const order = () => startUpgrade(host.parts, plan, randomUUIDv7());
+  const refused = { code: 'ORK_UPGRADE_RUNNING' };
+  const started = (): number => host.processes.started.filter((unit) => unit === UPGRADE_UNIT).length;
+  symlinkSync('releases/1.0.0', layout.upgrader);
+  await assert.rejects(order(), refused);
+  assert.equal(started(), 0, 'whoever has just made the link is about to start it');
+
+  const minuteAgo = Date.now() / 1000 - 60;
+  lutimesSync(layout.upgrader, minuteAgo, minuteAgo);
+  const state = t.mock.method(host.processes, 'state', async () => ({
+    failed: false,
+    restarts: 0,
+    active: true,
+    mainPid: 1,
+  }));
+  await assert.rejects(order(), refused);
+  assert.equal(started(), 0, 'one that is carried out is left alone');
+
+  state.mock.restore();
+  await assert.rejects(order(), refused);
+  assert.equal(started(), 1);
+  assert.equal(await carryOut(host.parts, () => undefined), null);
+  assert.equal((await order()).state, 'fetching');
 });
 
 test('an older release is only taken when that is said; one that stands on the host is not fetched', async (t) => {

@@ -24,6 +24,7 @@ export const deploy: Step<'deploy'> = {
     // Before visitors are held, where there is no room for two: a pull may take minutes.
     const imageId = await ensureImage(context);
     await makeRoom(context);
+    context.signal.throwIfAborted(); // the old one is stopped: it is brought back, not replaced
     const state = await ports.containers.start({
       owner: ownerOf(job),
       name,
