@@ -26,7 +26,7 @@ import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './leas
 import { type Placement, placeDeployment } from './placement.ts';
 import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
-import { mustMayWait } from './waiting.ts';
+import { mustHaveVariables, mustMayWait } from './waiting.ts';
 
 interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
@@ -161,6 +161,7 @@ export function makeScheduler(
     const id = randomUUIDv7();
     await db.transaction().execute(async (trx) => {
       await mustMayWait(trx, request);
+      await mustHaveVariables(trx, request);
       await insertDeployment(trx, id, request, now());
     });
     news.tell(id);
