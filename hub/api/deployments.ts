@@ -63,8 +63,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
       const id = await scheduler.create({
         environmentId: environment.id,
         trigger: 'manual',
-        commit: commit ?? (await resolver.resolve(environment.id)),
-        branch: environment.branch,
+        ...(commit === undefined ? await resolver.resolve(environment.id) : { commit, branch: environment.branch }),
         userId: identity.userId,
       });
       return reply.code(201).send(await show(identity.teamId, id));
