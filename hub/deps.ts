@@ -202,8 +202,11 @@ export interface GitRemotes {
 
 /** Which commit a branch is at (hub/git): in the own remote, or at the external one by ls-remote. */
 export interface CommitResolver {
-  /** @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY, ORK_REPO_ACCESS, ORK_REPO_UNREACHABLE */
-  resolve(environmentId: string): Promise<string>;
+  /**
+   * With the branch that was asked for: the environment's may be another one when the answer comes.
+   * @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY, ORK_REPO_ACCESS, ORK_REPO_UNREACHABLE
+   */
+  resolve(environmentId: string): Promise<{ readonly commit: string; readonly branch: string }>;
   /** Whether the commit may be deployed. @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; external ones say it at clone) */
   checkCommit(environmentId: string, commit: string): Promise<void>;
 }

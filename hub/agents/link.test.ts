@@ -127,6 +127,15 @@ test('frames that are no messages get a coded error and 1008, before and after t
   await on.connect();
 });
 
+test('a hub that stops comes to its end, whatever an agent says meanwhile', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const stopped = on.deps.agents.stop();
+  agent.socket.send('x'.repeat(1_048_577));
+  await stopped;
+  await agent.closed;
+});
+
 test('the newest session of a host is the one', async (t) => {
   const on = await hub(t);
   const first = await on.connect();

@@ -1,6 +1,5 @@
 /** The hub's end of the agent link: takes WebSocket upgrades, proves both sides, and hands the host to the scheduler. */
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
-import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
 import {
@@ -170,7 +169,8 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
     async stop() {
       const open = [...server.clients].map(async (socket) => {
-        const closed = once(socket, 'close');
+        // Not by `once` of node:events: that rejects when a bad frame comes first, and a close follows all the same.
+        const closed = new Promise((resolve) => socket.once('close', resolve));
         closeSoon(socket, CLOSE_GOING_AWAY, 'the hub stops');
         await closed;
       });

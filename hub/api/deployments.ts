@@ -63,8 +63,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
       const id = await scheduler.create({
         environmentId: environment.id,
         trigger: 'manual',
-        commit: commit ?? (await resolver.resolve(environment.id)),
-        branch: environment.branch,
+        ...(commit === undefined ? await resolver.resolve(environment.id) : { commit, branch: environment.branch }),
         userId: identity.userId,
       });
       return reply.code(201).send(await show(identity.teamId, id));
@@ -122,8 +121,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
     },
     async ({ identity, params, body }, reply) => {
       const context = await getDeployment(db, identity.teamId, params.id);
-      const variables = body?.variables ?? 'current';
-      await checkRollback(deps, context, variables);
+      await checkRollback(deps, context);
       const { deployment } = context;
       const id = await scheduler.create({
         environmentId: deployment.environment_id,
@@ -131,7 +129,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
         commit: deployment.commit,
         branch: deployment.branch,
         userId: identity.userId,
-        rollback: { releaseOf: deployment.id, variables },
+        rollback: { releaseOf: deployment.id, variables: body?.variables ?? 'current' },
       });
       return reply.code(201).send(await show(identity.teamId, id));
     },
@@ -139,11 +137,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
 }
 
 /** @throws OrkestrError ORK_PLAN_LIMIT, ORK_CONFLICT */
-async function checkRollback(
-  { db }: HubDeps,
-  { deployment, project }: DeploymentContext,
-  variables: 'current' | 'release',
-): Promise<void> {
+async function checkRollback({ db }: HubDeps, { deployment, project }: DeploymentContext): Promise<void> {
   const team = await db.selectFrom('team').select('plan').where('id', '=', project.team_id).executeTakeFirstOrThrow();
   const plan = planOf(team);
   // What is live once more is no way back.
@@ -153,12 +147,6 @@ async function checkRollback(
     throw new OrkestrError(
       'ORK_CONFLICT',
       `The deployment never went live (${deployment.status}): it left no release.`,
-    );
-  }
-  if (variables === 'release' && deployment.details_kept === 0) {
-    throw new OrkestrError(
-      'ORK_CONFLICT',
-      `The variables that it ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Go back with the variables of now.`,
     );
   }
 }

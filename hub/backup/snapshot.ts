@@ -9,6 +9,9 @@ import type { StatePaths } from '../state.ts';
 /** Times that a repository is begun anew because git took files away meanwhile (it packs after a push, now and then). */
 const TRIES = 5;
 const CHECK_MS = 10 * 60_000;
+/** Branches that git has packed. */
+const PACKED_REFS = 'packed-refs';
+const COPIED_APART = ['objects', PACKED_REFS];
 
 interface Snapshot {
   readonly repositories: number;
@@ -75,10 +78,12 @@ async function copyRepository(from: string, to: string, env: Record<string, stri
 /** Names of commits before the objects they lead to: what is pushed in between is more than is named, never less. */
 async function copyOnce(from: string, to: string): Promise<void> {
   await mkdir(to);
-  const entries = (await readdir(from)).filter((name) => name !== 'objects' && !name.endsWith('.lock'));
+  const entries = (await readdir(from)).filter((name) => !COPIED_APART.includes(name) && !name.endsWith('.lock'));
   for (const name of entries) {
     await cp(join(from, name), join(to, name), { recursive: true, filter: (path) => !path.endsWith('.lock') });
   }
+  // After refs: git packs a branch before it takes its file away, so one that is not there any more is here.
+  await copyFile(join(from, PACKED_REFS), join(to, PACKED_REFS)).catch(ifMissing(undefined));
   const objects = join(from, 'objects');
   for (const entry of await readdir(objects, { recursive: true, withFileTypes: true })) {
     const target = join(to, 'objects', join(entry.parentPath, entry.name).slice(objects.length + 1));

@@ -1,5 +1,6 @@
 /** After a change of settings: what is active already, and what waits for a deployment. */
 import { Environment } from '../api/schemas.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import { settingsThatWait } from '../../protocol/edge-order.ts';
 import type { Context } from './context.ts';
 import type { Output } from './output.ts';
@@ -15,10 +16,18 @@ export async function untilAnswered(context: Context, path: string, changed: Env
   let environment = changed;
   while (environment.edge.state === 'sent' && context.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    environment = await context.hub().get(path, Environment);
+    environment = await context.hub().get(path, Environment).catch(orAsBefore(environment));
   }
   return environment;
 }
+
+/** The change is stored: a hub that is away for a moment afterwards makes it no failed one. */
+const orAsBefore =
+  (environment: Environment) =>
+  (error: unknown): Environment => {
+    if (error instanceof OrkestrError && error.kind.retry) return environment;
+    throw error;
+  };
 
 /** @param change the settings that were given, and the branch where it was one of them */
 export function tellWhatIsActive(

@@ -8,6 +8,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { DeploymentEvent } from '../api/schemas.ts';
 import { apiPath, unreachable } from './client.ts';
 import type { Client } from './client.ts';
+import { WAITS } from './patience.ts';
 
 interface ServerSentEvent {
   /** Last event id that the stream gave, also by an earlier event. */
@@ -71,8 +72,6 @@ interface FollowOptions {
   /** Waits in ms before each new attempt without news in between; when they are used up the follower gives up. */
   readonly waits?: readonly number[];
 }
-
-const WAITS = [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000];
 
 /** What is followed. */
 export interface Followed<T> {

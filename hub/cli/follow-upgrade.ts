@@ -1,11 +1,13 @@
 /** Shows an upgrade of hosts, and follows one: a line for each change, until it is over or needs a person. */
 import { setTimeout } from 'node:timers/promises';
 import { ERRORS } from '../../protocol/error-catalogue.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import { Upgrade } from '../api/schemas.ts';
 import { apiPath } from './client.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './exit.ts';
 import { type Output, statusStyle } from './output.ts';
+import { askPatiently } from './patience.ts';
 
 /** Between two looks, ms: an upgrade takes minutes. */
 const LOOK_MS = 1000;
@@ -39,16 +41,28 @@ export async function followUpgrade(context: Context, output: Output, begun: Upg
       shown = upgrade;
       if (isAtRest(upgrade)) return fateOf(output, upgrade);
       await setTimeout(LOOK_MS, undefined, { signal: detach.signal });
-      upgrade = await context.hub().get(apiPath('upgrades', begun.id), Upgrade);
+      upgrade = await askPatiently(() => context.hub().get(apiPath('upgrades', begun.id), Upgrade), {
+        signal: detach.signal,
+        onAway: ({ message }) => output.note(`${message} Trying again …`),
+      });
     }
   } catch (error) {
-    if (!detach.signal.aborted) throw error;
-    output.note(`Detached; the upgrade goes on.\n  follow  orkestr upgrades show ${begun.id} --follow`);
+    if (!detach.signal.aborted) throw goesOn(error, begun);
+    output.note(`Detached; the upgrade goes on.\n  follow  ${followAgain(begun)}`);
     return EXIT.interrupted;
   } finally {
     forget();
   }
 }
+
+/** Who hears that the hub does not answer is told that this ends no upgrade. */
+function goesOn(error: unknown, upgrade: Upgrade): unknown {
+  if (!(error instanceof OrkestrError)) return error;
+  const evidence = [...error.evidence, `The upgrade goes on. Follow it again: ${followAgain(upgrade)}`];
+  return new OrkestrError(error.code, error.message, { evidence, cause: error });
+}
+
+const followAgain = ({ id }: Upgrade): string => `orkestr upgrades show ${id} --follow`;
 
 const isMoving = (state: string): boolean => ['ordered', 'fetching', 'trial', 'switching'].includes(state);
 

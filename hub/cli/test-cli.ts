@@ -84,6 +84,9 @@ export const refuse =
     response.writeHead(problem.status, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
   };
 
+/** A script that answers as what stands before a hub does while the hub starts again. */
+export const away: Script = (_asked, response) => void response.writeHead(502).end('Bad Gateway');
+
 /** Events in the format of the hub's stream, numbered from `first`. */
 export const eventStream = (events: readonly DeploymentEvent[], first = 1): string =>
   events.map((event, index) => `id: ${first + index}\ndata: ${JSON.stringify(event)}\n\n`).join('');

@@ -37,7 +37,7 @@ test('a push becomes a deployment of the mapped environment and says where to fo
   assert.match(pushed.out, new RegExp(`remote: orkestr: deployment ${deployment?.id} of shop/production queued`));
   assert.match(pushed.out, /remote: it waits for the host vps-1, which is offline/);
   assert.match(pushed.out, new RegExp(`remote: follow it: ${on.url}/deployments/${deployment?.id}`));
-  assert.equal(await on.deps.resolver.resolve(on.environmentId), sha);
+  assert.deepEqual(await on.deps.resolver.resolve(on.environmentId), { commit: sha, branch: 'main' });
 });
 
 test('each environment of a pushed branch gets its deployment; other branches are told what there is', async (t) => {

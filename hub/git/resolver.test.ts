@@ -59,7 +59,7 @@ async function forge(t: TestContext): Promise<{ on: TestHub; url: string; push(b
   };
 }
 
-const resolve = (on: TestHub): Promise<string> => on.deps.resolver.resolve(on.environmentId);
+const resolve = async (on: TestHub): Promise<string> => (await on.deps.resolver.resolve(on.environmentId)).commit;
 
 test('the branch of an external, private repository is resolved with its token', async (t) => {
   const there = await forge(t);
@@ -177,6 +177,22 @@ test('the own remote names what is missing, and checks a commit that is asked fo
   await assert.rejects(resolve(on), { code: 'ORK_BRANCH_UNKNOWN' });
   await on.deps.resolver.checkCommit(on.environmentId, sha);
   await assert.rejects(on.deps.resolver.checkCommit(on.environmentId, 'b'.repeat(40)), { code: 'ORK_COMMIT_UNKNOWN' });
+});
+
+test('a branch that is changed while its commit is looked for is the one that the deployment is of', async (t) => {
+  const there = await forge(t);
+  const { on } = there;
+  await there.push('main');
+  const commit = await there.push('next');
+  const real = { ...on.deps.resolver };
+  Object.assign(on.deps.resolver, {
+    async resolve(environmentId: string) {
+      await on.api('PATCH', '/projects/shop/environments/production', { branch: 'next' });
+      return real.resolve(environmentId);
+    },
+  });
+  const asked = await on.api('POST', '/projects/shop/environments/production/deployments');
+  assert.partialDeepStrictEqual(await asked.json(), { commit, branch: 'next' });
 });
 
 test('what git says about a missing commit or branch when it fetches is known', async (t) => {

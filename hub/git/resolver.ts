@@ -39,11 +39,12 @@ export function makeCommitResolver(deps: ResolverDeps, limits = SEATS): CommitRe
   return {
     async resolve(environmentId) {
       const { project, branch } = await source(deps, environmentId);
-      return seats.hold(project.id, async () => {
+      const commit = await seats.hold(project.id, async () => {
         if (project.repository_url !== null) return resolveRemote(deps, project, project.repository_url, branch);
         await repositories.create(project.id);
         return repositories.resolve(project.id, branch);
       });
+      return { commit, branch };
     },
     async checkCommit(environmentId, commit) {
       const { project } = await source(deps, environmentId);

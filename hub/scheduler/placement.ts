@@ -7,7 +7,7 @@ import { readSettings } from '../store/environments.ts';
 import { findHostById, listHosts } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 
-type Placement =
+export type Placement =
   | {
       readonly kind: 'placed';
       readonly hostId: string;

@@ -5,6 +5,7 @@ import { AT, COMMIT, hub, startTestHub, until } from '../agents/test-hub.ts';
 import type { ScriptedAgent, TestHub } from '../agents/test-hub.ts';
 import { DeploymentDetail } from '../api/schemas.ts';
 import type { Job } from '../../protocol/job.ts';
+import { makeSealer } from '../../protocol/sealing.ts';
 import { changeVariables } from '../store/variables.ts';
 import { LOST_MS, create, find, running } from './test-scheduler.ts';
 
@@ -274,4 +275,21 @@ test('an environment whose settings cannot be read keeps no other one of its hos
   const agent = await on.connect();
   assert.equal((await agent.job()).deploymentId, waiting);
   assert.notEqual(await statusOf(on, broken), 'running');
+});
+
+test('one whose variables cannot be opened fails with the reason, and what comes after it has its turn', async (t) => {
+  const on = await hub(t);
+  const { db, sealer } = on.deps;
+  const set = (key: typeof sealer, value: string | null) =>
+    db.transaction().execute((trx) => changeVariables(trx, key, on.environmentId, 'app', { KEY: value }, AT));
+  await set(makeSealer(Buffer.alloc(32, 8)), 'sealed with a key that is lost');
+  const broken = await create(on);
+  const agent = await on.connect();
+  await until(async () => (await find(on, broken)).status !== 'queued');
+  const { status, error } = await find(on, broken);
+  assert.equal(status, 'failed');
+  assert.match(error ?? '', /ORK_CONFIG/);
+  await set(sealer, 'set again');
+  const next = await create(on);
+  assert.equal((await agent.job()).deploymentId, next);
 });

@@ -23,10 +23,10 @@ import { makeEdgeOrders } from './edge-orders.ts';
 import { Forgetting } from './forgetting.ts';
 import { fixVariables } from './job.ts';
 import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
-import { placeDeployment } from './placement.ts';
+import { type Placement, placeDeployment } from './placement.ts';
 import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
-import { mustMayWait } from './waiting.ts';
+import { mustHaveVariables, mustMayWait } from './waiting.ts';
 
 interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
@@ -38,9 +38,14 @@ interface TakenTurn {
   readonly changed: readonly string[];
   /** The one whose job is to be sent. */
   readonly sent?: string;
-  /** The one whose turn it was and for which no host can be found. */
+  /** The one whose turn it was and that no host can be sent. */
   readonly impossible?: { readonly id: string; readonly error: OrkestrError };
 }
+
+/** A deployment whose turn it is. */
+type Prepared =
+  | (Extract<Placement, { kind: 'placed' }> & { readonly fixed: Awaited<ReturnType<typeof fixVariables>> })
+  | Exclude<Placement, { kind: 'placed' }>;
 
 /** How often leases, what waits for its turn, and what must still go from its host are looked at, ms. */
 const SWEEP_MS = 15_000;
@@ -88,23 +93,35 @@ export function makeScheduler(
     const next = open.find(({ id }) => id === turn.next);
     if (next === undefined) return { changed };
     const environment = await getEnvironmentRow(trx, environmentId);
-    const placement = await placeDeployment(trx, links, next, environment);
-    if (placement.kind === 'waits') return { changed };
-    if (placement.kind === 'impossible') return { changed, impossible: { id: next.id, error: placement.error } };
-    const fixed = await fixVariables(trx, deps.sealer, next);
+    const ready = await prepare(trx, next, environment);
+    if (ready.kind === 'waits') return { changed };
+    if (ready.kind === 'impossible') return { changed, impossible: { id: next.id, error: ready.error } };
     await trx
       .updateTable('deployment')
       .set({
-        ...fixed,
+        ...ready.fixed,
         edge_revision: environment.edge_revision,
         sent_at: now(),
-        host_id: placement.hostId,
-        build_host_id: placement.buildHostId,
+        host_id: ready.hostId,
+        build_host_id: ready.buildHostId,
         lease_expires_at: leaseEnd(clock.now()),
       })
       .where('id', '=', next.id)
       .execute();
     return { changed, sent: next.id };
+  }
+
+  /** Its host and its variables. When these cannot be opened, no later turn is better: it would wait without end, and all behind it. */
+  async function prepare(trx: Db, next: Row<'deployment'>, environment: Row<'environment'>): Promise<Prepared> {
+    try {
+      const placement = await placeDeployment(trx, links, next, environment);
+      if (placement.kind !== 'placed') return placement;
+      return { ...placement, fixed: await fixVariables(trx, deps.sealer, next) };
+    } catch (error) {
+      // Not what the store is in the way of: that has its turn later.
+      if (!(error instanceof OrkestrError)) throw error;
+      return { kind: 'impossible', error };
+    }
   }
 
   /** False when no job could be made of it: then it has failed, with the reason. */
@@ -144,6 +161,7 @@ export function makeScheduler(
     const id = randomUUIDv7();
     await db.transaction().execute(async (trx) => {
       await mustMayWait(trx, request);
+      await mustHaveVariables(trx, request);
       await insertDeployment(trx, id, request, now());
     });
     news.tell(id);

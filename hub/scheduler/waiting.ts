@@ -1,6 +1,7 @@
 /** Which deployments may wait for their turn, and what for. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { DeploymentRequest, HostLinks } from '../deps.ts';
+import { planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
 import { countKeptWaiting, type DeploymentContext, isOpen, listOpen } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
@@ -15,6 +16,30 @@ export async function mustMayWait(db: Db, { trigger, environmentId }: Deployment
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
     `${MOST_WAITING} deployments wait in this environment already. Let them run, or cancel some.`,
+  );
+}
+
+/**
+ * A rollback that takes over the variables of its release needs them, and they may be let go of at any moment until it
+ * waits: call it in the transaction that stores it.
+ * @throws OrkestrError ORK_CONFLICT
+ */
+export async function mustHaveVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
+  if (rollback?.variables !== 'release') return;
+  const released = await db
+    .selectFrom('deployment')
+    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .innerJoin('project', 'project.id', 'environment.project_id')
+    .innerJoin('team', 'team.id', 'project.team_id')
+    .select(['deployment.details_kept', 'team.plan'])
+    .where('deployment.id', '=', rollback.releaseOf)
+    .executeTakeFirst();
+  // It is gone only with its environment, in which nothing can be stored.
+  if (released === undefined || released.details_kept === 1) return;
+  const plan = planOf(released);
+  throw new OrkestrError(
+    'ORK_CONFLICT',
+    `The variables that it ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Go back with the variables of now.`,
   );
 }
 

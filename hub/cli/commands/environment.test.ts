@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Environment } from '../../api/schemas.ts';
 import { ENVIRONMENT, IDS, SHOP, environment } from '../test-answers.ts';
-import { useCli } from '../test-cli.ts';
+import { away, useCli } from '../test-cli.ts';
 import type { Script } from '../test-cli.ts';
 
 const cli = useCli();
@@ -42,6 +42,17 @@ test('environment set says what is active already, what waits for a deployment, 
   assert.doesNotMatch(failed.stdout, /next deployment/);
   answers[0] = state({ state: 'offline', error: null });
   assert.match((await run(set('domains=[]'), routes)).stdout, /settings: The host is not connected: active as soon/);
+});
+
+test('a change that is stored stays told as one when the hub is away for the look after it', async () => {
+  const state = (name: 'sent' | 'active'): Environment => ({ ...environment, edge: { state: name, error: null } });
+  const looks: Script[] = [away, () => state('active')];
+  const set = await run(['environment', 'set', '--setting', 'edge.maintenance=true', ...SHOP], {
+    [`PATCH ${ENVIRONMENT}`]: () => state('sent'),
+    [`GET ${ENVIRONMENT}`]: (asked, response) => looks.shift()?.(asked, response),
+  });
+  assert.equal(set.code, 0, set.stderr);
+  assert.match(set.stdout, /^Domains and edge settings: Active on the host\.$/m);
 });
 
 test('access add and remove send that user alone, with the password of stdin; list shows names', async () => {

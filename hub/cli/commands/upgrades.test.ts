@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Host, Upgrade } from '../../api/schemas.ts';
 import { AT, IDS } from '../test-answers.ts';
-import { refuse, useCli } from '../test-cli.ts';
+import { away, refuse, useCli } from '../test-cli.ts';
 import type { Script } from '../test-cli.ts';
 
 const cli = useCli();
@@ -98,6 +98,24 @@ test('a paused one is followed until those under way have ended; Ctrl-C detaches
   );
   assert.equal(left.code, 130, left.stderr);
   assert.match(left.stderr, /the upgrade goes on/);
+});
+
+test('a hub that is away for a moment ends no following, and what ends it says that the upgrade goes on', async () => {
+  const looks = [away, () => upgrade('done', ['healthy', 'healthy'])];
+  const routes = {
+    'GET /upgrades': () => [upgrade('running', ['healthy', 'trial'])],
+    [ONE]: ((asked, response) => looks.shift()?.(asked, response)) satisfies Script,
+  };
+  const done = await run(['upgrades', 'show', '--follow'], routes);
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stderr, /^The hub behind .* does not answer\. Trying again …$/m);
+  looks.push(refuse('ORK_UNAUTHENTICATED', 'The token was revoked.'));
+  const refused = await run(['upgrades', 'show', '--follow'], routes);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /The token was revoked\.\n[^]*The upgrade goes on\. .*orkestr upgrades show \S+ --follow$/m,
+  );
 });
 
 test('upgrades list, resume, skip and cancel are about the newest one', async () => {

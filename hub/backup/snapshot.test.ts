@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { prepareState } from '../state.ts';
+import { takeSnapshot } from './snapshot.ts';
+import { makeHub } from './test-hub.ts';
+
+/** Enough to copy between its names and its branches that git gets its turn there. */
+const PADS = 500;
+
+const git = (repository: string, ...argv: string[]): string =>
+  execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', `--git-dir=${repository}`, ...argv], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+  }).trim();
+
+async function bench(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'ork-snapshot-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const hub = join(folder, 'hub');
+  const repository = await makeHub(hub);
+  const tree = git(repository, 'hash-object', '-t', 'tree', '-w', '/dev/null');
+  const push = (): void =>
+    void git(repository, 'update-ref', 'refs/heads/main', git(repository, 'commit-tree', tree, '-m', `${Date.now()}`));
+  mkdirSync(join(repository, 'pb'));
+  for (let n = 0; n < PADS; n += 1) writeFileSync(join(repository, 'pb', `${n}`), '');
+  const into = join(folder, 'into');
+  mkdirSync(into);
+  return { hub, repository, push, into, copy: join(into, 'git', basename(repository)) };
+}
+
+for (const [when, wasPacked] of [
+  ['HEAD', false],
+  ['packed-refs', true],
+] as const) {
+  test(`a branch that git packs away once ${when} is copied is in the snapshot, as it is`, async (t) => {
+    const { hub, repository, push, into, copy } = await bench(t);
+    push();
+    if (wasPacked) git(repository, 'pack-refs', '--all');
+    push();
+    const looking = setInterval(() => {
+      if (!existsSync(join(copy, when))) return;
+      clearInterval(looking);
+      git(repository, 'pack-refs', '--all');
+    }, 1);
+    t.after(() => clearInterval(looking));
+    await takeSnapshot(hub, prepareState(hub), into);
+    assert.equal(git(copy, 'rev-parse', 'main'), git(repository, 'rev-parse', 'main'));
+  });
+}
