@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readConfig } from './config.ts';
+import { readConfig, successorEnvironment } from './config.ts';
 
 test('without any setting the defaults hold', () => {
   const config = readConfig({}, 1);
@@ -25,6 +25,16 @@ test('descriptors count only when they were meant for this process', () => {
   );
   assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '8' }, 7).inherited, []);
   assert.deepEqual(readConfig({ LISTEN_FDS: '2' }, 7).inherited, []);
+});
+
+test('a successor takes over the sockets of as many workers as there can be, for http and https, and the admin', () => {
+  const { workers } = readConfig({ ORKESTR_PROXY_WORKERS: '64' }, 1);
+  const purposes = (['http', 'https'] as const).flatMap((kind) => Array.from({ length: workers }, () => kind));
+  const { inherited } = readConfig(successorEnvironment([...purposes, 'admin'], {}), 1);
+  assert.deepEqual(
+    inherited.map(({ kind }) => kind),
+    [...purposes, 'admin'],
+  );
 });
 
 for (const [variable, value] of [

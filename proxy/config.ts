@@ -150,13 +150,17 @@ const accessLog = () =>
     return z.NEVER;
   });
 
+const MAX_WORKERS = 64;
+/** What such a proxy hands over: a socket of each worker for http, one for https, and the admin's that systemd gave. */
+const MAX_SOCKETS = 2 * MAX_WORKERS + 1;
+
 /** Made when it is read and gone afterwards: 0.2 MB that a proxy at rest has no use for. */
 const environment = () =>
   z.object({
     ORKESTR_PROXY_LISTEN: listen().default({ host: '0.0.0.0', port: 8080 }),
     ORKESTR_PROXY_LISTEN_TLS: z.union([z.literal('').transform(() => null), listen()]).default(null),
     ORKESTR_PROXY_ENGINE: z.enum(['fast', 'http-proxy']).default('fast'),
-    ORKESTR_PROXY_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+    ORKESTR_PROXY_WORKERS: z.coerce.number().int().min(1).max(MAX_WORKERS).default(1),
     ORKESTR_PROXY_TRUSTED: z.string().transform(list).pipe(z.array(AddressRange).max(1000)).default([]),
     ORKESTR_PROXY_PROTOCOL: z.enum(['off', 'accept']).default('off'),
     ORKESTR_PROXY_CONNECTIONS_PER_ADDRESS: z.coerce
@@ -177,7 +181,7 @@ const environment = () =>
     ORKESTR_PROXY_SOCKET: socketPath().default('/run/orkestr/proxy.sock'),
     ORKESTR_PROXY_STATE: z.string().startsWith('/', 'an absolute path').default('/var/lib/orkestr/proxy'),
     ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-    LISTEN_FDS: z.coerce.number().int().min(0).max(16).default(0),
+    LISTEN_FDS: z.coerce.number().int().min(0).max(MAX_SOCKETS).default(0),
     LISTEN_PID: z.coerce.number().int().optional(),
     LISTEN_FDNAMES: z
       .string()

@@ -145,9 +145,18 @@ export class Plane {
     return upstream ? [upstream.counts()] : [];
   }
 
+  /** For each stream in flight what closes it with its protocol's word. For the end of the process. */
+  dismissals(): readonly (() => void)[] {
+    return this.#all().flatMap((upstream) => upstream.dismissals());
+  }
+
   /** Ends everything in flight now. For the end of the process. */
   cut(): void {
-    for (const upstream of [...[...this.#served.values()].map((one) => one.upstream), ...this.#leaving]) upstream.cut();
+    for (const upstream of this.#all()) upstream.cut();
+  }
+
+  #all(): readonly Upstream[] {
+    return [...this.upstreams(), ...this.#leaving];
   }
 
   #known(id: string): Upstream | undefined {

@@ -176,7 +176,7 @@ export class ClientConnection {
 
   /** Closes it when it is between two requests. */
   closeIdle(): void {
-    if (this.#state === 'open' && this.#exchange.isIdle) this.#socket.destroy();
+    if (this.#state === 'open' && this.#exchange.isIdle) this.#endIdle();
   }
 
   /** For the sweep. @param now coarse, ms */
@@ -184,12 +184,11 @@ export class ClientConnection {
     const { timeouts } = this.#shared.context;
     if (this.#state === 'handed') return;
     if (this.#tunnel !== null) this.#tunnel.check(now);
-    else if (this.#state === 'leaving') {
-      if (now - this.#since >= timeouts.closeMs) this.#socket.destroy();
-    } else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts);
+    else if (this.#state === 'leaving') this.#checkLeaving(now, timeouts);
+    else if (!this.#exchange.isIdle) this.#checkExchange(now, timeouts);
     else if (this.#partial !== null || !this.#asked) {
       if (now - this.#since >= timeouts.clientHeadMs) this.#shared.late(this);
-    } else if (now - this.#since >= timeouts.clientIdleMs) this.#socket.destroy();
+    } else if (now - this.#since >= timeouts.clientIdleMs) this.#endIdle();
   }
 
   /** Says the last word on a connection whose request is not understood or does not come. */
@@ -208,6 +207,14 @@ export class ClientConnection {
     const isSlow =
       isReading && this.#exchange.isAsking && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);
     if (isSlow || now - this.#progress >= clientStallMs) this.#exchange.stalled();
+  }
+
+  /** What we said last may still be on its way to a slow reader: the time for the client's own end begins when it is taken. */
+  #checkLeaving(now: number, { clientStallMs, closeMs }: Timeouts): void {
+    const { queued, isEmpty } = this.#outlet;
+    if (queued !== this.#queuedBytes) this.#since = now;
+    this.#queuedBytes = queued;
+    if (now - this.#since >= (isEmpty ? closeMs : clientStallMs)) this.#socket.destroy();
   }
 
   #consume(bytes: Buffer, start: number, end: number): boolean {
@@ -262,6 +269,12 @@ export class ClientConnection {
     this.#state = 'handed';
     this.#handed = new HandedOver(this.#socket, bytes);
     this.#shared.handOver(this.#handed, this.peer);
+  }
+
+  /** Its last answer may not have gone out in full. */
+  #endIdle(): void {
+    if (this.#outlet.isEmpty) this.#socket.destroy();
+    else this.#leave();
   }
 
   /** FIN, and what the client still sends is read and dropped: unread bytes would turn it into a reset. */

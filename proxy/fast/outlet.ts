@@ -57,6 +57,11 @@ export class Outlet {
     return (handle?._parent ?? handle)?.writeQueueSize ?? 0;
   }
 
+  /** The kernel has all that was written. Of TLS a fair amount may still wait when `write` has answered true. */
+  get isEmpty(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   /** @returns false while too much of it waits */
   write(bytes: Buffer, start: number, end: number): boolean {
     if (this.#isSecure) return this.#encrypt(bytes.subarray(start, end));

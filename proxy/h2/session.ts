@@ -83,6 +83,8 @@ export class ClientSession implements Carrier, Handler {
   #awaitedSince: number | null;
   /** Since when the socket takes nothing. */
   #fullSince: number | null = null;
+  /** Bytes that waited for a client that we have left when it was last looked at. */
+  #queued = 0;
   #state: State = 'open';
 
   /** @param closed called once, when the connection is no more */
@@ -138,7 +140,7 @@ export class ClientSession implements Carrier, Handler {
     const isIdle = streams.size === 0;
     this.#awaitedSince = isIdle && isWaitedFor ? (this.#awaitedSince ?? now) : null;
     this.#fullSince = isFull ? (this.#fullSince ?? now) : null;
-    if (!isOpen) this.#sweepAway(now, closeMs);
+    if (!isOpen) this.#sweepAway(now, closeMs, stallMs);
     else if (isOver(this.#awaitedSince, clientHeadMs, now) || isOver(this.#fullSince, stallMs, now)) this.destroy();
     else if (isIdle && now - this.#idleSince > clientIdleMs) this.close();
     else for (const stream of streams.values()) this.#watch(stream, now, stallMs);
@@ -204,11 +206,13 @@ export class ClientSession implements Carrier, Handler {
     return id === 0 ? (givenRequestId(request.header('x-request-id')) ?? '') : this.#shared.ids.text(id);
   }
 
-  /** It was told why, and after a while has had the time to hear it. */
-  #sweepAway(now: number, closeMs: number): void {
-    if (this.#state !== 'left') this.#idleSince = now;
+  /** It was told why; when it has taken that, and the answers before it, it has a while to hear it. */
+  #sweepAway(now: number, closeMs: number, stallMs: number): void {
+    const { queued, isEmpty } = this.#connection.output;
+    if (this.#state !== 'left' || queued !== this.#queued) this.#idleSince = now;
     this.#state = 'left';
-    if (now - this.#idleSince > closeMs) this.destroy();
+    this.#queued = queued;
+    if (now - this.#idleSince > (isEmpty ? closeMs : stallMs)) this.destroy();
   }
 
   #watch(stream: ServerStream, now: number, stallMs: number): void {

@@ -20,6 +20,7 @@ import type { AddressRanges } from '../policy/allow-list.ts';
 import { attachTls, secureServerOptions } from '../tls/secure-server.ts';
 import type { StaticTerminator } from '../tls/static-terminator.ts';
 import { ConnectionCaps } from './caps.ts';
+import { Goodbyes } from './goodbyes.ts';
 import { readProxied } from './proxied.ts';
 
 export type ListenerKind = 'http' | 'https';
@@ -49,6 +50,7 @@ export class Edge {
   readonly #pools: Pools;
   readonly #handshakes = new TlsMetrics();
   readonly #listeners: Server[] = [];
+  readonly #goodbyes: Goodbyes;
   /** Client connections, and since when (monotonic, ms) they are open. */
   readonly #open = new Map<Socket, number>();
   #deadlines: readonly NodeJS.Timeout[] = [];
@@ -69,6 +71,7 @@ export class Edge {
     this.#settings = settings;
     this.#trusted = makeRanges(settings.trusted);
     this.#caps = new ConnectionCaps(context.limits);
+    this.#goodbyes = new Goodbyes(context.plane, context.timeouts);
     const pools = new Pools(context.limits, context.timeouts, context.clock);
     this.#pools = pools;
     this.#general = new GeneralServer(context, this.#trusted);
@@ -109,8 +112,8 @@ export class Edge {
   }
 
   /**
-   * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish and cuts what is left after
-   * that long. A second call sets another deadline for the same end.
+   * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish, says goodbye to streams in
+   * time and cuts what is left after that long. A second call sets another deadline for the same end.
    *
    * A request may be on its way while its connection is closed, and is lost with it. So a connection between two requests
    * is left for a moment, and where there is time, as when a successor serves, until its idle limit; its next answer is its last.
@@ -122,12 +125,14 @@ export class Edge {
       for (const engine of [this.#general, this.#fast, this.#http2]) engine.destroy();
     };
     this.#deadlines = [setTimeout(() => plane.cut(), shutdownMs), setTimeout(destroy, shutdownMs + timeouts.closeMs)];
+    this.#goodbyes.begin(shutdownMs);
     this.#isPatient = shutdownMs > timeouts.clientIdleMs;
     this.#noticeMs = Math.min(NOTICE_MS, shutdownMs);
     this.#closed ??= this.#drain();
     void this.#closeIdle();
     await this.#closed;
     for (const timer of this.#deadlines) clearTimeout(timer);
+    this.#goodbyes.stop();
   }
 
   async #drain(): Promise<void> {

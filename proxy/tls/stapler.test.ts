@@ -4,6 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,16 @@ async function startResponder(t: TestContext): Promise<{ stop(): Promise<void> }
   return { stop };
 }
 
+/** What the responder says of a certificate, DER. */
+async function askFor({ leaf }: Issued): Promise<Buffer> {
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/ocsp-request' },
+    body: new Uint8Array(makeOcspRequest(leaf, new X509Certificate(ca.cert))),
+  });
+  return Buffer.from(await response.arrayBuffer());
+}
+
 async function start(
   t: TestContext,
   issued: Issued,
@@ -153,15 +164,39 @@ test('a certificate that must have a response and has none is shown with the rea
   assert.match(await status(listening, strict), /Cert Status: good/);
 });
 
+test('a responder that still gives the same response is asked again after a while, not at each look', async (t) => {
+  const responder = await startResponder(t);
+  const response = await askFor(good);
+  await responder.stop();
+  let asked = 0;
+  const same = createServer((question, answer) => {
+    asked += 1;
+    question.resume().on('end', () => answer.end(response));
+  }).listen(port, '127.0.0.1');
+  t.after(() => same.close());
+  await once(same, 'listening');
+
+  const { tls } = await start(t, good);
+  await tls.look();
+  assert.equal(asked, 1);
+  for (const [minutes, questions] of [
+    [29, 1],
+    [31, 2],
+    [31.1, 2],
+    [35, 2],
+    [36.5, 3],
+    [36.6, 3],
+  ] as const) {
+    clock.offset = minutes * 60_000;
+    await tls.look();
+    assert.equal(asked, questions, `after ${minutes} of 60 minutes`);
+  }
+});
+
 test('what a responder sends is stapled only when a client would take it', async (t) => {
   await startResponder(t);
   const issuer = new X509Certificate(ca.cert);
-  const response = await fetch(`http://127.0.0.1:${port}/`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/ocsp-request' },
-    body: new Uint8Array(makeOcspRequest(good.leaf, issuer)),
-  });
-  const der = Buffer.from(await response.arrayBuffer());
+  const der = await askFor(good);
   const now = Date.now();
   const read = (bytes: Buffer, leaf = good.leaf, at = now) => readOcspResponse(bytes, leaf, issuer, at);
   const { thisUpdate, nextUpdate } = read(der);

@@ -19,6 +19,8 @@ import { makePrivateFolder, writePrivateFile } from '../private-file.ts';
 export type AskResponder = (url: string, question: Buffer) => Promise<Buffer>;
 
 const RETRY_MS = 300_000;
+/** Of the life that is left to a response: how long it is until the next question when a question gave the same one. */
+const SHARE_OF_REST = 1 / 8;
 const TIMEOUT_MS = 10_000;
 const MAX_RESPONSE_BYTES = 65_536;
 
@@ -34,6 +36,8 @@ export class Stapler {
   /** By fingerprint. */
   #staples: ReadonlyMap<string, Staple> = new Map();
   readonly #failures = new Map<string, { readonly retryAt: number; readonly reason: string; readonly must: boolean }>();
+  /** By fingerprint, ms: when to ask again, where the responder still gives what it gave before. */
+  readonly #askAgainAt = new Map<string, number>();
   #running: Promise<boolean> | null = null;
 
   /** @param path of the file that keeps the responses */
@@ -80,7 +84,9 @@ export class Stapler {
     const kept = [...this.#staples].filter(([id, { nextUpdate }]) => known.has(id) && nextUpdate > this.#now());
     let changed = kept.length !== this.#staples.size;
     this.#staples = new Map(kept);
-    for (const id of this.#failures.keys()) if (!known.has(id)) this.#failures.delete(id);
+    for (const notes of [this.#failures, this.#askAgainAt]) {
+      for (const id of notes.keys()) if (!known.has(id)) notes.delete(id);
+    }
     for (const certificate of certificates.filter((one) => this.#isDue(one))) {
       changed = (await this.#fetch(certificate)) || changed;
     }
@@ -88,12 +94,23 @@ export class Stapler {
     return changed;
   }
 
-  /** Half of a response's life is left for failures. */
   #isDue({ fingerprint, ocspUrl }: Certificate): boolean {
     if (ocspUrl === null) return false;
     const staple = this.#staples.get(fingerprint);
-    const dueAt = staple ? (staple.thisUpdate + staple.nextUpdate) / 2 : 0;
-    return Math.max(dueAt, this.#failures.get(fingerprint)?.retryAt ?? 0) <= this.#now();
+    const dueAt = staple ? halfLife(staple) : 0;
+    const retryAt = this.#failures.get(fingerprint)?.retryAt ?? 0;
+    return Math.max(dueAt, retryAt, this.#askAgainAt.get(fingerprint) ?? 0) <= this.#now();
+  }
+
+  /** Responders give the same response until near its end: one that is due as it comes is no reason to ask at each look. */
+  #noteNext(fingerprint: string, staple: Staple): void {
+    const now = this.#now();
+    const { nextUpdate } = staple;
+    if (halfLife(staple) > now) this.#askAgainAt.delete(fingerprint);
+    else {
+      const later = now + Math.max(RETRY_MS, (nextUpdate - now) * SHARE_OF_REST);
+      this.#askAgainAt.set(fingerprint, Math.min(later, nextUpdate));
+    }
   }
 
   async #fetch(certificate: Certificate): Promise<boolean> {
@@ -108,9 +125,12 @@ export class Stapler {
       if (!leaf || !issuer) throw new Error('the file lacks the certificate of the issuer');
       const response = await this.#ask(certificate.ocspUrl ?? '', makeOcspRequest(leaf, issuer));
       const times = readOcspResponse(response, leaf, issuer, this.#now());
-      this.#staples = new Map([...this.#staples, [fingerprint, { response: response.toString('base64'), ...times }]]);
+      const staple = { response: response.toString('base64'), ...times };
+      const isNew = this.#staples.get(fingerprint)?.response !== staple.response;
+      this.#staples = new Map([...this.#staples, [fingerprint, staple]]);
       this.#failures.delete(fingerprint);
-      return true;
+      this.#noteNext(fingerprint, staple);
+      return isNew;
     } catch (error) {
       // The response before it, if any, is stapled as long as it is good.
       const reason = `there is no good one: ${toErrorReport(error).message}`;
@@ -134,6 +154,11 @@ export class Stapler {
   #now(): number {
     return this.#clock.now().getTime();
   }
+}
+
+/** Half of a response's life is left for failures. */
+function halfLife({ thisUpdate, nextUpdate }: Staple): number {
+  return (thisUpdate + nextUpdate) / 2;
 }
 
 /** The first two certificates of a chain. */

@@ -82,6 +82,8 @@ export class Target {
   #retiredAt = 0;
   #goneAt = 0;
   readonly #inFlight = new Set<InFlight>();
+  /** Drains and the end of the process may want the same ones dismissed. */
+  readonly #dismissed = new WeakSet<InFlight>();
   readonly #whenRetired: (() => void)[] = [];
   readonly #whenGone = new Set<() => void>();
 
@@ -183,6 +185,12 @@ export class Target {
     return { ms: this.#clock.monotonic() - startedAt, forced: this.#forced, streams: this.#streamCount() };
   }
 
+  /** For each stream in flight that was not dismissed yet: what dismisses it, unless that is done or it is over by then. */
+  dismissals(): (() => void)[] {
+    const open = [...this.#inFlight].filter((one) => one.stream !== null && !this.#dismissed.has(one));
+    return open.map((exchange) => () => this.#dismiss(exchange));
+  }
+
   /** Ends everything in flight now. */
   cut(): void {
     for (const exchange of this.#inFlight) this.#cut(exchange);
@@ -258,8 +266,10 @@ export class Target {
   }
 
   #dismiss(exchange: InFlight): void {
-    if (!this.#inFlight.has(exchange)) return;
-    this.#streamsClosed += 1;
+    if (!this.#inFlight.has(exchange) || this.#dismissed.has(exchange)) return;
+    this.#dismissed.add(exchange);
+    // Of what a drain began with: the others are closed for the end of the process.
+    if (this.#state !== 'healthy') this.#streamsClosed += 1;
     exchange.dismiss();
   }
 

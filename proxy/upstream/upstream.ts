@@ -198,6 +198,11 @@ export class Upstream {
     for (const target of this.#serving()) target.retire();
   }
 
+  /** As of {@link Target.dismissals}, of all targets. */
+  dismissals(): (() => void)[] {
+    return this.targets().flatMap((target) => target.dismissals());
+  }
+
   /** Ends everything in flight now. */
   cut(): void {
     this.#endHold();

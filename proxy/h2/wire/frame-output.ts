@@ -95,6 +95,16 @@ export class FrameOutput {
     this.#number(code);
   }
 
+  /** As of {@link Outlet.queued}. */
+  get queued(): number {
+    return this.#outlet.queued;
+  }
+
+  /** As of {@link Outlet.isEmpty}, of what was flushed. */
+  get isEmpty(): boolean {
+    return this.#outlet.isEmpty;
+  }
+
   /** Writes what was gathered. Nothing goes out after that. */
   close(): void {
     this.flush();

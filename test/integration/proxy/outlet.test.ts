@@ -3,50 +3,17 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createConnection, createServer } from 'node:net';
 import type { Socket } from 'node:net';
-import { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { connect, createSecureContext, createServer as createTlsServer, TLSSocket } from 'node:tls';
+import { connect, createServer as createTlsServer } from 'node:tls';
 import { Outlet } from '../../../proxy/fast/outlet.ts';
 import { makeCertificate } from '../../harness/certificates.ts';
+import { gatedTls } from './gated.ts';
 import { eventually, listen, temporaryFolder } from './harness.ts';
 
-/** One end of a connection that takes a write only when it is let. */
-class Gated extends Duplex {
-  peer: Duplex | null = null;
-  isOpen = true;
-  readonly #waiting: (() => void)[] = [];
-
-  override _read(): void {
-    return;
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    const pass = (): void => {
-      this.peer?.push(chunk);
-      callback();
-    };
-    if (this.isOpen) pass();
-    else this.#waiting.push(pass);
-  }
-
-  /** Takes one write. */
-  step(): void {
-    this.#waiting.shift()?.();
-  }
-}
-
 test('a small write behind a large one that waits does not keep the end of the wait from being told', async (t) => {
-  const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test']);
-  const [near, far] = [new Gated(), new Gated()];
-  near.peer = far;
-  far.peer = near;
-  const server = new TLSSocket(far, { isServer: true, secureContext: createSecureContext({ cert, key }) });
-  const client = connect({ socket: near, ca: cert, servername: 'app.test' });
-  t.after(() => [client, server].forEach((socket) => socket.destroy()));
-  await once(client, 'secureConnect');
+  const { client, server, gate } = await gatedTls(t);
   client.resume();
-  await eventually('all is quiet', () => server.writableLength === 0);
-  far.isOpen = false;
+  gate.isOpen = false;
   let told = 0;
   const outlet = new Outlet(server, () => (told += 1));
   const large = Buffer.alloc(67_000);
@@ -54,14 +21,14 @@ test('a small write behind a large one that waits does not keep the end of the w
   assert.equal(outlet.write(large, 0, large.length), false);
   // The first one goes, the second is on its way.
   for (let steps = 0; server.writableLength > large.length && steps < 1000; steps += 1) {
-    far.step();
+    gate.step();
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.equal(server.writableLength, large.length);
   assert.equal(outlet.write(Buffer.from('small'), 0, 5), false);
   for (let steps = 0; server.writableLength > 0 && steps < 1000; steps += 1) {
     assert.equal(told, 0);
-    far.step();
+    gate.step();
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.equal(told, 1);

@@ -147,3 +147,19 @@ testBoth(
     await other.sees(/\r\n\r\nok$/);
   },
 );
+
+testBoth('a proxy that stops ends an event stream behind a whole chunk, and nothing has failed', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\n\n\r\n');
+  await client.sees('a\n\n');
+  const closed = edge.proxy.close(2_000);
+  assert.equal(await client.end(), 'fin');
+  assert.match(client.received, /\r\n0\r\n\r\n$/);
+  assert.equal(counts(edge).failed, 0);
+  await closed;
+});

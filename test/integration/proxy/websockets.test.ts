@@ -294,6 +294,18 @@ testBoth('a side that does not read holds the other back instead of filling the 
   }
 });
 
+testBoth('a proxy that stops says goodbye to its WebSockets before it ends', async (t) => {
+  const edge = await startEdge(t);
+  const { client, app } = await open(t, edge, await scriptedUpstream(t));
+  const closed = edge.proxy.close(5_000);
+  await client.sees(GOODBYE);
+  await app.sees(MASKED_GOODBYE);
+  client.send('\x88\x82\0\0\0\0\x03\xe9');
+  app.send(GOODBYE);
+  assert.deepEqual([await client.end(), await app.end()], ['fin', 'fin']);
+  await closed;
+});
+
 testBoth('a proxy that stops ends its WebSockets, and an open one does not hold it up for ever', async (t) => {
   const edge = await startEdge(t);
   const { client, app } = await open(t, edge, await scriptedUpstream(t));

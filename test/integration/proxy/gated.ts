@@ -1,0 +1,61 @@
+/** TLS over a connection that takes what the server writes only when it is let, as of a reader that is slow. */
+import { once } from 'node:events';
+import { Duplex } from 'node:stream';
+import type { TestContext } from 'node:test';
+import { connect, createSecureContext, TLSSocket } from 'node:tls';
+import { makeCertificate } from '../../harness/certificates.ts';
+import { eventually, temporaryFolder } from './harness.ts';
+
+/** One end of a connection. */
+class Gated extends Duplex {
+  peer: Duplex | null = null;
+  isOpen = true;
+  readonly #waiting: (() => void)[] = [];
+
+  override _read(): void {
+    return;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    const pass = (): void => {
+      this.peer?.push(chunk);
+      callback();
+    };
+    if (this.isOpen) pass();
+    else this.#waiting.push(pass);
+  }
+
+  override _final(callback: () => void): void {
+    this.peer?.push(null);
+    callback();
+  }
+
+  /** Takes one write. */
+  step(): void {
+    this.#waiting.shift()?.();
+  }
+
+  /** Takes all that waits and what will be written. */
+  open(): void {
+    this.isOpen = true;
+    while (this.#waiting.length > 0) this.step();
+  }
+}
+
+/** Both ends after the handshake, and what stands before the client. */
+export async function gatedTls(
+  t: TestContext,
+  protocol = 'http/1.1',
+): Promise<{ readonly client: TLSSocket; readonly server: TLSSocket; readonly gate: Gated }> {
+  const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test']);
+  const [near, gate] = [new Gated(), new Gated()];
+  near.peer = gate;
+  gate.peer = near;
+  const secureContext = createSecureContext({ cert, key });
+  const server = new TLSSocket(gate, { isServer: true, secureContext, ALPNProtocols: [protocol] });
+  const client = connect({ socket: near, ca: cert, servername: 'app.test', ALPNProtocols: [protocol] });
+  t.after(() => [client, server].forEach((socket) => socket.destroy()));
+  await once(client, 'secureConnect');
+  await eventually('all is quiet', () => server.writableLength === 0);
+  return { client, server, gate };
+}

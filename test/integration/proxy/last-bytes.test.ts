@@ -1,0 +1,102 @@
+/** Answers over TLS whose last bytes wait for a slow reader when their connection is to be closed. */
+import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
+import { FastEngine } from '../../../proxy/fast/engine.ts';
+import { Pools } from '../../../proxy/fast/pool.ts';
+import { GeneralServer } from '../../../proxy/general/server.ts';
+import { makeRanges } from '../../../proxy/policy/allow-list.ts';
+import { gatedTls } from './gated.ts';
+import { ask, startHttp2Edge } from './h2-harness.ts';
+import type { Http2Settings } from './h2-harness.ts';
+import { answering, entryFor, eventually, scriptedUpstream } from './harness.ts';
+
+/** Less than may wait in a TLS connection before its reader counts as slow. */
+const BODY = 'x'.repeat(60_000);
+const ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
+const CLOSE_MS = 40;
+
+/** An engine with one client, which takes nothing for now and has asked for the body. */
+async function asked(t: TestContext, fields: string, timeouts: Http2Settings['timeouts'] = {}) {
+  const { context, plane } = await startHttp2Edge(t, { timeouts: { closeMs: CLOSE_MS, ...timeouts } });
+  const app = await scriptedUpstream(t, answering(ANSWER));
+  plane.put(entryFor(app.port));
+  const trusted = makeRanges([]);
+  const general = new GeneralServer(context, trusted);
+  const pools = new Pools(context.limits, context.timeouts, context.clock);
+  const engine = new FastEngine(context, trusted, general, pools);
+  t.after(async () => {
+    engine.destroy();
+    await Promise.all([engine.close(), general.close()]);
+  });
+  const { client, server, gate } = await gatedTls(t);
+  engine.accept(server, { address: '127.0.0.1', secure: true });
+  const received = bytesOf(client);
+  gate.isOpen = false;
+  client.write(`GET / HTTP/1.1\r\nHost: app.test\r\n${fields}\r\n`);
+  await eventually('the answer to be given', () => plane.counts()[0]?.targets[0]?.served === 1);
+  assert.ok(server.writableLength > 0, 'some of it waits');
+  return { engine, server, gate, received };
+}
+
+function bytesOf(client: TLSSocket): { text: string } {
+  const received = { text: '' };
+  client.on('data', (bytes: Buffer) => (received.text += bytes.toString('latin1')));
+  client.on('error', () => undefined);
+  return received;
+}
+
+test('a client that asked for the end of its connection gets its answer whole, however late it reads', async (t) => {
+  const { server, gate, received } = await asked(t, 'Connection: close\r\n');
+  await sleep(5 * CLOSE_MS);
+  assert.equal(server.destroyed, false);
+  gate.open();
+  await eventually('the whole answer', () => received.text.endsWith(BODY));
+  await eventually('the end of its connection', () => server.destroyed);
+});
+
+test('the last answer before an idle connection is closed comes whole', async (t) => {
+  const { engine, server, gate, received } = await asked(t, '');
+  engine.closeIdle();
+  await sleep(5 * CLOSE_MS);
+  assert.equal(server.destroyed, false);
+  gate.open();
+  await eventually('the whole answer', () => received.text.endsWith(BODY));
+  await eventually('the end of its connection', () => server.destroyed);
+});
+
+test('a client that takes nothing of its last answer is waited for no longer than any that stalls', async (t) => {
+  const { server } = await asked(t, 'Connection: close\r\n', { clientStallMs: 300 });
+  await sleep(150);
+  assert.equal(server.destroyed, false);
+  await eventually('the end of its connection', () => server.destroyed);
+});
+
+test('the last answer of a connection that speaks HTTP/2 comes whole, however late it is read', async (t) => {
+  let aheadMs = 0;
+  const { plane, front } = await startHttp2Edge(t, { timeouts: { closeMs: CLOSE_MS }, aheadMs: () => aheadMs });
+  const app = await scriptedUpstream(t, answering(ANSWER));
+  plane.put(entryFor(app.port));
+  const { client, server, gate } = await gatedTls(t, 'h2');
+  front.accept(server);
+  const session = connect('https://app.test', { createConnection: () => client });
+  session.on('error', () => undefined);
+  t.after(() => session.destroy());
+  await eventually('the settings', () => session.remoteSettings.maxConcurrentStreams === 128);
+  gate.isOpen = false;
+  const reply = ask(session, {});
+  await eventually('the answer to be given', () => plane.counts()[0]?.targets[0]?.served === 1);
+  const isClosed = front.close();
+  // Seconds in which it is looked at; and in less than the limit for clients that stall.
+  for (let looks = 0; looks < 3; looks += 1) {
+    await sleep(1100);
+    aheadMs += 1000;
+  }
+  assert.equal(server.destroyed, false);
+  gate.open();
+  assert.equal((await reply).text.length, BODY.length);
+  await isClosed;
+});
