@@ -107,7 +107,9 @@ export class GeneralServer {
       keepAliveTimeout: timeouts.clientIdleMs,
       connectionsCheckingInterval: Math.min(1000, timeouts.clientHeadMs),
       noDelay: true,
-      shouldUpgradeCallback: isWebSocket,
+      // Node lets go of a connection at a handshake: an answer that is still on its way there would not be driven on, and
+      // nobody would see its client leave. RFC 9110 section 7.8 lets such a request be answered as if it had not asked.
+      shouldUpgradeCallback: (req) => isWebSocket(req) && !this.#turns.isBusy(req.socket),
     });
     // Node would silently drop fields beyond this number; request.ts refuses them instead.
     server.maxHeadersCount = 0;

@@ -16,6 +16,11 @@ interface Line {
 export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>();
 
+  /** True while an answer is not with the kernel yet. */
+  isBusy(socket: Duplex): boolean {
+    return this.#lines.has(socket);
+  }
+
   /**
    * Calls `begin` when all answers before are with the kernel; never when the connection has ended by then, or when the
    * request was answered meanwhile.
