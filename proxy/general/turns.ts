@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 const MAX_WAITING = 64;
 
 interface Line {
+  current: ServerResponse;
   readonly waiting: { readonly res: ServerResponse; readonly begin: () => void }[];
   isPaused: boolean;
 }
@@ -16,9 +17,9 @@ interface Line {
 export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>();
 
-  /** True while an answer is not with the kernel yet. */
-  isBusy(socket: Duplex): boolean {
-    return this.#lines.has(socket);
+  /** The answer that is not with the kernel yet; null: there is none. */
+  current(socket: Duplex): ServerResponse | null {
+    return this.#lines.get(socket)?.current ?? null;
   }
 
   /**
@@ -28,7 +29,7 @@ export class Turns {
   take(socket: Duplex, res: ServerResponse, begin: () => void): void {
     const line = this.#lines.get(socket);
     if (line === undefined) {
-      this.#lines.set(socket, { waiting: [], isPaused: false });
+      this.#lines.set(socket, { current: res, waiting: [], isPaused: false });
       this.#begin(socket, res, begin);
       return;
     }
@@ -52,7 +53,11 @@ export class Turns {
       line.isPaused = false;
       socket.resume();
     }
-    if (next === undefined) this.#lines.delete(socket);
-    else this.#begin(socket, next.res, next.begin);
+    if (line === undefined || next === undefined) {
+      this.#lines.delete(socket);
+      return;
+    }
+    line.current = next.res;
+    this.#begin(socket, next.res, next.begin);
   }
 }

@@ -144,6 +144,37 @@ testBoth('a client that leaves an answer with a handshake behind it gives its cl
   await eventually('the end of the claim', () => counts(edge).inFlight === 0);
 });
 
+const CONNECT = 'CONNECT app.test:80 HTTP/1.1\r\nHost: app.test:80\r\n\r\n';
+
+testBoth('CONNECT is refused behind the answers to what was asked before it, however long they are', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`${BIG}GET /next ${HEAD}\r\n${CONNECT}`);
+  const wire = await upstream.wire(0);
+  await wire.sees('/big');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  wire.send(bigAnswer);
+  await eventually('the second', () => wire.received.includes('GET /next '));
+  wire.send(bigAnswer);
+  assert.equal(await client.end(), 'fin');
+  const [, first, second, third] = client.received.split('HTTP/1.1 ');
+  assert.match(first ?? '', /^200 OK\r\n.*b{1000}$/s);
+  assert.match(second ?? '', /^200 OK\r\n.*b{1000}$/s);
+  assert.match(third ?? '', /^405 /);
+  assert.ok(client.received.length > BIG_BYTES * 2);
+});
+
+testBoth('a client that leaves an answer with CONNECT behind it gives its claim back', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(bigAnswer));
+  await route(edge, upstream.port);
+  const client = await edge.send(`${BIG}${CONNECT}`);
+  await client.sees(/b{1000}/);
+  client.socket.destroy();
+  await eventually('the end of the claim', () => counts(edge).inFlight === 0);
+});
+
 test('a client that asks on and on without an answer is not read any further', async (t) => {
   const edge = await startEdge(t, { engine });
   const upstream = await scriptedUpstream(t);
