@@ -1,6 +1,8 @@
 /** What is waited for, for how long, and who is told then. */
 import assert from 'node:assert/strict';
+import { createServer as createHttp2Server } from 'node:http2';
 import { test } from 'node:test';
+import { EdgeSettings } from '../../../protocol/edge.ts';
 import { startServing } from './engine-harness.ts';
 import {
   answering,
@@ -8,6 +10,7 @@ import {
   entryFor,
   eventually,
   HEAD,
+  listen,
   OK,
   planeOf,
   route,
@@ -55,6 +58,18 @@ testBoth(
     assert.ok((upstream?.targets()[0]?.refusals ?? 0) > 0, 'it is passed over for a while');
   },
 );
+
+test('where one copy of an HTTP/2 app takes no connection another one has the request', async (t) => {
+  const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
+  const app = createHttp2Server().on('stream', (stream) => stream.respond({ ':status': 204 }, { endStream: true }));
+  t.after(() => app.close());
+  const ports = [await stuckPort(t), await listen(app)];
+  const targets = ports.map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+  const entry = entryFor(0, { targets, edge: EdgeSettings.parse({ appProtocol: 'h2c' }) });
+  await edge.proxy.table.flip({ entry, expectedGeneration: 0 });
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 204 /);
+  assert.equal(counts(edge).failed, 0);
+});
 
 testBoth('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 500 } });
