@@ -45,6 +45,8 @@ export class Upstream {
   /** Of `maxConcurrent`, where other processes have the rest. */
   #part = Infinity;
   #refusedBusy = 0;
+  /** Of several copies the one that is looked at first. */
+  #turn = 0;
   #failed = 0;
   #failedBeforeFlip = 0;
   readonly #watches = new Set<{ readonly targetId: string; readonly listener: TallyListener }>();
@@ -72,7 +74,9 @@ export class Upstream {
   claim(exchange: InFlight, refusing: Target | null = null, visitor: Visitor | null = null): Target | null {
     if (this.#hold !== null && !this.#hold.letsGo) return null;
     if (!this.#hasRoom()) return null;
-    const target = leastInFlight(this.#sideOf(visitor), refusing, this.#clock);
+    const targets = this.#sideOf(visitor);
+    const target = leastInFlight(targets, refusing, this.#clock, this.#turn);
+    if (targets.length > 1) this.#turn = (this.#turn + 1) % targets.length;
     return target?.claim(exchange) ? target : null;
   }
 
