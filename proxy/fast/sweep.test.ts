@@ -51,3 +51,19 @@ test('what goes meanwhile is not looked at, and what comes is', async () => {
   for (let turn = 0; turn < 5; turn += 1) await nextTurn();
   assert.deepEqual(seen, ['a', 'c', 'd']);
 });
+
+test('a look that fails keeps neither the rest of its round nor the next one from being done', async () => {
+  const clock = new SlowClock();
+  const seen: string[] = [];
+  const look = (thing: string): void => {
+    seen.push(thing);
+    if (thing === 'b') throw new Error('it fails');
+  };
+  const sweep = new Sweep(new Set(['a', 'b', 'c']), look, clock);
+  assert.throws(() => sweep.begin(), /it fails/);
+  await nextTurn();
+  assert.deepEqual(seen, ['a', 'b', 'c']);
+  assert.throws(() => sweep.begin(), /it fails/);
+  await nextTurn();
+  assert.deepEqual(seen, ['a', 'b', 'c', 'a', 'b', 'c']);
+});

@@ -30,14 +30,18 @@ export class Sweep<T> {
 
   #turn(left: Iterator<T>): void {
     const until = this.#clock.monotonic() + TURN_MS;
-    do {
-      const next = left.next();
-      if (next.done === true) {
-        this.#left = null;
-        return;
-      }
-      this.#check(next.value);
-    } while (this.#clock.monotonic() < until);
-    setImmediate(() => this.#turn(left));
+    try {
+      do {
+        const next = left.next();
+        if (next.done === true) {
+          this.#left = null;
+          return;
+        }
+        this.#check(next.value);
+      } while (this.#clock.monotonic() < until);
+    } finally {
+      // Also when a look at one of them fails: without this no round would be begun any more.
+      if (this.#left !== null) setImmediate(() => this.#turn(left));
+    }
   }
 }

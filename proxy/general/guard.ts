@@ -6,7 +6,7 @@
 import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Timeouts } from '../config.ts';
-import { APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
+import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Outcome } from '../observe/observer.ts';
 import type { Compressors } from '../policy/compression.ts';
@@ -273,21 +273,26 @@ export class Guard implements InFlight, Waiter, Limited {
   #broken(error: Error): void {
     if (this.#ended || this.#phase === 'whole') return;
     if (this.#phase === 'asking' && this.#mayRetry()) this.#again(this.#target, false);
-    else if (this.#phase === 'asking' && isRefusal(error)) this.#refused(error);
+    else if (this.#phase === 'asking' && isRefusal(error)) this.#refused(APP_UNREACHABLE, error);
     else this.fail(APP_UNREACHABLE, error);
   }
 
-  /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
-  #refused(error: Error): void {
+  unreached(): void {
+    this.#refused(APP_TIMEOUT, 'connect');
+  }
+
+  /** The target took no connection, so nothing was sent: another copy may have the request, whatever it is. */
+  #refused(failure: Failure, cause: unknown): void {
     const refusing = this.#target;
     refusing?.refused(this.#tools.clock.monotonic());
-    if (this.#retried || refusing === null || this.exchange.request.hasBody) return this.fail(APP_UNREACHABLE, error);
+    if (this.#retried || refusing === null || this.exchange.request.hasBody) return this.fail(failure, cause);
     refusing.withdraw(this);
     const other = this.#route.upstream.claim(this, refusing, this.exchange);
     this.#target = other;
-    return other === null || other === refusing
-      ? this.fail(APP_UNREACHABLE, error)
-      : this.#again(other, this.exchange.mayUsePool);
+    if (other === null || other === refusing) return this.fail(failure, cause);
+    // One that may still come to be is of no interest any more.
+    this.upstream?.destroy();
+    return this.#again(other, this.exchange.mayUsePool);
   }
 
   #again(target: Target | null, pooled: boolean): void {

@@ -107,7 +107,9 @@ export class GeneralServer {
       keepAliveTimeout: timeouts.clientIdleMs,
       connectionsCheckingInterval: Math.min(1000, timeouts.clientHeadMs),
       noDelay: true,
-      shouldUpgradeCallback: isWebSocket,
+      // Node lets go of a connection at a handshake: an answer that is still on its way there would not be driven on, and
+      // nobody would see its client leave. RFC 9110 section 7.8 lets such a request be answered as if it had not asked.
+      shouldUpgradeCallback: (req) => isWebSocket(req) && this.#turns.current(req.socket) === null,
     });
     // Node would silently drop fields beyond this number; request.ts refuses them instead.
     server.maxHeadersCount = 0;
@@ -118,13 +120,24 @@ export class GeneralServer {
       this.#arrived({ req, res, expectsContinue: false, upgrade: null }, ONLY_CONTINUE);
     });
     server.on('upgrade', (req, socket, head) => this.#upgrading(req, socket as Socket, head));
-    server.on('connect', (_req, socket) => {
-      // A reset here concerns nobody.
-      socket.on('error', () => undefined);
-      this.#badClients.refuse(socket, NO_CONNECT);
-    });
+    server.on('connect', (req, socket) => this.#refuseConnect(req, socket));
     server.on('clientError', (error, socket) => this.#badClients.answer(error, socket));
     return server;
+  }
+
+  /** Node has let go of the connection, and so of the answers before this one: they are driven on from here. */
+  #refuseConnect(req: IncomingMessage, socket: Duplex): void {
+    // A reset here concerns nobody.
+    socket.on('error', () => undefined);
+    socket.on('drain', () => this.#turns.current(socket)?.emit('drain'));
+    // What else its client says is dropped, but that it leaves is not to be missed.
+    const leave = (): void => void socket.destroy();
+    socket.once('end', leave);
+    socket.resume();
+    this.#turns.take(socket, new ServerResponse(req), () => {
+      socket.off('end', leave);
+      this.#badClients.refuse(socket, NO_CONNECT);
+    });
   }
 
   /** A handshake has no response object; with one its answers take the same way as all others. */

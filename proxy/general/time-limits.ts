@@ -21,6 +21,8 @@ export interface Limited {
   /** The head of the answer is awaited. */
   readonly isAsking: boolean;
   fail(failure: Failure, cause: unknown): void;
+  /** The target does not take the connection. */
+  unreached(): void;
   /** The client does not take its answer. */
   abort(): void;
 }
@@ -49,7 +51,7 @@ export class TimeLimits {
   /** @param socket to the target, perhaps not connected yet */
   asked(socket: Socket): void {
     if (socket.connecting) {
-      this.#wait(this.#timeouts.connectMs, () => this.#of.fail(APP_TIMEOUT, 'connect'));
+      this.#wait(this.#timeouts.connectMs, () => this.#of.unreached());
       socket.once('connect', () => this.#awaitResponse());
     } else this.#awaitResponse();
   }

@@ -9,12 +9,18 @@ import type { Duplex } from 'node:stream';
 const MAX_WAITING = 64;
 
 interface Line {
+  current: ServerResponse;
   readonly waiting: { readonly res: ServerResponse; readonly begin: () => void }[];
   isPaused: boolean;
 }
 
 export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>();
+
+  /** The answer that is not with the kernel yet; null: there is none. */
+  current(socket: Duplex): ServerResponse | null {
+    return this.#lines.get(socket)?.current ?? null;
+  }
 
   /**
    * Calls `begin` when all answers before are with the kernel; never when the connection has ended by then, or when the
@@ -23,7 +29,7 @@ export class Turns {
   take(socket: Duplex, res: ServerResponse, begin: () => void): void {
     const line = this.#lines.get(socket);
     if (line === undefined) {
-      this.#lines.set(socket, { waiting: [], isPaused: false });
+      this.#lines.set(socket, { current: res, waiting: [], isPaused: false });
       this.#begin(socket, res, begin);
       return;
     }
@@ -47,7 +53,11 @@ export class Turns {
       line.isPaused = false;
       socket.resume();
     }
-    if (next === undefined) this.#lines.delete(socket);
-    else this.#begin(socket, next.res, next.begin);
+    if (line === undefined || next === undefined) {
+      this.#lines.delete(socket);
+      return;
+    }
+    line.current = next.res;
+    this.#begin(socket, next.res, next.begin);
   }
 }

@@ -239,24 +239,26 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   failed(reason: CallFailure, cause: unknown): void {
     this.#leg = null;
     if (!this.#isUnderWay) return;
-    if (reason === 'refused' && this.#phase === 'asking') this.#refused(cause);
+    const isUnreached = reason === 'refused' || reason === 'connect-timeout';
+    const failure = reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE;
+    if (isUnreached && this.#phase === 'asking') this.#unreached(failure, cause);
     else if (reason === 'timeout' && this.#phase === 'asking' && !this.client.isRequestEnded && !this.#targetFull) {
       this.#fail(CLIENT_TIMEOUT, cause);
-    } else this.#fail(reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE, cause);
+    } else this.#fail(failure, cause);
   }
 
-  /** Nobody listens at the target, so nothing was sent: another copy may have the request, whatever it is. */
-  #refused(cause: unknown): void {
+  /** The target took no connection, so nothing was sent: another copy may have the request, whatever it is. */
+  #unreached(failure: Failure, cause: unknown): void {
     const refusing = this.#target;
     refusing?.refused(this.#carrier.context.clock.monotonic());
     if (this.#retried || refusing === null || this.route === null || this.bytesIn > 0) {
-      return this.#fail(APP_UNREACHABLE, cause);
+      return this.#fail(failure, cause);
     }
     this.#retried = true;
     refusing.withdraw(this);
     const other = this.route.upstream.claim(this, refusing, this.request);
     this.#target = other;
-    if (other === null || other === refusing) return this.#fail(APP_UNREACHABLE, cause);
+    if (other === null || other === refusing) return this.#fail(failure, cause);
     this.#leg = this.#carrier.ask(this, other);
     if (this.request.hasBody && this.client.isRequestEnded) this.#leg.end();
     return undefined;

@@ -130,7 +130,7 @@ class Http1Answer implements LegSink {
   failed(reason: CallFailure, cause: unknown): void {
     const { socket } = this.#res;
     // What the guard takes for a refused connection, or for a broken one.
-    const syscall = reason === 'refused' ? 'connect' : 'read';
+    const syscall = reason === 'refused' || reason === 'connect-timeout' ? 'connect' : 'read';
     const error = Object.assign(new Error(`${reason}: ${String(cause)}`), { syscall, code: reason });
     if (socket !== null && (socket as Duplex) instanceof MemorySocket)
       (socket as Duplex as MemorySocket).breakWith(error);

@@ -248,6 +248,26 @@ test('a plane that does not answer is told of, and what waits for it ends with i
   assert.deepEqual(await remote.counts(), []);
 });
 
+test('a drain of what has left the table leaves no figures behind', async () => {
+  const group = new PlaneGroup(1, log);
+  const { plane, remote } = remotePlane();
+  group.join(remote);
+  await group.put(entry(1, 1));
+  const figures = async (): Promise<boolean> => renderMetrics(await group.metrics()).includes(uuid(0));
+  group.drained(uuid(0), await group.drain({ ...DRAIN, targetId: uuid(9) }, null));
+  assert.equal(await figures(), false, 'nobody knows that target');
+  await group.put(entry(2, 2));
+  group.drained(uuid(0), await group.drain({ ...DRAIN, targetId: uuid(1) }, null));
+  assert.equal(await figures(), true);
+  plane.upstreams()[0]?.claim(exchange());
+  await group.remove(uuid(0));
+  assert.equal(await figures(), false);
+  const late = await group.drain({ ...DRAIN, targetId: uuid(2), deadlineSeconds: 0.01 }, null);
+  assert.deepEqual([late.known, late.forced], [true, 1]);
+  group.drained(uuid(0), late);
+  assert.equal(await figures(), false);
+});
+
 test('watched targets are told of from all planes, from their beginning on, and given up drains from none', async () => {
   const group = new PlaneGroup(1, log);
   const [first, second] = [remotePlane(), remotePlane()];

@@ -136,9 +136,12 @@ export class PlaneGroup implements Planes {
     };
   }
 
-  /** A drain that was asked of this process, and not by its successor: that counts its own. */
+  /**
+   * A drain that was asked of this process, and not by its successor: that counts its own. An environment that has left
+   * the table has no figures any more.
+   */
   drained(upstreamId: string, answer: DrainAnswer): void {
-    this.#drains.ended(upstreamId, answer);
+    if (this.#entries.has(upstreamId)) this.#drains.ended(upstreamId, answer);
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {

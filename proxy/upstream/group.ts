@@ -6,14 +6,29 @@ import type { DrainPlan, Target } from './target.ts';
 /** Those that refuse connections come after all others, whatever they have in flight. */
 const REFUSING = Number.MAX_SAFE_INTEGER / 2;
 
-/** The one with the least in flight; those that refuse connections only when there is no other. */
-export function leastInFlight(targets: readonly Target[], refusing: Target | null, clock: Clock): Target | null {
-  const first = targets[0];
-  if (first === undefined || targets.length === 1) return first ?? null;
+/**
+ * The one with the least in flight; those that refuse connections only when there is no other.
+ * @param turn where to begin: of those that have as little, the first one from there on is taken
+ */
+export function leastInFlight(
+  targets: readonly Target[],
+  refusing: Target | null,
+  clock: Clock,
+  turn: number,
+): Target | null {
+  if (targets.length <= 1) return targets[0] ?? null;
   const now = clock.monotonic();
-  const cost = (target: Target): number =>
-    target.inFlight + (target === refusing || target.isSuspended(now) ? REFUSING : 0);
-  return targets.reduce((best, target) => (cost(target) < cost(best) ? target : best), first);
+  let best: Target | null = null;
+  let least = Infinity;
+  for (let index = 0; index < targets.length; index += 1) {
+    const target = targets[(turn + index) % targets.length] as Target;
+    const cost = target.inFlight + (target === refusing || target.isSuspended(now) ? REFUSING : 0);
+    if (cost < least) {
+      best = target;
+      least = cost;
+    }
+  }
+  return best;
 }
 
 /** An id may stand for several retired targets: one per copy, and per address that a container had. */

@@ -122,6 +122,49 @@ test('a hold asked for again while those of the one before go on keeps the rest'
   assert.equal(told.length, 40);
 });
 
+test('held requests that are more than may be in flight go on as there is room, and later ones do not pass them', async (t) => {
+  const { upstream, told, request, pass } = setUp(t, { maxConcurrent: 2 });
+  upstream.hold(BOUNDS);
+  const waiting = ['a', 'b', 'c', 'd'].map((name) => request(name));
+  for (const one of waiting) assert.equal(upstream.enter(one), true);
+  const target = upstream.targets()[0];
+  upstream.resume();
+  await turn();
+  assert.deepEqual(told, ['a on 1', 'b on 1']);
+  assert.equal(upstream.claim(request('late')), null);
+  assert.equal(upstream.refusal, 'busy', 'who has not waited is refused, as without a hold');
+  target?.release(waiting[0] as InFlight, 'served', 200);
+  assert.equal(upstream.claim(request('late')), null);
+  assert.equal(upstream.refusal, 'busy', 'the room is for those who waited');
+  pass(10);
+  assert.deepEqual(told.slice(2), ['c on 1']);
+  pass(BOUNDS.maxMs);
+  assert.deepEqual(told.slice(3), ['d refused'], 'who finds no room in time');
+  pass(10);
+  target?.release(waiting[1] as InFlight, 'served', 200);
+  assert.equal(upstream.claim(request('free'))?.id, uuid(1), 'the hold is over');
+});
+
+test('a held request that fails as it goes on does not keep the others', async (t) => {
+  const { upstream, told, request } = setUp(t);
+  upstream.hold(BOUNDS);
+  const failing = request('failing');
+  upstream.enter({
+    ...failing,
+    go: () => {
+      throw new Error('it fails');
+    },
+  });
+  upstream.enter(request('next'));
+  const thrown = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  upstream.resume();
+  assert.match(String(await thrown), /it fails/);
+  await turn();
+  assert.deepEqual(told, ['next on 1']);
+  assert.equal(upstream.claim(request('free'))?.id, uuid(1), 'the hold is over');
+});
+
 test('an upstream that is taken off the table refuses those that wait', (t) => {
   const { upstream, told, request } = setUp(t);
   upstream.hold(BOUNDS);

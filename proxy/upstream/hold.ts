@@ -24,6 +24,8 @@ export interface HoldBounds {
 
 /** So many go on before others get their turn of the event loop: a flip must not wait for the thousand that it frees. */
 const GO_AT_ONCE = 32;
+/** Where there is no room for the next one it is looked for again after so long, ms. */
+const ROOM_MS = 4;
 
 interface Place {
   readonly bytes: number;
@@ -35,22 +37,27 @@ export class Hold {
   readonly #clock: Clock;
   /** A map keeps the order, and lets anyone leave from the middle. */
   readonly #queue = new Map<Waiter, Place>();
+  readonly #hasRoom: () => boolean;
   readonly #emptied: () => void;
   #bounds: HoldBounds;
   #bytes = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** Until there may be room again. */
+  #pause: NodeJS.Timeout | undefined;
   /** Set once it was ended: those that wait go on, and nobody has to wait once they are gone. */
   #ending = false;
   #going = false;
 
   /**
    * @param waits what is counted goes there
+   * @param hasRoom false: a claim would be refused now, and not a moment later
    * @param emptied called once, when the hold was ended and nobody waits any more
    */
-  constructor(bounds: HoldBounds, clock: Clock, waits: WaitCounts, emptied: () => void) {
+  constructor(bounds: HoldBounds, clock: Clock, waits: WaitCounts, hasRoom: () => boolean, emptied: () => void) {
     this.#bounds = bounds;
     this.#clock = clock;
     this.#waits = waits;
+    this.#hasRoom = hasRoom;
     this.#emptied = emptied;
   }
 
@@ -75,6 +82,7 @@ export class Hold {
   renew(bounds: HoldBounds): void {
     this.#bounds = bounds;
     this.#ending = false;
+    clearTimeout(this.#pause);
     this.#arm();
   }
 
@@ -97,7 +105,7 @@ export class Hold {
     if (this.#take(waiter) && this.#ending) this.#settle();
   }
 
-  /** All go on, a few at a time; those who come meanwhile go behind them. */
+  /** All go on, a few at a time and as there is room for them; those who come meanwhile go behind them. */
   end(): void {
     if (this.#ending) return;
     this.#ending = true;
@@ -114,10 +122,24 @@ export class Hold {
 
   #letGo(): void {
     if (!this.#ending) return;
+    let isFull = false;
+    try {
+      isFull = !this.#letSomeGo();
+    } finally {
+      // Also when one of them fails: the others have to go on.
+      if (this.#queue.size === 0) this.#settle();
+      else if (isFull) this.#pause = setTimeout(() => this.#letGo(), ROOM_MS);
+      else setImmediate(() => this.#letGo());
+    }
+  }
+
+  /** @returns false when there is no room for the next one */
+  #letSomeGo(): boolean {
     const now = this.#clock.monotonic();
     let left = GO_AT_ONCE;
     for (const [waiter, { since }] of this.#queue) {
       if (left === 0) break;
+      if (!this.#hasRoom()) return false;
       left -= 1;
       this.#take(waiter);
       addWait(this.#waits, now - since);
@@ -128,13 +150,13 @@ export class Hold {
         this.#going = false;
       }
     }
-    if (this.#queue.size > 0) setImmediate(() => this.#letGo());
-    else this.#settle();
+    return true;
   }
 
   #settle(): void {
     if (this.#queue.size > 0) return;
     this.#disarm();
+    clearTimeout(this.#pause);
     this.#emptied();
   }
 

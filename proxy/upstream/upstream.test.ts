@@ -82,9 +82,23 @@ test('of several copies the one with the least in flight is claimed, and one tha
   claimed[1]?.refused(now);
   assert.notEqual(upstream.claim(exchange())?.port, 81);
   for (const target of claimed) target?.refused(now);
-  assert.ok(upstream.claim(exchange()), 'all refuse, so any is tried');
+  const again = exchange();
+  const tried = upstream.claim(again);
+  assert.ok(tried, 'all refuse, so any is tried');
+  tried.release(again, 'failed', 0);
   now += 60_000;
   assert.equal(upstream.claim(exchange())?.port, 81, 'tried again after a while');
+});
+
+test('copies that have as little in flight take turns', () => {
+  const upstream = new Upstream(entry(1, 1, [80, 81, 82]), clock);
+  const ports = Array.from({ length: 6 }, () => {
+    const one = exchange();
+    const target = upstream.claim(one);
+    target?.release(one, 'served', 200);
+    return target?.port;
+  });
+  assert.deepEqual(ports, [80, 81, 82, 80, 81, 82]);
 });
 
 test('copies that stay at their address keep their claims over a flip; the others are retired', () => {

@@ -45,6 +45,8 @@ export class Upstream {
   /** Of `maxConcurrent`, where other processes have the rest. */
   #part = Infinity;
   #refusedBusy = 0;
+  /** Of several copies the one that is looked at first. */
+  #turn = 0;
   #failed = 0;
   #failedBeforeFlip = 0;
   readonly #watches = new Set<{ readonly targetId: string; readonly listener: TallyListener }>();
@@ -71,18 +73,19 @@ export class Upstream {
    */
   claim(exchange: InFlight, refusing: Target | null = null, visitor: Visitor | null = null): Target | null {
     if (this.#hold !== null && !this.#hold.letsGo) return null;
-    if (this.#isBusy()) {
-      this.#refusedBusy += 1;
-      return null;
-    }
-    const target = leastInFlight(this.#sideOf(visitor), refusing, this.#clock);
+    if (!this.#hasRoom()) return null;
+    const targets = this.#sideOf(visitor);
+    const target = leastInFlight(targets, refusing, this.#clock, this.#turn);
+    if (targets.length > 1) this.#turn = (this.#turn + 1) % targets.length;
     return target?.claim(exchange) ? target : null;
   }
 
   /** Why the claim of a moment ago was refused. */
   get refusal(): Refusal {
-    if (this.#hold !== null) return 'held';
-    return this.#isBusy() ? 'busy' : 'none';
+    if (this.holding !== null) return 'held';
+    // Those who waited in a hold have the next room.
+    if (this.#isBusy(this.#hold?.size)) return 'busy';
+    return this.#hold === null ? 'none' : 'held';
   }
 
   /**
@@ -105,9 +108,10 @@ export class Upstream {
       return { held: this.#hold.size, changed: false };
     }
     this.#waits ??= noWaits();
-    const hold = new Hold(bounds, this.#clock, this.#waits, () => {
+    const emptied = (): void => {
       if (this.#hold === hold) this.#hold = null;
-    });
+    };
+    const hold = new Hold(bounds, this.#clock, this.#waits, () => this.#hasRoom(), emptied);
     this.#hold = hold;
     return { held: 0, changed: true };
   }
@@ -248,9 +252,17 @@ export class Upstream {
       : this.#active;
   }
 
-  #isBusy(): boolean {
+  /** False is counted: that was one request too many for our part. */
+  #hasRoom(): boolean {
+    if (!this.#isBusy()) return true;
+    this.#refusedBusy += 1;
+    return false;
+  }
+
+  /** @param waiting requests that are to be in flight soon */
+  #isBusy(waiting = 0): boolean {
     const { maxConcurrent } = this.#entry.edge;
-    return maxConcurrent !== 0 && this.#inFlight() >= Math.min(maxConcurrent, this.#part);
+    return maxConcurrent !== 0 && this.#inFlight() + waiting >= Math.min(maxConcurrent, this.#part);
   }
 
   #inFlight(): number {

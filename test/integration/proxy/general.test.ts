@@ -92,8 +92,8 @@ testBoth('pipelined requests reach the app one after the other, in their order',
   assert.equal(seen('/never'), undefined);
 });
 
-testBoth('an upgrade behind a request that is not answered yet waits for its turn', async (t) => {
-  const edge = await startEdge(t);
+test('an upgrade behind a request that is not answered yet waits for its turn', async (t) => {
+  const edge = await startEdge(t, { engine: 'fast' });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
   const client = await edge.send(`GET /slow ${HEAD}\r\n${HANDSHAKE}early`);
@@ -107,6 +107,72 @@ testBoth('an upgrade behind a request that is not answered yet waits for its tur
   second.send(SWITCH);
   await client.sees(/ok.*101 Switching/s);
   await second.sees(/early$/);
+});
+
+/** Sent by a client of the fast engine, it brings its connection to the general one. */
+const BIG = `GET /big ${HEAD}TE: trailers\r\nConnection: TE\r\n\r\n`;
+const BIG_BYTES = 4_000_000;
+const bigAnswer = `HTTP/1.1 200 OK\r\nContent-Length: ${BIG_BYTES}\r\n\r\n${'b'.repeat(BIG_BYTES)}`;
+
+testBoth('a handshake behind an answer under way is a plain request, and holds up nothing', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`${BIG}${HANDSHAKE}`);
+  const first = await upstream.wire(0);
+  await first.sees('/big');
+  first.send(bigAnswer);
+  await client.sees(/b{1000}$/);
+  await eventually('the second', () => first.received.includes('GET /ws '));
+  assert.doesNotMatch(first.received, /upgrade/i);
+  first.send(OK);
+  await client.sees(/b\r?\n?HTTP\/1.1 200 OK.*ok$/s);
+  client.send(HANDSHAKE);
+  const second = await upstream.wire(1);
+  await second.sees(/Upgrade: websocket/i);
+  second.send(SWITCH);
+  await client.sees('101 Switching');
+});
+
+testBoth('a client that leaves an answer with a handshake behind it gives its claim back', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(bigAnswer));
+  await route(edge, upstream.port);
+  const client = await edge.send(`${BIG}${HANDSHAKE}`);
+  await client.sees(/b{1000}/);
+  client.socket.destroy();
+  await eventually('the end of the claim', () => counts(edge).inFlight === 0);
+});
+
+const CONNECT = 'CONNECT app.test:80 HTTP/1.1\r\nHost: app.test:80\r\n\r\n';
+
+testBoth('CONNECT is refused behind the answers to what was asked before it, however long they are', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`${BIG}GET /next ${HEAD}\r\n${CONNECT}`);
+  const wire = await upstream.wire(0);
+  await wire.sees('/big');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  wire.send(bigAnswer);
+  await eventually('the second', () => wire.received.includes('GET /next '));
+  wire.send(bigAnswer);
+  assert.equal(await client.end(), 'fin');
+  const [, first, second, third] = client.received.split('HTTP/1.1 ');
+  assert.match(first ?? '', /^200 OK\r\n.*b{1000}$/s);
+  assert.match(second ?? '', /^200 OK\r\n.*b{1000}$/s);
+  assert.match(third ?? '', /^405 /);
+  assert.ok(client.received.length > BIG_BYTES * 2);
+});
+
+testBoth('a client that leaves an answer with CONNECT behind it gives its claim back', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering(bigAnswer));
+  await route(edge, upstream.port);
+  const client = await edge.send(`${BIG}${CONNECT}`);
+  await client.sees(/b{1000}/);
+  client.socket.destroy();
+  await eventually('the end of the claim', () => counts(edge).inFlight === 0);
 });
 
 test('a client that asks on and on without an answer is not read any further', async (t) => {

@@ -13,6 +13,7 @@ import { CLOSED_PORT } from '../../harness/free-port.ts';
 import { answering, entryFor, eventually, listen, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import { ask, reply, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge } from './h2-harness.ts';
+import { stuckPort } from './stuck.ts';
 import type { TestContext } from 'node:test';
 import type { ScriptedUpstream, Wire } from './harness.ts';
 
@@ -340,4 +341,17 @@ test('a POST is sent once, also when the app drops it, and another copy takes wh
   const targets = [CLOSED_PORT, alive.port].map((port) => ({ id: uuid(1005), address: '127.0.0.1', port }));
   edge.plane.put(entryFor(0, { generation: 2, targets }));
   for (let round = 0; round < 4; round += 1) assert.equal((await ask(session, {})).status, 200);
+});
+
+test('where one copy takes no connection another one has the request, and with no other it is 504', async (t) => {
+  const edge = await startHttp2Edge(t, { timeouts: { connectMs: 50 } });
+  const stuck = await stuckPort(t);
+  const alive = await scriptedUpstream(t, answering(OK));
+  const targets = [stuck, alive.port].map((port) => ({ id: uuid(1005), address: '127.0.0.1', port }));
+  edge.plane.put(entryFor(0, { targets }));
+  const session = await edge.connect();
+  assert.equal((await ask(session, {})).status, 200);
+  assert.equal(edge.plane.routesOf('app.test')?.find('/')?.upstream.targets()[0]?.refusals, 1);
+  edge.plane.put(entryFor(stuck, { generation: 2 }));
+  assert.equal((await ask(session, {})).status, 504);
 });

@@ -1,14 +1,25 @@
 /** What is waited for, for how long, and who is told then. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createConnection } from 'node:net';
+import { createServer as createHttp2Server } from 'node:http2';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { EdgeSettings } from '../../../protocol/edge.ts';
 import { startServing } from './engine-harness.ts';
-import { answering, counts, eventually, HEAD, OK, route, scriptedUpstream, startEdge, testBoth } from './harness.ts';
-
-const STUCK_LISTENER = fileURLToPath(new URL('stuck-listener.mjs', import.meta.url));
+import {
+  answering,
+  counts,
+  entryFor,
+  eventually,
+  HEAD,
+  listen,
+  OK,
+  planeOf,
+  route,
+  scriptedUpstream,
+  startEdge,
+  testBoth,
+  uuid,
+} from './harness.ts';
+import { stuckPort } from './stuck.ts';
 
 testBoth('a refused connection is 502, silence is 504, and both are counted', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 50 } });
@@ -24,22 +35,40 @@ testBoth('a refused connection is 502, silence is 504, and both are counted', as
 });
 
 testBoth('a connect that nobody answers is 504', async (t) => {
-  const stuck = spawn(process.execPath, [STUCK_LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(async () => {
-    stuck.kill('SIGKILL');
-    await once(stuck, 'exit');
-  });
-  const port = Number(String((await once(stuck.stdout, 'data'))[0]));
-  // Two connections fill its queue; what the kernel does with more is silence.
-  const fillers = [createConnection(port, '127.0.0.1'), createConnection(port, '127.0.0.1')];
-  for (const socket of fillers) socket.on('error', () => undefined);
-  t.after(() => fillers.forEach((socket) => socket.destroy()));
-  await Promise.all(fillers.map((socket) => once(socket, 'connect')));
+  const port = await stuckPort(t);
   const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
   await route(edge, port);
   await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 504 .*ORK_APP_TIMEOUT/s);
   await (await edge.send(`POST / ${HEAD}Content-Length: 3\r\n\r\nabc`)).sees(/^HTTP\/1.1 504 /);
   assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
+});
+
+testBoth(
+  'where one copy takes no connection another one has the request, and is asked first for a while',
+  async (t) => {
+    const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
+    const alive = await scriptedUpstream(t, answering(OK));
+    const targets = [await stuckPort(t), alive.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+    await edge.proxy.table.flip({ entry: entryFor(0, { targets }), expectedGeneration: 0 });
+    for (const method of ['GET', 'DELETE']) {
+      await (await edge.send(`${method} / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 200 /);
+    }
+    assert.equal(counts(edge).failed, 0);
+    const upstream = planeOf(edge.proxy).routesOf('app.test')?.find('/')?.upstream;
+    assert.ok((upstream?.targets()[0]?.refusals ?? 0) > 0, 'it is passed over for a while');
+  },
+);
+
+test('where one copy of an HTTP/2 app takes no connection another one has the request', async (t) => {
+  const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
+  const app = createHttp2Server().on('stream', (stream) => stream.respond({ ':status': 204 }, { endStream: true }));
+  t.after(() => app.close());
+  const ports = [await stuckPort(t), await listen(app)];
+  const targets = ports.map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+  const entry = entryFor(0, { targets, edge: EdgeSettings.parse({ appProtocol: 'h2c' }) });
+  await edge.proxy.table.flip({ entry, expectedGeneration: 0 });
+  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 204 /);
+  assert.equal(counts(edge).failed, 0);
 });
 
 testBoth('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
