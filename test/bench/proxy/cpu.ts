@@ -6,8 +6,11 @@ import { wordsOf } from './log.ts';
 import type { Log } from './log.ts';
 import type { RunningProxy } from './proxies/contract.ts';
 
-/** Load before the first round: compilers, pools and caches are warm then. */
-const WARM_UP_SECONDS = 2;
+/**
+ * Load before the first round: compilers, pools and caches are warm then. On a slow machine the compilers share the core for
+ * fifteen seconds of it (docs/performance.md, "How it is measured").
+ */
+const WARM_UP_SECONDS = 8;
 
 interface CpuPlan {
   readonly lab: Lab;
