@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { text as bodyOf } from 'node:stream/consumers';
 import type { AddressInfo } from 'node:net';
@@ -123,6 +123,37 @@ test('a damaged identity is replaced by joining, under the key that was there, a
   assert.equal(readIdentity(folder)?.hostId, IDS.host);
   assert.equal(readFileSync(`${file}.damaged`, 'utf8'), cut);
   assert.equal(requests[0]?.publicKey, requests[1]?.publicKey);
+});
+
+test('a host whose key is lost or damaged joins again with a new one, which is its own once the hub has taken it', async (t) => {
+  const folder = temporaryFolder(t);
+  let [answers, hangs] = [true, false];
+  const { url, requests } = await hubThat(t, () => {
+    if (hangs) return 'hang up';
+    const known = { status: 201, body: { hostId: IDS.host, hubPublicKey: hubKey } };
+    return answers
+      ? known
+      : { status: 403, body: toProblem({ code: 'ORK_JOIN_TOKEN', message: 'used', evidence: [] }) };
+  });
+  await joinHub(folder, enrolment(url));
+  const file = join(folder, 'host-key.pem');
+  const cut = readFileSync(file, 'utf8').slice(0, 60);
+  writeFileSync(file, cut);
+  assert.throws(() => hostSigner(folder), isCode('ORK_CONFIG'));
+
+  answers = false;
+  await assert.rejects(joinHub(folder, enrolment(url)), isCode('ORK_JOIN_TOKEN'));
+  assert.equal(readFileSync(file, 'utf8'), cut, 'a refused one changes nothing');
+  hangs = true;
+  await assert.rejects(joinHub(folder, enrolment(url)), isCode('ORK_HUB_UNREACHABLE'));
+  [answers, hangs] = [true, false];
+  const { joined, identity } = await joinHub(folder, enrolment(url));
+  assert.deepEqual([joined, identity.hostId], [true, IDS.host]);
+  const [first, ...later] = requests.map(({ publicKey }) => publicKey);
+  assert.deepEqual([new Set(later).size, later.length, later.includes(first ?? '')], [1, 3, false]);
+  assert.ok(isSignedBy('text', hostSigner(folder)('text'), later[0] ?? ''));
+  assert.deepEqual(readdirSync(folder).toSorted(), ['host-key.pem', 'identity.json']);
+  assert.equal((await joinHub(folder, enrolment(url))).joined, false);
 });
 
 test('a local identity is made once', (t) => {

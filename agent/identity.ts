@@ -7,12 +7,14 @@ import { EnrolAnswer } from '../protocol/agent-link.ts';
 import type { EnrolRequest } from '../protocol/agent-link.ts';
 import { OrkestrError, Problem } from '../protocol/errors.ts';
 import { Timestamp, Uuid } from '../protocol/ids.ts';
-import { makeKeyPair, readPublicKey, signText } from '../protocol/signing.ts';
+import { isSignedBy, makeKeyPair, readPublicKey, signText } from '../protocol/signing.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
 import { makePrivateFolder, writeFileAtomic } from './lib/files.ts';
 
 const IDENTITY_FILE = 'identity.json';
-const KEY_FILE = 'host-key.pem';
+export const KEY_FILE = 'host-key.pem';
+/** A key that the hub has not been told, or whose answer was lost. */
+const JOINING_KEY_FILE = `${KEY_FILE}.joining`;
 const ENROL_PATH = '/api/v1/enrol';
 const ENROL_TIMEOUT_MS = 30_000;
 
@@ -81,10 +83,12 @@ export function localIdentity(stateFolder: string, now: number): Identity {
   return made;
 }
 
-/** The host's signing function. @throws OrkestrError ORK_CONFIG when the key file is not there */
+/** The host's signing function. @throws OrkestrError ORK_CONFIG when there is no key, or what is left of one */
 export function hostSigner(stateFolder: string): HostSigner {
-  const pair = readKey(stateFolder);
-  if (!pair) throw new OrkestrError('ORK_CONFIG', `${join(stateFolder, KEY_FILE)} is not there. Join the hub again.`);
+  const pair = readKey(stateFolder, KEY_FILE);
+  if (!pair) {
+    throw new OrkestrError('ORK_CONFIG', `${join(stateFolder, KEY_FILE)} holds no whole key pair. Join the hub again.`);
+  }
   return (text) => signText(text, pair.privateKey);
 }
 
@@ -104,15 +108,18 @@ interface Joined {
 }
 
 /**
- * Exchange a join token for an identity, also in the place of one that is damaged. The key pair is stored before the token is used:
- * when the answer is lost, the same call sends the same key and gets the same answer.
+ * Exchange a join token for an identity, also in the place of one that is damaged, or whose key is. The key pair is stored before
+ * the token is used: when the answer is lost, the same call sends the same key and gets the same answer. It is this host's key once
+ * the hub has taken it: until then a host whose key was damaged has not joined.
  * @throws OrkestrError ORK_JOIN_TOKEN, ORK_HUB_UNREACHABLE, ORK_CONFLICT
  */
 export async function joinHub(stateFolder: string, enrolment: Enrolment): Promise<Joined> {
   const { known, damaged } = lookUpIdentity(stateFolder);
-  if (known) return { identity: alreadyThere(known, enrolment.hubUrl), joined: false, keptAside: null };
+  const key = readKey(stateFolder, KEY_FILE);
+  const there = known && alreadyThere(known, enrolment.hubUrl);
+  if (there && key) return { identity: there, joined: false, keptAside: null };
   makePrivateFolder(stateFolder);
-  const { publicKey } = readKey(stateFolder) ?? makeKey(stateFolder);
+  const { publicKey } = key ?? readKey(stateFolder, JOINING_KEY_FILE) ?? makeKey(stateFolder);
   const answer = await enrol(enrolment, publicKey);
   if (!readPublicKey(answer.hubPublicKey)) {
     throw new OrkestrError('ORK_PROTOCOL', 'The hub gave a key that is not an ed25519 public key.');
@@ -123,6 +130,7 @@ export async function joinHub(stateFolder: string, enrolment: Enrolment): Promis
     hub: { url: enrolment.hubUrl, publicKey: answer.hubPublicKey },
     since: new Date(enrolment.now).toISOString(),
   };
+  if (!key) renameSync(join(stateFolder, JOINING_KEY_FILE), join(stateFolder, KEY_FILE));
   const keptAside = damaged === null ? null : keepAside(damaged);
   storeIdentity(stateFolder, identity);
   return { identity, joined: true, keptAside };
@@ -170,16 +178,30 @@ async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string):
 
 function makeKey(stateFolder: string): KeyPairPem {
   const pair = makeKeyPair();
-  writeFileAtomic(join(stateFolder, KEY_FILE), `${pair.privateKey}${pair.publicKey}`, 0o600);
+  writeFileAtomic(join(stateFolder, JOINING_KEY_FILE), `${pair.privateKey}${pair.publicKey}`, 0o600);
   return pair;
 }
 
-/** Both halves stand in one file, so that they can never be of two pairs. */
-function readKey(stateFolder: string): KeyPairPem | null {
-  const text = readIfThere(join(stateFolder, KEY_FILE));
-  if (text === null) return null;
+/** Null: there is none, or not a whole one. */
+function readKey(stateFolder: string, file: string): KeyPairPem | null {
+  const text = readIfThere(join(stateFolder, file));
+  return text === null ? null : keyPairOf(text);
+}
+
+const PROBE = 'one pair?';
+
+/**
+ * Both halves stand in one file, so that they can never be of two pairs: what the one signs, the other must accept.
+ * @returns null when they are not there, whole
+ */
+export function keyPairOf(text: string): KeyPairPem | null {
   const border = text.indexOf('-----BEGIN PUBLIC KEY-----');
-  return { privateKey: text.slice(0, border), publicKey: text.slice(border) };
+  const pair = { privateKey: text.slice(0, border), publicKey: text.slice(border) };
+  try {
+    return isSignedBy(PROBE, signText(PROBE, pair.privateKey), pair.publicKey) ? pair : null;
+  } catch {
+    return null; // not even a private key
+  }
 }
 
 export const storeIdentity = (stateFolder: string, identity: Identity): void =>

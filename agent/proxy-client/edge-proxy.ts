@@ -24,8 +24,8 @@ import type { HttpAnswer } from '../lib/http-call.ts';
 const CALL_MS = 10_000;
 /** How much later than its own deadline a call that waits may answer, ms. */
 const MARGIN_MS = 10_000;
-/** The proxy gives its successor 20 s to come to serve (docs/adr/0012), ms. */
-const HAND_OVER_MS = 20_000;
+/** The proxy gives its successor a minute to come to serve (docs/adr/0012), ms. */
+const HAND_OVER_MS = 60_000;
 /** Largest answer that is read: the table of a few thousand upstreams. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 

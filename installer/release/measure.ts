@@ -1,9 +1,10 @@
 /** What agent and proxy of a release take on a host on which nothing happens. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { archiveName, ReleaseTarget } from '../../protocol/release.ts';
+import { cpuNanoseconds, residentBytes } from '../stack/process-cost.ts';
 import { mustRun } from '../stack/run-program.ts';
 import type { Service } from '../stack/service.ts';
 import { ReleasedHost } from './released-host.ts';
@@ -20,9 +21,8 @@ export interface Idle {
 
 /** What a start leaves behind is collected in this time, ms. */
 const SETTLE_MS = 30_000;
-const WATCH_MS = 60_000;
-/** Of /proc/PID/stat, proc(5): USER_HZ, which is 100 on every Linux. */
-const TICKS_PER_SECOND = 100;
+/** Two rounds of the agent, and what is tidied behind them. */
+const WATCH_MS = 120_000;
 
 /** Unpacks the release for this machine, starts its three processes, enrolled and with the machine's Docker Engine, and looks on. */
 export async function measure(release: string, version: string): Promise<Idle> {
@@ -57,14 +57,6 @@ export async function measure(release: string, version: string): Promise<Idle> {
 }
 
 const secondsOf = (services: readonly Service[]): number =>
-  services.reduce((sum, { identity }) => sum + cpuSeconds(identity.pid), 0);
+  services.reduce((sum, { identity }) => sum + cpuNanoseconds(identity.pid) / 1e9, 0);
 
-/** User and system time, fields 14 and 15 of proc(5); the name before them may hold spaces. */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-const bytesOf = ({ identity }: Service): number =>
-  1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${identity.pid}/status`, 'utf8'))?.[1]);
+const bytesOf = ({ identity }: Service): number => residentBytes(identity.pid);

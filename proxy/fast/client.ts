@@ -148,7 +148,8 @@ export class ClientConnection {
    */
   tie(target: Wire, idleMs: number, closed: () => void): Tunnel {
     const { pools: clock, context } = this.#shared;
-    const times = { clock, idleMs, closeMs: context.timeouts.closeMs };
+    const { closeMs, clientStallMs: stallMs } = context.timeouts;
+    const times = { clock, idleMs, closeMs, stallMs };
     const tunnel = new Tunnel({ socket: this.#socket, outlet: this.#outlet }, target, times, () => {
       closed();
       this.#shared.closed(this);

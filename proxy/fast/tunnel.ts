@@ -20,6 +20,8 @@ interface TunnelTimes {
   readonly idleMs: number;
   /** How long the end of one side, a goodbye, or our own end wait for the other side, ms. */
   readonly closeMs: number;
+  /** As long instead while bytes wait for a side that is slow, from the last one that it took, ms. */
+  readonly stallMs: number;
 }
 
 /** One of the two, and the direction that comes from it. */
@@ -57,6 +59,8 @@ export class Tunnel {
   /** Coarse times, ms: the last sign of progress, and the end of what the phase waits for. */
   #progress: number;
   #deadline = Infinity;
+  /** What the kernel had not taken when it was last looked at. */
+  #queuedBytes = 0;
 
   /**
    * The caller has the reads of both sockets given to {@link Tunnel.fromClient} and {@link Tunnel.fromTarget}. Both must
@@ -124,11 +128,31 @@ export class Tunnel {
 
   /** For the sweep. @param now coarse, ms */
   check(now: number): void {
-    const { idleMs, closeMs } = this.#times;
-    if (now >= this.#deadline) {
-      if (this.#phase === 'dismissing') this.end();
-      else this.destroy();
-    } else if (now - this.#progress >= (this.#isHalf ? closeMs : idleMs)) this.destroy();
+    this.#lookAtQueues(now);
+    const quietMs = now - this.#progress;
+    if (this.#phase === 'dismissing') {
+      if (now >= this.#deadline) this.end();
+    } else if (this.#phase === 'ending') {
+      if (now >= this.#deadline && (this.#isEmpty || quietMs >= this.#times.stallMs)) this.destroy();
+    } else if (quietMs >= this.#patienceMs) this.destroy();
+  }
+
+  get #patienceMs(): number {
+    const { idleMs, closeMs, stallMs } = this.#times;
+    if (!this.#isHalf) return idleMs;
+    return this.#isEmpty ? closeMs : stallMs;
+  }
+
+  /** The kernel has all that was given to both. */
+  get #isEmpty(): boolean {
+    return [this.#client, this.#target].every(({ socket, outlet }) => socket.destroyed || outlet.isEmpty);
+  }
+
+  /** A side that takes some of what waits for it is slow, and not gone. */
+  #lookAtQueues(now: number): void {
+    const queued = this.#client.outlet.queued + this.#target.outlet.queued;
+    if (queued !== this.#queuedBytes) this.#progress = now;
+    this.#queuedBytes = queued;
   }
 
   #watch(side: Side, other: Side): void {

@@ -13,8 +13,8 @@ import { servePlanes } from '../planes/serve.ts';
 import { FromSuccessor } from './messages.ts';
 import type { Inheritance, ToSuccessor } from './messages.ts';
 
-/** A successor that does not serve by then is given up, ms. */
-const START_MS = 20_000;
+/** A successor that does not serve by then is given up, ms. On a host that is busy all over a start of 0.1 s has taken 20. */
+const START_MS = 60_000;
 
 /** What is started. */
 interface Program {

@@ -1,11 +1,13 @@
 /** Keys of this host: there, whole, and of one pair. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSignedBy, signText } from '../../../protocol/signing.ts';
+import { KEY_FILE, keyPairOf } from '../../identity.ts';
 import { defineCheck, when } from '../check.ts';
 
 const SECRET_BYTES = 32;
-const PROBE = 'orkestr-agent doctor';
+/** The hub knows this host by its name: what belongs to it stays its own under a new key. */
+const NEW_KEY =
+  'Restore it from a backup. Without one: `orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: it keeps its id, and its apps run on. Then `systemctl restart orkestr-agent`.';
 
 export const keys = defineCheck({
   name: 'keys',
@@ -14,12 +16,12 @@ export const keys = defineCheck({
     'host-key-missing': {
       level: 'fail',
       says: '{path} is not there: this host cannot prove who it is.',
-      mend: 'Restore it from a backup, or `orkestr-agent leave` and join again.',
+      mend: NEW_KEY,
     },
     'host-key-damaged': {
       level: 'fail',
       says: '{path} is not a whole ed25519 key pair: the hub refuses this host.',
-      mend: 'Restore it from a backup, or `orkestr-agent leave` and join again.',
+      mend: NEW_KEY,
     },
     'secret-key-damaged': {
       level: 'fail',
@@ -28,7 +30,7 @@ export const keys = defineCheck({
     },
   },
   async gather({ config, identity }) {
-    const hostPath = join(config.stateFolder, 'host-key.pem');
+    const hostPath = join(config.stateFolder, KEY_FILE);
     const secretPath = join(config.stateFolder, 'secret.key');
     const [host, secret] = await Promise.all([readIfThere(hostPath), readIfThere(secretPath)]);
     return { hostPath, secretPath, host, secret, enrolled: (identity()?.hub ?? null) !== null };
@@ -42,22 +44,12 @@ export const keys = defineCheck({
       ].join(', '),
       findings: [
         ...when(host === null && enrolled, { problem: 'host-key-missing', values: { path: hostPath } }),
-        ...when(host !== null && !isPair(host), { problem: 'host-key-damaged', values: { path: hostPath } }),
+        ...when(host !== null && keyPairOf(host) === null, { problem: 'host-key-damaged', values: { path: hostPath } }),
         ...when(wrongLength, { problem: 'secret-key-damaged', values: { path: secretPath } }),
       ],
     };
   },
 });
-
-/** Both halves stand in one file: what the one signs, the other must accept. */
-function isPair(text: string): boolean {
-  const border = text.indexOf('-----BEGIN PUBLIC KEY-----');
-  try {
-    return isSignedBy(PROBE, signText(PROBE, text.slice(0, border)), text.slice(border));
-  } catch {
-    return false; // not even a private key
-  }
-}
 
 async function readIfThere(path: string): Promise<string | null> {
   try {

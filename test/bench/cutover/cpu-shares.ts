@@ -3,7 +3,7 @@
  * itself, and one that waits measures the machine: neither is the proxy's doing.
  */
 import { readFileSync } from 'node:fs';
-import { cpuNanoseconds } from '../proxy/server-process.ts';
+import { cpuNanoseconds } from '../../../installer/stack/process-cost.ts';
 
 interface Used {
   readonly ran: number;

@@ -1,7 +1,8 @@
 /** A server as a process of its own on one core: its CPU time and memory as the kernel counts them, and its end. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { cpuNanoseconds, residentBytes } from '../../../installer/stack/process-cost.ts';
 
 /** From SIGTERM to SIGKILL, ms. Nothing of a bench is worth a longer wait. */
 const STOP_MS = 3000;
@@ -55,7 +56,7 @@ export class ServerProcess {
   /** Resident memory of all its processes, bytes. */
   residentBytes(): number {
     this.mustRun();
-    return sum(processTree(this.pid).map(residentBytes));
+    return residentBytes(this.pid);
   }
 
   /** The end of its log, for error messages. */
@@ -77,29 +78,3 @@ export class ServerProcess {
     if (!this.isRunning) throw new Error(`${this.name} has ended:\n  | ${this.lastWords()}`);
   }
 }
-
-/** CPU time of all threads of a process and of its children, ns. */
-export function cpuNanoseconds(ofPid: number): number {
-  return sum(processTree(ofPid).flatMap((pid) => threadsOf(pid).map((tid) => runNanoseconds(pid, tid))));
-}
-
-function processTree(pid: number): number[] {
-  const children = threadsOf(pid).flatMap((tid) =>
-    readFileSync(`/proc/${pid}/task/${tid}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  );
-  return [pid, ...children.flatMap(processTree)];
-}
-
-const threadsOf = (pid: number): string[] => readdirSync(`/proc/${pid}/task`);
-
-/** Documentation/scheduler/sched-stats.rst of Linux: the first figure is the time spent on the CPU, ns. */
-function runNanoseconds(pid: number, tid: string): number {
-  return Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]);
-}
-
-function residentBytes(pid: number): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kibibytes) * 1024;
-}
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -1,4 +1,4 @@
-/** Answers over TLS whose last bytes wait for a slow reader when their connection is to be closed. */
+/** Answers and streams over TLS whose last bytes wait for a slow reader when their connection is to be closed. */
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { test } from 'node:test';
@@ -12,17 +12,20 @@ import { makeRanges } from '../../../proxy/policy/allow-list.ts';
 import { gatedTls } from './gated.ts';
 import { ask, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Settings } from './h2-harness.ts';
-import { answering, entryFor, eventually, scriptedUpstream } from './harness.ts';
+import { answering, entryFor, eventually, scriptedUpstream, SWITCH, UPGRADE_FIELDS } from './harness.ts';
 
 /** Less than may wait in a TLS connection before its reader counts as slow. */
 const BODY = 'x'.repeat(60_000);
 const ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
+/** The body as a server's message, and a goodbye 1001 (RFC 6455 section 5.2). */
+const MESSAGE = Buffer.from([0x82, 126, BODY.length >> 8, BODY.length & 255]).toString('latin1') + BODY;
+const GOODBYE = Buffer.from([0x88, 2, 0x03, 0xe9]).toString('latin1');
 const CLOSE_MS = 40;
 
-/** An engine with one client, which takes nothing for now and has asked for the body. */
-async function asked(t: TestContext, fields: string, timeouts: Http2Settings['timeouts'] = {}) {
+/** An engine with one client, which takes nothing for now and has sent a request. */
+async function asked(t: TestContext, fields: string, timeouts: Http2Settings['timeouts'] = {}, answer = ANSWER) {
   const { context, plane } = await startHttp2Edge(t, { timeouts: { closeMs: CLOSE_MS, ...timeouts } });
-  const app = await scriptedUpstream(t, answering(ANSWER));
+  const app = await scriptedUpstream(t, answering(answer));
   plane.put(entryFor(app.port));
   const trusted = makeRanges([]);
   const general = new GeneralServer(context, trusted);
@@ -37,10 +40,14 @@ async function asked(t: TestContext, fields: string, timeouts: Http2Settings['ti
   const received = bytesOf(client);
   gate.isOpen = false;
   client.write(`GET / HTTP/1.1\r\nHost: app.test\r\n${fields}\r\n`);
-  await eventually('the answer to be given', () => plane.counts()[0]?.targets[0]?.served === 1);
-  assert.ok(server.writableLength > 0, 'some of it waits');
-  return { engine, server, gate, received };
+  await eventually('the answer to be given', () => server.writableLength >= BODY.length);
+  return { engine, server, gate, received, app, plane };
 }
+
+const asUpgraded = async (t: TestContext, timeouts: Http2Settings['timeouts'] = {}) => {
+  const tunnel = await asked(t, UPGRADE_FIELDS.replace(/\r\n$/, ''), timeouts, `${SWITCH}${MESSAGE}`);
+  return { ...tunnel, wire: await tunnel.app.wire(0) };
+};
 
 function bytesOf(client: TLSSocket): { text: string } {
   const received = { text: '' };
@@ -73,6 +80,33 @@ test('a client that takes nothing of its last answer is waited for no longer tha
   await sleep(150);
   assert.equal(server.destroyed, false);
   await eventually('the end of its connection', () => server.destroyed);
+});
+
+test('what an app has sent in a tunnel before its end comes whole, however late it is read', async (t) => {
+  const { server, gate, received, wire } = await asUpgraded(t);
+  wire.socket.end();
+  await sleep(5 * CLOSE_MS);
+  assert.equal(server.destroyed, false);
+  gate.open();
+  await eventually('all of it', () => received.text.endsWith(BODY));
+  await eventually('the end of its connection', () => server.destroyed);
+});
+
+test('a client that takes nothing of what an app has sent before its end is waited for no longer than any that stalls', async (t) => {
+  const { server, wire } = await asUpgraded(t, { clientStallMs: 300 });
+  wire.socket.end();
+  await sleep(150);
+  assert.equal(server.destroyed, false);
+  await eventually('the end of its connection', () => server.destroyed);
+});
+
+test('a tunnel that is ended by us brings its goodbye to a client that reads late', async (t) => {
+  const { plane, server, gate, received } = await asUpgraded(t);
+  for (const dismiss of plane.dismissals()) dismiss();
+  await sleep(5 * CLOSE_MS);
+  assert.equal(server.destroyed, false);
+  gate.open();
+  await eventually('the goodbye behind all of it', () => received.text.endsWith(`${BODY}${GOODBYE}`));
 });
 
 test('the last answer of a connection that speaks HTTP/2 comes whole, however late it is read', async (t) => {
