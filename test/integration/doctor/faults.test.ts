@@ -1,7 +1,7 @@
 /** Faults put into a real host, each found and named rightly by the doctor, and nothing else with it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { FAULTS } from './faults.ts';
+import { FAULTS } from './faults/index.ts';
 import { Host } from './host.ts';
 
 /** By version number only, and so of this machine and not of the faults. */

@@ -1,0 +1,51 @@
+/** Name servers and registries: faults, and what the doctor must say. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BaseImages } from '../../../../agent/detect/base-images.ts';
+import type { Host } from '../host.ts';
+import type { Fault, Undo } from './fault.ts';
+
+export const faults: readonly Fault[] = [
+  {
+    name: 'no name server answers',
+    inject: (host, undo) => ({ places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.10\n') } }),
+    finds: ['dns/silent'],
+    mend: /ping -c1 127\.53\.7\.10/,
+    tells: /ECONNREFUSED/,
+  },
+  {
+    name: 'the name server takes what it is asked and says nothing, and the hub has a name',
+    async inject(host, undo) {
+      const server = createSocket('udp4').bind(53, '127.53.7.11');
+      undo(() => server.close());
+      await once(server, 'listening');
+      undo(() => host.writeIdentity(host.hubUrl));
+      host.writeIdentity(host.hubUrl.replace('127.0.0.1', 'localhost'));
+      return { places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.11\n') } };
+    },
+    finds: ['dns/silent'],
+    mend: /ping -c1 127\.53\.7\.11/,
+    tells: /no answer in 900 ms/,
+  },
+  {
+    name: 'resolv.conf names no server',
+    inject: (host, undo) => ({ places: { resolvConf: resolvConf(host, undo, 'search example.com\n') } }),
+    finds: ['dns/no-servers'],
+    mend: /nameserver/,
+  },
+  {
+    name: 'the registry of the base images does not answer',
+    inject: () => ({ config: { baseImages: BaseImages.parse({ node: '127.0.0.1:1/node:22' }) } }),
+    finds: ['registry/unreachable'],
+    mend: /https:\/\/127\.0\.0\.1:1\/v2\//,
+  },
+];
+
+function resolvConf(host: Host, undo: Undo, text: string): string {
+  const path = join(host.folder, 'other-resolv.conf');
+  undo(() => rmSync(path));
+  writeFileSync(path, text);
+  return path;
+}
