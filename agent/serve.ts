@@ -1,5 +1,5 @@
 /** `orkestr-agent serve`: the agent as a process, from its start to the signal that ends it. */
-import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
+import { tidyAtFirstRest, tidyWhenGrown } from '../protocol/service/tidy.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
@@ -35,4 +35,5 @@ export async function serve(): Promise<void> {
   log.info({ hostId: agent.identity.hostId, socket: config.agentSocket, pid: process.pid }, 'ready');
   supervisor.ready('ready');
   tidyAtFirstRest();
+  tidyWhenGrown();
 }

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
-import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
+import { tidyAtFirstRest } from '../protocol/service/tidy.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';

@@ -7,7 +7,7 @@ import { makeSupervisor } from '../protocol/service/systemd.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
-import { tidyAtFirstRest } from '../protocol/service/first-rest.ts';
+import { tidyAtFirstRest } from '../protocol/service/tidy.ts';
 import { meetPredecessor } from './hand-over/successor.ts';
 import type { Listening } from './listen/sockets.ts';
 import { openProcessLog } from './observe/process-log.ts';

@@ -9,7 +9,7 @@ import { PROXY_FLAGS } from '../stack/proxy-program.ts';
 /**
  * The small memory of a daemon that mostly waits: young objects in 1 MiB, one helper thread of V8's, and only the quick
  * compiler for WebAssembly. The one for hot code takes 12 MB to make undici's HTTP parser faster than anybody needs here.
- * `--expose-gc` is for protocol/service/first-rest.ts. Times are told in UTC, for which nobody needs ICU's 0.8 MB of time zones.
+ * `--expose-gc` is for protocol/service/tidy.ts. Times are told in UTC, for which nobody needs ICU's 0.8 MB of time zones.
  */
 const SMALL = [
   '--max-semi-space-size=1',

@@ -6,7 +6,7 @@ export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
 /**
  * Memory first, as far as it costs no request anything (docs/performance.md): young objects in 1 MiB, one thread of V8's
  * beside the main one, and a compiler for hot code that waits until code is hot and not just used at the start.
- * `--expose-gc` is for protocol/service/first-rest.ts. And code that is seldom run stays compiled: after six collections, some
+ * `--expose-gc` is for protocol/service/tidy.ts. And code that is seldom run stays compiled: after six collections, some
  * seconds under load, V8 throws it away, and a flip that comes once in an hour would be compiled while visitors wait (4 ms).
  * What the start compiled goes at the first rest all the same, and code that runs less than 200 times is not looked at closely.
  * Of the CAs that Node brings along none is read before one is needed (proxy/tls/acme/transport.ts).

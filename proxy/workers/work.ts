@@ -4,7 +4,7 @@
  */
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../clock.ts';
-import { tidyAtFirstRest } from '../../protocol/service/first-rest.ts';
+import { tidyAtFirstRest } from '../../protocol/service/tidy.ts';
 import { openProcessLog } from '../observe/process-log.ts';
 import type { ProcessLog } from '../observe/process-log.ts';
 import { channelOf } from '../planes/channel.ts';

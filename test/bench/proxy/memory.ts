@@ -15,7 +15,7 @@ const IDLE_CONNECTIONS = 10_000;
 const CLIENTS = fileURLToPath(new URL('load/idle-clients.ts', import.meta.url));
 /** For what a load leaves to be given back. */
 const SETTLE_MS = 2000;
-/** The same for a start: a process that works is looked at every five seconds (protocol/service/first-rest.ts). */
+/** The same for a start: a process that works is looked at every five seconds (protocol/service/tidy.ts). */
 const REST_MS = 10_000;
 /** For all of the connections to be answered. */
 const OPEN_MS = 60_000;

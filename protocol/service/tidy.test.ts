@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 /** Leaves 40 MB that nobody needs in the old part of the heap, keeps itself busy or not, and tells when they are gone. */
 const PROGRAM = `
-import { tidyAtFirstRest } from './first-rest.ts';
+import { tidyAtFirstRest } from './tidy.ts';
 let heap = Array.from({ length: 400_000 }, (_, index) => ({ index, text: String(index) }));
 gc();
 const full = process.memoryUsage().heapTotal;
@@ -24,7 +24,7 @@ console.log(process.memoryUsage().heapTotal < full / 2 ? 'given back' : 'kept');
 /** Once tidied, counts for 4 s how often it is looked whether it rests; then it works a little and tells how often it was tidied. */
 const AFTERWARDS = `
 import { performance } from 'node:perf_hooks';
-import { tidyAtFirstRest } from './first-rest.ts';
+import { tidyAtFirstRest } from './tidy.ts';
 let [looks, tidied] = [0, 0];
 const [look, collect] = [performance.eventLoopUtilization.bind(performance), globalThis.gc];
 performance.eventLoopUtilization = (before) => (before && (looks += 1), look(before));
@@ -44,7 +44,7 @@ console.log(atRest, 'looks, tidied', tidied);
 /** A thousand functions run once each before the first rest, and a thousand after it: whose compiled code is left, in order. */
 const COMPILED = `
 import { getHeapCodeStatistics } from 'node:v8';
-import { tidyAtFirstRest } from './first-rest.ts';
+import { tidyAtFirstRest } from './tidy.ts';
 const size = () => getHeapCodeStatistics().bytecode_and_metadata_size;
 const before = size();
 const runEach = (name) => Array.from({ length: 1000 }, (_, index) => new Function('a', 'return { ' + name + index + ': [a, a + ' + index + '] }'));
@@ -61,6 +61,31 @@ const worked = size();
 gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 const isLeft = (held, added) => held > added / 4;
 console.log(isLeft(tidied - before, full - before), isLeft(size() - tidied, worked - tidied), start.length + later.length);
+`;
+
+/** Gathers 20 MB twice, and tells how often it was tidied after each, and when nothing had gathered. */
+const GROWS = `
+import { tidyWhenGrown } from './tidy.ts';
+let tidied = 0;
+const collect = globalThis.gc;
+globalThis.gc = (...how) => ((tidied += 1), collect(...how));
+const keep = setInterval(() => undefined, 1000);
+const after = async (work) => {
+  const before = tidied;
+  for (let wait = 0; wait < 10; wait += 1) {
+    work();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return tidied - before;
+};
+let kept = [];
+tidyWhenGrown(50);
+const start = await after(() => undefined);
+const grown = await after(() => (kept = [...kept, ...Array.from({ length: 20_000 }, (_, index) => ({ index }))]));
+kept = [];
+await after(() => undefined);
+console.log(start, grown > 0, await after(() => undefined));
+clearInterval(keep);
 `;
 
 async function run(program: string, ...words: string[]): Promise<string> {
@@ -89,4 +114,8 @@ test('once it is tidy it is looked at seldom, and tidied again after work', asyn
 
 test('compiled code of the start goes at the first rest, what is compiled after it stays', async () => {
   assert.equal(await run(COMPILED), 'false true 2000');
+});
+
+test('a process that waits for good is tidied when much has gathered, and only then', async () => {
+  assert.equal(await run(GROWS), '1 true 0');
 });
