@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { together } from '../agent/lib/together.ts';
 import { ensureBaseImages } from '../installer/prepare/base-images.ts';
 import { buildConsole } from '../installer/prepare/console.ts';
 import { sqliteAddon } from '../installer/release/addon.ts';
@@ -35,7 +36,7 @@ const CHECK = ['types', 'lint', 'format', 'house'] as const;
 const ALL_TESTS = ['{agent,hub,installer,protocol,proxy,test}/**/*.test.ts'];
 const UNIT_FOLDERS = '{agent,hub,installer,protocol,proxy,test/bench}/**/*.test.ts';
 
-/** Parts in their order: the quick ones first, so that a slip is told before the long ones run. */
+/** Parts in their order: the quick ones first, so that a slip is told before the long ones run. `bundle` is made beside the engine's images. */
 const PARTS = {
   types: { engine: false, run: checkTypes },
   lint: { engine: false, run: () => tool('oxlint', '.') },
@@ -44,7 +45,7 @@ const PARTS = {
   console: { engine: false, run: async () => void (await buildConsole(ROOT, say)) },
   bundle: { engine: false, run: makeBinaries },
   unit: { engine: true, run: unitTests },
-  integration: { engine: true, run: () => tests(['test/integration/**/*.test.ts'], 1) },
+  integration: { engine: true, run: integrationTests },
   // Each file has an installation of its own and mostly waits: two at a time on two cores.
   e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], 2) },
 } as const;
@@ -103,10 +104,11 @@ function partsOf(words: readonly string[]): readonly Part[] | null {
 }
 
 async function withEngine(parts: readonly Part[] | null, files: readonly string[]): Promise<void> {
-  const quick = (parts ?? []).filter((part) => !PARTS[part].engine);
+  const bundles = parts?.includes('bundle') === true;
+  const quick = (parts ?? []).filter((part) => !PARTS[part].engine && part !== 'bundle');
   for (const part of quick) await stage(part, PARTS[part].run);
   try {
-    if (!(await stage('engine', prepareEngine))) return;
+    if (!(await stage(bundles ? 'bundle, engine' : 'engine', () => prepare(bundles)))) return;
     const where = { dockerSocket: DOCKER_SOCKET, run, temporary };
     writeFileSync(scopesFile(), '');
     const before = await takeInventory(where);
@@ -141,10 +143,20 @@ async function clearAway(): Promise<void> {
   }
 }
 
-async function prepareEngine(): Promise<void> {
+/** The engine with its images, which mostly unpack, and with them what is compiled. */
+async function prepare(bundles: boolean): Promise<void> {
   home.make();
   const { version, origin } = await ensureEngine(enginePlan(home), say);
   say(`Docker Engine ${version}, ${origin}`);
+  await together(
+    prepareBaseImages(),
+    // For test/e2e/installation.test.ts: made there, it would count against the time of one file.
+    containerImage(PREPARED, say),
+    bundles ? makeBinaries() : Promise.resolve(),
+  );
+}
+
+async function prepareBaseImages(): Promise<void> {
   const engine = new EngineApi(DOCKER_SOCKET);
   try {
     const plan = { ...stackPlan(home, 1, 1), folder: join(temporary, 'base-images'), runFolder: temporary };
@@ -157,8 +169,6 @@ async function prepareEngine(): Promise<void> {
     });
     say(done);
     rmSync(plan.folder, { recursive: true, force: true });
-    // For test/e2e/installation.test.ts: made there, it would count against the time of one file.
-    await containerImage(PREPARED, say);
   } finally {
     await engine.close();
   }
@@ -192,22 +202,36 @@ async function tests(patterns: readonly string[], processes: RunOptions['process
   await runFiles(files, processes);
 }
 
-/** Those of the machine beside all others, each kind in one process. What the others say comes at the end. */
-async function unitTests(): Promise<void> {
+/** Those of the machine beside all others, each kind in one process. */
+function unitTests(): Promise<void> {
   const files = testFiles([UNIT_FOLDERS]);
   const ofMachine = files.filter(isOfMachine);
+  return besideEachOther('together', ofMachine, without(files, ofMachine));
+}
+
+/** Those of the proxy beside all others: these have an engine of their own, or wait. */
+function integrationTests(): Promise<void> {
+  const files = testFiles(['test/integration/**/*.test.ts']);
+  const ofProxy = files.filter((file) => file.includes('/proxy/'));
+  return besideEachOther(1, ofProxy, without(files, ofProxy));
+}
+
+const without = (files: readonly string[], some: readonly string[]): string[] =>
+  files.filter((file) => !some.includes(file));
+
+/** What the others say comes at the end. */
+async function besideEachOther(
+  processes: RunOptions['processes'],
+  files: readonly string[],
+  others: readonly string[],
+): Promise<void> {
   const said: Buffer[] = [];
   const later = new Writable({ write: (chunk: Buffer, _encoding, done) => (said.push(chunk), done()) });
-  const outcomes = await Promise.allSettled([
-    runFiles(ofMachine, 'together'),
-    runFiles(
-      files.filter((file) => !ofMachine.includes(file)),
-      'together',
-      later,
-    ),
-  ]);
-  process.stdout.write(Buffer.concat(said));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  try {
+    await together(runFiles(files, processes), runFiles(others, processes, later));
+  } finally {
+    process.stdout.write(Buffer.concat(said));
+  }
 }
 
 async function runFiles(
