@@ -157,7 +157,11 @@ export const ERRORS = {
   ORK_REPO_ACCESS: kind('user', 403, 'Check that the URL is right and give a token that may read it.'),
   ORK_REPO_EMPTY: kind('repository', 404, 'Push a first commit.'),
   ORK_REPO_UNREACHABLE: kind('host', 502, 'The git server did not answer. Try again.', true),
-  ORK_REPO_TOO_LARGE: kind('repository', 413, 'Take large files out of the repository, or raise the limit.'),
+  ORK_REPO_TOO_LARGE: kind(
+    'repository',
+    413,
+    'Take large files out of the repository: docs/build-inputs.md has the limits.',
+  ),
   ORK_REPO_UNSAFE: kind('repository', 400, 'A link in the repository leads out of it. Remove it.'),
   ORK_CLONE_FAILED: kind('repository', 500, 'Look at the log of the clone step.', true),
 
@@ -277,7 +281,11 @@ export const ERRORS = {
   // deploy and health
   ORK_START_FAILED: kind('app', 422, 'The container could not be started. Check the start command.'),
   ORK_APP_EXITED: kind('app', 422, 'The app ended by itself. Its last lines say why.'),
-  ORK_APP_MEMORY: kind('app', 422, 'Raise the memory limit of the environment, or find the leak.'),
+  ORK_APP_MEMORY: kind(
+    'app',
+    422,
+    'Raise the memory limit of the environment, or find the leak. Files in /tmp count, too.',
+  ),
   ORK_PORT_CLOSED: kind('app', 422, 'The app opened no port in time. Let it listen on 0.0.0.0 and the port in $PORT.'),
   ORK_PORT_WRONG: kind(
     'app',
