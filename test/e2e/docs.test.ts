@@ -156,6 +156,8 @@ describe('the pages of docs/', () => {
     await type(own(`orkestr login ${HUB_URL}`), second, await token());
     assert.match(await type(own('orkestr hosts list'), second), /vps-1/);
     await type(page.take(`orkestr login ${HUB_URL}`), first, await token());
+    const made = page.take('orkestr tokens create laptop --scope read --scope deploy --scope write');
+    assert.match(await type(made), /^ork_/m);
     const { hosts } = JSON.parse(await type('orkestr hosts list --json')) as { hosts: { id: string; name: string }[] };
     hostId = String(hosts.find(({ name }) => name === 'vps-1')?.id);
     const told = await type(`${page.take('orkestr project create shop')} --host ${hostId}`);
@@ -165,7 +167,7 @@ describe('the pages of docs/', () => {
       new RegExp(String(remote?.[0]).replace(/git\/.*$/, 'git/')),
     );
     await type(String(remote?.[0]));
-    await type(page.take('git push orkestr main'));
+    await type(page.take('git push orkestr HEAD:main'));
     await type(page.take('orkestr logs --follow'));
     await type(page.take('orkestr logs'));
     assert.match(await type(page.take('orkestr project show shop')), new RegExp(APP_HOST));
@@ -180,6 +182,12 @@ describe('the pages of docs/', () => {
     assert.match(await visit(), /one/);
     await type(page.take('orkestr environment set --domain shop.example.com'));
     await type(`${page.take('orkestr environment create staging --branch develop')} --host ${hostId}`);
+    const url = 'https://git.example.com/team/blog.git';
+    await first.must(['sh', '-c', 'cat >/root/repository-token'], 'secret');
+    // Nobody asks that server for anything before the first deployment.
+    const elsewhere = `orkestr project create blog --repository ${url} --repository-token-stdin <~/repository-token`;
+    await type(`${page.take(elsewhere)} --host ${hostId}`);
+    await type('orkestr project delete blog --yes');
     assert.deepEqual(page.left, []);
   });
 
@@ -275,6 +283,8 @@ describe('the pages of docs/', () => {
     await commit('<h1>two</h1>');
     await type('git push orkestr main && orkestr logs --follow');
     assert.match(await visit(OWN_DOMAIN), /two/);
+    await type(page.take('orkestr deploy --again --project shop'));
+    assert.match(await visit(OWN_DOMAIN), /two/);
 
     const another = (await type(page.take('orkestr-hub token'))).trim();
     await type(`orkestr login ${HUB_URL} --token -`, first, another);
@@ -290,7 +300,7 @@ describe('the pages of docs/', () => {
     }
     await typeWithName(page.take('orkestr-agent leave'), second);
     assert.equal((await second.run(['test', '-e', '/var/lib/orkestr/agent'])).code, 1);
-    const line = await type('orkestr hosts join-token vps-2 --json');
+    const line = await type(`${page.take('orkestr hosts join-token vps-2')} --json`);
     await type((JSON.parse(line) as { installCommand: string }).installCommand, second);
     await type('systemctl is-active orkestr-agent', second);
     assert.deepEqual(page.left, []);
