@@ -21,8 +21,14 @@ interface Images {
   readonly api: HostImage;
 }
 
-/** `bare`: hosts have not even Docker Engine; the installer fetches it. */
-export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<void> {
+interface Course {
+  /** Hosts have not even Docker Engine; the installer fetches it. */
+  readonly bare: boolean;
+  /** Between installation and uninstall there is nothing but upgrades. */
+  readonly upgradesOnly: boolean;
+}
+
+export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: Course): Promise<void> {
   await lab.phase('release', () => lab.release());
   const [hub, web, api] = await Promise.all([
     lab.boot('hub', images.hub),
@@ -60,33 +66,7 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
     await lab.phase('first deployments, on both', () =>
       Promise.all([app.deploy(), other.deploy()]).then(() => undefined),
     );
-    await lab.phase('second deployment', () => app.under(() => app.deploy()));
-    await lab.phase('restart of the agent', () => app.under(() => restart(web, 'orkestr-agent.service')));
-    // Its ports are systemd's: nobody is refused. A connection that is kept may end with the process it was made to.
-    await lab.phase('restart of the proxy', () =>
-      app.under(() => restart(web, 'orkestr-proxy.service'), { onlyFresh: true }),
-    );
-    await lab.phase('kill -9 of the agent', () =>
-      app.under(() => web.must(['systemctl', 'kill', '--signal=KILL', 'orkestr-agent.service']).then(() => undefined)),
-    );
-    await lab.phase('hand-over of the proxy', () => app.under(() => handOver(web)));
-    // Each before the first ping of the one before it: longer in all than the watchdog waits.
-    await lab.phase('hand-overs in a row', () =>
-      app.under(async () => {
-        for (let count = 0; count < 4; count += 1) {
-          await handOver(web);
-          await sleep(BEFORE_FIRST_PING_MS);
-        }
-      }),
-    );
-    for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
-    // Visitors of the other host feel nothing of it.
-    await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
-    await lab.phase('an app at the boot of its host', () => other.under(() => reachesNothing(client, web, app)));
-    await lab.phase('power cut after a deployment', () => other.under(() => cutAfterLive(client, web, app)));
-    await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
-    await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
-    await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
+    if (!upgradesOnly) await everydayPhases(lab, client, { app, other }, { web, api });
     await upgradePhases(lab, { app, other }, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
@@ -108,6 +88,42 @@ export async function runLab(lab: Lab, images: Images, bare: boolean): Promise<v
       mustBeEmpty(bare ? left.filter((line) => /ork/i.test(line)) : left);
     });
   }
+}
+
+/** Deployments, processes that go, limits, reboots and power cuts. @param other on a host where nothing happens */
+async function everydayPhases(
+  lab: Lab,
+  client: Client,
+  { app, other }: { app: App; other: App },
+  { web, api }: { web: LabHost; api: LabHost },
+): Promise<void> {
+  await lab.phase('second deployment', () => app.under(() => app.deploy()));
+  await lab.phase('restart of the agent', () => app.under(() => restart(web, 'orkestr-agent.service')));
+  // Its ports are systemd's: nobody is refused. A connection that is kept may end with the process it was made to.
+  await lab.phase('restart of the proxy', () =>
+    app.under(() => restart(web, 'orkestr-proxy.service'), { onlyFresh: true }),
+  );
+  await lab.phase('kill -9 of the agent', () =>
+    app.under(() => web.must(['systemctl', 'kill', '--signal=KILL', 'orkestr-agent.service']).then(() => undefined)),
+  );
+  await lab.phase('hand-over of the proxy', () => app.under(() => handOver(web)));
+  // Each before the first ping of the one before it: longer in all than the watchdog waits.
+  await lab.phase('hand-overs in a row', () =>
+    app.under(async () => {
+      for (let count = 0; count < 4; count += 1) {
+        await handOver(web);
+        await sleep(BEFORE_FIRST_PING_MS);
+      }
+    }),
+  );
+  for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
+  // Visitors of the other host feel nothing of it.
+  await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
+  await lab.phase('an app at the boot of its host', () => other.under(() => reachesNothing(client, web, app)));
+  await lab.phase('power cut after a deployment', () => other.under(() => cutAfterLive(client, web, app)));
+  await lab.phase('power cut in a deployment', () => other.under(() => cutInDeployment(client, web, app)));
+  await lab.phase('a host is gone, and back', () => app.under(() => hostGone(client, api, other)));
+  await lab.phase('a host is enrolled again', () => app.under(() => enrolAgain(lab, client, api, other)));
 }
 
 const restart = async (host: LabHost, unit: string): Promise<void> => {

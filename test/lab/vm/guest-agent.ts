@@ -12,9 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { ProgramResult } from '../../../installer/stack/run-program.ts';
 
-/** One question is answered at once; a machine that is not up, or no more, is silent. */
-const ANSWER_MS = 10_000;
-const SYNC_MS = 1000;
+/** A question is answered at once, but by a machine that is busy all over; one that is not up, or no more, is silent. */
+const ANSWER_MS = 30_000;
+const SYNC_AGAIN_MS = 1000;
 /** From question to question the pause doubles: each one takes the machine's time from the program that is waited for. */
 const POLL_MS = 20;
 const MOST_POLL_MS = 1000;
@@ -110,11 +110,7 @@ class Connection {
     await once(socket, 'connect');
     const connection = new Connection(socket);
     try {
-      const id = randomInt(2 ** 31);
-      socket.write(RESET);
-      for (let answer = await connection.ask('guest-sync', { id }, SYNC_MS); answer.return !== id;) {
-        answer = await connection.#next(SYNC_MS);
-      }
+      await connection.#sync();
       return connection;
     } catch (error) {
       connection.close();
@@ -122,9 +118,30 @@ class Connection {
     }
   }
 
+  /** Asks again, each time after twice as long: what a machine that is not up is told is lost. The last question's answer counts. */
+  async #sync(): Promise<void> {
+    let [id, again]: [number, NodeJS.Timeout | undefined] = [0, undefined];
+    const question = (pause: number): void => {
+      id = randomInt(2 ** 31);
+      this.#socket.write(RESET);
+      this.#say('guest-sync', { id });
+      again = setTimeout(() => question(2 * pause), pause);
+    };
+    question(SYNC_AGAIN_MS);
+    try {
+      while ((await this.#next(ANSWER_MS)).return !== id);
+    } finally {
+      clearTimeout(again);
+    }
+  }
+
   ask(command: string, args: object, timeoutMs: number): Promise<z.infer<typeof Answer>> {
-    this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
+    this.#say(command, args);
     return this.#next(timeoutMs);
+  }
+
+  #say(command: string, args: object): void {
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
   }
 
   close(): void {
