@@ -96,7 +96,7 @@ export class CertificateFolder {
     try {
       const certificate = readCertificate('file', await readSmall(files[0]), await readSmall(files[1]));
       this.#pairs.set(name, { version, certificate, error: null });
-      if (certificate.fingerprint === before?.certificate?.fingerprint) return false;
+      if (isSame(certificate, before?.certificate ?? null)) return false;
       this.#log.info(
         { file: name, hosts: certificate.hosts, notAfter: new Date(certificate.notAfter) },
         'certificate file read',
@@ -112,6 +112,10 @@ export class CertificateFolder {
     }
   }
 }
+
+/** A chain that was mended is another, though its first certificate is the same. */
+const isSame = (certificate: Certificate, before: Certificate | null): boolean =>
+  certificate.fingerprint === before?.fingerprint && certificate.chain === before.chain;
 
 async function versionOf(path: string): Promise<string> {
   try {

@@ -234,6 +234,26 @@ test('an expired certificate is served but does not cover its host, and gives wa
   assert.equal(await connect(port, 'www.shop.test'), serialOf(long), 'the one that lasts longer');
 });
 
+test('a valid wildcard goes before an exact name that has expired', async (t) => {
+  const long = await makeCertificate(root, 'long-wildcard', ['DNS:*.shop.test'], { days: 90 });
+  const { tls: started } = await start(t, { e: exact, w: long });
+  const late = { now: () => new Date(Date.now() + 40 * 86_400_000), monotonic: () => 0 };
+  const terminator = new StaticTerminator(late);
+  terminator.update(started.state());
+  assert.equal(terminator.covers('www.shop.test'), true);
+  assert.equal(terminator.contextFor('www.shop.test'), terminator.contextFor('any.shop.test'));
+});
+
+test('a chain that is mended is taken, though its certificate stays the same', async (t) => {
+  const { tls: started, port, folder } = await start(t, { site: exact });
+  const before = await openssl(port, '-servername', 'www.shop.test', '-showcerts');
+  await writeFile(join(folder, 'site.crt'), exact.cert + other.cert);
+  await started.look();
+  const after = await openssl(port, '-servername', 'www.shop.test', '-showcerts');
+  const sent = (output: string): number => output.split('-----BEGIN CERTIFICATE-----').length - 1;
+  assert.deepEqual([sent(before), sent(after)], [1, 2]);
+});
+
 test('while a TLS-ALPN-01 challenge is open visitors get their own certificate, however their hello arrives', async (t) => {
   const { tls: started, port } = await start(t, { e: exact });
   const challenge = { chain: other.cert, privateKey: other.key };
