@@ -9,6 +9,7 @@ import type {
   DrainRequest,
   HandOverAnswer,
   HandOverRequest,
+  UpstreamEntry,
 } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Clock } from './clock.ts';
@@ -220,7 +221,7 @@ class Running implements Proxy, Control {
     };
     const { log, clock } = this.#environment;
     const tls = await startTls(settings, { log, clock, onChange: (change) => this.planes.secure(change) });
-    this.table.onChange((entries) => tls.wanted(entries.flatMap(({ routes }) => routes.map(({ host }) => host))));
+    this.table.onChange((entries) => tls.wanted(entries.flatMap(hostsByHttps)));
     return tls;
   }
 
@@ -266,6 +267,10 @@ class Running implements Proxy, Control {
     return { engine, trusted, proxyProtocol, accessLog, limits, timeouts, workers, httpsPort };
   }
 }
+
+/** An owner who has switched https off for a host wants no CA to hear of it. */
+const hostsByHttps = ({ edge, routes }: UpstreamEntry): string[] =>
+  edge.https === 'off' ? [] : routes.map(({ host }) => host);
 
 async function listenOn(serving: Serving, { kind, handle }: ListenSocket): Promise<AddressInfo> {
   try {

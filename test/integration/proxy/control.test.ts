@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
-import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import { EdgeSettings } from '../../../protocol/edge.ts';
+import { CertificateList, FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
 import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import {
   answering,
@@ -334,6 +335,18 @@ for (const workers of [1, 2]) {
     assert.match(text, new RegExp(`orkestr_proxy_in_flight\\{upstream="${uuid(1)}",role="active"\\} 0\n`));
   });
 }
+
+test('no certificate is wanted for a host whose https is off', async (t) => {
+  const edge = await startEdge(t, { certificates: await temporaryFolder(t) });
+  const missing = async (): Promise<unknown> => {
+    const { body } = await call(edge, 'GET', '/v1/certificates');
+    return CertificateList.parse(body).missing.map(({ host }) => host);
+  };
+  await flip(edge, 1, 1);
+  assert.deepEqual(await missing(), ['app.test']);
+  await flip(edge, 2, 1, { edge: EdgeSettings.parse({ https: 'off' }) });
+  assert.deepEqual(await missing(), []);
+});
 
 test('metrics and certificates are answered, and unknown calls are not', async (t) => {
   const edge = await startEdge(t);
