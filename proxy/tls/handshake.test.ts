@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -212,6 +212,19 @@ test('files that change are taken, broken ones never replace good ones, and both
   await started.look();
   assert.match(await connect(port, 'www.shop.test'), /HANDSHAKE_FAILURE/);
   assert.equal(started.view().missing.length, 2);
+});
+
+test("a key that is root's alone is told with whom it must be readable for", async (t) => {
+  const { tls: started, folder, put } = await start(t, { site: exact });
+  started.wanted(['shop.test']);
+  await put('shop.test', wildcard);
+  const key = join(folder, 'shop.test.key');
+  await Promise.all([chmod(root, 0o711), chmod(join(folder, '..'), 0o711), chmod(key, 0o600)]);
+  process.seteuid?.(65_534);
+  t.after(() => process.seteuid?.(0));
+  await started.look();
+  const [missing] = started.view().missing;
+  assert.match(missing?.reason ?? '', /shop\.test\.key must be readable for the user that the proxy runs as/);
 });
 
 test('a folder that goes away for a while takes no certificate with it', async (t) => {

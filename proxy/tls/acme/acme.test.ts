@@ -203,6 +203,19 @@ test('what is on disk is for its owner only, and no key is in the log', async (t
   for (const key of keys) assert.ok(!logged.includes(key.slice(-40)));
 });
 
+test('files that cannot be read stop no start: they are told, and used once they can be read', async (t) => {
+  await pebble.setAddresses('unread.test', ['127.0.0.1']);
+  const state = await mkdtemp(join(folder, 'unread-'));
+  const ledger = join(state, 'acme', 'ledger.json');
+  await mkdir(ledger, { recursive: true });
+  const started = await start(t, {}, state);
+  await obtain(started, 'unread.test');
+  assert.match(reasonOf(started, 'unread.test')?.reason ?? '', /^ORK_CERTIFICATE_UNUSABLE: .*EISDIR.* must belong to/);
+  await rm(ledger, { recursive: true });
+  await started.tls.look();
+  assert.deepEqual(started.tls.view().missing, []);
+});
+
 test('a CA that does not answer is passed over for the next one, and left alone for a while', async (t) => {
   await pebble.setAddresses('b.test', ['127.0.0.1']);
   await pebble.setAddresses('c.test', ['127.0.0.1']);
