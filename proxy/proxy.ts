@@ -9,6 +9,8 @@ import type {
   DrainRequest,
   HandOverAnswer,
   HandOverRequest,
+  RetryAnswer,
+  RetryRequest,
   UpstreamEntry,
 } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
@@ -152,6 +154,12 @@ class Running implements Proxy, Control {
 
   certificates(): CertificateList {
     return this.#tls?.view() ?? { certificates: [], missing: [] };
+  }
+
+  async retryCertificate({ host }: RetryRequest): Promise<RetryAnswer> {
+    const changed = await this.#tls?.retry(host);
+    if (changed !== undefined) return { changed };
+    throw new OrkestrError('ORK_NOT_FOUND', 'The proxy does not end TLS, and asks for no certificates.');
   }
 
   async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {

@@ -48,6 +48,12 @@ export interface Tls {
   /** The hosts that visitors use now, wildcards included; to be called at each change of the table. */
   wanted(hosts: readonly string[]): void;
   view(): CertificateList;
+  /**
+   * Asks for the certificate of a host that waits after a failure, now. Does not wait for it.
+   * @returns false when it does not wait
+   * @throws OrkestrError ORK_NOT_FOUND when no CA is asked for it
+   */
+  retry(host: string): Promise<boolean>;
   /** Looks at the folder and does what is due, now instead of at the next look. */
   look(): Promise<void>;
   close(): Promise<void>;
@@ -140,6 +146,12 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     },
     view: () =>
       viewCertificates({ hosts: hosts ?? [], certificates: all(), folder, acme, acmeFault, stapler, now: now() }),
+    retry: async (host) => {
+      if (acme === null || !orders(hosts ?? []).includes(host)) throw nobodyAsks(host);
+      const changed = await acme.authority.retry(host);
+      void obtain();
+      return changed;
+    },
     look: async () => {
       await scan();
       await obtain();
@@ -152,6 +164,12 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     },
   };
 }
+
+const nobodyAsks = (host: string): OrkestrError =>
+  new OrkestrError(
+    'ORK_NOT_FOUND',
+    `No CA is asked for ${host}: none is set, a file covers it, its https is off, or no app has the domain.`,
+  );
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */
 function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> } {

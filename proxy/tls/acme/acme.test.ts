@@ -262,6 +262,19 @@ function assertMinutes(moment: string | null | undefined, minutes: number): void
   assert.ok(left > minutes - 2 && left <= minutes, `${left} minutes are left`);
 }
 
+test('a host that waits is asked for at once when its owner says so', async (t) => {
+  await pebble.setAddresses('retry.test', ['192.0.2.1']);
+  const started = await start(t);
+  await obtain(started, 'retry.test');
+  await pebble.setAddresses('retry.test', ['127.0.0.1']);
+  await started.tls.look();
+  assert.match(reasonOf(started, 'retry.test')?.reason ?? '', /^ORK_ACME_DNS/);
+  await assert.rejects(started.tls.retry('nobodys.test'), { code: 'ORK_NOT_FOUND' });
+  assert.equal(await started.tls.retry('retry.test'), true);
+  await started.tls.look();
+  assert.deepEqual(started.tls.view().missing, []);
+});
+
 test('a refused host backs off longer each time, over a restart too, and then tries the other challenge', async (t) => {
   await pebble.setAddresses('refused.test', ['127.0.0.1']);
   const started = await start(t);

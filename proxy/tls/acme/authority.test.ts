@@ -133,6 +133,18 @@ test('a CA that tells two hosts of its limit is asked for no other for an hour, 
   assert.deepEqual(lab.hosts().toSorted(), ['a.test', 'b.test', 'c.test', 'd.test']);
 });
 
+test('a host that somebody wants to be asked for at once is, also at a CA that is left alone', async (t) => {
+  const lab = await open(t);
+  const { ca, authority } = lab;
+  ca.refusal = limit;
+  await authority.want(['a.test', 'b.test', 'c.test']);
+  ca.refusal = () => null;
+  assert.equal(await authority.retry('c.test'), true);
+  await authority.work();
+  assert.deepEqual([ca.asked, lab.hosts()], [['a.test', 'b.test', 'c.test'], ['c.test']]);
+  assert.equal(await authority.retry('c.test'), false, 'it waits no more');
+});
+
 test('a limit that one host has alone holds up no other, whenever it is told', async (t) => {
   const lab = await open(t);
   const { ca, authority } = lab;
@@ -177,7 +189,7 @@ test('a CA that gives no answer on renewals is left alone with them, and holds u
   const had = ['a.test', 'b.test', 'c.test', 'd.test'];
   await authority.want(had);
   let questions = 0;
-  let told: Promise<void> | null = null;
+  const told: Promise<void>[] = [];
   lab.onQuestion = () => {
     questions += 1;
     lab.later += 30_000;
@@ -191,12 +203,12 @@ test('a CA that gives no answer on renewals is left alone with them, and holds u
   lab.later += 10 * MINUTE_MS;
   lab.onQuestion = () => {
     questions += 1;
-    told ??= authority.want([...had, 'new.test']);
+    if (told.length === 0) told.push(authority.want([...had, 'new.test']));
     if (!ca.asked.includes('new.test')) lab.later += MINUTE_MS;
   };
   const before = lab.later;
   await authority.work();
-  await told;
+  await Promise.all(told);
   assert.equal(lab.later - before, MINUTE_MS, 'one question was under way when it came');
   assert.equal(questions, 6, 'the others were asked afterwards, and so was it');
 });

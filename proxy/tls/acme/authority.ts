@@ -55,6 +55,8 @@ export class Authority {
   readonly #limited = new Map<string, string>();
   /** Directories that gave no answer on renewals: until when they are not asked that. */
   readonly #silentUntil = new Map<string, string>();
+  /** Hosts that somebody wants to be asked for at once. */
+  readonly #urged = new Set<string>();
   #wanted: readonly string[] | null = null;
   #running: Promise<void> | null = null;
   #again = false;
@@ -87,6 +89,18 @@ export class Authority {
   async want(hosts: readonly string[]): Promise<void> {
     this.#wanted = hosts;
     await this.work();
+  }
+
+  /**
+   * Lets a host that waits after a failure be asked for with the next work, also at a directory that is left alone.
+   * @returns false when it does not wait
+   */
+  async retry(host: string): Promise<boolean> {
+    const failure = this.#deps.ledger.failureOf(host);
+    if (failure === null || this.current === host || (this.renewAt(host) ?? 0) > this.#now()) return false;
+    this.#urged.add(host);
+    await this.#deps.ledger.setFailure(host, { ...failure, retryAt: this.#inFuture(0) });
+    return true;
   }
 
   /** Does what is due. Two calls never work at once. */
@@ -175,8 +189,9 @@ export class Authority {
         Math.min(...directories.map((url) => this.#notBefore(ledger.restOf(url)))) - this.#now(),
       ),
     });
+    const isUrged = this.#urged.delete(host);
     for (const directory of directories) {
-      if (this.#notBefore(ledger.restOf(directory)) > this.#now()) continue;
+      if (!isUrged && this.#notBefore(ledger.restOf(directory)) > this.#now()) continue;
       try {
         const issued = await this.#order(host, directory, offset);
         this.#limited.delete(directory);

@@ -356,6 +356,8 @@ test('metrics and certificates are answered, and unknown calls are not', async (
   const metrics = await call(edge, 'GET', '/v1/metrics');
   assert.match(metrics.text, new RegExp(`orkestr_proxy_requests_total\\{upstream="${uuid(1)}",status="2xx"\\} 1`));
   assert.deepEqual((await call(edge, 'GET', '/v1/certificates')).body, { certificates: [], missing: [] });
+  assert.equal((await call(edge, 'POST', '/v1/certificates/retry', { host: 'app.test' })).status, 404);
+  assert.equal((await call(edge, 'POST', '/v1/certificates/retry', { host: '*.app.test' })).status, 400);
   for (const path of ['/v1/upstreams/x/receipt', `/v1/upstreams/${uuid(1)}/other`, '/v1/__proto__', '/constructor']) {
     assert.ok([400, 404].includes((await call(edge, 'GET', path)).status), path);
   }
