@@ -37,7 +37,7 @@ type RateLimit = z.infer<typeof RateLimit>;
 export const EdgeSettings = z.object({
   /** What the app speaks: HTTP/1.1, or HTTP/2 without TLS (gRPC servers). */
   appProtocol: z.enum(['http1', 'h2c']).default('http1'),
-  /** `auto`: http is redirected to https once the host has a certificate. `only`: http is always redirected. `off`: never. */
+  /** `auto`: http is redirected to https once the host has a certificate. `only`: http is always redirected. `off`: never, and no CA is asked. */
   https: z.enum(['auto', 'only', 'off']).default('auto'),
   /** Other hosts of the environment are redirected to this one. */
   canonicalHost: HostName.optional(),

@@ -317,7 +317,11 @@ export const ERRORS = {
   ORK_MAINTENANCE: kind('app', 503, 'Come back later; its owner has closed the app for a while.', true),
 
   // certificates of the edge proxy
-  ORK_CERTIFICATE_UNUSABLE: kind('user', 422, 'Mend the certificate or key file that the message names.'),
+  ORK_CERTIFICATE_UNUSABLE: kind(
+    'user',
+    422,
+    'Mend the certificate or key file that the message names. The user orkestr-proxy must be able to read it.',
+  ),
   ORK_CERTIFICATE_NONE: kind('user', 422, 'Put NAME.crt and NAME.key into the certificates folder, or configure ACME.'),
   ORK_CERTIFICATE_EXPIRED: kind('user', 422, 'Replace the certificate, or mend what keeps it from being renewed.'),
   ORK_CERTIFICATE_STAPLE: kind(

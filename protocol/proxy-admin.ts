@@ -13,6 +13,7 @@
  *   GET    /v1/upstreams/:id/receipt            → FlipReceipt (of the last flip)
  *   DELETE /v1/upstreams/:id                    → UpstreamRemoved
  *   GET    /v1/certificates                     → CertificateList
+ *   POST   /v1/certificates/retry RetryRequest  → RetryAnswer | 404 ORK_NOT_FOUND
  *   GET    /v1/metrics                          → Prometheus text format
  *   POST   /v1/hand-over         HandOverRequest → HandOverAnswer | 500 ORK_PROXY_HAND_OVER (nothing has changed then)
  *   GET    /v1/health                           → HealthAnswer | 500 ORK_TABLE_UNREADABLE
@@ -20,7 +21,7 @@
 import { z } from 'zod';
 import { Domain, EdgeSettings, WatchRule } from './edge.ts';
 import { FlipCounts, StreamCount, TargetCount } from './flip-counts.ts';
-import { Port, Timestamp, Uuid } from './ids.ts';
+import { HostName, Port, Timestamp, Uuid } from './ids.ts';
 
 /** Largest request body the admin API reads, bytes: an entry with all its pages. */
 export const MAX_ADMIN_BODY_BYTES = 524_288;
@@ -242,6 +243,13 @@ export const CertificateList = z.object({
   missing: z.array(z.object({ host: z.string(), reason: z.string(), retryAt: Timestamp.nullable() })),
 });
 export type CertificateList = z.infer<typeof CertificateList>;
+
+/** Ask a CA now for the certificate of a host that waits after a failure, whatever it was to wait for. */
+export const RetryRequest = z.object({ host: HostName });
+export type RetryRequest = z.infer<typeof RetryRequest>;
+/** False: it does not wait, it has a certificate, or its turn is now. How it ends is told by the list. */
+export const RetryAnswer = z.object({ changed: z.boolean() });
+export type RetryAnswer = z.infer<typeof RetryAnswer>;
 
 export const HealthAnswer = z.object({
   ok: z.literal(true),

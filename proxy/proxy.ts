@@ -9,6 +9,9 @@ import type {
   DrainRequest,
   HandOverAnswer,
   HandOverRequest,
+  RetryAnswer,
+  RetryRequest,
+  UpstreamEntry,
 } from '../protocol/proxy-admin.ts';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Clock } from './clock.ts';
@@ -153,6 +156,12 @@ class Running implements Proxy, Control {
     return this.#tls?.view() ?? { certificates: [], missing: [] };
   }
 
+  async retryCertificate({ host }: RetryRequest): Promise<RetryAnswer> {
+    const changed = await this.#tls?.retry(host);
+    if (changed !== undefined) return { changed };
+    throw new OrkestrError('ORK_NOT_FOUND', 'The proxy does not end TLS, and asks for no certificates.');
+  }
+
   async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {
     // Before that there are no sockets to pass on, and visitors would meet those of either process.
     await this.#listening;
@@ -220,7 +229,7 @@ class Running implements Proxy, Control {
     };
     const { log, clock } = this.#environment;
     const tls = await startTls(settings, { log, clock, onChange: (change) => this.planes.secure(change) });
-    this.table.onChange((entries) => tls.wanted(entries.flatMap(({ routes }) => routes.map(({ host }) => host))));
+    this.table.onChange((entries) => tls.wanted(entries.flatMap(hostsByHttps)));
     return tls;
   }
 
@@ -266,6 +275,10 @@ class Running implements Proxy, Control {
     return { engine, trusted, proxyProtocol, accessLog, limits, timeouts, workers, httpsPort };
   }
 }
+
+/** An owner who has switched https off for a host wants no CA to hear of it. */
+const hostsByHttps = ({ edge, routes }: UpstreamEntry): string[] =>
+  edge.https === 'off' ? [] : routes.map(({ host }) => host);
 
 async function listenOn(serving: Serving, { kind, handle }: ListenSocket): Promise<AddressInfo> {
   try {

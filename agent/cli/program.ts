@@ -6,6 +6,7 @@ import { VERSION } from '../compose.ts';
 import { serve } from '../serve.ts';
 import { addAnalyzeCommand } from './commands/analyze.ts';
 import { addBaseImagesCommand } from './commands/base-images.ts';
+import { addCertificatesCommand } from './commands/certificates.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFirewallCommand } from './commands/firewall.ts';
 import { addLogsCommand } from './commands/logs.ts';
@@ -24,6 +25,7 @@ Examples:
   $ orkestr-agent doctor
   $ orkestr-agent upgrade
   $ orkestr-agent routes
+  $ orkestr-agent certificates retry shop.example.com
   $ orkestr-agent logs --step build
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
@@ -55,6 +57,7 @@ export function buildProgram(): Command {
     addMembershipCommands,
     addStatusCommand,
     addRoutesCommand,
+    addCertificatesCommand,
     addDoctorCommand,
     addLogsCommand,
     addRunCommand,

@@ -78,6 +78,7 @@ test('each call is the request that the admin API names', async (t) => {
     if (url === '/v1/hold' || url === '/v1/resume') return json(response, 200, { held: 0, changed: true });
     if (url?.endsWith('/receipt') === true) return json(response, 200, RECEIPT);
     if (url === '/v1/certificates') return json(response, 200, { certificates: [], missing: [] });
+    if (url === '/v1/certificates/retry') return json(response, 200, { changed: true });
     return json(response, 200, { removed: true, targetIds: [] });
   });
   assert.deepEqual((await proxy.table()).upstreams, []);
@@ -91,6 +92,7 @@ test('each call is the request that the admin API names', async (t) => {
   assert.equal((await proxy.resume({ upstreamId: IDS.environment })).held, 0);
   assert.deepEqual(await proxy.receipt(IDS.environment), RECEIPT);
   assert.deepEqual((await proxy.certificates()).missing, []);
+  assert.equal((await proxy.retryCertificate({ host: 'a.test' })).changed, true);
   assert.equal((await proxy.remove(IDS.environment)).removed, true);
   assert.deepEqual(seen, [
     'GET /v1/table ',
@@ -101,6 +103,7 @@ test('each call is the request that the admin API names', async (t) => {
     `POST /v1/resume ${JSON.stringify({ upstreamId: IDS.environment })}`,
     `GET /v1/upstreams/${IDS.environment}/receipt `,
     'GET /v1/certificates ',
+    'POST /v1/certificates/retry {"host":"a.test"}',
     `DELETE /v1/upstreams/${IDS.environment} `,
   ]);
 });

@@ -11,11 +11,12 @@ import {
   HandOverAnswer,
   HealthAnswer,
   HoldAnswer,
+  RetryAnswer,
   TableView,
   UpstreamRemoved,
   WatchAnswer,
 } from '../../protocol/proxy-admin.ts';
-import type { HandOverRequest } from '../../protocol/proxy-admin.ts';
+import type { HandOverRequest, RetryRequest } from '../../protocol/proxy-admin.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 import { askHttp } from '../lib/http-call.ts';
 import type { HttpAnswer } from '../lib/http-call.ts';
@@ -47,6 +48,8 @@ interface ProxyClientOptions {
 /** The port, and what is asked only by those who look at the host or upgrade it. */
 export interface ProxyClient extends EdgeProxy {
   health(): Promise<HealthAnswer>;
+  /** @throws OrkestrError ORK_NOT_FOUND when no CA is asked for the host */
+  retryCertificate(request: RetryRequest): Promise<RetryAnswer>;
   /** @throws OrkestrError ORK_PROXY_HAND_OVER: the proxy that was asked serves on */
   handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
@@ -94,6 +97,7 @@ export function makeProxyClient(socketPath: string, options: ProxyClientOptions 
     resume: (request) => call(HoldAnswer, { method: 'POST', path: '/v1/resume', body: request }),
     receipt: (upstreamId) => call(FlipReceipt, { method: 'GET', path: `/v1/upstreams/${upstreamId}/receipt` }),
     certificates: () => call(CertificateList, { method: 'GET', path: '/v1/certificates' }),
+    retryCertificate: (request) => call(RetryAnswer, { method: 'POST', path: '/v1/certificates/retry', body: request }),
     health: () => call(HealthAnswer, { method: 'GET', path: '/v1/health' }),
     handOver: (request) =>
       call(HandOverAnswer, {

@@ -2,7 +2,7 @@
 import type { CertificateView } from '../../protocol/proxy-admin.ts';
 import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
-import { SOON_MS } from './failing-certificates.ts';
+import { endsSoon } from './failing-certificates.ts';
 
 export const certificates: Check = {
   name: 'certificates',
@@ -11,7 +11,7 @@ export const certificates: Check = {
     const missing = endsTlsBefore ? [] : lacking;
     const left = ({ notAfter }: CertificateView): number => Date.parse(notAfter) - clock.now();
     const sorted = found.toSorted((a, b) => left(a) - left(b));
-    const soon = sorted.filter((one) => left(one) < SOON_MS);
+    const soon = sorted.filter((one) => endsSoon(one, clock.now()));
     return {
       level: soon.length + missing.length > 0 ? 'degraded' : 'ok',
       summary: endsTlsBefore

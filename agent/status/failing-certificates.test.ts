@@ -63,6 +63,35 @@ test('a certificate is told two weeks before its end, unless a longer one is the
   );
 });
 
+test('one that is good for a day is told only when its renewal fails, or is late', () => {
+  const forADay = (host: string, renewAt: number, lastError: string | null = null): CertificateView => ({
+    ...view(host, 0.3, lastError),
+    renewAt: at(renewAt),
+  });
+  const certificates = [
+    forADay('ahead.test', 0.2),
+    forADay('due.test', -0.01),
+    forADay('asked-for.test', -0.01, 'ORK_INTERRUPTED: The proxy ended in the middle of the order.'),
+    forADay('late.test', -0.2),
+    forADay('fails.test', -0.01, 'ORK_ACME_LIMIT: too many'),
+  ];
+  assert.deepEqual(
+    failingCertificates({ certificates, missing: [] }, NOW).map(({ host, error }) => [host, error.code]),
+    [
+      ['late.test', 'ORK_CERTIFICATE_EXPIRED'],
+      ['fails.test', 'ORK_ACME_LIMIT'],
+    ],
+  );
+});
+
+test('an old file of a name is not told where a good wildcard serves it', () => {
+  const list = { certificates: [view('www.a.test', 2), view('*.a.test', 80), view('b.www.a.test', 2)], missing: [] };
+  assert.deepEqual(
+    failingCertificates(list, NOW).map(({ host }) => host),
+    ['b.www.a.test'],
+  );
+});
+
 test('of very many a bounded number is told, each within bounds', () => {
   const many = Array.from({ length: 300 }, (_, n) => missing(`${n}.test`, `ORK_ACME_DNS: ${'x'.repeat(5000)}`));
   const failing = failingCertificates({ certificates: [], missing: many }, NOW);

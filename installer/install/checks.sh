@@ -26,6 +26,7 @@ check_host() {
   check_packages
   check_engine
   ! has ss || check_ports
+  check_certificates
   check_firewalls
   check_time
   check_joined

@@ -55,6 +55,15 @@ edge_settings() {
   echo "ORKESTR_PROXY_TRUSTED=$(printf '%s\n' "${http%:*}" | tr -d '[]')"
 }
 
+# Where a web server of the owner ended TLS there was no CA to ask, and nobody has said since whom one may write to.
+check_certificates() {
+  moved=orkestr-proxy-tls.socket
+  is_loopback "$(edge_present $moved)" && ! is_loopback "$(edge_at $moved)" || return 0
+  [ -z "$email$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_ACME)" ] || return 0
+  warn 'The proxy is to end TLS by itself, and no CA is asked for certificates: apps have no https.' \
+    "Run the same line with --email ADDRESS, or put files into $CONFIG_FOLDER/certificates."
+}
+
 place_edge() {
   for socket in $EDGE_SOCKETS; do
     ! edge_moves "$socket" || act "have $socket listen on $(edge_given "$socket")" listen_on "$socket" "$(edge_given "$socket")"

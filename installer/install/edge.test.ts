@@ -66,6 +66,21 @@ test('no certificates are asked for where a web server of the owner ends TLS', a
   assert.equal(await acme(...BESIDE), '');
 });
 
+test('back on its own ports without a CA to ask is told: apps would be without https', async (t) => {
+  const warning = async (settings: string, ...options: string[]): Promise<string> => {
+    const host = hostWith(t);
+    host.file('etc/orkestr/proxy.env', settings);
+    await host.run('place_edge', ...BESIDE);
+    return (await host.run('check_certificates', ...options)).stderr;
+  };
+  const back = ['--http', '80', '--https', '443'];
+  assert.match(await warning('', ...back), /^warning .*apps have no https\.\n.*--email ADDRESS/);
+  assert.equal(await warning('', ...back, '--email', 'a@example.com'), '');
+  assert.equal(await warning('ORKESTR_PROXY_ACME=https://ca.example.org/dir', ...back), '');
+  assert.equal(await warning(''), '', 'it stays beside');
+  assert.equal((await hostWith(t).run('check_certificates', ...back)).stderr, '', 'it was never beside');
+});
+
 test('a socket that is moved is read anew by systemd and then restarted, also when the run before was cut off between', async (t) => {
   for (const options of [BESIDE, []]) {
     const host = hostWith(t);

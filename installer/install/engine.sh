@@ -1,9 +1,12 @@
 # Docker Engine: the one that is there, or the distribution's.
 
 SNAP_UNIT=snap.docker.dockerd.service
+# As the agent says it (agent/docker/engine.ts).
+LEAST_ENGINE=20.10
 
 check_engine() {
-  case $(engine_info) in
+  info=$(engine_info) || info=''
+  case $info in
     *'"DockerRootDir":"/var/snap/'*) refuse_snap ;;
     *'"BuildahVersion"'*) refuse_podman ;;
     '')
@@ -11,12 +14,21 @@ check_engine() {
         refuse_podman
       elif has_unit "$SNAP_UNIT"; then
         refuse_snap
+      elif has dockerd; then
+        check_engine_version "$(dockerd --version | sed -n 's/^Docker version \([^,]*\),.*/\1/p')"
       elif ! has_engine && ! has apt-get && ! has_moby; then
         problem 'There is no Docker Engine, and this distribution has none of its own.' \
           'Install docker-ce as docs.docker.com/engine/install says: systemctl enable --now docker.'
       fi
       ;;
+    *) check_engine_version "$(printf '%s\n' "$info" | sed -n 's/.*"ServerVersion":"\([^"]*\)".*/\1/p')" ;;
   esac
+}
+
+# check_engine_version VERSION: nothing where it does not tell.
+check_engine_version() {
+  [ -z "$1" ] || at_least "$1" "$LEAST_ENGINE" ||
+    problem "Docker Engine is $1 here; orkestr needs $LEAST_ENGINE." 'Upgrade it, as docs.docker.com/engine/install says.'
 }
 
 refuse_snap() {

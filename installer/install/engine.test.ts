@@ -64,6 +64,22 @@ test('Podman in the place of Docker Engine is refused before anything changes, w
   }
 });
 
+test('an engine that is too old is refused before anything changes, whether it runs or not', async (t) => {
+  const stopped = hostWith(t, NONE, [DOCKER]);
+  stopped.program('dockerd', { '--version': 'Docker version 19.03.15, build 99e3ed8919\n' });
+  for (const host of [hostWith(t, '{"ServerVersion":"19.03.15","SwapLimit":true}'), stopped]) {
+    const { stderr } = await host.run('check_engine; echo "$problems" >&2');
+    assert.match(
+      stderr,
+      /^problem {2}Docker Engine is 19\.03\.15 here; orkestr needs 20\.10\.\n.*Upgrade it[^]*\n1\n$/,
+    );
+  }
+  const enough = hostWith(t, NONE, [DOCKER]);
+  enough.program('dockerd', { '--version': 'Docker version 20.10.24+dfsg1, build 297e128\n' });
+  for (const host of [hostWith(t, '{"ServerVersion":"28.0.1"}'), hostWith(t, '{"ServerVersion":"20.10.0"}'), enough])
+    assert.equal((await host.run('check_engine')).stderr, '');
+});
+
 test('a systemctl that looks at nothing, as in a chroot, is not taken for an answer', async (t) => {
   const host = hostWith(t, NONE);
   host.program('systemctl', { '*': { code: 0, stderr: 'Running in chroot, ignoring command\n' } });

@@ -18,9 +18,16 @@ import {
   HoldRequest,
   MAX_ADMIN_BODY_BYTES,
   ResumeRequest,
+  RetryRequest,
   WatchRequest,
 } from '../../protocol/proxy-admin.ts';
-import type { CertificateList, DrainAnswer, HandOverAnswer, HealthAnswer } from '../../protocol/proxy-admin.ts';
+import type {
+  CertificateList,
+  DrainAnswer,
+  HandOverAnswer,
+  HealthAnswer,
+  RetryAnswer,
+} from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { METRICS_TYPE, renderMetrics } from '../observe/snapshot.ts';
 import type { Planes } from '../planes/planes.ts';
@@ -38,6 +45,7 @@ export interface Control {
   readonly planes: Planes;
   drain(request: DrainRequest, given: AbortSignal): Promise<DrainAnswer>;
   certificates(): CertificateList;
+  retryCertificate(request: RetryRequest): Promise<RetryAnswer>;
   handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
 
@@ -166,6 +174,7 @@ const CALLS: Readonly<Record<string, Handler>> = {
   'GET /v1/health': ({ control }) => health(control.table),
   'GET /v1/metrics': async ({ control }) => renderMetrics(await control.planes.metrics()),
   'GET /v1/certificates': ({ control }) => control.certificates(),
+  'POST /v1/certificates/retry': async ({ control, body }) => control.retryCertificate(await body(RetryRequest)),
   'GET /v1/upstreams/:id/receipt': ({ control, id }) => control.table.receipt(id),
   'DELETE /v1/upstreams/:id': ({ control, id }) => control.table.remove(id),
   'POST /v1/flip': async ({ control, body }) => control.table.flip(await body(FlipRequest)),

@@ -4,6 +4,7 @@
  * target elsewhere (certbot, Kubernetes), which inotify on the folder does not tell.
  */
 import { open, readdir, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -96,7 +97,7 @@ export class CertificateFolder {
     try {
       const certificate = readCertificate('file', await readSmall(files[0]), await readSmall(files[1]));
       this.#pairs.set(name, { version, certificate, error: null });
-      if (certificate.fingerprint === before?.certificate?.fingerprint) return false;
+      if (isSame(certificate, before?.certificate ?? null)) return false;
       this.#log.info(
         { file: name, hosts: certificate.hosts, notAfter: new Date(certificate.notAfter) },
         'certificate file read',
@@ -113,6 +114,10 @@ export class CertificateFolder {
   }
 }
 
+/** A chain that was mended is another, though its first certificate is the same. */
+const isSame = (certificate: Certificate, before: Certificate | null): boolean =>
+  certificate.fingerprint === before?.fingerprint && certificate.chain === before.chain;
+
 async function versionOf(path: string): Promise<string> {
   try {
     const { ino, size, mtimeMs, ctimeMs } = await stat(path);
@@ -124,7 +129,7 @@ async function versionOf(path: string): Promise<string> {
 }
 
 async function readSmall(path: string): Promise<string> {
-  const file = await open(path, 'r');
+  const file = await openReadable(path);
   try {
     const { size } = await file.stat();
     if (size > MAX_FILE_BYTES) {
@@ -133,5 +138,15 @@ async function readSmall(path: string): Promise<string> {
     return await file.readFile('utf8');
   } finally {
     await file.close();
+  }
+}
+
+async function openReadable(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    const who = 'the user that the proxy runs as (of an installation: orkestr-proxy)';
+    throw new OrkestrError('ORK_CERTIFICATE_UNUSABLE', `${path} must be readable for ${who}.`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 /** What this process and its workers are told of certificates, challenges and ticket keys. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Certificate } from './certificate.ts';
@@ -18,7 +18,7 @@ export class Feed {
   readonly #log: Logger;
   readonly #onChange: OnChange;
   #state: TerminatorState = { certificates: [], challenges: { http: {}, alpn: {} }, ticketKeys: '' };
-  /** What was told of the certificates last: fingerprints and staples. */
+  /** What was told of the certificates last: chains and staples. */
   #told: readonly (string | null)[] = [];
 
   constructor(terminator: StaticTerminator, log: Logger, onChange: OnChange = () => undefined) {
@@ -39,7 +39,7 @@ export class Feed {
   }
 
   certificates(certificates: readonly Certificate[], stapleOf: (certificate: Certificate) => string | null): void {
-    const told = certificates.flatMap((one) => [one.fingerprint, stapleOf(one)]);
+    const told = certificates.flatMap((one) => [idOf(one), stapleOf(one)]);
     if (told.length === this.#told.length && told.every((text, index) => text === this.#told[index])) return;
     this.#told = told;
     this.#sendLater({ certificates: certificates.map((one) => toState(one, stapleOf(one))) });
@@ -56,6 +56,10 @@ export class Feed {
     });
   }
 }
+
+/** Not the fingerprint: a chain may be mended while its certificate stays the same. */
+const idOf = ({ chain, privateKey }: Certificate): string =>
+  createHash('sha256').update(chain).update(privateKey).digest('base64');
 
 const toState = (certificate: Certificate, staple: string | null): TerminatorState['certificates'][number] => {
   const { hosts, chain, privateKey, notBefore, notAfter } = certificate;

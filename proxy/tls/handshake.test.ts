@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -214,6 +214,19 @@ test('files that change are taken, broken ones never replace good ones, and both
   assert.equal(started.view().missing.length, 2);
 });
 
+test("a key that is root's alone is told with whom it must be readable for", async (t) => {
+  const { tls: started, folder, put } = await start(t, { site: exact });
+  started.wanted(['shop.test']);
+  await put('shop.test', wildcard);
+  const key = join(folder, 'shop.test.key');
+  await Promise.all([chmod(root, 0o711), chmod(join(folder, '..'), 0o711), chmod(key, 0o600)]);
+  process.seteuid?.(65_534);
+  t.after(() => process.seteuid?.(0));
+  await started.look();
+  const [missing] = started.view().missing;
+  assert.match(missing?.reason ?? '', /shop\.test\.key must be readable for the user that the proxy runs as/);
+});
+
 test('a folder that goes away for a while takes no certificate with it', async (t) => {
   const { tls: started, port, folder } = await start(t, { site: exact });
   await rename(folder, `${folder}.away`);
@@ -232,6 +245,26 @@ test('an expired certificate is served but does not cover its host, and gives wa
   await put('z', long);
   await started.look();
   assert.equal(await connect(port, 'www.shop.test'), serialOf(long), 'the one that lasts longer');
+});
+
+test('a valid wildcard goes before an exact name that has expired', async (t) => {
+  const long = await makeCertificate(root, 'long-wildcard', ['DNS:*.shop.test'], { days: 90 });
+  const { tls: started } = await start(t, { e: exact, w: long });
+  const late = { now: () => new Date(Date.now() + 40 * 86_400_000), monotonic: () => 0 };
+  const terminator = new StaticTerminator(late);
+  terminator.update(started.state());
+  assert.equal(terminator.covers('www.shop.test'), true);
+  assert.equal(terminator.contextFor('www.shop.test'), terminator.contextFor('any.shop.test'));
+});
+
+test('a chain that is mended is taken, though its certificate stays the same', async (t) => {
+  const { tls: started, port, folder } = await start(t, { site: exact });
+  const before = await openssl(port, '-servername', 'www.shop.test', '-showcerts');
+  await writeFile(join(folder, 'site.crt'), exact.cert + other.cert);
+  await started.look();
+  const after = await openssl(port, '-servername', 'www.shop.test', '-showcerts');
+  const sent = (output: string): number => output.split('-----BEGIN CERTIFICATE-----').length - 1;
+  assert.deepEqual([sent(before), sent(after)], [1, 2]);
 });
 
 test('while a TLS-ALPN-01 challenge is open visitors get their own certificate, however their hello arrives', async (t) => {

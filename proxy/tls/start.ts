@@ -1,6 +1,6 @@
 /** TLS of the proxy put together: certificates from files and from ACME, and the terminator that is fed with them. */
 import { join } from 'node:path';
-import { toErrorReport } from '../../protocol/errors.ts';
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
@@ -48,12 +48,19 @@ export interface Tls {
   /** The hosts that visitors use now, wildcards included; to be called at each change of the table. */
   wanted(hosts: readonly string[]): void;
   view(): CertificateList;
+  /**
+   * Asks for the certificate of a host that waits after a failure, now. Does not wait for it.
+   * @returns false when it does not wait
+   * @throws OrkestrError ORK_NOT_FOUND when no CA is asked for it
+   */
+  retry(host: string): Promise<boolean>;
   /** Looks at the folder and does what is due, now instead of at the next look. */
   look(): Promise<void>;
   close(): Promise<void>;
 }
 
 const LOOK_MS = 5_000;
+const OWNER = 'All in it must belong to the user that the proxy runs as.';
 /** A key that was stolen opens what was sent in this time, no more. */
 const TICKET_KEY_MS = 43_200_000;
 /**
@@ -68,6 +75,8 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   /** Null until it was told. */
   let hosts: readonly string[] | null = null;
   let acme: Acme | null = null;
+  /** Why ACME does not work though it is set, with its code. */
+  let acmeFault: string | null = null;
   const stapler = new Stapler(join(settings.stateDirectory, 'ocsp.json'), log, clock, dependencies.askResponder);
   const now = (): number => clock.now().getTime();
   const all = (): Certificate[] =>
@@ -93,7 +102,7 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   };
   const scan = async (): Promise<void> => {
     try {
-      await folder?.scan();
+      await Promise.all([folder?.scan(), open()]);
       refresh();
     } catch (error) {
       // Broken files are dealt with inside; whatever else it is must not end the looks.
@@ -101,12 +110,23 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     }
   };
 
-  await Promise.all([folder?.scan(), stapler.load()]);
-  if (settings.acme) {
-    const challenges = new Challenges((open) => feed.send({ challenges: open }));
-    const given = { log, clock, challenges, random, resolve, changed: refresh };
-    acme = await openAcme(settings.acme, join(settings.stateDirectory, 'acme'), given);
-  }
+  const challenges = new Challenges((open) => feed.send({ challenges: open }));
+  /** Files that cannot be read must not stop the edge: they are tried again at each look. */
+  const open = async (): Promise<void> => {
+    if (settings.acme === null || acme !== null) return;
+    const path = join(settings.stateDirectory, 'acme');
+    try {
+      acme = await openAcme(settings.acme, path, { log, clock, challenges, random, resolve, changed: refresh });
+      acmeFault = null;
+    } catch (error) {
+      if (error instanceof OrkestrError && error.code === 'ORK_CONFIG') throw error;
+      const fault = `ORK_CERTIFICATE_UNUSABLE: ${path} cannot be used: ${toErrorReport(error).message}. ${OWNER}`;
+      if (fault !== acmeFault) log.error({ error: fault }, 'no certificates by ACME until its files can be used');
+      acmeFault = fault;
+    }
+  };
+
+  await Promise.all([folder?.scan(), stapler.load(), open()]);
   refresh();
   feed.rotate();
   const rotation = setInterval(() => feed.rotate(), TICKET_KEY_MS).unref();
@@ -124,7 +144,14 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
       hosts = [...new Set(names)].filter((name) => !isLoopbackName(name));
       void obtain();
     },
-    view: () => viewCertificates({ hosts: hosts ?? [], certificates: all(), folder, acme, stapler, now: now() }),
+    view: () =>
+      viewCertificates({ hosts: hosts ?? [], certificates: all(), folder, acme, acmeFault, stapler, now: now() }),
+    retry: async (host) => {
+      if (acme === null || !orders(hosts ?? []).includes(host)) throw nobodyAsks(host);
+      const changed = await acme.authority.retry(host);
+      void obtain();
+      return changed;
+    },
     look: async () => {
       await scan();
       await obtain();
@@ -132,10 +159,17 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     },
     close: async () => {
       clearInterval(rotation);
-      await Promise.all([looks.end(), acme?.close()]);
+      await looks.end();
+      await acme?.close();
     },
   };
 }
+
+const nobodyAsks = (host: string): OrkestrError =>
+  new OrkestrError(
+    'ORK_NOT_FOUND',
+    `No CA is asked for ${host}: none is set, a file covers it, its https is off, or no app has the domain.`,
+  );
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */
 function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> } {

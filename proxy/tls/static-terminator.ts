@@ -64,15 +64,22 @@ export class StaticTerminator implements Terminator {
     return this.#find(serverName.toLowerCase().replace(/\.$/, ''))?.context ?? null;
   }
 
+  /** Of the exact name before a wildcard's, unless only the wildcard's is valid: an old file may lie there still. */
   #find(host: string): Entry | undefined {
-    return this.#entries.get(host) ?? this.#entries.get(wildcardOf(host) ?? '');
+    const exact = this.#entries.get(host);
+    if (exact && this.#isValid(exact)) return exact;
+    const wildcard = this.#entries.get(wildcardOf(host) ?? '');
+    return wildcard && this.#isValid(wildcard) ? wildcard : (exact ?? wildcard);
   }
 
   covers(host: string): boolean {
     const entry = this.#find(host);
-    if (entry === undefined) return false;
+    return entry !== undefined && this.#isValid(entry);
+  }
+
+  #isValid({ notBefore, notAfter }: Entry): boolean {
     const now = this.#clock.now().getTime();
-    return entry.notBefore <= now && now < entry.notAfter;
+    return notBefore <= now && now < notAfter;
   }
 
   challengeContextFor(serverName: string): SecureContext | null {

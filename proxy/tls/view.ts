@@ -13,6 +13,8 @@ interface Viewed {
   readonly certificates: readonly Certificate[];
   readonly folder: CertificateFolder | null;
   readonly acme: Acme | null;
+  /** Why ACME does not work though it is set, with its code. */
+  readonly acmeFault: string | null;
   readonly stapler: Stapler;
   /** Ms since 1970. */
   readonly now: number;
@@ -49,13 +51,14 @@ function viewOne(certificate: Certificate, host: string, { folder, acme, stapler
   };
 }
 
-function reasonOf(host: string, { certificates, folder, acme, now }: Viewed): Omit<Missing, 'host'> {
+function reasonOf(host: string, { certificates, folder, acme, acmeFault, now }: Viewed): Omit<Missing, 'host'> {
   const retryAt = null;
   const broken = folder?.broken ?? new Map<string, string>();
   const own = broken.get(host);
   if (own !== undefined) return { reason: own, retryAt };
   const files = broken.size === 0 ? '' : ` Files that are not usable: ${[...broken.keys()].slice(0, 10).join(', ')}.`;
-  if (acme === null) {
+  if (acmeFault !== null && !host.startsWith('*.')) return { reason: acmeFault, retryAt };
+  if (acme === null && acmeFault === null) {
     const old = certificates.find((one) => names(one, host) && !isValidAt(one, now));
     const reason = old ? expired(old) : `ORK_CERTIFICATE_NONE: no certificate file names this host.${files}`;
     return { reason, retryAt };
@@ -64,9 +67,9 @@ function reasonOf(host: string, { certificates, folder, acme, now }: Viewed): Om
     return { reason: `ORK_ACME_WILDCARD: a wildcard cannot be proved by HTTP-01 or TLS-ALPN-01.${files}`, retryAt };
   }
   // First, also while it is asked for once more: who looks every minute is to see one failure, not many.
-  const failure = acme.ledger.failureOf(host);
+  const failure = acme?.ledger.failureOf(host);
   if (failure) return { reason: `${failure.code}: ${failure.message}`, retryAt: failure.retryAt };
-  if (acme.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
+  if (acme?.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };
   return { reason: 'ORK_CERTIFICATE_NONE: it waits for its turn to be asked for.', retryAt };
 }
 

@@ -71,7 +71,7 @@ export const ports = defineCheck({
     'nobody-before': {
       level: 'fail',
       says: 'Nobody listens on {port}: the web server that is to pass visitors on does not run.',
-      mend: 'Start it (`systemctl start nginx`, or `caddy`). Or give the proxy its own ports: install.sh with `--http 80 --https 443`.',
+      mend: 'Start it (`systemctl start nginx`, or `caddy`). Or give the proxy its own ports: install.sh with `--http 80 --https 443 --email ADDRESS`, without which no CA is asked for certificates.',
     },
     nobody: {
       level: 'fail',

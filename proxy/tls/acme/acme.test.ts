@@ -203,6 +203,19 @@ test('what is on disk is for its owner only, and no key is in the log', async (t
   for (const key of keys) assert.ok(!logged.includes(key.slice(-40)));
 });
 
+test('files that cannot be read stop no start: they are told, and used once they can be read', async (t) => {
+  await pebble.setAddresses('unread.test', ['127.0.0.1']);
+  const state = await mkdtemp(join(folder, 'unread-'));
+  const ledger = join(state, 'acme', 'ledger.json');
+  await mkdir(ledger, { recursive: true });
+  const started = await start(t, {}, state);
+  await obtain(started, 'unread.test');
+  assert.match(reasonOf(started, 'unread.test')?.reason ?? '', /^ORK_CERTIFICATE_UNUSABLE: .*EISDIR.* must belong to/);
+  await rm(ledger, { recursive: true });
+  await started.tls.look();
+  assert.deepEqual(started.tls.view().missing, []);
+});
+
 test('a CA that does not answer is passed over for the next one, and left alone for a while', async (t) => {
   await pebble.setAddresses('b.test', ['127.0.0.1']);
   await pebble.setAddresses('c.test', ['127.0.0.1']);
@@ -248,6 +261,19 @@ function assertMinutes(moment: string | null | undefined, minutes: number): void
   const left = (Date.parse(moment ?? '') - clock.now().getTime()) / 60_000;
   assert.ok(left > minutes - 2 && left <= minutes, `${left} minutes are left`);
 }
+
+test('a host that waits is asked for at once when its owner says so', async (t) => {
+  await pebble.setAddresses('retry.test', ['192.0.2.1']);
+  const started = await start(t);
+  await obtain(started, 'retry.test');
+  await pebble.setAddresses('retry.test', ['127.0.0.1']);
+  await started.tls.look();
+  assert.match(reasonOf(started, 'retry.test')?.reason ?? '', /^ORK_ACME_DNS/);
+  await assert.rejects(started.tls.retry('nobodys.test'), { code: 'ORK_NOT_FOUND' });
+  assert.equal(await started.tls.retry('retry.test'), true);
+  await started.tls.look();
+  assert.deepEqual(started.tls.view().missing, []);
+});
 
 test('a refused host backs off longer each time, over a restart too, and then tries the other challenge', async (t) => {
   await pebble.setAddresses('refused.test', ['127.0.0.1']);

@@ -75,6 +75,8 @@ interface Lab {
   readonly ca: Ca;
   readonly ledger: Ledger;
   readonly authority: Authority;
+  /** What each question on renewals meets; by default none are offered. */
+  onQuestion: () => void;
   /** Added to the clock, ms. */
   later: number;
   /** Hosts that have a certificate. */
@@ -98,14 +100,13 @@ async function open(t: TestContext): Promise<Lab> {
     challenges: new Challenges(() => undefined),
     ledger,
     store: new CertificateStore(join(folder, 'certificates'), log),
-    // No renewal information is offered.
-    transport: { request: () => Promise.resolve({ data: {} }) } as unknown as Transport,
+    transport: { request: async () => (lab.onQuestion(), { data: {} }) } as unknown as Transport,
     checkPointing: () => Promise.resolve(),
     sleep: () => Promise.resolve(),
     changed: () => undefined,
   });
   const hosts = (): string[] => authority.certificates.flatMap((one) => one.hosts);
-  const lab: Lab = { ca, ledger, authority, later: 0, hosts };
+  const lab: Lab = { ca, ledger, authority, onQuestion: () => undefined, later: 0, hosts };
   return lab;
 }
 
@@ -130,6 +131,18 @@ test('a CA that tells two hosts of its limit is asked for no other for an hour, 
   lab.later = 3 * DAY_MS;
   await authority.work();
   assert.deepEqual(lab.hosts().toSorted(), ['a.test', 'b.test', 'c.test', 'd.test']);
+});
+
+test('a host that somebody wants to be asked for at once is, also at a CA that is left alone', async (t) => {
+  const lab = await open(t);
+  const { ca, authority } = lab;
+  ca.refusal = limit;
+  await authority.want(['a.test', 'b.test', 'c.test']);
+  ca.refusal = () => null;
+  assert.equal(await authority.retry('c.test'), true);
+  await authority.work();
+  assert.deepEqual([ca.asked, lab.hosts()], [['a.test', 'b.test', 'c.test'], ['c.test']]);
+  assert.equal(await authority.retry('c.test'), false, 'it waits no more');
 });
 
 test('a limit that one host has alone holds up no other, whenever it is told', async (t) => {
@@ -168,4 +181,34 @@ test('an order that the CA has forgotten is made anew', async (t) => {
   lab.later = DAY_MS;
   await authority.work();
   assert.deepEqual([ca.asked, lab.hosts()], [['gone.test', 'gone.test'], ['gone.test']]);
+});
+
+test('a CA that gives no answer on renewals is left alone with them, and holds up no host that waits', async (t) => {
+  const lab = await open(t);
+  const { ca, authority } = lab;
+  const had = ['a.test', 'b.test', 'c.test', 'd.test'];
+  await authority.want(had);
+  let questions = 0;
+  const told: Promise<void>[] = [];
+  lab.onQuestion = () => {
+    questions += 1;
+    lab.later += 30_000;
+    throw new AcmeProblem('ORK_ACME_UNREACHABLE', 'No answer of ca.test: timeout.');
+  };
+  lab.later = 2 * DAY_MS;
+  await authority.work();
+  await authority.work();
+  assert.equal(questions, 1, 'not once for each host');
+
+  lab.later += 10 * MINUTE_MS;
+  lab.onQuestion = () => {
+    questions += 1;
+    if (told.length === 0) told.push(authority.want([...had, 'new.test']));
+    if (!ca.asked.includes('new.test')) lab.later += MINUTE_MS;
+  };
+  const before = lab.later;
+  await authority.work();
+  await Promise.all(told);
+  assert.equal(lab.later - before, MINUTE_MS, 'one question was under way when it came');
+  assert.equal(questions, 6, 'the others were asked afterwards, and so was it');
 });

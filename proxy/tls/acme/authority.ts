@@ -10,7 +10,7 @@ import type { Certificate } from '../certificate.ts';
 import type { Accounts } from './accounts.ts';
 import { LONGEST_WAIT_MS, waitAfter, waitAfterInterruption } from './back-off.ts';
 import type { Challenges } from './challenges.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, Renewal } from './ledger.ts';
 import { placeOrder } from './order.ts';
 import type { BegunOrder, ChallengeType, Issued } from './order.ts';
 import { AcmeProblem } from './problem.ts';
@@ -53,6 +53,10 @@ export class Authority {
   readonly #begun = new Map<string, BegunOrder & { readonly directory: string }>();
   /** Directories with the host that they last told of a limit. */
   readonly #limited = new Map<string, string>();
+  /** Directories that gave no answer on renewals: until when they are not asked that. */
+  readonly #silentUntil = new Map<string, string>();
+  /** Hosts that somebody wants to be asked for at once. */
+  readonly #urged = new Set<string>();
   #wanted: readonly string[] | null = null;
   #running: Promise<void> | null = null;
   #again = false;
@@ -85,6 +89,18 @@ export class Authority {
   async want(hosts: readonly string[]): Promise<void> {
     this.#wanted = hosts;
     await this.work();
+  }
+
+  /**
+   * Lets a host that waits after a failure be asked for with the next work, also at a directory that is left alone.
+   * @returns false when it does not wait
+   */
+  async retry(host: string): Promise<boolean> {
+    const failure = this.#deps.ledger.failureOf(host);
+    if (failure === null || this.current === host || (this.renewAt(host) ?? 0) > this.#now()) return false;
+    this.#urged.add(host);
+    await this.#deps.ledger.setFailure(host, { ...failure, retryAt: this.#inFuture(0) });
+    return true;
   }
 
   /** Does what is due. Two calls never work at once. */
@@ -173,8 +189,9 @@ export class Authority {
         Math.min(...directories.map((url) => this.#notBefore(ledger.restOf(url)))) - this.#now(),
       ),
     });
+    const isUrged = this.#urged.delete(host);
     for (const directory of directories) {
-      if (this.#notBefore(ledger.restOf(directory)) > this.#now()) continue;
+      if (!isUrged && this.#notBefore(ledger.restOf(directory)) > this.#now()) continue;
       try {
         const issued = await this.#order(host, directory, offset);
         this.#limited.delete(directory);
@@ -307,24 +324,37 @@ export class Authority {
     await this.#write('failures', () => this.#deps.ledger.forget(isOld));
   }
 
+  /** One after the other, for as long as no host waits to be asked for: an answer may take half a minute. */
   async #askRenewals(): Promise<void> {
-    const { ledger, log, transport, directories } = this.#deps;
     for (const host of this.#wanted ?? []) {
       const certificate = this.#certificates.get(host);
-      const renewal = ledger.renewalOf(host);
-      if (!certificate || this.#closed || renewal?.fingerprint !== certificate.fingerprint) continue;
-      if (this.#notBefore(renewal.askAgainAt) > this.#now() || !directories.includes(renewal.directory)) continue;
-      try {
-        const { window, askAgainMs } = await askRenewalInfo(renewal.directory, certificate, transport);
-        await ledger.setRenewal(host, { ...renewal, window, askAgainAt: this.#inFuture(askAgainMs) });
-        this.#again ||= this.#dueAt(host) <= this.#now();
-      } catch (error) {
-        if (this.#closed) return;
-        // Advice only: without it two thirds of the lifetime stand.
-        log.warn({ host, error: toErrorReport(error).message.slice(0, 500) }, 'no renewal information from the CA');
-        const askAgainAt = this.#inFuture(REST_MS);
-        await this.#write('renewal', () => ledger.setRenewal(host, { ...renewal, askAgainAt }));
-      }
+      const renewal = this.#deps.ledger.renewalOf(host);
+      if (!certificate || renewal?.fingerprint !== certificate.fingerprint || !this.#mayAsk(renewal)) continue;
+      if (this.#closed || this.#nextDue() !== null) break;
+      await this.#askRenewal(host, certificate, renewal);
+    }
+    this.#again ||= this.#nextDue() !== null;
+  }
+
+  #mayAsk({ directory, askAgainAt }: Renewal): boolean {
+    const waits = [askAgainAt, this.#deps.ledger.restOf(directory), this.#silentUntil.get(directory) ?? null];
+    const isTime = waits.every((time) => this.#notBefore(time) <= this.#now());
+    return isTime && this.#deps.directories.includes(directory);
+  }
+
+  async #askRenewal(host: string, certificate: Certificate, renewal: Renewal): Promise<void> {
+    const { ledger, log, transport } = this.#deps;
+    try {
+      const { window, askAgainMs } = await askRenewalInfo(renewal.directory, certificate, transport);
+      await ledger.setRenewal(host, { ...renewal, window, askAgainAt: this.#inFuture(askAgainMs) });
+    } catch (error) {
+      if (this.#closed) return;
+      // Advice only: without it two thirds of the lifetime stand. Orders are not kept from the directory by it.
+      const { code, message } = toErrorReport(error);
+      log.warn({ host, error: message.slice(0, 500) }, 'no renewal information from the CA');
+      const askAgainAt = this.#inFuture(REST_MS);
+      if (code === 'ORK_ACME_UNREACHABLE') this.#silentUntil.set(renewal.directory, askAgainAt);
+      await this.#write('renewal', () => ledger.setRenewal(host, { ...renewal, askAgainAt }));
     }
   }
 

@@ -32,7 +32,7 @@ const Renewal = z.object({
   window: z.object({ start: Timestamp, end: Timestamp }).nullable(),
   askAgainAt: Timestamp,
 });
-type Renewal = z.infer<typeof Renewal>;
+export type Renewal = z.infer<typeof Renewal>;
 
 const Pages = z.object({
   version: z.literal(1),

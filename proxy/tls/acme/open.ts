@@ -51,13 +51,13 @@ export interface Acme {
 
 /**
  * @param folder for accounts, certificates and the ledger
- * @throws OrkestrError ORK_CONFIG when the CA file cannot be read
+ * @throws OrkestrError ORK_CONFIG when the CA file cannot be read; else what the system says of the folder
  */
 export async function openAcme(settings: AcmeSettings, folder: string, given: AcmeDependencies): Promise<Acme> {
   const { log, clock, challenges, random, resolve, changed } = given;
   const ending = new AbortController();
-  await makePrivateFolder(folder);
   const transport = new Transport(await readCa(settings.caFile ?? null), ending.signal);
+  await makePrivateFolder(folder);
   const ledger = await Ledger.open(join(folder, 'ledger.json'), log);
   const pointing = {
     resolve,

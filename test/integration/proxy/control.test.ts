@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
-import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import { EdgeSettings } from '../../../protocol/edge.ts';
+import { CertificateList, FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
 import type { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import {
   answering,
@@ -335,6 +336,18 @@ for (const workers of [1, 2]) {
   });
 }
 
+test('no certificate is wanted for a host whose https is off', async (t) => {
+  const edge = await startEdge(t, { certificates: await temporaryFolder(t) });
+  const missing = async (): Promise<unknown> => {
+    const { body } = await call(edge, 'GET', '/v1/certificates');
+    return CertificateList.parse(body).missing.map(({ host }) => host);
+  };
+  await flip(edge, 1, 1);
+  assert.deepEqual(await missing(), ['app.test']);
+  await flip(edge, 2, 1, { edge: EdgeSettings.parse({ https: 'off' }) });
+  assert.deepEqual(await missing(), []);
+});
+
 test('metrics and certificates are answered, and unknown calls are not', async (t) => {
   const edge = await startEdge(t);
   const app = await scriptedUpstream(t, answering(OK));
@@ -343,6 +356,8 @@ test('metrics and certificates are answered, and unknown calls are not', async (
   const metrics = await call(edge, 'GET', '/v1/metrics');
   assert.match(metrics.text, new RegExp(`orkestr_proxy_requests_total\\{upstream="${uuid(1)}",status="2xx"\\} 1`));
   assert.deepEqual((await call(edge, 'GET', '/v1/certificates')).body, { certificates: [], missing: [] });
+  assert.equal((await call(edge, 'POST', '/v1/certificates/retry', { host: 'app.test' })).status, 404);
+  assert.equal((await call(edge, 'POST', '/v1/certificates/retry', { host: '*.app.test' })).status, 400);
   for (const path of ['/v1/upstreams/x/receipt', `/v1/upstreams/${uuid(1)}/other`, '/v1/__proto__', '/constructor']) {
     assert.ok([400, 404].includes((await call(edge, 'GET', path)).status), path);
   }

@@ -1,0 +1,32 @@
+import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { temporaryFolder } from '../test-bench.ts';
+
+const MAIN = join(import.meta.dirname, '..', 'main.ts');
+
+test('`orkestr-agent certificates retry` asks the proxy for the host as it is written in a table', async (t) => {
+  const socket = join(temporaryFolder(t), 'proxy.sock');
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    void text(request).then((body) => {
+      asked.push(`${request.method} ${request.url} ${body}`);
+      response.end('{"changed":true}');
+    });
+  });
+  proxy.listen(socket);
+  await once(proxy, 'listening');
+  t.after(() => proxy.close());
+  const retry = (host: string) =>
+    promisify(execFile)(process.execPath, [MAIN, 'certificates', 'retry', host], {
+      env: { PATH: '/usr/bin:/bin', ORKESTR_PROXY_SOCKET: socket },
+    });
+  assert.match((await retry('Shop.Test.')).stdout, /asked for shop\.test now/);
+  assert.deepEqual(asked, ['POST /v1/certificates/retry {"host":"shop.test"}']);
+  await assert.rejects(retry('not a host'), /ORK_INVALID/);
+});
