@@ -102,7 +102,7 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
   };
   const scan = async (): Promise<void> => {
     try {
-      await Promise.all([folder?.scan(), open()]);
+      await Promise.all([folder?.scan(), openInTurn()]);
       refresh();
     } catch (error) {
       // Broken files are dealt with inside; whatever else it is must not end the looks.
@@ -125,8 +125,14 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
       acmeFault = fault;
     }
   };
+  /** Of two looks at once the second waits for the first: there is to be one account, and one who asks. */
+  let opening: Promise<void> = Promise.resolve();
+  const openInTurn = (): Promise<void> => {
+    opening = opening.then(open, open);
+    return opening;
+  };
 
-  await Promise.all([folder?.scan(), stapler.load(), open()]);
+  await Promise.all([folder?.scan(), stapler.load(), openInTurn()]);
   refresh();
   feed.rotate();
   const rotation = setInterval(() => feed.rotate(), TICKET_KEY_MS).unref();
