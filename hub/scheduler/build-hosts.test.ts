@@ -300,6 +300,29 @@ test('deleting the environment while it is built tells the host that builds', as
   await on.deps.scheduler.removeEnvironment(on.environmentId);
   assert.equal((await building.next('cancel')).deploymentId, id);
   assert.equal((await serving.job()).kind, 'remove');
+  assert.equal((await building.job()).kind, 'remove');
+});
+
+test('an environment that is deleted goes from the hosts that built for it too, also from one that was away', async (t) => {
+  const { on, builder, addBuilder } = await hub(t);
+  const never = await addBuilder('builder-2');
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await tell(building, job, 'built');
+  await serving.live(await serving.job());
+  await building.leave();
+  await until(() => !on.deps.agents.isOnline(builder.id));
+  await on.deps.scheduler.removeEnvironment(on.environmentId);
+  const back = await builder.connect();
+  for (const agent of [serving, back]) {
+    const removal = await agent.job();
+    assert.deepEqual([removal.kind, removal.environment.id], ['remove', on.environmentId]);
+    await agent.end(removal, 'superseded');
+  }
+  assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
+  assert.deepEqual((await never.connect()).jobs, []);
 });
 
 test('limits over the plan are lowered, and the log of the build is told so', async (t) => {
