@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
+import { HostName } from '../protocol/ids.ts';
 import { withHostSettings } from '../protocol/service/installation.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
+import { LABEL_LENGTH } from './domains.ts';
 
 /** An http(s) URL without path, query or user: what other addresses are built upon. No trailing slash. */
 const baseUrl = z
@@ -14,6 +16,12 @@ const baseUrl = z
     'scheme, host and port only',
   )
   .transform((text) => new URL(text).origin);
+
+/** What apps get their names below: such a name, of a label more, must be one that people can look up. */
+const appsUrl = baseUrl.refine((text) => {
+  const { hostname } = new URL(text);
+  return isIP(hostname) === 0 && HostName.safeParse(`${'a'.repeat(LABEL_LENGTH)}.${hostname}`).success;
+}, 'a host name below which apps get theirs: no IP address, no "_", no dot at its end');
 
 const listenAddress = z
   .string()
@@ -62,7 +70,7 @@ const Environment = z.object({
   ORKESTR_HUB_LISTEN: listenAddress.prefault('127.0.0.1:7700'),
   ORKESTR_HUB_URL: baseUrl.optional(),
   ORKESTR_HUB_ACME_EMAIL: emailAddress.optional(),
-  ORKESTR_APPS_URL: baseUrl.prefault('http://localhost:8080'),
+  ORKESTR_APPS_URL: appsUrl.prefault('http://localhost:8080'),
   ORKESTR_ALLOW_HTTP_REPOSITORIES: flag.prefault('0'),
   ORKESTR_HUB_RELEASES: z.string().startsWith('/', 'an absolute path').optional(),
   ORKESTR_HUB_HOST_AWAY_MINUTES: z.coerce.number().int().min(1).max(1440).default(5),

@@ -4,7 +4,7 @@ import type { Domain } from '../protocol/edge.ts';
 import type { Settings } from '../protocol/job.ts';
 
 /** Longest DNS label (RFC 1035 2.3.4), octets. */
-const LABEL_LENGTH = 63;
+export const LABEL_LENGTH = 63;
 /** Digits of an environment's id that tell two same names apart; its last ones, since the first are a time. */
 const ID_DIGITS = 6;
 

@@ -133,6 +133,25 @@ test('another admin token is made beside a running hub, and no hub where there i
   assert.match(await answer.body.text(), /"slug":"home"/);
 });
 
+test('a team is moved to another plan beside a running hub; teams and plans are listed', async (t) => {
+  const env = freshState(t);
+  const { url } = await serve(t, env);
+  const setup = [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
+  const { token } = JSON.parse((await run(process.execPath, setup, { env })).stdout) as { token: string };
+  const plan = (...argv: string[]) => run(process.execPath, [MAIN, 'plan', ...argv], { env });
+  assert.match((await plan()).stdout, /^home {2}Pro {2}Home\n\nfree {2}a build: 2048 MiB of memory/);
+  assert.match((await plan('home', 'team')).stdout, /^home {2}Team {2}Home\n/);
+  const { teams, plans } = JSON.parse((await plan('home', '--json')).stdout) as { teams: unknown; plans: object };
+  assert.deepEqual(teams, [{ slug: 'home', name: 'Home', plan: 'team' }]);
+  assert.deepEqual(Object.keys(plans), ['free', 'pro', 'team']);
+  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
+  assert.match(await answer.body.text(), /"plan":"team"/);
+  const unknown = await failureOf(plan('home', 'gold'));
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /^ORK_INVALID: There is no plan "gold"\. The plans: free, pro, team\./);
+  assert.match((await failureOf(plan('away', 'pro'))).stderr, /^ORK_NOT_FOUND: There is no team "away"\. .*: home\./);
+});
+
 test('SIGTERM ends the process in order, with requests open', async (t) => {
   const env = freshState(t);
   const { hub, url } = await serve(t, env);

@@ -11,10 +11,12 @@ import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { forgetOldest, makeBackup, restoreBackup } from './backup/backup.ts';
 import { readConfig } from './config.ts';
 import { startHub, systemClock } from './hub.ts';
+import { PLANS } from './plans.ts';
 import { makeAdminToken, setUp } from './setup.ts';
 import { prepareState } from './state.ts';
-import { openDatabase } from './store/database.ts';
+import { type Db, openDatabase } from './store/database.ts';
 import { hasAnyUser } from './store/users.ts';
+import { changePlan, describePlans, listTeamPlans } from './team-plans.ts';
 
 /** From the first signal to a hard end, ms. */
 const SHUTDOWN_MS = 10_000;
@@ -23,6 +25,7 @@ const HELP = `
 Examples:
   $ orkestr-hub setup --email you@example.com --team "Your team"
   $ orkestr-hub token
+  $ orkestr-hub plan your-team team
   $ orkestr-hub serve
   $ orkestr-hub backup /root/hub.tar.gz
   $ orkestr-hub backup /var/backups/hub --keep 14
@@ -95,6 +98,25 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
 
 /** For whoever has lost theirs. Who may read the hub's state may do everything anyway. */
 async function token({ json }: { readonly json?: true }): Promise<void> {
+  const made = await withHub((db) => makeAdminToken(db, systemClock));
+  process.stdout.write(`${json ? JSON.stringify({ token: made }) : made}\n`);
+}
+
+/** What is changed holds from the next deployment on: a running hub reads it each time. */
+async function plan(
+  team: string | undefined,
+  wanted: string | undefined,
+  { json }: { readonly json?: true },
+): Promise<void> {
+  const teams = await withHub(async (db) => {
+    if (team !== undefined && wanted !== undefined) await changePlan(db, team, wanted);
+    return listTeamPlans(db, team);
+  });
+  process.stdout.write(json ? `${JSON.stringify({ teams, plans: PLANS })}\n` : describePlans(teams));
+}
+
+/** Beside a hub that runs, or without one: the database takes both. */
+async function withHub<T>(work: (db: Db) => Promise<T>): Promise<T> {
   const { stateFolder } = readConfig();
   const { database } = prepareState(stateFolder);
   if (!existsSync(database)) {
@@ -102,8 +124,7 @@ async function token({ json }: { readonly json?: true }): Promise<void> {
   }
   const db = await openDatabase(database);
   try {
-    const made = await makeAdminToken(db, systemClock);
-    process.stdout.write(`${json ? JSON.stringify({ token: made }) : made}\n`);
+    return await work(db);
   } finally {
     await db.destroy();
   }
@@ -158,6 +179,13 @@ program
   .description('make another admin token, where the one of the setup is lost; it is shown this once')
   .option('--json', 'one JSON object: token')
   .action(token);
+program
+  .command('plan')
+  .description('list teams and plans, or move a team to another plan')
+  .argument('[team]', 'by its short name')
+  .argument('[plan]', Object.keys(PLANS).join(', '))
+  .option('--json', 'one JSON object: teams, plans')
+  .action(plan);
 
 program
   .command('backup')

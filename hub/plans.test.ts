@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { BuildLimits } from '../protocol/job.ts';
 import { overPlan, PLANS, withinPlan } from './plans.ts';
 
 test('the defaults of a build are within every plan', () => {
   for (const plan of Object.values(PLANS)) assert.deepEqual(overPlan(BuildLimits.parse({}), plan), []);
+});
+
+test('docs/sandbox.md has the figures of every plan', () => {
+  const page = readFileSync(new URL('../docs/sandbox.md', import.meta.url), 'utf8');
+  for (const { name, build, keepImages, keepDetails, rollback } of Object.values(PLANS)) {
+    const { memoryMiB, cpus, diskMiB, timeoutSeconds } = build;
+    const cells = [name, memoryMiB, cpus, diskMiB, timeoutSeconds, keepImages, keepDetails, rollback ? 'yes' : 'no'];
+    assert.ok(page.includes(`| ${cells.join(' | ')} |`), name);
+  }
 });
 
 test('what is over a plan is named, and lowered to it; all else stays', () => {

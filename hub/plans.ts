@@ -5,7 +5,7 @@ import type { BuildLimits } from '../protocol/job.ts';
 /** The limits of a build that a plan bounds. */
 const BOUNDED = ['memoryMiB', 'cpus', 'diskMiB', 'timeoutSeconds'] as const satisfies (keyof BuildLimits)[];
 
-interface Plan {
+export interface Plan {
   readonly name: string;
   /** Images of an environment that stay on its host, the live one included. */
   readonly keepImages: number;

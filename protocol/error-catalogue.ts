@@ -32,7 +32,11 @@ export const ERRORS = {
   ORK_CONFLICT: kind('user', 409, 'Choose another name, or change what stands there already.'),
   ORK_TOO_LARGE: kind('user', 413, 'Send less; the answer names the limit.'),
   ORK_TOO_MANY_REQUESTS: kind('user', 429, 'Wait as long as Retry-After says.', true),
-  ORK_PLAN_LIMIT: kind('user', 403, 'Move the team to a plan that has it.'),
+  ORK_PLAN_LIMIT: kind(
+    'user',
+    403,
+    "Move the team to a plan that has it: `orkestr-hub plan`, as root on the hub's host.",
+  ),
   ORK_INTERNAL: kind('hub', 500, 'Try again; when it stays, look at the log of the process that answered.', true),
   ORK_HUB_UNREACHABLE: kind('hub', 503, 'Check the address of the hub and that it runs.', true),
   ORK_JOIN_TOKEN: kind('user', 401, 'Make a new join token: each is good for one host and a limited time.'),

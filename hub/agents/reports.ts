@@ -5,7 +5,7 @@
 import type { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-import { StepOutputs } from '../../protocol/steps.ts';
+import { type StepName, StepOutputs } from '../../protocol/steps.ts';
 import { tellOfDeployment } from '../notify/deployment-notice.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
 import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
@@ -15,11 +15,14 @@ import { raiseApplied } from '../store/edge-revisions.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
 import type { Row } from '../store/schema.ts';
-import { putStep } from '../store/steps.ts';
+import { listSteps, putStep } from '../store/steps.ts';
 import type { NumberedReport } from './frames.ts';
 
 /** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
 const MOST_GENERATIONS = 2 ** 31;
+
+/** What a host does that only builds. */
+const STEPS_OF_A_BUILD: readonly StepName[] = ['clone', 'analyze', 'build'];
 
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
@@ -158,8 +161,8 @@ const countsFor = (deployment: Row<'deployment'>, { generation, status }: Status
 
 async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: StatusReport): Promise<void> {
   if (!countsFor(deployment, report)) return;
-  if (isBehind(deployment, report)) return renumber(batch, deployment, report.newest);
   const { db } = batch;
+  if (isStale(report) && (await mayBeSentAgain(db, deployment))) return renumber(batch, deployment, report.newest);
   const started_at = deployment.started_at ?? report.at;
   if (report.status === 'running') {
     if (deployment.status === 'running') return;
@@ -181,16 +184,18 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   await tellOfDeployment(db, deployment, batch.now);
 }
 
-/** The host refused what it has not begun, for it has had newer ones than this hub knows: the hub was put back from a backup. */
-const isBehind = (
-  deployment: Row<'deployment'>,
-  report: StatusReport,
-): report is StatusReport & { readonly newest: number } =>
-  report.error?.code === 'ORK_GENERATION_STALE' &&
-  report.newest !== undefined &&
-  report.newest < MOST_GENERATIONS &&
-  deployment.status === 'queued' &&
-  deployment.cancel_requested === 0;
+/** The host has had newer ones than this hub knows: the hub was put back from a backup. */
+const isStale = (report: StatusReport): report is StatusReport & { readonly newest: number } =>
+  report.error?.code === 'ORK_GENERATION_STALE' && report.newest !== undefined && report.newest < MOST_GENERATIONS;
+
+/** Nobody has cancelled it, and the host has not begun it: what runs may be what another one has built for it. */
+async function mayBeSentAgain(db: Db, deployment: Row<'deployment'>): Promise<boolean> {
+  if (deployment.cancel_requested === 1) return false;
+  if (deployment.status === 'queued') return true;
+  const { build_host_id: builder, host_id: host } = deployment;
+  if (deployment.status !== 'running' || builder === null || host === builder) return false;
+  return (await listSteps(db, deployment.id)).every(({ name }) => STEPS_OF_A_BUILD.includes(name));
+}
 
 async function renumber({ db, log, hostId, renumbered }: Batch, deployment: Row<'deployment'>, newest: number) {
   const { id, environment_id: environmentId, generation } = deployment;

@@ -110,6 +110,14 @@ test('the domain of the hub is nobody’s', async (t) => {
   assert.equal(answer.json.code, 'ORK_ROUTE_TAKEN');
 });
 
+test('without domains it keeps the default one that it has, however often it is told', async (t) => {
+  const { call } = await start(t);
+  for (const domains of [null, [], null]) {
+    const { urls } = (await call('PATCH', '/production', { settings: { domains } })).json;
+    assert.deepEqual(urls, ['http://shop.localhost:8080']);
+  }
+});
+
 test('without domains of its own it goes back to the default one', async (t) => {
   const { call } = await start(t);
   await call('PATCH', '/production', { settings: { domains: [{ host: 'shop.example.com' }] } });

@@ -51,7 +51,7 @@ export async function placeEnvironment(
   return id;
 }
 
-/** The settings as they are when they name a domain, else with the first default one that is free. */
+/** The settings as they are when they name a domain, else with the first default one that is free, or its own already. */
 export async function withDomain(
   deps: Pick<PlaceDeps, 'config' | 'hubUrl'>,
   db: Db,
@@ -61,7 +61,7 @@ export async function withDomain(
   checkDomains(settings.domains, { hub: deps.hubUrl(), apps: deps.config.appsUrl });
   if (settings.domains.length > 0) return settings;
   for (const domain of defaultDomains({ ...of, appsUrl: deps.config.appsUrl })) {
-    if (await isRouteFree(db, domain)) return { ...settings, domains: [domain] };
+    if (await isRouteFree(db, of.environmentId, domain)) return { ...settings, domains: [domain] };
   }
   throw invalid(['settings.domains: the default domains are taken; name one']);
 }

@@ -55,6 +55,19 @@ test('a project that could not be made leaves neither rows nor a repository', as
   assert.equal((await api.call(token, 'GET', '/projects')).json.length, 1);
 });
 
+test('an environment whose settings could not be read back is not stored, and the others are listed on', async (t) => {
+  const { api, token, post } = await start(t);
+  await post({ slug: 'shop' });
+  // As the hub had it before such an URL was refused.
+  Object.assign(api.deps.config, { appsUrl: 'http://apps_1.example.com' });
+  assert.equal((await post({ slug: 'blog' })).status, 500);
+  const listed = await api.call(token, 'GET', '/projects');
+  assert.deepEqual(
+    listed.json.map(({ slug }: { slug: string }) => slug),
+    ['shop'],
+  );
+});
+
 test('the credentials of an external repository are sealed and never answered', async (t) => {
   const { api, token, post } = await start(t);
   const repository = { url: 'https://git.example.com/acme/shop.git', auth: { token: 'glpat-secret' } };

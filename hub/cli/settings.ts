@@ -1,4 +1,5 @@
 /** Options of the command line as settings of an environment. The hub checks them against its schema. */
+import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { integer } from './input.ts';
 
@@ -34,6 +35,18 @@ export function settingsOf(options: SettingOptions): Tree {
   add('healthCheck', options.healthPath && { kind: 'http', path: options.healthPath });
   for (const setting of options.setting ?? []) given.push(parseSetting(setting));
   return given.reduce(merge, {});
+}
+
+/** The domains that are there, and behind them those of `--add-domain`: one that is there already becomes as it is given. */
+export function withDomains(
+  there: readonly Domain[],
+  added: readonly string[],
+  { stripPrefix }: Pick<SettingOptions, 'stripPrefix'>,
+): Tree[] {
+  const given = added.map((text) => domainOf(text, stripPrefix === true));
+  const isGiven = ({ host, pathPrefix }: Domain): boolean =>
+    given.some((one) => one['host'] === host && (one['pathPrefix'] ?? '/') === pathPrefix);
+  return [...there.filter((domain) => !isGiven(domain)), ...given];
 }
 
 /** `example.com`, `*.example.com` or `example.com/path`. */

@@ -7,11 +7,9 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-import { storeTrouble } from '../store/database.ts';
 import type { MissedPushes } from './missed-pushes.ts';
-import { parseUpdate, type Push, type RefUpdate } from './push.ts';
+import { parseUpdate, reasonOf, type Push, type RefUpdate } from './push.ts';
 
 /** What to print to the person who pushes, line by line. */
 type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
@@ -94,11 +92,9 @@ export class PushHook {
         (lines) => socket.end(lines === undefined ? '' : lines.map((line) => `${line}\n`).join('') + HEARD),
         (error: unknown) => {
           this.#log.error({ err: error }, 'a push could not be taken up');
-          const known = storeTrouble(error) ?? error;
-          const reason = known instanceof OrkestrError ? known.message : 'the log of the hub says why.';
           // The same pushed again does not move the branch, and makes none either.
           socket.end(
-            `orkestr: the push is stored, but no deployment could be made of it: ${reason}\nwhen that is mended: orkestr deploy\n${HEARD}`,
+            `orkestr: the push is stored, but no deployment could be made of it: ${reasonOf(error)}\nwhen that is mended: orkestr deploy\n${HEARD}`,
           );
         },
       );

@@ -1,6 +1,8 @@
 /** From a push to deployments: one for each environment whose branch has moved, and the words for who pushed. */
+import { OrkestrError } from '../../protocol/errors.ts';
 import { consoleUrl } from '../api/console-url.ts';
 import type { CoreDeps, HostLinks, Scheduler } from '../deps.ts';
+import { storeTrouble } from '../store/database.ts';
 import { findContext } from '../store/deployments.ts';
 import { latestDeployments, listEnvironments } from '../store/environments.ts';
 import { waitingFor } from '../scheduler/waiting.ts';
@@ -43,7 +45,7 @@ export async function deployPush(deps: PushDeps, push: Push, updates: readonly R
     const branch = reference.slice(BRANCH.length);
     const mapped = environments.filter((environment) => environment.branch === branch);
     if (mapped.length === 0) lines.push(...notMapped(branch, environments));
-    for (const environment of mapped) lines.push(...(await deploy(deps, push, environment, commit)));
+    for (const environment of mapped) lines.push(...(await deployOrSay(deps, push, environment, commit)));
   }
   return lines;
 }
@@ -60,29 +62,66 @@ export async function deployMissed(
     environments.map(({ id }) => id),
   );
   for (const update of updates) {
-    const mapped = environments.filter(({ branch }) => BRANCH + branch === update.reference);
-    if (update.commit === null || mapped.every(({ id }) => latest.get(id)?.commit === update.commit)) continue;
-    if (await deps.repositories.hasAt(push.projectId, update.reference, update.commit))
-      await deployPush(deps, push, [update]);
+    const { commit, reference } = update;
+    const missing = environments.filter(
+      ({ id, branch }) => BRANCH + branch === reference && latest.get(id)?.commit !== commit,
+    );
+    if (commit === null || missing.length === 0) continue;
+    if (!(await deps.repositories.hasAt(push.projectId, reference, commit))) continue;
+    for (const environment of missing) await deploy(deps, push, environment, commit);
+  }
+}
+
+/** What is told where no deployment could be made, or not of all: of trouble that is not told to others, where to look. */
+export function reasonOf(error: unknown): string {
+  const known = storeTrouble(error) ?? error;
+  return known instanceof OrkestrError ? known.message : 'the log of the hub says why.';
+}
+
+/** What is in the way of one environment leaves the others their deployment. */
+async function deployOrSay(
+  deps: PushDeps,
+  push: Push,
+  environment: Row<'environment'>,
+  commit: string,
+): Promise<string[]> {
+  const { id, slug } = environment;
+  try {
+    return await deploy(deps, push, environment, commit);
+  } catch (error) {
+    deps.log.error({ err: error, environmentId: id }, 'no deployment could be made of a push');
+    return [
+      `orkestr: the push is stored, but ${slug} got no deployment of it: ${reasonOf(error)}`,
+      `when that is mended: orkestr deploy --environment ${slug}`,
+    ];
   }
 }
 
 async function deploy(deps: PushDeps, push: Push, environment: Row<'environment'>, commit: string): Promise<string[]> {
-  const id = await deps.scheduler.create({
-    environmentId: environment.id,
-    trigger: 'push',
-    commit,
-    branch: environment.branch,
-    userId: push.userId,
-  });
-  const context = await findContext(deps.db, id);
+  const id = await createUnlessGone(deps, push, environment, commit);
+  const context = id === undefined ? undefined : await findContext(deps.db, id);
   if (context === undefined) return [`orkestr: ${environment.slug} was deleted meanwhile`];
   const reason = await waitingFor(deps.db, deps.links, context);
   return [
-    `orkestr: deployment ${id} of ${context.project.slug}/${environment.slug} queued`,
+    `orkestr: deployment ${context.deployment.id} of ${context.project.slug}/${environment.slug} queued`,
     ...(reason === undefined ? [] : [`it waits for ${reason}`]),
-    `follow it: ${consoleUrl(deps.hubUrl(), id)}`,
+    `follow it: ${consoleUrl(deps.hubUrl(), context.deployment.id)}`,
   ];
+}
+
+/** Undefined: the environment is gone. */
+async function createUnlessGone(
+  { scheduler }: Pick<PushDeps, 'scheduler'>,
+  { userId }: Push,
+  { id: environmentId, branch }: Row<'environment'>,
+  commit: string,
+): Promise<string | undefined> {
+  try {
+    return await scheduler.create({ environmentId, trigger: 'push', commit, branch, userId });
+  } catch (error) {
+    if (error instanceof OrkestrError && error.code === 'ORK_NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 function notMapped(branch: string, environments: readonly Row<'environment'>[]): string[] {

@@ -138,6 +138,47 @@ test('the host that builds gets a build job, the one that serves gets its image,
   );
 });
 
+/** A host refuses a job, for it has had newer ones, up to generation 7. */
+const refuseAsStale = (agent: ScriptedAgent, { deploymentId, generation }: Job): Promise<void> =>
+  agent.report({
+    kind: 'deployment',
+    deploymentId,
+    generation,
+    newest: 7,
+    status: 'failed',
+    at: AT,
+    error: { code: 'ORK_GENERATION_STALE', message: 'So it is.', evidence: [] },
+  });
+
+test('a host that serves and has had newer ones, as its hub was put back, gets what was built under a number above them', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await tell(building, job, 'built');
+  await refuseAsStale(serving, await serving.job());
+  const again = await serving.job();
+  assert.deepEqual([again.kind, again.deploymentId, again.generation], ['serve', id, 8]);
+  await serving.live(again);
+  assert.equal(await statusOf(on, id), 'live');
+  assert.equal(building.jobs.length, 1);
+});
+
+test('what the host that serves has begun is not sent to it again, whatever it says', async (t) => {
+  const { on, builder } = await hub(t);
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  const id = await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await tell(building, job, 'built');
+  const second = await serving.job();
+  await serving.report({ kind: 'step', deploymentId: id, step: 'deploy', status: 'running', startedAt: AT, ms: null });
+  await refuseAsStale(serving, second);
+  const { status, error } = await show(on, id);
+  assert.deepEqual([status, error?.code], ['failed', 'ORK_GENERATION_STALE']);
+});
+
 test('reports of the host that built count no more once the other one has the job', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
@@ -300,6 +341,29 @@ test('deleting the environment while it is built tells the host that builds', as
   await on.deps.scheduler.removeEnvironment(on.environmentId);
   assert.equal((await building.next('cancel')).deploymentId, id);
   assert.equal((await serving.job()).kind, 'remove');
+  assert.equal((await building.job()).kind, 'remove');
+});
+
+test('an environment that is deleted goes from the hosts that built for it too, also from one that was away', async (t) => {
+  const { on, builder, addBuilder } = await hub(t);
+  const never = await addBuilder('builder-2');
+  const [serving, building] = [await on.connect(), await builder.connect()];
+  await create(on);
+  const job = await building.job();
+  await build(building, job);
+  await tell(building, job, 'built');
+  await serving.live(await serving.job());
+  await building.leave();
+  await until(() => !on.deps.agents.isOnline(builder.id));
+  await on.deps.scheduler.removeEnvironment(on.environmentId);
+  const back = await builder.connect();
+  for (const agent of [serving, back]) {
+    const removal = await agent.job();
+    assert.deepEqual([removal.kind, removal.environment.id], ['remove', on.environmentId]);
+    await agent.end(removal, 'superseded');
+  }
+  assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
+  assert.deepEqual((await never.connect()).jobs, []);
 });
 
 test('limits over the plan are lowered, and the log of the build is told so', async (t) => {

@@ -1,4 +1,4 @@
-/** Environments that are deleted here and must still go from their host, however long that is away. */
+/** Environments that are deleted here and must still go from their hosts, however long these are away. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Db } from '../store/database.ts';
 import { listSent, type SentDeployment } from '../store/deployments.ts';
@@ -12,13 +12,13 @@ const MOST_AT_ONCE = 1000;
 
 /** What was deleted, and is to be told to hosts. */
 export interface Removed {
-  /** Where the environment was. */
-  readonly hostId: string;
+  /** Where the environment was: the host that served it, and those that built for it. */
+  readonly hostIds: readonly string[];
   /** What still runs for it anywhere. */
   readonly running: readonly SentDeployment[];
 }
 
-/** Deletes the environment; everything of it must go from its host, if anything was ever sent there. Call it in a transaction. */
+/** Deletes the environment; everything of it must go from its hosts, if anything was ever sent to any. Call it in a transaction. */
 export async function removeEnvironment(db: Db, environmentId: string, now: string): Promise<Removed> {
   const removed = await addRemoval(db, environmentId, now);
   await deleteEnvironment(db, environmentId);
@@ -38,7 +38,7 @@ async function addRemoval(db: Db, environmentId: string, now: string): Promise<R
     .selectFrom('environment')
     .innerJoin('project', 'project.id', 'environment.project_id')
     .selectAll('environment')
-    .select('project.slug as project_slug')
+    .select(['project.slug as project_slug', 'project.team_id'])
     .where('environment.id', '=', environmentId)
     .executeTakeFirst();
   if (found === undefined) throw notFound('environment', environmentId);
@@ -49,24 +49,40 @@ async function addRemoval(db: Db, environmentId: string, now: string): Promise<R
     .where('sent_at', 'is not', null)
     .limit(1)
     .executeTakeFirst();
-  if (sent !== undefined) {
-    await db
-      .insertInto('removal')
-      .values({
-        id: randomUUIDv7(),
-        host_id: found.host_id,
-        project_id: found.project_id,
-        project_slug: found.project_slug,
-        environment_id: environmentId,
-        environment_slug: found.slug,
-        // Above everything that was ever sent, so that a job which arrives late is stale.
-        generation: found.generation + 1,
-        created_at: now,
-      })
-      .execute();
-  }
+  if (sent === undefined) return { hostIds: [], running: [] };
+  const hostIds = [found.host_id, ...(await listBuilders(db, found.team_id, environmentId))];
+  const about = {
+    project_id: found.project_id,
+    project_slug: found.project_slug,
+    environment_id: environmentId,
+    environment_slug: found.slug,
+    // Above everything that was ever sent, so that a job which arrives late is stale.
+    generation: found.generation + 1,
+    created_at: now,
+  };
+  const removals = hostIds.map((host_id) => ({ id: randomUUIDv7(), host_id, ...about }));
+  await db.insertInto('removal').values(removals).execute();
   const running = (await listSent(db)).filter(({ environment_id }) => environment_id === environmentId);
-  return { hostId: found.host_id, running };
+  return { hostIds, running };
+}
+
+/** Hosts of the team that have built for the environment, and did not serve it: they keep what a build leaves, too. */
+async function listBuilders(db: Db, teamId: string, environmentId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('host')
+    .select('host.id')
+    .where('team_id', '=', teamId)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('deployment')
+          .select('deployment.id')
+          .where('environment_id', '=', environmentId)
+          .whereRef('build_host_id', '=', 'host.id')
+          .limit(1),
+      ),
+    )
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 export function listRemovals(db: Db, hostId: string): Promise<Row<'removal'>[]> {

@@ -39,6 +39,34 @@ test('a deployment for an offline host waits, says so, and goes out when the hos
   assert.equal(job.hostId, on.hostId);
 });
 
+test('what waits on its host behind others says so, until it has begun', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const { scheduler } = on.deps;
+  const ids: string[] = [];
+  for (const slug of ['a', 'b', 'c']) {
+    const environmentId = await on.addEnvironment(slug, 'main');
+    const ordered = { environmentId, trigger: 'manual', commit: COMMIT, branch: 'main', userId: null } as const;
+    ids.push(await scheduler.create(ordered));
+    on.pass(1000);
+  }
+  const waits = () =>
+    Promise.all(
+      ids.map(async (id) => {
+        const shown = await (await on.api('GET', `/deployments/${id}`)).json();
+        return (shown as { waitingFor?: string }).waitingFor;
+      }),
+    );
+  const [first, second, third] = [await agent.job(), await agent.job(), await agent.job()];
+  await agent.report(running(first));
+  const turn = 'its turn on the host vps-1, which has 2 deployments before it';
+  assert.deepEqual(await waits(), [undefined, undefined, turn]);
+  await agent.report(running(second));
+  assert.deepEqual(await waits(), [undefined, undefined, turn]);
+  await agent.report(running(third));
+  assert.deepEqual(await waits(), [undefined, undefined, undefined]);
+});
+
 test('what cannot have its turn now, as the store takes nothing, is there all the same and has it later', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();

@@ -196,7 +196,7 @@ export function makeScheduler(
     const removed = await db.transaction().execute(rows);
     for (const { id, host_id } of removed.flatMap(({ running }) => running))
       links.send(host_id, { type: 'cancel', deploymentId: id });
-    for (const hostId of new Set(removed.map((one) => one.hostId))) await dispatch.removals(hostId);
+    for (const hostId of new Set(removed.flatMap(({ hostIds }) => hostIds))) await dispatch.removals(hostId);
   }
 
   /** What was taken for lost and is alive runs again, before anything else can be sent to that host. */

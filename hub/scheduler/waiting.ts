@@ -3,12 +3,15 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { DeploymentRequest, HostLinks } from '../deps.ts';
 import { planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
-import { countKeptWaiting, type DeploymentContext, isOpen, listOpen } from '../store/deployments.ts';
+import { countKeptWaiting, type DeploymentContext, isOpen, listOpen, listSent } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { placeDeployment } from './placement.ts';
 
 /** Deployments that people, or their programs, have asked for in one environment: each is built in its turn. */
 const MOST_WAITING = 50;
+
+/** Deployments that any host runs at once (agent/deployment/queue.ts): with fewer before it, it does not wait. */
+const LEAST_AT_ONCE = 2;
 
 /** A push may always: it takes the place of one that waits. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
 export async function mustMayWait(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
@@ -52,11 +55,25 @@ export async function waitingFor(
   if (!isOpen(deployment)) return undefined;
   if (deployment.sent_at !== null) {
     const hostId = deployment.host_id ?? environment.host_id;
-    if (links.isOnline(hostId)) return undefined; // its host has it, and tells how it goes
-    return `the host ${(await findHostById(db, hostId))?.name ?? hostId}, which is offline`;
+    if (links.isOnline(hostId)) return turnOn(db, hostId, deployment);
+    return `the host ${await nameOf(db, hostId)}, which is offline`;
   }
   const placement = await placeDeployment(db, links, deployment, environment);
   if (placement.kind === 'waits') return placement.for;
   const ahead = (await listOpen(db, environment.id)).filter(({ generation }) => generation < deployment.generation);
   return ahead.length === 0 ? undefined : `deployment ${ahead[0]?.id}, which comes first`;
 }
+
+/** What its host has before it. That host itself tells of what has begun, and ends at once what is to be cancelled. */
+async function turnOn(
+  db: Db,
+  hostId: string,
+  { id, status, cancel_requested, sent_at }: DeploymentContext['deployment'],
+): Promise<string | undefined> {
+  if (status !== 'queued' || cancel_requested === 1 || sent_at === null) return undefined;
+  const before = (await listSent(db, hostId)).filter((other) => other.id !== id && (other.sent_at ?? '') <= sent_at);
+  if (before.length < LEAST_AT_ONCE) return undefined;
+  return `its turn on the host ${await nameOf(db, hostId)}, which has ${before.length} deployments before it`;
+}
+
+const nameOf = async (db: Db, hostId: string): Promise<string> => (await findHostById(db, hostId))?.name ?? hostId;

@@ -17,11 +17,12 @@ interface NewEnvironmentRow extends Pick<
 }
 
 /**
- * Stores the environment and takes its routes. Call it in a transaction.
+ * Stores the environment and takes its routes. Call it in a transaction. Settings that could not be read back are not
+ * stored: they would be in the way of everything that lists them.
  * @throws OrkestrError ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
  */
 export async function insertEnvironment(db: Db, environment: NewEnvironmentRow): Promise<void> {
-  const settings = JSON.stringify(environment.settings);
+  const settings = JSON.stringify(Settings.parse(environment.settings));
   try {
     await db
       .insertInto('environment')

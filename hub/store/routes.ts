@@ -30,14 +30,15 @@ export async function replaceRoutes(db: Db, environmentId: string, domains: read
   }
 }
 
-export async function isRouteFree(db: Db, { host, pathPrefix }: Domain): Promise<boolean> {
+/** Whether the environment may have it: nobody has, or it has it itself. */
+export async function isRouteFree(db: Db, environmentId: string, { host, pathPrefix }: Domain): Promise<boolean> {
   const row = await db
     .selectFrom('route')
     .select('environment_id')
     .where('host', '=', host)
     .where('path_prefix', '=', pathPrefix)
     .executeTakeFirst();
-  return row === undefined;
+  return row === undefined || row.environment_id === environmentId;
 }
 
 /** Who has it, in words; by name only within the team that asks. */

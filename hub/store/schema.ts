@@ -228,7 +228,7 @@ interface StrayRepositoryTable {
   project_id: string;
 }
 
-/** An environment that is deleted here and must still go from its host. Kept until the host says that it is done. */
+/** An environment that is deleted here and must still go from a host. Kept until the host says that it is done. */
 interface RemovalTable {
   /** Id of the remove job. */
   id: string;

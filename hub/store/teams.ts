@@ -1,4 +1,5 @@
 /** Teams: the owners of hosts, projects and tokens. */
+import type { PlanKey } from '../plans.ts';
 import type { Db } from './database.ts';
 import { notFound } from './not-found.ts';
 import type { NewRow, Row } from './schema.ts';
@@ -11,4 +12,13 @@ export async function getTeam(db: Db, teamId: string): Promise<Row<'team'>> {
   const team = await db.selectFrom('team').selectAll().where('id', '=', teamId).executeTakeFirst();
   if (team === undefined) throw notFound('team', teamId);
   return team;
+}
+
+/** The oldest first. */
+export function listTeams(db: Db): Promise<Row<'team'>[]> {
+  return db.selectFrom('team').selectAll().orderBy('id').execute();
+}
+
+export async function setPlan(db: Db, slug: string, plan: PlanKey): Promise<void> {
+  await db.updateTable('team').set({ plan }).where('slug', '=', slug).execute();
 }

@@ -180,7 +180,7 @@ describe('the pages of docs/', () => {
     assert.match(await type(page.take('orkestr deployments list')), /live/);
     await type(page.take('orkestr rollback'));
     assert.match(await visit(), /one/);
-    await type(page.take('orkestr environment set --domain shop.example.com'));
+    await type(page.take('orkestr environment set --add-domain shop.example.com'));
     await type(`${page.take('orkestr environment create staging --branch develop')} --host ${hostId}`);
     const url = 'https://git.example.com/team/blog.git';
     await first.must(['sh', '-c', 'cat >/root/repository-token'], 'secret');

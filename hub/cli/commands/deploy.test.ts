@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   DEPLOYMENTS,
+  ENVIRONMENT,
   EVENTS,
   IDS,
   SHOP,
+  environment,
   liveEvents,
   sampleDeployment,
   statusEvent,
@@ -134,32 +136,38 @@ test('deploy --detach does not follow', async () => {
 });
 
 test('rollback goes to the previous release unless another is named', async () => {
-  const list: Script = () => [
-    sampleDeployment({ status: 'failed' }),
-    sampleDeployment({ id: IDS.host, status: 'live' }),
-    sampleDeployment({ id: IDS.older, status: 'superseded' }),
-  ];
+  // Nothing but failures for more than a page before the one that serves.
+  const failed = Array.from({ length: 100 }, () => sampleDeployment({ status: 'failed' }));
+  const list: Script = ({ query }) =>
+    new URLSearchParams(query).get('before') === IDS.host
+      ? failed
+      : [sampleDeployment({ status: 'failed' }), sampleDeployment({ id: IDS.older, status: 'superseded' })];
   const made = sampleDeployment({ kind: 'rollback' });
-  const routes = { [`GET ${DEPLOYMENTS}`]: list, [`POST /deployments/${IDS.older}/rollback`]: () => made };
+  const routes = {
+    [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: IDS.host }),
+    [`GET ${DEPLOYMENTS}`]: list,
+    [`POST /deployments/${IDS.older}/rollback`]: () => made,
+  };
   const result = await run(['rollback', '--detach', '--variables', 'release', ...SHOP], routes);
   assert.equal(result.code, 0);
   assert.deepEqual(cli.hub?.asked.at(-1)?.body, { variables: 'release' });
   assert.match(result.stderr, /Back to aaaaaaa/);
+  const pages = cli.hub?.asked.flatMap(({ route, query }) => (route === `GET ${DEPLOYMENTS}` ? [query] : []));
+  assert.deepEqual(pages, [`?limit=100&before=${IDS.host}`, `?limit=100&before=${IDS.deployment}`]);
   assert.equal((await cli.home.run(['rollback', '--variables', 'none', ...SHOP])).code, 2);
 });
 
 test('deploy --again deploys what is live, and nothing where nothing is', async () => {
   const made = sampleDeployment({ kind: 'rollback' });
-  const list: Script = () => [
-    sampleDeployment({ status: 'failed' }),
-    sampleDeployment({ id: IDS.older, status: 'live' }),
-  ];
-  const routes = { [`GET ${DEPLOYMENTS}`]: list, [`POST /deployments/${IDS.older}/rollback`]: () => made };
+  const routes = {
+    [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: IDS.older }),
+    [`POST /deployments/${IDS.older}/rollback`]: () => made,
+  };
   const result = await run(['deploy', '--again', '--detach', ...SHOP], routes);
   assert.equal(result.code, 0, result.stderr);
   assert.deepEqual(cli.hub?.asked.at(-1)?.body, { variables: 'current' });
   assert.equal((await cli.home.run(['deploy', '--again', '--commit', 'a'.repeat(40), ...SHOP])).code, 2);
-  const nothing = await run(['deploy', '--again', '--json', ...SHOP], { [`GET ${DEPLOYMENTS}`]: () => [] });
+  const nothing = await run(['deploy', '--again', '--json', ...SHOP], { [`GET ${ENVIRONMENT}`]: () => environment });
   assert.deepEqual([nothing.code, JSON.parse(nothing.stdout).code], [1, 'ORK_NOT_FOUND']);
 });
 

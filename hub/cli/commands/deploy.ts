@@ -5,7 +5,7 @@ import { apiPath } from '../client.ts';
 import { action, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { describe, followToFate } from '../follow.ts';
-import { findDeployment } from '../latest.ts';
+import { findDeployment, findLive, findPreviousRelease } from '../latest.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -54,9 +54,9 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     if (options.commit !== undefined) {
       throw new OrkestrError('ORK_INVALID', '--again is for the commit that is live: leave --commit out.');
     }
-    const live = await findDeployment(context, options, ({ status }) => status === 'live');
-    if (live === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing is live here yet: orkestr deploy');
-    return context.hub().post(`${apiPath('deployments', live.id)}/rollback`, { variables: 'current' }, Deployment);
+    const live = await findLive(context, options);
+    if (live === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing is live here yet: orkestr deploy');
+    return context.hub().post(`${apiPath('deployments', live)}/rollback`, { variables: 'current' }, Deployment);
   }
 
   const rollback = withPlace(
@@ -78,7 +78,7 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     return settle(output, options, await context.hub().post(path, { variables: options.variables }, Deployment));
 
     async function previousRelease(): Promise<string> {
-      const found = await findDeployment(context, options, ({ status }) => status === 'superseded');
+      const found = await findPreviousRelease(context, options);
       if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no earlier release to go back to.');
       output.note(`Back to ${shortCommit(found.commit)} of ${found.finishedAt ?? found.createdAt} (${found.id}).`);
       return found.id;

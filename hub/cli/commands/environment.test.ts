@@ -16,6 +16,37 @@ test('environment set sends the changes alone', async () => {
   assert.equal((await cli.home.run(['environment', 'set', ...SHOP])).code, 2);
 });
 
+test('environment set --add-domain leaves the domains that are there; --domain replaces them', async () => {
+  const there = [
+    { host: 'shop.localhost', pathPrefix: '/' },
+    { host: 'example.com', pathPrefix: '/shop' },
+  ];
+  const routes = {
+    [`GET ${ENVIRONMENT}`]: () => ({ ...environment, settings: { ...environment.settings, domains: there } }),
+    [`PATCH ${ENVIRONMENT}`]: () => environment,
+  };
+  const sent = () => cli.hub?.asked.at(-1)?.body;
+  const set = (...args: string[]) => run(['environment', 'set', ...args, ...SHOP], routes);
+  assert.equal((await set('--add-domain', 'a.example.com', '--add-domain', 'b.example.com', '--memory', '64')).code, 0);
+  const domains = [...there, { host: 'a.example.com' }, { host: 'b.example.com' }];
+  assert.deepEqual(sent(), { settings: { limits: { memoryMiB: 64 }, domains } });
+  await set('--add-domain', 'example.com/shop', '--strip-prefix');
+  const stripped = { host: 'example.com', pathPrefix: '/shop', stripPrefix: true };
+  assert.deepEqual(sent(), { settings: { domains: [there[0], stripped] } });
+  await set('--domain', 'a.example.com');
+  assert.deepEqual(sent(), { settings: { domains: [{ host: 'a.example.com' }] } });
+  const both = await cli.home.run([
+    'environment',
+    'set',
+    '--add-domain',
+    'a.example.com',
+    '--setting',
+    'domains=null',
+    ...SHOP,
+  ]);
+  assert.equal(both.code, 2);
+});
+
 test('environment set says what is active already, what waits for a deployment, and why the host has not taken the rest', async () => {
   const live = { ...environment, liveDeploymentId: IDS.deployment };
   const state = (edge: Environment['edge']): Environment => ({ ...live, edge });

@@ -11,12 +11,19 @@ import type { Output } from '../output.ts';
 import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
-import { settingsOf } from '../settings.ts';
+import { settingsOf, withDomains } from '../settings.ts';
 import type { SettingOptions } from '../settings.ts';
 import { edgeStateText } from '../text/edge-state.ts';
 import { settingsLines } from '../text/settings-lines.ts';
 
-type Options = SettingOptions & { json?: boolean; project?: string; branch?: string; host?: string; yes?: boolean };
+type Options = SettingOptions & {
+  json?: boolean;
+  project?: string;
+  branch?: string;
+  host?: string;
+  yes?: boolean;
+  addDomain?: string[];
+};
 
 export const addEnvironmentCommands: AddCommands = (program, context, outcome) => {
   const environment = group(program, 'environment', 'Environments: branch, domains, limits, health check.');
@@ -53,6 +60,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
         'orkestr environment set staging --health-path /healthz --domain staging.example.com',
         'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
         `orkestr environment set --setting 'healthCheck={"kind":"tcp"}' --setting port=null    # null: the default`,
+        'orkestr environment set --add-domain www.example.com    # beside those that are there',
         "orkestr environment set --domain '*.example.com' --domain example.com/shop --strip-prefix",
         'orkestr environment set --setting edge.compression=true --setting edge.ratePerClient.requests=20',
         `orkestr environment set preview --setting 'edge.allowFrom=["203.0.113.0/24"]'    # docs/edge.md has all of edge`,
@@ -60,15 +68,16 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
         `orkestr environment set --setting 'buildHosts=["registry.example.com","*.example.org"]'    # docs/isolation.md`,
       ],
     ),
-  );
+  ).option('--add-domain <host[/path]>', 'domain beside those that are there; may be repeated', collect);
   action<Options>(set, context, outcome, async (output, options, [slug]) => {
-    const changes = settingsOf(options);
-    if (options.branch === undefined && Object.keys(changes).length === 0) {
+    const given = settingsOf(options);
+    if (options.branch === undefined && options.addDomain === undefined && Object.keys(given).length === 0) {
       throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
     }
+    const path = await pathOf(context, options, slug);
+    const changes = { ...given, ...(await domainsWith(context, path, options, given)) };
     // The hub lays the changes over what is there (JSON Merge Patch, RFC 7396): null takes a setting back to its default.
     const body = { branch: options.branch, settings: changes };
-    const path = await pathOf(context, options, slug);
     const changed = await context.hub().patch(path, body, Environment);
     const environment = await untilAnswered(context, path, changed);
     show(output, environment);
@@ -115,6 +124,21 @@ const withSettings = (command: Command): Command =>
 
 const pathOf = async (context: Context, options: Options, slug = 'production'): Promise<string> =>
   apiPath('projects', await projectName(context, options.project), 'environments', slug);
+
+/** The hub replaces lists as a whole: what is added goes with what is there. */
+async function domainsWith(
+  context: Context,
+  path: string,
+  options: Options,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  if (options.addDomain === undefined) return {};
+  if ('domains' in given) {
+    throw new OrkestrError('ORK_INVALID', '--add-domain leaves the domains that are there: give no others with it.');
+  }
+  const { settings } = await context.hub().get(path, Environment);
+  return { domains: withDomains(settings.domains, options.addDomain, options) };
+}
 
 function show(output: Output, environment: Environment): void {
   output.object(environment);

@@ -120,7 +120,7 @@ function Settings({ project, of }: { project: Project; of: Environment }) {
       <p class="faint">
         Change them from a terminal, for example:{' '}
         <code>
-          orkestr environment set {of.slug} --project {project.slug} --domain shop.example.com
+          orkestr environment set {of.slug} --project {project.slug} --add-domain shop.example.com
         </code>
         . Domains and edge settings apply at once, the others with the next deployment.
       </p>

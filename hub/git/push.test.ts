@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { COMMIT, hub } from '../agents/test-hub.ts';
+import type { TestHub } from '../agents/test-hub.ts';
+import { deployMissed, deployPush } from './push.ts';
+import { deployments } from './test-git.ts';
+
+const UPDATES = [{ reference: 'refs/heads/main', commit: COMMIT }];
+
+/** A hub with three environments of one branch, and a push that meets what `inTheWay` does before the second of them. */
+async function pushed(t: TestContext, inTheWay: (on: TestHub, environmentId: string) => Promise<void>) {
+  const on = await hub(t);
+  const second = await on.addEnvironment('second', 'main');
+  const third = await on.addEnvironment('third', 'main');
+  const { scheduler } = on.deps;
+  const deps = {
+    ...on.deps,
+    links: on.deps.agents,
+    scheduler: {
+      create: async (request: Parameters<typeof scheduler.create>[0]) => {
+        if (request.environmentId === second) await inTheWay(on, second);
+        return scheduler.create(request);
+      },
+    },
+    repositories: { hasAt: () => Promise.resolve(true) },
+  };
+  const push = { projectId: on.projectId, userId: on.account.userId };
+  const made = async () => (await deployments(on)).map((deployment) => deployment.environment_id).toSorted();
+  return { on, deps, push, second, third, made };
+}
+
+test('an environment that is deleted during a push is told, and the others get their deployment', async (t) => {
+  const { on, deps, push, third, made } = await pushed(t, ({ deps: { scheduler } }, id) =>
+    scheduler.removeEnvironment(id),
+  );
+  const lines = await deployPush(deps, push, UPDATES);
+  assert.deepEqual(await made(), [on.environmentId, third].toSorted());
+  assert.ok(lines.includes('orkestr: second was deleted meanwhile'), lines.join('\n'));
+  assert.match(lines.join('\n'), /of shop\/production queued[^]* of shop\/third queued/);
+});
+
+test('what is in the way of one environment is told with its name, and the others get their deployment', async (t) => {
+  const { on, deps, push, third, made } = await pushed(t, () =>
+    Promise.reject(new OrkestrError('ORK_HUB_BUSY', 'The database is held.')),
+  );
+  const lines = await deployPush(deps, push, UPDATES);
+  assert.deepEqual(await made(), [on.environmentId, third].toSorted());
+  assert.match(
+    lines.join('\n'),
+    /but second got no deployment of it: The database is held\.\nwhen that is mended: orkestr deploy --environment second/,
+  );
+});
+
+test('a push that was missed stays for the next look until each environment has its deployment, and none gets two', async (t) => {
+  let failing = true;
+  const { on, deps, push, second, third, made } = await pushed(t, () =>
+    failing ? Promise.reject(new OrkestrError('ORK_HUB_BUSY', 'The database is held.')) : Promise.resolve(),
+  );
+  await assert.rejects(deployMissed(deps, push, UPDATES), { code: 'ORK_HUB_BUSY' });
+  failing = false;
+  await deployMissed(deps, push, UPDATES);
+  assert.deepEqual(await made(), [on.environmentId, second, third].toSorted());
+});
