@@ -1,6 +1,6 @@
 /** The bare repositories of the hub's own git remote: one per project, below the state folder. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { fsckTolerance, gitConfigFile, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
@@ -9,6 +9,8 @@ import { runGit, type GitResult } from './run.ts';
 const TIMEOUT_MS = 20_000;
 /** The folder in which git keeps the objects of a push until it has all (its tmp-objdir.c); the shorter name is from before 2.35. */
 const UNFINISHED = /^objects\/(?:tmp_objdir-)?incoming-/;
+/** At the end of the name of one that is being removed. */
+const GOING = '.going';
 /** Branches named in an error at most. */
 const MOST_NAMED = 20;
 
@@ -54,8 +56,20 @@ export class Repositories {
     if (!made.ok) throw new OrkestrError('ORK_INTERNAL', `The repository could not be made: ${made.stderr.trim()}`);
   }
 
+  /** At once for all who look for it, also in the middle of a backup; then file by file. */
   async remove(projectId: string): Promise<void> {
-    await rm(this.path(projectId), { recursive: true, force: true });
+    const path = this.path(projectId);
+    const going = `${path}${GOING}`;
+    // Of one that was killed.
+    await rm(going, { recursive: true, force: true });
+    if (existsSync(path)) await rename(path, going);
+    await rm(going, { recursive: true, force: true });
+  }
+
+  /** Names of their folders. */
+  async list(): Promise<string[]> {
+    const names = existsSync(this.root) ? await readdir(this.root) : [];
+    return names.filter((name) => !name.endsWith(GOING));
   }
 
   /** The commit that a branch is at. @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY */
