@@ -104,7 +104,7 @@ export interface HubConfig {
   readonly releaseFolder: string | undefined;
   /** How long a host may be away before it is told, minutes. */
   readonly hostAwayMinutes: number;
-  /** Where notifications may be sent to, beside the internet. */
+  /** Where notifications may be sent to and external repositories be, beside the internet. */
   readonly notify: {
     readonly allowPrivate: boolean;
     /** Networks that are allowed whatever they are. */

@@ -204,7 +204,7 @@ export interface GitRemotes {
 export interface CommitResolver {
   /**
    * With the branch that was asked for: the environment's may be another one when the answer comes.
-   * @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY, ORK_REPO_ACCESS, ORK_REPO_UNREACHABLE
+   * @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY, ORK_REPO_ACCESS, ORK_REPO_ADDRESS, ORK_REPO_UNREACHABLE
    */
   resolve(environmentId: string): Promise<{ readonly commit: string; readonly branch: string }>;
   /** Whether the commit may be deployed. @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; external ones say it at clone) */

@@ -159,6 +159,11 @@ export const ERRORS = {
     'The commit is no longer reachable on the remote (force-pushed away?). Push it again.',
   ),
   ORK_REPO_ACCESS: kind('user', 403, 'Check that the URL is right and give a token that may read it.'),
+  ORK_REPO_ADDRESS: kind(
+    'user',
+    403,
+    'Give a repository outside of the hub itself; docs/notifications.md has the rule, which is the same.',
+  ),
   ORK_REPO_EMPTY: kind('repository', 404, 'Push a first commit.'),
   ORK_REPO_UNREACHABLE: kind('host', 502, 'The git server did not answer. Try again.', true),
   ORK_REPO_TOO_LARGE: kind(

@@ -21,11 +21,14 @@ const MANIFEST_NAME = 'manifest.json';
 const FORMAT = 1;
 const FOLDER = { recursive: true, mode: 0o700 } as const;
 
-/** A path that stays below the folder it is laid into: no root, no `..`, no empty part, nothing to be escaped. */
+/**
+ * A path that stays below the folder it is laid into: no root, no `..`, no empty part. Else whatever a file can be called, or
+ * a backup could be written and not put back: git names files as people name their branches.
+ */
 const EntryName = z
   .string()
-  .max(500)
-  .regex(/^(?:(?!\.{1,2}(?:\/|$))[\w.@+,=~ -]+(?:\/|$))+$/);
+  .max(4096)
+  .regex(/^(?:(?!\.{1,2}(?:\/|$))[^/\0]+(?:\/|$))+$/);
 
 const Manifest = z.object({
   format: z.literal(FORMAT),
@@ -78,7 +81,7 @@ export async function readArchive(from: Readable, folder: string): Promise<Manif
     for await (const content of entries) {
       const { header } = content;
       if (header.name === MANIFEST_NAME) manifest = Manifest.parse(JSON.parse(await text(content)));
-      else if (header.type === 'directory') await mkdir(join(folder, EntryName.parse(header.name)), FOLDER);
+      else if (header.type === 'directory') await mkdir(join(folder, checked(header.name)), FOLDER);
       else sums[header.name] = await layFile(header, content, folder);
     }
   };
@@ -96,6 +99,11 @@ export async function readArchive(from: Readable, folder: string): Promise<Manif
 
 function unreadable(why: string, cause?: unknown): OrkestrError {
   return new OrkestrError('ORK_BACKUP_UNREADABLE', `This is no whole backup of a hub: ${why}.`, { cause });
+}
+
+function checked(name: string): string {
+  if (EntryName.safeParse(name).success) return name;
+  throw new Error(`${name.slice(0, 200)} is no path in a backup`);
 }
 
 /** Folders end with a slash and come before what is in them. */
@@ -122,7 +130,7 @@ async function addFile(tar: Pack, header: Parameters<Pack['entry']>[0], content:
 /** @returns its SHA-256, hex */
 async function layFile({ name, type, mode }: Header, content: AsyncIterable<unknown>, folder: string): Promise<string> {
   if (type !== 'file') throw new Error(`${name} is a ${type}`);
-  const path = join(folder, EntryName.parse(name));
+  const path = join(folder, checked(name));
   const hash = createHash('sha256');
   await mkdir(dirname(path), FOLDER);
   await pipeline(content, through(hash), createWriteStream(path, { flags: 'wx', mode: mode & 0o700 }));

@@ -95,6 +95,23 @@ test('a backup made beside an open hub brings all of it back: accounts, keys, ev
   assert.ok(await repositories.hasCommit(PROJECT, commits.forced));
 });
 
+test('branches and tags come back whatever git lets them be called', async (t) => {
+  const { folder, hub, file, commits } = await makeBench(t);
+  const path = new Repositories(hub).path(PROJECT);
+  const deep = Array.from({ length: 8 }, () => 'd'.repeat(100)).join('/');
+  const names = ['heads/feature/#123', 'heads/fix/ümlaut', 'heads/a(b)', "heads/it's", 'tags/x%y', `heads/${deep}`];
+  for (const name of names) execFileSync('git', [`--git-dir=${path}`, 'update-ref', `refs/${name}`, commits.kept]);
+  await makeBackup(hub, file, NOW);
+  const back = join(folder, 'back');
+  await restoreBackup(back, file, { replace: false, now: NOW });
+  const refs = (state: string): string => {
+    const argv = [`--git-dir=${new Repositories(state).path(PROJECT)}`, 'for-each-ref'];
+    return execFileSync('git', argv, { encoding: 'utf8' });
+  };
+  assert.equal(refs(back), refs(hub));
+  assert.equal(refs(back).trim().split('\n').length, names.length + 1);
+});
+
 test('a backup comes to its end beside a hub that never stops writing', async (t) => {
   const { hub, file } = await makeBench(t);
   const stopWriting = neverStopWriting(prepareState(hub).database);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { Repositories } from '../git/repositories.ts';
 import { prepareState } from '../state.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { makeHub } from './test-hub.ts';
+import { makeHub, PROJECT } from './test-hub.ts';
 
 /** Enough to copy between its names and its branches that git gets its turn there. */
 const PADS = 500;
@@ -51,3 +52,29 @@ for (const [when, wasPacked] of [
     assert.equal(git(copy, 'rev-parse', 'main'), git(repository, 'rev-parse', 'main'));
   });
 }
+
+test('a project that is deleted while its repository is copied is left out, and all else is in the snapshot', async (t) => {
+  const { hub, push, into, copy } = await bench(t);
+  push();
+  const repositories = new Repositories(hub);
+  const other = '01890a5d-ac96-774b-bcce-b302099a8058';
+  await repositories.create(other);
+  let removed: Promise<void> | undefined;
+  const looking = setInterval(() => {
+    if (existsSync(copy)) removed ??= repositories.remove(PROJECT);
+  }, 1);
+  t.after(() => clearInterval(looking));
+  assert.deepEqual(await takeSnapshot(hub, prepareState(hub), into), { repositories: 1 });
+  assert.ok(removed !== undefined);
+  await removed;
+  assert.deepEqual(readdirSync(join(into, 'git')), [`${other}.git`]);
+});
+
+test('a repository that is being removed is in no snapshot, and one that a kill has left goes with the next removal', async (t) => {
+  const { hub, repository, into } = await bench(t);
+  const left = `${repository}.going`;
+  renameSync(repository, left);
+  assert.deepEqual(await takeSnapshot(hub, prepareState(hub), into), { repositories: 0 });
+  await new Repositories(hub).remove(PROJECT);
+  assert.ok(!existsSync(left));
+});

@@ -1,6 +1,8 @@
 /** What a hub cannot be made anew without, as it is at one moment, taken beside a hub that runs. */
+import { existsSync } from 'node:fs';
 import { copyFile, cp, link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Repositories } from '../git/repositories.ts';
 import { runGit } from '../git/run.ts';
@@ -8,6 +10,8 @@ import type { StatePaths } from '../state.ts';
 
 /** Times that a repository is begun anew because git took files away meanwhile (it packs after a push, now and then). */
 const TRIES = 5;
+/** Before the next try, ms. */
+const PAUSE_MS = 100;
 const CHECK_MS = 10 * 60_000;
 /** Branches that git has packed. */
 const PACKED_REFS = 'packed-refs';
@@ -27,11 +31,12 @@ export async function takeSnapshot(stateFolder: string, state: StatePaths, into:
   await copyDatabase(state.database, join(into, basename(state.database)));
   for (const key of [state.secretKey, state.hubKey]) await copyFile(key, join(into, basename(key)));
   const repositories = new Repositories(stateFolder);
-  const names = await readdir(repositories.root).catch(ifMissing<string[]>([]));
   await mkdir(join(into, 'git'));
-  for (const name of names)
-    await copyRepository(join(repositories.root, name), join(into, 'git', name), repositories.env);
-  return { repositories: names.length };
+  let copied = 0;
+  for (const name of await repositories.list()) {
+    if (await copyRepository(join(repositories.root, name), join(into, 'git', name), repositories.env)) copied += 1;
+  }
+  return { repositories: copied };
 }
 
 /** What it takes on the disk, bytes: the database. All else is linked, or small. */
@@ -56,21 +61,25 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-async function copyRepository(from: string, to: string, env: Record<string, string>): Promise<void> {
+/** False for one that is no more: its project was deleted meanwhile. */
+async function copyRepository(from: string, to: string, env: Record<string, string>): Promise<boolean> {
   for (let tries = 1; ; tries += 1) {
     try {
       await copyOnce(from, to);
       break;
     } catch (error) {
       await rm(to, { recursive: true, force: true });
-      if (tries === TRIES || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!existsSync(from)) return false;
+      if (tries === TRIES) throw error;
+      await sleep(PAUSE_MS);
     }
   }
   const checked = await runGit([`--git-dir=${to}`, 'fsck', '--connectivity-only', '--no-dangling', '--no-progress'], {
     env,
     timeoutMs: CHECK_MS,
   });
-  if (checked.ok) return;
+  if (checked.ok) return true;
   const evidence = checked.stderr.trim().split('\n').slice(0, 10);
   throw new OrkestrError('ORK_BACKUP_INCOMPLETE', `The repository ${basename(from)} is damaged.`, { evidence });
 }

@@ -41,7 +41,7 @@ export async function checkAccess(
   const { root } = deps.repositories;
   const pushes = wanted.service === 'git-receive-pack';
   if (token === undefined) throw unauthenticated();
-  const claims = readCloneToken(deps.sealer, token, deps.clock.now());
+  const claims = readCloneToken(deps.sealer, token);
   if (claims !== undefined) {
     const context = await findContext(deps.db, claims.deploymentId);
     if (pushes || claims.projectId !== wanted.project || context === undefined || !isOpen(context.deployment)) {

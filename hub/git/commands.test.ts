@@ -29,3 +29,21 @@ test('commands without end are refused', () => {
   for (let n = 0; n < rounds; n += 1) assert.ok(commands.see(chunk));
   assert.equal(commands.see(chunk), false);
 });
+
+test('a push that only deletes is known by its commands, however it is cut', () => {
+  const remove = line(`${'a'.repeat(40)} ${'0'.repeat(40)} refs/heads/old\0report-status`);
+  const cases = [
+    [`${remove}${remove}0000`, true],
+    [`${remove}${command('new')}0000`, false],
+    [`${line('push-cert\0report-status')}0000`, false],
+    ['0000', true],
+  ] as const;
+  for (const [text, expected] of cases) {
+    for (const size of [1, 7, 1000]) {
+      const commands = new Commands();
+      for (let at = 0; at < text.length; at += size) commands.see(Buffer.from(text.slice(at, at + size)));
+      assert.ok(commands.isOver);
+      assert.equal(commands.deletesOnly, expected, text);
+    }
+  }
+});

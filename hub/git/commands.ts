@@ -2,6 +2,9 @@
 
 /** Some ten thousand branches and tags: git itself does not send more at once without its http.postBuffer set. */
 export const MOST_COMMAND_BYTES = 1_048_576;
+/** What tells of a line whether it deletes: two commits, of which the second is none. */
+const DELETES = /^[0-9a-f]{40} 0{40} /;
+const COMMITS_LENGTH = 82;
 /** Four digits, which count themselves (gitprotocol-common(5)). */
 const LENGTH_DIGITS = 4;
 
@@ -11,6 +14,19 @@ export class Commands {
   #left = 0;
   #bytes = 0;
   #isOver = false;
+  /** The beginning of the line that is being read. */
+  #start = '';
+  #deletesOnly = true;
+
+  /** Whether all have come. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether none so far brings anything. */
+  get deletesOnly(): boolean {
+    return this.#deletesOnly;
+  }
 
   /** Follows the body of a push, chunk by chunk. False when there are too many. */
   see(chunk: Buffer): boolean {
@@ -24,6 +40,11 @@ export class Commands {
   #pass(chunk: Buffer, at: number): number {
     const passed = Math.min(this.#left, chunk.length - at);
     this.#left -= passed;
+    this.#start += chunk.toString('latin1', at, at + Math.min(passed, COMMITS_LENGTH - this.#start.length));
+    if (this.#left === 0) {
+      this.#deletesOnly &&= DELETES.test(this.#start);
+      this.#start = '';
+    }
     return passed;
   }
 

@@ -63,6 +63,59 @@ test('a project cannot grow beyond its limit, and the answer names it', async (t
   assert.equal((await deployments(on)).length, 1);
 });
 
+test('a repository that is full of what no branch has any more takes the next push', async (t) => {
+  const on = await hub(t, { sizeLimit: 1024 * 1024 });
+  const folder = await checkout(on);
+  await commit(folder, 'large', randomBytes(700_000));
+  assert.ok((await git(folder, 'push', remote(on), 'main')).ok);
+  for (const { id } of await deployments(on)) await on.deps.scheduler.cancel(id);
+  await git(folder, 'rm', '-q', 'large');
+  writeFileSync(join(folder, 'small'), 'x');
+  await git(folder, 'add', '-A');
+  await git(folder, 'commit', '-q', '--amend', '-m', 'without it');
+  const forced = await git(folder, 'push', '-f', remote(on), 'main');
+  assert.ok(forced.ok, forced.out);
+  const size = await on.repositories.size(on.projectId);
+  assert.ok(size > 700_000, 'nothing is pruned where all fits in');
+  await commit(folder, 'next', randomBytes(400_000));
+  const next = await git(folder, 'push', remote(on), 'main');
+  assert.ok(next.ok, next.out);
+  assert.ok((await on.repositories.size(on.projectId)) < 500_000);
+  // In pieces nobody says how much comes: once more than fits in has come it is refused, and the next try has the room.
+  await git(folder, 'reset', '-q', '--hard', 'HEAD~1');
+  await commit(folder, 'again', randomBytes(900_000));
+  for (const { id, status } of await deployments(on)) if (status === 'queued') await on.deps.scheduler.cancel(id);
+  const inPieces = () => git(folder, '-c', 'http.postBuffer=65536', 'push', '-f', remote(on), 'main');
+  await git(folder, 'push', '-f', remote(on), 'HEAD~1:main');
+  for (const { id, status } of await deployments(on)) if (status === 'queued') await on.deps.scheduler.cancel(id);
+  assert.match((await inPieces()).out, /pack exceeds maximum allowed size/);
+  const again = await inPieces();
+  assert.ok(again.ok, again.out);
+});
+
+test('of a full repository branches can be deleted, which makes room', async (t) => {
+  const on = await hub(t, { sizeLimit: 1024 * 1024 });
+  const folder = await checkout(on);
+  await commit(folder);
+  assert.ok((await git(folder, 'push', remote(on), 'main')).ok);
+  await git(folder, 'checkout', '-q', '-b', 'other');
+  await commit(folder, 'large', randomBytes(1_000_000));
+  assert.ok((await git(folder, 'push', remote(on), 'other')).ok);
+  const filler = join(on.repositories.path(on.projectId), 'filler');
+  writeFileSync(filler, randomBytes(100_000));
+  await git(folder, 'checkout', '-q', 'main');
+  await commit(folder);
+  for (const command of [['main'], ['main', ':other']]) {
+    const refused = await git(folder, 'push', remote(on), ...command);
+    assert.equal(refused.ok, false);
+    assert.match(refused.out, /remote: The repository has reached its limit of 1 MiB/);
+  }
+  const deleted = await git(folder, 'push', remote(on), ':other');
+  assert.ok(deleted.ok, deleted.out);
+  const pushed = await git(folder, 'push', remote(on), 'main');
+  assert.ok(pushed.ok, pushed.out);
+});
+
 test('a pushed object that git finds broken is refused', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);

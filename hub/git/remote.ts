@@ -11,7 +11,9 @@ import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from
 import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
 import { Commands } from './commands.ts';
+import { deletesOnly, refusePush } from './full-repository.ts';
 import { MissedPushes } from './missed-pushes.ts';
+import { ProjectRoom } from './project-room.ts';
 import { PushHook } from './push-hook.ts';
 import { deployMissed, deployPush, type Push } from './push.ts';
 import type { Repositories } from './repositories.ts';
@@ -62,6 +64,8 @@ export function makeGitRemotes(
   });
   const turns = new Turns(turnMs);
   const room = new Room(() => roomBesideHub(repositories.root));
+  const projectRoom = new ProjectRoom({ repositories, room, db: deps.db, log, sizeLimit });
+  let stopping = new AbortController();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const wanted = readGitRequest(request);
@@ -86,11 +90,14 @@ export function makeGitRemotes(
     await repositories.create(projectId);
     const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
     if (push === undefined) return serveByBackend(request, response, { env });
-    await turns.take(projectId, closing(response), async () => {
+    const gone = closing(response);
+    await turns.take(projectId, gone, async () => {
       await repositories.sweep(projectId);
-      const share = await roomFor(projectId, bytesOf(request));
+      const share = await projectRoom.share(projectId, bytesOf(request), stopping.signal);
       try {
-        await take(request, response, env, { push, share });
+        // What a push asks for is known when it comes: before, branches are only named to it.
+        const isRefused = share.isFull && wanted.endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
+        await (isRefused ? refuseFull(request, response) : take(request, response, env, { push, share }));
       } finally {
         share.giveBack();
       }
@@ -113,12 +120,10 @@ export function makeGitRemotes(
     );
   }
 
-  /** What is left of the project's size, and of the disk. No other push runs into the repository, or each would have it. */
-  async function roomFor(projectId: string, length: number | null): Promise<Share> {
-    const size = await repositories.size(projectId);
-    const most = sizeLimit - size;
-    if (most > 0) return room.share({ size, most, length });
-    throw new OrkestrError('ORK_TOO_LARGE', `The repository has reached its limit of ${inMiB(sizeLimit)} MiB.`);
+  async function refuseFull(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const full = `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete branches and tags that nobody needs, or take large files out of the history: what no release needs of them is gone with the next push.`;
+    // One that breaks off hears nothing.
+    await refusePush(request, response, full).catch(() => response.destroy());
   }
 
   /** Nobody is kept waiting by files that cannot go: they are tried again at the next start. */
@@ -127,6 +132,7 @@ export function makeGitRemotes(
     try {
       // A push that ends takes a moment, and writes until then.
       await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
+      projectRoom.forget(projectId);
       await deleteStrayRepository(deps.db, projectId);
     } catch (error) {
       log.error({ err: error, projectId }, 'the repository of no project is still there');
@@ -135,12 +141,14 @@ export function makeGitRemotes(
 
   return {
     async start() {
+      stopping = new AbortController();
       await repositories.prepare();
       await hook.start();
       await missed.start();
       for (const projectId of await listStrayRepositories(deps.db)) await clearAway(projectId);
     },
     async stop() {
+      stopping.abort();
       for (const response of running.keys()) response.destroy();
       missed.stop();
       await hook.stop();

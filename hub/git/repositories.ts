@@ -1,14 +1,17 @@
 /** The bare repositories of the hub's own git remote: one per project, below the state folder. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { fsckTolerance, gitConfigFile, gitEnvironment, hardenedGitConfig } from '../../protocol/git-safety.ts';
-import { runGit, type GitResult } from './run.ts';
+import { runGit, type GitResult, type RunOptions } from './run.ts';
 
 const TIMEOUT_MS = 20_000;
+const PRUNE_MS = 10 * 60_000;
 /** The folder in which git keeps the objects of a push until it has all (its tmp-objdir.c); the shorter name is from before 2.35. */
 const UNFINISHED = /^objects\/(?:tmp_objdir-)?incoming-/;
+/** At the end of the name of one that is being removed. */
+const GOING = '.going';
 /** Branches named in an error at most. */
 const MOST_NAMED = 20;
 
@@ -54,26 +57,38 @@ export class Repositories {
     if (!made.ok) throw new OrkestrError('ORK_INTERNAL', `The repository could not be made: ${made.stderr.trim()}`);
   }
 
+  /** At once for all who look for it, also in the middle of a backup; then file by file. */
   async remove(projectId: string): Promise<void> {
-    await rm(this.path(projectId), { recursive: true, force: true });
+    const path = this.path(projectId);
+    const going = `${path}${GOING}`;
+    // Of one that was killed.
+    await rm(going, { recursive: true, force: true });
+    if (existsSync(path)) await rename(path, going);
+    await rm(going, { recursive: true, force: true });
+  }
+
+  /** Names of their folders. */
+  async list(): Promise<string[]> {
+    const names = existsSync(this.root) ? await readdir(this.root) : [];
+    return names.filter((name) => !name.endsWith(GOING));
   }
 
   /** The commit that a branch is at. @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY */
   async resolve(projectId: string, branch: string): Promise<string> {
-    const found = await this.#in(projectId, ['rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`]);
+    const found = await this.run(projectId, ['rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`]);
     if (found.ok) return found.stdout.trim();
-    const branches = await this.#in(projectId, ['for-each-ref', '--format=%(refname)', 'refs/heads']);
+    const branches = await this.run(projectId, ['for-each-ref', '--format=%(refname)', 'refs/heads']);
     throw branchUnknown(branch, branches.stdout);
   }
 
   /** Whether a ref, named in full, is at that commit now. */
   async hasAt(projectId: string, reference: string, commit: string): Promise<boolean> {
-    const found = await this.#in(projectId, ['rev-parse', '--verify', '--quiet', reference]);
+    const found = await this.run(projectId, ['rev-parse', '--verify', '--quiet', reference]);
     return found.ok && found.stdout.trim() === commit;
   }
 
   async hasCommit(projectId: string, commit: string): Promise<boolean> {
-    return (await this.#in(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
+    return (await this.run(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
   }
 
   /** Bytes on disk, without what a push has not finished. */
@@ -92,12 +107,18 @@ export class Repositories {
     for (const name of left) await rm(join(objects, name), { recursive: true, force: true });
   }
 
-  #in(projectId: string, argv: readonly string[]): Promise<GitResult> {
-    return this.#git([`--git-dir=${this.path(projectId)}`, ...argv]);
+  /** Packs it anew, without what no branch, tag or release has. Call it when none of this repository runs. */
+  prune(projectId: string, signal: AbortSignal): Promise<GitResult> {
+    return this.run(projectId, ['gc', '--quiet', '--prune=now'], { timeoutMs: PRUNE_MS, signal });
   }
 
-  #git(argv: readonly string[]): Promise<GitResult> {
-    return runGit(argv, { env: this.env, timeoutMs: TIMEOUT_MS });
+  /** A command of git in the repository. */
+  run(projectId: string, argv: readonly string[], options: Partial<Omit<RunOptions, 'env'>> = {}): Promise<GitResult> {
+    return this.#git([`--git-dir=${this.path(projectId)}`, ...argv], options);
+  }
+
+  #git(argv: readonly string[], options: Partial<RunOptions> = {}): Promise<GitResult> {
+    return runGit(argv, { timeoutMs: TIMEOUT_MS, ...options, env: this.env });
   }
 }
 
@@ -129,6 +150,9 @@ function serverConfig(hooksFolder: string): string {
     // Packs stay packs: few files, quick to measure.
     '  unpackLimit = 1',
     ...fsckTolerance('receive'),
+    '[transfer]',
+    // Ours (kept-commits.ts): nobody sees them, pushes to them or deletes them.
+    '  hideRefs = refs/orkestr',
     '[uploadpack]',
     // An agent fetches the exact commit of its job, also when the branch has moved on.
     '  allowReachableSHA1InWant = true',

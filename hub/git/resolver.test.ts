@@ -14,9 +14,13 @@ import {
 } from '../../protocol/git-safety.ts';
 import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { sealRepositoryAuth } from '../store/projects.ts';
+import { wayTo } from './way.ts';
 
-async function hub(t: TestContext): Promise<TestHub> {
-  const started = await startTestHub();
+/** Servers of these tests are on loopback, which only the owner of a hub can allow. */
+const LOOPBACK = { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.0/8' };
+
+async function hub(t: TestContext, env: Readonly<Record<string, string>> = LOOPBACK): Promise<TestHub> {
+  const started = await startTestHub({ env });
   t.after(() => started.stop());
   return started;
 }
@@ -34,8 +38,11 @@ async function external(on: TestHub, url: string, auth?: { username: string; tok
 }
 
 /** Another hub's remote is a real, private, external repository. */
-async function forge(t: TestContext): Promise<{ on: TestHub; url: string; push(branch: string): Promise<string> }> {
-  const on = await hub(t);
+async function forge(
+  t: TestContext,
+  settings?: Readonly<Record<string, string>>,
+): Promise<{ on: TestHub; url: string; push(branch: string): Promise<string> }> {
+  const on = await hub(t, settings);
   await on.deps.git.createRepository(on.projectId);
   const url = `${on.url}/git/shop.git`;
   const work = join(on.folder, 'work');
@@ -95,6 +102,91 @@ test('a server that is not there is ORK_REPO_UNREACHABLE, and the API says so be
   assert.equal(answer.status, 502);
   assert.equal(((await answer.json()) as { code: string }).code, 'ORK_REPO_UNREACHABLE');
   assert.deepEqual(await on.deps.db.selectFrom('deployment').selectAll().execute(), []);
+});
+
+test('the hub asks no repository on its own machine or at a metadata service, however that is written or led to', async (t) => {
+  const on = await hub(t, {});
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    asked += 1;
+    response.end();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  for (const host of ['127.0.0.1', '127.1', '0x7f000001', '2130706433', 'localhost', '169.254.169.254']) {
+    await external(on, `http://${host}:${port}/x`);
+    await assert.rejects(resolve(on), { code: 'ORK_REPO_ADDRESS', message: /sends nothing there/ }, host);
+  }
+  assert.equal(asked, 0);
+  const closed = await hub(t, { ORKESTR_HUB_NOTIFY_PRIVATE: '0' });
+  await external(closed, 'http://10.99.99.99:1/x');
+  await assert.rejects(resolve(closed), { code: 'ORK_REPO_ADDRESS', message: /of a private network/ });
+});
+
+test('a repository of the hub itself is one that it may ask', async (t) => {
+  const there = await forge(t, {});
+  const sha = await there.push('main');
+  const made = await there.on.api('POST', '/projects', {
+    slug: 'same',
+    repository: { url: there.url, auth: { username: 'git', token: there.on.account.token } },
+  });
+  assert.equal(made.status, 201);
+  const deployed = await there.on.api('POST', '/projects/same/environments/production/deployments');
+  assert.partialDeepStrictEqual(await deployed.json(), { commit: sha });
+});
+
+test('a redirect of a public repository is followed to where the hub may ask, and to nowhere else', async (t) => {
+  const on = await hub(t, { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' });
+  const sha = 'c'.repeat(40);
+  const line = (text: string): string => (text.length + 4).toString(16).padStart(4, '0') + text;
+  const refs = `${line('# service=git-upload-pack\n')}0000${line(`${sha} refs/heads/main\0agent=x\n`)}0000`;
+  const seen: string[] = [];
+  let location = '';
+  const server = createServer((request, response) => {
+    seen.push(`${request.headers.host} ${request.url}`);
+    if (request.url?.startsWith('/new/')) {
+      response.setHeader('content-type', 'application/x-git-upload-pack-advertisement');
+      response.end(refs);
+    } else response.writeHead(301, { location: `${location}/info/refs?service=git-upload-pack` }).end();
+  });
+  await new Promise<void>((done) => server.listen(0, '0.0.0.0', done));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  await external(on, `http://127.0.0.1:${port}/old/app`);
+  location = '/new/app.git';
+  assert.equal(await resolve(on), sha);
+  seen.length = 0;
+  location = `http://127.0.0.2:${port}/new/app.git`;
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ADDRESS' });
+  location = `http://127.0.0.1:${port}/old/app`;
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' }, 'round and round');
+  await external(on, `http://127.0.0.1:${port}/old/app`, { username: 'git', token: 'secret' });
+  location = '/new/app.git';
+  await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' });
+  assert.deepEqual(
+    seen.filter((one) => one.startsWith('127.0.0.2') || one.includes('/new/')),
+    [],
+  );
+});
+
+test('git dials the addresses of a name that were judged', async (t) => {
+  const on = await hub(t);
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    asked += 1;
+    response.writeHead(404).end();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const way = await wayTo(on.deps, `http://127.0.0.1:${port}/x`, AbortSignal.timeout(5_000));
+  // A name that nobody can look up, pinned as wayTo pins what it has looked up.
+  const config = way.config.map((line) => line.replace('=127.0.0.1:', '=git.invalid:'));
+  const argv = [...config.flatMap((line) => ['-c', line]), 'ls-remote', `http://git.invalid:${port}/x`];
+  const env = gitEnvironment({ home: on.folder, allowHttp: true });
+  await new Promise<void>((done) => execFile('git', argv, { env }, () => done()));
+  assert.equal(asked > 0, true);
 });
 
 test('hostile URLs and branches that got into the store run nothing', async (t) => {

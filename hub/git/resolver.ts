@@ -17,10 +17,13 @@ import { type SeatLimits, Seats } from '../seats.ts';
 import type { Row } from '../store/schema.ts';
 import { branchUnknown, type Repositories } from './repositories.ts';
 import { runGit } from './run.ts';
+import { redirectOf, type Way, wayTo } from './way.ts';
 
 /** A git server that has not answered by then is not there, ms. */
 const TIMEOUT_MS = 20_000;
 const MOST_EVIDENCE = 10;
+/** Redirects that are followed. */
+const MOST_HOPS = 3;
 /** Questions at once, in all and about one project: a server may be long in answering, or mean not to. */
 const SEATS: SeatLimits = { inAll: 32, ofOne: 4 };
 
@@ -77,12 +80,32 @@ async function resolveRemote(
   // Checked when they were stored too; this is the last place before an argv.
   if (!GitUrl.safeParse(url).success) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
   if (!BranchName.safeParse(branch).success) throw new OrkestrError('ORK_REF_REFUSED', 'The branch is not allowed.');
+  const auth = openRepositoryAuth(deps.sealer, project);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  let way = await wayTo(deps, url, signal);
+  for (let hops = 0; ; hops += 1) {
+    try {
+      return await askFor(deps, way, auth, branch);
+    } catch (error) {
+      // git sends a token along to wherever a redirect leads.
+      if (auth !== undefined || hops === MOST_HOPS || !isRedirect(error)) throw error;
+      const next = await redirectOf(way, signal);
+      if (next === undefined) throw error;
+      way = await wayTo(deps, next, signal);
+    }
+  }
+}
+
+const isRedirect = (error: unknown): boolean =>
+  error instanceof OrkestrError && error.evidence.some((line) => /returned error: 30[1278]/.test(line));
+
+function askFor(deps: ResolverDeps, way: Way, auth: RepositoryAuth | undefined, branch: string): Promise<string> {
   const reference = `refs/heads/${branch}`;
-  return withConfig(deps, url, openRepositoryAuth(deps.sealer, project), async (env) => {
-    const lines = (await listRemote(env, ['--', url, reference])).split('\n');
+  return withConfig(deps, way.url, auth, async (env) => {
+    const lines = (await listRemote(env, way, [reference])).split('\n');
     const commit = lines.map((line) => line.split('\t')).find(([, name]) => name === reference)?.[0];
     if (commit !== undefined && /^[0-9a-f]{40}$/.test(commit)) return commit;
-    throw branchUnknown(branch, await listRemote(env, ['--heads', '--', url]));
+    throw branchUnknown(branch, await listRemote(env, way, ['refs/heads/*']));
   });
 }
 
@@ -106,8 +129,10 @@ async function withConfig<T>(
   }
 }
 
-async function listRemote(env: Record<string, string>, argv: readonly string[]): Promise<string> {
-  const listed = await runGit(['ls-remote', '--quiet', ...argv], { env, timeoutMs: TIMEOUT_MS });
+async function listRemote(env: Record<string, string>, way: Way, patterns: readonly string[]): Promise<string> {
+  const config = way.config.flatMap((line) => ['-c', line]);
+  const argv = [...config, 'ls-remote', '--quiet', '--', way.url, ...patterns];
+  const listed = await runGit(argv, { env, timeoutMs: TIMEOUT_MS });
   if (listed.ok) return listed.stdout;
   const code = explainGitFailure(listed.stderr);
   const evidence = listed.stderr.trim().split('\n').slice(-MOST_EVIDENCE);

@@ -19,7 +19,7 @@ export interface Post {
   readonly body: string;
 }
 
-interface Found {
+export interface Found {
   readonly address: string;
   readonly family: number;
 }
@@ -46,14 +46,7 @@ export async function post(
   { resolve = resolveName, ca }: OutsideOptions = {},
 ): Promise<void> {
   const addresses = await allowedAddresses(config, url.hostname, signal, resolve);
-  // The name is not looked up again: it may lead elsewhere by then.
-  const agent = new Agent({
-    connect: {
-      lookup: (_name, options, done) =>
-        options.all === true ? done(null, [...addresses]) : done(null, addresses[0].address, addresses[0].family),
-      ...(ca === undefined ? {} : { ca }),
-    },
-  });
+  const agent = dialling(addresses, ca);
   let status: number;
   try {
     const answer = await request(url, { method: 'POST', headers, body, signal, dispatcher: agent });
@@ -67,6 +60,17 @@ export async function post(
   if (status >= 200 && status < 300) return;
   const redirect = status >= 300 && status < 400 ? ' It sends on to another address, which is not followed.' : '';
   throw new OrkestrError('ORK_NOTIFY_ANSWER', `${url.host} answered with HTTP ${status}.${redirect}`);
+}
+
+/** Dials these, whatever the name is: it is not looked up again, for it may lead elsewhere by then. To be destroyed. */
+export function dialling(addresses: readonly [Found, ...Found[]], ca?: string): Agent {
+  return new Agent({
+    connect: {
+      lookup: (_name, options, done) =>
+        options.all === true ? done(null, [...addresses]) : done(null, addresses[0].address, addresses[0].family),
+      ...(ca === undefined ? {} : { ca }),
+    },
+  });
 }
 
 /**

@@ -184,7 +184,7 @@ function sourceOf(deps: CoreDeps, { deployment, project }: DeploymentContext): S
     branch: deployment.branch,
     auth: {
       username: 'job',
-      token: makeCloneToken(deps.sealer, { projectId: project.id, deploymentId: deployment.id }, deps.clock.now()),
+      token: makeCloneToken(deps.sealer, { projectId: project.id, deploymentId: deployment.id }),
     },
   };
 }

@@ -11,7 +11,9 @@ import type { Stack } from '../harness/stack.ts';
 describe('bad input', () => {
   let stack: Stack;
   before(async () => {
-    stack = await startStack({ env: { hub: { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1' } } });
+    stack = await startStack({
+      env: { hub: { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' } },
+    });
   });
   after(() => stack.stop());
 

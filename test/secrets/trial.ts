@@ -44,7 +44,9 @@ export class Trial {
   /** Everything is logged that can be. */
   static async start(): Promise<Trial> {
     const env = { ORKESTR_LOG_LEVEL: 'trace' };
-    return new Trial(await startStack({ env: { hub: { ...env, ORKESTR_ALLOW_HTTP_REPOSITORIES: '1' }, agent: env } }));
+    // Its git server is on loopback.
+    const repositories = { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' };
+    return new Trial(await startStack({ env: { hub: { ...env, ...repositories }, agent: env } }));
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,96 @@
+/** What a push may write into its repository, and room made there when a push does not fit in. */
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { Db } from '../store/database.ts';
+import { listNeededCommits } from '../store/releases.ts';
+import { keepCommits } from './kept-commits.ts';
+import type { Repositories } from './repositories.ts';
+import type { Room, Share } from './room.ts';
+
+interface ProjectRoomOptions {
+  readonly repositories: Repositories;
+  readonly room: Room;
+  readonly db: Db;
+  readonly log: Logger;
+  /** Bytes that one project may have. */
+  readonly sizeLimit: number;
+}
+
+interface ProjectShare extends Share {
+  /** Nothing may be brought; branches may be deleted. */
+  readonly isFull: boolean;
+}
+
+export class ProjectRoom {
+  readonly #options: ProjectRoomOptions;
+  /** Sizes after the last pruning, by project: of one that is as it was nothing can be pruned. */
+  readonly #pruned = new Map<string, number>();
+  /** Projects of which a push brought more than fits in, as was only seen when it came. */
+  readonly #tooSmall = new Set<string>();
+
+  constructor(options: ProjectRoomOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What is left of the project's size, and of the disk. Call it in the turn of a push, or each would have it.
+   * @param length bytes that the push brings; null: nobody knows before its end
+   * @param stopping ends a pruning
+   * @throws OrkestrError ORK_TOO_MANY_REQUESTS, ORK_DISK_FULL
+   */
+  async share(projectId: string, length: number | null, stopping: AbortSignal): Promise<ProjectShare> {
+    const { repositories, room, sizeLimit } = this.#options;
+    const mayPrune = await this.#keepCommits(projectId);
+    let size = await repositories.size(projectId);
+    const isTooSmall = this.#tooSmall.delete(projectId) || size >= sizeLimit || (length ?? 0) > sizeLimit - size;
+    if (isTooSmall && mayPrune && size !== this.#pruned.get(projectId)) {
+      await this.#prune(projectId, size, stopping);
+      size = await repositories.size(projectId);
+    }
+    const most = sizeLimit - size;
+    // git takes 0 for no limit at all.
+    const share = await room.share({ size, most: Math.max(1, most), length });
+    let left = share.bytes;
+    return {
+      ...share,
+      isFull: most <= 0,
+      mayPack: share.mayPack && mayPrune,
+      came: (bytes) => {
+        share.came(bytes);
+        left -= bytes;
+        if (left < 0) this.#tooSmall.add(projectId);
+      },
+    };
+  }
+
+  /** The repository is no more. */
+  forget(projectId: string): void {
+    this.#pruned.delete(projectId);
+    this.#tooSmall.delete(projectId);
+  }
+
+  /** Whether git may prune: what is still needed has its refs. */
+  async #keepCommits(projectId: string): Promise<boolean> {
+    const { repositories, db, log } = this.#options;
+    try {
+      await keepCommits(repositories, projectId, await listNeededCommits(db, projectId));
+      return true;
+    } catch (error) {
+      log.error({ err: error, projectId }, 'nothing is pruned in the repository: commits of releases could go with it');
+      return false;
+    }
+  }
+
+  async #prune(projectId: string, size: number, stopping: AbortSignal): Promise<void> {
+    const { repositories, room, log } = this.#options;
+    // Its copy, as git makes one.
+    const share = await room.share({ size, most: 1, length: 0 });
+    try {
+      if (!share.mayPack) return;
+      const { ok, stderr } = await repositories.prune(projectId, stopping);
+      if (ok) this.#pruned.set(projectId, await repositories.size(projectId));
+      else log.warn({ projectId, stderr }, 'the repository could not be pruned');
+    } finally {
+      share.giveBack();
+    }
+  }
+}

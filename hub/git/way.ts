@@ -1,0 +1,80 @@
+/** The way out of the hub to a repository that a member named: judged as that of notifications is, and never led elsewhere. */
+import { request } from 'undici';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { GitUrl } from '../../protocol/ids.ts';
+import type { CoreDeps } from '../deps.ts';
+import { allowedAddresses, dialling, type Found } from '../notify/outside.ts';
+
+/** Where git asks whatever server there is, below the repository's URL (gitprotocol-http(5)). */
+const ASKED = '/info/refs';
+/** Of an answer, of which only the head is needed. */
+const MOST_ANSWER_BYTES = 65_536;
+const SERVICE = '?service=git-upload-pack';
+
+export interface Way {
+  /** As it was judged: in the one way of writing it. */
+  readonly url: string;
+  /** "name=value", for git. */
+  readonly config: readonly string[];
+  /** Undefined: to the hub itself. */
+  readonly addresses: readonly [Found, ...Found[]] | undefined;
+}
+
+/**
+ * @param given a GitUrl
+ * @throws OrkestrError ORK_REPO_ADDRESS, ORK_REPO_UNREACHABLE when its name cannot be looked up, ORK_URL_REFUSED
+ */
+export async function wayTo(
+  deps: Pick<CoreDeps, 'config' | 'hubUrl'>,
+  given: string,
+  signal: AbortSignal,
+): Promise<Way> {
+  if (!URL.canParse(given)) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
+  const { href: url, origin, protocol, hostname, port } = new URL(given);
+  const config = ['http.followRedirects=false'];
+  // What it serves to everybody it serves to itself.
+  if (origin === new URL(deps.hubUrl()).origin) return { url, config, addresses: undefined };
+  const addresses = await judged(deps, hostname, signal);
+  const listed = addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address)).join(',');
+  // git before 2.37 does not know it, and looks the name up once more.
+  const pinned = `http.curloptResolve=${hostname}:${port || (protocol === 'https:' ? '443' : '80')}:${listed}`;
+  return { url, config: [...config, pinned], addresses };
+}
+
+/** Where the server sends on to, as the URL of a repository; undefined when that is none, or cannot be found out. */
+export async function redirectOf({ url, addresses }: Way, signal: AbortSignal): Promise<string | undefined> {
+  if (addresses === undefined) return undefined;
+  const asked = new URL(`${url.replace(/\/$/, '')}${ASKED}${SERVICE}`);
+  const agent = dialling(addresses);
+  try {
+    const { headers, body } = await request(asked, { signal, dispatcher: agent });
+    await body.dump({ limit: MOST_ANSWER_BYTES, signal });
+    return repositoryAt(String(headers.location), asked);
+  } catch {
+    return undefined; // git has said already what it thinks of that server
+  } finally {
+    await agent.destroy();
+  }
+}
+
+/** From an encrypted way to another one only. */
+function repositoryAt(location: string, asked: URL): string | undefined {
+  const { protocol, href } = new URL(location, asked);
+  const end = `${ASKED}${SERVICE}`;
+  if (!href.endsWith(end) || (asked.protocol === 'https:' && protocol !== 'https:')) return undefined;
+  return GitUrl.safeParse(href.slice(0, -end.length)).data;
+}
+
+async function judged(
+  { config }: Pick<CoreDeps, 'config'>,
+  hostname: string,
+  signal: AbortSignal,
+): Promise<readonly [Found, ...Found[]]> {
+  try {
+    return await allowedAddresses(config.notify, hostname, signal);
+  } catch (cause) {
+    if (!(cause instanceof OrkestrError)) throw cause;
+    const code = cause.code === 'ORK_NOTIFY_ADDRESS' ? 'ORK_REPO_ADDRESS' : 'ORK_REPO_UNREACHABLE';
+    throw new OrkestrError(code, cause.message, { cause });
+  }
+}
