@@ -2,9 +2,9 @@
  * A connection to a target, and the call that is on it. What is read is given to the sink as it is; while the sink's
  * client is behind, nothing more is read.
  */
-import { Socket } from 'node:net';
 import { Gathered } from '../gathered.ts';
 import type { Target } from '../upstream/target.ts';
+import { TargetSocket } from '../upstream/target-socket.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { CR, LF } from './bytes.ts';
 import { chunk, ChunkScanner, lastChunk } from './chunked.ts';
@@ -29,7 +29,7 @@ export class TargetConnection implements Call {
   readonly #home: Home;
   readonly #chunks = new ChunkScanner();
   readonly #trailers = new Trailers();
-  #socket: Socket;
+  #socket: TargetSocket;
   #outlet: Outlet;
   #reads: Reads;
   #state: State = 'idle';
@@ -77,19 +77,21 @@ export class TargetConnection implements Call {
     this.#interim = 0;
     this.#error = null;
     this.#requestDone = request.framing === 'none';
+    // What comes behind an idle connection that was closed is no answer to a request that may be sent again.
+    this.#socket.isHeardOut = !this.#requestDone;
     this.#keepForRetry(request, isReused);
     this.#deadline = this.#home.now + (this.#isConnecting ? this.#home.timeouts.connectMs : request.responseHeadMs);
     this.#send(request.head);
   }
 
   write(bytes: Buffer): boolean {
-    if (this.#sink === null || bytes.length === 0) return true;
+    if (this.#sink === null || bytes.length === 0 || this.#socket.isLost) return true;
     if (this.#state === 'head') this.#awaitHead();
     return this.#send(this.#request?.framing === 'chunked' ? chunk(bytes) : bytes);
   }
 
   end(trailers: readonly string[] = []): void {
-    if (this.#sink === null || this.#requestDone) return;
+    if (this.#sink === null || this.#requestDone || this.#socket.isLost) return;
     this.#requestDone = true;
     if (this.#state === 'head') this.#awaitHead();
     if (this.#request?.framing === 'chunked') this.#send(lastChunk(trailers));
@@ -133,14 +135,14 @@ export class TargetConnection implements Call {
       this.#fail(this.#isConnecting ? 'connect-timeout' : 'timeout', 'no progress in time');
   }
 
-  #connect(): Socket {
+  #connect(): TargetSocket {
     const reads = this.#reads;
     const options = {
       // The types know only of a function that gives a buffer each time; node takes null for "the same".
       buffer: () => reads.take() as Buffer,
       callback: (bytes: number) => this.#socket === socket && this.#read(bytes),
     };
-    const socket = new Socket({ onread: options });
+    const socket = new TargetSocket({ onread: options });
     socket.setNoDelay(true);
     this.#isConnecting = true;
     socket.on('error', this.#failed).on('end', this.#ended).on('close', this.#closed);
@@ -154,8 +156,9 @@ export class TargetConnection implements Call {
     return socket;
   }
 
-  #outletOf(socket: Socket): Outlet {
-    return new Outlet(socket, () => this.#socket === socket && this.#flushed());
+  #outletOf(socket: TargetSocket): Outlet {
+    const flushed = (): unknown => this.#socket === socket && this.#flushed();
+    return new Outlet(socket, flushed, (error) => socket.lose(error));
   }
 
   #awaitHead(): void {
@@ -184,7 +187,7 @@ export class TargetConnection implements Call {
   /** The target has taken what waited for it. */
   #flushed(): void {
     const bytes = this.#behind.take();
-    if (bytes.length === 0 || this.#outlet.write(bytes, 0, bytes.length)) this.#sink?.drain();
+    if (bytes.length === 0 || this.#socket.isLost || this.#outlet.write(bytes, 0, bytes.length)) this.#sink?.drain();
   }
 
   /** @returns false to read no more for now */
@@ -329,7 +332,8 @@ export class TargetConnection implements Call {
     this.#sink = null;
     this.#deadline = Infinity;
     // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
-    const isReusable = at === end && this.#keepAlive && this.#requestDone;
+    const isSent = this.#requestDone && !this.#outlet.isPending && !this.#socket.isLost;
+    const isReusable = at === end && this.#keepAlive && isSent;
     sink?.end(trailers);
     this.#request = null;
     this.#state = isReusable ? 'idle' : 'closed';

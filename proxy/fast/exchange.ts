@@ -164,8 +164,9 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   /** More of the request's body. @returns the offset after it */
   take(bytes: Buffer, start: number, end: number): number {
     if (this.#call === null) return end;
-    const after = this.#body.take(bytes, start, end, this.#call);
-    this.#checkBody();
+    const limit = this.#route?.edge.maxBodyBytes ?? 0;
+    const after = this.#body.take(bytes, start, end, this.#call, limit);
+    this.#checkBody(limit);
     return after;
   }
 
@@ -336,8 +337,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     if (this.#dismissed) this.#tunnel.dismiss();
   }
 
-  #checkBody(): void {
-    const limit = this.#route?.edge.maxBodyBytes ?? 0;
+  #checkBody(limit: number): void {
     if (this.#body.bad) this.#fail(BAD_BODY, 'the framing of the request is broken');
     else if (limit > 0 && this.#body.bytes > limit) this.#fail(BODY_TOO_LARGE, `more than ${limit} bytes`);
   }

@@ -22,6 +22,7 @@ const SECURE_AHEAD = 131_072;
 export class Outlet {
   readonly #socket: Socket & { readonly _handle?: Handle | null };
   #flushed: () => void;
+  readonly #failed: (error: NodeJS.ErrnoException) => void;
   /** Of a plain, connected socket; -1: everything goes through the stream. */
   #fd = -1;
   #handle: Handle | null = null;
@@ -29,10 +30,14 @@ export class Outlet {
   /** More waits than should: whoever gives bytes is to wait until it has gone. */
   #isPending = false;
 
-  /** @param flushed is called when nothing waits any more, after a write that answered false */
-  constructor(socket: Socket, flushed: () => void) {
+  /**
+   * @param flushed is called when nothing waits any more, after a write that answered false
+   * @param failed is told why the kernel took nothing; the stream is given the bytes all the same
+   */
+  constructor(socket: Socket, flushed: () => void, failed: (error: NodeJS.ErrnoException) => void = () => undefined) {
     this.#socket = socket;
     this.#flushed = flushed;
+    this.#failed = failed;
     this.#isSecure = socket instanceof TLSSocket;
   }
 
@@ -76,8 +81,9 @@ export class Outlet {
   #writeNow(bytes: Buffer, start: number, end: number): number {
     try {
       return writeSync(this.#fd, bytes, start, end - start);
-    } catch {
+    } catch (error) {
       // EAGAIN: its buffer is full. Anything else the stream will find too, and end the connection by it.
+      this.#failed(error as NodeJS.ErrnoException);
       return 0;
     }
   }

@@ -52,7 +52,7 @@ test('the chunks of one read are one write, however small they are and wherever 
       let at = 0;
       for (; at < bytes.length && !body.done; reads += 1) {
         const end = Math.min(at + size, bytes.length);
-        at = body.take(bytes, at, end, call);
+        at = body.take(bytes, at, end, call, 0);
       }
       assert.equal(call.text, texts.join(''));
       assert.equal(body.bytes, call.text.length);

@@ -37,9 +37,13 @@ export class RequestBody {
     return length;
   }
 
-  /** Gives the call what is of the body. @returns the offset after it */
-  take(bytes: Buffer, start: number, end: number, call: Call): number {
-    if (this.#chunks !== null) return this.#takeChunks(this.#chunks, bytes, start, end, call);
+  /**
+   * Gives the call what is of the body.
+   * @param limit of a body that does not say its length; 0: none. What goes beyond it counts, and nobody is given it
+   * @returns the offset after it
+   */
+  take(bytes: Buffer, start: number, end: number, call: Call, limit: number): number {
+    if (this.#chunks !== null) return this.#takeChunks(this.#chunks, bytes, start, end, call, limit);
     const length = Math.min(this.#left, end - start);
     this.goesOn = call.write(bytes.subarray(start, start + length));
     this.#count(length);
@@ -48,7 +52,7 @@ export class RequestBody {
   }
 
   /** What the chunks of one read bring is moved together there, and written as one: a client may make them as small as it likes. */
-  #takeChunks(chunks: ChunkScanner, bytes: Buffer, start: number, end: number, call: Call): number {
+  #takeChunks(chunks: ChunkScanner, bytes: Buffer, start: number, end: number, call: Call, limit: number): number {
     let at = start;
     let gathered = start;
     while (at < end && chunks.state !== 'end' && chunks.state !== 'bad') {
@@ -58,6 +62,8 @@ export class RequestBody {
       gathered += dataEnd - dataStart;
     }
     this.bytes += gathered - start;
+    // The app must not act on what its client is told was too large.
+    if (limit > 0 && this.bytes > limit) return at;
     if (gathered > start) this.goesOn = call.write(bytes.subarray(start, gathered));
     this.bad = chunks.state === 'bad';
     return chunks.state === 'end' && at < end ? this.#takeTrailers(bytes, at, end, call) : at;

@@ -27,6 +27,7 @@ import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { Waiter } from '../upstream/hold.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
+import { TargetSocket } from '../upstream/target-socket.ts';
 import type { Clock } from '../clock.ts';
 
 /** What all exchanges share. */
@@ -317,6 +318,7 @@ export class Guard implements InFlight, Waiter, Limited {
       this.fail(APP_UNREACHABLE, 'switched protocols unasked');
       return;
     }
+    if (socket instanceof TargetSocket) socket.isHeardOut = false;
     this.#phase = 'whole';
     this.#status = 101;
     this.exchange.noteAnswer(101);

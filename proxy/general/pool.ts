@@ -1,8 +1,10 @@
 /** Connections to targets: a keep-alive pool per target, and fresh connections that serve one request. */
 import { Agent } from 'node:http';
+import type { ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Limits, Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
+import { TargetSocket } from '../upstream/target-socket.ts';
 
 class TargetPool extends Agent {
   #retired = false;
@@ -21,9 +23,21 @@ class TargetPool extends Agent {
   }
 }
 
+/** Serves one request per connection, said so by `Connection: close`. All that have a body are among them. */
+class FreshConnections extends Agent {
+  constructor() {
+    super({ keepAlive: false });
+  }
+
+  override createConnection(options: ClientRequestArgs): Duplex {
+    const socket = new TargetSocket();
+    socket.isHeardOut = true;
+    return socket.setNoDelay(true).connect({ host: options.host ?? '', port: Number(options.port) });
+  }
+}
+
 export class Pools {
-  /** Serves one request per connection, said so by `Connection: close`. */
-  readonly fresh = new Agent({ keepAlive: false });
+  readonly fresh = new FreshConnections();
   readonly #pools = new Map<Target, TargetPool>();
   readonly #limits: Limits;
   readonly #timeouts: Timeouts;

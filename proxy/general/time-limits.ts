@@ -8,6 +8,7 @@ import { isTooSlow } from '../body-rate.ts';
 import type { Timeouts } from '../config.ts';
 import { APP_TIMEOUT, CLIENT_TIMEOUT } from '../pages.ts';
 import type { Failure } from '../pages.ts';
+import type { StreamKind } from '../upstream/target.ts';
 import type { Exchange } from './exchange.ts';
 
 /** How often in the time of a silence, or of a grace, it is looked at. */
@@ -20,6 +21,7 @@ export interface Limited {
   readonly upstream: ClientRequest | null;
   /** The head of the answer is awaited. */
   readonly isAsking: boolean;
+  readonly stream: StreamKind | null;
   fail(failure: Failure, cause: unknown): void;
   /** The target does not take the connection. */
   unreached(): void;
@@ -93,6 +95,8 @@ export class TimeLimits {
   /** The limit counts from the last byte that came of the request: a long upload is no silence of the app. */
   #awaitResponse(): void {
     if (!this.#of.isAsking) return;
+    // Calls of gRPC have deadlines of their own, and those of streams may be silent for as long as there is no news.
+    if (this.#of.stream === 'grpc') return this.clear();
     const { req } = this.#of.exchange;
     const { bytesRead } = req.socket;
     this.#wait(this.#route.responseHeadMs, () => {

@@ -66,7 +66,8 @@ class Bridge implements StreamSink {
     });
     this.#listen();
     if (isWebSocket || !request.hasBody) this.#upstream.end();
-    else if (request.expectsContinue) this.#upstream.flushHeaders();
+    // Its body may wait for the app: for its `100 Continue`, or for the first message of a conversation.
+    else this.#upstream.flushHeaders();
     if (!isWebSocket) this.#to = this.#upstream;
   }
 

@@ -47,6 +47,18 @@ test('a line says who asked for what, how it ended and how long it took, and no 
   assert.ok(!line.includes('secret'));
 });
 
+test('of a target that was refused only the path is told: no fragment, no user and password', () => {
+  const told = (target: string): string => JSON.parse(logged(ALL, [ended({ target, status: 400 })])[0] ?? '').path;
+  assert.equal(told('/cb#access_token=hunter2'), '/cb');
+  assert.equal(told('/cb#access_token=hunter2?a'), '/cb');
+  assert.equal(told('http://user:hunter2@app.test/x/y?token=hunter2#hunter2'), '/x/y');
+  assert.equal(told('http://user:hunter2@app.test'), '');
+  assert.equal(told('http://user:hunter2#hunter2@app.test'), '');
+  assert.equal(told('user:hunter2@app.test:443/x'), '');
+  assert.equal(told('http:/user:hunter2@app.test/x'), '');
+  assert.equal(told('*'), '*');
+});
+
 test('the time goes on', () => {
   let ms = Date.parse('2026-11-23T07:00:00.999Z');
   const clock = { now: () => new Date(ms), monotonic: () => 0 };
@@ -128,7 +140,7 @@ test('whatever clients send, each exchange is one line of valid JSON that says i
       const read = JSON.parse(line) as Record<string, string>;
       for (const [name, text] of [
         ['host', some.host],
-        ['path', some.target.split('?', 1)[0] ?? ''],
+        ['path', some.target.split(/[?#]/, 1)[0] ?? ''],
         ['id', some.requestId],
       ] as const) {
         const said = read[name] ?? '';

@@ -1,15 +1,16 @@
 /**
  * The access log: one line of JSON per request that is told of, in the form of the proxy's other lines (pino).
  *
- * A line says who asked for what, how it ended and how long it took. No query and no header field is ever in it: tokens
- * travel in queries, `Referer` repeats them, and `User-Agent` is the visitor's, not the request's. The path is there,
- * cut to a bound.
+ * A line says who asked for what, how it ended and how long it took. No query, no fragment, no authority of a target and no
+ * header field is ever in it: tokens travel in queries and fragments, passwords in front of hosts, `Referer` repeats them,
+ * and `User-Agent` is the visitor's, not the request's. The path is there, cut to a bound.
  */
 import type { Clock } from '../clock.ts';
 import { quoted } from './json-text.ts';
 import type { LogSink } from './log-sink.ts';
 import type { Ended } from './observer.ts';
 
+const SLASH = 0x2f;
 const MAX_PATH = 1000;
 const MAX_HOST = 255;
 const MAX_WORD = 130;
@@ -50,8 +51,7 @@ export class AccessLog {
   }
 
   #line(level: string, upstreamId: string | null, ended: Ended, sample: string): string {
-    const query = ended.target.indexOf('?');
-    const path = query < 0 ? ended.target : ended.target.slice(0, query);
+    const path = pathOf(ended.target);
     return (
       `{"level":"${level}","time":"${this.#time()}","service":"proxy"` +
       `,"id":${quoted(ended.requestId, MAX_WORD)},"client":${quoted(ended.clientAddress, MAX_WORD)}` +
@@ -77,6 +77,19 @@ export class AccessLog {
     this.#nowText = `${this.#secondText}${String(now - second * 1000).padStart(3, '0')}Z`;
     return this.#nowText;
   }
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  const path = query < 0 ? target : target.slice(0, query);
+  return path.charCodeAt(0) === SLASH && !path.includes('#') ? path : pathOfRefused(path);
+}
+
+/** What was refused may be any text: the path of a URL or, where it is none, nothing. */
+function pathOfRefused(target: string): string {
+  const [text = ''] = target.split('#', 1);
+  if (text.startsWith('/') || text === '*') return text;
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/]*(.*)$/is.exec(text)?.[1] ?? '';
 }
 
 /** Ids are ours: nothing to escape. */

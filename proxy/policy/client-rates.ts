@@ -11,6 +11,8 @@ export interface Rate {
   readonly atOnce: number;
 }
 
+/** Of clients that nobody has given a rate: all of them may. */
+const UNLIMITED: Rate = { intervalMs: 0, atOnce: 1 };
 /** Sums of thirds and the like are off by far less; nobody can wait so short. */
 const ROUNDING_MS = 0.001;
 /** Clients counted per environment: about 1.5 MB when full. */
@@ -24,8 +26,9 @@ export class Clients {
   /** Client → the time (monotonic, ms) at which all that it asked for will have been within its rate. */
   readonly #paidAt = new Map<string, number>();
   readonly #max: number;
-  /** What was taken since it was told last, ms by client; null: nobody is told. */
+  /** Requests since they were told of last, by client; null: nobody is told. */
   readonly #untold: Map<string, number> | null;
+  #rate = UNLIMITED;
 
   constructor(max: number = MAX_CLIENTS, isShared = false) {
     this.#max = max;
@@ -37,21 +40,34 @@ export class Clients {
   }
 
   /**
+   * From now on this is the rate of each. What they owe is time of the rate before, which may be hours where the new one
+   * speaks of seconds: nobody is left with more of it than the new one would have let them take.
+   * @param now monotonic, ms
+   */
+  keepTo(rate: Rate, now: number): void {
+    const before = this.#rate;
+    this.#rate = rate;
+    if (before.intervalMs === rate.intervalMs && before.atOnce === rate.atOnce) return;
+    const latest = now + rate.intervalMs * rate.atOnce;
+    for (const [client, paidAt] of this.#paidAt) if (paidAt > latest) this.#paidAt.set(client, latest);
+  }
+
+  /**
    * Counts one request, if it is within the rate.
    * @param now monotonic, ms
    * @returns 0: it is; else ms until it would be. Refused requests do not count.
    */
-  take(client: string, rate: Rate, now: number): number {
-    const waitMs = this.wait(client, rate, now);
+  take(client: string, now: number): number {
+    const waitMs = this.wait(client, now);
     if (waitMs > 0) return waitMs;
-    this.#owe(client, rate.intervalMs, now);
-    this.#note(client, rate.intervalMs);
+    this.#owe(client, 1, now);
+    this.#note(client);
     return 0;
   }
 
   /** What clients have taken elsewhere is owed here too. */
   add(clients: Taken['clients'], now: number): void {
-    for (const [client, ms] of clients) this.#owe(client, ms, now);
+    for (const [client, requests] of clients) this.#owe(client, requests, now);
   }
 
   /** What was taken since the last call, of those that took the most. */
@@ -63,21 +79,22 @@ export class Clients {
   }
 
   /** Where the others are not asked for a while, what is kept for them is bounded, too. */
-  #note(client: string, ms: number): void {
+  #note(client: string): void {
     const untold = this.#untold;
     if (untold === null) return;
     const before = untold.get(client);
-    if (before !== undefined || untold.size < this.#max) untold.set(client, (before ?? 0) + ms);
+    if (before !== undefined || untold.size < this.#max) untold.set(client, (before ?? 0) + 1);
   }
 
-  #owe(client: string, ms: number, now: number): void {
+  #owe(client: string, requests: number, now: number): void {
     const known = this.#paidAt.get(client);
     if (known === undefined && this.#paidAt.size >= this.#max) this.#evict();
-    this.#paidAt.set(client, Math.max(known ?? now, now) + ms);
+    this.#paidAt.set(client, Math.max(known ?? now, now) + requests * this.#rate.intervalMs);
   }
 
   /** As {@link take}, without counting. */
-  wait(client: string, { intervalMs, atOnce }: Rate, now: number): number {
+  wait(client: string, now: number): number {
+    const { intervalMs, atOnce } = this.#rate;
     const paidAt = this.#paidAt.get(client) ?? now;
     const waitMs = paidAt - now - intervalMs * (atOnce - 1);
     return waitMs < ROUNDING_MS ? 0 : waitMs;
@@ -102,8 +119,8 @@ export class Clients {
 /** What clients of an environment have asked for elsewhere, or here since it was told last. */
 export interface Taken {
   readonly upstreamId: string;
-  /** Client → how long its rate gives for that much, ms. */
-  readonly clients: readonly (readonly [client: string, ms: number])[];
+  /** Client → its requests: what they cost is a matter of the rate, which may be another one by the time that this is heard. */
+  readonly clients: readonly (readonly [client: string, requests: number])[];
 }
 
 /** What is counted by client in no environment's name: wrong passwords. */

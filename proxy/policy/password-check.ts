@@ -63,6 +63,7 @@ export class PasswordCheck {
   constructor(clock: Clock, wrong: Clients = new Clients(), maxWaiting: number = MAX_WAITING) {
     this.#clock = clock;
     this.#wrong = wrong;
+    wrong.keepTo(WRONG_TRIES, clock.monotonic());
     this.#maxWaiting = maxWaiting;
   }
 
@@ -78,7 +79,7 @@ export class PasswordCheck {
     if (this.#remembered.has(id)) return { is: 'right' };
     const pending = this.#pending.get(id);
     if (pending) return pending.verdict;
-    const waitMs = this.#wrong.wait(client, WRONG_TRIES, this.#clock.monotonic());
+    const waitMs = this.#wrong.wait(client, this.#clock.monotonic());
     if (waitMs > 0) return { is: 'often', waitMs };
     if (this.#isBusyFor(client)) return { is: 'busy' };
     const verdict = this.#compute(users, Buffer.from(encoded, 'base64'), id, client);
@@ -97,7 +98,7 @@ export class PasswordCheck {
     try {
       const right = await isRight(users, credentials);
       if (right) this.#remember(id);
-      else this.#wrong.take(client, WRONG_TRIES, this.#clock.monotonic());
+      else this.#wrong.take(client, this.#clock.monotonic());
       return { is: right ? 'right' : 'wrong' };
     } finally {
       this.#pending.delete(id);

@@ -16,8 +16,9 @@ export function makeRateCheck(
   const { requests, perSeconds, burst } = ratePerClient;
   const rate: Rate = { intervalMs: (perSeconds * 1000) / requests, atOnce: requests + burst };
   const clients = rates.of(upstreamId);
+  clients.keepTo(rate, clock.monotonic());
   return (asked) => {
-    const waitMs = clients.take(clientNetwork(asked.clientAddress), rate, clock.monotonic());
+    const waitMs = clients.take(clientNetwork(asked.clientAddress), clock.monotonic());
     if (waitMs === 0) return null;
     const retryAfter = String(Math.ceil(waitMs / 1000));
     return pageAnswer(TOO_MANY_REQUESTS, asked.header('accept'), errorPages, ['Retry-After', retryAfter]);

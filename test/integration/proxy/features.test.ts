@@ -273,6 +273,25 @@ testBoth('a chunked body beyond the limit is 413, its connections end, and the c
   assert.equal(edge.seen[0].outcome, 'abandoned');
 });
 
+testBoth('of a chunked body beyond the limit that comes in one piece, the app is given no whole request', async (t) => {
+  const edge = await startServing(t);
+  const upstream = await scriptedUpstream(t, (wire) => {
+    wire.socket.on('data', () => wire.received.endsWith('\r\n0\r\n\r\n') && wire.send(OK));
+  });
+  edge.serve(upstream.port, { maxBodyBytes: 1000 });
+  const whole = (bytes: number): string =>
+    `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n0\r\n\r\n`;
+  // The connection to the app is open already.
+  await (await edge.send(whole(1000))).sees(/^HTTP\/1.1 200 /);
+  const client = await edge.send(whole(30_000));
+  await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
+  assert.equal(await client.end(), 'fin');
+  for (const wire of upstream.wires) {
+    await wire.end();
+    assert.ok(!wire.received.includes('x'.repeat(1001)), `${wire.received.length} bytes went to the app`);
+  }
+});
+
 testBoth(
   'a length beyond the limit is 413 before a byte of it is read, and a client that sends on can read that',
   async (t) => {

@@ -130,6 +130,31 @@ test('a stream of messages may be quiet before its first one for longer than an 
   chat.end();
 });
 
+test('a call may be quiet also where the general engine carries it, for a setting of its route or a hold', async (t) => {
+  const edge = await startHttp2Edge(t);
+  const { port } = await grpcApp(t);
+  const quiet = async (settings: object, isHeld: boolean): Promise<void> => {
+    const parsed = EdgeSettings.parse({ appProtocol: 'h2c', ...settings });
+    edge.plane.put(h2cEntry(port, { edge: { ...parsed, responseSeconds: 0.1 } }));
+    const upstream = edge.plane.routesOf('app.test')?.find('/')?.upstream;
+    if (isHeld) upstream?.hold({ maxRequests: 10, maxBytes: 1_000_000, maxMs: 10_000 });
+    const chat = grpcClient(t, edge).makeBidiStreamRequest(ECHO.chat.path, text.serialize, text.deserialize);
+    if (isHeld) {
+      await eventually('it waits', () => upstream?.counts().held === 1);
+      upstream?.resume();
+    }
+    await eventually('it is under way', () => upstream?.counts().targets[0]?.inFlight === 1);
+    const [first, status] = [once(chat, 'data'), once(chat, 'status')];
+    await delay(400);
+    chat.write('one');
+    assert.deepEqual(await first, ['echo one']);
+    chat.end();
+    await status;
+  };
+  await quiet({ compression: true }, false);
+  await quiet({}, true);
+});
+
 test('a client that cancels a call cancels it at the app', async (t) => {
   const edge = await startHttp2Edge(t);
   const { port, cancelled } = await grpcApp(t);
