@@ -180,20 +180,28 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   if (entry === undefined) return;
   const seen = upstreams.find(({ id }) => id === entry.id);
   const active = seen?.targets.find(({ state }) => state === 'healthy');
-  const isOurs = seen !== undefined && active?.id === live.deploymentId;
+  const isOurs = active?.id === live.deploymentId;
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
   // Begun meanwhile, it has its own way to the flip, or back.
   if (seen && isHeldByDeployment(seen, parts.remembered().unfinished)) return;
-  const isRight =
-    isOurs &&
-    isServedAt(seen, live.deploymentId, address) &&
-    seen.generation >= entry.generation &&
-    isSameEdge(seen, entry);
-  if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
+  if (!isOurs || !isRight(seen, entry, live.deploymentId, address))
+    await parts.ports.proxy.flip(moveTo(address, entry, seen));
   // A deployment that could not take its hold back: now there is somebody to serve again. Not every flip ends a hold.
   if (seen && seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }
+
+/** Whether the table has of it what it should. */
+const isRight = (
+  seen: UpstreamView | undefined,
+  entry: UpstreamEntry,
+  deploymentId: string,
+  address: string,
+): boolean =>
+  seen !== undefined &&
+  isServedAt(seen, deploymentId, address) &&
+  seen.generation >= entry.generation &&
+  isSameEdge(seen, entry);
 
 /** As it is remembered now. */
 function stillLive(
