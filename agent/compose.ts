@@ -17,6 +17,7 @@ import type { Dispatcher } from './deployment/dispatcher.ts';
 import { makeEdgeOrders } from './deployment/edge-orders.ts';
 import type { EdgeOrders } from './deployment/edge-orders.ts';
 import { makeFailpoint } from './deployment/failpoint.ts';
+import { makeLocalRemovals } from './deployment/local-removals.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './deployment/log.ts';
 import { PIPELINE } from './deployment/pipeline.ts';
 import type { Ports } from './deployment/ports.ts';
@@ -205,6 +206,12 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
         status,
         agent: view,
         environments: () => namesOf(journal),
+        removals: makeLocalRemovals({
+          journal,
+          ports,
+          hostId: identity.hostId,
+          accept: (job) => dispatcher.accept(job),
+        }),
       });
       closeApi = () => api.close();
       dispatcher.resume();

@@ -33,6 +33,14 @@ const live: LiveRecord = {
 const tableWith = (address: string, generation = 3, id = LIVE): TableView =>
   tableView(upstreamView({ id: IDS.environment, generation, targets: [targetView({ id, address, port: 80 })] }));
 
+const job = (kind: 'deploy' | 'remove') =>
+  ({ deploymentId: STRAY, environmentId: IDS.environment, kind, state: 'running' }) as const;
+
+function held(table: TableView): TableView {
+  for (const upstream of table.upstreams) upstream.held = 2;
+  return table;
+}
+
 function bench(seen: { containers: ContainerState[]; table: TableView }, changes: Partial<ReconcileParts> = {}) {
   const flips: FlipRequest[] = [];
   const removed: string[] = [];
@@ -139,17 +147,42 @@ test('edge settings that are changed while an app comes back are kept', async ()
 });
 
 test('a hold that a deployment could not take back ends when somebody serves again', async () => {
-  const table = tableWith('172.30.0.7');
-  const [upstream] = table.upstreams;
-  assert.ok(upstream);
-  upstream.held = 2;
-  const { reconciler, flips, resumed } = bench({
-    containers: [containerOf(LIVE, { running: false, address: null })],
-    table,
+  for (const running of [false, true]) {
+    const { reconciler, flips, resumed } = bench({
+      containers: [containerOf(LIVE, { running, address: running ? '172.30.0.7' : null })],
+      table: held(tableWith('172.30.0.7')),
+    });
+    await reconciler.run();
+    await reconciler.stop();
+    assert.deepEqual([flips, resumed], [[], [IDS.environment]]);
+  }
+});
+
+test('a hold ends also where the table has to be changed as well, for not every change of it ends one', async () => {
+  const edge = EdgeSettings.parse({ maintenance: true });
+  const { reconciler, flips, resumed } = bench(
+    { containers: [containerOf(LIVE, { address: '172.30.0.7' })], table: held(tableWith('172.30.0.7')) },
+    { remembered: () => ({ live: [{ ...live, entry: { ...live.entry, edge } }], unfinished: [] }) },
+  );
+  await reconciler.run();
+  await reconciler.stop();
+  assert.deepEqual([flips.length, resumed], [1, [IDS.environment]]);
+});
+
+test('a hold that a deployment began while the app came back is its own', async () => {
+  const seen = { containers: [containerOf(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
+  let begun = false;
+  const { reconciler, flips, resumed } = bench(seen, {
+    remembered: () => ({ live: [live], unfinished: begun ? [job('deploy')] : [] }),
+    revive: async () => {
+      begun = true;
+      seen.table = held(tableWith('172.30.0.2'));
+      return '172.30.0.7';
+    },
   });
   await reconciler.run();
   await reconciler.stop();
-  assert.deepEqual([flips, resumed], [[], [IDS.environment]]);
+  assert.deepEqual([flips, resumed], [[], []]);
 });
 
 test('what does not get healthy is not flipped to, and the rest of the round goes on', async () => {
@@ -191,8 +224,7 @@ test('an environment that is removed while its app takes its time gets no route 
     const { reconciler, flips } = bench(seen, {
       remembered: () => ({
         live: removal === 'done' ? [] : [live],
-        unfinished:
-          removal === 'under way' ? [{ deploymentId: STRAY, environmentId: IDS.environment, kind: 'remove' }] : [],
+        unfinished: removal === 'under way' ? [job('remove')] : [],
       }),
       revive: async () => {
         removal = becomes;
@@ -263,7 +295,7 @@ test('a stray that a job needs by the time its turn comes is kept', async () => 
         looks += 1;
         return {
           live: [live],
-          unfinished: looks === 1 ? [] : [{ deploymentId: STRAY, environmentId: IDS.environment, kind: 'deploy' }],
+          unfinished: looks === 1 ? [] : [job('deploy')],
         };
       },
     },

@@ -9,7 +9,7 @@ import { canaryOf } from './deployment/entry.ts';
 import type { Ports } from './deployment/ports.ts';
 import type { LiveRecord } from './deployment/records.ts';
 import type { Action, Observed, Remembered } from './reconcile/plan.ts';
-import { isBeingRemoved, isServedAt, plan } from './reconcile/plan.ts';
+import { isBeingRemoved, isHeldByDeployment, isServedAt, plan } from './reconcile/plan.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
@@ -180,18 +180,28 @@ async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSig
   if (entry === undefined) return;
   const seen = upstreams.find(({ id }) => id === entry.id);
   const active = seen?.targets.find(({ state }) => state === 'healthy');
-  const isOurs = seen !== undefined && active?.id === live.deploymentId;
+  const isOurs = active?.id === live.deploymentId;
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
-  const isRight =
-    isOurs &&
-    isServedAt(seen, live.deploymentId, address) &&
-    seen.generation >= entry.generation &&
-    isSameEdge(seen, entry);
-  if (!isRight) await parts.ports.proxy.flip(moveTo(address, entry, seen));
-  // A deployment that could not take its hold back: now there is somebody to serve again.
-  else if (seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
+  // Begun meanwhile, it has its own way to the flip, or back.
+  if (seen && isHeldByDeployment(seen, parts.remembered().unfinished)) return;
+  if (!isOurs || !isRight(seen, entry, live.deploymentId, address))
+    await parts.ports.proxy.flip(moveTo(address, entry, seen));
+  // A deployment that could not take its hold back: now there is somebody to serve again. Not every flip ends a hold.
+  if (seen && seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }
+
+/** Whether the table has of it what it should. */
+const isRight = (
+  seen: UpstreamView | undefined,
+  entry: UpstreamEntry,
+  deploymentId: string,
+  address: string,
+): boolean =>
+  seen !== undefined &&
+  isServedAt(seen, deploymentId, address) &&
+  seen.generation >= entry.generation &&
+  isSameEdge(seen, entry);
 
 /** As it is remembered now. */
 function stillLive(

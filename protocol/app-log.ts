@@ -13,6 +13,8 @@ export const MAX_TAIL_LINES = 10_000;
 const MAX_SINCE_SECONDS = 366 * 86_400;
 /** Chunks that an agent may send before it has been given credit; from then on one for each that was taken. */
 export const APP_LOG_WINDOW = 4;
+/** Reads of a host at once, so that it serves its visitors and not its watchers. */
+export const HOST_APP_LOG_READS = 8;
 /** Characters of the lines of one chunk, unless its one line is longer: all in flight is little beside what the link carries else. */
 export const APP_LOG_CHUNK_CHARACTERS = 32_768;
 /** Lines of one chunk. */

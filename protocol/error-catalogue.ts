@@ -373,6 +373,12 @@ export const ERRORS = {
   ),
   ORK_CANCELLED: kind('user', 409, 'Nothing: it was asked for.'),
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
+  ORK_AGENT_UNREACHABLE: kind(
+    'host',
+    503,
+    'Start the agent on this host (`systemctl start orkestr-agent`), or restart it after an upgrade. Then try again.',
+    true,
+  ),
   ORK_ALREADY_RUNNING: kind('host', 409, 'Another process uses this state folder. Stop it first.'),
   ORK_CONFIG: kind('user', 500, 'Correct the setting that the message names.'),
   ORK_IDENTITY_UNREADABLE: kind(

@@ -109,8 +109,9 @@ export type TableView = z.infer<typeof TableView>;
 /**
  * Make `entry.targets` the active ones of upstream `entry.id`. Compare-and-set: `expectedGeneration` is what the caller
  * saw (0: no such upstream) and `entry.generation` must be greater. Sending the same entry again is answered as the first
- * time; the same generation and target id at another address moves the target (its container got a new address), and with
- * other routes or settings changes those (they are newer: only the deployment itself sends its generation).
+ * time; the same generation and target id at another address moves the target (its container got a new address), which is no
+ * flip of its own: answer and receipt stay those of the one before it. With other routes or settings it changes those (they are
+ * newer: only the deployment itself sends its generation).
  * A hold ends with it, and so does a canary that the entry does not name.
  */
 export const FlipRequest = z.object({ entry: UpstreamEntry, expectedGeneration: z.int().min(0) });

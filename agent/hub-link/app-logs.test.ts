@@ -4,7 +4,7 @@ import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { until } from '../../test/harness/until.ts';
 import { linkBench, ORDER, readIdOf } from '../test-link.ts';
-import { MOST_READS } from './app-logs.ts';
+import { HOST_APP_LOG_READS } from '../../protocol/app-log.ts';
 
 test('an app log is sent as far as there is credit, reports go on meanwhile, and it ends when the hub closes it', async (t) => {
   const { hub, appLogs, report } = await linkBench(t);
@@ -36,10 +36,10 @@ test('a read that cannot go on is told by its code, and so are those that are to
   const { hub, appLogs } = await linkBench(t);
   await hub.until(() => hub.messages.some(({ type }) => type === 'status'));
   const ends = () => hub.messages.filter((message) => message.type === 'app-log-end');
-  for (let n = 0; n <= MOST_READS; n += 1) hub.send({ type: 'app-log', readId: readIdOf(n), ...ORDER });
+  for (let n = 0; n <= HOST_APP_LOG_READS; n += 1) hub.send({ type: 'app-log', readId: readIdOf(n), ...ORDER });
   await hub.until(() => ends().length === 1);
   assert.partialDeepStrictEqual(ends()[0], {
-    readId: readIdOf(MOST_READS),
+    readId: readIdOf(HOST_APP_LOG_READS),
     error: { code: 'ORK_TOO_MANY_REQUESTS' },
   });
   const first = appLogs[0] ?? assert.fail();
@@ -48,5 +48,5 @@ test('a read that cannot go on is told by its code, and so are those that are to
   await hub.until(() => ends().length === 2);
   assert.partialDeepStrictEqual(ends()[1], { readId: readIdOf(0), error: { code: 'ORK_ENGINE_TIMEOUT' } });
   hub.send({ type: 'app-log', readId: readIdOf(99), ...ORDER });
-  await until(() => appLogs.length === MOST_READS + 1);
+  await until(() => appLogs.length === HOST_APP_LOG_READS + 1);
 });

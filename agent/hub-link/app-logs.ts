@@ -1,11 +1,8 @@
 /** The reads of app logs that the hub has ordered over one connection: each sends as far as it has credit, and ends with it. */
-import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
+import { APP_LOG_WINDOW, HOST_APP_LOG_READS } from '../../protocol/app-log.ts';
 import type { AppLogClose, AppLogCredit, AppLogOrder, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import type { AgentMessage } from '../../protocol/agent-link.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-
-/** At once, so that a host serves its visitors and not its watchers. */
-export const MOST_READS = 8;
 
 export interface AppLogSource {
   open(request: AppLogRequest): AppLogRead;
@@ -53,8 +50,8 @@ export function makeAppLogReads(source: AppLogSource, send: (message: AgentMessa
 
   return {
     order({ readId, ...order }) {
-      if (reads.size >= MOST_READS) {
-        const text = `This host reads ${MOST_READS} app logs at once already. Close one of them first.`;
+      if (reads.size >= HOST_APP_LOG_READS) {
+        const text = `This host reads ${HOST_APP_LOG_READS} app logs at once already. Close one of them first.`;
         void send(endOf(readId, new OrkestrError('ORK_TOO_MANY_REQUESTS', text)));
         return;
       }

@@ -54,6 +54,7 @@ const unfinished = (deployment: string, environment: string, kind: 'deploy' | 'r
   deploymentId: uuid(deployment),
   environmentId: uuid(environment),
   kind,
+  state: 'running' as const,
 });
 const kinds = (actions: readonly Action[]): string[] =>
   actions.map((action) => (action.kind === 'revive' ? `revive: ${action.why}` : action.kind));
@@ -151,6 +152,18 @@ test('a live container that a deployment stopped to make room is left to it; aft
   const busy = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
   assert.deepEqual(plan({ ...WHOLE.observed, table: held, containers }, busy), []);
   assert.equal(plan({ ...WHOLE.observed, table: held, containers }, WHOLE.remembered).length, 1);
+});
+
+test('visitors whom a deployment left held are let through, unless one is at work that may hold them itself', () => {
+  const held = table({ ...upstream('e', [['d1']]), held: 0 });
+  const jobs = (state: 'queued' | 'running' | 'undoing') => ({
+    ...WHOLE.remembered,
+    unfinished: [{ ...unfinished('d2', 'e'), state }],
+  });
+  const seen = { ...WHOLE.observed, table: held };
+  const actions = [WHOLE.remembered, jobs('queued'), jobs('running'), jobs('undoing')].map((one) => plan(seen, one));
+  const revived = ['revive: visitors are held, and no deployment is at work'];
+  assert.deepEqual(actions.map(kinds), [revived, revived, [], []]);
 });
 
 test('a container that nobody needs is removed', () => {

@@ -24,7 +24,7 @@ export interface Observed {
   readonly workspaces: readonly string[];
 }
 
-type Unfinished = Pick<JobRecord, 'deploymentId' | 'environmentId' | 'kind'>;
+type Unfinished = Pick<JobRecord, 'deploymentId' | 'environmentId' | 'kind' | 'state'>;
 
 export interface Remembered {
   readonly live: readonly LiveRecord[];
@@ -97,16 +97,18 @@ function adoptions({ containers, table }: Observed, { live, unfinished }: Rememb
 }
 
 function revivals(observed: Observed, { unfinished }: Remembered, live: readonly LiveRecord[]): ActionOf<'revive'>[] {
-  const busy = new Set(unfinished.map(({ environmentId }) => environmentId));
   return live.flatMap((one): ActionOf<'revive'>[] => {
-    // A deployment holds the visitors: it has stopped the container itself, to make room, or has yet to start it again.
     const upstream = observed.table?.upstreams.find(({ id }) => id === one.entry.id);
-    if (busy.has(one.environmentId) && typeof upstream?.held === 'number') return [];
+    if (upstream && isHeldByDeployment(upstream, unfinished)) return [];
     if (isBeingRemoved(one.environmentId, unfinished)) return [];
     const why = whyRevive(observed, one);
     return why === null ? [] : [{ kind: 'revive', live: one, why }];
   });
 }
+
+/** A deployment holds the visitors: it has stopped the container itself, to make room, or has yet to start it again. */
+export const isHeldByDeployment = ({ id, held }: UpstreamView, unfinished: readonly Unfinished[]): boolean =>
+  held !== null && unfinished.some(({ environmentId, state }) => environmentId === id && state !== 'queued');
 
 /** What a removal takes off the host is not brought back beside it. */
 export const isBeingRemoved = (environmentId: string, unfinished: readonly Unfinished[]): boolean =>
@@ -134,7 +136,8 @@ function whyReroute(
   const active = activeOf(upstream);
   if (upstream.generation < entry.generation || active?.id !== deploymentId) return 'the proxy names an older target';
   if (!isServedAt(upstream, deploymentId, address)) return 'its address has changed';
-  return isSameEdge(upstream, entry) ? null : 'its edge settings have changed';
+  if (!isSameEdge(upstream, entry)) return 'its edge settings have changed';
+  return upstream.held === null ? null : 'visitors are held, and no deployment is at work';
 }
 
 /** Whether the container at `address` is one of the active copies. */

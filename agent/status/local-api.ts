@@ -1,15 +1,23 @@
 /**
  * The agent's own small API on a unix socket (0600), for its CLI on the same host.
  *
- *   GET /v1/status        → StatusReport
- *   GET /v1/agent         → AgentView, at once: it asks neither engine nor proxy
- *   GET /v1/environments  → { "<environment id>": "<project>/<environment>" }
+ *   GET    /v1/status            → StatusReport
+ *   GET    /v1/agent             → AgentView, at once: it asks neither engine nor proxy
+ *   GET    /v1/environments      → { "<environment id>": "<project>/<environment>" }
+ *   DELETE /v1/environments/:id  → Ordered: its removal is begun, or goes on
+ *   GET    /v1/removals/:id      → Removal
+ *
+ * A refusal is a problem document.
  */
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { z } from 'zod';
+import { OrkestrError, Problem, ReadErrorReport, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/json.ts';
+import type { LocalRemovals } from '../deployment/local-removals.ts';
 import { askHttp } from '../lib/http-call.ts';
+import type { HttpAnswer } from '../lib/http-call.ts';
 import { AgentView, ANSWER_MS } from './check.ts';
 import type { StatusReport } from './index.ts';
 
@@ -22,6 +30,8 @@ const ANSWER_HEADER = 'x-orkestr-answer-ms';
 const NAMES_MS = 1000;
 /** Of the names of some ten thousand environments. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Engine and proxy may have to be asked what there is, ms. */
+const ORDER_MS = 30_000;
 
 /** What the API tells. */
 interface LocalAnswers {
@@ -30,13 +40,24 @@ interface LocalAnswers {
   readonly agent: () => AgentView;
   /** Environment id → `project/environment`, of what is live. */
   readonly environments: () => ReadonlyMap<string, string>;
+  readonly removals: LocalRemovals;
 }
 
-const ANSWERS: Readonly<Record<string, (answers: LocalAnswers, answerMs: number) => Promise<unknown>>> = {
-  '/v1/status': ({ status }, answerMs) => status(answerMs),
-  '/v1/agent': async ({ agent }) => agent(),
-  '/v1/environments': async ({ environments }) => Object.fromEntries(environments()),
+interface Asked {
+  readonly answerMs: number;
+  /** Of what it is about; '' where it is about none. */
+  readonly id: string;
+}
+
+const ANSWERS: Readonly<Record<string, (answers: LocalAnswers, asked: Asked) => Promise<unknown>>> = {
+  'GET /v1/status': ({ status }, { answerMs }) => status(answerMs),
+  'GET /v1/agent': async ({ agent }) => agent(),
+  'GET /v1/environments': async ({ environments }) => Object.fromEntries(environments()),
+  'DELETE /v1/environments/:id': async ({ removals }, { id }) => ({ removalId: await removals.begin(id) }),
+  'GET /v1/removals/:id': async ({ removals }, { id }) => removals.standing(id),
 };
+
+const ID_AT_END = /(?<=\/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface LocalApi {
   close(): Promise<void>;
@@ -49,11 +70,16 @@ export async function serveLocalApi(socketPath: string, answers: LocalAnswers): 
       response.writeHead(code, { 'content-type': 'application/json', connection: 'close' });
       response.end(JSON.stringify(body));
     };
-    const work = request.method === 'GET' ? ANSWERS[request.url ?? ''] : undefined;
-    if (work === undefined) return answer(404, { error: `GET ${Object.keys(ANSWERS).join(', ')}` });
-    work(answers, Number(request.headers[ANSWER_HEADER]) || ANSWER_MS).then(
+    const { method = '', url = '' } = request;
+    const work = ANSWERS[`${method} ${url.replace(ID_AT_END, ':id')}`];
+    if (work === undefined) return answer(404, { error: Object.keys(ANSWERS).join(', ') });
+    const answerMs = Number(request.headers[ANSWER_HEADER]) || ANSWER_MS;
+    work(answers, { answerMs, id: ID_AT_END.exec(url)?.[0] ?? '' }).then(
       (report) => answer(200, report),
-      (error: unknown) => answer(500, { error: String(error) }),
+      (error: unknown) => {
+        const problem = toProblem(toErrorReport(error));
+        answer(problem.status, problem);
+      },
     );
   });
   server.headersTimeout = 5000;
@@ -139,14 +165,57 @@ export async function askNames(socketPath: string): Promise<ReadonlyMap<string, 
   }
 }
 
+const Ordered = z.object({ removalId: z.string() });
+const Removal = z.object({ ended: z.boolean(), error: ReadErrorReport.nullable() });
+export type Removal = z.infer<typeof Removal>;
+
+/**
+ * Has the running agent remove an environment.
+ * @returns the id of its removal
+ * @throws OrkestrError ORK_AGENT_UNREACHABLE, ORK_NOT_FOUND
+ */
+export const orderRemoval = async (socketPath: string, environmentId: string): Promise<string> => {
+  const question: Question = { method: 'DELETE', path: `/v1/environments/${environmentId}`, deadlineMs: ORDER_MS };
+  return (await answerTo(socketPath, question, Ordered)).removalId;
+};
+
+/** How that stands. @throws OrkestrError ORK_AGENT_UNREACHABLE, ORK_NOT_FOUND */
+export const askRemoval = (socketPath: string, removalId: string): Promise<Removal> =>
+  answerTo(socketPath, { path: `/v1/removals/${removalId}`, deadlineMs: DEADLINE_MS }, Removal);
+
+async function answerTo<T>(socketPath: string, question: Question, schema: z.ZodType<T>): Promise<T> {
+  let answer: HttpAnswer;
+  try {
+    answer = await exchange(socketPath, question);
+  } catch (cause) {
+    throw new OrkestrError('ORK_AGENT_UNREACHABLE', `No agent answers at ${socketPath}.`, {
+      evidence: [String(cause)],
+      cause,
+    });
+  }
+  const body = parseJson(answer.text);
+  const told = schema.safeParse(body);
+  if (answer.status === 200 && told.success) return told.data;
+  const problem = Problem.safeParse(body);
+  if (problem.success) {
+    const { code, detail, evidence } = problem.data;
+    throw new OrkestrError(code, detail, { evidence });
+  }
+  throw new OrkestrError('ORK_AGENT_UNREACHABLE', 'The agent that runs is of another release than this program.');
+}
+
 interface Question {
+  readonly method?: 'GET' | 'DELETE';
   readonly path: string;
   readonly deadlineMs: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function ask(socketPath: string, { deadlineMs, ...question }: Question): Promise<unknown> {
+async function ask(socketPath: string, question: Question): Promise<unknown> {
+  return JSON.parse((await exchange(socketPath, question)).text);
+}
+
+function exchange(socketPath: string, { deadlineMs, ...question }: Question): Promise<HttpAnswer> {
   const signal = AbortSignal.timeout(deadlineMs);
-  const { text } = await askHttp({ peer: { socketPath }, method: 'GET', ...question, signal }, MAX_ANSWER_BYTES);
-  return JSON.parse(text);
+  return askHttp({ peer: { socketPath }, method: 'GET', ...question, signal }, MAX_ANSWER_BYTES);
 }

@@ -9,7 +9,9 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HostStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
+import type { LocalRemovals } from '../deployment/local-removals.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 import { tableView, targetView, upstreamView } from '../test-table.ts';
 import { askHttp } from '../lib/http-call.ts';
@@ -18,7 +20,7 @@ import type { AgentView, Check, StatusSubject } from './check.ts';
 import { cgroupVersion, disk, memory } from './host.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
-import { askAgent, askNames, askView, serveLocalApi } from './local-api.ts';
+import { askAgent, askNames, askRemoval, askView, orderRemoval, serveLocalApi } from './local-api.ts';
 
 const AT = new Date(0).toISOString();
 
@@ -254,6 +256,11 @@ test('host facts are read as the kernel writes them', async (t) => {
   assert.ok((await disk(join(folder, 'not', 'there', 'yet'))).totalBytes > 0);
 });
 
+const removals: LocalRemovals = {
+  begin: async () => assert.fail('nothing is to be removed'),
+  standing: () => assert.fail('nothing is to be removed'),
+};
+
 test('the local socket is for its owner only and gives the report; a dead socket file does not stop a new agent', async (t) => {
   const socketPath = join(temporaryFolder(t), 'agent.sock');
   assert.equal(await askAgent(socketPath), 'absent');
@@ -265,6 +272,7 @@ test('the local socket is for its owner only and gives the report; a dead socket
     status: async () => report,
     agent: () => agent,
     environments: () => environments,
+    removals,
   });
   assert.equal(statSync(socketPath).mode & 0o777, 0o600);
   assert.deepEqual(await askAgent(socketPath), report);
@@ -272,6 +280,32 @@ test('the local socket is for its owner only and gives the report; a dead socket
   assert.deepEqual(await askNames(socketPath), environments);
   await api.close();
   assert.equal(await askAgent(socketPath), 'absent');
+});
+
+test('a removal is ordered over the socket and asked for; refusals, and nobody behind it, are told as what they are', async (t) => {
+  const socketPath = join(temporaryFolder(t), 'agent.sock');
+  await assert.rejects(orderRemoval(socketPath, IDS.environment), { code: 'ORK_AGENT_UNREACHABLE' });
+  const error = { code: 'ORK_ENGINE_TIMEOUT', message: 'Docker hangs.', evidence: ['a fact'] } satisfies ErrorReport;
+  const served = { status: async () => assert.fail(), agent: () => agent, environments: () => new Map() };
+  const api = await serveLocalApi(socketPath, {
+    ...served,
+    removals: {
+      begin: async (environmentId) => {
+        if (environmentId === IDS.environment) return IDS.project;
+        throw new OrkestrError('ORK_NOT_FOUND', 'There is none.', { evidence: ['a fact'] });
+      },
+      standing: (id) => ({ ended: id === IDS.project, error }),
+    },
+  });
+  t.after(() => api.close());
+  const removalId = await orderRemoval(socketPath, IDS.environment);
+  assert.deepEqual(await askRemoval(socketPath, removalId), { ended: true, error });
+  await assert.rejects(orderRemoval(socketPath, IDS.host), {
+    code: 'ORK_NOT_FOUND',
+    message: 'There is none.',
+    evidence: ['a fact'],
+  });
+  await assert.rejects(orderRemoval(socketPath, 'no-id'), { code: 'ORK_AGENT_UNREACHABLE' });
 });
 
 test('an agent that hangs is not taken for one that does not run', async (t) => {
@@ -292,6 +326,7 @@ test('how long what may not answer is waited for is told by who asks, and is sho
     status: async (answerMs) => (waits.push(answerMs), { level: 'ok', checks: {} }),
     agent: () => agent,
     environments: () => new Map(),
+    removals,
   });
   t.after(() => api.close());
   await askAgent(socketPath, 20_000);

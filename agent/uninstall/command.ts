@@ -1,11 +1,11 @@
 /** `orkestr-agent uninstall`: asks, then takes everything of ours off the host. And `leave`: only what belongs to its hub. */
 import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { createInterface } from 'node:readline/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isInstalled } from '../../protocol/service/installation.ts';
 import type { Config } from '../config.ts';
 import { makeEngine } from '../docker/engine.ts';
+import { confirm } from '../cli/confirmation.ts';
 import type { Engine } from '../lib/engine.ts';
 import { agentThings } from './agent-things.ts';
 import { uninstall } from './cleanup.ts';
@@ -92,13 +92,5 @@ async function tell(cleanups: readonly Cleanup[]): Promise<boolean> {
   return results.every(({ level }) => level !== 'failed');
 }
 
-async function askForData(plainly: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new OrkestrError('ORK_INVALID', `All apps of this host would go. ${plainly}`);
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const name = await terminal.question(`All apps and data of this host go. Its name, to go on (${hostname()}): `);
-    if (name.trim() !== hostname()) throw new OrkestrError('ORK_INVALID', `That is not its name. ${plainly}`);
-  } finally {
-    terminal.close();
-  }
-}
+const askForData = (plainly: string): Promise<void> =>
+  confirm({ going: 'All apps and data of this host go.', word: hostname(), called: 'name', plainly });

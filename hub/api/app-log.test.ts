@@ -213,7 +213,14 @@ async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>
   app.decorateRequest('cookies');
   registerProblems(app);
   registerAuth(app, on.deps);
-  const all = { heartbeatMs: 15_000, stuckMs: 5000, answerMs: 5000, seats: { inAll: 9, ofOne: 9 }, ...limits };
+  const all = {
+    heartbeatMs: 15_000,
+    stuckMs: 5000,
+    answerMs: 5000,
+    seats: { inAll: 9, ofOne: 9 },
+    ofHost: 9,
+    ...limits,
+  };
   await app.register(
     (api, _options, done) => {
       registerAppLog(api, on.deps, all);
@@ -224,6 +231,20 @@ async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>
   t.after(() => app.close());
   return app.listen({ host: '127.0.0.1', port: 0 });
 }
+
+test('one reader leaves reads of a host to others', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const url = await served(t, on, { ofHost: 1 });
+  const reader = ask(on, { url, query: '?follow=true', headers: EVENTS });
+  const order = await agent.next('app-log');
+  const [status, code, detail] = await problemOf(await ask(on, { url }).response);
+  assert.deepEqual([status, code], [429, 'ORK_TOO_MANY_REQUESTS']);
+  assert.match(String(detail), /of this host/);
+  reader.abort();
+  await reader.response.catch(() => undefined);
+  assert.equal((await agent.next('app-log-close')).readId, order.readId);
+});
 
 test('readers have seats, a silent host is told as one, and a revoked token ends the read', async (t) => {
   const on = await hub(t);

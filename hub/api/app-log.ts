@@ -6,6 +6,7 @@ import {
   Ago,
   AppLogPosition,
   defaultTail,
+  HOST_APP_LOG_READS,
   MAX_APP_LOG_POSITIONS,
   MAX_TAIL_LINES,
   secondsAgo,
@@ -15,7 +16,8 @@ import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isStillIn, requireScope } from '../auth/hook.ts';
 import { AppLogText } from '../cli/text/app-log-lines.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
-import type { SeatLimits } from '../seats.ts';
+import { Seats } from '../seats.ts';
+import type { SeatLimits, SeatWords } from '../seats.ts';
 import { getEnvironment } from '../store/environments.ts';
 import { EVENT_STREAM, makeLongAnswers } from './long-answers.ts';
 import type { Answer } from './long-answers.ts';
@@ -30,6 +32,8 @@ export interface AppLogLimits {
   /** The host's first answer must come within this, ms. */
   readonly answerMs: number;
   readonly seats: SeatLimits;
+  /** Reads of one token on one host. */
+  readonly ofHost: number;
 }
 
 const LIMITS: AppLogLimits = {
@@ -37,6 +41,8 @@ const LIMITS: AppLogLimits = {
   stuckMs: 30_000,
   answerMs: 35_000,
   seats: { inAll: 200, ofOne: 20 },
+  // The other half is for others.
+  ofHost: HOST_APP_LOG_READS / 2,
 };
 
 const Question = z.object({
@@ -56,15 +62,21 @@ const Question = z.object({
   after: z.string().max(1000).default('').describe('for who cannot set `Last-Event-ID`'),
 });
 
+const WORDS: SeatWords = {
+  inAll: 'The hub reads as many app logs as it can. Try again soon.',
+  ofOne: 'This token reads as many app logs as it may. End some first.',
+};
+
 export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits = LIMITS): void {
   const answers = makeLongAnswers(app, {
     seats: limits.seats,
-    words: {
-      inAll: 'The hub reads as many app logs as it can. Try again soon.',
-      ofOne: 'This token reads as many app logs as it may. End some first.',
-    },
+    words: WORDS,
     stuckMs: limits.stuckMs,
   });
+  const seatsAtHosts = new Seats(
+    { inAll: limits.seats.inAll, ofOne: limits.ofHost },
+    { inAll: WORDS.inAll, ofOne: 'This token reads as many app logs of this host as it may. End some first.' },
+  );
 
   app.get(
     '/projects/:project/environments/:environment/app-log',
@@ -83,7 +95,7 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
       const { identity, params, query } = request;
       const { environment } = await getEnvironment(deps.db, identity.teamId, params.project, params.environment);
       const question = requestOf(environment.id, query, String(request.headers['last-event-id'] ?? query.after));
-      await answers.hold(request, async () => {
+      const answer = async (): Promise<void> => {
         const read = deps.agents.readAppLog(environment.host_id, question);
         try {
           const first = await firstPart(read, limits.answerMs);
@@ -97,7 +109,9 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
         } finally {
           read.close();
         }
-      });
+      };
+      const atHost = `${identity.tokenId} ${environment.host_id}`;
+      await answers.hold(request, () => seatsAtHosts.hold(atHost, answer));
     },
   );
 }

@@ -2,6 +2,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isSameEdge, keepingProtocol } from '../../protocol/edge-order.ts';
 import type { EdgeRequest, FlipBackRequest, FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { isMove } from '../upstream/move.ts';
 
 /** Nothing new; other settings for what this very flip has put in place; or to be put in place. */
 type FlipKind = 'replay' | 'amend' | 'apply';
@@ -15,7 +16,7 @@ export function judgeFlip(current: UpstreamEntry | null, { entry, expectedGenera
   const generation = current?.generation ?? 0;
   // A sender that lost the answer sends the same flip again, with the generation that it expected then; by now its
   // container may have another address, and its environment other settings.
-  if (current !== null && generation === entry.generation && current.targets[0]?.id === entry.targets[0]?.id) {
+  if (current !== null && isMove(current, entry)) {
     if (addressKey(current) !== addressKey(entry)) return 'apply';
     return isSameEdge(current, entry) ? 'replay' : 'amend';
   }

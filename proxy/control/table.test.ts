@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { EdgeSettings } from '../../protocol/edge.ts';
-import { WatchRequest } from '../../protocol/proxy-admin.ts';
+import { HoldRequest, WatchRequest } from '../../protocol/proxy-admin.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { Plane } from '../plane.ts';
@@ -37,15 +38,54 @@ class SlowPlanes extends PlaneGroup {
   }
 }
 
-test('a watch that is asked for while the proxy hands over is not answered by the one that only drains', async (t) => {
+async function tableOf(t: TestContext, planes = new PlaneGroup(1, log)) {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-table-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const planes = new SlowPlanes(1, log);
   const told = { upstream: () => ({ ended: () => undefined }), unrouted: () => undefined, forget: () => undefined };
   const plane = new Plane(clock, told, () => []);
   const snapshot = () => ({ families: [] });
-  planes.join(localPlanes({ plane, rates: new ClientRates(), clock, snapshot, terminator: null }));
-  const table = await Table.restore(new TableFile(folder, log), planes, clock);
+  const member = localPlanes({ plane, rates: new ClientRates(), clock, snapshot, terminator: null });
+  planes.join(member);
+  return { table: await Table.restore(new TableFile(folder, log), planes, clock), planes, plane, member };
+}
+
+test('a target that moves to another address is the same flip still: what it replaced, and what counts since, stays', async (t) => {
+  const { table, planes, plane, member } = await tableOf(t);
+  const exchange = { stream: null, cut: () => undefined, dismiss: () => undefined };
+  const fail = (): void => plane.upstreams()[0]?.countFailure();
+  await table.flip({ entry: entry(1), expectedGeneration: 0 });
+  plane.upstreams()[0]?.claim(exchange);
+  fail();
+  await table.hold(HoldRequest.parse({ upstreamId: uuid(0), maxRequests: 1, maxBytes: 1 }));
+  const flipped = await table.flip({ entry: entry(2), expectedGeneration: 1 });
+  fail();
+  const moved = { ...entry(2), targets: [{ id: uuid(2), address: '127.0.0.2', port: 80 }] };
+  const answers = [
+    await table.flip({ entry: moved, expectedGeneration: 2 }),
+    await table.flip({ entry: moved, expectedGeneration: 2 }),
+  ];
+  assert.equal(flipped.previous?.targetId, uuid(1));
+  assert.deepEqual(answers, [flipped, { ...flipped, changed: false }]);
+  const receipt = await table.receipt(uuid(0));
+  assert.deepEqual(
+    [receipt.previous?.targetId, receipt.previous?.inFlightAtFlip, receipt.failed, receipt.held?.requests],
+    [uuid(1), 1, 1, 0],
+  );
+  assert.notEqual(receipt.drain, null);
+  planes.leave(member);
+  await table.flip({ entry: entry(2), expectedGeneration: 2 });
+  assert.equal(
+    (await table.receipt(uuid(0))).failed,
+    1,
+    'nor is that forgotten which a plane had counted that is gone',
+  );
+  const back = await table.flipBack({ upstreamId: uuid(0), expectedGeneration: 2, targetId: uuid(1) });
+  assert.equal(back.changed, true);
+});
+
+test('a watch that is asked for while the proxy hands over is not answered by the one that only drains', async (t) => {
+  const planes = new SlowPlanes(1, log);
+  const { table } = await tableOf(t, planes);
   for (const generation of [1, 2]) await table.flip({ entry: entry(generation), expectedGeneration: generation - 1 });
   const watching = table.watch(WatchRequest.parse({ upstreamId: uuid(0), targetId: uuid(2), seconds: 1 }));
   await table.yield(() => Promise.resolve());

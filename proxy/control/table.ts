@@ -26,6 +26,7 @@ import type {
 import type { Clock } from '../clock.ts';
 import type { Planes } from '../planes/planes.ts';
 import { buildRouter } from '../routing/router.ts';
+import { isMove } from '../upstream/move.ts';
 import { judgeFlip, judgeFlipBack, staleGeneration, withEdge } from './flip.ts';
 import { makeReceipt } from './receipt.ts';
 import type { TableFile } from './table-file.ts';
@@ -279,15 +280,18 @@ export class Table {
   }
 
   async #put(entry: UpstreamEntry, kept: Kept | null): Promise<FlipAnswer> {
-    const previous = await this.#planes.put(entry);
-    const flippedAt = this.#clock.now().toISOString();
-    const lastFlip = { generation: entry.generation, flippedAt, changed: true, previous };
+    const replaced = await this.#planes.put(entry);
+    const lastFlip = kept && isMove(kept.entry, entry) ? kept.lastFlip : this.#flipNow(entry, replaced);
     // New settings for the same target are no flip that could be taken back.
-    const before = previous === null ? (kept?.before ?? null) : (kept?.entry ?? null);
+    const before = replaced === null ? (kept?.before ?? null) : (kept?.entry ?? null);
     this.#kept.set(entry.id, { entry, lastFlip, before });
     this.#watches.changed(entry.id, entry.targets[0]?.id ?? null);
     this.#listener(this.entries);
-    return lastFlip;
+    return { ...lastFlip, changed: true };
+  }
+
+  #flipNow({ generation }: UpstreamEntry, previous: FlipAnswer['previous']): FlipAnswer {
+    return { generation, flippedAt: this.#clock.now().toISOString(), changed: true, previous };
   }
 
   /** One change at a time, so that the compare-and-set and its write belong together. */

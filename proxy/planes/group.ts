@@ -10,6 +10,7 @@ import type { Taken } from '../policy/client-rates.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import { sumCounts } from '../upstream/counts.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
+import { isMove } from '../upstream/move.ts';
 import type { RoomUse } from '../upstream/room.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 import { Departed } from './departed.ts';
@@ -96,8 +97,9 @@ export class PlaneGroup implements Planes {
   }
 
   async put(entry: UpstreamEntry): Promise<FlipAnswer['previous']> {
+    const known = this.#entries.get(entry.id);
+    if (!known || !isMove(known, entry)) this.#departed.flipped(entry.id);
     this.#entries.set(entry.id, entry);
-    this.#departed.flipped(entry.id);
     this.#holds.delete(entry.id);
     const previous = this.#all((member) => member.put(entry));
     this.#shareRoom([entry]);

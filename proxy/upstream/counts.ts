@@ -28,7 +28,7 @@ export const TargetCounts = TargetAddress.extend({
   lastAt: z.number(),
   /** Plain requests that drains cut. */
   forced: z.int(),
-  /** Streams that were open when it was retired, and those that drains closed. */
+  /** Streams among what was in flight when it was retired, and those that drains closed. */
   streamsCarried: z.int(),
   streamsClosed: z.int(),
   /** From its retirement until it was empty, or until now, ms; 0 while it serves. */

@@ -140,6 +140,25 @@ test('streams outlive the plain deadline, then are dismissed spread over a windo
   assert.deepEqual(await drained, { ms: 0, forced: 1, streams: { carried: 4, ended: 1, closed: 3 } });
 });
 
+test('what turns out to be a stream only after the target was retired is counted as one that it carried on', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const target = new Target(entry, clock);
+  const [ends, closes]: { stream: StreamKind | null; cut: () => void; dismiss: () => void }[] = [0, 1].map(() => ({
+    stream: null,
+    cut: () => assert.fail('it is closed with its own word'),
+    dismiss: () => closes && target.release(closes, 'served', 200),
+  }));
+  assert.ok(ends && closes);
+  for (const one of [ends, closes]) target.claim(one);
+  const drained = target.drain(plan(1000, 2000));
+  for (const one of [ends, closes]) one.stream = 'events';
+  assert.equal(target.counts('retired', 0).streamsCarried, 2);
+  target.release(ends, 'served', 200);
+  t.mock.timers.tick(2000);
+  t.mock.timers.tick(0);
+  assert.deepEqual((await drained).streams, { carried: 2, ended: 1, closed: 1 });
+});
+
 test('retiring is told at once, and only once', () => {
   const target = new Target(entry, clock);
   let told = 0;

@@ -84,6 +84,7 @@ export class Target {
   readonly #inFlight = new Set<InFlight>();
   /** Drains and the end of the process may want the same ones dismissed. */
   readonly #dismissed = new WeakSet<InFlight>();
+  readonly #carried = new WeakSet<InFlight>();
   readonly #whenRetired: (() => void)[] = [];
   readonly #whenGone = new Set<() => void>();
 
@@ -139,7 +140,10 @@ export class Target {
     if (status > 0) this.#refusals = 0;
     if (this.#state === 'healthy') {
       if (status > 0 || outcome === 'failed') this.#answered(status >= 500 || outcome === 'failed', status > 0);
-    } else this.#settle();
+      return;
+    }
+    this.#carry(exchange);
+    this.#settle();
   }
 
   /** Takes a claim back, as if it had never been: nothing was sent, and another copy gets the request. */
@@ -165,7 +169,7 @@ export class Target {
     this.#state = 'draining';
     this.listener = null;
     this.#retiredAt = this.#clock.monotonic();
-    this.#streamsCarried = this.streams;
+    this.#carryAll();
     for (const callback of this.#whenRetired) callback();
     this.#settle();
   }
@@ -198,6 +202,7 @@ export class Target {
 
   counts(role: TargetRole, now: number): TargetCounts {
     const { id, address, port, inFlight, streams } = this;
+    if (this.#state !== 'healthy') this.#carryAll();
     return {
       id,
       address,
@@ -219,6 +224,17 @@ export class Target {
       streamsClosed: this.#streamsClosed,
       drainMs: this.#state === 'healthy' ? 0 : (this.#goneAt || now) - this.#retiredAt,
     };
+  }
+
+  #carryAll(): void {
+    for (const exchange of this.#inFlight) this.#carry(exchange);
+  }
+
+  /** Also one that turned out to be a stream only after it was retired, as the head of its answer came. */
+  #carry(exchange: InFlight): void {
+    if (exchange.stream === null || this.#carried.has(exchange)) return;
+    this.#carried.add(exchange);
+    this.#streamsCarried += 1;
   }
 
   #answered(faulty: boolean, came: boolean): void {

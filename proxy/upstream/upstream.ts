@@ -11,6 +11,7 @@ import type { TargetCounts, TargetRole, UpstreamCounts } from './counts.ts';
 import { drainAll, leastInFlight } from './group.ts';
 import { Hold } from './hold.ts';
 import type { HoldBounds, Waiter } from './hold.ts';
+import { isMove } from './move.ts';
 import { Target } from './target.ts';
 import type { DrainPlan, InFlight } from './target.ts';
 import { openingTally, tellAll } from './tally.ts';
@@ -148,17 +149,20 @@ export class Upstream {
   }
 
   /**
-   * Synchronous: the next claim is on the new targets, and those that are held go on to them.
+   * Synchronous: the next claim is on the new targets, and those that are held go on to them. A target that moves is no new
+   * flip: what counts since the last one goes on.
    * @returns what served before; null when the same still does
    */
   apply(entry: UpstreamEntry): FlipAnswer['previous'] {
     const [before] = this.#active;
     const replaced = before !== undefined && before.id !== entry.targets[0]?.id;
     const previous = replaced ? this.#previous(before.id) : null;
+    if (!isMove(this.#entry, entry)) {
+      this.#waitsBeforeFlip = this.#waits;
+      this.#waits = null;
+      this.#failedBeforeFlip = this.#failed;
+    }
     this.#setTargets(entry);
-    this.#waitsBeforeFlip = this.#waits;
-    this.#waits = null;
-    this.#failedBeforeFlip = this.#failed;
     this.resume();
     return previous;
   }

@@ -30,6 +30,10 @@ it, too). Run it as root: others cannot see whose a port is.
 What an app writes is read on the host by \`orkestr-agent logs --app PROJECT/ENVIRONMENT\`, also when hub and agent are away
 ([observe.md](observe.md)); why a deployment failed, by \`orkestr-agent logs\`.
 
+A deployment that fails with \`ORK_ROUTE_TAKEN\` though the hub has no other environment at that domain: the hub was put back from a
+backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`, with the id that stands
+in the error, takes it off the host.
+
 The archive of \`--bundle\` holds the doctor's report, the status, the last deployments (ids, states, error codes), the
 agent's paths and the last log lines. Known secrets are taken out by value, in every form; what looks like one is, too.
 Names of domains and addresses of visitors are in it: read it before you give it away. An app's own short secrets in a log

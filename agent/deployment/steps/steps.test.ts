@@ -51,7 +51,7 @@ describe('the step clone', () => {
     const context = aContext({ job: taking('taken.test'), ports: { proxy } });
     await assert.rejects(async () => clone.run(context), {
       code: 'ORK_ROUTE_TAKEN',
-      message: /taken\.test\//,
+      message: new RegExp(`taken\\.test/.*orkestr-agent remove ${IDS.previous}$`),
       evidence: [`environment ${IDS.previous}`],
     });
     assert.equal(context.lines.length, 1, 'that it waits is said once');

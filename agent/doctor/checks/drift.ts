@@ -25,7 +25,7 @@ export const drift = defineCheck({
     'route-to-nothing': {
       level: 'fail',
       says: 'The proxy has a route to {address} for environment {environment}, of which neither the journal nor Docker knows.',
-      mend: 'Deploy the environment again from the hub, or remove it there.',
+      mend: 'Deploy the environment again from the hub, or remove it there. If the hub has no such environment: `orkestr-agent remove ENVIRONMENT` with that id.',
     },
   },
   async gather(subject) {

@@ -194,12 +194,13 @@ export class Host {
   async serveAgent(view: Partial<AgentView> = {}): Promise<void> {
     await this.#api?.close();
     const status = (): never => {
-      throw new Error('the doctor does not ask for the status');
+      throw new Error('the doctor does not ask for that');
     };
     this.#api = await serveLocalApi(this.agentSocket, {
       status: async () => status(),
       agent: () => ({ ...this.#view(), ...view }),
       environments: () => new Map(),
+      removals: { begin: async () => status(), standing: status },
     });
   }
 

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { serveLocalApi } from '../status/local-api.ts';
+import { IDS, temporaryFolder } from '../test-bench.ts';
+
+const run = promisify(execFile);
+const MAIN = join(import.meta.dirname, '..', 'main.ts');
+
+/** The command line, beside an agent whose removals end at the second look, with this error if any. */
+async function host(t: TestContext, error: ErrorReport | null = null) {
+  const folder = temporaryFolder(t);
+  const begun: string[] = [];
+  let looks = 0;
+  const api = await serveLocalApi(join(folder, 'agent.sock'), {
+    status: async () => assert.fail('nobody asks for it'),
+    agent: () => assert.fail('nobody asks for it'),
+    environments: () => new Map(),
+    removals: {
+      begin: async (environmentId) => {
+        begun.push(environmentId);
+        return IDS.project;
+      },
+      standing: () => ({ ended: (looks += 1) > 1, error }),
+    },
+  });
+  t.after(() => api.close());
+  const env = { PATH: '/usr/bin:/bin', ORKESTR_AGENT_STATE: join(folder, 'state'), ORKESTR_AGENT_RUN: folder };
+  const agent = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+    run(process.execPath, [MAIN, 'remove', ...args], { env }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
+    );
+  return { agent, begun };
+}
+
+test('has the running agent remove the environment, and says so when it is done', async (t) => {
+  const { agent, begun } = await host(t);
+  const { code, stdout } = await agent(IDS.environment, '--yes');
+  assert.deepEqual([code, stdout], [0, `Environment ${IDS.environment} is off this host.\n`]);
+  assert.deepEqual(begun, [IDS.environment]);
+});
+
+test('removes nothing that was not confirmed, and nothing that is no id', async (t) => {
+  const { agent, begun } = await host(t);
+  const [unasked, noId] = await Promise.all([agent(IDS.environment), agent('shop/production', '--yes')]);
+  assert.match(unasked.stderr, /goes off this host\. Say so with --yes\./);
+  assert.match(noId.stderr, /^ORK_INVALID: shop\/production is no id of an environment\.$/m);
+  assert.deepEqual([unasked.code, noId.code, begun], [1, 1, []]);
+});
+
+test('a removal that failed is told with its reason', async (t) => {
+  const { agent } = await host(t, { code: 'ORK_ENGINE_TIMEOUT', message: 'Docker hangs.', evidence: [] });
+  const { code, stderr } = await agent(IDS.environment, '--yes');
+  assert.equal(code, 1);
+  assert.match(stderr, /^ORK_ENGINE_TIMEOUT: Docker hangs\.$/m);
+});
