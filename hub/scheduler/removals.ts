@@ -72,9 +72,10 @@ async function listBuilders(db: Db, teamId: string, environmentId: string): Prom
     .selectFrom('host')
     .select('host.id')
     .where('team_id', '=', teamId)
-    .where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('deployment')
+    .where((where) =>
+      where.exists(
+        where
+          .selectFrom('deployment')
           .select('deployment.id')
           .where('environment_id', '=', environmentId)
           .whereRef('build_host_id', '=', 'host.id')
