@@ -22,7 +22,8 @@ export const faults: readonly Fault[] = [
     },
     finds: ['clock/far-off'],
     mend: /timedatectl set-ntp true/,
-    tells: /3600 s behind/,
+    // The header has whole seconds.
+    tells: /360[01] s behind/,
   },
   {
     name: 'the hub does not answer',
