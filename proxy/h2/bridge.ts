@@ -66,8 +66,9 @@ class Bridge implements StreamSink {
     });
     this.#listen();
     if (isWebSocket || !request.hasBody) this.#upstream.end();
-    // Its body may wait for the app: for its `100 Continue`, or for the first message of a conversation.
-    else this.#upstream.flushHeaders();
+    // Its body may wait for the app: for its `100 Continue`, or for the first message of a conversation. Where none is declared, the head
+    // would be the whole of a request that its client has not ended.
+    else if (request.contentLength !== 0) this.#upstream.flushHeaders();
     if (!isWebSocket) this.#to = this.#upstream;
   }
 
