@@ -4,6 +4,7 @@ import { CLIENT_TIMEOUT, HEAD_TOO_LARGE, rawPage, refused } from '../pages.ts';
 import type { Failure } from '../pages.ts';
 import type { Exchange } from './exchange.ts';
 import { linger } from './linger.ts';
+import type { EndTimes } from './linger.ts';
 
 /** The failure for an error code of node's parser or connection check; null when there is nobody left to answer. */
 function failureFor(code: string | undefined): Failure | null {
@@ -18,12 +19,12 @@ function failureFor(code: string | undefined): Failure | null {
  */
 export class BadClients {
   readonly #last = new WeakMap<Duplex, Exchange>();
-  readonly #closeMs: number;
+  readonly #times: EndTimes;
   readonly #refused: (socket: Duplex, status: number) => void;
 
   /** @param refused told of a connection that was answered without a request */
-  constructor(closeMs: number, refused: (socket: Duplex, status: number) => void) {
-    this.#closeMs = closeMs;
+  constructor(times: EndTimes, refused: (socket: Duplex, status: number) => void) {
+    this.#times = times;
     this.#refused = refused;
   }
 
@@ -51,7 +52,7 @@ export class BadClients {
   refuse(socket: Duplex, failure: Failure): void {
     if (!socket.writable) return;
     socket.write(rawPage(failure));
-    linger(socket, this.#closeMs);
+    linger(socket, this.#times);
     this.#refused(socket, failure.status);
   }
 }

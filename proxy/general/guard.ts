@@ -331,7 +331,7 @@ export class Guard implements InFlight, Waiter, Limited {
     if (head.length > 0) socket.unshift(head);
     if (early && early.length > 0) upgrade.socket.unshift(early);
     this.#outcome = 'served';
-    const times = { idleMs: this.#route.idleMs, closeMs: this.#tools.timeouts.closeMs };
+    const times = { ...this.#tools.timeouts, idleMs: this.#route.idleMs };
     const { bytesRead, bytesWritten } = upgrade.socket;
     this.#tunnel = openTunnel(upgrade.socket, socket, times, () => {
       this.exchange.bytesIn = upgrade.socket.bytesRead - bytesRead;

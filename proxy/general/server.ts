@@ -45,7 +45,7 @@ export class GeneralServer {
     this.#trusted = trusted;
     this.#general = makeGeneral(context.limits, context.timeouts, context.clock);
     this.#dispatch = new Dispatch(context, this.#general);
-    this.#badClients = new BadClients(context.timeouts.closeMs, (socket, status) => {
+    this.#badClients = new BadClients(context.timeouts, (socket, status) => {
       context.observer.unrouted(unreadRequest('general', this.#peerOf(socket), status));
     });
     this.#server = this.#makeServer();
@@ -66,7 +66,7 @@ export class GeneralServer {
       this.#silent.delete(socket);
     });
     // What node calls after its last answer, to close at once.
-    Object.assign(socket, { destroySoon: () => linger(socket, this.#context.timeouts.closeMs) });
+    Object.assign(socket, { destroySoon: () => linger(socket, this.#context.timeouts) });
     this.#server.emit('connection', socket);
   }
 
@@ -78,7 +78,7 @@ export class GeneralServer {
   /** Closes the connections that are between two requests, also those that come to be so. */
   closeIdle(): void {
     this.#closesIdle = true;
-    this.#server.closeIdleConnections();
+    this.#endIdle();
     for (const socket of this.#silent) socket.destroy();
   }
 
@@ -92,6 +92,21 @@ export class GeneralServer {
 
   destroy(): void {
     for (const socket of this.#open) socket.destroy();
+  }
+
+  /** Node alone knows which connections are idle, and destroys them; some of them have an answer that is not read yet. */
+  #endIdle(): void {
+    const late = [...this.#open].filter((socket) => socket.writableLength > 0);
+    for (const socket of late) {
+      const endSoon = (): Duplex => {
+        Reflect.deleteProperty(socket, 'destroy');
+        linger(socket, this.#context.timeouts);
+        return socket;
+      };
+      Object.assign(socket, { destroy: endSoon });
+    }
+    this.#server.closeIdleConnections();
+    for (const socket of late) Reflect.deleteProperty(socket, 'destroy');
   }
 
   #makeServer(): Server {
@@ -146,7 +161,7 @@ export class GeneralServer {
     socket.on('error', () => undefined);
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
-    res.once('finish', () => linger(socket, this.#context.timeouts.closeMs));
+    res.once('finish', () => linger(socket, this.#context.timeouts));
     this.#arrived({ req, res, expectsContinue: false, upgrade: { socket, head } });
   }
 
@@ -157,7 +172,7 @@ export class GeneralServer {
     const { socket } = req;
     this.#silent.delete(socket);
     // Also for a response that had begun before, and so could not say `Connection: close`.
-    res.once('close', () => this.#closesIdle && this.#server.closeIdleConnections());
+    res.once('close', () => this.#closesIdle && this.#endIdle());
     const client = readClient(this.#peerOf(socket), (name) => req.headers[name]?.toString(), this.#trusted);
     const read = refusal ?? readRequest(req, client, limits.headerFields);
     const request = isFailure(read) ? unread(req, client) : read;

@@ -2,6 +2,8 @@
 import type { Socket } from 'node:net';
 import { closeFrameToClient, closeFrameToServer } from '../websocket/close-frame.ts';
 import { Relay } from '../websocket/relay.ts';
+import { destroyLate } from './linger.ts';
+import type { EndTimes } from './linger.ts';
 
 /** Bytes that a client may send before its upgrade is answered. RFC 6455 section 4.1 has it wait, so few come. */
 const EARLY_BYTES = 65_536;
@@ -49,11 +51,9 @@ export interface Tunnel {
   dismiss(): void;
 }
 
-interface TunnelTimes {
+interface TunnelTimes extends EndTimes {
   /** Silence in both directions that ends it, ms. */
   readonly idleMs: number;
-  /** From our FIN to the hard end, ms. */
-  readonly closeMs: number;
 }
 
 /**
@@ -62,26 +62,25 @@ interface TunnelTimes {
  */
 export function openTunnel(client: Socket, upstream: Socket, times: TunnelTimes, closed: () => void): Tunnel {
   const sides = [client, upstream];
-  let timer: NodeJS.Timeout | null = null;
+  let stopWaiting: (() => void) | null = null;
   const destroyBoth = (): void => {
     for (const side of sides) side.destroy();
   };
-  const moved = (): number =>
-    sides.reduce((sum, side) => sum + side.bytesRead + side.bytesWritten - side.writableLength, 0);
-  // One side has ended; what it sent before may still be on its way through a slow other side.
-  const endSoon = (before = -1): void => {
-    if (timer) clearTimeout(timer);
-    timer = setTimeout(() => (moved() === before ? destroyBoth() : endSoon(moved())), times.closeMs);
+  const passed = (): number => sides.reduce((sum, side) => sum + side.bytesWritten - side.writableLength, 0);
+  // One side has ended, or we have; what was sent before may still be on its way through a slow other side.
+  const endSoon = (): void => {
+    stopWaiting?.();
+    stopWaiting = destroyLate(sides, times, passed);
   };
   const sideClosed = (): void => {
     if (!sides.every((side) => side.closed)) return;
-    if (timer) clearTimeout(timer);
+    stopWaiting?.();
     closed();
   };
   for (const side of sides) {
     side.setNoDelay(true);
     side.setTimeout(times.idleMs, destroyBoth);
-    side.once('end', () => endSoon());
+    side.once('end', endSoon);
     side.once('close', (hadError: boolean) => {
       if (hadError) destroyBoth();
       else endSoon();
@@ -96,7 +95,7 @@ export function openTunnel(client: Socket, upstream: Socket, times: TunnelTimes,
   const end = (): void => {
     toServer.end();
     toClient.end();
-    setTimeout(destroyBoth, times.closeMs);
+    endSoon();
   };
   return {
     end,

@@ -12,7 +12,16 @@ import { makeRanges } from '../../../proxy/policy/allow-list.ts';
 import { gatedTls } from './gated.ts';
 import { ask, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Settings } from './h2-harness.ts';
-import { answering, entryFor, eventually, scriptedUpstream, SWITCH, UPGRADE_FIELDS } from './harness.ts';
+import {
+  answering,
+  engineOf,
+  entryFor,
+  eventually,
+  scriptedUpstream,
+  SWITCH,
+  testBoth,
+  UPGRADE_FIELDS,
+} from './harness.ts';
 
 /** Less than may wait in a TLS connection before its reader counts as slow. */
 const BODY = 'x'.repeat(60_000);
@@ -30,11 +39,13 @@ async function asked(t: TestContext, fields: string, timeouts: Http2Settings['ti
   const trusted = makeRanges([]);
   const general = new GeneralServer(context, trusted);
   const pools = new Pools(context.limits, context.timeouts, context.clock);
-  const engine = new FastEngine(context, trusted, general, pools);
+  const fast = new FastEngine(context, trusted, general, pools);
   t.after(async () => {
-    engine.destroy();
-    await Promise.all([engine.close(), general.close()]);
+    fast.destroy();
+    general.destroy();
+    await Promise.all([fast.close(), general.close()]);
   });
+  const engine = engineOf(t) === 'fast' ? fast : general;
   const { client, server, gate } = await gatedTls(t);
   engine.accept(server, { address: '127.0.0.1', secure: true });
   const received = bytesOf(client);
@@ -56,16 +67,19 @@ function bytesOf(client: TLSSocket): { text: string } {
   return received;
 }
 
-test('a client that asked for the end of its connection gets its answer whole, however late it reads', async (t) => {
-  const { server, gate, received } = await asked(t, 'Connection: close\r\n');
-  await sleep(5 * CLOSE_MS);
-  assert.equal(server.destroyed, false);
-  gate.open();
-  await eventually('the whole answer', () => received.text.endsWith(BODY));
-  await eventually('the end of its connection', () => server.destroyed);
-});
+testBoth(
+  'a client that asked for the end of its connection gets its answer whole, however late it reads',
+  async (t) => {
+    const { server, gate, received } = await asked(t, 'Connection: close\r\n');
+    await sleep(5 * CLOSE_MS);
+    assert.equal(server.destroyed, false);
+    gate.open();
+    await eventually('the whole answer', () => received.text.endsWith(BODY));
+    await eventually('the end of its connection', () => server.destroyed);
+  },
+);
 
-test('the last answer before an idle connection is closed comes whole', async (t) => {
+testBoth('the last answer before an idle connection is closed comes whole', async (t) => {
   const { engine, server, gate, received } = await asked(t, '');
   engine.closeIdle();
   await sleep(5 * CLOSE_MS);
@@ -75,14 +89,14 @@ test('the last answer before an idle connection is closed comes whole', async (t
   await eventually('the end of its connection', () => server.destroyed);
 });
 
-test('a client that takes nothing of its last answer is waited for no longer than any that stalls', async (t) => {
+testBoth('a client that takes nothing of its last answer is waited for no longer than any that stalls', async (t) => {
   const { server } = await asked(t, 'Connection: close\r\n', { clientStallMs: 300 });
   await sleep(150);
   assert.equal(server.destroyed, false);
   await eventually('the end of its connection', () => server.destroyed);
 });
 
-test('what an app has sent in a tunnel before its end comes whole, however late it is read', async (t) => {
+testBoth('what an app has sent in a tunnel before its end comes whole, however late it is read', async (t) => {
   const { server, gate, received, wire } = await asUpgraded(t);
   wire.socket.end();
   await sleep(5 * CLOSE_MS);
@@ -92,15 +106,18 @@ test('what an app has sent in a tunnel before its end comes whole, however late 
   await eventually('the end of its connection', () => server.destroyed);
 });
 
-test('a client that takes nothing of what an app has sent before its end is waited for no longer than any that stalls', async (t) => {
-  const { server, wire } = await asUpgraded(t, { clientStallMs: 300 });
-  wire.socket.end();
-  await sleep(150);
-  assert.equal(server.destroyed, false);
-  await eventually('the end of its connection', () => server.destroyed);
-});
+testBoth(
+  'a client that takes nothing of what an app has sent before its end is waited for no longer than any that stalls',
+  async (t) => {
+    const { server, wire } = await asUpgraded(t, { clientStallMs: 300 });
+    wire.socket.end();
+    await sleep(150);
+    assert.equal(server.destroyed, false);
+    await eventually('the end of its connection', () => server.destroyed);
+  },
+);
 
-test('a tunnel that is ended by us brings its goodbye to a client that reads late', async (t) => {
+testBoth('a tunnel that is ended by us brings its goodbye to a client that reads late', async (t) => {
   const { plane, server, gate, received } = await asUpgraded(t);
   for (const dismiss of plane.dismissals()) dismiss();
   await sleep(5 * CLOSE_MS);
