@@ -11,6 +11,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { tmpdir } from 'node:os';
 import manifest from '../package.json' with { type: 'json' };
+import { COMPILED } from '../test/harness/compiled.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import { run } from './lib/exec.ts';
 import { localIdentity, scopeOf } from './identity.ts';
@@ -29,6 +30,7 @@ describe('orkestr-agent', () => {
   const state = join(folder, 'state');
   const env = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    ...COMPILED,
     ORKESTR_AGENT_STATE: state,
     ORKESTR_AGENT_RUN: join(folder, 'run'),
     ORKESTR_PROXY_SOCKET: join(folder, 'run', 'proxy.sock'),

@@ -12,6 +12,7 @@ import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
+import { COMPILED } from '../test/harness/compiled.ts';
 import { readConfig } from './config.ts';
 import { startHub } from './hub.ts';
 
@@ -21,7 +22,7 @@ const run = promisify(execFile);
 function freshState(t: TestContext): NodeJS.ProcessEnv {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  return { ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
+  return { ...COMPILED, ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
 }
 
 /** The hub as its own process, once it listens. It is killed when the test ends. */

@@ -4,8 +4,8 @@
  * path holds it.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, constants, tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, constants, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { together } from '../agent/lib/together.ts';
@@ -54,12 +54,16 @@ type Part = keyof typeof PARTS;
 interface Result {
   readonly name: string;
   readonly seconds: number;
+  /** Of all cores' time meanwhile, whoever used it. */
+  readonly idleShare: number;
   readonly failure: string | null;
 }
 
 const run = randomUUID();
 const home = new Home(join(ROOT, '.orkestr'));
 const temporary = mkdtempSync(join(tmpdir(), 'ork-'));
+const compiled = join(temporary, 'compiled');
+mkdirSync(compiled);
 // For this process too: records of test stacks are looked for where the tests keep them.
 process.env['TMPDIR'] = temporary;
 const testEnv = {
@@ -68,7 +72,8 @@ const testEnv = {
   [RUN_MARK]: run,
   CI: 'true',
   NO_COLOR: '1',
-  NODE_DISABLE_COMPILE_CACHE: '1',
+  // Hundreds of programs are started from the same sources.
+  NODE_COMPILE_CACHE: compiled,
 };
 const results: Result[] = [];
 
@@ -209,11 +214,11 @@ function unitTests(): Promise<void> {
   return besideEachOther('together', ofMachine, without(files, ofMachine));
 }
 
-/** Those of the proxy beside all others: these have an engine of their own, or wait. */
+/** Those of the proxy, two at a time, beside all others: these have an engine of their own, and all wait most of the time. */
 function integrationTests(): Promise<void> {
   const files = testFiles(['test/integration/**/*.test.ts']);
   const ofProxy = files.filter((file) => file.includes('/proxy/'));
-  return besideEachOther(1, ofProxy, without(files, ofProxy));
+  return besideEachOther(2, ofProxy, without(files, ofProxy));
 }
 
 const without = (files: readonly string[], some: readonly string[]): string[] =>
@@ -228,7 +233,7 @@ async function besideEachOther(
   const said: Buffer[] = [];
   const later = new Writable({ write: (chunk: Buffer, _encoding, done) => (said.push(chunk), done()) });
   try {
-    await together(runFiles(files, processes), runFiles(others, processes, later));
+    await together(runFiles(files, processes), runFiles(others, processes === 'together' ? processes : 1, later));
   } finally {
     process.stdout.write(Buffer.concat(said));
   }
@@ -249,11 +254,12 @@ async function runFiles(
  */
 async function stage(name: string, work: () => Promise<void>): Promise<boolean> {
   if (stop.signal.aborted) {
-    results.push({ name, seconds: 0, failure: 'not begun: the run was stopped' });
+    results.push({ name, seconds: 0, idleShare: 0, failure: 'not begun: the run was stopped' });
     return false;
   }
   console.log(`\n=== ${name}`);
   const began = performance.now();
+  const before = coreTimes();
   let failure: string | null = null;
   try {
     await work();
@@ -263,16 +269,28 @@ async function stage(name: string, work: () => Promise<void>): Promise<boolean> 
     for (const line of (error as { evidence?: readonly string[] }).evidence ?? []) console.error(`  | ${line}`);
   }
   const seconds = (performance.now() - began) / 1000;
-  results.push({ name, seconds, failure });
+  const after = coreTimes();
+  const idleShare = (after.idle - before.idle) / Math.max(1, after.all - before.all);
+  results.push({ name, seconds, idleShare, failure });
   return failure === null;
+}
+
+/** Of all cores together since the machine's start, ms. */
+function coreTimes(): { readonly idle: number; readonly all: number } {
+  const times = cpus().map((core) => core.times);
+  const sum = (of: (one: (typeof times)[number]) => number): number => times.reduce((total, one) => total + of(one), 0);
+  return {
+    idle: sum(({ idle }) => idle),
+    all: sum(({ user, nice, sys, idle, irq }) => user + nice + sys + idle + irq),
+  };
 }
 
 function summary(): number {
   console.log('\n=== summary');
-  for (const { name, seconds, failure } of results) {
-    console.log(
-      `${failure === null ? '✓' : '✗'} ${name.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s  ${failure ?? ''}`.trimEnd(),
-    );
+  for (const { name, seconds, idleShare, failure } of results) {
+    const idle = `${Math.round(idleShare * 100)}% idle`;
+    const told = `${name.padEnd(14)} ${seconds.toFixed(1).padStart(7)} s  ${idle.padStart(9)}  ${failure ?? ''}`;
+    console.log(`${failure === null ? '✓' : '✗'} ${told}`.trimEnd());
   }
   const total = results.reduce((sum, { seconds }) => sum + seconds, 0);
   const failures = results.filter(({ failure }) => failure !== null).length;

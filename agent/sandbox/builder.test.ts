@@ -36,7 +36,7 @@ let folder = '';
 let files = { stateDirectory: '', runDirectory: '' };
 
 /** As an agent makes it; a second one is what an agent has after a restart. */
-function makeParts(): {
+function makeParts(timeoutMs?: number): {
   sandbox: ReturnType<typeof makeSandbox>;
   builder: ReturnType<typeof makeImageBuilder>;
 } {
@@ -44,7 +44,7 @@ function makeParts(): {
     ...files,
     scope,
     diskMiB: 3072,
-    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+    openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build', ...(timeoutMs && { timeoutMs }) }),
   });
   return {
     sandbox,
@@ -444,7 +444,10 @@ describe('builds in a real sandbox', () => {
     await assertNothingRuns();
   });
 
-  test('an engine that hangs is replaced', async () => {
+  test('an engine that hangs is replaced', async (t) => {
+    // What it is asked after a build waits for an answer, too.
+    parts = makeParts(5_000);
+    t.after(() => (parts = makeParts()));
     await build(['FROM debian:trixie-slim', 'RUN echo four']);
     const pid = sandboxPid();
     process.kill(pid, 'SIGSTOP');

@@ -19,7 +19,8 @@ test('a build that is cancelled leaves the one beside it alone, which goes throu
       environmentId: randomUUID(),
       onLog: (text) => /^other runs$/m.test(text) && both.other.resolve(),
     });
-    await Promise.race([Promise.all([both.one.promise, both.other.promise]), one, other]);
+    const ended = Promise.race([one, other]).then(() => assert.fail('one has ended before both ran'));
+    await Promise.race([Promise.all([both.one.promise, both.other.promise]), ended]);
     cancel.abort();
     assert.equal((await one).code, 'ORK_CANCELLED');
     assert.match((await other).text, /^whole$/m);

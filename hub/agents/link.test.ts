@@ -15,7 +15,7 @@ import { listEvents } from '../store/events.ts';
 import { listLoggedSteps, LOG_CAP_BYTES, readLog } from '../store/logs.ts';
 import { findRelease } from '../store/releases.ts';
 import { listSteps } from '../store/steps.ts';
-import { AT, COMMIT, ScriptedAgent, hub, makeRelease, type TestHub, until } from './test-hub.ts';
+import { AT, COMMIT, ScriptedAgent, hub, exampleRelease, type TestHub, until } from './test-hub.ts';
 
 const deploy = (on: TestHub, trigger: 'push' | 'manual' = 'manual'): Promise<string> =>
   on.deps.scheduler.create({
@@ -250,7 +250,7 @@ test('reports become status, steps, log and release', async (t) => {
   assert.deepEqual(clone?.output, output);
   assert.equal(analyze?.output, null, 'an output of another shape is not stored');
   assert.equal(await logText(on, id), 'hello world');
-  assert.deepEqual(await findRelease(on.deps.db, id), makeRelease(id));
+  assert.deepEqual(await findRelease(on.deps.db, id), exampleRelease(id));
 });
 
 test('replayed reports change nothing, and a gap is refused', async (t) => {

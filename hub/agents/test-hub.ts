@@ -334,7 +334,7 @@ export class ScriptedAgent {
   }
 
   /** A deployment that goes well, told from start to end. */
-  async live(job: Job, release = makeRelease(job.deploymentId)): Promise<void> {
+  async live(job: Job, release = exampleRelease(job.deploymentId)): Promise<void> {
     const { deploymentId, generation } = job;
     await this.report({ kind: 'deployment', deploymentId, generation, status: 'running', at: AT });
     await this.report({ kind: 'deployment', deploymentId, generation, status: 'live', at: AT, release });
@@ -370,7 +370,7 @@ export class ScriptedAgent {
 export const AT = '2030-01-01T00:00:00.000Z';
 export const COMMIT = 'a'.repeat(40);
 
-export function makeRelease(deploymentId: string): Release {
+export function exampleRelease(deploymentId: string): Release {
   return {
     deploymentId,
     commit: COMMIT,

@@ -133,6 +133,7 @@ async function runCli(folder: string, args: readonly string[], options: CliOptio
     cwd: options.cwd ?? folder,
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       HOME: folder,
       XDG_CONFIG_HOME: folder,
       GIT_CEILING_DIRECTORIES: tmpdir(),

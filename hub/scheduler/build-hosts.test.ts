@@ -6,7 +6,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import { Settings, type Job } from '../../protocol/job.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
 import type { StepName, StepOutputs } from '../../protocol/steps.ts';
-import { AT, COMMIT, makeRelease, ScriptedAgent, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { AT, COMMIT, exampleRelease, ScriptedAgent, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { insertHost, setBuilds } from '../store/hosts.ts';
 import { findRelease } from '../store/releases.ts';
@@ -92,7 +92,7 @@ async function done<N extends StepName>(
 
 /** What a host that builds tells of a build job, but for its end. */
 async function build(agent: ScriptedAgent, job: Job): Promise<void> {
-  const { plan, image } = makeRelease(job.deploymentId);
+  const { plan, image } = exampleRelease(job.deploymentId);
   await tell(agent, job, 'running');
   await done(agent, job, 'clone', { commit: COMMIT, subject: 'First', author: 'Ada', files: 1, bytes: 1 });
   await done(agent, job, 'analyze', plan);
@@ -319,7 +319,7 @@ test('a rollback goes to the host that serves alone, with the image of its relea
   const first = await building.job();
   await build(building, first);
   await tell(building, first, 'built');
-  const release = makeRelease(id);
+  const release = exampleRelease(id);
   await serving.live(await serving.job(), {
     ...release,
     image: { ...release.image, registryReference: REFERENCE },

@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { sql } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
-import { AT, COMMIT, makeRelease, startTestHub } from '../agents/test-hub.ts';
+import { AT, COMMIT, exampleRelease, startTestHub } from '../agents/test-hub.ts';
 import { PLANS } from '../plans.ts';
 import type { Db } from './database.ts';
 import { insertDeployment } from './deployments.ts';
@@ -87,7 +87,7 @@ test('of old deployments only what became of them is kept; what serves, runs or 
   assert.deepEqual(await told('wanted'), FORGOTTEN);
 
   const older = ids.older ?? '';
-  await insertRelease(db, hub.environmentId, makeRelease(older));
+  await insertRelease(db, hub.environmentId, exampleRelease(older));
   const back = async (variables: string) => {
     const answer = await hub.api('POST', `/deployments/${older}/rollback`, { variables });
     return [answer.status, ((await answer.json()) as { detail?: string }).detail];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { ScriptedAgent, makeRelease } from '../../hub/agents/test-hub.ts';
+import { ScriptedAgent, exampleRelease } from '../../hub/agents/test-hub.ts';
 import { MadeHost, Project } from '../../hub/api/schemas.ts';
 import { apiPath, Client } from '../../hub/cli/client.ts';
 import { readConfig } from '../../hub/config.ts';
@@ -184,7 +184,7 @@ export class JobPlayer {
       ...receipt,
     };
     await this.done('cutover', 1240, output);
-    const release = { ...makeRelease(deploymentId), commit, plan: PLAN, liveAt: now() };
+    const release = { ...exampleRelease(deploymentId), commit, plan: PLAN, liveAt: now() };
     await this.done('finalize', 350, release);
     await this.#agent.report({ kind: 'deployment', deploymentId, generation, status: 'live', at: now(), release });
   }
@@ -214,7 +214,7 @@ export class JobPlayer {
   /** The end of build, and deploy. */
   async built(ms: number): Promise<void> {
     await this.done('build', ms, {
-      ...makeRelease(this.id).image,
+      ...exampleRelease(this.id).image,
       bytes: 88_290_304,
       peakMemoryBytes: 412_000_000,
       baseImages: { 'node:26-trixie-slim': 'sha256:1' },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { makeRelease } from '../../hub/agents/test-hub.ts';
+import { exampleRelease } from '../../hub/agents/test-hub.ts';
 import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { startReceiver } from '../../hub/notify/test-receiver.ts';
@@ -231,7 +231,7 @@ test('a connection that breaks is told, and the log goes on where it was with no
   await page.getByText('after').waitFor();
   assert.deepEqual(await logLines(page), ['before', 'half a line', 'after']);
   await page.getByText('The connection to the hub is lost').waitFor({ state: 'detached' });
-  await job.done('build', 100, { ...makeRelease(job.id).image });
+  await job.done('build', 100, { ...exampleRelease(job.id).image });
   await step(page, 'build').getByText('100 ms').waitFor();
   await close();
   await wire.close();

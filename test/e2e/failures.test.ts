@@ -38,7 +38,7 @@ describe('a deployment that fails', () => {
     engine = new EngineApi(stack.plan.dockerSocket);
     project = await stack.createProject('node-plain', {
       slug: 'steady',
-      settings: { healthCheck: { kind: 'auto', startSeconds: 10 } },
+      settings: { healthCheck: { kind: 'auto', startSeconds: 6 } },
     });
     const first = await project.deploy();
     assert.equal(first.status, 'live', JSON.stringify(first.error));

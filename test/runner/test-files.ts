@@ -10,6 +10,9 @@ const TEST_TIMEOUT_MS = 300_000;
 const NOT_RUN = /^ℹ (?:skipped|todo|cancelled) [1-9]/m;
 
 const TOGETHER = join(import.meta.dirname, 'together.ts');
+const IN_ORDER = join(import.meta.dirname, 'in-order.ts');
+/** Those that take longest come first, so that no core waits for one of them in the end. */
+const LONGEST = ['e2e/docs', 'e2e/engines', 'e2e/apps', 'e2e/crash', 'e2e/installation'];
 
 /** Files of the repository that match, sorted. */
 export const testFiles = (patterns: readonly string[]): string[] =>
@@ -25,6 +28,11 @@ const OF_THE_MACHINE =
 /** Whether the file waits for the engine most of its time, or changes what there is one of: two such do not run beside each other. */
 export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));
 
+function longestFirst(files: readonly string[]): string[] {
+  const isLong = (file: string): boolean => LONGEST.some((name) => file.includes(name));
+  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+}
+
 export interface RunOptions {
   /** `together`: all in one process, quick. A number: each file in a process of its own, so many at a time. */
   readonly processes: 'together' | number;
@@ -39,12 +47,10 @@ export function runTests(
   files: readonly string[],
   { processes, env, output, signal }: RunOptions,
 ): Promise<string | null> {
-  const args = [
-    '--test-reporter=spec',
-    `--test-timeout=${TEST_TIMEOUT_MS}`,
-    ...(processes === 'together' ? [TOGETHER] : ['--test', `--test-concurrency=${processes}`]),
-    ...files,
-  ];
+  const args =
+    processes === 'together'
+      ? ['--test-reporter=spec', `--test-timeout=${TEST_TIMEOUT_MS}`, TOGETHER, ...files]
+      : [IN_ORDER, String(processes), String(TEST_TIMEOUT_MS), ...longestFirst(files)];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
     let end = '';
