@@ -158,7 +158,11 @@ export const ERRORS = {
     404,
     'The commit is no longer reachable on the remote (force-pushed away?). Push it again.',
   ),
-  ORK_REPO_ACCESS: kind('user', 403, 'Check that the URL is right and give a token that may read it.'),
+  ORK_REPO_ACCESS: kind(
+    'user',
+    403,
+    'Check that the URL is right, and give a token that may read it: `orkestr project set NAME --repository-token-stdin`.',
+  ),
   ORK_REPO_ADDRESS: kind(
     'user',
     403,

@@ -178,22 +178,27 @@ export const Project = z.object({
   slug: Slug,
   origin: z.enum(['hub', 'external']),
   repositoryUrl: z.string().nullable(),
+  /** It is read with a token, which is written and never read back. */
+  hasRepositoryToken: z.boolean().default(false),
   /** Where to push to, for projects of the hub's own remote. */
   gitRemote: z.string().nullable(),
   environments: z.array(Environment),
   createdAt: Timestamp,
 });
 export type Project = z.infer<typeof Project>;
+const RepositoryAuth = z.object({
+  username: z.string().max(200).default('git'),
+  token: z.string().min(1).max(2000),
+});
 /** A project comes with its first environment, `production` unless named otherwise. */
 export const NewProject = z.object({
   slug: Slug,
-  repository: z
-    .object({
-      url: GitUrl,
-      auth: z.object({ username: z.string().max(200).default('git'), token: z.string().min(1).max(2000) }).optional(),
-    })
-    .optional(),
+  repository: z.object({ url: GitUrl, auth: RepositoryAuth.optional() }).optional(),
   environment: NewEnvironment.prefault({ slug: 'production' }),
+});
+/** What is left out stays as it is; `auth` null: the repository is read without a token. */
+export const ProjectChange = z.object({
+  repository: z.object({ url: GitUrl.optional(), auth: RepositoryAuth.nullable().optional() }),
 });
 
 /** app: in the environment of the app. build: a secret that only commands of the build see. */
@@ -335,7 +340,7 @@ export type AppLogEvent = z.infer<typeof AppLogEvent>;
  *   GET    /tokens · POST /tokens · DELETE /tokens/:id
  *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · PATCH|DELETE /hosts/:id
  *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
- *   GET    /projects · POST /projects · GET|DELETE /projects/:project
+ *   GET    /projects · POST /projects · GET|PATCH|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
  *   PATCH  /projects/:project/environments/:environment/access
  *   GET|PATCH /projects/:project/environments/:environment/variables

@@ -67,6 +67,7 @@ export const project: Project = {
   slug: 'shop',
   origin: 'hub',
   repositoryUrl: null,
+  hasRepositoryToken: false,
   gitRemote: 'http://hub.invalid/git/shop.git',
   environments: [environment],
   createdAt: AT,
