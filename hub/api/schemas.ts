@@ -269,6 +269,8 @@ export const Step = z.object({
 });
 export type Step = z.infer<typeof Step>;
 
+const ChosenVariables = z.enum(['current', 'release']).default('current');
+
 export const Deployment = z.object({
   id: Uuid,
   project: z.object({ id: Uuid, slug: Slug }),
@@ -280,6 +282,8 @@ export const Deployment = z.object({
   commit: CommitSha,
   branch: BranchName,
   releaseOf: Uuid.nullable(),
+  /** Those of now, or for a rollback those that its release ran with. */
+  variables: ChosenVariables,
   replacedBy: Uuid.nullable(),
   error: ErrorReport.nullable(),
   /** Why a queued one has not started yet, or nothing is heard of a running one, in words. */
@@ -303,7 +307,7 @@ export type DeploymentDetail = z.infer<typeof DeploymentDetail>;
 export const NewDeployment = z.object({ commit: CommitSha.optional() });
 /** `giveUp`: one whose host is away ends here at once, as lost. */
 export const CancelRequest = z.object({ giveUp: z.boolean().default(false) });
-export const NewRollback = z.object({ variables: z.enum(['current', 'release']).default('current') });
+export const NewRollback = z.object({ variables: ChosenVariables });
 
 /**
  * Server-sent events of `GET /deployments/:id/events`. Each has an id that grows; `Last-Event-ID` resumes after it.

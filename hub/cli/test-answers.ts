@@ -18,6 +18,7 @@ export const sampleDeployment = (change: Partial<Deployment> = {}): Deployment =
   commit: 'a'.repeat(40),
   branch: 'main',
   releaseOf: null,
+  variables: 'current',
   detailsKept: true,
   cancelRequested: false,
   replacedBy: null,

@@ -125,6 +125,7 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],
             ['Replaced by', deployment.replacedBy && <a href={`/deployments/${deployment.replacedBy}`}>a newer one</a>],
           ]}
+            ['Variables', deployment.variables === 'release' && 'as they were at its release'],
         />
       </div>
     </>
