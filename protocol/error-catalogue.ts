@@ -78,7 +78,7 @@ export const ERRORS = {
   ORK_UPGRADE_VERSION: kind(
     'user',
     409,
-    'Name a newer version with --version; an older one needs --allow-downgrade beside it.',
+    'No hub sends a host back. On the host: `orkestr-agent upgrade --version VERSION`, for an older one with `--allow-downgrade`.',
   ),
   ORK_UPGRADE_SOURCE: kind(
     'user',

@@ -48,7 +48,7 @@ export const Host = z.object({
   lastSeenAt: Timestamp.nullable(),
   /** Of the agent that is connected, or was last. */
   agentVersion: z.string().nullable(),
-  /** Version that this hub hands on, when the host has another; null: nothing to upgrade to. */
+  /** Version that this hub hands on, when the host has an older one; null: nothing to upgrade to. */
   upgradeTo: z.string().nullable(),
   /** Why its agent is refused, e.g. for its version; null: it is not. */
   refusal: ErrorReport.nullable(),
@@ -68,7 +68,7 @@ export const Upgrade = z.object({
   finishedAt: Timestamp.nullable(),
 });
 export type Upgrade = z.infer<typeof Upgrade>;
-/** Nothing: all hosts that have joined, to the version that the hub hands on, one at a time. */
+/** Nothing: all hosts that have joined and are not newer, to the version that the hub hands on, one at a time. */
 export const NewUpgrade = z.object({
   version: ReleaseVersion.optional(),
   hosts: z.array(Uuid).min(1).max(1000).optional(),
