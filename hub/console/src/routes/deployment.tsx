@@ -92,6 +92,8 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
 
 function Head({ deployment, reload }: { deployment: Deployment; reload: () => void }) {
   const { project, environment } = deployment;
+  // What its host does now is not known.
+  const isLost = deployment.error?.code === 'ORK_HOST_LOST';
   const title = `${deployment.kind === 'rollback' ? 'Rollback' : 'Deployment'} of ${shortCommit(deployment.commit)}`;
   return (
     <>
@@ -121,11 +123,11 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
             ['Took', deployment.startedAt && <Duration from={deployment.startedAt} to={deployment.finishedAt} />],
             ['Waits for', deployment.waitingFor],
             ['Serves at', deployment.status === 'live' && deployment.urls.map((url) => <a href={url}>{url}</a>)],
-            ['Visitors', deployment.status === 'failed' && 'what served before serves on'],
+            ['Visitors', deployment.status === 'failed' && !isLost && 'what served before serves on'],
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],
+            ['Variables', deployment.variables === 'release' && 'as they were at its release'],
             ['Replaced by', deployment.replacedBy && <a href={`/deployments/${deployment.replacedBy}`}>a newer one</a>],
           ]}
-            ['Variables', deployment.variables === 'release' && 'as they were at its release'],
         />
       </div>
     </>
