@@ -5,7 +5,7 @@ import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
 import { registerAccess } from './api/access.ts';
@@ -29,6 +29,7 @@ import { registerCli } from './api/cli.ts';
 import { API_PREFIX } from './api/schemas.ts';
 import { registerSession } from './api/session.ts';
 import { registerTokens } from './api/tokens.ts';
+import { requestValidator } from './api/unknown-fields.ts';
 import { registerUpgrades } from './api/upgrades.ts';
 import { registerVariables } from './api/variables.ts';
 import { registerAuth } from './auth/hook.ts';
@@ -81,7 +82,7 @@ export async function buildApp(deps: HubDeps, { consoleFolder, cliFile }: MadeFi
     trustProxy: 'loopback',
     serverFactory: (handler) => makeServer(deps, handler),
   }).withTypeProvider<ZodTypeProvider>();
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(requestValidator);
   app.setSerializerCompiler(serializerCompiler);
   app.removeContentTypeParser('text/plain');
   registerProblems(app);

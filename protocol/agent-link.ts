@@ -197,8 +197,11 @@ export const helloProof = (hubNonce: string, hostId: string, agentNonce: string)
 export const welcomeProof = (agentNonce: string, sessionId: string): string =>
   `orkestr-welcome-v1\n${agentNonce}\n${sessionId}`;
 
-/** Body of `POST /api/v1/enrol`: a host exchanges its one-time join token for an identity. */
-export const EnrolRequest = z.object({
+/**
+ * Body of `POST /api/v1/enrol`: a host exchanges its one-time join token for an identity. The one body of the API that may hold more: an
+ * agent may be newer than its hub.
+ */
+export const EnrolRequest = z.looseObject({
   joinToken: z.string().max(200),
   name: z.string().min(1).max(100),
   /** SPKI PEM of the host's ed25519 key. The private half never leaves the host. */

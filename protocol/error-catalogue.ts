@@ -78,7 +78,7 @@ export const ERRORS = {
   ORK_UPGRADE_VERSION: kind(
     'user',
     409,
-    'Name a newer version with --version; an older one needs --allow-downgrade beside it.',
+    'No hub sends a host back. On the host: `orkestr-agent upgrade --version VERSION`, for an older one with `--allow-downgrade`.',
   ),
   ORK_UPGRADE_SOURCE: kind(
     'user',
@@ -158,7 +158,11 @@ export const ERRORS = {
     404,
     'The commit is no longer reachable on the remote (force-pushed away?). Push it again.',
   ),
-  ORK_REPO_ACCESS: kind('user', 403, 'Check that the URL is right and give a token that may read it.'),
+  ORK_REPO_ACCESS: kind(
+    'user',
+    403,
+    'Check that the URL is right, and give a token that may read it: `orkestr project set NAME --repository-token-stdin`.',
+  ),
   ORK_REPO_ADDRESS: kind(
     'user',
     403,

@@ -26,6 +26,7 @@ export async function showDeployment(deps: ViewDeps, context: DeploymentContext)
     commit: deployment.commit,
     branch: deployment.branch,
     releaseOf: deployment.release_of,
+    variables: deployment.variables,
     replacedBy: deployment.replaced_by,
     error: parseError(deployment.error),
     ...(reason === undefined ? {} : { waitingFor: reason }),

@@ -9,6 +9,7 @@ import { hashPassword } from '../auth/password.ts';
 import { invalid } from './problem.ts';
 import { ChangedUsers } from './schemas.ts';
 import type { GivenSettings, ShownSettings } from './schemas.ts';
+import { unknownFields } from './unknown-fields.ts';
 
 export type StoredUsers = EdgeSettings['basicAuth'];
 type Fields = Readonly<Record<string, unknown>>;
@@ -38,10 +39,11 @@ export async function userChangeOf(patch: Fields): Promise<UserChange | null> {
   const given = isFields(patch.edge) ? patch.edge.basicAuth : undefined;
   if (given === undefined || given === null) return null;
   const users = ChangedUsers.safeParse(given);
-  if (!users.success) {
-    const at = (path: readonly PropertyKey[]): string => ['settings.edge.basicAuth', ...path].join('.');
-    throw invalid(users.error.issues.map(({ path, message }) => `${at(path)}: ${message}`));
-  }
+  const at = 'settings.edge.basicAuth';
+  if (!users.success)
+    throw invalid(users.error.issues.map(({ path, message }) => `${[at, ...path].join('.')}: ${message}`));
+  const unknown = unknownFields(given, users.data, at);
+  if (unknown.length > 0) throw invalid(unknown);
   return hashUsers(users.data);
 }
 

@@ -28,6 +28,12 @@ test('a join token becomes an identity: the host gets its id and the key of the 
   assert.equal((await api.call(token, 'GET', '/hosts')).json[0].enrolled, true);
 });
 
+test('an agent that is newer than its hub may say more of itself', async (t) => {
+  const { api, host } = await start(t);
+  const body = { joinToken: host.joinToken, name: 'debian', publicKey: makeKeyPair().publicKey, region: 'north' };
+  assert.equal((await api.fetch({ method: 'POST', path: '/api/v1/enrol', body })).status, 200);
+});
+
 test('a token is good for one key; the same key may ask again, since the answer may have been lost', async (t) => {
   const { api, host, enrol, storedKey } = await start(t);
   const { publicKey } = makeKeyPair();

@@ -4,7 +4,7 @@ import type { Settings } from '../../protocol/job.ts';
 import { insertDeployment } from '../store/deployments.ts';
 import { readSettings } from '../store/environments.ts';
 import { startTestApi } from './test-api.ts';
-import type { TestApi } from './test-api.ts';
+import type { Answer, TestApi } from './test-api.ts';
 
 const PATH = '/projects/shop/environments';
 
@@ -46,6 +46,39 @@ test('a change that is not valid changes nothing', async (t) => {
   assert.match(refused.json.evidence[0], /^settings\.limits\.memoryMiB: /);
   assert.equal((await call('PATCH', '/production', { branch: '-x' })).json.code, 'ORK_INVALID');
   assert.deepEqual((await call('GET', '/production')).json, project.environments[0]);
+});
+
+test('a field that there is not is refused when an environment is made, as when it is changed', async (t) => {
+  const { api, token, call } = await start(t);
+  const refused = async (answer: Promise<Answer>): Promise<string[]> => {
+    const { json } = await answer;
+    assert.equal(json.code, 'ORK_INVALID');
+    return json.evidence;
+  };
+  const none = 'there is no such field';
+  const environment = { slug: 'preview', settings: { edge: { alowFrom: ['203.0.113.0/24'] }, prot: 80 } };
+  assert.deepEqual(await refused(call('POST', '', environment)), [
+    `body.settings.edge.alowFrom: ${none}`,
+    `body.settings.prot: ${none}`,
+  ]);
+  const at = 'body.environment.settings';
+  assert.deepEqual(await refused(api.call(token, 'POST', '/projects', { slug: 'blog', environment })), [
+    `${at}.edge.alowFrom: ${none}`,
+    `${at}.prot: ${none}`,
+  ]);
+  const domains = [{ host: 'a.example.com' }, { host: 'b.example.com', stripPrefx: true }];
+  assert.deepEqual(await refused(call('POST', '', { slug: 'preview', settings: { domains } })), [
+    `body.settings.domains.1.stripPrefx: ${none}`,
+  ]);
+  assert.deepEqual(await refused(call('PATCH', '/production', { settings: { domains } })), [
+    `settings.domains.1.stripPrefx: ${none}`,
+  ]);
+  const basicAuth = [{ user: 'ada', password: 'correct horse', pasword: 'battery staple' }];
+  assert.deepEqual(await refused(call('PATCH', '/production', { settings: { edge: { basicAuth } } })), [
+    `settings.edge.basicAuth.0.pasword: ${none}`,
+  ]);
+  assert.deepEqual(await refused(call('PATCH', '/production', { setings: {} })), [`body.setings: ${none}`]);
+  assert.equal((await api.call(token, 'GET', '/projects/shop')).json.environments.length, 1);
 });
 
 test('limits of a build over those of the plan are refused with field, limit and plan', async (t) => {

@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import { HostStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { compareVersions } from '../../protocol/release.ts';
 import { requireScope } from '../auth/hook.ts';
 import { hashSecretToken, JOIN_TOKEN_PREFIX, makeSecretToken } from '../auth/secret-token.ts';
 import type { Agents, HubApp, HubDeps } from '../deps.ts';
@@ -143,10 +144,17 @@ async function mustNotBuild(tx: Db, { id, name }: Row<'host'>): Promise<void> {
   );
 }
 
+/** Of the agent that is connected, or was last. */
+export const agentVersionOf = (row: Row<'host'>, agents: Agents): string | null =>
+  agents.peer(row.id)?.agentVersion ?? statusOf(row)?.agentVersion ?? null;
+
+/** A status that an older version stored and this one cannot read is as good as none. */
+const statusOf = ({ status }: Row<'host'>): HostStatus | null =>
+  status === null ? null : (HostStatus.safeParse(JSON.parse(status)).data ?? null);
+
 function hostView(row: Row<'host'>, agents: Agents, served: string | null): Host {
-  // A status that an older version stored and this one cannot read is as good as none.
-  const status = row.status === null ? null : (HostStatus.safeParse(JSON.parse(row.status)).data ?? null);
-  const agentVersion = agents.peer(row.id)?.agentVersion ?? status?.agentVersion ?? null;
+  const agentVersion = agentVersionOf(row, agents);
+  const isOlder = agentVersion !== null && served !== null && compareVersions(agentVersion, served) < 0;
   return {
     id: row.id,
     name: row.name,
@@ -155,8 +163,8 @@ function hostView(row: Row<'host'>, agents: Agents, served: string | null): Host
     builds: row.builds === 1,
     lastSeenAt: row.last_seen_at,
     agentVersion,
-    upgradeTo: agentVersion === null || agentVersion === served ? null : served,
+    upgradeTo: isOlder ? served : null,
     refusal: agents.refusal(row.id) ?? null,
-    status,
+    status: statusOf(row),
   };
 }

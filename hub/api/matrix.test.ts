@@ -30,6 +30,7 @@ const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
   'GET /projects': 'read',
   'POST /projects': 'write',
   'GET /projects/{project}': 'read',
+  'PATCH /projects/{project}': 'write',
   'DELETE /projects/{project}': 'write',
   'POST /projects/{project}/environments': 'write',
   'GET /projects/{project}/environments/{environment}': 'read',
@@ -65,14 +66,17 @@ interface Operation {
   readonly path: string;
   /** The scope it needs, "any", or undefined for public ones. */
   readonly scope: string | undefined;
+  readonly takesBody: boolean;
 }
 
 /** Bodies that pass validation; `{}` does for all others. */
 const BODIES: Readonly<Record<string, unknown>> = {
+  'POST /session': { token: 'ork_wrong' },
   'POST /tokens': { name: 'x', scopes: ['read'] },
   'POST /hosts': { name: 'x' },
   'PATCH /hosts/{id}': { builds: false },
   'POST /projects': { slug: 'x' },
+  'PATCH /projects/{project}': { repository: { auth: null } },
   'POST /projects/{project}/environments': { slug: 'x' },
   'PATCH /projects/{project}/environments/{environment}/access': { users: { ada: 'correct horse' } },
   'PATCH /projects/{project}/environments/{environment}/variables': { variables: { A: '1' } },
@@ -84,7 +88,9 @@ const BODIES: Readonly<Record<string, unknown>> = {
 
 async function operations(api: TestApi): Promise<Operation[]> {
   const document = (await api.fetch({ path: '/api/openapi.json' })).json;
-  return Object.entries<Record<string, { security: unknown[]; description?: string }>>(document.paths)
+  return Object.entries<Record<string, { security: unknown[]; description?: string; requestBody?: object }>>(
+    document.paths,
+  )
     .filter(([path]) => path.startsWith(`${API_PREFIX}/`))
     .flatMap(([path, methods]) =>
       Object.entries(methods).map(([verb, operation]) => {
@@ -95,6 +101,7 @@ async function operations(api: TestApi): Promise<Operation[]> {
           method,
           path,
           scope: operation.security.length === 0 ? undefined : (scope ?? 'any'),
+          takesBody: operation.requestBody !== undefined,
         };
       }),
     );
@@ -211,6 +218,24 @@ test('the same requests find what they name for its owner', async (t) => {
       const answer = await api.fetch({ ...callOf(operation, values), token: owner.token });
       assert.equal(answer.status, 200, `${operation.name}: ${answer.text}`);
     }
+  }
+});
+
+test('a field that a body does not have is refused by its name, on every route but that of agents', async (t) => {
+  const { api, all } = await start(t);
+  const owner = await fullTeam(api, 'owner');
+  const taking = all.filter(({ takesBody, name }) => takesBody && name !== 'POST /enrol');
+  assert.ok(taking.length > 15);
+  for (const operation of taking) {
+    const [values = {}] = operation.path.includes('{') ? fillings(operation, owner) : [];
+    const call = callOf(operation, values);
+    const body = { ...(call.body as object), nobodyKnows: 1 };
+    const { json } = await api.fetch({ ...call, body, token: owner.token });
+    assert.deepEqual(
+      [json.code, json.evidence],
+      ['ORK_INVALID', ['body.nobodyKnows: there is no such field']],
+      operation.name,
+    );
   }
 });
 

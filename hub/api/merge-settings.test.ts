@@ -58,8 +58,8 @@ test('a wrong value is refused by the path of its field', () => {
 
 test('a slip of the pen is refused and not passed over', () => {
   assert.deepEqual(refused({ limits: { memoryMb: 64 }, prot: 80 }), [
-    'settings.limits.memoryMb: there is no such setting',
-    'settings.prot: there is no such setting',
+    'settings.limits.memoryMb: there is no such field',
+    'settings.prot: there is no such field',
   ]);
 });
 

@@ -1,6 +1,7 @@
 /** A change of settings laid over those that are there: JSON Merge Patch (RFC 7396), checked as a whole afterwards. */
 import { Settings } from '../../protocol/job.ts';
 import { invalid } from './problem.ts';
+import { unknownFields } from './unknown-fields.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,16 +23,6 @@ function merge(target: unknown, patch: Fields): Fields {
     else merged.set(name, isFields(value) ? merge(merged.get(name), value) : value);
   }
   return Object.fromEntries(merged);
-}
-
-/** What the patch sets and the schema let fall: a slip of the pen must not pass in silence. */
-function unknownFields(patch: Fields, result: unknown, path: string): string[] {
-  return Object.entries(patch).flatMap(([name, value]) => {
-    if (value === null) return [];
-    const at = `${path}.${name}`;
-    if (!isFields(result) || !Object.hasOwn(result, name)) return [`${at}: there is no such setting`];
-    return isFields(value) ? unknownFields(value, result[name], at) : [];
-  });
 }
 
 const isFields = (value: unknown): value is Fields =>

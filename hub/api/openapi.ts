@@ -23,7 +23,8 @@ export async function registerOpenApi(app: HubApp): Promise<void> {
       info: {
         title: 'orkestr',
         version: '1',
-        description: 'A git push becomes a running, health-checked container on your own server.',
+        description:
+          'A git push becomes a running, health-checked container on your own server. A field that a request does not have is refused.',
       },
       components: {
         securitySchemes: {

@@ -25,6 +25,7 @@ export async function showProjects(deps: ViewDeps, projects: readonly Row<'proje
     slug: project.slug,
     origin: project.origin,
     repositoryUrl: project.repository_url,
+    hasRepositoryToken: project.repository_auth !== null,
     gitRemote: project.origin === 'hub' ? `${deps.hubUrl()}/git/${project.slug}.git` : null,
     environments: (ofProject.get(project.id) ?? []).flatMap(({ id }) => views.get(id) ?? []),
     createdAt: project.created_at,

@@ -84,6 +84,47 @@ test('the credentials of an external repository are sealed and never answered', 
   assert.throws(() => openRepositoryAuth(api.deps.sealer, { ...row, id: 'other' }));
 });
 
+test('the token of an external repository is changed and taken out, and goes to no other URL', async (t) => {
+  const { api, token, post } = await start(t);
+  const url = 'https://git.example.com/acme/shop.git';
+  const made = await post({ slug: 'shop', repository: { url, auth: { username: 'ci', token: 'first-secret' } } });
+  assert.equal(made.json.hasRepositoryToken, true);
+  const change = (repository: unknown) => api.call(token, 'PATCH', '/projects/shop', { repository });
+  const stored = async () => {
+    const row = await api.deps.db.selectFrom('project').selectAll().executeTakeFirstOrThrow();
+    return [row.repository_url, openRepositoryAuth(api.deps.sealer, row)];
+  };
+  const changed = await change({ auth: { token: 'second-secret' } });
+  assert.deepEqual([changed.status, changed.json], [200, made.json]);
+  assert.ok(!changed.text.includes('secret'));
+  assert.deepEqual(await stored(), [url, { username: 'git', token: 'second-secret' }]);
+
+  const other = 'https://git.example.org/acme/shop.git';
+  const led = await change({ url: other });
+  assert.match(led.json.evidence[0], /^body\.repository\.auth: the token is for the URL that was there/);
+  assert.equal((await change({ url: 'http://git.example.com/a.git', auth: null })).json.code, 'ORK_URL_REFUSED');
+  assert.equal((await change({ url: 'ext::sh -c id', auth: null })).json.code, 'ORK_INVALID');
+  assert.deepEqual(await stored(), [url, { username: 'git', token: 'second-secret' }]);
+  assert.equal((await change({ url })).status, 200);
+
+  assert.equal((await change({ url: other, auth: { token: 'third-secret' } })).json.repositoryUrl, other);
+  assert.deepEqual(await stored(), [other, { username: 'git', token: 'third-secret' }]);
+  assert.equal((await change({ auth: null })).json.hasRepositoryToken, false);
+  assert.equal((await change({ url })).json.repositoryUrl, url);
+  assert.deepEqual(await stored(), [url, undefined]);
+});
+
+test("a project of the hub's own remote stays there", async (t) => {
+  const { api, token, post } = await start(t);
+  const made = await post({ slug: 'shop' });
+  const repository = { url: 'https://git.example.com/acme/shop.git' };
+  for (const change of [repository, { auth: { token: 'x' } }]) {
+    const answer = await api.call(token, 'PATCH', '/projects/shop', { repository: change });
+    assert.match(answer.json.evidence[0], /hub's own git remote/);
+  }
+  assert.deepEqual((await api.call(token, 'GET', '/projects/shop')).json, made.json);
+});
+
 test('hostile and plain-text repository URLs are refused before anything runs', async (t) => {
   const { api, post } = await start(t);
   const urls = [

@@ -7,14 +7,15 @@ import type { HubApp, HubDeps } from '../deps.ts';
 import { checkProjectSlug } from '../domains.ts';
 import { listEnvironments } from '../store/environments.ts';
 import { deleteTold } from '../store/history.ts';
-import { getProject, insertProject, listProjects, sealRepositoryAuth } from '../store/projects.ts';
+import { getProject, insertProject, listProjects, sealRepositoryAuth, setRepository } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 import { deleteStrayRepository } from '../store/stray-repositories.ts';
 import { ProjectParams } from './params.ts';
 import { storedSettings } from './edge-users.ts';
 import { placeEnvironment } from './place-environment.ts';
+import { invalid } from './problem.ts';
 import { showProject, showProjects } from './project-view.ts';
-import { NewProject, Project } from './schemas.ts';
+import { NewProject, Project, ProjectChange } from './schemas.ts';
 
 export function registerProjects(app: HubApp, deps: HubDeps): void {
   const { db, scheduler, git } = deps;
@@ -67,6 +68,30 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
     },
   );
 
+  app.patch(
+    '/projects/:project',
+    {
+      ...requireScope('write'),
+      schema: {
+        summary: 'Change where the code of an external project is, or the token that reads it',
+        description:
+          'What is left out stays; `auth` null takes the token out. A token stays with the URL that it was given for: another URL needs `auth` too. The next deployment reads the repository so.',
+        tags,
+        params: ProjectParams,
+        body: ProjectChange,
+        response: { 200: Project },
+      },
+    },
+    async ({ identity, params, body }) => {
+      const id = await db.transaction().execute(async (tx) => {
+        const project = await getProject(tx, identity.teamId, params.project);
+        await setRepository(tx, project.id, changedRepository(deps, project, body.repository));
+        return project.id;
+      });
+      return showProject(deps, await getProject(db, identity.teamId, id));
+    },
+  );
+
   app.delete(
     '/projects/:project',
     {
@@ -104,6 +129,27 @@ function newProject(deps: HubDeps, teamId: string, wanted: z.infer<typeof NewPro
     repository_auth: repository?.auth === undefined ? null : sealRepositoryAuth(deps.sealer, id, repository.auth),
     created_at: deps.clock.now().toISOString(),
   };
+}
+
+/** @throws OrkestrError ORK_INVALID, ORK_URL_REFUSED */
+function changedRepository(
+  deps: HubDeps,
+  { id, slug, repository_url, repository_auth }: Row<'project'>,
+  { url, auth }: z.infer<typeof ProjectChange>['repository'],
+): Pick<Row<'project'>, 'repository_url' | 'repository_auth'> {
+  if (repository_url === null) {
+    throw invalid([`body.repository: the code of ${slug} is in the hub's own git remote, and stays there`]);
+  }
+  if (url !== undefined && url !== repository_url) {
+    checkUrl(url, deps.config.allowHttpRepositories);
+    // Who may write here must not learn it by having it sent to a server of their own.
+    if (auth === undefined && repository_auth !== null) {
+      throw invalid(['body.repository.auth: the token is for the URL that was there; give one for this URL, or null']);
+    }
+  }
+  const kept = { repository_url: url ?? repository_url, repository_auth };
+  if (auth === undefined) return kept;
+  return { ...kept, repository_auth: auth && sealRepositoryAuth(deps.sealer, id, auth) };
 }
 
 function checkUrl(url: string, allowHttp: boolean): void {

@@ -48,7 +48,7 @@ export const Host = z.object({
   lastSeenAt: Timestamp.nullable(),
   /** Of the agent that is connected, or was last. */
   agentVersion: z.string().nullable(),
-  /** Version that this hub hands on, when the host has another; null: nothing to upgrade to. */
+  /** Version that this hub hands on, when the host has an older one; null: nothing to upgrade to. */
   upgradeTo: z.string().nullable(),
   /** Why its agent is refused, e.g. for its version; null: it is not. */
   refusal: ErrorReport.nullable(),
@@ -68,7 +68,7 @@ export const Upgrade = z.object({
   finishedAt: Timestamp.nullable(),
 });
 export type Upgrade = z.infer<typeof Upgrade>;
-/** Nothing: all hosts that have joined, to the version that the hub hands on, one at a time. */
+/** Nothing: all hosts that have joined and are not newer, to the version that the hub hands on, one at a time. */
 export const NewUpgrade = z.object({
   version: ReleaseVersion.optional(),
   hosts: z.array(Uuid).min(1).max(1000).optional(),
@@ -178,22 +178,27 @@ export const Project = z.object({
   slug: Slug,
   origin: z.enum(['hub', 'external']),
   repositoryUrl: z.string().nullable(),
+  /** It is read with a token, which is written and never read back. */
+  hasRepositoryToken: z.boolean().default(false),
   /** Where to push to, for projects of the hub's own remote. */
   gitRemote: z.string().nullable(),
   environments: z.array(Environment),
   createdAt: Timestamp,
 });
 export type Project = z.infer<typeof Project>;
+const RepositoryAuth = z.object({
+  username: z.string().max(200).default('git'),
+  token: z.string().min(1).max(2000),
+});
 /** A project comes with its first environment, `production` unless named otherwise. */
 export const NewProject = z.object({
   slug: Slug,
-  repository: z
-    .object({
-      url: GitUrl,
-      auth: z.object({ username: z.string().max(200).default('git'), token: z.string().min(1).max(2000) }).optional(),
-    })
-    .optional(),
+  repository: z.object({ url: GitUrl, auth: RepositoryAuth.optional() }).optional(),
   environment: NewEnvironment.prefault({ slug: 'production' }),
+});
+/** What is left out stays as it is; `auth` null: the repository is read without a token. */
+export const ProjectChange = z.object({
+  repository: z.object({ url: GitUrl.optional(), auth: RepositoryAuth.nullable().optional() }),
 });
 
 /** app: in the environment of the app. build: a secret that only commands of the build see. */
@@ -264,6 +269,8 @@ export const Step = z.object({
 });
 export type Step = z.infer<typeof Step>;
 
+const ChosenVariables = z.enum(['current', 'release']).default('current');
+
 export const Deployment = z.object({
   id: Uuid,
   project: z.object({ id: Uuid, slug: Slug }),
@@ -275,6 +282,8 @@ export const Deployment = z.object({
   commit: CommitSha,
   branch: BranchName,
   releaseOf: Uuid.nullable(),
+  /** Those of now, or for a rollback those that its release ran with. */
+  variables: ChosenVariables,
   replacedBy: Uuid.nullable(),
   error: ErrorReport.nullable(),
   /** Why a queued one has not started yet, or nothing is heard of a running one, in words. */
@@ -298,7 +307,7 @@ export type DeploymentDetail = z.infer<typeof DeploymentDetail>;
 export const NewDeployment = z.object({ commit: CommitSha.optional() });
 /** `giveUp`: one whose host is away ends here at once, as lost. */
 export const CancelRequest = z.object({ giveUp: z.boolean().default(false) });
-export const NewRollback = z.object({ variables: z.enum(['current', 'release']).default('current') });
+export const NewRollback = z.object({ variables: ChosenVariables });
 
 /**
  * Server-sent events of `GET /deployments/:id/events`. Each has an id that grows; `Last-Event-ID` resumes after it.
@@ -335,7 +344,7 @@ export type AppLogEvent = z.infer<typeof AppLogEvent>;
  *   GET    /tokens · POST /tokens · DELETE /tokens/:id
  *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · PATCH|DELETE /hosts/:id
  *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
- *   GET    /projects · POST /projects · GET|DELETE /projects/:project
+ *   GET    /projects · POST /projects · GET|PATCH|DELETE /projects/:project
  *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
  *   PATCH  /projects/:project/environments/:environment/access
  *   GET|PATCH /projects/:project/environments/:environment/variables

@@ -1,14 +1,16 @@
 /** Upgrades of the team's hosts to the release that this hub hands on. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { compareVersions } from '../../protocol/release.ts';
 import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { requireScope } from '../auth/hook.ts';
-import type { HubApp, HubDeps } from '../deps.ts';
+import type { Agents, HubApp, HubDeps } from '../deps.ts';
 import { parseError } from '../store/events.ts';
 import { listHosts } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
 import type { Row } from '../store/schema.ts';
 import { getUpgrade, listUpgrades, type StoredUpgrade } from '../store/upgrades.ts';
+import { agentVersionOf } from './hosts.ts';
 import { IdParams } from './params.ts';
 import { readManifest } from './releases.ts';
 import { HostsToSkip, NewUpgrade, Upgrade } from './schemas.ts';
@@ -34,7 +36,7 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Upgrade hosts',
         description:
-          'One after another, or `atOnce` at a time; the next begins when one before it is healthy. The first that fails pauses it.',
+          'One after another, or `atOnce` at a time; the next begins when one before it is healthy. The first that fails pauses it. Without `hosts`, all that have joined and are not newer.',
         tags,
         body: NewUpgrade.nullish(),
         response: { 201: Upgrade },
@@ -42,12 +44,10 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
     },
     async ({ identity: { teamId }, body }, reply) => {
       const { version, hosts, atOnce } = NewUpgrade.parse(body ?? {});
-      const id = await upgrades.create({
-        teamId,
-        version: orderable(deps, version),
-        hostIds: chosen(await listHosts(db, teamId), hosts).map((host) => host.id),
-        atOnce,
-      });
+      const to = orderable(deps, version);
+      const all = await listHosts(db, teamId);
+      const taken = hosts === undefined ? notNewer(deps.agents, all, to) : named(all, hosts);
+      const id = await upgrades.create({ teamId, version: to, hostIds: taken.map((host) => host.id), atOnce });
       return reply.code(201).send(await show(teamId, id));
     },
   );
@@ -141,16 +141,17 @@ function orderable({ config }: Pick<HubDeps, 'config'>, version: string | undefi
   return release.version;
 }
 
-/**
- * The hosts that were asked for, in that order; all that have joined when none were.
- * @throws OrkestrError ORK_NOT_FOUND, ORK_CONFLICT
- */
-function chosen(hosts: readonly Row<'host'>[], wanted: readonly string[] | undefined): readonly Row<'host'>[] {
+/** All that have joined but those that would have to go back, which none does for a hub. @throws OrkestrError ORK_CONFLICT */
+function notNewer(agents: Agents, hosts: readonly Row<'host'>[], version: string): readonly Row<'host'>[] {
   const joined = hosts.filter((host) => host.public_key !== null);
-  if (wanted === undefined) {
-    if (joined.length === 0) throw new OrkestrError('ORK_CONFLICT', 'No host has joined this hub yet.');
-    return joined;
-  }
+  if (joined.length === 0) throw new OrkestrError('ORK_CONFLICT', 'No host has joined this hub yet.');
+  const taken = joined.filter((host) => compareVersions(agentVersionOf(host, agents) ?? version, version) <= 0);
+  if (taken.length > 0) return taken;
+  throw new OrkestrError('ORK_CONFLICT', `Every host is newer than the release ${version} of this hub.`);
+}
+
+/** The hosts that were asked for, in that order. @throws OrkestrError ORK_NOT_FOUND, ORK_CONFLICT */
+function named(hosts: readonly Row<'host'>[], wanted: readonly string[]): readonly Row<'host'>[] {
   return [...new Set(wanted)].map((id) => {
     const host = hosts.find((one) => one.id === id);
     if (host === undefined) throw notFound('host', id);

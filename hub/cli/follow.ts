@@ -85,7 +85,9 @@ export function fateLines(output: Output, deployment: Deployment): string[] {
     return ['', `Skipped: a newer one took its place${replacedBy ? ` (${replacedBy})` : ''}.`];
   }
   if (status === 'failed') {
-    const failed = `${output.style(['bold', 'red'], 'Failed')}${time}. What served before serves on.`;
+    // Of a host that is away nobody knows what it does.
+    const serves = error?.code === 'ORK_HOST_LOST' ? '' : ' What served before serves on.';
+    const failed = `${output.style(['bold', 'red'], 'Failed')}${time}.${serves}`;
     return ['', failed, ...(error === null ? [] : output.report(error))];
   }
   return ['', `${status[0]?.toUpperCase()}${status.slice(1)}${time}.`];

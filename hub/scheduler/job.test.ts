@@ -33,6 +33,7 @@ test('a rollback carries the release and the variables that were asked for', asy
   ] as const) {
     const answer = await on.api('POST', `/deployments/${id}/rollback`, { variables });
     assert.equal(answer.status, 201);
+    assert.partialDeepStrictEqual(await answer.json(), { variables });
     const job = await agent.job();
     assert.ok(job.kind === 'rollback');
     assert.equal(job.release.deploymentId, id);

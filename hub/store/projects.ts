@@ -50,6 +50,15 @@ export async function deleteProject(db: Db, projectId: string): Promise<void> {
   if (project.origin === 'hub') await addStrayRepository(db, projectId);
 }
 
+/** Where the code of an external project is, and how it is read; null: without a token. */
+export async function setRepository(
+  db: Db,
+  projectId: string,
+  repository: Pick<Row<'project'>, 'repository_url' | 'repository_auth'>,
+): Promise<void> {
+  await db.updateTable('project').set(repository).where('id', '=', projectId).execute();
+}
+
 /** Sealed for this project alone: in the row of another one it does not open. */
 export function sealRepositoryAuth(sealer: Sealer, projectId: string, auth: RepositoryAuth): string {
   return sealer.seal(JSON.stringify(auth), sealContext(projectId));

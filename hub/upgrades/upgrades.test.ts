@@ -327,10 +327,28 @@ test('hosts of another team and hosts that have not joined cannot be asked for',
   assert.equal((await at.begin()).hosts.length, 3, 'Left out of all.');
 });
 
+test('hosts that are newer are left out of all, and none is sent back', async (t) => {
+  const at = await fleet(t);
+  await connect(at, 1, '2.0.1');
+  const { hosts } = await at.begin();
+  assert.deepEqual(
+    hosts.map(({ id }) => id),
+    [at.hosts[0]?.id, at.hosts[2]?.id],
+  );
+  const newer = await fleet(t);
+  for (const index of [0, 1, 2]) await connect(newer, index, '2.0.1');
+  const refused = await problemOf(await newer.post('/upgrades'));
+  assert.deepEqual(
+    [refused.code, refused.detail],
+    ['ORK_CONFLICT', 'Every host is newer than the release 2.0.0 of this hub.'],
+  );
+});
+
 test('a host tells which version it could be upgraded to', async (t) => {
   const at = await fleet(t);
   await connect(at, 0);
   await connect(at, 1, VERSION);
+  await connect(at, 2, '2.0.1');
   const hosts = (await (await at.hub.api('GET', '/hosts')).json()) as { upgradeTo: string | null }[];
   assert.deepEqual(
     hosts.map(({ upgradeTo }) => upgradeTo),

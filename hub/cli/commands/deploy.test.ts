@@ -77,6 +77,17 @@ test('a failed deployment exits 1 with its code, its evidence and what to do', a
   assert.match(result.stdout, /What to do: The app listens on loopback only\. Let it bind 0\.0\.0\.0\./);
 });
 
+test('of a host that is lost it is not said that what served before serves on', async () => {
+  const error = { code: 'ORK_HOST_LOST' as const, message: 'What it does now is not known.', evidence: [] };
+  const result = await run(['deploy', ...SHOP], {
+    [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
+    [EVENTS]: stream([statusEvent({ status: 'failed', error }), { kind: 'end', status: 'failed' }]),
+  });
+  assert.equal(result.code, 1);
+  assert.match(result.stdout, /ORK_HOST_LOST/);
+  assert.doesNotMatch(result.stdout, /serves on/);
+});
+
 for (const [status, code] of [
   ['cancelled', 3],
   ['skipped', 3],

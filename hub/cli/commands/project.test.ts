@@ -35,6 +35,51 @@ test('the token of an external repository comes from stdin and stands in no outp
   assert.match(result.stdout, /orkestr deploy --project shop/);
 });
 
+test('project set gives a new token, another URL, or takes the token out', async () => {
+  const url = 'https://git.example.com/team/shop.git';
+  const external: Project = { ...project, origin: 'external', repositoryUrl: url, gitRemote: null };
+  const set = async (args: readonly string[], hasRepositoryToken: boolean) => {
+    const answer = { ...external, hasRepositoryToken };
+    const routes: Record<string, Script> = { 'PATCH /projects/shop': () => answer };
+    const result = await run(['project', 'set', 'shop', ...args], routes, { stdin: 'repo-secret\n' });
+    assert.equal(result.code, 0, result.stderr);
+    assert.ok(!result.stdout.includes('repo-secret'));
+    return { said: result.stdout, body: cli.hub?.asked[0]?.body };
+  };
+  const renewed = await set(['--repository-token-stdin'], true);
+  assert.deepEqual(renewed.body, { repository: { auth: { token: 'repo-secret' } } });
+  assert.match(
+    renewed.said,
+    /reads https:\/\/git\.example\.com\/team\/shop\.git with a token: {2}orkestr deploy --project shop/,
+  );
+  const moved = await set(['--repository', url, '--repository-token-stdin', '--repository-user', 'ci'], true);
+  assert.deepEqual(moved.body, { repository: { url, auth: { username: 'ci', token: 'repo-secret' } } });
+  const without = await set(['--no-repository-token'], false);
+  assert.deepEqual(without.body, { repository: { auth: null } });
+  assert.match(without.said, /without a token/);
+});
+
+test('project show tells where the code is, and whether a token reads it', async () => {
+  const repositoryUrl = 'https://git.example.com/team/shop.git';
+  const shown = { ...project, repositoryUrl, gitRemote: null, hasRepositoryToken: true };
+  const result = await run(['project', 'show', 'shop'], { 'GET /projects/shop': () => shown });
+  assert.match(result.stdout, /^repository +https:\/\/git\.example\.com\/team\/shop\.git\nread with +a token$/m);
+  const own = await run(['project', 'show', 'shop'], { 'GET /projects/shop': () => project });
+  assert.doesNotMatch(own.stdout, /read with/);
+});
+
+test('project set needs something to change, and one way to read the repository', async () => {
+  for (const [args, words] of [
+    [[], /Nothing to change/],
+    [['--repository-user', 'ci'], /--repository-token-stdin/],
+    [['--no-repository-token', '--repository-token-stdin'], /cannot be used with/],
+  ] as const) {
+    const result = await run(['project', 'set', 'shop', ...args], {}, { stdin: 'repo-secret\n' });
+    assert.deepEqual([result.code, cli.hub?.asked], [2, []]);
+    assert.match(result.stderr, words);
+  }
+});
+
 test('project list is an aligned table; with --json one object', async () => {
   const routes = { 'GET /projects': () => [project] };
   const plain = await run(['project', 'list'], routes);

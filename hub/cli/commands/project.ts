@@ -1,4 +1,5 @@
-/** `project create|list|show|delete`. */
+/** `project create|list|show|set|delete`. */
+import { Option } from 'commander';
 import { z } from 'zod';
 import { Project } from '../../api/schemas.ts';
 import type { Environment } from '../../api/schemas.ts';
@@ -7,22 +8,36 @@ import { apiPath } from '../client.ts';
 import { tellOfCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
+import type { Context } from '../context.ts';
 import { integer, readSecret } from '../input.ts';
 import type { Output } from '../output.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
 import { formatAge } from '../text/format.ts';
 
-interface CreateOptions {
+interface RepositoryOptions {
   json?: boolean;
   repository?: string;
   repositoryUser?: string;
   repositoryTokenStdin?: boolean;
+}
+
+interface CreateOptions extends RepositoryOptions {
   branch?: string;
   root?: string;
   port?: string;
   domain?: string[];
   host?: string;
+}
+
+interface SetOptions extends RepositoryOptions {
+  /** False: `--no-repository-token`. */
+  repositoryToken: boolean;
+}
+
+interface RepositoryAuth {
+  readonly username: string | undefined;
+  readonly token: string;
 }
 
 export const addProjectCommands: AddCommands = (program, context, outcome) => {
@@ -45,11 +60,9 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     if (options.repositoryTokenStdin && options.repository === undefined) {
       throw new OrkestrError('ORK_INVALID', '--repository-token-stdin needs --repository.');
     }
-    const token = options.repositoryTokenStdin
-      ? await readSecret(context.terminal, 'Token of the repository: ')
-      : undefined;
+    const auth = await repositoryAuth(context, options);
     const hostId = await hostOption(context, options.host);
-    const body = newProject(String(name), options, { token, hostId });
+    const body = newProject(String(name), options, { auth, hostId });
     const made = await context.hub().post('/projects', body, Project);
     output.object(made);
     showNextSteps(output, made);
@@ -74,11 +87,43 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
       ['project', found.slug],
       ['git remote', found.gitRemote],
       ['repository', found.repositoryUrl],
+      ['read with', found.repositoryUrl && (found.hasRepositoryToken ? 'a token' : 'no token')],
       ['created', formatAge(found.createdAt, context.now())],
     ]);
     output.line();
     output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projectRows(found));
     tellOfCertificates(output, found.environments);
+  });
+
+  const set = leaf(
+    project,
+    'set <name>',
+    'Change where the code of a project is, for one whose repository is elsewhere, or the token that reads it.',
+    [
+      'orkestr project set blog --repository-token-stdin < token    # the one before has expired, or leaked',
+      'orkestr project set blog --repository https://git.example.com/team/blog.git --repository-token-stdin < token',
+      'orkestr project set blog --no-repository-token    # the repository is public',
+    ],
+  )
+    .option('--repository <url>', 'where it is now, at an https address')
+    .option('--repository-user <name>', 'user name that goes with the repository token')
+    .option('--repository-token-stdin', 'read a token that may read the repository from stdin, or ask for it')
+    .addOption(
+      new Option(
+        '--no-repository-token',
+        'read the repository without a token, and forget the one that is there',
+      ).conflicts(['repositoryUser', 'repositoryTokenStdin']),
+    );
+  action<SetOptions>(set, context, outcome, async (output, options, [name]) => {
+    const auth = options.repositoryToken ? await repositoryAuth(context, options) : null;
+    if (options.repository === undefined && auth === undefined) {
+      throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
+    }
+    const body = { repository: { url: options.repository, auth } };
+    const changed = await context.hub().patch(apiPath('projects', String(name)), body, Project);
+    output.object(changed);
+    const how = changed.hasRepositoryToken ? 'with a token' : 'without a token';
+    output.line(`The next deployment reads ${changed.repositoryUrl} ${how}:  orkestr deploy --project ${changed.slug}`);
   });
 
   const remove = leaf(project, 'delete <name>', 'Delete a project: its apps stop, its history goes.', [
@@ -94,13 +139,22 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
   });
 };
 
+/** Undefined: no token was given. */
+async function repositoryAuth(context: Context, options: RepositoryOptions): Promise<RepositoryAuth | undefined> {
+  if (options.repositoryTokenStdin) {
+    const token = await readSecret(context.terminal, 'Token of the repository: ');
+    return { username: options.repositoryUser, token };
+  }
+  if (options.repositoryUser === undefined) return undefined;
+  throw new OrkestrError('ORK_INVALID', '--repository-user goes with a token: add --repository-token-stdin.');
+}
+
 /** The body of POST /projects. What was not given is left out, so that the hub's defaults hold. */
 function newProject(
   slug: string,
   options: CreateOptions,
-  { token, hostId }: { readonly token: string | undefined; readonly hostId: string | undefined },
+  { auth, hostId }: { readonly auth: RepositoryAuth | undefined; readonly hostId: string | undefined },
 ): object {
-  const auth = token === undefined ? undefined : { username: options.repositoryUser, token };
   return {
     slug,
     repository: options.repository === undefined ? undefined : { url: options.repository, auth },

@@ -28,7 +28,7 @@ export const addUpgradeCommand: AddCommands = (hosts, context, outcome) => {
     'orkestr hosts upgrade vps-1 vps-2 --version 1.4.0',
     'orkestr hosts upgrade --all --at-once 2 --follow',
   ])
-    .option('--all', 'every host that has joined')
+    .option('--all', 'every host that has joined and is not newer')
     .option('--version <version>', 'refuse any other than this')
     .option('--at-once <number>', 'hosts at the same time', atOnceOf, 1)
     .option('--follow', 'stay until it is over or paused');

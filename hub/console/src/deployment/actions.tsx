@@ -47,12 +47,12 @@ export function CancelAsked({ deployment, done }: { deployment: Deployment; done
 /** The same once more, for what was mended outside of the repository: settings, variables, the host. */
 export function RetryButton({ deployment }: { deployment: Deployment }) {
   const ask = useAskFor();
-  const { status, project, environment, commit, releaseOf } = deployment;
+  const { status, project, environment, commit, releaseOf, variables } = deployment;
   if (!useScope('deploy') || (status !== 'failed' && status !== 'cancelled')) return null;
   const retry = (): Promise<void> =>
     releaseOf === null
       ? ask(apiPath('projects', project.id, 'environments', environment.id, 'deployments'), { commit })
-      : ask(`${apiPath('deployments', releaseOf)}/rollback`, {});
+      : ask(`${apiPath('deployments', releaseOf)}/rollback`, { variables });
   return (
     <ActionButton act={retry} label={`Try ${shortCommit(commit)} again`}>
       Try again

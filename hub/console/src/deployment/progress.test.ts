@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { STEP_NAMES } from '../../../../protocol/steps.ts';
 import { logEvent, sampleDeployment, statusEvent, stepEvent } from '../../../cli/test-answers.ts';
 import type { DeploymentStatus } from '../../../../protocol/agent-link.ts';
-import type { DeploymentEvent } from '../../../api/schemas.ts';
+import type { ErrorReport } from '../../../../protocol/errors.ts';
+import type { Deployment, DeploymentEvent } from '../../../api/schemas.ts';
 import { STEPS, fold, refresh, startProgress, stepOfInterest } from './progress.ts';
 
 const after = (...events: DeploymentEvent[]) => events.reduce(fold, startProgress(sampleDeployment(), []));
@@ -21,7 +22,7 @@ test('events bring a deployment to its end', () => {
     { kind: 'end', status: 'live' },
   );
   assert.equal(progress.deployment.status, 'live');
-  assert.equal(progress.ended, true);
+  assert.equal(progress.streamEnded, true);
   assert.deepEqual(
     [...progress.steps.values()].map(({ name, status }) => [name, status]),
     [
@@ -35,6 +36,25 @@ test('a replay from the start does not take back what is known to have ended', (
   const ended = startProgress(sampleDeployment({ status: 'failed' }), []);
   assert.equal(fold(ended, statusEvent({ status: 'running' })).deployment.status, 'failed');
   assert.equal(fold(ended, statusEvent({ status: 'superseded' })).deployment.status, 'superseded');
+});
+
+test('one that was taken for lost runs again when its host is back, and is followed again', () => {
+  const error: ErrorReport = { code: 'ORK_HOST_LOST', message: 'The host is away.', evidence: [] };
+  const lost: Partial<Deployment> = { status: 'failed', error };
+  const replayed = after(statusEvent({ status: 'running' }), statusEvent(lost), statusEvent({ status: 'running' }));
+  assert.equal(replayed.deployment.status, 'running');
+  assert.equal(fold(replayed, statusEvent({ status: 'live' })).deployment.status, 'live');
+
+  const shown = after(statusEvent(lost), { kind: 'end', status: 'failed' });
+  assert.deepEqual([shown.deployment.status, shown.streamEnded], ['failed', true]);
+  const detail = (change: Partial<Deployment>) => ({
+    ...sampleDeployment(change),
+    steps: [],
+    release: null,
+  });
+  assert.equal(refresh(shown, detail(lost)).streamEnded, true);
+  const back = refresh(shown, detail({ status: 'running' }));
+  assert.deepEqual([back.deployment.status, back.deployment.error, back.streamEnded], ['running', null, false]);
 });
 
 test('a replay does not let a step run again, but an agent that begins it anew does', () => {

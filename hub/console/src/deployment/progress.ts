@@ -17,13 +17,14 @@ export const STEPS = [
 export interface Progress {
   readonly deployment: Deployment;
   readonly steps: ReadonlyMap<StepName, Step>;
-  readonly ended: boolean;
+  /** Nothing more comes by its stream. */
+  readonly streamEnded: boolean;
 }
 
 export const startProgress = (deployment: Deployment, steps: readonly Step[]): Progress => ({
   deployment,
   steps: new Map(steps.map((step) => [step.name, step])),
-  ended: hasEnded(deployment),
+  streamEnded: false,
 });
 
 /** The progress after an event. Log events change nothing here: their bytes go to the log buffers. */
@@ -33,18 +34,26 @@ export function fold(progress: Progress, event: DeploymentEvent): Progress {
     const step = newerStep(progress.steps.get(event.step.name), event.step);
     return { ...progress, steps: new Map(progress.steps).set(step.name, step) };
   }
-  return event.kind === 'end' ? { ...progress, ended: true } : progress;
+  return event.kind === 'end' ? { ...progress, streamEnded: true } : progress;
 }
 
-/** The progress after the deployment was fetched again, which may have been on its way while events came in. */
+/**
+ * The progress after the deployment was fetched again, which may have been on its way while events came in. One that was taken for lost
+ * and runs again has a stream again.
+ */
 export function refresh(progress: Progress, detail: DeploymentDetail): Progress {
   const steps = detail.steps.map((step): DeploymentEvent => ({ kind: 'step', step }));
-  return [{ kind: 'status' as const, deployment: detail }, ...steps].reduce(fold, progress);
+  const fetched = [{ kind: 'status' as const, deployment: detail }, ...steps].reduce(fold, progress);
+  return { ...fetched, streamEnded: fetched.streamEnded && hasEnded(fetched.deployment) };
 }
 
 /** How far along a status is; every other comes between `running` and `superseded`. */
 const RANK: Partial<Record<DeploymentStatus, number>> = { queued: 0, running: 1, superseded: 3 };
-const rankOf = ({ status }: Deployment): number => RANK[status] ?? 2;
+const rankOf = (deployment: Deployment): number => (isTakenForLost(deployment) ? 1 : (RANK[deployment.status] ?? 2));
+
+/** Its host is away: it runs on when that is back, and has not ended. */
+const isTakenForLost = ({ status, error }: Deployment): boolean =>
+  status === 'failed' && error?.code === 'ORK_HOST_LOST';
 
 /** A stream is replayed from its start, so an old status may come after the newer one that was fetched. */
 const newer = (known: Deployment, heard: Deployment): Deployment => (rankOf(heard) < rankOf(known) ? known : heard);

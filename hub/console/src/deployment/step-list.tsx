@@ -5,7 +5,7 @@ import { formatDuration } from '../../../cli/text/format.ts';
 import { stepSummary } from '../../../cli/text/step-summary.ts';
 import { StatusMark } from '../components/status.tsx';
 import { Duration } from '../components/time.tsx';
-import { STEPS } from './progress.ts';
+import { STEPS, hasEnded } from './progress.ts';
 import type { Progress } from './progress.ts';
 
 interface Props {
@@ -22,7 +22,7 @@ export function StepList({ progress, selected, select }: Props) {
           key={name}
           name={name}
           step={progress.steps.get(name)}
-          ended={progress.ended}
+          ended={hasEnded(progress.deployment)}
           selected={name === selected}
           select={() => select(name)}
         />

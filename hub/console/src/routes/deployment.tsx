@@ -14,7 +14,7 @@ import { ApiProblem, ErrorCard } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { Age, Duration } from '../components/time.tsx';
 import { CancelAsked, CancelButton, RetryButton, RollbackButton } from '../deployment/actions.tsx';
-import { stepOfInterest } from '../deployment/progress.ts';
+import { hasEnded, stepOfInterest } from '../deployment/progress.ts';
 import { StepList } from '../deployment/step-list.tsx';
 import { StepPanel } from '../deployment/step-panel.tsx';
 import { makeDeploymentView } from '../deployment/store.ts';
@@ -58,18 +58,19 @@ interface BodyProps {
 function DeploymentBody({ detail, lost, reload }: BodyProps) {
   const [view] = useState(() => makeDeploymentView(detail));
   const [chosen, choose] = useState<StepName>();
-  const ended = useSessionEnded();
-  useEffect(() => view.refresh(detail), [detail]);
-  useEffect(() => (ended ? undefined : view.follow()), [ended]);
+  const sessionEnded = useSessionEnded();
   const progress = view.progress.value;
-  const { deployment } = progress;
+  const { deployment, streamEnded } = progress;
+  const ended = hasEnded(deployment);
+  useEffect(() => view.refresh(detail), [detail]);
+  useEffect(() => (sessionEnded || streamEnded ? undefined : view.follow()), [sessionEnded, streamEnded]);
   const name = chosen ?? stepOfInterest(progress);
   const step = progress.steps.get(name);
   const log = view.log(name);
   return (
     <>
       <Head deployment={deployment} reload={reload} />
-      {(lost || (!view.connected.value && !progress.ended)) && (
+      {(lost || (!view.connected.value && !ended)) && (
         <p class="notice" role="status">
           The connection to the hub is lost; trying again. Deployments and apps go on.
         </p>
@@ -79,7 +80,7 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
           It is old: its log and the outputs of its steps are gone. How it ended, and its release, are kept.
         </p>
       )}
-      {deployment.cancelRequested && !progress.ended && <CancelAsked deployment={deployment} done={reload} />}
+      {deployment.cancelRequested && !ended && <CancelAsked deployment={deployment} done={reload} />}
       {deployment.error && <ErrorCard error={deployment.error} title="Why it failed" />}
       <div class="deployment">
         <StepList progress={progress} selected={name} select={choose} />
@@ -91,6 +92,8 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
 
 function Head({ deployment, reload }: { deployment: Deployment; reload: () => void }) {
   const { project, environment } = deployment;
+  // What its host does now is not known.
+  const isLost = deployment.error?.code === 'ORK_HOST_LOST';
   const title = `${deployment.kind === 'rollback' ? 'Rollback' : 'Deployment'} of ${shortCommit(deployment.commit)}`;
   return (
     <>
@@ -120,8 +123,9 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
             ['Took', deployment.startedAt && <Duration from={deployment.startedAt} to={deployment.finishedAt} />],
             ['Waits for', deployment.waitingFor],
             ['Serves at', deployment.status === 'live' && deployment.urls.map((url) => <a href={url}>{url}</a>)],
-            ['Visitors', deployment.status === 'failed' && 'what served before serves on'],
+            ['Visitors', deployment.status === 'failed' && !isLost && 'what served before serves on'],
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],
+            ['Variables', deployment.variables === 'release' && 'as they were at its release'],
             ['Replaced by', deployment.replacedBy && <a href={`/deployments/${deployment.replacedBy}`}>a newer one</a>],
           ]}
         />

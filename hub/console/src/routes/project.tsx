@@ -16,6 +16,7 @@ import { useAskFor } from '../deployment/actions.tsx';
 import { Deployments } from '../project/deployments.tsx';
 import { Receivers } from '../project/receivers.tsx';
 import { Registries } from '../project/registries.tsx';
+import { Repository } from '../project/repository.tsx';
 import { Variables } from '../project/variables.tsx';
 import { bare } from './projects.tsx';
 
@@ -34,15 +35,11 @@ export function ProjectPage() {
       <Pending of={project} />
       {data && (
         <>
-          <Facts
-            of={[
-              ['Git remote', data.gitRemote && <code>{data.gitRemote}</code>],
-              ['Repository', data.repositoryUrl],
-            ]}
-          />
+          <Facts of={[['Git remote', data.gitRemote && <code>{data.gitRemote}</code>]]} />
           {data.environments.map((environment) => (
             <EnvironmentSection key={environment.id} path={path} project={data} environment={environment} />
           ))}
+          {data.repositoryUrl !== null && <Repository path={path} of={data} reload={project.reload} />}
           <Registries key={data.id} path={path} />
           <Receivers key={`${data.id} receivers`} path={path} />
         </>

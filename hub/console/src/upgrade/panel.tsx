@@ -53,7 +53,7 @@ export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => 
   );
 }
 
-/** Begins one; `hosts`: those to upgrade, absent: all that have joined. */
+/** Begins one; `hosts`: those to upgrade, absent: all that have joined and are not newer. */
 export function UpgradeButton({
   version,
   host,
