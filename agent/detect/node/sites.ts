@@ -67,7 +67,7 @@ export const SITES: readonly Framework[] = [
     bundler: true,
     build: 'react-scripts build',
     output: () => ({ folder: 'build', singlePage: true, partlyHashed: 'static' }),
-    development: /\breact-scripts start\b/,
+    development: /\b(?:react-scripts|craco|react-app-rewired|rescripts) start\b/,
   },
   {
     name: 'Vue CLI',

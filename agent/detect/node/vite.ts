@@ -15,7 +15,7 @@ const literal = ({ text }: ConfigFile, key: string): string | undefined =>
   new RegExp(String.raw`\b${key}["']?\s*:\s*["'\x60]${PATH}["'\x60]`).exec(text)?.[1];
 
 /** `key: path.resolve(__dirname, 'folder')`. */
-const resolved = ({ text }: ConfigFile, key: string): string | undefined =>
+export const resolved = ({ text }: ConfigFile, key: string): string | undefined =>
   new RegExp(
     String.raw`\b${key}["']?\s*:\s*(?:path\.)?(?:resolve|join)\(\s*(?:__dirname|import\.meta\.dirname|process\.cwd\(\))\s*,\s*["']${PATH}["']\s*\)`,
   ).exec(text)?.[1];
