@@ -2,9 +2,10 @@
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
+import type { SystemPackages } from '../node/libraries.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { managerOf } from '../node/package-manager.ts';
-import { cacheMount, copyManifests, runAs, stages, USER } from './common.ts';
+import { aptInstall, cacheMount, copyManifests, runAs, stages, USER } from './common.ts';
 import { INSTALL_COREPACK, installManager } from './package-manager.ts';
 import { STATIC_PORT, writeStatic } from './static.ts';
 
@@ -29,6 +30,8 @@ export interface NodeRecipe {
   readonly whyKept: string | null;
   /** What the build leaves when it is only files; null for a server. */
   readonly output: StaticOutput | null;
+  /** Packages of Debian that the install needs, and what runs. */
+  readonly packages: SystemPackages;
   /** Variables of the build command. */
   readonly buildEnv: Readonly<Record<string, string>>;
   /** Further variables of the final stage. */
@@ -90,7 +93,8 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   const { name, setup } = recipe.manager;
   const manager = managerOf(recipe.manager);
   const mount = cacheMount(surroundings.cacheScope, name, manager.cacheDirectory);
-  const lines = [`FROM ${image} AS build`, 'WORKDIR /app', `ENV ${binPath(folder)}`];
+  const tools = install === null ? [] : aptInstall(recipe.packages.build);
+  const lines = [`FROM ${image} AS build`, ...tools, 'WORKDIR /app', `ENV ${binPath(folder)}`];
   // Plug'n'Play would need its loader at run time; a plain node_modules folder runs everywhere.
   if (name === 'berry') lines.push('ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0');
   if (setup !== null && install !== null) lines.push(...installManager(setup));
@@ -146,11 +150,12 @@ function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined):
 
 /** The stage that runs. `context`: the folder it takes from the repository directly; null: from the build stage. */
 function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string | null): string[] {
-  const { image, folder, manager, env } = recipe;
+  const { image, folder, manager, packages, env } = recipe;
   const { startCommand = '' } = facts;
   const variables = { NODE_ENV: 'production', HOME: '/tmp', ...env };
   return [
     `FROM ${image}`,
+    ...aptInstall(packages.run),
     `${environment(variables).join('')} ${binPath(folder)}`,
     // A start command that calls the package manager finds it.
     ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand) ? installManager(manager.setup) : []),
