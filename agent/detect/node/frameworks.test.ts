@@ -114,6 +114,60 @@ describe('builds without a server', () => {
     assert.equal(server.startCommand, 'react-router-serve ./build/server/index.js');
   });
 
+  test('React Router with a server of another platform is an error with the mend, unless somebody says how to start', async () => {
+    const manifest = {
+      scripts: { build: 'react-router build', start: 'wrangler dev' },
+      devDependencies: { '@react-router/dev': '7', '@cloudflare/vite-plugin': '1', vite: '7' },
+    };
+    const config = { 'react-router.config.ts': 'export default { ssr: true };' };
+    assert.match((await refusal(manifest, config)).message, /npm install @react-router\/serve.*`ssr: false`/);
+    assert.match((await refusal({ ...manifest, scripts: {} })).message, /npm install @react-router\/serve/);
+    const own = { ...manifest, scripts: { start: 'node server.js' } };
+    assert.equal((await plan(own, config)).startCommand, 'node server.js');
+    assert.equal((await plan(manifest, config, { startCommand: 'node x.js' })).startCommand, 'node x.js');
+  });
+
+  const NITRO: readonly [manifest: object, file: string, text: (preset: string) => string][] = [
+    [{ dependencies: { nuxt: '4' } }, 'nuxt.config.ts', (preset) => `{ nitro: { wasm: {}, preset: '${preset}' } }`],
+    [{ dependencies: { '@solidjs/start': '1' } }, 'app.config.ts', (preset) => `{ server: { preset: "${preset}" } }`],
+    [
+      { dependencies: { '@tanstack/react-start': '1', nitro: '3' } },
+      'vite.config.ts',
+      (preset) => `nitro({ preset: '${preset}' })`,
+    ],
+  ];
+  for (const [manifest, file, text] of NITRO) {
+    test(`a preset of another platform in ${file} is an error, and one of Node.js is not`, async () => {
+      const { message } = await refusal(manifest, { [file]: text('cloudflare_pages') });
+      assert.ok(message.startsWith(`${file} names the preset cloudflare_pages of Nitro`), message);
+      for (const start of ['node .output/server/index.mjs', 'vinxi start']) {
+        const template = { ...manifest, scripts: { start } };
+        assert.match((await refusal(template, { [file]: text('vercel') })).message, /names the preset vercel/);
+      }
+      const bun = { ...manifest, scripts: { start: 'bun .output/server/index.mjs' } };
+      assert.equal((await plan(bun, { [file]: text('bun') })).startCommand, bun.scripts.start);
+      for (const preset of ['node-server', 'Aura', 'bunny']) {
+        const made = await plan(manifest, { [file]: text(preset) });
+        assert.equal(made.startCommand, 'node .output/server/index.mjs', preset);
+      }
+      const stated = await plan(manifest, { [file]: text('bun') }, { startCommand: 'bun x.mjs' });
+      assert.equal(stated.startCommand, 'bun x.mjs');
+    });
+  }
+
+  test('a preset of Nitro is found in the build script, and the static one makes files', async () => {
+    const nuxt = { dependencies: { nuxt: '4' } };
+    for (const build of ['nuxt build --preset=vercel-edge', 'NITRO_PRESET=vercel nuxt build']) {
+      const { message } = await refusal({ ...nuxt, scripts: { build } });
+      assert.match(message, /^package\.json scripts\.build names the preset vercel/);
+    }
+    const files = await plan(nuxt, { 'nuxt.config.ts': "{ nitro: { preset: 'static' } }" });
+    assert.deepEqual(site(files), ['static', '.output/public', '=404']);
+    const solid = { scripts: { start: 'vinxi start' }, dependencies: { '@solidjs/start': '1' } };
+    const spa = await plan(solid, { 'app.config.ts': "{ ssr: false, server: { preset: 'static' } }" });
+    assert.deepEqual(site(spa), ['static', '.output/public', '/index.html']);
+  });
+
   test('TanStack Start is no site: a server with Nitro, an error with the mend without it', async () => {
     const start = { dependencies: { '@tanstack/react-start': '1' }, devDependencies: { vite: '8' } };
     assert.match((await refusal(start)).message, /npm install -D @tanstack\/nitro-v2-vite-plugin/);

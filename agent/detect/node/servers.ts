@@ -1,6 +1,7 @@
 /** Frameworks of Node.js whose build is a server, at least by default; and libraries that serve. */
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
+import { foreignPreset, isStatic, NITRO_FILES, NITRO_START, nitroDevelopment } from './nitro.ts';
 import { lists } from './package-json.ts';
 import { REACT_ROUTER } from './react-router.ts';
 import { SVELTEKIT } from './sveltekit.ts';
@@ -34,12 +35,14 @@ export const FULL_STACK: readonly Framework[] = [
     publicPrefixes: ['NUXT_PUBLIC_', 'VITE_'],
     port: 3000,
     build: 'nuxt build',
-    output: ({ scripts }) =>
-      /\bnuxt?i? generate\b/.test(scripts['build'] ?? '')
-        ? { folder: '.output/public', singlePage: false, hashed: '_nuxt' }
+    config: withExtensions('nuxt.config'),
+    unfit: foreignPreset,
+    output: ({ scripts }, config) =>
+      isStatic(config) || /\bnuxt?i? generate\b/.test(scripts['build'] ?? '')
+        ? { folder: NITRO_FILES, singlePage: false, hashed: '_nuxt' }
         : null,
-    start: 'node .output/server/index.mjs',
-    development: /\bnux[ti] (?:dev|preview|start)\b|\bnuxt$/,
+    start: NITRO_START,
+    development: nitroDevelopment(/\bnux[ti] (?:dev|preview|start)\b|\bnuxt$/),
   },
   SVELTEKIT,
   REACT_ROUTER,
@@ -80,8 +83,14 @@ export const FULL_STACK: readonly Framework[] = [
     publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'vinxi build',
-    start: 'node .output/server/index.mjs',
-    development: /\bvinxi dev\b/,
+    config: withExtensions('app.config'),
+    unfit: foreignPreset,
+    output: (_manifest, config) =>
+      isStatic(config)
+        ? { folder: NITRO_FILES, singlePage: /\bssr\s*:\s*false\b/.test(config.text), partlyHashed: '_build/assets' }
+        : null,
+    start: NITRO_START,
+    development: nitroDevelopment(/\bvinxi dev\b/),
   },
   TANSTACK_START,
   {
