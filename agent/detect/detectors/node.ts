@@ -19,6 +19,7 @@ import { choosePackageManager } from '../node/package-manager.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { ENTRY_FILES } from '../node/start.ts';
 import type { Running, Start } from '../node/start.ts';
+import { servedAtWarning } from '../node/served-at.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
@@ -259,6 +260,7 @@ function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] 
     ...(recipe.install === null ? [] : manager.warnings),
     ...runtime.warnings,
     ...running.notices,
+    ...(running.output === null ? [] : servedAtWarning(running.framework, app.manifest, running.config)),
     ...developmentWarning(app, manager, recipe),
     ...(own ? [own] : []),
   ];

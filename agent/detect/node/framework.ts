@@ -36,6 +36,8 @@ export interface Framework {
   readonly buildScripts?: readonly string[];
   /** The build as files; null when this project's build is a server. Absent: always a server. */
   readonly output?: (manifest: PackageJson, config: ConfigFile) => StaticOutput | null;
+  /** The path that its files are built for; null for the root. */
+  readonly servedAt?: (manifest: PackageJson, config: ConfigFile) => string | null;
   /** Package that its server needs when it starts, beside its own. */
   readonly needsAtStart?: (config: ConfigFile) => string | null;
   /** Scripts that may start it, before `start`. */

@@ -302,6 +302,69 @@ describe('Vite', () => {
   });
 });
 
+describe('a site that is built for a path', () => {
+  const CASES: readonly [name: string, manifest: object, files: (path: string) => Files][] = [
+    ['Vite', { devDependencies: { vite: '8' } }, (path) => ({ 'vite.config.ts': `{ base: '${path}' }` })],
+    [
+      'Docusaurus',
+      { dependencies: { '@docusaurus/core': '3' } },
+      (path) => ({ 'docusaurus.config.js': `{ baseUrl: "${path}" }` }),
+    ],
+    [
+      'Vue CLI',
+      { devDependencies: { '@vue/cli-service': '5' } },
+      (path) => ({ 'vue.config.js': `{ publicPath: '${path}' }` }),
+    ],
+    ['Astro', { dependencies: { astro: '5' } }, (path) => ({ 'astro.config.mjs': `{ base: '${path}' }` })],
+    [
+      'VitePress',
+      { devDependencies: { vitepress: '1' } },
+      (path) => ({ '.vitepress/config.mts': `{ base: '${path}', themeConfig: { sidebar: [{ base: '/guide/' }] } }` }),
+    ],
+    [
+      'Next.js',
+      { dependencies: { next: '16' } },
+      (path) => ({ 'next.config.mjs': `{ output: 'export', basePath: '${path}' }` }),
+    ],
+    [
+      'Angular',
+      { dependencies: { '@angular/core': '20' } },
+      (path) => ({
+        'angular.json': JSON.stringify({ projects: { a: { architect: { build: { options: { baseHref: path } } } } } }),
+      }),
+    ],
+  ];
+  const warned = ({ warnings }: BuildPlan): string =>
+    /is built to be served below (\S+)\. /.exec(warnings.join())?.[1] ?? '';
+
+  for (const [name, manifest, files] of CASES) {
+    test(`of ${name} is a warning, and one for the root is none`, async () => {
+      assert.equal(warned(await plan(manifest, files('/repo/'))), '/repo/');
+      assert.equal(warned(await plan(manifest, files('/'))), '');
+    });
+  }
+
+  test('by the homepage of Create React App or an option of the build is one too', async () => {
+    const react = { dependencies: { 'react-scripts': '5' } };
+    const home = async (homepage: unknown): Promise<string> => warned(await plan({ ...react, homepage }));
+    assert.equal(await home('https://me.example/repo'), '/repo');
+    for (const fine of ['https://me.example', 'https://me.example/', '.', '/', 7]) assert.equal(await home(fine), '');
+    const angular = { scripts: { build: 'ng build --base-href /x/' }, dependencies: { '@angular/core': '20' } };
+    assert.equal(warned(await plan(angular)), '/x/');
+    const vite = { scripts: { build: 'vite build --base=/y/' }, devDependencies: { vite: '8' } };
+    assert.equal(warned(await plan(vite)), '/y/');
+  });
+
+  test('is no matter where a server is started', async () => {
+    const server = {
+      scripts: { start: 'node server.js' },
+      devDependencies: { vite: '8' },
+      dependencies: { express: '5' },
+    };
+    assert.equal(warned(await plan(server, { 'vite.config.ts': "{ base: '/repo/' }" })), '');
+  });
+});
+
 test('what Heroku builds an app with is its build, where it has no other', async () => {
   const scripts = { start: 'node server.js', 'heroku-postbuild': 'cd client && npm ci && npm run build' };
   const made = await plan({ scripts }, { 'server.js': '' });
