@@ -110,6 +110,21 @@ test('corepack is brought along where a command calls it, and only there', async
   assert.doesNotMatch((await node({})).dockerfile.text, /corepack/);
 });
 
+test('bun is there for commands that call it, whoever installs the packages', async () => {
+  const line = /^RUN npm install --global --no-fund --no-audit bun@1$/gm;
+  const times = ({ dockerfile }: BuildPlan): number[] =>
+    dockerfile.text
+      .split(/^FROM /m)
+      .slice(1)
+      .map((stage) => stage.match(line)?.length ?? 0);
+  assert.deepEqual(times(await node({ scripts: { start: 'bun src/index.ts' } })), [1, 1]);
+  assert.deepEqual(times(await node({ scripts: { ...APP.scripts, build: 'tsc && bunx esbuild a.ts' } })), [1, 0]);
+  assert.deepEqual(times(await node({ packageManager: 'pnpm@9.1.0' }, {}, { startCommand: 'bun run a.ts' })), [0, 1]);
+  assert.deepEqual(times(await node({ scripts: { start: 'node bun.js' } })), [0, 0]);
+  const own = { 'package.json': JSON.stringify({ ...APP, scripts: { start: 'bun a.ts' } }), 'bun.lock': '{}' };
+  assert.deepEqual(times(await repository.plan(own)), [1, 1]);
+});
+
 test('a lockfile of Yarn 2 and later is read by the release that wrote it', async () => {
   for (const [format, major] of Object.entries({ 4: '2', 6: '3', 8: '4', 10: '4' })) {
     const lock = `# generated\n\n__metadata:\n  version: ${format}\n  cacheKey: 8\n`;

@@ -99,6 +99,9 @@ export interface ManagerSetup {
   readonly hash: PinnedHash | null;
 }
 
+/** For commands that call bun where another one installs the packages. */
+export const BUN: ManagerSetup = { package: MANAGERS.bun.package, version: '1', hash: null };
+
 export interface ChosenManager {
   readonly name: ManagerName;
   /** How it gets into the image; null when the base image has it. */
