@@ -82,6 +82,7 @@ export const node: Detector = {
       facts,
       evidence: evidenceOf(facts, told),
       warnings: warningsOf(told),
+      needs: running.framework?.needs ?? [],
       context: app.context,
       publicPrefixes: publicPrefixesOf(app.manifest),
       dockerfile: { origin: 'generated', write: (final) => writeNode(recipe, final) },

@@ -302,6 +302,31 @@ describe('Vite', () => {
   });
 });
 
+describe('a server that is compiled', () => {
+  test('by AdonisJS is started in the folder of its build, and needs its key', async () => {
+    const scripts = { start: 'node bin/server.js', build: 'node ace build' };
+    const adonis = { dependencies: { '@adonisjs/core': '6' }, devDependencies: { vite: '6' } };
+    const made = await plan({ ...adonis, scripts }, { 'bin/server.ts': '' });
+    assert.deepEqual([made.framework, made.startCommand, made.port], ['AdonisJS', 'node build/bin/server.js', 3333]);
+    assert.match(made.dockerfile.text, /^ENV .*\bHOST=0\.0\.0\.0\b/m);
+    assert.match(made.warnings.join(), /^AdonisJS needs APP_KEY: [^,]*`node ace generate:key --show` makes one\.$/);
+    const start = 'node ace migration:run --force && cd build && node bin/server.js';
+    const own = await plan({ ...adonis, scripts: { ...scripts, start } }, { 'bin/server.ts': '' });
+    assert.equal(own.startCommand, start);
+  });
+
+  test('is a warning where its start script names a file that only TypeScript is there for', async () => {
+    const started = async (start: string, ...files: string[]): Promise<string> =>
+      (await plan({ scripts: { start } }, Object.fromEntries(files.map((file) => [file, ''])))).warnings.join();
+    const warning = /^package\.json scripts\.start runs src\/server\.js, and the repository has src\/server\.ts: /;
+    assert.match(await started('node src/server.js', 'src/server.ts'), warning);
+    assert.match(await started('A=1 node --enable-source-maps ./src/server.js 80', 'src/server.ts'), warning);
+    assert.equal(await started('node src/server.js', 'src/server.ts', 'src/server.js'), '');
+    assert.equal(await started('node dist/server.js', 'src/server.ts'), '');
+    assert.equal(await started('cd build && node src/server.js', 'src/server.ts'), '');
+  });
+});
+
 describe('a site that is built for a path', () => {
   const CASES: readonly [name: string, manifest: object, files: (path: string) => Files][] = [
     ['Vite', { devDependencies: { vite: '8' } }, (path) => ({ 'vite.config.ts': `{ base: '${path}' }` })],

@@ -12,6 +12,18 @@ const isExport = ({ text }: ConfigFile): boolean => /\boutput\s*:\s*['"]export['
 
 const ASTRO_ADAPTERS = ['@astrojs/vercel', '@astrojs/netlify', '@astrojs/cloudflare', '@deno/astro-adapter'];
 
+const ADONISJS: Framework = {
+  name: 'AdonisJS',
+  packages: ['@adonisjs/core'],
+  port: 3333,
+  build: 'node ace build',
+  start: 'node build/bin/server.js',
+  // Its start script is meant to run in the folder of the build.
+  development: /^node (?:\.\/)?bin\/server(?:\.js)?$|\bnode ace serve\b/,
+  env: { HOST: '0.0.0.0' },
+  needs: [{ anyOf: ['APP_KEY'], hint: '`node ace generate:key --show` makes one.' }],
+};
+
 export const FULL_STACK: readonly Framework[] = [
   {
     name: 'Next.js',
@@ -105,6 +117,7 @@ export const FULL_STACK: readonly Framework[] = [
     start: 'node dist/main',
     development: /\bnest start\b/,
   },
+  ADONISJS,
 ];
 
 export const LIBRARIES: readonly Framework[] = [

@@ -64,9 +64,19 @@ async function inProduction(
   const isHidden =
     /\bnodemon\b/.test(start.command) && ('nodemonConfig' in manifest || (await repository.has('nodemon.json')));
   const command = isHidden ? null : withoutWatcher(start.command);
-  if (command === null) return { start, notices: developmentNotices(start) };
+  const only = await onlyTypeScript(repository, command ?? start.command);
+  const built = only === null ? [] : [`${start.from} ${only}`];
+  if (command === null) return { start, notices: [...developmentNotices(start), ...built] };
   const plain = { ...start, command };
-  return { start: plain, notices: [withoutWatcherNotice(start.from, command), ...developmentNotices(plain)] };
+  return { start: plain, notices: [withoutWatcherNotice(start.from, command), ...developmentNotices(plain), ...built] };
+}
+
+/** What is wrong with a line that runs `server.js` where the repository has `server.ts`; null for nothing. */
+async function onlyTypeScript(repository: RepositoryView, command: string): Promise<string | null> {
+  const file = /^(?:\S+=\S* +)*node +(?:-\S+ +)*(?:\.\/)?([\w@-][\w@./-]*\.[cm]?)js(?=\s|$)/.exec(command)?.[1];
+  if (file === undefined || file.includes('..') || (await repository.has(`${file}js`))) return null;
+  if (!(await repository.has(`${file}ts`))) return null;
+  return `runs ${file}js, and the repository has ${file}ts: unless the build writes it there, set startCommand to where it does.`;
 }
 
 /** Where only a development server would start it: the files of its build, or why there is nothing to run. */
