@@ -50,6 +50,18 @@ test('a lockfile of pnpm is read by a pnpm that reads it as the one did that wro
   }
 });
 
+test('lockfiles of several package managers are a warning that names them, unless packageManager decides', async () => {
+  const several = { 'yarn.lock': '', 'pnpm-lock.yaml': "lockfileVersion: '9.0'\n" };
+  const warned = await node({}, several);
+  assert.equal(manager(warned), 'npm');
+  assert.deepEqual(warned.warnings, [
+    'Packages are installed from package-lock.json, and there is pnpm-lock.yaml and yarn.lock too: delete what is not used, or name the package manager in packageManager of package.json.',
+  ]);
+  assert.deepEqual((await node({ packageManager: 'pnpm@10.1.0' }, several)).warnings, []);
+  assert.deepEqual((await node({}, { 'npm-shrinkwrap.json': '{}' })).warnings, []);
+  assert.deepEqual((await yarn({ 'bun.lock': '{}', 'bun.lockb': '' })).warnings, []);
+});
+
 test('engines.pnpm decides where several could read the lockfile', async () => {
   const lock = "lockfileVersion: '9.0'\n";
   for (const [pnpm, major] of Object.entries({ '9': '9', '^9.4': '9', '>=9': '10', '>=11': '11', '>=99': '10' })) {

@@ -144,8 +144,20 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
       ...(lockfile === null
         ? ['There is no lockfile, so the same commit may get other versions tomorrow. Commit one.']
         : []),
+      ...(declared === null ? otherLockfiles(present, found) : []),
     ],
   };
+}
+
+/** Which of them is kept up to date, only the repository's people know. */
+function otherLockfiles(present: ReadonlyMap<string, string>, { name, from }: Choice): string[] {
+  const own: readonly string[] = MANAGERS[name].lockfiles;
+  const others = [...present.keys()].filter((file) => !own.includes(file));
+  return others.length === 0
+    ? []
+    : [
+        `Packages are installed from ${from}, and there is ${others.join(' and ')} too: delete what is not used, or name the package manager in packageManager of package.json.`,
+      ];
 }
 
 function setupOf({ name, version }: Choice, field: string | null | undefined): ManagerSetup | null {
