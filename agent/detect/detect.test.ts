@@ -287,7 +287,12 @@ describe('detector node', () => {
       {},
       { startCommand: 'react-router-serve ./build/server/index.js' },
     ],
-    ['React Router', { devDependencies: { '@react-router/dev': '7' } }, {}, { runtime: 'static' }],
+    [
+      'React Router',
+      { devDependencies: { '@react-router/dev': '7' } },
+      { 'react-router.config.ts': '{ ssr: false }' },
+      { runtime: 'static' },
+    ],
     [
       'Remix',
       { dependencies: { '@remix-run/serve': '2' } },

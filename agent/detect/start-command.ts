@@ -40,7 +40,7 @@ function withExec(line: string): string {
 const TOKENS = /\\.|'[^']*'|"(?:\\.|[^"\\])*"|>&|&>|&&|\|\||[;|&()`\n\r'"]/gs;
 
 /** Where the last command of a list begins; null when the line is more than a list (pipes, `&`, subshells, open quotes). */
-function lastCommand(line: string): number | null {
+export function lastCommand(line: string): number | null {
   let start = 0;
   for (const { 0: token, index } of line.matchAll(TOKENS)) {
     if (token === '&&' || token === '||' || token === ';') start = index + token.length;

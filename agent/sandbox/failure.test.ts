@@ -76,3 +76,17 @@ test('a variable that a package manager misses is named as the build secret that
   ])
     assert.ok(sentence('npm ci', 1, line).endsWith(said), line);
 });
+
+test('a package that needs a compiler or git is told how to get them', () => {
+  const mend =
+    /no git: put `apt-get update && apt-get install -y python3 make g\+\+ git ca-certificates` above it, or in/;
+  for (const line of [
+    'npm error gyp ERR! find Python checking Python explicitly set from environment',
+    'gyp ERR! stack Error: not found: make',
+    'npm error syscall spawn git',
+    '/bin/sh: 1: git: not found',
+    "error Couldn't find the binary git",
+  ])
+    assert.match(sentence('npm ci', 1, line, 'npm error'), mend, line);
+  assert.doesNotMatch(sentence('npm ci', 1, 'gyp ERR! build error'), mend);
+});

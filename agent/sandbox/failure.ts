@@ -61,7 +61,7 @@ function inWords(message: string, failed: FailedVertex | null, evidence: readonl
   const exitCode = /exit code: (\d+)/.exec(message)?.[1];
   if (exitCode !== undefined && failed !== null) {
     const lines = failed.lastLines.join('\n');
-    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(lines)}${unsetVariable(lines)}`;
+    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(lines)}${missingTools(lines)}${unsetVariable(lines)}`;
     return new OrkestrError('ORK_BUILD_FAILED', text, { evidence });
   }
   const where = command === null ? '' : ` in \`${command}\``;
@@ -80,6 +80,15 @@ function goneFromNode(lastLines: string): string {
   return program === undefined
     ? ''
     : ` Images of Node.js 26 have no ${program} any more: put \`RUN npm install --global ${program}\` above it.`;
+}
+
+/** What packages of Node.js are compiled and fetched with, in the words of node-gyp, npm, yarn and the shell. */
+function missingTools(lastLines: string): string {
+  return /gyp ERR! .*(?:find Python|not found: make)|spawn git ENOENT|syscall spawn git|\bgit: (?:command )?not found|the binary git\b/.test(
+    lastLines,
+  )
+    ? ' The image has no compiler, or no git: put `apt-get update && apt-get install -y python3 make g++ git ca-certificates` above it, or in front of it in installCommand.'
+    : '';
 }
 
 /** A variable in an .npmrc or .yarnrc.yml, mostly the token of a private registry, in the words of pnpm and yarn. */

@@ -32,6 +32,12 @@ export const BUILT: Readonly<Record<string, App>> = {
   'react-router': { body: /hello from React Router/ },
   remix: { body: /hello from Remix/ },
   'astro-server': { body: /hello from Astro on Node/ },
+  adonis: {
+    body: /hello from AdonisJS/,
+    variables: { APP_KEY: 'only-for-the-test-of-the-fixture' },
+    absent: 'node_modules/typescript',
+    changed: 'start/routes.ts',
+  },
   'solid-start': { body: /hello from SolidStart/ },
   'tanstack-start': { body: /hello from TanStack Start/ },
   // Node.js: sites.

@@ -116,6 +116,15 @@ test('a single page of another name is the front page too', async (t) => {
   assert.deepEqual([(await ask('/')).status, (await ask('/')).text], [200, '200.html']);
 });
 
+test('a script that is not there is missing in any folder, and not the page of a single-page site', async (t) => {
+  const ask = await serve(t, ['index.html', 'js/app.1a2b3c4d.js'], { singlePage: true });
+  for (const path of ['/repo/static/js/main.1a2b3c4d.js', '/x/index-BfX3a9_k.css', '/main.1a2b3c4d.chunk.mjs'])
+    assert.equal((await ask(path)).status, 404, path);
+  assert.equal((await ask('/js/app.1a2b3c4d.js')).text, 'js/app.1a2b3c4d.js');
+  for (const path of ['/packages/chart.js', '/files/report.1a2b3c4d.pdf', '/a/main.js'])
+    assert.equal((await ask(path)).text, 'index.html', path);
+});
+
 test('for ever kept are only names with a hash, where other files lie beside them', async (t) => {
   const hashed = [
     'index-BfX3a9_k.js',

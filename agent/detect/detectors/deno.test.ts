@@ -46,6 +46,22 @@ test('an install that reads more than the manifests, or that somebody stated, ha
   assert.match(await text({}, 'make deps'), /\nCOPY \. \.\nRUN make deps\nRUN mkdir/);
 });
 
+test('a task that watches files gives way to preview, or loses its watcher', async () => {
+  const planned = async (tasks: Record<string, string>): Promise<[string | undefined, string]> => {
+    const made = await repository.plan({ 'deno.json': JSON.stringify({ tasks }), 'main.ts': '', 'dev.ts': '' });
+    return [made.startCommand, made.warnings.join()];
+  };
+  const start = 'deno run -A --watch=static/,routes/ dev.ts';
+  assert.deepEqual(await planned({ start, preview: 'deno run -A main.ts' }), ['deno task preview', '']);
+  const [command, warnings] = await planned({ start });
+  assert.equal(command, 'deno run -A dev.ts');
+  assert.match(warnings, /^deno\.json tasks\.start watches files .*: `deno run -A dev\.ts` is run instead/);
+  const [kept, why] = await planned({ start: 'tool | deno run --watch main.ts' });
+  assert.equal(kept, 'deno task start');
+  assert.match(why, /after a crash/);
+  assert.deepEqual(await planned({ start: 'deno run main.ts', preview: 'x' }), ['deno task start', '']);
+});
+
 describe('a workspace', () => {
   const WORKSPACE = {
     'deno.json': JSON.stringify({ workspace: ['./packages/*', './apps/web'], imports: { fresh: 'jsr:@fresh/core@2' } }),

@@ -9,6 +9,7 @@ import { procfileWeb } from '../procfile.ts';
 import { firstFile, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { toolVersions, wantedVersion } from '../runtime.ts';
+import { developmentNotices, withoutWatcher, withoutWatcherNotice } from '../node/production-start.ts';
 
 const Task = z.union([
   z.string(),
@@ -77,7 +78,7 @@ export const deno: Detector = {
         },
         { runtime: 'Deno', version: { subject: 'version', ...version } },
       ),
-      warnings: [],
+      warnings: start.notices,
       ...(workspace !== null && { context: workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writeDeno(recipe, final) },
     };
@@ -105,17 +106,35 @@ interface Start {
   readonly command: string;
   readonly from: string;
   readonly file: string | null;
+  readonly notices: readonly string[];
 }
 
 async function startOf(repository: RepositoryView, { tasks }: DenoJson, path: string): Promise<Start | null> {
   const web = await procfileWeb(repository);
   const entry = await firstFile(repository, ENTRY_FILES);
   const file = entry?.path ?? null;
-  if (web !== null) return { command: web, from: 'Procfile', file };
-  if (Object.hasOwn(tasks, 'start')) return { command: 'deno task start', from: `${path} tasks.start`, file };
+  if (web !== null) return { command: web, from: 'Procfile', file, notices: [] };
+  if (Object.hasOwn(tasks, 'start')) return { ...taskStart(tasks, path), file };
   if (entry === null) return null;
   // What exports a handler is served; run as it is, it would end at once.
   const isHandler = /^export default\b/m.test(entry.text) && !/\bDeno\.serve\(/.test(entry.text);
   const command = isHandler ? 'deno serve --host 0.0.0.0 --port $PORT' : 'deno run';
-  return { command: `${command} --allow-net --allow-env --allow-read ${entry.path}`, from: entry.path, file };
+  return {
+    command: `${command} --allow-net --allow-env --allow-read ${entry.path}`,
+    from: entry.path,
+    file,
+    notices: [],
+  };
+}
+
+/** Before Fresh 2 `start` watched files, and `preview` was what runs in production. */
+function taskStart(tasks: DenoJson['tasks'], path: string): Omit<Start, 'file'> {
+  const task = { command: tasks['start']?.trim() ?? '', from: `${path} tasks.start` };
+  const plain = withoutWatcher(task.command);
+  const notices = developmentNotices(task);
+  if (notices.length > 0 && Object.hasOwn(tasks, 'preview')) {
+    return { command: 'deno task preview', from: `${path} tasks.preview`, notices: [] };
+  }
+  if (plain === null) return { command: 'deno task start', from: task.from, notices };
+  return { command: plain, from: task.from, notices: [withoutWatcherNotice(task.from, plain)] };
 }

@@ -19,6 +19,7 @@ import { choosePackageManager } from '../node/package-manager.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
 import { ENTRY_FILES } from '../node/start.ts';
 import type { Running, Start } from '../node/start.ts';
+import { servedAtWarning } from '../node/served-at.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
@@ -81,6 +82,7 @@ export const node: Detector = {
       facts,
       evidence: evidenceOf(facts, told),
       warnings: warningsOf(told),
+      needs: running.framework?.needs ?? [],
       context: app.context,
       publicPrefixes: publicPrefixesOf(app.manifest),
       dockerfile: { origin: 'generated', write: (final) => writeNode(recipe, final) },
@@ -114,7 +116,8 @@ function outsideBuild({ folder }: NodeApp, { config, output }: Running): string 
   return `${config.path || 'the build script'} puts the build into ${output.folder}, outside of what is built: let it stay inside, or set the root directory further up`;
 }
 
-async function whyNot({ workspace, root }: NodeApp): Promise<string> {
+async function whyNot({ workspace, root, running: { notices } }: NodeApp): Promise<string> {
+  if (notices.length > 0) return notices.join('; ');
   const reasons = [
     `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
   ];
@@ -135,10 +138,11 @@ interface Told {
 /** A stated start command needs no start of its own, and a stated folder makes it a site. */
 function statedRunning(found: Running, { stated: { startCommand, outputDirectory } }: DetectRequest): Running {
   if (startCommand !== undefined) {
-    return { ...found, start: { command: startCommand.value, from: startCommand.from, chosen: true } };
+    return { ...found, start: { command: startCommand.value, from: startCommand.from, chosen: true }, notices: [] };
   }
   if (outputDirectory === undefined) return found;
-  return { ...found, start: null, output: { singlePage: false, ...found.output, folder: outputDirectory.value } };
+  const output = { singlePage: false, ...found.output, folder: outputDirectory.value };
+  return { ...found, start: null, output, notices: [] };
 }
 
 /** Version files of the app, then those of the workspace, then what the manifest says. */
@@ -174,7 +178,7 @@ const WATCHER =
 
 function confidenceOf({ framework, output, start }: Running): Confidence {
   if (framework === undefined && WATCHER.test(start?.command ?? '')) return 'likely';
-  if (output !== null) return framework?.bundler === true ? 'likely' : 'certain';
+  if (output !== null) return framework === undefined || framework.bundler === true ? 'likely' : 'certain';
   return start?.chosen === true || framework?.start !== undefined ? 'certain' : 'likely';
 }
 
@@ -256,6 +260,8 @@ function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] 
     ...app.warnings,
     ...(recipe.install === null ? [] : manager.warnings),
     ...runtime.warnings,
+    ...running.notices,
+    ...(running.output === null ? [] : servedAtWarning(running.framework, app.manifest, running.config)),
     ...developmentWarning(app, manager, recipe),
     ...(own ? [own] : []),
   ];

@@ -2,9 +2,10 @@
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
+import type { SystemPackages } from '../node/libraries.ts';
 import type { ChosenManager } from '../node/package-manager.ts';
-import { managerOf } from '../node/package-manager.ts';
-import { cacheMount, copyManifests, runAs, stages, USER } from './common.ts';
+import { BUN, managerOf } from '../node/package-manager.ts';
+import { aptInstall, cacheMount, copyManifests, runAs, stages, USER } from './common.ts';
 import { INSTALL_COREPACK, installManager } from './package-manager.ts';
 import { STATIC_PORT, writeStatic } from './static.ts';
 
@@ -29,6 +30,8 @@ export interface NodeRecipe {
   readonly whyKept: string | null;
   /** What the build leaves when it is only files; null for a server. */
   readonly output: StaticOutput | null;
+  /** Packages of Debian that the install needs, and what runs. */
+  readonly packages: SystemPackages;
   /** Variables of the build command. */
   readonly buildEnv: Readonly<Record<string, string>>;
   /** Further variables of the final stage. */
@@ -87,14 +90,14 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   const { facts, stated, surroundings, publicVariables } = request;
   const { buildCommand } = facts;
   const { image, folder, install, sourcesFirst } = recipe;
-  const { name, setup } = recipe.manager;
+  const { name } = recipe.manager;
   const manager = managerOf(recipe.manager);
   const mount = cacheMount(surroundings.cacheScope, name, manager.cacheDirectory);
-  const lines = [`FROM ${image} AS build`, 'WORKDIR /app', `ENV ${binPath(folder)}`];
+  const system = aptInstall(recipe.packages.build);
+  const lines = [`FROM ${image} AS build`, ...system, 'WORKDIR /app', `ENV ${binPath(folder)}`];
   // Plug'n'Play would need its loader at run time; a plain node_modules folder runs everywhere.
   if (name === 'berry') lines.push('ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0');
-  if (setup !== null && install !== null) lines.push(...installManager(setup));
-  if (callsCorepack(install, buildCommand, ...recipe.scripts)) lines.push(INSTALL_COREPACK);
+  lines.push(...toolsOf(recipe, buildCommand));
   if (install !== null) {
     if (sourcesFirst !== null) lines.push(`# All files before the install: ${sourcesFirst}.`, 'COPY . .');
     else lines.push(...copyManifests(recipe.manifests), ...withoutScripts(recipe.lateScripts));
@@ -115,6 +118,16 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   return lines;
 }
 
+/** What the install and the build call, beside the programs of the image. */
+function toolsOf({ manager, install, scripts }: NodeRecipe, buildCommand: string | undefined): string[] {
+  const commands = [install, buildCommand, ...scripts];
+  return [
+    ...(manager.setup !== null && install !== null ? installManager(manager.setup) : []),
+    ...(callsCorepack(...commands) ? [INSTALL_COREPACK] : []),
+    ...(manager.name !== 'bun' && callsBun(...commands) ? installManager(BUN) : []),
+  ];
+}
+
 function environment(variables: Readonly<Record<string, string>>): string[] {
   const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   return set.length === 0 ? [] : [`ENV ${set.join(' ')}`];
@@ -122,6 +135,12 @@ function environment(variables: Readonly<Record<string, string>>): string[] {
 
 const callsCorepack = (...commands: readonly (string | null | undefined)[]): boolean =>
   commands.some((command) => /\bcorepack\b/.test(command ?? ''));
+
+const callsBun = (...commands: readonly (string | null | undefined)[]): boolean =>
+  commands.some((command) => /(?:^|[\s;&|"'(])bunx?\s/.test(command ?? ''));
+
+const callsManager = ({ name }: ChosenManager, command: string): boolean =>
+  name === 'bun' ? callsBun(command) : /\b(?:yarn|pnpm)\b/.test(command);
 
 const inFolder = (folder: string, lines: readonly string[]): string[] =>
   folder === '.' ? [...lines] : [`WORKDIR ${folderIn(folder)}`, ...lines, 'WORKDIR /app'];
@@ -146,15 +165,17 @@ function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined):
 
 /** The stage that runs. `context`: the folder it takes from the repository directly; null: from the build stage. */
 function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string | null): string[] {
-  const { image, folder, manager, env } = recipe;
+  const { image, folder, manager, packages, env } = recipe;
   const { startCommand = '' } = facts;
   const variables = { NODE_ENV: 'production', HOME: '/tmp', ...env };
   return [
     `FROM ${image}`,
+    ...aptInstall(packages.run),
     `${environment(variables).join('')} ${binPath(folder)}`,
     // A start command that calls the package manager finds it.
-    ...(manager.setup !== null && /\b(?:yarn|pnpm|bunx?)\b/.test(startCommand) ? installManager(manager.setup) : []),
+    ...(manager.setup !== null && callsManager(manager, startCommand) ? installManager(manager.setup) : []),
     ...(callsCorepack(startCommand) ? [INSTALL_COREPACK] : []),
+    ...(manager.name !== 'bun' && callsBun(startCommand) ? installManager(BUN) : []),
     context === null ? `COPY --from=build --chown=${USER} /app /app` : `COPY --chown=${USER} ${context} /app`,
     ...runAs(startCommand, folderIn(folder)),
   ];

@@ -40,8 +40,10 @@ CMD ["nginx","-e","stderr","-c","/etc/orkestr/nginx.conf"]
  * The end of a name with a hash in it, as bundlers write it: eight characters of base64url (`index-BfX3a9_k.js`), or hexadecimal
  * digits (`main.1a2b3c4d.js`). A word or a date is none; a hash that looks like one is asked for anew.
  */
-const HASHED_NAME =
-  '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})(?:\\.[a-z0-9]+)+$';
+const HASH = '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})';
+const HASHED_NAME = `${HASH}(?:\\.[a-z0-9]+)+$`;
+/** In whatever folder: the page of a single-page site is no answer to a script that is not there. */
+const HASHED_CODE = `^/${HASH}(?:\\.[a-z0-9]+)*\\.(?:m?js|css)$`;
 
 /** What a build compresses: ends of names, and the type of each, which nginx does not tell from `.br`. */
 const COMPRESSED: Readonly<Record<string, string>> = {
@@ -71,7 +73,8 @@ function nginxConf({ port, singlePage, fallback, hashed, partlyHashed }: StaticR
   const caching = [...whole.map(escaped), ...named].map(
     (name) => `\n    "~^(?:${BROTLI})?${name}" "public, max-age=31536000, immutable";`,
   );
-  const complete = [...whole, ...named.map((name) => `~ "^${name}"`)].map(
+  const code = singlePage ? [HASHED_CODE] : [];
+  const complete = [...whole, ...[...named.map((name) => `^${name}`), ...code].map((name) => `~ "${name}"`)].map(
     (which) => `
     # No other file stands in for one of these that is gone.
     location ${which} {

@@ -5,6 +5,7 @@ import { shortName } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import { lists } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
+import { pathAfter, pathOfAddress } from './served-at.ts';
 
 const OutputPath = z.union([
   z.string(),
@@ -14,7 +15,13 @@ const Targets = z.looseObject({
   build: z
     .looseObject({
       builder: z.string().default(''),
-      options: z.looseObject({ outputPath: OutputPath.optional(), outputMode: z.string().optional() }).default({}),
+      options: z
+        .looseObject({
+          outputPath: OutputPath.optional(),
+          outputMode: z.string().optional(),
+          baseHref: z.string().optional(),
+        })
+        .default({}),
     })
     .optional(),
 });
@@ -84,5 +91,7 @@ export const ANGULAR: Framework = {
     return { folder: browser, singlePage: true, fallback: 'index.csr.html' };
   },
   start: (manifest, config) => `node ${buildOf(manifest, config).server}`,
+  servedAt: (manifest, config) =>
+    pathAfter(manifest, 'base-href') ?? pathOfAddress(projectOf(manifest, config).build?.options.baseHref),
   development: /\bng (?:serve|s)\b|\bng$/,
 };

@@ -13,6 +13,7 @@ const PACKAGES_OF: Readonly<Record<string, readonly string[]>> = {
   'mikro-orm': ['@mikro-orm/cli'],
   nest: ['@nestjs/cli'],
   ng: ['@angular/cli'],
+  'pm2-runtime': ['pm2'],
   'run-p': ['npm-run-all', 'npm-run-all2'],
   'run-s': ['npm-run-all', 'npm-run-all2'],
   sequelize: ['sequelize-cli'],

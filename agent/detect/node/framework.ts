@@ -1,5 +1,6 @@
 /** What a framework of Node.js is, as data: how it is known, and what its build leaves behind. */
 import type { PublicPrefix } from '../../../protocol/public-variables.ts';
+import type { Need } from '../needs.ts';
 import type { PackageJson } from './package-json.ts';
 
 /** What the build leaves when it is only files. */
@@ -36,6 +37,8 @@ export interface Framework {
   readonly buildScripts?: readonly string[];
   /** The build as files; null when this project's build is a server. Absent: always a server. */
   readonly output?: (manifest: PackageJson, config: ConfigFile) => StaticOutput | null;
+  /** The path that its files are built for; null for the root. */
+  readonly servedAt?: (manifest: PackageJson, config: ConfigFile) => string | null;
   /** Package that its server needs when it starts, beside its own. */
   readonly needsAtStart?: (config: ConfigFile) => string | null;
   /** Scripts that may start it, before `start`. */
@@ -50,6 +53,8 @@ export interface Framework {
   readonly publicPrefixes?: readonly PublicPrefix[];
   /** Environment variables that make the server reachable. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Variables that it does not start without. */
+  readonly needs?: readonly Need[];
   /** Variables that its build command gets. */
   readonly buildEnv?: (manifest: PackageJson, config: ConfigFile) => Readonly<Record<string, string>> | null;
   readonly warning?: (manifest: PackageJson, config: ConfigFile) => string | null;

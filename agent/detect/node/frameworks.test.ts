@@ -114,6 +114,60 @@ describe('builds without a server', () => {
     assert.equal(server.startCommand, 'react-router-serve ./build/server/index.js');
   });
 
+  test('React Router with a server of another platform is an error with the mend, unless somebody says how to start', async () => {
+    const manifest = {
+      scripts: { build: 'react-router build', start: 'wrangler dev' },
+      devDependencies: { '@react-router/dev': '7', '@cloudflare/vite-plugin': '1', vite: '7' },
+    };
+    const config = { 'react-router.config.ts': 'export default { ssr: true };' };
+    assert.match((await refusal(manifest, config)).message, /npm install @react-router\/serve.*`ssr: false`/);
+    assert.match((await refusal({ ...manifest, scripts: {} })).message, /npm install @react-router\/serve/);
+    const own = { ...manifest, scripts: { start: 'node server.js' } };
+    assert.equal((await plan(own, config)).startCommand, 'node server.js');
+    assert.equal((await plan(manifest, config, { startCommand: 'node x.js' })).startCommand, 'node x.js');
+  });
+
+  const NITRO: readonly [manifest: object, file: string, text: (preset: string) => string][] = [
+    [{ dependencies: { nuxt: '4' } }, 'nuxt.config.ts', (preset) => `{ nitro: { wasm: {}, preset: '${preset}' } }`],
+    [{ dependencies: { '@solidjs/start': '1' } }, 'app.config.ts', (preset) => `{ server: { preset: "${preset}" } }`],
+    [
+      { dependencies: { '@tanstack/react-start': '1', nitro: '3' } },
+      'vite.config.ts',
+      (preset) => `nitro({ preset: '${preset}' })`,
+    ],
+  ];
+  for (const [manifest, file, text] of NITRO) {
+    test(`a preset of another platform in ${file} is an error, and one of Node.js is not`, async () => {
+      const { message } = await refusal(manifest, { [file]: text('cloudflare_pages') });
+      assert.ok(message.startsWith(`${file} names the preset cloudflare_pages of Nitro`), message);
+      for (const start of ['node .output/server/index.mjs', 'vinxi start']) {
+        const template = { ...manifest, scripts: { start } };
+        assert.match((await refusal(template, { [file]: text('vercel') })).message, /names the preset vercel/);
+      }
+      const bun = { ...manifest, scripts: { start: 'bun .output/server/index.mjs' } };
+      assert.equal((await plan(bun, { [file]: text('bun') })).startCommand, bun.scripts.start);
+      for (const preset of ['node-server', 'Aura', 'bunny']) {
+        const made = await plan(manifest, { [file]: text(preset) });
+        assert.equal(made.startCommand, 'node .output/server/index.mjs', preset);
+      }
+      const stated = await plan(manifest, { [file]: text('bun') }, { startCommand: 'bun x.mjs' });
+      assert.equal(stated.startCommand, 'bun x.mjs');
+    });
+  }
+
+  test('a preset of Nitro is found in the build script, and the static one makes files', async () => {
+    const nuxt = { dependencies: { nuxt: '4' } };
+    for (const build of ['nuxt build --preset=vercel-edge', 'NITRO_PRESET=vercel nuxt build']) {
+      const { message } = await refusal({ ...nuxt, scripts: { build } });
+      assert.match(message, /^package\.json scripts\.build names the preset vercel/);
+    }
+    const files = await plan(nuxt, { 'nuxt.config.ts': "{ nitro: { preset: 'static' } }" });
+    assert.deepEqual(site(files), ['static', '.output/public', '=404']);
+    const solid = { scripts: { start: 'vinxi start' }, dependencies: { '@solidjs/start': '1' } };
+    const spa = await plan(solid, { 'app.config.ts': "{ ssr: false, server: { preset: 'static' } }" });
+    assert.deepEqual(site(spa), ['static', '.output/public', '/index.html']);
+  });
+
   test('TanStack Start is no site: a server with Nitro, an error with the mend without it', async () => {
     const start = { dependencies: { '@tanstack/react-start': '1' }, devDependencies: { vite: '8' } };
     assert.match((await refusal(start)).message, /npm install -D @tanstack\/nitro-v2-vite-plugin/);
@@ -245,6 +299,94 @@ describe('Vite', () => {
     assert.match((await refusal(vite, files, { rootDirectory: 'apps/web' })).message, mend);
     const told = await plan(vite, files, { buildCommand: 'nx build web', outputDirectory: 'dist/apps/web' });
     assert.match(told.dockerfile.text, /RUN nx build web\n[^]* \/app\/dist\/apps\/web\/ /);
+  });
+});
+
+describe('a server that is compiled', () => {
+  test('by AdonisJS is started in the folder of its build, and needs its key', async () => {
+    const scripts = { start: 'node bin/server.js', build: 'node ace build' };
+    const adonis = { dependencies: { '@adonisjs/core': '6' }, devDependencies: { vite: '6' } };
+    const made = await plan({ ...adonis, scripts }, { 'bin/server.ts': '' });
+    assert.deepEqual([made.framework, made.startCommand, made.port], ['AdonisJS', 'node build/bin/server.js', 3333]);
+    assert.match(made.dockerfile.text, /^ENV .*\bHOST=0\.0\.0\.0\b/m);
+    assert.match(made.warnings.join(), /^AdonisJS needs APP_KEY: [^,]*`node ace generate:key --show` makes one\.$/);
+    const start = 'node ace migration:run --force && cd build && node bin/server.js';
+    const own = await plan({ ...adonis, scripts: { ...scripts, start } }, { 'bin/server.ts': '' });
+    assert.equal(own.startCommand, start);
+  });
+
+  test('is a warning where its start script names a file that only TypeScript is there for', async () => {
+    const started = async (start: string, ...files: string[]): Promise<string> =>
+      (await plan({ scripts: { start } }, Object.fromEntries(files.map((file) => [file, ''])))).warnings.join();
+    const warning = /^package\.json scripts\.start runs src\/server\.js, and the repository has src\/server\.ts: /;
+    assert.match(await started('node src/server.js', 'src/server.ts'), warning);
+    assert.match(await started('A=1 node --enable-source-maps ./src/server.js 80', 'src/server.ts'), warning);
+    assert.equal(await started('node src/server.js', 'src/server.ts', 'src/server.js'), '');
+    assert.equal(await started('node dist/server.js', 'src/server.ts'), '');
+    assert.equal(await started('cd build && node src/server.js', 'src/server.ts'), '');
+  });
+});
+
+describe('a site that is built for a path', () => {
+  const CASES: readonly [name: string, manifest: object, files: (path: string) => Files][] = [
+    ['Vite', { devDependencies: { vite: '8' } }, (path) => ({ 'vite.config.ts': `{ base: '${path}' }` })],
+    [
+      'Docusaurus',
+      { dependencies: { '@docusaurus/core': '3' } },
+      (path) => ({ 'docusaurus.config.js': `{ baseUrl: "${path}" }` }),
+    ],
+    [
+      'Vue CLI',
+      { devDependencies: { '@vue/cli-service': '5' } },
+      (path) => ({ 'vue.config.js': `{ publicPath: '${path}' }` }),
+    ],
+    ['Astro', { dependencies: { astro: '5' } }, (path) => ({ 'astro.config.mjs': `{ base: '${path}' }` })],
+    [
+      'VitePress',
+      { devDependencies: { vitepress: '1' } },
+      (path) => ({ '.vitepress/config.mts': `{ base: '${path}', themeConfig: { sidebar: [{ base: '/guide/' }] } }` }),
+    ],
+    [
+      'Next.js',
+      { dependencies: { next: '16' } },
+      (path) => ({ 'next.config.mjs': `{ output: 'export', basePath: '${path}' }` }),
+    ],
+    [
+      'Angular',
+      { dependencies: { '@angular/core': '20' } },
+      (path) => ({
+        'angular.json': JSON.stringify({ projects: { a: { architect: { build: { options: { baseHref: path } } } } } }),
+      }),
+    ],
+  ];
+  const warned = ({ warnings }: BuildPlan): string =>
+    /is built to be served below (\S+)\. /.exec(warnings.join())?.[1] ?? '';
+
+  for (const [name, manifest, files] of CASES) {
+    test(`of ${name} is a warning, and one for the root is none`, async () => {
+      assert.equal(warned(await plan(manifest, files('/repo/'))), '/repo/');
+      assert.equal(warned(await plan(manifest, files('/'))), '');
+    });
+  }
+
+  test('by the homepage of Create React App or an option of the build is one too', async () => {
+    const react = { dependencies: { 'react-scripts': '5' } };
+    const home = async (homepage: unknown): Promise<string> => warned(await plan({ ...react, homepage }));
+    assert.equal(await home('https://me.example/repo'), '/repo');
+    for (const fine of ['https://me.example', 'https://me.example/', '.', '/', 7]) assert.equal(await home(fine), '');
+    const angular = { scripts: { build: 'ng build --base-href /x/' }, dependencies: { '@angular/core': '20' } };
+    assert.equal(warned(await plan(angular)), '/x/');
+    const vite = { scripts: { build: 'vite build --base=/y/' }, devDependencies: { vite: '8' } };
+    assert.equal(warned(await plan(vite)), '/y/');
+  });
+
+  test('is no matter where a server is started', async () => {
+    const server = {
+      scripts: { start: 'node server.js' },
+      devDependencies: { vite: '8' },
+      dependencies: { express: '5' },
+    };
+    assert.equal(warned(await plan(server, { 'vite.config.ts': "{ base: '/repo/' }" })), '');
   });
 });
 

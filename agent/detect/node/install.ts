@@ -5,6 +5,7 @@ import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { NodeApp } from './app.ts';
 import { installScriptsOf, whyKept } from './development.ts';
+import { systemPackages } from './libraries.ts';
 import type { PackageJson } from './package-json.ts';
 import { MANAGERS, PNPM_STORE_VARIABLES } from './package-manager.ts';
 import type { ChosenManager, ManagerName } from './package-manager.ts';
@@ -78,6 +79,7 @@ export async function recipeOf(
     installScripts: installs.length > 0,
     whyKept: whyKept(app, running, manager),
     output,
+    packages: systemPackages(dependencies),
     buildEnv: buildEnvOf(app, running, manager),
     env: framework?.env ?? {},
   };

@@ -16,6 +16,7 @@ const OneOrMore = z
 const PackageJson = z.looseObject({
   name: z.string().optional(),
   main: z.string().optional(),
+  homepage: z.string().optional().catch(undefined),
   scripts: Words,
   dependencies: Words,
   devDependencies: Words,

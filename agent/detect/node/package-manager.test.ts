@@ -50,6 +50,18 @@ test('a lockfile of pnpm is read by a pnpm that reads it as the one did that wro
   }
 });
 
+test('lockfiles of several package managers are a warning that names them, unless packageManager decides', async () => {
+  const several = { 'yarn.lock': '', 'pnpm-lock.yaml': "lockfileVersion: '9.0'\n" };
+  const warned = await node({}, several);
+  assert.equal(manager(warned), 'npm');
+  assert.deepEqual(warned.warnings, [
+    'Packages are installed from package-lock.json, and there is pnpm-lock.yaml and yarn.lock too: delete what is not used, or name the package manager in packageManager of package.json.',
+  ]);
+  assert.deepEqual((await node({ packageManager: 'pnpm@10.1.0' }, several)).warnings, []);
+  assert.deepEqual((await node({}, { 'npm-shrinkwrap.json': '{}' })).warnings, []);
+  assert.deepEqual((await yarn({ 'bun.lock': '{}', 'bun.lockb': '' })).warnings, []);
+});
+
 test('engines.pnpm decides where several could read the lockfile', async () => {
   const lock = "lockfileVersion: '9.0'\n";
   for (const [pnpm, major] of Object.entries({ '9': '9', '^9.4': '9', '>=9': '10', '>=11': '11', '>=99': '10' })) {
@@ -108,6 +120,21 @@ test('corepack is brought along where a command calls it, and only there', async
   const started = await node({ scripts: { start: 'corepack pnpm serve' } });
   assert.match(started.dockerfile.text.split(/^FROM /m).at(-1) ?? '', /command -v corepack/);
   assert.doesNotMatch((await node({})).dockerfile.text, /corepack/);
+});
+
+test('bun is there for commands that call it, whoever installs the packages', async () => {
+  const line = /^RUN npm install --global --no-fund --no-audit bun@1$/gm;
+  const times = ({ dockerfile }: BuildPlan): number[] =>
+    dockerfile.text
+      .split(/^FROM /m)
+      .slice(1)
+      .map((stage) => stage.match(line)?.length ?? 0);
+  assert.deepEqual(times(await node({ scripts: { start: 'bun src/index.ts' } })), [1, 1]);
+  assert.deepEqual(times(await node({ scripts: { ...APP.scripts, build: 'tsc && bunx esbuild a.ts' } })), [1, 0]);
+  assert.deepEqual(times(await node({ packageManager: 'pnpm@9.1.0' }, {}, { startCommand: 'bun run a.ts' })), [0, 1]);
+  assert.deepEqual(times(await node({ scripts: { start: 'node bun.js' } })), [0, 0]);
+  const own = { 'package.json': JSON.stringify({ ...APP, scripts: { start: 'bun a.ts' } }), 'bun.lock': '{}' };
+  assert.deepEqual(times(await repository.plan(own)), [1, 1]);
 });
 
 test('a lockfile of Yarn 2 and later is read by the release that wrote it', async () => {

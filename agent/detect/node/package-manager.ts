@@ -99,6 +99,9 @@ export interface ManagerSetup {
   readonly hash: PinnedHash | null;
 }
 
+/** For commands that call bun where another one installs the packages. */
+export const BUN: ManagerSetup = { package: MANAGERS.bun.package, version: '1', hash: null };
+
 export interface ChosenManager {
   readonly name: ManagerName;
   /** How it gets into the image; null when the base image has it. */
@@ -141,8 +144,20 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
       ...(lockfile === null
         ? ['There is no lockfile, so the same commit may get other versions tomorrow. Commit one.']
         : []),
+      ...(declared === null ? otherLockfiles(present, found) : []),
     ],
   };
+}
+
+/** Which of them is kept up to date, only the repository's people know. */
+function otherLockfiles(present: ReadonlyMap<string, string>, { name, from }: Choice): string[] {
+  const own: readonly string[] = MANAGERS[name].lockfiles;
+  const others = [...present.keys()].filter((file) => !own.includes(file));
+  return others.length === 0
+    ? []
+    : [
+        `Packages are installed from ${from}, and there is ${others.join(' and ')} too: delete what is not used, or name the package manager in packageManager of package.json.`,
+      ];
 }
 
 function setupOf({ name, version }: Choice, field: string | null | undefined): ManagerSetup | null {

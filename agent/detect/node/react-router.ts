@@ -13,8 +13,13 @@ export const REACT_ROUTER: Framework = {
   port: 3000,
   build: 'react-router build',
   config: withExtensions('react-router.config'),
-  output: (manifest, config) =>
-    isSinglePage(config) || !lists(manifest, '@react-router/serve')
+  // Without its own server it is built for that of somebody else, or of a platform.
+  unfit: (manifest, config) =>
+    isSinglePage(config) || lists(manifest, '@react-router/serve')
+      ? null
+      : 'React Router runs here with @react-router/serve, and package.json does not list it. Run `npm install @react-router/serve` and take plugins and presets of other platforms out of the configuration; for a site without a server say `ssr: false` in react-router.config; or say startCommand in orkestr.json.',
+  output: (_manifest, config) =>
+    isSinglePage(config)
       ? {
           folder: `${buildFolder(config)}/client`,
           singlePage: true,

@@ -1,7 +1,9 @@
 /** Frameworks of Node.js whose build is a server, at least by default; and libraries that serve. */
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
+import { foreignPreset, isStatic, NITRO_FILES, NITRO_START, nitroDevelopment } from './nitro.ts';
 import { lists } from './package-json.ts';
+import { pathIn } from './served-at.ts';
 import { REACT_ROUTER } from './react-router.ts';
 import { SVELTEKIT } from './sveltekit.ts';
 import { TANSTACK_START } from './tanstack-start.ts';
@@ -9,6 +11,18 @@ import { TANSTACK_START } from './tanstack-start.ts';
 const isExport = ({ text }: ConfigFile): boolean => /\boutput\s*:\s*['"]export['"]/.test(text);
 
 const ASTRO_ADAPTERS = ['@astrojs/vercel', '@astrojs/netlify', '@astrojs/cloudflare', '@deno/astro-adapter'];
+
+const ADONISJS: Framework = {
+  name: 'AdonisJS',
+  packages: ['@adonisjs/core'],
+  port: 3333,
+  build: 'node ace build',
+  start: 'node build/bin/server.js',
+  // Its start script is meant to run in the folder of the build.
+  development: /^node (?:\.\/)?bin\/server(?:\.js)?$|\bnode ace serve\b/,
+  env: { HOST: '0.0.0.0' },
+  needs: [{ anyOf: ['APP_KEY'], hint: '`node ace generate:key --show` makes one.' }],
+};
 
 export const FULL_STACK: readonly Framework[] = [
   {
@@ -23,6 +37,7 @@ export const FULL_STACK: readonly Framework[] = [
         ? { folder: named(config, 'distDir') ?? 'out', singlePage: false, hashed: '_next/static' }
         : null,
     start: 'next start',
+    servedAt: (_manifest, config) => pathIn(config, 'basePath'),
     // Next.js reads it again when it starts, and would install the compiler then, which nobody may here.
     needsAtStart: ({ path }) => (/\.m?ts$/.test(path) ? 'typescript' : null),
     // Of an export there is no server: its template keeps `next start` all the same.
@@ -34,12 +49,14 @@ export const FULL_STACK: readonly Framework[] = [
     publicPrefixes: ['NUXT_PUBLIC_', 'VITE_'],
     port: 3000,
     build: 'nuxt build',
-    output: ({ scripts }) =>
-      /\bnuxt?i? generate\b/.test(scripts['build'] ?? '')
-        ? { folder: '.output/public', singlePage: false, hashed: '_nuxt' }
+    config: withExtensions('nuxt.config'),
+    unfit: foreignPreset,
+    output: ({ scripts }, config) =>
+      isStatic(config) || /\bnuxt?i? generate\b/.test(scripts['build'] ?? '')
+        ? { folder: NITRO_FILES, singlePage: false, hashed: '_nuxt' }
         : null,
-    start: 'node .output/server/index.mjs',
-    development: /\bnux[ti] (?:dev|preview|start)\b|\bnuxt$/,
+    start: NITRO_START,
+    development: nitroDevelopment(/\bnux[ti] (?:dev|preview|start)\b|\bnuxt$/),
   },
   SVELTEKIT,
   REACT_ROUTER,
@@ -70,6 +87,7 @@ export const FULL_STACK: readonly Framework[] = [
       lists(manifest, '@astrojs/node')
         ? null
         : { folder: named(config, 'outDir') ?? 'dist', singlePage: false, hashed: '_astro' },
+    servedAt: (_manifest, config) => pathIn(config, 'base'),
     start: 'node ./dist/server/entry.mjs',
     development: /\bastro (?:dev|preview)\b|\bastro$/,
     env: { HOST: '0.0.0.0' },
@@ -80,8 +98,14 @@ export const FULL_STACK: readonly Framework[] = [
     publicPrefixes: ['VITE_'],
     port: 3000,
     build: 'vinxi build',
-    start: 'node .output/server/index.mjs',
-    development: /\bvinxi dev\b/,
+    config: withExtensions('app.config'),
+    unfit: foreignPreset,
+    output: (_manifest, config) =>
+      isStatic(config)
+        ? { folder: NITRO_FILES, singlePage: /\bssr\s*:\s*false\b/.test(config.text), partlyHashed: '_build/assets' }
+        : null,
+    start: NITRO_START,
+    development: nitroDevelopment(/\bvinxi dev\b/),
   },
   TANSTACK_START,
   {
@@ -93,6 +117,7 @@ export const FULL_STACK: readonly Framework[] = [
     start: 'node dist/main',
     development: /\bnest start\b/,
   },
+  ADONISJS,
 ];
 
 export const LIBRARIES: readonly Framework[] = [

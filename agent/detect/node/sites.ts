@@ -3,7 +3,8 @@ import { ANGULAR } from './angular.ts';
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
-import { VITE_CONFIG, VITE_DEVELOPMENT, viteOutput } from './vite.ts';
+import { pathIn, pathOfAddress } from './served-at.ts';
+import { VITE_CONFIG, VITE_DEVELOPMENT, viteOutput, viteServedAt } from './vite.ts';
 
 /** The folder that `vitepress build` is given, by the script or by where its configuration is. */
 function pressFolder({ scripts }: PackageJson, { path }: ConfigFile): string {
@@ -33,6 +34,8 @@ export const SITES: readonly Framework[] = [
     name: 'Docusaurus',
     packages: ['@docusaurus/core'],
     build: 'docusaurus build',
+    config: withExtensions('docusaurus.config'),
+    servedAt: (_manifest, config) => pathIn(config, 'baseUrl'),
     output: () => ({ folder: 'build', singlePage: false, partlyHashed: 'assets' }),
     development: /\bdocusaurus (?:start|serve)\b/,
   },
@@ -49,6 +52,8 @@ export const SITES: readonly Framework[] = [
       singlePage: false,
       partlyHashed: 'assets',
     }),
+    // Groups of the sidebar, in themeConfig, have a base too.
+    servedAt: (_manifest, { path, text }) => pathIn({ path, text: text.split('themeConfig', 1)[0] ?? '' }, 'base'),
     development: /\bvitepress (?:dev|serve|preview)\b/,
   },
   {
@@ -67,7 +72,8 @@ export const SITES: readonly Framework[] = [
     bundler: true,
     build: 'react-scripts build',
     output: () => ({ folder: 'build', singlePage: true, partlyHashed: 'static' }),
-    development: /\breact-scripts start\b/,
+    servedAt: ({ homepage }) => pathOfAddress(homepage),
+    development: /\b(?:react-scripts|craco|react-app-rewired|rescripts) start\b/,
   },
   {
     name: 'Vue CLI',
@@ -77,6 +83,7 @@ export const SITES: readonly Framework[] = [
     build: 'vue-cli-service build',
     config: withExtensions('vue.config'),
     output: (_manifest, config) => ({ folder: named(config, 'outputDir') ?? 'dist', singlePage: true }),
+    servedAt: (_manifest, config) => pathIn(config, 'publicPath'),
     development: /\bvue-cli-service serve\b/,
   },
   {
@@ -87,6 +94,7 @@ export const SITES: readonly Framework[] = [
     build: 'vite build',
     config: VITE_CONFIG,
     output: viteOutput,
+    servedAt: viteServedAt,
     development: VITE_DEVELOPMENT,
   },
   {
@@ -97,6 +105,7 @@ export const SITES: readonly Framework[] = [
     build: 'vite build',
     config: VITE_CONFIG,
     output: viteOutput,
+    servedAt: viteServedAt,
     development: VITE_DEVELOPMENT,
   },
 ];

@@ -7,6 +7,8 @@ import type { ConfigFile, Framework, StaticOutput } from './framework.ts';
 import { FRAMEWORKS } from './frameworks.ts';
 import { lists, resolveScript } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
+import { developmentNotices, developmentServer, withoutWatcher, withoutWatcherNotice } from './production-start.ts';
+import { bundled } from './bundled.ts';
 
 /** Files that start an app when nothing else says how. */
 export const ENTRY_FILES = [
@@ -38,21 +40,75 @@ export interface Running {
   readonly config: ConfigFile;
   readonly output: StaticOutput | null;
   readonly start: Start | null;
+  /** What became of a start line that is for development. */
+  readonly notices: readonly string[];
 }
 
 const NO_CONFIG: ConfigFile = { path: '', text: '' };
 
+/** Its framework, and how it runs in production. */
 export async function howItRuns(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {
+  const found = await frameworkAndStart(repository, manifest, bun);
+  const { start, output } = found;
+  if (start?.chosen === true) return { ...found, ...(await inProduction(repository, manifest, start)) };
+  return start === null && output === null ? { ...found, ...(await instead(repository, manifest, found)) } : found;
+}
+
+/** A start that somebody chose, without its watcher where that can be taken away. */
+async function inProduction(
+  repository: RepositoryView,
+  manifest: PackageJson,
+  start: Start,
+): Promise<Pick<Running, 'start' | 'notices'>> {
+  // With settings of its own nodemon may run something else.
+  const isHidden =
+    /\bnodemon\b/.test(start.command) && ('nodemonConfig' in manifest || (await repository.has('nodemon.json')));
+  const command = isHidden ? null : withoutWatcher(start.command);
+  const only = await onlyTypeScript(repository, command ?? start.command);
+  const built = only === null ? [] : [`${start.from} ${only}`];
+  if (command === null) return { start, notices: [...developmentNotices(start), ...built] };
+  const plain = { ...start, command };
+  return { start: plain, notices: [withoutWatcherNotice(start.from, command), ...developmentNotices(plain), ...built] };
+}
+
+/** What is wrong with a line that runs `server.js` where the repository has `server.ts`; null for nothing. */
+async function onlyTypeScript(repository: RepositoryView, command: string): Promise<string | null> {
+  const file = /^(?:\S+=\S* +)*node +(?:-\S+ +)*(?:\.\/)?([\w@-][\w@./-]*\.[cm]?)js(?=\s|$)/.exec(command)?.[1];
+  if (file === undefined || file.includes('..') || (await repository.has(`${file}js`))) return null;
+  if (!(await repository.has(`${file}ts`))) return null;
+  return `runs ${file}js, and the repository has ${file}ts: unless the build writes it there, set startCommand to where it does.`;
+}
+
+/** Where only a development server would start it: the files of its build, or why there is nothing to run. */
+async function instead(
+  repository: RepositoryView,
+  manifest: PackageJson,
+  { framework }: Running,
+): Promise<Partial<Running>> {
+  const script = resolveScript(manifest, 'start');
+  const kind = script === null ? null : developmentServer(script.line);
+  if (script === null || kind === null) return {};
+  const from = `package.json scripts.${script.name} is a development server`;
+  if (kind === 'bundler' && framework === undefined && Object.hasOwn(manifest.scripts, 'build')) {
+    const { config, output } = await bundled(repository, manifest);
+    const notice = `${from}: the files that the build puts into ${output.folder} are served instead. Set outputDirectory if it puts them elsewhere, or startCommand.`;
+    return { config, output, notices: [notice] };
+  }
+  return { notices: [`${from}: say startCommand, or buildCommand and outputDirectory, in orkestr.json`] };
+}
+
+async function frameworkAndStart(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {
   for (const framework of FRAMEWORKS) {
     if (!lists(manifest, ...framework.packages)) continue;
     const config = withoutComments((await firstFile(repository, framework.config ?? [])) ?? NO_CONFIG);
     const start = await startOf(repository, manifest, { framework, config, bun });
     const output = framework.output?.(manifest, config) ?? null;
-    if (output === null) return { framework, config, output, start };
+    if (output === null) return { framework, config, output, start, notices: [] };
     // A start command that the repository itself gives wins over the files: then this framework is only its build tool.
-    if (start?.chosen !== true) return { framework, config, output, start: null };
+    if (start?.chosen !== true) return { framework, config, output, start: null, notices: [] };
   }
-  return { framework: undefined, config: NO_CONFIG, output: null, start: await startOf(repository, manifest, { bun }) };
+  const start = await startOf(repository, manifest, { bun });
+  return { framework: undefined, config: NO_CONFIG, output: null, start, notices: [] };
 }
 
 /** What the repository says itself, then the framework's default, then a file that looks like it. */
@@ -70,6 +126,9 @@ async function startOf(
   if (framework !== undefined && standard) {
     return { command: standard, from: `${framework.name} default`, chosen: false };
   }
+  // Beside a development server such a file is mostly one that it bundles.
+  const said = resolveScript(manifest, 'start');
+  if (said !== null && developmentServer(said.line) !== null) return null;
   return entryStart(repository, manifest, known.bun);
 }
 
@@ -79,7 +138,7 @@ function scriptStart(manifest: PackageJson, framework: Framework | undefined, co
   for (const name of [...(framework?.startScripts ?? []), 'start']) {
     const script = resolveScript(manifest, name);
     if (script === null || never?.test(script.line) === true) continue;
-    if (MONOREPO_START.test(script.line)) continue;
+    if (MONOREPO_START.test(script.line) || developmentServer(script.line) !== null) continue;
     // The line itself, not `npm run`: npm and its shell keep SIGTERM from the app. So what npm would run before comes along.
     const before = manifest.scripts[`pre${script.name}`]?.trim();
     const command = before ? `${/[;&|]/.test(before) ? `{ ${before}; }` : before} && ${script.line}` : script.line;

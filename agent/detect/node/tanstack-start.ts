@@ -1,6 +1,7 @@
 /** TanStack Start: its build is a server only with Nitro; without it, a function that some other server has to call. */
 import { withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
+import { foreignPreset, NITRO_FILES, NITRO_START, nitroDevelopment } from './nitro.ts';
 import { lists } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
 
@@ -20,16 +21,18 @@ export const TANSTACK_START: Framework = {
   output: (manifest, config) =>
     isSinglePage(config)
       ? {
-          folder: hasServer(manifest) ? '.output/public' : 'dist/client',
+          folder: hasServer(manifest) ? NITRO_FILES : 'dist/client',
           singlePage: true,
           fallback: '_shell.html',
           partlyHashed: 'assets',
         }
       : null,
-  start: 'node .output/server/index.mjs',
-  development: /\b(?:vite|vinxi)\b/,
-  unfit: (manifest, config) =>
-    hasServer(manifest) || isSinglePage(config)
-      ? null
-      : 'TanStack Start runs here with Nitro, and package.json does not list it. Run `npm install -D @tanstack/nitro-v2-vite-plugin` and add nitroV2Plugin() to the plugins in vite.config, or say startCommand in orkestr.json.',
+  start: NITRO_START,
+  development: nitroDevelopment(/\b(?:vite|vinxi)\b/),
+  unfit: (manifest, config) => {
+    if (isSinglePage(config)) return null;
+    return hasServer(manifest)
+      ? foreignPreset(manifest, config)
+      : 'TanStack Start runs here with Nitro, and package.json does not list it. Run `npm install -D @tanstack/nitro-v2-vite-plugin` and add nitroV2Plugin() to the plugins in vite.config, or say startCommand in orkestr.json.';
+  },
 };

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, StaticOutput } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
+import { pathAfter, pathIn } from './served-at.ts';
 
 export const VITE_CONFIG = withExtensions('vite.config');
 
@@ -15,7 +16,7 @@ const literal = ({ text }: ConfigFile, key: string): string | undefined =>
   new RegExp(String.raw`\b${key}["']?\s*:\s*["'\x60]${PATH}["'\x60]`).exec(text)?.[1];
 
 /** `key: path.resolve(__dirname, 'folder')`. */
-const resolved = ({ text }: ConfigFile, key: string): string | undefined =>
+export const resolved = ({ text }: ConfigFile, key: string): string | undefined =>
   new RegExp(
     String.raw`\b${key}["']?\s*:\s*(?:path\.)?(?:resolve|join)\(\s*(?:__dirname|import\.meta\.dirname|process\.cwd\(\))\s*,\s*["']${PATH}["']\s*\)`,
   ).exec(text)?.[1];
@@ -34,3 +35,6 @@ export const viteOutput = (manifest: PackageJson, config: ConfigFile): StaticOut
   singlePage: true,
   partlyHashed: named(config, 'assetsDir') ?? 'assets',
 });
+
+export const viteServedAt = (manifest: PackageJson, config: ConfigFile): string | null =>
+  pathAfter(manifest, 'base') ?? pathIn(config, 'base');

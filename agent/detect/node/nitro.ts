@@ -1,0 +1,33 @@
+/** Nitro, which builds the servers of Nuxt, SolidStart and TanStack Start: what it makes is a matter of its preset. */
+import type { ConfigFile } from './framework.ts';
+import type { PackageJson } from './package-json.ts';
+
+const FOREIGN =
+  /(?:\bpreset\s*:\s*|--preset[= ]|_PRESET=)['"]?((?:aws|azure|bun|cloudflare|deno|edgio|firebase|netlify|stormkit|vercel|winterjs|zeabur)(?![A-Za-z])[\w-]*)/;
+
+/** Where its server is, with a preset of Node.js or none. */
+export const NITRO_START = 'node .output/server/index.mjs';
+
+/** Why its build cannot run here; a preset that is no literal is the app's own affair. */
+export function foreignPreset({ scripts }: PackageJson, { path, text }: ConfigFile): string | null {
+  const configured = FOREIGN.exec(text)?.[1];
+  const preset = configured ?? FOREIGN.exec(scripts['build'] ?? '')?.[1];
+  const from = configured === undefined ? 'package.json scripts.build' : path;
+  return preset === undefined
+    ? null
+    : `${from} names the preset ${preset} of Nitro, whose build does not run on Node.js. Take it out, since without one the build is a server of Node.js, or say startCommand in orkestr.json.`;
+}
+
+/** Whether its build is only files. */
+export const isStatic = ({ text }: ConfigFile): boolean => /\bpreset\s*:\s*['"]static['"]/.test(text);
+
+/** Where they are then. */
+export const NITRO_FILES = '.output/public';
+
+/** Scripts that never start it: those for development, and those of a server where the build leaves none for Node.js. */
+export const nitroDevelopment =
+  (development: RegExp) =>
+  (config: ConfigFile): RegExp =>
+    isStatic(config) || FOREIGN.test(config.text)
+      ? new RegExp(String.raw`${development.source}|\bnode (?:\.\/)?\.output\/server\b|\bvinxi start\b`)
+      : development;
