@@ -98,12 +98,12 @@ describe('diagnosis of an app that runs and is not healthy', () => {
 });
 
 describe('diagnosis of an app that ended', () => {
-  test('an exit code and the last line are in the sentence', () => {
+  test('an exit code and the last error are in the sentence', () => {
     const error = diagnoseExit({ exitCode: 3, oomKilled: false }, 512, ['connecting', 'fatal: no database', '']);
     assert.equal(error.code, 'ORK_APP_EXITED');
     assert.equal(
       error.message,
-      'The app ended with exit code 3 before it was healthy. Its last line: fatal: no database',
+      'The app ended with exit code 3 before it was healthy. Its last error: fatal: no database',
     );
     assert.ok(error.evidence.includes('app: connecting'));
   });

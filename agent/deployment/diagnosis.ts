@@ -3,11 +3,13 @@ import { constants } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Listener } from '../../protocol/steps.ts';
 import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
-import { cutText } from '../lib/cut.ts';
+import { lastError } from './last-error.ts';
 import type { ContainerState } from './ports.ts';
 
-/** Log lines of the app that an error carries. */
-export const TAIL_LINES = 20;
+/** Log lines of the app that are looked at: an error of Java may be far above the end of its trace. */
+export const TAIL_LINES = 100;
+/** Of them, the last that an error carries. */
+const EVIDENCE_LINES = 20;
 
 /** Docker's embedded DNS server listens here in every container of a user-defined network. It is not the app. */
 const DOCKER_DNS = '127.0.0.11';
@@ -48,7 +50,7 @@ function list(listeners: readonly Listener[]): string {
 
 /** The last words of an app as evidence, marked as its own. */
 export function tailEvidence(tail: readonly string[]): string[] {
-  return tail.slice(-TAIL_LINES).map((line) => `app: ${line}`);
+  return tail.slice(-EVIDENCE_LINES).map((line) => `app: ${line}`);
 }
 
 /** As nginx, Apache, gosu, su-exec, setpriv and chown say what they may not. */
@@ -122,9 +124,7 @@ export function diagnoseExit(
   }
   const signal = code === null ? null : signalName(code);
   const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
-  const said = tail.findLast((line) => line.trim() !== '')?.trim();
-  const last = said === undefined ? 'It wrote nothing.' : `Its last line: ${cutText(said, 300)}`;
-  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${last}${capabilityHint(tail)}`, {
+  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${lastError(tail)}${capabilityHint(tail)}`, {
     evidence,
   });
 }

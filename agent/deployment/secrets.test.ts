@@ -56,6 +56,11 @@ test('a secret that is longer than what is shown of its line is hidden too', () 
   const clean = withoutSecrets(error, [token]);
   assert.equal(clean.message, 'Its last line: Authorization: Bearer [redacted]…');
   assert.deepEqual(clean.evidence, ['Authorization: Bearer [redacted]…', 'cut: [redacted]']);
+  const twice = new OrkestrError('ORK_APP_EXITED', `Its last error: ${said}; its last line: ${said}`);
+  assert.equal(
+    withoutSecrets(twice, [token]).message,
+    'Its last error: Authorization: Bearer [redacted]…; its last line: Authorization: Bearer [redacted]…',
+  );
   // Words of an ordinary line that was not cut stay, and so do a few letters that begin a secret.
   const usual = new OrkestrError('ORK_BUILD_FAILED', 'listening on postgres', { evidence: ['connecting to post…'] });
   const shown = withoutSecrets(usual, ['postgres://user:password@host']);

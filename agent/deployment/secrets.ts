@@ -42,7 +42,7 @@ const urlEncoded = (value: string): string => encodeURIComponent(value.toWellFor
  * bounds of a report: what is cut off first takes the end of a secret with it, and the rest of it is not found any more.
  */
 export function withoutSecrets(error: unknown, secrets: readonly string[]): OrkestrError {
-  const redact = (text: string): string => withoutCutOne(redactText(text, secrets), secrets);
+  const redact = (text: string): string => withoutCutOnes(redactText(text, secrets), secrets);
   const evidence = error instanceof OrkestrError ? error.evidence : [];
   const message = error instanceof Error ? error.message : String(error);
   const clean = new OrkestrError(toErrorReport(error).code, redact(message), { evidence: evidence.map(redact) });
@@ -56,10 +56,11 @@ export function redactText(text: string, secrets: readonly string[]): string {
   return Buffer.concat([redactor.push(Buffer.from(text)), redactor.end()]).toString();
 }
 
-/** In front of the mark of a cut may stand the beginning of a secret. */
-function withoutCutOne(text: string, secrets: readonly string[]): string {
-  const at = text.lastIndexOf(CUT);
-  return at === -1 ? text : `${withoutEnd(text.slice(0, at), secrets)}${text.slice(at)}`;
+/** In front of each mark of a cut may stand the beginning of a secret. */
+function withoutCutOnes(text: string, secrets: readonly string[]): string {
+  const parts = text.split(CUT);
+  const rest = parts.pop() ?? '';
+  return [...parts.map((part) => withoutEnd(part, secrets)), rest].join(CUT);
 }
 
 /** Without what a redactor would wait with, for it may go on as a secret. */

@@ -283,7 +283,7 @@ describe('the step health', () => {
       assert.ok(error instanceof OrkestrError);
       assert.equal(error.code, 'ORK_PORT_LOOPBACK');
       assert.ok(error.evidence.includes('last probe: command ready exited with 1'));
-      assert.ok(error.evidence.includes(`app: ${NAME} 20`));
+      assert.ok(error.evidence.includes(`app: ${NAME} 100`));
       return true;
     });
     assert.ok(clock.monotonic() >= 30_000 && clock.monotonic() < 32_000, `ended at ${clock.monotonic()} ms`);

@@ -60,6 +60,8 @@ interface Framework {
   readonly pattern: RegExp;
   /** Options of `java` that bind it to $PORT. */
   readonly options: string;
+  /** Has it believe the proxy, whoever that is to it, how a visitor came: `X-Forwarded-Proto`. */
+  readonly environment?: string;
 }
 
 const FRAMEWORKS: readonly Framework[] = [
@@ -67,11 +69,14 @@ const FRAMEWORKS: readonly Framework[] = [
     name: 'Spring Boot',
     pattern: /spring-boot|org\.springframework\.boot|libs\.plugins\.spring/,
     options: '-Dserver.port=$PORT ',
+    // Spring's own filter, not that of the server beneath: it knows X-Forwarded-Prefix too.
+    environment: 'SERVER_FORWARD_HEADERS_STRATEGY=framework',
   },
   {
     name: 'Quarkus',
     pattern: /io\.quarkus|libs\.plugins\.quarkus/,
     options: '-Dquarkus.http.host=0.0.0.0 -Dquarkus.http.port=$PORT ',
+    environment: 'QUARKUS_HTTP_PROXY_PROXY_ADDRESS_FORWARDING=true',
   },
   { name: 'Micronaut', pattern: /io\.micronaut|libs\.plugins\.micronaut/, options: '-Dmicronaut.server.port=$PORT ' },
   { name: 'Ktor', pattern: /io\.ktor|libs\.plugins\.ktor/, options: '' },
@@ -108,6 +113,7 @@ export const java: Detector = {
       jre: jreOf(runtime, request.surroundings.baseImages.jre),
       tool,
       wrapper,
+      environment: framework?.environment,
       quarkus,
       startScript,
       module: folder,

@@ -117,7 +117,7 @@ describe('Django', () => {
     );
     assert.equal(
       (await django(asgi, 'django\ndaphne\n')).startCommand,
-      'daphne -b 0.0.0.0 -p $PORT shop.asgi:application',
+      'daphne --proxy-headers -b 0.0.0.0 -p $PORT shop.asgi:application',
     );
     assert.match((await django(asgi)).startCommand ?? '', /^gunicorn .* shop\.wsgi:application$/);
     assert.match((await django({}, 'django\nuvicorn\n')).startCommand ?? '', /runserver/);

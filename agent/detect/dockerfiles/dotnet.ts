@@ -26,7 +26,7 @@ export function writeDotnet(recipe: DotnetRecipe, request: WriteRequest): Genera
   const run = [
     `FROM ${request.surroundings.baseImages.ubuntu}`,
     ...aptInstall(['ca-certificates', `${web ? 'aspnetcore' : 'dotnet'}-runtime-${version}`]),
-    `ENV HOME=/tmp DOTNET_NOLOGO=1${rollsForward ? ' DOTNET_ROLL_FORWARD=Major' : ''}`,
+    `ENV HOME=/tmp DOTNET_NOLOGO=1${web ? ' ASPNETCORE_FORWARDEDHEADERS_ENABLED=true' : ''}${rollsForward ? ' DOTNET_ROLL_FORWARD=Major' : ''}`,
     `COPY --from=build --chown=${USER} /out /app`,
     ...runAs(startCommand),
   ];

@@ -8,6 +8,8 @@ interface JavaRecipe {
   readonly tool: 'maven' | 'gradle';
   /** The repository brings the tool: mvnw, gradlew. */
   readonly wrapper: boolean;
+  /** What the framework is told: `NAME=value`. */
+  readonly environment: string | undefined;
   /** The folder that Quarkus leaves, instead of one jar. */
   readonly quarkus: boolean;
   /** The folder of a start script and its jars that Gradle leaves. */
@@ -21,7 +23,7 @@ const OUTPUT = { maven: 'target', gradle: 'build/libs' };
 const QUARKUS = { maven: 'target/quarkus-app', gradle: 'build/quarkus-app' };
 
 export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequest): Generated {
-  const { tool, wrapper, image, jre } = recipe;
+  const { tool, wrapper, image, jre, environment } = recipe;
   const { installCommand, buildCommand = '', startCommand = '' } = facts;
   const program = tool === 'maven' ? 'mvn' : 'gradle';
   const build = [
@@ -38,7 +40,7 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
   ];
   const run = [
     `FROM ${jre}`,
-    'ENV HOME=/tmp JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=75',
+    `ENV HOME=/tmp JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=75${environment === undefined ? '' : ` ${environment}`}`,
     `COPY --from=build --chown=${USER} /out /app`,
     ...runAs(startCommand),
   ];

@@ -114,6 +114,8 @@ LogFormat "%h %l %u %t \\"%r\\" %>s %O" short
 CustomLog /dev/stdout short
 DocumentRoot ${root}
 DirectoryIndex index.php index.html
+# The proxy takes TLS off, and is the only one who reaches the app.
+SetEnvIf X-Forwarded-Proto "^https$" HTTPS=on
 <IfModule php_module>
   # Without a php.ini, as the official image is, errors would go to visitors. They are in the log.
   php_flag display_errors off

@@ -26,6 +26,8 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
     ...aptInstall(recipe.packages.run),
     // Output at once, not when a buffer is full: the last lines before a crash are the ones that matter.
     `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
+    // gunicorn and uvicorn believe no other machine that a request came by https, and only the proxy reaches the app.
+    'ENV FORWARDED_ALLOW_IPS=*',
     ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,
     ...(buildCommand === undefined ? [] : [`WORKDIR ${app}`, `RUN ${buildCommand} && chown -R ${USER} /app${orSay}`]),

@@ -41,6 +41,8 @@ export const SVELTEKIT: Framework = {
   buildEnv: (manifest, config) => (adapterOf(manifest, config) === 'auto' ? { GCP_BUILDPACKS: 'orkestr' } : null),
   start: (_manifest, config) => `node ${named(config, 'out') ?? 'build'}`,
   development: /\bvite\b/,
+  // Without it the server takes every visitor to have come by https, and refuses forms of those who did not.
+  env: { PROTOCOL_HEADER: 'x-forwarded-proto' },
   warning: (manifest, config) =>
     adapterOf(manifest, config) === 'auto'
       ? `@sveltejs/adapter-auto takes @sveltejs/adapter-node from the registry during the build, in a version that no lockfile fixes. ${MEND}.`

@@ -83,7 +83,7 @@ async function listedServer(
   const asgi = await packageOf(view, named, 'asgi.py');
   if (!(await view.has(`${asgi}/asgi.py`))) return null;
   if (names.has('uvicorn')) return `uvicorn --host 0.0.0.0 --port $PORT ${asgi}.asgi:application`;
-  return names.has('daphne') ? `daphne -b 0.0.0.0 -p $PORT ${asgi}.asgi:application` : null;
+  return names.has('daphne') ? `daphne --proxy-headers -b 0.0.0.0 -p $PORT ${asgi}.asgi:application` : null;
 }
 
 /** The package that what servers are given lies in: that of the settings, else the first that has such a file. */
