@@ -34,6 +34,7 @@ test('a host that could not remove an environment is asked again after a pause, 
   const removal = await agent.job();
   await agent.end(removal, 'failed');
   await on.deps.scheduler.sweep();
+  on.setClock(-3_600_000);
   on.pass(10 * 60_000);
   await on.deps.scheduler.sweep();
   await agent.end(await agent.job(), 'superseded');
