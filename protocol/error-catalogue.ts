@@ -373,6 +373,11 @@ export const ERRORS = {
   ),
   ORK_CANCELLED: kind('user', 409, 'Nothing: it was asked for.'),
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
+  ORK_AGENT_DIED: kind(
+    'host',
+    500,
+    'See on the host what it died of: `journalctl -u orkestr-agent -n 100 --no-pager`. Mend that, or what this commit has changed; then deploy again.',
+  ),
   ORK_AGENT_UNREACHABLE: kind(
     'host',
     503,
