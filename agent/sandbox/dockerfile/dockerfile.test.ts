@@ -104,6 +104,35 @@ test('a default inside of a default, build args and the platform are filled in',
   assert.deepEqual(given, ['node:24']);
 });
 
+test('a value of several pieces is read as the engine joins them', () => {
+  assert.deepEqual(images('ARG a="deb""ian"', "ARG b=:'12'", 'FROM $a$b'), ['debian:12']);
+  assert.deepEqual(images('ARG BASE="node":22', 'FROM ${BASE}'), ['node:22']);
+  assert.deepEqual(images('ARG a=""registry.example.com/team/private:1', 'FROM $a'), [
+    'registry.example.com/team/private:1',
+  ]);
+  assert.deepEqual(images('ARG TARGETARCH', 'ARG TARGETOS=plan9', 'FROM $TARGETOS-$TARGETARCH'), ['plan9-amd64']);
+});
+
+test('a FROM that is empty, or that engines read in different ways, is refused', () => {
+  const image = 'registry.example.com/team/private:1';
+  for (const lines of [
+    ['FROM $a'],
+    ['ARG a=""', 'FROM $a'],
+    [`FROM \${TARGETSTAGE:+${image}}`],
+    ['FROM debian AS default', `FROM \${TARGETSTAGE:-${image}}`],
+    ['ARG HTTP_PROXY', `ARG a=\${HTTP_PROXY:+${image}}`, 'FROM ${a:-debian}'],
+    [`ARG a=${image}`, 'ARG a', 'FROM ${a:-debian}'],
+    [`ARG y=${image}`, 'ARG a=x\\ y=debian', 'FROM $y'],
+    ["ARG a='$b'", `ARG c=\${a:+${image}}`, 'FROM ${c:-debian}'],
+    ['FROM debian$1x'],
+    ['ARG a="debian', 'FROM $a'],
+  ]) {
+    assert.match(refusal(lines.join('\n')), /ORK_DOCKERFILE_REFUSED/, lines.join('\n'));
+  }
+  const { images: undeclared } = read(`FROM \${V:-${image}}`, { buildArgs: { V: 'debian' } });
+  assert.deepEqual(undeclared, [image], 'a build arg that no ARG names is none');
+});
+
 test('an escape character is said in the first line, where every engine reads it, and no line moves', () => {
   const { text } = read('# syntax=docker/dockerfile:1\n# check=skip=all\n# escape=`\nFROM debian `\n:12');
   assert.deepEqual(text.split('\n').slice(0, 4), ['# escape=`', '# check=skip=all', '#', 'FROM debian `']);

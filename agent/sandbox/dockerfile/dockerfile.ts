@@ -55,7 +55,7 @@ export function readDockerfile(request: DockerfileRequest): Dockerfile {
   checkSecrets(mounts.secrets, new Set(secrets));
   return {
     text: replace(built, mounts.replacements, stripped.escape),
-    images: externalImages(list, { ...platformArgs(request.architecture), ...buildArgs }),
+    images: externalImages(list, { platform: platformArgs(request.architecture), buildArgs }),
     secrets: mounts.secrets,
     keepsBuilt: mounts.hasCache && request.origin === 'repository',
     secretId: (name) => `${idPrefix}${name}`,
