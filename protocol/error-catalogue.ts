@@ -192,7 +192,11 @@ export const ERRORS = {
   ),
   ORK_ROOT_MISSING: kind('user', 422, 'Set the root directory of the environment to a folder of the repository.'),
   ORK_MANIFEST_INVALID: kind('repository', 422, 'Mend the file that the message names.'),
-  ORK_DOCKERFILE_REFUSED: kind('repository', 422, 'Change the line of the Dockerfile that the message names.'),
+  ORK_DOCKERFILE_REFUSED: kind(
+    'repository',
+    422,
+    'Change the line of the Dockerfile, or the build arg, that the message names.',
+  ),
 
   // build
   ORK_BUILD_FAILED: kind('repository', 422, 'A command of the build failed. Its output is the end of the build log.'),

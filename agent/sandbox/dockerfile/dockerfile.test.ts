@@ -73,6 +73,14 @@ test('a foreign frontend is refused, wherever BuildKit would find it', () => {
   }
 });
 
+test('a build arg that is an order to the engine is refused: one of them names a foreign frontend', () => {
+  for (const name of ['BUILDKIT_SYNTAX', 'buildkit_syntax', 'BUILDKIT_CACHE_MOUNT_NS']) {
+    const said = refusal('FROM a', { buildArgs: { V: '1', [name]: 'evil.example/frontend:1' } });
+    assert.match(said, new RegExp(`^ORK_DOCKERFILE_REFUSED: The build arg ${name} is refused`));
+  }
+  assert.equal(refusal('FROM a', { buildArgs: { MY_BUILDKIT_: 'x' } }), 'taken');
+});
+
 test('a comment after the first instruction is only a comment', () => {
   assert.deepEqual(images('FROM debian:12', '# syntax=evil/x'), ['debian:12']);
 });
