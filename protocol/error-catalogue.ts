@@ -171,7 +171,11 @@ export const ERRORS = {
     413,
     'Take large files out of the repository: docs/build-inputs.md has the limits.',
   ),
-  ORK_REPO_UNSAFE: kind('repository', 400, 'A link in the repository leads out of it. Remove it.'),
+  ORK_REPO_UNSAFE: kind(
+    'repository',
+    400,
+    'Remove the link that leads out of the repository, or rename the file, that the message names.',
+  ),
   ORK_CLONE_FAILED: kind('repository', 500, 'Look at the log of the clone step.', true),
 
   // analyze
