@@ -175,7 +175,11 @@ export const ERRORS = {
     413,
     'Take large files out of the repository: docs/build-inputs.md has the limits.',
   ),
-  ORK_REPO_UNSAFE: kind('repository', 400, 'A link in the repository leads out of it. Remove it.'),
+  ORK_REPO_UNSAFE: kind(
+    'repository',
+    400,
+    'Remove the link that leads out of the repository, or rename the file, that the message names.',
+  ),
   ORK_CLONE_FAILED: kind('repository', 500, 'Look at the log of the clone step.', true),
 
   // analyze
@@ -196,7 +200,11 @@ export const ERRORS = {
   ),
   ORK_ROOT_MISSING: kind('user', 422, 'Set the root directory of the environment to a folder of the repository.'),
   ORK_MANIFEST_INVALID: kind('repository', 422, 'Mend the file that the message names.'),
-  ORK_DOCKERFILE_REFUSED: kind('repository', 422, 'Change the line of the Dockerfile that the message names.'),
+  ORK_DOCKERFILE_REFUSED: kind(
+    'repository',
+    422,
+    'Change the line of the Dockerfile, or the build arg, that the message names.',
+  ),
 
   // build
   ORK_BUILD_FAILED: kind('repository', 422, 'A command of the build failed. Its output is the end of the build log.'),
@@ -382,6 +390,11 @@ export const ERRORS = {
   ),
   ORK_CANCELLED: kind('user', 409, 'Nothing: it was asked for.'),
   ORK_INTERRUPTED: kind('host', 500, 'The agent stopped in the middle and could not go on. Deploy again.', true),
+  ORK_AGENT_DIED: kind(
+    'host',
+    500,
+    'See on the host what it died of: `journalctl -u orkestr-agent -n 100 --no-pager`. Mend that, or what this commit has changed; then deploy again.',
+  ),
   ORK_AGENT_UNREACHABLE: kind(
     'host',
     503,

@@ -36,6 +36,8 @@ export interface StepRecord {
   /** Monotonic duration of the last run; null while running. */
   readonly ms: number | null;
   readonly undone: boolean;
+  /** Runs that the agent's own death has cut off, and the one that goes on or has ended. */
+  readonly starts: number;
 }
 
 /** What serves an environment on this host: enough to restore it without the hub. */

@@ -120,4 +120,5 @@ export const emptyStep = (name: StepName, startedAt: string): StepRecord => ({
   startedAt,
   ms: null,
   undone: false,
+  starts: 1,
 });

@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { STEP_NAMES } from '../../protocol/steps.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
-import { deployJob, hastyClock, IDS, noSignals } from '../test-bench.ts';
+import { deployJob, hastyClock, IDS, noSignals, outputFor } from '../test-bench.ts';
 import type { Clock } from './ports.ts';
+import { emptyStep } from './run.ts';
 import { bench, failing, told } from '../test-runner.ts';
 import type { Script } from '../test-runner.ts';
 
@@ -227,6 +231,67 @@ test('what has taken over is live before its cutover is done: cut off and failin
   assert.equal(journal.live(IDS.environment)?.entry.targets[0]?.id, job.deploymentId);
   await run(job.deploymentId);
   assert.equal(journal.live(IDS.environment)?.deploymentId, job.deploymentId);
+  assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
+});
+
+/** A journal as an agent leaves it that has died this often in the middle of a step. */
+function dieIn(journal: Journal, deploymentId: string, name: StepName, starts: number): void {
+  const begun = { ...emptyStep(name, '2030-01-01T00:00:00.000Z'), starts };
+  journal.record({ deploymentId, state: 'running', steps: [begun] });
+}
+
+test('a step in which the agent has died three times is not begun a fourth time, and the deployment fails', async (t) => {
+  for (const [starts, state] of [
+    [2, 'live'],
+    [3, 'failed'],
+  ] as const) {
+    const { journal, run, pipeline } = await bench(t);
+    const job = deployJob();
+    journal.accept(job);
+    dieIn(journal, job.deploymentId, 'clone', starts);
+    await run(job.deploymentId);
+    assert.equal(journal.job(job.deploymentId)?.state, state);
+    assert.equal(pipeline.calls.includes('run clone'), state === 'live');
+    if (state === 'live') continue;
+    const error = journal.job(job.deploymentId)?.error;
+    assert.equal(error?.code, 'ORK_AGENT_DIED');
+    assert.match(error.message, /died 3 times while the step clone ran/);
+  }
+});
+
+test('each death counts one, and being stopped, as by an upgrade, counts none', async (t) => {
+  let shutdown = new AbortController();
+  const { journal, run } = await bench(t, {
+    build: {
+      async run({ signal }) {
+        shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'stops'));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    },
+  });
+  const job = deployJob();
+  journal.accept(job);
+  const starts = (): number | undefined => journal.steps(job.deploymentId).find(({ name }) => name === 'build')?.starts;
+  for (let stops = 0; stops < 5; stops++) {
+    shutdown = new AbortController();
+    await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
+    assert.equal(starts(), 0);
+  }
+  assert.equal(journal.job(job.deploymentId)?.state, 'running');
+});
+
+test('an agent that dies again and again after the flip goes forward all the same', async (t) => {
+  const { journal, run, pipeline } = await bench(t, {}, { hasFlipped: async () => true });
+  const job = deployJob();
+  journal.accept(job);
+  for (const name of STEP_NAMES.slice(0, 5)) {
+    const output = outputFor(name, { job });
+    journal.record({ deploymentId: job.deploymentId, steps: [{ ...emptyStep(name, ''), state: 'done', output }] });
+  }
+  dieIn(journal, job.deploymentId, 'cutover', 7);
+  await run(job.deploymentId);
+  assert.equal(journal.job(job.deploymentId)?.state, 'live');
   assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
 });
 

@@ -7,6 +7,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { StepOutputs } from '../../protocol/steps.ts';
+import type { StepName } from '../../protocol/steps.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
 import { consequences, lostChange, takeOver } from './consequences.ts';
@@ -22,6 +23,9 @@ import { takeBack } from './undo.ts';
 /** How often a step past the flip is called in all before a person has to look. */
 const FORWARD_TRIES = 5;
 
+/** How often a step before the flip is begun again after the agent has died in the middle of it: it may be what it dies of. */
+const MAX_STARTS = 3;
+
 /** What the engine may take to stop an app, beside the app's own grace. */
 const ENGINE_SECONDS = 60;
 
@@ -31,8 +35,9 @@ export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
   const { deploymentId } = job;
   const { name } = stage.step;
   const { clock } = parts.ports;
-  const resumed = parts.journal.steps(deploymentId).some((step) => step.name === name);
-  const begun = { ...emptyStep(name, timestampOf(parts.ports)), note: entryNote(run, stage) };
+  const before = parts.journal.steps(deploymentId).find((step) => step.name === name);
+  const starts = before?.state === 'begun' ? before.starts + 1 : 1;
+  const begun = { ...emptyStep(name, timestampOf(parts.ports)), note: entryNote(run, stage), starts };
   parts.journal.record({ deploymentId, steps: [begun] });
   parts.failpoint.hit(`${name}:begun`);
   const log = parts.logs.open(deploymentId, name, run.secrets);
@@ -40,8 +45,8 @@ export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
   const ended = (change: Partial<StepRecord>): StepRecord => ({ ...begun, ms: clock.monotonic() - began, ...change });
   try {
     if (begun.note !== null) log.line(begun.note);
-    if (resumed) log.line('the agent was restarted; this step runs again');
-    const output = await untilDone(run, stage, log);
+    if (before !== undefined) log.line('the agent was restarted; this step runs again');
+    const output = await untilDone(run, stage, log, starts);
     parts.failpoint.hit(`${name}:acted`);
     log.close();
     run.outputs.set(name, output);
@@ -55,7 +60,11 @@ export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
     parts.failpoint.hit(`${name}:done`);
     return true;
   } catch (error) {
-    if (!(error instanceof StepFailed)) throw error;
+    if (!(error instanceof StepFailed)) {
+      // It goes on later, and the agent is alive: whatever cut this run off, the step did not kill it.
+      parts.journal.record({ deploymentId, steps: [{ ...begun, starts: starts - 1 }] });
+      throw error;
+    }
     const report = toErrorReport(error.cause);
     log.line(`${report.code}: ${report.message}`);
     log.close();
@@ -93,11 +102,12 @@ class StepFailed extends Error {
 }
 
 /** The step's output. Past the flip it is called again and again, for there is no way back. */
-async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unknown> {
+async function untilDone(run: Run, stage: AnyStage, log: OpenLog, starts: number): Promise<unknown> {
   const { parts } = run;
   let flipped = isPastFlip(run);
   for (let failures = 1; ; failures++) {
     try {
+      if (!flipped && starts > MAX_STARTS) throw deadly(stage.step.name);
       return await callStep(run, stage, log, flipped);
     } catch (cause) {
       if (run.signals.shutdown.aborted) throw new Interrupted();
@@ -110,6 +120,10 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog): Promise<unkno
     }
   }
 }
+
+/** What keeps the agent from its watchdog, or takes its memory, does so at each start: then no other deployment ends either. */
+const deadly = (step: StepName): OrkestrError =>
+  new OrkestrError('ORK_AGENT_DIED', `The agent died ${MAX_STARTS} times while the step ${step} ran.`);
 
 /** What the file system says is a matter of the host, whoever met it. */
 const explained = (cause: unknown): unknown =>

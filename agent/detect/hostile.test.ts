@@ -280,6 +280,24 @@ describe('the bounds of an analysis', () => {
       'main.go': 'package main',
     },
     'a go.work of blanks': { 'go.work': `use (\n${' '.repeat(LARGE)}` },
+    'a string in JSON that never ends': { 'deno.json': `"${'\\"'.repeat(LARGE / 2)}` },
+    'comments in a configuration that never end': {
+      'package.json': '{"devDependencies":{"vite":"6"}}',
+      'vite.config.js': ' /*'.repeat(LARGE / 3),
+    },
+    'a pyproject.toml of open braces': {
+      'pyproject.toml': `[project]\nname = "x"\ndependencies = ["flask"]\n#${'{'.repeat(LARGE)}`,
+      'app.py': '',
+    },
+    'requirements of open braces': { 'requirements.txt': `flask\n#${'{'.repeat(LARGE)}`, 'app.py': '' },
+    'a package of one long name': {
+      'package.json': JSON.stringify({ name: `${'a'.repeat(LARGE)}!`, dependencies: { '@angular/core': '18' } }),
+      'angular.json': '{}',
+    },
+    'engines.pnpm of one long version': {
+      'package.json': JSON.stringify({ engines: { pnpm: '1'.repeat(LARGE) }, scripts: { start: 'node a.js' } }),
+      'pnpm-lock.yaml': "lockfileVersion: '9.0'\n",
+    },
     'an app of one name': { 'requirements.txt': 'flask', 'app.py': 'a'.repeat(LARGE) },
   };
   for (const [name, files] of Object.entries(HARD)) {

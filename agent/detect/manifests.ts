@@ -21,7 +21,8 @@ export function parseJson<T>(path: string, text: string, schema: z.ZodType<T>): 
 
 /** JSON with comments and trailing commas, as `deno.jsonc` has them. Lines stay where they are. */
 export function parseJsonWithComments<T>(path: string, text: string, schema: z.ZodType<T>): T {
-  const bare = text.replace(/"(?:\\.|[^"\\\n])*"|\/\/[^\n]*|\/\*(?:[^]*?\*\/|[^]*)|,(?=\s*[}\]])/g, (token) =>
+  // A string that is not closed is one token, too: else each quote in it is looked at as the start of another one.
+  const bare = text.replace(/"(?:\\.|[^"\\\n])*"?|\/\/[^\n]*|\/\*(?:[^]*?\*\/|[^]*)|,(?=\s*[}\]])/g, (token) =>
     token.startsWith('"') ? token : token.replace(/[^\n]/g, ' '),
   );
   return parseJson(path, bare, schema);

@@ -23,7 +23,7 @@ const numbers = (text: string): number[] =>
 export function admits(range: string, version: string): boolean {
   const have = numbers(version);
   return range.split(/\|\|?/).some((alternative) => {
-    const joined = alternative.replace(/(\S+)\s+-\s+(\S+)/g, '>=$1 <=$2').replace(/([<>=~^!]=?|==)\s+/g, '$1');
+    const joined = alternative.replace(/(?<!\S)(\S+)\s+-\s+(\S+)/g, '>=$1 <=$2').replace(/([<>=~^!]=?|==)\s+/g, '$1');
     return joined
       .split(/[\s,]+/)
       .filter((comparator) => comparator !== '')

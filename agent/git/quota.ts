@@ -1,4 +1,5 @@
 /** Limits on what a repository may bring: checked in its objects before a file is written, and on disk while it comes in. */
+import { isUtf8 } from 'node:buffer';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -27,7 +28,7 @@ const MIB = 1_048_576;
 
 /**
  * Counts the files of a commit from its trees, before any is written: a tree bomb never reaches the disk.
- * @throws OrkestrError ORK_REPO_TOO_LARGE
+ * @throws OrkestrError ORK_REPO_TOO_LARGE, ORK_REPO_UNSAFE
  */
 export async function measureTree(
   repository: string,
@@ -50,6 +51,7 @@ export async function measureTree(
       rest = lines.pop() ?? '';
       for (const line of lines) {
         const [, type, bytes = '0', path = ''] = /^\d+ (\w+) [0-9a-f]+ +(\d+|-)\t(.*)/s.exec(line) ?? [];
+        if (!isUtf8(Buffer.from(path, 'latin1'))) stop.abort(unreadableName(path));
         if (type !== 'commit') size.files += 1;
         else if (size.submodules.length < MAX_SUBMODULES) size.submodules.push(Buffer.from(path, 'latin1').toString());
         size.hasAttributes ||= path === '.gitattributes' || path.endsWith('/.gitattributes');
@@ -60,6 +62,12 @@ export async function measureTree(
     },
   });
   return size;
+}
+
+/** Nothing that comes later finds it: not the check of links, and BuildKit takes no such name. */
+function unreadableName(path: string): OrkestrError {
+  const shown = Buffer.from(path, 'latin1').toString().slice(0, 300);
+  return new OrkestrError('ORK_REPO_UNSAFE', `The name of ${shown} in the repository is not UTF-8.`);
 }
 
 /** Aborts `stop` with ORK_REPO_TOO_LARGE once the folder outgrows the limit. Call the answer to end the watch. */

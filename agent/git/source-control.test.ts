@@ -253,6 +253,23 @@ describe('clone', () => {
     assert.notEqual(said[0], '');
   });
 
+  test('a name that is not UTF-8 is refused and told, of a file, in a folder and of a link; other names stay', async (t) => {
+    const named = [
+      ['caf\xe9.txt', (path: Buffer) => writeFile(path, '')],
+      ['d\xe9/a', (path: Buffer) => mkdir(path.subarray(0, -2)).then(() => writeFile(path, ''))],
+      ['\xff', (path: Buffer) => symlink('/etc/shadow', path)],
+    ] as const;
+    for (const [index, [name, make]] of named.entries()) {
+      const repo = await repository(`names-${index}`);
+      await make(Buffer.concat([Buffer.from(`${repo.tree}/`), Buffer.from(name, 'latin1')]));
+      const { error } = await checkout(t, repo.url, await repo.commit({ a: '1' }));
+      assert.equal(error?.code, 'ORK_REPO_UNSAFE', name);
+      assert.match(error.message, /^The name of .* is not UTF-8\.$/);
+    }
+    const good = await repository('names-good');
+    assert.equal((await checkout(t, good.url, await good.commit({ 'café/日本.txt': '1' }))).error, null);
+  });
+
   test('links that lead out of the repository are refused, others stay', async (t) => {
     const escapes = ['/etc/passwd', '../../x', 'sub/../../../x', 'loop/../../../x'];
     for (const [index, target] of escapes.entries()) {

@@ -237,8 +237,8 @@ function setState(database: Database, deploymentId: string, state: DeploymentSta
 function putStep(database: Database, deploymentId: string, step: StepRecord): void {
   database
     .prepare(
-      `INSERT OR REPLACE INTO step (deployment_id, name, state, output, note, error, started_at, ms, undone)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO step (deployment_id, name, state, output, note, error, started_at, ms, undone, starts)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       deploymentId,
@@ -250,6 +250,7 @@ function putStep(database: Database, deploymentId: string, step: StepRecord): vo
       step.startedAt,
       step.ms,
       step.undone ? 1 : 0,
+      step.starts,
     );
 }
 

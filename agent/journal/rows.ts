@@ -33,6 +33,7 @@ export interface StepRow {
   started_at: string;
   ms: number | null;
   undone: number;
+  starts: number;
 }
 
 export interface LiveRow {
@@ -65,6 +66,7 @@ export const stepFromRow = (row: StepRow): StepRecord => ({
   startedAt: row.started_at,
   ms: row.ms,
   undone: row.undone === 1,
+  starts: row.starts,
 });
 
 export const liveFromRow = (row: LiveRow): LiveRecord => ({

@@ -19,7 +19,8 @@ const ABSENT = [
 const ABSENT_MARK = '\0absent:';
 
 export default {
-  input: { agent: 'agent/main.ts', hub: 'hub/main.ts' },
+  // The process of an analysis is beside the agent that starts it.
+  input: { agent: 'agent/main.ts', 'analysis-process': 'agent/detect/analysis-process.ts', hub: 'hub/main.ts' },
   platform: 'node',
   transform: { define: { 'import.meta.main': 'true' } },
   treeshake: { manualPureFunctions: ['z'] },

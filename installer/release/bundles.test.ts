@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { BaseImages } from '../../agent/detect/base-images.ts';
 import { mustRun } from '../stack/run-program.ts';
 import { ROOT } from '../stack/stack.ts';
 import { makeBundles } from './bundles.ts';
@@ -36,5 +39,21 @@ describe('the bundles of a release', () => {
       [],
     );
     assert.ok(!modules.includes('NativeModule http2'));
+  });
+
+  test('the process of an analysis is beside the agent that starts it, and makes a plan', async (t) => {
+    assert.match(readFileSync(join(lib, 'agent.cjs'), 'utf8'), /analysis-process/);
+    const child = fork(join(lib, 'analysis-process.cjs'));
+    t.after(() => child.kill('SIGKILL'));
+    const surroundings = { baseImages: BaseImages.parse({}), cacheScope: 'p' };
+    const checkout = join(ROOT, 'installer/sample');
+    const request = { checkout, rootDirectory: '.', settings: {}, surroundings };
+    child.on('message', (said: { kind: string; image?: string }) => {
+      if (said.kind === 'question') child.send({ kind: 'answer', image: said.image, isMadeHere: false });
+      else child.emit('ended', said);
+    });
+    child.send({ kind: 'request', request });
+    const [said] = (await once(child, 'ended')) as [{ kind: string }];
+    assert.equal(said.kind, 'plan', JSON.stringify(said));
   });
 });

@@ -1,6 +1,9 @@
 /** Step 2, analyze: from the checkout to a build plan with its evidence; for a rebuild the plan of the release. Only reads. */
 import manifest from '../../../package.json' with { type: 'json' };
 import type { BuildPlan, Release } from '../../../protocol/steps.ts';
+import { planInProcess } from '../../detect/analysis.ts';
+import { describePlan } from '../../detect/describe.ts';
+import type { PlanRequest } from '../../detect/index.ts';
 import { boundedPlan } from '../plan-size.ts';
 import { askedPort } from '../port.ts';
 import type { StepLog } from '../ports.ts';
@@ -11,13 +14,11 @@ const VERSION = manifest.version;
 export const analyze: Step<'analyze'> = {
   name: 'analyze',
 
-  async run({ job, ports, log }) {
+  async run({ job, ports, log, signal }) {
     // A rebuild is of what was released: the same Dockerfile, whatever today's detectors would write.
     if (job.kind === 'rollback') return keptPlan(job.release, log);
     const { settings } = job;
-    // The detectors are a third of the agent's code, and not in memory before the first build.
-    const { describePlan, planBuild } = await import('../../detect/index.ts');
-    const found = await planBuild({
+    const request: PlanRequest = {
       checkout: ports.workspaces.checkoutDirectory(job.deploymentId),
       rootDirectory: settings.rootDirectory,
       settings,
@@ -29,7 +30,8 @@ export const analyze: Step<'analyze'> = {
         isMadeHere: (image) => ports.images.isMadeHere(image),
         cacheScope: job.project.id,
       },
-    });
+    };
+    const found = await planInProcess(request, signal);
     const plan = boundedPlan(found);
     for (const line of describePlan(plan)) log.line(line);
     return { ...plan, detectorVersion: VERSION };

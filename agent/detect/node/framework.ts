@@ -65,7 +65,7 @@ export interface Framework {
 /** A configuration as text without its comments, in which other settings are often kept. JSON has none that matter. */
 export function withoutComments({ path, text }: ConfigFile): ConfigFile {
   if (path.endsWith('.json')) return { path, text };
-  return { path, text: text.replace(/(^|\s)(?:\/\*[^]*?\*\/|\/\/.*)/g, '$1') };
+  return { path, text: text.replace(/(^|\s)(?:\/\*[^]*?(?:\*\/|$)|\/\/.*)/g, '$1') };
 }
 
 export const withExtensions = (name: string): string[] =>
@@ -79,6 +79,9 @@ export function named({ text }: ConfigFile, key: string): string | null {
   return folder === undefined || folder.split('/').includes('..') ? null : folder;
 }
 
+/** Longest name of a package that npm takes. */
+const MAX_NAME = 214;
+
 /** The last part of the package's name: `@shop/web` → `web`. */
 export const shortName = ({ name = 'app' }: PackageJson): string =>
-  /([A-Za-z0-9][A-Za-z0-9._-]*)$/.exec(name)?.[1] ?? 'app';
+  /([A-Za-z0-9][A-Za-z0-9._-]*)$/.exec(name.slice(-MAX_NAME))?.[1] ?? 'app';

@@ -73,9 +73,9 @@ const isBlank = (text: string): boolean => text.split('\n').every((line) => /^\s
 const NESTED = ['production', 'prod', 'requirements', 'base'].map((name) => `requirements/${name}.txt`);
 
 /** `{ git = "…" }`, `git+https://…`, in a manifest of any kind. */
-const FROM_GIT = /\bgit\+|\{[^}\n]*\bgit\s*=/;
+const FROM_GIT = /\bgit\+|\{[^{}\n]*\bgit\s*=/;
 /** `{ path = "…" }`, `{ workspace = true }`: packages in folders of the repository. */
-const FROM_FOLDER = /\{[^}\n]*\b(?:path|workspace)\s*=|@\s*file:/;
+const FROM_FOLDER = /\{[^{}\n]*\b(?:path|workspace)\s*=|@\s*file:/;
 
 /** The dependencies, or null when no file lists any. requirements.txt wins: it is what people keep for deployments. */
 export async function pythonDependencies({

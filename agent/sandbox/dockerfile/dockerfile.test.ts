@@ -73,6 +73,14 @@ test('a foreign frontend is refused, wherever BuildKit would find it', () => {
   }
 });
 
+test('a build arg that is an order to the engine is refused: one of them names a foreign frontend', () => {
+  for (const name of ['BUILDKIT_SYNTAX', 'buildkit_syntax', 'BUILDKIT_CACHE_MOUNT_NS']) {
+    const said = refusal('FROM a', { buildArgs: { V: '1', [name]: 'evil.example/frontend:1' } });
+    assert.match(said, new RegExp(`^ORK_DOCKERFILE_REFUSED: The build arg ${name} is refused`));
+  }
+  assert.equal(refusal('FROM a', { buildArgs: { MY_BUILDKIT_: 'x' } }), 'taken');
+});
+
 test('a comment after the first instruction is only a comment', () => {
   assert.deepEqual(images('FROM debian:12', '# syntax=evil/x'), ['debian:12']);
 });
@@ -102,6 +110,35 @@ test('a default inside of a default, build args and the platform are filled in',
   ]);
   const { images: given } = read('ARG V=1\nFROM node:$V', { buildArgs: { V: '24', UNUSED: 'x' } });
   assert.deepEqual(given, ['node:24']);
+});
+
+test('a value of several pieces is read as the engine joins them', () => {
+  assert.deepEqual(images('ARG a="deb""ian"', "ARG b=:'12'", 'FROM $a$b'), ['debian:12']);
+  assert.deepEqual(images('ARG BASE="node":22', 'FROM ${BASE}'), ['node:22']);
+  assert.deepEqual(images('ARG a=""registry.example.com/team/private:1', 'FROM $a'), [
+    'registry.example.com/team/private:1',
+  ]);
+  assert.deepEqual(images('ARG TARGETARCH', 'ARG TARGETOS=plan9', 'FROM $TARGETOS-$TARGETARCH'), ['plan9-amd64']);
+});
+
+test('a FROM that is empty, or that engines read in different ways, is refused', () => {
+  const image = 'registry.example.com/team/private:1';
+  for (const lines of [
+    ['FROM $a'],
+    ['ARG a=""', 'FROM $a'],
+    [`FROM \${TARGETSTAGE:+${image}}`],
+    ['FROM debian AS default', `FROM \${TARGETSTAGE:-${image}}`],
+    ['ARG HTTP_PROXY', `ARG a=\${HTTP_PROXY:+${image}}`, 'FROM ${a:-debian}'],
+    [`ARG a=${image}`, 'ARG a', 'FROM ${a:-debian}'],
+    [`ARG y=${image}`, 'ARG a=x\\ y=debian', 'FROM $y'],
+    ["ARG a='$b'", `ARG c=\${a:+${image}}`, 'FROM ${c:-debian}'],
+    ['FROM debian$1x'],
+    ['ARG a="debian', 'FROM $a'],
+  ]) {
+    assert.match(refusal(lines.join('\n')), /ORK_DOCKERFILE_REFUSED/, lines.join('\n'));
+  }
+  const { images: undeclared } = read(`FROM \${V:-${image}}`, { buildArgs: { V: 'debian' } });
+  assert.deepEqual(undeclared, [image], 'a build arg that no ARG names is none');
 });
 
 test('an escape character is said in the first line, where every engine reads it, and no line moves', () => {

@@ -42,6 +42,7 @@ export interface Dockerfile {
 /** @throws OrkestrError ORK_DOCKERFILE_REFUSED, ORK_BUILD_FEATURE, ORK_BUILD_SECRET */
 export function readDockerfile(request: DockerfileRequest): Dockerfile {
   const { engineVersion, environmentId, secrets, buildArgs, target } = request;
+  checkBuildArgs(buildArgs);
   // As every engine reads them; the parsers of different age do not agree on what a lone return is.
   const source = request.text.replace(/^\uFEFF/, '').replaceAll(/\r\n?/g, '\n');
   const stripped = stripSyntax(source);
@@ -55,12 +56,22 @@ export function readDockerfile(request: DockerfileRequest): Dockerfile {
   checkSecrets(mounts.secrets, new Set(secrets));
   return {
     text: replace(built, mounts.replacements, stripped.escape),
-    images: externalImages(list, { ...platformArgs(request.architecture), ...buildArgs }),
+    images: externalImages(list, { platform: platformArgs(request.architecture), buildArgs }),
     secrets: mounts.secrets,
     keepsBuilt: mounts.hasCache && request.origin === 'repository',
     secretId: (name) => `${idPrefix}${name}`,
     shown: (message) => shown(message, built, mounts.replacements, text?.added ?? []),
   };
+}
+
+/** Here and not where settings are read, so that it is also said of a plan or a release that was stored before. */
+function checkBuildArgs(buildArgs: DockerfileRequest['buildArgs']): void {
+  const name = Object.keys(buildArgs).find((one) => /^BUILDKIT_/i.test(one));
+  if (name === undefined) return;
+  throw new OrkestrError(
+    'ORK_DOCKERFILE_REFUSED',
+    `The build arg ${name.slice(0, 100)} is refused: names that begin with BUILDKIT_ are no ARGs of the Dockerfile but orders to the engine, such as another frontend. Take it out of buildArgs.`,
+  );
 }
 
 /** Args that FROM lines may use without an ARG line (Dockerfile reference, "Automatic platform ARGs"). */

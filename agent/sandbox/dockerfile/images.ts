@@ -7,18 +7,25 @@ import { refused } from './refused.ts';
 /** What stands in an image name. */
 const IMAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:@-]*$/;
 
+interface Given {
+  readonly platform: Readonly<Record<string, string>>;
+  readonly buildArgs: Readonly<Record<string, string>>;
+}
+
 /**
  * Images from outside, each once, as written but with variables filled in.
- * @param given build args, and what the frontend sets itself: TARGETARCH and its like
+ * @param platform what the frontend sets itself: TARGETARCH and its like
  * @throws OrkestrError ORK_DOCKERFILE_REFUSED for a name that cannot be read: it would be had past all checks of base images
  */
-export function externalImages(list: readonly Instruction[], given: Readonly<Record<string, string>>): string[] {
-  const variables = new Map(Object.entries(given));
+export function externalImages(list: readonly Instruction[], { platform, buildArgs }: Given): string[] {
+  // A build arg is for the lines below the ARG that names it; those of the platform are there without one.
+  const variables = new Map(Object.entries(platform).map(([name, value]) => [name, buildArgs[name] ?? value]));
   const stages = new Set<string>(['scratch']);
   const images = new Set<string>();
   const firstStage = list.findIndex(({ name }) => name === 'FROM');
   for (const [index, instruction] of list.entries()) {
-    if (instruction.name === 'ARG' && index < firstStage) readArguments(instruction.words, given, variables);
+    if (instruction.name === 'ARG' && index < firstStage)
+      readArguments(instruction, { platform, buildArgs }, variables);
     for (const name of mentioned(instruction, variables)) {
       if (name === '' || stages.has(name.toLowerCase()) || /^\d+$/.test(name)) continue;
       if (!IMAGE_NAME.test(name))
@@ -39,11 +46,14 @@ const stageName = ({ name, words }: Instruction): string | undefined =>
   name === 'FROM' ? /\sas\s+(\S+)$/i.exec(words)?.[1]?.toLowerCase() : undefined;
 
 /** Images and stages that an instruction names. Only FROM may use variables. */
-function mentioned({ name, words, line }: Instruction, variables: ReadonlyMap<string, string>): string[] {
-  switch (name) {
+function mentioned({ name: instruction, words, line }: Instruction, variables: ReadonlyMap<string, string>): string[] {
+  switch (instruction) {
     case 'FROM': {
       const image = words.split(/\s+/).find((word) => !word.startsWith('--')) ?? '';
-      return [fillIn(image.replace(/^["']|["']$/g, ''), variables)];
+      const name = fillIn(image.replace(/^["']|["']$/g, ''), variables);
+      // What is empty here is not for the engine, or it read the line in another way.
+      if (name === '') throw refused(`It cannot be read which image ${image.slice(0, 100)} is`, line);
+      return [name];
     }
     case 'COPY':
     case 'ADD':
@@ -57,10 +67,26 @@ function mentioned({ name, words, line }: Instruction, variables: ReadonlyMap<st
   }
 }
 
+/** One of `a=1 b="2"'3' c`. Not with an escape character, nor with a `$` that single quotes keep. */
+const ARGUMENT = /\s*([^\s="'\\`]+)(?:=((?:"[^"\\`]*"|'[^'$\\`]*'|[^\s"'\\`])*))?(?=\s|$)/y;
+
 /** `ARG a=1 b="2" c` before the first FROM: what FROM lines may use. A build arg that was given goes before the default. */
-function readArguments(words: string, given: Readonly<Record<string, string>>, variables: Map<string, string>): void {
-  for (const [, name = '', value = ''] of words.matchAll(/(\w+)(?:=("[^"]*"|'[^']*'|\S*))?/g)) {
-    variables.set(name, given[name] ?? fillIn(value.replace(/^["']|["']$/g, ''), variables));
+function readArguments(
+  { words, line }: Instruction,
+  { platform, buildArgs }: Given,
+  variables: Map<string, string>,
+): void {
+  const text = words.trim();
+  for (let at = 0; at < text.length; at = ARGUMENT.lastIndex) {
+    ARGUMENT.lastIndex = at;
+    const [, name = '', value] = ARGUMENT.exec(text) ?? [];
+    if (name === '') throw refused('It cannot be read what this ARG gives to FROM: quotes and escapes', line);
+    const given = Object.hasOwn(buildArgs, name) ? buildArgs[name] : undefined;
+    if (given !== undefined) variables.set(name, given);
+    else if (value !== undefined) variables.set(name, fillIn(value.replace(/["']/g, ''), variables));
+    // The value before is gone for some engines and stays for others.
+    else if (variables.has(name) && variables.get(name) !== platform[name])
+      throw refused(`ARG ${name.slice(0, 100)} stands here twice, once with a value`, line);
   }
 }
 
@@ -74,11 +100,17 @@ function fillIn(text: string, variables: ReadonlyMap<string, string>): string {
   return filled;
 }
 
+/** What only some engines set, or the sandbox for a build with an allow-list. */
+const SET_ELSEWHERE = /^(?:TARGETSTAGE|\w+_PROXY)$/i;
+
 /** `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+value}` without another variable in them. */
 function fillOnce(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replace(/\$(?:(\w+)|\{(\w+)(?::([-+])([^{}]*))?\})/g, (...match: (string | undefined)[]) => {
-    const [, plain, braced, operator, word = ''] = match;
-    const value = variables.get(plain ?? braced ?? '') ?? '';
+  const variable = /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^{}]*))?\})/g;
+  return text.replace(variable, (...match: (string | undefined)[]) => {
+    const [all = '', plain, braced, operator, word = ''] = match;
+    const name = plain ?? braced ?? '';
+    if (SET_ELSEWHERE.test(name)) return all;
+    const value = variables.get(name) ?? '';
     if (operator === '+') return value === '' ? '' : word;
     return value === '' && operator === '-' ? word : value;
   });
