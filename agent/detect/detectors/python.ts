@@ -18,7 +18,7 @@ import {
 import type { DjangoBuild, DjangoProject } from '../python/django.ts';
 import type { PythonStart } from '../python/frameworks.ts';
 import { headlessWarning, systemPackages } from '../python/libraries.ts';
-import { PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
+import { PYTHON_FRAMEWORKS, startOf, unlistedWarning } from '../python/start.ts';
 import type { Need } from '../needs.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
@@ -48,7 +48,8 @@ export const python: Detector = {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
       return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
     }
-    const runtime = await chooseRuntime(request, [repository], RUNTIME, dependencies?.python ?? null);
+    const folders = [repository, ...(dependencies?.workspace ? [request.checkout.repository] : [])];
+    const runtime = await chooseRuntime(request, folders, RUNTIME, dependencies?.python ?? null);
     const install = installOf(dependencies);
     const { names, needsGit } = dependencies ?? { names: new Set<string>(), needsGit: false };
     const { build, needs, warnings } = await djangoParts(django, start, names);
@@ -77,7 +78,15 @@ export const python: Detector = {
             dependencies !== null && { manager: { value: dependencies.manager.name, from: dependencies.file } }),
         },
       ),
-      warnings: [...warningsOf(start, build), ...warnings, ...headlessWarning(names), ...runtime.warnings],
+      warnings: [
+        ...warningsOf(start, build),
+        ...warnings,
+        ...(install === null && request.stated.installCommand === undefined
+          ? await unlistedWarning(repository, start)
+          : []),
+        ...headlessWarning(names),
+        ...runtime.warnings,
+      ],
       needs,
       ...(dependencies?.workspace && { context: dependencies.workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
