@@ -14,6 +14,7 @@ import {
   djangoProject,
   djangoSettings,
   hostsWarning,
+  staticWarning,
 } from '../python/django.ts';
 import type { DjangoBuild, DjangoProject } from '../python/django.ts';
 import type { PythonStart } from '../python/frameworks.ts';
@@ -101,12 +102,16 @@ const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
 /** What only Django has: its build, a secret key, the hosts that it answers to. */
 async function djangoParts(
   project: DjangoProject | null,
-  { framework }: PythonStart,
+  { framework, command }: PythonStart,
   names: ReadonlySet<string>,
 ): Promise<{ build: DjangoBuild | null; needs: readonly Need[]; warnings: readonly string[] }> {
   const settings = framework === DJANGO.name && project !== null ? await djangoSettings(project) : null;
   if (settings === null) return { build: null, needs: [], warnings: [] };
-  return { build: djangoBuild(settings, names), needs: djangoNeeds(settings), warnings: hostsWarning(settings) };
+  return {
+    build: djangoBuild(settings, names),
+    needs: djangoNeeds(settings),
+    warnings: [...hostsWarning(settings), ...staticWarning(settings, command)],
+  };
 }
 
 interface Found {
