@@ -102,6 +102,13 @@ test('a Gradle wrapper without its jar is a warning', async () => {
   assert.doesNotMatch((await plan({ 'build.gradle': '' })).warnings.join(), warned);
 });
 
+test('Gradle without a wrapper is a warning, since Debian has an old one', async () => {
+  const warned = /no gradlew, .* run `gradle wrapper`/;
+  assert.match((await plan({ 'build.gradle': '' })).warnings.join(), warned);
+  assert.doesNotMatch((await plan({ 'build.gradle': '', gradlew: '' })).warnings.join(), warned);
+  assert.doesNotMatch((await plan({ 'pom.xml': '<project/>' })).warnings.join(), warned);
+});
+
 test('a framework is known by its alias in the version catalog', async () => {
   const made = await plan({
     'build.gradle.kts': 'plugins {\n  alias(libs.plugins.quarkus)\n}\n',

@@ -171,10 +171,16 @@ async function readBuild(repository: RepositoryView): Promise<Build | null> {
   return { tool, wrapper, manifest, modules, framework, folder: modules.app?.folder ?? null, startScript };
 }
 
-/** A `*.jar` in .gitignore takes it out. */
 async function wrapperWarning(repository: RepositoryView, { tool, wrapper }: Build): Promise<string[]> {
   const jar = 'gradle/wrapper/gradle-wrapper.jar';
-  if (tool === 'maven' || !wrapper || (await repository.has(jar))) return [];
+  if (tool === 'maven') return [];
+  if (!wrapper) {
+    return [
+      'There is no gradlew, and the Gradle of Debian is 4.4.1, too old for most builds: run `gradle wrapper` and commit what it writes.',
+    ];
+  }
+  // A `*.jar` in .gitignore takes it out.
+  if (await repository.has(jar)) return [];
   return [`${jar} is not in the repository, and gradlew cannot run without it: \`git add --force ${jar}\`.`];
 }
 

@@ -109,6 +109,16 @@ describe('Django', () => {
     assert.match((await django({}, 'django\ngunicorn\n')).warnings.join(), /whitenoise is not listed/);
   });
 
+  test('static files that are gathered nowhere are a warning where the server serves none', async () => {
+    const made = (more: string, requirements?: string): Promise<BuildPlan> =>
+      django({ 'shop/settings.py': `INSTALLED_APPS = ['django.contrib.staticfiles']\n${more}` }, requirements);
+    assert.match((await made("STATIC_URL = 'static/'\n")).warnings.join(), /^shop\/settings\.py sets no STATIC_ROOT: /);
+    for (const more of ['STATIC_ROOT = BASE_DIR\n', 'WHITENOISE_USE_FINDERS = True\n']) {
+      assert.deepEqual((await made(more)).warnings, [], more);
+    }
+    assert.doesNotMatch((await made('', 'django\n')).warnings.join(), /STATIC_ROOT/);
+  });
+
   test('an ASGI server that is listed serves the app, when gunicorn is not', async () => {
     const asgi = { 'shop/asgi.py': '' };
     assert.equal(

@@ -14,11 +14,12 @@ import {
   djangoProject,
   djangoSettings,
   hostsWarning,
+  staticWarning,
 } from '../python/django.ts';
 import type { DjangoBuild, DjangoProject } from '../python/django.ts';
 import type { PythonStart } from '../python/frameworks.ts';
 import { headlessWarning, systemPackages } from '../python/libraries.ts';
-import { PYTHON_FRAMEWORKS, startOf } from '../python/start.ts';
+import { PYTHON_FRAMEWORKS, startOf, unlistedWarning } from '../python/start.ts';
 import type { Need } from '../needs.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
@@ -48,7 +49,8 @@ export const python: Detector = {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
       return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
     }
-    const runtime = await chooseRuntime(request, [repository], RUNTIME, dependencies?.python ?? null);
+    const folders = [repository, ...(dependencies?.workspace ? [request.checkout.repository] : [])];
+    const runtime = await chooseRuntime(request, folders, RUNTIME, dependencies?.python ?? null);
     const install = installOf(dependencies);
     const { names, needsGit } = dependencies ?? { names: new Set<string>(), needsGit: false };
     const { build, needs, warnings } = await djangoParts(django, start, names);
@@ -77,7 +79,15 @@ export const python: Detector = {
             dependencies !== null && { manager: { value: dependencies.manager.name, from: dependencies.file } }),
         },
       ),
-      warnings: [...warningsOf(start, build), ...warnings, ...headlessWarning(names), ...runtime.warnings],
+      warnings: [
+        ...warningsOf(start, build),
+        ...warnings,
+        ...(install === null && request.stated.installCommand === undefined
+          ? await unlistedWarning(repository, start)
+          : []),
+        ...headlessWarning(names),
+        ...runtime.warnings,
+      ],
       needs,
       ...(dependencies?.workspace && { context: dependencies.workspace.root }),
       dockerfile: { origin: 'generated', write: (final) => writePython(recipe, final) },
@@ -92,12 +102,16 @@ const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
 /** What only Django has: its build, a secret key, the hosts that it answers to. */
 async function djangoParts(
   project: DjangoProject | null,
-  { framework }: PythonStart,
+  { framework, command }: PythonStart,
   names: ReadonlySet<string>,
 ): Promise<{ build: DjangoBuild | null; needs: readonly Need[]; warnings: readonly string[] }> {
   const settings = framework === DJANGO.name && project !== null ? await djangoSettings(project) : null;
   if (settings === null) return { build: null, needs: [], warnings: [] };
-  return { build: djangoBuild(settings, names), needs: djangoNeeds(settings), warnings: hostsWarning(settings) };
+  return {
+    build: djangoBuild(settings, names),
+    needs: djangoNeeds(settings),
+    warnings: [...hostsWarning(settings), ...staticWarning(settings, command)],
+  };
 }
 
 interface Found {

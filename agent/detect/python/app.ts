@@ -15,10 +15,14 @@ export const ENTRY_FILES = [
   'src/main.py',
   'src/app.py',
 ];
-/** Files of a package that may hold it. */
-const PACKAGE_FILES = ['__init__.py', 'main.py', 'app.py'];
-const MAX_PACKAGES = 15;
-const NO_PACKAGE = /^(?:tests?|docs?|migrations|scripts|static|templates|node_modules|venv|env)\/$/;
+/** Files in a folder that may hold it. */
+const FOLDER_FILES = ['__init__.py', 'main.py', 'app.py', 'server.py', 'wsgi.py', 'asgi.py'];
+const LISTS = ['requirements.txt', 'pyproject.toml', 'Pipfile'];
+/** Folders of another that are looked into, and all that are. */
+const MAX_FOLDERS = 15;
+const MAX_ALL_FOLDERS = 40;
+const NO_PACKAGE =
+  /^(?:tests?|docs?|examples?|migrations|scripts|static|templates|build|dist|node_modules|venv|env)\/$/;
 
 export interface App {
   readonly file: string;
@@ -31,12 +35,12 @@ export interface App {
 /** An instance that is made in a module, else one that a function returns, else such a function. */
 export async function findApp(repository: RepositoryView, framework: Framework): Promise<App | null> {
   const instance = assigned(`(?:\\w+\\.)?${framework.constructor}`);
-  const packages = await packageFiles(repository);
+  const inFolders = await folderFiles(repository);
   return (
     (await search(repository, ENTRY_FILES, instance)) ??
     (await search(repository, ENTRY_FILES, assigned('(?:[\\w.]+\\.)?(?:create|make|build)_app'))) ??
-    (await search(repository, packages, instance)) ??
-    search(repository, [...ENTRY_FILES, ...packages], factory)
+    (await search(repository, inFolders, instance)) ??
+    search(repository, [...ENTRY_FILES, ...inFolders], factory)
   );
 }
 
@@ -57,28 +61,57 @@ const factory: Finder = (text) => {
 
 async function search(repository: RepositoryView, files: readonly string[], find: Finder): Promise<App | null> {
   for (const file of files) {
-    const found = find((await repository.text(file)) ?? '');
-    if (found !== undefined) return { file, ...imported(file, found) };
+    const text = (await repository.text(file)) ?? '';
+    const found = find(text);
+    if (found === undefined) continue;
+    const root = await importRoot(repository, file, text);
+    const path = root === '.' ? file : file.slice(root.length + 1);
+    const module = path.replace(/(?:\/__init__)?\.py$/, '').replaceAll('/', '.');
+    return { file, target: `${module}:${found}`, environment: root === '.' ? '' : `PYTHONPATH=${root} ` };
   }
   return null;
 }
 
-/** Packages below src/ are imported from there. */
-function imported(file: string, found: string): Pick<App, 'target' | 'environment'> {
-  const below = /^src\/[^/]+\//.test(file);
-  const path = below ? file.slice('src/'.length) : file;
-  const module = path.replace(/(?:\/__init__)?\.py$/, '').replaceAll('/', '.');
-  return { target: `${module}:${found}`, environment: below ? 'PYTHONPATH=src ' : '' };
+/** The folder that a file imports from: the outermost that has the most of what it names, else that of its package. */
+async function importRoot(repository: RepositoryView, file: string, text: string): Promise<string> {
+  const parts = file.split('/').slice(0, -1);
+  const above = parts.map((_, depth) => parts.slice(0, depth).join('/') || '.');
+  const isInPackage = file.endsWith('/__init__.py') || /^[ \t]*from[ \t]+\./m.test(text);
+  const names = [...text.matchAll(/^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)/gm)].map(([, name = '']) => name);
+  let best = { folder: '.', has: 0 };
+  for (const folder of [...above, ...(isInPackage ? [] : [parts.join('/') || '.'])]) {
+    const entries = new Set(await repository.entries(folder));
+    const has = names.filter((name) => entries.has(`${name}.py`) || entries.has(`${name}/`)).length;
+    if (has > best.has) best = { folder, has };
+  }
+  if (best.has > 0) return best.folder;
+  for (const folder of above.toReversed()) {
+    if (!(await repository.has(`${folder}/__init__.py`))) return folder;
+  }
+  return '.';
 }
 
-async function packageFiles(repository: RepositoryView): Promise<string[]> {
+/** Those in folders of the root directory, then those in folders of these. */
+async function folderFiles(repository: RepositoryView): Promise<string[]> {
   const found: string[] = [];
-  for (const parent of ['', 'src/']) {
-    const entries = await repository.entries(parent === '' ? '.' : 'src');
-    const folders = entries.filter((entry) => /^[A-Za-z_][A-Za-z0-9_]*\/$/.test(entry) && !NO_PACKAGE.test(entry));
-    found.push(
-      ...folders.slice(0, MAX_PACKAGES).flatMap((folder) => PACKAGE_FILES.map((name) => `${parent}${folder}${name}`)),
-    );
+  const folders = foldersIn('', await repository.entries('.'));
+  // It grows behind what is looked at.
+  for (let index = 0; index < Math.min(folders.length, MAX_ALL_FOLDERS); index += 1) {
+    const folder = folders[index] ?? '';
+    const entries = await repository.entries(folder);
+    if (isItsOwnApp(entries)) continue;
+    found.push(...FOLDER_FILES.filter((name) => entries.includes(name)).map((name) => `${folder}/${name}`));
+    if (!folder.includes('/')) folders.push(...foldersIn(`${folder}/`, entries));
   }
   return found.filter((file) => !ENTRY_FILES.includes(file));
 }
+
+/** It lists its own packages, and is none itself. */
+const isItsOwnApp = (entries: readonly string[]): boolean =>
+  !entries.includes('__init__.py') && LISTS.some((list) => entries.includes(list));
+
+const foldersIn = (parent: string, entries: readonly string[]): string[] =>
+  entries
+    .filter((entry) => /^[A-Za-z_][A-Za-z0-9_]*\/$/.test(entry) && !NO_PACKAGE.test(entry))
+    .slice(0, MAX_FOLDERS)
+    .map((entry) => `${parent}${entry.slice(0, -1)}`);

@@ -29,7 +29,7 @@ export interface PythonDependencies {
         readonly needsSources: boolean;
       }
     | { readonly kind: 'project' };
-  /** The workspace that has the lockfile; null where that lies beside the manifest. */
+  /** Where the list or the lockfile is that all of the repository share; null where it lies beside the app. */
   readonly workspace: WorkspacePlace | null;
   /** Something is fetched from a git repository. */
   readonly needsGit: boolean;
@@ -77,8 +77,19 @@ const FROM_GIT = /\bgit\+|\{[^{}\n]*\bgit\s*=/;
 /** `{ path = "…" }`, `{ workspace = true }`: packages in folders of the repository. */
 const FROM_FOLDER = /\{[^{}\n]*\b(?:path|workspace)\s*=|@\s*file:/;
 
-/** The dependencies, or null when no file lists any. requirements.txt wins: it is what people keep for deployments. */
-export async function pythonDependencies({
+/** The dependencies, of a folder without a list those of the whole repository; null when no file lists any. */
+export async function pythonDependencies(
+  request: Pick<DetectRequest, 'repository' | 'checkout'>,
+): Promise<PythonDependencies | null> {
+  const { repository, rootDirectory } = request.checkout;
+  const own = await dependenciesIn(request);
+  if (own !== null || rootDirectory === '.') return own;
+  const all = await dependenciesIn({ repository, checkout: { repository, rootDirectory: '.' } });
+  return all === null ? null : { ...all, workspace: { root: '.', folder: rootDirectory } };
+}
+
+/** requirements.txt wins: it is what people keep for deployments. */
+async function dependenciesIn({
   repository,
   checkout,
 }: Pick<DetectRequest, 'repository' | 'checkout'>): Promise<PythonDependencies | null> {

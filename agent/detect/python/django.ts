@@ -128,7 +128,7 @@ export async function djangoSettings(project: DjangoProject): Promise<DjangoSett
 /** The gathering of static files, where the settings name a folder for them. */
 export function djangoBuild(settings: DjangoSettings, names: ReadonlySet<string>): DjangoBuild | null {
   const { module, isNamed, files } = settings;
-  const from = files.find(({ text }) => /^[ \t]*STATIC_ROOT\s*[:=]/m.test(text))?.path;
+  const from = files.find(({ text }) => STATIC_ROOT.test(text))?.path;
   if (from === undefined || UPLOADED.test(files.map(({ text }) => text).join('\n'))) return null;
   const keys = files.flatMap(({ text }) => SECRET_KEY.exec(text)?.[1] ?? []);
   const environment = [
@@ -142,6 +142,18 @@ export function djangoBuild(settings: DjangoSettings, names: ReadonlySet<string>
     from: `STATIC_ROOT in ${from}`,
     warnings: names.has('whitenoise') ? [] : [unserved],
   };
+}
+
+/** A warning when no folder is named for static files: gunicorn and its kind serve none, as the development server does. */
+export function staticWarning({ files }: DjangoSettings, startCommand: string): string[] {
+  const from = files.find(({ text }) => /^[^#\n]*["']django\.contrib\.staticfiles["']/m.test(text))?.path;
+  const isServed = [STATIC_ROOT, UPLOADED, /\bWHITENOISE_USE_FINDERS\b/].some((one) =>
+    files.some(({ text }) => one.test(text)),
+  );
+  if (from === undefined || isServed || /\brunserver\b/.test(startCommand)) return [];
+  return [
+    `${from} sets no STATIC_ROOT: nothing serves the static files, those of the admin neither. Set it, and add whitenoise to your dependencies and to MIDDLEWARE.`,
+  ];
 }
 
 /** The secret key, where the settings read it from a variable and have no other. */
@@ -169,6 +181,7 @@ const LOCAL_HOSTS =
 
 /** The variable that the secret key is read from, and what follows: `SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]`. */
 const SECRET_KEY = /^[ \t]*SECRET_KEY\s*=\s*(?:[\w.]+[([]\s*)+["']([A-Z][A-Z0-9_]*)["']\s*([,)\]])?/m;
+const STATIC_ROOT = /^[ \t]*STATIC_ROOT\s*[:=]/m;
 /** django-storages has the static files: collecting them would be an upload, which a build has no credentials for. */
 const UPLOADED = /(?:STATICFILES_STORAGE\s*=|["']staticfiles["']\s*:\s*\{[^}]*["']BACKEND["']\s*:)\s*["']storages\./;
 

@@ -1,5 +1,6 @@
 /** How a Python app starts: a Procfile, a framework with its server, or a file that is run as it is. */
 import { procfileWeb } from '../procfile.ts';
+import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { ENTRY_FILES, findApp } from './app.ts';
 import type { App } from './app.ts';
@@ -36,8 +37,9 @@ async function procfileStart(
 ): Promise<PythonStart | null> {
   const web = await procfileWeb(repository);
   if (web === null) return null;
-  // Without a list of dependencies the Procfile may be that of another language.
-  if (dependencies === null && !/\b(?:python3?|gunicorn|uvicorn|waitress-serve|hypercorn)\b/.test(web)) return null;
+  // Without a list of dependencies beside it the Procfile may be that of another language.
+  const isListed = dependencies !== null && (await repository.has(dependencies.file));
+  if (!isListed && !/\b(?:python3?|gunicorn|uvicorn|waitress-serve|hypercorn)\b/.test(web)) return null;
   const known = PYTHON_FRAMEWORKS.find((one) => dependencies?.names.has(one.package));
   return {
     framework: known?.name ?? 'Python',
@@ -119,4 +121,21 @@ function serve(
         from: file,
         warning: 'uvicorn is not listed, so the file is run as it is. Add it to your dependencies.',
       };
+}
+
+/** Packages that serve, beside those of frameworks that are known. */
+const SERVING = [...PYTHON_FRAMEWORKS.map((one) => one.package), 'aiohttp', 'bottle', 'falcon', 'sanic', 'tornado'];
+const IMPORTED = new RegExp(`^[ \\t]*(?:import|from) (${SERVING.join('|')})\\b`, 'm');
+/** Lists that say nothing without being run, or that another manager installs. */
+const UNREAD = ['setup.py', 'setup.cfg', 'environment.yml'];
+
+/** A warning for a file that cannot run, since nothing installs what it imports. */
+export async function unlistedWarning(repository: RepositoryView, { from }: PythonStart): Promise<string[]> {
+  const [, name] = IMPORTED.exec((await repository.text(from)) ?? '') ?? [];
+  if (name === undefined) return [];
+  const [unread] = await present(repository, UNREAD);
+  const but = unread === undefined ? '' : `, and ${unread} is not read`;
+  return [
+    `${from} imports ${name}, and nothing is installed: no requirements.txt, pyproject.toml or Pipfile lists a package${but}. Write one, or say how to install, as in "installCommand": "pip install ." of an orkestr.json.`,
+  ];
 }
