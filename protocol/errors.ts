@@ -1,7 +1,7 @@
 /** Coded errors as they are thrown, kept and told. What each code means: error-catalogue.ts. */
 import { z } from 'zod';
 import { ErrorCode, ERRORS } from './error-catalogue.ts';
-import type { ErrorKind } from './error-catalogue.ts';
+import type { ErrorKind } from './error-kind.ts';
 import { isDiskFull } from './service/disk-full.ts';
 
 /** An error as it is stored, sent and shown. */

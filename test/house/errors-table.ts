@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERRORS } from '../../protocol/error-catalogue.ts';
-import type { Fault } from '../../protocol/error-catalogue.ts';
+import type { Fault } from '../../protocol/error-kind.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 
 export const ERRORS_FILE = 'docs/errors.md';
