@@ -24,7 +24,8 @@ import { checkSum, readSums } from './verify.ts';
 /** A release has about ten files. */
 const MAX_SUMS_BYTES = 65_536;
 const SIGNATURE_BYTES = 64;
-const UNPACK_MS = 5 * 60_000;
+/** Of a host that builds, on a small processor. */
+const UNPACK_MS = 10 * 60_000;
 
 interface ReleaseWish {
   /** The release that runs: it says whom to believe. */
