@@ -365,6 +365,11 @@ export const ERRORS = {
   ),
   ORK_ENGINE_TIMEOUT: kind('host', 503, 'Docker Engine accepts calls and does not answer them. Restart it.', true),
   ORK_DISK_FULL: kind('host', 507, 'Free some disk on the host: `orkestr-agent doctor disk` says how.', true),
+  ORK_SUBNET_NONE: kind(
+    'host',
+    503,
+    'Take away Docker networks that nobody needs, or give Docker Engine more `default-address-pools` in /etc/docker/daemon.json and restart it: with live-restore apps run on meanwhile.',
+  ),
   ORK_FIREWALL: kind(
     'host',
     500,

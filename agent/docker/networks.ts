@@ -1,9 +1,16 @@
 /** A bridge network per project: its apps reach each other by name, and nobody else's. */
 import { createHash } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { outgoingMtu } from '../lib/host-network.ts';
+import { networksAround, outgoingMtu } from '../lib/host-network.ts';
 import { LABEL } from '../lib/labels.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
+import { freeSubnets } from './subnets.ts';
+
+/** As engines say it before version 27, and since then. */
+const NONE_LEFT = /non-overlapping IPv4 address pool|address pools have been fully subnetted/;
+/** Another network has it: as Docker says it, and its bridge driver. */
+const OVERLAPS = /overlap/i;
 
 /** Name of a project network's interface on the host; firewall rules match its first seven letters. At most 15 long. */
 export function bridgeName(scope: string, networkName: string): string {
@@ -19,12 +26,13 @@ export async function ensureNetwork(
 ): Promise<void> {
   if (await isThere(engine, scope, network.name)) return;
   const mtu = await outgoingMtu();
-  try {
-    await engine.call(`create network ${network.name}`, (docker, abortSignal) =>
+  const create = (subnet?: string): Promise<unknown> =>
+    engine.call(`create network ${network.name}`, (docker, abortSignal) =>
       docker.createNetwork({
         Name: network.name,
         Driver: 'bridge',
         CheckDuplicate: true,
+        ...(subnet !== undefined && { IPAM: { Config: [{ Subnet: subnet }] } }),
         Options: {
           'com.docker.network.bridge.name': bridgeName(scope, network.name),
           'com.docker.network.bridge.enable_icc': 'true',
@@ -34,9 +42,53 @@ export async function ensureNetwork(
         abortSignal,
       }),
     );
+  try {
+    await inSomeSubnet(engine, create);
   } catch (error) {
     // Two deployments of one project may have raced; what counts is that it is there.
     if (statusOf(error) !== undefined && (await isThere(engine, scope, network.name))) return;
+    throw error;
+  }
+}
+
+/**
+ * In one of Docker's choice, as long as it has any: 31 networks on a host, where nobody gave it other pools.
+ * @throws OrkestrError ORK_SUBNET_NONE
+ */
+async function inSomeSubnet(engine: Engine, create: (subnet?: string) => Promise<unknown>): Promise<void> {
+  const refusal = await refused(create(), NONE_LEFT);
+  if (refusal === null) return;
+  for (const subnet of await subnetsToTry(engine)) {
+    if ((await refused(create(subnet), OVERLAPS)) === null) return;
+  }
+  throw new OrkestrError('ORK_SUBNET_NONE', 'There is no subnet left on this host for the network of the project.', {
+    evidence: [refusal.message.trim()],
+    cause: refusal,
+  });
+}
+
+/** None where somebody gave Docker its pools: what else is free at such a site only they know. */
+async function subnetsToTry(engine: Engine): Promise<readonly string[]> {
+  const { DefaultAddressPools: pools } = await engine.call(
+    'read its address pools',
+    (docker) => docker.info() as Promise<{ DefaultAddressPools?: readonly unknown[] | null }>,
+  );
+  if (pools && pools.length > 0) return [];
+  const networks = await engine.call('list networks', (docker, abortSignal) => docker.listNetworks({ abortSignal }));
+  const subnets = networks.flatMap(({ IPAM }) => (IPAM?.Config ?? []).map(({ Subnet = '' }) => Subnet));
+  return freeSubnets(
+    subnets.filter((subnet) => isIPv4(subnet.split('/')[0] ?? '')),
+    await networksAround(),
+  );
+}
+
+/** Null when `work` was done; the engine's answer when it has these words. */
+async function refused(work: Promise<unknown>, words: RegExp): Promise<Error | null> {
+  try {
+    await work;
+    return null;
+  } catch (error) {
+    if (statusOf(error) !== undefined && error instanceof Error && words.test(error.message)) return error;
     throw error;
   }
 }

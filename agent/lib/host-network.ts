@@ -31,6 +31,34 @@ export async function hostAddresses(by?: Exec): Promise<readonly HostAddress[]> 
   );
 }
 
+const RouteList = z.array(z.object({ dst: z.string() }));
+
+/**
+ * IPv4 addresses and networks (`10.0.0.0/8`) that this host has to do with: its own, its routes of every table, its name
+ * servers, and whom it is connected to at this moment, such as its hub or what stands before it.
+ */
+export async function networksAround(by?: Exec): Promise<readonly string[]> {
+  const ask = async (program: string, ...args: readonly string[]): Promise<string> =>
+    (await run(program, args, { timeoutMs: TIMEOUT_MS, maxOutputBytes: 16_777_216 }, by)).stdout;
+  const [addresses, routes, sockets, nameServers] = await Promise.all([
+    hostAddresses(by),
+    ask('ip', '-json', '-4', 'route', 'show', 'table', 'all'),
+    ask('ss', '-Htn'),
+    reachableNameServers(),
+  ]);
+  return [
+    ...addresses.filter(({ address }) => isIPv4(address)).map(({ address, bits }) => `${address}/${bits}`),
+    ...RouteList.parse(JSON.parse(routes)).map(({ dst }) => (dst === 'default' ? '0.0.0.0/0' : dst)),
+    ...parsePeers(sockets),
+    ...nameServers,
+  ];
+}
+
+/** IPv4 addresses of the last column of `ss -Htn`, also where a socket of IPv6 has them: `[::ffff:10.0.0.7]:443`. */
+export function parsePeers(text: string): string[] {
+  return [...text.matchAll(/[\s:](\d+(?:\.\d+){3})\]?:\d+\s*$/gm)].map(([, address = '']) => address);
+}
+
 /** MTU that fits the way out of the host, bytes. Bridges with a larger one make connections hang where ICMP is lost. */
 export async function outgoingMtu(): Promise<number> {
   const name = await defaultInterface();

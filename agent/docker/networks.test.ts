@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { LABEL } from '../lib/labels.ts';
+import { makeEngine } from './engine.ts';
+import { ensureNetwork } from './networks.ts';
+
+const NONE_LEFT = {
+  'Docker 20.10':
+    'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network',
+  'Docker 27': 'all predefined address pools have been fully subnetted',
+};
+const OVERLAPS = 'invalid pool request: Pool overlaps with other one on this address space';
+const OURS = { scope: '0a0b0c0d', network: { name: 'orkestr-p1', projectId: 'p1' } };
+
+interface Scene {
+  /** What the engine answers to the creation of a network in this subnet; null: it makes it. */
+  readonly answer: (subnet: string | undefined) => string | null;
+  /** Subnets of the networks that are there. */
+  readonly networks?: readonly string[];
+  readonly pools?: readonly object[];
+}
+
+/** An engine that has what the test says. Answers how to ask it for our network, and the subnets it was asked for. */
+async function aScene(t: TestContext, { answer, networks = [], pools }: Scene) {
+  const folder = await mkdtemp(join(tmpdir(), 'ork-networks-'));
+  const asked: (string | undefined)[] = [];
+  const made = new Set<string>();
+  const answered = async (request: IncomingMessage): Promise<readonly [number, object]> => {
+    const path = new URL(request.url ?? '', 'http://engine').pathname.replace(/^\/v1\.\d+/, '');
+    if (path === '/version') return [200, { ApiVersion: '1.41', MinAPIVersion: '1.12' }];
+    if (path === '/info') return [200, { DefaultAddressPools: pools }];
+    if (path === '/networks') return [200, networks.map((Subnet) => ({ IPAM: { Config: [{ Subnet }] } }))];
+    if (path !== '/networks/create') {
+      return made.has(path) ? [200, { Labels: { [LABEL.scope]: OURS.scope } }] : [404, { message: 'none' }];
+    }
+    const { Name, IPAM } = (await json(request)) as { Name: string; IPAM?: { Config: { Subnet: string }[] } };
+    const subnet = IPAM?.Config[0]?.Subnet;
+    asked.push(subnet);
+    const refusal = answer(subnet);
+    if (refusal !== null) return [refusal === OVERLAPS ? 403 : 404, { message: refusal }];
+    made.add(`/networks/${Name}`);
+    return [201, { Id: 'made' }];
+  };
+  const server = createServer((request, response) => {
+    void answered(request).then(([status, body]) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+    );
+  }).listen(join(folder, 's'));
+  await once(server, 'listening');
+  t.after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const engine = makeEngine({ socketPath: join(folder, 's') });
+  return { asked, ensure: () => ensureNetwork(engine, OURS.scope, OURS.network) };
+}
+
+const isNoSubnet = (error: unknown): boolean =>
+  error instanceof OrkestrError &&
+  error.code === 'ORK_SUBNET_NONE' &&
+  error.evidence?.[0]?.includes('subnetted') === true;
+
+test('Docker chooses the subnet of a network, which is made once', async (t) => {
+  const { asked, ensure } = await aScene(t, { answer: () => null });
+  await ensure();
+  await ensure();
+  assert.deepEqual(asked, [undefined]);
+});
+
+for (const [engine, words] of Object.entries(NONE_LEFT)) {
+  test(`where Docker has none left a free one is chosen, the next if another was faster (${engine})`, async (t) => {
+    const taken: string[] = [];
+    const { asked, ensure } = await aScene(t, {
+      answer(subnet) {
+        if (subnet === undefined) return words;
+        return taken.push(subnet) > 2 ? null : OVERLAPS;
+      },
+      networks: ['172.17.0.0/16', 'fd00:1::/64'],
+    });
+    await ensure();
+    assert.equal(asked.length, 4);
+    assert.equal(new Set(taken).size, 3);
+    assert.ok(taken.every((subnet) => /^(?:172|10)\..*\/22$/.test(subnet) && !subnet.startsWith('172.17.')));
+  });
+}
+
+test('where no subnet is free the failure is of the host, with the words of the engine', async (t) => {
+  const { asked, ensure } = await aScene(t, {
+    answer: () => NONE_LEFT['Docker 27'],
+    networks: ['172.16.0.0/12', '10.0.0.0/8'],
+  });
+  await assert.rejects(ensure(), isNoSubnet);
+  assert.deepEqual(asked, [undefined]);
+});
+
+test('nothing is chosen beside pools that somebody gave Docker', async (t) => {
+  const { asked, ensure } = await aScene(t, {
+    answer: () => NONE_LEFT['Docker 27'],
+    pools: [{ Base: '10.200.0.0/24', Size: 28 }],
+  });
+  await assert.rejects(ensure(), isNoSubnet);
+  assert.deepEqual(asked, [undefined]);
+});
+
+test('another refusal is told as it is', async (t) => {
+  const { asked, ensure } = await aScene(t, { answer: () => 'plugin "bridge" not found' });
+  await assert.rejects(ensure(), /plugin "bridge" not found/);
+  assert.deepEqual(asked, [undefined]);
+});
