@@ -95,7 +95,7 @@ export interface ImageStore {
   find(referenceOrId: string): Promise<Image | null>;
   /** True for a base image that this host made itself (agent/base-images), so that no other version of it is to be had. */
   isMadeHere(reference: string): Promise<boolean>;
-  /** Images of one environment, newest first. */
+  /** Images of one environment, those with the newest ids of deployments first. */
   list(environmentId: string): Promise<readonly OwnedImage[]>;
   /** Remove one; true when it was there. Never forced: an image in use stays and gives false. */
   remove(imageId: string): Promise<boolean>;

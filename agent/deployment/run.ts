@@ -67,7 +67,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 /** What a step sees of its run, and nothing else of it. */
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
-    parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge'> };
+    parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge' | 'job'> };
     signals?: Pick<RunSignals, 'leaveSlot' | 'removal'>;
     isLive?: boolean;
     takeOver?: () => void;
@@ -87,6 +87,7 @@ export function contextOf(
     removal: run.signals?.removal ?? new AbortController().signal,
     leaveSlot: run.signals?.leaveSlot ?? (() => undefined),
     edge: () => edgeNow(run.parts.journal, run.job),
+    generationOf: (deploymentId) => run.parts.journal.job(deploymentId)?.generation ?? null,
     isLive: run.isLive === true,
     takeOver: run.takeOver ?? (() => undefined),
     log,

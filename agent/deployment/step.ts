@@ -18,6 +18,8 @@ export interface StepContext {
   readonly leaveSlot: () => void;
   /** What the flip puts into the proxy's table beside the target: newer settings may have come since the job. */
   readonly edge: () => EdgePart;
+  /** Of a deployment of this environment; null where the journal has none, which then is an old one. */
+  readonly generationOf: (deploymentId: string) => number | null;
   /** It has taken over before, and there is no way back from it. */
   readonly isLive: boolean;
   /** Says that visitors stay on this deployment: it is looked after as what is live, however long the step goes on. */

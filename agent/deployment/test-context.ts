@@ -127,6 +127,7 @@ export function aContext(parts: {
   ports?: Partial<Ports>;
   outputs?: Partial<StepOutputs>;
   previous?: StepContext['previous'];
+  generations?: Readonly<Record<string, number>>;
   isLive?: boolean;
   signal?: AbortSignal;
   removal?: AbortSignal;
@@ -150,6 +151,7 @@ export function aContext(parts: {
     leaveSlot: () => void (left = true),
     hasLeftSlot: () => left,
     edge: () => edgePartOf((parts.job ?? aJob()).settings),
+    generationOf: (deploymentId) => parts.generations?.[deploymentId] ?? null,
     isLive: parts.isLive ?? false,
     takeOver: () => void (over = true),
     hasTakenOver: () => over,

@@ -11,11 +11,13 @@ describe('the step finalize', () => {
     keepImages?: number;
     inUse?: string[];
     broken?: string[];
+    generations?: Record<string, number>;
   }) => {
     const calls: string[] = [];
     const context = aContext({
       job: aJob({ keepImages: parts.keepImages ?? 2 }),
       previous: { deploymentId: IDS.previous },
+      generations: parts.generations ?? {},
       outputs: {
         analyze: plan,
         build: image,
@@ -72,6 +74,20 @@ describe('the step finalize', () => {
     const { release, calls } = await finalizeWith({ listed, inUse: [id('c')] });
     assert.ok(calls.includes(`prune ${id('c')}`));
     assert.deepEqual(release.prunedImages, [id('d')]);
+  });
+
+  test('after a time with the clock of the hub ahead the images of the newest deployments stay, not those of the newest ids', async () => {
+    const of = (deploymentId: string, imageId: string): OwnedImage => ({ ...owned(imageId), deploymentId });
+    const listed = [
+      of('ahead-2', id('b')),
+      of('ahead-1', id('c')),
+      of('now', image.id),
+      of('before', id('d')),
+      of('old', id('e')),
+    ];
+    const generations = { now: 9, before: 8, 'ahead-2': 7, 'ahead-1': 6 };
+    const { release } = await finalizeWith({ listed, generations, keepImages: 3 });
+    assert.deepEqual(release.prunedImages, [id('c'), id('e')]);
   });
 
   test('an old image that the engine cannot let go fails no deployment, and keeps no other from going', async () => {

@@ -51,7 +51,8 @@ const imageIdOf = ({ output }: StepContext): string => output('deploy').imageId 
 async function prune(context: StepContext): Promise<string[]> {
   const { job, ports, log } = context;
   const pruned: string[] = [];
-  for (const id of surplus(await ports.images.list(job.environment.id), imageIdOf(context), job.keepImages)) {
+  const images = newestFirst(await ports.images.list(job.environment.id), context);
+  for (const id of surplus(images, imageIdOf(context), job.keepImages)) {
     try {
       if (!(await ports.images.remove(id))) continue;
       log.line(`removed image ${id}`);
@@ -62,6 +63,10 @@ async function prune(context: StepContext): Promise<string[]> {
   }
   return pruned;
 }
+
+/** The store goes by the ids, which are of the hub's clock: it may have been ahead for a time. */
+const newestFirst = (images: readonly OwnedImage[], { generationOf }: StepContext): readonly OwnedImage[] =>
+  images.toSorted((a, b) => (generationOf(b.deploymentId) ?? 0) - (generationOf(a.deploymentId) ?? 0));
 
 /**
  * Ids beyond the `keep` that stay: the live one, whatever its age, and the newest of the others. Counted by id, for a build
