@@ -128,7 +128,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       await rm(socketPath, { force: true });
       await writeFile(configPath, JSON.stringify(daemonConfig(files, settings, pidPath, socketPath), null, 2));
       const child = spawnDaemon(files, settings, configPath, logPath);
-      for (const end = Date.now() + START_TIMEOUT_MS; Date.now() < end; await delay(POLL_MS)) {
+      for (const end = performance.now() + START_TIMEOUT_MS; performance.now() < end; await delay(POLL_MS)) {
         if (child.exitCode !== null || child.signalCode !== null) break;
         if (await answers()) return yieldMemory();
       }
@@ -231,7 +231,7 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
 }
 
 async function isGone(pid: number, withinMs: number): Promise<boolean> {
-  for (const end = Date.now() + withinMs; Date.now() < end; await delay(POLL_MS)) {
+  for (const end = performance.now() + withinMs; performance.now() < end; await delay(POLL_MS)) {
     // A child of ours that ended and was not yet waited for has no command line any more.
     if ((await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) === '') return true;
   }
