@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { buildAgent } from './compose.ts';
+import { buildAgent, logFolder } from './compose.ts';
 import { readConfig } from './config.ts';
 import { localIdentity } from './identity.ts';
 import { run } from './lib/exec.ts';
-import { silent, temporaryFolder } from './test-bench.ts';
+import { deployJob, silent, temporaryFolder } from './test-bench.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };
 
@@ -27,6 +27,24 @@ test('what a killed agent left of a checkout, its token with it, goes at the nex
   await assert.rejects(buildAgent(config, identity, silent), { code: 'ORK_ALREADY_RUNNING' });
   assert.ok(existsSync(checkout), 'the one that runs is at it');
   await agent.stop();
+});
+
+test('logs of deployments that no journal knows go at the next start', async (t) => {
+  const folder = temporaryFolder(t);
+  const state = join(folder, 'state');
+  const config = readConfig({ ORKESTR_AGENT_STATE: state, ORKESTR_AGENT_RUN: join(folder, 'run') });
+  const identity = localIdentity(state, 0);
+  const [known, lost] = [deployJob(), deployJob()];
+  const first = await buildAgent(config, identity, silent);
+  first.journal.accept(known);
+  await first.stop();
+  for (const { deploymentId } of [known, lost]) {
+    mkdirSync(join(logFolder(config), deploymentId), { recursive: true });
+    writeFileSync(join(logFolder(config), deploymentId, 'build.log'), 'lines');
+  }
+  const second = await buildAgent(config, identity, silent);
+  await second.stop();
+  assert.deepEqual(readdirSync(logFolder(config)), [known.deploymentId]);
 });
 
 test('on a disk that is full an agent starts again, and keeps room for the next time once there is some', async (t) => {

@@ -130,6 +130,8 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: DEFAULT_LOG_LIMITS,
     log,
   });
+  // Of those that a journal which was lost has known, and of those that a killed agent had just forgotten.
+  logs.sweep((deploymentId) => journal.job(deploymentId) !== null);
   const dispatcher = makeDispatcher({
     parts: {
       journal,

@@ -15,6 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { Uuid } from '../../protocol/ids.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { makeLineLimiter } from '../lib/line-limiter.ts';
@@ -56,6 +57,8 @@ export interface DeploymentLogs {
   /** Bytes of a step's log; shorter when the file is (or is gone). */
   read(deploymentId: string, step: StepName, offset: number, length: number): Buffer;
   remove(deploymentId: string): void;
+  /** Remove the logs of all deployments but these. */
+  sweep(isKept: (deploymentId: string) => boolean): void;
 }
 
 interface LogOptions {
@@ -67,10 +70,15 @@ interface LogOptions {
 
 export function makeDeploymentLogs(options: LogOptions): DeploymentLogs {
   const { folder } = options;
+  const remove = (deploymentId: string): void => rmSync(join(folder, deploymentId), { recursive: true, force: true });
   return {
     open: (deploymentId, step, secrets) => openLog(options, deploymentId, step, secrets),
     read: (deploymentId, step, offset, length) => readRange(logPath(folder, deploymentId, step), offset, length),
-    remove: (deploymentId) => rmSync(join(folder, deploymentId), { recursive: true, force: true }),
+    remove,
+    sweep(isKept) {
+      const deployments = existsSync(folder) ? readdirSync(folder).filter((name) => Uuid.safeParse(name).success) : [];
+      for (const deploymentId of deployments) if (!isKept(deploymentId)) remove(deploymentId);
+    },
   };
 }
 
