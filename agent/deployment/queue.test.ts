@@ -152,6 +152,24 @@ test('removals are not counted: one always finds room, and takes none from a dep
   assert.doesNotThrow(() => queue.checkRoom());
 });
 
+test('many removals at once are looked at no more often than each beside each', () => {
+  const { queue } = bench();
+  const count = 200;
+  let looks = 0;
+  for (let n = 0; n < count; n += 1) {
+    const one = item(`gone-${n}`);
+    queue.add({
+      ...one,
+      kind: 'remove',
+      get environmentId() {
+        looks += 1;
+        return one.environmentId;
+      },
+    });
+  }
+  assert.ok(looks < 4 * count ** 2, `${looks} looks at ${count} removals`);
+});
+
 test('a removal waits for no build of another environment, comes after all of its own, and removals go one by one', async () => {
   const { queue, started, end } = bench({ maxRunning: 1, maxWaiting: 3 });
   for (const id of ['a1', 'b1', 'c1']) queue.add(item(id, id.slice(0, 1)));

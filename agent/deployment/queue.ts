@@ -53,21 +53,23 @@ export function makeQueue(
   let closed = false;
 
   const slots: Record<Lane, number> = { releases: limits.maxRunning, removals: 1, ends: Infinity };
-  const laneOf = (one: QueueItem): Lane => {
+  /** @param toGo environments whose removal waits: what is before it has only to end */
+  const laneOf = (one: QueueItem, toGo: ReadonlySet<string>): Lane => {
     if (letGo.has(one)) return 'ends';
-    // What is before a removal of its environment has only to end.
-    const isToGo = waiting.some((item) => item.kind === 'remove' && item.environmentId === one.environmentId);
-    return isToGo ? 'removals' : 'releases';
+    return toGo.has(one.environmentId) ? 'removals' : 'releases';
   };
-  const mayStart = (item: QueueItem): boolean =>
-    !running.has(item.environmentId) && inSlots[laneOf(item)].size < slots[laneOf(item)];
 
   const startNext = (): void => {
     for (;;) {
+      const toGo = new Set(waiting.filter(({ kind }) => kind === 'remove').map(({ environmentId }) => environmentId));
+      const mayStart = (one: QueueItem): boolean => {
+        const lane = laneOf(one, toGo);
+        return !running.has(one.environmentId) && inSlots[lane].size < slots[lane];
+      };
       const item = closed ? undefined : waiting.find(mayStart);
       if (!item) return;
       running.set(item.environmentId, item);
-      inSlots[laneOf(item)].add(item);
+      inSlots[laneOf(item, toGo)].add(item);
       waiting.splice(waiting.indexOf(item), 1);
       letGo.delete(item);
       const ended = run(item, () => leaveSlot(item)).finally(() => {
