@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -33,27 +34,26 @@ async function aScene(t: TestContext, { answer, networks = [], pools }: Scene) {
   const folder = await mkdtemp(join(tmpdir(), 'ork-networks-'));
   const asked: (string | undefined)[] = [];
   const made = new Set<string>();
-  const server = createServer(async (request, response) => {
-    response.setHeader('content-type', 'application/json');
-    const tell = (status: number, body: object): void => void response.writeHead(status).end(JSON.stringify(body));
+  const answered = async (request: IncomingMessage): Promise<readonly [number, object]> => {
     const path = new URL(request.url ?? '', 'http://engine').pathname.replace(/^\/v1\.\d+/, '');
-    if (path === '/version') return tell(200, { ApiVersion: '1.41', MinAPIVersion: '1.12' });
-    if (path === '/info') return tell(200, { DefaultAddressPools: pools });
-    if (path === '/networks')
-      return tell(
-        200,
-        networks.map((Subnet) => ({ IPAM: { Config: [{ Subnet }] } })),
-      );
+    if (path === '/version') return [200, { ApiVersion: '1.41', MinAPIVersion: '1.12' }];
+    if (path === '/info') return [200, { DefaultAddressPools: pools }];
+    if (path === '/networks') return [200, networks.map((Subnet) => ({ IPAM: { Config: [{ Subnet }] } }))];
     if (path !== '/networks/create') {
-      return made.has(path) ? tell(200, { Labels: { [LABEL.scope]: OURS.scope } }) : tell(404, { message: 'none' });
+      return made.has(path) ? [200, { Labels: { [LABEL.scope]: OURS.scope } }] : [404, { message: 'none' }];
     }
     const { Name, IPAM } = (await json(request)) as { Name: string; IPAM?: { Config: { Subnet: string }[] } };
     const subnet = IPAM?.Config[0]?.Subnet;
     asked.push(subnet);
     const refusal = answer(subnet);
-    if (refusal !== null) return tell(refusal === OVERLAPS ? 403 : 404, { message: refusal });
+    if (refusal !== null) return [refusal === OVERLAPS ? 403 : 404, { message: refusal }];
     made.add(`/networks/${Name}`);
-    return tell(201, { Id: 'made' });
+    return [201, { Id: 'made' }];
+  };
+  const server = createServer((request, response) => {
+    void answered(request).then(([status, body]) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+    );
   }).listen(join(folder, 's'));
   await once(server, 'listening');
   t.after(async () => {

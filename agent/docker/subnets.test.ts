@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { freeSubnets } from './subnets.ts';
 
 /** Of the kinds of Docker's built-in pools. */
