@@ -5,7 +5,7 @@ import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { getEnvironment, listEnvironments, readSettings, updateEnvironment } from '../store/environments.ts';
-import { deleteTold } from '../store/history.ts';
+import { deleteHistory } from '../store/history.ts';
 import { getProject } from '../store/projects.ts';
 import { storedSettings, userChangeOf, withUsers } from './edge-users.ts';
 import type { UserChange } from './edge-users.ts';
@@ -96,7 +96,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
     async ({ identity, params }, reply) => {
       const { environment } = await getEnvironment(db, identity.teamId, params.project, params.environment);
       // First: all the rest goes in one transaction, for which they may be too much.
-      await deleteTold(db, environment.id);
+      await deleteHistory(db, environment.id);
       await scheduler.removeEnvironment(environment.id);
       return reply.code(204).send(null);
     },

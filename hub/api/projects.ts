@@ -6,7 +6,7 @@ import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { checkProjectSlug } from '../domains.ts';
 import { listEnvironments } from '../store/environments.ts';
-import { deleteTold } from '../store/history.ts';
+import { deleteHistory } from '../store/history.ts';
 import { getProject, insertProject, listProjects, sealRepositoryAuth, setRepository } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 import { deleteStrayRepository } from '../store/stray-repositories.ts';
@@ -107,7 +107,7 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
     async (request, reply) => {
       const project = await getProject(db, request.identity.teamId, request.params.project);
       // First: all the rest goes in one transaction, for which they may be too much.
-      for (const { id } of await listEnvironments(db, [project.id])) await deleteTold(db, id);
+      for (const { id } of await listEnvironments(db, [project.id])) await deleteHistory(db, id);
       await scheduler.removeProject(project.id);
       if (project.origin === 'hub') await git.removeRepository(project.id);
       return reply.code(204).send(null);

@@ -5,6 +5,7 @@ import { planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
 import { countKeptWaiting, type DeploymentContext, isOpen, listOpen, listSent } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
+import { notFound } from '../store/not-found.ts';
 import { placeDeployment } from './placement.ts';
 
 /** Deployments that people, or their programs, have asked for in one environment: each is built in its turn. */
@@ -24,11 +25,11 @@ export async function mustMayWait(db: Db, { trigger, environmentId }: Deployment
 
 /**
  * A rollback that takes over the variables of its release needs them, and they may be let go of at any moment until it
- * waits: call it in the transaction that stores it.
- * @throws OrkestrError ORK_CONFLICT
+ * waits, as the release itself may, when its environment is about to be deleted: call it in the transaction that stores it.
+ * @throws OrkestrError ORK_CONFLICT, ORK_NOT_FOUND
  */
 export async function mustHaveVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
-  if (rollback?.variables !== 'release') return;
+  if (rollback === undefined) return;
   const released = await db
     .selectFrom('deployment')
     .innerJoin('environment', 'environment.id', 'deployment.environment_id')
@@ -37,8 +38,8 @@ export async function mustHaveVariables(db: Db, { rollback }: DeploymentRequest)
     .select(['deployment.details_kept', 'team.plan'])
     .where('deployment.id', '=', rollback.releaseOf)
     .executeTakeFirst();
-  // It is gone only with its environment, in which nothing can be stored.
-  if (released === undefined || released.details_kept === 1) return;
+  if (released === undefined) throw notFound('deployment', rollback.releaseOf);
+  if (rollback.variables === 'current' || released.details_kept === 1) return;
   const plan = planOf(released);
   throw new OrkestrError(
     'ORK_CONFLICT',

@@ -8,9 +8,10 @@ import { PLANS } from '../plans.ts';
 import type { Db } from './database.ts';
 import { insertDeployment } from './deployments.ts';
 import { listEvents } from './events.ts';
-import { deleteTold, forgetSome } from './history.ts';
+import { deleteHistory, forgetSome } from './history.ts';
 import { addLogChunk, readLog } from './logs.ts';
 import { insertRelease } from './releases.ts';
+import type { Row } from './schema.ts';
 import { listSteps, putStep } from './steps.ts';
 
 /** Deployments of one environment that have told something, one by name, oldest first. */
@@ -177,7 +178,7 @@ test('the logs of an environment are deleted bit by bit, those of others stay, a
     turns += 1;
     next = setImmediate(again);
   });
-  await deleteTold(hub.deps.db, hub.environmentId);
+  await deleteHistory(hub.deps.db, hub.environmentId);
   clearImmediate(next);
   assert.ok(turns >= 6, `${turns} turns`);
   assert.deepEqual(await left(), [0, 1400]);
@@ -195,4 +196,50 @@ test('an environment or a project is deleted only once its logs, events and step
   assert.equal((await hub.api('DELETE', '/projects/shop')).status, 204);
   const { rows } = await sql<{ told: number }>`select told from seen`.execute(db);
   assert.deepEqual(rows, [{ told: 0 }, { told: 0 }]);
+});
+
+test('what has ended goes before its environment does, but the last that each host has built: these are asked to remove it', async (t) => {
+  const { hub, db, ids } = await toldBy(t, {
+    live: 'live',
+    elsewhere: 'superseded',
+    lastElsewhere: 'failed',
+    wanted: 'superseded',
+    old: 'superseded',
+    last: 'failed',
+    waiting: 'queued',
+    neverSent: 'skipped',
+  });
+  const { environmentId } = hub;
+  const builder = randomUUIDv7();
+  await db
+    .insertInto('host')
+    .values({ id: builder, team_id: hub.account.teamId, name: 'builder', acknowledged: 0, created_at: AT })
+    .execute();
+  const change = async (name: string, set: Partial<Row<'deployment'>>) => {
+    await db
+      .updateTable('deployment')
+      .set(set)
+      .where('id', '=', ids[name] ?? '')
+      .execute();
+  };
+  for (const name of Object.keys(ids))
+    if (!['waiting', 'neverSent'].includes(name)) await change(name, { sent_at: AT });
+  for (const name of ['elsewhere', 'lastElsewhere']) await change(name, { build_host_id: builder });
+  await change('waiting', { release_of: ids.wanted ?? '' });
+  await deleteHistory(db, environmentId);
+  const left = await db.selectFrom('deployment').select('id').orderBy('generation').execute();
+  assert.deepEqual(
+    left.map(({ id }) => Object.entries(ids).find(([, other]) => other === id)?.[0]),
+    ['live', 'lastElsewhere', 'wanted', 'last', 'waiting'],
+  );
+  await assert.rejects(
+    hub.deps.scheduler.create({
+      ...{ environmentId, trigger: 'rollback', commit: COMMIT, branch: 'main', userId: null },
+      rollback: { releaseOf: ids.old ?? '', variables: 'current' },
+    }),
+    { code: 'ORK_NOT_FOUND' },
+  );
+  await hub.deps.scheduler.removeEnvironment(environmentId);
+  const removals = await db.selectFrom('removal').select('host_id').execute();
+  assert.deepEqual(removals.map(({ host_id }) => host_id).toSorted(), [hub.hostId, builder].toSorted());
 });

@@ -12,7 +12,7 @@ const TOLD = [
   ['step', 500],
 ] as const;
 /** Deployments of a deleted environment that are gone through at once. */
-const DEPLOYMENTS_AT_ONCE = 50;
+const DEPLOYMENTS_AT_ONCE = 20;
 
 /**
  * Lets go of some of what the oldest deployment told that is not among the newest `kept` of its environment. That it was, when,
@@ -72,10 +72,12 @@ async function forgetOutputs(db: Db, deploymentId: string): Promise<void> {
 }
 
 /**
- * Deletes what the deployments of an environment have told, logs and steps, bit by bit, and lets the hub do other things in
- * between: together it may be more than a GiB. For one that is about to be deleted; not in a transaction.
+ * Deletes the deployments of an environment that have ended, with all that they have told, bit by bit, and lets the hub do other
+ * things in between: together it may be more than a GiB. What serves or has not ended stays, without its logs, and the last one
+ * that each host has built: by these it is known who must remove the environment. For one that is about to be deleted; not in a
+ * transaction.
  */
-export async function deleteTold(db: Db, environmentId: string): Promise<void> {
+export async function deleteHistory(db: Db, environmentId: string): Promise<void> {
   let after = 0;
   for (;;) {
     const page = await db
@@ -88,9 +90,46 @@ export async function deleteTold(db: Db, environmentId: string): Promise<void> {
       .execute();
     if (page.length === 0) return;
     const ids = page.map(({ id }) => id);
-    for (const [table, rows] of TOLD) while ((await deleteSome(db, table, ids, rows)) > 0) await turn();
+    for (const [table, rows] of TOLD) {
+      while ((await deleteSome(db, table, ids, rows)) === rows) await turn();
+      await turn();
+    }
+    await deleteEnded(db, ids);
+    await turn();
     after = page.at(-1)?.generation ?? after;
   }
+}
+
+async function deleteEnded(db: Db, ids: readonly string[]): Promise<void> {
+  await db
+    .deleteFrom('deployment')
+    .where('id', 'in', ids)
+    .where('status', 'not in', [...OPEN, 'live'])
+    .where(({ or, eb, exists, selectFrom }) =>
+      or([
+        eb('sent_at', 'is', null),
+        exists(
+          selectFrom('deployment as later')
+            .select('later.id')
+            .whereRef('later.environment_id', '=', 'deployment.environment_id')
+            .whereRef('later.build_host_id', 'is', 'deployment.build_host_id')
+            .whereRef('later.generation', '>', 'deployment.generation')
+            .where('later.sent_at', 'is not', null),
+        ),
+      ]),
+    )
+    // A rollback that waits needs its release: the environment may stay when all does not go.
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('deployment as waiting')
+            .select('waiting.id')
+            .whereRef('waiting.release_of', '=', 'deployment.id')
+            .where('waiting.status', 'in', OPEN),
+        ),
+      ),
+    )
+    .execute();
 }
 
 /** Answers how many there were. */

@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import type { ExpressionBuilder } from 'kysely';
 import { openDatabase } from './database.ts';
 import { listDeployments, listOpen } from './deployments.ts';
 import { liveDeployments } from './environments.ts';
 import { forgetSome } from './history.ts';
+import type { Database } from './schema.ts';
 import { watchPlans, type WatchedDb } from './test-plans.ts';
 
 async function watched(t: TestContext): Promise<WatchedDb> {
@@ -29,6 +31,25 @@ test('statements that take longer by the day are told: whole tables, whole histo
     (await slow()).map((told) => told.split('"')[3]),
     ['event', 'step', 'deployment'],
   );
+});
+
+test('a limit of a subquery is none of the rows that it looks through, nor one of the statement of its subqueries', async (t) => {
+  const { db, slow } = await watched(t);
+  const built = ({ selectFrom }: ExpressionBuilder<Database, keyof Database>, column: 'host_id' | 'build_host_id') =>
+    selectFrom('deployment as d')
+      .select('d.id')
+      .where('d.environment_id', '=', 'e')
+      .whereRef(`d.${column}`, '=', 'host.id')
+      .limit(1);
+  const hosts = db.selectFrom('host').select('id');
+  await hosts.where((row) => row.exists(built(row, 'build_host_id'))).execute();
+  assert.deepEqual(await slow(), []);
+  await hosts.where((row) => row.exists(built(row, 'host_id'))).execute();
+  await hosts
+    .where((row) => row.exists(built(row, 'host_id')))
+    .limit(9)
+    .execute();
+  assert.equal((await slow()).length, 2);
 });
 
 test('what an environment shows and decides reads a few of its deployments, however many it has had', async (t) => {

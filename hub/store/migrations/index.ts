@@ -10,6 +10,7 @@ import { notifications } from './0007-notifications.ts';
 import { upkeep } from './0008-upkeep.ts';
 import { edge } from './0009-edge.ts';
 import { certificates } from './0010-certificates.ts';
+import { deletion } from './0011-deletion.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -22,4 +23,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0008-upkeep': upkeep,
   '0009-edge': edge,
   '0010-certificates': certificates,
+  '0011-deletion': deletion,
 };
