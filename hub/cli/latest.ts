@@ -18,13 +18,10 @@ export async function listDeployments(
   return context.hub().get(path, z.array(Deployment), { limit, before });
 }
 
-/** The newest deployment that `wanted` takes, among the last hundred. */
-export async function findDeployment(
-  context: Context,
-  options: PlaceOptions,
-  wanted: (deployment: Deployment) => boolean,
-): Promise<Deployment | undefined> {
-  return (await listDeployments(context, options, PAGE)).find(wanted);
+/** Those that have not ended, in the order of their turns: the first has the environment, or is next. Among the last hundred. */
+export async function listOpen(context: Context, options: PlaceOptions): Promise<Deployment[]> {
+  const newestFirst = await listDeployments(context, options, PAGE);
+  return newestFirst.filter(({ status }) => status === 'running' || status === 'queued').toReversed();
 }
 
 /** The one that serves, however many have failed or were skipped since; null where nothing is live yet. */

@@ -190,6 +190,20 @@ test('cancel takes the deployment that is under way, and says so when there is n
   assert.deepEqual([none.code, JSON.parse(none.stdout).code], [1, 'ORK_NOT_FOUND']);
 });
 
+test('cancel takes the one whose turn it is, not what waits behind it, which it names', async () => {
+  const waits = sampleDeployment({ id: IDS.older, status: 'queued', commit: 'b'.repeat(40) });
+  const result = await run(['cancel', '--give-up', ...SHOP], {
+    [`GET ${DEPLOYMENTS}`]: () => [waits, sampleDeployment(), sampleDeployment({ id: IDS.host, status: 'live' })],
+    [`POST /deployments/${IDS.deployment}/cancel`]: () => sampleDeployment({ status: 'failed' }),
+  });
+  assert.deepEqual(result.stdout.split('\n'), [
+    'Deploy of shop (production), main at aaaaaaa: cancel asked, now failed.',
+    'Behind it, queued: Deploy of shop (production), main at bbbbbbb',
+    `  cancel  orkestr cancel ${IDS.older}`,
+    '',
+  ]);
+});
+
 test('a cancel whose host is away says what happens meanwhile and how not to wait', async () => {
   const waitingFor = 'the host vps-1, which is offline';
   const path = `POST /deployments/${IDS.deployment}/cancel`;
