@@ -1,6 +1,7 @@
 /** Deployments of an environment, newest first. */
 import { z } from 'zod';
 import { Deployment, Environment } from '../api/schemas.ts';
+import { apiPath } from './client.ts';
 import type { Context } from './context.ts';
 import { environmentPath } from './place.ts';
 import type { PlaceOptions } from './place.ts';
@@ -29,13 +30,21 @@ export async function findLive(context: Context, options: PlaceOptions): Promise
   return (await context.hub().get(await environmentPath(context, options), Environment)).liveDeploymentId;
 }
 
-/** The newest release before the one that serves. */
+/**
+ * The newest release from before the one whose image serves. A rollback, and what was deployed again, stand in the history as
+ * deployments of their own: from them it goes back to where their image comes from, or each rollback would undo the last.
+ */
 export async function findPreviousRelease(context: Context, options: PlaceOptions): Promise<Deployment | undefined> {
-  let before = (await findLive(context, options)) ?? undefined;
+  const live = await findLive(context, options);
+  let origin = live === null ? null : (await context.hub().get(apiPath('deployments', live), Deployment)).releaseOf;
+  let before = live ?? undefined;
   for (;;) {
     const page = await listDeployments(context, options, PAGE, before);
-    const found = page.find(({ status }) => status === 'superseded');
-    if (found !== undefined || page.length < PAGE) return found;
+    for (const deployment of page) {
+      if (origin === null && deployment.status === 'superseded') return deployment;
+      if (deployment.id === origin) origin = deployment.releaseOf;
+    }
+    if (page.length < PAGE) return undefined;
     before = page.at(-1)?.id;
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Deployment } from '../../api/schemas.ts';
 import {
   DEPLOYMENTS,
   ENVIRONMENT,
@@ -145,6 +146,7 @@ test('rollback goes to the previous release unless another is named', async () =
   const made = sampleDeployment({ kind: 'rollback' });
   const routes = {
     [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: IDS.host }),
+    [`GET /deployments/${IDS.host}`]: () => sampleDeployment({ id: IDS.host, status: 'live' }),
     [`GET ${DEPLOYMENTS}`]: list,
     [`POST /deployments/${IDS.older}/rollback`]: () => made,
   };
@@ -155,6 +157,24 @@ test('rollback goes to the previous release unless another is named', async () =
   const pages = cli.hub?.asked.flatMap(({ route, query }) => (route === `GET ${DEPLOYMENTS}` ? [query] : []));
   assert.deepEqual(pages, [`?limit=100&before=${IDS.host}`, `?limit=100&before=${IDS.deployment}`]);
   assert.equal((await cli.home.run(['rollback', '--variables', 'none', ...SHOP])).code, 2);
+});
+
+test('a rollback from what was rolled back to, or deployed again, goes further back than its image', async () => {
+  const released = (id: string, releaseOf: string | null): Deployment =>
+    sampleDeployment({ id, releaseOf, status: 'superseded' });
+  const [live, newer, again, first, oldest] = [IDS.host, IDS.environment, IDS.project, IDS.deployment, IDS.older];
+  const result = await run(['rollback', '--detach', ...SHOP], {
+    [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: live }),
+    [`GET /deployments/${live}`]: () => sampleDeployment({ id: live, status: 'live', releaseOf: again }),
+    [`GET ${DEPLOYMENTS}`]: () => [
+      released(newer, null),
+      released(again, first),
+      released(first, null),
+      released(oldest, null),
+    ],
+    [`POST /deployments/${oldest}/rollback`]: () => sampleDeployment({ kind: 'rollback' }),
+  });
+  assert.equal(result.code, 0, result.stderr);
 });
 
 test('deploy --again deploys what is live, and nothing where nothing is', async () => {

@@ -63,8 +63,11 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     leaf(
       program,
       'rollback [deployment]',
-      'Go back to an earlier release (default: the previous one), and follow it.',
-      ['orkestr rollback', 'orkestr rollback 01890000-0000-7000-8000-000000000000 --variables release'],
+      'Go back to an earlier release (default: the one before what serves), and follow it.',
+      [
+        'orkestr rollback    # once more: one further back',
+        'orkestr rollback 01890000-0000-7000-8000-000000000000 --variables release',
+      ],
     ),
   )
     .option('--variables <which>', '`current` variables, or those of the `release`', 'current')
