@@ -12,8 +12,8 @@ import { fateCode, fateLines, follow } from '../follow.ts';
 import { listDeployments } from '../latest.ts';
 import type { Output } from '../output.ts';
 import type { PlaceOptions } from '../place.ts';
-import { LogLines } from '../text/log-lines.ts';
-import { safeLine } from '../text/safe-text.ts';
+import { LogLines } from '../../../protocol/log-lines.ts';
+import { safeLine } from '../../../protocol/safe-text.ts';
 
 type Options = PlaceOptions & {
   json?: boolean;
