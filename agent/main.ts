@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The agent process and its command line: `orkestr-agent`. */
 import { toErrorReport, toProblem } from '../protocol/errors.ts';
+import { safeLine } from '../protocol/safe-text.ts';
 import { buildProgram } from './cli/program.ts';
 
 if (import.meta.main) {
@@ -9,7 +10,9 @@ if (import.meta.main) {
     .parseAsync()
     .catch((error: unknown) => {
       const { title, detail, mend, evidence } = toProblem(toErrorReport(error));
-      process.stderr.write([`${title}: ${detail}`, ...evidence.map((line) => `  | ${line}`), mend, ''].join('\n'));
+      const lines = [`${title}: ${detail}`, ...evidence.map((line) => `  | ${line}`), mend, ''];
+      // Words of an app or a build may be in it.
+      process.stderr.write(lines.map((line) => safeLine(line, false)).join('\n'));
       process.exitCode = 1;
     });
 }

@@ -16,8 +16,12 @@ const PUBLIC_PREFIXES = [
 ] as const;
 export type PublicPrefix = (typeof PUBLIC_PREFIXES)[number];
 
+/** Whether a variable of this name goes into what is built. */
+export const isPublicVariable = (name: string, prefixes: readonly PublicPrefix[] = PUBLIC_PREFIXES): boolean =>
+  prefixes.some((prefix) => name.startsWith(prefix));
+
 /** Those of the variables whose names begin like this, in the order of their names. */
 export function publicVariables(variables: EnvVars, prefixes: readonly PublicPrefix[] = PUBLIC_PREFIXES): EnvVars {
-  const names = Object.keys(variables).filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
+  const names = Object.keys(variables).filter((name) => isPublicVariable(name, prefixes));
   return Object.fromEntries(names.toSorted().map((name) => [name, variables[name] ?? '']));
 }

@@ -28,8 +28,8 @@ async function host(t: TestContext, parts: readonly AppLogPart[]) {
   const serving = { ...journal, allLive: () => [live], live: () => live };
   t.after(() => journal.close());
   const asked: AppLogRequest[] = [];
-  const print = async (flags: AppLogFlags): Promise<string> => {
-    const out = new PassThrough();
+  const print = async (flags: AppLogFlags, isTTY = false): Promise<string> => {
+    const out = Object.assign(new PassThrough(), { isTTY });
     const waiting = [...parts];
     const appLogs = {
       open(request: AppLogRequest) {
@@ -70,6 +70,17 @@ test('an app is found by its name or its id, and its log is printed with what or
 test('of each line it can be told when it was written', async (t) => {
   const on = await host(t, [part(deployJob().deploymentId, 0, 'one')]);
   assert.equal(await on.print({ app: 'shop/production', timestamps: true }), '2030-01-01T00:00:00.000000001Z one\n');
+});
+
+test('of what an app writes colours alone reach a terminal; a file or pipe gets it as it is', async (t) => {
+  const line = '\u001b[31mred\u001b[0m\u001b]0;title\u0007\u001b[2J';
+  const { deploymentId } = deployJob();
+  const flags = { app: 'shop/production' };
+  assert.equal(
+    await (await host(t, [part(deploymentId, 0, line)])).print(flags, true),
+    '\u001b[31mred\u001b[0m\u001b[0m\n',
+  );
+  assert.equal(await (await host(t, [part(deploymentId, 0, line)])).print(flags), `${line}\n`);
 });
 
 test('a name that nothing has is told with the names that there are', async (t) => {

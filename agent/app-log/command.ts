@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import { appLogNotes } from '../../protocol/app-log-notes.ts';
 import { defaultTail, secondsAgo } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { safeLine } from '../../protocol/safe-text.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Serving } from '../journal/serving.ts';
 import { namesOf } from '../status/agent-view.ts';
@@ -12,7 +13,8 @@ import type { AppLogs } from './app-logs.ts';
 export interface AppLogCommand {
   readonly serving: Serving;
   readonly appLogs: AppLogs;
-  readonly out: Writable;
+  /** A terminal gets safe lines, a file or pipe all that the app wrote. */
+  readonly out: Writable & { readonly isTTY?: boolean };
   /** Ends it, as Ctrl-C does. */
   readonly signal: AbortSignal;
 }
@@ -40,7 +42,10 @@ export async function printAppLog({ serving, appLogs, out, signal }: AppLogComma
   const known = new Set<string>();
   for (let part = await read.next(); part !== null; part = await read.next()) {
     const { deploymentId, leftOut } = part;
-    const lines = part.lines.map(({ at, text }) => (timestamps ? `${at} ${text}` : text));
+    const lines = part.lines.map(({ at, text }) => {
+      const shown = out.isTTY === true ? safeLine(text, true) : text;
+      return timestamps ? `${at} ${shown}` : shown;
+    });
     if (leftOut > 0) lines.unshift(appLogNotes.leftOut(leftOut));
     if (!known.has(deploymentId) && known.size > 0) {
       lines.unshift(appLogNotes.version(deploymentId, commitOf(serving, deploymentId)));

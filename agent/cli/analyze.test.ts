@@ -39,7 +39,7 @@ describe('orkestr-agent analyze', () => {
     const { code, stderr, stdout } = await agent(appFolder('nothing-detected'));
     assert.deepEqual([code, stdout], [1, '']);
     assert.match(stderr, /^ORK_NOTHING_DETECTED: .*\n(?: {2}\| .*\n)+Add a Dockerfile/);
-    assert.match((await agent('/nowhere')).stderr, /ORK_NOT_FOUND: There is no folder \/nowhere/);
+    assert.match((await agent('/now\u001b]0;title\u0007here')).stderr, /ORK_NOT_FOUND: There is no folder \/nowhere/);
     assert.match((await agent(appFolder('next'), '--root', '../x')).stderr, /ORK_INVALID: --root/);
   });
 

@@ -28,7 +28,7 @@ test('variables are set, kept and removed by name; each change has a version', a
   const { api, token, patch, open, version } = await start(t);
   await patch({ B: 'two', A: 'one' });
   api.pass(1000);
-  const answer = await patch({ A: 'uno', C: '', B: null, GONE: null });
+  const answer = await patch({ A: 'uno', C: '', B: null });
   assert.deepEqual(answer.json, [
     { kind: 'app', name: 'A', updatedAt: '2030-01-01T00:00:01.000Z' },
     { kind: 'app', name: 'C', updatedAt: '2030-01-01T00:00:01.000Z' },
@@ -71,6 +71,16 @@ test('a build secret and a variable of the same name are two, and a value fits i
   await patch({ TOKEN: null, MOVED: null });
   assert.deepEqual((await api.call(token, 'GET', PATH)).json, []);
   assert.equal((await api.call(token, 'PATCH', PATH, { kind: 'x', variables: {} })).json.code, 'ORK_INVALID');
+});
+
+test('one to remove that is not there, or not of that kind, is refused, and nothing of the change is done', async (t) => {
+  const { api, token, patch, open, version } = await start(t);
+  await patch({ A: 'one' });
+  const { status, json } = await patch({ A: 'two', AA: null });
+  assert.deepEqual([status, json.code, json.detail], [404, 'ORK_NOT_FOUND', 'There is no variable "AA".']);
+  const build = await api.call(token, 'PATCH', PATH, { kind: 'build', variables: { A: null } });
+  assert.equal(build.json.detail, 'There is no build secret "A".');
+  assert.deepEqual([await open(), await version()], [{ A: 'one' }, 1]);
 });
 
 test('hostile names and values are refused and nothing is stored', async (t) => {

@@ -43,7 +43,7 @@ export function registerVariables(app: HubApp, { db, sealer, clock }: HubDeps): 
       schema: {
         summary: 'Set and remove variables',
         description:
-          'Values are never answered. The next deployment runs with them; those of the kind `build` are for its build only.',
+          'Sets the named ones of the kind, removes those given as null, leaves the rest. Values are never answered. The next deployment runs with them; those of the kind `build` are for its build only.',
         tags,
         params: EnvironmentParams,
         body: VariableChange,

@@ -10,7 +10,7 @@ import type { Output } from './output.ts';
 import { environmentPath } from './place.ts';
 import type { PlaceOptions } from './place.ts';
 import { AppLogText } from './text/app-log-lines.ts';
-import { safeLine } from './text/safe-text.ts';
+import { safeLine } from '../../protocol/safe-text.ts';
 
 interface AppLogOptions extends PlaceOptions {
   readonly follow?: boolean;

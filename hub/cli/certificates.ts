@@ -3,7 +3,7 @@ import { ERRORS } from '../../protocol/error-catalogue.ts';
 import type { Environment } from '../api/schemas.ts';
 import type { Output } from './output.ts';
 import { certificateLine } from './text/certificate-lines.ts';
-import { safeLine } from './text/safe-text.ts';
+import { safeLine } from '../../protocol/safe-text.ts';
 
 export function tellOfCertificates(output: Output, environments: readonly Environment[]): void {
   for (const one of environments.flatMap(({ certificates }) => certificates)) {

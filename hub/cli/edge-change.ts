@@ -1,5 +1,6 @@
 /** After a change of settings: what is active already, and what waits for a deployment. */
 import { Environment } from '../api/schemas.ts';
+import { buildSettings } from '../../protocol/build-settings.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { settingsThatWait } from '../../protocol/edge-order.ts';
 import type { Context } from './context.ts';
@@ -29,6 +30,17 @@ const orAsBefore =
     throw error;
   };
 
+/** What an image is built with, or where it goes then: what is deployed again is an image that has been built. */
+const OF_A_BUILD: ReadonlySet<string> = new Set([
+  'branch',
+  'rootDirectory',
+  ...Object.keys(buildSettings),
+  'build',
+  'buildHosts',
+  'buildHost',
+  'registry',
+]);
+
 /** @param change the settings that were given, and the branch where it was one of them */
 export function tellWhatIsActive(
   output: Output,
@@ -41,9 +53,12 @@ export function tellWhatIsActive(
   if ('domains' in change || (touchesEdge && !onlyProtocol)) {
     output.line(`\nDomains and edge settings: ${edgeStateText(environment)}`);
   }
-  if (waiting.length > 0) {
+  const built = waiting.filter((name) => OF_A_BUILD.has(name));
+  if (built.length > 0) output.line(`\n${built.join(', ')}: active with the next build: orkestr deploy`);
+  const started = waiting.filter((name) => !OF_A_BUILD.has(name));
+  if (started.length > 0) {
     output.line(
-      `\n${waiting.join(', ')}: active at the next deployment, orkestr deploy, or without a build: orkestr deploy --again`,
+      `\n${started.join(', ')}: active at the next deployment, orkestr deploy, or without a build: orkestr deploy --again`,
     );
   }
 }

@@ -3,8 +3,8 @@ import type { DeploymentEvent, Deployment, Step } from '../api/schemas.ts';
 import { statusStyle } from './output.ts';
 import type { Output } from './output.ts';
 import { formatDuration } from './text/format.ts';
-import { LogLines, freshBytes } from './text/log-lines.ts';
-import { safeLine } from './text/safe-text.ts';
+import { LogLines, freshBytes } from '../../protocol/log-lines.ts';
+import { safeLine } from '../../protocol/safe-text.ts';
 import { stepSummary } from './text/step-summary.ts';
 
 const MARKS: Readonly<Record<Step['status'], string>> = {

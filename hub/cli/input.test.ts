@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { readSecret } from './input.ts';
 
@@ -16,6 +17,23 @@ test('a secret that is typed is asked for and not shown', async () => {
   assert.equal(await text(stderr), 'Password for ada: \n');
   assert.equal(await text(stdout), '');
 });
+
+for (const [what, parts] of [
+  ['at once', ['-----BEGIN KEY-----\rMII\r-----END KEY-----\r']],
+  ['at once, without a newline at its end', ['-----BEGIN KEY-----\rMII']],
+  ['line by line', ['-----BEGIN KEY-----\r', 'MII\r']],
+] as const) {
+  test(`a secret of several lines that is pasted ${what} is refused, for its first line is not the secret`, async () => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    const nowhere = new PassThrough();
+    const secret = readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Value of KEY: ');
+    for (const part of parts) {
+      stdin.write(part);
+      await nextTick();
+    }
+    await assert.rejects(secret, /several lines/);
+  });
+}
 
 test('a secret that is piped in is all of it without its last newline', async () => {
   const stdin = new PassThrough();

@@ -6,6 +6,8 @@ import { Interrupted } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
 const MAX_INPUT_BYTES = 65_536;
+/** The parts of a paste come faster than this one after another; a person's next key does not. */
+const PASTE_MS = 100;
 
 /** All of stdin without its last newline. */
 async function readStdin(terminal: Terminal): Promise<string> {
@@ -25,17 +27,37 @@ async function readStdin(terminal: Terminal): Promise<string> {
 /** A secret, which has no place in argv: typed unseen when a person sits at the terminal, else all of stdin. */
 export async function readSecret(terminal: Terminal, prompt: string): Promise<string> {
   if (terminal.stdin.isTTY !== true) return readStdin(terminal);
-  terminal.stderr.write(prompt);
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: terminal.stdin, output: unseen, terminal: true });
+  // Only now is nothing echoed.
+  terminal.stderr.write(prompt);
+  let lines = 1;
+  reader.on('line', () => (lines += 1));
   try {
-    return await reader.question('');
+    const line = await reader.question('');
+    await endOfPaste(terminal.stdin);
+    if (lines === 1 && reader.line === '') return line;
+    throw new OrkestrError('ORK_INVALID', 'A value of several lines cannot be pasted here. Nothing was changed.', {
+      evidence: ['Put it into a file, and run the same command with < FILE behind it.'],
+    });
   } catch (error) {
     throw (error as Error).name === 'AbortError' ? new Interrupted() : error;
   } finally {
     reader.close();
     terminal.stderr.write('\n');
   }
+}
+
+/** What follows the first line of a paste is taken in too: the shell would run it, and keep it in its history. */
+function endOfPaste(stdin: Terminal['stdin']): Promise<void> {
+  return new Promise((resolve) => {
+    const more = (): void => void quiet.refresh();
+    const quiet = setTimeout(() => {
+      stdin.off('data', more);
+      resolve();
+    }, PASTE_MS);
+    stdin.on('data', more);
+  });
 }
 
 /** A whole number of an option, e.g. `--port 3000`. */

@@ -1,6 +1,7 @@
 /** Deployments of an environment, newest first. */
 import { z } from 'zod';
 import { Deployment, Environment } from '../api/schemas.ts';
+import { apiPath } from './client.ts';
 import type { Context } from './context.ts';
 import { environmentPath } from './place.ts';
 import type { PlaceOptions } from './place.ts';
@@ -18,13 +19,10 @@ export async function listDeployments(
   return context.hub().get(path, z.array(Deployment), { limit, before });
 }
 
-/** The newest deployment that `wanted` takes, among the last hundred. */
-export async function findDeployment(
-  context: Context,
-  options: PlaceOptions,
-  wanted: (deployment: Deployment) => boolean,
-): Promise<Deployment | undefined> {
-  return (await listDeployments(context, options, PAGE)).find(wanted);
+/** Those that have not ended, in the order of their turns: the first has the environment, or is next. Among the last hundred. */
+export async function listOpen(context: Context, options: PlaceOptions): Promise<Deployment[]> {
+  const newestFirst = await listDeployments(context, options, PAGE);
+  return newestFirst.filter(({ status }) => status === 'running' || status === 'queued').toReversed();
 }
 
 /** The one that serves, however many have failed or were skipped since; null where nothing is live yet. */
@@ -32,13 +30,21 @@ export async function findLive(context: Context, options: PlaceOptions): Promise
   return (await context.hub().get(await environmentPath(context, options), Environment)).liveDeploymentId;
 }
 
-/** The newest release before the one that serves. */
+/**
+ * The newest release from before the one whose image serves. A rollback, and what was deployed again, stand in the history as
+ * deployments of their own: from them it goes back to where their image comes from, or each rollback would undo the last.
+ */
 export async function findPreviousRelease(context: Context, options: PlaceOptions): Promise<Deployment | undefined> {
-  let before = (await findLive(context, options)) ?? undefined;
+  const live = await findLive(context, options);
+  let origin = live === null ? null : (await context.hub().get(apiPath('deployments', live), Deployment)).releaseOf;
+  let before = live ?? undefined;
   for (;;) {
     const page = await listDeployments(context, options, PAGE, before);
-    const found = page.find(({ status }) => status === 'superseded');
-    if (found !== undefined || page.length < PAGE) return found;
+    for (const deployment of page) {
+      if (origin === null && deployment.status === 'superseded') return deployment;
+      if (deployment.id === origin) origin = deployment.releaseOf;
+    }
+    if (page.length < PAGE) return undefined;
     before = page.at(-1)?.id;
   }
 }

@@ -5,7 +5,7 @@ import { ERRORS } from '../../protocol/error-catalogue.ts';
 import { toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Terminal } from './terminal.ts';
-import { safeLine } from './text/safe-text.ts';
+import { safeLine } from '../../protocol/safe-text.ts';
 
 type Style = Parameters<typeof styleText>[0];
 

@@ -4,7 +4,7 @@ import { ERRORS, ErrorCode } from '../../protocol/error-catalogue.ts';
 import { type ErrorReport } from '../../protocol/errors.ts';
 import { Timestamp } from '../../protocol/ids.ts';
 import { StepName } from '../../protocol/steps.ts';
-import { safeLine } from '../cli/text/safe-text.ts';
+import { safeLine } from '../../protocol/safe-text.ts';
 
 /** Kinds of receivers; kinds/index.ts has what each does. */
 export const RECEIVER_KINDS = ['webhook', 'slack', 'discord', 'email'] as const;

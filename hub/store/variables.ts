@@ -1,7 +1,10 @@
 /** Variables of environments and secrets of their builds: sealed one by one, bound to their environment, kind and name. */
 import type { Sealer } from '../../protocol/sealing.ts';
 import type { Db } from './database.ts';
+import { notFound } from './not-found.ts';
 import type { Row, VariableKind } from './schema.ts';
+
+const NOUNS: Readonly<Record<VariableKind, string>> = { app: 'variable', build: 'build secret' };
 
 export function listVariables(
   db: Db,
@@ -32,7 +35,10 @@ export async function measureVariables(
   return { count: row.count, characters: row.characters ?? 0 };
 }
 
-/** Sets the named ones of a kind, removes those given as null, and counts the environment's `env_version` up. Call it in a transaction. */
+/**
+ * Sets the named ones of a kind, removes those given as null, and counts the environment's `env_version` up. Call it in a transaction.
+ * @throws OrkestrError ORK_NOT_FOUND for one to remove that is not there: its name may be a slip, and the one that was meant stays
+ */
 export async function changeVariables(
   db: Db,
   sealer: Sealer,
@@ -43,12 +49,13 @@ export async function changeVariables(
 ): Promise<void> {
   for (const [name, text] of Object.entries(change)) {
     if (text === null) {
-      await db
+      const { numDeletedRows } = await db
         .deleteFrom('variable')
         .where('environment_id', '=', environmentId)
         .where('kind', '=', kind)
         .where('name', '=', name)
-        .execute();
+        .executeTakeFirst();
+      if (numDeletedRows === 0n) throw notFound(NOUNS[kind], name);
       continue;
     }
     const value = sealer.seal(text, sealContext(environmentId, kind, name));

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { BuildSettings } from '../../../protocol/build-settings.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { RepositoryPath } from '../../../protocol/ids.ts';
+import { safeLine } from '../../../protocol/safe-text.ts';
 import { readConfig } from '../../config.ts';
 import type { BaseImages } from '../../detect/base-images.ts';
 
@@ -60,7 +61,8 @@ async function printPlan(
     surroundings: { baseImages, isMadeHere: async () => false, cacheScope: 'project' },
   });
   const files = plan.files.map((file) => `file beside it: ${file.path}`);
-  out.write(json ? `${JSON.stringify(plan, null, 2)}\n` : `${[...describePlan(plan), ...files].join('\n')}\n`);
+  const lines = [...describePlan(plan), ...files].map((line) => safeLine(line, false));
+  out.write(json ? `${JSON.stringify(plan, null, 2)}\n` : `${lines.join('\n')}\n`);
 }
 
 async function folder(path: string): Promise<string> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Deployment } from '../../api/schemas.ts';
 import {
   DEPLOYMENTS,
   ENVIRONMENT,
@@ -156,6 +157,7 @@ test('rollback goes to the previous release unless another is named', async () =
   const made = sampleDeployment({ kind: 'rollback' });
   const routes = {
     [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: IDS.host }),
+    [`GET /deployments/${IDS.host}`]: () => sampleDeployment({ id: IDS.host, status: 'live' }),
     [`GET ${DEPLOYMENTS}`]: list,
     [`POST /deployments/${IDS.older}/rollback`]: () => made,
   };
@@ -166,6 +168,24 @@ test('rollback goes to the previous release unless another is named', async () =
   const pages = cli.hub?.asked.flatMap(({ route, query }) => (route === `GET ${DEPLOYMENTS}` ? [query] : []));
   assert.deepEqual(pages, [`?limit=100&before=${IDS.host}`, `?limit=100&before=${IDS.deployment}`]);
   assert.equal((await cli.home.run(['rollback', '--variables', 'none', ...SHOP])).code, 2);
+});
+
+test('a rollback from what was rolled back to, or deployed again, goes further back than its image', async () => {
+  const released = (id: string, releaseOf: string | null): Deployment =>
+    sampleDeployment({ id, releaseOf, status: 'superseded' });
+  const [live, newer, again, first, oldest] = [IDS.host, IDS.environment, IDS.project, IDS.deployment, IDS.older];
+  const result = await run(['rollback', '--detach', ...SHOP], {
+    [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: live }),
+    [`GET /deployments/${live}`]: () => sampleDeployment({ id: live, status: 'live', releaseOf: again }),
+    [`GET ${DEPLOYMENTS}`]: () => [
+      released(newer, null),
+      released(again, first),
+      released(first, null),
+      released(oldest, null),
+    ],
+    [`POST /deployments/${oldest}/rollback`]: () => sampleDeployment({ kind: 'rollback' }),
+  });
+  assert.equal(result.code, 0, result.stderr);
 });
 
 test('deploy --again deploys what is live, and nothing where nothing is', async () => {
@@ -199,6 +219,20 @@ test('cancel takes the deployment that is under way, and says so when there is n
   assert.equal(result.code, 0);
   const none = await run(['cancel', '--json', ...SHOP], { [`GET ${DEPLOYMENTS}`]: () => [cancelled] });
   assert.deepEqual([none.code, JSON.parse(none.stdout).code], [1, 'ORK_NOT_FOUND']);
+});
+
+test('cancel takes the one whose turn it is, not what waits behind it, which it names', async () => {
+  const waits = sampleDeployment({ id: IDS.older, status: 'queued', commit: 'b'.repeat(40) });
+  const result = await run(['cancel', '--give-up', ...SHOP], {
+    [`GET ${DEPLOYMENTS}`]: () => [waits, sampleDeployment(), sampleDeployment({ id: IDS.host, status: 'live' })],
+    [`POST /deployments/${IDS.deployment}/cancel`]: () => sampleDeployment({ status: 'failed' }),
+  });
+  assert.deepEqual(result.stdout.split('\n'), [
+    'Deploy of shop (production), main at aaaaaaa: cancel asked, now failed.',
+    'Behind it, queued: Deploy of shop (production), main at bbbbbbb',
+    `  cancel  orkestr cancel ${IDS.older}`,
+    '',
+  ]);
 });
 
 test('a cancel whose host is away says what happens meanwhile and how not to wait', async () => {

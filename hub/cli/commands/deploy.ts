@@ -5,7 +5,7 @@ import { apiPath } from '../client.ts';
 import { action, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { describe, followToFate } from '../follow.ts';
-import { findDeployment, findLive, findPreviousRelease } from '../latest.ts';
+import { findLive, findPreviousRelease, listOpen } from '../latest.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -63,8 +63,11 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     leaf(
       program,
       'rollback [deployment]',
-      'Go back to an earlier release (default: the previous one), and follow it.',
-      ['orkestr rollback', 'orkestr rollback 01890000-0000-7000-8000-000000000000 --variables release'],
+      'Go back to an earlier release (default: the one before what serves), and follow it.',
+      [
+        'orkestr rollback    # once more: one further back',
+        'orkestr rollback 01890000-0000-7000-8000-000000000000 --variables release',
+      ],
     ),
   )
     .option('--variables <which>', '`current` variables, or those of the `release`', 'current')
@@ -86,24 +89,32 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
   });
 
   const cancel = withPlace(
-    leaf(program, 'cancel [deployment]', 'Cancel a deployment (default: the one under way). What serves, serves on.', [
-      'orkestr cancel',
-      'orkestr cancel 01890000-0000-7000-8000-000000000000',
-      'orkestr cancel --give-up    # its host is away: do not wait until it is back',
-    ]),
+    leaf(
+      program,
+      'cancel [deployment]',
+      'Cancel a deployment (default: the one whose turn it is). What serves, serves on.',
+      [
+        'orkestr cancel',
+        'orkestr cancel 01890000-0000-7000-8000-000000000000',
+        'orkestr cancel --give-up    # its host is away: do not wait until it is back',
+      ],
+    ),
   ).option('--give-up', 'end it here at once, as failed, while its host is away; there it is cancelled later');
   action<Options>(cancel, context, outcome, async (output, options, [id]) => {
-    const underWay = async (): Promise<string> => {
-      const found = await findDeployment(context, options, ({ status }) => status === 'running' || status === 'queued');
-      if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'No deployment is under way.');
-      return found.id;
-    };
-    const path = `${apiPath('deployments', id ?? (await underWay()))}/cancel`;
+    const [first, ...behind] = id === undefined ? await listOpen(context, options) : [];
+    const which = id ?? first?.id;
+    if (which === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'No deployment is under way.');
+    const path = `${apiPath('deployments', which)}/cancel`;
     const cancelled = await context.hub().post(path, { giveUp: options.giveUp === true }, Deployment);
     output.object(cancelled);
     output.line(`${describe(cancelled)}: cancel asked, now ${cancelled.status}.`);
-    if (!cancelled.cancelRequested || cancelled.waitingFor === undefined) return;
-    output.line(`It waits for ${cancelled.waitingFor}: it goes on there until the host is back and hears of it.`);
-    output.line(`  not wait  orkestr cancel ${cancelled.id} --give-up`);
+    if (cancelled.cancelRequested && cancelled.waitingFor !== undefined) {
+      output.line(`It waits for ${cancelled.waitingFor}: it goes on there until the host is back and hears of it.`);
+      output.line(`  not wait  orkestr cancel ${cancelled.id} --give-up`);
+    }
+    for (const other of behind) {
+      output.line(`Behind it, ${other.status}: ${describe(other)}`);
+      output.line(`  cancel  orkestr cancel ${other.id}`);
+    }
   });
 };

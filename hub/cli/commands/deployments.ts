@@ -10,7 +10,7 @@ import { statusStyle } from '../output.ts';
 import type { Output } from '../output.ts';
 import type { PlaceOptions } from '../place.ts';
 import { elapsed, formatAge, formatDuration, shortCommit } from '../text/format.ts';
-import { safeLine } from '../text/safe-text.ts';
+import { safeLine } from '../../../protocol/safe-text.ts';
 import { stepSummary } from '../text/step-summary.ts';
 
 type ListOptions = PlaceOptions & { json?: boolean; limit: string };

@@ -40,6 +40,16 @@ test('env set --build sets build secrets, and the list tells which is which', as
   assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'build', variables: { NPM_TOKEN: null } });
 });
 
+test('env set names deploy --again only where nothing of it goes into the build', async () => {
+  const routes: Record<string, Script> = { [`PATCH ${ENVIRONMENT}/variables`]: () => [] };
+  const told = async (...names: string[]) => (await run(['env', 'unset', ...names, ...SHOP], routes)).stdout;
+  assert.match(
+    await told('A', 'B'),
+    /2 variables changed; active at the next deployment: orkestr deploy, or .*--again$/m,
+  );
+  assert.match(await told('A', 'VITE_API_URL'), /active at the next deployment: orkestr deploy$/m);
+});
+
 test('env set refuses what has no name, a wrong name, or two values from stdin, and repeats no value', async () => {
   for (const args of [['secretvalue'], ['1A=secretvalue'], ['A-B=secretvalue'], ['A=-', 'B=-'], ['=secretvalue']]) {
     const result = await run(['env', 'set', ...args, ...SHOP], {}, { stdin: 'x' });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Variable } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { EnvName } from '../../../protocol/ids.ts';
+import { isPublicVariable } from '../../../protocol/public-variables.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -61,9 +62,13 @@ async function change(
   const now = await context.hub().patch(path, { kind, variables: Object.fromEntries(variables) }, z.array(Variable));
   show(context, output, now);
   const what = options.build === true ? 'build secret' : 'variable';
-  const again = options.build === true ? '' : ', or without a build: orkestr deploy --again';
+  const again = isOfBuild(options, variables) ? '' : ', or without a build: orkestr deploy --again';
   output.line(`\n${count(variables.size, what)} changed; active at the next deployment: orkestr deploy${again}`);
 }
+
+/** Public variables are written into what is built, as build secrets are used there. */
+const isOfBuild = ({ build }: Options, variables: ReadonlyMap<string, unknown>): boolean =>
+  build === true || [...variables.keys()].some((name) => isPublicVariable(name));
 
 function show(context: Context, output: Output, variables: Variable[]): void {
   output.object({ variables });

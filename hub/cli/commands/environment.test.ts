@@ -75,6 +75,19 @@ test('environment set says what is active already, what waits for a deployment, 
   assert.match((await run(set('domains=[]'), routes)).stdout, /settings: The host is not connected: active as soon/);
 });
 
+test('environment set names what only a build brings, and deploy --again for the rest alone', async () => {
+  const routes = { [`PATCH ${ENVIRONMENT}`]: () => environment };
+  const told = async (...args: string[]): Promise<string[]> => {
+    const { stdout } = await run(['environment', 'set', ...args, ...SHOP], routes);
+    return stdout.split('\n').filter((line) => line.includes('active'));
+  };
+  const built = ['--root', 'apps/web', '--branch', 'next', '--start', 'node x', '--setting', 'buildHosts=null'];
+  assert.deepEqual(await told(...built, '--memory', '64'), [
+    'branch, rootDirectory, startCommand, buildHosts: active with the next build: orkestr deploy',
+    'limits: active at the next deployment, orkestr deploy, or without a build: orkestr deploy --again',
+  ]);
+});
+
 test('a change that is stored stays told as one when the hub is away for the look after it', async () => {
   const state = (name: 'sent' | 'active'): Environment => ({ ...environment, edge: { state: name, error: null } });
   const looks: Script[] = [away, () => state('active')];

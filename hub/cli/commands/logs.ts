@@ -9,11 +9,11 @@ import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fateCode, fateLines, follow } from '../follow.ts';
-import { findDeployment } from '../latest.ts';
+import { listDeployments } from '../latest.ts';
 import type { Output } from '../output.ts';
 import type { PlaceOptions } from '../place.ts';
-import { LogLines } from '../text/log-lines.ts';
-import { safeLine } from '../text/safe-text.ts';
+import { LogLines } from '../../../protocol/log-lines.ts';
+import { safeLine } from '../../../protocol/safe-text.ts';
 
 type Options = PlaceOptions & {
   json?: boolean;
@@ -110,7 +110,7 @@ function noteFate(output: Output, deployment: Deployment): void {
 }
 
 async function newest(context: Context, options: Options): Promise<Deployment> {
-  const found = await findDeployment(context, options, () => true);
+  const [found] = await listDeployments(context, options, 1);
   if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no deployment yet.');
   return found;
 }

@@ -1,5 +1,6 @@
 /** A form of a few fields that adds one entry. What was written is sent and forgotten: it is never shown again. */
 import { useAction } from '../api/action.ts';
+import { formValues } from './form-values.ts';
 import { ApiProblem } from './problem.tsx';
 
 interface Field {
@@ -27,9 +28,7 @@ export function EntryForm({ label, button, fields, add }: Props) {
   const onSubmit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
-    const data = new FormData(form);
-    const values = Object.fromEntries(fields.map(({ name }) => [name, textOf(data.get(name))]));
-    if (await run(() => add(values))) form.reset();
+    if (await run(() => add(formValues(fields, new FormData(form))))) form.reset();
   };
   return (
     <form class="entry-form" aria-label={label} onSubmit={(event) => void onSubmit(event)}>
@@ -61,5 +60,3 @@ function FieldInput({ field: { name, placeholder, kind, choices, optional = fals
   if (kind === 'lines') return <textarea {...common} rows={1} />;
   return <input {...common} type={kind === 'password' ? 'password' : 'text'} required={!optional} />;
 }
-
-const textOf = (value: FormDataEntryValue | null): string => (typeof value === 'string' ? value : '');

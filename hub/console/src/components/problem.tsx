@@ -1,6 +1,6 @@
 /** Errors for people: what happened, the facts behind it, what to do. */
 import type { ErrorReport } from '../../../../protocol/errors.ts';
-import { safeLine } from '../../../cli/text/safe-text.ts';
+import { safeLine } from '../../../../protocol/safe-text.ts';
 import type { ApiError } from '../api/client.ts';
 
 export function ErrorCard({ error, title }: { error: ErrorReport; title?: string }) {

@@ -1,6 +1,6 @@
 /** One log line as safe HTML: everything is escaped, colours become classes. Pure. */
 import { AnsiUp } from 'ansi_up';
-import { safeLine } from '../../../cli/text/safe-text.ts';
+import { safeLine } from '../../../../protocol/safe-text.ts';
 
 export interface LineRenderer {
   /** HTML of one line. True colours stand in `data-style`: the policy forbids style attributes, scripts may set them. */

@@ -1,5 +1,5 @@
 /** A log in memory: raw bytes of a step, or lines of an app, in; the last lines out. Pure. */
-import { LogLines, freshBytes } from '../../../cli/text/log-lines.ts';
+import { LogLines, freshBytes } from '../../../../protocol/log-lines.ts';
 
 /** Lines kept, and rendered, of one step. The whole log is a download. */
 const MAX_LINES = 5000;

@@ -1,4 +1,4 @@
-/** Raw log bytes into lines. Pure; the CLI and the console share it. */
+/** Raw log bytes into lines. Pure; the command lines and the console share it. */
 
 /** Longest line kept, characters; a longer one is cut with a marker, so that memory stays bounded whatever a build prints. */
 export const MAX_LINE = 16_384;

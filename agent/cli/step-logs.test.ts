@@ -1,0 +1,44 @@
+import { strict as assert } from 'node:assert';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { test, type TestContext } from 'node:test';
+import { logPath } from '../deployment/log.ts';
+import { deployJob, temporaryFolder } from '../test-bench.ts';
+import { printStepLogs } from './step-logs.ts';
+
+const MAIN = join(import.meta.dirname, '..', 'main.ts');
+
+/** A state folder in which the deployment has this log of its build. */
+function hostWithLog(t: TestContext, log: string): { state: string; folder: string } {
+  const state = temporaryFolder(t);
+  const folder = join(state, 'logs');
+  const path = logPath(folder, deployJob().deploymentId, 'build');
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, log);
+  return { state, folder };
+}
+
+test('of a build log colours alone reach a terminal; a file or pipe gets it as it is', async (t) => {
+  const log = '\u001b[31mred\u001b[0m\n\u001b]52;c;ZXZpbA==\u0007\u001b[2J\u001b[Hall fine\n50%\r100%';
+  const { folder } = hostWithLog(t, log);
+  const print = async (isTTY: boolean): Promise<string> => {
+    const out = Object.assign(new PassThrough(), { isTTY });
+    await printStepLogs({ folder, step: 'build' }, out);
+    out.end();
+    return text(out);
+  };
+  assert.equal(await print(true), '\u001b[31mred\u001b[0m\u001b[0m\nall fine\n100%\n');
+  assert.equal(await print(false), log);
+});
+
+test('a reader of the logs that goes away, as head does, is no error', async (t) => {
+  const { state } = hostWithLog(t, 'one line of many\n'.repeat(100_000));
+  const agent = spawn(process.execPath, [MAIN, 'logs'], { env: { PATH: '/usr/bin:/bin', ORKESTR_AGENT_STATE: state } });
+  agent.stdout.once('data', () => agent.stdout.destroy());
+  const [told, [code]] = await Promise.all([text(agent.stderr), once(agent, 'exit')]);
+  assert.deepEqual([code, told], [0, '']);
+});

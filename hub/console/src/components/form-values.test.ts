@@ -1,0 +1,13 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formValues } from './form-values.ts';
+
+test('an Enter at the end of a value is no part of it; newlines inside of it are', () => {
+  const data = new FormData();
+  data.set('name', 'KEY');
+  data.set('value', 'one\ntwo\n\n');
+  const fields = [{ name: 'name' }, { name: 'value', kind: 'lines' }, { name: 'more' }] as const;
+  assert.deepEqual(formValues(fields, data), { name: 'KEY', value: 'one\ntwo\n', more: '' });
+  data.set('value', 'swordfish\r\n');
+  assert.equal(formValues(fields, data)['value'], 'swordfish');
+});
