@@ -82,9 +82,7 @@ export const python: Detector = {
       warnings: [
         ...warningsOf(start, build),
         ...warnings,
-        ...(install === null && request.stated.installCommand === undefined
-          ? await unlistedWarning(repository, start)
-          : []),
+        ...(await unlistedWarning(repository, start, install ?? request.stated.installCommand?.value)),
         ...headlessWarning(names),
         ...runtime.warnings,
       ],

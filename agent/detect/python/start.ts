@@ -130,7 +130,12 @@ const IMPORTED = new RegExp(`^[ \\t]*(?:import|from) (${SERVING.join('|')})\\b`,
 const UNREAD = ['setup.py', 'setup.cfg', 'environment.yml'];
 
 /** A warning for a file that cannot run, since nothing installs what it imports. */
-export async function unlistedWarning(repository: RepositoryView, { from }: PythonStart): Promise<string[]> {
+export async function unlistedWarning(
+  repository: RepositoryView,
+  { from }: PythonStart,
+  installCommand: string | undefined,
+): Promise<string[]> {
+  if (installCommand !== undefined) return [];
   const [, name] = IMPORTED.exec((await repository.text(from)) ?? '') ?? [];
   if (name === undefined) return [];
   const [unread] = await present(repository, UNREAD);
