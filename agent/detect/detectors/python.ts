@@ -82,7 +82,7 @@ export const python: Detector = {
       warnings: [
         ...warningsOf(start, build),
         ...warnings,
-        ...(await unlistedWarning(repository, start, install ?? request.stated.installCommand?.value)),
+        ...(await unlistedWarning(request, start, install)),
         ...headlessWarning(names),
         ...runtime.warnings,
       ],
