@@ -115,6 +115,16 @@ describe('detector dockerfile', () => {
     assert.deepEqual(made.files, []);
   });
 
+  test('what stands in a here-document is no instruction', async () => {
+    const text =
+      'FROM a AS web\nCOPY <<-"A" <<B /x/\nFROM b\n\tA\nEXPOSE 1\nB\nRUN cat <<C\nUSER x\n C\nEXPOSE 2\nC\nEXPOSE 3\n';
+    const made = await plan({ Dockerfile: text });
+    assert.equal(evidence(made, 'runtime'), 'a (Dockerfile line 1)');
+    assert.equal(evidence(made, 'port'), '3 (Dockerfile line 12)');
+    const shift = await plan({ Dockerfile: 'FROM a\nRUN echo $((1<<BITS)) <<NONE\nEXPOSE 4\n' });
+    assert.equal(shift.port, 4);
+  });
+
   test('a Dockerfile is found under the other names that it has', async () => {
     for (const name of ['dockerfile', 'Containerfile'])
       assert.equal((await plan({ [name]: 'FROM x:1' })).dockerfile.path, name);

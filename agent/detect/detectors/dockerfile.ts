@@ -77,7 +77,7 @@ const fromOutside = (image: string, imageLine: number): Inherited => ({
 function readDockerfile(text: string, target: string | undefined): Stage | undefined {
   const stages: Stage[] = [];
   const named = new Map<string, Stage>();
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of withoutHereDocuments(text.split(/\r?\n/)).entries()) {
     const [, base, as] = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/i.exec(line) ?? [];
     if (base !== undefined) {
       const inherited = named.get(base.toLowerCase()) ?? fromOutside(base, index + 1);
@@ -91,6 +91,32 @@ function readDockerfile(text: string, target: string | undefined): Stage | undef
   const wanted = target === undefined ? undefined : (named.get(target.toLowerCase()) ?? stages[Number(target)]);
   return wanted ?? stages.at(-1);
 }
+
+/** Where here-documents may begin, `RUN <<EOF`: at the begin of a word, which tells them from a shift. */
+const HERE_DOCUMENT = /(?<=\s)\d*<<(-?)["']?([A-Za-z_]\w*)["']?/g;
+
+/** As many lines, those of files and scripts that stand in the Dockerfile itself empty. */
+function withoutHereDocuments(lines: readonly string[]): string[] {
+  const written = new Set(lines.map(withoutTabs));
+  let open: { readonly dash: string; readonly name: string }[] = [];
+  let goesOn = false;
+  return lines.map((line) => {
+    const current = open.at(-1);
+    if (current !== undefined) {
+      if ((current.dash === '' ? line : withoutTabs(line)) === current.name) open.pop();
+      return '';
+    }
+    if (goesOn || /^\s*(?:RUN|COPY|ADD)\s/i.test(line)) {
+      const begun = [...line.matchAll(HERE_DOCUMENT)].map(([, dash = '', name = '']) => ({ dash, name }));
+      // In quotes it may be none: one that ends nowhere.
+      open = begun.filter(({ name }) => written.has(name)).toReversed();
+    }
+    goesOn = line.endsWith('\\');
+    return line;
+  });
+}
+
+const withoutTabs = (line: string): string => line.replace(/^\t+/, '');
 
 function takeLine(stage: Stage, line: string, number: number): void {
   if (/^\s*VOLUME\s/i.test(line)) stage.volumeLine ??= number;

@@ -49,7 +49,7 @@ export const python: Detector = {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
       return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
     }
-    const folders = [repository, ...(dependencies?.workspace ? [request.checkout.repository] : [])];
+    const folders = [repository, request.checkout.repository];
     const runtime = await chooseRuntime(request, folders, RUNTIME, dependencies?.python ?? null);
     const install = installOf(dependencies);
     const { names, needsGit } = dependencies ?? { names: new Set<string>(), needsGit: false };
@@ -82,9 +82,7 @@ export const python: Detector = {
       warnings: [
         ...warningsOf(start, build),
         ...warnings,
-        ...(install === null && request.stated.installCommand === undefined
-          ? await unlistedWarning(repository, start)
-          : []),
+        ...(await unlistedWarning(request, start, install)),
         ...headlessWarning(names),
         ...runtime.warnings,
       ],

@@ -1,4 +1,5 @@
 /** How a Python app starts: a Procfile, a framework with its server, or a file that is run as it is. */
+import type { DetectRequest } from '../detector.ts';
 import { procfileWeb } from '../procfile.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -130,7 +131,12 @@ const IMPORTED = new RegExp(`^[ \\t]*(?:import|from) (${SERVING.join('|')})\\b`,
 const UNREAD = ['setup.py', 'setup.cfg', 'environment.yml'];
 
 /** A warning for a file that cannot run, since nothing installs what it imports. */
-export async function unlistedWarning(repository: RepositoryView, { from }: PythonStart): Promise<string[]> {
+export async function unlistedWarning(
+  { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
+  { from }: PythonStart,
+  install: string | null,
+): Promise<string[]> {
+  if (install !== null || stated.installCommand !== undefined) return [];
   const [, name] = IMPORTED.exec((await repository.text(from)) ?? '') ?? [];
   if (name === undefined) return [];
   const [unread] = await present(repository, UNREAD);
