@@ -62,6 +62,15 @@ test('the commit of a release outlives a forced push and a pruning, and goes bac
   assert.ok(refs().includes(kept(released)));
 });
 
+test('who only asks for the branches has no release gone through for it: that comes with what is pushed', async (t) => {
+  const { on, folder, at, released, refs } = await withForced(t);
+  execFileSync('git', [`--git-dir=${at()}`, 'update-ref', '-d', kept(released)]);
+  assert.ok((await git(folder, 'push', '--dry-run', remote(on), 'main:elsewhere')).ok);
+  assert.deepEqual(refs(), []);
+  assert.ok((await git(folder, 'push', remote(on), 'main:elsewhere')).ok);
+  assert.deepEqual(refs(), [kept(released)]);
+});
+
 test('nobody who fetches or pushes sees or changes what is kept', async (t) => {
   const { on, folder, released, refs } = await withForced(t);
   assert.doesNotMatch((await git(folder, 'ls-remote', remote(on))).out, /orkestr/);

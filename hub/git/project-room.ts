@@ -39,9 +39,10 @@ export class ProjectRoom {
    */
   async share(projectId: string, length: number | null, stopping: AbortSignal): Promise<ProjectShare> {
     const { repositories, room, sizeLimit } = this.#options;
-    const mayPrune = await this.#keepCommits(projectId);
     let size = await repositories.size(projectId);
     const isTooSmall = this.#tooSmall.delete(projectId) || size >= sizeLimit || (length ?? 0) > sizeLimit - size;
+    // Who only asks for the branches writes nothing, and git packs nothing: all releases are not gone through for it.
+    const mayPrune = (isTooSmall || length !== 0) && (await this.#keepCommits(projectId));
     if (isTooSmall && mayPrune && size !== this.#pruned.get(projectId)) {
       await this.#prune(projectId, size, stopping);
       size = await repositories.size(projectId);

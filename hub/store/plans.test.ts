@@ -27,9 +27,10 @@ test('statements that take longer by the day are told: whole tables, whole histo
   await db.selectFrom('event').select('id').execute();
   await db.selectFrom('step').select('name').where('deployment_id', '=', 'd').orderBy('ms').limit(1).execute();
   await db.selectFrom('deployment').select('id').where('environment_id', '=', 'e').orderBy('generation').execute();
+  await db.selectFrom('release').select('created_at').where('environment_id', '=', 'e').execute();
   assert.deepEqual(
     (await slow()).map((told) => told.split('"')[3]),
-    ['event', 'step', 'deployment'],
+    ['event', 'step', 'deployment', 'release'],
   );
 });
 

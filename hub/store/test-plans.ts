@@ -80,14 +80,14 @@ const detailsOf = (steps: readonly Step[]): string[] => steps.map(({ detail }) =
 const readsWholeTable = (step: string): boolean => growing(/^SCAN ([a-z]\w*)/, step);
 
 /**
- * All deployments that an environment ever had, but where they go with it. By the name of the index: a table may have
+ * All deployments or releases that an environment ever had, but where they go with it. By the name of the index: a table may have
  * another one in its statement. A limit is one of the select that it stands in: another may still look through all, for each row.
  */
 const readsWholeHistory = (sql: string, steps: readonly Step[]): boolean =>
   !sql.startsWith('delete from "environment"') &&
   steps
     .filter(({ parent }) => parent !== 0 || !withoutSubqueries(sql).includes(' limit '))
-    .some(({ detail }) => / INDEX deployment_\w+ \(environment_id=\?\)$/.test(detail));
+    .some(({ detail }) => / INDEX (?:deployment|release)_\w+ \(environment_id=\?\)$/.test(detail));
 
 function withoutSubqueries(sql: string): string {
   const shorter = sql.replace(/\([^()]*\)/g, '');
